@@ -1,0 +1,33 @@
+"""Interactive pictures for notebooks: each is one Python class and one plain ES module.
+
+Names are loaded on first use, so that importing this package imports neither ipywidgets nor plotly.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from studium_widgets.arrays import Array
+    from studium_widgets.base import Widget
+    from studium_widgets.modules import ModuleLinkError, link
+
+__all__ = ["Array", "ModuleLinkError", "Widget", "link"]
+
+_HOME = {
+    "Array": "arrays",
+    "ModuleLinkError": "modules",
+    "Widget": "base",
+    "link": "modules",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"studium_widgets has no {name!r}: it has {', '.join(__all__)}")
+    return getattr(importlib.import_module(f"studium_widgets.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,162 @@
+"""The base class of every widget, and the contract that a widget keeps.
+
+A widget is three files of one name, and a stylesheet where the shared one does not do:
+
+    rank.py         the Python class: its state as traits, and one sentence that says what it shows
+    rank.js         the view: controls, a picture, and a function that draws
+    rank_maths.js   the maths: pure functions of numbers and arrays, no DOM, tested against torch
+
+The Python class:
+
+    class RankExplorer(Widget):
+        \"\"\"First line: what it shows. Then each option with shape and unit.\"\"\"
+        _script = "rank.js"                                       # beside this file
+        matrix = Array("float32", ("rows", "columns"))            # numpy, list or torch tensor; bytes on the wire
+        rank = Int(1, min=1).tag(sync=True)
+
+        @property
+        def alt(self) -> str:                                     # required; must not fail for any state
+            return f"A matrix of rank {self.rank}."
+
+State is plain data: bool, int, float, str, list, dict, Array. All synced traits whose name has no leading underscore
+are state, and `snapshot()` gives them as JSON. To relate two traits, override `check` (it runs after construction and
+after every change) and raise TraitError with one lowercase sentence: what was needed, what came, what to do next.
+
+The view:
+
+    import { widget } from "./controls/widget.js";                // from another package: "studium_widgets/controls/…"
+    import { slider } from "./controls/slider.js";
+    import { lineChart } from "./controls/line_chart.js";
+    import { spectrum } from "./rank_maths.js";
+
+    export default widget((ui) => {                               // once a view
+      ui.controls(slider(ui, "rank", { label: "Rank", min: 1, max: 16 }));
+      const chart = lineChart(ui, { label: "Singular values", x: { label: "index" }, y: { label: "size" } });
+      ui.add(chart.element);
+      return () => {                                              // once a frame in which state, size or theme changed
+        chart.draw({ series: [{ name: "kept", y: spectrum(ui.array("matrix"), ui.get("rank")) }] });
+        ui.say(`Rank ${ui.get("rank")} is kept.`);
+      };
+    });
+
+`ui`: get(name), set(name, value), array(name) → {data, shape}, element, signal, theme, still (reduced motion),
+controls(...elements), add(...elements), say(sentence), redraw(). Give `{ signal: ui.signal }` to every listener that
+you add yourself, and stop timers on its "abort" event. Put `suppress` (controls/element.js) on every element
+that can have the focus, for otherwise JupyterLab swallows the arrow keys.
+"""
+
+from __future__ import annotations
+
+import base64
+import difflib
+import inspect
+from pathlib import Path
+from typing import Any, ClassVar
+
+import anywidget
+import ipywidgets  # type: ignore[import-untyped]
+import traitlets
+
+from studium_widgets.modules import link
+
+__all__ = ["Widget"]
+
+STYLE = Path(__file__).parent / "controls" / "studium.css"
+LIVE_MESSAGES_ONLY = ("layout",)  # the one option of ipywidgets that a notebook author uses
+
+
+class Widget(anywidget.AnyWidget):  # type: ignore[misc]
+    """A picture that answers at once. Subclasses set `_script`, declare traits and define `alt`.
+
+    Options are keywords only. A keyword that is no trait is a TypeError that names the nearest one.
+    """
+
+    _script: ClassVar[str]
+    _style: ClassVar[str] = ""
+    _alt = traitlets.Unicode().tag(sync=True)
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "_script" in cls.__dict__ and cls.alt is Widget.alt:
+            raise TypeError(f"{cls.__name__} needs an alternative text, got none: define the property alt")
+
+    def __init__(self, **state: Any) -> None:
+        self._reject_unknown(state)
+        super().__init__(**state)
+        self._refresh()
+        self.observe(self._refresh, names=list(self.state_names()))
+
+    @property
+    def alt(self) -> str:
+        """One sentence that says what the picture shows now, for those who cannot see it."""
+        raise NotImplementedError
+
+    def check(self) -> None:
+        """Raises TraitError where the traits contradict each other."""
+
+    @property
+    def _esm(self) -> str:
+        return link(self._beside(self._script))
+
+    @property
+    def _css(self) -> str:
+        own = self._beside(self._style).read_text(encoding="utf-8") if self._style else ""
+        return STYLE.read_text(encoding="utf-8") + own
+
+    @classmethod
+    def state_names(cls) -> tuple[str, ...]:
+        """The names of the traits that make up the state, sorted."""
+        inherited = ipywidgets.DOMWidget.class_trait_names()
+        own = cls.class_trait_names(sync=True)
+        return tuple(sorted(name for name in own if name not in inherited and not name.startswith("_")))
+
+    @classmethod
+    def name(cls) -> str:
+        """Package and script, "studium_widgets/attention": what a host without a kernel looks up."""
+        home = cls._home()
+        package = inspect.getmodule(home).__name__.rpartition(".")[0]  # type: ignore[union-attr]
+        return f"{package.replace('.', '/')}/{Path(cls._script).stem}".lstrip("/")
+
+    def snapshot(self) -> dict[str, Any]:
+        """The widget as JSON: {"widget": name, "alt": sentence, "state": {name: value}}; bytes become base64 text."""
+        state = self.get_state(list(self.state_names()))
+        return {"widget": self.name(), "alt": self.alt, "state": _text_for_bytes(state)}
+
+    def __repr__(self) -> str:
+        return self.alt
+
+    def _repr_mimebundle_(self, **options: Any) -> Any:
+        bundle = super()._repr_mimebundle_(**options)
+        if bundle is not None:
+            bundle[0]["text/plain"] = self.alt
+        return bundle
+
+    def _refresh(self, _change: Any = None) -> None:
+        self.check()
+        self._alt = self.alt
+
+    @classmethod
+    def _home(cls) -> type:
+        return next(base for base in cls.__mro__ if "_script" in base.__dict__)
+
+    @classmethod
+    def _beside(cls, file: str) -> Path:
+        return Path(inspect.getfile(cls._home())).parent / file
+
+    @classmethod
+    def _reject_unknown(cls, state: dict[str, Any]) -> None:
+        options = [*cls.state_names(), *LIVE_MESSAGES_ONLY]
+        for name in state:
+            if name not in options:
+                near = difflib.get_close_matches(name, options, n=1, cutoff=0.5)
+                advice = f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(options)}"
+                raise TypeError(f"{cls.__name__} needs options that it knows, got {name!r}: {advice}")
+
+
+def _text_for_bytes(value: Any) -> Any:
+    """The same data with bytes as base64 text, so that JSON can hold it."""
+    if isinstance(value, bytes | memoryview):
+        return base64.b64encode(value).decode("ascii")
+    if isinstance(value, dict):
+        return {key: _text_for_bytes(item) for key, item in value.items()}
+    return [_text_for_bytes(item) for item in value] if isinstance(value, list | tuple) else value

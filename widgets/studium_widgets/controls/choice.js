@@ -1,0 +1,19 @@
+import { h, suppress, uniqueName } from "./element.js";
+
+/** Two to four options side by side, bound to the string `name`: native radio buttons. Options as in `select`. */
+export function choice(ui, name, { label, options }) {
+  const group = uniqueName(name);
+  const inputs = [];
+  const part = ([value, shown = value]) => {
+    const input = h("input", { type: "radio", name: group, value, ...suppress });
+    input.addEventListener("change", () => ui.set(name, value), { signal: ui.signal });
+    inputs.push(input);
+    return h("label", {}, input, h("span", {}, shown));
+  };
+  const parts = options.map((option) => part([option].flat()));
+  const show = () => inputs.forEach((input) => (input.checked = input.value === ui.get(name)));
+  ui.on(name, show);
+  show();
+  const bar = h("span", { class: "st-segments" }, ...parts);
+  return h("fieldset", { class: "st-control st-choice" }, h("legend", { class: "st-label" }, label), bar);
+}

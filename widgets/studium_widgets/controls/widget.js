@@ -1,0 +1,94 @@
+// The frame of every widget: state, drawing, saving, theme, and an end that leaves nothing behind.
+import { decode } from "./arrays.js";
+import { h } from "./element.js";
+import { summary } from "./summary.js";
+import { watchTheme } from "./theme.js";
+import { inFrame, throttle } from "./timing.js";
+
+const SAVE_EVERY = 100; // ms: ten messages a second to the kernel
+
+/** An anywidget module. `setup(ui)` builds one view and returns the function that draws it. */
+export function widget(setup) {
+  return {
+    render({ model, el, signal }) {
+      const view = new AbortController();
+      signal?.addEventListener("abort", () => view.abort(), { once: true });
+      start(setup, model, el, view.signal);
+      return () => view.abort();
+    },
+  };
+}
+
+function start(setup, model, el, signal) {
+  const { element, controls, stage, say } = frame(model, signal);
+  el.append(element);
+  signal.addEventListener("abort", () => element.remove(), { once: true });
+  let draw = () => {};
+  const redraw = inFrame(() => guarded(element, draw), signal);
+  const ui = { ...state(model, signal), element, signal, redraw, say };
+  ui.theme = watchTheme(element, signal, redraw);
+  ui.controls = (...more) => controls.append(...more);
+  ui.add = (...more) => stage.append(...more);
+  Object.defineProperty(ui, "still", { get: () => matchMedia("(prefers-reduced-motion: reduce)").matches });
+  guarded(element, () => (draw = setup(ui) ?? draw));
+  ui.on("", redraw);
+  observeSize(element, redraw, signal);
+  redraw();
+}
+
+function frame(model, signal) {
+  const { elements, say } = summary(signal);
+  const controls = h("div", { class: "st-controls" });
+  const stage = h("div", { class: "st-stage" });
+  const element = h("section", { class: "studium", "aria-label": model.get("_alt") }, controls, stage, ...elements);
+  const relabel = () => element.setAttribute("aria-label", model.get("_alt"));
+  listen(model, "change:_alt", relabel, signal);
+  return { element, controls, stage, say };
+}
+
+// get, set, array, on: the widget's state. A change that comes from Python and one made here look the same.
+function state(model, signal) {
+  const save = throttle(() => model.save_changes(), SAVE_EVERY, signal);
+  const decoded = new Map();
+  return {
+    model,
+    get: (name) => model.get(name),
+    set(name, value) {
+      if (model.get(name) === value) return;
+      model.set(name, value);
+      save();
+    },
+    array(name) {
+      const wire = model.get(name);
+      if (decoded.get(name)?.wire !== wire) decoded.set(name, { wire, array: decode(wire) });
+      return decoded.get(name).array;
+    },
+    on: (name, listener) => listen(model, name ? `change:${name}` : "change", listener, signal),
+  };
+}
+
+function listen(model, event, listener, signal) {
+  model.on(event, listener);
+  signal.addEventListener("abort", () => model.off(event, listener), { once: true });
+}
+
+function observeSize(element, redraw, signal) {
+  let width = 0;
+  const sizes = new ResizeObserver(([entry]) => {
+    if (entry.contentRect.width === width) return;
+    width = entry.contentRect.width;
+    redraw();
+  });
+  sizes.observe(element);
+  signal.addEventListener("abort", () => sizes.disconnect(), { once: true });
+}
+
+// A picture that fails says so in its place; the console has the stack.
+function guarded(element, action) {
+  try {
+    action();
+  } catch (error) {
+    console.error(error);
+    element.replaceChildren(h("p", { class: "st-failure", role: "alert" }, `This picture failed: ${error.message}`));
+  }
+}

@@ -1,0 +1,87 @@
+"""Turns a JavaScript file with relative imports into one text that loads from anywhere.
+
+A notebook front end loads a widget's source from a Blob URL, where a relative import has nothing to be
+relative to. `link` therefore writes every imported file once into a table; the text that it gives is itself
+a module, which turns the table into `data:` URLs, imported files first, and exports the first file's default.
+Hosts that can serve files serve the real ones: they are ordinary ES modules.
+"""
+
+from __future__ import annotations
+
+import json
+import posixpath
+import re
+from pathlib import Path
+
+__all__ = ["ModuleLinkError", "link"]
+
+PACKAGE = Path(__file__).parent
+SPECIFIER = re.compile(r"""^(\s*(?:import|export|\})[^;'"`]*?\bfrom\s*|\s*import\s*)(["'])([^"']+)\2""", re.MULTILINE)
+COMMENT = re.compile(r"^[ \t]*(?://[^\n]*|/\*.*?\*/[ \t]*)\n", re.MULTILINE | re.DOTALL)
+
+LOADER = """\
+const table = {table};
+const urls = {{}};
+for (const [name, text] of table) {{
+  const linked = text.replace(/"studium:([^"]+)"/g, (_, needed) => JSON.stringify(urls[needed]));
+  urls[name] = "data:text/javascript;charset=utf-8," + encodeURIComponent(linked + "\\n//# sourceURL=studium/" + name);
+}}
+export default (await import(urls[table.at(-1)[0]])).default;
+"""
+
+
+class ModuleLinkError(ValueError):
+    """An import names a file that is not there, a package that is not ours, or a circle of files."""
+
+
+def link(entry: Path) -> str:
+    """The text of one ES module that holds `entry` and all that it imports.
+
+    Imports may be relative (`./controls/slider.js`) or, from another package, `studium_widgets/controls/slider.js`.
+    Whole-line comments are left out. The result has `entry`'s default export and no other.
+    Raises ModuleLinkError, which names the importing file.
+    """
+    table: dict[Path, tuple[str, str]] = {}
+    _collect(entry.resolve(), (), table)
+    text = json.dumps(list(table.values()), ensure_ascii=False).replace("</", "<\\/")
+    return LOADER.format(table=text)
+
+
+def _collect(path: Path, importers: tuple[Path, ...], table: dict[Path, tuple[str, str]]) -> None:
+    """Adds `path` to the table after everything that it imports: {path: (name, text)}."""
+    if path in importers:
+        circle = " → ".join(step.name for step in (*importers, path))
+        raise ModuleLinkError(f"modules need to import without a circle, got {circle}: move the shared part out")
+    if path in table:
+        return
+    source = COMMENT.sub("", _read(path, importers))
+    for match in SPECIFIER.finditer(source):
+        _collect(_resolve(match[3], path), (*importers, path), table)
+    table[path] = (_name(path), SPECIFIER.sub(lambda found: _placeholder(found, path), source))
+
+
+def _read(path: Path, importers: tuple[Path, ...]) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError:
+        by = f", imported by {importers[-1].name}" if importers else ""
+        raise ModuleLinkError(f"a readable JavaScript file was needed, got {path}{by}: check its spelling") from None
+
+
+def _resolve(specifier: str, importer: Path) -> Path:
+    if specifier.startswith("."):
+        return Path(posixpath.normpath(f"{importer.parent.as_posix()}/{specifier}"))
+    if specifier.startswith("studium_widgets/"):
+        return PACKAGE / specifier.removeprefix("studium_widgets/")
+    wanted = "an import needs a relative path or one that starts with studium_widgets/"
+    raise ModuleLinkError(f"{wanted}, got {specifier!r} in {importer.name}: keep a copy beside it and import that")
+
+
+def _name(path: Path) -> str:
+    """The last folder and the file: enough for a stack trace, and no path of this machine in a saved notebook."""
+    inside = path.relative_to(PACKAGE) if path.is_relative_to(PACKAGE) else Path(path.parent.name, path.name)
+    return inside.as_posix()
+
+
+def _placeholder(found: re.Match[str], importer: Path) -> str:
+    return f'{found[1]}"studium:{_name(_resolve(found[3], importer))}"'
