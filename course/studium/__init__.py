@@ -1,0 +1,67 @@
+"""Studium: the course host. It discovers topics, compiles their lessons and checks exercises.
+
+What a topic package may use is exactly what this module exports; the rest is private to the host. Each name is
+imported on first use, so that ``import studium`` costs a few milliseconds and never loads torch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+import pluggy
+
+if TYPE_CHECKING:
+    from studium.claims import Claim as Claim
+    from studium.comparison import assert_close as assert_close
+    from studium.errors import StudiumError as StudiumError
+    from studium.exercises import Exercise as Exercise
+    from studium.exercises import exercise as exercise
+    from studium.lesson import Lesson as Lesson
+    from studium.lesson import open_lesson as open_lesson
+    from studium.profiles import Profile as Profile
+    from studium.progress import track as track
+    from studium.topic import Paper as Paper
+    from studium.topic import Topic as Topic
+
+__version__ = "0.1.0"
+
+hookimpl = pluggy.HookimplMarker("studium")
+"""Marks a function as Studium's hook; the function is named ``studium_<hook>``."""
+
+_HOMES = {
+    "Claim": "claims",
+    "Exercise": "exercises",
+    "Lesson": "lesson",
+    "Paper": "topic",
+    "Profile": "profiles",
+    "StudiumError": "errors",
+    "Topic": "topic",
+    "assert_close": "comparison",
+    "exercise": "exercises",
+    "open_lesson": "lesson",
+    "track": "progress",
+}
+
+__all__ = [
+    "Claim",
+    "Exercise",
+    "Lesson",
+    "Paper",
+    "Profile",
+    "StudiumError",
+    "Topic",
+    "assert_close",
+    "exercise",
+    "hookimpl",
+    "open_lesson",
+    "track",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'studium' has no attribute {name!r}")
+    return getattr(import_module(f"studium.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,149 @@
+"""Checking an answer: three outcomes, and the mistake by its name.
+
+An exercise is *not attempted* while its function is missing or still the stub, *right* when every test passes, and
+*wrong* otherwise. The first failing test whose calls a misconception reproduces names the mistake.
+"""
+
+import dis
+import sys
+import traceback
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Literal
+
+import msgspec
+
+from studium.exercises import AnyFunction, Exercise, Test
+from studium.observation import Call, Recorder
+from studium.sources import seed_of
+
+Outcome = Literal["right", "wrong", "not attempted"]
+
+
+class TestResult(msgspec.Struct, frozen=True):
+    """One test: the points earned, and one sentence where it failed."""
+
+    name: str
+    passed: bool
+    points: float
+    message: str = ""
+
+
+class ExerciseResult(msgspec.Struct, frozen=True):
+    """One exercise: its outcome, its tests and, where it was recognised, the likely mistake."""
+
+    id: str
+    outcome: Outcome
+    points: float
+    max_points: float
+    tests: list[TestResult]
+    mistake: str = ""
+
+
+def check(topic: str, exercise: Exercise, function: object, *, draw: int = 0) -> ExerciseResult:
+    """Run all tests of an exercise against ``function``, in this process.
+
+    ``draw`` chooses another set of random test data. Raises nothing that the learner's code raises.
+    """
+    if not callable(function) or is_blank(function):
+        return untouched(exercise)
+    runs = [_Run(test, function, seed_of(topic, exercise, test) + draw) for test in exercise.tests]
+    if all(run.not_implemented for run in runs):
+        return untouched(exercise)
+    return ExerciseResult(
+        exercise.id,
+        "right" if all(run.passed for run in runs) else "wrong",
+        sum(run.result.points for run in runs),
+        exercise.points,
+        [run.result for run in runs],
+        next((mistake for run in runs if not run.passed and (mistake := name_mistake(exercise, run.calls))), ""),
+    )
+
+
+def untouched(exercise: Exercise) -> ExerciseResult:
+    """Give the result of an exercise that nobody has begun."""
+    tests = [TestResult(test.name, False, 0.0, "not attempted yet") for test in exercise.tests]
+    return ExerciseResult(exercise.id, "not attempted", 0.0, exercise.points, tests)
+
+
+def failed(exercise: Exercise, message: str) -> ExerciseResult:
+    """Give the result of an answer that could not be tested at all, for the reason in ``message``."""
+    tests = [TestResult(test.name, False, 0.0, message) for test in exercise.tests]
+    return ExerciseResult(exercise.id, "wrong", 0.0, exercise.points, tests)
+
+
+def name_mistake(exercise: Exercise, calls: list[Call]) -> str:
+    """Give the message of the misconception that does what the learner's function did in ``calls``, or ""."""
+    if not calls or not exercise.misconceptions:
+        return ""
+    if all(call.replay(exercise.solution).matches(call.observed) for call in calls):
+        return ""
+    for misconception in exercise.misconceptions:
+        if all(call.replay(misconception.function).matches(call.observed) for call in calls):
+            return misconception.message
+    return ""
+
+
+def is_blank(function: Callable[..., Any]) -> bool:
+    """Tell whether a function has no body but a docstring, ``pass`` or ``...``."""
+    code = getattr(function, "__code__", None)
+    if code is None:
+        return False
+    steps = [step for step in dis.get_instructions(code) if step.opname not in ("RESUME", "NOP", "LOAD_CONST")]
+    consts = set(code.co_consts) - {None, function.__doc__, ...}
+    return not consts and [step.opname for step in steps] in (["RETURN_VALUE"], ["RETURN_CONST"])
+
+
+class _Run:
+    """One test run against one function."""
+
+    def __init__(self, test: Test, function: AnyFunction, seed: int) -> None:
+        recorder = Recorder(function)
+        error = _error_of(test, recorder.wrapped(), seed)
+        self.calls = recorder.calls
+        self.passed = error is None
+        self.not_implemented = isinstance(error, NotImplementedError)
+        message = "" if error is None else explain(error, function)
+        self.result = TestResult(test.name, self.passed, test.points if self.passed else 0.0, message)
+
+
+def _error_of(test: Test, function: AnyFunction, seed: int) -> BaseException | None:
+    with _random_data(test, seed) as arguments, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a warning is no mistake
+        try:
+            test.function(function, **arguments)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # an answer may call exit()
+            return error
+    return None
+
+
+@contextmanager
+def _random_data(test: Test, seed: int) -> Iterator[dict[str, Any]]:
+    """Give ``rng`` where the test wants it, and leave torch's own random numbers as they were."""
+    if not test.wants_rng and "torch" not in sys.modules:
+        yield {}
+        return
+    import torch  # a topic without tensors must not wait for it
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield {"rng": torch.Generator().manual_seed(seed)} if test.wants_rng else {}
+
+
+def explain(error: BaseException, function: AnyFunction) -> str:
+    """Say in one sentence what went wrong in a test; never a traceback."""
+    frames = traceback.extract_tb(error.__traceback__)
+    if isinstance(error, AssertionError) and str(error):
+        return str(error)
+    if isinstance(error, AssertionError):
+        return f"this should hold and does not: {(frames[-1].line or '').removeprefix('assert ')}"
+    text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    code = getattr(function, "__code__", None)
+    own = [frame for frame in frames if code is not None and frame.filename == code.co_filename]
+    if not own:
+        return f"the result could not be used: {text}"
+    line = f", in the line `{own[-1].line}`" if own[-1].line else ""
+    return f"{getattr(function, '__name__', 'your function')} raised {text}{line}"

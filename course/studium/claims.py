@@ -1,0 +1,74 @@
+"""A paper's claim, reproduced in miniature and measured.
+
+``experiment.py`` of a topic defines ``claims``, a tuple of Claim. Each names an experiment: a function that takes the
+building blocks by name (``reference.py`` supplies them; in the lesson the learner's own functions do) and, by keyword,
+``profile`` and ``seed``.
+"""
+
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from studium.errors import TopicError
+from studium.profiles import NAMES, Name, Profile
+from studium.topic import Topic
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One measurable claim: ``measure`` reads a number off the experiment's result, which must reach the threshold.
+
+    Exactly one of ``at_least`` and ``at_most`` is given. ``paper`` is an arXiv id. Below the profile ``holds_from`` the
+    claim is measured and not judged: a smoke run is too small for it.
+    """
+
+    text: str
+    paper: str
+    experiment: Callable[..., Any]
+    measure: Callable[[Any], float]
+    at_least: float | None = None
+    at_most: float | None = None
+    holds_from: Name = "laptop"
+
+    def __post_init__(self) -> None:
+        if (self.at_least is None) == (self.at_most is None):
+            raise TopicError(f"claim {self.text!r} needs one of at_least and at_most; give exactly one")
+
+    @property
+    def threshold(self) -> float:
+        """The number to reach, or to stay below."""
+        bound = self.at_least if self.at_most is None else self.at_most
+        return float(bound)  # type: ignore[arg-type]
+
+    def worst(self, measured: list[float]) -> float:
+        """Give the measurement that is nearest to breaking the claim."""
+        if any(value != value for value in measured):
+            return float("nan")
+        return max(measured) if self.at_least is None else min(measured)
+
+    def holds(self, value: float, profile: Profile) -> bool | None:
+        """Tell whether ``value`` bears the claim out; None where the profile is too small to judge."""
+        if NAMES.index(profile.name) < NAMES.index(self.holds_from):
+            return None
+        return bool(value <= self.threshold if self.at_least is None else value >= self.threshold)
+
+
+def run_experiment(topic: Topic, experiment: Callable[..., Any], profile: Profile, seed: int) -> Any:
+    """Run an experiment with the topic's reference as its building blocks."""
+    given: dict[str, Any] = {"profile": profile, "seed": seed}
+    reference = topic.module("reference")
+    for name, parameter in inspect.signature(experiment).parameters.items():
+        if name not in given and hasattr(reference, name):
+            given[name] = getattr(reference, name)
+        elif name not in given and parameter.default is parameter.empty:
+            raise TopicError(
+                f"{experiment.__name__} of {topic.slug} takes {name!r}, which reference.py does not define; define it"
+            )
+    return experiment(**given)
+
+
+def experiments(topic: Topic) -> Iterator[tuple[Callable[..., Any], list[Claim]]]:
+    """Give each experiment of a topic once, with the claims that are read off it."""
+    for experiment in dict.fromkeys(claim.experiment for claim in topic.claims):
+        yield experiment, [claim for claim in topic.claims if claim.experiment is experiment]

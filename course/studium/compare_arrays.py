@@ -1,0 +1,107 @@
+"""Comparing numbers, NumPy arrays, torch tensors and modules."""
+
+import sys
+from numbers import Number
+from typing import Any
+
+import numpy as np
+
+# The tolerances of torch.testing.assert_close: dtype -> (relative, absolute).
+_TOLERANCES = {
+    "bfloat16": (1.6e-2, 1e-5),
+    "float16": (1e-3, 1e-5),
+    "float32": (1.3e-6, 1e-5),
+    "complex64": (1.3e-6, 1e-5),
+    "float64": (1e-7, 1e-7),
+    "complex128": (1e-7, 1e-7),
+}
+
+
+def compare(actual: Any, expected: Any, rtol: float | None, atol: float | None) -> str | None:
+    """Compare arrays by shape and value, modules by structure, parameters and what is trainable.
+
+    Give "" where equal, a sentence where not, None where ``expected`` is neither.
+    """
+    if _is_module(actual) and _is_module(expected):
+        return _compare_modules(actual, expected, rtol, atol)
+    if not _is_array(expected):
+        return None
+    if not _is_array(actual):
+        return f"expected {_kind(expected)}, got {type(actual).__name__}"
+    return _compare_arrays(actual, expected, rtol, atol)
+
+
+def _compare_arrays(actual: Any, expected: Any, rtol: float | None, atol: float | None) -> str:
+    ours, theirs = _numpy(expected), _numpy(actual)
+    if ours.shape != theirs.shape:
+        return f"expected shape {ours.shape}, got {theirs.shape}"
+    standard = max((_TOLERANCES.get(_dtype(x), (0.0, 0.0)) for x in (actual, expected)), key=lambda pair: pair[0])
+    relative, absolute = (
+        given if given is not None else own for given, own in zip((rtol, atol), standard, strict=True)
+    )
+    wrong = ~np.isclose(theirs, ours, rtol=relative, atol=absolute, equal_nan=True)
+    return _describe(theirs, ours, wrong) if wrong.any() else ""
+
+
+def _describe(actual: np.ndarray, expected: np.ndarray, wrong: np.ndarray) -> str:
+    if not wrong.ndim:
+        return f"expected {expected[()]:.6g}, got {actual[()]:.6g}"
+    first = tuple(int(i) for i in np.argwhere(wrong)[0])
+    with np.errstate(invalid="ignore"):
+        largest = np.nanmax(np.where(wrong, np.abs(actual - expected), 0))
+    return (
+        f"at index {list(first)} expected {expected[first]:.6g}, got {actual[first]:.6g} "
+        f"({int(wrong.sum())} of {wrong.size} values differ, by up to {largest:.3g})"
+    )
+
+
+def _compare_modules(actual: Any, expected: Any, rtol: float | None, atol: float | None) -> str:
+    ours, theirs = ([(name, type(module).__name__) for name, module in m.named_modules()] for m in (expected, actual))
+    if ours != theirs:
+        return f"expected the modules {ours}, got {theirs}"
+    for (name, one), (_, other) in zip(expected.named_parameters(), actual.named_parameters(), strict=False):
+        if one.requires_grad != other.requires_grad:
+            return f"parameter {name} must be {'trainable' if one.requires_grad else 'frozen'}, and is not"
+    state, other_state = expected.state_dict(), actual.state_dict()
+    if state.keys() != other_state.keys():
+        return f"expected the parameters {sorted(state)}, got {sorted(other_state)}"
+    pairs = ((name, _compare_arrays(other_state[name], state[name], rtol, atol)) for name in state)
+    return next((f"in parameter {name}: {found}" for name, found in pairs if found), "")
+
+
+def _torch() -> Any:
+    return sys.modules.get("torch")  # a value can only be a tensor where torch is loaded
+
+
+def _is_module(value: Any) -> bool:
+    torch = _torch()
+    return torch is not None and isinstance(value, torch.nn.Module)
+
+
+def _is_tensor(value: Any) -> bool:
+    torch = _torch()
+    return torch is not None and isinstance(value, torch.Tensor)
+
+
+def _is_array(value: Any) -> bool:
+    return isinstance(value, np.ndarray | np.generic | Number) or _is_tensor(value)
+
+
+def _dtype(value: Any) -> str:
+    if isinstance(value, Number) and not isinstance(value, np.generic):
+        return {float: "float64", complex: "complex128"}.get(type(value), "int64")
+    return str(value.dtype).removeprefix("torch.")
+
+
+def _numpy(value: Any) -> np.ndarray:
+    if _is_tensor(value):
+        value = value.detach().cpu().resolve_conj().resolve_neg()
+        value = (value.double() if value.is_floating_point() else value).numpy()
+    array = np.asarray(value)
+    return array.astype(np.float64) if array.dtype.kind == "f" else array
+
+
+def _kind(value: Any) -> str:
+    if _is_tensor(value):
+        return f"a tensor of shape {tuple(value.shape)}"
+    return f"an array of shape {value.shape}" if isinstance(value, np.ndarray) else "a number"

@@ -1,0 +1,54 @@
+"""The errors that a user can meet, and the sentence each one owes them.
+
+StudiumError                     the user can mend it: shown as one sentence, exit code 1
+├── TopicError                   a topic package breaks its contract
+│   ├── ExerciseError            an exercise, or one of its tests, is not well formed
+│   └── LessonError              a lesson names something that is not there
+├── UnknownNameError             a slug, exercise or format that nobody has (also a usage error: exit code 2)
+├── NotebookError                a notebook that cannot be read or written
+└── CourseError                  a course.toml or course folder that cannot be used
+"""
+
+import difflib
+from collections.abc import Iterable
+
+
+class StudiumError(Exception):
+    """One lowercase sentence: what was needed, what came, what to do next."""
+
+
+class TopicError(StudiumError):
+    """A topic package breaks its contract."""
+
+
+class ExerciseError(TopicError):
+    """An exercise, or one of its tests, is not well formed."""
+
+
+class LessonError(TopicError):
+    """A lesson names something that is not there."""
+
+
+class NotebookError(StudiumError):
+    """A notebook that cannot be read or written."""
+
+
+class CourseError(StudiumError):
+    """A course.toml or course folder that cannot be used."""
+
+
+class UnknownNameError(StudiumError):
+    """A name that nobody has, answered with the nearest one that somebody has."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        known = sorted(known)
+        super().__init__(f"unknown {kind} {name!r}; {suggestion(name, known)}")
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """Give "did you mean …?" where a known name is near, else the list of all of them."""
+    known = list(known)
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    if near:
+        return f"did you mean {near[0]!r}?"
+    return f"there is {', '.join(known)}" if known else "there is none at all"

@@ -1,0 +1,142 @@
+"""Exercises: a solution, its tests, hints, misconceptions and other correct answers, as ordinary Python.
+
+```python
+@exercise(points=3, minutes=8, hints=("What is the shape of B @ A?",))
+def merge(weight, a, b, alpha):
+    \"\"\"Fold the adapter into the frozen weight.\"\"\"
+    ### BEGIN SOLUTION
+    return weight + alpha / a.shape[0] * (b @ a)
+    ### END SOLUTION
+
+@merge.test("keeps the shape of weight", points=1)
+def _(merge): ...
+
+@merge.hidden("scales with alpha / r", points=2)
+def _(merge, rng): ...
+```
+
+A test takes the learner's function under the exercise's own name and, where it wants random data, ``rng``: a seeded
+``torch.Generator``. It uses nothing else but the imports of its module, so that it can be written out as a cell.
+"""
+
+import functools
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import Any, TypeVar
+
+from studium.errors import ExerciseError
+
+AnyFunction = Callable[..., Any]
+F = TypeVar("F", bound=AnyFunction)
+
+
+@dataclass(frozen=True)
+class Test:
+    """One graded test. ``name`` completes the sentence "the function …"."""
+
+    name: str
+    function: AnyFunction
+    points: float
+    hidden: bool
+
+    @property
+    def wants_rng(self) -> bool:
+        """Whether the test asks for random data."""
+        return "rng" in inspect.signature(self.function).parameters
+
+
+@dataclass(frozen=True)
+class Misconception:
+    """A typical wrong answer and the sentence that it deserves."""
+
+    message: str
+    function: AnyFunction
+
+
+@dataclass
+class Exercise:
+    """A function that the learner writes. Calling the exercise calls its solution.
+
+    ``public`` marks the edition for student machines, in which the solution is a stub and hidden tests are absent.
+    """
+
+    solution: AnyFunction
+    points: float
+    minutes: float
+    hints: tuple[str, ...] = ()
+    public: bool = False
+    tests: list[Test] = field(default_factory=list)
+    misconceptions: list[Misconception] = field(default_factory=list)
+    alternatives: list[AnyFunction] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        functools.update_wrapper(self, self.solution)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.solution(*args, **kwargs)
+
+    @property
+    def id(self) -> str:
+        """The name of the function, unique within its topic."""
+        return self.solution.__name__
+
+    def test(self, name: str, *, points: float) -> Callable[[F], F]:
+        """Register a test that learners see, worth ``points``."""
+        return self._test(name, points, hidden=False)
+
+    def hidden(self, name: str, *, points: float) -> Callable[[F], F]:
+        """Register a test whose code learners never get, worth ``points``."""
+        return self._test(name, points, hidden=True)
+
+    def misconception(self, message: str) -> Callable[[F], F]:
+        """Register a wrong answer that is recognised by what it returns, and named with ``message``."""
+
+        def register(function: F) -> F:
+            self.misconceptions.append(Misconception(message, function))
+            return function
+
+        return register
+
+    def also_correct(self, function: F) -> F:
+        """Register another correct answer, in a style of its own."""
+        self.alternatives.append(function)
+        return function
+
+    def _test(self, name: str, points: float, *, hidden: bool) -> Callable[[F], F]:
+        if any(test.name == name for test in self.tests):
+            raise ExerciseError(f"each test of {self.id} needs its own name: {name!r} came twice; rename one")
+
+        def register(function: F) -> F:
+            test = Test(name, function, points, hidden)
+            takes = set(inspect.signature(function).parameters)
+            if self.id not in takes or takes - {self.id, "rng"}:
+                raise ExerciseError(
+                    f"test {name!r} must take {self.id} and may take rng: got ({', '.join(sorted(takes))}); rename them"
+                )
+            self.tests.append(test)
+            return function
+
+        return register
+
+
+def exercise(
+    *, points: float, minutes: float, hints: tuple[str, ...] = (), public: bool = False
+) -> Callable[[AnyFunction], Exercise]:
+    """Turn a solution into an Exercise worth ``points`` that takes about ``minutes``."""
+    if isinstance(hints, str):
+        raise ExerciseError("hints must be a tuple of sentences: got one string; add a comma after it")
+    return lambda function: Exercise(function, points, minutes, tuple(hints), public)
+
+
+def exercises_of(module: ModuleType) -> dict[str, Exercise]:
+    """Collect the exercises of a module in the order of definition; raise ExerciseError where points do not add up."""
+    found = {value.id: value for value in vars(module).values() if isinstance(value, Exercise)}
+    for item in found.values():
+        total = sum(test.points for test in item.tests)
+        if not item.public and abs(total - item.points) > 1e-9:
+            raise ExerciseError(
+                f"the tests of {item.id} must add up to its {item.points:g} points: got {total:g}; change one of them"
+            )
+    return found

@@ -1,0 +1,127 @@
+"""Recording what a learner's function was given and what it did, so that a mistake can be recognised by its effect."""
+
+import copy
+import functools
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from studium.comparison import difference
+from studium.exercises import AnyFunction
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What one call did: its result or its exception, and what it left in its arguments."""
+
+    result: Any
+    raised: type[BaseException] | None
+    arguments: Any
+
+    def matches(self, other: "Observation") -> bool:
+        """Tell whether two calls had the same effect."""
+        if self.raised or other.raised:
+            return self.raised is other.raised
+        return not difference(self.result, other.result) and not difference(self.arguments, other.arguments)
+
+
+@dataclass(frozen=True)
+class Call:
+    """The arguments of one call as they were before it, and what the learner's function did with them."""
+
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    random_state: Any
+    observed: Observation
+
+    def replay(self, function: AnyFunction) -> Observation:
+        """Observe another function on the same arguments, with the same random numbers."""
+        torch = sys.modules.get("torch")
+        if torch is None:
+            return observe(function, snapshot(self.args), snapshot(self.kwargs))
+        with torch.random.fork_rng(devices=[]):
+            torch.set_rng_state(self.random_state)
+            return observe(function, snapshot(self.args), snapshot(self.kwargs))
+
+
+@dataclass
+class Recorder:
+    """Wraps a function so that each call is recorded."""
+
+    function: AnyFunction
+    calls: list[Call] = field(default_factory=list)
+
+    def wrapped(self) -> AnyFunction:
+        """Give the function to hand to a test: it behaves as the learner's own and records its calls."""
+
+        @functools.wraps(self.function)
+        def recorded(*args: Any, **kwargs: Any) -> Any:
+            before = snapshot(args), snapshot(kwargs)
+            torch = sys.modules.get("torch")
+            state = None if torch is None else torch.get_rng_state()
+            try:
+                result = self.function(*args, **kwargs)
+            except BaseException as error:
+                self.calls.append(Call(*before, state, _observation(None, type(error), args, kwargs)))
+                raise
+            self.calls.append(Call(*before, state, _observation(result, None, args, kwargs)))
+            return result
+
+        return recorded
+
+
+def observe(function: AnyFunction, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Observation:
+    """Call a function and tell what it did; an exception is an observation too."""
+    try:
+        result = function(*args, **kwargs)
+    except Exception as error:
+        return _observation(None, type(error), args, kwargs)
+    return _observation(result, None, args, kwargs)
+
+
+def snapshot(value: Any) -> Any:
+    """Copy a value deeply; what cannot be copied (a function, a spy) stays itself.
+
+    Shared references stay shared, so that a function which compares identities sees the same picture.
+    """
+    return _copy(value, {})
+
+
+def _copy(value: Any, memo: dict[int, Any]) -> Any:
+    torch = sys.modules.get("torch")
+    if isinstance(value, tuple) and type(value) is tuple:
+        return tuple(_copy(item, memo) for item in value)
+    if type(value) is list:
+        return [_copy(item, memo) for item in value]
+    if type(value) is dict:
+        return {key: _copy(item, memo) for key, item in value.items()}
+    if torch is not None and isinstance(value, torch.Generator):
+        return memo.setdefault(id(value), value.clone_state())
+    if torch is not None and isinstance(value, torch.Tensor) and not isinstance(value, torch.nn.Parameter):
+        return memo.setdefault(id(value), value.detach().clone().requires_grad_(value.requires_grad))
+    try:
+        return copy.deepcopy(value, memo)
+    except Exception:
+        return value
+
+
+def _observation(
+    result: Any, raised: type[BaseException] | None, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Observation:
+    comparable = [value for value in (*args, *kwargs.values()) if not _opaque(value)]
+    return Observation(snapshot(result), raised, snapshot(comparable))
+
+
+def _opaque(value: Any) -> bool:
+    """Tell whether a value cannot be compared by content: functions and random generators."""
+    torch = sys.modules.get("torch")
+    return (isinstance(value, Callable) and not _is_module(torch, value)) or _is_generator(torch, value)  # type: ignore[arg-type]
+
+
+def _is_module(torch: Any, value: Any) -> bool:
+    return torch is not None and isinstance(value, torch.nn.Module)
+
+
+def _is_generator(torch: Any, value: Any) -> bool:
+    return torch is not None and isinstance(value, torch.Generator)

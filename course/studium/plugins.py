@@ -1,0 +1,100 @@
+"""Finding and loading plugins. A plugin that cannot be used becomes a Problem and stops nobody else."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from importlib.metadata import Distribution, EntryPoint, distributions
+from typing import TYPE_CHECKING
+
+import pluggy
+
+from studium import hookspecs, host_plugin
+
+if TYPE_CHECKING:
+    from studium.topic import Topic
+
+GROUP = "studium"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is wrong with one plugin, in one sentence; ``clash`` where two distributions claim the same thing."""
+
+    entry_point: str
+    distribution: str
+    error: str
+    slug: str = ""
+    clash: bool = False
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A plugin that could be loaded, and where it came from."""
+
+    plugin: object
+    entry_point: str
+    distribution: str
+    version: str
+
+
+@dataclass(frozen=True)
+class Plugins:
+    """The plugin manager with the host's own and all installed plugins, and what could not be loaded."""
+
+    manager: pluggy.PluginManager
+    loaded: list[Loaded] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+    def topics_of(self, loaded: Loaded) -> "list[Topic]":
+        """Ask one plugin for its topics."""
+        others = [plugin for plugin in self.manager.get_plugins() if plugin is not loaded.plugin]
+        return [topic for topics in self.manager.subset_hook_caller("studium_topics", others)() for topic in topics]
+
+
+def builtin_plugins() -> pluggy.PluginManager:
+    """Give a fresh manager with the host's own plugins alone."""
+    manager = pluggy.PluginManager(GROUP)
+    manager.add_hookspecs(hookspecs)
+    manager.register(host_plugin)
+    return manager
+
+
+def load_plugins() -> Plugins:
+    """Give a fresh manager with the host's own and all installed plugins."""
+    plugins = Plugins(builtin_plugins())
+    claims: defaultdict[str, list[tuple[EntryPoint, Distribution]]] = defaultdict(list)
+    for entry, distribution in _entry_points():
+        claims[entry.name].append((entry, distribution))
+    for name, claimants in claims.items():
+        names = " and ".join(sorted(distribution.name for _, distribution in claimants))
+        for entry, distribution in claimants:
+            if len(claimants) > 1:
+                error = f"the entry point {name!r} must belong to one distribution: {names} both have it; uninstall one"
+                plugins.problems.append(Problem(name, distribution.name, error, name, clash=True))
+            elif error := _register(plugins, entry, distribution):
+                plugins.problems.append(Problem(name, distribution.name, error))
+    return plugins
+
+
+def _entry_points() -> Iterator[tuple[EntryPoint, Distribution]]:
+    seen: set[str] = set()
+    for distribution in distributions():
+        entries = distribution.entry_points.select(group=GROUP)
+        # Reading a name costs 0.3 ms. One that is on the path twice counts once, where imports would find it.
+        if entries and distribution.name not in seen:
+            seen.add(distribution.name)
+            yield from ((entry, distribution) for entry in entries)
+
+
+def _register(plugins: Plugins, entry: EntryPoint, distribution: Distribution) -> str:
+    """Load and register one plugin; give the sentence that says why this failed, or ""."""
+    try:
+        plugin = entry.load()
+        plugins.manager.register(plugin, name=entry.name)
+        plugins.manager.check_pending()
+    except (Exception, SystemExit) as error:
+        if plugins.manager.has_plugin(entry.name):
+            plugins.manager.unregister(name=entry.name)
+        return f"{entry.value} could not be loaded: {type(error).__name__}: {error}"
+    plugins.loaded.append(Loaded(plugin, entry.name, distribution.name, distribution.version))
+    return ""

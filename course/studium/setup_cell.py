@@ -1,0 +1,31 @@
+"""The first cell of every notebook: what the exercises import, and ``lesson``, the way to checks and hints."""
+
+from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell
+
+from studium.cell_ids import cell_id
+from studium.editions import exercise_of
+from studium.sources import imports_used
+from studium.topic import Topic
+
+
+def insert_setup_cell(topic: Topic, notebook: NotebookNode) -> None:
+    """Insert the setup cell after the title, or first where the notebook has no title."""
+    first_is_title = bool(notebook.cells) and notebook.cells[0].cell_type == "markdown"
+    cell = new_code_cell(
+        setup_source(topic, [exercise_of(cell) for cell in notebook.cells]),
+        id=cell_id(topic.slug, "setup"),
+        metadata={"studium": {"role": "setup"}},
+    )
+    notebook.cells.insert(1 if first_is_title else 0, cell)
+
+
+def setup_source(topic: Topic, exercises: list[str]) -> str:
+    """Import what the solutions of ``exercises`` need, and open the lesson."""
+    statements = {
+        statement
+        for name in dict.fromkeys(filter(None, exercises))
+        for statement in imports_used(topic.exercise(name).solution, topic.exercises, f"the solution of {name}")
+    }
+    lines = sorted({*statements, "from studium import open_lesson"}, key=lambda line: (line.startswith("from"), line))
+    return "\n".join([*lines, "", f'lesson = open_lesson("{topic.slug}")'])

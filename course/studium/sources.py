@@ -1,0 +1,101 @@
+"""The text of exercises: stubs, solutions and self-contained test cells, cut from the author's own source."""
+
+import ast
+import builtins
+import inspect
+import re
+import symtable
+import textwrap
+import zlib
+from collections.abc import Iterable, Iterator
+
+from studium.errors import ExerciseError
+from studium.exercises import AnyFunction, Exercise, Test
+
+_REGION = re.compile(
+    r"^(?P<indent>[ \t]*)### BEGIN SOLUTION[ \t]*\n.*?^[ \t]*### END SOLUTION[ \t]*\n?", re.MULTILINE | re.DOTALL
+)
+_MARKER = re.compile(r"^[ \t]*### (BEGIN|END) SOLUTION[ \t]*\n?", re.MULTILINE)
+# The same two lines that nbgrader's ClearSolutions leaves, so that every edition has one stub.
+_STUB = "{indent}# YOUR CODE HERE\n{indent}raise NotImplementedError()\n"
+
+
+def marked(exercise: Exercise) -> str:
+    """Give the solution with its markers, without its decorator: what nbgrader calls the source version."""
+    text = definition(exercise.solution)
+    if not _REGION.search(text):
+        raise ExerciseError(
+            f"{exercise.id} needs its solution between ### BEGIN SOLUTION and ### END SOLUTION; add the two lines"
+        )
+    return text
+
+
+def stub(exercise: Exercise) -> str:
+    """Give what the learner starts from."""
+    if exercise.public:
+        return definition(exercise.solution)
+    return _REGION.sub(lambda match: _STUB.format(indent=match["indent"]), marked(exercise)).rstrip() + "\n"
+
+
+def solved(exercise: Exercise) -> str:
+    """Give the solution without markers."""
+    return _MARKER.sub("", marked(exercise)).rstrip() + "\n"
+
+
+def definition(function: AnyFunction) -> str:
+    """Give the source of a function without its decorators, dedented, with the comments that end it."""
+    lines, start = inspect.findsource(function)
+    text = textwrap.dedent("".join(inspect.getblock(lines[start:])))
+    node = ast.parse(text).body[0]
+    end = start + (node.end_lineno or 0)
+    while end < len(lines) and re.match(r"[ \t]+#", lines[end]):  # the closing marker is a comment
+        end += 1
+    return textwrap.dedent("".join(lines[start + node.lineno - 1 : end]))
+
+
+def seed_of(topic: str, exercise: Exercise, test: Test) -> int:
+    """Give the public seed of a test: the same on every machine and in every edition."""
+    return zlib.crc32(f"{topic}/{exercise.id}/{test.name}".encode())
+
+
+def test_cell(topic: str, exercise: Exercise, test: Test) -> str:
+    """Write a test as a cell that needs nothing but the learner's function."""
+    name = f"test_{exercise.id}"
+    body = re.sub(r"^def \w+\(", f"def {name}(", definition(test.function), count=1)
+    imports = imports_used(test.function, {exercise.id}, f"test {test.name!r} of {exercise.id}")
+    arguments = exercise.id
+    if test.wants_rng:
+        imports = sorted({*imports, "import torch"})
+        arguments += f", rng=torch.Generator().manual_seed({seed_of(topic, exercise, test)})"
+    return "\n".join([*imports, "", "", body.rstrip(), "", "", f"{name}({arguments})"]).lstrip() + "\n"
+
+
+def imports_used(function: AnyFunction, known: Iterable[str], what: str) -> list[str]:
+    """Give the import statements that a function needs from its module, sorted.
+
+    Raise ExerciseError for a name that is neither imported, nor built in, nor in ``known``.
+    """
+    available = dict(_imports(inspect.getsource(inspect.getmodule(function))))  # type: ignore[arg-type]
+    free = _global_names(definition(function)) - set(dir(builtins)) - set(known)
+    if missing := sorted(free - set(available)):
+        raise ExerciseError(f"{what} uses {missing[0]!r}, which its module does not import; import it or pass it in")
+    return sorted({available[name] for name in free})
+
+
+def _imports(source: str) -> Iterator[tuple[str, str]]:
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            prefix = f"from {'.' * node.level}{node.module or ''} " if isinstance(node, ast.ImportFrom) else ""
+            for alias in node.names:
+                suffix = f" as {alias.asname}" if alias.asname else ""
+                yield (alias.asname or alias.name.split(".")[0]), f"{prefix}import {alias.name}{suffix}"
+
+
+def _global_names(source: str) -> set[str]:
+    scopes = [symtable.symtable(source, "<exercise>", "exec")]  # the outermost one holds defaults and annotations
+    names: set[str] = set()
+    while scopes:
+        scope = scopes.pop()
+        names |= {symbol.get_name() for symbol in scope.get_symbols() if symbol.is_global() and symbol.is_referenced()}
+        scopes += scope.get_children()
+    return names

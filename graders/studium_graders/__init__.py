@@ -1,0 +1,1 @@
+"""Assignments, grading and classroom commands: a plugin of the host, which does not know it."""

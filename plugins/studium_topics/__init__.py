@@ -1,0 +1,1 @@
+"""Studium's own topics: one folder each, found through entry points exactly as a stranger's are."""
