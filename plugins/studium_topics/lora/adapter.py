@@ -1,0 +1,34 @@
+"""The module that stands where a Linear was: a frozen Linear, the two factors of its update, and your arithmetic."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import Tensor, nn
+
+
+class Adapter(nn.Module):
+    """A Linear (out, in) with a low-rank update: x (..., in) to (..., out).
+
+    a (rank, in) and b (out, rank) become parameters. What happens in the forward pass is your own function,
+    `forward(x, weight, bias, a, b, alpha)`. Whether `linear` is frozen is left to you.
+    """
+
+    def __init__(self, linear: nn.Linear, a: Tensor, b: Tensor, alpha: float, forward: Callable[..., Tensor]) -> None:
+        super().__init__()
+        self.linear = linear
+        self.a = nn.Parameter(a)
+        self.b = nn.Parameter(b)
+        self.alpha = float(alpha)
+        self._forward = forward
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self._forward(x, self.linear.weight, self.linear.bias, self.a, self.b, self.alpha)
+
+    def get_extra_state(self) -> float:
+        """Save alpha with the factors: they mean nothing without it."""
+        return self.alpha
+
+    def set_extra_state(self, state: float) -> None:
+        """Load what get_extra_state saved."""
+        self.alpha = float(state)
