@@ -789,8 +789,8 @@ def _(merged, a, b, alpha):
     points=3,
     minutes=12,
     hints=(
-        "`u, s, vh = torch.linalg.svd(delta)` gives delta = u @ diag(s) @ vh, largest s first (for a wide or tall delta, "
-        "pass `full_matrices=False` to get no more of u and vh than s needs).",
+        "`u, s, vh = torch.linalg.svd(delta)` gives delta = u @ diag(s) @ vh, largest s first. For a wide or tall "
+        "delta, pass `full_matrices=False` to get no more of u and vh than s needs.",
         "Keep the first `rank` columns of u, numbers of s and rows of vh.",
         "The product needs each singular value once: put s into one factor, or its square root into both.",
     ),

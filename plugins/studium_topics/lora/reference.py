@@ -7,12 +7,11 @@ with bf16 autocast and torch.compile, peak memory, and the latency of a model be
 from __future__ import annotations
 
 import math
-import resource
-import sys
 import time
 from collections.abc import Callable, Set
 from dataclasses import dataclass
 
+import psutil
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -22,7 +21,7 @@ from studium_topics.lora.adapter import Adapter
 
 
 def lora_linear(x: Tensor, weight: Tensor, bias: Tensor | None, a: Tensor, b: Tensor, alpha: float) -> Tensor:
-    """x (..., in) to (..., out) by weight (out, in), bias (out,) or None, and the update (alpha / r) B A. Equation 3."""
+    """x (..., in) to (..., out): weight (out, in), bias (out,) or None, update alpha / r times B A (equation 3)."""
     low = F.linear(x, a)  # (..., r)
     return F.linear(x, weight, bias) + F.linear(low, b) * (alpha / a.shape[0])
 
@@ -88,8 +87,8 @@ def merge_model(model: nn.Module) -> int:
 class Cost:
     """What a training run cost: trainable numbers, seconds a step, and the peak of memory in bytes.
 
-    On CUDA the peak is what torch had allocated during the run; on the CPU it is the largest resident size of the
-    whole process so far, which cannot be told apart from what came before.
+    On CUDA the peak is what torch had allocated during the run; on the CPU it is the resident size of the whole
+    process at the end, which says little: measure memory on CUDA.
     """
 
     trainable: int
@@ -153,5 +152,4 @@ def _reset_peak(device: torch.device) -> None:
 def _peak_bytes(device: torch.device) -> int:
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    return psutil.Process().memory_info().rss
