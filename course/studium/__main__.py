@@ -1,0 +1,5 @@
+"""``python -m studium`` is the command ``studium``."""
+
+from studium.cli import main
+
+main()

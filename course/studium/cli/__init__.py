@@ -1,0 +1,57 @@
+"""The command line. Each command is a module of its own; plugins add theirs through ``studium_commands``.
+
+Exit codes: 0 fine, 1 a problem (told in one sentence on stderr), 2 a usage error.
+"""
+
+import sys
+from typing import Annotated, NoReturn
+
+import typer
+
+from studium import __version__
+from studium.catalogue import Catalogue, load_catalogue
+from studium.cli import check, doctor, lab, reproduce, topics
+from studium.errors import StudiumError, UnknownNameError
+
+
+def main() -> None:
+    """Run the command line and exit."""
+    try:
+        build_app(load_catalogue())()
+    except UnknownNameError as error:
+        _exit(str(error), 2)
+    except StudiumError as error:
+        _exit(str(error), 1)
+    except OSError as error:
+        _exit(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}; nothing was lost", 1)
+    except KeyboardInterrupt:
+        _exit("stopped", 130)
+
+
+def build_app(catalogue: Catalogue) -> typer.Typer:
+    """Assemble the command line: the host's own commands and those of plugins."""
+    app = typer.Typer(
+        help="Studium: topics of modern generative AI, to learn, to teach and to write.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"], "obj": catalogue},
+    )
+    app.callback()(_options)
+    for command in (topics.topics, lab.lab, check.check, reproduce.reproduce, doctor.doctor):
+        app.command()(command)
+    app.add_typer(typer.Typer(help="Make a new course or topic.", no_args_is_help=True), name="new")
+    catalogue.manager.hook.studium_commands(app=app)
+    return app
+
+
+def _options(
+    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
+) -> None:
+    if version:
+        typer.echo(f"studium {__version__}")
+        raise typer.Exit
+
+
+def _exit(sentence: str, code: int) -> NoReturn:
+    print(f"studium: {sentence}", file=sys.stderr)  # noqa: T201
+    sys.exit(code)

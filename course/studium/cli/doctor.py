@@ -1,0 +1,28 @@
+"""``studium doctor``: what this machine has, and what to do about what it lacks."""
+
+from typing import Annotated
+
+import typer
+
+from studium.catalogue import Catalogue
+from studium.cli.output import print_json, print_table
+
+
+def doctor(
+    ctx: typer.Context,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+) -> None:
+    """Look at Python, torch, CUDA, Jupyter, memory and plugins.
+
+    Exit code 1 where something has to be mended.
+    """
+    from studium.diagnosis import diagnose
+
+    catalogue: Catalogue = ctx.obj
+    findings = diagnose(catalogue)
+    if as_json:
+        print_json({"findings": findings})
+    else:
+        print_table(("", "what", "found"), [("ok" if f.fine else "!!", f.what, f.found) for f in findings])
+    if not all(finding.fine for finding in findings):
+        raise typer.Exit(1)

@@ -1,0 +1,42 @@
+"""``studium lab``: the learner's workspace, open in JupyterLab."""
+
+import os
+import subprocess
+import sys
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from studium.catalogue import Catalogue
+
+
+def lab(
+    ctx: typer.Context,
+    course: Annotated[Path, typer.Option(help="Your workspace; made if it is not there.")] = Path("studium-workspace"),
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Print the address and open no browser.")] = False,
+    port: Annotated[
+        int, typer.Option(help="The port to listen on; the next free one if taken.", min=1, max=65535)
+    ] = 8888,
+) -> None:
+    """Build the lessons that are not there yet, and open JupyterLab on them. Your answers are kept."""
+    from studium.workspace import START, build_workspace
+
+    catalogue: Catalogue = ctx.obj
+    workspace = build_workspace(catalogue, course)
+    typer.echo(f"{len(workspace.made)} new lessons in {course}, {len(workspace.kept)} kept as they were")
+    for problem in catalogue.problems:
+        typer.echo(f"problem: {problem.entry_point} of {problem.distribution}: {problem.error}", err=True)
+    with as_file(files("studium") / "lab_settings") as settings:
+        raise typer.Exit(subprocess.call(_command(course, START, settings, no_browser, port)))
+
+
+def _command(course: Path, start: str, settings: Path, no_browser: bool, port: int) -> list[str]:
+    return [
+        *(sys.executable, "-m", "jupyterlab", str(course), f"--port={port}"),
+        f"--LabApp.default_url=/lab/tree/{start}?factory=Markdown%20Preview",
+        f"--LabApp.app_settings_dir={settings}",
+        *(["--no-browser"] if no_browser else []),
+        *(["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []),
+    ]

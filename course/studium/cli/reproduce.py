@@ -1,0 +1,72 @@
+"""``studium reproduce``: the paper's claim, our figure, the verdict."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from studium.catalogue import Catalogue
+from studium.cli.output import print_json, print_table
+from studium.profiles import Profile, choose_profile
+from studium.progress import track
+from studium.topic import Topic
+
+if TYPE_CHECKING:
+    from studium.measuring import ClaimResult
+
+
+def reproduce(
+    ctx: typer.Context,
+    slugs: Annotated[list[str] | None, typer.Argument(help="The topics; see `studium topics`.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All topics.")] = False,
+    profile: Annotated[str | None, typer.Option(help="smoke, laptop or gpu; the best for this machine.")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu or cuda; what the profile asks for.")] = None,
+    seeds: Annotated[int, typer.Option(help="How many seeds, from 0.", min=1)] = 3,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+) -> None:
+    """Reproduce each paper's claim in miniature and measure it.
+
+    The figure is the worst over the seeds. Exit code 1 where a claim does not hold.
+    """
+    topics = _choose(ctx.obj, slugs or [], everything)
+    claims = _measure(topics, choose_profile(profile, device), range(seeds))
+    if as_json:
+        print_json({"claims": claims})
+    else:
+        _print(claims)
+    if any(claim.holds is False for claim in claims):
+        raise typer.Exit(1)
+
+
+def _choose(catalogue: Catalogue, slugs: list[str], everything: bool) -> list[Topic]:
+    if everything == bool(slugs):
+        raise typer.BadParameter("name one or more topics, or give --all (see `studium topics`)")
+    return (
+        [topic for topic in catalogue.topics if topic.has("experiment")]
+        if everything
+        else [catalogue[s] for s in slugs]
+    )
+
+
+def _measure(topics: list[Topic], profile: Profile, seeds: range) -> "list[ClaimResult]":
+    from studium.measuring import reproduce
+
+
+    return [claim for topic in track(topics, "reproducing") for claim in reproduce(topic, profile, seeds)]
+
+
+def _print(claims: "Iterable[ClaimResult]") -> None:
+    words = {True: "holds", False: "does not hold", None: "too small to judge"}
+    rows = [
+        (
+            c.topic,
+            c.claim,
+            f"{c.measured:.4g}",
+            f"{c.threshold:.4g}",
+            words[c.holds],
+            f"{c.seconds:.0f} s",
+            f"{c.peak_mb:.0f} MB",
+        )
+        for c in claims
+    ]
+    print_table(("topic", "claim", "measured", "threshold", "verdict", "time", "memory"), rows)

@@ -1,0 +1,70 @@
+"""Findings about a machine: what is there, whether that will do, and what to do if not."""
+
+import platform
+import sys
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+
+import msgspec
+
+from studium import __version__
+from studium.catalogue import Catalogue
+from studium.profiles import LAPTOP_MB, available_mb, choose_profile
+
+_PACKAGES = ("jupyterlab", "notebook", "ipywidgets", "anywidget", "plotly", "jupytext", "nbgrader")
+_OPTIONAL = {"nbgrader": "needed by instructors alone: pip install 'studium[grade]'"}
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """One thing that was looked at; where it is not fine, ``found`` ends with what to do."""
+
+    what: str
+    found: str
+    fine: bool = True
+
+
+def diagnose(catalogue: Catalogue) -> list[Finding]:
+    """Look at everything that Studium stands on."""
+    return [
+        Finding("studium", __version__),
+        Finding("python", f"{platform.python_version()} on {platform.system()} {platform.machine()}"),
+        *_torch(),
+        *map(_package, _PACKAGES),
+        _memory(),
+        Finding("profile", f"{choose_profile().name} (set STUDIUM_PROFILE to smoke, laptop or gpu to choose another)"),
+        Finding(
+            "topics",
+            ", ".join(topic.slug for topic in catalogue.topics) or "none: install a topic",
+            bool(catalogue.topics),
+        ),
+        *(Finding(f"plugin {p.entry_point}", f"{p.error} ({p.distribution})", fine=False) for p in catalogue.problems),
+    ]
+
+
+def _torch() -> Iterator[Finding]:
+    try:
+        import torch
+    except Exception as error:
+        yield Finding("torch", f"does not import: {error}; install it again: pip install torch", fine=False)
+        return
+    yield Finding("torch", f"{torch.__version__}, {torch.get_num_threads()} threads")
+    if torch.cuda.is_available():
+        yield Finding("cuda", f"{torch.version.cuda}, {torch.cuda.get_device_name()}")
+    else:
+        yield Finding("cuda", "none; lessons run on the CPU")
+
+
+def _package(name: str) -> Finding:
+    try:
+        return Finding(name, version(name))
+    except PackageNotFoundError:
+        why = _OPTIONAL.get(name, f"missing; install it: {sys.executable} -m pip install {name}")
+        return Finding(name, f"not installed; {why}" if name in _OPTIONAL else why, fine=name in _OPTIONAL)
+
+
+def _memory() -> Finding:
+    free = available_mb()
+    enough = free >= LAPTOP_MB
+    return Finding(
+        "memory", f"{free} MB free{'' if enough else f'; the experiments want {LAPTOP_MB} MB: close something'}", enough
+    )

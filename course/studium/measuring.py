@@ -1,0 +1,69 @@
+"""Running a topic's experiments in fresh processes, and judging its claims."""
+
+import multiprocessing
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+
+import msgspec
+
+from studium.catalogue import load_catalogue
+from studium.claims import experiments, run_experiment
+from studium.profiles import Profile
+from studium.topic import Topic
+
+
+class ClaimResult(msgspec.Struct, frozen=True):
+    """One claim: ``measured`` is the worst over the seeds; ``seconds`` is the time of all seeds together.
+
+    ``holds`` is None where the profile is too small to judge the claim. Claims of one experiment share its run, and so
+    its ``seconds`` and ``peak_mb`` (resident memory of the process).
+    """
+
+    topic: str
+    claim: str
+    paper: str
+    measured: float
+    threshold: float
+    holds: bool | None
+    seconds: float
+    peak_mb: float
+    profile: str
+    device: str
+    by_seed: list[float]
+
+
+def reproduce(topic: Topic, profile: Profile, seeds: Sequence[int]) -> Iterator[ClaimResult]:
+    """Measure each experiment of a topic in a process of its own; give the results of its claims."""
+    for index in range(len(list(experiments(topic)))):
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(max_workers=1, mp_context=context) as pool:
+            yield from pool.submit(_measure, topic.slug, index, profile, list(seeds)).result()
+
+
+def _measure(slug: str, index: int, profile: Profile, seeds: list[int]) -> list[ClaimResult]:
+    topic = load_catalogue()[slug]
+    experiment, claims = list(experiments(topic))[index]
+    start = time.perf_counter()
+    results = [run_experiment(topic, experiment, profile, seed) for seed in seeds]
+    seconds, peak = time.perf_counter() - start, _peak_mb()
+    rows = []
+    for claim in claims:
+        measured = [float(claim.measure(result)) for result in results]
+        worst = claim.worst(measured)
+        held = claim.holds(worst, profile)
+        bound = (claim.threshold, held, round(seconds, 2), round(peak, 1))
+        rows.append(ClaimResult(slug, claim.text, claim.paper, worst, *bound, profile.name, profile.device, measured))
+    return rows
+
+
+def _peak_mb() -> float:
+    if sys.platform == "win32":
+        import psutil
+
+        return float(psutil.Process().memory_info().peak_wset) / 2**20
+    import resource
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
