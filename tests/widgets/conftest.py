@@ -3,10 +3,11 @@
     def test_something(mount):
         page = mount(AttentionHeatmap(tokens=["a", "b"], scores=...), width=400, dark=True)
         page.get_by_label("Temperature").press("ArrowRight")
-        assert state(page)["temperature"] == 1.1
+        assert page.state()["temperature"] == 1.1
 
-`mount(first, second, ...)` puts several on one page. `page.errors` holds uncaught errors and console errors; the
-fixture fails the test if any are left. `call_js(module, function, *arguments)` runs a function of a pure module.
+`mount(first, second, ...)` puts several on one page. `page.state(i)` is what view i's model holds now;
+`page.frame_times(step)` times the frames in which the JavaScript `step` runs. `page.errors` holds uncaught errors and
+console errors; the fixture fails the test if any are left. `call_js(module, function, *arguments)` runs a function of a pure module.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from studium_widgets import Array, Widget
+from traitlets import Bool, Enum, Float, Int
 
 playwright = pytest.importorskip("playwright.sync_api")
 
@@ -27,6 +30,29 @@ ORIGIN = "http://studium.test"
 SWITCHES = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>widget</title>
 <style>body {{ margin: 12px; background: {background}; }}</style><body {marks}><main></main></body></html>"""
+
+
+class Gallery(Widget):
+    """One of each control."""
+
+    _script = "gallery.js"
+    steps = Int(100).tag(sync=True)
+    rate = Float(0.1).tag(sync=True)
+    layer = Int(0).tag(sync=True)
+    kind = Enum(["sine", "cosine"], "sine").tag(sync=True)
+    signed = Bool(False).tag(sync=True)
+    matrix = Array("float32", ("rows", "columns"))
+
+    @property
+    def alt(self) -> str:
+        return f"Two waves of {self.steps} steps."
+
+
+@pytest.fixture
+def gallery() -> Callable[..., Gallery]:
+    """gallery(**state) → a widget with one of each control."""
+    values = np.random.default_rng(0).uniform(-1, 1, (12, 12))
+    return lambda **state: Gallery(**({"matrix": values} | state))
 
 
 @pytest.fixture(scope="session")
@@ -54,6 +80,8 @@ def open_page(browser: Any) -> Iterator[Callable[..., Any]]:
         )
         page = context.new_page()
         page.errors = []
+        page.state = lambda view=0: state(page, view)
+        page.frame_times = lambda step, frames=60: frame_times(page, step, frames)
         page.on("pageerror", lambda error: page.errors.append(str(error)))
         page.on("console", lambda message: page.errors.append(message.text) if message.type == "error" else None)
         html = PAGE.format(background="#0f1115" if dark else "#ffffff", marks=marks)

@@ -10,15 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from studium_widgets.arrays import Array
+    from studium_widgets.attention import AttentionHeatmap
     from studium_widgets.base import Widget
     from studium_widgets.modules import ModuleLinkError, link
+    from studium_widgets.plots import figure
 
-__all__ = ["Array", "ModuleLinkError", "Widget", "link"]
+__all__ = ["Array", "AttentionHeatmap", "ModuleLinkError", "Widget", "figure", "link"]
 
 _HOME = {
     "Array": "arrays",
+    "AttentionHeatmap": "attention",
     "ModuleLinkError": "modules",
     "Widget": "base",
+    "figure": "plots",
     "link": "modules",
 }
 

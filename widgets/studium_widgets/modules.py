@@ -19,6 +19,8 @@ PACKAGE = Path(__file__).parent
 SPECIFIER = re.compile(r"""^(\s*(?:import|export|\})[^;'"`]*?\bfrom\s*|\s*import\s*)(["'])([^"']+)\2""", re.MULTILINE)
 COMMENT = re.compile(r"^[ \t]*(?://[^\n]*|/\*.*?\*/[ \t]*)\n", re.MULTILINE | re.DOTALL)
 
+INDENT = re.compile(r"^[ \t]+", re.MULTILINE)
+
 LOADER = """\
 const table = {table};
 const urls = {{}};
@@ -38,7 +40,7 @@ def link(entry: Path) -> str:
     """The text of one ES module that holds `entry` and all that it imports.
 
     Imports may be relative (`./controls/slider.js`) or, from another package, `studium_widgets/controls/slider.js`.
-    Whole-line comments are left out. The result has `entry`'s default export and no other.
+    Whole-line comments and indentation are left out, so no template literal may span lines. The result has `entry`'s default export and no other.
     Raises ModuleLinkError, which names the importing file.
     """
     table: dict[Path, tuple[str, str]] = {}
@@ -54,7 +56,7 @@ def _collect(path: Path, importers: tuple[Path, ...], table: dict[Path, tuple[st
         raise ModuleLinkError(f"modules need to import without a circle, got {circle}: move the shared part out")
     if path in table:
         return
-    source = COMMENT.sub("", _read(path, importers))
+    source = INDENT.sub("", COMMENT.sub("", _read(path, importers)))
     for match in SPECIFIER.finditer(source):
         _collect(_resolve(match[3], path), (*importers, path), table)
     table[path] = (_name(path), SPECIFIER.sub(lambda found: _placeholder(found, path), source))

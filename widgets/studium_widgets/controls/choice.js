@@ -14,6 +14,6 @@ export function choice(ui, name, { label, options }) {
   const show = () => inputs.forEach((input) => (input.checked = input.value === ui.get(name)));
   ui.on(name, show);
   show();
-  const bar = h("span", { class: "st-segments" }, ...parts);
-  return h("fieldset", { class: "st-control st-choice" }, h("legend", { class: "st-label" }, label), bar);
+  const bar = h("div", { class: "st-segments", role: "radiogroup", "aria-label": label }, ...parts);
+  return h("div", { class: "st-control" }, h("span", { class: "st-label", "aria-hidden": "true" }, label), bar);
 }

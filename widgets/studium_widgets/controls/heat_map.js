@@ -9,7 +9,7 @@ const NAME_WIDTH = 84; // px at most
  * A matrix as coloured cells. Hover or arrow keys move a cursor; click, Enter or Space picks a cell.
  * `moved([row, column] | null)`, `picked([row, column])`. `size`: largest width in px. `square`: cells are square.
  * `draw({data, rows, columns, range: [low, high], palette?, rowNames?, columnNames?, marked?})`: `data` has rows × columns
- * numbers, NaN is left empty; `marked` is a row to point out. `overlay()` redraws the cursor alone.
+ * numbers, NaN is striped; `marked` is a row to point out. `overlay()` redraws the cursor alone.
  */
 export function heatMap(ui, { label, size = 460, square = true, moved = () => {}, picked = () => {} }) {
   const { element, fit } = canvas(label);
@@ -71,14 +71,31 @@ function cellAt({ picture, box }, x, y) {
 function compose(ui, { picture, box, cursor, element }, image, fit) {
   const context = fit(box.width, box.height);
   context.imageSmoothingEnabled = false;
-  context.fillStyle = ui.theme.raised;
-  context.fillRect(box.left, box.top, box.cell * picture.columns, box.rowHeight * picture.rows);
+  hatch(context, box, [box.cell * picture.columns, box.rowHeight * picture.rows], ui.theme);
   context.drawImage(image, box.left, box.top, box.cell * picture.columns, box.rowHeight * picture.rows);
   if (box.cell >= 14) gaps(context, picture, box, ui.theme.surface);
   const cell = cursor?.cell ?? null;
   names(context, picture, box, ui.theme, cell);
   if (picture.marked >= 0) outline(context, box, [picture.marked, 0], picture.columns, ui.theme, 2);
   if (cell) outline(context, box, cell, 1, ui.theme, element.matches(":focus-visible") ? 3 : 2);
+}
+
+// What shows where a cell is not a number: stripes, which no colour of a palette can be taken for.
+function hatch(context, { left, top }, [width, height], theme) {
+  context.save();
+  context.fillStyle = theme.raised;
+  context.strokeStyle = theme.line;
+  context.beginPath();
+  context.rect(left, top, width, height);
+  context.clip();
+  context.fill();
+  context.beginPath();
+  for (let x = left - height; x < left + width; x += 7) {
+    context.moveTo(x, top + height);
+    context.lineTo(x + height, top);
+  }
+  context.stroke();
+  context.restore();
 }
 
 // Thin gaps between large cells, so that neighbours of one colour can be told apart.

@@ -28,7 +28,7 @@ function start(setup, model, el, signal) {
   const ui = { ...state(model, signal), element, signal, redraw, say };
   ui.theme = watchTheme(element, signal, redraw);
   ui.controls = (...more) => controls.append(...more);
-  ui.add = (...more) => stage.append(...more);
+  ui.add = (...more) => more.forEach((part) => (part.matches("details") ? element : stage).append(part));
   Object.defineProperty(ui, "still", { get: () => matchMedia("(prefers-reduced-motion: reduce)").matches });
   guarded(element, () => (draw = setup(ui) ?? draw));
   ui.on("", redraw);

@@ -1,0 +1,133 @@
+"""Attention of a transformer, token by token: which query looks at which key, and what a mask takes away."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from traitlets import Bool, Dict, Enum, Float, Int, List, TraitError, Unicode, validate
+
+from studium_widgets.arrays import Array
+from studium_widgets.base import Widget
+
+__all__ = ["AttentionHeatmap"]
+
+LARGEST = 32 * 2**20  # bytes: what is saved in a notebook beside the lesson
+SHAPE = ("layers", "heads", "tokens", "tokens")
+PARTS = ("position", "words", "bidirectional", "causal")
+
+
+class AttentionHeatmap(Widget):
+    """One head's attention as a matrix or as arcs, with the mask, the temperature and the head to choose.
+
+    tokens: T strings, up to 512. Exactly one of weights and scores, (layers, heads, T, T), row = query:
+    weights sum to 1 over the last axis; scores are what stands before the softmax, already divided by sqrt(d).
+    padding: T booleans, true where a token is padding. mask: "bidirectional" or "causal". temperature: above 0.
+    layer, head: which is shown, from 0. view: "matrix" or "arcs". locked: the row that stays marked, or -1.
+    predictions: for some positions {"position": int, "words": [...], "bidirectional": [...], "causal": [...]}, the
+    probability of each word there when it is masked; masked: the position that is, or -1.
+    Raises TraitError where they do not fit together.
+    """
+
+    _script = "attention.js"
+    _style = "attention.css"
+
+    tokens = List(Unicode()).tag(sync=True)
+    weights = Array("float32", SHAPE, optional=True)
+    scores = Array("float32", SHAPE, optional=True, finite=False)
+    padding = List(Bool()).tag(sync=True)
+    mask_padding = Bool(True).tag(sync=True)
+    mask = Enum(("bidirectional", "causal"), "bidirectional").tag(sync=True)
+    temperature = Float(1.0).tag(sync=True)
+    layer = Int(0).tag(sync=True)
+    head = Int(0).tag(sync=True)
+    view = Enum(("matrix", "arcs"), "matrix").tag(sync=True)
+    locked = Int(-1).tag(sync=True)
+    predictions = List(Dict()).tag(sync=True)
+    masked = Int(-1).tag(sync=True)
+
+    @property
+    def alt(self) -> str:
+        row = next((chosen for chosen in (self.locked, self.masked) if chosen >= 0), 0)
+        weights = self._row(row)
+        key = int(weights.argmax())
+        place = f"layer {self.layer}, head {self.head}, {self.mask} mask"
+        strongest = f"“{self.tokens[row]}” looks most at “{self.tokens[key]}” ({weights[key]:.2f})"
+        return f"Attention between {len(self.tokens)} tokens, {place}: {strongest}."
+
+    def check(self) -> None:
+        given = [name for name in ("weights", "scores") if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise TraitError(f"one of weights and scores is needed, got {' and '.join(given) or 'neither'}: give one")
+        layers, heads, size, _ = getattr(self, given[0]).shape
+        self._check_tokens(given[0], size)
+        for name, low, count in (("layer", 0, layers), ("head", 0, heads), ("locked", -1, size), ("masked", -1, size)):
+            if not low <= getattr(self, name) < count:
+                raise TraitError(f"{name} needs to be from {low} to {count - 1}, got {getattr(self, name)}")
+        if not self.temperature > 0:
+            raise TraitError(f"temperature needs to be above 0, got {self.temperature}: 1 leaves the weights alone")
+
+    @validate("weights")
+    def _rows_sum_to_one(self, proposal: Any) -> Any:
+        weights = proposal["value"]
+        if weights is not None:
+            _check_size("weights", weights)
+            sums = weights.sum(-1, dtype=np.float64)
+            worst = np.unravel_index(np.abs(sums - 1).argmax(), sums.shape)
+            if abs(sums[worst] - 1) > 1e-2 or weights.min() < 0:
+                at = tuple(int(i) for i in worst)
+                wanted = "weights need rows that are not negative and sum to 1"
+                raise TraitError(f"{wanted}, got {sums[worst]:.3g} at {at}: give scores= for what precedes the softmax")
+        return weights
+
+    @validate("scores")
+    def _scores_fit(self, proposal: Any) -> Any:
+        if proposal["value"] is not None:
+            _check_size("scores", proposal["value"])
+        return proposal["value"]
+
+    @validate("predictions")
+    def _predictions_complete(self, proposal: Any) -> Any:
+        for entry in proposal["value"]:
+            _check_prediction(entry)
+        return proposal["value"]
+
+    def _check_tokens(self, array: str, size: int) -> None:
+        if len(self.tokens) != size:
+            advice = "leave no special token out"
+            raise TraitError(f"tokens need one string a row of {array}, got {len(self.tokens)} for {size}: {advice}")
+        if self.padding and len(self.padding) != size:
+            raise TraitError(f"padding needs one boolean a token, got {len(self.padding)} for {size}: [] for none")
+        for entry in self.predictions:
+            if not 0 <= entry["position"] < size:
+                raise TraitError(f"a prediction's position needs to be from 0 to {size - 1}, got {entry['position']}")
+
+    def _row(self, row: int) -> np.ndarray[Any, Any]:
+        """The weights of one query as the browser computes them, (T,)."""
+        with np.errstate(divide="ignore"):
+            scores = np.log(self.weights) if self.scores is None else self.scores
+        logits = scores[self.layer, self.head, row] / self.temperature
+        allowed = ~np.array(self.padding if self.mask_padding and self.padding else [False] * len(logits))
+        if self.mask == "causal":
+            allowed &= np.arange(len(logits)) <= row
+        logits = np.where(allowed, logits, -np.inf)
+        top = logits.max()
+        if top == -np.inf:
+            return np.zeros_like(logits)
+        exponentials = np.exp(logits - top)
+        return np.asarray(exponentials / exponentials.sum())
+
+
+def _check_size(name: str, array: np.ndarray[Any, Any]) -> None:
+    if array.nbytes > LARGEST:
+        megabytes = array.nbytes / 2**20
+        raise TraitError(f"{name} needs at most 32 MB, got {megabytes:.0f} MB: pass fewer layers, such as {name}[:1]")
+
+
+def _check_prediction(entry: dict[str, Any]) -> None:
+    if missing := [part for part in PARTS if part not in entry]:
+        raise TraitError(f"a prediction needs {', '.join(PARTS)}, got none of {', '.join(missing)}: add it")
+    for side in ("bidirectional", "causal"):
+        if len(entry[side]) != len(entry["words"]) or not all(0 <= share <= 1 for share in entry[side]):
+            wanted = f"{side} needs one probability from 0 to 1 for each of {len(entry['words'])} words"
+            raise TraitError(f"{wanted}, got {entry[side]}: check position {entry['position']}")
