@@ -13,14 +13,16 @@ if TYPE_CHECKING:
     from studium_widgets.attention import AttentionHeatmap
     from studium_widgets.base import Widget
     from studium_widgets.modules import ModuleLinkError, link
+    from studium_widgets.noise_schedule import NoiseSchedule
     from studium_widgets.plots import figure
 
-__all__ = ["Array", "AttentionHeatmap", "ModuleLinkError", "Widget", "figure", "link"]
+__all__ = ["Array", "AttentionHeatmap", "ModuleLinkError", "NoiseSchedule", "Widget", "figure", "link"]
 
 _HOME = {
     "Array": "arrays",
     "AttentionHeatmap": "attention",
     "ModuleLinkError": "modules",
+    "NoiseSchedule": "noise_schedule",
     "Widget": "base",
     "figure": "plots",
     "link": "modules",

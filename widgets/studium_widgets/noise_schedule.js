@@ -1,0 +1,143 @@
+// Forward and backward ladder of a diffusion on a Gaussian mixture: schedule, particles and an exact sampler.
+import { choice } from "./controls/choice.js";
+import { dataTable } from "./controls/data_table.js";
+import { h, suppress } from "./controls/element.js";
+import { legend } from "./controls/legend.js";
+import { select } from "./controls/select.js";
+import { slider } from "./controls/slider.js";
+import { widget } from "./controls/widget.js";
+import { curves, NAMES, reading } from "./noise_schedule_curves.js";
+import { length, model, PARTICLES } from "./noise_schedule_model.js";
+import { planes } from "./noise_schedule_planes.js";
+import { BUGS } from "./noise_schedule_sampler.js";
+
+const LENGTHS = [4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 40, 50, 60, 80, 100, 125, 150, 200, 250, 300, 400, 500, 600, 800, 1000];
+const COUNTS = [1, 2, 3, 4, 5, 8, 10, 15, 20, 25, 30, 40, 50, 75, 100, 150, 200, 250, 300, 400, 500, 750, 1000];
+const BUDGET = 6; // ms of a frame for walking particles
+const WAY = 6000; // ms from noise to data
+const TRUE_ON_MODE = 1 - Math.exp(-4.5); // of a Gaussian in the plane, within three standard deviations
+
+export default widget((ui) => {
+  const { read, advance } = model(ui);
+  const kinds = Object.entries(NAMES).filter(([kind]) => kind !== "yours" || ui.get("abar"));
+  const clock = timeline(ui);
+  ui.controls(select(ui, "schedule", { label: "Schedule", options: kinds }), slider(ui, "steps", { label: "Steps T", values: LENGTHS }), clock.element);
+  const plane = planes(ui);
+  const facts = readouts();
+  const charts = curves(ui, { moved: (t) => ui.set("t", t) });
+  const key = legend(ui);
+  const table = dataTable(ui, { caption: "The schedule at some t" });
+  ui.add(h("div", { class: "st-noise" }, plane.element, sampler(ui), facts.element), h("div", {}, key.element, charts.element), table.element);
+  key.draw([]);
+  let shown = "";
+  return () => {
+    const now = read();
+    const arrived = advance(BUDGET);
+    clock.draw(now);
+    plane.draw(now);
+    facts.draw(now);
+    charts.draw(now);
+    if (shown !== `${Object.keys(now.lines)} ${ui.theme.dark}`) key.draw(Object.keys(now.lines).map((kind) => NAMES[kind]));
+    shown = `${Object.keys(now.lines)} ${ui.theme.dark}`;
+    table.draw(() => rowsOf(now));
+    ui.say(sentence(ui, now));
+    if (!arrived) ui.redraw();
+  };
+});
+
+function sampler(ui) {
+  const variances = [["beta-tilde", "β̃"], ["beta", "β"]];
+  const spacings = [["leading", "Leading"], ["trailing", "Trailing"]];
+  return h(
+    "div",
+    { class: "st-noise-sampler", role: "group", "aria-label": "Sampler" },
+    slider(ui, "sampling_steps", { label: "Sampling steps", values: COUNTS }),
+    slider(ui, "eta", { label: "η: DDIM 0 … ancestral 1", min: 0, max: 1, step: 0.05, format: (value) => value.toFixed(2) }),
+    choice(ui, "variance", { label: "Noise variance", options: variances }),
+    choice(ui, "spacing", { label: "Timesteps", options: spacings }),
+    select(ui, "bug", { label: "Put in a mistake", options: BUGS }),
+  );
+}
+
+// Play, and t; T − 1 is where t ends, so the slider's end moves with T.
+function timeline(ui) {
+  const range = slider(ui, "t", { label: "t", min: -1, max: length(ui) - 1, format: (t) => (t < 0 ? "−1: data" : String(t)) });
+  const input = range.querySelector("input");
+  const button = h("button", { type: "button", class: "st-noise-play", ...suppress }, "Play");
+  const player = playing(ui, button);
+  button.addEventListener("click", player.toggle, { signal: ui.signal });
+  input.addEventListener("input", player.stop, { signal: ui.signal });
+  const inside = () => ui.set("t", Math.min(ui.get("t"), length(ui) - 1));
+  for (const name of ["steps", "schedule"]) ui.on(name, inside);
+  const draw = ({ T, t }) => {
+    input.max = T - 1;
+    input.value = t;
+    input.style.setProperty("--st-filled", `${(100 * (t + 1)) / T}%`);
+  };
+  return { element: h("div", { class: "st-noise-time" }, button, range), draw };
+}
+
+// t runs down from T − 1 to the data. Where motion is to be reduced, each press goes down one tenth instead.
+function playing(ui, button) {
+  let [frame, before, at] = [0, 0, 0];
+  const name = (running) => (button.textContent = running ? "Pause" : "Play");
+  const stop = () => {
+    cancelAnimationFrame(frame);
+    frame = 0;
+    name(false);
+  };
+  const move = (now) => {
+    at -= (length(ui) * Math.min(100, now - before)) / WAY;
+    before = now;
+    ui.set("t", Math.max(-1, Math.round(at)));
+    if (at <= -1) stop();
+    else frame = requestAnimationFrame(move);
+  };
+  const toggle = () => {
+    if (frame) return stop();
+    const top = length(ui) - 1;
+    at = ui.get("t") < 0 ? top : ui.get("t");
+    if (ui.still) return ui.set("t", ui.get("t") < 0 ? top : Math.max(-1, at - Math.ceil(top / 10)));
+    before = performance.now();
+    name(true);
+    frame = requestAnimationFrame(move);
+  };
+  ui.signal.addEventListener("abort", stop, { once: true });
+  return { toggle, stop };
+}
+
+function readouts() {
+  const titles = ["Samples on a mode", "Spread within a mode", "V / s² by recursion"];
+  const tiles = titles.map((title) => ({ title, value: h("dd"), note: h("small") }));
+  const element = h("dl", { class: "st-noise-facts" }, ...tiles.map(({ title, value, note }) => h("div", {}, h("dt", {}, title), value, note)));
+  const draw = ({ crowd, variance, steps }) => {
+    const found = crowd.quality;
+    const wrong = steps.wrong !== steps.right;
+    const texts = [
+      [found ? percent(found.onMode) : "…", `truth ${percent(TRUE_ON_MODE)}`],
+      [found ? `× ${number(found.ratio)}` : "…", `truth 1; √(V / s²) = ${number(Math.sqrt(variance.wrong))}`],
+      [number(variance.wrong), wrong ? `correct code ${number(variance.right)}` : "truth 1, for Gaussian data"],
+    ];
+    tiles.forEach(({ value, note }, i) => ([value.textContent, note.textContent] = texts[i]));
+  };
+  return { element, draw };
+}
+
+const percent = (share) => (Number.isFinite(share) ? `${(100 * share).toFixed(1)} %` : "–");
+const number = (value) => (Number.isFinite(value) ? (value > 100 ? value.toExponential(1) : value.toFixed(3)) : "–");
+
+function sentence(ui, { t, T, kind, chosen, abar, crowd, steps }) {
+  const where = t < 0 ? "t = −1: the data" : `t = ${t} of ${T}, ${NAMES[kind]}: ᾱ = ${reading(abar)}, SNR ${reading(chosen.snr[t])}`;
+  const name = ui.get("eta") === 0 ? "DDIM" : ui.get("eta") === 1 ? "Ancestral" : `η = ${ui.get("eta").toFixed(2)}`;
+  const bug = ui.get("bug") === "none" ? "" : ` with “${BUGS.find(([value]) => value === ui.get("bug"))[1]}”`;
+  const found = crowd.quality;
+  const end = found ? `${percent(found.onMode)} of ${PARTICLES} samples end on a mode, spread × ${number(found.ratio)}` : "sampling";
+  return `${where}. ${name} sampling in ${steps.wrong.times.length} steps${bug}: ${end}.`;
+}
+
+function rowsOf({ T, chosen, loss }) {
+  const at = [...new Set(Array.from({ length: 21 }, (_, i) => Math.round((i * (T - 1)) / 20)))];
+  const columns = ["t", "ᾱ", "β", "SNR", "share of simple loss, × mean", "share of bound, × mean"];
+  const rows = at.map((t) => [String(t), ...[chosen.abar, chosen.beta, chosen.snr, loss.simple, loss.bound].map((values) => reading(values[t]))]);
+  return { columns, rows };
+}

@@ -1,0 +1,127 @@
+// Two pictures of the plane at one t: data with noise added, and the sampler's particles, over the same exact density.
+import { fit } from "./controls/canvas.js";
+import { h } from "./controls/element.js";
+import { table } from "./controls/palette.js";
+import { density, noised } from "./noise_schedule_maths.js";
+import { MARKED, PARTICLES } from "./noise_schedule_model.js";
+
+const SIDE = 120; // cells of the density
+const BANDS = 9;
+const DEEPEST = 135; // of the palette's 256 colours, so that particles stand out
+const POINTS = 100; // of a path, at most
+
+/** `draw(now)` with what `model` reads. Gives {element}. */
+export function planes(ui) {
+  const [forward, backward] = ["Forward: data with noise added", "Backward: the sampler's particles and 30 of their paths"].map(plane);
+  const element = h("div", { class: "st-noise-planes" }, forward.element, backward.element);
+  const shade = shading();
+  const points = new Float64Array(2 * PARTICLES);
+  const draw = (now) => {
+    const size = Math.max(120, Math.floor((element.clientWidth - 10) / 2));
+    const image = shade(now.mix, now.abar, ui.theme.dark);
+    const frame = { size, scale: size / (2 * now.mix.half), theme: ui.theme };
+    noised(now.draws, now.abar, points);
+    paintForward(fit(forward.canvas, size, size), frame, image, points);
+    paintBackward(fit(backward.canvas, size, size), frame, image, now);
+    const n = now.steps.wrong.times.length;
+    forward.note.textContent = now.t < 0 ? "the data x₀" : `x_t at t = ${now.t}`;
+    backward.note.textContent = now.done === n ? `done: ${n} of ${n} steps` : `step ${now.done} of ${n}`;
+  };
+  return { element, draw };
+}
+
+function plane(label) {
+  const canvas = h("canvas", { role: "img", "aria-label": label });
+  const note = h("span", { class: "st-value" });
+  const title = label.split(":")[0];
+  return { canvas, note, element: h("figure", {}, h("figcaption", {}, h("b", {}, title), note), canvas) };
+}
+
+// The density of x_t in bands of the palette, computed again only where t or the mixture has changed.
+function shading() {
+  const image = document.createElement("canvas");
+  Object.assign(image, { width: SIDE, height: SIDE });
+  const context = image.getContext("2d");
+  const pixels = context.createImageData(SIDE, SIDE);
+  const [out, values] = [new Uint32Array(pixels.data.buffer), new Float32Array(SIDE * SIDE)];
+  let last = [];
+  return (...given) => {
+    if (given.every((part, i) => part === last[i])) return image;
+    last = given;
+    const [mix, abar, dark] = given;
+    density(mix, abar, SIDE, mix.half, values);
+    let top = 0;
+    for (let i = 0; i < values.length; i++) if (values[i] > top) top = values[i];
+    const colours = table("sequential", dark);
+    for (let i = 0; i < out.length; i++) out[i] = colours[Math.round((Math.ceil(BANDS * Math.sqrt(values[i] / top) - 0.12) / BANDS) * DEEPEST)];
+    context.putImageData(pixels, 0, 0);
+    return image;
+  };
+}
+
+function ground(context, { size, theme }, image) {
+  context.drawImage(image, 0, 0, size, size);
+  context.fillStyle = theme.text;
+  context.globalAlpha = 0.72;
+}
+
+function paintForward(context, frame, image, points) {
+  ground(context, frame, image);
+  for (let i = 0; i < points.length; i += 2) spot(context, frame, points[i], points[i + 1]);
+}
+
+function spot(context, { size, scale }, x, y) {
+  context.fillRect(size / 2 + x * scale - 1.2, size / 2 - y * scale - 1.2, 2.4, 2.4);
+}
+
+function paintBackward(context, frame, image, { mix, crowd, done, steps }) {
+  ground(context, frame, image);
+  const { ways, stride, ready } = crowd;
+  for (let p = MARKED; p < ready; p++) spot(context, frame, ways[p * stride + 2 * done], ways[p * stride + 2 * done + 1]);
+  context.globalAlpha = 1;
+  const count = Math.min(MARKED, ready);
+  if (done) paths(context, frame, crowd, done, count);
+  if (steps.wrong.clip < Infinity) outline(context, frame, mix.box);
+  heads(context, frame, crowd, done, count);
+}
+
+function paths(context, { size, scale, theme }, { ways, stride }, done, count) {
+  const every = Math.max(1, Math.ceil(done / POINTS));
+  context.beginPath();
+  for (let p = 0; p < count; p++) {
+    const from = p * stride;
+    for (let i = 0; i <= done; i = i < done ? Math.min(done, i + every) : done + 1) {
+      const [x, y] = [size / 2 + ways[from + 2 * i] * scale, size / 2 - ways[from + 2 * i + 1] * scale];
+      if (i) context.lineTo(x, y);
+      else context.moveTo(x, y);
+    }
+  }
+  context.strokeStyle = theme.warm;
+  context.globalAlpha = 0.5;
+  context.lineWidth = 1;
+  context.stroke();
+  context.globalAlpha = 1;
+}
+
+function heads(context, { size, scale, theme }, { ways, stride }, done, count) {
+  context.beginPath();
+  for (let p = 0; p < count; p++) {
+    const at = p * stride + 2 * done;
+    const [x, y] = [size / 2 + ways[at] * scale, size / 2 - ways[at + 1] * scale];
+    context.moveTo(x + 3.4, y);
+    context.arc(x, y, 3.4, 0, 7);
+  }
+  context.fillStyle = theme.warm;
+  context.strokeStyle = theme.surface;
+  context.lineWidth = 1.2;
+  context.fill();
+  context.stroke();
+}
+
+function outline(context, { size, scale, theme }, box) {
+  context.strokeStyle = theme.text;
+  context.lineWidth = 1;
+  context.setLineDash([4, 3]);
+  context.strokeRect(size / 2 - box * scale, size / 2 - box * scale, 2 * box * scale, 2 * box * scale);
+  context.setLineDash([]);
+}
