@@ -1,0 +1,63 @@
+// An update, its product of rank r and what is left; why the loss of an adapter stops where the tail energy begins.
+import { choice } from "./controls/choice.js";
+import { dataTable } from "./controls/data_table.js";
+import { h } from "./controls/element.js";
+import { select } from "./controls/select.js";
+import { slider } from "./controls/slider.js";
+import { widget } from "./controls/widget.js";
+import { costs } from "./rank_explorer_costs.js";
+import { lossPanel } from "./rank_explorer_loss.js";
+import { maps } from "./rank_explorer_maps.js";
+import { amount, equation, scaleOf, sentence, tableRows } from "./rank_explorer_words.js";
+import { source } from "./rank_explorer_source.js";
+import { spectrumPanel } from "./rank_explorer_spectrum.js";
+
+const UPDATES = [
+  ["decaying", "Fading: 4 · 0.7ⁱ"],
+  ["low_rank", "Rank 4 exactly"],
+  ["noisy", "Rank 4 and noise"],
+  ["flat", "All equal to 1"],
+];
+const FACTORS = [["best", "Best (SVD)"], ["learned", "Learned"], ["rescaled", "Rescaled"]];
+
+export default widget((ui) => {
+  const look = source(ui);
+  const { rows, columns } = look();
+  ui.controls(...controls(ui, Math.min(rows, columns)));
+  const parts = {
+    pictures: maps(ui),
+    line: equation(),
+    spectrum: spectrumPanel(ui),
+    loss: lossPanel(ui),
+    table: dataTable(ui, { caption: "Singular values, and the energy that a cut behind each leaves and keeps" }),
+    costs: costs(ui),
+  };
+  const charts = h("div", { class: "st-rank-pair st-rank-charts" }, parts.spectrum.element, parts.loss.element);
+  ui.add(parts.pictures.element, parts.line.element, charts, parts.table.element, parts.costs.element);
+  return () => {
+    const now = look();
+    for (const part of [parts.pictures, parts.line, parts.spectrum, parts.loss, parts.costs]) part.draw(now);
+    parts.table.draw(() => tableRows(now));
+    ui.say(sentence(now, parts.pictures.cell()));
+    if (!now.run.complete) ui.redraw();
+  };
+});
+
+function controls(ui, largest) {
+  const alpha = (value) => `${amount(value)} → α/r = ${amount(scaleOf(ui))}`;
+  const scaled = slider(ui, "alpha", { label: "Alpha", min: 1, max: 64, format: alpha });
+  const shown = [
+    slider(ui, "rank", { label: "Rank r", min: 1, max: largest, format: (value) => `${value} of ${largest}` }),
+    scaled,
+    choice(ui, "factors", { label: "A and B are", options: FACTORS }),
+  ];
+  ui.on("rank", () => refresh(scaled, alpha(ui.get("alpha"))));
+  if (!ui.array("delta")) shown.unshift(select(ui, "update", { label: "Update ΔW", options: UPDATES }));
+  return shown;
+}
+
+// The alpha slider says the scale too, which a change of rank changes.
+function refresh(element, text) {
+  element.querySelector("output").textContent = text;
+  element.querySelector("input").setAttribute("aria-valuetext", text);
+}

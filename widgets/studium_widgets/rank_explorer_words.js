@@ -1,0 +1,72 @@
+// The numbers and sentences beside the pictures.
+import { h } from "./controls/element.js";
+
+/** Four digits of a number, as short as they go. */
+export function amount(value) {
+  if (!Number.isFinite(value)) return "∞";
+  if (Math.abs(value) < 1e-12) return "0";
+  if (Math.abs(value) < 1e-3) return value.toExponential(1).replace("-", "−");
+  return (Math.abs(value) < 1000 ? String(Number(value.toPrecision(4))) : Math.round(value).toLocaleString("en")).replace("-", "−");
+}
+
+export const percent = (share) => `${(100 * share).toFixed(share > 0.9995 && share < 1 ? 3 : 1)} %`;
+
+/** alpha / r as it stands. */
+export const scaleOf = (ui) => ui.get("alpha") / ui.get("rank");
+
+/** True where the residual is the tail energy, to a tenth of a percent. */
+export const onFloor = ({ left, tail, total }) => left <= tail * 1.001 + total * 1e-6;
+
+/** ‖residual‖² beside the tail energy, and the share that is kept. */
+export function equation() {
+  const part = (name) => {
+    const [value, label] = [h("strong", { class: "st-value" }), h("span", { class: "st-label" })];
+    return { value, label, element: h("div", { class: `st-rank-number st-rank-${name}` }, label, value) };
+  };
+  const [left, tail, kept] = ["left", "tail", "kept"].map(part);
+  const sign = h("span", { class: "st-rank-sign" });
+  left.label.textContent = "‖residual‖²";
+  kept.label.textContent = "energy that rank r can keep";
+  const element = h("div", { class: "st-rank-equation" }, left.element, sign, tail.element, kept.element);
+  const draw = (now) => {
+    left.value.textContent = amount(now.left);
+    tail.value.textContent = amount(now.tail);
+    tail.label.textContent = `tail energy, Σ σᵢ² for i > ${now.rank}`;
+    kept.value.textContent = percent(now.kept);
+    sign.textContent = onFloor(now) ? "=" : ">";
+    element.classList.toggle("st-rank-apart", !onFloor(now));
+  };
+  return { element, draw };
+}
+
+/** What the three pictures say now, or the numbers of the cell under the cursor. */
+export function sentence(now, cell) {
+  if (cell) return cellSentence(now, cell);
+  const { rank, scale, left, tail, factors } = now;
+  const cut = `Rank ${rank} can keep ${percent(now.kept)} of the energy`;
+  const size = Math.abs(scale - 1) < 1e-9 ? "" : ` α/r = ${amount(scale)}, so the entries of B·A are ${amount(1 / scale)} times those of the update.`;
+  if (factors === "best") return `${cut}; the squared residual is exactly the tail energy, ${amount(tail)}.${size}`;
+  if (factors === "learned") return `${cut}. ${learned(now)}`;
+  if (Math.abs(scale - 1) < 1e-9) return `${cut}. Fitted at α/r = 1 and used at 1: nothing is lost. Move alpha.`;
+  const way = scale > 1 ? "overshoots" : "falls short";
+  return `Fitted at α/r = 1 but used at ${amount(scale)}, the update ${way}: it leaves ${amount(left)} instead of ${amount(tail)}.`;
+}
+
+function learned({ left, tail, total, run, steps }) {
+  if (!Number.isFinite(left)) return "Learning broke down: alpha/r makes the steps too long.";
+  if (onFloor({ left, tail, total })) return `After ${steps} steps the loss ${amount(left)} lies on the floor, the tail energy ${amount(tail)}.`;
+  const stuck = run.complete && steps === 800 ? " and goes no further" : "";
+  return `After ${steps} steps the loss is ${amount(left)}${stuck}; the floor is the tail energy ${amount(tail)}.`;
+}
+
+function cellSentence({ target, product, residual, columns }, [row, column]) {
+  const [whole, part, rest] = [target, product, residual].map((data) => amount(data[row * columns + column]));
+  return `Row ${row}, column ${column}: ΔW ${whole} = product ${part} + residual ${rest}.`;
+}
+
+/** Rows of the table: one for each singular value. */
+export function tableRows({ s, tails, total }) {
+  const share = (r) => percent(total ? 1 - tails[r] / total : 1);
+  const rows = Array.from(s, (value, i) => [String(i + 1), amount(value), amount(tails[i + 1]), share(i + 1)]);
+  return { columns: ["r", "σᵣ", "tail energy", "kept"], rows };
+}
