@@ -1,0 +1,105 @@
+"""Building an assignment: source/ from the catalogue, release/ by nbgrader, the gradebook in step. All or nothing."""
+
+import shutil
+import tempfile
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+from nbformat import NotebookNode
+from nbgrader.coursedir import CourseDirectory
+from studium.catalogue import Catalogue
+from studium.errors import NotebookError
+from studium.notebooks import read_notebook, write_notebook
+
+from studium_graders.course_file import read_course
+from studium_graders.course_folder import folder, load_config, scripts_on_path
+from studium_graders.folder_swap import swap_folders
+from studium_graders.generating import generate_release
+from studium_graders.gradebook_guard import require_same_cells, restored_on_error
+from studium_graders.plan import NotebookPlan, plan_notebooks
+from studium_graders.source_notebook import source_notebook
+
+
+class AssignedNotebook(msgspec.Struct, frozen=True):
+    """One notebook of an assignment: its name without .ipynb, its exercises and their points together."""
+
+    notebook: str
+    exercises: list[str]
+    points: float
+
+
+class Assigned(msgspec.Struct, frozen=True):
+    """An assignment that was built: where, for when, and what is in it."""
+
+    assignment: str
+    due: datetime | None
+    source: str
+    release: str
+    notebooks: list[AssignedNotebook]
+
+
+def build_assignment(root: Path, name: str, catalogue: Catalogue) -> Assigned:
+    """Build ``source/name`` and ``release/name`` of the course in ``root`` and note them in its gradebook.
+
+    Raise StudiumError or OSError with both folders and the gradebook as they were.
+    """
+    course = read_course(root)
+    assignment = course.assignment(name)
+    plans = plan_notebooks(assignment, catalogue)
+    notebooks = {plan.topic.slug: source_notebook(plan, catalogue.manager) for plan in plans}
+    root = root.resolve()
+    config = load_config(root, course)
+    final = CourseDirectory(config=config, assignment_id=name)
+    source, release = (folder(final, step, name) for step in (final.source_directory, final.release_directory))
+    with tempfile.TemporaryDirectory(dir=root, prefix=".studium-") as made:
+        scratch = Path(made)
+        staged = _staged(CourseDirectory(config=config, assignment_id=name), scratch.name)
+        new_source, new_release = (
+            folder(staged, step, name) for step in (staged.source_directory, staged.release_directory)
+        )
+        _write_source(notebooks, source, new_source)
+        with scripts_on_path(), restored_on_error(final.db_url, root, scratch):
+            require_same_cells(final.db_url, name, _all_notebooks(new_source))
+            generate_release(staged, config, course.due_for_nbgrader(assignment))
+            swap_folders([(new_source, source), (new_release, release)], scratch)
+    return Assigned(name, course.due(assignment), str(source), str(release), [_summary(plan) for plan in plans])
+
+
+def _staged(coursedir: CourseDirectory, scratch: str) -> CourseDirectory:
+    """Let nbgrader read and write below ``scratch``, a folder of the course, and keep the course's gradebook."""
+    coursedir.source_directory = f"{scratch}/{coursedir.source_directory}"
+    coursedir.release_directory = f"{scratch}/{coursedir.release_directory}"
+    return coursedir
+
+
+def _write_source(notebooks: Mapping[str, NotebookNode], old: Path, new: Path) -> None:
+    """Write the notebooks beside a copy of what else the instructor keeps in the folder: data, pictures, notebooks."""
+    new.mkdir(parents=True)
+    if old.is_dir():
+        shutil.copytree(old, new, dirs_exist_ok=True, ignore=_generated)
+    for name, notebook in notebooks.items():
+        write_notebook(notebook, new / f"{name}.ipynb")
+
+
+def _generated(where: str, names: list[str]) -> set[str]:
+    """Name what is not to be copied: the notebooks that were built here before, and what nbgrader ignores."""
+    return {name for name in names if name.endswith(".ipynb") and _was_built(Path(where) / name)} | (
+        {".ipynb_checkpoints", "__pycache__"} & set(names)
+    )
+
+
+def _was_built(path: Path) -> bool:
+    try:
+        return bool(read_notebook(path).metadata.get("studium"))
+    except NotebookError:
+        return False
+
+
+def _all_notebooks(source: Path) -> dict[str, NotebookNode]:
+    return {path.stem: read_notebook(path) for path in sorted(source.glob("*.ipynb"))}
+
+
+def _summary(plan: NotebookPlan) -> AssignedNotebook:
+    return AssignedNotebook(plan.topic.slug, list(plan.exercises), plan.points)

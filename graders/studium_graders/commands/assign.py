@@ -1,0 +1,41 @@
+"""``studium assign``: source/ and release/ of one assignment, as course.toml describes it."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from studium.catalogue import Catalogue
+
+from studium_graders.commands.extra import require_grade_extra
+
+if TYPE_CHECKING:
+    from studium_graders.assigning import Assigned
+
+
+def assign(
+    ctx: typer.Context,
+    name: Annotated[str, typer.Argument(help="The assignment's name in course.toml.")],
+    course: Annotated[Path, typer.Option(help="The course folder.")] = Path(),
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+) -> None:
+    """Build source/NAME and release/NAME and note both in the gradebook. All or nothing: an error changes nothing."""
+    require_grade_extra("nbgrader")
+    from studium.cli.output import print_json
+
+    from studium_graders.assigning import build_assignment
+
+    catalogue: Catalogue = ctx.obj
+    assigned = build_assignment(course, name, catalogue)
+    if as_json:
+        print_json(assigned)
+    else:
+        _print(assigned)
+
+
+def _print(assigned: "Assigned") -> None:
+    from studium.cli.output import print_table
+
+    due = f"{assigned.due:%Y-%m-%d %H:%M %Z}" if assigned.due else "never"
+    rows = [(book.notebook, ", ".join(book.exercises), f"{book.points:g}", due) for book in assigned.notebooks]
+    print_table(("notebook", "exercises", "points", "due"), rows)
+    typer.echo(f"{assigned.source} and {assigned.release} are ready")

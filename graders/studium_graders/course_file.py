@@ -1,0 +1,142 @@
+"""``course.toml``: what a course hands out, when it is due, and what a late answer costs.
+
+Topics and exercises are only names here: whether the catalogue has them is asked when an assignment is built.
+"""
+
+import re
+import tomllib
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, available_timezones
+
+import msgspec
+from msgspec import Meta
+from studium.errors import CourseError, UnknownNameError, suggestion
+
+from studium_graders.course_messages import convert_message
+
+FILE = "course.toml"
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+
+Percent = Annotated[float, Meta(ge=0, le=100)]
+
+
+class Late(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a late submission costs: ``penalty_percent`` of its points for each day or hour that has begun.
+
+    Nothing within ``grace_minutes``, after which the clock starts; never more than ``cap_percent``.
+    """
+
+    policy: Literal["none", "zero", "per-day", "per-hour"] = "none"
+    penalty_percent: Percent = 0
+    grace_minutes: Annotated[float, Meta(ge=0)] = 0
+    cap_percent: Percent = 100
+
+
+class Assignment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One assignment: whole topics by slug, and single exercises as "topic.exercise".
+
+    ``points`` gives an exercise another worth; ``experiments`` keeps the cells that train or measure.
+    """
+
+    name: str
+    due: datetime | None = None
+    topics: tuple[str, ...] = ()
+    exercises: tuple[str, ...] = ()
+    points: dict[str, Annotated[float, Meta(gt=0)]] = {}
+    experiments: bool = False
+
+
+class Course(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A course: its id for nbgrader, its title, the time zone of its due dates, and its assignments."""
+
+    id: str
+    title: str = ""
+    timezone: str = "UTC"
+    assignments: tuple[Assignment, ...] = ()
+    late: Late = Late()
+
+    def assignment(self, name: str) -> Assignment:
+        """Give the assignment called ``name``; raise UnknownNameError with the nearest name."""
+        for assignment in self.assignments:
+            if assignment.name == name:
+                return assignment
+        raise UnknownNameError("assignment", name, (assignment.name for assignment in self.assignments))
+
+    def due(self, assignment: Assignment) -> datetime | None:
+        """Give the due date with its time zone: one that names none is in the course's."""
+        if assignment.due is None or assignment.due.tzinfo:
+            return assignment.due
+        return assignment.due.replace(tzinfo=ZoneInfo(self.timezone))
+
+    def due_for_nbgrader(self, assignment: Assignment) -> datetime | None:
+        """Give the due date as nbgrader stores it: UTC without a time zone."""
+        due = self.due(assignment)
+        return due and due.astimezone(UTC).replace(tzinfo=None)
+
+
+def read_course(root: Path) -> Course:
+    """Read the course.toml of a course folder. Raise CourseError, one sentence, for a file that cannot be used."""
+    path = root / FILE
+    try:
+        data = tomllib.loads(path.read_text("utf-8"))
+        course = msgspec.convert(data, Course)
+    except FileNotFoundError:
+        raise CourseError(
+            f"a course needs {path}: there is none; run studium new course, or name it with --course"
+        ) from None
+    except UnicodeDecodeError as error:
+        raise CourseError(f"{path} must be UTF-8 text: byte {error.start} is not; save it as UTF-8") from error
+    except tomllib.TOMLDecodeError as error:
+        why = str(error)[:1].lower() + str(error)[1:]
+        raise CourseError(f"{path} must be TOML: {why}; correct that line") from error
+    except msgspec.ValidationError as error:
+        tables: dict[str, type[msgspec.Struct]] = {"late": Late, "assignments": Assignment}
+        raise CourseError(f"{path} {convert_message(str(error), Course, tables)}") from error
+    if found := _problem(course):
+        raise CourseError(f"{path} {found}")
+    return course
+
+
+def is_usable_name(name: str) -> bool:
+    """Tell whether nbgrader takes ``name`` as the id of a course or an assignment, on every file system."""
+    return bool(_NAME.fullmatch(name)) and not name.endswith(".")
+
+
+def _problem(course: Course) -> str:
+    """Say what is wrong with a course whose types are right, or ""."""
+    names = Counter(assignment.name for assignment in course.assignments)
+    for name in (course.id, *names):
+        if not is_usable_name(name):
+            return (
+                f"needs names of letters, digits, hyphens, dots and underscores: got {name!r}, which nbgrader refuses"
+            )
+    if twice := next((name for name, times in names.items() if times > 1), None):
+        return f"needs a name of its own for each assignment: {twice!r} came twice; rename one"
+    if course.timezone not in available_timezones():
+        return f"names the unknown timezone {course.timezone!r}; {suggestion(course.timezone, _zones())}"
+    if course.late.policy.startswith("per") and not course.late.penalty_percent:
+        return f"needs penalty_percent in late for the policy {course.late.policy!r}; add one, such as 10"
+    return next(filter(None, map(_assignment_problem, course.assignments)), "")
+
+
+def _zones() -> list[str]:
+    return ["UTC", *(zone for zone in available_timezones() if "/" in zone and not zone.startswith("Etc/"))]
+
+
+def _assignment_problem(assignment: Assignment) -> str:
+    named = Counter([*assignment.topics, *assignment.exercises])
+    name = assignment.name
+    if not named:
+        return f"needs topics or exercises for the assignment {name!r}: got neither; add one"
+    if twice := next((item for item, times in named.items() if times > 1), None):
+        return f"names {twice!r} twice in the assignment {name!r}; remove one"
+    for exercise in assignment.exercises:
+        topic, dot, function = exercise.partition(".")
+        if not (topic and dot and function):
+            return f'needs "topic.exercise" for an exercise of {name!r}: got {exercise!r}; write it like "lora.merge"'
+        if topic in assignment.topics:
+            return f"has {exercise!r} in {name!r} beside its whole topic {topic!r}; remove one of them"
+    return ""

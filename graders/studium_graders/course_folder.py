@@ -1,0 +1,46 @@
+"""A course folder as nbgrader sees it: its configuration, its folders and its gradebook."""
+
+import os
+import sysconfig
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from nbgrader.coursedir import CourseDirectory
+from studium.errors import CourseError
+from traitlets.config import Config
+from traitlets.config.loader import PyFileConfigLoader
+
+from studium_graders.course_file import Course
+from studium_graders.nbgrader_config import apply_course
+
+CONFIG = "nbgrader_config.py"
+
+
+def load_config(root: Path, course: Course) -> Config:
+    """Give nbgrader's configuration of a course: its nbgrader_config.py, or course.toml alone where there is none."""
+    config = Config()
+    apply_course(config, course, root)
+    if (root / CONFIG).is_file():
+        try:
+            config.merge(PyFileConfigLoader(CONFIG, path=str(root)).load_config())
+        except Exception as error:
+            why = f"{type(error).__name__}: {error}"
+            raise CourseError(f"{root / CONFIG} must be Python that configures nbgrader: {why}; correct it") from error
+    return config
+
+
+def folder(coursedir: CourseDirectory, step: str, assignment: str) -> Path:
+    """Give the folder of an assignment at a step that has no student: source or release."""
+    return Path(coursedir.format_path(step, ".", assignment)).resolve()
+
+
+@contextmanager
+def scripts_on_path() -> Iterator[None]:
+    """Let nbgrader find ``alembic``, which it runs by name, even where the environment is not activated."""
+    before = os.environ.get("PATH", "")
+    os.environ["PATH"] = os.pathsep.join(filter(None, (sysconfig.get_path("scripts"), before)))
+    try:
+        yield
+    finally:
+        os.environ["PATH"] = before

@@ -1,0 +1,48 @@
+"""Making release/ with nbgrader's own GenerateAssignment, in this process, with its errors in one sentence."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+
+from nbgrader.api import Gradebook
+from nbgrader.converters import GenerateAssignment
+from nbgrader.converters.base import NbGraderException
+from nbgrader.coursedir import CourseDirectory
+from studium.errors import CourseError
+from traitlets.config import Config
+
+
+def generate_release(coursedir: CourseDirectory, config: Config, due: datetime | None) -> None:
+    """Run GenerateAssignment on ``coursedir`` and note the due date (UTC, naive) in the gradebook."""
+    converter = GenerateAssignment(coursedir=coursedir, config=config)
+    converter.force = True
+    with _errors_of(converter.log) as errors:
+        try:
+            converter.start()
+        except NbGraderException as error:
+            raise CourseError(
+                f"nbgrader could not generate {coursedir.assignment_id}: {_reason(errors) or error}; "
+                "nothing was changed, so correct it and run the command again"
+            ) from error
+    with Gradebook(coursedir.db_url, coursedir.course_id or "default_course") as gradebook:
+        gradebook.update_or_create_assignment(coursedir.assignment_id, duedate=due)
+
+
+@contextmanager
+def _errors_of(log: logging.Logger) -> Iterator[list[str]]:
+    """Collect what is logged as an error; nbgrader logs the reason and raises another."""
+    errors: list[str] = []
+    handler = logging.Handler(logging.ERROR)
+    handler.emit = lambda record: errors.append(record.getMessage())  # type: ignore[method-assign]
+    log.addHandler(handler)
+    try:
+        yield errors
+    finally:
+        log.removeHandler(handler)
+
+
+def _reason(errors: list[str]) -> str:
+    """Give the last line of the first traceback, which names the reason."""
+    tracebacks = [text for text in errors if "Traceback" in text]
+    return tracebacks[0].strip().splitlines()[-1] if tracebacks else ""

@@ -1,0 +1,77 @@
+"""Keeping a gradebook safe while an assignment is built again: marks stay, and an error puts the file back."""
+
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from nbformat import NotebookNode
+from nbgrader.api import Gradebook, MissingEntry
+from sqlalchemy.engine import make_url
+from studium.errors import CourseError
+
+
+@contextmanager
+def restored_on_error(url: str, root: Path, scratch: Path) -> Iterator[None]:
+    """Put a gradebook that is a SQLite file back as it was where the block raises. Other databases are left alone."""
+    address = make_url(url)
+    if address.get_backend_name() != "sqlite" or not address.database:
+        yield
+        return
+    original, saved = root / address.database, scratch / "gradebook.db"
+    existed = original.is_file()
+    if existed:
+        _copy(original, saved)
+    try:
+        yield
+    except BaseException:
+        if existed:
+            _copy(saved, original)
+        else:
+            original.unlink(missing_ok=True)
+        raise
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy page by page through SQLite, which respects what other programs have locked."""
+    with closing(sqlite3.connect(source)) as read, closing(sqlite3.connect(target)) as written:
+        read.backup(written)
+
+
+def require_same_cells(url: str, assignment: str, notebooks: Mapping[str, NotebookNode]) -> None:
+    """Raise CourseError where submissions exist and a notebook or graded cell would come or go: marks would be lost."""
+    with Gradebook(url) as gradebook:
+        try:
+            found = gradebook.find_assignment(assignment)
+        except MissingEntry:
+            return
+        if not found.submissions:
+            return
+        count = len(found.submissions)
+        before = {name: {cell.name for cell in book.source_cells} for book in found.notebooks for name in [book.name]}
+    after = {name: set(_grade_ids(notebook)) for name, notebook in notebooks.items()}
+    change = _change(_pairs(before), _pairs(after))
+    if change:
+        many = f"{count} submission{'s' if count != 1 else ''}"
+        raise CourseError(
+            f"{assignment} has {many}, so its graded cells must stay: {change}; give the new version another name"
+        )
+
+
+def _pairs(cells: Mapping[str, set[str]]) -> set[str]:
+    return {f"{notebook}/{grade_id}" for notebook, ids in cells.items() for grade_id in ids}
+
+
+def _change(before: set[str], after: set[str]) -> str:
+    for what, ids in (("would be removed", before - after), ("would be added", after - before)):
+        if ids:
+            more = f" and {len(ids) - 1} more" if len(ids) > 1 else ""
+            return f"{min(ids)}{more} {what}"
+    return ""
+
+
+def _grade_ids(notebook: NotebookNode) -> Iterator[str]:
+    for cell in notebook.cells:
+        marks = cell.metadata.get("nbgrader", {})
+        if any(marks.get(flag) for flag in ("grade", "solution", "locked", "task")):
+            yield marks["grade_id"]

@@ -1,0 +1,33 @@
+"""nbgrader's configuration, taken from course.toml. A course's ``nbgrader_config.py`` calls it in three lines."""
+
+from pathlib import Path
+from typing import Any
+
+from studium.errors import StudiumError
+
+from studium_graders.course_file import Course, read_course
+
+
+def configure(config: Any, file: str) -> None:
+    """Configure nbgrader for the course whose ``nbgrader_config.py`` is ``file``.
+
+    Exits with one sentence where course.toml cannot be used: marks without the late policy would be wrong.
+    """
+    root = Path(file).resolve().parent
+    try:
+        apply_course(config, read_course(root), root)
+    except StudiumError as error:
+        raise SystemExit(f"studium: {error}") from None
+
+
+def apply_course(config: Any, course: Course, root: Path) -> None:
+    """Set course id, folder, time zone and late policy in a traitlets ``config``."""
+    config.CourseDirectory.course_id = course.id
+    config.CourseDirectory.root = str(root)
+    config.NbGraderAPI.timezone = course.timezone
+    config.Exchange.timezone = course.timezone
+    config.AssignLatePenalties.plugin_class = "studium_graders.late_policy.LatePolicy"
+    config.LatePolicy.policy = course.late.policy
+    config.LatePolicy.penalty_percent = course.late.penalty_percent
+    config.LatePolicy.grace_minutes = course.late.grace_minutes
+    config.LatePolicy.cap_percent = course.late.cap_percent

@@ -1,0 +1,98 @@
+"""The public ``exercises.py`` of a topic: stubs, visible tests and hints, cut from the text of the real one.
+
+Nothing is imported and nothing runs: the source may be a stranger's.
+"""
+
+import ast
+import builtins
+import symtable
+from collections.abc import Iterator, Mapping
+
+from studium.errors import ExerciseError
+from studium.sources import global_names, without_decorators, without_solution
+
+_HEADER = '"""The exercises in their public edition, generated: prompts, stubs, visible tests and hints."""'
+
+
+def public_source(source: str, name: str, *, hints: bool = True) -> str:
+    """Give the public edition of the exercises in ``source``; ``name`` is the file's, for messages.
+
+    Raise ExerciseError where that is not possible, so that nothing secret is published by mistake.
+    """
+    try:
+        module = ast.parse(source)
+    except SyntaxError as error:
+        raise ExerciseError(f"{name} must be Python: {error.msg} in line {error.lineno}; correct it") from error
+    lines = source.splitlines(keepends=True)
+    decorator = _decorator_name(module)
+    functions = [node for node in module.body if isinstance(node, ast.FunctionDef)]
+    exercises = {node.name: without_decorators(lines, node) for node in functions if _call(node, decorator)}
+    parts = [
+        part
+        for node in functions
+        for part in (_exercise(node, exercises, decorator, name, hints), _visible_test(lines, node, exercises))
+        if part
+    ]
+    needed = global_names("\n".join([*parts, *exercises.values()]))
+    imports = list(_imports(module, needed))
+    _require_imports_alone("\n".join([*imports, *parts]), name)
+    return "\n\n\n".join([_HEADER + "\n\n" + "\n".join(imports), *parts]) + "\n"
+
+
+def _decorator_name(module: ast.Module) -> str:
+    """Give the name under which the module imports ``studium.exercise``."""
+    for node in module.body:
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "studium":
+            for alias in node.names:
+                if alias.name == "exercise":
+                    return alias.asname or alias.name
+    return "exercise"
+
+
+def _call(node: ast.FunctionDef, decorator: str) -> ast.Call | None:
+    """Give the decorator call ``@exercise(…)`` of a function, also where it is written ``@studium.exercise(…)``."""
+    for item in node.decorator_list:
+        if isinstance(item, ast.Call) and decorator == getattr(item.func, "id", getattr(item.func, "attr", "")):
+            return item
+    return None
+
+
+def _exercise(node: ast.FunctionDef, exercises: Mapping[str, str], decorator: str, name: str, hints: bool) -> str:
+    call = _call(node, decorator)
+    if call is None:
+        return ""
+    stub = without_solution(exercises[node.name])
+    if not stub:
+        raise ExerciseError(f"{node.name} in {name} needs ### BEGIN SOLUTION and ### END SOLUTION; add the two lines")
+    words = [word for word in call.keywords if hints or word.arg != "hints"]
+    call.keywords = [*words, ast.keyword("public", ast.Constant(True))]
+    return f"@{ast.unparse(call)}\n{stub.rstrip()}"
+
+
+def _visible_test(lines: list[str], node: ast.FunctionDef, exercises: Mapping[str, str]) -> str:
+    for item in node.decorator_list:
+        target = item.func if isinstance(item, ast.Call) else None
+        if isinstance(target, ast.Attribute) and target.attr == "test" and getattr(target.value, "id", "") in exercises:
+            return f"@{ast.unparse(item)}\n{without_decorators(lines, node).rstrip()}"
+    return ""
+
+
+def _imports(module: ast.Module, needed: set[str]) -> Iterator[str]:
+    """Give the import statements whose names are needed, and those from ``__future__``."""
+    for node in module.body:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            future = isinstance(node, ast.ImportFrom) and node.module == "__future__"
+            node.names = [item for item in node.names if future or (item.asname or item.name.split(".")[0]) in needed]
+            if node.names:
+                yield ast.unparse(node)
+
+
+def _require_imports_alone(source: str, name: str) -> None:
+    """Raise ExerciseError where the public edition uses what the real module has and this one has not."""
+    table = symtable.symtable(source, name, "exec")
+    defined = {symbol.get_name() for symbol in table.get_symbols() if symbol.is_imported() or symbol.is_assigned()}
+    if lost := sorted(global_names(source) - defined - set(dir(builtins))):
+        raise ExerciseError(
+            f"{name} may use its imports alone in what is public: {lost[0]!r} is neither imported nor an exercise; "
+            "write it into the function"
+        )

@@ -1,0 +1,78 @@
+"""The notebooks in nbgrader's source/: solutions between markers, a graded cell for each test, a locked setup cell."""
+
+from typing import Any
+
+from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell, new_markdown_cell
+from pluggy import PluginManager
+from studium.cell_ids import cell_id
+from studium.editions import Edition, answer_cell, compile_notebook, exercise_of, prompt_cell, role
+from studium.exercises import Exercise, Test
+from studium.sources import marked, test_cell
+from studium.topic import Topic
+
+from studium_graders.grade_ids import test_ids
+from studium_graders.plan import NotebookPlan
+
+_QUIET = """
+
+import warnings
+
+warnings.simplefilter("ignore")  # nbgrader gives no points to a test during which a warning is printed"""
+
+
+def source_notebook(plan: NotebookPlan, manager: PluginManager) -> NotebookNode:
+    """Build the source version of one notebook of an assignment."""
+
+    def expand(topic: Topic, exercise: Exercise) -> list[NotebookNode]:
+        return exercise_cells(topic, plan.exercises[exercise.id])
+
+    def keep(cell: NotebookNode) -> bool:
+        if not plan.whole:
+            return exercise_of(cell) in plan.exercises
+        return plan.experiments or role(cell) != "experiment"
+
+    notebook = compile_notebook(plan.topic, Edition.ASSIGNMENT, expand, manager, keep)
+    if not plan.whole:
+        _put_title_and_setup_first(plan.topic, notebook)
+    for cell in notebook.cells:
+        if role(cell) == "setup":
+            cell.source += _QUIET
+            cell.metadata.nbgrader = _marks(cell.id, locked=True)
+    return notebook
+
+
+def exercise_cells(topic: Topic, exercise: Exercise) -> list[NotebookNode]:
+    """Give the prompt, the answer with its solution, and the graded tests of an exercise."""
+    answer = answer_cell(topic, exercise, marked(exercise))
+    answer.metadata["nbgrader"] = _marks(answer.id, solution=True)
+    ids = test_ids(topic, exercise)
+    tests = (_test_cell(topic, exercise, test, ids[test.name]) for test in exercise.tests)
+    return [prompt_cell(topic, exercise), answer, *tests]
+
+
+def _test_cell(topic: Topic, exercise: Exercise, test: Test, grade_id: str) -> NotebookNode:
+    kind = "Hidden test" if test.hidden else "Test"
+    title = f"# {kind} ({test.points:g} point{'s' if test.points != 1 else ''}): {exercise.id} {test.name}"
+    code = test_cell(topic.slug, exercise, test).rstrip()
+    if test.hidden:
+        code = f"### BEGIN HIDDEN TESTS\n{code}\n### END HIDDEN TESTS"
+    metadata = {
+        "studium": {"role": "test", "exercise": exercise.id, "test": test.name},
+        "nbgrader": _marks(grade_id, grade=True, locked=True, points=test.points),
+    }
+    return new_code_cell(f"{title}\n{code}", id=grade_id, metadata=metadata)
+
+
+def _marks(grade_id: str, **values: Any) -> dict[str, Any]:
+    """Give nbgrader's cell metadata, schema version 3."""
+    flags = {"grade": False, "solution": False, "locked": False, "task": False}
+    return {"schema_version": 3, "grade_id": grade_id, **flags, **values}
+
+
+def _put_title_and_setup_first(topic: Topic, notebook: NotebookNode) -> None:
+    title = new_markdown_cell(
+        f"# {topic.title}", id=cell_id(topic.slug, "title"), metadata={"studium": {"role": "prose"}}
+    )
+    setup = [cell for cell in notebook.cells if role(cell) == "setup"]
+    notebook.cells = [title, *setup, *(cell for cell in notebook.cells if role(cell) != "setup")]

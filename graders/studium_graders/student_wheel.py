@@ -1,0 +1,104 @@
+"""A wheel for student machines, made from a built one: text only, no code of it runs.
+
+Left out: the ``reference.py`` and tests of topics, and the graders. A topic's ``exercises.py`` is replaced by its public
+edition. A topic is a folder that holds both ``lesson.py`` and ``exercises.py``.
+"""
+
+import configparser
+import io
+import re
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from fnmatch import fnmatch
+from pathlib import Path, PurePosixPath
+
+from studium.errors import StudiumError
+from wheel.wheelfile import WheelFile  # type: ignore[import-untyped]
+
+from studium_graders.public_exercises import public_source
+
+_PRIVATE = ("reference.py", "test_*.py", "conftest.py")
+_GRADERS = "studium_graders"
+_NAME = re.compile(r"(?P<name>[^-]+)-(?P<version>[^-]+)(?P<tags>(-\d[^-]*)?-[^-]+-[^-]+-[^-]+)\.whl")
+
+
+def write_student_wheel(wheel: Path, out: Path, *, hints: bool = True) -> Path:
+    """Write the student edition of ``wheel`` into the folder ``out``, all at once, and give its path.
+
+    Raise StudiumError for a file that is no wheel, ExerciseError for exercises without a public edition.
+    """
+    found = _NAME.fullmatch(wheel.name)
+    if not found or not zipfile.is_zipfile(wheel):
+        raise StudiumError(f"a wheel is needed, such as topic-1.0-py3-none-any.whl: got {wheel}; build one first")
+    version = student_version(found["version"])
+    target = out / f"{found['name']}-{version}{found['tags']}.whl"
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out, prefix=".student-") as made:
+        staged = Path(made) / target.name
+        with zipfile.ZipFile(wheel) as source, WheelFile(staged, "w", zipfile.ZIP_DEFLATED) as written:
+            prefix = f"{found['name']}-{found['version']}."
+            for entry, data in student_files(source, prefix, hints=hints):
+                name = entry.filename.replace(prefix, f"{found['name']}-{version}.", 1)
+                written.writestr(_renamed(entry, name), _metadata(name, data, version))
+        staged.replace(target)
+    return target
+
+
+def student_version(version: str) -> str:
+    """Give the version of the student edition: 1.0+student, or 1.0+local.student."""
+    return f"{version}.student" if "+" in version else f"{version}+student"
+
+
+def student_files(source: zipfile.ZipFile, prefix: str, *, hints: bool) -> Iterator[tuple[zipfile.ZipInfo, bytes]]:
+    """Give the files that students may have, in their public edition; ``prefix`` starts the metadata's folders."""
+    topics = topic_folders(source.namelist())
+    for entry in source.infolist():
+        path = PurePosixPath(entry.filename)
+        if entry.is_dir() or _is_private(path, topics) or fnmatch(entry.filename, f"{prefix}dist-info/RECORD*"):
+            continue
+        data = source.read(entry)
+        if path.name == "exercises.py" and path.parent in topics:
+            data = public_source(data.decode("utf-8"), str(path), hints=hints).encode()
+        yield entry, data
+
+
+def topic_folders(names: list[str]) -> set[PurePosixPath]:
+    """Give the folders of topics among the files of a wheel."""
+    paths = {PurePosixPath(name) for name in names}
+    return {path.parent for path in paths if path.name == "exercises.py" and path.parent / "lesson.py" in paths}
+
+
+def _is_private(path: PurePosixPath, topics: set[PurePosixPath]) -> bool:
+    if _GRADERS in path.parts:
+        return True
+    inside = any(folder in topics for folder in path.parents)
+    return inside and any(fnmatch(path.name, pattern) for pattern in _PRIVATE)
+
+
+def _renamed(entry: zipfile.ZipInfo, name: str) -> zipfile.ZipInfo:
+    made = zipfile.ZipInfo(name, entry.date_time)
+    made.external_attr, made.compress_type = entry.external_attr, zipfile.ZIP_DEFLATED
+    return made
+
+
+def _metadata(name: str, data: bytes, version: str) -> bytes:
+    """Change the version in METADATA and take the graders out of the entry points."""
+    if name.endswith(".dist-info/METADATA"):
+        return re.sub(rb"(?m)^Version: .*$", b"Version: " + version.encode(), data, count=1)
+    if name.endswith(".dist-info/entry_points.txt"):
+        return _without_graders(data.decode("utf-8")).encode()
+    return data
+
+
+def _without_graders(text: str) -> str:
+    parser = configparser.ConfigParser(delimiters=("=",), interpolation=None)
+    parser.optionxform = str  # type: ignore[assignment, method-assign]
+    parser.read_string(text)
+    for section in parser.sections():
+        for name, value in parser.items(section):
+            if value.split(".")[0].split(":")[0] == _GRADERS:
+                parser.remove_option(section, name)
+    written = io.StringIO()
+    parser.write(written)
+    return written.getvalue()
