@@ -5,7 +5,8 @@ from nbformat.v4 import new_code_cell
 
 from studium.cell_ids import cell_id
 from studium.editions import exercise_of
-from studium.sources import imports_used
+from studium.exercises import Exercise
+from studium.sources import imports_used, public_imports
 from studium.topic import Topic
 
 
@@ -25,7 +26,13 @@ def setup_source(topic: Topic, exercises: list[str]) -> str:
     statements = {
         statement
         for name in dict.fromkeys(filter(None, exercises))
-        for statement in imports_used(topic.exercise(name).solution, topic.exercises, f"the solution of {name}")
+        for statement in _imports_for(topic, topic.exercise(name))
     }
     lines = sorted({*statements, "from studium import open_lesson"}, key=lambda line: (line.startswith("from"), line))
     return "\n".join([*lines, "", f'lesson = open_lesson("{topic.slug}")'])
+
+
+def _imports_for(topic: Topic, exercise: Exercise) -> list[str]:
+    if exercise.public:
+        return public_imports(exercise)
+    return imports_used(exercise.solution, topic.exercises, f"the solution of {exercise.id}")

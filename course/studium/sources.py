@@ -34,7 +34,13 @@ def stub(exercise: Exercise) -> str:
     """Give what the learner starts from."""
     if exercise.public:
         return definition(exercise.solution)
-    return _REGION.sub(lambda match: _STUB.format(indent=match["indent"]), marked(exercise)).rstrip() + "\n"
+    return without_solution(marked(exercise))
+
+
+def without_solution(text: str) -> str:
+    """Give the text of a function with each solution region replaced by the stub, or "" where there is no region."""
+    stubbed, regions = _REGION.subn(lambda match: _STUB.format(indent=match["indent"]), text)
+    return stubbed.rstrip() + "\n" if regions else ""
 
 
 def solved(exercise: Exercise) -> str:
@@ -46,7 +52,11 @@ def definition(function: AnyFunction) -> str:
     """Give the source of a function without its decorators, dedented, with the comments that end it."""
     lines, start = inspect.findsource(function)
     text = textwrap.dedent("".join(inspect.getblock(lines[start:])))
-    node = ast.parse(text).body[0]
+    return without_decorators(lines, ast.parse(text).body[0], start)
+
+
+def without_decorators(lines: list[str], node: ast.stmt, start: int = 0) -> str:
+    """Give the lines of a parsed definition from ``def`` on, dedented; it was parsed from line ``start`` on."""
     end = start + (node.end_lineno or 0)
     while end < len(lines) and re.match(r"[ \t]+#", lines[end]):  # the closing marker is a comment
         end += 1
@@ -76,10 +86,16 @@ def imports_used(function: AnyFunction, known: Iterable[str], what: str) -> list
     Raise ExerciseError for a name that is neither imported, nor built in, nor in ``known``.
     """
     available = dict(_imports(inspect.getsource(inspect.getmodule(function))))  # type: ignore[arg-type]
-    free = _global_names(definition(function)) - set(dir(builtins)) - set(known)
+    free = global_names(definition(function)) - set(dir(builtins)) - set(known)
     if missing := sorted(free - set(available)):
         raise ExerciseError(f"{what} uses {missing[0]!r}, which its module does not import; import it or pass it in")
     return sorted({available[name] for name in free})
+
+
+def public_imports(exercise: Exercise) -> list[str]:
+    """Give the imports of a public exercise's module: its solution, and so what that needs, is not there to be read."""
+    source = inspect.getsource(inspect.getmodule(exercise.solution))  # type: ignore[arg-type]
+    return sorted({line for _, line in _imports(source) if not line.startswith(("from studium ", "from __future__"))})
 
 
 def _imports(source: str) -> Iterator[tuple[str, str]]:
@@ -91,7 +107,8 @@ def _imports(source: str) -> Iterator[tuple[str, str]]:
                 yield (alias.asname or alias.name.split(".")[0]), f"{prefix}import {alias.name}{suffix}"
 
 
-def _global_names(source: str) -> set[str]:
+def global_names(source: str) -> set[str]:
+    """Give the names that a piece of source takes from its module, or from the builtins."""
     scopes = [symtable.symtable(source, "<exercise>", "exec")]  # the outermost one holds defaults and annotations
     names: set[str] = set()
     while scopes:
