@@ -40,7 +40,7 @@ def encode(sentence: str) -> Tensor:
 
 def decode(ids: Tensor) -> str:
     """The words of ids (T,), separated by spaces."""
-    return " ".join(WORDS[int(number)] for number in ids)
+    return " ".join(WORDS[number] for number in ids.tolist())
 
 
 def sentences(batch: int, clauses: int, generator: torch.Generator) -> Tensor:

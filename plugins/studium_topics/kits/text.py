@@ -66,7 +66,8 @@ class Vocabulary:
 
     def decode(self, ids: Tensor | Sequence[int]) -> str:
         """The text of ids (T,)."""
-        return "".join(self.characters[int(number)] for number in ids)
+        numbers = ids.tolist() if isinstance(ids, Tensor) else ids
+        return "".join(self.characters[number] for number in numbers)
 
 
 @cache
