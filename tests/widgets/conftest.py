@@ -7,7 +7,8 @@
 
 `mount(first, second, ...)` puts several on one page. `page.state(i)` is what view i's model holds now;
 `page.frame_times(step)` times the frames in which the JavaScript `step` runs. `page.errors` holds uncaught errors and
-console errors; the fixture fails the test if any are left. `call_js(module, function, *arguments)` runs a function of a pure module.
+console errors; the fixture fails the test if any are left. `call_js(module, function, *arguments)` runs a function of
+a pure module.
 """
 
 from __future__ import annotations

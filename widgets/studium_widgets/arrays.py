@@ -60,6 +60,10 @@ class Array(traitlets.TraitType):  # type: ignore[misc]
             raise traitlets.TraitError(
                 f"{self.name} needs whole numbers from 0 to 255, got {array.min():g} to {array.max():g}: rescale them"
             )
+        if self.dtype == "uint8" and array.dtype.kind == "f" and (array % 1).any():
+            raise traitlets.TraitError(
+                f"{self.name} needs whole numbers from 0 to 255, got fractions: multiply by 255 and round"
+            )
         return np.array(array, dtype=self.dtype, order="C")
 
     def _check_finite(self, array: np.ndarray[Any, Any]) -> None:

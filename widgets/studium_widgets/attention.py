@@ -67,7 +67,7 @@ class AttentionHeatmap(Widget):
         if not self.temperature > 0:
             raise TraitError(f"temperature needs to be above 0, got {self.temperature}: 1 leaves the weights alone")
 
-    @validate("weights")
+    @validate("weights")  # type: ignore[untyped-decorator]
     def _rows_sum_to_one(self, proposal: Any) -> Any:
         weights = proposal["value"]
         if weights is not None:
@@ -80,13 +80,13 @@ class AttentionHeatmap(Widget):
                 raise TraitError(f"{wanted}, got {sums[worst]:.3g} at {at}: give scores= for what precedes the softmax")
         return weights
 
-    @validate("scores")
+    @validate("scores")  # type: ignore[untyped-decorator]
     def _scores_fit(self, proposal: Any) -> Any:
         if proposal["value"] is not None:
             _check_size("scores", proposal["value"])
         return proposal["value"]
 
-    @validate("predictions")
+    @validate("predictions")  # type: ignore[untyped-decorator]
     def _predictions_complete(self, proposal: Any) -> Any:
         for entry in proposal["value"]:
             _check_prediction(entry)

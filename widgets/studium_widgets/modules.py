@@ -40,7 +40,8 @@ def link(entry: Path) -> str:
     """The text of one ES module that holds `entry` and all that it imports.
 
     Imports may be relative (`./controls/slider.js`) or, from another package, `studium_widgets/controls/slider.js`.
-    Whole-line comments and indentation are left out, so no template literal may span lines. The result has `entry`'s default export and no other.
+    Whole-line comments and indentation are left out, so no template literal may span lines.
+    The result has `entry`'s default export and no other.
     Raises ModuleLinkError, which names the importing file.
     """
     table: dict[Path, tuple[str, str]] = {}
