@@ -39,20 +39,34 @@ def _compare_arrays(actual: Any, expected: Any, rtol: float | None, atol: float 
     relative, absolute = (
         given if given is not None else own for given, own in zip((rtol, atol), standard, strict=True)
     )
-    wrong = ~np.isclose(theirs, ours, rtol=relative, atol=absolute, equal_nan=True)
+    if relative or absolute:
+        wrong = ~np.isclose(_floating(theirs), _floating(ours), rtol=relative, atol=absolute, equal_nan=True)
+    else:
+        # Integers, exactly: a float would round those beyond 2**53. Only NaN differs from itself.
+        wrong = np.asarray((theirs != ours) & ~((theirs != theirs) & (ours != ours)))
     return _describe(theirs, ours, wrong) if wrong.any() else ""
 
 
 def _describe(actual: np.ndarray, expected: np.ndarray, wrong: np.ndarray) -> str:
+    first = tuple(int(i) for i in np.argwhere(wrong)[0]) if wrong.ndim else ()
+    text = f"expected {_short(expected[first])}, got {_short(actual[first])}"
     if not wrong.ndim:
-        return f"expected {expected[()]:.6g}, got {actual[()]:.6g}"
-    first = tuple(int(i) for i in np.argwhere(wrong)[0])
-    with np.errstate(invalid="ignore"):
-        largest = np.nanmax(np.where(wrong, np.abs(actual - expected), 0))
+        return text
     return (
-        f"at index {list(first)} expected {expected[first]:.6g}, got {actual[first]:.6g} "
-        f"({int(wrong.sum())} of {wrong.size} values differ, by up to {largest:.3g})"
+        f"at index {list(first)} {text} ({int(wrong.sum())} of {wrong.size} values differ{_largest(actual, expected)})"
     )
+
+
+def _largest(actual: np.ndarray, expected: np.ndarray) -> str:
+    if not {actual.dtype.kind, expected.dtype.kind} <= set("iufc"):
+        return ""
+    with np.errstate(invalid="ignore"):
+        gaps = np.abs(actual - expected)
+    return f", by up to {gaps[np.isfinite(gaps)].max():.3g}" if np.isfinite(gaps).any() else ""
+
+
+def _short(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, Number) and not isinstance(value, bool | np.bool_) else repr(value)
 
 
 def _compare_modules(actual: Any, expected: Any, rtol: float | None, atol: float | None) -> str:
@@ -99,6 +113,10 @@ def _numpy(value: Any) -> np.ndarray:
         value = (value.double() if value.is_floating_point() else value).numpy()
     array = np.asarray(value)
     return array.astype(np.float64) if array.dtype.kind == "f" else array
+
+
+def _floating(array: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
+    return array.astype(np.float64) if array.dtype.kind == "O" else array
 
 
 def _kind(value: Any) -> str:

@@ -33,7 +33,7 @@ class _Comparison:
     atol: float | None
 
     def difference(self, actual: Any, expected: Any) -> str:
-        if isinstance(expected, bool | str | bytes | None) or isinstance(actual, bool | str | bytes | None):
+        if isinstance(expected, bool | str | bytes | None):
             return self._unequal(actual, expected)
         if isinstance(expected, Mapping) and isinstance(actual, Mapping):
             return self._mappings(actual, expected)

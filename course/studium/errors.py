@@ -4,7 +4,8 @@ StudiumError                     the user can mend it: shown as one sentence, ex
 ├── TopicError                   a topic package breaks its contract
 │   ├── ExerciseError            an exercise, or one of its tests, is not well formed
 │   └── LessonError              a lesson names something that is not there
-├── UnknownNameError             a slug, exercise or format that nobody has (also a usage error: exit code 2)
+├── UsageError                   the command was given something that is not there: exit code 2
+│   └── UnknownNameError         a slug, exercise or format that nobody has
 ├── NotebookError                a notebook that cannot be read or written
 └── CourseError                  a course.toml or course folder that cannot be used
 """
@@ -37,7 +38,11 @@ class CourseError(StudiumError):
     """A course.toml or course folder that cannot be used."""
 
 
-class UnknownNameError(StudiumError):
+class UsageError(StudiumError):
+    """The command was given something that is not there."""
+
+
+class UnknownNameError(UsageError):
     """A name that nobody has, answered with the nearest one that somebody has."""
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:

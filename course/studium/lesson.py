@@ -62,7 +62,8 @@ class Lesson:
         result = self._results[exercise.id] if known else check(self.topic.slug, exercise, function)
         if result.outcome == "right" or exercise.public:
             return function
-        print(f"{exercise.id} is {result.outcome} yet, so the course's own runs in its place.")  # noqa: T201
+        state = "not right" if result.outcome == "wrong" else result.outcome
+        print(f"{exercise.id} is {state} yet, so the course's own runs in its place.")  # noqa: T201
         return exercise.solution
 
     def _outcome(self, exercise: Exercise) -> str:

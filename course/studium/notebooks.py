@@ -11,7 +11,7 @@ from nbformat import NotebookNode
 from studium.cell_ids import cell_id
 from studium.check_process import CodeCell
 from studium.editions import exercise_of, role
-from studium.errors import NotebookError
+from studium.errors import NotebookError, UsageError
 from studium.topic import Topic
 
 _OPENING = re.compile(r"open_lesson\(\s*[\"']([a-z0-9-]+)[\"']")
@@ -19,13 +19,13 @@ _NOT_RUN = ("check", "experiment", "test")
 
 
 def read_notebook(path: Path) -> NotebookNode:
-    """Read a notebook of any nbformat version as version 4. Raise NotebookError where that is not possible."""
+    """Read a notebook of any nbformat version as version 4; raise UsageError or NotebookError if it cannot be."""
     try:
         notebook = nbformat.read(path, as_version=4)
     except FileNotFoundError:
-        raise NotebookError(f"a notebook is needed: there is no file {path}; check the name") from None
+        raise UsageError(f"a notebook is needed: there is no file {path}; check the name") from None
     except IsADirectoryError:
-        raise NotebookError(f"a notebook is needed: {path} is a folder; name a file in it") from None
+        raise UsageError(f"a notebook is needed: {path} is a folder; name a file in it") from None
     except Exception as error:
         why = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
         raise NotebookError(f"{path} is not a notebook that can be read: {why}; restore it from a copy") from error

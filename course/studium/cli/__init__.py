@@ -11,14 +11,14 @@ import typer
 from studium import __version__
 from studium.catalogue import Catalogue, load_catalogue
 from studium.cli import check, doctor, lab, reproduce, topics
-from studium.errors import StudiumError, UnknownNameError
+from studium.errors import StudiumError, UsageError
 
 
 def main() -> None:
     """Run the command line and exit."""
     try:
         build_app(load_catalogue())()
-    except UnknownNameError as error:
+    except UsageError as error:
         _exit(str(error), 2)
     except StudiumError as error:
         _exit(str(error), 1)
@@ -44,12 +44,17 @@ def build_app(catalogue: Catalogue) -> typer.Typer:
     return app
 
 
-def _options(
-    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
-) -> None:
-    if version:
+def _show_version(wanted: bool) -> None:
+    if wanted:
         typer.echo(f"studium {__version__}")
         raise typer.Exit
+
+
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", callback=_show_version, is_eager=True)
+    ] = False,
+) -> None: ...
 
 
 def _exit(sentence: str, code: int) -> NoReturn:

@@ -51,7 +51,6 @@ def _choose(catalogue: Catalogue, slugs: list[str], everything: bool) -> list[To
 def _measure(topics: list[Topic], profile: Profile, seeds: range) -> "list[ClaimResult]":
     from studium.measuring import reproduce
 
-
     return [claim for topic in track(topics, "reproducing") for claim in reproduce(topic, profile, seeds)]
 
 

@@ -1,0 +1,266 @@
+from __future__ import annotations
+
+import errno
+import json
+import os
+import subprocess
+import sys
+
+import nbformat
+import pytest
+from studium.catalogue import load_catalogue
+from studium.checking import ExerciseResult
+from studium.editions import compile_lesson, compile_solution, exercise_of, role
+from studium.notebooks import write_notebook, write_text
+from studium.workspace import START, build_workspace
+
+PROMISED = {"topic", "claim", "paper", "measured", "threshold", "holds", "seconds", "peak_mb", "profile", "device"}
+
+
+@pytest.fixture
+def lesson(sample, tmp_path):
+    """A function that writes the sample lesson with some answers and gives its path."""
+
+    def lesson(**answers):
+        catalogue = load_catalogue()
+        notebook = compile_lesson(catalogue["sample"], catalogue.manager)
+        for cell in notebook.cells:
+            if role(cell) == "exercise" and exercise_of(cell) in answers:
+                cell.source = answers[exercise_of(cell)]
+        write_notebook(notebook, tmp_path / "lesson.ipynb")
+        return tmp_path / "lesson.ipynb"
+
+    return lesson
+
+
+def test_topics_as_json_has_the_promised_keys(sample, studium):
+    code, out, _ = studium("topics", "--json")
+    listed = json.loads(out)
+    (topic,) = [topic for topic in listed["topics"] if topic["slug"] == "sample"]
+    assert topic == {
+        "slug": "sample",
+        "title": "Sample",
+        "track": "Samples",
+        "distribution": "studium-topic-sample",
+        "version": "1.0",
+        "needs": [],
+        "papers": [{"title": "LoRA", "year": 2021, "arxiv": "2106.09685"}],
+    }
+    assert (code, listed["problems"]) == (0, [])
+
+
+def test_topics_lists_them_for_people(sample, studium):
+    assert "studium-topic-sample 1.0" in studium("topics")[1]
+
+
+def test_topics_reports_a_broken_plugin_and_exits_with_0(sample, studium):
+    sample.install("broken", {"broken": "broken_topic"}, {"broken_topic.py": "raise RuntimeError('no luck')"})
+    code, out, _ = studium("topics", "--json")
+    (problem,) = json.loads(out)["problems"]
+    assert (code, problem["entry_point"], problem["distribution"]) == (0, "broken", "broken")
+
+
+def test_topics_exits_with_1_where_two_distributions_claim_one_slug(sample, studium):
+    sample.topic(package="twin_topic", distribution="twin")
+    code, _, err = studium("topics")
+    assert code == 1
+    assert "studium-topic-sample and twin" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["topcs"], 2, "Did you mean 'topics'"),
+        (["reproduce", "smaple"], 2, "did you mean 'sample'?"),
+        (["reproduce"], 2, "name one or more topics, or give --all"),
+        (["reproduce", "sample", "--profile", "lap"], 2, "did you mean 'laptop'?"),
+        (["check", "nowhere.ipynb"], 2, "there is no file nowhere.ipynb"),
+        (["check", "."], 2, "is a folder"),
+    ],
+)
+def test_a_usage_error_is_one_sentence_and_exit_code_2(sample, studium, arguments, code, words):
+    got, _, err = studium(*arguments)
+    assert (got, words in " ".join(err.split())) == (code, True), err
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    "content", ["", "not json", '{"cells": 3, "nbformat": 4, "nbformat_minor": 5, "metadata": {}}', "[]", "\x00", "{}"]
+)
+def test_a_file_that_is_no_notebook_is_one_sentence_and_exit_code_1(studium, tmp_path, content):
+    path = tmp_path / "broken.ipynb"
+    path.write_text(content)
+    code, out, err = studium("check", str(path), "--json")
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert err.startswith(f"studium: {path} ")
+
+
+def test_a_notebook_of_no_topic_says_so(studium, tmp_path):
+    path = tmp_path / "foreign.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(), path)
+    code, _, err = studium("check", str(path))
+    assert (code, "does not say its topic" in err) == (1, True)
+
+
+def test_check_as_json_has_the_promised_keys(lesson, studium):
+    path = lesson(merge="def merge(weight, a, b, alpha):\n    return weight + alpha * (b @ a)")
+    code, out, _ = studium("check", str(path), "--json")
+    merge, twice = json.loads(out)["exercises"]
+    assert code == 1
+    assert {key: merge[key] for key in ("id", "outcome", "points", "max_points", "mistake")} == {
+        "id": "merge",
+        "outcome": "wrong",
+        "points": 1.0,
+        "max_points": 3.0,
+        "mistake": "You scaled by alpha; LoRA scales by alpha / r.",
+    }
+    assert merge["tests"][0] == {"name": "keeps the shape of weight", "passed": True, "points": 1.0, "message": ""}
+    assert twice["outcome"] == "not attempted"
+
+
+def test_check_of_an_untouched_lesson_exits_with_0(lesson, studium):
+    code, out, _ = studium("check", str(lesson()))
+    assert (code, "0 of 2 exercises right, 0 of 4 points" in out) == (0, True)
+
+
+def test_check_of_a_solved_lesson_is_all_right(sample, studium, tmp_path):
+    catalogue = load_catalogue()
+    write_notebook(compile_solution(catalogue["sample"], catalogue.manager), tmp_path / "solved.ipynb")
+    code, out, _ = studium("check", str(tmp_path / "solved.ipynb"))
+    assert (code, "2 of 2 exercises right, 4 of 4 points" in out) == (0, True)
+
+
+def test_check_survives_lost_metadata_and_ids(lesson, studium):
+    path = lesson(twice="def twice(x):\n    return x + x")
+    notebook = nbformat.read(path, as_version=4)
+    notebook.metadata = {}
+    for number, cell in enumerate(notebook.cells):
+        cell.metadata, cell["id"] = {}, f"c{number}"
+    nbformat.write(notebook, path)
+    _, out, _ = studium("check", str(path), "--exercise", "twice", "--json")
+    assert json.loads(out)["exercises"][0]["outcome"] == "right"
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        ("while True:\n    pass", "stopped after 2 s"),
+        ("def twice(x):\n    while True:\n        pass", "stopped after 2 s"),
+        ("import os\nos._exit(7)", "ended early (exit code 7)"),
+        ("def twice(x):\n    import os\n    os._exit(8)", "ended early (exit code 8)"),
+        ("def twice(x:\n    return 1", "SyntaxError"),
+        ("1 / 0\ndef twice(x):\n    return 2 * x", "ZeroDivisionError"),
+    ],
+)
+def test_an_answer_that_hangs_crashes_or_does_not_run_costs_itself_alone(lesson, studium, answer, message):
+    right = "def merge(weight, a, b, alpha):\n    return weight + alpha / len(a) * (b @ a)"
+    _, out, _ = studium("check", str(lesson(merge=right, twice=answer)), "--limit", "2", "--json")
+    merge, twice = json.loads(out)["exercises"]
+    assert (merge["outcome"], twice["outcome"]) == ("right", "wrong")
+    assert message in twice["tests"][0]["message"]
+
+
+def test_check_uses_the_helper_cells_of_a_learner_and_their_magics(lesson, studium):
+    path = lesson(twice="def twice(x):\n    return factor * x")
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells.insert(2, nbformat.v4.new_code_cell("%time factor = 2\nfactor = 2"))
+    nbformat.write(notebook, path)
+    _, out, _ = studium("check", str(path), "--exercise", "twice", "--json")
+    assert json.loads(out)["exercises"][0]["outcome"] == "right"
+
+
+def test_check_changes_nothing(lesson, studium):
+    path = lesson()
+    before = path.read_bytes()
+    studium("check", str(path))
+    assert path.read_bytes() == before
+
+
+def test_reproduce_as_json_has_the_promised_keys(sample, studium):
+    code, out, _ = studium("reproduce", "sample", "--profile", "smoke", "--json")
+    first = json.loads(out)["claims"][0]
+    assert code == 0
+    assert set(first) >= PROMISED
+
+
+def test_reproduce_exits_with_1_where_a_claim_does_not_hold(sample, studium):
+    path = sample.folder / "sample_topic" / "experiment.py"
+    path.write_text(path.read_text().replace("at_least=0.05", "at_least=5.0"))
+    code, out, _ = studium("reproduce", "sample", "--profile", "smoke", "--seeds", "1")
+    assert (code, "does not hold" in out) == (1, True)
+
+
+def test_doctor_names_a_broken_plugin_and_exits_with_1(sample, studium):
+    assert studium("doctor")[0] == 0
+    sample.install("broken", {"broken": "broken_topic"}, {"broken_topic.py": "raise RuntimeError('no luck')"})
+    code, out, _ = studium("doctor", "--json")
+    assert code == 1
+    assert [finding["what"] for finding in json.loads(out)["findings"] if not finding["fine"]] == ["plugin broken"]
+
+
+def test_a_workspace_has_each_lesson_and_a_start_page(sample, tmp_path):
+    workspace = build_workspace(load_catalogue(), tmp_path / "work")
+    assert "sample" in workspace.made
+    assert "[Sample](sample.ipynb)" in (tmp_path / "work" / START).read_text()
+
+
+def test_a_workspace_keeps_answers(sample, tmp_path):
+    build_workspace(load_catalogue(), tmp_path / "work")
+    (tmp_path / "work" / "sample.ipynb").write_text("my answers")
+    assert "sample" in build_workspace(load_catalogue(), tmp_path / "work").kept
+    assert (tmp_path / "work" / "sample.ipynb").read_text() == "my answers"
+
+
+def test_a_workspace_that_is_a_file_is_refused(sample, studium, tmp_path):
+    (tmp_path / "work").write_text("")
+    code, _, err = studium("lab", "--course", str(tmp_path / "work"), "--no-browser")
+    assert (code, "is a file; name another with --course" in err) == (1, True)
+
+
+def test_a_full_disk_is_one_sentence_and_leaves_the_old_file(monkeypatch, tmp_path):
+    path = tmp_path / "old.txt"
+    path.write_text("old")
+
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        write_text("new", path)
+    assert [item.name for item in tmp_path.iterdir()] == ["old.txt"]
+    assert path.read_text() == "old"
+
+
+def test_a_full_disk_during_lab_is_one_sentence(sample, studium, monkeypatch, tmp_path):
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    code, _, err = studium("lab", "--course", str(tmp_path / "work"), "--no-browser")
+    assert (code, err) == (1, "studium: No space left on device; nothing was lost\n")
+
+
+def test_a_plugin_can_add_a_command(sample, studium):
+    text = """
+        from studium import hookimpl
+
+        @hookimpl
+        def studium_commands(app):
+            @app.command()
+            def hello():
+                print("hello from a plugin")
+    """
+    sample.install("greeter", {"greeter": "greeter"}, {"greeter.py": text})
+    assert studium("hello") == (0, "hello from a plugin\n", "")
+
+
+def test_python_m_studium_is_the_same_command():
+    got = subprocess.run([sys.executable, "-m", "studium", "--version"], capture_output=True, text=True, check=True)
+    assert got.stdout.startswith("studium ")
+
+
+def test_a_result_travels_as_json_and_back():
+    import msgspec
+
+    result = ExerciseResult("merge", "right", 1.0, 1.0, [])
+    assert msgspec.json.decode(msgspec.json.encode(result), type=ExerciseResult) == result

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import types
+
+import pytest
+from studium import exercise, sources
+from studium.catalogue import load_catalogue
+from studium.errors import ExerciseError
+from studium.exercises import exercises_of
+from studium.sources import definition, imports_used, marked, solved, stub
+
+
+def uses_a_helper(f):
+    assert one()
+
+
+@pytest.fixture
+def merge(sample):
+    return load_catalogue()["sample"].exercises["merge"]
+
+
+def one():
+    @exercise(points=2, minutes=1)
+    def f(x):
+        return x
+
+    return f
+
+
+def test_calling_an_exercise_calls_its_solution():
+    assert one()(3) == 3
+
+
+def test_an_exercise_has_the_name_and_docstring_of_its_solution(merge):
+    assert (merge.id, merge.__doc__) == ("merge", "Fold the adapter into the frozen weight.")
+
+
+def test_points_that_do_not_add_up_are_an_error():
+    f = one()
+    f.test("works", points=1)(lambda f: None)
+    module = types.ModuleType("m")
+    module.f = f
+    with pytest.raises(ExerciseError, match="must add up to its 2 points: got 1"):
+        exercises_of(module)
+
+
+def test_a_test_that_takes_something_else_is_an_error():
+    with pytest.raises(ExerciseError, match=r"must take f and may take rng: got \(g\)"):
+        one().test("works", points=2)(lambda g: None)
+
+
+def test_two_tests_of_one_name_are_an_error():
+    f = one()
+    f.test("works", points=1)(lambda f: None)
+    with pytest.raises(ExerciseError, match="came twice"):
+        f.hidden("works", points=1)(lambda f: None)
+
+
+def test_hints_that_are_one_string_are_an_error():
+    with pytest.raises(ExerciseError, match="add a comma"):
+        exercise(points=1, minutes=1, hints="a hint")
+
+
+def test_the_stub_keeps_signature_and_docstring_and_hides_the_solution(merge):
+    text = stub(merge)
+    assert text.startswith("def merge(weight: torch.Tensor, a, b, alpha):")
+    assert text.endswith("    # YOUR CODE HERE\n    raise NotImplementedError()\n")
+    assert "b @ a" not in text
+
+
+def test_the_solution_has_no_markers(merge):
+    assert "###" not in solved(merge)
+    assert "return weight + alpha" in solved(merge)
+
+
+def test_the_source_version_keeps_both_markers(merge):
+    assert marked(merge).count("### ") == 2
+
+
+def test_a_solution_without_markers_is_an_error():
+    with pytest.raises(ExerciseError, match="BEGIN SOLUTION"):
+        marked(one())
+
+
+def test_a_test_cell_stands_alone(merge):
+    names: dict[str, object] = {"merge": merge.solution}
+    exec(sources.test_cell("sample", merge, merge.tests[1]), names)
+    names["merge"] = lambda weight, a, b, alpha: weight
+    with pytest.raises(AssertionError):
+        exec(sources.test_cell("sample", merge, merge.tests[1]), names)
+
+
+def test_a_test_cell_imports_what_the_test_uses_and_no_more(merge):
+    assert "assert_close" not in sources.test_cell("sample", merge, merge.tests[0])
+
+
+def test_a_test_that_uses_a_helper_of_its_module_is_an_error():
+    with pytest.raises(ExerciseError, match="uses 'one'"):
+        imports_used(uses_a_helper, (), "this test")
+
+
+def test_the_definition_leaves_out_decorators(merge):
+    assert definition(merge.tests[0].function).startswith("def _(merge):")

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import pytest
+from studium import open_lesson
+
+
+def unscaled(weight, a, b, alpha):
+    return weight + alpha * (b @ a)
+
+
+def correct(weight, a, b, alpha):
+    return weight + alpha / len(a) * (b @ a)
+
+
+unscaled.__name__ = correct.__name__ = "merge"
+
+
+@pytest.fixture
+def lesson(sample):
+    return open_lesson("sample", "smoke")
+
+
+def test_check_shows_points_the_mistake_and_every_test(lesson):
+    text = repr(lesson.check(unscaled))
+    assert "Not right yet: merge, 1 of 3 points" in text
+    assert "You scaled by alpha" in text
+    assert "✓ keeps the shape of weight" in text
+    assert "✗ scales with alpha / r: at index" in text
+
+
+def test_check_looks_the_same_in_html_and_escapes_it(lesson):
+    html = lesson.check(unscaled)._repr_html_()
+    assert "Not right yet: merge" in html
+    assert 'role="status"' in html
+    assert "<script" not in lesson.check(unscaled)._repr_html_()
+
+
+def test_a_right_answer_shows_no_more_than_that(lesson):
+    assert repr(lesson.check(correct)) == "Right: merge, 3 of 3 points"
+
+
+def test_checking_by_name_says_that_nothing_was_attempted(lesson):
+    assert repr(lesson.check("merge")) == "Not attempted yet: merge (3 points)"
+
+
+def test_hints_come_one_more_at_a_time_and_then_all(lesson):
+    texts = [repr(lesson.hint("merge")) for _ in range(3)]
+    assert [text.count("Hint") for text in texts] == [1, 2, 2]
+
+
+def test_an_exercise_without_hints_says_so(lesson):
+    assert "There is no hint for twice" in repr(lesson.hint("twice"))
+
+
+def test_the_solution_is_revealed_after_an_attempt_alone(lesson):
+    assert "Try first" in repr(lesson.reveal("merge"))
+    lesson.check(unscaled)
+    assert "alpha / a.shape[0]" in repr(lesson.reveal("merge"))
+
+
+def test_mine_is_the_learners_function_if_it_is_right(lesson):
+    assert lesson.mine(correct) is correct
+
+
+def test_mine_is_the_courses_own_with_a_note_if_it_is_not(lesson, capsys):
+    assert lesson.mine(unscaled).__name__ == "merge"
+    assert lesson.mine(unscaled) is not unscaled
+    assert "merge is not right yet, so the course's own runs in its place." in capsys.readouterr().out
+
+
+def test_an_unknown_function_is_answered_with_the_nearest(lesson):
+    with pytest.raises(Exception, match="did you mean 'merge'"):
+        lesson.check("merg")
