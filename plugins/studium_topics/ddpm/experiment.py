@@ -1,0 +1,362 @@
+"""DDPM in miniature: what the network should predict, what a sampler does to a variance, and what the loss asks for.
+
+Four experiments, each built from the functions of the exercises:
+
+* `swiss_roll`: predicting eps against predicting x0 and against a network that is not told the time (DDPM, table 2
+  and section 3.2), judged by the energy distance between samples and fresh data.
+* `gaussian_variances`: for Gaussian data the perfect eps is known and a sampler is linear, so that its final variance
+  is exact: sigma^2 = beta suits N(0, I), the posterior's variance suits a point (DDPM, section 3.2).
+* `memorisation`: the network that minimises the training loss returns training points.
+* `few_steps`: DDIM with few steps on a mixture whose eps is exact, so that nothing but the sampler errs.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from studium import Profile
+from torch import Tensor
+from torch.nn import Module
+
+from studium_topics.ddpm.networks import PointDenoiser
+from studium_topics.kits.mixture import energy_distance, on_mode_fraction, point_masses, ring, within_mode_std
+from studium_topics.kits.training import train
+
+Predictor = Callable[[Tensor, Tensor], Tensor]
+Function = Callable[..., Tensor]
+VARIANTS = ("eps", "x0", "no time")
+
+
+def roll(n: int, generator: torch.Generator) -> Tensor:
+    """Draw n points (n, 2) of the swiss roll: a spiral of one turn and a half, about as wide as N(0, I)."""
+    turn = 1.5 * math.pi * (1 + 2 * torch.rand(n, generator=generator))
+    spiral = torch.stack([turn * turn.cos(), turn * turn.sin()], -1)  # (n, 2)
+    return (spiral + 0.3 * torch.randn(n, 2, generator=generator)) / 8
+
+
+def ancestral(
+    model: Predictor, start: Tensor, betas: Tensor, generator: torch.Generator, posterior: Function, p_step: Function
+) -> Tensor:
+    """Run the DDPM sampler from noise `start` (B, *) down to samples (B, *), with the posterior's variance.
+
+    model(x, t) predicts eps for t (B,); the noise is drawn from `generator` on the CPU, in the dtype of start.
+    """
+    x = start
+    for t in reversed(range(len(betas))):
+        rows = torch.full((len(x),), t, device=x.device)
+        z = torch.randn(x.shape, dtype=x.dtype, generator=generator).to(x.device)
+        eps = model(x, rows)
+        x = p_step(eps, x, t, z, betas, posterior(x, x, t, betas)[1])
+    return x
+
+
+def implicit(
+    model: Predictor,
+    start: Tensor,
+    abar: Tensor,
+    steps: list[int],
+    ddim_step: Function,
+    eta: float = 0.0,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """Run the DDIM sampler from noise `start` (B, *) along the falling timesteps `steps`; eta > 0 needs a generator."""
+    x, noise = start, torch.zeros_like(start)
+    steps = [int(t) for t in steps]
+    for t, before in zip(steps, [*steps[1:], -1], strict=True):
+        if eta:
+            noise = torch.randn(x.shape, dtype=x.dtype, generator=generator).to(x.device)
+        x = ddim_step(model(x, torch.full((len(x),), t, device=x.device)), x, t, before, abar, eta, noise)
+    return x
+
+
+@dataclass(frozen=True)
+class RollRun:
+    """One trained variant: its loss per training step, its samples (N, 2) and their energy distance to fresh data."""
+
+    history: list[float]
+    samples: Tensor
+    distance: float
+    model: Module
+
+
+@dataclass(frozen=True)
+class RollResult:
+    """The three variants by name; `data` (N, 2); the distances of fresh data and of a Gaussian with its moments."""
+
+    runs: dict[str, RollRun]
+    data: Tensor
+    floor: float
+    gaussian: float
+    betas: Tensor
+
+    def ratio(self, variant: str) -> float:
+        """How many times farther from the data `variant` is than eps-prediction."""
+        return self.runs[variant].distance / self.runs["eps"].distance
+
+
+def swiss_roll(
+    make_betas: Function,
+    q_sample: Function,
+    ddpm_loss: Function,
+    posterior: Function,
+    p_step: Function,
+    *,
+    profile: Profile,
+    seed: int = 0,
+) -> RollResult:
+    """Train the same MLP three times (38 000 weights, T = 100, cosine) and sample from it with the DDPM sampler.
+
+    "eps" predicts the noise; "x0" predicts the clean point with a plain squared error; "no time" predicts the noise but
+    sees t = 0 throughout.
+    """
+    betas = make_betas("cosine", 100).to(profile.device)
+    generator = torch.Generator().manual_seed(1000 + seed)
+    count = profile.choose(smoke=500, laptop=2000, gpu=4000)
+    data, fresh = roll(count, generator), roll(count, generator)
+    moments = data.mean(0) + torch.randn(count, 2, generator=generator) @ torch.linalg.cholesky(data.T.cov()).T
+    blocks = (q_sample, ddpm_loss, posterior, p_step)
+    with _one_thread():
+        runs = {name: _run(name, betas, data, blocks, profile, seed) for name in VARIANTS}
+    return RollResult(runs, data, energy_distance(fresh, data), energy_distance(moments, data), betas)
+
+
+def _run(
+    variant: str, betas: Tensor, data: Tensor, blocks: tuple[Function, ...], profile: Profile, seed: int
+) -> RollRun:
+    q_sample, ddpm_loss, posterior, p_step = blocks
+    abar, device = torch.cumprod(1 - betas, 0), profile.device
+    model = _seeded_model(len(betas), seed).to(device)
+    blind = variant == "no time"
+
+    def predict(x: Tensor, t: Tensor) -> Tensor:
+        return model(x, torch.zeros_like(t) if blind else t)
+
+    def loss(generator: torch.Generator) -> Tensor:
+        x0 = roll(512, generator).to(device)
+        t = torch.randint(0, len(betas), (512,), generator=generator).to(device)
+        eps = torch.randn(512, 2, generator=generator).to(device)
+        if variant == "x0":
+            return (predict(q_sample(x0, t, eps, abar), t) - x0).square().mean()
+        return ddpm_loss(predict, x0, t, eps, abar)
+
+    steps = profile.choose(smoke=60, laptop=2000, gpu=10000)
+    history = train(model, loss, steps, 2e-3, seed=seed, description=f"swiss roll, {variant}")
+    noise = eps_from_x0(predict, abar) if variant == "x0" else predict
+    generator = torch.Generator().manual_seed(2000 + seed)
+    start = torch.randn(len(data), 2, generator=generator).to(device)
+    with torch.no_grad():
+        samples = ancestral(noise, start, betas, generator, posterior, p_step).cpu()
+    return RollRun(history, samples, energy_distance(samples, data), model)
+
+
+def eps_from_x0(model: Predictor, abar: Tensor) -> Predictor:
+    """Turn a model that predicts x0 into one that predicts eps, for points (B, 2)."""
+
+    def predict(x: Tensor, t: Tensor) -> Tensor:
+        level = abar[t].unsqueeze(-1).to(x.dtype)  # (B, 1)
+        return (x - level.sqrt() * model(x, t)) / (1 - level).sqrt()
+
+    return predict
+
+
+def _seeded_model(timesteps: int, seed: int) -> PointDenoiser:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return PointDenoiser(timesteps)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Compute with one thread: layers of 128 gain nothing from a second one and crawl where it is busy elsewhere."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+SPREADS = (1.0, 0.25, 0.01, 0.0)
+
+
+@dataclass(frozen=True)
+class VarianceResult:
+    """The variance of the samples over the true variance at each level.
+
+    `paths[kind]` (T, 4) for kind "beta" and "posterior": row k after k + 1 steps, one column for each of SPREADS;
+    `final[kind]` (4,): the finished samples' variance over the data's (nan for a point).
+    """
+
+    betas: Tensor
+    paths: dict[str, Tensor]
+    final: dict[str, Tensor]
+
+    def deviation(self) -> float:
+        """The largest relative error where the paper says that there is none: beta on N(0, I), posterior on a point.
+
+        The last step is left out: it adds no noise, so that its variance is right for a point alone.
+        """
+        return max(float((self.paths[kind][:-1, k] - 1).abs().max()) for kind, k in (("beta", 0), ("posterior", 3)))
+
+
+def gaussian_variances(
+    make_betas: Function, posterior: Function, p_step: Function, *, profile: Profile, seed: int = 0
+) -> VarianceResult:
+    """Follow the variance of Gaussian data N(0, s2) through the DDPM sampler: exact, with no samples.
+
+    The perfect eps of x_t is sqrt(1 - abar) x_t / (abar s2 + 1 - abar), so a step is x_{t-1} = a x_t + b z, and a and b
+    are read off by handing p_step x and z of size 1. Starts from the true variance of x_{T-1}. `seed` changes nothing.
+    """
+    del seed
+    betas = make_betas("linear", profile.choose(smoke=200, laptop=200, gpu=1000))
+    return VarianceResult(betas, *_follow_variances(betas, posterior, p_step))
+
+
+def _follow_variances(
+    betas: Tensor, posterior: Function, p_step: Function
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    levels = torch.cat([torch.ones(1, dtype=torch.float64), torch.cumprod(1 - betas, 0)])  # (T + 1,), abar_{-1} first
+    spreads = torch.tensor(SPREADS, dtype=torch.float64)
+    truth = levels.unsqueeze(1) * spreads + 1 - levels.unsqueeze(1)  # (T + 1, 4)
+    unit = torch.eye(2, dtype=torch.float64).repeat(len(spreads), 1).view(-1, 2, 2)  # (4, 2, 2): rows x and z
+    x, z = unit[:, 0], unit[:, 1]  # (4, 2): column 0 follows x, column 1 follows z
+    paths, final = {}, {}
+    for kind in ("beta", "posterior"):
+        variance, path = truth[-1], []
+        for t in reversed(range(len(betas))):
+            eps = (1 - levels[t + 1]).sqrt() * x / truth[t + 1].unsqueeze(1)
+            var = betas[t] if kind == "beta" else posterior(x, x, t, betas)[1]
+            moved = p_step(eps, x, t, z, betas, var)  # (4, 2)
+            variance = moved[:, 0] ** 2 * variance + moved[:, 1] ** 2
+            path.append(variance / truth[t])
+        paths[kind], final[kind] = torch.stack(path), variance / spreads
+    return paths, final
+
+
+@dataclass(frozen=True)
+class MemoryResult:
+    """What the perfect minimiser of the loss generates from `count` training points, for each count.
+
+    `points[count]` (count, 2), `samples[count]` (n, 2); `to_training[count]` and `fresh[count]`: the median distance to
+    the nearest training point, of the samples and of fresh data.
+    """
+
+    points: dict[int, Tensor]
+    samples: dict[int, Tensor]
+    to_training: dict[int, float]
+    fresh: dict[int, float]
+
+    def ratio(self, count: int) -> float:
+        """The samples' median distance over that of fresh data: 1 for a model that generalises, 0 for a copier."""
+        return self.to_training[count] / self.fresh[count]
+
+
+def memorisation(
+    make_betas: Function, posterior: Function, p_step: Function, *, profile: Profile, seed: int = 0
+) -> MemoryResult:
+    """Sample with the eps that minimises L_simple on a finite training set: a mixture of point masses, exact."""
+    betas = make_betas("cosine", 100)
+    generator = torch.Generator().manual_seed(3000 + seed)
+    n = profile.choose(smoke=300, laptop=1000, gpu=4000)
+    points, samples, to_training, fresh = {}, {}, {}, {}
+    for count in (64, 512):
+        training = roll(count, generator).double()
+        model = point_masses(training).noise_predictor(torch.cumprod(1 - betas, 0))
+        start = torch.randn(n, 2, dtype=torch.float64, generator=generator)
+        points[count] = training
+        samples[count] = ancestral(model, start, betas, generator, posterior, p_step)
+        to_training[count] = _nearest(samples[count], training)
+        fresh[count] = _nearest(roll(n, generator).double(), training)
+    return MemoryResult(points, samples, to_training, fresh)
+
+
+def _nearest(x: Tensor, training: Tensor) -> float:
+    return float(torch.cdist(x, training).amin(1).median())
+
+
+@dataclass(frozen=True)
+class StepsResult:
+    """DDIM on eight narrow modes, by (eta, number of steps).
+
+    `on_mode` is the share of points on a mode, `spread` their spread within modes over the true one; `samples` holds the points (n, 2); `wrong` is the spread of 50 steps that were the first 50 timesteps.
+    """
+
+    on_mode: dict[tuple[float, int], float]
+    spread: dict[tuple[float, int], float]
+    samples: dict[tuple[float, int], Tensor]
+    wrong: float
+
+
+def few_steps(
+    make_betas: Function, ddim_steps: Callable[..., list[int]], ddim_step: Function, *, profile: Profile, seed: int = 0
+) -> StepsResult:
+    """Sample a ring of eight modes with 5 to 50 of 1000 steps, with exact eps, at eta 0 and 1."""
+    mixture = ring()
+    abar = torch.cumprod(1 - make_betas("linear", 1000), 0)
+    model, n = mixture.noise_predictor(abar), profile.choose(smoke=500, laptop=2000, gpu=20000)
+
+    def sample(steps: list[int], eta: float) -> Tensor:
+        generator = torch.Generator().manual_seed(4000 + seed)
+        start = torch.randn(n, 2, dtype=torch.float64, generator=generator)
+        return implicit(model, start, abar, steps, ddim_step, eta, generator)
+
+    samples = {(eta, k): sample(ddim_steps(1000, k), eta) for eta in (0.0, 1.0) for k in (5, 10, 20, 50)}
+    return StepsResult(
+        {key: on_mode_fraction(x, mixture) for key, x in samples.items()},
+        {key: within_mode_std(x, mixture) for key, x in samples.items()},
+        samples,
+        within_mode_std(sample(list(reversed(range(50))), 0.0), mixture),
+    )
+
+
+# Measured on 2 cores, CPU, "laptop": see the docstrings of the experiments for the figures of each seed.
+claims = (
+    Claim(
+        "A network that predicts the noise learns the swiss roll (energy distance to fresh data)",
+        "2006.11239",
+        swiss_roll,
+        lambda result: result.runs["eps"].distance,
+        at_most=0.012,
+    ),
+    Claim(
+        "Predicting x0 is worse than predicting the noise (ratio of energy distances)",
+        "2006.11239",
+        swiss_roll,
+        lambda result: result.ratio("x0"),
+        at_least=1.5,
+    ),
+    Claim(
+        "A network that is not told the time is worse still (ratio of energy distances)",
+        "2006.11239",
+        swiss_roll,
+        lambda result: result.ratio("no time"),
+        at_least=3,
+    ),
+    Claim(
+        "Variance beta is exact for N(0, I), the posterior's for a point (largest relative error on the way)",
+        "2006.11239",
+        gaussian_variances,
+        lambda result: result.deviation(),
+        at_most=1e-9,
+        holds_from="smoke",
+    ),
+    Claim(
+        "The minimiser of the loss copies its 64 training points (distance to them over that of fresh data)",
+        "2006.11239",
+        memorisation,
+        lambda result: result.ratio(64),
+        at_most=0.1,
+        holds_from="smoke",
+    ),
+    Claim(
+        "With 50 steps, DDIM keeps more of the spread within a mode than DDPM (difference of the ratios to the truth)",
+        "2010.02502",
+        few_steps,
+        lambda result: result.spread[0.0, 50] - result.spread[1.0, 50],
+        at_least=0.05,
+    ),
+)
