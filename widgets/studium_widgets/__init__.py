@@ -15,14 +15,16 @@ if TYPE_CHECKING:
     from studium_widgets.modules import ModuleLinkError, link
     from studium_widgets.noise_schedule import NoiseSchedule
     from studium_widgets.plots import figure
+    from studium_widgets.rank_explorer import RankExplorer
 
-__all__ = ["Array", "AttentionHeatmap", "ModuleLinkError", "NoiseSchedule", "Widget", "figure", "link"]
+__all__ = ["Array", "AttentionHeatmap", "ModuleLinkError", "NoiseSchedule", "RankExplorer", "Widget", "figure", "link"]
 
 _HOME = {
     "Array": "arrays",
     "AttentionHeatmap": "attention",
     "ModuleLinkError": "modules",
     "NoiseSchedule": "noise_schedule",
+    "RankExplorer": "rank_explorer",
     "Widget": "base",
     "figure": "plots",
     "link": "modules",
