@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
-from studium import Profile
+from studium import Claim, Profile
 from torch import Tensor
 from torch.nn import Module
 
@@ -282,7 +282,8 @@ def _nearest(x: Tensor, training: Tensor) -> float:
 class StepsResult:
     """DDIM on eight narrow modes, by (eta, number of steps).
 
-    `on_mode` is the share of points on a mode, `spread` their spread within modes over the true one; `samples` holds the points (n, 2); `wrong` is the spread of 50 steps that were the first 50 timesteps.
+    `on_mode` is the share of points within three standard deviations of a mode, `spread` their spread within modes over
+    the true one, `samples` the points (n, 2); `wrong` is the spread of 50 steps that were the first 50 timesteps.
     """
 
     on_mode: dict[tuple[float, int], float]
