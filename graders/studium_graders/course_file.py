@@ -110,9 +110,7 @@ def _problem(course: Course) -> str:
     names = Counter(assignment.name for assignment in course.assignments)
     for name in (course.id, *names):
         if not is_usable_name(name):
-            return (
-                f"needs names of letters, digits, hyphens, dots and underscores: got {name!r}, which nbgrader refuses"
-            )
+            return f"needs names of letters, digits, hyphens, dots and underscores: got {name!r}; rename it"
     if twice := next((name for name, times in names.items() if times > 1), None):
         return f"needs a name of its own for each assignment: {twice!r} came twice; rename one"
     if course.timezone not in available_timezones():

@@ -1,7 +1,7 @@
 """A wheel for student machines, made from a built one: text only, no code of it runs.
 
-Left out: the ``reference.py`` and tests of topics, and the graders. A topic's ``exercises.py`` is replaced by its public
-edition. A topic is a folder that holds both ``lesson.py`` and ``exercises.py``.
+Left out: the ``reference.py`` and tests of topics, and the graders. A topic's ``exercises.py`` is replaced by its
+public edition. A topic is a folder with both ``lesson.py`` and ``exercises.py``; the host, which has both, is none.
 """
 
 import configparser
@@ -20,6 +20,7 @@ from studium_graders.public_exercises import public_source
 
 _PRIVATE = ("reference.py", "test_*.py", "conftest.py")
 _GRADERS = "studium_graders"
+_HOST = PurePosixPath("studium")
 _NAME = re.compile(r"(?P<name>[^-]+)-(?P<version>[^-]+)(?P<tags>(-\d[^-]*)?-[^-]+-[^-]+-[^-]+)\.whl")
 
 
@@ -66,7 +67,8 @@ def student_files(source: zipfile.ZipFile, prefix: str, *, hints: bool) -> Itera
 def topic_folders(names: list[str]) -> set[PurePosixPath]:
     """Give the folders of topics among the files of a wheel."""
     paths = {PurePosixPath(name) for name in names}
-    return {path.parent for path in paths if path.name == "exercises.py" and path.parent / "lesson.py" in paths}
+    folders = {path.parent for path in paths if path.name == "exercises.py"} - {_HOST}
+    return {folder for folder in folders if folder / "lesson.py" in paths}
 
 
 def _is_private(path: PurePosixPath, topics: set[PurePosixPath]) -> bool:

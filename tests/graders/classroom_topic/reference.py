@@ -1,0 +1,3 @@
+"""Nothing that a student may have."""
+
+REFERENCE = "the reference implementation"

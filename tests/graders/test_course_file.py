@@ -1,0 +1,98 @@
+"""course.toml: what it means, and the sentence for each way to break it."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from studium.errors import CourseError, UnknownNameError
+from studium_graders.course_file import read_course
+
+GOOD = """
+id = "gen-ai"
+title = "Generative AI"
+timezone = "Europe/Berlin"
+
+[[assignments]]
+name = "ps1"
+due = 2026-07-01T12:00:00
+topics = ["lora"]
+points = { "lora.merge" = 5 }
+
+[[assignments]]
+name = "ps2"
+due = 2026-07-01T12:00:00+00:00
+exercises = ["ddpm.q_sample", "ddpm.posterior"]
+experiments = true
+
+[late]
+policy = "per-day"
+penalty_percent = 10
+"""
+
+
+def course_with(root: Path, text: str) -> Path:
+    (root / "course.toml").write_text(text, "utf-8")
+    return root
+
+
+def test_a_due_date_without_a_time_zone_is_in_the_time_zone_of_the_course(tmp_path: Path) -> None:
+    course = read_course(course_with(tmp_path, GOOD))
+    assert course.due_for_nbgrader(course.assignment("ps1")) == datetime(2026, 7, 1, 10)
+    assert course.due(course.assignment("ps2")) == datetime(2026, 7, 1, 12, tzinfo=UTC)
+
+
+def test_an_assignment_may_have_no_due_date(tmp_path: Path) -> None:
+    course = read_course(course_with(tmp_path, GOOD.replace("due = 2026-07-01T12:00:00\n", "", 1)))
+    assert course.due_for_nbgrader(course.assignment("ps1")) is None
+
+
+def test_an_unknown_assignment_is_answered_with_the_nearest_name(tmp_path: Path) -> None:
+    with pytest.raises(UnknownNameError, match=r"unknown assignment 'ps3'; did you mean 'ps[12]'\?"):
+        read_course(course_with(tmp_path, GOOD)).assignment("ps3")
+
+
+BROKEN = {
+    "no TOML": (("[late]", "[late"), "must be TOML: expected ']' .*line 18.*correct that line"),
+    "wrong type": (('id = "gen-ai"', "id = 7"), "needs text in quotes for id: got a whole number; change it"),
+    "wrong type inside": (('["lora"]', '"lora"'), r"needs a list in \[ \] for topics of assignment 1: got text in"),
+    "wrong item": (('["lora"]', "[3]"), "needs text in quotes for topic 1 of assignment 1: got a whole number"),
+    "a date alone": (("2026-07-01T12:00:00\n", "2026-07-01\n"), "needs a date with a time, .* of assignment 1: got"),
+    "no date": (("2026-07-01T12:00:00\n", '"soon"\n'), "needs a date with a time, .* for due of assignment 1; change"),
+    "unknown key": (("title =", "titel ="), r"has the unknown key 'titel'; did you mean 'title'\?"),
+    "unknown key inside": (("topics =", "topcs ="), r"unknown key 'topcs' in assignment 1; did you mean 'topics'\?"),
+    "unknown key in late": (("penalty_percent", "penalty"), r"'penalty' in late; did you mean 'penalty_percent'\?"),
+    "missing key": (('name = "ps2"', ""), "needs the key 'name' in assignment 2; add it"),
+    "unknown policy": (('"per-day"', '"per-dya"'), r"unknown value 'per-dya' .*; did you mean 'per-day'\?"),
+    "too much": (("percent = 10", "percent = 101"), "needs a number <= 100 for penalty_percent of late; change it"),
+    "no points": (("= 5 }", "= 0 }"), "needs a number > 0 for points of assignment 1; change it"),
+    "dotted points": (('"lora.merge" = 5', "lora.merge = 5"), "a number for points of assignment 1: got a table"),
+    "no penalty": (("penalty_percent = 10", ""), "needs penalty_percent in late for the policy 'per-day'; add one"),
+    "same name": (('"ps2"', '"ps1"'), "needs a name of its own for each assignment: 'ps1' came twice; rename one"),
+    "refused name": (('"ps2"', '"ps+2"'), "needs names of letters, .*: got 'ps\\+2'; rename it"),
+    "a path": (('"ps2"', '"../ps2"'), "needs names of letters, .*: got '../ps2'"),
+    "a bad id": (('"gen-ai"', '"gen ai"'), "needs names of letters, .*: got 'gen ai'"),
+    "empty": (('topics = ["lora"]', ""), "needs topics or exercises for the assignment 'ps1': got neither; add one"),
+    "twice": (('["lora"]', '["lora", "lora"]'), "names 'lora' twice in the assignment 'ps1'; remove one"),
+    "in its topic": (('["lora"]', '["lora"]\nexercises = ["lora.merge"]'), "'lora.merge' in 'ps1' beside its whole"),
+    "no exercise": (('"ddpm.q_sample"', '"ddpm"'), "needs \"topic.exercise\" for an exercise of 'ps2': got 'ddpm'"),
+    "no time zone": (('"Europe/Berlin"', '"Europe/Berln"'), r"timezone 'Europe/Berln'; did you mean 'Europe/Berlin'\?"),
+}
+
+
+@pytest.mark.parametrize(("change", "sentence"), BROKEN.values(), ids=BROKEN)
+def test_a_broken_course_file_gets_one_sentence(change: tuple[str, str], sentence: str, tmp_path: Path) -> None:
+    assert change[0] in GOOD
+    with pytest.raises(CourseError, match=f"course.toml .*{sentence}") as raised:
+        read_course(course_with(tmp_path, GOOD.replace(*change)))
+    assert "\n" not in str(raised.value)
+
+
+def test_a_file_that_is_not_utf_8_gets_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "course.toml").write_bytes(b'id = "caf\xe9"')
+    with pytest.raises(CourseError, match="must be UTF-8 text: byte 9 is not; save it as UTF-8"):
+        read_course(tmp_path)
+
+
+def test_a_folder_without_a_course_file_gets_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(CourseError, match=r"a course needs .*course\.toml: there is none; run studium new course"):
+        read_course(tmp_path)

@@ -1,0 +1,33 @@
+"""What a late submission costs, in nbgrader's terms."""
+
+import pytest
+from traitlets.config import Config
+
+pytest.importorskip("nbgrader")
+
+from studium_graders.late_policy import LatePolicy  # nbgrader is an extra
+
+HOUR, DAY = 3_600, 86_400
+
+CASES = [
+    ("nothing without a policy", {"policy": "none"}, 9 * DAY, None),
+    ("everything", {"policy": "zero"}, 1, 8.0),
+    ("nothing within the grace time", {"policy": "zero", "grace_minutes": 15}, 15 * 60, None),
+    ("a day that has begun", {"policy": "per-day", "penalty_percent": 10}, 1, 0.8),
+    ("two days that have begun", {"policy": "per-day", "penalty_percent": 10}, DAY + 1, 1.6),
+    (
+        "a clock that starts after the grace",
+        {"policy": "per-day", "penalty_percent": 10, "grace_minutes": 1},
+        DAY + 60,
+        0.8,
+    ),
+    ("hours", {"policy": "per-hour", "penalty_percent": 1}, 5 * HOUR, 0.4),
+    ("no more than the cap", {"policy": "per-hour", "penalty_percent": 10, "cap_percent": 50}, 9 * DAY, 4.0),
+    ("no more than all", {"policy": "per-day", "penalty_percent": 60}, 9 * DAY, 8.0),
+]
+
+
+@pytest.mark.parametrize(("settings", "late", "penalty"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
+def test_being_late_costs(settings: dict[str, object], late: float, penalty: float | None) -> None:
+    policy = LatePolicy(config=Config({"LatePolicy": settings}))
+    assert policy.late_submission_penalty("alice", 8.0, late) == penalty
