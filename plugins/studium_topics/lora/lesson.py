@@ -71,7 +71,8 @@ RankExplorer(delta=planted_delta, rank=1, alpha=1.0)
 # LoRA does not compute $\Delta W$ and then compress it. It *trains* a matrix that cannot have more than rank $r$,
 # because it is a product of two thin ones:
 #
-# $$h = W_0 x + \frac{\alpha}{r}\, B A x, \qquad A \in \mathbb{R}^{r \times \text{in}}, \quad B \in \mathbb{R}^{\text{out} \times r}.$$
+# $$h = W_0 x + \frac{\alpha}{r}\, B A x, \qquad
+# A \in \mathbb{R}^{r \times \text{in}}, \quad B \in \mathbb{R}^{\text{out} \times r}.$$
 #
 # $W_0$ is frozen. $A$ takes the input **down** to $r$ numbers, $B$ takes those **up** to the width of the output. For
 # $r = 4$ and a $12288 \times 12288$ matrix of GPT-3 that is $4 \cdot (12288 + 12288) = 98\,304$ numbers in the place of
@@ -202,10 +203,11 @@ from studium_topics.lora.exercises import inject
 # %%
 from studium_topics.kits.tiny_lm import base_model
 
+my_inject = lesson.mine(inject)
 for targets, rank in ((QV, 4), (ALL, 1)):
     toy = base_model(text.character_vocabulary().size)
     whole = sum(parameter.numel() for parameter in toy.parameters())
-    count = lesson.mine(inject)(toy, targets, rank, 2 * rank, torch.Generator().manual_seed(0))
+    count = my_inject(toy, targets, rank, 2 * rank, torch.Generator().manual_seed(0))
     print(f"r = {rank} on {', '.join(sorted(targets))}: {count} of {whole} numbers, {count / whole:.1%}")
 
 # %% [markdown] tags=["experiment"]
@@ -227,7 +229,7 @@ for targets, rank in ((QV, 4), (ALL, 1)):
 # the work.
 
 # %% tags=["experiment"]
-adapted = adaptation(lesson.mine(inject), profile=lesson.profile, seed=0)
+adapted = adaptation(my_inject, profile=lesson.profile, seed=0)
 print(
     f"before {adapted.before:.3f} nats a character on held-out code, after full fine-tuning {adapted.full.loss:.3f}\n"
 )
@@ -257,10 +259,11 @@ lora_update = layer_updates(adapted.base, best.model)[path]
 RankExplorer(delta=lora_update, rank=16, alpha=16.0)
 
 # %% tags=["experiment"]
+factors = lesson.mine(svd_lora)
 for name, update in (("full fine-tuning", full_update), ("LoRA, rank 16", lora_update)):
     left_over = []
     for rank in (1, 4, 16):
-        a, b = lesson.mine(svd_lora)(update, rank)
+        a, b = factors(update, rank)
         left_over.append(f"r = {rank}: {(update - b @ a).square().sum() / update.square().sum():6.1%}")
     print(f"{name:17} energy left over at   " + "   ".join(left_over))
 overlap = (full_update * lora_update).sum() / full_update.norm() / lora_update.norm()
@@ -293,12 +296,13 @@ from studium_topics.lora.exercises import unmerge
 # `merge` folds them into a copy of the *plain* base, without a single adapter left in it.
 
 # %% tags=["experiment"]
+my_merge = lesson.mine(merge)
 plain = copy.deepcopy(adapted.base).cpu()
 with torch.no_grad():
     for path, update in layer_updates(adapted.base, best.model).items():
-        a, b = lesson.mine(svd_lora)(update, best.rank)
+        a, b = factors(update, best.rank)
         layer = plain.get_submodule(path)
-        layer.weight.copy_(lesson.mine(merge)(layer.weight, a, b, alpha=best.rank))
+        layer.weight.copy_(my_merge(layer.weight, a, b, alpha=best.rank))
     ids = text.character_vocabulary().encode("def merge(weight, a, b, alpha):\n    return ")[None]
     beside, merged = best.model.cpu()(ids), plain(ids)
 print(f"largest difference of two logits: {(beside - merged).abs().max():.1e} (logits reach {beside.abs().max():.1f})")
@@ -341,9 +345,8 @@ for name, (layers, width, size) in MODELS.items():
     trained = layers * 2 * 4 * (width + width)
     full, lora = bill(size, size, 2, 2, 12), bill(size + trained, trained, 2, 2, 12)
     shown = f"{trained:12,} (1 in {size / trained:,.0f})"
-    print(
-        f"{name:11}   {shown:26}   {full / 1e9:13,.0f} GB   {lora / 1e9:4,.0f} GB   {full / lora:4.1f}x   {2 * trained / 1e6:.0f} MB"
-    )
+    sizes = f"{full / 1e9:13,.0f} GB   {lora / 1e9:4,.0f} GB   {full / lora:4.1f}x   {2 * trained / 1e6:.0f} MB"
+    print(f"{name:11}   {shown:26}   {sizes}")
 
 # %% [markdown]
 # There are the paper's numbers: GPT-3 with $r = 4$ on `q` and `v` trains one parameter in about ten thousand, and the
