@@ -31,6 +31,17 @@ Function = Callable[..., Tensor]
 VARIANTS = ("eps", "x0", "no time")
 
 
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Compute with one thread: arrays this small gain nothing from a second one, and wait for it where it is busy."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
 def roll(n: int, generator: torch.Generator) -> Tensor:
     """Draw n points (n, 2) of the swiss roll: a spiral of one turn and a half, about as wide as N(0, I)."""
     turn = 1.5 * math.pi * (1 + 2 * torch.rand(n, generator=generator))
@@ -85,19 +96,24 @@ class RollRun:
 
 @dataclass(frozen=True)
 class RollResult:
-    """The three variants by name; `data` (N, 2); the distances of fresh data and of a Gaussian with its moments."""
+    """The three variants by name; `data` (N, 2); the distances of fresh data and of a Gaussian with its moments.
+
+    `losses` (T,) is the loss of "eps" on fresh data at each t.
+    """
 
     runs: dict[str, RollRun]
     data: Tensor
     floor: float
     gaussian: float
     betas: Tensor
+    losses: Tensor
 
     def ratio(self, variant: str) -> float:
         """How many times farther from the data `variant` is than eps-prediction."""
         return self.runs[variant].distance / self.runs["eps"].distance
 
 
+@_one_thread()
 def swiss_roll(
     make_betas: Function,
     q_sample: Function,
@@ -119,9 +135,18 @@ def swiss_roll(
     data, fresh = roll(count, generator), roll(count, generator)
     moments = data.mean(0) + torch.randn(count, 2, generator=generator) @ torch.linalg.cholesky(data.T.cov()).T
     blocks = (q_sample, ddpm_loss, posterior, p_step)
-    with _one_thread():
-        runs = {name: _run(name, betas, data, blocks, profile, seed) for name in VARIANTS}
-    return RollResult(runs, data, energy_distance(fresh, data), energy_distance(moments, data), betas)
+    runs = {name: _run(name, betas, data, blocks, profile, seed) for name in VARIANTS}
+    losses = _losses_over_time(runs["eps"].model, fresh.to(profile.device), betas, ddpm_loss, generator)
+    return RollResult(runs, data, energy_distance(fresh, data), energy_distance(moments, data), betas, losses)
+
+
+def _losses_over_time(
+    model: Predictor, x0: Tensor, betas: Tensor, ddpm_loss: Function, generator: torch.Generator
+) -> Tensor:
+    abar, eps = torch.cumprod(1 - betas, 0), torch.randn(x0.shape, generator=generator).to(x0.device)
+    times = (torch.full((len(x0),), t, device=x0.device) for t in range(len(betas)))
+    with torch.no_grad():
+        return torch.stack([ddpm_loss(model, x0, t, eps, abar) for t in times]).cpu()
 
 
 def _run(
@@ -163,21 +188,25 @@ def eps_from_x0(model: Predictor, abar: Tensor) -> Predictor:
     return predict
 
 
+@_one_thread()
+def skip_steps(
+    result: RollResult, ddim_steps: Callable[..., list[int]], ddim_step: Function, seed: int = 0
+) -> dict[int, float]:
+    """Sample from the trained "eps" network with DDIM, eta 0: the energy distance to the data by the number of steps."""
+    abar, distances = torch.cumprod(1 - result.betas, 0), {}
+    generator = torch.Generator().manual_seed(5000 + seed)
+    start = torch.randn(result.data.shape, generator=generator).to(abar.device)
+    for count in (5, 10, 20, 50, 100):
+        with torch.no_grad():
+            samples = implicit(result.runs["eps"].model, start, abar, ddim_steps(len(abar), count), ddim_step)
+        distances[count] = energy_distance(samples.cpu(), result.data)
+    return distances
+
+
 def _seeded_model(timesteps: int, seed: int) -> PointDenoiser:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return PointDenoiser(timesteps)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Compute with one thread: layers of 128 gain nothing from a second one and crawl where it is busy elsewhere."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 SPREADS = (1.0, 0.25, 0.01, 0.0)
@@ -203,6 +232,7 @@ class VarianceResult:
         return max(float((self.paths[kind][:-1, k] - 1).abs().max()) for kind, k in (("beta", 0), ("posterior", 3)))
 
 
+@_one_thread()
 def gaussian_variances(
     make_betas: Function, posterior: Function, p_step: Function, *, profile: Profile, seed: int = 0
 ) -> VarianceResult:
@@ -255,6 +285,7 @@ class MemoryResult:
         return self.to_training[count] / self.fresh[count]
 
 
+@_one_thread()
 def memorisation(
     make_betas: Function, posterior: Function, p_step: Function, *, profile: Profile, seed: int = 0
 ) -> MemoryResult:
@@ -292,6 +323,7 @@ class StepsResult:
     wrong: float
 
 
+@_one_thread()
 def few_steps(
     make_betas: Function, ddim_steps: Callable[..., list[int]], ddim_step: Function, *, profile: Profile, seed: int = 0
 ) -> StepsResult:

@@ -18,8 +18,9 @@
 # 4. repeat the paper's ablation: predict the noise, or predict the clean data?
 # 5. skip most of the steps with DDIM, and see what that costs.
 #
-# You need the lesson on score matching (`ncsn`). The papers: [Ho, Jain and Abbeel 2020](https://arxiv.org/abs/2006.11239)
-# (DDPM) and [Song, Meng and Ermon 2020](https://arxiv.org/abs/2010.02502) (DDIM).
+# You need the lesson on score matching (`ncsn`). The papers:
+# [Ho, Jain and Abbeel 2020](https://arxiv.org/abs/2006.11239) (DDPM) and
+# [Song, Meng and Ermon 2020](https://arxiv.org/abs/2010.02502) (DDIM).
 
 # %%
 import torch
@@ -28,12 +29,10 @@ from studium_topics.ddpm import figures
 from studium_topics.ddpm.experiment import (
     few_steps,
     gaussian_variances,
-    implicit,
     memorisation,
-    roll,
+    skip_steps,
     swiss_roll,
 )
-from studium_topics.kits.mixture import energy_distance
 from studium_widgets import NoiseSchedule
 
 # %% [markdown]
@@ -65,8 +64,8 @@ NoiseSchedule(schedule="cosine", steps=1000, t=300, sampling_steps=100)
 # where $x_{-1}$ is the clean datum, which everybody calls $x_0$; so shall we. (Papers count from 1, and then the first
 # noisy point is $x_1$. We count from 0, as the tables in code do: `abar[0]` belongs to the *first* noisy level.)
 #
-# Why shrink? If $x_{t-1}$ has variance 1, then $x_t$ has the variance $(1-\beta_t) + \beta_t = 1$. The cloud stays where
-# it is and as large as it is; only what it is made of changes.
+# Why shrink? If $x_{t-1}$ has variance 1, then $x_t$ has the variance $(1-\beta_t) + \beta_t = 1$. The cloud stays
+# where it is and as large as it is; only what it is made of changes.
 #
 # Two steps are as good as one larger step, because a sum of Gaussians is Gaussian. Write $\alpha_t = 1-\beta_t$. Then
 #
@@ -83,9 +82,9 @@ NoiseSchedule(schedule="cosine", steps=1000, t=300, sampling_steps=100)
 #
 # ## A schedule
 #
-# The paper lets $\beta$ rise in a straight line from 0.0001 to 0.02 over $T = 1000$ steps. If you want fewer steps, each
-# must do more, so multiply by $1000/T$. For small $T$ that passes 1, and a step that destroys more than all of its input
-# makes no sense; hence the clip.
+# The paper lets $\beta$ rise in a straight line from 0.0001 to 0.02 over $T = 1000$ steps. If you want fewer steps,
+# each must do more, so multiply by $1000/T$. For small $T$ that passes 1, and a step that destroys more than all of
+# its input makes no sense; hence the clip.
 #
 # The cosine schedule prescribes $\bar\alpha$ instead, as a squared cosine $f$, and finds $\beta$ from two neighbours:
 # $\bar\alpha_t = \bar\alpha_{t-1}(1-\beta_t)$, so $\beta_t = 1 - \bar\alpha_t/\bar\alpha_{t-1}$.
@@ -94,9 +93,9 @@ NoiseSchedule(schedule="cosine", steps=1000, t=300, sampling_steps=100)
 from studium_topics.ddpm.exercises import make_betas
 
 # %% [markdown]
-# Why float64, when networks are content with less? Because $\bar\alpha_t$ is a product of a thousand numbers near 1, and
-# the samplers will divide by $1-\bar\alpha_t$, which at small $t$ is a difference of two nearly equal numbers. The table
-# is tiny; its digits are free.
+# Why float64, when networks are content with less? Because $\bar\alpha_t$ is a product of a thousand numbers near 1,
+# and the samplers will divide by $1-\bar\alpha_t$, which at small $t$ is a difference of two nearly equal numbers.
+# The table is tiny; its digits are free.
 #
 # Here is *your* schedule in the picture.
 
@@ -121,7 +120,9 @@ from studium_topics.ddpm.exercises import q_sample
 # Gaussian, so the only question is its mean. And a mean is what a squared error teaches. DDPM asks the network
 # $\epsilon_\theta$ for the noise:
 #
-# $$L_\text{simple} = \mathbb E_{t,\,x_0,\,\epsilon}\left\lVert \epsilon - \epsilon_\theta\!\left(\sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\epsilon,\ t\right)\right\rVert^2 .$$
+# $$L_\text{simple} = \mathbb E_{t,\,x_0,\,\epsilon}\left\lVert \epsilon -
+# \epsilon_\theta\!\left(\sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\epsilon,
+# \ t\right)\right\rVert^2 .$$
 #
 # $t$ is drawn uniformly from $0, \dots, T-1$. This is the *total* noise in $x_t$, all steps together. It is not the
 # noise of the last step, though you will read that often.
@@ -140,10 +141,11 @@ from studium_topics.ddpm.exercises import ddpm_loss
 #
 # <details><summary>Answer</summary>
 #
-# A squared error is minimised by the conditional mean: $\epsilon^*(x, t) = \mathbb E[\epsilon \mid x_t = x]$. Many pairs
-# $(x_0, \epsilon)$ lead to the same $x_t$, and the answer is their average; so the loss does not fall to 0. Given $x_0$,
-# the score of $x_t$ is $-(x_t - \sqrt{\bar\alpha_t}x_0)/(1-\bar\alpha_t) = -\epsilon/\sqrt{1-\bar\alpha_t}$. Averaged
-# over what $x_0$ may have been, the left side is the score of the noisy density:
+# A squared error is minimised by the conditional mean: $\epsilon^*(x, t) = \mathbb E[\epsilon \mid x_t = x]$. Many
+# pairs $(x_0, \epsilon)$ lead to the same $x_t$, and the answer is their average; so the loss does not fall to 0.
+# Given $x_0$, the score of $x_t$ is
+# $-(x_t - \sqrt{\bar\alpha_t}x_0)/(1-\bar\alpha_t) = -\epsilon/\sqrt{1-\bar\alpha_t}$. Averaged over what $x_0$ may
+# have been, the left side is the score of the noisy density:
 # $\nabla \log p_t(x) = -\epsilon^*(x,t)/\sqrt{1-\bar\alpha_t}$. Predicting noise is score matching, in other units.
 # </details>
 #
@@ -152,10 +154,10 @@ from studium_topics.ddpm.exercises import ddpm_loss
 #
 # <details><summary>Answer</summary>
 #
-# Noise is a standard normal; a sigmoid answers between 0 and 1. The best it can do is to clamp the true value:
-# below 0 it errs by $\epsilon$, above 1 by $\epsilon - 1$. The mean squared error is
-# $\tfrac12 + 2(1-\Phi(1)) - \varphi(1) = 0.5753$, with $\Phi$ and $\varphi$ the distribution function and the density of
-# the standard normal. Half of the noise can never be named.
+# Noise is a standard normal; a sigmoid answers between 0 and 1. The best it can do is to clamp the true value: below
+# 0 it errs by $\epsilon$, above 1 by $\epsilon - 1$. The mean squared error is
+# $\tfrac12 + 2(1-\Phi(1)) - \varphi(1) = 0.5753$, with $\Phi$ and $\varphi$ the distribution function and the density
+# of the standard normal. Half of the noise can never be named.
 # </details>
 #
 # ## One step back, if we knew the clean data
@@ -169,7 +171,8 @@ from studium_topics.ddpm.exercises import ddpm_loss
 #
 # and the mean is the average of the two opinions, weighted by their precisions:
 #
-# $$\tilde\mu_t = \frac{\sqrt{\bar\alpha_{t-1}}\,\beta_t}{1-\bar\alpha_t}\,x_0 + \frac{\sqrt{\alpha_t}\,(1-\bar\alpha_{t-1})}{1-\bar\alpha_t}\,x_t .$$
+# $$\tilde\mu_t = \frac{\sqrt{\bar\alpha_{t-1}}\,\beta_t}{1-\bar\alpha_t}\,x_0
+# + \frac{\sqrt{\alpha_t}\,(1-\bar\alpha_{t-1})}{1-\bar\alpha_t}\,x_t .$$
 #
 # At $t = 0$ the view from below is exact ($1 - \bar\alpha_{-1} = 0$): the mean is $x_0$ and no doubt is left.
 
@@ -179,16 +182,19 @@ from studium_topics.ddpm.exercises import posterior
 # %% [markdown]
 # ## The sampler
 #
-# Nobody tells us $x_0$, but the network tells us $\epsilon$, and with it $\hat x_0 = (x_t - \sqrt{1-\bar\alpha_t}\,\epsilon)/\sqrt{\bar\alpha_t}$.
-# Put that into $\tilde\mu_t$. The factor of $x_t$ becomes
+# Nobody tells us $x_0$, but the network tells us $\epsilon$, and with it
+# $\hat x_0 = (x_t - \sqrt{1-\bar\alpha_t}\,\epsilon)/\sqrt{\bar\alpha_t}$. Put that into $\tilde\mu_t$. The factor of
+# $x_t$ becomes
 #
-# $$\frac{\sqrt{\bar\alpha_{t-1}}\,\beta_t}{(1-\bar\alpha_t)\sqrt{\bar\alpha_t}} + \frac{\sqrt{\alpha_t}(1-\bar\alpha_{t-1})}{1-\bar\alpha_t}
+# $$\frac{\sqrt{\bar\alpha_{t-1}}\,\beta_t}{(1-\bar\alpha_t)\sqrt{\bar\alpha_t}}
+# + \frac{\sqrt{\alpha_t}(1-\bar\alpha_{t-1})}{1-\bar\alpha_t}
 # = \frac{\beta_t + \alpha_t - \bar\alpha_t}{(1-\bar\alpha_t)\sqrt{\alpha_t}} = \frac{1}{\sqrt{\alpha_t}},$$
 #
 # because $\beta_t + \alpha_t = 1$ and $\alpha_t\bar\alpha_{t-1} = \bar\alpha_t$. The factor of $\epsilon$ is
 # $-\beta_t/\big(\sqrt{\alpha_t}\sqrt{1-\bar\alpha_t}\big)$ in the same way. So the two forms of the mean are equal:
 #
-# $$\tilde\mu_t = \frac{1}{\sqrt{\alpha_t}}\left(x_t - \frac{\beta_t}{\sqrt{1-\bar\alpha_t}}\,\epsilon\right), \qquad x_{t-1} = \tilde\mu_t + \sigma_t z .$$
+# $$\tilde\mu_t = \frac{1}{\sqrt{\alpha_t}}\left(x_t - \frac{\beta_t}{\sqrt{1-\bar\alpha_t}}\,\epsilon\right),
+# \qquad x_{t-1} = \tilde\mu_t + \sigma_t z .$$
 #
 # Three roots, and each of them has been forgotten in some tutorial. Read them once more: $\sqrt{\alpha_t}$ undoes *one*
 # step, $\sqrt{1-\bar\alpha_t}$ is the size of *all* the noise, $\sigma_t$ is the root of a variance. And the variance
@@ -223,10 +229,11 @@ figures.variance_paths(bench)
 
 # %% [markdown] tags=["experiment"]
 # For $s^2 = 1$ and $\sigma^2 = \beta$ the curve is flat at 1: exact (the last step adds no noise, hence 0.9995 at the
-# very end). For a single point, not drawn because its final variance is 0, $\tilde\beta$ is exact. This is the paper's
-# remark in section 3.2 as a number: $\beta$ suits data that are $\mathcal N(0, I)$, $\tilde\beta$ suits one point, and
-# real data lie in between. With $\tilde\beta$ the narrow heaps come out *too* narrow: for $s^2 = 0.01$ the variance
-# is 0.76 of what it should be at $T = 200$. With $T = 1000$ it is 0.93. It is not a bug. It is the price of large steps.
+# very end). For a single point, not drawn because its final variance is 0, $\tilde\beta$ is exact. This is the
+# paper's remark in section 3.2 as a number: $\beta$ suits data that are $\mathcal N(0, I)$, $\tilde\beta$ suits one
+# point, and real data lie in between. With $\tilde\beta$ the narrow heaps come out *too* narrow: for $s^2 = 0.01$ the
+# variance is 0.76 of what it should be at $T = 200$. With $T = 1000$ it is 0.93. It is not a bug. It is the price of
+# large steps.
 #
 # And now the bugs. Each line below is a mistake that stands in a published tutorial or library, made out of the right
 # step.
@@ -278,8 +285,8 @@ for name, buggy in bugs.items():
 # the samples. Three variants, each with its own training from the same start:
 #
 # * **predicts ε**: DDPM.
-# * **predicts $x_0$**: the same network, asked for the clean point. (From $\hat x_0$ follows $\hat\epsilon$, so that the
-#   sampler is the same.) The paper found this "to lead to worse sample quality early in our experiments".
+# * **predicts $x_0$**: the same network, asked for the clean point. (From $\hat x_0$ follows $\hat\epsilon$, so that
+#   the sampler is the same.) The paper found this "to lead to worse sample quality early in our experiments".
 # * **not told $t$**: predicts ε, but must guess how noisy its input is.
 #
 # The judge is the *energy distance* between 2000 samples and 2000 fresh points: 0 for equal distributions.
@@ -301,20 +308,15 @@ figures.roll_samples(result)
 # | predicts $x_0$ | ROLL_X0 | "worse", no number; predicts $\tilde\mu$: 13.22 with the full bound |
 # | not told $t$ | ROLL_BLIND | not tried |
 #
-# All three networks have the same size, the same data and the same number of steps. Why is $x_0$ worse? At small $t$ the
-# input is almost the answer, so a small *relative* error of $\hat x_0$ is a large error of the noise, and it is the noise
-# that the last steps subtract. A network that predicts ε leaves $x_t$ untouched where its answer is 0.
+# All three networks have the same size, the same data and the same number of steps. Why is $x_0$ worse? At small $t$
+# the input is almost the answer, so a small *relative* error of $\hat x_0$ is a large error of the noise, and it is
+# the noise that the last steps subtract. A network that predicts ε leaves $x_t$ untouched where its answer is 0.
 #
 # Look at where the loss is. It is largest at small $t$: there the noise is tiny, and cannot be told from the detail of
 # the data. At large $t$ it is small, since the input nearly *is* the noise.
 
 # %% tags=["experiment"]
-probe = torch.Generator().manual_seed(7)
-clean, noise = roll(2000, probe), torch.randn(2000, 2, generator=probe)
-network, table = result.runs["eps"].model.cpu(), torch.cumprod(1 - result.betas.cpu(), 0)
-with torch.no_grad():
-    each = [lesson.mine(ddpm_loss)(network, clean, torch.full((2000,), t), noise, table) for t in range(len(table))]
-figures.losses_over_time(torch.stack(each))
+figures.losses_over_time(result.losses)
 
 # %% [markdown] tags=["experiment"]
 # **Think about it.** The mean of that curve is the final training loss, about 0.4. Is a loss of 0.4 bad?
@@ -329,9 +331,9 @@ figures.losses_over_time(torch.stack(each))
 # ## What the loss really asks for
 #
 # In our experiment every batch was drawn afresh. Real training sets are finite. What is the *perfect* minimiser of
-# $L_\text{simple}$ on $N$ training points? It is $\mathbb E[\epsilon\mid x_t]$ again, with the data distribution that it
-# was shown: $N$ point masses. For those the answer has a formula, so that we can sample with the perfect network, and
-# no training.
+# $L_\text{simple}$ on $N$ training points? It is $\mathbb E[\epsilon\mid x_t]$ again, with the data distribution that
+# it was shown: $N$ point masses. For those the answer has a formula, so that we can sample with the perfect network,
+# and no training.
 #
 # *What will the samples be? New points on the spiral?*
 
@@ -343,27 +345,28 @@ for count in memory.points:
 figures.memory(memory)
 
 # %% [markdown] tags=["experiment"]
-# The perfect minimiser **copies its training set**. (With 512 points the distances look less clear, because the points
-# lie 0.025 apart and the last level of this schedule still holds noise of that very size.) A diffusion model
-# that makes new pictures does so because its network *fails* to reach the minimum, in a helpful way: it is too smooth to
-# have a bump for every training point. Lower loss is better, until it is not. On the way from one to the other:
+# The perfect minimiser **copies its training set**. (With 512 points the distances look less clear, because the
+# points lie 0.025 apart and the last level of this schedule still holds noise of that very size.) A diffusion model
+# that makes new pictures does so because its network *fails* to reach the minimum, in a helpful way: it is too smooth
+# to have a bump for every training point. Lower loss is better, until it is not. On the way from one to the other:
 # [Gu et al. 2023](https://arxiv.org/abs/2310.02664).
 
 # %% [markdown]
 # ## Fewer steps: DDIM
 #
 # A hundred or a thousand calls of a large network for one picture is slow. Song, Meng and Ermon noticed that
-# $L_\text{simple}$ never mentions the single steps. It only knows the marginals, $x_t = \sqrt{\bar\alpha_t}x_0 +
-# \sqrt{1-\bar\alpha_t}\,\epsilon$. So *any* process with these marginals may use the same trained network, also one that
-# jumps from $t$ to a much earlier $t'$:
+# $L_\text{simple}$ never mentions the single steps. It only knows the marginals,
+# $x_t = \sqrt{\bar\alpha_t}x_0 + \sqrt{1-\bar\alpha_t}\,\epsilon$. So *any* process with these marginals may use the
+# same trained network, also one that jumps from $t$ to a much earlier $t'$:
 #
 # $$x_{t'} = \sqrt{\bar\alpha_{t'}}\;\hat x_0 + \sqrt{1-\bar\alpha_{t'}-\sigma^2}\;\epsilon + \sigma z,
-# \qquad \sigma^2 = \eta^2\,\frac{1-\bar\alpha_{t'}}{1-\bar\alpha_t}\left(1-\frac{\bar\alpha_t}{\bar\alpha_{t'}}\right).$$
+# \qquad \sigma^2 = \eta^2\,\frac{1-\bar\alpha_{t'}}{1-\bar\alpha_t}
+# \left(1-\frac{\bar\alpha_t}{\bar\alpha_{t'}}\right).$$
 #
-# Read it as: guess the clean point, then noise it again to level $t'$, partly with the *old* noise and partly with new.
-# Old and new together have the variance $1-\bar\alpha_{t'}$, for any $\sigma$: that is what the square root sees to.
-# With $\eta = 0$ nothing is random but the start. With $\eta = 1$ and no step skipped, $1 - \bar\alpha_t/\bar\alpha_{t-1}
-# = \beta_t$ and $\sigma^2 = \tilde\beta_t$: DDPM.
+# Read it as: guess the clean point, then noise it again to level $t'$, partly with the *old* noise and partly with
+# new. Old and new together have the variance $1-\bar\alpha_{t'}$, for any $\sigma$: that is what the square root sees
+# to. With $\eta = 0$ nothing is random but the start. With $\eta = 1$ and no step skipped,
+# $1 - \bar\alpha_t/\bar\alpha_{t-1} = \beta_t$ and $\sigma^2 = \tilde\beta_t$: DDPM.
 #
 # First, which timesteps? Spread them over the whole range. A tutorial takes `range(n)`, the *first* $n$, and so starts
 # with pure noise where the network expects almost clean data.
@@ -372,8 +375,8 @@ figures.memory(memory)
 from studium_topics.ddpm.exercises import ddim_steps
 
 # %% [markdown]
-# **Think about it.** With $T = 1000$ and $n = 10$, which timestep does the sampler visit first, and how noisy would real
-# data be there?
+# **Think about it.** With $T = 1000$ and $n = 10$, which timestep does the sampler visit first, and how noisy would
+# real data be there?
 #
 # <details><summary>Answer</summary>
 #
@@ -390,8 +393,8 @@ from studium_topics.ddpm.exercises import ddim_step
 
 # %% [markdown] tags=["experiment"]
 # How few steps are enough? The eight narrow heaps again, exact ε, $T = 1000$, your two functions. "On a mode" is the
-# share of samples within three standard deviations of a heap (truth 0.989), "spread" is the width of a heap over the true
-# width.
+# share of samples within three standard deviations of a heap (truth 0.989), "spread" is the width of a heap over the
+# true width.
 
 # %% tags=["experiment"]
 steps = few_steps(
@@ -405,19 +408,18 @@ print(f"the first 50 timesteps in the place of 50 spaced ones: spread {steps.wro
 figures.spread_by_steps(steps)
 
 # %% [markdown] tags=["experiment"]
-# At 5 and 10 steps both are poor, and about equally so. At 50 steps nearly every sample lies on a heap with either; but
-# DDPM's heaps are too narrow (that is $\tilde\beta$ with large steps, as your test bench foretold) and those of DDIM less
-# so. In the plane the advantage is small. In the paper, on CIFAR-10 with 10 steps, the FID is 13.36 for $\eta = 0$ and
-# 41.07 for $\eta = 1$.
+# At 5 and 10 steps both are poor, and about equally so. At 50 steps nearly every sample lies on a heap with either;
+# but DDPM's heaps are too narrow (that is $\tilde\beta$ with large steps, as your test bench foretold) and those of
+# DDIM less so. In the plane the advantage is small. In the paper, on CIFAR-10 with 10 steps, the FID is 13.36 for
+# $\eta = 0$ and 41.07 for $\eta = 1$.
 #
 # And the network that you trained? Skip steps with it:
 
 # %% tags=["experiment"]
-for count in (5, 10, 20, 50, 100):
-    start = torch.randn(2000, 2, generator=torch.Generator().manual_seed(3))
-    with torch.no_grad():
-        drawn = implicit(network, start, table, lesson.mine(ddim_steps)(100, count), lesson.mine(ddim_step))
-    print(f"{count:4} steps with η = 0: energy distance {energy_distance(drawn, result.data):.4f}")
+skipped = skip_steps(result, lesson.mine(ddim_steps), lesson.mine(ddim_step))
+for count, distance in skipped.items():
+    print(f"{count:4} steps with η = 0: energy distance {distance:.4f}")
+print(f" 100 steps with DDPM:  energy distance {result.runs['eps'].distance:.4f}")
 
 # %% [markdown]
 # ## The ladder again
@@ -443,27 +445,29 @@ NoiseSchedule(schedule="linear", steps=1000, t=0, sampling_steps=20, eta=1.0)
 # ## What does not reproduce at this size
 #
 # * **The FID of 3.17.** Points in the plane have no FID. What is repeated is the *comparison*.
-# * **The paper's table 2** compares ε with $\tilde\mu$ under several losses, and finds that predicting $\tilde\mu$ with the
-#   unweighted loss is "unstable to train". Nothing is unstable in the plane. We compare with $x_0$, of which the paper
-#   only says that it was worse early on. With other weights, or at high noise, $x_0$ and "v" prediction can be better.
+# * **The paper's table 2** compares ε with $\tilde\mu$ under several losses, and finds that predicting $\tilde\mu$
+#   with the unweighted loss is "unstable to train". Nothing is unstable in the plane. We compare with $x_0$, of which
+#   the paper only says that it was worse early on. With other weights, or at high noise, $x_0$ and "v" prediction can
+#   be better.
 # * **DDIM's large advantage at 10 steps.** In the plane with exact ε there is none to speak of. It lives in many
 #   dimensions, where the fresh noise of $\eta = 1$ has to be removed in every one of them.
 # * **Memorisation by a trained network.** We showed the minimum of the loss, not that training gets there.
 # * **Two samples of the same model** differ in energy distance by some thousandths. Do not read anything into the
-#   third digit, and never judge a *sampler* by it alone: for the eight heaps it is mostly noise from how many points fell
-#   on which heap.
+#   third digit, and never judge a *sampler* by it alone: for the eight heaps it is mostly noise from how many points
+#   fell on which heap.
 #
 # ## Common misconceptions
 #
-# * *"The network predicts the noise of the last step."* It predicts all of the noise in $x_t$; the sampler removes the
-#   share of one step.
-# * *"The sampler goes straight to $\hat x_0$ and stops."* $\hat x_0$ is the *mean* of all that could have been, blurred
-#   for large $t$. Each step goes a small way towards it, and asks again.
+# * *"The network predicts the noise of the last step."* It predicts all of the noise in $x_t$; the sampler removes
+#   the share of one step.
+# * *"The sampler goes straight to $\hat x_0$ and stops."* $\hat x_0$ is the *mean* of all that could have been,
+#   blurred for large $t$. Each step goes a small way towards it, and asks again.
 # * *"If values leave [-1, 1], clip $x_t$."* $x_t$ is supposed to leave it: most of it is noise. If you clip, clip
 #   $\hat x_0$.
 # * *"Noise in the sampler is a nuisance."* Without it (and with DDPM's mean) the spread collapses: see your bench.
 # * *"A lower loss is a better model."* See above: at the minimum stands a copier.
-# * *"The raw integer $t$ is a fine input."* 0 to 999 in a linear layer drowns the data. Sines and cosines keep it near 1.
+# * *"The raw integer $t$ is a fine input."* 0 to 999 in a linear layer drowns the data. Sines and cosines keep it
+#   near 1.
 #
 # **Think about it.** You change the schedule of a trained network from $T = 1000$ to another with the same range of
 # $\bar\alpha$. Can you sample without training again?
@@ -478,11 +482,12 @@ NoiseSchedule(schedule="linear", steps=1000, t=0, sampling_steps=20, eta=1.0)
 # ## Where to go next
 #
 # * Next in this track: guidance, first with a classifier (`classifier-guidance`), then without (`cfg`).
-# * [Improved DDPM](https://arxiv.org/abs/2102.09672): the cosine schedule, and a variance between $\beta$ and $\tilde\beta$
-#   that is learnt.
-# * [Score-based models through SDEs](https://arxiv.org/abs/2011.13456): the limit of infinitely many steps; DDIM is the
-#   probability-flow equation.
+# * [Improved DDPM](https://arxiv.org/abs/2102.09672): the cosine schedule, and a variance between $\beta$ and
+#   $\tilde\beta$ that is learnt.
+# * [Score-based models through SDEs](https://arxiv.org/abs/2011.13456): the limit of infinitely many steps; DDIM is
+#   the probability-flow equation.
 # * [Progressive distillation](https://arxiv.org/abs/2202.00512): $v$-prediction, between ε and $x_0$.
-# * [Karras et al. 2022](https://arxiv.org/abs/2206.00364): the design space taken apart; read it once the names are clear.
+# * [Karras et al. 2022](https://arxiv.org/abs/2206.00364): the design space taken apart; read it once the names are
+#   clear.
 # * [Min-SNR weighting](https://arxiv.org/abs/2303.09556): which $t$ should the loss care for?
 # * [Lin et al. 2023](https://arxiv.org/abs/2305.08891): zero terminal SNR, and what is wrong with leading spacing.
