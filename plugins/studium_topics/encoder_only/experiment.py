@@ -1,7 +1,12 @@
 """Table 5 of the BERT paper in miniature: what reading from both sides buys, and what it costs.
 
-The grammar has a determiner whose number ("this", "these") is decided by the noun to its RIGHT, and a verb whose number is
-decided by the noun to its LEFT. A reader that goes left to right is exactly a coin for the first; see kits.grammar.
+The grammar has a determiner whose number ("this", "these") is decided by the noun to its RIGHT, and a verb whose number
+is decided by the noun to its LEFT. A reader that goes left to right is exactly a coin for the first; see kits.grammar.
+
+Measured at laptop (2 cores, CPU), seeds 0 to 5. Both sides: determiner 1.000, verb 1.000 each time. Left to right:
+determiner .499 .503 .499 .505 .496 .510, verb 1.000 each time. Steps until the verb stays above 98 %: 130 120 140 140
+110 120 for both sides, 70 70 70 70 60 70 left to right, so the price is 1.7 to 2.0. Padding: the largest change is 0
+with the mask and 3.9 to 6.1 without. One seed takes 12 s on cores that others use too, and 480 MB.
 """
 
 from __future__ import annotations
@@ -86,7 +91,7 @@ def next_words(ids: Tensor) -> Tensor:
 def accuracy(model: Encoder, ids: Tensor, role: str) -> float:
     """How often the model gets the number of the words of a role right, for ids (B, 16) without padding.
 
-    The masked model reads the sentences with just these words hidden; the left-to-right one predicts each from its past.
+    The masked model reads the sentences with just these words hidden; the other predicts each from its past.
     """
     places = grammar.positions(role, CLAUSES, start=1)
     hidden = ids if model.causal else ids.index_fill(1, places.to(ids.device), grammar.MASK)
@@ -109,7 +114,7 @@ def both_sides(
 def read(model: Encoder, mlm_loss: Block, *, profile: Profile, seed: int) -> Reader:
     """Train one model and measure it on the way."""
     steps = profile.choose(smoke=30, laptop=400, gpu=1500)
-    batch = profile.choose(smoke=16, laptop=32, gpu=256)
+    batch = profile.choose(smoke=16, laptop=48, gpu=256)
     every = max(1, steps // 40)
     test = torch.Generator().manual_seed(1000 + seed)
     small, large = (
@@ -222,6 +227,13 @@ claims = (
         both_sides,
         lambda result: min(result.both.verb, result.left.verb),
         at_least=0.98,
+    ),
+    Claim(
+        "The price: the masked model needs more steps than the other until it knows the verb (ratio)",
+        "1810.04805",
+        both_sides,
+        lambda result: result.price,
+        at_least=1.2,
     ),
     Claim(
         "With a padding mask no real word's logits depend on the padding: largest change",

@@ -64,9 +64,8 @@ class Encoder(nn.Module):
     def _initialise(self, generator: torch.Generator) -> None:
         for name, parameter in self.named_parameters():
             if parameter.ndim == 2:
-                nn.init.normal_(
-                    parameter, std=0.02, generator=generator
-                )  # appendix A.2 of the code that came with BERT
+                # BERT's 0.02 is made for a width of 768; at 64 it makes layers that hardly speak and learn late
+                nn.init.normal_(parameter, std=0.8 * self.sizes.width**-0.5, generator=generator)
             elif "norm" not in name:
                 nn.init.zeros_(parameter)
 

@@ -1,0 +1,215 @@
+"""The solutions and the reference against other people's BERT, the claims, and what the widgets are given."""
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+from studium.catalogue import load_catalogue
+from studium.checking import check
+from studium.claims import experiments, run_experiment
+from studium.profiles import choose_profile
+
+from studium_topics.encoder_only import exercises, experiment, reference
+from studium_topics.encoder_only.model import Encoder, Sizes
+from studium_topics.kits import grammar
+
+SIZES = Sizes(vocabulary=23, width=12, layers=3, heads=3, hidden=20, length=9, pad=4)
+PARTS = {
+    "query": "attention.self.query",
+    "key": "attention.self.key",
+    "value": "attention.self.value",
+    "output": "attention.output.dense",
+    "attention_norm": "attention.output.LayerNorm",
+    "up": "intermediate.dense",
+    "down": "output.dense",
+    "mlp_norm": "output.LayerNorm",
+}
+
+
+@pytest.fixture
+def bert():
+    """A small random BertForPreTraining in float64."""
+    transformers = pytest.importorskip("transformers")
+    config = transformers.BertConfig(
+        vocab_size=23,
+        hidden_size=12,
+        num_hidden_layers=3,
+        num_attention_heads=3,
+        intermediate_size=20,
+        max_position_embeddings=9,
+        pad_token_id=4,
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(5)
+        model = transformers.BertForPreTraining(config).double().eval()
+        for parameter in model.parameters():
+            torch.nn.init.normal_(parameter, std=0.4)
+    return model
+
+
+@pytest.fixture
+def batch():
+    generator = torch.Generator().manual_seed(3)
+    ids = torch.randint(5, 23, (4, 7), generator=generator)
+    ids[0, 5:], ids[2, 3:] = 4, 4
+    return ids, torch.randint(2, (4, 7), generator=generator)
+
+
+def tables_of(bert):
+    embeddings = bert.bert.embeddings
+    names = {"word": "word", "position": "position", "segment": "token_type"}
+    return {ours: getattr(embeddings, f"{its}_embeddings").weight.detach() for ours, its in names.items()}
+
+
+def weights_of(layer):
+    state = layer.state_dict()
+    return {f"{ours}.{kind}": state[f"{its}.{kind}"] for ours, its in PARTS.items() for kind in ("weight", "bias")}
+
+
+@pytest.mark.parametrize("source", [exercises, reference])
+def test_bert_embed_equals_transformers(bert, batch, source):
+    ids, segments = batch
+    embeddings = bert.bert.embeddings
+    norm = embeddings.LayerNorm
+    found = source.bert_embed(ids, segments, tables_of(bert), norm.weight, norm.bias)
+    torch.testing.assert_close(found, embeddings(ids, token_type_ids=segments), rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("source", [exercises, reference])
+def test_the_layers_and_the_padding_mask_equal_transformers(bert, batch, source):
+    ids, segments = batch
+    expected = bert.bert(ids, attention_mask=(ids != 4).long(), token_type_ids=segments, output_hidden_states=True)
+    x = expected.hidden_states[0]
+    for layer, after in zip(bert.bert.encoder.layer, expected.hidden_states[1:], strict=True):
+        x = source.bert_layer(x, source.pad_mask(ids, 4), weights_of(layer), 3)
+        torch.testing.assert_close(x, after, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("source", [exercises, reference])
+def test_mlm_loss_equals_transformers(bert, batch, source):
+    ids, _ = batch
+    transformers = pytest.importorskip("transformers")
+    model = transformers.BertForMaskedLM(bert.config).double().eval()
+    labels = ids.masked_fill(torch.rand(ids.shape, generator=torch.Generator().manual_seed(1)) < 0.7, -100)
+    out = model(ids, attention_mask=(ids != 4).long(), labels=labels)
+    torch.testing.assert_close(source.mlm_loss(out.logits, labels), out.loss, rtol=1e-10, atol=1e-10)
+
+
+def test_the_reference_equals_bert_with_both_heads(bert, batch):
+    ids, segments = batch
+    model = reference.Bert(SIZES).double()
+    state = {f"tables.{name}": table for name, table in tables_of(bert).items()}
+    state |= {f"blocks.{n}.{key}": w for n, x in enumerate(bert.bert.encoder.layer) for key, w in weights_of(x).items()}
+    heads = {
+        "norm": bert.bert.embeddings.LayerNorm,
+        "transform": bert.cls.predictions.transform.dense,
+        "transform_norm": bert.cls.predictions.transform.LayerNorm,
+        "pooler": bert.bert.pooler.dense,
+        "is_next": bert.cls.seq_relationship,
+    }
+    state |= {f"{name}.{key}": value for name, part in heads.items() for key, value in part.state_dict().items()}
+    table = bert.get_input_embeddings().weight
+    bert.get_output_embeddings().weight = table  # the fixture has drawn them anew
+    model.load_state_dict(state | {"bias": bert.cls.predictions.bias})
+    expected = bert(ids, attention_mask=(ids != 4).long(), token_type_ids=segments)
+    torch.testing.assert_close(model(ids, segments), expected.prediction_logits, rtol=1e-9, atol=1e-9)
+    found = model.next_sentence(ids, segments)
+    torch.testing.assert_close(found, expected.seq_relationship_logits, rtol=1e-9, atol=1e-9)
+
+
+def test_the_reference_attention_equals_the_exercise_and_survives_a_row_without_keys():
+    generator = torch.Generator().manual_seed(0)
+    q, k, v = (torch.randn(2, 3, n, 4, generator=generator, dtype=torch.float64) for n in (5, 6, 6))
+    mask = torch.rand(2, 1, 5, 6, generator=generator) < 0.5
+    mask[0, 0, 1] = False
+    found, expected = (source.attention(q, k, v, mask) for source in (reference, exercises))
+    assert found.isfinite().all()
+    seen = mask.any(-1).expand(2, 3, 5)
+    torch.testing.assert_close(found[seen], expected[seen])
+
+
+def test_pseudo_ll_in_one_batch_equals_one_word_at_a_time():
+    model = Encoder(
+        SIZES, bert_embed=reference.bert_embed, bert_layer=reference.bert_layer, pad_mask=reference.pad_mask
+    ).double()
+    ids = torch.tensor([1, 7, 9, 7, 12, 2])
+    found, expected = (source.pseudo_ll(model, ids, 3, {1, 2}) for source in (reference, exercises))
+    torch.testing.assert_close(found, expected.detach())
+
+
+def test_every_mistake_with_a_name_is_named():
+    topic = load_catalogue()["encoder-only"]
+    for exercise in topic.exercises.values():
+        for misconception in exercise.misconceptions:
+            assert check(topic.slug, exercise, misconception.function).mistake == misconception.message
+
+
+def test_the_exact_claims_hold_at_smoke():
+    topic, profile = load_catalogue()["encoder-only"], choose_profile("smoke")
+    for run, claims in experiments(topic):
+        result = run_experiment(topic, run, profile, seed=1)
+        for claim in claims:
+            assert claim.holds(claim.measure(result), profile) in (True, None), claim.text
+
+
+@pytest.mark.heavy
+def test_every_claim_holds_at_laptop():
+    topic, profile = load_catalogue()["encoder-only"], choose_profile("laptop", "cpu")
+    for run, claims in experiments(topic):
+        result = run_experiment(topic, run, profile, seed=2)
+        for claim in claims:
+            assert claim.holds(claim.measure(result), profile), claim.text
+
+
+def test_a_causal_model_cannot_see_the_future():
+    blocks = {name: getattr(reference, name) for name in ("bert_embed", "bert_layer", "pad_mask")}
+    ids = experiment.text(3, torch.Generator().manual_seed(0))
+    other = ids.clone()
+    other[:, 4] = 9
+    for causal in (True, False):
+        model = Encoder(experiment.SIZES, **blocks, causal=causal)
+        same = torch.equal(model(ids)[:, :4], model(other)[:, :4])
+        assert same is causal
+
+
+def test_the_noise_hides_words_only_and_in_the_proportions_of_the_paper():
+    ids = experiment.text(4000, torch.Generator().manual_seed(0))
+    noisy, labels = experiment.corrupt(ids, torch.Generator().manual_seed(1))
+    chosen, words = labels != -100, ids >= len(grammar.SPECIAL)
+    assert not (chosen & ~words).any()
+    assert torch.equal(noisy[~chosen], ids[~chosen])
+    assert torch.equal(labels[chosen], ids[chosen])
+    assert chosen[words].double().mean() == pytest.approx(0.15, abs=0.006)
+    assert (noisy[chosen] == grammar.MASK).double().mean() == pytest.approx(0.8, abs=0.015)
+    assert (noisy[chosen] == ids[chosen]).double().mean() == pytest.approx(0.1, abs=0.015)
+
+
+def test_the_price_is_read_off_the_last_crossing():
+    reader = experiment.Reader(None, [10, 20, 30, 40], [], [0.5, 0.99, 0.9, 1.0], 0, 0, [])
+    assert reader.steps_to_verb() == 40
+    assert math.isinf(experiment.Reader(None, [10], [], [0.5], 0, 0, []).steps_to_verb())
+
+
+def test_the_scores_for_the_widget_are_those_that_the_layer_uses():
+    seen = []
+
+    def spying_layer(x, mask, weights, heads):
+        q, k = (F.linear(x, weights[f"{n}.weight"], weights[f"{n}.bias"]) for n in ("query", "key"))
+        q, k = (z.unflatten(-1, (heads, -1)).transpose(1, 2) for z in (q, k))
+        seen.append((q @ k.mT / q.shape[-1] ** 0.5)[0].detach())
+        return reference.bert_layer(x, mask, weights, heads)
+
+    model = Encoder(
+        experiment.SIZES, bert_embed=reference.bert_embed, bert_layer=spying_layer, pad_mask=reference.pad_mask
+    )
+    found = model.scores(grammar.encode("[CLS] these small dogs sleep ."))
+    torch.testing.assert_close(found, torch.stack(seen))
+
+
+def test_building_a_model_leaves_the_global_random_state_alone():
+    before = torch.get_rng_state()
+    reference.Bert(SIZES, seed=4)
+    assert torch.equal(torch.get_rng_state(), before)
