@@ -60,7 +60,7 @@ def planted_update(init_lora: InitLora, lora_linear: LoraLinear, *, profile: Pro
     Everything is visible to the loss: the inputs are the n unit vectors, so that it is the squared error of the matrix.
     """
     n = profile.choose(smoke=24, laptop=64, gpu=64)
-    steps = profile.choose(smoke=250, laptop=800, gpu=800)
+    steps = profile.choose(smoke=400, laptop=800, gpu=800)
     ranks = profile.choose(smoke=(1, 4), laptop=(1, 2, 4, 8), gpu=(1, 2, 4, 8, 16))
     generator = torch.Generator().manual_seed(seed)
     delta, sigma = _planted(n, generator)

@@ -140,7 +140,7 @@ from studium_topics.lora.exercises import svd_lora
 # %% tags=["experiment"]
 planted = planted_update(lesson.mine(init_lora), lesson.mine(lora_linear), profile=lesson.profile, seed=0)
 print("rank   loss after training   tail energy   ratio      ratio if A stays as drawn")
-for rank, loss, tail, b_only in zip(planted.ranks, planted.loss, planted.tail, planted.loss_b_only):
+for rank, loss, tail, b_only in zip(planted.ranks, planted.loss, planted.tail, planted.loss_b_only, strict=True):
     print(f"{rank:4}   {loss:19.6f}   {tail:11.6f}   {loss / tail:.6f}   {b_only / tail:8.1f}")
 print(
     f"both factors zero at the start: {planted.loss_both_zero:.3f} of {planted.delta.square().sum():.3f}, never moved"
