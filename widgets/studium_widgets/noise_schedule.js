@@ -19,16 +19,16 @@ const TRUE_ON_MODE = 1 - Math.exp(-4.5); // of a Gaussian in the plane, within t
 
 export default widget((ui) => {
   const { read, advance } = model(ui);
+  const lengths = slider(ui, "steps", { label: "Steps T", values: LENGTHS });
   const kinds = Object.entries(NAMES).filter(([kind]) => kind !== "yours" || ui.get("abar"));
   const clock = timeline(ui);
-  ui.controls(select(ui, "schedule", { label: "Schedule", options: kinds }), slider(ui, "steps", { label: "Steps T", values: LENGTHS }), clock.element);
+  ui.controls(select(ui, "schedule", { label: "Schedule", options: kinds }), lengths, clock.element);
   const plane = planes(ui);
   const facts = readouts();
   const charts = curves(ui, { moved: (t) => ui.set("t", t) });
   const key = legend(ui);
   const table = dataTable(ui, { caption: "The schedule at some t" });
   ui.add(h("div", { class: "st-noise" }, plane.element, sampler(ui), facts.element), h("div", {}, key.element, charts.element), table.element);
-  key.draw([]);
   let shown = "";
   return () => {
     const now = read();
@@ -37,8 +37,10 @@ export default widget((ui) => {
     plane.draw(now);
     facts.draw(now);
     charts.draw(now);
-    if (shown !== `${Object.keys(now.lines)} ${ui.theme.dark}`) key.draw(Object.keys(now.lines).map((kind) => NAMES[kind]));
-    shown = `${Object.keys(now.lines)} ${ui.theme.dark}`;
+    lengths.querySelector("input").disabled = now.kind === "yours";
+    const names = Object.values(NAMES).slice(0, now.lines.yours || now.loss.yours ? 4 : 3);
+    if (shown !== `${names} ${ui.theme.dark}`) key.draw(names);
+    shown = `${names} ${ui.theme.dark}`;
     table.draw(() => rowsOf(now));
     ui.say(sentence(ui, now));
     if (!arrived) ui.redraw();
@@ -48,14 +50,19 @@ export default widget((ui) => {
 function sampler(ui) {
   const variances = [["beta-tilde", "β̃"], ["beta", "β"]];
   const spacings = [["leading", "Leading"], ["trailing", "Trailing"]];
+  const effect = h("p", { class: "st-noise-effect", "aria-live": "polite" });
+  const explain = () => (effect.textContent = BUGS.find(([bug]) => bug === ui.get("bug"))[2]);
+  ui.on("bug", explain);
+  explain();
   return h(
     "div",
     { class: "st-noise-sampler", role: "group", "aria-label": "Sampler" },
     slider(ui, "sampling_steps", { label: "Sampling steps", values: COUNTS }),
-    slider(ui, "eta", { label: "η: DDIM 0 … ancestral 1", min: 0, max: 1, step: 0.05, format: (value) => value.toFixed(2) }),
+    slider(ui, "eta", { label: "η: 0 DDIM, 1 DDPM", min: 0, max: 1, step: 0.05, format: (value) => value.toFixed(2) }),
     choice(ui, "variance", { label: "Noise variance", options: variances }),
     choice(ui, "spacing", { label: "Timesteps", options: spacings }),
-    select(ui, "bug", { label: "Put in a mistake", options: BUGS }),
+    select(ui, "bug", { label: "Put in a mistake", options: BUGS.map(([bug, shown]) => [bug, shown]) }),
+    effect,
   );
 }
 
@@ -80,7 +87,7 @@ function timeline(ui) {
 // t runs down from T − 1 to the data. Where motion is to be reduced, each press goes down one tenth instead.
 function playing(ui, button) {
   let [frame, before, at] = [0, 0, 0];
-  const name = (running) => (button.textContent = running ? "Pause" : "Play");
+  const name = (running) => (button.textContent = running ? "Pause" : ui.still ? "Step" : "Play");
   const stop = () => {
     cancelAnimationFrame(frame);
     frame = 0;
@@ -102,12 +109,13 @@ function playing(ui, button) {
     name(true);
     frame = requestAnimationFrame(move);
   };
+  name(false);
   ui.signal.addEventListener("abort", stop, { once: true });
   return { toggle, stop };
 }
 
 function readouts() {
-  const titles = ["Samples on a mode", "Spread within a mode", "V / s² by recursion"];
+  const titles = ["On a mode", "Spread in a mode", "V / s², exact"];
   const tiles = titles.map((title) => ({ title, value: h("dd"), note: h("small") }));
   const element = h("dl", { class: "st-noise-facts" }, ...tiles.map(({ title, value, note }) => h("div", {}, h("dt", {}, title), value, note)));
   const draw = ({ crowd, variance, steps }) => {
@@ -115,8 +123,8 @@ function readouts() {
     const wrong = steps.wrong !== steps.right;
     const texts = [
       [found ? percent(found.onMode) : "…", `truth ${percent(TRUE_ON_MODE)}`],
-      [found ? `× ${number(found.ratio)}` : "…", `truth 1; √(V / s²) = ${number(Math.sqrt(variance.wrong))}`],
-      [number(variance.wrong), wrong ? `correct code ${number(variance.right)}` : "truth 1, for Gaussian data"],
+      [found ? `× ${number(found.ratio)}` : "…", "truth × 1"],
+      [number(variance.wrong), `√ = ${number(Math.sqrt(variance.wrong))}; ${wrong ? `correct ${number(variance.right)}` : "truth 1"}`],
     ];
     tiles.forEach(({ value, note }, i) => ([value.textContent, note.textContent] = texts[i]));
   };
@@ -131,7 +139,7 @@ function sentence(ui, { t, T, kind, chosen, abar, crowd, steps }) {
   const name = ui.get("eta") === 0 ? "DDIM" : ui.get("eta") === 1 ? "Ancestral" : `η = ${ui.get("eta").toFixed(2)}`;
   const bug = ui.get("bug") === "none" ? "" : ` with “${BUGS.find(([value]) => value === ui.get("bug"))[1]}”`;
   const found = crowd.quality;
-  const end = found ? `${percent(found.onMode)} of ${PARTICLES} samples end on a mode, spread × ${number(found.ratio)}` : "sampling";
+  const end = found ? `${percent(found.onMode)} of ${PARTICLES} samples end on a mode, spread ×\u00a0${number(found.ratio)}` : "sampling";
   return `${where}. ${name} sampling in ${steps.wrong.times.length} steps${bug}: ${end}.`;
 }
 

@@ -2,16 +2,15 @@
 import { fit } from "./controls/canvas.js";
 import { h } from "./controls/element.js";
 import { DASHES } from "./controls/legend.js";
-import { short } from "./controls/ticks.js";
 
 export const NAMES = { linear: "linear", "scaled-linear": "linear × 1000 / T", cosine: "cosine", yours: "yours" };
-const HEIGHT = 150;
-const MARGIN = { left: 36, right: 10, top: 40, bottom: 20 };
+const HEIGHT = 160;
+const MARGIN = { left: 36, right: 10, top: 42, bottom: 24 };
 const PANELS = [
-  { title: "Signal ᾱ", range: [0, 1], ticks: [0, 0.5, 1], value: (now) => now.lines, part: "abar" },
-  { title: "Noise added β", range: [1e-5, 1], ticks: [1e-4, 1e-2, 1], log: true, value: (now) => now.lines, part: "beta" },
-  { title: "SNR ᾱ / (1 − ᾱ)", range: [1e-5, 1e5], ticks: [1e-4, 1, 1e4], log: true, value: (now) => now.lines, part: "snr" },
-  { title: "Share of the loss, × mean", range: [1e-3, 1e3], ticks: [1e-2, 1, 1e2], log: true },
+  { title: "Signal ᾱ", part: "abar", range: [0, 1], ticks: [[0, "0"], [0.5, "½"], [1, "1"]] },
+  { title: "Noise added β", part: "beta", log: true, range: [1e-5, 1], ticks: [[1e-4, "10⁻⁴"], [1e-2, "10⁻²"], [1, "1"]] },
+  { title: "SNR ᾱ / (1 − ᾱ)", part: "snr", log: true, range: [1e-5, 1e5], ticks: [[1e-4, "10⁻⁴"], [1, "1"], [1e4, "10⁴"]] },
+  { title: "Loss at t, × its mean", log: true, range: [1e-3, 1e3], ticks: [[1e-2, "10⁻²"], [1, "1"], [100, "10²"]] },
 ];
 
 /** `draw(now)` with what `model` reads; a pointer on a chart calls `moved(t)`. Gives {element}. */
@@ -22,7 +21,8 @@ export function curves(ui, { moved }) {
   const draw = (now) => {
     const width = Math.max(240, element.parentElement.clientWidth);
     T = now.T;
-    const latest = [now.lines, now.loss, now.kind, width, ui.theme.dark, window.devicePixelRatio];
+    const { times } = now.steps.wrong;
+    const latest = [now.lines, now.loss, now.kind, times.length, times[0], width, ui.theme.dark, window.devicePixelRatio];
     if (latest.some((part, i) => part !== key[i])) {
       key = latest;
       boxes = layout(width);
@@ -73,9 +73,39 @@ function paint(context, box, panel, now, theme) {
   context.beginPath();
   context.rect(box.left, box.top - 2, box.right - box.left, box.bottom - box.top + 4);
   context.clip();
-  for (const line of series(panel, now, theme)) trace(context, box, panel, line);
+  const lines = series(panel, now, theme);
+  for (const line of lines) trace(context, box, panel, line);
   context.restore();
-  context.globalAlpha = 1;
+  rug(context, box, now, theme);
+  if (!panel.part) key(context, box, lines.filter((line) => line.name), theme);
+}
+
+// Which timesteps the sampler visits, as a row of strokes under the axis.
+function rug(context, box, { T, steps: { wrong } }, theme) {
+  context.fillStyle = theme.warm;
+  for (const t of wrong.times) context.fillRect(across(box, t / (T - 1)) - 0.5, box.bottom + 1, 1, 5);
+}
+
+function key(context, box, lines, theme) {
+  context.textAlign = "right";
+  context.textBaseline = "alphabetic";
+  let right = box.right;
+  for (const { name, colour, dash } of lines) {
+    Object.assign(context, { fillStyle: theme.muted, strokeStyle: colour, lineWidth: 2 });
+    context.fillText(name, right, box.y + 31);
+    right -= context.measureText(name).width + 4;
+    stroke(context, dash, [right - 16, box.y + 27], [right, box.y + 27]);
+    right -= 24;
+  }
+}
+
+function stroke(context, dash, from, to) {
+  context.setLineDash(dash);
+  context.beginPath();
+  context.moveTo(...from);
+  context.lineTo(...to);
+  context.stroke();
+  context.setLineDash([]);
 }
 
 function axes(context, box, panel, { T }, theme) {
@@ -84,22 +114,19 @@ function axes(context, box, panel, { T }, theme) {
   context.textAlign = "left";
   context.fillText(panel.title, box.x + 2, box.y + 14);
   Object.assign(context, { strokeStyle: theme.line, fillStyle: theme.muted, lineWidth: 1, textBaseline: "middle", textAlign: "right" });
-  for (const tick of panel.ticks) {
+  for (const [tick, name] of panel.ticks) {
     const y = Math.round(up(box, panel, tick)) + 0.5;
-    context.beginPath();
-    context.moveTo(box.left, y);
-    context.lineTo(box.right, y);
-    context.stroke();
-    context.fillText(short(tick).replace("e", "e"), box.left - 5, y);
+    stroke(context, [], [box.left, y], [box.right, y]);
+    context.fillText(name, box.left - 5, y);
   }
   context.textBaseline = "top";
-  context.fillText(`t = ${T - 1}`, box.right, box.bottom + 5);
+  context.fillText(`t = ${T - 1}`, box.right, box.bottom + 8);
   context.textAlign = "left";
-  context.fillText("0", box.left, box.bottom + 5);
+  context.fillText("0", box.left, box.bottom + 8);
 }
 
-/** The lines of one chart, the chosen one last: [{y, colour, dash, width, alpha}]. */
-export function series(panel, now, theme) {
+// The lines of one chart, the chosen one last: [{y, colour, dash, width, alpha, name?}].
+function series(panel, now, theme) {
   if (!panel.part) return lossSeries(now, theme);
   const kinds = Object.keys(now.lines);
   const line = (kind) => ({ ...look(kind, theme), y: now.lines[kind][panel.part], width: kind === now.kind ? 3 : 1.5, alpha: kind === now.kind ? 1 : 0.75 });
@@ -112,9 +139,9 @@ const look = (kind, theme) => {
 };
 
 function lossSeries({ loss, kind }, theme) {
-  const bound = { y: loss.bound, colour: theme.muted, dash: [2, 3], width: 2, alpha: 1 };
-  const simple = { ...look(kind, theme), y: loss.simple, dash: [], width: 3, alpha: 1 };
-  const yours = { y: loss.yours, colour: theme.warm, dash: [], width: 1.5, alpha: 0.9 };
+  const bound = { name: "bound", y: loss.bound, colour: theme.text, dash: [2, 3], width: 2, alpha: 0.8 };
+  const simple = { ...look(kind, theme), name: "simple", y: loss.simple, dash: [], width: 3, alpha: 1 };
+  const yours = { ...look("yours", theme), y: loss.yours, width: 1.5, alpha: 0.9 };
   return [bound, simple, ...(loss.yours ? [yours] : [])];
 }
 
@@ -127,6 +154,7 @@ function trace(context, box, panel, { y, colour, dash, width, alpha }) {
   context.lineTo(across(box, 1), up(box, panel, y.at(-1)));
   context.stroke();
   context.setLineDash([]);
+  context.globalAlpha = 1;
 }
 
 function mark(context, box, panel, now, theme) {
@@ -134,10 +162,7 @@ function mark(context, box, panel, now, theme) {
   const value = now.t < 0 ? (panel.part === "abar" ? 1 : NaN) : values[now.t];
   const x = across(box, Math.max(0, now.t) / (now.T - 1));
   Object.assign(context, { strokeStyle: theme.warm, fillStyle: theme.text, lineWidth: 1.5, textAlign: "left", textBaseline: "alphabetic" });
-  context.beginPath();
-  context.moveTo(x, box.top - 4);
-  context.lineTo(x, box.bottom);
-  context.stroke();
+  stroke(context, [], [x, box.top - 4], [x, box.bottom]);
   context.font = `600 13px ${theme.font}`;
   context.fillText(Number.isNaN(value) ? "–" : reading(value), box.x + 2, box.y + 31);
   if (Number.isNaN(value)) return;

@@ -80,24 +80,27 @@ function paintBackward(context, frame, image, { mix, crowd, done, steps }) {
   for (let p = MARKED; p < ready; p++) spot(context, frame, ways[p * stride + 2 * done], ways[p * stride + 2 * done + 1]);
   context.globalAlpha = 1;
   const count = Math.min(MARKED, ready);
-  if (done) paths(context, frame, crowd, done, count);
+  const recent = Math.max(0, done - Math.max(3, Math.round(stride / 16)));
+  if (recent) paths(context, frame, crowd, [0, recent], count, 0.22);
+  if (done) paths(context, frame, crowd, [recent, done], count, 0.9);
   if (steps.wrong.clip < Infinity) outline(context, frame, mix.box);
   heads(context, frame, crowd, done, count);
 }
 
-function paths(context, { size, scale, theme }, { ways, stride }, done, count) {
-  const every = Math.max(1, Math.ceil(done / POINTS));
+// The older part of each path is faint, for 30 random walks in full would hide the picture.
+function paths(context, { size, scale, theme }, { ways, stride }, [first, last], count, alpha) {
+  const every = Math.max(1, Math.ceil((last - first) / POINTS));
   context.beginPath();
   for (let p = 0; p < count; p++) {
     const from = p * stride;
-    for (let i = 0; i <= done; i = i < done ? Math.min(done, i + every) : done + 1) {
+    for (let i = first; i <= last; i = i < last ? Math.min(last, i + every) : last + 1) {
       const [x, y] = [size / 2 + ways[from + 2 * i] * scale, size / 2 - ways[from + 2 * i + 1] * scale];
-      if (i) context.lineTo(x, y);
+      if (i > first) context.lineTo(x, y);
       else context.moveTo(x, y);
     }
   }
   context.strokeStyle = theme.warm;
-  context.globalAlpha = 0.5;
+  context.globalAlpha = alpha;
   context.lineWidth = 1;
   context.stroke();
   context.globalAlpha = 1;

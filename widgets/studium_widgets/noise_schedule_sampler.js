@@ -1,16 +1,16 @@
 // Ancestral and DDIM sampling as a table of affine steps x ← A x + B ε* + S z, with the mistakes one can make: no DOM.
 import { epsAt, signalAt } from "./noise_schedule_maths.js";
 
-/** Each mistake with what the menu calls it. */
+/** Each mistake: its name, what the menu calls it, and what it does. */
 export const BUGS = [
-  ["none", "None: correct code"],
-  ["noise-at-0", "Noise added at t = 0"],
-  ["sigma-squared", "σ² used for σ"],
-  ["sqrt-one-minus-alpha", "√(1 − α) for √(1 − ᾱ)"],
-  ["off-by-one", "Network told t − 1"],
-  ["first-timesteps", "First n timesteps, not spaced"],
-  ["no-noise", "Noise left out"],
-  ["clip-x", "x_t clipped at each step"],
+  ["none", "None: correct code", "The denoiser is exact, so what is still wrong comes from the number of steps alone."],
+  ["noise-at-0", "Noise added at t = 0", "The last step should give its mean. No picture shows this one; V / s² does, where η > 0."],
+  ["sigma-squared", "σ² used for σ", "σ is below 1, so its square is too little noise: the modes come out tight."],
+  ["sqrt-one-minus-alpha", "√(1 − α) for √(1 − ᾱ)", "Each step takes away too much of ε*, by the factor √((1 − ᾱ) / (1 − α))."],
+  ["off-by-one", "Network told t − 1", "It takes each x_t for less noisy than it is. Looks right; V / s² moves."],
+  ["first-timesteps", "First n timesteps", "Pure noise is taken for x_t at t = n − 1. The strokes under the axes show where the sampler stops."],
+  ["no-noise", "Noise left out", "The ancestral mean alone, which needs its noise: samples shrink onto the modes. DDIM has another mean."],
+  ["clip-x", "x_t clipped", "x_t may leave the dashed box of the data; clip the estimate of x₀ instead. No longer affine: V has no closed form."],
 ];
 
 /** The n timesteps that the sampler visits, from the noisiest on. "leading" multiples of ⌊T / n⌋; "trailing" starts at T − 1. */
@@ -77,7 +77,7 @@ export function varianceRatio({ told, A, B, S, clip }, abar, s2) {
 
 /**
  * One particle's way, from noise to data, written into `out` from `at` on: n + 1 points (x, y).
- * `table`: `marginals` at the timesteps in `told`; `z`: 2 (n + 1) normal numbers, the first two are the start.
+ * `table`: `marginals` at the timesteps in `told`; `z`: 2 (n + 1) normal numbers, the first two are the start. Gives `out`.
  */
 export function walk({ A, B, S, clip, told }, table, z, out, at) {
   const guess = [0, 0];
@@ -92,6 +92,7 @@ export function walk({ A, B, S, clip, told }, table, z, out, at) {
     out[at + 2 * i + 2] = x;
     out[at + 2 * i + 3] = y;
   }
+  return out;
 }
 
 /** How far the sampler has come at time t: the number of steps done on the way down to t, 0 … n. */
