@@ -3,7 +3,7 @@ import { canvas, fit as fitCanvas, shorten } from "./controls/canvas.js";
 import { cellCursor } from "./controls/cell_cursor.js";
 import { heaviest, strongestKey } from "./attention_maths.js";
 
-const MOST = 1200; // curves in the overview
+const MOST = 500; // curves in the overview: more would be one grey field, and take longer than a frame
 const LEVELS = 8; // shades of a curve: each is drawn as one path
 const SPACE = 24; // px from token to token, less where there are many
 const TALLEST = 520;
