@@ -1,0 +1,167 @@
+"""Building source/ and release/: all or nothing, and nothing of the instructor's is lost."""
+
+import errno
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import nbformat
+import pytest
+
+pytest.importorskip("nbgrader")
+
+import studium_graders.assigning
+import studium_graders.folder_swap
+from nbgrader.api import Gradebook  # nbgrader is an extra
+from nbgrader.converters import GenerateAssignment
+from studium.catalogue import Catalogue
+from studium.errors import CourseError
+from studium_graders.assigning import build_assignment
+
+pytestmark = [
+    pytest.mark.nbgrader,
+    pytest.mark.filterwarnings("ignore:Object of type <Submitted:sqlalchemy.exc.SAWarning"),  # nbgrader's own
+]
+Studium = Callable[..., tuple[int, str, str]]
+
+
+def contents(root: Path) -> dict[str, bytes]:
+    """Everything below a folder but the database, whose pages may be laid out anew."""
+    files = (path for path in sorted(root.rglob("*")) if path.is_file() and path.suffix != ".db")
+    return {str(path.relative_to(root)): path.read_bytes() for path in files}
+
+
+def points(root: Path) -> dict[str, float]:
+    with Gradebook(f"sqlite:///{root / 'gradebook.db'}") as gradebook:
+        cells = [cell for notebook in gradebook.find_assignment("ps1").notebooks for cell in notebook.grade_cells]
+        return {cell.name: cell.max_score for cell in cells}
+
+
+@pytest.fixture(scope="module")
+def built(counting: Catalogue, make_course: Callable[..., Path]) -> Path:
+    """A course whose ps1 is built; a new gradebook takes nbgrader seconds, so tests work on copies."""
+    root = make_course()
+    build_assignment(root, "ps1", counting)
+    return root
+
+
+@pytest.fixture
+def course(built: Path, tmp_path: Path) -> Path:
+    """A course whose ps1 is built, to be changed."""
+    return Path(shutil.copytree(built, tmp_path / "course"))
+
+
+def test_the_release_has_stubs_and_no_hidden_tests(course: Path) -> None:
+    text = (course / "release" / "ps1" / "counting.ipynb").read_text("utf-8")
+    assert "raise NotImplementedError()" in text
+    assert "running_secret" not in text
+    assert "the hidden sum" not in text
+
+
+def test_the_due_date_and_the_points_are_in_the_gradebook(course: Path) -> None:
+    with Gradebook(f"sqlite:///{course / 'gradebook.db'}") as gradebook:
+        assert f"{gradebook.find_assignment('ps1').duedate}" == "2026-03-01 22:59:00"
+    assert sum(points(course).values()) == 5
+
+
+def test_the_command_prints_a_table_or_json(counting: Catalogue, course: Path, studium: Studium) -> None:
+    code, out, _ = studium("assign", "ps1", "--course", str(course))
+    assert code == 0
+    assert "total, distance  5       2026-03-01 23:59 CET" in out
+    code, out, _ = studium("assign", "ps1", "--course", str(course), "--json")
+    told = json.loads(out)
+    assert told["notebooks"] == [{"notebook": "counting", "exercises": ["total", "distance"], "points": 5}]
+    assert told["due"] == "2026-03-01T23:59:00+01:00"
+
+
+def test_building_again_gives_the_same_bytes_and_leaves_nothing_behind(counting: Catalogue, course: Path) -> None:
+    before = contents(course)
+    build_assignment(course, "ps1", counting)
+    assert contents(course) == before
+
+
+def test_what_else_is_in_the_source_folder_stays_and_is_released(counting: Catalogue, course: Path) -> None:
+    (course / "source" / "ps1" / "data.csv").write_text("1,2\n")
+    by_hand = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("by hand", id="by-hand")])
+    nbformat.write(by_hand, course / "source" / "ps1" / "extra.ipynb")
+    build_assignment(course, "ps1", counting)
+    for step in ("source", "release"):
+        found = sorted(path.name for path in (course / step / "ps1").iterdir())
+        assert found == ["counting.ipynb", "data.csv", "extra.ipynb"]
+
+
+def no_space(*args: object, **kwargs: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def move_once(path: Path, target: Path) -> Path:
+    if path.name == "ps1" and "release" in str(target) and path.parent.parent.name.startswith(".studium-"):
+        no_space()
+    return original_rename(path, target)
+
+
+original_rename = Path.rename
+FULL_DISK = {
+    "while source is written": (studium_graders.assigning, "write_notebook", no_space),
+    "while nbgrader writes release": (GenerateAssignment, "write_single_notebook", no_space),
+    "while the folders change places": (Path, "rename", move_once),
+}
+
+
+@pytest.mark.parametrize(("owner", "name", "fails"), FULL_DISK.values(), ids=FULL_DISK)
+def test_a_full_disk_changes_nothing(
+    owner: object, name: str, fails: Callable, counting: Catalogue, course: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, marks = contents(course), points(course)
+    text = (course / "course.toml").read_text("utf-8")
+    (course / "course.toml").write_text(
+        text.replace("topics =", 'points = { "counting.total" = 9 }\ntopics ='), "utf-8"
+    )
+    monkeypatch.setattr(owner, name, fails)
+    with pytest.raises((OSError, CourseError), match="No space left on device"):
+        build_assignment(course, "ps1", counting)
+    monkeypatch.undo()
+    (course / "course.toml").write_text(text, "utf-8")
+    assert contents(course) == before
+    assert points(course) == marks
+
+
+def test_a_first_build_that_fails_leaves_no_gradebook(
+    counting: Catalogue, make_course: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = make_course()
+    monkeypatch.setattr(GenerateAssignment, "write_single_notebook", no_space)
+    with pytest.raises(CourseError, match=r"nbgrader could not generate ps1: OSError.*nothing was changed"):
+        build_assignment(root, "ps1", counting)
+    assert sorted(path.name for path in root.iterdir()) == ["course.toml", "nbgrader_config.py"]
+
+
+def test_a_broken_nbgrader_config_gets_one_sentence(counting: Catalogue, course: Path) -> None:
+    (course / "nbgrader_config.py").write_text("c = get_confg()\n")
+    with pytest.raises(CourseError, match=r"nbgrader_config\.py must be Python that configures nbgrader: NameError"):
+        build_assignment(course, "ps1", counting)
+
+
+def test_building_again_keeps_marks_and_a_change_of_cells_is_refused(counting: Catalogue, course: Path) -> None:
+    cell = "counting-total-is-zero-for-no-values"
+    with Gradebook(f"sqlite:///{course / 'gradebook.db'}") as gradebook:
+        gradebook.add_student("alice")
+        gradebook.add_submission("ps1", "alice")
+        grade = gradebook.find_grade(cell, "counting", "ps1", "alice")
+        grade.auto_score, grade.manual_score = 0.0, 0.5
+        gradebook.db.commit()
+    build_assignment(course, "ps1", counting)
+    before = contents(course)
+    text = (course / "course.toml").read_text("utf-8")
+    (course / "course.toml").write_text(
+        text.replace('topics = ["counting"]', 'exercises = ["counting.total"]'), "utf-8"
+    )
+    with pytest.raises(
+        CourseError, match=r"ps1 has 1 submission, so its graded cells must stay: .* and 2 more would be"
+    ):
+        build_assignment(course, "ps1", counting)
+    (course / "course.toml").write_text(text, "utf-8")
+    assert contents(course) == before
+    with Gradebook(f"sqlite:///{course / 'gradebook.db'}") as gradebook:
+        assert gradebook.find_grade(cell, "counting", "ps1", "alice").score == 0.5

@@ -1,0 +1,47 @@
+"""Making a course folder."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from studium.catalogue import Catalogue
+from studium_graders.course_file import read_course
+from studium_graders.plan import plan_notebooks
+
+Studium = Callable[..., tuple[int, str, str]]
+
+
+def test_a_new_course_is_valid_and_its_example_comes_from_the_catalogue(
+    counting: Catalogue, tmp_path: Path, studium: Studium
+) -> None:
+    code, out, _ = studium("new", "course", "gen-ai", "--dir", str(tmp_path / "teaching" / "gen-ai"))
+    root = tmp_path / "teaching" / "gen-ai"
+    assert (code, str(root / "course.toml") in out) == (0, True)
+    course = read_course(root)
+    assert course.id == "gen-ai"
+    assert plan_notebooks(course.assignment("ps1"), counting)
+    assert sorted(path.name for path in root.iterdir()) == ["course.toml", "nbgrader_config.py"]
+
+
+def test_the_commented_examples_are_valid_too(counting: Catalogue, tmp_path: Path, studium: Studium) -> None:
+    studium("new", "course", "gen-ai", "--dir", str(tmp_path / "gen-ai"))
+    path = tmp_path / "gen-ai" / "course.toml"
+    live = path.read_text("utf-8").replace("# Single", "## Single").replace("# The", "## The").replace("\n# ", "\n")
+    path.write_text(live.replace('policy = "none"', 'policy = "per-day"'), "utf-8")
+    course = read_course(path.parent)
+    assert [assignment.name for assignment in course.assignments] == ["ps1", "ps2"]
+    assert plan_notebooks(course.assignment("ps2"), counting)[0].points == 5
+
+
+def test_an_existing_folder_is_left_alone(tmp_path: Path, studium: Studium) -> None:
+    (tmp_path / "gen-ai").mkdir()
+    code, _, err = studium("new", "course", "gen-ai", "--dir", str(tmp_path / "gen-ai"))
+    assert (code, "exists already; choose another name or --dir" in err) == (1, True)
+    assert list((tmp_path / "gen-ai").iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["gen ai", "../gen-ai", "", "gen+ai"])
+def test_a_course_id_that_nbgrader_refuses_makes_nothing(name: str, tmp_path: Path, studium: Studium) -> None:
+    code, _, err = studium("new", "course", name, "--dir", str(tmp_path / "course"))
+    assert (code, "a course id must be letters" in err) == (1, True)
+    assert list(tmp_path.iterdir()) == []
