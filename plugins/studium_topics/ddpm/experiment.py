@@ -168,7 +168,7 @@ def _run(
             return (predict(q_sample(x0, t, eps, abar), t) - x0).square().mean()
         return ddpm_loss(predict, x0, t, eps, abar)
 
-    steps = profile.choose(smoke=60, laptop=2000, gpu=10000)
+    steps = profile.choose(smoke=60, laptop=2500, gpu=10000)
     history = train(model, loss, steps, 2e-3, seed=seed, description=f"swiss roll, {variant}")
     noise = eps_from_x0(predict, abar) if variant == "x0" else predict
     generator = torch.Generator().manual_seed(2000 + seed)
@@ -192,7 +192,7 @@ def eps_from_x0(model: Predictor, abar: Tensor) -> Predictor:
 def skip_steps(
     result: RollResult, ddim_steps: Callable[..., list[int]], ddim_step: Function, seed: int = 0
 ) -> dict[int, float]:
-    """Sample from the trained "eps" network with DDIM, eta 0: the energy distance to the data by the number of steps."""
+    """Sample from the trained "eps" network with DDIM, eta 0: energy distance to the data by number of steps."""
     abar, distances = torch.cumprod(1 - result.betas, 0), {}
     generator = torch.Generator().manual_seed(5000 + seed)
     start = torch.randn(result.data.shape, generator=generator).to(abar.device)

@@ -239,7 +239,7 @@ figures.variance_paths(bench)
 # step.
 
 # %% tags=["experiment"]
-right = lesson.mine(p_step)
+schedule, bayes, right = (lesson.mine(f) for f in (make_betas, posterior, p_step))
 
 
 def level(t, betas):
@@ -259,7 +259,7 @@ bugs = {
 }
 print("mistake               V / s²:  s² = 1    s² = 0.25   s² = 0.01")
 for name, buggy in bugs.items():
-    final = gaussian_variances(lesson.mine(make_betas), lesson.mine(posterior), buggy, profile=lesson.profile).final
+    final = gaussian_variances(schedule, bayes, buggy, profile=lesson.profile).final
     print(f"{name:28} " + "   ".join(f"{value:8.4g}" for value in final["posterior"][:3]))
 
 # %% [markdown] tags=["experiment"]

@@ -1,0 +1,209 @@
+"""The solutions against the schedulers of diffusers, the networks, the picture path and the claims."""
+
+import math
+
+import pytest
+import torch
+from studium import Profile
+
+from studium_topics.ddpm import experiment, reference
+from studium_topics.ddpm.networks import timestep_embedding
+from studium_topics.kits.mixture import gaussian
+
+SMOKE = Profile("smoke")
+
+
+def draw(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Small arrays on a busy machine: a second thread would only be waited for."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def schedulers():
+    return pytest.importorskip("diffusers.schedulers")
+
+
+@pytest.fixture
+def ddpm(schedulers):
+    """Give the scheduler of diffusers that has the betas of a kind, for "fixed_small" or "fixed_large"."""
+
+    def build(kind: str, variance_type: str, steps: int = 1000):
+        betas = reference.make_betas(kind, steps)
+        return schedulers.DDPMScheduler(trained_betas=betas.numpy(), variance_type=variance_type, clip_sample=False)
+
+    return build
+
+
+@pytest.mark.parametrize("steps", [4, 50, 1000, 4000])
+def test_the_cosine_schedule_is_that_of_diffusers(schedulers, steps):
+    theirs = schedulers.scheduling_ddpm.betas_for_alpha_bar(steps)
+    assert reference.make_betas("cosine", steps).numpy() == pytest.approx(theirs.numpy(), rel=1e-4, abs=1e-6)
+
+
+def test_the_linear_schedule_is_that_of_diffusers(schedulers):
+    theirs = schedulers.DDPMScheduler(beta_schedule="linear").betas
+    assert reference.make_betas("linear", 1000).numpy() == pytest.approx(theirs.numpy(), rel=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(5, 3), (4, 2, 4), (6, 1, 8, 8)])
+def test_noising_is_that_of_diffusers(ddpm, shape):
+    scheduler, x0, eps = ddpm("cosine", "fixed_small"), draw(*shape), draw(*shape, seed=1)
+    t = torch.randint(0, 1000, shape[:1], generator=torch.Generator().manual_seed(2))
+    ours = reference.q_sample(x0, t, eps, torch.cumprod(1 - reference.make_betas("cosine", 1000), 0))
+    torch.testing.assert_close(ours, scheduler.add_noise(x0, eps, t), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["linear", "cosine"])
+@pytest.mark.parametrize("variance_type", ["fixed_small", "fixed_large"])
+def test_a_ddpm_step_is_that_of_diffusers(ddpm, kind, variance_type):
+    scheduler, betas = ddpm(kind, variance_type), reference.make_betas(kind, 1000)
+    eps, xt = draw(3, 2, 4, 4), draw(3, 2, 4, 4, seed=1)
+    for t in (0, 1, 500, 998):
+        theirs = scheduler.step(eps, t, xt, generator=torch.Generator().manual_seed(7)).prev_sample
+        z = draw(3, 2, 4, 4, seed=7)
+        small = reference.posterior(xt, xt, t, betas)[1]
+        ours = reference.p_step(eps, xt, t, z, betas, small if variance_type == "fixed_small" else betas[t])
+        torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-4)
+
+
+def test_the_posterior_variance_is_that_of_diffusers(ddpm):
+    scheduler, betas = ddpm("linear", "fixed_small"), reference.make_betas("linear", 1000)
+    for t in (1, 10, 999):
+        ours = float(reference.posterior(draw(1, 2), draw(1, 2), t, betas)[1])
+        assert ours == pytest.approx(float(scheduler._get_variance(t)), rel=1e-3)
+
+
+@pytest.mark.parametrize("eta", [0.0, 0.4, 1.0])
+def test_a_ddim_step_is_that_of_diffusers(schedulers, eta):
+    betas = reference.make_betas("linear", 1000)
+    scheduler = schedulers.DDIMScheduler(
+        trained_betas=betas.numpy(), clip_sample=False, timestep_spacing="leading", set_alpha_to_one=True
+    )
+    scheduler.set_timesteps(50)
+    steps = reference.ddim_steps(1000, 50)
+    assert steps == scheduler.timesteps.tolist()
+    eps, xt, z, abar = draw(4, 3), draw(4, 3, seed=1), draw(4, 3, seed=2), torch.cumprod(1 - betas, 0)
+    for t, before in zip(steps, [*steps[1:], -1], strict=True):
+        theirs = scheduler.step(eps, t, xt, eta=eta, variance_noise=z).prev_sample
+        ours = reference.ddim_step(eps, xt, t, before, abar, eta, z)
+        torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-4)
+
+
+def test_the_timestep_embedding_is_that_of_diffusers():
+    embeddings = pytest.importorskip("diffusers.models.embeddings")
+    t = torch.tensor([0, 3, 999])
+    theirs = embeddings.get_timestep_embedding(t, 32)
+    torch.testing.assert_close(timestep_embedding(t, 32), theirs, rtol=1e-4, atol=1e-4)
+
+
+def test_ddim_with_eta_1_and_all_steps_is_ddpm():
+    betas = reference.make_betas("linear", 40)
+    abar, model = torch.cumprod(1 - betas, 0), gaussian([1.0, -2.0], 0.3).noise_predictor(torch.cumprod(1 - betas, 0))
+    start = draw(20, 2).double()
+    noise = [torch.Generator().manual_seed(5) for _ in range(2)]
+    ancestral = experiment.ancestral(model, start, betas, noise[0], reference.posterior, reference.p_step)
+    steps = reference.ddim_steps(40, 40)
+    implicit = experiment.implicit(model, start, abar, steps, reference.ddim_step, 1.0, noise[1])
+    torch.testing.assert_close(implicit, ancestral, rtol=1e-9, atol=1e-9)
+
+
+def test_samples_have_the_variance_that_the_test_bench_predicts():
+    bench = experiment.gaussian_variances(reference.make_betas, reference.posterior, reference.p_step, profile=SMOKE)
+    betas = bench.betas
+    model = gaussian([0.0, 0.0], 0.25).noise_predictor(torch.cumprod(1 - betas, 0))
+    start, generator = draw(4000, 2).double(), torch.Generator().manual_seed(1)
+    drawn = experiment.ancestral(model, start, betas, generator, reference.posterior, reference.p_step)
+    assert float(drawn.var() / 0.25) == pytest.approx(float(bench.final["posterior"][1]), rel=0.05)
+
+
+def test_the_test_bench_gives_the_figures_of_the_lesson():
+    bench = experiment.gaussian_variances(reference.make_betas, reference.posterior, reference.p_step, profile=SMOKE)
+    assert bench.final["posterior"][:3].tolist() == pytest.approx([0.958, 0.932, 0.764], abs=1e-3)
+    assert bench.final["beta"][:3].tolist() == pytest.approx([0.9995, 1.015, 1.082], abs=1e-3)
+
+
+def test_a_network_that_ends_in_a_sigmoid_cannot_beat_the_floor_of_the_lesson():
+    eps = draw(1_000_000).double()
+    density, below = math.exp(-0.5) / math.sqrt(2 * math.pi), 0.5 * (1 + math.erf(1 / math.sqrt(2)))
+    floor = 0.5 + 2 * (1 - below) - density
+    assert floor == pytest.approx(0.5753, abs=1e-4)
+    assert float((eps - eps.clamp(0, 1)).square().mean()) == pytest.approx(floor, abs=5e-3)
+
+
+@pytest.mark.parametrize("claim", [c for c in experiment.claims if c.holds_from == "smoke"], ids=lambda c: c.text)
+def test_an_exact_claim_holds_at_smoke(claim):
+    blocks = {"make_betas": reference.make_betas, "posterior": reference.posterior, "p_step": reference.p_step}
+    assert claim.holds(claim.measure(claim.experiment(**blocks, profile=SMOKE, seed=3)), SMOKE)
+
+
+def test_the_swiss_roll_runs_at_smoke_and_leaves_the_random_state_and_the_threads_alone():
+    state, threads = torch.get_rng_state(), torch.get_num_threads()
+    names = ("make_betas", "q_sample", "ddpm_loss", "posterior", "p_step")
+    blocks = {name: getattr(reference, name) for name in names}
+    result = experiment.swiss_roll(**blocks, profile=SMOKE, seed=0)
+    assert tuple(result.runs) == experiment.VARIANTS
+    assert result.runs["eps"].samples.shape == result.data.shape
+    assert result.losses.shape == (100,)
+    assert result.ratio("no time") > 3
+    assert torch.equal(torch.get_rng_state(), state)
+    assert torch.get_num_threads() == threads
+
+
+@pytest.mark.heavy
+def test_the_claims_of_the_swiss_roll_hold_on_a_laptop():
+    names = ("make_betas", "q_sample", "ddpm_loss", "posterior", "p_step")
+    result = experiment.swiss_roll(**{n: getattr(reference, n) for n in names}, profile=Profile("laptop"), seed=0)
+    for claim in (c for c in experiment.claims if c.experiment is experiment.swiss_roll):
+        assert claim.holds(claim.measure(result), Profile("laptop")), claim.text
+
+
+@pytest.mark.parametrize("pictures", [reference.shapes, reference.digits])
+def test_pictures_are_in_range_and_repeatable(pictures):
+    first, again = (pictures(6, torch.Generator().manual_seed(1), 16) for _ in range(2))
+    assert first.shape == (6, 1, 16, 16)
+    assert first.min() >= -1
+    assert first.max() <= 1
+    assert first.max() > 0
+    assert torch.equal(first, again)
+
+
+def test_the_picture_path_trains_and_samples_on_the_cpu():
+    run = reference.train_pictures(SMOKE, steps=3)
+    assert len(run.history) == 3
+    pictures = reference.sample(run, 2, 8, steps=4)
+    assert pictures.shape == (2, 1, 8, 8)
+    assert torch.isfinite(pictures).all()
+    assert torch.equal(reference.sample(run, 2, 8, steps=4), pictures)
+
+
+def test_an_untrained_unet_predicts_no_noise_and_keeps_the_shape():
+    model = reference.UNet(1000, channels=3, widths=(8, 16))
+    assert torch.equal(model(draw(2, 3, 8, 8), torch.tensor([0, 999])), torch.zeros(2, 3, 8, 8))
+
+
+def test_the_average_of_weights_follows_the_model():
+    model = torch.nn.Linear(2, 1)
+    average = reference.Average(model, decay=0.5)
+    before = average.model.weight.clone()
+    with torch.no_grad():
+        model.weight += 1
+    average.update(model)
+    moved = (average.model.weight - before) / (model.weight - before).detach()
+    torch.testing.assert_close(moved, torch.full_like(moved, 1 - 2 / 11))
+    assert not average.model.weight.requires_grad
+
+
+def test_the_lesson_s_schedule_shows_in_the_widget():
+    widgets = pytest.importorskip("studium_widgets")
+    abar = torch.cumprod(1 - reference.make_betas("cosine", 100), 0)
+    shown = widgets.NoiseSchedule(schedule="yours", abar=abar, steps=100, t=30, sampling_steps=100)
+    assert "t = 30" in shown.alt
+    assert f"abar is {float(abar[30]):.3g}" in shown.alt
