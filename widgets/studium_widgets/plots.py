@@ -29,7 +29,7 @@ def figure(*traces: Any, x: str = "", y: str = "", title: str = "", height: int 
     made = go.Figure(data=list(traces))
     made.update_layout(template=template(), height=height, xaxis_title=x or None, yaxis_title=y or None, **layout)
     if title:
-        made.update_layout(title_text=title, margin_t=56)
+        made.update_layout(title_text=title, title_y=0.97, title_yanchor="top", margin_t=72)
     _tell_apart(made)
     return made
 
@@ -46,6 +46,7 @@ def template() -> Any:
 
 def _layout() -> dict[str, Any]:
     axis = {"gridcolor": FAINT, "linecolor": MIDDLE, "zerolinecolor": FAINT, "ticks": "outside", "tickcolor": FAINT}
+    axis |= {"title": {"font": {"size": 13}}}
     return {
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",
