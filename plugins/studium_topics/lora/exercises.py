@@ -24,9 +24,10 @@ def lora_linear(x, weight, bias, a, b, alpha):
 
     h = x Wᵀ + bias + (alpha / r) (x Aᵀ) Bᵀ, where r is the number of rows of A.
 
-    x (..., in), with any number of leading axes, none included; weight W (out, in); bias (out,) or None;
-    a = A (r, in); b = B (out, r); alpha a positive number. Returns (..., out).
-    Autograd must reach x, a and b, so stay with torch operations. Leave the arguments as they are.
+    x (..., in), with any number of leading axes, none included; weight W (out, in); bias
+    (out,) or None; a = A (r, in); b = B (out, r); alpha a positive number. Returns (...,
+    out). Autograd must reach x, a and b, so stay with torch operations. Leave the arguments
+    as they are.
     """
     ### BEGIN SOLUTION
     scale = alpha / a.shape[0]
@@ -163,9 +164,10 @@ def _(x, weight, bias, a, b, alpha):
 def init_lora(n_in, n_out, rank, generator):
     """Give the factors (A, B) that training starts from.
 
-    A (rank, n_in): independent normal numbers with mean 0 and standard deviation 1 / √n_in, drawn from `generator`.
-    B (n_out, rank): zeros. Both are float32 tensors on the CPU. `generator` is a torch.Generator: all random numbers
-    come from it, so that the same seed gives the same A and the next call gives another one.
+    A (rank, n_in): independent normal numbers with mean 0 and standard deviation 1 / √n_in,
+    drawn from `generator`. B (n_out, rank): zeros. Both are float32 tensors on the CPU.
+    `generator` is a torch.Generator: all random numbers come from it, so that the same seed
+    gives the same A and the next call gives another one.
     """
     ### BEGIN SOLUTION
     a = torch.randn(rank, n_in, generator=generator) / math.sqrt(n_in)
@@ -304,15 +306,17 @@ def _(n_in, n_out, rank, generator):
 def inject(model, targets, rank, alpha, generator):
     """Put low-rank updates into a model, freeze the rest, and give the number of trainable numbers.
 
-    Changes `model` in place. Every `nn.Linear` whose name, the last component of its module path, is in `targets`
-    (a set of str, compared exactly) becomes an `Adapter(linear, a, b, alpha, lora_linear)`, with A (rank, in) and
-    B (out, rank) from `init_lora(in, out, rank, generator)`, in the order of `model.named_modules()`. Modules of
-    other kinds stay as they are, whatever their names. Afterwards the A and B alone have requires_grad True; all
-    weights and biases that the model had before are frozen, in adapted layers and in others. The model's outputs
-    have not changed yet.
+    Changes `model` in place. Every `nn.Linear` whose name, the last component of its module
+    path, is in `targets` (a set of str, compared exactly) becomes an `Adapter(linear, a, b,
+    alpha, lora_linear)`, with A (rank, in) and B (out, rank) from `init_lora(in, out, rank,
+    generator)`, in the order of `model.named_modules()`. Modules of other kinds stay as
+    they are, whatever their names. Afterwards the A and B alone have requires_grad True;
+    all weights and biases that the model had before are frozen, in adapted layers and in
+    others. The model's outputs have not changed yet.
 
-    model: a float32 module on the CPU, in which no Linear is used twice; it is not itself a Linear.
-    Returns the sum of r (in + out) over the adapted layers as an int: 0 where none has a name in `targets`.
+    model: a float32 module on the CPU, in which no Linear is used twice; it is not itself a
+    Linear. Returns the sum of r (in + out) over the adapted layers as an int: 0 where none
+    has a name in `targets`.
     """
     ### BEGIN SOLUTION
     for parameter in model.parameters():
@@ -620,8 +624,9 @@ def _(model, targets, rank, alpha, generator):
 def merge(weight, a, b, alpha):
     """Fold an adapter into the frozen weight: one matrix that acts as both together.
 
-    weight (out, in); a = A (r, in); b = B (out, r); alpha a positive number, and the update is scaled by alpha / r as
-    before. Returns a new tensor (out, in) that shares no memory with `weight`; the arguments stay as they are.
+    weight (out, in); a = A (r, in); b = B (out, r); alpha a positive number, and the update
+    is scaled by alpha / r as before. Returns a new tensor (out, in) that shares no memory
+    with `weight`; the arguments stay as they are.
     """
     ### BEGIN SOLUTION
     return weight + alpha / a.shape[0] * (b @ a)
@@ -725,8 +730,9 @@ def _(weight, a, b, alpha):
 def unmerge(merged, a, b, alpha):
     """Take an adapter out of a merged weight again, so that another one can go in.
 
-    merged (out, in) is what `merge` gave for the same a = A (r, in), b = B (out, r) and alpha. Returns the frozen
-    weight (out, in), up to rounding, as a new tensor; the arguments stay as they are.
+    merged (out, in) is what `merge` gave for the same a = A (r, in), b = B (out, r) and
+    alpha. Returns the frozen weight (out, in), up to rounding, as a new tensor; the
+    arguments stay as they are.
     """
     ### BEGIN SOLUTION
     return merged - alpha / a.shape[0] * (b @ a)
@@ -798,9 +804,10 @@ def _(merged, a, b, alpha):
 def svd_lora(delta, rank):
     """Give the factors (A, B) whose product B A is the best approximation of a matrix at a given rank.
 
-    delta (out, in), a float tensor; 1 <= rank <= min(out, in). Returns A (rank, in) and B (out, rank) that make
-    ‖delta - B A‖² (the sum of squares of all entries) as small as any matrix of that rank can; there is no alpha here.
-    How the singular values are shared between A and B is up to you. Leave delta as it is.
+    delta (out, in), a float tensor; 1 <= rank <= min(out, in). Returns A (rank, in) and B
+    (out, rank) that make ‖delta - B A‖² (the sum of squares of all entries) as small as any
+    matrix of that rank can; there is no alpha here. How the singular values are shared
+    between A and B is up to you. Leave delta as it is.
     """
     ### BEGIN SOLUTION
     u, s, vh = torch.linalg.svd(delta)
@@ -906,9 +913,10 @@ def _(delta, rank):
 def train_memory(n_params, n_trainable, weight_bytes, gradient_bytes, optimizer_bytes):
     """Give the bytes that training holds for weights, gradients and optimizer state.
 
-    n_params: all parameters in memory, frozen and trainable, the adapters among them; n_trainable: how many of them
-    are trained. weight_bytes, gradient_bytes and optimizer_bytes: bytes for each parameter that needs one, for
-    instance 2, 2 and 12 (Adam in mixed precision: two moments and a copy of the weight, 4 bytes each). Activations are
+    n_params: all parameters in memory, frozen and trainable, the adapters among them;
+    n_trainable: how many of them are trained. weight_bytes, gradient_bytes and
+    optimizer_bytes: bytes for each parameter that needs one, for instance 2, 2 and 12 (Adam
+    in mixed precision: two moments and a copy of the weight, 4 bytes each). Activations are
     not counted. Returns a number of bytes.
     """
     ### BEGIN SOLUTION

@@ -36,12 +36,12 @@ def recoveries(adaptation: Adaptation) -> go.Figure:
             text=[f"r = {run.rank}" for run in runs],
             name=label,
             mode="lines+markers+text",
-            textposition="bottom right",
+            textposition="top center" if name == "all" else "bottom center",
             line={"color": colour},
             marker={"size": 11, "symbol": symbol},
         )
     made.add_hline(y=1, line={"color": "#808891", "dash": "dash"}, annotation_text="full fine-tuning")
-    made.update_xaxes(type="log", tickvals=[500, 1000, 2000, 5000, 10_000, 20_000, 50_000])
+    made.update_xaxes(type="log", range=[2.5, 4.8], tickvals=[500, 1000, 2000, 5000, 10_000, 20_000, 50_000])
     return made.update_yaxes(tickformat=".0%", rangemode="tozero")
 
 

@@ -156,8 +156,8 @@ figures.fits(planted)
 # the $r$ random input directions that $A$ happened to draw. At low rank the loss is then a few times, at high rank
 # hundreds of times the tail energy: finding the right directions is most of the work.
 #
-# **Think about it.** In the widget below, choose $\alpha = 8r$ and play the learning steps with plain gradient descent,
-# then with Adam. Which of the two cares about $\alpha$?
+# **Think about it.** In the widget below, set $\alpha$ to 16, eight times the rank, and play the learning steps with
+# plain gradient descent, then with Adam. Which of the two cares about $\alpha$?
 #
 # <details><summary>Answer</summary>
 #
@@ -180,17 +180,18 @@ RankExplorer(delta=planted.delta, factors="learned", rank=2, alpha=2.0, steps=10
 # ```python
 # class Adapter(nn.Module):
 #     def __init__(self, linear, a, b, alpha, forward):
-#         self.linear = linear                 # the layer that was there
-#         self.a, self.b = nn.Parameter(a), nn.Parameter(b)
-#         ...
-#     def forward(self, x):                    # forward is the function that you hand in: your lora_linear
-#         return forward(x, self.linear.weight, self.linear.bias, self.a, self.b, self.alpha)
+#         ...  # keeps the layer that was there; a and b become parameters
+#
+#     def forward(self, x):
+#         weight, bias = self.linear.weight, self.linear.bias
+#         return self._forward(x, weight, bias, self.a, self.b, self.alpha)
 # ```
 #
-# Three things go wrong here again and again. Names are compared loosely, so that `q` also hits `seq`. Something that
-# should be frozen stays trainable (biases, norms, embeddings). Or the freezing comes last, and freezes the new factors
-# too. None of them raises an error; the model just trains something else than you think. A count is the best alarm,
-# if you have predicted it: $\sum r\,(\text{in} + \text{out})$ over the adapted layers.
+# `forward` is a function that you hand in: your own `lora_linear`. Three things go wrong here again and again. Names
+# are compared loosely, so that `q` also hits `seq`. Something that should be frozen stays trainable (biases, norms,
+# embeddings). Or the freezing comes last, and freezes the new factors too. None of them raises an error; the model just
+# trains something else than you think. A count is the best alarm, if you have predicted it:
+# $\sum r\,(\text{in} + \text{out})$ over the adapted layers.
 
 # %% exercise="inject"
 from studium_topics.lora.exercises import inject
@@ -352,6 +353,8 @@ for name, (layers, width, size) in MODELS.items():
 # There are the paper's numbers: GPT-3 with $r = 4$ on `q` and `v` trains one parameter in about ten thousand, and the
 # adapter is a file of some 35 MB (38 million bytes).
 #
+# (The meter in the widget leaves the 32-bit master copy of the weights out, so it says 2.1 TB where we have 2.8.)
+#
 # But our bill says 8x less memory, and the paper reports **3x** (1.2 TB down to 350 GB). Both are right about different
 # things. The paper's 1.2 TB is less than 16 bytes a parameter. And every real run has activations as well, which LoRA
 # hardly reduces: the backward pass still goes through all the layers, to reach the adapters at the bottom. That is also
@@ -383,8 +386,8 @@ for name, (layers, width, size) in MODELS.items():
 #   near to what it knows. Ours has 112 448 weights, was pretrained for seconds, and has to learn another language.
 # * **Parity with full fine-tuning** holds at rank 16 here, which is 37 thousand of 112 thousand numbers, a third. It is
 #   a matter of rank *relative* to what has to be learned. And all runs are short; a longer full fine-tuning gains more.
-# * **One learning rate for all ranks** ($10^{-2}$, against $2 \cdot 10^{-3}$ for full fine-tuning) was chosen once, not
-#   tuned run by run.
+# * **One learning rate for all ranks** ($2 \cdot 10^{-2}$, against $2 \cdot 10^{-3}$ for full fine-tuning) was chosen
+#   once, not tuned run by run.
 # * The base is pretrained once, and the seeds differ in batches and factors only. So our spread over seeds says
 #   nothing about other bases.
 # * **10 000x and 3x** are arithmetic here, not measurements: no laptop trains GPT-3.
