@@ -48,9 +48,11 @@ window.mountWidget = async ({ esm, css, state, kernel }) => {
   const url = URL.createObjectURL(new Blob([esm], { type: "text/javascript" }));
   const module = (await import(url)).default;
   const model = new Model(kernel ? live(state) : state);
-  const el = document.querySelector("main").appendChild(document.createElement("div"));
+  const el = document.createElement("div");
   const controller = new AbortController();
   await module.render({ model, el, signal: controller.signal });
+  await new Promise(requestAnimationFrame);
+  document.querySelector("main").append(el); // only now, as JupyterLab does
   window.views.push({ model, el, abort: () => controller.abort() });
   await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
 };

@@ -62,6 +62,11 @@ def test_a_snapshot_rebuilds_the_same_widget(gallery):
     assert np.array_equal(first.matrix, second.matrix)
 
 
+def test_the_kernel_never_echoes_a_value_that_a_slider_may_have_left_behind(gallery):
+    widget = gallery()
+    assert {widget.trait_metadata(name, "echo_update", True) for name in widget.state_names()} == {False}
+
+
 def test_a_widget_is_named_by_package_and_script():
     from studium_widgets import AttentionHeatmap
 

@@ -216,6 +216,17 @@ def test_the_host_theme_outranks_the_system(mount, gallery, marks, dark):
     assert page.locator(".studium").get_attribute("data-theme") == ("dark" if dark else "light")
 
 
+def test_a_view_that_is_put_on_the_page_late_has_its_colours(mount, gallery):
+    page = mount(gallery())  # the fixture attaches the element after the first frame, as JupyterLab does
+    black = page.evaluate(
+        """() => {
+          const inside = document.querySelectorAll("canvas")[1].getContext("2d").getImageData(200, 100, 200, 200);
+          return new Uint32Array(inside.data.buffer).filter((pixel) => pixel === 0xff000000).length;
+        }"""
+    )
+    assert black == 0
+
+
 def test_a_theme_switch_repaints_at_once(mount, gallery):
     page = mount(gallery(), marks="data-jp-theme-light='true'")
     before = page.evaluate("document.querySelector('canvas').toDataURL()")

@@ -28,7 +28,8 @@ def write(tmp_path):
 @pytest.mark.browser
 def test_a_linked_module_loads_from_a_blob_url(open_page, write):
     entry = write(
-        top='import { double } from "./middle.js";\nimport {\n  one,\n} from "./leaf.js";\nexport default double(one) + one;',
+        top='import { double } from "./middle.js";\nimport {\n  one,\n} from "./leaf.js";\n'
+        "export default double(one) + one;",
         middle="import { one } from './leaf.js';\nexport const double = (x) => 2 * x * one;",
         leaf="// a comment </script>\nexport const one = 7; /* kept */\nexport const text = `</script> “ü” \\n`;",
     )

@@ -10,6 +10,7 @@ import { heatMap } from "./controls/heat_map.js";
 import { colourBar } from "./controls/legend.js";
 import { slider } from "./controls/slider.js";
 import { stepper } from "./controls/stepper.js";
+import { settle } from "./controls/timing.js";
 import { toggle } from "./controls/toggle.js";
 import { widget } from "./controls/widget.js";
 
@@ -17,17 +18,20 @@ const TEMPERATURES = Array.from({ length: 41 }, (_, i) => Number((0.1 * 10 ** (i
 const MASKS = [["bidirectional", "Bidirectional"], ["causal", "Causal"]];
 const VIEWS = [["matrix", "Matrix"], ["arcs", "Arcs"]];
 const TABLE_ROWS = 64;
+const LIVE = 128; // tokens up to which the small pictures follow a moving slider; above, they wait until it rests
 
 export default widget((ui) => {
   const head = source(ui);
   ui.controls(...controls(ui, head()));
   const { pictures, words, panel, thumbnails, key, table } = build(ui, head());
   let drawn = null;
+  const small = (now) => thumbnails.draw(now.scoresOf, now.size, now.mask, ui.get("temperature"));
+  const whenStill = settle(small, 80, ui.signal);
   return () => {
     const now = head();
     words?.draw();
     panel?.draw();
-    if (thumbnails && now.allHeads !== drawn) thumbnails.draw(now.scoresOf, now.size, now.mask, ui.get("temperature"));
+    if (thumbnails && now.allHeads !== drawn) (now.size > LIVE ? whenStill : small)(now);
     drawn = now.allHeads;
     thumbnails?.mark();
     pictures.draw(now);

@@ -82,6 +82,8 @@ class Widget(anywidget.AnyWidget):  # type: ignore[misc]
 
     def __init__(self, **state: Any) -> None:
         self._reject_unknown(state)
+        for name in self.state_names():  # an echo of an older value would pull a slider back while it is dragged
+            type(self).class_traits()[name].tag(echo_update=False)
         super().__init__(**state)
         self._refresh()
         self.observe(self._refresh, names=list(self.state_names()))

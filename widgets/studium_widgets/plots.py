@@ -45,7 +45,13 @@ def template() -> Any:
 
 
 def _layout() -> dict[str, Any]:
-    axis = {"gridcolor": FAINT, "linecolor": MIDDLE, "zerolinecolor": FAINT, "ticks": "outside", "tickcolor": FAINT}
+    axis: dict[str, Any] = {
+        "gridcolor": FAINT,
+        "linecolor": MIDDLE,
+        "zerolinecolor": FAINT,
+        "ticks": "outside",
+        "tickcolor": FAINT,
+    }
     axis |= {"title": {"font": {"size": 13}}}
     return {
         "paper_bgcolor": "rgba(0,0,0,0)",

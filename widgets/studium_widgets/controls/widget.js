@@ -32,7 +32,7 @@ function start(setup, model, el, signal) {
   Object.defineProperty(ui, "still", { get: () => matchMedia("(prefers-reduced-motion: reduce)").matches });
   guarded(element, () => (draw = setup(ui) ?? draw));
   ui.on("", redraw);
-  observeSize(element, redraw, signal);
+  observeSize(element, { attached: ui.theme.read, resized: redraw }, signal);
   redraw();
 }
 
@@ -72,12 +72,14 @@ function listen(model, event, listener, signal) {
   signal.addEventListener("abort", () => model.off(event, listener), { once: true });
 }
 
-function observeSize(element, redraw, signal) {
+// JupyterLab puts the element on the page only after `render`: until then it has neither a width nor computed colours.
+function observeSize(element, { attached, resized }, signal) {
   let width = 0;
   const sizes = new ResizeObserver(([entry]) => {
     if (entry.contentRect.width === width) return;
+    if (width === 0) attached();
     width = entry.contentRect.width;
-    redraw();
+    resized();
   });
   sizes.observe(element);
   signal.addEventListener("abort", () => sizes.disconnect(), { once: true });
