@@ -49,7 +49,7 @@ def _(make_betas):
     betas = make_betas("linear", 1000)
     assert tuple(betas.shape) == (1000,), f"one beta per step is expected, shape (1000,), got {tuple(betas.shape)}"
     assert "float64" in str(betas.dtype), f"the table is expected in float64, got {betas.dtype}"
-    assert_close([betas[0], betas[-1]], [1e-4, 0.02], rtol=1e-9, atol=0, message="first and last beta")
+    assert_close([betas[0], betas[-1]], [1e-4, 0.02], rtol=1e-6, atol=0, message="first and last beta")
 
 
 @make_betas.hidden("gives linear schedules of any length, scaled and clipped", points=1)
@@ -57,7 +57,7 @@ def _(make_betas):
     for T in (2, 7, 20, 150, 1000, 4000):
         expected = [min(0.999, (1e-4 + (0.02 - 1e-4) * t / (T - 1)) * 1000 / T) for t in range(T)]
         expected = torch.tensor(expected, dtype=torch.float64)
-        assert_close(make_betas("linear", T), expected, rtol=1e-9, atol=1e-12, message=f"linear betas for T = {T}")
+        assert_close(make_betas("linear", T), expected, rtol=1e-6, atol=1e-12, message=f"linear betas for T = {T}")
 
 
 @make_betas.hidden("gives cosine schedules whose signal follows a squared cosine", points=1)
@@ -67,7 +67,7 @@ def _(make_betas):
         expected = torch.tensor([min(0.999, 1 - level[t + 1] / level[t]) for t in range(T)], dtype=torch.float64)
         betas = make_betas("cosine", T)
         assert "float64" in str(betas.dtype), f"the table is expected in float64, got {betas.dtype}"
-        assert_close(betas, expected, rtol=1e-9, atol=1e-12, message=f"cosine betas for T = {T}")
+        assert_close(betas, expected, rtol=1e-6, atol=1e-12, message=f"cosine betas for T = {T}")
 
 
 @make_betas.misconception(
@@ -169,7 +169,7 @@ def _(q_sample, rng):
         expected = torch.stack(
             [abar[k] ** 0.5 * a + (1 - abar[k]) ** 0.5 * b for k, a, b in zip(t, x0, eps, strict=True)]
         )
-        assert_close(q_sample(x0, t, eps, abar), expected, rtol=1e-8, atol=1e-10, message=f"x0 of shape {shape}")
+        assert_close(q_sample(x0, t, eps, abar), expected, rtol=1e-4, atol=1e-5, message=f"x0 of shape {shape}")
         assert_close([x0, t, eps], list(kept), message="the arguments after the call")
 
 
@@ -179,7 +179,7 @@ def _(q_sample, rng):
     x0, eps = (torch.randn(4, 4, 4, generator=rng, dtype=torch.float64) for _ in range(2))
     t = torch.tensor([2, 0, 3, 1])
     expected = torch.einsum("b,bij->bij", abar[t] ** 0.5, x0) + torch.einsum("b,bij->bij", (1 - abar[t]) ** 0.5, eps)
-    assert_close(q_sample(x0, t, eps, abar), expected, rtol=1e-8, atol=1e-10, message="t = [2, 0, 3, 1], 4 × 4 × 4")
+    assert_close(q_sample(x0, t, eps, abar), expected, rtol=1e-4, atol=1e-5, message="t = [2, 0, 3, 1], 4 × 4 × 4")
 
 
 @q_sample.misconception(
@@ -275,10 +275,10 @@ def _(ddpm_loss, rng):
     loss = ddpm_loss(model, x0, t, eps, abar)
     assert len(seen) == 1, f"one call of the model is expected, got {len(seen)}"
     xt = torch.stack([abar[k] ** 0.5 * a + (1 - abar[k]) ** 0.5 * b for k, a, b in zip(t, x0, eps, strict=True)])
-    assert_close(seen[0][0], xt, rtol=1e-8, atol=1e-10, message="what the model saw as x_t")
+    assert_close(seen[0][0], xt, rtol=1e-4, atol=1e-5, message="what the model saw as x_t")
     assert_close(seen[0][1], t, message="what the model saw as t")
     expected = ((0.5 * xt + t.double().mean() - eps) ** 2).sum() / 30
-    assert_close(loss, expected, rtol=1e-8, atol=1e-10, message="the loss of a known model")
+    assert_close(loss, expected, rtol=1e-4, atol=1e-5, message="the loss of a known model")
 
 
 @ddpm_loss.hidden("falls to the irreducible loss for a perfect model, and has gradients", points=1)
@@ -291,10 +291,11 @@ def _(ddpm_loss, rng):
     share = torch.ones((), dtype=torch.float64, requires_grad=True)
 
     def perfect(x, level):
-        signal = abar[level].unsqueeze(1)
+        signal = abar[level].view(-1, 1)
         return share * (1 - signal).sqrt() * (x - 2 * signal.sqrt()) / (0.25 * signal + 1 - signal)
 
     loss = ddpm_loss(perfect, x0, t, eps, abar)
+    assert hasattr(loss, "requires_grad"), f"a tensor with one number is expected, got {type(loss).__name__}"
     floor = float((0.25 * abar[t] / (0.25 * abar[t] + 1 - abar[t])).mean())
     error = abs(float(loss.detach()) - floor) / floor
     assert error < 0.15, f"a perfect model should reach a loss near {floor:.4f}, got {float(loss.detach()):.4f}"
@@ -302,7 +303,7 @@ def _(ddpm_loss, rng):
     signal = abar[t].unsqueeze(1)
     guess = perfect(signal.sqrt() * x0 + (1 - signal).sqrt() * eps, t).detach()
     loss.backward()
-    assert_close(share.grad, (2 * (guess - eps) * guess).mean(), rtol=1e-8, atol=1e-10, message="the gradient")
+    assert_close(share.grad, (2 * (guess - eps) * guess).mean(), rtol=1e-4, atol=1e-5, message="the gradient")
 
 
 @ddpm_loss.misconception(
@@ -394,7 +395,7 @@ def _(posterior, rng):
         signal = float(torch.prod(1 - betas[: t + 1]))
         xt = signal**0.5 * x0 + (1 - signal) ** 0.5 * eps
         expected = (xt - betas[t] / (1 - signal) ** 0.5 * eps) / (1 - betas[t]) ** 0.5
-        assert_close(posterior(x0, xt, t, betas)[0], expected, rtol=1e-8, atol=1e-9, message=f"the mean at t = {t}")
+        assert_close(posterior(x0, xt, t, betas)[0], expected, rtol=1e-4, atol=1e-5, message=f"the mean at t = {t}")
 
 
 @posterior.hidden("gives the variance whose inverse adds what both neighbours know", points=1)
@@ -405,7 +406,7 @@ def _(posterior, rng):
         before = float(torch.prod(1 - betas[:t]))
         precision = (1 - float(betas[t])) / float(betas[t]) + 1 / (1 - before)
         variance = float(posterior(x, -x, t, betas)[1])
-        assert_close(variance, 1 / precision, rtol=1e-8, atol=1e-12, message=f"the variance at t = {t}")
+        assert_close(variance, 1 / precision, rtol=1e-4, atol=1e-6, message=f"the variance at t = {t}")
 
 
 @posterior.hidden("has no special case but t = 0, not even in a schedule of one step", points=1)
@@ -415,8 +416,8 @@ def _(posterior, rng):
     for T in (1, 3):
         betas = 0.1 + 0.4 * torch.rand(T, generator=rng, dtype=torch.float64)
         mean, variance = posterior(x0, xt, 0, betas)
-        assert_close(mean, x0, rtol=1e-8, atol=1e-9, message=f"the mean at t = 0 of T = {T}")
-        assert abs(float(variance)) < 1e-9, f"the variance at t = 0 is expected to be 0, got {float(variance):g}"
+        assert_close(mean, x0, rtol=1e-4, atol=1e-5, message=f"the mean at t = 0 of T = {T}")
+        assert abs(float(variance)) < 1e-6, f"the variance at t = 0 is expected to be 0, got {float(variance):g}"
     assert_close([x0, xt], list(kept), message="the arguments after the call")
 
 
@@ -527,7 +528,7 @@ def _(p_step):
 @p_step.hidden("lands where Bayes' rule says, with noise of the variance asked for", points=1)
 def _(p_step, rng):
     betas = 0.02 + 0.5 * torch.rand(5, generator=rng, dtype=torch.float64)
-    for t in range(1, 5):
+    for t in (4, 3, 2, 1):
         x0, eps, z = (torch.randn(4, 3, 2, generator=rng, dtype=torch.float64) for _ in range(3))
         now, before = (float(torch.prod(1 - betas[:k])) for k in (t + 1, t))
         xt = now**0.5 * x0 + (1 - now) ** 0.5 * eps
@@ -535,7 +536,7 @@ def _(p_step, rng):
         mean = pull / ((1 - float(betas[t])) / float(betas[t]) + 1 / (1 - before))
         for var in (0.0, 0.16, betas[t]):
             got = p_step(eps, xt, t, z, betas, var)
-            assert_close(got, mean + float(var) ** 0.5 * z, rtol=1e-8, atol=1e-9, message=f"t = {t}, var = {var:.3g}")
+            assert_close(got, mean + float(var) ** 0.5 * z, rtol=1e-4, atol=1e-5, message=f"t = {t}, var = {var:.3g}")
 
 
 @p_step.hidden("adds no noise in the last step", points=1)
@@ -544,7 +545,7 @@ def _(p_step, rng):
     x0, eps, z = (torch.randn(2, 3, 2, 2, generator=rng, dtype=torch.float64) for _ in range(3))
     xt = (1 - betas[0]) ** 0.5 * x0 + betas[0] ** 0.5 * eps
     kept = eps.clone(), xt.clone(), z.clone()
-    assert_close(p_step(eps, xt, 0, z, betas, betas[0]), x0, rtol=1e-8, atol=1e-9, message="x0 out of x_0 at t = 0")
+    assert_close(p_step(eps, xt, 0, z, betas, betas[0]), x0, rtol=1e-4, atol=1e-5, message="x0 out of x_0 at t = 0")
     assert_close([eps, xt, z], list(kept), message="the arguments after the call")
 
 
@@ -565,7 +566,7 @@ def _(p_step):
             variance = got[:, 0] ** 2 * variance + got[:, 1] ** 2
             factor = (1 - betas[t] / spread[:, 0]) / (1 - betas[t]) ** 0.5
             expected = factor**2 * expected + (var if t else 0)
-        assert_close(variance, expected, rtol=1e-9, atol=1e-12, message=f"final variances with {kind} as var")
+        assert_close(variance, expected, rtol=1e-4, atol=1e-6, message=f"final variances with {kind} as var")
 
 
 @p_step.misconception(
@@ -746,7 +747,7 @@ def _(ddim_step, rng):
         x0, eps, z = (torch.randn(3, 2, 4, generator=rng, dtype=torch.float64) for _ in range(3))
         xt = abar[t] ** 0.5 * x0 + (1 - abar[t]) ** 0.5 * eps
         got = ddim_step(eps, xt, t, -1, abar, eta, z)
-        assert_close(got, x0, rtol=1e-8, atol=1e-9, message=f"t = {t}, t_prev = -1, eta = {eta}")
+        assert_close(got, x0, rtol=1e-4, atol=1e-5, message=f"t = {t}, t_prev = -1, eta = {eta}")
 
 
 @ddim_step.hidden("jumps over any number of steps without noise", points=1)
@@ -757,7 +758,7 @@ def _(ddim_step, rng):
         xt, expected = (abar[k] ** 0.5 * x0 + (1 - abar[k]) ** 0.5 * eps for k in (t, before))
         kept = xt.clone()
         got = ddim_step(eps, xt, t, before, abar, 0.0, z)
-        assert_close(got, expected, rtol=1e-8, atol=1e-9, message=f"t = {t}, t_prev = {before}, eta = 0")
+        assert_close(got, expected, rtol=1e-4, atol=1e-5, message=f"t = {t}, t_prev = {before}, eta = 0")
         assert_close(xt, kept, message="xt after the call")
 
 
@@ -770,7 +771,7 @@ def _(ddim_step, rng):
         mean = (xt - betas[t] / (1 - abar[t]) ** 0.5 * eps) / (1 - betas[t]) ** 0.5
         variance = betas[t] * (1 - abar[t - 1]) / (1 - abar[t])
         got = ddim_step(eps, xt, t, t - 1, abar, 1.0, z)
-        assert_close(got, mean + variance**0.5 * z, rtol=1e-8, atol=1e-9, message=f"t = {t}, eta = 1")
+        assert_close(got, mean + variance**0.5 * z, rtol=1e-4, atol=1e-5, message=f"t = {t}, eta = 1")
 
 
 @ddim_step.hidden("keeps the noise level right for every eta", points=1)
@@ -783,7 +784,7 @@ def _(ddim_step, rng):
         sigma = eta * (1 / (kept / (1 - kept) + 1 / (1 - earlier))) ** 0.5
         expected = earlier**0.5 * x0 + (1 - earlier - sigma**2) ** 0.5 * eps + sigma * z
         got = ddim_step(eps, now**0.5 * x0 + (1 - now) ** 0.5 * eps, t, before, abar, eta, z)
-        assert_close(got, expected, rtol=1e-8, atol=1e-9, message=f"t = {t}, t_prev = {before}, eta = {eta}")
+        assert_close(got, expected, rtol=1e-4, atol=1e-5, message=f"t = {t}, t_prev = {before}, eta = {eta}")
 
 
 @ddim_step.misconception(

@@ -19,7 +19,7 @@ def _points(x: Tensor, name: str, colour: int, size: float = 3, symbol: str = "c
     return Scatter(x=x[:, 0].numpy(), y=x[:, 1].numpy(), mode="markers", name=name, marker=marker, hoverinfo="skip")
 
 
-def _panels(panels: dict[str, list[Scatter]], reach: float, height: int = 270) -> Figure:
+def _panels(panels: dict[str, list[Scatter]], reach: float, height: int = 320) -> Figure:
     """Draw square panels side by side, all from -reach to reach."""
     made: Any = make_subplots(cols=len(panels), subplot_titles=list(panels), horizontal_spacing=0.03)
     for column, traces in enumerate(panels.values(), 1):

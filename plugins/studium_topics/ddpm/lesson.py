@@ -299,6 +299,10 @@ print(f"fresh data against fresh data         {result.floor:.4f}   as good as it
 print(f"a Gaussian with the right moments     {result.gaussian:.4f}   what one gets without any network")
 for variant, run in result.runs.items():
     print(f"{variant:8} energy distance              {run.distance:.4f}   {result.ratio(variant):5.1f} × that of eps")
+if lesson.profile.name == "smoke":
+    print(
+        "(only 60 training steps, to see that it runs: these figures mean nothing, those of STUDIUM_PROFILE=laptop do)"
+    )
 figures.roll_samples(result)
 
 # %% [markdown] tags=["experiment"]
