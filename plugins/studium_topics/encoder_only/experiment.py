@@ -11,7 +11,8 @@ with the mask and 3.9 to 6.1 without. One seed takes 12 s on cores that others u
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -26,6 +27,17 @@ from studium_topics.kits.training import train
 Block = Callable[..., Tensor]
 CLAUSES = 3
 SIZES = Sizes(vocabulary=grammar.VOCABULARY, length=1 + grammar.CLAUSE * CLAUSES, pad=grammar.PAD)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute on one CPU thread: matrices this small gain nothing from two, which wait for each other on a busy CPU."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 @dataclass(frozen=True)
@@ -99,6 +111,7 @@ def accuracy(model: Encoder, ids: Tensor, role: str) -> float:
     return grammar.number_accuracy(model(hidden)[:, at].argmax(-1), ids[:, places])
 
 
+@one_thread()
 def both_sides(
     bert_embed: Block, bert_layer: Block, pad_mask: Block, mlm_loss: Block, *, profile: Profile, seed: int = 0
 ) -> BothSides:
@@ -115,7 +128,7 @@ def read(model: Encoder, mlm_loss: Block, *, profile: Profile, seed: int) -> Rea
     """Train one model and measure it on the way."""
     steps = profile.choose(smoke=30, laptop=400, gpu=1500)
     batch = profile.choose(smoke=16, laptop=48, gpu=256)
-    every = max(1, steps // 40)
+    every = steps // profile.choose(smoke=5, laptop=40, gpu=50)
     test = torch.Generator().manual_seed(1000 + seed)
     small, large = (
         F.pad(grammar.sentences(size, CLAUSES, test), (1, 0), value=grammar.CLS).to(profile.device)
@@ -149,6 +162,7 @@ class Padding:
     unmasked: float
 
 
+@one_thread()
 @torch.no_grad()
 def padding(bert_embed: Block, bert_layer: Block, pad_mask: Block, *, profile: Profile, seed: int = 0) -> Padding:
     """Replace the vector of [PAD] by noise and see whether any real word's logits move."""
@@ -171,6 +185,7 @@ def padding(bert_embed: Block, bert_layer: Block, pad_mask: Block, *, profile: P
     return Padding(*changes)
 
 
+@one_thread()
 @torch.no_grad()
 def minimal_pairs(model: Encoder, pseudo_ll: Callable[..., Tensor], *, count: int = 40, seed: int = 0) -> float:
     """How often the right sentence scores above its copy with the other determiner ("this", "these")."""
@@ -186,6 +201,7 @@ def minimal_pairs(model: Encoder, pseudo_ll: Callable[..., Tensor], *, count: in
     return float((torch.tensor(scores[0]) > torch.tensor(scores[1])).double().mean())
 
 
+@one_thread()
 @torch.no_grad()
 def fill(model: Encoder, *, at_once: bool, count: int = 2000, seed: int = 0) -> tuple[float, str]:
     """Hide determiner, noun and verb of a clause, draw them from the model, and see how often all three agree.

@@ -27,6 +27,13 @@ PARTS = {
 }
 
 
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Two threads on a busy machine wait for each other longer than they compute."""
+    with experiment.one_thread():
+        yield
+
+
 @pytest.fixture
 def bert():
     """A small random BertForPreTraining in float64."""
