@@ -115,8 +115,8 @@ function playing(ui, button) {
 }
 
 function readouts() {
-  const titles = ["On a mode", "Spread in a mode", "V / s², exact"];
-  const tiles = titles.map((title) => ({ title, value: h("dd"), note: h("small") }));
+  const titles = ["On a mode", "Mode spread", "V / s², exact"];
+  const tiles = titles.map((title) => ({ title, value: h("dd"), note: h("dd", { class: "st-label" }) }));
   const element = h("dl", { class: "st-noise-facts" }, ...tiles.map(({ title, value, note }) => h("div", {}, h("dt", {}, title), value, note)));
   const draw = ({ crowd, variance, steps }) => {
     const found = crowd.quality;
@@ -131,7 +131,7 @@ function readouts() {
   return { element, draw };
 }
 
-const percent = (share) => (Number.isFinite(share) ? `${(100 * share).toFixed(1)} %` : "–");
+const percent = (share) => (Number.isFinite(share) ? `${(100 * share).toFixed(1)}\u00a0%` : "–");
 const number = (value) => (Number.isFinite(value) ? (value > 100 ? value.toExponential(1) : value.toFixed(3)) : "–");
 
 function sentence(ui, { t, T, kind, chosen, abar, crowd, steps }) {

@@ -78,8 +78,8 @@ class NoiseSchedule(Widget):
             raise TraitError(f"t needs to be from -1 (the data) to {self._length() - 1}, got {self.t}")
 
     @default("t")  # type: ignore[untyped-decorator]
-    def _middle(self) -> int:
-        return self._length() // 2
+    def _modes_still_apart(self) -> int:
+        return self._length() // 5
 
     @default("means")  # type: ignore[untyped-decorator]
     def _ring(self) -> NDArray[np.float64]:
@@ -96,7 +96,8 @@ class NoiseSchedule(Widget):
 
     @observe("steps", "schedule", "abar")  # type: ignore[untyped-decorator]
     def _keep_t_inside(self, _change: Any) -> None:
-        if self.t >= self._length() > 0:
+        under_construction = not self._alt  # then a t that does not fit is the author's mistake
+        if not under_construction and self.t >= self._length():
             self.t = self._length() - 1
 
     def _length(self) -> int:
@@ -142,6 +143,5 @@ def _check_abar(abar: NDArray[np.float32]) -> None:
         raise TraitError(f"abar needs to lie between 0 and 1, got {abar.min():g} to {abar.max():g}: is it betas?")
     if (falls := np.diff(abar) < 0).sum() < len(falls):
         first = int(np.argmin(falls)) + 1
-        raise TraitError(
-            f"abar needs to fall from step to step, got {abar[first]:g} after {abar[first - 1]:g} at {first}"
-        )
+        got = f"{abar[first]:g} after {abar[first - 1]:g} at index {first}"
+        raise TraitError(f"abar needs to fall from step to step, got {got}: look at what made it")

@@ -94,8 +94,8 @@ function key(context, box, lines, theme) {
     Object.assign(context, { fillStyle: theme.muted, strokeStyle: colour, lineWidth: 2 });
     context.fillText(name, right, box.y + 31);
     right -= context.measureText(name).width + 4;
-    stroke(context, dash, [right - 16, box.y + 27], [right, box.y + 27]);
-    right -= 24;
+    stroke(context, dash, [right - 12, box.y + 27], [right, box.y + 27]);
+    right -= 18;
   }
 }
 

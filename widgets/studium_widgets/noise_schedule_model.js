@@ -22,7 +22,7 @@ export function model(ui) {
     const t = Math.max(-1, Math.min(T - 1, ui.get("t")));
     const loss = parts.losses(parts.least(mix, draws), chosen.abar, ui.array("losses")?.data ?? null);
     const variance = parts.ratio(steps, chosen.abar, mix.s2);
-    return { T, t, kind, mix, lines, chosen, draws, steps, loss, crowd, variance, abar: maths.signalAt(chosen.abar, t), done: stateAt(steps.wrong.times, t) };
+    return { T, t, kind, mix, lines, chosen, draws, steps, loss, crowd, variance, eta: ui.get("eta"), abar: maths.signalAt(chosen.abar, t), done: stateAt(steps.wrong.times, t) };
   };
   return { read, advance: crowd.advance };
 }
@@ -58,7 +58,8 @@ function curves(T, custom) {
 
 function losses(least, abar, custom) {
   const simple = maths.lossAt(least, abar);
-  const bound = simple.map((value, t) => value * maths.boundWeights(abar)[t]);
+  const weights = maths.boundWeights(abar);
+  const bound = simple.map((value, t) => value * weights[t]);
   return { simple: maths.shares(simple), bound: maths.shares(bound), yours: custom && maths.shares(custom) };
 }
 

@@ -24,8 +24,8 @@ export function planes(ui) {
     paintForward(fit(forward.canvas, size, size), frame, image, points);
     paintBackward(fit(backward.canvas, size, size), frame, image, now);
     const n = now.steps.wrong.times.length;
-    forward.note.textContent = now.t < 0 ? "the data x₀" : `x_t at t = ${now.t}`;
-    backward.note.textContent = now.done === n ? `done: ${n} of ${n} steps` : `step ${now.done} of ${n}`;
+    forward.note.textContent = now.t < 0 ? "the data x₀" : `xₜ at t = ${now.t}`;
+    backward.note.textContent = now.done === n ? `all ${n} steps` : `step ${now.done} of ${n}`;
   };
   return { element, draw };
 }
@@ -60,6 +60,7 @@ function shading() {
 }
 
 function ground(context, { size, theme }, image) {
+  context.globalAlpha = 1; // the frame before left its own
   context.drawImage(image, 0, 0, size, size);
   context.fillStyle = theme.text;
   context.globalAlpha = 0.72;
@@ -74,20 +75,20 @@ function spot(context, { size, scale }, x, y) {
   context.fillRect(size / 2 + x * scale - 1.2, size / 2 - y * scale - 1.2, 2.4, 2.4);
 }
 
-function paintBackward(context, frame, image, { mix, crowd, done, steps }) {
+function paintBackward(context, frame, image, { mix, crowd, done, steps, eta }) {
   ground(context, frame, image);
   const { ways, stride, ready } = crowd;
   for (let p = MARKED; p < ready; p++) spot(context, frame, ways[p * stride + 2 * done], ways[p * stride + 2 * done + 1]);
   context.globalAlpha = 1;
   const count = Math.min(MARKED, ready);
   const recent = Math.max(0, done - Math.max(3, Math.round(stride / 16)));
-  if (recent) paths(context, frame, crowd, [0, recent], count, 0.22);
+  if (recent) paths(context, frame, crowd, [0, recent], count, 0.65 - 0.43 * eta);
   if (done) paths(context, frame, crowd, [recent, done], count, 0.9);
   if (steps.wrong.clip < Infinity) outline(context, frame, mix.box);
   heads(context, frame, crowd, done, count);
 }
 
-// The older part of each path is faint, for 30 random walks in full would hide the picture.
+// The older part of a random path is faint, for 30 of them in full would hide the picture.
 function paths(context, { size, scale, theme }, { ways, stride }, [first, last], count, alpha) {
   const every = Math.max(1, Math.ceil((last - first) / POINTS));
   context.beginPath();

@@ -7,10 +7,10 @@ export const BUGS = [
   ["noise-at-0", "Noise added at t = 0", "The last step should give its mean. No picture shows this one; V / s² does, where η > 0."],
   ["sigma-squared", "σ² used for σ", "σ is below 1, so its square is too little noise: the modes come out tight."],
   ["sqrt-one-minus-alpha", "√(1 − α) for √(1 − ᾱ)", "Each step takes away too much of ε*, by the factor √((1 − ᾱ) / (1 − α))."],
-  ["off-by-one", "Network told t − 1", "It takes each x_t for less noisy than it is. Looks right; V / s² moves."],
-  ["first-timesteps", "First n timesteps", "Pure noise is taken for x_t at t = n − 1. The strokes under the axes show where the sampler stops."],
+  ["off-by-one", "Network told t − 1", "It takes each xₜ for less noisy than it is. Looks right; V / s² moves."],
+  ["first-timesteps", "First n timesteps", "Pure noise is taken for xₜ at t = n − 1. The strokes under the axes show where the sampler stops."],
   ["no-noise", "Noise left out", "The ancestral mean alone, which needs its noise: samples shrink onto the modes. DDIM has another mean."],
-  ["clip-x", "x_t clipped", "x_t may leave the dashed box of the data; clip the estimate of x₀ instead. No longer affine: V has no closed form."],
+  ["clip-x", "xₜ clipped", "xₜ may leave the dashed box of the data; clip the estimate of x₀ instead. No longer affine: V has no closed form."],
 ];
 
 /** The n timesteps that the sampler visits, from the noisiest on. "leading" multiples of ⌊T / n⌋; "trailing" starts at T − 1. */
