@@ -833,10 +833,11 @@ def _(svd_lora, rng):
         assert torch.equal(delta, before), "delta must stay as it is"
         assert tuple(a.shape) == (rank, size_in), f"A must be (rank, in) = ({rank}, {size_in}), got {tuple(a.shape)}"
         assert tuple(b.shape) == (size_out, rank), f"B must be ({size_out}, {rank}), got {tuple(b.shape)}"
+        product = torch.as_tensor(b @ a)
         squares = torch.linalg.eigvalsh(delta.T @ delta if size_out >= size_in else delta @ delta.T)  # ascending
         what = f"the squared error of a {size_out} x {size_in} matrix at rank {rank}"
         tail = squares[: len(squares) - rank].clamp(min=0).sum()
-        assert_close(((delta - b @ a) ** 2).sum(), tail, rtol=1e-8, atol=1e-8, message=what)
+        assert_close(((delta - product) ** 2).sum(), tail, rtol=1e-8, atol=1e-8, message=what)
 
 
 @svd_lora.misconception(
