@@ -37,6 +37,14 @@ def test_a_linked_module_loads_from_a_blob_url(open_page, write):
 
 
 @pytest.mark.browser
+@pytest.mark.parametrize("text", [r"a\\", r"\"quoted\"", r"it\'s", r"\\\"", r"tab\t, line\n", "“é” \u2028 </script>"])
+def test_a_text_in_a_module_arrives_unchanged(open_page, write, text):
+    entry = write(top=f'export default "{text}";')
+    direct = open_page().evaluate(BLOB, entry.read_text(encoding="utf-8"))
+    assert open_page().evaluate(BLOB, link(entry)) == direct
+
+
+@pytest.mark.browser
 def test_modules_that_share_a_file_share_its_state(open_page, write):
     entry = write(
         top='import { a } from "./a.js";\nimport { b } from "./b.js";\nexport default [a(), b()];',

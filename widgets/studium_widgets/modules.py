@@ -46,8 +46,14 @@ def link(entry: Path) -> str:
     """
     table: dict[Path, tuple[str, str]] = {}
     _collect(entry.resolve(), (), table)
-    text = json.dumps(list(table.values()), ensure_ascii=False).replace("</", "<\\/")
-    return LOADER.format(table=text)
+    rows = ",\n".join(f"[{_quoted(name)}, {_quoted(text)}]" for name, text in table.values())
+    return LOADER.format(table=f"[{rows}]")
+
+
+def _quoted(text: str) -> str:
+    """A JavaScript string in single quotes: our files are full of double ones, and each would cost a backslash."""
+    inner = json.dumps(text, ensure_ascii=False)[1:-1].replace('\\"', '"')
+    return "'" + inner.replace("'", "\\'").replace("</", "<\\/") + "'"
 
 
 def _collect(path: Path, importers: tuple[Path, ...], table: dict[Path, tuple[str, str]]) -> None:
