@@ -1,0 +1,110 @@
+"""What students get holds no solution, no hidden test and no misconception: every topic, both ways out."""
+
+import re
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import nbformat
+import pytest
+
+pytest.importorskip("nbgrader")
+
+from studium.catalogue import Catalogue, load_catalogue
+from studium.exercises import Exercise
+from studium.sources import definition, marked, stub
+from studium.topic import Topic
+from studium_graders.assigning import build_assignment
+from studium_graders.public_exercises import public_source
+from studium_graders.student_wheel import write_student_wheel
+
+SLUGS = [topic.slug for topic in load_catalogue().topics if topic.has("exercises")]
+ROOT = Path(__file__).parents[2]
+SHORTEST = 24  # characters; shorter lines, such as "return x @ w.T", are anybody's
+
+
+def secrets(topic: Topic) -> Iterator[str]:
+    """Give the lines that must not leak: of solutions, of hidden tests, and the sentences of misconceptions.
+
+    What the author shows on purpose is no secret: a line that stands in the lesson, or in a hint.
+    """
+    shown = lesson_lines(topic)
+    for exercise in topic.exercises.values():
+        for line in (solution_lines(exercise) | hidden_lines(exercise)) - shown:
+            if not any(line in hint for hint in exercise.hints):
+                yield line
+        yield from (item.message for item in exercise.misconceptions)
+
+
+def lesson_lines(topic: Topic) -> set[str]:
+    return lines(topic.lesson.read_text("utf-8"))
+
+
+def solution_lines(exercise: Exercise) -> set[str]:
+    return lines(marked(exercise)) - lines(stub(exercise))
+
+
+def hidden_lines(exercise: Exercise) -> set[str]:
+    visible = {line for test in exercise.tests if not test.hidden for line in lines(definition(test.function))}
+    return {line for test in exercise.tests if test.hidden for line in lines(definition(test.function))} - visible
+
+
+def lines(text: str) -> set[str]:
+    stripped = (line.strip() for line in text.splitlines())
+    return {line for line in stripped if len(line) >= SHORTEST and not line.startswith(("def ", "#", "for ", '"""'))}
+
+
+def leaks(text: str, topic: Topic) -> list[str]:
+    """Give the secrets of a topic that a text holds."""
+    squeezed = re.sub(r"\s+", " ", text)
+    return [line for line in secrets(topic) if line in squeezed]
+
+
+@pytest.fixture(scope="module")
+def everything(counting: Catalogue) -> Catalogue:
+    return load_catalogue()
+
+
+@pytest.mark.parametrize("slug", [*SLUGS, "counting"])
+def test_the_public_exercises_leak_nothing(slug: str, everything: Catalogue) -> None:
+    topic = everything[slug]
+    source = Path(str(topic.module("exercises").__file__)).read_text("utf-8")
+    assert leaks(source, topic) != []
+    assert leaks(public_source(source, f"{slug}/exercises.py"), topic) == []
+
+
+@pytest.mark.parametrize("slug", [*SLUGS, "counting"])
+def test_no_lesson_shows_a_whole_solution(slug: str, everything: Catalogue) -> None:
+    shown = lesson_lines(everything[slug])
+    solutions = {name: solution_lines(exercise) for name, exercise in everything[slug].exercises.items()}
+    assert [name for name, solution in solutions.items() if solution and solution <= shown] == []
+
+
+@pytest.mark.nbgrader
+def test_release_notebooks_leak_nothing(everything: Catalogue, make_course) -> None:  # type: ignore[no-untyped-def]
+    slugs = [*SLUGS, "counting"]
+    topics = ", ".join(f'"{slug}"' for slug in slugs)
+    course = make_course(f'[[assignments]]\nname = "ps1"\nexperiments = true\ntopics = [{topics}]')
+    build_assignment(course, "ps1", everything)
+    for slug in slugs:
+        cells = {
+            step: "\n".join(cell.source for cell in nbformat.read(course / step / "ps1" / f"{slug}.ipynb", 4).cells)
+            for step in ("source", "release")
+        }
+        assert leaks(cells["source"], everything[slug]) != []
+        assert leaks(cells["release"], everything[slug]) == []
+
+
+def test_our_own_student_wheel_leaks_nothing(everything: Catalogue, tmp_path: Path) -> None:
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
+    wheel = write_student_wheel(next(tmp_path.glob("*.whl")), tmp_path / "out")
+    with zipfile.ZipFile(wheel) as archive:
+        files = {name: archive.read(name).decode("utf-8", "ignore") for name in archive.namelist()}
+    assert not [name for name in files if "studium_graders" in name or name.endswith(("/reference.py", "RECORD.jws"))]
+    for topic in everything.topics:
+        folder = topic.package.replace(".", "/")
+        text = "\n".join(content for name, content in files.items() if name.startswith(f"{folder}/"))
+        assert leaks(text, topic) == []

@@ -1,0 +1,116 @@
+"""The classroom loop in stock nbgrader's own command line: validate, generate, autograde, feedback, export."""
+
+import csv
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import nbformat
+import pytest
+
+pytest.importorskip("nbgrader")
+
+from nbgrader.api import Gradebook  # nbgrader is an extra
+from studium.catalogue import Catalogue
+from studium.sources import definition, solved
+from studium_graders.assigning import build_assignment
+
+pytestmark = [
+    pytest.mark.nbgrader,
+    pytest.mark.filterwarnings("ignore:Object of type <Submitted:sqlalchemy.exc.SAWarning"),  # nbgrader's own
+]
+LATE = '[late]\npolicy = "per-day"\npenalty_percent = 10\ngrace_minutes = 5\n'
+ON_TIME, A_DAY_AND_A_HALF_LATE = "2026-03-01 20:00:00 UTC", "2026-03-03 11:00:00 UTC"
+NOISY = "import sys\n\n\ndef total(values):\n    print(3, file=sys.stdout)\n    return sum(values)"
+
+
+def gradebook(course: Path) -> Gradebook:
+    return Gradebook(f"sqlite:///{course / 'gradebook.db'}")
+
+
+def scores(course: Path, student: str) -> dict[str, float]:
+    with gradebook(course) as book:
+        return {grade.name: grade.score for grade in book.find_submission("ps1", student).notebooks[0].grades}
+
+
+@pytest.fixture(scope="module")
+def graded(counting: Catalogue, make_course: Callable, nbgrader: Callable, submit: Callable) -> Path:
+    """A course in which stock nbgrader has graded alice (right), bob (untouched), carol (wrong) and dave (late)."""
+    course: Path = make_course(rest=LATE)
+    build_assignment(course, "ps1", counting)
+    exercises = counting["counting"].exercises
+    right = {name: solved(exercise) for name, exercise in exercises.items()}
+    wrong = {
+        name: "import math\n\n\n" + definition(item.misconceptions[0].function).replace("def _(", f"def {name}(")
+        for name, item in exercises.items()
+    }
+    submit(course, "alice", {"counting": right}, ON_TIME)
+    submit(course, "bob", {}, ON_TIME)
+    submit(course, "carol", {"counting": wrong}, ON_TIME)
+    submit(course, "dave", {"counting": right | {"total": NOISY}}, A_DAY_AND_A_HALF_LATE)
+    nbgrader(course, "autograde", "ps1")
+    return course
+
+
+def test_the_solution_earns_full_marks_although_a_test_warns_and_prints(graded: Path) -> None:
+    assert sum(scores(graded, "alice").values()) == 5
+
+
+def test_the_untouched_stub_earns_nothing(graded: Path) -> None:
+    assert set(scores(graded, "bob").values()) == {0}
+
+
+def test_a_misconception_loses_the_hidden_test_and_keeps_the_visible_one(graded: Path) -> None:
+    found = scores(graded, "carol")
+    assert found["counting-total-is-zero-for-no-values"] == 1
+    assert found["counting-total-counts-negative-values-as-negative"] == 0
+
+
+def test_a_late_submission_loses_what_the_course_says(graded: Path) -> None:
+    with gradebook(graded) as book:
+        late, on_time = (book.find_submission("ps1", student) for student in ("dave", "alice"))
+        assert (late.score, late.late_submission_penalty) == (5, 1.0)
+        assert not on_time.late_submission_penalty
+
+
+def test_feedback_and_export_produce_files(graded: Path, nbgrader: Callable) -> None:
+    nbgrader(graded, "generate_feedback", "ps1")
+    page = (graded / "feedback" / "carol" / "ps1" / "counting.html").read_text("utf-8")
+    assert "the hidden sum of 1 and -4: expected -3, got 5" in re.sub("<[^>]+>", "", page)
+    nbgrader(graded, "export", "--to", "grades.csv")
+    rows = list(csv.DictReader((graded / "grades.csv").read_text().splitlines()))
+    assert {row["student_id"]: float(row["score"]) for row in rows} == {"alice": 5, "bob": 0, "carol": 1, "dave": 4}
+
+
+def test_grading_again_after_building_again_keeps_what_a_person_marked(
+    graded: Path, counting: Catalogue, nbgrader: Callable
+) -> None:
+    cell = next(name for name in scores(graded, "bob") if "distance" in name)
+    with gradebook(graded) as book:
+        book.find_grade(cell, "counting", "ps1", "bob").manual_score = 0.5
+        book.db.commit()
+    build_assignment(graded, "ps1", counting)
+    nbgrader(graded, "autograde", "ps1", "--student", "bob", "--force")
+    assert scores(graded, "bob")[cell] == 0.5
+    assert sum(scores(graded, "alice").values()) == 5
+
+
+def test_stock_generate_assignment_gives_the_release_that_we_gave(graded: Path, nbgrader: Callable) -> None:
+    path = graded / "release" / "ps1" / "counting.ipynb"
+    ours = nbformat.read(path, as_version=4)
+    nbgrader(graded, "generate_assignment", "ps1", "--force")
+    assert nbformat.read(path, as_version=4) == ours
+
+
+def test_stock_validate_passes_the_solution_and_not_the_stub(graded: Path, nbgrader: Callable) -> None:
+    said = nbgrader(graded, "validate", "submitted/alice/ps1/counting.ipynb")
+    assert "Success! Your notebook passes all the tests." in said
+    said = nbgrader(graded, "validate", "submitted/bob/ps1/counting.ipynb")
+    assert "VALIDATION FAILED ON 1 CELL(S)" in said
+
+
+def test_a_broken_course_file_stops_nbgrader_with_one_sentence(make_course: Callable, nbgrader: Callable) -> None:
+    course = make_course(rest="[late]\npolicy = 'sometimes'\n")
+    with pytest.raises(AssertionError, match=r"studium: .*course\.toml has the unknown value 'sometimes'") as raised:
+        nbgrader(course, "autograde", "ps1")
+    assert "Traceback" not in str(raised.value)

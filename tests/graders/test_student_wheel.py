@@ -1,0 +1,174 @@
+"""The wheel for student machines: what is in it, what is not, and that it works."""
+
+import base64
+import csv
+import hashlib
+import io
+import os
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("wheel")
+
+from studium.errors import ExerciseError, StudiumError
+from studium_graders.public_exercises import public_source
+from studium_graders.student_wheel import student_version, write_student_wheel
+
+TOPIC = Path(__file__).parent / "classroom_topic"
+ENTRY_POINTS = "[console_scripts]\nStudium = studium.cli:main\n\n[studium]\ncounting = classroom_topic\n"
+
+
+@pytest.fixture
+def make_wheel(tmp_path: Path) -> Callable[..., Path]:
+    """make_wheel({"graders/x.py": "…"}) → a wheel of the topic of these tests, with more files in it."""
+
+    def make(more: dict[str, str] | None = None, entry_points: str = ENTRY_POINTS) -> Path:
+        wheel = tmp_path / "classroom_topic-1.0-py3-none-any.whl"
+        info = "classroom_topic-1.0.dist-info"
+        files = {f"classroom_topic/{path.name}": path.read_text("utf-8") for path in TOPIC.glob("*.py")}
+        files |= {
+            f"{info}/METADATA": "Metadata-Version: 2.1\nName: classroom-topic\nVersion: 1.0\n\nVersion: of the text\n",
+            f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+            f"{info}/entry_points.txt": entry_points,
+            f"{info}/RECORD": "",
+        }
+        with zipfile.ZipFile(wheel, "w") as archive:
+            for name, text in (files | (more or {})).items():
+                archive.writestr(name, text)
+        return wheel
+
+    return make
+
+
+def read(wheel: Path) -> dict[str, str]:
+    with zipfile.ZipFile(wheel) as archive:
+        return {name: archive.read(name).decode("utf-8") for name in archive.namelist()}
+
+
+def test_version_metadata_and_folder_agree(make_wheel: Callable, tmp_path: Path) -> None:
+    wheel = write_student_wheel(make_wheel(), tmp_path / "out")
+    assert wheel.name == "classroom_topic-1.0+student-py3-none-any.whl"
+    info = "classroom_topic-1.0+student.dist-info"
+    files = read(wheel)
+    assert {name.split("/")[0] for name in files} == {"classroom_topic", info}
+    assert "Version: 1.0+student\n\nVersion: of the text" in files[f"{info}/METADATA"]
+
+
+def test_the_record_lists_every_file_with_its_hash(make_wheel: Callable, tmp_path: Path) -> None:
+    files = read(write_student_wheel(make_wheel(), tmp_path / "out"))
+    record = next(text for name, text in files.items() if name.endswith("RECORD"))
+    rows = {row[0]: row[1:] for row in csv.reader(io.StringIO(record))}
+    assert set(rows) == set(files)
+    for name, (digest, size) in rows.items():
+        if not name.endswith("RECORD"):
+            expected = base64.urlsafe_b64encode(hashlib.sha256(files[name].encode()).digest()).rstrip(b"=").decode()
+            assert (digest, int(size)) == (f"sha256={expected}", len(files[name].encode()))
+
+
+def test_references_tests_and_graders_are_left_out(make_wheel: Callable, tmp_path: Path) -> None:
+    more = {
+        "classroom_topic/test_counting.py": "",
+        "classroom_topic/more/reference.py": "",
+        "studium_graders/plugin.py": "",
+        "other/reference.py": "not a topic's",
+    }
+    entry_points = ENTRY_POINTS + "graders = studium_graders.plugin\n"
+    files = read(write_student_wheel(make_wheel(more, entry_points), tmp_path / "out"))
+    modules = sorted(name for name in files if name.endswith(".py"))
+    assert modules == [
+        "classroom_topic/__init__.py",
+        "classroom_topic/exercises.py",
+        "classroom_topic/lesson.py",
+        "other/reference.py",
+    ]
+    points = next(text for name, text in files.items() if name.endswith("entry_points.txt"))
+    assert "studium_graders" not in points
+    assert "counting = classroom_topic" in points
+    assert "Studium = studium.cli:main" in points
+
+
+def test_the_host_is_no_topic(make_wheel: Callable, tmp_path: Path) -> None:
+    more = {"studium/exercises.py": "HOST = 1\n", "studium/lesson.py": "", "studium/reference.py": ""}
+    files = read(write_student_wheel(make_wheel(more), tmp_path / "out"))
+    assert files["studium/exercises.py"] == "HOST = 1\n"
+
+
+def test_nothing_of_the_wheel_runs(make_wheel: Callable, tmp_path: Path) -> None:
+    trap = {"classroom_topic/__init__.py": "raise SystemExit('ran')\n"}
+    assert write_student_wheel(make_wheel(trap), tmp_path / "out").is_file()
+
+
+def test_the_command_names_the_file_that_it_wrote(make_wheel: Callable, tmp_path: Path, studium: Callable) -> None:
+    code, out, _ = studium("student-wheel", str(make_wheel()), "--out", str(tmp_path / "out"), "--no-hints")
+    assert (code, out.strip()) == (0, str(tmp_path / "out" / "classroom_topic-1.0+student-py3-none-any.whl"))
+    assert "go on" not in read(Path(out.strip()))["classroom_topic/exercises.py"]
+
+
+CHECK = """
+from studium import open_lesson
+from studium.catalogue import load_catalogue
+from studium.editions import compile_lesson
+catalogue = load_catalogue()
+lesson = open_lesson("counting")
+def total(values):
+    return 1.0
+print(repr(lesson.check(total)))
+print(repr(lesson.check("distance")))
+print(repr(lesson.hint("total")))
+print(compile_lesson(catalogue["counting"], catalogue.manager).cells[1].source)
+"""
+
+
+def test_check_hint_and_setup_cell_work_on_a_student_machine(make_wheel: Callable, tmp_path: Path) -> None:
+    with zipfile.ZipFile(write_student_wheel(make_wheel(), tmp_path / "out")) as archive:
+        archive.extractall(tmp_path / "installed")
+    environment = os.environ | {"PYTHONPATH": str(tmp_path / "installed")}
+    command = [sys.executable, "-c", CHECK]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "Not right yet: total, 0 of 3 points in the tests that you have" in done.stdout
+    assert "is zero for no values: expected 0, got 1" in done.stdout
+    assert "Not attempted yet: distance" in done.stdout
+    assert "Start from zero and go on." in done.stdout
+    assert "import math" in done.stdout  # which the solution of distance needs
+
+
+@pytest.mark.parametrize("name", ["nothing.whl", "topic-1.0.tar.gz"])
+def test_what_is_no_wheel_gets_one_sentence(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text("no zip")
+    with pytest.raises(StudiumError, match="a wheel is needed, such as"):
+        write_student_wheel(tmp_path / name, tmp_path)
+
+
+def test_a_topic_that_has_no_public_edition_writes_nothing(make_wheel: Callable, tmp_path: Path) -> None:
+    wheel = make_wheel({"other/lesson.py": "", "other/exercises.py": SECRET + "\ndef f():\n    return 1\n"})
+    with pytest.raises(ExerciseError, match=r"f in other/exercises\.py needs ### BEGIN SOLUTION"):
+        write_student_wheel(wheel, tmp_path / "out")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_version_that_has_a_local_part_keeps_it() -> None:
+    assert (student_version("1.0"), student_version("1.0+gpu")) == ("1.0+student", "1.0+gpu.student")
+
+
+SECRET = "from studium import exercise as task\n\n\n@task(points=1, minutes=1)"
+SOLVED = "### BEGIN SOLUTION\n    return numpy.ones(3)\n    ### END SOLUTION\n"
+
+
+def test_the_decorator_is_known_by_its_import_and_imports_of_solutions_stay() -> None:
+    found = public_source(f"import numpy, os\n{SECRET}\ndef f(x):\n    {SOLVED}", "exercises.py")
+    assert "import numpy\n" in found
+    assert "@task(points=1, minutes=1, public=True)\ndef f(x):\n    # YOUR CODE HERE\n" in found
+    assert "ones" not in found
+    assert "os" not in found.split("import numpy")[1].split("from")[0]
+
+
+def test_what_is_public_may_not_use_what_is_left_out() -> None:
+    source = f"SIZE = 3\n{SECRET}\ndef f(x=SIZE):\n    {SOLVED}"
+    with pytest.raises(ExerciseError, match=r"exercises\.py may use its imports alone in what is public: 'SIZE' is"):
+        public_source(source, "exercises.py")
