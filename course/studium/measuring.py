@@ -5,11 +5,13 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 
 import msgspec
 
 from studium.catalogue import load_catalogue
 from studium.claims import experiments, run_experiment
+from studium.errors import TopicError
 from studium.profiles import Profile
 from studium.topic import Topic
 
@@ -39,14 +41,27 @@ def reproduce(topic: Topic, profile: Profile, seeds: Sequence[int]) -> Iterator[
     for index in range(len(list(experiments(topic)))):
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(max_workers=1, mp_context=context) as pool:
-            yield from pool.submit(_measure, topic.slug, index, profile, list(seeds)).result()
+            try:
+                yield from pool.submit(_measure, topic.slug, index, profile, list(seeds)).result()
+            except BrokenProcessPool:
+                raise TopicError(
+                    f"an experiment of {topic.slug} was ended from outside, as when memory is short; free some, or choose "
+                    "a smaller profile"
+                ) from None
 
 
 def _measure(slug: str, index: int, profile: Profile, seeds: list[int]) -> list[ClaimResult]:
     topic = load_catalogue()[slug]
     experiment, claims = list(experiments(topic))[index]
     start = time.perf_counter()
-    results = [run_experiment(topic, experiment, profile, seed) for seed in seeds]
+    try:
+        results = [run_experiment(topic, experiment, profile, seed) for seed in seeds]
+    except TopicError:
+        raise
+    except Exception as error:
+        raise TopicError(
+            f"experiment {experiment.__name__} of {slug} failed: {type(error).__name__}: {error}"
+        ) from None
     seconds, peak = time.perf_counter() - start, _peak_mb()
     rows = []
     for claim in claims:

@@ -190,6 +190,19 @@ def test_reproduce_exits_with_1_where_a_claim_does_not_hold(sample, studium):
     assert (code, "does not hold" in out) == (1, True)
 
 
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [("1 / 0", "failed: ZeroDivisionError"), ("import os; os._exit(9)", "was ended from outside")],
+)
+def test_reproduce_tells_of_an_experiment_that_fails_and_goes_on(sample, studium, line, sentence):
+    sample.topic(slug="worse", package="worse_topic")
+    path = sample.folder / "worse_topic" / "experiment.py"
+    path.write_text(path.read_text().replace("    return", f"    {line}\n    return"))
+    code, out, err = studium("reproduce", "worse", "sample", "--profile", "smoke", "--seeds", "1", "--json")
+    assert (code, sentence in err) == (1, True), err
+    assert {claim["topic"] for claim in json.loads(out)["claims"]} == {"sample"}
+
+
 def test_doctor_names_a_broken_plugin_and_exits_with_1(sample, studium):
     assert studium("doctor")[0] == 0
     sample.install("broken", {"broken": "broken_topic"}, {"broken_topic.py": "raise RuntimeError('no luck')"})
@@ -202,6 +215,15 @@ def test_a_workspace_has_each_lesson_and_a_start_page(sample, tmp_path):
     workspace = build_workspace(load_catalogue(), tmp_path / "work")
     assert "sample" in workspace.made
     assert "[Sample](sample.ipynb)" in (tmp_path / "work" / START).read_text()
+
+
+def test_a_topic_that_is_broken_inside_does_not_close_the_others(sample, tmp_path):
+    sample.topic(slug="worse", package="worse_topic")
+    (sample.folder / "worse_topic" / "exercises.py").write_text("import nowhere")
+    workspace = build_workspace(load_catalogue(), tmp_path / "work")
+    assert "sample" in workspace.made
+    assert "topic worse needs worse_topic.exercises, which does not import" in workspace.problems[0]
+    assert "worse" not in (tmp_path / "work" / START).read_text()
 
 
 def test_a_workspace_keeps_answers(sample, tmp_path):

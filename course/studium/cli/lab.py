@@ -26,8 +26,9 @@ def lab(
     catalogue: Catalogue = ctx.obj
     workspace = build_workspace(catalogue, course)
     typer.echo(f"{len(workspace.made)} new lessons in {course}, {len(workspace.kept)} kept as they were")
-    for problem in catalogue.problems:
-        typer.echo(f"problem: {problem.entry_point} of {problem.distribution}: {problem.error}", err=True)
+    broken = (f"{problem.entry_point} of {problem.distribution}: {problem.error}" for problem in catalogue.problems)
+    for sentence in (*workspace.problems, *broken):
+        typer.echo(f"problem: {sentence}", err=True)
     with as_file(files("studium") / "lab_settings") as settings:
         raise typer.Exit(subprocess.call(_command(course, START, settings, no_browser, port)))
 
@@ -35,7 +36,7 @@ def lab(
 def _command(course: Path, start: str, settings: Path, no_browser: bool, port: int) -> list[str]:
     return [
         *(sys.executable, "-m", "jupyterlab", str(course), f"--port={port}"),
-        f"--LabApp.default_url=/lab/tree/{start}?factory=Markdown%20Preview",
+        f"--LabApp.default_url=/lab/tree/{start}",
         f"--LabApp.app_settings_dir={settings}",
         *(["--no-browser"] if no_browser else []),
         *(["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []),

@@ -7,6 +7,7 @@ import typer
 
 from studium.catalogue import Catalogue
 from studium.cli.output import print_json, print_table
+from studium.errors import TopicError
 from studium.profiles import Profile, choose_profile
 from studium.progress import track
 from studium.topic import Topic
@@ -29,12 +30,14 @@ def reproduce(
     The figure is the worst over the seeds. Exit code 1 where a claim does not hold.
     """
     topics = _choose(ctx.obj, slugs or [], everything)
-    claims = _measure(topics, choose_profile(profile, device), range(seeds))
+    claims, problems = _measure(topics, choose_profile(profile, device), range(seeds))
     if as_json:
         print_json({"claims": claims})
     else:
         _print(claims)
-    if any(claim.holds is False for claim in claims):
+    for problem in problems:
+        typer.echo(f"problem: {problem}", err=True)
+    if problems or any(claim.holds is False for claim in claims):
         raise typer.Exit(1)
 
 
@@ -48,10 +51,18 @@ def _choose(catalogue: Catalogue, slugs: list[str], everything: bool) -> list[To
     )
 
 
-def _measure(topics: list[Topic], profile: Profile, seeds: range) -> "list[ClaimResult]":
+def _measure(topics: list[Topic], profile: Profile, seeds: range) -> "tuple[list[ClaimResult], list[str]]":
+    """Give the results of all claims, and why some topics could not be measured."""
     from studium.measuring import reproduce
 
-    return [claim for topic in track(topics, "reproducing") for claim in reproduce(topic, profile, seeds)]
+    claims: list[ClaimResult] = []
+    problems: list[str] = []
+    for topic in track(topics, "reproducing"):
+        try:
+            claims += reproduce(topic, profile, seeds)
+        except TopicError as error:
+            problems.append(str(error))
+    return claims, problems
 
 
 def _print(claims: "Iterable[ClaimResult]") -> None:

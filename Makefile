@@ -1,0 +1,49 @@
+# Everything is set up by plain pip in .venv; no other tool is needed. PYTHON chooses the interpreter (3.11 or newer).
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+WORKSPACE ?= workspace
+JOBS ?= 2
+
+.PHONY: lab install test test-all lint format docs bench student-wheel clean
+
+lab: install  ## the main job: JupyterLab on the course
+	$(BIN)/studium lab --course $(WORKSPACE)
+
+install: $(STAMP)
+
+$(STAMP): pyproject.toml
+	$(PYTHON) -c "import sys; sys.version_info >= (3, 11) or sys.exit('Studium needs Python 3.11 or newer: set PYTHON=...')"
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $(STAMP)
+
+test: install lint  ## everything that is quick, in parallel
+	$(BIN)/pytest -n $(JOBS) --dist loadgroup -m "not heavy"
+
+test-all: install lint  ## the long trainings and measurements too
+	$(BIN)/pytest -n $(JOBS) --dist loadgroup
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: install
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: install  ## writes the generated pages again
+	$(BIN)/python docs/generate.py
+
+bench: install  ## measures; judges nothing
+	$(BIN)/python tests/bench.py
+
+student-wheel: install  ## the wheel for student machines, in dist/
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir build/wheel .
+	$(BIN)/studium student-wheel build/wheel/studium-*.whl --out dist
+
+clean:
+	rm -rf $(VENV) build dist workspace
