@@ -45,8 +45,8 @@ def reproduce(topic: Topic, profile: Profile, seeds: Sequence[int]) -> Iterator[
                 yield from pool.submit(_measure, topic.slug, index, profile, list(seeds)).result()
             except BrokenProcessPool:
                 raise TopicError(
-                    f"an experiment of {topic.slug} was ended from outside, as when memory is short; free some, or choose "
-                    "a smaller profile"
+                    f"an experiment of {topic.slug} was ended from outside, as when memory is short; free some, or "
+                    "choose a smaller profile"
                 ) from None
 
 
