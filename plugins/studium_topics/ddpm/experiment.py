@@ -128,6 +128,10 @@ def swiss_roll(
 
     "eps" predicts the noise; "x0" predicts the clean point with a plain squared error; "no time" predicts the noise but
     sees t = 0 throughout.
+
+    Measured at "laptop" (2 cores, CPU; 2000 steps of 512 points), seeds 0 to 5, energy distances: eps .0067 .0057 .0097
+    .0063 .0078 .0078; x0 3.1 3.3 2.2 3.1 2.1 2.7 times that; no time 6.5 9.4 5.6 6.8 7.8 6.0 times that. Fresh data
+    have .0005 to .0029, a Gaussian with the right moments .018 to .021. 17 s of one core a seed, 350 MB.
     """
     betas = make_betas("cosine", 100).to(profile.device)
     generator = torch.Generator().manual_seed(1000 + seed)
@@ -168,7 +172,7 @@ def _run(
             return (predict(q_sample(x0, t, eps, abar), t) - x0).square().mean()
         return ddpm_loss(predict, x0, t, eps, abar)
 
-    steps = profile.choose(smoke=60, laptop=2500, gpu=10000)
+    steps = profile.choose(smoke=60, laptop=2000, gpu=10000)
     history = train(model, loss, steps, 2e-3, seed=seed, description=f"swiss roll, {variant}")
     noise = eps_from_x0(predict, abar) if variant == "x0" else predict
     generator = torch.Generator().manual_seed(2000 + seed)
@@ -289,10 +293,15 @@ class MemoryResult:
 def memorisation(
     make_betas: Function, posterior: Function, p_step: Function, *, profile: Profile, seed: int = 0
 ) -> MemoryResult:
-    """Sample with the eps that minimises L_simple on a finite training set: a mixture of point masses, exact."""
+    """Sample with the eps that minimises L_simple on a finite training set: a mixture of point masses, exact.
+
+    Measured at "laptop", seeds 0 to 5: the samples' median distance to the nearest of 64 points is .001 to .003 against
+    .074 to .084 for fresh data, a ratio of .013 to .036. With 512 points the ratio is .41 to .46, because the last noise
+    level of this schedule, .025, is as large as the distance between points.
+    """
     betas = make_betas("cosine", 100)
     generator = torch.Generator().manual_seed(3000 + seed)
-    n = profile.choose(smoke=300, laptop=1000, gpu=4000)
+    n = profile.choose(smoke=300, laptop=500, gpu=4000)
     points, samples, to_training, fresh = {}, {}, {}, {}
     for count in (64, 512):
         training = roll(count, generator).double()
@@ -327,7 +336,11 @@ class StepsResult:
 def few_steps(
     make_betas: Function, ddim_steps: Callable[..., list[int]], ddim_step: Function, *, profile: Profile, seed: int = 0
 ) -> StepsResult:
-    """Sample a ring of eight modes with 5 to 50 of 1000 steps, with exact eps, at eta 0 and 1."""
+    """Sample a ring of eight modes with 5 to 50 of 1000 steps, with exact eps, at eta 0 and 1.
+
+    Measured at "laptop", seeds 0 to 5: after 50 steps the spread within a mode is .90 to .94 of the truth at eta 0 and
+    .76 to .78 at eta 1; the difference is .13 to .18. The share on a mode is the same for both, to .02.
+    """
     mixture = ring()
     abar = torch.cumprod(1 - make_betas("linear", 1000), 0)
     model, n = mixture.noise_predictor(abar), profile.choose(smoke=500, laptop=2000, gpu=20000)
@@ -346,7 +359,7 @@ def few_steps(
     )
 
 
-# Measured on 2 cores, CPU, "laptop": see the docstrings of the experiments for the figures of each seed.
+# The docstrings of the experiments have the figures of each seed.
 claims = (
     Claim(
         "A network that predicts the noise learns the swiss roll (energy distance to fresh data)",
@@ -390,6 +403,6 @@ claims = (
         "2010.02502",
         few_steps,
         lambda result: result.spread[0.0, 50] - result.spread[1.0, 50],
-        at_least=0.05,
+        at_least=0.08,
     ),
 )

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
@@ -97,7 +98,12 @@ class PictureRun:
 
 
 def train_pictures(
-    profile: Profile, *, draw: object = shapes, steps: int | None = None, fast: bool = True, seed: int = 0
+    profile: Profile,
+    *,
+    draw: Callable[..., Tensor] = shapes,
+    steps: int | None = None,
+    fast: bool = True,
+    seed: int = 0,
 ) -> PictureRun:
     """Train the U-Net on pictures from draw(n, generator, size), T = 1000, cosine schedule, on profile.device.
 

@@ -189,6 +189,19 @@ def test_an_untrained_unet_predicts_no_noise_and_keeps_the_shape():
     assert torch.equal(model(draw(2, 3, 8, 8), torch.tensor([0, 999])), torch.zeros(2, 3, 8, 8))
 
 
+def test_bfloat16_and_channels_last_leave_the_unet_s_answer_as_it_was():
+    torch.manual_seed(0)
+    model, x, t = reference.UNet(1000, widths=(16, 32)).eval(), draw(2, 1, 16, 16), torch.tensor([10, 900])
+    torch.nn.init.normal_(model.leave[-1].weight, std=0.05)
+    with torch.no_grad():
+        expected = model(x, t)
+        model = model.to(memory_format=torch.channels_last)
+        with torch.autocast("cpu", torch.bfloat16):
+            fast = model(x.to(memory_format=torch.channels_last), t)
+    assert float(expected.std()) > 0.1
+    torch.testing.assert_close(fast.float(), expected, rtol=0.1, atol=0.1)
+
+
 def test_the_average_of_weights_follows_the_model():
     model = torch.nn.Linear(2, 1)
     average = reference.Average(model, decay=0.5)
