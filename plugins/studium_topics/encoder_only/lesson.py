@@ -30,6 +30,7 @@ from studium_topics.encoder_only import experiment
 from studium_topics.encoder_only.model import Encoder
 from studium_topics.kits import grammar
 from studium_widgets import AttentionHeatmap, figure
+from studium_widgets.plots import COLOURS
 
 # %% [markdown]
 # ## One bit of number lives to the right
@@ -177,14 +178,10 @@ print(f"largest change of a real word's logits without any mask:  {moved.unmaske
 
 # %%
 clean = experiment.text(4, torch.Generator().manual_seed(1))
-noisy, labels = experiment.corrupt(clean, torch.Generator().manual_seed(7))
-for inputs, wanted in zip(noisy, labels, strict=True):
-    print(
-        " ".join(
-            f"{word}" if int(label) < 0 else f"«{word} ← {grammar.WORDS[int(label)]}»"
-            for word, label in zip(grammar.decode(inputs).split(), wanted, strict=True)
-        )
-    )
+noisy, labels = experiment.corrupt(clean, torch.Generator().manual_seed(14))
+for row, wanted in zip(noisy, labels.tolist(), strict=True):
+    pairs = zip(grammar.decode(row).split(), wanted, strict=True)
+    print(" ".join(word if label < 0 else f"«{word} ← {grammar.WORDS[label]}»" for word, label in pairs))
 
 # %% [markdown]
 # By convention a label is the word's id where the word was chosen, and -100 where the position does not count.
@@ -218,27 +215,22 @@ from studium_topics.encoder_only.exercises import mlm_loss
 
 # %% tags=["experiment"]
 result = experiment.both_sides(**blocks, mlm_loss=lesson.mine(mlm_loss), profile=lesson.profile)
-for name, reader in (("both sides (MLM)", result.both), ("left to right", result.left)):
+for name, reader in (("both sides", result.both), ("left to right", result.left)):
     print(f"{name:18s} determiner {reader.determiner:.3f}   verb {reader.verb:.3f}")
 
 # %% tags=["experiment"]
-lines = [
-    {"x": reader.steps, "y": getattr(reader, role), "name": f"{name}, {role[:-1]}", "mode": "lines"}
-    for name, reader in (("both sides", result.both), ("left to right", result.left))
-    for role in ("determiners", "verbs")
-]
 chart = figure(x="training step", y="accuracy of the number", height=380)
-for line in lines:
-    chart.add_scatter(**line)
-for line, dash in zip(chart.data, ("solid", "dash", "solid", "dash"), strict=True):
-    line.line.dash = dash
-chart.add_hline(y=0.5, line_dash="dot", line_color="#808891", annotation_text="a coin", annotation_position="top right")
+for name, reader, colour in (("both sides", result.both, COLOURS[0]), ("left to right", result.left, COLOURS[1])):
+    for word, curve, dash in (("determiner", reader.determiners, "solid"), ("verb", reader.verbs, "dash")):
+        line = {"color": colour, "dash": dash}
+        chart.add_scatter(x=reader.steps, y=curve, name=f"{name}: {word}", line=line)
+chart.add_hline(y=0.5, line_dash="dot", line_color="#808891", annotation_text="a coin")
 chart
 
 # %% [markdown] tags=["experiment"]
-# The left-to-right model's determiner stays on the line of the coin from the first step to the last. It is not a bad
-# learner, since its verb is perfect. The bit is simply not on its side. Table 5 of the paper shows the same on real
-# tasks, in per cent (development sets):
+# The left-to-right model soon learns that a determiner comes first, so it rises to the line of the coin, and there it
+# stays until the end. It is not a bad learner, since its verb is perfect. The bit is simply not on its side. Table
+# 5 of the paper shows the same on real tasks, in per cent (development sets):
 #
 # | | MNLI | QNLI | MRPC | SST-2 | SQuAD (F1) |
 # |---|---|---|---|---|---|
@@ -266,31 +258,41 @@ print(f"ratio: {result.price:.2f}    (the paper, appendix C.1: MLM converges mar
 #
 # ### What does your model look at?
 #
-# Below are the scores of the model that you trained, for one sentence. Step through layers and heads, in the matrix or
-# as arcs, and find a head by which the determiner looks at noun or verb. Then hide a word. The bars under
-# *bidirectional* are the MLM model's, those under *causal* the left-to-right model's. (The matrix is always that of
-# the MLM model; the causal switch shows what would be left of it.)
+# Below are the scores of the model that you trained, as it reads the sentence with the determiner hidden. The picture
+# opens at the head in which `[MASK]` gives most weight to noun and verb, where the bit stands. Step through the other
+# layers and heads, as arcs or in the matrix. Then hide another word and watch the bars: under *bidirectional* they are
+# the MLM model's, under *causal* the left-to-right model's. (The scores are always those of the MLM model with the
+# determiner hidden; the causal switch shows what a mask would leave of them.)
 
 # %% tags=["experiment", "widget"]
+both, left = result.both.model.cpu(), result.left.model.cpu()
 ids = grammar.encode("[CLS] these small dogs sleep .")
 
 
 @torch.no_grad()
 def hidden_word(place, count=4):
     """What both models say about the word at `place`, for the widget's bars."""
-    device = result.both.model.bias.device
     masked = ids.clone()
     masked[place] = grammar.MASK
-    both = result.both.model(masked[None].to(device))[0, place].softmax(-1).cpu()
-    left = result.left.model(ids[None].to(device))[0, place - 1].softmax(-1).cpu()  # the word before predicts it
-    best = (both + left).topk(count).indices
-    words = [grammar.WORDS[i] for i in best]
-    return {"position": place, "words": words, "bidirectional": both[best].tolist(), "causal": left[best].tolist()}
+    seen = both(masked[None])[0, place].softmax(-1)
+    foretold = left(ids[None])[0, place - 1].softmax(-1)  # by the word before
+    best = (seen + foretold).topk(count).indices
+    return {
+        "position": place,
+        "words": [grammar.WORDS[i] for i in best],
+        "bidirectional": seen[best].tolist(),
+        "causal": foretold[best].tolist(),
+    }
 
 
+scores = both.scores(grammar.encode("[CLS] [MASK] small dogs sleep ."))
+to_the_bit = scores.softmax(-1)[:, :, 1, 3:5].sum(-1)  # (layers, heads)
+layer, head = divmod(int(to_the_bit.argmax()), to_the_bit.shape[1])
 AttentionHeatmap(
     tokens=grammar.decode(ids).split(),
-    scores=result.both.model.scores(ids.to(result.both.model.bias.device)).cpu(),
+    scores=scores,
+    layer=layer,
+    head=head,
     view="arcs",
     masked=1,
     predictions=[hidden_word(place) for place in (1, 3, 4)],
@@ -323,7 +325,8 @@ documents = [
     ["these clever robots sing .", "these lazy foxes hide ."],
 ]
 documents = [[grammar.encode(one).tolist() for one in document] for document in documents]
-pairs = lesson.mine(nsp_pairs)(documents, torch.Generator().manual_seed(3), grammar.CLS, grammar.SEP)
+generator = torch.Generator().manual_seed(3)
+pairs = lesson.mine(nsp_pairs)(documents, generator, grammar.CLS, grammar.SEP)
 for pair, segments, label in pairs:
     print(("IsNext ", "NotNext")[label], "", grammar.decode(torch.tensor(pair)))
     print("segments", *segments, "\n")
