@@ -13,10 +13,10 @@ import { source } from "./rank_explorer_source.js";
 import { spectrumPanel } from "./rank_explorer_spectrum.js";
 
 const UPDATES = [
-  ["decaying", "Fading: 4 · 0.7ⁱ"],
-  ["low_rank", "Rank 4 exactly"],
-  ["noisy", "Rank 4 and noise"],
-  ["flat", "All equal to 1"],
+  ["decaying", "Fading"],
+  ["low_rank", "Rank 4"],
+  ["noisy", "Rank 4 + noise"],
+  ["flat", "All equal"],
 ];
 const FACTORS = [["best", "Best (SVD)"], ["learned", "Learned"], ["rescaled", "Rescaled"]];
 
@@ -32,7 +32,7 @@ export default widget((ui) => {
     table: dataTable(ui, { caption: "Singular values, and the energy that a cut behind each leaves and keeps" }),
     costs: costs(ui),
   };
-  const charts = h("div", { class: "st-rank-pair st-rank-charts" }, parts.spectrum.element, parts.loss.element);
+  const charts = h("div", { class: "st-rank-pair st-rank-charts" }, parts.spectrum.element, ...parts.loss.elements);
   ui.add(parts.pictures.element, parts.line.element, charts, parts.table.element, parts.costs.element);
   return () => {
     const now = look();

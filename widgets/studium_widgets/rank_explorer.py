@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from traitlets import Bool, Enum, Float, Int, TraitError
@@ -55,7 +57,7 @@ class RankExplorer(Widget):
 
     @property
     def alt(self) -> str:
-        rows, columns = (SIZE, SIZE) if self.delta is None else self.delta.shape
+        rows, columns = self.sides()
         energies = self.singular_values() ** 2
         total, tail = energies.sum(), energies[self.rank :].sum()
         kept = 1 - tail / total if total else 1.0
@@ -67,18 +69,26 @@ class RankExplorer(Widget):
             return f"{cut}; used at scale {self.alpha / self.rank:.3g} instead of 1 it leaves {missed:.4g}."
         return f"{cut}; the squared residual {tail:.4g} is the tail energy."
 
+    def sides(self) -> tuple[int, int]:
+        """Rows and columns of the update that is shown."""
+        given: Any = self.delta
+        return (SIZE, SIZE) if given is None else given.shape
+
     def singular_values(self) -> NDArray[np.float64]:
         """Singular values of the update that is shown, falling: (min(rows, columns),)."""
-        if self.delta is None:
-            return np.asarray(SPECTRA[self.update], dtype=np.float64)
-        return np.linalg.svd(self.delta.astype(np.float64), compute_uv=False)
+        given: Any = self.delta
+        if given is None:
+            return SPECTRA[self.update].astype(np.float64)
+        return np.linalg.svd(given.astype(np.float64), compute_uv=False)
 
     def check(self) -> None:
-        rows, columns = (SIZE, SIZE) if self.delta is None else self.delta.shape
+        rows, columns = self.sides()
         if not (2 <= rows <= SIZE and 2 <= columns <= SIZE):
             raise TraitError(f"delta needs 2 to {SIZE} rows and columns, got {rows} × {columns}: cut out a block of it")
         for name, low, high in (("rank", 1, min(rows, columns)), ("steps", 0, STEPS)):
             if not low <= getattr(self, name) <= high:
                 raise TraitError(f"{name} needs to be from {low} to {high}, got {getattr(self, name)}: choose another")
         if not (self.alpha > 0 and np.isfinite(self.alpha)):
-            raise TraitError(f"alpha needs to be above 0, got {self.alpha:g}: alpha equal to rank scales by 1")
+            raise TraitError(
+                f"alpha needs to be finite and above 0, got {self.alpha:g}: alpha equal to rank scales by 1"
+            )

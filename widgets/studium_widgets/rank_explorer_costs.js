@@ -2,7 +2,7 @@ import { choice } from "./controls/choice.js";
 import { h } from "./controls/element.js";
 import { toggle } from "./controls/toggle.js";
 import { adapterSize, flops, MODELS, trainingBytes } from "./rank_explorer_maths.js";
-import { amount, percent } from "./rank_explorer_words.js";
+import { amount, heading, percent } from "./rank_explorer_words.js";
 
 const CARD = 80e9; // bytes of one large accelerator
 const WIDTH_OF = { bf16: 2, fp32: 4 };
@@ -16,8 +16,8 @@ export function costs(ui) {
 
 function memory(ui) {
   const sizes = choice(ui, "model_size", { label: "Model", options: Object.keys(MODELS) });
-  const precision = choice(ui, "precision", { label: "Weights and gradients", options: ["bf16", "fp32"] });
-  const settings = h("div", { class: "st-controls" }, sizes, precision, toggle(ui, "lora", { label: "LoRA" }));
+  const precision = choice(ui, "precision", { label: "Weights, gradients", options: ["bf16", "fp32"] });
+  const settings = h("div", { class: "st-controls" }, sizes, precision);
   const bar = stacked("Training memory", ["weights", "gradients", "Adam"]);
   const [total, note] = [h("p", { class: "st-rank-total", "aria-live": "off" }), h("p", { class: "st-rank-note" })];
   const draw = ({ rank }) => {
@@ -32,17 +32,16 @@ function memory(ui) {
     total.textContent = `${gigabytes(sum(now))} of ${gigabytes(sum(full))}: fills ${cards} card${cards > 1 ? "s" : ""} of 80 GB`;
     note.textContent = lora ? adapterNote(model, adapter, rank) : "All parameters are trained; Adam keeps two fp32 numbers for each. Activations come on top.";
   };
-  return { element: panel("Memory to train", settings, bar.element, total, note), draw };
+  return { element: panel(heading("Memory to train", toggle(ui, "lora", { label: "LoRA" })), settings, bar.element, total, note), draw };
 }
 
 function adapterNote({ parameters, width, layers }, adapter, rank) {
   const one = Math.round(parameters / adapter).toLocaleString("en");
-  const where = `rank ${rank} on the query and value weights of ${layers} layers, ${width} wide`;
+  const where = `rank ${rank} on the query and value weights of ${layers} layers, ${width.toLocaleString("en")} wide`;
   return `${amount(adapter / 1e6)} million parameters are trained, 1 in ${one}: ${where}. Activations come on top.`;
 }
 
 function latency(ui) {
-  const settings = h("div", { class: "st-controls" }, toggle(ui, "merged", { label: "Merge B·A into W" }));
   const bar = stacked("Work for one token", ["x·Wᵀ", "x·Aᵀ", "(x·Aᵀ)·Bᵀ"]);
   const [total, note] = [h("p", { class: "st-rank-total" }), h("p", { class: "st-rank-note" })];
   const draw = ({ rows, columns, rank }) => {
@@ -57,18 +56,18 @@ function latency(ui) {
     const share = `${amount((100 * (large.down + large.up)) / large.base)} %`;
     note.textContent = merged
       ? "W + (α/r)·B·A has the shape of W: one product, the same outputs, no added latency."
-      : `Three products, two of them one after the other. At ${width} × ${width} they add only ${share} of the FLOPs, but still two launches.`;
+      : `Three products, two of them one after the other. At ${width.toLocaleString("en")} × ${width.toLocaleString("en")} they add only ${share} of the FLOPs, but still two launches.`;
   };
-  return { element: panel("Work to use it", settings, bar.element, total, note), draw };
+  return { element: panel(heading("Work to use it", toggle(ui, "merged", { label: "Merge B·A into W" })), bar.element, total, note), draw };
 }
 
 const sum = (parts) => Object.values(parts).reduce((total, value) => total + value, 0);
 
-const panel = (title, ...parts) => h("div", { class: "st-rank-panel" }, h("h4", {}, title), ...parts);
+const panel = (...parts) => h("div", { class: "st-rank-panel" }, ...parts);
 
 function gigabytes(bytes) {
   if (bytes >= 1e12) return `${amount(bytes / 1e12)} TB`;
-  return bytes >= 1e8 ? `${amount(Number((bytes / 1e9).toPrecision(3)))} GB` : `${amount(Number((bytes / 1e6).toPrecision(3)))} MB`;
+  return bytes >= 1e9 ? `${amount(Number((bytes / 1e9).toPrecision(3)))} GB` : `${amount(Number((bytes / 1e6).toPrecision(3)))} MB`;
 }
 
 /** One bar of named parts. `draw([[value, text], ...], most)`: `most` fills the row. */

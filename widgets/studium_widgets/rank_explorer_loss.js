@@ -2,10 +2,9 @@ import { choice } from "./controls/choice.js";
 import { fit } from "./controls/canvas.js";
 import { h, suppress } from "./controls/element.js";
 import { slider } from "./controls/slider.js";
-import { toggle } from "./controls/toggle.js";
 import { grid, hatching, line, MARGIN, vertical } from "./rank_explorer_axes.js";
 import { MOMENTS, STEPS } from "./rank_explorer_learning.js";
-import { amount } from "./rank_explorer_words.js";
+import { amount, heading } from "./rank_explorer_words.js";
 
 const HEIGHT = 270;
 const BAR = 40; // px: the bar of all the energy, left of the curve
@@ -16,12 +15,11 @@ const METHODS = [["adam", "Adam"], ["descent", "Gradient descent"]];
 export function lossPanel(ui) {
   const canvas = h("canvas", { role: "img" });
   const frame = h("div", { class: "st-rank-canvas" }, canvas);
-  const title = h("h4", {}, "Learning A and B: the loss stops at the tail");
+  const title = heading("Learning A and B: the loss stops at the tail");
   const settings = h(
     ...["div", { class: "st-controls st-rank-learning" }, player(ui)],
     slider(ui, "steps", { label: "Learning steps", values: MOMENTS, format: (step) => `${step}` }),
     choice(ui, "optimiser", { label: "Method", options: METHODS }),
-    toggle(ui, "logarithmic", { label: "Log scale" }),
   );
   ui.on("steps", () => ui.set("factors", "learned"));
   const draw = (now) => {
@@ -29,7 +27,7 @@ export function lossPanel(ui) {
     canvas.setAttribute("aria-label", spoken(now));
     paint(fit(canvas, width, HEIGHT), now, width, ui.theme, ui.still);
   };
-  return { element: h("div", { class: "st-rank-panel" }, title, frame, settings), draw };
+  return { elements: [h("div", { class: "st-rank-panel" }, title, frame), settings], draw };
 }
 
 const spoken = ({ total, tail, run }) =>
@@ -136,15 +134,12 @@ function floor(context, { tail, rank }, axis, left, right, theme) {
   const at = axis.place(tail);
   context.lineWidth = 2;
   line(context, left, at, right, at, theme.warm, [6, 4]);
-  context.lineWidth = 1;
   context.font = `600 12px ${theme.font}`;
   context.textAlign = "right";
-  const text = `floor = tail energy of rank ${rank} = ${amount(tail)}`;
-  const y = at - 11 < MARGIN.top + 8 ? at + 12 : at - 11;
-  context.lineWidth = 4;
-  context.strokeStyle = theme.surface;
-  context.strokeText(text, right, y);
   context.fillStyle = theme.text;
-  context.fillText(text, right, y);
+  const text = `floor = Σ σᵢ² for i > ${rank} = ${amount(tail)}`;
+  context.fillText(text, right, 9);
+  const start = right - context.measureText(text).width - 8;
+  line(context, start - 24, 9, start, 9, theme.warm, [6, 4]);
   context.lineWidth = 1;
 }

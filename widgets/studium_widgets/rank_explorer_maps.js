@@ -20,7 +20,7 @@ export function maps(ui) {
   const key = colourBar(ui, { label: "entry" });
   const signs = ["=", "+"].map((sign) => h("span", { class: "st-rank-between", "aria-hidden": "true" }, sign));
   const figures = parts.map((part) => part.element);
-  const element = h("div", { class: "st-rank-maps" }, figures[0], signs[0], figures[1], signs[1], figures[2]);
+  const element = h("div", { class: "st-rank-maps" }, figures[0], signs[0], figures[1], signs[1], figures[2], key.element);
   const draw = (now) => {
     const shared = { rows: now.rows, columns: now.columns, range: [-now.largest, now.largest], palette: "diverging" };
     const texts = captions(now);
@@ -30,8 +30,7 @@ export function maps(ui) {
     });
     key.draw({ from: amount(-now.largest), to: amount(now.largest), palette: "diverging" });
   };
-  const whole = h("div", { class: "st-rank-figure" }, element, key.element);
-  return { element: whole, draw, cell: () => cell };
+  return { element, draw, cell: () => cell };
 }
 
 function picture(ui, label, moved) {
@@ -46,6 +45,6 @@ const title = (label) => label.replace("Product ", "").replace(/ .*−.*/, "");
 function captions({ rows, columns, rank, scale, total, left, factors }) {
   const numbers = rank * (rows + columns);
   const size = `${numbers.toLocaleString("en")} numbers for ${(rows * columns).toLocaleString("en")} (${percent(numbers / (rows * columns))})`;
-  const how = factors === "rescaled" ? "fitted at scale 1, used at" : "fitted at scale";
+  const how = factors === "rescaled" ? "fitted at 1, used at" : "α/r =";
   return [`${rows} × ${columns}, energy ${amount(total)}`, `${size}, ${how} ${amount(scale)}`, `energy ${amount(left)}`];
 }

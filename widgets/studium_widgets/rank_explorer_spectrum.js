@@ -1,7 +1,8 @@
 import { fit } from "./controls/canvas.js";
 import { h, suppress } from "./controls/element.js";
+import { toggle } from "./controls/toggle.js";
 import { grid, hatching, line, MARGIN, vertical } from "./rank_explorer_axes.js";
-import { amount, percent } from "./rank_explorer_words.js";
+import { amount, heading, percent } from "./rank_explorer_words.js";
 
 const HEIGHT = 270;
 const STEPS = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, PageDown: -8, PageUp: 8, Home: -Infinity, End: Infinity };
@@ -11,7 +12,8 @@ export function spectrumPanel(ui) {
   const roles = { role: "slider", tabindex: 0, "aria-label": "Cut behind singular value", "aria-valuemin": 1, ...suppress };
   const canvas = h("canvas", { class: "st-rank-cut", ...roles });
   const frame = h("div", { class: "st-rank-canvas" }, canvas);
-  const title = h("h4", {}, "Singular values of ΔW: drag the cut");
+  const title = heading("Singular values: drag the cut", toggle(ui, "logarithmic", { label: "Log scale" }));
+  const note = h("p", { class: "st-rank-note" }, "Solid bars are kept; hatched bars are the tail. Their squares add up to ‖ΔW‖², the bar beside the loss.");
   const view = { count: 1, width: 300 };
   steer(ui, canvas, view);
   const draw = (now) => {
@@ -20,7 +22,7 @@ export function spectrumPanel(ui) {
     for (const [name, value] of Object.entries(values)) canvas.setAttribute(name, value);
     paint(fit(canvas, view.width, HEIGHT), now, view, ui.theme);
   };
-  return { element: h("div", { class: "st-rank-panel" }, title, frame), draw };
+  return { element: h("div", { class: "st-rank-panel" }, title, frame, note), draw };
 }
 
 const spoken = ({ rank, kept, tail }) => `rank ${rank}, ${percent(kept)} kept, tail energy ${amount(tail)}`;
@@ -55,7 +57,7 @@ function paint(context, now, { count, width }, theme) {
   const at = left + now.rank * step;
   context.fillStyle = theme.raised;
   context.fillRect(left, MARGIN.top - 6, at - left, axis.bottom - MARGIN.top + 6);
-  grid(context, axis, left, right, "σᵢ", theme);
+  grid(context, axis, left, right, "size σᵢ", theme);
   const gap = step > 4 ? 1 : 0.4;
   for (let i = 0; i < count; i++) {
     const top = axis.place(now.s[i]);
@@ -83,15 +85,27 @@ function labels(context, now, { left, right, at, bottom, step, count }, theme) {
   context.fillStyle = theme.text;
   const near = at > (left + right) / 2;
   context.textAlign = near ? "right" : "left";
-  const x = at + (near ? -8 : 8);
-  context.font = `600 13px ${theme.font}`;
-  context.fillText(`r = ${now.rank}`, x, MARGIN.top - 1);
-  context.font = `12px ${theme.font}`;
-  context.fillText(`keeps ${percent(now.kept)}`, x, MARGIN.top + 16);
-  context.fillText(`leaves Σσᵢ² = ${amount(now.tail)}`, x, MARGIN.top + 33);
+  const x = at + (near ? -16 : 16);
+  const words = [`r = ${now.rank}`, `keeps ${percent(now.kept)}`, `leaves Σσᵢ² = ${amount(now.tail)}`];
+  backing(context, words, x, near, theme);
+  words.forEach((text, i) => {
+    context.font = `${i ? "" : "600 "}12px ${theme.font}`;
+    context.fillText(text, x, MARGIN.top + 6 + 17 * i);
+  });
   context.fillStyle = theme.muted;
   context.textAlign = "center";
   const every = count > 40 ? 16 : count > 12 ? 4 : 1;
   for (let i = 1; i <= count; i++) if (i === 1 || i % every === 0) context.fillText(String(i), left + (i - 0.5) * step, bottom + 11);
   context.fillText("index i", (left + right) / 2, bottom + 27);
+}
+
+function backing(context, words, x, near, theme) {
+  const width = Math.max(...words.map((text) => context.measureText(text).width)) + 14;
+  context.fillStyle = theme.surface;
+  context.globalAlpha = 0.9;
+  context.beginPath();
+  context.roundRect(near ? x - width + 7 : x - 7, MARGIN.top - 6, width, 59, 6);
+  context.fill();
+  context.globalAlpha = 1;
+  context.fillStyle = theme.text;
 }

@@ -9,6 +9,9 @@ export function amount(value) {
   return (Math.abs(value) < 1000 ? String(Number(value.toPrecision(4))) : Math.round(value).toLocaleString("en")).replace("-", "−");
 }
 
+/** A panel's title, with a control at the right. */
+export const heading = (title, ...more) => h("div", { class: "st-rank-heading" }, h("h4", {}, title), ...more);
+
 export const percent = (share) => `${(100 * share).toFixed(share > 0.9995 && share < 1 ? 3 : 1)} %`;
 
 /** alpha / r as it stands. */
@@ -43,7 +46,7 @@ export function equation() {
 export function sentence(now, cell) {
   if (cell) return cellSentence(now, cell);
   const { rank, scale, left, tail, factors } = now;
-  const cut = `Rank ${rank} can keep ${percent(now.kept)} of the energy`;
+  const cut = `Rank ${rank} ${factors === "best" ? "keeps" : "can keep"} ${percent(now.kept)} of the energy`;
   const size = Math.abs(scale - 1) < 1e-9 ? "" : ` α/r = ${amount(scale)}, so the entries of B·A are ${amount(1 / scale)} times those of the update.`;
   if (factors === "best") return `${cut}; the squared residual is exactly the tail energy, ${amount(tail)}.${size}`;
   if (factors === "learned") return `${cut}. ${learned(now)}`;
