@@ -431,7 +431,7 @@ print(f" 100 steps with DDPM:  energy distance {result.runs['eps'].distance:.4f}
 #
 # <details><summary>Answer</summary>
 #
-# With $n = T$ the sampler visits $t = 99$ as well, the one level that "leading" spacing otherwise leaves out. The cosine
+# With $n = T$ the sampler visits $t = 99$ as well, which no shorter choice of leading steps does. The cosine
 # schedule ends there with the clipped $\beta = 0.999$, and $\bar\alpha_{99}$ is about $2 \cdot 10^{-7}$. To get
 # $\hat x_0$ you divide by its root: every error of the network becomes two thousand times larger, and going on to
 # $t = 98$ leaves thirty times of it. DDPM makes the same step, but its fresh noise and its later steps wash the error

@@ -26,8 +26,8 @@ from studium_topics.ddpm.exercises import (
     posterior,
     q_sample,
 )
-from studium_topics.ddpm.experiment import Predictor, ancestral, implicit
 from studium_topics.ddpm.networks import PointDenoiser, UNet
+from studium_topics.ddpm.sampling import Predictor, ancestral, implicit
 from studium_topics.kits.digits import split
 from studium_topics.kits.training import train
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from studium import Profile
 
-from studium_topics.ddpm import experiment, reference
+from studium_topics.ddpm import experiment, reference, sampling
 from studium_topics.ddpm.networks import timestep_embedding
 from studium_topics.kits.mixture import gaussian
 
@@ -109,10 +109,10 @@ def test_ddim_with_eta_1_and_all_steps_is_ddpm():
     abar, model = torch.cumprod(1 - betas, 0), gaussian([1.0, -2.0], 0.3).noise_predictor(torch.cumprod(1 - betas, 0))
     start = draw(20, 2).double()
     noise = [torch.Generator().manual_seed(5) for _ in range(2)]
-    ancestral = experiment.ancestral(model, start, betas, noise[0], reference.posterior, reference.p_step)
+    stepwise = sampling.ancestral(model, start, betas, noise[0], reference.posterior, reference.p_step)
     steps = reference.ddim_steps(40, 40)
-    implicit = experiment.implicit(model, start, abar, steps, reference.ddim_step, 1.0, noise[1])
-    torch.testing.assert_close(implicit, ancestral, rtol=1e-9, atol=1e-9)
+    jumping = sampling.implicit(model, start, abar, steps, reference.ddim_step, 1.0, noise[1])
+    torch.testing.assert_close(jumping, stepwise, rtol=1e-9, atol=1e-9)
 
 
 def test_samples_have_the_variance_that_the_test_bench_predicts():
@@ -120,7 +120,7 @@ def test_samples_have_the_variance_that_the_test_bench_predicts():
     betas = bench.betas
     model = gaussian([0.0, 0.0], 0.25).noise_predictor(torch.cumprod(1 - betas, 0))
     start, generator = draw(4000, 2).double(), torch.Generator().manual_seed(1)
-    drawn = experiment.ancestral(model, start, betas, generator, reference.posterior, reference.p_step)
+    drawn = sampling.ancestral(model, start, betas, generator, reference.posterior, reference.p_step)
     assert float(drawn.var() / 0.25) == pytest.approx(float(bench.final["posterior"][1]), rel=0.05)
 
 

@@ -1,0 +1,56 @@
+"""The loops of the two samplers, around steps that are passed in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+Predictor = Callable[[Tensor, Tensor], Tensor]
+Function = Callable[..., Tensor]
+
+
+def ancestral(
+    model: Predictor, start: Tensor, betas: Tensor, generator: torch.Generator, posterior: Function, p_step: Function
+) -> Tensor:
+    """Run the DDPM sampler from noise `start` (B, *) down to samples (B, *), with the posterior's variance.
+
+    model(x, t) predicts eps for t (B,); the noise is drawn from `generator` on the CPU, in the dtype of start.
+    """
+    x = start
+    for t in reversed(range(len(betas))):
+        rows = torch.full((len(x),), t, device=x.device)
+        z = torch.randn(x.shape, dtype=x.dtype, generator=generator).to(x.device)
+        eps = model(x, rows)
+        x = p_step(eps, x, t, z, betas, posterior(x, x, t, betas)[1])
+    return x
+
+
+def implicit(
+    model: Predictor,
+    start: Tensor,
+    abar: Tensor,
+    steps: list[int],
+    ddim_step: Function,
+    eta: float = 0.0,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """Run the DDIM sampler from noise `start` (B, *) along the falling timesteps `steps`; eta > 0 needs a generator."""
+    x, noise = start, torch.zeros_like(start)
+    steps = [int(t) for t in steps]
+    for t, before in zip(steps, [*steps[1:], -1], strict=True):
+        if eta:
+            noise = torch.randn(x.shape, dtype=x.dtype, generator=generator).to(x.device)
+        x = ddim_step(model(x, torch.full((len(x),), t, device=x.device)), x, t, before, abar, eta, noise)
+    return x
+
+
+def eps_from_x0(model: Predictor, abar: Tensor) -> Predictor:
+    """Turn a model that predicts x0 into one that predicts eps, for points (B, 2)."""
+
+    def predict(x: Tensor, t: Tensor) -> Tensor:
+        level = abar[t].unsqueeze(-1).to(x.dtype)  # (B, 1)
+        return (x - level.sqrt() * model(x, t)) / (1 - level).sqrt()
+
+    return predict
