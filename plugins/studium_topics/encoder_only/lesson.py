@@ -220,8 +220,12 @@ for name, reader in (("both sides", result.both), ("left to right", result.left)
 
 # %% tags=["experiment"]
 chart = figure(x="training step", y="accuracy of the number", height=380)
-for name, reader, colour in (("both sides", result.both, COLOURS[0]), ("left to right", result.left, COLOURS[1])):
-    for word, curve, dash in (("determiner", reader.determiners, "solid"), ("verb", reader.verbs, "dash")):
+readers = {"both sides": result.both, "left to right": result.left}
+for (name, reader), colour in zip(readers.items(), COLOURS, strict=False):
+    for word, curve, dash in (
+        ("determiner", reader.determiners, "solid"),
+        ("verb", reader.verbs, "dash"),
+    ):
         line = {"color": colour, "dash": dash}
         chart.add_scatter(x=reader.steps, y=curve, name=f"{name}: {word}", line=line)
 chart.add_hline(y=0.5, line_dash="dot", line_color="#808891", annotation_text="a coin")
