@@ -58,8 +58,8 @@ def planted_update(init_lora: InitLora, lora_linear: LoraLinear, *, profile: Pro
     """Fit W0 + B A to W0 + delta for a delta with singular values 4 * 0.7^i.
 
     Everything is visible to the loss: the inputs are the n unit vectors, so that it is the squared error of the matrix.
-    Measured at laptop, seeds 0 to 2, about 3 s each on 2 cores: loss / tail energy within 2e-7 of 1 at every rank; with A
-    as drawn 2.0, 4.0, 16 and 250 to 280 times the tail energy at r = 1, 2, 4, 8.
+    Measured at laptop, seeds 0 to 2, about 3 s each on 2 cores: loss / tail energy within 2e-7 of 1 at every rank; with
+    A as drawn 2.0, 4.0, 16 and 250 to 280 times the tail energy at r = 1, 2, 4, 8.
     """
     n = profile.choose(smoke=24, laptop=64, gpu=64)
     steps = profile.choose(smoke=400, laptop=800, gpu=800)
@@ -145,7 +145,7 @@ def adaptation(inject: Inject, *, profile: Profile, seed: int = 0) -> Adaptation
     """Adapt a tiny LM that was pretrained on prose to Python code, fully and by LoRA with the same steps and batches.
 
     seed draws the batches and the factors. The base is the same for every seed and pretrained once in a process.
-    Measured at laptop on one thread, seeds 0 to 5, 18 to 30 s each with the pretraining in the first: before 2.387, full
+    Measured at laptop on one thread, seeds 0 to 5, 18 to 30 s each, the first with the pretraining: before 2.387, full
     1.777 to 1.809; recovered by q r=8 .35 to .39, by q, v r=1 .37 to .41 and r=4 .53 to .57, by all r=1 .60 to .64,
     r=4 .84 to .87 and r=16 .91 to .97. The gain of all r=1 over q, v r=4: .077, .069, .059, .076, .101, .073.
     """
