@@ -19,7 +19,7 @@ function memory(ui) {
   const precision = choice(ui, "precision", { label: "Weights, gradients", options: ["bf16", "fp32"] });
   const settings = h("div", { class: "st-controls" }, sizes, precision);
   const bar = stacked("Training memory", ["weights", "gradients", "Adam"]);
-  const [total, note] = [h("p", { class: "st-rank-total", "aria-live": "off" }), h("p", { class: "st-rank-note" })];
+  const [total, note] = [h("p", { class: "st-rank-total", "aria-live": "polite" }), h("p", { class: "st-rank-note" })];
   const draw = ({ rank }) => {
     const model = MODELS[ui.get("model_size")];
     const adapter = adapterSize(model, rank);
@@ -43,7 +43,7 @@ function adapterNote({ parameters, width, layers }, adapter, rank) {
 
 function latency(ui) {
   const bar = stacked("Work for one token", ["x·Wᵀ", "x·Aᵀ", "(x·Aᵀ)·Bᵀ"]);
-  const [total, note] = [h("p", { class: "st-rank-total" }), h("p", { class: "st-rank-note" })];
+  const [total, note] = [h("p", { class: "st-rank-total", "aria-live": "polite" }), h("p", { class: "st-rank-note" })];
   const draw = ({ rows, columns, rank }) => {
     const { base, down, up } = flops(rows, columns, rank);
     const merged = ui.get("merged");

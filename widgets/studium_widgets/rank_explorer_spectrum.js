@@ -57,7 +57,7 @@ function paint(context, now, { count, width }, theme) {
   const at = left + now.rank * step;
   context.fillStyle = theme.raised;
   context.fillRect(left, MARGIN.top - 6, at - left, axis.bottom - MARGIN.top + 6);
-  grid(context, axis, left, right, "size σᵢ", theme);
+  grid(context, axis, left, right, "singular value", theme);
   const gap = step > 4 ? 1 : 0.4;
   for (let i = 0; i < count; i++) {
     const top = axis.place(now.s[i]);
