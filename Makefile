@@ -39,7 +39,7 @@ docs: install  ## writes the generated pages again
 	$(BIN)/python docs/generate.py
 
 bench: install  ## measures; judges nothing
-	$(BIN)/python tests/bench.py
+	$(BIN)/pytest -q -s tests/course/bench_commands.py tests/widgets/bench_frames.py
 
 student-wheel: install  ## the wheel for student machines, in dist/
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir build/wheel .
