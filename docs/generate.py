@@ -1,0 +1,285 @@
+"""Writes the pages that are made from the code: one for each command and one for each hook. Run it with ``make docs``.
+
+A command's page comes from the same signature and docstring as its ``--help``. It is laid out here and not by typer,
+whose layout changes from release to release.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import textwrap
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+import typer
+from studium.catalogue import Catalogue
+from studium.cli import build_app
+from studium.plugins import load_plugins
+
+DOCS = Path(__file__).parent
+ROOT = DOCS.parent
+SOURCES = ("course", "graders", "widgets", "plugins")
+OWN = "studium"  # the distribution whose commands are described
+WIDTH = 100
+NOTE = "<!-- Written by docs/generate.py from the code: change the code, then run `make docs`. -->\n"
+
+_TYPES = {bool: "", int: "NUMBER", float: "NUMBER", Path: "PATH"}
+
+
+def main() -> None:
+    """Write all generated pages, and remove those of commands and hooks that are gone."""
+    made = pages()
+    for path in generated_files(DOCS):
+        if path.relative_to(DOCS).as_posix() not in made:
+            path.unlink()
+    for name, text in made.items():
+        path = DOCS / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, "utf-8")
+    typer.echo(f"{len(made)} pages in {DOCS}")
+
+
+def generated_files(docs: Path) -> list[Path]:
+    """Give the files in the folders that hold nothing but generated pages."""
+    return sorted([*(docs / "commands").glob("*.md"), *(docs / "hooks").glob("*.md")])
+
+
+def pages() -> dict[str, str]:
+    """Give every generated page: its path below docs/, and its text."""
+    commands = dict(commands_of(own_app()))
+    hooks = hooks_of(ROOT / "course/studium/hookspecs.py", users(ROOT))
+    made = {f"commands/{words.replace(' ', '-')}.md": command_page(words, call) for words, call in commands.items()}
+    made |= {f"hooks/{hook.name}.md": hook_page(hook) for hook in hooks}
+    made["commands/index.md"] = commands_index(commands)
+    made["hooks/index.md"] = hooks_index(hooks)
+    return {name: NOTE + "\n" + made[name] for name in sorted(made)}
+
+
+# Commands
+
+
+def own_app() -> typer.Typer:
+    """Build the command line with Studium's own commands, whatever else is installed."""
+    plugins = load_plugins()
+    for loaded in plugins.loaded:
+        if loaded.distribution != OWN:
+            plugins.manager.unregister(loaded.plugin)
+    return build_app(Catalogue((), (), plugins.manager))
+
+
+def commands_of(app: typer.Typer, before: str = "") -> Iterator[tuple[str, Callable[..., Any]]]:
+    """Give the words and the function of each command, those of groups after the others."""
+    for command in app.registered_commands:
+        assert command.callback is not None
+        yield f"{before}{command.name or command.callback.__name__.replace('_', '-')}", command.callback
+    for group in app.registered_groups:
+        assert group.typer_instance is not None
+        yield from commands_of(group.typer_instance, f"{before}{group.name} ")
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """An argument or option of a command, as its help shows it."""
+
+    spelling: str
+    text: str
+    is_option: bool
+    is_required: bool
+
+
+def parameters(command: Callable[..., Any]) -> list[Parameter]:
+    """Read a command's arguments and options off its signature."""
+    hints = get_type_hints(command, include_extras=True)
+    found = []
+    for name, parameter in inspect.signature(command).parameters.items():
+        kind, *extras = get_args(hints[name]) or (hints[name],)
+        found += [_parameter(name, kind, info, parameter.default) for info in extras]
+    return found
+
+
+def _parameter(name: str, kind: Any, info: Any, default: Any) -> Parameter:
+    base, many = _plain(kind)
+    limits = (
+        [f"{info.min} or more" if info.max is None else f"{info.min} to {info.max}"] if info.min is not None else []
+    )
+    shown = [] if default in (inspect.Parameter.empty, None, False) else [f"default: {default}"]
+    text = (info.help or "") + (f" [{'; '.join(limits + shown)}]" if limits + shown else "")
+    if isinstance(info, typer.models.ArgumentInfo):
+        required = default is inspect.Parameter.empty
+        spelling = f"{name.upper()}{' …' if many else ''}"
+        return Parameter(spelling, text, False, required)
+    spellings = [item for item in (info.default, *(info.param_decls or ())) if isinstance(item, str)]
+    option = ", ".join(spellings) or f"--{name.replace('_', '-')}"
+    return Parameter(f"{option} {_TYPES.get(base, 'TEXT')}".strip(), text, True, False)
+
+
+def _plain(kind: Any) -> tuple[Any, bool]:
+    """Strip "or None" and "list of" from a type: list[str] | None → (str, True)."""
+    choices = [item for item in get_args(kind) if item is not type(None)]
+    if not choices:
+        return kind, False
+    if getattr(kind, "__origin__", None) is list:
+        return choices[0], True
+    return _plain(choices[0])
+
+
+def command_page(words: str, command: Callable[..., Any]) -> str:
+    """Write the page of one command."""
+    found = parameters(command)
+    arguments = [item for item in found if not item.is_option]
+    options = [item for item in found if item.is_option]
+    options.append(Parameter("-h, --help", "Show the help and exit.", True, False))
+    named = " ".join(item.spelling if item.is_required else f"[{item.spelling}]" for item in arguments)
+    blocks = [f"usage: studium {words} {named}".rstrip() + " [OPTIONS]", *_paragraphs(inspect.getdoc(command) or "")]
+    blocks += [_table(title, items) for title, items in (("arguments", arguments), ("options", options)) if items]
+    home = Path(inspect.getsourcefile(command) or "").relative_to(ROOT).as_posix()
+    body = "\n\n".join(blocks)
+    return f"# `studium {words}`\n\n```text\n{body}\n```\n\nSource: [{home}](../../{home}). {_ALL_COMMANDS}\n"
+
+
+_ALL_COMMANDS = "All commands: [index](index.md)."
+
+
+def _paragraphs(text: str) -> list[str]:
+    return [textwrap.fill(part, WIDTH) for part in text.split("\n\n")]
+
+
+def _table(title: str, items: list[Parameter]) -> str:
+    column = max(len(item.spelling) for item in items) + 4
+    lines = [f"{title}:"]
+    for item in items:
+        first = f"  {item.spelling}".ljust(column)
+        lines.append(textwrap.fill(item.text, WIDTH, initial_indent=first, subsequent_indent=" " * column))
+    return "\n".join(lines)
+
+
+def commands_index(commands: dict[str, Callable[..., Any]]) -> str:
+    """List the commands."""
+    lines = ["# Commands", "", "Exit codes: 0 fine, 1 a problem (one sentence on standard error), 2 a usage error.", ""]
+    lines += ["| command | what it does |", "|---|---|"]
+    for words, command in commands.items():
+        first = (inspect.getdoc(command) or "").split("\n\n")[0].replace("\n", " ")
+        lines.append(f"| [`studium {words}`]({words.replace(' ', '-')}.md) | {first} |")
+    return "\n".join([*lines, "", "Back to the [start of the documentation](../index.md).", ""])
+
+
+# Hooks
+
+
+@dataclass(frozen=True)
+class Use:
+    """A place in the sources: the file, and the function in it."""
+
+    path: str
+    function: str
+
+
+@dataclass(frozen=True)
+class Users:
+    """Who calls a hook and who implements it, by the hook's name."""
+
+    callers: dict[str, list[Use]]
+    implementers: dict[str, list[Use]]
+
+
+@dataclass(frozen=True)
+class Hook:
+    """One hook of hookspecs.py, and its users in this repository."""
+
+    name: str
+    signature: str
+    text: str
+    first_result: bool
+    callers: list[Use]
+    implementers: list[Use]
+
+
+def hooks_of(path: Path, users: Users) -> list[Hook]:
+    """Read the hooks from the source of hookspecs.py, in its order."""
+    return [
+        Hook(
+            node.name,
+            f"def {node.name}({ast.unparse(node.args)}) -> {ast.unparse(node.returns) if node.returns else 'None'}",
+            ast.get_docstring(node) or "",
+            any("firstresult=True" in ast.unparse(item) for item in node.decorator_list),
+            users.callers.get(node.name, []),
+            users.implementers.get(node.name, []),
+        )
+        for node in ast.parse(path.read_text("utf-8")).body
+        if isinstance(node, ast.FunctionDef)
+    ]
+
+
+def users(root: Path) -> Users:
+    """Look through the sources for functions that call a hook, and for those that implement one."""
+    found = Users({}, {})
+    for folder in SOURCES:
+        for path in sorted((root / folder).rglob("*.py")):
+            if not path.name.startswith("test_"):
+                _look(ast.parse(path.read_text("utf-8")), path.relative_to(root).as_posix(), found)
+    return found
+
+
+def _look(module: ast.Module, path: str, found: Users) -> None:
+    for function in (node for node in ast.walk(module) if isinstance(node, ast.FunctionDef)):
+        if any("hookimpl" in ast.unparse(item) for item in function.decorator_list):
+            found.implementers.setdefault(function.name, []).append(Use(path, function.name))
+        for name in dict.fromkeys(_called(function)):
+            found.callers.setdefault(name, []).append(Use(path, function.name))
+
+
+def _called(function: ast.FunctionDef) -> Iterator[str]:
+    """Give the hooks that a function calls: ``….hook.studium_x(…)`` and ``subset_hook_caller("studium_x", …)``."""
+    for node in ast.walk(function):
+        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
+            continue
+        if isinstance(node.func.value, ast.Attribute) and node.func.value.attr == "hook":
+            yield node.func.attr
+        elif node.func.attr == "subset_hook_caller" and isinstance(node.args[0], ast.Constant):
+            yield str(node.args[0].value)
+
+
+def hook_page(hook: Hook) -> str:
+    """Write the page of one hook."""
+    results = "The first result that is not None is taken." if hook.first_result else "Every plugin's result is taken."
+    if hook.signature.endswith("-> None"):
+        results = "Every plugin is called; nothing is returned."
+    parts = [f"# `{hook.name}`", f"```python\n{hook.signature}\n```", hook.text, results]
+    if not hook.callers:
+        parts.append(
+            "**Nothing calls this hook yet.** It is declared for the grading engine, which does not exist yet."
+        )
+    parts += ["## Who calls it", _uses(hook.callers), "## Who implements it in this repository"]
+    parts += [_uses(hook.implementers), "All hooks: [index](index.md)."]
+    return "\n\n".join(parts) + "\n"
+
+
+def _uses(uses: list[Use]) -> str:
+    return "\n".join(f"- [{use.path}](../../{use.path}), `{use.function}`" for use in uses) or "Nobody yet."
+
+
+def hooks_index(hooks: list[Hook]) -> str:
+    """List the hooks."""
+    lines = [
+        "# Hooks",
+        "",
+        "A plugin implements a hook as a function of the hook's name, marked `@studium.hookimpl`, in the",
+    ]
+    lines += [
+        "module that its entry point (group `studium`) names. It may leave out parameters that it does not need.",
+        "",
+    ]
+    lines += ["| hook | for | implemented here by |", "|---|---|---|"]
+    for hook in hooks:
+        first = hook.text.split("\n\n")[0].replace("\n", " ")
+        many = f"{len(hook.implementers)} plugin{'' if len(hook.implementers) == 1 else 's'}"
+        count = many if hook.callers else "nobody; nothing calls it yet"
+        lines.append(f"| [`{hook.name}`]({hook.name}.md) | {first} | {count} |")
+    return "\n".join([*lines, "", "Back to the [start of the documentation](../index.md).", ""])
+
+
+if __name__ == "__main__":
+    main()

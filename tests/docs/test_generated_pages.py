@@ -1,0 +1,199 @@
+"""The documentation is true: generated pages are current, links lead somewhere, and the commands shown exist."""
+
+import importlib.util
+import re
+import shutil
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import typer
+from studium import hookimpl, hookspecs
+from studium.catalogue import load_catalogue
+from studium.plugins import Loaded, Plugins, builtin_plugins
+from studium_graders.course_file import Assignment, Course, Late, read_course
+from studium_graders.plan import plan_notebooks
+
+from .page_checks import broken_links, invented_snippets, stale_pages, unknown_targets, wrong_commands
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+PAGES = sorted([*DOCS.glob("*.md"), *DOCS.glob("commands/*.md"), *DOCS.glob("hooks/*.md")])
+
+
+@pytest.fixture(scope="module")
+def generate() -> ModuleType:
+    """The module docs/generate.py, which is a script and in no package."""
+    spec = importlib.util.spec_from_file_location("docs_generate", DOCS / "generate.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # where dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def app(generate: ModuleType) -> typer.Typer:
+    return generate.own_app()
+
+
+def test_generated_pages_are_what_the_code_says(generate):
+    stale = stale_pages(DOCS, generate.pages())
+    assert not stale, f"stale pages: {', '.join(stale)}; run `make docs` and commit them"
+
+
+def test_every_command_has_a_page_and_every_page_a_command(app):
+    command = typer.main.get_command(app)
+    names = {name for name, item in command.commands.items() if not hasattr(item, "commands")}
+    names |= {f"{name}-{inner}" for name, item in command.commands.items() for inner in getattr(item, "commands", {})}
+    assert {path.stem for path in DOCS.glob("commands/*.md")} - {"index"} == names
+
+
+def test_a_commands_page_has_the_options_and_arguments_of_the_command(app, generate):
+    root = typer.main.get_command(app)
+    for words, callback in generate.commands_of(app):
+        command = root
+        for word in words.split():
+            command = command.commands[word]
+        page = {word for item in generate.parameters(callback) for word in item.spelling.split(",")}
+        page = {word.split()[0].lower().removeprefix("--").replace("-", "_") for word in page}
+        real = {word.removeprefix("--").replace("-", "_") for item in command.params for word in item.opts}
+        assert page == real - {"h", "_h", "help"}, words
+
+
+def test_every_hook_has_a_page_and_every_page_a_hook():
+    assert {path.stem for path in DOCS.glob("hooks/*.md")} - {"index"} == {
+        name for name in vars(hookspecs) if name.startswith("studium_")
+    }
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(DOCS)))
+def test_links_lead_somewhere(path):
+    assert broken_links(path) == []
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(DOCS)))
+def test_commands_shown_exist_and_take_what_they_are_given(path, app):
+    text = path.read_text("utf-8")
+    assert wrong_commands(text, app) == []
+    assert unknown_targets(text, (ROOT / "Makefile").read_text("utf-8")) == []
+
+
+def test_what_authors_are_shown_stands_in_the_sample():
+    sample = DOCS / "examples" / "studium-topic-echo"
+    files = [*sample.glob("*.toml"), *sample.glob("studium_topic_echo/*.py")]
+    sources = {path.name: path.read_text("utf-8") for path in files}
+    assert invented_snippets((DOCS / "author.md").read_text("utf-8"), sources) == []
+
+
+def test_the_settings_that_instructors_are_shown_make_a_course(tmp_path):
+    (shown,) = re.findall(r"```toml\n(.*?)```", (DOCS / "instructor.md").read_text("utf-8"), re.DOTALL)
+    (tmp_path / "course.toml").write_text(shown, "utf-8")
+    course = read_course(tmp_path)
+    assert [assignment.name for assignment in course.assignments] == ["ps1", "ps2"]
+    for assignment in course.assignments:
+        assert plan_notebooks(assignment, load_catalogue())
+
+
+def test_every_key_of_the_settings_is_in_the_instructors_table():
+    rows = re.findall(r"^\| `\[*(\w+)\]*` \|", (DOCS / "instructor.md").read_text("utf-8"), re.MULTILINE)
+    keys = {name for struct in (Course, Assignment, Late) for name in struct.__struct_fields__}
+    assert set(rows) == keys
+
+
+def test_every_page_can_be_reached_from_the_index():
+    reached, waiting = set(), [DOCS / "index.md"]
+    while waiting:
+        page = waiting.pop()
+        reached.add(page)
+        links = (page.parent / link for link in _links(page))
+        waiting += [found for link in links if (found := link.resolve()) in PAGES and found not in reached]
+    assert set(PAGES) == reached
+
+
+def _links(page: Path) -> list[str]:
+    return [target.partition("#")[0] for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text("utf-8"))]
+
+
+def test_a_changed_a_missing_and_a_left_over_page_are_stale(generate, tmp_path):
+    made = generate.pages()
+    shutil.copytree(DOCS, tmp_path / "docs", ignore=shutil.ignore_patterns("examples"))
+    docs = tmp_path / "docs"
+    assert stale_pages(docs, made) == []
+    (docs / "commands/check.md").write_text("old", "utf-8")
+    (docs / "commands/lab.md").unlink()
+    (docs / "hooks/studium_gone.md").write_text("old", "utf-8")
+    assert stale_pages(docs, made) == ["commands/check.md", "commands/lab.md", "hooks/studium_gone.md"]
+
+
+def test_a_link_to_no_file_or_no_heading_is_broken(tmp_path):
+    (tmp_path / "other.md").write_text("# Two words, `one` code\n", "utf-8")
+    page = tmp_path / "page.md"
+    page.write_text(
+        "[a](other.md) [b](other.md#two-words-one-code) [c](https://example.org) `[d](none.md)`\n"
+        "[e](none.md) [f](other.md#none) [g](#none)\n",
+        "utf-8",
+    )
+    assert broken_links(page) == ["none.md", "other.md#none", "#none"]
+
+
+@pytest.mark.parametrize(
+    ("line", "fault"),
+    [
+        ("$ studium nothing", "nothing"),
+        ("$ studium check", "Missing"),
+        ("$ studium check a.ipynb --quick", "--quick"),
+        ("$ studium reproduce --all --seeds none", "none"),
+        ("$ studium new", "no command"),
+        ("$ .venv/bin/studium nothing", "nothing"),
+        ("$ STUDIUM_PROFILE=smoke studium nothing", "nothing"),
+    ],
+)
+def test_a_command_line_that_does_not_parse_is_wrong(line, fault, app):
+    (wrong,) = wrong_commands(f"```console\n{line}\n```\n", app)
+    assert fault in wrong
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "$ studium topics --json",
+        "$ STUDIUM_PROFILE=smoke .venv/bin/studium reproduce lora --seeds 1   # a comment",
+        "$ studium assign ps1 \\\n    --course gen-ai",
+        "$ studium --help",
+        "$ studium check --help",
+        "$ studiumx nothing",
+        "studium nothing",
+    ],
+)
+def test_a_command_line_that_parses_is_not(line, app):
+    assert wrong_commands(f"```console\n{line}\n```\n", app) == []
+
+
+def test_a_command_in_the_text_must_exist_with_its_options(app):
+    text = "`studium check`, `studium new course`, `studium topics --json`, `studium grade`, `studium topics --all`"
+    assert wrong_commands(text, app) == ["studium grade", "studium topics --all"]
+
+
+def test_a_snippet_that_differs_from_its_source_is_invented():
+    text = "```python\nx = 1\n```\n```python\nx = 2\ny = 3\n```\n```text\nx = 4\n```\n"
+    assert invented_snippets(text, {"a.py": "import b\nx = 1\n"}) == ["x = 2"]
+
+
+def test_a_make_target_must_be_in_the_makefile():
+    assert unknown_targets("`make lab`\n```console\n$ make nothing\n```\n", "lab: install\n") == ["nothing"]
+
+
+def test_somebody_elses_commands_get_no_page(generate, monkeypatch):
+    class Stranger:
+        @hookimpl
+        def studium_commands(self, app: typer.Typer) -> None:
+            app.command("strange")(lambda: None)
+
+    manager, stranger = builtin_plugins(), Stranger()
+    manager.register(stranger)
+    loaded = Loaded(stranger, "stranger", "studium-topic-stranger", "1")
+    monkeypatch.setattr(generate, "load_plugins", lambda: Plugins(manager, [loaded]))
+    assert "strange" not in dict(generate.commands_of(generate.own_app()))
