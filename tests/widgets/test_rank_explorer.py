@@ -112,8 +112,10 @@ def test_random_numbers_are_normal_and_follow_the_seed(open_page):
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("method", ["adam", "descent"])
-@pytest.mark.parametrize(("rank", "alpha"), [(1, 1), (3, 8), (8, 8)])
+@pytest.mark.parametrize(
+    ("method", "rank", "alpha"),
+    [("adam", 1, 1), ("adam", 3, 8), ("adam", 8, 4), ("descent", 1, 1), ("descent", 3, 8)],
+)
 def test_the_loss_comes_down_to_the_tail_energy_and_no_further(call_js, method, rank, alpha):
     matrix = torch.tensor(call_js(MATHS, "planted", "decaying"), dtype=torch.float64)
     tail = (RankExplorer().singular_values()[rank:] ** 2).sum()
@@ -122,6 +124,24 @@ def test_the_loss_comes_down_to_the_tail_energy_and_no_further(call_js, method, 
     assert losses[0] == pytest.approx((matrix**2).sum().item())
     assert losses[-1] / tail == pytest.approx(1, abs=1e-3)
     assert losses.min() >= tail * (1 - 1e-12)
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("method", ["adam", "descent"])
+def test_learning_does_not_depend_on_the_unit_of_the_update(call_js, method):
+    matrix, options = random(7, 5), {"rank": 2, "scale": 1.5, "method": method}
+    losses = np.array(call_js(LEARNING, "losses", matrix, 7, 5, options))
+    small = np.array(call_js(LEARNING, "losses", matrix / 256, 7, 5, options | {"largest": 4 / 256}))
+    assert small * 256**2 == pytest.approx(losses, rel=1e-12)
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("unit", [1e-4, 1, 1e4])
+def test_updates_of_every_size_are_learned(mount, unit):
+    page = mount(RankExplorer(delta=unit * random(16, 12), rank=3, alpha=6, factors="learned"))
+    settled(page)
+    page.wait_for_timeout(50)
+    assert page.locator(".st-rank-sign").inner_text() == "="
 
 
 @pytest.mark.browser

@@ -4,21 +4,24 @@ import { energy, normal } from "./rank_explorer_maths.js";
 export const STEPS = 800;
 /** Steps whose A and B are kept: all of the first, then ever fewer, evenly spaced on a logarithmic axis. */
 export const MOMENTS = [...new Set(Array.from({ length: 97 }, (_, i) => Math.round((STEPS + 1) ** (i / 96) - 1)))];
-const RATE = { adam: 0.02, descent: 0.1 }; // descent: divided by the largest singular value
+const RATE = { adam: 0.02, descent: 0.025 }; // for a matrix whose largest singular value is 4
+const LARGEST = 4;
 const [BETA1, BETA2, TINY] = [0.9, 0.999, 1e-8];
 
 /**
  * A run that has not yet begun: A (rank × columns) is normal with variance 1 / columns, B (rows × rank) is zero.
  * The loss is ‖target − scale B A‖², scale = alpha / rank. `method`: "adam" (rate falls by a half cosine) or "descent".
+ * `largest`: the largest singular value. Steps are taken in units in which it is 4, so the rates suit every target;
+ * losses and copies are in the target's own units.
  */
-export function beginRun(target, rows, columns, { rank, scale, method = "adam", seed = 1, largest = 1 }) {
+export function beginRun(target, rows, columns, { rank, scale, method = "adam", seed = 1, largest = LARGEST }) {
   const next = normal(seed);
+  const unit = largest / LARGEST || 1;
   const a = Float64Array.from({ length: rank * columns }, () => next() / Math.sqrt(columns));
   const b = new Float64Array(rows * rank);
   const factor = (value) => ({ value, slope: new Float64Array(value.length), moments: moments(value.length, method) });
   return {
-    ...{ target, rows, columns, rank, scale, method },
-    rate: method === "adam" ? RATE.adam : RATE.descent / (largest || 1),
+    ...{ rows, columns, rank, scale, method, unit, rate: RATE[method], target: Float64Array.from(target, (value) => value / unit) },
     ...{ a: factor(a), b: factor(b), error: new Float64Array(rows * columns) },
     ...{ losses: new Float64Array(STEPS + 1).fill(NaN), copies: [], done: -1 },
   };
@@ -32,9 +35,9 @@ export function advance(run, ready = () => false) {
     if (run.done >= 0) for (const factor of [run.a, run.b]) step(factor, run);
     run.done += 1;
     look(run);
-    run.losses[run.done] = energy(run.error);
+    run.losses[run.done] = run.unit ** 2 * energy(run.error);
     if (run.done === MOMENTS[run.copies.length]) {
-      run.copies.push({ a: Float32Array.from(run.a.value), b: Float32Array.from(run.b.value) });
+      run.copies.push({ a: Float32Array.from(run.a.value), b: Float32Array.from(run.b.value, (value) => run.unit * value) });
     }
   }
   return run;

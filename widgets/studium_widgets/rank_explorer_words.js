@@ -1,5 +1,6 @@
 // The numbers and sentences beside the pictures.
 import { h } from "./controls/element.js";
+import { STEPS } from "./rank_explorer_learning.js";
 
 /** Four digits of a number, as short as they go. */
 export function amount(value) {
@@ -58,8 +59,8 @@ export function sentence(now, cell) {
 function learned({ left, tail, total, run, steps }) {
   if (!Number.isFinite(left)) return "Learning broke down: alpha/r makes the steps too long.";
   if (onFloor({ left, tail, total })) return `After ${steps} steps the loss ${amount(left)} lies on the floor, the tail energy ${amount(tail)}.`;
-  const stuck = run.complete && steps === 800 ? " and goes no further" : "";
-  return `After ${steps} steps the loss is ${amount(left)}${stuck}; the floor is the tail energy ${amount(tail)}.`;
+  const slow = run.complete && steps === STEPS ? ", and these steps were too few or too long" : "";
+  return `After ${steps} steps the loss is ${amount(left)}${slow}; the floor is the tail energy ${amount(tail)}.`;
 }
 
 function cellSentence({ target, product, residual, columns }, [row, column]) {
