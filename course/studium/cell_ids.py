@@ -1,4 +1,8 @@
-"""Cell ids that are derived, never random: update, reset and deep links depend on them."""
+"""Cell ids that are derived, never random: update, reset and deep links depend on them.
+
+Next to the ids of exercises ("lora-merge", "lora-merge-check") stand those of sections ("lora-in-merge") and of the
+setup cell ("lora-import"): `in` and `import` are keywords, so that no exercise can have such a name.
+"""
 
 import hashlib
 import re

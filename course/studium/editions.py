@@ -87,7 +87,7 @@ def read_lesson(topic: Topic) -> NotebookNode:
     for cell in notebook.cells:
         section = _heading(cell) or section
         seen[section] += 1
-        cell.id = cell_id(topic.slug, section, str(seen[section]) if seen[section] > 1 else "")
+        cell.id = cell_id(topic.slug, "in", section, str(seen[section]) if seen[section] > 1 else "")
         cell.metadata = nbformat.from_dict(_metadata(cell))
     _require_each_exercise_once(topic, [exercise_of(cell) for cell in notebook.cells if exercise_of(cell)])
     return notebook

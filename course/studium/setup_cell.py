@@ -15,7 +15,7 @@ def insert_setup_cell(topic: Topic, notebook: NotebookNode) -> None:
     first_is_title = bool(notebook.cells) and notebook.cells[0].cell_type == "markdown"
     cell = new_code_cell(
         setup_source(topic, [exercise_of(cell) for cell in notebook.cells]),
-        id=cell_id(topic.slug, "setup"),
+        id=cell_id(topic.slug, "import"),
         metadata={"studium": {"role": "setup"}},
     )
     notebook.cells.insert(1 if first_is_title else 0, cell)

@@ -72,7 +72,7 @@ def _marks(grade_id: str, **values: Any) -> dict[str, Any]:
 
 def _put_title_and_setup_first(topic: Topic, notebook: NotebookNode) -> None:
     title = new_markdown_cell(
-        f"# {topic.title}", id=cell_id(topic.slug, "title"), metadata={"studium": {"role": "prose"}}
+        f"# {topic.title}", id=cell_id(topic.slug, "in", "title"), metadata={"studium": {"role": "prose"}}
     )
     setup = [cell for cell in notebook.cells if role(cell) == "setup"]
     notebook.cells = [title, *setup, *(cell for cell in notebook.cells if role(cell) != "setup")]

@@ -39,7 +39,15 @@ def test_cell_ids_are_the_same_every_time_and_unique(catalogue, lesson):
 
 def test_cell_ids_tell_topic_exercise_and_role(lesson):
     ids = {cell.id for cell in lesson.cells}
-    assert {"sample-setup", "sample-merge-prompt", "sample-merge", "sample-merge-check", "sample-merging"} <= ids
+    assert {"sample-import", "sample-merge-prompt", "sample-merge", "sample-merge-check", "sample-in-merging"} <= ids
+
+
+def test_a_heading_may_be_called_like_an_exercise(sample):
+    path = sample.folder / "sample_topic" / "lesson.py"
+    path.write_text(path.read_text().replace("## Merging", "## Merge").replace("And then.", "## Merge check"))
+    catalogue = load_catalogue()
+    ids = [cell.id for cell in compile_lesson(catalogue["sample"], catalogue.manager).cells]
+    assert len(set(ids)) == len(ids)
 
 
 def test_an_exercise_becomes_a_prompt_a_stub_and_a_check(lesson):

@@ -40,7 +40,7 @@ def test_the_answer_cell_holds_the_solution_between_markers_and_the_setup_is_loc
     assert "### BEGIN SOLUTION" in answer.source
     assert answer.metadata.nbgrader.solution
     assert not answer.metadata.nbgrader.locked
-    assert marks(notebook)["counting-setup"]["locked"]
+    assert marks(notebook)["counting-import"]["locked"]
 
 
 def test_hidden_tests_stand_between_markers_and_visible_ones_do_not(counting: Catalogue) -> None:

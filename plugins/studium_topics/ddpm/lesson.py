@@ -101,7 +101,7 @@ from studium_topics.ddpm.exercises import make_betas
 
 # %% tags=["widget", "experiment"]
 betas = lesson.mine(make_betas)("cosine", 100)
-abar = torch.cumprod(1 - betas, 0)
+abar = (1 - betas).cumprod(dim=0)
 NoiseSchedule(schedule="yours", abar=abar, steps=100, t=30, sampling_steps=100)
 
 # %% [markdown]
