@@ -40,6 +40,10 @@ CASES = {
         lambda: RankExplorer(update="noisy"),
         SET.format(name="rank", value="1 + (n * 7) % 64"),
     ),
+    "rank explorer, 64 x 64, rank, factors learned": (
+        lambda: RankExplorer(factors="learned", update="noisy"),
+        SET.format(name="rank", value="1 + (n * 7) % 64"),
+    ),
     "rank explorer, 64 x 64, alpha": (
         lambda: RankExplorer(update="noisy"),
         SET.format(name="alpha", value="1 + n % 64"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ import torch
 from studium_widgets import RankExplorer
 from traitlets import TraitError
 
-from tests.widgets.conftest import frame_times, state
+from tests.widgets.conftest import state
 
 MATHS = "widgets/studium_widgets/rank_explorer_maths.js"
 LEARNING = "widgets/studium_widgets/rank_explorer_learning.js"
@@ -364,15 +363,3 @@ def test_nothing_sticks_out(mount, width):
     page = mount(RankExplorer(rank=40, alpha=33), width=width)
     wide = "() => document.documentElement.scrollWidth"
     assert page.evaluate(wide) <= width
-
-
-@pytest.mark.browser
-@pytest.mark.heavy
-@pytest.mark.parametrize("factors", ["best", "learned"])
-def test_a_drag_answers_within_a_frame(mount, factors):
-    page = mount(RankExplorer(factors=factors, update="noisy"))
-    settled(page)
-    times = frame_times(page, "window.views[0].model.set('rank', 1 + (n * 7) % 64)", 90)
-    assert statistics.median(times) <= 17.0, times
-    times = frame_times(page, "window.views[0].model.set('alpha', 1 + n % 64)", 90)
-    assert statistics.median(times) <= 17.0, times
