@@ -50,17 +50,22 @@ def roll(n: int, generator: torch.Generator) -> Tensor:
 
 @dataclass(frozen=True)
 class RollRun:
-    """One trained variant: its loss per training step, its samples (N, 2) and their energy distance to fresh data."""
+    """One trained variant: its loss per training step, its samples (N, 2) and how far they are from fresh data.
+
+    `distance` is the energy distance, `gap` the median distance of a sample to the nearest of the N data points.
+    """
 
     history: list[float]
     samples: Tensor
     distance: float
+    gap: float
     model: Module
 
 
 @dataclass(frozen=True)
 class RollResult:
-    """The three variants by name; `data` (N, 2); the distances of fresh data and of a Gaussian with its moments.
+    """The three variants by name; `data` (N, 2); `floor`, `gap` and `gaussian`: the energy distance and the
+    gap of other fresh data, and the energy distance of a Gaussian with the same moments.
 
     `losses` (T,) is the loss of "eps" on fresh data at each t.
     """
@@ -68,6 +73,7 @@ class RollResult:
     runs: dict[str, RollRun]
     data: Tensor
     floor: float
+    gap: float
     gaussian: float
     betas: Tensor
     losses: Tensor
@@ -93,9 +99,12 @@ def swiss_roll(
     "eps" predicts the noise; "x0" predicts the clean point with a plain squared error; "no time" predicts the noise but
     sees t = 0 throughout.
 
-    Measured at "laptop" (2 cores, CPU; 2000 steps of 512 points), seeds 0 to 5, energy distances: eps .0067 .0057 .0097
-    .0063 .0078 .0078; x0 3.1 3.3 2.2 3.1 2.1 2.7 times that; no time 6.5 9.4 5.6 6.8 7.8 6.0 times that. Fresh data
-    have .0005 to .0029, a Gaussian with the right moments .018 to .021. 17 s of one core a seed, 350 MB.
+    Measured at "laptop" (2 cores, CPU; 2000 steps of 512 points), seeds 0 to 5: energy distance
+    of eps .0014 .0014 .0040 .0011 .0025 .0015 (fresh data .0005 to .0029, a Gaussian with the right moments .018 to
+    .021); x0 5.5 7.2 2.6 5.5 3.2 5.4 times that; no time 32 34 14 43 21 29 times. Gap: eps .015 or .016, fresh data
+    .013, x0 .038 to .051, no time .15 to .16. 16 s of one core a seed, 360 MB.
+    The learning rate matters: at 2e-3 the distances are .006 to .010, .016 to .021 and .043 to .060, which still keeps
+    the order, but the gap of eps is .1, and what it draws is a disc and no spiral.
     """
     betas = make_betas("cosine", 100).to(profile.device)
     generator = torch.Generator().manual_seed(1000 + seed)
@@ -105,7 +114,8 @@ def swiss_roll(
     blocks = (q_sample, ddpm_loss, posterior, p_step)
     runs = {name: _run(name, betas, data, blocks, profile, seed) for name in VARIANTS}
     losses = _losses_over_time(runs["eps"].model, fresh.to(profile.device), betas, ddpm_loss, generator)
-    return RollResult(runs, data, energy_distance(fresh, data), energy_distance(moments, data), betas, losses)
+    floor, gap = energy_distance(fresh, data), _nearest(fresh, data)
+    return RollResult(runs, data, floor, gap, energy_distance(moments, data), betas, losses)
 
 
 def _losses_over_time(
@@ -137,13 +147,13 @@ def _run(
         return ddpm_loss(predict, x0, t, eps, abar)
 
     steps = profile.choose(smoke=60, laptop=2000, gpu=10000)
-    history = train(model, loss, steps, 2e-3, seed=seed, description=f"swiss roll, {variant}")
+    history = train(model, loss, steps, 8e-3, seed=seed, description=f"swiss roll, {variant}")
     noise = eps_from_x0(predict, abar) if variant == "x0" else predict
     generator = torch.Generator().manual_seed(2000 + seed)
     start = torch.randn(len(data), 2, generator=generator).to(device)
     with torch.no_grad():
         samples = ancestral(noise, start, betas, generator, posterior, p_step).cpu()
-    return RollRun(history, samples, energy_distance(samples, data), model)
+    return RollRun(history, samples, energy_distance(samples, data), _nearest(samples, data), model)
 
 
 @_one_thread()
@@ -320,7 +330,14 @@ claims = (
         "2006.11239",
         swiss_roll,
         lambda result: result.runs["eps"].distance,
-        at_most=0.012,
+        at_most=0.008,
+    ),
+    Claim(
+        "Its samples lie on the roll (median distance to the nearest of 2000 points; fresh data have 0.013)",
+        "2006.11239",
+        swiss_roll,
+        lambda result: result.runs["eps"].gap,
+        at_most=0.025,
     ),
     Claim(
         "Predicting x0 is worse than predicting the noise (ratio of energy distances)",
@@ -334,7 +351,7 @@ claims = (
         "2006.11239",
         swiss_roll,
         lambda result: result.ratio("no time"),
-        at_least=3,
+        at_least=5,
     ),
     Claim(
         "Variance beta is exact for N(0, I), the posterior's for a point (largest relative error on the way)",
