@@ -312,22 +312,22 @@ figures.roll_samples(result)
 # | | energy distance, six seeds | off the spiral | the paper (CIFAR-10, FID) |
 # |---|---|---|---|
 # | predicts ε, $L_\text{simple}$ | .0011 – .0040 | .015 (data: .013) | 3.17 |
-# | predicts $x_0$ | .006 – .010 (2.6 – 7.2 ×) | .038 – .051 | "worse", no number; $\tilde\mu$ with the full bound: 13.22 |
+# | predicts $x_0$ | .006 – .010 (2.6 – 7.2 ×) | .038 – .051 | $\tilde\mu$ with the full bound: 13.22 |
 # | not told $t$ | .044 – .054 (14 – 43 ×) | .15 – .16 | not tried |
 #
 # **Do not trust one number.** In the first version of this experiment the learning rate was four times smaller. The
-# energy distance of ε was .007, a third of the Gaussian's, and it was still the best of the three. Then we looked at the
-# picture: it was a round cloud. Energy distance sees the large shape well and the fine shape hardly at all. Hence the
-# second judge (which would have said .1), and hence the pictures.
+# energy distance of ε was .007, a third of the Gaussian's, and it was still the best of the three. Then we looked at
+# the picture: it was a round cloud. Energy distance sees the large shape well and the fine shape hardly at all. Hence
+# the second judge (which would have said .1), and hence the pictures.
 #
 # All three networks have the same size, the same data and the same number of steps. Why is $x_0$ worse? At small $t$
 # the input is almost the answer, so a small *relative* error of $\hat x_0$ is a large error of the noise, and it is
 # the noise that the last steps subtract. A network that predicts ε leaves $x_t$ untouched where its answer is 0.
 #
-# Look at where the loss is. At large $t$ it is small, since the input nearly *is* the noise. At the very smallest $t$ it
-# is about 0.9: there the noise is thinner than the spiral itself and cannot be told from it. In between, near $t = 10$,
-# is a dip. The noise is thicker than the spiral now, but thinner than the space between its arms: what is *across* the
-# spiral can be read off, what is *along* it cannot. That is half.
+# Look at where the loss is. At large $t$ it is small, since the input nearly *is* the noise. At the very smallest $t$
+# it is about 0.9: there the noise is thinner than the spiral itself and cannot be told from it. In between, near
+# $t = 10$, is a dip. The noise is thicker than the spiral now, but thinner than the space between its arms: what is
+# *across* the spiral can be read off, what is *along* it cannot. That is half.
 
 # %% tags=["experiment"]
 figures.losses_over_time(result.losses)
@@ -436,8 +436,8 @@ for count, distance in skipped.items():
 print(f" 100 steps with DDPM:  energy distance {result.runs['eps'].distance:.4f}")
 
 # %% [markdown] tags=["experiment"]
-# Twenty steps are about as good as DDPM's hundred. And then something odd: with *all* hundred, DDIM is worse, by fifteen
-# times and more (.02 to .08 over six seeds). The network is the same. **Why?**
+# Twenty steps are about as good as DDPM's hundred. And then something odd: with *all* hundred, DDIM is worse, by
+# fifteen times and more (.02 to .08 over six seeds). The network is the same. **Why?**
 #
 # <details><summary>Answer</summary>
 #
