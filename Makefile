@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 WORKSPACE ?= workspace
 JOBS ?= 2
+# One thread for each of the parallel test processes: two that want both cores slow each other down tenfold.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --dist loadgroup
 
 .PHONY: lab install test test-all lint format docs bench student-wheel clean
 
@@ -21,10 +23,10 @@ $(STAMP): pyproject.toml
 	touch $(STAMP)
 
 test: install lint  ## everything that is quick, in parallel
-	$(BIN)/pytest -n $(JOBS) --dist loadgroup -m "not heavy"
+	$(PYTEST) -m "not heavy"
 
 test-all: install lint  ## the long trainings and measurements too
-	$(BIN)/pytest -n $(JOBS) --dist loadgroup
+	$(PYTEST)
 
 lint: install
 	$(BIN)/ruff check .
