@@ -46,17 +46,25 @@ def _(attention):
 
 @attention.hidden("computes softmax(q kᵀ / √d) v over the allowed keys", points=1)
 def _(attention, rng):
-    for shape, queries, keys, width, out in (((2, 3), 4, 5, 6, 7), ((3,), 6, 4, 9, 2), ((), 3, 7, 5, 4)):
+    for shape, queries, keys, width, out in (
+        ((2, 3), 4, 5, 6, 7),
+        ((3,), 6, 4, 9, 2),
+        ((2,), 5, 5, 4, 3),
+        ((), 3, 7, 5, 4),
+    ):
         q = 2 * torch.randn(*shape, queries, width, generator=rng, dtype=torch.float64)
         k = torch.randn(*shape, keys, width, generator=rng, dtype=torch.float64)
         v = torch.randn(*shape, keys, out, generator=rng, dtype=torch.float64)
         mask = torch.rand(*shape[:1], *(1 for _ in shape[1:]), queries, keys, generator=rng) < 0.6
         mask[..., 0] = True
         expected = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
-        assert_close(attention(q, k, v, mask), expected, rtol=1e-8, atol=1e-8)
+        assert_close(attention(q, k, v, mask), expected, rtol=1e-5, atol=1e-5)
     mask = torch.arange(7) < 4
     assert_close(
-        attention(q, k, v, mask[None]), attention(q, k[:4], v[:4], torch.ones(1, 4, dtype=torch.bool)), rtol=1e-8
+        attention(q, k, v, mask[None]),
+        attention(q, k[:4], v[:4], torch.ones(1, 4, dtype=torch.bool)),
+        rtol=1e-5,
+        atol=1e-5,
     )
 
 
@@ -69,7 +77,11 @@ def _(attention, rng):
     loud = v.masked_fill(~mask.mT, 1e6)
     assert_close(attention(q, k, loud, mask), attention(q, k, v, mask), message="blocked keys must have no influence")
     expected = F.scaled_dot_product_attention(500 * q, k, v, attn_mask=mask)
-    assert_close(attention(500 * q, k, v, mask), expected, rtol=1e-7, atol=1e-7, message="with scores in the hundreds")
+    assert_close(attention(500 * q, k, v, mask), expected, rtol=1e-3, atol=1e-3, message="with scores in the hundreds")
+    q, k = (1 + 0.1 * torch.rand(x.shape, generator=rng, dtype=torch.float64) for x in (q, k))
+    q, k = 3000 * q, torch.where(mask.mT, -k, k)  # what is allowed scores about -6000, what is blocked about +6000
+    expected = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+    assert_close(attention(q, k, v, mask), expected, rtol=1e-3, atol=1e-3, message="with scores in the thousands")
     nowhere = attention(q, k, v, torch.zeros(2, 1, 5, dtype=torch.bool))
     assert torch.as_tensor(nowhere).isfinite().all(), "a query that may look nowhere must give finite numbers, not nan"
 
@@ -305,7 +317,7 @@ def _(bert_embed, rng):
                 x = tables["word"][ids[b, t]] + tables["position"][t] + tables["segment"][segments[b, t]]
                 centred = x - x.sum() / width
                 expected = centred / ((centred**2).sum() / width + eps) ** 0.5 * gamma + beta
-                assert_close(found[b][t], expected, rtol=1e-8, atol=1e-8, message=f"sentence {b}, position {t}")
+                assert_close(found[b][t], expected, rtol=1e-5, atol=1e-5, message=f"sentence {b}, position {t}")
 
 
 @bert_embed.hidden("keeps eps at 1e-12, so that tiny vectors are normalised too", points=1)
@@ -320,7 +332,7 @@ def _(bert_embed, rng):
     norm.load_state_dict({"weight": gamma, "bias": beta})
     expected = norm(F.embedding(ids, tables["word"]) + tables["position"] + F.embedding(segments, tables["segment"]))
     found = bert_embed(ids, segments, tables, gamma, beta)
-    assert_close(found, expected, rtol=1e-8, atol=1e-8, message="with tables of the size 1e-5 and the default eps")
+    assert_close(found, expected, rtol=1e-5, atol=1e-5, message="with tables of the size 1e-5 and the default eps")
 
 
 @bert_embed.misconception("You left the LayerNorm out; BERT normalises the sum before the first layer reads it.")
@@ -463,7 +475,7 @@ def _(bert_layer, rng):
         real[:, 0] = True
         expected = oracle(x, src_key_padding_mask=~real).detach()
         found = bert_layer(x.clone(), real[:, None, None, :], weights, heads, eps)
-        assert_close(found, expected, rtol=1e-8, atol=1e-8, message=f"{heads} heads, eps {eps}, with a padding mask")
+        assert_close(found, expected, rtol=1e-5, atol=1e-5, message=f"{heads} heads, eps {eps}, with a padding mask")
 
 
 @bert_layer.hidden("lets a mask of queries and keys decide who sees whom", points=1)
@@ -477,22 +489,31 @@ def _(bert_layer, rng):
     for name in ("attention_norm", "mlp_norm"):
         weights[f"{name}.weight"], weights[f"{name}.bias"] = torch.randn(2, width, generator=rng, dtype=torch.float64)
     x = 1e-5 * torch.randn(batch, length, width, generator=rng, dtype=torch.float64)
-    weights["output.weight"] *= 1e-5
-    weights["output.bias"] *= 1e-5
-    mask = torch.ones(length, length, dtype=torch.bool).tril().expand(batch, 1, length, length)
-    found = bert_layer(x.clone(), mask, dict(weights), heads)
-    q, k, v = (
-        F.linear(x, weights[f"{name}.weight"], weights[f"{name}.bias"]).view(batch, length, heads, -1).transpose(1, 2)
-        for name in ("query", "key", "value")
-    )
-    mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask).transpose(1, 2).reshape(batch, length, width)
-    norms = [(weights[f"{name}.weight"], weights[f"{name}.bias"]) for name in ("attention_norm", "mlp_norm")]
-    y = x + F.linear(mixed, weights["output.weight"], weights["output.bias"])
-    y = F.layer_norm(y, (width,), *norms[0], 1e-12)
-    z = F.linear(y, weights["up.weight"], weights["up.bias"])
-    z = z * (1 + torch.erf(z / 2**0.5)) / 2
-    z = F.layer_norm(y + F.linear(z, weights["down.weight"], weights["down.bias"]), (width,), *norms[1], 1e-12)
-    assert_close(found, z, rtol=1e-7, atol=1e-7, message="with a causal mask, vectors of the size 1e-5 and eps 1e-12")
+    for name in ("query.weight", "key.weight", "value.weight"):
+        weights[name] *= 1e5  # so that the tokens differ for attention, although x is tiny
+    for name in ("output", "down", "attention_norm"):  # and what either LayerNorm reads is tiny too
+        weights[f"{name}.weight"], weights[f"{name}.bias"] = (1e-5 * weights[f"{name}.{k}"] for k in ("weight", "bias"))
+    causal = torch.ones(length, length, dtype=torch.bool).tril()
+    own = torch.rand(batch, heads, length, length, generator=rng) < 0.5
+    masks = {
+        "a causal mask": causal.expand(batch, 1, length, length),
+        "a mask of its own for each head": own | torch.eye(length, dtype=torch.bool),
+        "a causal mask of shape (T, T)": causal,
+    }
+    for what, mask in masks.items():
+        found = bert_layer(x.clone(), mask, dict(weights), heads)
+        q, k, v = (
+            F.linear(x, weights[f"{n}.weight"], weights[f"{n}.bias"]).view(batch, length, heads, -1).transpose(1, 2)
+            for n in ("query", "key", "value")
+        )
+        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask).transpose(1, 2).reshape(batch, length, width)
+        norms = [(weights[f"{name}.weight"], weights[f"{name}.bias"]) for name in ("attention_norm", "mlp_norm")]
+        y = x + F.linear(mixed, weights["output.weight"], weights["output.bias"])
+        y = F.layer_norm(y, (width,), *norms[0], 1e-12)
+        z = F.linear(y, weights["up.weight"], weights["up.bias"])
+        z = z * (1 + torch.erf(z / 2**0.5)) / 2
+        z = F.layer_norm(y + F.linear(z, weights["down.weight"], weights["down.bias"]), (width,), *norms[1], 1e-12)
+        assert_close(found, z, rtol=1e-5, atol=1e-5, message=f"with {what}, vectors of the size 1e-5 and eps 1e-12")
 
 
 @bert_layer.misconception(
@@ -689,10 +710,10 @@ def _(mlm_loss, rng):
             if int(labels[b, t]) >= 0
         ]
         found = mlm_loss(logits.clone(), labels.clone())
-        assert_close(float(found), float(sum(losses) / len(losses)), rtol=1e-8, message="4 words are hidden")
+        assert_close(float(found), float(sum(losses) / len(losses)), rtol=1e-5, message="4 words are hidden")
     found = float(mlm_loss(1000 * logits, labels))
     losses = 1000 * torch.stack([logits[b, t].max() - logits[b, t, labels[b, t]] for b, t in (labels >= 0).nonzero()])
-    assert_close(found, float(losses.mean()), rtol=1e-8, message="with logits in the thousands")
+    assert_close(found, float(losses.mean()), rtol=1e-5, message="with logits in the thousands")
 
 
 @mlm_loss.hidden("does not look at positions that do not count", points=1)
@@ -704,10 +725,10 @@ def _(mlm_loss, rng):
     assert_close(
         float(mlm_loss(other, labels)),
         float(mlm_loss(logits, labels)),
-        rtol=1e-8,
+        rtol=1e-5,
         message="other logits at positions labelled -100 must not change the loss",
     )
-    assert_close(float(mlm_loss(logits, labels)), float(F.cross_entropy(logits.transpose(1, 2), labels)), rtol=1e-8)
+    assert_close(float(mlm_loss(logits, labels)), float(F.cross_entropy(logits.transpose(1, 2), labels)), rtol=1e-5)
 
 
 @mlm_loss.misconception(
@@ -871,7 +892,7 @@ def _(nsp_pairs, rng):
 
 @nsp_pairs.hidden("tosses a fair coin with the generator that it is given", points=1)
 def _(nsp_pairs, rng):
-    docs = [[[10 * d + s] for s in range(6)] for d in range(1, 61)]
+    docs = [[[100 * d + s] for s in range(21)] for d in range(1, 61)]
     seed = int(torch.randint(10**6, (), generator=rng))
     one, two, three = (nsp_pairs(docs, torch.Generator().manual_seed(s), 0, 1) for s in (seed, seed, seed + 1))
     assert [list(map(int, p[0])) for p in one] == [list(map(int, p[0])) for p in two], (
@@ -880,8 +901,13 @@ def _(nsp_pairs, rng):
     assert [list(map(int, p[0])) for p in one] != [list(map(int, p[0])) for p in three], (
         "another seed must give other pairs: take the randomness from the generator"
     )
-    negative = sum(int(p[2]) for p in one)
-    assert abs(negative - 150) <= 52, f"about 150 of 300 pairs should be NotNext (label 1), got {negative}"  # 6 sigma
+    labels, others = ([int(p[2]) for p in pairs] for pairs in (one, three))
+    assert abs(sum(labels) - 600) <= 87, (  # 5 sigma
+        f"about 600 of 1200 pairs should be NotNext (label 1), got {sum(labels)}"
+    )
+    assert labels != others, "another seed must give other labels: toss the coin with the generator"
+    alike = sum(len(set(labels[i : i + 20])) == 1 for i in range(0, 1200, 20))
+    assert alike <= 3, f"toss the coin anew for each pair: in {alike} of 60 documents all 20 labels are the same"
 
 
 @nsp_pairs.misconception(
@@ -993,7 +1019,7 @@ def _(pseudo_ll):
 
 @pseudo_ll.hidden("hides one word at a time and leaves special tokens out", points=2)
 def _(pseudo_ll, rng):
-    for length, words, special in ((7, 9, {1, 2}), (5, 8, {4}), (6, 7, set())):
+    for length, words, special, mask_id in ((7, 9, {1, 2}, 0), (5, 8, {4}, 3), (6, 7, set(), 6)):
         table = torch.randn(words, 6, generator=rng, dtype=torch.float64)
         place = torch.randn(length, 6, generator=rng, dtype=torch.float64)
         out = 2 * torch.randn(6, words, generator=rng, dtype=torch.float64)
@@ -1004,14 +1030,15 @@ def _(pseudo_ll, rng):
 
         ids = torch.randint(words, (length,), generator=rng)
         ids[0], ids[-1], ids[1], ids[3] = (*sorted(special), 1, 2)[0], (*sorted(special), 1, 2)[-1], 5, 5
+        ids[2] = mask_id  # a word like any other, as it is not special
         before = ids.clone()
         positions = [t for t in range(length) if int(ids[t]) not in special]
         rows = ids.repeat(length, 1)
-        rows[range(length), range(length)] = 0
+        rows[range(length), range(length)] = mask_id
         logits = model(rows)
         expected = sum(float(logits[t, t, ids[t]] - logits[t, t].logsumexp(0)) for t in positions)
-        found = pseudo_ll(model, ids, 0, special)
-        assert_close(float(found), expected, rtol=1e-8, message=f"{len(positions)} of {length} positions count")
+        found = pseudo_ll(model, ids, mask_id, special)
+        assert_close(float(found), expected, rtol=1e-5, message=f"{len(positions)} of {length} positions count")
         assert torch.equal(ids, before), "ids must stay as they were: work on a copy"
 
 
