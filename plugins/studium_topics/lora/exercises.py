@@ -42,7 +42,7 @@ def _(lora_linear, rng):
     bias = torch.randn(5, generator=rng, dtype=torch.float64)
     a = torch.randn(3, 6, generator=rng, dtype=torch.float64)
     out = lora_linear(x, weight, bias, a, torch.zeros(5, 3, dtype=torch.float64), 8.0)
-    assert_close(out, F.linear(x, weight, bias), rtol=1e-8, atol=1e-8, message="with B = 0 there is no update")
+    assert_close(out, F.linear(x, weight, bias), rtol=1e-5, atol=1e-5, message="with B = 0 there is no update")
 
 
 @lora_linear.hidden("adds the update, scaled by alpha / r, for any leading axes and with or without a bias", points=1)
@@ -63,7 +63,7 @@ def _(lora_linear, rng):
         expected = torch.einsum("oi,...i->...o", weight + alpha * torch.einsum("or,ri->oi", b, a) / rank, x)
         out = lora_linear(x, weight, bias if has_bias else None, a, b, alpha)
         what = f"with in={size_in}, out={size_out}, r={rank}, alpha={alpha}, {'a' if has_bias else 'no'} bias"
-        assert_close(out, expected + bias * has_bias, rtol=1e-8, atol=1e-8, message=what)
+        assert_close(out, expected + bias * has_bias, rtol=1e-5, atol=1e-5, message=what)
         for tensor, copy in zip((x, weight, bias, a, b), before, strict=True):
             assert torch.equal(tensor, copy), "the arguments must stay as they are, and one of them was changed"
 
@@ -84,7 +84,7 @@ def _(lora_linear, rng):
     expected = (g @ (weight + 3.0 * b @ a), 3.0 * (b.T @ g.T) @ x, 3.0 * g.T @ (x @ a.T))
     for name, gradient, right in zip(("x", "A", "B"), found, expected, strict=True):
         assert gradient is not None, f"no gradient reaches {name}"
-        assert_close(gradient, right, rtol=1e-8, atol=1e-8, message=f"the gradient of {name}")
+        assert_close(gradient, right, rtol=1e-5, atol=1e-5, message=f"the gradient of {name}")
 
 
 @lora_linear.misconception(
@@ -209,7 +209,7 @@ def _(init_lora, rng):
 @init_lora.hidden("takes its random numbers from the generator, and from nowhere else", points=1)
 def _(init_lora):
     generator = torch.Generator().manual_seed(5)
-    first, _ = init_lora(6, 4, 2, generator)
+    first, b = init_lora(6, 4, 2, generator)
     second, _ = init_lora(6, 4, 2, generator)
     torch.randn(3)  # whoever draws from torch's global generator is noticed
     again, _ = init_lora(6, 4, 2, torch.Generator().manual_seed(5))
@@ -217,7 +217,8 @@ def _(init_lora):
     assert_close(again, first, message="the same seed must give the same A")
     assert not torch.equal(first, second), "a second call with the same generator must give another A"
     assert not torch.equal(first, other), "another seed must give another A"
-    assert (first.dtype, first.requires_grad) == (torch.float32, False), "A must be a plain float32 tensor"
+    for name, factor in (("A", first), ("B", b)):
+        assert factor.dtype == torch.float32, f"{name} must be a float32 tensor, got {factor.dtype}"
 
 
 @init_lora.misconception(
@@ -406,6 +407,13 @@ def _(inject, rng):
     assert not torch.equal(first[0], first[1]), "the two layers must get different A"
     assert_close(second, first, message="the same seed must give the same A")
     assert not torch.equal(adapted(rng)[0], first[0]), "another generator must give another A"
+    a = []
+    for paths in (["q"], ["block", "q"]):  # alone, then after a layer of the same size which comes before it
+        layers = {"block": nn.ModuleDict({"q": nn.Linear(5, 7)}), "q": nn.Linear(5, 7)}
+        model = nn.ModuleDict({path: layers[path] for path in paths})
+        inject(model, {"q"}, 2, 8.0, torch.Generator().manual_seed(3))
+        a.append(next(p.detach().clone() for p in model.parameters() if tuple(p.shape) == (2, 5)))
+    assert_close(a[1], a[0], message="block.q comes before q in named_modules(), so its A is drawn first")
 
 
 @inject.misconception(
@@ -575,17 +583,16 @@ def _(model, targets, rank, alpha, generator):
 
 @inject.also_correct
 def _(model, targets, rank, alpha, generator):
-    found = [
-        (parent, name)
-        for parent in list(model.modules())
-        for name, child in parent.named_children()
-        if isinstance(child, nn.Linear) and name in targets
-    ]
+    def walk(parent):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, nn.Linear) and name in targets:
+                a, b = init_lora(child.in_features, child.out_features, rank, generator)
+                parent.add_module(name, Adapter(child, a, b, alpha, lora_linear))
+            else:
+                walk(child)
+
     model.requires_grad_(False)
-    for parent, name in found:
-        linear = getattr(parent, name)
-        a, b = init_lora(linear.in_features, linear.out_features, rank, generator)
-        parent.add_module(name, Adapter(linear, a, b, alpha, lora_linear))
+    walk(model)
     return sum(p.numel() for p in model.parameters() if p.requires_grad)
 
 
@@ -821,7 +828,7 @@ def _(svd_lora, rng):
     a, b = svd_lora(delta, 4)
     assert tuple(a.shape) == (4, 4), f"A must be (rank, in) = (4, 4), got {tuple(a.shape)}"
     assert tuple(b.shape) == (6, 4), f"B must be (out, rank) = (6, 4), got {tuple(b.shape)}"
-    assert_close(b @ a, delta, rtol=1e-8, atol=1e-8, message="B A at full rank")
+    assert_close(b @ a, delta, rtol=1e-5, atol=1e-5, message="B A at full rank")
 
 
 @svd_lora.hidden("leaves an error equal to the sum of the squared singular values that were cut", points=2)
@@ -837,7 +844,7 @@ def _(svd_lora, rng):
         squares = torch.linalg.eigvalsh(delta.T @ delta if size_out >= size_in else delta @ delta.T)  # ascending
         what = f"the squared error of a {size_out} x {size_in} matrix at rank {rank}"
         tail = squares[: len(squares) - rank].clamp(min=0).sum()
-        assert_close(((delta - product) ** 2).sum(), tail, rtol=1e-8, atol=1e-8, message=what)
+        assert_close(((delta - product) ** 2).sum(), tail, rtol=1e-5, atol=1e-8, message=what)
 
 
 @svd_lora.misconception(
