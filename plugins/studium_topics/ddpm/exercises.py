@@ -25,7 +25,7 @@ from torch import Tensor
 def make_betas(kind: str, T: int) -> Tensor:
     """Give the noise schedule beta_0 ... beta_{T-1}.
 
-    kind is "linear" or "cosine"; T >= 2 is the number of steps. Returns (T,) in float64.
+    kind is "linear" or "cosine"; T >= 2 is the number of steps. Returns (T,), computed in float64 throughout.
 
     "linear": equally spaced from 0.0001 to 0.02 (both ends included), times 1000 / T, so that fewer steps are larger.
 
@@ -57,7 +57,7 @@ def _(make_betas):
     for T in (2, 7, 20, 150, 1000, 4000):
         expected = [min(0.999, (1e-4 + (0.02 - 1e-4) * t / (T - 1)) * 1000 / T) for t in range(T)]
         expected = torch.tensor(expected, dtype=torch.float64)
-        assert_close(make_betas("linear", T), expected, rtol=1e-6, atol=1e-12, message=f"linear betas for T = {T}")
+        assert_close(make_betas("linear", T), expected, rtol=1e-9, atol=1e-12, message=f"linear betas for T = {T}")
 
 
 @make_betas.hidden("gives cosine schedules whose signal follows a squared cosine", points=1)
@@ -67,7 +67,7 @@ def _(make_betas):
         expected = torch.tensor([min(0.999, 1 - level[t + 1] / level[t]) for t in range(T)], dtype=torch.float64)
         betas = make_betas("cosine", T)
         assert "float64" in str(betas.dtype), f"the table is expected in float64, got {betas.dtype}"
-        assert_close(betas, expected, rtol=1e-6, atol=1e-12, message=f"cosine betas for T = {T}")
+        assert_close(betas, expected, rtol=1e-8, atol=1e-12, message=f"cosine betas for T = {T}")
 
 
 @make_betas.misconception(
@@ -169,7 +169,9 @@ def _(q_sample, rng):
         expected = torch.stack(
             [abar[k] ** 0.5 * a + (1 - abar[k]) ** 0.5 * b for k, a, b in zip(t, x0, eps, strict=True)]
         )
-        assert_close(q_sample(x0, t, eps, abar), expected, rtol=1e-4, atol=1e-5, message=f"x0 of shape {shape}")
+        xt = q_sample(x0, t, eps, abar)
+        assert_close(xt, expected, rtol=1e-4, atol=1e-5, message=f"x0 of shape {shape}")
+        assert xt.dtype == x0.dtype, f"x_t is expected in the dtype of x0, float64, got {xt.dtype}"
         assert_close([x0, t, eps], list(kept), message="the arguments after the call")
 
 
