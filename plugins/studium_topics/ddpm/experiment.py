@@ -13,8 +13,7 @@ Four experiments, each built from the functions of the exercises:
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -25,20 +24,9 @@ from torch.nn import Module
 from studium_topics.ddpm.networks import PointDenoiser
 from studium_topics.ddpm.sampling import Function, Predictor, ancestral, eps_from_x0, implicit
 from studium_topics.kits.mixture import energy_distance, on_mode_fraction, point_masses, ring, within_mode_std
-from studium_topics.kits.training import train
+from studium_topics.kits.training import one_thread, train
 
 VARIANTS = ("eps", "x0", "no time")
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Compute with one thread: arrays this small gain nothing from a second one, and wait for it where it is busy."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def roll(n: int, generator: torch.Generator) -> Tensor:
@@ -83,7 +71,7 @@ class RollResult:
         return self.runs[variant].distance / self.runs["eps"].distance
 
 
-@_one_thread()
+@one_thread()
 def swiss_roll(
     make_betas: Function,
     q_sample: Function,
@@ -156,7 +144,7 @@ def _run(
     return RollRun(history, samples, energy_distance(samples, data), _nearest(samples, data), model)
 
 
-@_one_thread()
+@one_thread()
 def skip_steps(
     result: RollResult, ddim_steps: Callable[..., list[int]], ddim_step: Function, seed: int = 0
 ) -> dict[int, float]:
@@ -200,7 +188,7 @@ class VarianceResult:
         return max(float((self.paths[kind][:-1, k] - 1).abs().max()) for kind, k in (("beta", 0), ("posterior", 3)))
 
 
-@_one_thread()
+@one_thread()
 def gaussian_variances(
     make_betas: Function, posterior: Function, p_step: Function, *, profile: Profile, seed: int = 0
 ) -> VarianceResult:
@@ -253,7 +241,7 @@ class MemoryResult:
         return self.to_training[count] / self.fresh[count]
 
 
-@_one_thread()
+@one_thread()
 def memorisation(
     make_betas: Function, posterior: Function, p_step: Function, *, profile: Profile, seed: int = 0
 ) -> MemoryResult:
@@ -296,7 +284,7 @@ class StepsResult:
     wrong: float
 
 
-@_one_thread()
+@one_thread()
 def few_steps(
     make_betas: Function, ddim_steps: Callable[..., list[int]], ddim_step: Function, *, profile: Profile, seed: int = 0
 ) -> StepsResult:

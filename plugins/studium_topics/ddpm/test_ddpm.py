@@ -9,6 +9,7 @@ from studium import Profile
 from studium_topics.ddpm import experiment, reference, sampling
 from studium_topics.ddpm.networks import timestep_embedding
 from studium_topics.kits.mixture import gaussian
+from studium_topics.kits.training import one_thread
 
 SMOKE = Profile("smoke")
 
@@ -18,12 +19,10 @@ def draw(*shape: int, seed: int = 0) -> torch.Tensor:
 
 
 @pytest.fixture(autouse=True)
-def one_thread():
+def on_one_thread():
     """Small arrays on a busy machine: a second thread would only be waited for."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+    with one_thread():
+        yield
 
 
 @pytest.fixture(scope="module")

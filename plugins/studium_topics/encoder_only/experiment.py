@@ -11,8 +11,7 @@ with the mask and 3.9 to 6.1 without. One seed takes 12 s on cores that others u
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -22,22 +21,11 @@ from torch import Tensor
 
 from studium_topics.encoder_only.model import Encoder, Sizes
 from studium_topics.kits import grammar
-from studium_topics.kits.training import train
+from studium_topics.kits.training import one_thread, train
 
 Block = Callable[..., Tensor]
 CLAUSES = 3
 SIZES = Sizes(vocabulary=grammar.VOCABULARY, length=1 + grammar.CLAUSE * CLAUSES, pad=grammar.PAD)
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Compute on one CPU thread: matrices this small gain nothing from two, which wait for each other on a busy CPU."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 @dataclass(frozen=True)

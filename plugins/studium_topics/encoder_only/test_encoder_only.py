@@ -12,7 +12,7 @@ from studium.profiles import choose_profile
 
 from studium_topics.encoder_only import exercises, experiment, reference
 from studium_topics.encoder_only.model import Encoder, Sizes
-from studium_topics.kits import grammar
+from studium_topics.kits import grammar, training
 
 SIZES = Sizes(vocabulary=23, width=12, layers=3, heads=3, hidden=20, length=9, pad=4)
 PARTS = {
@@ -30,7 +30,7 @@ PARTS = {
 @pytest.fixture(autouse=True)
 def one_thread():
     """Two threads on a busy machine wait for each other longer than they compute."""
-    with experiment.one_thread():
+    with training.one_thread():
         yield
 
 

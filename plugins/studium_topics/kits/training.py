@@ -21,6 +21,17 @@ SCHEDULES: dict[str, Callable[[Optimizer, float, int], LRScheduler]] = {
 }
 
 
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute on one CPU thread: small matrices gain nothing from two, which wait for each other on a busy CPU."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
 def train(
     model: nn.Module | Iterable[Tensor],
     loss_fn: Loss,

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from studium_topics.kits import text
 from studium_topics.kits.tiny_lm import TinyLM, base_model
-from studium_topics.kits.training import train
+from studium_topics.kits.training import one_thread, train
 
 LoraLinear = Callable[..., Tensor]
 InitLora = Callable[..., tuple[Tensor, Tensor]]
@@ -54,6 +54,7 @@ class Planted:
         return min(loss / tail for loss, tail in zip(self.loss_b_only, self.tail, strict=True))
 
 
+@one_thread()
 def planted_update(init_lora: InitLora, lora_linear: LoraLinear, *, profile: Profile, seed: int = 0) -> Planted:
     """Fit W0 + B A to W0 + delta for a delta with singular values 4 * 0.7^i.
 
@@ -141,6 +142,7 @@ class Adaptation:
         return min(later - earlier for earlier, later in itertools.pairwise(values))
 
 
+@one_thread()
 def adaptation(inject: Inject, *, profile: Profile, seed: int = 0) -> Adaptation:
     """Adapt a tiny LM that was pretrained on prose to Python code, fully and by LoRA with the same steps and batches.
 
