@@ -44,8 +44,9 @@ bench: install  ## measures; judges nothing
 	$(BIN)/pytest -q -s tests/course/bench_commands.py tests/widgets/bench_frames.py
 
 student-wheel: install  ## the wheel for student machines, in dist/
+	rm -rf build/wheel
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir build/wheel .
 	$(BIN)/studium student-wheel build/wheel/studium-*.whl --out dist
 
-clean:
-	rm -rf $(VENV) build dist workspace
+clean:  ## never touches the workspace: it holds answers
+	rm -rf $(VENV) build dist

@@ -55,7 +55,7 @@ def check(topic: str, exercise: Exercise, function: object, *, draw: int = 0) ->
         exercise.id,
         "right" if all(run.passed for run in runs) else "wrong",
         sum(run.result.points for run in runs),
-        exercise.points,
+        exercise.max_points,
         [run.result for run in runs],
         next((mistake for run in runs if not run.passed and (mistake := name_mistake(exercise, run.calls))), ""),
     )
@@ -64,13 +64,13 @@ def check(topic: str, exercise: Exercise, function: object, *, draw: int = 0) ->
 def untouched(exercise: Exercise) -> ExerciseResult:
     """Give the result of an exercise that nobody has begun."""
     tests = [TestResult(test.name, False, 0.0, "not attempted yet") for test in exercise.tests]
-    return ExerciseResult(exercise.id, "not attempted", 0.0, exercise.points, tests)
+    return ExerciseResult(exercise.id, "not attempted", 0.0, exercise.max_points, tests)
 
 
 def failed(exercise: Exercise, message: str) -> ExerciseResult:
     """Give the result of an answer that could not be tested at all, for the reason in ``message``."""
     tests = [TestResult(test.name, False, 0.0, message) for test in exercise.tests]
-    return ExerciseResult(exercise.id, "wrong", 0.0, exercise.points, tests)
+    return ExerciseResult(exercise.id, "wrong", 0.0, exercise.max_points, tests)
 
 
 def name_mistake(exercise: Exercise, calls: list[Call]) -> str:

@@ -57,6 +57,10 @@ class Claim:
 def run_experiment(topic: Topic, experiment: Callable[..., Any], profile: Profile, seed: int) -> Any:
     """Run an experiment with the topic's reference as its building blocks."""
     given: dict[str, Any] = {"profile": profile, "seed": seed}
+    if not topic.has("reference"):
+        raise TopicError(
+            f"topic {topic.slug} has no reference.py, as on student machines; measure with the full package"
+        )
     reference = topic.module("reference")
     for name, parameter in inspect.signature(experiment).parameters.items():
         if name not in given and hasattr(reference, name):

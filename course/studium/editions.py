@@ -19,7 +19,7 @@ from pluggy import PluginManager
 
 from studium.cell_ids import cell_id
 from studium.errors import LessonError, suggestion
-from studium.exercises import Exercise
+from studium.exercises import Exercise, in_points
 from studium.sources import solved, stub
 from studium.topic import Topic
 
@@ -105,8 +105,7 @@ def exercise_of(cell: NotebookNode) -> str:
 
 def prompt_cell(topic: Topic, exercise: Exercise) -> NotebookNode:
     """Announce an exercise: its name, points and time."""
-    points = f"{exercise.points:g} point{'s' if exercise.points != 1 else ''}"
-    text = f"### Exercise: `{exercise.id}`\n\n*{points} · about {exercise.minutes:g} minutes*"
+    text = f"### Exercise: `{exercise.id}`\n\n*{in_points(exercise.points)} · about {exercise.minutes:g} minutes*"
     return new_markdown_cell(text, **_identity(topic, exercise, "prompt"))
 
 

@@ -78,6 +78,11 @@ class Exercise:
         return self.solution(*args, **kwargs)
 
     @property
+    def max_points(self) -> float:
+        """The points of the tests that are here: all of them, or in the public edition those that learners see."""
+        return sum(test.points for test in self.tests)
+
+    @property
     def id(self) -> str:
         """The name of the function, unique within its topic."""
         return self.solution.__name__
@@ -130,11 +135,16 @@ def exercise(
     return lambda function: Exercise(function, points, minutes, tuple(hints), public)
 
 
+def in_points(points: float) -> str:
+    """Say a number of points: "1 point", "2.5 points"."""
+    return f"{points:g} point{'s' if points != 1 else ''}"
+
+
 def exercises_of(module: ModuleType) -> dict[str, Exercise]:
     """Collect the exercises of a module in the order of definition; raise ExerciseError where points do not add up."""
     found = {value.id: value for value in vars(module).values() if isinstance(value, Exercise)}
     for item in found.values():
-        total = sum(test.points for test in item.tests)
+        total = item.max_points
         if not item.public and abs(total - item.points) > 1e-9:
             raise ExerciseError(
                 f"the tests of {item.id} must add up to its {item.points:g} points: got {total:g}; change one of them"

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from html import escape
 
 from studium.checking import ExerciseResult, TestResult
+from studium.exercises import in_points
 
 _TITLES = {"right": "Right", "wrong": "Not right yet", "not attempted": "Not attempted yet"}
 _COLOURS = {
@@ -33,9 +34,9 @@ class Verdict:
         result = self.result
         text = f"{_TITLES[result.outcome]}: {result.id}"
         if result.outcome == "not attempted":
-            return f"{text} ({result.max_points:g} points)"
+            return f"{text} ({in_points(result.max_points)})"
         visible = " in the tests that you have" if self.public else ""
-        return f"{text}, {result.points:g} of {result.max_points:g} points{visible}"
+        return f"{text}, {result.points:g} of {in_points(result.max_points)}{visible}"
 
     def _details(self) -> list[str]:
         if self.result.outcome != "wrong":

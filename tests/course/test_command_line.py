@@ -10,6 +10,7 @@ import nbformat
 import pytest
 from studium.catalogue import load_catalogue
 from studium.checking import ExerciseResult
+from studium.cli.output import print_table
 from studium.editions import compile_lesson, compile_solution, exercise_of, role
 from studium.notebooks import write_notebook, write_text
 from studium.workspace import START, build_workspace
@@ -201,6 +202,17 @@ def test_reproduce_tells_of_an_experiment_that_fails_and_goes_on(sample, studium
     code, out, err = studium("reproduce", "worse", "sample", "--profile", "smoke", "--seeds", "1", "--json")
     assert (code, sentence in err) == (1, True), err
     assert {claim["topic"] for claim in json.loads(out)["claims"]} == {"sample"}
+
+
+def test_reproduce_without_a_reference_says_what_is_missing(sample, studium):
+    (sample.folder / "sample_topic" / "reference.py").unlink()
+    code, _, err = studium("reproduce", "sample", "--profile", "smoke")
+    assert (code, "has no reference.py, as on student machines" in err) == (1, True)
+
+
+def test_a_table_keeps_text_in_square_brackets(capsys):
+    print_table(("what",), [("pip install 'studium[grade]' :smile:",)])
+    assert "'studium[grade]' :smile:" in capsys.readouterr().out
 
 
 def test_doctor_names_a_broken_plugin_and_exits_with_1(sample, studium):

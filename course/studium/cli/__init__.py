@@ -39,7 +39,7 @@ def build_app(catalogue: Catalogue) -> typer.Typer:
     app.callback()(_options)
     for command in (topics.topics, lab.lab, check.check, reproduce.reproduce, doctor.doctor):
         app.command()(command)
-    app.add_typer(typer.Typer(help="Make a new course or topic.", no_args_is_help=True), name="new")
+    app.add_typer(typer.Typer(help="Make something new.", no_args_is_help=True), name="new")
     catalogue.manager.hook.studium_commands(app=app)
     return app
 
