@@ -38,7 +38,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """`studium lab`, running on a fresh workspace at the smoke profile; gives its address."""
     folder, port = tmp_path_factory.mktemp("lab"), free_port()
     quiet = {"JUPYTER_TOKEN": TOKEN, "STUDIUM_PROFILE": "smoke", "HOME": str(folder), "JUPYTER_CONFIG_DIR": str(folder)}
-    command = [sys.executable, "-m", "studium", "lab", "--course", "work", "--no-browser", "--port", str(port)]
+    command = [sys.executable, "-m", "studium", "lab", "--course", "workspace", "--no-browser", "--port", str(port)]
     with (
         (folder / "log").open("w") as log,
         subprocess.Popen(

@@ -35,7 +35,8 @@ def lab(
 
 def _command(course: Path, start: str, settings: Path, no_browser: bool, port: int) -> list[str]:
     return [
-        *(sys.executable, "-m", "jupyterlab", str(course), f"--port={port}"),
+        *(sys.executable, "-m", "jupyterlab", f"--port={port}"),
+        f"--ServerApp.root_dir={course.resolve()}",  # by its bare name, "workspace" is a command of Lab
         f"--LabApp.default_url=/lab/tree/{start}",
         f"--LabApp.app_settings_dir={settings}",
         *(["--no-browser"] if no_browser else []),
