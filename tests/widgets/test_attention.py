@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from studium_widgets import AttentionHeatmap, link
+from studium_widgets import AttentionHeatmap
 from traitlets import TraitError
 
 MATHS = "widgets/studium_widgets/attention_maths.js"
@@ -165,8 +165,8 @@ def test_the_alternative_text_survives_a_row_that_sees_nothing(heatmap):
     assert "(0.00)" in heatmap(padding=[True] * 8).alt
 
 
-def test_the_linked_module_stays_small():
-    assert len(link(AttentionHeatmap._beside("attention.js")).encode()) < 45_000
+def test_the_source_that_each_instance_sends_stays_small(heatmap):
+    assert len(heatmap()._esm) < 30_000
 
 
 @pytest.mark.browser
@@ -274,3 +274,90 @@ def test_axe_finds_nothing(mount, heatmap, view, dark):
     found = axe.run(mount(heatmap(view=view, masked=0, padding=[False] * 8), dark=dark))["violations"]
     page_level = {"landmark-one-main", "page-has-heading-one", "region", "heading-order"}
     assert [(problem["id"], problem["nodes"][0]["html"]) for problem in found if problem["id"] not in page_level] == []
+
+
+def toy(sentence: str):
+    words = sentence.split()
+    if "?" in words:
+        raise ValueError("no questions")
+    return words, torch.zeros(2, 3, len(words), len(words))
+
+
+def test_a_sentence_of_ones_own_goes_through_the_kernel(heatmap):
+    widget = heatmap(on_sentence=toy, locked=7, masked=0)
+    widget.set_state({"sentence": "we see"})
+    assert (widget.tokens, widget.scores.shape, widget.answered) == (["we", "see"], (2, 3, 2, 2), "we see")
+    assert (widget.locked, widget.masked, widget.predictions, widget.problem) == (-1, -1, [], "")
+    assert "“we” looks most at “we” (0.50)" in widget.alt
+
+
+@pytest.mark.parametrize(
+    ("model", "sentence", "problem"),
+    [
+        (toy, "why ?", "ValueError: no questions"),
+        (
+            lambda text: (["a"], np.zeros((1, 1, 1, 1))),
+            "a",
+            r"scores need (2, 3) layers and heads as before, got (1, 1)",
+        ),
+        (lambda text: (["a", "b"], np.zeros((2, 3, 1, 1))), "a", "tokens need one string a row of scores, got 2 for 1"),
+    ],
+)
+def test_a_sentence_that_fails_leaves_the_picture_and_says_why(heatmap, model, sentence, problem):
+    widget = heatmap(on_sentence=model)
+    widget.set_state({"sentence": sentence})
+    assert problem in widget.problem
+    assert (widget.tokens, widget.answered) == (TOKENS, sentence)
+
+
+@pytest.mark.browser
+def test_a_typed_sentence_is_sent_and_its_answer_drawn(mount, heatmap):
+    page = mount(heatmap(on_sentence=toy))
+    page.get_by_label("Your own sentence").fill("we see")
+    page.keyboard.press("Enter")
+    assert page.state()["sentence"] == "we see"
+    page.evaluate(
+        """() => { const model = window.views[0].model;
+          model.set("scores", { dtype: "float32", shape: [2, 3, 2, 2], data: new DataView(new ArrayBuffer(96)) });
+          for (const [name, value] of [["predictions", []], ["tokens", ["we", "see"]]]) model.set(name, value);
+          model.set("answered", "we see"); }"""
+    )
+    page.wait_for_function("document.querySelector('.st-question .st-note').textContent === 'Shown below.'")
+    page.get_by_role("application", name="Attention matrix").press("ArrowRight")
+    assert "gives weight 0.5000 to “we” (0)" in said(page, "“we” (0)")
+    assert page.locator(".st-token").all_inner_texts() == ["we", "see"]
+
+
+@pytest.mark.browser
+def test_where_no_kernel_answers_a_sentence_says_so(mount, heatmap):
+    page = mount(heatmap(on_sentence=toy), kernel=False)
+    page.get_by_label("Your own sentence").fill("we see")
+    page.get_by_role("button", name="Show", exact=True).click()
+    page.wait_for_function(
+        "document.querySelector('.st-question .st-note').textContent.startsWith('No kernel answers.')"
+    )
+    assert page.locator(".st-token").first.inner_text() == "this"
+
+
+RECORD = """() => {
+  window.drawn = [];
+  const fillText = CanvasRenderingContext2D.prototype.fillText;
+  CanvasRenderingContext2D.prototype.fillText = function (text, ...place) {
+    window.drawn.push(text);
+    return fillText.call(this, text, ...place);
+  };
+}"""
+
+
+def test_a_long_token_has_room_though_its_width_was_measured_before_the_page_had_its_font(chromium, tmp_path, heatmap):
+    tokens = [*TOKENS[:-1], "cabinets"]
+    html = heatmap(tokens=tokens, predictions=[])._repr_mimebundle_()[0]["text/html"]
+    (tmp_path / "page.html").write_text(f"<!doctype html><meta charset='utf-8'>{html}", encoding="utf-8")
+    with chromium.new_context() as context:
+        page = context.new_page()
+        page.goto((tmp_path / "page.html").as_uri())
+        inside = page.frames[-1]
+        inside.evaluate(RECORD)
+        inside.get_by_role("application", name="Attention matrix").press("ArrowDown")
+        inside.wait_for_function("drawn.length > 16")
+        assert sorted(set(inside.evaluate("drawn"))) == sorted(set(tokens))

@@ -111,3 +111,21 @@ def test_making_an_attention_widget_imports_neither_torch_nor_plotly():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_the_bundle_holds_the_state_once_as_data_and_once_as_a_page_that_needs_nothing_else(gallery):
+    widget = gallery()
+    bundle = widget._repr_mimebundle_()[0]
+    assert bundle["application/vnd.studium.widget+json"] == widget.snapshot()
+    assert "</script>" not in bundle["text/html"]
+    assert "http" not in bundle["text/html"].replace("http-equiv", "")
+
+
+def test_a_picture_too_large_to_be_saved_is_shown_live_alone(gallery, monkeypatch):
+    monkeypatch.setattr("studium_widgets.base.LARGEST_SAVED", 100)
+    bundle = gallery()._repr_mimebundle_()[0]
+    assert sorted(bundle) == ["application/vnd.jupyter.widget-view+json", "text/plain"]
+
+
+def test_a_live_widget_sends_at_most_thirty_kilobytes_of_source(gallery):
+    assert len(gallery()._esm) < 30_000

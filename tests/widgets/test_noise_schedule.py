@@ -13,6 +13,7 @@ from torch import distributions
 from traitlets import TraitError
 
 MATHS = "widgets/studium_widgets/noise_schedule_maths.js"
+RANDOM = "widgets/studium_widgets/random.js"
 SAMPLER = "widgets/studium_widgets/noise_schedule_sampler.js"
 SCALED, COSINE = "scaled-linear", "cosine"
 
@@ -136,9 +137,9 @@ def test_draws_have_the_moments_of_the_mixture(call_js):
 
 @pytest.mark.browser
 def test_a_particles_normal_numbers_go_on_where_they_stopped(call_js):
-    first, longer = call_js(MATHS, "normals", 3, 5, 10), call_js(MATHS, "normals", 3, 5, 40)
+    first, longer = call_js(RANDOM, "normals", 3, 5, 10), call_js(RANDOM, "normals", 3, 5, 40)
     assert longer[:10] == first
-    assert call_js(MATHS, "normals", 3, 6, 10) != first
+    assert call_js(RANDOM, "normals", 3, 6, 10) != first
 
 
 @pytest.mark.browser
@@ -240,7 +241,7 @@ def test_a_walk_equals_the_same_walk_in_torch(call_js, eta):
     table = call_js(SAMPLER, "plan", options(COSINE, 100, steps=10, eta=eta))
     abar = torch_abar(COSINE, 100)
     levels = call_js(MATHS, "marginals", ring(), abar[table["told"]])
-    z = call_js(MATHS, "normals", 0, 0, 22)
+    z = call_js(RANDOM, "normals", 0, 0, 22)
     found = np.array(call_js(SAMPLER, "walk", table, levels, z, np.zeros(22), 0)).reshape(11, 2)
     noise = torch.tensor(z, dtype=torch.float64).view(11, 2)
     x = noise[:1]
@@ -353,7 +354,7 @@ def test_t_moves_by_keyboard_down_to_the_data(mount):
     time.press("ArrowLeft")
     time.press("ArrowLeft")
     assert page.state()["t"] == -1
-    assert "−1: data" in page.locator(".st-noise-time").inner_text()
+    assert "−1: data" in page.locator(".st-player").inner_text()
     assert time.get_attribute("data-lm-suppress-shortcuts") == "true"
 
 

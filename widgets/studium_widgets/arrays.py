@@ -10,15 +10,16 @@ import traitlets
 
 __all__ = ["Array"]
 
-WIRE_TYPES = ("float32", "uint8")
+WIRE_TYPES = ("float32", "float64", "uint8")
 
 
 class Array(traitlets.TraitType):  # type: ignore[misc]
     """A read-only numpy array, or None where `optional`.
 
-    `dtype` is "float32" or "uint8". `shape` has one entry an axis: an int that must match, or a name, where equal
-    names need equal lengths: `Array("float32", ("layers", "heads", "tokens", "tokens"))`. Numpy arrays, nested lists
-    and torch tensors of any device are copied in. Minus infinity passes only with `finite=False`; NaN never does.
+    `dtype` is "float32", "float64" or "uint8". `shape` has one entry an axis: an int that must match, or a name, where
+    equal names need equal lengths: `Array("float32", ("layers", "heads", "tokens", "tokens"))`; None is any shape.
+    Numpy arrays, nested lists and torch tensors of any device are copied in. Minus infinity passes only with
+    `finite=False`; NaN and infinity only with `finite=None`.
     Over the wire: {"dtype": str, "shape": [int], "data": bytes}, C order, little endian.
     Raises TraitError that states the expected and the given.
     """
@@ -29,23 +30,23 @@ class Array(traitlets.TraitType):  # type: ignore[misc]
     def __init__(
         self,
         dtype: str = "float32",
-        shape: tuple[int | str, ...] = ("values",),
+        shape: tuple[int | str, ...] | None = ("values",),
         *,
         optional: bool = False,
-        finite: bool = True,
+        finite: bool | None = True,
         **options: Any,
     ) -> None:
         if dtype not in WIRE_TYPES:
-            raise ValueError(f"an array trait needs a dtype of {' or '.join(WIRE_TYPES)}, got {dtype!r}: choose one")
+            raise ValueError(f"an array trait needs a dtype of {', '.join(WIRE_TYPES)}, got {dtype!r}: choose one")
         self.dtype, self.shape, self.finite = dtype, shape, finite
         super().__init__(allow_none=optional, **options)
         self.tag(sync=True, to_json=to_wire, from_json=from_wire)
 
     def validate(self, obj: Any, value: Any) -> np.ndarray[Any, Any]:
         array = self._numbers(value)
-        if problem := _shape_problem(self.shape, array.shape):
+        if self.shape is not None and (problem := _shape_problem(self.shape, array.shape)):
             raise traitlets.TraitError(f"{self.name} needs shape {_spell(self.shape)}, got {array.shape}: {problem}")
-        if self.dtype == "float32":
+        if self.dtype != "uint8" and self.finite is not None:
             self._check_finite(array)
         array.flags.writeable = False
         return array
@@ -97,7 +98,8 @@ def _from_any(value: Any) -> np.ndarray[Any, Any]:
     """A numpy array from anything; a torch tensor is known by its methods, so torch need not be installed."""
     if hasattr(value, "detach") and hasattr(value, "cpu"):
         value = value.detach().cpu()
-        value = value.float() if value.is_floating_point() else value  # numpy has no bfloat16
+        half = value.is_floating_point() and value.element_size() < 4
+        value = value.float() if half else value  # numpy has no bfloat16
         return np.asarray(value.numpy())
     try:
         return np.asarray(value)

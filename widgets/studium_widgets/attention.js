@@ -1,7 +1,8 @@
 // Attention of one head as a matrix or as arcs, recomputed here from scores at every change of mask or temperature.
 import { arcs } from "./attention_arcs.js";
 import { heads } from "./attention_heads.js";
-import { attend, scaleTop, scoresOf, spread, strongestKey } from "./attention_maths.js";
+import { attend, heaviestCell, scaleTop, scoresOf, spread, strongestKey } from "./attention_maths.js";
+import { question } from "./attention_question.js";
 import { predictions, sentence, shownTokens } from "./attention_words.js";
 import { choice } from "./controls/choice.js";
 import { dataTable } from "./controls/data_table.js";
@@ -60,6 +61,7 @@ function build(ui, { headCount }) {
   const parts = [panel, thumbnails].filter(Boolean).map((part) => part.element);
   const main = h("div", { class: "st-figure" }, ...pictures.elements, key.element);
   const side = parts.length ? [h("div", { class: "st-side" }, ...parts)] : [];
+  if (ui.get("asks")) ui.add(question(ui));
   if (words) ui.add(words.element);
   ui.add(h("div", { class: "st-attention" }, main, ...side), table.element);
   return { pictures, words, panel, thumbnails, key, table };
@@ -122,13 +124,21 @@ function compute(ui, [layers, headCount, size], scores, hidden, reuse) {
 function sentenceFor(ui, { weights, size }, cell) {
   const names = shownTokens(ui);
   const row = cell ? cell[0] : ui.get("locked") >= 0 ? ui.get("locked") : ui.get("masked");
-  if (row < 0) return "Point at a cell, or press the arrow keys, to read its weight; a click keeps a row.";
+  if (row < 0) return overview(ui, weights, size, names);
   const key = cell ? cell[1] : strongestKey(weights, size, row).key;
   const weight = weights[row * size + key];
   const seen = Number.isNaN(weight) ? "may not look at" : `gives weight ${weight.toFixed(4)} to`;
   const { tokens, right } = spread(weights, size, row);
   const share = `${Math.round(100 * right)} % of its attention lies to the right`;
   return `“${names[row]}” (${row}) ${seen} “${names[key]}” (${key}). It spreads over ${tokens.toFixed(1)} tokens; ${share}.`;
+}
+
+// The head as a whole, and how to ask for more.
+function overview(ui, weights, size, names) {
+  const cell = heaviestCell(weights);
+  const [query, key] = [names[Math.floor(cell / size)], names[cell % size]];
+  const head = `Head ${ui.get("head")} of layer ${ui.get("layer")}, ${ui.get("mask")}, temperature ${ui.get("temperature")}`;
+  return `${head}: the heaviest weight is ${weights[cell].toFixed(3)}, from “${query}” to “${key}”. Point at a cell, or press arrow keys, to read others.`;
 }
 
 function rowsOf(ui, { weights, size }) {

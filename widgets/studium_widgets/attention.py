@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 from traitlets import Bool, Dict, Enum, Float, Int, List, TraitError, Unicode, validate
 
 from studium_widgets.arrays import Array
@@ -26,25 +28,45 @@ class AttentionHeatmap(Widget):
     layer, head: which is shown, from 0. view: "matrix" or "arcs". locked: the row that stays marked, or -1.
     predictions: for some positions {"position": int, "words": [...], "bidirectional": [...], "causal": [...]}, the
     probability of each word there when it is masked; masked: the position that is, or -1.
+    on_sentence: text → (tokens, scores), called in the kernel when the learner types a sentence; scores as above, with
+    the same layers and heads. sentence: what was typed last; answered: the one that is shown; problem: why it is not.
     Raises TraitError where they do not fit together.
     """
 
     _script = "attention.js"
     _style = "attention.css"
 
-    tokens = List(Unicode()).tag(sync=True)
+    tokens = List(Unicode()).tag(sync=True, each="tokens")
     weights = Array("float32", SHAPE, optional=True)
     scores = Array("float32", SHAPE, optional=True, finite=False)
-    padding = List(Bool()).tag(sync=True)
+    padding = List(Bool()).tag(sync=True, each_if_any="tokens")
     mask_padding = Bool(True).tag(sync=True)
     mask = Enum(("bidirectional", "causal"), "bidirectional").tag(sync=True)
-    temperature = Float(1.0).tag(sync=True)
-    layer = Int(0).tag(sync=True)
-    head = Int(0).tag(sync=True)
+    temperature = Float(1.0).tag(sync=True, between=(1e-3, 100))
+    layer = Int(0).tag(sync=True, between=(0, "layers"))
+    head = Int(0).tag(sync=True, between=(0, "heads"))
     view = Enum(("matrix", "arcs"), "matrix").tag(sync=True)
-    locked = Int(-1).tag(sync=True)
+    locked = Int(-1).tag(sync=True, between=(-1, "tokens"))
     predictions = List(Dict()).tag(sync=True)
-    masked = Int(-1).tag(sync=True)
+    masked = Int(-1).tag(sync=True, between=(-1, "tokens"))
+    asks = Bool(False).tag(sync=True)
+    sentence = Unicode().tag(sync=True)
+    answered = Unicode().tag(sync=True)
+    problem = Unicode().tag(sync=True)
+
+    def __init__(self, *, on_sentence: Callable[[str], tuple[list[str], Any]] | None = None, **state: Any) -> None:
+        super().__init__(**({"asks": on_sentence is not None} | state))
+        self._on_sentence = on_sentence
+        self.observe(self._answer, names="sentence")
+
+    @classmethod
+    def example(cls) -> Self:
+        words = ["the", "key", "to", "the", "cabinets", "is", "on", "the", "table"]
+        return cls(tokens=words, scores=_drawn_scores(2, 4, len(words)))
+
+    @classmethod
+    def largest(cls) -> Self:
+        return cls(tokens=[f"t{i}" for i in range(512)], scores=_drawn_scores(1, 12, 512))
 
     @property
     def alt(self) -> str:
@@ -92,6 +114,36 @@ class AttentionHeatmap(Widget):
             _check_prediction(entry)
         return proposal["value"]
 
+    def _answer(self, _change: Any) -> None:
+        """Shows the sentence that was typed, or says in one sentence why that failed."""
+        if self._on_sentence is None:
+            return
+        try:
+            found = self._attention_of(self._on_sentence, self.sentence)
+        except Exception as error:  # whatever the learner's model raises
+            found = {"problem": f"{type(error).__name__}: {error}"}
+        with self.hold_sync(), self.hold_trait_notifications():
+            for name, value in found.items():
+                setattr(self, name, value)
+            self.answered = self.sentence
+
+    def _attention_of(self, model: Callable[[str], tuple[list[str], Any]], sentence: str) -> dict[str, Any]:
+        tokens, scores = model(sentence)
+        new = AttentionHeatmap(tokens=list(tokens), scores=scores)
+        old: Any = self.weights if self.scores is None else self.scores
+        given: Any = new.scores
+        if given.shape[:2] != old.shape[:2]:
+            raise TraitError(f"scores need {old.shape[:2]} layers and heads as before, got {given.shape[:2]}")
+        cleared: dict[str, Any] = {
+            "weights": None,
+            "padding": [],
+            "predictions": [],
+            "masked": -1,
+            "locked": -1,
+            "problem": "",
+        }
+        return {"tokens": new.tokens, "scores": given} | cleared
+
     def _check_tokens(self, array: str, size: int) -> None:
         if len(self.tokens) != size:
             advice = "leave no special token out"
@@ -131,3 +183,8 @@ def _check_prediction(entry: dict[str, Any]) -> None:
         if len(entry[side]) != len(entry["words"]) or not all(0 <= share <= 1 for share in entry[side]):
             wanted = f"{side} needs one probability from 0 to 1 for each of {len(entry['words'])} words"
             raise TraitError(f"{wanted}, got {entry[side]}: check position {entry['position']}")
+
+
+def _drawn_scores(layers: int, heads: int, tokens: int) -> NDArray[np.float32]:
+    drawn = np.random.default_rng(0).normal(0, 2, (layers, heads, tokens, tokens))
+    return drawn.astype(np.float32)

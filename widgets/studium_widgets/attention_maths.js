@@ -21,13 +21,16 @@ export function attendRow(scores, size, row, { causal, hidden }, temperature, em
   const from = row * size;
   let top = -Infinity;
   for (let key = 0; key < end; key++) if (!hidden?.[key] && scores[from + key] > top) top = scores[from + key];
+  const [visible, sharpness] = [top > -Infinity ? end : 0, 1 / temperature];
   let sum = 0;
-  for (let key = 0; key < size; key++) {
-    const seen = key < end && !hidden?.[key] && top > -Infinity;
-    out[start + key] = seen ? Math.exp((scores[from + key] - top) / temperature) : empty;
-    if (seen) sum += out[start + key];
+  for (let key = 0; key < visible; key++) {
+    const value = hidden?.[key] ? empty : Math.exp((scores[from + key] - top) * sharpness);
+    out[start + key] = value;
+    if (value > 0) sum += value;
   }
-  for (let key = 0; key < end; key++) out[start + key] /= sum || 1;
+  out.fill(empty, start + visible, start + size);
+  const share = 1 / (sum || 1);
+  for (let key = 0; key < visible; key++) out[start + key] *= share;
 }
 
 /** A picture of the head `pixels` wide: every k-th query, and over each stretch of keys the largest weight. */
@@ -51,6 +54,13 @@ export function strongestKey(weights, size, row) {
   return { key, weight: weights[row * size + key] || 0 };
 }
 
+/** The index of the heaviest weight of all. */
+export function heaviestCell(weights) {
+  let [best, top] = [0, -1];
+  for (let i = 0; i < weights.length; i++) if (weights[i] > top) [best, top] = [i, weights[i]];
+  return best;
+}
+
 /** How the query `row` spreads: `tokens` = exp(entropy), and `right` = the share that lies on later tokens. */
 export function spread(weights, size, row) {
   let [entropy, right] = [0, 0];
@@ -62,15 +72,18 @@ export function spread(weights, size, row) {
   return { tokens: Math.exp(entropy), right };
 }
 
+const FAINT = 6; // of 255 levels: fainter curves are not drawn
+
 /** The `count` heaviest cells or fewer, heaviest first, as indices into `weights`; cells under 2 % of `top` are left out. */
 export function heaviest(weights, top, count) {
   const bins = new Uint32Array(256);
   const level = (weight) => Math.min(255, Math.floor((255 * weight) / top));
-  for (let i = 0; i < weights.length; i++) if (weights[i] > 0) bins[level(weights[i])] += 1;
+  const least = (FAINT * top) / 256; // most weights are below it, and a comparison is quicker than a level
+  for (let i = 0; i < weights.length; i++) if (weights[i] >= least) bins[level(weights[i])] += 1;
   let [bin, kept] = [255, 0];
-  while (bin > 5 && kept + bins[bin] <= count) kept += bins[bin--];
+  while (bin >= FAINT && kept + bins[bin] <= count) kept += bins[bin--];
   const found = [];
-  for (let i = 0; i < weights.length; i++) if (weights[i] > 0 && level(weights[i]) > bin) found.push(i);
+  for (let i = 0; i < weights.length; i++) if (weights[i] >= least && level(weights[i]) > bin) found.push(i);
   return found.sort((a, b) => weights[b] - weights[a]);
 }
 

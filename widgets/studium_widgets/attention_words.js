@@ -7,12 +7,13 @@ const percent = (value) => `${Math.round(100 * value)} %`;
 
 /** The tokens as they now stand: the masked one reads [MASK]. */
 export function shownTokens(ui) {
-  return ui.get("tokens").map((token, position) => (position === ui.get("masked") ? MASK : token));
+  const [tokens, masked] = [ui.get("tokens"), ui.get("masked")];
+  return masked < 0 ? tokens : tokens.with(masked, MASK);
 }
 
 /** A row of tokens; those with predictions are buttons that put the mask on and take it off. */
 export function sentence(ui) {
-  const known = new Set(ui.get("predictions").map((prediction) => prediction.position));
+  let [tokens, known, parts] = [null, null, []];
   const part = (token, position) => {
     if (!known.has(position)) return h("span", { class: "st-token" }, token);
     const button = h("button", { type: "button", class: "st-token", "aria-label": `Mask “${token}”`, ...suppress }, token);
@@ -20,9 +21,15 @@ export function sentence(ui) {
     button.addEventListener("click", flip, { signal: ui.signal });
     return button;
   };
-  const parts = ui.get("tokens").map(part);
-  const element = h("div", { class: "st-sentence", role: "group", "aria-label": "Sentence: choose a word to mask" }, ...parts);
+  const element = h("div", { class: "st-sentence", role: "group", "aria-label": "Sentence: choose a word to mask" });
+  const build = () => {
+    tokens = ui.get("tokens");
+    known = new Set(ui.get("predictions").map((prediction) => prediction.position));
+    parts = tokens.map(part);
+    element.replaceChildren(...parts);
+  };
   const draw = () => {
+    if (tokens !== ui.get("tokens")) build();
     const shown = shownTokens(ui);
     parts.forEach((button, position) => {
       button.textContent = shown[position];

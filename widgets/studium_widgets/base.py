@@ -18,9 +18,15 @@ The Python class:
         def alt(self) -> str:                                     # required; must not fail for any state
             return f"A matrix of rank {self.rank}."
 
+Where the class needs arguments, `example()` gives a typical instance and `largest()` one of the largest size that is
+promised to move at 60 frames a second: the gallery and the conformance kit take theirs from there.
+
 State is plain data: bool, int, float, str, list, dict, Array. All synced traits whose name has no leading underscore
-are state, and `snapshot()` gives them as JSON. To relate two traits, override `check` (it runs after construction and
-after every change) and raise TraitError with one lowercase sentence: what was needed, what came, what to do next.
+are state, and `snapshot()` gives them as JSON. Their types, `min`, `max` and choices are checked again where a notebook
+from anywhere is shown with no kernel (schema.py), so bound the numbers that a loop runs to. Give the bounds of a
+number as a tag, `.tag(sync=True, between=(0, 9))`, for they may name an axis or another trait. To relate traits
+otherwise, override `check` (it runs after construction and after every change) and raise TraitError with one
+lowercase sentence: what was needed, what came, what to do next.
 
 The view:
 
@@ -50,18 +56,28 @@ from __future__ import annotations
 import base64
 import difflib
 import inspect
+import json
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import anywidget
 import ipywidgets  # type: ignore[import-untyped]
 import traitlets
 
-from studium_widgets.modules import link
+from studium_widgets.hosts.page import frame
+from studium_widgets.modules import compressed, link
+from studium_widgets.schema import find_out_of_range, rules
 
 __all__ = ["Widget"]
 
 STYLE = Path(__file__).parent / "controls" / "studium.css"
+SAVED = "application/vnd.studium.widget+json"  # the MIME type of a snapshot
+LARGEST_SAVED = 24_000_000  # characters of JSON: a picture with more state is shown live and not saved
+ENTRY = """\
+import view from {script};
+import {{ {host} }} from "studium_widgets/hosts/{host}.js";
+export default {host}(view, {options});
+"""
 LIVE_MESSAGES_ONLY = ("layout",)  # the one option of ipywidgets that a notebook author uses
 
 
@@ -93,17 +109,36 @@ class Widget(anywidget.AnyWidget):  # type: ignore[misc]
         """One sentence that says what the picture shows now, for those who cannot see it."""
         raise NotImplementedError
 
+    @classmethod
+    def example(cls) -> Self:
+        """A typical instance: what the gallery shows and what the conformance kit tests."""
+        return cls()
+
+    @classmethod
+    def largest(cls) -> Self:
+        """An instance of the largest size that the class promises to draw at 60 frames a second."""
+        return cls.example()
+
     def check(self) -> None:
         """Raises TraitError where the traits contradict each other."""
 
     @property
     def _esm(self) -> str:
-        return link(self._beside(self._script))
+        return compressed(self._hosted("live", {"state": self.state_names()}))
 
-    @property
-    def _css(self) -> str:
-        own = self._beside(self._style).read_text(encoding="utf-8") if self._style else ""
-        return STYLE.read_text(encoding="utf-8") + own
+    @classmethod
+    def module(cls) -> str:
+        """The widget as one ES module for a host without a kernel; its default export is {render, show} (saved.js)."""
+        return cls._hosted("saved", {"rules": rules(cls, cls.state_names())})
+
+    @classmethod
+    def _hosted(cls, host: str, options: dict[str, Any]) -> str:
+        script = cls._beside(cls._script)
+        own = cls._beside(cls._style).read_text(encoding="utf-8") if cls._style else ""
+        style = STYLE.read_text(encoding="utf-8") + own
+        options = {"name": cls.name(), "style": style} | options
+        source = ENTRY.format(script=json.dumps(f"./{script.name}"), host=host, options=json.dumps(options))
+        return link(script.with_suffix(f".{host}.js"), source)
 
     @classmethod
     def state_names(cls) -> tuple[str, ...]:
@@ -120,9 +155,12 @@ class Widget(anywidget.AnyWidget):  # type: ignore[misc]
         return f"{package.replace('.', '/')}/{Path(cls._script).stem}".lstrip("/")
 
     def snapshot(self) -> dict[str, Any]:
-        """The widget as JSON: {"widget": name, "alt": sentence, "state": {name: value}}; bytes become base64 text."""
+        """The widget as JSON: {"widget": name, "version": 1, "alt": sentence, "state": {name: value}}.
+
+        Bytes become base64 text.
+        """
         state = self.get_state(list(self.state_names()))
-        return {"widget": self.name(), "alt": self.alt, "state": _text_for_bytes(state)}
+        return {"widget": self.name(), "version": 1, "alt": self.alt, "state": _text_for_bytes(state)}
 
     def __repr__(self) -> str:
         return self.alt
@@ -130,11 +168,24 @@ class Widget(anywidget.AnyWidget):  # type: ignore[misc]
     def _repr_mimebundle_(self, **options: Any) -> Any:
         bundle = super()._repr_mimebundle_(**options)
         if bundle is not None:
-            bundle[0]["text/plain"] = self.alt
+            bundle[0].update(self._saved())
         return bundle
+
+    def _saved(self) -> dict[str, Any]:
+        """What a notebook keeps of the widget, by MIME type, for hosts that have no kernel."""
+        shot = self.snapshot()
+        try:
+            size = len(json.dumps(shot, allow_nan=False))
+        except ValueError:  # NaN or infinity outside an array
+            return {"text/plain": self.alt}
+        if size > LARGEST_SAVED:
+            return {"text/plain": self.alt}
+        return {SAVED: shot, "text/html": frame(self.module(), shot), "text/plain": self.alt}
 
     def _refresh(self, _change: Any = None) -> None:
         self.check()
+        if problem := find_out_of_range(self, self.state_names()):
+            raise traitlets.TraitError(f"{problem}: choose another")
         self._alt = self.alt
 
     @classmethod

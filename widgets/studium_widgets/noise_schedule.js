@@ -1,8 +1,10 @@
 // Forward and backward ladder of a diffusion on a Gaussian mixture: schedule, particles and an exact sampler.
 import { choice } from "./controls/choice.js";
 import { dataTable } from "./controls/data_table.js";
-import { h, suppress } from "./controls/element.js";
+import { h } from "./controls/element.js";
+import { facts } from "./controls/facts.js";
 import { legend } from "./controls/legend.js";
+import { player } from "./controls/player.js";
 import { select } from "./controls/select.js";
 import { slider } from "./controls/slider.js";
 import { widget } from "./controls/widget.js";
@@ -13,8 +15,7 @@ import { BUGS } from "./noise_schedule_sampler.js";
 
 const LENGTHS = [4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 40, 50, 60, 80, 100, 125, 150, 200, 250, 300, 400, 500, 600, 800, 1000];
 const COUNTS = [1, 2, 3, 4, 5, 8, 10, 15, 20, 25, 30, 40, 50, 75, 100, 150, 200, 250, 300, 400, 500, 750, 1000];
-const BUDGET = 6; // ms of a frame for walking particles
-const WAY = 6000; // ms from noise to data
+const BUDGET = 4; // ms of a frame for walking particles
 const TRUE_ON_MODE = 1 - Math.exp(-4.5); // of a Gaussian in the plane, within three standard deviations
 
 export default widget((ui) => {
@@ -33,7 +34,7 @@ export default widget((ui) => {
   return () => {
     const now = read();
     const arrived = advance(BUDGET);
-    clock.draw(now);
+    clock.draw();
     plane.draw(now);
     facts.draw(now);
     charts.draw(now);
@@ -66,69 +67,26 @@ function sampler(ui) {
   );
 }
 
-// Play, and t; T − 1 is where t ends, so the slider's end moves with T.
+// T − 1 is where t starts to play, and it moves with T.
 function timeline(ui) {
-  const range = slider(ui, "t", { label: "t", min: -1, max: length(ui) - 1, format: (t) => (t < 0 ? "−1: data" : String(t)) });
-  const input = range.querySelector("input");
-  const button = h("button", { type: "button", class: "st-noise-play", ...suppress }, "Play");
-  const player = playing(ui, button);
-  button.addEventListener("click", player.toggle, { signal: ui.signal });
-  input.addEventListener("input", player.stop, { signal: ui.signal });
+  const ends = () => [length(ui) - 1, -1];
   const inside = () => ui.set("t", Math.min(ui.get("t"), length(ui) - 1));
   for (const name of ["steps", "schedule"]) ui.on(name, inside);
-  const draw = ({ T, t }) => {
-    input.max = T - 1;
-    input.value = t;
-    input.style.setProperty("--st-filled", `${(100 * (t + 1)) / T}%`);
-  };
-  return { element: h("div", { class: "st-noise-time" }, button, range), draw };
-}
-
-// t runs down from T − 1 to the data. Where motion is to be reduced, each press goes down one tenth instead.
-function playing(ui, button) {
-  let [frame, before, at] = [0, 0, 0];
-  const name = (running) => (button.textContent = running ? "Pause" : ui.still ? "Step" : "Play");
-  const stop = () => {
-    cancelAnimationFrame(frame);
-    frame = 0;
-    name(false);
-  };
-  const move = (now) => {
-    at -= (length(ui) * Math.min(100, now - before)) / WAY;
-    before = now;
-    ui.set("t", Math.max(-1, Math.round(at)));
-    if (at <= -1) stop();
-    else frame = requestAnimationFrame(move);
-  };
-  const toggle = () => {
-    if (frame) return stop();
-    const top = length(ui) - 1;
-    at = ui.get("t") < 0 ? top : ui.get("t");
-    if (ui.still) return ui.set("t", ui.get("t") < 0 ? top : Math.max(-1, at - Math.ceil(top / 10)));
-    before = performance.now();
-    name(true);
-    frame = requestAnimationFrame(move);
-  };
-  name(false);
-  ui.signal.addEventListener("abort", stop, { once: true });
-  return { toggle, stop };
+  return player(ui, "t", { label: "t", ends, format: (t) => (t < 0 ? "−1: data" : String(t)) });
 }
 
 function readouts() {
-  const titles = ["On a mode", "Mode spread", "V / s², exact"];
-  const tiles = titles.map((title) => ({ title, value: h("dd"), note: h("dd", { class: "st-label" }) }));
-  const element = h("dl", { class: "st-noise-facts" }, ...tiles.map(({ title, value, note }) => h("div", {}, h("dt", {}, title), value, note)));
+  const tiles = facts(["On a mode", "Mode spread", "V / s², exact"]);
   const draw = ({ crowd, variance, steps }) => {
     const found = crowd.quality;
     const wrong = steps.wrong !== steps.right;
-    const texts = [
+    tiles.draw([
       [found ? percent(found.onMode) : "…", `truth ${percent(TRUE_ON_MODE)}`],
       [found ? `× ${number(found.ratio)}` : "…", "truth × 1"],
       [number(variance.wrong), `√ = ${number(Math.sqrt(variance.wrong))}; ${wrong ? `correct ${number(variance.right)}` : "truth 1"}`],
-    ];
-    tiles.forEach(({ value, note }, i) => ([value.textContent, note.textContent] = texts[i]));
+    ]);
   };
-  return { element, draw };
+  return { element: tiles.element, draw };
 }
 
 const percent = (share) => (Number.isFinite(share) ? `${(100 * share).toFixed(1)}\u00a0%` : "–");

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from traitlets import Enum, Float, Int, TraitError, default, observe
 
 from studium_widgets.arrays import Array
 from studium_widgets.base import Widget
+from studium_widgets.mixtures import check_mixture
 
 __all__ = ["NoiseSchedule"]
 
@@ -43,19 +44,23 @@ class NoiseSchedule(Widget):
     _style = "noise_schedule.css"
 
     schedule = Enum(("linear", "scaled-linear", "cosine", "yours"), "cosine").tag(sync=True)
-    steps = Int(1000).tag(sync=True)
-    t = Int().tag(sync=True)
+    steps = Int(1000).tag(sync=True, between=(4, 1000))
+    t = Int().tag(sync=True, between=(-1, 999))
     means = Array("float32", ("modes", 2))
     variances = Array("float32", ("modes",))
     weights = Array("float32", ("modes",))
-    sampling_steps = Int(50).tag(sync=True)
+    sampling_steps = Int(50).tag(sync=True, between=(1, 1000))
     spacing = Enum(("leading", "trailing"), "leading").tag(sync=True)
-    eta = Float(1.0).tag(sync=True)
+    eta = Float(1.0).tag(sync=True, between=(0, 1))
     variance = Enum(("beta-tilde", "beta"), "beta-tilde").tag(sync=True)
     bug = Enum(BUGS, "none").tag(sync=True)
     abar = Array("float32", ("steps",), optional=True)
     losses = Array("float32", ("timesteps",), optional=True)
-    seed = Int(0).tag(sync=True)
+    seed = Int(0).tag(sync=True, between=(0, 2**31))
+
+    @classmethod
+    def largest(cls) -> Self:
+        return cls(sampling_steps=1000)
 
     @property
     def alt(self) -> str:
@@ -67,7 +72,7 @@ class NoiseSchedule(Widget):
 
     def check(self) -> None:
         self._check_ranges()
-        self._check_mixture()
+        check_mixture(self, most=32)
         if self.schedule == "yours" and self.abar is None:
             raise TraitError("the schedule 'yours' needs abar, got none: give abar= an array of one number a timestep")
         if self.abar is not None:
@@ -120,20 +125,6 @@ class NoiseSchedule(Widget):
         for name, low, high in (("steps", 4, 1000), ("sampling_steps", 1, 1000), ("eta", 0, 1)):
             if not low <= getattr(self, name) <= high:
                 raise TraitError(f"{name} needs to be from {low} to {high}, got {getattr(self, name)}")
-
-    def _check_mixture(self) -> None:
-        modes = len(self.means)
-        if not 1 <= modes <= 32:
-            raise TraitError(f"means need 1 to 32 rows, got {modes}: draw fewer modes")
-        for name in ("variances", "weights"):
-            if len(getattr(self, name)) != modes:
-                got = len(getattr(self, name))
-                raise TraitError(f"{name} need one number for each of the {modes} means, got {got}: set both at once")
-        if not self.variances.min() > 0:
-            raise TraitError(f"variances need to be above 0, got {self.variances.min():g}: a point mass has no density")
-        total = float(self.weights.sum(dtype=np.float64))
-        if self.weights.min() <= 0 or abs(total - 1) > 1e-3:
-            raise TraitError(f"weights need to be above 0 and sum to 1, got a sum of {total:.4g}: divide by their sum")
 
 
 def _check_abar(abar: NDArray[np.float32]) -> None:

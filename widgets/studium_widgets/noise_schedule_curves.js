@@ -1,10 +1,11 @@
 // Four small charts over t with one marker: ᾱ, β, the signal-to-noise ratio and the share of the loss.
-import { fit } from "./controls/canvas.js";
-import { h } from "./controls/element.js";
+import { canvas, fit } from "./controls/canvas.js";
+import { keys } from "./controls/keys.js";
 import { DASHES } from "./controls/legend.js";
 
 export const NAMES = { linear: "linear", "scaled-linear": "linear × 1000 / T", cosine: "cosine", yours: "yours" };
 const HEIGHT = 160;
+const STEPS = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, PageDown: -10, PageUp: 10, Home: -Infinity, End: Infinity };
 const MARGIN = { left: 36, right: 10, top: 42, bottom: 24 };
 const PANELS = [
   { title: "Signal ᾱ", part: "abar", range: [0, 1], ticks: [[0, "0"], [0.5, "½"], [1, "1"]] },
@@ -13,18 +14,19 @@ const PANELS = [
   { title: "Loss at t, × its mean", log: true, range: [1e-3, 1e3], ticks: [[1e-2, "10⁻²"], [1, "1"], [100, "10²"]] },
 ];
 
-/** `draw(now)` with what `model` reads; a pointer on a chart calls `moved(t)`. Gives {element}. */
+/** `draw(now)` with what `model` reads; a pointer on a chart, or a key, calls `moved(t)`. Gives {element, draw}. */
 export function curves(ui, { moved }) {
-  const element = h("canvas", { role: "img", class: "st-noise-curves", "aria-label": "Signal, noise, signal-to-noise ratio and share of the loss over t" });
+  const { element } = canvas("Signal, noise, signal-to-noise ratio and share of the loss over t: arrows move t");
+  element.classList.add("st-noise-curves");
   const still = document.createElement("canvas");
-  let [key, boxes, T] = [[], [], 0];
+  let [key, boxes, latest] = [[], [], null];
   const draw = (now) => {
     const width = Math.max(240, element.parentElement.clientWidth);
-    T = now.T;
+    latest = now;
     const { times } = now.steps.wrong;
-    const latest = [now.lines, now.loss, now.kind, times.length, times[0], width, ui.theme.dark, window.devicePixelRatio];
-    if (latest.some((part, i) => part !== key[i])) {
-      key = latest;
+    const parts = [now.lines, now.loss, now.kind, times.length, times[0], width, ui.theme.dark, window.devicePixelRatio];
+    if (parts.some((part, i) => part !== key[i])) {
+      key = parts;
       boxes = layout(width);
       const context = fit(still, width, boxes.height);
       boxes.forEach((box, i) => paint(context, box, PANELS[i], now, ui.theme));
@@ -33,10 +35,13 @@ export function curves(ui, { moved }) {
     context.drawImage(still, 0, 0, width, boxes.height);
     boxes.forEach((box, i) => mark(context, box, PANELS[i], now, ui.theme));
   };
-  draggable(ui, element, (x, y) => {
+  const go = (t) => moved(Math.max(0, Math.min(latest.T - 1, Math.round(t))));
+  const at = (x, y) => {
     const box = boxes.find((b) => x >= b.x && x < b.x + b.width && y >= b.y && y < b.y + HEIGHT);
-    if (box) moved(Math.max(0, Math.min(T - 1, Math.round(((x - box.left) / (box.right - box.left)) * (T - 1)))));
-  });
+    if (box) go(((x - box.left) / (box.right - box.left)) * (latest.T - 1));
+  };
+  draggable(ui, element, at);
+  keys(ui, element, STEPS, (step) => go(latest.t + step));
   return { element, draw };
 }
 
@@ -139,8 +144,8 @@ const look = (kind, theme) => {
 };
 
 function lossSeries({ loss, kind }, theme) {
-  const bound = { name: "bound", y: loss.bound, colour: theme.text, dash: [2, 3], width: 2, alpha: 0.8 };
-  const simple = { ...look(kind, theme), name: "simple", y: loss.simple, dash: [], width: 3, alpha: 1 };
+  const bound = { name: "bound", y: loss.bound, colour: theme.text, dash: DASHES[4], width: 2, alpha: 0.8 };
+  const simple = { ...look(kind, theme), name: "simple", y: loss.simple, width: 3, alpha: 1 };
   const yours = { ...look("yours", theme), y: loss.yours, width: 1.5, alpha: 0.9 };
   return [bound, simple, ...(loss.yours ? [yours] : [])];
 }

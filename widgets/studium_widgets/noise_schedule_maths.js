@@ -1,6 +1,8 @@
 // Noise schedules and the exact denoiser of a Gaussian mixture, on plain arrays: no DOM.
 // t = 0 … T−1, ᾱ_t = ∏_{s ≤ t} (1 − β_s), ᾱ_{−1} = 1, x_t = √ᾱ x_0 + √(1 − ᾱ) ε, score = −ε / √(1 − ᾱ).
 
+import { normals } from "./random.js";
+
 const LARGEST_BETA = 0.999;
 const [FIRST, LAST] = [1e-4, 0.02]; // of DDPM's linear schedule, made for T = 1000
 
@@ -41,25 +43,25 @@ export function mixtureOf(means, variances, weights) {
 }
 
 /**
- * The mixture noised to each of the levels ᾱ, ready for `epsAt`:
- * a row of 4 K numbers a level: mean x, mean y, 1 / v, log w − log v, with v = ᾱ s² + 1 − ᾱ.
+ * The mixture noised to each of the levels x = √ᾱ x_0 + √rest ε, ready for `epsAt`. `rest` is 1 − ᾱ where not given.
+ * A row of 4 K numbers a level: mean x, mean y, 1 / v, log w − log v, with v = ᾱ s² + rest.
  */
-export function marginals({ count, means, variances, weights }, abar) {
+export function marginals({ count, means, variances, weights }, abar, rest = abar.map((value) => 1 - value)) {
   const rows = new Float64Array(abar.length * count * 4);
   for (let level = 0, at = 0; level < abar.length; level++) {
     const root = Math.sqrt(abar[level]);
     for (let k = 0; k < count; k++, at += 4) {
-      const v = abar[level] * variances[k] + 1 - abar[level];
+      const v = abar[level] * variances[k] + rest[level];
       rows[at] = root * means[2 * k];
       rows[at + 1] = root * means[2 * k + 1];
       rows[at + 2] = 1 / v;
       rows[at + 3] = Math.log(weights[k] / v);
     }
   }
-  return { count, rows, noise: Float64Array.from(abar, (value) => Math.sqrt(1 - value)), joint: new Float64Array(count) };
+  return { count, rows, noise: Float64Array.from(rest, Math.sqrt), joint: new Float64Array(count) };
 }
 
-/** ε* = E[ε | x_t = (x, y)] at one level of `marginals`, written into `out[0]` and `out[1]`. */
+/** ε* = E[ε | x_t = (x, y)] at one level of `marginals`, written into `out[0]` and `out[1]`. Gives log 2π p(x, y). */
 export function epsAt({ count, rows, noise, joint }, level, x, y, out) {
   const from = level * count * 4;
   let top = -Infinity;
@@ -78,6 +80,7 @@ export function epsAt({ count, rows, noise, joint }, level, x, y, out) {
   }
   out[0] = (-noise[level] * pullX) / sum;
   out[1] = (-noise[level] * pullY) / sum;
+  return top + Math.log(sum);
 }
 
 /** ε* at the points (N, 2), row by row, all at one ᾱ. */
@@ -92,13 +95,13 @@ export function eps(mixture, abar, points) {
 }
 
 /** The density of x_t on a grid of `side` × `side` cells over [−half, half]², first row at the top, written into `out`. */
-export function density(mixture, abar, side, half, out = new Float32Array(side * side)) {
+export function density(mixture, abar, side, half, out = new Float32Array(side * side), rest = 1 - abar) {
   const { count, means, variances, weights } = mixture;
   const root = Math.sqrt(abar);
   const [across, up] = [new Float64Array(side), new Float64Array(side)];
   out.fill(0);
   for (let k = 0; k < count; k++) {
-    const v = abar * variances[k] + 1 - abar;
+    const v = abar * variances[k] + rest;
     const scale = weights[k] / (2 * Math.PI * v);
     for (let i = 0; i < side; i++) {
       const place = ((i + 0.5) / side) * 2 * half - half;
@@ -114,33 +117,9 @@ function addProduct(across, up, out) {
   const side = across.length;
   for (let row = 0, at = 0; row < side; row++, at += side) {
     const factor = up[row];
-    if (factor < 1e-12) continue;
+    if (factor === 0) continue;
     for (let i = 0; i < side; i++) out[at + i] += factor * across[i];
   }
-}
-
-/** Uniform numbers in (0, 1] from a 32-bit seed (mulberry32): the same everywhere. */
-export function uniforms(seed) {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let word = Math.imul(state ^ (state >>> 15), state | 1);
-    word ^= word + Math.imul(word ^ (word >>> 7), word | 61);
-    return (((word ^ (word >>> 14)) >>> 0) + 1) / 4294967296;
-  };
-}
-
-/** `size` standard normal numbers for particle `index`: each particle has a stream of its own. */
-export function normals(seed, index, size) {
-  const next = uniforms(Math.imul(seed + 1, 0x9e3779b1) ^ Math.imul(index + 1, 0x85ebca6b));
-  const out = new Float32Array(size + (size % 2));
-  for (let i = 0; i < out.length; i += 2) {
-    const radius = Math.sqrt(-2 * Math.log(next()));
-    const angle = 2 * Math.PI * next();
-    out[i] = radius * Math.cos(angle);
-    out[i + 1] = radius * Math.sin(angle);
-  }
-  return out;
 }
 
 /** `size` draws x_0 of the mixture and the noise ε of each, (size, 2): the modes in turn, each as often as it weighs. */

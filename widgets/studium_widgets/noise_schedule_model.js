@@ -1,5 +1,7 @@
 // All that follows from the state, each part computed again only when what it depends on has changed: no DOM.
+import { memo } from "./controls/memo.js";
 import * as maths from "./noise_schedule_maths.js";
+import { normals } from "./random.js";
 import { plan, quality, stateAt, varianceRatio, walk } from "./noise_schedule_sampler.js";
 
 export const [PARTICLES, MARKED] = [300, 30];
@@ -29,14 +31,6 @@ export function model(ui) {
 
 /** T: of the array from Python where the schedule is "yours". */
 export const length = (ui) => (ui.get("schedule") === "yours" ? ui.array("abar").data.length : ui.get("steps"));
-
-function memo(compute) {
-  let [key, value] = [[], null];
-  return (...given) => {
-    if (!key.length || given.some((part, i) => part !== key[i])) [key, value] = [given, compute(...given)];
-    return value;
-  };
-}
 
 function mixture(...arrays) {
   const mix = maths.mixtureOf(...arrays.map((array) => Float64Array.from(array)));
@@ -91,7 +85,7 @@ function particles() {
     const end = performance.now() + ms;
     while (crowd.ready < PARTICLES && performance.now() < end) {
       const p = crowd.ready++;
-      if (!(noise[p]?.length >= crowd.stride)) noise[p] = maths.normals(seed, p, crowd.stride);
+      if (!(noise[p]?.length >= crowd.stride)) noise[p] = normals(seed, p, crowd.stride);
       walk(given[0].wrong, table, noise[p], crowd.ways, p * crowd.stride);
     }
     if (crowd.ready === PARTICLES) crowd.quality ??= quality(ends(crowd), given[1]);

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 __all__ = ["COLOURS", "DASHES", "figure"]
 
 # Each has a contrast of 3:1 or more on white and on #111111, and they differ for every kind of colour vision.
-COLOURS = ("#2f87c9", "#d9691e", "#139a74", "#b9689f", "#94801a", "#7f86d6")
+COLOURS = ("#4277c3", "#d76c54", "#0f9b70", "#b9689f", "#94801a", "#7f86d6")
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 
 MIDDLE = "#808891"  # of axes and text: 3:1 or more on both pages

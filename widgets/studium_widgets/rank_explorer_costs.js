@@ -1,8 +1,10 @@
 import { choice } from "./controls/choice.js";
 import { h } from "./controls/element.js";
+import { stackedBar } from "./controls/stacked_bar.js";
 import { toggle } from "./controls/toggle.js";
-import { adapterSize, flops, MODELS, trainingBytes } from "./rank_explorer_maths.js";
+import { flops, MODELS } from "./rank_explorer_maths.js";
 import { amount, heading, percent } from "./rank_explorer_words.js";
+import { adapterSize, trainingBytes } from "./transformer_costs.js";
 
 const CARD = 80e9; // bytes of one large accelerator
 const WIDTH_OF = { bf16: 2, fp32: 4 };
@@ -18,15 +20,15 @@ function memory(ui) {
   const sizes = choice(ui, "model_size", { label: "Model", options: Object.keys(MODELS) });
   const precision = choice(ui, "precision", { label: "Weights, gradients", options: ["bf16", "fp32"] });
   const settings = h("div", { class: "st-controls" }, sizes, precision);
-  const bar = stacked("Training memory", ["weights", "gradients", "Adam"]);
-  const [total, note] = [h("p", { class: "st-rank-total", "aria-live": "polite" }), h("p", { class: "st-rank-note" })];
+  const bar = stackedBar("Training memory", ["weights", "gradients", "Adam"]);
+  const [total, note] = [h("p", { class: "st-rank-total", "aria-live": "polite" }), h("p", { class: "st-note" })];
   const draw = ({ rank }) => {
     const model = MODELS[ui.get("model_size")];
     const adapter = adapterSize(model, rank);
     const lora = ui.get("lora");
     const bytes = WIDTH_OF[ui.get("precision")];
-    const full = trainingBytes(model.parameters, model.parameters, bytes);
-    const now = lora ? trainingBytes(model.parameters + adapter, adapter, bytes) : full;
+    const full = training(model.parameters, model.parameters, bytes);
+    const now = lora ? training(model.parameters + adapter, adapter, bytes) : full;
     bar.draw(Object.values(now).map((value) => [value, gigabytes(value)]), sum(full));
     const cards = Math.ceil(sum(now) / CARD);
     total.textContent = `${gigabytes(sum(now))} of ${gigabytes(sum(full))}: fills ${cards} card${cards > 1 ? "s" : ""} of 80 GB`;
@@ -42,8 +44,8 @@ function adapterNote({ parameters, width, layers }, adapter, rank) {
 }
 
 function latency(ui) {
-  const bar = stacked("Work for one token", ["x·Wᵀ", "x·Aᵀ", "(x·Aᵀ)·Bᵀ"]);
-  const [total, note] = [h("p", { class: "st-rank-total", "aria-live": "polite" }), h("p", { class: "st-rank-note" })];
+  const bar = stackedBar("Work for one token", ["x·Wᵀ", "x·Aᵀ", "(x·Aᵀ)·Bᵀ"]);
+  const [total, note] = [h("p", { class: "st-rank-total", "aria-live": "polite" }), h("p", { class: "st-note" })];
   const draw = ({ rows, columns, rank }) => {
     const { base, down, up } = flops(rows, columns, rank);
     const merged = ui.get("merged");
@@ -61,6 +63,12 @@ function latency(ui) {
   return { element: panel(heading("Work to use it", toggle(ui, "merged", { label: "Merge B·A into W" })), bar.element, total, note), draw };
 }
 
+// Weights, gradients, and Adam's two moments in fp32.
+function training(parameters, trained, bytes) {
+  const { weights, gradients, optimiser } = trainingBytes({ parameters, trained, bytes });
+  return { weights, gradients, optimiser };
+}
+
 const sum = (parts) => Object.values(parts).reduce((total, value) => total + value, 0);
 
 const panel = (...parts) => h("div", { class: "st-rank-panel" }, ...parts);
@@ -68,23 +76,4 @@ const panel = (...parts) => h("div", { class: "st-rank-panel" }, ...parts);
 function gigabytes(bytes) {
   if (bytes >= 1e12) return `${amount(bytes / 1e12)} TB`;
   return bytes >= 1e9 ? `${amount(Number((bytes / 1e9).toPrecision(3)))} GB` : `${amount(Number((bytes / 1e6).toPrecision(3)))} MB`;
-}
-
-/** One bar of named parts. `draw([[value, text], ...], most)`: `most` fills the row. */
-function stacked(label, names) {
-  const pieces = names.map((_, i) => h("span", { class: `st-rank-piece st-rank-piece-${i}` }));
-  const values = names.map(() => h("span", { class: "st-value" }));
-  const items = names.map((name, i) => {
-    const swatch = h("span", { class: `st-rank-swatch st-rank-piece-${i}`, "aria-hidden": "true" });
-    return h("li", {}, swatch, h("span", {}, name), values[i]);
-  });
-  const bar = h("div", { class: "st-rank-bar", "aria-hidden": "true" }, ...pieces);
-  const element = h("div", {}, bar, h("ul", { class: "st-rank-key", "aria-label": label }, ...items));
-  const draw = (parts, most) => {
-    parts.forEach(([value, text], i) => {
-      pieces[i].style.width = `${(100 * value) / most}%`;
-      values[i].textContent = text;
-    });
-  };
-  return { element, draw };
 }

@@ -1,5 +1,6 @@
 // Fits B A to a matrix by gradient steps, a few at a time: pure, no DOM.
-import { energy, normal } from "./rank_explorer_maths.js";
+import { normal } from "./rank_explorer_maths.js";
+import { energy } from "./spectrum_maths.js";
 
 export const STEPS = 800;
 /** Steps whose A and B are kept: all of the first, then ever fewer, evenly spaced on a logarithmic axis. */

@@ -2,7 +2,7 @@ import { choice } from "./controls/choice.js";
 import { fit } from "./controls/canvas.js";
 import { h, suppress } from "./controls/element.js";
 import { slider } from "./controls/slider.js";
-import { grid, hatching, line, MARGIN, vertical } from "./rank_explorer_axes.js";
+import { grid, hatching, line, MARGIN, vertical } from "./controls/cut_axes.js";
 import { MOMENTS, STEPS } from "./rank_explorer_learning.js";
 import { amount, heading } from "./rank_explorer_words.js";
 
@@ -14,7 +14,7 @@ const METHODS = [["adam", "Adam"], ["descent", "Gradient descent"]];
 /** The energy of ΔW as one bar, kept and tail, beside the loss of learning in the same scale: the floor is the tail. */
 export function lossPanel(ui) {
   const canvas = h("canvas", { role: "img" });
-  const frame = h("div", { class: "st-rank-canvas" }, canvas);
+  const frame = h("div", { class: "st-cut-frame" }, canvas);
   const title = heading("Learning A and B: the loss stops at the tail");
   const settings = h(
     ...["div", { class: "st-controls st-rank-learning" }, player(ui)],

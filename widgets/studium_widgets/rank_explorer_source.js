@@ -1,6 +1,7 @@
 // What all the pictures show: each part is computed again only when something that it depends on has changed.
 import { advance, beginRun, copyAt, multiply, STEPS } from "./rank_explorer_learning.js";
-import { energy, moveRank, planted, svd, tailEnergies } from "./rank_explorer_maths.js";
+import { planted } from "./rank_explorer_maths.js";
+import { energy, moveRank, svd, tailEnergies } from "./spectrum_maths.js";
 
 const SLICE = 4; // ms of a frame that learning may take
 const KEPT_RUNS = 6;

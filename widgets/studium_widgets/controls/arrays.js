@@ -1,10 +1,12 @@
 // Arrays as they cross from Python: {dtype, shape, data}, data a DataView, or base64 text in a saved page.
 
-/** {data: Float32Array | Uint8Array, shape: number[]}; null stays null. */
+export const TYPES = { float32: Float32Array, float64: Float64Array, uint8: Uint8Array };
+
+/** {data: Float32Array | Float64Array | Uint8Array, shape: number[]}; null stays null. */
 export function decode(wire) {
   if (!wire) return null;
   const bytes = typeof wire.data === "string" ? fromBase64(wire.data) : copied(wire.data);
-  return { data: wire.dtype === "uint8" ? bytes : new Float32Array(bytes.buffer), shape: wire.shape };
+  return { data: new TYPES[wire.dtype](bytes.buffer), shape: wire.shape };
 }
 
 function fromBase64(text) {

@@ -13,6 +13,11 @@ export function h(tag, attributes = {}, ...children) {
   return element;
 }
 
+/** Sets a property of an element where it differs: to write even the same text costs the page a new layout. */
+export function put(element, property, value) {
+  if (element[property] !== value) element[property] = value;
+}
+
 let made = 0;
 
 /** An id, or a radio group's name, that no other view has. */

@@ -8,13 +8,14 @@ const NAME_WIDTH = 84; // px at most
 /**
  * A matrix as coloured cells. Hover or arrow keys move a cursor; click, Enter or Space picks a cell.
  * `moved([row, column] | null)`, `picked([row, column])`. `size`: largest width in px. `square`: cells are square.
- * `draw({data, rows, columns, range: [low, high], palette?, rowNames?, columnNames?, marked?})`: `data` has rows × columns
- * numbers, NaN is striped; `marked` is a row to point out. `overlay()` redraws the cursor alone.
+ * `draw({data, rows, columns, range: [low, high], palette?, rowNames?, columnNames?, marked?, flag?, dots?})`: `data` has rows × columns
+ * numbers, NaN is striped; `marked` is a row to point out, `flag` a cell [row, column], `dots` a 1 for each cell that gets a dot.
+ * `overlay()` redraws the cursor alone.
  */
 export function heatMap(ui, { label, size = 460, square = true, moved = () => {}, picked = () => {} }) {
   const { element, fit } = canvas(label);
   const image = document.createElement("canvas");
-  const view = { element, picture: null, box: null };
+  const view = { element, picture: null, box: null, font: null, widths: null };
   const overlay = () => view.picture && compose(ui, view, image, fit);
   view.overlay = overlay;
   view.cursor = cellCursor(ui, element, {
@@ -26,7 +27,8 @@ export function heatMap(ui, { label, size = 460, square = true, moved = () => {}
   view.draw = (picture) => {
     view.picture = picture;
     paint(image, picture, ui.theme.dark);
-    view.box = layout(element, picture, size, square, ui.theme.font);
+    if (view.font !== ui.theme.font) Object.assign(view, { font: ui.theme.font, widths: new Map() });
+    view.box = layout(view, size, square, ui.theme.font);
     overlay();
   };
   return view;
@@ -47,13 +49,17 @@ export function paint(image, { data, rows, columns, range: [low, high], palette 
   context.putImageData(pixels, 0, 0);
 }
 
-function layout(element, { rows, columns, rowNames, columnNames }, size, square, font) {
+function layout({ element, picture: { rows, columns, rowNames, columnNames }, widths }, size, square, font) {
   const width = Math.max(120, Math.min(size, element.parentElement?.clientWidth || size));
   const context = element.getContext("2d");
+  const measure = (name) => {
+    if (!widths.has(name)) widths.set(name, context.measureText(name).width);
+    return widths.get(name);
+  };
   const longest = (names, count) => {
     if (!names || count > NAMED) return 0;
     context.font = `12px ${font}`;
-    return Math.min(NAME_WIDTH, width / 4, 8 + Math.max(...names.map((name) => context.measureText(name).width)));
+    return Math.min(NAME_WIDTH, width / 4, 8 + Math.max(...names.map(measure)));
   };
   const [left, top] = [longest(rowNames, rows), longest(columnNames, columns)];
   const cell = (width - left - 1) / columns;
@@ -68,14 +74,16 @@ function cellAt({ picture, box }, x, y) {
   return inside ? [row, column] : null;
 }
 
-function compose(ui, { picture, box, cursor, element }, image, fit) {
+function compose(ui, { picture, box, cursor, element, widths }, image, fit) {
   const context = fit(box.width, box.height);
   context.imageSmoothingEnabled = false;
   hatch(context, box, [box.cell * picture.columns, box.rowHeight * picture.rows], ui.theme);
   context.drawImage(image, box.left, box.top, box.cell * picture.columns, box.rowHeight * picture.rows);
   if (box.cell >= 14) gaps(context, picture, box, ui.theme.surface);
   const cell = cursor?.cell ?? null;
-  names(context, picture, box, ui.theme, cell);
+  names(context, picture, box, ui.theme, cell, widths);
+  if (picture.dots && box.cell >= 6) dots(context, picture, box, ui.theme);
+  if (picture.flag) flag(context, box, picture.flag, ui.theme);
   if (picture.marked >= 0) outline(context, box, [picture.marked, 0], picture.columns, ui.theme, 2);
   if (cell) outline(context, box, cell, 1, ui.theme, element.matches(":focus-visible") ? 3 : 2);
 }
@@ -105,6 +113,31 @@ function gaps(context, { rows, columns }, { left, top, cell, rowHeight }, surfac
   for (let i = 1; i < rows; i++) context.fillRect(left, top + i * rowHeight - 0.5, columns * cell, 1);
 }
 
+function dots(context, { dots: shown, columns }, { left, top, cell, rowHeight }, theme) {
+  for (let i = 0; i < shown.length; i++) {
+    if (!shown[i]) continue;
+    context.beginPath();
+    context.arc(left + ((i % columns) + 0.5) * cell, top + (Math.floor(i / columns) + 0.5) * rowHeight, Math.min(3, cell / 5), 0, 7);
+    context.fillStyle = theme.text;
+    context.strokeStyle = theme.surface;
+    context.lineWidth = 1.5;
+    context.stroke();
+    context.fill();
+  }
+}
+
+// A ring around a cell, large enough to be seen around a small one.
+function flag(context, { left, top, cell, rowHeight }, [row, column], theme) {
+  const radius = Math.max(7, 0.62 * Math.max(cell, rowHeight));
+  for (const [stroke, width] of [[theme.surface, 5], [theme.text, 2]]) {
+    context.strokeStyle = stroke;
+    context.lineWidth = width;
+    context.beginPath();
+    context.arc(left + (column + 0.5) * cell, top + (row + 0.5) * rowHeight, radius, 0, 7);
+    context.stroke();
+  }
+}
+
 function outline(context, { left, top, cell, rowHeight }, [row, column], span, theme, width) {
   const [x, y, w] = [left + column * cell, top + row * rowHeight, Math.max(cell * span, 3)];
   for (const [stroke, thick] of [[theme.surface, width + 2], [theme.warm, width]]) {
@@ -114,31 +147,23 @@ function outline(context, { left, top, cell, rowHeight }, [row, column], span, t
   }
 }
 
-function names(context, { rowNames, columnNames }, box, theme, cell) {
-  context.textBaseline = "middle";
-  const write = (text, at, active, width) => {
-    context.font = `${active ? "600 " : ""}${Math.min(12, at)}px ${theme.font}`;
-    context.fillStyle = active ? theme.text : theme.muted;
-    context.fillText(shorten(context, text, width - 6), 0, 0);
+// Row names to the left, column names turned above. A font costs as much as a word: it is set once for all that share it.
+function names(context, { rowNames, columnNames }, box, theme, cell, widths) {
+  const write = (list, at, most, chosen, place) => {
+    const size = Math.min(12, at);
+    const short = (name) => ((widths.get(name) * size) / 12 < most - 6 ? name : shorten(context, name, most - 6));
+    const fill = (name, i) => context.fillText(short(name), ...place((i + 0.5) * at));
+    Object.assign(context, { font: `${size}px ${theme.font}`, fillStyle: theme.muted });
+    list.forEach((name, i) => i !== chosen && fill(name, i));
+    if (!(chosen < list.length)) return;
+    Object.assign(context, { font: `600 ${size}px ${theme.font}`, fillStyle: theme.text });
+    context.fillText(shorten(context, list[chosen], most - 6), ...place((chosen + 0.5) * at));
   };
-  context.textAlign = "right";
-  if (box.left && box.rowHeight > 6) {
-    rowNames.forEach((name, row) => {
-      context.save();
-      context.translate(box.left - 6, box.top + (row + 0.5) * box.rowHeight);
-      write(name, box.rowHeight, cell?.[0] === row, box.left);
-      context.restore();
-    });
-  }
-  context.textAlign = "left";
-  if (box.top && box.cell > 6) columnNames.forEach((name, column) => columnName(context, write, name, column, box, cell));
-}
-
-// Column names stand upright where they fit across the cell, and are turned where they do not.
-function columnName(context, write, name, column, box, cell) {
   context.save();
-  context.translate(box.left + (column + 0.5) * box.cell, box.top - 6);
+  Object.assign(context, { textBaseline: "middle", textAlign: "right" });
+  if (box.left && box.rowHeight > 6) write(rowNames, box.rowHeight, box.left, cell?.[0], (y) => [box.left - 6, box.top + y]);
   context.rotate(-Math.PI / 2);
-  write(name, box.cell, cell?.[1] === column, box.top);
+  context.textAlign = "left";
+  if (box.top && box.cell > 6) write(columnNames, box.cell, box.top, cell?.[1], (x) => [6 - box.top, box.left + x]);
   context.restore();
 }

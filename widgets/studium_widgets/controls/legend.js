@@ -4,22 +4,29 @@ import { gradient } from "./palette.js";
 /** The dash patterns of a chart's lines, in order: a line is known by its pattern as well as by its colour. */
 export const DASHES = [[], [7, 4], [2, 3], [10, 3, 2, 3], [4, 2], [1, 4]];
 
-/** Names beside short pieces of line. `draw([name, ...])`, in the order of the chart's series. */
+/** Names beside short pieces of line. `draw([name | {name, stroke?, dash? or mark}, ...])`, in the order of the chart's series. */
 export function legend(ui) {
   const element = h("ul", { class: "st-legend" });
   const draw = (names) => {
     const key = names.map((name, i) => {
       const swatch = h("span", { class: "st-swatch", "aria-hidden": "true" });
-      swatch.innerHTML = piece(ui.theme.series[i % ui.theme.series.length], DASHES[i % DASHES.length]);
-      return h("li", {}, swatch, name);
+      const { name: text, stroke = ui.theme.series[i % ui.theme.series.length], dash = DASHES[i % DASHES.length], mark } = Object(name) === name ? name : { name };
+      swatch.append(mark ? h("span", { style: `color:${stroke}` }, mark) : piece(stroke, dash));
+      return h("li", {}, swatch, text);
     });
     element.replaceChildren(...key);
   };
   return { element, draw };
 }
 
-const piece = (stroke, dash) =>
-  `<svg width="28" height="8"><line x1="1" y1="4" x2="27" y2="4" stroke="${stroke}" stroke-width="2.5" stroke-dasharray="${dash.join(" ")}"/></svg>`;
+function piece(stroke, dash) {
+  const [svg, line] = ["svg", "line"].map((tag) => document.createElementNS("http://www.w3.org/2000/svg", tag));
+  const place = { x1: 1, y1: 4, x2: 27, y2: 4, stroke, "stroke-width": 2.5, "stroke-dasharray": dash.join(" ") };
+  for (const [name, value] of Object.entries(place)) line.setAttribute(name, value);
+  for (const [name, value] of Object.entries({ width: 28, height: 8 })) svg.setAttribute(name, value);
+  svg.append(line);
+  return svg;
+}
 
 /** The key of a heat map: a strip of its colours between two numbers. `draw({from, to, palette})`. */
 export function colourBar(ui, { label }) {

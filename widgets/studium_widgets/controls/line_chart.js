@@ -1,19 +1,21 @@
-import { canvas } from "./canvas.js";
+import { drawAxes, MARGIN, scale, segment } from "./axes.js";
+import { canvas, shorten } from "./canvas.js";
 import { cellCursor } from "./cell_cursor.js";
 import { DASHES, legend } from "./legend.js";
-import { extent, logTicks, short, ticks } from "./ticks.js";
-
-const MARGIN = { left: 52, right: 14, top: 12, bottom: 38 };
+import { marker, MARKS } from "./markers.js";
+import { extent, short } from "./ticks.js";
 
 /**
  * Lines over a common x axis, with a reading under the pointer or the arrow keys.
- * `x`, `y`: {label, range?, log?}. `height` in px. `moved(index | null)` as the reading moves.
- * `draw({x?, series: [{name, y}], marks?: [{x, label}]})`: x defaults to 0, 1, 2 …; all arrays have one length.
+ * `x`, `y`: {label, range?, log?}, read again at each `draw`. `height` in px. `moved(index | null)` as the reading moves.
+ * `draw({x?, series: [{name, y, dots?, share?}], marks?: [{x, label}], bands?: [{from, to, label}], layer?, named?})`: x
+ * defaults to 0, 1, 2 …; all arrays have one length. `dots` draws markers instead of a line, `share` (0 to 1) only the left
+ * part; a band is a shaded stretch of x; `layer(context, axes)` draws on top; `named` are more entries of the legend.
  */
 export function lineChart(ui, { label, x, y, height = 260, moved = () => {} }) {
   const { element: picture, fit } = canvas(label);
   const key = legend(ui);
-  const view = { element: document.createElement("div"), content: null, axes: null };
+  const view = { element: document.createElement("div"), picture, content: null, axes: null };
   view.element.className = "st-chart";
   view.element.append(key.element, picture);
   const compose = () => view.content && drawAll(ui, view, fit);
@@ -21,10 +23,12 @@ export function lineChart(ui, { label, x, y, height = 260, moved = () => {} }) {
   const at = (left) => view.axes && [0, nearest(view.content.x, view.axes.x.invert(left))];
   view.cursor = cellCursor(ui, picture, { at, size, moved: (cell) => (compose(), moved(cell && cell[1])) });
   view.draw = (content) => {
-    view.content = { marks: [], ...content, x: content.x ?? content.series[0].y.map((_, i) => i) };
+    view.content = { marks: [], bands: [], named: [], ...content, x: content.x ?? content.series[0].y.map((_, i) => i) };
     const width = Math.max(160, view.element.clientWidth || 480);
     view.axes = axes(view.content, x, y, width, height);
-    key.draw(content.series.length > 1 ? content.series.map((line) => line.name) : []);
+    const mark = (i) => MARKS[i % MARKS.length];
+    const names = [...content.series.map(({ name, dots }, i) => (dots ? { name, mark: mark(i) } : name)), ...view.content.named];
+    key.draw(names.length > 1 ? names : []);
     compose();
   };
   return view;
@@ -34,18 +38,6 @@ function axes(content, x, y, width, height) {
   const across = scale(x, x.range ?? extent([content.x]), MARGIN.left, width - MARGIN.right);
   const range = y.range ?? extent(content.series.map((line) => line.y));
   return { x: across, y: scale(y, range, height - MARGIN.bottom, MARGIN.top), width, height };
-}
-
-// Maps values to pixels: place(value), and invert(pixel) back.
-function scale({ log = false, label }, [low, high], from, to) {
-  const [f, g] = log ? [Math.log10, (value) => 10 ** value] : [Number, Number];
-  const [a, b] = [f(low), f(high) === f(low) ? f(low) + 1 : f(high)];
-  return {
-    label,
-    ticks: log ? logTicks(low, high) : ticks(low, high, Math.abs(to - from) > 320 ? 6 : 4),
-    place: (value) => from + ((f(value) - a) / (b - a)) * (to - from),
-    invert: (pixel) => g(a + ((pixel - from) / (to - from)) * (b - a)),
-  };
 }
 
 function nearest(values, wanted) {
@@ -59,70 +51,76 @@ function nearest(values, wanted) {
 function drawAll(ui, { content, axes: place, cursor }, fit) {
   const context = fit(place.width, place.height);
   context.font = `12px ${ui.theme.font}`;
+  content.bands.forEach((band) => drawBand(context, band, place, ui.theme));
   drawAxes(context, place, ui.theme);
+  content.bands.forEach((band) => nameBand(context, band, place, ui.theme));
   content.marks.forEach((mark) => drawMark(context, mark, place, ui.theme));
   context.save();
   context.beginPath();
   context.rect(MARGIN.left, MARGIN.top - 3, place.width - MARGIN.left - MARGIN.right, place.height - MARGIN.top - MARGIN.bottom + 6);
   context.clip();
-  content.series.forEach((line, i) => drawLine(context, content.x, line, i, place, ui.theme));
+  content.series.forEach((line, i) => drawSeries(context, content.x, line, i, place, ui.theme));
+  content.layer?.(context, place);
   context.restore();
   if (cursor?.cell) drawReading(context, content, cursor.cell[1], place, ui.theme);
 }
 
-function drawAxes(context, { x, y, width, height }, theme) {
-  const bottom = height - MARGIN.bottom;
-  context.strokeStyle = theme.line;
-  context.fillStyle = theme.muted;
-  context.lineWidth = 1;
-  context.textAlign = "right";
-  context.textBaseline = "middle";
-  for (const value of y.ticks) {
-    const at = Math.round(y.place(value)) + 0.5;
-    segment(context, MARGIN.left, at, width - MARGIN.right, at);
-    context.fillText(short(value), MARGIN.left - 8, at);
+
+function drawSeries(context, x, line, i, place, theme) {
+  const shown = line.share === undefined ? x.length : Math.ceil(line.share * x.length);
+  if (!line.dots) return drawLine(context, x, line.y.slice(0, shown), i, place, theme);
+  for (let at = 0; at < shown; at++) {
+    if (Number.isFinite(line.y[at])) marker(context, i, place.x.place(x[at]), place.y.place(line.y[at]), 5, theme);
   }
-  context.textAlign = "center";
+}
+
+// A shaded stretch of the x axis, cut at the edges: [left, right] in px.
+const stretch = ({ from, to }, { x, width }) => [from, to].map((at) => Math.min(width - MARGIN.right, Math.max(MARGIN.left, x.place(at))));
+
+function drawBand(context, band, place, theme) {
+  const [left, right] = stretch(band, place);
+  context.fillStyle = theme.raised;
+  context.fillRect(left, MARGIN.top, right - left, place.height - MARGIN.bottom - MARGIN.top);
+}
+
+function nameBand(context, band, place, theme) {
+  const [left, right] = stretch(band, place);
+  if (right - left < 24) return;
+  const text = shorten(context, band.label, right - left - 8);
+  const [wide, top] = [context.measureText(text).width, place.height - MARGIN.bottom - 18];
+  context.fillStyle = theme.raised;
+  context.fillRect(right - wide - 8, top, wide + 6, 16);
+  context.fillStyle = theme.muted;
+  context.textAlign = "right";
   context.textBaseline = "top";
-  for (const value of x.ticks) context.fillText(short(value), x.place(value), bottom + 6);
-  context.fillText(x.label, (MARGIN.left + width - MARGIN.right) / 2, bottom + 22);
-  context.save();
-  context.translate(2, (MARGIN.top + bottom) / 2);
-  context.rotate(-Math.PI / 2);
-  context.fillText(y.label, 0, 0);
-  context.restore();
+  context.fillText(text, right - 5, top + 2);
 }
 
-function segment(context, x1, y1, x2, y2) {
-  context.beginPath();
-  context.moveTo(x1, y1);
-  context.lineTo(x2, y2);
-  context.stroke();
-}
-
-function drawLine(context, x, { y: values }, i, { x: across, y: up }, theme) {
+function drawLine(context, x, values, i, { x: across, y: up }, theme) {
   context.strokeStyle = theme.series[i % theme.series.length];
   context.lineWidth = 2.5;
   context.lineJoin = "round";
   context.setLineDash(DASHES[i % DASHES.length]);
   context.beginPath();
-  for (let at = 0; at < x.length; at++) {
+  for (let at = 0; at < values.length; at++) {
     if (Number.isFinite(values[at])) context.lineTo(across.place(x[at]), up.place(values[at]));
   }
   context.stroke();
   context.setLineDash([]);
 }
 
-function drawMark(context, mark, { x, height }, theme) {
+function drawMark(context, mark, { x, width, height }, theme) {
   const at = Math.round(x.place(mark.x)) + 0.5;
   context.strokeStyle = theme.warm;
   context.fillStyle = theme.text;
   context.setLineDash([3, 3]);
   segment(context, at, MARGIN.top, at, height - MARGIN.bottom);
   context.setLineDash([]);
-  context.textAlign = "left";
+  const text = mark.label ?? "";
+  const before = at + 5 + context.measureText(text).width > width;
+  context.textAlign = before ? "right" : "left";
   context.textBaseline = "top";
-  context.fillText(mark.label ?? "", at + 5, MARGIN.top);
+  context.fillText(text, at + (before ? -5 : 5), MARGIN.top);
 }
 
 function drawReading(context, { x, series }, index, place, theme) {

@@ -2,9 +2,10 @@
 
 const COLOURS = ["text", "muted", "line", "surface", "raised", "accent", "warm"];
 
-const SERIES = {
-  light: ["#0068a8", "#c24e00", "#00805c", "#a8488f", "#7a6200", "#4b5cc4"],
-  dark: ["#5cb8f0", "#ff9d57", "#3fcf9f", "#eda0d2", "#e3cf54", "#a3b0ff"],
+/** Colours of series: 3:1 or more on the page, and apart for every kind of colour vision. */
+export const SERIES = {
+  light: ["#0068a8", "#c24e00", "#009268", "#a33c7d", "#704a00", "#7c5bd8"],
+  dark: ["#5cb8f0", "#ff9d57", "#05e2ad", "#cc99bd", "#ebd34e", "#b0ceff"],
 };
 
 /** Keeps `element` marked light or dark; the returned object always holds the colours now in force. */

@@ -11,13 +11,16 @@ export function ticks(low, high, count = 5) {
   return Array.from({ length: last - first + 1 }, (_, i) => (first + i) * step);
 }
 
-/** Powers of ten from `low` to `high`, thinned to about `count`. */
+/** Powers of ten from `low` to `high`, thinned to about `count`; with fewer than two, twice and five times them join in. */
 export function logTicks(low, high, count = 5) {
   const [first, last] = [Math.ceil(Math.log10(low) - 1e-9), Math.floor(Math.log10(high) + 1e-9)];
   const every = Math.max(1, Math.ceil((last - first + 1) / count));
   const powers = [];
   for (let power = first; power <= last; power += every) powers.push(10 ** power);
-  return powers.length > 1 ? powers : [low, high];
+  if (powers.length > 1) return powers;
+  const fine = [first - 1, first, first + 1].flatMap((power) => [1, 2, 5].map((factor) => factor * 10 ** power));
+  const inside = fine.filter((value) => value >= low * 0.9999 && value <= high * 1.0001);
+  return inside.length > 1 ? inside : [low, high];
 }
 
 /** A number as short text: 0.25, 1 200, 3e-5. */

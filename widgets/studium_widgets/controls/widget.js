@@ -7,16 +7,9 @@ import { inFrame, throttle } from "./timing.js";
 
 const SAVE_EVERY = 100; // ms: ten messages a second to the kernel
 
-/** An anywidget module. `setup(ui)` builds one view and returns the function that draws it. */
+/** A widget's view, for every host (hosts/live.js). `setup(ui)` builds one view and gives the function that draws it. */
 export function widget(setup) {
-  return {
-    render({ model, el, signal }) {
-      const view = new AbortController();
-      signal?.addEventListener("abort", () => view.abort(), { once: true });
-      start(setup, model, el, view.signal);
-      return () => view.abort();
-    },
-  };
+  return { render: ({ model, el, signal }) => start(setup, model, el, signal) };
 }
 
 function start(setup, model, el, signal) {
@@ -67,7 +60,8 @@ function state(model, signal) {
   };
 }
 
-function listen(model, event, listener, signal) {
+/** Listens to a model until the signal aborts. */
+export function listen(model, event, listener, signal) {
   model.on(event, listener);
   signal.addEventListener("abort", () => model.off(event, listener), { once: true });
 }
@@ -85,12 +79,13 @@ function observeSize(element, { attached, resized }, signal) {
   signal.addEventListener("abort", () => sizes.disconnect(), { once: true });
 }
 
-// A picture that fails says so in its place; the console has the stack.
+// A picture that fails says so in its place; the console has the stack. What the engine says of it is no reader's language.
 function guarded(element, action) {
   try {
     action();
   } catch (error) {
     console.error(error);
-    element.replaceChildren(h("p", { class: "st-failure", role: "alert" }, `This picture failed: ${error.message}`));
+    const sentence = error.constructor === Error ? error.message : "what is in it does not fit together";
+    element.replaceChildren(h("p", { class: "st-failure", role: "alert" }, `This picture failed: ${sentence}.`));
   }
 }

@@ -1,5 +1,5 @@
-// What the two charts share: a vertical axis, linear or logarithmic, and the hatching of all that is cut away.
-import { short, ticks } from "./controls/ticks.js";
+// What charts of energies share: a vertical axis, linear or logarithmic, and the hatching of all that is cut away.
+import { short, ticks } from "./ticks.js";
 
 export const MARGIN = { left: 46, right: 12, top: 26, bottom: 36 };
 const DECADES = 6; // that a logarithmic axis shows below its top

@@ -41,18 +41,27 @@ function live(value) {
 
 window.views = [];
 
-// Adds one view to the page as a notebook would: the module comes from a Blob URL.
-window.mountWidget = async ({ esm, css, state, kernel }) => {
-  const style = document.head.appendChild(document.createElement("style"));
-  style.textContent = css;
-  const url = URL.createObjectURL(new Blob([esm], { type: "text/javascript" }));
-  const module = (await import(url)).default;
-  const model = new Model(kernel ? live(state) : state);
+const load = (source) => import(URL.createObjectURL(new Blob([source], { type: "text/javascript" })));
+
+async function add(render, model) {
   const el = document.createElement("div");
   const controller = new AbortController();
-  await module.render({ model, el, signal: controller.signal });
+  await render(el, controller.signal);
   await new Promise(requestAnimationFrame);
   document.querySelector("main").append(el); // only now, as JupyterLab does
   window.views.push({ model, el, abort: () => controller.abort() });
   await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+}
+
+// One more view, as a notebook with a kernel has it.
+window.mountWidget = async ({ source, state }) => {
+  const { render } = (await load(source)).default;
+  const model = new Model(live(state));
+  await add((el, signal) => render({ model, el, signal }), model);
+};
+
+// One more view, as a host without a kernel has it: from the snapshot alone.
+window.mountSaved = async ({ source, snapshot }) => {
+  const { show } = (await load(source)).default;
+  await add((el, signal) => show(el, snapshot, signal), null);
 };

@@ -1,0 +1,44 @@
+"""Chromium for the checks: the one on this machine, never a download."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+__all__ = ["UnavailableError", "launched"]
+
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+SWITCHES = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
+
+
+class UnavailableError(RuntimeError):
+    """What the browser checks need and this machine has not, as a sentence."""
+
+
+@contextmanager
+def launched() -> Iterator[Any]:
+    """A playwright Browser, closed at the end.
+
+    Raises UnavailableError where playwright or Chromium is missing.
+    """
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        raise UnavailableError(
+            "the browser checks need playwright, got none: pip install 'studium[conformance]'"
+        ) from None
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=_executable(driver), args=SWITCHES)
+        yield browser
+        browser.close()
+
+
+def _executable(driver: Any) -> str:
+    found = next(filter(None, map(shutil.which, NAMES)), driver.chromium.executable_path)
+    if not Path(found).exists():
+        advice = "install chromium, or run `playwright install chromium`"
+        raise UnavailableError(f"the browser checks need Chromium on the PATH, got none: {advice}")
+    return str(found)

@@ -1,0 +1,109 @@
+"""Plain browser pages that show widgets from their state, with no notebook and no kernel.
+
+A page is a playwright Page with three additions: `errors` (uncaught errors and console errors), `outside` (addresses
+that the page asked for beyond its own files) and `state(view)`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+__all__ = ["call", "mount", "open_page"]
+
+HERE = Path(__file__).parent
+ORIGIN = "http://studium.test"
+SHARED = f"{ORIGIN}/@shared/"  # studium_widgets, wherever it is installed
+PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>widget</title>
+<script type="importmap">{imports}</script>
+<style>body {{ margin: 12px; background: {background}; }}</style><body {marks}><main></main></body></html>"""
+TYPES = {".js": "text/javascript", ".css": "text/css", ".html": "text/html", ".json": "application/json"}
+
+CALL = """async ([url, name, sent]) => {
+  const module = await import(url);
+  const fields = (value) => Object.fromEntries(Object.entries(value).map(([key, item]) => [key, back(item)]));
+  const back = (value) => {
+    if (ArrayBuffer.isView(value) || Array.isArray(value)) return Array.from(value, back);
+    return value && typeof value === "object" ? fields(value) : value;
+  };
+  return back(module[name](...sent.map((item) => (item?.array ? Float64Array.from(item.array) : item))));
+}"""
+
+
+def open_page(
+    browser: Any,
+    root: Path,
+    *,
+    width: int = 900,
+    dark: bool = False,
+    still: bool = False,
+    scale: float = 1,
+    marks: str = "",
+    scripts: Iterable[str] = (),
+) -> Any:
+    """An empty page of `width` CSS pixels that can load the files below `root` and those of studium_widgets.
+
+    dark, still: what the reader's system prefers. scale: device pixels a CSS pixel. marks: attributes of the body.
+    scripts: JavaScript that runs before anything else.
+    """
+    context = browser.new_context(
+        viewport={"width": width, "height": 900},
+        device_scale_factor=scale,
+        color_scheme="dark" if dark else "light",
+        reduced_motion="reduce" if still else "no-preference",
+    )
+    page = context.new_page()
+    page.errors, page.outside = [], []
+    page.state = lambda view=0: page.evaluate("i => JSON.parse(JSON.stringify(window.views[i].model.state))", view)
+    page.on("pageerror", lambda error: page.errors.append(str(error)))
+    page.on("console", lambda message: page.errors.append(message.text) if message.type == "error" else None)
+    imports = json.dumps({"imports": {"studium_widgets/": SHARED}})
+    html = PAGE.format(imports=imports, background="#0f1115" if dark else "#ffffff", marks=marks)
+    page.route("**/*", lambda route: _serve(route, root, html, page.outside))
+    for script in ((HERE / "host.js").read_text(encoding="utf-8"), *scripts):
+        page.add_init_script(script)
+    page.goto(f"{ORIGIN}/")
+    return page
+
+
+def mount(page: Any, widgets: Iterable[Any], *, kernel: bool = True) -> None:
+    """Add a view of each widget to the page: as a notebook with a kernel does, or as a host without one."""
+    for widget in widgets:
+        shot = widget.snapshot()
+        if kernel:
+            view = {"source": widget._esm, "state": shot["state"] | {"_alt": shot["alt"]}}
+            page.evaluate("view => window.mountWidget(view)", view)
+        else:
+            page.evaluate("view => window.mountSaved(view)", {"source": widget.module(), "snapshot": shot})
+
+
+def call(page: Any, module: str, function: str, *arguments: Any) -> Any:
+    """What a function of a JavaScript module gives; `module` is a path below the page's root."""
+    sent = [{"array": plain.ravel().tolist()} if hasattr(plain, "ravel") else plain for plain in map(_numpy, arguments)]
+    return page.evaluate(CALL, [f"{ORIGIN}/{module}", function, sent])
+
+
+def _numpy(value: Any) -> Any:
+    return value.detach().numpy() if hasattr(value, "detach") else value
+
+
+def _serve(route: Any, root: Path, html: str, outside: list[str]) -> None:
+    address = route.request.url
+    path = _file(address, root)
+    if not address.startswith(f"{ORIGIN}/"):
+        outside.append(address)
+        route.abort()
+    elif path == root:
+        route.fulfill(body=html, content_type="text/html; charset=utf-8")
+    elif path.suffix in TYPES and path.is_file():
+        route.fulfill(path=path, content_type=f"{TYPES[path.suffix]}; charset=utf-8")
+    else:
+        route.fulfill(status=204 if path.name == "favicon.ico" else 404)
+
+
+def _file(address: str, root: Path) -> Path:
+    if address.startswith(SHARED):
+        return HERE.parent / address.removeprefix(SHARED)
+    return root / address.removeprefix(f"{ORIGIN}/")

@@ -1,0 +1,114 @@
+"""The pytest plugin `studium-widgets`: fixtures with which widgets are tested in Chromium. Nothing loads until used.
+
+    def test_the_widget_conforms(conforms):
+        conforms(AttentionHeatmap)
+
+    def test_the_temperature_moves(mount):
+        page = mount(AttentionHeatmap.example(), width=400, dark=True)
+        page.get_by_label("Temperature").press("ArrowRight")
+        assert page.state()["temperature"] == 1.1
+
+A test that asks for one of them is skipped, with a sentence, where playwright or Chromium is missing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+__all__ = ["call_js", "chromium", "conforms", "mount", "open_page"]
+
+
+@pytest.fixture(scope="session")
+def _launched_chromium() -> Iterator[tuple[Any, asyncio.AbstractEventLoop]]:
+    from studium_widgets.conformance.browser import UnavailableError, launched
+
+    with ExitStack() as stack:
+        try:
+            browser = stack.enter_context(launched())
+        except UnavailableError as missing:
+            pytest.skip(str(missing))
+        loop = asyncio.get_running_loop()
+        asyncio._set_running_loop(None)
+        yield browser, loop
+        asyncio._set_running_loop(loop)
+
+
+@pytest.fixture
+def chromium(_launched_chromium: tuple[Any, asyncio.AbstractEventLoop]) -> Iterator[Any]:
+    """A playwright Browser, one for the whole session."""
+    browser, loop = _launched_chromium
+    # Playwright leaves its event loop marked as running, which breaks asyncio.run in every later test.
+    asyncio._set_running_loop(loop)
+    yield browser
+    asyncio._set_running_loop(None)
+
+
+@pytest.fixture
+def open_page(chromium: Any, pytestconfig: pytest.Config) -> Iterator[Callable[..., Any]]:
+    """open_page(width=900, dark=False, still=False, scale=1, marks="") → an empty page that can load our files.
+
+    The test fails if errors are left in the `errors` of a page.
+    """
+    from studium_widgets.conformance import pages
+
+    opened: list[Any] = []
+
+    def open_page(**options: Any) -> Any:
+        opened.append(pages.open_page(chromium, pytestconfig.rootpath, **options))
+        return opened[-1]
+
+    yield open_page
+    errors = [error for page in opened for error in page.errors]
+    for page in opened:
+        page.context.close()
+    assert errors == []
+
+
+@pytest.fixture
+def mount(open_page: Callable[..., Any]) -> Callable[..., Any]:
+    """mount(widget, ..., kernel=True, **page options) → the page that shows them; kernel=False: in the host without."""
+    from studium_widgets.conformance import pages
+
+    def mount(*widgets: Any, kernel: bool = True, **options: Any) -> Any:
+        page = open_page(**options)
+        pages.mount(page, widgets, kernel=kernel)
+        return page
+
+    return mount
+
+
+@pytest.fixture
+def call_js(open_page: Callable[..., Any]) -> Callable[..., Any]:
+    """call_js("my_topic/rank_maths.js", "spectrum", array) → what the function returns.
+
+    The path starts at pytest's root folder. Arrays go in as Float64Array and come out as lists.
+    """
+    from studium_widgets.conformance import pages
+
+    page = open_page()
+    return lambda module, function, *arguments: pages.call(page, module, function, *arguments)
+
+
+@pytest.fixture
+def conforms(chromium: Any) -> Callable[..., None]:
+    """conforms(WidgetClass) fails with every problem that the checks find, and what to do about each."""
+    from studium_widgets.conformance.verdicts import judge
+
+    def conforms(widget_class: Any) -> None:
+        __tracebackhide__ = True
+        verdicts = judge(widget_class, chromium)
+        failed = [verdict for verdict in verdicts if verdict.passed is False]
+        if failed:
+            told = "\n".join(map(str, failed))
+            pytest.fail(
+                f"{widget_class.__name__} fails {len(failed)} of {len(verdicts)} checks:\n{told}", pytrace=False
+            )
+        if missing := [verdict for verdict in verdicts if verdict.passed is None]:
+            pytest.skip("\n".join(map(str, missing)))
+
+    return conforms

@@ -1,0 +1,92 @@
+"""One widget on trial: its example, and a browser page on which the checks show and move it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from studium_widgets.base import Widget
+from studium_widgets.conformance import pages
+
+__all__ = ["Trial"]
+
+HERE = Path(__file__).parent
+SPOKEN_AFTER = 700  # ms: a sentence may wait until the picture is still
+SCRIPTS = ("jupyterlab.js", "watch.js", "controls.js", "canvas.js")
+
+
+class Trial:
+    """The page and the example of one widget class; closed as a context manager.
+
+    `page` is a playwright Page, 900 px wide; `kit(call)` runs JavaScript with the checks' functions in reach.
+    """
+
+    def __init__(self, browser: Any, widget_class: type[Widget]) -> None:
+        self.widget_class = widget_class
+        self.example = widget_class.example()
+        scripts = [(HERE / name).read_text(encoding="utf-8") for name in SCRIPTS]
+        self.page = pages.open_page(browser, HERE, scripts=scripts)
+        self._at_rest = False
+        self._moved: dict[str, Any] = {}
+        self._colours: dict[bool, dict[str, Any]] = {}
+
+    def __enter__(self) -> Trial:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.page.context.close()
+
+    def show(self, copies: int = 1, *, kernel: bool = True) -> Any:
+        """The page with so many new views of the example and no other."""
+        self.kit("kit.clear()")
+        pages.mount(self.page, [self.example] * copies, kernel=kernel)
+        self._at_rest = False
+        return self.page
+
+    def resting(self) -> Any:
+        """The page with two views that nobody has moved; whoever moves one asks for `show(2)` instead."""
+        if not self._at_rest:
+            self.show(2)
+        self._at_rest = True
+        return self.page
+
+    def moved(self) -> dict[str, Any]:
+        """What came of moving every control of the first of two views to its ends.
+
+        "moves": [{"name", "how", "changed": {trait: value}}]; "neighbour_before", "neighbour_after": the state of the
+        other view; "said_before", "said_after": the sentences in the aria-live elements of the first.
+        """
+        if not self._moved:
+            self.show(2)
+            before = {"neighbour_before": self.kit("kit.state(1)"), "said_before": self._said()}
+            moves = self.kit("kit.walk(0)")
+            after = {"neighbour_after": self.kit("kit.state(1)"), "said_after": self._said()}
+            self._moved = {"moves": moves, **before, **after}
+        return self._moved
+
+    def _said(self) -> list[str]:
+        self.page.wait_for_timeout(SPOKEN_AFTER)
+        return self.kit("kit.summary(0)")  # type: ignore[no-any-return]
+
+    def kit(self, script: str, argument: Any = None) -> Any:
+        """What a JavaScript expression gives, or a function of `argument`."""
+        return self.page.evaluate(script, argument)
+
+    def dark(self, wanted: bool) -> None:
+        """What the reader's system prefers, and the colour of the page around the view."""
+        self.page.emulate_media(color_scheme="dark" if wanted else "light")
+        self.kit("colour => (document.body.style.background = colour)", "#0f1115" if wanted else "#ffffff")
+
+    def state(self) -> dict[str, Any]:
+        """The example's state as a notebook would save it."""
+        return json.loads(json.dumps(self.example.snapshot()["state"]))  # type: ignore[no-any-return]
+
+    def colours(self, dark: bool) -> dict[str, Any]:
+        """What a view draws on its canvases: {"surface": colour, "texts": [...], "lines": [[...] a canvas]}."""
+        if dark not in self._colours:
+            self.dark(dark)
+            self.show()
+            self._colours[dark] = self.kit("kit.colours(0)")
+            self.dark(False)
+        return self._colours[dark]

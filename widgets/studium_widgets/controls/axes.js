@@ -1,0 +1,48 @@
+// The axes of a chart: values to pixels and back, ticks and names.
+import { logTicks, short, ticks } from "./ticks.js";
+
+export const MARGIN = { left: 52, right: 14, top: 12, bottom: 38 }; // px around the plot
+
+/** {label, ends, ticks, place(value) → pixel, invert(pixel) → value} of one axis over [low, high], from pixel `from` to `to`. */
+export function scale({ log = false, label }, [low, high], from, to) {
+  const [f, g] = log ? [Math.log10, (value) => 10 ** value] : [Number, Number];
+  const [a, b] = [f(low), f(high) === f(low) ? f(low) + 1 : f(high)];
+  return {
+    label,
+    ends: [from, to],
+    ticks: log ? logTicks(low, high) : ticks(low, high, Math.abs(to - from) > 320 ? 6 : 4),
+    place: (value) => from + ((f(value) - a) / (b - a)) * (to - from),
+    invert: (pixel) => g(a + ((pixel - from) / (to - from)) * (b - a)),
+  };
+}
+
+/** Grid lines, ticks and names. Both axes come from `scale`. */
+export function drawAxes(context, { x, y, width, height }, theme) {
+  const bottom = height - MARGIN.bottom;
+  context.strokeStyle = theme.line;
+  context.fillStyle = theme.muted;
+  context.lineWidth = 1;
+  context.textAlign = "right";
+  context.textBaseline = "middle";
+  for (const value of y.ticks) {
+    const at = Math.round(y.place(value)) + 0.5;
+    segment(context, MARGIN.left, at, width - MARGIN.right, at);
+    context.fillText(short(value), MARGIN.left - 8, at);
+  }
+  context.textAlign = "center";
+  context.textBaseline = "top";
+  for (const value of x.ticks) context.fillText(short(value), x.place(value), bottom + 6);
+  context.fillText(x.label, (MARGIN.left + width - MARGIN.right) / 2, bottom + 22);
+  context.save();
+  context.translate(2, (MARGIN.top + bottom) / 2);
+  context.rotate(-Math.PI / 2);
+  context.fillText(y.label, 0, 0);
+  context.restore();
+}
+
+export function segment(context, x1, y1, x2, y2) {
+  context.beginPath();
+  context.moveTo(x1, y1);
+  context.lineTo(x2, y2);
+  context.stroke();
+}

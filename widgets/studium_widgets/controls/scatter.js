@@ -1,0 +1,97 @@
+import { drawAxes, MARGIN, scale } from "./axes.js";
+import { canvas } from "./canvas.js";
+import { cellCursor } from "./cell_cursor.js";
+import { marker } from "./markers.js";
+
+const REACH = 26; // px from which a point is pointed at
+const NAMED = 40; // points up to which names are written where there is room
+
+/**
+ * Named points in a plane; the arrow keys go through them from left to right.
+ * `draw({points: [{name, x, y, kind, radius}], x, y, path?, chosen?})`: `x`, `y`: {label, log, range}; points sorted by x;
+ * `kind` is the number of a shape and colour; `path` is a list of points to join. `moved(index | null)`, `picked(index)`.
+ */
+export function scatter(ui, { label, height = 360, moved = () => {}, picked = () => {} }) {
+  const { element, fit } = canvas(label);
+  const view = { element, content: null, axes: null };
+  const compose = () => view.content && drawAll(ui, view, fit);
+  view.cursor = cellCursor(ui, element, {
+    at: (x, y) => view.axes && nearest(view, x, y),
+    size: () => [1, Math.max(1, view.content.points.length)],
+    moved: (cell) => (compose(), moved(cell && cell[1])),
+    picked: ([, index]) => picked(index),
+  });
+  view.draw = (content) => {
+    const width = Math.max(200, element.parentElement?.clientWidth || 480);
+    const [x, y] = [scale(content.x, content.x.range, MARGIN.left, width - MARGIN.right), scale(content.y, content.y.range, height - MARGIN.bottom, MARGIN.top)];
+    Object.assign(view, { content, axes: { x, y, width, height } });
+    compose();
+  };
+  return view;
+}
+
+const placed = ({ x, y }, point) => [x.place(point.x), y.place(point.y)];
+
+function nearest({ content, axes }, left, top) {
+  const gaps = content.points.map((point) => {
+    const [x, y] = placed(axes, point);
+    return Math.hypot(x - left, y - top);
+  });
+  const best = gaps.indexOf(Math.min(...gaps));
+  return gaps[best] <= REACH ? [0, best] : null;
+}
+
+function drawAll(ui, { content, axes, cursor }, fit) {
+  const context = fit(axes.width, axes.height);
+  context.font = `12px ${ui.theme.font}`;
+  drawAxes(context, axes, ui.theme);
+  if (content.path) drawPath(context, content.path, axes, ui.theme);
+  const under = cursor?.cell?.[1] ?? -1;
+  const order = content.points.map((_, i) => i).sort((a, b) => content.points[b].radius - content.points[a].radius); // small ones on top
+  order.forEach((i) => drawPoint(context, content.points[i], axes, ui.theme, i === under || content.points[i].name === content.chosen));
+  if (content.points.length <= NAMED) names(context, content.points, axes, ui.theme);
+}
+
+function drawPoint(context, point, axes, theme, active) {
+  const [x, y] = placed(axes, point);
+  marker(context, point.kind, x, y, point.radius, theme);
+  if (!active) return;
+  context.strokeStyle = theme.text;
+  context.lineWidth = 2;
+  context.beginPath();
+  context.arc(x, y, point.radius + 6, 0, 7);
+  context.stroke();
+}
+
+// Steps from one point of the front to the next: between them nothing is known to be better.
+function drawPath(context, path, axes, theme) {
+  context.strokeStyle = theme.muted;
+  context.lineWidth = 1.5;
+  context.setLineDash([5, 4]);
+  context.beginPath();
+  path.forEach((point) => context.lineTo(...placed(axes, point)));
+  context.stroke();
+  context.setLineDash([]);
+}
+
+// Names beside the points, each where nothing lies in the way.
+function names(context, points, axes, theme) {
+  const taken = points.map((point) => {
+    const [x, y] = placed(axes, point);
+    return [x - point.radius, y - point.radius, x + point.radius, y + point.radius];
+  });
+  const free = ([a, b, c, d]) => a > MARGIN.left && c < axes.width && b > 0 && d < axes.height - MARGIN.bottom && taken.every(([e, f, g, k]) => c < e || a > g || d < f || b > k);
+  context.fillStyle = theme.text;
+  context.textAlign = "left";
+  context.textBaseline = "middle";
+  for (const point of points) {
+    const [x, y] = placed(axes, point);
+    const width = context.measureText(point.name).width;
+    const gap = point.radius + 5;
+    const spots = [[x + gap, y], [x - gap - width, y], [x - width / 2, y - gap - 6], [x - width / 2, y + gap + 6]];
+    const spot = spots.find(([left, middle]) => free([left, middle - 7, left + width, middle + 7]));
+    if (!spot) continue;
+    taken.push([spot[0], spot[1] - 7, spot[0] + width, spot[1] + 7]);
+    context.fillText(point.name, ...spot);
+  }
+}

@@ -1,0 +1,54 @@
+import { h, suppress, uniqueName } from "./element.js";
+import { keys } from "./keys.js";
+
+const STEPS = { ArrowLeft: -1, ArrowUp: -1, ArrowRight: 1, ArrowDown: 1, Home: -Infinity, End: Infinity };
+
+/**
+ * A line of tokens, one of them chosen by pointer or arrow keys. `picked(index)` on choosing.
+ * `draw([{text, share?, note?, mark?, spoken?}], chosen)`: `share` (0 to 1) is a bar under the token and `note` a number
+ * below it; `mark` is "kept", "cut", "late" or "new" and shows as a sign and a line, not as a colour alone; `spoken` is
+ * what a screen reader adds.
+ */
+export function tokenStrip(ui, { label, picked }) {
+  const element = h("div", { class: "st-tokens", role: "listbox", tabindex: 0, "aria-label": label, "aria-orientation": "horizontal", ...suppress });
+  let [chips, chosen] = [[], -1];
+  const choose = (index) => {
+    if (index < 0 || index >= chips.length) return;
+    picked(index);
+    element.focus();
+    chips[index].element.scrollIntoView({ block: "nearest" });
+  };
+  element.addEventListener("click", (event) => choose(chips.findIndex((chip) => chip.element.contains(event.target))), { signal: ui.signal });
+  keys(ui, element, STEPS, (step) => choose(Math.max(0, Math.min(chips.length - 1, chosen + step))));
+  const draw = (items, index) => {
+    chosen = index;
+    if (chips.length !== items.length) {
+      chips = items.map(chip);
+      element.replaceChildren(...chips.map((part) => part.element));
+    }
+    element.setAttribute("aria-activedescendant", chips[index]?.element.id ?? "");
+    items.forEach((item, i) => fill(chips[i], { ...item, chosen: i === index }));
+  };
+  return { element, draw };
+}
+
+function chip() {
+  const parts = { text: h("span", { class: "st-chip-text" }), bar: h("span", { class: "st-chip-bar" }), note: h("span", { class: "st-chip-note" }), shown: {} };
+  parts.element = h("div", { class: "st-chip", role: "option", id: uniqueName("token") }, parts.text, h("span", { class: "st-chip-track" }, parts.bar), parts.note);
+  return parts;
+}
+
+// Only what has changed is written: a page lays a hundred tokens out again for each text that it is given.
+function fill(chip, { text, note = "", share = 0, mark = "", spoken = "", chosen }) {
+  const { element, shown } = chip;
+  if (shown.text !== text) chip.text.textContent = visible(text);
+  if (shown.note !== note) chip.note.textContent = note;
+  if (shown.share !== share) chip.bar.style.transform = `scaleX(${share})`;
+  if (shown.mark !== mark) element.dataset.mark = mark;
+  if (shown.chosen !== chosen) element.ariaSelected = String(chosen);
+  if (shown.text !== text || shown.note !== note || shown.spoken !== spoken) element.ariaLabel = [visible(text), note, spoken].filter(Boolean).join(", ");
+  chip.shown = { text, note, share, mark, spoken, chosen };
+}
+
+/** A token as it can be seen: spaces and line ends have signs. */
+export const visible = (text) => (text === "" ? "∅" : text.replaceAll(" ", "␣").replaceAll("\n", "⏎").replaceAll("\t", "⇥"));

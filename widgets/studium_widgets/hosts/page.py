@@ -1,0 +1,49 @@
+"""A widget as a page of its own, in a frame: for HTML files, slides and web viewers, with no kernel and no network.
+
+The frame has the whole widget in it and may run scripts but reach nothing: neither the page around it nor the network.
+It sends {"studium-widget-height": pixels} to the page around it whenever its height changes, and in answer to any
+message. {"studium-widget-theme": "light" | "dark"} sets its theme, which is otherwise the reader's system's.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+from pathlib import Path
+from typing import Any
+
+from studium_widgets.modules import UNPACK, pack
+
+__all__ = ["frame"]
+
+HERE = Path(__file__).parent
+HEIGHT = 520  # pixels, where the page around the frame runs no script
+
+# Inline handlers run in a page that was put together from text, where script elements do not.
+FIT = """\
+window.addEventListener('message', ({source, data}) => {
+if (source === this.contentWindow && data['studium-widget-height'] > 0)
+this.style.height = Math.min(data['studium-widget-height'], 4000) + 'px' });
+this.contentWindow.postMessage({}, '*')"""
+
+
+def frame(module: str, saved: dict[str, Any]) -> str:
+    """HTML of one iframe that shows the data `saved` (a snapshot) with the widget's `module`."""
+    attributes = {
+        "title": saved["alt"],
+        "sandbox": "allow-scripts",
+        "style": f"width: 100%; height: {HEIGHT}px; border: 0; color-scheme: light dark",
+        "onload": FIT.replace("\n", " "),
+        "srcdoc": page(module, saved),
+    }
+    spelt = " ".join(f'{name}="{html.escape(value)}"' for name, value in attributes.items())
+    return f"<iframe {spelt}></iframe>"
+
+
+def page(module: str, saved: dict[str, Any]) -> str:
+    """The HTML document in the frame."""
+    view = f'const view = await load("{pack(module)}");\n'
+    data = f'const saved = JSON.parse(await unpack("{pack(json.dumps(saved))}"));\n'
+    script = UNPACK + view + data + (HERE / "page.js").read_text(encoding="utf-8")
+    template = (HERE / "page.html").read_text(encoding="utf-8")
+    return template.format(title=html.escape(saved["alt"]), script=script)

@@ -1,0 +1,29 @@
+// Which points are shown, and which of them no other beats. No DOM.
+
+export const isNumber = (value) => typeof value === "number" && Number.isFinite(value);
+
+/** The points that have both figures and pass the filters: `hidden` {field: [value, …]}, `limits` {field: most}. */
+export function passing(points, { x, y, hidden, limits }) {
+  const out = (point) => Object.entries(hidden).some(([field, values]) => values.includes(String(point[field] ?? "")));
+  const over = (point) => Object.entries(limits).some(([field, most]) => isNumber(point[field]) && point[field] > most);
+  return points.filter((point) => isNumber(point[x]) && isNumber(point[y]) && !out(point) && !over(point));
+}
+
+/**
+ * The points that no other beats: none is at least as good in both and better in one. Sorted by x.
+ * `lower`: {x, y}, true where less is better. Points that are equal in both stay together.
+ */
+export function front(points, { x, y, lower }) {
+  const [a, b] = [lower.x ? 1 : -1, lower.y ? 1 : -1];
+  const sorted = [...points].sort((p, q) => a * (p[x] - q[x]) || b * (p[y] - q[y]));
+  const kept = [];
+  for (const point of sorted) {
+    const last = kept.at(-1);
+    const same = last && last[x] === point[x] && last[y] === point[y];
+    if (!last || same || b * (point[y] - last[y]) < 0) kept.push(point);
+  }
+  return kept.sort((p, q) => p[x] - q[x]);
+}
+
+/** The distinct values of a field as text, in the order of their first appearance. */
+export const distinct = (points, field) => [...new Set(points.map((point) => String(point[field] ?? "")))];

@@ -1,0 +1,67 @@
+// Particles in the plane under the exact scores of a Gaussian mixture: Langevin, annealed, diffusion, and guidance.
+import { bars } from "./controls/bars.js";
+import { dataTable } from "./controls/data_table.js";
+import { h } from "./controls/element.js";
+import { facts } from "./controls/facts.js";
+import { player } from "./controls/player.js";
+import { select } from "./controls/select.js";
+import { slider } from "./controls/slider.js";
+import { widget } from "./controls/widget.js";
+import { model } from "./particle_field_model.js";
+import { planes } from "./particle_field_planes.js";
+import { settings } from "./particle_field_settings.js";
+import { groupName, NAMES, number, percent, rowsOf, sentence } from "./particle_field_words.js";
+
+const COUNTS = [5, 10, 20, 50, 100, 200, 300, 400, 500, 750, 1000];
+const [BUSY, IDLE, AT_ONCE] = [2, 10, 60]; // ms of a frame for walking: while something is moved, else, and without motion
+const GROUNDS = [["density", "Density"], ["class", "p(class | x)"], ["none", "None"]];
+const ARROWS = [["none", "None"], ["score", "Score"], ["change", "Score: what a weight changes"]];
+
+export default widget((ui) => {
+  const { read, advance } = model(ui);
+  const ends = () => [0, ui.get("steps")];
+  const clock = player(ui, "step", { label: "Step", ends, duration: 5000 });
+  const others = Object.entries(NAMES).filter(([name]) => name !== "yours" || ui.array("trajectory"));
+  ui.on("steps", () => ui.set("step", ui.get("steps")));
+  ui.controls(
+    select(ui, "sampler", { label: "Sampler", options: others.filter(([name]) => name !== "yours") }),
+    slider(ui, "steps", { label: "Steps in all", values: COUNTS }),
+    select(ui, "background", { label: "Background", options: GROUNDS }),
+    select(ui, "arrows", { label: "Arrows", options: ARROWS }),
+    select(ui, "beside", { label: "Beside it", options: [["none", "Nothing"], ...others.map(([name, shown]) => [name, name === "yours" ? shown : `${shown}, correct`])] }),
+    clock.element,
+  );
+  const parts = { planes: planes(ui), side: settings(ui), shares: bars(ui, { label: "Share of the particles", format: percent }) };
+  const tiles = facts(["Distance to exact", "Covariance, trace", "Mean radius"]);
+  const table = dataTable(ui, { caption: "Shares of the particles now, and of the exact density" });
+  const key = h("p", { class: "st-effect" }, "Share of the particles; the stroke marks the exact density's.");
+  const main = h("div", { class: "st-particles-main" }, parts.planes.element, tiles.element, h("div", { class: "st-particles-key" }, key, parts.shares.element));
+  ui.add(h("div", { class: "st-particles" }, main, parts.side.element), table.element);
+  let moved = false;
+  ui.on("", () => (moved = true));
+  return () => {
+    advance(ui.still ? AT_ONCE : moved ? BUSY : IDLE);
+    moved = false;
+    const now = read();
+    clock.draw();
+    parts.planes.draw(now);
+    parts.side.draw(now);
+    tiles.draw(readings(ui, now));
+    parts.shares.draw([...now.found.shares].map((value, g) => ({ name: groupName(ui, now.guidance, g), value, mark: now.goal.shares[g], accent: now.guidance !== "none" && g === ui.get("label") })));
+    table.draw(() => rowsOf(ui, now));
+    ui.say(sentence(ui, now));
+    if (!now.arrived) ui.redraw();
+  };
+});
+
+function readings(ui, { found, other, goal }) {
+  const name = NAMES[ui.get("beside")];
+  const far = (value) => (Number.isNaN(value) ? "…" : value < 100 ? value.toFixed(3) : number(value));
+  const note = (exact, value) => (other ? `${exact}; ${name} ${value(other)}` : exact);
+  const wide = (cloud) => `× ${number(cloud.spread / goal.spread)}`;
+  return [
+    [far(found.distance), note("right 0.00", (cloud) => far(cloud.distance))],
+    [wide(found), note("right × 1", wide)],
+    [number(found.radius), note(`right ${number(goal.radius)}`, (cloud) => number(cloud.radius))],
+  ];
+}

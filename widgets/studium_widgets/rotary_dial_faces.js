@@ -1,0 +1,111 @@
+// The dials: a hand for the query, one for the key, and the angles that training has shown.
+import { canvas } from "./controls/canvas.js";
+import { cellCursor } from "./controls/cell_cursor.js";
+import { pairOf, unseen } from "./rotary_dial_maths.js";
+
+const TURN = 2 * Math.PI;
+
+/** `draw(now)`; `cursor` holds the dial that is pointed at as [row, column]; chosen() gives its pair or −1. */
+export function faces(ui, { moved }) {
+  const { element, fit } = canvas("Dials of the pairs: arrows move from one to the next");
+  const view = { element, now: null, box: null };
+  const pair = ([row, column]) => row * view.box.columns + column;
+  view.chosen = () => (view.cursor.cell && pair(view.cursor.cell) < view.box.count ? pair(view.cursor.cell) : -1);
+  const at = (x, y) => {
+    if (!view.box) return null;
+    const cell = [Math.floor(y / view.box.height), Math.floor(x / view.box.size)];
+    return x >= 0 && cell[1] < view.box.columns && y >= 0 && pair(cell) < view.box.count ? cell : null;
+  };
+  view.cursor = cellCursor(ui, element, { at, size: () => [view.box.rows, view.box.columns], moved });
+  view.draw = (now) => {
+    view.box = grid(element.parentElement?.clientWidth || 600, now.speeds.length);
+    const { size, height, rows, columns, count } = view.box;
+    const context = fit(size * columns, height * rows);
+    const centres = Array.from({ length: count }, (_, i) => [(i % columns) * size + size / 2, Math.floor(i / columns) * height + size / 2]);
+    discs(context, centres, size / 2 - 5, now, ui.theme);
+    hands(context, centres, size / 2 - 5, now, ui.theme);
+    if (view.chosen() >= 0) rings(context, [centres[view.chosen()]], size / 2 - 2, ui.theme.warm, 2);
+    if (size >= 36) centres.forEach((centre, i) => label(context, centre, size, i, ui.theme));
+  };
+  return view;
+}
+
+function grid(width, count) {
+  const wanted = count <= 8 ? 96 : count <= 32 ? 62 : 42;
+  const rows = Math.ceil(count / Math.min(count, Math.max(4, Math.floor(width / wanted))));
+  const columns = Math.ceil(count / rows); // rows of one length, as near as may be
+  const size = Math.min(110, width / columns);
+  return { size, height: size + (size >= 36 ? 13 : 0), columns, rows, count };
+}
+
+// All dials at once, with the sector of the offsets' angles that training has shown, from twelve o'clock on: a whole turn
+// for the fast pairs. A dial whose angle was never seen has a dotted rim.
+function discs(context, centres, radius, now, theme) {
+  const { speeds, trained, context: length, m, n } = now;
+  const offset = now.mistake === "sign" ? m + n : now.mistake === "key still" ? m : m - n;
+  circles(context, centres, radius);
+  context.fillStyle = theme.raised;
+  context.fill();
+  context.beginPath();
+  centres.forEach(([x, y], i) => {
+    context.moveTo(x, y);
+    context.arc(x, y, radius, -Math.PI / 2, -Math.PI / 2 + Math.min(TURN, trained[i] * length));
+    context.closePath();
+  });
+  context.fillStyle = theme.line;
+  context.fill();
+  const strange = centres.map((_, i) => unseen(speeds[i], offset, trained[i], length));
+  rings(context, centres.filter((_, i) => !strange[i]), radius, theme.muted, 1);
+  rings(context, centres.filter((_, i) => strange[i]), radius, theme.text, 2.5, [2, 2]);
+}
+
+function circles(context, centres, radius) {
+  context.beginPath();
+  for (const [x, y] of centres) {
+    context.moveTo(x + radius, y);
+    context.arc(x, y, radius, 0, TURN);
+  }
+}
+
+function rings(context, centres, radius, stroke, width, dash = []) {
+  circles(context, centres, radius);
+  context.strokeStyle = stroke;
+  context.lineWidth = width;
+  context.setLineDash(dash);
+  context.stroke();
+  context.setLineDash([]);
+}
+
+// The key's hands, dashed, and the query's upon them.
+function hands(context, centres, radius, { query, key, speeds, layout, mistake, m, n }, theme) {
+  const start = (vector, i) => {
+    const [a, b] = pairOf(i, vector.length, layout);
+    return Math.atan2(vector[b], vector[a]) - Math.PI / 4;
+  };
+  const turned = mistake === "key still" ? 0 : mistake === "sign" ? -n : n;
+  const dash = radius > 16 ? [4, 3] : [3, 2];
+  pointers(context, centres, radius * 0.72, (i) => start(key, i) + turned * speeds[i], theme.series[1], dash);
+  pointers(context, centres, radius * 0.92, (i) => start(query, i) + m * speeds[i], theme.series[0], []);
+}
+
+// Angles run clockwise from twelve o'clock, as on a clock.
+function pointers(context, centres, length, angleOf, stroke, dash) {
+  context.beginPath();
+  centres.forEach(([x, y], i) => {
+    context.moveTo(x, y);
+    context.lineTo(x + length * Math.sin(angleOf(i)), y - length * Math.cos(angleOf(i)));
+  });
+  context.strokeStyle = stroke;
+  context.lineWidth = 2.5;
+  context.setLineDash(dash);
+  context.stroke();
+  context.setLineDash([]);
+}
+
+function label(context, [x, y], size, i, theme) {
+  context.fillStyle = theme.muted;
+  context.font = `11px ${theme.font}`;
+  context.textAlign = "center";
+  context.textBaseline = "top";
+  context.fillText(String(i), x, y + size / 2 - 2);
+}
