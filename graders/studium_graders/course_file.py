@@ -16,6 +16,7 @@ from msgspec import Meta
 from studium.errors import CourseError, UnknownNameError, suggestion
 
 from studium_graders.course_messages import convert_message
+from studium_graders.engine.limits import Limits, LimitsChange
 
 FILE = "course.toml"
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
@@ -38,7 +39,8 @@ class Late(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Assignment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One assignment: whole topics by slug, and single exercises as "topic.exercise".
 
-    ``points`` gives an exercise another worth; ``experiments`` keeps the cells that train or measure.
+    ``points`` gives an exercise another worth; ``experiments`` keeps the cells that train or measure. ``limits``
+    changes single limits of the course; ``gpu`` has submissions graded where there is one.
     """
 
     name: str
@@ -47,16 +49,19 @@ class Assignment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     exercises: tuple[str, ...] = ()
     points: dict[str, Annotated[float, Meta(gt=0)]] = {}
     experiments: bool = False
+    limits: LimitsChange = LimitsChange()
+    gpu: bool = False
 
 
 class Course(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A course: its id for nbgrader, its title, the time zone of its due dates, and its assignments."""
+    """A course: its id for nbgrader, its title, the time zone of its due dates, its assignments and limits."""
 
     id: str
     title: str = ""
     timezone: str = "UTC"
     assignments: tuple[Assignment, ...] = ()
     late: Late = Late()
+    limits: Limits = Limits()
 
     def assignment(self, name: str) -> Assignment:
         """Give the assignment called ``name``; raise UnknownNameError with the nearest name."""
@@ -64,6 +69,15 @@ class Course(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             if assignment.name == name:
                 return assignment
         raise UnknownNameError("assignment", name, (assignment.name for assignment in self.assignments))
+
+    def limits_of(self, name: str) -> Limits:
+        """Give what a submission of an assignment may use; of one that is not in the file, what the course allows."""
+        change = next((assignment.limits for assignment in self.assignments if assignment.name == name), LimitsChange())
+        return change.applied_to(self.limits)
+
+    def needs_gpu(self, name: str) -> bool:
+        """Tell whether an assignment says that it needs a GPU."""
+        return any(assignment.gpu for assignment in self.assignments if assignment.name == name)
 
     def due(self, assignment: Assignment) -> datetime | None:
         """Give the due date with its time zone: one that names none is in the course's."""
@@ -93,7 +107,7 @@ def read_course(root: Path) -> Course:
         why = str(error)[:1].lower() + str(error)[1:]
         raise CourseError(f"{path} must be TOML: {why}; correct that line") from error
     except msgspec.ValidationError as error:
-        tables: dict[str, type[msgspec.Struct]] = {"late": Late, "assignments": Assignment}
+        tables: dict[str, type[msgspec.Struct]] = {"late": Late, "assignments": Assignment, "limits": Limits}
         raise CourseError(f"{path} {convert_message(str(error), Course, tables)}") from error
     if found := _problem(course):
         raise CourseError(f"{path} {found}")

@@ -17,10 +17,15 @@ from studium_graders.nbgrader_config import apply_course
 CONFIG = "nbgrader_config.py"
 
 
-def load_config(root: Path, course: Course) -> Config:
-    """Give nbgrader's configuration of a course: its nbgrader_config.py, or course.toml alone where there is none."""
+def load_config(root: Path, course: Course | None) -> Config:
+    """Give nbgrader's configuration of a course: its nbgrader_config.py, or course.toml alone where there is none.
+
+    ``course`` None is a course of nbgrader's without a course.toml.
+    """
     config = Config()
-    apply_course(config, course, root)
+    config.CourseDirectory.root = str(root)
+    if course:
+        apply_course(config, course, root)
     if (root / CONFIG).is_file():
         try:
             config.merge(PyFileConfigLoader(CONFIG, path=str(root)).load_config())

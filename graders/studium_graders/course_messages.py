@@ -30,7 +30,7 @@ def convert_message(text: str, root: type[msgspec.Struct], tables: Mapping[str, 
     """
     what, _, where = text.partition(" - at ")
     path = where.strip("`").removeprefix("$").removeprefix(".")
-    struct = tables.get(re.split(r"[.\[]", path)[0], root)
+    struct = next((tables[name] for name in reversed(re.findall(r"\w+", path)) if name in tables), root)
     place = _place(path)
     if found := _UNKNOWN.fullmatch(what):
         return f"has the unknown key {found[1]!r}{place and f' in {place}'}; {_nearest(found[1], struct)}"

@@ -7,6 +7,16 @@ from studium.errors import StudiumError
 
 from studium_graders.course_file import Course, read_course
 
+_STOCK = [
+    "nbgrader.preprocessors.Execute",
+    "nbgrader.preprocessors.IgnorePattern",
+    "nbconvert.preprocessors.ClearMetadataPreprocessor",
+    "nbgrader.preprocessors.LimitOutput",
+    "nbgrader.preprocessors.SaveAutoGrades",
+    "nbgrader.preprocessors.AssignLatePenalties",
+    "nbgrader.preprocessors.CheckCellMetadata",
+]
+
 
 def configure(config: Any, file: str) -> None:
     """Configure nbgrader for the course whose ``nbgrader_config.py`` is ``file``.
@@ -31,3 +41,22 @@ def apply_course(config: Any, course: Course, root: Path) -> None:
     config.LatePolicy.penalty_percent = course.late.penalty_percent
     config.LatePolicy.grace_minutes = course.late.grace_minutes
     config.LatePolicy.cap_percent = course.late.cap_percent
+    grade_with_engine(config)
+
+
+def grade_with_engine(config: Any) -> None:
+    """Let ``nbgrader autograde`` and formgrader grade with Studium's engine; any course of nbgrader's can have it.
+
+    A course that sets ``c.Autograde.autograde_preprocessors`` afterwards decides for itself. Pages of submissions that
+    nbgrader shows lose their scripts.
+    """
+    config.HTMLExporter.sanitize_html = True
+    own = config.Autograde.get("autograde_preprocessors")
+    config.Autograde.autograde_preprocessors = [
+        "studium_graders.preprocessor.SplitExecute" if _is_execute(item) else item
+        for item in (own if isinstance(own, list) else _STOCK)
+    ]
+
+
+def _is_execute(item: Any) -> bool:
+    return getattr(item, "__name__", str(item)).rpartition(".")[2] == "Execute"

@@ -29,6 +29,15 @@ policy = "none"          # or "zero", "per-day", "per-hour"
 # penalty_percent = 10   # of the points earned, for each day or hour that has begun
 # grace_minutes = 15     # within which nothing is lost; then the clock starts
 # cap_percent = 50       # never more than this
+
+# The limits of a submission while it is graded. An assignment may change some: limits = {{ call_seconds = 60 }}
+# [limits]
+# call_seconds = 30        # one cell, or one call of a student's function
+# submission_seconds = 300 # a whole notebook
+# memory_mb = 3072
+# processes = 64           # and threads, together
+# disk_mb = 256
+# output_kb = 256          # printed output that is kept of each cell
 """
 _EXAMPLE = """\
 [[assignments]]

@@ -2,24 +2,88 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from studium import hookimpl
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from concurrent.futures import Executor
+    from pathlib import Path
+    from typing import Any
+
     import typer
+    from studium.diagnosis import Finding
+    from studium.topic import Topic
 
 
 @hookimpl
 def studium_commands(app: typer.Typer) -> None:
-    """Add ``new course``, ``assign`` and ``student-wheel``."""
+    """Add the classroom commands."""
     from studium_graders.commands.assign import assign
+    from studium_graders.commands.export import export
+    from studium_graders.commands.feedback import feedback
+    from studium_graders.commands.grade import grade
     from studium_graders.commands.new_course import new_course
     from studium_graders.commands.student_wheel import student_wheel
 
     app.command("assign")(assign)
+    app.command("grade")(grade)
+    app.command("feedback")(feedback)
+    app.command("export")(export)
     app.command("student-wheel")(student_wheel)
     _group(app, "new").command("course")(new_course)
+
+
+@hookimpl
+def studium_findings() -> Iterable[Finding]:
+    """Say how strongly students' code is held when it is graded on this machine."""
+    from studium.diagnosis import Finding
+
+    from studium_graders.engine.sandbox import describe, probe
+
+    yield Finding("sandbox", describe(probe()))
+
+
+@hookimpl
+def studium_executor(name: str, options: dict[str, Any]) -> Executor | None:
+    """Give "local", threads of this process, or "dask", a cluster."""
+    if name not in ("local", "dask"):
+        return None
+    from studium_graders.executors import dask_executor, local_executor
+
+    return local_executor(options) if name == "local" else dask_executor(options)
+
+
+@hookimpl
+def studium_topic_checks(topic: Topic) -> Mapping[str, Callable[[], Iterable[str]]]:
+    """Check that what students get of a topic gives nothing away; this needs nbgrader."""
+    if find_spec("nbgrader") is None:
+        return {}
+
+    def leaks() -> Iterable[str]:
+        from studium_graders.handouts import leaks
+
+        return leaks(topic)
+
+    return {"handouts": leaks}
+
+
+@hookimpl
+def studium_export_formats() -> Iterable[str]:
+    """Name what nbgrader's own exporter writes."""
+    return ("csv",)
+
+
+@hookimpl
+def studium_export(format: str, gradebook: str, path: Path, assignments: tuple[str, ...]) -> Path | None:  # noqa: A002
+    """Write the marks as nbgrader's own CSV."""
+    if format != "csv":
+        return None
+    from studium_graders.export import write_csv
+
+    return write_csv(gradebook, path, assignments)
 
 
 def _group(app: typer.Typer, name: str) -> typer.Typer:

@@ -1,10 +1,8 @@
 """What students get holds no solution, no hidden test and no misconception: every topic, both ways out."""
 
-import re
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
@@ -13,53 +11,14 @@ import pytest
 pytest.importorskip("nbgrader")
 
 from studium.catalogue import Catalogue, load_catalogue
-from studium.exercises import Exercise
-from studium.sources import definition, marked, stub
-from studium.topic import Topic
 from studium_graders.assigning import build_assignment
 from studium_graders.public_exercises import public_source
 from studium_graders.student_wheel import write_student_wheel
 
+from tests.leaks import leaks, lesson_lines, solution_lines
+
 SLUGS = [topic.slug for topic in load_catalogue().topics if topic.has("exercises")]
 ROOT = Path(__file__).parents[2]
-SHORTEST = 24  # characters; shorter lines, such as "return x @ w.T", are anybody's
-
-
-def secrets(topic: Topic) -> Iterator[str]:
-    """Give the lines that must not leak: of solutions, of hidden tests, and the sentences of misconceptions.
-
-    What the author shows on purpose is no secret: a line that stands in the lesson, or in a hint.
-    """
-    shown = lesson_lines(topic)
-    for exercise in topic.exercises.values():
-        for line in (solution_lines(exercise) | hidden_lines(exercise)) - shown:
-            if not any(line in hint for hint in exercise.hints):
-                yield line
-        yield from (item.message for item in exercise.misconceptions)
-
-
-def lesson_lines(topic: Topic) -> set[str]:
-    return lines(topic.lesson.read_text("utf-8"))
-
-
-def solution_lines(exercise: Exercise) -> set[str]:
-    return lines(marked(exercise)) - lines(stub(exercise))
-
-
-def hidden_lines(exercise: Exercise) -> set[str]:
-    visible = {line for test in exercise.tests if not test.hidden for line in lines(definition(test.function))}
-    return {line for test in exercise.tests if test.hidden for line in lines(definition(test.function))} - visible
-
-
-def lines(text: str) -> set[str]:
-    stripped = (line.strip() for line in text.splitlines())
-    return {line for line in stripped if len(line) >= SHORTEST and not line.startswith(("def ", "#", "for ", '"""'))}
-
-
-def leaks(text: str, topic: Topic) -> list[str]:
-    """Give the secrets of a topic that a text holds."""
-    squeezed = re.sub(r"\s+", " ", text)
-    return [line for line in secrets(topic) if line in squeezed]
 
 
 @pytest.fixture(scope="module")

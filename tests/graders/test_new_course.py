@@ -4,9 +4,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from nbconvert import HTMLExporter
+from nbformat.v4 import new_markdown_cell, new_notebook
 from studium.catalogue import Catalogue
 from studium_graders.course_file import read_course
+from studium_graders.engine.limits import Limits
+from studium_graders.nbgrader_config import grade_with_engine
 from studium_graders.plan import plan_notebooks
+from traitlets.config import Config
 
 Studium = Callable[..., tuple[int, str, str]]
 
@@ -31,6 +36,7 @@ def test_the_commented_examples_are_valid_too(counting: Catalogue, tmp_path: Pat
     course = read_course(path.parent)
     assert [assignment.name for assignment in course.assignments] == ["ps1", "ps2"]
     assert plan_notebooks(course.assignment("ps2"), counting)[0].points == 5
+    assert course.limits == Limits()
 
 
 def test_an_existing_folder_is_left_alone(tmp_path: Path, studium: Studium) -> None:
@@ -45,3 +51,14 @@ def test_a_course_id_that_nbgrader_refuses_makes_nothing(name: str, tmp_path: Pa
     code, _, err = studium("new", "course", name, "--dir", str(tmp_path / "course"))
     assert (code, "a course id must be letters" in err) == (1, True)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_pages_of_submissions_in_nbgrader_lose_their_scripts() -> None:
+    config = Config()
+    grade_with_engine(config)
+    notebook = new_notebook(cells=[new_markdown_cell("fine <script>alert(1)</script><img src=x onerror=alert(1)>")])
+    page, _ = HTMLExporter(config=config).from_notebook_node(notebook)
+    bare, _ = HTMLExporter().from_notebook_node(notebook)
+    assert "<script>alert(1)" in bare
+    assert "<script>alert(1)" not in page
+    assert "onerror" not in page.partition("fine")[2][:200]

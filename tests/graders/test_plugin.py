@@ -21,13 +21,15 @@ def test_loading_the_catalogue_and_the_commands_imports_neither_nbgrader_nor_tor
     assert done.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("command", [("assign",), ("student-wheel",), ("new", "course")])
+@pytest.mark.parametrize("command", [("assign",), ("feedback",), ("export",), ("student-wheel",), ("new", "course")])
 def test_each_command_explains_itself(command: tuple[str, ...], studium: Studium) -> None:
     code, out, _ = studium(*command, "--help")
     assert (code, "Usage" in out) == (0, True)
 
 
-@pytest.mark.parametrize(("command", "needs"), [("assign", "nbgrader"), ("student-wheel", "wheel")])
+@pytest.mark.parametrize(
+    ("command", "needs"), [("assign", "nbgrader"), ("feedback", "nh3"), ("student-wheel", "wheel")]
+)
 def test_without_the_extra_a_command_says_what_to_install(
     command: str, needs: str, studium: Studium, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,6 +17,7 @@ from studium_graders.assigning import build_assignment
 
 pytestmark = [
     pytest.mark.nbgrader,
+    pytest.mark.xdist_group("stock-nbgrader"),
     pytest.mark.filterwarnings("ignore:Object of type <Submitted:sqlalchemy.exc.SAWarning"),  # nbgrader's own
 ]
 LATE = '[late]\npolicy = "per-day"\npenalty_percent = 10\ngrace_minutes = 5\n'

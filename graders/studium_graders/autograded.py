@@ -1,0 +1,80 @@
+"""The folder autograded/STUDENT/ASSIGNMENT: canonical notebooks with outputs, which formgrader and feedback read."""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import msgspec
+
+from studium_graders.engine.material import CanonicalNotebook, CanonicalSubmission, Material
+from studium_graders.engine.results import CellRun, NotebookResult, SubmissionResult, TestResult
+from studium_graders.outputs import error_output, safe_outputs, value_output
+from studium_graders.results_store import write_whole
+
+
+def autograded_files(submission: CanonicalSubmission, result: SubmissionResult, material: Material) -> dict[str, bytes]:
+    """Give what belongs into the folder: relative path to content."""
+    files = material.files | submission.files  # intake left out what a student may not replace
+    if submission.timestamp:
+        files["timestamp.txt"] = f"{submission.timestamp}\n".encode()
+    results = {book.name: book for book in result.notebooks}
+    for book in submission.notebooks:
+        if not book.missing:
+            files[f"{book.name}.ipynb"] = _document(book, results.get(book.name))
+    return files
+
+
+def write_folder(folder: Path, files: Mapping[str, bytes], mode: int) -> None:
+    """Make ``folder`` hold these files and no others; each file changes at once or stays. Raise OSError."""
+    wanted = {folder.joinpath(*PurePosixPath(path).parts): content for path, content in files.items()}
+    for path, content in wanted.items():
+        if folder not in path.parents or ".." in path.parts:
+            continue
+        if not _has(path, content):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(path, content, mode)
+    for where, folders, names in os.walk(folder, topdown=False):
+        for name in names:
+            if (stale := Path(where, name)) not in wanted:
+                stale.unlink()
+        for name in folders:
+            if not any(Path(where, name).iterdir()):
+                Path(where, name).rmdir()
+
+
+def _has(path: Path, content: bytes) -> bool:
+    try:
+        return path.stat().st_size == len(content) and path.read_bytes() == content
+    except OSError:
+        return False
+
+
+def _document(book: CanonicalNotebook, result: NotebookResult | None) -> bytes:
+    document = json.loads(book.document)
+    tests = {test.grade_id: test for test in result.tests if test.grade_id} if result else {}
+    runs = result.runs if result else {}
+    for cell in document["cells"]:
+        if cell["cell_type"] == "code":
+            test = tests.get(cell["metadata"].get("nbgrader", {}).get("grade_id", ""))
+            cell["outputs"] = _outputs(runs.get(cell.get("id", "")), test)
+    text = json.dumps(document, ensure_ascii=False, sort_keys=True)
+    return msgspec.json.format(text.encode("utf-8", "replace"), indent=1)
+
+
+def _outputs(run: CellRun | None, test: TestResult | None) -> list[dict[str, Any]]:
+    """Give what a cell shows: what it printed, and for a test that lost points why, in a form that nbgrader scores so.
+
+    A hidden test shows its message alone, because what it printed may tell its data.
+    """
+    printed = safe_outputs(run.outputs) if run and not (test and test.hidden) else []
+    if test is None or test.outcome == "manual":
+        return printed
+    streams = [output for output in printed if output["output_type"] == "stream" and output["name"] == "stdout"]
+    if test.outcome == "passed":  # nbgrader takes a value for partial credit, and a warning for a failure
+        return streams
+    if test.outcome == "partial":
+        return [*streams, value_output(repr(test.points))]
+    message = " ".join(filter(None, (test.message, test.mistake)))
+    return [*streams, error_output("NotAttempted" if test.outcome == "not attempted" else "TestFailed", message)]

@@ -1,0 +1,64 @@
+"""``studium feedback``: a page for each student and notebook, where nbgrader's release_feedback picks it up."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from studium_graders.commands.extra import require_grade_extra
+
+if TYPE_CHECKING:
+    from studium_graders.feedback import Feedback
+    from studium_graders.feedback.marks import SubmissionMarks
+
+
+def feedback(
+    name: Annotated[str, typer.Argument(help="The assignment's name.")],
+    course: Annotated[Path, typer.Option(help="The course folder.")] = Path(),
+    student: Annotated[
+        list[str] | None, typer.Option(help="A student to write to, and no others; may be given again.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+) -> None:
+    """Write feedback/STUDENT/NAME/NOTEBOOK.html for everyone who handed in, from the marks in the gradebook.
+
+    A page that says the same as before is left as it is; any other is replaced. Hidden tests are shown by name only.
+    """
+    require_grade_extra("nbgrader", "nh3")
+    from studium.cli.output import print_json
+
+    from studium_graders.feedback import write_feedback
+
+    written = write_feedback(course, name, student or (), _counted)
+    if as_json:
+        print_json(written)
+    else:
+        _print(written)
+
+
+def _counted(submissions: "Sequence[SubmissionMarks]") -> "Iterable[SubmissionMarks]":
+    """Show on a terminal how many submissions have their pages."""
+    from rich.console import Console
+    from rich.progress import track
+
+    console = Console(stderr=True)
+    return track(submissions, "feedback", console=console, transient=True, disable=not console.is_terminal)
+
+
+def _print(written: "Feedback") -> None:
+    from studium.cli.output import print_table
+
+    rows = [
+        (
+            page.student,
+            page.notebook,
+            f"{page.score:g} of {page.max_score:g}",
+            "written" if page.written else "as before",
+        )
+        for page in written.pages
+    ]
+    print_table(("student", "notebook", "points", "page"), rows)
+    for note in written.notes:
+        typer.echo(note)
+    typer.echo(f"{sum(page.written for page in written.pages)} of {len(written.pages)} pages were written")

@@ -1,0 +1,163 @@
+"""``studium grade``: what was handed in, through the engine and into the gradebook."""
+
+import gc
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from studium.catalogue import Catalogue
+
+from studium_graders.commands.extra import import_notebook_formats, require_grade_extra
+
+if TYPE_CHECKING:
+    from studium_graders.grade_report import ClassResult
+    from studium_graders.recorder import MarkChange
+
+_MOST_CHANGES = 40
+
+
+def grade(
+    ctx: typer.Context,
+    name: Annotated[str, typer.Argument(help="The assignment's name.")],
+    course: Annotated[Path, typer.Option(help="The course folder.")] = Path(),
+    student: Annotated[
+        list[str] | None, typer.Option(help="A student to grade, and no others; may be given again.")
+    ] = None,
+    jobs: Annotated[
+        int, typer.Option(min=0, help="How many submissions at the same time; 0 is one for each processor.")
+    ] = 0,
+    executor: Annotated[str, typer.Option(help="Where to grade: local or dask; plugins may bring more.")] = "local",
+    scheduler: Annotated[str, typer.Option(help="The address of the dask scheduler.")] = "",
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Grade again what has not changed.")] = False,
+    trust_submissions: Annotated[
+        bool, typer.Option("--trust-submissions", help="Grade although the sandbox is weaker than L2.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Grade, and show what would change.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before marks change.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+) -> None:
+    """Grade what was handed in and record it in the gradebook. Only what is new or has changed is run."""
+    require_grade_extra("nbgrader")
+    if executor == "local":
+        from studium_graders import work
+        from studium_graders.results_store import looks_graded
+
+        if force or not looks_graded(course, name):
+            work.begin()  # torch is imported there while nbgrader is imported here
+    gc.disable()  # what is imported stays: looking for what does not takes a seventh of the time
+    import_notebook_formats()
+    from studium_graders.grading import GradeOptions, grade_class
+
+    gc.freeze()
+    gc.enable()
+    catalogue: Catalogue = ctx.obj
+    options = GradeOptions(tuple(student or ()), jobs, executor, scheduler, resume, force, trust_submissions, dry_run)
+    with _watching(ask=sys.stdin.isatty() and sys.stderr.isatty() and not (yes or as_json)) as watcher:
+        result = grade_class(course, name, options, catalogue, watcher)
+    _show(result, dry_run=dry_run, as_json=as_json)
+
+
+def _show(result: "ClassResult", *, dry_run: bool, as_json: bool) -> None:
+    """Print the result; exit with 1 where something is not the students' fault."""
+    from studium.cli.output import print_json
+
+    if as_json:
+        print_json(result)
+    else:
+        _print(result, dry_run=dry_run)
+    for problem in result.problems:
+        typer.echo(f"studium: {problem}", err=True)
+    if result.problems:
+        raise typer.Exit(1)
+
+
+class _Screen:
+    """Shows progress on a terminal, tells notes, and asks."""
+
+    def __init__(self, *, ask: bool) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self._ask = ask
+        self._console = Console(stderr=True, highlight=False, markup=False, emoji=False)
+        self.progress = Progress(
+            TextColumn("grading", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}", markup=False),
+            TimeRemainingColumn(),
+            console=self._console,
+            disable=not self._console.is_terminal,
+            transient=True,
+        )
+        self._task = self.progress.add_task("", total=None, rate="")
+
+    def begin(self, total: int, sandbox: str) -> None:
+        self.progress.update(self._task, total=total, rate=f"sandbox {sandbox}")
+
+    def done(self, student: str, *, reused: bool) -> None:
+        self.progress.advance(self._task)
+        speed = self.progress.tasks[0].speed
+        if speed:
+            self.progress.update(self._task, rate=f"{speed:.1f}/s")
+
+    def note(self, sentence: str) -> None:
+        self._console.print(f"studium: {sentence}", soft_wrap=True)
+
+    def agree(self, changes: "Sequence[MarkChange]") -> bool:
+        if not self._ask:
+            return True
+        self.progress.stop()
+        for line in _change_lines(changes):
+            self._console.print(line, soft_wrap=True)
+        return typer.confirm("Change these marks in the gradebook?", err=True)
+
+
+@contextmanager
+def _watching(*, ask: bool) -> Iterator[_Screen]:
+    screen = _Screen(ask=ask)
+    with screen.progress:
+        yield screen
+
+
+def _change_lines(changes: "Sequence[MarkChange]") -> list[str]:
+    lines = [
+        f"{change.student}  {change.notebook}/{change.cell}: {_mark(change.before)} → {_mark(change.after)}"
+        for change in changes[:_MOST_CHANGES]
+    ]
+    more = len(changes) - _MOST_CHANGES
+    return [f"{len(changes)} marks change:", *lines, *([f"and {more} more"] if more > 0 else [])]
+
+
+def _mark(points: float | None) -> str:
+    return "by hand" if points is None else f"{points:g}"
+
+
+def _print(result: "ClassResult", *, dry_run: bool) -> None:
+    from studium.cli.output import print_table
+
+    rows = [
+        (
+            row.student,
+            f"{row.score:g} of {row.max_score:g}",
+            f"-{row.late_penalty:g}" if row.late_penalty else "",
+            row.verdict,
+            " ".join(filter(None, (row.detail, "kept result" if row.reused else f"{row.seconds:.2f} s"))),
+        )
+        for row in result.submissions
+    ]
+    print_table(("student", "points", "late", "verdict", ""), rows)
+    if result.changes:
+        typer.echo("\n".join(_change_lines(result.changes)))
+    if shared := result.in_one_process:
+        typer.echo(f"not split from the student's process, because they look into it: {', '.join(shared)}")
+    recorded = sum(row.recorded for row in result.submissions)
+    what = "nothing was recorded: a dry run" if dry_run else f"{recorded} recorded"
+    typer.echo(
+        f"{len(result.submissions)} submissions of {result.assignment} graded in sandbox {result.sandbox}, "
+        f"{result.judged} of them run, {what}"
+    )

@@ -1,0 +1,32 @@
+"""The common ancestor of the warm processes: it has imported torch and IPython once, and nothing of a course.
+
+What is forked from it becomes a warm process of one role. So nothing secret is ever in it: a judge is told of its tests
+after its fork, and no student's process is forked from a judge's.
+"""
+
+import importlib
+import socket
+import sys
+
+from studium_graders.engine.huge_pages import use_huge_pages
+from studium_graders.engine.links import receive
+from studium_graders.engine.remote.warm_up import warm_up
+
+SECRETS = False
+
+
+def prepare(setup: bytes) -> None:
+    """Import and use once what every process needs; what its descendants add is too little for large pages."""
+    warm_up()
+    use_huge_pages()
+
+
+def run(prepared: None, descriptors: list[int]) -> None:
+    """Become a warm process: the descriptor is the socket on which it is told its role and its import path."""
+    from studium_graders.engine.fork_server import be_warm
+
+    control = socket.socket(fileno=descriptors[0])
+    role, *path = receive(control, list[str])
+    sys.path[:] = path
+    importlib.invalidate_caches()
+    be_warm(role, control)

@@ -1,0 +1,160 @@
+"""The grading engine: canonical submissions in, results out, student code in a sandbox and tests out of its reach."""
+
+import hmac
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import msgspec
+from studium.errors import CourseError
+
+from studium_graders.engine.attempt import SandboxRefusedError
+from studium_graders.engine.calibration import calibrate
+from studium_graders.engine.cold_start import ColdStart
+from studium_graders.engine.judge_job import JudgeJob, JudgeSetup, Recorded
+from studium_graders.engine.launcher import Launcher
+from studium_graders.engine.material import (
+    Calibration,
+    CanonicalNotebook,
+    CanonicalSubmission,
+    Material,
+)
+from studium_graders.engine.public_imports import public_imports
+from studium_graders.engine.results import NotebookResult, SubmissionResult
+from studium_graders.engine.sandbox import Level
+from studium_graders.engine.student_job import StudentJob, StudentSetup
+from studium_graders.engine.supervisor import Supervisor
+from studium_graders.engine.topic_files import topic_files
+from studium_graders.engine.zygote import Zygote, ZygoteError
+
+_STUDENT, _JUDGE, _ANCESTOR = (f"studium_graders.engine.{name}_main" for name in ("student", "judge", "ancestor"))
+
+
+def common_ancestor() -> Zygote:
+    """Give the warm process that all engines of this process may share: it knows nothing of any course."""
+    return Zygote(_ANCESTOR)
+
+
+class EngineError(CourseError):
+    """The engine cannot grade here. The text is a sentence."""
+
+
+class Engine:
+    """Grades the submissions of one assignment. A context manager; ``grade`` may be called from many threads.
+
+    ``jobs`` is how many notebooks are graded at the same time. ``trust`` allows a level below L2, at which a student's
+    code may reach more than it should. ``hidden`` are files and folders that student code must not see, beside the
+    solutions of installed topics. ``ancestor`` is a ``common_ancestor`` that is warm already, or warming up.
+    """
+
+    def __init__(
+        self,
+        material: Material,
+        level: Level,
+        jobs: int = 1,
+        *,
+        trust: bool = False,
+        hidden: tuple[str, ...] = (),
+        gpu: bool = False,
+        ancestor: Zygote | None = None,
+    ) -> None:
+        _refuse_weak(level, trust=trust)
+        self.material = material
+        self.level = level
+        self._books = {book.name: book for book in material.notebooks}
+        self._folder = tempfile.TemporaryDirectory(prefix="studium-", ignore_cleanup_errors=True)
+        Path(self._folder.name).chmod(0o711)  # a student's process has another user
+        topics = topic_files(Path(self._folder.name))
+        setup = StudentSetup(
+            level,
+            material.limits,
+            (*topics.hidden, *hidden),
+            topics.replaced,
+            material.files,
+            gpu,
+            public_imports(material),
+        )
+        tests = Path(self._folder.name, "tests")
+        tests.mkdir(mode=0o700)
+        judge = JudgeSetup(material, str(tests))
+        self._own = ExitStack()  # what this engine starts
+        self._student, self._judge = self._launchers(setup, judge, ancestor, jobs)
+        self._slots = threading.BoundedSemaphore(jobs)
+
+    def _launchers(
+        self, student: StudentSetup, judge: JudgeSetup, ancestor: Zygote | None, jobs: int
+    ) -> tuple[Launcher, Launcher]:
+        of_student, of_judge = msgspec.msgpack.encode(student), msgspec.msgpack.encode(judge)
+        if student.level == Level.SELF_CHECK:
+            return ColdStart(_STUDENT, of_student, stock=jobs), ColdStart(_JUDGE, of_judge, stock=jobs)
+        if ancestor is None:
+            ancestor = self._own.enter_context(common_ancestor())
+        bare = msgspec.msgpack.encode(msgspec.structs.replace(student, imports=()))
+        return Zygote(_STUDENT, of_student, ancestor, instead=bare), Zygote(_JUDGE, of_judge, ancestor)
+
+    def __enter__(self) -> Self:
+        try:
+            for launcher in (self._student, self._judge):
+                self._own.enter_context(launcher)
+        except ZygoteError as error:
+            self.__exit__(None, None, None)
+            raise EngineError(str(error)) from error
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._own.close()
+        self._folder.cleanup()
+
+    def grade(self, submission: CanonicalSubmission) -> SubmissionResult:
+        """Give the result of a submission, whatever it does. Raise EngineError where this machine cannot grade."""
+        start = time.monotonic()
+        with self._slots:
+            books = [self._grade(notebook, submission.files) for notebook in submission.notebooks]
+        return SubmissionResult(submission.student, self.level.label, time.monotonic() - start, books)
+
+    def calibrate(self) -> Material:
+        """Grade the reference solution; give the material with what it needs, by which ``grade`` goes from now on."""
+        calibration = {name: calibrate(book, self._observe) for name, book in self._books.items()}
+        self.material = msgspec.structs.replace(self.material, calibration=calibration)
+        return self.material
+
+    def _grade(self, notebook: CanonicalNotebook, files: dict[str, bytes]) -> NotebookResult:
+        """Grade with test data that follow from what is judged: equal work earns equal marks, a change draws anew."""
+        judged = CanonicalSubmission("", (notebook,), files).digest
+        seed = hmac.digest(self.material.secret, judged.encode(), "sha256")
+        job = JudgeJob(notebook, seed, self.material.calibration.get(notebook.name, Calibration()))
+        with self._supervised(files) as (supervisor, student_job):
+            return supervisor.grade(self._books[notebook.name], job, student_job)
+
+    def _observe(
+        self, notebook: CanonicalNotebook, calibration: Calibration, recording: bool
+    ) -> tuple[NotebookResult, Recorded]:
+        job = JudgeJob(notebook, b"reference", calibration, recording=recording)
+        with self._supervised({}) as (supervisor, student_job):
+            return supervisor.observe(self._books[notebook.name], job, student_job)
+
+    @contextmanager
+    def _supervised(self, files: dict[str, bytes]) -> Iterator[tuple[Supervisor, StudentJob]]:
+        supervisor = Supervisor(self._student.launch, self._judge.launch, self.material.limits)
+        with tempfile.TemporaryDirectory(dir=self._folder.name, ignore_cleanup_errors=True) as scratch:
+            try:
+                yield supervisor, StudentJob(scratch, files)
+            except SandboxRefusedError as error:
+                raise EngineError(f"level {self.level.label} must hold here: {error}; see studium doctor") from error
+            except ZygoteError as error:
+                raise EngineError(str(error)) from error
+
+
+def _refuse_weak(level: Level, *, trust: bool) -> None:
+    if level < Level.L2 and not trust:
+        raise EngineError(
+            f"grading needs a sandbox of level L2, and this machine has {level.label}: a submission could read other"
+            " students' files; grade on Linux with user namespaces, or say --trust-submissions"
+        )

@@ -1,0 +1,49 @@
+"""Taking in a submission: from a folder that anybody may have filled to the canonical cells that are graded.
+
+Points, ids, tests, locked cells, order and outputs come from the template alone. So tampering gains nothing, and honest
+damage costs nothing: lost or doubled ids, moved or split cells, changed types, extra cells, renamed files.
+"""
+
+from pathlib import Path
+
+from nbgrader.utils import parse_utc
+
+from studium_graders.engine.canonical import canonical_notebook, untouched_notebook
+from studium_graders.engine.chosen_files import Choice, choose_notebooks
+from studium_graders.engine.material import CanonicalNotebook, CanonicalSubmission, Material, NotebookMaterial
+from studium_graders.engine.submitted_files import SubmittedFiles, read_folder
+from studium_graders.engine.submitted_notebook import UnreadableError, read_cells
+
+
+def read_submission(material: Material, folder: Path, student: str) -> CanonicalSubmission:
+    """Read what ``student`` handed in. A damaged file gives a notebook with a ``problem``, and never an exception."""
+    try:
+        found = read_folder(folder, material.limits.disk_mb)
+    except OSError as error:
+        found = SubmittedFiles(notes=[f"the folder cannot be read: {error.strerror}"])
+    chosen = choose_notebooks(material, found.notebooks)
+    notebooks = tuple(_notebook(book, chosen[book.name], found) for book in material.notebooks)
+    kept = set(material.files) - material.own_files
+    files = {path: content for path, content in found.files.items() if path not in kept}
+    return CanonicalSubmission(student, notebooks, files, _timestamp(found), tuple(found.notes))
+
+
+def _notebook(book: NotebookMaterial, choice: Choice, found: SubmittedFiles) -> CanonicalNotebook:
+    if not choice.path:
+        return untouched_notebook(book, choice.note, missing=True)
+    try:
+        cells = read_cells(found.notebooks[choice.path])
+    except UnreadableError as error:
+        return untouched_notebook(book, str(error))
+    return canonical_notebook(book, cells, [choice.note] if choice.note else [])
+
+
+def _timestamp(found: SubmittedFiles) -> str:
+    """Give the time of timestamp.txt as it is written there, or "" where nbgrader cannot read it."""
+    try:
+        parse_utc(found.timestamp)
+    except Exception:  # dateutil raises whatever its input makes it raise
+        if found.timestamp:
+            found.notes.append("timestamp.txt holds no time")
+        return ""
+    return found.timestamp

@@ -1,0 +1,109 @@
+"""What the student wrote, from the canonical notebook: the only text of theirs that a test or a message is given."""
+
+import ast
+import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from unittest import mock
+
+from studium_graders.engine.judge.python_text import parse
+from studium_graders.engine.remote.functions import RemoteFunction
+from studium_graders.engine.remote.objects import BoundMethod, RemoteClass
+
+_DEFINITIONS = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+_find = inspect.findsource
+
+
+class CanonicalText:
+    """The cells that have run so far. What bound a name last counts, as it does in the student's process."""
+
+    def __init__(self) -> None:
+        self._waiting: list[str] = []
+        self._lines: set[str] = set()
+        self._texts: dict[str, str] = {}
+        self._other_names: dict[str, str] = {}
+
+    def add(self, source: str) -> None:
+        """Take in a cell."""
+        self._waiting.append(source)
+
+    def source_of(self, path: str) -> str | None:
+        """Give the text of a function or class by its global name, or by ``Class.method``; None where it has none."""
+        self._read()
+        seen: set[str] = set()
+        while path in self._other_names and path not in seen:
+            seen.add(path)
+            path = self._other_names[path]
+        return self._texts.get(path)
+
+    def has_line(self, line: str) -> bool:
+        """Tell whether a line is the student's own, word for word."""
+        self._read()
+        return bool(line.strip()) and line.strip() in self._lines
+
+    def _read(self) -> None:
+        for source in self._waiting:
+            self._lines.update(line.strip() for line in source.splitlines())
+            tree = parse(source)
+            for node in [] if tree is None else tree.body:
+                self._bind(node, source.splitlines(keepends=True))
+        self._waiting.clear()
+
+    def _bind(self, node: ast.stmt, lines: list[str]) -> None:
+        if isinstance(node, _DEFINITIONS):
+            self._put(node.name, _segment(lines, node))
+            for inner in node.body if isinstance(node, ast.ClassDef) else []:
+                if isinstance(inner, _DEFINITIONS):
+                    self._put(f"{node.name}.{inner.name}", _segment(lines, inner))
+        elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            name = node.targets[0].id
+            self._put(name, _segment(lines, node) if isinstance(node.value, ast.Lambda) else None)
+            if isinstance(node.value, ast.Name):
+                self._other_names[name] = node.value.id
+        else:
+            for child in ast.iter_child_nodes(node):  # a definition under if, try or with
+                if isinstance(child, ast.stmt):
+                    self._bind(child, lines)
+
+    def _put(self, name: str, text: str | None) -> None:
+        self._other_names.pop(name, None)
+        self._texts.pop(name, None)
+        if text is not None:
+            self._texts[name] = text
+
+
+def _segment(lines: list[str], node: ast.stmt) -> str:
+    decorators = getattr(node, "decorator_list", [])
+    first = min([node.lineno, *(item.lineno for item in decorators)])
+    return "".join(lines[first - 1 : node.end_lineno])
+
+
+@contextmanager
+def readable(text: CanonicalText) -> Iterator[None]:
+    """Let ``inspect.getsource`` of a student's function or class give the canonical text."""
+
+    def findsource(value: Any) -> tuple[list[str], int]:
+        path = _path(value)
+        if path is None:
+            return _find(value)
+        source = text.source_of(path)
+        if source is None:
+            raise OSError("could not get source code")
+        return source.splitlines(keepends=True), 0
+
+    with mock.patch.object(inspect, "findsource", findsource):
+        yield
+
+
+def _path(value: Any) -> str | None:
+    """Give where the judge got an object of the student's: its name, which the student does not choose."""
+    match value:
+        case RemoteFunction():
+            return value._path
+        case BoundMethod():
+            return _path(type(value.__self__)) and f"{_path(type(value.__self__))}.{value.__name__}"
+        case RemoteClass():
+            facts = type.__getattribute__(value, "__dict__").get("_facts")
+            return None if facts is None else str(facts.path)
+    return None

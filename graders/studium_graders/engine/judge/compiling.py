@@ -1,0 +1,100 @@
+"""Test code, compiled so that the student's names and the two sides of an assertion can be reached."""
+
+import ast
+import copy
+import linecache
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import CodeType
+
+from studium_graders.engine.judge.python_text import is_silenced
+from studium_graders.engine.judge.replaceable import followed_targets
+
+LEFT, RIGHT = "__studium_left__", "__studium_right__"
+
+
+@dataclass(frozen=True)
+class CompiledTest:
+    """A test as code: what is run first, then the expression whose value is the partial credit, if there is one."""
+
+    body: CodeType
+    value: CodeType | None
+    tree: ast.Module
+    filename: str
+
+
+def compile_test(
+    tree: ast.Module, source: str, name: str, owned: frozenset[str], imports: Mapping[str, str], *, show: bool
+) -> CompiledTest:
+    """Compile a test cell. With ``show`` the sides of ``assert a == b`` are kept for the message."""
+    tree = copy.deepcopy(tree)
+    followed = {id(target) for target in followed_targets(tree, imports)}
+    filename = f"<test {name} {zlib.crc32(source.encode()):08x}>"  # notebooks may have cells of the same name
+    lines = source.splitlines(keepends=True)
+    linecache.cache[filename] = (len(source), None, lines, filename)
+    tree = ast.fix_missing_locations(_Rewriter(owned, followed, show).visit(tree))
+    last = tree.body[-1] if tree.body else None
+    value = None
+    if isinstance(last, ast.Expr) and not is_silenced(source):
+        value = _compile(ast.Expression(last.value), filename, "eval")
+        tree = ast.Module(tree.body[:-1], [])
+    return CompiledTest(_compile(tree, filename, "exec"), value, tree, filename)
+
+
+def compile_statement(node: ast.stmt, name: str) -> CodeType:
+    """Compile one statement of a given cell."""
+    return _compile(ast.Module([node], []), f"<{name}>", "exec")
+
+
+def _compile(tree: ast.Module | ast.Expression, filename: str, mode: str) -> CodeType:
+    code: CodeType = compile(tree, filename, mode, ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+    return code
+
+
+class _Rewriter(ast.NodeTransformer):
+    """Makes ``global f; f = …`` and ``np.mean = …`` reach the student, and keeps what the sides of an assertion were.
+
+    The interpreter stores globals of a function past ``__setitem__``, so such a store is written as a subscript.
+    """
+
+    def __init__(self, owned: frozenset[str], followed: set[int], show: bool) -> None:
+        self.owned = owned
+        self.followed = followed
+        self.show = show
+        self.shared: frozenset[str] = frozenset()
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        return self._function(node)
+
+    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> ast.AST:
+        return self._function(node)
+
+    def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> ast.AST:
+        outer = self.shared
+        named = {name for inner in ast.walk(node) if isinstance(inner, ast.Global) for name in inner.names}
+        self.shared = frozenset(named & self.owned)
+        self.generic_visit(node)
+        self.shared = outer
+        return node
+
+    def visit_Name(self, node: ast.Name) -> ast.AST:
+        if node.id not in self.shared or isinstance(node.ctx, ast.Load):
+            return node
+        return ast.Subscript(ast.Name("__namespace__", ast.Load()), ast.Constant(node.id), node.ctx)
+
+    def visit_Assign(self, node: ast.Assign) -> ast.AST:
+        self.generic_visit(node)
+        target = node.targets[0]
+        if len(node.targets) > 1 or not isinstance(target, ast.Attribute) or id(target) not in self.followed:
+            return node
+        replace = ast.Attribute(ast.Name("__replacements__", ast.Load()), "replace", ast.Load())
+        return ast.Expr(ast.Call(replace, [target.value, ast.Constant(target.attr), node.value], []))
+
+    def visit_Assert(self, node: ast.Assert) -> ast.AST:
+        self.generic_visit(node)
+        match node.test:
+            case ast.Compare(left, [_], [right]) if self.show and node.msg is None:
+                node.test.left = ast.NamedExpr(ast.Name(LEFT, ast.Store()), left)
+                node.test.comparators = [ast.NamedExpr(ast.Name(RIGHT, ast.Store()), right)]
+        return node

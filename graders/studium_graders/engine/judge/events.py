@@ -1,0 +1,31 @@
+"""What the judge tells the supervisor while it works through a notebook."""
+
+import msgspec
+
+from studium_graders.engine.results import CellRun, TestResult
+
+
+class Started(msgspec.Struct, frozen=True, tag="started"):
+    """A step begins: whatever happens until the next event is the doing of this cell."""
+
+    cell: str
+
+
+class Ran(msgspec.Struct, frozen=True, tag="ran"):
+    """A cell was run, and this is what it printed and showed."""
+
+    cell: str
+    run: CellRun
+
+
+class Judged(msgspec.Struct, frozen=True, tag="judged"):
+    """A test has its result. A later result of the same grade id takes the place of an earlier one."""
+
+    result: TestResult
+
+
+class Finished(msgspec.Struct, frozen=True, tag="finished"):
+    """Every step had its turn."""
+
+
+Event = Started | Ran | Judged | Finished

@@ -1,0 +1,160 @@
+"""Judging one test: split where that is possible, else in the student's process."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import msgspec
+from studium.checking import name_mistake
+
+from studium_graders.engine.judge.canonical_text import CanonicalText, readable
+from studium_graders.engine.judge.events import Event, Judged, Ran
+from studium_graders.engine.judge.exercise_tests import ExerciseTest, run_draws, seeds
+from studium_graders.engine.judge.failing_line import FailingLine, failing_line
+from studium_graders.engine.judge.messages import bounded_message, full_message
+from studium_graders.engine.judge.namespace import Namespace
+from studium_graders.engine.judge.prepare import Prepared, PreparedTest
+from studium_graders.engine.judge.python_text import is_silenced
+from studium_graders.engine.judge.running import outputs_of, run_definitions, run_test_code
+from studium_graders.engine.judge.scoring import points_for_outputs, points_for_value
+from studium_graders.engine.judge.verdicts import outcome_for, result_of
+from studium_graders.engine.limits import Limits
+from studium_graders.engine.material import Calibration
+from studium_graders.engine.results import CellRun, TestResult
+
+NOT_YET = "not attempted yet"
+_CHANGED = "your function changed its arguments, which this test does not expect"
+
+
+@dataclass
+class TestJudge:
+    """What is needed to judge the tests of one submitted notebook.
+
+    ``unwritten`` are results, by topic and exercise, of tests that ended in NotImplementedError.
+    """
+
+    prepared: Prepared
+    namespace: Namespace
+    text: CanonicalText
+    untouched: frozenset[str]
+    seed: bytes
+    calibration: Calibration
+    limits: Limits
+    unwritten: dict[tuple[str, str], list[TestResult]] = field(default_factory=dict)
+
+    def judge(self, test: PreparedTest) -> list[Event]:
+        """Run one test and give what came of it. Lets StudentGone through."""
+        if test.code is None or test.cell.grade_id in self.calibration.one_process:
+            return self._in_one_process(test)
+        if test.exercise_test is not None:
+            return [Judged(self._exercise_test(test, test.exercise_test))]
+        return self._split(test)
+
+    def _split(self, test: PreparedTest) -> list[Event]:
+        points, error, run = self._run(test)
+        if error is None and self._suspicious():
+            with self._own_copies():
+                _, error, _ = self._run(test)
+            if error is not None:
+                return [Judged(self._result(test, message=_CHANGED))]
+        if error is None:
+            return [Ran(test.cell.id, run), Judged(self._result(test, points))]
+        result = self._error(test, error, failing_line(error.__traceback__, _is_test_file))
+        run.error = result.message
+        return [Ran(test.cell.id, run), Judged(result)]
+
+    def _run(self, test: PreparedTest) -> tuple[float, BaseException | None, CellRun]:
+        assert test.code is not None
+        with readable(self.text):
+            ran = run_test_code(test.code, self.namespace, self.limits.output_kb)
+        self._require_student()
+        run = CellRun() if test.cell.hidden else CellRun(outputs_of(ran))
+        return points_for_value(ran.value, test.cell.points), ran.error, run
+
+    def _exercise_test(self, test: PreparedTest, found: ExerciseTest) -> TestResult:
+        if self._is_untouched(test):
+            return result_of(self.prepared.material, test.cell, "not attempted", message=NOT_YET)
+        name = found.exercise.id
+        try:
+            function = self.namespace.student.get(name)
+        except NameError:
+            return self._result(test, message=f"{name} is not there: the cell that defines it did not run to its end")
+        if not callable(function):
+            return self._result(test, message=f"{name} must be a function, and is a {type(function).__name__}")
+        draws = seeds(test.cell.topic, found.exercise, found.test, self.seed)
+        run = run_draws(found.test, function, draws)
+        self._require_student()
+        if run.passed and self._suspicious():
+            with self._own_copies():
+                run = run_draws(found.test, function, draws)
+            self._require_student()
+            if not run.passed:
+                return self._result(test, message=_CHANGED)
+        if run.error is None:
+            return self._result(test, test.cell.points)
+        file = found.test.function.__code__.co_filename
+        result = self._error(test, run.error, failing_line(run.error.__traceback__, file.__eq__), name)
+        if run.not_implemented:
+            self.unwritten.setdefault((test.cell.topic, name), []).append(result)
+            return result
+        return _with_mistake(result, name_mistake(found.exercise, run.calls))
+
+    def _in_one_process(self, test: PreparedTest) -> list[Event]:
+        if test.before:
+            self.namespace.student.run(test.before, name=f"{test.cell.id}-before")
+        run = self.namespace.student.run(test.cell.source, name=test.cell.id)
+        run_definitions(test.definitions, self.namespace)
+        points = points_for_outputs(run, test.cell.points, silenced=is_silenced(test.cell.source))
+        outcome = outcome_for(points, test.cell.points)
+        message = "" if points or not run.error else run.error
+        if test.cell.hidden:
+            run = CellRun(error="a hidden test failed" if run.error else "")
+            message = run.error
+        result = result_of(
+            self.prepared.material, test.cell, outcome, points=points, message=message, mode="one process"
+        )
+        return [Ran(test.cell.id, run), Judged(result)]
+
+    def _error(self, test: PreparedTest, error: BaseException, where: FailingLine | None, name: str = "") -> TestResult:
+        if not name and (isinstance(error, NotImplementedError) or self._is_untouched(test)):
+            return result_of(self.prepared.material, test.cell, "not attempted", message=NOT_YET)
+        say = bounded_message if test.cell.hidden else full_message
+        return self._result(test, message=say(error, where, self.text, name))
+
+    def _result(self, test: PreparedTest, points: float = 0.0, message: str = "") -> TestResult:
+        outcome = outcome_for(points, test.cell.points) if not message else "failed"
+        return result_of(self.prepared.material, test.cell, outcome, points=points, message=message)
+
+    def _is_untouched(self, test: PreparedTest) -> bool:
+        return bool(test.answers) and test.answers <= self.untouched
+
+    def _require_student(self) -> None:
+        """Raise StudentGone where a test may have caught it."""
+        if self.namespace.student.gone is not None:
+            raise self.namespace.student.gone
+
+    def _suspicious(self) -> bool:
+        """Tell whether a call has changed its arguments that the reference leaves alone; ask once."""
+        policy = self.namespace.student.policy
+        found = bool(policy.suspicious) and policy.writeback == "live"
+        policy.suspicious.clear()
+        return found
+
+    @contextmanager
+    def _own_copies(self) -> Iterator[None]:
+        """Keep the judge's arguments as they are, whatever the student's function does to its own."""
+        policy = self.namespace.student.policy
+        policy.writeback = "kept"
+        try:
+            yield
+        finally:
+            policy.writeback = "live"
+            policy.suspicious.clear()
+
+
+def _is_test_file(filename: str) -> bool:
+    return filename.startswith("<test ")
+
+
+def _with_mistake(result: TestResult, mistake: str) -> TestResult:
+    return msgspec.structs.replace(result, mistake=mistake)

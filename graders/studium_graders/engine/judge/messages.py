@@ -1,0 +1,76 @@
+"""Why a test failed, in one sentence for the student.
+
+Of a visible test everything may be said. Of a hidden test only what cannot carry its data: the kind of error in a
+bounded vocabulary, a line that stands in the student's own notebook, and a message of the author's where that is a
+plain literal in which there is neither a number nor a string of the test's code.
+"""
+
+import ast
+import reprlib
+import sys
+
+from studium.comparison import difference
+
+from studium_graders.engine.judge.canonical_text import CanonicalText
+from studium_graders.engine.judge.compiling import LEFT, RIGHT
+from studium_graders.engine.judge.failing_line import FailingLine
+
+_LONGEST = 600
+
+
+def full_message(error: BaseException, where: FailingLine | None, text: CanonicalText, name: str = "") -> str:
+    """Say everything about a failed visible test; ``name`` is the student's function where one is tested."""
+    if isinstance(error, AssertionError):
+        return _short(str(error) or _asserted(where))
+    what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    if line := _student_line(error, text):
+        return _short(f"{name or 'your code'} raised {what}, in the line `{line}`")
+    if name:
+        return _short(f"the result could not be used: {what}")
+    return _short(f"{what}, in the test's line `{where.line}`" if where else what)
+
+
+def bounded_message(error: BaseException, where: FailingLine | None, text: CanonicalText, name: str = "") -> str:
+    """Say of a failed hidden test what cannot carry its data."""
+    test = f"a hidden test of {name}" if name else "a hidden test"
+    if isinstance(error, AssertionError):
+        literal = "" if where is None else where.safe_literal
+        return literal or f"{test} failed: the result is not what is expected"
+    line = _student_line(error, text)
+    return f"{test} failed: {_kind(error)} was raised" + (f" in the line `{line}`" if line else "")
+
+
+def _kind(error: BaseException) -> str:
+    """Name the class of an error if it is Python's own or a library's, for a student can name a class anything."""
+    for kind in type(error).__mro__:
+        module = sys.modules.get(kind.__module__)
+        if kind.__module__ != "__main__" and getattr(module, kind.__name__, None) is kind:
+            return str(kind.__name__)
+    return "an error"
+
+
+def _student_line(error: BaseException, text: CanonicalText) -> str:
+    line = getattr(error, "student_line", "")
+    return line.strip() if isinstance(line, str) and text.has_line(line) else ""
+
+
+def _asserted(where: FailingLine | None) -> str:
+    statement = None if where is None else where.assertion
+    if where is None or statement is None:
+        return "an assertion of the test does not hold"
+    sentence = f"this should hold and does not: {ast.unparse(statement.test)}"
+    if LEFT not in where.variables or RIGHT not in where.variables or not isinstance(statement.test, ast.Compare):
+        return sentence
+    left, right = where.variables[LEFT], where.variables[RIGHT]
+    try:
+        if not isinstance(statement.test.ops[0], ast.Eq):
+            return f"{sentence} (left {reprlib.repr(left)}, right {reprlib.repr(right)})"
+        swapped = isinstance(statement.test.left, ast.Constant)
+        return f"{sentence} ({difference(right, left) if swapped else difference(left, right)})"
+    except Exception:  # the values may be the student's objects, which can fail in any way
+        return sentence
+
+
+def _short(text: str) -> str:
+    text = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} …"

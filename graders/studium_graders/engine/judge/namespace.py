@@ -1,0 +1,117 @@
+"""The globals of test code: the judge's own names, and behind them the student's process."""
+
+import builtins
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any
+
+from studium_graders.engine.judge.replacing import Replacements
+from studium_graders.engine.remote import Student
+
+
+class Namespace(dict[str, Any]):
+    """Globals in which names owned by the student are read, bound and deleted in the student's process.
+
+    The interpreter asks ``__missing__`` for what is not here, also in functions (CPython does so for the globals of
+    ``exec`` that are a subclass of dict).
+    """
+
+    def __init__(self, student: Student, owned: frozenset[str]) -> None:
+        super().__init__(__name__="__main__", __builtins__=builtins, __doc__=None, __namespace__=self)
+        self.student = student
+        self.owned = owned
+        self.replacements = Replacements(student)
+        self["__replacements__"] = self.replacements
+        self["display"] = _show_nothing
+
+    def __missing__(self, name: str) -> Any:
+        if name not in self.owned and hasattr(builtins, name):
+            raise KeyError(name)  # the interpreter looks there next
+        try:
+            return self.student.get(name)
+        except NameError:
+            raise KeyError(name) from None
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        if name in self.owned:
+            self.student.set(name, value)
+        else:
+            super().__setitem__(name, value)
+
+    def __delitem__(self, name: str) -> None:
+        if super().__contains__(name):
+            super().__delitem__(name)
+            return
+        try:
+            self.student.delete(name)
+        except NameError:
+            raise KeyError(name) from None
+
+    def __contains__(self, name: object) -> bool:
+        return super().__contains__(name) or (isinstance(name, str) and self.student.has(name))
+
+    def __iter__(self) -> Iterator[str]:
+        yield from super().__iter__()
+        yield from (name for name in sorted(self.owned) if self.student.has(name))
+
+    def keys(self) -> Any:
+        """Give the judge's names and those of the student's that a test may expect."""
+        return list(self)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Give the value of a name, wherever it is."""
+        try:
+            return self[name]
+        except KeyError:
+            return default
+
+    def pop(self, name: str, *default: Any) -> Any:
+        """Unbind a name and give what it was."""
+        if default and name not in self:
+            return default[0]
+        value = self[name]
+        del self[name]
+        return value
+
+    def copy(self) -> "Namespace":
+        """Give globals of their own before the same student: what doctest runs its examples in."""
+        other = Namespace(self.student, self.owned)
+        for name in super().__iter__():
+            if name not in ("__namespace__", "__replacements__"):
+                dict.__setitem__(other, name, super().__getitem__(name))
+        return other
+
+
+def _show_nothing(*values: Any, **options: Any) -> None:
+    """Stand in for IPython's ``display``."""
+
+
+class MainModule(ModuleType):
+    """What ``sys.modules["__main__"]`` is for a test, so that ``mock.patch("__main__.f")`` reaches the student."""
+
+    def __init__(self, namespace: Namespace) -> None:
+        super().__init__("__main__")
+        object.__setattr__(self, "_namespace", namespace)
+
+    @property
+    def __dict__(self) -> Namespace:  # type: ignore[override]
+        namespace: Namespace = object.__getattribute__(self, "_namespace")
+        return namespace
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self.__dict__[name]
+        except KeyError:
+            raise AttributeError(f"module '__main__' has no attribute {name!r}") from None
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        self.__dict__[name] = value
+
+    def __delattr__(self, name: str) -> None:
+        try:
+            del self.__dict__[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+    def __dir__(self) -> list[str]:
+        return list(self.__dict__)

@@ -1,0 +1,100 @@
+"""Working through one submitted notebook: the student's cells there, the tests here."""
+
+from collections.abc import Callable, Collection, Iterator
+from functools import partial
+
+import msgspec
+
+from studium_graders.engine.judge.canonical_text import CanonicalText
+from studium_graders.engine.judge.events import Event, Finished, Judged, Ran, Started
+from studium_graders.engine.judge.judging import NOT_YET, TestJudge
+from studium_graders.engine.judge.namespace import Namespace
+from studium_graders.engine.judge.prepare import Prepared
+from studium_graders.engine.judge.random_state import RandomState
+from studium_graders.engine.judge.running import run_definitions
+from studium_graders.engine.judge.verdicts import result_of
+from studium_graders.engine.limits import Limits
+from studium_graders.engine.material import Calibration, CanonicalNotebook, Step
+from studium_graders.engine.remote import Student
+
+Emit = Callable[[Event], None]
+
+
+def run_notebook(
+    student: Student,
+    prepared: Prepared,
+    canonical: CanonicalNotebook,
+    emit: Emit,
+    *,
+    seed: bytes,
+    calibration: Calibration = Calibration(),  # noqa: B008 (frozen)
+    limits: Limits = Limits(),  # noqa: B008 (frozen)
+    skip: Collection[str] = (),
+) -> None:
+    """Run the steps of a notebook in order and tell ``emit`` what happens.
+
+    ``seed`` is the secret from which random test data follow. ``skip`` are ids of cells that had their
+    turn in an earlier attempt, or that ended it: they are not run again, and what later tests need of a test's
+    definitions is made. Lets through StudentGone.
+    """
+    text = CanonicalText()
+    student.policy.source_of = text.source_of
+    student.policy.named_classes |= prepared.named
+    namespace = Namespace(student, prepared.owned)
+    student.policy.given = partial(dict.get, namespace)
+    judge = TestJudge(prepared, namespace, text, canonical.untouched, seed, calibration, limits)
+    run_definitions(prepared.libraries, namespace)
+    for event in _by_hand(prepared, canonical, skip):
+        emit(event)
+    for step in canonical.steps:
+        if step.kind == "test":
+            _test(judge, step, emit, skip)
+        else:
+            _answer(judge, step, emit, skip)
+    for event in _never_written(judge):
+        emit(event)
+    emit(Finished())
+
+
+def _by_hand(prepared: Prepared, canonical: CanonicalNotebook, skip: Collection[str]) -> Iterator[Event]:
+    """Give a result to what a person grades: it waits, or nothing was written."""
+    for cell in prepared.material.cells:
+        if cell.graded and cell.kind in ("answer", "text") and cell.id not in skip:
+            untouched = cell.id in canonical.untouched
+            result = result_of(prepared.material, cell, "not attempted" if untouched else "manual")
+            yield Judged(msgspec.structs.replace(result, message=NOT_YET if untouched else ""))
+
+
+def _answer(judge: TestJudge, step: Step, emit: Emit, skip: Collection[str]) -> None:
+    """Run the student's source there, and of the instructor's what tests need here, from the same random state."""
+    drawing = step.cell in judge.prepared.drawing
+    before = RandomState() if drawing else None
+    run_definitions(judge.prepared.here.get(step.cell, ()), judge.namespace)
+    after = RandomState() if drawing else None
+    if before is not None:
+        before.restore()
+    judge.text.add(step.source)
+    if step.cell not in skip:
+        emit(Started(step.cell))
+        emit(Ran(step.cell, judge.namespace.student.run(step.source, name=step.cell)))
+    if after is not None:
+        after.restore()
+
+
+def _test(judge: TestJudge, step: Step, emit: Emit, skip: Collection[str]) -> None:
+    test = judge.prepared.tests[step.cell]
+    if step.cell in skip:
+        run_definitions(test.definitions, judge.namespace)
+        return
+    emit(Started(step.cell))
+    for event in judge.judge(test):
+        emit(event)
+
+
+def _never_written(judge: TestJudge) -> Iterator[Event]:
+    """Correct the results of exercises in which every test met NotImplementedError: nobody has begun them."""
+    cells = [test.cell for test in judge.prepared.tests.values()]
+    for (topic, exercise), results in judge.unwritten.items():
+        if len(results) == sum((cell.topic, cell.exercise) == (topic, exercise) for cell in cells):
+            for result in results:
+                yield Judged(msgspec.structs.replace(result, outcome="not attempted", message=NOT_YET))

@@ -1,0 +1,119 @@
+"""Tests that cannot be judged from outside the student's process, known by their text.
+
+Such a test looks at, or changes, what belongs to a process: its files, its shell, its warnings, a library's functions.
+Split, some of them would pass whatever the student wrote. They run in the student's sandboxed process, and the result
+says so. What the text does not tell, the calibration finds out with the reference solution.
+"""
+
+import ast
+from collections.abc import Collection, Iterable, Mapping
+
+from studium_graders.engine.judge.dotted_names import path_of, root_of
+from studium_graders.engine.judge.replaceable import followed_targets, is_replaceable
+
+_SHELL = {"get_ipython", "In", "Out", "_ih", "_oh", "_i", "_ii", "__", "___", "exit", "quit"}
+_OF_A_PROCESS = (
+    "signal", "threading", "multiprocessing", "subprocess", "resource", "tracemalloc", "gc", "concurrent.futures",
+    "ctypes", "tempfile", "shutil", "glob", "logging", "sys.modules", "sys.settrace", "sys.setprofile", "sys._getframe",
+    "sys.setrecursionlimit", "sys.stdin", "doctest.testmod", "pytest.warns", "pytest.MonkeyPatch", "os.environ",
+    "numpy.save", "numpy.savetxt", "numpy.savez", "torch.save", "pickle.dump", "json.dump",
+    "torch.utils._python_dispatch", "torch.overrides",
+)  # fmt: skip
+_HARMLESS_OF_OS = ("os.path.join", "os.path.basename", "os.path.dirname", "os.path.splitext", "os.sep", "os.linesep")
+_FILE_METHODS = {
+    "write_text", "write_bytes", "read_text", "read_bytes", "unlink", "mkdir", "rmdir", "touch", "exists", "is_file",
+    "is_dir", "iterdir", "to_csv", "savefig", "assertWarns", "assertLogs", "assertWarnsRegex",
+}  # fmt: skip
+_INSIDE = {"__code__", "__globals__", "__closure__"}
+_READERS = {"open", "io.open", "numpy.load", "numpy.loadtxt", "numpy.genfromtxt", "pandas.read_csv", "torch.load"}
+_READING = {"encoding", "newline", "delimiter", "skiprows", "skip_header", "dtype", "usecols", "names", "allow_pickle"}
+_FOR_SHOW = ("matplotlib", "sys.stdout", "sys.stderr")
+
+
+def reason_for_one_process(
+    tree: ast.Module | None, imports: Mapping[str, str], files: Collection[str] = frozenset()
+) -> str:
+    """Say in a few words why a test must run in the student's process, or "" where it need not.
+
+    ``imports`` say what imported names stand for; ``files`` are those that the judge has itself.
+    """
+    if tree is None:
+        return "it is not plain Python"
+    followed = {id(node) for node in followed_targets(tree, imports)}
+    nodes = (node for node in ast.walk(tree) if id(node) not in followed and not _reads_own(node, imports, files))
+    own = _bound_in(tree) - imports.keys()
+    return next((why for node in nodes if (why := _reason(node, imports, own))), "")
+
+
+def _bound_in(tree: ast.Module) -> set[str]:
+    """Give the names that a test binds itself: a variable called ``signal`` is not the module."""
+    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    return names | {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
+
+
+def _reads_own(node: ast.AST, imports: Mapping[str, str], files: Collection[str]) -> bool:
+    """Tell whether a node only reads a file that was handed out with the assignment."""
+    match node:
+        case ast.Call(func, [ast.Constant(str(name)), *mode], keywords):
+            plain = all(isinstance(item, ast.Constant) and item.value in ("r", "rb", "rt") for item in mode)
+            plain = plain and all(word.arg in _READING for word in keywords)
+            return path_of(func, imports) in _READERS and plain and name.removeprefix("./") in files
+    return False
+
+
+def _reason(node: ast.AST, imports: Mapping[str, str], own: Collection[str]) -> str:
+    match node:
+        case ast.Name(name) if name in _SHELL and isinstance(node.ctx, ast.Load):
+            return "it uses the notebook's shell"
+        case ast.Attribute(_, name) if name in _INSIDE:
+            return f"it looks at {name}"
+        case ast.Attribute(_, name) if name in _FILE_METHODS:
+            return f"it uses {name}"
+        case ast.Attribute() | ast.Name() if _is_within(path := path_of(node, imports), _OF_A_PROCESS):
+            return "" if root_of(node) in own else f"it uses {path}"
+        case ast.Attribute() if path_of(node, imports).startswith("os.") and not _stays(path_of(node, imports)):
+            return f"it uses {path_of(node, imports)}"
+        case ast.Call():
+            return _reason_of_call(node, imports)
+    return _replaces(node, imports)
+
+
+def _reason_of_call(node: ast.Call, imports: Mapping[str, str]) -> str:
+    path = path_of(node.func, imports)
+    first = node.args[0] if node.args else None
+    if path in _READERS:
+        return f"it uses {path}"
+    if path == "unittest.mock.patch" and not (isinstance(first, ast.Constant) and _in_reach(first.value)):
+        return "it replaces something of a library's"
+    if path == "unittest.mock.patch.object" and first is not None and len(node.args) > 1:
+        name = node.args[1]
+        known = isinstance(name, ast.Constant) and is_replaceable(path_of(first, imports), str(name.value))
+        return "it replaces something of a library's" if root_of(first) in imports and not known else ""
+    if path in ("unittest.mock.patch.dict", "setattr", "delattr") and first is not None:
+        return "it replaces something of a library's" if root_of(first) in imports else ""
+    if path == "warnings.catch_warnings" and node.keywords:
+        return "it looks at warnings"
+    return ""
+
+
+def _replaces(node: ast.AST, imports: Mapping[str, str]) -> str:
+    """See whether a node binds or deletes an attribute of an imported module or class."""
+    if not isinstance(node, ast.Attribute) or isinstance(node.ctx, ast.Load):
+        return ""
+    path = path_of(node, imports)
+    if root_of(node) not in imports or path.startswith(_FOR_SHOW):
+        return ""
+    return f"it replaces {path}"
+
+
+def _in_reach(target: object) -> bool:
+    module, _, attribute = str(target).rpartition(".")
+    return module == "__main__" or is_replaceable(module, attribute)
+
+
+def _is_within(path: str, places: Iterable[str]) -> bool:
+    return any(path == place or path.startswith(f"{place}.") for place in places)
+
+
+def _stays(path: str) -> bool:
+    return path == "os.path" or path in _HARMLESS_OF_OS

@@ -1,0 +1,153 @@
+"""What can be known of a notebook before anybody's answer: done once, before any fork."""
+
+import ast
+import contextlib
+import importlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from types import CodeType
+
+from studium.exercises import Exercise
+
+from studium_graders.engine.judge.compiling import CompiledTest, compile_statement, compile_test
+from studium_graders.engine.judge.dotted_names import imported_names
+from studium_graders.engine.judge.exercise_tests import ExerciseTest, exercise_test
+from studium_graders.engine.judge.given_modules import GivenModules
+from studium_graders.engine.judge.names import Statement, statements
+from studium_graders.engine.judge.one_process import reason_for_one_process
+from studium_graders.engine.judge.ownership import LIBRARIES, owned_by_student, statements_of, unbound
+from studium_graders.engine.judge.python_text import parse
+from studium_graders.engine.judge.random_state import DRAWING
+from studium_graders.engine.judge.slicing import clean_statements, needed
+from studium_graders.engine.material import Cell, NotebookMaterial
+
+
+@dataclass(frozen=True)
+class PreparedTest:
+    """A test cell. ``code`` is None where it must run in one process, for the reason in ``one_process``.
+
+    ``definitions`` is what later tests may need of it when it is not run here, ``before`` the source of what it needs
+    of earlier tests when it runs there; ``answers`` are the ids of the answer
+    cells that it is about.
+    """
+
+    cell: Cell
+    code: CompiledTest | None
+    one_process: str
+    definitions: tuple[CodeType, ...]
+    before: str
+    answers: frozenset[str]
+    exercise_test: ExerciseTest | None = None
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A notebook of the material, ready to judge answers."""
+
+    material: NotebookMaterial
+    owned: frozenset[str]
+    libraries: tuple[CodeType, ...]  # imports of what tests use and nothing in the template imports
+    here: Mapping[str, tuple[CodeType, ...]]  # what the judge runs itself of given cells, by cell
+    drawing: frozenset[str]  # given cells that may draw random numbers
+    tests: Mapping[str, PreparedTest]
+    named: frozenset[str]  # what tests mention
+
+
+NO_FILES: Mapping[str, bytes] = {}
+Exercises = Callable[[str], Mapping[str, Exercise]]
+
+
+def prepare(
+    material: NotebookMaterial, exercises: Exercises = lambda topic: {}, files: Mapping[str, bytes] = NO_FILES
+) -> Prepared:
+    """Read a notebook. ``exercises`` gives the exercises of an installed topic by its slug, or raises.
+
+    ``files`` are what the assignment hands out, and lie in the working folder: modules among them can be imported from
+    now on, and tests may read them. Imports what the tests need, so that a fork of this process has it already.
+    """
+    GivenModules(files).install()
+    owned = owned_by_student(material.cells)
+    trees = {cell.id: parse(cell.source) for cell in material.cells if cell.kind in ("given", "test")}
+    texts = {name: statements(tree) for name, tree in trees.items() if tree is not None}
+    here = _run_here(material, texts, owned) | _imports_of_answers(material)
+    _import(item.node for items in here.values() for item in items)
+    libraries = [f"import {LIBRARIES[name]} as {name}" for name in sorted(unbound(material.cells) & LIBRARIES.keys())]
+    codes = {cell: tuple(compile_statement(item.node, cell) for item in items) for cell, items in here.items()}
+    notebook = _Notebook(material, trees, texts, owned, exercises, frozenset(files))
+    tests = {cell.id: notebook.test(cell, codes.get(cell.id, ())) for cell in material.cells if cell.kind == "test"}
+    imports = tuple(compile_statement(ast.parse(line).body[0], "libraries") for line in libraries)
+    return Prepared(material, owned, imports, codes, _drawing(material), tests, notebook.named())
+
+
+def _run_here(
+    material: NotebookMaterial, texts: Mapping[str, list[Statement]], owned: frozenset[str]
+) -> dict[str, list[Statement]]:
+    """Give, by cell, what the judge runs itself: of given cells what tests need, of tests what they define."""
+    clean = clean_statements(texts, owned)
+    tests = {cell.id for cell in material.cells if cell.kind == "test"}
+    wanted = {name for cell in tests for item in texts.get(cell, ()) for name in item.reads | item.later}
+    given = needed((item for cell, items in clean.items() if cell not in tests for item in items), wanted)
+    kept = {id(item) for item in given} | {id(item) for cell in _drawing(material) for item in clean.get(cell, ())}
+    return {
+        cell: [item for item in items if id(item) in kept or (cell in tests and item.binds | item.imports)]
+        for cell, items in clean.items()
+    }
+
+
+def _drawing(material: NotebookMaterial) -> frozenset[str]:
+    given = (cell for cell in material.cells if cell.kind == "given")
+    return frozenset(cell.id for cell in given if any(word in cell.source for word in DRAWING))
+
+
+def _imports_of_answers(material: NotebookMaterial) -> dict[str, list[Statement]]:
+    """Give the import statements of the template's answer cells, on which tests may count."""
+    answers = (cell for cell in material.cells if cell.kind == "answer")
+    return {cell.id: [item for item in statements_of(cell) if item.imports] for cell in answers}
+
+
+@dataclass(frozen=True)
+class _Notebook:
+    """A notebook's text, taken apart."""
+
+    material: NotebookMaterial
+    trees: Mapping[str, ast.Module | None]
+    texts: Mapping[str, list[Statement]]
+    owned: frozenset[str]
+    exercises: Exercises
+    files: frozenset[str]
+
+    def test(self, cell: Cell, definitions: tuple[CodeType, ...]) -> PreparedTest:
+        tree = self.trees[cell.id]
+        imports = imported_names(tree for tree in self.trees.values() if tree is not None)
+        reason = reason_for_one_process(tree, imports, self.files)
+        code = None
+        if tree is not None and not reason:
+            code = compile_test(tree, cell.source, cell.id, self.owned, imports, show=not cell.hidden)
+        found = exercise_test(cell, self.exercises)
+        return PreparedTest(cell, code, reason, definitions, self._before(cell), self._answers(cell), found)
+
+    def named(self) -> frozenset[str]:
+        """Give the names that occur in tests."""
+        items = [item for cell in self.material.cells if cell.kind == "test" for item in self.texts.get(cell.id, ())]
+        return frozenset(name for item in items for name in item.reads | item.later)
+
+    def _answers(self, cell: Cell) -> frozenset[str]:
+        reads = {name for item in self.texts.get(cell.id, ()) for name in item.reads | item.later}
+        answers = (other for other in self.material.cells if other.kind == "answer")
+        return frozenset(other.id for other in answers if owned_by_student([other]) & reads)
+
+    def _before(self, cell: Cell) -> str:
+        """Give the statements of earlier tests without which a test cannot run by itself."""
+        tests = [other.id for other in self.material.cells if other.kind == "test"]
+        earlier = [item for other in tests[: tests.index(cell.id)] for item in self.texts.get(other, ())]
+        reads = {name for item in self.texts.get(cell.id, ()) for name in item.reads | item.later}
+        return "\n".join(ast.unparse(item.node) for item in needed(earlier, reads, set_up=False))
+
+
+def _import(nodes: Iterable[ast.stmt]) -> None:
+    for node in nodes:
+        names = [node.module] if isinstance(node, ast.ImportFrom) and node.module and not node.level else []
+        names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        for name in names:
+            with contextlib.suppress(Exception):
+                importlib.import_module(name)

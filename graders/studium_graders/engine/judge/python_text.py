@@ -1,0 +1,46 @@
+"""From a cell's text to Python's own syntax tree, by IPython's rules: magics, prompts, indentation, semicolons."""
+
+import ast
+import io
+import tokenize
+
+from IPython.core.inputtransformer2 import TransformerManager
+
+# These change how a notebook shows things, and nothing that a test could see.
+_HARMLESS = {"matplotlib", "load_ext", "reload_ext", "autoreload", "config", "precision", "pylab"}
+_SKIPPED = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
+
+
+def parse(source: str) -> ast.Module | None:
+    """Give the tree of a cell, without magics that are mere display, or None where it is not Python."""
+    lines = source.splitlines(keepends=True)
+    if lines and lines[0].strip() in ("%%time", "%%capture"):
+        source = "".join(["\n", *lines[1:]])
+    try:
+        tree: ast.Module = ast.parse(TransformerManager().transform_cell(source))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+    tree.body = [node for node in tree.body if magic(node) not in _HARMLESS]
+    return tree
+
+
+def magic(node: ast.stmt) -> str:
+    """Give the name of the line magic that a statement is, or ""."""
+    match node:
+        case ast.Expr(
+            ast.Call(ast.Attribute(ast.Call(ast.Name("get_ipython")), "run_line_magic"), [ast.Constant(str(name)), *_])
+        ):
+            return name
+    return ""
+
+
+def is_silenced(source: str) -> bool:
+    """Tell whether a cell ends with a semicolon, so that its last value is not shown."""
+    last = ""
+    try:
+        for token in tokenize.generate_tokens(io.StringIO(source).readline):
+            if token.type not in _SKIPPED:
+                last = token.string
+    except (tokenize.TokenError, SyntaxError):
+        pass
+    return last == ";"

@@ -1,0 +1,75 @@
+"""Which statements of given cells and of tests the judge may run by itself: those that need nothing of the student's.
+
+A definition reads the names in its body when it is called, so a given function that calls the student's may be defined
+here; a statement that calls such a function is left to the student's process, and so is all that builds on it.
+"""
+
+import ast
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from studium_graders.engine.judge.names import Statement, changed_names
+
+_FOR_SHOW = {"plt", "matplotlib", "sns", "display", "print", "pylab"}
+
+
+@dataclass
+class Dependence:
+    """Follows a notebook from its first statement on, and tells what depends on the student."""
+
+    student: set[str]
+    inside: dict[str, frozenset[str]] = field(default_factory=dict)
+
+    def take(self, item: Statement) -> bool:
+        """Tell whether a statement needs nothing of the student's, and remember what it binds."""
+        clean = not self._reached(item.reads) & self.student
+        for name in item.binds:
+            if clean:
+                self.student.discard(name)
+                self.inside[name] = item.later
+            else:
+                self.student.add(name)
+        return clean
+
+    def _reached(self, names: Iterable[str]) -> set[str]:
+        reached: set[str] = set()
+        waiting = list(names)
+        while waiting:
+            name = waiting.pop()
+            if name not in reached:
+                reached.add(name)
+                waiting += self.inside.get(name, ())
+        return reached
+
+
+def clean_statements(cells: Mapping[str, list[Statement]], owned: frozenset[str]) -> dict[str, list[Statement]]:
+    """Give, by cell, the statements that need nothing of the student's."""
+    dependence = Dependence(set(owned) | {"get_ipython"})
+    found = {cell: [item for item in items if dependence.take(item)] for cell, items in cells.items()}
+    return {cell: [item for item in items if not item.binds & owned] for cell, items in found.items()}
+
+
+def needed(items: Iterable[Statement], names: Iterable[str], *, set_up: bool = True) -> list[Statement]:
+    """Give the statements that make ``names`` what they are and, with ``set_up``, those that set up a library."""
+    items = list(items)
+    wanted, kept = set(names), {id(item) for item in items if set_up and _sets_up(item.node)}
+    size = -1
+    while size != len(kept):
+        size = len(kept)
+        for item in reversed(items):
+            if id(item) in kept or (item.binds | item.imports | changed_names(item.node)) & wanted:
+                kept.add(id(item))
+                wanted |= item.reads | item.later
+    return [item for item in items if id(item) in kept]
+
+
+def _sets_up(node: ast.stmt) -> bool:
+    """Tell whether a statement is a call into a library for its effect, as ``np.random.seed(0)`` is."""
+    if not isinstance(node, ast.Expr) or not isinstance(node.value, ast.Call):
+        return False
+    root = node.value.func
+    if not isinstance(root, ast.Attribute):
+        return False
+    while isinstance(root, ast.Attribute):
+        root = root.value
+    return isinstance(root, ast.Name) and root.id not in _FOR_SHOW

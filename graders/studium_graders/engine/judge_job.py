@@ -1,0 +1,51 @@
+"""What the supervisor tells a judge process to do, and what it is told beside the judge's events."""
+
+import msgspec
+
+from studium_graders.engine.judge.events import Finished, Judged, Ran, Started
+from studium_graders.engine.material import Calibration, CanonicalNotebook, Material
+from studium_graders.engine.results import Verdict
+
+
+class JudgeSetup(msgspec.Struct, frozen=True):
+    """What every judge process starts with. The material's files lie in ``folder``, where tests run."""
+
+    material: Material
+    folder: str
+
+
+class JudgeJob(msgspec.Struct, frozen=True):
+    """What one judge process is told: a submitted notebook, and which of its cells had their turn before.
+
+    ``seed`` is secret. ``recording`` notes what the reference solution needs.
+    """
+
+    notebook: CanonicalNotebook
+    seed: bytes
+    calibration: Calibration = Calibration()
+    skip: frozenset[str] = frozenset()
+    recording: bool = False
+
+
+class Gone(msgspec.Struct, frozen=True, tag="gone"):
+    """The student's process ended, took too long, or sent what is no message."""
+
+    verdict: Verdict
+    sentence: str
+
+
+class Recorded(msgspec.Struct, frozen=True, tag="recorded"):
+    """What the reference solution needed."""
+
+    handles: frozenset[str] = frozenset()
+    operators: frozenset[str] = frozenset()
+    mutates: frozenset[str] = frozenset()
+
+
+class Fault(msgspec.Struct, frozen=True, tag="fault"):
+    """The judge itself failed, which is no student's doing."""
+
+    trace: str
+
+
+Message = Started | Ran | Judged | Finished | Gone | Recorded | Fault

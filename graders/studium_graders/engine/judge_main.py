@@ -1,0 +1,116 @@
+"""The judge's process: it alone has the tests. It drives the student's process and tells the supervisor."""
+
+import os
+import socket
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+
+import msgspec
+import numpy as np
+from studium.catalogue import load_catalogue
+from studium.exercises import Exercise
+
+from studium_graders.engine.judge.events import Finished
+from studium_graders.engine.judge.notebook import run_notebook
+from studium_graders.engine.judge.prepare import Prepared as PreparedNotebook
+from studium_graders.engine.judge.prepare import prepare as prepare_notebook
+from studium_graders.engine.judge_job import Fault, Gone, JudgeJob, JudgeSetup, Message, Recorded
+from studium_graders.engine.limits import Limits
+from studium_graders.engine.links import LinkClosedError, receive, send
+from studium_graders.engine.public_imports import compiler_of, import_all
+from studium_graders.engine.remote import Policy, Student, StudentGone
+from studium_graders.engine.remote.warm_up import warm_up
+from studium_graders.engine.working_folder import write_files
+
+SECRETS = True
+_MEMORY_OF_TESTS_MB = 2048
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What every judge process starts with."""
+
+    limits: Limits
+    notebooks: Mapping[str, PreparedNotebook]
+
+
+def prepare(setup: bytes) -> Prepared:
+    """Read the material and import what its tests need."""
+    warm_up()
+    np.random.seed()  # the student's process, of the same ancestor, has what was drawn for it at import
+    decoded = msgspec.msgpack.decode(setup, type=JudgeSetup)
+    material = decoded.material
+    import_all(compiler_of(material))
+    os.chdir(decoded.folder)
+    write_files(material.files)
+    msgspec.msgpack.Decoder(JudgeJob)  # looks at the type, which is remembered
+    catalogue = cache(load_catalogue)
+
+    def exercises(topic: str) -> Mapping[str, Exercise]:
+        return catalogue()[topic].exercises
+
+    notebooks = {book.name: prepare_notebook(book, exercises, material.files) for book in material.notebooks}
+    return Prepared(material.limits, notebooks)
+
+
+def run(prepared: Prepared, descriptors: list[int]) -> None:
+    """Judge one submitted notebook. The first descriptor is the supervisor's link, the second the student's wire."""
+    if hasattr(os, "setsid") and os.getsid(0) != os.getpid():
+        os.setsid()
+    _limit_memory(prepared.limits)
+    link = socket.socket(fileno=descriptors[0])
+    job = receive(link, JudgeJob)
+    policy = Policy(
+        handles=set(job.calibration.handles),
+        operators=set(job.calibration.operators),
+        mutates=set(job.calibration.mutates),
+        known=job.calibration.known,
+        recording=job.recording,
+    )
+
+    def emit(event: Message) -> None:
+        send(link, event)
+
+    try:
+        _judge(prepared, job, Student(socket.socket(fileno=descriptors[1]), policy, prepared.limits), emit)
+    except StudentGone as gone:
+        emit(Gone(gone.verdict, gone.sentence))
+    except LinkClosedError:
+        return
+    except BaseException:
+        emit(Fault(traceback.format_exc()))
+
+
+def _limit_memory(limits: Limits) -> None:
+    """Let what a student's process sends end in a MemoryError of the test, not in that of the machine."""
+    if sys.platform != "win32":
+        import resource
+
+        most = limits.memory_mb + _MEMORY_OF_TESTS_MB << 20
+        resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+
+
+def _judge(prepared: Prepared, job: JudgeJob, student: Student, emit: Callable[[Message], None]) -> None:
+    """Run the notebook; the end is told last, after what the reference needed."""
+
+    def pass_on(event: Message) -> None:
+        if not isinstance(event, Finished):
+            emit(event)
+
+    run_notebook(
+        student,
+        prepared.notebooks[job.notebook.name],
+        job.notebook,
+        pass_on,
+        seed=job.seed,
+        calibration=job.calibration,
+        limits=prepared.limits,
+        skip=job.skip,
+    )
+    if job.recording:
+        policy = student.policy
+        emit(Recorded(frozenset(policy.handles), frozenset(policy.operators), frozenset(policy.mutates)))
+    emit(Finished())

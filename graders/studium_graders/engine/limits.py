@@ -1,0 +1,47 @@
+"""What a submission may use. The defaults fit small torch exercises; ``[limits]`` in course.toml changes them."""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+Positive = Annotated[float, Meta(gt=0)]
+Count = Annotated[int, Meta(ge=1)]
+
+
+class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Limits of one submission. Seconds are wall clock unless the name says CPU; a MB is 2**20 bytes."""
+
+    call_seconds: Positive = 30.0
+    """The longest that one cell, or one call of a student's function, may take."""
+    submission_seconds: Positive = 300.0
+    """The longest that a whole notebook may take, retries included."""
+    cpu_seconds: Positive = 300.0
+    memory_mb: Count = 3072
+    processes: Count = 64
+    """Processes and threads of the student, together."""
+    open_files: Count = 256
+    disk_mb: Count = 256
+    """What the student's folder may hold, and the greatest size of one file."""
+    output_kb: Count = 256
+    """Printed output that is kept of each cell; many times that ends the run."""
+    message_mb: Count = 256
+    """The greatest value that may cross between the two processes."""
+
+
+class LimitsChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Limits that an assignment sets for itself; what is unset is as in the course."""
+
+    call_seconds: Positive | UnsetType = UNSET
+    submission_seconds: Positive | UnsetType = UNSET
+    cpu_seconds: Positive | UnsetType = UNSET
+    memory_mb: Count | UnsetType = UNSET
+    processes: Count | UnsetType = UNSET
+    open_files: Count | UnsetType = UNSET
+    disk_mb: Count | UnsetType = UNSET
+    output_kb: Count | UnsetType = UNSET
+    message_mb: Count | UnsetType = UNSET
+
+    def applied_to(self, limits: Limits) -> Limits:
+        """Give ``limits`` with what is set here."""
+        return msgspec.structs.replace(limits, **msgspec.to_builtins(self))

@@ -1,0 +1,84 @@
+"""What a process has started, read from ``/proc``: to measure it and to end it."""
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+
+class Usage(NamedTuple):
+    """What a process and all that it started use together: MB in memory, and how many they are with their threads."""
+
+    memory_mb: float
+    tasks: int
+
+
+def children(pid: int) -> list[int]:
+    """Give the ids of a process's children; empty where it is gone."""
+    try:
+        tasks = os.listdir(f"/proc/{pid}/task")  # noqa: PTH208  pathlib is slow here
+        return [child for task in tasks for child in _children_of_task(pid, task)]
+    except FileNotFoundError:
+        return []
+
+
+def _children_of_task(pid: int, task: str) -> list[int]:
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        return [int(word) for word in Path(f"/proc/{pid}/task/{task}/children").read_bytes().split()]
+    return []
+
+
+def descendants(pid: int) -> Iterator[int]:
+    """Give the ids of all that a process started and that is still its own."""
+    for child in children(pid):
+        yield child
+        yield from descendants(child)
+
+
+def usage(pid: int, memory_limit_mb: float) -> Usage:
+    """Measure a process and its descendants.
+
+    Memory that a fork shares with its parent counts twice at first, which is quick to find out; where that is more
+    than ``memory_limit_mb``, each page is shared out among those that have it.
+    """
+    pids = [pid, *descendants(pid)]
+    tasks = sum(_tasks(one) for one in pids)
+    memory = sum(_kilobytes(one, "status", ("RssAnon:", "RssShmem:")) for one in pids) / 1024
+    if memory > memory_limit_mb:
+        memory = sum(_kilobytes(one, "smaps_rollup", ("Pss_Anon:", "Pss_Shmem:")) for one in pids) / 1024
+    return Usage(memory, tasks)
+
+
+def _tasks(pid: int) -> int:
+    try:
+        return len(os.listdir(f"/proc/{pid}/task"))  # noqa: PTH208
+    except FileNotFoundError:
+        return 0
+
+
+def _kilobytes(pid: int, file: str, fields: tuple[str, ...]) -> int:
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError, PermissionError):
+        lines = Path(f"/proc/{pid}/{file}").read_text().splitlines()
+        return sum(int(line.split()[1]) for line in lines if line.startswith(fields))
+    return 0
+
+
+def end_orphans(known: Collection[int], seconds: float = 5.0) -> bool:
+    """Kill and reap every child of this process that is not in ``known``; tell whether none is left.
+
+    This process must be a subreaper: what a dead child left behind then becomes its own child, round after round.
+    """
+    me, end = os.getpid(), time.monotonic() + seconds
+    while orphans := [pid for pid in children(me) if pid not in known]:
+        for pid in orphans:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        for pid in orphans:
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, 0)
+        if time.monotonic() > end:
+            return False
+    return True

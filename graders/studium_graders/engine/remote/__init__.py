@@ -1,0 +1,6 @@
+"""What the judge and the student's process say to each other: calls, typed values, gradients, and no code."""
+
+from studium_graders.engine.remote.policy import Policy
+from studium_graders.engine.remote.session import Student, StudentGone
+
+__all__ = ["Policy", "Student", "StudentGone"]

@@ -1,0 +1,106 @@
+"""Random state, grad mode and default dtype of the judge, which the student's code finds as the test left them.
+
+Nothing of it comes back. Where the student's code drew numbers, the judge moves its own state on in a way of its own,
+so that seeding it again is seen as a change, and what it draws next is not what the student's code drew.
+"""
+
+import ctypes
+import random
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+
+def _python() -> Any:
+    return random.getstate()
+
+
+def _numpy() -> Any:
+    return ctypes.string_at(np.random.mtrand._rand._bit_generator.ctypes.state_address, _MT19937)
+
+
+def _torch() -> Any:
+    return torch.get_rng_state().numpy().tobytes()
+
+
+_MT19937 = 4 * 625  # bytes: the key of 624 words and the position in it
+STATES = (_python, _numpy, _torch)
+
+
+def _numpy_in_full(_: Any) -> Any:
+    state: Any = np.random.get_state(legacy=False)
+    return [state["state"]["key"].tobytes(), state["state"]["pos"], state["has_gauss"], state["gauss"]]
+
+
+FULL: tuple[Callable[[Any], Any], ...] = (lambda state: state, _numpy_in_full, lambda state: state)
+
+
+class Ambient:
+    """The judge's part: sends what changed, and moves on after draws."""
+
+    def __init__(self) -> None:
+        self._last: list[Any] = [None, None, None]
+        self._dtype = "float32"
+
+    def node(self, *, reply: bool) -> Any:
+        """Give what is to be set on the student's side. The grad mode holds for a request and is no part of a reply."""
+        changed: list[Any] = []
+        for index, state in enumerate(STATES):
+            now = state()
+            changed.append(None if now == self._last[index] else FULL[index](now))
+            self._last[index] = now
+        dtype = str(torch.get_default_dtype()).removeprefix("torch.")
+        new_dtype = None if dtype == self._dtype else dtype
+        self._dtype = dtype
+        return [*changed, None if reply else torch.is_grad_enabled(), new_dtype]
+
+    def drawn(self, flags: Any) -> None:
+        """Move on those generators that the student's code drew from."""
+        if type(flags) is not list or len(flags) != 3:
+            return
+        for index, flag in enumerate(flags):
+            if flag is True and STATES[index]() == self._last[index]:
+                (_skip_python, _skip_numpy, _skip_torch)[index]()
+
+
+def _skip_python() -> None:
+    random.seed(random.getrandbits(64))
+
+
+def _skip_numpy() -> None:
+    np.random.seed(np.random.randint(2**31))
+
+
+def _skip_torch() -> None:
+    torch.default_generator.manual_seed(int(torch.randint(2**62, ())))  # torch.manual_seed takes 2 ms for other devices
+
+
+class StudentAmbient:
+    """The student's part: takes over what the judge sends, and tells which generators were drawn from."""
+
+    def __init__(self) -> None:
+        self._before = [state() for state in STATES]
+
+    def take(self, node: Any) -> None:
+        """Set what the judge sent."""
+        python, numpy, of_torch, grad, dtype = node
+        if python is not None:
+            random.setstate((python[0], tuple(python[1]), python[2]))
+        if numpy is not None:
+            np.random.set_state(("MT19937", np.frombuffer(numpy[0], np.uint32), *numpy[1:]))
+        if of_torch is not None:
+            torch.set_rng_state(torch.from_numpy(np.frombuffer(bytearray(of_torch), np.uint8)))
+        if grad is not None:
+            torch.set_grad_enabled(grad)
+        if dtype is not None:
+            torch.set_default_dtype(getattr(torch, dtype))
+        self._before = [state() for state in STATES]
+
+    def flags(self) -> Any:
+        """Tell which generators changed since ``take`` or the last time; None where none did."""
+        now = [state() for state in STATES]
+        flags = [a != b for a, b in zip(now, self._before, strict=True)]
+        self._before = now
+        return flags if any(flags) else None

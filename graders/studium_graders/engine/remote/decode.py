@@ -1,0 +1,220 @@
+"""Nodes to values of plain base types. Nothing here runs a name or a type that the message chose freely."""
+
+import array
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from studium_graders.engine.remote import arrays
+from studium_graders.engine.remote.encode import MOST_ITEMS
+from studium_graders.engine.remote.tags import Tag
+from studium_graders.engine.remote.wire import ProtocolError
+
+if TYPE_CHECKING:
+    from studium_graders.engine.remote.peer import Peer
+
+_PLAIN = frozenset({type(None), bool, int, float, str, bytes})
+_UNFINISHED = object()
+
+
+class RefusedError(TypeError):
+    """The message is sound, and holds what is not wanted here: the call that brought it fails."""
+
+
+class Decoder:
+    """Decodes the values of one message. ``path`` is where handles in it come from."""
+
+    def __init__(self, peer: "Peer", buffers: list[memoryview], path: str) -> None:
+        self.peer = peer
+        self.buffers = buffers
+        self.path = path
+        self.objects: list[Any] = []
+        self.outputs: tuple[torch.Tensor, ...] = ()
+        self.depth = 0
+
+    def decode(self, node: Any) -> Any:
+        """Give the value of a node."""
+        if type(node) is not list:
+            if type(node) in _PLAIN:
+                return node
+            raise ProtocolError("no value")
+        reader = READERS.get(node[0])
+        if reader is None:
+            raise ProtocolError("no tag")
+        return reader(self, node)
+
+    def items(self, nodes: list[Any]) -> list[Any]:
+        """Give the values of nodes inside a container."""
+        self.depth += 1
+        decode = self.decode
+        values = [decode(node) for node in nodes]
+        self.depth -= 1
+        return values
+
+    def buffer(self, index: Any) -> memoryview:
+        """Give a buffer of the message."""
+        if type(index) is not int or not 0 <= index < len(self.buffers):
+            raise ProtocolError("no buffer")
+        return self.buffers[index]
+
+    def place(self) -> Callable[[Any], Any]:
+        """Keep the next index for a value that is built after its items; give the function that puts it there."""
+        index = len(self.objects)
+        self.objects.append(_UNFINISHED)
+
+        def put(value: Any) -> Any:
+            self.objects[index] = value
+            return value
+
+        return put
+
+    def apart(self, node: Any) -> Any:
+        """Give the value of a node whose parts have no index in the message."""
+        before, self.objects = self.objects, []
+        try:
+            return self.decode(node)
+        finally:
+            self.objects = before
+
+    def put(self, value: Any) -> Any:
+        """Give a value the next index."""
+        self.objects.append(value)
+        return value
+
+
+def _read_seen(decoder: Decoder, node: list[Any]) -> Any:
+    value = _at(decoder.objects, node[1])
+    if value is _UNFINISHED:
+        raise ProtocolError("a tuple that holds itself")
+    return value
+
+
+def _at(values: list[Any], index: Any) -> Any:
+    if type(index) is not int or not 0 <= index < len(values):
+        raise ProtocolError("no such object")
+    return values[index]
+
+
+def _read_list(decoder: Decoder, node: list[Any]) -> Any:
+    value: list[Any] = decoder.put([])
+    decoder.depth += 1
+    value.extend(decoder.decode(item) for item in node[1:])  # one by one: an item may be the list itself
+    decoder.depth -= 1
+    return value
+
+
+def _packed(code: str) -> Callable[[Decoder, list[Any]], Any]:
+    def read(decoder: Decoder, node: list[Any]) -> Any:
+        data = decoder.buffer(node[1])
+        if len(data) > 8 * MOST_ITEMS:
+            raise ProtocolError("a list that is too long")
+        numbers = array.array(code)
+        numbers.frombytes(data)
+        return decoder.put(numbers.tolist())
+
+    return read
+
+
+def _read_tuple(decoder: Decoder, node: list[Any]) -> Any:
+    put = decoder.place()
+    return put(tuple(decoder.items(node[1:])))
+
+
+def fill(decoder: Decoder, mapping: Any, nodes: list[Any]) -> Any:
+    """Put keys and values, one after the other, into a mapping."""
+    if len(nodes) % 2:
+        raise ProtocolError("a key without its value")
+    decoder.depth += 1
+    for index in range(0, len(nodes), 2):
+        key = decoder.decode(nodes[index])
+        mapping[key] = decoder.decode(nodes[index + 1])
+    decoder.depth -= 1
+    return mapping
+
+
+def _read_dict(decoder: Decoder, node: list[Any]) -> Any:
+    return fill(decoder, decoder.put({}), node[1:])
+
+
+def _read_set(decoder: Decoder, node: list[Any]) -> Any:
+    value: set[Any] = decoder.put(set())
+    value.update(decoder.items(node[1:]))
+    return value
+
+
+def _read_frozenset(decoder: Decoder, node: list[Any]) -> Any:
+    put = decoder.place()
+    return put(frozenset(decoder.items(node[1:])))
+
+
+def _read_array(decoder: Decoder, node: list[Any]) -> Any:
+    _, dtype, shape, data = node
+    return decoder.put(arrays.array_of(arrays.dtype_of(dtype), shape, decoder.buffer(data)))
+
+
+def _read_objects(decoder: Decoder, node: list[Any]) -> Any:
+    put = decoder.place()
+    values = decoder.items(node[2])
+    found = np.empty(len(values), object)
+    for index, value in enumerate(values):
+        found[index] = value
+    return put(found.reshape(node[1]))
+
+
+def _read_scalar(decoder: Decoder, node: list[Any]) -> Any:
+    return arrays.array_of(arrays.dtype_of(node[1]), [], decoder.buffer(node[2]))[()]
+
+
+def _read_tensor(decoder: Decoder, node: list[Any]) -> Any:
+    _, dtype, shape, data = node
+    return decoder.put(arrays.tensor_of(dtype, shape, decoder.buffer(data)))
+
+
+def _read_sparse(decoder: Decoder, node: list[Any]) -> Any:
+    put = decoder.place()
+    indices, values = decoder.items(node[1:3])
+    return put(torch.sparse_coo_tensor(indices, values, node[3], check_invariants=True).coalesce())
+
+
+def _read_torch_dtype(_: Decoder, node: list[Any]) -> Any:
+    return arrays.TORCH_DTYPES[node[1]]
+
+
+def _read_slice(decoder: Decoder, node: list[Any]) -> Any:
+    return slice(*decoder.items(node[1:4]))
+
+
+Reader = Callable[[Decoder, list[Any]], Any]
+
+READERS: dict[int, Reader] = {
+    Tag.SEEN: _read_seen,
+    Tag.BIG_INT: lambda _, node: int(node[1], 16),
+    Tag.COMPLEX: lambda _, node: complex(node[1], node[2]),
+    Tag.TEXT: lambda _, node: node[1].decode("utf-8", "surrogatepass"),
+    Tag.LIST: _read_list,
+    Tag.FLOATS: _packed("d"),
+    Tag.INTS: _packed("q"),
+    Tag.TUPLE: _read_tuple,
+    Tag.DICT: _read_dict,
+    Tag.SET: _read_set,
+    Tag.FROZENSET: _read_frozenset,
+    Tag.BYTES: lambda decoder, node: bytes(decoder.buffer(node[1])),
+    Tag.BYTEARRAY: lambda decoder, node: decoder.put(bytearray(decoder.buffer(node[1]))),
+    Tag.RANGE: lambda _, node: range(node[1], node[2], node[3]),
+    Tag.SLICE: _read_slice,
+    Tag.CONSTANT: lambda _, node: (Ellipsis, NotImplemented)[node[1]],
+    Tag.ARRAY: _read_array,
+    Tag.OBJECTS: _read_objects,
+    Tag.SCALAR: _read_scalar,
+    Tag.NUMPY_DTYPE: lambda _, node: arrays.dtype_of(node[1]),
+    Tag.TENSOR: _read_tensor,
+    Tag.SPARSE: _read_sparse,
+    Tag.TORCH_DTYPE: _read_torch_dtype,
+    Tag.DEVICE: lambda _, node: torch.device(node[1]),
+    Tag.SIZE: lambda _, node: torch.Size(node[1:]),
+    Tag.ENTRY: lambda decoder, node: decoder.peer.entry(decoder, node),
+    Tag.MIRROR: lambda decoder, node: decoder.peer.mirrors.find(node[1], node[2]),
+    Tag.OUTPUT: lambda decoder, node: decoder.put(_at(list(decoder.outputs), node[1])),
+}

@@ -1,0 +1,332 @@
+"""Requests about Python objects, and how each side describes its own objects to the other."""
+
+import copy
+import types
+from collections.abc import Iterator
+from typing import Any
+
+from torch import nn
+
+from studium_graders.engine.limits import Limits
+from studium_graders.engine.remote import library, records, standard  # noqa: F401
+from studium_graders.engine.remote.decode import READERS, Decoder, RefusedError
+from studium_graders.engine.remote.encode import BASES, WRITERS, Encoder
+from studium_graders.engine.remote.errors import error_class, error_node, error_of, library_error
+from studium_graders.engine.remote.functions import RemoteFunction, function_facts, read_facts
+from studium_graders.engine.remote.modules import Modules, RemoteModule, module_method
+from studium_graders.engine.remote.objects import (
+    SPECIAL,
+    BoundMethod,
+    Facts,
+    Opaque,
+    RemoteClass,
+    RemoteIterator,
+    RemoteObject,
+    place,
+    special_method,
+)
+from studium_graders.engine.remote.peer import Peer
+from studium_graders.engine.remote.policy import ITEM
+from studium_graders.engine.remote.tags import Tag
+from studium_graders.engine.remote.wire import Channel, ProtocolError
+
+FUNCTIONS = (types.FunctionType, types.BuiltinFunctionType, types.MethodType, types.MethodWrapperType)
+_METHODS = (types.FunctionType, types.MethodDescriptorType)  # of a class
+_NEVER = (types.FrameType, types.CodeType)
+_MOST_NAMES = 2000
+
+
+class Side(Peer):
+    """A peer whose requests and objects are those of Python."""
+
+    shown_special: frozenset[str] | set[str] = SPECIAL
+
+    def __init__(self, channel: Channel, limits: Limits) -> None:
+        super().__init__(channel, limits)
+        self.modules = Modules(self)
+
+    def module_nodes(self, encoder: Encoder) -> Any:
+        """Give the modules that are new or changed."""
+        return self.modules.nodes(encoder)
+
+    def read_modules(self, node: Any, decoder: Decoder) -> None:
+        """Take in what ``module_nodes`` gave."""
+        self.modules.read(node, decoder)
+
+    def resend(self) -> None:
+        """Send everything with the next message, as if it had changed."""
+        self.modules.resend()
+
+    def sweep(self) -> list[int]:
+        """Let go what nobody here uses any more; give the numbers."""
+        return [*self.modules.sweep(), *super().sweep()]
+
+    def forgotten(self, number: int) -> None:
+        """Forget a module that was let go."""
+        self.modules.forget(number)
+
+    def perform(self, op: Any, parts: list[Any]) -> Any:
+        """Do what a request asks for; ProtocolError for what no request can be."""
+        action = getattr(self, f"do_{op}", None) if type(op) is str and op.isidentifier() else None
+        if action is None:
+            raise ProtocolError("no such request")
+        return action(*parts)
+
+    def do_call(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Call an object of this side."""
+        return target(*args, **kwargs)
+
+    def do_method(self, target: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Call a method of an object of this side."""
+        return getattr(target, name)(*args, **kwargs)
+
+    def do_setattr(self, target: Any, name: str, value: Any) -> None:
+        """Set an attribute."""
+        setattr(target, name, value)
+
+    def do_delattr(self, target: Any, name: str) -> None:
+        """Delete an attribute."""
+        delattr(target, name)
+
+    def do_vars(self, target: Any) -> dict[str, Any]:
+        """Give the attributes that an instance holds."""
+        return dict(vars(target))
+
+    def do_copy(self, target: Any) -> Any:
+        """Give a deep copy."""
+        return copy.deepcopy(target)
+
+    def do_special(self, target: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run a dunder method."""
+        return getattr(type(target), name)(target, *args, **kwargs)
+
+    def do_next(self, target: Iterator[Any]) -> Any:
+        """Give the next item of an iterator."""
+        return next(target)
+
+    # ------------------------------------------------------------------------------------------------ describing
+
+    def export(self, value: Any, encoder: Encoder) -> Any:
+        """Give the node of an object that stays here."""
+        kind = type(value)
+        if kind is types.TracebackType:
+            return None  # __exit__ gets one
+        if isinstance(value, _NEVER):
+            raise TypeError(f"a {kind.__name__} cannot be sent")
+        if issubclass(kind, nn.Module):
+            return self.modules.node(value, encoder)
+        if issubclass(kind, type):
+            return self._export_class(value, encoder)
+        if issubclass(kind, types.ModuleType) and library.is_shared_module(value):
+            return [Tag.LIBRARY, value.__name__]
+        number = self.enrol(value)
+        if issubclass(kind, FUNCTIONS):
+            return [Tag.MINE, number, "function", function_facts(value, encoder)]
+        if (hasattr(kind, "__next__") and library.name_of(kind)) or kind is types.GeneratorType:
+            return [Tag.MINE, number, "iterator", kind.__name__[:200]]
+        return [Tag.MINE, number, "instance", self.class_node(kind, encoder)]
+
+    def class_node(self, cls: type, encoder: Encoder) -> Any:
+        """Give the node of a class of which an instance is sent."""
+        return self.references.get(id(cls)) or self._describe_class(cls, encoder)
+
+    def _export_class(self, cls: type, encoder: Encoder) -> Any:
+        name = library.NAMES.get(cls)
+        return [Tag.TYPE, name] if name else self._describe_class(cls, encoder)
+
+    def _describe_class(self, cls: type, encoder: Encoder) -> Any:
+        number = self.enrol(cls)
+        if (kind := records.kind_of(cls)) is not None:
+            return [Tag.MINE, number, kind, records.describe(cls, kind, encoder)]
+        if issubclass(cls, BaseException):
+            bases = [self._base(base, encoder) for base in cls.__bases__ if issubclass(base, BaseException)]
+            return [Tag.MINE, number, "error", [encoder.text(cls.__name__[:200]), bases]]
+        lineage = [base for base in type.__dict__["__mro__"].__get__(cls) if base is not object]
+        if issubclass(cls, nn.Module):
+            lineage = [base for base in lineage if not base.__module__.startswith("torch.")]
+        if library.name_of(cls):
+            bases = [[cls.__module__, cls.__qualname__]]
+        else:
+            bases = [self._base(base, encoder) for base in cls.__bases__ if base is not object]
+        special = [name for name in sorted(self.shown_special) if self._defines(lineage, name)]
+        doc = cls.__doc__ if type(cls.__doc__) is str and self.trusting else None
+        name = encoder.text(cls.__name__[:200])
+        described = [name, None if doc is None else encoder.text(doc[:10_000]), bases, special, _methods(lineage)]
+        return [Tag.MINE, number, "class", described]
+
+    def _base(self, base: type, encoder: Encoder) -> Any:
+        place = base.__module__, base.__qualname__
+        if library.base_class(*place) is base or library_error(*place) is base:
+            return list(place)
+        return self.class_node(base, encoder)
+
+    def _defines(self, lineage: list[type], name: str) -> bool:
+        found = next((vars(cls)[name] for cls in lineage if name in vars(cls)), None)
+        return found is not None
+
+    # ------------------------------------------------------------------------------------------------ standing in
+
+    def admits(self, path: str, kind: str, names: tuple[str, ...]) -> bool:
+        """Tell whether an object of the other side may arrive at a path."""
+        return True
+
+    def proxy(self, node: list[Any], decoder: Decoder) -> Any:
+        """Give what stands here for the object of a node of Tag.MINE, or Opaque where it is not wanted."""
+        path = decoder.path + (ITEM if decoder.depth else "")
+        kind, found = self._resolve(node, path, decoder)
+        names = _names(found, kind)
+        return found if self.admits(path, kind, names) else Opaque(path, names[0])
+
+    def _resolve(self, node: list[Any], path: str, decoder: Decoder) -> tuple[str, Any]:
+        number = node[1]
+        if type(number) is not int or number < 1:
+            raise ProtocolError("no number")
+        if len(node) > 2:
+            self.described[number] = node[2:]
+        elif number not in self.described:
+            raise ProtocolError("an object that was never described")
+        kind, facts = self.described[number][:2]
+        found = self.imported(number)
+        if found is None:
+            found = self.adopt(number, self._stand_in(kind, facts, number, path, decoder))
+        return kind, found
+
+    def arrived(self, module: nn.Module, decoder: Decoder) -> Any:
+        """Give a module, or Opaque where it is not wanted."""
+        if not isinstance(module, RemoteModule):
+            return module
+        path = decoder.path + (ITEM if decoder.depth else "")
+        names = _names(module, "module")
+        return module if self.admits(path, "module", names) else Opaque(path, names[0])
+
+    def given_class(self, name: str) -> Any:
+        """Give the class of plain data that this side knows under a name, or None."""
+        return None
+
+    def _stand_in(self, kind: Any, facts: Any, number: int, path: str, decoder: Decoder) -> Any:
+        if kind == "function":
+            return RemoteFunction(self, number, path, read_facts(facts, decoder))
+        if kind == "iterator":
+            return RemoteIterator(Facts(self, number, path, frozenset()), str(facts))
+        if kind in ("record", "tuple", "enum"):
+            return records.stand_in(self, kind, facts, decoder)
+        if kind == "error":
+            return self._error_class(facts, decoder)
+        if kind == "class":
+            return self._class(facts, number, path, decoder)
+        if kind != "instance":
+            raise ProtocolError("no kind of object")
+        _, cls = self._resolve(facts, path.removesuffix("()"), decoder)
+        if not isinstance(cls, RemoteClass):
+            raise ProtocolError("an instance of no class")
+        return place(cls, Facts(self, number, path, cls._facts.methods))
+
+    def _class(self, node: Any, number: int, path: str, decoder: Decoder) -> Any:
+        name, doc, bases, special, methods = node
+        if not {*special} <= SPECIAL or not all(_is_method_name(method) for method in methods):
+            raise ProtocolError("no class")
+        parents = tuple(self._parent(base, decoder) for base in bases)
+        here = self.given_class(str(decoder.decode(name)))
+        if isinstance(here, type) and not isinstance(here, RemoteClass) and here.__module__ == "__main__":
+            parents = (*parents, here)
+        namespace = {method: special_method(method) for method in special}
+        if any(parent is not None and issubclass(parent, nn.Module) for parent in parents):
+            namespace |= {method: module_method(method) for method in methods if method != "forward"}
+        facts = Facts(self, number, path, frozenset(methods))
+        namespace |= {"_facts": facts, "__module__": "__main__", "__doc__": decoder.decode(doc)}  # type: ignore[dict-item]
+        return make_class(str(decoder.decode(name)), parents, namespace)
+
+    def class_of(self, node: Any, decoder: Decoder) -> Any:
+        """Give the class of a node of Tag.MINE."""
+        return self._resolve(node, decoder.path.removesuffix("()"), decoder)[1]
+
+    def _error_class(self, node: Any, decoder: Decoder) -> type:
+        parents = [
+            self._resolve(base, "", decoder)[1] if base[0] == Tag.MINE else library_error(*base) for base in node[1]
+        ]
+        errors = [parent for parent in parents if isinstance(parent, type) and issubclass(parent, Exception)]
+        return error_class(str(decoder.decode(node[0])), *errors)
+
+    def _parent(self, base: Any, decoder: Decoder) -> Any:
+        if base[0] == Tag.MINE:
+            return self._resolve(base, "", decoder)[1]
+        return library.base_class(*base)
+
+
+def make_class(name: str, parents: tuple[Any, ...], namespace: dict[str, Any]) -> type:
+    """Make the class that stands for one of the other side, with those bases that allow it."""
+    own = [parent for parent in parents if isinstance(parent, RemoteClass)]
+    others = [parent for parent in parents if parent is not None and parent not in own]
+    root = RemoteModule if any(issubclass(parent, nn.Module) for parent in others) else RemoteObject
+    for bases in ((*own, *([] if own else [root]), *others), (*own,) or (root,)):
+        meta = _metaclass(bases)
+        try:
+            made: type = type.__new__(meta, name, bases, dict(namespace))
+            type.__init__(made, name, bases, {})
+            if root is RemoteObject:
+                place(made, namespace["_facts"])
+            return made
+        except Exception:  # noqa: S112  a base that cannot be extended is left out
+            continue
+    raise RefusedError(f"a class {name} that cannot be shown to a test")
+
+
+def _metaclass(bases: tuple[type, ...]) -> type:
+    metas = list(dict.fromkeys(type(base) for base in bases))
+    extra = [meta for meta in metas if not issubclass(RemoteClass, meta) and not issubclass(meta, RemoteClass)]
+    if not extra:
+        return next((meta for meta in metas if meta is not RemoteClass and issubclass(meta, RemoteClass)), RemoteClass)
+    return type("RemoteClass", (RemoteClass, *extra), {})
+
+
+def _methods(lineage: list[type]) -> list[str]:
+    names = {
+        name
+        for cls in reversed(lineage)
+        for name, value in vars(cls).items()
+        if isinstance(value, _METHODS) and not name.startswith("__") and type(name) is str and name.isascii()
+    }
+    return sorted(names)[:_MOST_NAMES]
+
+
+def _is_method_name(name: Any) -> bool:
+    return type(name) is str and name.isidentifier() and not name.startswith("__")
+
+
+def _names(found: Any, kind: str) -> tuple[str, ...]:
+    if isinstance(found, type):
+        return (found.__name__,)
+    if isinstance(type(found), RemoteClass):
+        return tuple(cls.__name__ for cls in type(found).__mro__)
+    return (found.__name__,) if isinstance(found, RemoteFunction) else (type(found).__name__,)
+
+
+def _read_library(decoder: Decoder, node: list[Any]) -> Any:
+    if len(node) == 2:
+        return library.shared_module(node[1])
+    if not decoder.peer.trusting:
+        raise ProtocolError("a library's object by name")
+    return library.named(node[1], node[2])
+
+
+def _read_module(decoder: Decoder, node: list[Any]) -> Any:
+    peer: Any = decoder.peer
+    return peer.arrived(peer.modules.find(node[1], node[2]), decoder)
+
+
+READERS[Tag.MODULE] = _read_module
+
+
+def _read_bound(decoder: Decoder, node: list[Any]) -> Any:
+    return decoder.peer.do_getattr(decoder.decode(node[1]), node[2])
+
+
+BASES.append((BaseException, lambda encoder, value: [Tag.ERROR, error_node(value, encoder, encoder.peer, value=True)]))
+READERS[Tag.ERROR] = lambda decoder, node: error_of(node[1], decoder, decoder.peer)
+WRITERS[BoundMethod] = lambda encoder, value: [Tag.BOUND, encoder.encode(value.__self__), value.__name__]
+READERS[Tag.BOUND] = _read_bound
+READERS[Tag.MINE] = lambda decoder, node: decoder.peer.proxy(node, decoder)
+READERS[Tag.YOURS] = lambda decoder, node: decoder.peer.own(node[1])
+READERS[Tag.ARGUMENT] = lambda decoder, node: decoder.peer.argument(node[1], node[2])
+READERS[Tag.TYPE] = lambda _, node: library.TYPES[node[1]]
+READERS[Tag.LIBRARY] = _read_library

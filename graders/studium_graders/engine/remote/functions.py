@@ -1,0 +1,140 @@
+"""Functions of the other side: callable here, and described well enough for inspect.signature."""
+
+import inspect
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from studium_graders.engine.remote.wire import ProtocolError
+
+if TYPE_CHECKING:
+    from studium_graders.engine.remote.decode import Decoder
+    from studium_graders.engine.remote.encode import Encoder
+    from studium_graders.engine.remote.peer import Peer
+
+_ANNOTATIONS: dict[str, type] = {
+    cls.__name__: cls
+    for cls in (int, float, complex, bool, str, bytes, list, tuple, dict, set, object, torch.Tensor, np.ndarray)
+}
+_KINDS = list(inspect._ParameterKind)
+_MOST_TEXT = 10_000
+
+
+class RemoteFunction:
+    """A function that runs on the other side."""
+
+    def __init__(self, peer: "Peer", number: int, path: str, facts: dict[str, Any]) -> None:
+        self._peer = peer
+        self._number = number
+        self._path = path
+        self.__name__ = facts["name"]
+        self.__qualname__ = facts["qualname"]
+        self.__module__ = "__main__"
+        self.__doc__ = facts["doc"]
+        if facts["signature"] is not None:
+            self.__signature__ = facts["signature"]
+            defaults = [item.default for item in facts["signature"].parameters.values() if item.kind < 3]
+            self.__defaults__ = tuple(value for value in defaults if value is not inspect.Parameter.empty) or None
+            self.__annotations__ = facts["annotations"]
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._peer.request("call", self, args, kwargs, path=f"{self._path}()")
+
+    def __repr__(self) -> str:
+        return f"<function {self.__qualname__}>"
+
+    def __copy__(self) -> "RemoteFunction":
+        return self
+
+    def __deepcopy__(self, _: Any) -> "RemoteFunction":
+        return self
+
+    def __reduce_ex__(self, _: Any) -> Any:
+        raise TypeError("a function of the submission cannot be pickled")
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        return self if instance is None else _bound(self, instance)
+
+
+def _bound(function: RemoteFunction, instance: Any) -> Callable[..., Any]:
+    def method(*args: Any, **kwargs: Any) -> Any:
+        return function(instance, *args, **kwargs)
+
+    return method
+
+
+def function_facts(function: Any, encoder: "Encoder") -> list[Any]:
+    """Describe a function: its names, its docstring and its signature, as far as they are plain."""
+    doc = getattr(function, "__doc__", None)
+    return [
+        _name(getattr(function, "__name__", None), encoder),
+        _name(getattr(function, "__qualname__", None), encoder),
+        encoder.text(doc[:_MOST_TEXT]) if type(doc) is str else None,
+        _parameters(function, encoder),
+    ]
+
+
+def _name(value: Any, encoder: "Encoder") -> Any:
+    return encoder.text(value[:200]) if type(value) is str else "function"
+
+
+def _parameters(function: Any, encoder: "Encoder") -> Any:
+    try:
+        signature = inspect.signature(function)
+    except (ValueError, TypeError):
+        return None
+    rows = []
+    for item in signature.parameters.values():
+        default = [] if item.default is inspect.Parameter.empty else [_plain_default(item.default, encoder)]
+        rows.append([item.name, int(item.kind), default, _annotation(item.annotation, encoder)])
+    return [rows, _annotation(signature.return_annotation, encoder)]
+
+
+def _plain_default(value: Any, encoder: "Encoder") -> Any:
+    plain = value is None or type(value) in (bool, int, float, complex, str, bytes, tuple)
+    return encoder.encode(value if plain else f"{type(value).__name__} object")
+
+
+def _annotation(value: Any, encoder: "Encoder") -> Any:
+    if value is inspect.Parameter.empty:
+        return None
+    if isinstance(value, type) and _ANNOTATIONS.get(value.__name__) is value:
+        return [value.__name__]
+    text = value if type(value) is str else inspect.formatannotation(value)
+    return encoder.text(text[:_MOST_TEXT])
+
+
+def read_facts(node: list[Any], decoder: "Decoder") -> dict[str, Any]:
+    """Read what ``function_facts`` wrote."""
+    name, qualname, doc, rows = node
+    facts: dict[str, Any] = {"name": str(decoder.decode(name)), "qualname": str(decoder.decode(qualname))}
+    facts["doc"] = None if doc is None else str(decoder.decode(doc))
+    facts["signature"], facts["annotations"] = (None, {}) if rows is None else _signature(rows, decoder)
+    return facts
+
+
+def _signature(node: list[Any], decoder: "Decoder") -> tuple[inspect.Signature, dict[str, Any]]:
+    empty = inspect.Parameter.empty
+    parameters, annotations = [], {}
+    for name, kind, default, annotation in node[0]:
+        note = _read_annotation(annotation, decoder)
+        value = decoder.decode(default[0]) if default else empty
+        parameters.append(inspect.Parameter(name, _KINDS[kind], default=value, annotation=note))
+        if note is not empty:
+            annotations[name] = note
+    returned = _read_annotation(node[1], decoder)
+    if returned is not empty:
+        annotations["return"] = returned
+    return inspect.Signature(parameters, return_annotation=returned), annotations
+
+
+def _read_annotation(node: Any, decoder: "Decoder") -> Any:
+    if node is None:
+        return inspect.Parameter.empty
+    if type(node) is list and len(node) == 1:
+        if node[0] not in _ANNOTATIONS:
+            raise ProtocolError("no annotation")
+        return _ANNOTATIONS[node[0]]
+    return decoder.decode(node)

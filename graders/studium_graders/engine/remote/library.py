@@ -1,0 +1,107 @@
+"""Objects of installed libraries by name: a fixed few in both directions, all others from the judge to the student."""
+
+import builtins
+import importlib
+import sys
+import sysconfig
+import types
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from studium_graders.engine.remote.wire import ProtocolError
+
+_BUILTIN: tuple[type, ...] = (
+    *(object, type(None), bool, int, float, complex, str, bytes, bytearray),
+    *(list, tuple, dict, set, frozenset, range, slice),
+    *(value for value in vars(builtins).values() if isinstance(value, type) and issubclass(value, BaseException)),
+)
+
+TYPES: dict[str, type] = {f"builtins.{cls.__name__}": cls for cls in _BUILTIN} | {
+    f"numpy.{name}": value
+    for name, value in vars(np).items()
+    if isinstance(value, type) and issubclass(value, np.generic) and value is not np.object_
+}
+"""Classes that mean the same on both sides and can do no harm."""
+
+NAMES = {cls: name for name, cls in reversed(TYPES.items())}
+
+_MODULES = frozenset(
+    {
+        *("numpy", "torch", "scipy", "pandas", "matplotlib", "sklearn", "math", "cmath", "random", "itertools"),
+        *("functools", "operator", "collections", "statistics", "string", "re", "time", "copy", "typing", "fractions"),
+        *("decimal", "datetime", "json"),
+    }
+)
+_NAMELESS = ("torch", "torch.nn.functional", "torch.linalg", "torch.special", "torch.fft", "numpy", "math", "operator")
+_OWN = ("studium", "__main__", "tests", "conftest")
+
+
+def is_shared_module(value: types.ModuleType) -> bool:
+    """Tell whether a module may be meant by name in both directions."""
+    name = value.__name__
+    return type(name) is str and name.partition(".")[0] in _MODULES and sys.modules.get(name) is value
+
+
+def shared_module(name: Any) -> types.ModuleType:
+    """Give a library module that is loaded here already."""
+    if type(name) is not str or name.partition(".")[0] not in _MODULES or name not in sys.modules:
+        raise ProtocolError("no module")
+    return sys.modules[name]
+
+
+def name_of(value: Any) -> tuple[str, str] | None:
+    """Give module and qualified name under which an installed library holds an object, or None."""
+    if not isinstance(value, type | types.FunctionType | types.BuiltinFunctionType | np.ufunc):
+        return None
+    module, name = getattr(value, "__module__", None), getattr(value, "__qualname__", None) or value.__name__
+    if type(module) is str and _lookup(module, name) is value:
+        return (module, name) if _is_library(module) else None
+    short = name.rpartition(".")[2]
+    return next(((place, short) for place in _NAMELESS if _lookup(place, short) is value), None)
+
+
+def _lookup(module: str, name: str) -> Any:
+    found: Any = sys.modules.get(module)
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    return found
+
+
+def _is_library(module: str) -> bool:
+    top = module.partition(".")[0]
+    if top.startswith(_OWN):
+        return False
+    if top in sys.stdlib_module_names:
+        return True
+    file = getattr(sys.modules.get(top), "__file__", None)
+    places = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
+    return file is not None and any(Path(file).is_relative_to(place) for place in places)
+
+
+def named(module: str, name: str) -> Any:
+    """Give the object that ``name_of`` named. For the student's side alone: it imports what is not there yet."""
+    found = importlib.import_module(module)
+    for part in name.split("."):
+        found = getattr(found, part)
+    return found
+
+
+def base_class(module: Any, name: Any) -> type | None:
+    """Give a class of torch, numpy or the standard library that is loaded here, to be a base of a remote class."""
+    if type(module) is not str or type(name) is not str or module not in sys.modules:
+        return None
+    top = module.partition(".")[0]
+    if top not in _BASES:
+        return None
+    found = _lookup(module, name)
+    return found if isinstance(found, type) else None
+
+
+_BASES = frozenset(
+    {"torch", "collections", "abc", "typing", "contextlib", "sklearn", "numbers", "threading", "argparse"}
+)
+
+TORCH_TYPES = (torch.Tensor, torch.nn.Parameter)

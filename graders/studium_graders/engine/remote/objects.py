@@ -1,0 +1,259 @@
+"""Classes, instances and iterators of the other side."""
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from studium_graders.engine.remote.decode import RefusedError
+from studium_graders.engine.remote.policy import ITEM, NEXT, step
+
+if TYPE_CHECKING:
+    from studium_graders.engine.remote.peer import Peer
+
+_BINARY = [
+    *("add", "sub", "mul", "truediv", "floordiv", "mod", "divmod", "pow", "matmul"),
+    *("and", "or", "xor", "lshift", "rshift"),
+]
+_COMPARISONS = {f"__{name}__" for name in ["eq", "ne", "lt", "le", "gt", "ge"]}
+_ARITHMETIC = {f"__{kind}{name}__" for kind in ("", "r", "i") for name in _BINARY}
+_CONVERSIONS = {
+    f"__{name}__"
+    for name in ["bool", "int", "float", "complex", "index", "hash", "neg", "pos", "abs", "invert", "round", "contains"]
+}
+GUARDED = _COMPARISONS | _ARITHMETIC | _CONVERSIONS
+"""Operators by which an object could decide a test; the policy says who may answer them."""
+
+_FREE = {
+    *("__len__", "__iter__", "__next__", "__getitem__", "__setitem__", "__delitem__", "__call__", "__str__"),
+    *("__repr__", "__enter__", "__exit__", "__reversed__", "__format__", "__dir__", "__missing__"),
+}
+SPECIAL = GUARDED | _FREE
+_LOCAL = frozenset({"__class__", "__copy__", "__deepcopy__", "__reduce_ex__", "__reduce__", "__weakref__"})
+
+_PATHS = {"__getitem__": ITEM, "__call__": "()", "__next__": NEXT, "__enter__": "", "__iter__": ""}
+
+
+class Facts:
+    """What every remote object carries: the peer that asks for it, its number there, where it came from."""
+
+    __slots__ = ("methods", "number", "path", "peer")
+
+    def __init__(self, peer: "Peer", number: int, path: str, methods: frozenset[str]) -> None:
+        self.peer, self.number, self.path, self.methods = peer, number, path, methods
+
+
+class RemoteClass(type):
+    """The type of remote classes: calling one makes an instance on the other side."""
+
+    _facts: Facts
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        facts = _facts_of_class(cls)
+        return facts.peer.request("call", cls, args, kwargs, path=f"{facts.path}()")
+
+    def __getattr__(cls, name: str) -> Any:
+        facts = type.__getattribute__(cls, "__dict__").get("_facts")
+        if facts is None or (name.startswith("__") and name.endswith("__")):
+            raise AttributeError(f"type object {cls.__name__!r} has no attribute {name!r}")
+        return facts.peer.request("getattr", cls, name, path=step(facts.path, name))
+
+    def __setattr__(cls, name: str, value: Any) -> None:
+        facts = type.__getattribute__(cls, "__dict__").get("_facts")
+        if facts is None or name.startswith(("__", "_abc_", "_facts")):
+            type.__setattr__(cls, name, value)
+        else:
+            facts.peer.request("setattr", cls, name, value)
+
+    def __delattr__(cls, name: str) -> None:
+        facts = _facts_of_class(cls)
+        facts.peer.request("delattr", cls, name)
+
+
+def _facts_of_class(cls: type) -> Facts:
+    facts = type.__getattribute__(cls, "__dict__").get("_facts")
+    if facts is None:
+        raise TypeError("a class that extends a class of the submission cannot be made here")
+    return facts  # type: ignore[no-any-return]
+
+
+class RemoteObject(metaclass=RemoteClass):
+    """An instance whose attributes and methods are on the other side."""
+
+    def __getattribute__(self, name: str) -> Any:
+        if name.startswith("__") and name.endswith("__"):
+            if name == "__dict__":
+                return _ask(self, "vars")
+            return object.__getattribute__(self, name)
+        facts = facts_of(self)
+        if name in facts.methods:
+            return BoundMethod(self, name)
+        return facts.peer.request("getattr", self, name, path=step(facts.path, name))
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        _ask(self, "setattr", name, value)
+
+    def __delattr__(self, name: str) -> None:
+        _ask(self, "delattr", name)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} object>"
+
+    def __copy__(self) -> Any:
+        return self
+
+    def __deepcopy__(self, _: Any) -> Any:
+        return _ask(self, "copy")
+
+    def __reduce_ex__(self, _: Any) -> Any:
+        raise TypeError("an object of the submission cannot be pickled")
+
+
+def facts_of(value: Any) -> Facts:
+    """Give the facts of a remote instance."""
+    return object.__getattribute__(value, "_remote_facts")  # type: ignore[no-any-return]
+
+
+def place(cls: type, facts: Facts) -> Any:
+    """Make the local stand-in of an instance."""
+    value: Any = object.__new__(cls)
+    object.__setattr__(value, "_remote_facts", facts)
+    return value
+
+
+def _ask(value: Any, op: str, *parts: Any, suffix: str = "") -> Any:
+    facts = facts_of(value)
+    return facts.peer.request(op, value, *parts, path=facts.path + suffix)
+
+
+class BoundMethod:
+    """A method of a remote instance, which is looked up when it is called."""
+
+    def __init__(self, owner: Any, name: str) -> None:
+        self.__self__ = owner
+        self.__name__ = name
+        self.__qualname__ = f"{type(owner).__name__}.{name}"
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        facts = facts_of(self.__self__)
+        path = f"{step(facts.path, self.__name__)}()"
+        return facts.peer.request("method", self.__self__, self.__name__, args, kwargs, path=path)
+
+    def __eq__(self, other: object) -> bool:
+        same = isinstance(other, BoundMethod) and other.__self__ is self.__self__
+        return same and other.__name__ == self.__name__  # type: ignore[attr-defined]
+
+    def __hash__(self) -> int:
+        return hash((id(self.__self__), self.__name__))
+
+    def __repr__(self) -> str:
+        return f"<bound method {self.__qualname__}>"
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") and name.endswith("__") and name not in ("__doc__", "__signature__", "__defaults__"):
+            raise AttributeError(name)
+        facts = facts_of(self.__self__)
+        function = facts.peer.request("getattr", self.__self__, self.__name__, path=step(facts.path, self.__name__))
+        return getattr(function, name)
+
+
+def special_method(name: str) -> Callable[..., Any]:
+    """Give the method of a remote class that forwards a dunder."""
+
+    def forward(self: Any, *args: Any, **kwargs: Any) -> Any:
+        facts = facts_of(self)
+        if name in GUARDED and not facts.peer.may_answer(facts.path, name, args):
+            return _refused(self, name)
+        path = facts.path + _PATHS.get(name, f".{name}()")
+        return facts.peer.request("special", self, name, args, kwargs, path=path)
+
+    forward.__name__ = forward.__qualname__ = name
+    return forward
+
+
+def _refused(value: Any, name: str) -> Any:
+    if name in _COMPARISONS or name in _ARITHMETIC:
+        return NotImplemented
+    if name == "__hash__":
+        return object.__hash__(value)
+    raise TypeError(f"a {type(value).__name__} is no plain value, which is needed here: {name} is not asked of it")
+
+
+class RemoteIterator(Iterator[Any]):
+    """An iterator or a generator of the other side; each item is asked for when it is wanted."""
+
+    def __init__(self, facts: Facts, name: str) -> None:
+        self._remote_facts = facts
+        self._name = name
+
+    def __next__(self) -> Any:
+        return _ask(self, "next", suffix=NEXT)
+
+    def send(self, value: Any) -> Any:
+        """Give the generator a value and take its next one."""
+        return _ask(self, "method", "send", (value,), {}, suffix=NEXT)
+
+    def throw(self, error: Any, *_: Any) -> Any:
+        """Raise an exception inside the generator."""
+        return _ask(self, "method", "throw", (error,), {}, suffix=NEXT)
+
+    def close(self) -> None:
+        """End the generator."""
+        _ask(self, "method", "close", (), {})
+
+    def __repr__(self) -> str:
+        return f"<{self._name} object>"
+
+    def __copy__(self) -> Any:
+        return self
+
+    def __deepcopy__(self, _: Any) -> Any:
+        return self
+
+
+class Opaque:
+    """An object of the submission where a plain value is needed: whatever is done with it raises TypeError."""
+
+    __slots__ = ("__weakref__", "_message")
+
+    def __init__(self, path: str, name: str) -> None:
+        object.__setattr__(self, "_message", f"{path or 'your code'} gave a {name} where a plain value is needed")
+
+    def __getattribute__(self, name: str) -> Any:
+        if name in _LOCAL:
+            return object.__getattribute__(self, name)
+        return _fail(self)
+
+    def __repr__(self) -> str:
+        return "<an object of the submission>"
+
+    def __copy__(self) -> "Opaque":
+        return self
+
+    def __deepcopy__(self, _: Any) -> "Opaque":
+        return self
+
+    def __reduce_ex__(self, _: Any) -> Any:
+        _fail(self)
+
+    __str__ = __repr__
+
+    def __format__(self, _: str) -> str:
+        return repr(self)
+
+
+def _fail(value: Any, *_: Any, **__: Any) -> Any:
+    raise RefusedError(object.__getattribute__(value, "_message"))
+
+
+for _name in (SPECIAL | {"__setattr__", "__delattr__", "__array__", "__iter__", "__float__"}) - {
+    "__str__",
+    "__repr__",
+    "__format__",
+    "__dir__",
+    "__missing__",
+}:
+    setattr(Opaque, _name, _fail)
+
+
+def is_remote(value: Any) -> bool:
+    """Tell whether a value stands for an object of the other side."""
+    return isinstance(type(value), RemoteClass) or type(value) in (RemoteIterator, BoundMethod, Opaque)

@@ -1,0 +1,79 @@
+"""What the objects of a student may do in the judge: learnt from the reference solution, or a cautious default.
+
+A path says where an object came from: ``"f"`` is a global name, ``"f()"`` its result, ``"Model().fc"`` an attribute,
+``"f()[]"`` an item, ``"f()<next>"`` what an iterator gave.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+NEXT = "<next>"
+ITEM = "[]"
+
+
+@dataclass
+class Policy:
+    """Which handles may arrive where, and which operators they may answer.
+
+    While ``recording``, everything is allowed and written down. ``suspicious`` collects paths of calls that changed
+    their arguments although the reference's did not. ``writeback`` "live" puts changes into the judge's own objects,
+    "kept" leaves these as they are. ``given`` gives what the judge's own namespace has under a name, so that
+    data comes back in the classes that the test knows; ``source_of`` gives the source of a student's definition, for
+    inspect.getsource.
+    """
+
+    handles: set[str] = field(default_factory=set)
+    operators: set[str] = field(default_factory=set)
+    mutates: set[str] = field(default_factory=set)
+    recording: bool = False
+    known: bool = False
+    writeback: str = "live"
+    suspicious: list[str] = field(default_factory=list)
+    named_classes: set[str] = field(default_factory=set)
+    given: Callable[[str], Any] = lambda _: None
+    source_of: Callable[[str], str | None] = lambda _: None
+
+    def admits(self, path: str, kind: str, names: tuple[str, ...]) -> bool:
+        """Tell whether a handle may arrive at ``path``. ``names`` are those of its class and of the bases."""
+        if self.recording:
+            self.handles.add(path)
+            return True
+        if self.known:
+            return path in self.handles
+        return kind != "instance" or bool(self.named_classes.intersection(names))
+
+    def answers(self, path: str, operator: str, *, both_remote: bool) -> bool:
+        """Tell whether the object at ``path`` may answer ``operator`` (a dunder name) itself.
+
+        ``both_remote`` says that the other operand is the student's as well; with a value of the test's it is noted
+        under a name of its own, so that a class whose instances are compared need not be trusted to equal numbers.
+        """
+        entry = f"{path}.{operator}" if both_remote else f"{path}.{operator}(value)"
+        if self.recording:
+            self.operators.add(entry)
+            return True
+        return entry in self.operators if self.known else both_remote
+
+    def may_change(self, entry: str) -> bool:
+        """Tell whether the reference is known to change this argument."""
+        return entry in self.mutates and not self.recording
+
+    def mutated(self, entries: Iterable[str], *, returned: bool) -> None:
+        """Note which arguments a call changed (``path#place``); ``returned`` says that it gave a value or raised.
+
+        Where nothing is known of the reference, a call that gives None is taken for one that is made to change them.
+        """
+        if self.recording:
+            self.mutates.update(entries)
+        elif self.known or returned:
+            self.suspicious += [entry for entry in entries if entry not in self.mutates]
+
+
+def step(path: str, attribute: str) -> str:
+    """Give the path of an attribute; a chain through equal names (``node.next.next``) stays as short as its first."""
+    head, dot, _ = path.partition(f".{attribute}")
+    chain = path[len(head) + len(dot) :]
+    if dot and "(" not in chain and (not chain or chain[0] == "."):
+        return head + dot
+    return f"{path}.{attribute}"

@@ -1,0 +1,210 @@
+"""The judge's side: a student's process as an object with ``run``, ``get``, ``set``, ``delete`` and ``has``."""
+
+import socket
+import sys
+import types
+from typing import Any
+
+import torch
+
+from studium_graders.engine.limits import Limits
+from studium_graders.engine.remote.ambient import Ambient
+from studium_graders.engine.remote.changed_arguments import OpenCall
+from studium_graders.engine.remote.exports import FUNCTIONS, Side
+from studium_graders.engine.remote.objects import is_remote
+from studium_graders.engine.remote.policy import Policy
+from studium_graders.engine.remote.tags import Tag
+from studium_graders.engine.remote.wire import Channel, ClosedError, LateError, ProtocolError
+from studium_graders.engine.remote.writeback import GENERATORS, Frame
+from studium_graders.engine.results import CellRun, Verdict
+
+CALLBACK_REQUESTS = frozenset({"call", "copy", "method", "getattr", "setattr", "special", "next", "backward"})
+CALLBACK_SPECIAL = frozenset(f"__{name}__" for name in ["len", "iter", "next", "getitem", "contains", "call"])
+_NOTHING = [-1, False]
+
+
+class StudentGone(Exception):  # noqa: N818
+    """The student's process cannot be used any more. ``sentence`` says why, for the student."""
+
+    def __init__(self, verdict: Verdict, sentence: str) -> None:
+        super().__init__(sentence)
+        self.verdict = verdict
+        self.sentence = sentence
+
+
+class Student(Side):
+    """A student's process, as the judge sees it. Every method raises StudentGone once the process is of no use."""
+
+    def __init__(self, sock: socket.socket, policy: Policy, limits: Limits) -> None:
+        super().__init__(Channel(sock, limits.message_mb), limits)
+        self.policy = policy
+        self.gone: StudentGone | None = None
+        self.ambient = Ambient()
+        self._open: list[OpenCall] = []
+        self._grad = True  # the grad mode in which the student's code calls back
+
+    def run(self, source: str, *, name: str = "") -> CellRun:
+        """Run a cell in the student's shell."""
+        outputs, error = self.request("run", source, name)
+        return CellRun(outputs, error)
+
+    def get(self, name: str) -> Any:
+        """Give a global of the student's; NameError where there is none."""
+        return self.request("get", name, path=name)
+
+    def set(self, name: str, value: Any) -> None:
+        """Set a global of the student's."""
+        self.request("set", name, value)
+
+    def delete(self, name: str) -> None:
+        """Delete a global of the student's; NameError where there is none."""
+        self.request("delete", name)
+
+    def has(self, name: str) -> bool:
+        """Tell whether the student has a global of this name."""
+        return self.request("has", name) is True
+
+    def request(self, op: str, *parts: Any, path: str = "") -> Any:
+        """Ask the student's process; what breaks the conversation becomes StudentGone, now and ever after."""
+        if self.gone is not None:
+            raise self.gone
+        call = OpenCall(op, path, parts)
+        self._open.append(call)
+        gave: Any = True  # an exception counts as a value: a test may wait for it
+        try:
+            gave = super().request(op, *parts, path=path)
+            return gave
+        except (StopIteration, StopAsyncIteration) as error:
+            if call.may_stop:
+                raise
+            raise RuntimeError(f"your code raised {type(error).__name__}") from error
+        except LateError:
+            seconds = f"{self.limits.call_seconds:g}"
+            self._end("time limit", f"stopped after {seconds} s: is there an endless loop?")
+        except ClosedError:
+            self._end("ended early", "your code ended the Python process: is there an exit(), or did it crash?")
+        except ProtocolError as error:
+            self._end("broken protocol", "your code disturbed the connection over which it is graded", error)
+        finally:
+            self._open.pop()
+            self.policy.mutated(call.changed, returned=gave is not None)
+        raise self.gone or AssertionError
+
+    def _end(self, verdict: Verdict, sentence: str, cause: Exception | None = None) -> None:
+        self.gone = self.gone or StudentGone(verdict, sentence)
+        self.gone.__cause__ = cause
+        self.channel.close()
+
+    # ------------------------------------------------------------------------------------------------ the judge's say
+
+    shown_special = CALLBACK_SPECIAL
+
+    def perform(self, op: Any, parts: list[Any]) -> Any:
+        """Do what the student's code asks of an object that a test gave to it; nothing else can be asked for."""
+        if op in ("vars", "delattr"):
+            raise AttributeError("the attributes of an object of the test are closed")
+        if op not in CALLBACK_REQUESTS or not parts:
+            raise ProtocolError("the student's side asks for what it may not have")
+        if op != "backward" and not self._gave(parts[0]):
+            raise ProtocolError("the student's side asks something of an object that it was not given")
+        with torch.set_grad_enabled(self._grad):
+            return super().perform(op, parts)
+
+    def _gave(self, value: Any) -> bool:
+        """Tell whether an object is the judge's own and was given to the student's code."""
+        node = self.references.get(id(value), _NOTHING)
+        return node[0] == Tag.MINE or (node[0] == Tag.MODULE and node[1] is True)
+
+    def do_method(self, target: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Call a public method."""
+        return self.do_getattr(target, name)(*args, **kwargs)
+
+    def do_getattr(self, target: Any, name: str) -> Any:
+        """Give a public attribute of an instance."""
+        self._check_attribute(target, name)
+        return getattr(target, name)
+
+    def do_setattr(self, target: Any, name: str, value: Any) -> None:
+        """Set a public attribute of an instance that a test made of a class of its own."""
+        self._check_attribute(target, name)
+        shadowed = callable(getattr(type(target), name, None))
+        if type(target).__module__ != "__main__" or shadowed or not self._takes(target):
+            raise AttributeError(f"{name!r} of an object of the test cannot be set")
+        self._change(target)
+        setattr(target, name, value)
+
+    def _check_attribute(self, target: Any, name: str) -> None:
+        if not self._gave(target) or type(name) is not str:
+            raise ProtocolError("the student's side asks something of an object that it was not given")
+        if name.startswith("_") or isinstance(target, (type, types.ModuleType, types.GeneratorType, *FUNCTIONS)):
+            raise AttributeError(f"{name!r} of an object of the test cannot be used")
+
+    def do_special(self, target: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run one of the few dunder methods that are open."""
+        if name not in CALLBACK_SPECIAL:
+            raise ProtocolError("the student's side asks for a method that is closed")
+        return super().do_special(target, name, args, kwargs)
+
+    def admits(self, path: str, kind: str, names: tuple[str, ...]) -> bool:
+        """Ask the policy."""
+        return self.policy.admits(path, kind, names)
+
+    def given_class(self, name: str) -> Any:
+        """Give what the judge's own namespace has under a name."""
+        return self.policy.given(name)
+
+    def may_answer(self, path: str, operator: str, args: tuple[Any, ...]) -> bool:
+        """Ask the policy."""
+        return self.policy.answers(path, operator, both_remote=bool(args) and is_remote(args[0]))
+
+    def arrival_path(self) -> str:
+        """Give the path of what the student's code passes to a callback."""
+        return self._open[-1].path + "<" if self._open else "<"
+
+    def resend(self) -> None:
+        """Send everything with the next message, as if it had changed."""
+        super().resend()
+        self.ambient = Ambient()
+
+    def take_ambient(self, *, reply: bool) -> Any:
+        """Give random state and modes, as far as they changed."""
+        return self.ambient.node(reply=reply)
+
+    def show_ambient(self, node: Any) -> None:
+        """Move the generators on that the student's code drew from."""
+        if type(node) is not list or len(node) != 2:
+            raise ProtocolError("no ambient state")
+        self.ambient.drawn(node[0])
+        self._grad = node[1] is True
+
+    def changed(self, frame: Frame, index: Any, content: Any) -> None:
+        """Take over what the student's code made of an argument, or keep it beside the judge's own."""
+        value = frame.get(index)
+        if type(value) in GENERATORS:
+            frame.write(index, content)
+        elif not self._takes(value):
+            frame.replaced[index] = content
+            self._change(value)
+        elif frame.write(index, content):
+            self._change(value)
+
+    def accepts_change(self, mirror: Any) -> bool:
+        """Take over changes of the student's own tensors and modules always, of the judge's as the policy says."""
+        if not mirror.mine:
+            return True
+        value = mirror.tensor() if hasattr(mirror, "tensor") else mirror.module()
+        self._change(value)
+        mirror.stale = not self._takes(value)
+        return not mirror.stale
+
+    def _change(self, value: Any) -> None:
+        self._open[-1].changed.add(self._open[-1].entry(value))
+
+    def _takes(self, value: Any) -> bool:
+        """Tell whether the judge's own object takes over what became of the student's copy."""
+        return self.policy.writeback == "live" or self.policy.may_change(self._open[-1].entry(value))
+
+    def show_text(self, parts: list[Any]) -> None:
+        """Print what the student's code printed."""
+        for name, text in parts[: self.limits.output_kb]:
+            (sys.stderr if name == "stderr" else sys.stdout).write(str(text)[: self.limits.output_kb << 10])

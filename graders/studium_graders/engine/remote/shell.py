@@ -1,0 +1,189 @@
+"""Running cells in the student's IPython shell, and the outputs that they leave as nbformat dictionaries."""
+
+import base64
+import builtins
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from studium_graders.engine.exit_codes import TOO_MUCH_OUTPUT
+
+_MANY = 100
+RICH = 8  # what a cell shows may be so many times what it prints: pictures are large
+MOST_OUTPUTS = 1000
+_RICH = ("image/png", "text/html", "text/latex", "text/markdown", "application/json")
+
+
+class Printed:
+    """Collects what is printed, in the order of printing, and stops at a number of characters.
+
+    A hundred times that number ends the process.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._left = most
+        self._bearable = _MANY * most
+        self.parts: list[list[str]] = []
+        self.full = False
+
+    def write(self, name: str, text: str) -> None:
+        """Add text of a stream; what is over the cap is dropped, and a line says so."""
+        self._bearable -= len(text)
+        if self._bearable < 0:
+            os._exit(TOO_MUCH_OUTPUT)
+        if self.full or not text:
+            return
+        if len(text) > self._left:
+            self.full = True
+            text = text[: self._left] + f"\n… more output was dropped: {self._most >> 10} KB are kept of each cell\n"
+        self._left -= len(text)
+        if self.parts and self.parts[-1][0] == name:
+            self.parts[-1][1] += text
+        else:
+            self.parts.append([name, text])
+
+    def take(self) -> list[list[str]]:
+        """Give what was printed since the last time."""
+        parts, self.parts = self.parts, []
+        return parts
+
+
+class Stream:
+    """Stands where sys.stdout or sys.stderr was."""
+
+    encoding = "utf-8"
+    errors = "replace"
+    newlines = None
+    closed = False
+
+    def __init__(self, name: str, printed: Printed) -> None:
+        self.name = name
+        self.printed = printed
+
+    def write(self, text: str) -> int:
+        """Collect text."""
+        if not isinstance(text, str):
+            raise TypeError(f"write() takes a str, got {type(text).__name__}")
+        self.printed.write(self.name, str.__str__(text))
+        return len(text)
+
+    def writelines(self, lines: Any) -> None:
+        """Collect several texts."""
+        for line in lines:
+            self.write(line)
+
+    def flush(self) -> None:
+        """Do nothing: nothing is held back."""
+
+    def isatty(self) -> bool:
+        """Tell that nobody is watching."""
+        return False
+
+    def writable(self) -> bool:
+        """Tell that text can be written."""
+        return True
+
+    def readable(self) -> bool:
+        """Tell that nothing can be read."""
+        return False
+
+    def fileno(self) -> int:
+        """Raise OSError: there is no file behind it."""
+        raise OSError("printed output is collected here: there is no file descriptor")
+
+
+@contextlib.contextmanager
+def collected(printed: Printed) -> Iterator[None]:
+    """Send what is printed to ``printed``."""
+    before = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = Stream("stdout", printed), Stream("stderr", printed)
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = before
+
+
+def no_input(prompt: Any = "", *_: Any) -> str:
+    """Raise EOFError: nobody answers while an answer is graded."""
+    raise EOFError(f"input() waits for somebody, and nobody is there while this is graded (it asked {str(prompt)!r})")
+
+
+class Cells:
+    """Runs cells one after the other; a cell that fails does not stop the next."""
+
+    def __init__(self, shell: Any, output_kb: int) -> None:
+        self.shell = shell
+        self._most = output_kb << 10
+        self._count = 0
+        self._rich_left = 0
+        self.outputs: list[dict[str, Any]] = []
+        self.printed = Printed(self._most)
+        shell.display_pub.publish = self._display
+        shell.displayhook.write_output_prompt = lambda: None
+        shell.displayhook.write_format_data = self._result
+        builtins.input = no_input
+        shell.ask_exit = lambda: None
+        shell.showtraceback = self._traceback(shell.showtraceback)
+        shell._showtraceback = self._error
+
+    def run(self, source: str) -> tuple[list[dict[str, Any]], str]:
+        """Run a cell; give its outputs and its error ("" if it ran to its end)."""
+        self._count += 1
+        self.outputs, self.printed = [], Printed(self._most)
+        self._rich_left = RICH * self._most
+        with collected(self.printed):
+            result = self.shell.run_cell(source, store_history=False)
+        self._flush()
+        error = result.error_before_exec or result.error_in_exec
+        return self.outputs, "" if error is None else f"{type(error).__name__}: {_text(error)}"[:2000]
+
+    def _flush(self) -> None:
+        for name, text in self.printed.take():
+            text = text.encode("utf-8", "replace").decode()
+            self.outputs.append({"output_type": "stream", "name": name, "text": text})
+
+    def _display(self, data: Any, metadata: Any = None, **_: Any) -> None:
+        self._rich({"output_type": "display_data"}, data)
+
+    def _result(self, data: Any, metadata: Any = None) -> None:
+        self._rich({"output_type": "execute_result", "execution_count": self._count}, data)
+
+    def _rich(self, output: dict[str, Any], data: Any) -> None:
+        self._flush()
+        kept: dict[str, str] = {}
+        for kind in ("text/plain", *_RICH):
+            value = data.get(kind)
+            if isinstance(value, bytes):
+                value = base64.b64encode(value).decode()
+            if isinstance(value, str) and len(value) <= self._rich_left:
+                kept[kind] = str.__str__(value).encode("utf-8", "replace").decode()
+                self._rich_left -= len(value)
+            elif value is not None and self._rich_left:
+                kept["text/plain"], self._rich_left = "… more output was dropped: a cell may show no more than this", 0
+        if kept and len(self.outputs) < MOST_OUTPUTS:
+            self.outputs.append({**output, "data": kept, "metadata": {}})
+
+    def _traceback(self, show: Any) -> Any:
+        def showtraceback(*args: Any, **kwargs: Any) -> None:
+            try:
+                show(*args, **kwargs)
+            except Exception as error:
+                self._error(type(error), error, [_text(error)])
+
+        return showtraceback
+
+    def _error(self, kind: type[BaseException], error: BaseException, lines: list[str]) -> None:
+        self._flush()
+        traceback = "\n".join(str(line) for line in lines)[: self._most].split("\n")
+        about = {"ename": kind.__name__, "evalue": _text(error), "traceback": traceback}
+        self.outputs.append({"output_type": "error", **about})
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)[:2000]
+    except BaseException:
+        return ""

@@ -1,0 +1,205 @@
+"""Values of the standard library and random generators: rebuilt from plain arguments, as the very same type."""
+
+import datetime
+import random
+import uuid
+from collections import Counter, OrderedDict, defaultdict, deque
+from collections.abc import Callable
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
+from typing import Any
+
+import numpy as np
+import torch
+
+from studium_graders.engine.remote.decode import READERS, Decoder, fill
+from studium_graders.engine.remote.encode import BASES, WRITERS, Encoder, pairs
+from studium_graders.engine.remote.tags import Tag
+from studium_graders.engine.remote.wire import ProtocolError
+
+
+def _fraction(top: int, bottom: int) -> Fraction:
+    return Fraction(top, bottom)
+
+
+def _timezone(seconds: float, name: str | None) -> datetime.tzinfo:
+    offset = datetime.timedelta(seconds=seconds)
+    return datetime.timezone(offset) if name is None else datetime.timezone(offset, name)
+
+
+def _parts_of_time(value: datetime.datetime | datetime.time) -> list[Any]:
+    offset = value.utcoffset()
+    zone = None if offset is None else _timezone(offset.total_seconds(), value.tzname())
+    zone = datetime.UTC if zone == datetime.UTC else zone
+    return [
+        value.isoformat().removesuffix("+00:00") if zone is None else value.replace(tzinfo=None).isoformat(),
+        zone,
+        value.fold,
+    ]
+
+
+def _moment(cls: type[datetime.datetime] | type[datetime.time]) -> Callable[..., Any]:
+    def build(text: str, zone: Any, fold: int) -> Any:
+        return cls.fromisoformat(text).replace(tzinfo=zone, fold=fold)
+
+    return build
+
+
+_Parts = Callable[[Any], list[Any]]
+
+STANDARD: dict[str, tuple[type, _Parts, Callable[..., Any]]] = {
+    "date": (datetime.date, lambda value: [datetime.date.isoformat(value)], datetime.date.fromisoformat),
+    "datetime": (datetime.datetime, _parts_of_time, _moment(datetime.datetime)),
+    "time": (datetime.time, _parts_of_time, _moment(datetime.time)),
+    "timedelta": (
+        datetime.timedelta,
+        lambda value: [value.days, value.seconds, value.microseconds],
+        datetime.timedelta,
+    ),
+    "timezone": (
+        datetime.timezone,
+        lambda value: [value.utcoffset(None).total_seconds(), value.tzname(None)],
+        lambda seconds, name: datetime.UTC if (seconds, name) == (0, "UTC") else _timezone(seconds, name),
+    ),
+    "decimal": (Decimal, lambda value: [Decimal.__str__(value)], Decimal),
+    "fraction": (Fraction, lambda value: [value.numerator, value.denominator], _fraction),
+    "uuid": (uuid.UUID, lambda value: [value.int], lambda number: uuid.UUID(int=number)),
+}
+_PATHS: dict[str, type[PurePath]] = {
+    "path": Path,
+    "posix": PurePosixPath,
+    "windows": PureWindowsPath,
+}
+_MOST_PATH = 10_000
+
+
+def _writer(name: str, parts: _Parts) -> Callable[[Encoder, Any], Any]:
+    return lambda encoder, value: [Tag.STANDARD, name, *[encoder.encode(part) for part in parts(value)]]
+
+
+def _read_standard(decoder: Decoder, node: list[Any]) -> Any:
+    parts = [decoder.decode(part) for part in node[2:]]
+    if node[1] in _PATHS:
+        return _PATHS[node[1]](parts[0])
+    return STANDARD[node[1]][2](*parts)
+
+
+def _write_path(encoder: Encoder, value: PurePath) -> Any:
+    kind = "path" if isinstance(value, Path) else "windows" if isinstance(value, PureWindowsPath) else "posix"
+    return [Tag.STANDARD, kind, encoder.text(PurePath.__str__(value)[:_MOST_PATH])]
+
+
+for _name, (_cls, _parts, _) in STANDARD.items():
+    WRITERS[_cls] = _writer(_name, _parts)
+READERS[Tag.STANDARD] = _read_standard
+BASES += [
+    (PurePath, _write_path),
+    *((cls, WRITERS[cls]) for cls in (datetime.datetime, datetime.date, datetime.time, datetime.timedelta)),
+    *((cls, WRITERS[cls]) for cls in (Decimal, Fraction)),
+]
+
+# ------------------------------------------------------------------------------------------------------ containers
+
+
+def _mapping(tag: int) -> Callable[[Encoder, Any], Any]:
+    def write(encoder: Encoder, value: Any) -> Any:
+        encoder.register(value)
+        return [tag, *pairs(encoder, value)]
+
+    return write
+
+
+def _write_default(encoder: Encoder, value: defaultdict[Any, Any]) -> Any:
+    encoder.register(value)
+    factory = encoder.encode(value.default_factory)
+    return [Tag.DEFAULT_DICT, factory, *pairs(encoder, value)]
+
+
+def _read_default(decoder: Decoder, node: list[Any]) -> Any:
+    value: defaultdict[Any, Any] = decoder.put(defaultdict())
+    factory = decoder.decode(node[1])
+    value.default_factory = factory if callable(factory) else None
+    return fill(decoder, value, node[2:])
+
+
+def _write_deque(encoder: Encoder, value: deque[Any]) -> Any:
+    encoder.register(value)
+    return [Tag.DEQUE, value.maxlen, *[encoder.encode(item) for item in deque.__iter__(value)]]
+
+
+def _read_deque(decoder: Decoder, node: list[Any]) -> Any:
+    value: deque[Any] = decoder.put(deque(maxlen=node[1]))
+    value.extend(decoder.items(node[2:]))
+    return value
+
+
+WRITERS |= {
+    OrderedDict: _mapping(Tag.ORDERED),
+    Counter: _mapping(Tag.COUNTER),
+    defaultdict: _write_default,
+    deque: _write_deque,
+}
+READERS |= {
+    Tag.ORDERED: lambda decoder, node: fill(decoder, decoder.put(OrderedDict()), node[1:]),
+    Tag.COUNTER: lambda decoder, node: fill(decoder, decoder.put(Counter()), node[1:]),
+    Tag.DEFAULT_DICT: _read_default,
+    Tag.DEQUE: _read_deque,
+}
+
+# ------------------------------------------------------------------------------------------------ random generators
+
+
+def _write_generator(encoder: Encoder, value: torch.Generator) -> Any:
+    encoder.register(value)
+    return [Tag.GENERATOR, value.get_state().numpy().tobytes()]
+
+
+def _read_generator(decoder: Decoder, node: list[Any]) -> Any:
+    value: torch.Generator = decoder.put(torch.Generator())
+    value.set_state(torch.from_numpy(np.frombuffer(bytearray(node[1]), np.uint8)))
+    return value
+
+
+def _write_random(encoder: Encoder, value: random.Random) -> Any:
+    encoder.register(value)
+    return [Tag.RANDOM, encoder.encode(value.getstate())]
+
+
+def _read_random(decoder: Decoder, node: list[Any]) -> Any:
+    put = decoder.place()
+    value = random.Random()
+    value.setstate(decoder.decode(node[1]))
+    return put(value)
+
+
+_BITS = {cls.__name__: cls for cls in (np.random.PCG64, np.random.PCG64DXSM, np.random.MT19937)}
+
+
+def _write_numpy(encoder: Encoder, value: Any) -> Any:
+    encoder.register(value)
+    bits = value.bit_generator if isinstance(value, np.random.Generator) else value._bit_generator
+    if type(bits).__name__ not in _BITS:
+        raise TypeError(f"a random generator over {type(bits).__name__} cannot be sent; use numpy.random.default_rng")
+    return [Tag.NUMPY_RANDOM, isinstance(value, np.random.Generator), encoder.encode(bits.state)]
+
+
+def _read_numpy(decoder: Decoder, node: list[Any]) -> Any:
+    put = decoder.place()
+    state = decoder.decode(node[2])
+    if state["bit_generator"] == "MT19937" and not 0 <= state["state"]["pos"] <= 624:
+        raise ProtocolError("a random state out of range")  # NumPy would read beyond its memory
+    bits = _BITS[state["bit_generator"]]()
+    bits.state = state
+    if type(node[1]) is not bool:
+        raise ProtocolError("no random generator")
+    return put(np.random.Generator(bits) if node[1] else np.random.RandomState(bits))
+
+
+WRITERS |= {
+    torch.Generator: _write_generator,
+    random.Random: _write_random,
+    np.random.Generator: _write_numpy,
+    np.random.RandomState: _write_numpy,
+}
+READERS |= {Tag.GENERATOR: _read_generator, Tag.RANDOM: _read_random, Tag.NUMPY_RANDOM: _read_numpy}

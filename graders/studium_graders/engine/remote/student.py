@@ -1,0 +1,112 @@
+"""The student's side: does what the judge asks, in a process that trusts nobody and is trusted by nobody."""
+
+import collections
+import os
+import socket
+from typing import Any, NoReturn
+
+import torch
+
+from studium_graders.engine.limits import Limits
+from studium_graders.engine.remote.ambient import StudentAmbient
+from studium_graders.engine.remote.exports import Side
+from studium_graders.engine.remote.shell import Cells, Printed, collected
+from studium_graders.engine.remote.wire import Channel, ClosedError
+
+_CONTAINERS = (list, tuple, dict, set, frozenset, collections.deque)
+
+
+class StudentSide(Side):
+    """Answers the judge's requests with the objects of the student's namespace."""
+
+    trusting = True
+    fatal = (ClosedError,)
+
+    def __init__(self, sock: socket.socket, shell: Any, limits: Limits) -> None:
+        super().__init__(Channel(sock, limits.message_mb), limits)
+        self.cells = Cells(shell, limits.output_kb)
+        self.namespace: dict[str, Any] = shell.user_ns
+        self.ambient = StudentAmbient()
+        self._called: set[type] = set()
+        self.printed = Printed(limits.output_kb << 10)
+
+    def begin(self) -> None:
+        """The judge holds the clock."""
+
+    def is_own_file(self, filename: str) -> bool:
+        """Tell whether code of this file came from a cell."""
+        return filename.startswith("<ipython-input") or filename in self.cells.shell.compile._filename_map
+
+    def given_class(self, name: str) -> Any:
+        """Give what the student's namespace has under a name."""
+        return self.namespace.get(name)
+
+    def perform(self, op: Any, parts: list[Any]) -> Any:
+        """Do what the judge asks for."""
+        if op == "run":
+            return list(self.cells.run(parts[0]))
+        with collected(self.printed):
+            return super().perform(op, parts)
+
+    def take_text(self) -> list[list[str]]:
+        """Give what was printed since the last message."""
+        return [[name, text.encode("utf-8", "replace").decode()] for name, text in self.printed.take()]
+
+    def show_ambient(self, node: Any) -> None:
+        """Set random state and modes as in the judge."""
+        self.ambient.take(node)
+
+    def take_ambient(self, *, reply: bool) -> Any:
+        """Tell which random generators were drawn from, and the grad mode."""
+        return [self.ambient.flags(), torch.is_grad_enabled()]
+
+    def answer(self, message: list[Any], buffers: list[memoryview]) -> None:
+        """Do what the judge asks for, in the judge's grad mode; what a cell sets stays."""
+        before, cell = torch.is_grad_enabled(), message[2] == "run"
+        if cell:
+            message[7][3] = None
+        super().answer(message, buffers)
+        if not cell:
+            torch.set_grad_enabled(before)
+
+    def do_call(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Call an object of the student's."""
+        if isinstance(target, type) and issubclass(target, _CONTAINERS):
+            self._called.add(target)
+        return super().do_call(target, args, kwargs)
+
+    def keeps(self, cls: type) -> bool:
+        """Keep the instances of a container of the student's own that a test makes by its name: it has methods."""
+        return cls in self._called and cls.__module__ == "__main__"
+
+    def do_get(self, name: str) -> Any:
+        """Give a global of the student's, or a builtin that the student's shell has."""
+        if name not in self.namespace:
+            raise NameError(f"name {name!r} is not defined")
+        return self.namespace[name]
+
+    def do_set(self, name: str, value: Any) -> None:
+        """Set a global of the student's."""
+        self.namespace[name] = value
+
+    def do_delete(self, name: str) -> None:
+        """Delete a global of the student's."""
+        if name not in self.namespace:
+            raise NameError(f"name {name!r} is not defined")
+        del self.namespace[name]
+
+    def do_has(self, name: str) -> bool:
+        """Tell whether a global is there."""
+        return name in self.namespace
+
+
+def serve(sock: socket.socket, shell: Any, limits: Limits) -> NoReturn:
+    """Answer the judge until it goes; then end the process without running anything of the student's."""
+    side = StudentSide(sock, shell, limits)
+    try:
+        while True:
+            side.answer(*side.channel.receive())
+    except ClosedError:
+        os._exit(0)
+    except BaseException:
+        os._exit(70)

@@ -1,0 +1,158 @@
+"""What became of the arguments: the receiver of a request finds what changed, its sender takes the changes over."""
+
+import dataclasses
+import random
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from studium_graders.engine.remote.wire import ProtocolError
+
+if TYPE_CHECKING:
+    from studium_graders.engine.remote.encode import Encoder
+
+
+class Frame:
+    """The objects of one request, in the order of their indices. ``kept`` frames remember what they held at first."""
+
+    def __init__(self, objects: list[Any], *, kept: bool = False) -> None:
+        self.objects = objects
+        self.replaced: dict[int, Any] = {}  # what the other side gets to see where this side keeps its own
+        self._indices = {id(value): index for index, value in enumerate(objects)} if kept else {}
+        self._states = [state_of(value) for value in objects] if kept else []
+
+    def index_of(self, value: Any) -> int | None:
+        """Give the index of an object that came with the request."""
+        return self._indices.get(id(value))
+
+    def get(self, index: Any) -> Any:
+        """Give the object with an index."""
+        if type(index) is not int or not 0 <= index < len(self.objects):
+            raise ProtocolError("no such argument")
+        return self.replaced.get(index, self.objects[index])
+
+    def changes(self, encoder: "Encoder") -> Iterator[list[Any]]:
+        """Give index and content of each object that changed since the last time."""
+        for index, state in enumerate(self._states):
+            if state is None:
+                continue
+            value = self.objects[index]
+            if not same_state(state, state_of(value, copy=False)):
+                self._states[index] = state_of(value)
+                yield [index, encoder.content(value)]
+
+    def write(self, index: Any, content: Any) -> bool:
+        """Put new contents into an object of this side, in place; tell whether that changed it."""
+        value = self.get(index)
+        before = state_of(value)
+        overwrite(value, content)
+        return not same_state(before, state_of(value), by_value=True)
+
+
+def state_of(value: Any, *, copy: bool = True) -> Any:
+    """Give what to compare later in order to see whether an object was changed in place; None if it cannot be."""
+    kind = type(value)
+    if kind is list or kind is deque:
+        return list(value)
+    if issubclass(kind, dict):
+        return [part for item in dict.items(value) for part in item]
+    if kind is set:
+        return list(value)
+    if kind is bytearray:
+        return bytes(value)
+    if kind is np.ndarray:
+        return (
+            list(value.reshape(-1))
+            if value.dtype.hasobject
+            else (value.dtype, value.shape, value.copy() if copy else value)
+        )
+    if kind is torch.Tensor and value.layout is torch.strided:
+        return (value.dtype, value.shape, value.detach().clone() if copy else value.detach())
+    if kind in GENERATORS:
+        return GENERATORS[kind](value)
+    if dataclasses.is_dataclass(kind) and hasattr(value, "__dict__"):
+        return list(value.__dict__.values())
+    return None
+
+
+GENERATORS: dict[type, Callable[[Any], Any]] = {
+    torch.Generator: lambda value: value.get_state().numpy().tobytes(),
+    random.Random: lambda value: value.getstate(),
+    np.random.Generator: lambda value: repr(value.bit_generator.state),
+    np.random.RandomState: lambda value: (
+        value._bit_generator.state["state"]["key"].tobytes() + repr(value._bit_generator.state).encode()
+    ),
+}
+
+
+def same_state(before: Any, now: Any, *, by_value: bool = False) -> bool:
+    """Tell whether two states are of equal contents; items count by identity unless they are plain and by_value."""
+    if type(before) is tuple and type(now) is tuple:
+        return before[:2] == now[:2] and _same_bytes(before[2], now[2])
+    if type(before) is not list or type(now) is not list:
+        return type(before) is type(now) and bool(before == now)
+    return len(before) == len(now) and all(
+        a is b or (by_value and type(a) is type(b) and type(a) in _PLAIN and (a == b or a != a))
+        for a, b in zip(before, now, strict=True)
+    )
+
+
+def _same_bytes(before: Any, now: Any) -> bool:
+    if isinstance(before, torch.Tensor):
+        before, now = (part.contiguous().reshape(-1).view(torch.uint8).numpy() for part in (before, now))
+    else:
+        before, now = (np.ascontiguousarray(part).reshape(-1).view(np.uint8) for part in (before, now))
+    return bool(np.array_equal(before, now))
+
+
+_PLAIN = frozenset({bool, int, float, complex, str, bytes})
+
+
+def overwrite(value: Any, content: Any) -> None:
+    """Give an object the contents of another of its kind. Raises ProtocolError where the kinds differ."""
+    kind = type(value)
+    family = next((base for base in (dict, list) if issubclass(kind, base)), kind)
+    if not (kind is type(content) or (family is not kind and type(content) is family)):
+        raise ProtocolError("an argument that became another kind of object")
+    if kind is list or kind is bytearray:
+        value[:] = content
+    elif kind is deque:
+        value.clear()
+        value.extend(content)
+    elif issubclass(kind, (dict, set)):
+        (OrderedDict.clear if kind is OrderedDict else kind.clear)(value)
+        value.update(content)
+    elif kind is np.ndarray:
+        _overwrite_array(value, content)
+    elif kind is torch.Generator:
+        value.set_state(content.get_state())
+    elif kind is random.Random:
+        value.setstate(content.getstate())
+    elif kind is np.random.Generator:
+        value.bit_generator.state = content.bit_generator.state
+    elif kind is np.random.RandomState:
+        value.set_state(content.get_state())
+    elif dataclasses.is_dataclass(kind):
+        value.__dict__.update(content.__dict__)
+    elif issubclass(kind, torch.Tensor):
+        overwrite_tensor(value, content)
+
+
+def _overwrite_array(value: np.ndarray[Any, Any], content: np.ndarray[Any, Any]) -> None:
+    if value.dtype != content.dtype:
+        raise ProtocolError("an array that changed its dtype")
+    if value.shape != content.shape:
+        value.resize(content.shape, refcheck=False)
+    value[...] = content
+
+
+def overwrite_tensor(value: torch.Tensor, content: torch.Tensor) -> None:
+    """Give a tensor the contents of another, in place where the shapes are equal."""
+    with torch.no_grad():
+        if value.shape == content.shape and value.dtype == content.dtype:
+            value.copy_(content)
+        else:
+            value.data = content.detach()

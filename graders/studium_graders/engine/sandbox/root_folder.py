@@ -1,0 +1,110 @@
+"""A root folder of its own for a student's process: what it may read, a scratch in memory, and nothing else."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from studium_graders.engine.sandbox import system_calls as kernel
+from studium_graders.engine.sandbox.levels import Policy
+from studium_graders.engine.sandbox.view import DEVICES, shown
+
+SCRATCH = "/scratch"
+_LINKS = ("/bin", "/sbin", "/lib", "/lib64", "/lib32", "/libx32")  # into /usr on most systems
+_DEVICE_LINKS = {
+    "fd": "/proc/self/fd",
+    "stdin": "/proc/self/fd/0",
+    "stdout": "/proc/self/fd/1",
+    "stderr": "/proc/self/fd/2",
+}
+_VOID_FOLDER, _VOID_FILE = "/.void/folder", "/.void/file"
+_READ_ONLY = kernel.MS_RDONLY | kernel.MS_NOSUID | kernel.MS_NODEV
+_BIND = kernel.MS_BIND | kernel.MS_REC
+_FILES_IN_SCRATCH = 20_000
+
+
+def enter_root_folder(policy: Policy, user: int, group: int) -> None:
+    """Build the new root on ``policy.scratch``, move into it, and lose the old one.
+
+    Needs mount, process and network namespaces of its own, and the capability to mount. ``user`` owns the scratch.
+    """
+    root = policy.scratch
+    kernel.mount("none", "/", flags=kernel.MS_REC | kernel.MS_PRIVATE)
+    kernel.mount("tmpfs", root, "tmpfs", kernel.MS_NOSUID, "mode=755,size=16m,nr_inodes=10k")
+    _make_places(root, (SCRATCH, "/tmp", "/proc", "/dev/shm", _VOID_FOLDER))  # noqa: S108  in the new root
+    _write_accounts(root, user, group)
+    _show(root, policy)
+    kernel.restrict_mounts(root, _READ_ONLY)
+    _show_devices(root, (*DEVICES, *policy.devices))
+    _mount_scratch(root, policy, user, group)
+    _mount_processes(root)
+    os.chdir(root)
+    kernel.pivot_root(".", ".")
+    kernel.call("umount2", b".", kernel.MNT_DETACH)
+    os.chdir("/")
+
+
+def _make_places(root: str, folders: Iterable[str]) -> None:
+    for folder in folders:
+        Path(root + folder).mkdir(0o755, parents=True, exist_ok=True)
+    Path(root + _VOID_FILE).touch(0o444)
+    for name, target in _DEVICE_LINKS.items():
+        Path(f"{root}/dev/{name}").symlink_to(target)
+    for link in _LINKS:
+        if os.path.islink(link):  # noqa: PTH114  pathlib is slow here
+            Path(root + link).symlink_to(os.readlink(link).lstrip("/"))  # noqa: PTH115
+    for device in DEVICES:
+        Path(root + device).touch(0o666)
+
+
+def _write_accounts(root: str, user: int, group: int) -> None:
+    """The machine's own accounts are nobody's business."""
+    etc = Path(root) / "etc"
+    etc.mkdir()
+    (etc / "passwd").write_text(f"student:x:{user}:{group}::{SCRATCH}/home:/bin/sh\n", "ascii")
+    (etc / "group").write_text(f"student:x:{group}:\n", "ascii")
+    (etc / "hosts").write_text("127.0.0.1 localhost\n", "ascii")
+    (etc / "nsswitch.conf").write_text("passwd: files\ngroup: files\nhosts: files\n", "ascii")
+
+
+def _show(root: str, policy: Policy) -> None:
+    for source, path in shown(policy):
+        target = root + path
+        source = source or root + (_VOID_FOLDER if os.path.isdir(path) else _VOID_FILE)  # noqa: PTH112
+        if not os.path.lexists(target):
+            _make_mount_point(target, os.path.isdir(source))  # noqa: PTH112
+        kernel.mount(source, target, flags=_BIND)
+
+
+def _make_mount_point(target: str, folder: bool) -> None:
+    place = Path(target)
+    if folder:
+        place.mkdir(0o755, parents=True)
+    else:
+        place.parent.mkdir(0o755, parents=True, exist_ok=True)
+        place.touch(0o644)
+
+
+def _show_devices(root: str, devices: Iterable[str]) -> None:
+    for device in devices:
+        kernel.mount(device, root + device, flags=kernel.MS_BIND)
+
+
+def _mount_scratch(root: str, policy: Policy, user: int, group: int) -> None:
+    """One file system in memory for the working folder, the home folder, /tmp and /dev/shm, with one limit for all."""
+    options = f"mode=700,size={policy.limits.disk_mb}m,nr_inodes={_FILES_IN_SCRATCH},uid={user},gid={group}"
+    kernel.mount("tmpfs", root + SCRATCH, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, options)
+    for name, place in (("tmp", "/tmp"), ("shm", "/dev/shm")):  # noqa: S108  in the new root
+        folder = root + SCRATCH + "/" + name
+        os.mkdir(folder, 0o700)  # noqa: PTH102
+        os.chown(folder, user, group)
+        if not any(path.startswith(f"{place}/") for path in policy.readable):  # a Python that is installed in /tmp
+            kernel.mount(folder, root + place, flags=kernel.MS_BIND)
+
+
+def _mount_processes(root: str) -> None:
+    """The process table of its own namespace. Containers may forbid it; then there is none."""
+    flags = kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC | kernel.MS_RDONLY
+    try:
+        kernel.mount("proc", f"{root}/proc", "proc", flags)
+    except PermissionError:
+        return

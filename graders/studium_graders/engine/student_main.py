@@ -1,0 +1,87 @@
+"""The student's process: into the sandbox, then it does what the judge asks. Nothing secret is ever in it."""
+
+import os
+import random
+import socket
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from studium_graders.engine import sandbox
+from studium_graders.engine.links import receive, send
+from studium_graders.engine.public_imports import import_all
+from studium_graders.engine.remote.student import serve
+from studium_graders.engine.remote.warm_up import warm_up
+from studium_graders.engine.sandbox import Level, Policy, SandboxError, enter, readable_roots
+from studium_graders.engine.student_job import Refused, StudentJob, StudentSetup
+from studium_graders.engine.working_folder import write_files
+
+SECRETS = False
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What every student process starts with."""
+
+    setup: StudentSetup
+    policy: Policy
+    shell: Any
+
+
+def prepare(setup: bytes) -> Prepared:
+    """Import and use once what students' code needs."""
+    shell = warm_up()
+    decoded = msgspec.msgpack.decode(setup, type=StudentSetup)
+    import_all(decoded.imports)
+    policy = Policy(
+        readable=readable_roots(),
+        hidden=decoded.hidden,
+        replaced=decoded.replaced,
+        scratch="",
+        limits=decoded.limits,
+        devices=tuple(map(str, Path("/dev").glob("nvidia*"))) if decoded.gpu else (),
+    )
+    sandbox.foresee(decoded.level, policy)
+    msgspec.msgpack.Decoder(StudentJob)  # looks at the type, which is remembered
+    return Prepared(decoded, policy, shell)
+
+
+def fork(prepared: Prepared) -> int:
+    """Fork into namespaces at once, where that is possible."""
+    return sandbox.fork(prepared.setup.level)
+
+
+def run(prepared: Prepared, descriptors: list[int]) -> None:
+    """Be one student's process. The first descriptor is the supervisor's link, the second the judge's wire."""
+    with socket.socket(fileno=descriptors[0]) as link:
+        job = receive(link, StudentJob)
+        try:
+            _enter(prepared, job.scratch, descriptors)
+        except SandboxError as error:
+            send(link, Refused(str(error)))
+            return
+        write_files(prepared.setup.files | job.files)
+    sys.path.append(os.getcwd())  # noqa: PTH109  last: a file of the student's must not shadow a library
+    reset_seeds()
+    serve(socket.socket(fileno=descriptors[1]), prepared.shell, prepared.setup.limits)
+
+
+def _enter(prepared: Prepared, scratch: str, descriptors: list[int]) -> None:
+    level = prepared.setup.level
+    if level == Level.SELF_CHECK:
+        os.chdir(scratch)
+        return
+    enter(level, msgspec.structs.replace(prepared.policy, scratch=scratch, keep=tuple(descriptors)))
+
+
+def reset_seeds() -> None:
+    """Let every attempt start from the same random numbers, whatever the warm process drew."""
+    import numpy as np
+    import torch
+
+    random.seed(0)
+    np.random.seed(0)
+    torch.manual_seed(0)

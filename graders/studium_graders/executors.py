@@ -1,0 +1,79 @@
+"""Where grading runs: threads of this process, or an existing dask.distributed cluster."""
+
+import hashlib
+import os
+import warnings
+from collections.abc import Callable
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from typing import Any
+
+from studium.errors import CourseError
+
+LARGE = 2**16  # bytes of an argument that is sent to a cluster once, not with each task
+_TRIES = 3
+_CONNECT_SECONDS = 20
+
+
+def local_executor(options: dict[str, Any]) -> Executor:
+    """Give threads: the work itself is done by processes that they watch. ``options["jobs"]`` of them."""
+    return ThreadPoolExecutor(options.get("jobs") or usable_cpus(), thread_name_prefix="grading")
+
+
+def dask_executor(options: dict[str, Any]) -> Executor:
+    """Give the workers of the cluster whose scheduler is ``options["scheduler"]``, those with a GPU if ``gpu`` is set.
+
+    Raise CourseError where dask.distributed is not installed or nobody answers.
+    """
+    scheduler = options.get("scheduler") or os.environ.get("DASK_SCHEDULER_ADDRESS", "")
+    if not scheduler:
+        raise CourseError("--executor dask needs the address of a scheduler; add --scheduler tcp://HOST:8786")
+    try:
+        from distributed import Client
+    except ImportError:
+        raise CourseError(
+            "--executor dask needs dask.distributed, which is not installed; run: pip install 'studium[dask]'"
+        ) from None
+    try:
+        client = Client(scheduler, timeout=_CONNECT_SECONDS, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise CourseError(
+            f"no dask scheduler answers at {scheduler}: {error}; start one, or correct --scheduler"
+        ) from error
+    return DaskExecutor(client, {"GPU": 1} if options.get("gpu") else {})
+
+
+class DaskExecutor(Executor):
+    """A dask cluster as an executor. Work of a worker that is lost is done again by another."""
+
+    def __init__(self, client: Any, resources: dict[str, int]) -> None:
+        self._client = client
+        self._options = {"pure": False, "retries": _TRIES} | ({"resources": resources} if resources else {})
+        self._executor = client.get_executor(**self._options)
+        self._sent: dict[str, Any] = {}
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Run ``fn`` on a worker. Large bytes among the arguments are sent once and shared by its tasks."""
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Sending large graph", category=UserWarning)
+            future: Future[Any] = self._executor.submit(fn, *(self._send(value) for value in args), **kwargs)
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Leave the cluster, which goes on running."""
+        self._sent.clear()
+        self._executor.shutdown(wait=wait and not cancel_futures)
+        self._client.close()
+
+    def _send(self, value: Any) -> Any:
+        """Give a large value as a task that gives it: unlike scattered data, a lost worker's copy is made again."""
+        if not isinstance(value, bytes) or len(value) < LARGE:
+            return value
+        key = f"studium-{hashlib.sha256(value).hexdigest()}"
+        if key not in self._sent:
+            self._sent[key] = self._client.submit(bytes, value, key=key)
+        return self._sent[key]
+
+
+def usable_cpus() -> int:
+    """Give the number of processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

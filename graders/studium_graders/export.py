@@ -1,0 +1,101 @@
+"""The marks as a CSV file: the columns, the rows and the values of nbgrader's own exporter, safe to open in a sheet."""
+
+import csv
+from collections.abc import Collection, Iterable, Iterator
+from pathlib import Path
+from typing import Any, TextIO
+
+from nbgrader.api import Assignment, Grade, Student, SubmittedAssignment, SubmittedNotebook
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+from studium.errors import UnknownNameError
+
+from studium_graders.gradebook_reading import reading_gradebook
+
+COLUMNS = (
+    "assignment",
+    "duedate",
+    "timestamp",
+    "student_id",
+    "last_name",
+    "first_name",
+    "email",
+    "raw_score",
+    "late_submission_penalty",
+    "score",
+    "max_score",
+)
+_STARTS_A_FORMULA = ("=", "+", "-", "@", "\t", "\n", "＝", "＋", "－", "＠")
+
+
+def write_csv(gradebook: str, path: Path, assignments: Collection[str] = ()) -> Path:
+    """Write one row for each assignment and student; only those of ``assignments`` where some are named.
+
+    Raise UnknownNameError for an assignment that the gradebook does not know.
+    """
+    with reading_gradebook(gradebook) as session:
+        rows = list(_rows(session, assignments))
+    if path.exists() and not path.is_file():  # a pipe or a device takes the text as it comes
+        with path.open("w", encoding="utf-8", newline="") as file:
+            _write(file, rows)
+        return path
+    staged = path.with_name(f".{path.name}.part")
+    try:
+        with staged.open("w", encoding="utf-8", newline="") as file:
+            _write(file, rows)
+        staged.replace(path)
+    finally:
+        staged.unlink(missing_ok=True)
+    return path
+
+
+def _write(file: TextIO, rows: Iterable[Iterable[Any]]) -> None:
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows([_cell(value) for value in row] for row in rows)
+
+
+def _cell(value: Any) -> str:
+    """Give what stands in a cell. An apostrophe keeps a sheet from running text that looks like a formula."""
+    if isinstance(value, str):
+        value = value.replace("\r\n", "\n").replace("\r", "\n")  # the csv module would not quote a lone \r
+        return f"'{value}" if value.startswith(_STARTS_A_FORMULA) else value
+    return "" if value is None else str(value)
+
+
+def _rows(session: Session, wanted: Collection[str]) -> Iterator[tuple[Any, ...]]:
+    found = session.execute(
+        select(Assignment.id, Assignment.name, Assignment.duedate, Assignment.max_score).order_by(
+            Assignment.duedate, Assignment.name
+        )
+    ).all()
+    for name in wanted:
+        if name not in {assignment.name for assignment in found}:
+            raise UnknownNameError("assignment", name, (assignment.name for assignment in found))
+    students = session.execute(
+        select(Student.id, Student.last_name, Student.first_name, Student.email).order_by(
+            Student.last_name, Student.first_name
+        )
+    ).all()
+    for assignment in found:
+        if not wanted or assignment.name in wanted:
+            submitted = _submitted(session, assignment.id)
+            for student in students:
+                when, raw, penalty = submitted.get(student.id, ("", 0.0, 0.0))
+                who = (student.id, student.last_name, student.first_name, student.email)
+                marks = (raw, penalty, max(0.0, raw - penalty), assignment.max_score)
+                yield (assignment.name, assignment.duedate, when, *who, *marks)
+
+
+def _submitted(session: Session, assignment: str) -> dict[str, tuple[Any, float, float]]:
+    """Give timestamp, score and penalty of each submission by student, in three queries whatever the class's size."""
+    of_this = SubmittedAssignment.assignment_id == assignment
+    times = session.execute(
+        select(SubmittedAssignment.id, SubmittedAssignment.student_id, SubmittedAssignment.timestamp).where(of_this)
+    ).all()
+    books = select(SubmittedAssignment.id).join(SubmittedAssignment.notebooks).where(of_this)
+    books = books.group_by(SubmittedAssignment.id)
+    scored = session.execute(books.add_columns(func.sum(Grade.score)).join(SubmittedNotebook.grades))
+    late = session.execute(books.add_columns(func.sum(SubmittedNotebook.late_submission_penalty)))
+    scores, penalties = ({key: value or 0.0 for key, value in found} for found in (scored, late))
+    return {student: (when, scores.get(key, 0.0), penalties.get(key, 0.0)) for key, student, when in times}

@@ -1,0 +1,160 @@
+"""The marks of an assignment as the gradebook holds them: tests, hand-given marks, comments, penalties."""
+
+from collections import defaultdict
+from collections.abc import Collection
+from datetime import datetime, timedelta
+
+import msgspec
+from nbgrader.api import (
+    Assignment,
+    BaseCell,
+    Comment,
+    Grade,
+    GradeCell,
+    Notebook,
+    Student,
+    SubmittedAssignment,
+    SubmittedNotebook,
+    TaskCell,
+)
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+from studium.errors import UnknownNameError
+
+from studium_graders.gradebook_reading import reading_gradebook
+
+
+class Mark(msgspec.Struct, frozen=True):
+    """The points of one graded cell. ``auto`` and ``manual`` are None where nobody gave any."""
+
+    score: float
+    max_score: float
+    auto: float | None
+    manual: float | None
+    extra: float
+    waits: bool
+
+
+class Remark(msgspec.Struct, frozen=True):
+    """What somebody wrote about an answer, or nbgrader itself did."""
+
+    text: str
+    by_hand: bool
+
+
+class NotebookMarks(msgspec.Struct, frozen=True):
+    """One notebook of a submission: marks and remarks by grade id."""
+
+    name: str
+    penalty: float
+    marks: dict[str, Mark] = msgspec.field(default_factory=dict)
+    remarks: dict[str, Remark] = msgspec.field(default_factory=dict)
+
+    @property
+    def score(self) -> float:
+        """The points before the penalty."""
+        return sum(mark.score for mark in self.marks.values())
+
+    @property
+    def max_score(self) -> float:
+        """The points that could be had."""
+        return sum(mark.max_score for mark in self.marks.values())
+
+    @property
+    def final(self) -> float:
+        """The points after the penalty, never below 0."""
+        return max(0.0, self.score - self.penalty)
+
+
+class SubmissionMarks(msgspec.Struct, frozen=True):
+    """One submission. Times are UTC without a zone, as nbgrader has them; None where there is none."""
+
+    student: str
+    student_name: str
+    timestamp: datetime | None
+    due: datetime | None
+    notebooks: list[NotebookMarks]
+
+
+def read_marks(url: str, assignment: str, students: Collection[str] = ()) -> list[SubmissionMarks]:
+    """Give the marks of every submission of an assignment by student; of ``students`` alone where some are named.
+
+    Raise UnknownNameError for an assignment, or a student without a submission, CourseError for a gradebook that
+    cannot be read.
+    """
+    with reading_gradebook(url) as session:
+        found = session.execute(select(Assignment.name, Assignment.id, Assignment.duedate)).all()
+        ids = {name: (id_, due) for name, id_, due in found}
+        if assignment not in ids:
+            raise UnknownNameError("assignment", assignment, ids)
+        all_marks = _submissions(session, *ids[assignment])
+    for student in students:
+        if student not in all_marks:
+            raise UnknownNameError(f"student of {assignment}", student, all_marks)
+    return [all_marks[student] for student in sorted(set(students) or all_marks)]
+
+
+def _submissions(session: Session, assignment: str, due: datetime | None) -> dict[str, SubmissionMarks]:
+    books = _notebooks(session, assignment)
+    query = (
+        select(SubmittedAssignment, Student)
+        .join(SubmittedAssignment.student)
+        .where(SubmittedAssignment.assignment_id == assignment)
+    )
+    return {
+        student.id: SubmissionMarks(
+            student.id,
+            " ".join(filter(None, (student.first_name, student.last_name))),
+            submitted.timestamp,
+            due and due + (submitted.extension or timedelta()),
+            sorted(books[submitted.id], key=lambda book: book.name),
+        )
+        for submitted, student in session.execute(query)
+    }
+
+
+def _notebooks(session: Session, assignment: str) -> defaultdict[str, list[NotebookMarks]]:
+    """Give the marked notebooks by the id of the submission."""
+    query = (
+        select(SubmittedNotebook.id, SubmittedNotebook.assignment_id, Notebook.name)
+        .add_columns(SubmittedNotebook.late_submission_penalty)
+        .join(SubmittedNotebook.notebook)
+        .where(Notebook.assignment_id == assignment)
+    )
+    found: defaultdict[str, list[NotebookMarks]] = defaultdict(list)
+    by_id = {}
+    for id_, submission, name, penalty in session.execute(query):
+        by_id[id_] = NotebookMarks(name, penalty or 0.0)
+        found[submission].append(by_id[id_])
+    _add_marks(session, assignment, by_id)
+    _add_remarks(session, assignment, by_id)
+    return found
+
+
+def _add_marks(session: Session, assignment: str, books: dict[str, NotebookMarks]) -> None:
+    most = {
+        id_: points
+        for kind in (GradeCell, TaskCell)
+        for id_, points in session.execute(
+            select(kind.id, kind.max_score).join(kind.notebook).where(Notebook.assignment_id == assignment)
+        )
+    }
+    query = select(Grade, BaseCell.name).join(Grade.cell).join(BaseCell.notebook)
+    for grade, name in session.execute(query.where(Notebook.assignment_id == assignment)):
+        if grade.notebook_id in books:
+            books[grade.notebook_id].marks[name] = Mark(
+                grade.score or 0.0,
+                most.get(grade.cell_id, 0.0),
+                grade.auto_score,
+                grade.manual_score,
+                grade.extra_credit or 0.0,
+                bool(grade.needs_manual_grade) and grade.manual_score is None,
+            )
+
+
+def _add_remarks(session: Session, assignment: str, books: dict[str, NotebookMarks]) -> None:
+    query = select(Comment, BaseCell.name).join(Comment.cell).join(BaseCell.notebook)
+    for comment, name in session.execute(query.where(Notebook.assignment_id == assignment)):
+        text = comment.manual_comment if comment.manual_comment is not None else comment.auto_comment
+        if comment.notebook_id in books and text and text.strip():
+            books[comment.notebook_id].remarks[name] = Remark(text.strip(), comment.manual_comment is not None)

@@ -1,0 +1,213 @@
+"""Writing the feedback folder: stale pages are replaced, those that say the same are left alone."""
+
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import msgspec
+from nbgrader.coursedir import CourseDirectory
+from studium.notebooks import write_text
+
+from studium_graders.course_file import FILE, read_course
+from studium_graders.engine.material import Material, NotebookMaterial
+from studium_graders.engine.results import NotebookResult, SubmissionResult
+from studium_graders.engine.template import load_material
+from studium_graders.feedback.handed_in import read_handed_in
+from studium_graders.feedback.hidden_lines import secret_finder
+from studium_graders.feedback.marks import NotebookMarks, SubmissionMarks, read_marks
+from studium_graders.feedback.model import Page
+from studium_graders.feedback.page import render
+from studium_graders.feedback.release_files import copy_for_release, read_time
+from studium_graders.feedback.sections import Sources, other_answers, sections_of
+from studium_graders.feedback.stored import read_result, result_of
+from studium_graders.opening import open_course
+
+_TITLE = re.compile(r"^#\s+(.+)$", re.MULTILINE)
+_SENTENCES = {
+    "missing": "This notebook was not in what you handed in.",
+    "unreadable": "The file that you handed in could not be read as a notebook.",
+    "time limit": "Your notebook was stopped because it ran too long: is there an endless loop?",
+    "memory limit": "Your notebook was stopped because it used too much memory.",
+    "output limit": "Your notebook was stopped because it printed too much.",
+    "process limit": "Your notebook was stopped because it started too many processes.",
+    "disk limit": "Your notebook was stopped because it wrote too much to disk.",
+    "ended early": "Your notebook ended before all tests had run: did it call `exit()`, or crash Python?",
+    "broken protocol": "Your notebook was stopped because it disturbed the grading.",
+}
+
+
+class FeedbackPage(msgspec.Struct, frozen=True):
+    """One page: its points after the penalty, and whether it had to be written again."""
+
+    student: str
+    notebook: str
+    path: str
+    score: float
+    max_score: float
+    written: bool
+
+
+class Feedback(msgspec.Struct, frozen=True):
+    """What was written for an assignment; ``notes`` are for the instructor."""
+
+    assignment: str
+    pages: list[FeedbackPage]
+    notes: list[str]
+
+
+class _Course(msgspec.Struct, frozen=True):
+    """What all pages of an assignment need."""
+
+    directory: CourseDirectory
+    title: str
+    zone: ZoneInfo
+    material: Material
+    results: Path
+
+
+Passing = Callable[[Sequence[SubmissionMarks]], Iterable[SubmissionMarks]]
+"""Passes submissions on one by one, and may tell somebody how many were taken."""
+
+
+def write_feedback(root: Path, assignment: str, students: Collection[str] = (), passing: Passing = iter) -> Feedback:
+    """Write the pages of everyone who handed in, or of ``students`` alone.
+
+    Raise StudiumError where the course, the gradebook or a name cannot be used, OSError where a page cannot be written.
+    """
+    directory = open_course(root, assignment)
+    submissions = read_marks(directory.db_url, assignment, students)
+    root = root.resolve()
+    info = read_course(root) if (root / FILE).is_file() else None
+    course = _Course(
+        directory,
+        (info.title or info.id) if info else directory.course_id,
+        _zone(directory),
+        load_material(root, None, assignment),
+        root / ".studium" / "results" / assignment,
+    )
+    pages: list[FeedbackPage] = []
+    notes: list[str] = []
+    for submission in passing(submissions):
+        if submission.student in (".", "..") or re.search(r"[/\\\0]", submission.student):
+            notes.append(f"no page for {submission.student!r}: it cannot be the name of a folder")
+            continue
+        pages += _write(submission, course)
+        notes += _notes(submission, course)
+    return Feedback(assignment, pages, notes)
+
+
+def _zone(directory: CourseDirectory) -> ZoneInfo:
+    name = directory.config.NbGraderAPI.get("timezone", "UTC")
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, TypeError, OSError):
+        return ZoneInfo("UTC")
+
+
+def _notes(submission: SubmissionMarks, course: _Course) -> Iterator[str]:
+    """Tell where marks are older than what is in submitted/."""
+    directory = course.directory
+    newer = read_time(_folder(course, directory.submitted_directory, submission.student))
+    if newer and (submission.timestamp is None or newer > submission.timestamp):
+        yield f"{submission.student} has handed in again since; grade that first"
+
+
+def _folder(course: _Course, step: str, student: str) -> Path:
+    return Path(course.directory.format_path(step, student, course.material.assignment))
+
+
+def _write(submission: SubmissionMarks, course: _Course) -> Iterator[FeedbackPage]:
+    """Write the pages of one submission, and what lies beside them for their release."""
+    folder = _folder(course, course.directory.feedback_directory, submission.student)
+    result = read_result(course.results, submission.student)
+    books = {book.name: book for book in submission.notebooks}
+    for material in course.material.notebooks:
+        if book := books.get(material.name):
+            page = _page(submission, book, material, result, course)
+            path = folder / f"{book.name}.html"
+            written = _write_page(page, path, course.zone)
+            yield FeedbackPage(submission.student, book.name, str(path), page.final, page.max_score, written)
+    for stale in folder.glob("*.html"):
+        if stale.stem not in {material.name for material in course.material.notebooks} & books.keys():
+            stale.unlink()
+    steps = (course.directory.autograded_directory, course.directory.submitted_directory)
+    copy_for_release(tuple(_folder(course, step, submission.student) for step in steps), folder)
+
+
+def _write_page(page: Page, path: Path, zone: ZoneInfo) -> bool:
+    """Write a page unless the file says the same already, whenever that was; give whether it was written."""
+    now = datetime.now(zone).replace(second=0, microsecond=0)
+    html = render(page, now)
+    try:
+        old = path.read_text("utf-8")
+    except (FileNotFoundError, UnicodeDecodeError):
+        old = ""
+    if _undated(old) == _undated(html):
+        return False
+    write_text(html, path)
+    return True
+
+
+def _undated(html: str) -> str:
+    return re.sub(r"<dt>Feedback written</dt><dd>[^<]*</dd>", "", html, count=1)
+
+
+def _page(
+    submission: SubmissionMarks,
+    book: NotebookMarks,
+    material: NotebookMaterial,
+    result: SubmissionResult | None,
+    course: _Course,
+) -> Page:
+    found = result_of(result, book)
+    folder = _folder(course, course.directory.autograded_directory, submission.student)
+    handed_in = read_handed_in(material, folder / f"{book.name}.ipynb")
+    known = [*handed_in.released.values(), *(cell["source"] for cell in handed_in.own)]
+    is_secret = secret_finder(material, known)
+    sources = Sources(material.cells, handed_in.released, handed_in, book, found, is_secret)
+    sections = sections_of(sources)
+    return Page(
+        course=course.title,
+        assignment=course.material.assignment,
+        notebook=book.name,
+        title=_title(material, handed_in.released),
+        student=submission.student,
+        student_name=submission.student_name,
+        handed_in=_local(submission.timestamp, course.zone),
+        due=_local(submission.due, course.zone),
+        score=book.score,
+        max_score=book.max_score,
+        penalty=book.penalty,
+        final=book.final,
+        sections=sections,
+        others=other_answers(sources),
+        notice=_notice(found, bool(handed_in.cells)),
+        graded_by=f"Studium, sandbox {result.sandbox}" if found and result else "nbgrader",
+        whole=_whole(submission) if len(submission.notebooks) > 1 else None,
+    )
+
+
+def _title(material: NotebookMaterial, released: Mapping[str, str]) -> str:
+    """Give the notebook's first heading, or its name where it does not begin with one."""
+    texts = (released[cell.id] for cell in material.cells if cell.kind == "text")
+    found = _TITLE.match(next(texts, "").strip())
+    return re.sub(r"[*_`$]", "", found[1]).strip() if found else material.name
+
+
+def _local(when: datetime | None, zone: ZoneInfo) -> datetime | None:
+    return when and when.replace(tzinfo=UTC).astimezone(zone)
+
+
+def _notice(result: NotebookResult | None, has_cells: bool) -> str:
+    if result and result.verdict != "graded":
+        sentence = result.detail or _SENTENCES.get(result.verdict, "")
+        return sentence[:1].upper() + sentence[1:]
+    return "" if has_cells else _SENTENCES["missing"]
+
+
+def _whole(submission: SubmissionMarks) -> tuple[float, float]:
+    """Give the points of all notebooks after penalties as nbgrader exports them, and the points that could be had."""
+    score = sum(book.score - book.penalty for book in submission.notebooks)
+    return max(0.0, score), sum(book.max_score for book in submission.notebooks)

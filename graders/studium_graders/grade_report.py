@@ -1,0 +1,91 @@
+"""What a grading run tells: a row for each submission, the marks that changed, and what went wrong."""
+
+import msgspec
+
+from studium_graders.engine.results import SubmissionResult, TestResult, Verdict
+from studium_graders.recorder import MarkChange
+
+
+class TestRow(msgspec.Struct, frozen=True):
+    """One test of one submission."""
+
+    exercise: str
+    name: str
+    points: float
+    max_points: float
+    outcome: str
+    message: str
+    mistake: str
+    mode: str
+
+
+class SubmissionRow(msgspec.Struct, frozen=True):
+    """One submission. ``score`` is what the engine gave, before a late penalty and marks by hand.
+
+    ``reused`` where an earlier run had the result already; ``recorded`` where it is in the gradebook now.
+    """
+
+    student: str
+    score: float
+    max_score: float
+    verdict: Verdict
+    seconds: float
+    tests: list[TestRow]
+    late_penalty: float = 0.0
+    detail: str = ""
+    notes: list[str] = []
+    reused: bool = False
+    recorded: bool = False
+
+
+class ClassResult(msgspec.Struct):
+    """A grading run. ``problems`` are sentences about what is not the students' fault.
+
+    ``judged`` is how many submissions were run: what several students handed in alike is run once.
+    """
+
+    assignment: str
+    sandbox: str
+    judged: int = 0
+    submissions: list[SubmissionRow] = []
+    changes: list[MarkChange] = []
+    problems: list[str] = []
+
+    @property
+    def in_one_process(self) -> list[str]:
+        """The tests that ran in the students' own process, where a submission can disturb them."""
+        tests = (test for row in self.submissions for test in row.tests)
+        return sorted({f"{test.exercise}/{test.name}" for test in tests if test.mode == "one process"})
+
+
+def submission_row(
+    result: SubmissionResult, notes: tuple[str, ...], late_penalty: float, *, reused: bool, recorded: bool
+) -> SubmissionRow:
+    """Give the row of a result."""
+    return SubmissionRow(
+        result.student,
+        result.score,
+        result.max_score,
+        result.verdict,
+        round(result.seconds, 3),
+        [_test_row(test) for test in result.tests],
+        late_penalty,
+        next((book.detail for book in result.notebooks if book.detail), ""),
+        [*notes, *(note for book in result.notebooks for note in book.notes)],
+        reused,
+        recorded,
+    )
+
+
+def _test_row(test: TestResult) -> TestRow:
+    name = test.name or test.grade_id
+    return TestRow(
+        test.exercise or test.notebook,
+        name,
+        test.points,
+        test.max_points,
+        test.outcome,
+        test.message,
+        test.mistake,
+        test.mode,
+    )

@@ -1,0 +1,48 @@
+"""What a database says when it cannot be used, as one sentence for the instructor."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
+from studium.errors import CourseError
+
+_SENTENCES = (
+    ("locked", "the gradebook {name} is locked by another program; close it, or wait, and run the command again"),
+    ("not a database", "the gradebook {name} is damaged; put a copy of it back, then run the command again"),
+    ("malformed", "the gradebook {name} is damaged; put a copy of it back, then run the command again"),
+    ("readonly", "the gradebook {name} may only be read; allow writing to it and its folder, then run again"),
+    ("unable to open", "the gradebook {name} cannot be opened; look at its folder and its rights, then run again"),
+    ("is full", "the disk is full, so the gradebook {name} could not be written; free some space and run again"),
+    ("disk i/o error", "the disk of the gradebook {name} fails or is full; free some space and run again"),
+    ("no such table", "the gradebook {name} is of another version of nbgrader; run: nbgrader db upgrade"),
+    ("no such column", "the gradebook {name} is of another version of nbgrader; run: nbgrader db upgrade"),
+    ("could not connect", "the gradebook's server {name} does not answer; start it, then run the command again"),
+    ("connection", "the connection to the gradebook's server {name} failed; look after it and run again"),
+)
+
+
+class GradebookError(CourseError):
+    """The gradebook could not be read or written. ``passing`` where waiting may help."""
+
+    def __init__(self, sentence: str, passing: bool) -> None:
+        super().__init__(sentence)
+        self.passing = passing
+
+
+@contextmanager
+def gradebook_errors(url: str) -> Iterator[None]:
+    """Turn what the database at ``url`` raises into GradebookError."""
+    try:
+        yield
+    except DBAPIError as error:
+        raise GradebookError(_sentence(url, str(error.orig)), "locked" in str(error.orig).lower()) from error
+
+
+def _sentence(url: str, reason: str) -> str:
+    address = make_url(url)
+    name = address.database if address.get_backend_name() == "sqlite" else f"{address.host}/{address.database}"
+    for words, sentence in _SENTENCES:
+        if words in reason.lower():
+            return sentence.format(name=name)
+    return f"the gradebook {name} could not be used: {' '.join(reason.split())[:300]}; mend that and run again"

@@ -1,0 +1,37 @@
+"""Reading a gradebook without changing it: nbgrader's own class would add a course, tables and files."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import create_engine, inspect
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+from sqlalchemy.orm import Session
+from studium.errors import CourseError
+
+from studium_graders.gradebook_errors import gradebook_errors
+
+
+@contextmanager
+def reading_gradebook(url: str) -> Iterator[Session]:
+    """Give a session on the gradebook at ``url``. Raise CourseError where there is none, or it cannot be read."""
+    try:
+        address = make_url(url)
+        engine = create_engine(address)
+    except (ArgumentError, NoSuchModuleError, ImportError) as error:
+        raise CourseError(f"a gradebook needs a database URL such as sqlite:///gradebook.db: {error}") from error
+    try:
+        with gradebook_errors(url):
+            if _is_missing_file(address.get_backend_name(), address.database) or not inspect(engine).has_table("grade"):
+                raise CourseError(
+                    f"there are no marks yet: {address.database} is no gradebook; build and grade an assignment first"
+                )
+            with Session(engine) as session:
+                yield session
+    finally:
+        engine.dispose()
+
+
+def _is_missing_file(backend: str, database: str | None) -> bool:
+    return backend == "sqlite" and bool(database) and not Path(database or "").is_file()

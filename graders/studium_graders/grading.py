@@ -1,0 +1,315 @@
+"""Grading a class: what was handed in goes through the engine once, and into the gradebook.
+
+Every result is kept before it is recorded, under a key that names what it is a result of. So a run that was stopped
+anywhere goes on where it was, and running again changes nothing that is right already.
+"""
+
+import errno
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+from nbgrader.coursedir import CourseDirectory
+from studium.catalogue import Catalogue
+from studium.errors import CourseError, StudiumError, UnknownNameError
+
+from studium_graders import work
+from studium_graders.course_file import FILE, read_course
+from studium_graders.engine.intake import read_submission
+from studium_graders.engine.limits import Limits
+from studium_graders.engine.material import Calibration, CanonicalSubmission, Material
+from studium_graders.engine.results import SubmissionResult
+from studium_graders.engine.template import material_of
+from studium_graders.executors import usable_cpus
+from studium_graders.grade_report import ClassResult, submission_row
+from studium_graders.grading_lock import only_grader
+from studium_graders.late_penalties import LatePenalties
+from studium_graders.opening import open_course
+from studium_graders.recorder import Graded, MarkChange, Recorder
+from studium_graders.recording_desk import AutogradedFolder, RecordingDesk
+from studium_graders.results_store import ResultsStore, environment_hash, result_key, write_whole
+from studium_graders.submissions import Submitted, find_submissions, name_problem
+
+_ON_A_CLUSTER = 64  # submissions that are under way at the same time where nothing else is said
+
+
+class GradeOptions(msgspec.Struct, frozen=True):
+    """How to grade. ``jobs`` 0 is one for each processor; ``students`` empty is all of them."""
+
+    students: tuple[str, ...] = ()
+    jobs: int = 0
+    executor: str = "local"
+    scheduler: str = ""
+    resume: bool = False
+    force: bool = False
+    trust: bool = False
+    dry_run: bool = False
+
+
+class Watcher(Protocol):
+    """Who is told how grading goes, and asked before marks change."""
+
+    def begin(self, total: int, sandbox: str) -> None:
+        """Grading of ``total`` submissions begins."""
+
+    def done(self, student: str, *, reused: bool) -> None:
+        """One more submission has its result."""
+
+    def note(self, sentence: str) -> None:
+        """Something that the instructor should know."""
+
+    def agree(self, changes: Sequence[MarkChange]) -> bool:
+        """Tell whether marks in the gradebook may become others."""
+
+
+def grade_class(
+    root: Path, assignment: str, options: GradeOptions, catalogue: Catalogue, watcher: Watcher
+) -> ClassResult:
+    """Grade what was handed in for an assignment of the course in ``root`` and record it.
+
+    Raise StudiumError, or OSError, where the course or this machine cannot be used; results so far are kept.
+    """
+    coursedir = open_course(root, assignment)
+    own = Path(coursedir.root) / ".studium"
+    submissions = find_submissions(coursedir, assignment, options.students)
+    with only_grader(own / "locks", assignment), _run_noted(own / "runs" / assignment, options, watcher):
+        run = _Run(coursedir, assignment, options, catalogue, watcher)
+        try:
+            return run.grade(submissions)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            raise CourseError(
+                f"the disk of {run.root} is full: what was graded so far is kept; free some space and run again"
+            ) from error
+
+
+@contextmanager
+def _run_noted(marker: Path, options: GradeOptions, watcher: Watcher) -> Iterator[None]:
+    """Leave a mark while a run is under way, so that the next one can say that this one was stopped."""
+    if marker.exists() and not options.resume:
+        watcher.note("the last run was stopped before its end; what it had graded is used (--resume says you know)")
+    marker.parent.mkdir(parents=True, exist_ok=True)
+    marker.touch()
+    yield
+    marker.unlink(missing_ok=True)
+
+
+class _Run:
+    """One grading run."""
+
+    def __init__(
+        self, coursedir: CourseDirectory, assignment: str, options: GradeOptions, catalogue: Catalogue, watcher: Watcher
+    ) -> None:
+        self.coursedir, self.options, self.watcher = coursedir, options, watcher
+        self.root = Path(coursedir.root)
+        limits, self.gpu = _settings(self.root, assignment)
+        self.material = material_of(coursedir.config, self.root, assignment, limits)
+        self.store = ResultsStore(self.root / ".studium" / "results" / assignment)
+        self.environment = environment_hash(_packages(self.material, catalogue))
+        self.jobs = options.jobs or usable_cpus()
+        self.executor = self._executor(catalogue)
+
+    def grade(self, submissions: Sequence[Submitted]) -> ClassResult:
+        """Grade and record these submissions."""
+        try:
+            return self._grade(submissions)
+        finally:
+            self.executor.shutdown(wait=False, cancel_futures=True)
+            work.close_engines()  # what is still under way after an error ends with its engine
+
+    def _grade(self, submissions: Sequence[Submitted]) -> ClassResult:
+        level = self._level()
+        report = ClassResult(self.material.assignment, level)
+        report.problems += filter(None, (name_problem(submitted.student) for submitted in submissions))
+        submissions = [submitted for submitted in submissions if not name_problem(submitted.student)]
+        self.watcher.begin(len(submissions), level)
+        folders = {submitted.student: submitted for submitted in submissions}
+        penalties = LatePenalties(self.coursedir.config)
+        with Recorder(self.coursedir.db_url, self.coursedir.course_id, self.material.assignment, penalties) as recorder:
+            line = _Line(self, level, report)
+            desk = RecordingDesk(
+                recorder,
+                AutogradedFolder(self.coursedir, self.material),
+                report,
+                lambda student: line.stored(folders[student]),
+                write=not self.options.dry_run,
+            )
+            for graded, reused in line.results(submissions):
+                desk.take(graded, reused=reused)
+            desk.finish(self.watcher.agree)
+        return report
+
+    def _executor(self, catalogue: Catalogue) -> Executor:
+        options = {"jobs": self.jobs, "scheduler": self.options.scheduler, "gpu": self.gpu}
+        executor: Executor | None = catalogue.manager.hook.studium_executor(name=self.options.executor, options=options)
+        if executor is None:
+            raise UnknownNameError("executor", self.options.executor, ("local", "dask"))
+        return executor
+
+    def _level(self) -> str:
+        """Give the sandbox level where the work is done. Raise CourseError for a weak one that was not asked for."""
+        level, weakness = self.executor.submit(work.probe_level).result()
+        if weakness and not self.options.trust:
+            raise CourseError(
+                f"grading needs a sandbox of level L2, and there is {level}: {weakness}; mend that, grade on another "
+                "machine, or let submissions reach more than they should with --trust-submissions"
+            )
+        return str(level)
+
+
+class _Line:
+    """The submissions on their way through intake, store and engine; a few at a time, so that memory stays flat."""
+
+    def __init__(self, run: _Run, level: str, report: ClassResult) -> None:
+        self.run, self.level, self.report = run, level, report
+        self.window = 2 * run.jobs + 2 if run.options.executor == "local" else run.options.jobs or _ON_A_CLUSTER
+        self.material = run.material
+        self.work = work.Work(
+            run.material.digest,
+            level,
+            self.window,
+            run.options.trust,
+            run.gpu,
+            (str(run.root),),
+        )
+        self.waiting: dict[Future[bytes], tuple[str, list[CanonicalSubmission]]] = {}  # equal ones together
+        self.under_way: dict[str, Future[bytes]] = {}
+        self.kept: dict[str, str] = {}  # of what several students may hand in: key to one whose result is kept
+
+    def results(self, submissions: Sequence[Submitted]) -> Iterator[tuple[Graded, bool]]:
+        """Give each result once it is kept, and whether an earlier run had it."""
+        self.material = self._calibrated()  # a part of the keys: another one may judge otherwise
+        self.packed = msgspec.msgpack.encode(self.material)
+        for submitted in submissions:
+            submission, key, result = self._look(submitted)
+            if result and not self.run.options.force:
+                self._note(key, result)
+                self.run.watcher.done(submitted.student, reused=True)
+                yield Graded(submission, result), True
+            elif key in self.under_way:
+                self.waiting[self.under_way[key]][1].append(submission)
+            elif twin := self._twin(submission, key):
+                yield twin, False
+            else:
+                self._begin(submission, key)
+            while len(self.waiting) >= self.window:
+                yield from self._finished()
+        while self.waiting:
+            yield from self._finished()
+
+    def stored(self, submitted: Submitted) -> Graded | None:
+        """Give the result that is kept, if it is a result of what lies in the folder now."""
+        submission, _, result = self._look(submitted)
+        return Graded(submission, result) if result else None
+
+    def _look(self, submitted: Submitted) -> tuple[CanonicalSubmission, str, SubmissionResult | None]:
+        """Give a submission, its key, and the result that is kept of it."""
+        submission = read_submission(self.run.material, submitted.folder, submitted.student)
+        key = result_key(submission, self.material, self.run.environment, self.level)
+        return submission, key, self.run.store.load(submitted.student, key)
+
+    def _begin(self, submission: CanonicalSubmission, key: str) -> None:
+        packed = msgspec.msgpack.encode(submission)
+        future = self.run.executor.submit(work.grade, self.work, self.packed, packed)
+        self.waiting[future] = key, [submission]
+        self.under_way[key] = future
+        self.report.judged += 1
+
+    def _finished(self) -> Iterator[tuple[Graded, bool]]:
+        done, _ = wait(self.waiting, return_when=FIRST_COMPLETED)
+        for future in done:
+            key, (submission, *equal) = self.waiting.pop(future)
+            if self.under_way.get(key) is future:
+                del self.under_way[key]
+            if result := self._result(submission, future):
+                yield self._keep(submission, key, result), False
+            self.run.watcher.done(submission.student, reused=False)
+            for other in equal:
+                if twin := self._twin(other, key):
+                    yield twin, False
+                else:
+                    self._begin(other, key)
+
+    def _keep(self, submission: CanonicalSubmission, key: str, result: SubmissionResult) -> Graded:
+        self.run.store.save(key, result)
+        self._note(key, result)
+        return Graded(submission, result)
+
+    def _note(self, key: str, result: SubmissionResult) -> None:
+        """Let others who handed in the same have a kept result, unless a limit or this machine may have decided it."""
+        if result.verdict == "graded":
+            self.kept[key] = result.student
+
+    def _twin(self, submission: CanonicalSubmission, key: str) -> Graded | None:
+        """Give the result of somebody who handed in the same, as this student's; None where there is none."""
+        found = self.run.store.load(self.kept[key], key) if key in self.kept else None
+        if found is None:
+            return None
+        self.run.watcher.done(submission.student, reused=False)
+        return self._keep(submission, key, msgspec.structs.replace(found, student=submission.student, seconds=0.0))
+
+    def _result(self, submission: CanonicalSubmission, future: Future[bytes]) -> SubmissionResult | None:
+        """Give a result, or None after noting why the engine gave none."""
+        try:
+            result = msgspec.msgpack.decode(future.result(), type=SubmissionResult)
+        except (StudiumError, OSError):
+            raise
+        except Exception as error:
+            self._failed(submission.student, f"{type(error).__name__}: {error}")
+            return None
+        if faulty := next((book for book in result.notebooks if book.verdict == "engine error"), None):
+            self._failed(submission.student, faulty.detail)
+            row = submission_row(result, submission.notes, 0.0, reused=False, recorded=False)
+            self.report.submissions.append(row)
+            return None
+        return result
+
+    def _failed(self, student: str, why: str) -> None:
+        self.report.problems.append(
+            f"{student} could not be graded, and nothing was recorded: {why}; run the command again, and report it"
+        )
+
+    def _calibrated(self) -> Material:
+        """Give the material with what the reference solution needs, from the last run where nothing changed since."""
+        run = self.run
+        path = run.root / ".studium" / "calibration" / f"{run.material.assignment}.msgpack"
+        key = f"{run.material.digest} {run.environment} {self.level}"
+        try:
+            kept = msgspec.msgpack.decode(path.read_bytes(), type=_Calibrated)
+        except (OSError, msgspec.MsgspecError):
+            kept = _Calibrated()
+        if kept.key != key:
+            packed: Future[bytes] = run.executor.submit(work.calibrate, self.work, msgspec.msgpack.encode(run.material))
+            kept = _Calibrated(key, msgspec.msgpack.decode(packed.result(), type=Material).calibration)
+            if not any(found.problems for found in kept.calibration.values()):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write_whole(path, msgspec.msgpack.encode(kept))
+        for found in kept.calibration.values():
+            for problem in found.problems:
+                run.watcher.note(f"{problem}; submissions are judged with more caution")
+        return msgspec.structs.replace(run.material, calibration=kept.calibration)
+
+
+class _Calibrated(msgspec.Struct, frozen=True):
+    """What a calibration found, and what it is a calibration of."""
+
+    key: str = ""
+    calibration: dict[str, Calibration] = {}
+
+
+def _settings(root: Path, assignment: str) -> tuple[Limits, bool]:
+    """Give the limits of an assignment and whether it needs a GPU, as course.toml has them."""
+    if not (root / FILE).is_file():
+        return Limits(), False
+    course = read_course(root)
+    return course.limits_of(assignment), course.needs_gpu(assignment)
+
+
+def _packages(material: Material, catalogue: Catalogue) -> list[str]:
+    """Name the packages whose exercises judge this material."""
+    topics = {cell.topic for book in material.notebooks for cell in book.cells if cell.topic}
+    return [topic.package for topic in catalogue.topics if topic.slug in topics]

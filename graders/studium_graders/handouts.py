@@ -1,0 +1,38 @@
+"""What students get of a topic, its public exercises and its release notebook, gives nothing away."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from studium.authoring.secrecy import answers_of, leaks_in
+from studium.catalogue import load_catalogue
+from studium.topic import Topic
+
+from studium_graders.plan import NotebookPlan
+from studium_graders.public_exercises import public_source
+from studium_graders.source_notebook import source_notebook
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
+
+def leaks(topic: Topic) -> Iterator[str]:
+    """Say what the public ``exercises.py`` and the release notebook of a topic give away; nothing as a rule."""
+    if not topic.exercises:
+        return
+    answers = answers_of(topic)
+    path = Path(str(topic.module("exercises").__file__))
+    yield from leaks_in(answers, "the public exercises.py", public_source(path.read_text("utf-8"), path.name))
+    release = "\n".join(cell.source for cell in release_notebook(topic).cells if cell.cell_type == "code")
+    yield from leaks_in(answers, "the release notebook", release)
+
+
+def release_notebook(topic: Topic) -> "NotebookNode":
+    """Build the release version of a topic as nbgrader does: without solutions and hidden tests."""
+    from nbgrader.preprocessors import ClearHiddenTests, ClearSolutions
+
+    plan = NotebookPlan(topic, topic.exercises, whole=True, experiments=True)
+    notebook = source_notebook(plan, load_catalogue().manager)
+    for preprocessor in (ClearSolutions(), ClearHiddenTests()):
+        notebook, _ = preprocessor.preprocess(notebook, {})
+    return notebook

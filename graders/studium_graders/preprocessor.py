@@ -1,0 +1,152 @@
+"""The engine inside nbgrader: ``nbgrader autograde`` and formgrader's button grade with tests out of students' reach.
+
+``nbgrader_config.grade_with_engine(c)`` puts ``SplitExecute`` in the place of nbgrader's ``Execute``. It writes outputs
+from which nbgrader's own SaveAutoGrades reads exactly the engine's points; everything after it is nbgrader's.
+"""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import nbformat
+from nbformat import NotebookNode
+from nbgrader.converters.base import NbGraderException
+from nbgrader.preprocessors import Execute
+from studium.errors import StudiumError
+from traitlets import Bool
+
+from studium_graders import work
+from studium_graders.autograded import autograded_files
+from studium_graders.course_file import FILE, read_course
+from studium_graders.engine.canonical import canonical_notebook
+from studium_graders.engine.limits import Limits
+from studium_graders.engine.material import CanonicalSubmission, Material
+from studium_graders.engine.results import SubmissionResult
+from studium_graders.engine.submitted_files import read_folder
+from studium_graders.engine.submitted_notebook import SubmittedCell
+from studium_graders.engine.template import material_of
+
+
+class SplitExecute(Execute):  # type: ignore[misc]
+    """Runs a notebook in the engine. What is configured for ``Execute`` holds here: ``timeout`` and ``enabled``."""
+
+    trust_submissions = Bool(
+        False, help="Grade even where the sandbox is too weak to keep a submission from the files of others."
+    ).tag(config=True)
+
+    def preprocess(self, nb: NotebookNode, resources: dict[str, Any]) -> tuple[NotebookNode, dict[str, Any]]:
+        """Give the notebook in its canonical form, with outputs that are worth what the engine gave."""
+        try:
+            with installed_path():
+                return self._graded(nb, resources), resources
+        except StudiumError as error:
+            self.log.error("studium: %s", error)
+            raise NbGraderException(str(error)) from error
+
+    def _graded(self, nb: NotebookNode, resources: dict[str, Any]) -> NotebookNode:
+        names = resources["nbgrader"]
+        material, packed, how = self._material(names["assignment"])
+        submission = _submission(nb, names["notebook"], names["student"], material, Path(resources["metadata"]["path"]))
+        result = msgspec.msgpack.decode(
+            work.grade(how, packed, msgspec.msgpack.encode(submission)), type=SubmissionResult
+        )
+        for book in result.notebooks:
+            if book.verdict == "engine error":
+                raise StudiumError(f"{names['student']} could not be graded: {book.detail}; try it again and report it")
+            for note in filter(None, (book.detail, *book.notes)):
+                self.log.warning("%s of %s: %s", book.name, names["student"], note)
+        document = autograded_files(submission, result, material)[f"{names['notebook']}.ipynb"]
+        made = nbformat.reads(document.decode(), as_version=4)
+        made.metadata = nb.metadata
+        return made
+
+    def _material(self, assignment: str) -> tuple[Material, bytes, work.Work]:
+        """Give the calibrated material, also packed, and how it is to be graded."""
+        converter = self.parent.parent
+        root = Path(converter.coursedir.root)
+        config = converter.config.copy()
+        config.CourseDirectory.db_url = converter.coursedir.db_url
+        limits, gpu = self._limits(root, assignment)
+        material = material_of(config, root, assignment, limits)
+        how = work.Work(material.digest, self._level(), 1, self.trust_submissions, gpu, (str(root),))
+        if how not in _CALIBRATED:
+            _CALIBRATED.clear()
+            _CALIBRATED[how] = work.calibrate(how, msgspec.msgpack.encode(material))
+        packed = _CALIBRATED[how]
+        return msgspec.msgpack.decode(packed, type=Material), packed, how
+
+    def _level(self) -> str:
+        level, weakness = _probed()
+        if weakness and not self.trust_submissions:
+            raise StudiumError(
+                f"grading needs a sandbox of level L2, and there is {level}: {weakness}; mend that, or write into "
+                "nbgrader_config.py: c.SplitExecute.trust_submissions = True"
+            )
+        return level
+
+    def _limits(self, root: Path, assignment: str) -> tuple[Limits, bool]:
+        """Give the limits of course.toml, with the time for a cell that is configured for nbgrader; and the GPU."""
+        limits, gpu = Limits(), False
+        if (root / FILE).is_file():
+            course = read_course(root)
+            limits, gpu = course.limits_of(assignment), course.needs_gpu(assignment)
+        if any("timeout" in self.config[name] for name in ("Execute", "SplitExecute", "ExecutePreprocessor")):
+            seconds = self.timeout if self.timeout and self.timeout > 0 else limits.submission_seconds
+            limits = msgspec.structs.replace(limits, call_seconds=float(seconds))
+        return limits, gpu
+
+
+@cache
+def _probed() -> tuple[str, str]:
+    return work.probe_level()
+
+
+@contextmanager
+def installed_path() -> Iterator[None]:
+    """Import from what is installed alone: nbgrader adds the folder it was started in, which student code must not see.
+
+    What the engine starts has the import path of the process that starts it.
+    """
+    before = list(sys.path)
+    sys.path[:] = [entry for entry in before if entry in _installed()]
+    try:
+        yield
+    finally:
+        sys.path[:] = before
+
+
+@cache
+def _installed() -> frozenset[str]:
+    code = "import json, sys; print(json.dumps(sys.path))"
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
+    return frozenset(json.loads(done.stdout))
+
+
+_CALIBRATED: dict[work.Work, bytes] = {}  # of the one assignment that this process grades now
+
+
+def _submission(nb: NotebookNode, notebook: str, student: str, material: Material, folder: Path) -> CanonicalSubmission:
+    """Give the canonical submission of a notebook that nbgrader has sanitised, with the files beside it."""
+    book = next((book for book in material.notebooks if book.name == notebook), None)
+    if book is None:
+        raise StudiumError(f"{notebook} must be a notebook of {material.assignment}; generate the assignment again")
+    cells = [
+        SubmittedCell(
+            cell.cell_type,
+            cell.source,
+            str(cell.metadata.get("nbgrader", {}).get("grade_id", "")),
+            str(cell.get("id", "")),
+            dict(cell.get("attachments", {})),
+        )
+        for cell in nb.cells
+    ]
+    kept = set(material.files) - material.own_files
+    found = read_folder(folder, material.limits.disk_mb).files
+    files = {path: content for path, content in found.items() if path not in kept}
+    return CanonicalSubmission(student, (canonical_notebook(book, cells),), files)

@@ -1,0 +1,322 @@
+"""Recording marks: the one writer of the gradebook, with nbgrader's own models and the marks that nbgrader would give.
+
+What stock nbgrader does cell by cell in SaveAutoGrades and AssignLatePenalties is done here for many submissions in one
+transaction. Manual scores, extra credit, manual comments and extensions are read and never written.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, Self
+
+import msgspec
+from nbgrader.api import (
+    Comment,
+    Grade,
+    Gradebook,
+    MissingEntry,
+    Student,
+    SubmittedAssignment,
+    SubmittedNotebook,
+    new_uuid,
+)
+from nbgrader.utils import parse_utc
+from sqlalchemy import insert, select, update
+from sqlalchemy.engine import make_url
+from studium.errors import CourseError
+
+from studium_graders.course_folder import scripts_on_path
+from studium_graders.engine.material import CanonicalNotebook, CanonicalSubmission
+from studium_graders.engine.results import NotebookResult, SubmissionResult
+from studium_graders.gradebook_errors import gradebook_errors
+from studium_graders.late_penalties import LatePenalties
+
+WAIT_SECONDS = 20  # for another program that is writing to the same SQLite file
+NO_RESPONSE = "No response."
+_MODELS = (Student, SubmittedAssignment, SubmittedNotebook, Grade, Comment)  # each refers to those before it
+
+
+class MarkChange(msgspec.Struct, frozen=True):
+    """A mark that is in the gradebook and would become another. None is a mark that a person has to give."""
+
+    student: str
+    notebook: str
+    cell: str  # grade id, or "late penalty"
+    before: float | None
+    after: float | None
+
+
+class Graded(msgspec.Struct, frozen=True):
+    """A submission with its result: all that is needed to record it."""
+
+    submission: CanonicalSubmission
+    result: SubmissionResult
+
+
+class Plan(msgspec.Struct):
+    """What recording one submission would write: rows by model, and the marks that would change."""
+
+    student: str
+    inserts: dict[str, list[dict[str, Any]]] = {}
+    updates: dict[str, list[dict[str, Any]]] = {}
+    changes: list[MarkChange] = []
+    penalty: float = 0.0
+
+
+class _Cells(msgspec.Struct, frozen=True):
+    """The cells of one notebook in the gradebook: name to id. ``tasks`` are names of those that only people mark."""
+
+    id: str
+    name: str
+    graded: dict[str, str]
+    commented: dict[str, str]
+    tasks: frozenset[str]
+
+
+class _Recorded(msgspec.Struct, frozen=True):
+    """What the gradebook has of some students, as rows by what they belong to."""
+
+    students: set[str]
+    submissions: dict[str, Any]  # by student
+    notebooks: dict[tuple[str, str], Any]  # by submission and notebook
+    grades: dict[tuple[str, str], Any]  # by submitted notebook and cell
+    comments: dict[tuple[str, str], Any]
+
+
+class Recorder:
+    """The gradebook of a course, open for one assignment. Raises GradebookError where it cannot be used."""
+
+    def __init__(self, url: str, course_id: str, assignment: str, penalties: LatePenalties) -> None:
+        self._url = url
+        self._penalties = penalties
+        with gradebook_errors(url), scripts_on_path():
+            self._gradebook = Gradebook(_patient(url), course_id or "default_course")
+            try:
+                self._read_assignment(assignment)
+            except BaseException:
+                self._gradebook.close()
+                raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._gradebook.close()
+
+    def plan(self, graded: Sequence[Graded]) -> list[Plan]:
+        """Say what recording these submissions would write. Changes nothing."""
+        with gradebook_errors(self._url):
+            recorded = self._read([item.submission.student for item in graded])
+            self._gradebook.db.rollback()
+        return [_Planner(self, item, recorded).plan() for item in graded]
+
+    def write(self, plans: Iterable[Plan]) -> None:
+        """Write what was planned, all of it or nothing."""
+        plans, database = list(plans), self._gradebook.db
+        with gradebook_errors(self._url):
+            try:
+                for model in _MODELS:
+                    for statement, kind in ((insert(model), "inserts"), (update(model), "updates")):
+                        rows = [row for plan in plans for row in getattr(plan, kind).get(model.__name__, ())]
+                        for same in _by_columns(rows):
+                            database.execute(statement, same)
+                database.commit()
+            except BaseException:
+                database.rollback()
+                raise
+
+    def _read_assignment(self, name: str) -> None:
+        try:
+            assignment = self._gradebook.find_assignment(name)
+        except MissingEntry:
+            raise CourseError(
+                f"grading needs {name} in the gradebook, which does not have it; run: studium assign {name}, "
+                f"or nbgrader generate_assignment {name}"
+            ) from None
+        self.assignment_id, self.due = assignment.id, assignment.duedate
+        self.cells = [
+            _Cells(
+                book.id,
+                book.name,
+                {cell.name: cell.id for cell in (*book.grade_cells, *book.task_cells)},
+                {cell.name: cell.id for cell in (*book.solution_cells, *book.task_cells)},
+                frozenset(cell.name for cell in book.task_cells),
+            )
+            for book in assignment.notebooks
+        ]
+        self._gradebook.db.rollback()
+
+    def penalty(self, student: str, score: float, timestamp: datetime | None, extension: Any) -> float | None:
+        """Give the points that a late notebook loses, None for none, by the course's plugin and nbgrader's rules."""
+        due = self.due + extension if self.due and extension else self.due
+        late = (timestamp - due).total_seconds() if timestamp and due else 0.0
+        return self._penalties.points(student, score, late) if late > 0 else None
+
+    def _read(self, students: Sequence[str]) -> _Recorded:
+        run = self._gradebook.db.execute
+        known = set(run(select(Student.id).where(Student.id.in_(students))).scalars())
+        submissions = run(
+            select(*_columns(SubmittedAssignment, "id student_id timestamp extension")).where(
+                SubmittedAssignment.assignment_id == self.assignment_id, SubmittedAssignment.student_id.in_(students)
+            )
+        ).all()
+        notebooks = run(
+            select(*_columns(SubmittedNotebook, "id assignment_id notebook_id late_submission_penalty")).where(
+                SubmittedNotebook.assignment_id.in_([row.id for row in submissions])
+            )
+        ).all()
+        ids = [row.id for row in notebooks]
+        marks = _columns(Grade, "id notebook_id cell_id needs_manual_grade auto_score manual_score extra_credit")
+        grades = run(select(*marks).where(Grade.notebook_id.in_(ids)))
+        comments = run(
+            select(*_columns(Comment, "id notebook_id cell_id auto_comment")).where(Comment.notebook_id.in_(ids))
+        )
+        return _Recorded(
+            known,
+            {row.student_id: row for row in submissions},
+            {(row.assignment_id, row.notebook_id): row for row in notebooks},
+            {(row.notebook_id, row.cell_id): row for row in grades},
+            {(row.notebook_id, row.cell_id): row for row in comments},
+        )
+
+
+def _columns(model: Any, names: str) -> list[Any]:
+    return [getattr(model, name) for name in names.split()]
+
+
+class _Planner:
+    """Works out what one submission changes in the gradebook."""
+
+    def __init__(self, recorder: Recorder, graded: Graded, recorded: _Recorded) -> None:
+        self.recorder, self.recorded, self.graded = recorder, recorded, graded
+        self.student = graded.submission.student
+        self.made = Plan(self.student, {}, {}, [])
+        self.books = {book.name: book for book in graded.submission.notebooks}
+        self.results = {book.name: book for book in graded.result.notebooks}
+
+    def plan(self) -> Plan:
+        """Plan the student, the submission, and each notebook that the gradebook knows."""
+        if self.student not in self.recorded.students:
+            self._insert(Student, id=self.student)
+        timestamp = read_timestamp(self.graded.submission.timestamp)
+        row = self.recorded.submissions.get(self.student)
+        if row is None:
+            submission, extension = new_uuid(), None
+            self._insert(
+                SubmittedAssignment,
+                id=submission,
+                assignment_id=self.recorder.assignment_id,
+                student_id=self.student,
+                timestamp=timestamp,
+            )
+        else:
+            submission, extension = row.id, row.extension
+            timestamp = timestamp or row.timestamp
+            if timestamp != row.timestamp:
+                self._update(SubmittedAssignment, id=submission, timestamp=timestamp)
+        for cells in self.recorder.cells:
+            self._notebook(cells, submission, timestamp, extension)
+        return self.made
+
+    def _notebook(self, cells: _Cells, submission: str, timestamp: datetime | None, extension: Any) -> None:
+        book, result = self.books.get(cells.name), self.results.get(cells.name)
+        row = self.recorded.notebooks.get((submission, cells.id))
+        notebook = row.id if row else new_uuid()
+        if row is None:
+            self._insert(SubmittedNotebook, id=notebook, assignment_id=submission, notebook_id=cells.id, flagged=False)
+        score = sum(self._grade(cells, name, notebook, book, result) for name in cells.graded)
+        untouched = book.untouched if book and not (book.missing or book.problem) else frozenset()
+        for name, cell in cells.commented.items():
+            self._comment(cell, notebook, name in untouched and name not in cells.tasks)
+        missing = book is None or book.missing
+        penalty = None if missing else self.recorder.penalty(self.student, score, timestamp, extension)
+        before = row.late_submission_penalty if row else None
+        self.made.penalty += penalty or 0.0
+        if penalty != before:
+            self._update(SubmittedNotebook, id=notebook, late_submission_penalty=penalty)
+            if row and (penalty or before):
+                self._change(cells.name, "late penalty", before or 0.0, penalty or 0.0)
+
+    def _grade(
+        self,
+        cells: _Cells,
+        name: str,
+        notebook: str,
+        book: CanonicalNotebook | None,
+        result: NotebookResult | None,
+    ) -> float:
+        """Plan the mark of one cell and give the score it counts with."""
+        row = self.recorded.grades.get((notebook, cells.graded[name]))
+        manual = row.manual_score if row else None
+        extra = (row.extra_credit if row else None) or 0.0
+        if name in cells.tasks:
+            auto, needs = None, row.needs_manual_grade if row else True
+        elif book is None or book.missing or result is None:
+            auto, needs = 0.0, False
+        else:
+            auto = _auto_score(name, result)
+            needs = manual is not None or auto is None or result.verdict == "unreadable"
+        if row is None:
+            self._insert(
+                Grade,
+                id=new_uuid(),
+                notebook_id=notebook,
+                cell_id=cells.graded[name],
+                auto_score=auto,
+                needs_manual_grade=needs,
+            )
+        elif (row.auto_score, row.needs_manual_grade) != (auto, needs) and name not in cells.tasks:
+            self._update(Grade, id=row.id, auto_score=auto, needs_manual_grade=needs)
+            if row.auto_score is not None and row.auto_score != auto:
+                self._change(cells.name, name, row.auto_score, auto)
+        mark = manual if manual is not None else auto
+        return 0.0 if mark is None else mark + extra
+
+    def _comment(self, cell: str, notebook: str, untouched: bool) -> None:
+        comment = NO_RESPONSE if untouched else None
+        row = self.recorded.comments.get((notebook, cell))
+        if row is None:
+            self._insert(Comment, id=new_uuid(), notebook_id=notebook, cell_id=cell, auto_comment=comment)
+        elif row.auto_comment != comment:
+            self._update(Comment, id=row.id, auto_comment=comment)
+
+    def _insert(self, model: Any, **values: Any) -> None:
+        self.made.inserts.setdefault(model.__name__, []).append(values)
+
+    def _update(self, model: Any, **values: Any) -> None:
+        self.made.updates.setdefault(model.__name__, []).append(values)
+
+    def _change(self, notebook: str, cell: str, before: float | None, after: float | None) -> None:
+        self.made.changes.append(MarkChange(self.student, notebook, cell, before, after))
+
+
+def read_timestamp(text: str) -> datetime | None:
+    """Read nbgrader's timestamp as UTC without a zone; None where it cannot be read."""
+    try:
+        when: datetime | None = parse_utc(text.strip() or None)
+    except (ValueError, OverflowError):
+        return None
+    return when
+
+
+def _auto_score(name: str, result: NotebookResult) -> float | None:
+    """Give the points of a cell, None where a person has to give them; a cell without a result has none."""
+    test = next((test for test in result.tests if (test.grade_id or test.name) == name), None)
+    if test is None:
+        return 0.0
+    return None if test.outcome == "manual" else float(test.points)
+
+
+def _by_columns(rows: Iterable[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    """Group rows that have the same columns, as one statement needs them."""
+    groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault(tuple(row), []).append(row)
+    return list(groups.values())
+
+
+def _patient(url: str) -> str:
+    """Let SQLite wait for another program before it gives up."""
+    address = make_url(url)
+    if address.get_backend_name() == "sqlite" and "timeout" not in address.query:
+        address = address.update_query_dict({"timeout": str(WAIT_SECONDS)})
+    return address.render_as_string(hide_password=False)

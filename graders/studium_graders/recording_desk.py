@@ -1,0 +1,118 @@
+"""Where results are recorded: in batches as they come, but marks that would change wait until somebody agrees."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from nbgrader.converters import Autograde
+from nbgrader.coursedir import CourseDirectory
+
+from studium_graders.autograded import autograded_files, write_folder
+from studium_graders.engine.material import Material
+from studium_graders.grade_report import ClassResult, submission_row
+from studium_graders.gradebook_errors import GradebookError
+from studium_graders.recorder import Graded, MarkChange, Plan, Recorder
+
+BATCH = 16
+
+
+class AutogradedFolder:
+    """The folder autograded/ of a course."""
+
+    def __init__(self, coursedir: CourseDirectory, material: Material) -> None:
+        self._coursedir, self._material = coursedir, material
+        self._converter = Autograde(coursedir=coursedir, config=coursedir.config)
+        self._mode = int(str(self._converter.permissions), 8)
+
+    def write(self, graded: Graded) -> None:
+        """Write the folder of one submission. Raise OSError."""
+        where = (self._coursedir.autograded_directory, graded.submission.student, self._material.assignment)
+        files = autograded_files(graded.submission, graded.result, self._material)
+        write_folder(Path(self._coursedir.format_path(*where)), files, self._mode)
+        if self._coursedir.groupshared:
+            self._converter.set_permissions(self._material.assignment, graded.submission.student)
+
+
+class RecordingDesk:
+    """Takes results and records them. ``write`` false looks only at what would change.
+
+    ``again`` gives the result of a student once more: those that wait are in the store, not in memory.
+    """
+
+    def __init__(
+        self,
+        recorder: Recorder,
+        autograded: AutogradedFolder,
+        report: ClassResult,
+        again: Callable[[str], Graded | None],
+        *,
+        write: bool,
+    ) -> None:
+        self._recorder, self._autograded, self._report = recorder, autograded, report
+        self._again, self._write = again, write
+        self._batch: list[Graded] = []
+        self._reused: set[str] = set()
+        self._changed: list[str] = []  # students who wait until somebody agrees
+        self._delayed: list[str] = []  # students who wait until another program has let go of the gradebook
+
+    def take(self, graded: Graded, *, reused: bool) -> None:
+        """Take a result that is in the store. Raise GradebookError or OSError where it cannot be recorded."""
+        if reused:
+            self._reused.add(graded.submission.student)
+        self._batch.append(graded)
+        if len(self._batch) >= BATCH:
+            self._flush()
+
+    def finish(self, agree: Callable[[Sequence[MarkChange]], bool]) -> None:
+        """Record what is left; ``agree`` is asked once about marks that would change.
+
+        Raise GradebookError where another program held the gradebook all the time.
+        """
+        self._flush()
+        delayed, self._delayed = self._delayed, []
+        for batch in self._batches(delayed):
+            self._record_unchanged(batch)
+        agreed = bool(self._changed) and self._write and agree(self._report.changes)
+        for batch in self._batches(self._changed):
+            self._record(batch, self._recorder.plan(batch), write=agreed)
+        self._report.submissions.sort(key=lambda row: row.student)
+
+    def _flush(self) -> None:
+        batch, self._batch = self._batch, []
+        if self._delayed:  # it was waited for already
+            self._delayed += [graded.submission.student for graded in batch]
+            return
+        try:
+            self._record_unchanged(batch)
+        except GradebookError as error:
+            if not error.passing:
+                raise
+            self._delayed += [graded.submission.student for graded in batch]
+
+    def _record_unchanged(self, batch: Sequence[Graded]) -> None:
+        """Record the submissions of which no mark changes, and note the others."""
+        pairs = list(zip(batch, self._recorder.plan(batch), strict=True))
+        changed = [plan for _, plan in pairs if plan.changes]
+        same = [(graded, plan) for graded, plan in pairs if not plan.changes]
+        self._record([graded for graded, _ in same], [plan for _, plan in same], write=self._write)
+        self._changed += [plan.student for plan in changed]
+        self._report.changes += [change for plan in changed for change in plan.changes]
+
+    def _record(self, batch: Sequence[Graded], plans: Sequence[Plan], *, write: bool) -> None:
+        if write:
+            for graded in batch:
+                self._autograded.write(graded)
+            self._recorder.write(plans)
+        self._report.submissions += [
+            submission_row(
+                graded.result,
+                graded.submission.notes,
+                plan.penalty,
+                reused=plan.student in self._reused,
+                recorded=write,
+            )
+            for graded, plan in zip(batch, plans, strict=True)
+        ]
+
+    def _batches(self, students: Sequence[str]) -> Iterator[list[Graded]]:
+        for start in range(0, len(students), BATCH):
+            yield [graded for student in students[start : start + BATCH] if (graded := self._again(student))]

@@ -1,0 +1,114 @@
+"""Results on disk, one file for each student, named by what they are results of: nothing graded is lost."""
+
+import glob
+import hashlib
+import os
+import platform
+import re
+from collections.abc import Iterable
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+
+import msgspec
+
+from studium_graders.engine.material import CanonicalSubmission, Material
+from studium_graders.engine.results import SubmissionResult
+
+_PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
+_DECIDES = ("studium", "torch", "numpy", "ipython", "nbgrader")
+
+
+class StoredResult(msgspec.Struct, frozen=True):
+    """A result with the key that says what it is a result of."""
+
+    key: str
+    result: SubmissionResult
+
+
+class ResultsStore:
+    """The results of one assignment, in a folder of the course. Each file is written whole or not at all."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def load(self, student: str, key: str) -> SubmissionResult | None:
+        """Give the result of a student that has this key; None where there is none, or only an older one."""
+        try:
+            stored = msgspec.msgpack.decode(self._path(student).read_bytes(), type=StoredResult)
+        except (FileNotFoundError, msgspec.MsgspecError):
+            return None
+        return stored.result if stored.key == key and stored.result.student == student else None
+
+    def save(self, key: str, result: SubmissionResult) -> None:
+        """Keep a result in the place of the student's earlier one. Raise OSError with the earlier one kept."""
+        path = self._path(result.student)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, msgspec.msgpack.encode(StoredResult(key, result)))
+
+    def _path(self, student: str) -> Path:
+        return self._folder / f"{file_name(student)}.msgpack"
+
+
+def file_name(student: str) -> str:
+    """Give a file name for a student that every file system takes, readable where the student's own name is plain."""
+    if _PLAIN.fullmatch(student):
+        return student
+    return f"{re.sub(r'[^A-Za-z0-9]+', '-', student)[:40]}~{hashlib.sha256(student.encode()).hexdigest()[:16]}"
+
+
+def looks_graded(root: Path, assignment: str) -> bool:
+    """Tell by times alone whether all that was handed in has a newer result, where nbgrader's folders are as usual.
+
+    A guess, made before nbgrader is imported: whether the engine will hardly be needed.
+    """
+    folders = [folder for folder in (root / "submitted").glob(f"*/{glob.escape(assignment)}") if folder.is_dir()]
+    settings = [root / name for name in ("course.toml", "nbgrader_config.py")]
+    changed = max(map(_newest, [root / "source" / assignment, root / "release" / assignment, *settings]))
+    kept = root / ".studium" / "results" / assignment
+    return bool(folders) and all(
+        max(changed, _newest(folder)) < _newest(kept / f"{file_name(folder.parent.name)}.msgpack") for folder in folders
+    )
+
+
+def _newest(path: Path) -> float:
+    """Give the time of the last change at or below a path, 0 where there is nothing."""
+    below = (Path(where, name) for where, folders, names in os.walk(path) for name in (*folders, *names))
+    return max((item.lstat().st_mtime for item in (path, *below) if os.path.lexists(item)), default=0.0)
+
+
+def write_whole(path: Path, content: bytes, mode: int = 0o600) -> None:
+    """Write a file so that at every moment either the old or the new content is there. Raise OSError and clean up."""
+    staged = path.with_name(f".{os.getpid()}-{hashlib.sha256(path.name.encode()).hexdigest()[:16]}.part")
+    try:
+        descriptor = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+        staged.replace(path)
+    except BaseException:
+        staged.unlink(missing_ok=True)
+        raise
+
+
+def result_key(submission: CanonicalSubmission, material: Material, environment: str, level: str) -> str:
+    """Name what a result is a result of, whoever handed it in."""
+    parts = (submission.digest, material.digest, environment, level)
+    return hashlib.sha256(msgspec.msgpack.encode(parts)).hexdigest()
+
+
+def environment_hash(packages: Iterable[str] = ()) -> str:
+    """Name the software that decides about marks: Python, the libraries, and the exercises of the topics' packages."""
+    parts = [platform.python_version(), platform.machine(), *(f"{name} {_version(name)}" for name in _DECIDES)]
+    for package in sorted(packages):
+        spec = find_spec(package)
+        for folder in (spec.submodule_search_locations or ()) if spec else ():
+            path = Path(folder) / "exercises.py"
+            parts.append(hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "")
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return ""

@@ -1,0 +1,60 @@
+"""What was handed in: the folders below submitted/, whatever nbgrader's directory structure is."""
+
+import glob
+import os
+import re
+from collections.abc import Collection
+from pathlib import Path
+
+import msgspec
+from nbgrader.coursedir import CourseDirectory
+from studium.errors import CourseError, UnknownNameError
+
+
+class Submitted(msgspec.Struct, frozen=True):
+    """The folder that one student handed in."""
+
+    student: str
+    folder: Path
+
+
+def find_submissions(coursedir: CourseDirectory, assignment: str, students: Collection[str] = ()) -> list[Submitted]:
+    """Give the submissions of an assignment, by student; of ``students`` only where some are named.
+
+    Raises UnknownNameError for a student who handed nothing in, CourseError where nobody did.
+    """
+    where = coursedir.submitted_directory
+    pattern = re.compile(
+        coursedir.format_path(re.escape(where), "(?P<student_id>[^/]+)", re.escape(assignment), escape=True)
+    )
+    found = {}
+    for path in glob.glob(_wildcard(coursedir, where, assignment)):  # noqa: PTH207 - the pattern may be absolute
+        match = pattern.fullmatch(path)
+        if match and Path(path).is_dir():
+            found[match["student_id"]] = Submitted(match["student_id"], Path(path))
+    if not found:
+        raise CourseError(
+            f"grading needs submissions like {coursedir.format_path(where, 'STUDENT', assignment)}: there is none; "
+            "collect them first"
+        )
+    for student in students:
+        if student not in found:
+            raise UnknownNameError(f"student of {assignment}", student, found)
+    return [found[student] for student in sorted(students or found)]
+
+
+def name_problem(student: str) -> str:
+    """Say why a gradebook cannot have a student of this name, or ""."""
+    try:
+        student.encode()
+    except UnicodeEncodeError:
+        return f"the folder {student!a} needs a name that is UTF-8 text; rename it and grade again"
+    return ""
+
+
+def _wildcard(coursedir: CourseDirectory, step: str, assignment: str) -> str:
+    """Give the pattern of file names that matches every student's folder."""
+    below = coursedir.directory_structure.format(
+        nbgrader_step=glob.escape(step), student_id="*", assignment_id=glob.escape(assignment)
+    )
+    return str(os.path.join(glob.escape(coursedir.root), below))  # noqa: PTH118 - goes to glob

@@ -1,0 +1,118 @@
+"""What a worker does: module functions that take and give bytes, so that threads and other machines run the same code.
+
+A worker's process keeps its engine, whose zygotes are warm, for as long as the same assignment is graded; and for ever
+the process that has imported torch, from which they are forked.
+"""
+
+import atexit
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import msgspec
+
+from studium_graders.engine.engine import Engine, common_ancestor
+from studium_graders.engine.material import CanonicalSubmission, Material
+from studium_graders.engine.sandbox import Level, probe
+
+
+class Work(msgspec.Struct, frozen=True):
+    """How an assignment is graded. ``digest`` names the material before calibration; ``hidden`` are the course's paths.
+
+    ``calibrate`` has the engine grade the reference solution first.
+    """
+
+    digest: str
+    level: str
+    jobs: int = 1
+    trust: bool = False
+    gpu: bool = False
+    hidden: tuple[str, ...] = ()
+
+
+def probe_level() -> tuple[str, str]:
+    """Give the highest sandbox level of the machine that this runs on, and why it has no L2 ("" where it has)."""
+    found = probe()
+    return found.level.label, found.reasons.get(Level.L2, "")
+
+
+def calibrate(work: Work, material: bytes) -> bytes:
+    """Give the material with what its reference solution needs."""
+    with _engines.use(work, material) as engine:
+        return msgspec.msgpack.encode(engine.calibrate())
+
+
+def grade(work: Work, material: bytes, submission: bytes) -> bytes:
+    """Give the result of a submission. ``material`` is calibrated."""
+    with _engines.use(work, material) as engine:
+        return msgspec.msgpack.encode(engine.grade(msgspec.msgpack.decode(submission, type=CanonicalSubmission)))
+
+
+def begin() -> None:
+    """Begin to warm up what grading on this machine needs, while the caller does something else."""
+    if sys.platform.startswith("linux"):
+        _engines.ancestor.start()
+
+
+def close_engines() -> None:
+    """End the processes of this worker's engine; what engines share stays warm until the end of this process."""
+    _engines.close()
+
+
+class _Engines:
+    """The engine of this process, one at a time, and the process from which its engines are forked."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Condition()
+        self._users = 0
+        self._work: Work | None = None
+        self._engine: Engine | None = None
+        self._open = ExitStack()
+        self.ancestor = common_ancestor()
+
+    @contextmanager
+    def use(self, work: Work, material: bytes) -> Iterator[Engine]:
+        """Give the engine of this work, started where it is not running; one of other work ends when it is idle."""
+        with self._lock:
+            self._lock.wait_for(lambda: self._work == work or not self._users)
+            if self._engine is None or self._work != work:
+                self._open.close()
+                self._work, self._engine = None, None
+                self._engine = self._open.enter_context(self._start(work, material))
+                self._work = work
+            self._users += 1
+            engine = self._engine
+        try:
+            yield engine
+        finally:
+            with self._lock:
+                self._users -= 1
+                self._lock.notify_all()
+
+    def close(self) -> None:
+        """End the engine."""
+        with self._lock:
+            self._work, self._engine = None, None
+            self._open.close()
+
+    def _start(self, work: Work, material: bytes) -> Engine:
+        decoded = msgspec.msgpack.decode(material, type=Material)
+        return Engine(
+            decoded,
+            Level(work.level),
+            work.jobs,
+            trust=work.trust,
+            hidden=work.hidden,
+            gpu=work.gpu,
+            ancestor=self.ancestor,
+        )
+
+
+_engines = _Engines()
+
+
+@atexit.register
+def _end() -> None:
+    _engines.close()
+    _engines.ancestor.close()

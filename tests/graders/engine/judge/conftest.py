@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+import gc
+import sys
+
+import pytest
+from studium_graders.engine.huge_pages import use_huge_pages
+from studium_graders.engine.remote.warm_up import warm_up
+
+from .in_process import InProcess
+
+
+@pytest.fixture
+def student():
+    return InProcess()
+
+
+@pytest.fixture(scope="session")
+def shell():
+    main = sys.modules["__main__"]
+    made = warm_up()
+    sys.modules["__main__"] = main
+    gc.freeze()  # the students' processes are forked from this one
+    use_huge_pages()
+    return made
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder_of_its_own(tmp_path, monkeypatch):
+    """Answers and tests write files."""
+    monkeypatch.chdir(tmp_path)

@@ -1,0 +1,126 @@
+"""Students in processes of their own, calibration with the reference, and the oracle: everything in one process."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import socket
+import sys
+import tempfile
+import warnings
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+
+from nbformat.v4 import new_code_cell, new_output
+from nbgrader.utils import determine_grade
+from studium_graders.engine.limits import Limits
+from studium_graders.engine.material import Calibration
+from studium_graders.engine.remote import Policy, Student
+from studium_graders.engine.remote.student import serve
+
+from .notebooks import grade, submission
+
+LIMITS = Limits(call_seconds=20)
+
+
+@contextmanager
+def forked(shell, **policy):
+    """Give a student in a process forked from this one, in a folder of its own."""
+    here, there = socket.socketpair()
+    with tempfile.TemporaryDirectory() as folder:
+        pid = os.fork()
+        if pid == 0:
+            here.close()
+            os.chdir(folder)
+            sys.modules["__main__"] = shell.user_module
+            warnings.resetwarnings()
+            serve(there, shell, LIMITS)
+        there.close()
+        student = Student(here, Policy(**policy), LIMITS)
+        try:
+            yield student
+        finally:
+            student.channel.close()
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+
+
+def calibrate(shell, notebook, **options):
+    """Grade the reference as the engine does before a class: what it needs, and which tests need one process."""
+    reference = submission(notebook, *(cell.reference for cell in notebook.cells if cell.kind == "answer"))
+    with forked(shell, recording=True) as student:
+        graded = grade(student, notebook, reference, **options)
+        policy = student.policy
+    lost = frozenset(name for name, result in graded.results.items() if result.points < result.max_points)
+    if not lost:
+        return Calibration(True, frozenset(policy.handles), frozenset(policy.operators), frozenset(policy.mutates))
+    with forked(shell, recording=True) as student:
+        again = grade(student, notebook, reference, calibration=Calibration(one_process=lost), **options)
+    saved = frozenset(name for name in lost if again.results[name].points > graded.results[name].points)
+    return Calibration(True, frozenset(policy.handles), frozenset(policy.operators), frozenset(policy.mutates), saved)
+
+
+def grade_forked(shell, notebook, canonical, calibration=None, **options):
+    """Grade a submission in a process of its own."""
+    calibration = calibration or Calibration()
+    known = {
+        "handles": set(calibration.handles),
+        "operators": set(calibration.operators),
+        "mutates": set(calibration.mutates),
+        "known": calibration.known,
+    }
+    with forked(shell, **known) as student:
+        return grade(student, notebook, canonical, calibration=calibration, **options)
+
+
+def oracle(shell, notebook, canonical):
+    """Give points by grade id: every cell in one kernel, scored with nbgrader's ``determine_grade``."""
+    reading, writing = os.pipe()
+    with tempfile.TemporaryDirectory() as folder:
+        pid = os.fork()
+        if pid == 0:
+            os.chdir(folder)
+            sys.modules["__main__"] = shell.user_module
+            warnings.resetwarnings()
+            os.write(writing, json.dumps(_graded_by_nbgrader(shell, notebook, canonical)).encode())
+            os._exit(0)
+        os.close(writing)
+        with os.fdopen(reading, "rb") as file:
+            content = file.read()
+        os.waitpid(pid, 0)
+    return json.loads(content)
+
+
+def _graded_by_nbgrader(shell, notebook, canonical):
+    cells = {cell.id: cell for cell in notebook.cells}
+    points = {}
+    for step in canonical.steps:
+        cell = cells[step.cell]
+        outputs = _outputs(shell, cell.source if step.kind == "test" else step.source)
+        if step.kind == "test":
+            marks = {"grade": True, "solution": False, "points": cell.points, "grade_id": cell.grade_id}
+            made = new_code_cell(cell.source, outputs=outputs, metadata={"nbgrader": marks})
+            try:
+                points[cell.grade_id] = float(determine_grade(made)[0])
+            except ValueError as error:  # more than the maximum ends nbgrader's whole run
+                points[cell.grade_id] = str(error)
+    return points
+
+
+def _outputs(shell, source):
+    out, err = io.StringIO(), io.StringIO()
+    shell.displayhook.write_output_prompt = lambda: None
+    shell.displayhook.write_format_data = lambda *_: None
+    with redirect_stdout(out), redirect_stderr(err):
+        result = shell.run_cell(source, store_history=True)
+    outputs = [
+        new_output("stream", name=name, text=file.getvalue()) for name, file in (("stdout", out), ("stderr", err))
+    ]
+    outputs = [output for output in outputs if output.text]
+    if not result.success:
+        outputs.append(new_output("error", ename="Error", evalue="", traceback=[]))
+    elif result.result is not None:
+        text = shell.display_formatter.format(result.result)[0]["text/plain"]
+        outputs.append(new_output("execute_result", data={"text/plain": text}))
+    return outputs

@@ -1,0 +1,89 @@
+"""A notebook is worked through in order, and goes on after an attempt that was ended."""
+
+from __future__ import annotations
+
+import pytest
+from studium_graders.engine.judge.events import Finished, Judged, Started
+from studium_graders.engine.remote import StudentGone
+
+from .notebooks import answer, checked, given, grade, material, submission
+
+CELLS = (
+    given("limit = 10"),
+    answer("def f(x):\n    return x"),
+    checked("def near(a, b):\n    return a == b\nassert near(f(1), 1)"),
+    checked("assert near(f(limit), 10)"),
+)
+
+
+def test_each_step_is_announced_and_the_end_is_told(student):
+    notebook = material(*CELLS)
+    events = grade(student, notebook, submission(notebook, "def f(x):\n    return x")).events
+    assert [event.cell for event in events if isinstance(event, Started)] == ["given0", "answer1", "test2", "test3"]
+    assert isinstance(events[-1], Finished)
+    assert sum(isinstance(event, Judged) for event in events) == 2
+
+
+def test_skipped_cells_are_not_run_and_their_helpers_are_there(student):
+    notebook = material(*CELLS)
+    graded = grade(student, notebook, submission(notebook, "def f(x):\n    return x"), skip={"test2"})
+    assert list(graded.results) == ["test3"]
+    assert graded.only.outcome == "passed"
+
+
+def test_a_skipped_answer_is_not_run(student):
+    notebook = material(*CELLS)
+    graded = grade(student, notebook, submission(notebook, "def f(x):\n    return x"), skip={"answer1"})
+    assert [result.points for result in graded.results.values()] == [0, 0]
+    assert not student.has("f")
+
+
+def test_a_student_who_is_gone_ends_the_attempt_though_the_test_catches_it(student):
+    gone = StudentGone("time limit", "stopped")
+
+    def f(x):
+        student.gone = gone
+        raise gone
+
+    notebook = material(given("pass"), answer("def f(x): ..."), checked("try:\n    f(1)\nexcept Exception:\n    pass"))
+    student.run = lambda source, name="": student.names.update(f=f)
+    with pytest.raises(StudentGone):
+        grade(student, notebook, submission(notebook, ""))
+
+
+def test_cells_graded_by_hand_wait_or_are_not_attempted(student):
+    notebook = material(
+        answer("x = 1", graded=True, points=2.0),
+        answer("y = 1", graded=True, points=3.0),
+        ("text", "Why?", {"graded": True, "points": 4.0}),
+    )
+    results = grade(student, notebook, submission(notebook, "x = 5", None)).results
+    assert [(r.outcome, r.points, r.max_points) for r in results.values()] == [
+        ("manual", 0, 2),
+        ("not attempted", 0, 3),
+        ("manual", 0, 4),
+    ]
+
+
+def test_an_untouched_answer_is_not_attempted_and_still_earns_what_it_earns(student):
+    notebook = material(answer("def f(): ..."), checked("assert f()"), checked("assert True"))
+    outcomes = [r.outcome for r in grade(student, notebook, submission(notebook, None)).results.values()]
+    assert outcomes == ["not attempted", "passed"]
+
+
+def test_what_a_cell_of_the_student_showed_is_passed_on(student):
+    notebook = material(*CELLS)
+    runs = grade(student, notebook, submission(notebook, "print('hello')\n1 / 0")).runs
+    assert runs["answer1"].outputs[0]["text"] == "hello\n"
+    assert "ZeroDivisionError" in runs["answer1"].error
+
+
+def test_a_test_in_one_process_gets_what_earlier_tests_defined(student):
+    notebook = material(
+        answer("def f(x): ..."),
+        checked("import math\nLIMIT = 2\ndef near(a, b):\n    return math.isclose(a, b) and LIMIT"),
+        checked("assert near(f(1), 1)\nassert open"),
+        checked("assert near(1, 1)"),
+    )
+    graded = grade(student, notebook, submission(notebook, "def f(x):\n    return x"))
+    assert graded.points == [1, 1, 1]

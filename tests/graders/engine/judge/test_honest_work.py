@@ -1,0 +1,30 @@
+"""Honest work gets from the judge what it gets from nbgrader, but where we mean to differ."""
+
+from __future__ import annotations
+
+import pytest
+
+from .honest_work import WORKS
+from .notebooks import submission
+from .processes import calibrate, grade_forked, oracle
+
+
+def test_the_corpus_is_large_enough():
+    assert sum(work.tests * (len(work.answers) + 1) for work in WORKS) >= 200
+
+
+@pytest.mark.parametrize("work", WORKS, ids=lambda work: work.name)
+def test_honest_work_gets_what_nbgrader_gives(shell, work):
+    notebook = work.notebook()
+    calibration = calibrate(shell, notebook)
+    wrong = [] if work.one_process else sorted(calibration.one_process)
+    for number, texts in enumerate(work.versions()):
+        canonical = submission(notebook, *texts)
+        expected = oracle(shell, notebook, canonical)
+        graded = grade_forked(shell, notebook, canonical, calibration)
+        for name, points in expected.items():
+            meant = work.differs.get((number, name), points)
+            result = graded.results[name]
+            if result.points != meant or (result.mode != "split" and not work.one_process):
+                wrong.append((number, name, f"{result.points} for {meant}", result.mode, result.message))
+    assert not wrong, "\n".join(map(str, wrong))

@@ -1,0 +1,117 @@
+"""What a student is told: of visible tests everything, of hidden ones nothing that carries their data."""
+
+from __future__ import annotations
+
+import pytest
+from studium_graders.engine.judge.failing_line import failing_line
+from studium_graders.engine.judge.messages import bounded_message
+
+from .notebooks import answer, checked, given, grade, material, submission
+
+DOUBLE = "def double(x):\n    return 2 * x"
+WRONG = "def double(x):\n    return x * x"
+
+
+def message(student, test, text=WRONG, *, hidden=False, first=""):
+    notebook = material(given(first), answer(DOUBLE), checked(test, hidden=hidden))
+    graded = grade(student, notebook, submission(notebook, text))
+    assert graded.only.points == 0
+    return graded.only.message
+
+
+@pytest.mark.parametrize(
+    ("test", "said"),
+    [
+        ("assert double(3) == 6", "this should hold and does not: double(3) == 6 (expected 6, got 9)"),
+        ("assert 6 == double(3)", "this should hold and does not: 6 == double(3) (expected 6, got 9)"),
+        ("assert double(3) < 7", "this should hold and does not: double(3) < 7 (left 9, right 7)"),
+        ("assert double(3) == 6, 'twice three'", "twice three"),
+        ("assert not double(3)", "this should hold and does not: not double(3)"),
+        ("def check():\n    assert double(5) == 10\ncheck()", "double(5) == 10 (expected 10, got 25)"),
+        ("[1][double(1)]", "IndexError: list index out of range, in the test's line `[1][double(1)]`"),
+    ],
+)
+def test_a_visible_test_says_what_it_expected(student, test, said):
+    assert said in message(student, test)
+
+
+def test_a_visible_message_is_one_short_line(student):
+    text = message(student, "import numpy as np\nnp.testing.assert_allclose(double(np.arange(500.0)), 1)")
+    assert "\n" not in text
+    assert len(text) < 700
+
+
+SECRET = "assert double(12345) == 24690"
+
+
+@pytest.mark.parametrize(
+    ("test", "said"),
+    [
+        (SECRET, "a hidden test failed: the result is not what is expected"),
+        (f"{SECRET}, 'not twice as much'", "not twice as much"),
+        (f"{SECRET}, 'double(12345) is wrong'", "a hidden test failed: the result is not what is expected"),
+        (f"{SECRET}, f'got {{double(12345)}}'", "a hidden test failed: the result is not what is expected"),
+        (
+            "word = 'Eulalia'\nassert not word, 'Eulalia fails'",
+            "a hidden test failed: the result is not what is expected",
+        ),
+        ("assert double(2.5) == 5, 'must work for float64 too'", "must work for float64 too"),
+        ("[][double(9)]", "a hidden test failed: IndexError was raised"),
+        ("raise KeyError(double(9))", "a hidden test failed: KeyError was raised"),
+    ],
+)
+def test_a_hidden_test_keeps_its_data(student, test, said):
+    assert message(student, test, hidden=True) == said
+
+
+def test_a_hidden_test_shows_nothing_that_was_printed(student):
+    notebook = material(answer(DOUBLE), checked("print('secret 12345')\nassert double(3) == 6", hidden=True))
+    graded = grade(student, notebook, submission(notebook, "def double(x):\n    print(x)\n    return 0"))
+    assert "12345" not in repr(graded.events)
+    assert "double(3)" not in repr(graded.events)
+
+
+def test_a_visible_test_shows_what_was_printed(student):
+    notebook = material(answer(DOUBLE), checked("print('trying 3')\nassert double(3) == 6"))
+    run = grade(student, notebook, submission(notebook, WRONG)).runs["test1"]
+    assert run.outputs == [{"output_type": "stream", "name": "stdout", "text": "trying 3\n"}]
+    assert run.error
+
+
+class TestErrorsOfTheStudents:
+    """The judge is not to repeat a name or a line that the student's process made up."""
+
+    class Text:
+        def has_line(self, line):
+            return line == "return 1 / x"
+
+    def error(self, kind, line):
+        error = kind("x was 12345")
+        error.student_line = line
+        return error
+
+    def test_a_line_of_the_notebook_is_shown(self):
+        said = bounded_message(self.error(ZeroDivisionError, "return 1 / x"), None, self.Text(), "f")
+        assert said == "a hidden test of f failed: ZeroDivisionError was raised in the line `return 1 / x`"
+
+    def test_a_line_that_is_not_in_the_notebook_is_not(self):
+        assert "12345" not in bounded_message(self.error(ValueError, "x = 12345"), None, self.Text(), "f")
+
+    def test_a_class_of_the_students_is_called_after_its_base(self):
+        leak = type("Leak12345", (ValueError,), {"__module__": "builtins"})
+        said = bounded_message(self.error(leak, ""), None, self.Text(), "f")
+        assert said == "a hidden test of f failed: ValueError was raised"
+
+
+def test_the_failing_line_is_found_without_asking_the_students_process_for_a_name():
+    class Asking(dict):
+        def keys(self):
+            raise AssertionError("the student's process was asked")
+
+        __iter__ = keys
+
+    names = Asking(x=1)
+    with pytest.raises(ZeroDivisionError) as raised:
+        exec(compile("y = 2\nx / 0", "<test a>", "exec"), names, names)
+    found = failing_line(raised.value.__traceback__, "<test a>".__eq__)
+    assert (found.number, found.variables["x"], found.variables["y"]) == (2, 1, 2)

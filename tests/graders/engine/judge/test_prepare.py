@@ -1,0 +1,131 @@
+"""What is known of a notebook before any answer: what the judge runs itself, and what cannot run split."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+from studium_graders.engine.judge.dotted_names import imported_names
+from studium_graders.engine.judge.one_process import reason_for_one_process
+from studium_graders.engine.judge.prepare import prepare
+from studium_graders.engine.judge.python_text import is_silenced, parse
+
+from .notebooks import answer, checked, given, grade, material, submission
+
+
+def reason(source, files=()):
+    tree = parse(source)
+    return reason_for_one_process(tree, {} if tree is None else imported_names([tree]), files)
+
+
+READING = "import numpy as np\nassert f(np.loadtxt('data.csv', delimiter=',')) == len(open('./data.csv', 'r').read())"
+
+
+def test_a_test_that_reads_what_was_handed_out_stays_split():
+    assert not reason(READING, {"data.csv"})
+    assert reason(READING, {"other.csv"})
+    assert reason("open('data.csv', 'w').write('1')", {"data.csv"})
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "get_ipython().run_line_magic('time', 'f()')",
+        "!ls",
+        "%timeit f()",
+        "In[-1]",
+        "assert f.__code__.co_argcount == 1",
+        "open('x.txt', 'w').write('1')",
+        "import os\nassert os.path.exists('x')",
+        "from pathlib import Path\nassert Path('x').exists()",
+        "import signal\nsignal.alarm(5)",
+        "import signal\nsignal = signal.alarm\nsignal(5)",
+        "from threading import Thread\nThread(target=f).start()",
+        "import sys\nassert 'numpy' not in sys.modules",
+        "import warnings\nwith warnings.catch_warnings(record=True) as w:\n    f()",
+        "from unittest.mock import patch\nwith patch('os.getcwd'):\n    f()",
+        "from unittest import mock\nwith mock.patch('builtins.len'):\n    f()",
+        "import numpy as np\nsetattr(np, 'mean', None)",
+        "import numpy as np\ndel np.mean",
+        "import builtins\nbuiltins.len = None",
+        "import doctest\ndoctest.testmod()",
+        "from torch.utils._python_dispatch import TorchDispatchMode\nclass Sizes(TorchDispatchMode): ...",
+        "def f(:",
+    ],
+)
+def test_a_test_that_looks_into_a_process_runs_there(source):
+    assert reason(source)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "assert f(1) == 1",
+        "%matplotlib inline\nassert f(1)",
+        "%%time\nassert f(1)",
+        "import os\np = os.path.join('a', 'b')",
+        "from unittest.mock import patch\nwith patch('__main__.f'), patch('builtins.input'):\n    g()",
+        "import numpy as np\nnp.mean = None",
+        "import numpy as np\nnp.random.seed(0)\nnp.set_printoptions(precision=3)",
+        "import sys, io\nsys.stdout = io.StringIO()",
+        "import warnings\nwarnings.simplefilter('ignore')",
+        "for _ in range(3):\n    f(_)",
+        "model.weight.data = x\nf.attribute = 1",
+        "signal = f(3)\nassert signal.sum() == 3",
+        "for glob in f(3):\n    assert (lambda resource: resource.size)(glob) == 3",
+    ],
+)
+def test_other_tests_run_split(source):
+    assert not reason(source)
+
+
+def here(*cells):
+    """Give what the judge runs itself of the first cell."""
+    made = prepare(material(*cells))
+    return len(made.here["given0"])
+
+
+USE = (answer("def f(x):\n    return x"), checked("assert near(f(1), 1)\nassert X"))
+
+
+@pytest.mark.parametrize(
+    ("source", "count"),
+    [
+        ("def near(a, b): return a == b", 1),
+        ("def near(a, b): return f(a) == f(b)", 1),
+        ("X = f(3)", 0),
+        ("def g(): return f(3)\nX = g()", 0),
+        ("Y = 1\nX = Y + 1\nZ = 5", 2),
+        ("import matplotlib.pyplot as plt\nplt.plot([1])\nprint('hello')", 0),
+        ("X = []\nX.append(2)\nY = []", 2),
+        ("import numpy as np\nnp.set_printoptions(precision=3)", 2),
+        ("get_ipython()\nX = 1", 1),
+        ("import numpy as np\nnp.random.seed(0)\nunused = np.random.rand(2)\nX = np.random.rand(3)", 4),
+    ],
+)
+def test_the_judge_runs_what_tests_need_and_nothing_that_needs_the_student(source, count):
+    assert here(given(source), *USE) == count
+
+
+def test_given_code_that_fails_here_falls_to_the_student(student):
+    notebook = material(given("X = undefined_here()\n"), answer("X = 3"), checked("assert X == 3"))
+    assert grade(student, notebook, submission(notebook, "X = 3")).points == [1]
+
+
+def test_a_module_that_was_handed_out_can_be_imported(monkeypatch):
+    monkeypatch.setattr(sys, "meta_path", list(sys.meta_path))
+    files = {
+        "course_checks.py": b"LIMIT = 3",
+        "data.csv": b"1",
+        "course_pack/__init__.py": b"from course_pack import a",
+        "course_pack/a.py": b"x = 1",
+    }
+    prepare(material(checked("from course_checks import LIMIT\nimport course_pack\nassert f")), files=files)
+    assert sys.modules.pop("course_checks").LIMIT == 3
+    assert sys.modules.pop("course_pack.a").x == 1
+    sys.modules.pop("course_pack")
+
+
+@pytest.mark.parametrize(("source", "silenced"), [("f();", True), ("f(); # no", True), ("f()", False), ("';'", False)])
+def test_a_semicolon_at_the_end_hides_the_value(source, silenced):
+    assert is_silenced(source) is silenced

@@ -1,0 +1,80 @@
+"""A student's process, forked over a socket pair, with its judge here."""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import signal
+import socket
+import textwrap
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from studium_graders.engine.limits import Limits
+from studium_graders.engine.remote import Policy, Student
+from studium_graders.engine.remote.student import serve
+from studium_graders.engine.remote.warm_up import warm_up
+
+LIMITS = Limits(call_seconds=20)
+
+
+@pytest.fixture(scope="session")
+def shell() -> Any:
+    import sys
+
+    main = sys.modules["__main__"]
+    shell = warm_up()
+    sys.modules["__main__"] = main
+    return shell
+
+
+@pytest.fixture
+def make_student(shell: Any) -> Iterator[Callable[..., Student]]:
+    """Fork a student that ran ``source``; keywords are those of Policy, and ``limits``."""
+    yield from students(shell)
+
+
+@pytest.fixture(scope="module")
+def make_module_student(shell: Any) -> Iterator[Callable[..., Student]]:
+    """Fork a student for all tests of a module."""
+    yield from students(shell)
+
+
+def students(shell: Any) -> Iterator[Callable[..., Student]]:
+    """Fork students, and end them all."""
+    running: list[tuple[int, Student]] = []
+
+    def make(source: str = "", *, limits: Limits = LIMITS, **policy: Any) -> Student:
+        here, there = socket.socketpair()
+        pid = os.fork()
+        if pid == 0:
+            here.close()
+            for _, other in running:
+                other.channel.close()
+            import sys
+
+            sys.modules["__main__"] = shell.user_module
+            faulthandler.disable()
+            silence = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(silence, 1)
+            os.dup2(silence, 2)
+            os.closerange(
+                3, there.fileno()
+            )  # the hostile ones write to all they find: not to what pytest talks through
+            os.closerange(there.fileno() + 1, 1 << 12)
+            serve(there, shell, limits)
+        there.close()
+        student = Student(here, Policy(**({"recording": True} | policy)), limits)
+        running.append((pid, student))
+        if source:
+            run = student.run(textwrap.dedent(source))
+            assert not run.error, run.error
+        return student
+
+    make.last = lambda: running[-1][1]
+    yield make
+    for pid, student in running:
+        student.channel.close()
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)

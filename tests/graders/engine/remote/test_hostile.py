@@ -1,0 +1,448 @@
+"""A student's process may send whatever it likes: the judge neither hangs nor crashes, nor does what it is told."""
+
+import struct
+import time
+
+import numpy as np
+import pytest
+import torch
+from studium_graders.engine.limits import Limits
+from studium_graders.engine.remote import StudentGone
+from studium_graders.engine.remote.tags import Tag
+from studium_graders.engine.remote.wire import HEADER
+
+from .liar import Liar, frame, reply
+
+MALFORMED = [
+    b"",
+    b"\0" * 16,
+    b"\xff" * 64,
+    HEADER.pack(2**32 - 1, 0, 0),
+    HEADER.pack(10, 2**32 - 1, 0),
+    HEADER.pack(1, 1, 2**63),
+    HEADER.pack(3, 0, 0) + b"\xdd\xff\xff",
+    HEADER.pack(5, 0, 0) + b"\xdd\xff\xff\xff\xff",
+    HEADER.pack(5, 0, 0) + b"\xdf\xff\xff\xff\xff",
+    HEADER.pack(100_001, 0, 0) + b"\x91" * 100_000 + b"\xc0",
+    frame(None),
+    frame([]),
+    frame([1]),
+    frame([7, 1, None, None, [], []]),
+    frame({"a": 1}),
+    reply(1, sequence=2),
+    reply([99]),
+    reply([[]]),
+    reply({"a": 1}),
+    reply([None]),
+    reply([Tag.SEEN, 0]),
+    reply([Tag.SEEN, -1]),
+    reply([Tag.TUPLE, [Tag.SEEN, 0]]),
+    reply([Tag.YOURS, 10**9]),
+    reply([Tag.MINE, 1]),
+    reply([Tag.MINE, -1, "function", []]),
+    reply([Tag.MINE, 1, "function", ["f", "f", None, [[["1", 0, [], None]], None]]]),
+    reply([Tag.MINE, 1, "class", ["A", None, [], ["__getattribute__"], []]]),
+    reply([Tag.MINE, 1, "class", ["A", None, [["torch.nn.modules.module", "Module"]], [], ["__eq__"]]]),
+    reply([Tag.LIBRARY, "os", "system"]),
+    reply([Tag.LIBRARY, "os"]),
+    reply([Tag.LIBRARY, "studium_graders"]),
+    reply([Tag.TYPE, "os.system"]),
+    reply([Tag.ARGUMENT, 0, 99]),
+    reply([Tag.ARGUMENT, -1, 0]),
+    reply([Tag.MIRROR, True, 1]),
+    reply([Tag.MODULE, True, 1]),
+    reply([Tag.OUTPUT, 0]),
+    reply([Tag.ENTRY, 1, "float32", [1], 0]),
+    reply([Tag.ARRAY, "O", [1], 0], buffers=[b"\0" * 8]),
+    reply([Tag.ARRAY, "<f8", [2], 0], buffers=[b"\0" * 8]),
+    reply([Tag.ARRAY, "<f8", [2**40], 0], buffers=[b""]),
+    reply([Tag.ARRAY, "<U0", [2**40], 0], buffers=[b""]),
+    reply([Tag.ARRAY, "<f8", [-1], 0], buffers=[b"\0" * 8]),
+    reply([Tag.ARRAY, "f8,(3)i4", [1], 0], buffers=[b"\0" * 8]),
+    reply([Tag.ARRAY, [[["a", "O", 0]], 8, False], [1], 0], buffers=[b"\0" * 8]),
+    reply([Tag.TENSOR, "qint8", [1], 0], buffers=[b"\0"]),
+    reply([Tag.TENSOR, "float32", [2**62], 0], buffers=[b"\0" * 4]),
+    reply([Tag.TENSOR, "float32", [1], 5], buffers=[b"\0" * 4]),
+    reply([Tag.TORCH_DTYPE, "nothing"]),
+    reply(
+        [Tag.SPARSE, [Tag.TENSOR, "int64", [1, 1], 0], [Tag.TENSOR, "float32", [1], 1], [1]],
+        buffers=[struct.pack("q", 99), b"\0" * 4],
+    ),
+    reply(
+        [
+            Tag.NUMPY_RANDOM,
+            True,
+            [
+                Tag.DICT,
+                "bit_generator",
+                "MT19937",
+                "state",
+                [Tag.DICT, "key", [Tag.ARRAY, "<u4", [624], 0], "pos", 10**6],
+            ],
+        ],
+        buffers=[b"\0" * 2496],
+    ),
+    reply([Tag.GENERATOR, b"\xff" * 5056]),
+    reply([Tag.RANDOM, [Tag.TUPLE, 3, [Tag.TUPLE, 1], None]]),
+    reply([Tag.STANDARD, "eval", "1"]),
+    reply([Tag.STANDARD, "date", "x"]),
+    reply([Tag.DICT, [Tag.LIST], 1]),
+    reply([Tag.DICT, 1]),
+    reply([Tag.NAMED_TUPLE, [Tag.MINE, 1, "tuple", ["A", ["a b"], []]], 1]),
+    reply([Tag.NAMED_TUPLE, [Tag.MINE, 1, "tuple", ["A", ["_x"], []]], 1]),
+    reply([Tag.RECORD, [Tag.MINE, 1, "record", ["A", [["x=__import__('os')", "", None]], [True, True, False]]], 1]),
+    reply([Tag.RECORD, [Tag.MINE, 1, "record", ["A", [["__class__", "", None]], [True, True, False]]], 1]),
+    reply([Tag.MEMBER, [Tag.MINE, 1, "enum", ["A", "Enum", [["_ignore_", 1]]]], "x"]),
+    reply(1, changes=[[0, 99, 1]]),
+    reply(1, changes=[[5, 0, 1]]),
+    reply(1, changes=[[0, 0, [Tag.DICT]]]),
+    reply(1, mirrors=[[], [[True, 1, None, None, True, False]]]),
+    reply(1, modules=[[[1, "DataParallel2", []]], []]),
+    reply(1, modules=[[[1, "Linear", [True, [["a.b", None]], [], [], [], []]]], []]),
+    reply(1, modules=[[[1, "Linear", [True, [], [], [], [], [["forward", [None, 1]]]]]], []]),
+    reply(
+        1, modules=[[[1, "Linear", [True, [], [], [], [], [["in_features", [None, [Tag.TYPE, "builtins.int"]]]]]]], []]
+    ),
+    reply(1, graph=[1, [["float32", [1], 0]], [[Tag.MIRROR, True, 4]]], buffers=[b"\0" * 4]),
+    reply([0], kind=2),
+    reply(["E", [["os", "system"]], [Tag.TYPE, "builtins.int"], [], "", "", None], kind=2),
+    frame([0, 1, "get", ["f"], [], [], [], [None, True], None, None, None]),
+    frame([0, 1, "__init__", [], [], [], [], [None, True], None, None, None]),
+    frame([0, 1, "call", [5, [], {}], [], [], [], [None, True], None, None, None]),
+    frame(
+        [
+            0,
+            1,
+            "call",
+            [[Tag.TYPE, "builtins.int"], [Tag.TUPLE, "1"], [Tag.DICT]],
+            [],
+            [],
+            [],
+            [None, True],
+            None,
+            None,
+            None,
+        ]
+    ),
+    frame([0, 1, "getattr", [[Tag.TYPE, "builtins.int"], "x"], [], [], [], [None, True], None, None, None]),
+    frame([0, 1, "backward", [1, [], [], False], [], [], [], [None, True], None, None, None]),
+    frame([0, 1, ["call"], [], [], [], [], [None, True], None, None, None]),
+    frame([0, 1, "call", [], [], [], [], [None, True], None, None, None]),
+]
+
+
+@pytest.mark.parametrize("said", MALFORMED, ids=range(len(MALFORMED)))
+def test_what_is_no_message_ends_the_student_in_time(said):
+    start = time.monotonic()
+    with pytest.raises(StudentGone) as gone:
+        Liar(said).ask(lambda: 1, [1], torch.ones(1))
+    assert gone.value.verdict in ("broken protocol", "time limit")
+    assert time.monotonic() - start < 1.5
+
+
+def test_nothing_is_imported_for_a_liar():
+    import sys
+
+    assert "antigravity" not in sys.modules
+    for said in (reply([Tag.LIBRARY, "antigravity", "fly"]), reply([Tag.LIBRARY, "antigravity"])):
+        with pytest.raises(StudentGone):
+            Liar(said).ask()
+    assert "antigravity" not in sys.modules
+
+
+def test_closed_objects_of_a_test_stay_closed(make_student):
+    student = make_student("""
+def look(f, names):
+    out = []
+    for name in names:
+        try: out.append(str(getattr(f, name))[:20])
+        except AttributeError as e: out.append("closed")
+    return out
+def call(f, name): return f._peer.request("getattr", f, name)
+def method(f, name): return f._peer.request("method", f, name, (), {})
+def special(f, name): return f._peer.request("special", f, name, (), {})
+def write(f, name, value): f._peer.request("setattr", f, name, value)
+""")
+
+    class Helper:
+        secret = 3
+        _hidden = 4
+
+        def ask(self):
+            return 5
+
+    def function():
+        return 1
+
+    function.answer = 42
+    helper = Helper()
+    assert student.get("look")(helper, ["secret", "_hidden", "__dict__", "__class__"])[:2] == ["3", "closed"]
+    peer_of = student.get("call")
+    for target, name in (
+        (function, "__globals__"),
+        (function, "__code__"),
+        (function, "answer"),
+        (function, "__closure__"),
+    ):
+        with pytest.raises(AttributeError):
+            peer_of(target, name)
+    with pytest.raises(AttributeError):
+        student.get("method")(function, "__reduce__")
+    with pytest.raises(AttributeError):
+        student.get("write")(helper.ask, "x", 1)
+    with pytest.raises(StudentGone):
+        student.get("special")(function, "__reduce__")
+
+
+def test_a_student_that_trickles_bytes_is_late_in_time():
+    import threading
+
+    liar = Liar(limits=Limits(call_seconds=0.4))
+    stop = threading.Event()
+
+    def trickle():
+        while not stop.wait(0.05):
+            try:
+                liar.there.send(b"\1")
+            except OSError:
+                return
+
+    thread = threading.Thread(target=trickle)
+    thread.start()
+    start = time.monotonic()
+    with pytest.raises(StudentGone) as gone:
+        liar.student.request("call", 1)
+    stop.set()
+    thread.join()
+    liar.there.close()
+    assert gone.value.verdict in ("time limit", "broken protocol")
+    assert time.monotonic() - start < 1.0
+
+
+ENDLESS = """
+def forever(f):
+    while True: f(1)
+def deeper(f, g): return f(g)
+def back(f): return f()
+"""
+
+
+def test_endless_and_bottomless_callbacks_end(make_student):
+    student = make_student(ENDLESS, limits=Limits(call_seconds=0.5))
+    with pytest.raises(StudentGone) as gone:
+        student.get("forever")(lambda x: x)
+    assert gone.value.verdict == "time limit"
+    student = make_student(ENDLESS)
+    back = student.get("back")
+
+    def again():
+        return back(again)
+
+    with pytest.raises(RecursionError):
+        back(again)
+    assert back(lambda: 3) == 3
+
+
+CHEATS = """
+import torch, numpy as np
+class Always:
+    def __eq__(self, other): return True
+    def __ne__(self, other): return False
+    def __lt__(self, other): return True
+    def __bool__(self): return True
+    def __float__(self): return 1.0
+    def __sub__(self, other): return 0
+    def __rsub__(self, other): return 0
+    def __abs__(self): return 0
+    def __array__(self, *a, **k): return np.zeros(2)
+    def __len__(self): return 2
+    def __getitem__(self, i): return 0
+    def __contains__(self, x): return True
+    def __hash__(self): return 1
+    def allclose(self, *a): return True
+    def item(self): return 5
+    @classmethod
+    def __torch_function__(cls, *a, **k): return True
+class Fake(torch.Tensor):
+    @classmethod
+    def __torch_function__(cls, func, types, args=(), kwargs=None): return True
+def answer(x=None): return Always()
+def listed(x=None): return [Always()]
+def keyed(x=None): return {Always(): 1}
+def fake(): return torch.zeros(2).as_subclass(Fake)
+class Model(torch.nn.Module):
+    def __eq__(self, other): return True
+    def __hash__(self): return 1
+    def forward(self, x): return x
+"""
+
+
+@pytest.mark.parametrize(
+    "policy", [{"known": True, "handles": {"answer", "listed", "keyed", "fake"}}, {"known": False}]
+)
+def test_an_object_that_equals_everything_equals_nothing(make_student, policy):
+    student = make_student(CHEATS, recording=False, **policy)
+    for value in (student.get("answer")(), student.get("listed")()[0]):
+        for use in (
+            lambda v: v == 5,
+            lambda v: v == 5,
+            lambda v: v != 5,
+            lambda v: bool(v),
+            lambda v: float(v),
+            lambda v: v - 1,
+            lambda v: 1 - v,
+            lambda v: abs(v),
+            lambda v: np.asarray(v),
+            lambda v: np.allclose(v, 1),
+            lambda v: len(v),
+            lambda v: v[0],
+            lambda v: 1 in v,
+            lambda v: v.allclose(1),
+            lambda v: v.item(),
+            lambda v: hash(v),
+            lambda v: v < 3,
+            lambda v: torch.allclose(v, torch.ones(2)),
+            lambda v: torch.as_tensor(v),
+            lambda v: list(v),
+            lambda v: v(),
+            lambda v: torch.equal(torch.ones(2), v),
+            lambda v: np.ones(2) == v,
+            lambda v: torch.ones(2) - v,
+            lambda v: v.__dict__,
+        ):
+            with pytest.raises(TypeError, match=r"plain value|invalid|argument"):
+                use(value)
+        assert repr(value) == "<an object of the submission>"
+        assert "Always" not in f"{value}"
+    with pytest.raises(TypeError):
+        student.get("keyed")()
+    assert type(student.get("fake")()) is torch.Tensor
+    assert student.gone is None
+
+
+def test_operators_are_answered_only_where_the_reference_needed_them(make_student):
+    recording = make_student(MODEL)
+    use(recording)
+    policy = recording.policy
+    assert "V().__add__" in policy.operators
+    assert {"V", "V()"} <= policy.handles
+    student = make_student(MODEL, recording=False, known=True, handles=policy.handles, operators=policy.operators)
+    use(student)
+    assert student.get("V")(2) != 2
+    with pytest.raises(TypeError):
+        float(student.get("V")(2))
+    cautious = make_student(MODEL, recording=False, named_classes={"V"})
+    use(cautious)
+    assert cautious.get("V")(1) != 1
+
+
+MODEL = """
+class V:
+    def __init__(self, x): self.x = x
+    def __add__(self, o): return V(self.x + o.x)
+    def __eq__(self, o): return True
+    def __float__(self): return 1.0
+def f(x):
+    x.append(1)
+    return 3
+def g(x): x.append(1)
+"""
+
+
+def use(student):
+    cls = student.get("V")
+    assert (cls(1) + cls(2)).x == 3
+    assert cls(1) == cls(1)
+
+
+def test_a_change_that_the_reference_does_not_make_is_suspicious(make_student):
+    student = make_student(MODEL, recording=False, known=True, handles={"f", "g"})
+    x = []
+    student.get("f")(x)
+    student.get("g")(x)
+    assert student.policy.suspicious == ["f#0", "g#0"]
+    assert x == [1, 1]
+    student.policy.writeback = "kept"
+    student.get("g")(x)
+    assert x == [1, 1]
+    allowed = make_student(MODEL, recording=False, known=True, handles={"f"}, mutates={"f#0"})
+    allowed.get("f")(x)
+    assert allowed.policy.suspicious == []
+    learning = make_student(MODEL)
+    learning.get("f")(x)
+    assert learning.policy.mutates == {"f#0"}
+
+
+MOVING = """
+def move(target, extra, *, data=None):
+    target[0] = 5
+    extra["inner"].append(7)
+def refuse(x):
+    x.append(1)
+    raise ValueError("no")
+def stop(x): raise StopIteration
+"""
+
+
+def test_a_function_that_may_change_one_argument_may_not_change_another(make_student):
+    student = make_student(MOVING, recording=False, known=True, handles={"move"}, mutates={"move#0"})
+    target, extra = [0], {"inner": []}
+    student.get("move")(target, extra=extra)
+    assert student.policy.suspicious == ["move#extra"]
+    student.policy.writeback, target, extra = "kept", [0], {"inner": []}
+    student.get("move")(target, extra)
+    assert (target, extra) == ([5], {"inner": []})
+
+
+def test_a_call_that_raises_after_it_changed_its_arguments_is_suspicious(make_student):
+    student = make_student(MOVING, recording=False, known=False)
+    with pytest.raises(ValueError, match="no"):
+        student.get("refuse")([])
+    assert student.policy.suspicious == ["refuse#0"]
+
+
+def test_a_call_cannot_end_the_loop_of_a_test_as_if_there_were_no_more_items(make_student):
+    stop = make_student(MOVING).get("stop")
+    with pytest.raises(RuntimeError, match="your code raised StopIteration"):
+        list(map(stop, [1, 2]))
+
+
+def test_a_module_that_equals_everything_equals_nothing(make_student):
+    student = make_student(CHEATS, recording=False, known=True, handles={"Model", "Model()"})
+    model = student.get("Model")()
+    assert model != 5
+    assert torch.equal(model(torch.ones(2)), torch.ones(2))
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        "for fd in range(3, 64):\n        try: os.write(fd, b'\\x05\\0\\0\\0' * 20)\n        except OSError: pass",
+        "for fd in range(3, 64):\n        try: os.close(fd)\n        except OSError: pass",
+        "for fd in range(3, 64):\n        try: os.read(fd, 1)\n        except OSError: pass",
+        "os.kill(os.getpid(), 9)",
+        "ctypes.string_at(0)",
+        "sys.setrecursionlimit(10**6)\n    def g(): return g()\n    g()",
+        "import studium_graders.engine.remote.encode as e; e.Encoder.encode = lambda *a: [99]",
+    ],
+)
+def test_sabotage_of_the_own_process_ends_the_student_alone(make_student, act):
+    student = make_student(
+        f"import os, sys, ctypes, resource\ndef f():\n    {act}\n    return 3", limits=Limits(call_seconds=2)
+    )
+    with pytest.raises(StudentGone) as gone:  # noqa: PT012  at the latest when it is asked again
+        student.get("f")()
+        student.get("f")()
+    assert gone.value.verdict in ("broken protocol", "ended early", "time limit")
+
+
+def test_a_tensor_that_a_callback_closes_over_cannot_be_changed(make_student):
+    student = make_student(
+        "import torch\ndef f(model, x):\n    y = model(x)\n    leaf = y.grad_fn.next_functions[0][0].variable\n"
+        "    leaf.data = torch.full(leaf.shape, 9.0)\n    return y.sum()"
+    )
+    secret = torch.ones(2, requires_grad=True)
+    out = student.get("f")(lambda x: secret * x, torch.ones(2))
+    assert torch.equal(secret, torch.ones(2))
+    out.backward()
+    assert torch.equal(secret.grad, torch.ones(2))

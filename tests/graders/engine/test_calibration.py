@@ -1,0 +1,136 @@
+"""What is learnt from the reference solution, and what is done where it fails."""
+
+import msgspec
+import pytest
+from studium.errors import CourseError
+from studium_graders.engine import results
+from studium_graders.engine.calibration import calibrate, failed, reference_notebook
+from studium_graders.engine.judge_job import Recorded
+from studium_graders.engine.material import Calibration, Cell, NotebookMaterial
+
+CELLS = (
+    Cell("given", "given", "x = 1"),
+    Cell("text", "text", "An essay", graded=True, points=2),
+    Cell("f", "answer", "def f(): ...", "f", reference="def f():\n    return 1"),
+    Cell("a", "test", "assert f() == 1", "a", 1.0),
+    Cell("b", "test", "assert 'return' in open('f.py').read()", "b", 1.0),
+)
+BOOK = NotebookMaterial("book", CELLS, b"{}")
+NEEDS = Recorded(frozenset({"f"}), frozenset({"f().__eq__"}), frozenset())
+
+
+def solved(notebook):
+    return any("return 1" in step.source for step in notebook.steps)
+
+
+class Grader:
+    """Stands for the engine: tests fail by what ``passes`` says of (grade id, one process?, enforced?).
+
+    ``stub`` says so of the untouched notebook, by (grade id, one process?).
+    """
+
+    def __init__(self, passes, stub=lambda name, together: False):
+        self.passes, self.stub = passes, stub
+        self.seen = []
+
+    def __call__(self, notebook, calibration, recording):
+        self.seen.append((calibration, recording))
+        tests = [
+            results.TestResult(
+                "book", name, float(ok), 1.0, "passed" if ok else "failed", "" if ok else "wrong", grade_id=name
+            )
+            for name in ("a", "b")
+            for together in [name in calibration.one_process]
+            for ok in [
+                self.passes(name, together, calibration.known) if solved(notebook) else self.stub(name, together)
+            ]
+        ]
+        manual = results.TestResult("book", "text", 0.0, 2.0, "manual", grade_id="text")
+        return results.NotebookResult("book", "graded", [*tests, manual]), NEEDS
+
+
+def test_the_reference_takes_the_place_of_each_stub():
+    steps = reference_notebook(BOOK).steps
+    assert [(step.cell, step.kind, step.source) for step in steps] == [
+        ("given", "given", "x = 1"),
+        ("f", "student", "def f():\n    return 1"),
+        ("a", "test", ""),
+        ("b", "test", ""),
+    ]
+
+
+def test_what_a_passing_reference_needs_is_known():
+    calibration = calibrate(BOOK, Grader(lambda name, together, enforced: True))
+    assert calibration == Calibration(True, NEEDS.handles, NEEDS.operators, NEEDS.mutates)
+
+
+def test_a_test_that_passes_only_in_one_process_is_to_run_in_one():
+    calibration = calibrate(BOOK, Grader(lambda name, together, enforced: name == "a" or together))
+    assert (calibration.known, calibration.one_process) == (True, {"b"})
+
+
+def test_a_reference_that_fails_is_reported_and_the_cautious_default_applies():
+    calibration = calibrate(BOOK, Grader(lambda name, together, enforced: name == "a"))
+    assert (calibration.known, calibration.one_process) == (False, frozenset())
+    assert calibration.problems == ("the reference solution of book fails the test b: wrong",)
+
+
+def test_a_reference_that_needs_more_than_was_recorded_is_reported():
+    calibration = calibrate(BOOK, Grader(lambda name, together, enforced: not enforced))
+    assert not calibration.known
+    assert len(calibration.problems) == 2
+
+
+def test_without_a_reference_nothing_is_run():
+    grader = Grader(lambda *_: True)
+    bare = msgspec.structs.replace(BOOK, cells=tuple(msgspec.structs.replace(cell, reference="") for cell in CELLS))
+    assert calibrate(bare, grader) == Calibration()
+    assert grader.seen == []
+
+
+def test_a_reference_that_never_comes_to_its_end_stops_the_grading():
+    def stopped(notebook, calibration, recording):
+        return results.NotebookResult("book", "time limit", [], detail="stopped after 30 s"), NEEDS
+
+    with pytest.raises(CourseError, match=r"of book must be gradable: time limit, stopped after 30 s; nothing was"):
+        calibrate(BOOK, stopped)
+
+
+def test_one_bad_moment_costs_no_test_its_isolation():
+    moments = iter([False, True])
+    calibration = calibrate(BOOK, Grader(lambda name, together, enforced: name == "a" or next(moments, True)))
+    assert (calibration.known, calibration.one_process) == (True, frozenset())
+
+
+def test_a_test_that_passes_split_whatever_was_written_is_to_run_in_one_process():
+    calibration = calibrate(BOOK, Grader(lambda *_: True, stub=lambda name, together: name == "b" and not together))
+    assert (calibration.known, calibration.one_process) == (True, {"b"})
+
+
+def test_a_test_that_the_untouched_notebook_passes_anyway_stays_split():
+    calibration = calibrate(BOOK, Grader(lambda *_: True, stub=lambda name, together: name == "b"))
+    assert (calibration.known, calibration.one_process) == (True, frozenset())
+
+
+def test_manual_cells_are_no_failures():
+    result, _ = Grader(lambda *_: True)(reference_notebook(BOOK), Calibration(), False)
+    assert failed(result) == frozenset()
+
+
+@pytest.fixture
+def calibrated(engine):
+    before = engine.material
+    yield engine.calibrate()
+    engine.material = before
+
+
+def test_the_engine_learns_from_the_reference_and_grades_by_it(calibrated, grade):
+    calibration = calibrated.calibration["book"]
+    assert calibration.known
+    assert {"first", "second", "third", "fourth"} <= calibration.handles
+    assert grade().score == 4
+
+
+def test_an_object_where_the_reference_gives_a_number_earns_nothing(calibrated, grade):
+    always = "class Equal:\n    def __eq__(self, other):\n        return True\ndef second(x):\n    return Equal()"
+    assert [test.points for test in grade(second=always).tests] == [1, 0, 1, 1]

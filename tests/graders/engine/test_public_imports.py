@@ -1,0 +1,70 @@
+"""What a student's process has imported before it is forked: what everybody was told to import, and no secret."""
+
+import sys
+
+import msgspec
+import pytest
+from studium_graders.engine.engine import Engine
+from studium_graders.engine.material import Cell, Material, NotebookMaterial
+from studium_graders.engine.public_imports import import_all, public_imports
+from studium_graders.engine.sandbox import probe
+
+
+def material(*cells: Cell) -> Material:
+    return Material("ps1", (NotebookMaterial("book", cells, b"{}"),))
+
+
+def test_given_cells_and_stubs_are_read_and_neither_tests_nor_solutions() -> None:
+    found = public_imports(
+        material(
+            Cell("a", "given", "import json.decoder as d, csv\nfrom email import message"),
+            Cell("b", "answer", "def f():\n    import wave", reference="import secret_of_the_solution"),
+            Cell("c", "test", "import secret_of_the_test"),
+            Cell("d", "given", "from . import neighbour\n%matplotlib inline"),
+        )
+    )
+    assert found == ("json.decoder", "csv", "email", "email.message", "wave")
+
+
+@pytest.mark.parametrize(
+    ("source", "wanted"),
+    [
+        ("from torch.func import grad, vmap", True),
+        ("from torch import nn, func", True),
+        ("fast = torch.compile(model)", True),
+        ("import torch\nfrom torch import nn\nprefunc = re.compile('a')", False),
+    ],
+)
+def test_torchs_compiler_is_imported_where_a_word_says_that_it_is_used(source: str, wanted: bool) -> None:
+    for cell in (Cell("a", "given", source), Cell("b", "answer", "", reference=source), Cell("c", "test", source)):
+        assert ("torch._dynamo.config" in public_imports(material(cell))) is wanted
+
+
+def test_what_is_imported_on_demand_is_imported_and_what_is_not_there_passes(tmp_path, monkeypatch) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "lazy_one.py").write_text("def __getattr__(name):\n    import lazy_two\n    return lazy_two\n")
+    (tmp_path / "lazy_two.py").write_text("")
+    import_all(["lazy_one", "lazy_one.thing", "never_heard_of", "json.never_heard_of"])
+    assert "lazy_two" in sys.modules
+
+
+def test_a_topic_is_never_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "studium_topics.lora.reference", raising=False)
+    import_all(["studium_topics.lora.reference"])
+    assert "studium_topics.lora.reference" not in sys.modules
+
+
+@pytest.mark.parametrize("body", ["import threading, time\nthreading.Thread(target=time.sleep, args=(60,)).start()\n",
+                                  "import os\nos._exit(1)\n"])  # fmt: skip
+def test_a_library_that_makes_a_process_unfit_is_left_to_the_student(
+    tmp_path, monkeypatch, body, hand_in, material, ancestor
+):
+    tmp_path.chmod(0o755)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    (tmp_path / "unfit_library.py").write_text(body)
+    book = material.notebooks[0]
+    cells = (msgspec.structs.replace(book.cells[0], source="import torch\nimport unfit_library"), *book.cells[1:])
+    other = msgspec.structs.replace(material, notebooks=(msgspec.structs.replace(book, cells=cells),))
+    with Engine(other, probe().level, trust=True, ancestor=ancestor) as engine:
+        assert engine.grade(hand_in()).score == 4

@@ -1,0 +1,131 @@
+"""Attempts and retries: who is to blame, and what somebody who kills processes cannot change."""
+
+import os
+import random
+import signal
+import threading
+import time
+
+import msgspec
+import psutil
+import pytest
+from studium_graders.engine.endings import breach_in, died
+from studium_graders.engine.limits import Limits
+
+ALL = [1, 1, 1, 1]
+
+
+def points(result):
+    return [test.points for test in result.tests]
+
+
+@pytest.mark.parametrize(
+    ("status", "verdict", "cause"),
+    [
+        (0, "ended early", "student"),
+        (74 << 8, "output limit", "student"),
+        (signal.SIGSEGV, "ended early", "student"),
+        (signal.SIGXCPU, "time limit", "student"),
+        (signal.SIGXFSZ, "disk limit", "student"),
+        (signal.SIGKILL, "ended early", "unclear"),
+        (None, "ended early", "unclear"),
+    ],
+)
+def test_how_the_process_ended_says_who_is_to_blame(status, verdict, cause):
+    ending = died(status, Limits())
+    assert (ending.verdict, ending.cause) == (verdict, cause)
+
+
+@pytest.mark.parametrize(
+    ("message", "verdict"),
+    [
+        ("your code raised MemoryError, in the line `x`", "memory limit"),
+        ("your code raised OSError: [Errno 28] No space left on device", "disk limit"),
+        ("your code raised RuntimeError: can't start new thread", "process limit"),
+    ],
+)
+def test_an_error_of_the_kernels_names_its_limit(message, verdict):
+    assert breach_in(message, Limits()).verdict == verdict
+
+
+def test_any_other_error_is_no_limit():
+    assert breach_in("your code raised ValueError: too short", Limits()) is None
+
+
+def test_a_test_that_hangs_in_the_judge_is_stopped_and_costs_itself(grade):
+    result = grade(fourth="def fourth():\n    return 1")
+    assert (points(result), result.verdict) == ([1, 1, 1, 0], "time limit")
+
+
+def test_a_test_that_ends_the_judge_each_time_costs_itself_and_the_instructor_is_told(grade):
+    result = grade(fourth="def fourth():\n    return 2")
+    assert (points(result), result.verdict) == ([1, 1, 1, 0], "graded")
+    assert "could not be judged on your answer" in result.tests[3].message
+    assert any("run again" in note for note in result.notebooks[0].notes)
+
+
+def test_a_cell_that_crashes_its_own_process_is_blamed(grade):
+    crash = "import ctypes\nctypes.string_at(0)\ndef second(x):\n    return 8"
+    result = grade(second=crash)
+    assert (points(result), result.verdict) == ([1, 0, 1, 1], "ended early")
+
+
+def test_time_for_the_whole_notebook_is_limited(engine, hand_in, monkeypatch):
+    slow = "import time\ntime.sleep(2)\n"
+    answers = {name: f"{slow}def {name}(*x):\n    return 2" for name in ("first", "second", "third")}
+    limits = Limits(call_seconds=4, submission_seconds=3)
+    monkeypatch.setattr(engine, "material", msgspec.structs.replace(engine.material, limits=limits))
+    started = time.monotonic()
+    result = engine.grade(hand_in(**answers))
+    assert time.monotonic() - started < 20
+    assert result.verdict == "time limit"
+    assert points(result)[0] == 1
+    assert points(result)[3] == 0
+    assert "whole notebook" in result.tests[3].message
+
+
+class Killer(threading.Thread):
+    """Kills one process, given by ``find``, a little later."""
+
+    def __init__(self, find, seconds):
+        super().__init__()
+        self.find = find
+        self.seconds = seconds
+        self.start()
+
+    def run(self):
+        time.sleep(self.seconds)
+        for pid in self.find():
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+
+
+def _forks(zygote):
+    try:
+        return [child.pid for child in psutil.Process(zygote.pid).children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
+
+
+@pytest.mark.parametrize("which", ["_student", "_judge"])
+@pytest.mark.parametrize("seed", range(12))
+def test_a_process_killed_at_any_moment_changes_no_result(engine, grade, which, seed):
+    zygote = getattr(engine, which)
+    killer = Killer(lambda: _forks(zygote), random.Random(seed).uniform(0, 0.15))
+    result = grade()
+    killer.join()
+    assert (points(result), result.verdict) == (ALL, "graded")
+
+
+@pytest.mark.parametrize("which", ["_student", "_judge"])
+@pytest.mark.parametrize("seed", range(2))
+def test_a_zygote_killed_at_any_moment_changes_no_result(engine, grade, which, seed):
+    zygote = getattr(engine, which)
+    grade()
+    killer = Killer(lambda: [zygote.pid] if zygote.pid else [], random.Random(seed).uniform(0, 0.1))
+    result = grade()
+    killer.join()
+    assert (points(result), result.verdict) == (ALL, "graded")
+    assert points(grade()) == ALL

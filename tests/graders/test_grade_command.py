@@ -1,0 +1,161 @@
+"""``studium grade`` on the command line: what it prints, its JSON, its exit codes, and its questions."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("nbgrader")
+
+from studium.catalogue import Catalogue
+from studium.sources import solved
+from studium_graders.assigning import build_assignment
+from studium_graders.commands import grade as command
+from studium_graders.course_file import read_course
+from studium_graders.engine.limits import Limits, LimitsChange
+from studium_graders.recorder import MarkChange
+
+Studium = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture(scope="module")
+def class_of_two(by_hand: Catalogue, make_course: Callable, submit: Callable) -> Path:
+    course: Path = make_course(rest='[late]\npolicy = "per-day"\npenalty_percent = 10\n')
+    build_assignment(course, "ps1", by_hand)
+    right = {name: solved(exercise) for name, exercise in by_hand["counting"].exercises.items()}
+    submit(course, "[bold]ada", {"counting": right}, "2026-03-01 20:00:00 UTC")
+    submit(course, "bob", {"counting": right}, "2026-03-09 20:00:00 UTC")
+    return course
+
+
+@pytest.fixture
+def course(class_of_two: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(class_of_two, tmp_path / "course"))
+
+
+@pytest.fixture
+def grade(course: Path, studium: Studium) -> Studium:
+    return lambda *more: studium("grade", "ps1", "--course", str(course), "--executor", "by-hand", *more)
+
+
+def test_a_table_and_a_summary_are_printed(grade: Studium) -> None:
+    code, out, err = grade()
+    lines = out.splitlines()
+    assert (code, err) == (0, "")
+    assert lines[0].split() == ["student", "points", "late", "verdict"]
+    assert lines[1].startswith("[bold]ada ")
+    assert " of 5 " in lines[1]
+    assert lines[-1] == "2 submissions of ps1 graded in sandbox L2, 1 of them run, 2 recorded"  # they are equal
+
+
+def test_json_has_every_test_of_every_student(grade: Studium) -> None:
+    code, out, _ = grade("--json")
+    said = json.loads(out)
+    assert (code, said["assignment"], said["sandbox"]) == (0, "ps1", "L2")
+    first = said["submissions"][0]
+    assert {"student", "score", "max_score", "verdict", "seconds", "tests", "late_penalty", "notes"} <= first.keys()
+    assert (first["student"], first["max_score"], first["verdict"]) == ("[bold]ada", 5, "graded")
+    assert [test["exercise"] for test in first["tests"]] == ["total", "total", "distance", "distance"]
+    assert {"exercise", "name", "points", "max_points", "outcome", "message", "mode"} <= first["tests"][0].keys()
+    assert sum(test["points"] for test in first["tests"]) == first["score"]
+
+
+def test_a_dry_run_says_that_nothing_was_recorded(grade: Studium, course: Path) -> None:
+    code, out, _ = grade("--dry-run")
+    assert (code, out.splitlines()[-1].endswith("nothing was recorded: a dry run")) == (0, True)
+    assert not (course / "autograded").exists()
+
+
+def test_one_student_and_unknown_names(grade: Studium) -> None:
+    code, out, _ = grade("--student", "bob", "--json")
+    assert (code, [row["student"] for row in json.loads(out)["submissions"]]) == (0, ["bob"])
+    code, _, err = grade("--student", "bod")
+    assert (code, "unknown student of ps1 'bod'; did you mean 'bob'?" in err) == (2, True)
+
+
+def test_dask_without_a_scheduler_and_unknown_executors_say_what_to_do(studium: Studium, course: Path) -> None:
+    code, _, err = studium("grade", "ps1", "--course", str(course), "--executor", "dask")
+    assert (code, "add --scheduler tcp://HOST:8786" in err) == (1, True)
+    code, _, err = studium("grade", "ps1", "--course", str(course), "--executor", "slurm")
+    assert (code, "unknown executor 'slurm'" in err) == (2, True)
+
+
+def test_a_folder_that_is_no_course_is_one_sentence(studium: Studium, tmp_path: Path) -> None:
+    code, _, err = studium("grade", "ps1", "--course", str(tmp_path))
+    assert (code, err.count("\n"), "name the course with --course" in err) == (1, 1, True)
+
+
+def test_a_weak_sandbox_needs_trust(grade: Studium, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("studium_graders.work.probe_level", lambda: ("L1", "user namespaces are off"))
+    code, _, err = grade()
+    assert (code, "there is L1: user namespaces are off" in err) == (1, True)
+    code, out, _ = grade("--trust-submissions")
+    assert (code, "in sandbox L1" in out) == (0, True)
+
+
+def test_a_result_that_the_engine_owes_is_a_problem_and_the_others_are_recorded(
+    grade: Studium, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import hand_grader
+
+    original = hand_grader.result_by_hand
+
+    def one_fails(material, submission):
+        if submission.student == "[bold]ada":  # bob's is equal, and is run after hers
+            raise RuntimeError("out of luck")
+        return original(material, submission)
+
+    monkeypatch.setattr(hand_grader, "result_by_hand", one_fails)
+    code, out, err = grade()
+    assert (code, "1 recorded" in out) == (1, True)
+    assert "[bold]ada could not be graded, and nothing was recorded: RuntimeError: out of luck" in err
+
+
+def test_starting_does_not_build_the_grammar_of_web_addresses() -> None:
+    program = (
+        "import sys; from studium_graders.commands.extra import import_notebook_formats; import_notebook_formats();"
+        "import studium_graders.grading; print('jsonschema' in sys.modules, 'rfc3987_syntax' in sys.modules);"
+        "import rfc3987_syntax"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True", "False"]
+
+
+def test_changes_are_listed_and_cut_where_there_are_many() -> None:
+    changes = [MarkChange("ada", "lora", f"cell-{number}", 1.0, None) for number in range(60)]
+    lines = command._change_lines(changes)
+    assert lines[:2] == ["60 marks change:", "ada  lora/cell-0: 1 → by hand"]
+    assert lines[-1] == "and 20 more"
+
+
+def test_course_toml_sets_limits_for_the_course_and_for_an_assignment(make_course: Callable) -> None:
+    assignment = '[[assignments]]\nname = "ps1"\ntopics = ["counting"]\nlimits = { call_seconds = 60 }\ngpu = true\n'
+    course = read_course(make_course(assignment, "[limits]\nmemory_mb = 1000\ncall_seconds = 5\n"))
+    assert course.limits_of("ps1") == Limits(call_seconds=60, memory_mb=1000)
+    assert course.limits_of("other") == Limits(call_seconds=5, memory_mb=1000)
+    assert (course.needs_gpu("ps1"), course.needs_gpu("other")) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("where", "sentence"),
+    [
+        ("[limits]\ncall_second = 3\n", "unknown key 'call_second' in limits; did you mean 'call_seconds'"),
+        ("[limits]\nprocesses = 0\n", "needs a whole number >= 1 for processes of limits"),
+        ("", "unknown key 'memory' in limits of assignment 1; did you mean 'memory_mb'"),
+    ],
+)
+def test_a_limit_that_does_not_exist_or_makes_no_sense_is_named(
+    where: str, sentence: str, make_course: Callable, studium: Studium
+) -> None:
+    own = "" if where else "limits = { memory = 3 }\n"
+    course = make_course(f'[[assignments]]\nname = "ps1"\ntopics = ["counting"]\n{own}', where)
+    code, _, err = studium("grade", "ps1", "--course", str(course))
+    assert (code, sentence in err) == (1, True), err
+
+
+def test_an_assignment_can_change_every_limit() -> None:
+    assert LimitsChange.__struct_fields__ == Limits.__struct_fields__

@@ -1,0 +1,293 @@
+"""A grading run from submitted/ to the gradebook, with marks made by hand in the place of the engine."""
+
+import json
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("nbgrader")
+
+import nbformat
+from nbgrader.api import Gradebook  # nbgrader is an extra
+from studium.catalogue import Catalogue
+from studium.errors import CourseError, UnknownNameError
+from studium.sources import solved
+from studium_graders.assigning import build_assignment
+from studium_graders.engine.material import CanonicalSubmission, Material
+from studium_graders.engine.results import SubmissionResult
+from studium_graders.grade_report import ClassResult
+from studium_graders.grading import GradeOptions, grade_class
+from studium_graders.recorder import MarkChange
+
+pytestmark = pytest.mark.filterwarnings("ignore:Object of type <Submitted:sqlalchemy.exc.SAWarning")
+STUDENTS = ("ada", "bob", "Grace Hopper", "-rf", "学生.x", "n" * 200)
+
+
+class Notes:
+    """A watcher that keeps what it is told and agrees, or not."""
+
+    def __init__(self, *, agrees: bool = True) -> None:
+        self.agrees = agrees
+        self.asked: list[MarkChange] = []
+        self.notes: list[str] = []
+        self.students: list[tuple[str, bool]] = []
+
+    def begin(self, total: int, sandbox: str) -> None:
+        self.total, self.sandbox = total, sandbox
+
+    def done(self, student: str, *, reused: bool) -> None:
+        self.students.append((student, reused))
+
+    def note(self, sentence: str) -> None:
+        self.notes.append(sentence)
+
+    def agree(self, changes: Sequence[MarkChange]) -> bool:
+        self.asked += changes
+        return self.agrees
+
+
+@pytest.fixture(scope="module")
+def class_of_six(by_hand: Catalogue, make_course: Callable, submit: Callable) -> Path:
+    course: Path = make_course()
+    build_assignment(course, "ps1", by_hand)
+    right = {name: solved(exercise) for name, exercise in by_hand["counting"].exercises.items()}
+    for student in STUDENTS:
+        submit(course, student, {"counting": right}, "2026-03-01 20:00:00 UTC")
+    return course
+
+
+@pytest.fixture
+def course(class_of_six: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(class_of_six, tmp_path / "course"))
+
+
+@pytest.fixture
+def grade(by_hand: Catalogue, course: Path) -> Iterator[Callable[..., ClassResult]]:
+    def run(watcher: Notes | None = None, **options: object) -> ClassResult:
+        return grade_class(course, "ps1", GradeOptions(executor="by-hand", **options), by_hand, watcher or Notes())
+
+    return run
+
+
+def change_answer(course: Path, student: str, text: str = "# another answer") -> None:
+    path = course / "submitted" / student / "ps1" / "counting.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    cell = next(cell for cell in notebook.cells if cell.metadata.get("nbgrader", {}).get("solution"))
+    cell.source += f"\n{text}"
+    nbformat.write(notebook, path)
+
+
+def files_of(course: Path) -> dict[str, bytes]:
+    folder = course / "autograded"
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_every_student_gets_a_mark_whatever_the_name(course: Path, grade: Callable, gradebook_rows: Callable) -> None:
+    watcher = Notes()
+    result = grade(watcher)
+    assert [row.student for row in result.submissions] == sorted(STUDENTS)
+    assert all(row.recorded and row.verdict == "graded" for row in result.submissions)
+    assert {row[0] for row in gradebook_rows(course)["students"]} == set(STUDENTS)
+    scores = {row.student: row.score for row in result.submissions}
+    with Gradebook(f"sqlite:///{course / 'gradebook.db'}") as book:
+        assert {name: book.find_submission("ps1", name).score for name in STUDENTS} == scores
+    assert (watcher.total, {student for student, _ in watcher.students}) == (6, set(STUDENTS))
+
+
+def test_the_autograded_folder_holds_what_formgrader_and_feedback_need(course: Path, grade: Callable) -> None:
+    (course / "submitted" / "bob" / "ps1" / "data").mkdir()
+    (course / "submitted" / "bob" / "ps1" / "data" / "own.txt").write_text("mine")
+    result = grade()
+    folder = course / "autograded" / "bob" / "ps1"
+    assert {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()} == {
+        "counting.ipynb",
+        "timestamp.txt",
+        "data/own.txt",
+    }
+    assert oct((folder / "counting.ipynb").stat().st_mode & 0o777) == "0o444"
+    notebook = nbformat.read(folder / "counting.ipynb", as_version=4)
+    nbformat.validate(notebook)
+    failed = {test.name for row in result.submissions if row.student == "bob" for test in row.tests if not test.points}
+    shown = {
+        cell.metadata.studium.test: [output.output_type for output in cell.outputs]
+        for cell in notebook.cells
+        if cell.metadata.get("studium", {}).get("role") == "test"
+    }
+    assert failed
+    assert shown == {name: ["error"] if name in failed else [] for name in shown}
+
+
+def test_what_a_run_left_in_the_autograded_folder_before_goes_away(course: Path, grade: Callable) -> None:
+    stale = course / "autograded" / "bob" / "ps1" / "old" / "file.txt"
+    stale.parent.mkdir(parents=True)
+    stale.write_text("old")
+    grade()
+    assert not stale.parent.exists()
+
+
+def test_only_what_changed_is_graded_again(course: Path, grade: Callable) -> None:
+    grade()
+    change_answer(course, "bob")
+    watcher = Notes()
+    result = grade(watcher)
+    assert [student for student, reused in watcher.students if not reused] == ["bob"]
+    assert {row.student: row.reused for row in result.submissions} == {name: name != "bob" for name in STUDENTS}
+    grade(watcher := Notes(), force=True)
+    assert not any(reused for _, reused in watcher.students)
+
+
+def test_what_several_students_handed_in_alike_is_run_once(course: Path, grade: Callable) -> None:
+    change_answer(course, "bob")
+    result = grade(watcher := Notes())
+    assert result.judged == 2
+    assert sorted(watcher.students) == sorted((name, False) for name in STUDENTS)
+    scores = {row.student: (row.score, row.recorded) for row in result.submissions}
+    assert len({scores[name] for name in STUDENTS if name != "bob"}) == 1
+    change_answer(course, "学生.x")
+    assert (again := grade()).judged == 0  # bob's result is kept
+    assert {row.student: row.score for row in again.submissions} == {
+        name: scores["bob" if name == "学生.x" else name][0] for name in STUDENTS
+    }
+
+
+def test_a_verdict_that_the_machine_may_have_caused_is_nobody_elses(
+    course: Path, grade: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import hand_grader
+
+    original = hand_grader.result_by_hand
+
+    def out_of_time(material: Material, submission: CanonicalSubmission) -> SubmissionResult:
+        result = original(material, submission)
+        if submission.student == "-rf":  # the first in order
+            result.notebooks[0].verdict = "time limit"
+        return result
+
+    monkeypatch.setattr("hand_grader.result_by_hand", out_of_time)
+    result = grade()
+    assert 2 <= result.judged <= len(STUDENTS)
+    assert {row.student for row in result.submissions if row.verdict != "graded"} == {"-rf"}
+
+
+def test_a_later_time_of_handing_in_is_recorded_without_grading_again(
+    course: Path, grade: Callable, gradebook_rows: Callable
+) -> None:
+    grade()
+    (course / "submitted" / "bob" / "ps1" / "timestamp.txt").write_text("2026-03-01 21:00:00 UTC")
+    grade(watcher := Notes())
+    assert all(reused for _, reused in watcher.students)
+    times = {student: when for _, student, when, _ in gradebook_rows(course)["submissions"]}
+    assert times["bob"].startswith("2026-03-01 21:00")
+    assert times["ada"].startswith("2026-03-01 20:00")
+
+
+def marks_change(course: Path, grade: Callable) -> None:
+    """Change bob's answer until the marks made by hand are others."""
+    before = {test.name: test.points for test in grade(students=("bob",)).submissions[0].tests}
+    for number in range(100):
+        change_answer(course, "bob", f"# {number}")
+        row = grade(students=("bob",), dry_run=True).submissions[0]
+        if {test.name: test.points for test in row.tests} != before:
+            return
+    raise AssertionError
+
+
+def test_a_dry_run_changes_no_mark_and_no_folder(course: Path, grade: Callable, gradebook_rows: Callable) -> None:
+    before = gradebook_rows(course)
+    result = grade(dry_run=True)
+    assert not any(row.recorded for row in result.submissions)
+    assert gradebook_rows(course) == before
+    assert not (course / "autograded").exists()
+    grade(watcher := Notes())
+    assert all(reused for _, reused in watcher.students)
+
+
+def test_marks_that_change_are_asked_about_and_stay_where_the_answer_is_no(
+    course: Path, grade: Callable, gradebook_rows: Callable
+) -> None:
+    marks_change(course, grade)
+    before, files = gradebook_rows(course)["grades"], files_of(course)
+    result = grade(watcher := Notes(agrees=False))
+    assert {change.student for change in watcher.asked} == {"bob"}
+    assert result.changes == watcher.asked
+    assert {row.student for row in result.submissions if not row.recorded} == {"bob"}
+    assert [row for row in gradebook_rows(course)["grades"] if row[0] == "bob"] == before
+    assert files_of(course).items() >= files.items()
+
+
+def test_marks_that_change_are_recorded_where_the_answer_is_yes(
+    course: Path, grade: Callable, gradebook_rows: Callable
+) -> None:
+    marks_change(course, grade)
+    result = grade(watcher := Notes())
+    assert all(row.recorded for row in result.submissions)
+    marks = {(student, cell): auto for student, _, cell, auto, *_ in gradebook_rows(course)["grades"]}
+    assert all(marks[change.student, change.cell] == change.after for change in watcher.asked)
+    assert not grade().changes
+
+
+def test_a_damaged_notebook_stops_nobody_else(course: Path, grade: Callable) -> None:
+    (course / "submitted" / "bob" / "ps1" / "counting.ipynb").write_text("{")
+    (course / "submitted" / "ada" / "ps1" / "counting.ipynb").unlink()
+    result = grade()
+    verdicts = {row.student: row.verdict for row in result.submissions}
+    assert (verdicts["bob"], verdicts["ada"], verdicts["-rf"]) == ("unreadable", "missing", "graded")
+    assert not result.problems
+
+
+def test_one_student_can_be_graded_alone(course: Path, grade: Callable, gradebook_rows: Callable) -> None:
+    assert [row.student for row in grade(students=("-rf",)).submissions] == ["-rf"]
+    assert gradebook_rows(course)["students"] == [("-rf",)]
+    with pytest.raises(UnknownNameError, match="unknown student of ps1 'adda'; did you mean 'ada'"):
+        grade(students=("adda",))
+
+
+def test_a_stopped_run_is_noticed_unless_the_instructor_knows(course: Path, grade: Callable) -> None:
+    grade()
+    marker = course / ".studium" / "runs" / "ps1"
+    assert not marker.exists()
+    marker.touch()
+    grade(watcher := Notes(), resume=True)
+    assert watcher.notes == []
+    marker.touch()
+    grade(watcher := Notes())
+    assert "the last run was stopped" in watcher.notes[0]
+
+
+def test_an_unknown_executor_is_a_usage_error(course: Path, by_hand: Catalogue) -> None:
+    with pytest.raises(UnknownNameError, match="unknown executor 'daks'; did you mean 'dask'"):
+        grade_class(course, "ps1", GradeOptions(executor="daks"), by_hand, Notes())
+
+
+def test_without_submissions_there_is_one_sentence(course: Path, grade: Callable) -> None:
+    shutil.rmtree(course / "submitted")
+    with pytest.raises(CourseError, match=r"submitted/STUDENT/ps1: there is none; collect them first"):
+        grade()
+
+
+def test_a_gradebook_without_the_assignment_says_what_to_run(course: Path, grade: Callable) -> None:
+    (course / "gradebook.db").unlink()
+    with pytest.raises(CourseError, match="run: studium assign ps1"):
+        grade()
+
+
+def test_a_course_of_nbgraders_own_is_graded_too(ps1_course: Path, by_hand: Catalogue) -> None:
+    result = grade_class(ps1_course, "ps1", GradeOptions(executor="by-hand"), by_hand, Notes())
+    assert {row.student for row in result.submissions} == {"bitdiddle", "hacker"}
+    notebook = json.loads((ps1_course / "autograded" / "hacker" / "ps1" / "problem1.ipynb").read_text())
+    assert any(cell.get("outputs") for cell in notebook["cells"])
+
+
+def test_another_folder_structure_is_followed(course: Path, grade: Callable) -> None:
+    folders = '"{nbgrader_step}/{assignment_id}/{student_id}"'
+    structure = f"c = get_config()\nc.CourseDirectory.directory_structure = {folders}\n"
+    config = course / "nbgrader_config.py"
+    config.write_text(f"{config.read_text()}\n{structure}")
+    for student in STUDENTS:
+        shutil.copytree(course / "submitted" / student / "ps1", course / "moved" / "ps1" / student)
+    shutil.rmtree(course / "submitted")
+    (course / "moved").rename(course / "submitted")
+    assert [row.student for row in grade().submissions] == sorted(STUDENTS)
+    assert (course / "autograded" / "ps1" / "bob" / "counting.ipynb").is_file()

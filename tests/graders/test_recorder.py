@@ -1,0 +1,190 @@
+"""The recorder: the gradebook that stock nbgrader would leave for the same points, and nothing of a person's lost."""
+
+import shutil
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("nbgrader")
+
+from nbgrader.api import Gradebook  # nbgrader is an extra
+from studium.catalogue import Catalogue
+from studium.sources import solved
+from studium_graders.assigning import build_assignment
+from studium_graders.engine import results
+from studium_graders.engine.intake import read_submission
+from studium_graders.engine.limits import Limits
+from studium_graders.engine.material import Material
+from studium_graders.engine.results import NotebookResult, SubmissionResult
+from studium_graders.engine.template import material_of
+from studium_graders.gradebook_errors import GradebookError
+from studium_graders.late_penalties import LatePenalties
+from studium_graders.opening import open_course
+from studium_graders.recorder import Graded, MarkChange, Recorder, read_timestamp
+
+LATE = '[late]\npolicy = "per-day"\npenalty_percent = 10\ngrace_minutes = 5\n'
+ON_TIME, LATE_BY_TWO_DAYS = "2026-03-01 20:00:00 UTC", "2026-03-03 11:00:00 UTC"
+
+
+@pytest.fixture(scope="module")
+def class_of_four(counting: Catalogue, make_course: Callable, submit: Callable) -> Path:
+    """alice is right, bob handed in the stub, carol is half right, dave is right and late; only to be copied."""
+    course: Path = make_course(rest=LATE)
+    build_assignment(course, "ps1", counting)
+    right = {name: solved(exercise) for name, exercise in counting["counting"].exercises.items()}
+    submit(course, "alice", {"counting": right}, ON_TIME)
+    submit(course, "bob", {})
+    submit(course, "carol", {"counting": {"total": right["total"]}}, ON_TIME)
+    submit(course, "dave", {"counting": right}, LATE_BY_TWO_DAYS)
+    return course
+
+
+@pytest.fixture
+def course(class_of_four: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(class_of_four, tmp_path / "course"))
+
+
+def recorder_of(course: Path, url: str = "") -> Recorder:
+    coursedir = open_course(course, "ps1")
+    return Recorder(url or coursedir.db_url, coursedir.course_id, "ps1", LatePenalties(coursedir.config))
+
+
+def material_in(course: Path) -> Material:
+    return material_of(open_course(course, "ps1").config, course, "ps1", Limits())
+
+
+def graded(course: Path, points: dict[tuple[str, str, str], float | None]) -> list[Graded]:
+    """Make results by hand: points by student, notebook and cell; None is for a person to give."""
+    material = material_in(course)
+    made = []
+    for folder in sorted((course / "submitted").iterdir()):
+        submission = read_submission(material, folder / "ps1", folder.name)
+        books = []
+        for book, canonical in zip(material.notebooks, submission.notebooks, strict=True):
+            tests = []
+            for cell in book.cells:
+                given = points.get((folder.name, book.name, cell.grade_id), 0.0)
+                if cell.graded or cell.kind == "test":
+                    outcome = "manual" if given is None else "passed" if given else "failed"
+                    marks = (given or 0.0, cell.points, outcome)
+                    tests.append(results.TestResult("", "", *marks, notebook=book.name, grade_id=cell.grade_id))
+            books.append(NotebookResult(book.name, "missing" if canonical.missing else "graded", tests))
+        made.append(Graded(submission, SubmissionResult(folder.name, "L2", 0.0, books)))
+    return made
+
+
+def record(course: Path, items: list[Graded]) -> list[MarkChange]:
+    with recorder_of(course) as recorder:
+        plans = recorder.plan(items)
+        recorder.write(plans)
+        return [change for plan in plans for change in plan.changes]
+
+
+def points_in(rows: dict[str, list[tuple]]) -> dict[tuple[str, str, str], float | None]:
+    return {(student, book, cell): auto for student, book, cell, auto, *_ in rows["grades"]}
+
+
+@pytest.mark.nbgrader
+def test_the_gradebook_equals_that_of_stock_nbgrader_for_the_same_points(
+    course: Path, nbgrader: Callable, gradebook_rows: Callable, tmp_path: Path
+) -> None:
+    stock = Path(shutil.copytree(course, tmp_path / "stock"))
+    nbgrader(stock, "autograde", "ps1")
+    expected = gradebook_rows(stock)
+    record(course, graded(course, points_in(expected)))
+    assert gradebook_rows(course) == expected
+    assert [row for row in expected["notebooks"] if row[2]] == [("dave", "counting", 1.0, 0)]
+
+
+@pytest.mark.nbgrader
+def test_manual_cells_and_a_missing_notebook_are_recorded_as_stock_nbgrader_does(
+    ps1_course: Path, nbgrader: Callable, gradebook_rows: Callable, tmp_path: Path
+) -> None:
+    (ps1_course / "submitted" / "hacker" / "ps1" / "problem2.ipynb").unlink()
+    stock = Path(shutil.copytree(ps1_course, tmp_path / "stock"))
+    nbgrader(stock, "autograde", "ps1")
+    expected = gradebook_rows(stock)
+    record(ps1_course, graded(ps1_course, points_in(expected)))
+    assert gradebook_rows(ps1_course) == expected
+    assert any(auto is None and needs for *_, auto, _, _, needs in expected["grades"])
+
+
+def test_recording_twice_writes_nothing_the_second_time(course: Path, gradebook_rows: Callable) -> None:
+    items = graded(course, {})
+    record(course, items)
+    before = gradebook_rows(course)
+    with recorder_of(course) as recorder:
+        plans = recorder.plan(items)
+        assert not any(plan.inserts or plan.updates or plan.changes for plan in plans)
+    record(course, items)
+    assert gradebook_rows(course) == before
+
+
+def test_what_a_person_gave_stays_and_counts_for_the_penalty(course: Path, gradebook_rows: Callable) -> None:
+    cell = ("dave", "counting", "counting-total-is-zero-for-no-values")
+    record(course, graded(course, {cell: 1.0}))
+    with Gradebook(f"sqlite:///{course / 'gradebook.db'}") as book:
+        grade = book.find_grade(cell[2], "counting", "ps1", "dave")
+        grade.manual_score, grade.extra_credit, grade.needs_manual_grade = 3.0, 1.0, False
+        answer = next(item.name for item in book.find_notebook("counting", "ps1").solution_cells)
+        book.find_comment(answer, "counting", "ps1", "dave").manual_comment = "well done"
+        book.find_submission("ps1", "alice")
+        book.grant_extension("ps1", "alice", days=1)
+        book.db.commit()
+    record(course, graded(course, {cell: 0.5}))
+    rows = gradebook_rows(course)
+    assert [row[3:] for row in rows["grades"] if row[:3] == cell] == [(0.5, 3.0, 1.0, 1)]
+    assert ("dave", "counting", 0.8, 0) in rows["notebooks"]  # 20 % of 3 and 1
+    assert [row[4] for row in rows["comments"] if row[:3] == ("dave", "counting", answer)] == ["well done"]
+    assert [row[3] for row in rows["submissions"] if row[1] == "alice"] != [None]
+
+
+def test_an_extension_takes_the_penalty_away(course: Path, gradebook_rows: Callable) -> None:
+    cell = ("dave", "counting", "counting-total-is-zero-for-no-values")
+    record(course, graded(course, {cell: 1.0}))
+    with Gradebook(f"sqlite:///{course / 'gradebook.db'}") as book:
+        book.grant_extension("ps1", "dave", days=3)
+    changes = record(course, graded(course, {cell: 1.0}))
+    assert changes == [MarkChange("dave", "counting", "late penalty", 0.2, 0.0)]
+    assert ("dave", "counting", None, 0) in gradebook_rows(course)["notebooks"]
+
+
+def test_marks_that_would_change_are_told_and_new_ones_are_not(course: Path) -> None:
+    cell = ("carol", "counting", "counting-total-is-zero-for-no-values")
+    assert record(course, graded(course, {cell: 1.0})) == []
+    assert record(course, graded(course, {})) == [MarkChange(*cell, 1.0, 0.0)]
+
+
+def test_an_unreadable_notebook_has_no_points_and_waits_for_a_person(course: Path, gradebook_rows: Callable) -> None:
+    (course / "submitted" / "bob" / "ps1" / "counting.ipynb").write_text("{")
+    items = graded(course, {})
+    items[1].result.notebooks[0].verdict = "unreadable"
+    record(course, items)
+    assert {row[3:] for row in gradebook_rows(course)["grades"] if row[0] == "bob"} == {(0.0, None, None, 1)}
+
+
+def test_a_grade_cell_that_is_new_in_the_gradebook_gets_its_row(course: Path, gradebook_rows: Callable) -> None:
+    items = graded(course, {})
+    record(course, items)
+    with closing(sqlite3.connect(course / "gradebook.db")) as database, database:
+        database.execute("delete from grade where id in (select id from grade limit 1)")
+    record(course, items)
+    assert len(gradebook_rows(course)["grades"]) == 4 * len(items)
+
+
+def test_an_error_while_writing_leaves_the_gradebook_as_it_was(course: Path, gradebook_rows: Callable) -> None:
+    before = gradebook_rows(course)
+    with recorder_of(course) as recorder:
+        plans = recorder.plan(graded(course, {}))
+        plans[3].inserts["Comment"][0]["id"] = plans[0].inserts["Comment"][0]["id"]
+        with pytest.raises(GradebookError, match="could not be used: UNIQUE constraint failed"):
+            recorder.write(plans)
+    assert gradebook_rows(course) == before
+
+
+@pytest.mark.parametrize("text", ["", "yesterday evening", "99999999999999999999", "2026-13-45 00:00:00 UTC"])
+def test_a_time_that_cannot_be_read_is_none(text: str) -> None:
+    assert read_timestamp(text) is None

@@ -1,0 +1,137 @@
+"""The results store: what is kept comes back as long as it is a result of what lies there now."""
+
+import os
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+pytest.importorskip("nbgrader")
+
+from studium_graders.engine import results
+from studium_graders.engine.limits import Limits
+from studium_graders.engine.material import Calibration, CanonicalNotebook, CanonicalSubmission, Material, Step
+from studium_graders.results_store import (
+    ResultsStore,
+    environment_hash,
+    file_name,
+    looks_graded,
+    result_key,
+    write_whole,
+)
+
+SUBMISSION = CanonicalSubmission("ada", (CanonicalNotebook("lora", (Step("a", "student", "x = 1"),), b"{}"),))
+MATERIAL = Material("ps1", ())
+
+
+def result_for(student: str) -> results.SubmissionResult:
+    test = results.TestResult("merge", "scales", 2.0, 3.0, "partial", "expected α", grade_id="m-1")
+    run = results.CellRun([{"output_type": "stream", "name": "stdout", "text": "hi"}])
+    return results.SubmissionResult(student, "L2", 0.5, [results.NotebookResult("lora", "graded", [test], {"a": run})])
+
+
+@pytest.mark.parametrize("student", ["ada", "Grace Hopper", "-rf", "ünïcödé 学生", "a.b.", "x" * 255, "CON", "..a"])
+def test_a_result_comes_back_for_a_student_of_any_name(student: str, tmp_path: Path) -> None:
+    store = ResultsStore(tmp_path / "results")
+    store.save("key", result_for(student))
+    assert store.load(student, "key") == result_for(student)
+
+
+def test_a_result_of_something_else_does_not_come_back(tmp_path: Path) -> None:
+    store = ResultsStore(tmp_path)
+    store.save("old", result_for("ada"))
+    assert store.load("ada", "new") is None
+    assert store.load("bob", "old") is None
+
+
+@pytest.mark.parametrize("damage", [b"", b"\0" * 100, b"{}", msgspec.msgpack.encode({"key": "key"})])
+def test_a_damaged_file_is_as_none(damage: bytes, tmp_path: Path) -> None:
+    store = ResultsStore(tmp_path)
+    store.save("key", result_for("ada"))
+    (tmp_path / "ada.msgpack").write_bytes(damage)
+    assert store.load("ada", "key") is None
+
+
+@given(st.text(min_size=1, max_size=200), st.text(min_size=1, max_size=200))
+def test_file_names_are_short_plain_and_different(one: str, other: str) -> None:
+    names = {file_name(student) for student in (one, other)}
+    assert len(names) == len({one, other})
+    assert all(len(name) <= 100 and name.isascii() and not name.startswith(".") for name in names)
+
+
+def test_a_class_looks_graded_when_every_result_is_newer_than_what_it_is_a_result_of(tmp_path: Path) -> None:
+    assert not looks_graded(tmp_path, "ps1")
+    folders = [tmp_path / "submitted" / student / "ps1" for student in ("ada", "-rf")]
+    for folder in (*folders, tmp_path / "source" / "ps1"):
+        (folder / "data").mkdir(parents=True)
+        (folder / "data" / "a.csv").touch()
+    assert not looks_graded(tmp_path, "ps1")
+    store = ResultsStore(tmp_path / ".studium" / "results" / "ps1")
+    for student in ("ada", "-rf"):
+        store.save("key", result_for(student))
+    later(store._path("ada"), store._path("-rf"))
+    assert looks_graded(tmp_path, "ps1")
+    for touched in (folders[1] / "data" / "a.csv", tmp_path / "source" / "ps1" / "data" / "a.csv"):
+        later(touched, seconds=200)
+        assert not looks_graded(tmp_path, "ps1")
+        later(touched, seconds=-200)
+    assert looks_graded(tmp_path, "ps1")
+
+
+def later(*paths: Path, seconds: float = 100) -> None:
+    for path in paths:
+        when = path.stat().st_mtime + seconds
+        os.utime(path, (when, when))
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_whole(tmp_path / "file", b"old")
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(OSError, match="No space left"):
+        write_whole(tmp_path / "file", b"new")
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("file", b"old")]
+
+
+def test_results_are_readable_for_their_owner_alone(tmp_path: Path) -> None:
+    ResultsStore(tmp_path).save("key", result_for("ada"))
+    assert (tmp_path / "ada.msgpack").stat().st_mode & 0o077 == 0
+
+
+def test_the_key_changes_with_everything_that_decides_about_marks() -> None:
+    other_answer = CanonicalSubmission("ada", (CanonicalNotebook("lora", (Step("a", "student", "x = 2"),), b"{}"),))
+    keys = [
+        result_key(SUBMISSION, MATERIAL, "env", "L2"),
+        result_key(msgspec.structs.replace(SUBMISSION, files={"data.csv": b"1"}), MATERIAL, "env", "L2"),
+        result_key(other_answer, MATERIAL, "env", "L2"),
+        result_key(SUBMISSION, Material("ps1", (), secret=b"s"), "env", "L2"),
+        result_key(SUBMISSION, Material("ps1", (), limits=Limits(call_seconds=1)), "env", "L2"),
+        result_key(SUBMISSION, Material("ps1", (), calibration={"lora": Calibration(known=True)}), "env", "L2"),
+        result_key(SUBMISSION, MATERIAL, "other", "L2"),
+        result_key(SUBMISSION, MATERIAL, "env", "L1"),
+    ]
+    assert len(set(keys)) == len(keys)
+
+
+def test_the_key_changes_neither_with_the_student_nor_with_the_time_nor_with_the_prose() -> None:
+    prose = msgspec.structs.replace(SUBMISSION.notebooks[0], document=b'{"cells": []}')
+    for same in ({"timestamp": "2026-03-01 20:00:00 UTC"}, {"student": "bob"}, {"notebooks": (prose,)}):
+        other = msgspec.structs.replace(SUBMISSION, **same)
+        assert result_key(other, MATERIAL, "env", "L2") == result_key(SUBMISSION, MATERIAL, "env", "L2")
+
+
+def test_other_exercises_are_another_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "some_topic_here"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    hashes = [environment_hash(), environment_hash(["some_topic_here"])]
+    for source in ("a = 1", "a = 2"):
+        (package / "exercises.py").write_text(source)
+        hashes.append(environment_hash(["some_topic_here"]))
+    assert len(set(hashes)) == 4
