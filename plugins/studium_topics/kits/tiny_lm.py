@@ -58,7 +58,7 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         q, k, v = (linear(x).unflatten(-1, (self.heads, -1)).transpose(1, 2) for linear in (self.q, self.k, self.v))
-        y = F.scaled_dot_product_attention(_rotated(q), _rotated(k), v, is_causal=True)  # (B, H, T, D / H)
+        y = F.scaled_dot_product_attention(rotated(q), rotated(k), v, is_causal=True)  # (B, H, T, D / H)
         return self.o(y.transpose(1, 2).flatten(2))  # (B, T, D)
 
 
@@ -74,7 +74,8 @@ class MLP(nn.Module):
         return self.down(F.gelu(self.up(x)))
 
 
-def _rotated(x: Tensor) -> Tensor:
+def rotated(x: Tensor) -> Tensor:
+    """Queries or keys (..., T, d), turned by rotary positions 0 to T - 1; neighbouring numbers form the pairs."""
     length, size = x.shape[-2:]
     rate = 10_000.0 ** -(torch.arange(0, size, 2, device=x.device) / size)
     angle = torch.outer(torch.arange(length, device=x.device), rate)  # (T, D / 2H)
