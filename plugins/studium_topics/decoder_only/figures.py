@@ -1,0 +1,33 @@
+"""The lesson's result figures."""
+
+from __future__ import annotations
+
+import plotly.graph_objects as go
+from studium_widgets.plots import COLOURS, figure
+
+from studium_topics.decoder_only.experiment import Induction, Prose
+
+
+def learning(result: Induction) -> go.Figure:
+    """The loss of each step of the three models on what can be copied."""
+    made = figure(x="Step", y="Loss on the second half (nats)", height=380)
+    runs = (("two layers", result.two), ("one layer", result.one), ("one layer, period always 16", result.fixed))
+    for (name, run), colour, dash in zip(runs, COLOURS, ("solid", "dash", "dot"), strict=False):
+        steps = list(range(1, len(run.losses) + 1))
+        made.add_scatter(x=steps, y=run.losses, name=name, mode="lines", line={"color": colour, "dash": dash})
+    return made
+
+
+def reading(result: Prose) -> go.Figure:
+    """The loss of each step on prose, and the table of pairs."""
+    made = figure(x="Step", y="Loss (nats a character)", height=380)
+    steps = list(range(1, len(result.losses) + 1))
+    made.add_scatter(x=steps, y=result.losses, name="Llama, training batches", mode="lines", line={"color": COLOURS[0]})
+    made.add_hline(
+        y=result.bigram, line={"color": "#808891", "dash": "dash"}, annotation_text="table of pairs, held out"
+    )
+    made.add_hline(
+        y=result.loss, line={"color": COLOURS[1], "dash": "dot"}, annotation_text="Llama, held out",
+        annotation_position="bottom right",
+    )  # fmt: skip
+    return made

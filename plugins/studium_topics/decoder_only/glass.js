@@ -1,0 +1,183 @@
+// The glass transformer: the model runs here, at every change, and nothing of it is hidden.
+import { bars } from "studium_widgets/controls/bars.js";
+import { dataTable } from "studium_widgets/controls/data_table.js";
+import { h, put, suppress } from "studium_widgets/controls/element.js";
+import { facts } from "studium_widgets/controls/facts.js";
+import { heatMap, paint } from "studium_widgets/controls/heat_map.js";
+import { colourBar } from "studium_widgets/controls/legend.js";
+import { memo } from "studium_widgets/controls/memo.js";
+import { slider } from "studium_widgets/controls/slider.js";
+import { stepper } from "studium_widgets/controls/stepper.js";
+import { widget } from "studium_widgets/controls/widget.js";
+import { copied, filtered, forward, inductionScore, textOf } from "./glass_maths.js";
+
+const percent = (value) => `${(100 * value).toFixed(value < 0.1 ? 1 : 0)} %`;
+const GUESSES = 4;
+
+export default widget((ui) => {
+  const weights = weightsOf(ui);
+  const { layers, heads, tokens } = weights;
+  const run = memo((text, silent) => ({ text, ...forward(weights, text, silent) }));
+  const text = memo((fresh, period, edits) => textOf(fresh, period, edits));
+  const current = () => run(text(ui.get("fresh"), ui.get("period"), ui.get("edits")), ui.get("silent"));
+  ui.controls(...controls(ui, tokens));
+  const line = words(2 * ui.get("fresh").length);
+  const grid = glassHeads(ui, layers, heads);
+  const numbers = facts(["copied in the second half", "induction score of this head", "next token, model's guess"]);
+  const map = heatMap(ui, {
+    label: "The chosen head: arrows move, Enter looks at that query",
+    size: 420,
+    moved: () => ui.redraw(),
+    picked: ([row]) => ui.set("place", Math.min(row, current().text.length - 2)),
+  });
+  const key = colourBar(ui, { label: "query ↓ key → weight" });
+  const lens = Array.from({ length: layers + 1 }, (_, after) => guesses(ui, after ? `after layer ${after - 1}` : "before any layer"));
+  const drawn = bars(ui, { label: "What the next token is drawn from", format: percent });
+  const next = h("div", { class: "st-lens" }, h("h4", {}, "What would be drawn"), drawn.element);
+  const table = dataTable(ui, { caption: "Weights of the chosen head, one row a query" });
+  const large = h("div", { class: "st-figure" }, map.element, key.element);
+  const read = h("div", { class: "st-lenses" }, ...lens.map(({ element }) => element), next);
+  ui.add(line.element, numbers.element, h("div", { class: "st-glass" }, grid.element, large), read, table.element);
+  return () => {
+    const now = current();
+    const [layer, head, place] = [ui.get("layer"), Math.min(ui.get("shown"), heads - 1), ui.get("place")];
+    if (!now.logits[layers].every(Number.isFinite)) throw new Error("weights are needed whose sums a number can hold, got larger ones");
+    const rows = now.text.length;
+    const shown = now.attention[layer][head];
+    const names = now.text.map(String);
+    // The pictures first: they ask for their width, which text that was just written would make the page lay out again for.
+    map.draw({ data: shown, rows, columns: rows, range: [0, 1], rowNames: names, columnNames: names, marked: place });
+    key.draw({ from: "0", to: "1" });
+    grid.draw(now.attention, rows, ui.get("period"));
+    line.draw(now.text, place, ui.get("period"), ui.get("edits"));
+    lens.forEach((panel, after) => panel.draw(now.logits[after].subarray(place * tokens, (place + 1) * tokens), now.text[place + 1]));
+    const last = now.logits[layers];
+    const odds = filtered(last.subarray(place * tokens, (place + 1) * tokens), ui.get("temperature"), ui.get("top_k"), ui.get("top_p"));
+    drawn.draw(best(odds, 6).map((token) => ({ name: String(token), value: odds[token], accent: token === now.text[place + 1] })));
+    const { right, of } = copied(last, now.text, tokens);
+    const [guess] = best(odds, 1);
+    numbers.draw([
+      [`${right} of ${of}`, ui.get("silent").length ? `${ui.get("silent").length} heads silent` : "all heads speak"],
+      [inductionScore(shown, rows, ui.get("period")).toFixed(2), `head ${layer}.${head}`],
+      [String(guess), guess === now.text[place + 1] ? "right" : `wrong: it is ${now.text[place + 1]}`],
+    ]);
+    table.draw(() => ({ columns: ["query", ...names], rows: names.map((name, row) => [name, ...cells(shown, rows, row)]) }));
+    ui.say(sentence(now, layer, head, map.cursor.cell ?? [place, null], rows));
+  };
+});
+
+function weightsOf(ui) {
+  const flat = Object.fromEntries(["embedding", "head", "norm", "norms", "q", "k", "v", "o"].map((name) => [name, ui.array(name).data]));
+  const [tokens, width] = ui.array("embedding").shape;
+  if (width % (2 * ui.get("heads"))) throw new Error(`heads of even width are needed, got ${width} numbers for ${ui.get("heads")} heads`);
+  return { ...flat, tokens, width, layers: ui.array("q").shape[0], heads: ui.get("heads") };
+}
+
+function controls(ui, tokens) {
+  const edit = h("button", { type: "button", class: "st-button", ...suppress }, "Another token here");
+  edit.addEventListener("click", () => change(ui, tokens), { signal: ui.signal });
+  const undo = h("button", { type: "button", class: "st-button", ...suppress }, "Undo edits");
+  undo.addEventListener("click", () => ui.set("edits", {}), { signal: ui.signal });
+  const mute = h("button", { type: "button", class: "st-button", "aria-pressed": "false", ...suppress }, "Silence this head");
+  mute.addEventListener("click", () => silence(ui), { signal: ui.signal });
+  const show = () => mute.setAttribute("aria-pressed", String(ui.get("silent").includes(numberOf(ui))));
+  for (const name of ["silent", "layer", "shown"]) ui.on(name, show);
+  show();
+  return [
+    slider(ui, "period", { label: "Starts again after", min: 2, max: ui.get("fresh").length }),
+    slider(ui, "place", { label: "Look from place", min: 0, max: 2 * ui.get("fresh").length - 2 }),
+    slider(ui, "temperature", { label: "Temperature", min: 0.1, max: 3, step: 0.1, format: (value) => value.toFixed(1) }),
+    stepper(ui, "top_k", { label: "Top-k (0: all)", max: tokens }),
+    slider(ui, "top_p", { label: "Top-p", min: 0, max: 1, step: 0.05, format: (value) => value.toFixed(2) }),
+    h("div", { class: "st-buttons" }, mute, edit, undo),
+  ];
+}
+
+const numberOf = (ui) => ui.get("layer") * ui.get("heads") + ui.get("shown");
+
+function silence(ui) {
+  const [number, silent] = [numberOf(ui), ui.get("silent")];
+  ui.set("silent", silent.includes(number) ? silent.filter((other) => other !== number) : [...silent, number]);
+}
+
+function change(ui, tokens) {
+  const place = ui.get("place");
+  const [now] = textOf(ui.get("fresh"), ui.get("period"), ui.get("edits")).slice(place);
+  ui.set("edits", { ...ui.get("edits"), [place]: (now + 1) % tokens });
+}
+
+// The text, a new line for each round; the place that is looked from, what follows it, and edits are marked.
+function words(length) {
+  const parts = Array.from({ length }, () => ({ again: h("span", { class: "st-again", hidden: true }, "↻"), token: h("span") }));
+  const element = h("p", { class: "st-text", "aria-label": "The text" }, ...parts.flatMap(({ again, token }) => [again, token]));
+  const draw = (text, place, period, edits) =>
+    parts.forEach(({ again, token }, at) => {
+      const kind = at === place ? "st-here" : at === place + 1 ? "st-next" : "";
+      put(again, "hidden", !at || at % period !== 0);
+      put(token, "className", `${kind} ${at in edits ? "st-edited" : ""}`.trim());
+      put(token, "textContent", String(text[at]));
+    });
+  return { element, draw };
+}
+
+// All heads of all layers as small pictures: radio buttons that choose the one shown large.
+function glassHeads(ui, layers, heads) {
+  const parts = Array.from({ length: layers * heads }, (_, number) => {
+    const [layer, head] = [Math.floor(number / heads), number % heads];
+    const canvas = h("canvas", { "aria-hidden": "true" });
+    const label = h("span", {});
+    const button = h("button", { type: "button", class: "st-glass-head", ...suppress }, canvas, label);
+    button.addEventListener("click", () => (ui.set("layer", layer), ui.set("shown", head)), { signal: ui.signal });
+    return { layer, head, canvas, label, button };
+  });
+  const rows = Array.from({ length: layers }, (_, layer) => {
+    const own = parts.filter((part) => part.layer === layer).map(({ button }) => button);
+    return h("div", { class: "st-glass-layer", role: "group", "aria-label": `Layer ${layer}` }, ...own);
+  });
+  const painted = memo((attention, rowCount, dark) => {
+    for (const { layer, head, canvas } of parts) paint(canvas, { data: attention[layer][head], rows: rowCount, columns: rowCount, range: [0, 1] }, dark);
+    return {};
+  });
+  const draw = (attention, rowCount, period) => {
+    painted(attention, rowCount, ui.theme.dark);
+    parts.forEach(({ layer, head, label, button }, number) => {
+      const [chosen, silent] = [layer === ui.get("layer") && head === ui.get("shown"), ui.get("silent").includes(number)];
+      const score = inductionScore(attention[layer][head], rowCount, period).toFixed(2);
+      put(label, "textContent", silent ? `${layer}.${head} silent` : `${layer}.${head}: ${score}`);
+      button.setAttribute("aria-label", `Head ${layer}.${head}, induction score ${score}${silent ? ", silent" : ""}`);
+      button.setAttribute("aria-pressed", String(chosen));
+      button.classList.toggle("st-muted", silent);
+    });
+  };
+  return { element: h("div", { class: "st-glass-heads" }, ...rows), draw };
+}
+
+// The logit lens: what the stream would say of the next token if it were read out here.
+function guesses(ui, title) {
+  const odds = bars(ui, { label: `The next token, ${title}`, format: percent });
+  const element = h("div", { class: "st-lens" }, h("h4", {}, title), odds.element);
+  const draw = (logits, right) => {
+    const probability = filtered(logits);
+    odds.draw(best(probability, GUESSES).map((token) => ({ name: String(token), value: probability[token], accent: token === right })));
+  };
+  return { element, draw };
+}
+
+function best(odds, count) {
+  return Array.from(odds, (_, token) => token).sort((a, b) => odds[b] - odds[a]).slice(0, count);
+}
+
+function cells(weights, size, row) {
+  return Array.from({ length: size }, (_, at) => (at > row ? "–" : weights[row * size + at].toFixed(2)));
+}
+
+function sentence({ text, attention, scores }, layer, head, [row, column], size) {
+  const own = attention[layer][head];
+  let at = column;
+  if (at === null) for (let i = (at = 0); i <= row; i++) if (own[row * size + i] > own[row * size + at]) at = i;
+  if (at > row) return `Place ${row} may not look at place ${at}: it lies ahead.`;
+  const after = at ? `after a ${text[at - 1]}` : "the first token";
+  const weight = own[row * size + at];
+  const dot = scores[layer][head][row * size + at];
+  return `Head ${layer}.${head}: from ${text[row]} at place ${row} to ${text[at]} at place ${at} (${after}), score ${dot.toFixed(2)}, weight ${weight.toFixed(3)}.`;
+}
