@@ -1,0 +1,987 @@
+"""Exercises: from the speeds of the pairs to scores, caches and longer contexts.
+
+Pairs may be neighbours or halves, and turn one way or the other: where a prompt does not choose, every choice is right,
+and tests look at scores.
+"""
+
+import math
+
+import torch
+from studium import assert_close, exercise
+
+# ---------------------------------------------------------------------------------------------------- inv_freq
+
+
+@exercise(
+    points=3,
+    minutes=6,
+    hints=(
+        "There are d / 2 pairs, and so d / 2 numbers. The first is base⁰ = 1.",
+        "`torch.arange(0, d, 2)` is 2i for all pairs i.",
+    ),
+)
+def inv_freq(d, base=10000.0):
+    """Give how fast each pair of coordinates turns, in radians a position: θᵢ = base^(−2i/d), i = 0, 1, …, d/2 − 1.
+
+    d: the width of one head, even and at least 2; base > 1. Returns (d/2,), the fastest first, in float32 or float64.
+    Source: Su et al. 2021, section 3.2.2, whose i starts at 1.
+    """
+    ### BEGIN SOLUTION
+    return base ** -(torch.arange(0, d, 2) / d)
+    ### END SOLUTION
+
+
+@inv_freq.test("gives the two speeds of a head of width 4", points=1)
+def _(inv_freq):
+    assert_close(inv_freq(4, 100.0), torch.tensor([1.0, 0.1]), message="for d=4 and base 100")
+
+
+@inv_freq.hidden("falls by the same factor from pair to pair, from 1 to base^(−(d − 2)/d)", points=2)
+def _(inv_freq):
+    for d, base in ((2, 50.0), (6, 10000.0), (10, 500.0), (64, 500000.0), (128, 10000.0)):
+        expected = torch.tensor([base ** (-2 * i / d) for i in range(d // 2)])
+        assert_close(inv_freq(d, base), expected, rtol=1e-4, atol=1e-9, message=f"for d={d} and base {base:g}")
+    assert_close(inv_freq(8), torch.tensor([1.0, 0.1, 0.01, 0.001]), rtol=1e-4, message="for d=8 and the usual base")
+
+
+@inv_freq.misconception("You used the exponent i/d; a pair holds two coordinates, so it is 2i/d.")
+def _(d, base=10000.0):
+    return base ** -(torch.arange(d // 2) / d)
+
+
+@inv_freq.misconception("You let the speeds grow; the exponent is negative, so that each pair is slower than the last.")
+def _(d, base=10000.0):
+    return base ** (torch.arange(0, d, 2) / d)
+
+
+@inv_freq.misconception("You gave each coordinate a speed; the two of a pair turn together, so there are d/2 speeds.")
+def _(d, base=10000.0):
+    return base ** -(2 * torch.arange(d) / d)
+
+
+@inv_freq.misconception(
+    "You counted the pairs from 1; the fastest one has i = 0 and turns by 1 radian a position. (In the paper i starts "
+    "at 1, and the exponent has i − 1.)"
+)
+def _(d, base=10000.0):
+    return base ** -(torch.arange(2, d + 1, 2) / d)
+
+
+@inv_freq.misconception(
+    "You spread the exponents over 0 to 1, both ends included; the last pair has −(d − 2)/d, not −1."
+)
+def _(d, base=10000.0):
+    return base ** -torch.linspace(0, 1, d // 2)
+
+
+@inv_freq.misconception("You gave the wavelengths, 2π/θ: how many positions a full turn takes. θ itself is asked for.")
+def _(d, base=10000.0):
+    return 2 * math.pi * base ** (torch.arange(0, d, 2) / d)
+
+
+@inv_freq.also_correct
+def _(d, base=10000.0):
+    return 1.0 / (base ** (torch.arange(0, d, 2, dtype=torch.float64) / d))
+
+
+@inv_freq.also_correct
+def _(d, base=10000.0):
+    return torch.exp(torch.arange(d // 2) * (-2 * math.log(base) / d))
+
+
+@inv_freq.also_correct
+def _(d, base=10000.0):
+    return torch.logspace(0, -(d - 2) / d, d // 2, base=base)
+
+
+# -------------------------------------------------------------------------------------------------- apply_rope
+
+
+@exercise(
+    points=5,
+    minutes=15,
+    hints=(
+        "The angles are an outer product: `positions[..., None] * inv` is (T, d/2), or (B, T, d/2). Each batch row's "
+        "angles then need an axis for the heads: `angle[:, None]`.",
+        "A pair (a, b) turned by φ is (a cos φ − b sin φ, b cos φ + a sin φ).",
+        "`first, second = x.chunk(2, -1)` makes the pairs (i, i + d/2), `x[..., 0::2]` and `x[..., 1::2]` the pairs of "
+        "neighbours. The angle of pair i has to meet both coordinates of pair i.",
+        "bfloat16 cannot tell position 4001 from 4000. Work out angle, cosine and sine in float32, and bring the "
+        "result back with `.to(x.dtype)`.",
+    ),
+)
+def apply_rope(x, positions, inv):
+    """Turn each pair of coordinates by its position times the pair's speed.
+
+    x (B, H, T, d): queries or keys of H heads, float16, bfloat16, float32 or float64. positions: integers, (T,) for all
+    rows, or (B, T), each row its own. inv (d/2,): radians a position, as `inv_freq` gives them.
+
+    Which coordinates make a pair is your choice, neighbours (0, 1), (2, 3), … or halves (i, i + d/2); so is the
+    direction of the turn. Only the scores of turned queries and keys are looked at. Angles, cosines and sines are
+    computed in float32 at least. Returns (B, H, T, d) of x's dtype, and leaves x as it is.
+    """
+    ### BEGIN SOLUTION
+    angle = (positions[..., None] * inv).unsqueeze(-3)  # (1, T, d/2) or (B, 1, T, d/2)
+    cos, sin = angle.cos(), angle.sin()
+    first, second = x.chunk(2, -1)
+    return torch.cat([first * cos - second * sin, second * cos + first * sin], -1).to(x.dtype)
+    ### END SOLUTION
+
+
+@apply_rope.test("keeps every length, and turns nothing at position 0", points=1)
+def _(apply_rope, rng):
+    x = torch.randn(2, 3, 4, 6, generator=rng, dtype=torch.float64)
+    inv = torch.tensor([1.0, 0.3, 0.05], dtype=torch.float64)
+    found = apply_rope(x, torch.tensor([0, 1, 5, 9]), inv)
+    assert tuple(found.shape) == (2, 3, 4, 6), f"the result must have the shape of x, got {tuple(found.shape)}"
+    assert_close(found[:, :, 0], x[:, :, 0], rtol=1e-4, atol=1e-4, message="at position 0 nothing turns")
+    assert_close(found.norm(dim=-1), x.norm(dim=-1), rtol=1e-4, atol=1e-4, message="a turn keeps the length")
+    assert not torch.allclose(found[:, :, 1:], x[:, :, 1:], atol=1e-3), "from position 1 on, vectors must turn"
+
+
+@apply_rope.hidden("makes scores that depend on the offset alone, and pairs that turn at their own speeds", points=2)
+def _(apply_rope, rng):
+    for d in (2, 6, 8):
+        inv = torch.rand(d // 2, generator=rng, dtype=torch.float64).sort(descending=True).values * 0.4 + 0.05
+        units = torch.eye(d, dtype=torch.float64)[None, None]
+        kept, turned = units.clone(), {}
+        for position in (0, 1, 4, 11, 15, 111, 115):
+            turned[position] = apply_rope(units, torch.full((d,), position), inv)[0, 0]
+        assert torch.equal(units, kept), "the argument x must stay as it is"
+        scores = {(m, n): turned[m] @ turned[n].T for m in turned for n in turned}  # of each coordinate with each
+        for m, n, a, b in ((15, 11, 4, 0), (115, 111, 15, 11), (1, 0, 1, 0), (111, 115, 11, 15), (111, 111, 0, 0)):
+            what = f"the scores of a query at {m} with a key at {n} should be those at {a} and {b} (d={d})"
+            assert_close(scores[m, n], scores[a, b], rtol=1e-3, atol=1e-3, message=what)
+        for m, n in ((1, 0), (4, 0), (15, 11)):
+            both_ways = torch.linalg.eigvalsh((scores[m, n] + scores[m, n].T) / 2)  # each pair's cosine, twice
+            expected = ((m - n) * inv).cos().repeat(2).sort().values
+            what = f"the cosines between pairs at the positions {m} and {n}, smallest first, each twice (d={d})"
+            assert_close(both_ways, expected, rtol=1e-3, atol=1e-3, message=what)
+
+
+@apply_rope.hidden("gives each row of the batch its own positions", points=1)
+def _(apply_rope, rng):
+    for batch, heads in ((3, 3), (2, 5), (4, 1)):
+        x = torch.randn(batch, heads, 4, 6, generator=rng, dtype=torch.float64)
+        inv = torch.tensor([0.9, 0.2, 0.03], dtype=torch.float64)
+        positions = torch.randint(50, (batch, 4), generator=rng)
+        found = apply_rope(x, positions, inv)
+        for row in range(batch):
+            alone = apply_rope(x[row : row + 1], positions[row], inv)
+            what = f"row {row} of {batch}, with {heads} heads, should be turned as if it were alone"
+            assert_close(found[row : row + 1], alone, rtol=1e-4, atol=1e-4, message=what)
+
+
+@apply_rope.hidden("keeps the dtype, and tells position 4001 from 4000 in half precision", points=1)
+def _(apply_rope, rng):
+    inv = torch.tensor([1.0, 0.4, 0.1, 0.02])
+    positions = torch.tensor([4000, 4001, 4002, 4010, 4077])
+    for dtype in (torch.bfloat16, torch.float16, torch.float32, torch.float64):
+        x = torch.randn(1, 2, 5, 8, generator=rng).to(dtype)
+        found = apply_rope(x, positions, inv)
+        assert found.dtype == dtype, f"the result must have the dtype of x, {dtype}, got {found.dtype}"
+        precise = apply_rope(x.double(), positions, inv.double())
+        what = f"for x in {dtype} at positions near 4000, against the same in float64"
+        assert_close(found.double(), precise, rtol=2e-2, atol=3e-2, message=what)
+
+
+@apply_rope.misconception(
+    "You paired halves but took the angles of neighbours: coordinate i and its partner i + d/2 then turn by different "
+    "angles, which is no rotation. Repeat the angles as `cat([angle, angle])`, or pair neighbours."
+)
+def _(x, positions, inv):
+    angle = (positions[..., None] * inv).unsqueeze(-3).repeat_interleave(2, -1)
+    wide = x.to(torch.promote_types(x.dtype, torch.float32))
+    first, second = wide.chunk(2, -1)
+    return (wide * angle.cos() + torch.cat([-second, first], -1) * angle.sin()).to(x.dtype)
+
+
+@apply_rope.misconception(
+    "You paired neighbours but took the angles of halves: the two coordinates of a pair then turn by different angles, "
+    "which is no rotation. Repeat each angle with `repeat_interleave(2, -1)`, or pair halves."
+)
+def _(x, positions, inv):
+    angle = (positions[..., None] * inv).unsqueeze(-3)
+    angle = torch.cat([angle, angle], -1)
+    wide = x.to(torch.promote_types(x.dtype, torch.float32))
+    partner = torch.stack([-wide[..., 1::2], wide[..., 0::2]], -1).flatten(-2)
+    return (wide * angle.cos() + partner * angle.sin()).to(x.dtype)
+
+
+@apply_rope.misconception(
+    "You left out a minus: (a cos φ + b sin φ, b cos φ + a sin φ) is no rotation, and changes the length. One of the "
+    "two sines is subtracted."
+)
+def _(x, positions, inv):
+    angle = (positions[..., None] * inv).unsqueeze(-3)
+    first, second = x.chunk(2, -1)
+    cos, sin = angle.cos(), angle.sin()
+    return torch.cat([first * cos + second * sin, second * cos + first * sin], -1).to(x.dtype)
+
+
+@apply_rope.misconception(
+    "You turned one half of the coordinates and left the other half as it was; all d of them make pairs."
+)
+def _(x, positions, inv):
+    pairs = len(inv) // 2
+    angle = (positions[..., None] * inv[: max(pairs, 1)]).unsqueeze(-3)
+    if pairs == 0:
+        return x.clone()
+    wide = x.to(torch.promote_types(x.dtype, torch.float32))
+    first, second, rest = wide[..., :pairs], wide[..., pairs : 2 * pairs], wide[..., 2 * pairs :]
+    cos, sin = angle.cos(), angle.sin()
+    return torch.cat([first * cos - second * sin, second * cos + first * sin, rest], -1).to(x.dtype)
+
+
+@apply_rope.misconception(
+    "You numbered the tokens 0, 1, 2, … yourself; `positions` says where they stand, and in a cache or a padded batch "
+    "that is elsewhere."
+)
+def _(x, positions, inv):
+    angle = torch.arange(x.shape[-2])[:, None] * inv
+    first, second = x.chunk(2, -1)
+    cos, sin = angle.cos(), angle.sin()
+    return torch.cat([first * cos - second * sin, second * cos + first * sin], -1).to(x.dtype)
+
+
+@apply_rope.misconception(
+    "You let the positions (B, T) meet the heads: (B, T, d/2) lines its B up with H. Give the angles an axis for the "
+    "heads, (B, 1, T, d/2)."
+)
+def _(x, positions, inv):
+    angle = positions[..., None] * inv
+    first, second = x.chunk(2, -1)
+    cos, sin = angle.cos(), angle.sin()
+    return torch.cat([first * cos - second * sin, second * cos + first * sin], -1).to(x.dtype)
+
+
+@apply_rope.misconception("You used the first row's positions for all rows; positions (B, T) differ from row to row.")
+def _(x, positions, inv):
+    angle = (positions if positions.ndim == 1 else positions[0])[:, None] * inv
+    first, second = x.chunk(2, -1)
+    cos, sin = angle.cos(), angle.sin()
+    return torch.cat([first * cos - second * sin, second * cos + first * sin], -1).to(x.dtype)
+
+
+@apply_rope.misconception(
+    "You computed the angles in the dtype of x; in bfloat16 position 4001 is 4000. Keep float32 for angle, cosine and "
+    "sine."
+)
+def _(x, positions, inv):
+    angle = (positions.to(x.dtype)[..., None] * inv.to(x.dtype)).unsqueeze(-3)
+    first, second = x.chunk(2, -1)
+    cos, sin = angle.cos(), angle.sin()
+    return torch.cat([first * cos - second * sin, second * cos + first * sin], -1)
+
+
+@apply_rope.misconception(
+    "You added cosines and sines to x; that is how the absolute embedding of 2017 works. Rotary positions multiply: "
+    "each pair is turned."
+)
+def _(x, positions, inv):
+    angle = (positions[..., None] * inv).unsqueeze(-3)
+    return (x + torch.cat([angle.cos(), angle.sin()], -1)).to(x.dtype)
+
+
+@apply_rope.misconception(
+    "You took the base 10000 in place of `inv`; the speeds are an argument, since a longer context needs other ones."
+)
+def _(x, positions, inv):
+    angle = (positions[..., None] * 10000.0 ** -(torch.arange(len(inv)) / len(inv))).unsqueeze(-3)
+    first, second = x.chunk(2, -1)
+    cos, sin = angle.cos(), angle.sin()
+    return torch.cat([first * cos - second * sin, second * cos + first * sin], -1).to(x.dtype)
+
+
+@apply_rope.also_correct
+def _(x, positions, inv):
+    angle = positions.double()[..., None] * inv.double()
+    angle = angle[:, None] if positions.ndim == 2 else angle
+    even, odd = x.double()[..., 0::2], x.double()[..., 1::2]
+    cos, sin = torch.cos(angle), torch.sin(angle)
+    return torch.stack([even * cos - odd * sin, even * sin + odd * cos], -1).flatten(-2).to(x.dtype)
+
+
+@apply_rope.also_correct
+def _(x, positions, inv):
+    angle = (positions[..., None] * inv.double()).unsqueeze(-3)
+    pairs = torch.view_as_complex(x.double().unflatten(-1, (-1, 2)).contiguous())
+    return torch.view_as_real(pairs * torch.polar(torch.ones_like(angle), angle)).flatten(-2).to(x.dtype)
+
+
+@apply_rope.also_correct
+def _(x, positions, inv):
+    angle = positions[..., None].float() * -inv.float()
+    angle = torch.cat([angle, angle], -1)
+    angle = angle if positions.ndim == 1 else angle.unsqueeze(1)
+    wide = x.float()
+    half = x.shape[-1] // 2
+    rotated = torch.cat([-wide[..., half:], wide[..., :half]], -1)
+    return (wide * angle.cos() + rotated * angle.sin()).to(x.dtype)
+
+
+@apply_rope.also_correct
+def _(x, positions, inv):
+    batch, _, length, d = x.shape
+    out = torch.empty_like(x)
+    for row in range(batch):
+        for t in range(length):
+            place = int(positions[t] if positions.ndim == 1 else positions[row, t])
+            turn = torch.zeros(d, d, dtype=torch.float64)
+            for i, speed in enumerate(inv.tolist()):
+                c, s = math.cos(place * speed), math.sin(place * speed)
+                turn[2 * i, 2 * i], turn[2 * i, 2 * i + 1] = c, -s
+                turn[2 * i + 1, 2 * i], turn[2 * i + 1, 2 * i + 1] = s, c
+            out[row, :, t] = (x[row, :, t].double() @ turn.T).to(x.dtype)
+    return out
+
+
+# ---------------------------------------------------------------------------------------------- relative_score
+
+
+@exercise(
+    points=3,
+    minutes=10,
+    hints=(
+        "As a complex number, a pair turned by φ is multiplied by e^(iφ). `torch.view_as_complex` takes (…, d/2, 2).",
+        "The dot product of two pairs a and b, read as complex numbers, is the real part of a · conj(b).",
+        "(q e^(imθ)) · conj(k e^(inθ)) = q conj(k) e^(i(m − n)θ). `torch.polar(1, angle)` makes e^(i angle).",
+    ),
+)
+def relative_score(q, k, offset, inv):
+    """Give the score of a turned query with a turned key without turning either of them.
+
+    q, k (…, d): before the turn. Here the pairs are neighbours, (0, 1), (2, 3), …, read as complex numbers
+    q₀ + i q₁, …; both are turned forward, q by m · inv and k by n · inv. offset = m − n: a number, or a tensor of
+    numbers that broadcasts with the axes of q and k before the last. inv (d/2,). Returns Re Σⱼ qⱼ conj(kⱼ) e^(i
+    offset θⱼ), a real tensor of the broadcast shape. No scaling. Source: Su et al. 2021, equation 12.
+    """
+    ### BEGIN SOLUTION
+    a, b = (torch.view_as_complex(z.unflatten(-1, (-1, 2)).contiguous()) for z in (q, k))
+    angle = torch.as_tensor(offset)[..., None] * inv
+    return (a * b.conj() * torch.polar(torch.ones_like(angle), angle)).real.sum(-1)
+    ### END SOLUTION
+
+
+@relative_score.test("is the plain dot product at offset 0, and turns the query forward", points=1)
+def _(relative_score, rng):
+    q, k = torch.randn(2, 3, 6, generator=rng, dtype=torch.float64)
+    inv = torch.tensor([1.0, 0.5, 0.1], dtype=torch.float64)
+    assert_close(relative_score(q, k, 0, inv), (q * k).sum(-1), rtol=1e-6, atol=1e-6, message="at offset 0")
+    east, north = torch.eye(2, dtype=torch.float64)
+    quarter = torch.tensor([math.pi / 2], dtype=torch.float64)
+    what = "q = (1, 0), turned by a quarter, is (0, 1), and so is k"
+    assert_close(relative_score(east, north, 1, quarter), torch.tensor(1.0), rtol=1e-6, atol=1e-6, message=what)
+
+
+@relative_score.hidden("equals the dot product of the vectors turned to m and n", points=2)
+def _(relative_score, rng):
+    for d, m, n in ((2, 3, 8), (6, 41, 30), (8, 5, 5), (10, 0, 17)):
+        q, k = torch.randn(2, 2, 3, d, generator=rng, dtype=torch.float64)
+        inv = torch.rand(d // 2, generator=rng, dtype=torch.float64)
+        expected = torch.zeros(2, 3, dtype=torch.float64)
+        for i in range(d // 2):
+            a, b = (p * inv[i] for p in (m, n))
+            turned_q = [q[..., 2 * i] * a.cos() - q[..., 2 * i + 1] * a.sin()]
+            turned_q.append(q[..., 2 * i + 1] * a.cos() + q[..., 2 * i] * a.sin())
+            turned_k = [k[..., 2 * i] * b.cos() - k[..., 2 * i + 1] * b.sin()]
+            turned_k.append(k[..., 2 * i + 1] * b.cos() + k[..., 2 * i] * b.sin())
+            expected += turned_q[0] * turned_k[0] + turned_q[1] * turned_k[1]
+        what = f"for a query at {m} and a key at {n}, d={d}"
+        assert_close(relative_score(q, k, m - n, inv), expected, rtol=1e-5, atol=1e-5, message=what)
+    offsets = torch.tensor([[0, 1, -4], [9, 30, -2]])
+    what = "for a tensor of offsets, each as if it were alone"
+    alone = [[relative_score(q[0, 0], k[0, 0], int(o), inv) for o in row] for row in offsets]
+    alone = torch.stack([torch.stack(row) for row in alone])
+    assert_close(relative_score(q[0, 0], k[0, 0], offsets, inv), alone, rtol=1e-5, atol=1e-5, message=what)
+
+
+@relative_score.misconception(
+    "You left out the conjugate: q · k adds the angles of the two, so the score would depend on m + n. With conj(k) "
+    "they are subtracted."
+)
+def _(q, k, offset, inv):
+    a, b = (torch.view_as_complex(z.unflatten(-1, (-1, 2)).contiguous()) for z in (q, k))
+    angle = torch.as_tensor(offset)[..., None] * inv
+    return (a * b * torch.polar(torch.ones_like(angle), angle)).real.sum(-1)
+
+
+@relative_score.misconception("You turned by n − m: the query stands at m, so it is ahead of the key by m − n.")
+def _(q, k, offset, inv):
+    a, b = (torch.view_as_complex(z.unflatten(-1, (-1, 2)).contiguous()) for z in (q, k))
+    angle = torch.as_tensor(offset)[..., None] * inv
+    return (a * b.conj() * torch.polar(torch.ones_like(angle), -angle)).real.sum(-1)
+
+
+@relative_score.misconception("You took absolute values, which no turn changes; the score is the real part.")
+def _(q, k, offset, inv):
+    a, b = (torch.view_as_complex(z.unflatten(-1, (-1, 2)).contiguous()) for z in (q, k))
+    angle = torch.as_tensor(offset)[..., None] * inv
+    return (a * b.conj() * torch.polar(torch.ones_like(angle), angle)).abs().sum(-1)
+
+
+@relative_score.misconception(
+    "You took the absolute value of the sum; a score can be negative: it is the real part of the sum."
+)
+def _(q, k, offset, inv):
+    a, b = (torch.view_as_complex(z.unflatten(-1, (-1, 2)).contiguous()) for z in (q, k))
+    angle = torch.as_tensor(offset)[..., None] * inv
+    return (a * b.conj() * torch.polar(torch.ones_like(angle), angle)).sum(-1).abs()
+
+
+@relative_score.misconception("You paired halves, (i, i + d/2); in this exercise the pairs are neighbours.")
+def _(q, k, offset, inv):
+    a, b = (torch.complex(*z.chunk(2, -1)) for z in (q, k))
+    angle = torch.as_tensor(offset)[..., None] * inv
+    return (a * b.conj() * torch.polar(torch.ones_like(angle), angle)).real.sum(-1)
+
+
+@relative_score.misconception(
+    "You kept the cosine alone; where q and k do not point the same way, the sine counts too: cos δθ (q₀k₀ + q₁k₁) + "
+    "sin δθ (q₀k₁ − q₁k₀)."
+)
+def _(q, k, offset, inv):
+    angle = torch.as_tensor(offset)[..., None] * inv
+    return ((q * k).unflatten(-1, (-1, 2)).sum(-1) * angle.cos()).sum(-1)
+
+
+@relative_score.misconception("You averaged over the pairs; a score is their sum.")
+def _(q, k, offset, inv):
+    a, b = (torch.view_as_complex(z.unflatten(-1, (-1, 2)).contiguous()) for z in (q, k))
+    angle = torch.as_tensor(offset)[..., None] * inv
+    return (a * b.conj() * torch.polar(torch.ones_like(angle), angle)).real.mean(-1)
+
+
+@relative_score.also_correct
+def _(q, k, offset, inv):
+    angle = torch.as_tensor(offset).unsqueeze(-1) * inv
+    (q0, q1), (k0, k1) = ((z[..., 0::2], z[..., 1::2]) for z in (q, k))
+    return ((q0 * k0 + q1 * k1) * angle.cos() + (q0 * k1 - q1 * k0) * angle.sin()).sum(-1)
+
+
+@relative_score.also_correct
+def _(q, k, offset, inv):
+    angle = torch.as_tensor(offset, dtype=torch.float32).unsqueeze(-1) * inv.float()
+    cos, sin = angle.cos(), angle.sin()
+    turned = torch.stack([q[..., 0::2] * cos - q[..., 1::2] * sin, q[..., 1::2] * cos + q[..., 0::2] * sin], -1)
+    return torch.einsum("...pc,...pc->...", turned, k.unflatten(-1, (-1, 2)).expand(turned.shape))
+
+
+# ----------------------------------------------------------------------------------------------------- to_half
+
+
+@exercise(
+    points=3,
+    minutes=10,
+    hints=(
+        "Row h · d + c of the weight makes coordinate c of head h. Which row has to stand where?",
+        "Code for halves turns the coordinates i and i + d/2 by θᵢ. In the weight as it is, those that want θᵢ are 2i "
+        "and 2i + 1.",
+        "`weight.unflatten(0, (heads, -1, 2))` is (H, d/2, 2, D). Swap two of these axes, and flatten again.",
+    ),
+)
+def to_half(weight, heads):
+    """Reorder a projection that was trained with pairs of neighbours, so that code for halves computes the same scores.
+
+    weight (H·d, D), of queries or of keys, used as in `F.linear`: head h owns the rows h · d up to (h + 1) · d. It was
+    trained with code that turns the coordinates 2i and 2i + 1 of each head by θᵢ. Give the weight, (H·d, D), with
+    which code that turns i and i + d/2 by θᵢ, in the same direction, gets the same scores.
+    """
+    ### BEGIN SOLUTION
+    return weight.unflatten(0, (heads, -1, 2)).transpose(1, 2).reshape(weight.shape)
+    ### END SOLUTION
+
+
+@to_half.test("keeps the rows of each head, in another order", points=1)
+def _(to_half):
+    weight = torch.arange(16.0)[:, None] * torch.tensor([1.0, -1.0])
+    found = to_half(weight, 2)
+    assert tuple(found.shape) == (16, 2), f"the result must have the shape of weight, got {tuple(found.shape)}"
+    for head in range(2):
+        mine = slice(8 * head, 8 * head + 8)
+        what = f"the rows of head {head}, sorted, must be those that it had"
+        assert_close(found[mine, 0].sort().values, weight[mine, 0], message=what)
+        assert_close(found[mine, 1], -found[mine, 0], message=f"the numbers of each row of head {head} stay together")
+    assert not torch.equal(found, weight), "the rows must be reordered"
+
+
+@to_half.hidden("gives the same scores with code for halves", points=2)
+def _(to_half, rng):
+    for heads, d, width in ((3, 8, 5), (1, 12, 4), (2, 6, 7), (4, 2, 3)):
+        wq, wk = torch.randn(2, heads * d, width, generator=rng, dtype=torch.float64)
+        x = torch.randn(2, 6, width, generator=rng, dtype=torch.float64)
+        kept = wq.clone()
+        inv = torch.rand(d // 2, generator=rng, dtype=torch.float64) + 0.1
+        turn = torch.polar(torch.ones(6, d // 2, dtype=torch.float64), torch.arange(6)[:, None] * inv)
+        neighbours, halves = [], []
+        for weight in (wq, wk):
+            split = (x @ weight.T).unflatten(-1, (heads, d)).transpose(1, 2)
+            neighbours.append(torch.view_as_complex(split.unflatten(-1, (-1, 2)).contiguous()) * turn)
+            split = (x @ to_half(weight, heads).T).unflatten(-1, (heads, d)).transpose(1, 2)
+            halves.append(torch.complex(*(z.contiguous() for z in split.chunk(2, -1))) * turn)
+        expected, found = ((q @ k.mH).real for q, k in (neighbours, halves))
+        what = f"the scores of {heads} heads of width {d}"
+        assert_close(found, expected, rtol=1e-5, atol=1e-5, message=what)
+        assert torch.equal(wq, kept), "the argument weight must stay as it is"
+
+
+@to_half.misconception(
+    "You went the other way: this turns an order by halves into one by neighbours. The coordinates 2i come first, then "
+    "the 2i + 1."
+)
+def _(weight, heads):
+    return weight.unflatten(0, (heads, 2, -1)).transpose(1, 2).reshape(weight.shape)
+
+
+@to_half.misconception("You reordered all rows as if they were one head; each head keeps its own d rows.")
+def _(weight, heads):
+    return torch.cat([weight[0::2], weight[1::2]])
+
+
+@to_half.misconception(
+    "You put the second coordinate of each pair first; the pairs then turn the other way, and scores with a sine in "
+    "them change."
+)
+def _(weight, heads):
+    return weight.unflatten(0, (heads, -1, 2)).flip(2).transpose(1, 2).reshape(weight.shape)
+
+
+@to_half.misconception("You reordered the columns, what the layer reads; its outputs are the rows.")
+def _(weight, heads):
+    half = (weight.shape[1] + 1) // 2
+    order = [*range(0, weight.shape[1], 2), *range(1, weight.shape[1], 2)][: 2 * half]
+    return weight[:, order]
+
+
+@to_half.misconception("You swapped the two halves of each head; the coordinates 2i have to become the first half.")
+def _(weight, heads):
+    return weight.unflatten(0, (heads, 2, -1)).flip(1).reshape(weight.shape)
+
+
+@to_half.also_correct
+def _(weight, heads):
+    d = weight.shape[0] // heads
+    order = [head * d + c for head in range(heads) for c in (*range(0, d, 2), *range(1, d, 2))]
+    return weight[order]
+
+
+@to_half.also_correct
+def _(weight, heads):
+    return torch.cat([torch.cat([rows[0::2], rows[1::2]]) for rows in weight.chunk(heads)]).contiguous()
+
+
+# -------------------------------------------------------------------------------------------- decode_positions
+
+
+@exercise(
+    points=3,
+    minutes=10,
+    hints=(
+        "A token's position is how many real tokens stand before it in its row.",
+        "`mask.long().cumsum(-1)` counts the real tokens up to each column, the column itself included.",
+        "Count over all columns first, and give the last `new` of them.",
+    ),
+)
+def decode_positions(mask, new):
+    """Give the positions of the newest tokens, where earlier ones, already turned, wait in a cache.
+
+    mask (B, L), bool or 0 and 1: 1 where a column holds a token, 0 where it is padding, at the left, at the right of a
+    prompt or between. All columns so far are in it; the last `new` of them, 1 <= new <= L, are computed now. Returns
+    integers (B, new).
+
+    Padding takes no position: of two tokens of a row, offset = how many tokens further the second one is. The first
+    token of a row may stand anywhere, at 0 say, but everywhere the same in later calls, when the mask has grown. What
+    you give for padding is not looked at.
+    """
+    ### BEGIN SOLUTION
+    return mask.cumsum(-1)[:, -new:] - 1
+    ### END SOLUTION
+
+
+for _line in ("+ 1", "- 2", "- 0"):
+    decode_positions.equivalent(
+        f"return mask.cumsum(-1)[:, -new:] {_line}", "a row's positions all move by the same number: offsets stay"
+    )
+decode_positions.equivalent("return mask.cumsum(-1)[:, -new:]", "the first token stands at 1, and offsets stay")
+
+
+@decode_positions.test("goes on where the cache ends, and passes padding by", points=1)
+def _(decode_positions):
+    mask = torch.tensor([[1, 1, 1, 1, 1, 1, 1, 1], [0, 0, 1, 1, 1, 1, 0, 1]])
+    prompt, following = decode_positions(mask[:, :5], 5), decode_positions(mask, 3)
+    assert tuple(prompt.shape) == (2, 5), f"for 5 new columns positions (2, 5) were needed, got {tuple(prompt.shape)}"
+    full = prompt[0, 1:] - prompt[0, :-1]
+    assert_close(full, torch.ones(4), message="in a row without padding each token stands one after the last")
+    assert_close(following[0] - prompt[0, -1], torch.tensor([1, 2, 3]), message="three more after the five cached")
+    padded = following[1, [0, 2]] - prompt[1, -1]
+    assert_close(padded, torch.tensor([1, 2]), message="two more tokens, with padding between, after those cached")
+
+
+@decode_positions.hidden("counts tokens and no padding, from call to call", points=2)
+def _(decode_positions, rng):
+    left = torch.tensor([[0, 0, 0, 1, 1, 1, 1], [1, 1, 1, 1, 1, 1, 1], [0, 1, 1, 1, 1, 1, 1]])
+    right = torch.tensor([[1, 1, 0, 0, 1, 1, 1], [1, 1, 1, 1, 1, 1, 1], [1, 0, 0, 0, 1, 1, 1]])
+    holes = (torch.rand(4, 9, generator=rng) < 0.6).long()
+    holes[:, 0], holes[:, -1], holes[0, 2:4], holes[1, 3], holes[1, 4:] = 1, 1, 0, 0, 1
+    masks = (("left padding", left), ("right-padded prompts", right), ("holes", holes), ("holes", holes.bool()))
+    for kind, mask in masks:
+        for chunks in ([7], [4, 1, 1, 1], [3, 2, 2], [1] * 7):
+            chunks = [*chunks, mask.shape[1] - 7] if mask.shape[1] > 7 else chunks
+            seen, parts = 0, []
+            for new in chunks:
+                seen += new
+                parts.append(decode_positions(mask[:, :seen], new))
+                what = f"the positions of {new} new columns"
+                assert tuple(parts[-1].shape) == (len(mask), new), f"{what} must be {(len(mask), new)}"
+            positions = torch.cat(parts, -1)
+            for row, real in zip(positions, mask.bool(), strict=True):
+                offsets = row[real] - row[real][0]
+                what = f"with {kind} and the columns {real.int().tolist()} in calls of {chunks}, tokens from the first"
+                assert_close(offsets, torch.arange(len(offsets)), message=what)
+
+
+@decode_positions.misconception(
+    "You started at 0 again; the keys in the cache were turned by their own positions, so the new tokens go on after "
+    "them."
+)
+def _(mask, new):
+    return torch.arange(new).expand(mask.shape[0], new)
+
+
+@decode_positions.misconception(
+    "You counted the padding too. At the left it moves a whole row, which scores do not feel, but between two tokens "
+    "it pushes them apart."
+)
+def _(mask, new):
+    return torch.arange(mask.shape[1])[-new:].expand(mask.shape[0], new)
+
+
+@decode_positions.misconception(
+    "You counted tokens in the cache and columns in what is new; padding among the new columns takes no position "
+    "either."
+)
+def _(mask, new):
+    before = mask[:, : mask.shape[1] - new].long().sum(-1, keepdim=True)
+    return before + torch.arange(new)
+
+
+@decode_positions.misconception("You gave all new tokens one position, the number of tokens; each of them has its own.")
+def _(mask, new):
+    return mask.long().sum(-1, keepdim=True).expand(-1, new) - 1
+
+
+@decode_positions.misconception(
+    "You counted from the end; when a token is added, all earlier positions change, but their keys have been turned "
+    "already."
+)
+def _(mask, new):
+    return -mask.long().flip(-1).cumsum(-1).flip(-1)[:, -new:]
+
+
+@decode_positions.misconception("You counted down the batch; each row counts its own tokens, along the last axis.")
+def _(mask, new):
+    return mask.long().cumsum(0)[:, -new:] - 1
+
+
+@decode_positions.misconception("You gave the first `new` columns; the newest stand at the end.")
+def _(mask, new):
+    return mask.long().cumsum(-1)[:, :new] - 1
+
+
+@decode_positions.misconception("You counted within the new columns alone; the tokens in the cache stand before them.")
+def _(mask, new):
+    return mask[:, -new:].long().cumsum(-1) - 1
+
+
+@decode_positions.also_correct
+def _(mask, new):
+    positions = mask.int().cumsum(-1) - 1
+    return positions.masked_fill(mask == 0, 1)[:, mask.shape[1] - new :]
+
+
+@decode_positions.also_correct
+def _(mask, new):
+    before = mask[:, : mask.shape[1] - new].long().sum(-1, keepdim=True)
+    return before + mask[:, -new:].long().cumsum(-1) + 7
+
+
+@decode_positions.also_correct
+def _(mask, new):
+    rows = []
+    for row in mask.tolist():
+        count, found = 0, []
+        for real in row:
+            found.append(count)
+            count += int(real)
+        rows.append(found[len(row) - new :])
+    return torch.tensor(rows)
+
+
+# --------------------------------------------------------------------------------------------------- stretched
+
+
+@exercise(
+    points=3,
+    minutes=10,
+    hints=(
+        "Squeezing the positions, m / factor, is the same as slowing every pair down by factor.",
+        "ntk: with the new base b, the last speed is b^(−(d − 2)/d). Set it to the old one over factor and solve: "
+        "b = base · factor^(d/(d − 2)).",
+        "So pair i slows down by factor^(2i/(d − 2)), whatever the base was. With n = d/2 pairs that is i/(n − 1).",
+    ),
+)
+def stretched(inv, kind, factor):
+    """Give the speeds with which a context `factor` times as long meets no angle that the slowest pair has not seen.
+
+    inv (d/2,): the speeds that the model was trained with, base^(−2i/d), d >= 4; factor >= 1. kind:
+
+    * "linear": position interpolation. Every pair slows down by factor (Chen et al. 2023, equation 4);
+    * "ntk": another base, so that the fastest pair keeps its speed and the slowest slows down by exactly factor (Peng
+      et al. 2023, section 3.1, b' = b · factor^(d/(d − 2))).
+
+    Returns (d/2,).
+    """
+    ### BEGIN SOLUTION
+    if kind == "linear":
+        return inv / factor
+    pairs = torch.arange(len(inv), device=inv.device)
+    return inv * factor ** -(pairs / (len(inv) - 1))
+    ### END SOLUTION
+
+
+@stretched.test("slows the slowest pair down by the factor", points=1)
+def _(stretched):
+    inv = torch.tensor([1.0, 0.1, 0.01])
+    assert_close(stretched(inv, "linear", 4.0), torch.tensor([0.25, 0.025, 0.0025]), message='"linear", factor 4')
+    found = stretched(inv, "ntk", 4.0)
+    assert_close(found[0], torch.tensor(1.0), message='"ntk" keeps the fastest pair as it was')
+    assert_close(found[2], torch.tensor(0.0025), rtol=1e-4, message='"ntk" slows the slowest pair down by 4')
+
+
+@stretched.hidden("is position interpolation, or the speeds of the new base", points=2)
+def _(stretched):
+    for d, base, factor in ((4, 100.0, 3.0), (10, 10000.0, 8.0), (64, 500000.0, 2.5), (128, 10000.0, 1.0)):
+        i = torch.arange(d // 2, dtype=torch.float64)
+        inv = base ** (-2 * i / d)
+        kept = inv.clone()
+        what = f"with d={d}, base {base:g} and factor {factor:g}"
+        found = stretched(inv, "linear", factor)
+        assert_close(found, base ** (-2 * i / d) / factor, rtol=1e-5, atol=1e-12, message=f'"linear" {what}')
+        new_base = base * factor ** (d / (d - 2))
+        assert_close(
+            stretched(inv, "ntk", factor), new_base ** (-2 * i / d), rtol=1e-5, atol=1e-12, message=f'"ntk" {what}'
+        )
+        assert torch.equal(inv, kept), "the argument inv must stay as it is"
+
+
+@stretched.misconception("You sped the pairs up; a longer context has to fit into the angles that were seen: divide.")
+def _(inv, kind, factor):
+    if kind == "linear":
+        return inv * factor
+    return inv * factor ** (torch.arange(len(inv)) / (len(inv) - 1))
+
+
+@stretched.misconception(
+    "You multiplied the base by the factor itself; the slowest pair then slows down by factor^((d − 2)/d), which is "
+    "too little. The base grows by factor^(d/(d − 2))."
+)
+def _(inv, kind, factor):
+    if kind == "linear":
+        return inv / factor
+    return inv * factor ** -(torch.arange(len(inv)) / len(inv))
+
+
+@stretched.misconception('You interpolated for "ntk" too; there the fastest pair keeps its speed.')
+def _(inv, kind, factor):
+    return inv / factor
+
+
+@stretched.misconception(
+    "You slowed the fastest pair down most; fast pairs have seen all angles. It is the slow ones that meet new ones."
+)
+def _(inv, kind, factor):
+    if kind == "linear":
+        return inv / factor
+    return inv * factor ** -(torch.arange(len(inv)).flip(0) / (len(inv) - 1))
+
+
+@stretched.misconception(
+    "You slowed all pairs but the first down by the whole factor; under a new base the slow-down grows from pair to "
+    "pair."
+)
+def _(inv, kind, factor):
+    if kind == "linear":
+        return inv / factor
+    return torch.cat([inv[:1], inv[1:] / factor])
+
+
+@stretched.misconception(
+    "You let the slow-down grow in equal steps from 1 to factor; under a new base it grows by equal *ratios*."
+)
+def _(inv, kind, factor):
+    if kind == "linear":
+        return inv / factor
+    return inv / (1 + (factor - 1) * torch.arange(len(inv)) / (len(inv) - 1))
+
+
+@stretched.also_correct
+def _(inv, kind, factor):
+    if kind == "linear":
+        return torch.mul(inv, 1 / factor)
+    d = 2 * inv.shape[0]
+    base = float(inv[1]) ** (-d / 2)
+    return (base * factor ** (d / (d - 2))) ** -(torch.arange(0, d, 2, dtype=torch.float64) / d)
+
+
+@stretched.also_correct
+def _(inv, kind, factor):
+    if kind == "ntk":
+        return inv * torch.logspace(0, -1, len(inv), base=factor, dtype=inv.dtype) if factor != 1 else inv.clone()
+    return inv / factor
+
+
+# -------------------------------------------------------------------------------------------------------- yarn
+
+
+@exercise(
+    points=4,
+    minutes=12,
+    hints=(
+        "In the trained context a pair turns context · θ / 2π times.",
+        "How much of a pair is kept rises from 0 at `slow` turns to 1 at `fast` turns, in a straight line: "
+        "`((turns - slow) / (fast - slow)).clamp(0, 1)`.",
+        "The new speed is a mixture: keep · θ + (1 − keep) · θ / factor.",
+    ),
+)
+def yarn(inv, factor, context, slow=1.0, fast=32.0):
+    """Give YaRN's speeds, and the number that queries and keys are multiplied by.
+
+    inv (d/2,): the trained speeds θ; context: the length trained on; factor >= 1. A pair makes r = context · θ / 2π
+    turns there. With r <= slow it is slowed down by factor; with r >= fast it stays as it is; between, the new speed
+    is (1 − γ) θ / factor + γ θ, where γ = (r − slow) / (fast − slow).
+
+    Returns a pair: the speeds (d/2,), and the gain 0.1 ln(factor) + 1, a number, by which each query *and* each key is
+    multiplied, so that scores grow by its square. Source: Peng et al. 2023, definitions 2 and 3 with equation 22.
+    """
+    ### BEGIN SOLUTION
+    turns = context * inv / (2 * math.pi)
+    keep = ((turns - slow) / (fast - slow)).clamp(0, 1)
+    return keep * inv + (1 - keep) * inv / factor, 0.1 * math.log(factor) + 1
+    ### END SOLUTION
+
+
+@yarn.test("keeps what turns often, and interpolates what turns less than once", points=1)
+def _(yarn):
+    inv = torch.tensor([1.0, 0.5, 0.001])
+    found, gain = yarn(inv, 4.0, 1000, 1.0, 32.0)
+    assert_close(found, torch.tensor([1.0, 0.5, 0.00025]), message="pairs of 159, 80 and 0.16 turns in 1000 positions")
+    assert_close(torch.as_tensor(gain), torch.tensor(1.1386294), message="the gain for factor 4")
+
+
+@yarn.hidden("mixes both speeds in a straight line between slow and fast turns", points=2)
+def _(yarn):
+    for d, base, factor, context, slow, fast in (
+        (64, 10000.0, 4.0, 2048, 1.0, 32.0),
+        (16, 10000.0, 2.0, 48, 1.0, 4.0),
+        (128, 500000.0, 8.0, 8192, 1.0, 4.0),
+        (32, 1000.0, 3.0, 700, 2.5, 20.0),
+    ):
+        inv = torch.tensor([base ** (-2 * i / d) for i in range(d // 2)], dtype=torch.float64)
+        kept, expected = inv.clone(), []
+        for theta in inv.tolist():
+            turns = context * theta / 6.283185307179586
+            share = min(1.0, max(0.0, (turns - slow) / (fast - slow)))
+            expected.append(theta / factor + share * (theta - theta / factor))
+        found, _ = yarn(inv, factor, context, slow, fast)
+        what = f"with d={d}, factor {factor:g}, context {context}, slow {slow:g} and fast {fast:g}"
+        expected = torch.tensor(expected, dtype=torch.float64)
+        assert_close(found, expected, rtol=1e-4, atol=1e-12, message=what)
+        assert torch.equal(inv, kept), "the argument inv must stay as it is"
+
+
+@yarn.hidden("gives the gain of queries and keys", points=1)
+def _(yarn):
+    inv = torch.tensor([1.0, 0.1, 0.01, 0.001])
+    for factor, expected in ((1.0, 1.0), (2.0, 1.0693147), (16.0, 1.2772589), (32.0, 1.3465736)):
+        _, gain = yarn(inv, factor, 500)
+        assert_close(torch.as_tensor(gain), torch.tensor(expected), message=f"the gain for factor {factor:g}")
+
+
+@yarn.misconception(
+    "You left the gain at 1; that is 'NTK by parts', and Llama 3's way. YaRN also sharpens the softmax, which has more "
+    "keys now."
+)
+def _(inv, factor, context, slow=1.0, fast=32.0):
+    keep = ((context * inv / (2 * math.pi) - slow) / (fast - slow)).clamp(0, 1)
+    return keep * inv + (1 - keep) * inv / factor, 1.0
+
+
+@yarn.misconception(
+    "You left out the ramp: between slow and fast a pair is neither kept nor slowed down whole, but mixed."
+)
+def _(inv, factor, context, slow=1.0, fast=32.0):
+    turns = context * inv / (2 * math.pi)
+    return torch.where(turns > fast, inv, inv / factor), 0.1 * math.log(factor) + 1
+
+
+@yarn.misconception("You drew the ramp upside down: what turns often stays, what turns less than once slows down.")
+def _(inv, factor, context, slow=1.0, fast=32.0):
+    keep = ((context * inv / (2 * math.pi) - slow) / (fast - slow)).clamp(0, 1)
+    return (1 - keep) * inv + keep * inv / factor, 0.1 * math.log(factor) + 1
+
+
+@yarn.misconception("You counted radians as turns: a full turn is 2π of them.")
+def _(inv, factor, context, slow=1.0, fast=32.0):
+    keep = ((context * inv - slow) / (fast - slow)).clamp(0, 1)
+    return keep * inv + (1 - keep) * inv / factor, 0.1 * math.log(factor) + 1
+
+
+@yarn.misconception(
+    "You did not hold γ between 0 and 1; beyond the ends of the ramp, pairs speed up or turn backwards."
+)
+def _(inv, factor, context, slow=1.0, fast=32.0):
+    keep = (context * inv / (2 * math.pi) - slow) / (fast - slow)
+    return keep * inv + (1 - keep) * inv / factor, 0.1 * math.log(factor) + 1
+
+
+@yarn.misconception("You sped the slow pairs up; interpolation divides their speed by the factor.")
+def _(inv, factor, context, slow=1.0, fast=32.0):
+    keep = ((context * inv / (2 * math.pi) - slow) / (fast - slow)).clamp(0, 1)
+    return keep * inv + (1 - keep) * inv * factor, 0.1 * math.log(factor) + 1
+
+
+@yarn.misconception(
+    "You gave the factor of the scores, (0.1 ln s + 1)²; query and key are multiplied by its root each."
+)
+def _(inv, factor, context, slow=1.0, fast=32.0):
+    keep = ((context * inv / (2 * math.pi) - slow) / (fast - slow)).clamp(0, 1)
+    return keep * inv + (1 - keep) * inv / factor, (0.1 * math.log(factor) + 1) ** 2
+
+
+@yarn.misconception("You counted turns in the stretched context; how much a pair has seen was settled in training.")
+def _(inv, factor, context, slow=1.0, fast=32.0):
+    keep = ((factor * context * inv / (2 * math.pi) - slow) / (fast - slow)).clamp(0, 1)
+    return keep * inv + (1 - keep) * inv / factor, 0.1 * math.log(factor) + 1
+
+
+@yarn.misconception("You took log₁₀; ln is the natural logarithm.")
+def _(inv, factor, context, slow=1.0, fast=32.0):
+    keep = ((context * inv / (2 * math.pi) - slow) / (fast - slow)).clamp(0, 1)
+    return keep * inv + (1 - keep) * inv / factor, 0.1 * math.log10(factor) + 1
+
+
+@yarn.also_correct
+def _(inv, factor, context, slow=1.0, fast=32.0):
+    wavelength = 2 * math.pi / inv
+    share = torch.clamp((context / wavelength - slow) / (fast - slow), min=0.0, max=1.0)
+    return torch.lerp(inv / factor, inv, share), torch.tensor(factor).log() / 10 + 1
+
+
+@yarn.also_correct
+def _(inv, factor, context, slow=1.0, fast=32.0):
+    speeds = []
+    for theta in inv.tolist():
+        turns = context * theta / math.tau
+        gamma = 0 if turns <= slow else 1 if turns >= fast else (turns - slow) / (fast - slow)
+        speeds.append(theta * gamma + theta / factor * (1 - gamma))
+    return torch.tensor(speeds, dtype=inv.dtype), 1 + math.log(factor) / 10
