@@ -1,0 +1,169 @@
+// Query heads above, shared heads below, and the wires between them; the error of each head's result beside it.
+import { bars } from "studium_widgets/controls/bars.js";
+import { canvas } from "studium_widgets/controls/canvas.js";
+import { cellCursor } from "studium_widgets/controls/cell_cursor.js";
+import { choice } from "studium_widgets/controls/choice.js";
+import { dataTable } from "studium_widgets/controls/data_table.js";
+import { h } from "studium_widgets/controls/element.js";
+import { facts } from "studium_widgets/controls/facts.js";
+import { memo } from "studium_widgets/controls/memo.js";
+import { slider } from "studium_widgets/controls/slider.js";
+import { widget } from "studium_widgets/controls/widget.js";
+import { divisors, errors, merged, results, sharedBy } from "./wiring_maths.js";
+
+const HEIGHT = 210;
+const [TOP, BOTTOM] = [38, 172]; // of the dots
+const ORDERS = [["grouped", "h // (H / G)"], ["tiled", "h % G (repeat)"]];
+const WAYS = [["mean", "Mean of the group"], ["first", "Its first head"]];
+
+export default widget((ui) => {
+  const look = source(ui);
+  const [heads] = ui.array("query").shape;
+  const whole = { ...ui, get: (name) => (name === "groups" ? ui.get(name) || heads : ui.get(name)) };
+  ui.controls(
+    slider(whole, "groups", { label: "Shared heads G", values: divisors(heads), format: (groups) => `${groups}${groups === 1 ? " (MQA)" : groups === heads ? " (MHA)" : ""}` }),
+    choice(ui, "order", { label: "Query head h looks at", options: ORDERS }),
+    choice(ui, "merge", { label: "A shared head is", options: WAYS }),
+  );
+  const wires = wiring(ui, () => ui.redraw());
+  const tiles = facts(["KV cache", "Operations a byte", "Mean error"]);
+  const list = bars(ui, { label: "Error of each query head", format: (value) => value.toFixed(2) });
+  const table = dataTable(ui, { caption: "Query heads" });
+  const note = h("p", { class: "st-note" }, "Error of a head's result against the multi-head one, relative to its length; where a wire goes astray, a stroke marks what it would be with the right one.");
+  ui.add(h("div", { class: "st-wiring" }, wires.element), tiles.element, note, list.element, table.element);
+  return () => {
+    const now = look();
+    wires.draw(now);
+    tiles.draw(tilesOf(now));
+    list.draw(barsOf(now), Math.max(1, ...now.error, ...now.right));
+    table.draw(() => rowsOf(now));
+    ui.say(sentence(now, wires.chosen()));
+  };
+});
+
+// Everything that is shown, computed again only where what it needs has changed.
+function source(ui) {
+  const expected = memo((query, keys, values) => {
+    const [heads, size] = query.shape;
+    const model = { query: query.data, heads, size, tokens: keys.shape[1] };
+    return { model, results: results(model, keys.data, values.data, heads, "grouped") };
+  });
+  const found = memo((query, keys, values, groups, order, way) => {
+    const { model, results: truth } = expected(query, keys, values);
+    if (model.heads % groups) throw new Error(`groups that divide the ${model.heads} heads are needed, got ${groups}`);
+    const shared = [keys, values].map(({ data }) => merged(data, model.heads, groups, way));
+    const of = (wanted) => errors(results(model, ...shared, groups, wanted), truth, model.heads);
+    const right = of("grouped");
+    return { heads: model.heads, groups, order, way, error: order === "grouped" ? right : of(order), right };
+  });
+  return () => {
+    const arrays = ["query", "key", "value"].map(ui.array);
+    return found(...arrays, ui.get("groups") || arrays[0].shape[0], ui.get("order"), ui.get("merge"));
+  };
+}
+
+const astray = ({ heads, groups, order }, head) => sharedBy(head, heads, groups, order) !== sharedBy(head, heads, groups, "grouped");
+const mean = (numbers) => numbers.reduce((sum, number) => sum + number, 0) / numbers.length;
+
+// The picture: left and right go from query head to query head.
+function wiring(ui, moved) {
+  const { element, fit } = canvas("Wires from query heads to shared heads: arrows go from head to head");
+  const view = { element, now: null, width: 0 };
+  const compose = () => view.now && drawAll(ui, view, fit(view.width, HEIGHT));
+  view.cursor = cellCursor(ui, element, {
+    at: (x) => view.now && [0, Math.min(view.now.heads - 1, Math.max(0, Math.floor((x / view.width) * view.now.heads)))],
+    size: () => [1, view.now.heads],
+    moved: () => (compose(), moved()),
+  });
+  view.chosen = () => view.cursor.cell?.[1] ?? -1;
+  view.draw = (now) => {
+    Object.assign(view, { now, width: Math.max(220, element.parentElement?.clientWidth || 480) });
+    compose();
+  };
+  return view;
+}
+
+function drawAll(ui, view, context) {
+  const { now, width } = view;
+  const { theme } = ui;
+  const chosen = view.chosen();
+  const at = (number, count) => ((number + 0.5) * width) / count;
+  const radius = Math.min(9, (0.32 * width) / now.heads);
+  context.textAlign = "center";
+  for (let head = 0; head < now.heads; head++) {
+    const [x, wrong] = [at(head, now.heads), astray(now, head)];
+    const g = sharedBy(head, now.heads, now.groups, now.order);
+    const colour = wrong ? theme.warm : theme.accent;
+    wire(context, x, at(g, now.groups), colour, wrong, head === chosen);
+    dot(context, x, TOP, radius, colour, false);
+    if (now.heads <= 16 || head === chosen) label(context, theme, `q${head}`, x, TOP - radius - 10, head === chosen);
+  }
+  for (let g = 0; g < now.groups; g++) {
+    dot(context, at(g, now.groups), BOTTOM, radius, theme.accent, true);
+    if (now.groups <= 16) label(context, theme, `kv${g}`, at(g, now.groups), BOTTOM + radius + 12, false);
+  }
+}
+
+function wire(context, from, to, colour, wrong, bold) {
+  context.strokeStyle = colour;
+  context.lineWidth = bold ? 4 : 1.8;
+  context.setLineDash(wrong ? [5, 4] : []);
+  context.beginPath();
+  context.moveTo(from, TOP);
+  context.bezierCurveTo(from, (TOP + BOTTOM) / 2, to, (TOP + BOTTOM) / 2, to, BOTTOM);
+  context.stroke();
+  context.setLineDash([]);
+}
+
+function dot(context, x, y, radius, colour, square) {
+  context.fillStyle = colour;
+  context.beginPath();
+  if (square) context.rect(x - radius, y - radius, 2 * radius, 2 * radius);
+  else context.arc(x, y, radius, 0, 2 * Math.PI);
+  context.fill();
+}
+
+function label(context, theme, text, x, y, bold) {
+  context.font = `${bold ? "600 " : ""}12px ${theme.font}`;
+  context.fillStyle = bold ? theme.text : theme.muted;
+  context.textBaseline = "middle";
+  context.fillText(text, x, y);
+}
+
+function tilesOf({ heads, groups, error, right }) {
+  const ratio = heads / groups;
+  return [
+    [ratio === 1 ? "all of it" : `1 / ${ratio}`, `${groups} of ${heads} heads of keys and values`],
+    [String(ratio), "decoding in bfloat16, long context"],
+    [mean(error).toFixed(3), `with the right wiring ${mean(right).toFixed(3)}`],
+  ];
+}
+
+function barsOf(now) {
+  return now.error.map((value, head) => {
+    const wrong = astray(now, head);
+    return { name: `q${head}`, value, accent: wrong, mark: wrong ? now.right[head] : undefined };
+  });
+}
+
+function sentence(now, chosen) {
+  const { heads, groups, order, error, right } = now;
+  if (chosen >= 0 && chosen < heads) {
+    const g = sharedBy(chosen, heads, groups, order);
+    const wrong = astray(now, chosen) ? `, but should look at kv${sharedBy(chosen, heads, groups, "grouped")}` : "";
+    return `Query head ${chosen} looks at kv${g}${wrong}; its error is ${error[chosen].toFixed(3)}.`;
+  }
+  const count = error.filter((_, head) => astray(now, head)).length;
+  const cache = `${heads} query heads share ${groups} heads of keys and values, ${((100 * groups) / heads).toFixed(0)} % of the cache`;
+  if (order === "tiled" && !count) return `${cache}; both orders are the same here, and the mistake does not show.`;
+  if (count) return `${cache}; ${count} wires go astray: mean error ${mean(error).toFixed(3)} in place of ${mean(right).toFixed(3)}.`;
+  return `${cache}; mean error ${mean(error).toFixed(3)}.`;
+}
+
+function rowsOf(now) {
+  const rows = now.error.map((value, head) => {
+    const [own, right] = [now.order, "grouped"].map((order) => sharedBy(head, now.heads, now.groups, order));
+    return [`q${head}`, `kv${own}`, `kv${right}`, value.toFixed(3), now.right[head].toFixed(3)];
+  });
+  return { columns: ["query head", "looks at", "should look at", "error", "error if right"], rows };
+}
