@@ -1,0 +1,140 @@
+"""Noise-conditional score networks as one would use them: on any device, in chunks, and with noise drawn where it is.
+
+Song and Ermon 2019 (arXiv 1907.05600), Song and Ermon 2020 (2006.09011). The six functions of the exercises follow the
+device and dtype of their inputs. `anneal` is the sampler for many walkers: it draws its noise step by step on the
+walkers' own device, for the noise of a million walkers and a thousand steps would not fit anywhere.
+`walkers_per_second` times it, on a CPU or with CUDA, eagerly or compiled. It has not been measured on a GPU yet.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+
+import torch
+from studium import Profile
+from torch import Tensor
+
+from studium_topics.kits.mixture import Mixture
+
+Score = Callable[[Tensor, Tensor], Tensor]
+Step = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
+
+
+def _column(sigma: Tensor, like: Tensor) -> Tensor:
+    """sigma (B,) as (B, 1, …, 1) with as many axes as `like` (B, *)."""
+    return sigma.reshape(-1, *[1] * (like.ndim - 1))
+
+
+def gmm_score(x: Tensor, sigma: Tensor, means: Tensor, variances: Tensor, weights: Tensor) -> Tensor:
+    """The score (B, D) at x (B, D) of a mixture after noise sigma (B,); means (K, D), variances (K,), weights (K,)."""
+    v = variances + sigma[:, None].square()  # (B, K)
+    squared = (x[:, None] - means).square().sum(-1)  # (B, K); expanding it would cancel far away
+    logits = weights.log() - squared / (2 * v) - x.shape[-1] / 2 * v.log()
+    pull = logits.softmax(-1) / v  # (B, K)
+    return pull @ means - pull.sum(-1, keepdim=True) * x
+
+
+def langevin(score: Callable[[Tensor], Tensor], x: Tensor, step: float | Tensor, noise: Tensor) -> Tensor:
+    """Walkers x (B, *) after the n steps of noise (n, B, *), each of size `step`, on the density of `score`."""
+    for z in noise:
+        x = x + (0.5 * step) * score(x) + step**0.5 * z
+    return x
+
+
+def sigma_ladder(first: float, last: float, levels: int) -> Tensor:
+    """`levels` noise levels (L,) in float64 from `first` down to `last` in equal ratios; a single one is `last`."""
+    if levels == 1:
+        return torch.tensor([last], dtype=torch.float64)
+    return torch.linspace(math.log(first), math.log(last), levels, dtype=torch.float64).exp()
+
+
+def annealed_langevin(score: Score, x: Tensor, sigmas: Tensor, step: float, noise: Tensor) -> Tensor:
+    """Walkers x (B, *) after Langevin steps on each of sigmas (L,), `step` long on the last; noise (L, n, B, *)."""
+    sizes = step * (sigmas / sigmas[-1]).square()
+    for sigma, size, draws in zip(sigmas, sizes, noise, strict=True):
+        x = langevin(_at_level(score, sigma), x, size, draws)
+    return x
+
+
+def _at_level(score: Score, sigma: Tensor) -> Callable[[Tensor], Tensor]:
+    return lambda x: score(x, sigma.expand(len(x)))
+
+
+def dsm_loss(score: Score, x0: Tensor, sigma: Tensor, z: Tensor) -> Tensor:
+    """Each row's denoising score matching loss (B,), weighted with sigma², for data x0, noise z (B, *), sigma (B,)."""
+    level = _column(sigma, x0)
+    return 0.5 * (level * score(x0 + level * z, sigma) + z).flatten(1).square().sum(-1)
+
+
+def tweedie(x: Tensor, sigma: Tensor, score: Tensor) -> tuple[Tensor, Tensor]:
+    """What score (B, *) at x (B, *), noisy by sigma (B,), says of the clean data and of the standard noise in x."""
+    noise = -_column(sigma, x) * score
+    return x - _column(sigma, x) * noise, noise
+
+
+def anneal(
+    score: Score, x: Tensor, sigmas: Tensor, step: float, steps: int, generator: torch.Generator, compiled: bool = False
+) -> Tensor:
+    """As `annealed_langevin` with `steps` steps on each level, for any number of walkers x (B, *).
+
+    generator: on the device of x, which the noise is drawn on. compiled: fuse each step with torch.compile, with CUDA
+    graphs where there is CUDA, since a step of a small model waits for its launch and not for arithmetic.
+    """
+    take: Step = _fused(score, x.is_cuda) if compiled else _step(score)
+    sizes = step * (sigmas / sigmas[-1]).square()
+    for sigma, size in zip(sigmas.to(x), sizes.to(x), strict=True):
+        for _ in range(steps):
+            z = torch.randn(x.shape, dtype=x.dtype, device=x.device, generator=generator)
+            x = take(x, sigma, size, z)
+    return x
+
+
+def _step(score: Score) -> Step:
+    def take(x: Tensor, sigma: Tensor, size: Tensor, z: Tensor) -> Tensor:
+        return x + size / 2 * score(x, sigma.expand(len(x))) + size.sqrt() * z
+
+    return take
+
+
+def _fused(score: Score, cuda: bool) -> Step:
+    compiled = torch.compile(_step(score), mode="reduce-overhead" if cuda else None)
+    # the next call of a CUDA graph overwrites what the last one gave
+    return (lambda *given: compiled(*given).clone()) if cuda else compiled
+
+
+def mixture_score(mixture: Mixture, device: str, dtype: torch.dtype = torch.float32) -> Score:
+    """The exact noisy score of a mixture as a model: score(x, sigma)."""
+    means, variances, weights = (
+        value.to(device, dtype) for value in (mixture.means, mixture.variances, mixture.weights)
+    )
+    return lambda x, sigma: gmm_score(x, sigma, means, variances, weights)
+
+
+def walkers_per_second(
+    mixture: Mixture, profile: Profile, counts: tuple[int, ...] | None = None, compiled: bool = False
+) -> Iterator[tuple[int, float]]:
+    """Give how many Langevin steps of one walker a second take, for each number of walkers, on profile.device.
+
+    10 levels, float32; the first run of each size is not timed, for it compiles. On a GPU few walkers wait for the
+    launch of each step, so expect a CPU to be quicker below some number.
+    """
+    counts = counts or profile.choose(smoke=(64,), laptop=(2**11, 2**14), gpu=(2**11, 2**14, 2**17, 2**20))
+    steps = profile.choose(smoke=2, laptop=20, gpu=100)
+    score, sigmas = mixture_score(mixture, profile.device), sigma_ladder(20.0, 1.0, 10)
+    for count in counts:
+        generator = torch.Generator(profile.device).manual_seed(0)
+        start = 16 * torch.rand(count, mixture.dimension, generator=generator, device=profile.device) - 8
+        anneal(score, start, sigmas, 0.1, steps, generator, compiled)
+        seconds = _seconds(lambda: anneal(score, start, sigmas, 0.1, steps, generator, compiled), profile.device)  # noqa: B023 - called at once
+        yield count, count * steps * len(sigmas) / seconds
+
+
+def _seconds(work: Callable[[], Tensor], device: str) -> float:
+    wait = torch.cuda.synchronize if device.startswith("cuda") else lambda: None
+    wait()
+    begun = time.perf_counter()
+    work()
+    wait()
+    return time.perf_counter() - begun
