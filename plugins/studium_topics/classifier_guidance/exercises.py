@@ -1,0 +1,1034 @@
+"""The exercises of classifier guidance: the classifier's loss and gradient, two guided steps, a sampler, a report.
+
+Conventions (as in the topic ddpm): t = 0..T-1, abar_t = prod_{s<=t} (1 - beta_s), x_t = sqrt(abar_t) x0 +
+sqrt(1 - abar_t) eps. A classifier is called as classifier(x, t), with one t for each row, and gives logits (B, C).
+The scale s multiplies the gradient of log p(y | x_t): 0 is unguided, and 1 is Bayes' rule. Source: Dhariwal and Nichol
+2021, arXiv 2105.05233, algorithms 1 and 2.
+"""
+
+import math
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from studium import assert_close, exercise
+from torch import Tensor
+
+from studium_topics.kits.mixture import ring
+
+# ------------------------------------------------------------------------------------------- noisy_classifier_loss
+
+
+@exercise(
+    points=3,
+    minutes=10,
+    hints=(
+        "Two lines: make x_t from x0 and eps, as in the lesson before, and compare the logits for it with y.",
+        "`abar[t]` has one number for each row; give it the axes of x0 before you multiply.",
+        "`F.cross_entropy(logits, y)` wants raw logits, and takes the mean over the batch itself.",
+    ),
+)
+def noisy_classifier_loss(
+    classifier: Callable[[Tensor, Tensor], Tensor], x0: Tensor, y: Tensor, t: Tensor, eps: Tensor, abar: Tensor
+) -> Tensor:
+    """Give the loss that makes a classifier noise-aware: its cross-entropy on x_t, not on x0.
+
+    classifier(x_t, t) takes the noisy batch (B, *) and t (B,) and gives logits (B, C); call it once. x0 and eps (B, *);
+    y (B,) long, the classes; t (B,) long in 0..T-1, each row with its own; abar (T,) float64. x_t is
+    sqrt(abar_t) x0 + sqrt(1 - abar_t) eps, in the dtype of x0. Returns the mean over the batch of -log p(y | x_t), one
+    number, through which gradients reach the classifier.
+    """
+    ### BEGIN SOLUTION
+    level = abar[t].view(-1, *[1] * (x0.ndim - 1)).to(x0.dtype)  # (B, 1, ...)
+    xt = level.sqrt() * x0 + (1 - level).sqrt() * eps
+    return F.cross_entropy(classifier(xt, t), y)
+    ### END SOLUTION
+
+
+@noisy_classifier_loss.test("is ln 4 for a classifier that cannot tell four classes apart", points=1)
+def _(noisy_classifier_loss):
+    x0, eps, abar = torch.ones(3, 2), torch.zeros(3, 2), torch.tensor([0.9, 0.5], dtype=torch.float64)
+    y, t = torch.tensor([0, 3, 1]), torch.tensor([1, 0, 1])
+    loss = noisy_classifier_loss(lambda x, t: x.new_full((3, 4), 2.5), x0, y, t, eps, abar)
+    assert_close(loss, torch.tensor(math.log(4)), rtol=1e-4, atol=1e-5, message="all logits 2.5, four classes")
+
+
+@noisy_classifier_loss.hidden("shows the classifier each row at its own noise level", points=1)
+def _(noisy_classifier_loss, rng):
+    abar = torch.linspace(0.95, 0.05, 6, dtype=torch.float64)
+    for shape in ((5, 3), (4, 4), (4, 2, 3, 2)):
+        x0, eps = (torch.randn(shape, generator=rng) for _ in range(2))
+        y, t = (torch.randint(0, 6, shape[:1], generator=rng) for _ in range(2))
+        t[0], seen = (t[1] + 3) % 6, []
+
+        def classifier(x, level, seen=seen):
+            seen.append((x, level))
+            return x.new_zeros(len(x), 6) + x.flatten(1).sum(1, keepdim=True)
+
+        noisy_classifier_loss(classifier, x0, y, t, eps, abar)
+        assert len(seen) == 1, f"one call of the classifier is expected, got {len(seen)}"
+        rows = [float(abar[k]) ** 0.5 * a + float(1 - abar[k]) ** 0.5 * b for k, a, b in zip(t, x0, eps, strict=True)]
+        assert_close(seen[0][0], torch.stack(rows), rtol=1e-4, atol=1e-5, message=f"x_t of shape {shape}")
+        assert seen[0][0].dtype == x0.dtype, f"x_t is expected in the dtype of x0, {x0.dtype}, got {seen[0][0].dtype}"
+        assert_close(seen[0][1], t, message="the t that the classifier is told")
+
+
+@noisy_classifier_loss.hidden("is the mean of -log p(y | x_t), with a gradient", points=1)
+def _(noisy_classifier_loss, rng):
+    abar = torch.tensor([0.9, 0.4, 0.1], dtype=torch.float64)
+    x0, eps = (torch.randn(6, 3, generator=rng, dtype=torch.float64) for _ in range(2))
+    y, t = torch.tensor([0, 1, 2, 3, 1, 2]), torch.tensor([2, 0, 1, 1, 0, 2])
+    weight = torch.randn(3, 4, generator=rng, dtype=torch.float64).requires_grad_()
+    loss = noisy_classifier_loss(lambda x, level: 2 * x @ weight.to(x) + level.unsqueeze(1), x0, y, t, eps, abar)
+    xt = torch.einsum("b,bd->bd", abar[t] ** 0.5, x0) + torch.einsum("b,bd->bd", (1 - abar[t]) ** 0.5, eps)
+    scores = (2 * xt @ weight.detach()).exp()
+    p = scores / scores.sum(1, keepdim=True)
+    expected = -sum(math.log(p[i, k]) for i, k in enumerate(y)) / 6
+    assert_close(float(loss), expected, rtol=1e-5, atol=1e-6, message="the loss of a known classifier")
+    assert getattr(loss, "requires_grad", False), "gradients must reach the classifier: return a tensor, not a number"
+    loss.backward()
+    slope = 2 * xt.T @ (p - torch.eye(4, dtype=torch.float64)[y]) / 6
+    assert_close(weight.grad, slope, rtol=1e-4, atol=1e-6, message="the gradient for the classifier's weights")
+
+
+@noisy_classifier_loss.misconception(
+    "You showed the classifier the clean x0; while sampling it sees nothing but noisy x_t, and a classifier that has "
+    "never seen noise gives gradients there that mean little."
+)
+def _(classifier, x0, y, t, eps, abar):
+    return F.cross_entropy(classifier(x0, t), y)
+
+
+@noisy_classifier_loss.misconception(
+    "You took a softmax before the cross-entropy; it takes a softmax itself, so that yours squeezes the logits into 0 "
+    "to 1, and no classifier can become certain."
+)
+def _(classifier, x0, y, t, eps, abar):
+    level = abar[t].view(-1, *[1] * (x0.ndim - 1)).to(x0.dtype)
+    xt = level.sqrt() * x0 + (1 - level).sqrt() * eps
+    return F.cross_entropy(classifier(xt, t).softmax(-1), y)
+
+
+@noisy_classifier_loss.misconception(
+    "You used the first row's t for the whole batch; each row has a noise level of its own, so that every batch "
+    "teaches all levels."
+)
+def _(classifier, x0, y, t, eps, abar):
+    level = abar[t[0]].to(x0.dtype)
+    return F.cross_entropy(classifier(level.sqrt() * x0 + (1 - level).sqrt() * eps, t[:1].expand_as(t)), y)
+
+
+@noisy_classifier_loss.misconception(
+    "You mixed with abar and 1 - abar themselves; take their square roots, for it is the variances that add up to 1."
+)
+def _(classifier, x0, y, t, eps, abar):
+    level = abar[t].view(-1, *[1] * (x0.ndim - 1)).to(x0.dtype)
+    return F.cross_entropy(classifier(level * x0 + (1 - level) * eps, t), y)
+
+
+@noisy_classifier_loss.misconception(
+    "You left the logits as they are; -log p(y | x_t) also has the logarithm of the sum over all classes, without "
+    "which the loss falls for ever as all logits grow."
+)
+def _(classifier, x0, y, t, eps, abar):
+    level = abar[t].view(-1, *[1] * (x0.ndim - 1)).to(x0.dtype)
+    logits = classifier(level.sqrt() * x0 + (1 - level).sqrt() * eps, t)
+    return -logits.gather(1, y.unsqueeze(1)).mean()
+
+
+@noisy_classifier_loss.misconception(
+    "You summed over the batch; the loss is its mean, or else the step size would depend on the size of the batch."
+)
+def _(classifier, x0, y, t, eps, abar):
+    level = abar[t].view(-1, *[1] * (x0.ndim - 1)).to(x0.dtype)
+    return F.cross_entropy(classifier(level.sqrt() * x0 + (1 - level).sqrt() * eps, t), y, reduction="sum")
+
+
+@noisy_classifier_loss.also_correct
+def _(classifier, x0, y, t, eps, abar):
+    mixed = [math.sqrt(abar[k]) * a + math.sqrt(1 - abar[k]) * b for k, a, b in zip(t, x0, eps, strict=True)]
+    return -classifier(torch.stack(mixed), t).log_softmax(-1)[torch.arange(len(y)), y].mean()
+
+
+# -------------------------------------------------------------------------------------------------- class_gradient
+
+
+@exercise(
+    points=5,
+    minutes=15,
+    hints=(
+        "Make a tensor of your own from x, one that asks for a gradient: `x.detach().requires_grad_()`.",
+        "Logits are not log-probabilities: `log_softmax` makes them so. Then take each row's entry of its own y.",
+        "Row b of the batch depends on row b alone. So the gradient of the *sum* has each row's own gradient.",
+        "Inside `torch.no_grad()` nothing is recorded, unless you open `with torch.enable_grad():`, around "
+        "classifier and sum. `torch.autograd.grad(number, x)` gives a tuple, and leaves the weights alone.",
+    ),
+)
+def class_gradient(classifier: Callable[[Tensor, Tensor], Tensor], x: Tensor, t: Tensor, y: Tensor) -> Tensor:
+    """Give the gradient with respect to x of log p(y | x_t = x), for each row its own.
+
+    classifier(x, t) takes (B, *) and t (B,) long and gives logits (B, C), not normalised, in which each row depends on
+    its own x alone. x (B, *); y (B,) long, the class that each row should have. Returns (B, *), without a graph.
+
+    Samplers run without gradients, so it has to work inside `torch.no_grad()` too. It leaves x as it was, and no
+    gradient in the classifier's weights.
+    """
+    ### BEGIN SOLUTION
+    x = x.detach().requires_grad_()
+    with torch.enable_grad():
+        log_p = classifier(x, t).log_softmax(-1)  # (B, C)
+        total = log_p.gather(-1, y.unsqueeze(-1)).sum()
+    return torch.autograd.grad(total, x)[0]
+    ### END SOLUTION
+
+
+@class_gradient.test("points away from the mean of all classes where a linear classifier is undecided", points=1)
+def _(class_gradient):
+    weight = torch.tensor([[3.0, 0.0], [0.0, 6.0], [0.0, 0.0]])
+    found = class_gradient(
+        lambda x, t: x @ weight.T.to(x), torch.zeros(2, 2), torch.tensor([0, 0]), torch.tensor([0, 1])
+    )
+    assert_close(found, torch.tensor([[2.0, -2.0], [-1.0, 4.0]]), rtol=1e-4, atol=1e-5, message="weights minus mean")
+
+
+@class_gradient.hidden("is that of the exact classifier of a mixture, row by row", points=2)
+def _(class_gradient, rng):
+    mixture, abar = ring(std=0.35, classes=4), torch.tensor([0.99, 0.7, 0.2], dtype=torch.float64)
+    for rows in (6, 4):
+        x = torch.randn(rows, 2, generator=rng, dtype=torch.float64)
+        t, y = (torch.randint(0, high, (rows,), generator=rng) for high in (3, 4))
+        y[:2], kept = torch.tensor([1, 3]), x.clone()
+
+        def classifier(x, t):
+            return mixture.to(x.device).vp(abar.to(x.device)[t]).class_log_prob(x) + 4 * x.sum(-1, keepdim=True)
+
+        found = class_gradient(classifier, x, t, y)
+        expected = mixture.vp(abar[t]).class_gradient(kept, y)
+        assert_close(found, expected, rtol=1e-6, atol=1e-7, message=f"{rows} rows, y = {y.tolist()}")
+
+
+@class_gradient.hidden("works where gradients are switched off, and leaves everything else as it was", points=1)
+def _(class_gradient, rng):
+    weight = torch.randn(3, 4, generator=rng, dtype=torch.float64).requires_grad_()
+    x = torch.randn(5, 3, generator=rng, dtype=torch.float64)
+    y, kept = torch.tensor([3, 0, 2, 1, 1]), x.clone()
+    with torch.no_grad():
+        found = class_gradient(lambda x, t: x @ weight.to(x), x, torch.zeros(5, dtype=torch.long), y)
+        p = (kept @ weight).softmax(1)
+        expected = weight.T[y] - p @ weight.T
+    assert_close(found, expected, rtol=1e-5, atol=1e-6, message="inside torch.no_grad()")
+    assert not found.requires_grad, "the result is expected without a graph: the sampler would drag it along"
+    assert not x.requires_grad, "x is expected as it was, without requires_grad: work on a tensor of your own"
+    assert_close(x, kept, message="x after the call")
+    assert weight.grad is None, "no gradient may be left in the classifier's weights: ask for that of x alone"
+
+
+@class_gradient.hidden("has the shape of pictures, and a row's gradient does not depend on the batch", points=1)
+def _(class_gradient, rng):
+    weight = torch.randn(2 * 3 * 2, 5, generator=rng, dtype=torch.float64)
+
+    def classifier(x, t):
+        return x.flatten(1) @ weight.to(x) * (1 + t.unsqueeze(1))
+
+    x = torch.randn(4, 2, 3, 2, generator=rng, dtype=torch.float64)
+    t, y = torch.tensor([0, 2, 1, 0]), torch.tensor([4, 0, 2, 2])
+    rows = [class_gradient(classifier, x[i : i + 1], t[i : i + 1], y[i : i + 1]) for i in range(4)]
+    p = classifier(x, t).softmax(1)
+    expected = ((weight.T[y] - p @ weight.T) * (1 + t.unsqueeze(1))).view(4, 2, 3, 2)
+    assert_close(torch.cat(list(rows)), expected, rtol=1e-5, atol=1e-6, message="one row at a time")
+    assert_close(class_gradient(classifier, x, t, y), expected, rtol=1e-5, atol=1e-6, message="four at once")
+
+
+@class_gradient.misconception(
+    "You took the gradient of the mean over the batch, which makes each row's pull B times too weak: sum instead. "
+    "Rows do not know of each other, so the gradient of the sum has each row's own."
+)
+def _(classifier, x, t, y):
+    x = x.detach().requires_grad_()
+    with torch.enable_grad():
+        total = classifier(x, t).log_softmax(-1).gather(-1, y.unsqueeze(-1)).mean()
+    return torch.autograd.grad(total, x)[0]
+
+
+@class_gradient.misconception(
+    "You differentiated p, not log p; its gradient is p times as large, and so vanishes just where the class is "
+    "unlikely, which is where guidance is needed."
+)
+def _(classifier, x, t, y):
+    x = x.detach().requires_grad_()
+    with torch.enable_grad():
+        total = classifier(x, t).softmax(-1).gather(-1, y.unsqueeze(-1)).sum()
+    return torch.autograd.grad(total, x)[0]
+
+
+@class_gradient.misconception(
+    "You differentiated the logit of y; log p also falls where the other classes gain, so take the log_softmax first."
+)
+def _(classifier, x, t, y):
+    x = x.detach().requires_grad_()
+    with torch.enable_grad():
+        total = classifier(x, t).gather(-1, y.unsqueeze(-1)).sum()
+    return torch.autograd.grad(total, x)[0]
+
+
+@class_gradient.misconception(
+    "You gave the gradient of the loss, -log p; it points away from the class, and guidance climbs log p: turn the "
+    "sign round."
+)
+def _(classifier, x, t, y):
+    x = x.detach().requires_grad_()
+    with torch.enable_grad():
+        loss = F.cross_entropy(classifier(x, t), y, reduction="sum")
+    return torch.autograd.grad(loss, x)[0]
+
+
+@class_gradient.misconception(
+    "You gave the gradient of the mean loss: it points away from the class, and is B times too short. Climb log p, and "
+    "take the sum over the batch."
+)
+def _(classifier, x, t, y):
+    x = x.detach().requires_grad_()
+    with torch.enable_grad():
+        loss = F.cross_entropy(classifier(x, t), y)
+    return torch.autograd.grad(loss, x)[0]
+
+
+@class_gradient.misconception(
+    "You left recording to the caller; samplers run inside torch.no_grad(), where there is then nothing to "
+    "differentiate: open torch.enable_grad() around all that leads to the number."
+)
+def _(classifier, x, t, y):
+    x = x.detach().requires_grad_()
+    own = classifier(x, t).log_softmax(-1).gather(-1, y.unsqueeze(-1))
+    return torch.autograd.grad(own.sum(), x)[0]
+
+
+@class_gradient.misconception(
+    "You indexed with `[:, y]`, which takes from every row the classes of all rows, B times B numbers; each row needs "
+    "the one entry of its own y, as `gather` gives it."
+)
+def _(classifier, x, t, y):
+    x = x.detach().requires_grad_()
+    with torch.enable_grad():
+        total = classifier(x, t).log_softmax(-1)[:, y].sum()
+    return torch.autograd.grad(total, x)[0]
+
+
+@class_gradient.misconception(
+    "You climbed towards the class that the classifier finds likeliest; the class is what was asked for, y."
+)
+def _(classifier, x, t, y):
+    x = x.detach().requires_grad_()
+    with torch.enable_grad():
+        total = classifier(x, t).log_softmax(-1).amax(-1).sum()
+    return torch.autograd.grad(total, x)[0]
+
+
+@class_gradient.also_correct
+def _(classifier, x, t, y):
+    with torch.enable_grad():
+        leaf = x.detach().clone().requires_grad_(True)
+        loss = F.cross_entropy(classifier(leaf, t), y, reduction="sum")
+        (slope,) = torch.autograd.grad(loss, [leaf])
+    return -slope
+
+
+@class_gradient.also_correct
+def _(classifier, x, t, y):
+    with torch.enable_grad():
+        leaf = x.detach().clone().requires_grad_(True)
+        logits = classifier(leaf, t)
+        chosen = logits[range(len(y)), y] - logits.logsumexp(1)
+        return torch.autograd.grad(chosen, leaf, torch.ones_like(chosen))[0]
+
+
+# ------------------------------------------------------------------------------------------------------- guide_eps
+
+
+@exercise(
+    points=3,
+    minutes=8,
+    hints=(
+        "The score is -eps / sqrt(1 - abar_t). Add s times the gradient to it, and solve for the new eps.",
+        "abar_t is the product of 1 - beta from 0 up to and with t: `torch.prod(1 - betas[: t + 1])`.",
+    ),
+)
+def guide_eps(eps: Tensor, gradient: Tensor, t: int, betas: Tensor, s: float) -> Tensor:
+    """Give the noise prediction whose score is that of eps plus s times the classifier's gradient (algorithm 2).
+
+    eps (B, *) predicted in x_t; gradient (B, *) of log p(y | x_t) with respect to x_t; t an int in 0..T-1, the same for
+    the whole batch; betas (T,) float64; s any number. With abar_t = (1 - beta_0) · … · (1 - beta_t), a prediction eps
+    stands for the score -eps / sqrt(1 - abar_t). Returns (B, *); where s is 0, that is eps.
+    """
+    ### BEGIN SOLUTION
+    abar = torch.prod(1 - betas[: t + 1])
+    return eps - s * (1 - abar).sqrt() * gradient
+    ### END SOLUTION
+
+
+@guide_eps.test("leaves eps alone where s is 0, and takes 0.8 of the gradient where abar is 0.36", points=1)
+def _(guide_eps):
+    betas, eps = torch.tensor([0.5, 0.28, 0.1], dtype=torch.float64), torch.tensor([[1.0, -2.0]])
+    gradient = torch.tensor([[10.0, 5.0]])
+    assert_close(guide_eps(eps, gradient, 1, betas, 0.0), eps, message="s = 0")
+    assert_close(guide_eps(eps, gradient, 1, betas, 1.0), torch.tensor([[-7.0, -6.0]]), message="s = 1, t = 1")
+
+
+@guide_eps.hidden("adds s times the gradient to the score at every step", points=1)
+def _(guide_eps, rng):
+    betas = 0.02 + 0.4 * torch.rand(6, generator=rng, dtype=torch.float64)
+    for t, s in ((0, 1.0), (2, 2.5), (3, -1.0), (5, 0.3)):
+        eps, gradient = (torch.randn(3, 2, 2, generator=rng, dtype=torch.float64) for _ in range(2))
+        kept, left = (eps.clone(), gradient.clone()), math.prod((1 - betas[: t + 1]).tolist())
+        noise = math.sqrt(1 - left)
+        found = guide_eps(eps, gradient, t, betas, s)
+        assert_close(-found / noise, -eps / noise + s * gradient, rtol=1e-6, atol=1e-7, message=f"t = {t}, s = {s}")
+        assert_close([eps, gradient], list(kept), message="the arguments after the call")
+
+
+@guide_eps.hidden("turns the perfect unconditional prediction into the conditional one at s = 1", points=1)
+def _(guide_eps, rng):
+    mixture, betas = ring(std=0.35, classes=4), torch.linspace(0.02, 0.4, 8, dtype=torch.float64)
+    abar = (1 - betas).cumprod(0)
+    x, y = torch.randn(16, 2, generator=rng, dtype=torch.float64), torch.arange(16) % 4
+    for t in range(8):
+        gradient = mixture.vp(abar[t]).class_gradient(x, y)
+        found = guide_eps(mixture.eps(x, abar[t]), gradient, t, betas, 1.0)
+        assert_close(found, mixture.eps(x, abar[t], y), rtol=1e-6, atol=1e-7, message=f"t = {t}, four classes")
+
+
+@guide_eps.misconception(
+    "You added the gradient to eps; eps points away from the data, against the score, so what is added to the score is "
+    "taken from eps: with the plus the samples flee from their class."
+)
+def _(eps, gradient, t, betas, s):
+    return eps + s * (1 - torch.prod(1 - betas[: t + 1])).sqrt() * gradient
+
+
+@guide_eps.misconception(
+    "You multiplied with sqrt(beta_t), the noise of one step; eps is the noise of all steps so far, whose size is "
+    "sqrt(1 - abar_t). The two agree at t = 0 alone, and a large s can hide it."
+)
+def _(eps, gradient, t, betas, s):
+    return eps - s * betas[t].sqrt() * gradient
+
+
+@guide_eps.misconception(
+    "You multiplied with 1 - abar_t; take its square root, because score and eps differ by the size of the noise, not "
+    "by its variance."
+)
+def _(eps, gradient, t, betas, s):
+    return eps - s * (1 - torch.prod(1 - betas[: t + 1])) * gradient
+
+
+@guide_eps.misconception(
+    "You took the gradient as it is; it belongs to the score, so bring it to the units of eps: times sqrt(1 - abar_t)."
+)
+def _(eps, gradient, t, betas, s):
+    return eps - s * gradient
+
+
+@guide_eps.misconception(
+    "You divided by sqrt(1 - abar_t); that leads from eps to the score, and here you go back, so multiply."
+)
+def _(eps, gradient, t, betas, s):
+    return eps - s * gradient / (1 - torch.prod(1 - betas[: t + 1])).sqrt()
+
+
+@guide_eps.misconception(
+    "You stopped the product one factor early; abar_t includes the step t itself, so the slice ends at t + 1."
+)
+def _(eps, gradient, t, betas, s):
+    return eps - s * (1 - torch.prod(1 - betas[:t])).sqrt() * gradient
+
+
+@guide_eps.misconception(
+    "You multiplied the betas with each other; abar_t is the product of 1 - beta, the share of the signal that is left."
+)
+def _(eps, gradient, t, betas, s):
+    return eps - s * (1 - torch.prod(betas[: t + 1])).sqrt() * gradient
+
+
+@guide_eps.misconception(
+    "You used sqrt(abar_t), the size of the signal; the gradient is to be scaled by the size of the noise, "
+    "sqrt(1 - abar_t)."
+)
+def _(eps, gradient, t, betas, s):
+    return eps - s * torch.prod(1 - betas[: t + 1]).sqrt() * gradient
+
+
+@guide_eps.misconception("You guided by 1 + s; here s itself counts: 0 is no guidance, and 1 is Bayes' rule.")
+def _(eps, gradient, t, betas, s):
+    return eps - (1 + s) * (1 - torch.prod(1 - betas[: t + 1])).sqrt() * gradient
+
+
+@guide_eps.also_correct
+def _(eps, gradient, t, betas, s):
+    noise = math.sqrt(1 - math.prod(1 - float(beta) for beta in betas[: t + 1]))
+    return -noise * (-eps / noise + s * gradient)
+
+
+# ----------------------------------------------------------------------------------------------------- guided_step
+
+
+@exercise(
+    points=3,
+    minutes=8,
+    hints=(
+        "Multiply a Gaussian by exp(s g x) and complete the square: its mean moves, and its variance stays.",
+        "The mean moves by s times the *variance* times the gradient; z is multiplied by the standard deviation.",
+    ),
+)
+def guided_step(mean: Tensor, variance: float | Tensor, gradient: Tensor, s: float, z: Tensor) -> Tensor:
+    """Draw x_{t-1} from N(mean, variance) tilted towards the class: N(mean + s · variance · gradient, variance).
+
+    This is algorithm 1, which guides the mean of a step. mean and gradient (B, *); variance >= 0, one number or a
+    tensor (B, *) with one for each coordinate; s any number; z (B, *) standard normal noise, used as it is. Returns
+    (B, *); where the variance is 0, that is the mean.
+    """
+    ### BEGIN SOLUTION
+    return mean + s * variance * gradient + variance**0.5 * z
+    ### END SOLUTION
+
+
+@guided_step.test("moves by the variance, and spreads by its root", points=1)
+def _(guided_step):
+    mean, gradient, zero = torch.tensor([[1.0, 2.0]]), torch.tensor([[4.0, -8.0]]), torch.zeros(1, 2)
+    assert_close(guided_step(mean, 0.25, gradient, 2.0, zero), torch.tensor([[3.0, -2.0]]), message="z = 0, s = 2")
+    assert_close(guided_step(mean, 0.25, zero, 2.0, zero + 1), torch.tensor([[1.5, 2.5]]), message="z = 1, no gradient")
+
+
+@guided_step.hidden("draws from the Gaussian step times the classifier's probability", points=1)
+def _(guided_step):
+    # A classifier whose log-probability is linear, g x: the product with the Gaussian, summed up on a fine grid.
+    grid = torch.linspace(-12, 12, 20001, dtype=torch.float64)
+    for mean, variance, slope, s in ((0.5, 0.3, 1.2, 1.0), (-1.0, 0.8, -0.7, 2.5), (0.2, 1.7, 0.9, 0.5)):
+        log = -((grid - mean) ** 2) / (2 * variance) + s * slope * grid
+        weight = (log - log.max()).exp()
+        weight = weight / weight.sum()
+        middle = (weight * grid).sum()
+        width = (weight * (grid - middle) ** 2).sum() ** 0.5
+        centre, pull, z = (torch.full((2, 1), v, dtype=torch.float64) for v in (mean, slope, 1.0))
+        z[1] = -2.0
+        expected = torch.stack([middle + width, middle - 2 * width]).unsqueeze(1)
+        found = guided_step(centre, variance, pull, s, z)
+        assert_close(found, expected, rtol=1e-5, atol=1e-6, message=f"mean {mean}, variance {variance}, s = {s}")
+
+
+@guided_step.hidden("takes a variance for each coordinate, and 0", points=1)
+def _(guided_step, rng):
+    mean, gradient, z = (torch.randn(3, 2, 4, generator=rng, dtype=torch.float64) for _ in range(3))
+    variance = torch.rand(3, 2, 4, generator=rng, dtype=torch.float64)
+    variance[0] = 0.0
+    kept = mean.clone(), gradient.clone(), variance.clone()
+    for s in (1.0, -3.0):
+        deviation = torch.tensor([math.sqrt(v) for v in variance.flatten()], dtype=torch.float64).view(3, 2, 4)
+        expected = torch.stack([mean[i] + deviation[i] * (s * deviation[i] * gradient[i] + z[i]) for i in range(3)])
+        found = guided_step(mean, variance, gradient, s, z)
+        assert_close(found, expected, rtol=1e-6, atol=1e-7, message=f"s = {s}, a variance for each coordinate")
+    assert_close(guided_step(mean, variance[1, 0, 0], gradient, 0.0, 0 * z), mean, message="s = 0 and z = 0")
+    assert_close([mean, gradient, variance], list(kept), message="the arguments after the call")
+
+
+@guided_step.misconception(
+    "You moved the mean by the standard deviation; it moves by the variance, because the gradient is per unit of x and "
+    "the Gaussian's own log-density falls with x² over the variance."
+)
+def _(mean, variance, gradient, s, z):
+    return mean + variance**0.5 * (s * gradient + z)
+
+
+@guided_step.misconception(
+    "You multiplied z by the variance; noise of size one becomes noise of that variance by its square root."
+)
+def _(mean, variance, gradient, s, z):
+    return mean + variance * (s * gradient + z)
+
+
+@guided_step.misconception(
+    "You scaled the noise by s too; guidance moves the mean, and the variance of the step stays what it was."
+)
+def _(mean, variance, gradient, s, z):
+    return mean + s * (variance * gradient + variance**0.5 * z)
+
+
+@guided_step.misconception(
+    "You left the variance out of the shift; a step that is nearly certain can hardly be talked into anything, so it "
+    "moves by s times the variance times the gradient."
+)
+def _(mean, variance, gradient, s, z):
+    return mean + s * gradient + variance**0.5 * z
+
+
+@guided_step.misconception(
+    "You left out the noise; the tilted step is still a Gaussian, so add z times the standard deviation."
+)
+def _(mean, variance, gradient, s, z):
+    return mean + s * variance * gradient
+
+
+@guided_step.misconception(
+    "You subtracted the gradient; here the mean itself moves, and up the gradient is towards the class (it is eps that "
+    "gets a minus)."
+)
+def _(mean, variance, gradient, s, z):
+    return mean - s * variance * gradient + variance**0.5 * z
+
+
+@guided_step.also_correct
+def _(mean, variance, gradient, s, z):
+    deviation = torch.as_tensor(variance, dtype=mean.dtype).sqrt()
+    return torch.addcmul(mean, deviation, s * deviation * gradient + z)
+
+
+# --------------------------------------------------------------------------------------------------- guided_sample
+
+
+@exercise(
+    points=6,
+    minutes=18,
+    hints=(
+        "t runs from len(betas) - 1 down to 0. `torch.full((len(x),), t)` makes the t (B,) that the two models want.",
+        "In each step: the gradient, then the guided eps, then `step`. Both models look at the x before the step.",
+        "Two of your functions do the work: `class_gradient` and `guide_eps`.",
+        "`with torch.no_grad():` around the loop keeps the weights of `model` from recording every step.",
+    ),
+)
+def guided_sample(
+    model: Callable[[Tensor, Tensor], Tensor],
+    classifier: Callable[[Tensor, Tensor], Tensor],
+    step: Callable[[Tensor, Tensor, int, Tensor], Tensor],
+    start: Tensor,
+    y: Tensor,
+    s: float,
+    betas: Tensor,
+    noise: Tensor,
+) -> Tensor:
+    """Sample with classifier guidance in its eps form (algorithm 2), from noise down to x0.
+
+    model(x, t) predicts eps (B, *) and classifier(x, t) gives logits (B, C), both for t (B,) long; call each once a
+    step, with the same x_t. step(eps, x, t, z) gives x_{t-1} for an int t. start (B, *) is x_{T-1}; y (B,) long, the
+    class of each row; s the scale; betas (T,) float64; noise (T, B, *), of which noise[t] is the z of step t. Visits
+    t = T-1, …, 0, and clips nothing. Returns (B, *), without a graph. You may call `class_gradient` and `guide_eps`.
+    """
+    ### BEGIN SOLUTION
+    x = start
+    with torch.no_grad():
+        for t in reversed(range(len(betas))):
+            rows = torch.full((len(x),), t, device=x.device)
+            gradient = class_gradient(classifier, x, rows, y)
+            x = step(guide_eps(model(x, rows), gradient, t, betas, s), x, t, noise[t])
+    return x
+    ### END SOLUTION
+
+
+@guided_sample.test("is the unguided sampler where s is 0", points=1)
+def _(guided_sample, rng):
+    betas = torch.tensor([0.1, 0.2, 0.3], dtype=torch.float64)
+    start, noise = torch.randn(4, 2, generator=rng), torch.randn(3, 4, 2, generator=rng)
+    weight = torch.randn(2, 3, generator=rng)
+
+    def step(eps, x, t, z):
+        return 0.9 * x - 0.2 * eps + 0.1 * t * z
+
+    def model(x, t):
+        return x.tanh() * t.unsqueeze(1)
+
+    y = torch.tensor([0, 1, 2, 0])
+    found = guided_sample(model, lambda x, t: x @ weight.to(x), step, start, y, 0.0, betas, noise)
+    x = start
+    for t in (2, 1, 0):
+        x = step(t * x.tanh(), x, t, noise[t])
+    assert_close(found, x, rtol=1e-4, atol=1e-5, message="three steps with s = 0")
+
+
+@guided_sample.hidden("walks the conditional model's path where the classifier is exact and s is 1", points=2)
+def _(guided_sample, rng):
+    mixture, betas = ring(std=0.35, classes=4), torch.linspace(0.01, 0.4, 12, dtype=torch.float64)
+    abar = (1 - betas).cumprod(0)
+    start, noise = (torch.randn(*shape, generator=rng, dtype=torch.float64) for shape in ((6, 2), (12, 6, 2)))
+    y = torch.tensor([2, 0, 1, 3, 3, 1])
+
+    def step(eps, x, t, z):
+        mean = (x - betas[t] / (1 - abar[t]) ** 0.5 * eps) / (1 - betas[t]) ** 0.5
+        return mean + betas[t] ** 0.5 * z if t else mean
+
+    def classifier(x, t):
+        return mixture.to(x.device).vp(abar.to(x.device)[t]).class_log_prob(x) - 3 * x[:, :1]
+
+    def model(x, t):
+        return mixture.to(x.device).noise_predictor(abar)(x, t)
+
+    found = guided_sample(model, classifier, step, start, y, 1.0, betas, noise)
+    x, conditional = start, mixture.noise_predictor(abar, y)
+    for t in reversed(range(12)):
+        x = step(conditional(x, t), x, t, noise[t])
+    assert_close(found, x, rtol=1e-5, atol=1e-6, message="12 steps, y = [2, 0, 1, 3, 3, 1]")
+
+
+@guided_sample.hidden("asks model and classifier once a step, from T - 1 down to 0, about the same x", points=1)
+def _(guided_sample, rng):
+    betas = torch.linspace(0.05, 0.3, 5, dtype=torch.float64)
+    start, noise = torch.randn(3, 2, 2, generator=rng), torch.randn(5, 3, 2, 2, generator=rng)
+    asked, told = [], []
+
+    def model(x, t):
+        asked.append((x, t))
+        return 0.5 * x
+
+    def classifier(x, t):
+        told.append((x.detach(), t))
+        return x.flatten(1)
+
+    guided_sample(
+        model, classifier, lambda eps, x, t, z: x - 0.1 * eps + z, start, torch.tensor([0, 3, 1]), 1.0, betas, noise
+    )
+    assert len(asked) == 5, f"5 calls of the model are expected for 5 steps, got {len(asked)}"
+    assert len(told) == 5, f"5 calls of the classifier are expected for 5 steps, got {len(told)}"
+    expected = [torch.full((3,), t) for t in (4, 3, 2, 1, 0)]
+    assert_close([t for _, t in asked], expected, message="the t that the model is told")
+    assert_close([t for _, t in told], expected, message="the t that the classifier is told")
+    assert_close([x for x, _ in told], [x for x, _ in asked], message="the x that the classifier sees, and the model")
+
+
+@guided_sample.hidden("guides by s towards each row's own class, and keeps no graph", points=2)
+def _(guided_sample, rng):
+    betas = 0.05 + 0.3 * torch.rand(4, generator=rng, dtype=torch.float64)
+    share = torch.tensor(0.7, dtype=torch.float64, requires_grad=True)
+    start, noise = (torch.randn(*shape, generator=rng, dtype=torch.float64) for shape in ((3, 2), (4, 3, 2)))
+    weight, y = torch.randn(2, 4, generator=rng, dtype=torch.float64), torch.tensor([1, 0, 3])
+    kept = start.clone(), noise.clone()
+
+    def step(eps, x, t, z):
+        return 1.1 * x - 0.3 * eps + 0.2 * z
+
+    for s in (2.5, -1.0):
+        found = guided_sample(
+            lambda x, t: share.to(x) * x, lambda x, t: x @ weight.to(x), step, start, y, s, betas, noise
+        )
+        x = kept[0]
+        for t in (3, 2, 1, 0):
+            pull = weight.T[y] - (x @ weight).softmax(1) @ weight.T
+            size = (1 - math.prod((1 - betas[: t + 1]).tolist())) ** 0.5
+            x = step(0.7 * x - s * size * pull, x, t, kept[1][t])
+        assert_close(found, x, rtol=1e-5, atol=1e-6, message=f"four steps with s = {s}")
+        assert not found.requires_grad, "samples are expected without a graph, or memory grows with every step"
+    assert_close([start, noise], list(kept), message="start and noise after the call")
+
+
+@guided_sample.misconception("You pulled every row to the class of the first; y has one class for each row.")
+def _(model, classifier, step, start, y, s, betas, noise):
+    x = start
+    with torch.no_grad():
+        for t in reversed(range(len(betas))):
+            rows = torch.full((len(x),), t, device=x.device)
+            gradient = class_gradient(classifier, x, rows, y[:1].expand_as(y))
+            x = step(guide_eps(model(x, rows), gradient, t, betas, s), x, t, noise[t])
+    return x
+
+
+@guided_sample.misconception(
+    "You clipped x to [-1, 1] after each step; x_t is mostly noise and is meant to leave that range, so that clipping "
+    "it bends every path."
+)
+def _(model, classifier, step, start, y, s, betas, noise):
+    x = start
+    with torch.no_grad():
+        for t in reversed(range(len(betas))):
+            rows = torch.full((len(x),), t, device=x.device)
+            gradient = class_gradient(classifier, x, rows, y)
+            x = step(guide_eps(model(x, rows), gradient, t, betas, s), x, t, noise[t]).clamp(-1, 1)
+    return x
+
+
+@guided_sample.misconception(
+    "You added s times the gradient to x after the step; a gradient of log p is no distance, and how far it moves x "
+    "depends on the noise level: guide eps, and let `step` do the rest."
+)
+def _(model, classifier, step, start, y, s, betas, noise):
+    x = start
+    with torch.no_grad():
+        for t in reversed(range(len(betas))):
+            rows = torch.full((len(x),), t, device=x.device)
+            gradient = class_gradient(classifier, x, rows, y)
+            x = step(model(x, rows), x, t, noise[t]) + s * gradient
+    return x
+
+
+@guided_sample.misconception(
+    "You took the steps upwards, from t = 0; sampling starts at the noise, at t = T - 1, and ends at 0."
+)
+def _(model, classifier, step, start, y, s, betas, noise):
+    x = start
+    with torch.no_grad():
+        for t in range(len(betas)):
+            rows = torch.full((len(x),), t, device=x.device)
+            gradient = class_gradient(classifier, x, rows, y)
+            x = step(guide_eps(model(x, rows), gradient, t, betas, s), x, t, noise[t])
+    return x
+
+
+@guided_sample.misconception(
+    "You counted the noise from the first step; noise[t] belongs to the step at t, so that it is used from the back."
+)
+def _(model, classifier, step, start, y, s, betas, noise):
+    x = start
+    with torch.no_grad():
+        for t in reversed(range(len(betas))):
+            rows = torch.full((len(x),), t, device=x.device)
+            gradient = class_gradient(classifier, x, rows, y)
+            x = step(guide_eps(model(x, rows), gradient, t, betas, s), x, t, noise[len(betas) - 1 - t])
+    return x
+
+
+@guided_sample.misconception(
+    "You told the classifier t = 0; it was trained to judge each x_t by how noisy it is, so it has to hear the t of "
+    "this step."
+)
+def _(model, classifier, step, start, y, s, betas, noise):
+    x = start
+    with torch.no_grad():
+        for t in reversed(range(len(betas))):
+            rows = torch.full((len(x),), t, device=x.device)
+            gradient = class_gradient(classifier, x, torch.zeros_like(rows), y)
+            x = step(guide_eps(model(x, rows), gradient, t, betas, s), x, t, noise[t])
+    return x
+
+
+@guided_sample.misconception("You never used s; it is the scale of the gradient, and 0 has to mean no guidance.")
+def _(model, classifier, step, start, y, s, betas, noise):
+    x = start
+    with torch.no_grad():
+        for t in reversed(range(len(betas))):
+            rows = torch.full((len(x),), t, device=x.device)
+            gradient = class_gradient(classifier, x, rows, y)
+            x = step(guide_eps(model(x, rows), gradient, t, betas, 1.0), x, t, noise[t])
+    return x
+
+
+@guided_sample.misconception(
+    "You stopped before t = 0; that is a step like all others, the one that takes away the last of the noise."
+)
+def _(model, classifier, step, start, y, s, betas, noise):
+    x = start
+    with torch.no_grad():
+        for t in range(len(betas) - 1, 0, -1):
+            rows = torch.full((len(x),), t, device=x.device)
+            gradient = class_gradient(classifier, x, rows, y)
+            x = step(guide_eps(model(x, rows), gradient, t, betas, s), x, t, noise[t])
+    return x
+
+
+@guided_sample.misconception(
+    "You scaled the gradient by sqrt(beta_t) in the loop; your `guide_eps` has the right factor, the size of all noise "
+    "in x_t, sqrt(1 - abar_t)."
+)
+def _(model, classifier, step, start, y, s, betas, noise):
+    x = start
+    with torch.no_grad():
+        for t in reversed(range(len(betas))):
+            rows = torch.full((len(x),), t, device=x.device)
+            gradient = class_gradient(classifier, x, rows, y)
+            x = step(model(x, rows) - s * betas[t].sqrt() * gradient, x, t, noise[t])
+    return x
+
+
+@guided_sample.also_correct
+def _(model, classifier, step, start, y, s, betas, noise):
+    x, size = start.clone(), (1 - torch.cumprod(1 - betas, 0)).sqrt()
+    for t in range(len(betas) - 1, -1, -1):
+        level = torch.tensor([t] * len(x), device=x.device)
+        with torch.enable_grad():
+            leaf = x.detach().requires_grad_()
+            loss = F.cross_entropy(classifier(leaf, level), y, reduction="sum")
+            slope = torch.autograd.grad(loss, leaf)[0]
+        eps = model(x, level).detach()
+        x = step(eps + s * size[t] * slope, x, t, noise[t]).detach()
+    return x
+
+
+# ---------------------------------------------------------------------------------------------------- class_report
+
+
+@exercise(
+    points=4,
+    minutes=12,
+    hints=(
+        "The class that the judge gives a row is the place of the largest of its scores: which axis?",
+        "`torch.cdist(x.flatten(1), x.flatten(1))` has all distances (B, B). Which of them count? Make a mask (B, B).",
+        "`y.unsqueeze(0) == y.unsqueeze(1)` is true for pairs of one class, and on the diagonal, where x meets itself.",
+    ),
+)
+def class_report(
+    x: Tensor, y: Tensor, judge: Callable[[Tensor], Tensor], guide: Callable[..., Tensor]
+) -> tuple[float, float]:
+    """Say how well samples keep to their class, and how much they differ within it.
+
+    x (B, *) samples; y (B,) long, the class that each was asked to have, some class at least twice; judge(x) gives
+    scores (B, C), of which the largest wins; guide is what guided the samples. Returns two floats: the share of samples
+    that the judge puts into the class asked for; and the mean Euclidean distance between two different samples of the
+    same y, over all such pairs of all classes.
+
+    Raises ValueError if judge is guide: nobody may judge what they helped to make.
+    """
+    ### BEGIN SOLUTION
+    if judge is guide:
+        raise ValueError("the judge needs to be another model than the guide")
+    accuracy = (judge(x).argmax(-1) == y).double().mean()
+    apart = torch.cdist(x.flatten(1), x.flatten(1))
+    same = (y.unsqueeze(0) == y.unsqueeze(1)) & ~torch.eye(len(y), dtype=torch.bool, device=y.device)
+    return float(accuracy), float(apart[same].mean())
+    ### END SOLUTION
+
+
+class_report.equivalent(
+    "return (accuracy), float(apart[same].mean())", "a tensor with one number is as good as a float"
+)
+class_report.equivalent(
+    "return float(accuracy), (apart[same].mean())", "a tensor with one number is as good as a float"
+)
+
+
+@class_report.test("counts hits, and measures within a class", points=1)
+def _(class_report):
+    x, y = torch.tensor([[0.0, 0.0], [3.0, 4.0], [100.0, 0.0], [100.0, 7.0]]), torch.tensor([0, 0, 1, 1])
+
+    def judge(x):
+        return x.new_tensor([[2.0, 1.0], [0.0, 1.0], [0.0, 3.0], [0.0, 1.0]])
+
+    found = class_report(x, y, judge, None)
+    assert_close(
+        [float(part) for part in found], [0.75, 6.0], rtol=1e-4, atol=1e-5, message="3 of 4 hits; 5 and 7 apart"
+    )
+
+
+@class_report.hidden("asks each row for its best class, in any order of the rows", points=1)
+def _(class_report, rng):
+    y = torch.tensor([0, 1, 2, 2, 0])
+    x = torch.randn(5, 3, generator=rng, dtype=torch.float64)
+    weight = torch.randn(3, 5, generator=rng, dtype=torch.float64)
+    hits = [int((row @ weight).tolist().index(max((row @ weight).tolist())) == k) for row, k in zip(x, y, strict=True)]
+    gaps = [float((x[i] - x[j]).norm()) for i, j in ((0, 4), (2, 3))]
+    expected = [sum(hits) / 5, sum(gaps) / 2]
+    for order in ([0, 1, 2, 3, 4], [3, 0, 4, 1, 2]):
+        found = class_report(x[order], y[order], lambda x: x @ weight.to(x), lambda x: x @ weight.to(x))
+        assert_close([float(part) for part in found], expected, rtol=1e-5, atol=1e-6, message=f"rows {order}")
+
+
+@class_report.hidden("counts every pair of a class once, pictures too, however large its class is", points=1)
+def _(class_report, rng):
+    for shape in ((9, 2), (7, 1, 2, 3), (40, 3)):
+        x = 5 + torch.randn(shape, generator=rng, dtype=torch.float64)
+        y = torch.randint(0, 3, shape[:1], generator=rng)
+        y[:4] = torch.tensor([2, 2, 2, 0])
+        x[y == 2] = x[y == 2] + 20
+        rows = range(len(y))
+        gaps = [float((x[i] - x[j]).square().sum()) ** 0.5 for i in rows for j in rows if i < j and y[i] == y[j]]
+        right = torch.eye(3, dtype=torch.float64)[y.roll(1)]
+        found = class_report(x, y, lambda x, right=right: right.to(x), None)
+        expected = [float(sum(int(a == b) for a, b in zip(y, y.roll(1), strict=True))) / len(y), sum(gaps) / len(gaps)]
+        assert_close([float(part) for part in found], expected, rtol=1e-5, atol=1e-6, message=f"samples {shape}")
+
+
+@class_report.hidden("refuses to let the guide judge", points=1)
+def _(class_report):
+    x, y = torch.tensor([[0.0, 1.0], [2.0, 1.0], [0.5, 0.0]]), torch.tensor([0, 0, 1])
+
+    def guide(x, t=None):
+        return x
+
+    try:
+        class_report(x, y, guide, guide)
+    except ValueError:
+        pass
+    else:
+        raise AssertionError("a ValueError is expected where judge is guide, got a result")
+    found = class_report(x, y, lambda x: x, guide)
+    assert_close([float(part) for part in found], [1 / 3, 2.0], rtol=1e-4, atol=1e-5, message="another judge")
+
+
+@class_report.misconception(
+    "You averaged over all pairs; two samples of different classes are far apart anyway, so that their distance says "
+    "nothing about diversity within a class: take pairs of the same y."
+)
+def _(x, y, judge, guide):
+    if judge is guide:
+        raise ValueError("the judge needs to be another model than the guide")
+    apart = torch.cdist(x.flatten(1), x.flatten(1))
+    other = ~torch.eye(len(y), dtype=torch.bool, device=y.device)
+    return float((judge(x).argmax(-1) == y).double().mean()), float(apart[other].mean())
+
+
+@class_report.misconception(
+    "You counted each sample's distance to itself; these zeros make small groups look less diverse than large ones: "
+    "leave out the diagonal."
+)
+def _(x, y, judge, guide):
+    if judge is guide:
+        raise ValueError("the judge needs to be another model than the guide")
+    apart = torch.cdist(x.flatten(1), x.flatten(1))
+    return float((judge(x).argmax(-1) == y).double().mean()), float(apart[y.unsqueeze(0) == y.unsqueeze(1)].mean())
+
+
+@class_report.misconception(
+    "You took the argmax over the samples; each row of the scores belongs to one sample, so look for the largest along "
+    "the last axis, the classes."
+)
+def _(x, y, judge, guide):
+    if judge is guide:
+        raise ValueError("the judge needs to be another model than the guide")
+    apart = torch.cdist(x.flatten(1), x.flatten(1))
+    same = (y.unsqueeze(0) == y.unsqueeze(1)) & ~torch.eye(len(y), dtype=torch.bool, device=y.device)
+    return float((judge(x).argmax(0) == y).double().mean()), float(apart[same].mean())
+
+
+@class_report.misconception(
+    "You grouped the samples by the class that the judge gave them; diversity is asked of what was ordered, so group "
+    "them by y."
+)
+def _(x, y, judge, guide):
+    if judge is guide:
+        raise ValueError("the judge needs to be another model than the guide")
+    given = judge(x).argmax(-1)
+    apart = torch.cdist(x.flatten(1), x.flatten(1))
+    same = (given.unsqueeze(0) == given.unsqueeze(1)) & ~torch.eye(len(y), dtype=torch.bool, device=y.device)
+    return float((given == y).double().mean()), float(apart[same].mean())
+
+
+@class_report.misconception("You averaged squared distances; the report wants distances, in the units of x.")
+def _(x, y, judge, guide):
+    if judge is guide:
+        raise ValueError("the judge needs to be another model than the guide")
+    apart = torch.cdist(x.flatten(1), x.flatten(1)).square()
+    same = (y.unsqueeze(0) == y.unsqueeze(1)) & ~torch.eye(len(y), dtype=torch.bool, device=y.device)
+    return float((judge(x).argmax(-1) == y).double().mean()), float(apart[same].mean())
+
+
+@class_report.misconception(
+    "You averaged class by class first; then a pair of a small class counts for more than one of a large class. Take "
+    "one mean over all pairs."
+)
+def _(x, y, judge, guide):
+    if judge is guide:
+        raise ValueError("the judge needs to be another model than the guide")
+    means = [torch.pdist(x[y == k].flatten(1)).mean() for k in y.unique() if int((y == k).sum()) > 1]
+    return float((judge(x).argmax(-1) == y).double().mean()), float(torch.stack(means).mean())
+
+
+@class_report.misconception(
+    "You let the guide judge its own work; it was climbed until it agreed, so that its approval says little: raise "
+    "ValueError if judge is guide."
+)
+def _(x, y, judge, guide):
+    apart = torch.cdist(x.flatten(1), x.flatten(1))
+    same = (y.unsqueeze(0) == y.unsqueeze(1)) & ~torch.eye(len(y), dtype=torch.bool, device=y.device)
+    return float((judge(x).argmax(-1) == y).double().mean()), float(apart[same].mean())
+
+
+@class_report.also_correct
+def _(x, y, judge, guide):
+    if judge is guide:
+        raise ValueError("choose another judge")
+    hits = [int(row.argmax()) == int(k) for row, k in zip(judge(x), y, strict=True)]
+    gaps = torch.cat([torch.pdist(x[y == k].flatten(1)) for k in y.unique()])
+    return sum(hits) / len(hits), gaps.mean().item()
