@@ -1,0 +1,354 @@
+"""The exercises and the reference against diffusers, autograd and closed forms; the experiments and their parts."""
+
+import math
+
+import pytest
+import torch
+from studium import Profile
+from studium.catalogue import load_catalogue
+from studium.checking import check
+from studium.claims import experiments, run_experiment
+
+from studium_topics.cfg import exact, exercises, experiment, figures, handwriting, reference
+from studium_topics.cfg.gaussian import GuidedGaussian
+from studium_topics.cfg.network import NULL, DigitDenoiser
+from studium_topics.cfg.sampling import cosine_abar, linear_abar, move, stepper
+from studium_topics.kits import training
+from studium_topics.kits.mixture import ring
+
+SMOKE = Profile("smoke")
+MATHS = "plugins/studium_topics/cfg/gaussian_maths.js"
+BOTH = pytest.mark.parametrize("ours", [exercises, reference], ids=["exercises", "reference"])
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Two threads on a busy machine wait for each other longer than they compute."""
+    with training.one_thread():
+        yield
+
+
+@pytest.fixture(scope="module")
+def guiders():
+    return pytest.importorskip("diffusers.guiders", reason="diffusers is the oracle")
+
+
+@pytest.fixture(scope="module")
+def schedulers():
+    return pytest.importorskip("diffusers.schedulers", reason="diffusers is the oracle")
+
+
+@pytest.fixture(scope="module")
+def written():
+    """The digits at smoke size: 60 training steps, 50 digits a scale."""
+    names = ("drop_labels", "implied_grad", "cfg_eps", "cfg_sample", "rescale")
+    return experiment.digits(*(getattr(reference, name) for name in names), profile=SMOKE, seed=0)
+
+
+def drawn(*shape, seed=0):
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def row_by_row(x, t, y):
+    return torch.sin(x) * (1 + y.view(-1, 1)) + torch.cos(0.1 * t).view(-1, 1)
+
+
+@BOTH
+@pytest.mark.parametrize("scale", [0.0, 1.0, 1.5, 7.5])
+def test_both_conventions_are_those_of_diffusers(ours, guiders, scale):
+    eps_u, eps_c = drawn(2, 3, 4, 8, 8)
+    for convention, original in (("s", False), ("w", True)):
+        guider = guiders.ClassifierFreeGuidance(guidance_scale=scale, use_original_formulation=original)
+        expected = guider.forward(pred_cond=eps_c, pred_uncond=eps_u).pred
+        torch.testing.assert_close(ours.cfg_combine(eps_u, eps_c, scale, convention), expected)
+
+
+@BOTH
+@pytest.mark.parametrize("phi", [0.0, 0.7, 1.0])
+def test_rescaling_is_that_of_diffusers(ours, guiders, phi):
+    eps, eps_c = 3 * drawn(5, 4, 8, 8), drawn(5, 4, 8, 8, seed=1)
+    expected = guiders.guider_utils.rescale_noise_cfg(eps, eps_c, phi)
+    torch.testing.assert_close(ours.rescale(eps, eps_c, phi), expected)
+
+
+@pytest.mark.parametrize("kind", ["linear", "cosine"])
+def test_schedules_are_those_of_diffusers(schedulers, kind):
+    given = {"linear": {"beta_schedule": "linear"}, "cosine": {"beta_schedule": "squaredcos_cap_v2"}}[kind]
+    theirs = schedulers.DDPMScheduler(**given).alphas_cumprod.double()
+    ours = {"linear": linear_abar, "cosine": cosine_abar}[kind](1000)
+    torch.testing.assert_close(ours, theirs, rtol=2e-3, atol=1e-7)
+
+
+@pytest.mark.parametrize("clip", [None, 0.5])
+@pytest.mark.parametrize("eta", [0.0, 1.0])
+def test_a_step_is_that_of_diffusers(schedulers, eta, clip):
+    abar = linear_abar(50)
+    betas = 1 - abar / torch.cat([torch.ones(1, dtype=torch.float64), abar[:-1]])
+    clipping = {"clip_sample": clip is not None, "clip_sample_range": clip or 1.0}
+    ddim = schedulers.DDIMScheduler(trained_betas=betas.numpy(), num_train_timesteps=50, **clipping)
+    ddim.set_timesteps(50)
+    eps, x, z = drawn(3, 4, 5)
+    for t in (49, 20, 1, 0):
+        used = {"eta": eta, "use_clipped_model_output": True}
+        theirs = ddim.step(eps, t, x, variance_noise=z if eta else None, **used).prev_sample
+        ours = move(eps, x, t, abar, eta, z if eta else None, clip)
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
+def test_steps_with_eta_1_are_those_of_ddpm_with_clipped_x0(schedulers):
+    abar = cosine_abar(40)
+    betas = 1 - abar / torch.cat([torch.ones(1, dtype=torch.float64), abar[:-1]])
+    ddpm = schedulers.DDPMScheduler(trained_betas=betas.numpy(), num_train_timesteps=40, clip_sample=True)
+    eps, x = drawn(2, 4, 5)
+    for t in (39, 17, 1, 0):
+        theirs = ddpm.step(eps, t, x, generator=torch.Generator().manual_seed(7)).prev_sample
+        ours = stepper(abar, 1.0, torch.Generator().manual_seed(7), clip=1.0)(eps, x, t)
+        torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-4)
+
+
+@BOTH
+def test_guided_sampling_is_a_loop_around_scheduler_and_guider_of_diffusers(ours, schedulers, guiders):
+    abar = linear_abar(20)
+    betas = 1 - abar / torch.cat([torch.ones(1, dtype=torch.float64), abar[:-1]])
+    ddim = schedulers.DDIMScheduler(trained_betas=betas.numpy(), num_train_timesteps=20, clip_sample=False)
+    ddim.set_timesteps(20)
+    guider = guiders.ClassifierFreeGuidance(guidance_scale=2.5)
+    start, y, null = drawn(4, 3), torch.tensor([0, 2, 1, 2]), torch.full((4,), 3)
+    x = start
+    for t in ddim.timesteps.tolist():
+        times = torch.full((4,), t)
+        pair = {"pred_cond": row_by_row(x, times, y), "pred_uncond": row_by_row(x, times, null)}
+        x = ddim.step(guider.forward(**pair).pred, t, x).prev_sample
+    step = stepper(abar, 0.0, torch.Generator())
+    found = ours.cfg_sample(row_by_row, step, start, y, 3, 2.5, abar, (0.0, math.inf))
+    torch.testing.assert_close(found, x, rtol=2e-3, atol=1e-4)
+
+
+@BOTH
+def test_scale_1_is_conditional_sampling_to_the_last_bit(ours):
+    abar, start, y = linear_abar(20), drawn(4, 3), torch.tensor([0, 2, 1, 2])
+    runs = []
+    for null, interval in ((3, (0.0, math.inf)), (9, (0.5, 2.0))):
+        step = stepper(abar, 1.0, torch.Generator().manual_seed(1))
+        runs.append(ours.cfg_sample(row_by_row, step, start, y, null, 1.0, abar, interval))
+    assert torch.equal(*runs)
+
+
+@BOTH
+@pytest.mark.parametrize("p", [0.0, 0.15, 1.0])
+def test_labels_are_dropped_at_the_rate_of_a_binomial(ours, p):
+    y = torch.arange(10).repeat(1000)
+    dropped = ours.drop_labels(y, p, NULL, torch.Generator().manual_seed(3)) == NULL
+    by_class = dropped.view(1000, 10).double().mean(0)  # ten binomials of 1000
+    assert float((by_class - p).abs().max()) <= 5 * math.sqrt(p * (1 - p) / 1000)
+
+
+@BOTH
+def test_the_implied_gradient_is_that_of_the_perfect_classifier_by_autograd(ours):
+    mixture, abar = ring(std=0.35, classes=4), linear_abar(100)
+    t, y, x = torch.tensor([5, 40, 70, 99]), torch.tensor([0, 1, 2, 3]), drawn(4, 2).requires_grad_()
+    chosen = mixture.vp(abar[t]).class_log_prob(x).gather(1, y.unsqueeze(1))
+    expected = torch.autograd.grad(chosen.sum(), x)[0]
+    x = x.detach()
+    found = ours.implied_grad(mixture.eps(x, abar[t]), mixture.eps(x, abar[t], y), t, abar)
+    torch.testing.assert_close(found, expected)
+
+
+def test_draws_of_the_tilted_density_have_its_moments():
+    mixture, s = ring(std=0.35, classes=4), 5.0
+    line = torch.linspace(-1.5, 3.5, 500, dtype=torch.float64)
+    grid = torch.cartesian_prod(line, line)
+    density = (mixture.given(0).log_prob(grid) + (s - 1) * mixture.class_log_prob(grid)[:, 0]).softmax(0)
+    mean = (density.unsqueeze(1) * grid).sum(0)
+    spread = (density * (grid - mean).square().sum(1)).sum()
+    points = exact.tilted(mixture, 0, s, 4000, torch.Generator().manual_seed(0))
+    torch.testing.assert_close(points.mean(0), mean, rtol=0, atol=0.03)
+    torch.testing.assert_close(points.var(0).sum(), spread, rtol=0.08, atol=0)
+
+
+def test_the_limits_solve_the_reverse_equations():
+    # Variance exploding, tau = sigma^2: dV/dtau = 2 g V - 1 for the SDE and g V for the flow, -g x the guided score.
+    for s in (1.5, 3.0):
+        sde = flow = 1e4
+        taus = torch.logspace(4, -4, 40_001, dtype=torch.float64).tolist()
+        for above, below in zip(taus, [*taus[1:], 0.0], strict=True):
+            middle, drop = (above + below) / 2, above - below
+            pull = s / (1 + middle) + (1 - s) / (2 + middle)
+            flow *= math.exp(-pull * drop)
+            decay = math.exp(-2 * pull * drop)
+            sde = decay * sde + (1 - decay) / (2 * pull)
+        found = exact.limits(s)
+        assert sde == pytest.approx(found["DDPM"], rel=2e-3)
+        assert flow == pytest.approx(found["DDIM"], rel=2e-3)
+
+
+@BOTH
+def test_samples_have_the_variance_that_is_computed_without_any(ours):
+    found = experiment.three_variances(ours.cfg_sample, profile=SMOKE)
+    abar, column = linear_abar(300), found.scales.index(3.0)
+
+    def model(x, t, y):
+        level = abar[t].unsqueeze(1)
+        return (1 - level).sqrt() * x / (level * torch.where(y == 1, 1.0, 2.0).unsqueeze(1) + 1 - level)
+
+    start, y = drawn(4000, 1), torch.ones(4000, dtype=torch.long)
+    for name, eta in exact.SOLVERS.items():
+        step = stepper(abar, eta, torch.Generator().manual_seed(2))
+        samples = ours.cfg_sample(model, step, start, y, 0, 3.0, abar, (0.0, math.inf))
+        assert float(samples.var()) == pytest.approx(found.found[name][column], rel=0.1)
+
+
+@pytest.mark.parametrize("claim", [c for c in experiment.claims if c.holds_from == "smoke"], ids=lambda c: c.text)
+def test_an_exact_claim_holds_at_smoke(claim):
+    result = run_experiment(load_catalogue()["cfg"], claim.experiment, SMOKE, 3)
+    assert claim.holds(claim.measure(result), SMOKE)
+
+
+def test_the_exact_claims_notice_a_scale_that_is_one_too_large():
+    def too_far(model, step, x, y, null, s, abar, interval):
+        return reference.cfg_sample(model, step, x, y, null, s + 1, abar, interval)
+
+    assert experiment.three_variances(too_far, profile=SMOKE).deviation > 0.3
+
+
+def test_the_ring_runs_at_smoke_and_shows_where_ddim_goes():
+    found = experiment.three_answers(exercises.cfg_sample, profile=SMOKE, seed=1)
+    assert found.distance["DDIM", 5.0] > 3 * found.distance["DDPM", 5.0]
+    assert found.grows > 1.3
+    assert found.within["all steps"] > found.within["first 30 %"]
+    assert found.within["no steps"] == pytest.approx(found.within["first 30 %"], abs=0.02)
+    assert len(figures.answers(found, 5.0).data) == 3
+
+
+def test_the_digits_run_at_smoke_and_leave_the_random_state_alone(written):
+    state = torch.get_rng_state()
+    again = handwriting.fitted(reference.drop_labels, cosine_abar(100), SMOKE, 0)[1]
+    assert torch.equal(torch.get_rng_state(), state)
+    assert again == written.history
+    assert written.history[-1] < written.history[0]
+    assert set(written.by_scale) == set(experiment.SCALES)
+    assert all(x.abs().max() <= 1.001 for x in written.samples.values())
+    assert min(written.asymmetry.values()) > 0.01
+
+
+def test_the_figures_show_every_scale_and_set_of_digits(written):
+    assert len(figures.trade(written).data) == 3
+    assert list(figures.trade(written).data[0].x) == list(experiment.SCALES)
+    shown = figures.sheet(written, ["s = 1", "rescaled"])
+    assert shown.data[0].z.shape == (18, 90)
+    assert shown.layout.yaxis.ticktext == ("s = 1", "rescaled")
+    assert len(figures.variances(experiment.three_variances(reference.cfg_sample, profile=SMOKE)).data) == 5
+
+
+def test_diversity_is_the_mean_distance_of_two_of_a_class():
+    x, y = drawn(9, 4), torch.tensor([0, 1, 0, 1, 1, 0, 0, 1, 0])
+    pairs = {label: [] for label in (0, 1)}
+    for i in range(9):
+        for j in range(i):
+            if y[i] == y[j]:
+                pairs[int(y[i])].append(float((x[i] - x[j]).norm()))
+    expected = sum(sum(p) / len(p) for p in pairs.values()) / 2
+    assert handwriting.diversity(x, y) == pytest.approx(expected)
+
+
+def test_a_gradient_has_no_asymmetry_and_a_turning_field_has():
+    class Bowl(DigitDenoiser):
+        def forward(self, x, t, y):
+            return x * (1 + y.view(-1, 1))
+
+    class Turning(DigitDenoiser):
+        def forward(self, x, t, y):
+            return x.roll(1, -1) * y.view(-1, 1)
+
+    abar = cosine_abar(100)
+    assert max(handwriting.asymmetries(Bowl(100, 8), reference.implied_grad, abar).values()) < 1e-6
+    assert min(handwriting.asymmetries(Turning(100, 8), reference.implied_grad, abar).values()) > 0.9
+
+
+def test_an_unknown_convention_is_an_error_that_names_those_there_are():
+    with pytest.raises(ValueError, match="""convention needs to be "s" or "w", got 'imagen'"""):
+        reference.cfg_combine(drawn(1, 2), drawn(1, 2), 1.0, "imagen")
+
+
+def test_thresholding_leaves_pictures_in_range_alone_and_shrinks_those_beyond():
+    x = torch.tensor([[0.2, -0.9, 0.5, 0.1], [4.0, -2.0, 1.0, 0.0]])
+    found = reference.threshold(x, 1.0)
+    torch.testing.assert_close(found, torch.tensor([[0.2, -0.9, 0.5, 0.1], [1.0, -0.5, 0.25, 0.0]]))
+    assert float(reference.threshold(4 * x, 0.7).abs().max()) <= 1
+
+
+def test_a_guided_step_is_timed_in_three_ways_on_the_cpu():
+    seconds = reference.step_seconds(DigitDenoiser(100, 16), 8, steps=2)
+    assert list(seconds) == ["conditional", "two calls", "one call of 2 B"]
+    assert min(seconds.values()) > 0
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_on_cuda_a_recorded_step_gives_what_the_plain_one_does():
+    model = DigitDenoiser(100, 64).cuda()
+    x, t, y = torch.randn(8, 64).cuda(), torch.arange(8).cuda() * 10, torch.arange(8).cuda()
+    replay = reference.graphed(model, 8, 3.0)
+    with torch.no_grad():
+        torch.testing.assert_close(replay(x, t, y), reference.cfg_eps(model, x, t, y, NULL, 3.0))
+
+
+def test_an_answer_that_guides_by_w_hears_so():
+    def one_too_far(model, x, t, y, null, s):
+        if s == 1:
+            return model(x, t, y)
+        eps_u, eps_c = model(torch.cat([x, x]), torch.cat([t, t]), torch.cat([torch.full_like(y, null), y])).chunk(2)
+        return (1 + s) * eps_c - s * eps_u
+
+    result = check("cfg", exercises.cfg_eps, one_too_far)
+    assert result.outcome == "wrong"
+    assert result.mistake.startswith("You started at eps_c")
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("high", [200.0, 2.0])
+def test_the_gaussians_in_the_browser_are_those_of_the_sampler(call_js, high):
+    mean, variance, s, abar = 1.2, 0.6, 4.0, linear_abar(60)
+    given = {"mean": mean, "variance": variance, "scale": s, "high": high}
+    torch.testing.assert_close(torch.tensor(call_js(MATHS, "linearAbar", 60), dtype=torch.float64), abar)
+
+    def model(x, t, y):
+        level = abar[t].unsqueeze(1)
+        own = (1 - level).sqrt() * (x - level.sqrt() * mean) / (level * variance + 1 - level)
+        return torch.where(y.unsqueeze(1) == 1, own, (1 - level).sqrt() * x / (2 * level + 1 - level))
+
+    start, y = torch.tensor([[0.0], [1.0]], dtype=torch.float64), torch.ones(2, dtype=torch.long)
+    step = stepper(abar, 0.0, torch.Generator())
+    at_0, at_1 = reference.cfg_sample(model, step, start, y, 0, s, abar, (0.0, high)).flatten().tolist()
+    found = call_js(MATHS, "sampled", given, abar, 0)
+    assert found["mean"] == pytest.approx(at_0)
+    assert found["variance"] == pytest.approx((at_1 - at_0) ** 2)
+
+
+@pytest.mark.browser
+def test_the_three_variances_in_the_browser_are_those_of_the_experiment(call_js):
+    found, abar = experiment.three_variances(reference.cfg_sample, profile=SMOKE), linear_abar(300)
+    for i, s in enumerate(found.scales):
+        given = {"mean": 0, "variance": 1, "scale": s, "high": 200}
+        assert call_js(MATHS, "tilted", given)["variance"] == pytest.approx(found.theory["tilted"][i])
+        for name, eta in exact.SOLVERS.items():
+            assert call_js(MATHS, "sampled", given, abar, eta)["variance"] == pytest.approx(found.found[name][i])
+
+
+@pytest.mark.browser
+def test_the_scale_pulls_the_three_densities_apart(mount):
+    page = mount(GuidedGaussian(mean=0.0, scale=1.0))
+    said = page.locator(".st-summary")
+    said.filter(has_text="s = 1 (w = 0), 1000 steps: the tilted density has variance 1 and mean 0").wait_for()
+    page.get_by_role("slider", name="Scale").press("End")
+    said.filter(has_text="s = 10 (w = 9), 1000 steps: the tilted density has variance 0.182").wait_for()
+    page.get_by_role("slider", name="Guided up to").press("Home")
+    said.filter(has_text="guided nowhere").wait_for()
+    assert page.state()["high"] == 0
+
+
+@pytest.mark.heavy
+def test_every_claim_holds_at_laptop_size():
+    laptop, topic = Profile("laptop"), load_catalogue()["cfg"]
+    for run, judged in experiments(topic):
+        result = run_experiment(topic, run, laptop, 3)
+        assert [claim.holds(claim.measure(result), laptop) for claim in judged] == [True] * len(judged)
