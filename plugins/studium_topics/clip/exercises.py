@@ -1,0 +1,811 @@
+"""Exercises: logits, the loss and its floor, names out of prompts, retrieval, and the gap between modalities."""
+
+import itertools
+import math
+
+import torch
+import torch.nn.functional as F
+from studium import assert_close, exercise
+
+# ------------------------------------------------------------------------------------------------- clip_logits
+
+
+@exercise(
+    points=4,
+    minutes=10,
+    hints=(
+        "A cosine is the dot product of two unit vectors. `F.normalize(x)` makes every row of a matrix one.",
+        "log_scale is the logarithm of what cosines are multiplied by. So cut it off at ln 100, and then take exp.",
+        "Stay with tensors all the way: `float()`, `.item()` or `.detach()` would cut log_scale off from its gradient.",
+    ),
+)
+def clip_logits(images, texts, log_scale):
+    """Give the logits of each picture with each text.
+
+    images (N, d) and texts (M, d): features as the towers give them, of any length. log_scale: a tensor with one
+    number, which is learned: cosines are multiplied by exp(log_scale), but never by more than 100. Returns (N, M), in
+    which row i is picture i with every text. Gradients have to reach all three arguments, which stay as they are.
+    """
+    ### BEGIN SOLUTION
+    scale = log_scale.clamp(max=math.log(100)).exp()
+    return scale * F.normalize(images) @ F.normalize(texts).mT
+    ### END SOLUTION
+
+
+@clip_logits.test("multiplies the cosine of each pair by exp(log_scale)", points=1)
+def _(clip_logits):
+    images, texts = torch.tensor([[3.0, 0.0], [0.0, 0.5]]), torch.tensor([[2.0, 0.0], [0.6, 0.8], [0.0, 7.0]])
+    expected = torch.tensor([[10.0, 6.0, 0.0], [0.0, 8.0, 10.0]])
+    assert_close(clip_logits(images, texts, torch.tensor(math.log(10.0))), expected, rtol=1e-4, atol=1e-4)
+
+
+@clip_logits.hidden("does not mind how long the vectors are", points=1)
+def _(clip_logits, rng):
+    for pictures, sentences, size, scale in ((5, 7, 3, -0.7), (4, 4, 4, 1.3), (2, 3, 6, 3.1), (3, 1, 2, 0.0)):
+        images = torch.randn(pictures, size, generator=rng, dtype=torch.float64)
+        texts = torch.randn(sentences, size, generator=rng, dtype=torch.float64)
+        images = images * (0.1 + 9 * torch.rand(pictures, 1, generator=rng, dtype=torch.float64))
+        kept = images.clone(), texts.clone()
+        lengths = images.square().sum(1).sqrt()[:, None] * texts.square().sum(1).sqrt()
+        expected = math.exp(scale) * torch.einsum("nd,md->nm", images, texts) / lengths
+        found = clip_logits(images, texts, torch.tensor(scale, dtype=torch.float64))
+        what = f"for N={pictures}, M={sentences}, d={size} and log_scale={scale}"
+        assert_close(found, expected, rtol=1e-6, atol=1e-6, message=what)
+        assert torch.equal(images, kept[0]), "the features must stay as they are"
+        assert torch.equal(texts, kept[1]), "the features must stay as they are"
+
+
+@clip_logits.hidden("never multiplies by more than 100", points=1)
+def _(clip_logits, rng):
+    images, texts = torch.randn(2, 4, 3, generator=rng, dtype=torch.float64)
+    cosines = F.cosine_similarity(images[:, None], texts[None], dim=-1)
+    for number in (120.0, 4.4, 4.62, 6.0):
+        expected = cosines * min(math.exp(number), 100.0)
+        found = clip_logits(images, texts, torch.tensor(number, dtype=torch.float64))
+        assert_close(found, expected, rtol=1e-6, atol=1e-6, message=f"for log_scale={number}")
+
+
+@clip_logits.hidden("lets gradients reach both towers and the scale", points=1)
+def _(clip_logits, rng):
+    images, texts = (torch.randn(4, 3, generator=rng, dtype=torch.float64).requires_grad_() for _ in range(2))
+    log_scale = torch.tensor(1.7, dtype=torch.float64, requires_grad=True)
+    logits = clip_logits(images, texts, log_scale)
+    assert logits.requires_grad, "gradients must reach the features: leave `detach` and `no_grad` away"
+    found = torch.autograd.grad(logits.square().sum(), (images, texts, log_scale), allow_unused=True)
+    for name, gradient in zip(("images", "texts", "log_scale"), found, strict=True):
+        assert gradient is not None, f"no gradient reaches {name}: it must stay a tensor, without `item` or `float`"
+    expected = log_scale.exp() * F.cosine_similarity(images[:, None], texts[None], dim=-1)
+    wanted = torch.autograd.grad(expected.square().sum(), (images, texts, log_scale))
+    assert_close(list(found), list(wanted), rtol=1e-6, atol=1e-6, message="the gradients of Σ logits²")
+
+
+@clip_logits.misconception(
+    "You took dot products of the features as they are. A long vector would then be similar to everything; divide each "
+    "by its length first."
+)
+def _(images, texts, log_scale):
+    return log_scale.clamp(max=math.log(100)).exp() * images @ texts.mT
+
+
+@clip_logits.misconception(
+    "You multiplied by log_scale; it is the logarithm of the scale, so take exp of it. What is learned is the "
+    "logarithm, so that no step makes the scale negative."
+)
+def _(images, texts, log_scale):
+    return log_scale.clamp(max=math.log(100)) * F.normalize(images) @ F.normalize(texts).mT
+
+
+@clip_logits.misconception(
+    "You held log_scale itself below 100, and e^100 is 10^43; the scale stays below 100, so log_scale below ln 100."
+)
+def _(images, texts, log_scale):
+    return log_scale.clamp(max=100).exp() * F.normalize(images) @ F.normalize(texts).mT
+
+
+@clip_logits.misconception(
+    "You let the scale grow without bound; it is held to at most 100, for beyond that training becomes unstable."
+)
+def _(images, texts, log_scale):
+    return log_scale.exp() * F.normalize(images) @ F.normalize(texts).mT
+
+
+@clip_logits.misconception("You divided by exp(log_scale); it is the inverse of the temperature already, so multiply.")
+def _(images, texts, log_scale):
+    return F.normalize(images) @ F.normalize(texts).mT / log_scale.clamp(max=math.log(100)).exp()
+
+
+@clip_logits.misconception(
+    "You took log_scale for the temperature and divided by it; it is the logarithm of what cosines are multiplied by."
+)
+def _(images, texts, log_scale):
+    return F.normalize(images) @ F.normalize(texts).mT / log_scale
+
+
+@clip_logits.misconception(
+    "You normalised along the batch, dim 0; it is each row, one picture's or one text's vector, that gets the length 1."
+)
+def _(images, texts, log_scale):
+    scale = log_scale.clamp(max=math.log(100)).exp()
+    return scale * F.normalize(images, dim=0) @ F.normalize(texts, dim=0).mT
+
+
+@clip_logits.misconception("You put the texts in the rows; rows are pictures and columns are texts, (N, M).")
+def _(images, texts, log_scale):
+    scale = log_scale.clamp(max=math.log(100)).exp()
+    return scale * F.normalize(texts) @ F.normalize(images).mT
+
+
+@clip_logits.also_correct
+def _(images, texts, log_scale):
+    cosines = F.cosine_similarity(images.unsqueeze(1), texts.unsqueeze(0), dim=2)
+    return cosines * torch.where(log_scale < math.log(100), log_scale, math.log(100)).exp()
+
+
+@clip_logits.also_correct
+def _(images, texts, log_scale):
+    units = [x / x.norm(dim=-1, keepdim=True) for x in (images, texts)]
+    return torch.einsum("id,jd->ij", *units) * torch.clamp(log_scale, max=math.log(100)).exp()
+
+
+# --------------------------------------------------------------------------------------------------- clip_loss
+
+
+@exercise(
+    points=4,
+    minutes=8,
+    hints=(
+        "Row i is a classification with N classes whose right answer is class i. So is column i.",
+        "`F.cross_entropy(logits, targets)` takes logits, subtracts each row's maximum before exp, and averages.",
+        "The columns are the rows of `logits.mT`, and the targets are the same.",
+    ),
+)
+def clip_loss(logits):
+    """Give CLIP's symmetric loss of a batch in which picture i belongs with text i.
+
+    logits (N, N): row i is picture i with every text. The cross-entropy of choosing the right text for each picture,
+    and that of choosing the right picture for each text, each averaged over the batch; then the mean of the two.
+    Returns a tensor with one number. It has to be finite for logits of 100 in float32.
+    """
+    ### BEGIN SOLUTION
+    targets = torch.arange(len(logits), device=logits.device)
+    return (F.cross_entropy(logits, targets) + F.cross_entropy(logits.mT, targets)) / 2
+    ### END SOLUTION
+
+
+@clip_loss.test("is the mean of the cross-entropies of three rows and three columns", points=1)
+def _(clip_loss):
+    logits = torch.tensor([[2.0, 3.0, 5.0], [1.0, 4.0, 5.0], [3.0, 1.0, 6.0]]).log()
+    right = (2 / 10, 4 / 10, 6 / 10, 2 / 6, 4 / 8, 6 / 16)  # the probability of what is right: rows, then columns
+    expected = torch.tensor(-sum(map(math.log, right)) / 6)
+    assert_close(clip_loss(logits), expected, rtol=1e-4, atol=1e-5)
+
+
+@clip_loss.hidden("asks rows and columns the same, for any batch", points=2)
+def _(clip_loss, rng):
+    for count, scale in ((3, 1.0), (6, 4.0), (1, 2.0), (9, 0.3)):
+        logits = scale * torch.randn(count, count, generator=rng, dtype=torch.float64)
+        rows = logits.logsumexp(1) - logits.diagonal()
+        columns = logits.logsumexp(0) - logits.diagonal()
+        expected = (rows.sum() + columns.sum()) / (2 * count)
+        assert_close(clip_loss(logits), expected, rtol=1e-6, atol=1e-6, message=f"for N={count}")
+    logits.requires_grad_()
+    loss = clip_loss(logits)
+    assert loss.requires_grad, "gradients must reach the logits: keep the loss a tensor, without `detach` or `item`"
+    (found,) = torch.autograd.grad(loss, logits)
+    expected = (logits.softmax(1) + logits.softmax(0) - 2 * torch.eye(count, dtype=torch.float64)) / (2 * count)
+    assert_close(found, expected.detach(), rtol=1e-6, atol=1e-6, message="the gradient")
+
+
+@clip_loss.hidden("is ln N for constant logits, and finite for large ones in float32", points=1)
+def _(clip_loss, rng):
+    for level in (0.0, 100.0, -100.0):
+        found = clip_loss(torch.full((64, 64), level, dtype=torch.float32))
+        assert_close(found, torch.tensor(math.log(64)), rtol=1e-4, atol=1e-4, message=f"for logits of {level}")
+    features = F.normalize(torch.randn(2, 200, 8, generator=rng, dtype=torch.float64), dim=-1)
+    logits = 100 * features[0] @ (features[0] + 0.2 * features[1]).mT
+    expected = (logits.logsumexp(1) + logits.logsumexp(0) - 2 * logits.diagonal()).mean() / 2
+    found = clip_loss(logits.to(torch.float32))
+    assert_close(found, expected.to(torch.float32), rtol=1e-3, atol=1e-3, message="for N=200 at scale 100")
+
+
+@clip_loss.misconception(
+    "You took exp of the logits as they are: e^100 is more than a float32 can hold. Subtract each row's maximum first, "
+    "or let `F.cross_entropy` or `logsumexp` do so."
+)
+def _(logits):
+    shares = [logits.exp() / logits.exp().sum(axis, keepdim=True) for axis in (1, 0)]
+    return -sum(share.diagonal().log().mean() for share in shares) / 2
+
+
+@clip_loss.misconception(
+    "You asked the rows alone, which text belongs to a picture; ask the columns too, which picture belongs to a text."
+)
+def _(logits):
+    return F.cross_entropy(logits, torch.arange(len(logits), device=logits.device))
+
+
+@clip_loss.misconception(
+    "You asked the columns alone, which picture belongs to a text; ask the rows too, which text belongs to a picture."
+)
+def _(logits):
+    return F.cross_entropy(logits.mT, torch.arange(len(logits), device=logits.device))
+
+
+@clip_loss.misconception(
+    "You summed over the batch; take the mean, or the loss of a large batch is large for no other reason."
+)
+def _(logits):
+    targets = torch.arange(len(logits), device=logits.device)
+    return sum(F.cross_entropy(table, targets, reduction="sum") for table in (logits, logits.mT)) / 2
+
+
+@clip_loss.misconception("You added the two directions; the loss is their mean, so that knowing nothing costs ln N.")
+def _(logits):
+    targets = torch.arange(len(logits), device=logits.device)
+    return F.cross_entropy(logits, targets) + F.cross_entropy(logits.mT, targets)
+
+
+@clip_loss.misconception(
+    "You took the softmax yourself, and `F.cross_entropy` takes it again, of numbers from 0 to 1; hand it the logits."
+)
+def _(logits):
+    targets = torch.arange(len(logits), device=logits.device)
+    return (F.cross_entropy(logits.softmax(1), targets) + F.cross_entropy(logits.mT.softmax(1), targets)) / 2
+
+
+@clip_loss.misconception(
+    "You judged each pair by itself, right or wrong: that is the loss of SigLIP, which came later. CLIP's pairs "
+    "compete, by a softmax over the row and one over the column."
+)
+def _(logits):
+    return F.binary_cross_entropy_with_logits(logits, torch.eye(len(logits), dtype=logits.dtype, device=logits.device))
+
+
+@clip_loss.also_correct
+def _(logits):
+    return (logits.logsumexp(0) + logits.logsumexp(1) - 2 * logits.diagonal()).mean() / 2
+
+
+@clip_loss.also_correct
+def _(logits):
+    rows, columns = logits.log_softmax(1), logits.log_softmax(0)
+    return -(rows + columns).trace() / (2 * logits.shape[0])
+
+
+# ---------------------------------------------------------------------------------------- multi_positive_loss
+
+
+@exercise(
+    points=4,
+    minutes=12,
+    hints=(
+        "Which pairs match? `caption_ids[:, None] == caption_ids` is an (N, N) matrix of booleans.",
+        "`F.cross_entropy` also takes a probability for each class in the place of a target: rows that sum to 1.",
+        "With m matches in a row, each gets 1/m.",
+    ),
+)
+def multi_positive_loss(logits, caption_ids):
+    """Give the symmetric loss of a batch in which several pictures may have one and the same caption.
+
+    logits (N, N): row i is picture i with every text. caption_ids (N,) whole numbers:
+    picture i and text j match where their numbers are equal. The target of a row is the same probability for each of
+    its matches and 0 for the rest, and so is that of a column. Cross-entropies are averaged as in clip_loss: over the
+    rows, over the columns, and the two. Returns a tensor with one number.
+    """
+    ### BEGIN SOLUTION
+    same = (caption_ids[:, None] == caption_ids).to(logits.dtype)
+    targets = same / same.sum(0)
+    return (F.cross_entropy(logits, targets) + F.cross_entropy(logits.mT, targets)) / 2
+    ### END SOLUTION
+
+
+multi_positive_loss.equivalent(
+    "same = (caption_ids[:, None] == caption_ids)", "booleans over counts are fractions too, in single precision"
+)
+multi_positive_loss.equivalent(
+    "targets = same / same.sum(1)", "who matches whom is mutual, so row and column have as many matches"
+)
+
+
+@multi_positive_loss.test("is the ordinary loss where every caption is there once", points=1)
+def _(multi_positive_loss):
+    logits = torch.tensor([[2.0, 3.0], [1.0, 4.0]]).log()
+    expected = torch.tensor(-math.log(2 / 5 * 4 / 5 * 2 / 3 * 4 / 7) / 4)
+    assert_close(multi_positive_loss(logits, torch.tensor([7, 3])), expected, rtol=1e-4, atol=1e-5)
+
+
+@multi_positive_loss.hidden("shares the target among all matches, in rows and in columns", points=2)
+def _(multi_positive_loss, rng):
+    for ids in ([0, 1, 0, 2, 0], [4, 4, 9, 9], [1, 2, 3], [5, 5, 5, 5, 5, 8]):
+        count = len(ids)
+        logits = 2 * torch.randn(count, count, generator=rng, dtype=torch.float64)
+        total = 0.0
+        for table in (logits, logits.mT):
+            shares = table.log_softmax(1)
+            for row in range(count):
+                matches = [column for column in range(count) if ids[column] == ids[row]]
+                total = total - sum(shares[row, column] for column in matches) / len(matches)
+        found = multi_positive_loss(logits, torch.tensor(ids))
+        assert_close(found, total / (2 * count), rtol=1e-6, atol=1e-6, message=f"for caption_ids {ids}")
+
+
+@multi_positive_loss.hidden("has the floor ln m for captions that are there m times", points=1)
+def _(multi_positive_loss, rng):
+    for copies in (1, 2, 3):
+        ids = torch.arange(4).repeat(copies)[torch.randperm(4 * copies, generator=rng)]
+        logits = 60.0 * (ids[:, None] == ids)
+        found = multi_positive_loss(logits, ids)
+        expected = torch.tensor(math.log(copies))
+        assert_close(found, expected, rtol=1e-5, atol=1e-5, message=f"with every caption {copies} times")
+
+
+@multi_positive_loss.misconception(
+    "You gave each match the target 1; the targets of a row are probabilities, so m matches get 1/m each."
+)
+def _(logits, caption_ids):
+    same = (caption_ids[:, None] == caption_ids).to(logits.dtype)
+    return (F.cross_entropy(logits, same) + F.cross_entropy(logits.mT, same)) / 2
+
+
+@multi_positive_loss.misconception(
+    "You took no notice of caption_ids: text i alone counts as right for picture i, and its copies as wrong."
+)
+def _(logits, caption_ids):
+    targets = torch.arange(len(logits), device=logits.device)
+    return (F.cross_entropy(logits, targets) + F.cross_entropy(logits.mT, targets)) / 2
+
+
+@multi_positive_loss.misconception("You asked the rows alone; the columns have several matches as well.")
+def _(logits, caption_ids):
+    same = (caption_ids[:, None] == caption_ids).to(logits.dtype)
+    return F.cross_entropy(logits, same / same.sum(0))
+
+
+@multi_positive_loss.misconception(
+    "You gave the whole target to the first match; the copies of a caption are all equally right."
+)
+def _(logits, caption_ids):
+    targets = (caption_ids[:, None] == caption_ids).to(torch.uint8).argmax(1)
+    return (F.cross_entropy(logits, targets) + F.cross_entropy(logits.mT, targets)) / 2
+
+
+@multi_positive_loss.misconception(
+    "You averaged over all matching pairs at once, so that captions with many copies weigh more; each row and each "
+    "column counts the same, however many matches it has."
+)
+def _(logits, caption_ids):
+    same = caption_ids[:, None] == caption_ids
+    return -(logits.log_softmax(1)[same].mean() + logits.log_softmax(0)[same].mean()) / 2
+
+
+@multi_positive_loss.misconception(
+    "You added up the probabilities of all matches before the logarithm: then it is enough that one of them is found. "
+    "Here each match has its own share of the target, so the logarithm comes first."
+)
+def _(logits, caption_ids):
+    other = caption_ids[:, None] != caption_ids
+    found = [table.log_softmax(1).masked_fill(other, -math.inf).logsumexp(1).mean() for table in (logits, logits.mT)]
+    return -sum(found) / 2
+
+
+@multi_positive_loss.misconception(
+    "You took the copies out of the softmax; they stay in it, as right answers with a share of the target."
+)
+def _(logits, caption_ids):
+    copies = caption_ids[:, None] == caption_ids
+    copies = copies & ~torch.eye(len(logits), dtype=torch.bool, device=logits.device)
+    targets = torch.arange(len(logits), device=logits.device)
+    kept = [table.masked_fill(copies, -math.inf) for table in (logits, logits.mT)]
+    return sum(F.cross_entropy(table, targets) for table in kept) / 2
+
+
+@multi_positive_loss.also_correct
+def _(logits, caption_ids):
+    same = caption_ids.unsqueeze(0) == caption_ids.unsqueeze(1)
+    shares = logits.log_softmax(1) + logits.log_softmax(0)
+    return -((shares * same).sum(1) / same.sum(1)).mean() / 2
+
+
+@multi_positive_loss.also_correct
+def _(logits, caption_ids):
+    loss = logits.logsumexp(0).mean() + logits.logsumexp(1).mean()
+    for own in range(len(logits)):
+        matches = caption_ids == caption_ids[own]
+        loss = loss - (logits[own][matches].mean() + logits[:, own][matches].mean()) / len(logits)
+    return loss / 2
+
+
+# ------------------------------------------------------------------------------------------- zero_shot_weights
+
+
+@exercise(
+    points=4,
+    minutes=12,
+    hints=(
+        "For one class: put its name into every template with `template.format(name)`, and embed all those sentences.",
+        "Sentences are compared by their direction, so make each a unit vector before you average them.",
+        "The mean of unit vectors is shorter than 1, the more so the less they agree: make it a unit vector again.",
+    ),
+)
+def zero_shot_weights(embed, names, templates):
+    """Make a classifier out of names: one unit vector for each class, averaged over prompts.
+
+    embed: a function that takes a list of n sentences and gives their features (n, d), of any length. names: of the C
+    classes. templates: sentences with `{}` in the place of the name. For each class its sentences are embedded, each is
+    normalised, they are averaged, and the mean is normalised again. Returns (d, C), so that unit features of pictures
+    (N, d) times this give N × C cosines.
+    """
+    ### BEGIN SOLUTION
+    columns = []
+    for name in names:
+        sentences = F.normalize(embed([template.format(name) for template in templates]))
+        columns.append(F.normalize(sentences.mean(0), dim=0))
+    return torch.stack(columns, 1)
+    ### END SOLUTION
+
+
+zero_shot_weights.equivalent(
+    "columns.append(F.normalize(sentences.sum(0), dim=0))", "sum and mean have the same direction"
+)
+
+
+@zero_shot_weights.test("gives each class a column of length 1", points=1)
+def _(zero_shot_weights):
+    features = {"a cat": [3.0, 4.0], "a dog": [0.0, 2.0], "a bee": [-5.0, 0.0]}
+
+    def embed(sentences):
+        return torch.tensor([features[sentence] for sentence in sentences])
+
+    expected = torch.tensor([[0.6, 0.0, -1.0], [0.8, 1.0, 0.0]])
+    found = zero_shot_weights(embed, ["cat", "dog", "bee"], ["a {}"])
+    assert_close(found, expected, rtol=1e-4, atol=1e-4)
+
+
+@zero_shot_weights.hidden("averages unit vectors, and makes the mean one", points=2)
+def _(zero_shot_weights, rng):
+    for names, templates, size in (
+        (["disc", "red ring"], ["a {}", "a photo of a {}.", "{} in the rain"], 5),
+        (["one", "two", "three", "four"], ["{}", "not {}"], 4),
+        (["left", "right", "up"], ["{} or so"], 2),
+    ):
+        said = [[template.format(name) for template in templates] for name in names]
+        flat = list(itertools.chain.from_iterable(said))
+        drawn = torch.randn(len(flat), size, generator=rng, dtype=torch.float64)
+        drawn = drawn * (0.2 + 5 * torch.rand(len(flat), 1, generator=rng, dtype=torch.float64))
+        features = dict(zip(flat, drawn, strict=True))
+
+        def embed(sentences, features=features):
+            unknown = [sentence for sentence in sentences if sentence not in features]
+            assert not unknown, f"embed was asked for {unknown[:1]}, which is no name in a template"
+            return torch.stack([features[sentence] for sentence in sentences])
+
+        units = [torch.stack([features[s] / features[s].square().sum().sqrt() for s in of]) for of in said]
+        means = torch.stack([unit.sum(0) for unit in units], 1)
+        expected = means / means.square().sum(0).sqrt()
+        what = f"for names {names} and templates {templates}"
+        assert_close(zero_shot_weights(embed, names, templates), expected, rtol=1e-6, atol=1e-6, message=what)
+
+
+@zero_shot_weights.hidden("lets no template weigh more because its vectors are long", points=1)
+def _(zero_shot_weights, rng):
+    drawn = torch.randn(2, 3, 4, generator=rng, dtype=torch.float64)  # template, class, d
+
+    def embed(sentences, factor=1.0):
+        rows = [drawn[int(sentence.startswith("the")), int(sentence[-1])] for sentence in sentences]
+        lengths = [factor if sentence.startswith("the") else 1.0 for sentence in sentences]
+        return torch.stack(rows) * torch.tensor(lengths, dtype=torch.float64)[:, None]
+
+    names, templates = ["0", "1", "2"], ["a {}", "the {}"]
+    plain = zero_shot_weights(embed, names, templates)
+    longer = zero_shot_weights(lambda sentences: embed(sentences, 50.0), names, templates)
+    assert_close(longer, plain, rtol=1e-6, atol=1e-6, message="with one template's features 50 times as long")
+    assert_close(plain.square().sum(0), torch.ones(3, dtype=torch.float64), rtol=1e-6, atol=1e-6)
+
+
+@zero_shot_weights.misconception(
+    "You averaged the features as they are: a sentence with a long vector then drowns the others. Normalise each first."
+)
+def _(embed, names, templates):
+    means = [embed([template.format(name) for template in templates]).mean(0) for name in names]
+    return F.normalize(torch.stack(means, 1), dim=0)
+
+
+@zero_shot_weights.misconception(
+    "You left the mean as it came out. It is shorter than 1, the more so the less the prompts agree, and such a class "
+    "would get smaller cosines than it deserves: normalise again."
+)
+def _(embed, names, templates):
+    means = [F.normalize(embed([template.format(name) for template in templates])).mean(0) for name in names]
+    return torch.stack(means, 1)
+
+
+@zero_shot_weights.misconception("You normalised nothing; cosines need unit vectors, for sentences and for their mean.")
+def _(embed, names, templates):
+    return torch.stack([embed([template.format(name) for template in templates]).mean(0) for name in names], 1)
+
+
+@zero_shot_weights.misconception("You put the classes in the rows; each class is a column, (d, C).")
+def _(embed, names, templates):
+    means = [F.normalize(embed([template.format(name) for template in templates])).mean(0) for name in names]
+    return F.normalize(torch.stack(means))
+
+
+@zero_shot_weights.misconception(
+    "You normalised across the classes, along the rows of (d, C); the unit vectors are its columns."
+)
+def _(embed, names, templates):
+    means = [F.normalize(embed([template.format(name) for template in templates])).mean(0) for name in names]
+    return F.normalize(torch.stack(means, 1), dim=1)
+
+
+@zero_shot_weights.misconception("You used the first template alone; a class is averaged over all of them.")
+def _(embed, names, templates):
+    return F.normalize(embed([templates[0].format(name) for name in names])).mT
+
+
+@zero_shot_weights.also_correct
+def _(embed, names, templates):
+    sentences = [template.format(name) for template in templates for name in names]
+    features = F.normalize(embed(sentences), dim=-1).view(len(templates), len(names), -1)
+    return F.normalize(features.sum(0), dim=-1).T
+
+
+@zero_shot_weights.also_correct
+def _(embed, names, templates):
+    made = []
+    for name in names:
+        total = 0
+        for template in templates:
+            feature = embed([template.format(name)])[0]
+            total = total + feature / feature.norm()
+        made.append(total / total.norm())
+    return torch.stack(made, dim=-1)
+
+
+# ------------------------------------------------------------------------------------------------ recall_at_k
+
+
+@exercise(
+    points=4,
+    minutes=10,
+    hints=(
+        "Instead of sorting, count: how many entries of row i are at least as large as the right one, [i, i]?",
+        "That count includes the right one itself. It is found if the count is at most k.",
+        "For the other direction do the same with the columns.",
+    ),
+)
+def recall_at_k(similarity, k):
+    """Give the recall at k of retrieval in both directions.
+
+    similarity (N, N): row i is picture i with every text, and text i is its own. A picture finds its text if that is
+    among the k most similar ones; of texts that are equally similar, its own counts as the last, so that a model which
+    gives all pairs the same number finds nothing by luck. Returns two numbers from 0 to 1: the share of the pictures
+    that find their text, and the share of the texts that find their picture.
+    """
+    ### BEGIN SOLUTION
+    own = similarity.diagonal()
+    found = [(similarity >= own[:, None]).sum(1) <= k, (similarity >= own).sum(0) <= k]
+    return found[0].double().mean().item(), found[1].double().mean().item()
+    ### END SOLUTION
+
+
+@recall_at_k.test("is 1 where every picture is most like its own text, and counts what is found", points=1)
+def _(recall_at_k):
+    assert_close([float(share) for share in recall_at_k(torch.eye(4), 1)], [1.0, 1.0])
+    similarity = torch.tensor([[3.0, 4.0, 9.0], [2.0, 5.0, 1.0], [1.0, 0.0, 8.0]])
+    found = [float(share) for share in recall_at_k(similarity, 1)]
+    assert_close(found, [2 / 3, 2 / 3], message="rows 1 and 2 find their text; columns 0 and 1 their picture")
+
+
+@recall_at_k.hidden("ranks rows and columns, for any k", points=2)
+def _(recall_at_k, rng):
+    for count in (5, 9, 12):
+        similarity = torch.randn(count, count, generator=rng, dtype=torch.float64)
+        similarity = similarity + 0.8 * torch.eye(count, dtype=torch.float64)
+        similarity[:, 0] += 1.5  # a text that is near to every picture, so that the two directions differ
+        for k in (1, 2, 4, count):
+            hits = [0, 0]
+            for direction, table in enumerate((similarity.tolist(), similarity.mT.tolist())):
+                for place, row in enumerate(table):
+                    hits[direction] += sorted(row, reverse=True).index(row[place]) < k
+            found = [float(share) for share in recall_at_k(similarity, k)]
+            assert_close(found, [hit / count for hit in hits], message=f"for N={count} and k={k}")
+
+
+@recall_at_k.hidden("does not count a tie as found", points=1)
+def _(recall_at_k):
+    similarity = torch.tensor([[2.0, 2.0, 0.0, 0.0], [1.0, 3.0, 0.0, 0.0], [0.0, 1.0, 1.0, 0.0], [0.0, 5.0, 0.0, 4.0]])
+    assert_close([float(share) for share in recall_at_k(similarity, 1)], [1 / 4, 3 / 4], message="with two ties, k=1")
+    assert_close([float(share) for share in recall_at_k(similarity, 2)], [1.0, 1.0], message="with two ties, k=2")
+    for k in (1, 3):
+        found = [float(share) for share in recall_at_k(torch.full((4, 4), 0.7), k)]
+        assert_close(found, [0.0, 0.0], message=f"where all pairs are equally similar, with k={k}")
+
+
+@recall_at_k.misconception("You ranked the rows in both directions; a text looks through its column.")
+def _(similarity, k):
+    share = ((similarity >= similarity.diagonal()[:, None]).sum(1) <= k).double().mean().item()
+    return share, share
+
+
+@recall_at_k.misconception("You gave the two directions the wrong way round: first pictures that look for texts, rows.")
+def _(similarity, k):
+    own = similarity.diagonal()
+    found = (similarity >= own).sum(0) <= k, (similarity >= own[:, None]).sum(1) <= k
+    return found[0].double().mean().item(), found[1].double().mean().item()
+
+
+@recall_at_k.misconception(
+    "You were one short: the right one counts itself, so it is among the first k if at most k are as large, not fewer."
+)
+def _(similarity, k):
+    own = similarity.diagonal()
+    found = (similarity >= own[:, None]).sum(1) < k, (similarity >= own).sum(0) < k
+    return found[0].double().mean().item(), found[1].double().mean().item()
+
+
+@recall_at_k.misconception("You let k others come first; with the right one these are k + 1 places.")
+def _(similarity, k):
+    own = similarity.diagonal()
+    found = (similarity > own[:, None]).sum(1) <= k, (similarity > own).sum(0) <= k
+    return found[0].double().mean().item(), found[1].double().mean().item()
+
+
+@recall_at_k.misconception(
+    "You counted ties as found. A model that gives every pair the same number would have a recall of 1: let the right "
+    "one come last among equals."
+)
+def _(similarity, k):
+    own = similarity.diagonal()
+    found = (similarity > own[:, None]).sum(1) < k, (similarity > own).sum(0) < k
+    return found[0].double().mean().item(), found[1].double().mean().item()
+
+
+@recall_at_k.misconception("You looked at the most similar one only, whatever k is.")
+def _(similarity, k):
+    own = similarity.diagonal()
+    found = (similarity >= own[:, None]).sum(1) <= 1, (similarity >= own).sum(0) <= 1
+    return found[0].double().mean().item(), found[1].double().mean().item()
+
+
+@recall_at_k.misconception("You gave how many are found; a recall is their share, so divide by N.")
+def _(similarity, k):
+    own = similarity.diagonal()
+    found = (similarity >= own[:, None]).sum(1) <= k, (similarity >= own).sum(0) <= k
+    return found[0].sum().item(), found[1].sum().item()
+
+
+@recall_at_k.also_correct
+def _(similarity, k):
+    count = len(similarity)
+    shares = []
+    for table in (similarity, similarity.mT):
+        others = table.clone()
+        others.fill_diagonal_(math.inf)  # the right one first, then the best of the others
+        ranked = others.sort(dim=1, descending=True).values
+        enough = ranked[:, k] < table.diagonal() if k < count else torch.ones(count, dtype=torch.bool)
+        shares.append(float(enough.sum()) / count)
+    return tuple(shares)
+
+
+@recall_at_k.also_correct
+def _(similarity, k):
+    table = similarity.tolist()
+    count = len(table)
+    rows = [sum(other >= row[i] for other in row) <= k for i, row in enumerate(table)]
+    columns = [sum(row[i] >= table[i][i] for row in table) <= k for i in range(count)]
+    return [sum(rows) / count, sum(columns) / count]
+
+
+# -------------------------------------------------------------------------------------------------- shift_gap
+
+
+@exercise(
+    points=3,
+    minutes=10,
+    hints=(
+        "Normalise first, then take the mean over the rows of each: their difference is one vector of d numbers.",
+        "Each side goes half of the way: pictures against the gap, texts along it.",
+        "What was moved is no longer of length 1. Normalise again.",
+    ),
+)
+def shift_gap(images, texts, amount):
+    """Move the features of pictures and texts towards each other along the gap between their means.
+
+    images (N, d) and texts (M, d), of any length: each row is first made a unit vector. The gap is the mean of the
+    pictures minus the mean of the texts. Each side moves by half of `amount` times the gap, so that with amount = 1 the
+    means would meet, with 0 nothing moves, and with less than 0 the gap gets wider. Then each row is made a unit vector
+    again. Returns the two, (N, d) and (M, d); the features that are given stay as they are.
+    """
+    ### BEGIN SOLUTION
+    images, texts = F.normalize(images), F.normalize(texts)
+    half = amount * (images.mean(0) - texts.mean(0)) / 2
+    return F.normalize(images - half), F.normalize(texts + half)
+    ### END SOLUTION
+
+
+@shift_gap.test("moves both sides half of the way, and keeps their length at 1", points=1)
+def _(shift_gap):
+    images, texts = torch.tensor([[4.0, 0.0]]), torch.tensor([[0.0, 0.5], [0.0, 3.0]])
+    whole, half = (shift_gap(images, texts, amount) for amount in (1.0, 0.0))
+    middle = torch.tensor([[0.5**0.5, 0.5**0.5]])
+    assert_close(list(whole), [middle, middle.expand(2, 2)], rtol=1e-4, atol=1e-4, message="with amount = 1")
+    apart = [torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0], [0.0, 1.0]])]
+    assert_close(list(half), apart, rtol=1e-4, atol=1e-4, message="with amount = 0")
+
+
+@shift_gap.hidden("moves along the gap of the unit vectors, by any amount", points=2)
+def _(shift_gap, rng):
+    for pictures, sentences, size, amount in ((5, 3, 4, 0.5), (2, 6, 3, 1.0), (4, 4, 4, -0.7), (3, 2, 7, 1.6)):
+        images = 2 + torch.randn(pictures, size, generator=rng, dtype=torch.float64)
+        texts = torch.randn(sentences, size, generator=rng, dtype=torch.float64) - 0.5
+        images = images * (0.2 + 4 * torch.rand(pictures, 1, generator=rng, dtype=torch.float64))
+        kept = images.clone(), texts.clone()
+        found = shift_gap(images, texts, amount)
+        assert torch.equal(images, kept[0]), "the features must stay as they are"
+        assert torch.equal(texts, kept[1]), "the features must stay as they are"
+        units = [x / x.square().sum(1, keepdim=True).sqrt() for x in (images, texts)]
+        gap = units[0].sum(0) / pictures - units[1].sum(0) / sentences
+        moved = units[0] - 0.5 * amount * gap, units[1] + 0.5 * amount * gap
+        expected = [x / x.square().sum(1, keepdim=True).sqrt() for x in moved]
+        what = f"for N={pictures}, M={sentences}, d={size} and amount={amount}"
+        assert_close(list(found), expected, rtol=1e-6, atol=1e-6, message=what)
+
+
+@shift_gap.misconception(
+    "You took the means of the features as they are; long vectors then decide where the gap is. Normalise rows first."
+)
+def _(images, texts, amount):
+    half = amount * (images.mean(0) - texts.mean(0)) / 2
+    return F.normalize(images - half), F.normalize(texts + half)
+
+
+@shift_gap.misconception(
+    "You left the moved vectors as they were; they are shorter or longer than 1 now, so normalise again."
+)
+def _(images, texts, amount):
+    images, texts = F.normalize(images), F.normalize(texts)
+    half = amount * (images.mean(0) - texts.mean(0)) / 2
+    return images - half, texts + half
+
+
+@shift_gap.misconception(
+    "You moved them apart; the gap points from the texts to the pictures, so pictures move against it and texts along."
+)
+def _(images, texts, amount):
+    images, texts = F.normalize(images), F.normalize(texts)
+    half = amount * (images.mean(0) - texts.mean(0)) / 2
+    return F.normalize(images + half), F.normalize(texts - half)
+
+
+@shift_gap.misconception(
+    "You moved each side by the whole gap, so that with amount = 1 they change places; each goes half of the way."
+)
+def _(images, texts, amount):
+    images, texts = F.normalize(images), F.normalize(texts)
+    gap = amount * (images.mean(0) - texts.mean(0))
+    return F.normalize(images - gap), F.normalize(texts + gap)
+
+
+@shift_gap.misconception("You moved the texts alone, all of the way; each side goes half of it.")
+def _(images, texts, amount):
+    images, texts = F.normalize(images), F.normalize(texts)
+    gap = amount * (images.mean(0) - texts.mean(0))
+    return images, F.normalize(texts + gap)
+
+
+@shift_gap.misconception(
+    "You moved both in the same direction, which leaves the gap as it is: one side moves against it, the other along."
+)
+def _(images, texts, amount):
+    images, texts = F.normalize(images), F.normalize(texts)
+    half = amount * (images.mean(0) - texts.mean(0)) / 2
+    return F.normalize(images - half), F.normalize(texts - half)
+
+
+@shift_gap.also_correct
+def _(images, texts, amount):
+    units = [x / x.norm(dim=1, keepdim=True) for x in (images, texts)]
+    means = [x.mean(dim=0) for x in units]
+    moved = [x + 0.5 * amount * (means[1 - side] - means[side]) for side, x in enumerate(units)]
+    return [x / torch.linalg.vector_norm(x, dim=1, keepdim=True) for x in moved]
