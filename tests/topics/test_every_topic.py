@@ -1,82 +1,73 @@
-"""What must hold for every topic of ours (DESIGN, section 4), exercise by exercise."""
+"""What must hold for every topic of ours: the checks of `studium topic check`, and what we ask of ourselves besides."""
 
 from __future__ import annotations
 
 import inspect
-import itertools
-import re
 
-import nbformat
 import pytest
-from studium import sources
+from studium.authoring import answers, secrecy
+from studium.authoring.runner import checks_of
+from studium.authoring.subject import Subject
 from studium.catalogue import load_catalogue
 from studium.checking import check
 from studium.claims import experiments
-from studium.editions import compile_lesson, compile_solution
-from studium.setup_cell import setup_source
+from studium.profiles import Profile
 
 CATALOGUE = load_catalogue()
-TOPICS = [entry.topic for entry in CATALOGUE.entries if entry.distribution == "studium"]
-EXERCISES = [(topic, exercise) for topic in TOPICS for exercise in topic.exercises.values()]
+SUBJECTS = [
+    Subject(entry.topic, CATALOGUE, Profile("smoke")) for entry in CATALOGUE.entries if entry.distribution == "studium"
+]
+HERE_ALREADY = "own tests"  # they are collected with these tests
 
-each_topic = pytest.mark.parametrize("topic", TOPICS, ids=lambda topic: topic.slug)
+
+def checks_of_all(*, apart: bool) -> pytest.MarkDecorator:
+    cases = [
+        (s, check) for s in SUBJECTS for check in checks_of(s) if check.apart == apart and check.name != HERE_ALREADY
+    ]
+    names = [f"{subject.topic.slug}-{check.name}" for subject, check in cases]
+    return pytest.mark.parametrize(("subject", "named"), cases, ids=names)
+
+
+each_subject = pytest.mark.parametrize("subject", SUBJECTS, ids=[s.topic.slug for s in SUBJECTS])
+each_topic = pytest.mark.parametrize("topic", [s.topic for s in SUBJECTS], ids=[s.topic.slug for s in SUBJECTS])
 each_exercise = pytest.mark.parametrize(
-    ("topic", "exercise"), EXERCISES, ids=[f"{topic.slug}.{exercise.id}" for topic, exercise in EXERCISES]
+    ("topic", "exercise"),
+    [(subject.topic, exercise) for subject in SUBJECTS for exercise in subject.exercises],
+    ids=[f"{subject.topic.slug}.{exercise.id}" for subject in SUBJECTS for exercise in subject.exercises],
 )
 
 
-def namespace(topic, exercise, source):
-    """The names of a notebook in which every exercise is solved, and this one is answered by ``source``."""
-    names: dict[str, object] = {}
-    exec(setup_source(topic, list(topic.exercises)), names)
-    for other in topic.exercises.values():
-        exec(sources.solved(other), names)
-    exec(source, names)
-    return names
+@checks_of_all(apart=False)
+def test_the_topic_passes_the_check(subject, named, monkeypatch):
+    monkeypatch.setattr(answers, "DRAWS", 3)
+    assert list(named.run(subject).problems) == []
 
 
-def failures(result):
-    return [(test.name, test.message) for test in result.tests if not test.passed]
+@pytest.mark.heavy
+@each_subject
+def test_the_right_answers_are_right_on_every_draw(subject):
+    assert list(answers.right_answers(subject).problems) == []
 
 
-@each_exercise
-def test_the_solution_and_each_other_correct_answer_are_right_on_twenty_draws(topic, exercise):
-    assert exercise.alternatives
-    for function in (exercise.solution, *exercise.alternatives):
-        for draw in range(20):
-            result = check(topic.slug, exercise, function, draw=draw)
-            assert result.outcome == "right", (draw, failures(result))
+@each_subject
+def test_what_learners_read_of_the_topic_gives_nothing_away(subject):
+    assert list(secrecy.told(subject, secrecy.answers_of(subject.topic))) == []
 
 
-@each_exercise
-def test_the_stub_is_not_attempted(topic, exercise):
-    function = namespace(topic, exercise, sources.stub(exercise))[exercise.id]
-    assert check(topic.slug, exercise, function).outcome == "not attempted"
+@pytest.mark.heavy
+@checks_of_all(apart=True)
+def test_the_topic_passes_the_check_in_processes_of_its_own(subject, named):
+    assert list(named.run(subject).problems) == []
 
 
 @each_exercise
-def test_each_misconception_loses_a_hidden_test_and_hears_its_own_name(topic, exercise):
-    hidden = {test.name for test in exercise.tests if test.hidden}
+def test_an_exercise_has_two_hints_and_names_three_mistakes_that_lose_a_hidden_test(topic, exercise):
+    assert len(exercise.hints) >= 2
     assert len(exercise.misconceptions) >= 3
-    assert len({misconception.message for misconception in exercise.misconceptions}) == len(exercise.misconceptions)
+    hidden = {test.name for test in exercise.tests if test.hidden}
     for misconception in exercise.misconceptions:
         result = check(topic.slug, exercise, misconception.function)
-        assert hidden & {name for name, _ in failures(result)}, misconception.message
-        assert result.mistake == misconception.message
-
-
-@each_exercise
-def test_each_test_runs_alone_as_a_cell_and_says_nothing(topic, exercise, capsys, recwarn):
-    names = namespace(topic, exercise, sources.solved(exercise))
-    for test in exercise.tests:
-        exec(compile(sources.test_cell(topic.slug, exercise, test), test.name, "exec"), dict(names))
-    assert (*capsys.readouterr(), len(recwarn)) == ("", "", 0)
-
-
-@each_exercise
-def test_there_are_hints_and_tests_to_see_and_hidden_ones(topic, exercise):
-    assert len(exercise.hints) >= 2
-    assert {test.hidden for test in exercise.tests} == {True, False}
+        assert hidden & {test.name for test in result.tests if not test.passed}, misconception.message
 
 
 @each_topic
@@ -94,42 +85,3 @@ def test_experiments_take_their_blocks_from_the_reference(topic):
         wanted = {p.name for p in parameters if p.default is p.empty} - {"profile", "seed"}
         assert {"profile", "seed"} <= {p.name for p in parameters}
         assert [name for name in wanted if not hasattr(reference, name)] == []
-
-
-@each_topic
-def test_claims_name_papers_of_the_topic(topic):
-    assert {claim.paper for claim in topic.claims} <= {paper.arxiv for paper in topic.papers}
-
-
-@each_topic
-def test_the_lesson_has_one_title_headings_in_order_and_unique_ids(topic):
-    notebook = compile_lesson(topic, CATALOGUE.manager)
-    prose = [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
-    levels = [len(mark) for text in prose for mark in re.findall(r"^(#{1,6}) ", text, re.MULTILINE)]
-    assert levels[0] == 1
-    assert levels.count(1) == 1
-    assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
-    assert len({cell.id for cell in notebook.cells}) == len(notebook.cells)
-
-
-def secrets_of(exercise):
-    """What no learner may get: lines of the solution, what hidden tests assert, the named mistakes."""
-    solution = [line for line in sources.solved(exercise).splitlines() if line not in sources.stub(exercise)]
-    hidden = [sources.definition(test.function) for test in exercise.tests if test.hidden]
-    asserted = [line for text in hidden for line in text.splitlines() if line.strip().startswith("assert")]
-    lines = {line.strip() for line in solution + asserted if len(line.strip()) > 25}
-    return lines | {misconception.message for misconception in exercise.misconceptions}
-
-
-@each_topic
-def test_the_lesson_gives_away_no_solution_hidden_test_or_misconception(topic):
-    code = "\n".join(cell.source for cell in compile_lesson(topic, CATALOGUE.manager).cells if cell.cell_type == "code")
-    leaks = [line for exercise in topic.exercises.values() for line in secrets_of(exercise) if line in code]
-    assert leaks == []
-
-
-@each_topic
-def test_the_leak_test_sees_a_leak(topic):
-    text = nbformat.writes(compile_solution(topic, CATALOGUE.manager))
-    first = next(iter(topic.exercises.values()))
-    assert any(line.replace('"', '\\"') in text for line in secrets_of(first))

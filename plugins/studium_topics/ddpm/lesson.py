@@ -39,9 +39,9 @@ from studium_widgets import NoiseSchedule
 # ## Down into the noise, and up again
 #
 # Eight narrow heaps of points on a ring are our data. On the left every point is shaken a little at each step, until
-# nothing is left but a round cloud: the **forward process**. On the right a sampler starts at such a cloud and walks
-# back. The network that it asks is perfect here: for a mixture of Gaussians its answer has a formula, so what goes
-# wrong goes wrong in the sampler.
+# nothing is left but a round cloud. On the right a sampler starts at such a cloud and walks back. The network that it
+# asks is perfect here: for a mixture of Gaussians its answer has a formula, so what goes wrong goes wrong in the
+# sampler.
 #
 # Move $t$, or press Play. *Before you do: at which $t$, from 0 to 999, will the eight heaps have run together on the
 # left? Then change the schedule from cosine to linear. Did the heaps vanish earlier or later?*
@@ -57,7 +57,8 @@ NoiseSchedule(schedule="cosine", steps=1000, t=300, sampling_steps=100)
 #
 # ## The forward process
 #
-# One step shrinks the data a little and adds a little noise. With $0 < \beta_t < 1$, for $t = 0, 1, \dots, T-1$,
+# The <dfn>forward process</dfn> turns data into noise in $T$ steps. One step shrinks the data a little and adds a
+# little noise. With $0 < \beta_t < 1$, for $t = 0, 1, \dots, T-1$,
 #
 # $$q(x_t \mid x_{t-1}) = \mathcal N\!\left(\sqrt{1-\beta_t}\;x_{t-1},\ \beta_t I\right),$$
 #
@@ -76,15 +77,16 @@ NoiseSchedule(schedule="cosine", steps=1000, t=300, sampling_steps=100)
 #
 # $$\boxed{\;x_t = \sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\;\epsilon,\qquad \epsilon \sim \mathcal N(0, I)\;}$$
 #
-# $\bar\alpha_t$ is the share of the variance that is still signal. Its odds, $\bar\alpha_t/(1-\bar\alpha_t)$, are the
-# **signal-to-noise ratio**. Before any step there is nothing but signal: $\bar\alpha_{-1} = 1$. Keep this one in mind.
-# Most of the bugs in this lesson live at that end.
+# $\bar\alpha_t$ is the share of the variance that is still signal. The <dfn>signal-to-noise ratio</dfn>
+# $\bar\alpha_t/(1-\bar\alpha_t)$ is the variance of the signal over that of the noise. Before any step there is nothing
+# but signal: $\bar\alpha_{-1} = 1$. Keep this one in mind. Most of the bugs in this lesson live at that end.
 #
 # ## A schedule
 #
-# The paper lets $\beta$ rise in a straight line from 0.0001 to 0.02 over $T = 1000$ steps. If you want fewer steps,
-# each must do more, so multiply by $1000/T$. For small $T$ that passes 1, and a step that destroys more than all of
-# its input makes no sense; hence the clip.
+# A <dfn>noise schedule</dfn> says how much noise each step adds: one $\beta_t$ for each $t$. The paper lets $\beta$
+# rise in a straight line from 0.0001 to 0.02 over $T = 1000$ steps. If you want fewer steps, each must do more, so
+# multiply by $1000/T$. For small $T$ that passes 1, and a step that destroys more than all of its input makes no sense;
+# hence the clip.
 #
 # The cosine schedule prescribes $\bar\alpha$ instead, as a squared cosine $f$, and finds $\beta$ from two neighbours:
 # $\bar\alpha_t = \bar\alpha_{t-1}(1-\beta_t)$, so $\beta_t = 1 - \bar\alpha_t/\bar\alpha_{t-1}$.
@@ -162,7 +164,8 @@ from studium_topics.ddpm.exercises import ddpm_loss
 #
 # ## One step back, if we knew the clean data
 #
-# Suppose somebody told us $x_0$. Then $x_{t-1}$ is known from two sides. From below: $x_{t-1}$ is $x_0$ noised to level
+# The <dfn>posterior</dfn> is the distribution of $x_{t-1}$ where both $x_t$ and the clean $x_0$ are known. Suppose
+# somebody told us $x_0$. Then $x_{t-1}$ is known from two sides. From below: $x_{t-1}$ is $x_0$ noised to level
 # $t-1$. From above: $x_t$ is $x_{t-1}$ after one more step. In $x_{t-1}$ both are Gaussian, and Bayes' rule multiplies
 # them: their *precisions* (one over the variance) add up,
 #
@@ -217,7 +220,10 @@ from studium_topics.ddpm.exercises import p_step
 # $\sigma_t$. At the end $V/s^2$ should be 1. The next cell does this with *your* functions, for $T = 200$.
 #
 # *Guess first: which of the two variances, $\beta_t$ or the smaller $\tilde\beta_t$, suits wide data, and which suits
-# narrow data?*
+# narrow data?* And commit yourself to a number: with the smaller one, what is left of the variance of narrow data?
+
+# %% tags=["experiment"]
+lesson.predict("V / s²", ..., "Which V / s² does the posterior's variance leave of narrow data, s² = 0.01, at T = 200?")
 
 # %% tags=["experiment"]
 bench = gaussian_variances(lesson.mine(make_betas), lesson.mine(posterior), lesson.mine(p_step), profile=lesson.profile)
@@ -226,6 +232,9 @@ for kind, final in bench.final.items():
     print(f"{kind:12} " + "   ".join(f"{value:8.4f}" for value in final[:3]))
 print(f"largest deviation where theory says none: {bench.deviation():.1e}")
 figures.variance_paths(bench)
+
+# %% tags=["experiment"]
+lesson.found("V / s²", bench.final["posterior"][2], within=0.05)
 
 # %% [markdown] tags=["experiment"]
 # For $s^2 = 1$ and $\sigma^2 = \beta$ the curve is flat at 1: exact (the last step adds no noise, hence 0.9995 at the
@@ -289,9 +298,9 @@ for name, buggy in bugs.items():
 #   the sampler is the same.) The paper found this "to lead to worse sample quality early in our experiments".
 # * **not told $t$**: predicts ε, but must guess how noisy its input is.
 #
-# There are two judges. The *energy distance* between 2000 samples and 2000 fresh points is 0 for equal distributions.
-# The median distance from a sample to the nearest data point tells whether the samples lie *on* the spiral.
-# *Which variant will be last?*
+# There are two judges. The <dfn>energy distance</dfn> says how far two clouds of points are from one another, and is 0
+# for equal distributions: here 2000 samples against 2000 fresh points. The median distance from a sample to the nearest
+# data point tells whether the samples lie *on* the spiral. *Which variant will be last?*
 
 # %% tags=["experiment"]
 blocks = [lesson.mine(f) for f in (make_betas, q_sample, ddpm_loss, posterior, p_step)]
@@ -368,7 +377,8 @@ figures.memory(memory)
 # %% [markdown]
 # ## Fewer steps: DDIM
 #
-# A hundred or a thousand calls of a large network for one picture is slow. Song, Meng and Ermon noticed that
+# A hundred or a thousand calls of a large network for one picture is slow. <dfn>DDIM</dfn> samples with the network of
+# a DDPM, but in fewer and larger steps, and if you like without fresh noise. Song, Meng and Ermon noticed that
 # $L_\text{simple}$ never mentions the single steps. It only knows the marginals,
 # $x_t = \sqrt{\bar\alpha_t}x_0 + \sqrt{1-\bar\alpha_t}\,\epsilon$. So *any* process with these marginals may use the
 # same trained network, also one that jumps from $t$ to a much earlier $t'$:

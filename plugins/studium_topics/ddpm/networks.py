@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-
-def timestep_embedding(t: Tensor, width: int, period: float = 10000.0) -> Tensor:
-    """Write the timesteps t (B,) as sines and cosines (B, width), width even and at least 4.
-
-    The first half holds sines, the second cosines; frequencies fall geometrically from 1 to 1 / period. This is DDPM's
-    own convention; Stable Diffusion's puts the cosines first and stops just above 1 / period.
-    """
-    half = width // 2
-    frequency = torch.exp(-math.log(period) * torch.arange(half, device=t.device) / (half - 1))  # (half,)
-    angle = t.float().unsqueeze(-1) * frequency  # (B, half)
-    return torch.cat([angle.sin(), angle.cos()], -1)
+from studium_topics.kits.diffusion import timestep_embedding
 
 
 class PointDenoiser(nn.Module):

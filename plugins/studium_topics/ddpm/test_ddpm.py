@@ -7,7 +7,6 @@ import torch
 from studium import Profile
 
 from studium_topics.ddpm import experiment, reference, sampling
-from studium_topics.ddpm.networks import timestep_embedding
 from studium_topics.kits.mixture import gaussian
 from studium_topics.kits.training import one_thread
 
@@ -94,13 +93,6 @@ def test_a_ddim_step_is_that_of_diffusers(schedulers, eta):
         theirs = scheduler.step(eps, t, xt, eta=eta, variance_noise=z).prev_sample
         ours = reference.ddim_step(eps, xt, t, before, abar, eta, z)
         torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-4)
-
-
-def test_the_timestep_embedding_is_that_of_diffusers():
-    embeddings = pytest.importorskip("diffusers.models.embeddings")
-    t = torch.tensor([0, 3, 999])
-    theirs = embeddings.get_timestep_embedding(t, 32)
-    torch.testing.assert_close(timestep_embedding(t, 32), theirs, rtol=1e-4, atol=1e-4)
 
 
 def test_ddim_with_eta_1_and_all_steps_is_ddpm():

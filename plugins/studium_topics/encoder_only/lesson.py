@@ -77,9 +77,10 @@ AttentionHeatmap(
 #    a_{ij} = \frac{m_{ij}\, e^{s_{ij}}}{\sum_{l} m_{il}\, e^{s_{il}}}, \qquad
 #    s_{ij} = \frac{q_i \cdot k_j}{\sqrt d}, $$
 #
-# where $m_{ij} \in \{0, 1\}$ is the **mask**: 1 where $i$ may look at $j$. Why $\sqrt d$? If the components of $q$
-# and $k$ are independent with mean 0 and variance 1, then $q \cdot k$ has variance $d$. Dividing by $\sqrt d$
-# brings it back to 1, so that the softmax starts neither flat nor frozen, whatever the width.
+# where $m$ is the mask. A <dfn>mask</dfn> has a 1 where position $i$ may look at position $j$, and a 0 where it may
+# not. Why $\sqrt d$? If the components of $q$ and $k$ are independent with mean 0 and variance 1, then $q \cdot k$ has
+# variance $d$. Dividing by $\sqrt d$ brings it back to 1, so that the softmax starts neither flat nor frozen, whatever
+# the width.
 #
 # A program does not multiply by $m$ inside the softmax. It sets blocked scores to a hugely negative number and lets
 # $e^{s}$ round to zero.
@@ -112,9 +113,9 @@ from studium_topics.encoder_only.exercises import pad_mask
 # ## From tokens to vectors
 #
 # Attention is a sum over a *set*: shuffle the words, and each word's result stays the same. The order must
-# therefore be written into the vectors. BERT has three tables and adds one row of each: the **word**, its
-# **position**, and the
-# **segment**, which says whether the token belongs to the first or the second of two sentences.
+# therefore be written into the vectors. BERT has three tables and adds one row of each: for the word, for its
+# position, and for its segment. The <dfn>segment</dfn> says whether a token belongs to the first or the second of two
+# sentences.
 #
 # $$ x_t = \mathrm{LN}\!\left( E_{w_t} + P_t + S_{g_t} \right), \qquad
 #    \mathrm{LN}(z) = \gamma \odot \frac{z - \bar z}{\sqrt{\tfrac1D \sum_i (z_i - \bar z)^2 + \varepsilon}} + \beta $$
@@ -130,8 +131,8 @@ from studium_topics.encoder_only.exercises import bert_embed
 # ## One layer
 #
 # A layer has two sublayers. Attention lets the words exchange information; then a small perceptron works on each
-# word by itself. Around each goes a residual connection, and BERT normalises **after** the addition (*post-norm*),
-# as the transformer of 2017 did and most of its successors do not:
+# word by itself. Around each goes a residual connection. In <dfn>post-norm</dfn> a layer normalises after the
+# addition, as BERT does, like the transformer of 2017 and unlike most of its successors:
 #
 # $$ x \leftarrow \mathrm{LN}\big(x + W_O\,[\text{head}_1; \dots; \text{head}_H] + b_O\big), \qquad
 #    x \leftarrow \mathrm{LN}\big(x + W_2\, \mathrm{GELU}(W_1 x + b_1) + b_2\big) $$
@@ -166,8 +167,8 @@ print(f"largest change of a real word's logits without any mask:  {moved.unmaske
 #
 # Now the puzzle of the beginning. If every word sees every word, then predicting a word from its context is trivial:
 # it is right there in the input, and after two layers it has leaked everywhere. BERT breaks the circle by force.
-# Choose 15 % of the words at random, replace them, and ask for the originals. This is **masked language modelling**
-# (MLM). The loss looks at the chosen positions $M$ only:
+# <dfn>Masked language modelling</dfn> (MLM) replaces 15 % of the words, chosen at random, and asks for the originals.
+# The loss looks at the chosen positions $M$ only:
 #
 # $$ L = -\frac{1}{|M|} \sum_{t \in M} \log p(w_t \mid \text{the corrupted sentence}) $$
 #
@@ -212,6 +213,12 @@ from studium_topics.encoder_only.exercises import mlm_loss
 # |---|---|---|
 # | both sides | 1 | 1 |
 # | left to right | **1/2, whatever the model** | 1 |
+#
+# Both will know the verb in the end. But a step of MLM asks for 15 % of the words only, one from the left for nearly
+# all. How many times more steps will it take?
+
+# %% tags=["experiment"]
+lesson.predict("price", ..., "How many times more steps does MLM take than left to right, until it knows the verb?")
 
 # %% tags=["experiment"]
 result = experiment.both_sides(**blocks, mlm_loss=lesson.mine(mlm_loss), profile=lesson.profile)
@@ -254,6 +261,7 @@ chart
 print(f"the verb stays above 98 % from step {result.left.steps_to_verb():.0f} on, left to right")
 print(f"                      and from step {result.both.steps_to_verb():.0f} on, with both sides")
 print(f"ratio: {result.price:.2f}    (the paper, appendix C.1: MLM converges marginally slower)")
+lesson.found("price", result.price, within=0.25)
 
 # %% [markdown] tags=["experiment"]
 # At the smallest size (`smoke`) neither model gets there, and the ratio means nothing. At the size `laptop` we found
@@ -316,9 +324,9 @@ AttentionHeatmap(
 #
 # Many tasks are about *pairs* of sentences: does the second answer the first, contradict it, follow from it? For these
 # BERT was trained with a second loss beside MLM. The input is `[CLS] A [SEP] B [SEP]`. Half of the time B is the
-# sentence that follows A in its document, half of the time it is any sentence of another document. A classifier on the
-# vector of `[CLS]` says which: **next sentence prediction** (NSP). Mind the convention of BERT's code: label 0 is
-# *IsNext*.
+# sentence that follows A in its document, half of the time it is any sentence of another document. In <dfn>next
+# sentence prediction</dfn> (NSP) a classifier on the vector of `[CLS]` says whether the second sentence follows the
+# first. Mind the convention of BERT's code: label 0 is *IsNext*.
 
 # %% exercise="nsp_pairs"
 from studium_topics.encoder_only.exercises import nsp_pairs
@@ -353,8 +361,9 @@ for pair, segments, label in pairs:
 #
 # A left-to-right model gives every sentence a probability, by the chain rule:
 # $\log p(w) = \sum_t \log p(w_t \mid w_{<t})$. BERT has no such factorisation. What it has is
-# $p(w_t \mid w_{\setminus t})$, each word given *all* others. Add these up, and you get the **pseudo-log-likelihood**
-# ([Salazar et al. 2019](https://arxiv.org/abs/1910.14659)),
+# $p(w_t \mid w_{\setminus t})$, each word given *all* others. The <dfn>pseudo-log-likelihood</dfn> of a sentence adds
+# up the log-probabilities of its words, each given all others
+# ([Salazar et al. 2019](https://arxiv.org/abs/1910.14659)):
 #
 # $$ \mathrm{PLL}(w) = \sum_t \log p(w_t \mid w_{\setminus t}). $$
 #
@@ -365,8 +374,8 @@ for pair, segments, label in pairs:
 from studium_topics.encoder_only.exercises import pseudo_ll
 
 # %% [markdown] tags=["experiment"]
-# A *minimal pair* is two sentences that differ in one word, of which one is right. Does your model prefer the right
-# one?
+# A <dfn>minimal pair</dfn> is two sentences that differ in one word, of which one is right. Does your model prefer the
+# right one?
 
 # %% tags=["experiment"]
 score = lesson.mine(pseudo_ll)

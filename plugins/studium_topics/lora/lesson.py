@@ -36,14 +36,16 @@ from studium_widgets import RankExplorer
 # Fine-tuning takes a weight matrix $W_0$ to $W_0 + \Delta W$. For a layer with 64 inputs and 64 outputs, $\Delta W$ has
 # 4096 numbers. But a matrix is more than a heap of numbers: it *does* something, and it may do something simple. A
 # change that only says "where the input points along $v$, push the output along $u$" is the matrix $u v^\top$. It has
-# 4096 entries, and 128 numbers describe it. Its **rank** is 1.
+# 4096 entries, and 128 numbers describe it. The <dfn>rank</dfn> of a matrix is the number of one-direction changes
+# $u v^\top$ that it takes to add up to it: here 1.
 #
-# Every matrix is a sum of such one-direction changes, the strongest first. That is the singular value decomposition:
+# Every matrix is a sum of such changes, the strongest first. That is the singular value decomposition:
 #
 # $$\Delta W = \sum_{i=1}^{64} \sigma_i\, u_i v_i^\top, \qquad \sigma_1 \ge \sigma_2 \ge \dots \ge 0,$$
 #
-# with $u_i$ orthogonal to one another and of length 1, and the $v_i$ likewise. The **singular value** $\sigma_i$ says
-# how much of direction $i$ there is. If they fall off quickly, a few directions are nearly the whole change.
+# with $u_i$ orthogonal to one another and of length 1, and the $v_i$ likewise. A <dfn>singular value</dfn> $\sigma_i$
+# says how much of its direction there is in the matrix. If they fall off quickly, a few directions are nearly the whole
+# change.
 #
 # Below is a $\Delta W$ that was made that way: $\sigma_i = 4 \cdot 0.7^{\,i-1}$, in random directions. Drag the cut in
 # the bars, or move the rank. Watch three things: what $BA$ shows, what the residual shows, and the number "tail
@@ -63,8 +65,9 @@ RankExplorer(delta=planted_delta, rank=1, alpha=1.0)
 #
 # $$\min_{\operatorname{rank} M \le r} \lVert \Delta W - M \rVert_F^2 = \sum_{i > r} \sigma_i^2 .$$
 #
-# ($\lVert\cdot\rVert_F^2$ is the sum of the squares of all entries.) So a rank is a promise about an error. Keep this
-# number, the **tail energy**: your training will meet it again.
+# ($\lVert\cdot\rVert_F^2$ is the sum of the squares of all entries.) So a rank is a promise about an error. The
+# <dfn>tail energy</dfn> is what no matrix of rank $r$ can reach: the sum of the squares of the singular values after
+# the first $r$. Keep this number: your training will meet it again.
 #
 # ## The low-rank update
 #
@@ -174,8 +177,8 @@ RankExplorer(delta=planted.delta, factors="learned", rank=2, alpha=2.0, steps=10
 # %% [markdown]
 # ## Into a real model
 #
-# A transformer has many Linears. Which of them get an update is a choice: name them, and replace each by a module that
-# holds the frozen layer and the two factors. That module is given:
+# A transformer has many Linears. Which of them get an update is a choice: name them, and replace each by an adapter.
+# An <dfn>adapter</dfn> is a module that holds the frozen layer and the two factors of its update. It is given:
 #
 # ```python
 # class Adapter(nn.Module):
@@ -199,17 +202,24 @@ from studium_topics.lora.exercises import inject
 # %% [markdown]
 # **Predict first.** Our tiny language model has 2 layers of width 64. In each, `q`, `k`, `v` and `o` are
 # $64 \times 64$, `up` is $256 \times 64$ and `down` is $64 \times 256$. How many numbers are trained with $r = 4$ on
-# `q` and `v`? With $r = 1$ on all six?
+# `q` and `v`? With $r = 1$ on all six? The formula gives both, on the back of an envelope.
+
+# %% tags=["experiment"]
+lesson.predict("numbers trained", ..., "How many numbers does r = 4 on q and v train, in 2 layers of width 64?")
 
 # %%
 from studium_topics.kits.tiny_lm import base_model
 
-my_inject = lesson.mine(inject)
+my_inject, counts = lesson.mine(inject), []
 for targets, rank in ((QV, 4), (ALL, 1)):
     toy = base_model(text.character_vocabulary().size)
     whole = sum(parameter.numel() for parameter in toy.parameters())
     count = my_inject(toy, targets, rank, 2 * rank, torch.Generator().manual_seed(0))
     print(f"r = {rank} on {', '.join(sorted(targets))}: {count} of {whole} numbers, {count / whole:.1%}")
+    counts.append(count)
+
+# %% tags=["experiment"]
+lesson.found("numbers trained", counts[0], within=0)
 
 # %% [markdown] tags=["experiment"]
 # ## From prose to code
@@ -282,6 +292,7 @@ print(f"cosine between the two updates: {overlap:.2f}")
 #
 # While training, the update is computed beside the frozen layer. When the model is used, that is one more detour in
 # every layer. But $xW_0^\top + \frac{\alpha}{r}(xA^\top)B^\top$ is linear in $x$: a *single* matrix does the same.
+# To <dfn>merge</dfn> an adapter is to add its update to the frozen weight, so that one matrix does the work of both.
 # Adapters that stand *between* layers, as the ones before LoRA did, have a nonlinearity inside, and stay for ever.
 
 # %% exercise="merge"
