@@ -1,18 +1,24 @@
-"""The child of ``clean_check``: runs a notebook's cells, then checks its exercises, and writes down each step.
+"""The process in which answers are checked: runs a notebook's cells, then its exercises, and writes down each step.
 
-One request comes as JSON on standard input; events go as JSON lines to the file that it names.
+It is either started for one request, which comes as JSON on standard input, or forked from a warm one
+(``desk.zygote``); both live the same life. Events go as JSON lines to the file that the request names.
 """
 
+import contextlib
+import os
 import sys
 from pathlib import Path
 from typing import Any
 
 import msgspec
 from IPython.core.interactiveshell import InteractiveShell
+from traitlets.config import Config
 
 from studium.catalogue import load_catalogue
 from studium.checking import ExerciseResult, check, failed
+from studium.desk.places import VARIABLE
 from studium.exercises import Exercise
+from studium.topic import Topic
 
 
 class CodeCell(msgspec.Struct, frozen=True):
@@ -23,12 +29,22 @@ class CodeCell(msgspec.Struct, frozen=True):
 
 
 class Request(msgspec.Struct):
-    """What to do: run the cells, check the exercises, write events to the file."""
+    """What to do: run the cells, check the exercises, write events to the file.
+
+    ``scratch`` is a folder that may be written to. ``memory_mb`` is what the process may take beyond what it has; 0 for
+    no limit.
+    """
 
     topic: str
     cells: list[CodeCell]
     exercises: list[str]
-    events: str
+    scratch: str
+    memory_mb: float = 0.0
+
+    @property
+    def events(self) -> Path:
+        """The file of events."""
+        return Path(self.scratch) / "events"
 
 
 class Event(msgspec.Struct):
@@ -40,16 +56,33 @@ class Event(msgspec.Struct):
     ending: str = ""
 
 
-def run(request: Request) -> None:
+def prepare() -> InteractiveShell:
+    """Give a quiet shell that writes no history."""
+    config = Config()
+    config.HistoryManager.enabled = False  # it has a thread and a file
+    config.InteractiveShell.colors = "nocolor"
+    config.InteractiveShell.xmode = "Plain"
+    return InteractiveShell.instance(config=config, history_length=0)
+
+
+def prepare_topic(topic: Topic) -> dict[str, Exercise]:
+    """Import what the exercises need, torch as a rule, and give them."""
+    exercises = topic.exercises
+    if torch := sys.modules.get("torch"):
+        torch.set_num_threads(1)  # the learner's kernel may be training
+    return exercises
+
+
+def run(request: Request, shell: InteractiveShell, topic: Topic) -> None:
     """Carry out one request."""
-    topic = load_catalogue()[request.topic]
-    exercises = topic.exercises  # imports what they need, torch as a rule, before the first time limit begins
-    with Path(request.events).open("ab", buffering=0) as file:
+    os.environ[VARIABLE] = request.scratch  # a check within a check must not count as an attempt
+    exercises = prepare_topic(topic)  # before the first time limit begins
+    _limit_memory(request.memory_mb)
+    with request.events.open("ab", buffering=0) as file:
 
         def tell(event: Event) -> None:
             file.write(msgspec.json.encode(event) + b"\n")
 
-        shell = InteractiveShell.instance(history_load_length=0)
         errors: dict[str, str] = {}
         for number, cell in enumerate(request.cells):
             tell(Event(cell=number))
@@ -58,6 +91,18 @@ def run(request: Request) -> None:
         for name in request.exercises:
             tell(Event(exercise=name))
             tell(Event(exercise=name, result=_check(topic.slug, exercises[name], shell.user_ns, errors)))
+
+
+def _limit_memory(more_mb: float) -> None:
+    """Let this process take only so much more. Then an allocation fails, in place of the whole machine."""
+    if not more_mb or not sys.platform.startswith("linux"):  # elsewhere the limit is not kept to
+        return
+    import resource
+
+    pages = int(Path("/proc/self/statm").read_text().split()[5])  # data and stack, as RLIMIT_DATA counts them
+    most = pages * resource.getpagesize() + int(more_mb * 2**20)
+    with contextlib.suppress(ValueError, OSError):  # a lower limit is in force
+        resource.setrlimit(resource.RLIMIT_DATA, (most, most))
 
 
 def _run_cell(shell: InteractiveShell, cell: CodeCell) -> str:
@@ -78,4 +123,5 @@ def _check(topic: str, exercise: Exercise, names: dict[str, Any], errors: dict[s
 
 
 if __name__ == "__main__":
-    run(msgspec.json.decode(sys.stdin.buffer.read(), type=Request))
+    given = msgspec.json.decode(sys.stdin.buffer.read(), type=Request)
+    run(given, prepare(), load_catalogue()[given.topic])

@@ -10,6 +10,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import msgspec
@@ -41,24 +42,49 @@ class ExerciseResult(msgspec.Struct, frozen=True):
     mistake: str = ""
 
 
+@dataclass(frozen=True)
+class TestRun:
+    """One test run against one function: the error that ended it (None where it passed) and the calls it made."""
+
+    test: Test
+    error: BaseException | None
+    calls: list[Call]
+
+    @property
+    def passed(self) -> bool:
+        """Whether the test ran to its end."""
+        return self.error is None
+
+    @property
+    def not_implemented(self) -> bool:
+        """Whether the function said that it is not written yet."""
+        return isinstance(self.error, NotImplementedError)
+
+
 def check(topic: str, exercise: Exercise, function: object, *, draw: int = 0) -> ExerciseResult:
     """Run all tests of an exercise against ``function``, in this process.
 
     ``draw`` chooses another set of random test data. Raises nothing that the learner's code raises.
     """
+    return examine(topic, exercise, function, draw=draw)[0]
+
+
+def examine(topic: str, exercise: Exercise, function: object, *, draw: int = 0) -> tuple[ExerciseResult, list[TestRun]]:
+    """Give what ``check`` gives, and the runs behind it: none for an answer that was not attempted."""
     if not callable(function) or is_blank(function):
-        return untouched(exercise)
-    runs = [_Run(test, function, seed_of(topic, exercise, test) + draw) for test in exercise.tests]
+        return untouched(exercise), []
+    runs = [run_test(test, function, seed_of(topic, exercise, test) + draw) for test in exercise.tests]
     if all(run.not_implemented for run in runs):
-        return untouched(exercise)
-    return ExerciseResult(
+        return untouched(exercise), []
+    result = ExerciseResult(
         exercise.id,
         "right" if all(run.passed for run in runs) else "wrong",
-        sum(run.result.points for run in runs),
+        sum(run.test.points for run in runs if run.passed),
         exercise.max_points,
-        [run.result for run in runs],
+        [_result(run, function) for run in runs],
         next((mistake for run in runs if not run.passed and (mistake := name_mistake(exercise, run.calls))), ""),
     )
+    return result, runs
 
 
 def untouched(exercise: Exercise) -> ExerciseResult:
@@ -69,8 +95,17 @@ def untouched(exercise: Exercise) -> ExerciseResult:
 
 def failed(exercise: Exercise, message: str) -> ExerciseResult:
     """Give the result of an answer that could not be tested at all, for the reason in ``message``."""
-    tests = [TestResult(test.name, False, 0.0, message) for test in exercise.tests]
-    return ExerciseResult(exercise.id, "wrong", 0.0, exercise.max_points, tests)
+    return untested(exercise.id, exercise.max_points, [test.name for test in exercise.tests], message)
+
+
+def untested(name: str, max_points: float, tests: list[str], message: str) -> ExerciseResult:
+    """Give the same of an exercise that is known by name and ``tests`` alone."""
+    return ExerciseResult(name, "wrong", 0.0, max_points, [TestResult(test, False, 0.0, message) for test in tests])
+
+
+def first_failure(result: ExerciseResult) -> TestResult | None:
+    """Give the first test that a wrong answer failed, which is the one to show; None where there is none."""
+    return next((test for test in result.tests if not test.passed), None) if result.outcome == "wrong" else None
 
 
 def name_mistake(exercise: Exercise, calls: list[Call]) -> str:
@@ -95,17 +130,19 @@ def is_blank(function: Callable[..., Any]) -> bool:
     return not consts and [step.opname for step in steps] in (["RETURN_VALUE"], ["RETURN_CONST"])
 
 
-class _Run:
-    """One test run against one function."""
+def run_test(test: Test, function: AnyFunction, seed: int) -> TestRun:
+    """Run one test against ``function``, in this process, with the random data of ``seed``.
 
-    def __init__(self, test: Test, function: AnyFunction, seed: int) -> None:
-        recorder = Recorder(function)
-        error = _error_of(test, recorder.wrapped(), seed)
-        self.calls = recorder.calls
-        self.passed = error is None
-        self.not_implemented = isinstance(error, NotImplementedError)
-        message = "" if error is None else explain(error, function)
-        self.result = TestResult(test.name, self.passed, test.points if self.passed else 0.0, message)
+    Raises nothing that the function raises, but KeyboardInterrupt.
+    """
+    recorder = Recorder(function)
+    error = _error_of(test, recorder.wrapped(), seed)
+    return TestRun(test, error, recorder.calls)
+
+
+def _result(run: TestRun, function: AnyFunction) -> TestResult:
+    message = "" if run.error is None else explain(run.error, function)
+    return TestResult(run.test.name, run.passed, run.test.points if run.passed else 0.0, message)
 
 
 def _error_of(test: Test, function: AnyFunction, seed: int) -> BaseException | None:
@@ -129,7 +166,10 @@ def _random_data(test: Test, seed: int) -> Iterator[dict[str, Any]]:
     import torch  # a topic without tensors must not wait for it
 
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+            torch.manual_seed(seed)
+        else:  # torch.manual_seed keeps a traceback for each kind of device that is not in use, which takes 2 ms
+            torch.default_generator.manual_seed(seed)
         yield {"rng": torch.Generator().manual_seed(seed)} if test.wants_rng else {}
 
 

@@ -3,24 +3,36 @@
 This keeps the learner's kernel, screen and memory out of the way. It is no sandbox: for marks, see the graders.
 """
 
+import contextlib
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
+from nbformat import NotebookNode
 
-from studium.catalogue import load_catalogue
+from studium.catalogue import Catalogue, load_catalogue
 from studium.check_process import CodeCell, Event, Request
-from studium.checking import ExerciseResult, failed
+from studium.checking import ExerciseResult, untested
+from studium.desk.describing import description_of
+from studium.desk.description import Description
+from studium.errors import StudiumError
 from studium.notebooks import cells_to_run, read_notebook, slug_in
-from studium.profiles import VARIABLE
-from studium.topic import Topic
+from studium.profiles import VARIABLE, available_mb
 
 _POLL = 0.02
+_START_SECONDS = 30.0  # importing torch cold may take its time
+
+
+class CancelledError(StudiumError):
+    """Somebody stopped the check."""
 
 
 class NotebookResult(msgspec.Struct, frozen=True):
@@ -29,43 +41,75 @@ class NotebookResult(msgspec.Struct, frozen=True):
     exercises: list[ExerciseResult]
 
 
-def check_notebook(
-    path: Path, exercise: str | None = None, *, limit: float = 60.0, watch: Callable[[str], None] = lambda name: None
-) -> NotebookResult:
-    """Check a notebook; ``limit`` is the longest that one cell or one exercise may take, in seconds.
+class Child(Protocol):
+    """A process that carries out a request."""
 
-    ``watch`` is told the name of each exercise when its turn comes. Raise NotebookError for a file that is no notebook,
-    UnknownNameError for a topic or exercise that is not there.
+    def poll(self) -> int | None:
+        """Give the exit code, None while it runs."""
+
+    def kill(self) -> None:
+        """End it, and wait until it has ended."""
+
+
+Launch = Callable[[Request, Path], Child]
+
+
+@dataclass(frozen=True)
+class Terms:
+    """On what terms a check runs.
+
+    ``limit`` is the longest that one cell or one exercise may take, in seconds; ``memory_mb`` what the process may take
+    (None: what is free here); ``launch`` starts a process. ``watch`` is told the name of each exercise when its turn
+    comes and the moment (of ``time.monotonic``) at which its time is up; ``stopped`` is asked whether to stop.
     """
-    notebook = read_notebook(path)
-    topic = load_catalogue()[slug_in(notebook, path)]
-    wanted = [topic.exercise(exercise).id] if exercise else list(topic.exercises)
-    batch = _Batch(topic, cells_to_run(notebook, topic), path.resolve().parent, limit, watch)
-    return NotebookResult(batch.results(wanted))
+
+    limit: float = 60.0
+    memory_mb: float | None = None
+    launch: "Launch | None" = None
+    watch: Callable[[str, float], None] = lambda name, deadline: None
+    stopped: Callable[[], bool] = lambda: False
+
+
+def check_notebook(path: Path, exercise: str | None = None, terms: Terms | None = None) -> NotebookResult:
+    """Check a notebook on the disk.
+
+    Raise NotebookError for a file that is no notebook, UnknownNameError for a topic or exercise that is not there.
+    """
+    return check_document(read_notebook(path), path, exercise, terms or Terms(), load_catalogue())
+
+
+def check_document(
+    notebook: NotebookNode, path: Path, exercise: str | None, terms: Terms, catalogue: Catalogue
+) -> NotebookResult:
+    """Check a notebook that need not be saved; ``path`` is where it belongs.
+
+    Raise CancelledError where it was stopped.
+    """
+    topic = description_of(catalogue, slug_in(notebook, path))
+    wanted = [topic.exercise(exercise).id] if exercise else [item.id for item in topic.exercises]
+    cells = cells_to_run(notebook, topic.slug, [item.id for item in topic.exercises], wanted)
+    return NotebookResult(_Batch(topic, cells, path.resolve().parent, terms).results(wanted))
 
 
 class _Batch:
     """Runs child processes until every exercise has its result. What hangs or crashes one is left out of the next."""
 
-    def __init__(
-        self, topic: Topic, cells: list[CodeCell], folder: Path, limit: float, watch: Callable[[str], None]
-    ) -> None:
-        self.topic, self.cells, self.folder, self.limit, self.watch = topic, cells, folder, limit, watch
+    def __init__(self, topic: Description, cells: list[CodeCell], folder: Path, terms: Terms) -> None:
+        self.topic, self.cells, self.folder, self.terms = topic, cells, folder, terms
+        self.memory = available_mb() if terms.memory_mb is None else terms.memory_mb
         self.found: dict[str, ExerciseResult] = {}
 
     def results(self, wanted: list[str]) -> list[ExerciseResult]:
         while missing := [name for name in wanted if name not in self.found]:
-            with tempfile.TemporaryDirectory(prefix="studium-") as scratch:
-                self._run(Request(self.topic.slug, self.cells, missing, str(Path(scratch) / "events")))
+            with tempfile.TemporaryDirectory(prefix="studium-", ignore_cleanup_errors=True) as scratch:
+                self._run(Request(self.topic.slug, self.cells, missing, scratch, self.memory))
         return [self.found[name] for name in wanted]
 
     def _run(self, request: Request) -> None:
         last = Event()
-        for event in _events(request, self.folder, self.limit):
+        for event in _events(request, self.folder, self.terms):
             if event.result:
                 self.found[event.exercise] = event.result
-            elif event.exercise:
-                self.watch(event.exercise)
             last = event
         if all(name in self.found for name in request.exercises):
             return
@@ -79,44 +123,79 @@ class _Batch:
         else:
             culprit = self.cells.pop(last.cell).exercise
         if culprit in missing:
-            self.found[culprit] = failed(self.topic.exercises[culprit], last.ending)
+            known = self.topic.exercise(culprit)
+            self.found[culprit] = untested(culprit, known.max_points, known.tests, last.ending)
 
 
-def _events(request: Request, folder: Path, limit: float) -> Iterator[Event]:
+def _events(request: Request, folder: Path, terms: Terms) -> Iterator[Event]:
     """Run one child and give its events; the last one says how an unfinished child ended."""
-    events = Path(request.events)
-    events.touch()
-    with _child(folder) as child, events.open("rb") as file:
-        assert child.stdin is not None
-        child.stdin.write(msgspec.json.encode(request))
-        child.stdin.close()
-        deadline, last = time.monotonic() + limit + 30, Event()  # importing torch cold may take its time
+    request.events.touch()
+    with _running(request, folder, terms) as child, request.events.open("rb") as file:
+        deadline, last = time.monotonic() + terms.limit + _START_SECONDS, Event()
         while True:
-            ended = child.poll() is not None
+            code = child.poll()
             while line := file.readline():
-                last, deadline = msgspec.json.decode(line, type=Event), time.monotonic() + limit
+                last, deadline = msgspec.json.decode(line, type=Event), time.monotonic() + terms.limit
+                terms.watch("" if last.result else last.exercise, deadline)
                 yield last
-            if ended:
+            if code is not None:
                 break
             if time.monotonic() > deadline:
-                child.kill()
-                yield msgspec.structs.replace(
-                    last, result=None, ending=f"stopped after {limit:g} s; is there an endless loop?"
-                )
+                yield _ending(last, f"stopped after {terms.limit:g} s; is there an endless loop?")
                 return
+            if terms.stopped():
+                raise CancelledError("the check was stopped; nothing was recorded")
             time.sleep(_POLL)
-    if child.returncode:
-        yield msgspec.structs.replace(
-            last, result=None, ending=f"the process ended early (exit code {child.returncode})"
-        )
+    if code:
+        yield _ending(last, f"the process ended early (exit code {code})")
 
 
-def _child(folder: Path) -> "subprocess.Popen[bytes]":
-    return subprocess.Popen(
+def _ending(last: Event, why: str) -> Event:
+    return msgspec.structs.replace(last, result=None, ending=why)
+
+
+@contextlib.contextmanager
+def _running(request: Request, folder: Path, terms: Terms) -> Iterator[Child]:
+    child = (terms.launch or launch_cold)(request, folder)
+    try:
+        yield child
+    finally:
+        child.kill()
+
+
+class _Cold:
+    """A process started for one request."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]") -> None:
+        self._process = process
+        self.poll = process.poll
+
+    def kill(self) -> None:
+        if hasattr(os, "killpg"):  # and what it has started
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.kill()
+        self._process.wait()
+
+
+def environment() -> dict[str, str]:
+    """Give the environment of a process that checks: one thread, as the learner's kernel may be training."""
+    one = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    return os.environ | one | {VARIABLE: "smoke"}
+
+
+def launch_cold(request: Request, folder: Path) -> Child:
+    """Start a process of its own; it takes the seconds that importing torch takes."""
+    process = subprocess.Popen(
         [sys.executable, "-m", "studium.check_process"],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         cwd=folder,
-        env=os.environ | {VARIABLE: "smoke"},
+        env=environment(),
+        start_new_session=True,
     )
+    assert process.stdin is not None
+    with contextlib.suppress(BrokenPipeError), process.stdin:  # it ended at once: seen when it is waited for
+        process.stdin.write(msgspec.json.encode(request))
+    return _Cold(process)

@@ -31,14 +31,18 @@ def compare(actual: Any, expected: Any, rtol: float | None, atol: float | None) 
     return _compare_arrays(actual, expected, rtol, atol)
 
 
+def tolerances(actual: Any, expected: Any, rtol: float | None, atol: float | None) -> tuple[float, float]:
+    """Give (relative, absolute) as they apply: those given, else those of the coarser of the two dtypes."""
+    standard = max((_TOLERANCES.get(_dtype(x), (0.0, 0.0)) for x in (actual, expected)), key=lambda pair: pair[0])
+    relative, absolute = (own if given is None else given for given, own in zip((rtol, atol), standard, strict=True))
+    return relative, absolute
+
+
 def _compare_arrays(actual: Any, expected: Any, rtol: float | None, atol: float | None) -> str:
     ours, theirs = _numpy(expected), _numpy(actual)
     if ours.shape != theirs.shape:
         return f"expected shape {ours.shape}, got {theirs.shape}"
-    standard = max((_TOLERANCES.get(_dtype(x), (0.0, 0.0)) for x in (actual, expected)), key=lambda pair: pair[0])
-    relative, absolute = (
-        given if given is not None else own for given, own in zip((rtol, atol), standard, strict=True)
-    )
+    relative, absolute = tolerances(actual, expected, rtol, atol)
     if relative or absolute:
         wrong = ~np.isclose(_floating(theirs), _floating(ours), rtol=relative, atol=absolute, equal_nan=True)
     else:

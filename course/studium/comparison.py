@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
-from studium.plugins import builtin_plugins, load_plugins
+from studium import host_plugin
+from studium.plugins import load_plugins
 
 
 def assert_close(
@@ -17,9 +18,10 @@ def assert_close(
     plugins add with ``studium_compare``. Tolerances default to those of ``torch.testing.assert_close`` for the coarser
     of the two dtypes. ``message`` goes before the difference.
     """
-    found = difference(actual, expected, rtol=rtol, atol=atol)
+    comparison = _Comparison(rtol, atol)
+    found = comparison.difference(actual, expected)
     if found:
-        raise AssertionError(f"{message}: {found}" if message else found)
+        raise DifferenceError(f"{message}: {found}" if message else found, comparison)
 
 
 def difference(actual: Any, expected: Any, *, rtol: float | None = None, atol: float | None = None) -> str:
@@ -27,10 +29,36 @@ def difference(actual: Any, expected: Any, *, rtol: float | None = None, atol: f
     return _Comparison(rtol, atol).difference(actual, expected)
 
 
-@dataclass(frozen=True)
+class DifferenceError(AssertionError):
+    """Values that should be equal are not. ``pair``: the parts that differ first, or None where they are no arrays."""
+
+    def __init__(self, sentence: str, comparison: "_Comparison") -> None:
+        super().__init__(sentence)
+        self.rtol, self.atol = comparison.rtol, comparison.atol
+        self.pair = comparison.pair if comparison.pair and all(map(_has_axes, comparison.pair)) else None
+
+
+def show_difference(error: DifferenceError) -> Any | None:
+    """Give the picture that a plugin makes of the two arrays, or None where no plugin knows them."""
+    from studium.compare_arrays import tolerances
+
+    if error.pair is None:
+        return None
+    actual, expected = error.pair
+    rtol, atol = tolerances(actual, expected, error.rtol, error.atol)
+    values = {"actual": actual, "expected": expected, "rtol": rtol, "atol": atol}
+    return load_plugins().manager.hook.studium_show_difference(**values)
+
+
+def _has_axes(value: Any) -> bool:
+    return bool(getattr(value, "shape", ()))
+
+
+@dataclass
 class _Comparison:
     rtol: float | None
     atol: float | None
+    pair: tuple[Any, Any] | None = None  # the parts, actual and expected, that a plugin found different
 
     def difference(self, actual: Any, expected: Any) -> str:
         if isinstance(expected, bool | str | bytes | None):
@@ -63,9 +91,11 @@ class _Comparison:
 
     def _plugged(self, actual: Any, expected: Any) -> str:
         values = {"actual": actual, "expected": expected, "rtol": self.rtol, "atol": self.atol}
-        found = builtin_plugins().hook.studium_compare(**values)
+        found = host_plugin.studium_compare(**values)  # building a plugin manager costs a millisecond
         if found is None:  # looking for installed plugins costs tens of milliseconds
             found = load_plugins().manager.hook.studium_compare(**values)
+        if found:
+            self.pair = actual, expected
         return self._unequal(actual, expected) if found is None else str(found)
 
     def _unequal(self, actual: Any, expected: Any) -> str:

@@ -37,8 +37,21 @@ def diagnose(catalogue: Catalogue) -> list[Finding]:
             ", ".join(topic.slug for topic in catalogue.topics) or "none: install a topic",
             bool(catalogue.topics),
         ),
+        *_of_plugins(catalogue),
         *(Finding(f"plugin {p.entry_point}", f"{p.error} ({p.distribution})", fine=False) for p in catalogue.problems),
     ]
+
+
+def _of_plugins(catalogue: Catalogue) -> Iterator[Finding]:
+    """Ask one plugin after the other, so that one that fails does not close the others."""
+    manager = catalogue.manager
+    for name, plugin in manager.list_name_plugin():
+        others = [other for other in manager.get_plugins() if other is not plugin]
+        try:
+            for findings in manager.subset_hook_caller("studium_findings", others)():
+                yield from findings
+        except Exception as error:
+            yield Finding(f"plugin {name}", f"{type(error).__name__}: {error}", fine=False)
 
 
 def _torch() -> Iterator[Finding]:

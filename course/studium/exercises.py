@@ -70,6 +70,7 @@ class Exercise:
     tests: list[Test] = field(default_factory=list)
     misconceptions: list[Misconception] = field(default_factory=list)
     alternatives: list[AnyFunction] = field(default_factory=list)
+    equivalents: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         functools.update_wrapper(self, self.solution)
@@ -108,6 +109,12 @@ class Exercise:
         """Register another correct answer, in a style of its own."""
         self.alternatives.append(function)
         return function
+
+    def equivalent(self, line: str, reason: str) -> None:
+        """Mark a line that mutation testing makes of the solution as one that computes the same, and say why."""
+        if not reason.strip():
+            raise ExerciseError(f"an equivalent line of {self.id} needs its reason: got none for {line!r}; say why")
+        self.equivalents[line.strip()] = reason
 
     def _test(self, name: str, points: float, *, hidden: bool) -> Callable[[F], F]:
         if any(test.name == name for test in self.tests):

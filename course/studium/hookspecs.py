@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pluggy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from concurrent.futures import Executor
     from pathlib import Path
     from typing import Any
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import typer
     from nbformat import NotebookNode
 
+    from studium.diagnosis import Finding
     from studium.editions import Edition
     from studium.topic import Topic
 
@@ -52,10 +53,45 @@ def studium_compare(actual: Any, expected: Any, rtol: float | None, atol: float 
 
 
 @hookspec(firstresult=True)
+def studium_show_difference(actual: Any, expected: Any, rtol: float, atol: float) -> Any | None:
+    """Give a picture of two arrays that should be equal and are not; None for a type that you do not know.
+
+    What you give is displayed in the notebook, so it needs a representation that a saved notebook keeps. Values differ
+    where |actual - expected| > atol + rtol |expected|. Shapes may differ.
+    """
+
+
+@hookspec(firstresult=True)
 def studium_executor(name: str, options: dict[str, Any]) -> Executor | None:
     """Give the executor called ``name`` on which grading runs, or None where the name is not yours."""
 
 
 @hookspec(firstresult=True)
-def studium_export(format: str, gradebook: str, path: Path) -> Path | None:  # noqa: A002
-    """Write the marks in ``gradebook`` (a database URL) to ``path``; None where ``format`` is not yours."""
+def studium_export(format: str, gradebook: str, path: Path, assignments: tuple[str, ...]) -> Path | None:  # noqa: A002
+    """Write the marks in ``gradebook`` (a database URL) to ``path``; None where ``format`` is not yours.
+
+    ``assignments`` names those that are wanted; all of them where it is empty. Give the path that was written.
+    """
+
+
+@hookspec
+def studium_export_formats() -> Iterable[str]:  # type: ignore[empty-body]
+    """Give the formats that your ``studium_export`` writes, to be listed where somebody asks for another."""
+
+
+@hookspec
+def studium_findings() -> Iterable[Finding]:  # type: ignore[empty-body]
+    """Look at what your plugin needs of this machine, for ``studium doctor``.
+
+    Each finding is a line: what was looked at, what was found and, where it is not fine, what to do. Import nothing
+    heavy, and take no longer than a second.
+    """
+
+
+@hookspec
+def studium_topic_checks(topic: Topic) -> Mapping[str, Callable[[], Iterable[str]]]:  # type: ignore[empty-body]
+    """Give what else must hold for a topic, for ``studium topic check``: a function for each name of a check.
+
+    A function gives the problems that it finds, one sentence each: what was needed, what came, what to do next. None
+    means that the check passes. It may run beside other checks, so let it work in a process of its own.
+    """

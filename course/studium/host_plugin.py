@@ -25,7 +25,10 @@ def studium_compare(actual: Any, expected: Any, rtol: float | None, atol: float 
 
 @hookimpl(tryfirst=True)
 def studium_edit_notebook(topic: Topic, notebook: NotebookNode, edition: Edition) -> None:
-    """Put the setup cell first."""
+    """Put the setup cell first and, in a lesson, the link to Binder under the title."""
+    from studium.binder import link_to_binder
     from studium.setup_cell import insert_setup_cell
 
     insert_setup_cell(topic, notebook)
+    if edition == "lesson":
+        link_to_binder(topic, notebook)

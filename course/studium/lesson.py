@@ -1,40 +1,80 @@
-"""The learner's side of a lesson, inside the notebook: check, hint, reveal, and "mine"."""
+"""The learner's side of a lesson, inside the notebook: check, hint, reveal, predict, and "mine"."""
 
-from collections import Counter
+import inspect
+import math
+import sys
 from collections.abc import Callable
-from typing import Any
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from studium.catalogue import load_catalogue
-from studium.checking import ExerciseResult, check, untouched
+from studium.checking import ExerciseResult, check, examine, untouched
+from studium.comparison import DifferenceError, show_difference
+from studium.errors import StudiumError
 from studium.exercises import Exercise
 from studium.profiles import Profile, choose_profile
 from studium.sources import solved
 from studium.topic import Topic
 from studium.verdict import Note, Verdict
 
+if TYPE_CHECKING:
+    from types import EllipsisType
+
+    from studium.desk.journal import Journal
+
+
+STAND_IN = "so the course's own runs in its place."
+"""How the line ends that ``Lesson.mine`` prints where an answer is not right."""
+
 
 def open_lesson(slug: str, profile: str | None = None) -> "Lesson":
     """Open the lesson of a topic; ``profile`` is one of smoke, laptop, gpu (the best for this machine if left out)."""
-    return Lesson(load_catalogue()[slug], choose_profile(profile))
+    lesson = Lesson(load_catalogue()[slug], choose_profile(profile))
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    if hasattr(shell, "kernel"):  # a notebook's own
+        from studium.desk.memory_guard import guard_memory
+
+        guard_memory(shell, slug, lesson.profile)
+    return lesson
 
 
 class Lesson:
-    """One sitting with one topic: what has been tried, and how many hints were taken."""
+    """One topic at the learner's desk. What was tried, and which hints were taken, is kept for good."""
 
     def __init__(self, topic: Topic, profile: Profile) -> None:
         self.topic = topic
         self.profile = profile
         self._results: dict[str, ExerciseResult] = {}
         self._functions: dict[str, object] = {}
-        self._hints_taken: Counter[str] = Counter()
+        self._differences: dict[str, DifferenceError | None] = {}
 
     def check(self, function: Any) -> Verdict:
         """Check an answer: right, wrong (which test, first difference, likely mistake) or not attempted."""
         exercise = self._exercise(function)
         answer = None if isinstance(function, str) else function
-        result = untouched(exercise) if answer is None else check(self.topic.slug, exercise, answer)
+        result, runs = (untouched(exercise), []) if answer is None else examine(self.topic.slug, exercise, answer)
         self._results[exercise.id], self._functions[exercise.id] = result, answer
-        return Verdict(result, public=exercise.public)
+        errors = (run.error for run in runs)
+        found = next((error for error in errors if isinstance(error, DifferenceError) and error.pair), None)
+        self._differences[exercise.id] = found
+        verdict = Verdict(result, public=exercise.public, differs=found is not None)
+        try:
+            self._journal.write_result(self.topic.slug, result, _source(answer))
+        except StudiumError as error:
+            return replace(verdict, remark=f"Not recorded: {error}")
+        return verdict
+
+    def difference(self, function: Any) -> Any:
+        """Show your array beside the expected one, from the first test of the last check in which arrays differed."""
+        exercise = self._exercise(function)
+        if exercise.id not in self._results:
+            return Note(f"Run lesson.check({exercise.id}) first, then ask for the difference.")
+        found = self._differences[exercise.id]
+        if found is None:
+            return Note(f"In the last check of {exercise.id} no arrays differed; what the check said is all.")
+        return show_difference(found) or Note(str(found))
 
     def hint(self, function: Any) -> Note:
         """Give the next hint; after the last one, all of them again."""
@@ -42,17 +82,22 @@ class Lesson:
         total = len(exercise.hints)
         if not total:
             return Note(f"There is no hint for {exercise.id}; what lesson.check({exercise.id}) says is the hint.")
-        self._hints_taken[exercise.id] = taken = min(self._hints_taken[exercise.id] + 1, total)
+        try:
+            taken = self._journal.take_hint(self.topic.slug, exercise.id, total)
+        except StudiumError as error:
+            return Note(_sentence(error))
         numbered = enumerate(exercise.hints[:taken], 1)
         return Note("\n".join(f"Hint {number} of {total}: {text}" for number, text in numbered))
 
     def reveal(self, function: Any) -> Note:
-        """Show a solution, once an answer has been checked that was an attempt."""
+        """Show a solution, once an answer has been checked that was an attempt. That it was shown is written down."""
         exercise = self._exercise(function)
         if exercise.public:
             return Note(f"This edition has no solution of {exercise.id}; ask your instructor.")
-        if self._outcome(exercise) == "not attempted":
-            return Note(f"Try first: write something, run lesson.check({exercise.id}), then ask again.")
+        try:
+            self._journal.reveal(self.topic.slug, exercise.id)
+        except StudiumError as error:
+            return Note(_sentence(error))
         return Note(f"One solution of {exercise.id}:", code=solved(exercise))
 
     def mine(self, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -63,12 +108,48 @@ class Lesson:
         if result.outcome == "right" or exercise.public:
             return function
         state = "not right" if result.outcome == "wrong" else result.outcome
-        print(f"{exercise.id} is {state} yet, so the course's own runs in its place.")  # noqa: T201
+        print(f"{exercise.id} is {state} yet, {STAND_IN}")  # noqa: T201
         return exercise.solution
 
-    def _outcome(self, exercise: Exercise) -> str:
-        return self._results[exercise.id].outcome if exercise.id in self._results else "not attempted"
+    def predict(self, name: str, guess: "float | EllipsisType", question: str = "") -> Note:
+        """Write down what you expect, before you look. The first guess counts; ``...`` stands for none yet."""
+        if guess is ...:
+            return Note("Put your number in the place of the dots, and run the cell again.")
+        if not isinstance(guess, int | float) or not math.isfinite(guess):
+            return Note(f"A guess is one number, such as 3 or 0.5: got {guess!r}.")
+        self._journal.predict(self.topic.slug, name, guess, question)
+        return Note(f"You expect {guess:g} for {name}. Now find out.")
+
+    def found(self, name: str, value: float, within: float = 0.1) -> Note:
+        """Compare what came out with your guess; one within the fraction ``within`` is a hit."""
+        value = float(value)  # a tensor, say
+        if not math.isfinite(value):
+            return Note(f"{name} did not come out as a number here ({value:g}), so that your guess waits.")
+        guess = self._journal.guess(self.topic.slug, name)
+        found = self._journal.found(self.topic.slug, name, value, within)
+        if guess is None or found is None:
+            return Note(f"{name} is {value:g}. You had not guessed; next time, lesson.predict it first.")
+        return Note(f"{name} is {value:g}; you expected {guess:g}{', a hit.' if found.hit else '.'}")
+
+    @cached_property
+    def _journal(self) -> "Journal":
+        from studium.desk.journal import Journal
+        from studium.desk.store import Store
+
+        return Journal(Store(), Path.cwd())
 
     def _exercise(self, function: Any) -> Exercise:
         name = function if isinstance(function, str) else getattr(function, "__name__", repr(function))
         return self.topic.exercise(name)
+
+
+def _source(function: object) -> str:
+    try:
+        return inspect.getsource(function)  # type: ignore[arg-type]
+    except (OSError, TypeError):
+        return ""
+
+
+def _sentence(error: StudiumError) -> str:
+    text = str(error)
+    return f"{text[0].upper()}{text[1:]}."

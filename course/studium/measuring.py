@@ -36,9 +36,14 @@ class ClaimResult(msgspec.Struct, frozen=True):
     by_seed: list[float]
 
 
-def reproduce(topic: Topic, profile: Profile, seeds: Sequence[int]) -> Iterator[ClaimResult]:
-    """Measure each experiment of a topic in a process of its own; give the results of its claims."""
-    for index in range(len(list(experiments(topic)))):
+def reproduce(
+    topic: Topic, profile: Profile, seeds: Sequence[int], wanted: Sequence[int] | None = None
+) -> Iterator[ClaimResult]:
+    """Measure each experiment of a topic in a process of its own; give the results of its claims.
+
+    ``wanted`` chooses experiments by their place in the order of ``experiments``.
+    """
+    for index in range(len(list(experiments(topic)))) if wanted is None else wanted:
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(max_workers=1, mp_context=context) as pool:
             try:
@@ -62,7 +67,7 @@ def _measure(slug: str, index: int, profile: Profile, seeds: list[int]) -> list[
         raise TopicError(
             f"experiment {experiment.__name__} of {slug} failed: {type(error).__name__}: {error}"
         ) from None
-    seconds, peak = time.perf_counter() - start, _peak_mb()
+    seconds, peak = time.perf_counter() - start, peak_mb()
     rows = []
     for claim in claims:
         measured = [float(claim.measure(result)) for result in results]
@@ -73,7 +78,8 @@ def _measure(slug: str, index: int, profile: Profile, seeds: list[int]) -> list[
     return rows
 
 
-def _peak_mb() -> float:
+def peak_mb(*, children: bool = False) -> float:
+    """Give the most resident memory that this process has had, in MB, or one of its ended children, if that is more."""
     if sys.platform == "win32":
         import psutil
 
@@ -81,4 +87,5 @@ def _peak_mb() -> float:
     import resource
 
     unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
+    processes = (resource.RUSAGE_SELF, *((resource.RUSAGE_CHILDREN,) if children else ()))
+    return max(resource.getrusage(process).ru_maxrss for process in processes) * unit / 2**20

@@ -3,6 +3,7 @@
 import os
 import re
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 import nbformat
@@ -12,8 +13,9 @@ from studium.cell_ids import cell_id
 from studium.check_process import CodeCell
 from studium.editions import exercise_of, role
 from studium.errors import NotebookError, UsageError
-from studium.topic import Topic
+from studium.needed_cells import needed
 
+SAVED_WIDGET = "application/vnd.studium.widget+json"  # a widget's state; its code comes from the installation
 _OPENING = re.compile(r"open_lesson\(\s*[\"']([a-z0-9-]+)[\"']")
 _NOT_RUN = ("check", "experiment", "test")
 
@@ -21,17 +23,37 @@ _NOT_RUN = ("check", "experiment", "test")
 def read_notebook(path: Path) -> NotebookNode:
     """Read a notebook of any nbformat version as version 4; raise UsageError or NotebookError if it cannot be."""
     try:
-        notebook = nbformat.read(path, as_version=4)
+        text = path.read_text("utf-8")
     except FileNotFoundError:
         raise UsageError(f"a notebook is needed: there is no file {path}; check the name") from None
     except IsADirectoryError:
         raise UsageError(f"a notebook is needed: {path} is a folder; name a file in it") from None
+    except UnicodeDecodeError as error:
+        raise NotebookError(f"{path} is not a notebook that can be read: {error}; restore it from a copy") from error
+    return parse_notebook(text, path)
+
+
+def parse_notebook(text: str, path: Path) -> NotebookNode:
+    """Read a notebook from its JSON; ``path`` names it in the error."""
+    try:
+        notebook = nbformat.reads(text, as_version=4)
+        _require_form(notebook)
     except Exception as error:
         why = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
         raise NotebookError(f"{path} is not a notebook that can be read: {why}; restore it from a copy") from error
-    if not isinstance(notebook.get("cells"), list):
-        raise NotebookError(f"{path} is not a notebook: it has no list of cells; restore it from a copy")
     return notebook
+
+
+def _require_form(notebook: NotebookNode) -> None:
+    if not isinstance(notebook.get("cells"), list):
+        raise ValueError("it has no list of cells")
+    for part in (notebook, *notebook.cells):
+        metadata = part.metadata
+        if not isinstance(metadata, dict) or not isinstance(metadata.get("studium", {}), dict):
+            raise ValueError("its metadata is no table")
+    for cell in notebook.cells:
+        if not isinstance(cell.source, str) or not isinstance(cell.cell_type, str):
+            raise ValueError("a cell has no text")
 
 
 def write_notebook(notebook: NotebookNode, path: Path) -> None:
@@ -67,22 +89,32 @@ def slug_in(notebook: NotebookNode, path: Path) -> str:
     )
 
 
-def cells_to_run(notebook: NotebookNode, topic: Topic) -> list[CodeCell]:
-    """Give the code cells that define answers: the learner's and the lesson's, without checks, tests and trainings."""
-    return [
-        CodeCell(cell.source, _answers(cell, topic))
+def cells_to_run(notebook: NotebookNode, slug: str, known: Iterable[str], wanted: Iterable[str]) -> list[CodeCell]:
+    """Give the code cells that the ``wanted`` of the ``known`` exercises need, without checks, tests and trainings."""
+    cells = [
+        (role(cell), CodeCell(cell.source, answered_in(cell, slug, known)))
         for cell in notebook.cells
         if cell.cell_type == "code" and role(cell) not in _NOT_RUN and not _is_graded_test(cell)
     ]
+    first = [number for number, (part, cell) in enumerate(cells) if part == "setup" or cell.exercise in wanted]
+    return [cells[number][1] for number in needed([cell.source for _, cell in cells], first)]
 
 
-def _answers(cell: NotebookNode, topic: Topic) -> str:
+def answered_in(cell: NotebookNode, slug: str, known: Iterable[str]) -> str:
+    """Give the name of the exercise that is answered in a code cell, even where its metadata was lost, or ""."""
     if name := exercise_of(cell):
         return name
-    for name in topic.exercises:
-        if cell.get("id") == cell_id(topic.slug, name) or re.search(rf"^def {name}\(", cell.source, re.MULTILINE):
+    for name in known:
+        if cell.get("id") == cell_id(slug, name) or re.search(rf"^def {name}\(", cell.source, re.MULTILINE):
             return name
     return ""
+
+
+def answer_cell(notebook: NotebookNode, slug: str, name: str) -> NotebookNode | None:
+    """Give the cell in which an exercise is answered: the lesson's own, else one that defines it; None if none is."""
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code" and role(cell) not in _NOT_RUN]
+    found = [cell for cell in cells if answered_in(cell, slug, [name]) == name]
+    return next((cell for cell in found if role(cell) == "exercise"), found[0] if found else None)
 
 
 def _is_graded_test(cell: NotebookNode) -> bool:

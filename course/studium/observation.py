@@ -33,14 +33,15 @@ class Call:
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
     random_state: Any
+    recorded_gradients: bool
     observed: Observation
 
     def replay(self, function: AnyFunction) -> Observation:
-        """Observe another function on the same arguments, with the same random numbers."""
+        """Observe another function on the same arguments, with the same random numbers and in the same grad mode."""
         torch = sys.modules.get("torch")
         if torch is None:
             return observe(function, snapshot(self.args), snapshot(self.kwargs))
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=[]), torch.set_grad_enabled(self.recorded_gradients):
             torch.set_rng_state(self.random_state)
             return observe(function, snapshot(self.args), snapshot(self.kwargs))
 
@@ -59,13 +60,15 @@ class Recorder:
         def recorded(*args: Any, **kwargs: Any) -> Any:
             before = snapshot(args), snapshot(kwargs)
             torch = sys.modules.get("torch")
-            state = None if torch is None else torch.get_rng_state()
+            modes: tuple[Any, bool] = (None, False)
+            if torch is not None:
+                modes = torch.get_rng_state(), torch.is_grad_enabled()
             try:
                 result = self.function(*args, **kwargs)
             except BaseException as error:
-                self.calls.append(Call(*before, state, _observation(None, type(error), args, kwargs)))
+                self.calls.append(Call(*before, *modes, _observation(None, type(error), args, kwargs)))
                 raise
-            self.calls.append(Call(*before, state, _observation(result, None, args, kwargs)))
+            self.calls.append(Call(*before, *modes, _observation(result, None, args, kwargs)))
             return result
 
         return recorded

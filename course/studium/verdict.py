@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from html import escape
 
-from studium.checking import ExerciseResult, TestResult
+from studium.checking import ExerciseResult, TestResult, first_failure
 from studium.exercises import in_points
 
 _TITLES = {"right": "Right", "wrong": "Not right yet", "not attempted": "Not attempted yet"}
@@ -18,10 +18,15 @@ _MARKS = {True: "✓", False: "✗"}
 
 @dataclass(frozen=True)
 class Verdict:
-    """The answer to ``lesson.check``. The first failing test is shown in full, later ones by name."""
+    """The answer to ``lesson.check``. The first failing test is shown in full, later ones by name; last a remark.
+
+    ``differs``: arrays were compared and differ, so that ``lesson.difference`` has something to show.
+    """
 
     result: ExerciseResult
     public: bool = False
+    remark: str = ""
+    differs: bool = False
 
     def __repr__(self) -> str:
         return "\n".join([self._headline(), *self._details()])
@@ -39,10 +44,15 @@ class Verdict:
         return f"{text}, {result.points:g} of {in_points(result.max_points)}{visible}"
 
     def _details(self) -> list[str]:
-        if self.result.outcome != "wrong":
+        return [*self._tests(), *filter(None, (self.remark,))]
+
+    def _tests(self) -> list[str]:
+        failing = first_failure(self.result)
+        if failing is None:
             return []
-        failing = next(test for test in self.result.tests if not test.passed)
         lines = [f"{_MARKS[test.passed]} {test.name}{_reason(test, failing)}" for test in self.result.tests]
+        if self.differs:
+            lines.append(f"See your values beside the expected ones: `lesson.difference({self.result.id})`")
         return [self.result.mistake, *lines] if self.result.mistake else lines
 
 

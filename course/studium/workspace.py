@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
-from pluggy import PluginManager
-
 from studium.catalogue import Catalogue
-from studium.editions import compile_lesson
-from studium.errors import StudiumError, TopicError
+from studium.desk.base import with_base
+from studium.desk.describing import descriptions
+from studium.desk.description import Description
+from studium.desk.places import mark_workspace
+from studium.errors import StudiumError
 from studium.notebooks import write_notebook, write_text
 from studium.topic import Topic
 
@@ -27,45 +28,44 @@ class Workspace:
 
 
 def build_workspace(catalogue: Catalogue, folder: Path) -> Workspace:
-    """Write the lessons that are not there yet, and the start page."""
+    """Write the lessons that are not there yet, and the start page.
+
+    A topic that breaks its contract is noted, for it must not close the others.
+    """
     if folder.exists() and not folder.is_dir():
         raise StudiumError(f"the workspace must be a folder: {folder} is a file; name another with --course")
-    workspace = Workspace(folder, [], [], [])
-    usable = [topic for topic in catalogue.topics if _add_lesson(workspace, topic, catalogue.manager)]
-    write_text(start_page(usable), folder / START)
-    return workspace
+    described = descriptions(catalogue)
+    problems = [one.problem for one in described.values() if one.problem]
+    usable = [topic for topic in catalogue.topics if not described[topic.slug].problem]
+    kept = [topic.slug for topic in usable if (folder / f"{topic.slug}.ipynb").exists()]
+    for topic in usable:
+        add_lesson(folder, described[topic.slug])
+    write_text(start_page((topic, len(described[topic.slug].exercises)) for topic in usable), folder / START)
+    mark_workspace(folder)
+    return Workspace(folder, [topic.slug for topic in usable if topic.slug not in kept], kept, problems)
 
 
-def _add_lesson(workspace: Workspace, topic: Topic, manager: PluginManager) -> bool:
-    """Write one lesson if it is not there; note a topic that breaks its contract, for it must not close the others."""
-    path = workspace.folder / f"{topic.slug}.ipynb"
-    try:
-        notebook = compile_lesson(topic, manager)
-    except TopicError as error:
-        workspace.problems.append(str(error))
-        return False
-    if path.exists():
-        workspace.kept.append(topic.slug)
-    else:
-        write_notebook(notebook, path)
-        workspace.made.append(topic.slug)
-    return True
+def add_lesson(folder: Path, description: Description) -> str:
+    """Write a lesson if it is not there, with itself as the base of updates; give the file's name."""
+    name = f"{description.slug}.ipynb"
+    if not (folder / name).exists():
+        write_notebook(with_base(description.lesson()), folder / name)
+    return name
 
 
-def start_page(topics: Iterable[Topic]) -> str:
-    """Write the start page: the topics by track, in reading order."""
+def start_page(topics: Iterable[tuple[Topic, int]]) -> str:
+    """Write the start page: the topics, each with its number of exercises, by track, in reading order."""
     lines = [
         "# Studium",
         "",
         "Open a lesson, run its cells from the top, and write code where it says `YOUR CODE HERE`.",
         "",
     ]
-    for track, members in groupby(topics, key=lambda topic: topic.track):
-        lines += [f"## {track}", "", *map(_line, members), ""]
+    for track, members in groupby(topics, key=lambda member: member[0].track):
+        lines += [f"## {track}", "", *(_line(topic, count) for topic, count in members), ""]
     return "\n".join(lines)
 
 
-def _line(topic: Topic) -> str:
-    count = len(topic.exercises)
+def _line(topic: Topic, count: int) -> str:
     exercises = "1 exercise" if count == 1 else f"{count} exercises"
     return f"- [{topic.title}]({topic.slug}.ipynb): {topic.summary} *{topic.minutes} minutes, {exercises}*"

@@ -4,6 +4,7 @@ import pytest
 import torch
 from studium.catalogue import load_catalogue
 from studium.checking import check, is_blank
+from studium.observation import Recorder
 
 
 @pytest.fixture
@@ -103,6 +104,14 @@ def test_an_answer_that_exits_is_wrong_and_stops_nothing(merge):
 def test_a_result_of_the_wrong_kind_is_explained(merge):
     message = check("sample", merge, lambda weight, a, b, alpha: print).tests[0].message
     assert message.startswith("the result could not be used: AttributeError")
+
+
+def test_a_call_without_gradients_is_replayed_without_them():
+    recorder = Recorder(lambda x: x)
+    with torch.no_grad():
+        recorder.wrapped()(torch.ones(1))
+    recorder.wrapped()(torch.ones(1))
+    assert [call.replay(lambda x: torch.is_grad_enabled()).result for call in recorder.calls] == [False, True]
 
 
 def test_checking_leaves_the_random_numbers_of_torch_alone(merge):

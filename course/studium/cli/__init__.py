@@ -4,14 +4,48 @@ Exit codes: 0 fine, 1 a problem (told in one sentence on stderr), 2 a usage erro
 """
 
 import sys
+from collections.abc import Callable
 from typing import Annotated, NoReturn
 
 import typer
 
 from studium import __version__
 from studium.catalogue import Catalogue, load_catalogue
-from studium.cli import check, doctor, lab, reproduce, topics
+from studium.cli import (
+    calibrate,
+    check,
+    doctor,
+    hint,
+    html,
+    lab,
+    next,  # noqa: A004  the command is called so
+    progress,
+    reproduce,
+    reset,
+    review,
+    topic,
+    topics,
+    update,
+    watch,
+)
 from studium.errors import StudiumError, UsageError
+
+_COMMANDS: tuple[Callable[..., None], ...] = (
+    topics.topics,
+    lab.lab,
+    check.check,
+    watch.watch,
+    hint.hint,
+    next.next_,
+    progress.progress,
+    reset.reset,
+    update.update,
+    review.review,
+    calibrate.calibrate,
+    reproduce.reproduce,
+    html.html,
+    doctor.doctor,
+)
 
 
 def main() -> None:
@@ -37,9 +71,12 @@ def build_app(catalogue: Catalogue) -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"], "obj": catalogue},
     )
     app.callback()(_options)
-    for command in (topics.topics, lab.lab, check.check, reproduce.reproduce, doctor.doctor):
-        app.command()(command)
-    app.add_typer(typer.Typer(help="Make something new.", no_args_is_help=True), name="new")
+    for command in _COMMANDS:
+        app.command(command.__name__.rstrip("_"))(command)
+    new = typer.Typer(help="Make something new.", no_args_is_help=True)
+    new.command("topic")(topic.new_topic)
+    app.add_typer(new, name="new")
+    app.add_typer(topic.app, name="topic")
     catalogue.manager.hook.studium_commands(app=app)
     return app
 

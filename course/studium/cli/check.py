@@ -5,48 +5,61 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from studium.cli.desk import AsJson, Notebook, open_file
 from studium.cli.output import print_json
 
 if TYPE_CHECKING:
     from studium.checking import ExerciseResult
-    from studium.clean_check import NotebookResult
 
 
 def check(
-    notebook: Annotated[Path, typer.Argument(help="The notebook with your answers.")],
+    ctx: typer.Context,
+    notebook: Notebook,
     exercise: Annotated[str | None, typer.Option(help="Check this exercise alone.")] = None,
-    limit: Annotated[float, typer.Option(help="Longest time for one cell or exercise, in seconds.", min=0.1)] = 60.0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+    limit: Annotated[
+        float | None, typer.Option(help="Longest time for one cell or exercise, in seconds.", min=0.1)
+    ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Check the exercises of a notebook: right, wrong (and why), or not attempted.
 
-    Exit code 1 where an answer is wrong. Nothing is written.
+    Exit code 1 where an answer is wrong. The notebook stays as it is; how each answer came out goes into your progress.
     """
-    from studium.verdict import Verdict
-
-    result = _checked(notebook, exercise, limit)
+    results = checked(ctx, notebook, exercise, limit)
     if as_json:
-        print_json(result)
+        print_json({"exercises": results})
     else:
-        for item in result.exercises:
-            typer.echo(f"{Verdict(item)!r}\n")
-        typer.echo(_summary(result.exercises))
-    if any(item.outcome == "wrong" for item in result.exercises):
+        show_verdicts(results)
+        typer.echo(summary(results))
+    if any(item.outcome == "wrong" for item in results):
         raise typer.Exit(1)
 
 
-def _checked(notebook: Path, exercise: str | None, limit: float) -> "NotebookResult":
+def checked(ctx: typer.Context, notebook: Path, exercise: str | None, limit: float | None) -> "list[ExerciseResult]":
+    """Check behind a line that says what is being done."""
     from rich.console import Console
 
-    from studium.clean_check import check_notebook
+    from studium.clean_check import Terms
 
+    lesson = open_file(ctx, notebook)
     with Console(stderr=True).status("checking in a clean process …") as status:
-        return check_notebook(
-            notebook, exercise, limit=limit, watch=lambda name: status.update(f"checking {name} in a clean process …")
-        )
+
+        def watch(name: str, deadline: float) -> None:
+            status.update(f"checking {name} in a clean process …")
+
+        return lesson.check(exercise, Terms(limit or lesson.journal.settings.limit, watch=watch))
 
 
-def _summary(results: "list[ExerciseResult]") -> str:
+def show_verdicts(results: "list[ExerciseResult]") -> None:
+    """Print the verdicts."""
+    from studium.verdict import Verdict
+
+    for item in results:
+        typer.echo(f"{Verdict(item)!r}\n")
+
+
+def summary(results: "list[ExerciseResult]") -> str:
+    """Say how many are right, and the points."""
     right = sum(item.outcome == "right" for item in results)
     points, most = sum(item.points for item in results), sum(item.max_points for item in results)
     return f"{right} of {len(results)} exercises right, {points:g} of {most:g} points"

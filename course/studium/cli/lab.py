@@ -16,6 +16,7 @@ def lab(
     ctx: typer.Context,
     course: Annotated[Path, typer.Option(help="Your workspace; made if it is not there.")] = Path("studium-workspace"),
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Print the address and open no browser.")] = False,
+    no_start: Annotated[bool, typer.Option("--no-start", help="Build the lessons, and start no JupyterLab.")] = False,
     port: Annotated[
         int, typer.Option(help="The port to listen on; the next free one if taken.", min=1, max=65535)
     ] = 8888,
@@ -29,6 +30,8 @@ def lab(
     broken = (f"{problem.entry_point} of {problem.distribution}: {problem.error}" for problem in catalogue.problems)
     for sentence in (*workspace.problems, *broken):
         typer.echo(f"problem: {sentence}", err=True)
+    if no_start:
+        return
     with as_file(files("studium") / "lab_settings") as settings:
         raise typer.Exit(subprocess.call(_command(course, START, settings, no_browser, port)))
 

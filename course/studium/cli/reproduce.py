@@ -29,7 +29,7 @@ def reproduce(
 
     The figure is the worst over the seeds. Exit code 1 where a claim does not hold.
     """
-    topics = _choose(ctx.obj, slugs or [], everything)
+    topics = choose_topics(ctx.obj, slugs or [], everything)
     claims, problems = _measure(topics, choose_profile(profile, device), range(seeds))
     if as_json:
         print_json({"claims": claims})
@@ -41,7 +41,8 @@ def reproduce(
         raise typer.Exit(1)
 
 
-def _choose(catalogue: Catalogue, slugs: list[str], everything: bool) -> list[Topic]:
+def choose_topics(catalogue: Catalogue, slugs: list[str], everything: bool) -> list[Topic]:
+    """Give the topics that are named, or all that have an experiment."""
     if everything == bool(slugs):
         raise typer.BadParameter("name one or more topics, or give --all (see `studium topics`)")
     return (

@@ -1,0 +1,26 @@
+// Commands, in the palette, the launcher and (by schemas/plugin.json) the notebook's toolbar.
+
+export function addCommands(app, desk, show, { palette, launcher, icon }) {
+  const add = (name, label, execute, more = {}) => {
+    app.commands.addCommand(`studium:${name}`, { label, execute, ...more });
+    palette?.addItem({ command: `studium:${name}`, category: "Studium" });
+  };
+  const inLesson = () => Boolean(desk.here.topic);
+  add("desk", "Studium", show, { caption: "Syllabus, exercises and progress", icon });
+  add("check", "Check my work", () => desk.check(desk.here.exercise?.id), {
+    caption: "Check the exercise at the cursor, or the whole lesson",
+    isVisible: inLesson,
+  });
+  add("check-all", "Check the whole lesson", () => desk.check(), { isEnabled: inLesson });
+  add("resume", "Resume where you left off", () => resume(desk), { icon });
+  for (const event of ["syllabus", "place"]) desk.on(event, () => app.commands.notifyCommandChanged("studium:check"));
+  launcher?.add({ command: "studium:desk", category: "Studium", rank: 0 });
+  launcher?.add({ command: "studium:resume", category: "Studium", rank: 1 });
+}
+
+/** Opens the lesson that the server says comes next, at its exercise. */
+export function resume(desk) {
+  const next = desk.syllabus?.resume;
+  const topic = desk.topics.find((one) => one.slug === next?.slug) ?? desk.topics[0];
+  return topic ? desk.open(topic, next?.cell) : desk.say("There is no lesson here yet.");
+}

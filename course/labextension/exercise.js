@@ -1,0 +1,114 @@
+// One exercise: its state, what is wrong with it, and what one can do: check, hint, solution, start again, old answers.
+import { button, h, prose } from "./element.js";
+import { STATES, stateOf } from "./states.js";
+
+export function exerciseView(desk) {
+  const element = h("li", { class: "studium-exercise" });
+  const extra = h("div", { class: "studium-extra", role: "status" });
+  const draw = (topic, exercise) => {
+    const { path } = topic;
+    const state = stateOf(desk, path, exercise);
+    const { mark, word } = STATES[state];
+    const name = `${exercise.id}, ${word.toLowerCase()}, ${exercise.points} points`;
+    const focused = focusedButton(element);
+    element.className = `studium-exercise studium-${state}`;
+    element.replaceChildren(
+      h("div", { class: "studium-row" },
+        button([h("span", { class: "studium-mark", "aria-hidden": "true" }, mark), exercise.id], () => desk.open(topic, exercise.cell), { kind: "studium-link", label: `${name}. Go there` }),
+        h("span", { class: "studium-note" }, exercise.label?.text ?? `${exercise.minutes} min`),
+      ),
+      h("p", { class: "studium-word" }, byYourself(exercise, word)),
+      ...(exercise.outcome === "wrong" ? trouble(exercise) : []),
+      tools(desk, topic, exercise, extra),
+      extra,
+    );
+    if (focused) [...element.querySelectorAll("button")].find((one) => one.textContent === focused)?.focus();
+  };
+  return { element, draw };
+}
+
+// A view is drawn anew whenever something changes; whoever has the focus keeps it.
+function focusedButton(element) {
+  return element.contains(document.activeElement) ? document.activeElement.textContent : null;
+}
+
+function byYourself(exercise, word) {
+  if (exercise.status === "revealed" && exercise.outcome === "right") return "Right, with the solution seen";
+  const tries = exercise.attempts === 1 ? "1 attempt" : `${exercise.attempts} attempts`;
+  return exercise.attempts ? `${word} · ${tries}` : word;
+}
+
+// The first failure alone: one thing at a time.
+function trouble(exercise) {
+  const lines = [];
+  if (exercise.mistake) lines.push(h("p", { class: "studium-mistake" }, prose(exercise.mistake)));
+  if (exercise.message) lines.push(h("p", { class: "studium-note" }, prose(`${exercise.test}: ${exercise.message}`)));
+  return lines;
+}
+
+function tools(desk, topic, exercise, extra) {
+  const { path } = topic;
+  const job = path && desk.jobOf(path, exercise.id);
+  if (job) {
+    const left = job.state === "running" ? ` ${Math.ceil(job.left)} s left` : ` ${job.position} before it`;
+    return h("div", { class: "studium-row" }, h("span", { class: "studium-note" }, `${job.state === "running" ? "Running" : "Waiting"},${left}`), button("Cancel", () => desk.cancel(job)));
+  }
+  if (!path) return "";
+  const show = (...content) => extra.replaceChildren(...content);
+  const named = (text) => ({ label: `${text} ${exercise.id}` });
+  const made = [button("Check", () => checkAt(desk, topic, exercise), named("Check"))];
+  if (exercise.hints) made.push(button(`Hint ${exercise.hints_taken}/${exercise.hints}`, () => hint(desk, path, exercise, show), named("Hint for")));
+  if (exercise.can_reveal) made.push(button("Solution", () => solution(desk, path, exercise, show), named("Show the solution of")));
+  if (exercise.versions || exercise.attempts) {
+    made.push(button("Start again", () => reset(desk, path, exercise, show), named("Start again with")));
+    made.push(button("Old answers", () => versions(desk, path, exercise, show), named("Old answers of")));
+  }
+  return h("div", { class: "studium-tools" }, made);
+}
+
+async function checkAt(desk, topic, exercise) {
+  if (desk.path !== topic.path) await desk.open(topic, exercise.cell);
+  await desk.check(exercise.id);
+}
+
+async function hint(desk, path, exercise, show) {
+  const answer = await desk.hint(path, exercise.id);
+  if (answer) show(h("ol", { class: "studium-hints" }, answer.hints.map((text) => h("li", {}, prose(text)))));
+}
+
+async function solution(desk, path, exercise, show) {
+  const reveal = async () => {
+    const answer = await desk.reveal(path, exercise.id);
+    if (answer) show(h("pre", { tabindex: 0 }, answer.solution));
+  };
+  if (exercise.revealed || exercise.status === "right") return reveal();
+  show(
+    h("p", { class: "studium-note" }, "It will be noted that you have seen the solution."),
+    h("div", { class: "studium-tools" }, button("Show it", reveal), button("Not yet", () => show())),
+  );
+}
+
+async function reset(desk, path, exercise, show) {
+  const body = { path, exercise: exercise.id };
+  const answer = await desk.changeFile(path, () => desk.api.post("reset", body));
+  if (!answer) return;
+  const undo = () => restore(desk, path, exercise, answer.version, show);
+  show(h("p", { class: "studium-note" }, "The cell is empty again. Your answer is among the old ones."), button("Undo", undo));
+}
+
+async function restore(desk, path, exercise, version, show) {
+  const body = { path, exercise: exercise.id, version };
+  if (await desk.changeFile(path, () => desk.api.post("restore", body))) show(h("p", { class: "studium-note" }, "The answer is back in its cell."));
+}
+
+async function versions(desk, path, exercise, show) {
+  const answer = await desk.history(path, exercise.id);
+  if (!answer) return;
+  const line = ({ id, time, reason, outcome, answer: text }) =>
+    h("details", {},
+      h("summary", {}, `${new Date(time).toLocaleString()}, ${reason}${outcome ? `, ${outcome}` : ""}`),
+      h("pre", { tabindex: 0 }, text),
+      button("Put it back", () => restore(desk, path, exercise, id, show)),
+    );
+  show(...(answer.versions.length ? answer.versions.map(line) : [h("p", { class: "studium-note" }, "There is no old answer yet.")]));
+}

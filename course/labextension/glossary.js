@@ -1,0 +1,28 @@
+// The words of the lessons: one sentence each, and the place that introduces it.
+import { button, h } from "./element.js";
+
+export function glossaryView(desk) {
+  const list = h("dl", { class: "studium-words" });
+  const search = h("input", { type: "search", class: "studium-search", placeholder: "Find a word", "aria-label": "Find a word" });
+  let terms = null;
+  const draw = () => {
+    const wanted = search.value.trim().toLowerCase();
+    const shown = (terms ?? []).filter(({ term }) => term.toLowerCase().includes(wanted));
+    list.replaceChildren(...shown.flatMap((term) => entry(desk, term)));
+    if (!shown.length) list.replaceChildren(h("dt", { class: "studium-note" }, terms ? "No such word." : "Reading …"));
+  };
+  search.addEventListener("input", draw);
+  const shown = async () => {
+    if (terms) return;
+    draw();
+    terms = (await desk.tried(desk.api.get("glossary")))?.terms ?? null;
+    draw();
+  };
+  return { element: h("div", {}, h("div", { class: "studium-row" }, search), list), shown };
+}
+
+function entry(desk, { term, sentence, slug, cell }) {
+  const topic = desk.topics.find((one) => one.slug === slug);
+  const where = topic ? button(topic.title, () => desk.open(topic, cell), { kind: "studium-link", label: `${term} in ${topic.title}` }) : "";
+  return [h("dt", {}, term), h("dd", {}, desk.markdown(sentence), where)];
+}

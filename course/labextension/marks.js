@@ -1,0 +1,45 @@
+// A badge on each exercise of an open lesson: its state, which is also a button that checks it.
+import { h } from "./element.js";
+import { STATES, stateOf } from "./states.js";
+
+export function markNotebooks(desk, tracker) {
+  const draw = () => tracker.forEach((widget) => markAll(desk, widget));
+  for (const name of ["syllabus", "jobs"]) desk.on(name, draw);
+  tracker.widgetAdded.connect((_, widget) => {
+    widget.context.ready.then(() => {
+      widget.model?.cells.changed.connect(() => requestAnimationFrame(() => markAll(desk, widget)));
+      if (!topicOf(desk, widget)) return desk.load();
+      markAll(desk, widget);
+    });
+  });
+  desk.settings.changed = draw;
+}
+
+function topicOf(desk, widget) {
+  const slug = widget.model?.getMetadata("studium")?.topic;
+  return desk.topics.find((topic) => topic.slug === slug);
+}
+
+function markAll(desk, widget) {
+  const topic = topicOf(desk, widget);
+  for (const cell of widget.content.widgets) {
+    const exercise = topic?.exercises.find((one) => one.cell === cell.model.id);
+    const old = cell.node.querySelector(":scope > .studium-badge");
+    if (!exercise || !desk.settings.get("badges")) old?.remove();
+    else mark(desk, widget, cell, exercise, old);
+  }
+}
+
+function mark(desk, widget, cell, exercise, old) {
+  const badge = old ?? cell.node.appendChild(h("button", { type: "button", "data-lm-suppress-shortcuts": "true" }));
+  const state = stateOf(desk, widget.context.path, exercise);
+  badge.className = `studium-badge studium-${state}`;
+  badge.textContent = `${STATES[state].mark} ${STATES[state].word}`;
+  const said = exercise.status === "wrong" ? `: ${exercise.mistake || exercise.message}` : "";
+  badge.title = `${exercise.id} is ${STATES[state].word.toLowerCase()}${said}`;
+  badge.setAttribute("aria-label", `${badge.title}. Check it`);
+  badge.onclick = () => {
+    desk.app.shell.activateById(widget.id);
+    desk.check(exercise.id);
+  };
+}

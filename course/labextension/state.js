@@ -1,0 +1,170 @@
+// What the panel knows, and what it asks the server for. Views listen to "syllabus", "jobs" and "place".
+import { ApiError } from "./api.js";
+import { h } from "./element.js";
+
+export class Desk {
+  syllabus = null;
+  jobs = new Map(); // "path exercise" → job
+  end = new AbortController();
+  #heard = new EventTarget();
+  #reload = 0;
+  #asked = null; // the exercise whose check was asked for on the screen
+
+  constructor(api, app, tracker, Notification) {
+    Object.assign(this, { api, app, tracker, Notification });
+    tracker.currentChanged.connect(() => this.tell("place"));
+    tracker.activeCellChanged?.connect(() => this.tell("place"));
+  }
+
+  on(name, action) {
+    this.#heard.addEventListener(name, action, { signal: this.end.signal });
+  }
+
+  tell(name) {
+    this.#heard.dispatchEvent(new Event(name));
+  }
+
+  /** Reads the syllabus of the folder that holds the lessons: that of the open notebook, else the root. */
+  async load() {
+    const syllabus = await this.tried(this.api.get("syllabus", { folder: this.folder }));
+    if (!syllabus) return;
+    this.syllabus = syllabus;
+    this.tell("syllabus");
+  }
+
+  get folder() {
+    const path = this.path ?? "";
+    return path.includes("/") ? path.slice(0, path.lastIndexOf("/")) : "";
+  }
+
+  get path() {
+    return this.tracker.currentWidget?.context.path ?? null;
+  }
+
+  get topics() {
+    return this.syllabus?.tracks.flatMap((track) => track.topics) ?? [];
+  }
+
+  /** The topic whose lesson is open, and the exercise whose cells hold the cursor. */
+  get here() {
+    const slug = this.tracker.currentWidget?.model?.getMetadata?.("studium")?.topic;
+    const topic = this.topics.find((one) => one.path === this.path || one.slug === slug) ?? null;
+    const cell = this.tracker.activeCell?.model;
+    const name = cell?.getMetadata?.("studium")?.exercise;
+    const exercise = topic?.exercises.find((one) => one.id === name || one.cell === cell?.id) ?? null;
+    return { topic, exercise };
+  }
+
+  listen() {
+    this.api.events(["job", "progress", "hello"], (name, data) => this.#hear(name, data), this.end.signal);
+  }
+
+  #hear(name, data) {
+    if (name === "hello") data.jobs.forEach((job) => this.#note(job));
+    if (name === "job") this.#note(data);
+    if (name !== "progress") return;
+    const exercise = this.topics.find((topic) => topic.slug === data.slug)?.exercises.find((one) => one.id === data.exercise);
+    if (exercise) Object.assign(exercise, data.state);
+    if (exercise && exercise.id === this.#asked) this.#report(exercise);
+    this.tell("syllabus");
+    clearTimeout(this.#reload); // totals and minutes are the server's to count
+    this.#reload = setTimeout(() => this.load(), 400);
+  }
+
+  // What is wrong with the exercise that was checked, where no panel is there to say it.
+  #report({ id, status, mistake, message }) {
+    this.#asked = null;
+    if (status === "wrong" && !this.panelIsShown()) this.say(`${id} is not right yet: ${mistake || message}`);
+  }
+
+  #note(job) {
+    this.jobs.set(`${job.path} ${job.exercise ?? ""}`, job);
+    this.tell("jobs");
+    if (job.state === "failed" || job.state === "refused") this.say(job.message);
+  }
+
+  /** The job that is waiting or running for an exercise of the notebook at `path`, or null. */
+  jobOf(path, exercise) {
+    const found = [this.jobs.get(`${path} ${exercise}`), this.jobs.get(`${path} `)];
+    return found.find((job) => job && (job.state === "queued" || job.state === "running")) ?? null;
+  }
+
+  /** Opens a lesson, written first where it is not there yet, at a cell. */
+  async open(topic, cell = null) {
+    let { path } = topic;
+    if (!path) {
+      path = (await this.tried(this.api.post("lessons", { slug: topic.slug, folder: this.folder })))?.path;
+      if (!path) return;
+      await this.load();
+    }
+    const widget = await this.app.commands.execute("docmanager:open", { path });
+    if (widget?.context) await widget.context.ready;
+    if (cell) this.#goTo(widget, cell);
+  }
+
+  #goTo(widget, id) {
+    const cells = widget?.content?.widgets ?? [];
+    const at = cells.findIndex((cell) => cell.model.id === id);
+    if (at < 0) return;
+    widget.content.activeCellIndex = at;
+    widget.content.scrollToItem?.(at, "smart").catch?.(() => {});
+    cells[at].node.scrollIntoView({ block: "center" });
+  }
+
+  /** Checks an exercise, or the whole notebook, as it now stands on the screen. */
+  async check(exercise = null) {
+    const widget = this.tracker.currentWidget;
+    if (!widget) return this.say("Open a lesson first: what is checked is the notebook on the screen.");
+    this.#asked = exercise;
+    const notebook = widget.context.model.toJSON();
+    const job = await this.tried(this.api.post("checks", { path: this.path, notebook, ...(exercise ? { exercise } : {}) }));
+    if (job) this.#note(job);
+  }
+
+  cancel = (job) => this.tried(this.api.request("DELETE", `checks/${job.id}`));
+  hint = (path, exercise) => this.tried(this.api.post("hint", { path, exercise }));
+  reveal = (path, exercise) => this.tried(this.api.post("reveal", { path, exercise }));
+  history = (path, exercise) => this.tried(this.api.get("history", { path, exercise }));
+
+  /** Saves the notebook at `path` where it is open; gives its context, if any. */
+  async save(path) {
+    const context = this.tracker.find((widget) => widget.context.path === path)?.context;
+    await context?.save();
+    return context;
+  }
+
+  /** Changes the notebook on the disk: what is on the screen is saved before and read again after. */
+  async changeFile(path, change) {
+    const context = await this.save(path);
+    const answer = await this.tried(change());
+    if (answer) await context?.revert();
+    await this.load();
+    return answer;
+  }
+
+  /** The value of a promise; where the server says no, its sentence is shown and null given. */
+  async tried(promise) {
+    try {
+      return await promise;
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      this.say(error.message);
+      return null;
+    }
+  }
+
+  /** Text of a lesson, with its formulas, as the application itself shows it. */
+  markdown(text) {
+    if (!this.rendermime) return h("div", {}, text);
+    const renderer = this.rendermime.createRenderer("text/markdown");
+    renderer.addClass("studium-markdown");
+    const drawn = renderer.renderModel(this.rendermime.createModel({ data: { "text/markdown": text } }));
+    drawn.then(() => this.rendermime.latexTypesetter?.typeset(renderer.node)); // by itself only where Lab attaches it
+    return renderer.node;
+  }
+
+  say(sentence) {
+    if (this.Notification) this.Notification.warning(`Studium: ${sentence}`, { autoClose: 8000 });
+    else console.warn(sentence);
+  }
+}

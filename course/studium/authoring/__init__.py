@@ -1,0 +1,1 @@
+"""The author's kit: checking a topic, starting one from a template, and rebuilding it while it is written."""

@@ -1,0 +1,41 @@
+"""The notebook that is built from the topic is the same each time, and each of its cells has an id of its own."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+import nbformat
+
+from studium.authoring.findings import Finding
+from studium.authoring.subject import Subject
+from studium.editions import compile_lesson
+
+
+def cell_ids(subject: Subject) -> Finding:
+    """Build the lesson again here and in another process: the same cells with the same ids, each id once."""
+    return Finding(list(_unstable(subject)), f"{len(subject.lesson.cells)} cells have ids that are derived and unique")
+
+
+def _unstable(subject: Subject) -> Iterator[str]:
+    ids = [str(cell.id) for cell in subject.lesson.cells]
+    for name, times in Counter(ids).items():
+        if times > 1:
+            yield f"each cell needs an id of its own: {name!r} comes {times} times; give a section another heading"
+    again = compile_lesson(subject.topic, subject.catalogue.manager)
+    elsewhere = subject.lesson_run.notebook  # "" where that process did not get so far, which the check lesson tells
+    for text in filter(None, (nbformat.writes(again), elsewhere)):
+        if text != nbformat.writes(subject.lesson):
+            yield (
+                "two builds of the lesson must be the same, or answers and links get lost: they differ in "
+                f"{_first_difference(subject.lesson.cells, nbformat.reads(text, 4).cells)}; derive ids with cell_id "
+                "and use no chance, time or order of sets"
+            )
+            return
+
+
+def _first_difference(ours: "list[nbformat.NotebookNode]", theirs: "list[nbformat.NotebookNode]") -> str:
+    for one, other in zip(ours, theirs, strict=False):
+        if one.id != other.id:
+            return f"the id of the cell {one.source[:40]!r}: {one.id!r} and then {other.id!r}"
+        if one != other:
+            return f"the cell {one.id!r}"
+    return f"the number of cells: {len(ours)} and then {len(theirs)}"

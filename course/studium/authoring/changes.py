@@ -1,0 +1,72 @@
+"""Which checks, and which exercises, a change of a topic's files may have touched."""
+
+import ast
+from collections import defaultdict
+from collections.abc import Iterable
+from fnmatch import fnmatch
+
+_TEXT = ("secrecy", "spelling", "reading time", "handouts", "lesson", "offline")
+_ANSWERS = (
+    "solutions",
+    "robustness",
+    "stubs",
+    "misconceptions",
+    "test cells",
+    "reference",
+    "mutants",
+    "tests can fail",
+    "repeatability",
+    "tolerances",
+)
+# The first pattern that fits a file's name says what hangs on it.
+_TOUCHED: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("lesson.py", (*_TEXT, "imports", "papers", "links", "alternative texts", "headings", "cell ids")),
+    ("exercises.py", ("imports", "names", "exercise parts", *_ANSWERS, *_TEXT, "own tests")),
+    ("reference.py", ("imports", "reference", "own tests", "claims")),
+    ("experiment.py", ("imports", "metadata", "secrecy", "claims", "lesson", "offline")),
+    (
+        "__init__.py",
+        ("imports", "metadata", "prerequisites", "names", "spelling", "papers", "links", "reading time", "cell ids"),
+    ),
+    ("test_*.py", ("own tests",)),
+    ("*.js", ("widgets", "secrecy")),
+    ("*.css", ("widgets",)),
+    ("*.py", ("imports", "secrecy", "own tests", "lesson", "offline", "claims", "widgets")),
+)
+
+
+def touched_checks(files: Iterable[str]) -> set[str]:
+    """Give the names of the checks that hang on these files of the topic's folder."""
+    found: set[str] = set()
+    for name in files:
+        found.update(next((checks for pattern, checks in _TOUCHED if fnmatch(name, pattern)), ()))
+    return found
+
+
+def changed_exercises(before: str, after: str) -> set[str] | None:
+    """Give the exercises whose part of ``exercises.py`` changed; None where it may be any of them."""
+    try:
+        old, new = _parts(before), _parts(after)
+    except SyntaxError:
+        return None
+    names = {name for name in (*old, *new) if old.get(name) != new.get(name)}
+    return None if "" in names else names & set(new)
+
+
+def _parts(text: str) -> dict[str, list[str]]:
+    """Give the statements that belong to each exercise; "" has all the rest."""
+    parts: defaultdict[str, list[str]] = defaultdict(list)
+    for node in ast.parse(text).body:
+        parts[_owner(node)].append(ast.get_source_segment(text, node) or "")
+        if isinstance(node, ast.FunctionDef):
+            parts[_owner(node)] += [ast.unparse(item) for item in node.decorator_list]
+    return dict(parts)
+
+
+def _owner(node: ast.stmt) -> str:
+    calls = node.decorator_list if isinstance(node, ast.FunctionDef) else [getattr(node, "value", None)]
+    for item in calls:
+        target = item.func if isinstance(item, ast.Call) else item
+        if isinstance(target, ast.Attribute) and isinstance(target.value, ast.Name):
+            return target.value.id
+    return node.name if isinstance(node, ast.FunctionDef) and calls else ""

@@ -1,0 +1,65 @@
+"""What checking a topic gives: named checks, each with a sentence, and the mutants that no test noticed."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import msgspec
+
+if TYPE_CHECKING:
+    from studium.authoring.subject import Subject
+
+
+class CheckResult(msgspec.Struct, frozen=True):
+    """One check: ``detail`` says what was found or, where it failed, what is wrong and what to do, a line for each."""
+
+    name: str
+    passed: bool
+    detail: str
+
+
+class Survivor(msgspec.Struct, frozen=True):
+    """A changed solution that passes all tests: the line in ``exercises.py``, and the change as a diff."""
+
+    exercise: str
+    line: int
+    change: str
+
+
+class Mutants(msgspec.Struct, frozen=True):
+    """How many changed solutions the tests caught; those that are marked as equivalent do not count."""
+
+    killed: int = 0
+    total: int = 0
+    survivors: list[Survivor] = []
+
+
+class Report(msgspec.Struct, frozen=True):
+    """All checks of one topic."""
+
+    topic: str
+    passed: bool
+    checks: list[CheckResult]
+    mutants: Mutants = Mutants()
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one check found: problems, one sentence each (none: it passed), and what to say where there is none."""
+
+    problems: Sequence[str]
+    summary: str
+    mutants: Mutants | None = None
+
+
+@dataclass(frozen=True)
+class TopicCheck:
+    """A named check. ``after`` names checks without which it would only repeat their complaints.
+
+    ``apart`` marks one that waits for other processes, so that it can run beside those that compute in this one.
+    """
+
+    name: str
+    run: "Callable[[Subject], Finding]"
+    after: tuple[str, ...] = ()
+    apart: bool = False

@@ -1,0 +1,96 @@
+"""Every module of the topic imports, from the host only what is public, and its metadata alone loads nothing heavy."""
+
+import ast
+import contextlib
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import studium
+from studium.authoring.findings import Finding
+from studium.authoring.subject import Subject
+from studium.errors import TopicError
+
+PRIVATE = ("exercises", "reference")  # modules that student machines do not have, or not as they are
+HEAVY = ("torch", "plotly", "ipywidgets", "nbgrader", "sklearn")
+_PROBE = "import sys; before = set(sys.modules); import {package}; print(*(set(sys.modules) - before))"
+
+
+def modules_of(folder: Path) -> list[str]:
+    """Give the names of a topic's modules but its lesson, which is no module, and its tests."""
+    names = sorted(path.stem for path in folder.glob("*.py"))
+    return [n for n in names if n not in ("__init__", "lesson", "conftest") and not n.startswith("test_")]
+
+
+def imports(subject: Subject) -> Finding:
+    """Import each module; import the package alone in a clean process, and see what it loads."""
+    problems = [*_failures(subject), *_heavy(subject), *_private(subject)]
+    return Finding(problems, "all modules import, and the metadata loads nothing heavy")
+
+
+def _failures(subject: Subject) -> Iterator[str]:
+    for name in modules_of(subject.folder):
+        try:
+            subject.topic.module(name)
+        except TopicError as error:
+            yield f"{error}; correct it"
+
+
+def _heavy(subject: Subject) -> Iterator[str]:
+    probe = [sys.executable, "-c", _PROBE.format(package=subject.topic.package)]
+    done = subprocess.run(probe, capture_output=True, text=True, check=False)
+    loaded = {name.split(".")[0] for name in done.stdout.split()}
+    for name in HEAVY:
+        if name in loaded:
+            yield (
+                f"__init__.py must load metadata alone: it imports {name}, for which every studium command would "
+                "wait; import it in the module that needs it"
+            )
+
+
+def _private(subject: Subject) -> Iterator[str]:
+    """Look for imports on which a topic may not rely: the host's own modules, the graders, other topics, answers."""
+    others = {topic.package for topic in subject.catalogue.topics} - {subject.topic.package}
+    for name in ("__init__", "lesson", *modules_of(subject.folder)):
+        tree = _tree(subject.folder / f"{name}.py")
+        for module, part in sorted(_imported(ast.walk(tree), subject.topic.package)):
+            wanted = f"{module}.{part}".rstrip(".")
+            if module.split(".")[0] == "studium" and (module != "studium" or part not in ("", *studium.__all__)):
+                yield (
+                    f"{name}.py may use what `studium` itself exports: it imports {wanted}, which is private and may "
+                    f"change; what there is: {', '.join(studium.__all__)}"
+                )
+            elif module.split(".")[0] == "studium_graders" or any(_inside(wanted, other) for other in others):
+                yield f"{name}.py must work without other topics and the graders: it imports {wanted}; leave it out"
+        for module, part in sorted(_imported(tree.body, subject.topic.package)) if name not in PRIVATE else ():
+            if _inside(f"{module}.{part}", f"{subject.topic.package}.reference"):
+                yield (
+                    f"{name}.py must work on student machines, which have no reference.py: it imports that; take what "
+                    "it needs as an argument"
+                )
+
+
+def _tree(path: Path) -> ast.Module:
+    """Parse a file; one that is not there, or that does not parse, is empty, and other checks say why."""
+    with contextlib.suppress(FileNotFoundError, SyntaxError):
+        return ast.parse(path.read_text("utf-8"))
+    return ast.Module([], [])
+
+
+def _imported(nodes: Iterable[ast.AST], package: str) -> set[tuple[str, str]]:
+    """Give (module, name) of each import, and of each name that is looked up in `studium`."""
+    found: set[tuple[str, str]] = set()
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            found |= {(alias.name, "") for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            module = ".".join(filter(None, (package if node.level == 1 else "", node.module)))
+            found |= {(module, alias.name) for alias in node.names}
+        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "studium":
+            found.add(("studium", node.attr))
+    return found
+
+
+def _inside(module: str, package: str) -> bool:
+    return f"{module}.".startswith(f"{package}.")

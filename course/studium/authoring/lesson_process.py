@@ -1,0 +1,115 @@
+"""The child of ``lesson_run``: runs a lesson's cells, and writes down the notebook and then each cell, a line each."""
+
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import nbformat
+from IPython.core.displayhook import CapturingDisplayHook
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.utils.capture import capture_output
+from nbformat.v4 import new_output
+
+from studium.authoring.offline import BLOCKADE
+from studium.catalogue import load_catalogue
+from studium.editions import compile_lesson, compile_solution, role
+from studium.measuring import peak_mb
+from studium.verdict import Verdict
+
+_LARGEST = 2_000_000  # bytes of an output
+
+
+class Event(msgspec.Struct, frozen=True):
+    """A cell that has begun or, with its seconds, has ended: what went wrong in it, and the peak of memory so far.
+
+    ``outputs`` is what it showed, as a notebook has it; ``wanted`` what it tried to reach on other machines.
+    """
+
+    edition: str
+    cell: str
+    seconds: float = 0.0
+    peak_mb: float = 0.0
+    problem: str = ""
+    outputs: list[dict[str, Any]] = []
+    wanted: list[str] = []
+
+
+def waited(process: int | str = "self") -> float:
+    """Give the seconds that a process was ready to run and others had the processor; 0 where nobody counts them.
+
+    Without them, what a lesson takes is the same on a busy machine as on an idle one.
+    """
+    path = Path(f"/proc/{process}/schedstat")
+    try:
+        return int(path.read_text("utf-8").split()[1]) / 1e9
+    except (OSError, IndexError, ValueError):
+        return 0.0
+
+
+def run(slug: str, path: Path) -> None:
+    """Run both editions of the lesson; a cell's first event is replaced by its second."""
+    catalogue = load_catalogue()
+    topic = catalogue[slug]
+    notebook = compile_lesson(topic, catalogue.manager)
+    shell = InteractiveShell.instance(history_load_length=0)
+    with path.open("ab", buffering=0) as file, BLOCKADE:
+        file.write(msgspec.json.encode(nbformat.writes(notebook)) + b"\n")
+        _run_cells("lesson", notebook.cells, shell, file)
+        shell.reset()
+        solved = compile_solution(topic, catalogue.manager)
+        _run_cells("solution", [cell for cell in solved.cells if role(cell) != "experiment"], shell, file)
+
+
+def _run_cells(edition: str, cells: list[Any], shell: InteractiveShell, file: Any) -> None:
+    for cell in cells:
+        if cell.cell_type == "code":
+            place = file.tell()
+            file.write(msgspec.json.encode(Event(edition, cell.id)) + b"\n")
+            event = _run_cell(edition, cell, shell)
+            os.truncate(file.fileno(), place)
+            file.seek(place)
+            file.write(msgspec.json.encode(event) + b"\n")
+
+
+def _run_cell(edition: str, cell: Any, shell: InteractiveShell) -> Event:
+    start = time.perf_counter() - waited()
+    with capture_output() as captured:
+        shell.display_trap.hook = result = _Result(shell, captured._outputs)
+        outcome = shell.run_cell(cell.source, store_history=False)
+    seconds = time.perf_counter() - waited() - start
+    error, wanted = outcome.error_before_exec or outcome.error_in_exec, BLOCKADE.take()
+    problem = f"{type(error).__name__}: {error}" if error else _wrong(edition, result.value)
+    memory = round(peak_mb(children=True), 1)
+    outputs = _outputs(captured) if edition == "lesson" else []
+    return Event(edition, cell.id, round(seconds, 3), memory, "" if wanted else problem, outputs, wanted)
+
+
+class _Result(CapturingDisplayHook):  # type: ignore[misc]
+    """Takes the value of a cell's last line as an output, and keeps it."""
+
+    value: object = None
+
+    def __call__(self, result: object = None) -> None:
+        self.value = result
+        super().__call__(result)
+
+
+def _outputs(captured: Any) -> list[dict[str, Any]]:
+    said = [new_output("stream", name="stdout", text=captured.stdout)] if captured.stdout else []
+    shown = [new_output("display_data", data=output.data) for output in captured.outputs]
+    return [output for output in (*said, *shown) if len(msgspec.json.encode(output)) < _LARGEST]
+
+
+def _wrong(edition: str, value: object) -> str:
+    """Say where a check of the solved lesson is not right."""
+    if edition != "solution" or not isinstance(value, Verdict) or value.result.outcome == "right":
+        return ""
+    return f"the solution of {value.result.id} is {value.result.outcome} there"
+
+
+if __name__ == "__main__":
+    sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - what lessons print is not wanted
+    run(sys.argv[1], Path(sys.argv[2]))

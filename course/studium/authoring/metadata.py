@@ -1,0 +1,86 @@
+"""The topic's metadata, its place among other topics, and the parts of its exercises."""
+
+from collections.abc import Iterator
+from datetime import date
+
+from studium.authoring.findings import Finding
+from studium.authoring.subject import Subject
+from studium.catalogue import Entry
+from studium.errors import suggestion
+from studium.exercises import Exercise
+
+
+def metadata(subject: Subject) -> Finding:
+    """Look at title, track, summary, minutes and papers, and at the papers of claims."""
+    return Finding(list(_metadata(subject)), "title, track, summary, minutes and papers are there")
+
+
+def _metadata(subject: Subject) -> Iterator[str]:
+    topic = subject.topic
+    for name in ("title", "track", "summary"):
+        if not getattr(topic, name).strip():
+            yield f"a topic needs a {name}: it is empty; write one in __init__.py"
+    if not topic.summary.rstrip().endswith((".", "?", "!")):
+        yield f"the summary is a sentence, which ends with a full stop: got {topic.summary!r}; end it"
+    if topic.minutes <= 0:
+        yield f"minutes is the time for reading and working: got {topic.minutes}; give at least 1"
+    for paper in topic.papers:
+        if not 1900 <= paper.year <= date.today().year + 1:
+            yield f"the year of the paper {paper.title!r} must be that of a paper: got {paper.year}; correct it"
+    known = {paper.arxiv for paper in topic.papers}
+    for claim in topic.claims:
+        if claim.paper not in known:
+            yield f"the claim {claim.text!r} is of {claim.paper}, which is no paper of the topic; add it to papers"
+
+
+def prerequisites(subject: Subject) -> Finding:
+    """See that all topics that come first exist, and that they do not go round in a circle."""
+    return Finding(list(_prerequisites(subject)), "all topics that come first are known, without a circle")
+
+
+def _prerequisites(subject: Subject) -> Iterator[str]:
+    slugs = [topic.slug for topic in subject.catalogue.topics]
+    for need in subject.topic.needs:
+        if need not in slugs:
+            yield f"needs names {need!r}, which no installed topic has as its slug; {suggestion(need, slugs)}"
+    for problem in subject.catalogue.problems:
+        if problem.slug == subject.topic.slug and not problem.clash:
+            yield problem.error
+
+
+def unique_names(subject: Subject) -> Finding:
+    """See that nobody else has the slug, and that each exercise has a name of its own."""
+    return Finding(list(_unique_names(subject)), "the slug is the topic's own, and so is each exercise's name")
+
+
+def _unique_names(subject: Subject) -> Iterator[str]:
+    owners: list[Entry] = [entry for entry in subject.catalogue.entries if entry.topic.slug == subject.topic.slug]
+    for entry in owners[1:]:
+        yield f"the slug {subject.topic.slug!r} is also that of {entry.distribution}; choose another"
+    source = (subject.folder / "exercises.py").read_text("utf-8") if subject.topic.has("exercises") else ""
+    for exercise in subject.exercises:
+        if source.count(f"\ndef {exercise.id}(") > 1:
+            yield f"the exercise {exercise.id} is defined twice in exercises.py, and the first is lost; rename one"
+
+
+def exercise_parts(subject: Subject) -> Finding:
+    """See that every exercise has tests of both kinds, a hint, a misconception and another correct answer."""
+    problems = [problem for exercise in subject.exercises for problem in _missing(exercise)]
+    return Finding(problems, "each exercise has all its parts")
+
+
+def _missing(exercise: Exercise) -> Iterator[str]:
+    parts = {
+        "a test that learners see (@{}.test)": [test for test in exercise.tests if not test.hidden],
+        "a hidden test (@{}.hidden)": [test for test in exercise.tests if test.hidden],
+        "a hint (hints=…)": exercise.hints,
+        "a misconception (@{}.misconception)": exercise.misconceptions,
+        "another correct answer (@{}.also_correct)": exercise.alternatives,
+    }
+    yield from (
+        f"{exercise.id} needs {what.format(exercise.id)}: there is none" for what, found in parts.items() if not found
+    )
+    if not exercise.solution.__doc__:
+        yield f"{exercise.id} needs a docstring, which is the prompt: there is none"
+    if exercise.minutes <= 0 or exercise.points <= 0:
+        yield f"{exercise.id} needs points and minutes above 0: got {exercise.points:g} and {exercise.minutes:g}"

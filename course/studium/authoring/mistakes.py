@@ -1,0 +1,79 @@
+"""Wrong answers are wrong and hear why; tests can fail; test cells stand alone."""
+
+import contextlib
+import io
+import warnings
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from studium.authoring.answers import solved_names
+from studium.authoring.findings import Finding
+from studium.authoring.subject import Subject
+from studium.checking import check
+from studium.exercises import Exercise
+from studium.sources import test_cell
+from studium.topic import Topic
+
+
+def misconceptions(subject: Subject) -> Finding:
+    """See that each misconception fails a test and gets its own message."""
+    problems = [problem for exercise in subject.exercises for problem in _misunderstood(subject.topic, exercise)]
+    count = sum(len(exercise.misconceptions) for exercise in subject.exercises)
+    return Finding(problems, f"{count} misconceptions fail, and each hears its own message")
+
+
+def _misunderstood(topic: Topic, exercise: Exercise) -> Iterator[str]:
+    messages = Counter(misconception.message for misconception in exercise.misconceptions)
+    for message, times in messages.items():
+        if times > 1:
+            yield f"each misconception of {exercise.id} needs its own message: {message!r} comes {times} times"
+    for misconception in exercise.misconceptions:
+        what = f"the misconception {misconception.message!r} of {exercise.id}"
+        result = check(topic.slug, exercise, misconception.function)
+        if result.outcome == "right":
+            yield f"{what} must fail a test: it passes all; write a hidden test that tells it from the solution"
+        elif result.mistake != misconception.message:
+            heard = f"it hears {result.mistake!r}" if result.mistake else "it is not recognised"
+            yield f"{what} must hear its own message: {heard}; choose test data on which the two differ"
+
+
+def failing_tests(subject: Subject) -> Finding:
+    """See that each test is failed by a misconception or a mutant that gave a result, and not by a crash alone."""
+    proven: dict[str, set[str]] = {exercise.id: set() for exercise in subject.exercises}
+    for trial in subject.trials:
+        proven[trial.exercise] |= set(trial.denied)
+    problems = [
+        f"the test {test.name!r} of {exercise.id} must be able to fail: no misconception and no mutant of the solution "
+        "fails it; compare what the function gives with what it should give"
+        for exercise in subject.exercises
+        for test in exercise.tests
+        if test.name not in proven[exercise.id]
+    ]
+    return Finding(problems, f"each of {sum(len(e.tests) for e in subject.exercises)} tests fails some wrong answer")
+
+
+def test_cells(subject: Subject) -> Finding:
+    """Run each test as the cell that is handed out: it needs nothing else, prints nothing and warns of nothing."""
+    names = solved_names(subject.topic)
+    problems = [problem for exercise in subject.exercises for problem in _untidy(subject.topic, exercise, names)]
+    return Finding(problems, "each test runs as a cell of its own and says nothing")
+
+
+def _untidy(topic: Topic, exercise: Exercise, names: dict[str, Any]) -> Iterator[str]:
+    for test in exercise.tests:
+        code = compile(test_cell(topic.slug, exercise, test), test.name, "exec")
+        said = io.StringIO()
+        with (
+            contextlib.redirect_stdout(said),
+            contextlib.redirect_stderr(said),
+            warnings.catch_warnings(record=True) as w,
+        ):
+            warnings.simplefilter("always")
+            try:
+                exec(code, dict(names))  # noqa: S102 - the author's own text
+            except Exception as error:
+                yield f"the test {test.name!r} of {exercise.id} must run as a cell: {type(error).__name__}: {error}"
+        if w or said.getvalue():
+            heard = str(w[0].message) if w else said.getvalue().strip()
+            yield f"the test {test.name!r} of {exercise.id} must say nothing while it passes: got {heard[:100]!r}"

@@ -1,0 +1,64 @@
+"""Mutation testing: at least 95 % of the mutants of each solution fail a test, or the tests are not good enough."""
+
+import math
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+
+from studium.authoring.findings import Finding, Mutants, Survivor
+from studium.authoring.mutant_process import Trial
+from studium.authoring.subject import Subject
+from studium.errors import TopicError
+
+ENOUGH = 0.95
+
+
+def try_answers(slug: str, exercises: Sequence[str] = ()) -> list[Trial]:
+    """Run the tests against all misconceptions and mutants of a topic's exercises, each in a process of its own."""
+    with tempfile.TemporaryDirectory(prefix="studium-") as scratch:
+        path = Path(scratch) / "trials.json"
+        command = [sys.executable, "-m", "studium.authoring.mutant_process", slug, str(path), *exercises]
+        environment = os.environ | {"OMP_NUM_THREADS": "1"}  # a process that forks must not have threads
+        done = subprocess.run(command, env=environment, cwd=scratch, capture_output=True, text=True, check=False)
+        if done.returncode:
+            last = done.stderr.strip().splitlines()[-1:] or ["it was ended from outside"]
+            raise TopicError(f"the mutants of {slug} could not be run: {last[0]}")
+        return msgspec.json.decode(path.read_bytes(), type=list[Trial])
+
+
+def mutants(subject: Subject) -> Finding:
+    """Count the mutants that fail a test; show those that do not."""
+    found = [trial for trial in subject.trials if trial.change]
+    counted = [trial for trial in found if not trial.equivalent]
+    survivors = [Survivor(t.exercise, t.line, t.change) for t in counted if t.survived]
+    counts = Mutants(len(counted) - len(survivors), len(counted), survivors)
+    problems = [*_weak(counted), *_stray_marks(subject, found)]
+    marked = f", {len(found) - len(counted)} are marked as equivalent" if len(found) > len(counted) else ""
+    summary = f"{counts.killed} of {counts.total} mutants fail a test{marked}"
+    return Finding(problems, summary, counts)
+
+
+def _weak(counted: list[Trial]) -> Iterator[str]:
+    for name in dict.fromkeys(trial.exercise for trial in counted):
+        trials = [trial for trial in counted if trial.exercise == name]
+        killed, enough = sum(not trial.survived for trial in trials), math.ceil(ENOUGH * len(trials))
+        if killed < enough:
+            yield (
+                f"the tests of {name} must fail {enough} of its {len(trials)} mutants: they fail {killed}; write tests "
+                f"that notice the changes shown, or mark one that changes nothing with {name}.equivalent"
+            )
+
+
+def _stray_marks(subject: Subject, found: list[Trial]) -> Iterator[str]:
+    for exercise in subject.exercises:
+        survived = {t.changed_line: t.survived for t in found if t.exercise == exercise.id}
+        for line in exercise.equivalents:
+            if line not in survived:
+                yield f"{exercise.id} marks {line!r} as equivalent, which is the line of no mutant; take the mark away"
+            elif not survived[line]:
+                yield f"{exercise.id} marks {line!r} as equivalent, and a test fails it; take the mark away"

@@ -1,0 +1,112 @@
+"""A topic's folder that need not be installed: it is lent to this process and its children as if it were."""
+
+import importlib
+import os
+import sys
+import tempfile
+import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from studium.errors import TopicError, UsageError
+from studium.plugins import GROUP
+
+
+@dataclass(frozen=True)
+class Project:
+    """A distribution in source: its name and version, the folder that imports start from, and its entry points."""
+
+    name: str
+    version: str
+    root: Path
+    entry_points: dict[str, str]
+
+
+def project_at(path: Path) -> Project:
+    """Read the project whose folder, or the folder of whose topic, ``path`` is.
+
+    Raise UsageError where that is no folder of a topic, TopicError for a pyproject.toml that cannot be used.
+    """
+    if (path / "pyproject.toml").is_file():
+        return _project(path, path)
+    if not (path / "__init__.py").is_file():
+        raise UsageError(f"a topic is a folder with an __init__.py, or with a pyproject.toml: {path} has neither")
+    above = (folder for folder in path.parents if (folder / "pyproject.toml").is_file())
+    for folder in above:
+        project = _project(folder, path)
+        if _value_of(path, project.entry_points):
+            return project
+    return Project(path.name, "0", path.parent, {path.name.replace("_", "-"): path.name})
+
+
+def _project(folder: Path, path: Path) -> Project:
+    try:
+        settings = tomllib.loads((folder / "pyproject.toml").read_text("utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise TopicError(f"pyproject.toml of {folder} must be TOML: {error}; correct it") from error
+    metadata = settings.get("project", {})
+    entries = {str(key): str(value) for key, value in metadata.get("entry-points", {}).get(GROUP, {}).items()}
+    if path == folder and not entries:
+        raise TopicError(
+            f"pyproject.toml of {folder} needs an entry point in the group {GROUP!r}, by which the topic is found; "
+            f"add [project.entry-points.{GROUP}]"
+        )
+    return Project(
+        str(metadata.get("name", folder.name)), str(metadata.get("version", "0")), _root(folder, path, entries), entries
+    )
+
+
+def _root(folder: Path, path: Path, entries: dict[str, str]) -> Path:
+    """Give the folder that imports start from: the project's own, its src, or the one above a topic's package."""
+    if value := _value_of(path, entries):
+        return path.parents[value.count(".")]
+    packages = [Path(*value.split(".")) for value in entries.values()]
+    for root in (folder, folder / "src"):
+        if any((root / package).is_dir() for package in packages):
+            return root
+    return folder
+
+
+def _value_of(path: Path, entries: dict[str, str]) -> str:
+    parts = path.parts
+    return next((v for v in entries.values() if tuple(v.split(".")) == parts[-1 - v.count(".") :]), "")
+
+
+@contextmanager
+def lent(project: Project) -> Iterator[None]:
+    """Let this process and its children find a project as if it were installed, before any other of its name.
+
+    What has been imported of its packages is forgotten, before and after.
+    """
+    packages = {value.split(".")[0] for value in project.entry_points.values()}
+    path, variable = list(sys.path), os.environ.get("PYTHONPATH")
+    with tempfile.TemporaryDirectory(prefix="studium-") as site:
+        _write_metadata(project, Path(site))
+        sys.path[:0] = added = [site, str(project.root)]
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (*added, variable)))
+        _forget(packages)
+        try:
+            yield
+        finally:
+            sys.path[:] = path
+            os.environ.pop("PYTHONPATH")
+            if variable is not None:
+                os.environ["PYTHONPATH"] = variable
+            _forget(packages)
+
+
+def _write_metadata(project: Project, site: Path) -> None:
+    info = site / f"{project.name.replace('-', '_')}-{project.version}.dist-info"
+    info.mkdir()
+    lines = f"Metadata-Version: 2.1\nName: {project.name}\nVersion: {project.version}\n"
+    (info / "METADATA").write_text(lines, "utf-8")
+    entries = "".join(f"{name} = {value}\n" for name, value in project.entry_points.items())
+    (info / "entry_points.txt").write_text(f"[{GROUP}]\n{entries}", "utf-8")
+
+
+def _forget(packages: set[str]) -> None:
+    for name in [name for name in sys.modules if name.split(".")[0] in packages]:
+        del sys.modules[name]
+    importlib.invalidate_caches()

@@ -1,0 +1,119 @@
+"""The lesson as a text: spelling, alternative texts, headings, and the time that it takes."""
+
+import contextlib
+import io
+import itertools
+import re
+import subprocess
+import sys
+import tokenize
+from collections.abc import Iterator
+from importlib.util import find_spec
+
+from studium.authoring.findings import Finding
+from studium.authoring.markdown import Image, Title, items_in
+from studium.authoring.subject import Subject
+from studium.sources import definition
+
+WORDS_A_MINUTE = 180  # a text with formulas and code is read more slowly than a novel
+_CODE = re.compile(r"^```.*?^```|`[^`\n]*`|\$\$.*?\$\$|\$[^$\n]*\$|\]\([^)]*\)|https?://\S+", re.MULTILINE | re.DOTALL)
+_NOTHING_SAID = re.compile(
+    r"|(?:an? |the )?(?:image|picture|figure|plot|diagram)(?: \d+)?|\S+\.(?:png|jpe?g|gif|svg|webp)", re.IGNORECASE
+)
+
+
+def paragraphs(subject: Subject) -> list[tuple[str, str]]:
+    """Give each piece of prose and where it stands: markdown cells, prompts, hints and messages."""
+    found = [(f"cell {cell.id}", cell.source) for cell in subject.lesson.cells if cell.cell_type == "markdown"]
+    for exercise in subject.exercises:
+        found.append((f"the prompt of {exercise.id}", exercise.solution.__doc__ or ""))
+        found += [(f"a hint of {exercise.id}", hint) for hint in exercise.hints]
+        found += [(f"a misconception of {exercise.id}", item.message) for item in exercise.misconceptions]
+    return [*found, ("the summary", subject.topic.summary), ("the title", subject.topic.title)]
+
+
+def _small_print(subject: Subject) -> Iterator[tuple[str, str]]:
+    """Give what else learners read: names and messages of tests, claims, comments and texts in the lesson's code."""
+    for exercise in subject.exercises:
+        for test in exercise.tests:
+            yield f"the test {test.name!r} of {exercise.id}", f"{test.name} {_texts_of(definition(test.function))}"
+    for claim in subject.topic.claims:
+        yield "a claim", claim.text
+    for cell in subject.lesson.cells:
+        if cell.cell_type == "code":
+            yield f"cell {cell.id}", _texts_of(cell.source)
+
+
+def _texts_of(code: str) -> str:
+    """Give the comments of some Python, and its strings of several words."""
+    texts = []
+    with contextlib.suppress(tokenize.TokenError, SyntaxError):
+        for token in tokenize.generate_tokens(io.StringIO(code).readline):
+            kind = tokenize.tok_name[token.type]
+            if kind == "COMMENT" or (kind in ("STRING", "FSTRING_MIDDLE") and " " in token.string):
+                texts.append(token.string)
+    return " ".join(texts)
+
+
+def spelling(subject: Subject) -> Finding:
+    """Look for known misspellings with codespell, outside code and formulas."""
+    if not find_spec("codespell_lib"):
+        return Finding(["spelling needs codespell, which is not installed; pip install 'studium[author]'"], "")
+    texts = [
+        (where, re.sub(r"\s+", " ", _CODE.sub(" ", text)))
+        for where, text in (*paragraphs(subject), *_small_print(subject))
+    ]
+    command = [sys.executable, "-m", "codespell_lib", "--config", "/dev/null", "-"]
+    told = "\n".join(text for _, text in texts)
+    done = subprocess.run(command, input=told, capture_output=True, text=True, encoding="utf-8", check=False)
+    found = re.findall(r"^(\d+): .*\n\s+(\w+) ==> (.+)$", done.stdout, re.MULTILINE)
+    problems = [f"{texts[int(line) - 1][0]} has {wrong!r}: write {right.strip()}" for line, wrong, right in found]
+    return Finding(problems, f"{sum(len(text.split()) for _, text in texts)} words, none of them known to be wrong")
+
+
+def alternative_texts(subject: Subject) -> Finding:
+    """See that each image says what it shows."""
+    problems = [
+        f"{where} has an image without an alternative text; say in a sentence what it shows: ![…](…)"
+        for where, text in paragraphs(subject)
+        for item in items_in(text)
+        if isinstance(item, Image) and _NOTHING_SAID.fullmatch(item.alt.strip())
+    ]
+    return Finding(problems, "each image says what it shows")
+
+
+def headings(subject: Subject) -> Finding:
+    """See that there is one title, first, and that no level is left out on the way down."""
+    return Finding(list(_headings(subject)), "one title, and headings in order")
+
+
+def _headings(subject: Subject) -> Iterator[str]:
+    text = "\n\n".join(cell.source for cell in subject.lesson.cells if cell.cell_type == "markdown")
+    found = [item for item in items_in(text) if isinstance(item, Title)]
+    titles = [item.text for item in found if item.level == 1]
+    if len(titles) != 1 or found[0].level != 1:
+        yield f"the lesson needs one heading with one #, before all others: got {titles}; start with `# title`"
+    for before, item in itertools.pairwise(found):
+        if item.level > before.level + 1:
+            yield (
+                f"the heading {item.text!r} must be one level below the one before it: it is "
+                f"{item.level - before.level} below"
+            )
+        if not item.text.strip():
+            yield f"a heading of level {item.level} must say something: it is empty; take it away"
+
+
+def reading_time(subject: Subject) -> Finding:
+    """Compare the time that the topic says it takes with its words and its exercises."""
+    cells = [cell.source for cell in subject.lesson.cells if cell.cell_type == "markdown"]
+    words = sum(len(_without_fences(text).split()) for text in cells)
+    reading, writing = words / WORDS_A_MINUTE, sum(exercise.minutes for exercise in subject.exercises)
+    estimate, said = reading + writing, subject.topic.minutes
+    summary = f"{words} words and {writing:g} minutes of exercises are about {estimate:.0f} minutes; it says {said}"
+    if estimate / 2 <= said <= max(2 * estimate, estimate + 15):
+        return Finding([], summary)
+    return Finding([f"minutes must be about right: {summary}; change minutes in __init__.py"], "")
+
+
+def _without_fences(text: str) -> str:
+    return re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)

@@ -1,0 +1,96 @@
+"""The full implementation agrees with the exercises, with the topic's own tests, and with the paper's claims."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+from studium.authoring.findings import Finding
+from studium.authoring.subject import Subject
+from studium.checking import check
+from studium.claims import experiments
+from studium.measuring import reproduce
+
+_NO_TESTS = 5  # pytest's exit code
+_LIMIT = 600  # seconds
+SEEDS = {"smoke": 1, "laptop": 3, "gpu": 3}
+
+
+def reference(subject: Subject) -> Finding:
+    """Give the reference's functions to the tests of the exercises that have their names."""
+    names = [exercise.id for exercise in subject.exercises]
+    if not subject.topic.has("reference"):
+        return Finding([], "there is no reference.py")
+    module = subject.topic.module("reference")
+    shared = [name for name in names if callable(getattr(module, name, None))]
+    return Finding(
+        list(_disagreements(subject, shared)),
+        f"passes the tests of {', '.join(shared) or 'no exercise, for it shares no name with one'}",
+    )
+
+
+def _disagreements(subject: Subject, names: list[str]) -> Iterator[str]:
+    module = subject.topic.module("reference")
+    for name in names:
+        result = check(subject.topic.slug, subject.topic.exercises[name], getattr(module, name))
+        failing = next((test for test in result.tests if not test.passed), None)
+        if failing:
+            yield (
+                f"{name} of reference.py must pass the tests of the exercise {name}: {failing.name!r} says: "
+                f"{failing.message}; correct whichever is wrong"
+            )
+
+
+def own_tests(subject: Subject) -> Finding:
+    """Run the tests in the topic's folder, and beside its package, with pytest, but those marked heavy."""
+    files = [*subject.folder.glob("test_*.py"), *_beside(subject.folder)]
+    if not files:
+        return Finding([], "there are no test_*.py")
+    if not find_spec("pytest"):
+        return Finding(["the tests of the topic need pytest, which is not installed; pip install pytest"], "")
+    options = ["-q", "-x", "--no-header", "-p", "no:cacheprovider", "-m", "not heavy", "--tb=short"]
+    command = [sys.executable, "-m", "pytest", *options, *map(str, files)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_LIMIT, check=False, env=_environment())
+    except subprocess.TimeoutExpired:
+        return Finding([f"the tests of the topic may take {_LIMIT} s, and took longer; mark long ones as heavy"], "")
+    lines = done.stdout.strip().splitlines()
+    if done.returncode in (0, _NO_TESTS):
+        return Finding([], lines[-1].strip("= ") if lines else "passed")
+    said = [line for line in lines if line.startswith(("E  ", "ERROR", "FAILED"))] or done.stderr.splitlines()[-1:]
+    return Finding([f"the tests of the topic must pass: {'; '.join(line[:200] for line in said[-3:])}; correct it"], "")
+
+
+def _beside(package: Path) -> list[Path]:
+    project = package.parent
+    return [*project.glob("tests/test_*.py")] if (project / "pyproject.toml").is_file() else []
+
+
+def _environment() -> dict[str, str]:
+    """The variables of this process without those of a test run that may surround it."""
+    return {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST_", "COV_"))}
+
+
+def claims(subject: Subject) -> Finding:
+    """Measure the claims that can be judged at this profile."""
+    profile = subject.profile
+    judged = [claim for claim in subject.topic.claims if claim.holds(0.0, profile) is not None]
+    if not judged:
+        return Finding([], f"no claim is judged at {profile.name}")
+    wanted = [
+        index for index, (_, own) in enumerate(experiments(subject.topic)) if any(claim in judged for claim in own)
+    ]
+    results = [
+        row for row in reproduce(subject.topic, profile, range(SEEDS[profile.name]), wanted) if row.holds is not None
+    ]
+    problems = [
+        f"the claim {row.claim!r} must hold at {profile.name}: measured {row.measured:.4g}, the bound is "
+        f"{row.threshold:.4g}; mend the experiment, or say honestly what it shows"
+        for row in results
+        if not row.holds
+    ]
+    return Finding(
+        problems, f"{len(results)} of {len(subject.topic.claims)} claims are judged at {profile.name} and hold"
+    )

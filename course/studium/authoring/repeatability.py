@@ -1,0 +1,55 @@
+"""A test asks the same of everybody, every time: the same data under one seed, and a verdict without chance."""
+
+import random
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from studium.authoring.findings import Finding
+from studium.authoring.subject import Subject
+from studium.checking import TestRun, run_test
+from studium.exercises import Exercise
+from studium.sources import seed_of
+from studium.topic import Topic
+
+
+def repeatability(subject: Subject) -> Finding:
+    """Run each test twice under one seed: the solution is called alike, and no other source of chance is touched."""
+    problems = [problem for exercise in subject.exercises for problem in _changing(subject.topic, exercise)]
+    return Finding(problems, "each test does the same each time")
+
+
+def _changing(topic: Topic, exercise: Exercise) -> Iterator[str]:
+    for test in exercise.tests:
+        what = f"the test {test.name!r} of {exercise.id} must do the same each time"
+        states, runs = [_global_chance()], list[TestRun]()
+        for _ in range(2):
+            runs.append(run_test(test, exercise.solution, seed_of(topic.slug, exercise, test)))
+            states.append(_global_chance())
+        drawn = [name for name, before in states[0].items() if before != states[1][name] != states[2][name]]
+        if drawn:
+            yield f"{what}: it draws from {drawn[0]}, which nobody seeds; take random data from rng"
+        elif _outcome(runs[0]) != _outcome(runs[1]):
+            said = " and then ".join(map(_outcome, runs))
+            yield f"{what}: run twice, it says {said}; take random data from rng"
+        elif not _alike(*runs):
+            yield f"{what}: run twice, it gives the function other data; take random data from rng, and no time of day"
+
+
+def _outcome(run: TestRun) -> str:
+    return "nothing" if run.passed else repr(str(run.error))
+
+
+def _alike(one: TestRun, other: TestRun) -> bool:
+    return len(one.calls) == len(other.calls) and all(
+        mine.observed.matches(yours.observed) for mine, yours in zip(one.calls, other.calls, strict=True)
+    )
+
+
+def _global_chance() -> dict[str, Any]:
+    """Give the states of the generators that a test's seed does not reach."""
+    states: dict[str, Any] = {"Python's global generator": random.getstate()}
+    if numpy := sys.modules.get("numpy"):
+        kind, keys, *rest = numpy.random.get_state()
+        states["NumPy's global generator"] = (kind, keys.tobytes(), *rest)
+    return states

@@ -1,0 +1,148 @@
+"""Running the checks of a topic: which there are, which wait for which, and what runs beside what."""
+
+import contextlib
+import io
+from collections.abc import Callable, Collection, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from studium.authoring import (
+    answers,
+    building,
+    imports,
+    lesson_run,
+    links,
+    metadata,
+    mistakes,
+    mutants,
+    offline,
+    prose,
+    reference_answers,
+    repeatability,
+    secrecy,
+    tolerances,
+)
+from studium.authoring.findings import CheckResult, Finding, Mutants, Report, TopicCheck
+from studium.authoring.subject import Subject
+from studium.errors import StudiumError, UnknownNameError
+
+_BUILDS = ("imports",)
+_RIGHT = ("imports", "solutions")
+OWN_CHECKS = (
+    TopicCheck("imports", imports.imports),
+    TopicCheck("metadata", metadata.metadata, _BUILDS),
+    TopicCheck("prerequisites", metadata.prerequisites),
+    TopicCheck("names", metadata.unique_names, _BUILDS),
+    TopicCheck("exercise parts", metadata.exercise_parts, _BUILDS),
+    TopicCheck("solutions", answers.right_answers, _BUILDS),
+    TopicCheck("robustness", answers.robust_answers, _RIGHT),
+    TopicCheck("stubs", answers.untouched_stubs, _RIGHT),
+    TopicCheck("misconceptions", mistakes.misconceptions, _RIGHT),
+    TopicCheck("test cells", mistakes.test_cells, _RIGHT),
+    TopicCheck("repeatability", repeatability.repeatability, _RIGHT),
+    TopicCheck("tolerances", tolerances.tolerances, ("imports", "solutions", "repeatability")),
+    TopicCheck("reference", reference_answers.reference, _RIGHT),
+    TopicCheck("spelling", prose.spelling, _BUILDS),
+    TopicCheck("papers", links.papers, _BUILDS),
+    TopicCheck("links", links.links, _BUILDS),
+    TopicCheck("alternative texts", prose.alternative_texts, _BUILDS),
+    TopicCheck("headings", prose.headings, _BUILDS),
+    TopicCheck("reading time", prose.reading_time, _BUILDS),
+    TopicCheck("mutants", mutants.mutants, _RIGHT, apart=True),
+    TopicCheck("lesson", lesson_run.lesson, _RIGHT, apart=True),
+    TopicCheck("tests can fail", mistakes.failing_tests, _RIGHT, apart=True),
+    TopicCheck("secrecy", secrecy.secrecy, _BUILDS, apart=True),
+    TopicCheck("offline", offline.offline, _BUILDS, apart=True),
+    TopicCheck("cell ids", building.cell_ids, _BUILDS, apart=True),
+    TopicCheck("own tests", reference_answers.own_tests, ("imports", "solutions", "reference"), apart=True),
+    TopicCheck("claims", reference_answers.claims, ("imports", "solutions", "reference"), apart=True),
+)
+
+
+def checks_of(subject: Subject) -> list[TopicCheck]:
+    """Give the host's checks, and those that plugins add."""
+    return [*OWN_CHECKS, *_plugged(subject)]
+
+
+def _plugged(subject: Subject) -> Iterator[TopicCheck]:
+    for added in subject.catalogue.manager.hook.studium_topic_checks(topic=subject.topic):
+        for name, problems in added.items():
+            yield TopicCheck(name, _finding(problems), _RIGHT, apart=True)
+
+
+def _finding(problems: Callable[[], Iterable[str]]) -> Callable[[Subject], Finding]:
+    return lambda subject: Finding(list(problems()), "nothing is wrong")
+
+
+def check_topic(
+    subject: Subject,
+    *,
+    only: Collection[str] = (),
+    known: Collection[str] = (),
+    jobs: int = 2,
+    tell: Callable[[CheckResult], None] = lambda result: None,
+) -> Report:
+    """Run all checks, or those named in ``only`` and what they wait for; ``tell`` hears each result when it is there.
+
+    ``known`` names checks that are known to pass, for which nobody has to wait.
+    A check that waits for one that failed would only repeat it, and is left out. Raise UnknownNameError for a name
+    that no check has.
+    """
+    checks = _chosen(checks_of(subject), only, known)
+    run = _Run(subject, tell)
+    with ThreadPoolExecutor(max_workers=jobs) as pool:
+        waiting: list[tuple[TopicCheck, Future[Finding]]] = []
+        for check in sorted(checks, key=lambda check: check.apart):
+            if any(run.failed(name) for name in check.after):
+                continue
+            if check.apart:
+                waiting.append((check, pool.submit(_guarded, check, subject)))
+            else:
+                with contextlib.redirect_stdout(io.StringIO()), offline.BLOCKADE:  # a topic may print
+                    finding = _guarded(check, subject)
+                subject.attempts += offline.BLOCKADE.take()
+                run.note(check, finding)
+        for check, future in waiting:
+            run.note(check, future.result())
+    return run.report(checks)
+
+
+def _chosen(checks: list[TopicCheck], only: Collection[str], known: Collection[str]) -> list[TopicCheck]:
+    by_name = {check.name: check for check in checks}
+    for name in only:
+        if name not in by_name:
+            raise UnknownNameError("check", name, by_name)
+    waited_for = {before for name in only for before in by_name[name].after} - set(known)
+    wanted = {*only, *waited_for} or set(by_name)
+    return [check for check in checks if check.name in wanted]
+
+
+def _guarded(check: TopicCheck, subject: Subject) -> Finding:
+    """Run one check; an error becomes a problem of the topic, for it must not hide the other checks."""
+    try:
+        return check.run(subject)
+    except StudiumError as error:
+        return Finding([str(error)], "")
+    except Exception as error:
+        return Finding([f"this could not be looked at: {type(error).__name__}: {error}"], "")
+
+
+class _Run:
+    """The results so far."""
+
+    def __init__(self, subject: Subject, tell: Callable[[CheckResult], None]) -> None:
+        self.subject, self.tell = subject, tell
+        self.results: dict[str, CheckResult] = {}
+        self.mutants = Mutants()
+
+    def failed(self, name: str) -> bool:
+        return name in self.results and not self.results[name].passed
+
+    def note(self, check: TopicCheck, finding: Finding) -> None:
+        result = CheckResult(check.name, not finding.problems, "\n".join(finding.problems) or finding.summary)
+        self.results[check.name] = result
+        self.mutants = finding.mutants or self.mutants
+        self.tell(result)
+
+    def report(self, checks: list[TopicCheck]) -> Report:
+        results = [self.results[check.name] for check in checks if check.name in self.results]
+        return Report(self.subject.topic.slug, all(result.passed for result in results), results, self.mutants)

@@ -1,0 +1,169 @@
+"""What learners read, run or are shown gives nothing away: no solution, no hidden test, no misconception."""
+
+import ast
+import contextlib
+import itertools
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatch
+from typing import Any
+
+from studium.authoring.findings import Finding
+from studium.authoring.renamed import holds_renamed, own_part
+from studium.authoring.subject import Subject
+from studium.editions import read_lesson
+from studium.exercises import Exercise
+from studium.sources import definition, marked, stub
+from studium.topic import Topic
+
+SHORTEST = 24  # characters; shorter lines, such as "return x @ w.T", are anybody's
+_NOT_HANDED_OUT = ("exercises.py", "reference.py", "test_*.py", "conftest.py", "*.pyc")
+_LONGEST = 50_000  # characters
+_LARGEST = 2**20  # bytes; a bigger file holds data
+_GAP = ".{0,60}?"  # what may stand between two lines of a solution that is told in a text
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What nobody must learn of an exercise: its solution as a whole, and telling lines by what they are.
+
+    ``steps`` are its statements; ``lines``: of each kind, the bare line and the line as it is read.
+    """
+
+    exercise: Exercise
+    whole: re.Pattern[str]
+    steps: Sequence[ast.AST]
+    lines: dict[str, dict[str, str]]
+
+    def leak_in(self, place: str, text: str, bare: str) -> str:
+        """Say what a text gives away, or ""."""
+        name = self.exercise.id
+        if self.whole.search(bare) or holds_renamed(self.steps, text):
+            return f"{place} must not give away the solution of {name}: it holds the whole of it; take it out"
+        for what, lines in self.lines.items():
+            if leak := min((line for key, line in lines.items() if key in bare), default=""):
+                return f"{place} must not give away {what} of {name}: it holds {leak!r}; take it out"
+        return ""
+
+
+def answers_of(topic: Topic) -> list[Answer]:
+    """Give what must be kept of each exercise. A line of a solution that the author shows on purpose is not."""
+    prose = [cell.source for cell in read_lesson(topic).cells if cell.cell_type == "markdown"]
+    shown = _bare("\n".join([*prose, *(hint for exercise in topic.exercises.values() for hint in exercise.hints)]))
+    return [_answer(exercise, shown) for exercise in topic.exercises.values()]
+
+
+def _answer(exercise: Exercise, shown: str) -> Answer:
+    solution, given = marked(exercise), stub(exercise)
+    visible = "\n".join(definition(test.function) for test in exercise.tests if not test.hidden)
+    hidden = "\n".join(definition(test.function) for test in exercise.tests if test.hidden)
+    own = {bare: line for bare, line in _telling(solution).items() if bare not in shown}
+    return Answer(
+        exercise,
+        _whole(solution, given),
+        own_part(exercise),
+        {
+            "a line of the solution": _without(own, _telling(given)),
+            "a line of a hidden test": _without(_telling(hidden), _telling(visible) | _telling(solution)),
+            "a misconception": {_bare(item.message): item.message for item in exercise.misconceptions},
+        },
+    )
+
+
+def leaks_in(answers: Iterable[Answer], place: str, text: str) -> Iterator[str]:
+    """Say what a text gives away of each exercise."""
+    bare = _bare(text)
+    yield from filter(None, (answer.leak_in(place, text, bare) for answer in answers))
+
+
+def secrecy(subject: Subject) -> Finding:
+    """See that no solution, hidden test or misconception stands in what learners read, or in what the lesson shows."""
+    answers = answers_of(subject.topic)
+    summary = "what learners get holds no solution, no hidden test and no misconception"
+    return Finding(list(told(subject, answers)) or list(_shown_by_cells(subject, answers)), summary)
+
+
+def told(subject: Subject, answers: list[Answer]) -> Iterator[str]:
+    """Say what the texts give away that learners read: cells, hints, files, names and messages of tests."""
+    for place, text in _places(subject):
+        yield from leaks_in(answers, place, text)
+    for exercise in subject.exercises:  # these stand in the author's file, and are read out to whoever fails a test
+        kind = "a line of the solution"
+        for place, text in _messages(exercise):
+            yield from leaks_in([replace(answer, lines={kind: answer.lines[kind]}) for answer in answers], place, text)
+        for misconception in exercise.misconceptions:  # who has gone that far may be shown a line, as in a hint
+            place = f"the message {misconception.message!r}"
+            yield from leaks_in([replace(answer, lines={}) for answer in answers], place, misconception.message)
+
+
+def _shown_by_cells(subject: Subject, answers: list[Answer]) -> Iterator[str]:
+    for event in subject.lesson_run.events:
+        if event.edition == "lesson":
+            shown = (text for text in texts_in(event.outputs) if len(text) < _LONGEST)  # what is longer is data
+            yield from leaks_in(answers, f"what cell {event.cell} shows", "\n".join(shown))
+
+
+def _places(subject: Subject) -> Iterator[tuple[str, str]]:
+    """Give the name and the text of all that learners get: cells and what hangs on them, hints, files."""
+    for kind, name in (("code", "code"), ("markdown", "text")):
+        cells = [cell.source for cell in subject.lesson.cells if cell.cell_type == kind]
+        yield f"the {name} of the lesson", "\n".join(cells)
+    hung_on = [{k: v for k, v in cell.items() if k != "source"} for cell in subject.lesson.cells]
+    yield "the metadata of the lesson", "\n".join(texts_in([subject.lesson.metadata, hung_on]))
+    for exercise in subject.exercises:
+        yield f"the hints of {exercise.id}", "\n".join(exercise.hints)
+    for path in sorted(subject.folder.rglob("*")):
+        handed_out = path.is_file() and not any(fnmatch(path.name, pattern) for pattern in _NOT_HANDED_OUT)
+        if handed_out and path.stat().st_size <= _LARGEST:
+            with contextlib.suppress(UnicodeDecodeError):
+                yield path.relative_to(subject.folder).as_posix(), path.read_text("utf-8")
+
+
+def _messages(exercise: Exercise) -> Iterator[tuple[str, str]]:
+    for test in exercise.tests:
+        yield f"the name of the test {test.name!r}", test.name
+        strings = [n.value for n in ast.walk(ast.parse(definition(test.function))) if isinstance(n, ast.Constant)]
+        yield f"a message of the test {test.name!r}", "\n".join(text for text in strings if isinstance(text, str))
+
+
+def texts_in(value: Any) -> Iterator[str]:
+    """Give all strings in nested tables and lists, with the names in the tables."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        yield from itertools.chain.from_iterable(map(texts_in, itertools.chain(value, value.values())))
+    elif isinstance(value, list | tuple):
+        yield from itertools.chain.from_iterable(map(texts_in, value))
+
+
+def _whole(solution: str, given: str) -> re.Pattern[str]:
+    """Match all lines between the markers, in their order; of a single `return`, what it returns."""
+    known = [line.strip() for line in given.splitlines()]
+    own = (line.strip() for line in solution.splitlines() if line.strip() not in known)
+    lines = [line for line in own if not line.startswith("###")]
+    text = _squeezed("\n".join(lines))
+    if text.count("return ") == 1 and text.startswith("return ") and len(text) > SHORTEST:
+        return re.compile(re.escape(_bare(text.removeprefix("return "))))
+    gap = _GAP if len(text) > SHORTEST else ""
+    return re.compile(gap.join(re.escape(_bare(line)) for line in lines))
+
+
+def _telling(text: str) -> dict[str, str]:
+    """Give the lines that say something, bare and as they are."""
+    lines = (_squeezed(line) for line in text.splitlines())
+    telling = (line for line in lines if len(line) >= SHORTEST and not line.startswith(("def ", "#", "for ", '"""')))
+    return {_bare(line): line for line in telling}
+
+
+def _without(lines: dict[str, str], known: dict[str, str]) -> dict[str, str]:
+    return {bare: line for bare, line in lines.items() if bare not in known}
+
+
+def _squeezed(text: str) -> str:
+    return re.sub(r"\s+", " ", text).strip()
+
+
+def _bare(text: str) -> str:
+    """Give a text without what changes as it is moved about: spaces, marks of comments and of strings, semicolons."""
+    return re.sub(r"[\s;#`'\"\\]+", "", text)

@@ -1,0 +1,123 @@
+"""The topic under examination, found by its slug or by its folder."""
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from studium.authoring.project import lent, project_at
+from studium.catalogue import Catalogue, load_catalogue
+from studium.errors import TopicError, UsageError
+from studium.exercises import Exercise
+from studium.profiles import Profile
+from studium.topic import Topic
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
+    from studium.authoring.lesson_run import LessonRun
+    from studium.authoring.mutant_process import Trial
+
+
+@dataclass
+class Subject:
+    """A topic, the catalogue that has it, and the profile for which it is checked.
+
+    ``chosen`` names the exercises to look at, all of them where it is empty; ``attempts`` notes which other machines
+    the checks in this process wanted. What several checks look at is worked out once, on first use.
+    """
+
+    topic: Topic
+    catalogue: Catalogue
+    profile: Profile
+    chosen: tuple[str, ...] = ()
+    attempts: list[str] = field(default_factory=list)
+    _lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the topic's package."""
+        return Path(str(files(self.topic.package)))
+
+    @property
+    def exercises(self) -> list[Exercise]:
+        """The exercises that are looked at, in their order."""
+        return [exercise for name, exercise in self.topic.exercises.items() if not self.chosen or name in self.chosen]
+
+    @cached_property
+    def lesson(self) -> "NotebookNode":
+        """The lesson as learners get it."""
+        from studium.editions import compile_lesson
+
+        return compile_lesson(self.topic, self.catalogue.manager)
+
+    @cached_property
+    def lesson_run(self) -> "LessonRun":
+        """What happened when the lesson was run in a clean process."""
+        from studium.authoring.lesson_run import run_lesson
+
+        with self._lock:
+            return run_lesson(self.topic.slug, self.profile)
+
+    @cached_property
+    def trials(self) -> "list[Trial]":
+        """What the tests said to each misconception and each mutant."""
+        from studium.authoring.mutants import try_answers
+
+        with self._lock:
+            return try_answers(self.topic.slug, self.chosen)
+
+
+@contextmanager
+def open_subject(target: str, profile: Profile) -> Iterator[Subject]:
+    """Find the topic with the slug ``target``, or in the folder ``target``, which need not be installed.
+
+    Raise UsageError where there is neither, TopicError where the topic cannot be loaded.
+    """
+    catalogue = load_catalogue()
+    if _is_slug(target, catalogue):
+        yield Subject(catalogue[target], catalogue, profile)
+        return
+    path = Path(target).resolve()
+    if not path.is_dir():
+        catalogue[target]  # raises, with the nearest slug
+    if topic := _topic_in(path, catalogue):
+        yield Subject(topic, catalogue, profile)
+        return
+    with lent(project_at(path)):
+        catalogue = load_catalogue()
+        yield Subject(_require_topic(path, catalogue), catalogue, profile)
+
+
+def _is_slug(target: str, catalogue: Catalogue) -> bool:
+    if os.sep in target or target in (".", ".."):
+        return False
+    return any(topic.slug == target for topic in catalogue.topics)
+
+
+def _topic_in(path: Path, catalogue: Catalogue) -> Topic | None:
+    for topic in catalogue.topics:
+        if Path(str(files(topic.package))).resolve() == path:
+            return topic
+    return None
+
+
+def _require_topic(path: Path, catalogue: Catalogue) -> Topic:
+    """Give the one topic whose package is, or is below, ``path``."""
+    project = project_at(path)
+    packages = set(project.entry_points.values())
+    topics = [topic for topic in catalogue.topics if topic.package in packages]
+    inside = [topic for topic in topics if Path(str(files(topic.package))).resolve().is_relative_to(path)]
+    if len(inside) == 1:
+        return inside[0]
+    if inside:
+        folders = ", ".join(sorted(Path(str(files(topic.package))).name for topic in inside))
+        raise UsageError(f"one topic is checked at a time: {path} has several; name the folder of one: {folders}")
+    problems = [p.error for p in catalogue.problems if p.entry_point in project.entry_points]
+    why = problems[0] if problems else "its plugin gives no topic from this folder; see studium_topics in __init__.py"
+    raise TopicError(f"no topic could be loaded from {path}: {why}")

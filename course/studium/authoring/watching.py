@@ -1,0 +1,87 @@
+"""Watching a topic: each time a file is saved, the lesson is built and what hangs on the file is checked again."""
+
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from studium.authoring.changes import changed_exercises, touched_checks
+from studium.authoring.findings import CheckResult
+from studium.authoring.watch_process import Round, Told
+
+
+class Watcher:
+    """The standing of a topic in a folder: the last result of every check. ``tell`` hears each event of a round."""
+
+    def __init__(self, target: str, folder: Path, profile: str, tell: Callable[[Told], None]) -> None:
+        self.target, self.folder, self.profile, self.tell = target, folder, profile, tell
+        self.results: dict[str, CheckResult] = {}
+        self._number = 0
+        self._source = self._exercises()
+        self._child = subprocess.Popen(
+            [sys.executable, "-m", "studium.authoring.watch_process"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        self._scratch = tempfile.TemporaryDirectory(prefix="studium-")
+        self._idle = threading.Event()
+        self._listener = threading.Thread(target=self._listen, daemon=True)
+        self._listener.start()
+        self._ask([], [])
+
+    def changed(self, files: set[str]) -> None:
+        """Check again what hangs on these files, and what a round that is still running has not finished."""
+        source, only, exercises = self._exercises(), touched_checks(files), set[str]()
+        if "exercises.py" in files:
+            exercises = changed_exercises(self._source, source) or set()
+            self._source = source
+        if not only:
+            return
+        waiting = not self._idle.is_set()
+        failing = {name for name, result in self.results.items() if not result.passed}
+        everything = waiting or bool(failing & {"imports", "solutions"})
+        self._ask([] if everything else sorted(only), [] if everything or failing & only else sorted(exercises))
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until the round is over; tell whether it is."""
+        return self._idle.wait(seconds)
+
+    def close(self) -> None:
+        """End the child and its round."""
+        assert self._child.stdin is not None
+        self._child.stdin.close()
+        self._child.wait()
+        self._listener.join()
+        self._scratch.cleanup()
+
+    def _exercises(self) -> str:
+        path = self.folder / "exercises.py"
+        return path.read_text("utf-8") if path.is_file() else ""
+
+    def _ask(self, only: list[str], exercises: list[str]) -> None:
+        self._number += 1
+        self._idle.clear()
+        known = [name for name, result in self.results.items() if result.passed and only]
+        outputs = str(Path(self._scratch.name) / "outputs.json")
+        asked = Round(
+            self._number, self.target, outputs, self.profile, only, exercises, [n for n in known if n not in only]
+        )
+        assert self._child.stdin is not None
+        self._child.stdin.write(msgspec.json.encode(asked) + b"\n")
+        self._child.stdin.flush()
+
+    def _listen(self) -> None:
+        assert self._child.stdout is not None
+        with self._child.stdout as lines:
+            for told in (msgspec.json.decode(line, type=Told) for line in lines):
+                if told.number == self._number:
+                    self._hear(told)
+
+    def _hear(self, told: Told) -> None:
+        if told.result:
+            self.results[told.result.name] = told.result
+        self.tell(told)
+        if told.over:
+            self._idle.set()

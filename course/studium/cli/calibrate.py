@@ -1,0 +1,36 @@
+"""``studium calibrate``: how long exercises and experiments take on this machine, and how much memory."""
+
+from typing import Annotated
+
+import typer
+
+from studium.cli.desk import AsJson, open_store
+from studium.cli.output import print_json, print_table
+from studium.cli.reproduce import choose_topics
+
+
+def calibrate(
+    ctx: typer.Context,
+    slugs: Annotated[list[str] | None, typer.Argument(help="The topics; see `studium topics`.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All topics.")] = False,
+    profile: Annotated[str | None, typer.Option(help="smoke, laptop or gpu; the best for this machine.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure time and memory of exercises and experiments here; syllabus and checks show it from then on.
+
+    Each lesson is run once with its own solutions, in a process of its own.
+    """
+    from studium.desk.calibrating import measure
+    from studium.desk.labels import keep_labels, label_text
+    from studium.profiles import choose_profile
+    from studium.progress import track
+
+    store, labels, chosen = open_store(), [], choose_profile(profile)
+    for topic in track(choose_topics(ctx.obj, slugs or [], everything), "measuring"):
+        labels += (found := measure(topic, chosen))
+        keep_labels(store, found)
+    if as_json:
+        print_json({"labels": labels})
+    else:
+        rows = [(one.slug, one.exercise or one.cell, label_text(one.seconds, one.mb)) for one in labels]
+        print_table(("lesson", "what", "time and memory"), rows)

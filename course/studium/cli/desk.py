@@ -1,0 +1,57 @@
+"""What the learner's commands share: the options that name a notebook or a workspace, and opening them."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from studium.errors import UsageError
+
+if TYPE_CHECKING:
+    from studium.desk.journal import Journal
+    from studium.desk.lesson_file import LessonFile
+    from studium.desk.store import Store
+    from studium.desk.syllabus import Syllabus
+
+Notebook = Annotated[Path, typer.Argument(help="The notebook with your answers.")]
+Exercise = Annotated[str, typer.Argument(help="The exercise, as it is called in the notebook.")]
+Course = Annotated[Path, typer.Option(help="Your workspace.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+WORKSPACE = Path("studium-workspace")
+
+
+def open_file(ctx: typer.Context, notebook: Path) -> "LessonFile":
+    """Open a lesson with its learner's journal."""
+    from studium.desk.lesson_file import LessonFile
+
+    return LessonFile(notebook, ctx.obj, open_store())
+
+
+def open_journal(course: Path) -> "Journal":
+    """Open the journal of a workspace; raise UsageError where there is no such folder."""
+    from studium.desk.journal import Journal
+
+    if not course.is_dir():
+        raise UsageError(
+            f"a workspace is needed: there is no folder {course}; name yours with --course, or make one: `studium lab`"
+        )
+    return Journal(open_store(), course)
+
+
+def open_syllabus(ctx: typer.Context, course: Path) -> "Syllabus":
+    """Read the syllabus of a workspace."""
+    from studium.desk.describing import descriptions
+    from studium.desk.syllabus import read_syllabus
+
+    journal = open_journal(course)  # before what takes seconds
+    return read_syllabus(ctx.obj, descriptions(ctx.obj), journal, course, "")
+
+
+def open_store() -> "Store":
+    """Open the learner's state; say what was put aside."""
+    from studium.desk.store import Store
+
+    store = Store()
+    if store.notice:
+        typer.echo(f"problem: {store.notice}", err=True)
+    return store

@@ -1,0 +1,33 @@
+"""``studium hint``: the next hint, or the solution."""
+
+from typing import Annotated
+
+import typer
+
+from studium.cli.desk import AsJson, Exercise, Notebook, open_file
+from studium.cli.output import print_json
+
+
+def hint(
+    ctx: typer.Context,
+    notebook: Notebook,
+    exercise: Exercise,
+    reveal: Annotated[bool, typer.Option("--reveal", help="Show a solution; that you saw it is written down.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Give the next hint to an exercise; after the last one, all of them again."""
+    lesson = open_file(ctx, notebook)
+    if reveal:
+        solution = lesson.reveal(exercise)
+        if as_json:
+            print_json({"solution": solution, "state": lesson.state(exercise)})
+        else:
+            typer.echo(solution.rstrip())
+        return
+    hints, state = lesson.hints(exercise), lesson.state(exercise)
+    if as_json:
+        print_json({"hints": hints, "total": state.hints, "state": state})
+    for number, text in enumerate([] if as_json else hints, 1):
+        typer.echo(f"Hint {number} of {state.hints}: {text}")
+    if not hints and not as_json:
+        typer.echo(f"there is no hint for {exercise}; what `studium check` says is the hint")

@@ -1,0 +1,65 @@
+"""``studium html``: lessons as web pages that need no server and no network."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from studium.catalogue import Catalogue
+from studium.cli.output import print_json
+from studium.profiles import VARIABLE, choose_profile
+from studium.topic import Topic
+
+if TYPE_CHECKING:
+    from studium.site.building import Options, WrittenSite
+
+
+def html(
+    ctx: typer.Context,
+    slug: Annotated[str | None, typer.Argument(help="The topic; see `studium topics`.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All topics.")] = False,
+    out: Annotated[Path, typer.Option(help="The folder of the site; lessons in it already stay.")] = Path("site"),
+    profile: Annotated[str, typer.Option(help="smoke, laptop or gpu.", envvar=VARIABLE)] = "laptop",
+    limit: Annotated[int, typer.Option(help="Longest time for one cell, in seconds.", min=1)] = 600,
+    no_run: Annotated[bool, typer.Option("--no-run", help="Write the pages without running the lessons.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Run lessons again that did not change.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+) -> None:
+    """Write lessons as a site that opens from disk: text, formulas, figures, and widgets that move.
+
+    A lesson is run once, and again when something changed that it depends on. Exit code 1 where a cell failed or a
+    topic could not be used; everything else is written nevertheless.
+    """
+    from studium.site.building import Options
+
+    catalogue: Catalogue = ctx.obj
+    if everything == bool(slug):
+        raise typer.BadParameter("name a topic, or give --all (see `studium topics`)")
+    topics = catalogue.topics if slug is None else [catalogue[slug]]
+    site = _build(catalogue, topics, out, Options(choose_profile(profile).name, limit, not no_run, force))
+    if as_json:
+        print_json(site)
+    else:
+        _print(site)
+    broken = [f"{p.entry_point} of {p.distribution}: {p.error}" for p in catalogue.problems] if everything else []
+    for problem in [*site.all_problems, *broken]:
+        typer.echo(f"problem: {problem}", err=True)
+    if site.all_problems or broken:
+        raise typer.Exit(1)
+
+
+def _build(catalogue: Catalogue, topics: Sequence[Topic], out: Path, options: "Options") -> "WrittenSite":
+    from rich.console import Console
+
+    from studium.site.building import Site
+
+    with Console(stderr=True).status("reading the lessons …") as status:
+        return Site(catalogue, out, options, lambda state: status.update(f"running {state} …")).build(topics)
+
+
+def _print(site: "WrittenSite") -> None:
+    for lesson in site.lessons:
+        how = f"ran in {lesson.seconds:.0f} s" if lesson.ran else "not run"
+        typer.echo(f"{site.folder}/{lesson.page}: {lesson.title} ({how})")
+    typer.echo(f"open {site.start}")

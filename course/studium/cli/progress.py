@@ -1,0 +1,103 @@
+"""``studium progress``: what is done, and carrying it to another machine."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from studium.cli.desk import WORKSPACE, AsJson, Course, open_file, open_journal, open_syllabus
+from studium.cli.output import print_json, print_table
+from studium.errors import UsageError
+
+if TYPE_CHECKING:
+    from studium.desk.syllabus import Syllabus, TopicState
+
+
+def progress(
+    ctx: typer.Context,
+    course: Course = WORKSPACE,
+    export: Annotated[Path | None, typer.Option(help="Write your progress to this file.")] = None,
+    import_: Annotated[Path | None, typer.Option("--import", help="Merge the progress of this file in.")] = None,
+    share: Annotated[
+        str | None, typer.Option(help="Print an answer as a short text: NOTEBOOK:EXERCISE, as lora.ipynb:merge.")
+    ] = None,
+    read: Annotated[str | None, typer.Option(help="Show the answer in such a text.")] = None,
+    change: Annotated[
+        list[str] | None, typer.Option("--set", help="Change a setting: NAME=VALUE, as limit=30.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show your progress; or carry it to another machine, share an answer, change a setting."""
+    if share:
+        _share(ctx, share)
+    elif read:
+        _read(read, as_json)
+    elif change:
+        _set(course, change)
+    elif export or import_:
+        _carry(course, export, import_)
+    else:
+        _show(open_syllabus(ctx, course), as_json)
+
+
+def _show(syllabus: "Syllabus", as_json: bool) -> None:
+    if as_json:
+        print_json(syllabus)
+        return
+    rows = [_row(topic) for topic in syllabus.topics]
+    print_table(("lesson", "state", "right", "revealed", "wrong", "untouched", "left"), rows)
+    totals = syllabus.totals
+    typer.echo(f"\n{totals['right']:g} of {totals['exercises']:g} exercises right by yourself")
+    for problem in syllabus.problems:
+        typer.echo(f"problem: {problem}", err=True)
+
+
+def _row(topic: "TopicState") -> tuple[str, ...]:
+    found = [item.status for item in topic.exercises]
+    counts = (str(found.count(name)) for name in ("right", "revealed", "wrong", "untouched"))
+    return (topic.slug, topic.status, *counts, f"{topic.minutes_left:g} min")
+
+
+def _carry(course: Path, export: Path | None, import_: Path | None) -> None:
+    from studium.desk.progress_file import export_progress, import_progress
+    from studium.notebooks import write_text
+
+    journal = open_journal(course)
+    if import_:
+        merged = import_progress(journal, import_.read_bytes())
+        typer.echo(f"{merged.added} entries added, {merged.known} were known")
+    if export:
+        write_text(export_progress(journal).decode() + "\n", export)
+        typer.echo(f"your progress is in {export}")
+
+
+def _share(ctx: typer.Context, what: str) -> None:
+    notebook, _, exercise = what.rpartition(":")
+    if not notebook:
+        raise UsageError(f"an answer is named NOTEBOOK:EXERCISE, as in lora.ipynb:merge: got {what}")
+    typer.echo(open_file(ctx, Path(notebook)).share(exercise))
+
+
+def _read(code: str, as_json: bool) -> None:
+    from studium.desk.answer_codes import decode_answer
+
+    shared = decode_answer(code)
+    if as_json:
+        print_json(shared)
+    else:
+        typer.echo(f"# {shared.slug}: {shared.exercise}\n{shared.answer}")
+
+
+def _set(course: Path, changes: list[str]) -> None:
+    import msgspec
+
+    from studium.desk.settings import change_settings
+
+    given: dict[str, Any] = {}
+    for change in changes:
+        name, _, text = change.partition("=")
+        try:
+            given[name.strip()] = msgspec.json.decode(text)
+        except msgspec.DecodeError:
+            raise UsageError(f"a setting is changed by NAME=VALUE, as in limit=30: got {change}") from None
+    print_json(change_settings(open_journal(course).store, given))

@@ -1,0 +1,170 @@
+"""``studium topic``: what an author does with one topic."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from studium.cli.output import print_json
+from studium.errors import StudiumError, UsageError
+
+if TYPE_CHECKING:
+    from studium.authoring.findings import CheckResult, Report, Survivor
+    from studium.authoring.preview import Preview
+    from studium.authoring.watch_process import Told
+    from studium.authoring.watching import Watcher
+    from studium.profiles import Profile
+
+app = typer.Typer(help="Check and watch a topic that you write.", no_args_is_help=True)
+TARGET = typer.Argument(help="The topic's slug, or its folder, which need not be installed.")
+
+PROFILE = typer.Option(help="smoke, laptop or gpu: for which size lesson and claims are run.")
+
+
+@app.command()
+def check(
+    target: Annotated[str, TARGET],
+    profile: Annotated[
+        str, typer.Option(help="smoke, laptop or gpu: for which size lesson and claims are run.")
+    ] = "smoke",
+    only: Annotated[
+        list[str] | None, typer.Option(help="Run this check alone, and what it needs. Again for more.")
+    ] = None,
+    jobs: Annotated[int, typer.Option(help="How many checks may run beside each other.", min=1)] = 2,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+) -> None:
+    """Check a topic against all that must hold for one, and show the mutants that no test notices.
+
+    Exit code 1 where a check fails. Nothing is written.
+    """
+    from studium.profiles import choose_profile
+
+    report = _checked(target, choose_profile(profile), only or [], jobs, quiet=as_json)
+    if as_json:
+        print_json(report)
+    else:
+        _print_end(report)
+    if not report.passed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def watch(
+    target: Annotated[str, TARGET],
+    profile: Annotated[
+        str, typer.Option(help="smoke, laptop or gpu: for which size lesson and claims are run.")
+    ] = "smoke",
+    port: Annotated[int, typer.Option(help="The port of the preview, on this machine alone; a free one if 0.")] = 0,
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Do not open the preview in a browser.")] = False,
+) -> None:
+    """Build and check a topic again each time you save, with the lesson in your browser.
+
+    What takes long, such as mutants and the lesson's run, comes last, and starts anew with the next save.
+    """
+    from watchfiles import watch as saves
+
+    from studium.authoring.preview import Preview
+    from studium.authoring.watching import Watcher
+
+    folder = _folder_of(target)
+    preview = Preview(port)
+    typer.echo(f"preview at {preview.address}; stop with Ctrl-C")
+    if not no_browser:
+        typer.launch(preview.address)
+    watcher = Watcher(target, folder, profile, lambda told: _show(told, watcher, preview))
+    try:
+        for changes in saves(folder, raise_interrupt=False):
+            watcher.changed({Path(name).name for _, name in changes})
+    finally:
+        watcher.close()
+        preview.close()
+
+
+def _folder_of(target: str) -> Path:
+    from studium.authoring.subject import open_subject
+    from studium.profiles import choose_profile
+
+    with open_subject(target, choose_profile("smoke")) as subject:
+        return subject.folder
+
+
+def _show(told: "Told", watcher: "Watcher", preview: "Preview") -> None:
+    if told.page:
+        preview.show(told.page)
+    if told.result:
+        preview.tell(watcher.results.values())
+        _print(told.result)
+    for survivor in told.mutants.survivors if told.mutants else ():
+        typer.echo(f"\n{_titled(survivor)}")
+    if told.over:
+        failed = [name for name, result in watcher.results.items() if not result.passed]
+        typer.echo(f"\n{', '.join(failed)} failed; waiting" if failed else "\nall is well; waiting")
+
+
+@app.command()
+def update(
+    folder: Annotated[Path, typer.Argument(help="The folder of a topic that `studium new topic` made.")] = Path(),
+) -> None:
+    """Carry the improvements of the template into a topic that was made from an older version.
+
+    What you changed stays. The folder has to be committed to git, so that you can look at the difference.
+    """
+    from studium.authoring.template import update_topic
+
+    typer.echo(f"{folder} has version {update_topic(folder.resolve())} of the template; look at it with git diff")
+
+
+def new_topic(
+    name: Annotated[str, typer.Argument(help="The topic's slug: lower-case words joined by hyphens.")],
+    title: Annotated[str, typer.Option(help="Its title; made from the slug if left out.")] = "",
+    track: Annotated[str, typer.Option(help="The track in which it stands.")] = "My topics",
+    folder: Annotated[Path, typer.Option("--dir", help="The folder in which to make it.")] = Path(),
+    here: Annotated[bool, typer.Option("--here", help="Make one package, in the distribution around --dir.")] = False,
+) -> None:
+    """Start a topic that passes every check, as a distribution of its own."""
+    from studium.authoring.template import NewTopic, make_topic
+
+    heading = title or name.replace("-", " ").capitalize()
+    made = make_topic(NewTopic(name, heading, track, folder, here))
+    typer.echo(f"made {made}; next: pip install --editable {'.' if here else made}, then studium topic check {name}")
+
+
+def _checked(target: str, profile: "Profile", only: list[str], jobs: int, *, quiet: bool) -> "Report":
+    from studium.authoring.findings import CheckResult, Report
+    from studium.authoring.runner import check_topic
+    from studium.authoring.subject import open_subject
+
+    def tell(result: CheckResult) -> None:
+        if not quiet:
+            _print(result)
+
+    try:
+        with open_subject(target, profile) as subject:
+            return check_topic(subject, only=only, jobs=jobs, tell=tell)
+    except UsageError:
+        raise
+    except StudiumError as error:
+        result = CheckResult("imports", False, str(error))
+        tell(result)
+        return Report(target, False, [result])
+
+
+def _print(result: "CheckResult") -> None:
+    mark, lines = "✓" if result.passed else "✗", result.detail.splitlines()
+    typer.echo(f"{mark} {result.name}: {lines[0] if lines else ''}")
+    for line in lines[1:]:
+        typer.echo(f"  {' ' * len(result.name)}  {line}")
+
+
+def _print_end(report: "Report") -> None:
+    for survivor in report.mutants.survivors:
+        typer.echo(f"\n{_titled(survivor)}")
+    failed = [result.name for result in report.checks if not result.passed]
+    if failed:
+        typer.echo(f"\n{report.topic}: {len(failed)} of {len(report.checks)} checks fail: {', '.join(failed)}")
+    else:
+        typer.echo(f"\n{report.topic}: all {len(report.checks)} checks pass")
+
+
+def _titled(survivor: "Survivor") -> str:
+    return f"no test notices this change of {survivor.exercise}, exercises.py line {survivor.line}:\n{survivor.change}"

@@ -1,0 +1,69 @@
+"""``studium watch``: checks again whenever the notebook is saved, and shows the first thing to do."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from studium.cli.desk import Notebook, open_file
+
+if TYPE_CHECKING:
+    from studium.checking import ExerciseResult
+    from studium.desk.zygote import Zygote
+
+
+def watch(
+    ctx: typer.Context,
+    notebook: Notebook,
+    limit: Annotated[
+        float | None, typer.Option(help="Longest time for one cell or exercise, in seconds.", min=0.1)
+    ] = None,
+) -> None:
+    """Check a notebook each time it is saved, until every exercise is right. The first failure is shown alone."""
+    from watchfiles import watch as saves
+
+    from studium.desk.zygote import Zygote
+
+    zygote = Zygote()
+    saved = saves(
+        notebook.parent,
+        watch_filter=lambda _, name: Path(name).name == notebook.name,
+        recursive=False,
+        rust_timeout=200,
+        yield_on_timeout=True,
+    )
+    try:
+        next(saved)  # begins to watch: what is saved while a round is under way is noticed after it
+        while not _round(ctx, notebook, limit, zygote):
+            while not next(saved):
+                pass
+    finally:
+        zygote.close()
+
+
+def _round(ctx: typer.Context, notebook: Path, limit: float | None, zygote: "Zygote") -> bool:
+    """Check once and print what is next; tell whether nothing is left."""
+    from studium.clean_check import Terms
+    from studium.cli.check import show_verdicts, summary
+    from studium.errors import NotebookError
+
+    try:
+        lesson = open_file(ctx, notebook)
+    except NotebookError as error:  # half written: the next save mends it
+        typer.echo(f"{error}\n")
+        return False
+    results = lesson.check(None, Terms(limit or lesson.journal.settings.limit, launch=zygote.launch))
+    first = _first(results)
+    typer.echo()
+    show_verdicts([first] if first else [])
+    typer.echo(summary(results) + ("" if first else "; all is right"))
+    return first is None
+
+
+def _first(results: "list[ExerciseResult]") -> "ExerciseResult | None":
+    """Give the first wrong answer, else the first that was not attempted, None where all is right."""
+    for outcome in ("wrong", "not attempted"):
+        for item in results:
+            if item.outcome == outcome:
+                return item
+    return None

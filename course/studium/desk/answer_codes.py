@@ -1,0 +1,54 @@
+"""A short answer as text for a link: ``studium1.`` and the packed slug, exercise and answer."""
+
+import base64
+import zlib
+
+import msgspec
+
+from studium.desk.records import Name, Slug
+from studium.errors import StudiumError
+
+_PREFIX = "studium1."
+LONGEST_CODE = 2000  # characters; longer links are cut by mail programs and chats
+_LARGEST = 1 << 16
+
+
+class AnswerCodeError(StudiumError):
+    """A code that cannot be made or read."""
+
+
+class SharedAnswer(msgspec.Struct, frozen=True):
+    """One answer, and the exercise that it belongs to."""
+
+    slug: Slug
+    exercise: Name
+    answer: str
+
+
+def encode_answer(slug: str, exercise: str, answer: str) -> str:
+    """Write an answer as a code; raise AnswerCodeError where it would be too long for a link, or there is none."""
+    if not answer.strip():
+        raise AnswerCodeError(f"there is no answer to {exercise} in this notebook; write one first")
+    packed = zlib.compress(msgspec.json.encode((slug, exercise, answer)), 9)
+    code = _PREFIX + base64.urlsafe_b64encode(packed).decode().rstrip("=")
+    if len(code) > LONGEST_CODE:
+        raise AnswerCodeError(
+            f"the answer to {exercise} is too long for a link ({len(code)} characters, {LONGEST_CODE} at most); "
+            "send a progress file"
+        )
+    return code
+
+
+def decode_answer(code: str) -> SharedAnswer:
+    """Read a code, also out of a link that ends in it; raise AnswerCodeError where it is none."""
+    _, found, rest = code.strip().rpartition(_PREFIX)
+    try:
+        packed = base64.b64decode(rest + "=" * (-len(rest) % 4), altchars=b"-_", validate=True)
+        reader = zlib.decompressobj()
+        text = reader.decompress(packed, _LARGEST)
+        if not found or not reader.eof:
+            raise ValueError("it was cut")
+        slug, exercise, answer = msgspec.json.decode(text, type=tuple[Slug, Name, str])
+    except (ValueError, zlib.error, msgspec.MsgspecError):
+        raise AnswerCodeError(f"a code begins with {_PREFIX} and is whole: this one is not; copy it again") from None
+    return SharedAnswer(slug, exercise, answer)

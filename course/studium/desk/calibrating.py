@@ -1,0 +1,75 @@
+"""Measuring the labels of a topic: its exercises and the experiments of its lesson, in a process of its own."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+
+from studium.catalogue import load_catalogue
+from studium.cell_ids import cell_id
+from studium.check_process import prepare, prepare_topic
+from studium.checking import check
+from studium.desk.labels import Label
+from studium.editions import compile_solution, role
+from studium.errors import StudiumError
+from studium.measuring import peak_mb
+from studium.profiles import VARIABLE, Profile
+from studium.topic import Topic
+
+
+def measure(topic: Topic, profile: Profile) -> list[Label]:
+    """Measure each exercise and each experiment of a lesson once, with the lesson's own solutions."""
+    done = subprocess.run(
+        [sys.executable, "-m", "studium.desk.calibrating", topic.slug, profile.name],
+        capture_output=True,
+        env=os.environ | {VARIABLE: profile.name},
+    )
+    if done.returncode:
+        last = (done.stderr.decode(errors="replace").strip().splitlines() or ["it said nothing"])[-1]
+        killed = "it was killed, as when memory is short" if done.returncode < 0 else last
+        raise StudiumError(f"{topic.slug} could not be measured: {killed}; try --profile smoke")
+    return msgspec.json.decode(done.stdout, type=list[Label])
+
+
+def _labels(slug: str, profile: str) -> Iterator[Label]:
+    """Measure in this process: exercises first, then the cells of the solved lesson in their order."""
+    catalogue, shell = load_catalogue(), prepare()
+    topic = catalogue[slug]
+    for item in prepare_topic(topic).values():
+        seconds, mb = _measured(lambda item=item: check(slug, item, item.solution))  # type: ignore[misc]
+        yield Label(slug, cell_id(slug, item.id), seconds, mb, profile, item.id)
+    for cell in compile_solution(topic, catalogue.manager).cells:
+        if cell.cell_type != "code" or role(cell) == "check":
+            continue
+        seconds, mb = _measured(lambda cell=cell: shell.run_cell(cell.source).raise_error())  # type: ignore[misc]
+        if role(cell) == "experiment":
+            yield Label(slug, cell.id, seconds, mb, profile)
+
+
+def _measured(work: Callable[[], object]) -> tuple[float, float]:
+    """Give the seconds that work takes, and the largest memory of the process while it does, in MB."""
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")  # the largest so far is forgotten
+    start = time.perf_counter()
+    work()
+    return round(time.perf_counter() - start, 3), round(_largest_mb(), 1)
+
+
+def _largest_mb() -> float:
+    with suppress(OSError):
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) / 1024
+    return peak_mb()
+
+
+if __name__ == "__main__":
+    output = os.dup(1)  # what cells print must not get between
+    os.dup2(2, 1)
+    labels = msgspec.json.encode(list(_labels(*sys.argv[1:3])))
+    os.write(output, labels)

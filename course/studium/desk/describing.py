@@ -1,0 +1,111 @@
+"""Descriptions of topics, kept on the disk, so that neither the server nor a command must import torch to show them."""
+
+import contextlib
+import hashlib
+import subprocess
+import sys
+import time
+from collections.abc import Iterable
+from importlib.resources import as_file, files
+from importlib.util import find_spec
+from pathlib import Path
+
+import msgspec
+
+from studium.catalogue import Catalogue, load_catalogue
+from studium.desk.description import Description, describe
+from studium.desk.places import data_folder
+from studium.errors import StudiumError
+from studium.notebooks import write_text
+from studium.topic import Topic
+
+_SECONDS = 600.0
+_BELIEVED_SECONDS = 60.0  # of a problem: what mends it may lie outside the topic, as a package that is missing
+
+
+def descriptions(catalogue: Catalogue) -> dict[str, Description]:
+    """Describe every topic of a catalogue, by slug. What is new or changed is read in a process of its own."""
+    return _described(catalogue, catalogue.topics)
+
+
+def description_of(catalogue: Catalogue, slug: str) -> Description:
+    """Describe one topic; raise StudiumError where it cannot be used."""
+    found = _described(catalogue, [catalogue[slug]])[slug]
+    if found.problem:
+        raise StudiumError(found.problem)
+    return found
+
+
+def _described(catalogue: Catalogue, topics: Iterable[Topic]) -> dict[str, Description]:
+    host = _installed(catalogue)
+    paths = {topic.slug: _path(topic, host) for topic in topics}
+    found = {slug: known for slug, path in paths.items() if (known := _read(path))}
+    missing = [slug for slug in paths if slug not in found]
+    for new in _read_topics(catalogue, missing):
+        found[new.slug] = new
+        _keep(new, paths[new.slug])
+    return {slug: found.get(slug, Description(slug, problem=f"topic {slug} could not be read")) for slug in paths}
+
+
+def _read_topics(catalogue: Catalogue, slugs: list[str]) -> list[Description]:
+    if not slugs:
+        return []
+    if "torch" in sys.modules:  # the slow import is paid for already
+        return [describe(catalogue[slug], catalogue.manager) for slug in slugs]
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "studium.desk.describing", *slugs],
+            capture_output=True,
+            check=True,
+            timeout=_SECONDS,
+        )
+        return msgspec.json.decode(done.stdout, type=list[Description])
+    except subprocess.CalledProcessError as error:
+        last = (error.stderr.decode(errors="replace").strip().splitlines() or ["it said nothing"])[-1]
+        raise StudiumError(f"the topics could not be read: {last}; see `studium doctor`") from error
+    except subprocess.TimeoutExpired:
+        raise StudiumError(f"the topics could not be read in {_SECONDS:g} s; is the machine very busy?") from None
+
+
+def _read(path: Path) -> Description | None:
+    with contextlib.suppress(OSError, msgspec.DecodeError):
+        known = msgspec.json.decode(path.read_bytes(), type=Description)
+        if not known.problem or time.time() - path.stat().st_mtime < _BELIEVED_SECONDS:
+            return known
+    return None
+
+
+def _keep(description: Description, path: Path) -> None:
+    with contextlib.suppress(OSError):  # it is only slower then
+        write_text(msgspec.json.encode(description).decode(), path)
+        for old in path.parent.glob(f"{description.slug}.*.json"):
+            if old != path:
+                old.unlink(missing_ok=True)
+
+
+def _path(topic: Topic, host: bytes) -> Path:
+    """Give the file of a description; its name changes with every file of the topic and of the host."""
+    with as_file(files(topic.package)) as folder:
+        digest = hashlib.sha256(host + _stamp(folder)).hexdigest()[:16]
+    return data_folder() / "topics" / f"{topic.slug}.{digest}.json"
+
+
+def _installed(catalogue: Catalogue) -> bytes:
+    """Give what a compiled lesson depends on besides its topic: the host's code, and every plugin's version."""
+    spec = find_spec("studium")
+    assert spec is not None
+    assert spec.origin is not None
+    versions = sorted(f"{entry.distribution} {entry.version}" for entry in catalogue.entries)
+    return _stamp(Path(spec.origin).parent) + "\n".join(versions).encode()
+
+
+def _stamp(folder: Path) -> bytes:
+    stats = ((path, path.stat()) for path in sorted(folder.rglob("*.py")))
+    return "\n".join(f"{path} {stat.st_size} {stat.st_mtime_ns}" for path, stat in stats).encode()
+
+
+if __name__ == "__main__":
+    known = load_catalogue()
+    output = sys.stdout.buffer
+    sys.stdout = sys.stderr  # a topic may print while it is imported
+    output.write(msgspec.json.encode([describe(known[slug], known.manager) for slug in sys.argv[1:]]))

@@ -1,0 +1,106 @@
+"""What the desk knows of a topic without importing it: its exercises as text, and its compiled lesson."""
+
+import re
+from collections.abc import Iterator
+
+import msgspec
+import nbformat
+from nbformat import NotebookNode
+from pluggy import PluginManager
+
+from studium.desk.first_widget import show_first_widget
+from studium.editions import compile_lesson, role
+from studium.errors import StudiumError, UnknownNameError
+from studium.exercises import Exercise
+from studium.sources import definition, solved, stub
+from studium.topic import Topic
+
+
+class WrongAnswer(msgspec.Struct, frozen=True):
+    """A typical wrong answer: its text, under the exercise's own name, and its sentence."""
+
+    message: str
+    code: str
+
+
+class ExerciseText(msgspec.Struct, frozen=True):
+    """One exercise as text. In the public edition ``solution`` is "" and there are no wrong answers."""
+
+    id: str
+    points: float
+    max_points: float
+    minutes: float
+    tests: list[str]
+    hints: list[str]
+    stub: str
+    solution: str
+    wrong: list[WrongAnswer]
+
+
+class Section(msgspec.Struct, frozen=True):
+    """A heading of the lesson and the cell that it stands in."""
+
+    title: str
+    cell: str
+
+
+class Description(msgspec.Struct, frozen=True):
+    """One topic. ``notebook`` is the compiled lesson as JSON; ``problem`` says why it could not be compiled, or ""."""
+
+    slug: str
+    exercises: list[ExerciseText] = []
+    sections: list[Section] = []
+    experiments: list[str] = []
+    notebook: str = ""
+    problem: str = ""
+
+    def lesson(self) -> NotebookNode:
+        """Give the compiled lesson; raise StudiumError where there is none."""
+        if self.problem:
+            raise StudiumError(self.problem)
+        return nbformat.reads(self.notebook, as_version=4)
+
+    def exercise(self, name: str) -> ExerciseText:
+        """Give the exercise called ``name``; raise UnknownNameError with the nearest name."""
+        for item in self.exercises:
+            if item.id == name:
+                return item
+        raise UnknownNameError(f"exercise of {self.slug}", name, (item.id for item in self.exercises))
+
+
+def describe(topic: Topic, manager: PluginManager) -> Description:
+    """Describe a topic by importing it; one that cannot be used is described by its problem."""
+    try:
+        notebook = compile_lesson(topic, manager)
+        exercises = [_text(item) for item in topic.exercises.values()]
+        show_first_widget(notebook)
+    except StudiumError as error:
+        return Description(topic.slug, problem=str(error))
+    except Exception as error:  # whatever a stranger's topic raises must not close the others
+        return Description(topic.slug, problem=f"topic {topic.slug} cannot be built: {type(error).__name__}: {error}")
+    experiments = [cell.id for cell in notebook.cells if cell.cell_type == "code" and role(cell) == "experiment"]
+    return Description(topic.slug, exercises, list(_sections(notebook)), experiments, nbformat.writes(notebook))
+
+
+def _text(exercise: Exercise) -> ExerciseText:
+    return ExerciseText(
+        exercise.id,
+        exercise.points,
+        exercise.max_points,
+        exercise.minutes,
+        [test.name for test in exercise.tests],
+        list(exercise.hints),
+        stub(exercise),
+        "" if exercise.public else solved(exercise),
+        [WrongAnswer(one.message, _renamed(definition(one.function), exercise.id)) for one in exercise.misconceptions],
+    )
+
+
+def _renamed(code: str, name: str) -> str:
+    return re.sub(r"^def \w+\(", f"def {name}(", code, count=1).rstrip() + "\n"
+
+
+def _sections(notebook: NotebookNode) -> Iterator[Section]:
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown" and role(cell) != "prompt":
+            yield from (Section(title, cell.id) for title in re.findall(r"^#{1,3} +(.+)$", cell.source, re.MULTILINE))

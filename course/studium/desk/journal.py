@@ -1,0 +1,105 @@
+"""One learner's journal of one workspace: what is written down, and what is read from it."""
+
+from collections import defaultdict
+from itertools import groupby
+from pathlib import Path
+
+from studium.checking import ExerciseResult
+from studium.desk.places import workspace_of
+from studium.desk.records import Entry, Found, Hinted, Kept, Predicted, Revealed, What, new_entry
+from studium.desk.settings import Settings, read_settings
+from studium.desk.standing import Standing, checked, standing
+from studium.desk.store import Store
+from studium.errors import StudiumError
+
+
+class Journal:
+    """The entries of the workspace that ``folder`` lies in."""
+
+    def __init__(self, store: Store, folder: Path) -> None:
+        self.store = store
+        self.workspace = workspace_of(folder)
+
+    @property
+    def settings(self) -> Settings:
+        """The learner's settings."""
+        return read_settings(self.store)
+
+    def write(self, lesson: str, exercise: str, what: What) -> Entry:
+        """Write one thing down."""
+        entry = new_entry(lesson, exercise, what)
+        self.store.add(self.workspace, [entry])
+        return entry
+
+    def write_result(self, lesson: str, result: ExerciseResult, answer: str) -> None:
+        """Write down how a check came out; what was not attempted is no attempt and leaves no entry."""
+        if result.outcome != "not attempted":
+            self.write(lesson, result.id, checked(result, answer))
+
+    def standing(self, lesson: str, exercise: str) -> Standing:
+        """Give where the learner stands with one exercise."""
+        return standing(self.store.entries(self.workspace, lesson, exercise))
+
+    def standings(self) -> dict[str, dict[str, Standing]]:
+        """Give where the learner stands with every exercise that was begun, by lesson and name."""
+        found: defaultdict[str, dict[str, Standing]] = defaultdict(dict)
+        entries = sorted(self.store.entries(self.workspace), key=_place)  # stable: the order of time stays
+        for (lesson, exercise), members in groupby(entries, key=_place):
+            if exercise:
+                found[lesson][exercise] = standing(members)
+        return dict(found)
+
+    def take_hint(self, lesson: str, exercise: str, total: int) -> int:
+        """Take the next hint of ``total``; give how many were taken so far. The last one may be taken again."""
+        state = self.standing(lesson, exercise)
+        least = self.settings.hints_after
+        if state.attempts < least:
+            raise StudiumError(f"try first: hints come after {_attempts(least)} at {exercise}; check an answer")
+        taken = min(state.hints_taken + 1, total)
+        if taken > state.hints_taken:
+            self.write(lesson, exercise, Hinted(taken))
+        return taken
+
+    def reveal(self, lesson: str, exercise: str) -> None:
+        """Write down that the solution is shown; raise StudiumError while there were too few attempts."""
+        state = self.standing(lesson, exercise)
+        if not state.may_see_solution(least := self.settings.reveal_after):
+            raise StudiumError(
+                f"try first: the solution of {exercise} comes after {_attempts(least)}; check an answer, then ask again"
+            )
+        if not state.revealed:
+            self.write(lesson, exercise, Revealed())
+
+    def predict(self, lesson: str, name: str, guess: float, question: str = "") -> None:
+        """Write a guess down. The first one counts, until the answer is found."""
+        if self.guess(lesson, name) is None:
+            self.write(lesson, "", Predicted(name, float(guess), question))
+
+    def found(self, lesson: str, name: str, value: float, within: float = 0.1) -> Found | None:
+        """Write down what came out; a hit is a guess within the fraction ``within``. None where nothing was guessed."""
+        guess = self.guess(lesson, name)
+        if guess is None:
+            return None
+        found = Found(name, float(value), abs(guess - value) <= within * abs(value), within)
+        self.write(lesson, "", found)
+        return found
+
+    def guess(self, lesson: str, name: str) -> float | None:
+        """Give the guess that waits for its answer, None where none does."""
+        guess = None
+        for entry in self.store.entries(self.workspace, lesson, ""):
+            if isinstance(entry.what, Predicted | Found) and entry.what.name == name:
+                guess = entry.what.guess if isinstance(entry.what, Predicted) else None
+        return guess
+
+    def keep(self, lesson: str, exercise: str, reason: str, answer: str) -> str:
+        """Put an answer into the history; give the id of that version."""
+        return self.write(lesson, exercise, Kept(reason, answer)).id  # type: ignore[arg-type]
+
+
+def _place(entry: Entry) -> tuple[str, str]:
+    return entry.lesson, entry.exercise
+
+
+def _attempts(number: int) -> str:
+    return "an attempt" if number == 1 else f"{number} attempts"

@@ -1,0 +1,41 @@
+"""Where the learner's state is kept, and which workspace a notebook belongs to."""
+
+import json
+import os
+import uuid
+from pathlib import Path
+
+import platformdirs
+
+VARIABLE = "STUDIUM_DATA"
+MARKER = ".studium.json"
+
+
+def data_folder() -> Path:
+    """Give the folder of the learner's state: STUDIUM_DATA, or the user's data folder."""
+    chosen = os.environ.get(VARIABLE)
+    return Path(chosen).expanduser() if chosen else Path(platformdirs.user_data_dir("studium", appauthor=False))
+
+
+def workspace_of(folder: Path) -> str:
+    """Give the id of the workspace that a folder lies in: its marker's, so that it may be moved, or else its path."""
+    folder = folder.resolve()
+    for place in (folder, *folder.parents):
+        if found := _marked(place / MARKER):
+            return found
+    return str(folder)
+
+
+def mark_workspace(folder: Path) -> None:
+    """Give a workspace an id of its own; one that has one keeps it."""
+    marker = folder / MARKER
+    if not _marked(marker):
+        marker.write_text(json.dumps({"workspace": uuid.uuid4().hex}) + "\n", "utf-8")
+
+
+def _marked(marker: Path) -> str:
+    try:
+        found = json.loads(marker.read_text("utf-8"))["workspace"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+    return found if isinstance(found, str) else ""

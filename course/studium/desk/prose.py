@@ -1,0 +1,88 @@
+"""What the prose of lessons says: search for words, and the words that lessons introduce."""
+
+import re
+from collections.abc import Iterator, Mapping
+
+import msgspec
+from nbformat import NotebookNode
+
+from studium.catalogue import Catalogue
+from studium.desk.description import Description
+
+_MOST, _AROUND = 20, 80  # results; characters on each side of a hit
+_TERM = re.compile(r"<dfn>(.+?)</dfn>", re.DOTALL)  # where a lesson says what a word means, as HTML marks it
+_BLOCK = re.compile(r"\n\s*\n|^[*-] |^#+ .*$", re.MULTILINE)  # between paragraphs, bullets and headings
+_SENTENCE = re.compile(r"(?:(?<=[.!?])|(?<=[.!?]\*\*))\s+(?=[A-Z$*<])")
+
+
+class Place(msgspec.Struct, frozen=True):
+    """A place in a lesson where the words stand."""
+
+    slug: str
+    title: str
+    section: str
+    cell: str
+    path: str
+    text: str
+
+
+class Term(msgspec.Struct, frozen=True):
+    """A word, the sentence that introduces it, and where it stands."""
+
+    term: str
+    sentence: str
+    slug: str
+    cell: str
+    path: str
+
+
+def search(catalogue: Catalogue, described: Mapping[str, Description], words: str) -> list[Place]:
+    """Give the cells whose prose has all the words, in reading order, headings first."""
+    wanted = words.lower().split()
+    if not wanted:
+        return []
+    found = []
+    for topic in catalogue.topics:
+        for section, cell in _prose(described[topic.slug]):
+            text = cell.source.lower()
+            if all(word in text or word in topic.title.lower() for word in wanted):
+                path = f"{topic.slug}.ipynb"
+                found.append(Place(topic.slug, topic.title, section, cell.id, path, _around(cell.source, wanted)))
+    found.sort(key=lambda place: not all(word in f"{place.title} {place.section}".lower() for word in wanted))
+    return found[:_MOST]
+
+
+def glossary(described: Mapping[str, Description]) -> list[Term]:
+    """Give the words that lessons define, each with the first sentence that does, by name."""
+    terms: dict[str, Term] = {}
+    for slug, description in described.items():
+        for _, cell in _prose(description):
+            for sentence in _sentences(cell.source):
+                for name in _TERM.findall(sentence):
+                    told = _TERM.sub(r"\1", sentence).rstrip(" ,:;.") + "."
+                    term = Term(name, told[0].upper() + told[1:], slug, cell.id, f"{slug}.ipynb")
+                    terms.setdefault(name.lower(), term)
+    return sorted(terms.values(), key=lambda term: term.term.lower())
+
+
+def _sentences(text: str) -> Iterator[str]:
+    for block in _BLOCK.split(text):
+        yield from _SENTENCE.split(" ".join(block.split()))
+
+
+def _prose(description: Description) -> Iterator[tuple[str, NotebookNode]]:
+    section = ""
+    if description.problem:
+        return
+    for cell in description.lesson().cells:
+        if cell.cell_type == "markdown":
+            heading = re.search(r"^#{1,3} +(.+)$", cell.source, re.MULTILINE)
+            section = heading[1] if heading else section
+            yield section, cell
+
+
+def _around(source: str, words: list[str]) -> str:
+    text = " ".join(source.split())
+    at = min((at for word in words if (at := text.lower().find(word)) >= 0), default=0)
+    start, end = max(0, at - _AROUND), at + _AROUND
+    return f"{'…' if start else ''}{text[start:end]}{'…' if end < len(text) else ''}"

@@ -1,0 +1,100 @@
+"""Entries: what a learner did, one struct for each kind. An entry is written once and never changed.
+
+Entries come from files of other machines too, so each field has its bounds: what does not fit is refused when decoded.
+"""
+
+import secrets
+import time
+from typing import Annotated, Literal
+
+import msgspec
+
+LONGEST_ANSWER = 100_000  # characters
+Id = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{32}$")]
+Slug = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=200)]
+Name = Annotated[str, msgspec.Meta(pattern=r"^[^\W\d]\w*$|^$", max_length=200)]
+Answer = Annotated[str, msgspec.Meta(max_length=LONGEST_ANSWER)]
+Sentence = Annotated[str, msgspec.Meta(max_length=10_000)]
+Milliseconds = Annotated[int, msgspec.Meta(ge=0, le=1 << 45)]
+
+
+class Checked(msgspec.Struct, frozen=True, tag="checked"):
+    """An answer was checked: what came out, its first failing test, and the mistake where it has a name."""
+
+    outcome: Literal["right", "wrong"]
+    points: float
+    max_points: float
+    test: Sentence = ""
+    message: Sentence = ""
+    mistake: Sentence = ""
+    answer: Answer = ""
+
+
+class Hinted(msgspec.Struct, frozen=True, tag="hinted"):
+    """Hint ``number`` (from 1) was taken."""
+
+    number: Annotated[int, msgspec.Meta(ge=1, le=1000)]
+
+
+class Revealed(msgspec.Struct, frozen=True, tag="revealed"):
+    """A solution was shown."""
+
+
+class Kept(msgspec.Struct, frozen=True, tag="kept"):
+    """An answer was put aside before the notebook was changed, or (``restored``) put back."""
+
+    reason: Literal["reset", "restored", "updated", "shared"]
+    answer: Answer
+
+
+class Predicted(msgspec.Struct, frozen=True, tag="predicted"):
+    """A guess was written down."""
+
+    name: Sentence
+    guess: float
+    question: Sentence = ""
+
+
+class Found(msgspec.Struct, frozen=True, tag="found"):
+    """What a prediction was compared with; a hit is within the fraction ``within`` of it."""
+
+    name: Sentence
+    value: float
+    hit: bool
+    within: float = 0.1
+
+
+class Reviewed(msgspec.Struct, frozen=True, tag="reviewed"):
+    """A review question was answered. ``rating`` is 1 (again) to 4 (easy), as FSRS has it."""
+
+    card: Annotated[str, msgspec.Meta(max_length=500)]
+    rating: Annotated[int, msgspec.Meta(ge=1, le=4)]
+    seconds: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+
+
+What = Checked | Hinted | Revealed | Kept | Predicted | Found | Reviewed
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One thing that was done, when (milliseconds since 1970) and where."""
+
+    id: Id
+    time: Milliseconds
+    lesson: Slug
+    what: What
+    exercise: Name = ""
+
+
+def new_entry(lesson: str, exercise: str, what: What) -> Entry:
+    """Make an entry of this moment."""
+    return Entry(new_id(), now_ms(), lesson, what, exercise)
+
+
+def new_id() -> str:
+    """Give an id that nobody else has; later ones of a machine sort behind it."""
+    return f"{time.time_ns():016x}{secrets.token_hex(8)}"
+
+
+def now_ms() -> int:
+    """Give the time in milliseconds since 1970."""
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,200 @@
+"""Review: a few minutes of questions from the learner's own mistakes, spaced by FSRS.
+
+A card is made by a mistake that was named, or by a prediction that missed. Its schedule is derived from the answers
+to it (``Reviewed`` entries), so that it travels with them.
+"""
+
+import hashlib
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import msgspec
+from fsrs import Card as Schedule
+from fsrs import Rating, Scheduler
+
+from studium.catalogue import Catalogue
+from studium.desk.describing import description_of
+from studium.desk.description import Description
+from studium.desk.journal import Journal
+from studium.desk.records import Checked, Entry, Found, Predicted, Reviewed, now_ms
+from studium.errors import StudiumError, UsageError
+
+_QUESTIONS_A_MINUTE = 2
+_MOST_CHOICES = 4
+_QUICK = 8.0  # seconds; a right answer that took longer was hard
+
+
+class Question(msgspec.Struct, frozen=True):
+    """One question; ``code`` is wrong code for a mistake, "" for a prediction."""
+
+    card: str
+    slug: str
+    exercise: str
+    kind: str
+    prompt: str
+    code: str
+    choices: list[str]
+    due: int
+
+
+class Review(msgspec.Struct, frozen=True):
+    """The questions to ask now; ``due`` counts all that are due, ``next`` is when another one will be."""
+
+    questions: list[Question]
+    due: int
+    next: int | None
+
+
+class Answered(msgspec.Struct, frozen=True):
+    """Whether the choice was right, which one is, why, and when the card comes again."""
+
+    right: bool
+    answer: int
+    explanation: str
+    due: int
+
+
+@dataclass
+class Card:
+    """Something that went wrong once. ``told`` is the mistake's sentence, or the prediction's question."""
+
+    id: str
+    slug: str
+    exercise: str
+    kind: str
+    told: str
+    made: int
+    values: tuple[float, ...] = ()  # of a prediction: guess, value
+    reviews: list[tuple[int, int]] = field(default_factory=list)  # (time, rating)
+
+    @property
+    def due(self) -> int:
+        """When it is to be asked (again), in milliseconds."""
+        schedule = Schedule(card_id=1, due=_moment(self.made))
+        for time, rating in self.reviews:
+            schedule, _ = _scheduler.review_card(schedule, Rating(rating), _moment(time))
+        return round(schedule.due.timestamp() * 1000)
+
+
+_scheduler = Scheduler(enable_fuzzing=False)  # the same on every machine
+
+
+def cards(entries: list[Entry]) -> dict[str, Card]:
+    """Derive the cards from a learner's entries in the order of time."""
+    found: dict[str, Card] = {}
+    guesses: dict[tuple[str, str], Predicted] = {}
+    for entry in entries:
+        match entry.what:
+            case Checked(mistake=told) if told:
+                _add(found, entry, "mistake", told)
+            case Predicted(name=name) as guess:
+                guesses[entry.lesson, name] = guess
+            case Found(name=name, hit=False, value=value) if (entry.lesson, name) in guesses:
+                missed = guesses[entry.lesson, name]
+                _add(found, entry, "prediction", missed.question or name, (missed.guess, value))
+            case Reviewed(card=name, rating=rating) if name in found:
+                found[name].reviews.append((entry.time, rating))
+    return found
+
+
+def due_cards(journal: Journal) -> list[Card]:
+    """Give the cards that are due, the longest due first."""
+    return _due(cards(journal.store.entries(journal.workspace)))
+
+
+def read_review(journal: Journal, catalogue: Catalogue, limit: int | None = None) -> Review:
+    """Give the questions that are due, as many as fit into the minutes of a review."""
+    known = cards(journal.store.entries(journal.workspace))
+    most = round(journal.settings.review_minutes * _QUESTIONS_A_MINUTE) if limit is None else limit
+    due = _due(known)
+    questions: list[Question] = []
+    for card in due:
+        if len(questions) < most and (question := _question(card, catalogue)):
+            questions.append(question)
+    later = [card.due for card in known.values() if card not in due]
+    return Review(questions, len(due), min(later, default=None))
+
+
+def answer_review(journal: Journal, catalogue: Catalogue, name: str, choice: int, seconds: float) -> Answered:
+    """Take an answer, schedule the card anew, and say what is right."""
+    card = cards(journal.store.entries(journal.workspace)).get(name)
+    question = _question(card, catalogue) if card else None
+    if card is None or question is None:
+        raise UsageError(f"there is no review question {name!r}; ask for the questions again")
+    if not 0 <= choice < len(question.choices):
+        raise UsageError(f"a choice is one of 0 to {len(question.choices) - 1}: got {choice}")
+    answer = question.choices.index(_right(card))
+    hard = Rating.Hard if seconds > _QUICK * 4 else Rating.Good
+    rating = Rating.Again if choice != answer else Rating.Easy if 0 < seconds < _QUICK / 2 else hard
+    entry = journal.write(card.slug, card.exercise, Reviewed(card.id, int(rating), seconds))
+    card.reviews.append((entry.time, int(rating)))
+    return Answered(choice == answer, answer, _explanation(card), card.due)
+
+
+def _due(known: dict[str, Card]) -> list[Card]:
+    now = now_ms()
+    return sorted((card for card in known.values() if card.due <= now), key=lambda card: card.due)
+
+
+def _add(found: dict[str, Card], entry: Entry, kind: str, told: str, values: tuple[float, ...] = ()) -> None:
+    digest = hashlib.sha256(told.encode()).hexdigest()[:12]
+    name = "/".join((entry.lesson, entry.exercise or "-", kind, digest))
+    found.setdefault(name, Card(name, entry.lesson, entry.exercise, kind, told, entry.time, values))
+
+
+def _question(card: Card, catalogue: Catalogue) -> Question | None:
+    """Ask about a card; None where the topic is gone, or has nothing to choose among."""
+    if card.kind == "prediction":
+        prompt, code, choices = card.told, "", list(_numbers(card))
+    else:
+        try:
+            description = description_of(catalogue, card.slug)
+            code = _wrong_code(description, card)
+        except StudiumError:
+            return None
+        choices = _sentences(description, card)
+        prompt = f"This answer to {card.exercise} is wrong. What is the mistake?"
+    if (not code and card.kind == "mistake") or len(choices) < 2:
+        return None
+    random.Random(f"{card.id} {len(card.reviews)}").shuffle(choices)  # the same until it is answered
+    return Question(card.id, card.slug, card.exercise, card.kind, prompt, code, choices, card.due)
+
+
+def _wrong_code(description: Description, card: Card) -> str:
+    wrong = description.exercise(card.exercise).wrong
+    return next((item.code for item in wrong if item.message == card.told), "")
+
+
+def _sentences(description: Description, card: Card) -> list[str]:
+    """Give the mistake's sentence among others: of the same exercise first, then of the same lesson."""
+    here = [item.message for item in description.exercise(card.exercise).wrong]
+    there = [item.message for one in description.exercises if one.id != card.exercise for item in one.wrong]
+    others = [told for told in dict.fromkeys([*here, *there]) if told != card.told]
+    return [card.told, *others[: _MOST_CHOICES - 1]]
+
+
+def _numbers(card: Card) -> Iterator[str]:
+    """Give the true number, the learner's guess, and others that are as likely to the eye."""
+    guess, value = card.values
+    mirrored = value * value / guess if guess * value > 0 else 2 * value - guess
+    yield from dict.fromkeys(_shown(number) for number in (value, guess, mirrored, value * 2))
+
+
+def _right(card: Card) -> str:
+    return _shown(card.values[1]) if card.kind == "prediction" else card.told
+
+
+def _shown(number: float) -> str:
+    return f"{number:.4g}" if abs(number) < 10_000 else f"{number:,.0f}"
+
+
+def _explanation(card: Card) -> str:
+    if card.kind == "mistake":
+        return card.told
+    return f"It was {_shown(card.values[1])}; you had guessed {_shown(card.values[0])}."
+
+
+def _moment(milliseconds: int) -> datetime:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)

@@ -1,0 +1,105 @@
+"""Where a learner stands with an exercise: derived from the entries, never stored."""
+
+from collections.abc import Iterable
+from typing import Literal
+
+import msgspec
+
+from studium.checking import ExerciseResult, first_failure
+from studium.desk.records import LONGEST_ANSWER, Checked, Entry, Hinted, Kept, Revealed
+
+Status = Literal["untouched", "wrong", "right", "revealed"]
+
+
+class Version(msgspec.Struct, frozen=True):
+    """One answer of the history; ``outcome`` is that of its check, or None."""
+
+    id: str
+    time: int
+    reason: str
+    outcome: str | None
+    answer: str
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """What is known of one exercise.
+
+    ``revealed_first`` is true where a solution was shown before the exercise was right. Then its status is "revealed"
+    for ever, whatever is checked later: it is nobody's own.
+    """
+
+    last: Checked | None = None
+    checked_at: int | None = None
+    attempts: int = 0
+    hints_taken: int = 0
+    revealed: bool = False
+    revealed_first: bool = False
+    versions: tuple[Version, ...] = ()
+
+    @property
+    def outcome(self) -> str | None:
+        """What the last check found, None where there was none since the last reset."""
+        return self.last.outcome if self.last else None
+
+    @property
+    def status(self) -> Status:
+        """One word for it."""
+        if self.revealed_first:
+            return "revealed"
+        return self.last.outcome if self.last else "untouched"
+
+    @property
+    def by_yourself(self) -> bool:
+        """Whether the exercise is right, and was so before any solution was shown."""
+        return self.status == "right"
+
+    def may_see_solution(self, attempts: int) -> bool:
+        """Tell whether so many attempts were made, or the exercise is right, or the solution was seen before."""
+        return self.revealed or self.outcome == "right" or self.attempts >= attempts
+
+
+def standing(entries: Iterable[Entry]) -> Standing:
+    """Derive the standing of one exercise from its entries in the order of time."""
+    last, checked_at, hints, right, revealed, revealed_first = None, None, 0, False, False, False
+    tried: set[str] = set()
+    versions: list[Version] = []
+    for entry in entries:
+        match entry.what:
+            case Checked(outcome=outcome, answer=answer) as what:
+                last, checked_at = what, entry.time
+                right = right or outcome == "right"
+                tried.add(answer or entry.id)
+                _keep(versions, entry, "checked", outcome, answer)
+            case Hinted(number=number):
+                hints = max(hints, number)
+            case Revealed():
+                revealed, revealed_first = True, revealed_first or not right
+            case Kept(reason=reason, answer=answer):
+                last = None if reason in ("reset", "restored") else last
+                _keep(versions, entry, reason, None, answer)
+    return Standing(last, checked_at, len(tried), hints, revealed, revealed_first, tuple(reversed(versions)))
+
+
+def checked(result: ExerciseResult, answer: str) -> Checked:
+    """Give the record of a result that is right or wrong."""
+    assert result.outcome != "not attempted"
+    failure = first_failure(result)
+    return Checked(
+        result.outcome,
+        result.points,
+        result.max_points,
+        failure.name[:1000] if failure else "",
+        failure.message[:10_000] if failure else "",
+        result.mistake[:10_000],
+        answer[:LONGEST_ANSWER],
+    )
+
+
+def _keep(versions: list[Version], entry: Entry, reason: str, outcome: str | None, answer: str) -> None:
+    """Add a version, in the place of one that says the same; what its check found still holds."""
+    if not answer:
+        return
+    if versions and versions[-1].answer == answer:
+        same = versions.pop()
+        outcome = outcome or same.outcome
+    versions.append(Version(entry.id, entry.time, reason, outcome, answer))

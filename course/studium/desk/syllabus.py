@@ -1,0 +1,227 @@
+"""The syllabus with a learner's state in it: what the panel shows, and the commands print."""
+
+import contextlib
+from collections.abc import Iterable, Mapping
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from studium.catalogue import Catalogue
+from studium.cell_ids import cell_id
+from studium.desk.base import cells_of, digest_of
+from studium.desk.description import Description, ExerciseText, Section
+from studium.desk.journal import Journal
+from studium.desk.labels import Label, read_labels
+from studium.desk.settings import Settings
+from studium.desk.standing import Standing
+from studium.topic import Topic
+
+
+class ExerciseState(msgspec.Struct, frozen=True):
+    """One exercise and where the learner stands with it."""
+
+    id: str
+    cell: str
+    check_cell: str
+    points: float
+    minutes: float
+    status: str
+    outcome: str | None
+    by_yourself: bool
+    attempts: int
+    hints: int
+    hints_taken: int
+    revealed: bool
+    can_reveal: bool
+    earned: float
+    max_points: float
+    mistake: str
+    test: str
+    message: str
+    checked_at: int | None
+    versions: int
+    label: Label | None = None
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing is left to do."""
+        return self.status in ("right", "revealed")
+
+
+class Experiment(msgspec.Struct, frozen=True):
+    """A cell that trains or measures."""
+
+    cell: str
+    label: Label | None
+
+
+class TopicState(msgspec.Struct, frozen=True):
+    """One topic and where the learner stands with it. ``path`` is None where the lesson is not in the folder."""
+
+    slug: str
+    title: str
+    summary: str
+    minutes: float
+    minutes_left: float
+    needs: tuple[str, ...]
+    missing: list[str]
+    papers: list[dict[str, Any]]
+    path: str | None
+    status: str
+    update: bool
+    problem: str
+    exercises: list[ExerciseState]
+    sections: list[Section]
+    experiments: list[Experiment]
+
+
+class Track(msgspec.Struct, frozen=True):
+    """Topics that belong together, in reading order."""
+
+    title: str
+    topics: list[TopicState]
+
+
+class Resume(msgspec.Struct, frozen=True):
+    """Where to go on."""
+
+    slug: str
+    path: str | None
+    exercise: str
+    cell: str
+
+
+class Syllabus(msgspec.Struct, frozen=True):
+    """All topics of a catalogue, and one learner's state in one folder."""
+
+    folder: str
+    workspace: str
+    tracks: list[Track]
+    totals: dict[str, float]
+    resume: Resume | None
+    problems: list[str]
+
+    @property
+    def topics(self) -> list[TopicState]:
+        """The topics in reading order."""
+        return [topic for track in self.tracks for topic in track.topics]
+
+
+class Desk:
+    """What is known of a learner at one moment: settings, labels and standings are read once."""
+
+    def __init__(self, journal: Journal) -> None:
+        self.settings: Settings = journal.settings
+        self.labels = read_labels(journal.store)
+        self.standings: Mapping[str, Mapping[str, Standing]] = journal.standings()
+
+    def exercise(self, slug: str, item: ExerciseText) -> ExerciseState:
+        """Give the state of one exercise."""
+        known = self.standings.get(slug, {}).get(item.id, Standing())
+        last, cell = known.last, cell_id(slug, item.id)
+        return ExerciseState(
+            id=item.id,
+            cell=cell,
+            check_cell=cell_id(slug, item.id, "check"),
+            points=item.points,
+            minutes=item.minutes,
+            status=known.status,
+            outcome=known.outcome,
+            by_yourself=known.by_yourself,
+            attempts=known.attempts,
+            hints=len(item.hints),
+            hints_taken=known.hints_taken,
+            revealed=known.revealed,
+            can_reveal=bool(item.solution) and known.may_see_solution(self.settings.reveal_after),
+            earned=last.points if last else 0.0,
+            max_points=item.max_points,
+            mistake=last.mistake if last else "",
+            test=last.test if last else "",
+            message=last.message if last else "",
+            checked_at=known.checked_at,
+            versions=len(known.versions),
+            label=self.labels.get((slug, cell)),
+        )
+
+    def topic(self, topic: Topic, description: Description, path: str | None, update: bool) -> TopicState:
+        """Give the state of one topic; which prerequisites are missing is for the syllabus to say."""
+        exercises = [self.exercise(topic.slug, item) for item in description.exercises]
+        over = sum(item.minutes for item in exercises if item.over)
+        share = over / (sum(item.minutes for item in exercises) or 1.0)
+        experiments = [Experiment(cell, self.labels.get((topic.slug, cell))) for cell in description.experiments]
+        return TopicState(
+            slug=topic.slug,
+            title=topic.title,
+            summary=topic.summary,
+            minutes=topic.minutes,
+            minutes_left=round(topic.minutes * (1 - share)),
+            needs=topic.needs,
+            missing=[],
+            papers=[{"title": paper.title, "year": paper.year, "arxiv": paper.arxiv} for paper in topic.papers],
+            path=path,
+            status=_status(exercises),
+            update=update,
+            problem=description.problem,
+            exercises=exercises,
+            sections=description.sections,
+            experiments=experiments,
+        )
+
+
+def read_syllabus(
+    catalogue: Catalogue, described: Mapping[str, Description], journal: Journal, root: Path, folder: str
+) -> Syllabus:
+    """Give the syllabus of the lessons in ``root / folder``; paths are given from ``root``."""
+    desk, topics = Desk(journal), []
+    for topic in catalogue.topics:
+        name = "/".join(filter(None, (folder, f"{topic.slug}.ipynb")))
+        there, update = _on_disk(root / name, described[topic.slug])
+        topics.append(desk.topic(topic, described[topic.slug], name if there else None, update))
+    done = {topic.slug for topic in topics if topic.status == "done"}
+    topics = [
+        msgspec.structs.replace(topic, missing=[slug for slug in topic.needs if slug not in done]) for topic in topics
+    ]
+    by_track = zip(topics, (topic.track for topic in catalogue.topics), strict=True)
+    tracks = [Track(title, [one for one, _ in group]) for title, group in groupby(by_track, key=lambda pair: pair[1])]
+    broken = [f"{problem.entry_point} of {problem.distribution}: {problem.error}" for problem in catalogue.problems]
+    problems = [*filter(None, (topic.problem for topic in topics)), *broken, *filter(None, (journal.store.notice,))]
+    return Syllabus(folder, journal.workspace, tracks, _totals(topics), resume(topics), problems)
+
+
+def resume(topics: list[TopicState]) -> Resume | None:
+    """Give where to go on: in the lesson that was worked on last, what is wrong, else what is untouched."""
+    began = [topic for topic in topics if topic.status == "begun"]
+    began.sort(key=lambda topic: max(item.checked_at or 0 for item in topic.exercises), reverse=True)
+    for topic in (*began, *(topic for topic in topics if topic.status == "new" and topic.exercises)):
+        for status in ("wrong", "untouched"):
+            for item in topic.exercises:
+                if item.status == status:
+                    return Resume(topic.slug, topic.path, item.id, item.cell)
+    return None
+
+
+def _status(exercises: Iterable[ExerciseState]) -> str:
+    exercises = list(exercises)
+    if exercises and all(item.over for item in exercises):
+        return "done"
+    begun = any(item.status != "untouched" or item.attempts or item.hints_taken for item in exercises)
+    return "begun" if begun else "new"
+
+
+def _totals(topics: list[TopicState]) -> dict[str, float]:
+    found = [item.status for topic in topics for item in topic.exercises]
+    counts: dict[str, float] = {name: found.count(name) for name in ("right", "revealed", "wrong", "untouched")}
+    return {"exercises": len(found), **counts, "minutes_left": sum(topic.minutes_left for topic in topics)}
+
+
+def _on_disk(path: Path, description: Description) -> tuple[bool, bool]:
+    """Tell whether a lesson is there, and whether the installed one is newer."""
+    if not path.is_file():
+        return False, False
+    if description.problem:
+        return True, False
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        return True, digest_of(cells_of(description.lesson())) not in path.read_text("utf-8")
+    return True, False

@@ -1,0 +1,43 @@
+"""Telling all who listen: one queue for each open stream."""
+
+import asyncio
+from typing import Any
+
+import msgspec
+
+_LONGEST_QUEUE = 1000
+
+
+class Events:
+    """The listeners of one server. ``send`` may be called from any thread."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._listeners: set[asyncio.Queue[str]] = set()
+
+    def listen(self) -> "asyncio.Queue[str]":
+        """Give a queue in which events arrive as text; to be given to ``leave`` at the end."""
+        queue: asyncio.Queue[str] = asyncio.Queue(_LONGEST_QUEUE)
+        self._listeners.add(queue)
+        return queue
+
+    def leave(self, queue: "asyncio.Queue[str]") -> None:
+        """Listen no more."""
+        self._listeners.discard(queue)
+
+    def send(self, name: str, data: Any) -> None:
+        """Tell everybody."""
+        text = event_text(name, data)
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._spread, text)
+
+    def _spread(self, text: str) -> None:
+        for queue in self._listeners:
+            if queue.full():  # nobody reads it: the newest counts
+                queue.get_nowait()
+            queue.put_nowait(text)
+
+
+def event_text(name: str, data: Any) -> str:
+    """Write an event as a stream of server-sent events has it."""
+    return f"event: {name}\ndata: {msgspec.json.encode(data).decode()}\n\n"

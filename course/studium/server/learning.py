@@ -1,0 +1,144 @@
+"""What there is to learn: syllabus, lessons, search, glossary, labels, settings."""
+
+from typing import Any
+
+import msgspec
+from tornado.web import authenticated
+
+from studium.server.base import DeskHandler, inside, notebook_path
+
+
+class SyllabusHandler(DeskHandler):
+    """All topics with the learner's state."""
+
+    @authenticated
+    async def get(self) -> None:
+        """Give the syllabus of a folder."""
+        folder = self.get_query_argument("folder", "").strip("/")
+        inside(self.service.root, folder)
+
+        def work() -> dict[str, Any]:
+            from studium.desk.review import due_cards
+
+            syllabus = self.service.syllabus(folder)
+            due = len(due_cards(self.service.journal(self.service.root / folder)))
+            return {**msgspec.to_builtins(syllabus), "due": due}
+
+        await self.reply(work)
+
+
+class LessonHandler(DeskHandler):
+    """One lesson."""
+
+    @authenticated
+    async def get(self) -> None:
+        """Give the state of the lesson in a notebook."""
+        path = self.get_query_argument("path")
+        file = notebook_path(self.service.root, path)
+
+        def work() -> Any:
+            topic = self.service.lesson(file).topic(path)
+            self.service.warm_soon(topic.slug)
+            return topic
+
+        await self.reply(work)
+
+
+class NewLesson(msgspec.Struct, forbid_unknown_fields=True):
+    """Which lesson to write, and where."""
+
+    slug: str
+    folder: str = ""
+
+
+class LessonsHandler(DeskHandler):
+    """Lessons that are not in the folder yet."""
+
+    @authenticated
+    async def post(self) -> None:
+        """Write a lesson; one that is there is kept."""
+        wanted = self.body(NewLesson)
+        folder = inside(self.service.root, wanted.folder)
+
+        def work() -> dict[str, str]:
+            from studium.desk.describing import description_of
+            from studium.workspace import add_lesson
+
+            name = add_lesson(folder, description_of(self.service.catalogue, wanted.slug))
+            return {"path": "/".join(filter(None, (wanted.folder.strip("/"), name)))}
+
+        await self.reply(work)
+
+
+class SearchHandler(DeskHandler):
+    """Words in the prose of lessons."""
+
+    @authenticated
+    async def get(self) -> None:
+        """Give the places that have all the words."""
+        words = self.get_query_argument("q", "")[:200]
+
+        def work() -> dict[str, Any]:
+            from studium.desk.prose import search
+
+            return {"results": search(self.service.catalogue, self.service.descriptions(), words)}
+
+        await self.reply(work)
+
+
+class GlossaryHandler(DeskHandler):
+    """The words that lessons introduce."""
+
+    @authenticated
+    async def get(self) -> None:
+        """Give all terms by name."""
+
+        def work() -> dict[str, Any]:
+            from studium.desk.prose import glossary
+
+            return {"terms": glossary(self.service.descriptions())}
+
+        await self.reply(work)
+
+
+class LabelsHandler(DeskHandler):
+    """Time and memory, as measured here."""
+
+    @authenticated
+    async def get(self) -> None:
+        """Give the labels of a topic, or all."""
+        slug = self.get_query_argument("slug", None)
+
+        def work() -> dict[str, Any]:
+            from studium.desk.labels import read_labels
+
+            return {"labels": list(read_labels(self.service.store, slug).values())}
+
+        await self.reply(work)
+
+
+class SettingsHandler(DeskHandler):
+    """How the desk behaves."""
+
+    @authenticated
+    async def get(self) -> None:
+        """Give the settings."""
+        await self.reply(self._settings)
+
+    @authenticated
+    async def put(self) -> None:
+        """Change some settings."""
+        changes = self.body(dict[str, Any])
+
+        def work() -> dict[str, Any]:
+            from studium.desk.settings import change_settings
+
+            self.service.events.send("settings", change_settings(self.service.store, changes))
+            return self._settings()
+
+        await self.reply(work)
+
+    def _settings(self) -> dict[str, Any]:
+        from studium.desk.settings import Settings, read_settings
+
+        return {"settings": read_settings(self.service.store), "defaults": Settings()}

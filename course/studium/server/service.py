@@ -1,0 +1,139 @@
+"""What the handlers of one server share: catalogue, store, queue of checks, warm process, events."""
+
+import asyncio
+import atexit
+import threading
+import time
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from studium.catalogue import Catalogue, load_catalogue
+from studium.checking import ExerciseResult, TestResult, first_failure
+from studium.clean_check import Terms
+from studium.desk.describing import descriptions
+from studium.desk.description import Description
+from studium.desk.jobs import Job, Jobs, JobState
+from studium.desk.journal import Journal
+from studium.desk.lesson_file import LessonFile
+from studium.desk.store import Store
+from studium.desk.syllabus import Desk, ExerciseState, Syllabus, read_syllabus
+from studium.desk.zygote import Zygote
+from studium.notebooks import parse_notebook
+from studium.server.events import Events
+
+WARM_AFTER = 3.0  # seconds: what opens with a lesson comes first
+
+
+class CheckedExercise(msgspec.Struct, frozen=True):
+    """How one exercise came out, and its state after that."""
+
+    id: str
+    outcome: str
+    points: float
+    max_points: float
+    mistake: str
+    tests: list[TestResult]
+    first_failure: TestResult | None
+    state: ExerciseState
+
+
+class Service:
+    """One for a server. Its methods may be called from any thread."""
+
+    def __init__(self, root: Path, loop: asyncio.AbstractEventLoop) -> None:
+        self.root = root.expanduser().resolve()
+        self.events = Events(loop)
+        self.jobs = Jobs(lambda state: self.events.send("job", state))
+        self.zygote = Zygote()
+        self._lock = threading.RLock()
+        atexit.register(self.close)
+
+    def close(self) -> None:
+        """End the queue and the warm process."""
+        self.jobs.close()
+        self.zygote.close()
+
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        """The topics that were installed when they were first asked for."""
+        return load_catalogue()
+
+    @cached_property
+    def store(self) -> Store:
+        """The learner's state."""
+        return Store()
+
+    def descriptions(self) -> dict[str, Description]:
+        """Describe all topics; the first call may take seconds."""
+        with self._lock:  # two at once would do the same work twice
+            return descriptions(self.catalogue)
+
+    def journal(self, folder: Path) -> Journal:
+        """Give the journal of the workspace that a folder lies in."""
+        return Journal(self.store, folder)
+
+    def lesson(self, path: Path) -> LessonFile:
+        """Open a lesson."""
+        return LessonFile(path, self.catalogue, self.store)
+
+    def syllabus(self, folder: str) -> Syllabus:
+        """Give the syllabus of a folder."""
+        return read_syllabus(self.catalogue, self.descriptions(), self.journal(self.root / folder), self.root, folder)
+
+    def warm_soon(self, slug: str) -> None:
+        """Have a topic's first check quick, but not while its lesson is being opened."""
+
+        def warm() -> None:
+            time.sleep(WARM_AFTER)
+            if self.store_allows_warmth:
+                self.zygote.warm(slug)
+
+        threading.Thread(target=warm, name="studium-warm", daemon=True).start()
+
+    @property
+    def store_allows_warmth(self) -> bool:
+        """Whether the learner lets a process stay warm."""
+        return self.journal(self.root).settings.warm
+
+    def progress(self, lesson: LessonFile, exercise: str) -> ExerciseState:
+        """Give an exercise's state, and tell it to all who listen."""
+        state = lesson.state(exercise)
+        self.tell_progress(lesson.journal.workspace, lesson.slug, state)
+        return state
+
+    def tell_progress(self, workspace: str, slug: str | None, state: ExerciseState | None) -> None:
+        """Tell all who listen that there is progress; in which lesson, None for many."""
+        exercise = state.id if state else None
+        self.events.send("progress", {"workspace": workspace, "slug": slug, "exercise": exercise, "state": state})
+
+    def check(self, name: str, path: Path, exercise: str | None, document: Any, limit: float | None) -> JobState:
+        """Put a check into the queue. ``document`` is the unsaved notebook, None for the one on the disk."""
+        lesson = self.lesson(path)
+        notebook = None if document is None else parse_notebook(msgspec.json.encode(document).decode(), path)
+        settings = lesson.journal.settings
+        wanted = lesson.description.exercise(exercise).id if exercise else None
+        seconds = settings.limit if limit is None else limit
+        launch = self.zygote.launch if settings.warm else None
+
+        def work(job: Job) -> list[CheckedExercise]:
+            terms = Terms(
+                limit=seconds,
+                launch=launch,
+                watch=lambda doing, deadline: self.jobs.step(job, doing, deadline),
+                stopped=job.stop.is_set,
+            )
+            return self._checked(lesson, lesson.check(wanted, terms, notebook))
+
+        return self.jobs.add(Job(name, lesson.slug, wanted, seconds, work))
+
+    def _checked(self, lesson: LessonFile, results: list[ExerciseResult]) -> list[CheckedExercise]:
+        desk, found = Desk(lesson.journal), []
+        for item in results:
+            state = desk.exercise(lesson.slug, lesson.description.exercise(item.id))
+            self.tell_progress(lesson.journal.workspace, lesson.slug, state)
+            values = (item.points, item.max_points, item.mistake, item.tests, first_failure(item), state)
+            found.append(CheckedExercise(item.id, item.outcome, *values))
+        return found

@@ -1,0 +1,142 @@
+"""From the cells of a lesson to the blocks of a page, its table of contents and what searching finds in it."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import groupby
+
+from nbformat import NotebookNode
+
+from studium.editions import exercise_of, role
+from studium.exercises import in_points
+from studium.site.code import code_block
+from studium.site.outputs import has_plot, show_outputs
+from studium.site.prose import Heading, Prose, Section, show_inline
+from studium.site.running import failures
+from studium.topic import Topic
+
+_FOLDED = {"setup": "Set-up", "widget": "Code of this widget"}
+
+
+@dataclass(frozen=True)
+class Text:
+    """Prose below a heading, or before the first one."""
+
+    heading: Heading | None
+    html: str
+    kind: str = "text"
+
+
+@dataclass(frozen=True)
+class Code:
+    """Source and what it showed. ``folded`` is the label of source that is put away, "" where it is shown."""
+
+    source: str
+    outputs: list[str]
+    folded: str
+    kind: str = "code"
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """An exercise: what to write, hints to unfold, what is checked, and what the check said."""
+
+    id: str
+    heading: Heading
+    effort: str
+    stub: str
+    hints: list[str]
+    checks: list[str]
+    verdict: list[str]
+    kind: str = "exercise"
+
+
+Block = Text | Code | Exercise
+
+
+@dataclass(frozen=True)
+class Passage:
+    """What searching finds: a heading with its anchor ("" for the top of the page) and the words below it."""
+
+    anchor: str
+    heading: str
+    words: list[str] = field(default_factory=list)
+
+
+@dataclass
+class LessonPage:
+    """The content of a lesson's page. ``problems`` names cells that failed and formulas that are not understood."""
+
+    title: str
+    blocks: list[Block] = field(default_factory=list)
+    contents: list[Heading] = field(default_factory=list)
+    passages: list[Passage] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    has_plots: bool = False
+
+
+def annotate(notebook: NotebookNode, topic: Topic) -> None:
+    """Write into the cells of each exercise what its page says of it, so that the notebook alone is enough."""
+    for cell in notebook.cells:
+        if name := exercise_of(cell):
+            exercise = topic.exercise(name)
+            cell.metadata.studium["page"] = {
+                "effort": f"{in_points(exercise.points)} · about {exercise.minutes:g} minutes",
+                "hints": list(exercise.hints),
+                "checks": [test.name for test in exercise.tests if not test.hidden],
+            }
+
+
+def read_page(notebook: NotebookNode, title: str) -> LessonPage:
+    """Turn an annotated notebook, run or not, into a page."""
+    return _Reader(title).read(notebook)
+
+
+class _Reader:
+    def __init__(self, title: str) -> None:
+        self.page = LessonPage(title, passages=[Passage("", title)])
+        self.prose = Prose()
+
+    def read(self, notebook: NotebookNode) -> LessonPage:
+        for name, group in groupby(notebook.cells, key=exercise_of):
+            cells = list(group)
+            self.page.blocks += [self._exercise(name, cells)] if name else self._plain(cells)
+        self.page.has_plots = any(has_plot(cell) for cell in notebook.cells)
+        self.page.problems = [*failures(notebook), *self.prose.problems]
+        return self.page
+
+    def _plain(self, cells: Iterable[NotebookNode]) -> Iterator[Block]:
+        for cell in cells:
+            if cell.cell_type == "markdown":
+                yield from map(self._text, self.prose.sections(cell.source))
+            elif cell.cell_type == "code" and cell.source.strip():
+                tags = cell.metadata.get("tags", [])
+                folded = _FOLDED.get("widget" if "widget" in tags else role(cell), "")
+                yield Code(code_block(cell.source), show_outputs(cell), folded)
+
+    def _text(self, section: Section) -> Text:
+        heading = section.heading
+        if heading and heading.level == 1 and not self.page.contents:
+            self.page.title, heading = heading.text, None  # it stands at the head of the page
+        elif heading:
+            self.page.contents.append(heading)
+            self.page.passages.append(Passage(heading.anchor, heading.text))
+        self.page.passages[-1].words.append(section.text)
+        return Text(heading, section.html)
+
+    def _exercise(self, name: str, cells: list[NotebookNode]) -> Exercise:
+        """Make one block of the prompt, the stub and the check, wherever plugins put further cells between them."""
+        told = cells[0].metadata.studium.page
+        stub = next((cell.source for cell in cells if role(cell) == "exercise"), "")
+        level = 3 if self.page.contents else 2
+        heading = Heading(level, self.prose.anchor(f"exercise-{name}"), f"<code>{name}</code>", f"Exercise: {name}")
+        self.page.contents.append(heading)
+        self.page.passages.append(Passage(heading.anchor, heading.text, [stub]))
+        return Exercise(
+            name,
+            heading,
+            told.effort,
+            code_block(stub),
+            [show_inline(hint) for hint in told.hints],
+            [show_inline(check) for check in told.checks],
+            [html for cell in cells if role(cell) == "check" for html in show_outputs(cell)],
+        )

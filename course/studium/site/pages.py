@@ -1,0 +1,102 @@
+"""Laying out pages: the templates, filled in."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import groupby
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from studium.site.cells import LessonPage
+from studium.topic import Topic
+
+# Nothing but what lies beside the page, whatever a lesson may ask for. Files are "self" in some browsers only.
+POLICY = (
+    "default-src 'none'; img-src 'self' file: data: blob:; font-src 'self' file: data:; media-src 'self' file: data:; "
+    "style-src 'self' file: 'unsafe-inline'; script-src 'self' file: data: blob: 'unsafe-inline' 'unsafe-eval'; "
+    "worker-src blob:; frame-src 'self' blob: data:; base-uri 'none'; form-action 'none'"
+)
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """A lesson of the site: its topic, its content, and the profile it was run with ("" where it was not run)."""
+
+    topic: Topic
+    page: LessonPage
+    profile: str
+
+    @property
+    def slug(self) -> str:
+        return self.topic.slug
+
+    @property
+    def exercises(self) -> int:
+        return sum(block.kind == "exercise" for block in self.page.blocks)
+
+
+def lesson_page(lessons: Sequence[Lesson], index: int, policy: str = POLICY) -> str:
+    """Lay out the page of ``lessons[index]``, between its neighbours."""
+    return _fill(
+        "lesson.html",
+        policy=policy,
+        lesson=lessons[index],
+        before=lessons[index - 1] if index else None,
+        after=lessons[index + 1] if index + 1 < len(lessons) else None,
+        titles={lesson.slug: lesson.page.title for lesson in lessons},
+    )
+
+
+def start_page(lessons: Sequence[Lesson]) -> str:
+    """Lay out the page from which the course is entered: tracks in reading order."""
+    numbered = list(enumerate(lessons, 1))
+    tracks = [(track, list(members)) for track, members in groupby(numbered, key=lambda pair: pair[1].topic.track)]
+    return _fill(
+        "start.html",
+        policy=POLICY,
+        tracks=tracks,
+        titles={lesson.slug: lesson.page.title for lesson in lessons},
+        minutes=sum(lesson.topic.minutes for lesson in lessons),
+        exercises=sum(lesson.exercises for lesson in lessons),
+    )
+
+
+def search_index(lessons: Sequence[Lesson]) -> str:
+    """Give what searching looks through, as a script: a page from disk may not fetch a file, but may load a script."""
+    passages = [
+        {
+            "url": f"{lesson.slug}.html" + (f"#{passage.anchor}" if passage.anchor else ""),
+            "lesson": lesson.page.title,
+            "heading": passage.heading,
+            "text": " ".join(passage.words),
+        }
+        for lesson in lessons
+        for passage in lesson.page.passages
+    ]
+    return f"window.studiumPassages = {json.dumps(passages, ensure_ascii=False, separators=(',', ':'))};\n"
+
+
+def _fill(name: str, **values: Any) -> str:
+    return _environment().get_template(name).render(**values)
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("studium.site"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["duration"] = _duration
+    environment.filters["count"] = lambda number, noun: f"{number} {noun}{'' if number == 1 else 's'}"
+    return environment
+
+
+def _duration(minutes: int) -> str:
+    """Give a time as people say it: "45 min", "1 h 40 min"."""
+    hours, rest = divmod(minutes, 60)
+    return " ".join(filter(None, (f"{hours} h" if hours else "", f"{rest} min" if rest else "")))

@@ -1,0 +1,80 @@
+// Marks the reader's place in the contents, lets the keyboard reach what scrolls, copies code, tells widgets the theme.
+(() => {
+  "use strict";
+  const all = (selector, root = document) => [...root.querySelectorAll(selector)];
+
+  /** The contents: the section that is being read is marked, and kept in sight. */
+  const followContents = (contents) => {
+    const links = all("a", contents);
+    const headings = links.map((link) => document.getElementById(decodeURIComponent(link.hash.slice(1))));
+    let current;
+    const mark = () => {
+      const line = innerHeight / 4;
+      const passed = headings.filter((heading) => heading.getBoundingClientRect().top < line).length;
+      const link = links[passed - 1];
+      if (link === current) return;
+      current?.removeAttribute("aria-current");
+      link?.setAttribute("aria-current", "location");
+      current = link;
+      const box = contents.querySelector("ol");
+      if (link && box.scrollHeight > box.clientHeight) box.scrollTop = link.offsetTop - box.clientHeight / 2;
+    };
+    let waiting = false;
+    const soon = () => {
+      if (waiting) return;
+      waiting = true;
+      requestAnimationFrame(() => {
+        waiting = false;
+        mark();
+      });
+    };
+    addEventListener("scroll", soon, { passive: true });
+    addEventListener("resize", soon);
+    mark();
+    if (matchMedia("(max-width: 68rem)").matches) contents.querySelector("details").open = false;
+  };
+
+  /** Whatever is wider than its place can be scrolled with the keyboard, and has a name. */
+  const nameScrolling = () => {
+    for (const box of all(".scroll")) {
+      const scrolls = box.scrollWidth > box.clientWidth + 1;
+      if (scrolls === box.hasAttribute("tabindex")) continue;
+      const name = box.matches(".code") ? "Code" : box.matches(".formula") ? "Formula" : "Output";
+      const marks = { tabindex: "0", role: "group", "aria-label": `${name}, wider than the page` };
+      for (const [key, value] of Object.entries(marks)) scrolls ? box.setAttribute(key, value) : box.removeAttribute(key);
+    }
+  };
+
+  const addCopyButtons = () => {
+    if (!navigator.clipboard) return;
+    for (const code of all("main pre.code")) {
+      const button = document.createElement("button");
+      Object.assign(button, { type: "button", className: "copy", textContent: "Copy" });
+      button.addEventListener("click", async () => {
+        await navigator.clipboard.writeText(code.textContent);
+        button.textContent = "Copied";
+        setTimeout(() => (button.textContent = "Copy"), 1500);
+      });
+      const frame = document.createElement("div");
+      frame.className = "copyable";
+      code.replaceWith(frame);
+      frame.append(code, button);
+    }
+  };
+
+  const tellWidgets = () => {
+    const message = { "studium-widget-theme": document.documentElement.dataset.theme };
+    for (const frame of all(".widget iframe")) frame.contentWindow.postMessage(message, "*");
+  };
+
+  const contents = document.querySelector("nav.contents");
+  if (contents) followContents(contents);
+  addCopyButtons();
+  nameScrolling();
+  addEventListener("resize", nameScrolling);
+  addEventListener("load", nameScrolling);
+  document.addEventListener("toggle", nameScrolling, true);
+  document.addEventListener("studium-theme", tellWidgets);
+  for (const frame of all(".widget iframe")) frame.addEventListener("load", tellWidgets);
+  tellWidgets();
+})();

@@ -1,0 +1,155 @@
+"""`studium topic check`: what is a topic, what is printed, and the exit codes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+
+import msgspec
+import pytest
+from studium.authoring import lesson_run
+from studium.authoring.findings import CheckResult, Mutants, Report, Survivor
+from studium.authoring.lesson_process import Event
+from studium.authoring.lesson_run import BUDGETS, Budget, LessonRun
+from studium.cli import topic
+from studium.errors import ExerciseError
+from studium.exercises import exercise
+
+from tests.authoring.conftest import PACKAGE, SMOKE, Damage, failed
+from tests.authoring.damages import DAMAGES
+
+
+def test_json_has_the_topic_its_checks_and_its_mutants(studium, copy_sample):
+    code, out, err = studium("topic", "check", str(copy_sample()), "--json", "--only", "solutions")
+    report = json.loads(out)
+    assert (code, err) == (0, "")
+    assert list(report) == ["topic", "passed", "checks", "mutants"]
+    assert (report["topic"], report["passed"]) == ("echo", True)
+    assert [check["name"] for check in report["checks"]] == ["imports", "solutions"]
+    assert set(report["checks"][0]) == {"name", "passed", "detail"}
+    assert report["mutants"] == {"killed": 0, "total": 0, "survivors": []}
+
+
+def test_a_failing_check_is_an_exit_code_of_one_and_a_sentence(studium, copy_sample):
+    damage = next(damage for damage in DAMAGES if damage.name == "a misspelt word")
+    code, out, _ = studium("topic", "check", str(copy_sample(damage)), "--only", "spelling")
+    assert code == 1
+    assert "✗ spelling: cell echo-in-echo-one-layer-two-views has 'teh': write the" in out
+    assert "1 of 2 checks fail: spelling" in out
+
+
+def test_what_a_topic_prints_does_not_get_into_the_json(studium, copy_sample):
+    damage = next(damage for damage in DAMAGES if damage.name == "a test that prints")
+    assert json.loads(studium("topic", "check", str(copy_sample(damage)), "--json", "--only", "solutions")[1])["passed"]
+
+
+def test_survivors_stand_at_the_end_as_diffs(capsys):
+    survivor = Survivor("response", 92, "-    if gain < 0:\n+    if gain <= 0:")
+    topic._print_end(Report("echo", False, [CheckResult("mutants", False, "…")], Mutants(9, 10, [survivor])))
+    assert capsys.readouterr().out == (
+        "\nno test notices this change of response, exercises.py line 92:\n-    if gain < 0:\n+    if gain <= 0:\n"
+        "\necho: 1 of 1 checks fail: mutants\n"
+    )
+
+
+@pytest.mark.heavy
+def test_a_survivor_is_shown_with_its_line(studium, copy_sample):
+    damage = next(damage for damage in DAMAGES if damage.name == "a case that no test looks at")
+    code, out, _ = studium("topic", "check", str(copy_sample(damage)), "--only", "mutants")
+    assert code == 1
+    assert "no test notices this change of response, exercises.py line 92:\n-    if length > 1000 and gain < 0:" in out
+
+
+@pytest.mark.parametrize(
+    ("target", "code", "said"),
+    [
+        ("lra", 2, "did you mean 'lora'?"),
+        ("{tmp}/nowhere", 2, "unknown topic"),
+        ("{tmp}", 2, "has neither"),
+    ],
+)
+def test_no_topic_is_a_usage_error(studium, tmp_path, target, code, said):
+    got, _, err = studium("topic", "check", target.format(tmp=tmp_path))
+    assert (got, said in err) == (code, True)
+
+
+def test_an_unknown_check_is_a_usage_error(studium, copy_sample):
+    code, _, err = studium("topic", "check", str(copy_sample()), "--only", "mutant")
+    assert (code, "did you mean 'mutants'?" in err) == (2, True)
+
+
+def test_a_plugin_that_does_not_load_is_a_failed_check(studium, copy_sample):
+    folder = copy_sample()
+    (folder / PACKAGE / "__init__.py").write_text("import not_there\n")
+    code, out, _ = studium("topic", "check", str(folder), "--json")
+    report = json.loads(out)
+    assert (code, [check["name"] for check in report["checks"]]) == (1, ["imports"])
+    assert "No module named 'not_there'" in report["checks"][0]["detail"]
+
+
+def test_the_folder_of_the_package_will_do(checked, copy_sample):
+    assert failed(checked(copy_sample() / PACKAGE, "metadata")) == []
+
+
+def test_a_folder_with_two_topics_asks_for_one(studium, copy_sample):
+    folder = copy_sample()
+    plugin = folder / PACKAGE / "__init__.py"
+    text = plugin.read_text("utf-8")
+    again = text[text.index("    yield Topic(") :].replace('slug="echo"', 'slug="echo-two"')
+    plugin.write_text(text + again, "utf-8")
+    code, _, err = studium("topic", "check", str(folder), "--only", "metadata")
+    assert (code, "one topic is checked at a time" in err) == (2, True)
+
+
+def test_a_solution_that_is_bound_to_single_precision_is_fragile(checked, copy_sample):
+    line = "    torch.zeros(2) @ torch.zeros(2, dtype=torch.float32)\n    y = list(x)\n    for n in range(delay"
+    damage = Damage("", "robustness", "exercises.py", line, "    y = list(x)\n    for n in range(delay")
+    report = checked(copy_sample(damage), "robustness")
+    assert failed(report) == ["robustness"]
+    assert "must work in double precision too" in report.checks[-1].detail
+
+
+def test_a_mark_of_an_equivalent_line_needs_a_reason():
+    marked = exercise(points=1, minutes=1)(lambda x: x)
+    with pytest.raises(ExerciseError, match="needs its reason"):
+        marked.equivalent("return x", " ")
+
+
+@pytest.mark.parametrize(
+    ("budget", "said"),
+    [
+        (
+            Budget(lesson=5, cell=5, memory_mb=900),
+            "the lesson may take 5 s at smoke: it took 7 s, 4 s of them in cell b",
+        ),
+        (Budget(lesson=9, cell=3, memory_mb=900), "a cell may take 3 s at smoke: b took 4 s"),
+        (
+            Budget(lesson=9, cell=9, memory_mb=500),
+            "the lesson may take 500 MB at smoke: it took 700 MB, reached in cell b",
+        ),
+    ],
+)
+def test_a_lesson_over_its_budget_is_told_its_heaviest_cell(budget, said):
+    run = LessonRun("", [Event("lesson", "a", 3.0, 300.0), Event("lesson", "b", 4.0, 700.0)], "")
+    assert [problem for problem in lesson_run._problems(run, budget, SMOKE) if said in problem]
+
+
+def test_a_process_that_goes_on_after_its_budget_is_stopped(tmp_path):
+    events = tmp_path / "events"
+    events.write_bytes(b'"the notebook"\n' + msgspec.json.encode(Event("lesson", "a")) + b"\n")
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]) as child:
+        assert lesson_run._wait(child, events, Budget(lesson=-1.9, cell=1, memory_mb=1)) == "was stopped after 0.1 s"
+    assert child.returncode
+
+
+@pytest.mark.heavy
+def test_a_lesson_that_hangs_is_stopped(monkeypatch, copy_sample, checked):
+    monkeypatch.setitem(BUDGETS, "smoke", Budget(lesson=1, cell=1, memory_mb=1500))
+    damage = Damage("", "lesson", "lesson.py", "\n# %%\nimport time\n\ntime.sleep(600)\n")
+    start = time.monotonic()
+    report = checked(copy_sample(damage), "lesson")
+    assert failed(report) == ["lesson"]
+    assert "make that cell lighter" in report.checks[-1].detail
+    assert time.monotonic() - start < 500

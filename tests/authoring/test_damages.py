@@ -1,0 +1,51 @@
+"""Each damage is found by the check that is for it, and by no other."""
+
+from __future__ import annotations
+
+import pytest
+from studium.authoring.runner import OWN_CHECKS
+from studium.authoring.secrecy import answers_of, told
+from studium.authoring.subject import open_subject
+
+from tests.authoring.conftest import SMOKE, failed
+from tests.authoring.damages import DAMAGES
+
+QUICK = [check.name for check in OWN_CHECKS if not check.apart]
+SHOWN_BY_CELLS = ("a solution in what a cell prints", "a solution in a figure")
+EACH = pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.name)
+
+
+@pytest.mark.heavy
+def test_a_sound_topic_passes_every_check(copy_sample, checked):
+    report = checked(copy_sample())
+    assert failed(report) == []
+    assert {check.name for check in OWN_CHECKS} <= {check.name for check in report.checks}
+    assert report.mutants.killed == report.mutants.total > 15
+
+
+@pytest.mark.parametrize(
+    "damage", [damage for damage in DAMAGES if damage.check in QUICK], ids=lambda damage: damage.name
+)
+def test_damage_is_found_by_its_check(damage, copy_sample, checked):
+    before = ("imports", "solutions", "repeatability")
+    assert failed(checked(copy_sample(damage), damage.check, known=before)) == [damage.check]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [damage for damage in DAMAGES if damage.check == "secrecy" and damage.name not in SHOWN_BY_CELLS],
+    ids=lambda damage: damage.name,
+)
+def test_a_leak_is_found_before_the_lesson_runs(damage, copy_sample):
+    with open_subject(str(copy_sample(damage)), SMOKE) as subject:
+        assert list(told(subject, answers_of(subject.topic)))
+
+
+@pytest.mark.heavy
+@EACH
+def test_damage_is_found_by_its_check_and_by_no_other(damage, copy_sample, checked):
+    assert failed(checked(copy_sample(damage))) == [damage.check]
+
+
+def test_every_check_has_a_damage():
+    assert {check.name for check in OWN_CHECKS} - {damage.check for damage in DAMAGES} <= {"robustness"}

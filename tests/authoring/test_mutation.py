@@ -1,0 +1,100 @@
+"""Mutants of a solution: which changes are made, where, and that those which change nothing are not."""
+
+from __future__ import annotations
+
+import ast
+
+import pytest
+from studium.authoring.mutation import mutants_of
+
+MODULE = '''
+import torch
+
+
+@exercise(points=1, minutes=1)
+def f(x, y):
+    """Give it."""
+    z = 1
+    ### BEGIN SOLUTION
+    {line}
+    ### END SOLUTION
+'''
+
+
+def changed(line: str) -> set[str]:
+    return {mutant.after.strip() for mutant in mutants_of(MODULE.format(line=line), "f")}
+
+
+@pytest.mark.parametrize(
+    ("line", "mutant"),
+    [
+        ("return x + y", "return x - y"),
+        ("return x + y", "return x"),
+        ("return x + y", "return y"),
+        ("return (x - y) * 2.5", "return (x - y) / 2.5"),
+        ("return (x - y) * 2.5", "return (x - y) * 5.0"),
+        ("return x @ y", "return y @ x"),
+        ("return x @ y.T", "return x @ y"),
+        ("return -x", "return x"),
+        ("return x.sum(dim=-1)", "return x.mean(dim=-1)"),
+        ("return x.sum(dim=-1)", "return x.sum(dim=-2)"),
+        ("return x.sum(dim=-1)", "return x.sum(dim=0)"),
+        ("return x.sum(-1, keepdim=True)", "return x.sum(-1, keepdim=False)"),
+        ("return torch.tril(x)", "return torch.triu(x)"),
+        ("return x < y", "return x <= y"),
+        ("return x < y", "return x > y"),
+        ("return x[1:]", "return x[2:]"),
+        ("return x[:y]", "return x[:y - 1]"),
+        ("return [i for i in range(y)]", "return [i for i in range(y - 1)]"),
+        ("return x.clone()", "return x"),
+        ("return x.detach() + y", "return x + y"),
+        ("return x.double()", "return x"),
+        ("return torch.zeros(2, dtype=torch.float64)", "return torch.zeros(2, dtype=torch.float32)"),
+        ("return torch.randn(2, generator=y)", "return torch.randn(2)"),
+        ("return torch.where(x, y, 0)", "return torch.where(y, x, 0)"),
+        ("return x, y", "return y, x"),
+        ("return x if y else z", "return x if not (y) else z"),
+        ("return x and y", "return x or y"),
+        ("return [i for i in x if i]", "return [i for i in x if True]"),
+        ('return x.reduce("mean")', "return x.reduce('sum')"),
+        ("x.zero_()", "pass"),
+        ("x += y", "x -= y"),
+        ("return 'é' + x @ y", "return 'é' + y @ x"),
+    ],
+)
+def test_a_numerical_mistake_is_made(line, mutant):
+    assert mutant in changed(line)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "return torch.maximum(x, y)",  # swapped, it is the same
+        "return torch.zeros_like(x, device=x.device)  # left out, it is the same here",
+    ],
+)
+def test_a_change_without_a_meaning_is_not_made(line):
+    assert not {"return torch.maximum(y, x)", "return torch.zeros_like(x)  # left out, it is the same here"} & changed(
+        line
+    )
+
+
+def test_a_mutant_differs_in_the_solution_alone_and_names_its_line():
+    text = MODULE.format(line="return x + y")
+    for mutant in mutants_of(text, "f"):
+        assert mutant.line == 10
+        assert text.splitlines()[9] == mutant.before.rstrip("\n")
+        function = ast.parse(mutant.source).body[0]
+        assert (function.name, function.body[-1].lineno) == ("f", 10)
+        assert "z = 1" in mutant.source
+
+
+def test_no_mutant_comes_twice_and_none_is_the_solution():
+    sources = [ast.dump(ast.parse(m.source)) for m in mutants_of(MODULE.format(line="return x[-1] + x[1] * 2"), "f")]
+    assert len(sources) == len(set(sources)) > 8
+    assert ast.dump(ast.parse(MODULE.format(line="return x[-1] + x[1] * 2")).body[1]) not in sources
+
+
+def test_the_change_is_shown_as_a_diff():
+    changes = [mutant.change for mutant in mutants_of(MODULE.format(line="return x + y"), "f")]
+    assert "-    return x + y\n+    return x - y" in changes

@@ -1,0 +1,158 @@
+"""A new topic is sound from the first minute, and an old one takes over what the template has learned since."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from studium.authoring import template
+from studium.authoring.runner import OWN_CHECKS
+from studium.errors import TopicError
+
+from tests.authoring.conftest import failed
+
+pytest.importorskip("copier")
+QUICK = [check.name for check in OWN_CHECKS if not check.apart]
+
+
+def git(folder: Path, *arguments: str) -> None:
+    who = ["-c", "user.name=A", "-c", "user.email=a@localhost"]
+    subprocess.run(["git", *who, *arguments], cwd=folder, check=True, capture_output=True)
+
+
+def committed(folder: Path) -> None:
+    git(folder, "init", "--quiet")
+    git(folder, "add", "--all")
+    git(folder, "commit", "--quiet", "--message", "as it was")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A topic as the template makes it; not to be changed."""
+    new = template.NewTopic("soft-choice", "Soft choice", "My topics", tmp_path_factory.mktemp("made"), False)
+    return template.make_topic(new)
+
+
+@pytest.fixture
+def copied(made, tmp_path):
+    """A copy of it."""
+    return shutil.copytree(made, tmp_path / made.name)
+
+
+@pytest.fixture
+def new(studium, tmp_path, monkeypatch):
+    """new("soft-choice", …) → the folder of a topic made by the command."""
+
+    def make(slug: str = "soft-choice", *options: str) -> Path:
+        code, out, err = studium("new", "topic", slug, "--dir", str(tmp_path), *options)
+        assert (code, err) == (0, "")
+        return Path(out.split("made ")[1].split(";")[0])
+
+    return make
+
+
+def test_a_new_topic_passes_the_checks_that_need_no_process_of_their_own(made, checked):
+    assert failed(checked(made, *QUICK)) == []
+
+
+@pytest.mark.heavy
+@pytest.mark.browser
+def test_a_new_topic_passes_every_check(made, checked):
+    report = checked(made)
+    assert failed(report) == []
+    assert {"widgets", "handouts"} <= {check.name for check in report.checks}
+
+
+def test_a_new_topic_is_linted_and_formatted(made):
+    for command in (["check"], ["format", "--check"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "ruff", *command, str(made)], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout
+
+
+def test_a_topic_can_join_a_distribution(new, checked, tmp_path):
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "mine"\n\n[project.entry-points.studium]\na = "b"\n')
+    (tmp_path / "__init__.py").touch()
+    folder = new("soft-choice", "--here", "--title", "Soft choice", "--track", "Tracks")
+    assert (folder / "lesson.py").is_file()
+    assert not (folder / "pyproject.toml").exists()
+    assert not (tmp_path / "README.md").exists()
+    entries = tomllib.loads((tmp_path / "pyproject.toml").read_text())["project"]["entry-points"]["studium"]
+    assert entries == {"soft-choice": f"{tmp_path.name}.soft_choice", "a": "b"}
+    assert yaml.safe_load((folder / template.ANSWERS).read_text())["track"] == "Tracks"
+
+
+@pytest.mark.parametrize(
+    ("slug", "said"),
+    [
+        ("Soft Choice", "lower-case words joined by hyphens"),
+        ("class", "a word of Python's own"),
+        ("9lives", "lower-case"),
+    ],
+)
+def test_a_bad_slug_is_a_usage_error(studium, tmp_path, slug, said):
+    code, _, err = studium("new", "topic", slug, "--dir", str(tmp_path))
+    assert (code, said in err, list(tmp_path.iterdir())) == (2, True, [])
+
+
+def test_a_folder_that_exists_is_left_alone(studium, copied, tmp_path):
+    folder = copied
+    (folder / "README.md").write_text("mine")
+    code, _, err = studium("new", "topic", "soft-choice", "--dir", str(tmp_path))
+    assert (code, "exists already" in err, (folder / "README.md").read_text()) == (2, True, "mine")
+
+
+def test_without_a_pyproject_there_is_nothing_to_join(studium, tmp_path):
+    code, _, err = studium("new", "topic", "soft-choice", "--dir", str(tmp_path), "--here")
+    assert (code, "no pyproject.toml" in err) == (2, True)
+
+
+@pytest.fixture
+def two_versions(tmp_path_factory, monkeypatch):
+    """Give the newest version of the template a successor, once the function that this gives is called."""
+    folder = tmp_path_factory.mktemp("template") / "templates"
+    shutil.copytree(template.TEMPLATES, folder)
+    monkeypatch.setattr(template, "TEMPLATES", folder)
+
+    def release() -> None:
+        after = folder / "99.0.0"
+        shutil.copytree(folder / template.newest_version(), after)
+        lesson = after / "topic" / "{{folder}}" / "lesson.py.jinja"
+        text = lesson.read_text("utf-8")
+        lesson.write_text(text.replace("## Where to go next", "## Where to go from here"), "utf-8")
+        (after / "topic" / "{{folder}}" / "glossary.md.jinja").write_text("# {% raw %}Glossary{% endraw %}\n")
+
+    return release
+
+
+@pytest.mark.parametrize("inside", [False, True], ids=["its own distribution", "inside another"])
+def test_an_update_brings_what_is_new_and_keeps_what_the_author_wrote(
+    new, copied, two_versions, studium, tmp_path, inside
+):
+    if inside:
+        (tmp_path / "pyproject.toml").write_text('[project]\nname = "mine"\n')
+    folder = new("soft-choice", "--here") if inside else copied
+    package = folder if inside else folder / "studium_topic_soft_choice"
+    mine = (package / "lesson.py").read_text("utf-8").replace("What it changes", "What happens")
+    (package / "lesson.py").write_text(mine, "utf-8")
+    committed(tmp_path if inside else folder)
+    two_versions()
+    assert studium("topic", "update", str(folder))[0] == 0
+    text = (package / "lesson.py").read_text("utf-8")
+    assert "## Where to go from here" in text
+    assert "## What happens" in text
+    assert (package / "glossary.md").read_text() == "# Glossary\n"
+    assert yaml.safe_load((folder / template.ANSWERS).read_text())["_commit"] == "99.0.0"
+
+
+def test_an_update_wants_a_topic_of_the_template_that_is_committed(copied, tmp_path):
+    with pytest.raises(TopicError, match="copier-answers"):
+        template.update_topic(tmp_path)
+    with pytest.raises(TopicError, match="could not be updated"):
+        template.update_topic(copied)

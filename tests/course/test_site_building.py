@@ -1,0 +1,321 @@
+"""`studium html`: what is written, what is run again, what is told of failures, and what must not leak."""
+
+import dataclasses
+import json
+import os
+import re
+import signal
+import threading
+from html.parser import HTMLParser
+
+import nbformat
+import pytest
+from studium.catalogue import load_catalogue
+from studium.desk.places import data_folder
+from studium.errors import StudiumError
+from studium.site.building import Options, Site
+from studium.site.running import failures, run_notebook
+
+pytestmark = pytest.mark.xdist_group("site")
+SECRETS = ("0.0 * crest", "7.125", "is never below zero", "the trough may be above", "BEGIN SOLUTION")
+
+
+@pytest.fixture
+def quick(site):
+    """A topic that runs without torch: its lesson is one cell."""
+
+    def lesson(text: str = "print(6 * 7)", slug: str = "quick") -> None:
+        package = f"{slug}_topic"
+        site.install(
+            f"studium-topic-{slug}",
+            {slug: package},
+            {
+                f"{package}/__init__.py": f"""
+                    from studium import Topic, hookimpl
+
+                    @hookimpl
+                    def studium_topics():
+                        yield Topic(slug="{slug}", title="{slug}", track="T", summary="S.", package=__name__)
+                """,
+                f"{package}/lesson.py": f"# %%\n{text}\n",
+            },
+        )
+
+    return lesson
+
+
+@pytest.fixture
+def strangers_only(monkeypatch):
+    """`--all` means the topics that a test has installed."""
+    from studium import cli
+
+    def load():
+        found = load_catalogue()
+        return dataclasses.replace(found, entries=[e for e in found.entries if e.distribution != "studium"])
+
+    monkeypatch.setattr(cli, "load_catalogue", load)
+
+
+@pytest.fixture
+def counted(monkeypatch):
+    """The slugs of the lessons that were run; nothing really runs."""
+    ran = []
+    monkeypatch.setattr(
+        "studium.site.building.run_notebook", lambda notebook, *rest: ran.append(notebook.metadata.studium.topic)
+    )
+    return ran
+
+
+def build(folder, *slugs, **options):
+    catalogue = load_catalogue()
+    return Site(catalogue, folder, Options(**options)).build([catalogue[slug] for slug in slugs])
+
+
+def cells(*sources):
+    return nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in sources])
+
+
+def texts_of(folder):
+    return {
+        path.relative_to(folder).as_posix(): path.read_text("utf-8")
+        for path in folder.rglob("*")
+        if path.is_file() and path.name not in ("plotly.js", "maths.css")
+    }
+
+
+def test_a_site_has_its_pages_its_notebooks_and_shared_files(water_site):
+    names = {path.relative_to(water_site).as_posix() for path in water_site.rglob("*") if path.is_file()}
+    assert names >= {"index.html", "waves.html", "waves.ipynb", "tides.html", "assets/plotly.js", "assets/passages.js"}
+
+
+def test_nothing_in_a_site_tells_a_solution_a_hidden_test_or_a_misconception(water_site):
+    texts = texts_of(water_site)
+    assert {name for name, text in texts.items() for secret in SECRETS if secret in text} == set()
+    assert "Give the height of a wave" in texts["waves.html"]
+
+
+def test_the_leak_test_sees_a_leak(water_site):
+    solution = "    return abs(crest - trough) + 0.0 * crest\n"
+    assert any(secret in solution for secret in SECRETS)
+
+
+def test_the_notebook_beside_a_page_is_the_lesson_without_outputs(water_site):
+    notebook = nbformat.read(water_site / "waves.ipynb", as_version=4)
+    nbformat.validate(notebook)
+    assert "raise NotImplementedError()" in json.dumps(notebook)
+    assert not any(cell.get("outputs") for cell in notebook.cells)
+
+
+class Links(HTMLParser):
+    """Collects the anchors of a page and the addresses that it names."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.anchors, self.addresses = set(), []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        found = dict(attributes)
+        self.anchors.add(found.get("id"))
+        self.addresses += [found[name] for name in ("href", "src") if found.get(name)]
+
+
+def dead_links(folder):
+    pages = {path.name: Links(path.read_text("utf-8")) for path in folder.glob("*.html")}
+    dead = []
+    for name, page in pages.items():
+        for address in page.addresses:
+            if re.match(r"https://|data:", address):
+                continue
+            file, _, anchor = address.partition("#")
+            there = (folder / file).is_file() if file else True
+            if not there or (anchor and anchor not in pages[file or name].anchors):
+                dead.append(f"{name}: {address}")
+    return dead
+
+
+def test_every_link_leads_somewhere(water_site):
+    assert dead_links(water_site) == []
+
+
+def test_a_dead_link_is_seen(tmp_path):
+    (tmp_path / "a.html").write_text('<a href="b.html"></a><a href="#nowhere"></a><a id="here" href="#here"></a>')
+    assert dead_links(tmp_path) == ["a.html: b.html", "a.html: #nowhere"]
+
+
+def test_every_place_that_searching_finds_is_there(water_site):
+    index = (water_site / "assets" / "passages.js").read_text("utf-8")
+    passages = json.loads(index.removeprefix("window.studiumPassages = ").rstrip(";\n"))
+    for passage in passages:
+        file, _, anchor = passage["url"].partition("#")
+        page = (water_site / file).read_text("utf-8")
+        assert not anchor or f'id="{anchor}"' in page, passage["url"]
+    assert any("phosphorescence" in passage["text"] for passage in passages)
+
+
+def test_a_lesson_that_did_not_change_is_not_run_again(quick, counted, tmp_path):
+    quick()
+    for options in ({}, {}, {"force": True}, {"profile": "smoke"}):
+        build(tmp_path / "out", "quick", **options)
+    assert counted == ["quick"] * 3
+
+
+@pytest.mark.parametrize(
+    ("file", "again"),
+    [("lesson.py", True), ("experiment.py", True), ("test_quick.py", False), ("../b_topic/x.py", False)],
+)
+def test_a_lesson_runs_again_when_a_file_changes_that_it_may_read(quick, counted, site, tmp_path, file, again):
+    quick()
+    quick(slug="b")
+    build(tmp_path / "out", "quick")
+    path = site.folder / "quick_topic" / file
+    path.write_text("# %%\nprint('new')\n")
+    build(tmp_path / "out", "quick")
+    assert len(counted) == 1 + again
+
+
+def test_a_lesson_of_an_earlier_call_stays_and_one_whose_topic_is_gone_leaves(quick, counted, site, tmp_path):
+    out = tmp_path / "out"
+    quick()
+    quick(slug="other")
+    build(out, "quick")
+    assert build(out, "other").pages == 3
+    assert "other.html" in (out / "quick.html").read_text("utf-8")
+    (site.folder / "studium_topic_quick-1.0.dist-info" / "entry_points.txt").write_text("")
+    assert build(out, "other").pages == 2
+    assert not (out / "quick.html").exists()
+    assert "quick" not in (out / "index.html").read_text("utf-8")
+
+
+def test_a_broken_topic_is_a_sentence_and_the_others_are_written(strangers_only, quick, studium, site, tmp_path):
+    quick()
+    quick(slug="worse")
+    (site.folder / "worse_topic" / "lesson.py").unlink()
+    out = tmp_path / "out"
+    code, printed, err = studium("html", "--all", "--no-run", "--out", str(out), "--json")
+    assert (code, "problem: topic worse needs a lesson.py" in err) == (1, True), err
+    written = json.loads(printed)
+    assert "quick" in [lesson["slug"] for lesson in written["lessons"]]
+    assert (out / "quick.html").is_file()
+    assert not (out / "worse.html").exists()
+
+
+def test_a_plugin_that_does_not_import_is_told_with_all_topics_only(strangers_only, quick, studium, site, tmp_path):
+    quick()
+    site.install("broken", {"broken": "broken_topic"}, {"broken_topic.py": "raise RuntimeError('no luck')"})
+    assert studium("html", "quick", "--no-run", "--out", str(tmp_path / "one"))[0] == 0
+    code, _, err = studium("html", "--all", "--no-run", "--out", str(tmp_path / "all"))
+    assert (code, "problem: broken of broken" in err) == (1, True), err
+
+
+def test_a_cell_that_fails_is_a_sentence_and_the_page_has_the_rest(quick, studium, tmp_path):
+    quick("print('before')\n\n# %%\nsecret = 1\nraise ValueError('no <b>luck</b>')\n\n# %%\nprint('after')")
+    out = tmp_path / "out"
+    code, printed, err = studium("html", "quick", "--out", str(out))
+    assert (code, err) == (1, "problem: quick.html: cell 3 failed: ValueError: no <b>luck</b>\n")
+    assert "ran in" in printed
+    page = (out / "quick.html").read_text("utf-8")
+    shown = [
+        page.index(text) for text in (">before<", "This cell did not run: ValueError: no &lt;b&gt;luck", ">after<")
+    ]
+    assert shown == sorted(shown)
+    assert nbformat.read(out / ".studium" / "quick.ipynb", as_version=4).metadata.studium.inputs == ""
+
+
+def test_tracebacks_are_forgotten_for_they_show_solutions(tmp_path):
+    notebook = cells("def solution():\n    return 1 / 0  # the answer is 42", "solution()")
+    run_notebook(notebook, "smoke", 60, lambda done, total: None)
+    assert failures(notebook) == ["cell 2 failed: ZeroDivisionError: division by zero"]
+    assert "42" not in json.dumps(notebook.cells[1].outputs)
+
+
+def test_running_a_lesson_leaves_the_learners_own_state_alone():
+    notebook = cells("from studium.desk.places import data_folder\nprint(data_folder())")
+    run_notebook(notebook, "smoke", 60, lambda done, total: None)
+    assert notebook.cells[0].outputs[0].text.strip() != str(data_folder())
+
+
+def test_a_cell_that_takes_too_long_and_a_kernel_that_dies_are_told():
+    notebook = cells("import time\ntime.sleep(60)", "print('still here')", "import os\nos._exit(3)", "print('never')")
+    steps = []
+    run_notebook(notebook, "smoke", 1, lambda done, total: steps.append((done, total)))
+    late, died = failures(notebook)
+    assert late == "cell 1 failed: Timeout: stopped after 1 s; give it more with --limit"
+    assert died.startswith("cell 3 failed: KernelDied: the kernel ended early")
+    assert notebook.cells[1].outputs[0].text == "still here\n"
+    assert steps == [(0, 4), (1, 4), (2, 4)]
+
+
+def test_a_progress_bar_leaves_no_word_of_how_it_was_shown():
+    bar = "from rich.progress import Progress\nwith Progress(transient=True) as bar:\n    bar.add_task('training')"
+    notebook = cells("\n".join([bar] * 3))
+    run_notebook(notebook, "smoke", 60, lambda done, total: None)
+    assert "Output()" in json.dumps(notebook.cells[0].outputs)
+    assert "comm" not in json.dumps(notebook.cells[0].outputs)
+
+
+def test_the_readers_ctrl_c_stops_everything_and_is_no_failure_of_the_lesson():
+    notebook = cells("import time\nprint('started')\ntime.sleep(60)")
+    threading.Timer(5, os.kill, (os.getpid(), signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt):
+        run_notebook(notebook, "smoke", 60, lambda done, total: None)
+
+
+def test_a_kernel_that_does_not_start_is_one_sentence(monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", "/nowhere")
+    monkeypatch.setattr("studium.site.running._environment", lambda *rest: {"PYTHONHOME": "/nowhere"})
+    with pytest.raises(StudiumError, match="a kernel must start to run lessons"):
+        run_notebook(cells("1"), "smoke", 60, lambda done, total: None)
+
+
+def test_a_failure_that_the_author_announces_is_none():
+    notebook = cells("1 / 0")
+    notebook.cells[0].metadata["tags"] = ["raises-exception"]
+    notebook.cells[0].outputs = [nbformat.v4.new_output("error", ename="ZeroDivisionError", evalue="division by zero")]
+    assert failures(notebook) == []
+    notebook.cells[0].metadata["tags"] = []
+    assert failures(notebook) == ["cell 1 failed: ZeroDivisionError: division by zero"]
+
+
+def test_html_as_json_has_the_promised_keys(quick, studium, tmp_path):
+    quick()
+    code, printed, _ = studium("html", "quick", "--out", str(tmp_path / "out"), "--no-run", "--json")
+    written = json.loads(printed)
+    (lesson,) = written["lessons"]
+    assert (code, written["pages"], written["problems"]) == (0, 2, [])
+    assert {key: lesson[key] for key in ("slug", "page", "notebook", "ran", "problems")} == {
+        "slug": "quick",
+        "page": "quick.html",
+        "notebook": "quick.ipynb",
+        "ran": False,
+        "problems": [],
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        ([], 2, "name a topic, or give --all"),
+        (["quick", "--all"], 2, "name a topic, or give --all"),
+        (["quik"], 2, "did you mean 'quick'?"),
+        (["quick", "--profile", "lap"], 2, "did you mean 'laptop'?"),
+        (["quick", "--out", "FILE"], 1, "is a file; name another"),
+        (["quick", "--out", "FOLDER"], 1, "holds other files; name another"),
+    ],
+)
+def test_what_cannot_be_done_is_one_sentence_and_touches_nothing(quick, studium, tmp_path, arguments, code, words):
+    quick()
+    (tmp_path / "FOLDER").mkdir()
+    for path in (tmp_path / "FILE", tmp_path / "FOLDER" / "index.html"):
+        path.write_text("mine")
+    names = [str(tmp_path / word) if word.isupper() else word for word in arguments]
+    got, _, err = studium("html", *names)
+    assert (got, words in " ".join(err.split())) == (code, True), err
+    assert (tmp_path / "FOLDER" / "index.html").read_text() == "mine"
+
+
+def test_a_formula_that_is_not_understood_is_told(quick, site, studium, tmp_path):
+    quick()
+    (site.folder / "quick_topic" / "lesson.py").write_text("# %% [markdown]\n# # T\n#\n# $\\nosuchthing{x}$\n")
+    code, _, err = studium("html", "quick", "--out", str(tmp_path / "out"), "--no-run")
+    assert (code, "the formula $\\nosuchthing{x}$ is not understood" in err) == (1, True), err

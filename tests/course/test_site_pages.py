@@ -1,0 +1,256 @@
+"""The pages in Chromium, from disk, with the network off."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("site")]
+
+
+@pytest.fixture
+def visit(chromium, water_site):
+    """visit("waves", width=1440, dark=False) → the page, from disk and offline. It fails on errors and requests."""
+    contexts, errors, asked = [], [], []
+
+    def visit(name: str, width: int = 1440, dark: bool = False, context=None):
+        scheme = "dark" if dark else "light"
+        context = context or chromium.new_context(
+            viewport={"width": width, "height": 900}, offline=True, color_scheme=scheme, reduced_motion="reduce"
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+        page.goto((water_site / f"{name}.html").as_uri())
+        return page
+
+    yield visit
+    for context in dict.fromkeys(contexts):
+        context.close()
+    assert errors == []
+    assert [url for url in asked if not re.match(r"(file|data|blob|about):", url)] == []
+
+
+def ground(page):
+    """The colour of the page, as the sum of its red, green and blue."""
+    colour = page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
+    return sum(map(int, re.findall(r"\d+", colour)[:3]))
+
+
+def violations(page):
+    """What axe finds; not in the frames of widgets, into which nobody may look, and which have tests of their own."""
+    page.evaluate(pytest.importorskip("axe_core_python.sync_playwright").Axe().axe_script)
+    found = page.evaluate("axe.run({exclude: [['iframe']]}, {iframes: false})")["violations"]
+    return [(item["id"], [node["html"][:120] for node in item["nodes"]][:3]) for item in found]
+
+
+def test_formulas_are_set_with_the_font_that_comes_along(visit):
+    page = visit("waves")
+    assert page.locator("math").count() >= 7
+    assert page.locator("code.tex").count() == 0
+    assert page.evaluate("document.fonts.check('16px \"STIX Two Math\"', '∇')")
+    rows = page.locator("math mtable mtr").evaluate_all("rows => rows.map((row) => row.getBoundingClientRect().height)")
+    assert len(rows) == 4
+    assert min(rows) > 10
+    assert page.get_by_text("but 5 $ are no formula and neither are 7 $").count() == 1
+
+
+def test_a_formula_reads_as_tex_where_somebody_copies_it(visit):
+    notes = visit("waves").locator("math annotation").all_text_contents()
+    assert r"\eta \in \mathbb{R}" in notes
+
+
+def test_a_plotly_figure_is_drawn_in_the_colours_of_the_page(visit):
+    page = visit("waves", dark=True)
+    figure = page.get_by_role("figure", name="Figure: height against time (surface )")
+    figure.scroll_into_view_if_needed()
+    title = figure.locator("text.xtitle")
+    title.wait_for()
+    shade = title.evaluate("(text) => getComputedStyle(text).fill")
+    page.get_by_role("radio", name="Light").check()
+    page.wait_for_function(f"getComputedStyle(document.querySelector('text.xtitle')).fill !== '{shade}'")
+
+
+def test_a_widget_moves(visit):
+    page = visit("waves")
+    page.locator(".widget iframe").scroll_into_view_if_needed()
+    widget = page.frame_locator(".widget iframe")
+    slider = widget.get_by_role("slider", name="t", exact=True)
+    told = int(slider.get_attribute("aria-valuetext"))
+    slider.press("ArrowRight")
+    widget.locator(f"input[aria-label=t][aria-valuetext='{told + 1}']").wait_for()
+
+
+def test_a_widget_is_as_high_as_it_needs_and_takes_the_theme(visit):
+    page = visit("waves")
+    page.locator(".widget iframe").scroll_into_view_if_needed()
+    page.frame_locator(".widget iframe").get_by_role("slider").first.wait_for()
+    page.wait_for_function("document.querySelector('.widget iframe').style.height !== '520px'")
+    page.get_by_role("radio", name="Dark").check()
+    page.frame_locator(".widget iframe").locator("html[data-theme=dark]").wait_for()
+
+
+def test_outputs_of_each_kind_are_there(visit):
+    page = visit("waves")
+    assert page.locator("pre.stdout").text_content() == "plain text <b>not bold</b>"
+    assert page.locator("pre.stderr").text_content() == "a warning"
+    assert page.locator(".output img").evaluate("(image) => image.complete && image.naturalWidth") == 1
+    assert page.get_by_role("cell", name="a table of its own").is_visible()
+    assert page.locator(".markup em", has_text="Markdown").is_visible()
+    assert page.locator("pre.value").text_content() == "3.0"
+    assert page.get_by_text("own runs in its place").count() == 0
+
+
+def test_an_exercise_shows_its_prompt_and_hints_to_unfold(visit):
+    page = visit("waves")
+    exercise = page.get_by_role("region", name="height")
+    assert exercise.get_by_text("2 points · about 4 minutes").is_visible()
+    assert exercise.get_by_text("Not attempted yet: height").is_visible()
+    assert exercise.get_by_text("is the difference of crest and trough").is_visible()
+    hint = exercise.get_by_text("A wave has a height.")
+    assert not hint.is_visible()
+    exercise.get_by_text("Hint 1 of 2").click()
+    assert hint.is_visible()
+    assert exercise.locator("details math").count() == 1
+
+
+def test_a_picture_on_the_web_is_a_link_and_another_lesson_is_its_page(visit):
+    page = visit("waves")
+    assert page.get_by_role("link", name="a lighthouse").get_attribute("href") == "https://example.org/lighthouse.png"
+    page.get_by_role("link", name="lesson", exact=True).click()
+    page.wait_for_url("**/tides.html#low-water")
+
+
+def test_lessons_lead_to_their_neighbours_and_to_what_they_need(visit):
+    page = visit("index")
+    page.get_by_role("link", name="Waves on the water").first.click()
+    page.get_by_role("link", name="Next Tides").click()
+    assert page.get_by_role("heading", level=1).text_content() == "Tides"
+    page.get_by_role("link", name="Previous Waves on the water").click()
+    assert page.get_by_text("swimming").is_visible()
+
+
+def test_searching_finds_a_word_anywhere_and_enter_opens_the_lesson(visit):
+    page = visit("index")
+    page.keyboard.press("/")
+    page.keyboard.type("phosphor")
+    option = page.get_by_role("option")
+    option.wait_for()
+    assert option.locator("mark").text_content() == "phosphor"
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/waves.html#what-a-page-can-show")
+
+
+def test_the_arrow_keys_choose_among_what_was_found_and_accents_do_not_matter(visit):
+    page = visit("waves")
+    page.get_by_role("button", name="Search").click()
+    box = page.get_by_role("combobox")
+    box.fill("eclat")
+    page.get_by_role("option", name="Low water").wait_for()
+    box.fill("page show")
+    page.get_by_text("2 places").wait_for()
+    first = box.get_attribute("aria-activedescendant")
+    page.keyboard.press("ArrowDown")
+    assert box.get_attribute("aria-activedescendant") != first
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/waves.html#what-a-page-can-show-2")
+
+
+def test_nothing_found_is_said_and_escape_closes(visit):
+    page = visit("waves")
+    page.keyboard.press("Control+k")
+    page.keyboard.type("zeppelin")
+    page.get_by_role("status").filter(has_text="Nothing found for “zeppelin”.").wait_for()
+    page.keyboard.press("Escape")
+    assert not page.get_by_role("combobox").is_visible()
+
+
+def test_the_page_is_as_dark_as_the_system_until_the_reader_chooses_and_that_is_remembered(visit):
+    page = visit("waves", dark=True)
+    assert ground(page) < 150
+    page.get_by_role("radio", name="Light").check()
+    assert ground(page) > 600
+    again = visit("tides", context=page.context)
+    assert ground(again) > 600
+    again.get_by_role("radio", name="As the system").check()
+    assert ground(again) < 150
+
+
+def test_the_contents_mark_what_is_being_read(visit):
+    page = visit("waves")
+    contents = page.get_by_role("navigation", name="On this page")
+    page.locator("#exercise-height").scroll_into_view_if_needed()
+    page.evaluate("document.querySelector('#exercise-height').scrollIntoView()")
+    marked = contents.locator("[aria-current]")
+    marked.filter(has_text="height").wait_for()
+    assert marked.count() == 1
+
+
+def test_code_can_be_copied_by_keyboard_users_too(visit):
+    page = visit("tides")
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    button = page.get_by_role("button", name="Copy")
+    button.focus()
+    assert button.evaluate("(button) => getComputedStyle(button).opacity") == "1"
+
+
+@pytest.mark.parametrize("width", [320, 400, 768])
+def test_a_narrow_window_needs_no_scrolling_sideways(visit, width):
+    page = visit("waves", width=width)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    contents = page.get_by_role("navigation", name="On this page")
+    assert not contents.get_by_role("link").first.is_visible()
+    contents.get_by_text("On this page").click()
+    assert contents.get_by_role("link").first.is_visible()
+
+
+def test_a_page_prints_without_what_only_a_screen_needs(visit):
+    page = visit("waves", dark=True)
+    page.emulate_media(media="print", color_scheme="dark")
+    assert not page.get_by_role("banner").first.is_visible()
+    assert not page.get_by_role("navigation", name="On this page").is_visible()
+    assert page.get_by_role("heading", level=1).is_visible()
+    assert ground(page) > 600
+
+
+def test_without_scripts_a_page_can_still_be_read(chromium, water_site):
+    context = chromium.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto((water_site / "waves.html").as_uri())
+    assert page.get_by_text("The sea is never still.").is_visible()
+    assert not page.get_by_role("button", name="Search").is_visible()
+    context.close()
+
+
+def test_the_first_tab_leads_to_the_content(visit):
+    page = visit("waves")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "content"
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize(("name", "width"), [("index", 1440), ("waves", 1440), ("waves", 400)])
+def test_axe_finds_nothing(visit, name, width, dark):
+    page = visit(name, width=width, dark=dark)
+    for figure in page.locator("figure.plot").all():
+        figure.scroll_into_view_if_needed()
+        figure.locator("svg").first.wait_for()
+    assert violations(page) == []
+
+
+def test_axe_finds_nothing_while_searching(visit):
+    page = visit("waves")
+    page.keyboard.press("/")
+    page.keyboard.type("wave")
+    page.get_by_role("option").first.wait_for()
+    assert violations(page) == []
+
+
+def test_axe_sees_a_fault(visit):
+    page = visit("tides")
+    page.evaluate("document.querySelector('h1').innerHTML += '<img src=data:,>'")
+    assert [name for name, _ in violations(page)] == ["image-alt"]

@@ -1,0 +1,9 @@
+# %% [markdown]
+# # Tides
+#
+# ## Low water
+#
+# The moon pulls, and so does the *éclat* of the sun.
+
+# %%
+print(6 * 2)

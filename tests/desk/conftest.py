@@ -1,0 +1,52 @@
+"""What the tests of the desk share: a workspace with the sample lesson."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch  # noqa: F401  then topics are read in this process, without a child
+from studium.catalogue import load_catalogue
+from studium.desk.journal import Journal
+from studium.desk.lesson_file import LessonFile
+from studium.desk.store import Store
+from studium.workspace import build_workspace
+
+
+@pytest.fixture(scope="session")
+def described(tmp_path_factory) -> Path:
+    """A folder in which what is read of topics stays for the session: each of our topics is read once."""
+    return tmp_path_factory.mktemp("topics")
+
+
+@pytest.fixture(autouse=True)
+def topics_are_known(data_folder, described):
+    (data_folder / "topics").symlink_to(described)
+
+
+@pytest.fixture
+def store(data_folder):
+    with Store() as store:
+        yield store
+
+
+@pytest.fixture
+def journal(store, tmp_path):
+    return Journal(store, tmp_path)
+
+
+@pytest.fixture
+def workspace(sample, tmp_path) -> Path:
+    """A workspace with the lesson of the sample topic."""
+    folder = tmp_path / "ws"
+    catalogue = load_catalogue()
+    kept = [entry for entry in catalogue.entries if entry.topic.slug == "sample"]
+    build_workspace(type(catalogue)(tuple(kept), (), catalogue.manager), folder)
+    return folder
+
+
+@pytest.fixture
+def open_lesson(workspace, store) -> Callable[[], LessonFile]:
+    """open_lesson() → the sample lesson as it is on the disk now."""
+    return lambda: LessonFile(workspace / "sample.ipynb", load_catalogue(), store)

@@ -1,0 +1,161 @@
+"""JupyterLab as a learner has it, on a fresh workspace, and a browser page: what all tests of this folder share."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from . import little_topics
+
+TOKEN = "for-tests-alone"
+
+STRANGER = {
+    "strange_pictures-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: strange-pictures\nVersion: 1.0\n",
+    "strange_pictures-1.0.dist-info/entry_points.txt": "[studium]\nstrange-pictures = strange_pictures\n",
+    "strange_pictures/__init__.py": "",
+    "strange_pictures/dial.py": '''
+from studium_widgets import Widget
+from traitlets import Int
+
+
+class Dial(Widget):
+    """A number."""
+
+    _script = "dial.js"
+    turn = Int(3, min=0, max=9).tag(sync=True)
+
+    @property
+    def alt(self):
+        return f"A dial at {self.turn}."
+''',
+    "strange_pictures/dial.js": """
+import { slider } from "studium_widgets/controls/slider.js";
+import { widget } from "studium_widgets/controls/widget.js";
+
+export default widget((ui) => {
+  ui.controls(slider(ui, "turn", { label: "Turn", min: 0, max: 9 }));
+  return () => ui.say(`The dial is at ${ui.get("turn")}.`);
+});
+""",
+    "strange_pictures/broken.py": "raise RuntimeError('half installed')\n",
+    "strange_pictures/broken.js": "export default {};\n",
+}
+
+
+class Lab:
+    """`studium lab` at the smoke profile, with strangers' packages installed beside Studium."""
+
+    def __init__(self, home: Path) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self._port = int(probe.getsockname()[1])
+        self.address, self.site, self.folder = f"http://127.0.0.1:{self._port}", home / "site", home / "workspace"
+        self.data = home / "data"
+        folders = {"HOME": home, "JUPYTER_CONFIG_DIR": home, "STUDIUM_DATA": self.data, "PYTHONPATH": self.site}
+        quiet = {"JUPYTER_TOKEN": TOKEN, "STUDIUM_PROFILE": "smoke"}
+        self._environment = os.environ | quiet | {name: str(folder) for name, folder in folders.items()}
+
+    def url(self, path: str) -> str:
+        """The address of a page, "lab/tree/x.ipynb" or "notebooks/x.ipynb", for a browser that has not been here."""
+        return f"{self.address}/{path}?token={TOKEN}&reset"
+
+    def ask(self, verb: str, path: str, body: Any = None) -> Any:
+        """Give the desk's answer to a request: its JSON."""
+        request = urllib.request.Request(
+            f"{self.address}/studium/api/{path}",
+            json.dumps(body).encode() if body is not None else None,
+            {"Authorization": f"token {TOKEN}"},
+            method=verb,
+        )
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return json.load(answer)
+
+    def start(self) -> None:
+        """Start the server, and wait until it answers."""
+        command = [sys.executable, "-m", "studium", "lab", "--course", str(self.folder), "--no-browser"]
+        with (self.folder.parent / "log").open("a") as log:
+            self._server = subprocess.Popen(
+                [*command, "--port", str(self._port)],
+                env=self._environment,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        _wait_for(f"{self.address}/api/status?token={TOKEN}", self.folder.parent / "log")
+
+    def stop(self) -> None:
+        """End the server as closing its terminal does, and all that it started."""
+        os.killpg(self._server.pid, signal.SIGTERM)
+        self._server.wait()
+
+    def restart(self) -> None:
+        """Start it anew on the same workspace at the same address."""
+        self.stop()
+        self.start()
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """A running `studium lab` on a fresh workspace."""
+    lab = Lab(tmp_path_factory.mktemp("lab"))
+    for name, text in STRANGER.items():
+        (lab.site / name).parent.mkdir(parents=True, exist_ok=True)
+        (lab.site / name).write_text(text)
+    little_topics.install(lab.site)
+    anywhere = {"ServerApp": {"allow_remote_access": True}}  # under another name of this machine too, as on a hub
+    (lab.folder.parent / "jupyter_server_config.json").write_text(json.dumps(anywhere))
+    lab.start()
+    yield lab
+    lab.stop()
+
+
+def _wait_for(address: str, log: Path) -> None:
+    for _ in range(600):
+        try:
+            urllib.request.urlopen(address, timeout=1).close()
+        except OSError:
+            time.sleep(0.2)
+        else:
+            return
+    raise AssertionError(log.read_text())
+
+
+@pytest.fixture
+def new_page(chromium: Any) -> Iterator[Callable[[], Any]]:
+    """new_page() → a page of a browser that was never here; the test fails if one asks for anything outside."""
+    foreign: list[str] = []
+    contexts: list[Any] = []
+
+    def new_page() -> Any:
+        context = chromium.new_context(viewport={"width": 1300, "height": 900})
+        contexts.append(context)
+        context.set_default_timeout(60_000)
+        context.on("request", lambda request: foreign.append(request.url) if _is_foreign(request.url) else None)
+        return context.new_page()
+
+    yield new_page
+    for context in contexts:
+        context.close()
+    assert foreign == []
+
+
+@pytest.fixture
+def page(new_page: Callable[[], Any]) -> Any:
+    """A page of one browser."""
+    return new_page()
+
+
+def _is_foreign(url: str) -> bool:
+    return not re.match(r"(https?|wss?)://(127\.0\.0\.1|[\w.]+\.localhost)[:/]|data:|blob:|about:", url)

@@ -1,0 +1,286 @@
+"""The side panel in JupyterLab and Notebook: a learner's way from a wrong answer to a right one, and what is kept."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from studium.desk.labels import Label, keep_labels
+from studium.desk.store import Store
+
+from . import little_topics
+
+axe = pytest.importorskip("axe_core_python.sync_playwright")
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("jupyterlab")]
+
+HOSTS = {"lab/tree": "first-steps", "notebooks": "second-steps"}  # each application with a lesson of its own
+WRONG = "def mean(numbers):\n    return sum(numbers)\n"
+RIGHT = "def mean(numbers):\n    return sum(numbers) / len(numbers)\n"
+
+
+def open_lesson(page: Any, lab: Any, where: str, slug: str) -> None:
+    """Open a lesson with the panel beside it."""
+    page.goto(lab.url(f"{where}/{slug}.ipynb"))
+    page.locator(".studium-badge").first.wait_for(state="attached")
+    tab = page.locator('.lm-TabBar-tab[data-id="studium-desk"]')
+    if where == "lab/tree":
+        tab.click()
+    else:
+        page.get_by_role("menuitem", name="View", exact=True).click()
+        page.locator('.lm-Menu-item[data-command="studium:desk"]').click()
+    page.locator(".studium-line", has_text="exercises right").wait_for()
+
+
+def topic(page: Any, title: str) -> Any:
+    return page.locator(".studium-topic", has=page.locator(".studium-title", has_text=title))
+
+
+def exercise(page: Any, name: str) -> Any:
+    """The exercise of the lesson that is open."""
+    return page.locator(".studium-topic[open] .studium-exercise", has_text=name)
+
+
+def button(page: Any, name: str) -> Any:
+    return page.get_by_role("button", name=name, exact=True)
+
+
+def cell(page: Any, name: str = "mean") -> Any:
+    return page.locator(".jp-Cell:has(> .studium-badge)", has_text=f"def {name}(")
+
+
+def answer(page: Any, source: str, name: str = "mean") -> None:
+    cell(page, name).locator(".cm-content").fill(source)
+
+
+def save(page: Any, notebook: Path) -> None:
+    """Save, and wait until the answer is on the disk."""
+    page.keyboard.press("ControlOrMeta+S")
+    for _ in range(600):
+        if "len(numbers)" in notebook.read_text("utf-8"):
+            return
+        page.wait_for_timeout(100)
+    raise AssertionError(f"{notebook} was not saved")
+
+
+def violations(page: Any) -> list[str]:
+    found = axe.Axe().run(page, context=".studium-panel")["violations"]
+    return [f"{item['id']}: {item['nodes'][0]['html']}" for item in found]
+
+
+def work(page: Any, lab: Any, where: str, slug: str) -> None:
+    """Fail on purpose, read the mistake, take a hint, pass."""
+    open_lesson(page, lab, where, slug)
+    row, badge = exercise(page, "mean"), cell(page).locator(".studium-badge")
+    answer(page, WRONG)
+    button(page, "Check mean").click()
+    row.locator(".studium-mistake", has_text="You gave the sum; the mean is").wait_for()
+    badge.get_by_text("✗ Not right yet").wait_for()
+    button(page, "Hint for mean").click()
+    row.locator(".studium-hints li", has_text="How many numbers are there?").wait_for()
+    answer(page, RIGHT)
+    button(page, "Check my work").first.click()
+    row.get_by_text("Right · 2 attempts").wait_for()
+    badge.get_by_text("✓ Right").wait_for()
+    topic(page, little_topics.TOPICS[slug]).locator("summary", has_text="1/2").wait_for()
+    page.wait_for_function(f"() => localStorage.getItem('studium-progress')?.includes('{slug}')")
+    save(page, lab.folder / f"{slug}.ipynb")
+
+
+def find_again(page: Any, lab: Any, where: str, slug: str) -> None:
+    """Find state, badge, hints and answer as they were; begin again, and take the old answer back."""
+    open_lesson(page, lab, where, slug)
+    row = exercise(page, "mean")
+    row.get_by_text("Right · 2 attempts").wait_for()
+    assert button(page, "Hint for mean").inner_text() == "Hint 1/2"
+    cell(page).locator(".studium-badge").get_by_text("✓ Right").wait_for()
+    cell(page).get_by_text("len(numbers)").wait_for()
+    button(page, "Start again with mean").click()
+    cell(page).get_by_text("raise NotImplementedError").wait_for()
+    button(page, "Old answers of mean").click()
+    version = row.locator("details", has_text=", right").first
+    version.locator("summary").click()
+    version.get_by_role("button", name="Put it back").click()
+    cell(page).get_by_text("len(numbers)").wait_for()
+
+
+def test_a_mistake_is_named_a_hint_helps_and_nothing_is_lost_when_server_and_browser_start_again(lab, new_page):
+    for where, slug in HOSTS.items():
+        work(page := new_page(), lab, where, slug)
+        page.context.close()
+    lab.restart()
+    for where, slug in HOSTS.items():
+        find_again(page := new_page(), lab, where, slug)
+        page.context.close()
+
+
+@pytest.mark.parametrize(("where", "slug"), HOSTS.items(), ids=["lab", "notebook"])
+def test_an_improved_lesson_is_merged_around_the_answer_and_the_merge_can_be_undone(lab, new_page, where, slug):
+    open_lesson(page := new_page(), lab, where, slug)
+    answer(page, RIGHT)
+    save(page, lab.folder / f"{slug}.ipynb")
+    page.context.close()
+    little_topics.improve(lab.site, slug)
+    title = little_topics.TOPICS[slug]
+    open_lesson(page := new_page(), lab, where, slug)
+    button(page, f"See what is new in {title}").click()
+    topic(page, title).locator(".studium-update li").wait_for()
+    text = page.locator(".jp-Notebook .jp-RenderedMarkdown")
+    assert text.get_by_text("A sentence that will be improved.").count() == 1
+    button(page, f"Update {title}").click()
+    text.get_by_text("A sentence that has been improved.").wait_for()
+    cell(page).get_by_text("len(numbers)").wait_for()
+    topic(page, title).get_by_role("button", name="Undo").click()
+    text.get_by_text("A sentence that will be improved.").wait_for()
+    cell(page).get_by_text("len(numbers)").wait_for()
+
+
+@pytest.fixture
+def hints_after_an_attempt(lab: Any) -> Iterator[None]:
+    lab.ask("PUT", "settings", {"hints_after": 1})
+    yield
+    lab.ask("PUT", "settings", {"hints_after": 0})
+
+
+def test_a_hint_comes_after_an_attempt_and_a_solution_that_was_seen_is_not_called_ones_own(
+    page, lab, hints_after_an_attempt
+):
+    open_lesson(page, lab, "lab/tree", "first-steps")
+    row = exercise(page, "spread")
+    button(page, "Hint for spread").click()
+    page.get_by_text("try first: hints come after an attempt at spread").wait_for()
+    assert button(page, "Show the solution of spread").count() == 0
+    answer(page, "def spread(numbers):\n    return max(numbers)\n", "spread")
+    button(page, "Check spread").click()
+    row.locator(".studium-mistake", has_text="You gave the largest number").wait_for()
+    button(page, "Hint for spread").click()
+    row.get_by_text("Which two numbers matter?").wait_for()
+    button(page, "Show the solution of spread").click()
+    row.get_by_role("button", name="Show it").click()
+    row.locator("pre", has_text="max(numbers) - min(numbers)").wait_for()
+    answer(page, "def spread(numbers):\n    return max(numbers) - min(numbers)\n", "spread")
+    button(page, "Check spread").click()
+    row.get_by_text("Right, with the solution seen").wait_for()
+    cell(page, "spread").locator(".studium-badge").get_by_text("◐ Solution seen").wait_for()
+
+
+def test_a_check_that_would_be_killed_for_want_of_memory_is_refused_with_a_sentence(page, lab):
+    with Store(lab.data) as store:
+        keep_labels(store, [Label("first-steps", "first-steps-spread", 1, 10_000_000, "smoke", "spread")])
+    open_lesson(page, lab, "lab/tree", "first-steps")
+    button(page, "Check spread").click()
+    page.get_by_text(
+        re.compile("checking spread needs about 9765.6 GB here and .* so that it would be killed")
+    ).wait_for()
+    with Store(lab.data) as store:
+        keep_labels(store, [Label("first-steps", "first-steps-spread", 1, 10, "smoke", "spread")])
+
+
+def test_a_file_carries_progress_to_notebook_and_terminal_and_a_link_one_answer(
+    new_page, lab, tmp_path, studium, data_folder
+):
+    lab.ask("POST", "hint", {"path": "first-steps.ipynb", "exercise": "mean"})
+    open_lesson(page := new_page(), lab, "lab/tree", "first-steps")
+    answer(page, RIGHT)
+    save(page, lab.folder / "first-steps.ipynb")
+    page.get_by_role("tab", name="Progress").click()
+    page.locator(".jp-Cell.jp-mod-active", has_text="def mean(").wait_for()
+    page.get_by_role("button", name="Link to the answer at the cursor").click()
+    said = page.locator(".studium-panel .studium-note[role=status]:not(:empty), .Toastify__toast, .jp-Dialog")
+    page.locator(".studium-code").or_(said).first.wait_for()
+    assert said.all_inner_texts() == []
+    link = page.locator(".studium-code").inner_text()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save as a file").click()
+    download.value.save_as(tmp_path / "progress.json")
+    page.context.close()
+    open_lesson(page := new_page(), lab, "notebooks", "second-steps")
+    page.get_by_role("tab", name="Progress").click()
+    page.get_by_label("A progress file to take over").set_input_files(tmp_path / "progress.json")
+    page.get_by_text(re.compile(r"0 entries were new, \d+ were known")).wait_for()
+    page.goto(lab.url("lab/tree/first-steps.ipynb") + "#" + link.partition("#")[2])
+    page.locator(".studium-panel pre", has_text="return sum(numbers) / len(numbers)").wait_for()
+    code, out, _ = studium("progress", "--course", str(tmp_path), "--import", str(tmp_path / "progress.json"))
+    assert (code, bool(re.match(r"[1-9]\d* entries added, 0 were known", out))) == (0, True)
+    assert RIGHT in studium("progress", "--read", link)[1]
+
+
+@pytest.mark.parametrize("where", HOSTS)
+def test_before_an_idle_binder_ends_somebody_who_does_nothing_is_warned(page, lab, where):
+    page.clock.install()
+    page.goto(lab.url(f"{where}/{HOSTS[where]}.ipynb").replace("127.0.0.1", "hub.binder.localhost"))
+    page.locator(".studium-badge").first.wait_for(state="attached")
+    page.wait_for_function("() => document.querySelector('.studium-line')?.textContent.includes('exercises right')")
+    page.clock.fast_forward("07:00")
+    assert page.get_by_text("This Binder ends soon").count() == 0
+    page.clock.fast_forward("01:30")
+    page.get_by_text("This Binder ends soon").first.wait_for()
+
+
+def test_a_prediction_that_missed_comes_up_in_the_panels_review(page, lab):
+    open_lesson(page, lab, "lab/tree", "first-steps")
+    page.locator(".jp-Toolbar-kernelName", has_text="Python 3").wait_for()
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    page.get_by_text("mean is 3; you expected 4.").wait_for()
+    page.locator(".studium-line", has_text="to review").wait_for()
+    page.get_by_role("tab", name="Review").click()
+    review = page.locator(".studium-review")
+    review.locator(".studium-choice").first.wait_for()
+    while not review.get_by_text("What is the mean of 1, 2 and 6?").count():  # mistakes that are due come before it
+        review.locator(".studium-choice").first.click()
+        review.get_by_role("button", name="Next").click()
+
+
+def test_the_panel_in_notebook_is_reached_by_keyboard(page, lab):
+    open_lesson(page, lab, "notebooks", "second-steps")
+    assert page.get_by_role("button", name="Check my work").count() == 1
+    page.get_by_role("tab", name="Lessons").focus()
+    page.keyboard.press("ArrowRight")
+    assert page.get_by_role("tab", name="Map").get_attribute("aria-selected") == "true"
+    assert page.get_by_role("button", name=re.compile(r"^LoRA.*, after decoder-only\. Open it$")).count() == 1
+    page.keyboard.press("End")
+    assert page.get_by_role("tab", name="Progress").get_attribute("aria-selected") == "true"
+    page.keyboard.press("Home")
+    search = page.get_by_role("searchbox", name="Search the lessons")
+    search.fill("singular value")
+    page.locator(".studium-results li").first.wait_for()
+
+
+def test_axe_finds_nothing_in_the_panel_in_the_light_or_the_dark(page, lab):
+    open_lesson(page, lab, "notebooks", "second-steps")
+    for theme in ("Light", "Dark"):
+        page.get_by_role("menuitem", name="Settings").click()
+        page.locator(".lm-Menu-item", has_text="Theme").first.hover()
+        page.locator(".lm-Menu-item", has_text=f"JupyterLab {theme}").first.click()
+        page.wait_for_function(f"document.body.dataset.jpThemeLight === '{str(theme == 'Light').lower()}'")
+        for tab in ("Lessons", "Map", "Words", "Progress"):
+            page.get_by_role("tab", name=tab).click()
+            if tab == "Words":
+                page.locator(".studium-words dd").first.wait_for()
+            assert violations(page) == []
+
+
+def test_a_progress_file_that_is_none_gets_a_sentence(page, lab, tmp_path):
+    open_lesson(page, lab, "notebooks", "second-steps")
+    page.get_by_role("tab", name="Progress").click()
+    chosen = tmp_path / "photo.json"
+    chosen.write_text("not JSON")
+    page.get_by_label("A progress file to take over").set_input_files(chosen)
+    page.get_by_text("photo.json is not a progress file").wait_for()
+
+
+@pytest.mark.parametrize("where", HOSTS)
+def test_a_check_with_the_panel_closed_says_what_is_wrong_beside_the_notebook(page, lab, where):
+    page.goto(lab.url(f"{where}/second-steps.ipynb"))
+    badge = cell(page, "spread").locator(".studium-badge")
+    badge.wait_for()
+    assert not page.locator(".studium-panel").is_visible()
+    answer(page, "def spread(numbers):\n    return max(numbers)\n", "spread")
+    badge.click()
+    toast = page.locator(".Toastify__toast", has_text="spread is not right yet: You gave the largest number")
+    toast.wait_for()
+    badge.get_by_text("✗ Not right yet").wait_for()
