@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import json
 import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from studium.cli import build_app
 from studium.plugins import load_plugins
 
 DOCS = Path(__file__).parent
+SCORES = DOCS / "scores"
 ROOT = DOCS.parent
 SOURCES = ("course", "graders", "widgets", "plugins")
 OWN = "studium"  # the distribution whose commands are described
@@ -44,7 +46,7 @@ def main() -> None:
 
 def generated_files(docs: Path) -> list[Path]:
     """Give the files in the folders that hold nothing but generated pages."""
-    return sorted([*(docs / "commands").glob("*.md"), *(docs / "hooks").glob("*.md")])
+    return sorted([*(docs / "commands").glob("*.md"), *(docs / "hooks").glob("*.md"), *(docs / "scores").glob("*.md")])
 
 
 def pages() -> dict[str, str]:
@@ -55,6 +57,9 @@ def pages() -> dict[str, str]:
     made |= {f"hooks/{hook.name}.md": hook_page(hook) for hook in hooks}
     made["commands/index.md"] = commands_index(commands)
     made["hooks/index.md"] = hooks_index(hooks)
+    made["scores/index.md"] = scores_page(
+        [json.loads(path.read_text("utf-8")) for path in sorted(SCORES.glob("*.json"))]
+    )
     return {name: NOTE + "\n" + made[name] for name in sorted(made)}
 
 
@@ -249,9 +254,7 @@ def hook_page(hook: Hook) -> str:
         results = "Every plugin is called; nothing is returned."
     parts = [f"# `{hook.name}`", f"```python\n{hook.signature}\n```", hook.text, results]
     if not hook.callers:
-        parts.append(
-            "**Nothing calls this hook yet.** It is declared for the grading engine, which does not exist yet."
-        )
+        parts.append("**Nothing calls this hook yet.**")
     parts += ["## Who calls it", _uses(hook.callers), "## Who implements it in this repository"]
     parts += [_uses(hook.implementers), "All hooks: [index](index.md)."]
     return "\n\n".join(parts) + "\n"
@@ -279,6 +282,61 @@ def hooks_index(hooks: list[Hook]) -> str:
         count = many if hook.callers else "nobody; nothing calls it yet"
         lines.append(f"| [`{hook.name}`]({hook.name}.md) | {first} | {count} |")
     return "\n".join([*lines, "", "Back to the [start of the documentation](../index.md).", ""])
+
+
+# Scores
+
+
+def scores_page(scores: list[dict[str, Any]]) -> str:
+    """Lay out the score cards of all topics that were measured."""
+    text = (
+        "# Score cards\n\nWhat `studium topic check` and `studium reproduce` measured of Studium's own topics, on the "
+        "day and at the profile that stand below each. Times hang on the machine, and on what else ran on it. To "
+        "measure again: `python docs/measure_topics.py`, on an idle machine.\n"
+    )
+    return "\n".join([text, *map(score_card, scores)])
+
+
+def score_card(score: dict[str, Any]) -> str:
+    """Lay out the score card of one topic."""
+    failed = [name for name, passed in score["checks"].items() if not passed]
+    mutants = score["mutants"]
+    judged = [claim for claim in score["claims"] if claim["holds"] is not None]
+    rows = {
+        "checks": f"{len(score['checks']) - len(failed)} of {len(score['checks'])} pass"
+        + (f"; {', '.join(failed)} fail" if failed else ""),
+        "mutants": f"{mutants['killed']} of {mutants['total']} fail a test",
+        "exercises": f"{score['exercises']}, with {score['misconceptions']} misconceptions by name",
+        "lesson": f"{score['lesson_seconds']:g} s, at most {score['lesson_mb']:g} MB",
+        "claims": f"{sum(claim['holds'] for claim in judged)} of {len(judged)} that can be judged hold, "
+        f"of {len(score['claims'])} in all",
+        "widgets": ", ".join(score["widgets"]) or "none",
+        "languages": ", ".join(score["languages"]),
+        "measured": f"{score['day']} at {score['profile']}, {score['machine']}",
+    }
+    lines = [
+        f"## {score['title']}",
+        "",
+        "| | |",
+        "|---|---|",
+        *(f"| {name} | {value} |" for name, value in rows.items()),
+    ]
+    claims = [
+        f"| {text} | {figure(c['measured'])} | {figure(c['threshold'])} | {said(c['holds'])} |"
+        for c in score["claims"]
+        if (text := c["claim"].replace("|", "&#124;"))
+    ]
+    return "\n".join([*lines, "", "| claim | measured | bound | |", "|---|---|---|---|", *claims, ""])
+
+
+def figure(value: float | None) -> str:
+    """Write a figure; one that could not be measured at this size, NaN, is null in JSON."""
+    return "–" if value is None else f"{value:.4g}"
+
+
+def said(holds: bool | None) -> str:
+    """Say whether a claim holds."""
+    return {True: "holds", False: "does not hold", None: "too small to judge"}[holds]
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from studium import hookimpl, hookspecs
 from studium.catalogue import load_catalogue
 from studium.plugins import Loaded, Plugins, builtin_plugins
 from studium_graders.course_file import Assignment, Course, Late, read_course
+from studium_graders.engine.limits import Limits
 from studium_graders.plan import plan_notebooks
 
 from .page_checks import broken_links, invented_snippets, stale_pages, unknown_targets, wrong_commands
@@ -99,7 +100,7 @@ def test_the_settings_that_instructors_are_shown_make_a_course(tmp_path):
 
 def test_every_key_of_the_settings_is_in_the_instructors_table():
     rows = re.findall(r"^\| `\[*(\w+)\]*` \|", (DOCS / "instructor.md").read_text("utf-8"), re.MULTILINE)
-    keys = {name for struct in (Course, Assignment, Late) for name in struct.__struct_fields__}
+    keys = {name for struct in (Course, Assignment, Late, Limits) for name in struct.__struct_fields__}
     assert set(rows) == keys
 
 
@@ -173,8 +174,8 @@ def test_a_command_line_that_parses_is_not(line, app):
 
 
 def test_a_command_in_the_text_must_exist_with_its_options(app):
-    text = "`studium check`, `studium new course`, `studium topics --json`, `studium grade`, `studium topics --all`"
-    assert wrong_commands(text, app) == ["studium grade", "studium topics --all"]
+    text = "`studium check`, `studium new course`, `studium topics --json`, `studium fly`, `studium topics --all`"
+    assert wrong_commands(text, app) == ["studium fly", "studium topics --all"]
 
 
 def test_a_snippet_that_differs_from_its_source_is_invented():

@@ -12,6 +12,8 @@ from studium.editions import exercise_of, role
 
 from .conftest import SAMPLE, Environment, copy_sample
 
+pytestmark = pytest.mark.xdist_group("stranger")
+
 MakeEnvironment = Callable[..., Environment]
 BOTH = "studium-topic-echo and studium-topic-twin"
 

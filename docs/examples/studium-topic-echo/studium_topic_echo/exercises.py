@@ -93,6 +93,11 @@ def response(delay: int, gain: float, length: int) -> list[float]:
     ### END SOLUTION
 
 
+response.equivalent(
+    "return [gain ** (n / delay) if n % delay == 0 else 0.0 for n in range(length)]", "n is a multiple of delay there"
+)
+
+
 @response.test("fades by the same factor from echo to echo", points=1)
 def _(response):
     assert_close(response(2, 0.5, 7), [1.0, 0.0, 0.5, 0.0, 0.25, 0.0, 0.125])

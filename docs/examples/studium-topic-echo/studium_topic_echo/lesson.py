@@ -40,10 +40,20 @@ from studium_topic_echo.exercises import echo
 # ## All at once
 #
 # Now send a single click through your echo: $1, 0, 0, 0, \dots$ At $n = 0$ you hear the click. At $n = d$ you hear it
-# once weakened, at $2d$ twice weakened, and so on. What an echo makes of a click is called its **response** $h$.
+# once weakened, at $2d$ twice weakened, and so on. What an echo makes of a click is called its <dfn>response</dfn> $h$.
 
 # %% exercise="response"
 from studium_topic_echo.exercises import response
+
+# %% [markdown] tags=["experiment"]
+# Take $d = 100$ and $g = 0.7$, and guess when it is quiet again.
+
+# %% tags=["experiment"]
+lesson.predict("silence", ..., "At which sample does a click come back for the last time above 1 %?")
+
+# %% tags=["experiment"]
+heard = lesson.mine(response)(100, 0.7, 2000)
+lesson.found("silence", max(n for n, strength in enumerate(heard) if strength > 0.01))
 
 # %% [markdown]
 # Why should one click matter? Because every sound is a sum of clicks: at each $m$ there is one of strength $x_m$. And
