@@ -6,16 +6,17 @@ STAMP := $(VENV)/.installed
 WORKSPACE ?= workspace
 JOBS ?= 2
 # One thread for each of the parallel test processes: two that want both cores slow each other down tenfold.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --dist loadgroup
+# Chromium's own processes crash now and then: a test that this befell, and no other, runs once more.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --dist loadgroup --reruns 1 --only-rerun "(Target|Page) crashed"
 
-.PHONY: lab install test test-all lint format docs bench student-wheel clean
+.PHONY: lab install test test-all lint format docs gallery bench redteam student-wheel clean
 
 lab: install  ## the main job: JupyterLab on the course
 	$(BIN)/studium lab --course $(WORKSPACE)
 
 install: $(STAMP)
 
-$(STAMP): pyproject.toml
+$(STAMP): pyproject.toml $(wildcard course/labextension/* course/labextension/schemas/*/* widgets/labextension/*)  # copied, even by an editable install
 	$(PYTHON) -c "import sys; sys.version_info >= (3, 11) or sys.exit('Studium needs Python 3.11 or newer: set PYTHON=...')"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
@@ -40,8 +41,14 @@ format: install
 docs: install  ## writes the generated pages again
 	$(BIN)/python docs/generate.py
 
+gallery: install  ## one page with every widget and every control, alive and offline
+	$(BIN)/python docs/gallery/build.py --out build/gallery.html
+
 bench: install  ## measures; judges nothing
-	$(BIN)/pytest -q -s tests/course/bench_commands.py tests/widgets/bench_frames.py
+	$(BIN)/pytest -q -s tests/course/bench_commands.py tests/desk/bench_desk.py tests/widgets/bench_frames.py tests/lab/bench_frames_in_notebooks.py tests/graders/bench_grading.py
+
+redteam: install  ## hostile submissions, ours beside stock nbgrader
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.redteam.matrix
 
 student-wheel: install  ## the wheel for student machines, in dist/
 	rm -rf build/wheel

@@ -117,6 +117,12 @@ claims = (
 """
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    if not config.pluginmanager.has_plugin("studium-widgets"):
+        advice = "run `pip install --editable .` again, for its entry points have changed"
+        raise pytest.UsageError(f"the tests need the plugin studium-widgets, got an older installation: {advice}")
+
+
 class Site:
     """A folder on sys.path in which a test installs little distributions."""
 
@@ -158,6 +164,14 @@ class Site:
                 f"{package}/experiment.py": EXPERIMENT,
             },
         )
+
+
+@pytest.fixture(autouse=True)
+def data_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of the learner's state: a fresh one for each test, never the real one."""
+    folder = tmp_path_factory.mktemp("data")
+    monkeypatch.setenv("STUDIUM_DATA", str(folder))
+    return folder
 
 
 @pytest.fixture
