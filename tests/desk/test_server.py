@@ -61,7 +61,7 @@ def server(tmp_path_factory, described):
     code = (
         "import asyncio, sys\nfrom jupyter_server.serverapp import ServerApp\n"
         "app = ServerApp()\napp.initialize(sys.argv[1:], new_httpserver=True)\n"
-        "print(app.port, flush=True)\napp.start()\n"
+        "app.io_loop.add_callback(lambda: print(app.port, flush=True))\napp.start()\n"  # once it listens
     )
     command = [sys.executable, "-c", code, "--no-browser", "--allow-root", "--port=0", f"--ServerApp.root_dir={folder}"]
     command += [f"--IdentityProvider.token={TOKEN}", "--ServerApp.jpserver_extensions={'studium.server': True}"]
@@ -75,13 +75,15 @@ def server(tmp_path_factory, described):
         (home / "log").open("w") as log,
         subprocess.Popen(command, env=os.environ | own, stdout=subprocess.PIPE, stderr=log, text=True) as process,
     ):
-        assert process.stdout is not None
-        port = process.stdout.readline().strip()
-        assert port, (home / "log").read_text()
-        server = Server(f"http://127.0.0.1:{port}", folder)
-        assert server.ask("POST", "lessons", {"slug": "lora"}) == (200, {"path": "lora.ipynb"})
-        yield server
-        process.terminate()
+        try:
+            assert process.stdout is not None
+            port = process.stdout.readline().strip()
+            assert port, (home / "log").read_text()
+            server = Server(f"http://127.0.0.1:{port}", folder)
+            assert server.ask("POST", "lessons", {"slug": "lora"}) == (200, {"path": "lora.ipynb"})
+            yield server
+        finally:
+            process.terminate()
 
 
 def wait(server, name):
