@@ -133,8 +133,9 @@ def _wait_for(address: str, log: Path) -> None:
 
 
 @pytest.fixture
-def new_page(chromium: Any) -> Iterator[Callable[[], Any]]:
+def new_page(request: pytest.FixtureRequest, chromium: Any) -> Iterator[Callable[[], Any]]:
     """new_page() → a page of a browser that was never here; the test fails if one asks for anything outside."""
+    failed = request.session.testsfailed
     foreign: list[str] = []
     contexts: list[Any] = []
 
@@ -147,6 +148,8 @@ def new_page(chromium: Any) -> Iterator[Callable[[], Any]]:
 
     yield new_page
     for context in contexts:
+        if request.session.testsfailed > failed:  # whoever reads the failure sees what the learner would have seen
+            print(*(f"{page.url}\n{page.locator('body').inner_text()}" for page in context.pages), sep="\n\n")
         context.close()
     assert foreign == []
 

@@ -223,6 +223,7 @@ def test_before_an_idle_binder_ends_somebody_who_does_nothing_is_warned(page, la
 def test_a_prediction_that_missed_comes_up_in_the_panels_review(page, lab):
     open_lesson(page, lab, "lab/tree", "first-steps")
     page.locator(".jp-Toolbar-kernelName", has_text="Python 3").wait_for()
+    page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for()  # before, cells would run in no kernel
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
     page.get_by_text("mean is 3; you expected 4.").wait_for()
