@@ -436,20 +436,20 @@ def bert_layer(x, mask, weights, heads, eps=1e-12):
 
 @bert_layer.test("keeps the shape and normalises what it returns", points=1)
 def _(bert_layer):
-    names = {"query": (6, 6), "key": (6, 6), "value": (6, 6), "output": (6, 6), "up": (9, 6), "down": (6, 9)}
-    weights = {f"{name}.weight": torch.ones(shape) for name, shape in names.items()}
-    weights |= {f"{name}.bias": torch.zeros(shape[0]) for name, shape in names.items()}
-    for name in ("attention_norm", "mlp_norm"):
-        weights |= {f"{name}.weight": torch.ones(6), f"{name}.bias": torch.zeros(6)}
+    shapes = {"query": (6, 6), "key": (6, 6), "value": (6, 6), "output": (6, 6), "up": (9, 6), "down": (6, 9)}
     x = torch.linspace(-1, 1, 24).reshape(1, 4, 6) ** 3
-    found = bert_layer(x, torch.ones(1, 1, 1, 4, dtype=torch.bool), weights, 2)
-    assert tuple(found.shape) == (1, 4, 6), f"expected shape (B, T, D) = (1, 4, 6), got {tuple(found.shape)}"
-    assert_close(
-        found.mean(-1), torch.zeros(1, 4), atol=1e-4, message="the mean of each token after the last LayerNorm"
-    )
-    assert_close(
-        found.var(-1, unbiased=False), torch.ones(1, 4), atol=1e-3, rtol=1e-3, message="the variance of each token"
-    )
+    for silent in ("output", "down"):
+        weights = {f"{name}.weight": torch.linspace(-1, 1, o * i).reshape(o, i) ** 2 for name, (o, i) in shapes.items()}
+        weights |= {f"{name}.bias": torch.zeros(o) for name, (o, _) in shapes.items()}
+        for name in ("attention_norm", "mlp_norm"):
+            weights |= {f"{name}.weight": torch.ones(6), f"{name}.bias": torch.zeros(6)}
+        weights[f"{silent}.weight"] = torch.zeros(shapes[silent])
+        found = bert_layer(x, torch.ones(1, 1, 1, 4, dtype=torch.bool), weights, 2)
+        assert tuple(found.shape) == (1, 4, 6), f"expected shape (B, T, D) = (1, 4, 6), got {tuple(found.shape)}"
+        what = f'of each token after the last LayerNorm, where the weights of "{silent}" are 0'
+        assert_close(found.mean(-1), torch.zeros(1, 4), atol=1e-4, message=f"the mean {what}")
+        variance = found.var(-1, unbiased=False)
+        assert_close(variance, torch.ones(1, 4), atol=1e-3, rtol=1e-3, message=f"the variance {what}")
 
 
 @bert_layer.hidden("agrees with a post-norm encoder layer of PyTorch", points=2)
