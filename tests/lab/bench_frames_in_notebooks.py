@@ -12,8 +12,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 from studium_widgets.conformance.frames import drags
 
-from tests.lab.conftest import TOKEN, Lab
-from tests.lab.test_lessons_in_jupyterlab import run_all
+from tests.lab.conftest import TOKEN, Lab, run_all
 from tests.lab.test_saved_widgets import SAVED, open_without_kernel, write
 from tests.widgets.conformance.every_widget import largest_sizes, run
 

@@ -7,25 +7,12 @@ from typing import Any
 import pytest
 from studium.catalogue import load_catalogue
 
+from .conftest import run_all
+
 OURS = [entry.topic.slug for entry in load_catalogue().entries if entry.distribution == "studium"]
 QUICK = "lora"  # the one that every run opens
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("jupyterlab")]
-
-
-def run_all(page: Any) -> None:
-    """Run every cell and wait until none is running or waiting."""
-    page.locator(".jp-NotebookPanel .jp-Notebook").wait_for()
-    page.locator(".jp-Toolbar-kernelName", has_text="Python 3").wait_for()
-    page.get_by_role("menuitem", name="Run", exact=True).click()
-    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
-    page.wait_for_function(
-        """() => {
-            const prompts = [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')];
-            return prompts.length > 0 && prompts.every((prompt) => /\\[\\d+\\]/.test(prompt.textContent));
-        }""",
-        timeout=180_000,
-    )
 
 
 def test_the_start_page_opens_first_and_links_to_each_lesson(lab, page):
