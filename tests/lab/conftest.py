@@ -164,13 +164,18 @@ def _is_foreign(url: str) -> bool:
     return not re.match(r"(https?|wss?)://(127\.0\.0\.1|[\w.]+\.localhost)[:/]|data:|blob:|about:", url)
 
 
-def run_all(page: Any) -> None:
-    """Run every cell and wait until none is running or waiting."""
+def start_all(page: Any) -> None:
+    """Run every cell, once there is a kernel that can."""
     page.locator(".jp-NotebookPanel .jp-Notebook").wait_for()
     page.locator(".jp-Toolbar-kernelName", has_text="Python 3").wait_for()
     page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for()  # before, cells would run in no kernel
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+
+
+def run_all(page: Any) -> None:
+    """Run every cell and wait until none is running or waiting."""
+    start_all(page)
     page.wait_for_function(
         """() => {
             const prompts = [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')];

@@ -12,7 +12,7 @@ from studium.desk.labels import Label, keep_labels
 from studium.desk.store import Store
 
 from . import little_topics
-from .conftest import run_all
+from .conftest import start_all
 
 axe = pytest.importorskip("axe_core_python.sync_playwright")
 
@@ -223,7 +223,7 @@ def test_before_an_idle_binder_ends_somebody_who_does_nothing_is_warned(page, la
 
 def test_a_prediction_that_missed_comes_up_in_the_panels_review(page, lab):
     open_lesson(page, lab, "lab/tree", "first-steps")
-    run_all(page)
+    start_all(page)
     page.get_by_text("mean is 3; you expected 4.").wait_for()
     page.locator(".studium-line", has_text="to review").wait_for()
     page.get_by_role("tab", name="Review").click()
