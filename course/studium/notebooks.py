@@ -3,6 +3,7 @@
 import os
 import re
 import tempfile
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -17,11 +18,27 @@ from studium.needed_cells import needed
 
 SAVED_WIDGET = "application/vnd.studium.widget+json"  # a widget's state; its code comes from the installation
 _OPENING = re.compile(r"open_lesson\(\s*[\"']([a-z0-9-]+)[\"']")
+_SAVE_SECONDS = 2.0
 _NOT_RUN = ("check", "experiment", "test")
 
 
 def read_notebook(path: Path) -> NotebookNode:
     """Read a notebook of any nbformat version as version 4; raise UsageError or NotebookError if it cannot be."""
+    try:
+        return _read_now(path)
+    except NotebookError:
+        _wait_for_save(path)
+        return _read_now(path)
+
+
+def _wait_for_save(path: Path) -> None:
+    """Wait while Jupyter saves: it writes into the file itself, and keeps the old text beside it until it is done."""
+    kept, end = path.with_name(f".~{path.name}"), time.monotonic() + _SAVE_SECONDS
+    while kept.exists() and time.monotonic() < end:
+        time.sleep(0.02)
+
+
+def _read_now(path: Path) -> NotebookNode:
     try:
         text = path.read_text("utf-8")
     except FileNotFoundError:
