@@ -128,9 +128,10 @@ def test_lessons_lead_to_their_neighbours_and_to_what_they_need(visit):
     page = visit("index")
     page.get_by_role("link", name="Waves on the water").first.click()
     page.get_by_role("link", name="Next Tides").click()
+    page.wait_for_url("**/tides.html")
     assert page.get_by_role("heading", level=1).text_content() == "Tides"
     page.get_by_role("link", name="Previous Waves on the water").click()
-    assert page.get_by_text("swimming").is_visible()
+    page.get_by_text("swimming").wait_for()
 
 
 def test_searching_finds_a_word_anywhere_and_enter_opens_the_lesson(visit):
