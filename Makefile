@@ -6,9 +6,8 @@ STAMP := $(VENV)/.installed
 WORKSPACE ?= workspace
 JOBS ?= 2
 # One thread for each of the parallel test processes: two that want both cores slow each other down tenfold.
-# Chromium's own processes crash or stall now and then: a test that this befell, and no other, runs once more.
-STALLED := (Target|Page) crashed|^TimeoutError: \w+\.\w+: Timeout
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --dist loadgroup --reruns 1 --only-rerun "$(STALLED)"
+# Chromium's own processes crash now and then: a test that this befell, and no other, runs once more.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --dist loadgroup --reruns 1 --only-rerun "(Target|Page) crashed"
 
 .PHONY: lab install test test-all lint format docs gallery bench redteam student-wheel clean
 
