@@ -165,10 +165,10 @@ def _is_foreign(url: str) -> bool:
 
 
 def start_all(page: Any) -> None:
-    """Run every cell, once there is a kernel that can."""
+    """Run every cell, once the kernel is idle."""
     page.locator(".jp-NotebookPanel .jp-Notebook").wait_for()
     page.locator(".jp-Toolbar-kernelName", has_text="Python 3").wait_for()
-    page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for()  # before, cells would run in no kernel
+    page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for()
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
 
