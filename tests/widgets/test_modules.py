@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,13 @@ def test_a_shared_file_is_written_once(write):
         leaf="self.leaf = 1;",
     )
     assert link(entry).count("self.leaf") == 1
+
+
+def test_a_file_that_changed_is_read_again(write):
+    entry = write(top='import { one } from "./leaf.js";\nexport default one;', leaf="export const one = 7;")
+    assert "one = 7" in link(entry)
+    os.utime(write(leaf="export const one = 8;"), (0, 0))
+    assert "one = 8" in link(entry)
 
 
 def test_no_path_of_this_machine_is_in_the_text(write, tmp_path):

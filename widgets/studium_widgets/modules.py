@@ -13,9 +13,10 @@ import gzip
 import json
 import posixpath
 import re
+from functools import lru_cache
 from pathlib import Path
 
-__all__ = ["ModuleLinkError", "compressed", "link", "pack"]
+__all__ = ["ModuleLinkError", "compressed", "link", "pack", "pack_module"]
 
 PACKAGE = Path(__file__).parent
 SPECIFIER = re.compile(r"""^(\s*(?:import|export|\})[^;'"`]*?\bfrom\s*|\s*import\s*)(["'])([^"']+)\2""", re.MULTILINE)
@@ -54,20 +55,24 @@ def link(entry: Path, source: str | None = None) -> str:
     The result has `entry`'s default export and no other. `source`: the text of `entry`, where it is no file.
     Raises ModuleLinkError, which names the importing file.
     """
-    table: dict[Path, tuple[str, str]] = {}
+    table: dict[Path, str] = {}
     _collect(entry.resolve(), (), table, source)
-    rows = ",\n".join(f"[{_quoted(name)}, {_quoted(text)}]" for name, text in table.values())
+    rows = ",\n".join(table.values())
     return LOADER.format(table=f"[{rows}]")
 
 
 def compressed(module: str) -> str:
     """An ES module with the same default export that unpacks itself: about half as long."""
-    return f'{UNPACK}export default await load("{pack(module)}");\n'
+    return f'{UNPACK}export default await load("{pack_module(module)}");\n'
 
 
 def pack(text: str) -> str:
     """The text as base64 of gzip: what `unpack` of UNPACK reads. The same text gives the same result."""
     return base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode("ascii")
+
+
+pack_module = lru_cache(maxsize=128)(pack)
+"""As `pack`, for the text of a module, which is packed again and again: anywidget alone asks three times a widget."""
 
 
 def _quoted(text: str) -> str:
@@ -76,27 +81,30 @@ def _quoted(text: str) -> str:
     return "'" + inner.replace("'", "\\'").replace("</", "<\\/") + "'"
 
 
-def _collect(
-    path: Path, importers: tuple[Path, ...], table: dict[Path, tuple[str, str]], source: str | None = None
-) -> None:
-    """Adds `path` to the table after everything that it imports: {path: (name, text)}."""
+def _collect(path: Path, importers: tuple[Path, ...], table: dict[Path, str], source: str | None = None) -> None:
+    """Adds the row of `path` to the table after those of everything that it imports."""
     if path in importers:
         circle = " → ".join(step.name for step in (*importers, path))
         raise ModuleLinkError(f"modules need to import without a circle, got {circle}: move the shared part out")
     if path in table:
         return
-    text = INDENT.sub("", COMMENT.sub("", _read(path, importers) if source is None else source))
-    for match in SPECIFIER.finditer(text):
-        _collect(_resolve(match[3], path), (*importers, path), table)
-    table[path] = (_name(path), SPECIFIER.sub(lambda found: _placeholder(found, path), text))
-
-
-def _read(path: Path, importers: tuple[Path, ...]) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        row, imports = _row(path, path.stat().st_mtime_ns if source is None else 0, source)
     except OSError:
         by = f", imported by {importers[-1].name}" if importers else ""
         raise ModuleLinkError(f"a readable JavaScript file was needed, got {path}{by}: check its spelling") from None
+    for imported in imports:
+        _collect(imported, (*importers, path), table)
+    table[path] = row
+
+
+@lru_cache(maxsize=1024)
+def _row(path: Path, _changed: int, source: str | None) -> tuple[str, tuple[Path, ...]]:
+    """The row of a file in the table, and what it imports; made anew when the file has `_changed`."""
+    text = INDENT.sub("", COMMENT.sub("", path.read_text(encoding="utf-8") if source is None else source))
+    imports = tuple(_resolve(match[3], path) for match in SPECIFIER.finditer(text))
+    linked = SPECIFIER.sub(lambda found: _placeholder(found, path), text)
+    return f"[{_quoted(_name(path))}, {_quoted(linked)}]", imports
 
 
 def _resolve(specifier: str, importer: Path) -> Path:

@@ -5,21 +5,26 @@ import contextlib
 import re
 from collections.abc import Iterable, Iterator
 from importlib import import_module
+from importlib.resources import files
+from importlib.util import resolve_name
+from pathlib import Path
 
 from studium_graders.engine.material import Material
-from studium_graders.engine.purity import is_secret
+from studium_graders.engine.purity import is_secret, topic_packages
 
 _COMPILING = re.compile(r"\b(functorch|torch\.(func|compile|export|fx)|import[^\n]* (func|compile|export))\b")
 _COMPILER = "torch._dynamo.config"  # any part of it
 
 
 def public_imports(material: Material) -> tuple[str, ...]:
-    """Name what the released notebooks import, in their order; neither tests nor solutions are read.
+    """Name what the released notebooks import, and topics' modules for them; neither tests nor solutions are read.
 
     Except that torch's compiler is among it where a word in any cell says that it will be used: it takes a second.
     """
     cells = (cell for book in material.notebooks for cell in book.cells if cell.kind in ("given", "answer"))
-    names = [name for cell in cells for name in _imported(cell.source)]
+    names = list(dict.fromkeys(name for cell in cells for name in _imported(cell.source)))
+    for name in names:  # it grows meanwhile
+        names += [other for other in _needed_in_topic(name) if other not in names]
     return tuple(dict.fromkeys([*names, *compiler_of(material)]))
 
 
@@ -29,8 +34,8 @@ def compiler_of(material: Material) -> list[str]:
     return [_COMPILER] if any(_COMPILING.search(f"{cell.source}\n{cell.reference}") for cell in cells) else []
 
 
-def _imported(source: str) -> Iterator[str]:
-    """Name what a cell imports, "a.b" also where b is something in the module a. A cell with magics imports nothing."""
+def _imported(source: str, package: str = "") -> Iterator[str]:
+    """Name what code of ``package`` imports, "a.b" also where b is something in the module a; with magics, nothing."""
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError):
@@ -38,9 +43,24 @@ def _imported(source: str) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and (package or not node.level):
+            module = resolve_name("." * node.level + (node.module or ""), package)
+            yield module
+            yield from (f"{module}.{alias.name}" for alias in node.names)
+
+
+def _needed_in_topic(name: str) -> Iterator[str]:
+    """Name what a topic's module imports, if it is one and no ``exercises.py``: it is read and not run."""
+    topic = next((package for package in topic_packages() if f"{name}.".startswith(f"{package}.")), "")
+    inside = name[len(topic) + 1 :].split(".")
+    if not topic or inside[0] == "exercises":
+        return
+    place = Path(str(files(topic)), *inside)
+    file, package = (
+        (place / "__init__.py", name) if place.is_dir() else (place.with_suffix(".py"), name.rpartition(".")[0])
+    )
+    with contextlib.suppress(OSError, ImportError):
+        yield from _imported(file.read_text("utf-8"), package)
 
 
 def import_all(names: Iterable[str]) -> None:

@@ -45,6 +45,11 @@ def _secret_modules() -> list[str]:
 
 
 @cache
+def topic_packages() -> frozenset[str]:
+    """Name the packages of installed topics, which hold solutions."""
+    return frozenset(point.module for point in entry_points(group="studium")) - {"studium_graders.plugin"}
+
+
+@cache
 def _secret_packages() -> frozenset[str]:
-    ours = {f"studium_graders.engine.{name}" for name in _JUDGE}
-    return frozenset(ours | {point.module for point in entry_points(group="studium")} - {"studium_graders.plugin"})
+    return topic_packages() | {f"studium_graders.engine.{name}" for name in _JUDGE}

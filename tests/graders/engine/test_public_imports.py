@@ -4,6 +4,7 @@ import sys
 
 import msgspec
 import pytest
+from studium_graders.engine import public_imports as public_imports_module
 from studium_graders.engine.engine import Engine
 from studium_graders.engine.material import Cell, Material, NotebookMaterial
 from studium_graders.engine.public_imports import import_all, public_imports
@@ -24,6 +25,26 @@ def test_given_cells_and_stubs_are_read_and_neither_tests_nor_solutions() -> Non
         )
     )
     assert found == ("json.decoder", "csv", "email", "email.message", "wave")
+
+
+def test_what_a_topic_needs_for_its_figures_is_read_from_its_files_and_its_exercises_are_not(tmp_path, monkeypatch):
+    package = tmp_path / "topic_of_tests"
+    for name, text in {
+        "__init__": "",
+        "figures": "import plotly.graph_objects\nfrom . import experiment\nfrom .exercises import solve",
+        "experiment": "from .deep.down import x\nfrom .... import beyond",
+        "deep/__init__": "from . import down",
+        "deep/down": "import wave",
+        "exercises": "import secret_of_the_solution",
+    }.items():
+        (package / f"{name}.py").parent.mkdir(exist_ok=True)
+        (package / f"{name}.py").write_text(text)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(public_imports_module, "topic_packages", lambda: frozenset({"topic_of_tests"}))
+    found = public_imports(material(Cell("a", "given", "from topic_of_tests import figures")))
+    assert {"plotly.graph_objects", "wave"} < set(found)
+    assert "secret_of_the_solution" not in found
+    assert {name for name in sys.modules if name.startswith("topic_of_tests")} == {"topic_of_tests"}
 
 
 @pytest.mark.parametrize(

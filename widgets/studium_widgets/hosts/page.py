@@ -12,7 +12,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from studium_widgets.modules import UNPACK, pack
+from studium_widgets.modules import UNPACK, pack, pack_module
 
 __all__ = ["frame"]
 
@@ -42,7 +42,7 @@ def frame(module: str, saved: dict[str, Any]) -> str:
 
 def page(module: str, saved: dict[str, Any]) -> str:
     """The HTML document in the frame."""
-    view = f'const view = await load("{pack(module)}");\n'
+    view = f'const view = await load("{pack_module(module)}");\n'
     data = f'const saved = JSON.parse(await unpack("{pack(json.dumps(saved))}"));\n'
     script = UNPACK + view + data + (HERE / "page.js").read_text(encoding="utf-8")
     template = (HERE / "page.html").read_text(encoding="utf-8")
