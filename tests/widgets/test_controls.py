@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 import pytest
 
@@ -102,23 +100,34 @@ def test_a_slider_is_answered_within_the_next_frame(mount, gallery):
     assert frames <= 1
 
 
-def test_saving_is_ten_times_a_second_and_the_last_value_arrives(mount, gallery):
-    page = mount(gallery())
-    page.evaluate(
-        """() => new Promise((done) => {
+def dragged(page, steps: int) -> list[list[float]]:
+    """When each save came, in ms since the first, and with which value, while a slider went up by one every 10 ms."""
+    saved = page.evaluate(
+        """(last) => new Promise((done) => {
           const input = document.querySelector('input[aria-label="Steps"]');
           let steps = 0;
           const timer = setInterval(() => {
             input.value = ++steps;
             input.dispatchEvent(new Event("input"));
-            if (steps === 60) { clearInterval(timer); setTimeout(done, 150); }
+            if (steps === last) { clearInterval(timer); setTimeout(done, 400); }
           }, 10);
-        })"""
+        }).then(() => window.views[0].model.saved.map((save) => [save.at, save.state.steps]))""",
+        steps,
     )
-    saved = page.evaluate("window.views[0].model.saved.map((save) => [save.at, save.state.steps])")
-    gaps = [later[0] - earlier[0] for earlier, later in itertools.pairwise(saved)]
-    assert saved[-1][1] == 60
-    assert min(gaps) >= 95
+    return [[at - saved[0][0], value] for at, value in saved]
+
+
+def test_a_drag_is_saved_when_it_begins_and_when_it_rests(mount, gallery):
+    saved = dragged(mount(gallery()), 60)
+    assert (saved[0][1], saved[-1][1]) == (1, 60)
+    assert len(saved) <= 4  # two, unless the machine itself pauses
+
+
+def test_a_long_drag_is_saved_once_a_second_too(mount, gallery):
+    saved = dragged(mount(gallery()), 180)
+    assert saved[-1][1] == 180
+    assert any(950 < at < 1750 for at, _ in saved)
+    assert len(saved) <= 6
 
 
 def test_abort_leaves_no_element_listener_frame_or_observer(mount, gallery):

@@ -39,6 +39,8 @@ SHOW = """async (snapshots) => {
 
 
 def tensor(values: Any, dtype: str) -> dict[str, Any]:
+    if np.issubdtype(dtype, np.integer):  # what a cast makes of more than it can hold depends on the processor
+        values = np.clip(values, np.iinfo(dtype).min, np.iinfo(dtype).max)
     array = np.ascontiguousarray(values, dtype)
     return {"dtype": dtype, "shape": list(array.shape), "data": base64.b64encode(array.tobytes()).decode()}
 

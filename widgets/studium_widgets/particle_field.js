@@ -13,7 +13,7 @@ import { settings } from "./particle_field_settings.js";
 import { groupName, NAMES, number, percent, rowsOf, sentence } from "./particle_field_words.js";
 
 const COUNTS = [5, 10, 20, 50, 100, 200, 300, 400, 500, 750, 1000];
-const [BUSY, IDLE, AT_ONCE] = [2, 10, 60]; // ms of a frame for walking: while something is moved, else, and without motion
+const [BUSY, IDLE, AT_ONCE] = [2, 6, 60]; // ms of a frame for walking: while something is moved, else, and without motion
 const GROUNDS = [["density", "Density"], ["class", "p(class | x)"], ["none", "None"]];
 const ARROWS = [["none", "None"], ["score", "Score"], ["change", "Score: what a weight changes"]];
 

@@ -3,7 +3,7 @@ import { advance, beginRun, copyAt, multiply, STEPS } from "./rank_explorer_lear
 import { planted } from "./rank_explorer_maths.js";
 import { energy, moveRank, svd, tailEnergies } from "./spectrum_maths.js";
 
-const SLICE = 4; // ms of a frame that learning may take
+const SLICE = 2; // ms of a frame that learning may take
 const KEPT_RUNS = 6;
 
 /** source(ui)() → {rows, columns, target, s, tails, total, rank, tail, kept, scale, factors, product, residual, left, run}. */

@@ -13,17 +13,12 @@ export function inFrame(action, signal) {
   };
 }
 
-/** Calls `action` at once, then at most every `wait` ms, and once more after the last call. */
-export function throttle(action, wait, signal) {
-  let timer = 0;
-  let again = false;
+/** Calls `action` at once; while calls go on, every `most` ms; and once more when there was none for `rest` ms. */
+export function throttle(action, { rest, most }, signal) {
+  let [timer, called, acted, again] = [0, -Infinity, -Infinity, false];
   const run = () => {
-    again = false;
+    [again, acted] = [false, performance.now()];
     action();
-    timer = setTimeout(() => {
-      timer = 0;
-      if (again) run();
-    }, wait);
   };
   const flush = () => {
     clearTimeout(timer);
@@ -31,8 +26,13 @@ export function throttle(action, wait, signal) {
   };
   signal.addEventListener("abort", flush, { once: true });
   return () => {
-    again = true;
-    if (!timer && !signal.aborted) run();
+    if (signal.aborted) return;
+    const now = performance.now();
+    const begins = now - called > rest;
+    [again, called] = [true, now];
+    clearTimeout(timer);
+    if (begins || now - acted >= most) run();
+    else timer = setTimeout(run, Math.min(rest, most - (now - acted)));
   };
 }
 

@@ -14,7 +14,9 @@ export function tokenStrip(ui, { label, picked }) {
   let [chips, chosen] = [[], -1];
   const choose = (index) => {
     if (index < 0 || index >= chips.length) return;
+    chosen = index; // at once: the next key may come before the next frame, which asks the widget
     picked(index);
+    ui.redraw();
     element.focus();
     chips[index].element.scrollIntoView({ block: "nearest" });
   };

@@ -5,7 +5,8 @@ import { summary } from "./summary.js";
 import { watchTheme } from "./theme.js";
 import { inFrame, throttle } from "./timing.js";
 
-const SAVE_EVERY = 100; // ms: ten messages a second to the kernel
+// ms. Jupyter draws its own signs of a busy kernel at each message: ten a second would cost a drag one frame in ten.
+const SAVING = { rest: 100, most: 1000 };
 
 /** A widget's view, for every host (hosts/live.js). `setup(ui)` builds one view and gives the function that draws it. */
 export function widget(setup) {
@@ -41,7 +42,7 @@ function frame(model, signal) {
 
 // get, set, array, on: the widget's state. A change that comes from Python and one made here look the same.
 function state(model, signal) {
-  const save = throttle(() => model.save_changes(), SAVE_EVERY, signal);
+  const save = throttle(() => model.save_changes(), SAVING, signal);
   const decoded = new Map();
   return {
     model,
