@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import statistics
 import subprocess
 import sys
@@ -120,10 +119,12 @@ SLIDER, CELL = ".jp-OutputArea-output input[type=range]", ".jp-CodeCell .cm-cont
 # The page keeps the time itself: Playwright's questions wait behind whatever else the page does by then.
 CLOCK = """
 window.read = (css) => document.querySelector(css)?.value ?? document.querySelector(css)?.textContent;
-window.focused = (css) => {
-  document.querySelector(css)?.focus();
+window.keyFor = (css) => {
+  const target = document.querySelector(css);
+  target?.focus();
   window.before ??= read(css);
-  return document.activeElement?.matches(css);
+  if (!target || document.activeElement !== target) return "";
+  return target.type !== "range" ? "1" : target.value === target.max ? "ArrowLeft" : "ArrowRight";
 };
 addEventListener("input", () => requestAnimationFrame((now) => (window.answered = now)), true);
 """
@@ -131,12 +132,11 @@ addEventListener("input", () => requestAnimationFrame((now) => (window.answered 
 
 def _opened(page, address: str, empty: bool) -> float:
     """Seconds from going to a notebook to the frame in which its first cell, or first widget, has answered a key."""
-    css, keys = (CELL, ["1"]) if empty else (SLIDER, ["ArrowRight", "ArrowLeft"])  # it may stand at its end
+    css = CELL if empty else SLIDER
     page.add_init_script(CLOCK)
     page.goto(address)
-    for key in itertools.cycle(keys):
-        page.wait_for_function("(css) => focused(css)", arg=css)
-        page.keyboard.press(key)
+    while True:
+        page.keyboard.press(page.wait_for_function("(css) => keyFor(css)", arg=css).json_value())
         if page.evaluate("(css) => read(css) !== window.before", css):  # what comes too early is lost
             break
     page.wait_for_function("window.answered")
