@@ -69,7 +69,7 @@ class Engine:
         self._books = {book.name: book for book in material.notebooks}
         self._folder = tempfile.TemporaryDirectory(prefix="studium-", ignore_cleanup_errors=True)
         Path(self._folder.name).chmod(0o711)  # a student's process has another user
-        topics = topic_files(Path(self._folder.name))
+        topics = topic_files(Path(self._folder.name), material)
         setup = StudentSetup(
             level,
             material.limits,

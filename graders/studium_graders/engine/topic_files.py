@@ -7,6 +7,7 @@ from typing import NamedTuple
 from studium.catalogue import load_catalogue
 from studium.errors import StudiumError
 
+from studium_graders.engine.material import Material
 from studium_graders.engine.sandbox import hidden_paths
 from studium_graders.public_exercises import public_source
 
@@ -18,13 +19,16 @@ class TopicFiles(NamedTuple):
     replaced: tuple[tuple[str, str], ...]
 
 
-def topic_files(folder: Path) -> TopicFiles:
-    """Write the public editions of all installed topics into ``folder``; nothing of a topic is run.
+def topic_files(folder: Path, material: Material) -> TopicFiles:
+    """Write the public editions of the topics that ``material`` names into ``folder``; nothing of them is run.
 
-    A topic whose exercises have no public edition is hidden and that is all.
+    An installed topic that it does not name, or whose exercises have no public edition, is hidden and that is all.
     """
-    topics = [Path(str(files(topic.package))) for topic in load_catalogue().topics]
-    places = [topic for topic in topics if (topic / "exercises.py").is_file()]
+    text = "\n".join(f"{cell.topic}\n{cell.source}" for book in material.notebooks for cell in book.cells)
+    installed = {Path(str(files(topic.package))): topic for topic in load_catalogue().topics}
+    topics = list(installed)
+    named = [place for place, topic in installed.items() if topic.slug in text or topic.package in text]
+    places = [place for place in named if (place / "exercises.py").is_file()]
     made = ((place / "exercises.py", folder / f"{place.name}-{n}.py") for n, place in enumerate(places))
     replaced = tuple((str(secret), str(public)) for secret, public in made if _publish(secret, public))
     covered = {secret for secret, _ in replaced}

@@ -1,0 +1,34 @@
+"""What a student's process may see of installed topics."""
+
+from pathlib import Path
+
+import pytest
+from studium_graders.engine.material import Cell, Material, NotebookMaterial
+from studium_graders.engine.topic_files import topic_files
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        Cell("a", "given", 'lesson = open_lesson("lora")'),
+        Cell("a", "given", "import studium_topics.lora as l"),
+        Cell("a", "test", "", topic="lora"),
+    ],
+    ids=["by its slug", "by its package", "by its test"],
+)
+def test_a_topic_that_the_material_names_has_its_public_edition_and_all_others_are_hidden(cell, tmp_path) -> None:
+    found = topic_files(tmp_path, Material("ps1", (NotebookMaterial("book", (cell,), b"{}"),)))
+    ((secret, public),) = found.replaced
+    assert Path(secret).parts[-2:] == ("lora", "exercises.py")
+    assert "### BEGIN SOLUTION" not in Path(public).read_text()
+    assert secret not in found.hidden
+    hidden = {Path(path).parent.name for path in found.hidden if path.endswith("exercises.py")}
+    assert {"rope", "ddpm"} <= hidden
+
+
+def test_a_course_that_names_no_topic_sees_no_exercises(tmp_path) -> None:
+    plain = Material("ps1", (NotebookMaterial("book", (Cell("a", "given", "import torch"),), b"{}"),))
+    found = topic_files(tmp_path, plain)
+    assert not found.replaced
+    assert list(tmp_path.iterdir()) == []
+    assert "lora" in {Path(path).parent.name for path in found.hidden if path.endswith("exercises.py")}
