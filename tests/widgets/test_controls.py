@@ -168,6 +168,15 @@ def test_a_saved_page_with_base64_arrays_draws_the_same(mount, gallery):
     assert mount(gallery()).evaluate(pixels) == mount(gallery(), kernel=False).evaluate(pixels)
 
 
+def test_a_saved_picture_that_was_moved_describes_itself_and_a_live_one_asks_python(mount, gallery):
+    for kernel, expected in ((False, "101 steps."), (True, "Two waves of 100 steps.")):
+        page = mount(gallery(), kernel=kernel)
+        assert page.locator("section.studium").get_attribute("aria-label") == "Two waves of 100 steps."
+        page.get_by_role("slider", name="Steps").press("ArrowRight")
+        page.wait_for_function("document.querySelector('[role=status]').textContent === '101 steps.'")
+        assert page.locator("section.studium").get_attribute("aria-label") == expected
+
+
 def test_arrow_keys_walk_the_matrix_and_enter_picks(mount, gallery):
     page = mount(gallery())
     canvas = page.get_by_role("application", name="Matrix")

@@ -31,7 +31,7 @@ function start(setup, model, el, signal) {
 }
 
 function frame(model, signal) {
-  const { elements, say } = summary(signal);
+  const { elements, say } = summary(signal, (sentence) => model.describe?.(sentence));
   const controls = h("div", { class: "st-controls" });
   const stage = h("div", { class: "st-stage" });
   const element = h("section", { class: "studium", "aria-label": model.get("_alt") }, controls, stage, ...elements);

@@ -1,9 +1,10 @@
 // The state of a picture that has no kernel: what a widget's `model` is in a live notebook.
 
-/** get, set, on, off and save_changes over `state`, pairs of name and value. */
+/** get, set, on, off and save_changes over `state`, pairs of name and value; and `describe`, for want of Python's `alt`. */
 export class SavedModel {
   #state;
   #listeners = new Map();
+  #moved = false;
 
   constructor(state) {
     this.#state = new Map(state);
@@ -15,10 +16,21 @@ export class SavedModel {
 
   set(name, value) {
     if (this.get(name) === value) return;
+    this.#moved = true;
     this.#state.set(name, value);
-    for (const event of [`change:${name}`, "change"]) {
-      for (const listener of [...(this.#listeners.get(event) ?? [])]) listener();
-    }
+    this.#tell(`change:${name}`);
+    this.#tell("change");
+  }
+
+  /** What the picture says of itself is its alternative text, once somebody has moved it. */
+  describe(sentence) {
+    if (!this.#moved) return;
+    this.#state.set("_alt", sentence);
+    this.#tell("change:_alt");
+  }
+
+  #tell(event) {
+    for (const listener of [...(this.#listeners.get(event) ?? [])]) listener();
   }
 
   on(event, listener) {
