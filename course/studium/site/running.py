@@ -8,6 +8,7 @@ from collections.abc import Callable
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
+from nbclient.output_widget import OutputWidget
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
 from traitlets import default
@@ -16,10 +17,7 @@ from studium.desk.places import VARIABLE as DATA_FOLDER
 from studium.errors import StudiumError
 from studium.profiles import VARIABLE as PROFILE
 
-_QUIET = [  # what matters stands in the outputs; a progress bar that has ended is told of by nbclient once more
-    "--IPKernelApp.log_level=CRITICAL",
-    "--IPKernelApp.exec_lines=import logging; logging.getLogger('Comm').setLevel('ERROR')",
-]
+_QUIET = ["--IPKernelApp.log_level=CRITICAL"]  # what matters stands in the outputs
 
 Watch = Callable[[int, int], None]
 """Is told, before each cell, how many are done, and of how many."""
@@ -31,6 +29,13 @@ class _ThisPython(AsyncKernelManager):
     @default("kernel_spec_manager")  # type: ignore[untyped-decorator]
     def _no_other_kernels(self) -> KernelSpecManager:
         return KernelSpecManager(kernel_dirs=[], parent=self)
+
+
+class _Captured(OutputWidget):
+    """What is printed into a progress bar or another output widget."""
+
+    def sync_state(self) -> None:
+        """Tell the kernel nothing: it does not ask, and a message sent just when a reply comes may hide that reply."""
 
 
 def run_notebook(notebook: NotebookNode, profile: str, limit: int, watch: Watch) -> None:
@@ -59,6 +64,7 @@ def run_notebook(notebook: NotebookNode, profile: str, limit: int, watch: Watch)
             extra_arguments=_QUIET,
             resources={"metadata": {"path": folder}},
         )
+        client.widget_registry["@jupyter-widgets/output"]["OutputModel"] = _Captured
         try:
             client.execute(env=os.environ | _environment(profile, folder))
         except (RuntimeError, AssertionError) as error:
