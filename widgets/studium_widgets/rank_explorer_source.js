@@ -3,7 +3,7 @@ import { advance, beginRun, copyAt, multiply, STEPS } from "./rank_explorer_lear
 import { planted } from "./rank_explorer_maths.js";
 import { energy, moveRank, svd, tailEnergies } from "./spectrum_maths.js";
 
-const SLICE = 2; // ms of a frame that learning may take
+const [BEGUN, UNDER_WAY] = [1, 4]; // ms of a frame that learning may take: while something is moved it begins anew
 const KEPT_RUNS = 6;
 
 /** source(ui)() → {rows, columns, target, s, tails, total, rank, tail, kept, scale, factors, product, residual, left, run}. */
@@ -61,11 +61,12 @@ function runs(ui) {
     if (matrix !== target) [matrix, known] = [target, new Map()];
     const key = [rank, scale, optimiser, ui.get("seed")].join();
     const options = { rank, scale, method: optimiser, seed: ui.get("seed"), largest: s[0] };
+    const slice = known.has(key) ? UNDER_WAY : BEGUN;
     const run = known.get(key) ?? beginRun(target, rows, columns, options);
     known.delete(key);
     known.set(key, run);
     if (known.size > KEPT_RUNS) known.delete(known.keys().next().value);
-    const end = performance.now() + SLICE;
+    const end = performance.now() + slice;
     advance(run, () => performance.now() > end);
     run.complete = run.done === STEPS;
     return run;

@@ -1,6 +1,6 @@
 // What stands below the strip: one row of the logits taken apart, or target and draft side by side.
 import { bars } from "./controls/bars.js";
-import { h } from "./controls/element.js";
+import { h, put } from "./controls/element.js";
 import { facts } from "./controls/facts.js";
 import { select } from "./controls/select.js";
 import { slider } from "./controls/slider.js";
@@ -51,7 +51,7 @@ function cumulated() {
       hit ||= here;
       part.hidden = width < 1e-9;
       part.style.width = `${100 * width}%`;
-      part.textContent = width < 0.05 ? "" : rest ? "…" : visible(vocabulary[rank[at]]);
+      put(part, "textContent", width < 0.05 ? "" : rest ? "…" : visible(vocabulary[rank[at]]));
       part.classList.toggle("st-hit", here);
     });
     needle.hidden = u === null;

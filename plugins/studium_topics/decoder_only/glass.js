@@ -138,16 +138,20 @@ function glassHeads(ui, layers, heads) {
     for (const { layer, head, canvas } of parts) paint(canvas, { data: attention[layer][head], rows: rowCount, columns: rowCount, range: [0, 1] }, dark);
     return {};
   });
-  const draw = (attention, rowCount, period) => {
-    painted(attention, rowCount, ui.theme.dark);
+  const labelled = memo((attention, rowCount, period, chosenLayer, chosenHead, silenced) => {
     parts.forEach(({ layer, head, label, button }, number) => {
-      const [chosen, silent] = [layer === ui.get("layer") && head === ui.get("shown"), ui.get("silent").includes(number)];
+      const [chosen, silent] = [layer === chosenLayer && head === chosenHead, silenced.includes(number)];
       const score = inductionScore(attention[layer][head], rowCount, period).toFixed(2);
       put(label, "textContent", silent ? `${layer}.${head} silent` : `${layer}.${head}: ${score}`);
       button.setAttribute("aria-label", `Head ${layer}.${head}, induction score ${score}${silent ? ", silent" : ""}`);
       button.setAttribute("aria-pressed", String(chosen));
       button.classList.toggle("st-muted", silent);
     });
+    return {};
+  });
+  const draw = (attention, rowCount, period) => {
+    painted(attention, rowCount, ui.theme.dark);
+    labelled(attention, rowCount, period, ui.get("layer"), ui.get("shown"), ui.get("silent"));
   };
   return { element: h("div", { class: "st-glass-heads" }, ...rows), draw };
 }
