@@ -5,6 +5,7 @@ import { STATES, stateOf } from "./states.js";
 export function exerciseView(desk) {
   const element = h("li", { class: "studium-exercise" });
   const extra = h("div", { class: "studium-extra", role: "status" });
+  const turn = turns(extra);
   const draw = (topic, exercise) => {
     const { path } = topic;
     const state = stateOf(desk, path, exercise);
@@ -19,12 +20,21 @@ export function exerciseView(desk) {
       ),
       h("p", { class: "studium-word" }, byYourself(exercise, word)),
       ...(exercise.outcome === "wrong" ? trouble(exercise) : []),
-      tools(desk, topic, exercise, extra),
+      tools(desk, topic, exercise, turn),
       extra,
     );
     if (focused) [...element.querySelectorAll("button")].find((one) => one.textContent === focused)?.focus();
   };
   return { element, draw };
+}
+
+// turn() → show(...content) of one action: a late answer to an earlier one does not take the place of what was asked for since.
+function turns(element) {
+  let latest = null;
+  return () => {
+    const show = (...content) => show === latest && element.replaceChildren(...content);
+    return (latest = show);
+  };
 }
 
 // A view is drawn anew whenever something changes; whoever has the focus keeps it.
@@ -46,7 +56,7 @@ function trouble(exercise) {
   return lines;
 }
 
-function tools(desk, topic, exercise, extra) {
+function tools(desk, topic, exercise, turn) {
   const { path } = topic;
   const job = path && desk.jobOf(path, exercise.id);
   if (job) {
@@ -54,14 +64,13 @@ function tools(desk, topic, exercise, extra) {
     return h("div", { class: "studium-row" }, h("span", { class: "studium-note" }, `${job.state === "running" ? "Running" : "Waiting"},${left}`), button("Cancel", () => desk.cancel(job)));
   }
   if (!path) return "";
-  const show = (...content) => extra.replaceChildren(...content);
   const named = (text) => ({ label: `${text} ${exercise.id}` });
   const made = [button("Check", () => checkAt(desk, topic, exercise), named("Check"))];
-  if (exercise.hints) made.push(button(`Hint ${exercise.hints_taken}/${exercise.hints}`, () => hint(desk, path, exercise, show), named("Hint for")));
-  if (exercise.can_reveal) made.push(button("Solution", () => solution(desk, path, exercise, show), named("Show the solution of")));
+  if (exercise.hints) made.push(button(`Hint ${exercise.hints_taken}/${exercise.hints}`, () => hint(desk, path, exercise, turn()), named("Hint for")));
+  if (exercise.can_reveal) made.push(button("Solution", () => solution(desk, path, exercise, turn()), named("Show the solution of")));
   if (exercise.versions || exercise.attempts) {
-    made.push(button("Start again", () => reset(desk, path, exercise, show), named("Start again with")));
-    made.push(button("Old answers", () => versions(desk, path, exercise, show), named("Old answers of")));
+    made.push(button("Start again", () => reset(desk, path, exercise, turn()), named("Start again with")));
+    made.push(button("Old answers", () => versions(desk, path, exercise, turn()), named("Old answers of")));
   }
   return h("div", { class: "studium-tools" }, made);
 }

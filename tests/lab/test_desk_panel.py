@@ -168,6 +168,25 @@ def test_a_hint_comes_after_an_attempt_and_a_solution_that_was_seen_is_not_calle
     cell(page, "spread").locator(".studium-badge").get_by_text("◐ Solution seen").wait_for()
 
 
+def test_a_late_answer_does_not_take_the_place_of_what_was_asked_for_since(page, lab):
+    open_lesson(page, lab, "lab/tree", "first-steps")
+    row = exercise(page, "mean")
+    answer(page, WRONG)
+    button(page, "Check mean").click()
+    row.locator(".studium-mistake").wait_for()
+    late: list[Any] = []
+    page.route("**/hint*", lambda route: late.append(route))
+    button(page, "Hint for mean").click()
+    button(page, "Old answers of mean").click()
+    asked_for = row.locator(".studium-extra > :is(details, p)").first
+    asked_for.wait_for()
+    with page.expect_response("**/hint*"):
+        late.pop().continue_()
+    page.wait_for_timeout(500)
+    assert asked_for.is_visible()
+    assert row.locator(".studium-hints").count() == 0
+
+
 def test_a_check_that_would_be_killed_for_want_of_memory_is_refused_with_a_sentence(page, lab):
     with Store(lab.data) as store:
         keep_labels(store, [Label("first-steps", "first-steps-spread", 1, 10_000_000, "smoke", "spread")])
