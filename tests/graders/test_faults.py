@@ -365,8 +365,8 @@ def _memory_mb() -> float:
     own = psutil.Process()
     total = 0
     for process in (own, *own.children(recursive=True)):
-        with suppress(psutil.NoSuchProcess):
-            total += process.memory_info().rss
+        with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+            total += process.memory_full_info().pss  # a page that forks share counts once
     return total / 2**20
 
 
