@@ -24,7 +24,8 @@ def topic_files(folder: Path, material: Material) -> TopicFiles:
 
     An installed topic that it does not name, or whose exercises have no public edition, is hidden and that is all.
     """
-    text = "\n".join(f"{cell.topic}\n{cell.source}" for book in material.notebooks for cell in book.cells)
+    cells = [cell for book in material.notebooks for cell in book.cells]
+    text = "\n".join(f"{cell.topic}\n{cell.source}\n{cell.reference}" for cell in cells)
     installed = {Path(str(files(topic.package))): topic for topic in load_catalogue().topics}
     topics = list(installed)
     named = [place for place, topic in installed.items() if topic.slug in text or topic.package in text]

@@ -13,8 +13,9 @@ from studium_graders.engine.topic_files import topic_files
         Cell("a", "given", 'lesson = open_lesson("lora")'),
         Cell("a", "given", "import studium_topics.lora as l"),
         Cell("a", "test", "", topic="lora"),
+        Cell("a", "answer", "", reference="import studium_topics.lora as l"),
     ],
-    ids=["by its slug", "by its package", "by its test"],
+    ids=["by its slug", "by its package", "by its test", "in a solution"],
 )
 def test_a_topic_that_the_material_names_has_its_public_edition_and_all_others_are_hidden(cell, tmp_path) -> None:
     found = topic_files(tmp_path, Material("ps1", (NotebookMaterial("book", (cell,), b"{}"),)))
