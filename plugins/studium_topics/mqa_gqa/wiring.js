@@ -17,7 +17,8 @@ const ORDERS = [["grouped", "h // (H / G)"], ["tiled", "h % G (repeat)"]];
 const WAYS = [["mean", "Mean of the group"], ["first", "Its first head"]];
 
 export default widget((ui) => {
-  const look = source(ui);
+  const { look, ahead } = source(ui);
+  let shown = null;
   const [heads] = ui.array("query").shape;
   const whole = { ...ui, get: (name) => (name === "groups" ? ui.get(name) || heads : ui.get(name)) };
   ui.controls(
@@ -38,28 +39,40 @@ export default widget((ui) => {
     list.draw(barsOf(now), Math.max(1, ...now.error, ...now.right));
     table.draw(() => rowsOf(now));
     ui.say(sentence(now, wires.chosen()));
+    if (now !== shown || ahead()) ui.redraw();
+    shown = now;
   };
 });
 
-// Everything that is shown, computed again only where what it needs has changed.
+// Everything that is shown, computed again only where what it needs has changed; `ahead()` computes what another setting will need.
 function source(ui) {
-  const expected = memo((query, keys, values) => {
-    const [heads, size] = query.shape;
-    const model = { query: query.data, heads, size, tokens: keys.shape[1] };
-    return { model, results: results(model, keys.data, values.data, heads, "grouped") };
+  const all = memo((query, keys, values) => everySetting(query, keys.data, values.data, keys.shape[1]));
+  const found = memo(({ heads, errorsOf }, groups, order, way) => {
+    if (heads % groups) throw new Error(`groups that divide the ${heads} heads are needed, got ${groups}`);
+    return { heads, groups, order, way, error: errorsOf(groups, order, way), right: errorsOf(groups, "grouped", way) };
   });
-  const found = memo((query, keys, values, groups, order, way) => {
-    const { model, results: truth } = expected(query, keys, values);
-    if (model.heads % groups) throw new Error(`groups that divide the ${model.heads} heads are needed, got ${groups}`);
-    const shared = [keys, values].map(({ data }) => merged(data, model.heads, groups, way));
-    const of = (wanted) => errors(results(model, ...shared, groups, wanted), truth, model.heads);
-    const right = of("grouped");
-    return { heads: model.heads, groups, order, way, error: order === "grouped" ? right : of(order), right };
-  });
-  return () => {
-    const arrays = ["query", "key", "value"].map(ui.array);
-    return found(...arrays, ui.get("groups") || arrays[0].shape[0], ui.get("order"), ui.get("merge"));
+  const settings = () => all(...["query", "key", "value"].map(ui.array));
+  const look = () => found(settings(), ui.get("groups") || settings().heads, ui.get("order"), ui.get("merge"));
+  return { look, ahead: () => settings().another() };
+}
+
+// `errorsOf(groups, order, way)`: of each head; computed once, `another()` does so for one setting more and says whether any was left.
+function everySetting(query, keys, values, tokens) {
+  const [heads, size] = query.shape;
+  const model = { query: query.data, heads, size, tokens };
+  const truth = results(model, keys, values, heads, "grouped");
+  const left = WAYS.flatMap(([way]) => ORDERS.flatMap(([order]) => divisors(heads).map((groups) => [groups, order, way])));
+  const known = {};
+  const errorsOf = (groups, order, way) => {
+    const shared = (data) => merged(data, heads, groups, way);
+    return (known[[groups, order, way]] ??= errors(results(model, shared(keys), shared(values), groups, order), truth, heads));
   };
+  const another = () => {
+    const setting = left.pop();
+    if (setting) errorsOf(...setting);
+    return Boolean(setting);
+  };
+  return { heads, errorsOf, another };
 }
 
 const astray = ({ heads, groups, order }, head) => sharedBy(head, heads, groups, order) !== sharedBy(head, heads, groups, "grouped");

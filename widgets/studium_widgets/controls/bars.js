@@ -38,7 +38,7 @@ function fill(parts, { name, value, accent = false, mark }, top, format) {
   put(parts.value, "textContent", value === null ? "" : format(value));
   parts.bar.style.transform = `scaleX(${Math.min(1, Math.max(0, value / top))})`;
   parts.stroke.hidden = mark === undefined;
-  if (mark !== undefined) parts.stroke.style.left = `${100 * Math.min(1, Math.max(0, mark / top))}%`;
+  if (mark !== undefined) parts.stroke.style.transform = `translateX(${100 * Math.min(1, Math.max(0, mark / top))}%)`;
   parts.element.classList.toggle("st-accent", accent);
 }
 

@@ -1,6 +1,7 @@
-import { h, suppress, uniqueName } from "./element.js";
+import { h, put, suppress, uniqueName } from "./element.js";
 import { keys } from "./keys.js";
 
+const NOTES = 12; // chips that get new words in a frame: to lay out a hundred texts would cost a drag its pace
 const STEPS = { ArrowLeft: -1, ArrowUp: -1, ArrowRight: 1, ArrowDown: 1, Home: -Infinity, End: Infinity };
 
 /**
@@ -12,6 +13,7 @@ const STEPS = { ArrowLeft: -1, ArrowUp: -1, ArrowRight: 1, ArrowDown: 1, Home: -
 export function tokenStrip(ui, { label, picked }) {
   const element = h("div", { class: "st-tokens", role: "listbox", tabindex: 0, "aria-label": label, "aria-orientation": "horizontal", ...suppress });
   let [chips, chosen] = [[], -1];
+  const waiting = new Set(); // chips whose words are old, the oldest first
   const choose = (index) => {
     if (index < 0 || index >= chips.length) return;
     chosen = index; // at once: the next key may come before the next frame, which asks the widget
@@ -26,10 +28,19 @@ export function tokenStrip(ui, { label, picked }) {
     chosen = index;
     if (chips.length !== items.length) {
       chips = items.map(chip);
+      waiting.clear();
       element.replaceChildren(...chips.map((part) => part.element));
     }
     element.setAttribute("aria-activedescendant", chips[index]?.element.id ?? "");
-    items.forEach((item, i) => fill(chips[i], { ...item, chosen: i === index }));
+    items.forEach((item, i) => fill(chips[i], { ...item, chosen: i === index }) && waiting.add(chips[i]));
+    describe();
+  };
+  const describe = () => {
+    for (const chip of [...waiting].slice(0, NOTES)) {
+      waiting.delete(chip);
+      annotate(chip);
+    }
+    if (waiting.size) ui.redraw();
   };
   return { element, draw };
 }
@@ -40,16 +51,20 @@ function chip() {
   return parts;
 }
 
-// Only what has changed is written: a page lays a hundred tokens out again for each text that it is given.
+// Writes only what has changed, and says whether the chip needs new words.
 function fill(chip, { text, note = "", share = 0, mark = "", spoken = "", chosen }) {
   const { element, shown } = chip;
   if (shown.text !== text) chip.text.textContent = visible(text);
-  if (shown.note !== note) chip.note.textContent = note;
   if (shown.share !== share) chip.bar.style.transform = `scaleX(${share})`;
   if (shown.mark !== mark) element.dataset.mark = mark;
   if (shown.chosen !== chosen) element.ariaSelected = String(chosen);
-  if (shown.text !== text || shown.note !== note || shown.spoken !== spoken) element.ariaLabel = [visible(text), note, spoken].filter(Boolean).join(", ");
   chip.shown = { text, note, share, mark, spoken, chosen };
+  return shown.text !== text || shown.note !== note || shown.spoken !== spoken;
+}
+
+function annotate({ element, note, shown }) {
+  put(note, "textContent", shown.note);
+  element.ariaLabel = [visible(shown.text), shown.note, shown.spoken].filter(Boolean).join(", ");
 }
 
 /** A token as it can be seen: spaces and line ends have signs. */
