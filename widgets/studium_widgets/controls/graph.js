@@ -70,14 +70,16 @@ function buckets(context, { right }, { right: places, unit, x2 }, theme) {
 // What fits goes on from the top of the bucket, what does not from its limit on.
 function band(context, { from, to, size, over }, { right }, box, colour, chosen) {
   const [start, end] = [box.left[from], box.right[to]];
-  context.fillStyle = colour;
+  const faint = chosen >= 0 && chosen !== to;
+  context.fillStyle = context.strokeStyle = colour;
   for (const [amount, spilt] of [[size - over, false], [over, true]]) {
     if (!amount) continue;
     const [y1, thick] = [start.top + start.filled * box.unit, amount * box.unit];
     const y2 = end.top + (spilt ? right[to].limit + end.spilt : end.filled) * box.unit;
-    context.globalAlpha = chosen >= 0 && chosen !== to ? 0.08 : spilt ? 0.3 : 0.5;
+    context.globalAlpha = faint ? 0.08 : spilt ? 0.3 : 0.5;
     ribbon(context, box.x1, y1, box.x2, y2, thick);
-    context.globalAlpha = chosen >= 0 && chosen !== to ? 0.3 : 1;
+    context.globalAlpha = faint ? 0.3 : 1;
+    edges(context, box.x1, y1, box.x2, y2, thick);
     if (spilt) stripes(context, box.x2, y2, thick);
     else context.fillRect(box.x2, y2, WIDTH, thick);
     start.filled += amount;
@@ -94,6 +96,18 @@ function ribbon(context, x1, y1, x2, y2, thick) {
   context.lineTo(x2, y2 + thick);
   context.bezierCurveTo(middle, y2 + thick, middle, y1 + thick, x1, y1 + thick);
   context.fill();
+}
+
+// A fill through which others are seen is pale: its edges have the full colour.
+function edges(context, x1, y1, x2, y2, thick) {
+  const middle = (x1 + x2) / 2;
+  context.lineWidth = Math.min(1, thick);
+  context.beginPath();
+  for (const side of [context.lineWidth / 2, thick - context.lineWidth / 2]) {
+    context.moveTo(x1, y1 + side);
+    context.bezierCurveTo(middle, y1 + side, middle, y2 + side, x2, y2 + side);
+  }
+  context.stroke();
 }
 
 function stripes(context, x, y, thick) {
