@@ -1,7 +1,7 @@
 """Checking an answer: three outcomes, and the mistake by its name.
 
 An exercise is *not attempted* while its function is missing or still the stub, *right* when every test passes, and
-*wrong* otherwise. The first failing test whose calls a misconception reproduces names the mistake.
+*wrong* otherwise. The first failed test whose calls a misconception reproduces names the mistake.
 """
 
 import dis
@@ -32,7 +32,7 @@ class TestResult(msgspec.Struct, frozen=True):
 
 
 class ExerciseResult(msgspec.Struct, frozen=True):
-    """One exercise: its outcome, its tests and, where it was recognised, the likely mistake."""
+    """One exercise: its outcome, its tests and, where it was recognised, the likely mistake and the test it failed."""
 
     id: str
     outcome: Outcome
@@ -40,6 +40,7 @@ class ExerciseResult(msgspec.Struct, frozen=True):
     max_points: float
     tests: list[TestResult]
     mistake: str = ""
+    mistake_in: str = ""
 
 
 @dataclass(frozen=True)
@@ -76,13 +77,14 @@ def examine(topic: str, exercise: Exercise, function: object, *, draw: int = 0) 
     runs = [run_test(test, function, seed_of(topic, exercise, test) + draw) for test in exercise.tests]
     if all(run.not_implemented for run in runs):
         return untouched(exercise), []
+    named = ((name_mistake(exercise, run.calls), run.test.name) for run in runs if not run.passed)
     result = ExerciseResult(
         exercise.id,
         "right" if all(run.passed for run in runs) else "wrong",
         sum(run.test.points for run in runs if run.passed),
         exercise.max_points,
         [_result(run, function) for run in runs],
-        next((mistake for run in runs if not run.passed and (mistake := name_mistake(exercise, run.calls))), ""),
+        *next(((mistake, test) for mistake, test in named if mistake), ()),
     )
     return result, runs
 
@@ -103,9 +105,13 @@ def untested(name: str, max_points: float, tests: list[str], message: str) -> Ex
     return ExerciseResult(name, "wrong", 0.0, max_points, [TestResult(test, False, 0.0, message) for test in tests])
 
 
-def first_failure(result: ExerciseResult) -> TestResult | None:
-    """Give the first test that a wrong answer failed, which is the one to show; None where there is none."""
-    return next((test for test in result.tests if not test.passed), None) if result.outcome == "wrong" else None
+def shown_failure(result: ExerciseResult) -> TestResult | None:
+    """Give the failed test of a wrong answer that is to be shown, or None.
+
+    It is the first, but where a mistake was recognised in a later one, that: an answer may have two mistakes.
+    """
+    failures = [test for test in result.tests if not test.passed] if result.outcome == "wrong" else []
+    return next((test for test in failures if test.name == result.mistake_in), failures[0] if failures else None)
 
 
 def name_mistake(exercise: Exercise, calls: list[Call]) -> str:

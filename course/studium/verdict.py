@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from html import escape
 
-from studium.checking import ExerciseResult, TestResult, first_failure
+from studium.checking import ExerciseResult, TestResult, shown_failure
 from studium.exercises import in_points
 
 _TITLES = {"right": "Right", "wrong": "Not right yet", "not attempted": "Not attempted yet"}
@@ -18,7 +18,7 @@ _MARKS = {True: "✓", False: "✗"}
 
 @dataclass(frozen=True)
 class Verdict:
-    """The answer to ``lesson.check``. The first failing test is shown in full, later ones by name; last a remark.
+    """The answer to ``lesson.check``. One failed test is shown in full, the others by name; last a remark.
 
     ``differs``: arrays were compared and differ, so that ``lesson.difference`` has something to show.
     """
@@ -47,7 +47,7 @@ class Verdict:
         return [*self._tests(), *filter(None, (self.remark,))]
 
     def _tests(self) -> list[str]:
-        failing = first_failure(self.result)
+        failing = shown_failure(self.result)
         if failing is None:
             return []
         lines = [f"{_MARKS[test.passed]} {test.name}{_reason(test, failing)}" for test in self.result.tests]

@@ -30,7 +30,7 @@ export function arcs(ui, { label, moved = () => {}, picked = () => {} }) {
 }
 
 function layout(ui, element, { size, names }) {
-  const width = Math.max(220, Math.min(520, element.parentElement?.clientWidth || 460));
+  const width = Math.max(220, Math.min(520, ui.widthOf(element.parentElement) || 460));
   const step = Math.min(SPACE, TALLEST / size);
   const context = element.getContext("2d");
   context.font = `600 13px ${ui.theme.font}`;

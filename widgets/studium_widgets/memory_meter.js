@@ -1,7 +1,7 @@
 // The memory of a decoder, part by part, against the cards; and how it grows with the context.
 import { choice } from "./controls/choice.js";
 import { dataTable } from "./controls/data_table.js";
-import { h } from "./controls/element.js";
+import { h, put } from "./controls/element.js";
 import { facts } from "./controls/facts.js";
 import { lineChart } from "./controls/line_chart.js";
 import { select } from "./controls/select.js";
@@ -47,7 +47,7 @@ export default widget((ui) => {
     bar.draw(now.parts.map((value) => [value, gigabytes(value)]), most, [{ at: now.card.memory, text: now.card.name }]);
     tiles[now.options.task].draw(readings(now));
     chart.draw(curves(now));
-    source.textContent = sourceOf(now);
+    put(source, "textContent", sourceOf(now));
     table.draw(() => rowsOf(now));
     ui.say(sentence(now));
   };

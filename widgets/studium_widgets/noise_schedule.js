@@ -30,7 +30,6 @@ export default widget((ui) => {
   const key = legend(ui);
   const table = dataTable(ui, { caption: "The schedule at some t" });
   ui.add(h("div", { class: "st-noise" }, plane.element, sampler(ui), facts.element), h("div", {}, key.element, charts.element), table.element);
-  let shown = "";
   return () => {
     const now = read();
     const arrived = advance(BUDGET);
@@ -40,8 +39,7 @@ export default widget((ui) => {
     charts.draw(now);
     lengths.querySelector("input").disabled = now.kind === "yours";
     const names = Object.values(NAMES).slice(0, now.lines.yours || now.loss.yours ? 4 : 3);
-    if (shown !== `${names} ${ui.theme.dark}`) key.draw(names);
-    shown = `${names} ${ui.theme.dark}`;
+    key.draw(names);
     table.draw(() => rowsOf(now));
     ui.say(sentence(ui, now));
     if (!arrived) ui.redraw();

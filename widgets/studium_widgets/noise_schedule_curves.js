@@ -21,7 +21,7 @@ export function curves(ui, { moved }) {
   const still = document.createElement("canvas");
   let [key, boxes, latest] = [[], [], null];
   const draw = (now) => {
-    const width = Math.max(240, element.parentElement.clientWidth);
+    const width = Math.max(240, ui.widthOf(element.parentElement));
     latest = now;
     const { times } = now.steps.wrong;
     const parts = [now.lines, now.loss, now.kind, times.length, times[0], width, ui.theme.dark, window.devicePixelRatio];

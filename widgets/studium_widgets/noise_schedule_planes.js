@@ -1,6 +1,6 @@
 // Two pictures of the plane at one t: data with noise added, and the sampler's particles, over the same exact density.
 import { fit } from "./controls/canvas.js";
-import { h } from "./controls/element.js";
+import { h, put } from "./controls/element.js";
 import { table } from "./controls/palette.js";
 import { density, noised } from "./noise_schedule_maths.js";
 import { MARKED, PARTICLES } from "./noise_schedule_model.js";
@@ -17,15 +17,15 @@ export function planes(ui) {
   const shade = shading();
   const points = new Float64Array(2 * PARTICLES);
   const draw = (now) => {
-    const size = Math.max(120, Math.floor((element.clientWidth - 10) / 2));
+    const size = Math.max(120, Math.floor((ui.widthOf(element) - 10) / 2));
     const image = shade(now.mix, now.abar, ui.theme.dark);
     const frame = { size, scale: size / (2 * now.mix.half), theme: ui.theme };
     noised(now.draws, now.abar, points);
     paintForward(fit(forward.canvas, size, size), frame, image, points);
     paintBackward(fit(backward.canvas, size, size), frame, image, now);
     const n = now.steps.wrong.times.length;
-    forward.note.textContent = now.t < 0 ? "the data x₀" : `xₜ at t = ${now.t}`;
-    backward.note.textContent = now.done === n ? `all ${n} steps` : `step ${now.done} of ${n}`;
+    put(forward.note, "textContent", now.t < 0 ? "the data x₀" : `xₜ at t = ${now.t}`);
+    put(backward.note, "textContent", now.done === n ? `all ${n} steps` : `step ${now.done} of ${n}`);
   };
   return { element, draw };
 }

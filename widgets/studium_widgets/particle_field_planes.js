@@ -26,11 +26,10 @@ export function planes(ui) {
     const both = now.beside ?? now.yours;
     boards.classList.toggle("st-two", Boolean(both));
     fields[1].element.hidden = !both;
-    const stacked = both && boards.clientWidth < 450;
-    const size = Math.max(120, Math.min(520, Math.floor(both && !stacked ? (boards.clientWidth - 10) / 2 : boards.clientWidth)));
+    const stacked = both && ui.widthOf(boards) < 450;
+    const size = Math.max(120, Math.min(520, Math.floor(both && !stacked ? (ui.widthOf(boards) - 10) / 2 : ui.widthOf(boards))));
     const names = pointerNames(now);
-    if (key.shown !== `${names} ${ui.theme.dark}`) key.draw(names);
-    key.shown = `${names} ${ui.theme.dark}`;
+    key.draw(names);
     const first = content(ui, now, now.main, grounds[0]);
     const note = `step ${now.step} of ${now.n}`;
     fields[0].draw({ size, ...first, title: NAMES[now.sampler], note });

@@ -1,5 +1,5 @@
 // The controls beside the picture; those that do not concern the sampler are hidden.
-import { h } from "./controls/element.js";
+import { h, put } from "./controls/element.js";
 import { select } from "./controls/select.js";
 import { slider } from "./controls/slider.js";
 import { MISTAKES, possible } from "./particle_field_mistakes.js";
@@ -43,7 +43,7 @@ export function settings(ui) {
     const names = possible(now).map(([name]) => name);
     for (const option of menu.querySelectorAll("option")) option.hidden = option.disabled = !names.includes(option.value);
     menu.querySelector("select").value = now.mistake[0];
-    if (effect.textContent !== now.mistake[2]) effect.textContent = now.mistake[2];
+    put(effect, "textContent", now.mistake[2]);
   };
   return { element, draw };
 }

@@ -36,7 +36,7 @@ export default widget((ui) => {
   ui.add(parts.pictures.element, parts.line.element, charts, parts.table.element, parts.costs.element);
   return () => {
     const now = look();
-    for (const part of [parts.spectrum, parts.loss, parts.pictures, parts.line, parts.costs]) part.draw(now); // texts last
+    for (const part of [parts.spectrum, parts.loss, parts.pictures, parts.line, parts.costs]) part.draw(now);
     parts.table.draw(() => tableRows(now));
     ui.say(sentence(now, parts.pictures.cell()));
     if (!now.run.complete) ui.redraw();

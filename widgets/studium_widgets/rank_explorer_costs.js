@@ -1,5 +1,5 @@
 import { choice } from "./controls/choice.js";
-import { h } from "./controls/element.js";
+import { h, put } from "./controls/element.js";
 import { stackedBar } from "./controls/stacked_bar.js";
 import { toggle } from "./controls/toggle.js";
 import { flops, MODELS } from "./rank_explorer_maths.js";
@@ -31,8 +31,8 @@ function memory(ui) {
     const now = lora ? training(model.parameters + adapter, adapter, bytes) : full;
     bar.draw(Object.values(now).map((value) => [value, gigabytes(value)]), sum(full));
     const cards = Math.ceil(sum(now) / CARD);
-    total.textContent = `${gigabytes(sum(now))} of ${gigabytes(sum(full))}: fills ${cards} card${cards > 1 ? "s" : ""} of 80 GB`;
-    note.textContent = lora ? adapterNote(model, adapter, rank) : "All parameters are trained; Adam keeps two fp32 numbers for each. Activations come on top.";
+    put(total, "textContent", `${gigabytes(sum(now))} of ${gigabytes(sum(full))}: fills ${cards} card${cards > 1 ? "s" : ""} of 80 GB`);
+    put(note, "textContent", lora ? adapterNote(model, adapter, rank) : "All parameters are trained; Adam keeps two fp32 numbers for each. Activations come on top.");
   };
   return { element: panel(heading("Memory to train", toggle(ui, "lora", { label: "LoRA" })), settings, bar.element, total, note), draw };
 }
@@ -52,13 +52,13 @@ function latency(ui) {
     const parts = merged ? [base, 0, 0] : [base, down, up];
     bar.draw(parts.map((value) => [value, value.toLocaleString("en")]), base + down + up);
     const more = merged ? "no more than without an adapter" : `${percent((down + up) / base)} more than without`;
-    total.textContent = `${sum(parts).toLocaleString("en")} FLOPs: ${more}`;
+    put(total, "textContent", `${sum(parts).toLocaleString("en")} FLOPs: ${more}`);
     const { width } = MODELS[ui.get("model_size")];
     const large = flops(width, width, rank);
     const share = `${amount((100 * (large.down + large.up)) / large.base)} %`;
-    note.textContent = merged
+    put(note, "textContent", merged
       ? "W + (α/r)·B·A has the shape of W: one product, the same outputs, no added latency."
-      : `Three products, two of them one after the other. At ${width.toLocaleString("en")} × ${width.toLocaleString("en")} they add only ${share} of the FLOPs, but still two launches.`;
+      : `Three products, two of them one after the other. At ${width.toLocaleString("en")} × ${width.toLocaleString("en")} they add only ${share} of the FLOPs, but still two launches.`);
   };
   return { element: panel(heading("Work to use it", toggle(ui, "merged", { label: "Merge B·A into W" })), bar.element, total, note), draw };
 }

@@ -23,7 +23,7 @@ export function lossPanel(ui) {
   );
   ui.on("steps", () => ui.set("factors", "learned"));
   const draw = (now) => {
-    const width = Math.max(200, frame.clientWidth);
+    const width = Math.max(200, ui.widthOf(frame));
     canvas.setAttribute("aria-label", spoken(now));
     paint(fit(canvas, width, HEIGHT), now, width, ui.theme, ui.still);
   };

@@ -1,5 +1,5 @@
 // The numbers and sentences beside the pictures.
-import { h } from "./controls/element.js";
+import { h, put } from "./controls/element.js";
 import { STEPS } from "./rank_explorer_learning.js";
 
 /** Four digits of a number, as short as they go. */
@@ -33,11 +33,11 @@ export function equation() {
   kept.label.textContent = "energy that rank r can keep";
   const element = h("div", { class: "st-rank-equation" }, left.element, sign, tail.element, kept.element);
   const draw = (now) => {
-    left.value.textContent = amount(now.left);
-    tail.value.textContent = amount(now.tail);
-    tail.label.textContent = `tail energy, Σ σᵢ² for i > ${now.rank}`;
-    kept.value.textContent = percent(now.kept);
-    sign.textContent = onFloor(now) ? "=" : ">";
+    put(left.value, "textContent", amount(now.left));
+    put(tail.value, "textContent", amount(now.tail));
+    put(tail.label, "textContent", `tail energy, Σ σᵢ² for i > ${now.rank}`);
+    put(kept.value, "textContent", percent(now.kept));
+    put(sign, "textContent", onFloor(now) ? "=" : ">");
     element.classList.toggle("st-rank-apart", !onFloor(now));
   };
   return { element, draw };

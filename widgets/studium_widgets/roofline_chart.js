@@ -22,7 +22,7 @@ export function rooflineChart(ui, { label, dragged, stepped }) {
   const tip = tooltip(element);
   const view = { now: null, place: null, held: null };
   const draw = (now) => {
-    const width = Math.max(220, element.clientWidth || 600);
+    const width = Math.max(220, ui.widthOf(element) || 600);
     Object.assign(view, { now, place: placing(now.card, width) });
     paint(fit(width, HEIGHT), view, ui.theme);
   };

@@ -18,7 +18,7 @@ export function faces(ui, { moved }) {
   };
   view.cursor = cellCursor(ui, element, { at, size: () => [view.box.rows, view.box.columns], moved });
   view.draw = (now) => {
-    view.box = grid(element.parentElement?.clientWidth || 600, now.speeds.length);
+    view.box = grid(ui.widthOf(element.parentElement) || 600, now.speeds.length);
     const { size, height, rows, columns, count } = view.box;
     const context = fit(size * columns, height * rows);
     const centres = Array.from({ length: count }, (_, i) => [(i % columns) * size + size / 2, Math.floor(i / columns) * height + size / 2]);

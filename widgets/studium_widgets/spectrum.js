@@ -2,7 +2,7 @@
 import { choice } from "./controls/choice.js";
 import { cutBars } from "./controls/cut_bars.js";
 import { dataTable } from "./controls/data_table.js";
-import { h, suppress } from "./controls/element.js";
+import { h, put, suppress } from "./controls/element.js";
 import { heatMap } from "./controls/heat_map.js";
 import { lineChart } from "./controls/line_chart.js";
 import { matrices } from "./controls/matrix.js";
@@ -133,7 +133,7 @@ function images(ui) {
   const draw = (now) => {
     const shown = tiles(now, ui.get("image"));
     map.draw({ ...shown, range: [Math.min(0, ...now.target), now.largest] });
-    note.textContent = `Above: ${shown.count} rows as they are. Below: from ${now.cut} of ${now.values.length} components and the mean.`;
+    put(note, "textContent", `Above: ${shown.count} rows as they are. Below: from ${now.cut} of ${now.values.length} components and the mean.`);
   };
   return { element: h("div", { class: "st-images" }, map.element, note), draw, spoken: () => "" };
 }

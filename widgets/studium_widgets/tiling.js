@@ -2,7 +2,7 @@
 import { bars } from "./controls/bars.js";
 import { choice } from "./controls/choice.js";
 import { dataTable } from "./controls/data_table.js";
-import { h } from "./controls/element.js";
+import { h, put } from "./controls/element.js";
 import { facts } from "./controls/facts.js";
 import { lineChart } from "./controls/line_chart.js";
 import { player } from "./controls/player.js";
@@ -69,7 +69,7 @@ function panel(ui) {
     traffic.draw(bar, Math.max(plain, flash));
     tiles.draw(measured(now));
     chart.draw(now.growth);
-    effect.textContent = MISTAKES[now.mistake][1];
+    put(effect, "textContent", MISTAKES[now.mistake][1]);
   };
   return { element, draw, chart, mistake, effect };
 }

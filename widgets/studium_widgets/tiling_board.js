@@ -16,7 +16,7 @@ export function board(ui, { label, picked, moved }) {
   let [now, place] = [null, null];
   const draw = (latest) => {
     now = latest;
-    const side = Math.max(160, Math.min(440, element.parentElement.clientWidth));
+    const side = Math.max(160, Math.min(440, ui.widthOf(element.parentElement)));
     const cell = (side - 2 * EDGE - 3 * GAP) / now.size;
     place = { left: EDGE + GAP, top: 2 * EDGE * 0.62 + GAP, cell, inner: cell * now.size, side };
     colour(now.S, now.size, ui.theme.dark);

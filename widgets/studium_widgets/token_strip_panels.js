@@ -81,7 +81,7 @@ export function drafting(ui) {
       [at.distance.toFixed(3), all ? `total variation; counted ${chance.toFixed(3)}` : "total variation, exact"],
       [number(gain.tokens), `of ${ids.length + 1}; × ${number(gain.speedup)} in speed`],
     ]);
-    if (effect.textContent !== MISTAKES[ui.get("mistake")][1]) effect.textContent = MISTAKES[ui.get("mistake")][1];
+    put(effect, "textContent", MISTAKES[ui.get("mistake")][1]);
   };
   return { element: h("div", { class: "st-strip-grid" }, left, right), draw };
 }

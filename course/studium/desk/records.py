@@ -19,7 +19,7 @@ Milliseconds = Annotated[int, msgspec.Meta(ge=0, le=1 << 45)]
 
 
 class Checked(msgspec.Struct, frozen=True, tag="checked"):
-    """An answer was checked: what came out, its first failing test, and the mistake where it has a name."""
+    """An answer was checked: what came out, its failed test to show, and the mistake where it has a name."""
 
     outcome: Literal["right", "wrong"]
     points: float

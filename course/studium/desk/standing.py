@@ -5,7 +5,7 @@ from typing import Literal
 
 import msgspec
 
-from studium.checking import ExerciseResult, first_failure
+from studium.checking import ExerciseResult, shown_failure
 from studium.desk.records import LONGEST_ANSWER, Checked, Entry, Hinted, Kept, Revealed
 
 Status = Literal["untouched", "wrong", "right", "revealed"]
@@ -83,7 +83,7 @@ def standing(entries: Iterable[Entry]) -> Standing:
 def checked(result: ExerciseResult, answer: str) -> Checked:
     """Give the record of a result that is right or wrong."""
     assert result.outcome != "not attempted"
-    failure = first_failure(result)
+    failure = shown_failure(result)
     return Checked(
         result.outcome,
         result.points,

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from studium.catalogue import Catalogue, load_catalogue
-from studium.checking import ExerciseResult, TestResult, first_failure
+from studium.checking import ExerciseResult, TestResult, shown_failure
 from studium.clean_check import Terms
 from studium.desk.describing import descriptions
 from studium.desk.description import Description
@@ -134,6 +134,6 @@ class Service:
         for item in results:
             state = desk.exercise(lesson.slug, lesson.description.exercise(item.id))
             self.tell_progress(lesson.journal.workspace, lesson.slug, state)
-            values = (item.points, item.max_points, item.mistake, item.tests, first_failure(item), state)
+            values = (item.points, item.max_points, item.mistake, item.tests, shown_failure(item), state)
             found.append(CheckedExercise(item.id, item.outcome, *values))
         return found

@@ -88,7 +88,7 @@ function board(ui) {
     moved: () => ui.redraw(),
   });
   view.draw = (now, images) => {
-    const room = Math.max(200, element.parentElement?.clientWidth || 420);
+    const room = Math.max(200, ui.widthOf(element.parentElement) || 420);
     Object.assign(view, { now, images, cell: Math.min(CELL, Math.floor((room - 24) / (now.count + 1))) });
     compose();
   };

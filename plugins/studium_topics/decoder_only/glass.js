@@ -45,7 +45,6 @@ export default widget((ui) => {
     const rows = now.text.length;
     const shown = now.attention[layer][head];
     const names = now.text.map(String);
-    // The pictures first: they ask for their width, which text that was just written would make the page lay out again for.
     map.draw({ data: shown, rows, columns: rows, range: [0, 1], rowNames: names, columnNames: names, marked: place });
     key.draw({ from: "0", to: "1" });
     grid.draw(now.attention, rows, ui.get("period"));

@@ -1,7 +1,7 @@
 // Two lanes: the same text written without a cache and with one, pass by pass; the model runs here.
 import { bars } from "studium_widgets/controls/bars.js";
 import { dataTable } from "studium_widgets/controls/data_table.js";
-import { h } from "studium_widgets/controls/element.js";
+import { h, put } from "studium_widgets/controls/element.js";
 import { facts } from "studium_widgets/controls/facts.js";
 import { heatMap } from "studium_widgets/controls/heat_map.js";
 import { legend } from "studium_widgets/controls/legend.js";
@@ -46,7 +46,7 @@ export default widget((ui) => {
     const held = prompt.length + written - 1;
     const spent = [false, true].map((use) => work(weights, prompt.length, written, use));
     line.draw(prompt, found, written, characters);
-    effect.textContent = FAULTS[ui.get("fault")][1];
+    put(effect, "textContent", FAULTS[ui.get("fault")][1]);
     lanes.forEach(({ map }, use) => map.draw({ ...lane(prompt.length, passes, written, use === 1, SHADES), range: [0, 1] }));
     key.draw(keys(ui.theme.dark));
     const most = work(weights, prompt.length, passes, false);
@@ -96,7 +96,7 @@ function texts() {
   const row = (name, text) => [h("dt", {}, name), h("dd", {}, text)];
   const element = h("dl", { class: "st-lane-texts" }, ...row("prompt", prompt), ...lines.flatMap(({ name, text }) => row(name, text)));
   const draw = (ids, { plain, cached }, written, characters) => {
-    prompt.textContent = ids.map((token) => shown(characters[token])).join("");
+    put(prompt, "textContent", ids.map((token) => shown(characters[token])).join(""));
     [plain, cached].forEach((tokens, i) => {
       const parts = tokens.slice(0, written).map((token, at) => {
         const wrong = i && token !== plain[at];

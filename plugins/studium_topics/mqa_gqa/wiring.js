@@ -90,7 +90,7 @@ function wiring(ui, moved) {
   });
   view.chosen = () => view.cursor.cell?.[1] ?? -1;
   view.draw = (now) => {
-    Object.assign(view, { now, width: Math.max(220, element.parentElement?.clientWidth || 480) });
+    Object.assign(view, { now, width: Math.max(220, ui.widthOf(element.parentElement) || 480) });
     compose();
   };
   return view;

@@ -19,7 +19,7 @@ export function cutBars(ui, name, { label, least = 1 }) {
   const view = { count: 1, width: 300 };
   steer(ui, name, least, canvas, view);
   const draw = (now) => {
-    Object.assign(view, { count: now.values.length, width: Math.max(200, element.clientWidth) });
+    Object.assign(view, { count: now.values.length, width: Math.max(200, ui.widthOf(element)) });
     const values = { "aria-valuemax": view.count, "aria-valuenow": now.cut, "aria-valuetext": now.spoken };
     for (const [attribute, value] of Object.entries(values)) canvas.setAttribute(attribute, value);
     paint(fit(canvas, view.width, HEIGHT), now, view, ui.theme);

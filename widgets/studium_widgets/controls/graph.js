@@ -21,7 +21,7 @@ export function flowGraph(ui, { label, height = 400, moved = () => {} }) {
   });
   view.chosen = () => view.cursor.cell?.[0] ?? -1;
   view.draw = (content) => {
-    const width = Math.max(220, element.parentElement?.clientWidth || 480);
+    const width = Math.max(220, ui.widthOf(element.parentElement) || 480);
     Object.assign(view, { content, box: layout(content, width, height) });
     compose();
   };

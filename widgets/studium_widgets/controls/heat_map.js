@@ -1,9 +1,11 @@
 import { canvas, shorten } from "./canvas.js";
 import { cellCursor } from "./cell_cursor.js";
+import { memo } from "./memo.js";
 import { table } from "./palette.js";
 
 const NAMED = 48; // rows or columns up to which each has its name on the axis
 const NAME_WIDTH = 84; // px at most
+const STRIPE = 7; // px from one stripe to the next
 
 /**
  * A matrix as coloured cells. Hover or arrow keys move a cursor; click, Enter or Space picks a cell.
@@ -15,7 +17,7 @@ const NAME_WIDTH = 84; // px at most
 export function heatMap(ui, { label, size = 460, square = true, moved = () => {}, picked = () => {} }) {
   const { element, fit } = canvas(label);
   const image = document.createElement("canvas");
-  const view = { element, picture: null, box: null, font: null, widths: null };
+  const view = { element, picture: null, holes: false, box: null, font: null, widths: null };
   const overlay = () => view.picture && compose(ui, view, image, fit);
   view.overlay = overlay;
   view.cursor = cellCursor(ui, element, {
@@ -26,15 +28,15 @@ export function heatMap(ui, { label, size = 460, square = true, moved = () => {}
   });
   view.draw = (picture) => {
     view.picture = picture;
-    paint(image, picture, ui.theme.dark);
+    view.holes = paint(image, picture, ui.theme.dark);
     if (view.font !== ui.theme.font) Object.assign(view, { font: ui.theme.font, widths: new Map() });
-    view.box = layout(view, size, square, ui.theme.font);
+    view.box = layout(ui, view, size, square);
     overlay();
   };
   return view;
 }
 
-/** Writes one pixel a cell into the canvas `image`; cells that are not numbers stay clear. */
+/** Writes one pixel a cell into the canvas `image`; cells that are not numbers stay clear. True where there are some. */
 export function paint(image, { data, rows, columns, range: [low, high], palette = "sequential" }, dark) {
   if (image.width !== columns || image.height !== rows) Object.assign(image, { width: columns, height: rows });
   const context = image.getContext("2d");
@@ -42,15 +44,18 @@ export function paint(image, { data, rows, columns, range: [low, high], palette 
   const out = new Uint32Array(pixels.data.buffer);
   const colours = table(palette, dark);
   const scale = 255 / (high - low || 1);
+  let holes = false;
   for (let i = 0; i < out.length; i++) {
     const level = (data[i] - low) * scale;
     if (level === level) out[i] = colours[level < 0 ? 0 : level > 255 ? 255 : level | 0];
+    else holes = true;
   }
   context.putImageData(pixels, 0, 0);
+  return holes;
 }
 
-function layout({ element, picture: { rows, columns, rowNames, columnNames }, widths }, size, square, font) {
-  const width = Math.max(120, Math.min(size, element.parentElement?.clientWidth || size));
+function layout(ui, { element, picture: { rows, columns, rowNames, columnNames }, widths }, size, square) {
+  const width = Math.max(120, Math.min(size, ui.widthOf(element.parentElement) || size));
   const context = element.getContext("2d");
   const measure = (name) => {
     if (!widths.has(name)) widths.set(name, context.measureText(name).width);
@@ -58,7 +63,7 @@ function layout({ element, picture: { rows, columns, rowNames, columnNames }, wi
   };
   const longest = (names, count) => {
     if (!names || count > NAMED) return 0;
-    context.font = `12px ${font}`;
+    context.font = `12px ${ui.theme.font}`;
     return Math.min(NAME_WIDTH, width / 4, 8 + Math.max(...names.map(measure)));
   };
   const [left, top] = [longest(rowNames, rows), longest(columnNames, columns)];
@@ -74,10 +79,10 @@ function cellAt({ picture, box }, x, y) {
   return inside ? [row, column] : null;
 }
 
-function compose(ui, { picture, box, cursor, element, widths }, image, fit) {
+function compose(ui, { picture, holes, box, cursor, element, widths }, image, fit) {
   const context = fit(box.width, box.height);
   context.imageSmoothingEnabled = false;
-  hatch(context, box, [box.cell * picture.columns, box.rowHeight * picture.rows], ui.theme);
+  if (holes) hatch(context, box, [box.cell * picture.columns, box.rowHeight * picture.rows], ui.theme);
   context.drawImage(image, box.left, box.top, box.cell * picture.columns, box.rowHeight * picture.rows);
   if (box.cell >= 14) gaps(context, picture, box, ui.theme.surface);
   const cell = cursor?.cell ?? null;
@@ -89,22 +94,26 @@ function compose(ui, { picture, box, cursor, element, widths }, image, fit) {
 }
 
 // What shows where a cell is not a number: stripes, which no colour of a palette can be taken for.
-function hatch(context, { left, top }, [width, height], theme) {
-  context.save();
-  context.fillStyle = theme.raised;
-  context.strokeStyle = theme.line;
+function hatch(context, { left, top }, [width, height], { raised, line }) {
+  context.fillStyle = context.createPattern(stripes(raised, line), "repeat");
+  context.fillRect(left, top, width, height);
+}
+
+const stripes = memo((raised, line) => {
+  const tile = document.createElement("canvas");
+  Object.assign(tile, { width: STRIPE, height: STRIPE });
+  const context = tile.getContext("2d");
+  context.fillStyle = raised;
+  context.fillRect(0, 0, STRIPE, STRIPE);
+  context.strokeStyle = line;
   context.beginPath();
-  context.rect(left, top, width, height);
-  context.clip();
-  context.fill();
-  context.beginPath();
-  for (let x = left - height; x < left + width; x += 7) {
-    context.moveTo(x, top + height);
-    context.lineTo(x + height, top);
+  for (const right of [1, STRIPE + 1, 2 * STRIPE + 1]) {
+    context.moveTo(right, -1);
+    context.lineTo(right - STRIPE - 2, STRIPE + 1);
   }
   context.stroke();
-  context.restore();
-}
+  return tile;
+});
 
 // Thin gaps between large cells, so that neighbours of one colour can be told apart.
 function gaps(context, { rows, columns }, { left, top, cell, rowHeight }, surface) {

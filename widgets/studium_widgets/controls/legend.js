@@ -1,4 +1,4 @@
-import { h } from "./element.js";
+import { h, put } from "./element.js";
 import { gradient } from "./palette.js";
 
 /** The dash patterns of a chart's lines, in order: a line is known by its pattern as well as by its colour. */
@@ -7,16 +7,21 @@ export const DASHES = [[], [7, 4], [2, 3], [10, 3, 2, 3], [4, 2], [1, 4]];
 /** Names beside short pieces of line. `draw([name | {name, stroke?, dash? or mark}, ...])`, in the order of the chart's series. */
 export function legend(ui) {
   const element = h("ul", { class: "st-legend" });
+  let shown = "";
   const draw = (names) => {
-    const key = names.map((name, i) => {
-      const swatch = h("span", { class: "st-swatch", "aria-hidden": "true" });
-      const { name: text, stroke = ui.theme.series[i % ui.theme.series.length], dash = DASHES[i % DASHES.length], mark } = Object(name) === name ? name : { name };
-      swatch.append(mark ? h("span", { style: `color:${stroke}` }, mark) : piece(stroke, dash));
-      return h("li", {}, swatch, text);
+    const entries = names.map((name, i) => {
+      const [stroke, dash] = [ui.theme.series, DASHES].map((list) => list[i % list.length]);
+      return { stroke, dash, ...(Object(name) === name ? name : { name }) };
     });
-    element.replaceChildren(...key);
+    if (shown === (shown = JSON.stringify(entries))) return;
+    element.replaceChildren(...entries.map(entry));
   };
   return { element, draw };
+}
+
+function entry({ name, stroke, dash, mark }) {
+  const sign = mark ? h("span", { style: `color:${stroke}` }, mark) : piece(stroke, dash);
+  return h("li", {}, h("span", { class: "st-swatch", "aria-hidden": "true" }, sign), name);
 }
 
 function piece(stroke, dash) {
@@ -34,8 +39,8 @@ export function colourBar(ui, { label }) {
   const strip = h("span", { class: "st-strip", "aria-hidden": "true" });
   const element = h("div", { class: "st-colour-bar" }, h("span", { class: "st-label" }, label), from, strip, to);
   const draw = (key) => {
-    from.textContent = key.from;
-    to.textContent = key.to;
+    put(from, "textContent", key.from);
+    put(to, "textContent", key.to);
     strip.style.background = gradient(key.palette ?? "sequential", ui.theme.dark);
   };
   return { element, draw };

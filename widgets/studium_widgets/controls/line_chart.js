@@ -24,7 +24,7 @@ export function lineChart(ui, { label, x, y, height = 260, moved = () => {} }) {
   view.cursor = cellCursor(ui, picture, { at, size, moved: (cell) => (compose(), moved(cell && cell[1])) });
   view.draw = (content) => {
     view.content = { marks: [], bands: [], named: [], ...content, x: content.x ?? content.series[0].y.map((_, i) => i) };
-    const width = Math.max(160, view.element.clientWidth || 480);
+    const width = Math.max(160, ui.widthOf(view.element) || 480);
     view.axes = axes(view.content, x, y, width, height);
     const mark = (i) => MARKS[i % MARKS.length];
     const names = [...content.series.map(({ name, dots }, i) => (dots ? { name, mark: mark(i) } : name)), ...view.content.named];

@@ -1,4 +1,4 @@
-import { h } from "./element.js";
+import { h, put } from "./element.js";
 import { heatMap } from "./heat_map.js";
 import { colourBar } from "./legend.js";
 
@@ -26,7 +26,7 @@ export function matrices(ui, { titles, signs, key: keyLabel = "entry", size = 30
     pictures.forEach((picture, i) => {
       parts[i].figure.hidden = picture === null;
       if (picture === null) return;
-      parts[i].note.textContent = picture.note ?? "";
+      put(parts[i].note, "textContent", picture.note ?? "");
       parts[i].map.draw(picture);
     });
     key.draw(scale);

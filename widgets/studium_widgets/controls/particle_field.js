@@ -1,5 +1,5 @@
 import { canvas } from "./canvas.js";
-import { h } from "./element.js";
+import { h, put } from "./element.js";
 import { keys } from "./keys.js";
 import { memo } from "./memo.js";
 import { table } from "./palette.js";
@@ -22,8 +22,8 @@ export function particleField(ui, { label, moved }) {
   let now = null;
   const draw = (content) => {
     now = content;
-    title.textContent = content.title;
-    note.textContent = content.note;
+    put(title, "textContent", content.title);
+    put(note, "textContent", content.note);
     const frame = { ...content, scale: content.size / (2 * content.half), theme: ui.theme };
     paint(fit(content.size, content.size), frame, shade(content.ground, ui.theme.dark), speckled(frame));
   };

@@ -22,7 +22,7 @@ export function scatter(ui, { label, height = 360, moved = () => {}, picked = ()
     picked: ([, index]) => picked(index),
   });
   view.draw = (content) => {
-    const width = Math.max(200, element.parentElement?.clientWidth || 480);
+    const width = Math.max(200, ui.widthOf(element.parentElement) || 480);
     const [x, y] = [scale(content.x, content.x.range, MARGIN.left, width - MARGIN.right), scale(content.y, content.y.range, height - MARGIN.bottom, MARGIN.top)];
     Object.assign(view, { content, axes: { x, y, width, height } });
     compose();

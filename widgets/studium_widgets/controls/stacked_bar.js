@@ -1,4 +1,4 @@
-import { h } from "./element.js";
+import { h, put } from "./element.js";
 
 /**
  * One bar of named parts, each with a colour and a pattern of its own, up to seven, and a key.
@@ -17,7 +17,7 @@ export function stackedBar(label, names) {
     parts.forEach(([value, text], i) => {
       pieces[i].style.width = `${(100 * value) / most}%`;
       items[i].hidden = value === 0;
-      values[i].textContent = text;
+      put(values[i], "textContent", text);
     });
     const wanted = marks.map(({ at, text }) => `${((100 * at) / most).toFixed(1)} ${text}`).join("|");
     if (wanted === strokes) return;

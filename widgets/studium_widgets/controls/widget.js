@@ -19,14 +19,15 @@ function start(setup, model, el, signal) {
   signal.addEventListener("abort", () => element.remove(), { once: true });
   let draw = () => {};
   const redraw = inFrame(() => guarded(element, draw), signal);
-  const ui = { ...state(model, signal), element, signal, redraw, say };
+  const { widthOf, resized } = widths(redraw);
+  const ui = { ...state(model, signal), element, signal, redraw, say, widthOf };
   ui.theme = watchTheme(element, signal, redraw);
   ui.controls = (...more) => controls.append(...more);
   ui.add = (...more) => more.forEach((part) => (part.matches("details") ? element : stage).append(part));
   Object.defineProperty(ui, "still", { get: () => matchMedia("(prefers-reduced-motion: reduce)").matches });
   guarded(element, () => (draw = setup(ui) ?? draw));
   ui.on("", redraw);
-  observeSize(element, { attached: ui.theme.read, resized: redraw }, signal);
+  observeSize(element, { attached: ui.theme.read, resized }, signal);
   redraw();
 }
 
@@ -65,6 +66,21 @@ function state(model, signal) {
 export function listen(model, event, listener, signal) {
   model.on(event, listener);
   signal.addEventListener("abort", () => model.off(event, listener), { once: true });
+}
+
+// The inner width of an element, in px and 0 while it is not shown, is read once for each width of the view: to read it
+// while a frame is drawn makes the page lay out at once what was written so far, and again what is written later.
+function widths(redraw) {
+  let known = new Map();
+  const widthOf = (element) => {
+    if (!known.get(element)) known.set(element, element?.clientWidth ?? 0);
+    return known.get(element);
+  };
+  const resized = () => {
+    known = new Map();
+    redraw();
+  };
+  return { widthOf, resized };
 }
 
 // JupyterLab puts the element on the page only after `render`: until then it has neither a width nor computed colours.
