@@ -196,6 +196,26 @@ def test_the_pointer_reads_a_cell_and_leaving_forgets_it(mount, gallery):
     page.wait_for_function("document.querySelector('.st-summary').textContent === '100 steps.'")
 
 
+@pytest.mark.parametrize(("value", "striped"), [(0.5, False), (np.nan, True)])
+def test_what_is_not_a_number_is_striped(mount, gallery, value, striped):
+    matrix = np.zeros((12, 12))
+    matrix[11, 11] = value
+    colours = mount(gallery(matrix=matrix)).evaluate("""() => {
+      const canvas = document.querySelector('[aria-label="Matrix"]');
+      const { data } = canvas.getContext("2d").getImageData(canvas.width - 24, canvas.height - 24, 14, 14);
+      return new Set(new Uint32Array(data.buffer)).size;
+    }""")
+    assert (colours > 1) == striped
+
+
+def test_pictures_keep_to_the_width_of_the_page(mount, gallery):
+    page = mount(gallery())
+    page.set_viewport_size({"width": 360, "height": 800})
+    page.wait_for_function("document.querySelector('[aria-label=\"Two waves\"]').clientWidth < 360")
+    page.set_viewport_size({"width": 900, "height": 800})
+    page.wait_for_function("document.querySelector('[aria-label=\"Two waves\"]').clientWidth > 700")
+
+
 def test_a_screen_reader_hears_the_sentence_once_things_are_still(mount, gallery):
     page = mount(gallery())
     page.wait_for_function("document.querySelector('[aria-live]').textContent === '100 steps.'")

@@ -130,6 +130,19 @@ def test_sliders_cut_tokens_and_the_arrows_choose_a_position(mount):
 
 
 @pytest.mark.browser
+def test_the_numbers_of_a_long_text_follow_a_moved_slider(mount):
+    widget = TokenStrip.largest()
+    widget.temperature = 1.5
+    told = "[...document.querySelectorAll('.st-chip')].map((chip) => `${chip.ariaLabel} ${chip.innerText}`).join()"
+    expected = mount(widget)
+    expected.wait_for_function("[...document.querySelectorAll('.st-chip')].every((chip) => chip.ariaLabel)")
+    wanted = expected.evaluate(told)
+    page = mount(TokenStrip.largest())
+    page.get_by_role("slider", name="Temperature").fill("1.5")
+    page.wait_for_function(f"wanted => {told} === wanted", arg=wanted)
+
+
+@pytest.mark.browser
 def test_a_draft_is_checked_and_a_mistake_shows(mount):
     page = mount(TokenStrip.speculative(), kernel=False)
     marks = page.evaluate("[...document.querySelectorAll('.st-chip')].map((chip) => chip.dataset.mark)")

@@ -76,8 +76,10 @@ function band(context, { from, to, size, over }, { right }, box, colour, chosen)
     if (!amount) continue;
     const [y1, thick] = [start.top + start.filled * box.unit, amount * box.unit];
     const y2 = end.top + (spilt ? right[to].limit + end.spilt : end.filled) * box.unit;
-    context.globalAlpha = faint ? 0.08 : spilt ? 0.3 : 0.5;
-    ribbon(context, box.x1, y1, box.x2, y2, thick);
+    if (thick > 2) {
+      context.globalAlpha = faint ? 0.08 : spilt ? 0.3 : 0.5;
+      ribbon(context, box.x1, y1, box.x2, y2, thick);
+    }
     context.globalAlpha = faint ? 0.3 : 1;
     edges(context, box.x1, y1, box.x2, y2, thick);
     if (spilt) stripes(context, box.x2, y2, thick);
@@ -98,12 +100,12 @@ function ribbon(context, x1, y1, x2, y2, thick) {
   context.fill();
 }
 
-// A fill through which others are seen is pale: its edges have the full colour.
+// A fill through which others are seen is pale: its edges have the full colour. A thin band is a line.
 function edges(context, x1, y1, x2, y2, thick) {
   const middle = (x1 + x2) / 2;
-  context.lineWidth = Math.min(1, thick);
+  context.lineWidth = thick > 2 ? 1 : Math.max(1, thick);
   context.beginPath();
-  for (const side of [context.lineWidth / 2, thick - context.lineWidth / 2]) {
+  for (const side of thick > 2 ? [0.5, thick - 0.5] : [thick / 2]) {
     context.moveTo(x1, y1 + side);
     context.bezierCurveTo(middle, y1 + side, middle, y2 + side, x2, y2 + side);
   }
