@@ -7,6 +7,7 @@ after its fork, and no student's process is forked from a judge's.
 import importlib
 import socket
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 from studium_graders.engine.huge_pages import use_huge_pages
 from studium_graders.engine.links import receive
@@ -16,8 +17,13 @@ SECRETS = False
 
 
 def prepare(setup: bytes) -> None:
-    """Import and use once what every process needs; what its descendants add is too little for large pages."""
-    warm_up()
+    """Import and use once what every process needs; what its descendants add is too little for large pages.
+
+    Most of the memory is there when torch is imported, and the kernel gathers it while torch is used.
+    """
+    with ThreadPoolExecutor(1) as beside:
+        beside.submit(use_huge_pages)
+        warm_up()
     use_huge_pages()
 
 

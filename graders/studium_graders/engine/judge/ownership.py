@@ -13,6 +13,7 @@ answers bind them here, and a student who binds the same name changes nothing fo
 import ast
 import builtins
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 from studium_graders.engine.judge.names import Statement, changed_names, is_placeholder, statements
 from studium_graders.engine.judge.python_text import parse
@@ -92,4 +93,10 @@ def statements_of(cell: Cell) -> list[Statement]:
     if cell.kind == "text":
         return []
     texts = (cell.source, cell.reference) if cell.kind == "answer" else (cell.source,)
-    return [item for text in texts if (tree := parse(text)) is not None for item in statements(tree)]
+    return [item for text in texts for item in _statements_in(text)]
+
+
+@lru_cache(1024)  # each question about a notebook asks for all its cells
+def _statements_in(text: str) -> list[Statement]:
+    tree = parse(text)
+    return [] if tree is None else statements(tree)

@@ -73,7 +73,8 @@ def prepare(
     _import(item.node for items in here.values() for item in items)
     libraries = [f"import {LIBRARIES[name]} as {name}" for name in sorted(unbound(material.cells) & LIBRARIES.keys())]
     codes = {cell: tuple(compile_statement(item.node, cell) for item in items) for cell, items in here.items()}
-    notebook = _Notebook(material, trees, texts, owned, exercises, frozenset(files))
+    answered = {cell.id: owned_by_student([cell]) for cell in material.cells if cell.kind == "answer"}
+    notebook = _Notebook(material, trees, texts, owned, answered, exercises, frozenset(files))
     tests = {cell.id: notebook.test(cell, codes.get(cell.id, ())) for cell in material.cells if cell.kind == "test"}
     imports = tuple(compile_statement(ast.parse(line).body[0], "libraries") for line in libraries)
     return Prepared(material, owned, imports, codes, _drawing(material), tests, notebook.named())
@@ -113,6 +114,7 @@ class _Notebook:
     trees: Mapping[str, ast.Module | None]
     texts: Mapping[str, list[Statement]]
     owned: frozenset[str]
+    answered: Mapping[str, frozenset[str]]
     exercises: Exercises
     files: frozenset[str]
 
@@ -133,8 +135,7 @@ class _Notebook:
 
     def _answers(self, cell: Cell) -> frozenset[str]:
         reads = {name for item in self.texts.get(cell.id, ()) for name in item.reads | item.later}
-        answers = (other for other in self.material.cells if other.kind == "answer")
-        return frozenset(other.id for other in answers if owned_by_student([other]) & reads)
+        return frozenset(answer for answer, names in self.answered.items() if names & reads)
 
     def _before(self, cell: Cell) -> str:
         """Give the statements of earlier tests without which a test cannot run by itself."""
