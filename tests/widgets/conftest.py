@@ -19,7 +19,7 @@ class Gallery(Widget):
     layer = Int(0).tag(sync=True)
     kind = Enum(["sine", "cosine"], "sine").tag(sync=True)
     signed = Bool(False).tag(sync=True)
-    matrix = Array("float32", ("rows", "columns"))
+    matrix = Array("float32", ("rows", "columns"), finite=None)
 
     @property
     def alt(self) -> str:
