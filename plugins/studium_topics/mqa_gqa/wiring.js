@@ -68,7 +68,7 @@ function everySetting(query, keys, values, tokens) {
     return (known[[groups, order, way]] ??= errors(results(model, shared(keys), shared(values), groups, order), truth, heads));
   };
   const another = () => {
-    const setting = left.pop();
+    const setting = left.shift();
     if (setting) errorsOf(...setting);
     return Boolean(setting);
   };
