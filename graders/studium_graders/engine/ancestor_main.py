@@ -10,8 +10,8 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 
 from studium_graders.engine.huge_pages import use_huge_pages
+from studium_graders.engine.late_imports import import_torch
 from studium_graders.engine.links import receive
-from studium_graders.engine.remote.warm_up import warm_up
 
 SECRETS = False
 
@@ -21,6 +21,9 @@ def prepare(setup: bytes) -> None:
 
     Most of the memory is there when torch is imported, and the kernel gathers it while torch is used.
     """
+    import_torch()
+    from studium_graders.engine.remote.warm_up import warm_up
+
     with ThreadPoolExecutor(1) as beside:
         beside.submit(use_huge_pages)
         warm_up()

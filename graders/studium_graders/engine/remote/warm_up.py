@@ -1,5 +1,6 @@
 """The public warm-up of a student's process: imports and first uses that are slow, before the fork, and no secret."""
 
+import io
 import os
 import sys
 import tempfile
@@ -44,7 +45,8 @@ def _use_torch() -> None:
     import torch
     from torch import nn
 
-    from studium_graders.engine.lazy_compiler import compare_without_distributed_tensors, import_compiler_late
+    from studium_graders.engine.late_compiler import compare_without_distributed_tensors, import_compiler_late
+    from studium_graders.engine.late_imports import complete_when_needed
 
     import_compiler_late()
     compare_without_distributed_tensors()
@@ -57,11 +59,15 @@ def _use_torch() -> None:
         model(torch.ones(1, 2)).sum().backward()
         optimizer.step()
         optimizer.zero_grad()
-    model(torch.ones(1, 2)).backward(torch.ones(1, 2))  # given a gradient, it imports sympy
+    model(torch.ones(1, 2)).backward(torch.ones(1, 2))
     torch.testing.assert_close(torch.ones(1), torch.ones(1))
     np.testing.assert_allclose(1, 1)
     repr((torch.ones(2), np.ones(2)))
     np.linalg.svd(np.eye(2))
+    torch.save(model.state_dict(), file := io.BytesIO())
+    file.seek(0)
+    torch.load(file)
+    complete_when_needed()
 
 
 def _use_shell(shell: Any) -> None:

@@ -6,7 +6,7 @@ import sys
 BEGIN = """
 import sys
 import torch
-from studium_graders.engine.lazy_compiler import import_compiler_late
+from studium_graders.engine.late_compiler import import_compiler_late
 import_compiler_late()
 model = torch.nn.Linear(2, 2)
 def loaded():
@@ -38,6 +38,22 @@ assert torch._dynamo.eval_frame.innermost_fn(torch.optim.Optimizer.zero_grad.__w
 """)
 
 
+def test_a_given_gradient_asks_for_no_formulas_of_shapes() -> None:
+    run("""
+torch.ones(2, requires_grad=True).mul(2).backward(torch.ones(2))
+assert "sympy" not in sys.modules
+try:
+    torch.ones(2, requires_grad=True).mul(2).backward(torch.ones(3))
+except RuntimeError as error:
+    assert "Mismatch in shape" in str(error)
+else:
+    raise AssertionError
+from torch.fx.experimental.symbolic_shapes import guard_or_false, sym_eq
+assert "sympy" in sys.modules and guard_or_false(True) and sym_eq((1, (2, 3)), (1, (2, 3)))
+torch.ones(2, requires_grad=True).mul(2).backward(torch.ones(2))
+""")
+
+
 def test_a_part_of_the_compiler_can_be_imported_by_name() -> None:
     run("import torch._dynamo.config as config\nassert loaded() and torch._dynamo.config is config\n")
 
@@ -53,7 +69,7 @@ assert not loaded()
 
 def test_comparing_imports_no_distributed_tensors_and_knows_those_that_there_are() -> None:
     run("""
-from studium_graders.engine.lazy_compiler import compare_without_distributed_tensors
+from studium_graders.engine.late_compiler import compare_without_distributed_tensors
 compare_without_distributed_tensors()
 torch.testing.assert_close(torch.ones(2), torch.ones(2))
 assert "torch.distributed.tensor" not in sys.modules
