@@ -9,7 +9,7 @@ from studium_graders.engine.sandbox import Level
 class StudentSetup(msgspec.Struct, frozen=True):
     """What the student zygote is told once. ``files`` are what every student got; nothing here is secret.
 
-    ``imports`` are modules that every student will import.
+    ``imports`` are modules that every student will import. ``root`` is an empty folder for what all students see.
     """
 
     level: Level
@@ -19,6 +19,7 @@ class StudentSetup(msgspec.Struct, frozen=True):
     files: dict[str, bytes] = {}
     gpu: bool = False
     imports: tuple[str, ...] = ()
+    root: str = ""
 
 
 class StudentJob(msgspec.Struct, frozen=True):

@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
+import msgspec
 import psutil
 import pytest
 from studium_graders.engine.engine import Engine, EngineError
@@ -162,9 +163,13 @@ def test_a_level_below_l2_must_be_trusted(material):
         Engine(material, Level.L1)
 
 
-def test_a_sandbox_that_cannot_be_entered_stops_grading(engine, hand_in, monkeypatch):
-    monkeypatch.setattr("tempfile.TemporaryDirectory.__enter__", lambda folder: "/nonexistent/scratch")
-    with pytest.raises(EngineError, match="studium doctor"):
+def test_a_sandbox_that_cannot_be_entered_stops_grading(material, ancestor, hand_in):
+    limits = msgspec.structs.replace(material.limits, cpu_seconds=1e30)  # more than the kernel can count
+    endless = msgspec.structs.replace(material, limits=limits)
+    with (
+        Engine(endless, probe().level, trust=True, ancestor=ancestor) as engine,
+        pytest.raises(EngineError, match="studium doctor"),
+    ):
         engine.grade(hand_in())
 
 

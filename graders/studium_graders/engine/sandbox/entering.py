@@ -7,6 +7,8 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+import msgspec
+
 from studium_graders.engine.sandbox import landlock, seccomp
 from studium_graders.engine.sandbox import system_calls as kernel
 from studium_graders.engine.sandbox.control_groups import require_memory_limit
@@ -20,17 +22,27 @@ from studium_graders.engine.sandbox.namespaces import (
 )
 from studium_graders.engine.sandbox.privileges import become, die_with_parent, drop_bounding_set, seal, unused_user
 from studium_graders.engine.sandbox.resource_limits import limit_resources, prefer_as_victim, tasks_of_user
-from studium_graders.engine.sandbox.root_folder import SCRATCH, enter_root_folder
+from studium_graders.engine.sandbox.root_folder import SCRATCH, build_root_folder, enter_root_folder
 from studium_graders.engine.sandbox.view import landlock_rules, landlock_rules_inside, shown
 
 _FOLDERS = ("work", "home", "tmp")
 
 
-def foresee(level: Level, policy: Policy) -> None:
-    """Work out once, before any fork, what each will need to know; by root alone where forks see files as root does."""
-    if level >= Level.L2 and (may_mount() or os.geteuid() != 0):
-        shown(policy)
-        seccomp.program(platform.machine(), shared_files=False)
+def foresee(level: Level, policy: Policy, folder: str) -> Policy:
+    """Do once, before any fork, what each would do alike; give the policy for ``enter``.
+
+    Who may mount without being in a sandbox leaves the machine's mounts, and has the new root in ``folder``.
+    """
+    if level < Level.L2 or not (may_mount() or os.geteuid() != 0):  # else forks see files as another user does
+        return policy
+    shown(policy)
+    seccomp.program(platform.machine(), shared_files=False)
+    if not may_mount():
+        return policy
+    drop_bounding_set()
+    kernel.call("unshare", kernel.CLONE_NEWNS)
+    build_root_folder(policy, folder)
+    return msgspec.structs.replace(policy, root=folder)
 
 
 def enter(level: Level, policy: Policy) -> None:
@@ -45,7 +57,7 @@ def enter(level: Level, policy: Policy) -> None:
         _enter(level, policy)
     except SandboxError:
         raise
-    except (OSError, ValueError, KeyError, AttributeError) as error:
+    except (OSError, ValueError, OverflowError, KeyError, AttributeError) as error:
         raise SandboxError(f"level {level.label} could not be entered: {error}") from error
 
 
@@ -86,7 +98,8 @@ def _enter_namespaces(policy: Policy) -> None:
         go_on_as_first_process(os.getppid())
     with die_with_parent():
         limit_resources(policy.limits, devices=bool(policy.devices))
-        drop_bounding_set()
+        if not policy.root:  # else ``foresee`` has done it
+            drop_bounding_set()
         enter_root_folder(policy, user, group)
         socket.sethostname("student")
         if privileged:

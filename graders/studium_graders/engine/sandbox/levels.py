@@ -36,7 +36,8 @@ class Policy(msgspec.Struct, frozen=True):
     ``replaced`` pairs a file or folder with the one that is shown in its place (L2; below, it is hidden).
     ``scratch`` is a folder that exists. The working folder is a new one inside it; from L2 on, one in memory. Both are
     empty, so write the student's files after ``enter``. ``keep`` are the file descriptors that stay open.
-    ``devices`` are device files that the student may use, such as a GPU's.
+    ``devices`` are device files that the student may use, such as a GPU's. ``root`` is where ``foresee`` has mounted
+    what all may see, "" where each does that itself.
     """
 
     readable: tuple[str, ...]
@@ -46,6 +47,7 @@ class Policy(msgspec.Struct, frozen=True):
     replaced: tuple[tuple[str, str], ...] = ()
     keep: tuple[int, ...] = ()
     devices: tuple[str, ...] = ()
+    root: str = ""
 
 
 class Probe(msgspec.Struct, frozen=True):

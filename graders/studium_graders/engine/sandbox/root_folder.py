@@ -16,26 +16,43 @@ _DEVICE_LINKS = {
     "stdout": "/proc/self/fd/1",
     "stderr": "/proc/self/fd/2",
 }
+_ACCOUNTS = {  # the machine's own are nobody's business; passwd and group are each student's
+    "passwd": "",
+    "group": "",
+    "hosts": "127.0.0.1 localhost\n",
+    "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
+}
 _VOID_FOLDER, _VOID_FILE = "/.void/folder", "/.void/file"
 _READ_ONLY = kernel.MS_RDONLY | kernel.MS_NOSUID | kernel.MS_NODEV
 _BIND = kernel.MS_BIND | kernel.MS_REC
 _FILES_IN_SCRATCH = 20_000
 
 
-def enter_root_folder(policy: Policy, user: int, group: int) -> None:
-    """Build the new root on ``policy.scratch``, move into it, and lose the old one.
+def build_root_folder(policy: Policy, root: str) -> None:
+    """Mount on the folder ``root`` what all that ``policy`` is for may see. Nobody can write there any more.
 
-    Needs mount, process and network namespaces of its own, and the capability to mount. ``user`` owns the scratch.
+    Needs a mount namespace of its own, and the capability to mount.
     """
-    root = policy.scratch
     kernel.mount("none", "/", flags=kernel.MS_REC | kernel.MS_PRIVATE)
     kernel.mount("tmpfs", root, "tmpfs", kernel.MS_NOSUID, "mode=755,size=16m,nr_inodes=10k")
-    _make_places(root, (SCRATCH, "/tmp", "/proc", "/dev/shm", _VOID_FOLDER))  # noqa: S108  in the new root
-    _write_accounts(root, user, group)
+    _make_places(root, (SCRATCH, "/tmp", "/proc", "/dev/shm", "/etc", _VOID_FOLDER))  # noqa: S108  in the new root
     _show(root, policy)
     kernel.restrict_mounts(root, _READ_ONLY)
     _show_devices(root, (*DEVICES, *policy.devices))
+    kernel.mount("none", root, flags=kernel.MS_REMOUNT | _READ_ONLY)  # the file system, not this mount of it alone
+
+
+def enter_root_folder(policy: Policy, user: int, group: int) -> None:
+    """Move into the new root, which is built on ``policy.scratch`` where there is none, and lose the old one.
+
+    Needs mount, process and network namespaces of its own, and the capability to mount. ``user`` owns the scratch.
+    """
+    root = policy.root
+    if not root:
+        root = policy.scratch
+        build_root_folder(policy, root)
     _mount_scratch(root, policy, user, group)
+    _show_account(root, user, group)
     _mount_processes(root)
     os.chdir(root)
     kernel.pivot_root(".", ".")
@@ -54,16 +71,20 @@ def _make_places(root: str, folders: Iterable[str]) -> None:
             Path(root + link).symlink_to(os.readlink(link).lstrip("/"))  # noqa: PTH115
     for device in DEVICES:
         Path(root + device).touch(0o666)
+    for name, text in _ACCOUNTS.items():
+        Path(f"{root}/etc/{name}").write_text(text, "ascii")
 
 
-def _write_accounts(root: str, user: int, group: int) -> None:
-    """The machine's own accounts are nobody's business."""
-    etc = Path(root) / "etc"
-    etc.mkdir()
-    (etc / "passwd").write_text(f"student:x:{user}:{group}::{SCRATCH}/home:/bin/sh\n", "ascii")
-    (etc / "group").write_text(f"student:x:{group}:\n", "ascii")
-    (etc / "hosts").write_text("127.0.0.1 localhost\n", "ascii")
-    (etc / "nsswitch.conf").write_text("passwd: files\ngroup: files\nhosts: files\n", "ascii")
+def _show_account(root: str, user: int, group: int) -> None:
+    """Show an account of its own, made in the scratch and gone from there."""
+    accounts = {"passwd": f"student:x:{user}:{group}::{SCRATCH}/home:/bin/sh\n", "group": f"student:x:{group}:\n"}
+    for name, text in accounts.items():
+        made, place = f"{root}{SCRATCH}/{name}", f"{root}/etc/{name}"
+        with open(made, "w", encoding="ascii") as file:  # noqa: PTH123  pathlib is slow here
+            file.write(text)
+        kernel.mount(made, place, flags=kernel.MS_BIND)
+        kernel.restrict_mounts(place, _READ_ONLY)
+        os.unlink(made)  # noqa: PTH108
 
 
 def _show(root: str, policy: Policy) -> None:

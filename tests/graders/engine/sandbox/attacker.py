@@ -19,9 +19,10 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
+import msgspec
 from attempts import ATTEMPTS, World
 from studium_graders.engine.limits import Limits
-from studium_graders.engine.sandbox import Level, Policy, SandboxError, enter, fork, probe, readable_roots
+from studium_graders.engine.sandbox import Level, Policy, SandboxError, enter, foresee, fork, probe, readable_roots
 
 LIMITS = Limits(memory_mb=256, processes=16, open_files=64, disk_mb=16, cpu_seconds=1)
 SECONDS = 30
@@ -105,13 +106,33 @@ def reset(world: World) -> Path:
     return world.root / "scratch"
 
 
-def one(level: str, name: str, world: World) -> tuple[bool, str]:
+def policy_at(level: Level | None, world: World, *, foreseen: bool) -> Policy:
+    """The policy for all break-outs; ``foreseen`` as a student's zygote has it, with what all students see in place."""
+    site = str(world.root / "site")
+    hidden = tuple(f"{site}/topic/{name}" for name in ("exercises.py", "reference.py", "__pycache__"))
+    policy = Policy((*readable_roots(), site), hidden, "", LIMITS)
+    if not foreseen:
+        return policy
+    shown = world.root / "shown"
+    shown.mkdir()
+    return foresee(level, policy, str(shown))
+
+
+def at_level(label: str, world: World) -> dict[str, tuple[bool, str]]:
+    """Try everything at "none", at a level, or at "L2 foreseen"."""
+    name, _, foreseen = label.partition(" ")
+    level = None if name == "none" else Level[name]
+    policy = policy_at(level, world, foreseen=bool(foreseen))
+    return {attempt: one(level, policy, attempt, world) for attempt in ATTEMPTS}
+
+
+def one(level: Level | None, policy: Policy, name: str, world: World) -> tuple[bool, str]:
     """Run one break-out: whether it got out, and what it said."""
     scratch = reset(world)
     reading, writing = os.pipe()
-    child = os.fork() if level == "none" else fork(Level[level])
+    child = fork(level) if level else os.fork()
     if child == 0:
-        _attack(level, name, world, scratch, writing)
+        _attack(level, msgspec.structs.replace(policy, scratch=str(scratch), keep=(writing,)), name, world)
     os.close(writing)
     said = b""
     while select.select([reading], [], [], SECONDS)[0] and (part := os.read(reading, 1 << 16)):
@@ -126,24 +147,20 @@ def one(level: str, name: str, world: World) -> tuple[bool, str]:
     return tuple(json.loads(said)) if said else (False, f"it ended with status {status}")
 
 
-def _attack(level: str, name: str, world: World, scratch: Path, writing: int) -> None:
+def _attack(level: Level | None, policy: Policy, name: str, world: World) -> None:
     try:
-        if level == "none":
-            os.setpgid(0, 0)
-            os.chdir(scratch)
+        if level:
+            enter(level, policy)
         else:
-            site = str(world.root / "site")
-            hidden = [f"{site}/topic/{name}" for name in ("exercises.py", "reference.py", "__pycache__")]
-            readable = (*readable_roots(), site)
-            policy = Policy(readable, tuple(hidden), str(scratch), LIMITS, keep=(writing,))
-            enter(Level[level], policy)
+            os.setpgid(0, 0)
+            os.chdir(policy.scratch)
         value = ATTEMPTS[name](world)
         answer = (bool(value), repr(value)[:200])
     except SandboxError as error:
         answer = (True, f"SANDBOX NOT ENTERED: {error}")
     except BaseException as error:
         answer = (False, f"{type(error).__name__}: {error}"[:200])
-    os.write(writing, json.dumps(answer).encode() + b"\n")
+    os.write(policy.keep[0], json.dumps(answer).encode() + b"\n")
     signal.pause()
     os._exit(0)
 
@@ -180,7 +197,7 @@ def main(folder: str, user: str, denied: str, levels: str) -> None:
     victim = subprocess.Popen(["victim", "300"], executable="/bin/sleep", stdout=subprocess.DEVNULL)
     world.parent, world.victim = os.getpid(), victim.pid
     found = probe()
-    outcomes = {level: {name: one(level, name, world) for name in ATTEMPTS} for level in levels.split(",")}
+    outcomes = {level: at_level(level, world) for level in levels.split(",")}
     victim.kill()
     del servers
     reasons = {level.name: reason for level, reason in found.reasons.items()}

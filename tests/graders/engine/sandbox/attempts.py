@@ -185,6 +185,22 @@ def write_beside_the_gradebook(world):
     return True
 
 
+@attempt(NEEDS_ROOT)
+def leave_a_note_where_other_students_look(world):
+    for folder in ("/", "/etc", "/dev", "/usr"):
+        with contextlib.suppress(OSError):
+            Path(folder, "note").write_text("x")
+            Path(folder, "note").unlink()
+            return True
+    return False
+
+
+@attempt(AT_L2_ALONE)
+def find_that_the_root_folder_could_be_written(world):
+    mounts = map(str.split, Path("/proc/self/mountinfo").read_text().splitlines())
+    return next("rw" in fields[-1].split(",") for fields in mounts if fields[4] == "/")
+
+
 @attempt()
 def append_to_the_gradebook(world):
     with world.gradebook.open("a") as file:

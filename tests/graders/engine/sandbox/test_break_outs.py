@@ -29,12 +29,12 @@ def test_a_break_out_succeeds_without_a_sandbox(attacked, name):
 
 @at_l2
 @pytest.mark.parametrize("user", USERS)
-@pytest.mark.parametrize("level", ["L1", "L2"])
+@pytest.mark.parametrize("level", ["L1", "L2", "L2 foreseen"])
 @pytest.mark.parametrize("name", ATTEMPTS)
 def test_a_break_out_fails_in_the_sandbox(attacked, name, level, user):
     if level == "L1" and name in AT_L2_ALONE:
         pytest.skip("L1 does not promise this")
-    out, said = attacked("L1,L2", user)["outcomes"][level][name]
+    out, said = attacked("L1,L2,L2 foreseen", user)["outcomes"][level][name]
     assert not out, f"{name!r} got out of {level}: {said}"
 
 
