@@ -13,7 +13,7 @@ import msgspec
 from studium_graders.engine import endings
 from studium_graders.engine.endings import Ending
 from studium_graders.engine.judge.events import Finished, Judged, Ran, Started
-from studium_graders.engine.judge_job import Fault, Gone, JudgeJob, Message, Recorded
+from studium_graders.engine.judge_job import Fault, Gone, JudgeJob, Message, Messages, Recorded
 from studium_graders.engine.launcher import Process
 from studium_graders.engine.limits import Limits
 from studium_graders.engine.links import LinkClosedError, receive, receive_bytes, send
@@ -25,7 +25,7 @@ _OWN_TASKS = 2  # of a student's process: itself, and the one that keeps it
 _GRACE = 5.0  # the judge itself ends a call that takes too long; the supervisor is for a judge that hangs
 _LAST_WORDS = 2.0  # between the end of a process and the moment when its zygote has told of it
 
-_decoder: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(Message)
+_decoder: msgspec.msgpack.Decoder[Messages] = msgspec.msgpack.Decoder(Messages)
 
 
 class SandboxRefusedError(Exception):
@@ -116,12 +116,13 @@ class Attempt:
             while True:
                 if waiting.select(min(_TICK, max(0.0, deadline - time.monotonic()))):
                     try:
-                        event = _decoder.decode(receive_bytes(link))
+                        events = _decoder.decode(receive_bytes(link))
                     except LinkClosedError:
                         return endings.judge_died()
-                    if isinstance(event, Finished):
+                    told = [heard.note(event) for event in events]
+                    if isinstance(events[-1], Finished):
                         return None
-                    ending = heard.note(event) or self._late(deadline)
+                    ending = told[-1] or self._late(deadline)
                 else:
                     ending = self._late(deadline) or self._breach(student, heard)
                 if ending:

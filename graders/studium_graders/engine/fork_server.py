@@ -26,6 +26,7 @@ STATUS = struct.Struct("!i")
 MOST_DESCRIPTORS = 4
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 _FAILED = 70
+_libc = ctypes.CDLL(None)
 
 
 class Role(Protocol):
@@ -131,7 +132,7 @@ def _become_a_fork(own: list[int], server: int) -> None:
     """Leave nothing of the server in a fork: no descriptors, no handlers; it dies with the server."""
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() not in (server, 0):  # 0: in a process namespace of its own
         os._exit(_FAILED)
     first = 3
@@ -143,7 +144,7 @@ def _become_a_fork(own: list[int], server: int) -> None:
 
 def be_warm(role: str, control: socket.socket) -> None:
     """Be a warm process: say "" on the socket when all is well, else what is wrong; then serve."""
-    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     gc.disable()  # all that is imported stays: looking for what does not takes a fifth of the time
     try:
         server = ForkServer(importlib.import_module(role), control)

@@ -49,3 +49,4 @@ class Fault(msgspec.Struct, frozen=True, tag="fault"):
 
 
 Message = Started | Ran | Judged | Finished | Gone | Recorded | Fault
+Messages = list[Message]  # sent before a step begins and at the end: what the step before brought comes with it

@@ -13,17 +13,20 @@ import numpy as np
 from studium.catalogue import load_catalogue
 from studium.exercises import Exercise
 
-from studium_graders.engine.judge.events import Finished
+from studium_graders.engine.judge.events import Finished, Judged, Ran
 from studium_graders.engine.judge.notebook import run_notebook
 from studium_graders.engine.judge.prepare import Prepared as PreparedNotebook
 from studium_graders.engine.judge.prepare import prepare as prepare_notebook
-from studium_graders.engine.judge_job import Fault, Gone, JudgeJob, JudgeSetup, Message, Recorded
+from studium_graders.engine.judge_job import Fault, Gone, JudgeJob, JudgeSetup, Message, Messages, Recorded
 from studium_graders.engine.limits import Limits
 from studium_graders.engine.links import LinkClosedError, receive, send
 from studium_graders.engine.public_imports import compiler_of, import_all
 from studium_graders.engine.remote import Policy, Student, StudentGone
 from studium_graders.engine.remote.warm_up import warm_up
 from studium_graders.engine.working_folder import write_files
+
+if sys.platform != "win32":
+    import resource
 
 SECRETS = True
 _MEMORY_OF_TESTS_MB = 2048
@@ -71,8 +74,13 @@ def run(prepared: Prepared, descriptors: list[int]) -> None:
         recording=job.recording,
     )
 
+    events: Messages = []
+
     def emit(event: Message) -> None:
-        send(link, event)
+        events.append(event)
+        if not isinstance(event, Ran | Judged | Recorded):
+            send(link, events)
+            events.clear()
 
     try:
         _judge(prepared, job, Student(socket.socket(fileno=descriptors[1]), policy, prepared.limits), emit)
@@ -87,8 +95,6 @@ def run(prepared: Prepared, descriptors: list[int]) -> None:
 def _limit_memory(limits: Limits) -> None:
     """Let what a student's process sends end in a MemoryError of the test, not in that of the machine."""
     if sys.platform != "win32":
-        import resource
-
         most = limits.memory_mb + _MEMORY_OF_TESTS_MB << 20
         resource.setrlimit(resource.RLIMIT_DATA, (most, most))
 

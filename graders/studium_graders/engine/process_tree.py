@@ -26,8 +26,11 @@ def children(pid: int) -> list[int]:
 
 
 def _children_of_task(pid: int, task: str) -> list[int]:
-    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-        return [int(word) for word in Path(f"/proc/{pid}/task/{task}/children").read_bytes().split()]
+    with (
+        contextlib.suppress(FileNotFoundError, ProcessLookupError),
+        open(f"/proc/{pid}/task/{task}/children", "rb", buffering=0) as file,  # noqa: PTH123  pathlib is slow here
+    ):
+        return [int(word) for word in file.readall().split()]
     return []
 
 

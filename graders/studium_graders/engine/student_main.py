@@ -6,13 +6,13 @@ import socket
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from studium_graders.engine import sandbox
 from studium_graders.engine.links import receive, send
 from studium_graders.engine.public_imports import import_all
+from studium_graders.engine.remote.shell import Cells
 from studium_graders.engine.remote.student import serve
 from studium_graders.engine.remote.warm_up import warm_up
 from studium_graders.engine.sandbox import Level, Policy, SandboxError, enter, readable_roots
@@ -28,13 +28,13 @@ class Prepared:
 
     setup: StudentSetup
     policy: Policy
-    shell: Any
+    cells: Cells
 
 
 def prepare(setup: bytes) -> Prepared:
     """Import and use once what students' code needs."""
-    shell = warm_up()
     decoded = msgspec.msgpack.decode(setup, type=StudentSetup)
+    cells = Cells(warm_up(), decoded.limits.output_kb)
     import_all(decoded.imports)
     policy = Policy(
         readable=readable_roots(),
@@ -44,9 +44,10 @@ def prepare(setup: bytes) -> Prepared:
         limits=decoded.limits,
         devices=tuple(map(str, Path("/dev").glob("nvidia*"))) if decoded.gpu else (),
     )
-    sandbox.foresee(decoded.level, policy)
+    _seed()
+    policy = sandbox.foresee(decoded.level, policy, decoded.root)
     msgspec.msgpack.Decoder(StudentJob)  # looks at the type, which is remembered
-    return Prepared(decoded, policy, shell)
+    return Prepared(decoded, policy, cells)
 
 
 def fork(prepared: Prepared) -> int:
@@ -65,8 +66,8 @@ def run(prepared: Prepared, descriptors: list[int]) -> None:
             return
         write_files(prepared.setup.files | job.files)
     sys.path.append(os.getcwd())  # noqa: PTH109  last: a file of the student's must not shadow a library
-    reset_seeds()
-    serve(socket.socket(fileno=descriptors[1]), prepared.shell, prepared.setup.limits)
+    random.seed(0)  # Python seeds it anew in every fork
+    serve(socket.socket(fileno=descriptors[1]), prepared.cells, prepared.setup.limits)
 
 
 def _enter(prepared: Prepared, scratch: str, descriptors: list[int]) -> None:
@@ -77,11 +78,10 @@ def _enter(prepared: Prepared, scratch: str, descriptors: list[int]) -> None:
     enter(level, msgspec.structs.replace(prepared.policy, scratch=scratch, keep=tuple(descriptors)))
 
 
-def reset_seeds() -> None:
-    """Let every attempt start from the same random numbers, whatever the warm process drew."""
+def _seed() -> None:
+    """Let every attempt start from the same random numbers, whatever was drawn while this process was warmed up."""
     import numpy as np
     import torch
 
-    random.seed(0)
     np.random.seed(0)
     torch.manual_seed(0)

@@ -6,7 +6,7 @@ from studium_graders.engine.results import CellRun, TestResult
 
 
 class Started(msgspec.Struct, frozen=True, tag="started"):
-    """A step begins: whatever happens until the next event is the doing of this cell."""
+    """A step begins: whatever happens until the next step begins is the doing of this cell."""
 
     cell: str
 

@@ -96,7 +96,9 @@ class StudentAmbient:
             torch.set_grad_enabled(grad)
         if dtype is not None:
             torch.set_default_dtype(getattr(torch, dtype))
-        self._before = [state() for state in STATES]
+        for index, sent in enumerate((python, numpy, of_torch)):
+            if sent is not None:
+                self._before[index] = STATES[index]()
 
     def flags(self) -> Any:
         """Tell which generators changed since ``take`` or the last time; None where none did."""

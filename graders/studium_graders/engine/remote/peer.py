@@ -311,11 +311,12 @@ class Peer:
         """Give what else the message carries."""
         graph = graph_node(self, encoder)
         modules = self.module_nodes(encoder)
-        return [self.take_text(), self.take_ambient(reply=encoder.reply), self.mirrors.nodes(encoder), modules, graph]
+        ambient = self.take_ambient(reply=encoder.reply)
+        return [self.take_text(), ambient, self.mirrors.nodes(encoder), modules, graph, self.take_rebound()]
 
     def absorb(self, more: list[Any], decoder: Decoder) -> None:
         """Take in what ``complete`` gave."""
-        text, ambient, mirrors, modules, graph = more
+        text, ambient, mirrors, modules, graph, rebound = more
         self.show_text(text)
         self.show_ambient(ambient)
         if mirrors is not None:
@@ -324,6 +325,8 @@ class Peer:
             self.read_modules(modules, decoder)
         if graph is not None:
             read_graph(graph, decoder)
+        if rebound is not None:
+            self.show_rebound(rebound)
 
     def module_nodes(self, encoder: Encoder) -> Any:
         """Give the modules that are new or changed."""
@@ -343,6 +346,12 @@ class Peer:
 
     def show_ambient(self, node: Any) -> None:
         """Take in what ``take_ambient`` gave."""
+
+    def take_rebound(self) -> list[str] | None:
+        """Give the names that stand for something else here than the other side knows."""
+
+    def show_rebound(self, names: list[str]) -> None:
+        """Take in what ``take_rebound`` gave."""
 
     def accepts_change(self, mirror: Any) -> bool:
         """Tell whether the other side may change a tensor or a module that both have."""

@@ -11,7 +11,8 @@ from studium_graders.engine.limits import Limits
 from studium_graders.engine.remote.ambient import Ambient
 from studium_graders.engine.remote.changed_arguments import OpenCall
 from studium_graders.engine.remote.exports import FUNCTIONS, Side
-from studium_graders.engine.remote.objects import is_remote
+from studium_graders.engine.remote.functions import RemoteFunction
+from studium_graders.engine.remote.objects import RemoteClass, is_remote
 from studium_graders.engine.remote.policy import Policy
 from studium_graders.engine.remote.tags import Tag
 from studium_graders.engine.remote.wire import Channel, ClosedError, LateError, ProtocolError
@@ -41,6 +42,7 @@ class Student(Side):
         self.gone: StudentGone | None = None
         self.ambient = Ambient()
         self._open: list[OpenCall] = []
+        self._known: dict[str, Any] = {}  # functions and classes of the student's, until their names are rebound
         self._grad = True  # the grad mode in which the student's code calls back
 
     def run(self, source: str, *, name: str = "") -> CellRun:
@@ -50,7 +52,12 @@ class Student(Side):
 
     def get(self, name: str) -> Any:
         """Give a global of the student's; NameError where there is none."""
-        return self.request("get", name, path=name)
+        if name in self._known and self.gone is None:
+            return self._known[name]
+        value = self.request("get", name, path=name)
+        if isinstance(value, RemoteFunction | RemoteClass):
+            self._known[name] = value
+        return value
 
     def set(self, name: str, value: Any) -> None:
         """Set a global of the student's."""
@@ -169,6 +176,13 @@ class Student(Side):
     def take_ambient(self, *, reply: bool) -> Any:
         """Give random state and modes, as far as they changed."""
         return self.ambient.node(reply=reply)
+
+    def show_rebound(self, names: list[str]) -> None:
+        """Ask again for these names when they are needed."""
+        if type(names) is not list or not all(type(name) is str for name in names):
+            raise ProtocolError("no names")
+        for name in names:
+            self._known.pop(name, None)
 
     def show_ambient(self, node: Any) -> None:
         """Move the generators on that the student's code drew from."""

@@ -1,10 +1,12 @@
 """Running cells in the student's IPython shell, and the outputs that they leave as nbformat dictionaries."""
 
+import ast
 import base64
 import builtins
 import contextlib
 import os
 import sys
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -126,6 +128,9 @@ class Cells:
         shell.displayhook.write_format_data = self._result
         builtins.input = no_input
         shell.ask_exit = lambda: None
+        shell.should_run_async = _only_where_it_waits(shell.should_run_async)
+        manager = shell.input_transformer_manager
+        manager.do_token_transforms = _only_where_it_is_no_python(manager)
         shell.showtraceback = self._traceback(shell.showtraceback)
         shell._showtraceback = self._error
 
@@ -180,6 +185,39 @@ class Cells:
         traceback = "\n".join(str(line) for line in lines)[: self._most].split("\n")
         about = {"ename": kind.__name__, "evalue": _text(error), "traceback": traceback}
         self.outputs.append({"output_type": "error", **about})
+
+
+def _only_where_it_waits(decide: Any) -> Any:
+    """IPython compiles a cell to see whether it waits at its top level; the word tells that most do not."""
+
+    def should_run_async(cell: str, *, transformed_cell: str, **more: Any) -> bool:
+        waits = "await" in transformed_cell or "async" in transformed_cell
+        return waits and decide(cell, transformed_cell=transformed_cell, **more)
+
+    return should_run_async
+
+
+def _only_where_it_is_no_python(manager: Any) -> Any:
+    """IPython looks at every word of a cell for magics; where there is one, the cell is no Python yet."""
+    transform, usual = manager.do_token_transforms, list(manager.token_transformers)
+
+    def do_token_transforms(lines: list[str]) -> list[str]:
+        if manager.token_transformers == usual and _is_python("".join(lines)):
+            return lines
+        transformed: list[str] = transform(lines)
+        return transformed
+
+    return do_token_transforms
+
+
+def _is_python(source: str) -> bool:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # they come when the cell is run
+        try:
+            ast.parse(source)
+        except (SyntaxError, ValueError, MemoryError, RecursionError):
+            return False
+    return True
 
 
 def _text(error: BaseException) -> str:

@@ -22,12 +22,13 @@ class StudentSide(Side):
     trusting = True
     fatal = (ClosedError,)
 
-    def __init__(self, sock: socket.socket, shell: Any, limits: Limits) -> None:
+    def __init__(self, sock: socket.socket, cells: Cells, limits: Limits) -> None:
         super().__init__(Channel(sock, limits.message_mb), limits)
-        self.cells = Cells(shell, limits.output_kb)
-        self.namespace: dict[str, Any] = shell.user_ns
+        self.cells = cells
+        self.namespace: dict[str, Any] = cells.shell.user_ns
         self.ambient = StudentAmbient()
         self._called: set[type] = set()
+        self._known: dict[str, Any] = {}  # what can be called of that which the judge got, by name
         self.printed = Printed(limits.output_kb << 10)
 
     def begin(self) -> None:
@@ -51,6 +52,13 @@ class StudentSide(Side):
     def take_text(self) -> list[list[str]]:
         """Give what was printed since the last message."""
         return [[name, text.encode("utf-8", "replace").decode()] for name, text in self.printed.take()]
+
+    def take_rebound(self) -> list[str] | None:
+        """Give the names under which the judge must ask again."""
+        names = [name for name, value in self._known.items() if self.namespace.get(name) is not value]
+        for name in names:
+            del self._known[name]
+        return names or None
 
     def show_ambient(self, node: Any) -> None:
         """Set random state and modes as in the judge."""
@@ -83,7 +91,10 @@ class StudentSide(Side):
         """Give a global of the student's, or a builtin that the student's shell has."""
         if name not in self.namespace:
             raise NameError(f"name {name!r} is not defined")
-        return self.namespace[name]
+        value = self.namespace[name]
+        if callable(value):
+            self._known[name] = value
+        return value
 
     def do_set(self, name: str, value: Any) -> None:
         """Set a global of the student's."""
@@ -100,9 +111,9 @@ class StudentSide(Side):
         return name in self.namespace
 
 
-def serve(sock: socket.socket, shell: Any, limits: Limits) -> NoReturn:
+def serve(sock: socket.socket, cells: Cells, limits: Limits) -> NoReturn:
     """Answer the judge until it goes; then end the process without running anything of the student's."""
-    side = StudentSide(sock, shell, limits)
+    side = StudentSide(sock, cells, limits)
     try:
         while True:
             side.answer(*side.channel.receive())

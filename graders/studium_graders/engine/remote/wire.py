@@ -59,12 +59,11 @@ class Channel:
         total = sum(lengths)
         self._check(len(structure), len(buffers), total, TooLargeError)
         head = HEADER.pack(len(structure), len(buffers), total)
-        if not buffers:
-            self._send_all(head + structure, deadline)
-            return
-        self._send_all(head + struct.pack(f"<{len(lengths)}Q", *lengths) + structure, deadline)
-        for buffer in buffers:
-            self._send_all(buffer, deadline)
+        parts = [head, struct.pack(f"<{len(lengths)}Q", *lengths), structure, *buffers]
+        if len(structure) + total <= CHUNK:  # whatever is sent by itself wakes the other side, for a part
+            parts = [b"".join(parts)]
+        for part in parts:
+            self._send_all(part, deadline)
 
     def receive(self, deadline: float | None = None) -> tuple[Any, list[memoryview]]:
         """Give the next message and its buffers. Raises ProtocolError, ClosedError and LateError."""

@@ -17,6 +17,7 @@ from nbgrader.utils import determine_grade
 from studium_graders.engine.limits import Limits
 from studium_graders.engine.material import Calibration
 from studium_graders.engine.remote import Policy, Student
+from studium_graders.engine.remote.shell import Cells
 from studium_graders.engine.remote.student import serve
 
 from .notebooks import grade, submission
@@ -35,7 +36,7 @@ def forked(shell, **policy):
             os.chdir(folder)
             sys.modules["__main__"] = shell.user_module
             warnings.resetwarnings()
-            serve(there, shell, LIMITS)
+            serve(there, Cells(shell, LIMITS.output_kb), LIMITS)
         there.close()
         student = Student(here, Policy(**policy), LIMITS)
         try:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from studium_graders.engine.limits import Limits
 from studium_graders.engine.remote import Policy, Student
+from studium_graders.engine.remote.shell import Cells
 from studium_graders.engine.remote.student import serve
 from studium_graders.engine.remote.warm_up import warm_up
 
@@ -63,7 +64,7 @@ def students(shell: Any) -> Iterator[Callable[..., Student]]:
                 3, there.fileno()
             )  # the hostile ones write to all they find: not to what pytest talks through
             os.closerange(there.fileno() + 1, 1 << 12)
-            serve(there, shell, limits)
+            serve(there, Cells(shell, limits.output_kb), limits)
         there.close()
         student = Student(here, Policy(**({"recording": True} | policy)), limits)
         running.append((pid, student))

@@ -18,7 +18,7 @@ def frame(message, buffers=()):
 
 
 def reply(payload, *, sequence=1, kind=1, buffers=(), changes=(), released=(), **sections):
-    more = [sections.get(name) for name in ("text", "ambient", "mirrors", "modules", "graph")]
+    more = [sections.get(name) for name in ("text", "ambient", "mirrors", "modules", "graph", "rebound")]
     more[:2] = more[0] or [], more[1] or [None, True]
     return frame([kind, sequence, None, payload, list(changes), list(released), *more], buffers)
 

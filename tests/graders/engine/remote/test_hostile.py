@@ -104,11 +104,13 @@ MALFORMED = [
         1, modules=[[[1, "Linear", [True, [], [], [], [], [["in_features", [None, [Tag.TYPE, "builtins.int"]]]]]]], []]
     ),
     reply(1, graph=[1, [["float32", [1], 0]], [[Tag.MIRROR, True, 4]]], buffers=[b"\0" * 4]),
+    reply(1, rebound=1),
+    reply(1, rebound=[["f"]]),
     reply([0], kind=2),
     reply(["E", [["os", "system"]], [Tag.TYPE, "builtins.int"], [], "", "", None], kind=2),
-    frame([0, 1, "get", ["f"], [], [], [], [None, True], None, None, None]),
-    frame([0, 1, "__init__", [], [], [], [], [None, True], None, None, None]),
-    frame([0, 1, "call", [5, [], {}], [], [], [], [None, True], None, None, None]),
+    frame([0, 1, "get", ["f"], [], [], [], [None, True], None, None, None, None]),
+    frame([0, 1, "__init__", [], [], [], [], [None, True], None, None, None, None]),
+    frame([0, 1, "call", [5, [], {}], [], [], [], [None, True], None, None, None, None]),
     frame(
         [
             0,
@@ -122,12 +124,13 @@ MALFORMED = [
             None,
             None,
             None,
+            None,
         ]
     ),
-    frame([0, 1, "getattr", [[Tag.TYPE, "builtins.int"], "x"], [], [], [], [None, True], None, None, None]),
-    frame([0, 1, "backward", [1, [], [], False], [], [], [], [None, True], None, None, None]),
-    frame([0, 1, ["call"], [], [], [], [], [None, True], None, None, None]),
-    frame([0, 1, "call", [], [], [], [], [None, True], None, None, None]),
+    frame([0, 1, "getattr", [[Tag.TYPE, "builtins.int"], "x"], [], [], [], [None, True], None, None, None, None]),
+    frame([0, 1, "backward", [1, [], [], False], [], [], [], [None, True], None, None, None, None]),
+    frame([0, 1, ["call"], [], [], [], [], [None, True], None, None, None, None]),
+    frame([0, 1, "call", [], [], [], [], [None, True], None, None, None, None]),
 ]
 
 

@@ -35,7 +35,7 @@ def test_any_bytes_are_survived(data):
 
 
 @CALM
-@given(nodes, st.integers(1, 2), nodes, st.lists(nodes, min_size=5, max_size=5))
+@given(nodes, st.integers(1, 2), nodes, st.lists(nodes, min_size=6, max_size=6))
 def test_any_structure_is_survived(payload, kind, changes, more):
     message = [kind, 1, None, payload, changes, [], *more]
     liar = Liar(frame(message, [b"12345678", b""]), limits=Limits(call_seconds=0.02, message_mb=1))
@@ -59,6 +59,7 @@ def test_any_request_is_survived(payload, op):
         [],
         [],
         [None, True],
+        None,
         None,
         None,
         None,

@@ -1,0 +1,51 @@
+"""Cells are what IPython makes of them: magics, prompts, waiting; and most are Python already."""
+
+import pytest
+
+
+def text_of(run):
+    return "".join(output.get("text", "") or output.get("data", {}).get("text/plain", "") for output in run.outputs)
+
+
+@pytest.mark.parametrize(
+    ("source", "shown"),
+    [
+        ("%%capture said\nprint('a')", ""),
+        ("x = 2\n%time y = x + 1\nprint(y)", "3\n"),
+        ("def f():\n    %who_ls int\nprint(1)", "1\n"),
+        ("x = %who_ls str\nprint(type(x).__name__)", "list\n"),
+        ("In [1]: x = 4\nIn [2]: print(x)", "4\n"),
+        (">>> x = 5\n>>> print(x)", "5\n"),
+        ("    x = 6\n    print(x)", "6\n"),
+        ("\n\nx = 7\nprint(x)", "7\n"),
+        ("import asyncio\nawait asyncio.sleep(0)\nprint(8)", "8\n"),
+        ("async def f(): return 9\nprint(await f())", "9\n"),
+        ("print('''\n%time\n!ls\n''')", "\n%time\n!ls\n\n"),
+        ("x = 10\nx", "10"),
+        ("x = 10 %(\n3)\nprint(x)", "1\n"),
+    ],
+)
+def test_a_cell_does_what_it_does_in_a_notebook(make_student, source, shown):
+    run = make_student().run(source)
+    assert (run.error, text_of(run).replace("\r", "")[-len(shown) or 99 :]) == ("", shown)
+
+
+@pytest.mark.parametrize("source", ["def f(:\n    pass", "x = (\n", "return 3\n# no", "x = 1\n\0"])
+def test_what_is_no_python_says_so(make_student, source):
+    assert make_student().run(source).error.partition(":")[0] in ("SyntaxError", "_IncompleteInputError", "ValueError")
+
+
+def test_a_transformer_of_the_students_own_is_heeded(make_student):
+    student = make_student()
+    student.run(
+        "from IPython.core.inputtransformer2 import TokenTransformBase\n"
+        "manager = get_ipython().input_transformer_manager\n"
+        "class Nines(TokenTransformBase):\n"
+        "    @classmethod\n"
+        "    def find(cls, lines):\n"
+        "        return next((cls(token.start) for line in lines for token in line if token.string == '9'), None)\n"
+        "    transform = lambda self, lines: [line.replace('9', '2') for line in lines]\n"
+        "manager.token_transformers.append(Nines)"
+    )
+    run = student.run("x = 9\nprint(x)")
+    assert (run.error, text_of(run)) == ("", "2\n")
