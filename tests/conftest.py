@@ -197,14 +197,14 @@ def sample(site: Site) -> Site:
 @pytest.fixture
 def studium(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
     """studium("topics", "--json") → (exit code, standard output, standard error), run in this process."""
-    from studium.cli import main
+    from studium.cli import run as run_command
 
     def run(*arguments: str) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["studium", *arguments])
         monkeypatch.setenv("COLUMNS", "200")
         capsys.readouterr()
         with pytest.raises(SystemExit) as stop:
-            main()
+            run_command()
         out, err = capsys.readouterr()
         return int(stop.value.code or 0), out, err
 

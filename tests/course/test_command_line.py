@@ -298,3 +298,36 @@ def test_a_result_travels_as_json_and_back():
 
     result = ExerciseResult("merge", "right", 1.0, 1.0, [])
     assert msgspec.json.decode(msgspec.json.encode(result), type=ExerciseResult) == result
+
+
+PROGRAM = """
+import atexit, sys
+atexit.register(print, "the end")
+sys.argv = ["studium", *{arguments!r}]
+from studium.cli import main
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "out"),
+    [(["--version"], 0, "studium"), (["check", "damaged.ipynb"], 1, ""), (["nonsense"], 2, "")],
+)
+def test_a_command_ends_at_once_with_its_code_and_all_that_it_said(arguments, code, out, tmp_path):
+    (tmp_path / "damaged.ipynb").write_text("no notebook")
+    command = [sys.executable, "-c", PROGRAM.format(arguments=arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == code
+    assert done.stdout.startswith(out)
+    assert done.stdout.endswith("the end\n")
+    assert bool(done.stderr) == bool(code)
+
+
+def test_a_reader_that_goes_away_is_no_error():
+    command = [sys.executable, "-m", "studium", "--version"]
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writing)
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr

@@ -3,6 +3,9 @@
 Exit codes: 0 fine, 1 a problem (told in one sentence on stderr), 2 a usage error.
 """
 
+import atexit
+import contextlib
+import os
 import sys
 from collections.abc import Callable
 from typing import Annotated, NoReturn
@@ -49,7 +52,23 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
 
 
 def main() -> None:
-    """Run the command line and exit."""
+    """Run the command line and end the process at once: to take apart all that was imported takes up to 0.3 s."""
+    code: int | str | None = 0
+    try:
+        run()
+    except SystemExit as end:
+        code = end.code
+    if isinstance(code, str):
+        print(code, file=sys.stderr)  # noqa: T201
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError):  # nobody reads it any more
+            stream.flush()
+    os._exit(code if isinstance(code, int) else int(bool(code)))
+
+
+def run() -> None:
+    """Run the command line and raise SystemExit."""
     try:
         build_app(load_catalogue())()
     except UsageError as error:
