@@ -8,6 +8,7 @@ import errno
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Protocol
 
@@ -17,10 +18,11 @@ from studium.catalogue import Catalogue
 from studium.errors import CourseError, StudiumError, UnknownNameError
 
 from studium_graders import work
+from studium_graders.calibrating import Calibrating
 from studium_graders.course_file import FILE, read_course
 from studium_graders.engine.intake import read_submission
 from studium_graders.engine.limits import Limits
-from studium_graders.engine.material import Calibration, CanonicalSubmission, Material
+from studium_graders.engine.material import CanonicalSubmission, Material
 from studium_graders.engine.results import SubmissionResult
 from studium_graders.engine.template import material_of
 from studium_graders.executors import usable_cpus
@@ -30,10 +32,11 @@ from studium_graders.late_penalties import LatePenalties
 from studium_graders.opening import open_course
 from studium_graders.recorder import Graded, MarkChange, Recorder
 from studium_graders.recording_desk import AutogradedFolder, RecordingDesk
-from studium_graders.results_store import ResultsStore, environment_hash, result_key, write_whole
+from studium_graders.results_store import ResultsStore, environment_hash, result_key
 from studium_graders.submissions import Submitted, find_submissions, name_problem
 
 _ON_A_CLUSTER = 64  # submissions that are under way at the same time where nothing else is said
+_AHEAD = 64  # submissions that are read while the reference solution is graded
 
 
 class GradeOptions(msgspec.Struct, frozen=True):
@@ -106,12 +109,11 @@ class _Run:
     ) -> None:
         self.coursedir, self.options, self.watcher = coursedir, options, watcher
         self.root = Path(coursedir.root)
-        limits, self.gpu = _settings(self.root, assignment)
-        self.material = material_of(coursedir.config, self.root, assignment, limits)
+        self.assignment, self.catalogue = assignment, catalogue
+        self.limits, self.gpu = _settings(self.root, assignment)
         self.store = ResultsStore(self.root / ".studium" / "results" / assignment)
-        self.environment = environment_hash(_packages(self.material, catalogue))
         self.jobs = options.jobs or usable_cpus()
-        self.executor = self._executor(catalogue)
+        self.executor = self._executor()
 
     def grade(self, submissions: Sequence[Submitted]) -> ClassResult:
         """Grade and record these submissions."""
@@ -122,15 +124,18 @@ class _Run:
             work.close_engines()  # what is still under way after an error ends with its engine
 
     def _grade(self, submissions: Sequence[Submitted]) -> ClassResult:
-        level = self._level()
+        probing = self.executor.submit(work.probe_level)
+        self.material = material_of(self.coursedir.config, self.root, self.assignment, self.limits)
+        self.environment = environment_hash(_packages(self.material, self.catalogue))
+        level = self._level(*probing.result())
         report = ClassResult(self.material.assignment, level)
         report.problems += filter(None, (name_problem(submitted.student) for submitted in submissions))
         submissions = [submitted for submitted in submissions if not name_problem(submitted.student)]
         self.watcher.begin(len(submissions), level)
         folders = {submitted.student: submitted for submitted in submissions}
         penalties = LatePenalties(self.coursedir.config)
+        line = _Line(self, level, report)
         with Recorder(self.coursedir.db_url, self.coursedir.course_id, self.material.assignment, penalties) as recorder:
-            line = _Line(self, level, report)
             desk = RecordingDesk(
                 recorder,
                 AutogradedFolder(self.coursedir, self.material),
@@ -143,22 +148,22 @@ class _Run:
             desk.finish(self.watcher.agree)
         return report
 
-    def _executor(self, catalogue: Catalogue) -> Executor:
+    def _executor(self) -> Executor:
         options = {"jobs": self.jobs, "scheduler": self.options.scheduler, "gpu": self.gpu}
-        executor: Executor | None = catalogue.manager.hook.studium_executor(name=self.options.executor, options=options)
+        hook = self.catalogue.manager.hook
+        executor: Executor | None = hook.studium_executor(name=self.options.executor, options=options)
         if executor is None:
             raise UnknownNameError("executor", self.options.executor, ("local", "dask"))
         return executor
 
-    def _level(self) -> str:
+    def _level(self, level: str, weakness: str) -> str:
         """Give the sandbox level where the work is done. Raise CourseError for a weak one that was not asked for."""
-        level, weakness = self.executor.submit(work.probe_level).result()
         if weakness and not self.options.trust:
             raise CourseError(
                 f"grading needs a sandbox of level L2, and there is {level}: {weakness}; mend that, grade on another "
                 "machine, or let submissions reach more than they should with --trust-submissions"
             )
-        return str(level)
+        return level
 
 
 class _Line:
@@ -179,16 +184,23 @@ class _Line:
         self.waiting: dict[Future[bytes], tuple[str, list[CanonicalSubmission]]] = {}  # equal ones together
         self.under_way: dict[str, Future[bytes]] = {}
         self.kept: dict[str, str] = {}  # of what several students may hand in: key to one whose result is kept
+        key = f"{run.material.digest} {run.environment} {level}"
+        kept = run.root / ".studium" / "calibration"
+        self.calibrating = Calibrating(kept, key, run.material, run.executor, self.work)
 
     def results(self, submissions: Sequence[Submitted]) -> Iterator[tuple[Graded, bool]]:
         """Give each result once it is kept, and whether an earlier run had it."""
-        self.material = self._calibrated()  # a part of the keys: another one may judge otherwise
+        reading = map(self._read, submissions)
+        ahead = [submission for _, submission in zip(self.calibrating.waiting(_AHEAD), reading, strict=False)]
+        self.material, problems = self.calibrating.result()  # a part of the keys: another one may judge otherwise
+        for problem in problems:
+            self.run.watcher.note(f"{problem}; submissions are judged with more caution")
         self.packed = msgspec.msgpack.encode(self.material)
-        for submitted in submissions:
-            submission, key, result = self._look(submitted)
+        for submission in chain(ahead, reading):
+            key, result = self._look(submission)
             if result and not self.run.options.force:
                 self._note(key, result)
-                self.run.watcher.done(submitted.student, reused=True)
+                self.run.watcher.done(submission.student, reused=True)
                 yield Graded(submission, result), True
             elif key in self.under_way:
                 self.waiting[self.under_way[key]][1].append(submission)
@@ -203,14 +215,17 @@ class _Line:
 
     def stored(self, submitted: Submitted) -> Graded | None:
         """Give the result that is kept, if it is a result of what lies in the folder now."""
-        submission, _, result = self._look(submitted)
+        submission = self._read(submitted)
+        _, result = self._look(submission)
         return Graded(submission, result) if result else None
 
-    def _look(self, submitted: Submitted) -> tuple[CanonicalSubmission, str, SubmissionResult | None]:
-        """Give a submission, its key, and the result that is kept of it."""
-        submission = read_submission(self.run.material, submitted.folder, submitted.student)
+    def _read(self, submitted: Submitted) -> CanonicalSubmission:
+        return read_submission(self.run.material, submitted.folder, submitted.student)
+
+    def _look(self, submission: CanonicalSubmission) -> tuple[str, SubmissionResult | None]:
+        """Give a submission's key, and the result that is kept of it."""
         key = result_key(submission, self.material, self.run.environment, self.level)
-        return submission, key, self.run.store.load(submitted.student, key)
+        return key, self.run.store.load(submission.student, key)
 
     def _begin(self, submission: CanonicalSubmission, key: str) -> None:
         packed = msgspec.msgpack.encode(submission)
@@ -272,33 +287,6 @@ class _Line:
         self.report.problems.append(
             f"{student} could not be graded, and nothing was recorded: {why}; run the command again, and report it"
         )
-
-    def _calibrated(self) -> Material:
-        """Give the material with what the reference solution needs, from the last run where nothing changed since."""
-        run = self.run
-        path = run.root / ".studium" / "calibration" / f"{run.material.assignment}.msgpack"
-        key = f"{run.material.digest} {run.environment} {self.level}"
-        try:
-            kept = msgspec.msgpack.decode(path.read_bytes(), type=_Calibrated)
-        except (OSError, msgspec.MsgspecError):
-            kept = _Calibrated()
-        if kept.key != key:
-            packed: Future[bytes] = run.executor.submit(work.calibrate, self.work, msgspec.msgpack.encode(run.material))
-            kept = _Calibrated(key, msgspec.msgpack.decode(packed.result(), type=Material).calibration)
-            if not any(found.problems for found in kept.calibration.values()):
-                path.parent.mkdir(parents=True, exist_ok=True)
-                write_whole(path, msgspec.msgpack.encode(kept))
-        for found in kept.calibration.values():
-            for problem in found.problems:
-                run.watcher.note(f"{problem}; submissions are judged with more caution")
-        return msgspec.structs.replace(run.material, calibration=kept.calibration)
-
-
-class _Calibrated(msgspec.Struct, frozen=True):
-    """What a calibration found, and what it is a calibration of."""
-
-    key: str = ""
-    calibration: dict[str, Calibration] = {}
 
 
 def _settings(root: Path, assignment: str) -> tuple[Limits, bool]:

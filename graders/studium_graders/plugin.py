@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,7 @@ def studium_commands(app: typer.Typer) -> None:
     from studium_graders.commands.assign import assign
     from studium_graders.commands.export import export
     from studium_graders.commands.feedback import feedback
-    from studium_graders.commands.grade import grade
+    from studium_graders.commands.grade import begin_early, grade
     from studium_graders.commands.new_course import new_course
     from studium_graders.commands.student_wheel import student_wheel
 
@@ -34,6 +35,7 @@ def studium_commands(app: typer.Typer) -> None:
     app.command("export")(export)
     app.command("student-wheel")(student_wheel)
     _group(app, "new").command("course")(new_course)
+    begin_early(sys.argv[1:])
 
 
 @hookimpl

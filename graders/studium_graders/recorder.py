@@ -19,7 +19,6 @@ from nbgrader.api import (
     SubmittedNotebook,
     new_uuid,
 )
-from nbgrader.utils import parse_utc
 from sqlalchemy import insert, select, update
 from sqlalchemy.engine import make_url
 from studium.errors import CourseError
@@ -27,6 +26,7 @@ from studium.errors import CourseError
 from studium_graders.course_folder import scripts_on_path
 from studium_graders.engine.material import CanonicalNotebook, CanonicalSubmission
 from studium_graders.engine.results import NotebookResult, SubmissionResult
+from studium_graders.engine.timestamps import read_timestamp
 from studium_graders.gradebook_errors import gradebook_errors
 from studium_graders.late_penalties import LatePenalties
 
@@ -287,15 +287,6 @@ class _Planner:
 
     def _change(self, notebook: str, cell: str, before: float | None, after: float | None) -> None:
         self.made.changes.append(MarkChange(self.student, notebook, cell, before, after))
-
-
-def read_timestamp(text: str) -> datetime | None:
-    """Read nbgrader's timestamp as UTC without a zone; None where it cannot be read."""
-    try:
-        when: datetime | None = parse_utc(text.strip() or None)
-    except (ValueError, OverflowError):
-        return None
-    return when
 
 
 def _auto_score(name: str, result: NotebookResult) -> float | None:

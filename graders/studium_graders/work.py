@@ -1,18 +1,17 @@
 """What a worker does: module functions that take and give bytes, so that threads and other machines run the same code.
 
-A worker's process keeps its engine, whose zygotes are warm, for as long as the same assignment is graded; and for ever
-the process that has imported torch, from which they are forked.
+A worker's process keeps its engine, whose zygotes are warm, for as long as the same assignment is graded.
 """
 
 import atexit
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 import msgspec
 
-from studium_graders.engine.engine import Engine, common_ancestor
+from studium_graders import warm
+from studium_graders.engine.engine import Engine
 from studium_graders.engine.material import CanonicalSubmission, Material
 from studium_graders.engine.sandbox import Level, probe
 
@@ -49,19 +48,13 @@ def grade(work: Work, material: bytes, submission: bytes) -> bytes:
         return msgspec.msgpack.encode(engine.grade(msgspec.msgpack.decode(submission, type=CanonicalSubmission)))
 
 
-def begin() -> None:
-    """Begin to warm up what grading on this machine needs, while the caller does something else."""
-    if sys.platform.startswith("linux"):
-        _engines.ancestor.start()
-
-
 def close_engines() -> None:
     """End the processes of this worker's engine; what engines share stays warm until the end of this process."""
     _engines.close()
 
 
 class _Engines:
-    """The engine of this process, one at a time, and the process from which its engines are forked."""
+    """The engine of this process, one at a time."""
 
     def __init__(self) -> None:
         self._lock = threading.Condition()
@@ -69,7 +62,6 @@ class _Engines:
         self._work: Work | None = None
         self._engine: Engine | None = None
         self._open = ExitStack()
-        self.ancestor = common_ancestor()
 
     @contextmanager
     def use(self, work: Work, material: bytes) -> Iterator[Engine]:
@@ -105,14 +97,11 @@ class _Engines:
             trust=work.trust,
             hidden=work.hidden,
             gpu=work.gpu,
-            ancestor=self.ancestor,
+            ancestor=warm.ancestor,
         )
 
 
 _engines = _Engines()
 
 
-@atexit.register
-def _end() -> None:
-    _engines.close()
-    _engines.ancestor.close()
+atexit.register(_engines.close)

@@ -179,16 +179,13 @@ class Run:
     each: float
     used: float
     said: dict
-    memory: Memory
 
     def show(self, name: str, theirs: float, cost: float) -> None:
         """Print the figures beside stock nbgrader's for one submission: ``theirs`` seconds, ``cost`` of processor."""
-        shared, peak = (f"{size / 2**20:.0f} MB" for size in (self.memory.shared, self.memory.peak))
         print(f"{name}: {self.said['judged']} of {self.students} submissions run; others equal one of these")
         print(f"  the whole command: {self.whole:.2f} s, {1000 * self.whole / self.students:.0f} ms for each; "
               f"{self.used:.1f} s of processor")  # fmt: skip
         print(f"  from the first result to the last: {self.each * 1000:.0f} ms for each submission")
-        print(f"  peak memory of all our processes: {peak} (resident sizes added: {shared})")
         whole, used = (self.students / spent for spent in (self.whole, self.used))
         print(f"  stock / ours: {theirs * whole:.0f} with start-up, {theirs / self.each:.0f} once it is warm; "
               f"by processor time {cost * used:.0f}", flush=True)  # fmt: skip
@@ -196,16 +193,24 @@ class Run:
 
 def ours(course: Path, students: int) -> Run:
     """Grade with ours."""
-    before = processor_seconds()
-    command = [sys.executable, "-m", "studium", "grade", "ps1", "--course", str(course), "--json"]
-    start = time.monotonic()
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    before, start = processor_seconds(), time.monotonic()
+    done = subprocess.run(grading(course), stdout=subprocess.PIPE, text=True, check=True)
+    whole, used = time.monotonic() - start, processor_seconds() - before
+    return Run(students, whole, between_results(course), used, json.loads(done.stdout))
+
+
+def grading(course: Path) -> list[str]:
+    return [sys.executable, "-m", "studium", "grade", "ps1", "--course", str(course), "--json"]
+
+
+def show_memory(course: Path) -> None:
+    """Grade once more and look at the memory meanwhile, which costs the processes that are looked at some time."""
+    with subprocess.Popen(grading(course), stdout=subprocess.DEVNULL) as process:
         memory = Memory(process.pid)
         memory.start()
-        said, _ = process.communicate()
     assert process.returncode == 0
-    whole, used = time.monotonic() - start, processor_seconds() - before
-    return Run(students, whole, between_results(course), used, json.loads(said), memory)
+    shared, peak = (f"{size / 2**20:.0f} MB" for size in (memory.shared, memory.peak))
+    print(f"peak memory of all our processes: {peak} (resident sizes added: {shared})", flush=True)
 
 
 def processor_seconds() -> float:
@@ -233,6 +238,7 @@ def stock_course(course: Classroom, folder: Path, students: list[str]) -> Path:
 
 
 def test_a_torch_class(course: Classroom, nbgrader, gradebook_rows, tmp_path: Path) -> None:
+    show_memory(Path(shutil.copytree(course.root, tmp_path / "watched")))
     unlike = ours(all_unlike(course.root, tmp_path / "unlike"), course.students)
     mixed = ours(course.root, course.students)
     sample = [f"s{number:03}" for number in range(SAMPLE)]

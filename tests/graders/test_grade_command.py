@@ -117,12 +117,55 @@ def test_a_result_that_the_engine_owes_is_a_problem_and_the_others_are_recorded(
 
 def test_starting_does_not_build_the_grammar_of_web_addresses() -> None:
     program = (
-        "import sys; from studium_graders.commands.extra import import_notebook_formats; import_notebook_formats();"
+        "import sys; from studium_graders.commands.extra import import_nbgrader; import_nbgrader();"
         "import studium_graders.grading; print('jsonschema' in sys.modules, 'rfc3987_syntax' in sys.modules);"
         "import rfc3987_syntax"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["True", "False"]
+
+
+def test_what_nbgrader_was_imported_without_can_be_imported_later() -> None:
+    program = (
+        "import sys; from studium_graders.commands.extra import import_nbgrader; import_nbgrader();"
+        "print('nbgrader.exchange' in sys.modules);"
+        "from nbgrader.server_extensions.formgrader import load_jupyter_server_extension as load; print(callable(load))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "True"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "begins"),
+    [
+        (["grade", "ps1", "--course", "COURSE", "--json"], True),
+        (["grade", "ps1", "--course", "COURSE", "--executor", "dask"], False),
+        (["grade", "ps1", "--course", "COURSE", "--help"], False),
+        (["grade", "--course", "COURSE", "ps1"], False),
+        (["grade"], False),
+        (["export", "ps1"], False),
+        ([], False),
+    ],
+)
+def test_torch_is_imported_early_where_the_command_line_says_that_it_will_be_needed(
+    course: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], begins: bool
+) -> None:
+    begun: list[bool] = []
+    monkeypatch.setattr("studium_graders.warm.begin", lambda: begun.append(True))
+    command.begin_early([str(course) if word == "COURSE" else word for word in arguments])
+    assert begun == [True] * begins
+
+
+def test_torch_is_not_imported_early_for_a_class_that_is_graded(
+    course: Path, grade: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grade("--course", str(course))
+    begun: list[bool] = []
+    monkeypatch.setattr("studium_graders.warm.begin", lambda: begun.append(True))
+    command.begin_early(["grade", "ps1", "--course", str(course)])
+    assert not begun
+    command.begin_early(["grade", "ps1", "--course", str(course), "--force"])
+    assert begun
 
 
 def test_changes_are_listed_and_cut_where_there_are_many() -> None:

@@ -20,10 +20,11 @@ from studium_graders.engine.limits import Limits
 from studium_graders.engine.material import Material
 from studium_graders.engine.results import NotebookResult, SubmissionResult
 from studium_graders.engine.template import material_of
+from studium_graders.engine.timestamps import read_timestamp
 from studium_graders.gradebook_errors import GradebookError
 from studium_graders.late_penalties import LatePenalties
 from studium_graders.opening import open_course
-from studium_graders.recorder import Graded, MarkChange, Recorder, read_timestamp
+from studium_graders.recorder import Graded, MarkChange, Recorder
 
 LATE = '[late]\npolicy = "per-day"\npenalty_percent = 10\ngrace_minutes = 5\n'
 ON_TIME, LATE_BY_TWO_DAYS = "2026-03-01 20:00:00 UTC", "2026-03-03 11:00:00 UTC"

@@ -3,6 +3,7 @@
 import sys
 from importlib import import_module
 from importlib.util import find_spec
+from types import ModuleType
 
 from studium.errors import StudiumError
 
@@ -13,16 +14,21 @@ def require_grade_extra(*modules: str) -> None:
         raise StudiumError(f"this command needs {missing}, which is not installed; run: pip install 'studium[grade]'")
 
 
-def import_notebook_formats() -> None:
-    """Import nbformat, which nbgrader needs, without the checks of international web addresses that jsonschema offers.
+def import_nbgrader() -> None:
+    """Import nbgrader without what takes half of its import time and is of no use to a command.
 
-    They are optional, no notebook needs them, and building their grammar takes half of nbgrader's import time.
+    That is: jsonschema's checks of international web addresses, and nbgrader's parts of a Jupyter server.
     """
-    slow = "rfc3987_syntax"
-    if slow in sys.modules:
-        return
-    sys.modules[slow] = None  # type: ignore[assignment]  # Python's own way to say that a module is not there
+    absent: dict[str, ModuleType | None] = {"rfc3987_syntax": None}  # Python's own way to say that it is not there
+    for name in ("assignment_list", "course_list", "formgrader", "validate_assignment"):
+        part = ModuleType(f"nbgrader.server_extensions.{name}")
+        vars(part)["load_jupyter_server_extension"] = None
+        absent[part.__name__] = part
+    absent = {name: part for name, part in absent.items() if name not in sys.modules}
+    sys.modules.update(absent)  # type: ignore[arg-type]
     try:
         import_module("nbformat")
+        import_module("nbgrader")
     finally:
-        del sys.modules[slow]
+        for name in absent:
+            del sys.modules[name]

@@ -97,7 +97,10 @@ class _Matching:
                 index for index in claims.get(item.cell.grade_id, []) if not self._is_other(index, item, answers)
             ]
             if indices:
-                self._take(wanted, max(indices, key=partial(self._rank, item)))
+                self._take(wanted, self._best(item, indices))
+
+    def _best(self, item: TemplateCell, indices: list[int]) -> int:
+        return indices[0] if len(indices) == 1 else max(indices, key=partial(self._rank, item))
 
     def _rank(self, item: TemplateCell, index: int) -> tuple[bool, bool, bool, int]:
         """Order the cells that claim to be one: it defines what is asked for, is no stub, has the type, is the last."""
@@ -127,8 +130,7 @@ class _Matching:
             places[plain(self.submitted[index].source)].append(index)
         for wanted in self._open():
             item = self.template[wanted]
-            text = plain(item.released)
-            if item.is_answer == answers and text and places.get(text):
+            if item.is_answer == answers and (text := plain(item.released)) and places.get(text):
                 self._take(wanted, places[text].pop())
 
     def by_names(self) -> None:
@@ -137,7 +139,7 @@ class _Matching:
             item = self.template[wanted]
             fitting = [index for index in self._free() if item.names and item.names <= self.names[index]]
             if fitting:
-                self._take(wanted, max(fitting, key=partial(self._rank, item)))
+                self._take(wanted, self._best(item, fitting))
 
     def by_place(self) -> None:
         """Match what lies between the same neighbours, the likest first."""

@@ -30,14 +30,9 @@ from studium_graders.engine.sandbox import Level
 from studium_graders.engine.student_job import StudentJob, StudentSetup
 from studium_graders.engine.supervisor import Supervisor
 from studium_graders.engine.topic_files import topic_files
-from studium_graders.engine.zygote import Zygote, ZygoteError
+from studium_graders.engine.zygote import Zygote, ZygoteError, common_ancestor
 
-_STUDENT, _JUDGE, _ANCESTOR = (f"studium_graders.engine.{name}_main" for name in ("student", "judge", "ancestor"))
-
-
-def common_ancestor() -> Zygote:
-    """Give the warm process that all engines of this process may share: it knows nothing of any course."""
-    return Zygote(_ANCESTOR)
+_STUDENT, _JUDGE = (f"studium_graders.engine.{name}_main" for name in ("student", "judge"))
 
 
 class EngineError(CourseError):
@@ -78,13 +73,18 @@ class Engine:
             material.files,
             gpu,
             public_imports(material),
+            self._new_folder("root", 0o711),
         )
-        tests = Path(self._folder.name, "tests")
-        tests.mkdir(mode=0o700)
-        judge = JudgeSetup(material, str(tests))
+        tests = self._new_folder("tests", 0o700)
+        judge = JudgeSetup(material, tests)
         self._own = ExitStack()  # what this engine starts
         self._student, self._judge = self._launchers(setup, judge, ancestor, jobs)
         self._slots = threading.BoundedSemaphore(jobs)
+
+    def _new_folder(self, name: str, mode: int) -> str:
+        folder = Path(self._folder.name, name)
+        folder.mkdir(mode=mode)
+        return str(folder)
 
     def _launchers(
         self, student: StudentSetup, judge: JudgeSetup, ancestor: Zygote | None, jobs: int

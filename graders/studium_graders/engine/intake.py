@@ -6,13 +6,12 @@ damage costs nothing: lost or doubled ids, moved or split cells, changed types, 
 
 from pathlib import Path
 
-from nbgrader.utils import parse_utc
-
 from studium_graders.engine.canonical import canonical_notebook, untouched_notebook
 from studium_graders.engine.chosen_files import Choice, choose_notebooks
 from studium_graders.engine.material import CanonicalNotebook, CanonicalSubmission, Material, NotebookMaterial
 from studium_graders.engine.submitted_files import SubmittedFiles, read_folder
 from studium_graders.engine.submitted_notebook import UnreadableError, read_cells
+from studium_graders.engine.timestamps import read_timestamp
 
 
 def read_submission(material: Material, folder: Path, student: str) -> CanonicalSubmission:
@@ -40,10 +39,7 @@ def _notebook(book: NotebookMaterial, choice: Choice, found: SubmittedFiles) -> 
 
 def _timestamp(found: SubmittedFiles) -> str:
     """Give the time of timestamp.txt as it is written there, or "" where nbgrader cannot read it."""
-    try:
-        parse_utc(found.timestamp)
-    except Exception:  # dateutil raises whatever its input makes it raise
-        if found.timestamp:
-            found.notes.append("timestamp.txt holds no time")
+    if found.timestamp and read_timestamp(found.timestamp) is None:
+        found.notes.append("timestamp.txt holds no time")
         return ""
     return found.timestamp

@@ -90,7 +90,8 @@ def hides(cell: NotebookNode, config: Config) -> bool:
 
 def _read(path: Path) -> NotebookNode:
     try:
-        notebook = nbformat.reads(_with_cell_ids(path.read_text("utf-8-sig")), as_version=4)
+        text = _with_cell_ids(path.read_text("utf-8-sig"))
+        notebook = nbformat.convert(nbformat.reader.reads(text), 4)  # nbformat.reads would validate it, and only log
         checker = MetadataValidator()
         checker.upgrade_notebook_metadata(notebook)
         checker.validate_nb(notebook)

@@ -3,8 +3,9 @@
 from datetime import datetime
 from pathlib import Path
 
-from nbgrader.utils import parse_utc
 from studium.notebooks import write_text
+
+from studium_graders.engine.timestamps import read_timestamp
 
 _NAMES = ("timestamp.txt", "submission_secret.txt")
 _BIGGEST = 10_000  # bytes
@@ -20,11 +21,7 @@ def copy_for_release(folders: tuple[Path, ...], target: Path) -> None:
 
 def read_time(folder: Path) -> datetime | None:
     """Give when a submission was handed in: UTC without a zone, None where no time can be read."""
-    try:
-        when: datetime | None = parse_utc(_read(folder / _NAMES[0]).strip() or None)
-    except (ValueError, OverflowError):
-        return None
-    return when
+    return read_timestamp(_read(folder / _NAMES[0]))
 
 
 def _read(path: Path) -> str:

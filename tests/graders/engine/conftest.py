@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 import pytest
-from studium_graders.engine.engine import Engine, common_ancestor
+from studium_graders.engine.engine import Engine
 from studium_graders.engine.limits import Limits
 from studium_graders.engine.material import (
     CanonicalNotebook,
@@ -16,7 +16,7 @@ from studium_graders.engine.material import (
 )
 from studium_graders.engine.results import SubmissionResult
 from studium_graders.engine.sandbox import probe
-from studium_graders.engine.zygote import Zygote
+from studium_graders.engine.zygote import Zygote, common_ancestor
 
 SECRET = b"the-marker-that-only-the-judge-may-know"
 GIVEN = "import torch"

@@ -12,9 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 from studium_graders.engine import purity
-from studium_graders.engine.engine import common_ancestor
 from studium_graders.engine.interpreter import allowed_variables, environment, import_path
-from studium_graders.engine.zygote import Zygote, ZygoteError
+from studium_graders.engine.zygote import Zygote, ZygoteError, common_ancestor
 
 ROLE = """
 import os, time
