@@ -8,6 +8,8 @@ JOBS ?= 2
 # One thread for each of the parallel test processes: two that want both cores slow each other down tenfold.
 # Chromium's own processes crash now and then: a test that this befell, and no other, runs once more.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --dist loadgroup --reruns 1 --only-rerun "(Target|Page) crashed"
+# As pip does it for what is not editable: the grading engine's processes write no bytecode themselves.
+COMPILE := $(BIN)/python -m compileall -q course graders plugins widgets
 
 .PHONY: lab install test test-all lint format docs gallery bench redteam student-wheel clean
 
@@ -21,6 +23,7 @@ $(STAMP): pyproject.toml $(wildcard course/labextension/* course/labextension/sc
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	$(COMPILE)
 	touch $(STAMP)
 
 test: install lint  ## everything that is quick, in parallel
@@ -45,6 +48,7 @@ gallery: install  ## one page with every widget and every control, alive and off
 	$(BIN)/python docs/gallery/build.py --out build/gallery.html
 
 bench: install  ## measures; judges nothing
+	$(COMPILE)
 	$(BIN)/pytest -q -s tests/course/bench_commands.py tests/desk/bench_desk.py tests/widgets/bench_frames.py tests/lab/bench_frames_in_notebooks.py tests/graders/bench_grading.py
 
 redteam: install  ## hostile submissions, ours beside stock nbgrader
