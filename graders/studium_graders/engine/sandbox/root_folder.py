@@ -35,10 +35,11 @@ def build_root_folder(policy: Policy, root: str) -> None:
     """
     kernel.mount("none", "/", flags=kernel.MS_REC | kernel.MS_PRIVATE)
     kernel.mount("tmpfs", root, "tmpfs", kernel.MS_NOSUID, "mode=755,size=16m,nr_inodes=10k")
-    _make_places(root, (SCRATCH, "/tmp", "/proc", "/dev/shm", "/etc", _VOID_FOLDER))  # noqa: S108  in the new root
+    devices = (*DEVICES, *policy.devices)
+    _make_places(root, (SCRATCH, "/tmp", "/proc", "/dev/shm", "/etc", _VOID_FOLDER), devices)  # noqa: S108  in the root
     _show(root, policy)
     kernel.restrict_mounts(root, _READ_ONLY)
-    _show_devices(root, (*DEVICES, *policy.devices))
+    _show_devices(root, devices)
     kernel.mount("none", root, flags=kernel.MS_REMOUNT | _READ_ONLY)  # the file system, not this mount of it alone
 
 
@@ -60,7 +61,7 @@ def enter_root_folder(policy: Policy, user: int, group: int) -> None:
     os.chdir("/")
 
 
-def _make_places(root: str, folders: Iterable[str]) -> None:
+def _make_places(root: str, folders: Iterable[str], devices: Iterable[str]) -> None:
     for folder in folders:
         Path(root + folder).mkdir(0o755, parents=True, exist_ok=True)
     Path(root + _VOID_FILE).touch(0o444)
@@ -69,8 +70,8 @@ def _make_places(root: str, folders: Iterable[str]) -> None:
     for link in _LINKS:
         if os.path.islink(link):  # noqa: PTH114  pathlib is slow here
             Path(root + link).symlink_to(os.readlink(link).lstrip("/"))  # noqa: PTH115
-    for device in DEVICES:
-        Path(root + device).touch(0o666)
+    for device in devices:
+        _make_mount_point(root + device, os.path.isdir(device))  # noqa: PTH112  such as /dev/nvidia-caps
     for name, text in _ACCOUNTS.items():
         Path(f"{root}/etc/{name}").write_text(text, "ascii")
 

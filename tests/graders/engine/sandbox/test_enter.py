@@ -4,6 +4,7 @@
 
 import os
 import signal
+import stat
 import statistics
 import subprocess
 import sys
@@ -77,6 +78,25 @@ def test_a_filter_that_is_not_in_place_is_noticed(inside, monkeypatch):
 def test_a_scratch_that_is_not_there_is_refused(inside, level):
     status, said = inside(level, lambda: "student code", scratch="/nonexistent/scratch")
     assert status == REFUSED, said
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_devices_that_are_given_can_be_used(inside, level):
+    """A GPU has files and a folder of its own; these stand in for them."""
+    given = tuple(device for device in ("/dev/ptmx", "/dev/pts") if Path(device).exists())
+
+    def kinds():
+        return [stat.S_IFMT(Path(device).stat().st_mode) for device in given]
+
+    assert inside(level, kinds, devices=given) == (0, str(kinds()))
+
+
+@pytest.mark.skipif(FOUND.level < Level.L2, reason="this machine has no L2")
+def test_devices_that_are_not_given_are_not_there(inside):
+    assert inside(Level.L2, lambda: sorted(os.listdir("/dev"))) == (
+        0,
+        str(sorted(["fd", "full", "null", "random", "shm", "stderr", "stdin", "stdout", "urandom", "zero"])),
+    )
 
 
 def test_a_process_with_two_threads_is_refused(inside):
