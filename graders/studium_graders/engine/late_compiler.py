@@ -74,7 +74,9 @@ def import_compiler_late() -> None:
     """Put off the import of torch's compiler, where it has not been imported."""
     for part in (_Compiler, _Shapes):
         if part.name not in sys.modules:
-            sys.modules[part.name] = part()
+            sys.modules[part.name] = module = part()
+            package, _, name = part.name.rpartition(".")
+            setattr(sys.modules[package], name, module)
 
 
 def compare_without_distributed_tensors() -> None:

@@ -48,6 +48,8 @@ except RuntimeError as error:
     assert "Mismatch in shape" in str(error)
 else:
     raise AssertionError
+import torch.fx.experimental.symbolic_shapes
+assert torch.fx.experimental.symbolic_shapes.sym_eq((1, 2), (1, 2)) and "sympy" not in sys.modules
 from torch.fx.experimental.symbolic_shapes import guard_or_false, sym_eq
 assert "sympy" in sys.modules and guard_or_false(True) and sym_eq((1, (2, 3)), (1, (2, 3)))
 torch.ones(2, requires_grad=True).mul(2).backward(torch.ones(2))
