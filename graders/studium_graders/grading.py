@@ -150,8 +150,9 @@ class _Run:
 
     def _executor(self) -> Executor:
         options = {"jobs": self.jobs, "scheduler": self.options.scheduler, "gpu": self.gpu}
-        hook = self.catalogue.manager.hook
-        executor: Executor | None = hook.studium_executor(name=self.options.executor, options=options)
+        executor: Executor | None = self.catalogue.manager.hook.studium_executor(
+            name=self.options.executor, options=options
+        )
         if executor is None:
             raise UnknownNameError("executor", self.options.executor, ("local", "dask"))
         return executor
