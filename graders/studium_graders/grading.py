@@ -124,10 +124,9 @@ class _Run:
             work.close_engines()  # what is still under way after an error ends with its engine
 
     def _grade(self, submissions: Sequence[Submitted]) -> ClassResult:
-        probing = self.executor.submit(work.probe_level)
+        level = self._level()
         self.material = material_of(self.coursedir.config, self.root, self.assignment, self.limits)
         self.environment = environment_hash(_packages(self.material, self.catalogue))
-        level = self._level(*probing.result())
         report = ClassResult(self.material.assignment, level)
         report.problems += filter(None, (name_problem(submitted.student) for submitted in submissions))
         submissions = [submitted for submitted in submissions if not name_problem(submitted.student)]
@@ -157,14 +156,18 @@ class _Run:
             raise UnknownNameError("executor", self.options.executor, ("local", "dask"))
         return executor
 
-    def _level(self, level: str, weakness: str) -> str:
-        """Give the sandbox level where the work is done. Raise CourseError for a weak one that was not asked for."""
+    def _level(self) -> str:
+        """Give the sandbox level where the work is done. Raise CourseError for a weak one that was not asked for.
+
+        It forks: nothing else goes on in this process meanwhile.
+        """
+        level, weakness = self.executor.submit(work.probe_level).result()
         if weakness and not self.options.trust:
             raise CourseError(
                 f"grading needs a sandbox of level L2, and there is {level}: {weakness}; mend that, grade on another "
                 "machine, or let submissions reach more than they should with --trust-submissions"
             )
-        return level
+        return str(level)
 
 
 class _Line:
