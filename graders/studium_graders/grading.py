@@ -5,6 +5,7 @@ anywhere goes on where it was, and running again changes nothing that is right a
 """
 
 import errno
+from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from contextlib import contextmanager
@@ -36,7 +37,7 @@ from studium_graders.results_store import ResultsStore, environment_hash, result
 from studium_graders.submissions import Submitted, find_submissions, name_problem
 
 _ON_A_CLUSTER = 64  # submissions that are under way at the same time where nothing else is said
-_AHEAD = 64  # submissions that are read while the reference solution is graded
+_AHEAD, _AHEAD_MB = 64, 64  # submissions, and their size, that are read while the reference solution is graded
 
 
 class GradeOptions(msgspec.Struct, frozen=True):
@@ -195,12 +196,12 @@ class _Line:
     def results(self, submissions: Sequence[Submitted]) -> Iterator[tuple[Graded, bool]]:
         """Give each result once it is kept, and whether an earlier run had it."""
         reading = map(self._read, submissions)
-        ahead = [submission for _, submission in zip(self.calibrating.waiting(_AHEAD), reading, strict=False)]
+        ahead = self._read_ahead(reading)
         self.material, problems = self.calibrating.result()  # a part of the keys: another one may judge otherwise
         for problem in problems:
             self.run.watcher.note(f"{problem}; submissions are judged with more caution")
         self.packed = msgspec.msgpack.encode(self.material)
-        for submission in chain(ahead, reading):
+        for submission in chain((ahead.popleft() for _ in range(len(ahead))), reading):
             key, result = self._look(submission)
             if result and not self.run.options.force:
                 self._note(key, result)
@@ -222,6 +223,17 @@ class _Line:
         submission = self._read(submitted)
         _, result = self._look(submission)
         return Graded(submission, result) if result else None
+
+    def _read_ahead(self, reading: Iterator[CanonicalSubmission]) -> deque[CanonicalSubmission]:
+        """Read some while the calibration is under way, as long as they are small."""
+        ahead: deque[CanonicalSubmission] = deque()
+        left = _AHEAD_MB << 20
+        for _, submission in zip(self.calibrating.waiting(_AHEAD), reading, strict=False):
+            ahead.append(submission)
+            left -= sum(map(len, submission.files.values())) + sum(len(book.document) for book in submission.notebooks)
+            if left < 0:
+                break
+        return ahead
 
     def _read(self, submitted: Submitted) -> CanonicalSubmission:
         return read_submission(self.run.material, submitted.folder, submitted.student)

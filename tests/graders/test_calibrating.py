@@ -1,12 +1,16 @@
 """A calibration under way: what is done meanwhile has an end, and what was found is kept."""
 
+from collections.abc import Iterator
 from concurrent.futures import Future
+from itertools import repeat
 from pathlib import Path
+from types import SimpleNamespace
 
 import msgspec
 import pytest
 from studium_graders.calibrating import Calibrating
-from studium_graders.engine.material import Calibration, Material
+from studium_graders.engine.material import Calibration, CanonicalSubmission, Material
+from studium_graders.grading import _Line
 from studium_graders.work import Work
 
 MATERIAL = Material("ps1", (), {}, secret=b"")
@@ -64,3 +68,19 @@ def test_problems_are_told_and_nothing_is_kept(calibrating) -> None:
 def test_a_damaged_file_is_none(calibrating, tmp_path: Path) -> None:
     (tmp_path / "ps1.msgpack").write_bytes(b"\xff")
     assert len(calibrating()[1].given) == 1
+
+
+class Endless:
+    """A calibration that is never done."""
+
+    def waiting(self, most: int) -> Iterator[None]:
+        yield from [None] * most
+
+
+@pytest.mark.parametrize(("megabytes", "ahead"), [(0, 64), (20, 4), (100, 1)])
+def test_few_large_submissions_are_read_ahead_and_many_small_ones(megabytes: int, ahead: int) -> None:
+    submission = CanonicalSubmission("ada", (), {"data": bytes(megabytes << 20)})
+    line = SimpleNamespace(calibrating=Endless())
+    reading = repeat(submission, 100)
+    assert len(_Line._read_ahead(line, reading)) == ahead
+    assert len(list(reading)) == 100 - ahead
