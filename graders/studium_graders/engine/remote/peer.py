@@ -14,8 +14,9 @@ from studium_graders.engine.limits import Limits
 from studium_graders.engine.remote import arrays, errors
 from studium_graders.engine.remote.decode import Decoder, RefusedError
 from studium_graders.engine.remote.encode import Encoder
-from studium_graders.engine.remote.gradients import Graph, graph_node, read_graph
+from studium_graders.engine.remote.gradients import Graph, graph_node
 from studium_graders.engine.remote.mirrors import Mirrors
+from studium_graders.engine.remote.sections import Sections
 from studium_graders.engine.remote.tags import Tag
 from studium_graders.engine.remote.tensor_nodes import contents, plain_node
 from studium_graders.engine.remote.wire import Channel, ClosedError, LateError, ProtocolError
@@ -26,7 +27,7 @@ MOST_ENTERED = 10_000
 DEEPEST = 40  # requests within requests
 
 
-class Peer:
+class Peer(Sections):
     """Sends requests, answers those of the other side meanwhile, and keeps what each side knows of the other.
 
     A subclass says what a request does (``perform``), how an object of the other side appears here (``proxy``) and what
@@ -48,7 +49,7 @@ class Peer:
         self.outgoing: list[Frame] = []
         self._fresh: list[int] = []
         self.raised: list[BaseException] = []
-        self.mirrors: Mirrors = Mirrors(self)
+        self.mirrors = Mirrors(self)
         self.entries: weakref.WeakValueDictionary[int, torch.Tensor] = weakref.WeakValueDictionary()
         self._entered: dict[int, tuple[weakref.ref[torch.Tensor], Any]] = {}
         self._numbers = itertools.count(1)
@@ -307,52 +308,6 @@ class Peer:
         """Give what stands here for an object of the other side."""
         raise NotImplementedError
 
-    def complete(self, encoder: Encoder) -> list[Any]:
-        """Give what else the message carries."""
-        graph = graph_node(self, encoder)
-        modules = self.module_nodes(encoder)
-        ambient = self.take_ambient(reply=encoder.reply)
-        return [self.take_text(), ambient, self.mirrors.nodes(encoder), modules, graph, self.take_rebound()]
-
-    def absorb(self, more: list[Any], decoder: Decoder) -> None:
-        """Take in what ``complete`` gave."""
-        text, ambient, mirrors, modules, graph, rebound = more
-        self.show_text(text)
-        self.show_ambient(ambient)
-        if mirrors is not None:
-            self.mirrors.read(mirrors, decoder)
-        if modules is not None:
-            self.read_modules(modules, decoder)
-        if graph is not None:
-            read_graph(graph, decoder)
-        if rebound is not None:
-            self.show_rebound(rebound)
-
-    def module_nodes(self, encoder: Encoder) -> Any:
-        """Give the modules that are new or changed."""
-
-    def read_modules(self, node: Any, decoder: Decoder) -> None:
-        """Take in what ``module_nodes`` gave."""
-
-    def take_text(self) -> list[list[str]]:
-        """Give what was printed here since the last message."""
-        return []
-
-    def show_text(self, parts: list[Any]) -> None:
-        """Show what was printed on the other side."""
-
-    def take_ambient(self, *, reply: bool) -> Any:
-        """Give what the other side must know of the state of this process."""
-
-    def show_ambient(self, node: Any) -> None:
-        """Take in what ``take_ambient`` gave."""
-
-    def take_rebound(self) -> list[str] | None:
-        """Give the names that stand for something else here than the other side knows."""
-
-    def show_rebound(self, names: list[str]) -> None:
-        """Take in what ``take_rebound`` gave."""
-
     def accepts_change(self, mirror: Any) -> bool:
         """Tell whether the other side may change a tensor or a module that both have."""
         return True
@@ -402,6 +357,10 @@ class Peer:
         if node[0] == Tag.ENTRY:
             return self.entries.get(node[1])
         return self.mirrors.find(node[1], node[2])
+
+    def graph_node(self, encoder: Encoder) -> Any:
+        """Give the node of the outputs that a message holds."""
+        return graph_node(self, encoder)
 
     def do_backward(self, number: Any, grads: list[Any], needed: list[bool], create: bool) -> list[Any]:
         """Differentiate outputs of this side."""
