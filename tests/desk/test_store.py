@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import subprocess
 import sys
@@ -47,6 +48,26 @@ def test_many_writers_lose_nothing(data_folder):
         thread.join()
     with Store() as store:
         assert len(store.entries("here")) == 80
+
+
+def test_a_new_file_that_another_writes_to_is_waited_for(data_folder):
+    first = sqlite3.connect(data_folder / FILE, isolation_level=None, check_same_thread=False)
+    first.execute("begin immediate")
+    end = threading.Timer(0.3, first.execute, ["rollback"])
+    end.start()
+    with Store() as store:
+        assert store.add("here", [entry()]) == 1
+        assert store.read("pragma journal_mode") == [("wal",)]
+    end.join()
+    first.close()
+
+
+def test_a_file_that_stays_locked_is_told_in_a_sentence(data_folder, monkeypatch):
+    monkeypatch.setattr(store_module, "_WAIT_SECONDS", 0.05)
+    with contextlib.closing(sqlite3.connect(data_folder / FILE, isolation_level=None)) as other:
+        other.execute("begin immediate")
+        with pytest.raises(StateError, match=r"cannot be opened: database is locked"):
+            Store()
 
 
 def test_a_writer_that_is_killed_leaves_the_others_a_sound_file(data_folder):

@@ -117,7 +117,7 @@ class Store:
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self.path, timeout=_WAIT_SECONDS, isolation_level=None, check_same_thread=False)
         try:
-            connection.execute("pragma journal_mode = wal")  # stays as it was where it cannot be
+            _log_ahead(connection)
             connection.execute("pragma synchronous = full")
             _require_sound(connection)
             _migrate(connection)
@@ -146,6 +146,23 @@ class Store:
 
 
 _decoder = msgspec.json.Decoder(What)
+
+
+def _log_ahead(connection: sqlite3.Connection) -> None:
+    """Let readers and a writer go side by side; the file stays as it was where that cannot be.
+
+    SQLite's own waiting leaves this statement out: it reads before it writes, and two that do so could wait for each
+    other for ever.
+    """
+    end = time.monotonic() + _WAIT_SECONDS
+    while True:
+        try:
+            connection.execute("pragma journal_mode = wal")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                raise
+        time.sleep(0.01)
 
 
 def _require_sound(connection: sqlite3.Connection) -> None:
