@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -133,6 +134,21 @@ def test_what_nbgrader_was_imported_without_can_be_imported_later() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "True"]
+
+
+def test_what_nbgrader_reads_pages_and_archives_with_is_imported_when_it_is_used(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "work.zip", "w") as archive:
+        archive.writestr("ps1.ipynb", "{}")
+    program = (
+        "import sys; from studium_graders.commands.extra import import_nbgrader; import_nbgrader();"
+        "print({'bs4', 'requests', 'setuptools'} & set(sys.modules) or '-');"
+        "from nbconvert import HTMLExporter; from nbformat import v4; from nbgrader.utils import unzip;"
+        "book = v4.new_notebook(cells=[v4.new_markdown_cell('![a cat](cat.png)')]);"
+        "print('alt=\"a cat\"' in HTMLExporter().from_notebook_node(book)[0]); unzip('work.zip', '.')"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert done.stdout.split() == ["-", "True"]
+    assert (tmp_path / "ps1.ipynb").exists()
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,15 @@
 """The extra ``studium[grade]``: commands that need it say so in one sentence where it is missing."""
 
 import sys
+from collections.abc import Callable
 from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
 
 from studium.errors import StudiumError
+
+_UNUSED = ("isoduration", "rfc3986_validator", "rfc3987_syntax")
+_LATER = ("bs4", "nbconvert.postprocessors.serve", "requests", "setuptools.archive_util")
 
 
 def require_grade_extra(*modules: str) -> None:
@@ -14,12 +18,23 @@ def require_grade_extra(*modules: str) -> None:
         raise StudiumError(f"this command needs {missing}, which is not installed; run: pip install 'studium[grade]'")
 
 
-def import_nbgrader() -> None:
-    """Import nbgrader without what takes half of its import time and is of no use to a command.
+class _Later(ModuleType):
+    """In the place of a module: its functions and classes can be called, which imports it."""
 
-    That is: jsonschema's checks of international web addresses, and nbgrader's parts of a Jupyter server.
+    def __getattr__(self, name: str) -> Callable[..., object]:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return lambda *arguments, **named: getattr(import_module(self.__name__), name)(*arguments, **named)
+
+
+def import_nbgrader() -> None:
+    """Import nbgrader without what takes two thirds of its import time and a command hardly ever uses.
+
+    That is: jsonschema's checks of web addresses and durations, what reads HTML, archives and other machines, and the
+    parts of a Jupyter server.
     """
-    absent: dict[str, ModuleType | None] = {"rfc3987_syntax": None}  # Python's own way to say that it is not there
+    absent: dict[str, ModuleType | None] = dict.fromkeys(_UNUSED)  # None: Python's own way to say that it is not there
+    absent |= {name: _Later(name) for name in _LATER}
     for name in ("assignment_list", "course_list", "formgrader", "validate_assignment"):
         part = ModuleType(f"nbgrader.server_extensions.{name}")
         vars(part)["load_jupyter_server_extension"] = None
@@ -27,8 +42,8 @@ def import_nbgrader() -> None:
     absent = {name: part for name, part in absent.items() if name not in sys.modules}
     sys.modules.update(absent)  # type: ignore[arg-type]
     try:
-        import_module("nbformat")
-        import_module("nbgrader")
+        for name in ("nbformat", "nbgrader", "nbgrader.converters"):
+            import_module(name)
     finally:
         for name in absent:
             del sys.modules[name]

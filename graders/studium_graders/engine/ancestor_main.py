@@ -5,40 +5,23 @@ after its fork, and no student's process is forked from a judge's.
 """
 
 import importlib
-import os
 import socket
 import sys
-import time
-from concurrent.futures import ThreadPoolExecutor
 
 from studium_graders.engine.huge_pages import use_huge_pages
 from studium_graders.engine.late_imports import import_torch
 from studium_graders.engine.links import receive
 
 SECRETS = False
-_END_SECONDS = 5.0
 
 
 def prepare(setup: bytes) -> None:
-    """Import and use once what every process needs; what its descendants add is too little for large pages.
-
-    Most of the memory is there when torch is imported, and the kernel gathers it while torch is used.
-    """
+    """Import and use once what every process needs; what its descendants add is too little for large pages."""
     import_torch()
     from studium_graders.engine.remote.warm_up import warm_up
 
-    with ThreadPoolExecutor(1) as beside:
-        beside.submit(use_huge_pages)
-        warm_up()
+    warm_up()
     use_huge_pages()
-    be_alone(_END_SECONDS)
-
-
-def be_alone(seconds: float) -> None:
-    """Wait for the end of threads that were joined: the kernel has them a little longer. One that stays is no error."""
-    end = time.monotonic() + seconds
-    while len(os.listdir("/proc/self/task")) > 1 and time.monotonic() < end:  # noqa: PTH208
-        time.sleep(0.001)
 
 
 def run(prepared: None, descriptors: list[int]) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from nbgrader.api import Assignment
+from nbgrader.api import Assignment, GradeCell, Notebook, SourceCell, TaskCell
 from sqlalchemy import create_engine, inspect, select
 from sqlalchemy.engine import Engine, make_url
 from sqlalchemy.orm import Session
@@ -41,8 +41,9 @@ def gradebook_notebooks(url: str, assignment: str) -> dict[str, GradebookNoteboo
     with gradebook_errors(url), _session(url) as session:
         if session is None:
             return {}
-        found = session.scalars(select(Assignment).where(Assignment.name == assignment)).first()
-        return {book.name: _notebook(book) for book in found.notebooks} if found else {}
+        books = select(Notebook.name, Notebook.id, Notebook.kernelspec).join(Notebook.assignment)
+        found = session.execute(books.where(Assignment.name == assignment)).all()
+        return {name: GradebookNotebook(_cells(session, id_), _kernelspec(text)) for name, id_, text in found}
 
 
 @contextmanager
@@ -70,16 +71,23 @@ def _session(url: str) -> Iterator[Session | None]:
         engine.dispose()
 
 
-def _notebook(book: Any) -> GradebookNotebook:
-    points = {cell.name: cell.max_score for cell in (*book.grade_cells, *book.task_cells)}
-    cells = {
-        cell.name: GradebookCell(
-            cell.source or "", cell.cell_type, bool(cell.locked), cell.checksum or "", points.get(cell.name)
-        )
-        for cell in book.source_cells
+def _cells(session: Session, notebook: str) -> dict[str, GradebookCell]:
+    """Give the cells of a notebook; columns alone, for an object of nbgrader's comes with sums over the class."""
+    points: dict[str, float] = {}
+    for kind in (GradeCell, TaskCell):
+        found = session.execute(select(kind.name, kind.max_score).where(kind.notebook_id == notebook))
+        points |= dict(found.tuples())
+    columns = (SourceCell.source, SourceCell.cell_type, SourceCell.locked, SourceCell.checksum)
+    rows = session.execute(select(SourceCell.name, *columns).where(SourceCell.notebook_id == notebook))
+    return {
+        name: GradebookCell(source or "", kind, bool(locked), checksum or "", points.get(name))
+        for name, source, kind, locked, checksum in rows
     }
+
+
+def _kernelspec(text: str | None) -> dict[str, Any]:
     try:
-        kernelspec = json.loads(book.kernelspec or "{}")
+        kernelspec = json.loads(text or "{}")
     except ValueError:
-        kernelspec = {}
-    return GradebookNotebook(cells, kernelspec if isinstance(kernelspec, dict) else {})
+        return {}
+    return kernelspec if isinstance(kernelspec, dict) else {}
