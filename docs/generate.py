@@ -17,7 +17,7 @@ from typing import Any, get_args, get_type_hints
 
 import typer
 from studium.catalogue import Catalogue
-from studium.cli import build_app
+from studium.cli.app import build_app
 from studium.plugins import load_plugins
 
 DOCS = Path(__file__).parent

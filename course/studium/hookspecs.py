@@ -36,6 +36,14 @@ def studium_commands(app: typer.Typer) -> None:
 
 
 @hookspec
+def studium_begin(arguments: list[str]) -> None:
+    """Begin what the command in ``arguments`` plainly needs and takes long, such as a process that imports torch.
+
+    Called first of all: import little, and leave mistakes in the arguments to the command, which reads them later.
+    """
+
+
+@hookspec
 def studium_edit_notebook(topic: Topic, notebook: NotebookNode, edition: Edition) -> None:
     """Change a compiled notebook in place, before it is validated and written.
 

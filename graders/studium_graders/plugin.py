@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -20,12 +19,20 @@ if TYPE_CHECKING:
 
 
 @hookimpl
+def studium_begin(arguments: list[str]) -> None:
+    """Have torch imported for ``studium grade`` while the command line is read."""
+    from studium_graders.beginning import begin_early
+
+    begin_early(arguments)
+
+
+@hookimpl
 def studium_commands(app: typer.Typer) -> None:
     """Add the classroom commands."""
     from studium_graders.commands.assign import assign
     from studium_graders.commands.export import export
     from studium_graders.commands.feedback import feedback
-    from studium_graders.commands.grade import begin_early, grade
+    from studium_graders.commands.grade import grade
     from studium_graders.commands.new_course import new_course
     from studium_graders.commands.student_wheel import student_wheel
 
@@ -35,7 +42,6 @@ def studium_commands(app: typer.Typer) -> None:
     app.command("export")(export)
     app.command("student-wheel")(student_wheel)
     _group(app, "new").command("course")(new_course)
-    begin_early(sys.argv[1:])
 
 
 @hookimpl

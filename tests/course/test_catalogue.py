@@ -118,7 +118,7 @@ def test_loading_the_catalogue_imports_nothing_heavy():
     code = """
 import sys
 from studium.catalogue import load_catalogue
-from studium.cli import build_app
+from studium.cli.app import build_app
 build_app(load_catalogue())
 heavy = ("torch", "plotly", "ipywidgets", "nbgrader", "numpy", "jupytext", "nbformat")
 print([name for name in heavy if name in sys.modules])

@@ -14,6 +14,7 @@ pytest.importorskip("nbgrader")
 
 from studium.catalogue import Catalogue
 from studium.sources import solved
+from studium_graders import beginning
 from studium_graders.assigning import build_assignment
 from studium_graders.commands import grade as command
 from studium_graders.course_file import read_course
@@ -168,7 +169,7 @@ def test_torch_is_imported_early_where_the_command_line_says_that_it_will_be_nee
 ) -> None:
     begun: list[bool] = []
     monkeypatch.setattr("studium_graders.warm.begin", lambda: begun.append(True))
-    command.begin_early([str(course) if word == "COURSE" else word for word in arguments])
+    beginning.begin_early([str(course) if word == "COURSE" else word for word in arguments])
     assert begun == [True] * begins
 
 
@@ -178,9 +179,9 @@ def test_torch_is_not_imported_early_for_a_class_that_is_graded(
     grade("--course", str(course))
     begun: list[bool] = []
     monkeypatch.setattr("studium_graders.warm.begin", lambda: begun.append(True))
-    command.begin_early(["grade", "ps1", "--course", str(course)])
+    beginning.begin_early(["grade", "ps1", "--course", str(course)])
     assert not begun
-    command.begin_early(["grade", "ps1", "--course", str(course), "--force"])
+    beginning.begin_early(["grade", "ps1", "--course", str(course), "--force"])
     assert begun
 
 

@@ -4,13 +4,13 @@ import gc
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from studium.catalogue import Catalogue
 
+from studium_graders.beginning import begin
 from studium_graders.commands.extra import import_nbgrader, require_grade_extra
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 _MOST_CHANGES = 40
 _SWITCH_SECONDS = 5e-4  # whoever reads and records must not keep those waiting who watch over the processes
-_OTHER = frozenset(("-h", "--help", "--executor"))  # no grading, or grading elsewhere
 
 
 def grade(
@@ -46,7 +45,7 @@ def grade(
     """Grade what was handed in and record it in the gradebook. Only what is new or has changed is run."""
     require_grade_extra("nbgrader")
     if executor == "local":
-        _begin(course, name, force=force)
+        begin(course, name, force=force)
     sys.setswitchinterval(_SWITCH_SECONDS)
     gc.disable()  # what is imported stays: looking for what does not takes a seventh of the time
     import_nbgrader()
@@ -59,22 +58,6 @@ def grade(
     with _watching(ask=sys.stdin.isatty() and sys.stderr.isatty() and not (yes or as_json)) as watcher:
         result = grade_class(course, name, options, catalogue, watcher)
     _show(result, dry_run=dry_run, as_json=as_json)
-
-
-def begin_early(arguments: Sequence[str]) -> None:
-    """Begin to import torch before the command line is read, where it plainly says that there will be need for it."""
-    match arguments:
-        case ["grade", str(name), *options] if not (name.startswith("-") or _OTHER.intersection(options)):
-            course = dict(pairwise(options)).get("--course", "")
-            _begin(Path(course), name, force="--force" in options)
-
-
-def _begin(course: Path, name: str, *, force: bool) -> None:
-    from studium_graders import warm
-    from studium_graders.results_store import looks_graded
-
-    if force or not looks_graded(course, name):
-        warm.begin()  # torch is imported there while nbgrader is imported here
 
 
 def _show(result: "ClassResult", *, dry_run: bool, as_json: bool) -> None:
