@@ -87,6 +87,11 @@ class Encoder:
         self._seen[id(value)] = len(self.objects)
         self.objects.append(value)
 
+    def unregister(self, first: int) -> None:
+        """Take back the index of all values from the one with this index on."""
+        del self.objects[first:]
+        self._seen = {key: index for key, index in self._seen.items() if index < first}
+
     def apart(self, value: Any) -> Any:
         """Give the node of a value whose parts have no index in the message."""
         before = self.objects, self._seen

@@ -65,7 +65,7 @@ class Peer(Sections):
             self.begin()
         sequence = next(self._sequence)
         encoder = self.encoder()
-        with self._all_or_nothing(encoder):
+        with self.all_or_nothing(encoder):
             payload = [encoder.encode(part) for part in parts]
             self.send([REQUEST, sequence, op, payload], encoder)
         self.outgoing.append(Frame(encoder.objects))
@@ -112,7 +112,7 @@ class Peer(Sections):
             result = self.perform(op, parts)
             encoder = self.encoder(reply=True)
             encoder.own_state = op in ("getattr", "get", "next")
-            with self._all_or_nothing(encoder):
+            with self.all_or_nothing(encoder):
                 self.send([REPLY, sequence, None, encoder.encode(result)], encoder)
         except self.fatal:
             raise
@@ -128,15 +128,17 @@ class Peer(Sections):
         return Encoder(self, reply=reply)
 
     @contextmanager
-    def _all_or_nothing(self, encoder: Encoder) -> Iterator[None]:
-        """Where a message cannot be made, forget what the other side would have learnt from it."""
+    def all_or_nothing(self, encoder: Encoder) -> Iterator[None]:
+        """Where a message, or a part at its end, cannot be made, forget what the other side would have learnt of it."""
+        fresh, objects = len(self._fresh), len(encoder.objects)
         try:
             yield
         except (ClosedError, LateError, ProtocolError):
             raise
         except BaseException:
-            for number in self._fresh:
+            for number in self._fresh[fresh:]:
                 self._forget(number)
+            encoder.unregister(objects)
             self.mirrors.resend()
             self.resend()
             raise

@@ -34,6 +34,11 @@ class Policy:
     given: Callable[[str], Any] = lambda _: None
     source_of: Callable[[str], str | None] = lambda _: None
 
+    @property
+    def wanted(self) -> list[str]:
+        """Name the functions and classes that the tests ask for, as far as that is known."""
+        return sorted(filter(str.isidentifier, self.handles)) if self.known and not self.recording else []
+
     def admits(self, path: str, kind: str, names: tuple[str, ...]) -> bool:
         """Tell whether a handle may arrive at ``path``. ``names`` are those of its class and of the bases."""
         if self.recording:

@@ -5,6 +5,7 @@ import sys
 import types
 from typing import Any
 
+import msgspec
 import torch
 
 from studium_graders.engine.limits import Limits
@@ -12,6 +13,7 @@ from studium_graders.engine.remote.ambient import Ambient
 from studium_graders.engine.remote.changed_arguments import OpenCall
 from studium_graders.engine.remote.exports import FUNCTIONS, Side
 from studium_graders.engine.remote.functions import RemoteFunction
+from studium_graders.engine.remote.named import Named
 from studium_graders.engine.remote.objects import RemoteClass, is_remote
 from studium_graders.engine.remote.policy import Policy
 from studium_graders.engine.remote.tags import Tag
@@ -22,6 +24,7 @@ from studium_graders.engine.results import CellRun, Verdict
 CALLBACK_REQUESTS = frozenset({"call", "copy", "method", "getattr", "setattr", "special", "next", "backward"})
 CALLBACK_SPECIAL = frozenset(f"__{name}__" for name in ["len", "iter", "next", "getitem", "contains", "call"])
 _NOTHING = [-1, False]
+_DISTURBED = "your code disturbed the connection over which it is graded"
 
 
 class StudentGone(Exception):  # noqa: N818
@@ -47,17 +50,39 @@ class Student(Side):
 
     def run(self, source: str, *, name: str = "") -> CellRun:
         """Run a cell in the student's shell."""
-        outputs, error = self.request("run", source, name)
-        return CellRun(outputs, error)
+        try:
+            reply = self.request("run", source, name, self.policy.wanted)
+        except StudentGone:
+            raise
+        except Exception as error:  # raised by what runs cells, such as a MemoryError
+            return CellRun(error=f"{type(error).__name__}: {error}")
+        run, found = self._read_run(reply)
+        for wanted in self.policy.wanted:
+            self._know(wanted, found.get(wanted))
+        return run
+
+    def _read_run(self, reply: Any) -> tuple[CellRun, Named]:
+        """Take apart the answer to ``run``: nothing but plain data gets through."""
+        try:
+            outputs, error, found = reply
+            packed = msgspec.msgpack.encode([outputs, error])
+            run = CellRun(*msgspec.msgpack.decode(packed, type=tuple[list[dict[str, Any]], str]))
+            return run, msgspec.convert(found, Named)
+        except Exception as error:
+            self._end("broken protocol", _DISTURBED, error)
+            raise self.gone or AssertionError from error
 
     def get(self, name: str) -> Any:
         """Give a global of the student's; NameError where there is none."""
         if name in self._known and self.gone is None:
             return self._known[name]
         value = self.request("get", name, path=name)
+        self._know(name, value)
+        return value
+
+    def _know(self, name: str, value: Any) -> None:
         if isinstance(value, RemoteFunction | RemoteClass):
             self._known[name] = value
-        return value
 
     def set(self, name: str, value: Any) -> None:
         """Set a global of the student's."""
@@ -91,7 +116,7 @@ class Student(Side):
         except ClosedError:
             self._end("ended early", "your code ended the Python process: is there an exit(), or did it crash?")
         except ProtocolError as error:
-            self._end("broken protocol", "your code disturbed the connection over which it is graded", error)
+            self._end("broken protocol", _DISTURBED, error)
         finally:
             self._open.pop()
             self.policy.mutated(call.changed, returned=gave is not None)

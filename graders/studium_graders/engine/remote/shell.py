@@ -147,8 +147,7 @@ class Cells:
 
     def _flush(self) -> None:
         for name, text in self.printed.take():
-            text = text.encode("utf-8", "replace").decode()
-            self.outputs.append({"output_type": "stream", "name": name, "text": text})
+            self.outputs.append({"output_type": "stream", "name": name, "text": _sendable(text)})
 
     def _display(self, data: Any, metadata: Any = None, **_: Any) -> None:
         self._rich({"output_type": "display_data"}, data)
@@ -164,7 +163,7 @@ class Cells:
             if isinstance(value, bytes):
                 value = base64.b64encode(value).decode()
             if isinstance(value, str) and len(value) <= self._rich_left:
-                kept[kind] = str.__str__(value).encode("utf-8", "replace").decode()
+                kept[kind] = _sendable(str.__str__(value))
                 self._rich_left -= len(value)
             elif value is not None and self._rich_left:
                 kept["text/plain"], self._rich_left = "… more output was dropped: a cell may show no more than this", 0
@@ -182,7 +181,7 @@ class Cells:
 
     def _error(self, kind: type[BaseException], error: BaseException, lines: list[str]) -> None:
         self._flush()
-        traceback = "\n".join(str(line) for line in lines)[: self._most].split("\n")
+        traceback = _sendable("\n".join(str(line) for line in lines)[: self._most]).split("\n")
         about = {"ename": kind.__name__, "evalue": _text(error), "traceback": traceback}
         self.outputs.append({"output_type": "error", **about})
 
@@ -222,6 +221,11 @@ def _is_python(source: str) -> bool:
 
 def _text(error: BaseException) -> str:
     try:
-        return str(error)[:2000]
+        return _sendable(str(error)[:2000])
     except BaseException:
         return ""
+
+
+def _sendable(text: str) -> str:
+    """Give text in which a "?" is where a lone surrogate was, as Python has them in the names of some files."""
+    return text.encode("utf-8", "replace").decode()

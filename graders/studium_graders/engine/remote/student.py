@@ -10,6 +10,7 @@ import torch
 from studium_graders.engine.limits import Limits
 from studium_graders.engine.remote.ambient import StudentAmbient
 from studium_graders.engine.remote.exports import Side
+from studium_graders.engine.remote.named import Named, plain_callables
 from studium_graders.engine.remote.shell import Cells, Printed, collected
 from studium_graders.engine.remote.wire import Channel, ClosedError
 
@@ -45,9 +46,17 @@ class StudentSide(Side):
     def perform(self, op: Any, parts: list[Any]) -> Any:
         """Do what the judge asks for."""
         if op == "run":
-            return list(self.cells.run(parts[0]))
+            return self.do_run(*parts)
         with collected(self.printed):
             return super().perform(op, parts)
+
+    def do_run(self, source: str, name: str, wanted: list[str]) -> list[Any]:
+        """Run a cell; give its outputs, its error, and what is new under the names that the judge wants."""
+        outputs, error = self.cells.run(source)
+        found = plain_callables(wanted, self.namespace)
+        new = Named({name: value for name, value in found.items() if self._known.get(name) is not value})
+        self._known |= new
+        return [outputs, error, new]
 
     def take_text(self) -> list[list[str]]:
         """Give what was printed since the last message."""

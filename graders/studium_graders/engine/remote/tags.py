@@ -51,3 +51,4 @@ class Tag:
     MIRROR = 44  # a tensor that both sides keep equal
     MODULE = 45  # a module that both sides keep equal
     BOUND = 46  # an object and the name of its method
+    NAMED = 47  # names, and what each stands for

@@ -30,6 +30,15 @@ def test_a_cell_does_what_it_does_in_a_notebook(make_student, source, shown):
     assert (run.error, text_of(run).replace("\r", "")[-len(shown) or 99 :]) == ("", shown)
 
 
+def test_lone_surrogates_in_what_a_cell_says_become_question_marks(make_student):
+    source = "print('\\udcff')\nraise ValueError('no \\udcff')"
+    run = make_student().run(source)
+    assert run.error == "ValueError: no ?"
+    assert text_of(run) == "?\n"
+    assert [(output["ename"], output["evalue"]) for output in run.outputs[1:]] == [("ValueError", "no ?")]
+    assert "\udcff" not in "".join(run.outputs[1]["traceback"])
+
+
 @pytest.mark.parametrize("source", ["def f(:\n    pass", "x = (\n", "return 3\n# no", "x = 1\n\0"])
 def test_what_is_no_python_says_so(make_student, source):
     assert make_student().run(source).error.partition(":")[0] in ("SyntaxError", "_IncompleteInputError", "ValueError")

@@ -106,6 +106,10 @@ MALFORMED = [
     reply(1, graph=[1, [["float32", [1], 0]], [[Tag.MIRROR, True, 4]]], buffers=[b"\0" * 4]),
     reply(1, rebound=1),
     reply(1, rebound=[["f"]]),
+    reply([Tag.NAMED, 5]),
+    reply([Tag.NAMED, ["f"]]),
+    reply([Tag.NAMED, ["a b", 1]]),
+    reply([Tag.NAMED, [[1], 1]]),
     reply([0], kind=2),
     reply(["E", [["os", "system"]], [Tag.TYPE, "builtins.int"], [], "", "", None], kind=2),
     frame([0, 1, "get", ["f"], [], [], [], [None, True], None, None, None, None]),
@@ -141,6 +145,38 @@ def test_what_is_no_message_ends_the_student_in_time(said):
         Liar(said).ask(lambda: 1, [1], torch.ones(1))
     assert gone.value.verdict in ("broken protocol", "time limit")
     assert time.monotonic() - start < 1.5
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        7,
+        [Tag.LIST, [Tag.LIST], ""],
+        [Tag.LIST, [Tag.LIST], "", [Tag.DICT, 1, 2]],
+        [Tag.LIST, 5, "", [Tag.NAMED]],
+        [Tag.LIST, [Tag.LIST], 5, [Tag.NAMED]],
+        [Tag.LIST, [Tag.LIST, [Tag.DICT, "text", [Tag.MINE, 1, "function", ["f", "f", None, None]]]], "", [Tag.NAMED]],
+        [Tag.LIST, [Tag.LIST, [Tag.DICT, "text", [Tag.TEXT, b"\xed\xb0\x80"]]], "", [Tag.NAMED]],
+    ],
+)
+def test_what_is_no_answer_to_a_cell_ends_the_student_and_not_the_judge(said):
+    liar = Liar(reply(said))
+    with pytest.raises(StudentGone) as gone:
+        liar.student.run("x = 1")
+    assert gone.value.verdict == "broken protocol"
+    with pytest.raises(StudentGone):
+        liar.student.run("x = 2")
+    liar.there.close()
+
+
+def test_a_cell_whose_running_itself_fails_has_that_for_its_error(make_student):
+    student = make_student(
+        "import gc\nfrom studium_graders.engine.remote.student import StudentSide\n"
+        "def fail(source): raise MemoryError()\n"
+        "[side] = [one for one in gc.get_objects() if type(one) is StudentSide]\nside.cells.run = fail"
+    )
+    assert student.run("x = 1").error == "MemoryError: "
+    assert student.get("fail")
 
 
 def test_nothing_is_imported_for_a_liar():

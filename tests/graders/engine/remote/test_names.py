@@ -88,3 +88,55 @@ def test_a_name_that_is_known_keeps_nothing_alive_in_the_students_process(make_s
     gc.collect()
     student.has("f")
     assert student.run("import gc\ngc.collect()\nprint(seen() is None)").outputs[0]["text"] == "True\n"
+
+
+def test_functions_and_classes_that_the_tests_want_come_with_the_cell_that_makes_them(make_student, asked):
+    student = make_student(SOURCE, recording=False, known=True, handles={"f", "Model", "later", "Model()"})
+    made = asked(student)
+    assert student.get("f")() == 1
+    assert student.get("Model").limit == 3
+    student.run("def later(x: int = 3): return x\ndef f(): return later(8)")
+    assert [student.get("later")(), student.get("f")()] == [3, 8]
+    assert "get" not in made
+
+
+def test_what_a_cell_leaves_as_it_was_does_not_come_again(make_student, asked):
+    student = make_student(SOURCE, recording=False, known=True, handles={"f"})
+    first = student.get("f")
+    student.run("x = 1")
+    made = asked(student)
+    assert student.get("f") is first
+    student.get("rebind")
+    assert made == ["get"]
+
+
+def test_a_name_that_is_rebound_after_it_came_unasked_is_asked_for_again(make_student):
+    student = make_student(SOURCE, recording=False, known=True, handles={"f", "rebind"})
+    student.get("rebind")()
+    assert student.get("f")() == 2
+    student.set("f", 5)
+    assert student.get("f") == 5
+
+
+def test_where_one_cannot_come_unasked_all_are_asked_for(make_student, asked):
+    student = make_student(recording=False, known=True, handles={"f", "g"})
+    unspeakable = "class Meta(type):\n    @property\n    def __name__(cls): raise OSError('no name')\n"
+    run = student.run(
+        f"{unspeakable}class C(metaclass=Meta): pass\ndef f(): return 1\ndef g(x=C()): return 2\nprint(3)"
+    )
+    assert (run.error, run.outputs[0]["text"]) == ("", "3\n")
+    made = asked(student)
+    assert student.get("f")() == 1
+    with pytest.raises(OSError, match="no name"):
+        student.get("g")
+    student.run("def g(x=(1, 2)): return x")
+    assert student.get("g")() == (1, 2)
+    assert made.count("get") == 2
+
+
+def test_nothing_comes_unasked_while_it_is_found_out_what_the_tests_want(make_student, asked):
+    student = make_student("def f(): return 1")
+    made = asked(student)
+    assert student.get("f")() == 1
+    assert made[0] == "get"
+    assert "f" in student.policy.handles
