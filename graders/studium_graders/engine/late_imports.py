@@ -7,16 +7,20 @@ of torch, and only those are treated so: read them before you add one.
 """
 
 import importlib
+import inspect
 import sys
 from collections.abc import Sequence
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 _KERNELS = "torch._meta_registrations"
 _RELEASES = ("2.13.",)
+_ASKING = ("torch.utils._debug_mode._mode", "torch._native.registry")
 _MAKING = (("empty", "memory_format"), ("empty_strided", "default"))  # the operators from which all tensors come
 
 
@@ -114,7 +118,17 @@ def import_torch() -> None:
     if "torch" not in sys.modules:
         if version("torch").startswith(_RELEASES):
             sys.modules[_KERNELS] = _Kernels()
+            _note_files()
         importlib.import_module("torch")
+
+
+def _note_files() -> None:
+    """Tell ``inspect`` of which modules some files are: torch asks it, and it would look at all modules for 40 ms."""
+    spec = find_spec("torch")
+    for folder in (spec and spec.submodule_search_locations) or ():
+        for name in _ASKING:
+            file = Path(folder, *name.split(".")[1:]).with_suffix(".py")
+            vars(inspect).get("modulesbyfile", {})[str(file)] = name
 
 
 def complete_when_needed() -> None:

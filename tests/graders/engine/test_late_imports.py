@@ -114,6 +114,16 @@ assert not loaded()
 """)
 
 
+def test_the_files_of_all_modules_are_not_looked_at() -> None:
+    run("""
+import inspect
+assert 0 < len(inspect.modulesbyfile) < 10, len(inspect.modulesbyfile)
+for file, name in inspect.modulesbyfile.items():
+    assert sys.modules[name].__file__ == file
+    assert inspect.getmodule(None, file) is sys.modules[name]
+""")
+
+
 def test_a_torch_that_was_imported_before_stays_as_it_is() -> None:
     code = """
 import sys, torch
