@@ -9,7 +9,13 @@ from types import ModuleType
 from studium.errors import StudiumError
 
 _UNUSED = ("isoduration", "rfc3986_validator", "rfc3987_syntax")
-_LATER = ("bs4", "nbconvert.postprocessors.serve", "requests", "setuptools.archive_util")
+_LATER = (
+    "bs4",
+    "nbconvert.filters.markdown_mistune",
+    "nbconvert.postprocessors.serve",
+    "requests",
+    "setuptools.archive_util",
+)
 
 
 def require_grade_extra(*modules: str) -> None:

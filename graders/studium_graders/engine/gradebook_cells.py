@@ -76,7 +76,7 @@ def _cells(session: Session, notebook: str) -> dict[str, GradebookCell]:
     points: dict[str, float] = {}
     for kind in (GradeCell, TaskCell):
         found = session.execute(select(kind.name, kind.max_score).where(kind.notebook_id == notebook))
-        points |= dict(found.tuples().all())
+        points |= {row.name: row.max_score for row in found}
     columns = (SourceCell.source, SourceCell.cell_type, SourceCell.locked, SourceCell.checksum)
     rows = session.execute(select(SourceCell.name, *columns).where(SourceCell.notebook_id == notebook))
     return {

@@ -4,8 +4,6 @@ import os
 import re
 import signal
 import socket
-import subprocess
-import sys
 import textwrap
 import threading
 import time
@@ -248,21 +246,3 @@ def test_the_zygotes_have_one_thread_and_a_clean_environment(engine, grade):
         zygotes = 2 if pid == engine._student._ancestor.pid else 0  # on whose ends it is told of them
         files = 3 + 3 + zygotes  # the standard ones, its socket, its wake-up pipe
         _until(lambda pid=pid, files=files: len(list(Path(f"/proc/{pid}/fd").iterdir())) == files)
-
-
-def test_an_ancestor_waits_for_a_thread_that_ends_and_not_for_one_that_stays():
-    program = """
-import os, threading, time
-from studium_graders.engine.ancestor_main import be_alone
-def tasks(): return len(os.listdir("/proc/self/task"))
-ends = threading.Thread(target=time.sleep, args=(0.3,))
-ends.start()
-be_alone(60)
-assert tasks() == 1
-threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
-start = time.monotonic()
-be_alone(0.2)
-assert tasks() == 2 and time.monotonic() - start < 30
-"""
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
