@@ -112,6 +112,14 @@ DAMAGES = [
     ),
     Damage("a test that prints", "test cells", "exercises.py", f'    print("now")\n{_CLICK}', _CLICK),
     Damage(
+        "a test of which torch warns once in a process",
+        "test cells",
+        "exercises.py",
+        f"    import torch\n    import warnings\n    with warnings.catch_warnings(record=True):\n"
+        f"        float(torch.ones(1, requires_grad=True))\n    float(torch.ones(1, requires_grad=True))\n{_CLICK}",
+        _CLICK,
+    ),
+    Damage(
         "a test that cannot fail",
         "tests can fail",
         "exercises.py",

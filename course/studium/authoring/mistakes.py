@@ -56,8 +56,22 @@ def failing_tests(subject: Subject) -> Finding:
 def test_cells(subject: Subject) -> Finding:
     """Run each test as the cell that is handed out: it needs nothing else, prints nothing and warns of nothing."""
     names = solved_names(subject.topic)
-    problems = [problem for exercise in subject.exercises for problem in _untidy(subject.topic, exercise, names)]
+    with _repeated_warnings():
+        problems = [problem for exercise in subject.exercises for problem in _untidy(subject.topic, exercise, names)]
     return Finding(problems, "each test runs as a cell of its own and says nothing")
+
+
+@contextlib.contextmanager
+def _repeated_warnings() -> Iterator[None]:
+    """Let torch warn each time, and not once in a process, where nobody knows which test comes first."""
+    import torch
+
+    before = torch.is_warn_always_enabled()
+    torch.set_warn_always(True)
+    try:
+        yield
+    finally:
+        torch.set_warn_always(before)
 
 
 def _untidy(topic: Topic, exercise: Exercise, names: dict[str, Any]) -> Iterator[str]:
