@@ -82,16 +82,27 @@ def mount(open_page: Callable[..., Any]) -> Callable[..., Any]:
     return mount
 
 
+@pytest.fixture(scope="session")
+def _pages_for_calls() -> list[Any]:
+    return []
+
+
 @pytest.fixture
-def call_js(open_page: Callable[..., Any]) -> Callable[..., Any]:
+def call_js(chromium: Any, pytestconfig: pytest.Config, _pages_for_calls: list[Any]) -> Iterator[Callable[..., Any]]:
     """call_js("my_topic/rank_maths.js", "spectrum", array) → what the function returns.
 
-    The path starts at pytest's root folder. Arrays go in as Float64Array and come out as lists.
+    The path starts at pytest's root folder. Arrays go in as Float64Array and come out as lists. All tests share one
+    page: what a module keeps stays there.
     """
     from studium_widgets.conformance import pages
 
-    page = open_page()
-    return lambda module, function, *arguments: pages.call(page, module, function, *arguments)
+    if not _pages_for_calls:  # the first time, or the last one crashed
+        _pages_for_calls.append(pages.open_page(chromium, pytestconfig.rootpath))
+        _pages_for_calls[0].on("crash", lambda _: _pages_for_calls.clear())
+    page = _pages_for_calls[0]
+    yield lambda module, function, *arguments: pages.call(page, module, function, *arguments)
+    errors, page.errors[:] = list(page.errors), []
+    assert errors == []
 
 
 @pytest.fixture
