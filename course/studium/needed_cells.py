@@ -9,6 +9,8 @@ import symtable
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from studium.syntax import parse
+
 _FREE_HANDS = frozenset({"exec", "eval", "globals", "locals", "setattr"})
 
 
@@ -39,7 +41,7 @@ def needed(sources: list[str], wanted: Iterable[int]) -> list[int]:
 def names_in(source: str) -> Names:
     """Read off the names of a cell, without running it."""
     try:
-        tree, table = ast.parse(source), symtable.symtable(source, "<cell>", "exec")
+        tree, table = parse(source), symtable.symtable(source, "<cell>", "exec")
     except (SyntaxError, ValueError, RecursionError):  # magic, or an answer that is not finished
         return Names(anything=True)
     reads = {symbol.get_name() for symbol in table.get_symbols() if symbol.is_referenced()}

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 
 from studium.errors import ExerciseError
 from studium.exercises import AnyFunction, Exercise, Test
+from studium.syntax import parse
 
 _REGION = re.compile(
     r"^(?P<indent>[ \t]*)### BEGIN SOLUTION[ \t]*\n.*?^[ \t]*### END SOLUTION[ \t]*\n?", re.MULTILINE | re.DOTALL
@@ -52,7 +53,7 @@ def definition(function: AnyFunction) -> str:
     """Give the source of a function without its decorators, dedented, with the comments that end it."""
     lines, start = inspect.findsource(function)
     text = textwrap.dedent("".join(inspect.getblock(lines[start:])))
-    return without_decorators(lines, ast.parse(text).body[0], start)
+    return without_decorators(lines, parse(text).body[0], start)
 
 
 def without_decorators(lines: list[str], node: ast.stmt, start: int = 0) -> str:
@@ -99,7 +100,7 @@ def public_imports(exercise: Exercise) -> list[str]:
 
 
 def _imports(source: str) -> Iterator[tuple[str, str]]:
-    for node in ast.parse(source).body:
+    for node in parse(source).body:
         if isinstance(node, ast.Import | ast.ImportFrom):
             prefix = f"from {'.' * node.level}{node.module or ''} " if isinstance(node, ast.ImportFrom) else ""
             for alias in node.names:

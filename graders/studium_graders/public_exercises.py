@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 
 from studium.errors import ExerciseError
 from studium.sources import global_names, without_decorators, without_solution
+from studium.syntax import parse
 
 _HEADER = '"""The exercises in their public edition, generated: prompts, stubs, visible tests and hints."""'
 
@@ -20,7 +21,7 @@ def public_source(source: str, name: str, *, hints: bool = True) -> str:
     Raise ExerciseError where that is not possible, so that nothing secret is published by mistake.
     """
     try:
-        module = ast.parse(source)
+        module = parse(source)
     except SyntaxError as error:
         raise ExerciseError(f"{name} must be Python: {error.msg} in line {error.lineno}; correct it") from error
     lines = source.splitlines(keepends=True)

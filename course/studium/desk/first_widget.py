@@ -10,6 +10,7 @@ from nbformat.v4 import new_output
 
 from studium.editions import role
 from studium.notebooks import SAVED_WIDGET
+from studium.syntax import parse
 
 
 def show_first_widget(notebook: NotebookNode) -> None:
@@ -33,7 +34,7 @@ def show_first_widget(notebook: NotebookNode) -> None:
 
 def _run(source: str, names: dict[str, Any]) -> Any:
     """Run a cell; give the value of its last line, None where that is no expression."""
-    tree = ast.parse(source)
+    tree = parse(source)
     last = None
     if isinstance(end := tree.body[-1], ast.Expr):
         tree.body.pop()

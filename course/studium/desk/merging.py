@@ -10,7 +10,6 @@ Three versions meet: the lesson as it was written (base), the notebook (mine), t
 * The learner's own cells stay behind the cell that they stood behind.
 """
 
-import ast
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ from studium.cell_ids import cell_id
 from studium.desk.base import BaseCell
 from studium.desk.text_merge import merge_text
 from studium.editions import exercise_of, role
+from studium.syntax import parse
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -154,7 +154,7 @@ def _sound(text: str, new: NotebookNode, before: str) -> bool:
 
 def _parses(source: str) -> bool:
     try:
-        ast.parse(source)
+        parse(source)
     except (SyntaxError, ValueError, RecursionError):
         return False
     return True

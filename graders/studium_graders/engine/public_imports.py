@@ -9,6 +9,8 @@ from importlib.resources import files
 from importlib.util import resolve_name
 from pathlib import Path
 
+from studium.syntax import parse
+
 from studium_graders.engine.material import Material
 from studium_graders.engine.purity import is_secret, topic_packages
 
@@ -37,7 +39,7 @@ def compiler_of(material: Material) -> list[str]:
 def _imported(source: str, package: str = "") -> Iterator[str]:
     """Name what code of ``package`` imports, "a.b" also where b is something in the module a; with magics, nothing."""
     try:
-        tree = ast.parse(source)
+        tree = parse(source)
     except (SyntaxError, ValueError, RecursionError):
         return
     for node in ast.walk(tree):

@@ -1,10 +1,10 @@
 """Putting an answer together again that was split in the middle: one half alone is no Python, both together are."""
 
-import ast
 import warnings
 from collections.abc import Mapping, Sequence
 
 import msgspec
+from studium.syntax import parse
 
 from studium_graders.engine.cell_matching import TemplateCell
 from studium_graders.engine.submitted_notebook import SubmittedCell
@@ -41,7 +41,7 @@ def is_python(source: str) -> bool:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            ast.parse(source)
+            parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return False
     return True
