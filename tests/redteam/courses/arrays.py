@@ -40,9 +40,9 @@ assert squares(3) == [1, 4, 9]
 import random
 
 # CANARY-TEST-8d1f0a
-length = random.randint(5, 40)
-expected = [i * i for i in range(1, length + 1)]
-assert squares(length) == expected
+for length in (random.randint(5, 40), random.randint(5, 40)):
+    expected = [i * i for i in range(1, length + 1)]
+    assert squares(length) == expected
 assert len(squares(11)) == 11
 try:
     squares(0)
