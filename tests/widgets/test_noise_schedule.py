@@ -324,6 +324,7 @@ def fact(page: Any, title: str) -> str:
 
 
 def settled(page: Any) -> Any:
+    page.drawn()
     page.wait_for_function("!document.querySelector('dl').textContent.includes('…')")
     return page
 
@@ -354,6 +355,7 @@ def test_t_moves_by_keyboard_down_to_the_data(mount):
     time.press("ArrowLeft")
     time.press("ArrowLeft")
     assert page.state()["t"] == -1
+    page.drawn()
     assert "−1: data" in page.locator(".st-player").inner_text()
     assert time.get_attribute("data-lm-suppress-shortcuts") == "true"
 

@@ -134,7 +134,7 @@ def bar(page: Any, name: str) -> float:
 def put(page: Any, **state: Any) -> None:
     for name, value in state.items():
         page.evaluate("([name, value]) => window.views[0].model.set(name, value)", [name, value])
-    page.wait_for_timeout(50)
+    page.drawn()
 
 
 @pytest.mark.browser
@@ -202,6 +202,7 @@ def test_probe_steps_and_menus_answer_to_the_keyboard(mount):
 def test_your_own_run_plays_beside_and_nothing_is_left_when_the_view_closes(mount):
     run = np.random.default_rng(0).normal(size=(11, 60, 2))
     page = mount(ParticleField(trajectory=run, steps=50), width=320)
+    page.drawn()
     assert "frame 10 of 10" in page.locator("figcaption").nth(1).inner_text()
     put(page, step=25)
     assert "frame 5 of 10" in page.locator("figcaption").nth(1).inner_text()

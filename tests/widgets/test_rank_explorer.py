@@ -138,7 +138,7 @@ def test_learning_does_not_depend_on_the_unit_of_the_update(call_js, method):
 def test_updates_of_every_size_are_learned(mount, unit):
     page = mount(RankExplorer(delta=unit * random(16, 12), rank=3, alpha=6, factors="learned"))
     settled(page)
-    page.wait_for_timeout(50)
+    page.drawn()
     assert page.locator(".st-rank-sign").inner_text() == "="
 
 
@@ -212,6 +212,7 @@ def test_a_misspelt_option_is_named():
 
 def numbers(page: Any) -> tuple[float, str, float]:
     """The residual's energy, the sign and the tail energy, as they are shown."""
+    page.drawn()
     left, tail = (page.locator(f".st-rank-{name} strong").inner_text() for name in ("left", "tail"))
     return float(left), page.locator(".st-rank-sign").inner_text(), float(tail)
 
@@ -239,6 +240,7 @@ def test_keys_and_pointer_move_the_cut(mount):
     page.mouse.up()
     page.mouse.move(box["x"] + 60, box["y"] + 150)
     assert page.state()["rank"] == 32
+    page.drawn()
     assert cut.get_attribute("aria-valuenow") == "32"
     assert "rank 32" in cut.get_attribute("aria-valuetext")
 
@@ -254,7 +256,6 @@ def test_the_residual_is_the_tail_energy_at_every_rank(mount):
         assert left == tail == pytest.approx(energies[r:].sum().item(), rel=1e-3)
         assert sign == "="
         rank.press("ArrowRight")
-        page.wait_for_timeout(50)
 
 
 @pytest.mark.browser
@@ -262,7 +263,6 @@ def test_rescaled_factors_miss_the_tail_energy(mount):
     page = mount(RankExplorer(rank=4, alpha=4, factors="rescaled"))
     assert numbers(page)[1] == "="
     page.get_by_role("slider", name="Alpha").press("ArrowRight")
-    page.wait_for_timeout(50)
     left, sign, tail = numbers(page)
     assert (sign, tail) == (">", 1.809)
     assert left == pytest.approx(1.809 + 0.25**2 * (31.3725 - 1.809), rel=1e-3)
@@ -273,10 +273,8 @@ def test_rescaled_factors_miss_the_tail_energy(mount):
 def test_learned_factors_come_down_to_the_tail_energy(mount, alpha):
     page = mount(RankExplorer(rank=4, alpha=alpha, factors="learned"))
     settled(page)
-    page.wait_for_timeout(50)
     assert numbers(page) == (1.809, "=", 1.809)
     page.get_by_role("slider", name="Learning steps").press("Home")
-    page.wait_for_timeout(50)
     assert numbers(page) == (31.37, ">", 1.809)
 
 
@@ -314,7 +312,7 @@ def test_one_cursor_reads_all_three_pictures(mount):
     page.get_by_role("application", name="Residual").focus()
     page.keyboard.press("ArrowDown")
     page.keyboard.press("ArrowDown")
-    page.wait_for_timeout(50)
+    page.drawn()
     assert page.locator(".st-summary").inner_text().startswith("Row 1, column 0: ΔW 4 = product")
 
 
@@ -322,13 +320,14 @@ def test_one_cursor_reads_all_three_pictures(mount):
 def test_the_meters_answer_their_switches(mount):
     page = mount(RankExplorer(rank=4, model_size="175B"))
     memory, work = page.locator(".st-rank-total").all()
+    page.drawn()
     assert memory.inner_text() == "350 GB of 2.1 TB: fills 5 cards of 80 GB"
     page.get_by_role("switch", name="LoRA").press("Space")
-    page.wait_for_timeout(50)
+    page.drawn()
     assert memory.inner_text() == "2.1 TB of 2.1 TB: fills 27 cards of 80 GB"
     assert work.inner_text() == "9,216 FLOPs: 12.5 % more than without"
     page.get_by_role("switch", name="Merge").press("Space")
-    page.wait_for_timeout(50)
+    page.drawn()
     assert work.inner_text() == "8,192 FLOPs: no more than without an adapter"
 
 

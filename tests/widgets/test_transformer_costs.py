@@ -192,6 +192,7 @@ def test_the_meter_answers_to_its_controls(mount):
 @pytest.mark.browser
 def test_the_rooflines_points_move_by_pointer_and_by_arrows(mount):
     page = mount(Roofline.example())
+    page.drawn()
     assert (
         "47 % of the roof" in page.get_by_role("listitem").filter(has_text="standard attention, measured").inner_text()
     )
@@ -200,6 +201,7 @@ def test_the_rooflines_points_move_by_pointer_and_by_arrows(mount):
     canvas.press("ArrowUp")
     assert (page.state()["batch"], page.state()["context"]) == (16, 2896)
     box = canvas.bounding_box()
+    page.drawn()
     found = page.evaluate(PLACE)
     page.mouse.move(box["x"] + found[0], box["y"] + found[1])
     page.mouse.down()

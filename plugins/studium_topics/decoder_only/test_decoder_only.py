@@ -306,6 +306,7 @@ def test_a_head_can_be_silenced_and_a_token_changed_by_keyboard(mount):
         ["20"],
         21,
     )
+    page.drawn()
     assert page.get_by_role("button", name="Head 0.2").inner_text() == "0.2 silent"
 
 

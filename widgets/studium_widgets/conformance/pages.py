@@ -1,7 +1,7 @@
 """Plain browser pages that show widgets from their state, with no notebook and no kernel.
 
-A page is a playwright Page with three additions: `errors` (uncaught errors and console errors), `outside` (addresses
-that the page asked for beyond its own files) and `state(view)`.
+A page is a playwright Page with four additions: `errors` (uncaught errors and console errors), `outside` (addresses
+that the page asked for beyond its own files), `state(view)`, and `drawn()`, which waits until the pictures show it.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>widget</ti
 <style>body {{ margin: 12px; background: {background}; }}</style><body {marks}><main></main></body></html>"""
 TYPES = {".js": "text/javascript", ".css": "text/css", ".html": "text/html", ".json": "application/json"}
 
+DRAWN = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"  # the second: for new sizes
 CALL = """async ([url, name, sent]) => {
   const module = await import(url);
   const fields = (value) => Object.fromEntries(Object.entries(value).map(([key, item]) => [key, back(item)]));
@@ -57,6 +58,7 @@ def open_page(
     page = context.new_page()
     page.errors, page.outside = [], []
     page.state = lambda view=0: page.evaluate("i => JSON.parse(JSON.stringify(window.views[i].model.state))", view)
+    page.drawn = lambda: page.evaluate(DRAWN)
     page.on("pageerror", lambda error: page.errors.append(str(error)))
     page.on("console", lambda message: page.errors.append(message.text) if message.type == "error" else None)
     imports = json.dumps({"imports": {"studium_widgets/": SHARED}})
