@@ -54,6 +54,18 @@ def test_a_table_and_a_summary_are_printed(grade: Studium) -> None:
     assert lines[-1] == "2 submissions of ps1 graded in sandbox L2, 1 of them run, 2 recorded"  # they are equal
 
 
+def test_a_terminal_shows_how_many_are_done_and_a_pipe_does_not(
+    grade: Studium, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert grade()[2] == ""
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    code, _, err = grade("--force")
+    assert code == 0
+    assert "grading" in err
+    assert "2/2" in err
+
+
 def test_json_has_every_test_of_every_student(grade: Studium) -> None:
     code, out, _ = grade("--json")
     said = json.loads(out)

@@ -15,6 +15,7 @@ from studium_graders.commands.extra import import_nbgrader, require_grade_extra
 
 if TYPE_CHECKING:
     from studium_graders.grade_report import ClassResult
+    from studium_graders.grading import Watcher
     from studium_graders.recorder import MarkChange
 
 _MOST_CHANGES = 40
@@ -74,6 +75,22 @@ def _show(result: "ClassResult", *, dry_run: bool, as_json: bool) -> None:
         raise typer.Exit(1)
 
 
+class _Quiet:
+    """Tells notes, and no more: nobody watches, and nobody can be asked."""
+
+    def begin(self, total: int, sandbox: str) -> None:
+        pass
+
+    def done(self, student: str, *, reused: bool) -> None:
+        pass
+
+    def note(self, sentence: str) -> None:
+        typer.echo(f"studium: {sentence}", err=True)
+
+    def agree(self, changes: "Sequence[MarkChange]") -> bool:
+        return True
+
+
 class _Screen:
     """Shows progress on a terminal, tells notes, and asks."""
 
@@ -90,7 +107,6 @@ class _Screen:
             TextColumn("{task.fields[rate]}", markup=False),
             TimeRemainingColumn(),
             console=self._console,
-            disable=not self._console.is_terminal,
             transient=True,
         )
         self._task = self.progress.add_task("", total=None, rate="")
@@ -117,7 +133,10 @@ class _Screen:
 
 
 @contextmanager
-def _watching(*, ask: bool) -> Iterator[_Screen]:
+def _watching(*, ask: bool) -> Iterator["Watcher"]:
+    if not sys.stderr.isatty():
+        yield _Quiet()
+        return
     screen = _Screen(ask=ask)
     with screen.progress:
         yield screen

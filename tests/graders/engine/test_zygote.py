@@ -131,6 +131,13 @@ def test_a_zygote_is_forked_from_its_ancestor_again_also_where_that_was_killed_t
     assert not psutil.pid_exists(ancestor.pid)
 
 
+def test_a_fork_of_the_ancestors_makes_no_locks_of_logging_anew(make_zygote, ancestor):
+    _, told = fork(
+        make_zygote(ancestor=ancestor), "import logging; file.write(b'%d ' % len(logging._at_fork_reinit_lock_weakset))"
+    )
+    assert told == b"0 setup"
+
+
 def test_a_setup_that_makes_it_unfit_is_followed_by_the_other_one(make_zygote):
     zygote = make_zygote("if setup == b'setup': 1 / 0", instead=b"bare")
     assert fork(zygote)[1] == b"bare"
