@@ -1,4 +1,4 @@
-"""Writes the pages that are made from the code: one for each command and one for each hook. Run it with ``make docs``.
+"""Writes the pages made from the code: commands, hooks, the widgets' controls, scores. Run it with ``make docs``.
 
 A command's page comes from the same signature and docstring as its ``--help``. It is laid out here and not by typer,
 whose layout changes from release to release.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import inspect
 import json
+import re
 import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ DOCS = Path(__file__).parent
 SCORES = DOCS / "scores"
 ROOT = DOCS.parent
 SOURCES = ("course", "graders", "widgets", "plugins")
+FOLDERS = ("commands", "controls", "hooks", "scores")
 OWN = "studium"  # the distribution whose commands are described
 WIDTH = 100
 NOTE = "<!-- Written by docs/generate.py from the code: change the code, then run `make docs`. -->\n"
@@ -46,7 +48,7 @@ def main() -> None:
 
 def generated_files(docs: Path) -> list[Path]:
     """Give the files in the folders that hold nothing but generated pages."""
-    return sorted([*(docs / "commands").glob("*.md"), *(docs / "hooks").glob("*.md"), *(docs / "scores").glob("*.md")])
+    return sorted(path for folder in FOLDERS for path in (docs / folder).glob("*.md"))
 
 
 def pages() -> dict[str, str]:
@@ -57,6 +59,7 @@ def pages() -> dict[str, str]:
     made |= {f"hooks/{hook.name}.md": hook_page(hook) for hook in hooks}
     made["commands/index.md"] = commands_index(commands)
     made["hooks/index.md"] = hooks_index(hooks)
+    made["controls/index.md"] = controls_page(ROOT)
     made["scores/index.md"] = scores_page(
         [json.loads(path.read_text("utf-8")) for path in sorted(SCORES.glob("*.json"))]
     )
@@ -168,7 +171,10 @@ def commands_index(commands: dict[str, Callable[..., Any]]) -> str:
     for words, command in commands.items():
         first = (inspect.getdoc(command) or "").split("\n\n")[0].replace("\n", " ")
         lines.append(f"| [`studium {words}`]({words.replace(' ', '-')}.md) | {first} |")
-    return "\n".join([*lines, "", "Back to the [start of the documentation](../index.md).", ""])
+    return "\n".join([*lines, "", _BACK])
+
+
+_BACK = "Back to the [start of the documentation](../index.md).\n"
 
 
 # Hooks
@@ -281,7 +287,45 @@ def hooks_index(hooks: list[Hook]) -> str:
         many = f"{len(hook.implementers)} plugin{'' if len(hook.implementers) == 1 else 's'}"
         count = many if hook.callers else "nobody; nothing calls it yet"
         lines.append(f"| [`{hook.name}`]({hook.name}.md) | {first} | {count} |")
-    return "\n".join([*lines, "", "Back to the [start of the documentation](../index.md).", ""])
+    return "\n".join([*lines, "", _BACK])
+
+
+# Controls
+
+_IMPORTED = re.compile(r'import \{([^}]*)\} from "[^"]*\bcontrols/(\w+)\.js"')
+_EXPORTED = re.compile(
+    r"/\*\*(?P<text>(?:(?!\*/).)*)\*/\nexport (?:function (?P<call>[^\n]*) \{|const (?P<name>\w+))", re.DOTALL
+)
+
+
+def controls_page(root: Path) -> str:
+    """Describe what views are made of: what Studium's own import from controls/ and what has a comment for readers."""
+    folder = root / "widgets/studium_widgets/controls"
+    views = [*(root / "widgets/studium_widgets").glob("*.js"), *(root / "plugins").rglob("*.js")]
+    used: dict[str, set[str]] = {}
+    for names, module in (found for path in views for found in _IMPORTED.findall(path.read_text("utf-8"))):
+        used.setdefault(module, set()).update(re.findall(r"\w+", names))
+    modules = sorted(used, key=lambda name: (name != "widget", name))
+    text = """# Controls and pictures
+
+What the view of a widget is made of. A view, in a package of its own too, imports it from `studium_widgets`, wherever
+that is installed; this page has what Studium's own views use. What is bound to a name of the state gives an element,
+for `ui.controls(…)`. A picture gives an object with `element`, for `ui.add(…)`, and `draw(…)`, to be called in each
+frame. A whole view stands at the top of [base.py](../../widgets/studium_widgets/base.py), and `make gallery` shows all
+of these alive.
+"""
+    return "\n".join([text, *(part for name in modules for part in _control(folder / f"{name}.js", used[name])), _BACK])
+
+
+def _control(path: Path, used: set[str]) -> Iterator[str]:
+    yield f"## {path.stem}\n"
+    for found in _EXPORTED.finditer(path.read_text("utf-8")):
+        call = found["call"] or ""
+        if (name := call.partition("(")[0] or found["name"]) not in used:
+            continue
+        lines = [line.strip().removeprefix("*").removeprefix(" ") for line in found["text"].strip().splitlines()]
+        yield f'```js\nimport {{ {name} }} from "studium_widgets/controls/{path.name}";\n{call}'.rstrip() + "\n```\n"
+        yield "\n".join(lines).strip() + "\n"
 
 
 # Scores

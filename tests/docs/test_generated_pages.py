@@ -20,7 +20,7 @@ from .page_checks import broken_links, invented_snippets, stale_pages, unknown_t
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-PAGES = sorted([*DOCS.glob("*.md"), *DOCS.glob("commands/*.md"), *DOCS.glob("hooks/*.md")])
+PAGES = sorted([*DOCS.glob("*.md"), *DOCS.glob("commands/*.md"), *DOCS.glob("hooks/*.md"), *DOCS.glob("controls/*.md")])
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +102,22 @@ def test_every_key_of_the_settings_is_in_the_instructors_table():
     rows = re.findall(r"^\| `\[*(\w+)\]*` \|", (DOCS / "instructor.md").read_text("utf-8"), re.MULTILINE)
     keys = {name for struct in (Course, Assignment, Late, Limits) for name in struct.__struct_fields__}
     assert set(rows) == keys
+
+
+def test_every_control_that_a_view_imports_is_described():
+    described = (DOCS / "controls/index.md").read_text("utf-8")
+    views = [*(ROOT / "widgets/studium_widgets").glob("*.js"), *(ROOT / "plugins").rglob("*.js")]
+    found = [re.findall(r"import \{ (.+) \} from .*/controls/(\w+)\.js", path.read_text("utf-8")) for path in views]
+    imported = {
+        (name, module)
+        for lines in found
+        for names, module in lines
+        for name in re.split(r"(?: as \w+)?(?:, |$)", names)
+        if name
+    }
+    lines = {f'import {{ {name} }} from "studium_widgets/controls/{module}.js";' for name, module in imported}
+    assert ("slider", "slider") in imported
+    assert lines == set(re.findall(r"^import .*$", described, re.MULTILINE))
 
 
 def test_every_page_can_be_reached_from_the_index():

@@ -45,9 +45,8 @@ The view:
       };
     });
 
-`ui`: get(name), set(name, value), array(name) → {data, shape}, element, signal, theme, still (reduced motion),
-controls(...elements), add(...elements), say(sentence), redraw(). Give `{ signal: ui.signal }` to every listener that
-you add yourself, and stop timers on its "abort" event. Put `suppress` (controls/element.js) on every element
+`ui` is described in controls/widget.js, and all that a view can be made of in docs/controls. Give `{ signal: ui.signal }`
+to every listener that you add yourself, and stop timers on its "abort" event. Put `suppress` (controls/element.js) on every element
 that can have the focus, for otherwise JupyterLab swallows the arrow keys.
 """
 

@@ -1,6 +1,7 @@
 // What charts of energies share: a vertical axis, linear or logarithmic, and the hatching of all that is cut away.
 import { short, ticks } from "./ticks.js";
 
+/** Room around the plot in px: {left, right, top, bottom}. */
 export const MARGIN = { left: 46, right: 12, top: 26, bottom: 36 };
 const DECADES = 6; // that a logarithmic axis shows below its top
 
@@ -33,6 +34,7 @@ export function grid(context, axis, left, right, name, theme) {
   context.fillText(name, 2, 9);
 }
 
+/** A line from (x1, y1) to (x2, y2). */
 export function line(context, x1, y1, x2, y2, stroke, dash = []) {
   context.strokeStyle = stroke;
   context.setLineDash(dash);

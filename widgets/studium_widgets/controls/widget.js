@@ -8,7 +8,21 @@ import { inFrame, throttle } from "./timing.js";
 // ms. Jupyter draws its own signs of a busy kernel at each message: ten a second would cost a drag one frame in ten.
 const SAVING = { rest: 100, most: 1000 };
 
-/** A widget's view, for every host (hosts/live.js). `setup(ui)` builds one view and gives the function that draws it. */
+/**
+ * A widget's view, for every host (hosts/live.js). `setup(ui)` builds one view and gives the function that draws it, which
+ * is called in each frame before which state, size or theme changed. `ui` has
+ *
+ * - `get(name)`, `set(name, value)`: the state. What is set reaches Python, other views and the saved notebook.
+ * - `array(name)`: {data, shape} of an `Array` of the state; null where there is none.
+ * - `on(name, listener)`: listens to one name of the state, with "" to all, until the view ends.
+ * - `controls(...elements)`: puts them above the picture. `add(...elements)`: into it, and a `details` below its sentence.
+ * - `say(sentence)`: what the picture shows, under it and for screen readers. Say it in each frame.
+ * - `redraw()`: draws in the next frame.
+ * - `theme`: the colours in force (`text`, `muted`, `line`, `surface`, `raised`, `accent`, `warm`, `series`), `dark`, `font`.
+ * - `still`: whether the reader wants less motion. `widthOf(element)`: its inner width in px, 0 while it is not shown.
+ * - `signal`: an AbortSignal that aborts when the view ends. Give it to each listener of your own, and stop timers then.
+ * - `element`: the whole view. `model`: the state as the host has it.
+ */
 export function widget(setup) {
   return { render: ({ model, el, signal }) => start(setup, model, el, signal) };
 }
