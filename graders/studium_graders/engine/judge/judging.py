@@ -20,6 +20,7 @@ from studium_graders.engine.judge.scoring import points_for_outputs, points_for_
 from studium_graders.engine.judge.verdicts import outcome_for, result_of
 from studium_graders.engine.limits import Limits
 from studium_graders.engine.material import Calibration
+from studium_graders.engine.remote.offers import KeptError
 from studium_graders.engine.results import CellRun, TestResult
 
 NOT_YET = "not attempted yet"
@@ -59,6 +60,9 @@ class TestJudge:
                 return [Judged(self._result(test, message=_CHANGED))]
         if error is None:
             return [Ran(test.cell.id, run), Judged(self._result(test, points))]
+        policy = self.namespace.student.policy
+        if isinstance(error, KeptError) and not (policy.known or policy.recording):  # else the reference has shown it
+            return self._in_one_process(test)
         result = self._error(test, error, failing_line(error.__traceback__, _is_test_file))
         run.error = result.message
         return [Ran(test.cell.id, run), Judged(result)]

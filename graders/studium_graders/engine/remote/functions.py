@@ -71,7 +71,7 @@ def function_facts(function: Any, encoder: "Encoder") -> list[Any]:
     return [
         _name(getattr(function, "__name__", None), encoder),
         _name(getattr(function, "__qualname__", None), encoder),
-        encoder.text(doc[:_MOST_TEXT]) if type(doc) is str else None,
+        encoder.text(doc[:_MOST_TEXT]) if type(doc) is str and encoder.peer.trusting else None,
         _parameters(function, encoder),
     ]
 
@@ -94,6 +94,8 @@ def _parameters(function: Any, encoder: "Encoder") -> Any:
 
 def _plain_default(value: Any, encoder: "Encoder") -> Any:
     plain = value is None or type(value) in (bool, int, float, complex, str, bytes, tuple)
+    if not encoder.peer.trusting:
+        return encoder.encode(None)
     return encoder.encode(value if plain else f"{type(value).__name__} object")
 
 

@@ -58,7 +58,7 @@ def name_of(value: Any) -> tuple[str, str] | None:
         return None
     module, name = getattr(value, "__module__", None), getattr(value, "__qualname__", None) or value.__name__
     if type(module) is str and _lookup(module, name) is value:
-        return (module, name) if _is_library(module) else None
+        return (module, name) if is_library(module) else None
     short = name.rpartition(".")[2]
     return next(((place, short) for place in _NAMELESS if _lookup(place, short) is value), None)
 
@@ -70,7 +70,8 @@ def _lookup(module: str, name: str) -> Any:
     return found
 
 
-def _is_library(module: str) -> bool:
+def is_library(module: str) -> bool:
+    """Tell whether a module belongs to Python or to what is installed, and not to a course."""
     top = module.partition(".")[0]
     if top.startswith(_OWN):
         return False

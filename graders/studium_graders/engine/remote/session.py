@@ -11,10 +11,12 @@ import torch
 from studium_graders.engine.limits import Limits
 from studium_graders.engine.remote.ambient import Ambient
 from studium_graders.engine.remote.changed_arguments import OpenCall
+from studium_graders.engine.remote.encode import Encoder
 from studium_graders.engine.remote.exports import FUNCTIONS, Side
 from studium_graders.engine.remote.functions import RemoteFunction
 from studium_graders.engine.remote.named import Named
 from studium_graders.engine.remote.objects import RemoteClass, is_remote
+from studium_graders.engine.remote.offers import is_open, require_harmless
 from studium_graders.engine.remote.policy import Policy
 from studium_graders.engine.remote.tags import Tag
 from studium_graders.engine.remote.wire import Channel, ClosedError, LateError, ProtocolError
@@ -147,6 +149,17 @@ class Student(Side):
         node = self.references.get(id(value), _NOTHING)
         return node[0] == Tag.MINE or (node[0] == Tag.MODULE and node[1] is True)
 
+    def export(self, value: Any, encoder: Encoder) -> Any:
+        """Give the node of an object of the judge's; KeptError for one that must not be asked for anything."""
+        require_harmless(value)
+        return super().export(value, encoder)
+
+    def do_call(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Call a function, a class or an object that a test gave."""
+        if not isinstance(target, (type, *FUNCTIONS)) and not is_open(target, "__call__"):
+            raise AttributeError("an object of the test cannot be called")
+        return super().do_call(target, args, kwargs)
+
     def do_method(self, target: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Call a public method."""
         return self.do_getattr(target, name)(*args, **kwargs)
@@ -168,12 +181,13 @@ class Student(Side):
     def _check_attribute(self, target: Any, name: str) -> None:
         if not self._gave(target) or type(name) is not str:
             raise ProtocolError("the student's side asks something of an object that it was not given")
-        if name.startswith("_") or isinstance(target, (type, types.ModuleType, types.GeneratorType, *FUNCTIONS)):
+        closed = isinstance(target, (type, types.ModuleType, types.GeneratorType, *FUNCTIONS))
+        if name.startswith("_") or closed or not is_open(target, name):
             raise AttributeError(f"{name!r} of an object of the test cannot be used")
 
     def do_special(self, target: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run one of the few dunder methods that are open."""
-        if name not in CALLBACK_SPECIAL:
+        if name not in CALLBACK_SPECIAL or not is_open(target, name):
             raise ProtocolError("the student's side asks for a method that is closed")
         return super().do_special(target, name, args, kwargs)
 
