@@ -82,8 +82,9 @@ def run(prepared: Prepared, descriptors: list[int]) -> None:
             send(link, events)
             events.clear()
 
+    student = Student(socket.socket(fileno=descriptors[1]), policy, prepared.limits, job.seed)
     try:
-        _judge(prepared, job, Student(socket.socket(fileno=descriptors[1]), policy, prepared.limits), emit)
+        _judge(prepared, job, student, emit)
     except StudentGone as gone:
         emit(Gone(gone.verdict, gone.sentence))
     except LinkClosedError:

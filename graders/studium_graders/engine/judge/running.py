@@ -15,6 +15,7 @@ from studium_graders.engine.judge.compiling import CompiledTest
 from studium_graders.engine.judge.namespace import MainModule, Namespace
 from studium_graders.engine.judge.scoring import is_number
 from studium_graders.engine.judge.suites import failing_suites
+from studium_graders.engine.remote.shell import sendable
 
 
 @dataclass(frozen=True)
@@ -93,4 +94,4 @@ def _run(code: CodeType, namespace: Namespace) -> Any:
 def outputs_of(ran: Ran) -> list[dict[str, Any]]:
     """Give what a test printed, as nbformat outputs."""
     streams = (("stdout", ran.printed), ("stderr", ran.warned))
-    return [{"output_type": "stream", "name": name, "text": text} for name, text in streams if text]
+    return [{"output_type": "stream", "name": name, "text": sendable(text)} for name, text in streams if text]

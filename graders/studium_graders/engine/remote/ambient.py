@@ -1,7 +1,7 @@
 """Random state, grad mode and default dtype of the judge, which the student's code finds as the test left them.
 
-Nothing of it comes back. Where the student's code drew numbers, the judge moves its own state on in a way of its own,
-so that seeding it again is seen as a change, and what it draws next is not what the student's code drew.
+Nothing of it comes back. Where the student's code drew numbers, the judge moves its own state on, once in a request, to
+one that nobody can compute: what it draws next is neither what the student's code drew nor what that could choose.
 """
 
 import ctypes
@@ -40,7 +40,9 @@ FULL: tuple[Callable[[Any], Any], ...] = (lambda state: state, _numpy_in_full, l
 class Ambient:
     """The judge's part: sends what changed, and moves on after draws."""
 
-    def __init__(self) -> None:
+    def __init__(self, secret: random.Random) -> None:
+        self._secret = secret
+        self._moved: set[int] = set()
         self._last: list[Any] = [None, None, None]
         self._dtype = "float32"
 
@@ -56,25 +58,26 @@ class Ambient:
         self._dtype = dtype
         return [*changed, None if reply else torch.is_grad_enabled(), new_dtype]
 
+    def begin(self) -> None:
+        """A request that is not part of another begins."""
+        self._moved.clear()
+
     def drawn(self, flags: Any) -> None:
         """Move on those generators that the student's code drew from."""
         if type(flags) is not list or len(flags) != 3:
             return
         for index, flag in enumerate(flags):
-            if flag is True and STATES[index]() == self._last[index]:
-                (_skip_python, _skip_numpy, _skip_torch)[index]()
+            if flag is True and index not in self._moved and STATES[index]() == self._last[index]:
+                self._moved.add(index)
+                _SEEDING[index](self._secret.getrandbits(32))
+                self._last[index] = None  # it is sent, also where a test seeds it as before
 
 
-def _skip_python() -> None:
-    random.seed(random.getrandbits(64))
-
-
-def _skip_numpy() -> None:
-    np.random.seed(np.random.randint(2**31))
-
-
-def _skip_torch() -> None:
-    torch.default_generator.manual_seed(int(torch.randint(2**62, ())))  # torch.manual_seed takes 2 ms for other devices
+_SEEDING: tuple[Callable[[int], object], ...] = (
+    random.seed,
+    np.random.seed,
+    torch.default_generator.manual_seed,  # torch.manual_seed takes 2 ms for other devices
+)
 
 
 class StudentAmbient:

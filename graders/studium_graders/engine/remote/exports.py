@@ -15,6 +15,7 @@ from studium_graders.engine.remote.errors import error_class, error_node, error_
 from studium_graders.engine.remote.functions import RemoteFunction, function_facts, read_facts
 from studium_graders.engine.remote.modules import Modules, RemoteModule, module_method
 from studium_graders.engine.remote.objects import (
+    GUARDED,
     SPECIAL,
     BoundMethod,
     Facts,
@@ -226,6 +227,7 @@ class Side(Peer):
         if not {*special} <= SPECIAL or not all(_is_method_name(method) for method in methods):
             raise ProtocolError("no class")
         parents = tuple(self._parent(base, decoder) for base in bases)
+        special = {*special, *(name for parent in parents for name in _inherited(parent))}
         here = self.given_class(str(decoder.decode(name)))
         if isinstance(here, type) and not isinstance(here, RemoteClass) and here.__module__ == "__main__":
             parents = (*parents, here)
@@ -251,6 +253,13 @@ class Side(Peer):
         if base[0] == Tag.MINE:
             return self._resolve(base, "", decoder)[1]
         return library.base_class(*base)
+
+
+def _inherited(parent: Any) -> Iterator[str]:
+    """Name the guarded operators of a library's class: who extends it must not get by the policy with them."""
+    if isinstance(parent, type) and not isinstance(parent, RemoteClass):
+        for cls in parent.__mro__[:-1]:
+            yield from (name for name in GUARDED & vars(cls).keys() if vars(cls)[name] is not None)
 
 
 def make_class(name: str, parents: tuple[Any, ...], namespace: dict[str, Any]) -> type:

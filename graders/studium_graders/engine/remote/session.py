@@ -1,5 +1,6 @@
 """The judge's side: a student's process as an object with ``run``, ``get``, ``set``, ``delete`` and ``has``."""
 
+import random
 import socket
 import sys
 import types
@@ -18,6 +19,7 @@ from studium_graders.engine.remote.named import Named
 from studium_graders.engine.remote.objects import RemoteClass, is_remote
 from studium_graders.engine.remote.offers import is_open, require_harmless
 from studium_graders.engine.remote.policy import Policy
+from studium_graders.engine.remote.shell import MOST_OF_CELL, MOST_OF_ERROR, MOST_OUTPUTS, sendable, size_of
 from studium_graders.engine.remote.tags import Tag
 from studium_graders.engine.remote.wire import Channel, ClosedError, LateError, ProtocolError
 from studium_graders.engine.remote.writeback import GENERATORS, Frame
@@ -25,6 +27,7 @@ from studium_graders.engine.results import CellRun, Verdict
 
 CALLBACK_REQUESTS = frozenset({"call", "copy", "method", "getattr", "setattr", "special", "next", "backward"})
 CALLBACK_SPECIAL = frozenset(f"__{name}__" for name in ["len", "iter", "next", "getitem", "contains", "call"])
+MOST_SHOWN = 64 << 20  # characters of output that are kept of a notebook
 _NOTHING = [-1, False]
 _DISTURBED = "your code disturbed the connection over which it is graded"
 
@@ -41,11 +44,13 @@ class StudentGone(Exception):  # noqa: N818
 class Student(Side):
     """A student's process, as the judge sees it. Every method raises StudentGone once the process is of no use."""
 
-    def __init__(self, sock: socket.socket, policy: Policy, limits: Limits) -> None:
+    def __init__(self, sock: socket.socket, policy: Policy, limits: Limits, seed: bytes = b"") -> None:
         super().__init__(Channel(sock, limits.message_mb), limits)
         self.policy = policy
         self.gone: StudentGone | None = None
-        self.ambient = Ambient()
+        self._room = MOST_SHOWN
+        self._secret = random.Random(seed)
+        self.ambient = Ambient(self._secret)
         self._open: list[OpenCall] = []
         self._known: dict[str, Any] = {}  # functions and classes of the student's, until their names are rebound
         self._grad = True  # the grad mode in which the student's code calls back
@@ -57,7 +62,7 @@ class Student(Side):
         except StudentGone:
             raise
         except Exception as error:  # raised by what runs cells, such as a MemoryError
-            return CellRun(error=f"{type(error).__name__}: {error}")
+            return CellRun(error=sendable(f"{type(error).__name__}: {error}"[:MOST_OF_ERROR]))
         run, found = self._read_run(reply)
         for wanted in self.policy.wanted:
             self._know(wanted, found.get(wanted))
@@ -67,12 +72,23 @@ class Student(Side):
         """Take apart the answer to ``run``: nothing but plain data gets through."""
         try:
             outputs, error, found = reply
-            packed = msgspec.msgpack.encode([outputs, error])
+            most = MOST_OF_CELL * (self.limits.output_kb << 10) + MOST_OUTPUTS * 100
+            if (size := size_of(outputs, most)) > most:
+                raise ProtocolError("more output than a cell can have")
+            packed = msgspec.msgpack.encode([self._bounded(outputs, size), error[:MOST_OF_ERROR]])
             run = CellRun(*msgspec.msgpack.decode(packed, type=tuple[list[dict[str, Any]], str]))
             return run, msgspec.convert(found, Named)
         except Exception as error:
             self._end("broken protocol", _DISTURBED, error)
             raise self.gone or AssertionError from error
+
+    def _bounded(self, outputs: list[Any], size: int) -> list[Any]:
+        """Give the outputs of a cell as long as there is room for them in the notebook."""
+        self._room -= size
+        if self._room >= 0:
+            return outputs
+        text = f"… the output was dropped: {MOST_SHOWN >> 20} MB are kept of a notebook\n"
+        return [{"output_type": "stream", "name": "stdout", "text": text}]
 
     def get(self, name: str) -> Any:
         """Give a global of the student's; NameError where there is none."""
@@ -123,6 +139,11 @@ class Student(Side):
             self._open.pop()
             self.policy.mutated(call.changed, returned=gave is not None)
         raise self.gone or AssertionError
+
+    def begin(self) -> None:
+        """Start the clock of a request that is not part of another."""
+        super().begin()
+        self.ambient.begin()
 
     def _end(self, verdict: Verdict, sentence: str, cause: Exception | None = None) -> None:
         self.gone = self.gone or StudentGone(verdict, sentence)
@@ -210,7 +231,7 @@ class Student(Side):
     def resend(self) -> None:
         """Send everything with the next message, as if it had changed."""
         super().resend()
-        self.ambient = Ambient()
+        self.ambient = Ambient(self._secret)
 
     def take_ambient(self, *, reply: bool) -> Any:
         """Give random state and modes, as far as they changed."""

@@ -15,6 +15,8 @@ from studium_graders.engine.exit_codes import TOO_MUCH_OUTPUT
 _MANY = 100
 RICH = 8  # what a cell shows may be so many times what it prints: pictures are large
 MOST_OUTPUTS = 1000
+MOST_OF_CELL = RICH + 8
+MOST_OF_ERROR = 2000  # characters
 _RICH = ("image/png", "text/html", "text/latex", "text/markdown", "application/json")
 
 
@@ -143,11 +145,11 @@ class Cells:
             result = self.shell.run_cell(source, store_history=False)
         self._flush()
         error = result.error_before_exec or result.error_in_exec
-        return self.outputs, "" if error is None else f"{type(error).__name__}: {_text(error)}"[:2000]
+        return self.outputs, "" if error is None else f"{type(error).__name__}: {_text(error)}"[:MOST_OF_ERROR]
 
     def _flush(self) -> None:
         for name, text in self.printed.take():
-            self.outputs.append({"output_type": "stream", "name": name, "text": _sendable(text)})
+            self.outputs.append({"output_type": "stream", "name": name, "text": sendable(text)})
 
     def _display(self, data: Any, metadata: Any = None, **_: Any) -> None:
         self._rich({"output_type": "display_data"}, data)
@@ -163,7 +165,7 @@ class Cells:
             if isinstance(value, bytes):
                 value = base64.b64encode(value).decode()
             if isinstance(value, str) and len(value) <= self._rich_left:
-                kept[kind] = _sendable(str.__str__(value))
+                kept[kind] = sendable(str.__str__(value))
                 self._rich_left -= len(value)
             elif value is not None and self._rich_left:
                 kept["text/plain"], self._rich_left = "… more output was dropped: a cell may show no more than this", 0
@@ -181,7 +183,7 @@ class Cells:
 
     def _error(self, kind: type[BaseException], error: BaseException, lines: list[str]) -> None:
         self._flush()
-        traceback = _sendable("\n".join(str(line) for line in lines)[: self._most]).split("\n")
+        traceback = sendable("\n".join(str(line) for line in lines)[: self._most]).split("\n")
         about = {"ename": kind.__name__, "evalue": _text(error), "traceback": traceback}
         self.outputs.append({"output_type": "error", **about})
 
@@ -221,11 +223,26 @@ def _is_python(source: str) -> bool:
 
 def _text(error: BaseException) -> str:
     try:
-        return _sendable(str(error)[:2000])
+        return sendable(str(error)[:MOST_OF_ERROR])
     except BaseException:
         return ""
 
 
-def _sendable(text: str) -> str:
+def size_of(outputs: Any, most: int) -> int:
+    """Count the characters and parts of outputs, a part as often as it occurs; it ends once there are over ``most``.
+
+    What ``Cells`` gives of one cell has no more than ``MOST_OF_CELL`` for each character that a cell may print.
+    """
+    size, waiting = 0, [outputs]
+    while waiting and size <= most:
+        value = waiting.pop()
+        size += 1 + (len(value) if isinstance(value, str | bytes) else 0)
+        if isinstance(value, list | tuple | dict):
+            size += len(value)
+            waiting += [*value, *value.values()] if isinstance(value, dict) else value
+    return size
+
+
+def sendable(text: str) -> str:
     """Give text in which a "?" is where a lone surrogate was, as Python has them in the names of some files."""
     return text.encode("utf-8", "replace").decode()
