@@ -43,7 +43,7 @@ def is_open(target: Any, name: str) -> bool:
 
 def _may_be_given(value: Any) -> bool:
     owner = _owner(value)
-    return _is_harmless(owner) or _is_called_alone(owner) or issubclass(owner, nn.Module)
+    return _is_harmless(owner) or (owner is type(value) and (_is_called_alone(owner) or issubclass(owner, nn.Module)))
 
 
 def _owner(value: Any) -> type:

@@ -10,6 +10,7 @@ import msgspec
 import torch
 
 from studium_graders.engine.limits import Limits
+from studium_graders.engine.remote import library
 from studium_graders.engine.remote.ambient import Ambient
 from studium_graders.engine.remote.changed_arguments import OpenCall
 from studium_graders.engine.remote.encode import Encoder
@@ -183,7 +184,11 @@ class Student(Side):
 
     def do_method(self, target: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Call a public method."""
-        return self.do_getattr(target, name)(*args, **kwargs)
+        method = self.do_getattr(target, name)
+        require_harmless(method)
+        if library.name_of(method):
+            raise AttributeError(f"{name!r} of an object of the test cannot be called")
+        return method(*args, **kwargs)
 
     def do_getattr(self, target: Any, name: str) -> Any:
         """Give a public attribute of an instance."""

@@ -1,0 +1,158 @@
+"""What student code may ask of the objects that a test gives to it: those of libraries do not leave the judge."""
+
+import io
+import sqlite3
+import types
+import zipfile
+from functools import partial
+from unittest import mock
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+import torch
+from studium_graders.engine.remote.offers import KeptError
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
+USES = """
+import gc
+
+side = next(one for one in gc.get_objects() if hasattr(one, "cells") and hasattr(one, "channel"))
+
+def use(action, value):
+    try:
+        return repr(action(value))
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+
+def take(value):
+    return None
+
+def called(value):
+    return use(lambda value: value(3), value)
+
+def named(value, name):
+    return use(lambda value: getattr(value, name)(), value)
+
+def forged(value, name, *args):
+    return use(lambda value: side.request("method", value, name, args, {}), value)
+"""
+
+
+class Bag:
+    def __init__(self):
+        self.items = [1, 2, 3]
+
+    def total(self):
+        return sum(self.items)
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(2, 2)
+
+    def forward(self, x):
+        return self.fc(x)
+
+    def size(self):
+        return 6
+
+
+class Database(sqlite3.Connection):
+    def rows(self):
+        return 4
+
+
+@pytest.fixture
+def student(make_student):
+    return make_student(USES)
+
+
+@pytest.fixture
+def connection():
+    with sqlite3.connect(":memory:") as connection:
+        yield connection
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda connection: connection,
+        lambda connection: connection.execute,
+        lambda connection: zipfile.ZipFile(io.BytesIO(), "w"),
+        lambda connection: ElementTree.ElementTree().write,
+        lambda connection: partial(open, "/etc/passwd"),
+        lambda connection: np.vectorize(str),
+        lambda connection: nn.Linear(2, 2).load_state_dict,
+        lambda connection: [connection],
+        lambda connection: types.SimpleNamespace(connection=connection).connection,
+    ],
+)
+def test_what_can_do_more_than_compute_is_not_given_away(student, connection, make):
+    with pytest.raises(KeptError, match="cannot be given to code in another process"):
+        student.get("take")(make(connection))
+    assert student.get("take")(1) is None
+
+
+def test_an_attribute_that_can_do_more_than_compute_is_not_given_away_either(student, connection):
+    bag = Bag()
+    bag.total, bag.more = connection.interrupt, eval
+    assert "KeptError" in student.get("named")(bag, "total")
+    assert "AttributeError" in student.get("forged")(bag, "more", "1")
+
+
+def test_what_the_instructor_wrote_can_be_used(student):
+    assert student.get("named")(Bag(), "total") == "6"
+    assert student.get("named")(Net(), "size") == "6"
+    assert student.get("called")(lambda x: x + 1) == "4"
+    assert student.get("named")(types.SimpleNamespace(f=lambda: 5), "f") == "5"
+
+
+def test_harmless_objects_of_libraries_can_be_used(student):
+    model = nn.Linear(1, 1)
+    before = model.weight.detach().clone()
+    model(torch.ones(1, 1)).backward()
+    assert student.get("named")(torch.optim.SGD(model.parameters(), lr=1.0), "step") == "None"
+    assert not torch.equal(model.weight, before)
+    student.run("def lines(file):\n    return list(file)\n")
+    assert student.get("lines")(io.StringIO("one\ntwo\n")) == ["one\n", "two\n"]
+    loader = DataLoader(TensorDataset(torch.arange(4)), batch_size=2)
+    student.run("def count(loader):\n    return sum(len(batch) for (batch,) in loader)\n")
+    assert student.get("count")(loader) == 4
+
+
+def test_a_mock_can_be_called_and_not_be_reset(student):
+    callback = mock.Mock(return_value=7)
+    assert student.get("called")(callback) == "7"
+    for name in ("reset_mock", "configure_mock", "assert_not_called"):
+        assert "AttributeError" in student.get("named")(callback, name)
+    callback.assert_called_once_with(3)
+
+
+@pytest.mark.parametrize("model", [nn.Linear(2, 2), Net()])
+@pytest.mark.parametrize(
+    ("name", "args"), [("load_state_dict", ({},)), ("zero_grad", ()), ("compile", ()), ("half", ())]
+)
+def test_the_methods_that_torch_gave_a_module_are_not_asked_of_the_judges_own(student, model, name, args):
+    assert "AttributeError" in student.get("forged")(model, name, *args)
+    assert next(model.parameters()).dtype == torch.float32
+
+
+def test_of_a_class_that_extends_a_librarys_only_the_instructors_part_is_open(student):
+    database = Database(":memory:")
+    assert student.get("named")(database, "rows") == "4"
+    assert "AttributeError" in student.get("forged")(database, "execute", "attach database '/tmp/x' as x")
+    database.close()
+
+
+def test_docstrings_and_defaults_of_a_tests_functions_stay_with_the_test(student):
+    student.run("def look(f):\n    return [f.__doc__, f.__defaults__, f(1)]\n")
+
+    def secret(x, y=4711):
+        """Knows 4711."""
+        return x + y
+
+    assert student.get("look")(secret) == [None, (None,), 4712]
