@@ -1,10 +1,12 @@
 """Random state, grad mode and default dtype of the judge, which the student's code finds as the test left them.
 
 Nothing of it comes back. Where the student's code drew numbers, the judge moves its own state on, once in a request, to
-one that nobody can compute: what it draws next is neither what the student's code drew nor what that could choose.
+one that follows from it by a secret: what it draws next is neither what the student's code drew nor what that could
+choose, and the same seed gives the same again.
 """
 
 import ctypes
+import hmac
 import random
 from collections.abc import Callable
 from typing import Any
@@ -40,7 +42,7 @@ FULL: tuple[Callable[[Any], Any], ...] = (lambda state: state, _numpy_in_full, l
 class Ambient:
     """The judge's part: sends what changed, and moves on after draws."""
 
-    def __init__(self, secret: random.Random) -> None:
+    def __init__(self, secret: bytes) -> None:
         self._secret = secret
         self._moved: set[int] = set()
         self._last: list[Any] = [None, None, None]
@@ -69,14 +71,17 @@ class Ambient:
         for index, flag in enumerate(flags):
             if flag is True and index not in self._moved and STATES[index]() == self._last[index]:
                 self._moved.add(index)
-                _SEEDING[index](self._secret.getrandbits(32))
+                draw, seed = _MOVING[index]
+                digest = hmac.digest(self._secret, str(draw()).encode(), "sha256")
+                seed(int.from_bytes(digest[:4]))
                 self._last[index] = None  # it is sent, also where a test seeds it as before
 
 
-_SEEDING: tuple[Callable[[int], object], ...] = (
-    random.seed,
-    np.random.seed,
-    torch.default_generator.manual_seed,  # torch.manual_seed takes 2 ms for other devices
+_MOVING: tuple[tuple[Callable[[], Any], Callable[[int], object]], ...] = (
+    (lambda: random.getrandbits(64), random.seed),
+    (lambda: np.random.randint(2**31), np.random.seed),
+    # torch.manual_seed takes 2 ms for other devices
+    (lambda: int(torch.randint(2**62, ())), torch.default_generator.manual_seed),
 )
 
 

@@ -1,6 +1,5 @@
 """The judge's side: a student's process as an object with ``run``, ``get``, ``set``, ``delete`` and ``has``."""
 
-import random
 import socket
 import sys
 import types
@@ -50,8 +49,8 @@ class Student(Side):
         self.policy = policy
         self.gone: StudentGone | None = None
         self._room = MOST_SHOWN
-        self._secret = random.Random(seed)
-        self.ambient = Ambient(self._secret)
+        self._seed = seed
+        self.ambient = Ambient(self._seed)
         self._open: list[OpenCall] = []
         self._known: dict[str, Any] = {}  # functions and classes of the student's, until their names are rebound
         self._grad = True  # the grad mode in which the student's code calls back
@@ -236,7 +235,7 @@ class Student(Side):
     def resend(self) -> None:
         """Send everything with the next message, as if it had changed."""
         super().resend()
-        self.ambient = Ambient(self._secret)
+        self.ambient = Ambient(self._seed)
 
     def take_ambient(self, *, reply: bool) -> Any:
         """Give random state and modes, as far as they changed."""

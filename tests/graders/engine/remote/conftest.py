@@ -46,7 +46,7 @@ def students(shell: Any) -> Iterator[Callable[..., Student]]:
     """Fork students, and end them all."""
     running: list[tuple[int, Student]] = []
 
-    def make(source: str = "", *, limits: Limits = LIMITS, **policy: Any) -> Student:
+    def make(source: str = "", *, limits: Limits = LIMITS, seed: bytes = b"", **policy: Any) -> Student:
         here, there = socket.socketpair()
         pid = os.fork()
         if pid == 0:
@@ -66,7 +66,7 @@ def students(shell: Any) -> Iterator[Callable[..., Student]]:
             os.closerange(there.fileno() + 1, 1 << 12)
             serve(there, Cells(shell, limits.output_kb), limits)
         there.close()
-        student = Student(here, Policy(**({"recording": True} | policy)), limits)
+        student = Student(here, Policy(**({"recording": True} | policy)), limits, seed)
         running.append((pid, student))
         if source:
             run = student.run(textwrap.dedent(source))

@@ -17,8 +17,9 @@ from torch.utils.data import DataLoader, TensorDataset
 
 USES = """
 import gc
+from studium_graders.engine.remote.student import StudentSide
 
-side = next(one for one in gc.get_objects() if hasattr(one, "cells") and hasattr(one, "channel"))
+[side] = [one for one in gc.get_objects() if type(one) is StudentSide]
 
 def use(action, value):
     try:
