@@ -21,6 +21,7 @@ from .pages import active_content, active_outputs
 
 CASES = cases()
 LONGEST = 1000
+TOGETHER = {"objects": {"rows-right", "names-right"}}  # they give objects away that must not leave the judge
 KERNEL_KEY = 0x57D10  # of exhaustion/shared-memory
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="the sandbox is Linux's"),
@@ -107,7 +108,7 @@ def test_a_class_run_is_whole_and_changes_nothing_else(graded: Callable[[str], C
 @by_course
 def test_every_test_of_a_course_runs_apart_from_the_answers(graded: Callable[[str], ClassRun], course: str) -> None:
     results = [found.result for found in graded(course).outcomes.values() if found.result]
-    assert {test.grade_id for result in results for test in result.tests if test.mode != "split"} == set()
+    assert {test.grade_id for result in results for test in result.tests if test.mode != "split"} == TOGETHER.get(course, set())
 
 
 def test_the_corpora_are_large_and_of_all_classes() -> None:
