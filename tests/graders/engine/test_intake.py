@@ -619,6 +619,15 @@ def test_the_timestamp_is_kept_where_it_is_one(tmp_path: Path) -> None:
     assert (found.timestamp, found.notes) == ("", ("timestamp.txt holds no time",))
 
 
+@pytest.mark.parametrize(
+    "when", ["9999-12-31 23:59:59", "9999-12-31 23:59:59 -1200", "0001-01-01 00:00:00", "0001-01-01 00:00:00 +1400"]
+)
+def test_a_time_that_clocks_elsewhere_could_not_show_is_no_time(when: str, tmp_path: Path) -> None:
+    (tmp_path / "timestamp.txt").write_text(when)
+    found = read_all(tmp_path)
+    assert (found.timestamp, found.notes) == ("", ("timestamp.txt holds no time",))
+
+
 def test_the_digest_tells_answers_apart_and_not_students(tmp_path: Path) -> None:
     digests = []
     for student, change in (("alice", "x + 1"), ("bob", "x + 1"), ("carol", "x + 2")):
