@@ -2,7 +2,8 @@
 
 import json
 import os
-from collections.abc import Mapping
+import stat
+from collections.abc import Collection, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -27,21 +28,31 @@ def autograded_files(submission: CanonicalSubmission, result: SubmissionResult, 
 
 
 def write_folder(folder: Path, files: Mapping[str, bytes], mode: int) -> None:
-    """Make ``folder`` hold these files and no others; each file changes at once or stays. Raise OSError."""
+    """Make ``folder`` hold these files and no others; each file changes at once or stays. Raise OSError.
+
+    What was there first makes room: a file where a folder must be, a folder where a file must be, and every link.
+    """
     wanted = {folder.joinpath(*PurePosixPath(path).parts): content for path, content in files.items()}
+    _clear(folder, wanted)
     for path, content in wanted.items():
         if folder not in path.parents or ".." in path.parts:
             continue
         if not _has(path, content):
             path.parent.mkdir(parents=True, exist_ok=True)
             write_whole(path, content, mode)
+
+
+def _clear(folder: Path, wanted: Collection[Path]) -> None:
+    """Remove all but the regular files that are wanted and the folders that hold them; no link is followed."""
     for where, folders, names in os.walk(folder, topdown=False):
-        for name in names:
-            if (stale := Path(where, name)) not in wanted:
-                stale.unlink()
-        for name in folders:
-            if not any(Path(where, name).iterdir()):
-                Path(where, name).rmdir()
+        for path in (Path(where, name) for name in names):
+            if path not in wanted or not stat.S_ISREG(path.lstat().st_mode):
+                path.unlink()
+        for path in (Path(where, name) for name in folders):
+            if path.is_symlink():
+                path.unlink()
+            elif not any(path.iterdir()):
+                path.rmdir()
 
 
 def _has(path: Path, content: bytes) -> bool:

@@ -4,7 +4,6 @@ Every result is kept before it is recorded, under a key that names what it is a 
 anywhere goes on where it was, and running again changes nothing that is right already.
 """
 
-import errno
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
@@ -32,7 +31,7 @@ from studium_graders.grading_lock import only_grader
 from studium_graders.late_penalties import LatePenalties
 from studium_graders.opening import open_course
 from studium_graders.recorder import Graded, MarkChange, Recorder
-from studium_graders.recording_desk import AutogradedFolder, RecordingDesk
+from studium_graders.recording_desk import DISK_FULL, AutogradedFolder, RecordingDesk
 from studium_graders.results_store import ResultsStore, environment_hash, result_key
 from studium_graders.submissions import Submitted, find_submissions, name_problem
 
@@ -84,7 +83,7 @@ def grade_class(
         try:
             return run.grade(submissions)
         except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            if error.errno not in DISK_FULL:
                 raise
             raise CourseError(
                 f"the disk of {run.root} is full: what was graded so far is kept; free some space and run again"

@@ -25,6 +25,7 @@ from studium_graders import work
 from studium_graders.autograded import autograded_files
 from studium_graders.course_file import FILE, read_course
 from studium_graders.engine.canonical import canonical_notebook
+from studium_graders.engine.intake import files_beside
 from studium_graders.engine.limits import Limits
 from studium_graders.engine.material import CanonicalSubmission, Material
 from studium_graders.engine.results import SubmissionResult
@@ -146,7 +147,5 @@ def _submission(nb: NotebookNode, notebook: str, student: str, material: Materia
         )
         for cell in nb.cells
     ]
-    kept = set(material.files) - material.own_files
-    found = read_folder(folder, material.limits.disk_mb).files
-    files = {path: content for path, content in found.items() if path not in kept}
+    files = files_beside(material, read_folder(folder, material.limits.disk_mb))
     return CanonicalSubmission(student, (canonical_notebook(book, cells),), files)

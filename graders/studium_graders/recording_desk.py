@@ -1,5 +1,6 @@
 """Where results are recorded: in batches as they come, but marks that would change wait until somebody agrees."""
 
+import errno
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from studium_graders.gradebook_errors import GradebookError
 from studium_graders.recorder import Graded, MarkChange, Plan, Recorder
 
 BATCH = 16
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class AutogradedFolder:
@@ -25,11 +27,15 @@ class AutogradedFolder:
 
     def write(self, graded: Graded) -> None:
         """Write the folder of one submission. Raise OSError."""
-        where = (self._coursedir.autograded_directory, graded.submission.student, self._material.assignment)
         files = autograded_files(graded.submission, graded.result, self._material)
-        write_folder(Path(self._coursedir.format_path(*where)), files, self._mode)
+        write_folder(self.folder(graded.submission.student), files, self._mode)
         if self._coursedir.groupshared:
             self._converter.set_permissions(self._material.assignment, graded.submission.student)
+
+    def folder(self, student: str) -> Path:
+        """Give the folder of one submission."""
+        where = (self._coursedir.autograded_directory, student, self._material.assignment)
+        return Path(self._coursedir.format_path(*where))
 
 
 class RecordingDesk:
@@ -53,9 +59,13 @@ class RecordingDesk:
         self._reused: set[str] = set()
         self._changed: list[str] = []  # students who wait until somebody agrees
         self._delayed: list[str] = []  # students who wait until another program has let go of the gradebook
+        self._unwritten: dict[str, str] = {}  # a sentence for each student whose folder could not be written
 
     def take(self, graded: Graded, *, reused: bool) -> None:
-        """Take a result that is in the store. Raise GradebookError or OSError where it cannot be recorded."""
+        """Take a result that is in the store.
+
+        Raise GradebookError where it cannot be recorded, OSError where the disk is full.
+        """
         if reused:
             self._reused.add(graded.submission.student)
         self._batch.append(graded)
@@ -74,6 +84,7 @@ class RecordingDesk:
         agreed = bool(self._changed) and self._write and agree(self._report.changes)
         for batch in self._batches(self._changed):
             self._record(batch, self._recorder.plan(batch), write=agreed)
+        self._report.problems += self._unwritten.values()
         self._report.submissions.sort(key=lambda row: row.student)
 
     def _flush(self) -> None:
@@ -98,20 +109,35 @@ class RecordingDesk:
         self._report.changes += [change for plan in changed for change in plan.changes]
 
     def _record(self, batch: Sequence[Graded], plans: Sequence[Plan], *, write: bool) -> None:
-        if write:
-            for graded in batch:
-                self._autograded.write(graded)
-            self._recorder.write(plans)
+        written = {graded.submission.student for graded in batch if write and self._has_written(graded)}
+        if written:
+            self._recorder.write([plan for plan in plans if plan.student in written])
         self._report.submissions += [
             submission_row(
                 graded.result,
                 graded.submission.notes,
                 plan.penalty,
                 reused=plan.student in self._reused,
-                recorded=write,
+                recorded=plan.student in written,
             )
             for graded, plan in zip(batch, plans, strict=True)
         ]
+
+    def _has_written(self, graded: Graded) -> bool:
+        """Write the folder of one submission; where that fails, note why, for the others must not wait for it."""
+        student = graded.submission.student
+        self._unwritten.pop(student, None)
+        try:
+            self._autograded.write(graded)
+        except OSError as error:
+            if error.errno in DISK_FULL:
+                raise
+            self._unwritten[student] = (
+                f"{student!r} was not recorded: the folder {str(self._autograded.folder(student))!r} must be written "
+                f"and cannot be ({error.strerror}); move away what is in its place, or allow writing, and grade again"
+            )
+            return False
+        return True
 
     def _batches(self, students: Sequence[str]) -> Iterator[list[Graded]]:
         for start in range(0, len(students), BATCH):

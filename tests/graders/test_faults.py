@@ -1,7 +1,9 @@
 """What goes wrong around grading: nothing graded is lost or recorded twice, and one sentence says what to do."""
 
+import errno
 import os
 import random
+import re
 import shutil
 import signal
 import sqlite3
@@ -377,6 +379,68 @@ def test_a_name_that_is_not_utf_8_is_told_and_stops_nobody(course: Path, by_hand
     result = grade_class(course, "ps1", GradeOptions(executor="by-hand"), by_hand, Quiet())
     assert sum(row.recorded for row in result.submissions) == 19
     assert result.problems == [r"the folder 'caf\udce9' needs a name that is UTF-8 text; rename it and grade again"]
+
+
+def test_a_student_whose_folder_cannot_be_written_is_told_and_stops_nobody(
+    course: Path, by_hand: Catalogue, studium: Callable[..., tuple[int, str, str]], gradebook_rows: Callable
+) -> None:
+    (course / "autograded").mkdir()
+    (course / "autograded" / "student 03").write_text("a file in its place")
+    command = ("grade", "ps1", "--course", str(course), "--executor", "by-hand")
+    for resume in ((), ("--resume",)):
+        code, out, err = studium(*command, *resume)
+        assert (code, err.count("\n")) == (1, 1)
+        assert "19 recorded" in out
+        assert re.search(
+            r"'student 03' was not recorded: the folder '.*student 03/ps1' must be .*; move away what", err
+        )
+    assert len(gradebook_rows(course)["submissions"]) == 19
+    (course / "autograded" / "student 03").unlink()
+    assert grade(course, by_hand) == 20
+
+
+def test_a_student_whose_folder_fails_while_the_gradebook_is_locked_is_told_once(
+    course: Path, by_hand: Catalogue, impatient: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (course / "autograded").mkdir()
+    (course / "autograded" / "student 03").write_text("a file in its place")
+    write, locked = recorder.Recorder.write, [GradebookError("it is locked", passing=True)]
+
+    def locked_once(self: recorder.Recorder, plans: object) -> None:
+        if locked:
+            raise locked.pop()
+        write(self, plans)
+
+    monkeypatch.setattr(recorder.Recorder, "write", locked_once)
+    result = grade_class(course, "ps1", GradeOptions(executor="by-hand"), by_hand, Quiet())
+    assert sum(row.recorded for row in result.submissions) == 19
+    assert len(result.problems) == 1
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_folder_for_which_the_disk_has_no_room_stops_the_run(
+    number: int, course: Path, by_hand: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(recording_desk.AutogradedFolder, "write", full)
+    with pytest.raises(CourseError, match=r"disk .*is full.* free some space"):
+        grade(course, by_hand)
+
+
+@pytest.mark.parametrize(("first", "then"), [("a", "a/b"), ("a/b", "a")])
+def test_a_resubmission_in_which_a_file_became_a_folder_or_a_folder_a_file_is_recorded(
+    first: str, then: str, course: Path, by_hand: Catalogue
+) -> None:
+    handed_in, graded = (course / step / "student 00" / "ps1" for step in ("submitted", "autograded"))
+    for name in (first, then):
+        shutil.rmtree(handed_in / "a", ignore_errors=True)
+        (handed_in / "a").unlink(missing_ok=True)
+        (handed_in / name).parent.mkdir(exist_ok=True)
+        (handed_in / name).write_text(name)
+        assert grade(course, by_hand) == 20
+        assert (graded / name).read_text() == name
 
 
 def test_the_gradebook_keeps_its_rows_single(course: Path, by_hand: Catalogue) -> None:

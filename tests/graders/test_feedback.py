@@ -217,6 +217,11 @@ def test_a_late_submission_is_told_what_that_costs(mark: Callable) -> None:
     assert "All notebooks of ps1 together: 2.4 of 9 points" in text
 
 
+@pytest.mark.parametrize("when", ["9999-12-31 23:59:59", "0001-01-01 00:00:00"])
+def test_a_time_at_the_end_of_the_calendar_is_an_unknown_time(when: str, mark: Callable) -> None:
+    assert "Handed in at an unknown time" in text_of(page_of(mark("eternal", when=when)))
+
+
 def test_the_sentence_of_a_stopped_notebook_is_shown(mark: Callable) -> None:
     result = shown(verdict="time limit", detail="stopped after 30 s: is there an endless loop?")
     assert "Stopped after 30 s: is there an endless loop?" in text_of(page_of(mark("gus", results=result)))

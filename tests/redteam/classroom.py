@@ -23,7 +23,10 @@ TOPICS = """
 name = "lora"
 exercises = ["lora.lora_linear", "lora.init_lora", "lora.inject", "lora.merge", "lora.train_memory"]
 """
-PLAIN_CONFIG = 'c = get_config()\nc.CourseDirectory.course_id = "redteam"\n'
+PLAIN_CONFIG = """c = get_config()
+c.CourseDirectory.course_id = "redteam"
+c.NbGraderAPI.timezone = "Europe/Berlin"  # a clock ahead of the gradebook's
+"""
 MARKER = re.compile(r"^[ \t]*### (BEGIN|END) SOLUTION[ \t]*\n?", re.MULTILINE)
 
 
@@ -173,7 +176,10 @@ def _mutated(written: bytes, case: Case, files: dict[str, str]) -> bytes | None:
 
 def _put_beside(folder: Path, case: Case, files: dict[str, str]) -> None:
     for name, text in files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        parent = (folder / name).parent
+        if parent.is_file():
+            parent.unlink()
+        parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text, "utf-8")
     for name, target in case.links.items():
         (folder / name).unlink(missing_ok=True)

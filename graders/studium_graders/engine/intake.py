@@ -4,12 +4,12 @@ Points, ids, tests, locked cells, order and outputs come from the template alone
 damage costs nothing: lost or doubled ids, moved or split cells, changed types, extra cells, renamed files.
 """
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from studium_graders.engine.canonical import canonical_notebook, untouched_notebook
 from studium_graders.engine.chosen_files import Choice, choose_notebooks
 from studium_graders.engine.material import CanonicalNotebook, CanonicalSubmission, Material, NotebookMaterial
-from studium_graders.engine.submitted_files import SubmittedFiles, read_folder
+from studium_graders.engine.submitted_files import SubmittedFiles, leave_out, read_folder
 from studium_graders.engine.submitted_notebook import UnreadableError, read_cells
 from studium_graders.engine.timestamps import read_timestamp
 
@@ -22,9 +22,28 @@ def read_submission(material: Material, folder: Path, student: str) -> Canonical
         found = SubmittedFiles(notes=[f"the folder cannot be read: {error.strerror}"])
     chosen = choose_notebooks(material, found.notebooks)
     notebooks = tuple(_notebook(book, chosen[book.name], found) for book in material.notebooks)
-    kept = set(material.files) - material.own_files
-    files = {path: content for path, content in found.files.items() if path not in kept}
+    files = files_beside(material, found)
     return CanonicalSubmission(student, notebooks, files, _timestamp(found), tuple(found.notes))
+
+
+def files_beside(material: Material, found: SubmittedFiles) -> dict[str, bytes]:
+    """Give the student's files but for those that would replace one of the assignment, or be in the way of one."""
+    kept = set(material.files) - material.own_files
+    taken = {*material.files, *(f"{book.name}.ipynb" for book in material.notebooks)}
+    folders = {above for path in taken for above in _above(path)}
+    files = {}
+    for path, content in found.files.items():
+        if path in folders:
+            leave_out(found.notes, path, "the assignment has a folder of that name")
+        elif blocked := taken.intersection(_above(path)):
+            leave_out(found.notes, path, f"{min(blocked)} of the assignment is a file")
+        elif path not in kept:
+            files[path] = content
+    return files
+
+
+def _above(path: str) -> list[str]:
+    return [str(folder) for folder in PurePosixPath(path).parents][:-1]
 
 
 def _notebook(book: NotebookMaterial, choice: Choice, found: SubmittedFiles) -> CanonicalNotebook:

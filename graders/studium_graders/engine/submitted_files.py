@@ -42,7 +42,7 @@ def read_folder(folder: Path, most_mb: int) -> SubmittedFiles:
         is_notebook = path.lower().endswith(_NOTEBOOK)
         content = _read(descriptor, min(left[is_notebook], MOST_BYTES))
         if content is None:
-            _note(found.notes, f"{_shown(path)} was left out: it is too large")
+            leave_out(found.notes, path, "it is too large")
             continue
         left[is_notebook] -= len(content)
         if is_notebook:
@@ -64,11 +64,11 @@ def _regular_files(folder: Path, notes: list[str]) -> Iterator[tuple[str, int]]:
         for name in sorted(names):
             path = name if depth == 0 else f"{inside.replace(os.sep, '/')}/{name}"
             if why := _odd_name(path):
-                _note(notes, f"{_shown(path)} was left out: {why}")
+                leave_out(notes, path, why)
                 continue
             descriptor = _open_regular(name, at)
             if descriptor is None:
-                _note(notes, f"{_shown(path)} was left out: it is no regular file")
+                leave_out(notes, path, "it is no regular file")
                 continue
             yield path, descriptor
 
@@ -106,8 +106,9 @@ def _odd_name(path: str) -> str:
     return "" if path.isprintable() else "its name has control characters"
 
 
-def _shown(path: str) -> str:
-    return ascii(path[:80])
+def leave_out(notes: list[str], path: str, why: str) -> None:
+    """Note that a file was left out."""
+    _note(notes, f"{path[:80]!a} was left out: {why}")
 
 
 def _note(notes: list[str], text: str) -> None:

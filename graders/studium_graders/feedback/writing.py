@@ -14,6 +14,7 @@ from studium_graders.course_file import FILE, read_course
 from studium_graders.engine.material import Material, NotebookMaterial
 from studium_graders.engine.results import NotebookResult, SubmissionResult
 from studium_graders.engine.template import load_material
+from studium_graders.engine.timestamps import has_local_times
 from studium_graders.feedback.handed_in import read_handed_in
 from studium_graders.feedback.hidden_lines import secret_finder
 from studium_graders.feedback.marks import NotebookMarks, SubmissionMarks, read_marks
@@ -197,7 +198,7 @@ def _title(material: NotebookMaterial, released: Mapping[str, str]) -> str:
 
 
 def _local(when: datetime | None, zone: ZoneInfo) -> datetime | None:
-    return when and when.replace(tzinfo=UTC).astimezone(zone)
+    return when.replace(tzinfo=UTC).astimezone(zone) if when and has_local_times(when) else None
 
 
 def _notice(result: NotebookResult | None, has_cells: bool) -> str:

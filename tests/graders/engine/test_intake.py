@@ -552,6 +552,27 @@ def test_files_beside_the_notebook_are_taken_and_those_of_the_course_are_not_rep
     assert read_submission(free, tmp_path, "alice").files["data.csv"] == b"9,9"
 
 
+def test_a_file_in_the_way_of_one_of_the_assignment_is_left_out_and_noted(tmp_path: Path) -> None:
+    (tmp_path / "in" / "data.csv" / "deep").mkdir(parents=True)
+    (tmp_path / "in" / "data.csv" / "deep" / "evil.txt").write_bytes(b"evil")
+    (tmp_path / "in" / "ps.ipynb").mkdir()
+    (tmp_path / "in" / "ps.ipynb" / "x.txt").write_bytes(b"x")
+    (tmp_path / "in" / "sub").mkdir()
+    (tmp_path / "in" / "sub" / "ps.ipynb").write_text(json.dumps(answered()))
+    (tmp_path / "in" / "pictures").write_bytes(b"a file")
+    (tmp_path / "in" / "pictures.txt").write_bytes(b"mine")
+    handed_out = {"data.csv": b"1,2", "pictures/a.png": b"png"}
+    for own in (frozenset(), frozenset(handed_out)):
+        found = read_submission(Material("ps1", (BOOK,), handed_out, own_files=own), tmp_path / "in", "alice")
+        assert_all_answers(found.notebooks[0])
+        assert found.files == {"pictures.txt": b"mine"}
+        assert found.notes == (
+            "'pictures' was left out: the assignment has a folder of that name",
+            "'data.csv/deep/evil.txt' was left out: data.csv of the assignment is a file",
+            "'ps.ipynb/x.txt' was left out: ps.ipynb of the assignment is a file",
+        )
+
+
 def test_links_pipes_and_odd_names_are_left_out(tmp_path: Path) -> None:
     folder = tmp_path / "in"
     folder.mkdir()
@@ -594,6 +615,15 @@ def test_the_timestamp_is_kept_where_it_is_one(tmp_path: Path) -> None:
     (tmp_path / "timestamp.txt").write_text("2026-03-01 20:00:00 Europe/Berlin\n")
     assert read_all(tmp_path).timestamp == "2026-03-01 20:00:00 Europe/Berlin"
     (tmp_path / "timestamp.txt").write_text("99999999999999999999 tomorrow")
+    found = read_all(tmp_path)
+    assert (found.timestamp, found.notes) == ("", ("timestamp.txt holds no time",))
+
+
+@pytest.mark.parametrize(
+    "when", ["9999-12-31 23:59:59", "9999-12-31 23:59:59 -1200", "0001-01-01 00:00:00", "0001-01-01 00:00:00 +1400"]
+)
+def test_a_time_that_clocks_elsewhere_could_not_show_is_no_time(when: str, tmp_path: Path) -> None:
+    (tmp_path / "timestamp.txt").write_text(when)
     found = read_all(tmp_path)
     assert (found.timestamp, found.notes) == ("", ("timestamp.txt holds no time",))
 
