@@ -21,7 +21,8 @@ HONEST = "honest"
 class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One submission, and what must come of it.
 
-    ``forbidden`` texts must not be in what students are shown, ``leaves`` are paths that must not be there afterwards.
+    ``forbidden`` texts must not be in what students are shown, ``told`` texts must be in their pages, ``leaves`` are
+    paths that must not be there afterwards.
     ``stock`` says why stock nbgrader must not run it, ``known`` why it does not get its marks yet.
     """
 
@@ -42,6 +43,7 @@ class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     many: int = 0
     marks: dict[str, float] = {}
     forbidden: list[str] = []
+    told: list[str] = []
     leaves: list[str] = []
     stock: str = ""
     known: str = ""

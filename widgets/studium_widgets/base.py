@@ -45,9 +45,9 @@ The view:
       };
     });
 
-`ui` is described in controls/widget.js, and all that a view can be made of in docs/controls. Give `{ signal: ui.signal }`
-to every listener that you add yourself, and stop timers on its "abort" event. Put `suppress` (controls/element.js) on every element
-that can have the focus, for otherwise JupyterLab swallows the arrow keys.
+`ui` is described in controls/widget.js, and all that a view can be made of in docs/controls. Give
+`{ signal: ui.signal }` to every listener that you add yourself, and stop timers on its "abort" event. Put `suppress`
+(controls/element.js) on every element that can have the focus, for otherwise JupyterLab swallows the arrow keys.
 """
 
 from __future__ import annotations

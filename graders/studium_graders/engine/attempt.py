@@ -37,9 +37,13 @@ Launch = Callable[[list[socket.socket]], Process]
 
 @dataclass
 class Heard:
-    """What the attempts at a notebook brought to light. ``step`` is the cell that had its turn last."""
+    """What the attempts at a notebook brought to light. ``step`` is the cell that had its turn last.
+
+    ``bounded`` is what may be said, by grade id, of visible tests that failed after a hidden one.
+    """
 
     results: dict[str, TestResult] = field(default_factory=dict)
+    bounded: dict[str, str] = field(default_factory=dict)
     runs: dict[str, CellRun] = field(default_factory=dict)
     recorded: Recorded = field(default_factory=Recorded)
     step: str = ""
@@ -54,8 +58,11 @@ class Heard:
                 self.step = cell
             case Ran(cell, run):
                 self.runs[cell] = run
-            case Judged(result):
+            case Judged(result, bounded):
                 self.results[result.grade_id] = result
+                self.bounded.pop(result.grade_id, None)
+                if bounded:
+                    self.bounded[result.grade_id] = bounded
             case Recorded():
                 self.recorded = event
             case Gone(verdict, sentence):

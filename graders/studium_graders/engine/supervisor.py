@@ -1,6 +1,9 @@
 """Grading one notebook: attempts, until every test has its result.
 
 An attempt that a step ends costs this step alone: the next one leaves it out, and what has its result.
+
+A student's code can keep what a hidden test gives it, and say it in the message of a later visible test. So the words
+for such a test come from one attempt more, in which no hidden test is run.
 """
 
 from collections import Counter
@@ -33,14 +36,18 @@ class Supervisor:
         notebook = job.notebook
         if notebook.missing or notebook.problem:
             return _ungraded(material, notebook)
-        return _Grading(self, material, job, student_job).run()
+        grading = _Grading(self, material, job, student_job)
+        grading.run()
+        grading.reword()
+        return grading.result()
 
     def observe(
         self, material: NotebookMaterial, job: JudgeJob, student_job: StudentJob
     ) -> tuple[NotebookResult, Recorded]:
-        """Give the result, and what the notebook's code needed where ``job.recording`` is set."""
+        """Give the result, in words for the instructor, and what the code needed where ``job.recording`` is set."""
         grading = _Grading(self, material, job, student_job)
-        return grading.run(), grading.heard.recorded
+        grading.run()
+        return grading.result(), grading.heard.recorded
 
 
 class _Grading:
@@ -53,6 +60,7 @@ class _Grading:
         self.material = material
         self.job = job
         self.student_job = student_job
+        self.attempt = Attempt(supervisor.student, supervisor.judge, supervisor.limits)
         self.cells = {cell.id: cell for cell in material.cells}
         self.heard = Heard()
         self.stopped: dict[str, str] = {}
@@ -61,13 +69,25 @@ class _Grading:
         self.verdict: Verdict = "graded"
         self.detail = ""
 
-    def run(self) -> NotebookResult:
-        limits = self.supervisor.limits
-        attempt = Attempt(self.supervisor.student, self.supervisor.judge, limits)
-        while ending := attempt.run(self._remaining(), self.student_job, self.heard):
-            if not self._goes_on(ending) or self.heard.seconds >= limits.submission_seconds:
+    def run(self) -> None:
+        """Give every test its result."""
+        while ending := self.attempt.run(self._remaining(), self.student_job, self.heard):
+            if not self._goes_on(ending) or self._out_of_time():
                 break
         self._fill(ending.sentence if ending else "")
+        self._note_breaches()
+
+    def reword(self) -> None:
+        """Replace what visible tests say that failed once the student's code knew a hidden one. No mark changes."""
+        clean = Heard(seconds=self.heard.seconds)
+        if self.heard.bounded and not self._out_of_time():
+            self.attempt.run(self._without_hidden(), self.student_job, clean)
+        for cell in self.material.cells:
+            if bounded := self.heard.bounded.get(_key(cell)):
+                self._take_words(cell, bounded, clean)
+
+    def result(self) -> NotebookResult:
+        """Give what came of it all."""
         self._explain()
         tests = [self.heard.results[key] for key in map(_key, self.material.cells) if key in self.heard.results]
         return NotebookResult(self.material.name, self.verdict, tests, self.heard.runs, self.detail, self.notes)
@@ -75,6 +95,26 @@ class _Grading:
     def _remaining(self) -> JudgeJob:
         done = {cell.id for cell in self.material.cells if _key(cell) in self.heard.results}
         return msgspec.structs.replace(self.job, skip=frozenset(done | self.stopped.keys()))
+
+    def _without_hidden(self) -> JudgeJob:
+        """Give the job of running the tests that need other words, and no other test."""
+        tests = [cell for cell in self.material.cells if cell.kind == "test"]
+        others = {cell.id for cell in tests if _key(cell) not in self.heard.bounded}
+        return msgspec.structs.replace(self.job, skip=frozenset(others | self.stopped.keys()))
+
+    def _take_words(self, cell: Cell, bounded: str, clean: Heard) -> None:
+        """Let a test say what it says in the clean attempt; where it does not fail there, ``bounded``."""
+        test, again = self.heard.results[_key(cell)], clean.results.get(_key(cell))
+        if again is None or again.outcome != "failed" or _key(cell) in clean.bounded:
+            again, run = _with(test, bounded), CellRun(error=bounded)
+        else:
+            run = clean.runs.get(cell.id, CellRun())
+        self.heard.results[_key(cell)] = msgspec.structs.replace(test, message=again.message, mistake=again.mistake)
+        if cell.id in self.heard.runs:
+            self.heard.runs[cell.id] = run
+
+    def _out_of_time(self) -> bool:
+        return self.heard.seconds >= self.supervisor.limits.submission_seconds
 
     def _goes_on(self, ending: Ending) -> bool:
         """Blame a step where one is to blame; tell whether another attempt is worth while."""
@@ -116,20 +156,23 @@ class _Grading:
                 outcome: Outcome = "failed" if cell.kind == "test" else "manual"
                 self.heard.results[_key(cell)] = result_of(self.material, cell, outcome, message=_last_line(why))
 
+    def _note_breaches(self) -> None:
+        """Let the verdict name the limit behind an error that the kernel gave."""
+        failed = [test.message for test in self.heard.results.values() if test.outcome == "failed"]
+        for said in (*failed, *(run.error for run in self.heard.runs.values())):
+            if breach := breach_in(said, self.supervisor.limits):
+                self._note_breach(breach)
+
     def _explain(self) -> None:
         """Name the limit behind an error that the kernel gave, and the stopped cell behind a name that is missing."""
         for key, test in self.heard.results.items():
             if test.outcome == "failed" and (breach := breach_in(test.message, self.supervisor.limits)):
-                self._note_breach(breach)
                 self.heard.results[key] = _with(test, f"{breach.sentence} ({test.message})")
             elif test.outcome == "failed" and self.stopped and "is not defined" in test.message:
                 cell = self._stopped_before(key)
                 self.heard.results[key] = _with(
                     test, f"{self.stopped[cell]} ({test.message})" if cell else test.message
                 )
-        for run in self.heard.runs.values():
-            if breach := breach_in(run.error, self.supervisor.limits):
-                self._note_breach(breach)
 
     def _stopped_before(self, key: str) -> str:
         """Give the last stopped cell before a test, "" where there is none."""

@@ -19,9 +19,14 @@ class Ran(msgspec.Struct, frozen=True, tag="ran"):
 
 
 class Judged(msgspec.Struct, frozen=True, tag="judged"):
-    """A test has its result. A later result of the same grade id takes the place of an earlier one."""
+    """A test has its result. A later result of the same grade id takes the place of an earlier one.
+
+    ``bounded`` is what may be said of a failed visible test where the student's code knows a hidden one already and can
+    have put it into the message; else "".
+    """
 
     result: TestResult
+    bounded: str = ""
 
 
 class Finished(msgspec.Struct, frozen=True, tag="finished"):

@@ -31,7 +31,8 @@ _CHANGED = "your function changed its arguments, which this test does not expect
 class TestJudge:
     """What is needed to judge the tests of one submitted notebook.
 
-    ``unwritten`` are results, by topic and exercise, of tests that ended in NotImplementedError.
+    ``unwritten`` are results, by topic and exercise, of tests that ended in NotImplementedError. ``met_hidden`` once
+    the student's process can know a hidden test.
     """
 
     prepared: Prepared
@@ -42,13 +43,18 @@ class TestJudge:
     calibration: Calibration
     limits: Limits
     unwritten: dict[tuple[str, str], list[TestResult]] = field(default_factory=dict)
+    met_hidden: bool = False
 
     def judge(self, test: PreparedTest) -> list[Event]:
         """Run one test and give what came of it. Lets StudentGone through."""
-        if test.code is None or test.cell.grade_id in self.calibration.one_process:
+        together = test.code is None or test.cell.grade_id in self.calibration.one_process
+        if not together and test.exercise_test is not None and self._is_untouched(test):
+            return [self._not_yet(test)]
+        self.met_hidden = self.met_hidden or test.cell.hidden
+        if together:
             return self._in_one_process(test)
         if test.exercise_test is not None:
-            return [Judged(self._exercise_test(test, test.exercise_test))]
+            return [self._exercise_test(test, test.exercise_test)]
         return self._split(test)
 
     def _split(self, test: PreparedTest) -> list[Event]:
@@ -57,15 +63,15 @@ class TestJudge:
             with self._own_copies():
                 _, error, _ = self._run(test)
             if error is not None:
-                return [Judged(self._result(test, message=_CHANGED))]
+                return [self._judged(test, message=_CHANGED)]
         if error is None:
-            return [Ran(test.cell.id, run), Judged(self._result(test, points))]
+            return [Ran(test.cell.id, run), self._judged(test, points)]
         policy = self.namespace.student.policy
         if isinstance(error, KeptError) and not (policy.known or policy.recording):  # else the reference has shown it
             return self._in_one_process(test)
-        result = self._error(test, error, failing_line(error.__traceback__, _is_test_file))
-        run.error = result.message
-        return [Ran(test.cell.id, run), Judged(result)]
+        judged = self._error(test, error, failing_line(error.__traceback__, _is_test_file))
+        run.error = judged.result.message
+        return [Ran(test.cell.id, run), judged]
 
     def _run(self, test: PreparedTest) -> tuple[float, BaseException | None, CellRun]:
         assert test.code is not None
@@ -75,16 +81,15 @@ class TestJudge:
         run = CellRun() if test.cell.hidden else CellRun(outputs_of(ran))
         return points_for_value(ran.value, test.cell.points), ran.error, run
 
-    def _exercise_test(self, test: PreparedTest, found: ExerciseTest) -> TestResult:
-        if self._is_untouched(test):
-            return result_of(self.prepared.material, test.cell, "not attempted", message=NOT_YET)
+    def _exercise_test(self, test: PreparedTest, found: ExerciseTest) -> Judged:
         name = found.exercise.id
         try:
             function = self.namespace.student.get(name)
         except NameError:
-            return self._result(test, message=f"{name} is not there: the cell that defines it did not run to its end")
+            return self._judged(test, message=f"{name} is not there: the cell that defines it did not run to its end")
         if not callable(function):
-            return self._result(test, message=f"{name} must be a function, and is a {type(function).__name__}")
+            bounded = f"{name} must be a function"
+            return self._judged(test, message=f"{bounded}, and is a {type(function).__name__}", bounded=bounded)
         draws = seeds(test.cell.topic, found.exercise, found.test, self.seed)
         run = run_draws(found.test, function, draws)
         self._require_student()
@@ -93,19 +98,20 @@ class TestJudge:
                 run = run_draws(found.test, function, draws)
             self._require_student()
             if not run.passed:
-                return self._result(test, message=_CHANGED)
+                return self._judged(test, message=_CHANGED)
         if run.error is None:
-            return self._result(test, test.cell.points)
+            return self._judged(test, test.cell.points)
         file = found.test.function.__code__.co_filename
-        result = self._error(test, run.error, failing_line(run.error.__traceback__, file.__eq__), name)
+        judged = self._error(test, run.error, failing_line(run.error.__traceback__, file.__eq__), name)
         if run.not_implemented:
-            self.unwritten.setdefault((test.cell.topic, name), []).append(result)
-            return result
-        return _with_mistake(result, name_mistake(found.exercise, run.calls))
+            self.unwritten.setdefault((test.cell.topic, name), []).append(judged.result)
+            return judged
+        return _with_mistake(judged, name_mistake(found.exercise, run.calls))
 
     def _in_one_process(self, test: PreparedTest) -> list[Event]:
         if test.before:
             self.namespace.student.run(test.before, name=f"{test.cell.id}-before")
+            self.met_hidden = self.met_hidden or test.hidden_before
         run = self.namespace.student.run(test.cell.source, name=test.cell.id)
         run_definitions(test.definitions, self.namespace)
         points = points_for_outputs(run, test.cell.points, silenced=is_silenced(test.cell.source))
@@ -117,17 +123,28 @@ class TestJudge:
         result = result_of(
             self.prepared.material, test.cell, outcome, points=points, message=message, mode="one process"
         )
-        return [Ran(test.cell.id, run), Judged(result)]
+        return [Ran(test.cell.id, run), Judged(result, self._instead(test, "this test failed") if message else "")]
 
-    def _error(self, test: PreparedTest, error: BaseException, where: FailingLine | None, name: str = "") -> TestResult:
+    def _not_yet(self, test: PreparedTest) -> Judged:
+        return Judged(result_of(self.prepared.material, test.cell, "not attempted", message=NOT_YET))
+
+    def _error(self, test: PreparedTest, error: BaseException, where: FailingLine | None, name: str = "") -> Judged:
         if not name and (isinstance(error, NotImplementedError) or self._is_untouched(test)):
-            return result_of(self.prepared.material, test.cell, "not attempted", message=NOT_YET)
-        say = bounded_message if test.cell.hidden else full_message
-        return self._result(test, message=say(error, where, self.text, name))
+            return self._not_yet(test)
+        if test.cell.hidden:
+            return self._judged(test, message=bounded_message(error, where, self.text, name))
+        bounded = bounded_message(error, where, self.text, name, test="this test")
+        return self._judged(test, message=full_message(error, where, self.text, name), bounded=bounded)
 
-    def _result(self, test: PreparedTest, points: float = 0.0, message: str = "") -> TestResult:
+    def _judged(self, test: PreparedTest, points: float = 0.0, message: str = "", bounded: str = "") -> Judged:
+        """Give a result. A message that can hold what the student's code chose comes with a ``bounded`` one."""
+        message = bounded if bounded and test.cell.hidden else message
         outcome = outcome_for(points, test.cell.points) if not message else "failed"
-        return result_of(self.prepared.material, test.cell, outcome, points=points, message=message)
+        result = result_of(self.prepared.material, test.cell, outcome, points=points, message=message)
+        return Judged(result, self._instead(test, bounded))
+
+    def _instead(self, test: PreparedTest, bounded: str) -> str:
+        return bounded if self.met_hidden and not test.cell.hidden else ""
 
     def _is_untouched(self, test: PreparedTest) -> bool:
         return bool(test.answers) and test.answers <= self.untouched
@@ -160,5 +177,5 @@ def _is_test_file(filename: str) -> bool:
     return filename.startswith("<test ")
 
 
-def _with_mistake(result: TestResult, mistake: str) -> TestResult:
-    return msgspec.structs.replace(result, mistake=mistake)
+def _with_mistake(judged: Judged, mistake: str) -> Judged:
+    return Judged(msgspec.structs.replace(judged.result, mistake=mistake), judged.bounded)

@@ -1,8 +1,9 @@
 """Why a test failed, in one sentence for the student.
 
-Of a visible test everything may be said. Of a hidden test only what cannot carry its data: the kind of error in a
-bounded vocabulary, a line that stands in the student's own notebook, and a message of the author's where that is a
-plain literal in which there is neither a number nor a string of the test's code.
+Of a visible test everything may be said, unless the student's code knows a hidden one already. Of a hidden test only
+what cannot carry its data: the kind of error in a bounded vocabulary, a line that stands in the student's own notebook,
+and a message of the author's where that is a plain literal in which there is neither a number nor a string of the
+test's code.
 """
 
 import ast
@@ -30,9 +31,11 @@ def full_message(error: BaseException, where: FailingLine | None, text: Canonica
     return _short(f"{what}, in the test's line `{where.line}`" if where else what)
 
 
-def bounded_message(error: BaseException, where: FailingLine | None, text: CanonicalText, name: str = "") -> str:
-    """Say of a failed hidden test what cannot carry its data."""
-    test = f"a hidden test of {name}" if name else "a hidden test"
+def bounded_message(
+    error: BaseException, where: FailingLine | None, text: CanonicalText, name: str = "", *, test: str = "a hidden test"
+) -> str:
+    """Say of a failed test what cannot carry a hidden test's data."""
+    test = f"{test} of {name}" if name else test
     if isinstance(error, AssertionError):
         literal = "" if where is None else where.safe_literal
         return literal or f"{test} failed: the result is not what is expected"

@@ -27,8 +27,8 @@ class PreparedTest:
     """A test cell. ``code`` is None where it must run in one process, for the reason in ``one_process``.
 
     ``definitions`` is what later tests may need of it when it is not run here, ``before`` the source of what it needs
-    of earlier tests when it runs there; ``answers`` are the ids of the answer
-    cells that it is about.
+    of earlier tests when it runs there, ``hidden_before`` whether a hidden test is among these; ``answers`` are the ids
+    of the answer cells that it is about.
     """
 
     cell: Cell
@@ -36,6 +36,7 @@ class PreparedTest:
     one_process: str
     definitions: tuple[CodeType, ...]
     before: str
+    hidden_before: bool
     answers: frozenset[str]
     exercise_test: ExerciseTest | None = None
 
@@ -126,7 +127,8 @@ class _Notebook:
         if tree is not None and not reason:
             code = compile_test(tree, cell.source, cell.id, self.owned, imports, show=not cell.hidden)
         found = exercise_test(cell, self.exercises)
-        return PreparedTest(cell, code, reason, definitions, self._before(cell), self._answers(cell), found)
+        before, hidden = self._before(cell)
+        return PreparedTest(cell, code, reason, definitions, before, hidden, self._answers(cell), found)
 
     def named(self) -> frozenset[str]:
         """Give the names that occur in tests."""
@@ -137,12 +139,14 @@ class _Notebook:
         reads = {name for item in self.texts.get(cell.id, ()) for name in item.reads | item.later}
         return frozenset(answer for answer, names in self.answered.items() if names & reads)
 
-    def _before(self, cell: Cell) -> str:
-        """Give the statements of earlier tests without which a test cannot run by itself."""
-        tests = [other.id for other in self.material.cells if other.kind == "test"]
-        earlier = [item for other in tests[: tests.index(cell.id)] for item in self.texts.get(other, ())]
+    def _before(self, cell: Cell) -> tuple[str, bool]:
+        """Give the statements of earlier tests without which a test cannot run by itself, and whether one is hidden."""
+        tests = [other for other in self.material.cells if other.kind == "test"]
+        earlier = tests[: tests.index(cell)]
         reads = {name for item in self.texts.get(cell.id, ()) for name in item.reads | item.later}
-        return "\n".join(ast.unparse(item.node) for item in needed(earlier, reads, set_up=False))
+        items = needed((item for other in earlier for item in self.texts.get(other.id, ())), reads, set_up=False)
+        hidden = {id(item) for other in earlier if other.hidden for item in self.texts.get(other.id, ())}
+        return "\n".join(ast.unparse(item.node) for item in items), any(id(item) in hidden for item in items)
 
 
 def _import(nodes: Iterable[ast.stmt]) -> None:

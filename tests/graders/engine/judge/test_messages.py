@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from studium_graders.engine.judge.events import Judged
 from studium_graders.engine.judge.failing_line import failing_line
 from studium_graders.engine.judge.messages import bounded_message
 
@@ -115,3 +116,37 @@ def test_the_failing_line_is_found_without_asking_the_students_process_for_a_nam
         exec(compile("y = 2\nx / 0", "<test a>", "exec"), names, names)
     found = failing_line(raised.value.__traceback__, "<test a>".__eq__)
     assert (found.number, found.variables["x"], found.variables["y"]) == (2, 1, 2)
+
+
+class TestAfterAHiddenTest:
+    """What the student's code knows of a hidden test, it can say in what it raises and gives later."""
+
+    TELLING = "seen = []\ndef double(x):\n    if seen: raise ValueError(seen)\n    seen.append(x)\n    return 2 * x"
+    VISIBLE = checked("assert double(3) == 6")
+    TOGETHER = checked("gc.collect()\nassert double(3) == 6")
+
+    def last(self, student, *tests, text=TELLING):
+        notebook = material(given("pass"), answer(DOUBLE), *tests)
+        return [e for e in grade(student, notebook, submission(notebook, text)).events if isinstance(e, Judged)][-1]
+
+    def test_a_visible_test_that_fails_comes_with_a_message_that_cannot_carry_data(self, student):
+        judged = self.last(student, checked(SECRET, hidden=True), self.VISIBLE)
+        assert judged.result.message == "ValueError: [12345], in the test's line `assert double(3) == 6`"
+        assert judged.bounded == "this test failed: ValueError was raised"
+
+    def test_so_does_one_in_one_process(self, student):
+        judged = self.last(student, checked("import gc\n" + SECRET, hidden=True), self.TOGETHER)
+        assert (judged.result.message, judged.bounded) == ("ValueError: [12345]", "this test failed")
+
+    def test_so_does_one_that_needs_lines_of_a_hidden_one_in_the_students_process(self, student):
+        notebook = material(given("pass"), answer(DOUBLE), checked("import gc", hidden=True), self.TOGETHER)
+        wrong = submission(notebook, WRONG)
+        judged = [e for e in grade(student, notebook, wrong, skip={"test2"}).events if isinstance(e, Judged)][-1]
+        assert judged.bounded == "this test failed"
+
+    @pytest.mark.parametrize("tests", [(VISIBLE, VISIBLE), (VISIBLE, checked(SECRET, hidden=True))])
+    def test_no_other_test_does(self, student, tests):
+        assert self.last(student, *tests).bounded == ""
+
+    def test_a_test_that_passes_does_not(self, student):
+        assert self.last(student, checked(SECRET, hidden=True), self.VISIBLE, text=DOUBLE).bounded == ""

@@ -1,0 +1,116 @@
+"""What a visible test says after a hidden one: nothing that the student's code can have kept of it, else everything."""
+
+import msgspec
+import pytest
+from studium_graders.engine.engine import Engine
+from studium_graders.engine.sandbox import probe
+from studium_graders.engine.supervisor import Attempt
+
+from .conftest import LIMITS, hand_made, handed_in
+
+RIGHT = {"first": "def first(x):\n    return x + 1", "second": "def second(x):\n    return 2 * x"}
+TESTS = {"first": "assert first(12345) == 12346", "second": "print(second(1))\nassert second(4) == 8"}
+TOGETHER = {name: f"import gc\ngc.collect()\n{test}" for name, test in TESTS.items()}
+SPY = "seen = []\ndef first(x):\n    seen.append(repr(x))\n    return x + 1"
+WRONG = "this should hold and does not: second(4) == 8 (expected 8, got 5)"
+SLOW = "import time\ntime.sleep({})\n"
+
+
+@pytest.fixture(scope="module")
+def grade(ancestor):
+    """grade(first=…, second=…) → the result, where the test of ``first`` is hidden; ``tests`` may be others."""
+    engines = {}
+
+    def graded(tests=TESTS, limits=LIMITS, **answers):
+        key = (str(tests), limits)
+        if key not in engines:
+            material = hand_made(RIGHT, tests, limits=limits)
+            (book,) = material.notebooks
+            cells = [msgspec.structs.replace(c, hidden=c.id == "test-first") for c in book.cells]
+            book = msgspec.structs.replace(book, cells=tuple(cells))
+            material = msgspec.structs.replace(material, notebooks=(book,))
+            engines[key] = Engine(material, probe().level, trust=True, ancestor=ancestor).__enter__()
+        engine = engines[key]
+        return engine.grade(handed_in(engine.material, "alice", RIGHT | answers))
+
+    yield graded
+    for engine in engines.values():
+        engine.__exit__(None, None, None)
+
+
+@pytest.fixture
+def attempts(monkeypatch):
+    """The jobs of the attempts that are made."""
+    jobs, run = [], Attempt.run
+    monkeypatch.setattr(Attempt, "run", lambda self, job, *more: jobs.append(job) or run(self, job, *more))
+    return jobs
+
+
+def outcomes(result):
+    return [test.outcome for test in result.tests]
+
+
+def test_an_honest_student_is_told_everything(grade, attempts):
+    result = grade(second="def second(x):\n    print('trying')\n    return x + 1")
+    assert (outcomes(result), result.verdict) == (["passed", "failed"], "graded")
+    assert result.tests[1].message == WRONG
+    assert result.notebooks[0].runs["test-second"].outputs[0]["text"] == "trying\n2\ntrying\n"
+    assert [job.skip for job in attempts] == [frozenset(), {"test-first"}]
+
+
+@pytest.mark.parametrize("tests", [TESTS, TOGETHER], ids=["split", "one process"])
+@pytest.mark.parametrize("told", ["raise ValueError(seen)", "return repr(seen)", "print(seen)\n    return 0"])
+def test_what_a_visible_test_says_holds_nothing_of_a_hidden_one(grade, tests, told):
+    result = grade(tests, first=SPY, second=f"def second(x):\n    {told}")
+    assert (outcomes(result), result.verdict) == (["passed", "failed"], "graded")
+    assert "12345" not in repr(result)
+    assert {test.mode for test in result.tests} == {"one process" if tests is TOGETHER else "split"}
+
+
+def test_the_source_of_a_hidden_test_that_runs_in_the_students_process_is_not_told(grade):
+    lookup = """
+import linecache
+def second(x):
+    raise ValueError([line[::-1] for entry in linecache.cache.values() for line in entry[2] if "first(1" in line])
+"""
+    assert "64321 == )54321(tsrif tressa" not in repr(grade(TOGETHER, second=lookup))
+
+
+def test_a_test_that_fails_only_after_a_hidden_one_says_what_cannot_carry_data(grade):
+    result = grade(first=SPY, second="def second(x):\n    if seen:\n        raise ValueError(seen)\n    return 2 * x")
+    assert outcomes(result) == ["passed", "failed"]
+    assert result.tests[1].message == "this test failed: ValueError was raised in the line `raise ValueError(seen)`"
+    run = result.notebooks[0].runs["test-second"]
+    assert (run.outputs, run.error) == ([], result.tests[1].message)
+
+
+def test_an_attempt_for_words_that_ends_early_is_nobodys_fault(grade):
+    ending = "import os\ndef second(x):\n    if not seen:\n        os._exit(0)\n    raise ValueError(seen)"
+    result = grade(first=SPY, second=ending)
+    assert (outcomes(result), result.verdict, result.notebooks[0].notes) == (["passed", "failed"], "graded", [])
+    assert result.tests[1].message.startswith("this test failed: ValueError was raised")
+
+
+def test_the_attempt_for_words_counts_against_the_time_of_the_notebook(grade, attempts):
+    limits = msgspec.structs.replace(LIMITS, submission_seconds=3)
+    result = grade(limits=limits, first=SLOW.format(2) + SPY, second="def second(x):\n    return 0")
+    assert (outcomes(result), result.verdict, len(attempts)) == (["passed", "failed"], "graded", 2)
+    assert result.tests[1].message == "this test failed: the result is not what is expected"
+    assert result.seconds < 6
+
+
+def test_a_limit_that_was_met_after_a_hidden_test_is_still_named(grade):
+    full = "def second(x):\n    raise OSError(28, 'No space left on device', *seen)"
+    result = grade(first=SPY, second=full)
+    assert result.verdict == "disk limit"
+    assert result.tests[1].message.startswith("your code wrote more than 16 MB of files (")
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [{}, {"first": "def first(x):\n    return 0"}, {"second": "def second(x):\n    raise NotImplementedError"}],
+    ids=["right", "hidden fails", "not attempted"],
+)
+def test_there_is_no_attempt_for_words_where_none_are_needed(grade, attempts, answers):
+    grade(**answers)
+    assert len(attempts) == 1
