@@ -3,6 +3,7 @@
 import os
 import socket
 import sys
+import tempfile
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from studium_graders.engine.links import LinkClosedError, receive, send
 from studium_graders.engine.public_imports import compiler_of, import_all
 from studium_graders.engine.remote import Policy, Student, StudentGone
 from studium_graders.engine.remote.warm_up import warm_up
+from studium_graders.engine.sandbox.writing import write_nowhere_but
 from studium_graders.engine.working_folder import write_files
 
 if sys.platform != "win32":
@@ -56,6 +58,9 @@ def prepare(setup: bytes) -> Prepared:
         return catalogue()[topic].exercises
 
     notebooks = {book.name: prepare_notebook(book, exercises, material.files) for book in material.notebooks}
+    if sys.platform == "linux":
+        tempfile.tempdir = None  # it is looked for again, and found in the working folder
+        write_nowhere_but(decoded.folder)
     return Prepared(material.limits, notebooks)
 
 
