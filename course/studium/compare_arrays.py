@@ -53,7 +53,7 @@ def _compare_arrays(actual: Any, expected: Any, rtol: float | None, atol: float 
 
 def _describe(actual: np.ndarray, expected: np.ndarray, wrong: np.ndarray) -> str:
     first = tuple(int(i) for i in np.argwhere(wrong)[0]) if wrong.ndim else ()
-    text = f"expected {_short(expected[first])}, got {_short(actual[first])}"
+    text = "expected {}, got {}".format(*_distinct(expected[first], actual[first]))
     if not wrong.ndim:
         return text
     return (
@@ -67,6 +67,12 @@ def _largest(actual: np.ndarray, expected: np.ndarray) -> str:
     with np.errstate(invalid="ignore"):
         gaps = np.abs(actual - expected)
     return f", by up to {gaps[np.isfinite(gaps)].max():.3g}" if np.isfinite(gaps).any() else ""
+
+
+def _distinct(one: Any, other: Any) -> tuple[str, str]:
+    """Give two values as text, short unless they would look alike."""
+    short = _short(one), _short(other)
+    return short if short[0] != short[1] else (str(one), str(other))
 
 
 def _short(value: Any) -> str:

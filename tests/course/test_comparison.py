@@ -71,6 +71,8 @@ class Pair:
         (Pair(1, torch.ones(1)), Pair(1, torch.zeros(1)), "at key 'two': at index [0] expected 0, got 1"),
         (torch.tensor([float("nan")]), torch.tensor([1.0]), "at index [0] expected 1, got nan"),
         (float("inf"), 1.0, "expected 1, got inf"),
+        (3628801, 3628800, "expected 3628800, got 3628801"),
+        (1.0000123, 1.00001, "expected 1.00001, got 1.0000123"),
     ],
 )
 def test_a_difference_is_one_sentence(actual, expected, sentence):

@@ -66,10 +66,11 @@ def _asserted(where: FailingLine | None) -> str:
         return sentence
     left, right = where.variables[LEFT], where.variables[RIGHT]
     try:
+        both = f"left {reprlib.repr(left)}, right {reprlib.repr(right)}"
         if not isinstance(statement.test.ops[0], ast.Eq):
-            return f"{sentence} (left {reprlib.repr(left)}, right {reprlib.repr(right)})"
+            return f"{sentence} ({both})"
         swapped = isinstance(statement.test.left, ast.Constant)
-        return f"{sentence} ({difference(right, left) if swapped else difference(left, right)})"
+        return f"{sentence} ({(difference(right, left) if swapped else difference(left, right)) or both})"
     except Exception:  # the values may be the student's objects, which can fail in any way
         return sentence
 

@@ -25,6 +25,7 @@ def message(student, test, text=WRONG, *, hidden=False, first=""):
     [
         ("assert double(3) == 6", "this should hold and does not: double(3) == 6 (expected 6, got 9)"),
         ("assert 6 == double(3)", "this should hold and does not: 6 == double(3) (expected 6, got 9)"),
+        ("assert double(1.0000000001) == 1", "double(1.0000000001) == 1 (left 1.0000000002, right 1)"),
         ("assert double(3) < 7", "this should hold and does not: double(3) < 7 (left 9, right 7)"),
         ("assert double(3) == 6, 'twice three'", "twice three"),
         ("assert not double(3)", "this should hold and does not: not double(3)"),

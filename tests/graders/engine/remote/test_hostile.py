@@ -8,6 +8,7 @@ import pytest
 import torch
 from studium_graders.engine.limits import Limits
 from studium_graders.engine.remote import StudentGone
+from studium_graders.engine.remote.decode import RefusedError
 from studium_graders.engine.remote.session import MOST_SHOWN
 from studium_graders.engine.remote.tags import Tag
 from studium_graders.engine.remote.wire import HEADER
@@ -178,6 +179,35 @@ def test_a_cell_whose_running_itself_fails_has_that_for_its_error(make_student):
     )
     assert student.run("x = 1").error == "MemoryError: "
     assert student.get("fail")
+
+
+def test_operators_that_a_class_has_from_a_library_are_asked_for_like_its_own(make_student):
+    source = """
+import collections.abc
+import gc
+from studium_graders.engine.remote.student import StudentSide
+[side] = [one for one in gc.get_objects() if type(one) is StudentSide]
+side.shown_special = {"__len__", "__iter__"}
+class Anything(collections.abc.Set):
+    def __contains__(self, x): return True
+    def __len__(self): return 3
+    def __iter__(self):
+        return
+        yield
+Anything.__name__ = Anything.__qualname__ = "unique"
+def unique(items): return Anything()
+"""
+    student = make_student(source, recording=False, named_classes={"unique"})
+    given = student.get("unique")([1])
+
+    def decides(operation):
+        try:
+            return operation()
+        except (RefusedError, TypeError):
+            return False
+
+    operations = (lambda: given == {1, 2, 5}, lambda: {1, 2, 5} == given, lambda: given <= {1, 2, 5})
+    assert not any(map(decides, operations))
 
 
 def test_the_error_of_a_cell_has_no_lone_surrogates_whatever_raised_it(make_student):
