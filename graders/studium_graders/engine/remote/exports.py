@@ -216,29 +216,32 @@ class Side(Peer):
             return self._class(facts, number, path, decoder)
         if kind != "instance":
             raise ProtocolError("no kind of object")
-        _, cls = self._resolve(facts, path.removesuffix("()"), decoder)
+        _, cls = self._resolve(facts, "", decoder)
         if not isinstance(cls, RemoteClass):
             raise ProtocolError("an instance of no class")
         return place(cls, Facts(self, number, path, cls._facts.methods))
 
     def _class(self, node: Any, number: int, path: str, decoder: Decoder) -> Any:
-        name, doc, bases, special, methods = node
+        named, doc, bases, special, methods = node
+        name = str(decoder.decode(named))
         if not {*special} <= SPECIAL or not all(_is_method_name(method) for method in methods):
             raise ProtocolError("no class")
         parents = tuple(self._parent(base, decoder) for base in bases)
-        here = self.given_class(str(decoder.decode(name)))
+        here = self.given_class(name)
         if isinstance(here, type) and not isinstance(here, RemoteClass) and here.__module__ == "__main__":
             parents = (*parents, here)
         namespace = {method: special_method(method) for method in special}
         if any(parent is not None and issubclass(parent, nn.Module) for parent in parents):
             namespace |= {method: module_method(method) for method in methods if method != "forward"}
+        if not path and name.isidentifier():
+            path = name  # the same whether the class or one of its instances came first
         facts = Facts(self, number, path, frozenset(methods))
         namespace |= {"_facts": facts, "__module__": "__main__", "__doc__": decoder.decode(doc)}  # type: ignore[dict-item]
-        return make_class(str(decoder.decode(name)), parents, namespace)
+        return make_class(name, parents, namespace)
 
     def class_of(self, node: Any, decoder: Decoder) -> Any:
         """Give the class of a node of Tag.MINE."""
-        return self._resolve(node, decoder.path.removesuffix("()"), decoder)[1]
+        return self._resolve(node, "", decoder)[1]
 
     def _error_class(self, node: Any, decoder: Decoder) -> type:
         parents = [
