@@ -122,7 +122,7 @@ class Side(Peer):
         number = self.enrol(value)
         if issubclass(kind, FUNCTIONS):
             return [Tag.MINE, number, "function", function_facts(value, encoder)]
-        if (hasattr(kind, "__next__") and library.name_of(kind)) or kind is types.GeneratorType:
+        if hasattr(kind, "__next__") and (kind.__module__ == "builtins" or library.name_of(kind)):
             return [Tag.MINE, number, "iterator", kind.__name__[:200]]
         return [Tag.MINE, number, "instance", self.class_node(kind, encoder)]
 
@@ -174,8 +174,8 @@ class Side(Peer):
         """Give what stands here for the object of a node of Tag.MINE, or Opaque where it is not wanted."""
         path = decoder.path + (ITEM if decoder.depth else "")
         kind, found = self._resolve(node, path, decoder)
-        names = _names(found, kind)
-        return found if self.admits(path, kind, names) else Opaque(path, names[0])
+        names = _names(found)
+        return found if self.admits(path, kind, names) else Opaque(path, _what(found, names[0]))
 
     def _resolve(self, node: list[Any], path: str, decoder: Decoder) -> tuple[str, Any]:
         number = node[1]
@@ -196,8 +196,8 @@ class Side(Peer):
         if not isinstance(module, RemoteModule):
             return module
         path = decoder.path + (ITEM if decoder.depth else "")
-        names = _names(module, "module")
-        return module if self.admits(path, "module", names) else Opaque(path, names[0])
+        names = _names(module)
+        return module if self.admits(path, "module", names) else Opaque(path, _what(module, names[0]))
 
     def given_class(self, name: str) -> Any:
         """Give the class of plain data that this side knows under a name, or None."""
@@ -296,12 +296,18 @@ def _is_method_name(name: Any) -> bool:
     return type(name) is str and name.isidentifier() and not name.startswith("__")
 
 
-def _names(found: Any, kind: str) -> tuple[str, ...]:
+def _names(found: Any) -> tuple[str, ...]:
     if isinstance(found, type):
         return (found.__name__,)
     if isinstance(type(found), RemoteClass):
         return tuple(cls.__name__ for cls in type(found).__mro__)
     return (found.__name__,) if isinstance(found, RemoteFunction) else (type(found).__name__,)
+
+
+def _what(found: Any, name: str) -> str:
+    if isinstance(found, RemoteFunction):
+        return "a function"
+    return f"the class {name}" if isinstance(found, type) else f"a {name}"
 
 
 def _read_library(decoder: Decoder, node: list[Any]) -> Any:

@@ -1,14 +1,13 @@
 """What the objects of a student may do in the judge: learnt from the reference solution, or a cautious default.
 
 A path says where an object came from: ``"f"`` is a global name, ``"f()"`` its result, ``"Model().fc"`` an attribute,
-``"f()[]"`` an item, ``"f()<next>"`` what an iterator gave.
+``"f()[]"`` an item or what an iterator gave.
 """
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-NEXT = "<next>"
 ITEM = "[]"
 
 
@@ -40,12 +39,15 @@ class Policy:
         return sorted(filter(str.isidentifier, self.handles)) if self.known and not self.recording else []
 
     def admits(self, path: str, kind: str, names: tuple[str, ...]) -> bool:
-        """Tell whether a handle may arrive at ``path``. ``names`` are those of its class and of the bases."""
+        """Tell whether a handle may arrive at ``path``. ``names`` are those of its class and of the bases.
+
+        An iterator may arrive anywhere: it answers no operator, and what it gives arrives by itself.
+        """
         if self.recording:
             self.handles.add(path)
             return True
         if self.known:
-            return path in self.handles
+            return kind == "iterator" or path in self.handles
         return kind != "instance" or bool(self.named_classes.intersection(names))
 
     def answers(self, path: str, operator: str, *, both_remote: bool) -> bool:
