@@ -198,7 +198,7 @@ class _Line:
         ahead = self._read_ahead(reading)
         self.material, problems = self.calibrating.result()  # a part of the keys: another one may judge otherwise
         for problem in problems:
-            self.run.watcher.note(f"{problem}; submissions are judged with more caution")
+            self.run.watcher.note(f"{problem}; submissions are judged there with more caution")
         self.packed = msgspec.msgpack.encode(self.material)
         for submission in chain((ahead.popleft() for _ in range(len(ahead))), reading):
             key, result = self._look(submission)

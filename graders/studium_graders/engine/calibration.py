@@ -34,10 +34,11 @@ def _steps(cell: Cell, answer: Callable[[Cell], str]) -> list[Step]:
 
 
 def calibrate(material: NotebookMaterial, observe: Observe) -> Calibration:
-    """Give what the reference needs. Tests that it passes in one process and never in two are to run in one.
+    """Give what the reference needs. Tests that it passes in one process and not in two are to run in one.
 
-    Where it fails a test all the same, or there is none, or it fails once it may use no more than what was recorded,
-    the cautious default applies and ``problems`` says why. Raise CourseError where the reference comes to no end.
+    So are those that it passes in two while it is recorded, and not once it may use no more than that. To a test that
+    it fails all the same the cautious default applies, and ``problems`` says why; without a reference it applies to
+    all. Raise CourseError where the reference comes to no end.
     """
     if not any(cell.reference for cell in material.cells):
         return Calibration()
@@ -45,18 +46,15 @@ def calibrate(material: NotebookMaterial, observe: Observe) -> Calibration:
     result, needs = _observed(notebook, observe)
     together = failed(result)
     if together:
-        second, needs = observe(notebook, Calibration(one_process=together), True)
-        together -= failed(second)
-        result = second
-    known = Calibration(not failed(result), needs.handles, needs.operators, needs.mutates, together)
+        result, needs = observe(notebook, Calibration(one_process=together), True)
+    wrong = failed(result)
+    together -= wrong
+    known = Calibration(True, needs.handles, needs.operators, needs.mutates, together, wrong, _problems(result, wrong))
     with ThreadPoolExecutor(1) as beside:
         unseen = beside.submit(_blind, material, observe, known)
-        if known.known:
-            result, _ = observe(notebook, known, False)
+        enforced = _enforced(notebook, observe, known)
         blind = unseen.result()
-    if problems := _problems(result):
-        return Calibration(one_process=together | blind, problems=problems)
-    return msgspec.structs.replace(known, one_process=together | blind)
+    return msgspec.structs.replace(enforced, one_process=enforced.one_process | blind)
 
 
 def _observed(notebook: CanonicalNotebook, observe: Observe) -> tuple[NotebookResult, Recorded]:
@@ -71,6 +69,33 @@ def _observed(notebook: CanonicalNotebook, observe: Observe) -> tuple[NotebookRe
             "was graded: correct it, or raise [limits] in course.toml"
         )
     return result, needs
+
+
+def _enforced(notebook: CanonicalNotebook, observe: Observe, known: Calibration) -> Calibration:
+    """Grade the reference by what was recorded, and add what it takes for it to pass all the same."""
+    lost = _lost(notebook, observe, known)
+    if not lost:
+        return known
+    together = known.one_process | lost
+    result, _ = observe(notebook, msgspec.structs.replace(known, one_process=together), False)
+    wrong = lost & failed(result)
+    return msgspec.structs.replace(
+        known,
+        one_process=together - wrong,
+        cautious=known.cautious | wrong,
+        problems=known.problems + _problems(result, wrong),
+    )
+
+
+def _lost(notebook: CanonicalNotebook, observe: Observe, known: Calibration) -> frozenset[str]:
+    """Give the tests that the reference fails each time by what was recorded, and passed while it was recorded."""
+    result, _ = observe(notebook, known, False)
+    lost = failed(result) - known.cautious
+    for _ in range(1, _TRIES):
+        if lost:
+            result, _ = observe(notebook, known, False)
+            lost &= failed(result)
+    return lost
 
 
 def _blind(material: NotebookMaterial, observe: Observe, calibration: Calibration) -> frozenset[str]:
@@ -91,9 +116,9 @@ def failed(result: NotebookResult) -> frozenset[str]:
     )
 
 
-def _problems(result: NotebookResult) -> tuple[str, ...]:
+def _problems(result: NotebookResult, wrong: frozenset[str]) -> tuple[str, ...]:
     return tuple(
         f"the reference solution of {result.name} fails the test {test.name}: {test.message}"
         for test in result.tests
-        if test.grade_id in failed(result)
+        if test.grade_id in wrong
     )

@@ -50,8 +50,8 @@ class Calibration(msgspec.Struct, frozen=True):
     """What the reference solution needed when it was graded: the student may have the same and no more.
 
     Paths are as in ``remote.policy``. ``one_process`` are grade ids whose tests pass in one process and not split.
-    ``known`` is false where there is no reference that passes; then a cautious default applies. ``problems`` are
-    sentences for the instructor.
+    ``known`` is false where there is no reference; then a cautious default applies. It applies beside what is known to
+    ``cautious``, the tests that the reference fails. ``problems`` are sentences for the instructor.
     """
 
     known: bool = False
@@ -59,6 +59,7 @@ class Calibration(msgspec.Struct, frozen=True):
     operators: frozenset[str] = frozenset()
     mutates: frozenset[str] = frozenset()
     one_process: frozenset[str] = frozenset()
+    cautious: frozenset[str] = frozenset()
     problems: tuple[str, ...] = ()
 
 

@@ -5,8 +5,12 @@ import pytest
 from studium.errors import CourseError
 from studium_graders.engine import results
 from studium_graders.engine.calibration import calibrate, failed, reference_notebook
+from studium_graders.engine.engine import Engine
 from studium_graders.engine.judge_job import Recorded
 from studium_graders.engine.material import Calibration, Cell, NotebookMaterial
+from studium_graders.engine.sandbox import probe
+
+from .conftest import LIMITS, hand_made, handed_in
 
 CELLS = (
     Cell("given", "given", "x = 1"),
@@ -69,16 +73,23 @@ def test_a_test_that_passes_only_in_one_process_is_to_run_in_one():
     assert (calibration.known, calibration.one_process) == (True, {"b"})
 
 
-def test_a_reference_that_fails_is_reported_and_the_cautious_default_applies():
+def test_a_test_that_the_reference_fails_is_reported_and_the_cautious_default_applies_to_it_alone():
     calibration = calibrate(BOOK, Grader(lambda name, together, enforced: name == "a"))
-    assert (calibration.known, calibration.one_process) == (False, frozenset())
+    assert (calibration.known, calibration.one_process, calibration.cautious) == (True, frozenset(), {"b"})
+    assert calibration.handles == NEEDS.handles
     assert calibration.problems == ("the reference solution of book fails the test b: wrong",)
 
 
-def test_a_reference_that_needs_more_than_was_recorded_is_reported():
-    calibration = calibrate(BOOK, Grader(lambda name, together, enforced: not enforced))
-    assert not calibration.known
-    assert len(calibration.problems) == 2
+def test_a_test_that_needs_more_than_was_recorded_is_to_run_in_one_process():
+    calibration = calibrate(BOOK, Grader(lambda name, together, enforced: name == "a" or together or not enforced))
+    assert (calibration.known, calibration.one_process, calibration.cautious) == (True, {"b"}, frozenset())
+    assert calibration.problems == ()
+
+
+def test_a_test_that_fails_there_too_once_only_what_was_recorded_is_allowed_is_reported():
+    calibration = calibrate(BOOK, Grader(lambda name, together, enforced: name == "a" or not enforced))
+    assert (calibration.known, calibration.one_process, calibration.cautious) == (True, frozenset(), {"b"})
+    assert calibration.problems == ("the reference solution of book fails the test b: wrong",)
 
 
 def test_without_a_reference_nothing_is_run():
@@ -102,6 +113,13 @@ def test_one_bad_moment_costs_no_test_its_isolation():
     assert (calibration.known, calibration.one_process) == (True, frozenset())
 
 
+def test_one_bad_moment_under_what_was_recorded_costs_no_test_its_isolation():
+    moments = iter([False, True])
+    grader = Grader(lambda name, together, enforced: name == "a" or not enforced or next(moments, True))
+    calibration = calibrate(BOOK, grader)
+    assert (calibration.one_process, calibration.problems) == (frozenset(), ())
+
+
 def test_a_test_that_passes_split_whatever_was_written_is_to_run_in_one_process():
     calibration = calibrate(BOOK, Grader(lambda *_: True, stub=lambda name, together: name == "b" and not together))
     assert (calibration.known, calibration.one_process) == (True, {"b"})
@@ -115,6 +133,30 @@ def test_a_test_that_the_untouched_notebook_passes_anyway_stays_split():
 def test_manual_cells_are_no_failures():
     result, _ = Grader(lambda *_: True)(reference_notebook(BOOK), Calibration(), False)
     assert failed(result) == frozenset()
+
+
+SET = """class Set:
+    def __init__(self, items=()): self.items = list(items)
+    def __contains__(self, item): return item in self.items
+    def __hash__(self): return hash(tuple(self.items))
+    def __eq__(self, other): return self.items == other.items
+"""
+
+
+def test_a_slip_in_one_test_costs_the_answers_nothing_in_the_others(ancestor):
+    tests = {
+        "member": "assert 2 in Set([1, 2])",
+        "slip": "assert slip() == 3",
+        "hashed": "assert len({Set([1]), Set([1])}) == 1",
+    }
+    answers = {"member": SET, "slip": "def slip():\n    return 2", "hashed": "def hashed():\n    return 1"}
+    material = hand_made(answers, tests, limits=LIMITS)
+    with Engine(material, probe().level, jobs=1, trust=True, ancestor=ancestor) as engine:
+        found = engine.calibrate().calibration["book"]
+        assert (found.cautious, len(found.problems)) == ({"test-slip"}, 1)
+        result = engine.grade(handed_in(material, "alice", answers))
+    assert [test.points for test in result.tests] == [1, 0, 1]
+    assert {test.mode for test in result.tests} == {"split"}
 
 
 @pytest.fixture

@@ -202,3 +202,15 @@ def test_a_handed_out_file_is_the_judges_own_whatever_the_student_makes_of_it():
         right, wrong = (engine.grade(handed_in(material, "a", {"total": text})) for text in (solutions["total"], cheat))
     assert [test.mode for test in right.tests] == ["split"]
     assert (right.score, wrong.score) == (1, 0)
+
+
+def test_an_iterator_without_end_is_stopped_like_a_loop_without_end(ancestor):
+    answers = {"ones": "def ones(n):\n    return [1] * n", "last": "def last():\n    return 1"}
+    tests = {"ones": "assert sum(ones(3)) == 3", "last": "assert last() == 1"}
+    material = hand_made(answers, tests, limits=msgspec.structs.replace(LIMITS, call_seconds=1))
+    with Engine(material, probe().level, jobs=1, trust=True, ancestor=ancestor) as engine:
+        assert engine.calibrate().calibration["book"].known
+        endless = "import itertools\ndef ones(n):\n    return itertools.repeat(1)"
+        result = engine.grade(handed_in(material, "alice", answers | {"ones": endless}))
+    assert [test.points for test in result.tests] == [0, 1]
+    assert result.tests[0].message.startswith("stopped after")

@@ -123,7 +123,7 @@ class Side(Peer):
         number = self.enrol(value)
         if issubclass(kind, FUNCTIONS):
             return [Tag.MINE, number, "function", function_facts(value, encoder)]
-        if (hasattr(kind, "__next__") and library.name_of(kind)) or kind is types.GeneratorType:
+        if hasattr(kind, "__next__") and (kind.__module__ == "builtins" or library.name_of(kind)):
             return [Tag.MINE, number, "iterator", kind.__name__[:200]]
         return [Tag.MINE, number, "instance", self.class_node(kind, encoder)]
 
@@ -175,8 +175,8 @@ class Side(Peer):
         """Give what stands here for the object of a node of Tag.MINE, or Opaque where it is not wanted."""
         path = decoder.path + (ITEM if decoder.depth else "")
         kind, found = self._resolve(node, path, decoder)
-        names = _names(found, kind)
-        return found if self.admits(path, kind, names) else Opaque(path, names[0])
+        names = _names(found)
+        return found if self.admits(path, kind, names) else Opaque(path, _what(found, names[0]))
 
     def _resolve(self, node: list[Any], path: str, decoder: Decoder) -> tuple[str, Any]:
         number = node[1]
@@ -197,8 +197,8 @@ class Side(Peer):
         if not isinstance(module, RemoteModule):
             return module
         path = decoder.path + (ITEM if decoder.depth else "")
-        names = _names(module, "module")
-        return module if self.admits(path, "module", names) else Opaque(path, names[0])
+        names = _names(module)
+        return module if self.admits(path, "module", names) else Opaque(path, _what(module, names[0]))
 
     def given_class(self, name: str) -> Any:
         """Give the class of plain data that this side knows under a name, or None."""
@@ -217,30 +217,33 @@ class Side(Peer):
             return self._class(facts, number, path, decoder)
         if kind != "instance":
             raise ProtocolError("no kind of object")
-        _, cls = self._resolve(facts, path.removesuffix("()"), decoder)
+        _, cls = self._resolve(facts, "", decoder)
         if not isinstance(cls, RemoteClass):
             raise ProtocolError("an instance of no class")
         return place(cls, Facts(self, number, path, cls._facts.methods))
 
     def _class(self, node: Any, number: int, path: str, decoder: Decoder) -> Any:
-        name, doc, bases, special, methods = node
+        named, doc, bases, special, methods = node
+        name = str(decoder.decode(named))
         if not {*special} <= SPECIAL or not all(_is_method_name(method) for method in methods):
             raise ProtocolError("no class")
         parents = tuple(self._parent(base, decoder) for base in bases)
         special = {*special, *(name for parent in parents for name in _inherited(parent))}
-        here = self.given_class(str(decoder.decode(name)))
+        here = self.given_class(name)
         if isinstance(here, type) and not isinstance(here, RemoteClass) and here.__module__ == "__main__":
             parents = (*parents, here)
         namespace = {method: special_method(method) for method in special}
         if any(parent is not None and issubclass(parent, nn.Module) for parent in parents):
             namespace |= {method: module_method(method) for method in methods if method != "forward"}
+        if not path and name.isidentifier():
+            path = name  # the same whether the class or one of its instances came first
         facts = Facts(self, number, path, frozenset(methods))
         namespace |= {"_facts": facts, "__module__": "__main__", "__doc__": decoder.decode(doc)}  # type: ignore[dict-item]
-        return make_class(str(decoder.decode(name)), parents, namespace)
+        return make_class(name, parents, namespace)
 
     def class_of(self, node: Any, decoder: Decoder) -> Any:
         """Give the class of a node of Tag.MINE."""
-        return self._resolve(node, decoder.path.removesuffix("()"), decoder)[1]
+        return self._resolve(node, "", decoder)[1]
 
     def _error_class(self, node: Any, decoder: Decoder) -> type:
         parents = [
@@ -302,12 +305,18 @@ def _is_method_name(name: Any) -> bool:
     return type(name) is str and name.isidentifier() and not name.startswith("__")
 
 
-def _names(found: Any, kind: str) -> tuple[str, ...]:
+def _names(found: Any) -> tuple[str, ...]:
     if isinstance(found, type):
         return (found.__name__,)
     if isinstance(type(found), RemoteClass):
         return tuple(cls.__name__ for cls in type(found).__mro__)
     return (found.__name__,) if isinstance(found, RemoteFunction) else (type(found).__name__,)
+
+
+def _what(found: Any, name: str) -> str:
+    if isinstance(found, RemoteFunction):
+        return "a function"
+    return f"the class {name}" if isinstance(found, type) else f"a {name}"
 
 
 def _read_library(decoder: Decoder, node: list[Any]) -> Any:

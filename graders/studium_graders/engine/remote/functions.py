@@ -58,6 +58,9 @@ class RemoteFunction:
         return self if instance is None else _bound(self, instance)
 
 
+RemoteFunction.__name__ = "function"  # messages say what it stands for
+
+
 def _bound(function: RemoteFunction, instance: Any) -> Callable[..., Any]:
     def method(*args: Any, **kwargs: Any) -> Any:
         return function(instance, *args, **kwargs)

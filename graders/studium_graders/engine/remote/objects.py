@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from studium_graders.engine.remote.decode import RefusedError
-from studium_graders.engine.remote.policy import ITEM, NEXT, step
+from studium_graders.engine.remote.policy import ITEM, step
 
 if TYPE_CHECKING:
     from studium_graders.engine.remote.peer import Peer
@@ -29,7 +29,7 @@ _FREE = {
 SPECIAL = GUARDED | _FREE
 _LOCAL = frozenset({"__class__", "__copy__", "__deepcopy__", "__reduce_ex__", "__reduce__", "__weakref__"})
 
-_PATHS = {"__getitem__": ITEM, "__call__": "()", "__next__": NEXT, "__enter__": "", "__iter__": ""}
+_PATHS = {"__getitem__": ITEM, "__call__": "()", "__next__": ITEM, "__enter__": "", "__iter__": ""}
 
 
 class Facts:
@@ -178,22 +178,29 @@ def _refused(value: Any, name: str) -> Any:
 
 
 class RemoteIterator(Iterator[Any]):
-    """An iterator or a generator of the other side; each item is asked for when it is wanted."""
+    """An iterator or a generator of the other side: each item is asked for when it is wanted, none after the end."""
 
     def __init__(self, facts: Facts, name: str) -> None:
         self._remote_facts = facts
         self._name = name
+        self._ended = False
 
     def __next__(self) -> Any:
-        return _ask(self, "next", suffix=NEXT)
+        if self._ended:
+            raise StopIteration
+        try:
+            return _ask(self, "next", suffix=ITEM)
+        except StopIteration:
+            self._ended = True
+            raise
 
     def send(self, value: Any) -> Any:
         """Give the generator a value and take its next one."""
-        return _ask(self, "method", "send", (value,), {}, suffix=NEXT)
+        return _ask(self, "method", "send", (value,), {}, suffix=ITEM)
 
     def throw(self, error: Any, *_: Any) -> Any:
         """Raise an exception inside the generator."""
-        return _ask(self, "method", "throw", (error,), {}, suffix=NEXT)
+        return _ask(self, "method", "throw", (error,), {}, suffix=ITEM)
 
     def close(self) -> None:
         """End the generator."""
@@ -209,13 +216,17 @@ class RemoteIterator(Iterator[Any]):
         return self
 
 
+BoundMethod.__name__ = "method"  # messages say what it stands for
+RemoteIterator.__name__ = "iterator"
+
+
 class Opaque:
     """An object of the submission where a plain value is needed: whatever is done with it raises TypeError."""
 
     __slots__ = ("__weakref__", "_message")
 
-    def __init__(self, path: str, name: str) -> None:
-        object.__setattr__(self, "_message", f"{path or 'your code'} gave a {name} where a plain value is needed")
+    def __init__(self, path: str, what: str) -> None:
+        object.__setattr__(self, "_message", f"{path or 'your code'} gave {what} where a plain value is needed")
 
     def __getattribute__(self, name: str) -> Any:
         if name in _LOCAL:

@@ -1,14 +1,13 @@
 """What the objects of a student may do in the judge: learnt from the reference solution, or a cautious default.
 
 A path says where an object came from: ``"f"`` is a global name, ``"f()"`` its result, ``"Model().fc"`` an attribute,
-``"f()[]"`` an item, ``"f()<next>"`` what an iterator gave.
+``"f()[]"`` an item or what an iterator gave.
 """
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-NEXT = "<next>"
 ITEM = "[]"
 
 
@@ -20,7 +19,8 @@ class Policy:
     their arguments although the reference's did not. ``writeback`` "live" puts changes into the judge's own objects,
     "kept" leaves these as they are. ``given`` gives what the judge's own namespace has under a name, so that
     data comes back in the classes that the test knows; ``source_of`` gives the source of a student's definition, for
-    inspect.getsource.
+    inspect.getsource. ``cautious`` is set during a test that the reference fails: the default applies to it beside what
+    is known.
     """
 
     handles: set[str] = field(default_factory=set)
@@ -28,6 +28,7 @@ class Policy:
     mutates: set[str] = field(default_factory=set)
     recording: bool = False
     known: bool = False
+    cautious: bool = False
     writeback: str = "live"
     suspicious: list[str] = field(default_factory=list)
     named_classes: set[str] = field(default_factory=set)
@@ -39,14 +40,22 @@ class Policy:
         """Name the functions and classes that the tests ask for, as far as that is known."""
         return sorted(filter(str.isidentifier, self.handles)) if self.known and not self.recording else []
 
+    @property
+    def strict(self) -> bool:
+        """Tell whether nothing is allowed but what the reference needed."""
+        return self.known and not self.cautious
+
     def admits(self, path: str, kind: str, names: tuple[str, ...]) -> bool:
-        """Tell whether a handle may arrive at ``path``. ``names`` are those of its class and of the bases."""
+        """Tell whether a handle may arrive at ``path``. ``names`` are those of its class and of the bases.
+
+        An iterator may arrive anywhere: it answers no operator, and what it gives arrives by itself.
+        """
         if self.recording:
             self.handles.add(path)
             return True
-        if self.known:
-            return path in self.handles
-        return kind != "instance" or bool(self.named_classes.intersection(names))
+        if kind == "iterator" or path in self.handles:
+            return True
+        return not self.strict and (kind != "instance" or bool(self.named_classes.intersection(names)))
 
     def answers(self, path: str, operator: str, *, both_remote: bool) -> bool:
         """Tell whether the object at ``path`` may answer ``operator`` (a dunder name) itself.
@@ -58,7 +67,7 @@ class Policy:
         if self.recording:
             self.operators.add(entry)
             return True
-        return entry in self.operators if self.known else both_remote
+        return entry in self.operators or (both_remote and not self.strict)
 
     def may_change(self, entry: str) -> bool:
         """Tell whether the reference is known to change this argument."""
@@ -71,7 +80,7 @@ class Policy:
         """
         if self.recording:
             self.mutates.update(entries)
-        elif self.known or returned:
+        elif self.strict or returned:
             self.suspicious += [entry for entry in entries if entry not in self.mutates]
 
 

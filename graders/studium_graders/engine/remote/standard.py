@@ -4,7 +4,7 @@ import datetime
 import random
 import uuid
 from collections import Counter, OrderedDict, defaultdict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
@@ -134,6 +134,25 @@ def _read_deque(decoder: Decoder, node: list[Any]) -> Any:
     return value
 
 
+_VIEWS: dict[str, tuple[type, Callable[[list[Any]], Iterable[tuple[Any, Any]]]]] = {
+    "keys": (type({}.keys()), lambda keys: [(key, None) for key in keys]),
+    "values": (type({}.values()), enumerate),
+    "items": (type({}.items()), lambda items: items),
+}
+
+
+def _view_writer(name: str, rows: Callable[[list[Any]], Iterable[tuple[Any, Any]]]) -> Callable[[Encoder, Any], Any]:
+    return lambda encoder, view: [Tag.VIEW, name, *[encoder.encode(part) for row in rows(list(view)) for part in row]]
+
+
+def _read_view(decoder: Decoder, node: list[Any]) -> Any:
+    if node[1] not in _VIEWS:
+        raise ProtocolError("no view")
+    return getattr(fill(decoder, {}, node[2:]), node[1])()
+
+
+BASES += [(cls, _view_writer(name, rows)) for name, (cls, rows) in _VIEWS.items()]
+READERS[Tag.VIEW] = _read_view
 WRITERS |= {
     OrderedDict: _mapping(Tag.ORDERED),
     Counter: _mapping(Tag.COUNTER),

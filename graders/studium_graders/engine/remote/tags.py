@@ -52,3 +52,4 @@ class Tag:
     MODULE = 45  # a module that both sides keep equal
     BOUND = 46  # an object and the name of its method
     NAMED = 47  # names, and what each stands for
+    VIEW = 48  # of a dictionary: its keys, values or items

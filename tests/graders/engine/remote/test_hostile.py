@@ -108,6 +108,9 @@ MALFORMED = [
     reply(1, graph=[1, [["float32", [1], 0]], [[Tag.MIRROR, True, 4]]], buffers=[b"\0" * 4]),
     reply(1, rebound=1),
     reply(1, rebound=[["f"]]),
+    reply([Tag.VIEW, "clear", 1, 2]),
+    reply([Tag.VIEW, "keys", 1]),
+    reply([Tag.VIEW, "items", [Tag.LIST], 1]),
     reply([Tag.NAMED, 5]),
     reply([Tag.NAMED, ["f"]]),
     reply([Tag.NAMED, ["a b", 1]]),
@@ -472,6 +475,62 @@ def test_a_change_that_the_reference_does_not_make_is_suspicious(make_student):
     learning = make_student(MODEL)
     learning.get("f")(x)
     assert learning.policy.mutates == {"f#0"}
+
+
+LAZY = """
+import itertools
+class Always:
+    def __eq__(self, other): return True
+    def __len__(self): return 2
+    def __getitem__(self, i): return 0
+    def __hash__(self): return 1
+class Fickle:
+    __module__ = "builtins"
+    def __init__(self): self.given = 0
+    def __iter__(self): return self
+    def __next__(self):
+        self.given += 1
+        if self.given == 2: raise StopIteration
+        return self.given
+def objects(): return (Always() for _ in range(2))
+def fickle(): return Fickle()
+def functions(): return map(lambda x: lambda: x, [1])
+def endless(): return itertools.repeat(1)
+def function(): return lambda: 1
+def views(): return {Always(): 1}.keys(), {1: Always()}.values()
+"""
+
+
+@pytest.mark.parametrize("policy", [{"known": True, "handles": {"objects", "fickle", "views"}}, {"known": False}])
+def test_an_iterator_decides_nothing_and_what_it_gives_is_checked_as_it_arrives(make_student, policy):
+    student = make_student(LAZY, recording=False, **policy)
+    found = student.get("objects")()
+    assert found != [1, 2]
+    assert repr(found) == "<generator object>"
+    for use in (len, float, lambda it: it[0], lambda it: it < 1, lambda it: it - 1, lambda it: it()):
+        with pytest.raises(TypeError, match=r"iterator|real number"):
+            use(found)
+    with pytest.raises(TypeError, match=r"objects\(\)\[\] gave a Always where a plain value is needed"):
+        assert next(found) == 5
+    with pytest.raises(TypeError, match="plain value"):
+        assert 5 in found
+    fickle = student.get("fickle")()
+    assert (list(fickle), list(fickle), next(fickle, None)) == ([1], [], None)
+    with pytest.raises(TypeError, match="plain value"):
+        student.get("views")()
+    assert student.gone is None
+
+
+def test_what_a_message_says_of_an_object_is_what_the_student_knows(make_student):
+    student = make_student(LAZY, recording=False, known=True, handles={"function", "functions", "endless"})
+    with pytest.raises(TypeError, match=r"^function\(\) gave a function where a plain value is needed$"):
+        assert student.get("function")() == 1
+    with pytest.raises(TypeError, match=r"^functions\(\)\[\] gave a function where"):
+        assert next(student.get("functions")())() == 1
+    with pytest.raises(AttributeError, match=r"^'function' object has no attribute 'cache_clear'$"):
+        student.get("function").cache_clear()
+    with pytest.raises(TypeError, match=r"^'iterator' object is not subscriptable$"):
+        assert student.get("endless")()[0] == 1
 
 
 MOVING = """
