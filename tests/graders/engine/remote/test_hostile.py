@@ -228,7 +228,7 @@ side.cells.run = lambda source: ([one] * {times}, "")
 """
 
 
-@pytest.mark.parametrize(("length", "times"), [(10**6, 20), (0, 10**6)])
+@pytest.mark.parametrize(("length", "times"), [(10**6, 20), (0, 10**5)])
 def test_more_output_than_a_cell_can_have_ends_the_student(make_student, length, times):
     student = make_student(FORGED.format(length=length, times=times), limits=Limits(output_kb=64))
     with pytest.raises(StudentGone) as gone:
