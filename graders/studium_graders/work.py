@@ -15,6 +15,10 @@ from studium_graders.engine.engine import Engine
 from studium_graders.engine.material import CanonicalSubmission, Material
 from studium_graders.engine.sandbox import Level, probe
 
+# Made here and not in threads: where two make what decodes a type at the same time, msgspec ends the process.
+_materials = msgspec.msgpack.Decoder(Material)
+_submissions = msgspec.msgpack.Decoder(CanonicalSubmission)
+
 
 class Work(msgspec.Struct, frozen=True):
     """How an assignment is graded. ``digest`` names the material before calibration; ``hidden`` are the course's paths.
@@ -45,7 +49,7 @@ def calibrate(work: Work, material: bytes) -> bytes:
 def grade(work: Work, material: bytes, submission: bytes) -> bytes:
     """Give the result of a submission. ``material`` is calibrated."""
     with _engines.use(work, material) as engine:
-        return msgspec.msgpack.encode(engine.grade(msgspec.msgpack.decode(submission, type=CanonicalSubmission)))
+        return msgspec.msgpack.encode(engine.grade(_submissions.decode(submission)))
 
 
 def close_engines() -> None:
@@ -89,7 +93,7 @@ class _Engines:
             self._open.close()
 
     def _start(self, work: Work, material: bytes) -> Engine:
-        decoded = msgspec.msgpack.decode(material, type=Material)
+        decoded = _materials.decode(material)
         return Engine(
             decoded,
             Level(work.level),

@@ -16,7 +16,7 @@ from studium_graders.engine.judge.events import Finished, Judged, Ran, Started
 from studium_graders.engine.judge_job import Fault, Gone, JudgeJob, Message, Messages, Recorded
 from studium_graders.engine.launcher import Process
 from studium_graders.engine.limits import Limits
-from studium_graders.engine.links import LinkClosedError, receive, receive_bytes, send
+from studium_graders.engine.links import LinkClosedError, receive_bytes, send
 from studium_graders.engine.results import CellRun, TestResult
 from studium_graders.engine.student_job import Refused, StudentJob
 
@@ -25,7 +25,9 @@ _OWN_TASKS = 2  # of a student's process: itself, and the one that keeps it
 _GRACE = 5.0  # the judge itself ends a call that takes too long; the supervisor is for a judge that hangs
 _LAST_WORDS = 2.0  # between the end of a process and the moment when its zygote has told of it
 
+# Made here and not in threads: where two make what decodes a type at the same time, msgspec ends the process.
 _decoder: msgspec.msgpack.Decoder[Messages] = msgspec.msgpack.Decoder(Messages)
+_refusals = msgspec.msgpack.Decoder(Refused)
 
 
 class SandboxRefusedError(Exception):
@@ -159,6 +161,6 @@ class Attempt:
 def _raise_refusal(link: socket.socket) -> None:
     link.setblocking(False)
     try:
-        raise SandboxRefusedError(receive(link, Refused).reason)
+        raise SandboxRefusedError(_refusals.decode(receive_bytes(link)).reason)
     except (LinkClosedError, BlockingIOError):
         return
