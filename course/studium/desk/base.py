@@ -19,6 +19,10 @@ class BaseCell(msgspec.Struct, frozen=True, array_like=True):
     source: str
 
 
+# Made here and not in threads: where two make what decodes a type at the same time, msgspec ends the process.
+_cells = msgspec.json.Decoder(list[BaseCell])
+
+
 def with_base(notebook: NotebookNode) -> NotebookNode:
     """Give the notebook with its own cells as the base of later updates."""
     cells = cells_of(notebook)
@@ -32,7 +36,7 @@ def base_of(notebook: NotebookNode) -> list[BaseCell] | None:
     try:
         packed = base64.b85decode(notebook.metadata["studium"]["base"]["cells"])
         text = zlib.decompressobj().decompress(packed, _LARGEST)
-        return msgspec.json.decode(text, type=list[BaseCell])
+        return _cells.decode(text)
     except (KeyError, TypeError, ValueError, AttributeError, zlib.error, msgspec.MsgspecError):
         return None
 

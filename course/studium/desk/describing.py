@@ -19,6 +19,8 @@ from studium.errors import StudiumError
 from studium.notebooks import write_text
 from studium.topic import Topic
 
+# Made here and not in threads: where two make what decodes a type at the same time, msgspec ends the process.
+_topic, _topics = msgspec.json.Decoder(Description), msgspec.json.Decoder(list[Description])
 _SECONDS = 600.0
 _BELIEVED_SECONDS = 60.0  # of a problem: what mends it may lie outside the topic, as a package that is missing
 
@@ -59,7 +61,7 @@ def _read_topics(catalogue: Catalogue, slugs: list[str]) -> list[Description]:
             check=True,
             timeout=_SECONDS,
         )
-        return msgspec.json.decode(done.stdout, type=list[Description])
+        return _topics.decode(done.stdout)
     except subprocess.CalledProcessError as error:
         last = (error.stderr.decode(errors="replace").strip().splitlines() or ["it said nothing"])[-1]
         raise StudiumError(f"the topics could not be read: {last}; see `studium doctor`") from error
@@ -69,7 +71,7 @@ def _read_topics(catalogue: Catalogue, slugs: list[str]) -> list[Description]:
 
 def _read(path: Path) -> Description | None:
     with contextlib.suppress(OSError, msgspec.DecodeError):
-        known = msgspec.json.decode(path.read_bytes(), type=Description)
+        known = _topic.decode(path.read_bytes())
         if not known.problem or time.time() - path.stat().st_mtime < _BELIEVED_SECONDS:
             return known
     return None

@@ -44,6 +44,10 @@ class _Head(msgspec.Struct):
     version: int = 0
 
 
+# Made here and not in threads: where two make what decodes a type at the same time, msgspec ends the process.
+_heads, _files = msgspec.json.Decoder(_Head), msgspec.json.Decoder(_File)
+
+
 def export_progress(journal: Journal) -> bytes:
     """Give the progress file of a workspace."""
     entries = journal.store.entries(journal.workspace)
@@ -61,12 +65,12 @@ def read_progress(content: bytes) -> list[Entry]:
     """Give the entries of a progress file; raise ProgressFileError where it is not sound."""
     if len(content) > LARGEST:
         raise ProgressFileError(f"a progress file has {LARGEST >> 20} MB at most: this one is larger; export it again")
-    head = _decoded(content, _Head)
+    head = _decoded(content, _heads)
     if head.format != FORMAT:
         raise ProgressFileError("a progress file is needed: this is none; make one with `studium progress --export`")
     if head.version != VERSION:
         raise ProgressFileError(f"this progress file has version {head.version}, {VERSION} is known; update Studium")
-    file = _decoded(content, _File)
+    file = _decoded(content, _files)
     entries = file.entries
     if _checksum(entries) != file.sha256:
         raise ProgressFileError("this progress file was damaged on its way: its checksum is wrong; export it again")
@@ -81,8 +85,8 @@ def _checksum(entries: list[Entry]) -> str:
     return hashlib.sha256(msgspec.json.encode(entries)).hexdigest()
 
 
-def _decoded(content: bytes, form: type[T]) -> T:
+def _decoded(content: bytes, decoder: msgspec.json.Decoder[T]) -> T:
     try:
-        return msgspec.json.decode(content, type=form)
+        return decoder.decode(content)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise ProgressFileError(f"this is no sound progress file: {error}; export it again") from None
