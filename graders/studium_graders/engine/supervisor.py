@@ -8,6 +8,7 @@ for such a test come from one attempt more, in which no hidden test is run.
 
 from collections import Counter
 from dataclasses import dataclass
+from itertools import dropwhile
 
 import msgspec
 
@@ -97,10 +98,12 @@ class _Grading:
         return msgspec.structs.replace(self.job, skip=frozenset(done | self.stopped.keys()))
 
     def _without_hidden(self) -> JudgeJob:
-        """Give the job of running the tests that need other words, and no other test."""
-        tests = [cell for cell in self.material.cells if cell.kind == "test"]
-        others = {cell.id for cell in tests if _key(cell) not in self.heard.bounded}
-        return msgspec.structs.replace(self.job, skip=frozenset(others | self.stopped.keys()))
+        """Give the job of running the tests that need other words, no other test, and nothing after them."""
+        tests = {cell.id: _key(cell) in self.heard.bounded for cell in self.material.cells if cell.kind == "test"}
+        steps = list(dropwhile(lambda step: not tests.get(step.cell), reversed(self.job.notebook.steps)))
+        notebook = msgspec.structs.replace(self.job.notebook, steps=tuple(reversed(steps)))
+        others = {cell for cell, wanted in tests.items() if not wanted}
+        return msgspec.structs.replace(self.job, notebook=notebook, skip=frozenset(others | self.stopped.keys()))
 
     def _take_words(self, cell: Cell, bounded: str, clean: Heard) -> None:
         """Let a test say what it says in the clean attempt; where it does not fail there, ``bounded``."""

@@ -8,7 +8,11 @@ from studium_graders.engine.supervisor import Attempt
 
 from .conftest import LIMITS, hand_made, handed_in
 
-RIGHT = {"first": "def first(x):\n    return x + 1", "second": "def second(x):\n    return 2 * x"}
+RIGHT = {
+    "first": "def first(x):\n    return x + 1",
+    "second": "def second(x):\n    return 2 * x",
+    "third": "def third(x):\n    return x",
+}
 TESTS = {"first": "assert first(12345) == 12346", "second": "print(second(1))\nassert second(4) == 8"}
 TOGETHER = {name: f"import gc\ngc.collect()\n{test}" for name, test in TESTS.items()}
 SPY = "seen = []\ndef first(x):\n    seen.append(repr(x))\n    return x + 1"
@@ -24,14 +28,14 @@ def grade(ancestor):
     def graded(tests=TESTS, limits=LIMITS, **answers):
         key = (str(tests), limits)
         if key not in engines:
-            material = hand_made(RIGHT, tests, limits=limits)
+            material = hand_made({name: RIGHT[name] for name in tests}, tests, limits=limits)
             (book,) = material.notebooks
             cells = [msgspec.structs.replace(c, hidden=c.id == "test-first") for c in book.cells]
             book = msgspec.structs.replace(book, cells=tuple(cells))
             material = msgspec.structs.replace(material, notebooks=(book,))
             engines[key] = Engine(material, probe().level, trust=True, ancestor=ancestor).__enter__()
         engine = engines[key]
-        return engine.grade(handed_in(engine.material, "alice", RIGHT | answers))
+        return engine.grade(handed_in(engine.material, "alice", {name: (RIGHT | answers)[name] for name in tests}))
 
     yield graded
     for engine in engines.values():
@@ -56,6 +60,13 @@ def test_an_honest_student_is_told_everything(grade, attempts):
     assert result.tests[1].message == WRONG
     assert result.notebooks[0].runs["test-second"].outputs[0]["text"] == "trying\n2\ntrying\n"
     assert [job.skip for job in attempts] == [frozenset(), {"test-first"}]
+
+
+def test_the_attempt_for_words_ends_with_the_last_test_that_needs_them(grade, attempts):
+    result = grade(TESTS | {"third": "assert third(1) == 1"}, second="def second(x):\n    return x + 1")
+    assert (outcomes(result), result.tests[1].message) == (["passed", "failed", "passed"], WRONG)
+    last = [job.notebook.steps[-1].cell for job in attempts]
+    assert last == ["test-third", "test-second"]
 
 
 @pytest.mark.parametrize("tests", [TESTS, TOGETHER], ids=["split", "one process"])

@@ -13,7 +13,7 @@ from studium_graders.engine.judge.compiling import CompiledTest, compile_stateme
 from studium_graders.engine.judge.dotted_names import imported_names
 from studium_graders.engine.judge.exercise_tests import ExerciseTest, exercise_test
 from studium_graders.engine.judge.given_modules import GivenModules
-from studium_graders.engine.judge.names import Statement, statements
+from studium_graders.engine.judge.names import Statement
 from studium_graders.engine.judge.one_process import reason_for_one_process
 from studium_graders.engine.judge.ownership import LIBRARIES, owned_by_student, statements_of, unbound
 from studium_graders.engine.judge.python_text import parse
@@ -69,13 +69,14 @@ def prepare(
     GivenModules(files).install()
     owned = owned_by_student(material.cells)
     trees = {cell.id: parse(cell.source) for cell in material.cells if cell.kind in ("given", "test")}
-    texts = {name: statements(tree) for name, tree in trees.items() if tree is not None}
+    texts = {cell.id: statements_of(cell) for cell in material.cells if cell.kind in ("given", "test")}
     here = _run_here(material, texts, owned) | _imports_of_answers(material)
     _import(item.node for items in here.values() for item in items)
     libraries = [f"import {LIBRARIES[name]} as {name}" for name in sorted(unbound(material.cells) & LIBRARIES.keys())]
     codes = {cell: tuple(compile_statement(item.node, cell) for item in items) for cell, items in here.items()}
     answered = {cell.id: owned_by_student([cell]) for cell in material.cells if cell.kind == "answer"}
-    notebook = _Notebook(material, trees, texts, owned, answered, exercises, frozenset(files))
+    imported = imported_names(tree for tree in trees.values() if tree is not None)
+    notebook = _Notebook(material, trees, imported, texts, owned, answered, exercises, frozenset(files))
     tests = {cell.id: notebook.test(cell, codes.get(cell.id, ())) for cell in material.cells if cell.kind == "test"}
     imports = tuple(compile_statement(ast.parse(line).body[0], "libraries") for line in libraries)
     return Prepared(material, owned, imports, codes, _drawing(material), tests, notebook.named())
@@ -113,6 +114,7 @@ class _Notebook:
 
     material: NotebookMaterial
     trees: Mapping[str, ast.Module | None]
+    imports: Mapping[str, str]
     texts: Mapping[str, list[Statement]]
     owned: frozenset[str]
     answered: Mapping[str, frozenset[str]]
@@ -121,11 +123,10 @@ class _Notebook:
 
     def test(self, cell: Cell, definitions: tuple[CodeType, ...]) -> PreparedTest:
         tree = self.trees[cell.id]
-        imports = imported_names(tree for tree in self.trees.values() if tree is not None)
-        reason = reason_for_one_process(tree, imports, self.files)
+        reason = reason_for_one_process(tree, self.imports, self.files)
         code = None
         if tree is not None and not reason:
-            code = compile_test(tree, cell.source, cell.id, self.owned, imports, show=not cell.hidden)
+            code = compile_test(tree, cell.source, cell.id, self.owned, self.imports, show=not cell.hidden)
         found = exercise_test(cell, self.exercises)
         before, hidden = self._before(cell)
         return PreparedTest(cell, code, reason, definitions, before, hidden, self._answers(cell), found)
