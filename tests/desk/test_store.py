@@ -140,6 +140,14 @@ def test_a_step_that_fails_changes_nothing(data_folder, monkeypatch):
         assert store.read("select * from settings") == []
 
 
+def test_a_store_that_nobody_has_any_more_is_closed(data_folder):
+    store = Store()
+    connection = store._connection
+    del store
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        connection.execute("select 1")
+
+
 def test_a_folder_that_cannot_be_is_told_in_a_sentence(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(StateError, match=r"cannot be opened: .*STUDIUM_DATA"):

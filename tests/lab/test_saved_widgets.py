@@ -66,7 +66,7 @@ def saved(lab: Lab) -> str:
 def test_pictures_ours_and_a_strangers_move_by_arrow_keys_in_command_mode_and_by_the_mouse(lab, page, saved, host):
     open_without_kernel(page, lab.url(f"{host}/{saved}"))
     first = page.locator(".jp-OutputArea-output").first
-    slider = first.get_by_label("Temperature")
+    slider = first.get_by_label("Temperature", exact=True)
     slider.wait_for()
     picture = first.locator("canvas").first
     seen = [picture.screenshot()]
@@ -225,7 +225,7 @@ def test_script_in_the_words_of_a_picture_stays_text(lab, page, host):
     bundle["text/html"] = f"<p>not shown</p>{words[0]}{words[1]}"
     write(lab.folder / "script.ipynb", [bundle])
     open_without_kernel(page, lab.url(f"{host}/script.ipynb"))
-    page.get_by_label("Temperature").press("ArrowRight")
+    page.get_by_label("Temperature", exact=True).press("ArrowRight")
     assert page.locator(f'[aria-label="{words[1]}"]').count() == 1
     assert page.get_by_text("not shown").count() == 0
     assert page.evaluate("window.struck") is None

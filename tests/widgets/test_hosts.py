@@ -208,7 +208,7 @@ def snapshot():
 def test_a_file_from_disk_shows_a_picture_twice_and_each_moves_alone(from_disk):
     html = AttentionHeatmap.example()._repr_mimebundle_()[0]["text/html"]
     page = from_disk(html + html, viewport={"width": 1000, "height": 1800})
-    sliders = [page.frame_locator("iframe").nth(view).get_by_label("Temperature") for view in (0, 1)]
+    sliders = [page.frame_locator("iframe").nth(view).get_by_label("Temperature", exact=True) for view in (0, 1)]
     before = sliders[0].input_value()
     picture = page.frame_locator("iframe").first.locator("canvas").first
     seen = picture.screenshot()
@@ -238,7 +238,7 @@ def test_a_frame_cannot_reach_the_page_around_it_or_the_network(from_disk, snaps
     snapshot["alt"] = '"></iframe><script>window.struck = 1</script>'
     snapshot["state"]["tokens"][0] = "</script><img src=https://example.com/x.png onerror='parent.struck = 1'>"
     page = from_disk(frame(AttentionHeatmap.module(), snapshot))
-    page.frame_locator("iframe").get_by_label("Temperature").wait_for()
+    page.frame_locator("iframe").get_by_label("Temperature", exact=True).wait_for()
     assert page.evaluate("window.struck") is None
     assert page.locator("iframe").count() == 1
 

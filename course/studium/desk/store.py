@@ -7,6 +7,7 @@ import contextlib
 import sqlite3
 import threading
 import time
+import weakref
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -56,6 +57,7 @@ class Store:
                 f"your progress is kept in {self.path}, which cannot be opened: {error}; free some space, or name "
                 "another folder in STUDIUM_DATA"
             ) from error
+        weakref.finalize(self, self._connection.close)  # a lesson's kernel has no end at which it could close it
 
     def close(self) -> None:
         """Close the connection."""

@@ -6,6 +6,7 @@ Where the receiver's own namespace has a class of the same name and fields, its 
 import dataclasses
 import enum
 import keyword
+import reprlib
 import types
 from collections import namedtuple
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ from studium_graders.engine.remote.wire import ProtocolError
 if TYPE_CHECKING:
     from studium_graders.engine.remote.exports import Side
 
-_GENERATED = ("<string>", dataclasses.__file__)  # where the methods come from that dataclasses writes
+_GENERATED = ("<string>", dataclasses.__file__, reprlib.__file__)  # where the methods come from that dataclasses writes
 _PLAIN = (bool, int, float, complex, str, bytes, type(None))
 _MOST = 200
 _ENUMS: dict[str, type[enum.Enum]] = {

@@ -4,6 +4,7 @@ import ast
 import base64
 import builtins
 import contextlib
+import io
 import os
 import sys
 import warnings
@@ -95,8 +96,8 @@ class Stream:
         return False
 
     def fileno(self) -> int:
-        """Raise OSError: there is no file behind it."""
-        raise OSError("printed output is collected here: there is no file descriptor")
+        """Raise OSError, as streams do that have no file behind them."""
+        raise io.UnsupportedOperation("printed output is collected here: there is no file descriptor")
 
 
 @contextlib.contextmanager
