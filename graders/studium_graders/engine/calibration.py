@@ -49,7 +49,8 @@ def calibrate(material: NotebookMaterial, observe: Observe) -> Calibration:
         result, needs = observe(notebook, Calibration(one_process=together), True)
     wrong = failed(result)
     together -= wrong
-    known = Calibration(True, needs.handles, needs.operators, needs.mutates, together, wrong, _problems(result, wrong))
+    needed = {name: getattr(needs, name) for name in needs.__struct_fields__}
+    known = Calibration(True, **needed, one_process=together, cautious=wrong, problems=_problems(result, wrong))
     with ThreadPoolExecutor(1) as beside:
         unseen = beside.submit(_blind, material, observe, known)
         enforced = _enforced(notebook, observe, known)

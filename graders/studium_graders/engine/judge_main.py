@@ -75,6 +75,7 @@ def run(prepared: Prepared, descriptors: list[int]) -> None:
         handles=set(job.calibration.handles),
         operators=set(job.calibration.operators),
         mutates=set(job.calibration.mutates),
+        plain=set(job.calibration.plain),
         known=job.calibration.known,
         recording=job.recording,
     )
@@ -124,5 +125,6 @@ def _judge(prepared: Prepared, job: JudgeJob, student: Student, emit: Callable[[
     )
     if job.recording:
         policy = student.policy
-        emit(Recorded(frozenset(policy.handles), frozenset(policy.operators), frozenset(policy.mutates)))
+        needs = (policy.handles, policy.operators, policy.mutates, policy.plain)
+        emit(Recorded(*map(frozenset, needs)))
     emit(Finished())

@@ -58,6 +58,7 @@ class Calibration(msgspec.Struct, frozen=True):
     handles: frozenset[str] = frozenset()
     operators: frozenset[str] = frozenset()
     mutates: frozenset[str] = frozenset()
+    plain: frozenset[str] = frozenset()
     one_process: frozenset[str] = frozenset()
     cautious: frozenset[str] = frozenset()
     problems: tuple[str, ...] = ()

@@ -191,7 +191,7 @@ def _write_slice(encoder: Encoder, value: slice) -> Any:
 
 def _write_other(encoder: Encoder, value: Any) -> Any:
     for applies, writer in KINDS:
-        if applies(type(value)):
+        if applies(encoder.peer, type(value)):
             return writer(encoder, value)
     if not encoder.peer.keeps(type(value)):
         for base, writer in BASES:
@@ -222,7 +222,7 @@ WRITERS: dict[type, Writer] = {
     torch.Size: lambda _, value: [Tag.SIZE, *tuple.__iter__(value)],
 }
 
-KINDS: list[tuple[Callable[[type], bool], Writer]] = []
+KINDS: list[tuple[Callable[["Peer", type], bool], Writer]] = []
 
 BASES: list[tuple[type, Writer]] = [
     (torch.Tensor, _write_tensor),

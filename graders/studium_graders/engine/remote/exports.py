@@ -93,6 +93,10 @@ class Side(Peer):
         """Give the attributes that an instance holds."""
         return dict(vars(target))
 
+    def do_shallow_copy(self, target: Any) -> Any:
+        """Give a shallow copy."""
+        return copy.copy(target)
+
     def do_copy(self, target: Any) -> Any:
         """Give a deep copy."""
         return copy.deepcopy(target)
@@ -137,7 +141,7 @@ class Side(Peer):
 
     def _describe_class(self, cls: type, encoder: Encoder) -> Any:
         number = self.enrol(cls)
-        if (kind := records.kind_of(cls)) is not None:
+        if (kind := self.kind_of(cls)) is not None:
             return [Tag.MINE, number, kind, records.describe(cls, kind, encoder)]
         if issubclass(cls, BaseException):
             bases = [self._base(base, encoder) for base in cls.__bases__ if issubclass(base, BaseException)]
@@ -200,9 +204,16 @@ class Side(Peer):
         names = _names(module)
         return module if self.admits(path, "module", names) else Opaque(path, _what(module, names[0]))
 
+    def kind_of(self, cls: type) -> str | None:
+        """Tell what kind of plain data the instances of a class are, or None."""
+        return records.kind_of(cls)
+
     def given_class(self, name: str) -> Any:
         """Give the class of plain data that this side knows under a name, or None."""
         return None
+
+    def met_plain(self, name: str) -> None:
+        """Hear that a class of the other side's own is plain data."""
 
     def _stand_in(self, kind: Any, facts: Any, number: int, path: str, decoder: Decoder) -> Any:
         if kind == "function":

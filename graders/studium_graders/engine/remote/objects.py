@@ -98,7 +98,7 @@ class RemoteObject(metaclass=RemoteClass):
         return f"<{type(self).__name__} object>"
 
     def __copy__(self) -> Any:
-        return self
+        return _ask(self, "shallow_copy")
 
     def __deepcopy__(self, _: Any) -> Any:
         return _ask(self, "copy")

@@ -294,6 +294,10 @@ class Peer(Sections):
         """Give the node of an object that stays on this side."""
         raise NotImplementedError
 
+    def kind_of(self, cls: type) -> str | None:
+        """Tell what kind of plain data the instances of a class are, or None."""
+        raise NotImplementedError
+
     def keeps(self, cls: type) -> bool:
         """Tell whether the instances of a class stay on this side, although it extends one of plain data."""
         return False

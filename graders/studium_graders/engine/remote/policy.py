@@ -15,7 +15,8 @@ ITEM = "[]"
 class Policy:
     """Which handles may arrive where, and which operators they may answer.
 
-    While ``recording``, everything is allowed and written down. ``suspicious`` collects paths of calls that changed
+    While ``recording``, everything is allowed and written down. ``plain`` names the reference's own classes that are
+    plain data. ``suspicious`` collects paths of calls that changed
     their arguments although the reference's did not. ``writeback`` "live" puts changes into the judge's own objects,
     "kept" leaves these as they are. ``given`` gives what the judge's own namespace has under a name, so that
     data comes back in the classes that the test knows; ``source_of`` gives the source of a student's definition, for
@@ -26,6 +27,7 @@ class Policy:
     handles: set[str] = field(default_factory=set)
     operators: set[str] = field(default_factory=set)
     mutates: set[str] = field(default_factory=set)
+    plain: set[str] = field(default_factory=set)
     recording: bool = False
     known: bool = False
     cautious: bool = False

@@ -1,6 +1,7 @@
 """Dataclasses, named tuples and enums that hold data and nothing else: plain on both sides, of a class of that shape.
 
-Where the receiver's own namespace has a class of the same name and fields, its instances are used.
+Where the receiver's own namespace has a class of the same name and fields, its instances are used. Where the
+reference's class is plain, a student's of that name may have methods beside its data: no test knows them.
 """
 
 import dataclasses
@@ -23,18 +24,37 @@ if TYPE_CHECKING:
 _GENERATED = ("<string>", dataclasses.__file__, reprlib.__file__)  # where the methods come from that dataclasses writes
 _PLAIN = (bool, int, float, complex, str, bytes, type(None))
 _MOST = 200
+_OF_TUPLES = frozenset(vars(namedtuple("_OF_TUPLES", ())))
+_SHOWING = ("__repr__", "__str__")
+_EMPTY = (list, dict, set)
+_METHODS = (types.FunctionType, property, classmethod, staticmethod)
 _ENUMS: dict[str, type[enum.Enum]] = {
     cls.__name__: cls for cls in (enum.Enum, enum.IntEnum, enum.StrEnum, enum.Flag, enum.IntFlag)
 }
 
 
-def kind_of(cls: type) -> str | None:
-    """Tell what kind of plain data the instances of a class are: "record", "tuple", "enum", or None."""
+def kind_of(cls: type, *, methods: bool = False) -> str | None:
+    """Tell what kind of plain data the instances of a class are: "record", "tuple", "enum", or None.
+
+    ``methods`` allows methods beside the data, as long as they do not decide what the data are or what equals them.
+    """
     if issubclass(cls, enum.Enum):
-        return "enum" if _is_plain_enum(cls) else None
+        public = any(name[0] != "_" for name in _methods(cls))
+        return "enum" if _is_plain_enum(cls) and (methods or not public) else None
     if issubclass(cls, tuple):
-        return "tuple" if cls is not tuple and _field_names(cls) else None
-    return "record" if dataclasses.is_dataclass(cls) and _is_plain_record(cls) else None
+        own = _methods(cls) - _OF_TUPLES
+        return "tuple" if cls is not tuple and _field_names(cls) and (methods or not own) else None
+    return "record" if dataclasses.is_dataclass(cls) and _is_plain_record(cls, methods=methods) else None
+
+
+def _methods(cls: type) -> set[str]:
+    """Name the methods of a class that dataclasses did not write."""
+    found = {name: value for name, value in vars(cls).items() if isinstance(value, _METHODS)}
+    return {name for name, value in found.items() if not _is_generated(value)}
+
+
+def _is_generated(method: Any) -> bool:
+    return isinstance(method, types.FunctionType) and method.__code__.co_filename in _GENERATED
 
 
 def _field_names(cls: type) -> tuple[str, ...]:
@@ -45,29 +65,36 @@ def _field_names(cls: type) -> tuple[str, ...]:
 def _is_plain_enum(cls: type[enum.Enum]) -> bool:
     return (
         cls.__base__ in _ENUMS.values()
-        and not any(
-            isinstance(value, types.FunctionType | property) and name[0] != "_" for name, value in vars(cls).items()
-        )
+        and all(map(_is_member_name, cls.__members__))
         and all(type(member._value_) in _PLAIN for member in cls.__members__.values())
     )
 
 
-def _is_plain_record(cls: type) -> bool:
-    if cls.__mro__[1:] != (object,):
-        return False
-    methods = [value for value in vars(cls).values() if isinstance(value, types.FunctionType)]
-    others = [value for value in vars(cls).values() if isinstance(value, property | classmethod | staticmethod)]
-    return (
-        not others
-        and all(method.__code__.co_filename in _GENERATED for method in methods)
-        and all(_is_plain_field(field) for field in dataclasses.fields(cls))
-    )
+def _is_member_name(name: Any) -> bool:
+    reserved = name == "mro" or name[:2] == "__" or (name[:1] == name[-1:] == "_")
+    return type(name) is str and 0 < len(name) <= _MOST and not reserved
 
 
-def _is_plain_field(field: Any) -> bool:
+def _is_plain_record(cls: type, *, methods: bool) -> bool:
+    own = _methods(cls)
+    harmless = {name for name in own if methods and (name in _SHOWING or name[:2] != "__")}
+    plain = cls.__mro__[1:] == (object,) and own == harmless
+    return plain and all(_is_plain_field(field, made=methods) for field in dataclasses.fields(cls))
+
+
+def _is_plain_field(field: Any, *, made: bool) -> bool:
     default = field.default is dataclasses.MISSING or type(field.default) in _PLAIN
-    factory = field.default_factory is dataclasses.MISSING or field.default_factory in library.NAMES
-    return default and factory and field.init and not field.kw_only
+    none = field.default_factory is dataclasses.MISSING
+    return default and (none or bool(_factory(field, made=made))) and field.init and not field.kw_only
+
+
+def _factory(field: Any, *, made: bool = True) -> str:
+    """Name the type that makes the default of a field; with ``made`` also where a function makes an empty one."""
+    name: str = library.NAMES.get(field.default_factory, "")
+    if not name and made:
+        empty = field.default_factory()
+        name = library.NAMES[type(empty)] if type(empty) in _EMPTY and not empty else ""
+    return name
 
 
 def describe(cls: Any, kind: str, encoder: Encoder) -> list[Any]:
@@ -93,7 +120,7 @@ def _default(field: Any, encoder: Encoder) -> list[Any]:
     if field.default is not dataclasses.MISSING:
         return ["value", encoder.encode(field.default)]
     if field.default_factory is not dataclasses.MISSING:
-        return ["factory", library.NAMES[field.default_factory]]
+        return ["factory", _factory(field)]
     return ["", None]
 
 
@@ -101,8 +128,9 @@ def stand_in(peer: "Side", kind: str, facts: list[Any], decoder: Decoder) -> typ
     """Give the class for a described one: the receiver's own of this name and shape, or a new one."""
     name = _identifier(decoder.decode(facts[0]))
     here = peer.given_class(name)
-    if isinstance(here, type) and kind_of(here) == kind and _shape(here, kind) == _described_shape(kind, facts):
+    if isinstance(here, type) and peer.kind_of(here) == kind and _shape(here, kind) == _described_shape(kind, facts):
         return here
+    peer.met_plain(name)
     made = {"enum": _make_enum, "tuple": _make_tuple, "record": _make_record}[kind](name, facts, decoder)
     made.__module__ = "__main__"
     return made
@@ -135,21 +163,19 @@ def _names(names: list[Any]) -> list[str]:
 
 
 def _make_enum(name: str, facts: list[Any], decoder: Decoder) -> type:
-    members = list(
-        zip(_names([key for key, _ in facts[2]]), [decoder.decode(value) for _, value in facts[2]], strict=True)
-    )
-    if any(key.startswith("_") or key == "mro" for key, _ in members) or any(
-        type(value) not in _PLAIN for _, value in members
-    ):
+    members = [(decoder.decode(key), decoder.decode(value)) for key, value in facts[2]]
+    if len(members) > _MOST or len({key for key, _ in members}) != len(members):
+        raise ProtocolError("names that are not unique")
+    if not all(type(key) is str and _is_member_name(key) and type(value) in _PLAIN for key, value in members):
         raise ProtocolError("no enum")
     return _ENUMS[facts[1]](name, members)  # type: ignore[call-arg,return-value]
 
 
 def _make_tuple(name: str, facts: list[Any], decoder: Decoder) -> type:
     fields = _names(facts[1])
-    if any(field.startswith("_") for field in fields):
+    if any(field.startswith("_") and field != f"_{place}" for place, field in enumerate(fields)):
         raise ProtocolError("no named tuple")
-    return namedtuple(name, fields, defaults=[decoder.decode(value) for value in facts[2]])
+    return namedtuple(name, fields, rename=True, defaults=[decoder.decode(value) for value in facts[2]])
 
 
 def _make_record(name: str, facts: list[Any], decoder: Decoder) -> type:
@@ -170,7 +196,7 @@ def _read_default(kind: Any, value: Any, decoder: Decoder) -> Any:
 def _write_record(encoder: Encoder, value: Any) -> Any:
     encoder.register(value)
     cls: Any = type(value)
-    kind = kind_of(cls)
+    kind = encoder.peer.kind_of(cls)
     node = encoder.peer.class_node(cls, encoder)  # type: ignore[attr-defined]
     if kind == "enum":
         return [Tag.MEMBER, node, encoder.text(value._name_ or "")]
@@ -213,10 +239,10 @@ def _read_record(decoder: Decoder, node: list[Any]) -> Any:
 def _class(decoder: Decoder, node: Any, kind: str) -> Any:
     peer: Any = decoder.peer
     cls = peer.own(node[1]) if node[0] == Tag.YOURS else peer.class_of(node, decoder)
-    if not isinstance(cls, type) or kind_of(cls) != kind:
+    if not isinstance(cls, type) or peer.kind_of(cls) != kind:
         raise ProtocolError("data of no class")
     return cls
 
 
-KINDS.append((lambda cls: kind_of(cls) is not None, _write_record))
+KINDS.append((lambda peer, cls: peer.kind_of(cls) is not None, _write_record))
 READERS |= {Tag.MEMBER: _read_member, Tag.NAMED_TUPLE: _read_tuple, Tag.RECORD: _read_record}

@@ -58,7 +58,7 @@ class Student(Side):
     def run(self, source: str, *, name: str = "") -> CellRun:
         """Run a cell in the student's shell."""
         try:
-            reply = self.request("run", source, name, self.policy.wanted)
+            reply = self.request("run", source, name, self.policy.wanted, sorted(self.policy.plain))
         except StudentGone:
             raise
         except Exception as error:  # raised by what runs cells, such as a MemoryError
@@ -223,6 +223,11 @@ class Student(Side):
     def given_class(self, name: str) -> Any:
         """Give what the judge's own namespace has under a name."""
         return self.policy.given(name)
+
+    def met_plain(self, name: str) -> None:
+        """Tell the policy."""
+        if self.policy.recording:
+            self.policy.plain.add(name)
 
     def may_answer(self, path: str, operator: str, args: tuple[Any, ...]) -> bool:
         """Ask the policy."""

@@ -159,6 +159,7 @@ WRITERS |= {
     defaultdict: _write_default,
     deque: _write_deque,
 }
+BASES[:0] = [(cls, WRITERS[cls]) for cls in (OrderedDict, Counter, defaultdict, deque)]
 READERS |= {
     Tag.ORDERED: lambda decoder, node: fill(decoder, decoder.put(OrderedDict()), node[1:]),
     Tag.COUNTER: lambda decoder, node: fill(decoder, decoder.put(Counter()), node[1:]),

@@ -1,20 +1,28 @@
 """The student's side: does what the judge asks, in a process that trusts nobody and is trusted by nobody."""
 
 import collections
+import datetime
 import os
 import socket
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any, NoReturn
 
+import numpy as np
 import torch
 
 from studium_graders.engine.limits import Limits
+from studium_graders.engine.remote import records
 from studium_graders.engine.remote.ambient import StudentAmbient
 from studium_graders.engine.remote.exports import Side
 from studium_graders.engine.remote.named import Named, plain_callables
 from studium_graders.engine.remote.shell import Cells, Printed, collected
 from studium_graders.engine.remote.wire import Channel, ClosedError
 
-_CONTAINERS = (list, tuple, dict, set, frozenset, collections.deque)
+_DATA = (
+    list, tuple, dict, set, frozenset, collections.deque, str, bytes, int, float, complex, Decimal, Fraction,
+    datetime.date, datetime.time, datetime.timedelta, np.ndarray,
+)  # fmt: skip
 
 
 class StudentSide(Side):
@@ -29,6 +37,7 @@ class StudentSide(Side):
         self.namespace: dict[str, Any] = cells.shell.user_ns
         self.ambient = StudentAmbient()
         self._called: set[type] = set()
+        self._plain: frozenset[str] = frozenset()
         self._known: dict[str, Any] = {}  # what can be called of that which the judge got, by name
         self.printed = Printed(limits.output_kb << 10)
 
@@ -50,8 +59,12 @@ class StudentSide(Side):
         with collected(self.printed):
             return super().perform(op, parts)
 
-    def do_run(self, source: str, name: str, wanted: list[str]) -> list[Any]:
-        """Run a cell; give its outputs, its error, and what is new under the names that the judge wants."""
+    def do_run(self, source: str, name: str, wanted: list[str], plain: list[str]) -> list[Any]:
+        """Run a cell; give its outputs, its error, and what is new under the names that the judge wants.
+
+        ``plain`` names the classes that are plain data in the reference.
+        """
+        self._plain = frozenset(plain)
         outputs, error = self.cells.run(source)
         found = plain_callables(wanted, self.namespace)
         new = Named({name: value for name, value in found.items() if self._known.get(name) is not value})
@@ -88,12 +101,16 @@ class StudentSide(Side):
 
     def do_call(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Call an object of the student's."""
-        if isinstance(target, type) and issubclass(target, _CONTAINERS):
+        if isinstance(target, type) and issubclass(target, _DATA):
             self._called.add(target)
         return super().do_call(target, args, kwargs)
 
+    def kind_of(self, cls: type) -> str | None:
+        """Tell what kind of plain data the instances of a class are, or None."""
+        return records.kind_of(cls, methods=cls.__name__ in self._plain)
+
     def keeps(self, cls: type) -> bool:
-        """Keep the instances of a container of the student's own that a test makes by its name: it has methods."""
+        """Keep the instances of a class that extends one of data and that a test calls by its name: it has methods."""
         return cls in self._called and cls.__module__ == "__main__"
 
     def do_get(self, name: str) -> Any:

@@ -55,11 +55,15 @@ def calibrate(shell, notebook, **options):
         policy = student.policy
     lost = frozenset(name for name, result in graded.results.items() if result.points < result.max_points)
     if not lost:
-        return Calibration(True, frozenset(policy.handles), frozenset(policy.operators), frozenset(policy.mutates))
+        return _known(policy)
     with forked(shell, recording=True) as student:
         again = grade(student, notebook, reference, calibration=Calibration(one_process=lost), **options)
     saved = frozenset(name for name in lost if again.results[name].points > graded.results[name].points)
-    return Calibration(True, frozenset(policy.handles), frozenset(policy.operators), frozenset(policy.mutates), saved)
+    return _known(policy, one_process=saved)
+
+
+def _known(policy, **more):
+    return Calibration(True, *map(frozenset, (policy.handles, policy.operators, policy.mutates, policy.plain)), **more)
 
 
 def grade_forked(shell, notebook, canonical, calibration=None, **options):
@@ -69,6 +73,7 @@ def grade_forked(shell, notebook, canonical, calibration=None, **options):
         "handles": set(calibration.handles),
         "operators": set(calibration.operators),
         "mutates": set(calibration.mutates),
+        "plain": set(calibration.plain),
         "known": calibration.known,
     }
     with forked(shell, **known) as student:

@@ -1,5 +1,6 @@
 """A student's process may send whatever it likes: the judge neither hangs nor crashes, nor does what it is told."""
 
+import dataclasses
 import struct
 import time
 
@@ -543,3 +544,23 @@ def test_a_tensor_that_a_callback_closes_over_cannot_be_changed(make_student):
     assert torch.equal(secret, torch.ones(2))
     out.backward()
     assert torch.equal(secret.grad, torch.ones(2))
+
+
+DECIDING = """
+import dataclasses, enum
+@dataclasses.dataclass
+class Item:
+    name: str
+    def {method}(self, *args): return True
+def make(): return Item("pen")
+"""
+
+
+@pytest.mark.parametrize("method", ["__eq__", "__lt__", "__post_init__", "__getattr__", "__bool__"])
+def test_a_method_that_decides_what_data_are_keeps_them_from_being_plain(make_student, method):
+    known = {"recording": False, "known": True, "handles": {"make"}, "plain": {"Item"}}
+    student = make_student(DECIDING.format(method=method), **known)
+    with pytest.raises(RefusedError):
+        float(student.get("make")())
+    harmless = make_student(DECIDING.format(method="cost"), **known)
+    assert dataclasses.asdict(harmless.get("make")()) == {"name": "pen"}
