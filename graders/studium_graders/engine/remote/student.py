@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 
 import torch
 
+from studium_graders.engine.exit_codes import ENGINE_FAILED
 from studium_graders.engine.limits import Limits
 from studium_graders.engine.remote.ambient import StudentAmbient
 from studium_graders.engine.remote.exports import Side
@@ -129,4 +130,4 @@ def serve(sock: socket.socket, cells: Cells, limits: Limits) -> NoReturn:
     except ClosedError:
         os._exit(0)
     except BaseException:
-        os._exit(70)
+        os._exit(ENGINE_FAILED)

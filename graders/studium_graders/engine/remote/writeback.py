@@ -80,7 +80,7 @@ def state_of(value: Any, *, copy: bool = True) -> Any:
 
 GENERATORS: dict[type, Callable[[Any], Any]] = {
     torch.Generator: lambda value: value.get_state().numpy().tobytes(),
-    random.Random: lambda value: value.getstate(),
+    random.Random: lambda value: repr(value.getstate()),
     np.random.Generator: lambda value: repr(value.bit_generator.state),
     np.random.RandomState: lambda value: (
         value._bit_generator.state["state"]["key"].tobytes() + repr(value._bit_generator.state).encode()
