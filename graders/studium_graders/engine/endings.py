@@ -5,7 +5,7 @@ import signal
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
-from studium_graders.engine.exit_codes import TOO_MUCH_OUTPUT
+from studium_graders.engine.exit_codes import ENGINE_FAILED, TOO_MUCH_OUTPUT
 from studium_graders.engine.limits import Limits
 from studium_graders.engine.results import Verdict
 
@@ -53,6 +53,8 @@ def died(status: int | None, limits: Limits) -> Ending:
         return Ending(
             "output limit", f"stopped: your code printed far more than the {limits.output_kb} KB that are kept"
         )
+    if os.WIFEXITED(status) and os.WEXITSTATUS(status) == ENGINE_FAILED:
+        return Ending("ended early", "the process that runs your code failed at something else: ask your instructor")
     if os.WIFEXITED(status):
         return Ending("ended early", "your code ended its own Python process: take out exit(), quit() and os._exit()")
     number = os.WTERMSIG(status)

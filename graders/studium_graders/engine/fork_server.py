@@ -18,6 +18,7 @@ import sys
 import traceback
 from typing import Any, NoReturn, Protocol
 
+from studium_graders.engine.exit_codes import ENGINE_FAILED
 from studium_graders.engine.links import LinkClosedError, receive_bytes, send_bytes
 from studium_graders.engine.process_tree import end_orphans
 from studium_graders.engine.purity import impurities
@@ -25,7 +26,6 @@ from studium_graders.engine.purity import impurities
 STATUS = struct.Struct("!i")
 MOST_DESCRIPTORS = 4
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
-_FAILED = 70
 _libc = ctypes.CDLL(None)
 
 
@@ -96,7 +96,7 @@ class ForkServer:
         return True
 
     def _live(self, own: list[int], server: int) -> NoReturn:
-        code = _FAILED
+        code = ENGINE_FAILED
         try:
             _become_a_fork(own, server)
             self.role.run(self.prepared, own)
@@ -134,7 +134,7 @@ def _become_a_fork(own: list[int], server: int) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() not in (server, 0):  # 0: in a process namespace of its own
-        os._exit(_FAILED)
+        os._exit(ENGINE_FAILED)
     first = 3
     for descriptor in sorted(own):
         os.closerange(first, descriptor)

@@ -10,6 +10,7 @@ import msgspec
 import psutil
 import pytest
 from studium_graders.engine.endings import breach_in, died
+from studium_graders.engine.exit_codes import ENGINE_FAILED
 from studium_graders.engine.limits import Limits
 
 ALL = [1, 1, 1, 1]
@@ -34,6 +35,10 @@ def points(result):
 def test_how_the_process_ended_says_who_is_to_blame(status, verdict, cause):
     ending = died(status, Limits())
     assert (ending.verdict, ending.cause) == (verdict, cause)
+
+
+def test_a_process_that_failed_in_the_engines_own_code_is_no_exit_of_the_students():
+    assert "exit()" not in died(ENGINE_FAILED << 8, Limits()).sentence
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Modules that exist on both sides with equal structure: the same parameters, buffers and submodules by name.
 
-A stock module of torch.nn is the same class on both sides and computes where it is called. A module of a class that one
+A stock module of torch.nn is the same class on both sides and computes where it is called; in the judge one of the
+student's changes nothing that it is given. A module of a class that one
 side defined is a ``RemoteModule`` on the other: parameters, names and modes are there, its forward pass is asked for.
 """
 
@@ -228,6 +229,8 @@ class Modules:
             if not _may_set(type(module), name):
                 raise ProtocolError("an attribute that no module has")
             module.__dict__[name] = _attribute(value, decoder)
+        if "inplace" in module.__dict__ and not self._peer.trusting:
+            module.__dict__["inplace"] = False  # it computes here, and what it is given may be the test's own
         if isinstance(module, nn.RNNBase):
             module._flat_weight_refs = []
             module._init_flat_weights()

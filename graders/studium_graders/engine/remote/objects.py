@@ -4,23 +4,20 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from studium_graders.engine.remote.decode import RefusedError
-from studium_graders.engine.remote.policy import ITEM, step
+from studium_graders.engine.remote.policy import BINARY, ITEM, STANDING_IN, spelling, step
 
 if TYPE_CHECKING:
     from studium_graders.engine.remote.peer import Peer
 
-_BINARY = [
-    *("add", "sub", "mul", "truediv", "floordiv", "mod", "divmod", "pow", "matmul"),
-    *("and", "or", "xor", "lshift", "rshift"),
-]
 _COMPARISONS = {f"__{name}__" for name in ["eq", "ne", "lt", "le", "gt", "ge"]}
-_ARITHMETIC = {f"__{kind}{name}__" for kind in ("", "r", "i") for name in _BINARY}
+_ARITHMETIC = {f"__{kind}{name}__" for kind in ("", "r", "i") for name in BINARY}
 _CONVERSIONS = {
     f"__{name}__"
     for name in ["bool", "int", "float", "complex", "index", "hash", "neg", "pos", "abs", "invert", "round", "contains"]
 }
 GUARDED = _COMPARISONS | _ARITHMETIC | _CONVERSIONS
 """Operators by which an object could decide a test; the policy says who may answer them."""
+_ASKED = GUARDED | STANDING_IN.keys()
 
 _FREE = {
     *("__len__", "__iter__", "__next__", "__getitem__", "__setitem__", "__delitem__", "__call__", "__str__"),
@@ -160,9 +157,9 @@ def special_method(name: str) -> Callable[..., Any]:
 
     def forward(self: Any, *args: Any, **kwargs: Any) -> Any:
         facts = facts_of(self)
-        if name in GUARDED and not facts.peer.may_answer(facts.path, name, args):
+        if name in _ASKED and not facts.peer.may_answer(facts.path, name, args):
             return _refused(self, name)
-        path = facts.path + _PATHS.get(name, f".{name}()")
+        path = facts.path + _PATHS.get(name, f".{spelling(name)}()")
         return facts.peer.request("special", self, name, args, kwargs, path=path)
 
     forward.__name__ = forward.__qualname__ = name

@@ -10,6 +10,22 @@ from typing import Any
 
 ITEM = "[]"
 
+BINARY = (
+    *("add", "sub", "mul", "truediv", "floordiv", "mod", "divmod", "pow", "matmul"),
+    *("and", "or", "xor", "lshift", "rshift"),
+)
+SPELLINGS = {
+    **{f"__{kind}{name}__": f"__{name}__" for name in BINARY for kind in "ri"},
+    "__ne__": "__eq__",
+    "__gt__": "__lt__",
+    "__le__": "__lt__",
+    "__ge__": "__lt__",
+}
+"""Operators in place of which a class may define another one: where that is allowed, so are they."""
+
+STANDING_IN = {"__len__": "__bool__", "__iter__": "__contains__", "__getitem__": "__contains__"}
+"""What Python asks where a class lacks an operator. Everybody may answer it; the reference needs the operator then."""
+
 
 @dataclass
 class Policy:
@@ -65,7 +81,11 @@ class Policy:
         ``both_remote`` says that the other operand is the student's as well; with a value of the test's it is noted
         under a name of its own, so that a class whose instances are compared need not be trusted to equal numbers.
         """
-        entry = f"{path}.{operator}" if both_remote else f"{path}.{operator}(value)"
+        if operator in STANDING_IN:
+            if self.recording:
+                self.operators |= {f"{path}.{STANDING_IN[operator]}{operand}" for operand in ("", "(value)")}
+            return True
+        entry = f"{path}.{spelling(operator)}" + ("" if both_remote else "(value)")
         if self.recording:
             self.operators.add(entry)
             return True
@@ -84,6 +104,11 @@ class Policy:
             self.mutates.update(entries)
         elif self.strict or returned:
             self.suspicious += [entry for entry in entries if entry not in self.mutates]
+
+
+def spelling(operator: str) -> str:
+    """Give the operator under which it is known whether this one may be answered, and where its result came from."""
+    return SPELLINGS.get(operator, operator)
 
 
 def step(path: str, attribute: str) -> str:

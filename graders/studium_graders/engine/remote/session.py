@@ -9,7 +9,7 @@ import msgspec
 import torch
 
 from studium_graders.engine.limits import Limits
-from studium_graders.engine.remote import library
+from studium_graders.engine.remote import generators, library
 from studium_graders.engine.remote.ambient import Ambient
 from studium_graders.engine.remote.changed_arguments import OpenCall
 from studium_graders.engine.remote.encode import Encoder
@@ -264,12 +264,18 @@ class Student(Side):
         """Take over what the student's code made of an argument, or keep it beside the judge's own."""
         value = frame.get(index)
         if type(value) in GENERATORS:
-            frame.write(index, content)
+            self._draw(frame, index, content)
         elif not self._takes(value):
             frame.replaced[index] = content
             self._change(value)
         elif frame.write(index, content):
             self._change(value)
+
+    def _draw(self, frame: Frame, index: int, drawn: Any) -> None:
+        """Draw from the judge's generator as often as the student's code did, else move it on, once in a request."""
+        if index not in frame.moved and not generators.follow(frame.objects[index], drawn):
+            frame.moved.add(index)
+            generators.move_on(frame.objects[index], self._seed)
 
     def accepts_change(self, mirror: Any) -> bool:
         """Take over changes of the student's own tensors and modules always, of the judge's as the policy says."""

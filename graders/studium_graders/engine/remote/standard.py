@@ -201,7 +201,8 @@ def _write_numpy(encoder: Encoder, value: Any) -> Any:
     bits = value.bit_generator if isinstance(value, np.random.Generator) else value._bit_generator
     if type(bits).__name__ not in _BITS:
         raise TypeError(f"a random generator over {type(bits).__name__} cannot be sent; use numpy.random.default_rng")
-    return [Tag.NUMPY_RANDOM, isinstance(value, np.random.Generator), encoder.encode(bits.state)]
+    state = bits.state if isinstance(value, np.random.Generator) else value.get_state(legacy=False)
+    return [Tag.NUMPY_RANDOM, isinstance(value, np.random.Generator), encoder.encode(state)]
 
 
 def _read_numpy(decoder: Decoder, node: list[Any]) -> Any:
@@ -213,7 +214,11 @@ def _read_numpy(decoder: Decoder, node: list[Any]) -> Any:
     bits.state = state
     if type(node[1]) is not bool:
         raise ProtocolError("no random generator")
-    return put(np.random.Generator(bits) if node[1] else np.random.RandomState(bits))
+    if node[1]:
+        return put(np.random.Generator(bits))
+    made = np.random.RandomState(bits)
+    made.set_state(state)
+    return put(made)
 
 
 WRITERS |= {

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 import numpy as np
 import torch
 
+from studium_graders.engine.exit_codes import ENGINE_FAILED
 from studium_graders.engine.limits import Limits
 from studium_graders.engine.remote import records
 from studium_graders.engine.remote.ambient import StudentAmbient
@@ -146,4 +147,4 @@ def serve(sock: socket.socket, cells: Cells, limits: Limits) -> NoReturn:
     except ClosedError:
         os._exit(0)
     except BaseException:
-        os._exit(70)
+        os._exit(ENGINE_FAILED)

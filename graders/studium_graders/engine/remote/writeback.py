@@ -21,6 +21,7 @@ class Frame:
     def __init__(self, objects: list[Any], *, kept: bool = False) -> None:
         self.objects = objects
         self.replaced: dict[int, Any] = {}  # what the other side gets to see where this side keeps its own
+        self.moved: set[int] = set()  # random generators that go on here in another way than there
         self._indices = {id(value): index for index, value in enumerate(objects)} if kept else {}
         self._states = [state_of(value) for value in objects] if kept else []
 
@@ -78,13 +79,18 @@ def state_of(value: Any, *, copy: bool = True) -> Any:
     return None
 
 
+def _parts(state: dict[str, Any]) -> list[Any]:
+    return [
+        part.tobytes() if isinstance(part, np.ndarray) else _parts(part) if isinstance(part, dict) else part
+        for part in state.values()
+    ]
+
+
 GENERATORS: dict[type, Callable[[Any], Any]] = {
     torch.Generator: lambda value: value.get_state().numpy().tobytes(),
-    random.Random: lambda value: value.getstate(),
-    np.random.Generator: lambda value: repr(value.bit_generator.state),
-    np.random.RandomState: lambda value: (
-        value._bit_generator.state["state"]["key"].tobytes() + repr(value._bit_generator.state).encode()
-    ),
+    random.Random: lambda value: repr(value.getstate()),
+    np.random.Generator: lambda value: repr(_parts(value.bit_generator.state)),
+    np.random.RandomState: lambda value: repr(_parts(value.get_state(legacy=False))),
 }
 
 
@@ -134,7 +140,7 @@ def overwrite(value: Any, content: Any) -> None:
     elif kind is np.random.Generator:
         value.bit_generator.state = content.bit_generator.state
     elif kind is np.random.RandomState:
-        value.set_state(content.get_state())
+        value.set_state(content.get_state(legacy=False))
     elif dataclasses.is_dataclass(kind):
         value.__dict__.update(content.__dict__)
     elif issubclass(kind, torch.Tensor):

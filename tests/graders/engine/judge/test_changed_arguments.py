@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from studium_graders.engine.material import Calibration
 
 from .notebooks import answer, checked, material, submission
@@ -23,6 +24,31 @@ def test_an_answer_that_empties_the_test_data_to_be_right_fails(shell):
     result = graded(shell, "def total(items):\n    items.clear()\n    return 0")
     assert (result.points, result.outcome) == (0, "failed")
     assert result.message == "your function changed its arguments, which this test does not expect"
+
+
+SCORED = """
+score = 0
+for data in ([5, 3, 8], [-5, -3, -8]):
+    if largest(data) == max(data):
+        score += 2
+score
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "points"),
+    [
+        ("items[:] = [0]\n    return 0", 0),
+        ("items.append(max(items))\n    items[:] = items[-1:] * 3\n    return 8", 2),
+        ("items.sort()\n    return items[-1]", 4),
+    ],
+)
+def test_partial_credit_is_the_lesser_of_what_both_runs_give(shell, body, points):
+    reference, test = "def largest(items):\n    return max(items)", checked(SCORED, points=4.0)
+    notebook = material(answer(reference), test)
+    text = f"def largest(items):\n    {body}"
+    result = grade_forked(shell, notebook, submission(notebook, text), calibrate(shell, notebook)).only
+    assert result.points == points
 
 
 def test_an_answer_that_sorts_its_argument_and_is_right_anyway_passes(shell):

@@ -378,6 +378,74 @@ def test_operators_are_answered_only_where_the_reference_needed_them(make_studen
     assert cautious.get("V")(1) != 1
 
 
+VECTOR = """
+class V:
+    def __init__(self, x): self.x = x
+    def __eq__(self, o): return self.x == (o.x if isinstance(o, V) else o)
+    def __add__(self, o): return V(self.x + o.x)
+    def __lt__(self, o): return self.x < o.x
+    def __len__(self): return self.x
+    def __iter__(self): return iter([self.x])
+"""
+OTHERWISE = """
+class V:
+    def __init__(self, x): self.x = x
+    def __eq__(self, o): return not self != o
+    def __ne__(self, o): return self.x != (o.x if isinstance(o, V) else o)
+    def __add__(self, o): return V(self.x + o.x)
+    def __iadd__(self, o):
+        self.x += o.x
+        return self
+    def __lt__(self, o): return self.x < o.x
+    def __gt__(self, o): return self.x > o.x
+    def __bool__(self): return self.x != 0
+    def __len__(self): return 1
+    def __contains__(self, x): return x == self.x
+    def __iter__(self): return iter([self.x])
+"""
+
+
+def add_in_place(a, b):
+    a += b
+    return a.x
+
+
+ASKED = {
+    "in place": lambda cls: add_in_place(cls(1), cls(2)) == 3,
+    "not equal": lambda cls: cls(1) != cls(2),
+    "not equal to a value": lambda cls: cls(1) != 2,
+    "greater": lambda cls: cls(2) > cls(1),
+    "true": lambda cls: bool(cls(1)) and not cls(0),
+    "in": lambda cls: 1 in cls(1) and 2 not in cls(1),
+}
+
+
+def strict(make_student, asked, reference, source):
+    policy = make_student(reference).policy
+    asked(make_student.last().get("V"))
+    known = {"recording": False, "known": True, "handles": policy.handles, "operators": policy.operators}
+    return make_student(source, **known).get("V")
+
+
+@pytest.mark.parametrize("asked", ASKED.values(), ids=ASKED)
+@pytest.mark.parametrize(("reference", "source"), [(VECTOR, OTHERWISE), (OTHERWISE, VECTOR)])
+def test_an_operator_may_be_spelled_otherwise_than_in_the_reference(make_student, asked, reference, source):
+    assert asked(strict(make_student, asked, reference, source))
+
+
+def test_another_spelling_is_no_leave_to_equal_what_the_references_objects_were_not_compared_with(make_student):
+    yes = "class V:\n    def __init__(self, x): pass\n" + "".join(
+        f"    def __{name}__(self, *_): return True\n"
+        for name in ["eq", "ne", "gt", "bool", "contains", "iadd", "radd"]
+    )
+    cls = strict(make_student, ASKED["not equal"], VECTOR, yes)
+    assert cls(1) != cls(1)
+    assert not cls(1) == 2  # noqa: SIM201  it is what is asked
+    for operation in (lambda: cls(1) > cls(2), lambda: 1 in cls(1), lambda: 1 + cls(1), lambda: bool(cls(1))):
+        with pytest.raises(TypeError):
+            operation()
+
+
 MODEL = """
 class V:
     def __init__(self, x): self.x = x

@@ -102,6 +102,44 @@ def test_the_test_trains_a_model_of_the_students(student):
     assert net.first.steps == 10
 
 
+INPLACE = """
+from torch import nn
+def threshold(): return nn.Threshold(1e9, 0.0, inplace=True)
+def again():
+    module = nn.ReLU()
+    module.inplace = 7
+    return module
+def later(module): module.inplace = True
+def tower():
+    return nn.Sequential(nn.Linear(4, 4), nn.ReLU(inplace=True), nn.Dropout(0.5, inplace=True), nn.Linear(4, 1))
+"""
+
+
+def test_a_stock_module_of_the_students_changes_nothing_that_it_is_given(make_student):
+    student, x = make_student(INPLACE), torch.linspace(-1, 1, 8)
+    relu = nn.ReLU()
+    student.get("later")(relu)
+    tower = nn.Sequential(student.get("threshold")(), nn.Identity())
+    for module in (student.get("threshold")(), student.get("again")(), relu, tower):
+        result = module(x)
+        assert torch.equal(x, torch.linspace(-1, 1, 8))
+        assert torch.equal(result, x.relu() * (module is relu or type(module) is nn.ReLU))
+
+
+def test_a_tower_with_modules_that_compute_in_place_learns(make_student):
+    tower, x = make_student(INPLACE).get("tower")(), torch.ones(2, 4)
+    tower(x).sum().backward()
+    assert all(parameter.grad is not None for parameter in tower.parameters())
+    assert type(tower[1]) is nn.ReLU
+    assert torch.equal(x, torch.ones(2, 4))
+
+
+def test_a_module_of_the_tests_that_computes_in_place_does_so_in_the_students_code(student):
+    x = torch.tensor([-1.0, 1.0])
+    student.get("call")(nn.ReLU(inplace=True), x)
+    assert torch.equal(x, torch.tensor([0.0, 1.0]))
+
+
 def test_modes_state_and_requires_grad_hold_on_both_sides(student):
     net = student.get("Net")()
     net.eval()

@@ -278,6 +278,13 @@ def test_data_comes_back_in_the_classes_that_the_judge_was_given(make_student):
     assert student.get("kind")(Point(1)) is True
 
 
+@pytest.mark.parametrize("make", [random.Random, np.random.default_rng, np.random.RandomState, torch.Generator])
+def test_a_random_generator_that_nobody_draws_from_stays_as_it_was(make_student, make):
+    look = make_student("def look(r): return type(r).__name__").get("look")
+    generator = make()
+    assert [look(generator), look(generator)] == [type(generator).__name__] * 2
+
+
 def test_random_generators_come_back_advanced(make_student):
     student = make_student("def draw(r): return [r.random() for _ in range(3)]")
     draw = student.get("draw")
