@@ -40,6 +40,7 @@ class Recorded(msgspec.Struct, frozen=True, tag="recorded"):
     handles: frozenset[str] = frozenset()
     operators: frozenset[str] = frozenset()
     mutates: frozenset[str] = frozenset()
+    both_ways: frozenset[str] = frozenset()
 
 
 class Fault(msgspec.Struct, frozen=True, tag="fault"):

@@ -140,6 +140,9 @@ class Student(Side):
             self.policy.mutated(call.changed, returned=gave is not None)
         raise self.gone or AssertionError
 
+    def end_test(self, name: str) -> None:
+        """Note what a test did, where the reference is recorded."""
+
     def begin(self) -> None:
         """Start the clock of a request that is not part of another."""
         super().begin()

@@ -16,7 +16,7 @@ from nbformat.v4 import new_code_cell, new_output
 from nbgrader.utils import determine_grade
 from studium_graders.engine.limits import Limits
 from studium_graders.engine.material import Calibration
-from studium_graders.engine.remote import Policy, Student
+from studium_graders.engine.remote import Policy, RecordingStudent, Student
 from studium_graders.engine.remote.shell import Cells
 from studium_graders.engine.remote.student import serve
 
@@ -38,7 +38,8 @@ def forked(shell, **policy):
             warnings.resetwarnings()
             serve(there, Cells(shell, LIMITS.output_kb), LIMITS)
         there.close()
-        student = Student(here, Policy(**policy), LIMITS)
+        kind = RecordingStudent if policy.get("recording") else Student
+        student = kind(here, Policy(**policy), LIMITS)
         try:
             yield student
         finally:
@@ -54,12 +55,14 @@ def calibrate(shell, notebook, **options):
         graded = grade(student, notebook, reference, **options)
         policy = student.policy
     lost = frozenset(name for name, result in graded.results.items() if result.points < result.max_points)
+    needs = [frozenset(names) for names in (policy.handles, policy.operators, policy.mutates)]
+    both_ways = frozenset(policy.both_ways) - lost
     if not lost:
-        return Calibration(True, frozenset(policy.handles), frozenset(policy.operators), frozenset(policy.mutates))
+        return Calibration(True, *needs, both_ways=both_ways)
     with forked(shell, recording=True) as student:
         again = grade(student, notebook, reference, calibration=Calibration(one_process=lost), **options)
     saved = frozenset(name for name in lost if again.results[name].points > graded.results[name].points)
-    return Calibration(True, frozenset(policy.handles), frozenset(policy.operators), frozenset(policy.mutates), saved)
+    return Calibration(True, *needs, saved, both_ways=both_ways)
 
 
 def grade_forked(shell, notebook, canonical, calibration=None, **options):
