@@ -54,14 +54,11 @@ class TestJudge:
         self.met_hidden = self.met_hidden or test.cell.hidden
         if together:
             return self._in_one_process(test)
-        events = self._in_two_processes(test)
-        self.namespace.student.end_test(test.cell.grade_id)
-        return self._lesser(test, events) if test.cell.grade_id in self.calibration.both_ways else events
-
-    def _in_two_processes(self, test: PreparedTest) -> list[Event]:
         if test.exercise_test is not None:
             return [self._exercise_test(test, test.exercise_test)]
-        return self._split(test)
+        with self.namespace.student.watching(test.cell.grade_id):
+            events = self._split(test)
+        return self._lesser(test, events) if test.cell.grade_id in self.calibration.both_ways else events
 
     def _lesser(self, test: PreparedTest, split: list[Event]) -> list[Event]:
         """Run a test in one process as well, for the objects that it shares with the student's code there."""

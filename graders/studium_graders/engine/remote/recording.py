@@ -9,7 +9,8 @@ import operator
 import socket
 import sys
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,11 +62,14 @@ class RecordingStudent(Student):
         self._crossing += decoder.objects
         return value
 
-    def end_test(self, name: str) -> None:
-        """Note a test that has changed what crossed."""
-        if self._crossed.changed(last=True) or self._changed:
-            self.policy.both_ways.add(name)
+    @contextmanager
+    def watching(self, test: str) -> Iterator[None]:
+        """Note a test that changes what has crossed."""
+        self._crossed.begin()
         self._changed = False
+        yield
+        if self._crossed.changed(last=True) or self._changed:
+            self.policy.both_ways.add(test)
 
 
 @dataclass
@@ -85,6 +89,11 @@ class Crossed:
         self._kept: dict[int, _Kept] = {}
         self._left = _MOST
 
+    def begin(self) -> None:
+        """Begin a test: what was changed before is not its doing."""
+        self.changed(last=True)
+        self._left = _MOST - self._size
+
     def keep(self, values: Iterable[Any]) -> None:
         """Keep what these values hold now."""
         for value in values:
@@ -96,15 +105,17 @@ class Crossed:
                 self._kept[id(value)] = _Kept(value, state)
 
     def changed(self, *, last: bool = False) -> bool:
-        """Tell whether a value has changed since it was kept; the ``last`` time in a test looks whatever is left."""
-        size = sum(_size(kept.value) for kept in self._kept.values())
-        if size > self._left and not last:
+        """Tell whether a value has changed since it was kept; the ``last`` time in a test looks in any case."""
+        self._left -= self._size
+        if self._left < 0 and not last:
             return False
-        self._left = _MOST if last else self._left
-        self._left -= size
         changed = sum(map(_renew, self._kept.values())) > 0
         self._forget_unused()
         return changed
+
+    @property
+    def _size(self) -> int:
+        return sum(_size(kept.value) for kept in self._kept.values())
 
     def _forget_unused(self) -> None:
         """Forget what no test can change any more."""

@@ -37,8 +37,8 @@ class InProcess:
     def set(self, name, value):
         self.names[name] = value
 
-    def end_test(self, name):
-        pass
+    def watching(self, test):
+        return contextlib.nullcontext()
 
     def delete(self, name):
         self.get(name)
