@@ -38,7 +38,8 @@ def calibrate(material: NotebookMaterial, observe: Observe) -> Calibration:
 
     So are those that it passes in two while it is recorded, and not once it may use no more than that. To a test that
     it fails all the same the cautious default applies, and ``problems`` says why; without a reference it applies to
-    all. Raise CourseError where the reference comes to no end.
+    all. Tests that change what has crossed are judged in both ways where the reference passes so. Raise CourseError
+    where the reference comes to no end.
     """
     if not any(cell.reference for cell in material.cells):
         return Calibration()
@@ -49,13 +50,13 @@ def calibrate(material: NotebookMaterial, observe: Observe) -> Calibration:
         result, needs = observe(notebook, Calibration(one_process=together), True)
     wrong = failed(result)
     together -= wrong
-    needed = {name: getattr(needs, name) for name in needs.__struct_fields__}
-    known = Calibration(True, **needed, one_process=together, cautious=wrong, problems=_problems(result, wrong))
+    problems = _problems(result, wrong)
+    known = Calibration(True, needs.handles, needs.operators, needs.mutates, needs.plain, together, wrong, problems=problems)
     with ThreadPoolExecutor(1) as beside:
         unseen = beside.submit(_blind, material, observe, known)
-        enforced = _enforced(notebook, observe, known)
+        enforced = _enforced(notebook, observe, _with(known, both_ways=needs.both_ways - together - wrong))
         blind = unseen.result()
-    return msgspec.structs.replace(enforced, one_process=enforced.one_process | blind)
+    return _with(enforced, one_process=enforced.one_process | blind, both_ways=enforced.both_ways - blind)
 
 
 def _observed(notebook: CanonicalNotebook, observe: Observe) -> tuple[NotebookResult, Recorded]:
@@ -72,20 +73,42 @@ def _observed(notebook: CanonicalNotebook, observe: Observe) -> tuple[NotebookRe
     return result, needs
 
 
-def _enforced(notebook: CanonicalNotebook, observe: Observe, known: Calibration) -> Calibration:
-    """Grade the reference by what was recorded, and add what it takes for it to pass all the same."""
+def _enforced(
+    notebook: CanonicalNotebook, observe: Observe, known: Calibration, moved: frozenset[str] = frozenset()
+) -> Calibration:
+    """Grade the reference by what was recorded, and add what it takes for it to pass all the same.
+
+    A test that it does not pass in both ways, one after the other, is ``moved`` to one process, and back if it does not
+    pass there either.
+    """
     lost = _lost(notebook, observe, known)
     if not lost:
         return known
+    if twice := known.both_ways & lost:
+        rest = _with(known, one_process=known.one_process | twice, both_ways=known.both_ways - twice)
+        return _enforced(notebook, observe, rest, moved | twice)
+    if back := moved & lost:
+        return _enforced(notebook, observe, _with(known, one_process=known.one_process - back), moved - back)
+    if known.both_ways or moved:
+        known, lost = _sparing(notebook, observe, known, moved, lost)
     together = known.one_process | lost
-    result, _ = observe(notebook, msgspec.structs.replace(known, one_process=together), False)
+    result, _ = observe(notebook, _with(known, one_process=together), False)
     wrong = lost & failed(result)
-    return msgspec.structs.replace(
+    return _with(
         known,
         one_process=together - wrong,
         cautious=known.cautious | wrong,
         problems=known.problems + _problems(result, wrong),
     )
+
+
+def _sparing(
+    notebook: CanonicalNotebook, observe: Observe, known: Calibration, moved: frozenset[str], lost: frozenset[str]
+) -> tuple[Calibration, frozenset[str]]:
+    """Judge every test split alone where other tests suffer else; give what the reference loses then."""
+    once = _with(known, one_process=known.one_process - moved, both_ways=frozenset())
+    still = _lost(notebook, observe, once)
+    return (known, lost) if lost <= still else (once, still)
 
 
 def _lost(notebook: CanonicalNotebook, observe: Observe, known: Calibration) -> frozenset[str]:
@@ -106,8 +129,11 @@ def _blind(material: NotebookMaterial, observe: Observe, calibration: Calibratio
     passed = frozenset(test.grade_id for test in result.tests if test.outcome == "passed") - calibration.one_process
     if not passed:
         return passed
-    together, _ = observe(untouched, msgspec.structs.replace(calibration, one_process=passed), False)
+    together, _ = observe(untouched, _with(calibration, one_process=passed), False)
     return passed & failed(together)
+
+
+_with = msgspec.structs.replace
 
 
 def failed(result: NotebookResult) -> frozenset[str]:

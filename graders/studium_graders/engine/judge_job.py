@@ -41,6 +41,7 @@ class Recorded(msgspec.Struct, frozen=True, tag="recorded"):
     operators: frozenset[str] = frozenset()
     mutates: frozenset[str] = frozenset()
     plain: frozenset[str] = frozenset()
+    both_ways: frozenset[str] = frozenset()
 
 
 class Fault(msgspec.Struct, frozen=True, tag="fault"):

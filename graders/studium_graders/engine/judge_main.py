@@ -22,7 +22,7 @@ from studium_graders.engine.judge_job import Fault, Gone, JudgeJob, JudgeSetup, 
 from studium_graders.engine.limits import Limits
 from studium_graders.engine.links import LinkClosedError, receive, send
 from studium_graders.engine.public_imports import compiler_of, import_all
-from studium_graders.engine.remote import Policy, Student, StudentGone
+from studium_graders.engine.remote import Policy, RecordingStudent, Student, StudentGone
 from studium_graders.engine.remote.warm_up import warm_up
 from studium_graders.engine.sandbox.writing import write_nowhere_but
 from studium_graders.engine.working_folder import write_files
@@ -88,7 +88,8 @@ def run(prepared: Prepared, descriptors: list[int]) -> None:
             send(link, events)
             events.clear()
 
-    student = Student(socket.socket(fileno=descriptors[1]), policy, prepared.limits, job.seed)
+    kind = RecordingStudent if job.recording else Student
+    student = kind(socket.socket(fileno=descriptors[1]), policy, prepared.limits, job.seed)
     try:
         _judge(prepared, job, student, emit)
     except StudentGone as gone:
@@ -125,6 +126,6 @@ def _judge(prepared: Prepared, job: JudgeJob, student: Student, emit: Callable[[
     )
     if job.recording:
         policy = student.policy
-        needs = (policy.handles, policy.operators, policy.mutates, policy.plain)
+        needs = (policy.handles, policy.operators, policy.mutates, policy.plain, policy.both_ways)
         emit(Recorded(*map(frozenset, needs)))
     emit(Finished())

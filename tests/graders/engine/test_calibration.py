@@ -130,6 +130,56 @@ def test_a_test_that_the_untouched_notebook_passes_anyway_stays_split():
     assert (calibration.known, calibration.one_process) == (True, frozenset())
 
 
+def twice(passes):
+    """Calibrate where the test a was noted; ``passes`` says of (grade id, calibration) whether the reference does."""
+    needs = msgspec.structs.replace(NEEDS, both_ways=frozenset({"a"}))
+
+    def observe(notebook, calibration, recording):
+        grader = Grader(lambda name, together, enforced: passes(name, calibration))
+        return grader(notebook, calibration, recording)[0], needs
+
+    return calibrate(BOOK, observe)
+
+
+def kinds(calibration):
+    return calibration.both_ways, calibration.one_process, calibration.cautious, calibration.problems
+
+
+def test_a_test_that_changes_what_crossed_is_judged_in_both_ways_where_the_reference_passes_so():
+    assert kinds(twice(lambda name, calibration: True)) == ({"a"}, set(), set(), ())
+
+
+def test_it_is_judged_in_one_process_alone_where_the_reference_does_not_pass_both_ways():
+    found = twice(lambda name, calibration: name not in calibration.both_ways)
+    assert kinds(found) == (set(), {"a"}, set(), ())
+
+
+def test_it_is_judged_split_alone_where_the_reference_does_not_pass_in_one_process():
+    found = twice(lambda name, calibration: name not in calibration.both_ways | calibration.one_process)
+    assert kinds(found) == (set(), set(), set(), ())
+
+
+def test_it_is_judged_split_alone_where_running_it_twice_costs_the_tests_after_it():
+    found = twice(lambda name, calibration: name == "a" or not calibration.both_ways)
+    assert kinds(found) == (set(), set(), set(), ())
+
+
+def test_it_is_judged_split_alone_where_running_it_in_one_process_costs_the_tests_after_it():
+    def passes(name, calibration):
+        return not calibration.both_ways if name == "a" else not calibration.both_ways | calibration.one_process
+
+    assert kinds(twice(passes)) == (set(), set(), set(), ())
+
+
+def test_another_test_that_needs_one_process_does_not_keep_it_from_being_judged_in_both_ways():
+    found = twice(lambda name, calibration: name == "a" or not calibration.known or name in calibration.one_process)
+    assert kinds(found) == ({"a"}, {"b"}, set(), ())
+
+
+def test_it_runs_in_one_process_alone_where_the_reference_does_not_pass_split():
+    assert kinds(twice(lambda name, calibration: name in calibration.one_process)) == (set(), {"a", "b"}, set(), ())
+
+
 def test_manual_cells_are_no_failures():
     result, _ = Grader(lambda *_: True)(reference_notebook(BOOK), Calibration(), False)
     assert failed(result) == frozenset()
@@ -176,3 +226,45 @@ def test_the_engine_learns_from_the_reference_and_grades_by_it(calibrated, grade
 def test_an_object_where_the_reference_gives_a_number_earns_nothing(calibrated, grade):
     always = "class Equal:\n    def __eq__(self, other):\n        return True\ndef second(x):\n    return Equal()"
     assert [test.points for test in grade(second=always).tests] == [1, 0, 1, 1]
+
+
+HIST = """class Hist:
+    def __init__(self, data): self.data = list(data)
+    def mean(self): return sum(self.data) / len(self.data)
+"""
+SHARED = HIST.replace("list(data)", "data")
+CHANGED = "data = [1, 2, 3]\nh = Hist(data)\ndata.append(100)\nassert h.mean() == {}"
+
+
+@pytest.fixture
+def judged(ancestor):
+    """judged(reference, test, answer, …) → the calibration, then points and mode of each answer."""
+
+    def judge(reference, test, *answers):
+        material = hand_made({"task": reference}, {"task": test}, limits=LIMITS)
+        with Engine(material, probe().level, jobs=1, trust=True, ancestor=ancestor) as engine:
+            found = engine.calibrate().calibration["book"]
+            tests = [engine.grade(handed_in(material, "alice", {"task": text})).tests[0] for text in answers]
+        return found, [(test.points, test.mode) for test in tests]
+
+    return judge
+
+
+def test_an_answer_that_keeps_the_list_it_is_given_fails_where_the_reference_copies_it(judged):
+    found, results = judged(HIST, CHANGED.format(2), HIST, SHARED)
+    assert (found.both_ways, found.one_process) == ({"test-task"}, set())
+    assert results == [(1, "split"), (0, "one process")]
+
+
+def test_an_answer_that_copies_the_list_it_is_given_fails_where_the_reference_keeps_it(judged):
+    found, results = judged(SHARED, CHANGED.format(26.5), SHARED, HIST)
+    assert (found.both_ways, found.one_process) == (set(), {"test-task"})
+    assert results == [(1, "one process"), (0, "one process")]
+
+
+def test_a_test_that_cannot_be_run_a_second_time_runs_in_one_process_alone(judged):
+    reference = "made = []\n" + HIST.replace("self.data = list(data)", "self.data = list(data); made.append(1)")
+    count = f"{CHANGED.format(2)}\nassert len(made) == 1"
+    found, results = judged(reference, count, reference, reference.replace("list(data)", "data"))
+    assert (found.both_ways, found.one_process) == (set(), {"test-task"})
+    assert results == [(1, "one process"), (0, "one process")]

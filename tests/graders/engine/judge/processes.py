@@ -16,7 +16,7 @@ from nbformat.v4 import new_code_cell, new_output
 from nbgrader.utils import determine_grade
 from studium_graders.engine.limits import Limits
 from studium_graders.engine.material import Calibration
-from studium_graders.engine.remote import Policy, Student
+from studium_graders.engine.remote import Policy, RecordingStudent, Student
 from studium_graders.engine.remote.shell import Cells
 from studium_graders.engine.remote.student import serve
 
@@ -38,7 +38,8 @@ def forked(shell, **policy):
             warnings.resetwarnings()
             serve(there, Cells(shell, LIMITS.output_kb), LIMITS)
         there.close()
-        student = Student(here, Policy(**policy), LIMITS)
+        kind = RecordingStudent if policy.get("recording") else Student
+        student = kind(here, Policy(**policy), LIMITS)
         try:
             yield student
         finally:
@@ -54,12 +55,13 @@ def calibrate(shell, notebook, **options):
         graded = grade(student, notebook, reference, **options)
         policy = student.policy
     lost = frozenset(name for name, result in graded.results.items() if result.points < result.max_points)
+    both_ways = frozenset(policy.both_ways) - lost
     if not lost:
-        return _known(policy)
+        return _known(policy, both_ways=both_ways)
     with forked(shell, recording=True) as student:
         again = grade(student, notebook, reference, calibration=Calibration(one_process=lost), **options)
     saved = frozenset(name for name in lost if again.results[name].points > graded.results[name].points)
-    return _known(policy, one_process=saved)
+    return _known(policy, one_process=saved, both_ways=both_ways)
 
 
 def _known(policy, **more):

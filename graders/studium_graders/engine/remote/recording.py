@@ -1,0 +1,157 @@
+"""The reference solution's process, watched: which tests change a value after it has crossed.
+
+Each process has its own copy of such a value. Code that has kept it would see the change if test and code were in one
+process, and does not where they are in two.
+"""
+
+import math
+import operator
+import socket
+import sys
+from collections import deque
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from studium_graders.engine.limits import Limits
+from studium_graders.engine.remote.arrays import array_bytes, tensor_bytes
+from studium_graders.engine.remote.decode import Decoder
+from studium_graders.engine.remote.encode import Encoder
+from studium_graders.engine.remote.policy import Policy
+from studium_graders.engine.remote.session import Student
+from studium_graders.engine.remote.writeback import GENERATORS, state_of
+
+_MOST = 1 << 18  # parts that are looked at during a test: items, or _PART bytes of an array
+_PART = 256
+_ALONE = 2  # references to a value that only ``_Kept`` has
+_CONTAINERS: tuple[type[Any], ...] = (list, dict, set, deque, bytearray)
+
+
+class RecordingStudent(Student):
+    """Notes in ``policy.both_ways`` the tests that change what has crossed in a request that has ended."""
+
+    def __init__(self, sock: socket.socket, policy: Policy, limits: Limits, seed: bytes = b"") -> None:
+        super().__init__(sock, policy, limits, seed)
+        self._crossed = Crossed()
+        self._crossing: list[Any] = []
+        self._changed = False
+
+    def request(self, op: str, *parts: Any, path: str = "") -> Any:
+        """Ask the student's process; see what the test has changed since the last time."""
+        if self.outgoing:
+            return super().request(op, *parts, path=path)
+        self._changed |= self._crossed.changed()
+        try:
+            return super().request(op, *parts, path=path)
+        finally:
+            self._crossed.keep(self._crossing)
+            self._crossing.clear()
+
+    def send(self, message: list[Any], encoder: Encoder) -> None:
+        """Send a message, and keep what was in it until the request ends."""
+        super().send(message, encoder)
+        self._crossing += encoder.objects
+
+    def decode(self, message: list[Any], decoder: Decoder) -> Any:
+        """Take in a message, and keep what was in it until the request ends."""
+        value = super().decode(message, decoder)
+        self._crossing += decoder.objects
+        return value
+
+    @contextmanager
+    def watching(self, test: str) -> Iterator[None]:
+        """Note a test that changes what has crossed."""
+        self._crossed.begin()
+        self._changed = False
+        yield
+        if self._crossed.changed(last=True) or self._changed:
+            self.policy.both_ways.add(test)
+
+
+@dataclass
+class _Kept:
+    value: Any
+    state: Any
+
+
+class Crossed:
+    """Mutable plain values that crossed, and what they held then.
+
+    What would take longer than ``_MOST`` parts is passed over: such a test is judged split alone, as it would be
+    without a change. So are generators of random numbers, whose state every message brings up to date.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[int, _Kept] = {}
+        self._left = _MOST
+
+    def begin(self) -> None:
+        """Begin a test: what was changed before is not its doing."""
+        self.changed(last=True)
+        self._left = _MOST - self._size
+
+    def keep(self, values: Iterable[Any]) -> None:
+        """Keep what these values hold now."""
+        for value in values:
+            size = _size(value)
+            if size > self._left:
+                self._kept.pop(id(value), None)
+            elif (state := _state(value)) is not None:
+                self._left -= size
+                self._kept[id(value)] = _Kept(value, state)
+
+    def changed(self, *, last: bool = False) -> bool:
+        """Tell whether a value has changed since it was kept; the ``last`` time in a test looks in any case."""
+        self._left -= self._size
+        if self._left < 0 and not last:
+            return False
+        changed = sum(map(_renew, self._kept.values())) > 0
+        self._forget_unused()
+        return changed
+
+    @property
+    def _size(self) -> int:
+        return sum(_size(kept.value) for kept in self._kept.values())
+
+    def _forget_unused(self) -> None:
+        """Forget what no test can change any more."""
+        for key, kept in list(self._kept.items()):
+            if sys.getrefcount(kept.value) == _ALONE and not _is_view(kept.value):
+                del self._kept[key]
+
+
+def _size(value: Any) -> int:
+    if isinstance(value, np.ndarray | torch.Tensor):
+        return 1 + math.prod(value.shape) * value.itemsize // _PART
+    base = next((base for base in _CONTAINERS if isinstance(value, base)), None)
+    return 1 if base is None else 1 + base.__len__(value)
+
+
+def _is_view(value: Any) -> bool:
+    """Tell whether the memory is that of another value, through which a test may change it."""
+    if isinstance(value, torch.Tensor):
+        return value._is_view()
+    return isinstance(value, np.ndarray) and value.base is not None
+
+
+def _state(value: Any) -> Any:
+    """Give what to compare later; None for what is not mutable plain data."""
+    if type(value) in GENERATORS:
+        return None
+    if type(value) is np.ndarray and not value.dtype.hasobject:
+        return value.dtype, value.shape, bytes(array_bytes(value))
+    if type(value) is torch.Tensor and value.layout is torch.strided:
+        return value.dtype, value.shape, bytes(tensor_bytes(value, sys.maxsize))
+    return state_of(value)
+
+
+def _renew(kept: _Kept) -> bool:
+    """Keep what a value holds now; tell whether that is something else than before."""
+    before, kept.state = kept.state, _state(kept.value)
+    if type(before) is not list:
+        return bool(before != kept.state)
+    return len(before) != len(kept.state) or not all(map(operator.is_, before, kept.state))
