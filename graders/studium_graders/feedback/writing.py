@@ -21,6 +21,7 @@ from studium_graders.feedback.marks import NotebookMarks, SubmissionMarks, read_
 from studium_graders.feedback.model import Page
 from studium_graders.feedback.page import render
 from studium_graders.feedback.release_files import copy_for_release, read_time
+from studium_graders.feedback.room import Room
 from studium_graders.feedback.sections import Sources, other_answers, sections_of
 from studium_graders.feedback.stored import read_result, result_of
 from studium_graders.opening import open_course
@@ -167,7 +168,7 @@ def _page(
     handed_in = read_handed_in(material, folder / f"{book.name}.ipynb")
     known = [*handed_in.released.values(), *(cell["source"] for cell in handed_in.own)]
     is_secret = secret_finder(material, known)
-    sources = Sources(material.cells, handed_in.released, handed_in, book, found, is_secret)
+    sources = Sources(material.cells, handed_in.released, handed_in, book, found, is_secret, Room())
     sections = sections_of(sources)
     return Page(
         course=course.title,
