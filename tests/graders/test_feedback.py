@@ -545,6 +545,22 @@ def test_the_command_prints_a_table_or_json(mark: Callable, course: Path, studiu
     assert (pages["counting"]["score"], pages["counting"]["max_score"], pages["counting"]["written"]) == (1, 5, False)
 
 
+def test_what_fails_for_one_student_costs_nobody_else_a_page(mark: Callable, course: Path, studium: Callable) -> None:
+    pages = {name: mark(name) / "counting.html" for name in ("ann", "ben", "cem")}
+    for page in pages.values():
+        page.unlink()
+    pages["ben"].mkdir()
+    wanted = [part for name in pages for part in ("--student", name)]
+    code, out, err = studium("feedback", "ps1", "--course", str(course), *wanted, "--json")
+    told = json.loads(out)
+    assert code == 1
+    assert {page["student"] for page in told["pages"] if page["notebook"] == "counting"} == {"ann", "cem"}
+    assert [page.is_file() for page in pages.values()] == [True, False, True]
+    (problem,) = told["problems"]
+    assert "the feedback for ben could not be written, and what is there may be older: IsADirectoryError" in problem
+    assert problem in err
+
+
 # How a page looks to a browser
 
 
