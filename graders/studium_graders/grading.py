@@ -33,7 +33,7 @@ from studium_graders.opening import open_course
 from studium_graders.recorder import Graded, MarkChange, Recorder
 from studium_graders.recording_desk import DISK_FULL, AutogradedFolder, RecordingDesk
 from studium_graders.results_store import ResultsStore, environment_hash, result_key
-from studium_graders.submissions import Submitted, find_submissions, name_problem
+from studium_graders.submissions import Submitted, find_submissions
 
 _ON_A_CLUSTER = 64  # submissions that are under way at the same time where nothing else is said
 _AHEAD, _AHEAD_MB = 64, 64  # submissions, and their size, that are read while the reference solution is graded
@@ -128,8 +128,8 @@ class _Run:
         self.material = material_of(self.coursedir.config, self.root, self.assignment, self.limits)
         self.environment = environment_hash(_packages(self.material, self.catalogue))
         report = ClassResult(self.material.assignment, level)
-        report.problems += filter(None, (name_problem(submitted.student) for submitted in submissions))
-        submissions = [submitted for submitted in submissions if not name_problem(submitted.student)]
+        report.problems += filter(None, (submitted.problem for submitted in submissions))
+        submissions = [submitted for submitted in submissions if not submitted.problem]
         self.watcher.begin(len(submissions), level)
         folders = {submitted.student: submitted for submitted in submissions}
         penalties = LatePenalties(self.coursedir.config)

@@ -12,10 +12,23 @@ from studium.errors import CourseError, UnknownNameError
 
 
 class Submitted(msgspec.Struct, frozen=True):
-    """The folder that one student handed in."""
+    """The folder that one student handed in. ``link`` is what leads elsewhere on the way to it, None for a folder."""
 
     student: str
     folder: Path
+    link: Path | None = None
+
+    @property
+    def problem(self) -> str:
+        """Why it cannot be graded, in a sentence for the instructor, or ""."""
+        try:
+            self.student.encode()
+        except UnicodeEncodeError:
+            return f"the folder {self.student!a} needs a name that is UTF-8 text; rename it and grade again"
+        if self.link is None:
+            return ""
+        where = str(self.link.readlink())
+        return f"{self.student} was not graded: {self.link} is a link to {where!a}; replace it by what was handed in"
 
 
 def find_submissions(coursedir: CourseDirectory, assignment: str, students: Collection[str] = ()) -> list[Submitted]:
@@ -31,7 +44,8 @@ def find_submissions(coursedir: CourseDirectory, assignment: str, students: Coll
     for path in glob.glob(_wildcard(coursedir, where, assignment)):  # noqa: PTH207 - the pattern may be absolute
         match = pattern.fullmatch(path)
         if match and Path(path).is_dir():
-            found[match["student_id"]] = Submitted(match["student_id"], Path(path))
+            link = _link_to(Path(path), match.start("student_id"))
+            found[match["student_id"]] = Submitted(match["student_id"], Path(path), link)
     if not found:
         raise CourseError(
             f"grading needs submissions like {coursedir.format_path(where, 'STUDENT', assignment)}: there is none; "
@@ -43,13 +57,10 @@ def find_submissions(coursedir: CourseDirectory, assignment: str, students: Coll
     return [found[student] for student in sorted(students or found)]
 
 
-def name_problem(student: str) -> str:
-    """Say why a gradebook cannot have a student of this name, or ""."""
-    try:
-        student.encode()
-    except UnicodeEncodeError:
-        return f"the folder {student!a} needs a name that is UTF-8 text; rename it and grade again"
-    return ""
+def _link_to(folder: Path, start: int) -> Path | None:
+    """Give the first link among a student's folders: those whose path goes on beyond ``start``, where the name is."""
+    own = [place for place in (folder, *folder.parents) if len(str(place)) > start]
+    return next((place for place in reversed(own) if place.is_symlink()), None)
 
 
 def _wildcard(coursedir: CourseDirectory, step: str, assignment: str) -> str:

@@ -23,6 +23,7 @@ from studium_graders.engine.results import CellRun, NotebookResult, SubmissionRe
 from studium_graders.feedback import write_feedback
 from studium_graders.feedback.markdown import show_markdown
 from studium_graders.feedback.outputs import clean_html, show_outputs
+from studium_graders.feedback.room import Room
 from studium_graders.results_store import ResultsStore
 
 pytestmark = pytest.mark.filterwarnings("ignore:Object of type <Submitted:sqlalchemy.exc.SAWarning")  # nbgrader's own
@@ -359,14 +360,14 @@ FORBIDDEN = re.compile(
 @pytest.mark.parametrize("markup", HOSTILE)
 def test_markup_that_could_run_or_load_something_is_removed(markup: str) -> None:
     assert FORBIDDEN.search(markup)
-    assert not FORBIDDEN.search(clean_html(f"<p>kept</p>{markup}"))
-    assert "data:text" not in clean_html(markup)
-    assert "kept" in clean_html(f"<p>kept</p>{markup}")
-    assert not FORBIDDEN.search(show_markdown(f"kept\n\n{markup}\n"))
+    assert not FORBIDDEN.search(clean_html(f"<p>kept</p>{markup}", Room()))
+    assert "data:text" not in clean_html(markup, Room())
+    assert "kept" in clean_html(f"<p>kept</p>{markup}", Room())
+    assert not FORBIDDEN.search(show_markdown(f"kept\n\n{markup}\n", {}, Room()))
 
 
 def test_a_table_keeps_its_cells_and_loses_its_empty_heading() -> None:
-    made = clean_html("<table border=1><tr><th></th><th>a</th></tr><tr><td colspan=2>1</td></tr></table>")
+    made = clean_html("<table border=1><tr><th></th><th>a</th></tr><tr><td colspan=2>1</td></tr></table>", Room())
     assert "<td></td><th>a</th>" in made
     assert '<td colspan="2">1</td>' in made
 
@@ -388,7 +389,8 @@ def test_a_table_keeps_its_cells_and_loses_its_empty_heading() -> None:
     ],
 )
 def test_pictures_are_embedded_and_what_is_no_picture_is_not(mime: str, content: Any, expected: str) -> None:
-    (made,) = show_outputs([{"output_type": "display_data", "data": {mime: content}}], lambda text: False) or [""]
+    output = {"output_type": "display_data", "data": {mime: content}}
+    (made,) = show_outputs([output], lambda text: False, Room()) or [""]
     assert expected in made
     assert "<script" not in made
     assert "alert(1)" not in made
@@ -396,14 +398,14 @@ def test_pictures_are_embedded_and_what_is_no_picture_is_not(mime: str, content:
 
 def test_text_loses_terminal_codes_and_keeps_the_last_state_of_a_line() -> None:
     text = "\x1b[31mred\x1b[0m\n 10%\r 99%\r\n\x07<b>\ud800"
-    (made,) = show_outputs([{"output_type": "stream", "name": "stdout", "text": text}], lambda text: False)
+    (made,) = show_outputs([{"output_type": "stream", "name": "stdout", "text": text}], lambda text: False, Room())
     assert made == "<pre>red\n 99%\n\ufffd&lt;b&gt;\ufffd</pre>"
 
 
 def test_long_output_is_cut_and_says_so() -> None:
-    (made,) = show_outputs([{"output_type": "stream", "text": "x" * 50_000}], lambda text: False)
+    (made,) = show_outputs([{"output_type": "stream", "text": "x" * 50_000}], lambda text: False, Room())
     assert made.endswith("… 30000 more characters</pre>")
-    many = show_outputs([{"output_type": "stream", "text": "x"}] * 100, lambda text: False)
+    many = show_outputs([{"output_type": "stream", "text": "x"}] * 100, lambda text: False, Room())
     assert (len(many), "60 more outputs" in many[-1]) == (41, True)
 
 
@@ -412,25 +414,54 @@ def test_long_output_is_cut_and_says_so() -> None:
     [[{}], [{"output_type": "stream"}], [{"output_type": "display_data", "data": "x"}], [{"output_type": "error"}]],
 )
 def test_outputs_of_no_known_shape_are_survived(outputs: list) -> None:
-    assert isinstance(show_outputs(outputs, lambda text: False), list)
+    assert isinstance(show_outputs(outputs, lambda text: False, Room()), list)
 
 
 @pytest.mark.parametrize("markup", ["<div>" * 10_000, "<div></x>" * 10_000, "<div>" * 10_000 + "</div>" * 10_000])
 def test_markup_that_is_too_deep_is_left_out(markup: str) -> None:
-    assert clean_html("<div>" * 90 + "deep")
-    assert clean_html(f"{markup}deep") == ""
-    assert "deep" in show_markdown(f"{markup[:15_000]}deep")
+    assert clean_html("<div>" * 90 + "deep", Room())
+    assert clean_html(f"{markup}deep", Room()) == ""
+    assert "deep" in show_markdown(f"{markup[:15_000]}deep", {}, Room())
 
 
 def test_markdown_shows_formulas_pictures_and_headings() -> None:
     text = "# Head\n\n$a_1 * b_1 * c$ and ![mine](attachment:a.png) and ![far](https://evil.test/a.png)\n\n|a|b|\n|-|-|\n|1|2|\n"
-    made = show_markdown(text, {"a.png": {"image/png": PNG}})
+    made = show_markdown(text, {"a.png": {"image/png": PNG}}, Room())
     assert "<p><strong>Head</strong></p>" in made
     assert "<code>a_1 * b_1 * c</code>" in made
     assert 'alt="mine"' in made
     assert "data:image/png;base64," in made
     assert "<td>1</td>" in made
     assert "evil.test" not in made
+
+
+def test_a_picture_that_is_pasted_in_is_found_by_any_name_and_whatever_its_size() -> None:
+    big = base64.b64encode(base64.b64decode(PNG) + bytes(1_500_000)).decode()
+    made = show_markdown("so ![mine](<attachment:mein Bild ü.png>)", {"mein Bild ü.png": {"image/png": big}}, Room())
+    assert f'src="data:image/png;base64,{big}"' in made
+    assert "so <img" in made
+
+
+def test_pictures_referred_to_again_and_again_fill_no_more_than_a_page_holds() -> None:
+    big = base64.b64encode(base64.b64decode(PNG) + bytes(1_500_000)).decode()
+    essay = new_markdown_cell("(attachment:a)" * 50 + "![b](attachment:a)" * 50, attachments={"a": {"image/png": big}})
+    room = Room()
+    made = show_markdown(essay.source, essay.attachments, room)
+    assert made.count("data:image/png") == 9
+    assert len(made) < 21_000_000
+    assert ["a page shows at most 20 MB of them" in sentence for sentence in room.notes()] == [True]
+    assert room.notes() == []
+
+
+def test_what_is_slow_to_render_is_plain_text_from_some_size_of_the_page_on(mark: Callable) -> None:
+    table = "a|" * 100 + "\n" + "-|" * 100 + "\n" + "a\n" * 9700
+    markup = [new_output("display_data", {"text/html": f"<i>{'x' * 290_000}</i>", "text/plain": "plain"})] * 4
+    own = new_code_cell("helper = 1", outputs=markup)
+    pages = mark("zed", sources={"why": table, "counting-total": "x = 1\n" * 3000}, extra=[own])
+    assert page_of(pages).count("<i>") == 1
+    assert "<pre>plain</pre>" in page_of(pages)
+    assert "some of what stands here is plain text" in page_of(pages)
+    assert "some of what stands here is plain text" in page_of(pages, "essay")
 
 
 # When pages are written
@@ -512,6 +543,22 @@ def test_the_command_prints_a_table_or_json(mark: Callable, course: Path, studiu
     code, out, _ = studium("feedback", "ps1", "--course", str(course), "--student", "xia", "--json")
     pages = {page["notebook"]: page for page in json.loads(out)["pages"]}
     assert (pages["counting"]["score"], pages["counting"]["max_score"], pages["counting"]["written"]) == (1, 5, False)
+
+
+def test_what_fails_for_one_student_costs_nobody_else_a_page(mark: Callable, course: Path, studium: Callable) -> None:
+    pages = {name: mark(name) / "counting.html" for name in ("ann", "ben", "cem")}
+    for page in pages.values():
+        page.unlink()
+    pages["ben"].mkdir()
+    wanted = [part for name in pages for part in ("--student", name)]
+    code, out, err = studium("feedback", "ps1", "--course", str(course), *wanted, "--json")
+    told = json.loads(out)
+    assert code == 1
+    assert {page["student"] for page in told["pages"] if page["notebook"] == "counting"} == {"ann", "cem"}
+    assert [page.is_file() for page in pages.values()] == [True, False, True]
+    (problem,) = told["problems"]
+    assert "the feedback for ben could not be written, and what is there may be older: IsADirectoryError" in problem
+    assert problem in err
 
 
 # How a page looks to a browser

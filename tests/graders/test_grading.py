@@ -237,6 +237,26 @@ def test_a_damaged_notebook_stops_nobody_else(course: Path, grade: Callable) -> 
     assert not result.problems
 
 
+@pytest.mark.parametrize(("link", "target"), [("mallory", "bob"), ("mallory/ps1", "../bob/ps1")])
+def test_a_folder_that_is_a_link_is_not_graded_as_what_it_leads_to(
+    link: str, target: str, course: Path, grade: Callable, gradebook_rows: Callable
+) -> None:
+    place = course / "submitted" / link
+    place.parent.mkdir(exist_ok=True)
+    place.symlink_to(target)
+    result = grade()
+    assert {row.student for row in result.submissions} == set(STUDENTS)
+    assert "mallory" not in {row[0] for row in gradebook_rows(course)["students"]}
+    why = f"{place} is a link to '{target}'; replace it by what was handed in"
+    assert result.problems == [f"mallory was not graded: {why}"]
+
+
+def test_a_course_whose_submissions_lie_on_another_disk_is_graded(course: Path, grade: Callable) -> None:
+    shutil.move(course / "submitted", course.parent / "disk")
+    (course / "submitted").symlink_to(course.parent / "disk")
+    assert {row.student for row in grade().submissions} == set(STUDENTS)
+
+
 def test_one_student_can_be_graded_alone(course: Path, grade: Callable, gradebook_rows: Callable) -> None:
     assert [row.student for row in grade(students=("-rf",)).submissions] == ["-rf"]
     assert gradebook_rows(course)["students"] == [("-rf",)]

@@ -35,6 +35,10 @@ def feedback(
         print_json(written)
     else:
         _print(written)
+    for problem in written.problems:
+        typer.echo(f"studium: {problem}", err=True)
+    if written.problems:
+        raise typer.Exit(1)
 
 
 def _counted(submissions: "Sequence[SubmissionMarks]") -> "Iterable[SubmissionMarks]":

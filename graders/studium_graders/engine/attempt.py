@@ -23,6 +23,7 @@ from studium_graders.engine.student_job import Refused, StudentJob
 _TICK = 0.2
 _OWN_TASKS = 2  # of a student's process: itself, and the one that keeps it
 _GRACE = 5.0  # the judge itself ends a call that takes too long; the supervisor is for a judge that hangs
+_CROWDED = 0.5  # of the time of a call: who waited longer for a processor may not be to blame for being late
 _LAST_WORDS = 2.0  # between the end of a process and the moment when its zygote has told of it
 
 # Made here and not in threads: where two make what decodes a type at the same time, msgspec ends the process.
@@ -51,6 +52,7 @@ class Heard:
     step: str = ""
     since: float = 0.0
     seconds: float = 0.0  # that all attempts took, without the start of their processes
+    crowded: bool = False  # the student's code was late, and had waited for a processor
 
     def note(self, event: Message) -> Ending | None:
         """Take in an event; give the end that it tells of."""
@@ -135,7 +137,7 @@ class Attempt:
                 else:
                     ending = self._late(deadline) or self._breach(student, heard)
                 if ending:
-                    return self._reconsidered(ending, student)
+                    return self._reconsidered(ending, student, heard)
 
     def _late(self, deadline: float) -> Ending | None:
         return endings.out_of_time(self.limits.submission_seconds) if time.monotonic() >= deadline else None
@@ -150,12 +152,15 @@ class Attempt:
             return endings.too_much_memory(self.limits)
         return None
 
-    def _reconsidered(self, ending: Ending, student: Process) -> Ending:
+    def _reconsidered(self, ending: Ending, student: Process, heard: Heard) -> Ending:
         """Name the reason behind a process that answers no more: it is full of other processes."""
         if ending.verdict not in ("time limit", "broken protocol", "memory limit"):
             return ending
-        tasks = student.usage(math.inf).tasks
-        return endings.too_many(self.limits) if tasks >= self.limits.processes - _OWN_TASKS else ending
+        usage = student.usage(math.inf)
+        if usage.tasks >= self.limits.processes - _OWN_TASKS:
+            return endings.too_many(self.limits)
+        heard.crowded |= ending.verdict == "time limit" and usage.waited > self.limits.call_seconds * _CROWDED
+        return ending
 
 
 def _raise_refusal(link: socket.socket) -> None:

@@ -10,10 +10,14 @@ from typing import NamedTuple
 
 
 class Usage(NamedTuple):
-    """What a process and all that it started use together: MB in memory, and how many they are with their threads."""
+    """What a process and all that it started use together: MB in memory, and how many they are with their threads.
+
+    ``waited`` are the seconds that the one of them that waited longest for a processor had to; 0 where nobody knows.
+    """
 
     memory_mb: float
     tasks: int
+    waited: float = 0.0
 
 
 def children(pid: int) -> list[int]:
@@ -52,7 +56,13 @@ def usage(pid: int, memory_limit_mb: float) -> Usage:
     memory = sum(_kilobytes(one, "status", ("RssAnon:", "RssShmem:")) for one in pids) / 1024
     if memory > memory_limit_mb:
         memory = sum(_kilobytes(one, "smaps_rollup", ("Pss_Anon:", "Pss_Shmem:")) for one in pids) / 1024
-    return Usage(memory, tasks)
+    return Usage(memory, tasks, max(map(_waited, pids)))
+
+
+def _waited(pid: int) -> float:
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError, PermissionError):
+        return int(Path(f"/proc/{pid}/schedstat").read_bytes().split()[1]) / 1e9
+    return 0.0
 
 
 def _tasks(pid: int) -> int:

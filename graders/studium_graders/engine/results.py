@@ -56,6 +56,7 @@ class NotebookResult(msgspec.Struct):
     runs: dict[str, CellRun] = {}  # by the id of the canonical cell
     detail: str = ""
     notes: list[str] = []  # what the instructor should know: retries, cells that were put back
+    crowded: bool = False  # a time limit was hit while the machine was busy with others
 
 
 class SubmissionResult(msgspec.Struct):

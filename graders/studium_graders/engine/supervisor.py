@@ -91,7 +91,10 @@ class _Grading:
         """Give what came of it all."""
         self._explain()
         tests = [self.heard.results[key] for key in map(_key, self.material.cells) if key in self.heard.results]
-        return NotebookResult(self.material.name, self.verdict, tests, self.heard.runs, self.detail, self.notes)
+        heard = self.heard
+        return NotebookResult(
+            self.material.name, self.verdict, tests, heard.runs, self.detail, self.notes, heard.crowded
+        )
 
     def _remaining(self) -> JudgeJob:
         done = {cell.id for cell in self.material.cells if _key(cell) in self.heard.results}

@@ -1,6 +1,5 @@
 """A student's written answer, from Markdown to HTML that can do nothing."""
 
-import re
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
@@ -11,23 +10,20 @@ from markdown_it.token import Token
 from mdit_py_plugins.dollarmath import dollarmath_plugin
 
 from studium_graders.feedback.outputs import clean_html, plain, show_text
+from studium_graders.feedback.room import Room
 
 _LONGEST = 20_000  # characters
-_ATTACHED = re.compile(r"\(attachment:([^)\s]+)\)")
 
 
-def show_markdown(text: str, attachments: Mapping[str, Mapping[str, Any]] | None = None) -> str:
+def show_markdown(text: str, attachments: Mapping[str, Mapping[str, Any]], room: Room) -> str:
     """Give safe HTML. Formulas stay in TeX, pictures are those attached to the cell, headings become bold lines."""
     text = plain(text)
-    if len(text) > _LONGEST:
+    if len(text) > _LONGEST or not room.takes_markup(len(text)):
         return show_text(text)
-    text = _ATTACHED.sub(lambda found: f"({_attached(found[1], attachments or {})})", text)
-    return clean_html(_parser().render(text)) or show_text(text)
-
-
-def _attached(name: str, attachments: Mapping[str, Mapping[str, Any]]) -> str:
-    pictures = attachments.get(name, {})
-    return next((f"data:{mime};base64,{data}".replace("\n", "") for mime, data in pictures.items()), "")
+    markup = _parser().render(text)
+    if not room.takes_markup(len(markup)):
+        return show_text(text)
+    return clean_html(markup, room, attachments) or show_text(text)
 
 
 def _parser() -> MarkdownIt:

@@ -5,21 +5,27 @@ import binascii
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from html import escape
 from typing import Any
+from urllib.parse import unquote
 
 import nh3
+
+from studium_graders.feedback.room import Room, note
 
 _LONGEST_TEXT = 20_000  # characters of one output
 _LONGEST_MARKUP = 300_000
 _DEEPEST = 100  # elements that may be open at once; the time that cleaning takes grows with the square
 _VOID = ("br", "col", "hr", "img", "input", "link", "meta", "source", "wbr")
 _BIGGEST_PICTURE = 2_000_000  # bytes
+_LONGEST_PICTURE = 2_800_000  # characters, line breaks included
 _MOST_OUTPUTS = 40  # of one cell
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 _SIGNATURES = {"image/png": b"\x89PNG\r\n\x1a\n", "image/jpeg": b"\xff\xd8\xff", "image/gif": b"GIF8"}
 _DATA_URL = re.compile(r"data:(image/(?:png|jpeg|gif));base64,([A-Za-z0-9+/=\s]+)")
+_ATTACHED = "attachment:"
 _TAGS = frozenset(
     re.findall(
         r"\w+",
@@ -38,12 +44,12 @@ _ATTRIBUTES = {
 _WITHHELD = "This output is not shown here: it repeats lines of a hidden test."
 
 
-def show_outputs(outputs: Iterable[Mapping[str, Any]], is_secret: Callable[[str], bool]) -> list[str]:
+def show_outputs(outputs: Iterable[Mapping[str, Any]], is_secret: Callable[[str], bool], room: Room) -> list[str]:
     """Give safe HTML for the nbformat outputs of a cell; ``is_secret`` tells which text must not be shown."""
     outputs = list(outputs)
-    shown = [html for output in outputs[:_MOST_OUTPUTS] if (html := _show(output, is_secret))]
+    shown = [html for output in outputs[:_MOST_OUTPUTS] if (html := _show(output, is_secret, room))]
     if len(outputs) > _MOST_OUTPUTS:
-        shown.append(_note(f"{len(outputs) - _MOST_OUTPUTS} more outputs are left out here."))
+        shown.append(note(f"{len(outputs) - _MOST_OUTPUTS} more outputs are left out here."))
     return shown
 
 
@@ -67,10 +73,10 @@ def traceback_of(output: Mapping[str, Any]) -> str:
     return re.sub(r"^-{20,}\s*", "", text) or f"{output.get('ename')}: {output.get('evalue')}"
 
 
-def clean_html(markup: str) -> str:
+def clean_html(markup: str, room: Room, attachments: Mapping[str, Mapping[str, Any]] | None = None) -> str:
     """Give HTML reduced to tables, lists, text and pictures that are part of it; "" where nothing is left.
 
-    Also "" for markup nested so deep that reading it would take for ever.
+    Also "" for markup nested so deep that reading it would take for ever. ``attachments`` are pictures beside it.
     """
     if len(markup) > _LONGEST_MARKUP or _is_deep(markup):
         return ""
@@ -78,12 +84,12 @@ def clean_html(markup: str) -> str:
         markup,
         tags=set(_TAGS),
         attributes=_ATTRIBUTES,
-        attribute_filter=_attribute,
+        attribute_filter=partial(_attribute, room=room, attachments=attachments or {}),
         clean_content_tags={"script", "style", "svg", "math", "iframe", "object", "template", "noscript", "title"},
-        url_schemes={"http", "https", "mailto", "data"},
+        url_schemes={"http", "https", "mailto", "data", "attachment"},
         link_rel="noopener noreferrer nofollow",
     )
-    if not re.sub(r"<(?!img)[^>]*>|\s|&nbsp;", "", safe):
+    if "<img" not in safe and not re.sub(r"<[^>]*>|\s|&nbsp;", "", safe):
         return ""
     safe = re.sub(r"<img(?![^>]*\salt=)", '<img alt="picture"', safe)
     return re.sub(r"<th([^>]*)>\s*</th>", r"<td\1></td>", safe)  # an empty heading heads nothing
@@ -104,17 +110,21 @@ def _is_deep(markup: str) -> bool:
     return False
 
 
-def _attribute(tag: str, name: str, value: str) -> str | None:
+def _attribute(tag: str, name: str, value: str, room: Room, attachments: Mapping[str, Mapping[str, Any]]) -> str | None:
     """Let links lead to the web, and pictures come from nowhere but the page itself."""
     if name == "href":
         return value if re.match(r"(?:https?://|mailto:)", value, re.IGNORECASE) else None
     if name != "src":
         return value
-    found = _DATA_URL.fullmatch(value.strip())
-    return _picture_url(found[1], found[2]) or None if found else None
+    if value.startswith(_ATTACHED):
+        attached = attachments.get(unquote(value.removeprefix(_ATTACHED)), {})
+        pictures = [(mime, attached[mime]) for mime in _SIGNATURES if mime in attached]
+    else:
+        pictures = _DATA_URL.findall(value.strip())
+    return next(filter(None, (_picture_url(mime, _joined(data), room) for mime, data in pictures)), None)
 
 
-def _show(output: Mapping[str, Any], is_secret: Callable[[str], bool]) -> str:
+def _show(output: Mapping[str, Any], is_secret: Callable[[str], bool], room: Room) -> str:
     kind = output.get("output_type")
     texts: Mapping[Any, Any]
     if kind == "stream":
@@ -126,9 +136,9 @@ def _show(output: Mapping[str, Any], is_secret: Callable[[str], bool]) -> str:
         texts = data if isinstance(data, Mapping) else {}
     texts = {mime: _joined(value) for mime, value in texts.items() if isinstance(value, str | list)}
     if any(is_secret(plain(text)) for mime, text in texts.items() if mime not in _SIGNATURES):
-        return _note(_WITHHELD)
+        return note(_WITHHELD)
     label = {"error": "error", "stream": str(output.get("name", ""))}.get(str(kind), "")
-    return _labelled(label, _best(texts))
+    return _labelled(label, _best(texts, room))
 
 
 def _labelled(label: str, html: str) -> str:
@@ -136,23 +146,25 @@ def _labelled(label: str, html: str) -> str:
     return f'<p class="label">{word}</p>{html}' if word and html else html
 
 
-def _best(texts: Mapping[str, str]) -> str:
+def _best(texts: Mapping[str, str], room: Room) -> str:
     """Show the richest form that can be shown safely."""
     alt = f"picture in the output: {plain(texts.get('text/plain', ''))[:150]}".rstrip(": ")
     for mime in (*_SIGNATURES, "image/svg+xml"):
-        if mime in texts and (url := _picture_url(mime, texts[mime])):
+        if mime in texts and (url := _picture_url(mime, texts[mime], room)):
             return f'<img src="{url}" alt="{escape(alt)}">'
     markup = texts.get("text/html", "")
-    if markup and (safe := clean_html(markup)):
+    if 0 < len(markup) <= _LONGEST_MARKUP and room.takes_markup(len(markup)) and (safe := clean_html(markup, room)):
         return f'<div class="markup">{safe}</div>'
     for mime in ("text/plain", "text/markdown", "text/latex"):
         if texts.get(mime, "").strip():
             return show_text(texts[mime])
-    return _note("An output of a kind that cannot be shown here.") if texts else ""
+    return note("An output of a kind that cannot be shown here.") if texts else ""
 
 
-def _picture_url(mime: str, content: str) -> str:
+def _picture_url(mime: str, content: str, room: Room) -> str:
     """Give a data URL, or "" for what is no such picture. An SVG in an img element neither runs nor loads anything."""
+    if len(content) > _LONGEST_PICTURE or not room.takes_picture(len(content)):
+        return ""
     if mime == "image/svg+xml":
         data = _UNPRINTABLE.sub("", content).encode()
         fits = b"<svg" in data[:2000]
@@ -171,7 +183,3 @@ def _joined(value: Any) -> str:
     if isinstance(value, list):
         return "".join(map(str, value))
     return value if isinstance(value, str) else ""
-
-
-def _note(text: str) -> str:
-    return f'<p class="note">{escape(text)}</p>'

@@ -14,6 +14,7 @@ from studium_graders.feedback.markdown import show_markdown
 from studium_graders.feedback.marks import Mark, NotebookMarks
 from studium_graders.feedback.model import Answer, Check, Section, Word
 from studium_graders.feedback.outputs import show_outputs
+from studium_graders.feedback.room import Room
 from studium_graders.feedback.stock import Told, told_by
 
 _MADE_UP = re.compile(r"(?:cell-)?[0-9a-f]*")
@@ -30,6 +31,7 @@ class Sources(msgspec.Struct):
     marks: NotebookMarks
     result: NotebookResult | None
     is_secret: Callable[[str], bool]
+    room: Room
 
 
 def sections_of(sources: Sources) -> list[Section]:
@@ -105,14 +107,18 @@ def _label(cell: Mapping[str, Any]) -> str:
 
 def _answer(label: str, cell: Mapping[str, Any], sources: Sources, known: Cell | None = None) -> Answer:
     if cell["cell_type"] != "code":
-        return Answer(label, f'<div class="markup">{show_markdown(cell["source"], cell.get("attachments"))}</div>')
+        text = show_markdown(cell["source"], cell.get("attachments") or {}, sources.room)
+        return Answer(label, "".join([f'<div class="markup">{text}</div>', *sources.room.notes()]))
     outputs = cell.get("outputs") or []
     runs = sources.result.runs if sources.result else {}
     if run := runs.get(known.id if known else cell.get("id", "")):
         outputs = run.outputs
+    code = show_code(cell["source"], sources.room)
     if outputs and sources.handed_in.may_know_hidden_tests(cell):
-        return Answer(label, show_code(cell["source"]), [_WITHHELD])
-    return Answer(label, show_code(cell["source"]), show_outputs(outputs, sources.is_secret))
+        shown = [_WITHHELD]
+    else:
+        shown = show_outputs(outputs, sources.is_secret, sources.room)
+    return Answer(label, code, [*shown, *sources.room.notes()])
 
 
 def _check(cell: Cell, mark: Mark, section: Section, sources: Sources) -> Check:

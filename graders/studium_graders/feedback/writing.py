@@ -21,6 +21,7 @@ from studium_graders.feedback.marks import NotebookMarks, SubmissionMarks, read_
 from studium_graders.feedback.model import Page
 from studium_graders.feedback.page import render
 from studium_graders.feedback.release_files import copy_for_release, read_time
+from studium_graders.feedback.room import Room
 from studium_graders.feedback.sections import Sources, other_answers, sections_of
 from studium_graders.feedback.stored import read_result, result_of
 from studium_graders.opening import open_course
@@ -51,11 +52,15 @@ class FeedbackPage(msgspec.Struct, frozen=True):
 
 
 class Feedback(msgspec.Struct, frozen=True):
-    """What was written for an assignment; ``notes`` are for the instructor."""
+    """What was written for an assignment; ``notes`` are for the instructor.
+
+    ``problems`` are sentences about students whose pages could not be written.
+    """
 
     assignment: str
     pages: list[FeedbackPage]
     notes: list[str]
+    problems: list[str] = []
 
 
 class _Course(msgspec.Struct, frozen=True):
@@ -75,7 +80,7 @@ Passing = Callable[[Sequence[SubmissionMarks]], Iterable[SubmissionMarks]]
 def write_feedback(root: Path, assignment: str, students: Collection[str] = (), passing: Passing = iter) -> Feedback:
     """Write the pages of everyone who handed in, or of ``students`` alone.
 
-    Raise StudiumError where the course, the gradebook or a name cannot be used, OSError where a page cannot be written.
+    Raise StudiumError where the course, the gradebook or a name cannot be used.
     """
     directory = open_course(root, assignment)
     submissions = read_marks(directory.db_url, assignment, students)
@@ -90,13 +95,22 @@ def write_feedback(root: Path, assignment: str, students: Collection[str] = (), 
     )
     pages: list[FeedbackPage] = []
     notes: list[str] = []
+    problems: list[str] = []
     for submission in passing(submissions):
         if submission.student in (".", "..") or re.search(r"[/\\\0]", submission.student):
             notes.append(f"no page for {submission.student!r}: it cannot be the name of a folder")
             continue
-        pages += _write(submission, course)
-        notes += _notes(submission, course)
-    return Feedback(assignment, pages, notes)
+        try:
+            pages += _write(submission, course)
+            notes += _notes(submission, course)
+        except Exception as error:  # one student's notebook costs nobody else the feedback
+            problems.append(_problem(submission.student, error))
+    return Feedback(assignment, pages, notes, problems)
+
+
+def _problem(student: str, error: Exception) -> str:
+    why = f"{type(error).__name__}: {error}".removesuffix(": ")[:300]
+    return f"the feedback for {student} could not be written, and what is there may be older: {why}"
 
 
 def _zone(directory: CourseDirectory) -> ZoneInfo:
@@ -167,7 +181,7 @@ def _page(
     handed_in = read_handed_in(material, folder / f"{book.name}.ipynb")
     known = [*handed_in.released.values(), *(cell["source"] for cell in handed_in.own)]
     is_secret = secret_finder(material, known)
-    sources = Sources(material.cells, handed_in.released, handed_in, book, found, is_secret)
+    sources = Sources(material.cells, handed_in.released, handed_in, book, found, is_secret, Room())
     sections = sections_of(sources)
     return Page(
         course=course.title,

@@ -5,13 +5,16 @@ import random
 import signal
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 import psutil
 import pytest
 from studium_graders.engine.endings import breach_in, died
+from studium_graders.engine.engine import Engine
 from studium_graders.engine.exit_codes import ENGINE_FAILED
 from studium_graders.engine.limits import Limits
+from studium_graders.engine.sandbox import probe
 
 ALL = [1, 1, 1, 1]
 
@@ -134,3 +137,35 @@ def test_a_zygote_killed_at_any_moment_changes_no_result(engine, grade, which, s
     killer.join()
     assert (points(result), result.verdict) == (ALL, "graded")
     assert points(grade()) == ALL
+
+
+HOG = """
+def {name}(*x):
+    import os
+    for _ in range(12):
+        if os.fork() == 0:
+            try:
+                os.setsid()
+            except OSError:
+                pass
+            break
+    while True:
+        pass
+"""
+WORKS = "def second(x):\n    import time\n    while time.thread_time() < 0.8:\n        pass\n    return 2 * x"
+
+
+def test_a_submission_that_fills_the_processors_costs_no_other_one_its_marks(material, ancestor, hand_in):
+    few = msgspec.structs.replace(material.limits, call_seconds=3)
+    hog = {name: HOG.format(name=name) for name in ("first", "second", "third")}
+    busy = msgspec.structs.replace(material, limits=few)
+    with Engine(busy, probe().level, jobs=2, trust=True, ancestor=ancestor) as engine:
+        engine.grade(hand_in())
+        psutil.Process(engine._student.pid).cpu_affinity([min(os.sched_getaffinity(0))])
+        with ThreadPoolExecutor(2) as threads:
+            hostile = threads.submit(engine.grade, hand_in(**hog))
+            time.sleep(0.5)
+            result = threads.submit(engine.grade, hand_in(second=WORKS)).result()
+    assert points(hostile.result()) == [0, 0, 0, 1]
+    assert "the notebook was run again alone" in result.notebooks[0].notes[-1]
+    assert (points(result), result.verdict) == (ALL, "graded")
