@@ -15,6 +15,7 @@ from studium.catalogue import load_catalogue
 from studium.exercises import Exercise
 
 from studium_graders.engine.judge.events import Finished, Judged, Ran
+from studium_graders.engine.judge.guard import install
 from studium_graders.engine.judge.notebook import run_notebook
 from studium_graders.engine.judge.prepare import Prepared as PreparedNotebook
 from studium_graders.engine.judge.prepare import prepare as prepare_notebook
@@ -48,7 +49,9 @@ def prepare(setup: bytes) -> Prepared:
     np.random.seed()  # the student's process, of the same ancestor, has what was drawn for it at import
     decoded = msgspec.msgpack.decode(setup, type=JudgeSetup)
     material = decoded.material
-    import_all(compiler_of(material))
+    compiler = compiler_of(material)
+    import_all(compiler)
+    install(compiles=bool(compiler))
     os.chdir(decoded.folder)
     write_files(material.files)
     msgspec.msgpack.Decoder(JudgeJob)  # looks at the type, which is remembered

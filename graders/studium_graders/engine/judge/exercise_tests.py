@@ -4,12 +4,13 @@ import hashlib
 import hmac
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from studium.checking import TestRun, run_test
 from studium.exercises import AnyFunction, Exercise, Test
 from studium.sources import seed_of, test_cell
 
+from studium_graders.engine.judge.guard import watched
 from studium_graders.engine.material import Cell
 
 _FRAME = re.compile(r"^(### (BEGIN|END) HIDDEN TESTS|# (Hidden test|Test) \(.*)$", re.MULTILINE)
@@ -54,7 +55,10 @@ def seeds(topic: str, exercise: Exercise, test: Test, secret: bytes) -> list[int
 def run_draws(test: Test, function: AnyFunction, draws: list[int]) -> TestRun:
     """Run a test with each seed until one fails; give the last run."""
     for seed in draws:
-        run = run_test(test, function, seed)
+        with watched() as refusal:
+            run = run_test(test, function, seed)
+        if refused := refusal():
+            run = replace(run, error=refused)
         if not run.passed:
             break
     return run

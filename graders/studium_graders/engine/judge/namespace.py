@@ -74,7 +74,7 @@ class Namespace(dict[str, Any]):
         return value
 
     def copy(self) -> "Namespace":
-        """Give globals of their own before the same student: what doctest runs its examples in."""
+        """Give globals of their own before the same student, for a test that copies its ``globals()``."""
         other = Namespace(self.student, self.owned)
         for name in super().__iter__():
             if name not in ("__namespace__", "__replacements__"):

@@ -1,24 +1,36 @@
 """Tests that cannot be judged from outside the student's process, known by their text.
 
 Such a test looks at, or changes, what belongs to a process: its files, its shell, its warnings, a library's functions.
-Split, some of them would pass whatever the student wrote. They run in the student's sandboxed process, and the result
-says so. What the text does not tell, the calibration finds out with the reference solution.
+Split, some of them would pass whatever the student wrote. Or it evaluates text or bytes, which the student may have
+written: in the judge that would be code with the grader's rights. They run in the student's sandboxed process, and the
+result says so. What the text does not tell, the calibration finds out with the reference solution.
 """
 
 import ast
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
-from studium_graders.engine.judge.dotted_names import path_of, root_of
+from studium_graders.engine.judge.dotted_names import imported_names, path_of, root_of
+from studium_graders.engine.judge.python_text import parse
 from studium_graders.engine.judge.replaceable import followed_targets, is_replaceable
 
 _SHELL = {"get_ipython", "In", "Out", "_ih", "_oh", "_i", "_ii", "__", "___", "exit", "quit"}
 _OF_A_PROCESS = (
     "signal", "threading", "multiprocessing", "subprocess", "resource", "tracemalloc", "gc", "concurrent.futures",
     "ctypes", "tempfile", "shutil", "glob", "logging", "sys.modules", "sys.settrace", "sys.setprofile", "sys._getframe",
-    "sys.setrecursionlimit", "sys.stdin", "doctest.testmod", "pytest.warns", "pytest.MonkeyPatch", "os.environ",
+    "sys.setrecursionlimit", "sys.stdin", "pytest.warns", "pytest.MonkeyPatch", "os.environ",
     "numpy.save", "numpy.savetxt", "numpy.savez", "torch.save", "pickle.dump", "json.dump",
     "torch.utils._python_dispatch", "torch.overrides",
 )  # fmt: skip
+_EVALUATORS = {"eval", "exec", "compile"}
+_EVALUATING = (
+    *(f"builtins.{name}" for name in _EVALUATORS),
+    "code", "codeop", "runpy", "timeit", "doctest", "marshal", "shelve", "dill", "cloudpickle", "jsonpickle",
+    "pickle.load", "pickle.loads", "pickle.Unpickler", "joblib.load", "pandas.read_pickle", "pandas.eval", "numexpr",
+    "typing.get_type_hints", "typing.ForwardRef", "sympy.sympify", "sympy.S", "sympy.parse_expr", "sympy.parsing",
+    "cProfile.run", "cProfile.runctx", "profile.run", "profile.runctx",
+)  # fmt: skip
+_OF_LITERALS = {"eval", "exec", "builtins.eval", "builtins.exec"}
+_IMPORTERS = {"__import__", "builtins.__import__", "importlib.import_module"}
 _HARMLESS_OF_OS = ("os.path.join", "os.path.basename", "os.path.dirname", "os.path.splitext", "os.sep", "os.linesep")
 _FILE_METHODS = {
     "write_text", "write_bytes", "read_text", "read_bytes", "unlink", "mkdir", "rmdir", "touch", "exists", "is_file",
@@ -40,9 +52,25 @@ def reason_for_one_process(
     if tree is None:
         return "it is not plain Python"
     followed = {id(node) for node in followed_targets(tree, imports)}
+    written = dict(_literals(tree, imports))
     nodes = (node for node in ast.walk(tree) if id(node) not in followed and not _reads_own(node, imports, files))
     own = _bound_in(tree) - imports.keys()
-    return next((why for node in nodes if (why := _reason(node, imports, own))), "")
+    reasons = (_reason(node, imports, own) for node in nodes if id(node) not in written)
+    inside = (_reason_within(text, imports, files) for text in written.values())
+    return next(filter(None, (*reasons, *inside)), "")
+
+
+def _literals(tree: ast.Module, imports: Mapping[str, str]) -> Iterator[tuple[int, str]]:
+    """Give the texts that stand in a test and are evaluated as they are, by the ``id()`` of what evaluates them."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(func, [ast.Constant(str(text)), *_]) if path_of(func, imports) in _OF_LITERALS:
+                yield id(func), text
+
+
+def _reason_within(text: str, imports: Mapping[str, str], files: Collection[str]) -> str:
+    tree = parse(text)
+    return reason_for_one_process(tree, {**imports, **imported_names([tree] if tree else [])}, files)
 
 
 def _bound_in(tree: ast.Module) -> set[str]:
@@ -71,8 +99,14 @@ def _reason(node: ast.AST, imports: Mapping[str, str], own: Collection[str]) -> 
             return f"it uses {name}"
         case ast.Attribute() | ast.Name() if _is_within(path := path_of(node, imports), _OF_A_PROCESS):
             return "" if root_of(node) in own else f"it uses {path}"
-        case ast.Attribute() if path_of(node, imports).startswith("os.") and not _stays(path_of(node, imports)):
-            return f"it uses {path_of(node, imports)}"
+        case ast.Name(name) if name in _EVALUATORS - imports.keys():
+            return "" if name in own else f"it uses {name}"
+        case ast.Attribute() | ast.Name() if _is_within(path := path_of(node, imports), _EVALUATING):
+            return f"it uses {path}" if root_of(node) in imports else ""
+        case ast.keyword("eval_str"):
+            return "it evaluates annotations"
+        case ast.Attribute() | ast.Name() if (path := path_of(node, imports)).startswith("os.") and not _stays(path):
+            return f"it uses {path}"
         case ast.Call():
             return _reason_of_call(node, imports)
     return _replaces(node, imports)
@@ -83,6 +117,8 @@ def _reason_of_call(node: ast.Call, imports: Mapping[str, str]) -> str:
     first = node.args[0] if node.args else None
     if path in _READERS:
         return f"it uses {path}"
+    if path in _IMPORTERS and not isinstance(first, ast.Constant):
+        return "it imports what only a value names"
     if path == "unittest.mock.patch" and not (isinstance(first, ast.Constant) and _in_reach(first.value)):
         return "it replaces something of a library's"
     if path == "unittest.mock.patch.object" and first is not None and len(node.args) > 1:

@@ -12,6 +12,7 @@ from types import CodeType
 from typing import Any
 
 from studium_graders.engine.judge.compiling import CompiledTest
+from studium_graders.engine.judge.guard import watched
 from studium_graders.engine.judge.namespace import MainModule, Namespace
 from studium_graders.engine.judge.scoring import is_number
 from studium_graders.engine.judge.suites import failing_suites
@@ -52,12 +53,14 @@ def run_test_code(code: CompiledTest, namespace: Namespace, output_kb: int) -> R
         redirect_stdout(out),
         redirect_stderr(err),
         failing_suites() as failures,
+        watched() as refusal,
     ):
         try:
             _run(code.body, namespace)
             value = None if code.value is None else _run(code.value, namespace)
         except BaseException as caught:  # a test, or what it calls, may raise SystemExit
             error = caught
+    error = refusal() or error
     if error is None and failures and not is_number(value):
         error = AssertionError(failures[0])
     return Ran(value, error, out.getvalue(), err.getvalue())

@@ -5,6 +5,7 @@ import sys
 
 import pytest
 from studium_graders.engine.huge_pages import use_huge_pages
+from studium_graders.engine.judge.guard import install
 from studium_graders.engine.remote.warm_up import warm_up
 
 from .in_process import InProcess
@@ -19,6 +20,7 @@ def student():
 def shell():
     main = sys.modules["__main__"]
     made = warm_up()
+    install(compiles=False)
     sys.modules["__main__"] = main
     gc.freeze()  # the students' processes are forked from this one
     use_huge_pages()

@@ -1,0 +1,157 @@
+"""What a test does not do in the judge, whatever its text hides: evaluate what came from elsewhere, reach outside.
+
+``one_process`` knows such tests by their text, and a list is never whole: a library's function may evaluate text too.
+An audit hook refuses it while a test runs. What libraries generate for themselves, and what an import runs, is theirs.
+
+https://docs.python.org/3/library/audit_events.html
+"""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from studium_graders.engine.remote.library import is_library
+from studium_graders.engine.remote.offers import KeptError
+
+_GENERATORS = ("dataclasses", "collections", "unittest.mock", "typing", "types", "attr", "scipy.stats", "scipy._lib")
+_EVALUATORS = ("pandas.core.computation",)
+_ANNOTATIONS = ("typing", "annotationlib")
+_COMPILERS = ("torch._dynamo", "torch._inductor", "torch.fx", "triton")
+_IN_MEMORY = ("", ":memory:", "file::memory:")
+
+
+class EvaluationRefusedError(KeptError):
+    """A test evaluates text or bytes: it is one for a single process."""
+
+
+class ReachRefusedError(PermissionError):
+    """A test starts a program, opens a connection or a file that is not the judge's."""
+
+
+class _Guard:
+    """The state of this process's hook. ``refused`` is what the test that runs was refused first."""
+
+    def __init__(self) -> None:
+        self.installed = False
+        self.compiles = False
+        self.watching = False
+        self.refused: Exception | None = None
+
+    def hear(self, event: str, args: tuple[Any, ...]) -> None:
+        """Be the audit hook."""
+        check = _CHECKS.get(event)
+        if check is not None and self.watching:
+            try:
+                check(event, args, sys._getframe(1))
+            except (EvaluationRefusedError, ReachRefusedError) as error:
+                self.refused = self.refused or error
+                raise
+
+
+_guard = _Guard()
+
+
+def install(*, compiles: bool) -> None:
+    """Watch over the tests of this process and of its forks. With ``compiles`` they use torch's compiler."""
+    _guard.compiles = compiles
+    if not _guard.installed:
+        sys.addaudithook(_guard.hear)
+    _guard.installed = True
+
+
+@contextmanager
+def watched() -> Iterator[Callable[[], Exception | None]]:
+    """Watch over a test; what this gives tells what it was refused, though it may have caught that."""
+    _guard.watching, _guard.refused = True, None
+    try:
+        yield lambda: _guard.refused
+    finally:
+        _guard.watching = False
+
+
+def _compile(event: str, args: tuple[Any, ...], frame: FrameType) -> None:
+    if not (_makes_a_tree(frame) or _stands_in(frame, args[0])):
+        _evaluate(event, args, frame)
+
+
+def _makes_a_tree(frame: FrameType) -> bool:
+    """Tell whether a text becomes a tree alone, and not for pandas, which walks it to evaluate it."""
+    return _module(frame) == "ast" and not _is_within(_module(frame.f_back), _EVALUATORS)
+
+
+def _evaluate(event: str, args: tuple[Any, ...], frame: FrameType) -> None:
+    if not _is_within(_module(frame), _GENERATORS) and not any(map(_runs_a_library, _stack(frame))):
+        raise EvaluationRefusedError("text or bytes are not evaluated in the process that keeps the tests")
+
+
+def _execute(event: str, args: tuple[Any, ...], frame: FrameType) -> None:
+    """Refuse annotations, which were compiled when they were written; all other code was heard of before."""
+    if _is_within(_module(frame), _ANNOTATIONS):
+        raise EvaluationRefusedError("annotations are not evaluated in the process that keeps the tests")
+
+
+def _reach(event: str, args: tuple[Any, ...], frame: FrameType) -> None:
+    if not (_guard.compiles and event == "subprocess.Popen"):
+        raise ReachRefusedError(f"{event} is refused in the process that keeps the tests")
+
+
+def _foreign(event: str, args: tuple[Any, ...], frame: FrameType) -> None:
+    """Leave machine code to libraries and to the engine."""
+    caller = next((name for name in map(_module, _stack(frame)) if not _is_within(name, ("ctypes",))), "")
+    if not (is_library(caller) or _is_within(caller, ("studium_graders",))):
+        _reach(event, args, frame)
+
+
+def _database(event: str, args: tuple[Any, ...], frame: FrameType) -> None:
+    path = os.fsdecode(args[0])
+    own = Path(path).resolve().is_relative_to(Path.cwd()) and not path.startswith("file:")
+    if path not in _IN_MEMORY and not own:
+        _reach(event, args, frame)
+
+
+_CHECKS: dict[str, Callable[[str, tuple[Any, ...], FrameType], None]] = {
+    "compile": _compile,
+    "exec": _execute,
+    **dict.fromkeys(("marshal.load", "marshal.loads", "pickle.find_class", "code.__new__"), _evaluate),
+    "sqlite3.connect": _database,
+    **{f"ctypes.{name}": _foreign for name in ("dlopen", "dlsym", "call_function", "string_at", "cdata")},
+    **dict.fromkeys(
+        (
+            *("os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.kill", "os.killpg", "pty.spawn"),
+            *("subprocess.Popen", "sqlite3.enable_load_extension", "sqlite3.load_extension"),
+            *("socket.connect", "socket.bind", "socket.sendto", "socket.getaddrinfo", "socket.gethostbyname"),
+        ),
+        _reach,
+    ),
+}
+
+
+def _module(frame: FrameType | None) -> str:
+    return "" if frame is None else str(frame.f_globals.get("__name__", ""))
+
+
+def _stack(frame: FrameType | None) -> Iterator[FrameType]:
+    while frame is not None:
+        yield frame
+        frame = frame.f_back
+
+
+def _is_within(name: str, packages: tuple[str, ...]) -> bool:
+    return any(f"{name}.".startswith(f"{package}.") for package in packages)
+
+
+def _runs_a_library(frame: FrameType) -> bool:
+    """Tell whether a frame is an import, or torch's compiler where a test is known to use it."""
+    imports = frame.f_code.co_filename.startswith("<frozen importlib")
+    return imports or (_guard.compiles and _is_within(_module(frame), _COMPILERS))
+
+
+def _stands_in(frame: FrameType, source: Any) -> bool:
+    """Tell whether a text is a literal of the code that evaluates it."""
+    text = source.decode("utf-8", "replace") if isinstance(source, bytes) else source
+    literals = (constant for constant in frame.f_code.co_consts if isinstance(constant, str))
+    return isinstance(text, str) and text.lstrip(" \t") in (literal.lstrip(" \t") for literal in literals)

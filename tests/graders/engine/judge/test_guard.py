@@ -1,0 +1,95 @@
+"""What a test may do in the judge with text and bytes, and what the audit hook refuses."""
+
+from __future__ import annotations
+
+import pytest
+from studium_graders.engine.judge.guard import EvaluationRefusedError, ReachRefusedError, install, watched
+
+from .notebooks import answer, checked, given, grade, material, submission
+from .processes import forked
+
+HELPERS = """
+import ast, collections, dataclasses, marshal, os, pickle, socket, sqlite3, subprocess, sys, typing, unittest.mock
+def evaluate(text):
+    return eval(text)
+def unpickle(data):
+    return pickle.loads(data)
+def unmarshal(data):
+    return marshal.loads(data)
+def hints(f):
+    return typing.get_type_hints(f)
+def opened(path):
+    return sqlite3.connect(path)
+def started(name):
+    return subprocess.run([name])
+def connected(port):
+    return socket.create_connection(("127.0.0.1", port))
+"""
+EVALUATING = {
+    "evaluate(f('1'))": "def f(x):\n    return x",
+    "unpickle(f(1))": "import pickle\ndef f(x):\n    return pickle.dumps(print)",
+    "unmarshal(f(1))": "import marshal\ndef f(x):\n    return marshal.dumps(x)",
+    "hints(f)": "def f(x: 'print(1) or int'):\n    return x",
+    "f(1).__class__ and evaluate('2' + '3')": "def f(x):\n    return x",
+}
+REACHING = {
+    "opened(f('/etc/passwd'))": "def f(x):\n    return x",
+    "opened(f('file:/etc/passwd'))": "def f(x):\n    return x",
+    "started(f('true'))": "def f(x):\n    return x",
+    "connected(f(9))": "def f(x):\n    return x",
+}
+
+
+def judged(shell, test, source, **policy):
+    install(compiles=False)
+    notebook = material(given(HELPERS), answer(source), checked(test))
+    with forked(shell, **policy) as student:
+        return grade(student, notebook, submission(notebook, source)).only
+
+
+@pytest.mark.parametrize("test", EVALUATING)
+def test_a_test_that_evaluates_by_a_detour_runs_in_one_process(shell, test):
+    assert judged(shell, f"assert {test}", EVALUATING[test], handles={"f"}).mode == "one process"
+
+
+@pytest.mark.parametrize("test", [*EVALUATING, *REACHING])
+def test_a_refusal_counts_though_the_test_catches_it(shell, test):
+    source = (EVALUATING | REACHING)[test]
+    result = judged(shell, f"try:\n    {test}\nexcept Exception:\n    pass", source, handles={"f"}, known=True)
+    assert (result.points, result.mode) == (0, "split")
+    assert "in the process that keeps the tests" in result.message
+
+
+@pytest.mark.parametrize("test", REACHING)
+def test_what_an_answer_chooses_moves_no_test_into_its_process(shell, test):
+    assert judged(shell, f"assert {test}", REACHING[test], handles={"f"}).mode == "split"
+
+
+@pytest.mark.parametrize(
+    "test",
+    [
+        "assert eval('f(1)') == 1",
+        "assert ast.literal_eval(str(f([1]))) == [1]",
+        "assert collections.namedtuple('P', 'x')(f(1)).x == dataclasses.make_dataclass('Q', ['x'])(f(1)).x",
+        "assert typing.Optional['P'] and unittest.mock.create_autospec(f)",
+        "import colorsys, scipy.stats\nassert scipy.stats.norm(f(1)).mean() == 1",
+        "assert opened(':memory:').execute('select 1').fetchall() == [(f(1),)]",
+        "assert opened('own.db') and f(1)",
+    ],
+)
+def test_what_libraries_generate_and_what_the_test_says_itself_is_allowed(shell, test):
+    result = judged(shell, test, "def f(x):\n    return x", handles={"f"}, known=True)
+    assert (result.points, result.message) == (1, "")
+
+
+def test_nothing_is_refused_but_while_a_test_runs():
+    install(compiles=False)
+    text = " + ".join("11")
+    with watched() as refusal, pytest.raises(EvaluationRefusedError):
+        eval(text)
+    assert isinstance(refusal(), EvaluationRefusedError)
+    assert not issubclass(ReachRefusedError, EvaluationRefusedError)
+    assert eval(text) == 2
+    with watched() as refusal:
+        pass
+    assert refusal() is None
