@@ -2,6 +2,8 @@
 
 import sys
 import traceback
+from collections.abc import Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from studium_graders.engine.remote.wire import ProtocolError
@@ -12,15 +14,23 @@ if TYPE_CHECKING:
     from studium_graders.engine.remote.peer import Peer
 
 LONGEST = 2000  # characters of a message
+MOST_IN_GROUPS = 100  # exceptions, in a group and in the groups within it
 _LIBRARIES = ("builtins", "numpy", "torch")
 # Not those whose exceptions tell a test suite that all is well, or to stop.
 _STANDARD = frozenset(sys.stdlib_module_names) - {"__main__", "unittest", "doctest", "asyncio", "bdb", "pdb"}
 
 
-def error_node(error: BaseException, encoder: "Encoder", peer: "Peer", *, value: bool = False) -> Any:
-    """Give the node of an exception: its classes, its arguments, its attributes, the line that raised it.
+def error_node(
+    error: BaseException,
+    encoder: "Encoder",
+    peer: "Peer",
+    *,
+    value: bool = False,
+    room: Iterator[int] | None = None,
+) -> Any:
+    """Give the node of an exception: its classes, its arguments, its text, the line that raised it, a group's members.
 
-    An exception that came from the other side goes back as itself.
+    An exception that came from the other side goes back as itself. ``room`` is for how many more there is room.
     """
     echo = getattr(error, "echo", None)
     if type(echo) is int and peer.trusting:
@@ -29,17 +39,38 @@ def error_node(error: BaseException, encoder: "Encoder", peer: "Peer", *, value:
     own = [cls for cls in lineage if library_error(cls.__module__, cls.__qualname__) is not cls]
     names = [[cls.__module__, cls.__qualname__] for cls in lineage if cls not in own]
     name = encoder.text(str(type(error).__name__))
+    room = iter(range(MOST_IN_GROUPS)) if room is None else room
+    members = [
+        error_node(member, encoder, peer, value=value, room=room)
+        for member, _ in zip(_members(error), room, strict=False)
+    ]
     if not peer.trusting and not value:
-        silent = isinstance(error, AssertionError)
-        return [name, names[:1], None, [], "" if silent else _text(error, encoder), "", peer.remember(error)]
+        said = "" if isinstance(error, AssertionError) else _text(error, encoder)
+        message = _arguments(error, encoder) if members else []
+        return [name, names[:1], None, message, said, "", peer.remember(error), members]
     cls_node = encoder.encode(own[0]) if own else None
-    return [name, names[:1], cls_node, _arguments(error, encoder), _text(error, encoder), _line(error, peer), None]
+    arguments, said, line = _arguments(error, encoder), _text(error, encoder), _line(error, peer)
+    return [name, names[:1], cls_node, arguments, said, line, None, members]
+
+
+def _members(error: BaseException) -> tuple[BaseException, ...]:
+    if not isinstance(error, BaseExceptionGroup):
+        return ()
+    members: tuple[BaseException, ...] = BaseExceptionGroup.exceptions.__get__(error)
+    return members
+
+
+def _all_arguments(error: BaseException) -> tuple[Any, ...]:
+    """Give what Python's own class is made from; the name of a file is not among the ``args`` of an OSError."""
+    if isinstance(error, BaseExceptionGroup):
+        return (BaseExceptionGroup.message.__get__(error),)
+    return OSError.__reduce__(error)[1] if isinstance(error, OSError) else error.args  # type: ignore[return-value]
 
 
 def _arguments(error: BaseException, encoder: "Encoder") -> list[Any]:
     """Give the plain arguments of an exception."""
     given = []
-    for value in error.args[:10]:
+    for value in _all_arguments(error)[:10]:
         if type(value) not in (str, int, float, bytes, bool, type(None)):
             value = _safe_text(value)
         given.append(encoder.encode(value[:LONGEST] if isinstance(value, (str, bytes)) else value))
@@ -69,8 +100,9 @@ def error_of(node: list[Any], decoder: "Decoder", peer: "Peer") -> BaseException
     """Build an exception that ordinary handlers catch."""
     if len(node) == 1:
         return peer.remembered(node[0])
-    name, names, cls_node, arguments, text, line, echo = node
+    name, names, cls_node, arguments, text, line, echo, member_nodes = node
     values = [decoder.decode(item) for item in arguments]
+    members = [error_of(member, decoder, peer) for member in member_nodes[:MOST_IN_GROUPS]]
     if not all(type(value) in (str, int, float, bytes, bool, type(None)) for value in values):
         raise ProtocolError("an exception with arguments that are not plain")
     base = _base(names)
@@ -82,7 +114,8 @@ def error_of(node: list[Any], decoder: "Decoder", peer: "Peer") -> BaseException
         cls = base
     else:
         cls = error_class(name, base)
-    error = _built(cls, values, decoder.decode(text))
+    said = str(decoder.decode(text))[:LONGEST]
+    error = _group(cls, values, members, said) if members else _built(cls, values, said)
     error.student_line = str(line)[:200]  # type: ignore[attr-defined]
     if peer.trusting:
         error.echo = echo  # type: ignore[attr-defined]
@@ -116,29 +149,46 @@ def error_class(name: Any, *bases: type[Exception]) -> type[Exception]:
 
 
 def _shown(error: BaseException) -> str:
-    return str(
-        error.__dict__["student_text"] if "student_text" in error.__dict__ else error.args[0] if error.args else ""
-    )
+    said = error.__dict__.get("student_text")
+    return _of_python(type(error)).__str__(error) if said is None else str(said)
 
 
-def _built(cls: type[Exception], values: list[Any], text: Any) -> Exception:
-    if cls.__module__ == "builtins":
-        try:
-            return cls(*values)
-        except TypeError:
-            pass
-    elif cls.__str__ is not _shown and _custom(cls):
-        cls = error_class(cls.__name__, cls)
-    try:
-        error = cls.__new__(cls, *values)
-    except TypeError:
-        error = cls.__new__(cls)
-    error.args = tuple(values)
-    error.student_text = str(text)[:LONGEST]  # type: ignore[attr-defined]
+def _group(cls: type[Exception], values: list[Any], members: list[BaseException], text: str) -> BaseException:
+    """Build a group; it is an ExceptionGroup where all its members are exceptions, whatever class was named."""
+    plain = all(isinstance(member, Exception) for member in members)  # one that went out from here need not be
+    base = cls if plain and issubclass(cls, ExceptionGroup) else BaseExceptionGroup
+    error: BaseException = base.__new__(base, str(values[0]), members)
+    error.student_text = text  # type: ignore[attr-defined]
     return error
+
+
+def _built(cls: type[Exception], values: list[Any], text: str) -> Exception:
+    """Build an exception that says what the other side's says; Python's own classes are used as far as they do."""
+    if cls.__module__ == "builtins":
+        with suppress(Exception):
+            error = cls(*(values or [text] * bool(text)))
+            if str(error)[:LONGEST] == text:
+                return error
+    if cls.__str__ is not _shown and (cls.__module__ == "builtins" or _custom(cls)):
+        cls = error_class(cls.__name__, cls)
+    error = _bare(cls, values)
+    error.args = tuple(values)
+    error.student_text = text  # type: ignore[attr-defined]
+    return error
+
+
+def _bare(cls: type[Exception], values: list[Any]) -> Exception:
+    for arguments in (values, []):
+        with suppress(Exception):
+            return cls.__new__(cls, *arguments)
+    return error_class(cls.__name__)()  # such as a group without members
 
 
 def _custom(cls: type[Exception]) -> bool:
     """Tell whether a class does more than the builtin one that it extends: its instances need what __init__ sets."""
-    base = next(base for base in cls.__mro__ if base.__module__ == "builtins")
+    base = _of_python(cls)
     return any(getattr(cls, name) is not getattr(base, name) for name in ("__init__", "__new__", "__str__"))
+
+
+def _of_python(cls: type[BaseException]) -> type[BaseException]:
+    return next(base for base in cls.__mro__ if base.__module__ == "builtins")

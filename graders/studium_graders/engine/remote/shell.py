@@ -6,6 +6,7 @@ import builtins
 import contextlib
 import io
 import os
+import subprocess
 import sys
 import warnings
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from typing import Any
 from studium_graders.engine.exit_codes import TOO_MUCH_OUTPUT
 
 _MANY = 100
+_CHUNK = 1 << 16
 RICH = 8  # what a cell shows may be so many times what it prints: pictures are large
 MOST_OUTPUTS = 1000
 MOST_OF_CELL = RICH + 8
@@ -116,10 +118,25 @@ def no_input(prompt: Any = "", *_: Any) -> str:
     raise EOFError(f"input() waits for somebody, and nobody is there while this is graded (it asked {str(prompt)!r})")
 
 
+def print_command(command: str) -> int:
+    """Run a command of the system's and print what it prints; give its exit status.
+
+    IPython does so with a pseudo-terminal, and there is none in a sandbox.
+    """
+    pipes: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    with subprocess.Popen(command, shell=True, **pipes) as process:  # noqa: S602 (the sandbox is for it)
+        text = io.TextIOWrapper(process.stdout, "utf-8", "replace", newline="")  # type: ignore[type-var]
+        for part in iter(lambda: text.read(_CHUNK), ""):
+            sys.stdout.write(part)
+    return process.returncode
+
+
 class Cells:
     """Runs cells one after the other; a cell that fails does not stop the next."""
 
     def __init__(self, shell: Any, output_kb: int) -> None:
+        from IPython.core import interactiveshell
+
         self.shell = shell
         self._most = output_kb << 10
         self._count = 0
@@ -130,6 +147,7 @@ class Cells:
         shell.displayhook.write_output_prompt = lambda: None
         shell.displayhook.write_format_data = self._result
         builtins.input = no_input
+        interactiveshell.system = print_command
         shell.ask_exit = lambda: None
         shell.should_run_async = _only_where_it_waits(shell.should_run_async)
         manager = shell.input_transformer_manager

@@ -1,6 +1,11 @@
 """Cells are what IPython makes of them: magics, prompts, waiting; and most are Python already."""
 
+import os
+import pty
+
 import pytest
+from studium_graders.engine.limits import Limits
+from studium_graders.engine.remote import StudentGone
 
 
 def text_of(run):
@@ -23,6 +28,11 @@ def text_of(run):
         ("print('''\n%time\n!ls\n''')", "\n%time\n!ls\n\n"),
         ("x = 10\nx", "10"),
         ("x = 10 %(\n3)\nprint(x)", "1\n"),
+        ("word = 'hello'\n!echo {word} $word\nprint(_exit_code)", "hello hello\n0\n"),
+        ("!echo wrong >&2; exit 3\nprint(_exit_code)", "wrong\n3\n"),
+        ("files = !echo a\nprint(files)", "['a']\n"),
+        ("!cat\nprint(9)", "9\n"),
+        ("!printf 'a\\377b\\n'", "a\ufffdb\n"),
     ],
 )
 def test_a_cell_does_what_it_does_in_a_notebook(make_student, source, shown):
@@ -58,3 +68,27 @@ def test_a_transformer_of_the_students_own_is_heeded(make_student):
     )
     run = student.run("x = 9\nprint(x)")
     assert (run.error, text_of(run)) == ("", "2\n")
+
+
+@pytest.fixture
+def no_terminal(monkeypatch):
+    def none():
+        raise OSError("out of pty devices")
+
+    monkeypatch.setattr(os, "forkpty", none)
+    monkeypatch.setattr(pty, "openpty", none)
+
+
+def test_a_command_of_the_systems_needs_no_terminal(make_student, no_terminal):
+    run = make_student().run("!echo hello")
+    assert (run.error, text_of(run)) == ("", "hello\n")
+
+
+def test_what_a_command_prints_is_bounded_as_what_is_printed(make_student):
+    limits = Limits(call_seconds=20, output_kb=1)
+    run = make_student(limits=limits).run("!head -c 50000 /dev/zero | tr '\\0' x")
+    assert len(text_of(run)) < 1100
+    assert "more output was dropped" in text_of(run)
+    with pytest.raises(StudentGone) as gone:
+        make_student(limits=limits).run("!tr '\\0' x < /dev/zero")
+    assert gone.value.verdict == "ended early"

@@ -116,7 +116,7 @@ MALFORMED = [
     reply([Tag.NAMED, ["a b", 1]]),
     reply([Tag.NAMED, [[1], 1]]),
     reply([0], kind=2),
-    reply(["E", [["os", "system"]], [Tag.TYPE, "builtins.int"], [], "", "", None], kind=2),
+    reply(["E", [["os", "system"]], [Tag.TYPE, "builtins.int"], [], "", "", None, []], kind=2),
     frame([0, 1, "get", ["f"], [], [], [], [None, True], None, None, None, None]),
     frame([0, 1, "__init__", [], [], [], [], [None, True], None, None, None, None]),
     frame([0, 1, "call", [5, [], {}], [], [], [], [None, True], None, None, None, None]),

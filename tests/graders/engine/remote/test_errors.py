@@ -1,0 +1,198 @@
+"""Exceptions cross as what they are: Python's own, a student's, groups of them, and those that are odd to rebuild."""
+
+import builtins
+
+import pytest
+
+from .liar import Liar, reply
+
+OWN = sorted(
+    name for name, value in vars(builtins).items() if isinstance(value, type) and issubclass(value, BaseException)
+)
+FORGED = ["E", [["builtins", "ExceptionGroup"]], None, ["m"], "m", "", None]
+
+
+@pytest.fixture(scope="module")
+def student(make_module_student):
+    return make_module_student("""
+import builtins
+def make(name, *args):
+    cls = getattr(builtins, name)
+    if "Group" in name: return cls("m", [ValueError(1), *args])
+    if name == "UnicodeDecodeError": return cls("utf-8", b"x\\xff", 1, 2, "no")
+    if name == "UnicodeEncodeError": return cls("ascii", "x\\xe9", 1, 2, "no")
+    if name == "UnicodeTranslateError": return cls("x\\xe9", 1, 2, "no")
+    return cls(*args)
+def throw(name, *args): raise make(name, *args)
+def say(name, *args): return str(make(name, *args))
+def throw_odd(name):
+    class Odd(getattr(builtins, name)):
+        def __init__(self, *, code=5): self.code = code
+        def __str__(self): return f"odd {self.code}"
+        def __new__(cls, **given):
+            group = ["m", [ValueError()]] if "Group" in name else []
+            return getattr(builtins, name).__new__(cls, *group)
+    raise Odd()
+def invalid(*bad):
+    raise ExceptionGroup("invalid", [ValueError(f"bad {x}") for x in bad])
+class Invalid(ExceptionGroup):
+    def __new__(cls, bad):
+        inner = ExceptionGroup("in", [OSError(2, "no", "f")])
+        return super().__new__(cls, "own", [KeyError(bad), inner])
+def own(): raise Invalid("k")
+def given(): return ExceptionGroup("given", [TypeError("t")])
+def wide(): raise ExceptionGroup("wide", [ValueError(x) for x in range(1000)])
+def deep():
+    error = ValueError()
+    for _ in range(500): error = ExceptionGroup("deep", [error, error])
+    raise error
+def quit(): raise BaseExceptionGroup("quit", [KeyboardInterrupt()])
+def collect(*functions):
+    errors = []
+    for function in functions:
+        try: function()
+        except Exception as error: errors.append(error)
+    raise ExceptionGroup("collected", errors)
+def seen(function):
+    try: function()
+    except* ValueError: pass
+class Missing(KeyError): pass
+def miss(): raise Missing("m")
+def said(function):
+    try: function()
+    except Exception as error: return type(error).__name__, str(error)
+""")
+
+
+@pytest.mark.parametrize("args", [(), ("m",), (2, "m"), (2, "m", "f"), ("m", (1, 2)), (b"\xff", None, 1.5, ["m"])])
+@pytest.mark.parametrize("name", OWN)
+def test_each_of_pythons_exceptions_arrives_under_its_name_with_its_text(student, name, args):
+    try:
+        made = student.get("make")(name, *args)
+    except (TypeError, ValueError):
+        return  # such arguments have no meaning for this class
+    with pytest.raises(Exception) as raised:  # noqa: PT011
+        student.get("throw")(name, *args)
+    if name in ("StopIteration", "StopAsyncIteration"):
+        assert str(raised.value) == f"your code raised {name}"
+        return
+    assert str(raised.value) == student.get("say")(name, *args)
+    own = getattr(builtins, name)
+    assert type(raised.value).__name__ == type(made).__name__
+    assert isinstance(raised.value, own if issubclass(own, Exception) else Exception)
+
+
+@pytest.mark.parametrize("name", [name for name in OWN if name != "BaseExceptionGroup"])
+def test_a_class_that_is_made_in_a_way_of_its_own_arrives_too(student, name):
+    with pytest.raises(Exception) as raised:  # noqa: PT011
+        student.get("throw_odd")(name)
+    assert str(raised.value) in ("odd 5", "your code raised Odd")
+    assert type(raised.value).__name__ == ("RuntimeError" if name.startswith("Stop") else "Odd")
+
+
+def test_python_s_own_classes_are_those_of_python(student):
+    for name, *args in (("ValueError", "m"), ("KeyError", "k"), ("OSError", 2, "no", "f"), ("ZeroDivisionError",)):
+        with pytest.raises(Exception) as raised:  # noqa: PT011
+            student.get("throw")(name, *args)
+        assert type(raised.value) is type(getattr(builtins, name)(*args))
+    with pytest.raises(FileNotFoundError) as missing:
+        student.get("throw")("OSError", 2, "no", "f")
+    assert (missing.value.errno, missing.value.filename) == (2, "f")
+
+
+def test_a_group_arrives_with_its_members(student):
+    with pytest.raises(ExceptionGroup) as raised:
+        student.get("invalid")(-1, -2)
+    assert str(raised.value) == "invalid (2 sub-exceptions)"
+    assert type(raised.value) is ExceptionGroup
+    assert raised.value.message == "invalid"
+    assert [str(error) for error in raised.value.exceptions] == ["bad -1", "bad -2"]
+    caught = []
+    try:
+        student.get("invalid")(3)
+    except* ValueError as group:
+        caught += group.exceptions
+    assert [type(error) for error in caught] == [ValueError]
+
+
+def test_a_group_of_a_class_of_the_students_arrives_with_its_members(student):
+    with pytest.raises(student.get("Invalid")) as raised:
+        student.get("own")()
+    assert (type(raised.value).__name__, raised.value.message) == ("Invalid", "own")
+    missing = raised.value.subgroup(OSError)
+    assert missing.exceptions[0].exceptions[0].filename == "f"
+
+
+def test_a_group_that_is_a_value_arrives_with_its_members(student):
+    found = student.get("given")()
+    assert (type(found), found.message, str(found.exceptions[0])) == (ExceptionGroup, "given", "t")
+
+
+def test_of_a_large_group_a_bounded_number_arrives(student):
+    with pytest.raises(ExceptionGroup) as raised:
+        student.get("wide")()
+    assert len(raised.value.exceptions) == 100
+    with pytest.raises(ExceptionGroup, match="deep"):
+        student.get("deep")()
+
+
+def test_what_ends_a_program_ends_nothing_in_a_group(student):
+    with pytest.raises(ExceptionGroup) as raised:
+        student.get("quit")()
+    assert type(raised.value.exceptions[0]).__name__ == "KeyboardInterrupt"
+
+
+def test_what_a_test_raised_itself_comes_back_in_a_group(student):
+    mine = LookupError("mine")
+
+    def fail():
+        raise mine
+
+    with pytest.raises(ExceptionGroup) as raised:
+        student.get("collect")(fail)
+    assert raised.value.exceptions[0] is mine
+
+
+def test_a_group_that_a_test_raises_is_one_in_the_students_code(student):
+    def fail():
+        raise ExceptionGroup("m", [ValueError("v"), KeyError("k"), ValueError("w")])
+
+    with pytest.raises(ExceptionGroup) as raised:
+        student.get("seen")(fail)
+    assert [type(error) for error in raised.value.exceptions] == [KeyError]
+
+
+def test_the_students_code_can_say_what_a_test_raised(student):
+    def fail():
+        raise ValueError("no")
+
+    assert student.get("said")(fail) == ("ValueError", "no")
+
+
+def test_a_key_error_of_the_students_says_what_pythons_says(student):
+    missing = student.get("Missing")
+    assert str(missing("m")) == "'m'"
+    with pytest.raises(missing, match=r"^'m'$"):
+        student.get("miss")()
+
+
+@pytest.mark.parametrize(
+    "node",
+    [
+        [*FORGED, []],
+        [*FORGED, [[*FORGED, []]]],
+        [*FORGED[:3], [], *FORGED[4:], []],
+        ["E", [["builtins", "UnicodeDecodeError"]], None, [1], "m", "", None, []],
+    ],
+)
+def test_an_exception_that_cannot_be_rebuilt_is_one_still(node):
+    with pytest.raises(Exception, match="m"):
+        Liar(reply(node, kind=2)).ask(1)
+
+
+@pytest.mark.parametrize("members", [None, 1, "no", [1], [[5]], [[]]])
+def test_members_that_are_none_end_the_student(members):
+    liar = Liar(reply([*FORGED, members], kind=2))
+    with pytest.raises(Exception):  # noqa: B017, PT011
+        liar.ask(1)
+    assert liar.student.gone.verdict == "broken protocol"
