@@ -50,8 +50,8 @@ def calibrate(material: NotebookMaterial, observe: Observe) -> Calibration:
         result, needs = observe(notebook, Calibration(one_process=together), True)
     wrong = failed(result)
     together -= wrong
-    problems = _problems(result, wrong)
-    known = Calibration(True, needs.handles, needs.operators, needs.mutates, needs.plain, together, wrong, problems=problems)
+    of_names = (needs.handles, needs.operators, needs.mutates, needs.plain)
+    known = Calibration(True, *of_names, together, wrong, problems=_problems(result, wrong))
     with ThreadPoolExecutor(1) as beside:
         unseen = beside.submit(_blind, material, observe, known)
         enforced = _enforced(notebook, observe, _with(known, both_ways=needs.both_ways - together - wrong))
