@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from studium_graders.engine.remote.objects import RemoteClass
+from studium_graders.engine.remote.tags import Tag
 from studium_graders.engine.remote.wire import ProtocolError
 
 if TYPE_CHECKING:
@@ -107,9 +109,7 @@ def error_of(node: list[Any], decoder: "Decoder", peer: "Peer") -> BaseException
         raise ProtocolError("an exception with arguments that are not plain")
     base = _base(names)
     if cls_node is not None:
-        cls = decoder.decode(cls_node)
-        if not (isinstance(cls, type) and issubclass(cls, Exception)):
-            raise ProtocolError("an exception of a class that is none")
+        cls = _described(cls_node, decoder)
     elif base.__name__ == name:
         cls = base
     else:
@@ -120,6 +120,15 @@ def error_of(node: list[Any], decoder: "Decoder", peer: "Peer") -> BaseException
     if peer.trusting:
         error.echo = echo  # type: ignore[attr-defined]
     return error
+
+
+def _described(node: list[Any], decoder: "Decoder") -> type[Exception]:
+    """Give the class of an exception; it is made here and asks nothing of the other side, so that any is admitted."""
+    peer: Any = decoder.peer
+    cls = peer.class_of(node, decoder) if node[0] == Tag.MINE else decoder.decode(node)
+    if not isinstance(cls, type) or isinstance(cls, RemoteClass) or not issubclass(cls, Exception):
+        raise ProtocolError("an exception of a class that is none")
+    return cls
 
 
 def _base(names: Any) -> type[Exception]:
