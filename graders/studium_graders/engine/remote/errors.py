@@ -41,7 +41,7 @@ def error_node(
     own = [cls for cls in lineage if library_error(cls.__module__, cls.__qualname__) is not cls]
     names = [[cls.__module__, cls.__qualname__] for cls in lineage if cls not in own]
     name = encoder.text(str(type(error).__name__))
-    room = iter(range(MOST_IN_GROUPS)) if room is None else room
+    room = _room() if room is None else room
     members = [
         error_node(member, encoder, peer, value=value, room=room)
         for member, _ in zip(_members(error), room, strict=False)
@@ -53,6 +53,10 @@ def error_node(
     cls_node = encoder.encode(own[0]) if own else None
     arguments, said, line = _arguments(error, encoder), _text(error, encoder), _line(error, peer)
     return [name, names[:1], cls_node, arguments, said, line, None, members]
+
+
+def _room() -> Iterator[int]:
+    return iter(range(MOST_IN_GROUPS))
 
 
 def _members(error: BaseException) -> tuple[BaseException, ...]:
@@ -98,13 +102,14 @@ def _line(error: BaseException, peer: "Peer") -> str:
     return lines[-1].encode("utf-8", "replace").decode()[:200] if lines else ""
 
 
-def error_of(node: list[Any], decoder: "Decoder", peer: "Peer") -> BaseException:
+def error_of(node: list[Any], decoder: "Decoder", peer: "Peer", room: Iterator[int] | None = None) -> BaseException:
     """Build an exception that ordinary handlers catch."""
     if len(node) == 1:
         return peer.remembered(node[0])
     name, names, cls_node, arguments, text, line, echo, member_nodes = node
     values = [decoder.decode(item) for item in arguments]
-    members = [error_of(member, decoder, peer) for member in member_nodes[:MOST_IN_GROUPS]]
+    room = _room() if room is None else room
+    members = [error_of(member, decoder, peer, room) for member, _ in zip(member_nodes, room, strict=False)]
     if not all(type(value) in (str, int, float, bytes, bool, type(None)) for value in values):
         raise ProtocolError("an exception with arguments that are not plain")
     base = _base(names)

@@ -200,6 +200,13 @@ def test_an_exception_that_cannot_be_rebuilt_is_one_still(node):
         Liar(reply(node, kind=2)).ask(1)
 
 
+def test_a_forged_group_has_no_more_members_than_one_may_have():
+    wide = [*FORGED, [[*FORGED, [["E", [], None, [], "", "", None, []]] * 300]] * 300]
+    with pytest.raises(ExceptionGroup) as raised:
+        Liar(reply(wide, kind=2)).ask(1)
+    assert [len(error.exceptions) for error in raised.value.exceptions] == [99]
+
+
 @pytest.mark.parametrize("members", [None, 1, "no", [1], [[5]], [[]]])
 def test_members_that_are_none_end_the_student(members):
     liar = Liar(reply([*FORGED, members], kind=2))
