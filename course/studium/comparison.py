@@ -9,6 +9,9 @@ from studium import host_plugin
 from studium.plugins import load_plugins
 
 
+_IDENTITY: Any = object.__eq__
+
+
 def assert_close(
     actual: Any, expected: Any, *, rtol: float | None = None, atol: float | None = None, message: str = ""
 ) -> None:
@@ -107,7 +110,7 @@ class _Comparison:
 
 
 def _unequal_values(actual: Any, expected: Any) -> str:
-    if type(actual) is type(expected) and type(actual).__eq__ is object.__eq__ and not callable(actual):
+    if type(actual) is type(expected) and type(actual).__eq__ is _IDENTITY and not callable(actual):
         return f"{type(actual).__name__} does not define ==, so that no two of its objects are equal"
     shown, other = reprlib.repr(expected), reprlib.repr(actual)
     if shown == other and isinstance(actual, str) and isinstance(expected, str):
