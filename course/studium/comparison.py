@@ -8,7 +8,6 @@ from typing import Any
 from studium import host_plugin
 from studium.plugins import load_plugins
 
-
 _IDENTITY: Any = object.__eq__
 
 
