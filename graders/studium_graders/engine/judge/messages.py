@@ -26,7 +26,7 @@ def full_message(error: BaseException, where: FailingLine | None, text: Canonica
     what = _described(error)
     if line := _student_line(error, text):
         return _short(f"{name or 'your code'} raised {what}, in the line `{line}`")
-    if name:
+    if name and not _did_not_raise(error):
         return _short(f"the result could not be used: {what}")
     return _short(f"{what}, in the test's line `{where.line}`" if where else what)
 
