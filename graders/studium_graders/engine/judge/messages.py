@@ -15,6 +15,7 @@ from studium.comparison import difference
 from studium_graders.engine.judge.canonical_text import CanonicalText
 from studium_graders.engine.judge.compiling import LEFT, RIGHT
 from studium_graders.engine.judge.failing_line import FailingLine
+from studium_graders.engine.remote.errors import is_ours
 
 _LONGEST = 600
 
@@ -49,11 +50,7 @@ def _described(error: BaseException) -> str:
     """Give name and text of an error; a name of ours would tell a student nothing."""
     if not str(error):
         return type(error).__name__
-    return str(error) if _is_ours(type(error)) else f"{type(error).__name__}: {error}"
-
-
-def _is_ours(kind: type) -> bool:
-    return kind.__module__.partition(".")[0] == __name__.partition(".")[0]
+    return str(error) if is_ours(type(error)) else f"{type(error).__name__}: {error}"
 
 
 def _did_not_raise(error: BaseException) -> bool:
@@ -66,7 +63,7 @@ def _kind(error: BaseException) -> str:
     """Name the class of an error if it is Python's own or a library's, for a student can name a class anything."""
     for kind in type(error).__mro__:
         module = sys.modules.get(kind.__module__)
-        if kind.__module__ != "__main__" and not _is_ours(kind) and getattr(module, kind.__name__, None) is kind:
+        if kind.__module__ != "__main__" and not is_ours(kind) and getattr(module, kind.__name__, None) is kind:
             return str(kind.__name__)
     return "an error"
 

@@ -37,10 +37,10 @@ def error_node(
     echo = getattr(error, "echo", None)
     if type(echo) is int and peer.trusting:
         return [echo]
-    lineage = [cls for cls in type(error).__mro__ if issubclass(cls, BaseException)]
+    lineage = [cls for cls in type(error).__mro__ if issubclass(cls, BaseException) and not is_ours(cls)]
     own = [cls for cls in lineage if library_error(cls.__module__, cls.__qualname__) is not cls]
     names = [[cls.__module__, cls.__qualname__] for cls in lineage if cls not in own]
-    name = encoder.text(str(type(error).__name__))
+    name = encoder.text(str(lineage[0].__name__))
     room = _room() if room is None else room
     members = [
         error_node(member, encoder, peer, value=value, room=room)
@@ -53,6 +53,11 @@ def error_node(
     cls_node = encoder.encode(own[0]) if own else None
     arguments, said, line = _arguments(error, encoder), _text(error, encoder), _line(error, peer)
     return [name, names[:1], cls_node, arguments, said, line, None, members]
+
+
+def is_ours(cls: type) -> bool:
+    """Tell whether a class is the engine's own, whose name would tell a student nothing."""
+    return str(cls.__module__).partition(".")[0] == __name__.partition(".")[0]
 
 
 def _room() -> Iterator[int]:

@@ -186,6 +186,13 @@ def test_a_class_of_the_students_may_arrive_where_the_reference_raises_none(make
         student.get("g")()
 
 
+def test_an_exception_of_the_engines_own_comes_under_the_name_of_pythons(make_student):
+    deep = make_student("def deep():\n    x = []\n    for _ in range(200): x = [x]\n    return x").get("deep")
+    with pytest.raises(ValueError, match="nested more than") as raised:
+        deep()
+    assert type(raised.value) is ValueError
+
+
 @pytest.mark.parametrize(
     "node",
     [
