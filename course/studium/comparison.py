@@ -8,6 +8,8 @@ from typing import Any
 from studium import host_plugin
 from studium.plugins import load_plugins
 
+_IDENTITY: Any = object.__eq__
+
 
 def assert_close(
     actual: Any, expected: Any, *, rtol: float | None = None, atol: float | None = None, message: str = ""
@@ -103,4 +105,21 @@ class _Comparison:
             same = bool(actual == expected)
         except Exception:  # an __eq__ of the learner's may do anything
             same = False
-        return "" if same else f"expected {reprlib.repr(expected)}, got {reprlib.repr(actual)}"
+        return "" if same else _unequal_values(actual, expected)
+
+
+def _unequal_values(actual: Any, expected: Any) -> str:
+    if type(actual) is type(expected) and type(actual).__eq__ is _IDENTITY and not callable(actual):
+        return f"{type(actual).__name__} does not define ==, so that no two of its objects are equal"
+    shown, other = reprlib.repr(expected), reprlib.repr(actual)
+    if shown == other and isinstance(actual, str) and isinstance(expected, str):
+        return _unequal_texts(actual, expected)
+    return f"expected {shown}, got {other if shown != other else 'another that looks like it'}"
+
+
+def _unequal_texts(actual: str, expected: str) -> str:
+    """Show where texts differ that look alike when shortened."""
+    pairs = enumerate(zip(actual, expected, strict=False))
+    first = next((index for index, (a, b) in pairs if a != b), min(len(actual), len(expected)))
+    part = slice(max(0, first - 10), first + 15)
+    return f"at letter {first}: expected {expected[part]!r}, got {actual[part]!r}"

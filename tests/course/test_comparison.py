@@ -104,6 +104,39 @@ def test_an_object_whose_equality_fails_is_not_equal():
     assert difference(Hostile(), object()).startswith("expected <object")
 
 
+@pytest.mark.parametrize(
+    ("actual", "expected", "sentence"),
+    [
+        (" 3.00", "  3.00", "expected '  3.00', got ' 3.00'"),
+        ("a" * 40 + "b c" + "d" * 40, "a" * 40 + "b  c" + "d" * 40, f"at letter 42: expected '{'a' * 8}b  c"),
+        ("a" * 90, "a" * 91, "at letter 90: expected 'aaaaaaaaaaa', got 'aaaaaaaaaa'"),
+        ("", "a", "expected 'a', got ''"),
+    ],
+)
+def test_of_unequal_texts_the_part_that_differs_is_shown(actual, expected, sentence):
+    assert difference(actual, expected).startswith(sentence)
+
+
+class Plain:
+    pass
+
+
+class Odd:
+    def __eq__(self, other):
+        return False
+
+    __hash__ = None
+
+    def __repr__(self):
+        return "odd"
+
+
+def test_values_that_look_alike_are_not_shown_side_by_side():
+    assert difference(Plain(), Plain()) == "Plain does not define ==, so that no two of its objects are equal"
+    assert difference(Odd(), Odd()) == "expected odd, got another that looks like it"
+    assert difference(Plain(), Odd()).startswith("expected odd, got <")
+
+
 def test_assert_close_puts_its_message_first():
     with pytest.raises(AssertionError, match="the mean: expected 2, got 1"):
         assert_close(1.0, 2.0, message="the mean")

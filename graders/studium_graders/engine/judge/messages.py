@@ -15,6 +15,7 @@ from studium.comparison import difference
 from studium_graders.engine.judge.canonical_text import CanonicalText
 from studium_graders.engine.judge.compiling import LEFT, RIGHT
 from studium_graders.engine.judge.failing_line import FailingLine
+from studium_graders.engine.remote.errors import is_ours
 
 _LONGEST = 600
 
@@ -23,10 +24,10 @@ def full_message(error: BaseException, where: FailingLine | None, text: Canonica
     """Say everything about a failed visible test; ``name`` is the student's function where one is tested."""
     if isinstance(error, AssertionError):
         return _short(str(error) or _asserted(where))
-    what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    what = _described(error)
     if line := _student_line(error, text):
         return _short(f"{name or 'your code'} raised {what}, in the line `{line}`")
-    if name:
+    if name and not _did_not_raise(error):
         return _short(f"the result could not be used: {what}")
     return _short(f"{what}, in the test's line `{where.line}`" if where else what)
 
@@ -36,6 +37,8 @@ def bounded_message(
 ) -> str:
     """Say of a failed test what cannot carry a hidden test's data."""
     test = f"{test} of {name}" if name else test
+    if _did_not_raise(error):
+        return f"{test} failed: the result is not what is expected"
     if isinstance(error, AssertionError):
         literal = "" if where is None else where.safe_literal
         return literal or f"{test} failed: the result is not what is expected"
@@ -43,11 +46,24 @@ def bounded_message(
     return f"{test} failed: {_kind(error)} was raised" + (f" in the line `{line}`" if line else "")
 
 
+def _described(error: BaseException) -> str:
+    """Give name and text of an error; a name of ours would tell a student nothing."""
+    if not str(error):
+        return type(error).__name__
+    return str(error) if is_ours(type(error)) else f"{type(error).__name__}: {error}"
+
+
+def _did_not_raise(error: BaseException) -> bool:
+    """Tell whether ``pytest.raises`` or ``pytest.fail`` has found what an assertion could have."""
+    failed = getattr(sys.modules.get("_pytest.outcomes"), "Failed", None)
+    return failed is not None and isinstance(error, failed)
+
+
 def _kind(error: BaseException) -> str:
     """Name the class of an error if it is Python's own or a library's, for a student can name a class anything."""
     for kind in type(error).__mro__:
         module = sys.modules.get(kind.__module__)
-        if kind.__module__ != "__main__" and getattr(module, kind.__name__, None) is kind:
+        if kind.__module__ != "__main__" and not is_ours(kind) and getattr(module, kind.__name__, None) is kind:
             return str(kind.__name__)
     return "an error"
 
@@ -67,6 +83,8 @@ def _asserted(where: FailingLine | None) -> str:
     left, right = where.variables[LEFT], where.variables[RIGHT]
     try:
         both = f"left {reprlib.repr(left)}, right {reprlib.repr(right)}"
+        if right is None and isinstance(statement.test.ops[0], ast.IsNot):
+            return sentence
         if not isinstance(statement.test.ops[0], ast.Eq):
             return f"{sentence} ({both})"
         swapped = isinstance(statement.test.left, ast.Constant)
@@ -76,5 +94,5 @@ def _asserted(where: FailingLine | None) -> str:
 
 
 def _short(text: str) -> str:
-    text = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+    text = "".join(letter if letter.isprintable() else " " for letter in text.strip())
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} …"

@@ -209,7 +209,6 @@ WRITERS: dict[type, Writer] = {
     set: _write_set,
     frozenset: _write_frozenset,
     bytearray: _write_bytearray,
-    memoryview: lambda encoder, value: encoder.encode(bytes(value)),
     complex: lambda _, value: [Tag.COMPLEX, value.real, value.imag],
     range: _write_range,
     slice: _write_slice,

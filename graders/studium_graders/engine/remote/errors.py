@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from studium_graders.engine.remote.objects import RemoteClass
+from studium_graders.engine.remote.tags import Tag
 from studium_graders.engine.remote.wire import ProtocolError
 
 if TYPE_CHECKING:
@@ -35,11 +37,11 @@ def error_node(
     echo = getattr(error, "echo", None)
     if type(echo) is int and peer.trusting:
         return [echo]
-    lineage = [cls for cls in type(error).__mro__ if issubclass(cls, BaseException)]
+    lineage = [cls for cls in type(error).__mro__ if issubclass(cls, BaseException) and not is_ours(cls)]
     own = [cls for cls in lineage if library_error(cls.__module__, cls.__qualname__) is not cls]
     names = [[cls.__module__, cls.__qualname__] for cls in lineage if cls not in own]
-    name = encoder.text(str(type(error).__name__))
-    room = iter(range(MOST_IN_GROUPS)) if room is None else room
+    name = encoder.text(str(lineage[0].__name__))
+    room = _room() if room is None else room
     members = [
         error_node(member, encoder, peer, value=value, room=room)
         for member, _ in zip(_members(error), room, strict=False)
@@ -51,6 +53,15 @@ def error_node(
     cls_node = encoder.encode(own[0]) if own else None
     arguments, said, line = _arguments(error, encoder), _text(error, encoder), _line(error, peer)
     return [name, names[:1], cls_node, arguments, said, line, None, members]
+
+
+def is_ours(cls: type) -> bool:
+    """Tell whether a class is the engine's own, whose name would tell a student nothing."""
+    return str(cls.__module__).partition(".")[0] == __name__.partition(".")[0]
+
+
+def _room() -> Iterator[int]:
+    return iter(range(MOST_IN_GROUPS))
 
 
 def _members(error: BaseException) -> tuple[BaseException, ...]:
@@ -96,20 +107,19 @@ def _line(error: BaseException, peer: "Peer") -> str:
     return lines[-1].encode("utf-8", "replace").decode()[:200] if lines else ""
 
 
-def error_of(node: list[Any], decoder: "Decoder", peer: "Peer") -> BaseException:
+def error_of(node: list[Any], decoder: "Decoder", peer: "Peer", room: Iterator[int] | None = None) -> BaseException:
     """Build an exception that ordinary handlers catch."""
     if len(node) == 1:
         return peer.remembered(node[0])
     name, names, cls_node, arguments, text, line, echo, member_nodes = node
     values = [decoder.decode(item) for item in arguments]
-    members = [error_of(member, decoder, peer) for member in member_nodes[:MOST_IN_GROUPS]]
+    room = _room() if room is None else room
+    members = [error_of(member, decoder, peer, room) for member, _ in zip(member_nodes, room, strict=False)]
     if not all(type(value) in (str, int, float, bytes, bool, type(None)) for value in values):
         raise ProtocolError("an exception with arguments that are not plain")
     base = _base(names)
     if cls_node is not None:
-        cls = decoder.decode(cls_node)
-        if not (isinstance(cls, type) and issubclass(cls, Exception)):
-            raise ProtocolError("an exception of a class that is none")
+        cls = _described(cls_node, decoder)
     elif base.__name__ == name:
         cls = base
     else:
@@ -120,6 +130,15 @@ def error_of(node: list[Any], decoder: "Decoder", peer: "Peer") -> BaseException
     if peer.trusting:
         error.echo = echo  # type: ignore[attr-defined]
     return error
+
+
+def _described(node: list[Any], decoder: "Decoder") -> type[Exception]:
+    """Give the class of an exception; it is made here and asks nothing of the other side, so that any is admitted."""
+    peer: Any = decoder.peer
+    cls = peer.class_of(node, decoder) if node[0] == Tag.MINE else decoder.decode(node)
+    if not isinstance(cls, type) or isinstance(cls, RemoteClass) or not issubclass(cls, Exception):
+        raise ProtocolError("an exception of a class that is none")
+    return cls
 
 
 def _base(names: Any) -> type[Exception]:

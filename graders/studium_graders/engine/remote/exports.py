@@ -299,7 +299,7 @@ def _metaclass(bases: tuple[type, ...]) -> type:
     extra = [meta for meta in metas if not issubclass(RemoteClass, meta) and not issubclass(meta, RemoteClass)]
     if not extra:
         return next((meta for meta in metas if meta is not RemoteClass and issubclass(meta, RemoteClass)), RemoteClass)
-    return type("RemoteClass", (RemoteClass, *extra), {})
+    return type(RemoteClass.__name__, (RemoteClass, *extra), {})
 
 
 def _methods(lineage: list[type]) -> list[str]:
@@ -327,7 +327,7 @@ def _names(found: Any) -> tuple[str, ...]:
 def _what(found: Any, name: str) -> str:
     if isinstance(found, RemoteFunction):
         return "a function"
-    return f"the class {name}" if isinstance(found, type) else f"a {name}"
+    return f"the class {name}" if isinstance(found, type) else f"an object of the class {name}"
 
 
 def _read_library(decoder: Decoder, node: list[Any]) -> Any:

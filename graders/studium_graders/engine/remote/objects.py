@@ -171,7 +171,9 @@ def _refused(value: Any, name: str) -> Any:
         return NotImplemented
     if name == "__hash__":
         return object.__hash__(value)
-    raise TypeError(f"a {type(value).__name__} is no plain value, which is needed here: {name} is not asked of it")
+    raise TypeError(
+        f"an object of the class {type(value).__name__} stands where a plain value is needed: its {name} is not asked"
+    )
 
 
 class RemoteIterator(Iterator[Any]):
@@ -215,6 +217,7 @@ class RemoteIterator(Iterator[Any]):
 
 BoundMethod.__name__ = "method"  # messages say what it stands for
 RemoteIterator.__name__ = "iterator"
+RemoteClass.__name__ = "type"
 
 
 class Opaque:
@@ -223,7 +226,8 @@ class Opaque:
     __slots__ = ("__weakref__", "_message")
 
     def __init__(self, path: str, what: str) -> None:
-        object.__setattr__(self, "_message", f"{path or 'your code'} gave {what} where a plain value is needed")
+        sentence = f"{_said(path)} gives {what} where a plain value is needed, such as a number, a text or a list"
+        object.__setattr__(self, "_message", sentence)
 
     def __getattribute__(self, name: str) -> Any:
         if name in _LOCAL:
@@ -246,6 +250,12 @@ class Opaque:
 
     def __format__(self, _: str) -> str:
         return repr(self)
+
+
+def _said(path: str) -> str:
+    if path.endswith(ITEM):
+        return f"an item of {_said(path.removesuffix(ITEM))}"
+    return f"your {path.replace('<', '') or 'code'}"
 
 
 def _fail(value: Any, *_: Any, **__: Any) -> Any:

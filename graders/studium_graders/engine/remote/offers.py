@@ -30,7 +30,7 @@ def require_harmless(value: Any) -> None:
     """Raise KeptError for a library's object with which more can be done than to compute."""
     if not _may_be_given(value):
         owner = _owner(value)
-        raise KeptError(f"a {owner.__name__} of {owner.__module__} cannot be given to code in another process")
+        raise KeptError(f"an object of the class {_named(owner)} cannot be given to code in another process")
 
 
 def is_open(target: Any, name: str) -> bool:

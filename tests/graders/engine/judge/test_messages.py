@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from studium_graders.engine.judge.events import Judged
 from studium_graders.engine.judge.failing_line import failing_line
-from studium_graders.engine.judge.messages import bounded_message
+from studium_graders.engine.judge.messages import bounded_message, full_message
+from studium_graders.engine.remote.decode import RefusedError
 
 from .notebooks import answer, checked, given, grade, material, submission
 
@@ -41,6 +42,45 @@ def test_a_visible_message_is_one_short_line(student):
     text = message(student, "import numpy as np\nnp.testing.assert_allclose(double(np.arange(500.0)), 1)")
     assert "\n" not in text
     assert len(text) < 700
+
+
+ROW = "class P:\n    def __repr__(self): return 'P'\ndef double(x): return f'{x:>6}' if isinstance(x, str) else P()"
+
+
+@pytest.mark.parametrize(
+    ("test", "said"),
+    [
+        ("assert double('a') == '      a'", "(expected '      a', got '     a')"),
+        ("assert double('a' * 40) == 'a' * 41", "(at letter 40: expected 'aaaaaaaaaaa', got 'aaaaaaaaaa')"),
+        ("x = None\nassert x is not None", "this should hold and does not: x is not None"),
+        ("x = 5\nassert x is None", "x is None (left 5, right None)"),
+        ("assert double(1) == double(1)", "(P does not define ==, so that no two of its objects are equal)"),
+    ],
+)
+def test_a_visible_message_shows_what_differs_and_nothing_that_says_nothing(student, test, said):
+    assert message(student, test, ROW).endswith(said)
+
+
+@pytest.mark.parametrize("call", ["pytest.raises(ValueError): double(12345)", "pytest.raises(KeyError): double(12345)"])
+def test_what_did_not_raise_in_a_hidden_test_is_not_what_is_expected(student, call):
+    said = message(student, f"import pytest\nwith {call}", hidden=True)
+    assert said == "a hidden test failed: the result is not what is expected"
+
+
+def test_what_did_not_raise_in_a_visible_test_is_said_with_its_line(student):
+    said = message(student, "import pytest\nwith pytest.raises(ValueError): double(1)")
+    assert said.startswith("Failed: DID NOT RAISE")
+
+
+class Words:
+    def has_line(self, line):
+        return False
+
+
+def test_names_of_ours_are_not_told():
+    error = RefusedError("your f() gives a function where a plain value is needed")
+    assert full_message(error, None, Words()) == str(error)
+    assert bounded_message(error, None, Words()) == "a hidden test failed: TypeError was raised"
 
 
 SECRET = "assert double(12345) == 24690"

@@ -176,6 +176,23 @@ def test_a_key_error_of_the_students_says_what_pythons_says(student):
         student.get("miss")()
 
 
+def test_a_class_of_the_students_may_arrive_where_the_reference_raises_none(make_student):
+    source = "class Mine(ValueError): pass\ndef f(): raise Mine('m')\ndef g(): raise ExceptionGroup('g', [Mine('m')])"
+    student = make_student(source, recording=False, known=True, handles={"f", "g"})
+    with pytest.raises(ValueError, match="m") as raised:
+        student.get("f")()
+    assert type(raised.value).__name__ == "Mine"
+    with pytest.raises(ExceptionGroup):
+        student.get("g")()
+
+
+def test_an_exception_of_the_engines_own_comes_under_the_name_of_pythons(make_student):
+    deep = make_student("def deep():\n    x = []\n    for _ in range(200): x = [x]\n    return x").get("deep")
+    with pytest.raises(ValueError, match="nested more than") as raised:
+        deep()
+    assert type(raised.value) is ValueError
+
+
 @pytest.mark.parametrize(
     "node",
     [
@@ -188,6 +205,13 @@ def test_a_key_error_of_the_students_says_what_pythons_says(student):
 def test_an_exception_that_cannot_be_rebuilt_is_one_still(node):
     with pytest.raises(Exception, match="m"):
         Liar(reply(node, kind=2)).ask(1)
+
+
+def test_a_forged_group_has_no_more_members_than_one_may_have():
+    wide = [*FORGED, [[*FORGED, [["E", [], None, [], "", "", None, []]] * 300]] * 300]
+    with pytest.raises(ExceptionGroup) as raised:
+        Liar(reply(wide, kind=2)).ask(1)
+    assert [len(error.exceptions) for error in raised.value.exceptions] == [99]
 
 
 @pytest.mark.parametrize("members", [None, 1, "no", [1], [[5]], [[]]])

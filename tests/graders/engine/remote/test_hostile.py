@@ -88,6 +88,16 @@ MALFORMED = [
     reply([Tag.RANDOM, [Tag.TUPLE, 3, [Tag.TUPLE, 1], None]]),
     reply([Tag.STANDARD, "eval", "1"]),
     reply([Tag.STANDARD, "date", "x"]),
+    reply([Tag.STANDARD, "UserList", [Tag.TUPLE, 1]]),
+    reply([Tag.STANDARD, "UserDict", [Tag.LIST]]),
+    reply([Tag.STANDARD, "UserString", 5]),
+    reply([Tag.STANDARD, "ChainMap", [Tag.DICT], [Tag.LIST]]),
+    reply([Tag.STANDARD, "mappingproxy", [Tag.ORDERED]]),
+    reply([Tag.STANDARD, "array", "u", b"ab"]),
+    reply([Tag.STANDARD, "array", "d", b"ab"]),
+    reply([Tag.STANDARD, "array", "d", [Tag.BYTEARRAY, 0]], buffers=[b"12345678"]),
+    reply([Tag.STANDARD, "memoryview", [Tag.LIST, "B"], b"ab"]),
+    reply([Tag.STANDARD, "memoryview", "B", [Tag.LIST]]),
     reply([Tag.DICT, [Tag.LIST], 1]),
     reply([Tag.DICT, 1]),
     reply([Tag.NAMED_TUPLE, [Tag.MINE, 1, "tuple", ["A", ["a b"], []]], 1]),
@@ -516,7 +526,9 @@ def test_an_iterator_decides_nothing_and_what_it_gives_is_checked_as_it_arrives(
     for use in (len, float, lambda it: it[0], lambda it: it < 1, lambda it: it - 1, lambda it: it()):
         with pytest.raises(TypeError, match=r"iterator|real number"):
             use(found)
-    with pytest.raises(TypeError, match=r"objects\(\)\[\] gave a Always where a plain value is needed"):
+    with pytest.raises(
+        TypeError, match=r"^an item of your objects\(\) gives an object of the class Always where a plain"
+    ):
         assert next(found) == 5
     with pytest.raises(TypeError, match="plain value"):
         assert 5 in found
@@ -529,14 +541,20 @@ def test_an_iterator_decides_nothing_and_what_it_gives_is_checked_as_it_arrives(
 
 def test_what_a_message_says_of_an_object_is_what_the_student_knows(make_student):
     student = make_student(LAZY, recording=False, known=True, handles={"function", "functions", "endless"})
-    with pytest.raises(TypeError, match=r"^function\(\) gave a function where a plain value is needed$"):
+    with pytest.raises(TypeError, match=r"^your function\(\) gives a function where a plain value is needed, such as"):
         assert student.get("function")() == 1
-    with pytest.raises(TypeError, match=r"^functions\(\)\[\] gave a function where"):
+    with pytest.raises(TypeError, match=r"^an item of your functions\(\) gives a function where"):
         assert next(student.get("functions")())() == 1
     with pytest.raises(AttributeError, match=r"^'function' object has no attribute 'cache_clear'$"):
         student.get("function").cache_clear()
     with pytest.raises(TypeError, match=r"^'iterator' object is not subscriptable$"):
         assert student.get("endless")()[0] == 1
+
+
+def test_a_class_of_the_students_is_called_what_python_calls_it(make_student):
+    kind = make_student("class Suit: pass").get("Suit")
+    with pytest.raises(TypeError, match=r"^'type' object is not iterable$"):
+        list(kind)
 
 
 MOVING = """

@@ -1,5 +1,6 @@
 """Values cross the wire in both directions and stay what they are."""
 
+import array
 import collections
 import datetime
 import decimal
@@ -9,7 +10,9 @@ import math
 import pathlib
 import random
 import uuid
+from collections import ChainMap, UserDict, UserList, UserString
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 import numpy as np
 import pytest
@@ -292,3 +295,74 @@ def test_random_generators_come_back_advanced(make_student):
         mine, theirs = make(4), make(4)
         for _ in range(2):
             assert draw(theirs) == [mine.random() for _ in range(3)]
+
+
+HOLDERS = """
+from array import array
+from collections import ChainMap, UserDict, UserList, UserString
+from types import MappingProxyType
+import numpy as np
+def holders():
+    return [
+        UserList([1, [2]]), UserDict(a=[1]), UserString("é"), ChainMap({"a": 1}, UserDict(b=2)),
+        MappingProxyType({"a": 1}), array("d", [1, 2.5]), memoryview(b"ab"), memoryview(np.arange(3)),
+    ]
+class Always(int):
+    __eq__ = __lt__ = __gt__ = lambda self, other: True
+    __hash__ = int.__hash__
+class Liar:
+    __eq__ = __lt__ = __gt__ = lambda self, other: True
+    __hash__ = object.__hash__
+class Items(list):
+    __iter__ = lambda self: iter([9])
+class Stack(UserList):
+    def top(self): return self.data[-1]
+def forged():
+    items, text, pairs = UserList(), UserString(""), UserDict()
+    items.data, text.data, pairs.data = Items([Always(1)]), 5, [("a", Always(1))]
+    return items, text, pairs
+def lying(): return UserList([Liar()])
+def endless():
+    items = UserList()
+    items.append(items)
+    return items
+def letters(): return array("u", "ab")
+def stacked(): return Stack([1, 2])
+def extend(items): items.append(5)
+"""
+_HOLD = [UserList([1, [2]]), UserDict(a=[1]), UserString("é"), ChainMap({"a": 1}, {"b": 2}), MappingProxyType({"a": 1})]
+
+
+def test_what_holds_plain_values_counts_as_them(make_student):
+    student = make_student(HOLDERS, recording=False, known=True, handles={"holders"})
+    found = student.get("holders")()
+    expected = [*_HOLD, array.array("d", [1, 2.5]), memoryview(b"ab"), memoryview(np.arange(3))]
+    assert [type(value) for value in found] == [type(value) for value in expected]
+    assert found == expected
+    assert found[0] == [1, [2]]
+    assert found[2] == "é"
+    assert dict(found[3]) == {"a": 1, "b": 2}
+    assert not hasattr(found[6], "decode")
+
+
+def test_what_a_forged_holder_holds_is_plain_too(make_student):
+    student = make_student(HOLDERS, recording=False, known=True, handles={"forged", "lying", "endless", "letters"})
+    items, text, pairs = student.get("forged")()
+    assert (type(items.data), type(items[0]), items) == (list, int, [9])
+    assert (text, pairs) == ("5", {"a": 1})
+    assert (type(text.data), type(pairs["a"])) == (str, int)
+    with pytest.raises(TypeError, match="plain value"):
+        assert student.get("lying")()[0] == 1
+    for name in ("endless", "letters"):
+        with pytest.raises((ValueError, TypeError), match=r"nested|letters"):
+            student.get(name)()
+
+
+def test_a_holder_with_methods_of_its_own_keeps_them(make_student):
+    assert make_student(HOLDERS).get("stacked")().top() == 2
+
+
+def test_a_holder_that_a_test_gives_is_changed_in_the_test(make_student):
+    items = UserList([1])
+    make_student(HOLDERS).get("extend")(items)
+    assert items == [1, 5]
