@@ -136,7 +136,9 @@ class TestJudge:
         if test.cell.hidden:
             return self._judged(test, message=bounded_message(error, where, self.text, name))
         bounded = bounded_message(error, where, self.text, name, test="this test")
-        return self._judged(test, message=full_message(error, where, self.text, name), bounded=bounded)
+        message = full_message(error, where, self.text, name)
+        self._require_student()
+        return self._judged(test, message=message, bounded=bounded)
 
     def _judged(self, test: PreparedTest, points: float = 0.0, message: str = "", bounded: str = "") -> Judged:
         """Give a result. A message that can hold what the student's code chose comes with a ``bounded`` one."""
@@ -152,7 +154,7 @@ class TestJudge:
         return bool(test.answers) and test.answers <= self.untouched
 
     def _require_student(self) -> None:
-        """Raise StudentGone where a test may have caught it."""
+        """Raise StudentGone where somebody may have caught it."""
         if self.namespace.student.gone is not None:
             raise self.namespace.student.gone
 

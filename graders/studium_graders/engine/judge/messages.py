@@ -21,14 +21,23 @@ _LONGEST = 600
 
 def full_message(error: BaseException, where: FailingLine | None, text: CanonicalText, name: str = "") -> str:
     """Say everything about a failed visible test; ``name`` is the student's function where one is tested."""
+    said = _said(error)
     if isinstance(error, AssertionError):
-        return _short(str(error) or _asserted(where))
-    what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        return _short(said or _asserted(where))
+    what = ": ".join(filter(None, (type(error).__name__, said)))
     if line := _student_line(error, text):
         return _short(f"{name or 'your code'} raised {what}, in the line `{line}`")
     if name:
         return _short(f"the result could not be used: {what}")
     return _short(f"{what}, in the test's line `{where.line}`" if where else what)
+
+
+def _said(error: BaseException) -> str:
+    """Give the text of an error; "" where that of an object in it cannot be had."""
+    try:
+        return str(error)
+    except Exception:
+        return ""
 
 
 def bounded_message(

@@ -6,8 +6,10 @@ import pytest
 from studium_graders.engine.judge.events import Judged
 from studium_graders.engine.judge.failing_line import failing_line
 from studium_graders.engine.judge.messages import bounded_message
+from studium_graders.engine.remote import StudentGone
 
 from .notebooks import answer, checked, given, grade, material, submission
+from .processes import forked
 
 DOUBLE = "def double(x):\n    return 2 * x"
 WRONG = "def double(x):\n    return x * x"
@@ -41,6 +43,21 @@ def test_a_visible_message_is_one_short_line(student):
     text = message(student, "import numpy as np\nnp.testing.assert_allclose(double(np.arange(500.0)), 1)")
     assert "\n" not in text
     assert len(text) < 700
+
+
+@pytest.mark.parametrize("body", ["raise RuntimeError('what I like')", "return 3"])
+@pytest.mark.parametrize("test", ["assert v.x == 3, v", "raise ValueError(v)"])
+def test_an_object_that_has_no_text_leaves_a_sentence(shell, body, test):
+    text = f"class V:\n    x = 0\n    def __str__(self):\n        {body}"
+    with forked(shell, named_classes={"V"}) as student:
+        said = message(student, f"v = V()\n{test}", text)
+    assert said in ("this should hold and does not: v.x == 3", f"ValueError, in the test's line `{test}`")
+
+
+def test_a_process_that_ends_while_the_message_is_made_is_gone(shell):
+    text = "import os\nclass V:\n    def __str__(self):\n        os._exit(0)"
+    with forked(shell, named_classes={"V"}) as student, pytest.raises(StudentGone):
+        message(student, "assert False, V()", text)
 
 
 SECRET = "assert double(12345) == 24690"
