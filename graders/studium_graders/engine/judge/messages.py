@@ -15,6 +15,7 @@ from studium.comparison import difference
 from studium_graders.engine.judge.canonical_text import CanonicalText
 from studium_graders.engine.judge.compiling import LEFT, RIGHT
 from studium_graders.engine.judge.failing_line import FailingLine
+from studium_graders.engine.remote.decode import RefusedError
 
 _LONGEST = 600
 
@@ -24,7 +25,7 @@ def full_message(error: BaseException, where: FailingLine | None, text: Canonica
     said = _said(error)
     if isinstance(error, AssertionError):
         return _short(said or _asserted(where))
-    what = ": ".join(filter(None, (type(error).__name__, said)))
+    what = said if isinstance(error, RefusedError) else ": ".join(filter(None, (type(error).__name__, said)))
     if line := _student_line(error, text):
         return _short(f"{name or 'your code'} raised {what}, in the line `{line}`")
     if name:
@@ -48,6 +49,8 @@ def bounded_message(
     if isinstance(error, AssertionError):
         literal = "" if where is None else where.safe_literal
         return literal or f"{test} failed: the result is not what is expected"
+    if isinstance(error, RefusedError):
+        return f"{test} failed: a plain value is needed where your code has an object of its own"
     line = _student_line(error, text)
     return f"{test} failed: {_kind(error)} was raised" + (f" in the line `{line}`" if line else "")
 

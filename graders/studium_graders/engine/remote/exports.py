@@ -176,7 +176,7 @@ class Side(Peer):
         path = decoder.path + (ITEM if decoder.depth else "")
         kind, found = self._resolve(node, path, decoder)
         names = _names(found)
-        return found if self.admits(path, kind, names) else Opaque(path, _what(found, names[0]))
+        return found if self.admits(path, kind, names) else Opaque(self, path, _what(found, names[0]))
 
     def _resolve(self, node: list[Any], path: str, decoder: Decoder) -> tuple[str, Any]:
         number = node[1]
@@ -198,7 +198,7 @@ class Side(Peer):
             return module
         path = decoder.path + (ITEM if decoder.depth else "")
         names = _names(module)
-        return module if self.admits(path, "module", names) else Opaque(path, _what(module, names[0]))
+        return module if self.admits(path, "module", names) else Opaque(self, path, _what(module, names[0]))
 
     def given_class(self, name: str) -> Any:
         """Give the class of plain data that this side knows under a name, or None."""

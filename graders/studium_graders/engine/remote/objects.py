@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from studium_graders.engine.remote.decode import RefusedError
+from studium_graders.engine.remote.offers import KeptError
 from studium_graders.engine.remote.policy import BINARY, ITEM, STANDING_IN, spelling, step
 
 if TYPE_CHECKING:
@@ -65,11 +66,10 @@ class RemoteClass(type):
         facts.peer.request("delattr", cls, name)
 
 
-def _facts_of_class(cls: type) -> Facts:
-    facts = type.__getattribute__(cls, "__dict__").get("_facts")
-    if facts is None:
-        raise TypeError("a class that extends a class of the submission cannot be made here")
-    return facts  # type: ignore[no-any-return]
+def _facts_of_class(cls: RemoteClass) -> Facts:
+    if "_facts" in type.__getattribute__(cls, "__dict__"):
+        return cls._facts
+    raise cls._facts.peer.refused(KeptError("a class that extends a class of the submission cannot be made here"))
 
 
 class RemoteObject(metaclass=RemoteClass):
@@ -101,7 +101,7 @@ class RemoteObject(metaclass=RemoteClass):
         return _ask(self, "copy")
 
     def __reduce_ex__(self, _: Any) -> Any:
-        raise TypeError("an object of the submission cannot be pickled")
+        raise facts_of(self).peer.refused(RefusedError("an object of the submission cannot be pickled"))
 
 
 def facts_of(value: Any) -> Facts:
@@ -167,11 +167,12 @@ def special_method(name: str) -> Callable[..., Any]:
 
 
 def _refused(value: Any, name: str) -> Any:
-    if name in _COMPARISONS or name in _ARITHMETIC:
+    if name in ("__eq__", "__ne__"):
         return NotImplemented
     if name == "__hash__":
         return object.__hash__(value)
-    raise TypeError(f"a {type(value).__name__} is no plain value, which is needed here: {name} is not asked of it")
+    sentence = f"a {type(value).__name__} is no plain value, which is needed here: {name} is not asked of it"
+    raise facts_of(value).peer.refused(RefusedError(sentence))
 
 
 class RemoteIterator(Iterator[Any]):
@@ -220,9 +221,10 @@ RemoteIterator.__name__ = "iterator"
 class Opaque:
     """An object of the submission where a plain value is needed: whatever is done with it raises TypeError."""
 
-    __slots__ = ("__weakref__", "_message")
+    __slots__ = ("__weakref__", "_message", "_peer")
 
-    def __init__(self, path: str, what: str) -> None:
+    def __init__(self, peer: "Peer", path: str, what: str) -> None:
+        object.__setattr__(self, "_peer", peer)
         object.__setattr__(self, "_message", f"{path or 'your code'} gave {what} where a plain value is needed")
 
     def __getattribute__(self, name: str) -> Any:
@@ -249,7 +251,7 @@ class Opaque:
 
 
 def _fail(value: Any, *_: Any, **__: Any) -> Any:
-    raise RefusedError(object.__getattribute__(value, "_message"))
+    raise object.__getattribute__(value, "_peer").refused(RefusedError(object.__getattribute__(value, "_message")))
 
 
 for _name in (SPECIAL | {"__setattr__", "__delattr__", "__array__", "__iter__", "__float__"}) - {
