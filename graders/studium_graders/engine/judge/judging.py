@@ -86,11 +86,13 @@ class TestJudge:
 
     def _run(self, test: PreparedTest) -> tuple[float, BaseException | None, CellRun]:
         assert test.code is not None
+        student = self.namespace.student
+        student.refusal = None
         with readable(self.text):
             ran = run_test_code(test.code, self.namespace, self.limits.output_kb)
         self._require_student()
         run = CellRun() if test.cell.hidden else CellRun(outputs_of(ran))
-        return points_for_value(ran.value, test.cell.points), ran.error, run
+        return points_for_value(ran.value, test.cell.points), ran.error or student.refusal, run
 
     def _exercise_test(self, test: PreparedTest, found: ExerciseTest) -> Judged:
         name = found.exercise.id
@@ -101,6 +103,7 @@ class TestJudge:
         if not callable(function):
             bounded = f"{name} must be a function"
             return self._judged(test, message=f"{bounded}, and is a {type(function).__name__}", bounded=bounded)
+        self.namespace.student.refusal = None
         draws = seeds(test.cell.topic, found.exercise, found.test, self.seed)
         run = run_draws(found.test, function, draws)
         self._require_student()
@@ -110,6 +113,8 @@ class TestJudge:
             self._require_student()
             if not run.passed:
                 return self._judged(test, message=_CHANGED)
+        if run.error is None and self.namespace.student.refusal is not None:
+            return self._error(test, self.namespace.student.refusal, None, name)
         if run.error is None:
             return self._judged(test, test.cell.points)
         file = found.test.function.__code__.co_filename
@@ -145,7 +150,9 @@ class TestJudge:
         if test.cell.hidden:
             return self._judged(test, message=bounded_message(error, where, self.text, name))
         bounded = bounded_message(error, where, self.text, name, test="this test")
-        return self._judged(test, message=full_message(error, where, self.text, name), bounded=bounded)
+        message = full_message(error, where, self.text, name)
+        self._require_student()
+        return self._judged(test, message=message, bounded=bounded)
 
     def _judged(self, test: PreparedTest, points: float = 0.0, message: str = "", bounded: str = "") -> Judged:
         """Give a result. A message that can hold what the student's code chose comes with a ``bounded`` one."""
@@ -161,7 +168,7 @@ class TestJudge:
         return bool(test.answers) and test.answers <= self.untouched
 
     def _require_student(self) -> None:
-        """Raise StudentGone where a test may have caught it."""
+        """Raise StudentGone where somebody may have caught it."""
         if self.namespace.student.gone is not None:
             raise self.namespace.student.gone
 

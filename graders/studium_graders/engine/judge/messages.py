@@ -15,6 +15,7 @@ from studium.comparison import difference
 from studium_graders.engine.judge.canonical_text import CanonicalText
 from studium_graders.engine.judge.compiling import LEFT, RIGHT
 from studium_graders.engine.judge.failing_line import FailingLine
+from studium_graders.engine.remote.decode import RefusedError
 from studium_graders.engine.remote.errors import is_ours
 
 _LONGEST = 600
@@ -22,14 +23,23 @@ _LONGEST = 600
 
 def full_message(error: BaseException, where: FailingLine | None, text: CanonicalText, name: str = "") -> str:
     """Say everything about a failed visible test; ``name`` is the student's function where one is tested."""
+    said = _said(error)
     if isinstance(error, AssertionError):
-        return _short(str(error) or _asserted(where))
-    what = _described(error)
+        return _short(said or _asserted(where))
+    what = said if said and is_ours(type(error)) else ": ".join(filter(None, (type(error).__name__, said)))
     if line := _student_line(error, text):
         return _short(f"{name or 'your code'} raised {what}, in the line `{line}`")
     if name and not _did_not_raise(error):
         return _short(f"the result could not be used: {what}")
     return _short(f"{what}, in the test's line `{where.line}`" if where else what)
+
+
+def _said(error: BaseException) -> str:
+    """Give the text of an error; "" where that of an object in it cannot be had."""
+    try:
+        return str(error)
+    except Exception:
+        return ""
 
 
 def bounded_message(
@@ -42,15 +52,10 @@ def bounded_message(
     if isinstance(error, AssertionError):
         literal = "" if where is None else where.safe_literal
         return literal or f"{test} failed: the result is not what is expected"
+    if isinstance(error, RefusedError):
+        return f"{test} failed: a plain value is needed where your code has an object of its own"
     line = _student_line(error, text)
     return f"{test} failed: {_kind(error)} was raised" + (f" in the line `{line}`" if line else "")
-
-
-def _described(error: BaseException) -> str:
-    """Give name and text of an error; a name of ours would tell a student nothing."""
-    if not str(error):
-        return type(error).__name__
-    return str(error) if is_ours(type(error)) else f"{type(error).__name__}: {error}"
 
 
 def _did_not_raise(error: BaseException) -> bool:

@@ -18,7 +18,18 @@ _NUMPY_NUMBER = re.compile(r"np\.(?:float|u?int)\d+\((.+)\)")
 
 def points_for_value(value: Any, maximum: float) -> float:
     """Give the points of a test that ran to its end and whose last expression had this value."""
-    return _within(float(value), maximum) if is_number(value) else maximum
+    number = _number(value) if is_number(value) else None
+    return maximum if number is None else _within(number, maximum)
+
+
+def _number(value: Any) -> float | None:
+    """Give a number as a float; None for one of a class that does not tell which it is."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
+    except Exception:
+        return None
 
 
 def is_number(value: Any) -> bool:

@@ -180,7 +180,7 @@ class Side(Peer):
         path = decoder.path + (ITEM if decoder.depth else "")
         kind, found = self._resolve(node, path, decoder)
         names = _names(found)
-        return found if self.admits(path, kind, names) else Opaque(path, _what(found, names[0]))
+        return found if self.admits(path, kind, names) else Opaque(self, path, _what(found, names[0]))
 
     def _resolve(self, node: list[Any], path: str, decoder: Decoder) -> tuple[str, Any]:
         number = node[1]
@@ -202,7 +202,7 @@ class Side(Peer):
             return module
         path = decoder.path + (ITEM if decoder.depth else "")
         names = _names(module)
-        return module if self.admits(path, "module", names) else Opaque(path, _what(module, names[0]))
+        return module if self.admits(path, "module", names) else Opaque(self, path, _what(module, names[0]))
 
     def kind_of(self, cls: type) -> str | None:
         """Tell what kind of plain data the instances of a class are, or None."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from studium_graders.engine.remote.decode import RefusedError
 from studium_graders.engine.remote.letting_go import unused
 from studium_graders.engine.remote.objects import Facts, RemoteClass
 from studium_graders.engine.remote.policy import step
@@ -72,7 +73,7 @@ class RemoteModule(nn.Module, metaclass=RemoteClass):
         return facts.peer.request("copy", self, path=facts.path)
 
     def __reduce_ex__(self, _: Any) -> Any:
-        raise TypeError("a module of the submission cannot be pickled")
+        raise self._remote_facts.peer.refused(RefusedError("a module of the submission cannot be pickled"))
 
 
 def module_method(name: str) -> Any:

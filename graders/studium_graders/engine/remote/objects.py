@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from studium_graders.engine.remote.decode import RefusedError
+from studium_graders.engine.remote.offers import KeptError
 from studium_graders.engine.remote.policy import BINARY, ITEM, STANDING_IN, spelling, step
 
 if TYPE_CHECKING:
@@ -65,11 +66,10 @@ class RemoteClass(type):
         facts.peer.request("delattr", cls, name)
 
 
-def _facts_of_class(cls: type) -> Facts:
-    facts = type.__getattribute__(cls, "__dict__").get("_facts")
-    if facts is None:
-        raise TypeError("a class that extends a class of the submission cannot be made here")
-    return facts  # type: ignore[no-any-return]
+def _facts_of_class(cls: RemoteClass) -> Facts:
+    if "_facts" in type.__getattribute__(cls, "__dict__"):
+        return cls._facts
+    raise cls._facts.peer.refused(KeptError("a class that extends a class of the submission cannot be made here"))
 
 
 class RemoteObject(metaclass=RemoteClass):
@@ -101,7 +101,7 @@ class RemoteObject(metaclass=RemoteClass):
         return _ask(self, "copy")
 
     def __reduce_ex__(self, _: Any) -> Any:
-        raise TypeError("an object of the submission cannot be pickled")
+        raise facts_of(self).peer.refused(RefusedError("an object of the submission cannot be pickled"))
 
 
 def facts_of(value: Any) -> Facts:
@@ -167,13 +167,14 @@ def special_method(name: str) -> Callable[..., Any]:
 
 
 def _refused(value: Any, name: str) -> Any:
-    if name in _COMPARISONS or name in _ARITHMETIC:
+    if name in ("__eq__", "__ne__"):
         return NotImplemented
     if name == "__hash__":
         return object.__hash__(value)
-    raise TypeError(
+    sentence = (
         f"an object of the class {type(value).__name__} stands where a plain value is needed: its {name} is not asked"
     )
+    raise facts_of(value).peer.refused(RefusedError(sentence))
 
 
 class RemoteIterator(Iterator[Any]):
@@ -223,10 +224,11 @@ RemoteClass.__name__ = "type"
 class Opaque:
     """An object of the submission where a plain value is needed: whatever is done with it raises TypeError."""
 
-    __slots__ = ("__weakref__", "_message")
+    __slots__ = ("__weakref__", "_message", "_peer")
 
-    def __init__(self, path: str, what: str) -> None:
+    def __init__(self, peer: "Peer", path: str, what: str) -> None:
         sentence = f"{_said(path)} gives {what} where a plain value is needed, such as a number, a text or a list"
+        object.__setattr__(self, "_peer", peer)
         object.__setattr__(self, "_message", sentence)
 
     def __getattribute__(self, name: str) -> Any:
@@ -259,7 +261,7 @@ def _said(path: str) -> str:
 
 
 def _fail(value: Any, *_: Any, **__: Any) -> Any:
-    raise RefusedError(object.__getattribute__(value, "_message"))
+    raise object.__getattribute__(value, "_peer").refused(RefusedError(object.__getattribute__(value, "_message")))
 
 
 for _name in (SPECIAL | {"__setattr__", "__delattr__", "__array__", "__iter__", "__float__"}) - {

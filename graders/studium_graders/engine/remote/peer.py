@@ -306,6 +306,10 @@ class Peer(Sections):
         """Tell whether an object of the other side may answer an operator."""
         return True
 
+    def refused(self, error: TypeError) -> TypeError:
+        """Take note of a refusal of this side's own, which is about to be raised."""
+        return error
+
     def do_getattr(self, target: Any, name: str) -> Any:
         """Give an attribute of an object of this side."""
         return getattr(target, name)

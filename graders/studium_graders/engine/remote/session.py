@@ -13,12 +13,13 @@ from studium_graders.engine.limits import Limits
 from studium_graders.engine.remote import generators, library
 from studium_graders.engine.remote.ambient import Ambient
 from studium_graders.engine.remote.changed_arguments import OpenCall
+from studium_graders.engine.remote.decode import RefusedError
 from studium_graders.engine.remote.encode import Encoder
 from studium_graders.engine.remote.exports import FUNCTIONS, Side
 from studium_graders.engine.remote.functions import RemoteFunction
 from studium_graders.engine.remote.named import Named
 from studium_graders.engine.remote.objects import RemoteClass, is_remote
-from studium_graders.engine.remote.offers import is_open, require_harmless
+from studium_graders.engine.remote.offers import KeptError, is_open, require_harmless
 from studium_graders.engine.remote.policy import Policy
 from studium_graders.engine.remote.shell import MOST_OF_CELL, MOST_OF_ERROR, MOST_OUTPUTS, sendable, size_of
 from studium_graders.engine.remote.tags import Tag
@@ -43,12 +44,16 @@ class StudentGone(Exception):  # noqa: N818
 
 
 class Student(Side):
-    """A student's process, as the judge sees it. Every method raises StudentGone once the process is of no use."""
+    """A student's process, as the judge sees it. Every method raises StudentGone once the process is of no use.
+
+    ``refusal`` is the first TypeError that was the judge's own: a test may have taken it for one of the student's code.
+    """
 
     def __init__(self, sock: socket.socket, policy: Policy, limits: Limits, seed: bytes = b"") -> None:
         super().__init__(Channel(sock, limits.message_mb), limits)
         self.policy = policy
         self.gone: StudentGone | None = None
+        self.refusal: TypeError | None = None
         self._room = MOST_SHOWN
         self._seed = seed
         self.ambient = Ambient(self._seed)
@@ -129,6 +134,9 @@ class Student(Side):
             if call.may_stop:
                 raise
             raise RuntimeError(f"your code raised {type(error).__name__}") from error
+        except (RefusedError, KeptError) as error:
+            self.refused(error)
+            raise
         except LateError:
             seconds = f"{self.limits.call_seconds:g}"
             self._end("time limit", f"stopped after {seconds} s: is there an endless loop?")
@@ -144,6 +152,11 @@ class Student(Side):
     def watching(self, test: str) -> AbstractContextManager[None]:
         """See what a test does, where the reference is recorded."""
         return nullcontext()
+
+    def refused(self, error: TypeError) -> TypeError:
+        """Take note of a refusal of the judge's own, which is about to be raised."""
+        self.refusal = self.refusal or type(error)(*error.args)  # without the frames that the other one keeps
+        return error
 
     def begin(self) -> None:
         """Start the clock of a request that is not part of another."""

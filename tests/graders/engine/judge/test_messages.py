@@ -6,9 +6,11 @@ import pytest
 from studium_graders.engine.judge.events import Judged
 from studium_graders.engine.judge.failing_line import failing_line
 from studium_graders.engine.judge.messages import bounded_message, full_message
+from studium_graders.engine.remote import StudentGone
 from studium_graders.engine.remote.decode import RefusedError
 
 from .notebooks import answer, checked, given, grade, material, submission
+from .processes import forked
 
 DOUBLE = "def double(x):\n    return 2 * x"
 WRONG = "def double(x):\n    return x * x"
@@ -80,7 +82,24 @@ class Words:
 def test_names_of_ours_are_not_told():
     error = RefusedError("your f() gives a function where a plain value is needed")
     assert full_message(error, None, Words()) == str(error)
-    assert bounded_message(error, None, Words()) == "a hidden test failed: TypeError was raised"
+    assert bounded_message(error, None, Words()) == (
+        "a hidden test failed: a plain value is needed where your code has an object of its own"
+    )
+
+
+@pytest.mark.parametrize("body", ["raise RuntimeError('what I like')", "return 3"])
+@pytest.mark.parametrize("test", ["assert v.x == 3, v", "raise ValueError(v)"])
+def test_an_object_that_has_no_text_leaves_a_sentence(shell, body, test):
+    text = f"class V:\n    x = 0\n    def __str__(self):\n        {body}"
+    with forked(shell, named_classes={"V"}) as student:
+        said = message(student, f"v = V()\n{test}", text)
+    assert said in ("this should hold and does not: v.x == 3", f"ValueError, in the test's line `{test}`")
+
+
+def test_a_process_that_ends_while_the_message_is_made_is_gone(shell):
+    text = "import os\nclass V:\n    def __str__(self):\n        os._exit(0)"
+    with forked(shell, named_classes={"V"}) as student, pytest.raises(StudentGone):
+        message(student, "assert False, V()", text)
 
 
 SECRET = "assert double(12345) == 24690"

@@ -30,6 +30,21 @@ def test_where_we_differ_on_purpose(value, points):
     assert points_for_outputs(CellRun(outputs), 2.0) == points
 
 
+class Untold(float):
+    def __float__(self):
+        raise RuntimeError("not told")
+
+    def __repr__(self):
+        return "a number that is not told"
+
+
+@pytest.mark.parametrize(("value", "points"), [(10**400, 2), (-(10**400), 0), (Untold(1), 2)])
+def test_a_number_that_is_no_float_is_worth_what_its_text_is(value, points):
+    outputs = [{"output_type": "execute_result", "data": {"text/plain": repr(value)}}]
+    assert points_for_value(value, 2.0) == points
+    assert points_for_outputs(CellRun(outputs), 2.0) == points
+
+
 def test_text_on_stderr_costs_nothing_and_an_error_everything():
     warning = {"output_type": "stream", "name": "stderr", "text": "careful"}
     error = {"output_type": "error", "ename": "E", "evalue": "", "traceback": []}

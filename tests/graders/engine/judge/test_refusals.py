@@ -1,0 +1,71 @@
+"""What the engine refuses to a test is no exception of the student's, also where a test waits for a TypeError."""
+
+from __future__ import annotations
+
+import pytest
+from studium_graders.engine.material import Calibration
+
+from .notebooks import answer, checked, material, submission
+from .processes import calibrate, grade_forked
+
+BOX = "class Box:\n    def __init__(self, x):\n        self.x = x\n"
+ORDERED = BOX + "    def __lt__(self, other):\n        return self.x < other.x\n"
+NO_ORDER = "import pytest\nwith pytest.raises(TypeError):\n    Box(1) < Box(2)"
+SHAPE = (
+    "from abc import ABC, abstractmethod\nclass Shape(ABC):\n    @abstractmethod\n    def area(self):\n        ...\n"
+)
+PLAIN_SHAPE = "class Shape:\n    def area(self):\n        raise TypeError('there is none')\n"
+NO_AREA = "import pytest\nclass NoArea(Shape):\n    pass\nwith pytest.raises(TypeError):\n    NoArea()"
+PAIR = "def pair():\n    return (1, 2)"
+OWN_PAIR = """
+class Pair:
+    def __setitem__(self, index, value):
+        pass
+def pair():
+    return Pair()
+"""
+FIXED = "import pytest\nwith pytest.raises(TypeError):\n    pair()[0] = 3"
+
+
+def graded(shell, reference, text, test):
+    notebook = material(answer(reference), checked(test))
+    calibration = calibrate(shell, notebook)
+    return grade_forked(shell, notebook, submission(notebook, text), calibration).only
+
+
+@pytest.mark.parametrize(
+    ("reference", "text", "test"),
+    [(BOX, ORDERED, NO_ORDER), (SHAPE, PLAIN_SHAPE, NO_AREA), (PAIR, OWN_PAIR, FIXED)],
+    ids=["an operator", "a class that is not abstract", "an object in place of a value"],
+)
+def test_a_refusal_of_the_engines_is_not_the_type_error_that_a_test_waits_for(shell, reference, text, test):
+    assert graded(shell, reference, reference, test).outcome == "passed"
+    failed = graded(shell, reference, text, test)
+    assert (failed.outcome, failed.points) == ("failed", 0)
+    assert failed.message
+
+
+def test_an_object_that_answers_what_it_must_not_is_named(shell):
+    message = graded(shell, BOX, ORDERED, NO_ORDER).message
+    assert "a Box is no plain value, which is needed here: __lt__ is not asked of it" in message
+
+
+@pytest.mark.parametrize(("text", "points"), [(SHAPE, 1), (PLAIN_SHAPE, 0)])
+def test_an_abstract_class_raises_pythons_own_type_error(shell, text, points):
+    test = "import pytest\nwith pytest.raises(TypeError, match='abstract'):\n    Shape()"
+    result = graded(shell, SHAPE, text, test)
+    assert (result.points, result.mode) == (points, "split")
+
+
+@pytest.mark.parametrize(("text", "points"), [(SHAPE, 1), (PLAIN_SHAPE, 0)])
+def test_a_class_that_extends_the_students_runs_there_also_where_nothing_is_known(shell, text, points):
+    notebook = material(answer(), checked(NO_AREA))
+    result = grade_forked(shell, notebook, submission(notebook, text), Calibration()).only
+    assert (result.points, result.mode) == (points, "one process")
+
+
+def test_a_refusal_in_one_test_fails_no_other(shell):
+    reference = BOX + PAIR
+    notebook = material(answer(reference), checked(NO_ORDER), checked("assert Box(3).x == 3"))
+    text = submission(notebook, ORDERED + PAIR)
+    assert grade_forked(shell, notebook, text, calibrate(shell, notebook)).points == [0, 1]
