@@ -43,8 +43,8 @@ class Engine:
     """Grades the submissions of one assignment. A context manager; ``grade`` may be called from many threads.
 
     ``jobs`` is how many notebooks are graded at the same time. ``trust`` allows a level below L2, at which a student's
-    code may reach more than it should. ``hidden`` are files and folders that student code must not see, beside the
-    solutions of installed topics. ``ancestor`` is a ``common_ancestor`` that is warm already, or warming up.
+    code may reach more than it should. ``hidden`` are files and folders that neither student code must see, beside the
+    solutions of installed topics, nor a test. ``ancestor`` is a ``common_ancestor``, which may still be warming up.
     """
 
     def __init__(
@@ -75,8 +75,8 @@ class Engine:
             public_imports(material),
             self._new_folder("root", 0o711),
         )
-        tests = self._new_folder("tests", 0o700)
-        judge = JudgeSetup(material, tests)
+        self._tests = self._new_folder("tests", 0o700)
+        judge = JudgeSetup(material, self._new_folder("ready", 0o700), hidden)
         self._own = ExitStack()  # what this engine starts
         self._student, self._judge = self._launchers(setup, judge, ancestor, jobs)
         self._jobs = jobs
@@ -150,16 +150,20 @@ class Engine:
         """Grade with test data that follow from what is judged: equal work earns equal marks, a change draws anew."""
         judged = CanonicalSubmission("", (notebook,), files).digest
         seed = hmac.digest(self.material.secret, judged.encode(), "sha256")
-        job = JudgeJob(notebook, seed, self.material.calibration.get(notebook.name, Calibration()))
-        with self._supervised(files) as (supervisor, student_job):
+        calibration = self.material.calibration.get(notebook.name, Calibration())
+        with self._supervised(files) as (supervisor, student_job), self._tests_folder() as folder:
+            job = JudgeJob(notebook, seed, folder, calibration)
             return supervisor.grade(self._books[notebook.name], job, student_job)
 
     def _observe(
         self, notebook: CanonicalNotebook, calibration: Calibration, recording: bool
     ) -> tuple[NotebookResult, Recorded]:
-        job = JudgeJob(notebook, b"reference", calibration, recording=recording)
-        with self._supervised({}) as (supervisor, student_job):
+        with self._supervised({}) as (supervisor, student_job), self._tests_folder() as folder:
+            job = JudgeJob(notebook, b"reference", folder, calibration, recording=recording)
             return supervisor.observe(self._books[notebook.name], job, student_job)
+
+    def _tests_folder(self) -> tempfile.TemporaryDirectory[str]:
+        return tempfile.TemporaryDirectory(dir=self._tests, ignore_cleanup_errors=True)
 
     @contextmanager
     def _supervised(self, files: dict[str, bytes]) -> Iterator[tuple[Supervisor, StudentJob]]:

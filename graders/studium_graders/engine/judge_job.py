@@ -8,20 +8,26 @@ from studium_graders.engine.results import Verdict
 
 
 class JudgeSetup(msgspec.Struct, frozen=True):
-    """What every judge process starts with. The material's files lie in ``folder``, where tests run."""
+    """What every judge process starts with.
+
+    ``folder`` is where it is made ready, with the material's files. ``hidden`` are files and folders that no test sees.
+    """
 
     material: Material
     folder: str
+    hidden: tuple[str, ...] = ()
 
 
 class JudgeJob(msgspec.Struct, frozen=True):
     """What one judge process is told: a submitted notebook, and which of its cells had their turn before.
 
-    ``seed`` is secret. ``recording`` notes what the reference solution needs.
+    ``seed`` is secret. ``folder`` is for this notebook alone: the working folder is a new one inside it.
+    ``recording`` notes what the reference solution needs.
     """
 
     notebook: CanonicalNotebook
     seed: bytes
+    folder: str
     calibration: Calibration = Calibration()
     skip: frozenset[str] = frozenset()
     recording: bool = False

@@ -1,5 +1,6 @@
 """The judge's process: it alone has the tests. It drives the student's process and tells the supervisor."""
 
+import hmac
 import os
 import socket
 import sys
@@ -22,10 +23,11 @@ from studium_graders.engine.judge.prepare import prepare as prepare_notebook
 from studium_graders.engine.judge_job import Fault, Gone, JudgeJob, JudgeSetup, Message, Messages, Recorded
 from studium_graders.engine.limits import Limits
 from studium_graders.engine.links import LinkClosedError, receive, send
-from studium_graders.engine.public_imports import compiler_of, import_all
+from studium_graders.engine.public_imports import compiler_of, import_all, starts_compilers
 from studium_graders.engine.remote import Policy, RecordingStudent, Student, StudentGone
 from studium_graders.engine.remote.warm_up import warm_up
-from studium_graders.engine.sandbox.writing import write_nowhere_but
+from studium_graders.engine.sandbox.landlock import Rule
+from studium_graders.engine.sandbox.reach import confine, rules_of_tests
 from studium_graders.engine.working_folder import write_files
 
 if sys.platform != "win32":
@@ -40,7 +42,10 @@ class Prepared:
     """What every judge process starts with."""
 
     limits: Limits
+    files: dict[str, bytes]
     notebooks: Mapping[str, PreparedNotebook]
+    rules: tuple[Rule, ...]
+    programs: bool
 
 
 def prepare(setup: bytes) -> Prepared:
@@ -49,9 +54,9 @@ def prepare(setup: bytes) -> Prepared:
     np.random.seed()  # the student's process, of the same ancestor, has what was drawn for it at import
     decoded = msgspec.msgpack.decode(setup, type=JudgeSetup)
     material = decoded.material
-    compiler = compiler_of(material)
-    import_all(compiler)
-    install(compiles=bool(compiler))
+    import_all(compiler_of(material))
+    programs = starts_compilers(material)
+    install(compiles=programs)
     os.chdir(decoded.folder)
     write_files(material.files)
     msgspec.msgpack.Decoder(JudgeJob)  # looks at the type, which is remembered
@@ -61,10 +66,8 @@ def prepare(setup: bytes) -> Prepared:
         return catalogue()[topic].exercises
 
     notebooks = {book.name: prepare_notebook(book, exercises, material.files) for book in material.notebooks}
-    if sys.platform == "linux":
-        tempfile.tempdir = None  # it is looked for again, and found in the working folder
-        write_nowhere_but(decoded.folder)
-    return Prepared(material.limits, notebooks)
+    rules = rules_of_tests([decoded.folder], decoded.hidden, programs=programs) if sys.platform == "linux" else ()
+    return Prepared(material.limits, material.files, notebooks, rules, programs)
 
 
 def run(prepared: Prepared, descriptors: list[int]) -> None:
@@ -74,6 +77,7 @@ def run(prepared: Prepared, descriptors: list[int]) -> None:
     _limit_memory(prepared.limits)
     link = socket.socket(fileno=descriptors[0])
     job = receive(link, JudgeJob)
+    _settle(prepared, job.folder)
     policy = Policy(
         handles=set(job.calibration.handles),
         operators=set(job.calibration.operators),
@@ -92,7 +96,8 @@ def run(prepared: Prepared, descriptors: list[int]) -> None:
             events.clear()
 
     kind = RecordingStudent if job.recording else Student
-    student = kind(socket.socket(fileno=descriptors[1]), policy, prepared.limits, job.seed)
+    draws = hmac.digest(job.seed, b"random state", "sha256")  # a test's globals lead to it, and not to the seed
+    student = kind(socket.socket(fileno=descriptors[1]), policy, prepared.limits, draws)
     try:
         _judge(prepared, job, student, emit)
     except StudentGone as gone:
@@ -101,6 +106,15 @@ def run(prepared: Prepared, descriptors: list[int]) -> None:
         return
     except BaseException:
         emit(Fault(traceback.format_exc()))
+
+
+def _settle(prepared: Prepared, folder: str) -> None:
+    """Go to work in a new folder, where the files are as they were handed out, and reach no others from now on."""
+    tempfile.tempdir = own = tempfile.mkdtemp(dir=folder)
+    os.chdir(own)
+    write_files(prepared.files)
+    if sys.platform == "linux":
+        confine(own, prepared.rules, programs=prepared.programs)
 
 
 def _limit_memory(limits: Limits) -> None:

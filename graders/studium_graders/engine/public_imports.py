@@ -15,6 +15,7 @@ from studium_graders.engine.material import Material
 from studium_graders.engine.purity import is_secret, topic_packages
 
 _COMPILING = re.compile(r"\b(functorch|torch\.(func|compile|export|fx)|import[^\n]* (func|compile|export))\b")
+_STARTING = re.compile(r"\b(triton|cpp_extension)\b")
 _COMPILER = "torch._dynamo.config"  # any part of it
 
 
@@ -34,6 +35,13 @@ def compiler_of(material: Material) -> list[str]:
     """Name a part of torch's compiler where a word in a cell says that it will be used, else nothing."""
     cells = (cell for book in material.notebooks for cell in book.cells)
     return [_COMPILER] if any(_COMPILING.search(f"{cell.source}\n{cell.reference}") for cell in cells) else []
+
+
+def starts_compilers(material: Material) -> bool:
+    """Tell whether a word in a cell says that a C compiler and the like will be started."""
+    cells = (cell for book in material.notebooks for cell in book.cells)
+    words = any(_STARTING.search(f"{cell.source}\n{cell.reference}") for cell in cells)
+    return words or bool(compiler_of(material))
 
 
 def _imported(source: str, package: str = "") -> Iterator[str]:

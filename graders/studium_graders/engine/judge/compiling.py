@@ -3,6 +3,7 @@
 import ast
 import copy
 import linecache
+import secrets
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from studium_graders.engine.judge.python_text import is_silenced
 from studium_graders.engine.judge.replaceable import followed_targets
 
 LEFT, RIGHT = "__studium_left__", "__studium_right__"
+# How compiled tests get at their namespace: by names that nobody can guess who is given a test's globals.
+NAMESPACE, REPLACEMENTS = (f"__studium_{secrets.token_hex(16)}__" for _ in range(2))
 
 
 @dataclass(frozen=True)
@@ -81,14 +84,14 @@ class _Rewriter(ast.NodeTransformer):
     def visit_Name(self, node: ast.Name) -> ast.AST:
         if node.id not in self.shared or isinstance(node.ctx, ast.Load):
             return node
-        return ast.Subscript(ast.Name("__namespace__", ast.Load()), ast.Constant(node.id), node.ctx)
+        return ast.Subscript(ast.Name(NAMESPACE, ast.Load()), ast.Constant(node.id), node.ctx)
 
     def visit_Assign(self, node: ast.Assign) -> ast.AST:
         self.generic_visit(node)
         target = node.targets[0]
         if len(node.targets) > 1 or not isinstance(target, ast.Attribute) or id(target) not in self.followed:
             return node
-        replace = ast.Attribute(ast.Name("__replacements__", ast.Load()), "replace", ast.Load())
+        replace = ast.Attribute(ast.Name(REPLACEMENTS, ast.Load()), "replace", ast.Load())
         return ast.Expr(ast.Call(replace, [target.value, ast.Constant(target.attr), node.value], []))
 
     def visit_Assert(self, node: ast.Assert) -> ast.AST:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
+from studium_graders.engine.judge.compiling import NAMESPACE, REPLACEMENTS
 from studium_graders.engine.judge.replacing import Replacements
 from studium_graders.engine.remote import Student
 
@@ -17,14 +18,15 @@ class Namespace(dict[str, Any]):
     """
 
     def __init__(self, student: Student, owned: frozenset[str]) -> None:
-        super().__init__(__name__="__main__", __builtins__=builtins, __doc__=None, __namespace__=self)
+        super().__init__(__name__="__main__", __builtins__=builtins, __doc__=None)
         self.student = student
         self.owned = owned
         self.replacements = Replacements(student)
-        self["__replacements__"] = self.replacements
         self["display"] = _show_nothing
 
     def __missing__(self, name: str) -> Any:
+        if name in (NAMESPACE, REPLACEMENTS):
+            return self if name == NAMESPACE else self.replacements
         if name not in self.owned and hasattr(builtins, name):
             raise KeyError(name)  # the interpreter looks there next
         try:
@@ -77,8 +79,7 @@ class Namespace(dict[str, Any]):
         """Give globals of their own before the same student, for a test that copies its ``globals()``."""
         other = Namespace(self.student, self.owned)
         for name in super().__iter__():
-            if name not in ("__namespace__", "__replacements__"):
-                dict.__setitem__(other, name, super().__getitem__(name))
+            dict.__setitem__(other, name, super().__getitem__(name))
         return other
 
 

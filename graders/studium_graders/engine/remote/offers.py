@@ -16,8 +16,10 @@ _HARMLESS = (
     *("builtins.", "types.", "collections.", "abc.", "typing.", "enum.", "dataclasses.", "numbers.", "itertools."),
     *("fractions.", "decimal.", "datetime.", "re.", "queue.", "_queue.", "random.Random", "argparse.Namespace"),
     *("_io.StringIO", "_io.BytesIO", "numpy.polynomial."),
+    "studium_graders.engine.judge.running.CappedText",  # a test's sys.stdout
     *("torch.Generator", "torch.optim.", "torch.utils.data.", "torch.distributions."),
 )
+_ENGINE = "studium_graders."  # it is no library, and nothing of it is the instructor's
 _BOUND = (MethodType, BuiltinMethodType, MethodWrapperType)
 _CALLED_ALONE = ("unittest.mock.",)  # they can be used, and their own names would undo what a test checks with them
 
@@ -27,8 +29,11 @@ class KeptError(TypeError):
 
 
 def require_harmless(value: Any) -> None:
-    """Raise KeptError for a library's object with which more can be done than to compute."""
-    if not _may_be_given(value):
+    """Raise KeptError for an object of a library's, or of the engine's, with which more can be done than to compute.
+
+    A module that both sides have goes by its name, also back to where it came from.
+    """
+    if not (_may_be_given(value) or (isinstance(value, ModuleType) and library.is_shared_module(value))):
         owner = _owner(value)
         raise KeptError(f"an object of the class {_named(owner)} cannot be given to code in another process")
 
@@ -62,7 +67,8 @@ def _holder(cls: type, name: str) -> type | None:
 
 @cache
 def _is_harmless(cls: type) -> bool:
-    return not library.is_library(cls.__module__) or _named(cls).startswith(_HARMLESS)
+    own = not library.is_library(cls.__module__) and not f"{cls.__module__}.".startswith(_ENGINE)
+    return own or _named(cls).startswith(_HARMLESS)
 
 
 def _is_called_alone(cls: type) -> bool:

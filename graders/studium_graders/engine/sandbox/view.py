@@ -17,9 +17,9 @@ _PROCESS_TABLE = tuple(
 
 def landlock_rules(policy: Policy, scratch: str) -> Iterator[Rule]:
     """Give the files that a process may have which still sees the machine's own root folder."""
-    yield from ((path, READ) for path in (*MACHINE, *_PROCESS_TABLE))
+    yield from ((path, READ) for path in machine())
     yield from ((path, DEVICE) for path in (*DEVICES, *policy.devices))
-    yield from _allowed(policy.readable, _secret(policy))
+    yield from allowed(policy.readable, _secret(policy))
     yield "/proc/self", READ
     yield scratch, ALL
 
@@ -35,8 +35,13 @@ def _secret(policy: Policy) -> frozenset[str]:
     return frozenset(map(os.path.realpath, (*policy.hidden, *(path for path, _ in policy.replaced))))
 
 
+def machine() -> tuple[str, ...]:
+    """Give what libraries ask of the machine."""
+    return (*MACHINE, *_PROCESS_TABLE)
+
+
 @cache
-def _allowed(readable: tuple[str, ...], secret: frozenset[str]) -> tuple[Rule, ...]:
+def allowed(readable: tuple[str, ...], secret: frozenset[str]) -> tuple[Rule, ...]:
     """Landlock knows no exceptions: a folder that holds a secret is allowed child by child, and may be listed."""
     roots = dict.fromkeys(map(os.path.realpath, readable))
     return tuple(rule for root in roots for rule in _beneath(root, secret))

@@ -53,6 +53,15 @@ def test_globals_know_the_names_of_both(namespace):
     assert {"f", "x"} <= set(namespace["names"])
 
 
+def test_nothing_of_the_engines_is_among_the_names(student, namespace):
+    run("names = dict(globals())", namespace)
+    engine = [value for value in namespace["names"].values() if type(value).__module__.startswith("studium_graders")]
+    assert engine == []
+    for name in ("__namespace__", "__replacements__"):
+        with pytest.raises(NameError):
+            run(name, namespace)
+
+
 def test_main_is_the_notebook(student, namespace, monkeypatch):
     monkeypatch.setitem(sys.modules, "__main__", MainModule(namespace))
     run(

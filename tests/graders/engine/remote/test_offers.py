@@ -11,6 +11,8 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 import torch
+from studium_graders.engine.judge.replacing import Replacements
+from studium_graders.engine.judge.running import CappedText
 from studium_graders.engine.remote.offers import KeptError
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
@@ -103,6 +105,17 @@ def test_an_attribute_that_can_do_more_than_compute_is_not_given_away_either(stu
     bag.total, bag.more = connection.interrupt, eval
     assert "cannot be given" in student.get("named")(bag, "total")
     assert "AttributeError" in student.get("forged")(bag, "more", "1")
+
+
+def test_nothing_of_the_engines_counts_as_the_instructors(student):
+    for own in (Replacements(student), Replacements(student).replace, student.policy):
+        with pytest.raises(KeptError):
+            student.get("take")([own])
+    assert student.get("named")(CappedText(9), "getvalue") == "''"
+
+
+def test_a_module_that_an_answer_gave_goes_back_to_it(student):
+    assert student.get("take")(torch.ops) is None
 
 
 def test_what_the_instructor_wrote_can_be_used(student):

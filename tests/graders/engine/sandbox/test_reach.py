@@ -1,41 +1,24 @@
-"""The judge's process must see tests and secrets, so that it is in no sandbox; but it changes no files of others."""
+"""The judge's process must see tests and secrets, so that it is in no sandbox; but it reaches no files of others."""
 
 import os
 import socket
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from studium_graders.engine.engine import Engine
-from studium_graders.engine.sandbox import probe
 from studium_graders.engine.sandbox.landlock import abi
-from studium_graders.engine.sandbox.writing import write_nowhere_but
+from studium_graders.engine.sandbox.reach import confine, rules_of_tests
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux" or not abi(), reason="needs Landlock")
 
-OUTSIDE = """
-from pathlib import Path
-{use}
-Path({path!r}).write_text("written")
-"""
-INSIDE = """
-import sqlite3, tempfile
-from pathlib import Path
-Path("note").write_text(str(first(1)))
-assert Path("note").read_text() == "2"
-with tempfile.NamedTemporaryFile("w+") as file:
-    assert file.write("kept") == 4
-with sqlite3.connect("own.db") as database:
-    database.execute("create table if not exists t (x integer)")
-"""
 
-
-def outcome_in_a_child(attempt):
+def outcome_in_a_child(attempt, *, hidden=(), programs=False):
     """What an attempt ends with in a process that has given up all files but those of its working folder."""
     reading, writing = os.pipe()
     if not (child := os.fork()):
         try:
-            write_nowhere_but(str(Path.cwd()))
+            confine(str(Path.cwd()), rules_of_tests([], hidden, programs=programs), programs=programs)
             said = str(attempt())
         except OSError as error:
             said = type(error).__name__
@@ -74,23 +57,36 @@ def test_files_of_others_stay_as_they_are(outside, attempt):
     assert {path.name for path in outside.parent.iterdir()} == {"file", "own"}
 
 
-def test_files_of_its_own_and_those_that_it_reads_are_there(outside):
+def test_files_of_its_own_and_those_of_python_are_there(outside):
     assert outcome_in_a_child(lambda: Path("new").write_text("three")) == "5"
+    assert outcome_in_a_child(lambda: "import" in Path(pytest.__file__).read_text()) == "True"
+    assert outcome_in_a_child(lambda: Path("/proc/self/cmdline").read_bytes() != b"") == "True"
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", f"/proc/{os.getpid()}/environ", "/root", "/home"])
+def test_files_of_others_are_not_seen(outside, path):
+    assert outcome_in_a_child(outside.read_text) == "PermissionError"
+    assert outcome_in_a_child(
+        lambda: list(Path(path).iterdir()) if Path(path).is_dir() else Path(path).read_bytes()
+    ) == ("PermissionError")
+
+
+def test_what_is_hidden_is_not_seen_though_modules_lie_beside_it(outside, monkeypatch):
+    beside = outside.parent / "course_module.py"
+    beside.write_text("x = 1")
+    monkeypatch.syspath_prepend(str(outside.parent))
     assert outcome_in_a_child(outside.read_text) == "as it was"
+    assert outcome_in_a_child(outside.read_text, hidden=[str(outside)]) == "PermissionError"
+    assert outcome_in_a_child(lambda: __import__("course_module").x, hidden=[str(outside)]) == "1"
+
+
+def test_it_starts_no_programs_but_where_a_compiler_is_needed(outside):
+    started = lambda: subprocess.run([sys.executable, "-S", "-c", ""], check=False).returncode  # noqa: E731
+    assert outcome_in_a_child(started) == "PermissionError"
+    assert outcome_in_a_child(started, programs=True) == "0"
 
 
 @pytest.mark.skipif(abi() < 4, reason="needs a Landlock that knows TCP")
 def test_it_connects_to_nobody(outside):
     with socket.create_server(("127.0.0.1", 0)) as server:
         assert outcome_in_a_child(lambda: socket.create_connection(server.getsockname())) == "PermissionError"
-
-
-def test_a_test_writes_in_the_judges_folder_and_not_elsewhere(make_material, ancestor, outside):
-    solutions = {name: f"def {name}(x):\n    return x + 1" for name in ("first", "second")}
-    outward = OUTSIDE.format(use="assert second(1) == 2", path=str(outside))
-    material = make_material(solutions, {"first": INSIDE, "second": outward})
-    with Engine(material, probe().level, trust=True, ancestor=ancestor) as engine:
-        (calibration,) = engine.calibrate().calibration.values()
-    assert "test-first" not in calibration.one_process
-    assert calibration.problems or "test-second" in calibration.one_process
-    assert outside.read_text() == "as it was"

@@ -1,0 +1,89 @@
+"""What a test can reach in the judge: Python, what was handed out, and a folder of its own for each submission."""
+
+import io
+import sys
+from contextlib import ExitStack
+
+import numpy as np
+import pytest
+from studium_graders.engine.engine import Engine
+from studium_graders.engine.sandbox import probe
+from studium_graders.engine.sandbox.landlock import abi
+
+from .conftest import hand_made, handed_in
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux" or not abi(), reason="needs Landlock")
+SOLUTIONS = {name: f"def {name}(x):\n    return x + 1" for name in ("first", "second")}
+TESTS = {name: f"assert {name}(1) == 2" for name in SOLUTIONS}
+INSIDE = """
+import sqlite3
+import numpy as np
+np.arange(4.0).tofile("note")
+assert np.fromfile("note").size == 2 * first(1)
+with sqlite3.connect("own.db") as database:
+    database.execute("create table if not exists t (x integer)")
+"""
+OUTSIDE = """
+import numpy as np
+assert second(1) == 2
+np.arange(4.0).tofile({path!r})
+"""
+LIBRARIES = """
+import colorsys, zoneinfo
+import scipy.stats, torch
+assert zoneinfo.ZoneInfo("Europe/Berlin").key and scipy.stats.norm(0).mean() == 0
+assert torch.ones(first(1)).sum() == 2
+"""
+WRITING = "import numpy as np\nnp.arange(5.0).tofile(str(first(1)) + '.bin')"
+READING = "import numpy as np\nassert second(np.fromfile('2.bin').size) == 2 and not np.load('a/b.npy').size"
+
+
+@pytest.fixture
+def outside(tmp_path):
+    """A file that is nobody's business."""
+    file = tmp_path / "file"
+    file.write_text("as it was")
+    return file
+
+
+@pytest.fixture
+def graded(ancestor):
+    """graded(tests, {}, {"first": "def first…"}) → by submission, points and mode of each test."""
+    with ExitStack() as stack:
+
+        def grade(tests, *submissions, **more):
+            material = hand_made(SOLUTIONS, TESTS | tests, **more)
+            engine = stack.enter_context(Engine(material, probe().level, trust=True, ancestor=ancestor))
+            engine.calibrate()
+            done = [engine.grade(handed_in(material, "alice", SOLUTIONS | answers)) for answers in submissions]
+            return [{test.grade_id[5:]: (test.points, test.mode) for test in one.notebooks[0].tests} for one in done]
+
+        yield grade
+
+
+def test_a_test_writes_in_the_judges_folder_and_not_elsewhere(graded, outside):
+    (found,) = graded({"first": INSIDE, "second": OUTSIDE.format(path=str(outside))}, {})
+    assert found["first"] == (1, "split")
+    assert found["second"] != (1, "split")
+    assert outside.read_text() == "as it was"
+
+
+def test_what_one_submission_has_a_test_write_no_other_gets(graded):
+    kept = io.BytesIO()
+    np.save(kept, np.zeros(0))
+    files = {"2.bin": bytes(8), "3.bin": b"", "a/b.npy": kept.getvalue()}
+    tests = {"second": READING, "first": WRITING.replace("first(1)", "first(2)")}
+    hostile = {"first": "def first(x):\n    return 2"}
+    spoilt, honest = graded(tests, hostile, {}, files=files)
+    assert spoilt == {"first": (1, "split"), "second": (0, "split")}
+    assert honest == {"first": (1, "split"), "second": (1, "split")}
+
+
+def test_libraries_work_and_other_files_are_not_there(graded, outside):
+    path = "from pathlib import Path\nwith Path(str(second(1))).open() as file:\n    assert file.read()"
+    (found,) = graded(
+        {"first": LIBRARIES, "second": path},
+        {"second": f"def second(x):\n    return {str(outside)!r}"},
+        files={"2": b"x"},
+    )
+    assert found == {"first": (1, "split"), "second": (0, "split")}
