@@ -106,7 +106,8 @@ class Crossed:
 
     def changed(self, *, last: bool = False) -> bool:
         """Tell whether a value has changed since it was kept; the ``last`` time in a test looks in any case."""
-        self._left -= self._size
+        if self._left >= 0:
+            self._left -= self._size
         if self._left < 0 and not last:
             return False
         changed = sum(map(_renew, self._kept.values())) > 0

@@ -65,6 +65,11 @@ def test_a_change_that_is_undone_after_a_call_is_noted(shell):
     assert noted(shell, "v = [1]\nh = Holder(v)\nv.append(2)\nassert h.size() == 1\nv.pop()") == {"0"}
 
 
+def test_what_nobody_has_any_more_is_not_looked_at_again(shell):
+    many = "for n in range(500): Holder([n] * 50)"
+    assert noted(shell, f"v = [1]\nh = Holder(v)\n{many}\nv.append(2)\nassert h.size() == 1\nv.pop()") == {"0"}
+
+
 def test_a_change_of_what_was_returned_is_noted_whoever_else_has_it(shell):
     start = "h = Holder({'a': [1]})\n"
     assert noted(shell, f"{start}h.get()['a'].append(2)\nassert h.get() == {{'a': [1]}}") == {"0"}
