@@ -15,7 +15,7 @@ _SHELL = {"get_ipython", "In", "Out", "_ih", "_oh", "_i", "_ii", "__", "___", "e
 _OF_A_PROCESS = (
     "signal", "threading", "multiprocessing", "subprocess", "resource", "tracemalloc", "gc", "concurrent.futures",
     "ctypes", "tempfile", "shutil", "glob", "logging", "sys.modules", "sys.settrace", "sys.setprofile", "sys._getframe",
-    "sys.setrecursionlimit", "sys.stdin", "doctest.testmod", "pytest.warns", "pytest.MonkeyPatch", "os.environ",
+    "sys.setrecursionlimit", "sys.stdin", "doctest.testmod", "numpy.testing.assert_no_warnings", "pytest.warns", "pytest.MonkeyPatch", "os.environ",
     "numpy.save", "numpy.savetxt", "numpy.savez", "torch.save", "pickle.dump", "json.dump",
     "torch.utils._python_dispatch", "torch.overrides",
 )  # fmt: skip
@@ -93,7 +93,14 @@ def _reason_of_call(node: ast.Call, imports: Mapping[str, str]) -> str:
         return "it replaces something of a library's" if root_of(first) in imports else ""
     if path == "warnings.catch_warnings" and node.keywords:
         return "it looks at warnings"
+    if path in ("warnings.simplefilter", "warnings.filterwarnings") and _takes(node, "error"):
+        return "it makes warnings errors"
     return ""
+
+
+def _takes(call: ast.Call, word: str) -> bool:
+    given = [*call.args[:1], *(keyword.value for keyword in call.keywords)]
+    return any(isinstance(item, ast.Constant) and item.value == word for item in given)
 
 
 def _replaces(node: ast.AST, imports: Mapping[str, str]) -> str:
