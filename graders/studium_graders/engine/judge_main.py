@@ -131,9 +131,10 @@ def _judge(prepared: Prepared, job: JudgeJob, student: Student, emit: Callable[[
         if not isinstance(event, Finished):
             emit(event)
 
+    notebook = prepared.notebooks[job.notebook.name]
     run_notebook(
         student,
-        prepared.notebooks[job.notebook.name],
+        notebook,
         job.notebook,
         pass_on,
         seed=job.seed,
@@ -143,6 +144,7 @@ def _judge(prepared: Prepared, job: JudgeJob, student: Student, emit: Callable[[
     )
     if job.recording:
         policy = student.policy
-        needs = (policy.handles, policy.operators, policy.mutates, policy.plain, policy.both_ways)
-        emit(Recorded(*map(frozenset, needs)))
+        names = (policy.handles, policy.operators, policy.mutates, policy.plain, policy.both_ways)
+        handles, operators, mutates, plain, both_ways = map(frozenset, names)
+        emit(Recorded(handles, operators, mutates, plain, both_ways, notebook.needs()))
     emit(Finished())

@@ -19,7 +19,7 @@ _OF_A_PROCESS = (
     "ctypes", "tempfile", "shutil", "glob", "logging", "sys.modules", "sys.settrace", "sys.setprofile", "sys._getframe",
     "sys.setrecursionlimit", "sys.stdin", "pytest.warns", "pytest.MonkeyPatch", "os.environ",
     "numpy.save", "numpy.savetxt", "numpy.savez", "torch.save", "pickle.dump", "json.dump",
-    "torch.utils._python_dispatch", "torch.overrides",
+    "numpy.testing.assert_no_warnings", "torch.utils._python_dispatch", "torch.overrides",
 )  # fmt: skip
 _EVALUATORS = {"eval", "exec", "compile"}
 _EVALUATING = (
@@ -129,7 +129,14 @@ def _reason_of_call(node: ast.Call, imports: Mapping[str, str]) -> str:
         return "it replaces something of a library's" if root_of(first) in imports else ""
     if path == "warnings.catch_warnings" and node.keywords:
         return "it looks at warnings"
+    if path in ("warnings.simplefilter", "warnings.filterwarnings") and _takes(node, "error"):
+        return "it makes warnings errors"
     return ""
+
+
+def _takes(call: ast.Call, word: str) -> bool:
+    given = [*call.args[:1], *(keyword.value for keyword in call.keywords)]
+    return any(isinstance(item, ast.Constant) and item.value == word for item in given)
 
 
 def _replaces(node: ast.AST, imports: Mapping[str, str]) -> str:

@@ -1,4 +1,4 @@
-"""Random state, grad mode and default dtype of the judge, which the student's code finds as the test left them.
+"""Random state, grad mode, default dtype and NumPy's floating-point errors, found as the test left them.
 
 Nothing of it comes back. Where the student's code drew numbers, the judge moves its own state on, once in a request, to
 one that follows from it by a secret: what it draws next is neither what the student's code drew nor what that could
@@ -27,6 +27,7 @@ def _torch() -> Any:
     return torch.get_rng_state().numpy().tobytes()
 
 
+FLOATING = {"divide": "warn", "over": "warn", "under": "ignore", "invalid": "warn"}  # as numpy.seterr is at first
 _MT19937 = 4 * 625  # bytes: the key of 624 words and the position in it
 STATES = (_python, _numpy, _torch)
 
@@ -49,7 +50,10 @@ class Ambient:
         self._dtype = "float32"
 
     def node(self, *, reply: bool) -> Any:
-        """Give what is to be set on the student's side. The grad mode holds for a request and is no part of a reply."""
+        """Give what is to be set on the student's side; grad mode and ``np.errstate`` hold for a request.
+
+        Of the latter nothing is said where it is as at first: what a student's cell has set then holds.
+        """
         changed: list[Any] = []
         for index, state in enumerate(STATES):
             now = state()
@@ -58,7 +62,10 @@ class Ambient:
         dtype = str(torch.get_default_dtype()).removeprefix("torch.")
         new_dtype = None if dtype == self._dtype else dtype
         self._dtype = dtype
-        return [*changed, None if reply else torch.is_grad_enabled(), new_dtype]
+        if reply:
+            return [*changed, None, new_dtype, None]
+        floating = np.geterr()
+        return [*changed, torch.is_grad_enabled(), new_dtype, None if floating == FLOATING else floating]
 
     def begin(self) -> None:
         """A request that is not part of another begins."""
@@ -93,7 +100,7 @@ class StudentAmbient:
 
     def take(self, node: Any) -> None:
         """Set what the judge sent."""
-        python, numpy, of_torch, grad, dtype = node
+        python, numpy, of_torch, grad, dtype, floating = node
         if python is not None:
             random.setstate((python[0], tuple(python[1]), python[2]))
         if numpy is not None:
@@ -104,6 +111,8 @@ class StudentAmbient:
             torch.set_grad_enabled(grad)
         if dtype is not None:
             torch.set_default_dtype(getattr(torch, dtype))
+        if floating is not None:
+            np.seterr(**floating)
         for index, sent in enumerate((python, numpy, of_torch)):
             if sent is not None:
                 self._before[index] = STATES[index]()

@@ -47,7 +47,7 @@ class StudentSide(Side):
 
     def is_own_file(self, filename: str) -> bool:
         """Tell whether code of this file came from a cell."""
-        return filename.startswith("<ipython-input") or filename in self.cells.shell.compile._filename_map
+        return self.cells.is_cell(filename)
 
     def given_class(self, name: str) -> Any:
         """Give what the student's namespace has under a name."""
@@ -92,13 +92,16 @@ class StudentSide(Side):
         return [self.ambient.flags(), torch.is_grad_enabled()]
 
     def answer(self, message: list[Any], buffers: list[memoryview]) -> None:
-        """Do what the judge asks for, in the judge's grad mode; what a cell sets stays."""
-        before, cell = torch.is_grad_enabled(), message[2] == "run"
+        """Do what the judge asks for, in the judge's grad mode and ``np.errstate``; what a cell sets stays."""
+        ambient, cell = message[7], message[2] == "run"
         if cell:
-            message[7][3] = None
+            ambient[3] = ambient[5] = None
+        grad, floating = torch.is_grad_enabled(), np.geterr()
         super().answer(message, buffers)
         if not cell:
-            torch.set_grad_enabled(before)
+            torch.set_grad_enabled(grad)
+        if ambient[5] is not None:
+            np.seterr(**floating)
 
     def do_call(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Call an object of the student's."""

@@ -102,6 +102,28 @@ def test_a_process_that_ends_while_the_message_is_made_is_gone(shell):
         message(student, "assert False, V()", text)
 
 
+@pytest.mark.parametrize(
+    ("test", "said"),
+    [
+        ("assert double(3) == 6", "this should hold and does not: double(3) == 6"),
+        ("assert double(3) == 6, 'twice three'", "twice three"),
+        ("def check():\n    raise AssertionError\ncheck()", "an assertion of the test does not hold"),
+        ("[1][double(1)]", "IndexError: list index out of range"),
+    ],
+)
+def test_a_visible_test_in_one_process_says_what_it_expected(shell, test, said):
+    notebook = material(given("pass"), answer(DOUBLE), checked(f"import gc; gc.collect()\n{test}"))
+    with forked(shell) as student:
+        assert grade(student, notebook, submission(notebook, WRONG)).only.message == said
+
+
+def test_a_test_in_one_process_says_nothing_of_an_assertion_of_a_hidden_one(shell):
+    hidden = checked("def check(x):\n    assert x == 12345\nimport gc; gc.collect()", hidden=True)
+    notebook = material(given("pass"), answer(DOUBLE), hidden, checked("gc.collect()\ncheck(double(3))"))
+    with forked(shell) as student:
+        assert "12345" not in repr(grade(student, notebook, submission(notebook, WRONG)).results)
+
+
 SECRET = "assert double(12345) == 24690"
 
 

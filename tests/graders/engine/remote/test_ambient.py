@@ -1,4 +1,7 @@
-"""Random numbers: the student's code finds what a test seeded, and has no say in what the test draws."""
+"""Random numbers: the student's code finds what a test seeded, and has no say in what the test draws.
+
+What a test sets of NumPy's floating-point errors holds in the student's code that it calls.
+"""
 
 import random
 
@@ -66,3 +69,49 @@ def test_a_request_moves_the_tests_numbers_on_once_however_often_the_students_co
         student.get("again_and_again")(times)
         drawn.add(random.random())
     assert len(drawn) == 1
+
+
+FLOATING = """
+import warnings
+import numpy as np
+
+warnings.simplefilter("ignore")
+def over(): return float(np.exp(np.float64(1000)))
+def strict(): np.seterr(over="raise")
+def asks(give): return give(), np.geterr()["over"]
+"""
+
+
+def test_errstate_of_a_test_holds_in_the_students_code_that_it_calls(make_student):
+    over = make_student(FLOATING).get("over")
+    with np.errstate(over="raise"), pytest.raises(FloatingPointError):
+        over()
+    assert over() == float("inf")
+
+
+def test_errstate_of_a_test_holds_on_after_the_students_code_called_back(make_student):
+    student = make_student(FLOATING)
+    over, asks = student.get("over"), student.get("asks")
+    with np.errstate(over="ignore"):
+        assert asks(over) == (float("inf"), "ignore")
+        assert asks(lambda: np.geterr()["over"]) == ("ignore", "ignore")
+    assert asks(int) == (0, "warn")
+
+
+def test_seterr_of_a_test_holds_until_it_is_taken_back(make_student):
+    over = make_student(FLOATING).get("over")
+    before = np.seterr(all="raise")
+    with pytest.raises(FloatingPointError):
+        over()
+    np.seterr(**before)
+    assert over() == float("inf")
+
+
+def test_what_the_students_own_code_set_holds_where_a_test_sets_nothing(make_student):
+    student = make_student(FLOATING)
+    student.get("strict")()
+    with np.errstate(over="ignore"):
+        assert student.get("over")() == float("inf")
+        assert not student.run("strict()").error
+    with pytest.raises(FloatingPointError):
+        student.get("over")()
