@@ -8,7 +8,7 @@ from studium.errors import CourseError
 
 from studium_graders.engine.judge_job import Recorded
 from studium_graders.engine.material import Calibration, CanonicalNotebook, Cell, NotebookMaterial, Step
-from studium_graders.engine.results import NotebookResult
+from studium_graders.engine.results import NotebookResult, TestResult
 
 _TRIES = 3
 Observe = Callable[[CanonicalNotebook, Calibration, bool], tuple[NotebookResult, Recorded]]
@@ -36,9 +36,10 @@ def _steps(cell: Cell, answer: Callable[[Cell], str]) -> list[Step]:
 def calibrate(material: NotebookMaterial, observe: Observe) -> Calibration:
     """Give what the reference needs. Tests that it passes in one process and not in two are to run in one.
 
-    So are those that it passes in two while it is recorded, and not once it may use no more than that. To a test that
-    it fails all the same the cautious default applies, and ``problems`` says why; without a reference it applies to
-    all. Raise CourseError where the reference comes to no end.
+    So are earlier ones that leave something for them that cannot be handed over, and those that it passes in two while
+    it is recorded, and not once it may use no more than that. To a test that it fails all the same the cautious default
+    applies, and ``problems`` says why; without a reference it applies to all. Raise CourseError where the reference
+    comes to no end.
     """
     if not any(cell.reference for cell in material.cells):
         return Calibration()
@@ -46,7 +47,7 @@ def calibrate(material: NotebookMaterial, observe: Observe) -> Calibration:
     result, needs = _observed(notebook, observe)
     together = failed(result)
     if together:
-        result, needs = observe(notebook, Calibration(one_process=together), True)
+        result, needs, together = _observed_together(notebook, observe, together)
     wrong = failed(result)
     together -= wrong
     known = Calibration(True, needs.handles, needs.operators, needs.mutates, together, wrong, _problems(result, wrong))
@@ -69,6 +70,23 @@ def _observed(notebook: CanonicalNotebook, observe: Observe) -> tuple[NotebookRe
             "was graded: correct it, or raise [limits] in course.toml"
         )
     return result, needs
+
+
+def _observed_together(
+    notebook: CanonicalNotebook, observe: Observe, together: frozenset[str]
+) -> tuple[NotebookResult, Recorded, frozenset[str]]:
+    """Grade the reference with tests in one process, and with what they need of earlier ones where that saves them."""
+    result, needs = observe(notebook, Calibration(one_process=together), True)
+    wrong = failed(result)
+    if earlier := _earlier(wrong, needs) - together:
+        again, needs_again = observe(notebook, Calibration(one_process=together | earlier), True)
+        if failed(again) < wrong:
+            return again, needs_again, together | _earlier(wrong - failed(again), needs)
+    return result, needs, together
+
+
+def _earlier(tests: frozenset[str], needs: Recorded) -> frozenset[str]:
+    return frozenset(name for test in tests for name in needs.earlier.get(test, ()))
 
 
 def _enforced(notebook: CanonicalNotebook, observe: Observe, known: Calibration) -> Calibration:
@@ -117,8 +135,11 @@ def failed(result: NotebookResult) -> frozenset[str]:
 
 
 def _problems(result: NotebookResult, wrong: frozenset[str]) -> tuple[str, ...]:
-    return tuple(
-        f"the reference solution of {result.name} fails the test {test.name}: {test.message}"
-        for test in result.tests
-        if test.grade_id in wrong
-    )
+    return tuple(_problem(result.name, test) for test in result.tests if test.grade_id in wrong)
+
+
+def _problem(notebook: str, test: TestResult) -> str:
+    if test.message:
+        return f"the reference solution of {notebook} fails the test {test.name}: {test.message}"
+    earned = f"{test.points:g} of {test.max_points:g} points"
+    return f"the reference solution of {notebook} earns {earned} in the test {test.name}"

@@ -35,11 +35,12 @@ class Gone(msgspec.Struct, frozen=True, tag="gone"):
 
 
 class Recorded(msgspec.Struct, frozen=True, tag="recorded"):
-    """What the reference solution needed."""
+    """What the reference solution needed, and by grade id what tests need of earlier ones."""
 
     handles: frozenset[str] = frozenset()
     operators: frozenset[str] = frozenset()
     mutates: frozenset[str] = frozenset()
+    earlier: dict[str, frozenset[str]] = {}
 
 
 class Fault(msgspec.Struct, frozen=True, tag="fault"):

@@ -112,9 +112,10 @@ def _judge(prepared: Prepared, job: JudgeJob, student: Student, emit: Callable[[
         if not isinstance(event, Finished):
             emit(event)
 
+    notebook = prepared.notebooks[job.notebook.name]
     run_notebook(
         student,
-        prepared.notebooks[job.notebook.name],
+        notebook,
         job.notebook,
         pass_on,
         seed=job.seed,
@@ -124,5 +125,6 @@ def _judge(prepared: Prepared, job: JudgeJob, student: Student, emit: Callable[[
     )
     if job.recording:
         policy = student.policy
-        emit(Recorded(frozenset(policy.handles), frozenset(policy.operators), frozenset(policy.mutates)))
+        handles, operators, mutates = map(frozenset, (policy.handles, policy.operators, policy.mutates))
+        emit(Recorded(handles, operators, mutates, notebook.needs()))
     emit(Finished())

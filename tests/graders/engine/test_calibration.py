@@ -30,11 +30,11 @@ def solved(notebook):
 class Grader:
     """Stands for the engine: tests fail by what ``passes`` says of (grade id, one process?, enforced?).
 
-    ``stub`` says so of the untouched notebook, by (grade id, one process?).
+    ``stub`` says so of the untouched notebook, by (grade id, one process?). ``needs`` is what it records.
     """
 
-    def __init__(self, passes, stub=lambda name, together: False):
-        self.passes, self.stub = passes, stub
+    def __init__(self, passes, stub=lambda name, together: False, needs=NEEDS):
+        self.passes, self.stub, self.needs = passes, stub, needs
         self.seen = []
 
     def __call__(self, notebook, calibration, recording):
@@ -50,7 +50,7 @@ class Grader:
             ]
         ]
         manual = results.TestResult("book", "text", 0.0, 2.0, "manual", grade_id="text")
-        return results.NotebookResult("book", "graded", [*tests, manual]), NEEDS
+        return results.NotebookResult("book", "graded", [*tests, manual]), self.needs
 
 
 def test_the_reference_takes_the_place_of_each_stub():
@@ -90,6 +90,35 @@ def test_a_test_that_fails_there_too_once_only_what_was_recorded_is_allowed_is_r
     calibration = calibrate(BOOK, Grader(lambda name, together, enforced: name == "a" or not enforced))
     assert (calibration.known, calibration.one_process, calibration.cautious) == (True, frozenset(), {"b"})
     assert calibration.problems == ("the reference solution of book fails the test b: wrong",)
+
+
+def test_earlier_tests_run_in_one_process_too_where_that_saves_a_test():
+    needs = msgspec.structs.replace(NEEDS, earlier={"b": frozenset({"a"})})
+    grader = Grader(lambda name, together, enforced: name == "a" or together, needs=needs)
+    assert calibrate(BOOK, grader).one_process == {"b"}
+    grader.passes = lambda name, together, enforced: name == "a" or {"a", "b"} <= grader.seen[-1][0].one_process
+    calibration = calibrate(BOOK, grader)
+    assert (calibration.one_process, calibration.problems) == ({"a", "b"}, ())
+
+
+@pytest.mark.parametrize("others", [True, False])
+def test_earlier_tests_stay_split_where_that_saves_none(others):
+    needs = msgspec.structs.replace(NEEDS, earlier={"b": frozenset({"a"})})
+    grader = Grader(lambda name, together, enforced: name == "a" and (others or not together), needs=needs)
+    calibration = calibrate(BOOK, grader)
+    assert (calibration.one_process, calibration.cautious) == (frozenset(), {"b"})
+
+
+def test_a_test_that_the_reference_earns_a_part_of_is_reported_with_that_part():
+    class Half(Grader):
+        def __call__(self, *asked):
+            result, needs = super().__call__(*asked)
+            a, b, text = result.tests
+            b = msgspec.structs.replace(b, points=0.5, outcome="partial", message="")
+            return msgspec.structs.replace(result, tests=[a, b, text]), needs
+
+    calibration = calibrate(BOOK, Half(lambda *_: True))
+    assert calibration.problems == ("the reference solution of book earns 0.5 of 1 points in the test b",)
 
 
 def test_without_a_reference_nothing_is_run():
@@ -157,6 +186,34 @@ def test_a_slip_in_one_test_costs_the_answers_nothing_in_the_others(ancestor):
         result = engine.grade(handed_in(material, "alice", answers))
     assert [test.points for test in result.tests] == [1, 0, 1]
     assert {test.mode for test in result.tests} == {"split"}
+
+
+MEMOIZE = """
+import functools
+def memoize(function):
+    cache = {}
+    @functools.wraps(function)
+    def inner(x):
+        if x not in cache:
+            cache[x] = function(x)
+        return cache[x]
+    inner.cache = cache
+    return inner
+"""
+
+
+def test_what_no_text_and_no_value_can_hand_over_is_where_the_test_that_needs_it_runs(ancestor):
+    tests = {
+        "memoize": "@memoize\ndef slow(x):\n    return x * x\nassert [slow(3), slow(3)] == [9, 9]",
+        "named": "assert slow.cache == {3: 9}",
+        "alone": "assert alone() == 1",
+    }
+    answers = {"memoize": MEMOIZE, "named": "def named():\n    return 1", "alone": "def alone():\n    return 1"}
+    material = hand_made(answers, tests, limits=LIMITS)
+    with Engine(material, probe().level, jobs=1, trust=True, ancestor=ancestor) as engine:
+        found = engine.calibrate().calibration["book"]
+        assert (found.one_process, found.problems) == ({"test-memoize", "test-named"}, ())
+        assert [test.points for test in engine.grade(handed_in(material, "alice", answers)).tests] == [1, 1, 1]
 
 
 @pytest.fixture

@@ -8,10 +8,11 @@ import msgspec
 from studium.checking import name_mistake
 
 from studium_graders.engine.judge.canonical_text import CanonicalText, readable
+from studium_graders.engine.judge.earlier import Brought
 from studium_graders.engine.judge.events import Event, Judged, Ran
 from studium_graders.engine.judge.exercise_tests import ExerciseTest, run_draws, seeds
 from studium_graders.engine.judge.failing_line import FailingLine, failing_line
-from studium_graders.engine.judge.messages import bounded_message, full_message
+from studium_graders.engine.judge.messages import bounded_message, full_message, said_of
 from studium_graders.engine.judge.namespace import Namespace
 from studium_graders.engine.judge.prepare import Prepared, PreparedTest
 from studium_graders.engine.judge.python_text import is_silenced
@@ -44,6 +45,15 @@ class TestJudge:
     limits: Limits
     unwritten: dict[tuple[str, str], list[TestResult]] = field(default_factory=dict)
     met_hidden: bool = False
+    brought: Brought = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.brought = Brought(self.namespace)
+
+    def skip(self, test: PreparedTest) -> None:
+        """Make what later tests need of the definitions of a test that had its turn in an earlier attempt."""
+        run_definitions(test.definitions, self.namespace)
+        self.brought.hidden = self.brought.hidden or (test.cell.hidden and bool(test.definitions))
 
     def judge(self, test: PreparedTest) -> list[Event]:
         """Run one test and give what came of it. Lets StudentGone through."""
@@ -59,6 +69,7 @@ class TestJudge:
         return self._split(test)
 
     def _split(self, test: PreparedTest) -> list[Event]:
+        self.brought.split.add(test.cell.id)
         points, error, run = self._run(test)
         if error is None and self._suspicious():
             with self._own_copies():
@@ -110,14 +121,13 @@ class TestJudge:
         return _with_mistake(judged, name_mistake(found.exercise, run.calls))
 
     def _in_one_process(self, test: PreparedTest) -> list[Event]:
-        if test.before:
-            self.namespace.student.run(test.before, name=f"{test.cell.id}-before")
-            self.met_hidden = self.met_hidden or test.hidden_before
+        self.met_hidden = self.brought.bring(test.before) or self.met_hidden
+        self.brought.together.add(test.cell.id)
         run = self.namespace.student.run(test.cell.source, name=test.cell.id)
         run_definitions(test.definitions, self.namespace)
         points = points_for_outputs(run, test.cell.points, silenced=is_silenced(test.cell.source))
         outcome = outcome_for(points, test.cell.points)
-        message = "" if points or not run.error else run.error
+        message = "" if points else said_of(run.error)
         if test.cell.hidden:
             run = CellRun(error="a hidden test failed" if run.error else "")
             message = run.error

@@ -15,8 +15,11 @@ from studium.comparison import difference
 from studium_graders.engine.judge.canonical_text import CanonicalText
 from studium_graders.engine.judge.compiling import LEFT, RIGHT
 from studium_graders.engine.judge.failing_line import FailingLine
+from studium_graders.engine.remote.shell import HOLDS_NOT
 
 _LONGEST = 600
+_SOME_ASSERTION = "an assertion of the test does not hold"
+_ASSERTED = "AssertionError: "
 
 
 def full_message(error: BaseException, where: FailingLine | None, text: CanonicalText, name: str = "") -> str:
@@ -29,6 +32,11 @@ def full_message(error: BaseException, where: FailingLine | None, text: Canonica
     if name:
         return _short(f"the result could not be used: {what}")
     return _short(f"{what}, in the test's line `{where.line}`" if where else what)
+
+
+def said_of(error: str) -> str:
+    """Say of the error of a visible test in one process what is said of one that ran split."""
+    return error.removeprefix(_ASSERTED) or (_SOME_ASSERTION if error else "")
 
 
 def bounded_message(
@@ -60,8 +68,8 @@ def _student_line(error: BaseException, text: CanonicalText) -> str:
 def _asserted(where: FailingLine | None) -> str:
     statement = None if where is None else where.assertion
     if where is None or statement is None:
-        return "an assertion of the test does not hold"
-    sentence = f"this should hold and does not: {ast.unparse(statement.test)}"
+        return _SOME_ASSERTION
+    sentence = f"{HOLDS_NOT}: {ast.unparse(statement.test)}"
     if LEFT not in where.variables or RIGHT not in where.variables or not isinstance(statement.test, ast.Compare):
         return sentence
     left, right = where.variables[LEFT], where.variables[RIGHT]

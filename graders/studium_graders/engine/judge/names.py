@@ -31,13 +31,14 @@ def statements(tree: ast.Module) -> list[Statement]:
 
 def _statement(node: ast.stmt) -> Statement:
     every = _globals(node)
-    reads = _globals(_shell(node)) if _is_definition(node) else every
+    reads = _globals(_shell(node)) if is_definition(node) else every
     imported = isinstance(node, ast.Import | ast.ImportFrom)
     bound = _bound(node) | (_starred(node) if isinstance(node, ast.ImportFrom) else frozenset())
     return Statement(node, frozenset() if imported else bound, bound if imported else frozenset(), reads, every - reads)
 
 
-def _is_definition(node: ast.stmt) -> bool:
+def is_definition(node: ast.stmt) -> bool:
+    """Tell whether a statement makes a function or a class."""
     assigned = isinstance(node, ast.Assign) and isinstance(node.value, ast.Lambda)
     return assigned or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
 

@@ -84,7 +84,7 @@ def _answer(judge: TestJudge, step: Step, emit: Emit, skip: Collection[str]) -> 
 def _test(judge: TestJudge, step: Step, emit: Emit, skip: Collection[str]) -> None:
     test = judge.prepared.tests[step.cell]
     if step.cell in skip:
-        run_definitions(test.definitions, judge.namespace)
+        judge.skip(test)
         return
     emit(Started(step.cell))
     for event in judge.judge(test):

@@ -15,9 +15,9 @@ _SHELL = {"get_ipython", "In", "Out", "_ih", "_oh", "_i", "_ii", "__", "___", "e
 _OF_A_PROCESS = (
     "signal", "threading", "multiprocessing", "subprocess", "resource", "tracemalloc", "gc", "concurrent.futures",
     "ctypes", "tempfile", "shutil", "glob", "logging", "sys.modules", "sys.settrace", "sys.setprofile", "sys._getframe",
-    "sys.setrecursionlimit", "sys.stdin", "doctest.testmod", "numpy.testing.assert_no_warnings", "pytest.warns", "pytest.MonkeyPatch", "os.environ",
+    "sys.setrecursionlimit", "sys.stdin", "doctest.testmod", "pytest.warns", "pytest.MonkeyPatch", "os.environ",
     "numpy.save", "numpy.savetxt", "numpy.savez", "torch.save", "pickle.dump", "json.dump",
-    "torch.utils._python_dispatch", "torch.overrides",
+    "numpy.testing.assert_no_warnings", "torch.utils._python_dispatch", "torch.overrides",
 )  # fmt: skip
 _HARMLESS_OF_OS = ("os.path.join", "os.path.basename", "os.path.dirname", "os.path.splitext", "os.sep", "os.linesep")
 _FILE_METHODS = {

@@ -11,9 +11,10 @@ from studium.exercises import Exercise
 
 from studium_graders.engine.judge.compiling import CompiledTest, compile_statement, compile_test
 from studium_graders.engine.judge.dotted_names import imported_names
+from studium_graders.engine.judge.earlier import Earlier
 from studium_graders.engine.judge.exercise_tests import ExerciseTest, exercise_test
 from studium_graders.engine.judge.given_modules import GivenModules
-from studium_graders.engine.judge.names import Statement
+from studium_graders.engine.judge.names import Statement, changed_names, is_definition
 from studium_graders.engine.judge.one_process import reason_for_one_process
 from studium_graders.engine.judge.ownership import LIBRARIES, owned_by_student, statements_of, unbound
 from studium_graders.engine.judge.python_text import parse
@@ -26,17 +27,15 @@ from studium_graders.engine.material import Cell, NotebookMaterial
 class PreparedTest:
     """A test cell. ``code`` is None where it must run in one process, for the reason in ``one_process``.
 
-    ``definitions`` is what later tests may need of it when it is not run here, ``before`` the source of what it needs
-    of earlier tests when it runs there, ``hidden_before`` whether a hidden test is among these; ``answers`` are the ids
-    of the answer cells that it is about.
+    ``definitions`` is what later tests may need of it when it is not run here, ``before`` what it needs of earlier
+    tests when it runs there; ``answers`` are the ids of the answer cells that it is about.
     """
 
     cell: Cell
     code: CompiledTest | None
     one_process: str
     definitions: tuple[CodeType, ...]
-    before: str
-    hidden_before: bool
+    before: tuple[Earlier, ...]
     answers: frozenset[str]
     exercise_test: ExerciseTest | None = None
 
@@ -52,6 +51,14 @@ class Prepared:
     drawing: frozenset[str]  # given cells that may draw random numbers
     tests: Mapping[str, PreparedTest]
     named: frozenset[str]  # what tests mention
+
+    def needs(self) -> dict[str, frozenset[str]]:
+        """Give, by grade id, the earlier visible tests of which a test needs something that is not the student's."""
+        ids = {test.cell.id: test.cell.grade_id for test in self.tests.values()}
+        return {
+            test.cell.grade_id: frozenset(ids[item.cell] for item in test.before if item.names and not item.hidden)
+            for test in self.tests.values()
+        }
 
 
 NO_FILES: Mapping[str, bytes] = {}
@@ -70,23 +77,23 @@ def prepare(
     owned = owned_by_student(material.cells)
     trees = {cell.id: parse(cell.source) for cell in material.cells if cell.kind in ("given", "test")}
     texts = {cell.id: statements_of(cell) for cell in material.cells if cell.kind in ("given", "test")}
-    here = _run_here(material, texts, owned) | _imports_of_answers(material)
+    clean = clean_statements(texts, owned)
+    here = _run_here(material, texts, clean) | _imports_of_answers(material)
     _import(item.node for items in here.values() for item in items)
     libraries = [f"import {LIBRARIES[name]} as {name}" for name in sorted(unbound(material.cells) & LIBRARIES.keys())]
     codes = {cell: tuple(compile_statement(item.node, cell) for item in items) for cell, items in here.items()}
     answered = {cell.id: owned_by_student([cell]) for cell in material.cells if cell.kind == "answer"}
     imported = imported_names(tree for tree in trees.values() if tree is not None)
-    notebook = _Notebook(material, trees, imported, texts, owned, answered, exercises, frozenset(files))
+    notebook = _Notebook(material, trees, imported, texts, clean, owned, answered, exercises, frozenset(files))
     tests = {cell.id: notebook.test(cell, codes.get(cell.id, ())) for cell in material.cells if cell.kind == "test"}
     imports = tuple(compile_statement(ast.parse(line).body[0], "libraries") for line in libraries)
     return Prepared(material, owned, imports, codes, _drawing(material), tests, notebook.named())
 
 
 def _run_here(
-    material: NotebookMaterial, texts: Mapping[str, list[Statement]], owned: frozenset[str]
+    material: NotebookMaterial, texts: Mapping[str, list[Statement]], clean: Mapping[str, list[Statement]]
 ) -> dict[str, list[Statement]]:
     """Give, by cell, what the judge runs itself: of given cells what tests need, of tests what they define."""
-    clean = clean_statements(texts, owned)
     tests = {cell.id for cell in material.cells if cell.kind == "test"}
     wanted = {name for cell in tests for item in texts.get(cell, ()) for name in item.reads | item.later}
     given = needed((item for cell, items in clean.items() if cell not in tests for item in items), wanted)
@@ -116,6 +123,7 @@ class _Notebook:
     trees: Mapping[str, ast.Module | None]
     imports: Mapping[str, str]
     texts: Mapping[str, list[Statement]]
+    clean: Mapping[str, list[Statement]]
     owned: frozenset[str]
     answered: Mapping[str, frozenset[str]]
     exercises: Exercises
@@ -128,8 +136,7 @@ class _Notebook:
         if tree is not None and not reason:
             code = compile_test(tree, cell.source, cell.id, self.owned, self.imports, show=not cell.hidden)
         found = exercise_test(cell, self.exercises)
-        before, hidden = self._before(cell)
-        return PreparedTest(cell, code, reason, definitions, before, hidden, self._answers(cell), found)
+        return PreparedTest(cell, code, reason, definitions, self._before(cell), self._answers(cell), found)
 
     def named(self) -> frozenset[str]:
         """Give the names that occur in tests."""
@@ -140,14 +147,29 @@ class _Notebook:
         reads = {name for item in self.texts.get(cell.id, ()) for name in item.reads | item.later}
         return frozenset(answer for answer, names in self.answered.items() if names & reads)
 
-    def _before(self, cell: Cell) -> tuple[str, bool]:
-        """Give the statements of earlier tests without which a test cannot run by itself, and whether one is hidden."""
+    def _before(self, cell: Cell) -> tuple[Earlier, ...]:
+        """Give the statements of earlier tests without which a test cannot run by itself."""
         tests = [other for other in self.material.cells if other.kind == "test"]
         earlier = tests[: tests.index(cell)]
-        reads = {name for item in self.texts.get(cell.id, ()) for name in item.reads | item.later}
+        own = self.texts.get(cell.id, ())
+        reads = {name for item in own for name in item.reads | item.later | changed_names(item.node)}
         items = needed((item for other in earlier for item in self.texts.get(other.id, ())), reads, set_up=False)
-        hidden = {id(item) for other in earlier if other.hidden for item in self.texts.get(other.id, ())}
-        return "\n".join(ast.unparse(item.node) for item in items), any(id(item) in hidden for item in items)
+        kept = {id(item) for item in items}
+        return tuple(
+            self._earlier(other, place, item)
+            for other in earlier
+            for place, item in enumerate(self.texts.get(other.id, ()))
+            if id(item) in kept
+        )
+
+    def _earlier(self, cell: Cell, place: int, item: Statement) -> Earlier:
+        """Describe a statement. A library's state is the judge's own, and what is random of it goes there anyway."""
+        clean = any(item is other for other in self.clean[cell.id])
+        source = ast.unparse(item.node)
+        names = (item.binds | changed_names(item.node) - self.imports.keys()) - self.owned
+        sets_up = clean and not names and not any(word in source for word in DRAWING)
+        by_text = is_definition(item.node) or bool(item.imports) or sets_up
+        return Earlier(cell.id, place, source, names, cell.hidden, by_text, clean or bool(item.binds & names))
 
 
 def _import(nodes: Iterable[ast.stmt]) -> None:

@@ -41,6 +41,13 @@ def is_open(target: Any, name: str) -> bool:
     return name.startswith("__") if _is_called_alone(owner) else name == "__call__" and issubclass(owner, nn.Module)
 
 
+def is_known_there(value: Any) -> bool:
+    """Tell whether an object is the same in both processes: a library's module, or a layer of torch's own."""
+    return isinstance(value, ModuleType) or (
+        isinstance(value, nn.Module) and library.is_library(type(value).__module__)
+    )
+
+
 def _may_be_given(value: Any) -> bool:
     owner = _owner(value)
     return _is_harmless(owner) or (owner is type(value) and (_is_called_alone(owner) or issubclass(owner, nn.Module)))

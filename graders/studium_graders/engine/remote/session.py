@@ -17,7 +17,7 @@ from studium_graders.engine.remote.exports import FUNCTIONS, Side
 from studium_graders.engine.remote.functions import RemoteFunction
 from studium_graders.engine.remote.named import Named
 from studium_graders.engine.remote.objects import RemoteClass, is_remote
-from studium_graders.engine.remote.offers import is_open, require_harmless
+from studium_graders.engine.remote.offers import KeptError, is_known_there, is_open, require_harmless
 from studium_graders.engine.remote.policy import Policy
 from studium_graders.engine.remote.shell import MOST_OF_CELL, MOST_OF_ERROR, MOST_OUTPUTS, sendable, size_of
 from studium_graders.engine.remote.tags import Tag
@@ -53,6 +53,7 @@ class Student(Side):
         self.ambient = Ambient(self._seed)
         self._open: list[OpenCall] = []
         self._known: dict[str, Any] = {}  # functions and classes of the student's, until their names are rebound
+        self._parting = False  # with a value: nothing in it may be asked for here
         self._grad = True  # the grad mode in which the student's code calls back
 
     def run(self, source: str, *, name: str = "") -> CellRun:
@@ -105,6 +106,14 @@ class Student(Side):
     def set(self, name: str, value: Any) -> None:
         """Set a global of the student's."""
         self.request("set", name, value)
+
+    def give(self, name: str, value: Any) -> None:
+        """Set a global of the student's for good; KeptError for what would be asked for here."""
+        self._parting = True
+        try:
+            self.set(name, value)
+        finally:
+            self._parting = False
 
     def delete(self, name: str) -> None:
         """Delete a global of the student's; NameError where there is none."""
@@ -173,6 +182,8 @@ class Student(Side):
     def export(self, value: Any, encoder: Encoder) -> Any:
         """Give the node of an object of the judge's; KeptError for one that must not be asked for anything."""
         require_harmless(value)
+        if self._parting and not is_known_there(value):
+            raise KeptError(f"a {type(value).__name__} is of use only where it is")
         return super().export(value, encoder)
 
     def do_call(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -5,8 +5,10 @@ import base64
 import builtins
 import contextlib
 import io
+import linecache
 import os
 import sys
+import traceback
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -18,6 +20,7 @@ RICH = 8  # what a cell shows may be so many times what it prints: pictures are 
 MOST_OUTPUTS = 1000
 MOST_OF_CELL = RICH + 8
 MOST_OF_ERROR = 2000  # characters
+HOLDS_NOT = "this should hold and does not"
 _RICH = ("image/png", "text/html", "text/latex", "text/markdown", "application/json")
 
 
@@ -146,7 +149,27 @@ class Cells:
             result = self.shell.run_cell(source, store_history=False)
         self._flush()
         error = result.error_before_exec or result.error_in_exec
-        return self.outputs, "" if error is None else f"{type(error).__name__}: {_text(error)}"[:MOST_OF_ERROR]
+        return self.outputs, "" if error is None else self._said(error)
+
+    def _said(self, error: BaseException) -> str:
+        text = _text(error)
+        if not text and isinstance(error, AssertionError):
+            with contextlib.suppress(BaseException):  # the student's code has had it in its hands
+                text = self._assertion(error)
+        return f"{type(error).__name__}: {text}"[:MOST_OF_ERROR]
+
+    def _assertion(self, error: AssertionError) -> str:
+        """Name the assertion of the cell that failed: none of an earlier cell, which may be a secret."""
+        frames = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)]
+        cell = next(name for name, _ in frames if self.is_cell(name))
+        line = [line for name, line in frames if name == cell][-1]
+        nodes = ast.walk(ast.parse("".join(linecache.getlines(cell))))
+        found = [node for node in nodes if isinstance(node, ast.Assert) and line in _lines(node)]
+        return f"{HOLDS_NOT}: {ast.unparse(found[0].test)}" if found else ""
+
+    def is_cell(self, filename: str) -> bool:
+        """Tell whether code of this file came from a cell."""
+        return filename.startswith("<ipython-input") or filename in self.shell.compile._filename_map
 
     def _flush(self) -> None:
         for name, text in self.printed.take():
@@ -184,8 +207,8 @@ class Cells:
 
     def _error(self, kind: type[BaseException], error: BaseException, lines: list[str]) -> None:
         self._flush()
-        traceback = sendable("\n".join(str(line) for line in lines)[: self._most]).split("\n")
-        about = {"ename": kind.__name__, "evalue": _text(error), "traceback": traceback}
+        shown = sendable("\n".join(str(line) for line in lines)[: self._most]).split("\n")
+        about = {"ename": kind.__name__, "evalue": _text(error), "traceback": shown}
         self.outputs.append({"output_type": "error", **about})
 
 
@@ -210,6 +233,10 @@ def _only_where_it_is_no_python(manager: Any) -> Any:
         return transformed
 
     return do_token_transforms
+
+
+def _lines(node: ast.stmt) -> range:
+    return range(node.lineno, (node.end_lineno or node.lineno) + 1)
 
 
 def _is_python(source: str) -> bool:

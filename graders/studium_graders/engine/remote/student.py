@@ -38,7 +38,7 @@ class StudentSide(Side):
 
     def is_own_file(self, filename: str) -> bool:
         """Tell whether code of this file came from a cell."""
-        return filename.startswith("<ipython-input") or filename in self.cells.shell.compile._filename_map
+        return self.cells.is_cell(filename)
 
     def given_class(self, name: str) -> Any:
         """Give what the student's namespace has under a name."""

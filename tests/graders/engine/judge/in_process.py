@@ -37,6 +37,9 @@ class InProcess:
     def set(self, name, value):
         self.names[name] = value
 
+    def give(self, name, value):
+        self.set(name, value)
+
     def delete(self, name):
         self.get(name)
         del self.names[name]

@@ -8,6 +8,7 @@ from studium_graders.engine.judge.failing_line import failing_line
 from studium_graders.engine.judge.messages import bounded_message
 
 from .notebooks import answer, checked, given, grade, material, submission
+from .processes import forked
 
 DOUBLE = "def double(x):\n    return 2 * x"
 WRONG = "def double(x):\n    return x * x"
@@ -41,6 +42,28 @@ def test_a_visible_message_is_one_short_line(student):
     text = message(student, "import numpy as np\nnp.testing.assert_allclose(double(np.arange(500.0)), 1)")
     assert "\n" not in text
     assert len(text) < 700
+
+
+@pytest.mark.parametrize(
+    ("test", "said"),
+    [
+        ("assert double(3) == 6", "this should hold and does not: double(3) == 6"),
+        ("assert double(3) == 6, 'twice three'", "twice three"),
+        ("def check():\n    raise AssertionError\ncheck()", "an assertion of the test does not hold"),
+        ("[1][double(1)]", "IndexError: list index out of range"),
+    ],
+)
+def test_a_visible_test_in_one_process_says_what_it_expected(shell, test, said):
+    notebook = material(given("pass"), answer(DOUBLE), checked(f"import gc; gc.collect()\n{test}"))
+    with forked(shell) as student:
+        assert grade(student, notebook, submission(notebook, WRONG)).only.message == said
+
+
+def test_a_test_in_one_process_says_nothing_of_an_assertion_of_a_hidden_one(shell):
+    hidden = checked("def check(x):\n    assert x == 12345\nimport gc; gc.collect()", hidden=True)
+    notebook = material(given("pass"), answer(DOUBLE), hidden, checked("gc.collect()\ncheck(double(3))"))
+    with forked(shell) as student:
+        assert "12345" not in repr(grade(student, notebook, submission(notebook, WRONG)).results)
 
 
 SECRET = "assert double(12345) == 24690"

@@ -132,3 +132,16 @@ def test_a_module_that_was_handed_out_can_be_imported(monkeypatch):
 @pytest.mark.parametrize(("source", "silenced"), [("f();", True), ("f(); # no", True), ("f()", False), ("';'", False)])
 def test_a_semicolon_at_the_end_hides_the_value(source, silenced):
     assert is_silenced(source) is silenced
+
+
+def test_what_a_test_needs_of_visible_earlier_ones_is_known():
+    notebook = material(
+        answer("def f(x):\n    return x"),
+        checked("import math\nx = f(1)\nassert x == 1", grade_id="value"),
+        checked("def near(a, b):\n    return math.isclose(a, b)", grade_id="function"),
+        checked("x += f(2)", grade_id="secret", hidden=True),
+        checked("import gc\ngc.collect()\nassert f(3) == 3", grade_id="alone"),
+        checked("assert near(x, 3)", grade_id="last"),
+    )
+    found = prepare(notebook).needs()
+    assert (found["last"], found["alone"], found["secret"]) == ({"value", "function"}, frozenset(), {"value"})

@@ -58,3 +58,26 @@ def test_a_transformer_of_the_students_own_is_heeded(make_student):
     )
     run = student.run("x = 9\nprint(x)")
     assert (run.error, text_of(run)) == ("", "2\n")
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("x = 1\nassert x == 2", "this should hold and does not: x == 2"),
+        ("assert (\n    1 ==\n    2\n)", "this should hold and does not: 1 == 2"),
+        ("def check(x):\n    assert x\ncheck(0)", "this should hold and does not: x"),
+        ("%time 1\nassert not 1", "this should hold and does not: not 1"),
+        ("assert given(0)", "this should hold and does not: given(0)"),
+        ("assert 0, 'a text'", "a text"),
+        ("given(0)", ""),
+        ("raise AssertionError", ""),
+    ],
+)
+def test_an_assertion_of_the_cell_that_fails_without_a_text_is_named(make_student, source, said):
+    student = make_student("def given(x):\n    assert x == 12345")
+    assert student.run(source).error == f"AssertionError: {said}"
+
+
+def test_an_error_that_the_students_code_has_made_unreadable_is_still_one(make_student):
+    source = "import ast\ndef fail(*_): raise OSError\nast.parse = ast.walk = fail\nassert 0"
+    assert make_student().run(source).error.startswith("AssertionError")

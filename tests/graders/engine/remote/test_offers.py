@@ -105,6 +105,25 @@ def test_an_attribute_that_can_do_more_than_compute_is_not_given_away_either(stu
     assert "AttributeError" in student.get("forged")(bag, "more", "1")
 
 
+@pytest.mark.parametrize(
+    "value",
+    [Bag(), [Bag()], Bag().total, Bag, iter([1]), Net(), mock.Mock(), lambda: 1],
+    ids=lambda v: type(v).__name__,
+)
+def test_what_would_be_asked_for_here_is_not_given_for_good(student, value):
+    with pytest.raises(KeptError):
+        student.give("x", value)
+    assert not student.has("x")
+
+
+def test_plain_data_layers_and_the_students_own_are_given_for_good(student):
+    layer = nn.Linear(1, 1)
+    student.give("x", [{"a": np.arange(3)}, layer, np, student.get("use"), student.get("take")])
+    there = "type(x[0]['a']).__name__, x[1].weight.item(), x[2] is __import__('numpy'), x[3] is use, x[4] is take"
+    run = student.run(f"print({there})")
+    assert run.outputs[0]["text"] == f"ndarray {layer.weight.item()} True True True\n"
+
+
 def test_what_the_instructor_wrote_can_be_used(student):
     assert student.get("named")(Bag(), "total") == "6"
     assert student.get("named")(Net(), "size") == "6"

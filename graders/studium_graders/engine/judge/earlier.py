@@ -1,0 +1,83 @@
+"""What a test that runs in the student's process needs of earlier tests, and how it gets there.
+
+Nothing happens twice: what ran in that process is there. Of a test that ran here the values go there that it left: the
+student's own objects and plain data. Text is run of what cannot be handed over: functions, classes and imports, and
+what makes other objects of the test's own; and of tests that had their turn in an earlier attempt, in another process.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from studium_graders.engine.judge.namespace import Namespace
+from studium_graders.engine.remote import StudentGone
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """A statement of an earlier test cell. ``names`` are those that it binds or whose objects it changes here.
+
+    ``by_text`` where it is always run there, ``repeatable`` where it may be for want of a value that can be given.
+    """
+
+    cell: str
+    place: int
+    source: str
+    names: frozenset[str]
+    hidden: bool
+    by_text: bool
+    repeatable: bool
+
+
+@dataclass
+class Brought:
+    """What the student's process has of tests.
+
+    ``split`` are the cells that ran in the judge, ``together`` those that ran there. ``hidden`` once values here may
+    come from a hidden test whose cell was not run.
+    """
+
+    namespace: Namespace
+    split: set[str] = field(default_factory=set)
+    together: set[str] = field(default_factory=set)
+    hidden: bool = False
+    _statements: set[Earlier] = field(default_factory=set)
+
+    def bring(self, items: Iterable[Earlier]) -> bool:
+        """Bring what is not there yet; tell whether something of a hidden test can be in it."""
+        missing = self._missing(items)
+        given: set[str] = set()
+        for item in missing:
+            if not self._is_handed_over(item, given):
+                self.namespace.student.run(item.source, name=f"{item.cell}-{item.place}")
+        self._statements.update(missing)
+        return any(item.hidden for item in missing) or (self.hidden and bool(given))
+
+    def _missing(self, items: Iterable[Earlier]) -> list[Earlier]:
+        """Give the statements that are not there, without those whose names a later test has bound there since."""
+        found: list[Earlier] = []
+        since: set[str] = set()
+        for item in reversed(list(items)):
+            if item.cell in self.together:
+                since |= item.names
+            elif item not in self._statements and not (item.names and item.names <= since):
+                found.insert(0, item)
+        return found
+
+    def _is_handed_over(self, item: Earlier, given: set[str]) -> bool:
+        if item.by_text or item.cell not in self.split:
+            return False
+        kept = [name for name in sorted(item.names - given) if not self._hand_over(name, given)]
+        return not (kept and item.repeatable)
+
+    def _hand_over(self, name: str, given: set[str]) -> bool:
+        """Give the student's process the value of a name, if there is one; tell whether it can be given."""
+        if not dict.__contains__(self.namespace, name):
+            return True
+        try:
+            self.namespace.student.give(name, dict.__getitem__(self.namespace, name))
+        except StudentGone:
+            raise
+        except Exception:  # it stays here
+            return False
+        given.add(name)
+        return True
