@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from studium_graders.engine.remote.peer import Peer
 
 _COMPARISONS = {f"__{name}__" for name in ["eq", "ne", "lt", "le", "gt", "ge"]}
-_ARITHMETIC = {f"__{kind}{name}__" for kind in ("", "r", "i") for name in BINARY}
+_IN_PLACE = {f"__i{name}__" for name in BINARY}
+_ARITHMETIC = {f"__{kind}{name}__" for kind in ("", "r") for name in BINARY} | _IN_PLACE
 _CONVERSIONS = {
     f"__{name}__"
     for name in ["bool", "int", "float", "complex", "index", "hash", "neg", "pos", "abs", "invert", "round", "contains"]
@@ -159,11 +160,22 @@ def special_method(name: str) -> Callable[..., Any]:
         facts = facts_of(self)
         if name in _ASKED and not facts.peer.may_answer(facts.path, name, args):
             return _refused(self, name)
-        path = facts.path + _PATHS.get(name, f".{spelling(name)}()")
-        return facts.peer.request("special", self, name, args, kwargs, path=path)
+        path = _path_of_result(facts.path, name)
+        result = facts.peer.request("special", self, name, args, kwargs, path=path)
+        if result is self and name in _IN_PLACE:
+            facts.path = path
+        return result
 
     forward.__name__ = forward.__qualname__ = name
     return forward
+
+
+def _path_of_result(path: str, name: str) -> str:
+    """Give where the result of a dunder comes from: in place or not, and however often in a row."""
+    if name in _PATHS:
+        return path + _PATHS[name]
+    operation = f".{spelling(name)}()"
+    return path if path.endswith(operation) else path + operation
 
 
 def _refused(value: Any, name: str) -> Any:

@@ -18,7 +18,7 @@ from studium_graders.engine.remote.encode import Encoder
 from studium_graders.engine.remote.exports import FUNCTIONS, Side
 from studium_graders.engine.remote.functions import RemoteFunction
 from studium_graders.engine.remote.named import Named
-from studium_graders.engine.remote.objects import RemoteClass, is_remote
+from studium_graders.engine.remote.objects import RemoteClass, facts_of, is_remote
 from studium_graders.engine.remote.offers import KeptError, is_known_there, is_open, require_harmless
 from studium_graders.engine.remote.policy import Policy
 from studium_graders.engine.remote.shell import MOST_OF_CELL, MOST_OF_ERROR, MOST_OUTPUTS, sendable, size_of
@@ -259,8 +259,11 @@ class Student(Side):
             self.policy.plain.add(name)
 
     def may_answer(self, path: str, operator: str, args: tuple[Any, ...]) -> bool:
-        """Ask the policy."""
-        return self.policy.answers(path, operator, both_remote=bool(args) and is_remote(args[0]))
+        """Ask the policy. Where the reference's object answers for two, the other one could have answered as well."""
+        both_remote = bool(args) and is_remote(args[0])
+        if self.policy.recording and both_remote and isinstance(type(args[0]), RemoteClass):
+            self.policy.answers(facts_of(args[0]).path, operator, both_remote=True)
+        return self.policy.answers(path, operator, both_remote=both_remote)
 
     def arrival_path(self) -> str:
         """Give the path of what the student's code passes to a callback."""

@@ -415,16 +415,19 @@ class V:
 """
 
 
-def add_in_place(a, b):
-    a += b
-    return a.x
+def add_in_place(a, b, times=1):
+    for _ in range(times):
+        a += b
+    return a
 
 
 ASKED = {
-    "in place": lambda cls: add_in_place(cls(1), cls(2)) == 3,
+    "in place": lambda cls: add_in_place(cls(1), cls(2)).x == 3,
+    "equal after in place": lambda cls: add_in_place(cls(1), cls(2), times=3) == cls(7),
     "not equal": lambda cls: cls(1) != cls(2),
     "not equal to a value": lambda cls: cls(1) != 2,
     "greater": lambda cls: cls(2) > cls(1),
+    "greater after in place": lambda cls: add_in_place(cls(1), cls(2)) > cls(1),
     "true": lambda cls: bool(cls(1)) and not cls(0),
     "in": lambda cls: 1 in cls(1) and 2 not in cls(1),
 }
