@@ -47,7 +47,7 @@ def test_a_refusal_of_the_engines_is_not_the_type_error_that_a_test_waits_for(sh
 
 def test_an_object_that_answers_what_it_must_not_is_named(shell):
     message = graded(shell, BOX, ORDERED, NO_ORDER).message
-    assert "a Box is no plain value, which is needed here: __lt__ is not asked of it" in message
+    assert "an object of the class Box stands where a plain value is needed: its __lt__ is not asked" in message
 
 
 @pytest.mark.parametrize(("text", "points"), [(SHAPE, 1), (PLAIN_SHAPE, 0)])
