@@ -41,25 +41,26 @@ class _Guard:
         self.watching = False
         self.refused: Exception | None = None
 
-    def hear(self, event: str, args: tuple[Any, ...]) -> None:
-        """Be the audit hook."""
-        check = _CHECKS.get(event)
-        if check is not None and self.watching:
-            try:
-                check(event, args, sys._getframe(1))
-            except (EvaluationRefusedError, ReachRefusedError) as error:
-                self.refused = self.refused or error
-                raise
-
 
 _guard = _Guard()
+
+
+def _hear(event: str, args: tuple[Any, ...]) -> None:
+    """Be the audit hook; a plain function, for Python asks it for an attribute each time."""
+    check = _CHECKS.get(event)
+    if check is not None and _guard.watching:
+        try:
+            check(event, args, sys._getframe(1))
+        except (EvaluationRefusedError, ReachRefusedError) as error:
+            _guard.refused = _guard.refused or error
+            raise
 
 
 def install(*, compiles: bool) -> None:
     """Watch over the tests of this process and of its forks. With ``compiles`` they use torch's compiler."""
     _guard.compiles = compiles
     if not _guard.installed:
-        sys.addaudithook(_guard.hear)
+        sys.addaudithook(_hear)
     _guard.installed = True
 
 

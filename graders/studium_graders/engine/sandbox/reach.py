@@ -20,7 +20,7 @@ def rules_of_tests(own: Iterable[str], hidden: Iterable[str], *, programs: bool)
     """
     gpu = [str(path) for path in Path("/dev").glob("nvidia*")]
     rules = [
-        *allowed((*readable_roots(), *_imported()), frozenset(map(_real, hidden))),
+        *allowed(readable_roots(_imported()), frozenset(map(_real, hidden))),
         *((path, READ) for path in (*own, *machine(), *(_GPU if gpu else ()))),
     ]
     return (

@@ -13,8 +13,11 @@ ld.so.cache ld.so.conf ld.so.conf.d localtime timezone alternatives fonts mime.t
 """
 
 
-def readable_roots() -> tuple[str, ...]:
-    """Give the files and folders that Python, its libraries and their shared libraries are in, outermost alone."""
+def readable_roots(more: Iterable[str] = ()) -> tuple[str, ...]:
+    """Give the files and folders that Python, its libraries and their shared libraries are in, outermost alone.
+
+    ``more`` are others that are wanted.
+    """
     wanted = (
         *_SYSTEM,
         *(f"/etc/{name}" for name in _SETTINGS.split()),
@@ -22,6 +25,7 @@ def readable_roots() -> tuple[str, ...]:
         *_library_folders(),
         *_editable(),
         *_loaded(),
+        *more,
     )
     present = sorted({os.path.abspath(path) for path in wanted if path and _is_there(path)}, key=len)  # noqa: PTH100
     kept: list[str] = []
