@@ -230,12 +230,21 @@ class Modules:
             if not _may_set(type(module), name):
                 raise ProtocolError("an attribute that no module has")
             module.__dict__[name] = _attribute(value, decoder)
-        if "inplace" in module.__dict__ and not self._peer.trusting:
-            module.__dict__["inplace"] = False  # it computes here, and what it is given may be the test's own
+        if known.stock and not self._peer.trusting:
+            self._restrain(module)
         if isinstance(module, nn.RNNBase):
             module._flat_weight_refs = []
             module._init_flat_weights()
         known.state = _state(module, known)
+
+    def _restrain(self, module: nn.Module) -> None:
+        """Let a module of the student's that computes here change no tensor of the test's."""
+        held = module.__dict__
+        if "inplace" in held:
+            held["inplace"] = False
+        given = [self._peer.references.get(id(value)) for value in module._parameters.values()]
+        if "max_norm" in held and any(node and node[:2] == [Tag.MIRROR, True] for node in given):
+            held["max_norm"] = None  # it would scale the rows of a weight that the test has, too
 
     def _tensor_of(self, node: Any, decoder: "Decoder") -> Any:
         return None if node is None else self._peer.mirrors.find(node[1], node[2])

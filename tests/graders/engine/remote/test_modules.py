@@ -126,6 +126,20 @@ def test_a_stock_module_of_the_students_changes_nothing_that_it_is_given(make_st
         assert torch.equal(result, x.relu() * (module is relu or type(module) is nn.ReLU))
 
 
+def test_an_embedding_over_a_weight_of_the_tests_does_not_scale_it(make_student):
+    source = """
+from torch import nn
+def embedding(weight=None):
+    made = nn.Embedding(5, 3, max_norm=1e-9)
+    made.weight = made.weight if weight is None else weight
+    return made
+"""
+    weight, embedding = nn.Parameter(torch.ones(5, 3)), make_student(source).get("embedding")
+    assert torch.equal(embedding(weight)(torch.tensor([1])), torch.ones(1, 3))
+    assert torch.equal(weight, torch.ones(5, 3))
+    assert embedding()(torch.tensor([1])).norm() < 1e-8
+
+
 def test_a_tower_with_modules_that_compute_in_place_learns(make_student):
     tower, x = make_student(INPLACE).get("tower")(), torch.ones(2, 4)
     tower(x).sum().backward()
