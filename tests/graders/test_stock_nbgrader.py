@@ -103,6 +103,7 @@ def test_stock_generate_assignment_gives_the_release_that_we_gave(graded: Path, 
     assert nbformat.read(path, as_version=4) == ours
 
 
+@pytest.mark.heavy
 def test_stock_validate_passes_the_solution_and_not_the_stub(graded: Path, nbgrader: Callable) -> None:
     said = nbgrader(graded, "validate", "submitted/alice/ps1/counting.ipynb")
     assert "Success! Your notebook passes all the tests." in said

@@ -60,6 +60,7 @@ def test_any_other_error_is_no_limit():
     assert breach_in("your code raised ValueError: too short", Limits()) is None
 
 
+@pytest.mark.heavy
 def test_a_test_that_hangs_in_the_judge_is_stopped_and_costs_itself(grade):
     result = grade(fourth="def fourth():\n    return 1")
     assert (points(result), result.verdict) == ([1, 1, 1, 0], "time limit")
@@ -155,6 +156,7 @@ def {name}(*x):
 WORKS = "def second(x):\n    import time\n    while time.thread_time() < 0.8:\n        pass\n    return 2 * x"
 
 
+@pytest.mark.heavy
 def test_a_submission_that_fills_the_processors_costs_no_other_one_its_marks(material, ancestor, hand_in):
     few = msgspec.structs.replace(material.limits, call_seconds=3)
     hog = {name: HOG.format(name=name) for name in ("first", "second", "third")}
