@@ -345,6 +345,7 @@ def test_what_holds_plain_values_counts_as_them(make_student):
     assert not hasattr(found[6], "decode")
 
 
+@pytest.mark.filterwarnings("ignore:The 'u' type code is deprecated")
 def test_what_a_forged_holder_holds_is_plain_too(make_student):
     student = make_student(HOLDERS, recording=False, known=True, handles={"forged", "lying", "endless", "letters"})
     items, text, pairs = student.get("forged")()
