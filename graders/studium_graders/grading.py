@@ -78,7 +78,7 @@ def grade_class(
     coursedir = open_course(root, assignment)
     own = Path(coursedir.root) / ".studium"
     submissions = find_submissions(coursedir, assignment, options.students)
-    with only_grader(own / "locks", assignment), _run_noted(own / "runs" / assignment, options, watcher):
+    with only_grader(own / "locks", assignment):
         run = _Run(coursedir, assignment, options, catalogue, watcher)
         try:
             return run.grade(submissions)
@@ -134,7 +134,11 @@ class _Run:
         folders = {submitted.student: submitted for submitted in submissions}
         penalties = LatePenalties(self.coursedir.config)
         line = _Line(self, level, report)
-        with Recorder(self.coursedir.db_url, self.coursedir.course_id, self.material.assignment, penalties) as recorder:
+        marker = self.root / ".studium" / "runs" / self.assignment
+        with (
+            Recorder(self.coursedir.db_url, self.coursedir.course_id, self.material.assignment, penalties) as recorder,
+            _run_noted(marker, self.options, self.watcher),
+        ):
             desk = RecordingDesk(
                 recorder,
                 AutogradedFolder(self.coursedir, self.material),

@@ -12,7 +12,7 @@ pytest.importorskip("nbgrader")
 import nbformat
 from nbgrader.api import Gradebook  # nbgrader is an extra
 from studium.catalogue import Catalogue
-from studium.errors import CourseError, UnknownNameError
+from studium.errors import CourseError, StudiumError, UnknownNameError
 from studium.sources import solved
 from studium_graders.assigning import build_assignment
 from studium_graders.engine.material import CanonicalSubmission, Material
@@ -274,6 +274,15 @@ def test_a_stopped_run_is_noticed_unless_the_instructor_knows(course: Path, grad
     marker.touch()
     grade(watcher := Notes())
     assert "the last run was stopped" in watcher.notes[0]
+
+
+def test_a_run_that_was_refused_is_no_stopped_one(course: Path, grade: Callable) -> None:
+    gradebook = (course / "gradebook.db").rename(course / "elsewhere.db")
+    with pytest.raises(StudiumError, match="needs ps1 in the gradebook"):
+        grade()
+    gradebook.rename(course / "gradebook.db")
+    grade(watcher := Notes())
+    assert watcher.notes == []
 
 
 def test_an_unknown_executor_is_a_usage_error(course: Path, by_hand: Catalogue) -> None:

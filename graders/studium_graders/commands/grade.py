@@ -172,7 +172,9 @@ def _print(result: "ClassResult", *, dry_run: bool) -> None:
     if result.changes:
         typer.echo("\n".join(_change_lines(result.changes)))
     if shared := result.in_one_process:
-        typer.echo(f"not split from the student's process, because they look into it: {', '.join(shared)}")
+        typer.echo(
+            f"run in the student's process, because they look into it or change what it has: {', '.join(shared)}"
+        )
     recorded = sum(row.recorded for row in result.submissions)
     what = "nothing was recorded: a dry run" if dry_run else f"{recorded} recorded"
     typer.echo(
