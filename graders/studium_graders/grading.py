@@ -198,7 +198,7 @@ class _Line:
 
     def results(self, submissions: Sequence[Submitted]) -> Iterator[tuple[Graded, bool]]:
         """Give each result once it is kept, and whether an earlier run had it."""
-        reading = map(self._read, submissions)
+        reading = filter(None, map(self._read, submissions))
         ahead = self._read_ahead(reading)
         self.material, problems = self.calibrating.result()  # a part of the keys: another one may judge otherwise
         for problem in problems:
@@ -224,8 +224,8 @@ class _Line:
     def stored(self, submitted: Submitted) -> Graded | None:
         """Give the result that is kept, if it is a result of what lies in the folder now."""
         submission = self._read(submitted)
-        _, result = self._look(submission)
-        return Graded(submission, result) if result else None
+        result = self._look(submission)[1] if submission else None
+        return Graded(submission, result) if submission and result else None
 
     def _read_ahead(self, reading: Iterator[CanonicalSubmission]) -> deque[CanonicalSubmission]:
         """Read some while the calibration is under way, as long as they are small."""
@@ -238,8 +238,18 @@ class _Line:
                 break
         return ahead
 
-    def _read(self, submitted: Submitted) -> CanonicalSubmission:
-        return read_submission(self.run.material, submitted.folder, submitted.student)
+    def _read(self, submitted: Submitted) -> CanonicalSubmission | None:
+        """Read a submission; None, after noting why, where this machine does not let it be read."""
+        try:
+            return read_submission(self.run.material, submitted.folder, submitted.student)
+        except OSError as error:
+            folder, name = str(submitted.folder), str(error.filename or "")
+            what = folder if name in ("", folder) else f"{name} in {folder}"
+            self.report.problems.append(
+                f"{submitted.student} was not graded: {what} cannot be read ({error.strerror}); mend that and grade again"
+            )
+            self.run.watcher.done(submitted.student, reused=False)
+            return None
 
     def _look(self, submission: CanonicalSubmission) -> tuple[str, SubmissionResult | None]:
         """Give a submission's key, and the result that is kept of it."""

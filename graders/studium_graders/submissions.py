@@ -12,11 +12,15 @@ from studium.errors import CourseError, UnknownNameError
 
 
 class Submitted(msgspec.Struct, frozen=True):
-    """The folder that one student handed in. ``link`` is what leads elsewhere on the way to it, None for a folder."""
+    """The folder that one student handed in. ``link`` is what leads elsewhere on the way to it, None for a folder.
+
+    ``shut``: this user may not look into it, so that nobody knows what was handed in.
+    """
 
     student: str
     folder: Path
     link: Path | None = None
+    shut: bool = False
 
     @property
     def problem(self) -> str:
@@ -25,6 +29,8 @@ class Submitted(msgspec.Struct, frozen=True):
             self.student.encode()
         except UnicodeEncodeError:
             return f"the folder {self.student!a} needs a name that is UTF-8 text; rename it and grade again"
+        if self.shut:
+            return f"{self.student} was not graded: {self.folder} may not be read; allow it and grade again"
         if self.link is None:
             return ""
         where = str(self.link.readlink())
@@ -40,7 +46,7 @@ def find_submissions(coursedir: CourseDirectory, assignment: str, students: Coll
     pattern = re.compile(
         coursedir.format_path(re.escape(where), "(?P<student_id>[^/]+)", re.escape(assignment), escape=True)
     )
-    found = {}
+    found = {folder.name: Submitted(folder.name, folder, shut=True) for folder in _shut_folders(coursedir, assignment)}
     for path in glob.glob(_wildcard(coursedir, where, assignment)):  # noqa: PTH207 - the pattern may be absolute
         match = pattern.fullmatch(path)
         if match and Path(path).is_dir():
@@ -55,6 +61,13 @@ def find_submissions(coursedir: CourseDirectory, assignment: str, students: Coll
         if student not in found:
             raise UnknownNameError(f"student of {assignment}", student, found)
     return [found[student] for student in sorted(students or found)]
+
+
+def _shut_folders(coursedir: CourseDirectory, assignment: str) -> list[Path]:
+    """Give the folders of students, whose submissions lie below, that this user may not look into."""
+    above, star, below = _wildcard(coursedir, coursedir.submitted_directory, assignment).rpartition(f"{os.sep}*{os.sep}")
+    places = map(Path, glob.glob(f"{above}{os.sep}*") if star and below else [])  # noqa: PTH207 - it may be absolute
+    return [place for place in places if place.is_dir() and not os.access(place, os.R_OK | os.X_OK)]
 
 
 def _link_to(folder: Path, start: int) -> Path | None:

@@ -1,6 +1,8 @@
 """A grading run from submitted/ to the gradebook, with marks made by hand in the place of the engine."""
 
+import errno
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -249,6 +251,38 @@ def test_a_folder_that_is_a_link_is_not_graded_as_what_it_leads_to(
     assert "mallory" not in {row[0] for row in gradebook_rows(course)["students"]}
     why = f"{place} is a link to '{target}'; replace it by what was handed in"
     assert result.problems == [f"mallory was not graded: {why}"]
+
+
+def test_what_the_instructors_machine_cannot_read_is_told_and_takes_no_mark(
+    course: Path, grade: Callable, gradebook_rows: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grade()
+    before = gradebook_rows(course)
+    opened, refused = os.open, os.stat(course / "submitted" / "bob" / "ps1").st_ino
+
+    def refuse(path: str, flags: int, *rest: int, dir_fd: int | None = None) -> int:
+        if dir_fd is not None and os.fstat(dir_fd).st_ino == refused:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+        return opened(path, flags, *rest, dir_fd=dir_fd)
+
+    monkeypatch.setattr(os, "open", refuse)
+    result = grade(force=True)
+    (problem,) = result.problems
+    assert problem.startswith("bob was not graded: counting.ipynb in ")
+    assert problem.endswith("cannot be read (Permission denied); mend that and grade again")
+    assert {row.student for row in result.submissions} == set(STUDENTS) - {"bob"}
+    assert gradebook_rows(course) == before
+
+
+def test_a_students_folder_that_may_not_be_looked_into_is_told(
+    course: Path, grade: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shut = course / "submitted" / "ada"
+    (shut / "ps1").rename(course / "elsewhere")  # what a shut folder looks like to this user
+    monkeypatch.setattr(os, "access", lambda path, _: path != shut)
+    result = grade()
+    assert result.problems == [f"ada was not graded: {shut} may not be read; allow it and grade again"]
+    assert {row.student for row in result.submissions} == set(STUDENTS) - {"ada"}
 
 
 def test_a_course_whose_submissions_lie_on_another_disk_is_graded(course: Path, grade: Callable) -> None:

@@ -15,11 +15,11 @@ from studium_graders.engine.timestamps import read_timestamp
 
 
 def read_submission(material: Material, folder: Path, student: str) -> CanonicalSubmission:
-    """Read what ``student`` handed in. A damaged file gives a notebook with a ``problem``, and never an exception."""
-    try:
-        found = read_folder(folder, material.limits.disk_mb)
-    except OSError as error:
-        found = SubmittedFiles(notes=[f"the folder cannot be read: {error.strerror}"])
+    """Read what ``student`` handed in. A damaged file gives a notebook with a ``problem``, and never an exception.
+
+    Raise OSError for what cannot be read here, which is not the student's doing.
+    """
+    found = read_folder(folder, material.limits.disk_mb) if folder.is_dir() else SubmittedFiles()
     chosen = choose_notebooks(material, found.notebooks)
     notebooks = tuple(_notebook(book, chosen[book.name], found) for book in material.notebooks)
     files = files_beside(material, found)

@@ -1,9 +1,11 @@
 """Reading a submission's folder: regular files alone, nothing followed, bounded in number, depth and size."""
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import msgspec
 
@@ -16,6 +18,7 @@ _MOST_NOTES = 20
 _PASSED_OVER = (".ipynb_checkpoints", "__pycache__", ".git", "__MACOSX")
 _OF_NBGRADER = ("timestamp.txt", "submission_secret.txt")
 _NOTEBOOK = (".ipynb", ".ipynb.json", ".ipynb.txt")
+_NO_FILE = (errno.ENOENT, errno.ELOOP, errno.ENXIO)  # gone, a link by now, or what nobody reads
 
 
 class SubmittedFiles(msgspec.Struct):
@@ -30,7 +33,7 @@ class SubmittedFiles(msgspec.Struct):
 def read_folder(folder: Path, most_mb: int) -> SubmittedFiles:
     """Read the regular files below ``folder``, ``most_mb`` of other files than notebooks.
 
-    Never raises for what a student may have put there; OSError for a folder that cannot be read.
+    Never raises for what a student may have put there; OSError for a folder or a file that cannot be read.
     """
     found = SubmittedFiles()
     left = {True: _NOTEBOOKS_MB << 20, False: most_mb << 20}
@@ -57,7 +60,7 @@ def read_folder(folder: Path, most_mb: int) -> SubmittedFiles:
 def _regular_files(folder: Path, notes: list[str]) -> Iterator[tuple[str, int]]:
     """Give relative paths and open descriptors, in the order of names; whoever takes one closes it."""
     top = os.fspath(folder)
-    for place, folders, names, at in os.fwalk(top, follow_symlinks=False, onerror=None):
+    for place, folders, names, at in os.fwalk(top, follow_symlinks=False, onerror=_raise):
         inside = os.path.relpath(place, top)
         depth = 0 if inside == "." else inside.count(os.sep) + 1
         folders[:] = sorted(name for name in folders if name not in _PASSED_OVER) if depth < MOST_DEPTH else []
@@ -74,13 +77,15 @@ def _regular_files(folder: Path, notes: list[str]) -> Iterator[tuple[str, int]]:
 
 
 def _open_regular(name: str, at: int) -> int | None:
-    """Open a file of the folder ``at``; None for a link, a pipe, a device, or what cannot be opened."""
+    """Open a file of the folder ``at``; None for a link, a pipe or a device. Raise OSError for one that stays shut."""
     try:
         if not stat.S_ISREG(os.lstat(name, dir_fd=at).st_mode):
             return None
         descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=at)
-    except OSError:
-        return None
+    except OSError as error:
+        if error.errno in _NO_FILE:
+            return None
+        raise
     if stat.S_ISREG(os.fstat(descriptor).st_mode):
         return descriptor
     os.close(descriptor)
@@ -88,13 +93,14 @@ def _open_regular(name: str, at: int) -> int | None:
 
 
 def _read(descriptor: int, most: int) -> bytes | None:
-    """Read a file and close it; None where it has more than ``most`` bytes or cannot be read."""
+    """Read a file and close it; None where it has more than ``most`` bytes."""
     with os.fdopen(descriptor, "rb") as file:
-        try:
-            content = file.read(most + 1)
-        except OSError:
-            return None
+        content = file.read(most + 1)
     return content if len(content) <= most else None
+
+
+def _raise(error: OSError) -> NoReturn:
+    raise error
 
 
 def _odd_name(path: str) -> str:
