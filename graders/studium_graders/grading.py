@@ -246,7 +246,7 @@ class _Line:
             folder, name = str(submitted.folder), str(error.filename or "")
             what = folder if name in ("", folder) else f"{name} in {folder}"
             self.report.problems.append(
-                f"{submitted.student} was not graded: {what} cannot be read ({error.strerror}); mend that and grade again"
+                f"{submitted.student} was not graded: {what} cannot be read ({error.strerror}): mend it and grade again"
             )
             self.run.watcher.done(submitted.student, reused=False)
             return None

@@ -65,8 +65,8 @@ def find_submissions(coursedir: CourseDirectory, assignment: str, students: Coll
 
 def _shut_folders(coursedir: CourseDirectory, assignment: str) -> list[Path]:
     """Give the folders of students, whose submissions lie below, that this user may not look into."""
-    above, star, below = _wildcard(coursedir, coursedir.submitted_directory, assignment).rpartition(f"{os.sep}*{os.sep}")
-    places = map(Path, glob.glob(f"{above}{os.sep}*") if star and below else [])  # noqa: PTH207 - it may be absolute
+    above, star, below = _wildcard(coursedir, coursedir.submitted_directory, assignment).rpartition("/*/")
+    places = map(Path, glob.glob(f"{above}/*") if star and below else [])  # noqa: PTH207 - it may be absolute
     return [place for place in places if place.is_dir() and not os.access(place, os.R_OK | os.X_OK)]
 
 

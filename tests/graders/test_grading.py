@@ -258,7 +258,7 @@ def test_what_the_instructors_machine_cannot_read_is_told_and_takes_no_mark(
 ) -> None:
     grade()
     before = gradebook_rows(course)
-    opened, refused = os.open, os.stat(course / "submitted" / "bob" / "ps1").st_ino
+    opened, refused = os.open, (course / "submitted" / "bob" / "ps1").stat().st_ino
 
     def refuse(path: str, flags: int, *rest: int, dir_fd: int | None = None) -> int:
         if dir_fd is not None and os.fstat(dir_fd).st_ino == refused:
@@ -269,7 +269,7 @@ def test_what_the_instructors_machine_cannot_read_is_told_and_takes_no_mark(
     result = grade(force=True)
     (problem,) = result.problems
     assert problem.startswith("bob was not graded: counting.ipynb in ")
-    assert problem.endswith("cannot be read (Permission denied); mend that and grade again")
+    assert problem.endswith("cannot be read (Permission denied): mend it and grade again")
     assert {row.student for row in result.submissions} == set(STUDENTS) - {"bob"}
     assert gradebook_rows(course) == before
 

@@ -146,6 +146,8 @@ class Attempt:
         usage = student.usage(self.limits.memory_mb)
         if time.monotonic() - heard.since > self.limits.call_seconds + _GRACE:
             return endings.too_long(self.limits.call_seconds)
+        if usage.computed > self.limits.cpu_seconds:
+            return endings.too_much_computing(self.limits)
         if usage.tasks > self.limits.processes:
             return endings.too_many(self.limits)
         if usage.memory_mb > self.limits.memory_mb:

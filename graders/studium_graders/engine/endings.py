@@ -45,6 +45,21 @@ def too_much_disk(limits: Limits) -> Ending:
     return Ending("disk limit", f"your code wrote more than {limits.disk_mb} MB of files")
 
 
+def too_many_files(limits: Limits) -> Ending:
+    """More files open at the same time than there may be."""
+    return Ending("file limit", f"your code had more than {limits.open_files} files open at once: close each after use")
+
+
+def too_large(limits: Limits) -> Ending:
+    """A value of the student's does not fit into a message, for its size or for what it is made of."""
+    return Ending("value limit", f"a value of your code's is too large to be tested ({limits.message_mb} MB at most)")
+
+
+def too_much_computing(limits: Limits) -> Ending:
+    """More time of a processor than one process may have."""
+    return Ending("time limit", f"stopped after {limits.cpu_seconds:g} s of computing: is there an endless loop?")
+
+
 def died(status: int | None, limits: Limits) -> Ending:
     """The student's process ended by itself, or by somebody's hand: ``status`` is its wait status, None if unknown."""
     if status is None:
@@ -59,7 +74,7 @@ def died(status: int | None, limits: Limits) -> Ending:
         return Ending("ended early", "your code ended its own Python process: take out exit(), quit() and os._exit()")
     number = os.WTERMSIG(status)
     if number == signal.SIGXCPU:
-        return Ending("time limit", f"stopped after {limits.cpu_seconds:g} s of computing: is there an endless loop?")
+        return too_much_computing(limits)
     if number == signal.SIGXFSZ:
         return too_much_disk(limits)
     if number == signal.SIGKILL:
@@ -70,16 +85,21 @@ def died(status: int | None, limits: Limits) -> Ending:
 
 def breach_in(message: str, limits: Limits) -> Ending | None:
     """Give the limit behind an error that the kernel gave the student's code, by the text of the error."""
-    for texts, ending in _ERRORS.items():
-        if any(text in message for text in texts):
-            return ending(limits)
-    return None
+    text = text_of_breach(message)
+    return next((ending(limits) for texts, ending in _ERRORS.items() if text in texts), None)
+
+
+def text_of_breach(message: str) -> str:
+    """Give what the kernel says of a limit, where the text of an error has it, or ""; it can carry nobody's data."""
+    return next((text for texts in _ERRORS for text in texts if text in message), "")
 
 
 _ERRORS: dict[tuple[str, ...], Callable[[Limits], Ending]] = {
     ("MemoryError", "can't allocate memory", "Cannot allocate memory", "std::bad_alloc"): too_much_memory,
     ("No space left on device", "File too large", "Disk quota exceeded"): too_much_disk,
     ("can't start new thread", "Resource temporarily unavailable"): too_many,
+    ("Too many open files",): too_many_files,
+    ("too large to be sent",): too_large,
 }
 
 

@@ -8,16 +8,20 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+_TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100  # in a second, of what the kernel counts
+
 
 class Usage(NamedTuple):
     """What a process and all that it started use together: MB in memory, and how many they are with their threads.
 
-    ``waited`` are the seconds that the one of them that waited longest for a processor had to; 0 where nobody knows.
+    ``waited`` are the seconds that the one of them that waited longest for a processor had to, ``computed`` those that
+    the one of them that had a processor longest had it; 0 where nobody knows.
     """
 
     memory_mb: float
     tasks: int
     waited: float = 0.0
+    computed: float = 0.0
 
 
 def children(pid: int) -> list[int]:
@@ -56,12 +60,19 @@ def usage(pid: int, memory_limit_mb: float) -> Usage:
     memory = sum(_kilobytes(one, "status", ("RssAnon:", "RssShmem:")) for one in pids) / 1024
     if memory > memory_limit_mb:
         memory = sum(_kilobytes(one, "smaps_rollup", ("Pss_Anon:", "Pss_Shmem:")) for one in pids) / 1024
-    return Usage(memory, tasks, max(map(_waited, pids)))
+    return Usage(memory, tasks, max(map(_waited, pids)), max(map(_computed, pids)))
 
 
 def _waited(pid: int) -> float:
     with contextlib.suppress(FileNotFoundError, ProcessLookupError, PermissionError):
         return int(Path(f"/proc/{pid}/schedstat").read_bytes().split()[1]) / 1e9
+    return 0.0
+
+
+def _computed(pid: int) -> float:
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError, PermissionError):
+        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / _TICKS
     return 0.0
 
 

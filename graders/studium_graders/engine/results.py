@@ -13,6 +13,8 @@ Verdict = Literal[
     "output limit",
     "process limit",
     "disk limit",
+    "file limit",
+    "value limit",
     "ended early",  # the student's process was gone: exit(), a crash, a signal
     "broken protocol",  # the student's process sent what is no message
     "engine error",  # our own fault: nothing was recorded, the instructor is told

@@ -92,6 +92,9 @@ def second(x):
         "disk limit",
         "16 MB",
     ),
+    "files": ("def second(x):\n    return [open(f'file{n}', 'w') for n in range(100)]", "file limit", "64 files"),
+    "files in a cell": ("kept = [open(f'file{n}', 'w') for n in range(100)]", "file limit", "not defined"),
+    "value": ("def second(x):\n    return 'x' * (20 << 20)", "value limit", "too large"),
     "noise on the wire": (
         """
 import os
@@ -120,6 +123,16 @@ def second(x):
         os._exit(0)
     return 8
 """
+
+
+def test_time_of_a_processor_is_limited_and_nothing_is_run_again_for_it(material, ancestor, hand_in):
+    limits = msgspec.structs.replace(material.limits, cpu_seconds=1, call_seconds=20)
+    strict = msgspec.structs.replace(material, limits=limits)
+    with Engine(strict, probe().level, trust=True, ancestor=ancestor) as engine:
+        result = engine.grade(hand_in(second=LOOP))
+    assert (points(result), result.verdict) == ([1, 0, 1, 1], "time limit")
+    assert result.tests[1].message == "stopped after 1 s of computing: is there an endless loop?"
+    assert result.notebooks[0].notes == []
 
 
 @pytest.mark.parametrize(("source", "verdict", "words"), OFFENCES.values(), ids=OFFENCES)

@@ -12,6 +12,7 @@ import sys
 
 from studium.comparison import difference
 
+from studium_graders.engine.endings import text_of_breach
 from studium_graders.engine.judge.canonical_text import CanonicalText
 from studium_graders.engine.judge.compiling import LEFT, RIGHT
 from studium_graders.engine.judge.failing_line import FailingLine
@@ -62,8 +63,9 @@ def bounded_message(
         return literal or f"{test} failed: the result is not what is expected"
     if isinstance(error, RefusedError):
         return f"{test} failed: a plain value is needed where your code has an object of its own"
-    line = _student_line(error, text)
-    return f"{test} failed: {_kind(error)} was raised" + (f" in the line `{line}`" if line else "")
+    line, limit = _student_line(error, text), text_of_breach(" ".join(arg for arg in error.args if type(arg) is str))
+    raised = f"{_kind(error)} ({limit})" if limit else _kind(error)
+    return f"{test} failed: {raised} was raised" + (f" in the line `{line}`" if line else "")
 
 
 def _did_not_raise(error: BaseException) -> bool:
