@@ -76,7 +76,8 @@ def _distinct(one: Any, other: Any) -> tuple[str, str]:
 
 
 def _short(value: Any) -> str:
-    return f"{value:.6g}" if isinstance(value, Number) and not isinstance(value, bool | np.bool_) else repr(value)
+    value = value.item() if isinstance(value, np.bool_ | np.str_) else value  # whose own text begins with "np."
+    return f"{value:.6g}" if isinstance(value, Number) and not isinstance(value, bool) else repr(value)
 
 
 def _compare_modules(actual: Any, expected: Any, rtol: float | None, atol: float | None) -> str:

@@ -10,10 +10,10 @@ import msgspec
 from nbformat import NotebookNode
 from nbgrader.coursedir import CourseDirectory
 from studium.catalogue import Catalogue
-from studium.errors import NotebookError
+from studium.errors import CourseError, NotebookError
 from studium.notebooks import read_notebook, write_notebook
 
-from studium_graders.course_file import read_course
+from studium_graders.course_file import FILE, read_course
 from studium_graders.course_folder import folder, load_config, scripts_on_path
 from studium_graders.folder_swap import swap_folders
 from studium_graders.generating import generate_release
@@ -47,6 +47,11 @@ def build_assignment(root: Path, name: str, catalogue: Catalogue) -> Assigned:
     """
     course = read_course(root)
     assignment = course.assignment(name)
+    if not (assignment.topics or assignment.exercises):
+        raise CourseError(
+            f"{root / FILE} needs topics or exercises for the assignment {name!r}: got neither; add one, or build it "
+            f"from notebooks of your own with nbgrader generate_assignment {name}"
+        )
     plans = plan_notebooks(assignment, catalogue)
     notebooks = {plan.topic.slug: source_notebook(plan, catalogue.manager) for plan in plans}
     root = root.resolve()

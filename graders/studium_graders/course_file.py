@@ -141,8 +141,6 @@ def _zones() -> list[str]:
 def _assignment_problem(assignment: Assignment) -> str:
     named = Counter([*assignment.topics, *assignment.exercises])
     name = assignment.name
-    if not named:
-        return f"needs topics or exercises for the assignment {name!r}: got neither; add one"
     if twice := next((item for item, times in named.items() if times > 1), None):
         return f"names {twice!r} twice in the assignment {name!r}; remove one"
     for exercise in assignment.exercises:

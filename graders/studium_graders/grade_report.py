@@ -52,6 +52,12 @@ class ClassResult(msgspec.Struct):
     problems: list[str] = []
 
     @property
+    def has_changed_marks(self) -> bool:
+        """Tell whether the marks that differ are in the gradebook now; where somebody said no, they are not."""
+        recorded = {row.student for row in self.submissions if row.recorded}
+        return {change.student for change in self.changes} <= recorded
+
+    @property
     def in_one_process(self) -> list[str]:
         """The tests that ran in the students' own process, where a submission can disturb them."""
         tests = (test for row in self.submissions for test in row.tests)

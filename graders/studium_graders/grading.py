@@ -15,7 +15,7 @@ from typing import Protocol
 import msgspec
 from nbgrader.coursedir import CourseDirectory
 from studium.catalogue import Catalogue
-from studium.errors import CourseError, StudiumError, UnknownNameError
+from studium.errors import CourseError, StudiumError, UnknownNameError, UsageError
 
 from studium_graders import work
 from studium_graders.calibrating import Calibrating
@@ -36,6 +36,7 @@ from studium_graders.results_store import ResultsStore, environment_hash, result
 from studium_graders.submissions import Submitted, find_submissions
 
 _ON_A_CLUSTER = 64  # submissions that are under way at the same time where nothing else is said
+_PATIENCE_SECONDS = 10  # until somebody who waits for a worker is told so
 _AHEAD, _AHEAD_MB = 64, 64  # submissions, and their size, that are read while the reference solution is graded
 
 
@@ -152,6 +153,8 @@ class _Run:
         return report
 
     def _executor(self) -> Executor:
+        if self.options.scheduler and self.options.executor == "local":
+            raise UsageError("--scheduler is for a cluster; add --executor dask, or leave it out to grade here")
         options = {"jobs": self.jobs, "scheduler": self.options.scheduler, "gpu": self.gpu}
         executor: Executor | None = self.catalogue.manager.hook.studium_executor(
             name=self.options.executor, options=options
@@ -165,7 +168,11 @@ class _Run:
 
         It forks: nothing else goes on in this process meanwhile.
         """
-        level, weakness = self.executor.submit(work.probe_level).result()
+        asked = self.executor.submit(work.probe_level)
+        if not wait([asked], _PATIENCE_SECONDS).done:
+            worker = "a worker that has a GPU" if self.gpu else "a worker"
+            self.watcher.note(f"waiting for {worker}: none has begun yet ({self.options.executor})")
+        level, weakness = asked.result()
         if weakness and not self.options.trust:
             raise CourseError(
                 f"grading needs a sandbox of level L2, and there is {level}: {weakness}; mend that, grade on another "

@@ -4,11 +4,16 @@ import glob
 import os
 import re
 from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
+from nbgrader.api import Assignment
 from nbgrader.coursedir import CourseDirectory
+from sqlalchemy import select
 from studium.errors import CourseError, UnknownNameError
+
+from studium_graders.gradebook_reading import reading_gradebook
 
 
 class Submitted(msgspec.Struct, frozen=True):
@@ -40,7 +45,8 @@ class Submitted(msgspec.Struct, frozen=True):
 def find_submissions(coursedir: CourseDirectory, assignment: str, students: Collection[str] = ()) -> list[Submitted]:
     """Give the submissions of an assignment, by student; of ``students`` only where some are named.
 
-    Raises UnknownNameError for a student who handed nothing in, CourseError where nobody did.
+    Raises UnknownNameError for an assignment that the gradebook does not have and for a student who handed nothing in,
+    CourseError where nobody did.
     """
     where = coursedir.submitted_directory
     pattern = re.compile(
@@ -53,6 +59,7 @@ def find_submissions(coursedir: CourseDirectory, assignment: str, students: Coll
             link = _link_to(Path(path), match.start("student_id"))
             found[match["student_id"]] = Submitted(match["student_id"], Path(path), link)
     if not found:
+        _require_known(coursedir, assignment)
         raise CourseError(
             f"grading needs submissions like {coursedir.format_path(where, 'STUDENT', assignment)}: there is none; "
             "collect them first"
@@ -61,6 +68,14 @@ def find_submissions(coursedir: CourseDirectory, assignment: str, students: Coll
         if student not in found:
             raise UnknownNameError(f"student of {assignment}", student, found)
     return [found[student] for student in sorted(students or found)]
+
+
+def _require_known(coursedir: CourseDirectory, assignment: str) -> None:
+    """Raise UnknownNameError where there is a gradebook that can be read, and it has other assignments alone."""
+    with suppress(CourseError), reading_gradebook(coursedir.db_url) as session:
+        known = list(session.scalars(select(Assignment.name)))
+        if known and assignment not in known:
+            raise UnknownNameError("assignment", assignment, known)
 
 
 def _shut_folders(coursedir: CourseDirectory, assignment: str) -> list[Path]:

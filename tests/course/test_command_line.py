@@ -1,16 +1,19 @@
 from __future__ import annotations
 
 import errno
+import io
 import json
 import os
+import signal
 import subprocess
 import sys
 
 import nbformat
 import pytest
+from studium import cli
 from studium.catalogue import load_catalogue
 from studium.checking import ExerciseResult
-from studium.cli.output import print_table
+from studium.cli.output import print_json, print_table
 from studium.editions import compile_lesson, compile_solution, exercise_of, role
 from studium.notebooks import write_notebook, write_text
 from studium.workspace import START, build_workspace
@@ -331,3 +334,23 @@ def test_a_reader_that_goes_away_is_no_error():
     os.close(writing)
     assert "Traceback" not in done.stderr
     assert "Exception ignored" not in done.stderr
+
+
+def test_a_command_that_is_stopped_says_so(monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["studium", "topics"])
+    monkeypatch.setattr("studium.cli.topics.print_table", lambda *_: signal.raise_signal(signal.SIGINT))
+    with pytest.raises(SystemExit) as end:
+        cli.run()
+    assert (end.value.code, capsys.readouterr().err) == (130, "studium: stopped\n")
+
+
+def test_a_terminal_that_lacks_a_letter_gets_another_one_and_json_is_utf_8(monkeypatch):
+    printed = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(printed, "ascii"))
+    monkeypatch.setattr(cli, "run", lambda: (print_table(["name"], [["Zoë"]]), print_json({"name": "Zoë"})))
+    monkeypatch.setattr("os._exit", lambda code: None)
+    monkeypatch.setattr("atexit._run_exitfuncs", lambda: None)
+    cli.main()
+    table, json_text = printed.getvalue().split(b"{")
+    assert b"Zo?" in table
+    assert json.loads(b"{" + json_text) == {"name": "Zoë"}

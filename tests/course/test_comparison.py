@@ -64,6 +64,8 @@ class Pair:
         ("x", 3.0, "expected a number, got str"),
         (1.0, 2.0, "expected 2, got 1"),
         (True, False, "expected False, got True"),
+        (torch.tensor([True]), torch.tensor([False]), "at index [0] expected False, got True (1 of 1 values differ)"),
+        (np.array(["a"]), np.array(["b"]), "at index [0] expected 'b', got 'a' (1 of 1 values differ)"),
         ([1, 2], [1], "expected 1 items, got 2"),
         ({"a": 1}, {"b": 1}, "keys differ: missing 'b' and not expected 'a'"),
         ({"a": [1, 2]}, {"a": [1, 3]}, "at key 'a': at item 1: expected 3, got 2"),

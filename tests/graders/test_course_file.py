@@ -71,7 +71,6 @@ BROKEN = {
     "refused name": (('"ps2"', '"ps+2"'), "needs names of letters, .*: got 'ps\\+2'; rename it"),
     "a path": (('"ps2"', '"../ps2"'), "needs names of letters, .*: got '../ps2'"),
     "a bad id": (('"gen-ai"', '"gen ai"'), "needs names of letters, .*: got 'gen ai'"),
-    "empty": (('topics = ["lora"]', ""), "needs topics or exercises for the assignment 'ps1': got neither; add one"),
     "twice": (('["lora"]', '["lora", "lora"]'), "names 'lora' twice in the assignment 'ps1'; remove one"),
     "in its topic": (('["lora"]', '["lora"]\nexercises = ["lora.merge"]'), "'lora.merge' in 'ps1' beside its whole"),
     "no exercise": (('"ddpm.q_sample"', '"ddpm"'), "needs \"topic.exercise\" for an exercise of 'ps2': got 'ddpm'"),

@@ -116,6 +116,25 @@ def test_gpu_work_waits_for_a_worker_that_has_one(cluster: Any, slow_length: Cal
         future.cancel()
 
 
+class Impatient(Quiet):
+    """A watcher that gives up when it is told something."""
+
+    def note(self, sentence: str) -> None:
+        raise TimeoutError(sentence)
+
+
+def test_whoever_waits_for_a_worker_is_told_so(
+    cluster: Any, counting: Catalogue, make_course: Callable, submit: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("studium_graders.grading._PATIENCE_SECONDS", 0.5)
+    course: Path = make_course('[[assignments]]\nname = "ps1"\ntopics = ["counting"]\ngpu = true\n')
+    build_assignment(course, "ps1", counting)
+    submit(course, "ada", {"counting": {}})
+    options = GradeOptions(executor="dask", scheduler=cluster.scheduler_address)
+    with pytest.raises(TimeoutError, match=r"waiting for a worker that has a GPU: none has begun yet \(dask\)"):
+        grade_class(course, "ps1", options, counting, Impatient())
+
+
 def test_without_a_scheduler_there_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DASK_SCHEDULER_ADDRESS", raising=False)
     with pytest.raises(CourseError, match=r"needs the address of a scheduler; add --scheduler"):

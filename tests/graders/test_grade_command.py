@@ -13,12 +13,14 @@ import pytest
 pytest.importorskip("nbgrader")
 
 from studium.catalogue import Catalogue
+from studium.errors import CourseError
 from studium.sources import solved
 from studium_graders import beginning
 from studium_graders.assigning import build_assignment
 from studium_graders.commands import grade as command
 from studium_graders.course_file import read_course
 from studium_graders.engine.limits import Limits, LimitsChange
+from studium_graders.grade_report import SubmissionRow
 from studium_graders.recorder import MarkChange
 
 Studium = Callable[..., tuple[int, str, str]]
@@ -89,6 +91,26 @@ def test_one_student_and_unknown_names(grade: Studium) -> None:
     assert (code, [row["student"] for row in json.loads(out)["submissions"]]) == (0, ["bob"])
     code, _, err = grade("--student", "bod")
     assert (code, "unknown student of ps1 'bod'; did you mean 'bob'?" in err) == (2, True)
+
+
+def test_an_assignment_that_the_gradebook_does_not_have_is_a_usage_error(studium: Studium, course: Path) -> None:
+    code, _, err = studium("grade", "ps2", "--course", str(course))
+    assert (code, err) == (2, "studium: unknown assignment 'ps2'; did you mean 'ps1'?\n")
+
+
+def test_a_scheduler_without_dask_is_a_usage_error(grade: Studium, studium: Studium, course: Path) -> None:
+    code, _, err = studium("grade", "ps1", "--course", str(course), "--scheduler", "tcp://127.0.0.1:8786")
+    assert (code, "--scheduler is for a cluster; add --executor dask" in err) == (2, True)
+
+
+def test_marks_that_were_not_recorded_are_said_to_be_what_would_change(
+    grade: Studium, course: Path, submit: Callable
+) -> None:
+    grade()
+    shutil.rmtree(course / "submitted" / "bob")
+    submit(course, "bob", {"counting": {}}, "2026-03-09 20:00:00 UTC")
+    assert "marks would change:\nbob " in grade("--dry-run")[1]
+    assert "marks changed:\nbob " in grade()[1]
 
 
 def test_dask_without_a_scheduler_and_unknown_executors_say_what_to_do(studium: Studium, course: Path) -> None:
@@ -199,9 +221,15 @@ def test_torch_is_not_imported_early_for_a_class_that_is_graded(
 
 def test_changes_are_listed_and_cut_where_there_are_many() -> None:
     changes = [MarkChange("ada", "lora", f"cell-{number}", 1.0, None) for number in range(60)]
-    lines = command._change_lines(changes)
-    assert lines[:2] == ["60 marks change:", "ada  lora/cell-0: 1 → by hand"]
+    lines = command._change_lines(changes, changed=True)
+    assert lines[:2] == ["60 marks changed:", "ada  lora/cell-0: 1 → by hand"]
     assert lines[-1] == "and 20 more"
+    assert command._change_lines(changes[:1], changed=False)[0] == "1 mark would change:"
+
+
+def test_why_a_submission_ended_stands_before_its_seconds() -> None:
+    row = SubmissionRow("ada", 0.0, 5.0, "time limit", 2.07, [], detail="stopped after 2 s: is there an endless loop?")
+    assert command._ending(row) == "stopped after 2 s: is there an endless loop? (2.07 s)"
 
 
 def test_course_toml_sets_limits_for_the_course_and_for_an_assignment(make_course: Callable) -> None:
@@ -227,6 +255,13 @@ def test_a_limit_that_does_not_exist_or_makes_no_sense_is_named(
     course = make_course(f'[[assignments]]\nname = "ps1"\ntopics = ["counting"]\n{own}', where)
     code, _, err = studium("grade", "ps1", "--course", str(course))
     assert (code, sentence in err) == (1, True), err
+
+
+def test_an_assignment_of_nbgraders_own_has_limits_without_topics(make_course: Callable, counting: Catalogue) -> None:
+    root = make_course('[[assignments]]\nname = "hw1"\nlimits = { call_seconds = 60 }\n')
+    assert read_course(root).limits_of("hw1") == Limits(call_seconds=60)
+    with pytest.raises(CourseError, match="needs topics or exercises for the assignment 'hw1': got neither; add one"):
+        build_assignment(root, "hw1", counting)
 
 
 def test_an_assignment_can_change_every_limit() -> None:

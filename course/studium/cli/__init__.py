@@ -5,6 +5,7 @@ Exit codes: 0 fine, 1 a problem (told in one sentence on stderr), 2 a usage erro
 
 import atexit
 import contextlib
+import io
 import os
 import sys
 from typing import NoReturn
@@ -12,10 +13,14 @@ from typing import NoReturn
 from studium.catalogue import load_catalogue
 from studium.errors import StudiumError, UsageError
 
+_STOPPED = 130  # as shells have it for Ctrl-C
+
 
 def main() -> None:
     """Run the command line and end the process at once: to take apart all that was imported takes up to 0.3 s."""
     code: int | str | None = 0
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal that has no letter for a name
     try:
         run()
     except SystemExit as end:
@@ -37,6 +42,10 @@ def run() -> None:
         from studium.cli.app import build_app  # what reads a command line takes 60 ms to import
 
         build_app(catalogue)()
+    except SystemExit as end:
+        if end.code == _STOPPED:  # typer says nothing
+            _exit("stopped", _STOPPED)
+        raise
     except UsageError as error:
         _exit(str(error), 2)
     except StudiumError as error:
@@ -44,7 +53,7 @@ def run() -> None:
     except OSError as error:
         _exit(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}; nothing was lost", 1)
     except KeyboardInterrupt:
-        _exit("stopped", 130)
+        _exit("stopped", _STOPPED)
 
 
 def _exit(sentence: str, code: int) -> NoReturn:

@@ -9,7 +9,7 @@ import typer
 
 def print_json(value: Any) -> None:
     """Print a value, made of plain data and msgspec structs, as indented JSON."""
-    typer.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+    typer.echo(msgspec.json.format(msgspec.json.encode(value), indent=2))  # UTF-8, whatever the terminal has
 
 
 def print_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

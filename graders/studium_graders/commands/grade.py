@@ -14,7 +14,7 @@ from studium_graders.beginning import begin
 from studium_graders.commands.extra import import_nbgrader, require_grade_extra
 
 if TYPE_CHECKING:
-    from studium_graders.grade_report import ClassResult
+    from studium_graders.grade_report import ClassResult, SubmissionRow
     from studium_graders.grading import Watcher
     from studium_graders.recorder import MarkChange
 
@@ -127,7 +127,7 @@ class _Screen:
         if not self._ask:
             return True
         self.progress.stop()
-        for line in _change_lines(changes):
+        for line in _change_lines(changes, changed=False):
             self._console.print(line, soft_wrap=True)
         return typer.confirm("Change these marks in the gradebook?", err=True)
 
@@ -142,13 +142,19 @@ def _watching(*, ask: bool) -> Iterator["Watcher"]:
         yield screen
 
 
-def _change_lines(changes: "Sequence[MarkChange]") -> list[str]:
+def _ending(row: "SubmissionRow") -> str:
+    time = "kept result" if row.reused else f"{row.seconds:.2f} s"
+    return f"{row.detail} ({time})" if row.detail else time
+
+
+def _change_lines(changes: "Sequence[MarkChange]", *, changed: bool) -> list[str]:
     lines = [
         f"{change.student}  {change.notebook}/{change.cell}: {_mark(change.before)} → {_mark(change.after)}"
         for change in changes[:_MOST_CHANGES]
     ]
     more = len(changes) - _MOST_CHANGES
-    return [f"{len(changes)} marks change:", *lines, *([f"and {more} more"] if more > 0 else [])]
+    marks = "1 mark" if len(changes) == 1 else f"{len(changes)} marks"
+    return [f"{marks} {'changed' if changed else 'would change'}:", *lines, *([f"and {more} more"] if more > 0 else [])]
 
 
 def _mark(points: float | None) -> str:
@@ -164,13 +170,13 @@ def _print(result: "ClassResult", *, dry_run: bool) -> None:
             f"{row.score:g} of {row.max_score:g}",
             f"-{row.late_penalty:g}" if row.late_penalty else "",
             row.verdict,
-            " ".join(filter(None, (row.detail, "kept result" if row.reused else f"{row.seconds:.2f} s"))),
+            _ending(row),
         )
         for row in result.submissions
     ]
     print_table(("student", "points", "late", "verdict", ""), rows)
     if result.changes:
-        typer.echo("\n".join(_change_lines(result.changes)))
+        typer.echo("\n".join(_change_lines(result.changes, changed=result.has_changed_marks)))
     if shared := result.in_one_process:
         typer.echo(
             f"run in the student's process, because they look into it or change what it has: {', '.join(shared)}"

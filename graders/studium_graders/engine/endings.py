@@ -27,7 +27,7 @@ def too_long(seconds: float) -> Ending:
 
 def out_of_time(seconds: float) -> Ending:
     """The whole notebook took too long."""
-    return Ending("time limit", f"stopped: the whole notebook may take {seconds:g} s, and they were over")
+    return Ending("time limit", f"stopped: the whole notebook took longer than the {seconds:g} s that it may take")
 
 
 def too_much_memory(limits: Limits) -> Ending:

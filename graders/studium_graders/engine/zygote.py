@@ -23,6 +23,7 @@ _STARTS = 3
 START_SECONDS = 180.0
 _FORK_SECONDS = 30.0
 _END_SECONDS = 20.0
+_SAID_NOTHING = "it was ended from outside, perhaps for want of memory; run the command again"
 
 
 class ZygoteError(Exception):
@@ -98,7 +99,7 @@ class _Program:
     def said(self) -> str:
         self._errors.seek(0)
         lines = self._errors.read().decode(errors="replace").strip().splitlines()
-        return lines[-1] if lines else "it said nothing"
+        return lines[-1] if lines else _SAID_NOTHING
 
 
 def role_name(role: str) -> str:
@@ -201,7 +202,7 @@ class Zygote(Launcher):
     def _said(self) -> str:
         if self._ancestor is not None:
             return self._ancestor._said()
-        return self._process.said() if isinstance(self._process, _Program) else "it said nothing"
+        return self._process.said() if isinstance(self._process, _Program) else _SAID_NOTHING
 
     def _fork(self, descriptors: list[int]) -> Fork:
         assert self._control is not None
