@@ -24,7 +24,7 @@ from traitlets import Bool
 from studium_graders import work
 from studium_graders.autograded import autograded_files
 from studium_graders.course_file import FILE, read_course
-from studium_graders.engine.canonical import canonical_notebook
+from studium_graders.engine.canonical import canonical_notebook, template_cells
 from studium_graders.engine.intake import files_beside
 from studium_graders.engine.limits import Limits
 from studium_graders.engine.material import CanonicalSubmission, Material
@@ -133,19 +133,25 @@ _CALIBRATED: dict[work.Work, bytes] = {}  # of the one assignment that this proc
 
 
 def _submission(nb: NotebookNode, notebook: str, student: str, material: Material, folder: Path) -> CanonicalSubmission:
-    """Give the canonical submission of a notebook that nbgrader has sanitised, with the files beside it."""
+    """Give the canonical submission of a notebook that nbgrader has sanitised, with the files beside it.
+
+    It has put the instructor's cells back already, hidden tests too: what the student changed in them nobody knows.
+    """
     book = next((book for book in material.notebooks if book.name == notebook), None)
     if book is None:
         raise StudiumError(f"{notebook} must be a notebook of {material.assignment}; generate the assignment again")
+    items = template_cells(book, json.loads(book.template))
+    released = {item.cell.grade_id: item.released for item in items if item.cell.locked and item.cell.grade_id}
+    ids = [str(cell.metadata.get("nbgrader", {}).get("grade_id", "")) for cell in nb.cells]
     cells = [
         SubmittedCell(
             cell.cell_type,
-            cell.source,
-            str(cell.metadata.get("nbgrader", {}).get("grade_id", "")),
+            released.get(grade_id, cell.source),
+            grade_id,
             str(cell.get("id", "")),
             dict(cell.get("attachments", {})),
         )
-        for cell in nb.cells
+        for cell, grade_id in zip(nb.cells, ids, strict=True)
     ]
     files = files_beside(material, read_folder(folder, material.limits.disk_mb))
     return CanonicalSubmission(student, (canonical_notebook(book, cells),), files)

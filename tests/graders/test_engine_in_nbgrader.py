@@ -148,6 +148,14 @@ def test_the_autograded_notebook_shows_why_points_are_missing_and_hides_hidden_v
     assert visible.outputs == []
 
 
+def test_no_student_is_said_to_have_changed_a_hidden_test_that_nbgrader_put_back(
+    course: Path, nbgrader: Callable[..., str]
+) -> None:
+    said = nbgrader(course, "autograde", "ps1", "--student", "right", "--force")
+    assert "Converting notebook" in said
+    assert "was put back" not in said
+
+
 def test_a_persons_marks_comments_and_extra_credit_stay_when_it_is_graded_again(
     course: Path, nbgrader: Callable[..., str]
 ) -> None:
