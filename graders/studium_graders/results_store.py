@@ -11,11 +11,13 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import msgspec
+import studium
 
 from studium_graders.engine.material import CanonicalSubmission, Material
 from studium_graders.engine.results import SubmissionResult
 
 _PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
+_ENGINE, _COURSE = Path(__file__).parent / "engine", Path(studium.__file__).parent
 _DECIDES = ("studium", "torch", "numpy", "ipython", "nbgrader")
 
 
@@ -97,14 +99,23 @@ def result_key(submission: CanonicalSubmission, material: Material, environment:
 
 
 def environment_hash(packages: Iterable[str] = ()) -> str:
-    """Name the software that decides about marks: Python, the libraries, and the exercises of the topics' packages."""
+    """Name the software that decides about marks: Python, libraries, our own code, and the exercises of the topics."""
     parts = [platform.python_version(), platform.machine(), *(f"{name} {_version(name)}" for name in _DECIDES)]
+    parts.append(_hash_of_files([*_ENGINE.rglob("*.py"), *_COURSE.glob("*.py")]))
     for package in sorted(packages):
         spec = find_spec(package)
         for folder in (spec.submodule_search_locations or ()) if spec else ():
             path = Path(folder) / "exercises.py"
             parts.append(hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "")
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _hash_of_files(paths: Iterable[Path]) -> str:
+    """Hash files: a checkout keeps its version when its code changes."""
+    found = hashlib.sha256()
+    for path in sorted(paths):
+        found.update(path.read_bytes())
+    return found.hexdigest()
 
 
 def _version(name: str) -> str:

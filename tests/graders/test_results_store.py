@@ -1,6 +1,7 @@
 """The results store: what is kept comes back as long as it is a result of what lies there now."""
 
 import os
+import shutil
 from pathlib import Path
 
 import msgspec
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 pytest.importorskip("nbgrader")
 
+from studium_graders import results_store
 from studium_graders.engine import results
 from studium_graders.engine.limits import Limits
 from studium_graders.engine.material import Calibration, CanonicalNotebook, CanonicalSubmission, Material, Step
@@ -123,6 +125,16 @@ def test_the_key_changes_neither_with_the_student_nor_with_the_time_nor_with_the
     for same in ({"timestamp": "2026-03-01 20:00:00 UTC"}, {"student": "bob"}, {"notebooks": (prose,)}):
         other = msgspec.structs.replace(SUBMISSION, **same)
         assert result_key(other, MATERIAL, "env", "L2") == result_key(SUBMISSION, MATERIAL, "env", "L2")
+
+
+def test_another_engine_of_the_same_version_is_another_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = Path(shutil.copytree(results_store._ENGINE, tmp_path / "engine"))
+    monkeypatch.setattr(results_store, "_ENGINE", engine)
+    before = environment_hash()
+    (engine / "judge" / "scoring.py").write_text("changed = True")
+    assert environment_hash() != before
 
 
 def test_other_exercises_are_another_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
