@@ -127,6 +127,11 @@ class _Run:
     def _grade(self, submissions: Sequence[Submitted]) -> ClassResult:
         level = self._level()
         self.material = material_of(self.coursedir.config, self.root, self.assignment, self.limits)
+        if changed := self.material.changed:
+            self.watcher.note(
+                f"source/{self.assignment} was changed after it was released, in {_some(changed)}; what was released "
+                f"counts: to use the change, run studium assign or nbgrader generate_assignment for {self.assignment}"
+            )
         self.environment = environment_hash(_packages(self.material, self.catalogue))
         report = ClassResult(self.material.assignment, level)
         report.problems += filter(None, (submitted.problem for submitted in submissions))
@@ -323,6 +328,10 @@ class _Line:
         self.report.problems.append(
             f"{student} could not be graded, and nothing was recorded: {why}; run the command again, and report it"
         )
+
+
+def _some(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
 
 
 def _settings(root: Path, assignment: str) -> tuple[Limits, bool]:

@@ -310,6 +310,24 @@ def test_a_stopped_run_is_noticed_unless_the_instructor_knows(course: Path, grad
     assert "the last run was stopped" in watcher.notes[0]
 
 
+def test_a_test_that_was_changed_after_the_release_is_told_and_what_was_released_counts(
+    course: Path, grade: Callable
+) -> None:
+    grade(quiet := Notes())
+    path = course / "source" / "ps1" / "counting.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    cell = next(cell for cell in notebook.cells if cell.metadata.get("nbgrader", {}).get("grade"))
+    cell.source = "assert False"
+    nbformat.write(notebook, path)
+    result = grade(watcher := Notes())
+    (note,) = set(watcher.notes) - set(quiet.notes)
+    assert note.startswith(
+        f"source/ps1 was changed after it was released, in counting/{cell.metadata.nbgrader.grade_id}"
+    )
+    assert not quiet.notes
+    assert result.judged == 0
+
+
 def test_a_run_that_was_refused_is_no_stopped_one(course: Path, grade: Callable) -> None:
     gradebook = (course / "gradebook.db").rename(course / "elsewhere.db")
     with pytest.raises(StudiumError, match="needs ps1 in the gradebook"):

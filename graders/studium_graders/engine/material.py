@@ -79,11 +79,13 @@ class Material(msgspec.Struct, frozen=True, dict=True):
     secret: bytes = b""  # seeds the random test data
     calibration: dict[str, Calibration] = {}  # by notebook
     own_files: frozenset[str] = frozenset()
+    changed: tuple[str, ...] = ()  # cells of source/ that are not as they were released
 
     @cached_property
     def digest(self) -> str:
         """Names this material: a result is valid for the digest it was made with."""
-        return hashlib.sha256(msgspec.msgpack.encode(self, order="deterministic")).hexdigest()
+        graded = msgspec.structs.replace(self, changed=())
+        return hashlib.sha256(msgspec.msgpack.encode(graded, order="deterministic")).hexdigest()
 
 
 class Step(msgspec.Struct, frozen=True):

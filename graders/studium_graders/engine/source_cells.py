@@ -40,6 +40,7 @@ class SourceNotebook(msgspec.Struct):
     name: str
     metadata: dict[str, Any]
     cells: list[SourceCell]
+    changed: list[str] = []  # cells that the gradebook has otherwise
 
 
 def read_source(path: Path, config: Config, root: Path, *, autotests: bool) -> SourceNotebook:

@@ -18,6 +18,7 @@ from unittest import mock
 from nbformat import NotebookNode
 from nbgrader.converters import Autograde
 from nbgrader.coursedir import CourseDirectory
+from nbgrader.preprocessors import InstantiateTests
 from nbgrader.utils import find_all_files
 from studium.errors import CourseError
 from traitlets.config import Config
@@ -69,7 +70,8 @@ def material_of(config: Config, root: Path, assignment: str, limits: Limits) -> 
     notebooks = tuple(_notebook(book, config) for book in books)
     files = dict(_files(coursedir))
     own = frozenset(Autograde(config=config).exclude_overwriting.get(assignment, []))
-    return Material(assignment, notebooks, files, limits, _secret(root), own_files=own)
+    changed = tuple(f"{book.name}/{cell}" for book in books for cell in book.changed)
+    return Material(assignment, notebooks, files, limits, _secret(root), own_files=own, changed=changed)
 
 
 def _notebooks(
@@ -117,11 +119,25 @@ def _agreed(book: SourceNotebook, known: Mapping[str, GradebookNotebook], config
             f"the gradebook and {book.name}.ipynb must have the same graded cells: only {where} has {which!r}; "
             "build the assignment again, or put the notebook back as it was released"
         )
+    if any(cell.reference for cell in book.cells):  # from source/
+        book.changed += _changed_cells(book, kept, config)
     for cell in book.cells:
         _put_released(cell, kept, config)
     if kept.kernelspec:
         book.metadata["kernelspec"] = kept.kernelspec
     return book
+
+
+def _changed_cells(book: SourceNotebook, kept: GradebookNotebook, config: Config) -> Iterator[str]:
+    """Give the graded cells that are not as they were released; of an AUTOTEST line nobody knows what it was."""
+    mark = InstantiateTests(config=config).autotest_delimiter
+    for cell in book.cells:
+        marks = cell.graded.metadata.get("nbgrader", {})
+        released = kept.cells.get(marks.get("grade_id", ""))
+        if released and mark not in cell.graded.source:
+            points = released.points if marks.get("grade") else None
+            if cell.graded.source != released.source or (points is not None and points != marks.get("points")):
+                yield marks["grade_id"]
 
 
 def _put_released(cell: SourceCell, kept: GradebookNotebook, config: Config) -> None:
