@@ -354,3 +354,10 @@ def test_a_terminal_that_lacks_a_letter_gets_another_one_and_json_is_utf_8(monke
     table, json_text = printed.getvalue().split(b"{")
     assert b"Zo?" in table
     assert json.loads(b"{" + json_text) == {"name": "Zoë"}
+
+
+def test_a_command_whose_output_is_closed_ends_well():
+    done = subprocess.run(
+        ["bash", "-c", '"$0" -m studium --version >&-', sys.executable], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")

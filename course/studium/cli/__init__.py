@@ -28,7 +28,7 @@ def main() -> None:
     if isinstance(code, str):
         print(code, file=sys.stderr)  # noqa: T201
     atexit._run_exitfuncs()
-    for stream in (sys.stdout, sys.stderr):
+    for stream in filter(None, (sys.stdout, sys.stderr)):  # None where it was closed
         with contextlib.suppress(OSError):  # nobody reads it any more
             stream.flush()
     os._exit(code if isinstance(code, int) else int(bool(code)))
