@@ -69,11 +69,12 @@ def _classes(answers: list[Statement], given: list[Statement]) -> set[str]:
     return {
         item.node.name
         for item in given
-        if isinstance(item.node, ast.ClassDef) and item.node.name in mentioned and not _is_data(item.node)
+        if isinstance(item.node, ast.ClassDef) and item.node.name in mentioned and not is_data(item.node)
     }
 
 
-def _is_data(node: ast.ClassDef) -> bool:
+def is_data(node: ast.ClassDef) -> bool:
+    """Tell whether a class is one of plain data by how it is written."""
     words = {
         getattr(inner, "id", getattr(inner, "attr", ""))
         for part in (*node.decorator_list, *node.bases)

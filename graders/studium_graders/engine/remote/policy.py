@@ -32,7 +32,7 @@ class Policy:
     """Which handles may arrive where, and which operators they may answer.
 
     While ``recording``, everything is allowed and written down. ``plain`` names the reference's own classes that are
-    plain data. ``suspicious`` collects paths of calls that changed
+    plain data, ``data`` those that are given to both sides. ``suspicious`` collects paths of calls that changed
     their arguments although the reference's did not. ``writeback`` "live" puts changes into the judge's own objects,
     "kept" leaves these as they are. ``given`` gives what the judge's own namespace has under a name, so that
     data comes back in the classes that the test knows; ``source_of`` gives the source of a student's definition, for
@@ -44,6 +44,7 @@ class Policy:
     operators: set[str] = field(default_factory=set)
     mutates: set[str] = field(default_factory=set)
     plain: set[str] = field(default_factory=set)
+    data: frozenset[str] = frozenset()
     both_ways: set[str] = field(default_factory=set)
     recording: bool = False
     known: bool = False

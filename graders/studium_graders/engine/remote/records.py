@@ -33,18 +33,20 @@ _ENUMS: dict[str, type[enum.Enum]] = {
 }
 
 
-def kind_of(cls: type, *, methods: bool = False) -> str | None:
+def kind_of(cls: type, *, methods: bool = False, given: bool = False) -> str | None:
     """Tell what kind of plain data the instances of a class are: "record", "tuple", "enum", or None.
 
     ``methods`` allows methods beside the data, as long as they do not decide what the data are or what equals them.
+    ``given`` allows all methods: the receiver has the class itself, and runs its own.
     """
+    methods = methods or given
     if issubclass(cls, enum.Enum):
         public = any(name[0] != "_" for name in _methods(cls))
         return "enum" if _is_plain_enum(cls) and (methods or not public) else None
     if issubclass(cls, tuple):
         own = _methods(cls) - _OF_TUPLES
         return "tuple" if cls is not tuple and _field_names(cls) and (methods or not own) else None
-    return "record" if dataclasses.is_dataclass(cls) and _is_plain_record(cls, methods=methods) else None
+    return "record" if dataclasses.is_dataclass(cls) and _is_plain_record(cls, methods=methods, given=given) else None
 
 
 def _methods(cls: type) -> set[str]:
@@ -75,17 +77,18 @@ def _is_member_name(name: Any) -> bool:
     return type(name) is str and 0 < len(name) <= _MOST and not reserved
 
 
-def _is_plain_record(cls: type, *, methods: bool) -> bool:
+def _is_plain_record(cls: type, *, methods: bool, given: bool) -> bool:
     own = _methods(cls)
     harmless = {name for name in own if methods and (name in _SHOWING or name[:2] != "__")}
-    plain = cls.__mro__[1:] == (object,) and own == harmless
-    return plain and all(_is_plain_field(field, made=methods) for field in dataclasses.fields(cls))
+    plain = cls.__mro__[1:] == (object,) and (given or own == harmless)
+    return plain and all(_is_plain_field(field, made=methods, given=given) for field in dataclasses.fields(cls))
 
 
-def _is_plain_field(field: Any, *, made: bool) -> bool:
+def _is_plain_field(field: Any, *, made: bool, given: bool) -> bool:
     default = field.default is dataclasses.MISSING or type(field.default) in _PLAIN
     none = field.default_factory is dataclasses.MISSING
-    return default and (none or bool(_factory(field, made=made))) and field.init and not field.kw_only
+    made_so = given or (field.init and not field.kw_only)
+    return default and (none or bool(_factory(field, made=made))) and made_so
 
 
 def _factory(field: Any, *, made: bool = True) -> str:

@@ -10,7 +10,7 @@ import msgspec
 import torch
 
 from studium_graders.engine.limits import Limits
-from studium_graders.engine.remote import generators, library
+from studium_graders.engine.remote import generators, library, records
 from studium_graders.engine.remote.ambient import Ambient
 from studium_graders.engine.remote.changed_arguments import OpenCall
 from studium_graders.engine.remote.decode import RefusedError
@@ -65,7 +65,7 @@ class Student(Side):
     def run(self, source: str, *, name: str = "") -> CellRun:
         """Run a cell in the student's shell."""
         try:
-            reply = self.request("run", source, name, self.policy.wanted, sorted(self.policy.plain))
+            reply = self.request("run", source, name, self.policy.wanted, *self._plain_classes())
         except StudentGone:
             raise
         except Exception as error:  # raised by what runs cells, such as a MemoryError
@@ -74,6 +74,9 @@ class Student(Side):
         for wanted in self.policy.wanted:
             self._know(wanted, found.get(wanted))
         return run
+
+    def _plain_classes(self) -> tuple[list[str], list[str]]:
+        return sorted(self.policy.plain), sorted(self.policy.data)
 
     def _read_run(self, reply: Any) -> tuple[CellRun, Named]:
         """Take apart the answer to ``run``: nothing but plain data gets through."""
@@ -252,6 +255,11 @@ class Student(Side):
     def given_class(self, name: str) -> Any:
         """Give what the judge's own namespace has under a name."""
         return self.policy.given(name)
+
+    def kind_of(self, cls: type) -> str | None:
+        """Tell what kind of plain data the instances of a class are; a given one may have methods, run here."""
+        given = cls.__name__ in self.policy.data and self.policy.given(cls.__name__) is cls
+        return records.kind_of(cls, given=given)
 
     def met_plain(self, name: str) -> None:
         """Tell the policy."""
