@@ -28,7 +28,10 @@ from studium_graders.engine.remote.writeback import GENERATORS, Frame
 from studium_graders.engine.results import CellRun, Verdict
 
 CALLBACK_REQUESTS = frozenset({"call", "copy", "method", "getattr", "setattr", "special", "next", "backward"})
-CALLBACK_SPECIAL = frozenset(f"__{name}__" for name in ["len", "iter", "next", "getitem", "contains", "call"])
+_CHANGING = ("setitem", "delitem")
+CALLBACK_SPECIAL = frozenset(
+    f"__{name}__" for name in ["len", "iter", "next", "getitem", "contains", "call", *_CHANGING]
+)
 MOST_SHOWN = 64 << 20  # characters of output that are kept of a notebook
 _NOTHING = [-1, False]
 _DISTURBED = "your code disturbed the connection over which it is graded"
@@ -229,10 +232,9 @@ class Student(Side):
     def do_setattr(self, target: Any, name: str, value: Any) -> None:
         """Set a public attribute of an instance that a test made of a class of its own."""
         self._check_attribute(target, name)
-        shadowed = callable(getattr(type(target), name, None))
-        if type(target).__module__ != "__main__" or shadowed or not self._takes(target):
+        if callable(getattr(type(target), name, None)):
             raise AttributeError(f"{name!r} of an object of the test cannot be set")
-        self._change(target)
+        self._require_change(target, repr(name))
         setattr(target, name, value)
 
     def _check_attribute(self, target: Any, name: str) -> None:
@@ -246,7 +248,15 @@ class Student(Side):
         """Run one of the few dunder methods that are open."""
         if name not in CALLBACK_SPECIAL or not is_open(target, name):
             raise ProtocolError("the student's side asks for a method that is closed")
+        if name.strip("_") in _CHANGING:
+            self._require_change(target, "an item")
         return super().do_special(target, name, args, kwargs)
+
+    def _require_change(self, target: Any, what: str) -> None:
+        """Note that the student's code changes an object of the test's own class; AttributeError where it may not."""
+        if type(target).__module__ != "__main__" or not self._takes(target):
+            raise AttributeError(f"{what} of an object of the test cannot be set")
+        self._change(target)
 
     def admits(self, path: str, kind: str, names: tuple[str, ...]) -> bool:
         """Ask the policy."""
