@@ -37,6 +37,7 @@ vhangup vmsplice
 _NOT_IMPLEMENTED = """
 clone3 io_setup io_uring_enter io_uring_register io_uring_setup memfd_create memfd_secret openat2
 """
+_FLUSHING = "fdatasync fsync sync syncfs"
 _MODES = """
 chmod fchmod fchmodat fchmodat2 chown fchown lchown fchownat utime utimes futimesat utimensat setxattr lsetxattr
 fsetxattr removexattr lremovexattr fremovexattr
@@ -142,6 +143,7 @@ def _refusals(machine: str, shared_files: bool, shared_memory: bool) -> tuple[In
         *(_same_files(column) if shared_files else ()),
         *(() if shared_memory else _when("mmap", column, _hides_memory(), errno.EPERM)),
         *_conditional(column),
+        *(part for name in _FLUSHING.split() for part in _when(name, column, [], 0)),  # it would be every disk's
         *(part for name in _REFUSED.split() for part in _when(name, column, [], errno.EPERM)),
         *(part for name in _NOT_IMPLEMENTED.split() for part in _when(name, column, [], errno.ENOSYS)),
     )

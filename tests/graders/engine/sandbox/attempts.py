@@ -684,6 +684,20 @@ def take_requests_that_all_users_share(world):
     return not call({X86: 206}.get(os.uname().machine, 0), 1000, ctypes.byref(ctypes.c_ulong()))
 
 
+@attempt()
+def let_the_disks_of_the_machine_write_all_they_hold(world):
+    """Whether the kernel looks at the file: none has this number."""
+    numbers = {X86: (74, 306)}.get(os.uname().machine, (82, 267))
+    return all(isinstance(_error_of(lambda number=number: call(number, 1 << 20)), OSError) for number in numbers)
+
+
+def _error_of(function):
+    try:
+        return function()
+    except OSError as error:
+        return error
+
+
 @attempt(AT_L0)
 def open_files_without_end(world):
     return [os.open(os.devnull, os.O_RDONLY) for _ in range(100)]
