@@ -197,6 +197,23 @@ class Step(NamedTuple):
         return Step(self.x + other.x, self.y + other.y)
 
 
+class Frac:
+    """A fraction, not reduced."""
+
+    def __init__(self, top, bottom=1):
+        self.top, self.bottom = top, bottom
+
+    def __eq__(self, other):
+        return self.top * other.bottom == other.top * self.bottom
+
+    def __lt__(self, other):
+        return self.top * other.bottom < other.top * self.bottom
+
+    def show(self):
+        """Give it as text."""
+        return f"{self.top}/{self.bottom}"
+
+
 # %% answer="reduce"
 def reduce(item, percent):
     """Lower the price of an Item in place and tag it "sale"; give a new Item, called "gift", that costs nothing."""
@@ -253,4 +270,24 @@ def back(step):
 there = Step(47, 11)
 assert back(there).after(there) == Step(0, 0)
 assert isinstance(back(there), Step) and back(there).x == -47
+### END HIDDEN TESTS
+
+# %% answer="sum_of"
+def sum_of(fracs):
+    """Give the sum of some Frac; divide the first by two, in place."""
+    ### BEGIN SOLUTION
+    top, bottom = 0, 1
+    for f in fracs:
+        top, bottom = top * f.bottom + f.top * bottom, bottom * f.bottom
+    fracs[0].bottom *= 2
+    return Frac(top, bottom)
+    ### END SOLUTION
+
+# %% test="sum_of-right" points=2
+### BEGIN HIDDEN TESTS
+fracs = [Frac(1, 2), Frac(47, 11)]
+found = sum_of(fracs)
+assert found == Frac(105, 22) and Frac(47, 11) < found
+assert fracs[0] == Frac(1, 4) and fracs[0].show() == "1/4"
+assert sum_of([Frac(0)]) == Frac(0)
 ### END HIDDEN TESTS

@@ -10,13 +10,14 @@ from types import CodeType
 from studium.exercises import Exercise
 
 from studium_graders.engine.judge.compiling import CompiledTest, compile_statement, compile_test
+from studium_graders.engine.judge.data_classes import is_data, is_value
 from studium_graders.engine.judge.dotted_names import imported_names
 from studium_graders.engine.judge.earlier import Earlier
 from studium_graders.engine.judge.exercise_tests import ExerciseTest, exercise_test
 from studium_graders.engine.judge.given_modules import GivenModules
 from studium_graders.engine.judge.names import Statement, changed_names, is_definition
 from studium_graders.engine.judge.one_process import reason_for_one_process
-from studium_graders.engine.judge.ownership import LIBRARIES, is_data, owned_by_student, statements_of, unbound
+from studium_graders.engine.judge.ownership import LIBRARIES, owned_by_student, statements_of, unbound
 from studium_graders.engine.judge.python_text import parse
 from studium_graders.engine.judge.random_state import DRAWING
 from studium_graders.engine.judge.slicing import clean_statements, needed
@@ -94,7 +95,9 @@ def prepare(
 
 def _data(material: NotebookMaterial, clean: Mapping[str, list[Statement]]) -> frozenset[str]:
     given = (item.node for cell in material.cells if cell.kind == "given" for item in clean.get(cell.id, ()))
-    return frozenset(node.name for node in given if isinstance(node, ast.ClassDef) and is_data(node))
+    return frozenset(
+        node.name for node in given if isinstance(node, ast.ClassDef) and (is_data(node) or is_value(node))
+    )
 
 
 def _run_here(

@@ -298,6 +298,10 @@ class Peer(Sections):
         """Tell what kind of plain data the instances of a class are, or None."""
         raise NotImplementedError
 
+    def given_base(self, cls: type) -> type | None:
+        """Give the given class whose data an instance of another one is sent as, or None."""
+        return None
+
     def keeps(self, cls: type) -> bool:
         """Tell whether the instances of a class stay on this side, although it extends one of plain data."""
         return False

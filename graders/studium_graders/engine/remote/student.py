@@ -13,7 +13,7 @@ import torch
 
 from studium_graders.engine.exit_codes import ENGINE_FAILED
 from studium_graders.engine.limits import Limits
-from studium_graders.engine.remote import records
+from studium_graders.engine.remote import instances, records
 from studium_graders.engine.remote.ambient import StudentAmbient
 from studium_graders.engine.remote.exports import Side
 from studium_graders.engine.remote.named import Named, plain_callables
@@ -113,6 +113,10 @@ class StudentSide(Side):
     def kind_of(self, cls: type) -> str | None:
         """Tell what kind of plain data the instances of a class are, or None."""
         return records.kind_of(cls, methods=cls.__name__ in self._plain, given=cls.__name__ in self._data)
+
+    def given_base(self, cls: type) -> type | None:
+        """Give the class of the judge's that a class of the student's extends: as with a list, its data are sent."""
+        return next((base for base in cls.__mro__[1:] if self.kind_of(base) == instances.KIND), None)
 
     def keeps(self, cls: type) -> bool:
         """Keep the instances of a class that extends one of data and that a test calls by its name: it has methods."""
