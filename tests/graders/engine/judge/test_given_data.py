@@ -55,13 +55,14 @@ class Frac:
 HALF = "def half(f):\n    return Frac(f.top, 2 * f.bottom)\n"
 HALVES = "assert half(Frac(1, 3)) == Frac(1, 6) and half(Frac(1, 3)) == Frac(2, 12) and Frac(1, 3) > half(Frac(1, 3))"
 YES = "    __eq__ = __gt__ = __lt__ = lambda self, other: True\n"
+ANYTHING = f"    top = bottom = 0\n    __init__ = lambda self, *args: None\n{YES}"
 LIES = {
     "its operators replaced": "Frac.__eq__ = Frac.__gt__ = lambda self, other: True\n",
-    "another class of its name": f"class Frac:\n    def __init__(self, *args):\n        self.top = self.bottom = 1\n{YES}",
+    "another class of its name": f"class Frac:\n{ANYTHING}",
     "a class that extends it": f"class Frac(Frac):\n{YES}",
     "a class with slots": f"class Frac:\n    __slots__ = ('top', 'bottom')\n    __init__ = Frac.__init__\n{YES}",
     "a metaclass": f"class Meta(type):\n    pass\nclass Frac(Frac, metaclass=Meta):\n{YES}",
-    "a class of another name": f"class Yes:\n    top = bottom = 0\n    __init__ = lambda self, *args: None\n{YES}Frac = Yes\n",
+    "a class of another name": f"class Yes:\n{ANYTHING}Frac = Yes\n",
 }
 
 
