@@ -144,7 +144,7 @@ def _judge(prepared: Prepared, job: JudgeJob, student: Student, emit: Callable[[
     )
     if job.recording:
         policy = student.policy
-        names = (policy.handles, policy.operators, policy.mutates, policy.plain, policy.both_ways)
-        handles, operators, mutates, plain, both_ways = map(frozenset, names)
-        emit(Recorded(handles, operators, mutates, plain, both_ways, notebook.needs()))
+        names = (policy.handles, policy.operators, policy.mutates, policy.plain, policy.both_ways, policy.scored)
+        handles, operators, mutates, plain, both_ways, scored = map(frozenset, names)
+        emit(Recorded(handles, operators, mutates, plain, both_ways, scored, notebook.needs()))
     emit(Finished())

@@ -17,7 +17,7 @@ from studium_graders.engine.judge.namespace import Namespace
 from studium_graders.engine.judge.prepare import Prepared, PreparedTest
 from studium_graders.engine.judge.python_text import is_silenced
 from studium_graders.engine.judge.running import outputs_of, run_definitions, run_test_code
-from studium_graders.engine.judge.scoring import points_for_outputs, points_for_value
+from studium_graders.engine.judge.scoring import is_number, points_for_outputs, points_for_value, shows_number
 from studium_graders.engine.judge.verdicts import outcome_for, result_of
 from studium_graders.engine.limits import Limits
 from studium_graders.engine.material import Calibration
@@ -103,7 +103,8 @@ class TestJudge:
             ran = run_test_code(test.code, self.namespace, self.limits.output_kb)
         self._require_student()
         run = CellRun() if test.cell.hidden else CellRun(outputs_of(ran))
-        return points_for_value(ran.value, test.cell.points), ran.error or student.refusal, run
+        points = points_for_value(ran.value, test.cell.points, scored=self._is_scored(test, is_number(ran.value)))
+        return points, ran.error or student.refusal, run
 
     def _exercise_test(self, test: PreparedTest, found: ExerciseTest) -> Judged:
         name = found.exercise.id
@@ -140,7 +141,8 @@ class TestJudge:
         self.brought.together.add(test.cell.id)
         run = self.namespace.student.run(test.cell.source, name=test.cell.id)
         run_definitions(test.definitions, self.namespace)
-        points = points_for_outputs(run, test.cell.points, silenced=is_silenced(test.cell.source))
+        silenced, scored = is_silenced(test.cell.source), self._is_scored(test, shows_number(run))
+        points = points_for_outputs(run, test.cell.points, silenced=silenced, scored=scored)
         outcome = outcome_for(points, test.cell.points)
         message = "" if points else said_of(run.error)
         if test.cell.hidden:
@@ -150,6 +152,13 @@ class TestJudge:
             self.prepared.material, test.cell, outcome, points=points, message=message, mode="one process"
         )
         return [Ran(test.cell.id, run), Judged(result, self._instead(test, "this test failed") if message else "")]
+
+    def _is_scored(self, test: PreparedTest, number: bool) -> bool:
+        """Tell whether the reference's last value is a number, and note it while that is found out."""
+        policy = self.namespace.student.policy
+        if policy.recording and number:
+            policy.scored.add(test.cell.grade_id)
+        return test.cell.grade_id in self.calibration.scored
 
     def _not_yet(self, test: PreparedTest) -> Judged:
         return Judged(result_of(self.prepared.material, test.cell, "not attempted", message=NOT_YET))

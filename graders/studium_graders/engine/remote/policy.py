@@ -37,7 +37,8 @@ class Policy:
     "kept" leaves these as they are. ``given`` gives what the judge's own namespace has under a name, so that
     data comes back in the classes that the test knows; ``source_of`` gives the source of a student's definition, for
     inspect.getsource. ``cautious`` is set during a test that the reference fails: the default applies to it beside what
-    is known. ``both_ways`` collects, while recording, the tests that change a value after it has crossed.
+    is known. ``both_ways`` collects, while recording, the tests that change a value after it has crossed,
+    ``scored`` those whose last value is a number.
     """
 
     handles: set[str] = field(default_factory=set)
@@ -46,6 +47,7 @@ class Policy:
     plain: set[str] = field(default_factory=set)
     data: frozenset[str] = frozenset()
     both_ways: set[str] = field(default_factory=set)
+    scored: set[str] = field(default_factory=set)
     recording: bool = False
     known: bool = False
     cautious: bool = False
