@@ -52,8 +52,8 @@ class Calibration(msgspec.Struct, frozen=True):
     Paths are as in ``remote.policy``. ``one_process`` are grade ids whose tests pass in one process and not split.
     ``known`` is false where there is no reference; then a cautious default applies. It applies beside what is known to
     ``cautious``, the tests that the reference fails. ``both_ways`` are tests that change a value after it has crossed:
-    they are judged split and then in one process, and earn the lesser. ``scored`` are tests whose last value is a number,
-    the points that were earned. ``problems`` are sentences for the instructor.
+    they are judged split and then in one process, and earn the lesser. ``scored`` are tests whose last value is a
+    number. ``problems`` are sentences for the instructor.
     """
 
     known: bool = False
