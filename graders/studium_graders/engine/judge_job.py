@@ -49,6 +49,7 @@ class Recorded(msgspec.Struct, frozen=True, tag="recorded"):
     plain: frozenset[str] = frozenset()
     both_ways: frozenset[str] = frozenset()
     scored: frozenset[str] = frozenset()
+    empties: frozenset[str] = frozenset()
     earlier: dict[str, frozenset[str]] = {}
 
 

@@ -65,6 +65,7 @@ class Calibration(msgspec.Struct, frozen=True):
     cautious: frozenset[str] = frozenset()
     both_ways: frozenset[str] = frozenset()
     scored: frozenset[str] = frozenset()
+    empties: frozenset[str] = frozenset()
     problems: tuple[str, ...] = ()
 
 

@@ -1,7 +1,7 @@
 """Judging one test: split where that is possible, else in the student's process."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 
 import msgspec
@@ -25,7 +25,9 @@ from studium_graders.engine.remote.offers import KeptError
 from studium_graders.engine.results import CellRun, TestResult
 
 NOT_YET = "not attempted yet"
+_Doubting = Callable[[], AbstractContextManager[None]]
 _CHANGED = "your function changed its arguments, which this test does not expect"
+_EMPTY = "your code gives an array without elements, where a right answer has some"
 
 
 @dataclass
@@ -80,11 +82,11 @@ class TestJudge:
     def _split(self, test: PreparedTest) -> list[Event]:
         self.brought.split.add(test.cell.id)
         points, error, run = self._run(test)
-        if error is None and self._suspicious():
-            with self._own_copies():
-                again, error, _ = self._run(test)
-            if error is not None:
-                return [self._judged(test, message=_CHANGED)]
+        for doubting, sentence in self._doubts() if error is None else ():
+            with doubting():
+                again, failed, _ = self._run(test)
+            if failed is not None:
+                return [self._judged(test, message=sentence)]
             points = min(points, again)
         if error is None:
             return [Ran(test.cell.id, run), self._judged(test, points)]
@@ -99,6 +101,7 @@ class TestJudge:
         assert test.code is not None
         student = self.namespace.student
         student.refusal = None
+        student.policy.unexpected = False
         with readable(self.text):
             ran = run_test_code(test.code, self.namespace, self.limits.output_kb)
         self._require_student()
@@ -116,15 +119,16 @@ class TestJudge:
             bounded = f"{name} must be a function"
             return self._judged(test, message=f"{bounded}, and is a {type(function).__name__}", bounded=bounded)
         self.namespace.student.refusal = None
+        self.namespace.student.policy.unexpected = False
         draws = seeds(test.cell.topic, found.exercise, found.test, self.seed)
         run = run_draws(found.test, function, draws)
         self._require_student()
-        if run.passed and self._suspicious():
-            with self._own_copies():
+        for doubting, sentence in self._doubts() if run.passed else ():
+            with doubting():
                 run = run_draws(found.test, function, draws)
             self._require_student()
             if not run.passed:
-                return self._judged(test, message=_CHANGED)
+                return self._judged(test, message=sentence)
         if run.error is None and self.namespace.student.refusal is not None:
             return self._error(test, self.namespace.student.refusal, None, name)
         if run.error is None:
@@ -190,6 +194,25 @@ class TestJudge:
         """Raise StudentGone where somebody may have caught it."""
         if self.namespace.student.gone is not None:
             raise self.namespace.student.gone
+
+    def _doubts(self) -> list[tuple[_Doubting, str]]:
+        """Give in which ways a test that passed is run once more, and what is said where it fails then."""
+        empty, changed = self.namespace.student.policy.unexpected, self._suspicious()
+        ways: list[tuple[bool, _Doubting, str]] = [
+            (changed, self._own_copies, _CHANGED),
+            (empty, self._filled, _EMPTY),
+        ]
+        return [(doubting, sentence) for wanted, doubting, sentence in ways if wanted]
+
+    @contextmanager
+    def _filled(self) -> Iterator[None]:
+        """Put NaN in the place of arrays without elements that the reference does not give."""
+        policy = self.namespace.student.policy
+        policy.filling = True
+        try:
+            yield
+        finally:
+            policy.filling = False
 
     def _suspicious(self) -> bool:
         """Tell whether a call has changed its arguments that the reference leaves alone; ask once."""

@@ -298,6 +298,10 @@ class Peer(Sections):
         """Tell what kind of plain data the instances of a class are, or None."""
         raise NotImplementedError
 
+    def received(self, value: Any, decoder: Decoder) -> Any:
+        """Give an array that has arrived, or what takes its place."""
+        return value
+
     def given_base(self, cls: type) -> type | None:
         """Give the given class whose data an instance of another one is sent as, or None."""
         return None

@@ -10,10 +10,10 @@ import msgspec
 import torch
 
 from studium_graders.engine.limits import Limits
-from studium_graders.engine.remote import generators, library, records
+from studium_graders.engine.remote import empties, generators, library, records
 from studium_graders.engine.remote.ambient import Ambient
 from studium_graders.engine.remote.changed_arguments import OpenCall
-from studium_graders.engine.remote.decode import RefusedError
+from studium_graders.engine.remote.decode import Decoder, RefusedError
 from studium_graders.engine.remote.encode import Encoder
 from studium_graders.engine.remote.exports import FUNCTIONS, Side
 from studium_graders.engine.remote.functions import RemoteFunction
@@ -270,6 +270,10 @@ class Student(Side):
         """Tell what kind of plain data the instances of a class are; a given one may have methods, run here."""
         given = cls.__name__ in self.policy.data and self.policy.given(cls.__name__) is cls
         return records.kind_of(cls, given=given)
+
+    def received(self, value: Any, decoder: Decoder) -> Any:
+        """Give an array that has arrived, or what takes the place of one without elements."""
+        return empties.received(value, decoder, self.policy)
 
     def met_plain(self, name: str) -> None:
         """Tell the policy."""

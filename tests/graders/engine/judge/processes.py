@@ -66,7 +66,7 @@ def calibrate(shell, notebook, **options):
 
 def _known(policy, **more):
     of_names = map(frozenset, (policy.handles, policy.operators, policy.mutates, policy.plain))
-    return Calibration(True, *of_names, scored=frozenset(policy.scored), **more)
+    return Calibration(True, *of_names, scored=frozenset(policy.scored), empties=frozenset(policy.empties), **more)
 
 
 def grade_forked(shell, notebook, canonical, calibration=None, **options):
@@ -77,6 +77,7 @@ def grade_forked(shell, notebook, canonical, calibration=None, **options):
         "operators": set(calibration.operators),
         "mutates": set(calibration.mutates),
         "plain": set(calibration.plain),
+        "empties": set(calibration.empties),
         "known": calibration.known,
     }
     with forked(shell, **known) as student:
