@@ -51,7 +51,9 @@ def calibrate(material: NotebookMaterial, observe: Observe) -> Calibration:
     wrong = failed(result)
     together -= wrong
     of_names = (needs.handles, needs.operators, needs.mutates, needs.plain)
-    known = Calibration(True, *of_names, together, wrong, problems=_problems(result, wrong))
+    problems = _problems(result, wrong)
+    more = {"scored": needs.scored, "empties": needs.empties}
+    known = Calibration(True, *of_names, together, wrong, problems=problems, **more)
     with ThreadPoolExecutor(1) as beside:
         unseen = beside.submit(_blind, material, observe, known)
         enforced = _enforced(notebook, observe, _with(known, both_ways=needs.both_ways - together - wrong))

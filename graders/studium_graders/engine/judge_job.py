@@ -48,6 +48,8 @@ class Recorded(msgspec.Struct, frozen=True, tag="recorded"):
     mutates: frozenset[str] = frozenset()
     plain: frozenset[str] = frozenset()
     both_ways: frozenset[str] = frozenset()
+    scored: frozenset[str] = frozenset()
+    empties: frozenset[str] = frozenset()
     earlier: dict[str, frozenset[str]] = {}
 
 

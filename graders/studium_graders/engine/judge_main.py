@@ -35,6 +35,7 @@ if sys.platform != "win32":
 
 SECRETS = True
 _MEMORY_OF_TESTS_MB = 2048
+_RECORDED = ("handles", "operators", "mutates", "plain", "both_ways", "scored", "empties")
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,7 @@ def run(prepared: Prepared, descriptors: list[int]) -> None:
         operators=set(job.calibration.operators),
         mutates=set(job.calibration.mutates),
         plain=set(job.calibration.plain),
+        empties=set(job.calibration.empties),
         known=job.calibration.known,
         recording=job.recording,
     )
@@ -144,7 +146,5 @@ def _judge(prepared: Prepared, job: JudgeJob, student: Student, emit: Callable[[
     )
     if job.recording:
         policy = student.policy
-        names = (policy.handles, policy.operators, policy.mutates, policy.plain, policy.both_ways)
-        handles, operators, mutates, plain, both_ways = map(frozenset, names)
-        emit(Recorded(handles, operators, mutates, plain, both_ways, notebook.needs()))
+        emit(Recorded(**{name: frozenset(getattr(policy, name)) for name in _RECORDED}, earlier=notebook.needs()))
     emit(Finished())

@@ -57,9 +57,9 @@ def usage(pid: int, memory_limit_mb: float) -> Usage:
     """
     pids = [pid, *descendants(pid)]
     tasks = sum(_tasks(one) for one in pids)
-    memory = sum(_kilobytes(one, "status", ("RssAnon:", "RssShmem:")) for one in pids) / 1024
+    memory = sum(_kilobytes(one, "status", ("RssAnon:", "RssShmem:", "VmSwap:")) for one in pids) / 1024
     if memory > memory_limit_mb:
-        memory = sum(_kilobytes(one, "smaps_rollup", ("Pss_Anon:", "Pss_Shmem:")) for one in pids) / 1024
+        memory = sum(_kilobytes(one, "smaps_rollup", ("Pss_Anon:", "Pss_Shmem:", "SwapPss:")) for one in pids) / 1024
     return Usage(memory, tasks, max(map(_waited, pids)), max(map(_computed, pids)))
 
 

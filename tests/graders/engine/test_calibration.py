@@ -255,7 +255,7 @@ def memoize(function):
 def test_what_no_text_and_no_value_can_hand_over_is_where_the_test_that_needs_it_runs(ancestor):
     tests = {
         "memoize": "@memoize\ndef slow(x):\n    return x * x\nassert [slow(3), slow(3)] == [9, 9]",
-        "named": "assert slow.cache == {3: 9}",
+        "named": "assert slow.cache == {3: 9} and slow.__code__",
         "alone": "assert alone() == 1",
     }
     answers = {"memoize": MEMOIZE, "named": "def named():\n    return 1", "alone": "def alone():\n    return 1"}

@@ -64,8 +64,8 @@ def second(x):
         kept.append(mmap.mmap(-1, 100 << 20))
         kept[-1].write(bytes(100 << 20))
 """,
-        "memory limit",
-        "512 MB",
+        "graded",
+        "PermissionError",
     ),
     "one big tensor": ("def second(x):\n    return torch.ones(10**10)", "memory limit", "512 MB"),
     "fork bomb": (

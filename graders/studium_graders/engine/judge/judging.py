@@ -1,7 +1,7 @@
 """Judging one test: split where that is possible, else in the student's process."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 
 import msgspec
@@ -17,7 +17,7 @@ from studium_graders.engine.judge.namespace import Namespace
 from studium_graders.engine.judge.prepare import Prepared, PreparedTest
 from studium_graders.engine.judge.python_text import is_silenced
 from studium_graders.engine.judge.running import outputs_of, run_definitions, run_test_code
-from studium_graders.engine.judge.scoring import points_for_outputs, points_for_value
+from studium_graders.engine.judge.scoring import is_number, points_for_outputs, points_for_value, shows_number
 from studium_graders.engine.judge.verdicts import outcome_for, result_of
 from studium_graders.engine.limits import Limits
 from studium_graders.engine.material import Calibration
@@ -25,7 +25,9 @@ from studium_graders.engine.remote.offers import KeptError
 from studium_graders.engine.results import CellRun, TestResult
 
 NOT_YET = "not attempted yet"
+_Doubting = Callable[[], AbstractContextManager[None]]
 _CHANGED = "your function changed its arguments, which this test does not expect"
+_EMPTY = "your code gives an array without elements, where a right answer has some"
 
 
 @dataclass
@@ -80,11 +82,11 @@ class TestJudge:
     def _split(self, test: PreparedTest) -> list[Event]:
         self.brought.split.add(test.cell.id)
         points, error, run = self._run(test)
-        if error is None and self._suspicious():
-            with self._own_copies():
-                again, error, _ = self._run(test)
-            if error is not None:
-                return [self._judged(test, message=_CHANGED)]
+        for doubting, sentence in self._doubts() if error is None else ():
+            with doubting():
+                again, failed, _ = self._run(test)
+            if failed is not None:
+                return [self._judged(test, message=sentence)]
             points = min(points, again)
         if error is None:
             return [Ran(test.cell.id, run), self._judged(test, points)]
@@ -99,11 +101,13 @@ class TestJudge:
         assert test.code is not None
         student = self.namespace.student
         student.refusal = None
+        student.policy.unexpected = False
         with readable(self.text):
             ran = run_test_code(test.code, self.namespace, self.limits.output_kb)
         self._require_student()
         run = CellRun() if test.cell.hidden else CellRun(outputs_of(ran))
-        return points_for_value(ran.value, test.cell.points), ran.error or student.refusal, run
+        points = points_for_value(ran.value, test.cell.points, scored=self._is_scored(test, is_number(ran.value)))
+        return points, ran.error or student.refusal, run
 
     def _exercise_test(self, test: PreparedTest, found: ExerciseTest) -> Judged:
         name = found.exercise.id
@@ -115,15 +119,16 @@ class TestJudge:
             bounded = f"{name} must be a function"
             return self._judged(test, message=f"{bounded}, and is a {type(function).__name__}", bounded=bounded)
         self.namespace.student.refusal = None
+        self.namespace.student.policy.unexpected = False
         draws = seeds(test.cell.topic, found.exercise, found.test, self.seed)
         run = run_draws(found.test, function, draws)
         self._require_student()
-        if run.passed and self._suspicious():
-            with self._own_copies():
+        for doubting, sentence in self._doubts() if run.passed else ():
+            with doubting():
                 run = run_draws(found.test, function, draws)
             self._require_student()
             if not run.passed:
-                return self._judged(test, message=_CHANGED)
+                return self._judged(test, message=sentence)
         if run.error is None and self.namespace.student.refusal is not None:
             return self._error(test, self.namespace.student.refusal, None, name)
         if run.error is None:
@@ -140,7 +145,8 @@ class TestJudge:
         self.brought.together.add(test.cell.id)
         run = self.namespace.student.run(test.cell.source, name=test.cell.id)
         run_definitions(test.definitions, self.namespace)
-        points = points_for_outputs(run, test.cell.points, silenced=is_silenced(test.cell.source))
+        silenced, scored = is_silenced(test.cell.source), self._is_scored(test, shows_number(run))
+        points = points_for_outputs(run, test.cell.points, silenced=silenced, scored=scored)
         outcome = outcome_for(points, test.cell.points)
         message = "" if points else said_of(run.error)
         if test.cell.hidden:
@@ -150,6 +156,13 @@ class TestJudge:
             self.prepared.material, test.cell, outcome, points=points, message=message, mode="one process"
         )
         return [Ran(test.cell.id, run), Judged(result, self._instead(test, "this test failed") if message else "")]
+
+    def _is_scored(self, test: PreparedTest, number: bool) -> bool:
+        """Tell whether the reference's last value is a number, and note it while that is found out."""
+        policy = self.namespace.student.policy
+        if policy.recording and number:
+            policy.scored.add(test.cell.grade_id)
+        return test.cell.grade_id in self.calibration.scored
 
     def _not_yet(self, test: PreparedTest) -> Judged:
         return Judged(result_of(self.prepared.material, test.cell, "not attempted", message=NOT_YET))
@@ -181,6 +194,25 @@ class TestJudge:
         """Raise StudentGone where somebody may have caught it."""
         if self.namespace.student.gone is not None:
             raise self.namespace.student.gone
+
+    def _doubts(self) -> list[tuple[_Doubting, str]]:
+        """Give in which ways a test that passed is run once more, and what is said where it fails then."""
+        empty, changed = self.namespace.student.policy.unexpected, self._suspicious()
+        ways: list[tuple[bool, _Doubting, str]] = [
+            (changed, self._own_copies, _CHANGED),
+            (empty, self._filled, _EMPTY),
+        ]
+        return [(doubting, sentence) for wanted, doubting, sentence in ways if wanted]
+
+    @contextmanager
+    def _filled(self) -> Iterator[None]:
+        """Put NaN in the place of arrays without elements that the reference does not give."""
+        policy = self.namespace.student.policy
+        policy.filling = True
+        try:
+            yield
+        finally:
+            policy.filling = False
 
     def _suspicious(self) -> bool:
         """Tell whether a call has changed its arguments that the reference leaves alone; ask once."""

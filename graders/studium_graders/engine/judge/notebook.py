@@ -40,6 +40,7 @@ def run_notebook(
     text = CanonicalText()
     student.policy.source_of = text.source_of
     student.policy.named_classes |= prepared.named
+    student.policy.data = prepared.data
     namespace = Namespace(student, prepared.owned)
     student.policy.given = partial(dict.get, namespace)
     judge = TestJudge(prepared, namespace, text, canonical.untouched, seed, calibration, limits)

@@ -28,6 +28,8 @@ _EVALUATING = (
     "pickle.load", "pickle.loads", "pickle.Unpickler", "joblib.load", "pandas.read_pickle", "pandas.eval", "numexpr",
     "typing.get_type_hints", "typing.ForwardRef", "sympy.sympify", "sympy.S", "sympy.parse_expr", "sympy.parsing",
     "cProfile.run", "cProfile.runctx", "profile.run", "profile.runctx",
+    "yaml.Loader", "yaml.CLoader", "yaml.UnsafeLoader", "yaml.CUnsafeLoader",
+    "yaml.unsafe_load", "yaml.unsafe_load_all",
 )  # fmt: skip
 _OF_LITERALS = {"eval", "exec", "builtins.eval", "builtins.exec"}
 _IMPORTERS = {"__import__", "builtins.__import__", "importlib.import_module"}

@@ -15,6 +15,7 @@ import builtins
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
+from studium_graders.engine.judge.data_classes import extended, is_data, is_value
 from studium_graders.engine.judge.names import Statement, changed_names, is_placeholder, statements
 from studium_graders.engine.judge.python_text import parse
 from studium_graders.engine.material import Cell
@@ -64,22 +65,14 @@ def _changed(answers: list[Statement], given: list[Statement]) -> set[str]:
 
 
 def _classes(answers: list[Statement], given: list[Statement]) -> set[str]:
-    """Give the given classes that answers mention. Plain data (dataclasses, enums) cross by value and stay here."""
+    """Give the given classes that answers mention. Those whose objects are what they hold cross as data and stay here.
+
+    One of these that answers extend, and that is none by how it is written, belongs to the student all the same.
+    """
     mentioned = {name for item in answers for name in item.reads | item.later}
-    return {
-        item.node.name
-        for item in given
-        if isinstance(item.node, ast.ClassDef) and item.node.name in mentioned and not _is_data(item.node)
-    }
-
-
-def _is_data(node: ast.ClassDef) -> bool:
-    words = {
-        getattr(inner, "id", getattr(inner, "attr", ""))
-        for part in (*node.decorator_list, *node.bases)
-        for inner in ast.walk(part)
-    }
-    return bool(words & {"dataclass", "NamedTuple", "Enum", "IntEnum", "StrEnum", "TypedDict"})
+    bases = extended(answers)
+    nodes = [item.node for item in given if isinstance(item.node, ast.ClassDef) and item.node.name in mentioned]
+    return {node.name for node in nodes if not is_data(node) and not (is_value(node) and node.name not in bases)}
 
 
 def _places(cells: Iterable[Cell]) -> set[str]:

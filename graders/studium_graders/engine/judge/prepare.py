@@ -10,6 +10,7 @@ from types import CodeType
 from studium.exercises import Exercise
 
 from studium_graders.engine.judge.compiling import CompiledTest, compile_statement, compile_test
+from studium_graders.engine.judge.data_classes import is_data, is_value
 from studium_graders.engine.judge.dotted_names import imported_names
 from studium_graders.engine.judge.earlier import Earlier
 from studium_graders.engine.judge.exercise_tests import ExerciseTest, exercise_test
@@ -51,6 +52,7 @@ class Prepared:
     drawing: frozenset[str]  # given cells that may draw random numbers
     tests: Mapping[str, PreparedTest]
     named: frozenset[str]  # what tests mention
+    data: frozenset[str]  # given classes of plain data, whose methods are the judge's own
 
     def needs(self) -> dict[str, frozenset[str]]:
         """Give, by grade id, the earlier visible tests of which a test needs something that is not the student's."""
@@ -78,7 +80,8 @@ def prepare(
     trees = {cell.id: parse(cell.source) for cell in material.cells if cell.kind in ("given", "test")}
     texts = {cell.id: statements_of(cell) for cell in material.cells if cell.kind in ("given", "test")}
     clean = clean_statements(texts, owned)
-    here = _run_here(material, texts, clean) | _imports_of_answers(material)
+    data = _data(material, clean)
+    here = _run_here(material, texts, clean, data) | _imports_of_answers(material)
     _import(item.node for items in here.values() for item in items)
     libraries = [f"import {LIBRARIES[name]} as {name}" for name in sorted(unbound(material.cells) & LIBRARIES.keys())]
     codes = {cell: tuple(compile_statement(item.node, cell) for item in items) for cell, items in here.items()}
@@ -87,16 +90,26 @@ def prepare(
     notebook = _Notebook(material, trees, imported, texts, clean, owned, answered, exercises, frozenset(files))
     tests = {cell.id: notebook.test(cell, codes.get(cell.id, ())) for cell in material.cells if cell.kind == "test"}
     imports = tuple(compile_statement(ast.parse(line).body[0], "libraries") for line in libraries)
-    return Prepared(material, owned, imports, codes, _drawing(material), tests, notebook.named())
+    return Prepared(material, owned, imports, codes, _drawing(material), tests, notebook.named(), data)
+
+
+def _data(material: NotebookMaterial, clean: Mapping[str, list[Statement]]) -> frozenset[str]:
+    given = (item.node for cell in material.cells if cell.kind == "given" for item in clean.get(cell.id, ()))
+    return frozenset(
+        node.name for node in given if isinstance(node, ast.ClassDef) and (is_data(node) or is_value(node))
+    )
 
 
 def _run_here(
-    material: NotebookMaterial, texts: Mapping[str, list[Statement]], clean: Mapping[str, list[Statement]]
+    material: NotebookMaterial,
+    texts: Mapping[str, list[Statement]],
+    clean: Mapping[str, list[Statement]],
+    data: frozenset[str],
 ) -> dict[str, list[Statement]]:
     """Give, by cell, what the judge runs itself: of given cells what tests need, of tests what they define."""
     tests = {cell.id for cell in material.cells if cell.kind == "test"}
     wanted = {name for cell in tests for item in texts.get(cell, ()) for name in item.reads | item.later}
-    given = needed((item for cell, items in clean.items() if cell not in tests for item in items), wanted)
+    given = needed((item for cell, items in clean.items() if cell not in tests for item in items), wanted | data)
     kept = {id(item) for item in given} | {id(item) for cell in _drawing(material) for item in clean.get(cell, ())}
     return {
         cell: [item for item in items if id(item) in kept or (cell in tests and item.binds | item.imports)]

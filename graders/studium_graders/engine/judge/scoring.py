@@ -2,7 +2,9 @@
 
 It differs from nbgrader's ``determine_grade`` on purpose in this: a warning or other text on stderr costs nothing, a
 negative value or NaN is 0 and not full marks, a value above the maximum is the maximum and no crash, and a NumPy
-number is a number (its text is ``np.float64(0.5)``, which nbgrader takes for full marks).
+number is a number (its text is ``np.float64(0.5)``, which nbgrader takes for full marks). And where the reference
+solution's value is a number, so is that of an array or a tensor of one element, and one of others is worth nothing: a
+student's array that was added up with the points is no reason for all of them.
 """
 
 import math
@@ -10,16 +12,32 @@ import re
 from typing import Any
 
 import numpy as np
+import torch
 
 from studium_graders.engine.results import CellRun
 
 _NUMPY_NUMBER = re.compile(r"np\.(?:float|u?int)\d+\((.+)\)")
+_ARRAY = re.compile(r"(?:array|tensor)\(")
+_OF_ONE = re.compile(r"(?:array|tensor)\(([^\s,()]+)(?:, \w+=.*)?\)")
 
 
-def points_for_value(value: Any, maximum: float) -> float:
-    """Give the points of a test that ran to its end and whose last expression had this value."""
+def points_for_value(value: Any, maximum: float, *, scored: bool = False) -> float:
+    """Give the points of a test that ran to its end and whose last expression had this value.
+
+    ``scored`` where the reference solution's is a number.
+    """
+    if scored and isinstance(value, np.ndarray | torch.Tensor | complex):
+        return _within(_of_one(value), maximum)
     number = _number(value) if is_number(value) else None
     return maximum if number is None else _within(number, maximum)
+
+
+def _of_one(value: Any) -> float:
+    """Give the number in an array of one element, NaN for another."""
+    try:
+        return float(value.item())
+    except Exception:
+        return math.nan
 
 
 def _number(value: Any) -> float | None:
@@ -37,21 +55,38 @@ def is_number(value: Any) -> bool:
     return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
 
 
-def points_for_outputs(run: CellRun, maximum: float, *, silenced: bool = False) -> float:
+def points_for_outputs(run: CellRun, maximum: float, *, silenced: bool = False, scored: bool = False) -> float:
     """Give the points of a test from what its cell showed; ``silenced`` where it ends with a semicolon."""
     if run.error or any(output["output_type"] == "error" for output in run.outputs):
         return 0.0
     for output in run.outputs:
         if output["output_type"] == "execute_result" and not silenced:
-            return _points_for_text("".join(output["data"].get("text/plain", "")), maximum)
+            return _points_for_text("".join(output["data"].get("text/plain", "")), maximum, scored=scored)
     return maximum
 
 
-def _points_for_text(text: str, maximum: float) -> float:
+def _points_for_text(text: str, maximum: float, *, scored: bool) -> float:
+    array = scored and _ARRAY.match(text)
+    if array:
+        text = found[1].strip("[]") if (found := _OF_ONE.fullmatch(text)) else "nan"
+    number = number_of(text)
+    return (0.0 if array else maximum) if number is None else _within(number, maximum)
+
+
+def number_of(text: str) -> float | None:
+    """Give the number that a text is, None for another."""
     try:
-        return _within(float(_NUMPY_NUMBER.sub(r"\1", text)), maximum)
+        return float(_NUMPY_NUMBER.sub(r"\1", text))
     except ValueError:
-        return maximum
+        return None
+
+
+def shows_number(run: CellRun) -> bool:
+    """Tell whether the value that a cell showed last is a number."""
+    shown = [
+        output["data"].get("text/plain", "") for output in run.outputs if output["output_type"] == "execute_result"
+    ]
+    return bool(shown) and number_of("".join(shown[0])) is not None
 
 
 def _within(value: float, maximum: float) -> float:

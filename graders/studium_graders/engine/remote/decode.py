@@ -59,6 +59,10 @@ class Decoder:
             raise ProtocolError("no buffer")
         return self.buffers[index]
 
+    def received(self, value: Any) -> Any:
+        """Give an array of the message, or what takes its place."""
+        return self.peer.received(value, self)
+
     def place(self) -> Callable[[Any], Any]:
         """Keep the next index for a value that is built after its items; give the function that puts it there."""
         index = len(self.objects)
@@ -151,7 +155,7 @@ def _read_frozenset(decoder: Decoder, node: list[Any]) -> Any:
 
 def _read_array(decoder: Decoder, node: list[Any]) -> Any:
     _, dtype, shape, data = node
-    return decoder.put(arrays.array_of(arrays.dtype_of(dtype), shape, decoder.buffer(data)))
+    return decoder.put(decoder.received(arrays.array_of(arrays.dtype_of(dtype), shape, decoder.buffer(data))))
 
 
 def _read_objects(decoder: Decoder, node: list[Any]) -> Any:
@@ -160,7 +164,7 @@ def _read_objects(decoder: Decoder, node: list[Any]) -> Any:
     found = np.empty(len(values), object)
     for index, value in enumerate(values):
         found[index] = value
-    return put(found.reshape(node[1]))
+    return put(decoder.received(found.reshape(node[1])))
 
 
 def _read_scalar(decoder: Decoder, node: list[Any]) -> Any:
@@ -169,13 +173,13 @@ def _read_scalar(decoder: Decoder, node: list[Any]) -> Any:
 
 def _read_tensor(decoder: Decoder, node: list[Any]) -> Any:
     _, dtype, shape, data = node
-    return decoder.put(arrays.tensor_of(dtype, shape, decoder.buffer(data)))
+    return decoder.put(decoder.received(arrays.tensor_of(dtype, shape, decoder.buffer(data))))
 
 
 def _read_sparse(decoder: Decoder, node: list[Any]) -> Any:
     put = decoder.place()
     indices, values = decoder.items(node[1:3])
-    return put(torch.sparse_coo_tensor(indices, values, node[3], check_invariants=True).coalesce())
+    return put(decoder.received(torch.sparse_coo_tensor(indices, values, node[3], check_invariants=True).coalesce()))
 
 
 def _read_torch_dtype(_: Decoder, node: list[Any]) -> Any:
@@ -215,6 +219,6 @@ READERS: dict[int, Reader] = {
     Tag.DEVICE: lambda _, node: torch.device(node[1]),
     Tag.SIZE: lambda _, node: torch.Size(node[1:]),
     Tag.ENTRY: lambda decoder, node: decoder.peer.entry(decoder, node),
-    Tag.MIRROR: lambda decoder, node: decoder.peer.mirrors.find(node[1], node[2]),
-    Tag.OUTPUT: lambda decoder, node: decoder.put(_at(list(decoder.outputs), node[1])),
+    Tag.MIRROR: lambda decoder, node: decoder.received(decoder.peer.mirrors.find(node[1], node[2])),
+    Tag.OUTPUT: lambda decoder, node: decoder.put(decoder.received(_at(list(decoder.outputs), node[1]))),
 }

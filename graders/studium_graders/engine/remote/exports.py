@@ -8,7 +8,7 @@ from typing import Any
 from torch import nn
 
 from studium_graders.engine.limits import Limits
-from studium_graders.engine.remote import library, records, standard  # noqa: F401
+from studium_graders.engine.remote import instances, library, records, standard  # noqa: F401
 from studium_graders.engine.remote.decode import READERS, Decoder, RefusedError
 from studium_graders.engine.remote.encode import BASES, WRITERS, Encoder
 from studium_graders.engine.remote.errors import error_class, error_node, error_of, library_error
@@ -220,7 +220,7 @@ class Side(Peer):
             return RemoteFunction(self, number, path, read_facts(facts, decoder))
         if kind == "iterator":
             return RemoteIterator(Facts(self, number, path, frozenset()), str(facts))
-        if kind in ("record", "tuple", "enum"):
+        if kind in ("record", "tuple", "enum", instances.KIND):
             return records.stand_in(self, kind, facts, decoder)
         if kind == "error":
             return self._error_class(facts, decoder)

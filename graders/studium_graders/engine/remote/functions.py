@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from studium_graders.engine.remote.policy import step
 from studium_graders.engine.remote.wire import ProtocolError
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ _MOST_TEXT = 10_000
 
 
 class RemoteFunction:
-    """A function that runs on the other side."""
+    """A function that runs on the other side. The judge asks for attributes; a test's function has none to give."""
 
     def __init__(self, peer: "Peer", number: int, path: str, facts: dict[str, Any]) -> None:
         self._peer = peer
@@ -41,6 +42,17 @@ class RemoteFunction:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self._peer.request("call", self, args, kwargs, path=f"{self._path}()")
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") or self._peer.trusting:
+            raise AttributeError(f"a function has no attribute {name!r}")
+        return self._peer.request("getattr", self, name, path=step(self._path, name))
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name.startswith("_") or self._peer.trusting:
+            object.__setattr__(self, name, value)
+        else:
+            self._peer.request("setattr", self, name, value)
 
     def __repr__(self) -> str:
         return f"<function {self.__qualname__}>"

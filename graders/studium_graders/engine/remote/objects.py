@@ -28,6 +28,8 @@ _FREE = {
 SPECIAL = GUARDED | _FREE
 _LOCAL = frozenset({"__class__", "__copy__", "__deepcopy__", "__reduce_ex__", "__reduce__", "__weakref__"})
 
+_NAMES = frozenset({"__name__", "__qualname__"})  # a decorator that is a class gives its instances these of a function
+
 _PATHS = {"__getitem__": ITEM, "__call__": "()", "__next__": ITEM, "__enter__": "", "__iter__": ""}
 
 
@@ -77,7 +79,7 @@ class RemoteObject(metaclass=RemoteClass):
     """An instance whose attributes and methods are on the other side."""
 
     def __getattribute__(self, name: str) -> Any:
-        if name.startswith("__") and name.endswith("__"):
+        if name.startswith("__") and name.endswith("__") and name not in _NAMES:
             if name == "__dict__":
                 return _ask(self, "vars")
             return object.__getattribute__(self, name)

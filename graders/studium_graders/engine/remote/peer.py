@@ -298,6 +298,14 @@ class Peer(Sections):
         """Tell what kind of plain data the instances of a class are, or None."""
         raise NotImplementedError
 
+    def received(self, value: Any, decoder: Decoder) -> Any:
+        """Give an array that has arrived, or what takes its place."""
+        return value
+
+    def given_base(self, cls: type) -> type | None:
+        """Give the given class whose data an instance of another one is sent as, or None."""
+        return None
+
     def keeps(self, cls: type) -> bool:
         """Tell whether the instances of a class stay on this side, although it extends one of plain data."""
         return False

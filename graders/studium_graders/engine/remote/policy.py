@@ -32,19 +32,26 @@ class Policy:
     """Which handles may arrive where, and which operators they may answer.
 
     While ``recording``, everything is allowed and written down. ``plain`` names the reference's own classes that are
-    plain data. ``suspicious`` collects paths of calls that changed
+    plain data, ``data`` those that are given to both sides. ``suspicious`` collects paths of calls that changed
     their arguments although the reference's did not. ``writeback`` "live" puts changes into the judge's own objects,
     "kept" leaves these as they are. ``given`` gives what the judge's own namespace has under a name, so that
     data comes back in the classes that the test knows; ``source_of`` gives the source of a student's definition, for
     inspect.getsource. ``cautious`` is set during a test that the reference fails: the default applies to it beside what
-    is known. ``both_ways`` collects, while recording, the tests that change a value after it has crossed.
+    is known. ``both_ways`` collects, while recording, the tests that change a value after it has crossed,
+    ``scored`` those whose last value is a number. ``empties`` are paths of arrays without elements, ``unexpected``
+    tells that there was another one, and ``filling`` puts NaN in the place of such.
     """
 
     handles: set[str] = field(default_factory=set)
     operators: set[str] = field(default_factory=set)
     mutates: set[str] = field(default_factory=set)
     plain: set[str] = field(default_factory=set)
+    data: frozenset[str] = frozenset()
     both_ways: set[str] = field(default_factory=set)
+    scored: set[str] = field(default_factory=set)
+    empties: set[str] = field(default_factory=set)
+    unexpected: bool = False
+    filling: bool = False
     recording: bool = False
     known: bool = False
     cautious: bool = False
@@ -91,6 +98,14 @@ class Policy:
             self.operators.add(entry)
             return True
         return entry in self.operators or (both_remote and not self.strict)
+
+    def expects_empty(self, path: str) -> bool:
+        """Tell whether an array without elements may come from a path; note one that may not."""
+        if self.recording:
+            self.empties.add(path)
+        expected = not self.strict or path in self.empties
+        self.unexpected = self.unexpected or not expected
+        return expected
 
     def may_change(self, entry: str) -> bool:
         """Tell whether the reference is known to change this argument."""

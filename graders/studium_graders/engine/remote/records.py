@@ -12,8 +12,8 @@ import types
 from collections import namedtuple
 from typing import TYPE_CHECKING, Any
 
-from studium_graders.engine.remote import library
-from studium_graders.engine.remote.decode import READERS, Decoder
+from studium_graders.engine.remote import instances, library
+from studium_graders.engine.remote.decode import READERS, Decoder, RefusedError
 from studium_graders.engine.remote.encode import KINDS, Encoder
 from studium_graders.engine.remote.tags import Tag
 from studium_graders.engine.remote.wire import ProtocolError
@@ -33,18 +33,22 @@ _ENUMS: dict[str, type[enum.Enum]] = {
 }
 
 
-def kind_of(cls: type, *, methods: bool = False) -> str | None:
-    """Tell what kind of plain data the instances of a class are: "record", "tuple", "enum", or None.
+def kind_of(cls: type, *, methods: bool = False, given: bool = False) -> str | None:
+    """Tell what kind of plain data the instances of a class are: "record", "tuple", "enum", ``instances.KIND`` or None.
 
     ``methods`` allows methods beside the data, as long as they do not decide what the data are or what equals them.
+    ``given`` allows all methods: the receiver has the class itself, and runs its own.
     """
+    methods = methods or given
     if issubclass(cls, enum.Enum):
         public = any(name[0] != "_" for name in _methods(cls))
         return "enum" if _is_plain_enum(cls) and (methods or not public) else None
     if issubclass(cls, tuple):
         own = _methods(cls) - _OF_TUPLES
         return "tuple" if cls is not tuple and _field_names(cls) and (methods or not own) else None
-    return "record" if dataclasses.is_dataclass(cls) and _is_plain_record(cls, methods=methods) else None
+    if dataclasses.is_dataclass(cls):
+        return "record" if _is_plain_record(cls, methods=methods, given=given) else None
+    return instances.KIND if given and instances.is_plain(cls) else None
 
 
 def _methods(cls: type) -> set[str]:
@@ -75,17 +79,18 @@ def _is_member_name(name: Any) -> bool:
     return type(name) is str and 0 < len(name) <= _MOST and not reserved
 
 
-def _is_plain_record(cls: type, *, methods: bool) -> bool:
+def _is_plain_record(cls: type, *, methods: bool, given: bool) -> bool:
     own = _methods(cls)
     harmless = {name for name in own if methods and (name in _SHOWING or name[:2] != "__")}
-    plain = cls.__mro__[1:] == (object,) and own == harmless
-    return plain and all(_is_plain_field(field, made=methods) for field in dataclasses.fields(cls))
+    plain = cls.__mro__[1:] == (object,) and (given or own == harmless)
+    return plain and all(_is_plain_field(field, made=methods, given=given) for field in dataclasses.fields(cls))
 
 
-def _is_plain_field(field: Any, *, made: bool) -> bool:
+def _is_plain_field(field: Any, *, made: bool, given: bool) -> bool:
     default = field.default is dataclasses.MISSING or type(field.default) in _PLAIN
     none = field.default_factory is dataclasses.MISSING
-    return default and (none or bool(_factory(field, made=made))) and field.init and not field.kw_only
+    made_so = given or (field.init and not field.kw_only)
+    return default and (none or bool(_factory(field, made=made))) and made_so
 
 
 def _factory(field: Any, *, made: bool = True) -> str:
@@ -100,6 +105,8 @@ def _factory(field: Any, *, made: bool = True) -> str:
 def describe(cls: Any, kind: str, encoder: Encoder) -> list[Any]:
     """Give the shape of a class of plain data."""
     name = encoder.text(cls.__name__[:_MOST])
+    if kind == instances.KIND:
+        return [name, []]
     if kind == "enum":
         base = next(name for name, base in _ENUMS.items() if cls.__base__ is base)
         return [
@@ -130,6 +137,8 @@ def stand_in(peer: "Side", kind: str, facts: list[Any], decoder: Decoder) -> typ
     here = peer.given_class(name)
     if isinstance(here, type) and peer.kind_of(here) == kind and _shape(here, kind) == _described_shape(kind, facts):
         return here
+    if kind == instances.KIND:
+        raise RefusedError(f"an object of a class {name} that is not the given one")
     peer.met_plain(name)
     made = {"enum": _make_enum, "tuple": _make_tuple, "record": _make_record}[kind](name, facts, decoder)
     made.__module__ = "__main__"
@@ -137,6 +146,8 @@ def stand_in(peer: "Side", kind: str, facts: list[Any], decoder: Decoder) -> typ
 
 
 def _shape(cls: Any, kind: str) -> list[str]:
+    if kind == instances.KIND:
+        return []
     if kind == "enum":
         return list(cls.__members__)
     return list(_field_names(cls)) if kind == "tuple" else [field.name for field in dataclasses.fields(cls)]
@@ -200,6 +211,8 @@ def _write_record(encoder: Encoder, value: Any) -> Any:
     node = encoder.peer.class_node(cls, encoder)  # type: ignore[attr-defined]
     if kind == "enum":
         return [Tag.MEMBER, node, encoder.text(value._name_ or "")]
+    if kind == instances.KIND:
+        return instances.write(encoder, value, node)
     if kind == "tuple":
         return [Tag.NAMED_TUPLE, node, *[encoder.encode(item) for item in tuple.__iter__(value)]]
     return [Tag.RECORD, node, *[encoder.encode(_field(value, field.name)) for field in dataclasses.fields(cls)]]
@@ -244,5 +257,15 @@ def _class(decoder: Decoder, node: Any, kind: str) -> Any:
     return cls
 
 
-KINDS.append((lambda peer, cls: peer.kind_of(cls) is not None, _write_record))
+def _write_extended(encoder: Encoder, value: Any) -> Any:
+    encoder.register(value)
+    peer: Any = encoder.peer
+    return instances.write(encoder, value, peer.class_node(peer.given_base(type(value)), encoder))
+
+
+KINDS += [
+    (lambda peer, cls: peer.kind_of(cls) is not None, _write_record),
+    (lambda peer, cls: peer.given_base(cls) is not None, _write_extended),
+]
 READERS |= {Tag.MEMBER: _read_member, Tag.NAMED_TUPLE: _read_tuple, Tag.RECORD: _read_record}
+READERS[Tag.INSTANCE] = lambda decoder, node: instances.read(decoder, node, _class(decoder, node[1], instances.KIND))

@@ -10,10 +10,10 @@ import msgspec
 import torch
 
 from studium_graders.engine.limits import Limits
-from studium_graders.engine.remote import generators, library
+from studium_graders.engine.remote import empties, generators, library, records
 from studium_graders.engine.remote.ambient import Ambient
 from studium_graders.engine.remote.changed_arguments import OpenCall
-from studium_graders.engine.remote.decode import RefusedError
+from studium_graders.engine.remote.decode import Decoder, RefusedError
 from studium_graders.engine.remote.encode import Encoder
 from studium_graders.engine.remote.exports import FUNCTIONS, Side
 from studium_graders.engine.remote.functions import RemoteFunction
@@ -28,7 +28,10 @@ from studium_graders.engine.remote.writeback import GENERATORS, Frame
 from studium_graders.engine.results import CellRun, Verdict
 
 CALLBACK_REQUESTS = frozenset({"call", "copy", "method", "getattr", "setattr", "special", "next", "backward"})
-CALLBACK_SPECIAL = frozenset(f"__{name}__" for name in ["len", "iter", "next", "getitem", "contains", "call"])
+_CHANGING = ("setitem", "delitem")
+CALLBACK_SPECIAL = frozenset(
+    f"__{name}__" for name in ["len", "iter", "next", "getitem", "contains", "call", *_CHANGING]
+)
 MOST_SHOWN = 64 << 20  # characters of output that are kept of a notebook
 _NOTHING = [-1, False]
 _DISTURBED = "your code disturbed the connection over which it is graded"
@@ -65,7 +68,7 @@ class Student(Side):
     def run(self, source: str, *, name: str = "") -> CellRun:
         """Run a cell in the student's shell."""
         try:
-            reply = self.request("run", source, name, self.policy.wanted, sorted(self.policy.plain))
+            reply = self.request("run", source, name, self.policy.wanted, *self._plain_classes())
         except StudentGone:
             raise
         except Exception as error:  # raised by what runs cells, such as a MemoryError
@@ -74,6 +77,9 @@ class Student(Side):
         for wanted in self.policy.wanted:
             self._know(wanted, found.get(wanted))
         return run
+
+    def _plain_classes(self) -> tuple[list[str], list[str]]:
+        return sorted(self.policy.plain), sorted(self.policy.data)
 
     def _read_run(self, reply: Any) -> tuple[CellRun, Named]:
         """Take apart the answer to ``run``: nothing but plain data gets through."""
@@ -226,10 +232,9 @@ class Student(Side):
     def do_setattr(self, target: Any, name: str, value: Any) -> None:
         """Set a public attribute of an instance that a test made of a class of its own."""
         self._check_attribute(target, name)
-        shadowed = callable(getattr(type(target), name, None))
-        if type(target).__module__ != "__main__" or shadowed or not self._takes(target):
+        if callable(getattr(type(target), name, None)):
             raise AttributeError(f"{name!r} of an object of the test cannot be set")
-        self._change(target)
+        self._require_change(target, repr(name))
         setattr(target, name, value)
 
     def _check_attribute(self, target: Any, name: str) -> None:
@@ -243,7 +248,15 @@ class Student(Side):
         """Run one of the few dunder methods that are open."""
         if name not in CALLBACK_SPECIAL or not is_open(target, name):
             raise ProtocolError("the student's side asks for a method that is closed")
+        if name.strip("_") in _CHANGING:
+            self._require_change(target, "an item")
         return super().do_special(target, name, args, kwargs)
+
+    def _require_change(self, target: Any, what: str) -> None:
+        """Note that the student's code changes an object of the test's own class; AttributeError where it may not."""
+        if type(target).__module__ != "__main__" or not self._takes(target):
+            raise AttributeError(f"{what} of an object of the test cannot be set")
+        self._change(target)
 
     def admits(self, path: str, kind: str, names: tuple[str, ...]) -> bool:
         """Ask the policy."""
@@ -252,6 +265,15 @@ class Student(Side):
     def given_class(self, name: str) -> Any:
         """Give what the judge's own namespace has under a name."""
         return self.policy.given(name)
+
+    def kind_of(self, cls: type) -> str | None:
+        """Tell what kind of plain data the instances of a class are; a given one may have methods, run here."""
+        given = cls.__name__ in self.policy.data and self.policy.given(cls.__name__) is cls
+        return records.kind_of(cls, given=given)
+
+    def received(self, value: Any, decoder: Decoder) -> Any:
+        """Give an array that has arrived, or what takes the place of one without elements."""
+        return empties.received(value, decoder, self.policy)
 
     def met_plain(self, name: str) -> None:
         """Tell the policy."""

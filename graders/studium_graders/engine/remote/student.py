@@ -13,7 +13,7 @@ import torch
 
 from studium_graders.engine.exit_codes import ENGINE_FAILED
 from studium_graders.engine.limits import Limits
-from studium_graders.engine.remote import records
+from studium_graders.engine.remote import instances, records
 from studium_graders.engine.remote.ambient import StudentAmbient
 from studium_graders.engine.remote.exports import Side
 from studium_graders.engine.remote.named import Named, plain_callables
@@ -39,6 +39,7 @@ class StudentSide(Side):
         self.ambient = StudentAmbient()
         self._called: set[type] = set()
         self._plain: frozenset[str] = frozenset()
+        self._data: frozenset[str] = frozenset()
         self._known: dict[str, Any] = {}  # what can be called of that which the judge got, by name
         self.printed = Printed(limits.output_kb << 10)
 
@@ -60,12 +61,12 @@ class StudentSide(Side):
         with collected(self.printed):
             return super().perform(op, parts)
 
-    def do_run(self, source: str, name: str, wanted: list[str], plain: list[str]) -> list[Any]:
+    def do_run(self, source: str, name: str, wanted: list[str], plain: list[str], data: list[str]) -> list[Any]:
         """Run a cell; give its outputs, its error, and what is new under the names that the judge wants.
 
-        ``plain`` names the classes that are plain data in the reference.
+        ``plain`` names the classes that are plain data in the reference, ``data`` those that the judge has as well.
         """
-        self._plain = frozenset(plain)
+        self._plain, self._data = frozenset(plain), frozenset(data)
         outputs, error = self.cells.run(source)
         found = plain_callables(wanted, self.namespace)
         new = Named({name: value for name, value in found.items() if self._known.get(name) is not value})
@@ -111,7 +112,11 @@ class StudentSide(Side):
 
     def kind_of(self, cls: type) -> str | None:
         """Tell what kind of plain data the instances of a class are, or None."""
-        return records.kind_of(cls, methods=cls.__name__ in self._plain)
+        return records.kind_of(cls, methods=cls.__name__ in self._plain, given=cls.__name__ in self._data)
+
+    def given_base(self, cls: type) -> type | None:
+        """Give the class of the judge's that a class of the student's extends: as with a list, its data are sent."""
+        return next((base for base in cls.__mro__[1:] if self.kind_of(base) == instances.KIND), None)
 
     def keeps(self, cls: type) -> bool:
         """Keep the instances of a class that extends one of data and that a test calls by its name: it has methods."""

@@ -53,3 +53,4 @@ class Tag:
     BOUND = 46  # an object and the name of its method
     NAMED = 47  # names, and what each stands for
     VIEW = 48  # of a dictionary: its keys, values or items
+    INSTANCE = 49  # of a given class: what it holds

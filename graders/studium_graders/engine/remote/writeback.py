@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from studium_graders.engine.remote import instances
 from studium_graders.engine.remote.wire import ProtocolError
 
 if TYPE_CHECKING:
@@ -76,6 +77,8 @@ def state_of(value: Any, *, copy: bool = True) -> Any:
         return GENERATORS[kind](value)
     if dataclasses.is_dataclass(kind) and hasattr(value, "__dict__"):
         return list(value.__dict__.values())
+    if instances.is_plain(kind):
+        return [part for item in value.__dict__.items() for part in item]
     return None
 
 
@@ -142,6 +145,9 @@ def overwrite(value: Any, content: Any) -> None:
     elif kind is np.random.RandomState:
         value.set_state(content.get_state(legacy=False))
     elif dataclasses.is_dataclass(kind):
+        value.__dict__.update(content.__dict__)
+    elif instances.is_plain(kind):
+        value.__dict__.clear()
         value.__dict__.update(content.__dict__)
     elif issubclass(kind, torch.Tensor):
         overwrite_tensor(value, content)

@@ -36,7 +36,7 @@ def foresee(level: Level, policy: Policy, folder: str) -> Policy:
     if level < Level.L2 or not (may_mount() or os.geteuid() != 0):  # else forks see files as another user does
         return policy
     shown(policy)
-    seccomp.program(platform.machine(), shared_files=False)
+    seccomp.program(platform.machine(), shared_files=False, shared_memory=bool(policy.devices))
     if not may_mount():
         return policy
     drop_bounding_set()
@@ -110,7 +110,7 @@ def _enter_namespaces(policy: Policy) -> None:
     _settle(SCRATCH)
     if landlock.abi():
         landlock.restrict(landlock_rules_inside(policy, SCRATCH))
-    seccomp.install(shared_files=False)
+    seccomp.install(shared_files=False, shared_memory=bool(policy.devices))
     require_first_process()
 
 
@@ -130,7 +130,7 @@ def _enter_in_place(policy: Policy) -> None:
     _settle(scratch)
     landlock.restrict(landlock_rules(policy, scratch))
     scoped = landlock.abi() >= landlock.SIGNALS_SINCE
-    seccomp.install(shared_files=True, only_pid=0 if scoped else os.getpid())
+    seccomp.install(shared_files=True, shared_memory=bool(policy.devices), only_pid=0 if scoped else os.getpid())
 
 
 def _enter_with_limits_alone(policy: Policy) -> None:

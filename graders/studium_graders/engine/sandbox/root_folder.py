@@ -39,7 +39,7 @@ def build_root_folder(policy: Policy, root: str) -> None:
     _make_places(root, (SCRATCH, "/tmp", "/proc", "/dev/shm", "/etc", _VOID_FOLDER), devices)  # noqa: S108  in the root
     _show(root, policy)
     kernel.restrict_mounts(root, _READ_ONLY)
-    _show_devices(root, devices)
+    _show_devices(root, devices, zero="/dev/zero" if policy.devices else "/dev/full")
     kernel.mount("none", root, flags=kernel.MS_REMOUNT | _READ_ONLY)  # the file system, not this mount of it alone
 
 
@@ -106,9 +106,10 @@ def _make_mount_point(target: str, folder: bool) -> None:
         place.touch(0o644)
 
 
-def _show_devices(root: str, devices: Iterable[str]) -> None:
+def _show_devices(root: str, devices: Iterable[str], zero: str) -> None:
+    """Show devices; /dev/full gives zeros like /dev/zero, and not memory that is shared and nobody's."""
     for device in devices:
-        kernel.mount(device, root + device, flags=kernel.MS_BIND)
+        kernel.mount(zero if device == "/dev/zero" else device, root + device, flags=kernel.MS_BIND)
 
 
 def _mount_scratch(root: str, policy: Policy, user: int, group: int) -> None:

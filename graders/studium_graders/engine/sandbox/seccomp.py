@@ -23,6 +23,8 @@ _ALLOW, _KILL, _ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
 
 _NAMESPACES = 0x7E020000  # CLONE_NEW… of clone
 _CLONE_PARENT = 0x8000
+_SHARED_ANONYMOUS = 0x21  # MAP_SHARED, MAP_ANONYMOUS
+_PAGE = 4096
 
 _REFUSED = """
 acct add_key adjtimex bpf chroot clock_adjtime clock_settime delete_module fanotify_init finit_module fsconfig fsmount
@@ -30,11 +32,12 @@ fsopen fspick init_module ioperm iopl ioprio_set kcmp kexec_file_load kexec_load
 mount_setattr move_mount move_pages mq_open msgget name_to_handle_at open_by_handle_at open_tree perf_event_open
 pidfd_getfd pivot_root process_vm_readv process_vm_writev ptrace quotactl quotactl_fd reboot request_key semget
 setdomainname sethostname setns settimeofday shmget socket swapoff swapon syslog umount2 unshare uselib userfaultfd
-vhangup
+vhangup vmsplice
 """
 _NOT_IMPLEMENTED = """
-clone3 io_uring_enter io_uring_register io_uring_setup memfd_create memfd_secret openat2
+clone3 io_setup io_uring_enter io_uring_register io_uring_setup memfd_create memfd_secret openat2
 """
+_FLUSHING = "fdatasync fsync sync syncfs"
 _MODES = """
 chmod fchmod fchmodat fchmodat2 chown fchown lchown fchownat utime utimes futimesat utimensat setxattr lsetxattr
 fsetxattr removexattr lremovexattr fremovexattr
@@ -49,6 +52,10 @@ def _return(value: int) -> Instruction:
 
 def _load_argument(index: int) -> Instruction:
     return (_LOAD, 0, 0, 16 + 8 * index)  # the low word of a little-endian argument
+
+
+def _load_high_word(index: int) -> Instruction:
+    return (_LOAD, 0, 0, 20 + 8 * index)
 
 
 def _when(name: str, column: int, test: list[Instruction], answer: int) -> Iterator[Instruction]:
@@ -100,6 +107,19 @@ def _conditional(column: int) -> Iterator[Instruction]:
         yield from _when(name, column, _not_in(0, 0), no)
 
 
+def _hides_memory() -> list[Instruction]:
+    """Shared memory of more than a page that no file is behind: it stays, and is nobody's, once it is not mapped."""
+    return [
+        _load_argument(3),
+        (_AND, 0, 0, _SHARED_ANONYMOUS),
+        (_EQUAL, 0, 5, _SHARED_ANONYMOUS),
+        _load_high_word(1),
+        (_EQUAL, 0, 2, 0),
+        _load_argument(1),
+        (_GREATER, 0, 1, _PAGE),
+    ]
+
+
 def _same_files(column: int) -> Iterator[Instruction]:
     """What a process without a file system of its own could do to other files of its user."""
     for name in _MODES.split():
@@ -117,22 +137,25 @@ def _signals(column: int, pid: int) -> Iterator[Instruction]:
 
 
 @cache
-def _refusals(machine: str, shared_files: bool) -> tuple[Instruction, ...]:
+def _refusals(machine: str, shared_files: bool, shared_memory: bool) -> tuple[Instruction, ...]:
     column = _ARCHITECTURES[machine][1]
     return (
         *(_same_files(column) if shared_files else ()),
+        *(() if shared_memory else _when("mmap", column, _hides_memory(), errno.EPERM)),
         *_conditional(column),
+        *(part for name in _FLUSHING.split() for part in _when(name, column, [], 0)),  # it would be every disk's
         *(part for name in _REFUSED.split() for part in _when(name, column, [], errno.EPERM)),
         *(part for name in _NOT_IMPLEMENTED.split() for part in _when(name, column, [], errno.ENOSYS)),
     )
 
 
 @cache
-def program(machine: str, *, shared_files: bool, only_pid: int = 0) -> bytes:
+def program(machine: str, *, shared_files: bool, shared_memory: bool, only_pid: int = 0) -> bytes:
     """Give the filter for an architecture ("x86_64", "aarch64") as the kernel wants it.
 
-    ``shared_files``: the process sees files of its own user outside its scratch. ``only_pid``: the one process that
-    it may send signals to (0: any that it sees). Raise KeyError for another architecture.
+    ``shared_files``: the process sees files of its own user outside its scratch. ``shared_memory``: it may share memory
+    that no file is behind, as a GPU's driver does. ``only_pid``: the one process that it may send signals to (0: any
+    that it sees). Raise KeyError for another architecture.
     """
     architecture, column = _ARCHITECTURES[machine]
     instructions = (
@@ -143,7 +166,7 @@ def program(machine: str, *, shared_files: bool, only_pid: int = 0) -> bytes:
         (_GREATER, 0, 1, LAST),
         _return(_ERRNO | errno.ENOSYS),
         *(_signals(column, only_pid) if only_pid else ()),
-        *_refusals(machine, shared_files),
+        *_refusals(machine, shared_files, shared_memory),
         _return(_ALLOW),
     )
     return b"".join(struct.pack("=HBBI", *instruction) for instruction in instructions)
@@ -153,8 +176,8 @@ class _Program(ctypes.Structure):
     _fields_ = (("length", ctypes.c_ushort), ("filter", ctypes.c_char_p))
 
 
-def install(*, shared_files: bool, only_pid: int = 0) -> None:
+def install(*, shared_files: bool, shared_memory: bool, only_pid: int = 0) -> None:
     """Put the filter on this process, for good; OSError where the kernel has none, KeyError on other machines."""
     more = {"only_pid": only_pid} if only_pid else {}  # as ``foresee`` asks for it
-    code = program(platform.machine(), shared_files=shared_files, **more)
+    code = program(platform.machine(), shared_files=shared_files, shared_memory=shared_memory, **more)
     system_call(_SECCOMP[platform.machine()], 1, 0, _Program(len(code) // 8, code))

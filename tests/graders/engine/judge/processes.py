@@ -65,7 +65,8 @@ def calibrate(shell, notebook, **options):
 
 
 def _known(policy, **more):
-    return Calibration(True, *map(frozenset, (policy.handles, policy.operators, policy.mutates, policy.plain)), **more)
+    of_names = map(frozenset, (policy.handles, policy.operators, policy.mutates, policy.plain))
+    return Calibration(True, *of_names, scored=frozenset(policy.scored), empties=frozenset(policy.empties), **more)
 
 
 def grade_forked(shell, notebook, canonical, calibration=None, **options):
@@ -76,6 +77,7 @@ def grade_forked(shell, notebook, canonical, calibration=None, **options):
         "operators": set(calibration.operators),
         "mutates": set(calibration.mutates),
         "plain": set(calibration.plain),
+        "empties": set(calibration.empties),
         "known": calibration.known,
     }
     with forked(shell, **known) as student:

@@ -59,3 +59,22 @@ def test_an_answer_that_changes_what_the_reference_changes_passes(shell):
     reference = "def push(items):\n    items.append(1)\n    return items"
     test = "data = []\nassert push(data) is data\nassert data == [1]"
     assert graded(shell, "def push(items):\n    items += [1]\n    return items", test, reference=reference).points == 1
+
+
+GRID = """
+class Grid:
+    def __init__(self, *items):
+        self.items = list(items)
+    def __getitem__(self, k):
+        return self.items[k]
+    def __setitem__(self, k, value):
+        self.items[k] = value
+data = Grid(3, 1, 2)
+assert first(data) == data.items[0]
+"""
+
+
+@pytest.mark.parametrize(("text", "points"), [("return data[0]", 1), ("data[0] = 7\n    return 7", 0)])
+def test_an_item_that_is_set_in_an_object_of_the_test_is_a_change(shell, text, points):
+    reference = "def first(data):\n    return data[0]"
+    assert graded(shell, f"def first(data):\n    {text}", GRID, reference=reference).points == points

@@ -73,6 +73,8 @@ def test_a_test_that_reads_what_was_handed_out_stays_split():
         "assert __import__(f()).pi",
         "import code\ncode.InteractiveInterpreter().runsource(f())",
         "import runpy\nrunpy.run_path(f())",
+        "import yaml\nassert yaml.load(f({}), Loader=yaml.UnsafeLoader) == {}",
+        "from yaml import unsafe_load\nassert unsafe_load(f({})) == {}",
     ],
 )
 def test_a_test_that_looks_into_a_process_runs_there(source):
@@ -96,6 +98,7 @@ def test_a_test_that_looks_into_a_process_runs_there(source):
         "signal = f(3)\nassert signal.sum() == 3",
         "import ast\nassert ast.literal_eval(f()) == [1]",
         "exec('x = 1')\nassert eval('f(x)') == 2",
+        "import yaml\nassert yaml.safe_load(f({})) == yaml.load(f({}), yaml.SafeLoader) == {}",
         "import re, torch\nassert re.compile(f()) and torch.compile",
         "model.eval()\nassert df.query('a > 1').shape == (1, 2)",
         "import importlib\nassert importlib.import_module('math').pi",

@@ -2,12 +2,17 @@ from __future__ import annotations
 
 import math
 
+import msgspec
 import numpy as np
 import pytest
+import torch
 from nbformat.v4 import new_code_cell, new_output
 from nbgrader.utils import determine_grade
 from studium_graders.engine.judge.scoring import points_for_outputs, points_for_value
 from studium_graders.engine.results import CellRun
+
+from .notebooks import answer, checked, given, material, submission
+from .processes import calibrate, grade_forked
 
 AS_NBGRADER = [0.0, 1, 1.5, 2.0, True, False, None, "0.5", [0.5], (1,), 1j, object, "text"]
 
@@ -56,3 +61,48 @@ def test_text_on_stderr_costs_nothing_and_an_error_everything():
 def test_a_value_that_is_not_shown_is_no_partial_credit():
     outputs = [{"output_type": "execute_result", "data": {"text/plain": "0.5"}}]
     assert points_for_outputs(CellRun(outputs), 2.0, silenced=True) == 2
+
+
+ARRAYS = [np.array([]), np.array([1, 2]), np.zeros((1, 2)), torch.empty(0), torch.ones(3), 1j, np.array([1j])]
+
+
+@pytest.mark.parametrize("value", ARRAYS, ids=repr)
+def test_an_array_where_the_reference_has_a_number_is_worth_nothing(value):
+    assert points_for_value(value, 2.0, scored=True) == 0
+    assert points_for_value(value, 2.0) == 2
+    if value is not ARRAYS[5]:
+        outputs = [{"output_type": "execute_result", "data": {"text/plain": repr(value)}}]
+        assert points_for_outputs(CellRun(outputs), 2.0, scored=True) == 0
+
+
+@pytest.mark.parametrize("value", [np.array(1.5), np.array([1.5]), torch.tensor(1.5), torch.tensor([[1.5]])], ids=repr)
+def test_an_array_of_one_number_where_the_reference_has_a_number_is_worth_that(value):
+    outputs = [{"output_type": "execute_result", "data": {"text/plain": repr(value)}}]
+    assert points_for_value(value, 2.0, scored=True) == 1.5
+    assert points_for_outputs(CellRun(outputs), 2.0, scored=True) == 1.5
+
+
+@pytest.mark.parametrize("mode", ["split", "one process"])
+@pytest.mark.parametrize(
+    ("text", "points"),
+    [
+        ("def double(x):\n    return 2 * x", 4),
+        ("def double(x):\n    return np.array([2.0 * x])", 4),
+        ("def double(x):\n    return torch.tensor(2.0 * x if x < 3 else 0)", 2),
+        ("def double(x):\n    return np.array([])", 0),
+        ("def double(x):\n    return torch.zeros(0)", 0),
+        ("def double(x):\n    return np.zeros(2)", 0),
+    ],
+)
+def test_an_answer_that_makes_the_points_an_array_does_not_get_all_of_them(shell, text, points, mode):
+    test = "score = 0\nfor k in range(1, 5):\n    score += double(k) == 2 * k\nscore"
+    notebook = material(
+        given("import numpy as np\nimport torch"),
+        answer("def double(x):\n    return 2 * x"),
+        checked(test, points=4.0, id="t", grade_id="t"),
+    )
+    calibration = calibrate(shell, notebook)
+    assert calibration.scored == {"t"}
+    if mode == "one process":
+        calibration = msgspec.structs.replace(calibration, one_process=frozenset({"t"}))
+    assert grade_forked(shell, notebook, submission(notebook, text), calibration).only.points == points

@@ -642,6 +642,62 @@ def take_shared_memory_without_end(world):
     return [mmap.mmap(-1, 1 << 30) for _ in range(6)]
 
 
+@attempt()
+def keep_shared_memory_that_is_not_mapped(world):
+    """All but the first page is given back, and the pages stay; in no count of a process are they."""
+    import mmap
+
+    kept = mmap.mmap(-1, 1 << 24)
+    kept.write(bytes(1 << 24))
+    return not LIBC.munmap(ctypes.c_void_p(ctypes.addressof(ctypes.c_char.from_buffer(kept)) + 4096), (1 << 24) - 4096)
+
+
+@attempt(AT_L2_ALONE)
+def keep_shared_memory_of_the_zero_device(world):
+    import mmap
+
+    with open("/dev/zero", "r+b", buffering=0) as file:
+        return mmap.mmap(file.fileno(), 1 << 24)
+
+
+@attempt()
+def share_four_gigabytes_and_a_page(world):
+    """The length is a number of 64 bits, and a filter sees 32 of them at once."""
+    from mmap import MAP_ANONYMOUS, MAP_SHARED
+
+    LIBC.mmap.restype = ctypes.c_void_p
+    return LIBC.mmap(None, ctypes.c_size_t((1 << 32) + 4096), 0, MAP_SHARED | MAP_ANONYMOUS, -1, 0) != 2**64 - 1
+
+
+@attempt()
+def pin_memory_in_a_pipe(world):
+    """A pipe holds a page that was given to it, and where that is one of 2 MB, all of it."""
+    page = ctypes.create_string_buffer(4096)
+    _, write = os.pipe()
+    vector = struct.pack("QQ", ctypes.addressof(page), 4096)
+    return call({X86: 278}.get(os.uname().machine, 75), write, vector, 1, 0)
+
+
+@attempt()
+def take_requests_that_all_users_share(world):
+    """The kernel has a number of them for the whole machine."""
+    return not call({X86: 206}.get(os.uname().machine, 0), 1000, ctypes.byref(ctypes.c_ulong()))
+
+
+@attempt()
+def let_the_disks_of_the_machine_write_all_they_hold(world):
+    """Whether the kernel looks at the file: none has this number."""
+    numbers = {X86: (74, 306)}.get(os.uname().machine, (82, 267))
+    return all(isinstance(_error_of(lambda number=number: call(number, 1 << 20)), OSError) for number in numbers)
+
+
+def _error_of(function):
+    try:
+        return function()
+    except OSError as error:
+        return error
+
+
 @attempt(AT_L0)
 def open_files_without_end(world):
     return [os.open(os.devnull, os.O_RDONLY) for _ in range(100)]

@@ -86,6 +86,15 @@ def programs():
     assert child.wait() == -15
 
 
+def shared():
+    import mmap
+
+    with mmap.mmap(-1, 100) as page, mmap.mmap(-1, 1 << 20, flags=mmap.MAP_PRIVATE) as private:
+        page[0] = private[-1] = 1
+    with open("/dev/zero", "rb", buffering=0) as zeros:
+        assert zeros.read(9) == bytes(9)
+
+
 def shell():
     from IPython.core.interactiveshell import InteractiveShell
 
@@ -116,7 +125,7 @@ def main(level: str, scratch: str) -> None:
         sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
     enter(Level[level], policy)
     failed = []
-    for part in (numbers, training, files, late_imports, programs, shell, machine):
+    for part in (numbers, training, files, late_imports, programs, shared, shell, machine):
         try:
             part()
         except BaseException:

@@ -1,0 +1,41 @@
+"""Instances of given classes that are no dataclasses, and still what they hold: what is in ``__dict__`` crosses."""
+
+from typing import Any
+
+from studium_graders.engine.remote.decode import Decoder
+from studium_graders.engine.remote.encode import Encoder
+from studium_graders.engine.remote.tags import Tag
+from studium_graders.engine.remote.wire import ProtocolError
+
+KIND = "instance of a given class"
+_MACHINERY = frozenset(
+    f"__{name}__" for name in ["new", "del", "getattr", "getattribute", "setattr", "delattr", "slots"]
+)
+
+
+def is_plain(cls: type) -> bool:
+    """Tell whether instances of a class hold what they are in ``__dict__``, and nothing comes between."""
+    simple = type(cls) is type and cls.__mro__[1:] == (object,) and cls.__module__ == "__main__"
+    return simple and "__dict__" in vars(cls) and not _MACHINERY & vars(cls).keys()
+
+
+def _may_hold(cls: type, name: str) -> bool:
+    """Tell whether a name is one for data: nothing that is held may stand before a method of the class."""
+    return name.isidentifier() and not name.startswith("__") and not hasattr(type(vars(cls).get(name)), "__get__")
+
+
+def write(encoder: Encoder, value: Any, node: Any) -> Any:
+    """Give the node of an instance; ``node`` is that of its class."""
+    held = object.__getattribute__(value, "__dict__")
+    names = [name for name in held if type(name) is str and _may_hold(type(value), name)]
+    return [Tag.INSTANCE, node, [encoder.text(name) for name in names], *[encoder.encode(held[name]) for name in names]]
+
+
+def read(decoder: Decoder, node: list[Any], cls: type) -> Any:
+    """Make an instance that holds what a node says."""
+    value = decoder.put(object.__new__(cls))
+    names = [decoder.decode(name) for name in node[2]]
+    if not all(type(name) is str and _may_hold(cls, name) for name in names):
+        raise ProtocolError("no name")
+    object.__getattribute__(value, "__dict__").update(zip(names, decoder.items(node[3:]), strict=True))
+    return value
