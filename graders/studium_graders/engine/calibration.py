@@ -48,6 +48,11 @@ def calibrate(material: NotebookMaterial, observe: Observe) -> Calibration:
     together = failed(result)
     if together:
         result, needs, together = _observed_together(notebook, observe, together)
+    if result.verdict != "graded":
+        raise CourseError(
+            f"the reference solution of {notebook.name} must be gradable: {result.verdict}, {result.detail}; nothing "
+            "was graded: correct it, or raise [limits] in course.toml"
+        )
     wrong = failed(result)
     together -= wrong
     of_names = (needs.handles, needs.operators, needs.mutates, needs.plain)
@@ -65,11 +70,6 @@ def _observed(notebook: CanonicalNotebook, observe: Observe) -> tuple[NotebookRe
         result, needs = observe(notebook, Calibration(), True)
         if result.verdict == "graded" and not failed(result):
             break
-    if result.verdict != "graded":
-        raise CourseError(
-            f"the reference solution of {notebook.name} must be gradable: {result.verdict}, {result.detail}; nothing "
-            "was graded: correct it, or raise [limits] in course.toml"
-        )
     return result, needs
 
 
