@@ -3,7 +3,7 @@
 An attempt that a step ends costs this step alone: the next one leaves it out, and what has its result.
 
 A student's code can keep what a hidden test gives it, and say it in the message of a later visible test. So the words
-for such a test come from one attempt more, in which no hidden test is run.
+for such a test come from one attempt more, at the notebook as students have it: no hidden test is in it.
 """
 
 from collections import Counter
@@ -65,6 +65,7 @@ class _Grading:
         self.cells = {cell.id: cell for cell in material.cells}
         self.heard = Heard()
         self.stopped: dict[str, str] = {}
+        self.ended: set[str] = set()
         self.tries: Counter[str] = Counter()
         self.notes = list(job.notebook.notes)
         self.verdict: Verdict = "graded"
@@ -101,12 +102,13 @@ class _Grading:
         return msgspec.structs.replace(self.job, skip=frozenset(done | self.stopped.keys()))
 
     def _without_hidden(self) -> JudgeJob:
-        """Give the job of running the tests that need other words, no other test, and nothing after them."""
-        tests = {cell.id: _key(cell) in self.heard.bounded for cell in self.material.cells if cell.kind == "test"}
-        steps = list(dropwhile(lambda step: not tests.get(step.cell), reversed(self.job.notebook.steps)))
+        """Give the job of running the notebook as students have it, up to the last test that needs other words."""
+        wanted = {cell.id for cell in self.material.cells if _key(cell) in self.heard.bounded}
+        steps = list(dropwhile(lambda step: step.cell not in wanted, reversed(self.job.notebook.steps)))
         notebook = msgspec.structs.replace(self.job.notebook, steps=tuple(reversed(steps)))
-        others = {cell for cell, wanted in tests.items() if not wanted}
-        return msgspec.structs.replace(self.job, notebook=notebook, skip=frozenset(others | self.stopped.keys()))
+        unseen = {cell.id for cell in self.material.cells if cell.hidden and (cell.test or not cell.released.strip())}
+        skip = frozenset(unseen | self.ended | self.stopped.keys())
+        return msgspec.structs.replace(self.job, notebook=notebook, skip=skip, as_released=True)
 
     def _take_words(self, cell: Cell, bounded: str, clean: Heard) -> None:
         """Let a test say what it says in the clean attempt; where it does not fail there, ``bounded``."""
@@ -150,6 +152,7 @@ class _Grading:
         cell = self.cells.get(step)
         self._note_breach(ending)
         if cell is not None and cell.kind == "test":
+            self.ended.add(step)
             self.heard.results[_key(cell)] = result_of(self.material, cell, "failed", message=ending.sentence)
         else:
             self.stopped[step] = ending.sentence

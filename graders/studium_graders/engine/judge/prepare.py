@@ -4,7 +4,7 @@ import ast
 import contextlib
 import importlib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import CodeType
 
 from studium.exercises import Exercise
@@ -14,6 +14,7 @@ from studium_graders.engine.judge.dotted_names import imported_names
 from studium_graders.engine.judge.earlier import Earlier
 from studium_graders.engine.judge.exercise_tests import ExerciseTest, exercise_test
 from studium_graders.engine.judge.given_modules import GivenModules
+from studium_graders.engine.judge.identity import asks_for_identity
 from studium_graders.engine.judge.names import Statement, changed_names, is_definition
 from studium_graders.engine.judge.one_process import reason_for_one_process
 from studium_graders.engine.judge.ownership import LIBRARIES, owned_by_student, statements_of, unbound
@@ -28,7 +29,8 @@ class PreparedTest:
     """A test cell. ``code`` is None where it must run in one process, for the reason in ``one_process``.
 
     ``definitions`` is what later tests may need of it when it is not run here, ``before`` what it needs of earlier
-    tests when it runs there; ``answers`` are the ids of the answer cells that it is about.
+    tests when it runs there; ``answers`` are the ids of the answer cells that it is about. ``given`` are the names of
+    data of given cells that it reads.
     """
 
     cell: Cell
@@ -37,12 +39,13 @@ class PreparedTest:
     definitions: tuple[CodeType, ...]
     before: tuple[Earlier, ...]
     answers: frozenset[str]
+    given: frozenset[str] = frozenset()
     exercise_test: ExerciseTest | None = None
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A notebook of the material, ready to judge answers."""
+    """A notebook of the material, ready to judge answers. ``as_released`` is the same without its hidden tests."""
 
     material: NotebookMaterial
     owned: frozenset[str]
@@ -51,6 +54,16 @@ class Prepared:
     drawing: frozenset[str]  # given cells that may draw random numbers
     tests: Mapping[str, PreparedTest]
     named: frozenset[str]  # what tests mention
+    data: Mapping[str, frozenset[str]]  # names of data of given cells that the judge has itself, by cell
+    as_released: "Prepared | None" = None
+
+    def of_identity(self) -> frozenset[str]:
+        """Give the grade ids of tests that ask whether something of the student's is a given object itself.
+
+        Split it never is: the student's process has a copy.
+        """
+        tests = (test for test in self.tests.values() if test.code is not None)
+        return frozenset(test.cell.grade_id for test in tests if asks_for_identity(test.cell.source, test.given))
 
     def needs(self) -> dict[str, frozenset[str]]:
         """Give, by grade id, the earlier visible tests of which a test needs something that is not the student's."""
@@ -74,6 +87,13 @@ def prepare(
     now on, and tests may read them. Imports what the tests need, so that a fork of this process has it already.
     """
     GivenModules(files).install()
+    prepared = _prepare(material, exercises, files)
+    if not any(cell.hidden for cell in material.cells):
+        return prepared
+    return replace(prepared, as_released=_prepare(material.as_released(), exercises, files))
+
+
+def _prepare(material: NotebookMaterial, exercises: Exercises, files: Mapping[str, bytes]) -> Prepared:
     owned = owned_by_student(material.cells)
     trees = {cell.id: parse(cell.source) for cell in material.cells if cell.kind in ("given", "test")}
     texts = {cell.id: statements_of(cell) for cell in material.cells if cell.kind in ("given", "test")}
@@ -84,10 +104,15 @@ def prepare(
     codes = {cell: tuple(compile_statement(item.node, cell) for item in items) for cell, items in here.items()}
     answered = {cell.id: owned_by_student([cell]) for cell in material.cells if cell.kind == "answer"}
     imported = imported_names(tree for tree in trees.values() if tree is not None)
-    notebook = _Notebook(material, trees, imported, texts, clean, owned, answered, exercises, frozenset(files))
+    data = {cell: _data(items) for cell, items in here.items() if cell not in answered}
+    notebook = _Notebook(material, trees, imported, texts, clean, owned, answered, data, exercises, frozenset(files))
     tests = {cell.id: notebook.test(cell, codes.get(cell.id, ())) for cell in material.cells if cell.kind == "test"}
     imports = tuple(compile_statement(ast.parse(line).body[0], "libraries") for line in libraries)
-    return Prepared(material, owned, imports, codes, _drawing(material), tests, notebook.named())
+    return Prepared(material, owned, imports, codes, _drawing(material), tests, notebook.named(), data)
+
+
+def _data(items: Iterable[Statement]) -> frozenset[str]:
+    return frozenset(name for item in items if not is_definition(item.node) for name in item.binds)
 
 
 def _run_here(
@@ -126,6 +151,7 @@ class _Notebook:
     clean: Mapping[str, list[Statement]]
     owned: frozenset[str]
     answered: Mapping[str, frozenset[str]]
+    data: Mapping[str, frozenset[str]]
     exercises: Exercises
     files: frozenset[str]
 
@@ -136,7 +162,8 @@ class _Notebook:
         if tree is not None and not reason:
             code = compile_test(tree, cell.source, cell.id, self.owned, self.imports, show=not cell.hidden)
         found = exercise_test(cell, self.exercises)
-        return PreparedTest(cell, code, reason, definitions, self._before(cell), self._answers(cell), found)
+        before, given = self._before(cell), self._given(cell)
+        return PreparedTest(cell, code, reason, definitions, before, self._answers(cell), given, found)
 
     def named(self) -> frozenset[str]:
         """Give the names that occur in tests."""
@@ -146,6 +173,13 @@ class _Notebook:
     def _answers(self, cell: Cell) -> frozenset[str]:
         reads = {name for item in self.texts.get(cell.id, ()) for name in item.reads | item.later}
         return frozenset(answer for answer, names in self.answered.items() if names & reads)
+
+    def _given(self, cell: Cell) -> frozenset[str]:
+        """Give the names of data of given cells that a test reads, and does not bind itself."""
+        own = self.texts.get(cell.id, ())
+        reads = {name for item in own for name in item.reads | item.later}
+        data = {name for other in self.material.cells if other.kind == "given" for name in self.data.get(other.id, ())}
+        return frozenset(reads & data - {name for item in own for name in item.binds})
 
     def _before(self, cell: Cell) -> tuple[Earlier, ...]:
         """Give the statements of earlier tests without which a test cannot run by itself."""
