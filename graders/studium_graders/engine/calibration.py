@@ -60,6 +60,7 @@ def calibrate(material: NotebookMaterial, observe: Observe) -> Calibration:
     with ThreadPoolExecutor(1) as beside:
         unseen = beside.submit(_blind, material, observe, known)
         enforced = _enforced(notebook, observe, _with(known, both_ways=needs.both_ways - together - wrong))
+        enforced = _reconsidered(notebook, observe, enforced)
         blind = unseen.result()
     return _with(enforced, one_process=enforced.one_process | blind, both_ways=enforced.both_ways - blind)
 
@@ -126,6 +127,15 @@ def _sparing(
     once = _with(known, one_process=known.one_process - moved, both_ways=frozenset())
     still = _lost(notebook, observe, once)
     return (known, lost) if lost <= still else (once, still)
+
+
+def _reconsidered(notebook: CanonicalNotebook, observe: Observe, known: Calibration) -> Calibration:
+    """Take back what was said of tests that the reference passes once earlier ones are judged in both ways."""
+    if not (known.cautious and known.both_ways):
+        return known
+    result, _ = observe(notebook, _with(known, cautious=frozenset()), False)
+    wrong = known.cautious & failed(result)
+    return _with(known, cautious=wrong, problems=_problems(result, wrong))
 
 
 def _lost(notebook: CanonicalNotebook, observe: Observe, known: Calibration) -> frozenset[str]:

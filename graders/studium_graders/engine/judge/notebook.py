@@ -49,14 +49,18 @@ def run_notebook(
     run_definitions(prepared.libraries, namespace)
     for event in _by_hand(prepared, canonical, skip):
         emit(event)
+    bound = frozenset[str]()
     for step in canonical.steps:
+        bound = prepared.before.get(step.cell, bound)
         if step.kind == "test":
             _test(judge, step, emit, skip)
         else:
+            judge.brought.give(mentioned(bound, [step.source]))
             _answer(judge, step, emit, skip)
     for event in _never_written(judge):
         emit(event)
-    student.policy.both_ways |= prepared.of_identity()
+    if student.policy.recording:
+        student.policy.both_ways |= prepared.of_identity()
     emit(Finished())
 
 

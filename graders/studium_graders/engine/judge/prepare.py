@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from types import CodeType
 
+import msgspec
 from studium.exercises import Exercise
 
 from studium_graders.engine.judge.compiling import CompiledTest, compile_statement, compile_test
@@ -55,6 +56,7 @@ class Prepared:
     tests: Mapping[str, PreparedTest]
     named: frozenset[str]  # what tests mention
     data: Mapping[str, frozenset[str]]  # names of data of given cells that the judge has itself, by cell
+    before: Mapping[str, frozenset[str]]  # names that tests have bound before a cell, and no hidden one
     as_released: "Prepared | None" = None
 
     def of_identity(self) -> frozenset[str]:
@@ -108,7 +110,23 @@ def _prepare(material: NotebookMaterial, exercises: Exercises, files: Mapping[st
     notebook = _Notebook(material, trees, imported, texts, clean, owned, answered, data, exercises, frozenset(files))
     tests = {cell.id: notebook.test(cell, codes.get(cell.id, ())) for cell in material.cells if cell.kind == "test"}
     imports = tuple(compile_statement(ast.parse(line).body[0], "libraries") for line in libraries)
-    return Prepared(material, owned, imports, codes, _drawing(material), tests, notebook.named(), data)
+    before = _bound_before(material.cells, owned)
+    return Prepared(material, owned, imports, codes, _drawing(material), tests, notebook.named(), data, before)
+
+
+def _bound_before(cells: Iterable[Cell], owned: frozenset[str]) -> dict[str, frozenset[str]]:
+    """Give, by cell, the names that tests before it bind where students see it, and that no hidden test touches."""
+    bound, touched, found = set[str](), set[str](), dict[str, frozenset[str]]()
+    for cell in cells:
+        found[cell.id] = frozenset(bound - touched - owned)
+        if cell.kind == "test":
+            items = statements_of(cell)
+            seen = statements_of(msgspec.structs.replace(cell, source=cell.released)) if cell.hidden else items
+            texts = {ast.unparse(item.node) for item in seen}
+            bound |= {name for item in seen for name in item.binds}
+            hidden = [item for item in items if ast.unparse(item.node) not in texts]
+            touched |= {name for item in hidden for name in item.binds | changed_names(item.node)}
+    return found
 
 
 def _data(items: Iterable[Statement]) -> frozenset[str]:
