@@ -38,7 +38,7 @@ def calibrate(material: NotebookMaterial, observe: Observe) -> Calibration:
 
     So are earlier ones that leave something for them that cannot be handed over, and those that it passes in two while
     it is recorded, and not once it may use no more than that. To a test that it fails all the same the cautious default
-    applies, and ``problems`` says why; without a reference it applies to all. Tests that change what has crossed are
+    applies, and ``problems`` says why; without a reference it applies to all. Tests noted for both ways are
     judged in both ways where the reference passes so. Raise CourseError where the reference comes to no end.
     """
     if not any(cell.reference for cell in material.cells):

@@ -58,8 +58,9 @@ class Calibration(msgspec.Struct, frozen=True):
 
     Paths are as in ``remote.policy``. ``one_process`` are grade ids whose tests pass in one process and not split.
     ``known`` is false where there is no reference; then a cautious default applies. It applies beside what is known to
-    ``cautious``, the tests that the reference fails. ``both_ways`` are tests that change a value after it has crossed:
-    they are judged split and then in one process, and earn the lesser. ``problems`` are sentences for the instructor.
+    ``cautious``, the tests that the reference fails. ``both_ways`` are tests that change a value after it has crossed,
+    or ask whether something is a given object itself: they are judged split and then in one process, and earn the
+    lesser. ``problems`` are sentences for the instructor.
     """
 
     known: bool = False

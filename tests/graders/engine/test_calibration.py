@@ -138,7 +138,9 @@ def test_a_reference_that_never_comes_to_its_end_stops_the_grading():
 
 def test_a_test_that_breaks_off_split_is_tried_in_one_process():
     def observe(notebook, calibration, recording):
-        result, needs = Grader(lambda name, together, enforced: name == "a" or together)(notebook, calibration, recording)
+        result, needs = Grader(lambda name, together, enforced: name == "a" or together)(
+            notebook, calibration, recording
+        )
         together = "b" in calibration.one_process
         return msgspec.structs.replace(result, verdict="graded" if together else "broken protocol"), needs
 

@@ -11,8 +11,8 @@ from studium_graders.engine.judge.canonical_text import CanonicalText, readable
 from studium_graders.engine.judge.earlier import Brought
 from studium_graders.engine.judge.events import Event, Judged, Ran
 from studium_graders.engine.judge.exercise_tests import ExerciseTest, run_draws, seeds
-from studium_graders.engine.judge.given_data import GivenData
 from studium_graders.engine.judge.failing_line import FailingLine, failing_line
+from studium_graders.engine.judge.given_data import GivenData
 from studium_graders.engine.judge.messages import bounded_message, full_message, said_of
 from studium_graders.engine.judge.namespace import Namespace
 from studium_graders.engine.judge.prepare import Prepared, PreparedTest

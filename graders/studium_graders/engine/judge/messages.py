@@ -91,7 +91,7 @@ def _asserted(where: FailingLine | None, said: str) -> str:
     if where is None or statement is None:
         return said or _SOME_ASSERTION
     sentence = unmet(statement, said)
-    if said or LEFT not in where.variables or RIGHT not in where.variables or not isinstance(statement.test, ast.Compare):
+    if said or not {LEFT, RIGHT} <= where.variables.keys() or not isinstance(statement.test, ast.Compare):
         return sentence
     left, right = where.variables[LEFT], where.variables[RIGHT]
     try:

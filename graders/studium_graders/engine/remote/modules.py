@@ -342,7 +342,7 @@ def _attribute(node: list[Any], decoder: "Decoder") -> Any:
 
 
 def _state(module: nn.Module, known: _Known) -> list[Any]:
-    """Give what is compared and sent: the mode, the named parts, of stock modules their plain attributes and forward."""
+    """Give what is compared and sent: the mode, the named parts, and of stock modules what else both sides can have."""
     return [
         module.training,
         list(module._parameters.items()),

@@ -37,7 +37,8 @@ class Policy:
     "kept" leaves these as they are. ``given`` gives what the judge's own namespace has under a name, so that
     data comes back in the classes that the test knows; ``source_of`` gives the source of a student's definition, for
     inspect.getsource. ``cautious`` is set during a test that the reference fails: the default applies to it beside what
-    is known. ``both_ways`` collects, while recording, the tests that change a value after it has crossed.
+    is known. ``both_ways`` collects, while recording, the tests that change a value after it has crossed, or ask for
+    identity with one.
     """
 
     handles: set[str] = field(default_factory=set)
