@@ -27,6 +27,7 @@ TOGETHER = {
     "together": {"count_lines-works"},
     "values": {"Shape-abstract"},  # it extends the student's class
     "evaluating": {"expression-right", "square-alone", "square-hinted"},
+    "kept": {"twin-apart"},  # one answer passes it split, and gives what was given itself
 }
 KERNEL_KEY = 0x57D10  # of exhaustion/shared-memory
 pytestmark = [

@@ -38,7 +38,7 @@ def calibrate(material: NotebookMaterial, observe: Observe) -> Calibration:
 
     So are earlier ones that leave something for them that cannot be handed over, and those that it passes in two while
     it is recorded, and not once it may use no more than that. To a test that it fails all the same the cautious default
-    applies, and ``problems`` says why; without a reference it applies to all. Tests that change what has crossed are
+    applies, and ``problems`` says why; without a reference it applies to all. Tests noted for both ways are
     judged in both ways where the reference passes so. Raise CourseError where the reference comes to no end.
     """
     if not any(cell.reference for cell in material.cells):
@@ -48,6 +48,11 @@ def calibrate(material: NotebookMaterial, observe: Observe) -> Calibration:
     together = failed(result)
     if together:
         result, needs, together = _observed_together(notebook, observe, together)
+    if result.verdict != "graded":
+        raise CourseError(
+            f"the reference solution of {notebook.name} must be gradable: {result.verdict}, {result.detail}; nothing "
+            "was graded: correct it, or raise [limits] in course.toml"
+        )
     wrong = failed(result)
     together -= wrong
     of_names = (needs.handles, needs.operators, needs.mutates, needs.plain)
@@ -57,6 +62,7 @@ def calibrate(material: NotebookMaterial, observe: Observe) -> Calibration:
     with ThreadPoolExecutor(1) as beside:
         unseen = beside.submit(_blind, material, observe, known)
         enforced = _enforced(notebook, observe, _with(known, both_ways=needs.both_ways - together - wrong))
+        enforced = _reconsidered(notebook, observe, enforced)
         blind = unseen.result()
     return _with(enforced, one_process=enforced.one_process | blind, both_ways=enforced.both_ways - blind)
 
@@ -67,11 +73,6 @@ def _observed(notebook: CanonicalNotebook, observe: Observe) -> tuple[NotebookRe
         result, needs = observe(notebook, Calibration(), True)
         if result.verdict == "graded" and not failed(result):
             break
-    if result.verdict != "graded":
-        raise CourseError(
-            f"the reference solution of {notebook.name} must be gradable: {result.verdict}, {result.detail}; nothing "
-            "was graded: correct it, or raise [limits] in course.toml"
-        )
     return result, needs
 
 
@@ -128,6 +129,15 @@ def _sparing(
     once = _with(known, one_process=known.one_process - moved, both_ways=frozenset())
     still = _lost(notebook, observe, once)
     return (known, lost) if lost <= still else (once, still)
+
+
+def _reconsidered(notebook: CanonicalNotebook, observe: Observe, known: Calibration) -> Calibration:
+    """Take back what was said of tests that the reference passes once earlier ones are judged in both ways."""
+    if not (known.cautious and known.both_ways):
+        return known
+    result, _ = observe(notebook, _with(known, cautious=frozenset()), False)
+    wrong = known.cautious & failed(result)
+    return _with(known, cautious=wrong, problems=_problems(result, wrong))
 
 
 def _lost(notebook: CanonicalNotebook, observe: Observe, known: Calibration) -> frozenset[str]:

@@ -22,7 +22,7 @@ class JudgeJob(msgspec.Struct, frozen=True):
     """What one judge process is told: a submitted notebook, and which of its cells had their turn before.
 
     ``seed`` is secret. ``folder`` is for this notebook alone: the working folder is a new one inside it.
-    ``recording`` notes what the reference solution needs.
+    ``recording`` notes what the reference solution needs. ``as_released``: of tests what students got, no hidden one.
     """
 
     notebook: CanonicalNotebook
@@ -31,6 +31,7 @@ class JudgeJob(msgspec.Struct, frozen=True):
     calibration: Calibration = Calibration()
     skip: frozenset[str] = frozenset()
     recording: bool = False
+    as_released: bool = False
 
 
 class Gone(msgspec.Struct, frozen=True, tag="gone"):

@@ -134,6 +134,8 @@ def _judge(prepared: Prepared, job: JudgeJob, student: Student, emit: Callable[[
             emit(event)
 
     notebook = prepared.notebooks[job.notebook.name]
+    if job.as_released and notebook.as_released is not None:
+        notebook = notebook.as_released
     run_notebook(
         student,
         notebook,

@@ -21,7 +21,8 @@ class Cell(msgspec.Struct, frozen=True):
 
     ``reference`` is the instructor's solution of an answer ("" where there is none). ``exercise`` and ``test`` name a
     Studium test (from the cell's ``studium`` metadata) and are "" in other courses. ``locked`` cells are replaced by
-    the template's, others may have been changed by the student.
+    the template's, others may have been changed by the student. ``released`` is what students got of a test that is
+    ``hidden`` in part.
     """
 
     id: str  # unique in the notebook: grade_id where there is one, else derived from the position
@@ -32,6 +33,7 @@ class Cell(msgspec.Struct, frozen=True):
     locked: bool = False
     graded: bool = False  # nbgrader's ``grade`` flag (a text or answer cell with it is graded by hand)
     hidden: bool = False
+    released: str = ""
     reference: str = ""
     topic: str = ""
     exercise: str = ""
@@ -45,15 +47,20 @@ class NotebookMaterial(msgspec.Struct, frozen=True):
     cells: tuple[Cell, ...]
     template: bytes
 
+    def as_released(self) -> "NotebookMaterial":
+        """Give the notebook without hidden tests."""
+        cells = (msgspec.structs.replace(c, source=c.released, hidden=False) if c.hidden else c for c in self.cells)
+        return msgspec.structs.replace(self, cells=tuple(cells))
+
 
 class Calibration(msgspec.Struct, frozen=True):
     """What the reference solution needed when it was graded: the student may have the same and no more.
 
     Paths are as in ``remote.policy``. ``one_process`` are grade ids whose tests pass in one process and not split.
     ``known`` is false where there is no reference; then a cautious default applies. It applies beside what is known to
-    ``cautious``, the tests that the reference fails. ``both_ways`` are tests that change a value after it has crossed:
-    they are judged split and then in one process, and earn the lesser. ``scored`` are tests whose last value is a
-    number. ``problems`` are sentences for the instructor.
+    ``cautious``, the tests that the reference fails. ``both_ways`` are tests that change a value after it has crossed,
+    or ask whether something is a given object itself: they are judged split and then in one process, and earn the
+    lesser. ``scored`` are tests whose last value is a number. ``problems`` are sentences for the instructor.
     """
 
     known: bool = False

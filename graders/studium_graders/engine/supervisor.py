@@ -3,10 +3,11 @@
 An attempt that a step ends costs this step alone: the next one leaves it out, and what has its result.
 
 A student's code can keep what a hidden test gives it, and say it in the message of a later visible test. So the words
-for such a test come from one attempt more, in which no hidden test is run.
+for such a test come from one attempt more, at the notebook as students have it: no hidden test is in it.
 """
 
 from collections import Counter
+from collections.abc import Set
 from dataclasses import dataclass
 from itertools import dropwhile
 
@@ -65,6 +66,7 @@ class _Grading:
         self.cells = {cell.id: cell for cell in material.cells}
         self.heard = Heard()
         self.stopped: dict[str, str] = {}
+        self.ended: set[str] = set()
         self.tries: Counter[str] = Counter()
         self.notes = list(job.notebook.notes)
         self.verdict: Verdict = "graded"
@@ -79,13 +81,19 @@ class _Grading:
         self._note_breaches()
 
     def reword(self) -> None:
-        """Replace what visible tests say that failed once the student's code knew a hidden one. No mark changes."""
+        """Replace what visible tests say that failed once the student's code knew a hidden one. No mark changes.
+
+        A test that is hidden in part says what its visible part says, where that fails.
+        """
         clean = Heard(seconds=self.heard.seconds)
-        if self.heard.bounded and not self._out_of_time():
-            self.attempt.run(self._without_hidden(), self.student_job, clean)
+        wanted = {
+            cell.id for cell in self.material.cells if _key(cell) in self.heard.bounded or self._is_half_seen(cell)
+        }
+        if wanted and not self._out_of_time():
+            self.attempt.run(self._as_released(wanted), self.student_job, clean)
         for cell in self.material.cells:
-            if bounded := self.heard.bounded.get(_key(cell)):
-                self._take_words(cell, bounded, clean)
+            if cell.id in wanted:
+                self._take_words(cell, self.heard.bounded.get(_key(cell), ""), clean)
 
     def result(self) -> NotebookResult:
         """Give what came of it all."""
@@ -100,21 +108,28 @@ class _Grading:
         done = {cell.id for cell in self.material.cells if _key(cell) in self.heard.results}
         return msgspec.structs.replace(self.job, skip=frozenset(done | self.stopped.keys()))
 
-    def _without_hidden(self) -> JudgeJob:
-        """Give the job of running the tests that need other words, no other test, and nothing after them."""
-        tests = {cell.id: _key(cell) in self.heard.bounded for cell in self.material.cells if cell.kind == "test"}
-        steps = list(dropwhile(lambda step: not tests.get(step.cell), reversed(self.job.notebook.steps)))
+    def _is_half_seen(self, cell: Cell) -> bool:
+        """Tell whether a test failed of which students have a part."""
+        failed = _key(cell) in self.heard.results and self.heard.results[_key(cell)].outcome == "failed"
+        return failed and cell.id not in self.ended and _is_seen(cell)
+
+    def _as_released(self, wanted: Set[str]) -> JudgeJob:
+        """Give the job of running the notebook as students have it, up to the last test that needs other words."""
+        steps = list(dropwhile(lambda step: step.cell not in wanted, reversed(self.job.notebook.steps)))
         notebook = msgspec.structs.replace(self.job.notebook, steps=tuple(reversed(steps)))
-        others = {cell for cell, wanted in tests.items() if not wanted}
-        return msgspec.structs.replace(self.job, notebook=notebook, skip=frozenset(others | self.stopped.keys()))
+        unseen = {cell.id for cell in self.material.cells if cell.hidden and not _is_seen(cell)}
+        skip = frozenset(unseen | self.ended | self.stopped.keys())
+        return msgspec.structs.replace(self.job, notebook=notebook, skip=skip, as_released=True)
 
     def _take_words(self, cell: Cell, bounded: str, clean: Heard) -> None:
-        """Let a test say what it says in the clean attempt; where it does not fail there, ``bounded``."""
+        """Let a test say what it says in the clean attempt; where it does not fail there, ``bounded`` if any."""
         test, again = self.heard.results[_key(cell)], clean.results.get(_key(cell))
         if again is None or again.outcome != "failed" or _key(cell) in clean.bounded:
+            if not bounded:
+                return
             again, run = _with(test, bounded), CellRun(error=bounded)
         else:
-            run = clean.runs.get(cell.id, CellRun())
+            run = clean.runs.get(cell.id, CellRun()) if bounded else CellRun(error=again.message)
         self.heard.results[_key(cell)] = msgspec.structs.replace(test, message=again.message, mistake=again.mistake)
         if cell.id in self.heard.runs:
             self.heard.runs[cell.id] = run
@@ -150,6 +165,7 @@ class _Grading:
         cell = self.cells.get(step)
         self._note_breach(ending)
         if cell is not None and cell.kind == "test":
+            self.ended.add(step)
             self.heard.results[_key(cell)] = result_of(self.material, cell, "failed", message=ending.sentence)
         else:
             self.stopped[step] = ending.sentence
@@ -203,6 +219,11 @@ def _ungraded(material: NotebookMaterial, notebook: CanonicalNotebook) -> Notebo
 
 def _is_graded(cell: Cell) -> bool:
     return cell.kind == "test" or cell.graded
+
+
+def _is_seen(cell: Cell) -> bool:
+    """Tell whether students have a part of a hidden test."""
+    return cell.hidden and bool(cell.released.strip()) and not cell.test
 
 
 def _key(cell: Cell) -> str:

@@ -185,6 +185,7 @@ def _cell(cell: SourceCell, cell_id: str, topic: str, config: Config) -> Cell:
     is_test = own.get("role") == "test"
     kind = _kind(cell.graded)
     graded = bool(marks.get("grade") or marks.get("task"))
+    hidden = kind == "test" and hides(cell.graded, config)
     return Cell(
         id=cell_id,
         kind=kind,
@@ -193,7 +194,8 @@ def _cell(cell: SourceCell, cell_id: str, topic: str, config: Config) -> Cell:
         points=float(marks.get("points") or 0) if graded else 0.0,
         locked=_is_locked(marks),
         graded=graded,
-        hidden=kind == "test" and hides(cell.graded, config),
+        hidden=hidden,
+        released=cell.released.source if hidden else "",
         reference=cell.reference,
         topic=topic if is_test else "",
         exercise=str(own.get("exercise", "")) if is_test else "",

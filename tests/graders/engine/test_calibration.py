@@ -136,6 +136,18 @@ def test_a_reference_that_never_comes_to_its_end_stops_the_grading():
         calibrate(BOOK, stopped)
 
 
+def test_a_test_that_breaks_off_split_is_tried_in_one_process():
+    def observe(notebook, calibration, recording):
+        result, needs = Grader(lambda name, together, enforced: name == "a" or together)(
+            notebook, calibration, recording
+        )
+        together = "b" in calibration.one_process
+        return msgspec.structs.replace(result, verdict="graded" if together else "broken protocol"), needs
+
+    calibration = calibrate(BOOK, observe)
+    assert (calibration.known, calibration.one_process, calibration.problems) == (True, {"b"}, ())
+
+
 def test_one_bad_moment_costs_no_test_its_isolation():
     moments = iter([False, True])
     calibration = calibrate(BOOK, Grader(lambda name, together, enforced: name == "a" or next(moments, True)))
@@ -207,6 +219,11 @@ def test_another_test_that_needs_one_process_does_not_keep_it_from_being_judged_
 
 def test_it_runs_in_one_process_alone_where_the_reference_does_not_pass_split():
     assert kinds(twice(lambda name, calibration: name in calibration.one_process)) == (set(), {"a", "b"}, set(), ())
+
+
+def test_a_test_that_passes_once_another_is_judged_in_both_ways_is_no_failure():
+    found = twice(lambda name, calibration: name == "a" or bool(calibration.both_ways))
+    assert kinds(found) == ({"a"}, set(), set(), ())
 
 
 def test_manual_cells_are_no_failures():

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from studium_graders.engine.judge.namespace import Namespace
 from studium_graders.engine.remote import StudentGone
+from studium_graders.engine.remote.writeback import GENERATORS
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,15 @@ class Brought:
                 self.namespace.student.run(item.source, name=f"{item.cell}-{item.place}")
         self._statements.update(missing)
         return any(item.hidden for item in missing) or (self.hidden and bool(given))
+
+    def give(self, names: Iterable[str]) -> None:
+        """Give the student's process what tests have bound, for the cell that runs next.
+
+        What cannot go stays here, and random generators do: what they will draw may be a hidden test's.
+        """
+        for name in sorted(names):
+            if type(dict.get(self.namespace, name)) not in GENERATORS:
+                self._hand_over(name, set())
 
     def _missing(self, items: Iterable[Earlier]) -> list[Earlier]:
         """Give the statements that are not there, without those whose names a later test has bound there since."""

@@ -12,6 +12,7 @@ from studium_graders.engine.judge.earlier import Brought
 from studium_graders.engine.judge.events import Event, Judged, Ran
 from studium_graders.engine.judge.exercise_tests import ExerciseTest, run_draws, seeds
 from studium_graders.engine.judge.failing_line import FailingLine, failing_line
+from studium_graders.engine.judge.given_data import GivenData
 from studium_graders.engine.judge.messages import bounded_message, full_message, said_of
 from studium_graders.engine.judge.namespace import Namespace
 from studium_graders.engine.judge.prepare import Prepared, PreparedTest
@@ -45,6 +46,7 @@ class TestJudge:
     seed: bytes
     calibration: Calibration
     limits: Limits
+    given: GivenData
     unwritten: dict[tuple[str, str], list[TestResult]] = field(default_factory=dict)
     met_hidden: bool = False
     brought: Brought = field(init=False)
@@ -87,6 +89,10 @@ class TestJudge:
                 again, failed, _ = self._run(test)
             if failed is not None:
                 return [self._judged(test, message=sentence)]
+            points = min(points, again)
+        if error is None and (changed := self._changed_data(test)):
+            with self.namespace.as_the_student_has(changed):
+                again, error, _ = self._run(test)
             points = min(points, again)
         if error is None:
             return [Ran(test.cell.id, run), self._judged(test, points)]
@@ -220,6 +226,15 @@ class TestJudge:
         found = bool(policy.suspicious) and policy.writeback == "live"
         policy.suspicious.clear()
         return found
+
+    def _changed_data(self, test: PreparedTest) -> frozenset[str]:
+        """Name the given data that a test reads and the student's code has changed."""
+        if self.namespace.student.policy.recording:
+            return frozenset()
+        try:
+            return self.given.changed(test.given)
+        finally:
+            self._require_student()
 
     @contextmanager
     def _own_copies(self) -> Iterator[None]:

@@ -18,7 +18,7 @@ from studium_graders.engine.judge.compiling import LEFT, RIGHT
 from studium_graders.engine.judge.failing_line import FailingLine
 from studium_graders.engine.remote.decode import RefusedError
 from studium_graders.engine.remote.errors import is_ours
-from studium_graders.engine.remote.shell import HOLDS_NOT
+from studium_graders.engine.remote.shell import unmet
 
 _LONGEST = 600
 _SOME_ASSERTION = "an assertion of the test does not hold"
@@ -29,7 +29,7 @@ def full_message(error: BaseException, where: FailingLine | None, text: Canonica
     """Say everything about a failed visible test; ``name`` is the student's function where one is tested."""
     said = _said(error)
     if isinstance(error, AssertionError):
-        return _short(said or _asserted(where))
+        return _short(_asserted(where, said))
     what = said if said and is_ours(type(error)) else ": ".join(filter(None, (type(error).__name__, said)))
     if line := _student_line(error, text):
         return _short(f"{name or 'your code'} raised {what}, in the line `{line}`")
@@ -88,12 +88,12 @@ def _student_line(error: BaseException, text: CanonicalText) -> str:
     return line.strip() if isinstance(line, str) and text.has_line(line) else ""
 
 
-def _asserted(where: FailingLine | None) -> str:
+def _asserted(where: FailingLine | None, said: str) -> str:
     statement = None if where is None else where.assertion
     if where is None or statement is None:
-        return _SOME_ASSERTION
-    sentence = f"{HOLDS_NOT}: {ast.unparse(statement.test)}"
-    if LEFT not in where.variables or RIGHT not in where.variables or not isinstance(statement.test, ast.Compare):
+        return said or _SOME_ASSERTION
+    sentence = unmet(statement, said)
+    if said or not {LEFT, RIGHT} <= where.variables.keys() or not isinstance(statement.test, ast.Compare):
         return sentence
     left, right = where.variables[LEFT], where.variables[RIGHT]
     try:

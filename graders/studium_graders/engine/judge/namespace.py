@@ -2,6 +2,7 @@
 
 import builtins
 from collections.abc import Iterator
+from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
@@ -81,6 +82,17 @@ class Namespace(dict[str, Any]):
         for name in super().__iter__():
             dict.__setitem__(other, name, super().__getitem__(name))
         return other
+
+    @contextmanager
+    def as_the_student_has(self, names: frozenset[str]) -> Iterator[None]:
+        """Let names of the judge's lead to the student's process."""
+        kept, owned = {name: dict.pop(self, name) for name in names}, self.owned
+        self.owned = owned | names
+        try:
+            yield
+        finally:
+            self.owned = owned
+            super().update(kept)
 
 
 def _show_nothing(*values: Any, **options: Any) -> None:

@@ -7,6 +7,7 @@ import msgspec
 
 from studium_graders.engine.judge.canonical_text import CanonicalText
 from studium_graders.engine.judge.events import Event, Finished, Judged, Ran, Started
+from studium_graders.engine.judge.given_data import GivenData, mentioned
 from studium_graders.engine.judge.judging import NOT_YET, TestJudge
 from studium_graders.engine.judge.namespace import Namespace
 from studium_graders.engine.judge.prepare import Prepared
@@ -40,20 +41,27 @@ def run_notebook(
     text = CanonicalText()
     student.policy.source_of = text.source_of
     student.policy.named_classes |= prepared.named
-    student.policy.data = prepared.data
+    student.policy.data = prepared.data_classes
     namespace = Namespace(student, prepared.owned)
     student.policy.given = partial(dict.get, namespace)
-    judge = TestJudge(prepared, namespace, text, canonical.untouched, seed, calibration, limits)
+    sources = (step.source for step in canonical.steps if step.kind == "student")
+    given = GivenData(namespace, mentioned(frozenset().union(*prepared.data.values()), sources))
+    judge = TestJudge(prepared, namespace, text, canonical.untouched, seed, calibration, limits, given)
     run_definitions(prepared.libraries, namespace)
     for event in _by_hand(prepared, canonical, skip):
         emit(event)
+    bound = frozenset[str]()
     for step in canonical.steps:
+        bound = prepared.before.get(step.cell, bound)
         if step.kind == "test":
             _test(judge, step, emit, skip)
         else:
+            judge.brought.give(mentioned(bound, [step.source]))
             _answer(judge, step, emit, skip)
     for event in _never_written(judge):
         emit(event)
+    if student.policy.recording:
+        student.policy.both_ways |= prepared.of_identity()
     emit(Finished())
 
 
@@ -71,6 +79,7 @@ def _answer(judge: TestJudge, step: Step, emit: Emit, skip: Collection[str]) -> 
     drawing = step.cell in judge.prepared.drawing
     before = RandomState() if drawing else None
     run_definitions(judge.prepared.here.get(step.cell, ()), judge.namespace)
+    judge.given.keep(judge.prepared.data.get(step.cell, ()))
     after = RandomState() if drawing else None
     if before is not None:
         before.restore()

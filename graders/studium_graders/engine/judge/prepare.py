@@ -4,9 +4,10 @@ import ast
 import contextlib
 import importlib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import CodeType
 
+import msgspec
 from studium.exercises import Exercise
 
 from studium_graders.engine.judge.compiling import CompiledTest, compile_statement, compile_test
@@ -15,6 +16,7 @@ from studium_graders.engine.judge.dotted_names import imported_names
 from studium_graders.engine.judge.earlier import Earlier
 from studium_graders.engine.judge.exercise_tests import ExerciseTest, exercise_test
 from studium_graders.engine.judge.given_modules import GivenModules
+from studium_graders.engine.judge.identity import asks_for_identity
 from studium_graders.engine.judge.names import Statement, changed_names, is_definition
 from studium_graders.engine.judge.one_process import reason_for_one_process
 from studium_graders.engine.judge.ownership import LIBRARIES, owned_by_student, statements_of, unbound
@@ -29,7 +31,8 @@ class PreparedTest:
     """A test cell. ``code`` is None where it must run in one process, for the reason in ``one_process``.
 
     ``definitions`` is what later tests may need of it when it is not run here, ``before`` what it needs of earlier
-    tests when it runs there; ``answers`` are the ids of the answer cells that it is about.
+    tests when it runs there; ``answers`` are the ids of the answer cells that it is about. ``given`` are the names of
+    data of given cells that it reads.
     """
 
     cell: Cell
@@ -38,12 +41,13 @@ class PreparedTest:
     definitions: tuple[CodeType, ...]
     before: tuple[Earlier, ...]
     answers: frozenset[str]
+    given: frozenset[str] = frozenset()
     exercise_test: ExerciseTest | None = None
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A notebook of the material, ready to judge answers."""
+    """A notebook of the material, ready to judge answers. ``as_released`` is the same without its hidden tests."""
 
     material: NotebookMaterial
     owned: frozenset[str]
@@ -52,7 +56,18 @@ class Prepared:
     drawing: frozenset[str]  # given cells that may draw random numbers
     tests: Mapping[str, PreparedTest]
     named: frozenset[str]  # what tests mention
-    data: frozenset[str]  # given classes of plain data, whose methods are the judge's own
+    data_classes: frozenset[str]  # given classes of plain data, whose methods are the judge's own
+    data: Mapping[str, frozenset[str]]  # names of data of given cells that the judge has itself, by cell
+    before: Mapping[str, frozenset[str]]  # names that tests have bound before a cell, and no hidden one
+    as_released: "Prepared | None" = None
+
+    def of_identity(self) -> frozenset[str]:
+        """Give the grade ids of tests that ask whether something of the student's is a given object itself.
+
+        Split it never is: the student's process has a copy.
+        """
+        tests = (test for test in self.tests.values() if test.code is not None)
+        return frozenset(test.cell.grade_id for test in tests if asks_for_identity(test.cell.source, test.given))
 
     def needs(self) -> dict[str, frozenset[str]]:
         """Give, by grade id, the earlier visible tests of which a test needs something that is not the student's."""
@@ -76,40 +91,71 @@ def prepare(
     now on, and tests may read them. Imports what the tests need, so that a fork of this process has it already.
     """
     GivenModules(files).install()
+    prepared = _prepare(material, exercises, files)
+    if not any(cell.hidden for cell in material.cells):
+        return prepared
+    return replace(prepared, as_released=_prepare(material.as_released(), exercises, files))
+
+
+def _prepare(material: NotebookMaterial, exercises: Exercises, files: Mapping[str, bytes]) -> Prepared:
     owned = owned_by_student(material.cells)
     trees = {cell.id: parse(cell.source) for cell in material.cells if cell.kind in ("given", "test")}
     texts = {cell.id: statements_of(cell) for cell in material.cells if cell.kind in ("given", "test")}
     clean = clean_statements(texts, owned)
-    data = _data(material, clean)
-    here = _run_here(material, texts, clean, data) | _imports_of_answers(material)
+    data_classes = _data_classes(material, clean)
+    here = _run_here(material, texts, clean, data_classes) | _imports_of_answers(material)
     _import(item.node for items in here.values() for item in items)
     libraries = [f"import {LIBRARIES[name]} as {name}" for name in sorted(unbound(material.cells) & LIBRARIES.keys())]
     codes = {cell: tuple(compile_statement(item.node, cell) for item in items) for cell, items in here.items()}
     answered = {cell.id: owned_by_student([cell]) for cell in material.cells if cell.kind == "answer"}
     imported = imported_names(tree for tree in trees.values() if tree is not None)
-    notebook = _Notebook(material, trees, imported, texts, clean, owned, answered, exercises, frozenset(files))
+    data = {cell: _data(items) for cell, items in here.items() if cell not in answered}
+    notebook = _Notebook(material, trees, imported, texts, clean, owned, answered, data, exercises, frozenset(files))
     tests = {cell.id: notebook.test(cell, codes.get(cell.id, ())) for cell in material.cells if cell.kind == "test"}
     imports = tuple(compile_statement(ast.parse(line).body[0], "libraries") for line in libraries)
-    return Prepared(material, owned, imports, codes, _drawing(material), tests, notebook.named(), data)
+    before = _bound_before(material.cells, owned)
+    named = notebook.named()
+    return Prepared(material, owned, imports, codes, _drawing(material), tests, named, data_classes, data, before)
 
 
-def _data(material: NotebookMaterial, clean: Mapping[str, list[Statement]]) -> frozenset[str]:
+def _data_classes(material: NotebookMaterial, clean: Mapping[str, list[Statement]]) -> frozenset[str]:
     given = (item.node for cell in material.cells if cell.kind == "given" for item in clean.get(cell.id, ()))
     return frozenset(
         node.name for node in given if isinstance(node, ast.ClassDef) and (is_data(node) or is_value(node))
     )
 
 
+def _bound_before(cells: Iterable[Cell], owned: frozenset[str]) -> dict[str, frozenset[str]]:
+    """Give, by cell, the names that tests before it bind where students see it, and that no hidden test touches."""
+    bound, touched, found = set[str](), set[str](), dict[str, frozenset[str]]()
+    for cell in cells:
+        found[cell.id] = frozenset(bound - touched - owned)
+        if cell.kind == "test":
+            items = statements_of(cell)
+            seen = statements_of(msgspec.structs.replace(cell, source=cell.released)) if cell.hidden else items
+            texts = {ast.unparse(item.node) for item in seen}
+            bound |= {name for item in seen for name in item.binds}
+            hidden = [item for item in items if ast.unparse(item.node) not in texts]
+            touched |= {name for item in hidden for name in item.binds | changed_names(item.node)}
+    return found
+
+
+def _data(items: Iterable[Statement]) -> frozenset[str]:
+    return frozenset(name for item in items if not is_definition(item.node) for name in item.binds)
+
+
 def _run_here(
     material: NotebookMaterial,
     texts: Mapping[str, list[Statement]],
     clean: Mapping[str, list[Statement]],
-    data: frozenset[str],
+    data_classes: frozenset[str],
 ) -> dict[str, list[Statement]]:
     """Give, by cell, what the judge runs itself: of given cells what tests need, of tests what they define."""
     tests = {cell.id for cell in material.cells if cell.kind == "test"}
     wanted = {name for cell in tests for item in texts.get(cell, ()) for name in item.reads | item.later}
-    given = needed((item for cell, items in clean.items() if cell not in tests for item in items), wanted | data)
+    given = needed(
+        (item for cell, items in clean.items() if cell not in tests for item in items), wanted | data_classes
+    )
     kept = {id(item) for item in given} | {id(item) for cell in _drawing(material) for item in clean.get(cell, ())}
     return {
         cell: [item for item in items if id(item) in kept or (cell in tests and item.binds | item.imports)]
@@ -139,6 +185,7 @@ class _Notebook:
     clean: Mapping[str, list[Statement]]
     owned: frozenset[str]
     answered: Mapping[str, frozenset[str]]
+    data: Mapping[str, frozenset[str]]
     exercises: Exercises
     files: frozenset[str]
 
@@ -149,7 +196,8 @@ class _Notebook:
         if tree is not None and not reason:
             code = compile_test(tree, cell.source, cell.id, self.owned, self.imports, show=not cell.hidden)
         found = exercise_test(cell, self.exercises)
-        return PreparedTest(cell, code, reason, definitions, self._before(cell), self._answers(cell), found)
+        before, given = self._before(cell), self._given(cell)
+        return PreparedTest(cell, code, reason, definitions, before, self._answers(cell), given, found)
 
     def named(self) -> frozenset[str]:
         """Give the names that occur in tests."""
@@ -159,6 +207,13 @@ class _Notebook:
     def _answers(self, cell: Cell) -> frozenset[str]:
         reads = {name for item in self.texts.get(cell.id, ()) for name in item.reads | item.later}
         return frozenset(answer for answer, names in self.answered.items() if names & reads)
+
+    def _given(self, cell: Cell) -> frozenset[str]:
+        """Give the names of data of given cells that a test reads, and does not bind itself."""
+        own = self.texts.get(cell.id, ())
+        reads = {name for item in own for name in item.reads | item.later}
+        data = {name for other in self.material.cells if other.kind == "given" for name in self.data.get(other.id, ())}
+        return frozenset(reads & data - {name for item in own for name in item.binds})
 
     def _before(self, cell: Cell) -> tuple[Earlier, ...]:
         """Give the statements of earlier tests without which a test cannot run by itself."""

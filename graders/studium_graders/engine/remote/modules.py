@@ -88,6 +88,20 @@ def module_method(name: str) -> Any:
     return forward
 
 
+class AskedForward:
+    """The forward pass of a stock module that the other side has replaced by a function of its own."""
+
+    def __init__(self, peer: "Side", module: weakref.ref[nn.Module], path: str) -> None:
+        self._peer, self._module, self._path = peer, module, path
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Ask the other side to call the module."""
+        return self._peer.request("call", self._module(), args, kwargs, path=self._path)
+
+    def __deepcopy__(self, _: Any) -> "AskedForward":
+        return self  # a function is not copied either
+
+
 class _Known:
     """What was last exchanged of one module."""
 
@@ -169,7 +183,7 @@ class Modules:
         return [definitions, changes] if definitions or changes else None
 
     def _state_node(self, state: list[Any], encoder: "Encoder") -> list[Any]:
-        training, parameters, buffers, passing, modules, attributes = state
+        training, parameters, buffers, passing, modules, attributes, replaced = state
         return [
             training,
             [[encoder.text(name), self._tensor(value, encoder)] for name, value in parameters],
@@ -177,6 +191,7 @@ class Modules:
             [encoder.text(name) for name in passing],
             [[encoder.text(name), None if value is None else self.node(value, encoder)] for name, value in modules],
             [[encoder.text(name), _attribute_node(value, encoder)] for name, value in attributes],
+            replaced,
         ]
 
     def _tensor(self, value: torch.Tensor | None, encoder: "Encoder") -> Any:
@@ -220,7 +235,7 @@ class Modules:
     def _fill(self, known: _Known, node: list[Any], decoder: "Decoder") -> None:
         module = known.module()
         assert module is not None
-        training, parameters, buffers, passing, modules, attributes = node
+        training, parameters, buffers, passing, modules, attributes, replaced = node
         module.training = training is True
         _refill(module._parameters, [(name, self._tensor_of(value, decoder)) for name, value in parameters])
         _refill(module._buffers, [(name, self._tensor_of(value, decoder)) for name, value in buffers])
@@ -230,12 +245,20 @@ class Modules:
             if not _may_set(type(module), name):
                 raise ProtocolError("an attribute that no module has")
             module.__dict__[name] = _attribute(value, decoder)
+        if known.stock and not _is_replaced(module):
+            self._ask_for(module, decoder.path, asked=replaced is True)
         if known.stock and not self._peer.trusting:
             self._restrain(module)
         if isinstance(module, nn.RNNBase):
             module._flat_weight_refs = []
             module._init_flat_weights()
         known.state = _state(module, known)
+
+    def _ask_for(self, module: nn.Module, path: str, *, asked: bool) -> None:
+        """Let the other side compute what a stock module gives, where its forward pass was replaced there."""
+        module.__dict__.pop("forward", None)
+        if asked:
+            module.__dict__["forward"] = AskedForward(self._peer, weakref.ref(module), f"{path}()")
 
     def _restrain(self, module: nn.Module) -> None:
         """Let a module of the student's that computes here change no tensor of the test's."""
@@ -285,8 +308,23 @@ def _may_set(cls: type, name: Any) -> bool:
     return not callable(getattr(cls, name, None))
 
 
+def _is_replaced(module: nn.Module) -> bool:
+    """Tell whether this side has given a module another forward pass than its class's."""
+    return "forward" in module.__dict__ and not isinstance(module.__dict__["forward"], AskedForward)
+
+
 def _attributes(module: nn.Module) -> list[tuple[str, Any]]:
     return [(name, value) for name, value in module.__dict__.items() if name not in _BASE and name not in _DERIVED]
+
+
+def _sent(module: nn.Module) -> list[tuple[str, Any]]:
+    """Give the attributes of a stock module that both sides can have; others stay where they were set."""
+    cls = type(module)
+    return [
+        (name, value)
+        for name, value in _attributes(module)
+        if type(value) in _SIMPLE or (_may_set(cls, name) and _plain(value, judge=False))
+    ]
 
 
 def _attribute_node(value: Any, encoder: "Encoder") -> Any:
@@ -304,19 +342,20 @@ def _attribute(node: list[Any], decoder: "Decoder") -> Any:
 
 
 def _state(module: nn.Module, known: _Known) -> list[Any]:
-    """Give what is compared and sent: the mode, the named parts, and for stock modules their plain attributes."""
+    """Give what is compared and sent: the mode, the named parts, and of stock modules what else both sides can have."""
     return [
         module.training,
         list(module._parameters.items()),
         list(module._buffers.items()),
         sorted(module._non_persistent_buffers_set),
         list(module._modules.items()),
-        _attributes(module) if known.stock else [],
+        _sent(module) if known.stock else [],
+        known.stock and _is_replaced(module),
     ]
 
 
 def _same(now: list[Any], before: list[Any]) -> bool:
-    if now[0] is not before[0] or now[3] != before[3] or now[5] != before[5]:
+    if now[0] is not before[0] or any(now[part] != before[part] for part in (3, 5, 6)):
         return False
     return all(
         len(now[part]) == len(before[part])

@@ -37,9 +37,9 @@ class Policy:
     "kept" leaves these as they are. ``given`` gives what the judge's own namespace has under a name, so that
     data comes back in the classes that the test knows; ``source_of`` gives the source of a student's definition, for
     inspect.getsource. ``cautious`` is set during a test that the reference fails: the default applies to it beside what
-    is known. ``both_ways`` collects, while recording, the tests that change a value after it has crossed,
-    ``scored`` those whose last value is a number. ``empties`` are paths of arrays without elements, ``unexpected``
-    tells that there was another one, and ``filling`` puts NaN in the place of such.
+    is known. ``both_ways`` collects, while recording, the tests that change a value after it has crossed, or ask for
+    identity with one, ``scored`` those whose last value is a number. ``empties`` are paths of arrays without elements,
+    ``unexpected`` tells that there was another one, and ``filling`` puts NaN in the place of such.
     """
 
     handles: set[str] = field(default_factory=set)

@@ -171,19 +171,19 @@ class Cells:
 
     def _said(self, error: BaseException) -> str:
         text = _text(error)
-        if not text and isinstance(error, AssertionError):
+        if isinstance(error, AssertionError):
             with contextlib.suppress(BaseException):  # the student's code has had it in its hands
-                text = self._assertion(error)
+                text = self._assertion(error, text)
         return f"{type(error).__name__}: {text}"[:MOST_OF_ERROR]
 
-    def _assertion(self, error: AssertionError) -> str:
+    def _assertion(self, error: AssertionError, text: str) -> str:
         """Name the assertion of the cell that failed: none of an earlier cell, which may be a secret."""
         frames = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)]
         cell = next(name for name, _ in frames if self.is_cell(name))
         line = [line for name, line in frames if name == cell][-1]
         nodes = ast.walk(ast.parse("".join(linecache.getlines(cell))))
         found = [node for node in nodes if isinstance(node, ast.Assert) and line in _lines(node)]
-        return f"{HOLDS_NOT}: {ast.unparse(found[0].test)}" if found else ""
+        return unmet(found[0], text) if found else text
 
     def is_cell(self, filename: str) -> bool:
         """Tell whether code of this file came from a cell."""
@@ -251,6 +251,19 @@ def _only_where_it_is_no_python(manager: Any) -> Any:
         return transformed
 
     return do_token_transforms
+
+
+def unmet(statement: ast.Assert, said: str) -> str:
+    """Say what an assertion that fails with ``said`` asks for, unless that are words of its author's."""
+    sentence = f"{HOLDS_NOT}: {ast.unparse(statement.test)}"
+    if not said:
+        return sentence
+    words = [node for node in ast.walk(statement.msg or ast.Constant("")) if _is_text(node)]
+    return said if words else f"{sentence} ({said})"
+
+
+def _is_text(node: ast.AST) -> bool:
+    return isinstance(node, ast.JoinedStr) or (isinstance(node, ast.Constant) and isinstance(node.value, str))
 
 
 def _lines(node: ast.stmt) -> range:

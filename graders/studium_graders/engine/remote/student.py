@@ -4,6 +4,7 @@ import collections
 import datetime
 import os
 import socket
+import threading
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any, NoReturn
@@ -42,6 +43,12 @@ class StudentSide(Side):
         self._data: frozenset[str] = frozenset()
         self._known: dict[str, Any] = {}  # what can be called of that which the judge got, by name
         self.printed = Printed(limits.output_kb << 10)
+        self._turn = threading.RLock()
+
+    def request(self, op: str, *parts: Any, path: str = "") -> Any:
+        """Ask the judge. Threads that the student's code has started take turns."""
+        with self._turn:
+            return super().request(op, *parts, path=path)
 
     def begin(self) -> None:
         """The judge holds the clock."""

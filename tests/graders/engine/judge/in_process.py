@@ -14,7 +14,9 @@ class InProcess:
     def __init__(self):
         self.names = {"__name__": "__main__"}
         self.gone = None
-        self.policy = SimpleNamespace(suspicious=[], writeback="live", source_of=None, named_classes=set())
+        self.policy = SimpleNamespace(
+            suspicious=[], writeback="live", source_of=None, named_classes=set(), recording=False
+        )
 
     def run(self, source, *, name=""):
         printed = io.StringIO()

@@ -36,6 +36,8 @@ def message(student, test, text=WRONG, *, hidden=False, first=""):
         ("assert double(1.0000000001) == 1", "double(1.0000000001) == 1 (left 1.0000000002, right 1)"),
         ("assert double(3) < 7", "this should hold and does not: double(3) < 7 (left 9, right 7)"),
         ("assert double(3) == 6, 'twice three'", "twice three"),
+        ("x = double(3)\nassert x == 6, x", "this should hold and does not: x == 6 (9)"),
+        ("x = double(3)\nassert x == 6, f'not {x}'", "not 9"),
         ("assert not double(3)", "this should hold and does not: not double(3)"),
         ("def check():\n    assert double(5) == 10\ncheck()", "double(5) == 10 (expected 10, got 25)"),
         ("[1][double(1)]", "IndexError: list index out of range, in the test's line `[1][double(1)]`"),

@@ -103,6 +103,8 @@ def test_what_a_command_prints_is_bounded_as_what_is_printed(make_student):
         ("%time 1\nassert not 1", "this should hold and does not: not 1"),
         ("assert given(0)", "this should hold and does not: given(0)"),
         ("assert 0, 'a text'", "a text"),
+        ("x = 1\nassert x == 2, x", "this should hold and does not: x == 2 (1)"),
+        ("x = 1\nassert x == 2, f'not {x}'", "not 1"),
         ("given(0)", ""),
         ("raise AssertionError", ""),
     ],

@@ -1,0 +1,73 @@
+"""Data of given cells that a submission has changed.
+
+The judge has its own, which no submission can change. A test that reads such data must hold for what the student's code
+made of it as well: who sorts in place the list that was to stay as it is has not done what was asked.
+"""
+
+import contextlib
+import copy
+import re
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+
+from studium_graders.engine.judge.namespace import Namespace
+from studium_graders.engine.remote.writeback import same_state, state_of
+
+_ARRAYS = (np.ndarray, torch.Tensor)
+_SEQUENCES = (list, tuple, deque)
+_DATA = (*_ARRAYS, *_SEQUENCES, dict, set, frozenset, bytearray, str, bytes, bool, int, float, complex, type(None))
+
+
+def mentioned(names: Iterable[str], sources: Iterable[str]) -> frozenset[str]:
+    """Give those names that occur in the text of some cells."""
+    text = "\n".join(sources)
+    return frozenset(name for name in names if re.search(rf"\b{re.escape(name)}\b", text))
+
+
+@dataclass
+class GivenData:
+    """What given cells bound here, as it was then. ``names`` are those that matter."""
+
+    namespace: Namespace
+    names: frozenset[str]
+    _first: dict[str, Any] = field(default_factory=dict)
+
+    def keep(self, bound: Iterable[str]) -> None:
+        """Remember the data that a given cell has just bound."""
+        for name in self.names.intersection(bound):
+            value = dict.get(self.namespace, name)
+            with contextlib.suppress(Exception):  # an object in it that cannot be copied
+                if type(value) in _DATA:
+                    self._first[name] = copy.deepcopy(value)
+
+    def changed(self, names: frozenset[str]) -> frozenset[str]:
+        """Give those names whose data the student's process has otherwise than they were, while they are that here."""
+        return frozenset(name for name in names & self._first.keys() if self._is_changed(name))
+
+    def _is_changed(self, name: str) -> bool:
+        first = self._first[name]
+        if not _same(dict.get(self.namespace, name), first):
+            return False
+        try:
+            return not _same(self.namespace.student.get(name), first)
+        except NameError:
+            return True
+
+
+def _same(value: Any, other: Any) -> bool:
+    """Tell whether data are equal; of what is no plain data nobody can tell, and it counts as equal."""
+    kind = type(value)
+    if kind is not type(other):
+        return kind not in _DATA and type(other) not in _DATA
+    if kind in _ARRAYS:
+        return same_state(state_of(value, copy=False), state_of(other, copy=False), by_value=True)
+    if kind in _SEQUENCES:
+        return len(value) == len(other) and all(map(_same, value, other))
+    if kind is dict:
+        return value.keys() == other.keys() and all(_same(item, other[key]) for key, item in value.items())
+    return kind not in _DATA or value == other or value != value
