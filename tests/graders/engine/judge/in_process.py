@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import io
 import traceback
-from types import SimpleNamespace
 
+from studium_graders.engine.remote import Policy
 from studium_graders.engine.results import CellRun
 
 
@@ -14,9 +14,7 @@ class InProcess:
     def __init__(self):
         self.names = {"__name__": "__main__"}
         self.gone = None
-        self.policy = SimpleNamespace(
-            suspicious=[], writeback="live", source_of=None, named_classes=set(), recording=False
-        )
+        self.policy = Policy()
 
     def run(self, source, *, name=""):
         printed = io.StringIO()
