@@ -44,6 +44,9 @@ def write_csv(gradebook: str, path: Path, assignments: Collection[str] = ()) -> 
         with staged.open("w", encoding="utf-8", newline="") as file:
             _write(file, rows)
         staged.replace(path)
+    except OSError as error:
+        error.filename = str(path)  # what was asked for
+        raise
     finally:
         staged.unlink(missing_ok=True)
     return path

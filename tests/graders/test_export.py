@@ -151,6 +151,13 @@ def test_an_older_file_is_replaced_at_once_and_a_device_is_written_to(marked: Cl
     assert device.is_char_device()
 
 
+def test_a_file_that_cannot_be_written_is_called_by_its_own_name(marked: Class) -> None:
+    out = marked.root / "nowhere" / "marks.csv"
+    with pytest.raises(FileNotFoundError) as raised:
+        write_csv(marked.url, out)
+    assert raised.value.filename == str(out)
+
+
 # The command and the hook
 
 
