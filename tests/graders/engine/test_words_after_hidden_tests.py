@@ -22,15 +22,19 @@ SLOW = "import time\ntime.sleep({})\n"
 
 @pytest.fixture(scope="module")
 def grade(ancestor):
-    """grade(first=…, second=…) → the result, where the test of ``first`` is hidden; ``tests`` may be others."""
+    """grade(first=…, second=…) → the result, where the test of ``first`` is hidden but for what is ``released``."""
     engines = {}
 
-    def graded(tests=TESTS, limits=LIMITS, **answers):
-        key = (str(tests), limits)
+    def graded(tests=TESTS, limits=LIMITS, released="", **answers):
+        key = (str(tests), limits, released)
         if key not in engines:
             material = hand_made({name: RIGHT[name] for name in tests}, tests, limits=limits)
             (book,) = material.notebooks
-            cells = [msgspec.structs.replace(c, hidden=c.id == "test-first") for c in book.cells]
+            hidden = [c.id == "test-first" for c in book.cells]
+            cells = [
+                msgspec.structs.replace(c, hidden=own, released=released if own else "")
+                for c, own in zip(book.cells, hidden, strict=True)
+            ]
             book = msgspec.structs.replace(book, cells=tuple(cells))
             material = msgspec.structs.replace(material, notebooks=(book,))
             engines[key] = Engine(material, probe().level, trust=True, ancestor=ancestor).__enter__()
@@ -93,6 +97,37 @@ def test_a_test_that_fails_only_after_a_hidden_one_says_what_cannot_carry_data(g
     assert result.tests[1].message == "this test failed: ValueError was raised in the line `raise ValueError(seen)`"
     run = result.notebooks[0].runs["test-second"]
     assert (run.outputs, run.error) == ([], result.tests[1].message)
+
+
+SEEN = "n = first(1)\nassert n == 2"
+IN_PART = {"first": f"{SEEN}\nassert first(12345) == 12346", "second": "assert second(n) == 4"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ("return x + 2", "this should hold and does not: n == 2 (expected 2, got 3)"),
+        ("raise ValueError(x)", "your code raised ValueError: 1, in the line `raise ValueError(x)`"),
+        ("return 2 if x == 1 else 0", "a hidden test failed: the result is not what is expected"),
+    ],
+)
+def test_a_test_that_is_hidden_in_part_says_what_its_visible_part_says(grade, answer, said):
+    result = grade(IN_PART, released=SEEN, first=f"def first(x):\n    {answer}")
+    assert (result.tests[0].outcome, result.tests[0].message) == ("failed", said)
+    assert "12345" not in repr(result)
+
+
+def test_what_a_test_that_is_hidden_in_part_binds_is_there_for_the_words_of_a_later_one(grade):
+    result = grade(IN_PART, released=SEEN, second="def second(x):\n    return x + 1")
+    assert outcomes(result) == ["passed", "failed"]
+    assert result.tests[1].message == "this should hold and does not: second(n) == 4 (expected 4, got 3)"
+
+
+def test_what_a_test_that_is_hidden_in_part_says_holds_nothing_of_its_hidden_part(grade):
+    keeps = f"{SPY} if len(seen) == 1 else 0"
+    result = grade(IN_PART, released=SEEN, first=keeps, second="def second(x):\n    print(seen)")
+    assert outcomes(result) == ["failed", "failed"]
+    assert "12345" not in repr(result)
 
 
 def test_an_attempt_for_words_that_ends_early_is_nobodys_fault(grade):

@@ -50,13 +50,15 @@ def run_notebook(
     run_definitions(prepared.libraries, namespace)
     for event in _by_hand(prepared, canonical, skip):
         emit(event)
-    bound = frozenset[str]()
+    left = frozenset[str]()
     for step in canonical.steps:
-        bound = prepared.before.get(step.cell, bound)
         if step.kind == "test":
             _test(judge, step, emit, skip)
+            left = prepared.left[step.cell].after(left)
         else:
-            judge.brought.give(mentioned(bound, [step.source]))
+            wanted = mentioned(left, [step.source])
+            judge.brought.give(wanted)
+            left -= wanted
             _answer(judge, step, emit, skip)
     for event in _never_written(judge):
         emit(event)

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from types import CodeType
 
-import msgspec
 from studium.exercises import Exercise
 
 from studium_graders.engine.judge.compiling import CompiledTest, compile_statement, compile_test
@@ -17,6 +16,7 @@ from studium_graders.engine.judge.earlier import Earlier
 from studium_graders.engine.judge.exercise_tests import ExerciseTest, exercise_test
 from studium_graders.engine.judge.given_modules import GivenModules
 from studium_graders.engine.judge.identity import asks_for_identity
+from studium_graders.engine.judge.left_by_tests import Left, left_by
 from studium_graders.engine.judge.names import Statement, changed_names, is_definition
 from studium_graders.engine.judge.one_process import reason_for_one_process
 from studium_graders.engine.judge.ownership import LIBRARIES, owned_by_student, statements_of, unbound
@@ -58,7 +58,7 @@ class Prepared:
     named: frozenset[str]  # what tests mention
     data_classes: frozenset[str]  # given classes of plain data, whose methods are the judge's own
     data: Mapping[str, frozenset[str]]  # names of data of given cells that the judge has itself, by cell
-    before: Mapping[str, frozenset[str]]  # names that tests have bound before a cell, and no hidden one
+    left: Mapping[str, Left]  # what tests leave for answers, by cell
     as_released: "Prepared | None" = None
 
     def of_identity(self) -> frozenset[str]:
@@ -113,9 +113,9 @@ def _prepare(material: NotebookMaterial, exercises: Exercises, files: Mapping[st
     notebook = _Notebook(material, trees, imported, texts, clean, owned, answered, data, exercises, frozenset(files))
     tests = {cell.id: notebook.test(cell, codes.get(cell.id, ())) for cell in material.cells if cell.kind == "test"}
     imports = tuple(compile_statement(ast.parse(line).body[0], "libraries") for line in libraries)
-    before = _bound_before(material.cells, owned)
+    left = {cell.id: left_by(cell, owned) for cell in material.cells if cell.kind == "test"}
     named = notebook.named()
-    return Prepared(material, owned, imports, codes, _drawing(material), tests, named, data_classes, data, before)
+    return Prepared(material, owned, imports, codes, _drawing(material), tests, named, data_classes, data, left)
 
 
 def _data_classes(material: NotebookMaterial, clean: Mapping[str, list[Statement]]) -> frozenset[str]:
@@ -123,21 +123,6 @@ def _data_classes(material: NotebookMaterial, clean: Mapping[str, list[Statement
     return frozenset(
         node.name for node in given if isinstance(node, ast.ClassDef) and (is_data(node) or is_value(node))
     )
-
-
-def _bound_before(cells: Iterable[Cell], owned: frozenset[str]) -> dict[str, frozenset[str]]:
-    """Give, by cell, the names that tests before it bind where students see it, and that no hidden test touches."""
-    bound, touched, found = set[str](), set[str](), dict[str, frozenset[str]]()
-    for cell in cells:
-        found[cell.id] = frozenset(bound - touched - owned)
-        if cell.kind == "test":
-            items = statements_of(cell)
-            seen = statements_of(msgspec.structs.replace(cell, source=cell.released)) if cell.hidden else items
-            texts = {ast.unparse(item.node) for item in seen}
-            bound |= {name for item in seen for name in item.binds}
-            hidden = [item for item in items if ast.unparse(item.node) not in texts]
-            touched |= {name for item in hidden for name in item.binds | changed_names(item.node)}
-    return found
 
 
 def _data(items: Iterable[Statement]) -> frozenset[str]:
