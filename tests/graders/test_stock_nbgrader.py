@@ -74,6 +74,7 @@ def test_a_late_submission_loses_what_the_course_says(graded: Path) -> None:
         assert not on_time.late_submission_penalty
 
 
+@pytest.mark.heavy
 def test_feedback_and_export_produce_files(graded: Path, nbgrader: Callable) -> None:
     nbgrader(graded, "generate_feedback", "ps1")
     page = (graded / "feedback" / "carol" / "ps1" / "counting.html").read_text("utf-8")
@@ -83,6 +84,7 @@ def test_feedback_and_export_produce_files(graded: Path, nbgrader: Callable) -> 
     assert {row["student_id"]: float(row["score"]) for row in rows} == {"alice": 5, "bob": 0, "carol": 1, "dave": 4}
 
 
+@pytest.mark.heavy
 def test_grading_again_after_building_again_keeps_what_a_person_marked(
     graded: Path, counting: Catalogue, nbgrader: Callable
 ) -> None:
