@@ -91,9 +91,18 @@ def adapter(layer):
     return Adapter()
     ### END SOLUTION
 
+# %% test="adapter-module" points=1
+plain = nn.Linear(4, 3)
+adapted = adapter(plain)
+assert isinstance(adapted, nn.Module) and sum(p.numel() for p in adapted.parameters()) > 15
+
 # %% test="adapter-starts" points=2
+x = torch.randn(5, 4)
+assert torch.equal(adapted(x), plain(x))
+
+# %% test="adapter-again" points=1
 ### BEGIN HIDDEN TESTS
-layer, x = nn.Linear(4, 3), torch.randn(5, 4)
+layer = nn.Linear(4, 3)
 assert torch.equal(adapter(layer)(x), layer(x))
 ### END HIDDEN TESTS
 

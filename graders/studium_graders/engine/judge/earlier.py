@@ -5,12 +5,15 @@ student's own objects and plain data. Text is run of what cannot be handed over:
 what makes other objects of the test's own; and of tests that had their turn in an earlier attempt, in another process.
 """
 
+import copy
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
+from studium_graders.engine.judge.given_data import is_data
 from studium_graders.engine.judge.namespace import Namespace
 from studium_graders.engine.remote import StudentGone
-from studium_graders.engine.remote.writeback import GENERATORS
+from studium_graders.engine.remote.objects import is_remote
 
 
 @dataclass(frozen=True)
@@ -56,11 +59,12 @@ class Brought:
     def give(self, names: Iterable[str]) -> None:
         """Give the student's process what tests have bound, for the cell that runs next.
 
-        What cannot go stays here, and random generators do: what they will draw may be a hidden test's.
+        Objects of the student's own go back; of the test's, data go as copies, and nothing that both would share.
         """
         for name in sorted(names):
-            if type(dict.get(self.namespace, name)) not in GENERATORS:
-                self._hand_over(name, set())
+            value = dict.get(self.namespace, name)
+            if is_remote(value) or is_data(value):
+                self._goes(name, value if is_remote(value) else copy.deepcopy(value))
 
     def _missing(self, items: Iterable[Earlier]) -> list[Earlier]:
         """Give the statements that are not there, without those whose names a later test has bound there since."""
@@ -83,11 +87,16 @@ class Brought:
         """Give the student's process the value of a name, if there is one; tell whether it can be given."""
         if not dict.__contains__(self.namespace, name):
             return True
+        if not self._goes(name, dict.__getitem__(self.namespace, name)):
+            return False
+        given.add(name)
+        return True
+
+    def _goes(self, name: str, value: Any) -> bool:
         try:
-            self.namespace.student.give(name, dict.__getitem__(self.namespace, name))
+            self.namespace.student.give(name, value)
         except StudentGone:
             raise
         except Exception:  # it stays here
             return False
-        given.add(name)
         return True

@@ -152,12 +152,16 @@ class Modules:
             known.stale = True
 
     def sweep(self) -> list[int]:
-        """Let those modules of the other side's go that nobody here uses any more; give their numbers."""
-        gone = []
+        """Let those modules of the other side's go that nobody here uses any more; give their numbers.
+
+        One whose forward pass was replaced here stays: the other side asks for it.
+        """
+        gone, replaced = [], [module for module in self._kept.values() if _is_replaced(module)]
         for number, address in unused(self._kept):
             gone.append(number)
             del self._by_number[False, number]
             self._peer.references.pop(address, None)
+        del replaced  # they were in use until here
         return gone
 
     # ------------------------------------------------------------------------------------------------ sending
@@ -246,7 +250,8 @@ class Modules:
                 raise ProtocolError("an attribute that no module has")
             module.__dict__[name] = _attribute(value, decoder)
         if known.stock and not _is_replaced(module):
-            self._ask_for(module, decoder.path, asked=replaced is True)
+            asked = replaced is True and (not known.mine or self._peer.takes_forward(module))
+            self._ask_for(module, decoder.path, asked=asked)
         if known.stock and not self._peer.trusting:
             self._restrain(module)
         if isinstance(module, nn.RNNBase):

@@ -330,6 +330,10 @@ class Peer(Sections):
         """Tell whether the other side may change a tensor or a module that both have."""
         return True
 
+    def takes_forward(self, module: nn.Module) -> bool:
+        """Tell whether the other side may replace the forward pass of a module of this side's."""
+        return True
+
     def changed(self, frame: Frame, index: Any, content: Any) -> None:
         """Take in what the other side made of an argument."""
         frame.write(index, content)

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 import torch
+from torch import nn
 
 from studium_graders.engine.limits import Limits
 from studium_graders.engine.remote import empties, generators, library, records
@@ -339,6 +340,10 @@ class Student(Side):
         self._change(value)
         mirror.stale = not self._takes(value)
         return not mirror.stale
+
+    def takes_forward(self, module: nn.Module) -> bool:
+        """Let an answer replace the forward pass of a test's own module where the reference changes that module."""
+        return self.policy.recording or self.policy.may_change(self._open[-1].entry(module))
 
     def _change(self, value: Any) -> None:
         self._open[-1].changed.add(self._open[-1].entry(value))
