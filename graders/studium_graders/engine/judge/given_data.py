@@ -18,6 +18,7 @@ import torch
 from studium_graders.engine.judge.namespace import Namespace
 from studium_graders.engine.remote.writeback import same_state, state_of
 
+_WORD = re.compile(r"\w+")
 _ARRAYS = (np.ndarray, torch.Tensor)
 _SEQUENCES = (list, tuple, deque)
 _DATA = (*_ARRAYS, *_SEQUENCES, dict, set, frozenset, bytearray, str, bytes, bool, int, float, complex, type(None))
@@ -25,8 +26,7 @@ _DATA = (*_ARRAYS, *_SEQUENCES, dict, set, frozenset, bytearray, str, bytes, boo
 
 def mentioned(names: Iterable[str], sources: Iterable[str]) -> frozenset[str]:
     """Give those names that occur in the text of some cells."""
-    text = "\n".join(sources)
-    return frozenset(name for name in names if re.search(rf"\b{re.escape(name)}\b", text))
+    return frozenset(names).intersection(_WORD.findall("\n".join(sources)))
 
 
 @dataclass

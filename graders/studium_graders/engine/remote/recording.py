@@ -21,7 +21,7 @@ from studium_graders.engine.limits import Limits
 from studium_graders.engine.remote.arrays import array_bytes, tensor_bytes
 from studium_graders.engine.remote.decode import Decoder
 from studium_graders.engine.remote.encode import Encoder
-from studium_graders.engine.remote.policy import Policy
+from studium_graders.engine.remote.policy import ITEM, Policy
 from studium_graders.engine.remote.session import Student
 from studium_graders.engine.remote.writeback import GENERATORS, state_of
 
@@ -29,10 +29,14 @@ _MOST = 1 << 18  # parts that are looked at during a test: items, or _PART bytes
 _PART = 256
 _ALONE = 2  # references to a value that only ``_Kept`` has
 _CONTAINERS: tuple[type[Any], ...] = (list, dict, set, deque, bytearray)
+_SIZED: tuple[type[Any], ...] = (*_CONTAINERS, tuple, frozenset)
 
 
 class RecordingStudent(Student):
-    """Notes in ``policy.both_ways`` the tests that change what has crossed in a request that has ended."""
+    """Notes in ``policy.both_ways`` the tests that change what has crossed in a request that has ended.
+
+    And in ``policy.empties`` where containers without items come from.
+    """
 
     def __init__(self, sock: socket.socket, policy: Policy, limits: Limits, seed: bytes = b"") -> None:
         super().__init__(sock, policy, limits, seed)
@@ -60,6 +64,8 @@ class RecordingStudent(Student):
         """Take in a message, and keep what was in it until the request ends."""
         value = super().decode(message, decoder)
         self._crossing += decoder.objects
+        if any(isinstance(item, _SIZED) and not item for item in decoder.objects):
+            self.policy.empties |= {decoder.path, decoder.path + ITEM}  # an array may be an answer's form of that
         return value
 
     @contextmanager

@@ -63,6 +63,16 @@ def test_one_that_the_reference_gives_is_right(shell):
     assert graded(shell, KEPT, text, EMPTIED).points == 1
 
 
+@pytest.mark.parametrize(("form", "taken"), [("{}", ""), ("({}, 1)", "[0]"), ("{{'found': {}}}", "['found']")])
+def test_one_where_the_reference_gives_a_list_without_items_is_right(shell, form, taken):
+    found = "[k for k in (2, 3, 5) if k < n]"
+    reference = f"def primes(n):\n    return {form.format(found)}\n"
+    text = f"def primes(n):\n    return {form.format(f'np.array({found})')}\n"
+    test = f"assert len(primes(1){taken}) == 0 and primes(4){taken}[1] == 3"
+    assert graded(shell, reference, reference, test).points == 1
+    assert graded(shell, reference, text, test).points == 1
+
+
 def test_partial_credit_for_the_other_cases_is_kept(shell):
     test = (
         "score = 0\nfor n in (2, 3, 4, 5):\n    score += np.allclose(squares(np.arange(n)), np.arange(n) ** 2)\nscore"
