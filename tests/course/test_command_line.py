@@ -4,9 +4,9 @@ import errno
 import io
 import json
 import os
-import signal
 import subprocess
 import sys
+from unittest.mock import Mock
 
 import nbformat
 import pytest
@@ -338,7 +338,7 @@ def test_a_reader_that_goes_away_is_no_error():
 
 def test_a_command_that_is_stopped_says_so(monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", ["studium", "topics"])
-    monkeypatch.setattr("studium.cli.topics.print_table", lambda *_: signal.raise_signal(signal.SIGINT))
+    monkeypatch.setattr("studium.cli.topics.print_table", Mock(side_effect=KeyboardInterrupt))
     with pytest.raises(SystemExit) as end:
         cli.run()
     assert (end.value.code, capsys.readouterr().err) == (130, "studium: stopped\n")
