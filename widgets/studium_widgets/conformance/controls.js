@@ -96,15 +96,21 @@ kit.look = (view) => {
   return sum;
 };
 
-/** Waits until the view has looked the same for `quiet` ms; false where it still changes after `patience` ms. */
+const LOOKS = 3;
+
+/**
+ * Waits until the view has looked the same for `quiet` ms; false where it still changes after `patience` ms.
+ * It looks several times, each after a frame: on a busy machine a picture that moves stands still for as long.
+ */
 kit.rests = async (view, quiet, patience) => {
   const start = performance.now();
-  let [look, since] = [kit.look(view), start];
+  let [look, since, same] = [kit.look(view), start, 0];
   while (performance.now() - start < patience) {
-    await new Promise((done) => setTimeout(done, 60));
+    await new Promise((done) => setTimeout(() => requestAnimationFrame(done), 60));
     const now = kit.look(view);
-    if (now !== look) [look, since] = [now, performance.now()];
-    if (performance.now() - since >= quiet) return true;
+    same += 1;
+    if (now !== look) [look, since, same] = [now, performance.now(), 0];
+    if (same >= LOOKS && performance.now() - since >= quiet) return true;
   }
   return false;
 };
