@@ -13,6 +13,8 @@ StudiumError                     the user can mend it: shown as one sentence, ex
 import difflib
 from collections.abc import Iterable
 
+_MOST_NAMES = 30  # in a sentence
+
 
 class StudiumError(Exception):
     """One lowercase sentence: what was needed, what came, what to do next."""
@@ -51,9 +53,10 @@ class UnknownNameError(UsageError):
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
-    """Give "did you mean …?" where a known name is near, else the list of all of them."""
+    """Give "did you mean …?" where a known name is near, else a list of them, of all where they are no whole class."""
     known = list(known)
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     if near:
         return f"did you mean {near[0]!r}?"
-    return f"there is {', '.join(known)}" if known else "there is none at all"
+    more = f" and {len(known) - _MOST_NAMES} more" if len(known) > _MOST_NAMES else ""
+    return f"there is {', '.join(known[:_MOST_NAMES])}{more}" if known else "there is none at all"

@@ -6,7 +6,7 @@ import sys
 import pytest
 from studium import StudiumError
 from studium.catalogue import load_catalogue
-from studium.errors import UnknownNameError
+from studium.errors import UnknownNameError, suggestion
 
 TOPIC = """
 from studium import Topic, hookimpl
@@ -108,6 +108,13 @@ def test_prerequisites_in_a_circle_are_reported_and_the_topics_stay(site):
 def test_an_unknown_slug_is_answered_with_the_nearest(sample):
     with pytest.raises(UnknownNameError, match="did you mean 'sample'"):
         load_catalogue()["smaple"]
+
+
+def test_a_name_like_no_other_is_answered_with_all_or_with_the_first_of_many():
+    assert suggestion("nobody", ["ada", "bob"]) == "there is ada, bob"
+    many = suggestion("nobody", [f"s{number:03}" for number in range(300)])
+    assert many.startswith("there is s000, s001")
+    assert many.endswith(", s029 and 270 more")
 
 
 def test_each_catalogue_has_a_manager_of_its_own(sample):

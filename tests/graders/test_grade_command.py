@@ -56,6 +56,10 @@ def test_a_table_and_a_summary_are_printed(grade: Studium) -> None:
     assert lines[-1] == "2 submissions of ps1 graded in sandbox L2, 1 of them run, 2 recorded"  # they are equal
 
 
+def test_one_submission_is_counted_as_one(grade: Studium) -> None:
+    assert grade("--student", "bob")[1].splitlines()[-1].startswith("1 submission of ps1 graded")
+
+
 def test_a_terminal_shows_how_many_are_done_and_a_pipe_does_not(
     grade: Studium, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -153,8 +153,15 @@ def _change_lines(changes: "Sequence[MarkChange]", *, changed: bool) -> list[str
         for change in changes[:_MOST_CHANGES]
     ]
     more = len(changes) - _MOST_CHANGES
-    marks = "1 mark" if len(changes) == 1 else f"{len(changes)} marks"
-    return [f"{marks} {'changed' if changed else 'would change'}:", *lines, *([f"and {more} more"] if more > 0 else [])]
+    return [
+        f"{_counted(len(changes), 'mark')} {'changed' if changed else 'would change'}:",
+        *lines,
+        *([f"and {more} more"] if more > 0 else []),
+    ]
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _mark(points: float | None) -> str:
@@ -184,6 +191,6 @@ def _print(result: "ClassResult", *, dry_run: bool) -> None:
     recorded = sum(row.recorded for row in result.submissions)
     what = "nothing was recorded: a dry run" if dry_run else f"{recorded} recorded"
     typer.echo(
-        f"{len(result.submissions)} submissions of {result.assignment} graded in sandbox {result.sandbox}, "
+        f"{_counted(len(result.submissions), 'submission')} of {result.assignment} graded in sandbox {result.sandbox}, "
         f"{result.judged} of them run, {what}"
     )

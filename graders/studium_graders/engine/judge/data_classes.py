@@ -4,12 +4,10 @@ import ast
 from collections.abc import Iterable, Iterator
 
 from studium_graders.engine.judge.names import Statement
+from studium_graders.engine.remote.instances import MACHINERY
 
 _DATA = {"dataclass", "NamedTuple", "Enum", "IntEnum", "StrEnum", "TypedDict"}
 _ORDERING = {"functools", "total_ordering"}
-_MACHINERY = {
-    f"__{name}__" for name in ["new", "del", "getattr", "getattribute", "setattr", "delattr", "init_subclass", "slots"]
-}
 
 
 def is_data(node: ast.ClassDef) -> bool:
@@ -22,7 +20,7 @@ def is_value(node: ast.ClassDef) -> bool:
     named = {inner.name for inner in node.body if isinstance(inner, ast.FunctionDef)}
     named |= {inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Store)}
     plain = not node.bases and not node.keywords and _words(node.decorator_list) <= _ORDERING
-    return plain and "__eq__" in named and not named & _MACHINERY and not any(_links(node))
+    return plain and "__eq__" in named and not named & MACHINERY and not any(_links(node))
 
 
 def extended(items: Iterable[Statement]) -> frozenset[str]:

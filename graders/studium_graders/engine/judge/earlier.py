@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from studium_graders.engine.judge.given_data import is_data
+from studium_graders.engine.judge.given_data import is_plain_data
 from studium_graders.engine.judge.namespace import Namespace
 from studium_graders.engine.remote import StudentGone
 from studium_graders.engine.remote.objects import is_remote
@@ -63,7 +63,7 @@ class Brought:
         """
         for name in sorted(names):
             value = dict.get(self.namespace, name)
-            if is_remote(value) or is_data(value):
+            if is_remote(value) or is_plain_data(value):
                 self._goes(name, value if is_remote(value) else copy.deepcopy(value))
 
     def _missing(self, items: Iterable[Earlier]) -> list[Earlier]:

@@ -59,13 +59,13 @@ class GivenData:
             return True
 
 
-def is_data(value: Any, deepest: int = 20) -> bool:
+def is_plain_data(value: Any, deepest: int = 20) -> bool:
     """Tell whether a value is plain data, of which a copy is as good; None is not: it may be no value."""
     kind = type(value)
     if kind in _SEQUENCES or kind in (set, frozenset):
-        return deepest > 0 and all(item is None or is_data(item, deepest - 1) for item in value)
+        return deepest > 0 and all(item is None or is_plain_data(item, deepest - 1) for item in value)
     if kind is dict:
-        return is_data(list(value.keys()), deepest) and is_data(list(value.values()), deepest)
+        return is_plain_data(list(value.keys()), deepest) and is_plain_data(list(value.values()), deepest)
     if kind in _ARRAYS:
         return not (value.requires_grad if kind is torch.Tensor else value.dtype.hasobject)
     return value is not None and (kind in _DATA or issubclass(kind, np.generic))

@@ -8,15 +8,15 @@ from studium_graders.engine.remote.tags import Tag
 from studium_graders.engine.remote.wire import ProtocolError
 
 KIND = "instance of a given class"
-_MACHINERY = frozenset(
-    f"__{name}__" for name in ["new", "del", "getattr", "getattribute", "setattr", "delattr", "slots"]
+MACHINERY = frozenset(
+    f"__{name}__" for name in ["new", "del", "getattr", "getattribute", "setattr", "delattr", "init_subclass", "slots"]
 )
 
 
 def is_plain(cls: type) -> bool:
     """Tell whether instances of a class hold what they are in ``__dict__``, and nothing comes between."""
     simple = type(cls) is type and cls.__mro__[1:] == (object,) and cls.__module__ == "__main__"
-    return simple and "__dict__" in vars(cls) and not _MACHINERY & vars(cls).keys()
+    return simple and "__dict__" in vars(cls) and not MACHINERY & vars(cls).keys()
 
 
 def _may_hold(cls: type, name: str) -> bool:
