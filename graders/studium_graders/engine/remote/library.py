@@ -37,6 +37,7 @@ _MODULES = frozenset(
 )
 _NAMELESS = ("torch", "torch.nn.functional", "torch.linalg", "torch.special", "torch.fft", "numpy", "math", "operator")
 _OWN = ("studium", "__main__", "tests", "conftest")
+_INSTALLED = {Path(sysconfig.get_path(name)) for name in ("purelib", "platlib")}  # slow to ask for
 
 
 def is_shared_module(value: types.ModuleType) -> bool:
@@ -78,8 +79,7 @@ def is_library(module: str) -> bool:
     if top in sys.stdlib_module_names:
         return True
     file = getattr(sys.modules.get(top), "__file__", None)
-    places = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
-    return file is not None and any(Path(file).is_relative_to(place) for place in places)
+    return file is not None and any(Path(file).is_relative_to(place) for place in _INSTALLED)
 
 
 def named(module: str, name: str) -> Any:
