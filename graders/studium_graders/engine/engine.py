@@ -64,7 +64,7 @@ class Engine:
         self._books = {book.name: book for book in material.notebooks}
         self._folder = tempfile.TemporaryDirectory(prefix="studium-", ignore_cleanup_errors=True)
         Path(self._folder.name).chmod(0o711)  # a student's process has another user
-        topics = topic_files(Path(self._folder.name), material)
+        topics, imports = topic_files(Path(self._folder.name), material), public_imports(material)
         setup = StudentSetup(
             level,
             material.limits,
@@ -72,11 +72,11 @@ class Engine:
             topics.replaced,
             material.files,
             gpu,
-            public_imports(material),
+            imports,
             self._new_folder("root", 0o711),
         )
         self._tests = self._new_folder("tests", 0o700)
-        judge = JudgeSetup(material, self._new_folder("ready", 0o700), hidden)
+        judge = JudgeSetup(material, self._new_folder("ready", 0o700), hidden, imports)
         self._own = ExitStack()  # what this engine starts
         self._student, self._judge = self._launchers(setup, judge, ancestor, jobs)
         self._jobs = jobs
@@ -96,8 +96,13 @@ class Engine:
             return ColdStart(_STUDENT, of_student, stock=jobs), ColdStart(_JUDGE, of_judge, stock=jobs)
         if ancestor is None:
             ancestor = self._own.enter_context(common_ancestor())
-        bare = msgspec.msgpack.encode(msgspec.structs.replace(student, imports=()))
-        return Zygote(_STUDENT, of_student, ancestor, instead=bare), Zygote(_JUDGE, of_judge, ancestor)
+        bare, bare_judge = (
+            msgspec.msgpack.encode(msgspec.structs.replace(one, imports=())) for one in (student, judge)
+        )
+        return (
+            Zygote(_STUDENT, of_student, ancestor, instead=bare),
+            Zygote(_JUDGE, of_judge, ancestor, instead=bare_judge),
+        )
 
     def __enter__(self) -> Self:
         try:

@@ -11,11 +11,13 @@ class JudgeSetup(msgspec.Struct, frozen=True):
     """What every judge process starts with.
 
     ``folder`` is where it is made ready, with the material's files. ``hidden`` are files and folders that no test sees.
+    ``imports`` are modules that every notebook imports.
     """
 
     material: Material
     folder: str
     hidden: tuple[str, ...] = ()
+    imports: tuple[str, ...] = ()
 
 
 class JudgeJob(msgspec.Struct, frozen=True):

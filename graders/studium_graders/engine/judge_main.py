@@ -23,7 +23,7 @@ from studium_graders.engine.judge.prepare import prepare as prepare_notebook
 from studium_graders.engine.judge_job import Fault, Gone, JudgeJob, JudgeSetup, Message, Messages, Recorded
 from studium_graders.engine.limits import Limits
 from studium_graders.engine.links import LinkClosedError, receive, send
-from studium_graders.engine.public_imports import compiler_of, import_all, starts_compilers
+from studium_graders.engine.public_imports import import_all, starts_compilers
 from studium_graders.engine.remote import Policy, RecordingStudent, Student, StudentGone
 from studium_graders.engine.remote.warm_up import warm_up
 from studium_graders.engine.sandbox.landlock import Rule
@@ -55,7 +55,7 @@ def prepare(setup: bytes) -> Prepared:
     np.random.seed()  # the student's process, of the same ancestor, has what was drawn for it at import
     decoded = msgspec.msgpack.decode(setup, type=JudgeSetup)
     material = decoded.material
-    import_all(compiler_of(material))
+    import_all(decoded.imports)
     programs = starts_compilers(material)
     install(compiles=programs)
     os.chdir(decoded.folder)

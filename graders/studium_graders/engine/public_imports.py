@@ -16,6 +16,7 @@ from studium_graders.engine.purity import is_secret, topic_packages
 
 _COMPILING = re.compile(r"\b(functorch|torch\.(func|compile|export|fx)|import[^\n]* (func|compile|export))\b")
 _STARTING = re.compile(r"\b(triton|cpp_extension)\b")
+_MAGIC = re.compile(r"^([ \t]*)[%!].*", re.MULTILINE)  # a line that is for IPython
 _COMPILER = "torch._dynamo.config"  # any part of it
 
 
@@ -45,18 +46,22 @@ def starts_compilers(material: Material) -> bool:
 
 
 def _imported(source: str, package: str = "") -> Iterator[str]:
-    """Name what code of ``package`` imports, "a.b" also where b is something in the module a; with magics, nothing."""
-    try:
-        tree = parse(source)
-    except (SyntaxError, ValueError, RecursionError):
-        return
-    for node in ast.walk(tree):
+    """Name what code of ``package`` imports, "a.b" also where b is something in the module a; of no Python, nothing."""
+    for node in ast.walk(_tree(source)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and (package or not node.level):
             module = resolve_name("." * node.level + (node.module or ""), package)
             yield module
             yield from (f"{module}.{alias.name}" for alias in node.names)
+
+
+def _tree(source: str) -> ast.Module:
+    """Give the tree of a cell without its lines for IPython; an empty one of what is no Python all the same."""
+    for text in (source, _MAGIC.sub(r"\1pass", source)):
+        with contextlib.suppress(SyntaxError, ValueError, RecursionError):
+            return parse(text)
+    return ast.Module([], [])
 
 
 def _needed_in_topic(name: str) -> Iterator[str]:

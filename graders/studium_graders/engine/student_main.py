@@ -12,7 +12,7 @@ import msgspec
 from studium_graders.engine import sandbox
 from studium_graders.engine.links import receive, send
 from studium_graders.engine.public_imports import import_all
-from studium_graders.engine.remote.shell import Cells
+from studium_graders.engine.remote.shell import INLINE, Cells
 from studium_graders.engine.remote.student import serve
 from studium_graders.engine.remote.warm_up import warm_up
 from studium_graders.engine.sandbox import Level, Policy, SandboxError, enter, readable_roots
@@ -35,6 +35,7 @@ def prepare(setup: bytes) -> Prepared:
     """Import and use once what students' code needs."""
     decoded = msgspec.msgpack.decode(setup, type=StudentSetup)
     cells = Cells(warm_up(), decoded.limits.output_kb)
+    os.environ["MPLBACKEND"] = INLINE
     import_all(decoded.imports)
     policy = Policy(
         readable=readable_roots(),

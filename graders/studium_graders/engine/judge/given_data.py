@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from studium_graders.engine.judge.namespace import Namespace
+from studium_graders.engine.remote.frames import is_mutable, kind_of
 from studium_graders.engine.remote.writeback import same_state, state_of
 
 _WORD = re.compile(r"\w+")
@@ -42,7 +43,7 @@ class GivenData:
         for name in self.names.intersection(bound):
             value = dict.get(self.namespace, name)
             with contextlib.suppress(Exception):  # an object in it that cannot be copied
-                if type(value) in _DATA:
+                if _is_data(type(value)):
                     self._first[name] = copy.deepcopy(value)
 
     def changed(self, names: frozenset[str]) -> frozenset[str]:
@@ -59,6 +60,10 @@ class GivenData:
             return True
 
 
+def _is_data(kind: type) -> bool:
+    return kind in _DATA or is_mutable(kind)
+
+
 def is_plain_data(value: Any, deepest: int = 20) -> bool:
     """Tell whether a value is plain data, of which a copy is as good; None is not: it may be no value."""
     kind = type(value)
@@ -68,15 +73,15 @@ def is_plain_data(value: Any, deepest: int = 20) -> bool:
         return is_plain_data(list(value.keys()), deepest) and is_plain_data(list(value.values()), deepest)
     if kind in _ARRAYS:
         return not (value.requires_grad if kind is torch.Tensor else value.dtype.hasobject)
-    return value is not None and (kind in _DATA or issubclass(kind, np.generic))
+    return value is not None and (kind in _DATA or issubclass(kind, np.generic) or bool(kind_of(kind)))
 
 
 def _same(value: Any, other: Any) -> bool:
     """Tell whether data are equal; of what is no plain data nobody can tell, and it counts as equal."""
     kind = type(value)
     if kind is not type(other):
-        return kind not in _DATA and type(other) not in _DATA
-    if kind in _ARRAYS:
+        return not (_is_data(kind) or _is_data(type(other)))
+    if kind in _ARRAYS or is_mutable(kind):
         return same_state(state_of(value, copy=False), state_of(other, copy=False), by_value=True)
     if kind in _SEQUENCES:
         return len(value) == len(other) and all(map(_same, value, other))

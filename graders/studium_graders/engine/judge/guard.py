@@ -19,6 +19,7 @@ from studium_graders.engine.remote.offers import KeptError
 
 _GENERATORS = ("dataclasses", "collections", "unittest.mock", "typing", "types", "attr", "scipy.stats", "scipy._lib")
 _EVALUATORS = ("pandas.core.computation",)
+_QUERIES = ("query", "eval")
 _ANNOTATIONS = ("typing", "annotationlib")
 _COMPILERS = ("torch._dynamo", "torch._inductor", "torch.fx", "triton")
 _IN_MEMORY = ("", ":memory:", "file::memory:")
@@ -81,7 +82,17 @@ def _compile(event: str, args: tuple[Any, ...], frame: FrameType) -> None:
 
 def _makes_a_tree(frame: FrameType) -> bool:
     """Tell whether a text becomes a tree alone, and not for pandas, which walks it to evaluate it."""
-    return _module(frame) == "ast" and not _is_within(_module(frame.f_back), _EVALUATORS)
+    if _module(frame) != "ast":
+        return False
+    return not _is_within(_module(frame.f_back), _EVALUATORS) or _is_written_query(frame)
+
+
+def _is_written_query(frame: FrameType) -> bool:
+    """Tell whether pandas evaluates a text that is a literal of the code that asks a frame for it."""
+    caller = next((outer for outer in _stack(frame) if not _is_within(_module(outer), ("ast", "pandas"))), None)
+    methods = (inner for inner in _stack(frame) if _module(inner) == "pandas.core.frame")
+    asked = [inner.f_locals["expr"] for inner in methods if inner.f_code.co_name in _QUERIES]
+    return caller is not None and bool(asked) and all(_stands_in(caller, text) for text in asked)
 
 
 def _evaluate(event: str, args: tuple[Any, ...], frame: FrameType) -> None:

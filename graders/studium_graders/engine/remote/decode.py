@@ -1,7 +1,8 @@
 """Nodes to values of plain base types. Nothing here runs a name or a type that the message chose freely."""
 
 import array
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,6 +34,7 @@ class Decoder:
         self.objects: list[Any] = []
         self.outputs: tuple[torch.Tensor, ...] = ()
         self.depth = 0
+        self._inside = False
 
     def decode(self, node: Any) -> Any:
         """Give the value of a node."""
@@ -61,7 +63,16 @@ class Decoder:
 
     def received(self, value: Any) -> Any:
         """Give an array of the message, or what takes its place."""
-        return self.peer.received(value, self)
+        return value if self._inside else self.peer.received(value, self)
+
+    @contextmanager
+    def inside(self) -> Iterator[None]:
+        """Read arrays that are parts of a value, which count together with it."""
+        before, self._inside = self._inside, True
+        try:
+            yield
+        finally:
+            self._inside = before
 
     def place(self) -> Callable[[Any], Any]:
         """Keep the next index for a value that is built after its items; give the function that puts it there."""
@@ -220,5 +231,6 @@ READERS: dict[int, Reader] = {
     Tag.SIZE: lambda _, node: torch.Size(node[1:]),
     Tag.ENTRY: lambda decoder, node: decoder.peer.entry(decoder, node),
     Tag.MIRROR: lambda decoder, node: decoder.received(decoder.peer.mirrors.find(node[1], node[2])),
+    Tag.FETCHED: lambda decoder, node: decoder.peer.fetched(node[1], decoder, node[2]),
     Tag.OUTPUT: lambda decoder, node: decoder.put(decoder.received(_at(list(decoder.outputs), node[1]))),
 }

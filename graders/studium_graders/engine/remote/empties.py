@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from studium_graders.engine.remote.frames import kind_of, with_missing
 from studium_graders.engine.remote.policy import ITEM
 
 if TYPE_CHECKING:
@@ -18,12 +19,14 @@ if TYPE_CHECKING:
 
 def received(value: Any, decoder: "Decoder", policy: "Policy") -> Any:
     """Give an array that has arrived, or what takes the place of one without elements."""
-    size = value.numel() if isinstance(value, torch.Tensor) else value.size
+    size = value.numel() if isinstance(value, torch.Tensor) else len(value) if kind_of(type(value)) else value.size
     if size or policy.expects_empty(decoder.path + (ITEM if decoder.depth else "")):
         return value
     return _filled(value) if policy.filling else value
 
 
 def _filled(value: Any) -> Any:
+    if kind_of(type(value)):
+        return with_missing(value)
     shape = (1,) * value.ndim
     return torch.full(shape, math.nan) if isinstance(value, torch.Tensor) else np.full(shape, math.nan)

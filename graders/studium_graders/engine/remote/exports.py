@@ -8,7 +8,7 @@ from typing import Any
 from torch import nn
 
 from studium_graders.engine.limits import Limits
-from studium_graders.engine.remote import instances, library, records, standard  # noqa: F401
+from studium_graders.engine.remote import frames, instances, library, records, standard  # noqa: F401
 from studium_graders.engine.remote.decode import READERS, Decoder, RefusedError
 from studium_graders.engine.remote.encode import BASES, WRITERS, Encoder
 from studium_graders.engine.remote.errors import error_class, error_node, error_of, library_error

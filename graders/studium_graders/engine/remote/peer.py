@@ -210,6 +210,10 @@ class Peer(Sections):
                 return [Tag.ARGUMENT, depth, index]
         return None
 
+    def fetched(self, name: Any, decoder: Decoder, node: Any) -> Any:
+        """Give data of this side that the other one gives back."""
+        raise ProtocolError("the other side has fetched nothing")
+
     def sweep(self) -> list[int]:
         """Let go what nobody here uses any more; give the numbers."""
         return self.mirrors.sweep()

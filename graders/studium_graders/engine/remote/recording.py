@@ -21,12 +21,14 @@ from studium_graders.engine.limits import Limits
 from studium_graders.engine.remote.arrays import array_bytes, tensor_bytes
 from studium_graders.engine.remote.decode import Decoder
 from studium_graders.engine.remote.encode import Encoder
+from studium_graders.engine.remote.frames import is_mutable
 from studium_graders.engine.remote.policy import ITEM, Policy
 from studium_graders.engine.remote.session import Student
 from studium_graders.engine.remote.writeback import GENERATORS, state_of
 
 _MOST = 1 << 18  # parts that are looked at during a test: items, or _PART bytes of an array
 _PART = 256
+_ITEM = 8  # bytes of an item of a frame, about
 _ALONE = 2  # references to a value that only ``_Kept`` has
 _CONTAINERS: tuple[type[Any], ...] = (list, dict, set, deque, bytearray)
 _SIZED: tuple[type[Any], ...] = (*_CONTAINERS, tuple, frozenset)
@@ -134,6 +136,8 @@ class Crossed:
 def _size(value: Any) -> int:
     if isinstance(value, np.ndarray | torch.Tensor):
         return 1 + math.prod(value.shape) * value.itemsize // _PART
+    if is_mutable(type(value)):
+        return 1 + int(value.size) * _ITEM // _PART
     base = next((base for base in _CONTAINERS if isinstance(value, base)), None)
     return 1 if base is None else 1 + base.__len__(value)
 

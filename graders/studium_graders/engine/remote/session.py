@@ -25,7 +25,7 @@ from studium_graders.engine.remote.policy import Policy
 from studium_graders.engine.remote.shell import MOST_OF_CELL, MOST_OF_ERROR, MOST_OUTPUTS, sendable, size_of
 from studium_graders.engine.remote.tags import Tag
 from studium_graders.engine.remote.wire import Channel, ClosedError, LateError, ProtocolError
-from studium_graders.engine.remote.writeback import GENERATORS, Frame
+from studium_graders.engine.remote.writeback import GENERATORS, Frame, holds_items
 from studium_graders.engine.results import CellRun, Verdict
 
 CALLBACK_REQUESTS = frozenset({"call", "copy", "method", "getattr", "setattr", "special", "next", "backward"})
@@ -63,6 +63,7 @@ class Student(Side):
         self.ambient = Ambient(self._seed)
         self._open: list[OpenCall] = []
         self._known: dict[str, Any] = {}  # functions and classes of the student's, until their names are rebound
+        self._fetched: dict[str, Any] = {}  # data of the student's, as they arrived last
         self._parting = False  # with a value: nothing in it may be asked for here
         self._grad = True  # the grad mode in which the student's code calls back
 
@@ -110,11 +111,23 @@ class Student(Side):
             return self._known[name]
         value = self.request("get", name, path=name)
         self._know(name, value)
+        if holds_items(type(value)):
+            self._fetched[name] = value
         return value
 
     def _know(self, name: str, value: Any) -> None:
         if isinstance(value, RemoteFunction | RemoteClass):
             self._known[name] = value
+
+    def known(self, value: Any, encoder: Encoder) -> list[Any] | None:
+        """Give the node of an object that both sides know, or of data that a test got by a name and now gives back."""
+        found = super().known(value, encoder)
+        name = next((name for name, data in self._fetched.items() if data is value), "") if found is None else ""
+        if not name:
+            return found
+        first = len(encoder.objects)
+        node = encoder.content(value)
+        return [Tag.FETCHED, name, node] if len(encoder.objects) == first + 1 else node
 
     def set(self, name: str, value: Any) -> None:
         """Set a global of the student's."""

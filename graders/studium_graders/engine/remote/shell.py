@@ -23,6 +23,9 @@ MOST_OUTPUTS = 1000
 MOST_OF_CELL = RICH + 8
 MOST_OF_ERROR = 2000  # characters
 HOLDS_NOT = "this should hold and does not"
+INLINE = "module://matplotlib_inline.backend_inline"  # shows pictures after each cell, as in a notebook
+# Magics that a notebook's kernel adds to IPython's own, and that no test can see the effect of.
+_OF_A_KERNEL = ("autosave", "clear", "connect_info", "less", "man", "more", "qtconsole", "store", "subshell")
 _RICH = ("image/png", "text/html", "text/latex", "text/markdown", "application/json")
 
 
@@ -143,15 +146,20 @@ class Cells:
         self.shell = shell
         self._most = output_kb << 10
         self._count = 0
+        self._source = ""
         self._rich_left = 0
         self.outputs: list[dict[str, Any]] = []
         self.printed = Printed(self._most)
         shell.display_pub.publish = self._display
         shell.displayhook.write_output_prompt = lambda: None
+        shell.displayhook.quiet = lambda: shell.displayhook.semicolon_at_end_of_expression(self._source)
         shell.displayhook.write_format_data = self._result
         builtins.input = no_input
         interactiveshell.system = print_command
         shell.ask_exit = lambda: None
+        _show_pictures_inline(shell)
+        for name in _OF_A_KERNEL:
+            shell.register_magic_function(lambda _: None, magic_name=name)
         shell.should_run_async = _only_where_it_waits(shell.should_run_async)
         manager = shell.input_transformer_manager
         manager.do_token_transforms = _only_where_it_is_no_python(manager)
@@ -161,6 +169,7 @@ class Cells:
     def run(self, source: str) -> tuple[list[dict[str, Any]], str]:
         """Run a cell; give its outputs and its error ("" if it ran to its end)."""
         self._count += 1
+        self._source = source
         self.outputs, self.printed = [], Printed(self._most)
         self._rich_left = RICH * self._most
         with collected(self.printed):
@@ -228,6 +237,13 @@ class Cells:
         shown = sendable("\n".join(str(line) for line in lines)[: self._most]).split("\n")
         about = {"ename": kind.__name__, "evalue": _text(error), "traceback": shown}
         self.outputs.append({"output_type": "error", **about})
+
+
+def _show_pictures_inline(shell: Any) -> None:
+    """Let every kind of ``%matplotlib`` be the inline one: there is neither a window nor an event loop."""
+    enable = shell.enable_matplotlib
+    shell.enable_gui = lambda _gui=None: None
+    shell.enable_matplotlib = lambda _gui=None: enable("inline")
 
 
 def _only_where_it_waits(decide: Any) -> Any:

@@ -54,3 +54,5 @@ class Tag:
     NAMED = 47  # names, and what each stands for
     VIEW = 48  # of a dictionary: its keys, values or items
     INSTANCE = 49  # of a given class: what it holds
+    FRAME = 50  # data of pandas': the kind and its parts
+    FETCHED = 51  # name and contents of data that the receiver has under that name, and has sent; judge to student only

@@ -77,4 +77,4 @@ def _use_shell(shell: Any) -> None:
         shell.run_cell("1 + 1", store_history=False)
         shell.run_cell("1 / 0", store_history=False)
         shell.run_cell("def f(:", store_history=False)
-    shell.user_ns.pop("_", None)
+    shell.user_ns.update(dict.fromkeys(("_", "__", "___"), ""))

@@ -9,11 +9,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from studium_graders.engine.remote import instances
+from studium_graders.engine.remote import frames, instances
 from studium_graders.engine.remote.wire import ProtocolError
 
 if TYPE_CHECKING:
     from studium_graders.engine.remote.encode import Encoder
+
+
+@dataclasses.dataclass(frozen=True)
+class _Held:
+    """The items of a frame of pandas'."""
+
+    items: list[Any]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Held) and same_state(self.items, other.items, by_value=True)
 
 
 class Frame:
@@ -54,6 +64,11 @@ class Frame:
         return not same_state(before, state_of(value), by_value=True)
 
 
+def holds_items(kind: type) -> bool:
+    """Tell whether the instances of a class are containers or arrays, which code may change in place."""
+    return kind in (list, deque, set, bytearray, np.ndarray) or issubclass(kind, dict) or frames.is_mutable(kind)
+
+
 def state_of(value: Any, *, copy: bool = True) -> Any:
     """Give what to compare later in order to see whether an object was changed in place; None if it cannot be."""
     kind = type(value)
@@ -77,6 +92,8 @@ def state_of(value: Any, *, copy: bool = True) -> Any:
         return GENERATORS[kind](value)
     if dataclasses.is_dataclass(kind) and hasattr(value, "__dict__"):
         return list(value.__dict__.values())
+    if frames.is_mutable(kind):
+        return _Held(list(frames.flat(value)))
     if instances.is_plain(kind):
         return [part for item in value.__dict__.items() for part in item]
     return None
@@ -106,6 +123,13 @@ def same_state(before: Any, now: Any, *, by_value: bool = False) -> bool:
     return len(before) == len(now) and all(
         a is b or (by_value and type(a) is type(b) and type(a) in _PLAIN and (a == b or a != a))
         for a, b in zip(before, now, strict=True)
+    )
+
+
+def same_data(value: Any, other: Any) -> bool:
+    """Tell whether two values are of the same class and hold the same plain items."""
+    return type(value) is type(other) and same_state(
+        state_of(value, copy=False), state_of(other, copy=False), by_value=True
     )
 
 
@@ -149,6 +173,8 @@ def overwrite(value: Any, content: Any) -> None:
     elif instances.is_plain(kind):
         value.__dict__.clear()
         value.__dict__.update(content.__dict__)
+    elif frames.is_mutable(kind):
+        frames.overwrite(value, content)
     elif issubclass(kind, torch.Tensor):
         overwrite_tensor(value, content)
 
