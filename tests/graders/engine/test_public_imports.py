@@ -10,6 +10,8 @@ from studium_graders.engine.material import Cell, Material, NotebookMaterial
 from studium_graders.engine.public_imports import import_all, public_imports
 from studium_graders.engine.sandbox import probe
 
+from .conftest import hand_made, handed_in
+
 
 def material(*cells: Cell) -> Material:
     return Material("ps1", (NotebookMaterial("book", cells, b"{}"),))
@@ -25,6 +27,20 @@ def test_given_cells_and_stubs_are_read_and_neither_tests_nor_solutions() -> Non
         )
     )
     assert found == ("json.decoder", "csv", "email", "email.message", "wave")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "%matplotlib inline\nimport wave",
+        "if True:\n    %time import csv\n    import wave",
+        "%%time\nimport wave",
+        "!pip install x\nimport wave",
+        "x = (7\n% 2)\nimport wave",
+    ],
+)
+def test_lines_for_ipython_hide_no_import(source: str) -> None:
+    assert "wave" in public_imports(material(Cell("a", "given", source)))
 
 
 def test_what_a_topic_needs_for_its_figures_is_read_from_its_files_and_its_exercises_are_not(tmp_path, monkeypatch):
@@ -89,3 +105,21 @@ def test_a_library_that_makes_a_process_unfit_is_left_to_the_student(
     other = msgspec.structs.replace(material, notebooks=(msgspec.structs.replace(book, cells=cells),))
     with Engine(other, probe().level, trust=True, ancestor=ancestor) as engine:
         assert engine.grade(hand_in()).score == 4
+
+
+def test_what_everybody_imports_is_imported_once_for_the_judge_too(tmp_path, monkeypatch, ancestor) -> None:
+    tmp_path.chmod(0o755)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    text = "import os\nPID = os.getpid()\ndef imported_here():\n    return PID == os.getpid()\n"
+    (tmp_path / "stamped_library.py").write_text(text)
+    made = hand_made({"f": "def f():\n    return 1"}, {"f": "assert f() == 1 and not stamped_library.imported_here()"})
+    book = made.notebooks[0]
+    cells = (
+        msgspec.structs.replace(book.cells[0], source="%matplotlib inline\nimport stamped_library"),
+        *book.cells[1:],
+    )
+    other = msgspec.structs.replace(made, notebooks=(msgspec.structs.replace(book, cells=(first, *book.cells[1:])),))
+    with Engine(other, probe().level, trust=True, ancestor=ancestor) as engine:
+        result = engine.grade(handed_in(other, "s", {"f": "def f():\n    return 1"}))
+    assert [(test.points, test.mode) for test in result.notebooks[0].tests] == [(1, "split")]

@@ -97,7 +97,7 @@ def _strings(value: Any) -> list[Any]:
 
 def _times(value: Any) -> list[Any]:
     zone = getattr(value, "tz", None)
-    return [value.asi8.view(f"{value._ndarray.dtype.kind}8[{value.unit}]"), None if zone is None else str(zone)]
+    return [value.asi8.view(f"{value.dtype.kind}8[{value.unit}]"), None if zone is None else str(zone)]
 
 
 def _moment(value: Any) -> list[Any]:

@@ -54,6 +54,21 @@ def test_nor_does_one_in_a_list_of_results(shell, items):
     assert graded(shell, reference, text, test).points == 0
 
 
+FRAMES = {
+    "a frame": "pd.DataFrame({'a': x})",
+    "a series": "pd.Series(x)",
+    "an index": "pd.Index(x)",
+}
+
+
+@pytest.mark.parametrize("made", FRAMES.values(), ids=FRAMES)
+def test_nor_does_data_of_pandas_without_rows(shell, made):
+    reference = f"import pandas as pd\ndef squares(x):\n    x = x * x\n    return {made}\n"
+    test = "x = np.arange(4.0)\nassert np.asarray(squares(x) >= 0).all()"
+    assert graded(shell, reference, reference, test).points == 1
+    assert graded(shell, reference, reference.replace("x * x", "x[:0]"), test).points == 0
+
+
 KEPT = "def positive(x):\n    return x[x > 0]\n"
 EMPTIED = "x = np.array([-1.0, 2.0])\nassert np.allclose(positive(x), 2) and positive(-np.ones(3)).size == 0"
 

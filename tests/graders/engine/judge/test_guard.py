@@ -52,6 +52,26 @@ def test_a_test_that_evaluates_by_a_detour_runs_in_one_process(shell, test):
     assert judged(shell, f"assert {test}", EVALUATING[test], handles={"f"}).mode == "one process"
 
 
+FRAME = "import pandas as pd\ndef f():\n    return pd.DataFrame({'a': [1, 2, 3]})"
+QUERIES = {
+    "a literal": ("assert len(f().query('a > 1')) == 2", "split"),
+    "a literal with a local name": ("low = 1\nassert len(f().query('a > @low')) == 2", "split"),
+    "an expression": ("assert f().eval('b = 2 * a')['b'].tolist() == [2, 4, 6]", "split"),
+    "a text that is made": ("text = 'a > ' + str(1)\nassert len(f().query(text)) == 2", "one process"),
+    "a text of the answer's": ("assert len(f().query(f().columns[0] + ' > 1')) == 2", "one process"),
+    "a text that pandas is given": (
+        "import pandas as pd\nassert pd.eval('1 + 1') == 2 and len(f()) == 3",
+        "one process",
+    ),
+}
+
+
+@pytest.mark.parametrize(("test", "mode"), QUERIES.values(), ids=QUERIES)
+def test_pandas_evaluates_what_stands_in_the_test_and_nothing_else(shell, test, mode):
+    result = judged(shell, test, FRAME, handles={"f"})
+    assert (result.points, result.mode) == (1, mode)
+
+
 @pytest.mark.parametrize("test", [*EVALUATING, *REACHING])
 def test_a_refusal_counts_though_the_test_catches_it(shell, test):
     source = (EVALUATING | REACHING)[test]

@@ -6,6 +6,7 @@ import pty
 import pytest
 from studium_graders.engine.limits import Limits
 from studium_graders.engine.remote import StudentGone
+from studium_graders.engine.remote.shell import INLINE
 
 
 def text_of(run):
@@ -32,12 +33,30 @@ def text_of(run):
         ("!echo wrong >&2; exit 3\nprint(_exit_code)", "wrong\n3\n"),
         ("files = !echo a\nprint(files)", "['a']\n"),
         ("!cat\nprint(9)", "9\n"),
+        ("%autosave 60\n%clear\nprint(11)", "11\n"),
+        ("print(repr(_))", "''\n"),
+        ("12;", ""),
+        ("%matplotlib inline\nimport matplotlib\nprint(13)", "13\n"),
+        ("%matplotlib notebook\nprint(14)", "14\n"),
+        ("%pylab inline\nprint(15)", "15\n"),
         ("!printf 'a\\377b\\n'", "a\ufffdb\n"),
     ],
 )
 def test_a_cell_does_what_it_does_in_a_notebook(make_student, source, shown):
     run = make_student().run(source)
     assert (run.error, text_of(run).replace("\r", "")[-len(shown) or 99 :]) == ("", shown)
+
+
+@pytest.mark.parametrize("magic", ["", "%matplotlib inline\n", "%matplotlib agg\n"])
+def test_the_pictures_of_a_cell_are_shown_and_closed_after_it(make_student, monkeypatch, magic):
+    monkeypatch.setenv("MPLBACKEND", INLINE)
+    student = make_student()
+    run = student.run(f"{magic}import matplotlib.pyplot as plt\nplt.plot([1, 2])\nplt.title('both')\nplt.show()")
+    assert run.error == ""
+    assert [sorted(output["data"]) for output in run.outputs if "image/png" in output["data"]] == [
+        ["image/png", "text/plain"]
+    ]
+    assert text_of(student.run("print(plt.get_fignums())")) == "[]\n"
 
 
 def test_lone_surrogates_in_what_a_cell_says_become_question_marks(make_student):
