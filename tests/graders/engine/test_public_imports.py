@@ -115,10 +115,7 @@ def test_what_everybody_imports_is_imported_once_for_the_judge_too(tmp_path, mon
     (tmp_path / "stamped_library.py").write_text(text)
     made = hand_made({"f": "def f():\n    return 1"}, {"f": "assert f() == 1 and not stamped_library.imported_here()"})
     book = made.notebooks[0]
-    cells = (
-        msgspec.structs.replace(book.cells[0], source="%matplotlib inline\nimport stamped_library"),
-        *book.cells[1:],
-    )
+    first = msgspec.structs.replace(book.cells[0], source="%matplotlib inline\nimport stamped_library")
     other = msgspec.structs.replace(made, notebooks=(msgspec.structs.replace(book, cells=(first, *book.cells[1:])),))
     with Engine(other, probe().level, trust=True, ancestor=ancestor) as engine:
         result = engine.grade(handed_in(other, "s", {"f": "def f():\n    return 1"}))
