@@ -1,16 +1,18 @@
 """What a student's process has imported before it is forked: what everybody was told to import, and no secret."""
 
+import subprocess
 import sys
 
 import msgspec
 import pytest
+from studium_graders.engine import engine as engine_module
 from studium_graders.engine import public_imports as public_imports_module
 from studium_graders.engine.engine import Engine
+from studium_graders.engine.judge_job import JudgeSetup
 from studium_graders.engine.material import Cell, Material, NotebookMaterial
 from studium_graders.engine.public_imports import import_all, public_imports
 from studium_graders.engine.sandbox import probe
-
-from .conftest import hand_made, handed_in
+from studium_graders.engine.zygote import common_ancestor
 
 
 def material(*cells: Cell) -> Material:
@@ -107,16 +109,17 @@ def test_a_library_that_makes_a_process_unfit_is_left_to_the_student(
         assert engine.grade(hand_in()).score == 4
 
 
-def test_what_everybody_imports_is_imported_once_for_the_judge_too(tmp_path, monkeypatch, ancestor) -> None:
-    tmp_path.chmod(0o755)
-    monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    text = "import os\nPID = os.getpid()\ndef imported_here():\n    return PID == os.getpid()\n"
-    (tmp_path / "stamped_library.py").write_text(text)
-    made = hand_made({"f": "def f():\n    return 1"}, {"f": "assert f() == 1 and not stamped_library.imported_here()"})
-    book = made.notebooks[0]
-    first = msgspec.structs.replace(book.cells[0], source="%matplotlib inline\nimport stamped_library")
-    other = msgspec.structs.replace(made, notebooks=(msgspec.structs.replace(book, cells=(first, *book.cells[1:])),))
-    with Engine(other, probe().level, trust=True, ancestor=ancestor) as engine:
-        result = engine.grade(handed_in(other, "s", {"f": "def f():\n    return 1"}))
-    assert [(test.points, test.mode) for test in result.notebooks[0].tests] == [(1, "split")]
+def test_what_everybody_imports_is_imported_once_for_the_judge_too(monkeypatch, tmp_path) -> None:
+    setups = {}
+    monkeypatch.setattr(engine_module, "Zygote", lambda role, setup, *_, **__: setups.setdefault(role, setup))
+    cells = Cell("a", "given", "%matplotlib inline\nimport wave"), Cell("t", "test", "import chunk")
+    engine = Engine(material(*cells), probe().level, trust=True, ancestor=common_ancestor())
+    engine.__exit__(None, None, None)  # it has started nothing
+    setup = msgspec.msgpack.decode(setups["studium_graders.engine.judge_main"], type=JudgeSetup)
+    assert setup.imports == ("wave",)
+    ready = msgspec.msgpack.encode(msgspec.structs.replace(setup, folder=str(tmp_path)))
+    code = "import sys; from studium_graders.engine.judge_main import prepare; prepare(sys.stdin.buffer.read())"
+    shown = subprocess.run(
+        [sys.executable, "-c", f"{code}; print('wave' in sys.modules)"], input=ready, capture_output=True, check=True
+    )
+    assert shown.stdout == b"True\n"
