@@ -3,6 +3,7 @@
 pandas is no dependency: it is looked for when a value of it is met, and imported when one arrives.
 """
 
+import contextlib
 import importlib
 import re
 from collections.abc import Callable, Iterator
@@ -30,17 +31,18 @@ def is_mutable(cls: type) -> bool:
 
 def kind_of(cls: type) -> str:
     """Name the kind of pandas' data that the instances of a class are; "" where they are none."""
-    return _KINDS.get(cls.__name__, "") if cls.__module__.partition(".")[0] == "pandas" else ""
+    return _KINDS.get(cls.__name__, "") if str(cls.__module__).partition(".")[0] == "pandas" else ""
 
 
 def flat(value: Any) -> Iterator[Any]:
-    """Give what a value holds, item by item, to be compared later."""
+    """Give what a value holds, item by item, to be compared later; of arrays that are not known, nothing."""
     kind = kind_of(type(value))
     if kind or isinstance(value, list | tuple):
-        parts = _TAKE[kind](value) if kind else value
-        yield from (kind, len(parts))
-        for part in parts:
-            yield from flat(part)
+        with contextlib.suppress(_UnknownArrayError):
+            parts = _TAKE[kind](value) if kind else value
+            yield from (kind, len(parts))
+            for part in parts:
+                yield from flat(part)
     elif isinstance(value, np.ndarray):
         yield from (value.dtype.str, len(value))
         yield from value.tolist() if value.dtype.hasobject else [value.tobytes()]

@@ -143,6 +143,7 @@ def test_a_series_too(make_student) -> None:
 def test_a_column_of_a_kind_that_is_not_known_is_no_data(make_student) -> None:
     student = make_student("import pandas as pd\ndef f():\n    return pd.Series(pd.arrays.SparseArray([0, 0, 1]))")
     assert is_remote(student.get("f")())
+    assert list(flat(pd.Series(pd.arrays.SparseArray([0, 1])))) == []
 
 
 def test_who_has_no_pandas_in_a_test_gets_what_it_is_all_the_same(make_student) -> None:
