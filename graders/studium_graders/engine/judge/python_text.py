@@ -12,7 +12,7 @@ _SKIPPED = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, to
 
 
 def parse(source: str) -> ast.Module | None:
-    """Give the tree of a cell, without magics that are mere display, or None where it is not Python."""
+    """Give the tree of a cell, without what is mere display, or None where it is not Python."""
     lines = source.splitlines(keepends=True)
     if lines and lines[0].strip() in ("%%time", "%%capture"):
         source = "".join(["\n", *lines[1:]])
@@ -20,8 +20,16 @@ def parse(source: str) -> ast.Module | None:
         tree: ast.Module = ast.parse(TransformerManager().transform_cell(source))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
-    tree.body = [node for node in tree.body if magic(node) not in _HARMLESS]
+    tree.body = [node for node in tree.body if not (magic(node) in _HARMLESS or _ends_pictures(node))]
     return tree
+
+
+def _ends_pictures(node: ast.stmt) -> bool:
+    """Tell whether a statement shows or closes pictures, which are those of the student's process."""
+    match node:
+        case ast.Expr(ast.Call(ast.Attribute(ast.Name("plt" | "pyplot"), "close" | "show"))):
+            return True
+    return False
 
 
 def magic(node: ast.stmt) -> str:
