@@ -35,8 +35,9 @@ LESSONS = {
     "three exercises of lora": f'exercises = ["{TOPIC}.merge", "{TOPIC}.unmerge", "{TOPIC}.init_lora"]',
     "a whole lora lesson": f'topics = ["{TOPIC}"]',
 }
-PLAIN = "three small torch exercises of a plain nbgrader course"
-CLASSES = [(PLAIN, 60), (PLAIN, 300), *((lesson, 60) for lesson in LESSONS)]
+PLAIN, DATA = "three small torch exercises of a plain nbgrader course", "a plain course with pandas and a picture"
+PLAIN_COURSES = {PLAIN: "plain_course", DATA: "data_course"}
+CLASSES = [(PLAIN, 60), (PLAIN, 300), (DATA, 60), *((lesson, 60) for lesson in LESSONS)]
 FLAGS = {"schema_version": 3, "grade": False, "solution": False, "locked": True, "task": False}
 SENT = "2026-03-01 20:00:00 UTC"
 Answers = Iterator[dict[str, str]]
@@ -80,14 +81,14 @@ def of_topic(exercise: Exercise) -> tuple[str, list[str], list[str]]:
     return solved(exercise), right, [own_version(exercise, mistake.function) for mistake in exercise.misconceptions]
 
 
-def plain_course(root: Path, nbgrader: Callable[..., str]) -> Classroom:
-    """The course of plain_course/, which knows nothing of Studium."""
-    source = jupytext.read(HERE / "plain_course" / "ps1.py")
+def plain_course(folder: Path, root: Path, nbgrader: Callable[..., str]) -> Classroom:
+    """The course of a folder here, which knows nothing of Studium."""
+    source = jupytext.read(folder / "ps1.py")
     marked = {cell.metadata["grade_id"]: cell for cell in source.cells if "grade_id" in cell.metadata}
     for cell in marked.values():
         cell.metadata.pop("lines_to_next_cell", None)  # jupytext's own
         cell.metadata = {"nbgrader": FLAGS | dict(cell.metadata)}
-    answers = tomllib.loads((HERE / "plain_course" / "answers.toml").read_text("utf-8"))
+    answers = tomllib.loads((folder / "answers.toml").read_text("utf-8"))
     solutions = {name: re.sub(r" *### (BEGIN|END) SOLUTION\n?", "", marked[name].source) for name in answers}
     (root / "source" / "ps1").mkdir(parents=True)
     nbformat.write(source, root / "source" / "ps1" / "ps1.ipynb")
@@ -105,8 +106,8 @@ def catalogue() -> Catalogue:
 def course(request: pytest.FixtureRequest, catalogue: Catalogue, make_course, submit, nbgrader, tmp_path_factory):
     lesson, students = request.param
     print(f"\n{lesson}:", end=" ")
-    if lesson == PLAIN:
-        made = plain_course(tmp_path_factory.mktemp("plain"), nbgrader)
+    if lesson in PLAIN_COURSES:
+        made = plain_course(HERE / PLAIN_COURSES[lesson], tmp_path_factory.mktemp("plain"), nbgrader)
     else:
         root = make_course(f'[[assignments]]\nname = "ps1"\ndue = 2026-03-01T23:59:00\n{LESSONS[lesson]}\n')
         answers = mixture({name: of_topic(exercise) for name, exercise in catalogue[TOPIC].exercises.items()})

@@ -173,6 +173,8 @@ class Cells:
         self.outputs, self.printed = [], Printed(self._most)
         self._rich_left = RICH * self._most
         with collected(self.printed):
+            with contextlib.suppress(Exception):  # the student's code may have replaced anything
+                _close_pictures()
             result = self.shell.run_cell(source, store_history=False)
         self._flush()
         error = result.error_before_exec or result.error_in_exec
@@ -244,6 +246,13 @@ def _show_pictures_inline(shell: Any) -> None:
     enable = shell.enable_matplotlib
     shell.enable_gui = lambda _gui=None: None
     shell.enable_matplotlib = lambda _gui=None: enable("inline")
+
+
+def _close_pictures() -> None:
+    """Close what a test has had drawn since the last cell, as a notebook does after the test's own cell."""
+    pyplot = sys.modules.get("matplotlib.pyplot")
+    if pyplot is not None and "inline" in pyplot.get_backend():
+        pyplot.close("all")
 
 
 def _only_where_it_waits(decide: Any) -> Any:

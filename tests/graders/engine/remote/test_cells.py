@@ -59,6 +59,14 @@ def test_the_pictures_of_a_cell_are_shown_and_closed_after_it(make_student, monk
     assert text_of(student.run("print(plt.get_fignums())")) == "[]\n"
 
 
+def test_a_picture_that_a_test_had_drawn_is_not_there_in_the_next_cell(make_student, monkeypatch):
+    monkeypatch.setenv("MPLBACKEND", INLINE)
+    student = make_student("import matplotlib.pyplot as plt\ndef draw():\n    plt.plot([1, 2])\n    return plt.gca()")
+    assert len(student.get("draw")().lines) == 1
+    run = student.run("print(plt.get_fignums())")
+    assert [output.get("text") for output in run.outputs] == ["[]\n"]
+
+
 def test_lone_surrogates_in_what_a_cell_says_become_question_marks(make_student):
     source = "print('\\udcff')\nraise ValueError('no \\udcff')"
     run = make_student().run(source)
