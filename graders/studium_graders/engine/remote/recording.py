@@ -75,7 +75,8 @@ class RecordingStudent(Student):
         """Note a test that changes what has crossed."""
         self._crossed.begin()
         self._changed = False
-        yield
+        with super().watching(test):
+            yield
         if self._crossed.changed(last=True) or self._changed:
             self.policy.both_ways.add(test)
 

@@ -3,7 +3,8 @@
 import socket
 import sys
 import types
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
@@ -178,9 +179,11 @@ class Student(Side):
             self.policy.mutated(call.changed, returned=gave is not None)
         raise self.gone or AssertionError
 
-    def watching(self, test: str) -> AbstractContextManager[None]:
-        """See what a test does, where the reference is recorded."""
-        return nullcontext()
+    @contextmanager
+    def watching(self, test: str) -> Iterator[None]:
+        """See what a test does, where the reference is recorded; what it has fetched is let go."""
+        yield
+        self._fetched.clear()
 
     def refused(self, error: TypeError) -> TypeError:
         """Take note of a refusal of the judge's own, which is about to be raised."""
