@@ -5,7 +5,8 @@ pandas is no dependency: it is looked for when a value of it is met, and importe
 
 import importlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence, Set
+from types import NoneType
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ _MASKED = {"b": "BooleanArray", "f": "FloatingArray", "i": "IntegerArray", "u": 
 
 
 class _UnknownArrayError(Exception):
-    """A value has an array of a kind that is not known here."""
+    """A value has an array, or a time zone, of a kind that is not known here."""
 
 
 def is_mutable(cls: type) -> bool:
@@ -37,7 +38,7 @@ def flat(value: Any) -> Iterator[Any]:
     """Give what a value holds, item by item, to be compared later."""
     kind = kind_of(type(value))
     if kind or isinstance(value, list | tuple):
-        parts = _TAKE[kind](value) if kind else value
+        parts = _taken(kind, value) if kind else value
         yield from (kind, len(parts))
         for part in parts:
             yield from flat(part)
@@ -48,14 +49,27 @@ def flat(value: Any) -> Iterator[Any]:
         yield value
 
 
+def _taken(kind: str, value: Any) -> list[Any]:
+    """Take a value apart; of one that cannot be, nothing is known."""
+    try:
+        return _TAKE[kind](value)
+    except _UnknownArrayError:
+        return []
+
+
 def overwrite(value: Any, content: Any) -> None:
     """Give a frame or series the contents of another, in place."""
     value.__setstate__(content.__getstate__())
 
 
-def with_missing(value: Any) -> Any:
-    """Give a frame, series or index like one without rows that has one of missing values."""
-    return value.reindex([0]) if is_mutable(type(value)) else type(value)([np.nan])
+def filled(value: Any, elements: Sequence[float]) -> Any:
+    """Give what takes the place of a frame, series, index or array without elements."""
+    pandas, kind = _pandas(), kind_of(type(value))
+    if kind == "frame":
+        columns = value.columns if len(value.columns) else [0]
+        return pandas.DataFrame(np.tile(np.array(elements), (len(columns), 1)).T, columns=columns)
+    make = pandas.Series if kind == "series" else pandas.Index if hasattr(value, "nlevels") else np.array
+    return make(elements)
 
 
 # ------------------------------------------------------------------------------------------------------ taken apart
@@ -75,9 +89,16 @@ def _frame(value: Any) -> list[Any]:
 
 
 def _instants(value: Any) -> list[Any]:
-    """Take apart an index of moments or durations, with its frequency where a name says all of that."""
-    named = value.freq is not None and _pandas().tseries.frequencies.to_offset(value.freqstr) == value.freq
-    return [value.array, value.name, value.freqstr if named else None]
+    return [value.array, value.name, _frequency(value.freq)]
+
+
+def _frequency(offset: Any) -> str | None:
+    """Give the name of a frequency where it says all of that."""
+    try:
+        named = offset is not None and _pandas().tseries.frequencies.to_offset(offset.freqstr) == offset
+    except ValueError:  # the text is of no name
+        named = False
+    return str(offset.freqstr) if named else None
 
 
 def _multi(value: Any) -> list[Any]:
@@ -96,13 +117,18 @@ def _strings(value: Any) -> list[Any]:
 
 
 def _times(value: Any) -> list[Any]:
-    zone = getattr(value, "tz", None)
-    return [value.asi8.view(f"{value._ndarray.dtype.kind}8[{value.unit}]"), None if zone is None else str(zone)]
+    return [value.asi8.view(f"{value._ndarray.dtype.kind}8[{value.unit}]"), _zone(getattr(value, "tz", None))]
 
 
 def _moment(value: Any) -> list[Any]:
-    zone = getattr(value, "tzinfo", None)
-    return [value.asm8, None if zone is None else str(zone)]
+    return [value.asm8, _zone(value.tzinfo)]
+
+
+def _zone(zone: Any) -> str | None:
+    """Give the name of a time zone."""
+    if zone is not None and not _ZONE.fullmatch(str(zone)):
+        raise _UnknownArrayError
+    return None if zone is None else str(zone)
 
 
 # ------------------------------------------------------------------------------------------------------ built again
@@ -118,11 +144,12 @@ def _build_series(array: Any, index: Any, name: Any) -> Any:
 
 def _build_frame(columns: Any, index: Any, arrays: list[Any]) -> Any:
     pandas = _pandas()
+    _require(arrays, _ARRAY)
+    if any(len(array) != len(index) for array in arrays):
+        raise ProtocolError("columns of different lengths")
     series = {place: pandas.Series(array, dtype=array.dtype) for place, array in enumerate(arrays)}
     frame = pandas.DataFrame(series, index=range(len(index)))
     frame.index, frame.columns = index, columns
-    if any(len(array) != len(index) for array in arrays):
-        raise ProtocolError("columns of different lengths")
     return frame
 
 
@@ -136,7 +163,9 @@ def _build_instants(array: Any, name: Any, frequency: Any) -> Any:
     return index
 
 
-def _build_multi(levels: Any, codes: Any, names: Any) -> Any:
+def _build_multi(levels: list[Any], codes: list[Any], names: list[Any]) -> Any:
+    _require(levels, _INDEX)
+    _require(codes, {np.ndarray})
     return _pandas().MultiIndex(levels=levels, codes=codes, names=names)
 
 
@@ -144,24 +173,25 @@ def _build_masked(values: np.ndarray[Any, Any], missing: np.ndarray[Any, Any]) -
     return getattr(_pandas().arrays, _MASKED[values.dtype.kind])(values, missing)
 
 
-def _build_strings(storage: Any, floating: Any, words: list[Any]) -> Any:
+def _build_strings(storage: str, floating: bool, words: list[Any]) -> Any:
     pandas = _pandas()
-    more = {"na_value": np.nan} if floating is True else {}
+    _require(words, {str, NoneType})
+    more = {"na_value": np.nan} if floating else {}
     return pandas.array(words, dtype=pandas.StringDtype(storage, **more))
 
 
-def _build_times(values: np.ndarray[Any, Any], zone: Any) -> Any:
+def _build_times(values: np.ndarray[Any, Any], zone: str | None) -> Any:
     index = _pandas().Index(values)
     return (index if zone is None else index.tz_localize("UTC").tz_convert(_checked_zone(zone))).array
 
 
-def _build_moment(value: Any, zone: Any) -> Any:
+def _build_moment(value: Any, zone: str | None) -> Any:
     moment = _pandas().Timestamp(value)
     return moment if zone is None else moment.tz_localize("UTC").tz_convert(_checked_zone(zone))
 
 
-def _checked_zone(name: Any) -> str:
-    if type(name) is not str or not _ZONE.fullmatch(name):
+def _checked_zone(name: str) -> str:
+    if not _ZONE.fullmatch(name):
         raise ProtocolError("no time zone")
     return name
 
@@ -170,71 +200,125 @@ def _build_missing(name: Any) -> Any:
     return {"NaTType": _pandas().NaT, "NAType": _pandas().NA}[name]
 
 
+def _require(parts: list[Any], wanted: Set[Any]) -> None:
+    """Raise ProtocolError unless the parts are what is wanted: of a class, or of a kind of pandas' data."""
+    if not all((kind_of(type(part)) or type(part)) in wanted and getattr(part, "ndim", 1) < 2 for part in parts):
+        raise ProtocolError("data made of something else than they should")
+
+
+_ANY: frozenset[Any] = frozenset()
+_NAME = {str, NoneType}
+_INDEX = {"index", "range", "instants", "multi"}
+_ARRAY = {np.ndarray, "categories", "masked", "strings", "times", "periods", "intervals", "sparse"}
+
 _Take = Callable[[Any], list[Any]]
-_TABLE: dict[str, tuple[_Take, Callable[..., Any], tuple[str, ...]]] = {
-    "frame": (_frame, _build_frame, ("DataFrame",)),
-    "series": (lambda value: [_values(value), value.index, value.name], _build_series, ("Series",)),
+_Wanted = tuple[Set[Any], ...]
+_TABLE: dict[str, tuple[tuple[str, ...], _Take, _Wanted, Callable[..., Any]]] = {
+    "frame": (("DataFrame",), _frame, (_INDEX, _INDEX, {list}), _build_frame),
+    "series": (
+        ("Series",),
+        lambda value: [_values(value), value.index, value.name],
+        (_ARRAY, _INDEX, _ANY),
+        _build_series,
+    ),
     "range": (
-        lambda value: [value.start, value.stop, value.step, value.name],
-        lambda start, stop, step, name: _pandas().RangeIndex(start, stop, step, name=name),
         ("RangeIndex",),
+        lambda value: [value.start, value.stop, value.step, value.name],
+        ({int}, {int}, {int}, _ANY),
+        lambda start, stop, step, name: _pandas().RangeIndex(start, stop, step, name=name),
     ),
     "index": (
-        lambda value: [_values(value), value.name],
-        _build_index,
         ("Index", "PeriodIndex", "CategoricalIndex", "IntervalIndex"),
+        lambda value: [_values(value), value.name],
+        (_ARRAY, _ANY),
+        _build_index,
     ),
-    "instants": (_instants, _build_instants, ("DatetimeIndex", "TimedeltaIndex")),
-    "multi": (_multi, _build_multi, ("MultiIndex",)),
+    "instants": (("DatetimeIndex", "TimedeltaIndex"), _instants, ({"times"}, _ANY, _NAME), _build_instants),
+    "multi": (("MultiIndex",), _multi, ({list}, {list}, {list}), _build_multi),
     "categories": (
-        lambda value: [np.asarray(value.codes), value.categories, bool(value.ordered)],
-        lambda codes, categories, ordered: _pandas().Categorical.from_codes(codes, categories, ordered=ordered),
         ("Categorical",),
+        lambda value: [np.asarray(value.codes), value.categories, bool(value.ordered)],
+        ({np.ndarray}, _INDEX, {bool}),
+        lambda codes, categories, ordered: _pandas().Categorical.from_codes(codes, categories, ordered=ordered),
     ),
-    "masked": (_masked, _build_masked, ("BooleanArray", "FloatingArray", "IntegerArray")),
+    "masked": (
+        ("BooleanArray", "FloatingArray", "IntegerArray"),
+        _masked,
+        ({np.ndarray}, {np.ndarray}),
+        _build_masked,
+    ),
     "strings": (
-        _strings,
-        _build_strings,
         ("StringArray", "StringArrayNumpySemantics", "ArrowStringArray", "ArrowStringArrayNumpySemantics"),
+        _strings,
+        ({str}, {bool}, {list}),
+        _build_strings,
     ),
-    "times": (_times, _build_times, ("DatetimeArray", "TimedeltaArray")),
+    "times": (("DatetimeArray", "TimedeltaArray"), _times, ({np.ndarray}, _NAME), _build_times),
     "periods": (
-        lambda value: [value.asi8, value.freqstr],
-        lambda ordinals, frequency: _pandas().arrays.PeriodArray(ordinals, _pandas().PeriodDtype(frequency)),
         ("PeriodArray",),
+        lambda value: [value.asi8, value.freqstr],
+        ({np.ndarray}, {str}),
+        lambda ordinals, frequency: _pandas().arrays.PeriodArray(ordinals, _pandas().PeriodDtype(frequency)),
     ),
     "intervals": (
-        lambda value: [_values(value.left), _values(value.right), value.closed],
-        lambda left, right, closed: _pandas().arrays.IntervalArray.from_arrays(left, right, closed),
         ("IntervalArray",),
+        lambda value: [_values(value.left), _values(value.right), value.closed],
+        (_ARRAY, _ARRAY, {str}),
+        lambda left, right, closed: _pandas().arrays.IntervalArray.from_arrays(left, right, closed),
     ),
-    "moment": (_moment, _build_moment, ("Timestamp",)),
-    "duration": (lambda value: [value.asm8], lambda value: _pandas().Timedelta(value), ("Timedelta",)),
+    "sparse": (
+        ("SparseArray",),
+        lambda value: [value.to_dense(), value.fill_value],
+        ({np.ndarray}, _ANY),
+        lambda values, fill: _pandas().arrays.SparseArray(values, fill_value=fill),
+    ),
+    "moment": (("Timestamp",), _moment, ({np.datetime64}, _NAME), _build_moment),
+    "duration": (
+        ("Timedelta",),
+        lambda value: [value.asm8],
+        ({np.timedelta64},),
+        lambda value: _pandas().Timedelta(value),
+    ),
     "period": (
-        lambda value: [value.ordinal, value.freqstr],
-        lambda ordinal, frequency: _pandas().Period(ordinal=ordinal, freq=frequency),
         ("Period",),
+        lambda value: [value.ordinal, value.freqstr],
+        ({int}, {str}),
+        lambda ordinal, frequency: _pandas().Period(ordinal=ordinal, freq=frequency),
     ),
     "interval": (
-        lambda value: [value.left, value.right, value.closed],
-        lambda left, right, closed: _pandas().Interval(left, right, closed),
         ("Interval",),
+        lambda value: [value.left, value.right, value.closed],
+        (_ANY, _ANY, {str}),
+        lambda left, right, closed: _pandas().Interval(left, right, closed),
     ),
-    "missing": (lambda value: [type(value).__name__], _build_missing, ("NaTType", "NAType")),
+    "missing": (("NaTType", "NAType"), lambda value: [type(value).__name__], ({str},), _build_missing),
 }
-_KINDS = {name: kind for kind, (_, _, names) in _TABLE.items() for name in names}
-_TAKE = {kind: take for kind, (take, _, _) in _TABLE.items()}
+_KINDS = {name: kind for kind, (names, *_) in _TABLE.items() for name in names}
+_TAKE = {kind: take for kind, (_, take, *_) in _TABLE.items()}
 
 
 # ------------------------------------------------------------------------------------------------------ on the wire
 
 
 def _write(encoder: Encoder, value: Any) -> Any:
-    kind = kind_of(type(value))
+    """Give the node of a value, or that of an object which stays where a part of it is of an unknown kind."""
+    if encoder.in_frame:
+        return _node(encoder, value)
+    encoder.in_frame = True
     try:
-        parts = _TAKE[kind](value)
+        with encoder.peer.all_or_nothing(encoder):
+            return _node(encoder, value)
     except _UnknownArrayError:
+        if encoder.peer.known(value, encoder):
+            raise TypeError(f"what was put into this {type(value).__name__} cannot be sent back") from None
         return encoder.peer.export(value, encoder)
+    finally:
+        encoder.in_frame = False
+
+
+def _node(encoder: Encoder, value: Any) -> Any:
+    kind = kind_of(type(value))
+    parts = _TAKE[kind](value)
     encoder.register(value)
     return [Tag.FRAME, kind, *[encoder.apart(part) for part in parts]]
 
@@ -243,8 +327,12 @@ def _read(decoder: Decoder, node: list[Any]) -> Any:
     put = decoder.place()
     with decoder.inside():
         parts = [decoder.apart(part) for part in node[2:]]
-    value = _TABLE[node[1]][1](*parts)
-    return put(decoder.received(value) if hasattr(value, "reindex") else value)
+    *_, wanted, build = _TABLE[node[1]]
+    for part, kinds in zip(parts, wanted, strict=True):
+        if kinds:
+            _require([part], kinds)
+    value = build(*parts)
+    return put(decoder.received(value) if hasattr(value, "size") else value)
 
 
 KINDS.append((lambda _, cls: bool(kind_of(cls)), _write))
