@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from studium_graders.engine.remote.decode import Decoder
     from studium_graders.engine.remote.policy import Policy
 
-ELEMENTS = (math.nan, 1.0, 0.0, math.nan)
-"""Not all of them hold, and some do; some are missing; they are in no order, and not all different."""
+FILLINGS = (math.nan, 0.0)
+"""What an array is filled with, once with each: not all zeros hold, and some NaN does."""
+_OF_PANDAS = (math.nan, 1.0, 0.0, math.nan)
+"""Elements of data of pandas', which leaves out what is missing: in no order, and not all of them different."""
 
 
 def received(value: Any, decoder: "Decoder", policy: "Policy") -> Any:
@@ -25,11 +27,11 @@ def received(value: Any, decoder: "Decoder", policy: "Policy") -> Any:
     size = value.numel() if isinstance(value, torch.Tensor) else value.size
     if size or policy.expects_empty(decoder.path + (ITEM if decoder.depth else "")):
         return value
-    return _filled(value) if policy.filling else value
+    return value if policy.filling is None else _filled(value, policy.filling)
 
 
-def _filled(value: Any) -> Any:
+def _filled(value: Any, filling: float) -> Any:
     if kind_of(type(value)):
-        return filled(value, ELEMENTS)
-    shape = (1,) * (value.ndim - 1) + (-1,)
-    return (torch.tensor if isinstance(value, torch.Tensor) else np.array)(ELEMENTS).reshape(shape)
+        return filled(value, _OF_PANDAS)
+    shape = (1,) * value.ndim
+    return torch.full(shape, filling) if isinstance(value, torch.Tensor) else np.full(shape, filling)

@@ -170,7 +170,10 @@ def _build_multi(levels: list[Any], codes: list[Any], names: list[Any]) -> Any:
 
 
 def _build_masked(values: np.ndarray[Any, Any], missing: np.ndarray[Any, Any]) -> Any:
-    return getattr(_pandas().arrays, _MASKED[values.dtype.kind])(values, missing)
+    array = getattr(_pandas().arrays, _MASKED[values.dtype.kind])(values, missing)
+    if not hasattr(array.dtype, "numpy_dtype"):
+        raise ProtocolError("numbers of a kind that cannot be missing")
+    return array
 
 
 def _build_strings(storage: str, floating: bool, words: list[Any]) -> Any:
@@ -202,8 +205,9 @@ def _build_missing(name: Any) -> Any:
 
 def _require(parts: list[Any], wanted: Set[Any]) -> None:
     """Raise ProtocolError unless the parts are what is wanted: of a class, or of a kind of pandas' data."""
-    if not all((kind_of(type(part)) or type(part)) in wanted and getattr(part, "ndim", 1) < 2 for part in parts):
-        raise ProtocolError("data made of something else than they should")
+    for part in parts:
+        if (kind_of(type(part)) or type(part)) not in wanted or (type(part) is np.ndarray and part.ndim != 1):
+            raise ProtocolError("data made of something else than they should")
 
 
 _ANY: frozenset[Any] = frozenset()

@@ -39,7 +39,7 @@ class Policy:
     inspect.getsource. ``cautious`` is set during a test that the reference fails: the default applies to it beside what
     is known. ``both_ways`` collects, while recording, the tests that change a value after it has crossed, or ask for
     identity with one, ``scored`` those whose last value is a number. ``empties`` are paths of arrays without elements,
-    ``unexpected`` tells that there was another one, and ``filling`` puts NaN in the place of such.
+    ``unexpected`` tells that there was another one, and ``filling`` is what takes the place of such.
     """
 
     handles: set[str] = field(default_factory=set)
@@ -51,7 +51,7 @@ class Policy:
     scored: set[str] = field(default_factory=set)
     empties: set[str] = field(default_factory=set)
     unexpected: bool = False
-    filling: bool = False
+    filling: float | None = None
     recording: bool = False
     known: bool = False
     cautious: bool = False
