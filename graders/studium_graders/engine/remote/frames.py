@@ -44,9 +44,21 @@ def flat(value: Any) -> Iterator[Any]:
             yield from flat(part)
     elif isinstance(value, np.ndarray):
         yield from (value.dtype.str, len(value))
-        yield from value.tolist() if value.dtype.hasobject else [value.tobytes()]
+        yield from _cells(value.tolist()) if value.dtype.hasobject else [value.tobytes()]
     else:
         yield value
+
+
+def _cells(values: list[Any]) -> Iterator[Any]:
+    """Give objects, and what is directly in those that code may change in place."""
+    for value in values:
+        yield value
+        if type(value) in (list, set):
+            yield from value
+        elif type(value) is dict:
+            yield from (part for item in value.items() for part in item)
+        elif type(value) is np.ndarray and not value.dtype.hasobject:
+            yield value.tobytes()
 
 
 def _taken(kind: str, value: Any) -> list[Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import time
 
+import numpy as np
 import pytest
 from studium_graders.engine.limits import Limits
 from studium_graders.engine.remote import StudentGone
@@ -20,6 +21,11 @@ import pandas as pd
 import dateutil.tz
 def made(text): return eval(text)
 def sparse(df): df["s"] = pd.arrays.SparseArray([1, 0])
+def sort(df): df["tags"][0].sort()
+def double(df):
+    array = df["tags"][0]
+    array *= 2
+def name(df): df["tags"][0].update(name="b")
 def elsewhere(df): df["when"] = pd.date_range("2024", periods=2, tz=dateutil.tz.gettz("Europe/Berlin"))
 """
 
@@ -126,3 +132,17 @@ def test_what_cannot_be_sent_back_is_an_error_of_the_call(make_student):
     with pytest.raises(TypeError, match="what was put into this DataFrame cannot be sent back"):
         student.get("elsewhere")(pd.DataFrame({"a": [1, 2]}))
     assert student.get("made")("1 + 1") == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "after"),
+    [
+        ("sort", ["b", "a"], ["a", "b"]),
+        ("name", {"name": "a"}, {"name": "b"}),
+        ("double", np.array([1.0, 2.0]), np.array([2.0, 4.0])),
+    ],
+)
+def test_what_is_in_a_cell_of_a_frame_is_seen_to_be_changed_in_place(make_student, name, before, after):
+    frame = pd.DataFrame({"tags": [before, None]})
+    make_student(MINE, recording=False).get(name)(frame)
+    assert np.array_equal(frame["tags"][0], after)
