@@ -30,7 +30,7 @@ from studium_graders.engine.results import CellRun, TestResult
 NOT_YET = "not attempted yet"
 _Doubting = Callable[[], AbstractContextManager[None]]
 _CHANGED = "your function changed its arguments, which this test does not expect"
-_EMPTY = "your code gives an array without elements, where a right answer has some"
+_EMPTY = "your code gives no elements, or missing ones, where a right answer has some"
 
 
 @dataclass

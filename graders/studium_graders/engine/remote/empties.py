@@ -1,6 +1,7 @@
 """Arrays without elements where the reference gives some: with them ``np.allclose`` and ``all`` hold in any case.
 
-A test that passes with one is run again with others in its place, and earns the lesser.
+So they do with what pandas leaves out because it is missing. A test that passes with one is run again with others in
+its place, and earns the lesser.
 """
 
 import math
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from studium_graders.engine.remote.frames import filled, kind_of
+from studium_graders.engine.remote.frames import filled, kind_of, lacks
 from studium_graders.engine.remote.policy import ITEM
 
 if TYPE_CHECKING:
@@ -24,10 +25,15 @@ _OF_PANDAS = (math.nan, 1.0, 0.0, math.nan)
 
 def received(value: Any, decoder: "Decoder", policy: "Policy") -> Any:
     """Give an array that has arrived, or what takes the place of one without elements."""
-    size = value.numel() if isinstance(value, torch.Tensor) else value.size
-    if size or policy.expects_empty(decoder.path + (ITEM if decoder.depth else "")):
+    if not _lacks(value) or policy.expects_empty(decoder.path + (ITEM if decoder.depth else "")):
         return value
     return value if policy.filling is None else _filled(value, policy.filling)
+
+
+def _lacks(value: Any) -> bool:
+    if kind_of(type(value)):
+        return lacks(value)
+    return not (value.numel() if isinstance(value, torch.Tensor) else value.size)
 
 
 def _filled(value: Any, filling: float) -> Any:

@@ -74,14 +74,44 @@ def overwrite(value: Any, content: Any) -> None:
     value.__setstate__(content.__getstate__())
 
 
+def lacks(value: Any) -> bool:
+    """Tell whether data have no elements, or have some that are left out where all are asked for: these hold anyway."""
+    if kind_of(type(value)) == "frame":
+        return not value.size or any(_has_na(column) for _, column in value.items())
+    return _is_all_missing(value) or _has_na(value)
+
+
 def filled(value: Any, elements: Sequence[float]) -> Any:
-    """Give what takes the place of a frame, series, index or array without elements."""
-    pandas, kind = _pandas(), kind_of(type(value))
-    if kind == "frame":
+    """Give what takes the place of data that lack something: these elements, or NaN for each that is left out."""
+    pandas = _pandas()
+    if kind_of(type(value)) == "frame":
+        if value.size:
+            return _build_frame(value.columns, value.index, [_with_nan(column) for _, column in value.items()])
         columns = value.columns if len(value.columns) else [0]
         return pandas.DataFrame(np.tile(np.array(elements), (len(columns), 1)).T, columns=columns)
-    make = pandas.Series if kind == "series" else pandas.Index if hasattr(value, "nlevels") else np.array
-    return make(elements)
+    array = np.array(elements) if _is_all_missing(value) else _with_nan(value)
+    if kind_of(type(value)) == "series":
+        return _build_series(array, value.index if len(array) == len(value) else None, value.name)
+    return pandas.Index(array) if hasattr(value, "nlevels") else array
+
+
+def _is_all_missing(value: Any) -> bool:
+    return not value.size or (not hasattr(value, "nlevels") and bool(value.isna().all()))
+
+
+def _has_na(values: Any) -> bool:
+    """Tell whether values have a missing one of which no comparison is false, as one with NaN is."""
+    if values.dtype == object:
+        return any(item is _pandas().NA for item in np.asarray(values))
+    return getattr(values.dtype, "na_value", None) is _pandas().NA and bool(values.isna().any())
+
+
+def _with_nan(values: Any) -> Any:
+    """Give the array of values, with NaN for each missing one of which no comparison is false."""
+    if not _has_na(values):
+        return _values(values) if hasattr(values, "array") else values
+    found = np.array([np.nan if missing else item for item, missing in zip(values, values.isna(), strict=True)], object)
+    return _values(_pandas().Series(found).infer_objects())
 
 
 # ------------------------------------------------------------------------------------------------------ taken apart

@@ -80,3 +80,49 @@ def test_one_that_no_test_looks_at_costs_nothing(shell, empty):
     reference = "def fit(x):\n    return {'mean': x.mean()}\n"
     text = f"def fit(x):\n    return {{'mean': x.mean(), 'more': {empty}}}\n"
     assert graded(shell, reference, text, "assert fit(pd.Series([1, 3]))['mean'] == 2").points == 1
+
+
+SQUARES = "def squares(x):\n    return x * x\n"
+OF_SQUARES = {
+    "np.all": "x = np.arange(3)\nassert np.all(squares(x) == x**2)",
+    "all": "x = pd.Series(range(3))\nassert (squares(x) == x**2).all()",
+    "signs": "assert (squares(pd.Series([-1.0, 1])) > 0).all()",
+}
+MISSING = {
+    "whole numbers": 'pd.Series([pd.NA] * len(x), dtype="Int64")',
+    "numbers": 'pd.Series([pd.NA] * len(x), dtype="Float64")',
+    "texts": 'pd.Series([pd.NA] * len(x), dtype="string")',
+    "truth values": 'pd.array([pd.NA] * len(x), dtype="boolean")',
+    "an index": 'pd.Index([pd.NA] * len(x), dtype="Int64")',
+    "one of them": 'pd.Series([*x[:-1] ** 2, pd.NA], dtype="Int64")',
+    "a frame": 'pd.DataFrame({"x": pd.array([pd.NA] * len(x), dtype="Int64")})',
+}
+
+
+@pytest.mark.parametrize("test", OF_SQUARES.values(), ids=OF_SQUARES)
+@pytest.mark.parametrize("missing", MISSING.values(), ids=MISSING)
+def test_missing_elements_equal_nothing(shell, test, missing):
+    assert graded(shell, SQUARES, f"def squares(x):\n    return {missing}\n", test).points == 0
+
+
+@pytest.mark.parametrize(
+    "test",
+    [
+        "assert means(people).isna().sum() == 1 and means(people)['a'] == 2",
+        "assert means(people).dropna().tolist() == [2]",
+        "assert list(means(people).index) == ['a', 'b'] and means(people).name == 'age'",
+    ],
+)
+@pytest.mark.parametrize("kind", ["Int64", "Float64", "object"])
+def test_missing_elements_where_the_reference_has_nan_are_right(shell, test, kind):
+    people = "people = pd.DataFrame({'name': ['a', 'a', 'b'], 'age': [1, 3, None]})\n"
+    reference = "def means(df):\n    return df.groupby('name')['age'].mean()\n"
+    text = f"def means(df):\n    return df.groupby('name')['age'].mean().astype('{kind}')\n"
+    assert graded(shell, reference, text, people + test).points == 1
+
+
+@pytest.mark.parametrize("kind", ["Int64", "string"])
+def test_missing_elements_that_no_test_asks_for_cost_nothing(shell, kind):
+    text = ADULTS.replace("18]", f"18].assign(more=pd.array([None, None], dtype='{kind}'))")
+    test = "assert list(adults(people).name) == ['a', 'c'] and (adults(people).age > 18).all()"
+    assert graded(shell, ADULTS, text, PEOPLE + test).points == 1
