@@ -158,6 +158,10 @@ def _strings(value: Any) -> list[Any]:
     return [value.dtype.storage, isinstance(missing, float), words]
 
 
+def _sparse(value: Any) -> list[Any]:
+    return [value.to_dense(), np.array([value.fill_value])]
+
+
 def _times(value: Any) -> list[Any]:
     return [value.asi8.view(f"{value._ndarray.dtype.kind}8[{value.unit}]"), _zone(getattr(value, "tz", None))]
 
@@ -314,9 +318,9 @@ _TABLE: dict[str, tuple[tuple[str, ...], _Take, _Wanted, Callable[..., Any]]] = 
     ),
     "sparse": (
         ("SparseArray",),
-        lambda value: [value.to_dense(), value.fill_value],
-        ({np.ndarray}, _ANY),
-        lambda values, fill: _pandas().arrays.SparseArray(values, fill_value=fill),
+        _sparse,
+        ({np.ndarray}, {np.ndarray}),
+        lambda values, fill: _pandas().arrays.SparseArray(values, fill_value=fill[0]),
     ),
     "moment": (("Timestamp",), _moment, ({np.datetime64}, _NAME), _build_moment),
     "duration": (
