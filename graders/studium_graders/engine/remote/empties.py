@@ -25,15 +25,23 @@ _OF_PANDAS = (math.nan, 1.0, 0.0, math.nan)
 
 def received(value: Any, decoder: "Decoder", policy: "Policy") -> Any:
     """Give an array that has arrived, or what takes the place of one without elements."""
-    if not _lacks(value) or policy.expects_empty(decoder.path + (ITEM if decoder.depth else "")):
+    if not _lacks(value, policy) or policy.expects_empty(decoder.path + (ITEM if decoder.depth else "")):
         return value
     return value if policy.filling is None else _filled(value, policy.filling)
 
 
-def _lacks(value: Any) -> bool:
+def _lacks(value: Any, policy: "Policy") -> bool:
+    """Tell whether a value lacks elements; the reference's array of NaN may be a series of missing ones in an answer."""
     if kind_of(type(value)):
         return lacks(value)
-    return not (value.numel() if isinstance(value, torch.Tensor) else value.size)
+    size = value.numel() if isinstance(value, torch.Tensor) else value.size
+    return not size or (policy.recording and bool(np.all(_is_nan(value))))
+
+
+def _is_nan(value: Any) -> Any:
+    if isinstance(value, torch.Tensor):
+        return value.detach().isnan().numpy()
+    return np.isnan(value) if value.dtype.kind in "fc" else False
 
 
 def _filled(value: Any, filling: float) -> Any:

@@ -121,6 +121,25 @@ def test_missing_elements_where_the_reference_has_nan_are_right(shell, test, kin
     assert graded(shell, reference, text, people + test).points == 1
 
 
+@pytest.mark.parametrize(
+    "form", ["np.array({})", "{}", "tuple({})", "dict(enumerate({}))", "pd.Series({}, dtype=float)"]
+)
+def test_nothing_but_missing_elements_where_the_reference_gives_that_in_another_form_is_right(shell, form):
+    found = "def means(x):\n    found = [np.nan] * 2 if len(x) == 0 else [x.mean(), 1.0]\n"
+    reference, text = (f"{found}    return {given.format('found')}\n" for given in (form, "pd.Series({})"))
+    test = "assert np.isnan(means(np.array([]))[1]) and means(np.ones(3))[0] == 1"
+    assert graded(shell, reference, text, test).points == 1
+
+
+NAN = {"a series": "pd.Series([np.nan] * 3)", "objects": "pd.Series([None] * 3, dtype=object)"}
+
+
+@pytest.mark.parametrize("missing", NAN.values(), ids=NAN)
+def test_a_series_of_nothing_but_missing_elements_passes_no_sum_of_differences(shell, missing):
+    test = "x = pd.Series([1.0, 2, 3])\nassert (squares(x) - x**2).abs().sum() == 0"
+    assert graded(shell, SQUARES, f"def squares(x):\n    return {missing}\n", test).points == 0
+
+
 @pytest.mark.parametrize("kind", ["Int64", "string"])
 def test_missing_elements_that_no_test_asks_for_cost_nothing(shell, kind):
     text = ADULTS.replace("18]", f"18].assign(more=pd.array([None, None], dtype='{kind}'))")
