@@ -31,7 +31,7 @@ def received(value: Any, decoder: "Decoder", policy: "Policy") -> Any:
 
 
 def _lacks(value: Any, policy: "Policy") -> bool:
-    """Tell whether a value lacks elements; the reference's array of NaN may be a series of missing ones in an answer."""
+    """Tell whether a value lacks elements; an array of NaN of the reference's may be a series in an answer."""
     if kind_of(type(value)):
         return lacks(value)
     size = value.numel() if isinstance(value, torch.Tensor) else value.size

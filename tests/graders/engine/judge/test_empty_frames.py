@@ -126,7 +126,7 @@ def test_missing_elements_where_the_reference_has_nan_are_right(shell, test, kin
 )
 def test_nothing_but_missing_elements_where_the_reference_gives_that_in_another_form_is_right(shell, form):
     found = "def means(x):\n    found = [np.nan] * 2 if len(x) == 0 else [x.mean(), 1.0]\n"
-    reference, text = (f"{found}    return {given.format('found')}\n" for given in (form, "pd.Series({})"))
+    reference, text = (f"{found}    return {shape.format('found')}\n" for shape in (form, "pd.Series({})"))
     test = "assert np.isnan(means(np.array([]))[1]) and means(np.ones(3))[0] == 1"
     assert graded(shell, reference, text, test).points == 1
 
