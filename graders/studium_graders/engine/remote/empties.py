@@ -34,14 +34,9 @@ def _lacks(value: Any, policy: "Policy") -> bool:
     """Tell whether a value lacks elements; an array of NaN of the reference's may be a series in an answer."""
     if kind_of(type(value)):
         return lacks(value)
-    size = value.numel() if isinstance(value, torch.Tensor) else value.size
-    return not size or (policy.recording and bool(np.all(_is_nan(value))))
-
-
-def _is_nan(value: Any) -> Any:
     if isinstance(value, torch.Tensor):
-        return value.detach().isnan().numpy()
-    return np.isnan(value) if value.dtype.kind in "fc" else False
+        return not value.numel()
+    return not value.size or (policy.recording and value.dtype.kind in "fc" and bool(np.isnan(value).all()))
 
 
 def _filled(value: Any, filling: float) -> Any:

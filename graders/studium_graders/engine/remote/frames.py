@@ -320,7 +320,7 @@ _TABLE: dict[str, tuple[tuple[str, ...], _Take, _Wanted, Callable[..., Any]]] = 
         ("SparseArray",),
         _sparse,
         ({np.ndarray}, {np.ndarray}),
-        lambda values, fill: _pandas().arrays.SparseArray(values, fill_value=fill[0]),
+        lambda values, fill: _pandas().arrays.SparseArray(values, fill_value=fill.item()),
     ),
     "moment": (("Timestamp",), _moment, ({np.datetime64}, _NAME), _build_moment),
     "duration": (
