@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import msgspec
 from studium.checking import name_mistake
@@ -22,13 +23,14 @@ from studium_graders.engine.judge.scoring import is_number, points_for_outputs, 
 from studium_graders.engine.judge.verdicts import outcome_for, result_of
 from studium_graders.engine.limits import Limits
 from studium_graders.engine.material import Calibration
+from studium_graders.engine.remote.empties import FILLINGS
 from studium_graders.engine.remote.offers import KeptError
 from studium_graders.engine.results import CellRun, TestResult
 
 NOT_YET = "not attempted yet"
 _Doubting = Callable[[], AbstractContextManager[None]]
 _CHANGED = "your function changed its arguments, which this test does not expect"
-_EMPTY = "your code gives an array without elements, where a right answer has some"
+_EMPTY = "your code gives no elements, or missing ones, where a right answer has some"
 
 
 @dataclass
@@ -206,19 +208,19 @@ class TestJudge:
         empty, changed = self.namespace.student.policy.unexpected, self._suspicious()
         ways: list[tuple[bool, _Doubting, str]] = [
             (changed, self._own_copies, _CHANGED),
-            (empty, self._filled, _EMPTY),
+            *((empty, partial(self._filled, filling), _EMPTY) for filling in FILLINGS),
         ]
         return [(doubting, sentence) for wanted, doubting, sentence in ways if wanted]
 
     @contextmanager
-    def _filled(self) -> Iterator[None]:
-        """Put NaN in the place of arrays without elements that the reference does not give."""
+    def _filled(self, filling: float) -> Iterator[None]:
+        """Put something in the place of arrays without elements that the reference does not give."""
         policy = self.namespace.student.policy
-        policy.filling = True
+        policy.filling = filling
         try:
             yield
         finally:
-            policy.filling = False
+            policy.filling = None
 
     def _suspicious(self) -> bool:
         """Tell whether a call has changed its arguments that the reference leaves alone; ask once."""

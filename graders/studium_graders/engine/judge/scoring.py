@@ -3,8 +3,9 @@
 It differs from nbgrader's ``determine_grade`` on purpose in this: a warning or other text on stderr costs nothing, a
 negative value or NaN is 0 and not full marks, a value above the maximum is the maximum and no crash, and a NumPy
 number is a number (its text is ``np.float64(0.5)``, which nbgrader takes for full marks). And where the reference
-solution's value is a number, so is that of an array or a tensor of one element, and one of others is worth nothing: a
-student's array that was added up with the points is no reason for all of them.
+solution's value is a number, so is that of an array, a tensor or a series of one element, and one of others is worth
+nothing, as what pandas has for a missing number is: a student's array that was added up with the points is no reason
+for all of them.
 """
 
 import math
@@ -14,10 +15,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from studium_graders.engine.remote.frames import kind_of
 from studium_graders.engine.results import CellRun
 
 _NUMPY_NUMBER = re.compile(r"np\.(?:float|u?int)\d+\((.+)\)")
 _ARRAY = re.compile(r"(?:array|tensor)\(")
+_OF_PANDAS = re.compile(r"\s|<NA>|NaT|Empty DataFrame|Series\(|\w*Index\(|<\w+Array>|.*\bdtype: ", re.DOTALL)
 _OF_ONE = re.compile(r"(?:array|tensor)\(([^\s,()]+)(?:, \w+=.*)?\)")
 
 
@@ -26,7 +29,7 @@ def points_for_value(value: Any, maximum: float, *, scored: bool = False) -> flo
 
     ``scored`` where the reference solution's is a number.
     """
-    if scored and isinstance(value, np.ndarray | torch.Tensor | complex):
+    if scored and (isinstance(value, np.ndarray | torch.Tensor | complex) or kind_of(type(value))):
         return _within(_of_one(value), maximum)
     number = _number(value) if is_number(value) else None
     return maximum if number is None else _within(number, maximum)
@@ -66,6 +69,8 @@ def points_for_outputs(run: CellRun, maximum: float, *, silenced: bool = False, 
 
 
 def _points_for_text(text: str, maximum: float, *, scored: bool) -> float:
+    if scored and _OF_PANDAS.match(text):
+        return 0.0
     array = scored and _ARRAY.match(text)
     if array:
         text = found[1].strip("[]") if (found := _OF_ONE.fullmatch(text)) else "nan"

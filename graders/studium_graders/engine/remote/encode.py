@@ -36,6 +36,7 @@ class Encoder:
         self.shown: set[int] = set()  # id() of mirrors whose contents the receiver is to see
         self.reply = reply
         self.own_state = False  # tensors are part of an object of the sender's, and stay so
+        self.in_frame = False  # what is encoded is part of data of pandas'
         self._seen: dict[int, int] = {}
         self._depth = 0
 

@@ -38,8 +38,8 @@ class Policy:
     data comes back in the classes that the test knows; ``source_of`` gives the source of a student's definition, for
     inspect.getsource. ``cautious`` is set during a test that the reference fails: the default applies to it beside what
     is known. ``both_ways`` collects, while recording, the tests that change a value after it has crossed, or ask for
-    identity with one, ``scored`` those whose last value is a number. ``empties`` are paths of arrays without elements,
-    ``unexpected`` tells that there was another one, and ``filling`` puts NaN in the place of such.
+    identity with one, ``scored`` those whose last value is a number. ``empties`` are paths of arrays without elements
+    or with missing ones, ``unexpected`` tells that there was another one, and ``filling`` is what takes its place.
     """
 
     handles: set[str] = field(default_factory=set)
@@ -51,7 +51,7 @@ class Policy:
     scored: set[str] = field(default_factory=set)
     empties: set[str] = field(default_factory=set)
     unexpected: bool = False
-    filling: bool = False
+    filling: float | None = None
     recording: bool = False
     known: bool = False
     cautious: bool = False
@@ -100,7 +100,7 @@ class Policy:
         return entry in self.operators or (both_remote and not self.strict)
 
     def expects_empty(self, path: str) -> bool:
-        """Tell whether an array without elements may come from a path; note one that may not."""
+        """Tell whether an array that lacks elements may come from a path; note one that may not."""
         if self.recording:
             self.empties.add(path)
         expected = not self.strict or path in self.empties

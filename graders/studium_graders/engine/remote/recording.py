@@ -37,7 +37,7 @@ _SIZED: tuple[type[Any], ...] = (*_CONTAINERS, tuple, frozenset)
 class RecordingStudent(Student):
     """Notes in ``policy.both_ways`` the tests that change what has crossed in a request that has ended.
 
-    And in ``policy.empties`` where containers without items come from.
+    And in ``policy.empties`` where containers without items come from, or with missing ones alone.
     """
 
     def __init__(self, sock: socket.socket, policy: Policy, limits: Limits, seed: bytes = b"") -> None:
@@ -66,7 +66,7 @@ class RecordingStudent(Student):
         """Take in a message, and keep what was in it until the request ends."""
         value = super().decode(message, decoder)
         self._crossing += decoder.objects
-        if any(isinstance(item, _SIZED) and not item for item in decoder.objects):
+        if any(isinstance(item, _SIZED) and _lacks(item) for item in decoder.objects):
             self.policy.empties |= {decoder.path, decoder.path + ITEM}  # an array may be an answer's form of that
         return value
 
@@ -141,6 +141,11 @@ def _size(value: Any) -> int:
         return 1 + int(value.size) * _ITEM // _PART
     base = next((base for base in _CONTAINERS if isinstance(value, base)), None)
     return 1 if base is None else 1 + base.__len__(value)
+
+
+def _lacks(container: Any) -> bool:
+    items = container.values() if isinstance(container, dict) else container
+    return all(item is None or (type(item) is float and math.isnan(item)) for item in items)
 
 
 def _is_view(value: Any) -> bool:

@@ -40,9 +40,25 @@ def test_an_array_without_elements_passes_no_comparison(shell, test, array):
     assert (result.outcome, result.points) == ("failed", 0)
 
 
+MASKS = {
+    "all of numpy": "assert below(np.arange(4.0)).all()",
+    "not any of numpy": "assert not below(np.arange(9.0, 12)).any()",
+    "all of torch": "assert below(torch.arange(4.0)).all()",
+    "not any of torch": "assert not below(torch.arange(9.0, 12)).any()",
+}
+
+
+@pytest.mark.parametrize("test", MASKS.values(), ids=MASKS)
+@pytest.mark.parametrize("array", ["np.empty((0, 1), bool)", "np.empty(0)", "torch.empty(0, dtype=torch.bool)"])
+def test_nor_does_it_tell_that_all_or_none_hold(shell, test, array):
+    reference = "def below(x):\n    return x < 9\n"
+    assert graded(shell, reference, reference, test).points == 1
+    assert graded(shell, reference, f"def below(x):\n    return {array}\n", test).points == 0
+
+
 def test_what_is_wrong_with_it_is_said(shell):
     result = graded(shell, SQUARES, "def squares(x):\n    return np.empty((0, 1))\n", TESTS["np.allclose"])
-    assert result.message == "your code gives an array without elements, where a right answer has some"
+    assert result.message == "your code gives no elements, or missing ones, where a right answer has some"
 
 
 @pytest.mark.parametrize("items", ["[{}, {}]", "({}, {})", "{{'a': {}, 'b': {}}}.values()"])

@@ -106,3 +106,31 @@ def test_an_answer_that_makes_the_points_an_array_does_not_get_all_of_them(shell
     if mode == "one process":
         calibration = msgspec.structs.replace(calibration, one_process=frozenset({"t"}))
     assert grade_forked(shell, notebook, submission(notebook, text), calibration).only.points == points
+
+
+@pytest.mark.parametrize("mode", ["split", "one process"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("pd.NA", "pd.NaT", "pd.Series([2, 2])", "pd.Series([], dtype=float)", "pd.DataFrame([[2, 2]])"),
+        *("pd.DataFrame()", "pd.Index([2, 2])", 'pd.array([2, 2], dtype="Int64")', "pd.Series([2, None], name='x')"),
+    ],
+)
+def test_data_of_pandas_that_are_added_to_the_points_are_worth_nothing(shell, value, mode):
+    pytest.importorskip("pandas")
+    notebook = material(
+        given("import numpy as np\nimport pandas as pd"),
+        answer("def double(x):\n    return 2 * x"),
+        checked("score = 0\nfor k in range(1, 5):\n    score += double(k)\nscore", points=20.0, id="t", grade_id="t"),
+    )
+    calibration = calibrate(shell, notebook)
+    if mode == "one process":
+        calibration = msgspec.structs.replace(calibration, one_process=frozenset({"t"}))
+    text = f"def double(x):\n    return {value}\n"
+    assert grade_forked(shell, notebook, submission(notebook, text), calibration).only.points == 0
+
+
+def test_a_series_of_one_number_where_the_reference_has_a_number_is_worth_that():
+    pd = pytest.importorskip("pandas")
+    assert points_for_value(pd.Series([1.5]), 2.0, scored=True) == 1.5
+    assert points_for_value(pd.Series([1.5, 0.5]), 2.0) == 2

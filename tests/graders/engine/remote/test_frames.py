@@ -140,10 +140,15 @@ def test_a_series_too(make_student) -> None:
     assert series.tolist() == [7, 2, 3]
 
 
+NAMELESS = "import dateutil.tz\nimport pandas as pd\nZONE = dateutil.tz.gettz('Europe/Berlin')\n"
+
+
 def test_a_column_of_a_kind_that_is_not_known_is_no_data(make_student) -> None:
-    student = make_student("import pandas as pd\ndef f():\n    return pd.Series(pd.arrays.SparseArray([0, 0, 1]))")
-    assert is_remote(student.get("f")())
-    assert list(flat(pd.Series(pd.arrays.SparseArray([0, 1])))) == []
+    column = "pd.Series(pd.date_range('2024', periods=2, tz=ZONE))"
+    assert is_remote(make_student(f"{NAMELESS}def f():\n    return {column}").get("f")())
+    here: dict[str, Any] = {}
+    exec(f"{NAMELESS}column = {column}", here)
+    assert len(list(flat(here["column"]))) == 2  # its kind, and that nothing is known of it
 
 
 def test_who_has_no_pandas_in_a_test_gets_what_it_is_all_the_same(make_student) -> None:
