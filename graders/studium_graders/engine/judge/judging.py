@@ -83,6 +83,7 @@ class TestJudge:
 
     def _split(self, test: PreparedTest) -> list[Event]:
         self.brought.split.add(test.cell.id)
+        self.namespace.student.before = {}
         points, error, run = self._run(test)
         for doubting, sentence in self._doubts() if error is None else ():
             with doubting():
@@ -242,7 +243,8 @@ class TestJudge:
         policy = self.namespace.student.policy
         policy.writeback = "kept"
         try:
-            yield
+            with self.namespace.student.as_before():
+                yield
         finally:
             policy.writeback = "live"
             policy.suspicious.clear()

@@ -1,9 +1,11 @@
 """The judge's side: a student's process as an object with ``run``, ``get``, ``set``, ``delete`` and ``has``."""
 
+import copy
 import socket
 import sys
 import types
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import msgspec
@@ -25,7 +27,7 @@ from studium_graders.engine.remote.policy import Policy
 from studium_graders.engine.remote.shell import MOST_OF_CELL, MOST_OF_ERROR, MOST_OUTPUTS, sendable, size_of
 from studium_graders.engine.remote.tags import Tag
 from studium_graders.engine.remote.wire import Channel, ClosedError, LateError, ProtocolError
-from studium_graders.engine.remote.writeback import GENERATORS, Frame, holds_items
+from studium_graders.engine.remote.writeback import GENERATORS, Frame, holds_items, overwrite, same_data
 from studium_graders.engine.results import CellRun, Verdict
 
 CALLBACK_REQUESTS = frozenset({"call", "copy", "method", "getattr", "setattr", "special", "next", "backward"})
@@ -51,6 +53,7 @@ class Student(Side):
     """A student's process, as the judge sees it. Every method raises StudentGone once the process is of no use.
 
     ``refusal`` is the first TypeError that was the judge's own: a test may have taken it for one of the student's code.
+    ``before`` are data of the judge's that calls have changed since it was cleared, each with what they held before.
     """
 
     def __init__(self, sock: socket.socket, policy: Policy, limits: Limits, seed: bytes = b"") -> None:
@@ -58,12 +61,13 @@ class Student(Side):
         self.policy = policy
         self.gone: StudentGone | None = None
         self.refusal: TypeError | None = None
+        self.before: dict[int, tuple[Any, Any]] = {}
         self._room = MOST_SHOWN
         self._seed = seed
         self.ambient = Ambient(self._seed)
         self._open: list[OpenCall] = []
         self._known: dict[str, Any] = {}  # functions and classes of the student's, until their names are rebound
-        self._fetched: dict[str, Any] = {}  # data of the student's, as they arrived last
+        self._fetched: dict[str, Any] = {}  # data that both sides have under a name, as they are here
         self._parting = False  # with a value: nothing in it may be asked for here
         self._grad = True  # the grad mode in which the student's code calls back
 
@@ -109,21 +113,29 @@ class Student(Side):
         """Give a global of the student's; NameError where there is none."""
         if name in self._known and self.gone is None:
             return self._known[name]
+        if self.policy.writeback == "kept" and id(self._fetched.get(name)) in self.before:
+            return self._fetched[name]
         value = self.request("get", name, path=name)
         self._know(name, value)
+        if name in self._fetched and same_data(value, self._fetched[name]):
+            return self._fetched[name]
+        self.share(name, value)
+        return value
+
+    def share(self, name: str, value: Any) -> None:
+        """Let data of the judge's stand for the student's own under a name, as long as these are equal."""
         if holds_items(type(value)):
             self._fetched[name] = value
-        return value
 
     def _know(self, name: str, value: Any) -> None:
         if isinstance(value, RemoteFunction | RemoteClass):
             self._known[name] = value
 
     def known(self, value: Any, encoder: Encoder) -> list[Any] | None:
-        """Give the node of an object that both sides know, or of data that a test got by a name and now gives back."""
+        """Give the node of an object that both sides know, or of data that both have under a name."""
         found = super().known(value, encoder)
         name = next((name for name, data in self._fetched.items() if data is value), "") if found is None else ""
-        if not name:
+        if not name or self.policy.writeback == "kept":
             return found
         first = len(encoder.objects)
         node = encoder.content(value)
@@ -336,8 +348,27 @@ class Student(Side):
         elif not self._takes(value):
             frame.replaced[index] = content
             self._change(value)
-        elif frame.write(index, content):
+        else:
+            self._write(value, frame, index, content)
+
+    def _write(self, value: Any, frame: Frame, index: Any, content: Any) -> None:
+        before = copy.copy(value) if holds_items(type(value)) else None
+        if frame.write(index, content):
             self._change(value)
+            if before is not None:
+                self.before.setdefault(id(value), (value, before))
+
+    @contextmanager
+    def as_before(self) -> Iterator[None]:
+        """Let data of the judge's that calls have changed be what they were, for a while."""
+        now = [(value, copy.copy(value)) for value, _ in self.before.values()]
+        for value, content in self.before.values():
+            overwrite(value, content)
+        try:
+            yield
+        finally:
+            for value, content in now:
+                overwrite(value, content)
 
     def _draw(self, frame: Frame, index: int, drawn: Any) -> None:
         """Draw from the judge's generator as often as the student's code did, else move it on, once in a request."""
