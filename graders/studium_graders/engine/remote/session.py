@@ -27,7 +27,7 @@ from studium_graders.engine.remote.policy import Policy
 from studium_graders.engine.remote.shell import MOST_OF_CELL, MOST_OF_ERROR, MOST_OUTPUTS, sendable, size_of
 from studium_graders.engine.remote.tags import Tag
 from studium_graders.engine.remote.wire import Channel, ClosedError, LateError, ProtocolError
-from studium_graders.engine.remote.writeback import GENERATORS, Frame, holds_items, overwrite, same_data
+from studium_graders.engine.remote.writeback import GENERATORS, Frame, holds_items, overwrite, twins_of
 from studium_graders.engine.results import CellRun, Verdict
 
 CALLBACK_REQUESTS = frozenset({"call", "copy", "method", "getattr", "setattr", "special", "next", "backward"})
@@ -117,7 +117,7 @@ class Student(Side):
             return self._fetched[name]
         value = self.request("get", name, path=name)
         self._know(name, value)
-        if name in self._fetched and same_data(value, self._fetched[name]):
+        if name in self._fetched and twins_of(value, self._fetched[name]) is not None:
             return self._fetched[name]
         self.share(name, value)
         return value
@@ -139,7 +139,8 @@ class Student(Side):
             return found
         first = len(encoder.objects)
         node = encoder.content(value)
-        return [Tag.FETCHED, name, node] if len(encoder.objects) == first + 1 else node
+        plain = all(type(item) is tuple or holds_items(type(item)) for item in encoder.objects[first:])
+        return [Tag.FETCHED, name, node] if plain else node
 
     def set(self, name: str, value: Any) -> None:
         """Set a global of the student's."""

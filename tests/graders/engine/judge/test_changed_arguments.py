@@ -104,6 +104,22 @@ def test_given_data_that_an_answer_changes_in_a_test_are_changed_for_the_next_an
     assert [result.points for result in results] == [1, 0]
 
 
+@pytest.mark.parametrize("data", ["[[3, 1], [2]]", "{'a': [3, 1], 'b': ([2], ())}", "[np.array([3, 1]), [2]]"])
+def test_what_is_inside_given_data_is_the_students_own_as_well(shell, data):
+    look, first = "def look(data):\n    return len(data)", "first = list(str(data))"
+    cells = (
+        given(f"import numpy as np\ndata = {data}", locked=True),
+        answer(look),
+        checked("assert look(data) == 2"),
+        answer(first),
+        checked(f"import numpy as np\nassert first == list(str({data}))"),
+    )
+    part = "'a'" if data[0] == "{" else "0"
+    results = results_of(shell, [f"def look(data):\n    data[{part}][0] = 9\n    return 2", first], *cells)
+    assert [result.points for result in results] == [1, 0]
+    assert [result.points for result in results_of(shell, [look, first], *cells)] == [1, 1]
+
+
 def test_data_of_the_students_that_a_call_changed_are_the_same_object_when_they_are_read_again(shell):
     texts = "data = []", "def push(items):\n    items.append(1)\n    return items"
     test = "before = data\nassert push(data) is data\nassert data is before\nassert before == [1]"
