@@ -63,6 +63,7 @@ class TestJudge:
     def judge(self, test: PreparedTest) -> list[Event]:
         """Run one test and give what came of it. Lets StudentGone through."""
         self.namespace.student.policy.cautious = test.cell.grade_id in self.calibration.cautious
+        self.namespace.student.before = {}
         together = test.code is None or test.cell.grade_id in self.calibration.one_process
         if not together and test.exercise_test is not None and self._is_untouched(test):
             return [self._not_yet(test)]
@@ -84,7 +85,6 @@ class TestJudge:
 
     def _split(self, test: PreparedTest) -> list[Event]:
         self.brought.split.add(test.cell.id)
-        self.namespace.student.before = {}
         points, error, run = self._run(test)
         for doubting, sentence in self._doubts() if error is None else ():
             with doubting():
