@@ -82,10 +82,10 @@ def _outputs(run: CellRun | None, test: TestResult | None) -> list[dict[str, Any
     printed = safe_outputs(run.outputs) if run and not (test and test.hidden) else []
     if test is None or test.outcome == "manual":
         return printed
-    streams = [output for output in printed if output["output_type"] == "stream" and output["name"] == "stdout"]
+    kept = [output for output in printed if output.get("name") == "stdout" or output["output_type"] == "display_data"]
     if test.outcome == "passed":  # nbgrader takes a value for partial credit, and a warning for a failure
-        return streams
+        return kept
     if test.outcome == "partial":
-        return [*streams, value_output(repr(test.points))]
+        return [*kept, value_output(repr(test.points))]
     message = " ".join(filter(None, (test.message, test.mistake)))
-    return [*streams, error_output("NotAttempted" if test.outcome == "not attempted" else "TestFailed", message)]
+    return [*kept, error_output("NotAttempted" if test.outcome == "not attempted" else "TestFailed", message)]

@@ -1,5 +1,6 @@
 """The folder of a graded submission holds what belongs there and nothing else, whatever was there before."""
 
+import json
 import os
 from pathlib import Path
 
@@ -7,7 +8,10 @@ import pytest
 
 pytest.importorskip("nbgrader")
 
-from studium_graders.autograded import write_folder
+from studium_graders.autograded import autograded_files, write_folder
+from studium_graders.engine.material import CanonicalNotebook, CanonicalSubmission, Material
+from studium_graders.engine.results import CellRun, NotebookResult, Outcome, SubmissionResult
+from studium_graders.engine.results import TestResult as Result
 
 
 def held(folder: Path) -> dict[str, bytes]:
@@ -47,3 +51,19 @@ def test_links_and_pipes_in_the_folder_give_way_and_are_not_followed(tmp_path: P
     assert held(folder) == wanted
     assert not any(path.is_symlink() for path in folder.rglob("*"))
     assert held(outside) == {"a": b"1"}
+
+
+@pytest.mark.parametrize(
+    ("outcome", "hidden", "kinds"),
+    [("passed", False, ["display_data"]), ("failed", False, ["display_data", "error"]), ("failed", True, ["error"])],
+)
+def test_a_picture_that_a_visible_test_made_stands_below_it(outcome: Outcome, hidden: bool, kinds: list[str]) -> None:
+    cell = {"cell_type": "code", "id": "c", "metadata": {"nbgrader": {"grade_id": "t"}}, "source": ""}
+    book = CanonicalNotebook("p", (), json.dumps({"cells": [cell]}).encode(), frozenset())
+    picture = {"output_type": "display_data", "data": {"image/png": "aGk="}, "metadata": {}}
+    test = Result("p", "t", 0, 1, outcome, grade_id="t", hidden=hidden)
+    result = NotebookResult("p", "graded", [test], {"c": CellRun([picture])})
+    submission, graded = CanonicalSubmission("ann", (book,)), SubmissionResult("ann", "L0", 1, [result])
+    files = autograded_files(submission, graded, Material("ps1", ()))
+    (written,) = json.loads(files["p.ipynb"])["cells"]
+    assert [output["output_type"] for output in written["outputs"]] == kinds

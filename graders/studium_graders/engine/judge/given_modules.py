@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from importlib.abc import InspectLoader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from importlib.util import spec_from_loader
+from pathlib import Path
 from types import ModuleType
 
 
@@ -23,8 +24,12 @@ class GivenModules(MetaPathFinder, InspectLoader):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Give the spec of a module that was handed out, or None."""
-        return spec_from_loader(fullname, self) if self._file(fullname) is not None else None
+        """Give the spec of a module that was handed out, or None; its ``__file__`` is in the working folder."""
+        file = self._file(fullname)
+        spec = None if file is None else spec_from_loader(fullname, self, origin=str(Path(file).absolute()))
+        if spec is not None:
+            spec.has_location = True
+        return spec
 
     def is_package(self, fullname: str) -> bool:
         """Tell whether a module is a folder."""

@@ -1,9 +1,11 @@
 """Judging one test: split where that is possible, else in the student's process."""
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import Any
 
 import msgspec
 from studium.checking import name_mistake
@@ -25,7 +27,7 @@ from studium_graders.engine.limits import Limits
 from studium_graders.engine.material import Calibration
 from studium_graders.engine.remote.empties import FILLINGS
 from studium_graders.engine.remote.offers import KeptError
-from studium_graders.engine.results import CellRun, TestResult
+from studium_graders.engine.results import CellRun, Mode, TestResult
 
 NOT_YET = "not attempted yet"
 _Doubting = Callable[[], AbstractContextManager[None]]
@@ -64,6 +66,7 @@ class TestJudge:
     def judge(self, test: PreparedTest) -> list[Event]:
         """Run one test and give what came of it. Lets StudentGone through."""
         self.namespace.student.policy.cautious = test.cell.grade_id in self.calibration.cautious
+        self.namespace.student.begin_test()
         together = test.code is None or test.cell.grade_id in self.calibration.one_process
         if not together and test.exercise_test is not None and self._is_untouched(test):
             return [self._not_yet(test)]
@@ -113,9 +116,17 @@ class TestJudge:
         with readable(self.text):
             ran = run_test_code(test.code, self.namespace, self.limits.output_kb)
         self._require_student()
-        run = CellRun() if test.cell.hidden else CellRun(outputs_of(ran))
+        drawn = self._drawn()
+        run = CellRun() if test.cell.hidden else CellRun(outputs_of(ran) + drawn)
         points = points_for_value(ran.value, test.cell.points, scored=self._is_scored(test, is_number(ran.value)))
         return points, ran.error or student.refusal, run
+
+    def _drawn(self) -> list[dict[str, Any]]:
+        """End the cell in the student's shell, which closes the figures that are open; give their pictures."""
+        if "matplotlib.pyplot" not in sys.modules:  # no cell that students got draws
+            return []
+        outputs = self.namespace.student.run("").outputs
+        return [output for output in outputs if output["output_type"] == "display_data"]
 
     def _exercise_test(self, test: PreparedTest, found: ExerciseTest) -> Judged:
         name = found.exercise.id
@@ -153,6 +164,8 @@ class TestJudge:
         self.brought.together.add(test.cell.id)
         run = self.namespace.student.run(test.cell.source, name=test.cell.id)
         run_definitions(test.definitions, self.namespace)
+        if run.error.startswith("NotImplementedError") or (run.error and self._is_untouched(test)):
+            return [Ran(test.cell.id, CellRun()), self._not_yet(test, "one process")]
         silenced, scored = is_silenced(test.cell.source), self._is_scored(test, shows_number(run))
         points = points_for_outputs(run, test.cell.points, silenced=silenced, scored=scored)
         outcome = outcome_for(points, test.cell.points)
@@ -172,8 +185,8 @@ class TestJudge:
             policy.scored.add(test.cell.grade_id)
         return test.cell.grade_id in self.calibration.scored
 
-    def _not_yet(self, test: PreparedTest) -> Judged:
-        return Judged(result_of(self.prepared.material, test.cell, "not attempted", message=NOT_YET))
+    def _not_yet(self, test: PreparedTest, mode: Mode = "split") -> Judged:
+        return Judged(result_of(self.prepared.material, test.cell, "not attempted", message=NOT_YET, mode=mode))
 
     def _error(self, test: PreparedTest, error: BaseException, where: FailingLine | None, name: str = "") -> Judged:
         if not name and (isinstance(error, NotImplementedError) or self._is_untouched(test)):
@@ -244,7 +257,8 @@ class TestJudge:
         policy = self.namespace.student.policy
         policy.writeback = "kept"
         try:
-            yield
+            with self.namespace.student.as_before():
+                yield
         finally:
             policy.writeback = "live"
             policy.suspicious.clear()

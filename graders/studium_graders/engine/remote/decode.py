@@ -10,6 +10,7 @@ import torch
 
 from studium_graders.engine.remote import arrays
 from studium_graders.engine.remote.encode import MOST_ITEMS
+from studium_graders.engine.remote.policy import ITEM
 from studium_graders.engine.remote.tags import Tag
 from studium_graders.engine.remote.wire import ProtocolError
 
@@ -92,6 +93,15 @@ class Decoder:
             return self.decode(node)
         finally:
             self.objects = before
+
+    def attribute(self, name: str, node: Any) -> Any:
+        """Give the value of a node that is an attribute of the value that is being read."""
+        before = self.path, self.depth
+        self.path, self.depth = f"{self.path}{ITEM if self.depth else ''}.{name}", 0
+        try:
+            return self.decode(node)
+        finally:
+            self.path, self.depth = before
 
     def put(self, value: Any) -> Any:
         """Give a value the next index."""

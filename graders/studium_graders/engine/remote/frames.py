@@ -37,7 +37,9 @@ def kind_of(cls: type) -> str:
 def flat(value: Any) -> Iterator[Any]:
     """Give what a value holds, item by item, to be compared later."""
     kind = kind_of(type(value))
-    if kind or isinstance(value, list | tuple):
+    if kind == "strings":
+        yield repr(_strings(value))
+    elif kind or isinstance(value, list | tuple):
         parts = _taken(kind, value) if kind else value
         yield from (kind, len(parts))
         for part in parts:
@@ -154,8 +156,7 @@ def _masked(value: Any) -> list[Any]:
 
 def _strings(value: Any) -> list[Any]:
     missing = getattr(value.dtype, "na_value", None)
-    words = [None if gone else str(word) for word, gone in zip(value, value.isna(), strict=True)]
-    return [value.dtype.storage, isinstance(missing, float), words]
+    return [value.dtype.storage, isinstance(missing, float), value.to_numpy(object, na_value=None).tolist()]
 
 
 def _sparse(value: Any) -> list[Any]:

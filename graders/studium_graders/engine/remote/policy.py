@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 ITEM = "[]"
+FACTORY = "default_factory"
 
 BINARY = (
     *("add", "sub", "mul", "truediv", "floordiv", "mod", "divmod", "pow", "matmul"),
@@ -74,12 +75,13 @@ class Policy:
     def admits(self, path: str, kind: str, names: tuple[str, ...]) -> bool:
         """Tell whether a handle may arrive at ``path``. ``names`` are those of its class and of the bases.
 
-        An iterator may arrive anywhere: it answers no operator, and what it gives arrives by itself.
+        An iterator may arrive anywhere, and a function where a defaultdict has its own: they answer no operator, and
+        what they give arrives by itself.
         """
         if self.recording:
             self.handles.add(path)
             return True
-        if kind == "iterator" or path in self.handles:
+        if kind == "iterator" or path in self.handles or (kind == "function" and path.endswith(f".{FACTORY}")):
             return True
         return not self.strict and (kind != "instance" or bool(self.named_classes.intersection(names)))
 

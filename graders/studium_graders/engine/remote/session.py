@@ -1,10 +1,12 @@
 """The judge's side: a student's process as an object with ``run``, ``get``, ``set``, ``delete`` and ``has``."""
 
+import copy
 import socket
 import sys
 import types
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -26,7 +28,7 @@ from studium_graders.engine.remote.policy import Policy
 from studium_graders.engine.remote.shell import MOST_OF_CELL, MOST_OF_ERROR, MOST_OUTPUTS, sendable, size_of
 from studium_graders.engine.remote.tags import Tag
 from studium_graders.engine.remote.wire import Channel, ClosedError, LateError, ProtocolError
-from studium_graders.engine.remote.writeback import GENERATORS, Frame, holds_items
+from studium_graders.engine.remote.writeback import GENERATORS, Frame, holds_items, overwrite, twins_of
 from studium_graders.engine.results import CellRun, Verdict
 
 CALLBACK_REQUESTS = frozenset({"call", "copy", "method", "getattr", "setattr", "special", "next", "backward"})
@@ -59,12 +61,14 @@ class Student(Side):
         self.policy = policy
         self.gone: StudentGone | None = None
         self.refusal: TypeError | None = None
+        self._before: dict[int, tuple[Any, Any]] = {}  # data that calls of this test changed, and what they held
         self._room = MOST_SHOWN
         self._seed = seed
         self.ambient = Ambient(self._seed)
         self._open: list[OpenCall] = []
         self._known: dict[str, Any] = {}  # functions and classes of the student's, until their names are rebound
-        self._fetched: dict[str, Any] = {}  # data of the student's, as they arrived last
+        self._fetched: dict[str, Any] = {}  # data of the student's that this test has got
+        self._shared: dict[str, Any] = {}  # given data, as they are here
         self._parting = False  # with a value: nothing in it may be asked for here
         self._grad = True  # the grad mode in which the student's code calls back
 
@@ -110,25 +114,40 @@ class Student(Side):
         """Give a global of the student's; NameError where there is none."""
         if name in self._known and self.gone is None:
             return self._known[name]
+        if self.policy.writeback == "kept" and id(self._fetched.get(name)) in self._before:
+            return self._fetched[name]
         value = self.request("get", name, path=name)
         self._know(name, value)
+        if name in self._fetched and twins_of(value, self._fetched[name]) is not None:
+            return self._fetched[name]
         if holds_items(type(value)):
             self._fetched[name] = value
         return value
+
+    def share(self, name: str, value: Any) -> None:
+        """Let data of the judge's stand for the student's own under a name, as long as these are equal."""
+        if holds_items(type(value)):
+            self._shared[name] = value
+
+    def begin_test(self) -> None:
+        """Forget what the last test got, and what its calls changed."""
+        self._fetched, self._before = {}, {}
 
     def _know(self, name: str, value: Any) -> None:
         if isinstance(value, RemoteFunction | RemoteClass):
             self._known[name] = value
 
     def known(self, value: Any, encoder: Encoder) -> list[Any] | None:
-        """Give the node of an object that both sides know, or of data that a test got by a name and now gives back."""
+        """Give the node of an object that both sides know, or of data that both have under a name."""
         found = super().known(value, encoder)
-        name = next((name for name, data in self._fetched.items() if data is value), "") if found is None else ""
-        if not name:
+        both = chain(self._fetched.items(), self._shared.items())
+        name = next((name for name, data in both if data is value), "") if found is None else ""
+        if not name or self.policy.writeback == "kept":
             return found
         first = len(encoder.objects)
         node = encoder.content(value)
-        return [Tag.FETCHED, name, node] if len(encoder.objects) == first + 1 else node
+        plain = all(type(item) is tuple or holds_items(type(item)) for item in encoder.objects[first:])
+        return [Tag.FETCHED, name, node] if plain else node
 
     def set(self, name: str, value: Any) -> None:
         """Set a global of the student's."""
@@ -179,11 +198,9 @@ class Student(Side):
             self.policy.mutated(call.changed, returned=gave is not None)
         raise self.gone or AssertionError
 
-    @contextmanager
-    def watching(self, test: str) -> Iterator[None]:
-        """See what a test does, where the reference is recorded; what it has fetched is let go."""
-        yield
-        self._fetched.clear()
+    def watching(self, test: str) -> AbstractContextManager[None]:
+        """See what a test does, where the reference is recorded."""
+        return nullcontext()
 
     def refused(self, error: TypeError) -> TypeError:
         """Take note of a refusal of the judge's own, which is about to be raised."""
@@ -339,8 +356,27 @@ class Student(Side):
         elif not self._takes(value):
             frame.replaced[index] = content
             self._change(value)
-        elif frame.write(index, content):
+        else:
+            self._write(value, frame, index, content)
+
+    def _write(self, value: Any, frame: Frame, index: Any, content: Any) -> None:
+        before = copy.copy(value) if holds_items(type(value)) else None
+        if frame.write(index, content):
             self._change(value)
+            if before is not None:
+                self._before.setdefault(id(value), (value, before))
+
+    @contextmanager
+    def as_before(self) -> Iterator[None]:
+        """Let data of the judge's that calls have changed be what they were, for a while."""
+        now = [(value, copy.copy(value)) for value, _ in self._before.values()]
+        for value, content in self._before.values():
+            overwrite(value, content)
+        try:
+            yield
+        finally:
+            for value, content in now:
+                overwrite(value, content)
 
     def _draw(self, frame: Frame, index: int, drawn: Any) -> None:
         """Draw from the judge's generator as often as the student's code did, else move it on, once in a request."""

@@ -173,8 +173,9 @@ class Cells:
         self.outputs, self.printed = [], Printed(self._most)
         self._rich_left = RICH * self._most
         with collected(self.printed):
-            with contextlib.suppress(Exception):  # the student's code may have replaced anything
-                _close_pictures()
+            if source:  # else a test has ended, whose pictures are wanted
+                with contextlib.suppress(Exception):  # the student's code may have replaced anything
+                    _close_pictures()
             result = self.shell.run_cell(source, store_history=False)
         self._flush()
         error = result.error_before_exec or result.error_in_exec

@@ -17,6 +17,7 @@ import torch
 
 from studium_graders.engine.remote.decode import READERS, Decoder, fill
 from studium_graders.engine.remote.encode import BASES, WRITERS, Encoder, pairs
+from studium_graders.engine.remote.policy import FACTORY
 from studium_graders.engine.remote.tags import Tag
 from studium_graders.engine.remote.wire import ProtocolError
 
@@ -120,7 +121,7 @@ def _write_default(encoder: Encoder, value: defaultdict[Any, Any]) -> Any:
 
 def _read_default(decoder: Decoder, node: list[Any]) -> Any:
     value: defaultdict[Any, Any] = decoder.put(defaultdict())
-    factory = decoder.decode(node[1])
+    factory = decoder.attribute(FACTORY, node[1])
     value.default_factory = factory if callable(factory) else None
     return fill(decoder, value, node[2:])
 

@@ -1,6 +1,7 @@
 """What became of the arguments: the receiver of a request finds what changed, its sender takes the changes over."""
 
 import dataclasses
+import itertools
 import random
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
@@ -126,11 +127,29 @@ def same_state(before: Any, now: Any, *, by_value: bool = False) -> bool:
     )
 
 
-def same_data(value: Any, other: Any) -> bool:
-    """Tell whether two values are of the same class and hold the same plain items."""
-    return type(value) is type(other) and same_state(
-        state_of(value, copy=False), state_of(other, copy=False), by_value=True
-    )
+def twins_of(value: Any, other: Any) -> dict[int, Any] | None:
+    """Give, by ``id()``, what stands in ``other`` for each object of ``value``; None where their data differ."""
+    found: dict[int, Any] = {}
+    return found if _are_twins(value, other, found) else None
+
+
+def _are_twins(value: Any, other: Any, found: dict[int, Any]) -> bool:
+    kind = type(value)
+    if kind is not type(other) or value is None or kind in _PLAIN:
+        return kind is type(other) and bool(value == other or (value != value and other != other))
+    if id(value) in found:
+        return found[id(value)] is other
+    state, now = map(list if kind is tuple else _uncopied, (value, other))
+    if state is None:
+        return False
+    found[id(value)] = other
+    if same_state(state, now, by_value=True):
+        return True
+    return type(state) is list and len(state) == len(now) and all(map(_are_twins, state, now, itertools.repeat(found)))
+
+
+def _uncopied(value: Any) -> Any:
+    return state_of(value, copy=False)
 
 
 def _same_bytes(before: Any, now: Any) -> bool:

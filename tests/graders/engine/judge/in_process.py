@@ -40,6 +40,15 @@ class InProcess:
     def watching(self, test):
         return contextlib.nullcontext()
 
+    def share(self, name, value):
+        pass
+
+    def begin_test(self):
+        pass
+
+    def as_before(self):
+        return contextlib.nullcontext()
+
     def give(self, name, value):
         self.set(name, value)
 

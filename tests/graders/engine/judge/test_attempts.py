@@ -78,6 +78,13 @@ def test_what_a_cell_of_the_student_showed_is_passed_on(student):
     assert "ZeroDivisionError" in runs["answer1"].error
 
 
+@pytest.mark.parametrize("text", [None, "def f():\n    raise NotImplementedError()"])
+def test_an_unwritten_answer_is_not_attempted_in_one_process_either(student, text):
+    notebook = material(answer("def f(): ..."), checked("import tempfile\nassert tempfile and f()"))
+    result = grade(student, notebook, submission(notebook, text)).only
+    assert (result.mode, result.outcome, result.message) == ("one process", "not attempted", "not attempted yet")
+
+
 def test_a_test_in_one_process_gets_what_earlier_tests_defined(student):
     notebook = material(
         answer("def f(x): ..."),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from studium_graders.engine.material import Calibration
 
-from .notebooks import answer, checked, material, submission
+from .notebooks import answer, checked, given, material, submission
 from .processes import calibrate, grade_forked
 
 REFERENCE = "def total(items):\n    return sum(items)"
@@ -59,6 +59,87 @@ def test_an_answer_that_changes_what_the_reference_changes_passes(shell):
     reference = "def push(items):\n    items.append(1)\n    return items"
     test = "data = []\nassert push(data) is data\nassert data == [1]"
     assert graded(shell, "def push(items):\n    items += [1]\n    return items", test, reference=reference).points == 1
+
+
+POP = "def total(items):\n    found = 0\n    while items:\n        found += items.pop()\n    return found"
+
+
+def results_of(shell, texts, *cells):
+    notebook = material(*cells)
+    calibration = calibrate(shell, notebook)
+    assert calibration.known
+    return list(grade_forked(shell, notebook, submission(notebook, *texts), calibration).results.values())
+
+
+def test_an_answer_that_empties_given_data_and_is_right_passes_where_nothing_else_is_asked(shell):
+    cells = given("data = [3, 1, 2]", locked=True), answer(REFERENCE), checked("assert total(data) == 6")
+    (result,) = results_of(shell, [POP], *cells)
+    assert (result.points, result.message) == (1, "")
+
+
+def test_an_answer_that_empties_data_of_the_students_and_is_right_passes_where_nothing_else_is_asked(shell):
+    data = "data = [3, 1, 2]"
+    cells = answer(data), answer(REFERENCE), checked("assert total(data) == 6"), checked("assert data == [3, 1, 2]")
+    assert [result.points for result in results_of(shell, [data, POP], *cells)] == [1, 0]
+
+
+@pytest.mark.parametrize(
+    ("data", "body"),
+    [
+        ("[3, 1, 2]", "data.sort()\n    return sum(data)"),
+        ("np.array([3.0, 1.0, 2.0])", "data.sort()\n    return sum(data)"),
+        ("{3: 'c', 1: 'a', 2: 'b'}", "data.pop(3)\n    return 6"),
+    ],
+)
+def test_given_data_that_an_answer_changes_in_a_test_are_changed_for_the_next_answer(shell, data, body):
+    first = "first = list(data)[0]"
+    cells = (
+        given(f"import numpy as np\ndata = {data}", locked=True),
+        answer(REFERENCE),
+        checked("assert total(data) == 6"),
+        answer(first),
+        checked("assert first == 3"),
+    )
+    results = results_of(shell, [f"def total(data):\n    {body}", first], *cells)
+    assert [result.points for result in results] == [1, 0]
+
+
+@pytest.mark.parametrize("data", ["[[3, 1], [2]]", "{'a': [3, 1], 'b': ([2], ())}", "[np.array([3, 1]), [2]]"])
+def test_what_is_inside_given_data_is_the_students_own_as_well(shell, data):
+    look, first = "def look(data):\n    return len(data)", "first = list(str(data))"
+    cells = (
+        given(f"import numpy as np\ndata = {data}", locked=True),
+        answer(look),
+        checked("assert look(data) == 2"),
+        answer(first),
+        checked(f"import numpy as np\nassert first == list(str({data}))"),
+    )
+    part = "'a'" if data[0] == "{" else "0"
+    results = results_of(shell, [f"def look(data):\n    data[{part}][0] = 9\n    return 2", first], *cells)
+    assert [result.points for result in results] == [1, 0]
+    assert [result.points for result in results_of(shell, [look, first], *cells)] == [1, 1]
+
+
+def test_data_of_the_students_that_a_call_changed_are_the_same_object_when_they_are_read_again(shell):
+    texts = "data = []", "def push(items):\n    items.append(1)\n    return items"
+    test = "before = data\nassert push(data) is data\nassert data is before\nassert before == [1]"
+    (result,) = results_of(shell, texts, *map(answer, texts), checked(test))
+    assert (result.points, result.mode) == (1, "split")
+
+
+def test_a_defaultdict_may_have_a_function_of_the_students_where_that_of_the_reference_has_a_class(shell):
+    before = "from collections import defaultdict\ndef tally(words):\n    found = defaultdict("
+    after = ")\n    for word in words:\n        found[word] += 1\n    return found"
+    test = "found = tally(['a', 'b', 'a'])\nassert found['a'] == 2\nassert found['c'] == 0"
+    (result,) = results_of(shell, [f"{before}lambda: 0{after}"], answer(f"{before}int{after}"), checked(test))
+    assert (result.points, result.mode) == (1, "split")
+
+
+def test_a_function_that_a_defaultdict_has_is_not_admitted_in_the_place_of_a_value(shell):
+    reference = "def tally(words):\n    return {'a': 2}"
+    lie = "from collections import defaultdict\ndef tally(words):\n    return defaultdict(int, a=lambda: 2)"
+    (result,) = results_of(shell, [lie], answer(reference), checked("assert tally('aa')['a']() == 2"))
+    assert result.points == 0
 
 
 GRID = """

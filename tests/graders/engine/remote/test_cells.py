@@ -47,10 +47,16 @@ def test_a_cell_does_what_it_does_in_a_notebook(make_student, source, shown):
     assert (run.error, text_of(run).replace("\r", "")[-len(shown) or 99 :]) == ("", shown)
 
 
+# As in a process that has not imported matplotlib yet, which other tests may have done here.
+NEVER_DRAWN = (
+    "import sys\nfor name in [n for n in sys.modules if n.startswith('matplotlib')]:\n    del sys.modules[name]\n"
+)
+
+
 @pytest.mark.parametrize("magic", ["", "%matplotlib inline\n", "%matplotlib agg\n"])
 def test_the_pictures_of_a_cell_are_shown_and_closed_after_it(make_student, monkeypatch, magic):
     monkeypatch.setenv("MPLBACKEND", INLINE)
-    student = make_student()
+    student = make_student(NEVER_DRAWN)
     run = student.run(f"{magic}import matplotlib.pyplot as plt\nplt.plot([1, 2])\nplt.title('both')\nplt.show()")
     assert run.error == ""
     assert [sorted(output["data"]) for output in run.outputs if "image/png" in output["data"]] == [
@@ -61,7 +67,8 @@ def test_the_pictures_of_a_cell_are_shown_and_closed_after_it(make_student, monk
 
 def test_a_picture_that_a_test_had_drawn_is_not_there_in_the_next_cell(make_student, monkeypatch):
     monkeypatch.setenv("MPLBACKEND", INLINE)
-    student = make_student("import matplotlib.pyplot as plt\ndef draw():\n    plt.plot([1, 2])\n    return plt.gca()")
+    student = make_student(NEVER_DRAWN)
+    student.run("import matplotlib.pyplot as plt\ndef draw():\n    plt.plot([1, 2])\n    return plt.gca()")
     assert len(student.get("draw")().lines) == 1
     run = student.run("print(plt.get_fignums())")
     assert [output.get("text") for output in run.outputs] == ["[]\n"]
