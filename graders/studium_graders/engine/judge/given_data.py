@@ -16,7 +16,8 @@ import numpy as np
 import torch
 
 from studium_graders.engine.judge.namespace import Namespace
-from studium_graders.engine.remote.frames import is_mutable, kind_of
+from studium_graders.engine.remote.frame_parts import kind_of
+from studium_graders.engine.remote.frames import is_mutable
 from studium_graders.engine.remote.writeback import same_state, state_of
 
 _WORD = re.compile(r"\w+")

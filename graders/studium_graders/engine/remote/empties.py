@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from studium_graders.engine.remote.frames import filled, kind_of, lacks
+from studium_graders.engine.remote.frame_parts import build_frame, build_series, kind_of, pandas, values_of
 from studium_graders.engine.remote.policy import ITEM
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def received(value: Any, decoder: "Decoder", policy: "Policy") -> Any:
 def _lacks(value: Any, policy: "Policy") -> bool:
     """Tell whether a value lacks elements; an array of NaN of the reference's may be a series in an answer."""
     if kind_of(type(value)):
-        return lacks(value)
+        return _frame_lacks(value)
     if isinstance(value, torch.Tensor):
         return not value.numel()
     return not value.size or (policy.recording and value.dtype.kind in "fc" and bool(np.isnan(value).all()))
@@ -41,6 +41,45 @@ def _lacks(value: Any, policy: "Policy") -> bool:
 
 def _filled(value: Any, filling: float) -> Any:
     if kind_of(type(value)):
-        return filled(value, _OF_PANDAS)
+        return _filled_frame(value, _OF_PANDAS)
     shape = (1,) * value.ndim
     return torch.full(shape, filling) if isinstance(value, torch.Tensor) else np.full(shape, filling)
+
+
+def _frame_lacks(value: Any) -> bool:
+    """Tell whether data have no elements, or have some that are left out where all are asked for: these hold anyway."""
+    if kind_of(type(value)) == "frame":
+        return not value.size or any(_has_na(column) for _, column in value.items())
+    return _is_all_missing(value) or _has_na(value)
+
+
+def _filled_frame(value: Any, elements: tuple[float, ...]) -> Any:
+    """Give what takes the place of data that lack something: these elements, or NaN for each that is left out."""
+    if kind_of(type(value)) == "frame":
+        if value.size:
+            return build_frame(value.columns, value.index, [_with_nan(column) for _, column in value.items()])
+        columns = value.columns if len(value.columns) else [0]
+        return pandas().DataFrame(np.tile(np.array(elements), (len(columns), 1)).T, columns=columns)
+    array = np.array(elements) if _is_all_missing(value) else _with_nan(value)
+    if kind_of(type(value)) == "series":
+        return build_series(array, value.index if len(array) == len(value) else None, value.name)
+    return pandas().Index(array) if hasattr(value, "nlevels") else array
+
+
+def _is_all_missing(value: Any) -> bool:
+    return not value.size or (not hasattr(value, "nlevels") and bool(value.isna().all()))
+
+
+def _has_na(values: Any) -> bool:
+    """Tell whether values have a missing one of which no comparison is false, as one with NaN is."""
+    if values.dtype == object:
+        return any(item is pandas().NA for item in np.asarray(values))
+    return getattr(values.dtype, "na_value", None) is pandas().NA and bool(values.isna().any())
+
+
+def _with_nan(values: Any) -> Any:
+    """Give the array of values, with NaN for each missing one of which no comparison is false."""
+    if not _has_na(values):
+        return values_of(values) if hasattr(values, "array") else values
+    found = np.array([np.nan if missing else item for item, missing in zip(values, values.isna(), strict=True)], object)
+    return values_of(pandas().Series(found).infer_objects())
