@@ -9,6 +9,7 @@ import linecache
 import os
 import subprocess
 import sys
+import tokenize
 import traceback
 import warnings
 from collections.abc import Iterator
@@ -152,7 +153,7 @@ class Cells:
         self.printed = Printed(self._most)
         shell.display_pub.publish = self._display
         shell.displayhook.write_output_prompt = lambda: None
-        shell.displayhook.quiet = lambda: shell.displayhook.semicolon_at_end_of_expression(self._source)
+        shell.displayhook.quiet = self._is_silenced
         shell.displayhook.write_format_data = self._result
         builtins.input = no_input
         interactiveshell.system = print_command
@@ -180,6 +181,12 @@ class Cells:
         self._flush()
         error = result.error_before_exec or result.error_in_exec
         return self.outputs, "" if error is None else self._said(error)
+
+    def _is_silenced(self) -> bool:
+        """Tell whether the cell ends with a semicolon, so that its value is not shown."""
+        with contextlib.suppress(tokenize.TokenError, SyntaxError):  # in a line for IPython
+            return bool(self.shell.displayhook.semicolon_at_end_of_expression(self._source))
+        return False
 
     def _said(self, error: BaseException) -> str:
         text = _text(error)

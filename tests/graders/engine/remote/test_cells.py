@@ -36,6 +36,7 @@ def text_of(run):
         ("%autosave 60\n%clear\nprint(11)", "11\n"),
         ("print(repr(_))", "''\n"),
         ("12;", ""),
+        ("!echo \\(\n16", "(\n16"),
         ("%matplotlib inline\nimport matplotlib\nprint(13)", "13\n"),
         ("%matplotlib notebook\nprint(14)", "14\n"),
         ("%pylab inline\nprint(15)", "15\n"),
