@@ -42,7 +42,7 @@ class GivenData:
     def keep(self, bound: Iterable[str]) -> None:
         """Remember the data that a given cell has just bound; who is given them gets the student's own."""
         for name in bound:
-            self.namespace.student.share(name, dict.get(self.namespace, name))
+            self.namespace.student.common.share(name, dict.get(self.namespace, name))
         for name in self.names.intersection(bound):
             value = dict.get(self.namespace, name)
             with contextlib.suppress(Exception):  # an object in it that cannot be copied

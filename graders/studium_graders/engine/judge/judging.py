@@ -66,7 +66,7 @@ class TestJudge:
     def judge(self, test: PreparedTest) -> list[Event]:
         """Run one test and give what came of it. Lets StudentGone through."""
         self.namespace.student.policy.cautious = test.cell.grade_id in self.calibration.cautious
-        self.namespace.student.begin_test()
+        self.namespace.student.common.begin_test()
         together = test.code is None or test.cell.grade_id in self.calibration.one_process
         if not together and test.exercise_test is not None and self._is_untouched(test):
             return [self._not_yet(test)]
@@ -257,7 +257,7 @@ class TestJudge:
         policy = self.namespace.student.policy
         policy.writeback = "kept"
         try:
-            with self.namespace.student.as_before():
+            with self.namespace.student.common.as_before():
                 yield
         finally:
             policy.writeback = "live"

@@ -4,9 +4,7 @@ import copy
 import socket
 import sys
 import types
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from itertools import chain
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import msgspec
@@ -17,6 +15,7 @@ from studium_graders.engine.limits import Limits
 from studium_graders.engine.remote import empties, generators, library, records
 from studium_graders.engine.remote.ambient import Ambient
 from studium_graders.engine.remote.changed_arguments import OpenCall
+from studium_graders.engine.remote.common_data import CommonData
 from studium_graders.engine.remote.decode import Decoder, RefusedError
 from studium_graders.engine.remote.encode import Encoder
 from studium_graders.engine.remote.exports import FUNCTIONS, Side
@@ -28,7 +27,7 @@ from studium_graders.engine.remote.policy import Policy
 from studium_graders.engine.remote.shell import MOST_OF_CELL, MOST_OF_ERROR, MOST_OUTPUTS, sendable, size_of
 from studium_graders.engine.remote.tags import Tag
 from studium_graders.engine.remote.wire import Channel, ClosedError, LateError, ProtocolError
-from studium_graders.engine.remote.writeback import GENERATORS, Frame, holds_items, overwrite, twins_of
+from studium_graders.engine.remote.writeback import GENERATORS, Frame, holds_items
 from studium_graders.engine.results import CellRun, Verdict
 
 CALLBACK_REQUESTS = frozenset({"call", "copy", "method", "getattr", "setattr", "special", "next", "backward"})
@@ -61,14 +60,12 @@ class Student(Side):
         self.policy = policy
         self.gone: StudentGone | None = None
         self.refusal: TypeError | None = None
-        self._before: dict[int, tuple[Any, Any]] = {}  # data that calls of this test changed, and what they held
         self._room = MOST_SHOWN
         self._seed = seed
         self.ambient = Ambient(self._seed)
         self._open: list[OpenCall] = []
         self._known: dict[str, Any] = {}  # functions and classes of the student's, until their names are rebound
-        self._fetched: dict[str, Any] = {}  # data of the student's that this test has got
-        self._shared: dict[str, Any] = {}  # given data, as they are here
+        self.common = CommonData()
         self._parting = False  # with a value: nothing in it may be asked for here
         self._grad = True  # the grad mode in which the student's code calls back
 
@@ -114,24 +111,11 @@ class Student(Side):
         """Give a global of the student's; NameError where there is none."""
         if name in self._known and self.gone is None:
             return self._known[name]
-        if self.policy.writeback == "kept" and id(self._fetched.get(name)) in self._before:
-            return self._fetched[name]
+        if self.policy.writeback == "kept" and (again := self.common.put_back(name)) is not None:
+            return again
         value = self.request("get", name, path=name)
         self._know(name, value)
-        if name in self._fetched and twins_of(value, self._fetched[name]) is not None:
-            return self._fetched[name]
-        if holds_items(type(value)):
-            self._fetched[name] = value
-        return value
-
-    def share(self, name: str, value: Any) -> None:
-        """Let data of the judge's stand for the student's own under a name, as long as these are equal."""
-        if holds_items(type(value)):
-            self._shared[name] = value
-
-    def begin_test(self) -> None:
-        """Forget what the last test got, and what its calls changed."""
-        self._fetched, self._before = {}, {}
+        return self.common.fetched(name, value)
 
     def _know(self, name: str, value: Any) -> None:
         if isinstance(value, RemoteFunction | RemoteClass):
@@ -140,8 +124,7 @@ class Student(Side):
     def known(self, value: Any, encoder: Encoder) -> list[Any] | None:
         """Give the node of an object that both sides know, or of data that both have under a name."""
         found = super().known(value, encoder)
-        both = chain(self._fetched.items(), self._shared.items())
-        name = next((name for name, data in both if data is value), "") if found is None else ""
+        name = self.common.name_of(value) if found is None else ""
         if not name or self.policy.writeback == "kept":
             return found
         first = len(encoder.objects)
@@ -364,19 +347,7 @@ class Student(Side):
         if frame.write(index, content):
             self._change(value)
             if before is not None:
-                self._before.setdefault(id(value), (value, before))
-
-    @contextmanager
-    def as_before(self) -> Iterator[None]:
-        """Let data of the judge's that calls have changed be what they were, for a while."""
-        now = [(value, copy.copy(value)) for value, _ in self._before.values()]
-        for value, content in self._before.values():
-            overwrite(value, content)
-        try:
-            yield
-        finally:
-            for value, content in now:
-                overwrite(value, content)
+                self.common.changed(value, before)
 
     def _draw(self, frame: Frame, index: int, drawn: Any) -> None:
         """Draw from the judge's generator as often as the student's code did, else move it on, once in a request."""
