@@ -234,10 +234,16 @@ class _Line:
             yield from self._finished()
 
     def stored(self, submitted: Submitted) -> Graded | None:
-        """Give the result that is kept, if it is a result of what lies in the folder now."""
+        """Give the result that is kept; None, after noting why, where something else lies in the folder now."""
         submission = self._read(submitted)
-        result = self._look(submission)[1] if submission else None
-        return Graded(submission, result) if submission and result else None
+        if submission is None:
+            return None
+        if result := self._look(submission)[1]:
+            return Graded(submission, result)
+        self.report.problems.append(
+            f"{submitted.student} was not recorded: {submitted.folder} has changed since it was graded; grade it again"
+        )
+        return None
 
     def _read_ahead(self, reading: Iterator[CanonicalSubmission]) -> deque[CanonicalSubmission]:
         """Read some while the calibration is under way, as long as they are small."""

@@ -67,7 +67,7 @@ def find_submissions(coursedir: CourseDirectory, assignment: str, students: Coll
     for student in students:
         if student not in found:
             raise UnknownNameError(f"student of {assignment}", student, found)
-    return [found[student] for student in sorted(students or found)]
+    return [found[student] for student in sorted(set(students) or found)]
 
 
 def _require_known(coursedir: CourseDirectory, assignment: str) -> None:

@@ -230,6 +230,24 @@ def test_marks_that_change_are_recorded_where_the_answer_is_yes(
     assert not grade().changes
 
 
+def test_a_submission_that_changes_before_the_answer_is_told_and_not_recorded(
+    course: Path, grade: Callable, gradebook_rows: Callable
+) -> None:
+    class Slow(Notes):
+        def agree(self, changes: Sequence[MarkChange]) -> bool:
+            change_answer(course, "bob", "# handed in while somebody was asked")
+            return super().agree(changes)
+
+    marks_change(course, grade)
+    before = gradebook_rows(course)
+    result = grade(Slow())
+    (problem,) = result.problems
+    assert problem.startswith("bob was not recorded: ")
+    assert problem.endswith(" has changed since it was graded; grade it again")
+    assert (gradebook_rows(course), result.has_changed_marks) == (before, False)
+    assert grade().problems == []
+
+
 def test_a_damaged_notebook_stops_nobody_else(course: Path, grade: Callable) -> None:
     (course / "submitted" / "bob" / "ps1" / "counting.ipynb").write_text("{")
     (course / "submitted" / "ada" / "ps1" / "counting.ipynb").unlink()
@@ -296,6 +314,10 @@ def test_one_student_can_be_graded_alone(course: Path, grade: Callable, gradeboo
     assert gradebook_rows(course)["students"] == [("-rf",)]
     with pytest.raises(UnknownNameError, match="unknown student of ps1 'adda'; did you mean 'ada'"):
         grade(students=("adda",))
+
+
+def test_a_student_who_is_named_twice_is_graded_once(course: Path, grade: Callable) -> None:
+    assert [row.student for row in grade(students=("bob", "ada", "bob")).submissions] == ["ada", "bob"]
 
 
 def test_a_stopped_run_is_noticed_unless_the_instructor_knows(course: Path, grade: Callable) -> None:
