@@ -238,6 +238,7 @@ def test_a_submission_that_changes_before_the_answer_is_told_and_not_recorded(
             change_answer(course, "bob", "# handed in while somebody was asked")
             return super().agree(changes)
 
+    grade()
     marks_change(course, grade)
     before = gradebook_rows(course)
     result = grade(Slow())
@@ -314,6 +315,27 @@ def test_one_student_can_be_graded_alone(course: Path, grade: Callable, gradeboo
     assert gradebook_rows(course)["students"] == [("-rf",)]
     with pytest.raises(UnknownNameError, match="unknown student of ps1 'adda'; did you mean 'ada'"):
         grade(students=("adda",))
+
+
+def test_what_a_person_has_reviewed_waits_again_once_the_student_hands_in_something_else(
+    course: Path, grade: Callable
+) -> None:
+    grade()
+    with Gradebook(f"sqlite:///{course / 'gradebook.db'}") as book:
+        for mark in book.find_submission_notebook("counting", "ps1", "bob").grades:
+            mark.manual_score, mark.needs_manual_grade = 1.0, False
+        book.db.commit()
+
+    def waiting() -> set[bool]:
+        with Gradebook(f"sqlite:///{course / 'gradebook.db'}") as book:
+            return {mark.needs_manual_grade for mark in book.find_submission_notebook("counting", "ps1", "bob").grades}
+
+    grade()
+    grade(force=True)
+    assert waiting() == {False}
+    change_answer(course, "bob")
+    grade()
+    assert waiting() == {True}
 
 
 def test_a_student_who_is_named_twice_is_graded_once(course: Path, grade: Callable) -> None:

@@ -176,9 +176,9 @@ def _page(
     result: SubmissionResult | None,
     course: _Course,
 ) -> Page:
-    found = result_of(result, book)
     folder = _folder(course, course.directory.autograded_directory, submission.student)
     handed_in = read_handed_in(material, folder / f"{book.name}.ipynb")
+    found = result_of(result, book, handed_in)
     known = [*handed_in.released.values(), *(cell["source"] for cell in handed_in.own)]
     is_secret = secret_finder(material, known)
     sources = Sources(material.cells, handed_in.released, handed_in, book, found, is_secret, Room())
