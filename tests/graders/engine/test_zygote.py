@@ -72,6 +72,17 @@ def test_how_a_fork_ended_is_told(make_zygote, order, status):
     assert fork(make_zygote(), order)[0].wait() == status
 
 
+def test_what_a_library_writes_at_home_when_it_is_imported_ends_with_the_warm_process(make_zygote):
+    zygote = make_zygote("setup = os.path.expanduser('~/.config').encode(); os.makedirs(setup)")
+    one, said = fork(zygote)
+    one.wait()
+    place = Path(said.decode())
+    assert place.is_dir()
+    assert not place.is_relative_to(environment()["HOME"])
+    zygote.close()
+    assert not place.parent.exists()
+
+
 def test_what_a_fork_left_behind_is_ended_before_its_end_is_told(make_zygote):
     zygote = make_zygote()
     order = """
