@@ -28,10 +28,9 @@ from studium_graders.course_folder import scripts_on_path
 from studium_graders.engine.material import CanonicalNotebook, CanonicalSubmission
 from studium_graders.engine.results import NotebookResult, SubmissionResult
 from studium_graders.engine.timestamps import read_timestamp
-from studium_graders.gradebook_errors import gradebook_errors
+from studium_graders.gradebook_errors import WAIT_SECONDS, gradebook_errors
 from studium_graders.late_penalties import LatePenalties
 
-WAIT_SECONDS = 20  # for another program that is writing to the same SQLite file
 NO_RESPONSE = "No response."
 _MODELS = (Student, SubmittedAssignment, SubmittedNotebook, Grade, Comment)  # each refers to those before it
 

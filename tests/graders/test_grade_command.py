@@ -129,6 +129,36 @@ def test_a_folder_that_is_no_course_is_one_sentence(studium: Studium, tmp_path: 
     assert (code, err.count("\n"), "name the course with --course" in err) == (1, 1, True)
 
 
+@pytest.mark.parametrize(
+    ("setting", "why"),
+    [
+        ("CourseDirectory.db_url = 7", "The 'db_url' trait of a CourseDirectory instance expected a unicode string"),
+        ("AssignLatePenalties.plugin_class = 'no.Policy'", "'no.Policy' could not be imported; correct it"),
+        ("Autograde.permissions = 'all'", "The 'permissions' trait of an Autograde instance expected an int"),
+    ],
+)
+def test_a_setting_of_nbgraders_that_cannot_be_used_is_one_sentence(
+    grade: Studium, course: Path, setting: str, why: str
+) -> None:
+    with (course / "nbgrader_config.py").open("a") as file:
+        file.write(f"get_config().{setting}\n")
+    code, out, err = grade()
+    assert (code, out, err.count("\n"), why in err) == (1, "", 1, True)
+    assert err.startswith(f"studium: {course / 'nbgrader_config.py'} must have settings that can be used: ")
+
+
+def test_relative_paths_in_nbgraders_settings_begin_at_the_course(
+    grade: Studium, course: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with (course / "nbgrader_config.py").open("a") as file:
+        file.write("get_config().CourseDirectory.db_url = 'sqlite:///gradebook.db'\n")
+        file.write("get_config().CourseDirectory.root = '.'\n")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert grade()[0] == 0
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
 def test_a_weak_sandbox_needs_trust(grade: Studium, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("studium_graders.work.probe_level", lambda: ("L1", "user namespaces are off"))
     code, _, err = grade()

@@ -11,7 +11,7 @@ import typer
 from studium.catalogue import Catalogue
 
 from studium_graders.beginning import begin
-from studium_graders.commands.extra import import_nbgrader, require_grade_extra
+from studium_graders.commands.extra import import_nbgrader, require_grade_extra, settings_errors
 
 if TYPE_CHECKING:
     from studium_graders.grade_report import ClassResult, SubmissionRow
@@ -56,7 +56,8 @@ def grade(
     gc.enable()
     catalogue: Catalogue = ctx.obj
     options = GradeOptions(tuple(student or ()), jobs, executor, scheduler, resume, force, trust_submissions, dry_run)
-    with _watching(ask=sys.stdin.isatty() and sys.stderr.isatty() and not (yes or as_json)) as watcher:
+    ask = sys.stdin.isatty() and sys.stderr.isatty() and not (yes or as_json)
+    with settings_errors(course), _watching(ask=ask) as watcher:
         result = grade_class(course, name, options, catalogue, watcher)
     _show(result, dry_run=dry_run, as_json=as_json)
 
