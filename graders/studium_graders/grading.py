@@ -191,12 +191,13 @@ class _Line:
 
     def __init__(self, run: _Run, level: str, report: ClassResult) -> None:
         self.run, self.level, self.report = run, level, report
-        self.window = 2 * run.jobs + 2 if run.options.executor == "local" else run.options.jobs or _ON_A_CLUSTER
+        local = run.options.executor == "local"
+        self.window = 2 * run.jobs + 2 if local else run.options.jobs or _ON_A_CLUSTER
         self.material = run.material
         self.work = work.Work(
             run.material.digest,
             level,
-            self.window,
+            run.jobs if local else self.window,
             run.options.trust,
             run.gpu,
             (str(run.root),),

@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from nbgrader.api import Gradebook  # nbgrader is an extra
 from studium.catalogue import Catalogue
 from studium.errors import CourseError, StudiumError, UnknownNameError
 from studium.sources import solved
+from studium_graders import work
 from studium_graders.assigning import build_assignment
 from studium_graders.engine.material import CanonicalSubmission, Material
 from studium_graders.engine.results import SubmissionResult
@@ -379,6 +381,17 @@ def test_a_run_that_was_refused_is_no_stopped_one(course: Path, grade: Callable)
     gradebook.rename(course / "gradebook.db")
     grade(watcher := Notes())
     assert watcher.notes == []
+
+
+def test_a_run_on_this_machine_has_as_many_processes_ready_as_it_has_jobs(
+    course: Path, by_hand: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = []
+    monkeypatch.setattr(work, "probe_level", lambda: ("L2", ""))
+    monkeypatch.setattr(work, "calibrate", lambda how, material: jobs.append(how.jobs) or material)
+    monkeypatch.setattr(work, "grade", import_module("hand_grader").grade)
+    assert grade_class(course, "ps1", GradeOptions(jobs=3), by_hand, Notes()).problems == []
+    assert jobs == [3]
 
 
 def test_an_unknown_executor_is_a_usage_error(course: Path, by_hand: Catalogue) -> None:
