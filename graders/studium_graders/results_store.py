@@ -18,7 +18,7 @@ from studium_graders.engine.results import SubmissionResult
 
 _PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 _ENGINE, _COURSE = Path(__file__).parent / "engine", Path(studium.__file__).parent
-_DECIDES = ("studium", "torch", "numpy", "ipython", "nbgrader")
+_DECIDES = ("studium", "torch", "numpy", "pandas", "scipy", "scikit-learn", "matplotlib", "ipython", "nbgrader")
 
 
 class StoredResult(msgspec.Struct, frozen=True):
