@@ -84,7 +84,11 @@ def _write_source(notebooks: Mapping[str, NotebookNode], old: Path, new: Path) -
     """Write the notebooks beside a copy of what else the instructor keeps in the folder: data, pictures, notebooks."""
     new.mkdir(parents=True)
     if old.is_dir():
-        shutil.copytree(old, new, dirs_exist_ok=True, ignore=_generated)
+        try:
+            shutil.copytree(old, new, dirs_exist_ok=True, ignore=_generated)
+        except shutil.Error as error:
+            place, _, why = error.args[0][0]
+            raise CourseError(f"{place} must be a file that can be copied: {why}; mend it or remove it") from error
     for name, notebook in notebooks.items():
         write_notebook(notebook, new / f"{name}.ipynb")
 

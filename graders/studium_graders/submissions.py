@@ -54,10 +54,10 @@ def find_submissions(coursedir: CourseDirectory, assignment: str, students: Coll
     )
     found = {folder.name: Submitted(folder.name, folder, shut=True) for folder in _shut_folders(coursedir, assignment)}
     for path in glob.glob(_wildcard(coursedir, where, assignment)):  # noqa: PTH207 - the pattern may be absolute
-        match = pattern.fullmatch(path)
-        if match and Path(path).is_dir():
+        if match := pattern.fullmatch(path):
             link = _link_to(Path(path), match.start("student_id"))
-            found[match["student_id"]] = Submitted(match["student_id"], Path(path), link)
+            if link or Path(path).is_dir():
+                found[match["student_id"]] = Submitted(match["student_id"], Path(path), link)
     if not found:
         _require_known(coursedir, assignment)
         raise CourseError(

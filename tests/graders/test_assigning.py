@@ -147,6 +147,13 @@ def test_a_broken_nbgrader_config_gets_one_sentence(counting: Catalogue, course:
         build_assignment(course, "ps1", counting)
 
 
+def test_a_file_beside_the_notebooks_that_cannot_be_copied_is_named(counting: Catalogue, course: Path) -> None:
+    place = course / "source" / "ps1" / "data.csv"
+    place.symlink_to("nowhere")
+    with pytest.raises(CourseError, match=rf"^{place} must be a file that can be copied: .*; mend it or remove it$"):
+        build_assignment(course, "ps1", counting)
+
+
 def test_a_gradebook_that_is_damaged_or_locked_gets_one_sentence_and_nothing_changes(
     counting: Catalogue, course: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -260,7 +260,9 @@ def test_a_damaged_notebook_stops_nobody_else(course: Path, grade: Callable) -> 
     assert not result.problems
 
 
-@pytest.mark.parametrize(("link", "target"), [("mallory", "bob"), ("mallory/ps1", "../bob/ps1")])
+@pytest.mark.parametrize(
+    ("link", "target"), [("mallory", "bob"), ("mallory/ps1", "../bob/ps1"), ("mallory/ps1", "nowhere")]
+)
 def test_a_folder_that_is_a_link_is_not_graded_as_what_it_leads_to(
     link: str, target: str, course: Path, grade: Callable, gradebook_rows: Callable
 ) -> None:
