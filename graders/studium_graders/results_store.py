@@ -64,6 +64,8 @@ def looks_graded(root: Path, assignment: str) -> bool:
 
     A guess, made before nbgrader is imported: whether the engine will hardly be needed.
     """
+    if Path(assignment).name != assignment:  # no assignment is called so, and the path may lead anywhere
+        return True
     folders = [folder for folder in (root / "submitted").glob(f"*/{glob.escape(assignment)}") if folder.is_dir()]
     settings = [root / name for name in ("course.toml", "nbgrader_config.py")]
     changed = max(map(_newest, [root / "source" / assignment, root / "release" / assignment, *settings]))

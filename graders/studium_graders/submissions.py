@@ -48,6 +48,9 @@ def find_submissions(coursedir: CourseDirectory, assignment: str, students: Coll
     Raises UnknownNameError for an assignment that the gradebook does not have and for a student who handed nothing in,
     CourseError where nobody did.
     """
+    if assignment in ("", "..") or Path(assignment).name != assignment:
+        _require_known(coursedir, assignment)
+        raise CourseError(f"an assignment needs a name that can be that of a folder: got {assignment!r}; correct it")
     where = coursedir.submitted_directory
     pattern = re.compile(
         coursedir.format_path(re.escape(where), "(?P<student_id>[^/]+)", re.escape(assignment), escape=True)

@@ -102,6 +102,14 @@ def test_an_assignment_that_the_gradebook_does_not_have_is_a_usage_error(studium
     assert (code, err) == (2, "studium: unknown assignment 'ps2'; did you mean 'ps1'?\n")
 
 
+@pytest.mark.parametrize("name", ["", ".", "..", "/", "ps1/", "../ps1"])
+def test_what_cannot_be_the_name_of_an_assignment_is_a_usage_error(studium: Studium, course: Path, name: str) -> None:
+    before = set(course.rglob("*"))
+    code, _, err = studium("grade", name, "--course", str(course))
+    assert (code, err.startswith(f"studium: unknown assignment {name!r}; "), err.count("\n")) == (2, True, 1)
+    assert set(course.rglob("*")) == before
+
+
 def test_a_scheduler_without_dask_is_a_usage_error(grade: Studium, studium: Studium, course: Path) -> None:
     code, _, err = studium("grade", "ps1", "--course", str(course), "--scheduler", "tcp://127.0.0.1:8786")
     assert (code, "--scheduler is for a cluster; add --executor dask" in err) == (2, True)

@@ -56,8 +56,7 @@ def grade(
     gc.enable()
     catalogue: Catalogue = ctx.obj
     options = GradeOptions(tuple(student or ()), jobs, executor, scheduler, resume, force, trust_submissions, dry_run)
-    ask = sys.stdin.isatty() and sys.stderr.isatty() and not (yes or as_json)
-    with settings_errors(course), _watching(ask=ask) as watcher:
+    with settings_errors(course), _watching(ask=not (yes or as_json)) as watcher:
         result = grade_class(course, name, options, catalogue, watcher)
     _show(result, dry_run=dry_run, as_json=as_json)
 
@@ -138,7 +137,7 @@ def _watching(*, ask: bool) -> Iterator["Watcher"]:
     if not sys.stderr.isatty():
         yield _Quiet()
         return
-    screen = _Screen(ask=ask)
+    screen = _Screen(ask=ask and sys.stdin.isatty())
     with screen.progress:
         yield screen
 

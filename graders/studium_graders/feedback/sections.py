@@ -52,7 +52,7 @@ def sections_of(sources: Sources) -> list[Section]:
         if is_answer and not _was_not_read(sources):
             section.answers.extend(_answers(cell, sources))
         if mark := sources.marks.marks.get(cell.grade_id):
-            section.checks.append(_check(cell, mark, section, sources))
+            section.checks.append(_check(cell, mark, sources))
     return sections
 
 
@@ -123,7 +123,7 @@ def _answer(label: str, cell: Mapping[str, Any], sources: Sources, known: Cell |
     return Answer(label, code, [*shown, *sources.room.notes()])
 
 
-def _check(cell: Cell, mark: Mark, section: Section, sources: Sources) -> Check:
+def _check(cell: Cell, mark: Mark, sources: Sources) -> Check:
     tests = sources.result.tests if sources.result else []
     test = next((test for test in tests if test.grade_id == cell.grade_id), None)
     if cell.kind != "test":
