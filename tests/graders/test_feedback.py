@@ -263,6 +263,17 @@ def test_outputs_of_the_engine_are_shown_where_it_graded(mark: Callable) -> None
     assert "<table>" in page_of(mark("jon", results=shown(*tests, runs=runs), outputs=recorded))
 
 
+def test_results_are_found_where_nbgraders_settings_have_the_course(
+    mark: Callable, course: Path, tmp_path: Path
+) -> None:
+    tests = engine_test(ZERO, 0, 1, "failed", message="expected 0, got 1"), engine_test(SUM, 0, 2, "failed")
+    folder = mark("jim", results=shown(*tests))
+    (folder / "counting.html").unlink()
+    (tmp_path / "nbgrader_config.py").write_text(f"get_config().CourseDirectory.root = {str(course)!r}")
+    write_feedback(tmp_path, "ps1", ["jim"])
+    assert "expected 0, got 1" in text_of(page_of(folder))
+
+
 def test_a_notebook_that_nbgrader_graded_since_shows_nothing_of_the_older_result(mark: Callable) -> None:
     runs = {"counting-total": CellRun([new_output("stream", text="printed before")])}
     tests = engine_test(ZERO, 0, 1, "failed", message="expected 0, got 1"), engine_test(SUM, 0, 2, "failed")
