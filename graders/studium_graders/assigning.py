@@ -55,9 +55,9 @@ def build_assignment(root: Path, name: str, catalogue: Catalogue) -> Assigned:
         )
     plans = plan_notebooks(assignment, catalogue)
     notebooks = {plan.topic.slug: source_notebook(plan, catalogue.manager) for plan in plans}
-    root = root.resolve()
-    config = load_config(root, course)
+    config = load_config(root.resolve(), course)
     final = CourseDirectory(config=config, assignment_id=name)
+    root = Path(final.root)  # nbgrader's settings may have the course elsewhere
     source, release = (folder(final, step, name) for step in (final.source_directory, final.release_directory))
     with tempfile.TemporaryDirectory(dir=root, prefix=".studium-") as made:
         scratch = Path(made)

@@ -147,6 +147,18 @@ def test_a_broken_nbgrader_config_gets_one_sentence(counting: Catalogue, course:
         build_assignment(course, "ps1", counting)
 
 
+def test_nothing_is_left_behind_where_nbgraders_settings_have_the_course_elsewhere(
+    counting: Catalogue, course: Path, tmp_path: Path
+) -> None:
+    before = set(course.rglob("*"))
+    here = tmp_path / "here"
+    here.mkdir()
+    shutil.copy(course / "course.toml", here)
+    (here / "nbgrader_config.py").write_text(f"get_config().CourseDirectory.root = {str(course)!r}")
+    assert build_assignment(here, "ps1", counting).source == str(course / "source" / "ps1")
+    assert set(course.rglob("*")) == before
+
+
 def test_a_file_beside_the_notebooks_that_cannot_be_copied_is_named(counting: Catalogue, course: Path) -> None:
     place = course / "source" / "ps1" / "data.csv"
     place.symlink_to("nowhere")
