@@ -125,6 +125,22 @@ def test_marks_that_were_not_recorded_are_said_to_be_what_would_change(
     assert "marks changed:\nbob " in grade()[1]
 
 
+def test_marks_that_changed_are_told_apart_from_those_that_could_not_be_recorded(
+    grade: Studium, course: Path, submit: Callable
+) -> None:
+    grade()
+    for student in ("[bold]ada", "bob"):
+        shutil.rmtree(course / "submitted" / student)
+        submit(course, student, {"counting": {}}, "2026-03-09 20:00:00 UTC")
+    shutil.rmtree(course / "autograded" / "bob")
+    (course / "autograded" / "bob").touch()
+    code, out, _ = grade()
+    changed, would_change = out.partition("marks changed:")[2].split("marks would change:")
+    assert (code, "[bold]ada  " in changed, "bob  " in would_change) == (1, True, True)
+    assert "bob" not in changed
+    assert "ada" not in would_change
+
+
 def test_dask_without_a_scheduler_and_unknown_executors_say_what_to_do(studium: Studium, course: Path) -> None:
     code, _, err = studium("grade", "ps1", "--course", str(course), "--executor", "dask")
     assert (code, "add --scheduler tcp://HOST:8786" in err) == (1, True)

@@ -182,14 +182,15 @@ def _print(result: "ClassResult", *, dry_run: bool) -> None:
         for row in result.submissions
     ]
     print_table(("student", "points", "late", "verdict", ""), rows)
-    if result.changes:
-        typer.echo("\n".join(_change_lines(result.changes, changed=result.has_changed_marks)))
+    for recorded in (True, False):
+        if changes := result.changes_of(recorded=recorded):
+            typer.echo("\n".join(_change_lines(changes, changed=recorded)))
     if shared := result.in_one_process:
         typer.echo(
             f"run in the student's process, because they look into it or change what it has: {', '.join(shared)}"
         )
-    recorded = sum(row.recorded for row in result.submissions)
-    what = "nothing was recorded: a dry run" if dry_run else f"{recorded} recorded"
+    number = sum(row.recorded for row in result.submissions)
+    what = "nothing was recorded: a dry run" if dry_run else f"{number} recorded"
     typer.echo(
         f"{_counted(len(result.submissions), 'submission')} of {result.assignment} graded in sandbox {result.sandbox}, "
         f"{result.judged} of them run, {what}"
