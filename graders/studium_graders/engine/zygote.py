@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 import threading
 
-from studium_graders.engine.fork_server import MOST_DESCRIPTORS, STATUS
+from studium_graders.engine.fork_server import HOME, MOST_DESCRIPTORS, STATUS
 from studium_graders.engine.interpreter import command, environment, import_path
 from studium_graders.engine.launcher import Launcher
 from studium_graders.engine.links import LinkClosedError, receive_bytes, send, send_bytes
@@ -74,7 +74,7 @@ class _Program:
     """
 
     def __init__(self, role: str, control: socket.socket) -> None:
-        self._home = tempfile.TemporaryDirectory(prefix="studium-home-", ignore_cleanup_errors=True)
+        self._home = tempfile.TemporaryDirectory(prefix=HOME, ignore_cleanup_errors=True)
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  it lives as long as the process
         self._process = subprocess.Popen(
             command("studium_graders.engine.fork_server", role, str(control.fileno())),
