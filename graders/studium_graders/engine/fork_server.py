@@ -167,7 +167,9 @@ def main(role: str, descriptor: str) -> None:
     """Start a warm process of a role, whose socket has this number. Its home goes with it, also where nobody waits."""
     sys.argv[:] = [""]
     home = Path(os.environ["HOME"])
-    be_warm(role, socket.socket(fileno=int(descriptor)))
-    if home.name.startswith(HOME):
-        shutil.rmtree(home, ignore_errors=True)
+    try:
+        be_warm(role, socket.socket(fileno=int(descriptor)))
+    finally:
+        if home.name.startswith(HOME):
+            shutil.rmtree(home, ignore_errors=True)
     os._exit(0)  # taking apart all that was imported takes a third of a second
