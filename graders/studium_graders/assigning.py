@@ -17,6 +17,7 @@ from studium_graders.course_file import FILE, read_course
 from studium_graders.course_folder import folder, load_config, scripts_on_path
 from studium_graders.folder_swap import swap_folders
 from studium_graders.generating import generate_release
+from studium_graders.gradebook_errors import gradebook_errors
 from studium_graders.gradebook_guard import require_same_cells, restored_on_error
 from studium_graders.plan import NotebookPlan, plan_notebooks
 from studium_graders.source_notebook import source_notebook
@@ -54,9 +55,9 @@ def build_assignment(root: Path, name: str, catalogue: Catalogue) -> Assigned:
         )
     plans = plan_notebooks(assignment, catalogue)
     notebooks = {plan.topic.slug: source_notebook(plan, catalogue.manager) for plan in plans}
-    root = root.resolve()
-    config = load_config(root, course)
+    config = load_config(root.resolve(), course)
     final = CourseDirectory(config=config, assignment_id=name)
+    root = Path(final.root)  # nbgrader's settings may have the course elsewhere
     source, release = (folder(final, step, name) for step in (final.source_directory, final.release_directory))
     with tempfile.TemporaryDirectory(dir=root, prefix=".studium-") as made:
         scratch = Path(made)
@@ -65,7 +66,7 @@ def build_assignment(root: Path, name: str, catalogue: Catalogue) -> Assigned:
             folder(staged, step, name) for step in (staged.source_directory, staged.release_directory)
         )
         _write_source(notebooks, source, new_source)
-        with scripts_on_path(), restored_on_error(final.db_url, root, scratch):
+        with scripts_on_path(), gradebook_errors(final.db_url), restored_on_error(final.db_url, root, scratch):
             require_same_cells(final.db_url, name, _all_notebooks(new_source))
             generate_release(staged, config, course.due_for_nbgrader(assignment))
             swap_folders([(new_source, source), (new_release, release)], scratch)
@@ -83,7 +84,11 @@ def _write_source(notebooks: Mapping[str, NotebookNode], old: Path, new: Path) -
     """Write the notebooks beside a copy of what else the instructor keeps in the folder: data, pictures, notebooks."""
     new.mkdir(parents=True)
     if old.is_dir():
-        shutil.copytree(old, new, dirs_exist_ok=True, ignore=_generated)
+        try:
+            shutil.copytree(old, new, dirs_exist_ok=True, ignore=_generated)
+        except shutil.Error as error:
+            place, _, why = error.args[0][0]
+            raise CourseError(f"{place} must be a file that can be copied: {why}; mend it or remove it") from error
     for name, notebook in notebooks.items():
         write_notebook(notebook, new / f"{name}.ipynb")
 

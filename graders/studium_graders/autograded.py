@@ -42,6 +42,11 @@ def write_folder(folder: Path, files: Mapping[str, bytes], mode: int) -> None:
             write_whole(path, content, mode)
 
 
+def holds(folder: Path, files: Mapping[str, bytes]) -> bool:
+    """Tell whether ``folder`` holds these files already."""
+    return all(_has(folder / path, content) for path, content in files.items())
+
+
 def _clear(folder: Path, wanted: Collection[Path]) -> None:
     """Remove all but the regular files that are wanted and the folders that hold them; no link is followed."""
     for where, folders, names in os.walk(folder, topdown=False):
@@ -87,5 +92,9 @@ def _outputs(run: CellRun | None, test: TestResult | None) -> list[dict[str, Any
         return kept
     if test.outcome == "partial":
         return [*kept, value_output(repr(test.points))]
-    message = " ".join(filter(None, (test.message, test.mistake)))
-    return [*kept, error_output("NotAttempted" if test.outcome == "not attempted" else "TestFailed", message)]
+    return [*kept, error_output("NotAttempted" if test.outcome == "not attempted" else "TestFailed", why_failed(test))]
+
+
+def why_failed(test: TestResult) -> str:
+    """Give what the autograded notebook says of a test that failed."""
+    return " ".join(filter(None, (test.message, test.mistake)))

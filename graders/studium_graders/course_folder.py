@@ -32,7 +32,17 @@ def load_config(root: Path, course: Course | None) -> Config:
         except Exception as error:
             why = f"{type(error).__name__}: {error}"
             raise CourseError(f"{root / CONFIG} must be Python that configures nbgrader: {why}; correct it") from error
+    _anchor(config.CourseDirectory, root)
     return config
+
+
+def _anchor(settings: Config, root: Path) -> None:
+    """Let relative paths begin at the course folder, in which nbgrader is started, wherever this program was."""
+    if isinstance(own := settings.root, str):
+        settings.root = str(root / own)
+    url = settings.get("db_url")
+    if isinstance(url, str) and (file := url.removeprefix("sqlite:///")) != url and file not in ("", ":memory:"):
+        settings.db_url = f"sqlite:///{Path(settings.root, file)}"
 
 
 def folder(coursedir: CourseDirectory, step: str, assignment: str) -> Path:

@@ -10,6 +10,7 @@ from typing import Any
 from studium.errors import CourseError
 
 LARGE = 2**16  # bytes of an argument that is sent to a cluster once, not with each task
+_KEPT = 4  # of these, the last that a task was given; of others the cluster forgets what no task waits for
 _TRIES = 3
 _CONNECT_SECONDS = 20
 
@@ -69,8 +70,9 @@ class DaskExecutor(Executor):
         if not isinstance(value, bytes) or len(value) < LARGE:
             return value
         key = f"studium-{hashlib.sha256(value).hexdigest()}"
-        if key not in self._sent:
-            self._sent[key] = self._client.submit(bytes, value, key=key)
+        self._sent[key] = self._sent.pop(key, None) or self._client.submit(bytes, value, key=key)
+        for oldest in list(self._sent)[:-_KEPT]:
+            del self._sent[oldest]
         return self._sent[key]
 
 

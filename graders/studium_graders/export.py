@@ -1,9 +1,10 @@
 """The marks as a CSV file: the columns, the rows and the values of nbgrader's own exporter, safe to open in a sheet."""
 
 import csv
+import io
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from nbgrader.api import Assignment, Grade, Student, SubmittedAssignment, SubmittedNotebook
 from sqlalchemy import func, select
@@ -11,6 +12,7 @@ from sqlalchemy.orm import Session
 from studium.errors import UnknownNameError
 
 from studium_graders.gradebook_reading import reading_gradebook
+from studium_graders.results_store import write_whole
 
 COLUMNS = (
     "assignment",
@@ -34,28 +36,24 @@ def write_csv(gradebook: str, path: Path, assignments: Collection[str] = ()) -> 
     Raise UnknownNameError for an assignment that the gradebook does not know.
     """
     with reading_gradebook(gradebook) as session:
-        rows = list(_rows(session, assignments))
-    if path.exists() and not path.is_file():  # a pipe or a device takes the text as it comes
-        with path.open("w", encoding="utf-8", newline="") as file:
-            _write(file, rows)
-        return path
-    staged = path.with_name(f".{path.name}.part")
+        content = _table(_rows(session, assignments)).encode()
     try:
-        with staged.open("w", encoding="utf-8", newline="") as file:
-            _write(file, rows)
-        staged.replace(path)
+        if path.exists() and not path.is_file():  # a pipe or a device takes the text as it comes
+            path.write_bytes(content)
+        else:
+            write_whole(path, content, 0o666)
     except OSError as error:
         error.filename = str(path)  # what was asked for
         raise
-    finally:
-        staged.unlink(missing_ok=True)
     return path
 
 
-def _write(file: TextIO, rows: Iterable[Iterable[Any]]) -> None:
-    writer = csv.writer(file, lineterminator="\n")
+def _table(rows: Iterable[Iterable[Any]]) -> str:
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
     writer.writerows([_cell(value) for value in row] for row in rows)
+    return text.getvalue()
 
 
 def _cell(value: Any) -> str:

@@ -51,11 +51,10 @@ class ClassResult(msgspec.Struct):
     changes: list[MarkChange] = []
     problems: list[str] = []
 
-    @property
-    def has_changed_marks(self) -> bool:
-        """Tell whether the marks that differ are in the gradebook now; where somebody said no, they are not."""
-        recorded = {row.student for row in self.submissions if row.recorded}
-        return {change.student for change in self.changes} <= recorded
+    def changes_of(self, *, recorded: bool) -> list[MarkChange]:
+        """Give the marks that became others, or those that would: somebody said no, or they could not be recorded."""
+        students = {row.student for row in self.submissions if row.recorded}
+        return [change for change in self.changes if (change.student in students) == recorded]
 
     @property
     def in_one_process(self) -> list[str]:

@@ -1,5 +1,6 @@
 """What a database says when it cannot be used, as one sentence for the instructor."""
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -7,6 +8,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 from studium.errors import CourseError
 
+WAIT_SECONDS = 20  # for another program that is writing to the same SQLite file
 _SENTENCES = (
     ("locked", "the gradebook {name} is locked by another program; close it, or wait, and run the command again"),
     ("not a database", "the gradebook {name} is damaged; put a copy of it back, then run the command again"),
@@ -32,11 +34,12 @@ class GradebookError(CourseError):
 
 @contextmanager
 def gradebook_errors(url: str) -> Iterator[None]:
-    """Turn what the database at ``url`` raises into GradebookError."""
+    """Turn what the database at ``url`` raises, asked through SQLAlchemy or not, into GradebookError."""
     try:
         yield
-    except DBAPIError as error:
-        raise GradebookError(_sentence(url, str(error.orig)), "locked" in str(error.orig).lower()) from error
+    except (DBAPIError, sqlite3.Error) as error:
+        reason = str(error.orig if isinstance(error, DBAPIError) else error)
+        raise GradebookError(_sentence(url, reason), "locked" in reason.lower()) from error
 
 
 def _sentence(url: str, reason: str) -> str:

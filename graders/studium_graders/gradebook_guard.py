@@ -1,6 +1,8 @@
 """Keeping a gradebook safe while an assignment is built again: marks stay, and an error puts the file back."""
 
+import math
 import sqlite3
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -10,10 +12,15 @@ from nbgrader.api import Gradebook, MissingEntry
 from sqlalchemy.engine import make_url
 from studium.errors import CourseError
 
+from studium_graders.gradebook_errors import WAIT_SECONDS
+
 
 @contextmanager
 def restored_on_error(url: str, root: Path, scratch: Path) -> Iterator[None]:
-    """Put a gradebook that is a SQLite file back as it was where the block raises. Other databases are left alone."""
+    """Put a gradebook that is a SQLite file back as it was where the block raises. Other databases are left alone.
+
+    Raise sqlite3.Error for a file that cannot be copied, or is locked for too long.
+    """
     address = make_url(url)
     if address.get_backend_name() != "sqlite" or not address.database:
         yield
@@ -21,7 +28,7 @@ def restored_on_error(url: str, root: Path, scratch: Path) -> Iterator[None]:
     original, saved = root / address.database, scratch / "gradebook.db"
     existed = original.is_file()
     if existed:
-        _copy(original, saved)
+        _copy(original, saved, most_seconds=WAIT_SECONDS)
     try:
         yield
     except BaseException:
@@ -32,10 +39,16 @@ def restored_on_error(url: str, root: Path, scratch: Path) -> Iterator[None]:
         raise
 
 
-def _copy(source: Path, target: Path) -> None:
-    """Copy page by page through SQLite, which respects what other programs have locked."""
+def _copy(source: Path, target: Path, most_seconds: float = math.inf) -> None:
+    """Copy page by page through SQLite, which waits for what other programs have locked, and else without end."""
+    end = time.monotonic() + most_seconds
+
+    def look(status: int, remaining: int, total: int) -> None:
+        if status == sqlite3.SQLITE_BUSY and time.monotonic() > end:
+            raise sqlite3.OperationalError("database is locked")
+
     with closing(sqlite3.connect(source)) as read, closing(sqlite3.connect(target)) as written:
-        read.backup(written)
+        read.backup(written, progress=look)
 
 
 def require_same_cells(url: str, assignment: str, notebooks: Mapping[str, NotebookNode]) -> None:
@@ -48,7 +61,7 @@ def require_same_cells(url: str, assignment: str, notebooks: Mapping[str, Notebo
         if not found.submissions:
             return
         count = len(found.submissions)
-        before = {name: {cell.name for cell in book.source_cells} for book in found.notebooks for name in [book.name]}
+        before = {book.name: {cell.name for cell in book.source_cells} for book in found.notebooks}
     after = {name: set(_grade_ids(notebook)) for name, notebook in notebooks.items()}
     change = _change(_pairs(before), _pairs(after))
     if change:

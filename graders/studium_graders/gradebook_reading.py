@@ -16,17 +16,34 @@ from studium_graders.gradebook_errors import gradebook_errors
 @contextmanager
 def reading_gradebook(url: str) -> Iterator[Session]:
     """Give a session on the gradebook at ``url``. Raise CourseError where there is none, or it cannot be read."""
+    with reading_if_there(url, "grade") as session:
+        if session is None:
+            name = make_url(url).database
+            raise CourseError(f"there are no marks yet: {name} is no gradebook; build and grade an assignment first")
+        yield session
+
+
+@contextmanager
+def reading_if_there(url: str, table: str) -> Iterator[Session | None]:
+    """Give a session on the gradebook at ``url``, None where no file is there yet or no ``table`` is in it.
+
+    Raise CourseError where it cannot be read.
+    """
     try:
         address = make_url(url)
         engine = create_engine(address)
-    except (ArgumentError, NoSuchModuleError, ImportError) as error:
+    except ImportError as error:
+        raise CourseError(
+            f"the gradebook at {address.render_as_string()} needs {error.name}, which is not installed; install it, "
+            "or for PostgreSQL run pip install 'studium[postgres]' and let the address begin with postgresql+psycopg2"
+        ) from error
+    except (ArgumentError, NoSuchModuleError) as error:
         raise CourseError(f"a gradebook needs a database URL such as sqlite:///gradebook.db: {error}") from error
     try:
         with gradebook_errors(url):
-            if _is_missing_file(address.get_backend_name(), address.database) or not inspect(engine).has_table("grade"):
-                raise CourseError(
-                    f"there are no marks yet: {address.database} is no gradebook; build and grade an assignment first"
-                )
+            if _is_missing_file(address.get_backend_name(), address.database) or not inspect(engine).has_table(table):
+                yield None
+                return
             with Session(engine) as session:
                 yield session
     finally:

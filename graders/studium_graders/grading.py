@@ -191,12 +191,13 @@ class _Line:
 
     def __init__(self, run: _Run, level: str, report: ClassResult) -> None:
         self.run, self.level, self.report = run, level, report
-        self.window = 2 * run.jobs + 2 if run.options.executor == "local" else run.options.jobs or _ON_A_CLUSTER
+        local = run.options.executor == "local"
+        self.window = 2 * run.jobs + 2 if local else run.options.jobs or _ON_A_CLUSTER
         self.material = run.material
         self.work = work.Work(
             run.material.digest,
             level,
-            self.window,
+            run.jobs if local else self.window,
             run.options.trust,
             run.gpu,
             (str(run.root),),
@@ -234,10 +235,16 @@ class _Line:
             yield from self._finished()
 
     def stored(self, submitted: Submitted) -> Graded | None:
-        """Give the result that is kept, if it is a result of what lies in the folder now."""
+        """Give the result that is kept; None, after noting why, where something else lies in the folder now."""
         submission = self._read(submitted)
-        result = self._look(submission)[1] if submission else None
-        return Graded(submission, result) if submission and result else None
+        if submission is None:
+            return None
+        if result := self._look(submission)[1]:
+            return Graded(submission, result)
+        self.report.problems.append(
+            f"{submitted.student} was not recorded: {submitted.folder} has changed since it was graded; grade it again"
+        )
+        return None
 
     def _read_ahead(self, reading: Iterator[CanonicalSubmission]) -> deque[CanonicalSubmission]:
         """Read some while the calibration is under way, as long as they are small."""

@@ -1,6 +1,7 @@
 """What a late notebook loses: the course's own plugin, asked as nbgrader's AssignLatePenalties asks it."""
 
 from nbgrader.preprocessors import AssignLatePenalties
+from studium.errors import CourseError
 from traitlets.config import Config
 
 
@@ -12,8 +13,18 @@ class LatePenalties:
         self._preprocessor.init_plugin()
 
     def points(self, student: str, score: float, seconds: float) -> float | None:
-        """Give the points taken off ``score`` for being ``seconds`` late, between 0 and the score; None for none."""
+        """Give the points taken off ``score`` for being ``seconds`` late, between 0 and the score; None for none.
+
+        Raise CourseError where the course's plugin gives no points.
+        """
         if not self._preprocessor.enabled:
             return None
-        found = self._preprocessor.plugin_inst.late_submission_penalty(student, score, seconds)
-        return None if found is None else min(max(found, 0.0), score)
+        plugin = self._preprocessor.plugin_inst
+        try:
+            found = plugin.late_submission_penalty(student, score, seconds)
+            return None if found is None else min(max(found, 0.0), score)
+        except Exception as error:
+            raise CourseError(
+                f"the late policy {type(plugin).__name__} must give points for {score:g} points of {student} that are "
+                f"{seconds:g} s late: {type(error).__name__}: {error}; correct it and grade again"
+            ) from error

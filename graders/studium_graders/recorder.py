@@ -4,8 +4,9 @@ What stock nbgrader does cell by cell in SaveAutoGrades and AssignLatePenalties 
 transaction. Manual scores, extra credit, manual comments and extensions are read and never written.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
+from functools import cached_property
 from typing import Any, Self
 
 import msgspec
@@ -27,10 +28,9 @@ from studium_graders.course_folder import scripts_on_path
 from studium_graders.engine.material import CanonicalNotebook, CanonicalSubmission
 from studium_graders.engine.results import NotebookResult, SubmissionResult
 from studium_graders.engine.timestamps import read_timestamp
-from studium_graders.gradebook_errors import gradebook_errors
+from studium_graders.gradebook_errors import WAIT_SECONDS, gradebook_errors
 from studium_graders.late_penalties import LatePenalties
 
-WAIT_SECONDS = 20  # for another program that is writing to the same SQLite file
 NO_RESPONSE = "No response."
 _MODELS = (Student, SubmittedAssignment, SubmittedNotebook, Grade, Comment)  # each refers to those before it
 
@@ -102,12 +102,15 @@ class Recorder:
     def __exit__(self, *error: object) -> None:
         self._gradebook.close()
 
-    def plan(self, graded: Sequence[Graded]) -> list[Plan]:
-        """Say what recording these submissions would write. Changes nothing."""
+    def plan(self, graded: Sequence[Graded], is_known: Callable[[Graded], bool] = lambda graded: False) -> list[Plan]:
+        """Say what recording these submissions would write. Changes nothing.
+
+        ``is_known`` tells of one whether the person who marks it would see nothing new: what was reviewed stays so.
+        """
         with gradebook_errors(self._url):
             recorded = self._read([item.submission.student for item in graded])
             self._gradebook.db.rollback()
-        return [_Planner(self, item, recorded).plan() for item in graded]
+        return [_Planner(self, item, recorded, is_known).plan() for item in graded]
 
     def write(self, plans: Iterable[Plan]) -> None:
         """Write what was planned, all of it or nothing."""
@@ -186,12 +189,20 @@ def _columns(model: Any, names: str) -> list[Any]:
 class _Planner:
     """Works out what one submission changes in the gradebook."""
 
-    def __init__(self, recorder: Recorder, graded: Graded, recorded: _Recorded) -> None:
+    def __init__(
+        self, recorder: Recorder, graded: Graded, recorded: _Recorded, is_known: Callable[[Graded], bool]
+    ) -> None:
         self.recorder, self.recorded, self.graded = recorder, recorded, graded
+        self._is_known = is_known
         self.student = graded.submission.student
         self.made = Plan(self.student, {}, {}, [])
         self.books = {book.name: book for book in graded.submission.notebooks}
         self.results = {book.name: book for book in graded.result.notebooks}
+
+    @cached_property
+    def is_known(self) -> bool:
+        """Whether the person who marks the submission has seen it as it is."""
+        return self._is_known(self.graded)
 
     def plan(self) -> Plan:
         """Plan the student, the submission, and each notebook that the gradebook knows."""
@@ -255,6 +266,8 @@ class _Planner:
         else:
             auto = _auto_score(name, result)
             needs = manual is not None or auto is None or result.verdict == "unreadable"
+            if needs and row and row.auto_score == auto and not row.needs_manual_grade:
+                needs = not self.is_known
         if row is None:
             self._insert(
                 Grade,

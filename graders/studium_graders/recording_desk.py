@@ -7,7 +7,7 @@ from pathlib import Path
 from nbgrader.converters import Autograde
 from nbgrader.coursedir import CourseDirectory
 
-from studium_graders.autograded import autograded_files, write_folder
+from studium_graders.autograded import autograded_files, holds, write_folder
 from studium_graders.engine.material import Material
 from studium_graders.grade_report import ClassResult, submission_row
 from studium_graders.gradebook_errors import GradebookError
@@ -31,6 +31,12 @@ class AutogradedFolder:
         write_folder(self.folder(graded.submission.student), files, self._mode)
         if self._coursedir.groupshared:
             self._converter.set_permissions(self._material.assignment, graded.submission.student)
+
+    def is_current(self, graded: Graded) -> bool:
+        """Tell whether the notebooks in the folder are what would be written: nobody has anything new to see."""
+        files = autograded_files(graded.submission, graded.result, self._material)
+        notebooks = {path: content for path, content in files.items() if path.endswith(".ipynb")}
+        return holds(self.folder(graded.submission.student), notebooks)
 
     def folder(self, student: str) -> Path:
         """Give the folder of one submission."""
@@ -83,9 +89,12 @@ class RecordingDesk:
             self._record_unchanged(batch)
         agreed = bool(self._changed) and self._write and agree(self._report.changes)
         for batch in self._batches(self._changed):
-            self._record(batch, self._recorder.plan(batch), write=agreed)
+            self._record(batch, self._plan(batch), write=agreed)
         self._report.problems += self._unwritten.values()
         self._report.submissions.sort(key=lambda row: row.student)
+
+    def _plan(self, batch: Sequence[Graded]) -> list[Plan]:
+        return self._recorder.plan(batch, self._autograded.is_current)
 
     def _flush(self) -> None:
         batch, self._batch = self._batch, []
@@ -101,7 +110,7 @@ class RecordingDesk:
 
     def _record_unchanged(self, batch: Sequence[Graded]) -> None:
         """Record the submissions of which no mark changes, and note the others."""
-        pairs = list(zip(batch, self._recorder.plan(batch), strict=True))
+        pairs = list(zip(batch, self._plan(batch), strict=True))
         changed = [plan for _, plan in pairs if plan.changes]
         same = [(graded, plan) for graded, plan in pairs if not plan.changes]
         self._record([graded for graded, _ in same], [plan for _, plan in same], write=self._write)

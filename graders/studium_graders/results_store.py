@@ -18,7 +18,7 @@ from studium_graders.engine.results import SubmissionResult
 
 _PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 _ENGINE, _COURSE = Path(__file__).parent / "engine", Path(studium.__file__).parent
-_DECIDES = ("studium", "torch", "numpy", "ipython", "nbgrader")
+_DECIDES = ("studium", "torch", "numpy", "pandas", "scipy", "scikit-learn", "matplotlib", "ipython", "nbgrader")
 
 
 class StoredResult(msgspec.Struct, frozen=True):
@@ -64,6 +64,8 @@ def looks_graded(root: Path, assignment: str) -> bool:
 
     A guess, made before nbgrader is imported: whether the engine will hardly be needed.
     """
+    if Path(assignment).name != assignment:  # no assignment is called so, and the path may lead anywhere
+        return True
     folders = [folder for folder in (root / "submitted").glob(f"*/{glob.escape(assignment)}") if folder.is_dir()]
     settings = [root / name for name in ("course.toml", "nbgrader_config.py")]
     changed = max(map(_newest, [root / "source" / assignment, root / "release" / assignment, *settings]))

@@ -27,23 +27,31 @@ _NAME = re.compile(r"(?P<name>[^-]+)-(?P<version>[^-]+)(?P<tags>(-\d[^-]*)?-[^-]
 def write_student_wheel(wheel: Path, out: Path, *, hints: bool = True) -> Path:
     """Write the student edition of ``wheel`` into the folder ``out``, all at once, and give its path.
 
-    Raise StudiumError for a file that is no wheel, ExerciseError for exercises without a public edition.
+    Raise StudiumError for a file that is no wheel, or a damaged one; ExerciseError for exercises without a public
+    edition.
     """
     found = _NAME.fullmatch(wheel.name)
     if not found or not zipfile.is_zipfile(wheel):
         raise StudiumError(f"a wheel is needed, such as topic-1.0-py3-none-any.whl: got {wheel}; build one first")
-    version = student_version(found["version"])
-    target = out / f"{found['name']}-{version}{found['tags']}.whl"
+    target = out / f"{found['name']}-{student_version(found['version'])}{found['tags']}.whl"
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out, prefix=".student-") as made:
         staged = Path(made) / target.name
-        with zipfile.ZipFile(wheel) as source, WheelFile(staged, "w", zipfile.ZIP_DEFLATED) as written:
-            prefix = f"{found['name']}-{found['version']}."
-            for entry, data in student_files(source, prefix, hints=hints):
-                name = entry.filename.replace(prefix, f"{found['name']}-{version}.", 1)
-                written.writestr(_renamed(entry, name), _metadata(name, data, version))
+        try:
+            _write(wheel, staged, found["name"], found["version"], hints=hints)
+        except (zipfile.BadZipFile, UnicodeDecodeError, configparser.Error) as error:
+            why = " ".join(str(error).split())
+            raise StudiumError(f"{wheel} must be a wheel that can be read: {why}; build it again") from error
         staged.replace(target)
     return target
+
+
+def _write(wheel: Path, target: Path, name: str, version: str, *, hints: bool) -> None:
+    prefix, student = f"{name}-{version}.", student_version(version)
+    with zipfile.ZipFile(wheel) as source, WheelFile(target, "w", zipfile.ZIP_DEFLATED) as written:
+        for entry, data in student_files(source, prefix, hints=hints):
+            path = entry.filename.replace(prefix, f"{name}-{student}.", 1)
+            written.writestr(_renamed(entry, path), _metadata(path, data, student))
 
 
 def student_version(version: str) -> str:

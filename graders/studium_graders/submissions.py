@@ -48,16 +48,19 @@ def find_submissions(coursedir: CourseDirectory, assignment: str, students: Coll
     Raises UnknownNameError for an assignment that the gradebook does not have and for a student who handed nothing in,
     CourseError where nobody did.
     """
+    if assignment in ("", "..") or Path(assignment).name != assignment:
+        _require_known(coursedir, assignment)
+        raise CourseError(f"an assignment needs a name that can be that of a folder: got {assignment!r}; correct it")
     where = coursedir.submitted_directory
     pattern = re.compile(
         coursedir.format_path(re.escape(where), "(?P<student_id>[^/]+)", re.escape(assignment), escape=True)
     )
     found = {folder.name: Submitted(folder.name, folder, shut=True) for folder in _shut_folders(coursedir, assignment)}
     for path in glob.glob(_wildcard(coursedir, where, assignment)):  # noqa: PTH207 - the pattern may be absolute
-        match = pattern.fullmatch(path)
-        if match and Path(path).is_dir():
+        if match := pattern.fullmatch(path):
             link = _link_to(Path(path), match.start("student_id"))
-            found[match["student_id"]] = Submitted(match["student_id"], Path(path), link)
+            if link or Path(path).is_dir():
+                found[match["student_id"]] = Submitted(match["student_id"], Path(path), link)
     if not found:
         _require_known(coursedir, assignment)
         raise CourseError(
@@ -67,7 +70,7 @@ def find_submissions(coursedir: CourseDirectory, assignment: str, students: Coll
     for student in students:
         if student not in found:
             raise UnknownNameError(f"student of {assignment}", student, found)
-    return [found[student] for student in sorted(students or found)]
+    return [found[student] for student in sorted(set(students) or found)]
 
 
 def _require_known(coursedir: CourseDirectory, assignment: str) -> None:

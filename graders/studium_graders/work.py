@@ -21,10 +21,7 @@ _submissions = msgspec.msgpack.Decoder(CanonicalSubmission)
 
 
 class Work(msgspec.Struct, frozen=True):
-    """How an assignment is graded. ``digest`` names the material before calibration; ``hidden`` are the course's paths.
-
-    ``calibrate`` has the engine grade the reference solution first.
-    """
+    """How an assignment is graded. ``digest`` names what is not calibrated yet; ``hidden`` are the course's paths."""
 
     digest: str
     level: str

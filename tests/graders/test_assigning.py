@@ -3,7 +3,9 @@
 import errno
 import json
 import shutil
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import nbformat
@@ -13,11 +15,13 @@ pytest.importorskip("nbgrader")
 
 import studium_graders.assigning
 import studium_graders.folder_swap
+import studium_graders.gradebook_guard
 from nbgrader.api import Gradebook  # nbgrader is an extra
 from nbgrader.converters import GenerateAssignment
 from studium.catalogue import Catalogue
 from studium.errors import CourseError
 from studium_graders.assigning import build_assignment
+from studium_graders.gradebook_errors import GradebookError
 
 pytestmark = [
     pytest.mark.nbgrader,
@@ -141,6 +145,40 @@ def test_a_broken_nbgrader_config_gets_one_sentence(counting: Catalogue, course:
     (course / "nbgrader_config.py").write_text("c = get_confg()\n")
     with pytest.raises(CourseError, match=r"nbgrader_config\.py must be Python that configures nbgrader: NameError"):
         build_assignment(course, "ps1", counting)
+
+
+def test_nothing_is_left_behind_where_nbgraders_settings_have_the_course_elsewhere(
+    counting: Catalogue, course: Path, tmp_path: Path
+) -> None:
+    before = set(course.rglob("*"))
+    here = tmp_path / "here"
+    here.mkdir()
+    shutil.copy(course / "course.toml", here)
+    (here / "nbgrader_config.py").write_text(f"get_config().CourseDirectory.root = {str(course)!r}")
+    assert build_assignment(here, "ps1", counting).source == str(course / "source" / "ps1")
+    assert set(course.rglob("*")) == before
+
+
+def test_a_file_beside_the_notebooks_that_cannot_be_copied_is_named(counting: Catalogue, course: Path) -> None:
+    place = course / "source" / "ps1" / "data.csv"
+    place.symlink_to("nowhere")
+    with pytest.raises(CourseError, match=rf"^{place} must be a file that can be copied: .*; mend it or remove it$"):
+        build_assignment(course, "ps1", counting)
+
+
+def test_a_gradebook_that_is_damaged_or_locked_gets_one_sentence_and_nothing_changes(
+    counting: Catalogue, course: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(studium_graders.gradebook_guard, "WAIT_SECONDS", 0.5)
+    before = contents(course)
+    with closing(sqlite3.connect(course / "gradebook.db")) as other:
+        other.execute("begin exclusive")
+        with pytest.raises(GradebookError, match=r"gradebook\.db is locked by another program"):
+            build_assignment(course, "ps1", counting)
+    (course / "gradebook.db").write_bytes(b"no database" * 500)
+    with pytest.raises(GradebookError, match=r"gradebook\.db is damaged; put a copy of it back"):
+        build_assignment(course, "ps1", counting)
+    assert contents(course) == before
 
 
 def test_building_again_keeps_marks_and_a_change_of_cells_is_refused(counting: Catalogue, course: Path) -> None:

@@ -16,8 +16,10 @@ pytest.importorskip("nbgrader")
 
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from nbgrader.api import Gradebook  # nbgrader is an extra
+from nbgrader.converters import Autograde
 from studium_graders.nbgrader_config import grade_with_engine
 from traitlets.config import Config
+from traitlets.utils.importstring import import_item
 
 pytestmark = [
     pytest.mark.nbgrader,
@@ -211,6 +213,16 @@ print(said["success"], said.get("error", ""), said["log"])
     done = subprocess.run(command, cwd=course.parent, capture_output=True, text=True, check=True, timeout=300)
     assert done.stdout.startswith("True"), done.stdout
     assert scores(course, "table")["visible"] == 1
+
+
+def test_execute_is_replaced_and_no_other_preprocessor_of_nbgraders() -> None:
+    config = Config()
+    grade_with_engine(config)
+    stock = [f"{kind.__module__}.{kind.__name__}" for kind in Autograde().autograde_preprocessors]
+    ours = [import_item(name) for name in config.Autograde.autograde_preprocessors]
+    made = [f"{kind.__module__}.{kind.__name__}" for kind in ours]
+    assert made == ["studium_graders.preprocessor.SplitExecute", *stock[1:]]
+    assert stock[0].endswith(".Execute")
 
 
 def test_execute_is_replaced_where_a_course_has_a_list_of_its_own() -> None:

@@ -103,6 +103,24 @@ def test_large_values_are_sent_once(dask: Any) -> None:
     assert dask._send(b"small") == b"small"
 
 
+def test_a_large_value_that_no_task_waits_for_is_forgotten(cluster: Any, dask: Any, slow_length: Callable) -> None:
+    shared, own = os.urandom(LARGE), [os.urandom(LARGE) for _ in range(12)]
+    for number, data in enumerate(own):
+        both = [dask.submit(slow_length, one, number) for one in (shared, data)]
+        assert [future.result(60) for future in both] == [(LARGE, number)] * 2
+    assert dask._send(shared).done()
+    end = time.monotonic() + 20
+    while (kept := kept_of(cluster)) > 4 and time.monotonic() < end:
+        time.sleep(0.1)
+    assert kept <= 4
+
+
+def kept_of(cluster: Any) -> int:
+    """Give how many large values the cluster has."""
+    with distributed.Client(cluster.scheduler_address, set_as_default=False) as client:
+        return sum(str(key).startswith("studium-") for key in set().union(*client.has_what().values()))
+
+
 def test_what_a_task_raises_comes_back(dask: Executor) -> None:
     with pytest.raises(ZeroDivisionError):
         dask.submit(divmod, 1, 0).result(60)

@@ -24,6 +24,7 @@ from studium_graders.feedback import write_feedback
 from studium_graders.feedback.markdown import show_markdown
 from studium_graders.feedback.outputs import clean_html, show_outputs
 from studium_graders.feedback.room import Room
+from studium_graders.outputs import error_output, safe_outputs
 from studium_graders.results_store import ResultsStore
 
 pytestmark = pytest.mark.filterwarnings("ignore:Object of type <Submitted:sqlalchemy.exc.SAWarning")  # nbgrader's own
@@ -255,9 +256,43 @@ def test_cells_of_the_students_own_are_shown_with_their_outputs(mark: Callable) 
 
 
 def test_outputs_of_the_engine_are_shown_where_it_graded(mark: Callable) -> None:
-    runs = {"counting-total": CellRun([{"output_type": "stream", "name": "stdout", "text": "ran in the engine\n"}])}
+    table = new_output("execute_result", {"text/plain": "a table", "text/html": "<table><td>a table</table>"})
+    runs = {"counting-total": CellRun([table])}
     tests = engine_test(ZERO, 0, 1, "failed"), engine_test(SUM, 0, 2, "failed")
-    assert "ran in the engine" in page_of(mark("jon", results=shown(*tests, runs=runs)))
+    recorded = {"counting-total": nbformat.from_dict(safe_outputs([table]))}
+    assert "<table>" in page_of(mark("jon", results=shown(*tests, runs=runs), outputs=recorded))
+
+
+def test_results_are_found_where_nbgraders_settings_have_the_course(
+    mark: Callable, course: Path, tmp_path: Path
+) -> None:
+    tests = engine_test(ZERO, 0, 1, "failed", message="expected 0, got 1"), engine_test(SUM, 0, 2, "failed")
+    folder = mark("jim", results=shown(*tests))
+    (folder / "counting.html").unlink()
+    (tmp_path / "nbgrader_config.py").write_text(f"get_config().CourseDirectory.root = {str(course)!r}")
+    write_feedback(tmp_path, "ps1", ["jim"])
+    assert "expected 0, got 1" in text_of(page_of(folder))
+
+
+def test_a_notebook_that_nbgrader_graded_since_shows_nothing_of_the_older_result(mark: Callable) -> None:
+    runs = {"counting-total": CellRun([new_output("stream", text="printed before")])}
+    tests = engine_test(ZERO, 0, 1, "failed", message="expected 0, got 1"), engine_test(SUM, 0, 2, "failed")
+    outputs = {
+        ZERO: nbformat.from_dict([error_output("TestFailed", "expected 0, got 2")]),
+        "counting-total": [new_output("stream", text="printed now")],
+    }
+    text = text_of(page_of(mark("jan", results=shown(*tests, runs=runs), outputs=outputs)))
+    assert "expected 0, got 2" in text
+    assert "printed now" in text
+    assert "expected 0, got 1" not in text
+    assert "printed before" not in text
+
+
+def test_outputs_that_nbgrader_left_since_are_shown_where_no_test_failed(mark: Callable) -> None:
+    runs = {"counting-total": CellRun([new_output("stream", text="printed before")])}
+    tests = engine_test(ZERO, 1, 1, "passed"), engine_test(SUM, 2, 2, "passed")
+    text = text_of(page_of(mark("joy", {ZERO: 1.0, SUM: 2.0}, results=shown(*tests, runs=runs))))
+    assert "printed before" not in text
 
 
 def test_results_that_the_gradebook_does_not_have_are_not_shown(mark: Callable) -> None:

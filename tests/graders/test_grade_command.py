@@ -102,6 +102,14 @@ def test_an_assignment_that_the_gradebook_does_not_have_is_a_usage_error(studium
     assert (code, err) == (2, "studium: unknown assignment 'ps2'; did you mean 'ps1'?\n")
 
 
+@pytest.mark.parametrize("name", ["", ".", "..", "/", "ps1/", "../ps1"])
+def test_what_cannot_be_the_name_of_an_assignment_is_a_usage_error(studium: Studium, course: Path, name: str) -> None:
+    before = set(course.rglob("*"))
+    code, _, err = studium("grade", name, "--course", str(course))
+    assert (code, err.startswith(f"studium: unknown assignment {name!r}; "), err.count("\n")) == (2, True, 1)
+    assert set(course.rglob("*")) == before
+
+
 def test_a_scheduler_without_dask_is_a_usage_error(grade: Studium, studium: Studium, course: Path) -> None:
     code, _, err = studium("grade", "ps1", "--course", str(course), "--scheduler", "tcp://127.0.0.1:8786")
     assert (code, "--scheduler is for a cluster; add --executor dask" in err) == (2, True)
@@ -117,6 +125,22 @@ def test_marks_that_were_not_recorded_are_said_to_be_what_would_change(
     assert "marks changed:\nbob " in grade()[1]
 
 
+def test_marks_that_changed_are_told_apart_from_those_that_could_not_be_recorded(
+    grade: Studium, course: Path, submit: Callable
+) -> None:
+    grade()
+    for student in ("[bold]ada", "bob"):
+        shutil.rmtree(course / "submitted" / student)
+        submit(course, student, {"counting": {}}, "2026-03-09 20:00:00 UTC")
+    shutil.rmtree(course / "autograded" / "bob")
+    (course / "autograded" / "bob").touch()
+    code, out, _ = grade()
+    changed, would_change = out.partition("marks changed:")[2].split("marks would change:")
+    assert (code, "[bold]ada  " in changed, "bob  " in would_change) == (1, True, True)
+    assert "bob" not in changed
+    assert "ada" not in would_change
+
+
 def test_dask_without_a_scheduler_and_unknown_executors_say_what_to_do(studium: Studium, course: Path) -> None:
     code, _, err = studium("grade", "ps1", "--course", str(course), "--executor", "dask")
     assert (code, "add --scheduler tcp://HOST:8786" in err) == (1, True)
@@ -127,6 +151,36 @@ def test_dask_without_a_scheduler_and_unknown_executors_say_what_to_do(studium: 
 def test_a_folder_that_is_no_course_is_one_sentence(studium: Studium, tmp_path: Path) -> None:
     code, _, err = studium("grade", "ps1", "--course", str(tmp_path))
     assert (code, err.count("\n"), "name the course with --course" in err) == (1, 1, True)
+
+
+@pytest.mark.parametrize(
+    ("setting", "why"),
+    [
+        ("CourseDirectory.db_url = 7", "The 'db_url' trait of a CourseDirectory instance expected a unicode string"),
+        ("AssignLatePenalties.plugin_class = 'no.Policy'", "'no.Policy' could not be imported; correct it"),
+        ("Autograde.permissions = 'all'", "The 'permissions' trait of an Autograde instance expected an int"),
+    ],
+)
+def test_a_setting_of_nbgraders_that_cannot_be_used_is_one_sentence(
+    grade: Studium, course: Path, setting: str, why: str
+) -> None:
+    with (course / "nbgrader_config.py").open("a") as file:
+        file.write(f"get_config().{setting}\n")
+    code, out, err = grade()
+    assert (code, out, err.count("\n"), why in err) == (1, "", 1, True)
+    assert err.startswith(f"studium: {course / 'nbgrader_config.py'} must have settings that can be used: ")
+
+
+def test_relative_paths_in_nbgraders_settings_begin_at_the_course(
+    grade: Studium, course: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with (course / "nbgrader_config.py").open("a") as file:
+        file.write("get_config().CourseDirectory.db_url = 'sqlite:///gradebook.db'\n")
+        file.write("get_config().CourseDirectory.root = '.'\n")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert grade()[0] == 0
+    assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
 def test_a_weak_sandbox_needs_trust(grade: Studium, monkeypatch: pytest.MonkeyPatch) -> None:

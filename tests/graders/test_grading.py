@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from nbgrader.api import Gradebook  # nbgrader is an extra
 from studium.catalogue import Catalogue
 from studium.errors import CourseError, StudiumError, UnknownNameError
 from studium.sources import solved
+from studium_graders import work
 from studium_graders.assigning import build_assignment
 from studium_graders.engine.material import CanonicalSubmission, Material
 from studium_graders.engine.results import SubmissionResult
@@ -230,6 +232,26 @@ def test_marks_that_change_are_recorded_where_the_answer_is_yes(
     assert not grade().changes
 
 
+def test_a_submission_that_changes_before_the_answer_is_told_and_not_recorded(
+    course: Path, grade: Callable, gradebook_rows: Callable
+) -> None:
+    class Slow(Notes):
+        def agree(self, changes: Sequence[MarkChange]) -> bool:
+            change_answer(course, "bob", "# handed in while somebody was asked")
+            return super().agree(changes)
+
+    grade()
+    marks_change(course, grade)
+    before = gradebook_rows(course)
+    result = grade(Slow())
+    (problem,) = result.problems
+    assert problem.startswith("bob was not recorded: ")
+    assert problem.endswith(" has changed since it was graded; grade it again")
+    assert gradebook_rows(course) == before
+    assert result.changes_of(recorded=False) == result.changes
+    assert grade().problems == []
+
+
 def test_a_damaged_notebook_stops_nobody_else(course: Path, grade: Callable) -> None:
     (course / "submitted" / "bob" / "ps1" / "counting.ipynb").write_text("{")
     (course / "submitted" / "ada" / "ps1" / "counting.ipynb").unlink()
@@ -239,7 +261,9 @@ def test_a_damaged_notebook_stops_nobody_else(course: Path, grade: Callable) -> 
     assert not result.problems
 
 
-@pytest.mark.parametrize(("link", "target"), [("mallory", "bob"), ("mallory/ps1", "../bob/ps1")])
+@pytest.mark.parametrize(
+    ("link", "target"), [("mallory", "bob"), ("mallory/ps1", "../bob/ps1"), ("mallory/ps1", "nowhere")]
+)
 def test_a_folder_that_is_a_link_is_not_graded_as_what_it_leads_to(
     link: str, target: str, course: Path, grade: Callable, gradebook_rows: Callable
 ) -> None:
@@ -298,6 +322,31 @@ def test_one_student_can_be_graded_alone(course: Path, grade: Callable, gradeboo
         grade(students=("adda",))
 
 
+def test_what_a_person_has_reviewed_waits_again_once_the_student_hands_in_something_else(
+    course: Path, grade: Callable
+) -> None:
+    grade()
+    with Gradebook(f"sqlite:///{course / 'gradebook.db'}") as book:
+        for mark in book.find_submission_notebook("counting", "ps1", "bob").grades:
+            mark.manual_score, mark.needs_manual_grade = 1.0, False
+        book.db.commit()
+
+    def waiting() -> set[bool]:
+        with Gradebook(f"sqlite:///{course / 'gradebook.db'}") as book:
+            return {mark.needs_manual_grade for mark in book.find_submission_notebook("counting", "ps1", "bob").grades}
+
+    grade()
+    grade(force=True)
+    assert waiting() == {False}
+    change_answer(course, "bob")
+    grade()
+    assert waiting() == {True}
+
+
+def test_a_student_who_is_named_twice_is_graded_once(course: Path, grade: Callable) -> None:
+    assert [row.student for row in grade(students=("bob", "ada", "bob")).submissions] == ["ada", "bob"]
+
+
 def test_a_stopped_run_is_noticed_unless_the_instructor_knows(course: Path, grade: Callable) -> None:
     grade()
     marker = course / ".studium" / "runs" / "ps1"
@@ -335,6 +384,17 @@ def test_a_run_that_was_refused_is_no_stopped_one(course: Path, grade: Callable)
     gradebook.rename(course / "gradebook.db")
     grade(watcher := Notes())
     assert watcher.notes == []
+
+
+def test_a_run_on_this_machine_has_as_many_processes_ready_as_it_has_jobs(
+    course: Path, by_hand: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = []
+    monkeypatch.setattr(work, "probe_level", lambda: ("L2", ""))
+    monkeypatch.setattr(work, "calibrate", lambda how, material: jobs.append(how.jobs) or material)
+    monkeypatch.setattr(work, "grade", import_module("hand_grader").grade)
+    assert grade_class(course, "ps1", GradeOptions(jobs=3), by_hand, Notes()).problems == []
+    assert jobs == [3]
 
 
 def test_an_unknown_executor_is_a_usage_error(course: Path, by_hand: Catalogue) -> None:

@@ -1,11 +1,14 @@
 """What a late submission costs, in nbgrader's terms."""
 
 import pytest
+from studium.errors import CourseError
 from traitlets.config import Config
 
 pytest.importorskip("nbgrader")
 
-from studium_graders.late_policy import LatePolicy  # nbgrader is an extra
+from nbgrader.plugins import LateSubmissionPlugin  # nbgrader is an extra
+from studium_graders.late_penalties import LatePenalties
+from studium_graders.late_policy import LatePolicy
 
 HOUR, DAY = 3_600, 86_400
 
@@ -31,3 +34,14 @@ CASES = [
 def test_being_late_costs(settings: dict[str, object], late: float, penalty: float | None) -> None:
     policy = LatePolicy(config=Config({"LatePolicy": settings}))
     assert policy.late_submission_penalty("alice", 8.0, late) == penalty
+
+
+class Wordy(LateSubmissionPlugin):
+    def late_submission_penalty(self, student_id: str, score: float, total_seconds_late: float) -> object:
+        return "much"
+
+
+def test_a_policy_of_the_courses_own_that_gives_no_points_is_named() -> None:
+    config = Config({"AssignLatePenalties": {"plugin_class": Wordy}})
+    with pytest.raises(CourseError, match=r"the late policy Wordy must give points for 8 points of ada .*: TypeError"):
+        LatePenalties(config).points("ada", 8.0, 60)

@@ -15,13 +15,22 @@ pytest.importorskip("psycopg2")
 from nbgrader.api import Gradebook  # nbgrader is an extra
 from studium.catalogue import load_catalogue
 from studium.errors import CourseError
-from studium_graders.engine.template import load_material
+from studium_graders.course_file import FILE, read_course
+from studium_graders.course_folder import load_config
+from studium_graders.engine.limits import Limits
+from studium_graders.engine.material import Material
+from studium_graders.engine.template import material_of
 
 pytestmark = [
     pytest.mark.nbgrader,
     pytest.mark.filterwarnings("ignore:Object of type <Submitted:sqlalchemy.exc.SAWarning"),  # nbgrader's own
     pytest.mark.filterwarnings("ignore::nbformat.warnings.MissingIDFieldWarning"),
 ]
+
+
+def load_material(root: Path, assignment: str) -> Material:
+    course = read_course(root) if (root / FILE).is_file() else None
+    return material_of(load_config(root, course), root, assignment, Limits())
 
 
 def program(name: str) -> str:
@@ -81,7 +90,7 @@ def test_the_material_has_what_the_database_says(course: Path, server: str) -> N
     with Gradebook(server) as book:
         book.find_grade_cell("correct_squares", "problem1", "ps1").max_score = 1.25
         book.db.commit()
-        points = [cell.points for cell in load_material(course, None, "ps1").notebooks[0].cells]
+        points = [cell.points for cell in load_material(course, "ps1").notebooks[0].cells]
         assert 1.25 in points
         book.find_grade_cell("correct_squares", "problem1", "ps1").max_score = 1
         book.db.commit()
@@ -115,7 +124,7 @@ def test_a_server_that_is_not_there_is_one_sentence(ps1_course: Path) -> None:
     with (ps1_course / "nbgrader_config.py").open("a") as file:
         file.write('c.CourseDirectory.db_url = "postgresql+psycopg2://me:secret@/x?host=/nowhere"\n')
     with pytest.raises(CourseError, match="the gradebook") as raised:
-        load_material(ps1_course, None, "ps1")
+        load_material(ps1_course, "ps1")
     assert "secret" not in str(raised.value)
     assert "\n" not in str(raised.value)
 
@@ -124,4 +133,4 @@ def test_a_driver_that_is_not_installed_is_one_sentence(ps1_course: Path) -> Non
     with (ps1_course / "nbgrader_config.py").open("a") as file:
         file.write('c.CourseDirectory.db_url = "postgresql+pg8000://me@/x"\n')
     with pytest.raises(CourseError, match="needs pg8000, which is not installed"):
-        load_material(ps1_course, None, "ps1")
+        load_material(ps1_course, "ps1")

@@ -137,6 +137,16 @@ def test_another_engine_of_the_same_version_is_another_environment(
     assert environment_hash() != before
 
 
+@pytest.mark.parametrize("library", ["torch", "pandas", "scipy", "scikit-learn", "matplotlib"])
+def test_another_version_of_a_library_of_tests_is_another_environment(
+    library: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = environment_hash()
+    real = results_store.version
+    monkeypatch.setattr(results_store, "version", lambda name: "99.9" if name == library else real(name))
+    assert environment_hash() != before
+
+
 def test_other_exercises_are_another_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     package = tmp_path / "some_topic_here"
     package.mkdir()

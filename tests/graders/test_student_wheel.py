@@ -27,7 +27,7 @@ ENTRY_POINTS = "[console_scripts]\nStudium = studium.cli:main\n\n[studium]\ncoun
 def make_wheel(tmp_path: Path) -> Callable[..., Path]:
     """make_wheel({"graders/x.py": "…"}) → a wheel of the topic of these tests, with more files in it."""
 
-    def make(more: dict[str, str] | None = None, entry_points: str = ENTRY_POINTS) -> Path:
+    def make(more: dict[str, str | bytes] | None = None, entry_points: str = ENTRY_POINTS) -> Path:
         wheel = tmp_path / "classroom_topic-1.0-py3-none-any.whl"
         info = "classroom_topic-1.0.dist-info"
         files = {f"classroom_topic/{path.name}": path.read_text("utf-8") for path in TOPIC.glob("*.py")}
@@ -143,6 +143,28 @@ def test_what_is_no_wheel_gets_one_sentence(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_text("no zip")
     with pytest.raises(StudiumError, match="a wheel is needed, such as"):
         write_student_wheel(tmp_path / name, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("more", "damage", "why"),
+    [
+        ({"other/lesson.py": "", "other/exercises.py": b"# caf\xe9"}, (b"", b""), "'utf-8' codec"),
+        ({"damaged.py": "hello"}, (b"hello", b"jello"), "Bad CRC-32 for file 'damaged.py'"),
+    ],
+)
+def test_a_damaged_wheel_gets_one_sentence_and_writes_nothing(
+    more: dict, damage: tuple[bytes, bytes], why: str, make_wheel: Callable, tmp_path: Path
+) -> None:
+    wheel = make_wheel(more)
+    wheel.write_bytes(wheel.read_bytes().replace(*damage))
+    with pytest.raises(StudiumError, match=rf"must be a wheel that can be read: {why}.*; build it again$"):
+        write_student_wheel(wheel, tmp_path / "out")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_entry_points_that_cannot_be_read_get_one_sentence(make_wheel: Callable, tmp_path: Path) -> None:
+    with pytest.raises(StudiumError, match=r"must be a wheel that can be read: File contains no section headers\."):
+        write_student_wheel(make_wheel(entry_points="counting = classroom_topic\n"), tmp_path / "out")
 
 
 def test_a_topic_that_has_no_public_edition_writes_nothing(make_wheel: Callable, tmp_path: Path) -> None:

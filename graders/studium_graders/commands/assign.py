@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from studium.catalogue import Catalogue
 
-from studium_graders.commands.extra import require_grade_extra
+from studium_graders.commands.extra import require_grade_extra, settings_errors
 
 if TYPE_CHECKING:
     from studium_graders.assigning import Assigned
@@ -25,7 +25,8 @@ def assign(
     from studium_graders.assigning import build_assignment
 
     catalogue: Catalogue = ctx.obj
-    assigned = build_assignment(course, name, catalogue)
+    with settings_errors(course):
+        assigned = build_assignment(course, name, catalogue)
     if as_json:
         print_json(assigned)
     else:

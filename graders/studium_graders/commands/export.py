@@ -7,7 +7,7 @@ import typer
 from studium.catalogue import Catalogue
 from studium.errors import UnknownNameError
 
-from studium_graders.commands.extra import require_grade_extra
+from studium_graders.commands.extra import require_grade_extra, settings_errors
 
 
 def export(
@@ -24,9 +24,11 @@ def export(
     from studium_graders.opening import open_course
 
     catalogue: Catalogue = ctx.obj
+    with settings_errors(course):
+        gradebook = open_course(course).db_url
     written = catalogue.manager.hook.studium_export(
         format=format,
-        gradebook=open_course(course).db_url,
+        gradebook=gradebook,
         path=out or course / f"grades.{format}",
         assignments=tuple(assignment or ()),
     )

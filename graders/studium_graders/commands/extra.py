@@ -1,12 +1,14 @@
 """The extra ``studium[grade]``: commands that need it say so in one sentence where it is missing."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 from types import ModuleType
 
-from studium.errors import StudiumError
+from studium.errors import CourseError, StudiumError
 
 _UNUSED = ("isoduration", "rfc3986_validator", "rfc3987_syntax")
 _LATER = (
@@ -22,6 +24,22 @@ def require_grade_extra(*modules: str) -> None:
     """Raise StudiumError where one of ``modules`` is not installed."""
     if missing := next((name for name in modules if find_spec(name) is None), None):
         raise StudiumError(f"this command needs {missing}, which is not installed; run: pip install 'studium[grade]'")
+
+
+@contextmanager
+def settings_errors(course: Path) -> Iterator[None]:
+    """Turn what traitlets and SQLAlchemy say of the settings of a course into one sentence."""
+    try:
+        yield
+    except Exception as error:
+        from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+        from traitlets import TraitError
+
+        if not isinstance(error, TraitError | ArgumentError | NoSuchModuleError):
+            raise
+        why = str(error).splitlines()[0].removesuffix(".")
+        path = course / "nbgrader_config.py"
+        raise CourseError(f"{path} must have settings that can be used: {why}; correct it") from error
 
 
 class _Later(ModuleType):

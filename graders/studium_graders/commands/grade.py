@@ -11,7 +11,7 @@ import typer
 from studium.catalogue import Catalogue
 
 from studium_graders.beginning import begin
-from studium_graders.commands.extra import import_nbgrader, require_grade_extra
+from studium_graders.commands.extra import import_nbgrader, require_grade_extra, settings_errors
 
 if TYPE_CHECKING:
     from studium_graders.grade_report import ClassResult, SubmissionRow
@@ -56,7 +56,7 @@ def grade(
     gc.enable()
     catalogue: Catalogue = ctx.obj
     options = GradeOptions(tuple(student or ()), jobs, executor, scheduler, resume, force, trust_submissions, dry_run)
-    with _watching(ask=sys.stdin.isatty() and sys.stderr.isatty() and not (yes or as_json)) as watcher:
+    with settings_errors(course), _watching(ask=not (yes or as_json)) as watcher:
         result = grade_class(course, name, options, catalogue, watcher)
     _show(result, dry_run=dry_run, as_json=as_json)
 
@@ -137,7 +137,7 @@ def _watching(*, ask: bool) -> Iterator["Watcher"]:
     if not sys.stderr.isatty():
         yield _Quiet()
         return
-    screen = _Screen(ask=ask)
+    screen = _Screen(ask=ask and sys.stdin.isatty())
     with screen.progress:
         yield screen
 
@@ -182,14 +182,15 @@ def _print(result: "ClassResult", *, dry_run: bool) -> None:
         for row in result.submissions
     ]
     print_table(("student", "points", "late", "verdict", ""), rows)
-    if result.changes:
-        typer.echo("\n".join(_change_lines(result.changes, changed=result.has_changed_marks)))
+    for recorded in (True, False):
+        if changes := result.changes_of(recorded=recorded):
+            typer.echo("\n".join(_change_lines(changes, changed=recorded)))
     if shared := result.in_one_process:
         typer.echo(
             f"run in the student's process, because they look into it or change what it has: {', '.join(shared)}"
         )
-    recorded = sum(row.recorded for row in result.submissions)
-    what = "nothing was recorded: a dry run" if dry_run else f"{recorded} recorded"
+    number = sum(row.recorded for row in result.submissions)
+    what = "nothing was recorded: a dry run" if dry_run else f"{number} recorded"
     typer.echo(
         f"{_counted(len(result.submissions), 'submission')} of {result.assignment} graded in sandbox {result.sandbox}, "
         f"{result.judged} of them run, {what}"

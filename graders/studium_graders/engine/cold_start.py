@@ -127,16 +127,19 @@ class ColdStart(Launcher):
     def start(self) -> None:
         """Fill the stock."""
         with self._lock:
-            while len(self._waiting) < self.stock:
-                self._waiting.append(_Waiting(self.role, self.setup))
+            self._fill()
 
     def launch(self, sockets: list[socket.socket]) -> ColdProcess:
         """Give work to a process, and start the next one. Raise ZygoteError where it does not come up."""
-        self.start()
         with self._lock:
+            self._fill()
             one = self._waiting.popleft()
-        self.start()
+            self._fill()
         return one.begin(sockets)
+
+    def _fill(self) -> None:
+        while len(self._waiting) < self.stock:
+            self._waiting.append(_Waiting(self.role, self.setup))
 
     def close(self) -> None:
         """End what is in stock."""

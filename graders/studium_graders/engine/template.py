@@ -23,8 +23,7 @@ from nbgrader.utils import find_all_files
 from studium.errors import CourseError
 from traitlets.config import Config
 
-from studium_graders.course_file import FILE, Course, read_course
-from studium_graders.course_folder import folder, load_config
+from studium_graders.course_folder import folder
 from studium_graders.engine.gradebook_cells import GradebookNotebook, gradebook_notebooks
 from studium_graders.engine.limits import Limits
 from studium_graders.engine.material import Cell, Kind, Material, NotebookMaterial
@@ -43,20 +42,11 @@ _CELL_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _FILES_MB = 512
 
 
-def load_material(root: Path, course: Course | None, assignment: str, *, limits: Limits | None = None) -> Material:
-    """Give the material of an assignment of the course in ``root``; ``course`` None reads course.toml if there is one.
+def material_of(config: Config, root: Path, assignment: str, limits: Limits) -> Material:
+    """Give the material of an assignment of the course in ``root`` under a configuration of nbgrader's.
 
     Raise CourseError where there is nothing to grade against, or source and gradebook do not agree.
     """
-    root = root.resolve()
-    if course is None and (root / FILE).is_file():
-        course = read_course(root)
-    config = load_config(root, course)
-    return material_of(config, root, assignment, limits or Limits())
-
-
-def material_of(config: Config, root: Path, assignment: str, limits: Limits) -> Material:
-    """Give the material of an assignment under a configuration of nbgrader's."""
     coursedir = CourseDirectory(config=config, assignment_id=assignment)
     known = gradebook_notebooks(coursedir.db_url, assignment)
     books = [_agreed(book, known, config) for book in _notebooks(coursedir, config, root, known)]

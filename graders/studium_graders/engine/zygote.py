@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 import threading
 
-from studium_graders.engine.fork_server import MOST_DESCRIPTORS, STATUS
+from studium_graders.engine.fork_server import HOME, MOST_DESCRIPTORS, STATUS
 from studium_graders.engine.interpreter import command, environment, import_path
 from studium_graders.engine.launcher import Launcher
 from studium_graders.engine.links import LinkClosedError, receive_bytes, send, send_bytes
@@ -68,13 +68,17 @@ class Fork:
 
 
 class _Program:
-    """A warm process that was started as a program of its own, where a fork of another one has to be told its role."""
+    """A warm process that was started as a program of its own, where a fork of another one has to be told its role.
+
+    Its home is a folder that ends with it: libraries write there when they are imported, as matplotlib its fonts.
+    """
 
     def __init__(self, role: str, control: socket.socket) -> None:
+        self._home = tempfile.TemporaryDirectory(prefix=HOME, ignore_cleanup_errors=True)
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  it lives as long as the process
         self._process = subprocess.Popen(
             command("studium_graders.engine.fork_server", role, str(control.fileno())),
-            env=environment(),
+            env=environment() | {"HOME": self._home.name},
             cwd="/",
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -95,6 +99,7 @@ class _Program:
     def wait(self) -> None:
         self._process.wait()
         self._errors.close()
+        self._home.cleanup()
 
     def said(self) -> str:
         self._errors.seek(0)

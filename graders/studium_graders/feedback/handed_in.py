@@ -14,14 +14,14 @@ NotebookCell = Mapping[str, Any]
 
 
 class HandedIn:
-    """The student's notebook as it was graded. ``extras`` are cells that the assignment does not have."""
+    """The student's notebook as it was graded. ``tests`` are cells of the assignment's, ``extras`` are not."""
 
     def __init__(self, material: NotebookMaterial, cells: list[NotebookCell]) -> None:
         self.cells = cells
         self._found: dict[str, int] = {}
         template = {cell["id"]: cell for cell in json.loads(material.template)["cells"]}
         self.released = {name: cell["source"] for name, cell in template.items()}
-        self._tests = {cell.id for cell in material.cells if cell.kind == "test"}
+        self.tests = [cell for cell in material.cells if cell.kind == "test"]
         ids = {name: cell.id for cell in material.cells for name in (cell.id, cell.grade_id) if name}
         given = {source.strip() for source in self.released.values()}
         self._extras = [
@@ -66,7 +66,7 @@ class HandedIn:
     @property
     def own(self) -> list[NotebookCell]:
         """All cells but the tests, which nbgrader fills with what students never saw."""
-        tests = {self._found[name] for name in self._tests & self._found.keys()}
+        tests = {self._found[cell.id] for cell in self.tests if cell.id in self._found}
         return [cell for index, cell in enumerate(self.cells) if index not in tests]
 
     @property

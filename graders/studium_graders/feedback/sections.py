@@ -16,6 +16,7 @@ from studium_graders.feedback.model import Answer, Check, Section, Word
 from studium_graders.feedback.outputs import show_outputs
 from studium_graders.feedback.room import Room
 from studium_graders.feedback.stock import Told, told_by
+from studium_graders.outputs import safe_outputs
 
 _MADE_UP = re.compile(r"(?:cell-)?[0-9a-f]*")
 _WITHHELD = "<p>The output of this cell is not shown here: a hidden test had run before it.</p>"
@@ -51,7 +52,7 @@ def sections_of(sources: Sources) -> list[Section]:
         if is_answer and not _was_not_read(sources):
             section.answers.extend(_answers(cell, sources))
         if mark := sources.marks.marks.get(cell.grade_id):
-            section.checks.append(_check(cell, mark, section, sources))
+            section.checks.append(_check(cell, mark, sources))
     return sections
 
 
@@ -111,7 +112,8 @@ def _answer(label: str, cell: Mapping[str, Any], sources: Sources, known: Cell |
         return Answer(label, "".join([f'<div class="markup">{text}</div>', *sources.room.notes()]))
     outputs = cell.get("outputs") or []
     runs = sources.result.runs if sources.result else {}
-    if run := runs.get(known.id if known else cell.get("id", "")):
+    run = runs.get(known.id if known else cell.get("id", ""))
+    if run and safe_outputs(run.outputs) == outputs:  # else it was graded anew since
         outputs = run.outputs
     code = show_code(cell["source"], sources.room)
     if outputs and sources.handed_in.may_know_hidden_tests(cell):
@@ -121,7 +123,7 @@ def _answer(label: str, cell: Mapping[str, Any], sources: Sources, known: Cell |
     return Answer(label, code, [*shown, *sources.room.notes()])
 
 
-def _check(cell: Cell, mark: Mark, section: Section, sources: Sources) -> Check:
+def _check(cell: Cell, mark: Mark, sources: Sources) -> Check:
     tests = sources.result.tests if sources.result else []
     test = next((test for test in tests if test.grade_id == cell.grade_id), None)
     if cell.kind != "test":

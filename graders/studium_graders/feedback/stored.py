@@ -1,10 +1,12 @@
-"""What Studium's engine found out about a submission, where it is still what the gradebook says."""
+"""What Studium's engine found out about a submission, where it is still what gradebook and graded notebook say."""
 
 from pathlib import Path
 
 import msgspec
 
-from studium_graders.engine.results import NotebookResult, SubmissionResult
+from studium_graders.autograded import why_failed
+from studium_graders.engine.results import NotebookResult, SubmissionResult, TestResult
+from studium_graders.feedback.handed_in import HandedIn, NotebookCell
 from studium_graders.feedback.marks import NotebookMarks
 from studium_graders.results_store import StoredResult, file_name
 
@@ -19,12 +21,22 @@ def read_result(folder: Path, student: str) -> SubmissionResult | None:
     return result if result.student == student else None
 
 
-def result_of(result: SubmissionResult | None, book: NotebookMarks) -> NotebookResult | None:
-    """Give the engine's result of a notebook, None where the marks are not those: it was graded otherwise since."""
+def result_of(result: SubmissionResult | None, book: NotebookMarks, handed_in: HandedIn) -> NotebookResult | None:
+    """Give the engine's result of a notebook, None where marks or messages are others: it was graded anew since."""
     found = next((item for item in result.notebooks if item.name == book.name), None) if result else None
     if found is None:
         return None
     given = {test.grade_id: test.points for test in found.tests if test.outcome != "manual"}
     recorded = {name: mark.auto for name, mark in book.marks.items() if mark.auto is not None}
     same = all(abs(points - (recorded.get(name) or 0.0)) < 1e-6 for name, points in given.items())
-    return found if same and given.keys() <= book.marks.keys() else None
+    if not same or not given.keys() <= book.marks.keys():
+        return None
+    tests = {test.grade_id: test for test in found.tests}
+    graded = ((handed_in.cell(cell), tests[cell.grade_id]) for cell in handed_in.tests if cell.grade_id in tests)
+    return None if any(cell is not None and _says_otherwise(cell, test) for cell, test in graded) else found
+
+
+def _says_otherwise(cell: NotebookCell, test: TestResult) -> bool:
+    """Tell whether a graded test cell holds the error of another run."""
+    errors = [output.get("evalue") for output in cell.get("outputs") or () if output.get("output_type") == "error"]
+    return bool(errors) and why_failed(test).encode("utf-8", "replace").decode() not in errors

@@ -11,9 +11,10 @@ from nbgrader.coursedir import CourseDirectory
 from studium.notebooks import write_text
 
 from studium_graders.course_file import FILE, read_course
+from studium_graders.engine.limits import Limits
 from studium_graders.engine.material import Material, NotebookMaterial
 from studium_graders.engine.results import NotebookResult, SubmissionResult
-from studium_graders.engine.template import load_material
+from studium_graders.engine.template import material_of
 from studium_graders.engine.timestamps import has_local_times
 from studium_graders.feedback.handed_in import read_handed_in
 from studium_graders.feedback.hidden_lines import secret_finder
@@ -84,13 +85,13 @@ def write_feedback(root: Path, assignment: str, students: Collection[str] = (), 
     """
     directory = open_course(root, assignment)
     submissions = read_marks(directory.db_url, assignment, students)
-    root = root.resolve()
+    root = Path(directory.root)
     info = read_course(root) if (root / FILE).is_file() else None
     course = _Course(
         directory,
         (info.title or info.id) if info else directory.course_id,
         _zone(directory),
-        load_material(root, None, assignment),
+        material_of(directory.config, root, assignment, Limits()),
         root / ".studium" / "results" / assignment,
     )
     pages: list[FeedbackPage] = []
@@ -176,9 +177,9 @@ def _page(
     result: SubmissionResult | None,
     course: _Course,
 ) -> Page:
-    found = result_of(result, book)
     folder = _folder(course, course.directory.autograded_directory, submission.student)
     handed_in = read_handed_in(material, folder / f"{book.name}.ipynb")
+    found = result_of(result, book, handed_in)
     known = [*handed_in.released.values(), *(cell["source"] for cell in handed_in.own)]
     is_secret = secret_finder(material, known)
     sources = Sources(material.cells, handed_in.released, handed_in, book, found, is_secret, Room())

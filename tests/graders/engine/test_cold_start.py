@@ -1,7 +1,11 @@
 """Processes that are started and not forked, as on macOS and Windows: same results, and labelled."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import psutil
 import pytest
+from studium_graders.engine import cold_start
 from studium_graders.engine.cold_start import ColdStart
 from studium_graders.engine.engine import Engine, EngineError
 from studium_graders.engine.sandbox import Level
@@ -30,3 +34,19 @@ def test_a_process_that_does_not_come_up_is_told(tmp_path, monkeypatch):
     (tmp_path / "broken_role.py").write_text("def prepare(setup):\n    1 / 0\n")
     with ColdStart("broken_role") as pool, pytest.raises(ZygoteError, match="ZeroDivisionError"):
         pool.launch([])
+
+
+def test_threads_that_want_a_process_at_the_same_time_all_get_one(monkeypatch):
+    class Slow:
+        def __init__(self, role, setup):
+            time.sleep(0.002)
+
+        def begin(self, sockets):
+            return self
+
+        def end(self):
+            pass
+
+    monkeypatch.setattr(cold_start, "_Waiting", Slow)
+    with ColdStart("role", stock=1) as pool, ThreadPoolExecutor(4) as threads:
+        assert len(set(threads.map(lambda _: pool.launch([]), range(200)))) == 200

@@ -17,13 +17,21 @@ from studium.catalogue import Catalogue
 from studium.errors import CourseError
 from studium.sources import solved
 from studium_graders.assigning import build_assignment
+from studium_graders.course_file import FILE, read_course
+from studium_graders.course_folder import load_config
+from studium_graders.engine.limits import Limits
 from studium_graders.engine.material import Cell, Material
-from studium_graders.engine.template import load_material
+from studium_graders.engine.template import material_of
 
 pytestmark = [
     pytest.mark.nbgrader,
     pytest.mark.filterwarnings("ignore::nbformat.warnings.MissingIDFieldWarning"),  # nbgrader's own notebooks
 ]
+
+
+def load_material(root: Path, assignment: str) -> Material:
+    course = read_course(root) if (root / FILE).is_file() else None
+    return material_of(load_config(root, course), root, assignment, Limits())
 
 
 def cell(material: Material, grade_id: str) -> Cell:
@@ -63,7 +71,7 @@ def plain_course(tmp_path: Path) -> Path:
 
 
 def test_nbgraders_own_course_has_its_cells_points_and_kinds(ps1_course: Path) -> None:
-    material = load_material(ps1_course, None, "ps1")
+    material = load_material(ps1_course, "ps1")
     one, two = material.notebooks
     assert (one.name, two.name) == ("problem1", "problem2")
     assert sum(cell.points for book in material.notebooks for cell in book.cells) == 13
@@ -91,9 +99,9 @@ def test_nbgraders_own_course_has_its_cells_points_and_kinds(ps1_course: Path) -
 
 
 def test_the_release_and_the_gradebook_alone_give_the_same_tests(ps1_course: Path) -> None:
-    whole = load_material(ps1_course, None, "ps1")
+    whole = load_material(ps1_course, "ps1")
     shutil.rmtree(ps1_course / "source" / "ps1")
-    bare = load_material(ps1_course, None, "ps1")
+    bare = load_material(ps1_course, "ps1")
     assert [cell for cell in bare.notebooks[0].cells if cell.kind == "test"] == [
         cell for cell in whole.notebooks[0].cells if cell.kind == "test"
     ]
@@ -101,7 +109,7 @@ def test_the_release_and_the_gradebook_alone_give_the_same_tests(ps1_course: Pat
 
 
 def test_what_students_got_is_nbgraders_release_letter_for_letter(ps1_course: Path) -> None:
-    material = load_material(ps1_course, None, "ps1")
+    material = load_material(ps1_course, "ps1")
     for book in material.notebooks:
         released = nbformat.read(ps1_course / "release" / "ps1" / f"{book.name}.ipynb", as_version=4)
         ours = json.loads(book.template)
@@ -110,12 +118,12 @@ def test_what_students_got_is_nbgraders_release_letter_for_letter(ps1_course: Pa
 
 
 def test_the_digest_is_the_same_each_time_and_another_for_another_test(ps1_course: Path) -> None:
-    before = load_material(ps1_course, None, "ps1").digest
-    assert load_material(ps1_course, None, "ps1").digest == before
+    before = load_material(ps1_course, "ps1").digest
+    assert load_material(ps1_course, "ps1").digest == before
     with Gradebook(f"sqlite:///{ps1_course / 'gradebook.db'}") as book:
         book.find_source_cell("correct_squares", "problem1", "ps1").source = "assert squares(1) == [1]"
         book.db.commit()
-    assert load_material(ps1_course, None, "ps1").digest != before
+    assert load_material(ps1_course, "ps1").digest != before
 
 
 def test_the_gradebook_wins_over_a_source_that_was_edited_after_the_release(ps1_course: Path) -> None:
@@ -124,7 +132,7 @@ def test_the_gradebook_wins_over_a_source_that_was_edited_after_the_release(ps1_
     with Gradebook(f"sqlite:///{ps1_course / 'gradebook.db'}") as book:
         book.find_grade_cell("correct_squares", "problem1", "ps1").max_score = 4
         book.db.commit()
-    found = cell(load_material(ps1_course, None, "ps1"), "correct_squares")
+    found = cell(load_material(ps1_course, "ps1"), "correct_squares")
     assert "assert squares(1) == [1]" in found.source
     assert found.points == 4
 
@@ -132,14 +140,14 @@ def test_the_gradebook_wins_over_a_source_that_was_edited_after_the_release(ps1_
 def test_a_source_with_other_graded_cells_gives_way_to_the_release(ps1_course: Path) -> None:
     path = ps1_course / "source" / "ps1" / "problem1.ipynb"
     path.write_text(path.read_text().replace('"correct_squares"', '"next_years_test"'))
-    assert cell(load_material(ps1_course, None, "ps1"), "correct_squares").points == 1
+    assert cell(load_material(ps1_course, "ps1"), "correct_squares").points == 1
     shutil.rmtree(ps1_course / "release")
     with pytest.raises(CourseError, match=r"must have the same graded cells: only .* has 'correct_squares'"):
-        load_material(ps1_course, None, "ps1")
+        load_material(ps1_course, "ps1")
 
 
 def test_a_course_without_gradebook_and_configuration_is_enough(plain_course: Path) -> None:
-    material = load_material(plain_course, None, "ps1")
+    material = load_material(plain_course, "ps1")
     kinds = [(cell.kind, cell.locked, cell.hidden) for cell in material.notebooks[0].cells]
     assert kinds == [
         ("given", False, False),
@@ -156,7 +164,7 @@ def test_a_course_without_gradebook_and_configuration_is_enough(plain_course: Pa
 def test_an_assignment_of_ours_names_topic_exercise_and_test(counting: Catalogue, make_course: Callable) -> None:
     root = make_course()
     build_assignment(root, "ps1", counting)
-    material = load_material(root, None, "ps1")
+    material = load_material(root, "ps1")
     cells = material.notebooks[0].cells
     exercises = counting["counting"].exercises
     assert [(item.topic, item.exercise, item.test) for item in cells if item.kind == "test"] == [
@@ -170,10 +178,10 @@ def test_an_assignment_of_ours_names_topic_exercise_and_test(counting: Catalogue
 
 
 def test_each_course_has_a_secret_of_its_own_that_stays(plain_course: Path, ps1_course: Path) -> None:
-    first, again = (load_material(plain_course, None, "ps1").secret for _ in range(2))
+    first, again = (load_material(plain_course, "ps1").secret for _ in range(2))
     assert first == again
     assert len(first) == 32
-    assert load_material(ps1_course, None, "ps1").secret != first
+    assert load_material(ps1_course, "ps1").secret != first
     assert (plain_course / ".studium" / "secret").stat().st_mode & 0o77 == 0
 
 
@@ -181,19 +189,19 @@ def test_a_course_says_what_students_may_replace(plain_course: Path) -> None:
     (plain_course / "nbgrader_config.py").write_text(
         'c = get_config()\nc.Autograde.exclude_overwriting = {"ps1": ["data.csv"]}\n'
     )
-    assert load_material(plain_course, None, "ps1").own_files == {"data.csv"}
+    assert load_material(plain_course, "ps1").own_files == {"data.csv"}
 
 
 def test_an_assignment_that_is_nowhere_is_one_sentence(plain_course: Path) -> None:
     with pytest.raises(CourseError, match="grading needs source/ps9 or release/ps9: there is no notebook in either"):
-        load_material(plain_course, None, "ps9")
+        load_material(plain_course, "ps9")
 
 
 def test_a_notebook_that_only_the_gradebook_has_is_one_sentence(ps1_course: Path) -> None:
     for step in ("source", "release"):
         (ps1_course / step / "ps1" / "problem2.ipynb").unlink()
     with pytest.raises(CourseError, match=r"ps1 needs the notebook problem2\.ipynb"):
-        load_material(ps1_course, None, "ps1")
+        load_material(ps1_course, "ps1")
 
 
 @pytest.mark.parametrize(
@@ -209,20 +217,20 @@ def test_a_source_that_nbgrader_refuses_is_one_sentence(
 ) -> None:
     write_source(plain_course, ANSWER, TEST, broken)
     with pytest.raises(CourseError, match=sentence):
-        load_material(plain_course, None, "ps1")
+        load_material(plain_course, "ps1")
 
 
 def test_a_notebook_in_another_language_is_left_to_nbgrader(plain_course: Path) -> None:
     path = plain_course / "source" / "ps1" / "p1.ipynb"
     path.write_text(path.read_text().replace('"language": "python"', '"language": "R"'))
     with pytest.raises(CourseError, match="grading needs Python notebooks"):
-        load_material(plain_course, None, "ps1")
+        load_material(plain_course, "ps1")
 
 
 def test_a_gradebook_that_is_no_database_is_one_sentence(plain_course: Path) -> None:
     (plain_course / "gradebook.db").write_text("hello" * 1000)
     with pytest.raises(CourseError, match=r"the gradebook .*gradebook\.db is damaged"):
-        load_material(plain_course, None, "ps1")
+        load_material(plain_course, "ps1")
 
 
 @pytest.mark.heavy
@@ -235,9 +243,9 @@ def test_autotests_are_the_same_with_and_without_a_gradebook(
     shutil.copytree(documentation_guide / "source" / "ps1_autotest", tmp_path / "source" / "ps1")
     shutil.copy(documentation_guide / "autotests.yml", tmp_path)
     (tmp_path / "nbgrader_config.py").write_text("c = get_config()\n")
-    before = load_material(tmp_path, None, "ps1")
+    before = load_material(tmp_path, "ps1")
     tests = [item.source for item in before.notebooks[0].cells if item.kind == "test"]
     assert tests
     assert not any("AUTOTEST" in source for source in tests)
     nbgrader(tmp_path, "generate_assignment", "ps1")
-    assert load_material(tmp_path, None, "ps1").notebooks[0].cells == before.notebooks[0].cells
+    assert load_material(tmp_path, "ps1").notebooks[0].cells == before.notebooks[0].cells

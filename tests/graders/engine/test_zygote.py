@@ -4,6 +4,8 @@ import os
 import re
 import signal
 import socket
+import subprocess
+import sys
 import textwrap
 import threading
 import time
@@ -70,6 +72,32 @@ def test_a_fork_lives_its_life_and_its_end_is_told(make_zygote):
 )
 def test_how_a_fork_ended_is_told(make_zygote, order, status):
     assert fork(make_zygote(), order)[0].wait() == status
+
+
+def test_what_a_library_writes_at_home_when_it_is_imported_ends_with_the_warm_process(make_zygote):
+    zygote = make_zygote("setup = os.path.expanduser('~/.config').encode(); os.makedirs(setup)")
+    one, said = fork(zygote)
+    one.wait()
+    place = Path(said.decode())
+    assert place.is_dir()
+    assert not place.is_relative_to(environment()["HOME"])
+    zygote.close()
+    assert not place.parent.exists()
+
+
+def test_the_home_of_a_warm_process_goes_with_it_also_where_its_parent_was_killed():
+    code = (
+        "import time\nfrom studium_graders.engine.zygote import common_ancestor\none = common_ancestor()\n"
+        "one.start()\none._be_ready()\nprint(one._process._home.name, flush=True)\ntime.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as parent:
+        home = Path(parent.stdout.readline().strip())
+        assert home.is_dir()
+        parent.kill()
+    end = time.monotonic() + 20
+    while home.exists() and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not home.exists()
 
 
 def test_what_a_fork_left_behind_is_ended_before_its_end_is_told(make_zygote):

@@ -70,9 +70,9 @@ def _loaded() -> Iterator[str]:
     yield from {os.path.dirname(path) for path in files if ".so" in os.path.basename(path)}  # noqa: PTH119, PTH120
 
 
-def hidden_paths(topics: Iterable[Path], courses: Iterable[Path] = ()) -> tuple[str, ...]:
-    """Give what must not be seen of the folders of topics, and the course folders themselves."""
-    return tuple(str(path) for folder in topics for path in _private(folder)) + tuple(map(str, courses))
+def hidden_paths(topics: Iterable[Path]) -> tuple[str, ...]:
+    """Give what must not be seen of the folders of topics."""
+    return tuple(str(path) for folder in topics for path in _private(folder))
 
 
 def _private(folder: Path) -> Iterator[Path]:
