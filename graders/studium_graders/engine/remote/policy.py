@@ -10,6 +10,7 @@ from typing import Any
 
 ITEM = "[]"
 FACTORY = "default_factory"
+_FOR_FUNCTIONS = (f".{FACTORY}", "<", f"<{ITEM}")
 
 BINARY = (
     *("add", "sub", "mul", "truediv", "floordiv", "mod", "divmod", "pow", "matmul"),
@@ -75,15 +76,20 @@ class Policy:
     def admits(self, path: str, kind: str, names: tuple[str, ...]) -> bool:
         """Tell whether a handle may arrive at ``path``. ``names`` are those of its class and of the bases.
 
-        An iterator may arrive anywhere, and a function where a defaultdict has its own: they answer no operator, and
-        what they give arrives by itself.
+        An iterator may arrive anywhere, a function where a defaultdict has its own and where a test's own object is
+        called, as an optimiser is with a closure: they answer no operator, and what they give arrives by itself.
         """
         if self.recording:
             self.handles.add(path)
             return True
-        if kind == "iterator" or path in self.handles or (kind == "function" and path.endswith(f".{FACTORY}")):
+        if kind == "iterator" or path in self.handles or (kind == "function" and path.endswith(_FOR_FUNCTIONS)):
             return True
         return not self.strict and (kind != "instance" or bool(self.named_classes.intersection(names)))
+
+    def called(self, path: str) -> None:
+        """Note that the result of a method has this path: an answer may have a function for an attribute instead."""
+        if self.recording and path.endswith("()"):
+            self.handles.add(path.removesuffix("()"))
 
     def answers(self, path: str, operator: str, *, both_remote: bool) -> bool:
         """Tell whether the object at ``path`` may answer ``operator`` (a dunder name) itself.

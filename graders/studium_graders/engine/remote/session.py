@@ -156,6 +156,8 @@ class Student(Side):
         """Ask the student's process; what breaks the conversation becomes StudentGone, now and ever after."""
         if self.gone is not None:
             raise self.gone
+        if op == "method":
+            self.policy.called(path)
         call = OpenCall(op, path, parts)
         self._open.append(call)
         gave: Any = True  # an exception counts as a value: a test may wait for it
@@ -366,14 +368,19 @@ class Student(Side):
 
     def takes_forward(self, module: nn.Module) -> bool:
         """Let an answer replace the forward pass of a test's own module where the reference changes that module."""
-        return self.policy.recording or self.policy.may_change(self._open[-1].entry(module))
+        return self.policy.recording or self.policy.may_change(self._changing.entry(module))
+
+    @property
+    def _changing(self) -> OpenCall:
+        """The call in which a change is made: not of a function that the student's code has passed to the test's."""
+        return next((call for call in reversed(self._open) if "<" not in call.path), self._open[-1])
 
     def _change(self, value: Any) -> None:
-        self._open[-1].changed.add(self._open[-1].entry(value))
+        self._changing.changed.add(self._changing.entry(value))
 
     def _takes(self, value: Any) -> bool:
         """Tell whether the judge's own object takes over what became of the student's copy."""
-        return self.policy.writeback == "live" or self.policy.may_change(self._open[-1].entry(value))
+        return self.policy.writeback == "live" or self.policy.may_change(self._changing.entry(value))
 
     def show_text(self, parts: list[Any]) -> None:
         """Print what the student's code printed."""
