@@ -22,7 +22,15 @@ from studium_graders.engine.remote.exports import FUNCTIONS, Side
 from studium_graders.engine.remote.functions import RemoteFunction
 from studium_graders.engine.remote.named import Named
 from studium_graders.engine.remote.objects import RemoteClass, facts_of, is_remote
-from studium_graders.engine.remote.offers import KeptError, is_known_there, is_open, require_harmless
+from studium_graders.engine.remote.offers import (
+    CALLBACK_SPECIAL,
+    CHANGING,
+    KeptError,
+    is_known_there,
+    is_open,
+    require_harmless,
+    runs,
+)
 from studium_graders.engine.remote.policy import Policy
 from studium_graders.engine.remote.shell import MOST_OF_CELL, MOST_OF_ERROR, MOST_OUTPUTS, sendable, size_of
 from studium_graders.engine.remote.tags import Tag
@@ -31,10 +39,6 @@ from studium_graders.engine.remote.writeback import GENERATORS, Frame, holds_ite
 from studium_graders.engine.results import CellRun, Verdict
 
 CALLBACK_REQUESTS = frozenset({"call", "copy", "method", "getattr", "setattr", "special", "next", "backward"})
-_CHANGING = ("setitem", "delitem")
-CALLBACK_SPECIAL = frozenset(
-    f"__{name}__" for name in ["len", "iter", "next", "getitem", "contains", "call", *_CHANGING]
-)
 MOST_SHOWN = 64 << 20  # characters of output that are kept of a notebook
 _NOTHING = [-1, False]
 _DISTURBED = "your code disturbed the connection over which it is graded"
@@ -206,6 +210,9 @@ class Student(Side):
 
     shown_special = CALLBACK_SPECIAL
 
+    def _defines(self, lineage: list[type], name: str) -> bool:
+        return super()._defines(lineage, name) and runs(lineage[0], name)
+
     def perform(self, op: Any, parts: list[Any]) -> Any:
         """Do what the student's code asks of an object that a test gave to it; nothing else can be asked for."""
         if op in ("vars", "delattr"):
@@ -265,9 +272,9 @@ class Student(Side):
 
     def do_special(self, target: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run one of the few dunder methods that are open."""
-        if name not in CALLBACK_SPECIAL or not is_open(target, name):
+        if not (runs(type(target), name) and is_open(target, name)):
             raise ProtocolError("the student's side asks for a method that is closed")
-        if name.strip("_") in _CHANGING:
+        if name in CHANGING:
             self._require_change(target, "an item")
         return super().do_special(target, name, args, kwargs)
 
