@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from studium_graders.engine.material import Draw
+
 ITEM = "[]"
 FACTORY = "default_factory"
 _FOR_FUNCTIONS = (f".{FACTORY}", "<", f"<{ITEM}")
@@ -42,6 +44,7 @@ class Policy:
     is known. ``both_ways`` collects, while recording, the tests that change a value after it has crossed, or ask for
     identity with one, ``scored`` those whose last value is a number. ``empties`` are paths of arrays without elements
     or with missing ones, ``unexpected`` tells that there was another one, and ``filling`` is what takes its place.
+    ``draws`` are the random numbers that the reference drew.
     """
 
     handles: set[str] = field(default_factory=set)
@@ -54,6 +57,7 @@ class Policy:
     empties: set[str] = field(default_factory=set)
     unexpected: bool = False
     filling: float | None = None
+    draws: set[Draw] = field(default_factory=set)
     recording: bool = False
     known: bool = False
     cautious: bool = False

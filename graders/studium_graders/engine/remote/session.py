@@ -66,7 +66,7 @@ class Student(Side):
         self.refusal: TypeError | None = None
         self._room = MOST_SHOWN
         self._seed = seed
-        self.ambient = Ambient(self._seed)
+        self.ambient = Ambient(seed, policy)
         self._open: list[OpenCall] = []
         self._known: dict[str, Any] = {}  # functions and classes of the student's, until their names are rebound
         self.common = CommonData()
@@ -320,7 +320,7 @@ class Student(Side):
     def resend(self) -> None:
         """Send everything with the next message, as if it had changed."""
         super().resend()
-        self.ambient = Ambient(self._seed)
+        self.ambient.resend()
 
     def take_ambient(self, *, reply: bool) -> Any:
         """Give random state and modes, as far as they changed."""
@@ -337,7 +337,7 @@ class Student(Side):
         """Move the generators on that the student's code drew from."""
         if type(node) is not list or len(node) != 2:
             raise ProtocolError("no ambient state")
-        self.ambient.drawn(node[0])
+        self.ambient.drawn(node[0], self._open[-1].path if self._open else "")
         self._grad = node[1] is True
 
     def changed(self, frame: Frame, index: Any, content: Any) -> None:
