@@ -191,6 +191,10 @@ class Student(Side):
         """See what a test does, where the reference is recorded."""
         return nullcontext()
 
+    def in_step(self, test: str) -> AbstractContextManager[None]:
+        """Draw random numbers as the student's code does, where the reference does."""
+        return self.ambient.in_step(test)
+
     def refused(self, error: TypeError) -> TypeError:
         """Take note of a refusal of the judge's own, which is about to be raised."""
         self.refusal = self.refusal or type(error)(*error.args)  # without the frames that the other one keeps
