@@ -57,8 +57,8 @@ def calibrate(material: NotebookMaterial, observe: Observe) -> Calibration:
     together -= wrong
     of_names = (needs.handles, needs.operators, needs.mutates, needs.plain)
     problems = _problems(result, wrong)
-    more = {"scored": needs.scored, "empties": needs.empties}
-    known = Calibration(True, *of_names, together, wrong, problems=problems, **more)
+    known = Calibration(True, *of_names, together, wrong, problems=problems, scored=needs.scored)
+    known = _with(known, empties=needs.empties, draws=needs.draws)
     with ThreadPoolExecutor(1) as beside:
         unseen = beside.submit(_blind, material, observe, known)
         enforced = _enforced(notebook, observe, _with(known, both_ways=needs.both_ways - together - wrong))

@@ -3,7 +3,7 @@
 import msgspec
 
 from studium_graders.engine.judge.events import Finished, Judged, Ran, Started
-from studium_graders.engine.material import Calibration, CanonicalNotebook, Material
+from studium_graders.engine.material import Calibration, CanonicalNotebook, Draw, Material
 from studium_graders.engine.results import Verdict
 
 
@@ -53,6 +53,7 @@ class Recorded(msgspec.Struct, frozen=True, tag="recorded"):
     both_ways: frozenset[str] = frozenset()
     scored: frozenset[str] = frozenset()
     empties: frozenset[str] = frozenset()
+    draws: frozenset[Draw] = frozenset()
     earlier: dict[str, frozenset[str]] = {}
 
 

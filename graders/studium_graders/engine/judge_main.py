@@ -35,7 +35,7 @@ if sys.platform != "win32":
 
 SECRETS = True
 _MEMORY_OF_TESTS_MB = 2048
-_RECORDED = ("handles", "operators", "mutates", "plain", "both_ways", "scored", "empties")
+_RECORDED = ("handles", "operators", "mutates", "plain", "both_ways", "scored", "empties", "draws")
 
 
 @dataclass(frozen=True)
@@ -85,6 +85,7 @@ def run(prepared: Prepared, descriptors: list[int]) -> None:
         mutates=set(job.calibration.mutates),
         plain=set(job.calibration.plain),
         empties=set(job.calibration.empties),
+        draws=set(job.calibration.draws),
         known=job.calibration.known,
         recording=job.recording,
     )

@@ -53,6 +53,20 @@ class NotebookMaterial(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(self, cells=tuple(cells))
 
 
+class Draw(msgspec.Struct, frozen=True, order=True):
+    """Random numbers that the reference drew during a test: which time, in which call, from which generator, how many.
+
+    ``kept`` tells what became of a normal number that waits for the next draw.
+    """
+
+    test: str
+    number: int
+    path: str
+    generator: int
+    words: int
+    kept: int
+
+
 class Calibration(msgspec.Struct, frozen=True):
     """What the reference solution needed when it was graded: the student may have the same and no more.
 
@@ -60,7 +74,8 @@ class Calibration(msgspec.Struct, frozen=True):
     ``known`` is false where there is no reference; then a cautious default applies. It applies beside what is known to
     ``cautious``, the tests that the reference fails. ``both_ways`` are tests that change a value after it has crossed,
     or ask whether something is a given object itself: they are judged split and then in one process, and earn the
-    lesser. ``scored`` are tests whose last value is a number. ``problems`` are sentences for the instructor.
+    lesser. ``scored`` are tests whose last value is a number. ``draws`` keep the judge's random numbers in step.
+    ``problems`` are sentences for the instructor.
     """
 
     known: bool = False
@@ -73,6 +88,7 @@ class Calibration(msgspec.Struct, frozen=True):
     both_ways: frozenset[str] = frozenset()
     scored: frozenset[str] = frozenset()
     empties: frozenset[str] = frozenset()
+    draws: frozenset[Draw] = frozenset()
     problems: tuple[str, ...] = ()
 
 

@@ -113,7 +113,7 @@ class TestJudge:
         student = self.namespace.student
         student.refusal = None
         student.policy.unexpected = False
-        with readable(self.text):
+        with readable(self.text), student.in_step(test.cell.grade_id):
             ran = run_test_code(test.code, self.namespace, self.limits.output_kb)
         self._require_student()
         drawn = self._drawn()

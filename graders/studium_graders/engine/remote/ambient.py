@@ -1,18 +1,22 @@
 """Random state, grad mode, default dtype and NumPy's floating-point errors, found as the test left them.
 
-Nothing of it comes back. Where the student's code drew numbers, the judge moves its own state on, once in a request, to
-one that follows from it by a secret: what it draws next is neither what the student's code drew nor what that could
-choose, and the same seed gives the same again.
+Nothing of it comes back. Where the student's code drew what the reference drew, the judge draws as many. Where it drew
+other numbers, the judge moves its own state on, once in a request, to one that follows from it by a secret: what it
+draws next is neither what the student's code drew nor what that could choose, and the same seed gives the same again.
 """
 
 import ctypes
 import hmac
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
+
+from studium_graders.engine.remote.draws import InStep, global_state, set_global_state
+from studium_graders.engine.remote.policy import Policy
 
 
 def _python() -> Any:
@@ -32,20 +36,17 @@ _MT19937 = 4 * 625  # bytes: the key of 624 words and the position in it
 STATES = (_python, _numpy, _torch)
 
 
-def _numpy_in_full(_: Any) -> Any:
-    state: Any = np.random.get_state(legacy=False)
-    return [state["state"]["key"].tobytes(), state["state"]["pos"], state["has_gauss"], state["gauss"]]
-
-
-FULL: tuple[Callable[[Any], Any], ...] = (lambda state: state, _numpy_in_full, lambda state: state)
-
-
 class Ambient:
     """The judge's part: sends what changed, and moves on after draws."""
 
-    def __init__(self, secret: bytes) -> None:
-        self._secret = secret
+    def __init__(self, secret: bytes, policy: Policy) -> None:
+        self._secret, self._policy = secret, policy
         self._moved: set[int] = set()
+        self._in_step: InStep | None = None
+        self.resend()
+
+    def resend(self) -> None:
+        """Send everything the next time."""
         self._last: list[Any] = [None, None, None]
         self._dtype = "float32"
 
@@ -57,7 +58,7 @@ class Ambient:
         changed: list[Any] = []
         for index, state in enumerate(STATES):
             now = state()
-            changed.append(None if now == self._last[index] else FULL[index](now))
+            changed.append(None if now == self._last[index] else global_state(index))
             self._last[index] = now
         dtype = str(torch.get_default_dtype()).removeprefix("torch.")
         new_dtype = None if dtype == self._dtype else dtype
@@ -71,17 +72,33 @@ class Ambient:
         """A request that is not part of another begins."""
         self._moved.clear()
 
-    def drawn(self, flags: Any) -> None:
-        """Move on those generators that the student's code drew from."""
-        if type(flags) is not list or len(flags) != 3:
+    @contextmanager
+    def in_step(self, test: str) -> Iterator[None]:
+        """Draw as many numbers as the student's code during a test, where the reference draws as many."""
+        self._in_step = InStep(self._policy, test)
+        try:
+            yield
+        finally:
+            self._in_step = None
+
+    def drawn(self, states: Any, path: str) -> None:
+        """Move on those generators that the student's code drew from in the call at ``path``."""
+        if type(states) is not list or len(states) != len(STATES):
             return
-        for index, flag in enumerate(flags):
-            if flag is True and index not in self._moved and STATES[index]() == self._last[index]:
-                self._moved.add(index)
-                draw, seed = _MOVING[index]
-                digest = hmac.digest(self._secret, str(draw()).encode(), "sha256")
-                seed(int.from_bytes(digest[:4]))
-                self._last[index] = None  # it is sent, also where a test seeds it as before
+        for index, state in enumerate(states):
+            if state is None or index in self._moved or STATES[index]() != self._last[index]:
+                continue
+            if self._in_step is not None and self._in_step.follows(path, index, state):
+                self._last[index] = STATES[index]()
+            else:
+                self._move_on(index)
+
+    def _move_on(self, index: int) -> None:
+        self._moved.add(index)
+        draw, seed = _MOVING[index]
+        digest = hmac.digest(self._secret, str(draw()).encode(), "sha256")
+        seed(int.from_bytes(digest[:4]))
+        self._last[index] = None  # it is sent, also where a test seeds it as before
 
 
 _MOVING: tuple[tuple[Callable[[], Any], Callable[[int], object]], ...] = (
@@ -100,26 +117,23 @@ class StudentAmbient:
 
     def take(self, node: Any) -> None:
         """Set what the judge sent."""
-        python, numpy, of_torch, grad, dtype, floating = node
-        if python is not None:
-            random.setstate((python[0], tuple(python[1]), python[2]))
-        if numpy is not None:
-            np.random.set_state(("MT19937", np.frombuffer(numpy[0], np.uint32), *numpy[1:]))
-        if of_torch is not None:
-            torch.set_rng_state(torch.from_numpy(np.frombuffer(bytearray(of_torch), np.uint8)))
+        *sent, grad, dtype, floating = node
+        for index, state in enumerate(sent):
+            if state is not None:
+                set_global_state(index, state)
+                self._before[index] = STATES[index]()
         if grad is not None:
             torch.set_grad_enabled(grad)
         if dtype is not None:
             torch.set_default_dtype(getattr(torch, dtype))
         if floating is not None:
             np.seterr(**floating)
-        for index, sent in enumerate((python, numpy, of_torch)):
-            if sent is not None:
-                self._before[index] = STATES[index]()
 
-    def flags(self) -> Any:
-        """Tell which generators changed since ``take`` or the last time; None where none did."""
+    def drawn(self) -> Any:
+        """Give the state of the generators that changed since ``take`` or the last time; None where none did."""
         now = [state() for state in STATES]
-        flags = [a != b for a, b in zip(now, self._before, strict=True)]
+        changed = [
+            global_state(index) if a != b else None for index, (a, b) in enumerate(zip(now, self._before, strict=True))
+        ]
         self._before = now
-        return flags if any(flags) else None
+        return changed if any(changed) else None

@@ -4,6 +4,10 @@ import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from fractions import Fraction
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from studium_graders.engine.remote.objects import RemoteClass
@@ -16,7 +20,11 @@ if TYPE_CHECKING:
     from studium_graders.engine.remote.peer import Peer
 
 LONGEST = 2000  # characters of a message
-MOST_IN_GROUPS = 100  # exceptions, in a group and in the groups within it
+MOST_IN_GROUPS = 100  # exceptions, in a group and in the groups within it, and causes
+MOST_ATTRIBUTES = 50
+MOST_HELD = 1000  # items of an attribute or argument, and of what it holds
+_PLAIN = frozenset({str, int, float, complex, bytes, bool, type(None), Decimal, Fraction, date, datetime, timedelta})
+_HOLDERS = frozenset({list, tuple, dict, set, frozenset})
 _LIBRARIES = ("builtins", "numpy", "torch")
 # Not those whose exceptions tell a test suite that all is well, or to stop.
 _STANDARD = frozenset(sys.stdlib_module_names) - {"__main__", "unittest", "doctest", "asyncio", "bdb", "pdb"}
@@ -30,9 +38,10 @@ def error_node(
     value: bool = False,
     room: Iterator[int] | None = None,
 ) -> Any:
-    """Give the node of an exception: its classes, its arguments, its text, the line that raised it, a group's members.
+    """Give the node of an exception: its classes, arguments and text, the line that raised it, and what it holds.
 
-    An exception that came from the other side goes back as itself. ``room`` is for how many more there is room.
+    That is a group's members, attributes and the cause. An exception that came from the other side goes back as itself.
+    ``room`` is for how many more there is room.
     """
     echo = getattr(error, "echo", None)
     if type(echo) is int and peer.trusting:
@@ -52,7 +61,11 @@ def error_node(
         return [name, names[:1], None, message, said, "", peer.remember(error), members]
     cls_node = encoder.encode(own[0]) if own else None
     arguments, said, line = _arguments(error, encoder), _text(error, encoder), _line(error, peer)
-    return [name, names[:1], cls_node, arguments, said, line, None, members]
+    node = [name, names[:1], cls_node, arguments, said, line, None, members]
+    held, cause = _attributes(error, own, encoder), error.__cause__
+    if cause is None or next(room, None) is None:
+        return [*node, held, None] if held else node
+    return [*node, held, error_node(cause, encoder, peer, value=value, room=room)]
 
 
 def is_ours(cls: type) -> bool:
@@ -82,10 +95,34 @@ def _arguments(error: BaseException, encoder: "Encoder") -> list[Any]:
     """Give the plain arguments of an exception."""
     given = []
     for value in _all_arguments(error)[:10]:
-        if type(value) not in (str, int, float, bytes, bool, type(None)):
+        if not _is_plain(value):
             value = _safe_text(value)
         given.append(encoder.encode(value[:LONGEST] if isinstance(value, (str, bytes)) else value))
     return given
+
+
+def _attributes(error: BaseException, own: list[type[BaseException]], encoder: "Encoder") -> list[list[Any]]:
+    """Give the plain values among the public attributes of an exception and of its own classes, properties included."""
+    held = (name for space in (error, *own) for name in vars(space) if type(name) is str and not name.startswith("_"))
+    rows = []
+    for name in islice(dict.fromkeys(held), MOST_ATTRIBUTES):
+        with suppress(BaseException):
+            value = getattr(error, name)
+            if _is_plain(value):
+                rows.append([encoder.text(name[:LONGEST]), encoder.apart(value)])
+    return rows
+
+
+def _is_plain(value: Any) -> bool:
+    waiting, left = [value], MOST_HELD
+    while waiting and left:
+        item = waiting.pop()
+        left -= 1
+        if type(item) in _HOLDERS and len(item) <= left:
+            waiting += [*item, *item.values()] if type(item) is dict else item
+        elif type(item) not in _PLAIN:
+            return False
+    return not waiting
 
 
 def _text(error: BaseException, encoder: "Encoder") -> Any:
@@ -111,12 +148,14 @@ def error_of(node: list[Any], decoder: "Decoder", peer: "Peer", room: Iterator[i
     """Build an exception that ordinary handlers catch."""
     if len(node) == 1:
         return peer.remembered(node[0])
-    name, names, cls_node, arguments, text, line, echo, member_nodes = node
+    name, names, cls_node, arguments, text, line, echo, member_nodes, *more = node
+    attributes, cause_node = more or ([], None)
     values = [decoder.decode(item) for item in arguments]
     room = _room() if room is None else room
     members = [error_of(member, decoder, peer, room) for member, _ in zip(member_nodes, room, strict=False)]
-    if not all(type(value) in (str, int, float, bytes, bool, type(None)) for value in values):
-        raise ProtocolError("an exception with arguments that are not plain")
+    held = {str(decoder.decode(key)): decoder.apart(value) for key, value in attributes}
+    if not all(map(_is_plain, (*values, *held.values()))) or any(key.startswith("_") for key in held):
+        raise ProtocolError("an exception with arguments or attributes that are not plain")
     base = _base(names)
     if cls_node is not None:
         cls = _described(cls_node, decoder)
@@ -126,6 +165,9 @@ def error_of(node: list[Any], decoder: "Decoder", peer: "Peer", room: Iterator[i
         cls = error_class(name, base)
     said = str(decoder.decode(text))[:LONGEST]
     error = _group(cls, values, members, said) if members else _built(cls, values, said)
+    vars(error).update({**held, **vars(error)})
+    if cause_node is not None and next(room, None) is not None:
+        error.__cause__ = error_of(cause_node, decoder, peer, room)
     error.student_line = str(line)[:200]  # type: ignore[attr-defined]
     if peer.trusting:
         error.echo = echo  # type: ignore[attr-defined]

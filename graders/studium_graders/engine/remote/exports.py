@@ -161,7 +161,7 @@ class Side(Peer):
 
     def _base(self, base: type, encoder: Encoder) -> Any:
         place = base.__module__, base.__qualname__
-        if library.base_class(*place) is base or library_error(*place) is base:
+        if library.base_class(*place) is base or library_error(*place) is base or base in library.ABSTRACT:
             return list(place)
         return self.class_node(base, encoder)
 
@@ -250,7 +250,10 @@ class Side(Peer):
             path = name  # the same whether the class or one of its instances came first
         facts = Facts(self, number, path, frozenset(methods))
         namespace |= {"_facts": facts, "__module__": "__main__", "__doc__": decoder.decode(doc)}  # type: ignore[dict-item]
-        return make_class(name, parents, namespace)
+        made = make_class(name, parents, namespace)
+        for base in bases:
+            _register(made, base)
+        return made
 
     def class_of(self, node: Any, decoder: Decoder) -> Any:
         """Give the class of a node of Tag.MINE."""
@@ -267,6 +270,13 @@ class Side(Peer):
         if base[0] == Tag.MINE:
             return self._resolve(base, "", decoder)[1]
         return library.base_class(*base)
+
+
+def _register(made: type, base: list[Any]) -> None:
+    """Let the class that stands for one which extends a dictionary be a mapping, and so on."""
+    extended = library.TYPES.get(f"builtins.{base[1]}") if base[0] == "builtins" else None
+    if extended in library.ABSTRACT:
+        library.ABSTRACT[extended].register(made)
 
 
 def _inherited(parent: Any) -> Iterator[str]:

@@ -20,20 +20,28 @@ MOST = 1 << 22  # words of the generator
 _BLOCK = 624  # words of MT19937 that are made at once
 _SEARCHED = (1 << 13, 1 << 17, MOST)
 _PAIR = 4  # words that become two normal numbers, of which the second is kept for the next time
+_DRAWN = 2  # the normal number that is kept was drawn in the step
 
 _Key = tuple[np.ndarray[Any, Any], int]
+
+
+Step = tuple[int, int]
+"""How many words were drawn, and what became of a normal number that waits for the next draw: see ``after``."""
 
 
 def follow(value: Any, drawn: Any) -> bool:
     """Draw from a generator until it is where ``drawn`` is; tell whether it can get there, else leave it."""
     if type(value) is not type(drawn):
         raise ProtocolError("an argument that became another kind of object")
-    wanted = state_of(drawn)
-    for reached in (_by_steps if _is_lcg(value) and _is_lcg(drawn) else _by_words)(value, drawn):
-        if state_of(reached) == wanted:
-            overwrite(value, reached)
-            return True
-    return False
+    if not (_is_lcg(value) and _is_lcg(drawn)):
+        step = step_between(value, drawn)
+        reached = None if step is None else after(value, step)
+    else:
+        reached = _by_steps(value, drawn)
+    if reached is None or state_of(reached) != state_of(drawn):
+        return False
+    overwrite(value, reached)
+    return True
 
 
 def move_on(value: Any, secret: bytes) -> None:
@@ -75,7 +83,7 @@ def _is_lcg(value: Any) -> bool:
     return isinstance(value, np.random.Generator) and "has_uint32" in value.bit_generator.state
 
 
-def _by_steps(value: Any, drawn: Any) -> Iterator[Any]:
+def _by_steps(value: Any, drawn: Any) -> Any:
     """Give the generator after the number of steps that leads to the state of ``drawn``, bit by bit from the lowest."""
     reached, wanted = _copy(value), drawn.bit_generator.state
     bits = reached.bit_generator
@@ -86,7 +94,8 @@ def _by_steps(value: Any, drawn: Any) -> Iterator[Any]:
             steps += bit
     if bits.state["state"] == wanted["state"] and _may_be_kept(value, steps, wanted):
         bits.state = {**wanted, "state": bits.state["state"]}
-        yield reached
+        return reached
+    return None
 
 
 def _number(state: Any) -> int:
@@ -104,18 +113,24 @@ def _may_be_kept(value: Any, steps: int, wanted: Any) -> bool:
 # ------------------------------------------------------------------------------------------------------ MT19937
 
 
-def _by_words(value: Any, drawn: Any) -> Iterator[Any]:
-    """Give the generator after the number of words that leads to ``drawn``, with and without a kept normal number."""
+def step_between(value: Any, drawn: Any) -> Step | None:
+    """Give what leads from a generator to the state of another one of its class."""
     key, wanted = _key(value), _key(drawn)
     if key is None or wanted is None:
-        return
-    for words in _words_between(key, wanted):
-        yield _skipped(_copy(value), words)
-        yield _skipped(_forgetful(value), words)
-        if words >= _PAIR and type(value) in _NORMAL:
-            reached = _skipped(_forgetful(value), words - _PAIR)
-            _NORMAL[type(value)](reached)
-            yield reached
+        return None
+    steps = ((words, kept) for words in _words_between(key, wanted) for kept in range(3))
+    possible = (step for step in steps if step[1] < _DRAWN or (step[0] >= _PAIR and type(value) in _NORMAL))
+    return next((step for step in possible if state_of(after(value, step)) == state_of(drawn)), None)
+
+
+def after(value: Any, step: Step) -> Any:
+    """Give a copy of a generator after a step: it still keeps its normal number, keeps none, or one just drawn."""
+    words, kept = step
+    if kept < _DRAWN:
+        return _skipped(_forgetful(value) if kept else _copy(value), words)
+    reached = _skipped(_forgetful(value), words - _PAIR)
+    _NORMAL[type(value)](reached)
+    return reached
 
 
 def _key(value: Any) -> _Key | None:

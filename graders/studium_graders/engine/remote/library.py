@@ -5,6 +5,7 @@ import importlib
 import sys
 import sysconfig
 import types
+from collections.abc import MutableMapping, MutableSequence, MutableSet, Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -104,5 +105,14 @@ def base_class(module: Any, name: Any) -> type | None:
 _BASES = frozenset(
     {"torch", "collections", "abc", "typing", "contextlib", "sklearn", "numbers", "threading", "argparse"}
 )
+
+ABSTRACT: dict[type, Any] = {
+    dict: MutableMapping,
+    list: MutableSequence,
+    set: MutableSet,
+    tuple: Sequence,
+    frozenset: Set,
+}
+"""What the instances of a class that extends one of plain data are, where they stay on the other side."""
 
 TORCH_TYPES = (torch.Tensor, torch.nn.Parameter)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
+from torch.nn.parameter import UninitializedBuffer, UninitializedParameter, is_lazy
 
 from studium_graders.engine.remote import arrays
 from studium_graders.engine.remote.letting_go import unused
@@ -41,7 +42,7 @@ class Mirror:
         """Remember what the tensor holds now as exchanged."""
         tensor = self.tensor()
         if tensor is not None:
-            self.data = None if self.blank else _copy(tensor)
+            self.data = None if self.blank or is_lazy(tensor) else _copy(tensor)
             self.grad = None if tensor.grad is None else _copy(tensor.grad)
             self.requires_grad = tensor.requires_grad
             self.stale = False
@@ -125,8 +126,10 @@ class Mirrors:
     def _definition(self, mirror: Mirror, encoder: "Encoder") -> list[Any]:
         tensor = mirror.tensor()
         assert tensor is not None
-        data = None if mirror.blank else self._contents(tensor, encoder)
-        kind = [str(tensor.dtype).removeprefix("torch."), list(tensor.shape), isinstance(tensor, nn.Parameter)]
+        lazy = is_lazy(tensor)
+        data = None if mirror.blank or lazy else self._contents(tensor, encoder)
+        shape = None if lazy else list(tensor.shape)
+        kind = [str(tensor.dtype).removeprefix("torch."), shape, isinstance(tensor, nn.Parameter)]
         return [mirror.number, *kind, data, tensor.requires_grad, self._grad(tensor, encoder)]
 
     def _grad(self, tensor: torch.Tensor, encoder: "Encoder") -> Any:
@@ -139,7 +142,7 @@ class Mirrors:
 
     def _change(self, mirror: Mirror, encoder: "Encoder") -> list[Any] | None:
         tensor = mirror.tensor()
-        if tensor is None:
+        if tensor is None or is_lazy(tensor):
             return None
         show = mirror.blank and id(tensor) in encoder.shown
         data = show or not (mirror.blank or (_same(tensor, mirror.data) and not mirror.stale))
@@ -172,6 +175,10 @@ class Mirrors:
         number, dtype, shape, parameter, data, requires_grad, grad = node
         if type(number) is not int or number in self._kept:
             raise ProtocolError("a tensor that is there already")
+        if shape is None:
+            self._kept[number] = lazy = _uninitialized(dtype, requires_grad is True, parameter=parameter is True)
+            self.add(lazy, number, mine=False)
+            return
         tensor = _empty(dtype, shape) if data is None else arrays.tensor_of(data[0], data[1], decoder.buffer(data[2]))
         tensor = nn.Parameter(tensor, requires_grad=False) if parameter else tensor
         tensor.requires_grad_(requires_grad is True)
@@ -186,6 +193,8 @@ class Mirrors:
             data, requires_grad = None, tensor.requires_grad
         if data is not None:
             content = arrays.tensor_of(data[0], data[1], decoder.buffer(data[2]))
+            if is_lazy(tensor):
+                tensor.materialize(content.shape, dtype=content.dtype)
             alike = tensor.shape == content.shape and tensor.dtype == content.dtype
             overwrite_tensor(tensor.data if quiet and alike else tensor, content)
             mirror.blank = False
@@ -198,6 +207,15 @@ class Mirrors:
         if tensor.is_leaf and tensor.requires_grad is not requires_grad:
             tensor.requires_grad_(requires_grad is True)
         mirror.note()
+
+
+def _uninitialized(dtype: Any, requires_grad: bool, *, parameter: bool) -> torch.Tensor:
+    """Give the parameter or buffer of a lazy module, which gets its shape from the first data."""
+    if dtype not in arrays.TORCH_DTYPES:
+        raise ProtocolError("no tensor")
+    make: Any = UninitializedParameter if parameter else UninitializedBuffer
+    lazy: torch.Tensor = make(requires_grad, dtype=arrays.TORCH_DTYPES[dtype])
+    return lazy
 
 
 def _empty(dtype: Any, shape: Any) -> torch.Tensor:

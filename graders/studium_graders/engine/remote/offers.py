@@ -11,6 +11,7 @@ from typing import Any
 from torch import nn
 
 from studium_graders.engine.remote import library
+from studium_graders.engine.remote.policy import BINARY
 
 _HARMLESS = (
     *("builtins.", "types.", "collections.", "abc.", "typing.", "enum.", "dataclasses.", "numbers.", "itertools."),
@@ -22,6 +23,21 @@ _HARMLESS = (
 _ENGINE = "studium_graders."  # it is no library, and nothing of it is the instructor's
 _BOUND = (MethodType, BuiltinMethodType, MethodWrapperType)
 _CALLED_ALONE = ("unittest.mock.",)  # they can be used, and their own names would undo what a test checks with them
+
+CHANGING = frozenset({"__setitem__", "__delitem__"})
+_OF_ALL = CHANGING | {
+    f"__{name}__" for name in ("len", "iter", "next", "getitem", "contains", "call", "eq", "ne", "lt", "le", "gt", "ge")
+}
+_WRITTEN = {f"__{kind}{name}__" for name in BINARY for kind in ("", "r")} | {
+    f"__{name}__"
+    for name in (
+        *("hash", "bool", "int", "float", "complex", "index", "neg", "pos", "abs", "invert", "round"),
+        *("str", "repr", "format", "enter", "exit", "reversed"),
+    )
+}
+"""Open where the instructor wrote them: those of libraries can be made to compute for hours."""
+
+CALLBACK_SPECIAL = _OF_ALL | _WRITTEN
 
 
 class KeptError(TypeError):
@@ -44,6 +60,14 @@ def is_open(target: Any, name: str) -> bool:
     if owner is None or _is_harmless(owner):
         return True
     return name.startswith("__") if _is_called_alone(owner) else name == "__call__" and issubclass(owner, nn.Module)
+
+
+def runs(cls: type, name: Any) -> bool:
+    """Tell whether student code may have an object of a class run a dunder method."""
+    owner = _holder(cls, name) if name in CALLBACK_SPECIAL else None
+    if owner is None or vars(owner)[name] is None:
+        return False
+    return name in _OF_ALL or not (owner is object or library.is_library(owner.__module__))
 
 
 def is_known_there(value: Any) -> bool:

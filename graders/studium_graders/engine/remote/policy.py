@@ -8,8 +8,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from studium_graders.engine.material import Draw
+
 ITEM = "[]"
 FACTORY = "default_factory"
+_FOR_FUNCTIONS = (f".{FACTORY}", "<", f"<{ITEM}")
 
 BINARY = (
     *("add", "sub", "mul", "truediv", "floordiv", "mod", "divmod", "pow", "matmul"),
@@ -41,6 +44,7 @@ class Policy:
     is known. ``both_ways`` collects, while recording, the tests that change a value after it has crossed, or ask for
     identity with one, ``scored`` those whose last value is a number. ``empties`` are paths of arrays without elements
     or with missing ones, ``unexpected`` tells that there was another one, and ``filling`` is what takes its place.
+    ``draws`` are the random numbers that the reference drew.
     """
 
     handles: set[str] = field(default_factory=set)
@@ -53,6 +57,7 @@ class Policy:
     empties: set[str] = field(default_factory=set)
     unexpected: bool = False
     filling: float | None = None
+    draws: set[Draw] = field(default_factory=set)
     recording: bool = False
     known: bool = False
     cautious: bool = False
@@ -75,15 +80,20 @@ class Policy:
     def admits(self, path: str, kind: str, names: tuple[str, ...]) -> bool:
         """Tell whether a handle may arrive at ``path``. ``names`` are those of its class and of the bases.
 
-        An iterator may arrive anywhere, and a function where a defaultdict has its own: they answer no operator, and
-        what they give arrives by itself.
+        An iterator may arrive anywhere, a function where a defaultdict has its own and where a test's own object is
+        called, as an optimiser is with a closure: they answer no operator, and what they give arrives by itself.
         """
         if self.recording:
             self.handles.add(path)
             return True
-        if kind == "iterator" or path in self.handles or (kind == "function" and path.endswith(f".{FACTORY}")):
+        if kind == "iterator" or path in self.handles or (kind == "function" and path.endswith(_FOR_FUNCTIONS)):
             return True
         return not self.strict and (kind != "instance" or bool(self.named_classes.intersection(names)))
+
+    def called(self, path: str) -> None:
+        """Note that the result of a method has this path: an answer may have a function for an attribute instead."""
+        if self.recording and path.endswith("()"):
+            self.handles.add(path.removesuffix("()"))
 
     def answers(self, path: str, operator: str, *, both_remote: bool) -> bool:
         """Tell whether the object at ``path`` may answer ``operator`` (a dunder name) itself.

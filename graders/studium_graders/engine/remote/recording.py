@@ -70,6 +70,16 @@ class RecordingStudent(Student):
             self.policy.empties |= {decoder.path, decoder.path + ITEM}  # an array may be an answer's form of that
         return value
 
+    def do_method(self, target: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Call a method, and note where it sets attributes: an answer may set them itself."""
+        before = dict(getattr(target, "__dict__", {}))
+        try:
+            return super().do_method(target, name, args, kwargs)
+        finally:
+            now = getattr(target, "__dict__", {})
+            if before.keys() != now.keys() or any(now[key] is not value for key, value in before.items()):
+                self._change(target)
+
     @contextmanager
     def watching(self, test: str) -> Iterator[None]:
         """Note a test that changes what has crossed."""

@@ -210,7 +210,8 @@ def _write_record(encoder: Encoder, value: Any) -> Any:
     kind = encoder.peer.kind_of(cls)
     node = encoder.peer.class_node(cls, encoder)  # type: ignore[attr-defined]
     if kind == "enum":
-        return [Tag.MEMBER, node, encoder.text(value._name_ or "")]
+        named = value._name_ in cls.__members__
+        return [Tag.MEMBER, node, encoder.text(value._name_) if named else encoder.encode(value._value_)]
     if kind == instances.KIND:
         return instances.write(encoder, value, node)
     if kind == "tuple":
@@ -228,7 +229,9 @@ def _field(value: Any, name: str) -> Any:
 def _read_member(decoder: Decoder, node: list[Any]) -> Any:
     put = decoder.place()
     cls = _class(decoder, node[1], "enum")
-    return put(cls.__members__[decoder.decode(node[2])])
+    member = decoder.decode(node[2])
+    flags = issubclass(cls, enum.Flag) and type(member) is int
+    return put(cls(member) if flags else cls.__members__[member])
 
 
 def _read_tuple(decoder: Decoder, node: list[Any]) -> Any:

@@ -22,7 +22,15 @@ from studium_graders.engine.remote.exports import FUNCTIONS, Side
 from studium_graders.engine.remote.functions import RemoteFunction
 from studium_graders.engine.remote.named import Named
 from studium_graders.engine.remote.objects import RemoteClass, facts_of, is_remote
-from studium_graders.engine.remote.offers import KeptError, is_known_there, is_open, require_harmless
+from studium_graders.engine.remote.offers import (
+    CALLBACK_SPECIAL,
+    CHANGING,
+    KeptError,
+    is_known_there,
+    is_open,
+    require_harmless,
+    runs,
+)
 from studium_graders.engine.remote.policy import Policy
 from studium_graders.engine.remote.shell import MOST_OF_CELL, MOST_OF_ERROR, MOST_OUTPUTS, sendable, size_of
 from studium_graders.engine.remote.tags import Tag
@@ -31,10 +39,6 @@ from studium_graders.engine.remote.writeback import GENERATORS, Frame, holds_ite
 from studium_graders.engine.results import CellRun, Verdict
 
 CALLBACK_REQUESTS = frozenset({"call", "copy", "method", "getattr", "setattr", "special", "next", "backward"})
-_CHANGING = ("setitem", "delitem")
-CALLBACK_SPECIAL = frozenset(
-    f"__{name}__" for name in ["len", "iter", "next", "getitem", "contains", "call", *_CHANGING]
-)
 MOST_SHOWN = 64 << 20  # characters of output that are kept of a notebook
 _NOTHING = [-1, False]
 _DISTURBED = "your code disturbed the connection over which it is graded"
@@ -62,7 +66,7 @@ class Student(Side):
         self.refusal: TypeError | None = None
         self._room = MOST_SHOWN
         self._seed = seed
-        self.ambient = Ambient(self._seed)
+        self.ambient = Ambient(seed, policy)
         self._open: list[OpenCall] = []
         self._known: dict[str, Any] = {}  # functions and classes of the student's, until their names are rebound
         self.common = CommonData()
@@ -156,6 +160,8 @@ class Student(Side):
         """Ask the student's process; what breaks the conversation becomes StudentGone, now and ever after."""
         if self.gone is not None:
             raise self.gone
+        if op == "method":
+            self.policy.called(path)
         call = OpenCall(op, path, parts)
         self._open.append(call)
         gave: Any = True  # an exception counts as a value: a test may wait for it
@@ -185,6 +191,10 @@ class Student(Side):
         """See what a test does, where the reference is recorded."""
         return nullcontext()
 
+    def in_step(self, test: str) -> AbstractContextManager[None]:
+        """Draw random numbers as the student's code does, where the reference does."""
+        return self.ambient.in_step(test)
+
     def refused(self, error: TypeError) -> TypeError:
         """Take note of a refusal of the judge's own, which is about to be raised."""
         self.refusal = self.refusal or type(error)(*error.args)  # without the frames that the other one keeps
@@ -203,6 +213,9 @@ class Student(Side):
     # ------------------------------------------------------------------------------------------------ the judge's say
 
     shown_special = CALLBACK_SPECIAL
+
+    def _defines(self, lineage: list[type], name: str) -> bool:
+        return super()._defines(lineage, name) and runs(lineage[0], name)
 
     def perform(self, op: Any, parts: list[Any]) -> Any:
         """Do what the student's code asks of an object that a test gave to it; nothing else can be asked for."""
@@ -263,9 +276,9 @@ class Student(Side):
 
     def do_special(self, target: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run one of the few dunder methods that are open."""
-        if name not in CALLBACK_SPECIAL or not is_open(target, name):
+        if not (runs(type(target), name) and is_open(target, name)):
             raise ProtocolError("the student's side asks for a method that is closed")
-        if name.strip("_") in _CHANGING:
+        if name in CHANGING:
             self._require_change(target, "an item")
         return super().do_special(target, name, args, kwargs)
 
@@ -311,7 +324,7 @@ class Student(Side):
     def resend(self) -> None:
         """Send everything with the next message, as if it had changed."""
         super().resend()
-        self.ambient = Ambient(self._seed)
+        self.ambient.resend()
 
     def take_ambient(self, *, reply: bool) -> Any:
         """Give random state and modes, as far as they changed."""
@@ -328,7 +341,7 @@ class Student(Side):
         """Move the generators on that the student's code drew from."""
         if type(node) is not list or len(node) != 2:
             raise ProtocolError("no ambient state")
-        self.ambient.drawn(node[0])
+        self.ambient.drawn(node[0], self._open[-1].path if self._open else "")
         self._grad = node[1] is True
 
     def changed(self, frame: Frame, index: Any, content: Any) -> None:
@@ -366,14 +379,19 @@ class Student(Side):
 
     def takes_forward(self, module: nn.Module) -> bool:
         """Let an answer replace the forward pass of a test's own module where the reference changes that module."""
-        return self.policy.recording or self.policy.may_change(self._open[-1].entry(module))
+        return self.policy.recording or self.policy.may_change(self._changing.entry(module))
+
+    @property
+    def _changing(self) -> OpenCall:
+        """The call in which a change is made: not of a function that the student's code has passed to the test's."""
+        return next((call for call in reversed(self._open) if "<" not in call.path), self._open[-1])
 
     def _change(self, value: Any) -> None:
-        self._open[-1].changed.add(self._open[-1].entry(value))
+        self._changing.changed.add(self._changing.entry(value))
 
     def _takes(self, value: Any) -> bool:
         """Tell whether the judge's own object takes over what became of the student's copy."""
-        return self.policy.writeback == "live" or self.policy.may_change(self._open[-1].entry(value))
+        return self.policy.writeback == "live" or self.policy.may_change(self._changing.entry(value))
 
     def show_text(self, parts: list[Any]) -> None:
         """Print what the student's code printed."""

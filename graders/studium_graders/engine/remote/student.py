@@ -98,8 +98,8 @@ class StudentSide(Side):
         self.ambient.take(node)
 
     def take_ambient(self, *, reply: bool) -> Any:
-        """Tell which random generators were drawn from, and the grad mode."""
-        return [self.ambient.flags(), torch.is_grad_enabled()]
+        """Give the state of random generators that were drawn from, and the grad mode."""
+        return [self.ambient.drawn(), torch.is_grad_enabled()]
 
     def answer(self, message: list[Any], buffers: list[memoryview]) -> None:
         """Do what the judge asks for, in the judge's grad mode and ``np.errstate``; what a cell sets stays."""

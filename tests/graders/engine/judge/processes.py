@@ -66,7 +66,8 @@ def calibrate(shell, notebook, **options):
 
 def _known(policy, **more):
     of_names = map(frozenset, (policy.handles, policy.operators, policy.mutates, policy.plain))
-    return Calibration(True, *of_names, scored=frozenset(policy.scored), empties=frozenset(policy.empties), **more)
+    more |= {name: frozenset(getattr(policy, name)) for name in ("scored", "empties", "draws")}
+    return Calibration(True, *of_names, **more)
 
 
 def grade_forked(shell, notebook, canonical, calibration=None, **options):
@@ -78,6 +79,7 @@ def grade_forked(shell, notebook, canonical, calibration=None, **options):
         "mutates": set(calibration.mutates),
         "plain": set(calibration.plain),
         "empties": set(calibration.empties),
+        "draws": set(calibration.draws),
         "known": calibration.known,
     }
     with forked(shell, **known) as student:

@@ -115,3 +115,63 @@ def test_what_the_students_own_code_set_holds_where_a_test_sets_nothing(make_stu
         assert not student.run("strict()").error
     with pytest.raises(FloatingPointError):
         student.get("over")()
+
+
+TEST = """
+def torch_twice(): torch.rand(()); return float(torch.rand(()))
+"""
+
+
+def _recorded(make_student, kind):
+    student = make_student(DRAWS + TEST, recording=True)
+    seed, here = KINDS[kind]
+    draw = student.get(kind)
+    with student.ambient.in_step("test"):
+        seed(0)
+        draw(), here(), draw()
+    return student.policy.draws
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_where_an_answer_draws_what_the_reference_drew_a_test_goes_on_as_in_a_notebook(make_student, kind):
+    seed, here = KINDS[kind]
+    seed(0)
+    expected = [here() for _ in range(4)]
+    draws = _recorded(make_student, kind)
+    for _ in range(2):
+        student = make_student(DRAWS, recording=False, draws=draws)
+        draw = student.get(kind)
+        with student.ambient.in_step("test"):
+            seed(0)
+            assert [draw(), here(), draw(), here()] == expected
+
+
+def test_an_answer_that_draws_other_numbers_has_no_say_in_what_a_test_draws_next(make_student):
+    draws = _recorded(make_student, "of_torch")
+    torch.manual_seed(0)
+    notebook = [float(torch.rand(())) for _ in range(20)]
+    found = set()
+    for secret in (b"one", b"two"):
+        for test, name in (("test", "torch_twice"), ("other", "of_torch"), ("test", "of_torch")):
+            student = make_student(DRAWS + TEST, recording=False, draws=draws, seed=secret)
+            draw = student.get(name)
+            with student.ambient.in_step(test):
+                torch.manual_seed(0)
+                for _ in range(3):
+                    draw()
+                found.add(float(torch.rand(())))
+    assert len(found) == 4  # two secrets, after no draw of the reference's and after its two
+    assert not found & set(notebook)
+
+
+def test_the_end_of_a_test_is_the_end_of_its_draws(make_student):
+    student = make_student(DRAWS, recording=False, draws=_recorded(make_student, "of_torch"))
+    draw = student.get("of_torch")
+    with student.ambient.in_step("test"):
+        torch.manual_seed(0)
+        draw()
+    torch.manual_seed(0)
+    expected = [float(torch.rand(())) for _ in range(2)]
+    torch.manual_seed(0)
+    draw()
+    assert float(torch.rand(())) != expected[1]

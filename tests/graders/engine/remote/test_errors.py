@@ -3,6 +3,7 @@
 import builtins
 
 import pytest
+from studium_graders.engine.remote.tags import Tag
 
 from .liar import Liar, reply
 
@@ -220,3 +221,58 @@ def test_members_that_are_none_end_the_student(members):
     with pytest.raises(Exception):  # noqa: B017, PT011
         liar.ask(1)
     assert liar.student.gone.verdict == "broken protocol"
+
+
+HOLDING = """
+class Refused(Exception):
+    code = 7
+    def __init__(self, **held): self.__dict__.update(held)
+    @property
+    def twice(self): return 2 * self.amount
+    @property
+    def broken(self): raise RuntimeError
+    def method(self): pass
+
+class Sly: pass
+
+def refuse(amount): raise Refused(amount=amount, items=[1, (2, {"a": None})], sly=Sly(), _secret=1)
+def chain(length):
+    try:
+        if length: chain(length - 1)
+    except Refused as error: raise Refused(amount=length) from error
+    raise Refused(amount=length)
+"""
+
+
+def test_an_exception_holds_plain_attributes_and_properties_and_nothing_else(make_student):
+    student = make_student(HOLDING)
+    with pytest.raises(student.get("Refused")) as raised:
+        student.get("refuse")(3)
+    shown = {name: value for name, value in vars(raised.value).items() if not name.startswith("student_")}
+    assert shown == {"amount": 3, "items": [1, (2, {"a": None})], "code": 7, "twice": 6}
+
+
+def test_causes_arrive_as_far_as_there_is_room(make_student):
+    student = make_student(HOLDING)
+    for length, arrives in ((2, 3), (150, 101)):
+        with pytest.raises(student.get("Refused")) as raised:
+            student.get("chain")(length)
+        chain = [raised.value]
+        while chain[-1].__cause__ is not None:
+            chain.append(chain[-1].__cause__)
+        assert [error.amount for error in chain] == list(range(length, length - arrives, -1))
+
+
+@pytest.mark.parametrize("attributes", [[["_x", 1]], [["__str__", 1]], [["x", [Tag.TYPE, "builtins.int"]]], [["x"]], 1])
+def test_forged_attributes_that_are_not_plain_end_the_student(attributes):
+    liar = Liar(reply([*FORGED, [], attributes, None], kind=2))
+    with pytest.raises(Exception):  # noqa: B017, PT011
+        liar.ask(1)
+    assert liar.student.gone.verdict == "broken protocol"
+
+
+def test_forged_attributes_change_nothing_that_an_exception_says():
+    liar = Liar(reply(["E", [], None, ["m"], "m", "", None, [], [["student_text", "n"], ["args", 5]], None], kind=2))
+    with pytest.raises(Exception, match=r"^m$") as raised:
+        liar.ask(1)
+    assert raised.value.args == ("m",)

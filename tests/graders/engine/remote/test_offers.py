@@ -13,6 +13,7 @@ import pytest
 import torch
 from studium_graders.engine.judge.replacing import Replacements
 from studium_graders.engine.judge.running import CappedText
+from studium_graders.engine.remote import StudentGone
 from studium_graders.engine.remote.offers import KeptError
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
@@ -40,6 +41,9 @@ def named(value, name):
 
 def forged(value, name, *args):
     return use(lambda value: side.request("method", value, name, args, {}), value)
+
+def forged_operator(value, name, *args):
+    return use(lambda value: side.request("special", value, name, args, {}), value)
 """
 
 
@@ -189,3 +193,39 @@ def test_docstrings_and_defaults_of_a_tests_functions_stay_with_the_test(student
         return x + y
 
     assert student.get("look")(secret) == [None, (None,), 4712]
+
+
+class Money:
+    def __init__(self, cents):
+        self.cents = cents
+
+    def __add__(self, other):
+        return Money(self.cents + other.cents)
+
+    def __lt__(self, other):
+        return self.cents < other.cents
+
+    def __str__(self):
+        return f"{self.cents} cents"
+
+
+def test_operators_that_the_instructor_wrote_are_open(make_student):
+    student = make_student(USES + "def spend(a, b): return [str(a + b), a < b, a.__class__.__name__]")
+    assert student.get("spend")(Money(1), Money(2)) == ["3 cents", True, "Money"]
+
+
+@pytest.mark.parametrize(
+    ("value", "name", "args"),
+    [
+        (np.polynomial.Polynomial([1, 1]), "__pow__", (10**6,)),
+        (Money(1), "__format__", (">99999999999",)),
+        (Money(1), "__reduce__", ()),
+        (Money(1), "__init__", (2,)),
+        (Money(1), "__mul__", (2,)),
+    ],
+)
+def test_operators_that_are_a_librarys_own_are_closed(make_student, value, name, args):
+    student = make_student(USES)
+    with pytest.raises(StudentGone):
+        student.get("forged_operator")(value, name, *args)
+    assert student.gone.verdict == "broken protocol"
