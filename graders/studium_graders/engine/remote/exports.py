@@ -249,8 +249,8 @@ class Side(Peer):
         if not path and name.isidentifier():
             path = name  # the same whether the class or one of its instances came first
         facts = Facts(self, number, path, frozenset(methods))
-        namespace |= {"_facts": facts, "__module__": "__main__", "__doc__": decoder.decode(doc)}  # type: ignore[dict-item]
-        return make_class(name, parents, namespace)
+        namespace |= {"__module__": "__main__", "__doc__": decoder.decode(doc)}
+        return make_class(name, parents, namespace, facts)
 
     def class_of(self, node: Any, decoder: Decoder) -> Any:
         """Give the class of a node of Tag.MINE."""
@@ -276,8 +276,11 @@ def _inherited(parent: Any) -> Iterator[str]:
             yield from (name for name in GUARDED & vars(cls).keys() if vars(cls)[name] is not None)
 
 
-def make_class(name: str, parents: tuple[Any, ...], namespace: dict[str, Any]) -> type:
-    """Make the class that stands for one of the other side, with those bases that allow it."""
+def make_class(name: str, parents: tuple[Any, ...], namespace: dict[str, Any], facts: Facts) -> type:
+    """Make the class that stands for one of the other side, with those bases that allow it.
+
+    What a base makes of the classes that extend it concerns this one alone: its facts come last.
+    """
     own = [parent for parent in parents if isinstance(parent, RemoteClass)]
     others = [parent for parent in parents if parent is not None and parent not in own]
     root = RemoteModule if any(issubclass(parent, nn.Module) for parent in others) else RemoteObject
@@ -286,8 +289,9 @@ def make_class(name: str, parents: tuple[Any, ...], namespace: dict[str, Any]) -
         try:
             made: type = type.__new__(meta, name, bases, dict(namespace))
             type.__init__(made, name, bases, {})
+            type.__setattr__(made, "_facts", facts)
             if root is RemoteObject:
-                place(made, namespace["_facts"])
+                place(made, facts)
             return made
         except Exception:  # noqa: S112  a base that cannot be extended is left out
             continue

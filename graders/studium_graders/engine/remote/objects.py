@@ -24,6 +24,7 @@ _ASKED = GUARDED | STANDING_IN.keys()
 _FREE = {
     *("__len__", "__iter__", "__next__", "__getitem__", "__setitem__", "__delitem__", "__call__", "__str__"),
     *("__repr__", "__enter__", "__exit__", "__reversed__", "__format__", "__dir__", "__missing__"),
+    "__sklearn_clone__",
 }
 SPECIAL = GUARDED | _FREE
 _LOCAL = frozenset({"__class__", "__copy__", "__deepcopy__", "__reduce_ex__", "__reduce__", "__weakref__"})

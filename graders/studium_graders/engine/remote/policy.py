@@ -10,6 +10,7 @@ from typing import Any
 
 ITEM = "[]"
 FACTORY = "default_factory"
+WHOLE = ".*"  # with all that it has: ends an entry of ``handles``
 
 BINARY = (
     *("add", "sub", "mul", "truediv", "floordiv", "mod", "divmod", "pow", "matmul"),
@@ -83,7 +84,19 @@ class Policy:
             return True
         if kind == "iterator" or path in self.handles or (kind == "function" and path.endswith(f".{FACTORY}")):
             return True
+        if self._is_of_estimator(path):
+            return True
         return not self.strict and (kind != "instance" or bool(self.named_classes.intersection(names)))
+
+    def admit_whole(self, path: str) -> None:
+        """Note that the reference gives an estimator at ``path``: one of another class may arrive there, with parts."""
+        if self.recording:
+            self.handles.add(path + WHOLE)
+
+    def _is_of_estimator(self, path: str) -> bool:
+        """Tell whether a path is that of an estimator, or of what is reached through one."""
+        whole = [entry.removesuffix(WHOLE) for entry in self.handles if entry.endswith(WHOLE)]
+        return path in whole or any(path.startswith((f"{place}.", f"{place}{ITEM}")) for place in whole)
 
     def answers(self, path: str, operator: str, *, both_remote: bool) -> bool:
         """Tell whether the object at ``path`` may answer ``operator`` (a dunder name) itself.

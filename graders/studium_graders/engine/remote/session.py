@@ -297,6 +297,10 @@ class Student(Side):
         if self.policy.recording:
             self.policy.plain.add(name)
 
+    def met_estimator(self, path: str) -> None:
+        """Tell the policy."""
+        self.policy.admit_whole(path)
+
     def may_answer(self, path: str, operator: str, args: tuple[Any, ...]) -> bool:
         """Ask the policy. Where the reference's object answers for two, the other one could have answered as well."""
         both_remote = bool(args) and is_remote(args[0])
