@@ -1,8 +1,7 @@
 """Estimators of scikit-learn's on the wire: what an instance of a known class holds, where all of that is plain data.
 
-Its methods then run where they are called, so that no answer can replace them. The classes are those whose compiled
-code, if any, is safe with whatever an instance may hold, or with what is checked here. scikit-learn is looked for when
-a value of it is met, and imported when one arrives.
+Its methods then run where they are called, so that no answer can replace them. scikit-learn is looked for when a value
+of it is met, and imported when one arrives.
 """
 
 import importlib
@@ -15,52 +14,13 @@ import numpy as np
 from studium_graders.engine.remote import instances, library, trees
 from studium_graders.engine.remote.decode import READERS, Decoder, fill
 from studium_graders.engine.remote.encode import KINDS, Encoder, pairs
+from studium_graders.engine.remote.known_estimators import MODULES, estimator_class, is_estimator, is_safe
 from studium_graders.engine.remote.policy import ITEM
 from studium_graders.engine.remote.sparse_matrices import is_sparse
 from studium_graders.engine.remote.tags import Tag
 from studium_graders.engine.remote.wire import ProtocolError
 
-_CLASSES = {
-    "sklearn.cluster": "AgglomerativeClustering DBSCAN KMeans",
-    "sklearn.compose": "ColumnTransformer TransformedTargetRegressor make_column_selector",
-    "sklearn.decomposition": "FactorAnalysis FastICA KernelPCA NMF PCA TruncatedSVD",
-    "sklearn.discriminant_analysis": "LinearDiscriminantAnalysis QuadraticDiscriminantAnalysis",
-    "sklearn.dummy": "DummyClassifier DummyRegressor",
-    "sklearn.ensemble": "BaggingClassifier BaggingRegressor ExtraTreesClassifier ExtraTreesRegressor"
-    " RandomForestClassifier RandomForestRegressor StackingClassifier StackingRegressor VotingClassifier VotingRegressor",
-    "sklearn.feature_extraction.text": "CountVectorizer TfidfTransformer TfidfVectorizer",
-    "sklearn.feature_selection": "VarianceThreshold",
-    "sklearn.impute": "SimpleImputer",
-    "sklearn.linear_model": "BayesianRidge ElasticNet ElasticNetCV HuberRegressor Lasso LassoCV LinearRegression"
-    " LogisticRegression LogisticRegressionCV Perceptron Ridge RidgeCV RidgeClassifier RidgeClassifierCV SGDClassifier"
-    " SGDRegressor",
-    "sklearn.manifold": "MDS TSNE",
-    "sklearn.mixture": "BayesianGaussianMixture GaussianMixture",
-    "sklearn.model_selection": "GridSearchCV GroupKFold KFold LeaveOneOut RandomizedSearchCV ShuffleSplit"
-    " StratifiedKFold StratifiedShuffleSplit TimeSeriesSplit",
-    "sklearn.multiclass": "OneVsOneClassifier OneVsRestClassifier",
-    "sklearn.multioutput": "MultiOutputClassifier MultiOutputRegressor",
-    "sklearn.naive_bayes": "BernoulliNB ComplementNB GaussianNB MultinomialNB",
-    "sklearn.neighbors": "KNeighborsClassifier KNeighborsRegressor NearestNeighbors",
-    "sklearn.neural_network": "MLPClassifier MLPRegressor",
-    "sklearn.pipeline": "FeatureUnion Pipeline",
-    "sklearn.preprocessing": "Binarizer FunctionTransformer KBinsDiscretizer KernelCenterer LabelBinarizer LabelEncoder MaxAbsScaler"
-    " MinMaxScaler MultiLabelBinarizer Normalizer OneHotEncoder OrdinalEncoder PolynomialFeatures PowerTransformer"
-    " QuantileTransformer RobustScaler StandardScaler",
-    "sklearn.svm": "LinearSVC LinearSVR",
-    "sklearn.tree": "DecisionTreeClassifier DecisionTreeRegressor ExtraTreeClassifier ExtraTreeRegressor",
-}
-_MODULES = {name: module for module, names in _CLASSES.items() for name in names.split()}
 _PLAIN = {NoneType, bool, int, float, complex, str, bytes, np.random.RandomState}
-
-
-def is_estimator(cls: type) -> bool:
-    """Tell whether a class is one of those that are known here."""
-    return str(cls.__module__).startswith("sklearn.") and cls.__name__ in _MODULES and _class(cls.__name__) is cls
-
-
-def _class(name: Any) -> Any:
-    return getattr(importlib.import_module(_MODULES[name]), name)
 
 
 def held(value: Any) -> dict[str, Any]:
@@ -100,35 +60,11 @@ def _parts(value: Any) -> Iterable[Any] | None:
     if not is_estimator(kind):
         return None
     found = held(value)
-    return found.values() if all(instances.may_hold(kind, name) for name in found) and _is_safe(found) else None
+    named = all(instances.may_hold(kind, name) for name in found)
+    return found.values() if named and is_safe(kind.__name__, found) else None
 
 
-def _is_safe(found: dict[str, Any]) -> bool:
-    """Tell whether what an estimator holds makes nothing of files, and gives compiled code the lengths that it expects.
-
-    A cache on disk would be read with pickle; what was begun is gone on with in arrays that nobody measures.
-    """
-    features, members = found.get("n_features_in_"), found.get("estimators_")
-    of_members = (
-        [vars(item).get("tree_") for item in members if is_estimator(type(item))] if type(members) is list else []
-    )
-    own = [np.shape(found[name])[-1] for name in ("cluster_centers_", "_fit_X") if np.ndim(found.get(name)) == 2]
-    rows = {np.shape(found[name])[0] for name in ("_fit_X", "_y") if np.ndim(found.get(name))}
-    return (
-        found.get("memory") is None
-        and not found.get("warm_start")
-        and all(seen == features for seen in [*own, *_features([found.get("tree_")])])
-        and len({features, *_features(of_members)} - {None}) < 2
-        and len(rows) < 2
-    )
-
-
-def _features(values: Iterable[Any]) -> list[int]:
-    """Give the number of features of each tree among these values."""
-    return [value.n_features for value in values if trees.is_tree(type(value))]
-
-
-# ---------------------------------------------------------------------------------------------------- what is made again
+# --------------------------------------------------------------------------------------------------- what is made again
 
 
 def _search_tree(value: Any) -> Any:
@@ -154,6 +90,13 @@ _MADE_AGAIN: dict[str, Callable[[Any], Any] | None] = {
 }
 
 
+def _made_again(name: Any, value: Any) -> Any:
+    make = _MADE_AGAIN.get(name)
+    if make is None:
+        raise ProtocolError("nothing that can be made again")
+    return make(value)
+
+
 def _write(encoder: Encoder, value: Any) -> Any:
     """Give the node of an estimator, or that of an object which stays where a part of it is no plain data."""
     if not _is_plain(value, set()):
@@ -169,15 +112,15 @@ def _write(encoder: Encoder, value: Any) -> Any:
 
 def _read(decoder: Decoder, node: list[Any]) -> Any:
     _, name, made, names, *nodes = node
-    if type(name) is not str or name not in _MODULES:
+    if type(name) is not str or name not in MODULES:
         raise ProtocolError("no estimator")
-    value = decoder.put(object.__new__(_class(name)))
+    value = decoder.put(object.__new__(estimator_class(name)))
     names = [decoder.decode(name) for name in names]
     vars(value).update(zip(names, decoder.items(nodes), strict=True))
     if not _is_plain(value, set()):
         raise ProtocolError("an estimator that holds something else than plain data")
     for name in made:
-        vars(value)[name] = _MADE_AGAIN[name](value)
+        vars(value)[name] = _made_again(name, value)
     decoder.peer.met_estimator(decoder.path + (ITEM if decoder.depth else ""))
     return value
 

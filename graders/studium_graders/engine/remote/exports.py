@@ -8,7 +8,7 @@ from typing import Any
 from torch import nn
 
 from studium_graders.engine.limits import Limits
-from studium_graders.engine.remote import frames, instances, library, records, standard  # noqa: F401
+from studium_graders.engine.remote import estimators, frames, instances, library, records, standard  # noqa: F401
 from studium_graders.engine.remote.decode import READERS, Decoder, RefusedError
 from studium_graders.engine.remote.encode import BASES, WRITERS, Encoder
 from studium_graders.engine.remote.errors import error_class, error_node, error_of, library_error
@@ -243,7 +243,7 @@ class Side(Peer):
         here = self.given_class(name)
         if isinstance(here, type) and not isinstance(here, RemoteClass) and here.__module__ == "__main__":
             parents = (*parents, here)
-        namespace = {method: special_method(method) for method in special}
+        namespace: dict[str, Any] = {method: special_method(method) for method in special}
         if any(parent is not None and issubclass(parent, nn.Module) for parent in parents):
             namespace |= {method: module_method(method) for method in methods if method != "forward"}
         if not path and name.isidentifier():

@@ -1,4 +1,4 @@
-"""Trees of scikit-learn's as parts: column by column, and checked when they are rebuilt, for compiled code walks them."""
+"""Trees of scikit-learn's as parts: taken apart into columns, and checked when they are built, for C walks them."""
 
 import importlib
 from typing import Any

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from studium_graders.engine.remote import estimators, frames, instances, sparse_matrices
+from studium_graders.engine.remote import frames, instances, sparse_matrices
+from studium_graders.engine.remote.known_estimators import is_estimator
 from studium_graders.engine.remote.wire import ProtocolError
 
 if TYPE_CHECKING:
@@ -69,12 +70,12 @@ def holds_items(kind: type) -> bool:
     """Tell whether the instances of a class are containers or arrays, which code may change in place."""
     containers = (list, deque, set, bytearray, np.ndarray)
     known = kind in containers or issubclass(kind, dict) or frames.is_mutable(kind)
-    return known or sparse_matrices.is_sparse(kind) or estimators.is_estimator(kind)
+    return known or sparse_matrices.is_sparse(kind) or is_estimator(kind)
 
 
 def is_held(kind: type) -> bool:
     """Tell whether the instances of a class are what they hold in ``__dict__``."""
-    return instances.is_plain(kind) or estimators.is_estimator(kind)
+    return instances.is_plain(kind) or is_estimator(kind)
 
 
 def state_of(value: Any, *, copy: bool = True) -> Any:

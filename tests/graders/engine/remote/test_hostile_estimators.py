@@ -20,6 +20,7 @@ from .liar import Liar, reply
 QUICK = Limits(call_seconds=5, message_mb=8)
 PAIR = [Tag.ARRAY, "<i8", [2], 0]
 TABLE = [Tag.ARRAY, "<f8", [1, 2], 0]
+TWICE = [Tag.ARRAY, "<i4", [4], 0]  # with two that are equal
 LIST = [Tag.LIST]
 OBJECT = [Tag.MINE, 1, "function", ["f", None, [], None, None]]
 
@@ -42,7 +43,14 @@ NO_ESTIMATORS = {
     "no name of an attribute": [Tag.ESTIMATOR, "Lasso", [], [1], 1],
     "an attribute without a value": [Tag.ESTIMATOR, "Lasso", [], ["alpha"]],
     "a cache on disk": estimator("Pipeline", memory="."),
-    "a cache on disk in a part": estimator("VotingClassifier", estimators=[Tag.LIST, estimator("Pipeline", memory=".")]),
+    "a cache on disk in a part": estimator("Pipeline", steps=[Tag.LIST, estimator("Pipeline", memory=".")]),
+    "words of columns that are not there": estimator("CountVectorizer", vocabulary_=[Tag.DICT, "a", 1 << 40]),
+    "words of no columns": estimator("TfidfVectorizer", vocabulary_=[Tag.DICT, "a", "b"]),
+    "more categories than columns": estimator(
+        "OneHotEncoder", categories_=[Tag.LIST, PAIR], _n_features_outs=[Tag.LIST, 1]
+    ),
+    "categories in no order": estimator("OneHotEncoder", categories_=[Tag.LIST, TWICE]),
+    "a category that is dropped": estimator("OneHotEncoder", _drop_idx_after_grouping=PAIR),
     "what was begun": estimator("Lasso", warm_start=True),
     "what cannot be made again": estimator("Lasso", ["coef_"]),
     "a search without a tree": estimator("KNeighborsClassifier", ["_tree"]),

@@ -24,7 +24,8 @@ def rebuilt(make_module_student):
 def test_a_sparse_matrix_stays_what_it_is(rebuilt, form, kind) -> None:
     made = getattr(scipy.sparse, f"{form}_{kind}")(DENSE)
     found = rebuilt(made)
-    assert type(found) is type(made) and found.dtype == made.dtype
+    assert type(found) is type(made)
+    assert found.dtype == made.dtype
     np.testing.assert_array_equal(found.toarray(), DENSE)
 
 
@@ -45,7 +46,8 @@ def test_any_sparse_matrix_of_numbers_stays_what_it_is(rebuilt, dense, form) -> 
 def test_one_that_a_function_changes_in_place_is_changed_for_the_test(make_student) -> None:
     made = scipy.sparse.lil_array(DENSE)
     assert make_student("def change(m):\n    m[0, 0] = 7").get("change")(made) is None
-    assert made[0, 0] == 7 and made.nnz == 3
+    assert made[0, 0] == 7
+    assert made.nnz == 3
 
 
 def test_what_comes_back_unchanged_is_the_tests_own(make_student) -> None:
