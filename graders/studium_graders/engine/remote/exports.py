@@ -27,7 +27,6 @@ from studium_graders.engine.remote.objects import (
     special_method,
 )
 from studium_graders.engine.remote.peer import Peer
-from studium_graders.engine.remote.policy import ITEM
 from studium_graders.engine.remote.tags import Tag
 from studium_graders.engine.remote.wire import Channel, ProtocolError
 
@@ -177,7 +176,7 @@ class Side(Peer):
 
     def proxy(self, node: list[Any], decoder: Decoder) -> Any:
         """Give what stands here for the object of a node of Tag.MINE, or Opaque where it is not wanted."""
-        path = decoder.path + (ITEM if decoder.depth else "")
+        path = decoder.origin
         kind, found = self._resolve(node, path, decoder)
         names = _names(found)
         return found if self.admits(path, kind, names) else Opaque(self, path, _what(found, names[0]))
@@ -200,7 +199,7 @@ class Side(Peer):
         """Give a module, or Opaque where it is not wanted."""
         if not isinstance(module, RemoteModule):
             return module
-        path = decoder.path + (ITEM if decoder.depth else "")
+        path = decoder.origin
         names = _names(module)
         return module if self.admits(path, "module", names) else Opaque(self, path, _what(module, names[0]))
 

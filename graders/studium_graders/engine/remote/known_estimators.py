@@ -43,6 +43,7 @@ _CLASSES = {
     "sklearn.svm": "LinearSVC LinearSVR",
     "sklearn.tree": "DecisionTreeClassifier DecisionTreeRegressor ExtraTreeClassifier ExtraTreeRegressor",
 }
+_SCORING = ("ClassifierMixin", "RegressorMixin")
 MODULES = {name: module for module, names in _CLASSES.items() for name in names.split()}
 
 
@@ -55,6 +56,19 @@ def is_estimator(cls: type) -> bool:
 def estimator_class(name: str) -> Any:
     """Give a class by its name."""
     return getattr(importlib.import_module(MODULES[name]), name)
+
+
+def scored_by(value: Any) -> str:
+    """Name the class from which an estimator has its score, where that is a measure of what it predicts; else ""."""
+    while type(value).__name__ == "Pipeline" and value.steps:
+        value = value.steps[-1][1]
+    score = getattr(type(value), "score", None)
+    return next((name for name in _SCORING if score is not None and score is score_of(name)), "")
+
+
+def score_of(name: str) -> Callable[..., float]:
+    """Give the method by which a class of scikit-learn's measures what an estimator predicts."""
+    return getattr(importlib.import_module("sklearn.base"), name).score  # type: ignore[no-any-return]
 
 
 def is_safe(name: str, held: dict[str, Any]) -> bool:

@@ -20,6 +20,7 @@ from studium_graders.engine.remote.decode import Decoder, RefusedError
 from studium_graders.engine.remote.encode import Encoder
 from studium_graders.engine.remote.exports import FUNCTIONS, Side
 from studium_graders.engine.remote.functions import RemoteFunction
+from studium_graders.engine.remote.known_estimators import score_of
 from studium_graders.engine.remote.named import Named
 from studium_graders.engine.remote.objects import RemoteClass, facts_of, is_remote
 from studium_graders.engine.remote.offers import KeptError, is_known_there, is_open, require_harmless
@@ -297,9 +298,16 @@ class Student(Side):
         if self.policy.recording:
             self.policy.plain.add(name)
 
-    def met_estimator(self, path: str) -> None:
+    def met_estimator(self, path: str, scored_by: str) -> None:
         """Tell the policy."""
-        self.policy.admit_whole(path)
+        self.policy.admit_whole(path, scored_by)
+
+    def proxy(self, node: list[Any], decoder: Decoder) -> Any:
+        """Give what stands here for an object of the student's; what stands for an estimator is scored here."""
+        found = super().proxy(node, decoder)
+        if (scored_by := self.policy.scored_by(decoder.origin)) and isinstance(type(found), RemoteClass):
+            facts_of(found).score = score_of(scored_by)
+        return found
 
     def may_answer(self, path: str, operator: str, args: tuple[Any, ...]) -> bool:
         """Ask the policy. Where the reference's object answers for two, the other one could have answered as well."""
