@@ -9,7 +9,8 @@ from .notebooks import answer, checked, given, grade, material, submission
 from .processes import forked
 
 HELPERS = """
-import ast, collections, contextlib, dataclasses, marshal, os, pickle, socket, sqlite3, subprocess, sys, typing, unittest.mock
+import ast, collections, contextlib, dataclasses, marshal, os, pickle
+import socket, sqlite3, subprocess, sys, typing, unittest.mock
 def evaluate(text):
     return eval(text)
 def unpickle(data):
