@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import nn
 
-from studium_graders.engine.remote import instances
+from studium_graders.engine.remote.writeback import is_held
 
 _WITH_ARGUMENTS = ("call", "method", "special")
 _STOPPING = frozenset({"__next__", "__anext__", "send", "throw", "asend", "athrow"})
@@ -59,5 +59,5 @@ def _parts(item: Any) -> Iterator[Any]:
         yield from item._modules.values()
         yield from item._parameters.values()
         yield from item._buffers.values()
-    elif hasattr(type(item), "__dataclass_fields__") or instances.is_plain(type(item)):
+    elif hasattr(type(item), "__dataclass_fields__") or is_held(type(item)):
         yield from vars(item).values()

@@ -62,6 +62,11 @@ class Decoder:
             raise ProtocolError("no buffer")
         return self.buffers[index]
 
+    @property
+    def origin(self) -> str:
+        """Give the path of the value that is being read."""
+        return self.path + (ITEM if self.depth else "")
+
     def received(self, value: Any) -> Any:
         """Give an array of the message, or what takes its place."""
         return value if self._inside else self.peer.received(value, self)
@@ -97,7 +102,7 @@ class Decoder:
     def attribute(self, name: str, node: Any) -> Any:
         """Give the value of a node that is an attribute of the value that is being read."""
         before = self.path, self.depth
-        self.path, self.depth = f"{self.path}{ITEM if self.depth else ''}.{name}", 0
+        self.path, self.depth = f"{self.origin}.{name}", 0
         try:
             return self.decode(node)
         finally:

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 
 from studium_graders.engine.remote.frame_parts import build_frame, build_series, kind_of, pandas, values_of
-from studium_graders.engine.remote.policy import ITEM
 
 if TYPE_CHECKING:
     from studium_graders.engine.remote.decode import Decoder
@@ -25,7 +24,7 @@ _OF_PANDAS = (math.nan, 1.0, 0.0, math.nan)
 
 def received(value: Any, decoder: "Decoder", policy: "Policy") -> Any:
     """Give an array that has arrived, or what takes the place of one without elements."""
-    if not _lacks(value, policy) or policy.expects_empty(decoder.path + (ITEM if decoder.depth else "")):
+    if not _lacks(value, policy) or policy.expects_empty(decoder.origin):
         return value
     return value if policy.filling is None else _filled(value, policy.filling)
 

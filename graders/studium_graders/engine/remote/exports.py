@@ -8,7 +8,7 @@ from typing import Any
 from torch import nn
 
 from studium_graders.engine.limits import Limits
-from studium_graders.engine.remote import frames, instances, library, records, standard  # noqa: F401
+from studium_graders.engine.remote import estimators, frames, instances, library, records, standard  # noqa: F401
 from studium_graders.engine.remote.decode import READERS, Decoder, RefusedError
 from studium_graders.engine.remote.encode import BASES, WRITERS, Encoder
 from studium_graders.engine.remote.errors import error_class, error_node, error_of, library_error
@@ -27,7 +27,6 @@ from studium_graders.engine.remote.objects import (
     special_method,
 )
 from studium_graders.engine.remote.peer import Peer
-from studium_graders.engine.remote.policy import ITEM
 from studium_graders.engine.remote.tags import Tag
 from studium_graders.engine.remote.wire import Channel, ProtocolError
 
@@ -177,7 +176,7 @@ class Side(Peer):
 
     def proxy(self, node: list[Any], decoder: Decoder) -> Any:
         """Give what stands here for the object of a node of Tag.MINE, or Opaque where it is not wanted."""
-        path = decoder.path + (ITEM if decoder.depth else "")
+        path = decoder.origin
         kind, found = self._resolve(node, path, decoder)
         names = _names(found)
         return found if self.admits(path, kind, names) else Opaque(self, path, _what(found, names[0]))
@@ -200,7 +199,7 @@ class Side(Peer):
         """Give a module, or Opaque where it is not wanted."""
         if not isinstance(module, RemoteModule):
             return module
-        path = decoder.path + (ITEM if decoder.depth else "")
+        path = decoder.origin
         names = _names(module)
         return module if self.admits(path, "module", names) else Opaque(self, path, _what(module, names[0]))
 
@@ -243,14 +242,14 @@ class Side(Peer):
         here = self.given_class(name)
         if isinstance(here, type) and not isinstance(here, RemoteClass) and here.__module__ == "__main__":
             parents = (*parents, here)
-        namespace = {method: special_method(method) for method in special}
+        namespace: dict[str, Any] = {method: special_method(method) for method in special}
         if any(parent is not None and issubclass(parent, nn.Module) for parent in parents):
             namespace |= {method: module_method(method) for method in methods if method != "forward"}
         if not path and name.isidentifier():
             path = name  # the same whether the class or one of its instances came first
         facts = Facts(self, number, path, frozenset(methods))
-        namespace |= {"_facts": facts, "__module__": "__main__", "__doc__": decoder.decode(doc)}  # type: ignore[dict-item]
-        made = make_class(name, parents, namespace)
+        namespace |= {"__module__": "__main__", "__doc__": decoder.decode(doc)}
+        made = make_class(name, parents, namespace, facts)
         for base in bases:
             _register(made, base)
         return made
@@ -286,8 +285,11 @@ def _inherited(parent: Any) -> Iterator[str]:
             yield from (name for name in GUARDED & vars(cls).keys() if vars(cls)[name] is not None)
 
 
-def make_class(name: str, parents: tuple[Any, ...], namespace: dict[str, Any]) -> type:
-    """Make the class that stands for one of the other side, with those bases that allow it."""
+def make_class(name: str, parents: tuple[Any, ...], namespace: dict[str, Any], facts: Facts) -> type:
+    """Make the class that stands for one of the other side, with those bases that allow it.
+
+    What a base makes of the classes that extend it concerns this one alone: its facts come last.
+    """
     own = [parent for parent in parents if isinstance(parent, RemoteClass)]
     others = [parent for parent in parents if parent is not None and parent not in own]
     root = RemoteModule if any(issubclass(parent, nn.Module) for parent in others) else RemoteObject
@@ -296,8 +298,9 @@ def make_class(name: str, parents: tuple[Any, ...], namespace: dict[str, Any]) -
         try:
             made: type = type.__new__(meta, name, bases, dict(namespace))
             type.__init__(made, name, bases, {})
+            type.__setattr__(made, "_facts", facts)
             if root is RemoteObject:
-                place(made, namespace["_facts"])
+                place(made, facts)
             return made
         except Exception:  # noqa: S112  a base that cannot be extended is left out
             continue

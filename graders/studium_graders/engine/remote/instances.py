@@ -19,15 +19,18 @@ def is_plain(cls: type) -> bool:
     return simple and "__dict__" in vars(cls) and not MACHINERY & vars(cls).keys()
 
 
-def _may_hold(cls: type, name: str) -> bool:
+def may_hold(cls: type, name: Any) -> bool:
     """Tell whether a name is one for data: nothing that is held may stand before a method of the class."""
-    return name.isidentifier() and not name.startswith("__") and not hasattr(type(vars(cls).get(name)), "__get__")
+    if type(name) is not str or not name.isidentifier() or name.startswith("__"):
+        return False
+    own = next((vars(base)[name] for base in cls.__mro__ if name in vars(base)), None)
+    return not hasattr(type(own), "__get__")
 
 
 def write(encoder: Encoder, value: Any, node: Any) -> Any:
     """Give the node of an instance; ``node`` is that of its class."""
     held = object.__getattribute__(value, "__dict__")
-    names = [name for name in held if type(name) is str and _may_hold(type(value), name)]
+    names = [name for name in held if may_hold(type(value), name)]
     return [Tag.INSTANCE, node, [encoder.text(name) for name in names], *[encoder.encode(held[name]) for name in names]]
 
 
@@ -35,7 +38,7 @@ def read(decoder: Decoder, node: list[Any], cls: type) -> Any:
     """Make an instance that holds what a node says."""
     value = decoder.put(object.__new__(cls))
     names = [decoder.decode(name) for name in node[2]]
-    if not all(type(name) is str and _may_hold(cls, name) for name in names):
+    if not all(may_hold(cls, name) for name in names):
         raise ProtocolError("no name")
     object.__getattribute__(value, "__dict__").update(zip(names, decoder.items(node[3:]), strict=True))
     return value

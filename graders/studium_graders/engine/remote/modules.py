@@ -241,8 +241,8 @@ class Modules:
         assert module is not None
         training, parameters, buffers, passing, modules, attributes, replaced = node
         module.training = training is True
-        _refill(module._parameters, [(name, self._tensor_of(value, decoder)) for name, value in parameters])
-        _refill(module._buffers, [(name, self._tensor_of(value, decoder)) for name, value in buffers])
+        _refill(module._parameters, [(name, self._tensor_of(value)) for name, value in parameters])
+        _refill(module._buffers, [(name, self._tensor_of(value)) for name, value in buffers])
         module._non_persistent_buffers_set = {str(name) for name in passing}
         _refill(module._modules, [(name, self._module_of(value)) for name, value in modules])
         for name, value in attributes:
@@ -274,7 +274,7 @@ class Modules:
         if "max_norm" in held and any(node and node[:2] == [Tag.MIRROR, True] for node in given):
             held["max_norm"] = None  # it would scale the rows of a weight that the test has, too
 
-    def _tensor_of(self, node: Any, decoder: "Decoder") -> Any:
+    def _tensor_of(self, node: Any) -> Any:
         return None if node is None else self._peer.mirrors.find(node[1], node[2])
 
     def _module_of(self, node: Any) -> Any:

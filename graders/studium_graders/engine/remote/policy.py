@@ -13,6 +13,8 @@ from studium_graders.engine.material import Draw
 ITEM = "[]"
 FACTORY = "default_factory"
 _FOR_FUNCTIONS = (f".{FACTORY}", "<", f"<{ITEM}")
+WHOLE = ".*"  # with all that it has: in an entry of ``handles``, before the name of the class that gives its score
+COPIED = ".__sklearn_clone__()"
 
 BINARY = (
     *("add", "sub", "mul", "truediv", "floordiv", "mod", "divmod", "pow", "matmul"),
@@ -88,12 +90,29 @@ class Policy:
             return True
         if kind == "iterator" or path in self.handles or (kind == "function" and path.endswith(_FOR_FUNCTIONS)):
             return True
+        if self._is_of_estimator(path):
+            return True
         return not self.strict and (kind != "instance" or bool(self.named_classes.intersection(names)))
 
     def called(self, path: str) -> None:
         """Note that the result of a method has this path: an answer may have a function for an attribute instead."""
         if self.recording and path.endswith("()"):
             self.handles.add(path.removesuffix("()"))
+
+    def admit_whole(self, path: str, scored_by: str) -> None:
+        """Note that the reference gives an estimator at ``path``: one of another class may arrive there, with parts."""
+        if self.recording:
+            self.handles.add(path + WHOLE + scored_by)
+
+    def _is_of_estimator(self, path: str) -> bool:
+        """Tell whether a path is that of an estimator, or of what is reached through one."""
+        whole = [entry.partition(WHOLE)[0] for entry in self.handles if WHOLE in entry]
+        return path in whole or any(path.startswith((f"{place}.", f"{place}{ITEM}")) for place in whole)
+
+    def scored_by(self, path: str) -> str:
+        """Name the class that gives the score of the reference's estimator at a path, or of a copy of it; or ""."""
+        begin = path.removesuffix(COPIED) + WHOLE
+        return next((entry.removeprefix(begin) for entry in self.handles if entry.startswith(begin)), "")
 
     def answers(self, path: str, operator: str, *, both_remote: bool) -> bool:
         """Tell whether the object at ``path`` may answer ``operator`` (a dunder name) itself.

@@ -12,16 +12,17 @@ import torch
 from torch import nn
 
 from studium_graders.engine.limits import Limits
-from studium_graders.engine.remote import empties, generators, library, records
+from studium_graders.engine.remote import generators, library
 from studium_graders.engine.remote.ambient import Ambient
+from studium_graders.engine.remote.asking import Asking
 from studium_graders.engine.remote.changed_arguments import OpenCall
 from studium_graders.engine.remote.common_data import CommonData
-from studium_graders.engine.remote.decode import Decoder, RefusedError
+from studium_graders.engine.remote.decode import RefusedError
 from studium_graders.engine.remote.encode import Encoder
-from studium_graders.engine.remote.exports import FUNCTIONS, Side
+from studium_graders.engine.remote.exports import FUNCTIONS
 from studium_graders.engine.remote.functions import RemoteFunction
 from studium_graders.engine.remote.named import Named
-from studium_graders.engine.remote.objects import RemoteClass, facts_of, is_remote
+from studium_graders.engine.remote.objects import RemoteClass
 from studium_graders.engine.remote.offers import (
     CALLBACK_SPECIAL,
     CHANGING,
@@ -53,15 +54,14 @@ class StudentGone(Exception):  # noqa: N818
         self.sentence = sentence
 
 
-class Student(Side):
+class Student(Asking):
     """A student's process, as the judge sees it. Every method raises StudentGone once the process is of no use.
 
     ``refusal`` is the first TypeError that was the judge's own: a test may have taken it for one of the student's code.
     """
 
     def __init__(self, sock: socket.socket, policy: Policy, limits: Limits, seed: bytes = b"") -> None:
-        super().__init__(Channel(sock, limits.message_mb), limits)
-        self.policy = policy
+        super().__init__(Channel(sock, limits.message_mb), limits, policy)
         self.gone: StudentGone | None = None
         self.refusal: TypeError | None = None
         self._room = MOST_SHOWN
@@ -287,35 +287,6 @@ class Student(Side):
         if type(target).__module__ != "__main__" or not self._takes(target):
             raise AttributeError(f"{what} of an object of the test cannot be set")
         self._change(target)
-
-    def admits(self, path: str, kind: str, names: tuple[str, ...]) -> bool:
-        """Ask the policy."""
-        return self.policy.admits(path, kind, names)
-
-    def given_class(self, name: str) -> Any:
-        """Give what the judge's own namespace has under a name."""
-        return self.policy.given(name)
-
-    def kind_of(self, cls: type) -> str | None:
-        """Tell what kind of plain data the instances of a class are; a given one may have methods, run here."""
-        given = cls.__name__ in self.policy.data and self.policy.given(cls.__name__) is cls
-        return records.kind_of(cls, given=given)
-
-    def received(self, value: Any, decoder: Decoder) -> Any:
-        """Give an array that has arrived, or what takes the place of one without elements."""
-        return empties.received(value, decoder, self.policy)
-
-    def met_plain(self, name: str) -> None:
-        """Tell the policy."""
-        if self.policy.recording:
-            self.policy.plain.add(name)
-
-    def may_answer(self, path: str, operator: str, args: tuple[Any, ...]) -> bool:
-        """Ask the policy. Where the reference's object answers for two, the other one could have answered as well."""
-        both_remote = bool(args) and is_remote(args[0])
-        if self.policy.recording and both_remote and isinstance(type(args[0]), RemoteClass):
-            self.policy.answers(facts_of(args[0]).path, operator, both_remote=True)
-        return self.policy.answers(path, operator, both_remote=both_remote)
 
     def arrival_path(self) -> str:
         """Give the path of what the student's code passes to a callback."""

@@ -56,3 +56,7 @@ class Tag:
     INSTANCE = 49  # of a given class: what it holds
     FRAME = 50  # data of pandas': the kind and its parts
     FETCHED = 51  # name and contents of data that the receiver has under that name, and has sent; judge to student only
+    ESTIMATOR = 52  # of scikit-learn's: what it holds, and the names of what is made again of that
+    TREE = 53  # of scikit-learn's: its parts
+    BUNCH = 54  # a data set of scikit-learn's
+    SPARSE_MATRIX = 55  # of SciPy's: shape, elements, coordinates

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from studium_graders.engine.remote import frames, instances
+from studium_graders.engine.remote import frames, instances, sparse_matrices
+from studium_graders.engine.remote.known_estimators import is_estimator
 from studium_graders.engine.remote.wire import ProtocolError
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class _Held:
-    """The items of a frame of pandas'."""
+    """The items of a frame of pandas', or of a sparse matrix."""
 
     items: list[Any]
 
@@ -67,7 +68,14 @@ class Frame:
 
 def holds_items(kind: type) -> bool:
     """Tell whether the instances of a class are containers or arrays, which code may change in place."""
-    return kind in (list, deque, set, bytearray, np.ndarray) or issubclass(kind, dict) or frames.is_mutable(kind)
+    containers = (list, deque, set, bytearray, np.ndarray)
+    known = kind in containers or issubclass(kind, dict) or frames.is_mutable(kind)
+    return known or sparse_matrices.is_sparse(kind) or is_estimator(kind)
+
+
+def is_held(kind: type) -> bool:
+    """Tell whether the instances of a class are what they hold in ``__dict__``."""
+    return instances.is_plain(kind) or is_estimator(kind)
 
 
 def state_of(value: Any, *, copy: bool = True) -> Any:
@@ -95,7 +103,9 @@ def state_of(value: Any, *, copy: bool = True) -> Any:
         return list(value.__dict__.values())
     if frames.is_mutable(kind):
         return _Held(list(frames.flat(value)))
-    if instances.is_plain(kind):
+    if sparse_matrices.is_sparse(kind):
+        return _Held(sparse_matrices.state(value))
+    if is_held(kind):
         return [part for item in value.__dict__.items() for part in item]
     return None
 
@@ -189,7 +199,7 @@ def overwrite(value: Any, content: Any) -> None:
         value.set_state(content.get_state(legacy=False))
     elif dataclasses.is_dataclass(kind):
         value.__dict__.update(content.__dict__)
-    elif instances.is_plain(kind):
+    elif is_held(kind) or sparse_matrices.is_sparse(kind):
         value.__dict__.clear()
         value.__dict__.update(content.__dict__)
     elif frames.is_mutable(kind):

@@ -9,7 +9,8 @@ from .notebooks import answer, checked, given, grade, material, submission
 from .processes import forked
 
 HELPERS = """
-import ast, collections, dataclasses, marshal, os, pickle, socket, sqlite3, subprocess, sys, typing, unittest.mock
+import ast, collections, contextlib, dataclasses, marshal, os, pickle
+import socket, sqlite3, subprocess, sys, typing, unittest.mock
 def evaluate(text):
     return eval(text)
 def unpickle(data):
@@ -19,7 +20,8 @@ def unmarshal(data):
 def hints(f):
     return typing.get_type_hints(f)
 def opened(path):
-    return sqlite3.connect(path)
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        return database.execute("select 1").fetchone()[0]
 def started(name):
     return subprocess.run([name])
 def connected(port):
@@ -93,8 +95,8 @@ def test_what_an_answer_chooses_moves_no_test_into_its_process(shell, test):
         "assert collections.namedtuple('P', 'x')(f(1)).x == dataclasses.make_dataclass('Q', ['x'])(f(1)).x",
         "assert typing.Optional['P'] and unittest.mock.create_autospec(f)",
         "import colorsys, scipy.stats\nassert scipy.stats.norm(f(1)).mean() == 1",
-        "assert opened(':memory:').execute('select 1').fetchall() == [(f(1),)]",
-        "assert opened('own.db') and f(1)",
+        "assert opened(':memory:') == f(1)",
+        "assert opened('own.db') == f(1)",
     ],
 )
 def test_what_libraries_generate_and_what_the_test_says_itself_is_allowed(shell, test):

@@ -1,0 +1,60 @@
+"""The judge's side asks its policy what may arrive from a student's process, and as what."""
+
+from typing import Any
+
+from studium_graders.engine.limits import Limits
+from studium_graders.engine.remote import empties, records
+from studium_graders.engine.remote.decode import Decoder
+from studium_graders.engine.remote.exports import Side
+from studium_graders.engine.remote.known_estimators import score_of
+from studium_graders.engine.remote.objects import RemoteClass, facts_of, is_remote
+from studium_graders.engine.remote.policy import Policy
+from studium_graders.engine.remote.wire import Channel
+
+
+class Asking(Side):
+    """The side that does not trust the other one."""
+
+    def __init__(self, channel: Channel, limits: Limits, policy: Policy) -> None:
+        super().__init__(channel, limits)
+        self.policy = policy
+
+    def admits(self, path: str, kind: str, names: tuple[str, ...]) -> bool:
+        """Ask the policy."""
+        return self.policy.admits(path, kind, names)
+
+    def given_class(self, name: str) -> Any:
+        """Give what the judge's own namespace has under a name."""
+        return self.policy.given(name)
+
+    def kind_of(self, cls: type) -> str | None:
+        """Tell what kind of plain data the instances of a class are; a given one may have methods, run here."""
+        given = cls.__name__ in self.policy.data and self.policy.given(cls.__name__) is cls
+        return records.kind_of(cls, given=given)
+
+    def received(self, value: Any, decoder: Decoder) -> Any:
+        """Give an array that has arrived, or what takes the place of one without elements."""
+        return empties.received(value, decoder, self.policy)
+
+    def met_plain(self, name: str) -> None:
+        """Tell the policy."""
+        if self.policy.recording:
+            self.policy.plain.add(name)
+
+    def met_estimator(self, path: str, scored_by: str) -> None:
+        """Tell the policy."""
+        self.policy.admit_whole(path, scored_by)
+
+    def proxy(self, node: list[Any], decoder: Decoder) -> Any:
+        """Give what stands here for an object of the student's; what stands for an estimator is scored here."""
+        found = super().proxy(node, decoder)
+        if (scored_by := self.policy.scored_by(decoder.origin)) and isinstance(type(found), RemoteClass):
+            facts_of(found).score = score_of(scored_by)
+        return found
+
+    def may_answer(self, path: str, operator: str, args: tuple[Any, ...]) -> bool:
+        """Ask the policy. Where the reference's object answers for two, the other one could have answered as well."""
+        both_remote = bool(args) and is_remote(args[0])
+        if self.policy.recording and both_remote and isinstance(type(args[0]), RemoteClass):
+            self.policy.answers(facts_of(args[0]).path, operator, both_remote=True)
+        return self.policy.answers(path, operator, both_remote=both_remote)

@@ -1,0 +1,124 @@
+"""Which estimators of scikit-learn's may cross, and with what they may hold.
+
+The classes are those whose compiled code, and that of SciPy's sparse matrices which they make, is safe with whatever
+an instance may hold, or with what is checked here.
+"""
+
+import importlib
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from studium_graders.engine.remote import trees
+
+_CLASSES = {
+    "sklearn.cluster": "AgglomerativeClustering DBSCAN KMeans",
+    "sklearn.compose": "ColumnTransformer TransformedTargetRegressor make_column_selector",
+    "sklearn.decomposition": "FactorAnalysis FastICA KernelPCA NMF PCA TruncatedSVD",
+    "sklearn.discriminant_analysis": "LinearDiscriminantAnalysis QuadraticDiscriminantAnalysis",
+    "sklearn.dummy": "DummyClassifier DummyRegressor",
+    "sklearn.ensemble": "BaggingClassifier BaggingRegressor ExtraTreesClassifier ExtraTreesRegressor"
+    " RandomForestClassifier RandomForestRegressor StackingClassifier StackingRegressor VotingClassifier"
+    " VotingRegressor",
+    "sklearn.feature_extraction.text": "CountVectorizer TfidfTransformer TfidfVectorizer",
+    "sklearn.feature_selection": "VarianceThreshold",
+    "sklearn.impute": "SimpleImputer",
+    "sklearn.linear_model": "BayesianRidge ElasticNet ElasticNetCV HuberRegressor Lasso LassoCV LinearRegression"
+    " LogisticRegression LogisticRegressionCV Perceptron Ridge RidgeCV RidgeClassifier RidgeClassifierCV SGDClassifier"
+    " SGDRegressor",
+    "sklearn.manifold": "MDS TSNE",
+    "sklearn.mixture": "BayesianGaussianMixture GaussianMixture",
+    "sklearn.model_selection": "GridSearchCV GroupKFold KFold LeaveOneOut RandomizedSearchCV ShuffleSplit"
+    " StratifiedKFold StratifiedShuffleSplit TimeSeriesSplit",
+    "sklearn.multiclass": "OneVsOneClassifier OneVsRestClassifier",
+    "sklearn.multioutput": "MultiOutputClassifier MultiOutputRegressor",
+    "sklearn.naive_bayes": "BernoulliNB ComplementNB GaussianNB MultinomialNB",
+    "sklearn.neighbors": "KNeighborsClassifier KNeighborsRegressor NearestNeighbors",
+    "sklearn.neural_network": "MLPClassifier MLPRegressor",
+    "sklearn.pipeline": "FeatureUnion Pipeline",
+    "sklearn.preprocessing": "Binarizer FunctionTransformer KBinsDiscretizer KernelCenterer LabelBinarizer"
+    " LabelEncoder MaxAbsScaler MinMaxScaler Normalizer OneHotEncoder OrdinalEncoder PolynomialFeatures"
+    " PowerTransformer QuantileTransformer RobustScaler StandardScaler",
+    "sklearn.svm": "LinearSVC LinearSVR",
+    "sklearn.tree": "DecisionTreeClassifier DecisionTreeRegressor ExtraTreeClassifier ExtraTreeRegressor",
+}
+_SCORING = ("ClassifierMixin", "RegressorMixin")
+MODULES = {name: module for module, names in _CLASSES.items() for name in names.split()}
+
+
+def is_estimator(cls: type) -> bool:
+    """Tell whether a class is one of those that are known here."""
+    name = cls.__name__
+    return str(cls.__module__).startswith("sklearn.") and name in MODULES and estimator_class(name) is cls
+
+
+def estimator_class(name: str) -> Any:
+    """Give a class by its name."""
+    return getattr(importlib.import_module(MODULES[name]), name)
+
+
+def scored_by(value: Any) -> str:
+    """Name the class from which an estimator has its score, where that is a measure of what it predicts; else ""."""
+    while type(value).__name__ == "Pipeline" and value.steps:
+        value = value.steps[-1][1]
+    score = getattr(type(value), "score", None)
+    return next((name for name in _SCORING if score is not None and score is score_of(name)), "")
+
+
+def score_of(name: str) -> Callable[..., float]:
+    """Give the method by which a class of scikit-learn's measures what an estimator predicts."""
+    return getattr(importlib.import_module("sklearn.base"), name).score  # type: ignore[no-any-return]
+
+
+def is_safe(name: str, held: dict[str, Any]) -> bool:
+    """Tell whether an instance of a class may hold this."""
+    return _is_apart(held) and _lengths_agree(held) and _CHECKS.get(name, bool)(held)
+
+
+def _is_apart(held: dict[str, Any]) -> bool:
+    """Tell whether there is neither a cache on disk, which is read with pickle, nor what a fit would go on with."""
+    return held.get("memory") is None and not held.get("warm_start")
+
+
+def _lengths_agree(held: dict[str, Any]) -> bool:
+    """Tell whether all parts are made for as many features, and there are as many labels as points."""
+    features, members = held.get("n_features_in_"), held.get("estimators_")
+    shapes = {name: np.shape(held.get(name, 0)) for name in ("cluster_centers_", "_fit_X", "_y")}
+    own = [shapes[name][1] for name in ("cluster_centers_", "_fit_X") if len(shapes[name]) == 2]
+    parts = [vars(item).get("tree_") for item in members if is_estimator(type(item))] if type(members) is list else []
+    return (
+        all(seen == features for seen in [*own, *_features([held.get("tree_")])])
+        and len({features, *_features(parts)} - {None}) < 2
+        and len({shapes[name][0] for name in ("_fit_X", "_y") if shapes[name]}) < 2
+    )
+
+
+def _features(values: Iterable[Any]) -> list[int]:
+    """Give the number of features of each tree among these values."""
+    return [value.n_features for value in values if trees.is_tree(type(value))]
+
+
+def _is_plain_encoder(held: dict[str, Any]) -> bool:
+    """Tell whether each category has a column of its own: none is dropped, and they can be found."""
+    categories = held.get("categories_", [])
+    columns = held.get("_n_features_outs", [len(found) for found in categories])
+    return (
+        all(found.dtype.kind in "OUS" or bool((found[:-1] < found[1:]).all()) for found in categories)
+        and columns == [len(found) for found in categories]
+        and held.get("_drop_idx_after_grouping") is None
+        and not held.get("_infrequent_enabled")
+    )
+
+
+def _counts_columns(held: dict[str, Any]) -> bool:
+    """Tell whether each word has a column of its own."""
+    columns = held.get("vocabulary_", {}).values()
+    return sorted(columns) == list(range(len(columns)))
+
+
+_CHECKS: dict[str, Callable[[dict[str, Any]], bool]] = {
+    "CountVectorizer": _counts_columns,
+    "OneHotEncoder": _is_plain_encoder,
+    "TfidfVectorizer": _counts_columns,
+}
