@@ -10,6 +10,8 @@ from typing import Any
 
 ITEM = "[]"
 FACTORY = "default_factory"
+CALLBACK = "<"  # at the end of a path: what the student's code gives to a function of the test's
+CONTAINER = "#"  # after a path: an empty container there
 
 BINARY = (
     *("add", "sub", "mul", "truediv", "floordiv", "mod", "divmod", "pow", "matmul"),
@@ -39,8 +41,9 @@ class Policy:
     data comes back in the classes that the test knows; ``source_of`` gives the source of a student's definition, for
     inspect.getsource. ``cautious`` is set during a test that the reference fails: the default applies to it beside what
     is known. ``both_ways`` collects, while recording, the tests that change a value after it has crossed, or ask for
-    identity with one, ``scored`` those whose last value is a number. ``empties`` are paths of arrays without elements
-    or with missing ones, ``unexpected`` tells that there was another one, and ``filling`` is what takes its place.
+    identity with one, ``scored`` those whose last value is a number. ``empties`` are paths of arrays and
+    containers without elements, or with missing ones, ``unexpected`` tells that there was another one, and ``filling``
+    is what takes its place.
     """
 
     handles: set[str] = field(default_factory=set)
@@ -113,15 +116,17 @@ class Policy:
         """Tell whether the reference is known to change this argument."""
         return entry in self.mutates and not self.recording
 
-    def mutated(self, entries: Iterable[str], *, returned: bool) -> None:
+    def mutated(self, entries: Iterable[str], *, returned: bool) -> list[str]:
         """Note which arguments a call changed (``path#place``); ``returned`` says that it gave a value or raised.
 
-        Where nothing is known of the reference, a call that gives None is taken for one that is made to change them.
+        Gives those that the reference leaves alone. Where nothing is known of it, a call that gives None is taken for
+        one that is made to change them.
         """
         if self.recording:
             self.mutates.update(entries)
-        elif self.strict or returned:
-            self.suspicious += [entry for entry in entries if entry not in self.mutates]
+        found = [entry for entry in entries if entry not in self.mutates] if self.strict or returned else []
+        self.suspicious += found
+        return found
 
 
 def spelling(operator: str) -> str:

@@ -1,6 +1,5 @@
 """The judge's side: a student's process as an object with ``run``, ``get``, ``set``, ``delete`` and ``has``."""
 
-import copy
 import socket
 import sys
 import types
@@ -12,20 +11,22 @@ import torch
 from torch import nn
 
 from studium_graders.engine.limits import Limits
-from studium_graders.engine.remote import empties, generators, library, records
+from studium_graders.engine.remote import empties, empty_containers, generators, library, records
 from studium_graders.engine.remote.ambient import Ambient
 from studium_graders.engine.remote.changed_arguments import OpenCall
 from studium_graders.engine.remote.common_data import CommonData
 from studium_graders.engine.remote.decode import Decoder, RefusedError
 from studium_graders.engine.remote.encode import Encoder
 from studium_graders.engine.remote.exports import FUNCTIONS, Side
+from studium_graders.engine.remote.frame_parts import kind_of
 from studium_graders.engine.remote.functions import RemoteFunction
 from studium_graders.engine.remote.named import Named
 from studium_graders.engine.remote.objects import RemoteClass, facts_of, is_remote
 from studium_graders.engine.remote.offers import KeptError, is_known_there, is_open, require_harmless
-from studium_graders.engine.remote.policy import Policy
+from studium_graders.engine.remote.policy import CALLBACK, Policy
 from studium_graders.engine.remote.shell import MOST_OF_CELL, MOST_OF_ERROR, MOST_OUTPUTS, sendable, size_of
 from studium_graders.engine.remote.tags import Tag
+from studium_graders.engine.remote.truth import require_elements
 from studium_graders.engine.remote.wire import Channel, ClosedError, LateError, ProtocolError
 from studium_graders.engine.remote.writeback import GENERATORS, Frame, holds_items
 from studium_graders.engine.results import CellRun, Verdict
@@ -161,7 +162,7 @@ class Student(Side):
         gave: Any = True  # an exception counts as a value: a test may wait for it
         try:
             gave = super().request(op, *parts, path=path)
-            return gave
+            return empty_containers.given(gave, path, self.policy)
         except (StopIteration, StopAsyncIteration) as error:
             if call.may_stop:
                 raise
@@ -178,8 +179,13 @@ class Student(Side):
             self._end("broken protocol", _DISTURBED, error)
         finally:
             self._open.pop()
-            self.policy.mutated(call.changed, returned=gave is not None)
+            self._settle(call, returned=gave is not None)
         raise self.gone or AssertionError
+
+    def _settle(self, call: OpenCall, *, returned: bool) -> None:
+        """Take note of what a request has changed that a right answer would not."""
+        found = self.policy.mutated(set(call.changed.values()), returned=returned)
+        self.common.unexpected(address for address, entry in call.changed.items() if entry in found)
 
     def watching(self, test: str) -> AbstractContextManager[None]:
         """See what a test does, where the reference is recorded."""
@@ -273,6 +279,7 @@ class Student(Side):
         """Note that the student's code changes an object of the test's own class; AttributeError where it may not."""
         if type(target).__module__ != "__main__" or not self._takes(target):
             raise AttributeError(f"{what} of an object of the test cannot be set")
+        self.common.changing(target)
         self._change(target)
 
     def admits(self, path: str, kind: str, names: tuple[str, ...]) -> bool:
@@ -290,7 +297,13 @@ class Student(Side):
 
     def received(self, value: Any, decoder: Decoder) -> Any:
         """Give an array that has arrived, or what takes the place of one without elements."""
+        if kind_of(type(value)):
+            require_elements()
         return empties.received(value, decoder, self.policy)
+
+    def container(self, value: Any, decoder: Decoder, *, empty: bool) -> Any:
+        """Give a list or tuple that has arrived, or what takes the place of one without items."""
+        return empty_containers.item(value, decoder, self.policy, empty=empty)
 
     def met_plain(self, name: str) -> None:
         """Tell the policy."""
@@ -306,7 +319,7 @@ class Student(Side):
 
     def arrival_path(self) -> str:
         """Give the path of what the student's code passes to a callback."""
-        return self._open[-1].path + "<" if self._open else "<"
+        return self._open[-1].path + CALLBACK if self._open else CALLBACK
 
     def resend(self) -> None:
         """Send everything with the next message, as if it had changed."""
@@ -343,11 +356,9 @@ class Student(Side):
             self._write(value, frame, index, content)
 
     def _write(self, value: Any, frame: Frame, index: Any, content: Any) -> None:
-        before = copy.copy(value) if holds_items(type(value)) else None
+        self.common.changing(value)
         if frame.write(index, content):
             self._change(value)
-            if before is not None:
-                self.common.changed(value, before)
 
     def _draw(self, frame: Frame, index: int, drawn: Any) -> None:
         """Draw from the judge's generator as often as the student's code did, else move it on, once in a request."""
@@ -362,6 +373,8 @@ class Student(Side):
         value = mirror.tensor() if hasattr(mirror, "tensor") else mirror.module()
         self._change(value)
         mirror.stale = not self._takes(value)
+        if not mirror.stale:
+            self.common.changing(value)
         return not mirror.stale
 
     def takes_forward(self, module: nn.Module) -> bool:
@@ -369,7 +382,7 @@ class Student(Side):
         return self.policy.recording or self.policy.may_change(self._open[-1].entry(module))
 
     def _change(self, value: Any) -> None:
-        self._open[-1].changed.add(self._open[-1].entry(value))
+        self._open[-1].changed[id(value)] = self._open[-1].entry(value)
 
     def _takes(self, value: Any) -> bool:
         """Tell whether the judge's own object takes over what became of the student's copy."""
