@@ -80,6 +80,7 @@ def _answer(judge: TestJudge, step: Step, emit: Emit, skip: Collection[str]) -> 
     """Run the student's source there, and of the instructor's what tests need here, from the same random state."""
     drawing = step.cell in judge.prepared.drawing
     before = RandomState() if drawing else None
+    judge.namespace.student.common.settle()
     run_definitions(judge.prepared.here.get(step.cell, ()), judge.namespace)
     judge.given.keep(judge.prepared.data.get(step.cell, ()))
     after = RandomState() if drawing else None

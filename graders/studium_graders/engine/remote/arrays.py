@@ -76,7 +76,8 @@ def tensor_bytes(tensor: torch.Tensor, most: int) -> Buffer:
     if size == 0:
         return b""
     plain = torch.Tensor.detach(tensor).resolve_conj().resolve_neg().cpu().contiguous()
-    return plain.reshape(-1).view(torch.uint8).numpy().data
+    flat = plain.as_strided((plain.numel(),), (1,))  # one element of any stride counts as contiguous
+    return flat.view(torch.uint8).numpy().data
 
 
 def tensor_of(name: Any, shape: Any, data: Buffer) -> torch.Tensor:

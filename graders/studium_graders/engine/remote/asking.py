@@ -2,13 +2,18 @@
 
 from typing import Any
 
+from torch import nn
+
 from studium_graders.engine.limits import Limits
-from studium_graders.engine.remote import empties, records
+from studium_graders.engine.remote import empties, empty_containers, records
 from studium_graders.engine.remote.decode import Decoder
 from studium_graders.engine.remote.exports import Side
+from studium_graders.engine.remote.frame_parts import kind_of
 from studium_graders.engine.remote.known_estimators import score_of
+from studium_graders.engine.remote.modules import RemoteModule
 from studium_graders.engine.remote.objects import RemoteClass, facts_of, is_remote
 from studium_graders.engine.remote.policy import Policy
+from studium_graders.engine.remote.truth import require_elements
 from studium_graders.engine.remote.wire import Channel
 
 
@@ -34,7 +39,13 @@ class Asking(Side):
 
     def received(self, value: Any, decoder: Decoder) -> Any:
         """Give an array that has arrived, or what takes the place of one without elements."""
+        if kind_of(type(value)):
+            require_elements()
         return empties.received(value, decoder, self.policy)
+
+    def container(self, value: Any, decoder: Decoder, *, empty: bool) -> Any:
+        """Give a list or tuple that has arrived, or what takes the place of one without items."""
+        return empty_containers.item(value, decoder, self.policy, empty=empty)
 
     def met_plain(self, name: str) -> None:
         """Tell the policy."""
@@ -43,7 +54,14 @@ class Asking(Side):
 
     def met_estimator(self, path: str, scored_by: str) -> None:
         """Tell the policy."""
-        self.policy.admit_whole(path, scored_by)
+        self.policy.met_estimator(path, scored_by)
+
+    def arrived(self, module: nn.Module, decoder: Decoder) -> Any:
+        """Give a module; tell the policy where the layers of a library's are that it is or has."""
+        for name, part in nn.Module.named_modules(module) if self.policy.recording else ():
+            if not isinstance(part, RemoteModule):
+                self.policy.met_layer(".".join(filter(None, (decoder.origin, name))))
+        return super().arrived(module, decoder)
 
     def proxy(self, node: list[Any], decoder: Decoder) -> Any:
         """Give what stands here for an object of the student's; what stands for an estimator is scored here."""

@@ -14,12 +14,12 @@ _STOPPING = frozenset({"__next__", "__anext__", "send", "throw", "asend", "athro
 
 @dataclass
 class OpenCall:
-    """A request that waits for its answer. ``changed`` are the entries of arguments that came back changed."""
+    """A request that waits for its answer. ``changed`` has, by ``id()``, the entries of what came back changed."""
 
     op: str
     path: str
     parts: tuple[Any, ...]
-    changed: set[str] = field(default_factory=set)
+    changed: dict[int, str] = field(default_factory=dict)
 
     @property
     def may_stop(self) -> bool:

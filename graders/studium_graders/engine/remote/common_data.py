@@ -1,25 +1,36 @@
 """Data that the judge and the student's process both have under a name: where a test passes them, they are the same."""
 
-import copy
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import chain
 from typing import Any
 
-from studium_graders.engine.remote.writeback import holds_items, overwrite, twins_of
+from studium_graders.engine.remote.putting_back import Memory, memory_of
+from studium_graders.engine.remote.writeback import holds_items, twins_of
 
 
 class CommonData:
-    """Such data, as they are in the judge: those of given cells for good, those of the student's during a test."""
+    """Such data, as they are in the judge: those of given cells for good, those of the student's during a test.
+
+    What calls change of the judge's own objects is remembered, and put back where a right answer would not change it.
+    """
 
     def __init__(self) -> None:
         self._given: dict[str, Any] = {}
         self._fetched: dict[str, Any] = {}
-        self._before: dict[int, tuple[Any, Any]] = {}  # what calls of this test changed, and what it held
+        self._before: dict[int, tuple[Any, Memory]] = {}  # what calls of this test changed, and what it was
+        self._unexpected: set[int] = set()  # id() of what should not have been changed
 
     def begin_test(self) -> None:
         """Forget what the last test got, and what its calls changed."""
-        self._fetched, self._before = {}, {}
+        self.settle()
+        self._fetched = {}
+
+    def settle(self) -> None:
+        """Put back what should not have been changed: it is no data for what comes now."""
+        for address in self._unexpected & self._before.keys():
+            self._before[address][1]()
+        self._before, self._unexpected = {}, set()
 
     def share(self, name: str, value: Any) -> None:
         """Let data of the judge's stand for the student's own under a name, as long as these are equal."""
@@ -44,18 +55,23 @@ class CommonData:
         both = chain(self._fetched.items(), self._given.items())
         return next((name for name, data in both if data is value), "")
 
-    def changed(self, value: Any, before: Any) -> None:
-        """Take note that a call has changed an object, and of what it held."""
-        self._before.setdefault(id(value), (value, before))
+    def changing(self, value: Any) -> None:
+        """Take note of an object that the student's code is about to change."""
+        if id(value) not in self._before:
+            self._before[id(value)] = value, memory_of(value)
+
+    def unexpected(self, changed: Iterable[int]) -> None:
+        """Take note that objects, by ``id()``, should not have been changed."""
+        self._unexpected.update(changed)
 
     @contextmanager
     def as_before(self) -> Iterator[None]:
-        """Let data of the judge's that calls have changed be what they were, for a while."""
-        now = [(value, copy.copy(value)) for value, _ in self._before.values()]
-        for value, content in self._before.values():
-            overwrite(value, content)
+        """Let what calls have changed be what it was, for a while."""
+        now = [memory_of(value) for value, _ in self._before.values()]
+        for _, put_back in self._before.values():
+            put_back()
         try:
             yield
         finally:
-            for value, content in now:
-                overwrite(value, content)
+            for put_back in now:
+                put_back()

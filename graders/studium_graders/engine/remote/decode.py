@@ -71,6 +71,10 @@ class Decoder:
         """Give an array of the message, or what takes its place."""
         return value if self._inside else self.peer.received(value, self)
 
+    def container(self, value: Any, *, empty: bool) -> Any:
+        """Give a list or tuple of the message, or what takes its place; its items may come yet."""
+        return value if self._inside else self.peer.container(value, self, empty=empty)
+
     @contextmanager
     def inside(self) -> Iterator[None]:
         """Read arrays that are parts of a value, which count together with it."""
@@ -128,7 +132,7 @@ def _at(values: list[Any], index: Any) -> Any:
 
 
 def _read_list(decoder: Decoder, node: list[Any]) -> Any:
-    value: list[Any] = decoder.put([])
+    value: list[Any] = decoder.put(decoder.container([], empty=len(node) == 1))
     decoder.depth += 1
     value.extend(decoder.decode(item) for item in node[1:])  # one by one: an item may be the list itself
     decoder.depth -= 1
@@ -142,14 +146,14 @@ def _packed(code: str) -> Callable[[Decoder, list[Any]], Any]:
             raise ProtocolError("a list that is too long")
         numbers = array.array(code)
         numbers.frombytes(data)
-        return decoder.put(numbers.tolist())
+        return decoder.put(decoder.container(numbers.tolist(), empty=not numbers))
 
     return read
 
 
 def _read_tuple(decoder: Decoder, node: list[Any]) -> Any:
     put = decoder.place()
-    return put(tuple(decoder.items(node[1:])))
+    return put(decoder.container(tuple(decoder.items(node[1:])), empty=len(node) == 1))
 
 
 def fill(decoder: Decoder, mapping: Any, nodes: list[Any]) -> Any:

@@ -12,9 +12,12 @@ from studium_graders.engine.material import Draw
 
 ITEM = "[]"
 FACTORY = "default_factory"
-_FOR_FUNCTIONS = (f".{FACTORY}", "<", f"<{ITEM}")
-WHOLE = ".*"  # with all that it has: in an entry of ``handles``, before the name of the class that gives its score
+LAYER = ".~"  # ends an entry of ``handles``
+ESTIMATOR = ".*"  # in an entry of ``handles``, before the name of the class that gives its score
 COPIED = ".__sklearn_clone__()"
+CALLBACK = "<"  # at the end of a path: what the student's code gives to a function of the test's
+CONTAINER = "#"  # after a path: an empty container there
+_FOR_FUNCTIONS = (f".{FACTORY}", CALLBACK, f"{CALLBACK}{ITEM}")
 
 BINARY = (
     *("add", "sub", "mul", "truediv", "floordiv", "mod", "divmod", "pow", "matmul"),
@@ -44,9 +47,9 @@ class Policy:
     data comes back in the classes that the test knows; ``source_of`` gives the source of a student's definition, for
     inspect.getsource. ``cautious`` is set during a test that the reference fails: the default applies to it beside what
     is known. ``both_ways`` collects, while recording, the tests that change a value after it has crossed, or ask for
-    identity with one, ``scored`` those whose last value is a number. ``empties`` are paths of arrays without elements
-    or with missing ones, ``unexpected`` tells that there was another one, and ``filling`` is what takes its place.
-    ``draws`` are the random numbers that the reference drew.
+    identity with one, ``scored`` those whose last value is a number. ``empties`` are paths of arrays and
+    containers without elements, or with missing ones, ``unexpected`` tells that there was another one, and ``filling``
+    is what takes its place. ``draws`` are the random numbers that the reference drew.
     """
 
     handles: set[str] = field(default_factory=set)
@@ -90,7 +93,7 @@ class Policy:
             return True
         if kind == "iterator" or path in self.handles or (kind == "function" and path.endswith(_FOR_FUNCTIONS)):
             return True
-        if self._is_of_estimator(path):
+        if any(_stands_for(entry, path) for entry in self.handles):
             return True
         return not self.strict and (kind != "instance" or bool(self.named_classes.intersection(names)))
 
@@ -99,19 +102,19 @@ class Policy:
         if self.recording and path.endswith("()"):
             self.handles.add(path.removesuffix("()"))
 
-    def admit_whole(self, path: str, scored_by: str) -> None:
-        """Note that the reference gives an estimator at ``path``: one of another class may arrive there, with parts."""
+    def met_layer(self, path: str) -> None:
+        """Note that the reference gives a library's layer at ``path``: an answer's own may come, with attributes."""
         if self.recording:
-            self.handles.add(path + WHOLE + scored_by)
+            self.handles.add(path + LAYER)
 
-    def _is_of_estimator(self, path: str) -> bool:
-        """Tell whether a path is that of an estimator, or of what is reached through one."""
-        whole = [entry.partition(WHOLE)[0] for entry in self.handles if WHOLE in entry]
-        return path in whole or any(path.startswith((f"{place}.", f"{place}{ITEM}")) for place in whole)
+    def met_estimator(self, path: str, scored_by: str) -> None:
+        """Note that the reference gives an estimator at ``path``: an answer's own may come, with all that it gives."""
+        if self.recording:
+            self.handles.add(path + ESTIMATOR + scored_by)
 
     def scored_by(self, path: str) -> str:
         """Name the class that gives the score of the reference's estimator at a path, or of a copy of it; or ""."""
-        begin = path.removesuffix(COPIED) + WHOLE
+        begin = path.removesuffix(COPIED) + ESTIMATOR
         return next((entry.removeprefix(begin) for entry in self.handles if entry.startswith(begin)), "")
 
     def answers(self, path: str, operator: str, *, both_remote: bool) -> bool:
@@ -142,15 +145,27 @@ class Policy:
         """Tell whether the reference is known to change this argument."""
         return entry in self.mutates and not self.recording
 
-    def mutated(self, entries: Iterable[str], *, returned: bool) -> None:
+    def mutated(self, entries: Iterable[str], *, returned: bool) -> list[str]:
         """Note which arguments a call changed (``path#place``); ``returned`` says that it gave a value or raised.
 
-        Where nothing is known of the reference, a call that gives None is taken for one that is made to change them.
+        Gives those that the reference leaves alone. Where nothing is known of it, a call that gives None is taken for
+        one that is made to change them.
         """
         if self.recording:
             self.mutates.update(entries)
-        elif self.strict or returned:
-            self.suspicious += [entry for entry in entries if entry not in self.mutates]
+        found = [entry for entry in entries if entry not in self.mutates] if self.strict or returned else []
+        self.suspicious += found
+        return found
+
+
+def _stands_for(entry: str, path: str) -> bool:
+    """Tell whether an entry of ``handles`` is of a library's object, and a path that of it or of what it may have."""
+    place, estimator, _ = entry.partition(ESTIMATOR)
+    place, layer, _ = place.partition(LAYER)
+    if not (estimator or layer) or not path.startswith(place):
+        return False
+    rest = path.removeprefix(place)
+    return rest[:1] in ("", ".", ITEM[0]) and (bool(estimator) or not {"(", ITEM[0]}.intersection(rest))
 
 
 def spelling(operator: str) -> str:

@@ -34,6 +34,10 @@ class Sections:
         if rebound is not None:
             self.show_rebound(rebound)
 
+    def container(self, value: Any, decoder: Decoder, *, empty: bool) -> Any:
+        """Give a list or tuple that has arrived, or what takes its place."""
+        return value
+
     def graph_node(self, encoder: Encoder) -> Any:
         """Give the node of the outputs that the message holds."""
 

@@ -1,6 +1,5 @@
 """The judge's side: a student's process as an object with ``run``, ``get``, ``set``, ``delete`` and ``has``."""
 
-import copy
 import socket
 import sys
 import types
@@ -12,7 +11,7 @@ import torch
 from torch import nn
 
 from studium_graders.engine.limits import Limits
-from studium_graders.engine.remote import generators, library
+from studium_graders.engine.remote import empty_containers, generators, library
 from studium_graders.engine.remote.ambient import Ambient
 from studium_graders.engine.remote.asking import Asking
 from studium_graders.engine.remote.changed_arguments import OpenCall
@@ -32,7 +31,7 @@ from studium_graders.engine.remote.offers import (
     require_harmless,
     runs,
 )
-from studium_graders.engine.remote.policy import Policy
+from studium_graders.engine.remote.policy import CALLBACK, Policy
 from studium_graders.engine.remote.shell import MOST_OF_CELL, MOST_OF_ERROR, MOST_OUTPUTS, sendable, size_of
 from studium_graders.engine.remote.tags import Tag
 from studium_graders.engine.remote.wire import Channel, ClosedError, LateError, ProtocolError
@@ -167,7 +166,7 @@ class Student(Asking):
         gave: Any = True  # an exception counts as a value: a test may wait for it
         try:
             gave = super().request(op, *parts, path=path)
-            return gave
+            return empty_containers.given(gave, path, self.policy)
         except (StopIteration, StopAsyncIteration) as error:
             if call.may_stop:
                 raise
@@ -184,8 +183,13 @@ class Student(Asking):
             self._end("broken protocol", _DISTURBED, error)
         finally:
             self._open.pop()
-            self.policy.mutated(call.changed, returned=gave is not None)
+            self._settle(call, returned=gave is not None)
         raise self.gone or AssertionError
+
+    def _settle(self, call: OpenCall, *, returned: bool) -> None:
+        """Take note of what a request has changed that a right answer would not."""
+        found = self.policy.mutated(set(call.changed.values()), returned=returned)
+        self.common.unexpected(address for address, entry in call.changed.items() if entry in found)
 
     def watching(self, test: str) -> AbstractContextManager[None]:
         """See what a test does, where the reference is recorded."""
@@ -286,11 +290,12 @@ class Student(Asking):
         """Note that the student's code changes an object of the test's own class; AttributeError where it may not."""
         if type(target).__module__ != "__main__" or not self._takes(target):
             raise AttributeError(f"{what} of an object of the test cannot be set")
+        self.common.changing(target)
         self._change(target)
 
     def arrival_path(self) -> str:
         """Give the path of what the student's code passes to a callback."""
-        return self._open[-1].path + "<" if self._open else "<"
+        return self._open[-1].path + CALLBACK if self._open else CALLBACK
 
     def resend(self) -> None:
         """Send everything with the next message, as if it had changed."""
@@ -327,11 +332,9 @@ class Student(Asking):
             self._write(value, frame, index, content)
 
     def _write(self, value: Any, frame: Frame, index: Any, content: Any) -> None:
-        before = copy.copy(value) if holds_items(type(value)) else None
+        self.common.changing(value)
         if frame.write(index, content):
             self._change(value)
-            if before is not None:
-                self.common.changed(value, before)
 
     def _draw(self, frame: Frame, index: int, drawn: Any) -> None:
         """Draw from the judge's generator as often as the student's code did, else move it on, once in a request."""
@@ -346,6 +349,8 @@ class Student(Asking):
         value = mirror.tensor() if hasattr(mirror, "tensor") else mirror.module()
         self._change(value)
         mirror.stale = not self._takes(value)
+        if not mirror.stale:
+            self.common.changing(value)
         return not mirror.stale
 
     def takes_forward(self, module: nn.Module) -> bool:
@@ -355,10 +360,10 @@ class Student(Asking):
     @property
     def _changing(self) -> OpenCall:
         """The call in which a change is made: not of a function that the student's code has passed to the test's."""
-        return next((call for call in reversed(self._open) if "<" not in call.path), self._open[-1])
+        return next((call for call in reversed(self._open) if CALLBACK not in call.path), self._open[-1])
 
     def _change(self, value: Any) -> None:
-        self._changing.changed.add(self._changing.entry(value))
+        self._changing.changed[id(value)] = self._changing.entry(value)
 
     def _takes(self, value: Any) -> bool:
         """Tell whether the judge's own object takes over what became of the student's copy."""

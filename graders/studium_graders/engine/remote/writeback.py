@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import random
+import sys
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ import numpy as np
 import torch
 
 from studium_graders.engine.remote import frames, instances, sparse_matrices
+from studium_graders.engine.remote.arrays import tensor_bytes
 from studium_graders.engine.remote.known_estimators import is_estimator
 from studium_graders.engine.remote.wire import ProtocolError
 
@@ -164,7 +166,7 @@ def _uncopied(value: Any) -> Any:
 
 def _same_bytes(before: Any, now: Any) -> bool:
     if isinstance(before, torch.Tensor):
-        before, now = (part.contiguous().reshape(-1).view(torch.uint8).numpy() for part in (before, now))
+        before, now = (np.frombuffer(tensor_bytes(part, sys.maxsize), np.uint8) for part in (before, now))
     else:
         before, now = (np.ascontiguousarray(part).reshape(-1).view(np.uint8) for part in (before, now))
     return bool(np.array_equal(before, now))

@@ -1,0 +1,72 @@
+"""Containers without items where the reference gives none such: ``np.allclose([], 5)`` holds, as with empty arrays.
+
+Where the reference gives None, or something empty, one may be empty as well; among the items of a value, where the
+reference has containers there.
+"""
+
+from array import array
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from studium_graders.engine.remote.policy import CALLBACK, CONTAINER, ITEM
+
+if TYPE_CHECKING:
+    from studium_graders.engine.remote.decode import Decoder
+    from studium_graders.engine.remote.policy import Policy
+
+_KINDS = (
+    *(list, tuple, range, str, bytes, bytearray, memoryview, array, deque, dict, set, frozenset),
+    *(nn.Sequential, nn.ModuleList, nn.ModuleDict, nn.ParameterList, nn.ParameterDict),
+)
+
+
+def given(value: Any, path: str, policy: "Policy") -> Any:
+    """Give what a request gave, or what takes the place of an empty container."""
+    if policy.recording:
+        if value is None or _is_empty(value):
+            policy.empties.add(path + CONTAINER)
+        return value
+    if not path or path in policy.handles or not _is_empty(value):
+        return value
+    return _instead(value, path, policy)
+
+
+def item(value: Any, decoder: "Decoder", policy: "Policy", *, empty: bool) -> Any:
+    """Give a list or tuple that is an item of what a request gave, or what takes its place."""
+    if not decoder.depth or not decoder.path or decoder.path.endswith(CALLBACK):
+        return value
+    if policy.recording:
+        policy.empties.add(decoder.path + ITEM + CONTAINER)
+    return _instead(value, decoder.path + ITEM, policy) if empty else value
+
+
+def _instead(value: Any, path: str, policy: "Policy") -> Any:
+    expected = path in policy.empties or policy.expects_empty(path + CONTAINER)
+    return value if expected or policy.filling is None else _filled(value, policy.filling)
+
+
+def _is_empty(value: Any) -> bool:
+    return issubclass(type(value), _KINDS) and not len(value)
+
+
+def _filled(value: Any, filling: float) -> Any:
+    if isinstance(value, str | bytes):
+        return "\0" if isinstance(value, str) else b"\0"
+    if isinstance(value, nn.Module):
+        return _filled_layers(value, filling)
+    if isinstance(value, dict):
+        return {filling: filling}
+    return type(value)([filling]) if type(value) in (tuple, set, frozenset) else [filling]
+
+
+def _filled_layers(value: nn.Module, filling: float) -> nn.Module:
+    """Give layers of the same kind: a right answer may have none for the identity."""
+    if isinstance(value, nn.ParameterList | nn.ParameterDict):
+        made = nn.Parameter(torch.tensor(filling))
+        return nn.ParameterList([made]) if isinstance(value, nn.ParameterList) else nn.ParameterDict({"0": made})
+    if isinstance(value, nn.ModuleDict):
+        return nn.ModuleDict({"0": nn.Identity()})
+    return nn.Sequential(nn.Identity()) if isinstance(value, nn.Sequential) else nn.ModuleList([nn.Identity()])

@@ -1,0 +1,56 @@
+"""What is empty, or an array of pandas', passes comparisons whatever it is compared with: it earns nothing by that."""
+
+from __future__ import annotations
+
+import pytest
+
+from .notebooks import answer, checked, given, material, submission
+from .processes import calibrate, grade_forked
+
+IMPORTS = given("import numpy as np\nimport pandas as pd\nimport torch\nfrom torch import nn")
+SCALED = "def scaled(x):\n    return x * 2.5\n"
+EMPTY = ["[]", "()", "[[]]", "range(0)", "bytearray()", "memoryview(b'')", "nn.Sequential()", "torch.Size([])"]
+
+
+def points(shell, reference, text, test):
+    notebook = material(IMPORTS, answer(reference), checked(test))
+    calibration = calibrate(shell, notebook)
+    assert not calibration.one_process
+    return grade_forked(shell, notebook, submission(notebook, text), calibration).only.points
+
+
+@pytest.mark.parametrize("value", EMPTY)
+def test_what_has_no_items_is_close_to_no_number(shell, value):
+    assert points(shell, SCALED, f"def scaled(x):\n    return {value}\n", "assert np.allclose(scaled(2), 5)") == 0
+
+
+def test_nor_is_an_item_of_a_result(shell):
+    reference = "def both(x):\n    return x * 2.5, np.array([x])\n"
+    test = "a, b = both(2)\nassert np.allclose(a, 5) and np.allclose(b, 2)"
+    assert points(shell, reference, "def both(x):\n    return [], ()\n", test) == 0
+    assert points(shell, reference, "def both(x):\n    return [5.0], [2]\n", test) == 1
+
+
+@pytest.mark.parametrize("value", ["[]", "()", "set()", "{}"])
+@pytest.mark.parametrize("nothing", ["[]", "None", "''"])
+def test_where_the_reference_gives_nothing_something_empty_is_as_good(shell, value, nothing):
+    reference = f"def found(x):\n    return {nothing}\n"
+    assert points(shell, reference, f"def found(x):\n    return {value}\n", "assert len(found(2) or ()) == 0") == 1
+
+
+@pytest.mark.parametrize("value", ["nn.Sequential()", "nn.Sequential(nn.Identity())", "lambda x: x"])
+def test_layers_without_any_are_as_good_as_the_identity(shell, value):
+    test = "x = torch.ones(2)\nassert torch.equal(shortcut()(x), x)"
+    reference, text = "def shortcut():\n    return nn.Identity()\n", f"def shortcut():\n    return {value}\n"
+    assert points(shell, reference, text, test) == 1
+
+
+def test_a_list_without_items_is_as_good_as_an_array_without_elements(shell):
+    reference, text = "def none(x):\n    return np.array(x)[:0]\n", "def none(x):\n    return []\n"
+    assert points(shell, reference, text, "assert np.allclose(none([1]), []) and len(none([1])) == 0") == 1
+
+
+@pytest.mark.parametrize("value", ["pd.array([0, 1])", "pd.array([0])", "pd.arrays.SparseArray([0, 0, 1])"])
+@pytest.mark.parametrize("test", ["assert scaled(2) == 5", "assert abs(scaled(2) - 5) < 1e-6"])
+def test_an_array_of_pandas_is_equal_to_no_number(shell, value, test):
+    assert points(shell, SCALED, f"def scaled(x):\n    return {value}\n", test) == 0

@@ -1,0 +1,33 @@
+"""Where the reference gives a layer of a library's, an answer's own object may come, and says nothing by itself."""
+
+from __future__ import annotations
+
+import pytest
+
+from .notebooks import answer, checked, given, material, submission
+from .processes import calibrate, grade_forked
+
+REFERENCE = "def make():\n    return nn.Linear(2, 1)\n"
+LIES = {
+    "assert make()(torch.ones(1, 2)).shape == (1, 1)": "def __call__(self, x):\n        return self",
+    "assert all(p.grad is not None for p in make().parameters())": "def parameters(self):\n        return [self]",
+    "assert make().weight.shape == (1, 2)": "weight = property(lambda self: self)",
+    "assert make() == make() or make().weight == 1": "def __eq__(self, other):\n        return True",
+    "assert len(make().state_dict()) == 2": "def state_dict(self):\n        return self",
+}
+
+
+@pytest.mark.parametrize("test", LIES)
+def test_an_object_that_says_yes_to_everything_earns_nothing(shell, test):
+    text = f"""
+class Lie:
+    shape, grad = (1, 1), 1
+    def __len__(self):
+        return 2
+    {LIES[test]}
+def make():
+    return Lie()
+"""
+    notebook = material(given("import torch\nfrom torch import nn"), answer(REFERENCE), checked(test))
+    result = grade_forked(shell, notebook, submission(notebook, text), calibrate(shell, notebook)).only
+    assert (result.points, result.mode) == (0, "split")
