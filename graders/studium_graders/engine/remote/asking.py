@@ -52,15 +52,18 @@ class Asking(Side):
         if self.policy.recording:
             self.policy.plain.add(name)
 
-    def met_estimator(self, path: str, scored_by: str) -> None:
+    def met_object(self, path: str, scored_by: str | None = None) -> None:
         """Tell the policy."""
-        self.policy.met_estimator(path, scored_by)
+        if scored_by is None:
+            self.policy.may_be_own(path)
+        else:
+            self.policy.met_estimator(path, scored_by)
 
     def arrived(self, module: nn.Module, decoder: Decoder) -> Any:
         """Give a module; tell the policy where the layers of a library's are that it is or has."""
         for name, part in nn.Module.named_modules(module) if self.policy.recording else ():
             if not isinstance(part, RemoteModule):
-                self.policy.met_layer(".".join(filter(None, (decoder.origin, name))))
+                self.policy.may_be_own(".".join(filter(None, (decoder.origin, name))))
         return super().arrived(module, decoder)
 
     def proxy(self, node: list[Any], decoder: Decoder) -> Any:

@@ -120,7 +120,7 @@ def _read(decoder: Decoder, node: list[Any]) -> Any:
         raise ProtocolError("an estimator that holds something else than plain data")
     for name in made:
         vars(value)[name] = _made_again(name, value)
-    decoder.peer.met_estimator(decoder.origin, scored_by(value))
+    decoder.peer.met_object(decoder.origin, scored_by(value))
     return value
 
 

@@ -318,8 +318,8 @@ class Peer(Sections):
         """Tell whether an object of the other side may answer an operator."""
         return True
 
-    def met_estimator(self, path: str, scored_by: str) -> None:
-        """Hear that an estimator of a library's has arrived from a path, and which class gives its score."""
+    def met_object(self, path: str, scored_by: str | None = None) -> None:
+        """Hear that a record has arrived from a path, or an estimator, and which class gives its score."""
 
     def refused(self, error: TypeError) -> TypeError:
         """Take note of a refusal of this side's own, which is about to be raised."""

@@ -12,7 +12,7 @@ from studium_graders.engine.material import Draw
 
 ITEM = "[]"
 FACTORY = "default_factory"
-LAYER = ".~"  # ends an entry of ``handles``
+OWN = ".~"  # with its attributes: ends an entry of ``handles``
 ESTIMATOR = ".*"  # in an entry of ``handles``, before the name of the class that gives its score
 COPIED = ".__sklearn_clone__()"
 CALLBACK = "<"  # at the end of a path: what the student's code gives to a function of the test's
@@ -102,10 +102,10 @@ class Policy:
         if self.recording and path.endswith("()"):
             self.handles.add(path.removesuffix("()"))
 
-    def met_layer(self, path: str) -> None:
-        """Note that the reference gives a library's layer at ``path``: an answer's own may come, with attributes."""
+    def may_be_own(self, path: str) -> None:
+        """Note that the reference gives a library's layer or a record at ``path``: an answer's own object may come."""
         if self.recording:
-            self.handles.add(path + LAYER)
+            self.handles.add(path + OWN)
 
     def met_estimator(self, path: str, scored_by: str) -> None:
         """Note that the reference gives an estimator at ``path``: an answer's own may come, with all that it gives."""
@@ -159,10 +159,10 @@ class Policy:
 
 
 def _stands_for(entry: str, path: str) -> bool:
-    """Tell whether an entry of ``handles`` is of a library's object, and a path that of it or of what it may have."""
+    """Tell whether an entry of ``handles`` lets an answer's own object come, to a path or to where it has its parts."""
     place, estimator, _ = entry.partition(ESTIMATOR)
-    place, layer, _ = place.partition(LAYER)
-    if not (estimator or layer) or not path.startswith(place):
+    place, own, _ = place.partition(OWN)
+    if not (estimator or own) or not path.startswith(place):
         return False
     rest = path.removeprefix(place)
     return rest[:1] in ("", ".", ITEM[0]) and (bool(estimator) or not {"(", ITEM[0]}.intersection(rest))

@@ -28,9 +28,20 @@ _OF_TUPLES = frozenset(vars(namedtuple("_OF_TUPLES", ())))
 _SHOWING = ("__repr__", "__str__")
 _EMPTY = (list, dict, set)
 _METHODS = (types.FunctionType, property, classmethod, staticmethod)
+
+
+class _OfInt(int, enum.Enum):
+    """What ``class Color(int, Enum)`` extends."""
+
+
+class _OfStr(str, enum.Enum):  # noqa: UP042  no StrEnum: its members are shown in another way
+    """What ``class Color(str, Enum)`` extends."""
+
+
 _ENUMS: dict[str, type[enum.Enum]] = {
-    cls.__name__: cls for cls in (enum.Enum, enum.IntEnum, enum.StrEnum, enum.Flag, enum.IntFlag)
+    cls.__name__: cls for cls in (enum.Enum, enum.IntEnum, enum.StrEnum, enum.Flag, enum.IntFlag, _OfInt, _OfStr)
 }
+_MIXED = {cls.__bases__: cls for cls in (_OfInt, _OfStr)}
 
 
 def kind_of(cls: type, *, methods: bool = False, given: bool = False) -> str | None:
@@ -66,9 +77,13 @@ def _field_names(cls: type) -> tuple[str, ...]:
     return fields if type(fields) is tuple and all(type(name) is str for name in fields) else ()
 
 
+def _enum_base(cls: type) -> Any:
+    return _MIXED.get(cls.__bases__, cls.__base__)
+
+
 def _is_plain_enum(cls: type[enum.Enum]) -> bool:
     return (
-        cls.__base__ in _ENUMS.values()
+        _enum_base(cls) in _ENUMS.values()
         and all(map(_is_member_name, cls.__members__))
         and all(type(member._value_) in _PLAIN for member in cls.__members__.values())
     )
@@ -108,7 +123,7 @@ def describe(cls: Any, kind: str, encoder: Encoder) -> list[Any]:
     if kind == instances.KIND:
         return [name, []]
     if kind == "enum":
-        base = next(name for name, base in _ENUMS.items() if cls.__base__ is base)
+        base = _enum_base(cls).__name__
         return [
             name,
             base,
@@ -240,6 +255,7 @@ def _read_tuple(decoder: Decoder, node: list[Any]) -> Any:
     items = decoder.items(node[2:])
     if len(items) != len(cls._fields):
         raise ProtocolError("a named tuple of another length")
+    decoder.peer.met_object(decoder.origin)
     return put(tuple.__new__(cls, items))
 
 
@@ -249,6 +265,7 @@ def _read_record(decoder: Decoder, node: list[Any]) -> Any:
     items = decoder.items(node[2:])
     for field, item in zip(dataclasses.fields(cls), items, strict=True):
         object.__setattr__(value, field.name, item)
+    decoder.peer.met_object(decoder.origin)
     return value
 
 
