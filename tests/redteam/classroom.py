@@ -17,7 +17,10 @@ from studium_graders.assigning import build_assignment
 
 from .corpus import HERE, Case
 
-COURSES = ("arrays", "networks", "scripts", "objects", "together", "values", "evaluating", "kept", "estimators", "lora")
+COURSES = (
+    *("arrays", "networks", "scripts", "objects", "together", "values", "evaluating", "kept", "estimators", "shared"),
+    "lora",
+)
 TOPICS = """
 [[assignments]]
 name = "lora"

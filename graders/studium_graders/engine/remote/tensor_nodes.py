@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 def contents(value: torch.Tensor, encoder: "Encoder", message_mb: int) -> list[Any]:
     """Give dtype, shape and bytes of a dense tensor. Raise TooLargeError beyond ``message_mb``."""
+    if value.is_quantized:
+        raise TypeError("a quantized tensor cannot be sent; give its int_repr() or dequantize() it")
     data = arrays.tensor_bytes(value, message_mb << 20)
     return [str(value.dtype).removeprefix("torch."), list(value.shape), encoder.buffer(data)]
 

@@ -169,6 +169,19 @@ def test_odd_tensors_come_back(same):
     found = copied(sparse)
     assert found.layout is torch.sparse_coo
     assert torch.equal(found.to_dense(), torch.eye(3))
+
+
+def test_a_quantized_tensor_is_refused_with_a_way_out(make_student) -> None:
+    source = """
+import torch, warnings
+warnings.simplefilter("ignore")
+def quantized():
+    return torch.quantize_per_tensor(torch.ones(2), 0.5, 0, torch.qint8)
+"""
+    student = make_student(source)
+    with pytest.raises(TypeError, match=r"quantized tensor cannot be sent; give its int_repr\(\)"):
+        student.get("quantized")()
+    assert student.has("quantized")
     parameter = copied(torch.nn.Parameter(torch.ones(2)))
     assert type(parameter) is torch.nn.Parameter
 
