@@ -169,6 +169,8 @@ def test_odd_tensors_come_back(same):
     found = copied(sparse)
     assert found.layout is torch.sparse_coo
     assert torch.equal(found.to_dense(), torch.eye(3))
+    parameter = copied(torch.nn.Parameter(torch.ones(2)))
+    assert type(parameter) is torch.nn.Parameter
 
 
 def test_a_quantized_tensor_is_refused_with_a_way_out(make_student) -> None:
@@ -182,8 +184,6 @@ def quantized():
     with pytest.raises(TypeError, match=r"quantized tensor cannot be sent; give its int_repr\(\)"):
         student.get("quantized")()
     assert student.has("quantized")
-    parameter = copied(torch.nn.Parameter(torch.ones(2)))
-    assert type(parameter) is torch.nn.Parameter
 
 
 def test_shared_and_cyclic_references_stay_shared(same):
