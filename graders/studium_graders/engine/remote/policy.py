@@ -12,7 +12,6 @@ from studium_graders.engine.material import Draw
 
 ITEM = "[]"
 FACTORY = "default_factory"
-OWN = ".~"  # with its attributes: ends an entry of ``handles``
 ESTIMATOR = ".*"  # in an entry of ``handles``, before the name of the class that gives its score
 COPIED = ".__sklearn_clone__()"
 CALLBACK = "<"  # at the end of a path: what the student's code gives to a function of the test's
@@ -93,7 +92,7 @@ class Policy:
             return True
         if kind == "iterator" or path in self.handles or (kind == "function" and path.endswith(_FOR_FUNCTIONS)):
             return True
-        if any(_stands_for(entry, path) for entry in self.handles):
+        if self._is_of_estimator(path):
             return True
         return not self.strict and (kind != "instance" or bool(self.named_classes.intersection(names)))
 
@@ -105,12 +104,17 @@ class Policy:
     def may_be_own(self, path: str) -> None:
         """Note that the reference gives a library's layer or a record at ``path``: an answer's own object may come."""
         if self.recording:
-            self.handles.add(path + OWN)
+            self.handles.add(path)
 
     def met_estimator(self, path: str, scored_by: str) -> None:
         """Note that the reference gives an estimator at ``path``: an answer's own may come, with all that it gives."""
         if self.recording:
             self.handles.add(path + ESTIMATOR + scored_by)
+
+    def _is_of_estimator(self, path: str) -> bool:
+        """Tell whether a path is that of an estimator, or of what is reached through one."""
+        places = [place for place, estimator, _ in (entry.partition(ESTIMATOR) for entry in self.handles) if estimator]
+        return path in places or path.startswith(tuple(place + sign for place in places for sign in (".", ITEM)))
 
     def scored_by(self, path: str) -> str:
         """Name the class that gives the score of the reference's estimator at a path, or of a copy of it; or ""."""
@@ -156,16 +160,6 @@ class Policy:
         found = [entry for entry in entries if entry not in self.mutates] if self.strict or returned else []
         self.suspicious += found
         return found
-
-
-def _stands_for(entry: str, path: str) -> bool:
-    """Tell whether an entry of ``handles`` lets an answer's own object come, to a path or to where it has its parts."""
-    place, estimator, _ = entry.partition(ESTIMATOR)
-    place, own, _ = place.partition(OWN)
-    if not (estimator or own) or not path.startswith(place):
-        return False
-    rest = path.removeprefix(place)
-    return rest[:1] in ("", ".", ITEM[0]) and (bool(estimator) or not {"(", ITEM[0]}.intersection(rest))
 
 
 def spelling(operator: str) -> str:

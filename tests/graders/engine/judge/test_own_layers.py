@@ -31,3 +31,22 @@ def make():
     notebook = material(given("import torch\nfrom torch import nn"), answer(REFERENCE), checked(test))
     result = grade_forked(shell, notebook, submission(notebook, text), calibrate(shell, notebook)).only
     assert (result.points, result.mode) == (0, "split")
+
+
+RECORD = "class P(typing.NamedTuple):\n    x: float\ndef mid(a, b):\n    return P((a + b) / 2)\n"
+
+
+@pytest.mark.parametrize(
+    "test", ["assert mid(1, 3).x == 2", "assert mid(1, 3).x.is_integer()", "assert mid(1, 3) == (2,)"]
+)
+def test_an_object_in_place_of_a_record_holds_plain_values(shell, test):
+    text = """
+class Lie:
+    x = property(lambda self: self)
+    def is_integer(self): return True
+    def __eq__(self, other): return True
+def mid(a, b): return Lie()
+"""
+    notebook = material(given("import typing"), answer(RECORD), checked(test))
+    result = grade_forked(shell, notebook, submission(notebook, text), calibrate(shell, notebook)).only
+    assert (result.points, result.mode) == (0, "split")
