@@ -12,6 +12,7 @@ from studium_graders.engine.material import Draw
 
 ITEM = "[]"
 FACTORY = "default_factory"
+OWN = ".~"  # ends an entry of ``handles`` of what the reference gives as data, and an answer as its own object
 ESTIMATOR = ".*"  # in an entry of ``handles``, before the name of the class that gives its score
 COPIED = ".__sklearn_clone__()"
 CALLBACK = "<"  # at the end of a path: what the student's code gives to a function of the test's
@@ -92,7 +93,7 @@ class Policy:
             return True
         if kind == "iterator" or path in self.handles or (kind == "function" and path.endswith(_FOR_FUNCTIONS)):
             return True
-        if self._is_of_estimator(path):
+        if path + OWN in self.handles or self._is_of_estimator(path):
             return True
         return not self.strict and (kind != "instance" or bool(self.named_classes.intersection(names)))
 
@@ -104,7 +105,7 @@ class Policy:
     def may_be_own(self, path: str) -> None:
         """Note that the reference gives a library's layer or a record at ``path``: an answer's own object may come."""
         if self.recording:
-            self.handles.add(path)
+            self.handles.add(path + OWN)
 
     def met_estimator(self, path: str, scored_by: str) -> None:
         """Note that the reference gives an estimator at ``path``: an answer's own may come, with all that it gives."""

@@ -38,6 +38,15 @@ def test_where_the_reference_gives_nothing_something_empty_is_as_good(shell, val
     assert points(shell, reference, f"def found(x):\n    return {value}\n", "assert len(found(2) or ()) == 0") == 1
 
 
+def test_nor_is_what_stands_for_a_record(shell):
+    reference = (
+        "from typing import NamedTuple\nclass P(NamedTuple):\n    x: float\ndef mid(a, b):\n    return P((a + b) / 2)\n"
+    )
+    test = "assert np.allclose(mid(1, 3), 2)"
+    assert points(shell, reference, "def mid(a, b):\n    return []\n", test) == 0
+    assert points(shell, reference, "def mid(a, b):\n    return [(a + b) / 2]\n", test) == 1
+
+
 @pytest.mark.parametrize("value", ["nn.Sequential()", "nn.Sequential(nn.Identity())", "lambda x: x"])
 def test_layers_without_any_are_as_good_as_the_identity(shell, value):
     test = "x = torch.ones(2)\nassert torch.equal(shortcut()(x), x)"
