@@ -25,6 +25,7 @@ from studium_graders.engine.limits import Limits
 from studium_graders.engine.links import LinkClosedError, receive, send
 from studium_graders.engine.public_imports import import_all, starts_compilers
 from studium_graders.engine.remote import Policy, RecordingStudent, Student, StudentGone
+from studium_graders.engine.remote.shared_files import SharedFiles
 from studium_graders.engine.remote.warm_up import warm_up
 from studium_graders.engine.sandbox.landlock import Rule
 from studium_graders.engine.sandbox.reach import confine, rules_of_tests
@@ -78,7 +79,7 @@ def run(prepared: Prepared, descriptors: list[int]) -> None:
     _limit_memory(prepared.limits)
     link = socket.socket(fileno=descriptors[0])
     job = receive(link, JudgeJob)
-    _settle(prepared, job.folder)
+    folder, confined = _settle(prepared, job.folder)
     policy = Policy(
         handles=set(job.calibration.handles),
         operators=set(job.calibration.operators),
@@ -101,6 +102,8 @@ def run(prepared: Prepared, descriptors: list[int]) -> None:
     kind = RecordingStudent if job.recording else Student
     draws = hmac.digest(job.seed, b"random state", "sha256")  # a test's globals lead to it, and not to the seed
     student = kind(socket.socket(fileno=descriptors[1]), policy, prepared.limits, draws)
+    if confined:  # else a path of the student's choice could lead a test anywhere
+        student.files = SharedFiles(student.ask, folder, prepared.limits.message_mb << 20, prepared.files)
     try:
         _judge(prepared, job, student, emit)
     except StudentGone as gone:
@@ -111,13 +114,15 @@ def run(prepared: Prepared, descriptors: list[int]) -> None:
         emit(Fault(traceback.format_exc()))
 
 
-def _settle(prepared: Prepared, folder: str) -> None:
-    """Go to work in a new folder, where the files are as they were handed out, and reach no others from now on."""
+def _settle(prepared: Prepared, folder: str) -> tuple[str, bool]:
+    """Go to work in a new folder, where the files are as they were handed out, and reach no others from now on.
+
+    Give the folder, and whether that holds.
+    """
     tempfile.tempdir = own = tempfile.mkdtemp(dir=folder)
     os.chdir(own)
     write_files(prepared.files)
-    if sys.platform == "linux":
-        confine(own, prepared.rules, programs=prepared.programs)
+    return own, sys.platform == "linux" and confine(own, prepared.rules, programs=prepared.programs)
 
 
 def _limit_memory(limits: Limits) -> None:

@@ -1,9 +1,10 @@
 # %% [markdown]
-# # Files
+# # Garbage
 #
-# Exercises of which one is tested in the student's own process, for its test writes a file.
+# Exercises of which one is tested in the student's own process, for its test collects garbage.
 
 # %% given="together-setup"
+import gc
 from pathlib import Path
 
 # %% answer="count_lines"
@@ -16,6 +17,7 @@ def count_lines(path):
 # %% test="count_lines-works" points=2
 ### BEGIN HIDDEN TESTS
 # CANARY-TEST-8d1f0a
+gc.collect()
 Path("poem.txt").write_text("the quick cat\nsaw the other cat\n")
 assert count_lines("poem.txt") == 2
 ### END HIDDEN TESTS

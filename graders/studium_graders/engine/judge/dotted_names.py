@@ -34,3 +34,8 @@ def root_of(node: ast.AST) -> str:
     while isinstance(node, ast.Attribute):
         node = node.value
     return node.id if isinstance(node, ast.Name) else ""
+
+
+def is_within(path: str, places: Iterable[str]) -> bool:
+    """Tell whether a dotted name is one of ``places`` or below one."""
+    return any(path == place or path.startswith(f"{place}.") for place in places)

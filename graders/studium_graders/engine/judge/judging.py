@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -67,7 +67,7 @@ class TestJudge:
         """Run one test and give what came of it. Lets StudentGone through."""
         self.namespace.student.policy.cautious = test.cell.grade_id in self.calibration.cautious
         self.namespace.student.common.begin_test()
-        together = test.code is None or test.cell.grade_id in self.calibration.one_process
+        together = self._runs_together(test)
         if not together and test.exercise_test is not None and self._is_untouched(test):
             return [self._not_yet(test)]
         self.met_hidden = self.met_hidden or test.cell.hidden
@@ -79,10 +79,17 @@ class TestJudge:
             events = self._split(test)
         return self._lesser(test, events) if test.cell.grade_id in self.calibration.both_ways else events
 
+    def _runs_together(self, test: PreparedTest) -> bool:
+        """Tell whether a test runs in the student's process; one of files does where none are shared."""
+        without_files = test.files and self.namespace.student.files is None
+        return test.code is None or without_files or test.cell.grade_id in self.calibration.one_process
+
     def _lesser(self, test: PreparedTest, split: list[Event]) -> list[Event]:
         """Run a test in one process as well, for the objects that it shares with the student's code there."""
         if not _points(split):
             return split
+        with self._sharing(test, again=True):
+            pass  # it finds the files as the split run did
         together = self._in_one_process(replace(test, definitions=()))  # the judge has them from the split run
         return min(split, together, key=_points)
 
@@ -91,13 +98,13 @@ class TestJudge:
         points, error, run = self._run(test)
         for doubting, sentence in self._doubts() if error is None else ():
             with doubting():
-                again, failed, _ = self._run(test)
+                again, failed, _ = self._run(test, again=True)
             if failed is not None:
                 return [self._judged(test, message=sentence)]
             points = min(points, again)
         if error is None and (changed := self._changed_data(test)):
             with self.namespace.as_the_student_has(changed):
-                again, error, _ = self._run(test)
+                again, error, _ = self._run(test, again=True)
             points = min(points, again)
         if error is None:
             return [Ran(test.cell.id, run), self._judged(test, points)]
@@ -108,18 +115,23 @@ class TestJudge:
         run.error = judged.result.message
         return [Ran(test.cell.id, run), judged]
 
-    def _run(self, test: PreparedTest) -> tuple[float, BaseException | None, CellRun]:
+    def _run(self, test: PreparedTest, *, again: bool = False) -> tuple[float, BaseException | None, CellRun]:
         assert test.code is not None
         student = self.namespace.student
         student.refusal = None
         student.policy.unexpected = False
         with readable(self.text), student.in_step(test.cell.grade_id):
-            ran = run_test_code(test.code, self.namespace, self.limits.output_kb)
+            ran = run_test_code(test.code, self.namespace, self.limits.output_kb, self._sharing(test, again=again))
         self._require_student()
         drawn = self._drawn()
         run = CellRun() if test.cell.hidden else CellRun(outputs_of(ran) + drawn)
         points = points_for_value(ran.value, test.cell.points, scored=self._is_scored(test, is_number(ran.value)))
         return points, ran.error or student.refusal, run
+
+    def _sharing(self, test: PreparedTest, *, again: bool) -> AbstractContextManager[None]:
+        """Let a test of files have those of the student's process."""
+        files = self.namespace.student.files if test.files else None
+        return nullcontext() if files is None else files.shared(again=again)
 
     def _drawn(self) -> list[dict[str, Any]]:
         """End the cell in the student's shell, which closes the figures that are open; give their pictures."""

@@ -7,8 +7,10 @@ test's code.
 """
 
 import ast
+import os
 import reprlib
 import sys
+from pathlib import Path
 
 from studium.comparison import difference
 
@@ -109,5 +111,6 @@ def _asserted(where: FailingLine | None, said: str) -> str:
 
 
 def _short(text: str) -> str:
+    text = text.replace(f"{Path.cwd()}{os.sep}", "")  # the judge's own folder
     text = "".join(letter if letter.isprintable() else " " for letter in text.strip())
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} …"

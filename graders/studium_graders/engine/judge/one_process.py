@@ -7,19 +7,24 @@ result says so. What the text does not tell, the calibration finds out with the 
 """
 
 import ast
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
-from studium_graders.engine.judge.dotted_names import imported_names, path_of, root_of
+from studium_graders.engine.judge.dotted_names import imported_names, is_within, path_of, root_of
+from studium_graders.engine.judge.file_use import OF_FILES
 from studium_graders.engine.judge.python_text import parse
 from studium_graders.engine.judge.replaceable import followed_targets, is_replaceable
 
 _SHELL = {"get_ipython", "In", "Out", "_ih", "_oh", "_i", "_ii", "__", "___", "exit", "quit"}
 _OF_A_PROCESS = (
     "signal", "threading", "multiprocessing", "subprocess", "resource", "tracemalloc", "gc", "concurrent.futures",
-    "ctypes", "tempfile", "shutil", "glob", "logging", "sys.modules", "sys.settrace", "sys.setprofile", "sys._getframe",
+    "ctypes", "logging", "sys.modules", "sys.settrace", "sys.setprofile", "sys._getframe",
     "sys.setrecursionlimit", "sys.stdin", "pytest.warns", "pytest.MonkeyPatch", "os.environ",
-    "numpy.save", "numpy.savetxt", "numpy.savez", "torch.save", "pickle.dump", "json.dump",
     "numpy.testing.assert_no_warnings", "torch.utils._python_dispatch", "torch.overrides",
+)  # fmt: skip
+# What reads files in machine code, or unpacks them anywhere: in the judge they would be the student's.
+_READERS = (
+    "PIL", "cv2", "imageio", "h5py", "tarfile", "zipfile", "matplotlib.image", "matplotlib.pyplot.imread",
+    *(f"pandas.read_{kind}" for kind in ("excel", "feather", "hdf", "orc", "parquet", "sql")),
 )  # fmt: skip
 _EVALUATORS = {"eval", "exec", "compile"}
 _EVALUATING = (
@@ -33,32 +38,26 @@ _EVALUATING = (
 )  # fmt: skip
 _OF_LITERALS = {"eval", "exec", "builtins.eval", "builtins.exec"}
 _IMPORTERS = {"__import__", "builtins.__import__", "importlib.import_module"}
-_HARMLESS_OF_OS = ("os.path.join", "os.path.basename", "os.path.dirname", "os.path.splitext", "os.sep", "os.linesep")
-_FILE_METHODS = {
-    "write_text", "write_bytes", "read_text", "read_bytes", "unlink", "mkdir", "rmdir", "touch", "exists", "is_file",
-    "is_dir", "iterdir", "to_csv", "savefig", "assertWarns", "assertLogs", "assertWarnsRegex",
-}  # fmt: skip
+_OF_NAMES = ("basename", "commonpath", "dirname", "isabs", "join", "normpath", "split", "splitext")
+_HARMLESS_OF_OS = (*(f"os.path.{name}" for name in _OF_NAMES), "os.fspath", "os.linesep", "os.sep")
+_METHODS = {"assertWarns", "assertLogs", "assertWarnsRegex"}
 _INSIDE = {"__code__", "__globals__", "__closure__"}
-_READERS = {"open", "io.open", "numpy.load", "numpy.loadtxt", "numpy.genfromtxt", "pandas.read_csv", "torch.load"}
-_READING = {"encoding", "newline", "delimiter", "skiprows", "skip_header", "dtype", "usecols", "names", "allow_pickle"}
 _FOR_SHOW = ("matplotlib", "sys.stdout", "sys.stderr")
 
 
-def reason_for_one_process(
-    tree: ast.Module | None, imports: Mapping[str, str], files: Collection[str] = frozenset()
-) -> str:
+def reason_for_one_process(tree: ast.Module | None, imports: Mapping[str, str]) -> str:
     """Say in a few words why a test must run in the student's process, or "" where it need not.
 
-    ``imports`` say what imported names stand for; ``files`` are those that the judge has itself.
+    ``imports`` say what imported names stand for.
     """
     if tree is None:
         return "it is not plain Python"
     followed = {id(node) for node in followed_targets(tree, imports)}
     written = dict(_literals(tree, imports))
-    nodes = (node for node in ast.walk(tree) if id(node) not in followed and not _reads_own(node, imports, files))
+    nodes = (node for node in ast.walk(tree) if id(node) not in followed)
     own = _bound_in(tree) - imports.keys()
     reasons = (_reason(node, imports, own) for node in nodes if id(node) not in written)
-    inside = (_reason_within(text, imports, files) for text in written.values())
+    inside = (_reason_within(text, imports) for text in written.values())
     return next(filter(None, (*reasons, *inside)), "")
 
 
@@ -70,9 +69,9 @@ def _literals(tree: ast.Module, imports: Mapping[str, str]) -> Iterator[tuple[in
                 yield id(func), text
 
 
-def _reason_within(text: str, imports: Mapping[str, str], files: Collection[str]) -> str:
+def _reason_within(text: str, imports: Mapping[str, str]) -> str:
     tree = parse(text)
-    return reason_for_one_process(tree, {**imports, **imported_names([tree] if tree else [])}, files)
+    return reason_for_one_process(tree, {**imports, **imported_names([tree] if tree else [])})
 
 
 def _bound_in(tree: ast.Module) -> set[str]:
@@ -81,33 +80,25 @@ def _bound_in(tree: ast.Module) -> set[str]:
     return names | {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
 
 
-def _reads_own(node: ast.AST, imports: Mapping[str, str], files: Collection[str]) -> bool:
-    """Tell whether a node only reads a file that was handed out with the assignment."""
-    match node:
-        case ast.Call(func, [ast.Constant(str(name)), *mode], keywords):
-            plain = all(isinstance(item, ast.Constant) and item.value in ("r", "rb", "rt") for item in mode)
-            plain = plain and all(word.arg in _READING for word in keywords)
-            return path_of(func, imports) in _READERS and plain and name.removeprefix("./") in files
-    return False
-
-
 def _reason(node: ast.AST, imports: Mapping[str, str], own: Collection[str]) -> str:
     match node:
         case ast.Name(name) if name in _SHELL and isinstance(node.ctx, ast.Load):
             return "it uses the notebook's shell"
         case ast.Attribute(_, name) if name in _INSIDE:
             return f"it looks at {name}"
-        case ast.Attribute(_, name) if name in _FILE_METHODS:
+        case ast.Attribute(_, name) if name in _METHODS:
             return f"it uses {name}"
-        case ast.Attribute() | ast.Name() if _is_within(path := path_of(node, imports), _OF_A_PROCESS):
+        case ast.Attribute() | ast.Name() if is_within(path := path_of(node, imports), (*_OF_A_PROCESS, *_READERS)):
             return "" if root_of(node) in own else f"it uses {path}"
         case ast.Name(name) if name in _EVALUATORS - imports.keys():
             return "" if name in own else f"it uses {name}"
-        case ast.Attribute() | ast.Name() if _is_within(path := path_of(node, imports), _EVALUATING):
+        case ast.Attribute() | ast.Name() if is_within(path := path_of(node, imports), _EVALUATING):
             return f"it uses {path}" if root_of(node) in imports else ""
         case ast.keyword("eval_str"):
             return "it evaluates annotations"
-        case ast.Attribute() | ast.Name() if (path := path_of(node, imports)).startswith("os.") and not _stays(path):
+        case ast.Attribute() | ast.Name() if (path := path_of(node, imports)).startswith(
+            ("os.", "shutil.")
+        ) and not _stays(path):
             return f"it uses {path}"
         case ast.Call():
             return _reason_of_call(node, imports)
@@ -117,8 +108,6 @@ def _reason(node: ast.AST, imports: Mapping[str, str], own: Collection[str]) -> 
 def _reason_of_call(node: ast.Call, imports: Mapping[str, str]) -> str:
     path = path_of(node.func, imports)
     first = node.args[0] if node.args else None
-    if path in _READERS:
-        return f"it uses {path}"
     if path in _IMPORTERS and not isinstance(first, ast.Constant):
         return "it imports what only a value names"
     if path == "unittest.mock.patch" and not (isinstance(first, ast.Constant) and _in_reach(first.value)):
@@ -156,9 +145,5 @@ def _in_reach(target: object) -> bool:
     return module == "__main__" or is_replaceable(module, attribute)
 
 
-def _is_within(path: str, places: Iterable[str]) -> bool:
-    return any(path == place or path.startswith(f"{place}.") for place in places)
-
-
 def _stays(path: str) -> bool:
-    return path == "os.path" or path in _HARMLESS_OF_OS
+    return path == "os.path" or path in _HARMLESS_OF_OS or is_within(path, OF_FILES)

@@ -14,6 +14,7 @@ from studium_graders.engine.judge.data_classes import is_data, is_value
 from studium_graders.engine.judge.dotted_names import imported_names
 from studium_graders.engine.judge.earlier import Earlier
 from studium_graders.engine.judge.exercise_tests import ExerciseTest, exercise_test
+from studium_graders.engine.judge.file_use import uses_files
 from studium_graders.engine.judge.given_modules import GivenModules
 from studium_graders.engine.judge.identity import asks_for_identity
 from studium_graders.engine.judge.left_by_tests import Left, left_by
@@ -32,7 +33,7 @@ class PreparedTest:
 
     ``definitions`` is what later tests may need of it when it is not run here, ``before`` what it needs of earlier
     tests when it runs there; ``answers`` are the ids of the answer cells that it is about. ``given`` are the names of
-    data of given cells that it reads.
+    data of given cells that it reads; ``files``: it is about files of the student's.
     """
 
     cell: Cell
@@ -42,6 +43,7 @@ class PreparedTest:
     before: tuple[Earlier, ...]
     answers: frozenset[str]
     given: frozenset[str] = frozenset()
+    files: bool = False
     exercise_test: ExerciseTest | None = None
 
 
@@ -176,13 +178,14 @@ class _Notebook:
 
     def test(self, cell: Cell, definitions: tuple[CodeType, ...]) -> PreparedTest:
         tree = self.trees[cell.id]
-        reason = reason_for_one_process(tree, self.imports, self.files)
+        reason = reason_for_one_process(tree, self.imports)
         code = None
         if tree is not None and not reason:
             code = compile_test(tree, cell.source, cell.id, self.owned, self.imports, show=not cell.hidden)
         found = exercise_test(cell, self.exercises)
         before, given = self._before(cell), self._given(cell)
-        return PreparedTest(cell, code, reason, definitions, before, self._answers(cell), given, found)
+        files = code is not None and tree is not None and uses_files(tree, self.imports, self.files)
+        return PreparedTest(cell, code, reason, definitions, before, self._answers(cell), given, files, found)
 
     def named(self) -> frozenset[str]:
         """Give the names that occur in tests."""

@@ -5,7 +5,7 @@ import io
 import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from inspect import CO_COROUTINE
 from types import CodeType
@@ -43,8 +43,13 @@ class CappedText(io.StringIO):
         return len(text)
 
 
-def run_test_code(code: CompiledTest, namespace: Namespace, output_kb: int) -> Ran:
-    """Run a test; nothing that it raises comes through."""
+def run_test_code(
+    code: CompiledTest,
+    namespace: Namespace,
+    output_kb: int,
+    sharing: AbstractContextManager[None] = nullcontext(),  # noqa: B008 (without state)
+) -> Ran:
+    """Run a test, inside of ``sharing``; nothing that either raises comes through."""
     out, err = CappedText(output_kb * 1024), CappedText(output_kb * 1024)
     value, error = None, None
     with (
@@ -56,8 +61,9 @@ def run_test_code(code: CompiledTest, namespace: Namespace, output_kb: int) -> R
         watched() as refusal,
     ):
         try:
-            _run(code.body, namespace)
-            value = None if code.value is None else _run(code.value, namespace)
+            with sharing:
+                _run(code.body, namespace)
+                value = None if code.value is None else _run(code.value, namespace)
         except BaseException as caught:  # a test, or what it calls, may raise SystemExit
             error = caught
     error = refusal() or error

@@ -36,12 +36,13 @@ class Decoder:
         self.outputs: tuple[torch.Tensor, ...] = ()
         self.depth = 0
         self._inside = False
+        self._inward = peer.inward
 
     def decode(self, node: Any) -> Any:
         """Give the value of a node."""
         if type(node) is not list:
             if type(node) in _PLAIN:
-                return node
+                return node if self._inward is None or type(node) is not str else self._inward(node)
             raise ProtocolError("no value")
         reader = READERS.get(node[0])
         if reader is None:

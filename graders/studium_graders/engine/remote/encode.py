@@ -39,6 +39,7 @@ class Encoder:
         self.in_frame = False  # what is encoded is part of data of pandas'
         self._seen: dict[int, int] = {}
         self._depth = 0
+        self._outward = peer.outward
 
     def encode(self, value: Any) -> Any:
         """Give the node of a value."""
@@ -65,6 +66,8 @@ class Encoder:
 
     def text(self, value: str) -> Any:
         """Give the node of a string, lone surrogates included."""
+        if self._outward is not None:
+            value = self._outward(value)
         if value.isascii():
             return value
         try:

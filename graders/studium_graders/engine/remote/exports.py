@@ -44,6 +44,7 @@ class Side(Peer):
     def __init__(self, channel: Channel, limits: Limits) -> None:
         super().__init__(channel, limits)
         self.modules = Modules(self)
+        self._calling: list[Any] = []
 
     def module_nodes(self, encoder: Encoder) -> Any:
         """Give the modules that are new or changed."""
@@ -74,7 +75,15 @@ class Side(Peer):
 
     def do_call(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Call an object of this side."""
-        return target(*args, **kwargs)
+        self._calling.append(target)
+        try:
+            return target(*args, **kwargs)
+        finally:
+            self._calling.pop()
+
+    def calls(self, module: nn.Module) -> bool:
+        """Tell whether it is this module that the other side has called last."""
+        return bool(self._calling) and self._calling[-1] is module
 
     def do_method(self, target: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Call a method of an object of this side."""

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from studium_graders.engine.remote.decode import RefusedError
+from studium_graders.engine.remote.hooks import hooks_node, hooks_of, put_hooks
 from studium_graders.engine.remote.letting_go import unused
 from studium_graders.engine.remote.objects import Facts, RemoteClass
 from studium_graders.engine.remote.policy import step
@@ -154,9 +155,9 @@ class Modules:
     def sweep(self) -> list[int]:
         """Let those modules of the other side's go that nobody here uses any more; give their numbers.
 
-        One whose forward pass was replaced here stays: the other side asks for it.
+        One whose forward pass was replaced here, or has a hook, stays: the other side asks for it.
         """
-        gone, replaced = [], [module for module in self._kept.values() if _is_replaced(module)]
+        gone, replaced = [], [one for one in self._kept.values() if _is_replaced(one) or hooks_of(one)]
         for number, address in unused(self._kept):
             gone.append(number)
             del self._by_number[False, number]
@@ -173,7 +174,7 @@ class Modules:
             module = known.module()
             if module is None or known in encoder.modules:
                 continue
-            state = _state(module, known)
+            state = self._state(module, known)
             if known.stale or not _same(state, known.state):
                 known.state, known.stale = state, False
                 changes.append([known.mine, known.number, self._state_node(state, encoder)])
@@ -181,13 +182,26 @@ class Modules:
         for known in encoder.modules:  # grows while it is walked over
             module = known.module()
             assert module is not None
-            known.state = _state(module, known)
+            known.state = self._state(module, known)
             cls = _NAMES[type(module)] if known.stock else self._peer.class_node(type(module), encoder)
             definitions.append([known.number, cls, self._state_node(known.state, encoder)])
         return [definitions, changes] if definitions or changes else None
 
+    def _state(self, module: nn.Module, known: _Known) -> list[Any]:
+        """Give what is compared and sent: mode, named parts, what else of stock modules both can have, and hooks."""
+        return [
+            module.training,
+            list(module._parameters.items()),
+            list(module._buffers.items()),
+            sorted(module._non_persistent_buffers_set),
+            list(module._modules.items()),
+            _sent(module) if known.stock else [],
+            known.stock and _is_replaced(module),
+            hooks_of(module) if not self._peer.trusting and (known.stock or not known.mine) else [],
+        ]
+
     def _state_node(self, state: list[Any], encoder: "Encoder") -> list[Any]:
-        training, parameters, buffers, passing, modules, attributes, replaced = state
+        training, parameters, buffers, passing, modules, attributes, replaced, hooks = state
         return [
             training,
             [[encoder.text(name), self._tensor(value, encoder)] for name, value in parameters],
@@ -196,6 +210,7 @@ class Modules:
             [[encoder.text(name), None if value is None else self.node(value, encoder)] for name, value in modules],
             [[encoder.text(name), _attribute_node(value, encoder)] for name, value in attributes],
             replaced,
+            hooks_node(hooks, encoder),
         ]
 
     def _tensor(self, value: torch.Tensor | None, encoder: "Encoder") -> Any:
@@ -239,7 +254,7 @@ class Modules:
     def _fill(self, known: _Known, node: list[Any], decoder: "Decoder") -> None:
         module = known.module()
         assert module is not None
-        training, parameters, buffers, passing, modules, attributes, replaced = node
+        training, parameters, buffers, passing, modules, attributes, replaced, hooks = node
         module.training = training is True
         _refill(module._parameters, [(name, self._tensor_of(value)) for name, value in parameters])
         _refill(module._buffers, [(name, self._tensor_of(value)) for name, value in buffers])
@@ -257,7 +272,9 @@ class Modules:
         if isinstance(module, nn.RNNBase):
             module._flat_weight_refs = []
             module._init_flat_weights()
-        known.state = _state(module, known)
+        if self._peer.trusting:
+            put_hooks(module, hooks, self._peer, decoder)
+        known.state = self._state(module, known)
 
     def _ask_for(self, module: nn.Module, path: str, *, asked: bool) -> None:
         """Let the other side compute what a stock module gives, where its forward pass was replaced there."""
@@ -346,24 +363,11 @@ def _attribute(node: list[Any], decoder: "Decoder") -> Any:
     return value
 
 
-def _state(module: nn.Module, known: _Known) -> list[Any]:
-    """Give what is compared and sent: the mode, the named parts, and of stock modules what else both sides can have."""
-    return [
-        module.training,
-        list(module._parameters.items()),
-        list(module._buffers.items()),
-        sorted(module._non_persistent_buffers_set),
-        list(module._modules.items()),
-        _sent(module) if known.stock else [],
-        known.stock and _is_replaced(module),
-    ]
-
-
 def _same(now: list[Any], before: list[Any]) -> bool:
     if now[0] is not before[0] or any(now[part] != before[part] for part in (3, 5, 6)):
         return False
     return all(
         len(now[part]) == len(before[part])
         and all(a[0] == b[0] and a[1] is b[1] for a, b in zip(now[part], before[part], strict=True))
-        for part in (1, 2, 4)
+        for part in (1, 2, 4, 7)
     )

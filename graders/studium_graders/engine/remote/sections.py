@@ -1,5 +1,6 @@
 """What a message carries beside its value: text, random state, tensors and modules, a graph, names."""
 
+from collections.abc import Callable
 from typing import Any
 
 from studium_graders.engine.remote.decode import Decoder
@@ -12,6 +13,10 @@ class Sections:
     """Completes and reads messages. A side overrides what it has to tell, or wants to know."""
 
     mirrors: Mirrors
+    outward: Callable[[str], str] | None = None
+    """What becomes of a text on its way to the other side."""
+    inward: Callable[[str], str] | None = None
+    """What becomes of a text of the other side's."""
 
     def complete(self, encoder: Encoder) -> list[Any]:
         """Give what else the message carries."""

@@ -3,6 +3,7 @@
 import socket
 import sys
 import types
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -32,6 +33,7 @@ from studium_graders.engine.remote.offers import (
     runs,
 )
 from studium_graders.engine.remote.policy import CALLBACK, Policy
+from studium_graders.engine.remote.shared_files import SharedFiles
 from studium_graders.engine.remote.shell import MOST_OF_CELL, MOST_OF_ERROR, MOST_OUTPUTS, sendable, size_of
 from studium_graders.engine.remote.tags import Tag
 from studium_graders.engine.remote.wire import Channel, ClosedError, LateError, ProtocolError
@@ -69,6 +71,7 @@ class Student(Asking):
         self._open: list[OpenCall] = []
         self._known: dict[str, Any] = {}  # functions and classes of the student's, until their names are rebound
         self.common = CommonData()
+        self.files: SharedFiles | None = None
         self._parting = False  # with a value: nothing in it may be asked for here
         self._grad = True  # the grad mode in which the student's code calls back
 
@@ -155,7 +158,28 @@ class Student(Asking):
         """Tell whether the student has a global of this name."""
         return self.request("has", name) is True
 
+    @property
+    def outward(self) -> Callable[[str], str] | None:  # type: ignore[override]
+        """Let a path in the judge's folder be one in the student's while a test is about files."""
+        return None if self.files is None else self.files.outward
+
+    @property
+    def inward(self) -> Callable[[str], str] | None:  # type: ignore[override]
+        """Let a path in the student's folder be one in the judge's."""
+        return None if self.files is None else self.files.inward
+
     def request(self, op: str, *parts: Any, path: str = "") -> Any:
+        """Ask the student's process; where a test is about files, both sides have the same before and after it."""
+        if self.files is None or not self.files.active or self._open:
+            return self.ask(op, *parts, path=path)
+        self.files.agree()
+        try:
+            return self.ask(op, *parts, path=path)
+        finally:
+            if self.gone is None:
+                self.files.agree(asking=True)
+
+    def ask(self, op: str, *parts: Any, path: str = "") -> Any:
         """Ask the student's process; what breaks the conversation becomes StudentGone, now and ever after."""
         if self.gone is not None:
             raise self.gone

@@ -18,6 +18,7 @@ from studium_graders.engine.remote import instances, records
 from studium_graders.engine.remote.ambient import StudentAmbient
 from studium_graders.engine.remote.decode import Decoder
 from studium_graders.engine.remote.exports import Side
+from studium_graders.engine.remote.folder import Changes, Folder
 from studium_graders.engine.remote.named import Named, plain_callables
 from studium_graders.engine.remote.shell import Cells, Printed, collected
 from studium_graders.engine.remote.wire import Channel, ClosedError
@@ -46,6 +47,7 @@ class StudentSide(Side):
         self._known: dict[str, Any] = {}  # what can be called of that which the judge got, by name
         self.printed = Printed(limits.output_kb << 10)
         self._turn = threading.RLock()
+        self._folder: Folder | None = None
 
     def request(self, op: str, *parts: Any, path: str = "") -> Any:
         """Ask the judge. Threads that the student's code has started take turns."""
@@ -149,6 +151,17 @@ class StudentSide(Side):
             return value
         decoder.objects[first:] = [twins.get(id(item), item) for item in decoder.objects[first:]]
         return own
+
+    def do_share(self, kept: list[str]) -> tuple[str, Changes]:
+        """Give the working folder and the files in it; ``kept`` are names of files that the judge has itself."""
+        self._folder = Folder(os.getcwd(), self.limits.message_mb << 20, kept)  # noqa: PTH109
+        return self._folder.root, self._folder.changes()
+
+    def do_files(self, changes: Changes) -> Changes:
+        """Change files as the judge says, and give what has changed here."""
+        assert self._folder is not None
+        self._folder.take(changes)
+        return self._folder.changes()
 
     def do_set(self, name: str, value: Any) -> None:
         """Set a global of the student's."""

@@ -29,16 +29,18 @@ def rules_of_tests(own: Iterable[str], hidden: Iterable[str], *, programs: bool)
     )
 
 
-def confine(folder: str, rules: Iterable[Rule], *, programs: bool) -> None:
+def confine(folder: str, rules: Iterable[Rule], *, programs: bool) -> bool:
     """Let this process, and all that it starts, have the files of ``rules`` and change those in ``folder``, for good.
 
     It neither opens TCP connections nor signals others any more, as far as the kernel's Landlock goes; without Landlock
-    nothing changes.
+    nothing changes. Tell whether there is Landlock.
     """
-    if landlock.abi():
-        seal()
-        changing = ALL if programs else ALL & ~EXECUTE
-        landlock.restrict([*rules, ("/proc/self", READ & ~EXECUTE), (folder, changing)])
+    if not landlock.abi():
+        return False
+    seal()
+    changing = ALL if programs else ALL & ~EXECUTE
+    landlock.restrict([*rules, ("/proc/self", READ & ~EXECUTE), (folder, changing)])
+    return True
 
 
 def _imported() -> Iterator[str]:

@@ -16,6 +16,7 @@ class InProcess:
         self.names = {"__name__": "__main__"}
         self.gone = None
         self.policy = Policy()
+        self.files = None
         self.common = CommonData()
 
     def run(self, source, *, name=""):

@@ -10,15 +10,17 @@ import socket
 import sys
 import tempfile
 import warnings
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
 
 from nbformat.v4 import new_code_cell, new_output
 from nbgrader.utils import determine_grade
 from studium_graders.engine.limits import Limits
 from studium_graders.engine.material import Calibration
 from studium_graders.engine.remote import Policy, RecordingStudent, Student
+from studium_graders.engine.remote.shared_files import SharedFiles
 from studium_graders.engine.remote.shell import Cells
 from studium_graders.engine.remote.student import serve
+from studium_graders.engine.working_folder import write_files
 
 from .notebooks import grade, submission
 
@@ -26,20 +28,24 @@ LIMITS = Limits(call_seconds=20)
 
 
 @contextmanager
-def forked(shell, **policy):
-    """Give a student in a process forked from this one, in a folder of its own."""
+def forked(shell, files=None, **policy):
+    """Give a student in a process forked from this one; it and the judge are each in a folder of its own."""
     here, there = socket.socketpair()
-    with tempfile.TemporaryDirectory() as folder:
+    files = files or {}
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as own, chdir(own):
+        write_files(files)
         pid = os.fork()
         if pid == 0:
             here.close()
             os.chdir(folder)
+            write_files(files)
             sys.modules["__main__"] = shell.user_module
             warnings.resetwarnings()
             serve(there, Cells(shell, LIMITS.output_kb), LIMITS)
         there.close()
         kind = RecordingStudent if policy.get("recording") else Student
         student = kind(here, Policy(**policy), LIMITS)
+        student.files = SharedFiles(student.ask, own, LIMITS.message_mb << 20, files)
         try:
             yield student
         finally:
@@ -48,17 +54,17 @@ def forked(shell, **policy):
             os.waitpid(pid, 0)
 
 
-def calibrate(shell, notebook, **options):
+def calibrate(shell, notebook, files=None, **options):
     """Grade the reference as the engine does before a class: what it needs, and which tests need one process."""
     reference = submission(notebook, *(cell.reference for cell in notebook.cells if cell.kind == "answer"))
-    with forked(shell, recording=True) as student:
+    with forked(shell, files, recording=True) as student:
         graded = grade(student, notebook, reference, **options)
         policy = student.policy
     lost = frozenset(name for name, result in graded.results.items() if result.points < result.max_points)
     both_ways = frozenset(policy.both_ways) - lost
     if not lost:
         return _known(policy, both_ways=both_ways)
-    with forked(shell, recording=True) as student:
+    with forked(shell, files, recording=True) as student:
         again = grade(student, notebook, reference, calibration=Calibration(one_process=lost), **options)
     saved = frozenset(name for name in lost if again.results[name].points > graded.results[name].points)
     return _known(policy, one_process=saved, both_ways=both_ways)
@@ -70,7 +76,7 @@ def _known(policy, **more):
     return Calibration(True, *of_names, **more)
 
 
-def grade_forked(shell, notebook, canonical, calibration=None, **options):
+def grade_forked(shell, notebook, canonical, calibration=None, files=None, **options):
     """Grade a submission in a process of its own."""
     calibration = calibration or Calibration()
     known = {
@@ -82,17 +88,18 @@ def grade_forked(shell, notebook, canonical, calibration=None, **options):
         "draws": set(calibration.draws),
         "known": calibration.known,
     }
-    with forked(shell, **known) as student:
+    with forked(shell, files, **known) as student:
         return grade(student, notebook, canonical, calibration=calibration, **options)
 
 
-def oracle(shell, notebook, canonical):
+def oracle(shell, notebook, canonical, files=None):
     """Give points by grade id: every cell in one kernel, scored with nbgrader's ``determine_grade``."""
     reading, writing = os.pipe()
     with tempfile.TemporaryDirectory() as folder:
         pid = os.fork()
         if pid == 0:
             os.chdir(folder)
+            write_files(files or {})
             sys.modules["__main__"] = shell.user_module
             warnings.resetwarnings()
             os.write(writing, json.dumps(_graded_by_nbgrader(shell, notebook, canonical)).encode())
@@ -136,3 +143,15 @@ def _outputs(shell, source):
         text = shell.display_formatter.format(result.result)[0]["text/plain"]
         outputs.append(new_output("execute_result", data={"text/plain": text}))
     return outputs
+
+
+def assert_split_as_in_one_process(shell, notebook, right, wrong):
+    """Judge a notebook's only test split, for answers that are right and others; nbgrader's own scoring agrees."""
+    calibration = calibrate(shell, notebook)
+    assert not calibration.one_process
+    for points, texts in ((1, right), (0, wrong)):
+        for text in texts:
+            canonical = submission(notebook, text)
+            assert list(oracle(shell, notebook, canonical).values()) == [points], text
+            result = grade_forked(shell, notebook, canonical, calibration).only
+            assert (result.points, result.mode) == (points, "split"), (text, result.message)

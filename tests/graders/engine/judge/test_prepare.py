@@ -6,6 +6,7 @@ import sys
 
 import pytest
 from studium_graders.engine.judge.dotted_names import imported_names
+from studium_graders.engine.judge.file_use import uses_files
 from studium_graders.engine.judge.one_process import reason_for_one_process
 from studium_graders.engine.judge.prepare import prepare
 from studium_graders.engine.judge.python_text import is_silenced, parse
@@ -13,18 +14,46 @@ from studium_graders.engine.judge.python_text import is_silenced, parse
 from .notebooks import answer, checked, given, grade, material, submission
 
 
-def reason(source, files=()):
+def reason(source):
     tree = parse(source)
-    return reason_for_one_process(tree, {} if tree is None else imported_names([tree]), files)
+    return reason_for_one_process(tree, {} if tree is None else imported_names([tree]))
+
+
+def is_of_files(source, handed_out=()):
+    tree = parse(source)
+    return uses_files(tree, imported_names([tree]), handed_out)
 
 
 READING = "import numpy as np\nassert f(np.loadtxt('data.csv', delimiter=',')) == len(open('./data.csv', 'r').read())"
 
 
-def test_a_test_that_reads_what_was_handed_out_stays_split():
-    assert not reason(READING, {"data.csv"})
-    assert reason(READING, {"other.csv"})
-    assert reason("open('data.csv', 'w').write('1')", {"data.csv"})
+def test_a_test_that_reads_what_was_handed_out_alone_is_not_one_of_files():
+    assert not is_of_files(READING, {"data.csv"})
+    assert is_of_files(READING, {"other.csv"})
+    assert is_of_files("open('data.csv', 'w').write('1')", {"data.csv"})
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "open('x.txt', 'w').write('1')",
+        "import os\nassert os.path.exists('x')",
+        "from os import listdir\nassert listdir() == f()",
+        "from pathlib import Path\nassert Path('x').exists()",
+        "from tempfile import TemporaryDirectory as folder\nwith folder() as d:\n    f(d)",
+        "import shutil\nshutil.rmtree(f())",
+        "import torch\nassert torch.load('x.pt')",
+        "import pandas as pd\nassert pd.read_csv('x.csv').equals(f())",
+        "exec('import os\\nos.remove(f())')",
+    ],
+)
+def test_a_test_of_files_is_known_and_stays_split(source):
+    assert is_of_files(source)
+    assert not reason(source)
+
+
+def test_a_test_of_strings_and_lists_is_not_one_of_files():
+    assert not is_of_files("x = f('a').replace('a', 'b')\nx.remove('c')\nassert x == f('open')")
 
 
 @pytest.mark.parametrize(
@@ -35,9 +64,10 @@ def test_a_test_that_reads_what_was_handed_out_stays_split():
         "%timeit f()",
         "In[-1]",
         "assert f.__code__.co_argcount == 1",
-        "open('x.txt', 'w').write('1')",
-        "import os\nassert os.path.exists('x')",
-        "from pathlib import Path\nassert Path('x').exists()",
+        "from PIL import Image\nassert Image.open(f()).size == (2, 2)",
+        "import shutil\nshutil.unpack_archive(f())",
+        "import os\nos.chdir(f())",
+        "import pandas as pd\nassert len(pd.read_parquet(f()))",
         "import signal\nsignal.alarm(5)",
         "import signal\nsignal = signal.alarm\nsignal(5)",
         "from threading import Thread\nThread(target=f).start()",

@@ -1,0 +1,87 @@
+"""Files that a test and the student's code have in common: the judge has a copy of the student's working folder.
+
+It is made when the test begins, and brought up to date around each request. Nothing of it is run: a test that would
+evaluate a file is refused (``judge.guard``). Files that were handed out stay here as they were handed out.
+"""
+
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from studium_graders.engine.remote.folder import Changes, Folder, difference
+
+
+class SharedFiles:
+    """Keeps the folder ``root`` like that of the student's process, asked by ``ask``; ``most`` bytes at a time.
+
+    While files are shared it is ``active``: paths below one folder become those below the other, which mean the same.
+    """
+
+    def __init__(self, ask: Callable[..., Any], root: str, most: int, handed_out: Collection[str]) -> None:
+        self._ask = ask
+        self._handed_out = frozenset(handed_out)
+        self._folder = Folder(root, most)
+        self._theirs = ""
+        self._at_first: dict[str, bytes] = {}
+        self.active = False
+
+    @contextmanager
+    def shared(self, *, again: bool) -> Iterator[None]:
+        """Have the same files in both processes; with ``again`` as they were when this was last done."""
+        if again:
+            self._folder.make(difference(self._folder.known, self._at_first))
+        else:
+            self._begin()
+        self.active = True
+        try:
+            yield
+        finally:
+            try:
+                self.agree()
+            finally:
+                self.active = False
+
+    def _begin(self) -> None:
+        self._theirs, found = _place_and_files(self._ask("share", sorted(self._handed_out)))
+        self._take(difference(self._folder.known, {}) | found)
+        self._folder.changes()  # what is here beside it was made by the instructor's code, there as well
+        self._at_first = self._folder.known
+
+    @property
+    def outward(self) -> Callable[[str], str] | None:
+        """What makes a path of here one of there, where it is wanted."""
+        return partial(moved, old=self._folder.root, new=self._theirs) if self.active and self._theirs else None
+
+    @property
+    def inward(self) -> Callable[[str], str] | None:
+        """What makes a path of there one of here, where it is wanted."""
+        return partial(moved, old=self._theirs, new=self._folder.root) if self.active and self._theirs else None
+
+    def agree(self, *, asking: bool = False) -> None:
+        """Exchange what has changed, in this process and the other; ``asking`` also where nothing has in this one."""
+        changes = self._folder.changes()
+        if changes or asking:
+            self._take(_files(self._ask("files", changes)))
+
+    def _take(self, changes: Changes) -> None:
+        self._folder.take({name: content for name, content in changes.items() if name not in self._handed_out})
+
+
+def _place_and_files(answer: Any) -> tuple[str, Changes]:
+    """Read what the other process says; what is no such answer says nothing."""
+    match answer:
+        case (str(place), found) if Path(place).is_absolute():
+            return place, _files(found)
+    return "", {}
+
+
+def _files(answer: Any) -> Changes:
+    pairs = answer.items() if type(answer) is dict else ()
+    return {name: found for name, found in pairs if type(name) is str and (found is None or type(found) is bytes)}
+
+
+def moved(text: str, old: str, new: str) -> str:
+    """Give a path below the folder ``old`` as it is below ``new``; other text stays as it is."""
+    return new + text.removeprefix(old) if text == old or text.startswith(f"{old}/") else text
