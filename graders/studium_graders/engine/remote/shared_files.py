@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from studium_graders.engine.remote.folder import Changes, Folder, difference
+from studium_graders.engine.remote.folder import MOST_FILES, Changes, Folder, difference
 
 
 class SharedFiles:
@@ -45,9 +45,9 @@ class SharedFiles:
 
     def _begin(self) -> None:
         self._theirs, found = _place_and_files(self._ask("share", sorted(self._handed_out)))
-        self._take(difference(self._folder.known, {}) | found)
-        self._folder.changes()  # what is here beside it was made by the instructor's code, there as well
-        self._at_first = self._folder.known
+        self._folder.changes()
+        self._take(difference(self._folder.known, found))
+        self._at_first = dict(self._folder.known)
 
     @property
     def outward(self) -> Callable[[str], str] | None:
@@ -78,7 +78,7 @@ def _place_and_files(answer: Any) -> tuple[str, Changes]:
 
 
 def _files(answer: Any) -> Changes:
-    pairs = answer.items() if type(answer) is dict else ()
+    pairs = answer.items() if type(answer) is dict and len(answer) <= MOST_FILES else ()
     return {name: found for name, found in pairs if type(name) is str and (found is None or type(found) is bytes)}
 
 

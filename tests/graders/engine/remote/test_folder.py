@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from studium_graders.engine.remote.folder import Folder, difference, is_inside
+from studium_graders.engine.remote.folder import MOST_FILES, Folder, difference, is_inside
 from studium_graders.engine.remote.shared_files import SharedFiles, moved
 from studium_graders.engine.remote.wire import TooLargeError
 
@@ -83,7 +83,16 @@ def test_too_much_is_one_sentence(tmp_path):
 
 @pytest.mark.parametrize(
     "answer",
-    [None, 3, [], ("relative", {}), ("/x",), ("/x", 3), ("/x", {3: b"a", "a": "text", "b": [1], "../c": b"c"})],
+    [
+        None,
+        3,
+        [],
+        ("relative", {}),
+        ("/x",),
+        ("/x", 3),
+        ("/x", {3: b"a", "a": "text", "b": [1], "../c": b"c"}),
+        ("/x", {str(n): b"" for n in range(MOST_FILES + 1)}),
+    ],
 )
 def test_an_answer_that_is_none_brings_no_files(tmp_path, answer):
     with SharedFiles(lambda *_: answer, str(tmp_path), MOST, ()).shared(again=False):
@@ -97,7 +106,7 @@ def test_a_path_in_one_folder_is_one_in_the_other():
     assert moved("see /a/b", "/a/b", "/c") == "see /a/b"
 
 
-def test_hidden_test_files_of_a_folder_that_was_never_shared_stay_unknown(tmp_path):
+def test_what_the_judge_had_before_is_not_told(tmp_path):
     told = []
     (tmp_path / "own.txt").write_text("of the judge's set-up")
 
