@@ -7,7 +7,7 @@ from contextlib import ExitStack
 import numpy as np
 import pytest
 from studium_graders.engine.engine import Engine
-from studium_graders.engine.sandbox import probe
+from studium_graders.engine.sandbox import Level, probe
 from studium_graders.engine.sandbox.landlock import abi
 
 from .conftest import hand_made, handed_in
@@ -87,3 +87,35 @@ def test_libraries_work_and_other_files_are_not_there(graded, outside):
         files={"2": b"x"},
     )
     assert found == {"first": (1, "split"), "second": (0, "split")}
+
+
+SAVED = """
+import json, os, tempfile
+with tempfile.TemporaryDirectory() as folder:
+    path = os.path.join(folder, "x.json")
+    assert first(path) == os.path.join(folder, "y.json") and json.load(open(first(path))) == [1]
+first("x.json")
+assert sorted(os.listdir()) == ["a", "x.json", "y.json"] and open("a/b").read() == "handed out"
+"""
+SAVES = """
+import json
+def first(path):
+    for name in (path, path.replace("x.json", "y.json")):
+        with open(name, "w") as file:
+            json.dump([1], file)
+    return name
+"""
+PRETENDS = "import json, os\njson.load = lambda _: [1]\ndef first(path):\n    return path.replace('x.json', 'y.json')"
+
+
+@pytest.mark.parametrize("level", [Level.SELF_CHECK, Level.L0, Level.L1, Level.L2])
+def test_a_test_of_files_finds_those_of_the_answer_at_each_level(ancestor, level):
+    if level > probe().level:
+        pytest.skip(f"this machine has no {level.label}")
+    material = hand_made(SOLUTIONS | {"first": SAVES}, TESTS | {"first": SAVED}, files={"a/b": b"handed out"})
+    with Engine(material, level, trust=True, ancestor=ancestor) as engine:
+        engine.calibrate()
+        for text, points in ((SAVES, 1), (PRETENDS, 0)):
+            result = engine.grade(handed_in(material, "alice", SOLUTIONS | {"first": text}))
+            test = next(test for test in result.notebooks[0].tests if test.grade_id.endswith("first"))
+            assert (test.points, test.mode) == (points, "split"), test.message
