@@ -23,6 +23,8 @@ Place = tuple[int, int, bool]
 def hooks_of(module: nn.Module) -> list[tuple[Place, Callable[..., Any]]]:
     """Give the hooks on the forward pass of a module that are no library's."""
     held = vars(module)
+    if not any(held[name] for name in _KINDS):
+        return []
     return [
         ((kind, number, number in held[f"{name}_with_kwargs"]), hook)
         for kind, name in enumerate(_KINDS)
