@@ -46,7 +46,8 @@ class SharedFiles:
     def _begin(self) -> None:
         self._theirs, found = _place_and_files(self._ask("share", sorted(self._handed_out)))
         self._folder.changes()
-        self._take(difference(self._folder.known, found))
+        there = {name: content for name, content in found.items() if content is not None}
+        self._take(difference(self._folder.known, there))
         self._at_first = dict(self._folder.known)
 
     @property
