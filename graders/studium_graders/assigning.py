@@ -14,7 +14,7 @@ from studium.errors import CourseError, NotebookError
 from studium.notebooks import read_notebook, write_notebook
 
 from studium_graders.course_file import FILE, read_course
-from studium_graders.course_folder import folder, load_config, scripts_on_path
+from studium_graders.course_folder import course_directory, folder, load_config, scripts_on_path
 from studium_graders.folder_swap import swap_folders
 from studium_graders.generating import generate_release
 from studium_graders.gradebook_errors import gradebook_errors
@@ -56,12 +56,12 @@ def build_assignment(root: Path, name: str, catalogue: Catalogue) -> Assigned:
     plans = plan_notebooks(assignment, catalogue)
     notebooks = {plan.topic.slug: source_notebook(plan, catalogue.manager) for plan in plans}
     config = load_config(root.resolve(), course)
-    final = CourseDirectory(config=config, assignment_id=name)
+    final = course_directory(config, name)
     root = Path(final.root)  # nbgrader's settings may have the course elsewhere
     source, release = (folder(final, step, name) for step in (final.source_directory, final.release_directory))
     with tempfile.TemporaryDirectory(dir=root, prefix=".studium-") as made:
         scratch = Path(made)
-        staged = _staged(CourseDirectory(config=config, assignment_id=name), scratch.name)
+        staged = _staged(course_directory(config, name), scratch.name)
         new_source, new_release = (
             folder(staged, step, name) for step in (staged.source_directory, staged.release_directory)
         )

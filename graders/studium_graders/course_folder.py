@@ -1,6 +1,7 @@
 """A course folder as nbgrader sees it: its configuration, its folders and its gradebook."""
 
 import os
+import string
 import sysconfig
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from studium_graders.course_file import Course
 from studium_graders.nbgrader_config import apply_course
 
 CONFIG = "nbgrader_config.py"
+_PLACES = {"nbgrader_step", "student_id", "assignment_id"}
 
 
 def load_config(root: Path, course: Course | None) -> Config:
@@ -29,7 +31,7 @@ def load_config(root: Path, course: Course | None) -> Config:
     if (root / CONFIG).is_file():
         try:
             config.merge(PyFileConfigLoader(CONFIG, path=str(root)).load_config())
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             why = f"{type(error).__name__}: {error}"
             raise CourseError(f"{root / CONFIG} must be Python that configures nbgrader: {why}; correct it") from error
     _anchor(config.CourseDirectory, root)
@@ -43,6 +45,26 @@ def _anchor(settings: Config, root: Path) -> None:
     url = settings.get("db_url")
     if isinstance(url, str) and (file := url.removeprefix("sqlite:///")) != url and file not in ("", ":memory:"):
         settings.db_url = f"sqlite:///{Path(settings.root, file)}"
+
+
+def course_directory(config: Config, assignment: str) -> CourseDirectory:
+    """Give nbgrader's view of a course. Raise CourseError where its folders would not be told apart."""
+    coursedir = CourseDirectory(config=config, assignment_id=assignment)
+    structure = coursedir.directory_structure
+    if _fields(structure) != _PLACES:
+        raise CourseError(
+            "nbgrader's setting CourseDirectory.directory_structure must have {nbgrader_step}, {student_id} and "
+            f"{{assignment_id}} and no others: got {structure!r}; correct it, or leave it out"
+        )
+    return coursedir
+
+
+def _fields(structure: str) -> set[str | None]:
+    """Name what stands in braces, nothing where they do not match."""
+    try:
+        return {name for _, name, _, _ in string.Formatter().parse(structure)} - {None}
+    except ValueError:
+        return set()
 
 
 def folder(coursedir: CourseDirectory, step: str, assignment: str) -> Path:

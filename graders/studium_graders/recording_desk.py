@@ -6,6 +6,7 @@ from pathlib import Path
 
 from nbgrader.converters import Autograde
 from nbgrader.coursedir import CourseDirectory
+from studium.errors import CourseError
 
 from studium_graders.autograded import autograded_files, holds, write_folder
 from studium_graders.engine.material import Material
@@ -23,7 +24,7 @@ class AutogradedFolder:
     def __init__(self, coursedir: CourseDirectory, material: Material) -> None:
         self._coursedir, self._material = coursedir, material
         self._converter = Autograde(coursedir=coursedir, config=coursedir.config)
-        self._mode = int(str(self._converter.permissions), 8)
+        self._mode = _mode(self._converter.permissions)
 
     def write(self, graded: Graded) -> None:
         """Write the folder of one submission. Raise OSError."""
@@ -42,6 +43,16 @@ class AutogradedFolder:
         """Give the folder of one submission."""
         where = (self._coursedir.autograded_directory, student, self._material.assignment)
         return Path(self._coursedir.format_path(*where))
+
+
+def _mode(permissions: int) -> int:
+    """Give what the digits of nbgrader's setting mean for the file system."""
+    try:
+        return int(str(permissions), 8)
+    except ValueError:
+        raise CourseError(
+            f"nbgrader's setting Autograde.permissions must be octal digits such as 644: got {permissions}; correct it"
+        ) from None
 
 
 class RecordingDesk:

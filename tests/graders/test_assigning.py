@@ -147,6 +147,25 @@ def test_a_broken_nbgrader_config_gets_one_sentence(counting: Catalogue, course:
         build_assignment(course, "ps1", counting)
 
 
+@pytest.mark.parametrize(
+    ("setting", "why"),
+    [
+        ("CourseDirectory.directory_structure = 'work'", r"must have \{nbgrader_step\}.*: got 'work'"),
+        ("GenerateAssignment.preprocessors = ['no.such.Kind']", "could not generate ps1: ModuleNotFoundError: No module"),
+        ("GenerateAssignment.pre_convert_hook = 'hook'", "could not generate ps1: ValueError: not enough values"),
+    ],
+)
+def test_settings_with_which_nbgrader_cannot_work_are_one_sentence_and_change_nothing(
+    setting: str, why: str, counting: Catalogue, course: Path
+) -> None:
+    with (course / "nbgrader_config.py").open("a") as file:
+        file.write(f"get_config().{setting}\n")
+    before = set(course.rglob("*"))
+    with pytest.raises(CourseError, match=f"{why}.*correct it"):
+        build_assignment(course, "ps1", counting)
+    assert set(course.rglob("*")) == before
+
+
 def test_nothing_is_left_behind_where_nbgraders_settings_have_the_course_elsewhere(
     counting: Catalogue, course: Path, tmp_path: Path
 ) -> None:

@@ -171,6 +171,33 @@ def test_a_setting_of_nbgraders_that_cannot_be_used_is_one_sentence(
     assert err.startswith(f"studium: {course / 'nbgrader_config.py'} must have settings that can be used: ")
 
 
+@pytest.mark.parametrize(
+    ("setting", "why"),
+    [
+        ("CourseDirectory.directory_structure = '{nbgrader_step}/{assignment_id}'", "{student_id} and {assignment_id}"),
+        ("CourseDirectory.directory_structure = '{nbgrader_step'", "got '{nbgrader_step'; correct it"),
+        ("CourseDirectory.directory_structure = 'work'", "got 'work'; correct it, or leave it out"),
+        ("GenerateAssignment.preprocessors = ['no.such.Kind']", "got 'no.such.Kind' (No module named 'no')"),
+        ("Autograde.permissions = 999", "must be octal digits such as 644: got 999; correct it"),
+        ("Autograde.exclude_overwriting = {'ps1': 5}", "must give a list of files for each assignment: got 5 for ps1"),
+    ],
+)
+def test_a_setting_that_nbgrader_takes_and_cannot_use_is_one_sentence(
+    grade: Studium, course: Path, setting: str, why: str
+) -> None:
+    with (course / "nbgrader_config.py").open("a") as file:
+        file.write(f"get_config().{setting}\n")
+    code, out, err = grade()
+    assert (code, out, err.count("\n"), why in err) == (1, "", 1, True)
+
+
+def test_settings_that_end_the_program_are_one_sentence(grade: Studium, course: Path) -> None:
+    with (course / "nbgrader_config.py").open("a") as file:
+        file.write("raise SystemExit(3)\n")
+    code, _, err = grade()
+    assert (code, err.count("\n"), "must be Python that configures nbgrader: SystemExit: 3" in err) == (1, 1, True)
+
+
 def test_relative_paths_in_nbgraders_settings_begin_at_the_course(
     grade: Studium, course: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

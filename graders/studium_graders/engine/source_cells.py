@@ -128,7 +128,14 @@ def numbered(name: str) -> Iterator[str]:
 
 def _preprocessors(config: Config) -> Iterator[type]:
     for item in GenerateAssignment(config=config).preprocessors:
-        yield import_item(item) if isinstance(item, str) else item
+        try:
+            kind = import_item(item) if isinstance(item, str) else item
+        except ImportError as error:
+            raise CourseError(
+                f"nbgrader's setting GenerateAssignment.preprocessors must name what can be imported: got {item!r} "
+                f"({error}); correct it"
+            ) from error
+        yield kind
 
 
 def _rooted(config: Config, root: Path, folder: Path) -> Config:

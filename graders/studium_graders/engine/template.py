@@ -59,9 +59,20 @@ def material_of(config: Config, root: Path, assignment: str, limits: Limits) -> 
         raise CourseError(f"grading needs source/{assignment} or release/{assignment}: there is no notebook in either")
     notebooks = tuple(_notebook(book, config) for book in books)
     files = dict(_files(coursedir))
-    own = frozenset(Autograde(config=config).exclude_overwriting.get(assignment, []))
+    own = frozenset(_excluded(config, assignment))
     changed = tuple(f"{book.name}/{cell}" for book in books for cell in book.changed)
     return Material(assignment, notebooks, files, limits, _secret(root), own_files=own, changed=changed)
+
+
+def _excluded(config: Config, assignment: str) -> list[str]:
+    """Name the files that students may have changed, by nbgrader's own setting."""
+    names = Autograde(config=config).exclude_overwriting.get(assignment, [])
+    if not isinstance(names, list | tuple | set):
+        raise CourseError(
+            "nbgrader's setting Autograde.exclude_overwriting must give a list of files for each assignment: got "
+            f"{names!r} for {assignment}; correct it"
+        )
+    return [str(name) for name in names]
 
 
 def _notebooks(
