@@ -7,7 +7,6 @@ import platform
 import re
 from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
 from pathlib import Path
 
 import msgspec
@@ -15,6 +14,7 @@ import studium
 
 from studium_graders.engine.material import CanonicalSubmission, Material
 from studium_graders.engine.results import SubmissionResult
+from studium_graders.exercise_files import exercise_files
 
 _PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 _ENGINE, _COURSE = Path(__file__).parent / "engine", Path(studium.__file__).parent
@@ -105,10 +105,7 @@ def environment_hash(packages: Iterable[str] = ()) -> str:
     parts = [platform.python_version(), platform.machine(), *(f"{name} {_version(name)}" for name in _DECIDES)]
     parts.append(_hash_of_files([*_ENGINE.rglob("*.py"), *_COURSE.glob("*.py")]))
     for package in sorted(packages):
-        spec = find_spec(package)
-        for folder in (spec.submodule_search_locations or ()) if spec else ():
-            path = Path(folder) / "exercises.py"
-            parts.append(hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "")
+        parts.append(_hash_of_files(exercise_files(package)))
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
