@@ -201,6 +201,7 @@ class _Line:
             run.options.trust,
             run.gpu,
             (str(run.root),),
+            run.environment,
         )
         self.waiting: dict[Future[bytes], tuple[str, list[CanonicalSubmission]]] = {}  # equal ones together
         self.under_way: dict[str, Future[bytes]] = {}
