@@ -18,8 +18,9 @@ from studium_graders.course_folder import course_directory, folder, load_config,
 from studium_graders.folder_swap import swap_folders
 from studium_graders.generating import generate_release
 from studium_graders.gradebook_errors import gradebook_errors
-from studium_graders.gradebook_guard import require_same_cells, restored_on_error
+from studium_graders.gradebook_guard import gradebook_file, require_same_cells, restored_on_error
 from studium_graders.plan import NotebookPlan, plan_notebooks
+from studium_graders.sharing import sharing_of
 from studium_graders.source_notebook import source_notebook
 
 
@@ -70,6 +71,8 @@ def build_assignment(root: Path, name: str, catalogue: Catalogue) -> Assigned:
             require_same_cells(final.db_url, name, _all_notebooks(new_source))
             generate_release(staged, config, course.due_for_nbgrader(assignment))
             swap_folders([(new_source, source), (new_release, release)], scratch)
+    for written in filter(None, (source, release, gradebook_file(final.db_url, root))):
+        sharing_of(final).share(written)
     return Assigned(name, course.due(assignment), str(source), str(release), [_summary(plan) for plan in plans])
 
 

@@ -37,6 +37,7 @@ from studium_graders.engine.source_cells import (
     read_source,
     released_source,
 )
+from studium_graders.sharing import Sharing
 
 _CELL_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _FILES_MB = 512
@@ -61,7 +62,15 @@ def material_of(config: Config, root: Path, assignment: str, limits: Limits) -> 
     files = dict(_files(coursedir))
     own = frozenset(_excluded(config, assignment))
     changed = tuple(f"{book.name}/{cell}" for book in books for cell in book.changed)
-    return Material(assignment, notebooks, files, limits, _secret(root), own_files=own, changed=changed)
+    return Material(
+        assignment,
+        notebooks,
+        files,
+        limits,
+        _secret(Sharing(root, coursedir.groupshared)),
+        own_files=own,
+        changed=changed,
+    )
 
 
 def _excluded(config: Config, assignment: str) -> list[str]:
@@ -243,14 +252,15 @@ def _files(coursedir: CourseDirectory) -> Iterator[tuple[str, bytes]]:
         yield Path(name).relative_to(place).as_posix(), content
 
 
-def _secret(root: Path) -> bytes:
+def _secret(sharing: Sharing) -> bytes:
     """Give the course's secret, which seeds its test data; made when it is first needed."""
-    path = root / ".studium" / "secret"
+    path = sharing.root / ".studium" / "secret"
     if not path.is_file():
         path.parent.mkdir(exist_ok=True)
         handle, made = tempfile.mkstemp(dir=path.parent)  # readable for its owner alone
         with os.fdopen(handle, "wb") as file:
             file.write(secrets.token_bytes(32))
+        sharing.share(Path(made))
         try:
             os.link(made, path)  # the first of several graders wins
         except FileExistsError:

@@ -26,6 +26,7 @@ from studium_graders.feedback.room import Room
 from studium_graders.feedback.sections import Sources, other_answers, sections_of
 from studium_graders.feedback.stored import read_result, result_of
 from studium_graders.opening import open_course
+from studium_graders.sharing import sharing_of
 
 _TITLE = re.compile(r"^#\s+(.+)$", re.MULTILINE)
 _SENTENCES = {
@@ -150,6 +151,7 @@ def _write(submission: SubmissionMarks, course: _Course) -> Iterator[FeedbackPag
             stale.unlink()
     steps = (course.directory.autograded_directory, course.directory.submitted_directory)
     copy_for_release(tuple(_folder(course, step, submission.student) for step in steps), folder)
+    sharing_of(course.directory).share(folder)
 
 
 def _write_page(page: Page, path: Path, zone: ZoneInfo) -> bool:
