@@ -7,11 +7,13 @@ import typer
 from studium.catalogue import Catalogue
 
 from studium_graders.commands.extra import require_grade_extra, settings_errors
+from studium_graders.commands.stopping import stoppable
 
 if TYPE_CHECKING:
     from studium_graders.assigning import Assigned
 
 
+@stoppable()
 def assign(
     ctx: typer.Context,
     name: Annotated[str, typer.Argument(help="The assignment's name in course.toml.")],

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from studium_graders.commands.extra import require_grade_extra, settings_errors
+from studium_graders.commands.stopping import stoppable
 
 if TYPE_CHECKING:
     from studium_graders.feedback import Feedback
     from studium_graders.feedback.marks import SubmissionMarks
 
 
+@stoppable()
 def feedback(
     name: Annotated[str, typer.Argument(help="The assignment's name.")],
     course: Annotated[Path, typer.Option(help="The course folder.")] = Path(),

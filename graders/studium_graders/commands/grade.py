@@ -12,6 +12,7 @@ from studium.catalogue import Catalogue
 
 from studium_graders.beginning import begin
 from studium_graders.commands.extra import import_nbgrader, require_grade_extra, settings_errors
+from studium_graders.commands.stopping import stoppable
 
 if TYPE_CHECKING:
     from studium_graders.grade_report import ClassResult, SubmissionRow
@@ -22,6 +23,7 @@ _MOST_CHANGES = 40
 _SWITCH_SECONDS = 5e-4  # whoever reads and records must not keep those waiting who watch over the processes
 
 
+@stoppable()
 def grade(
     ctx: typer.Context,
     name: Annotated[str, typer.Argument(help="The assignment's name.")],
