@@ -19,13 +19,14 @@ from studium_graders.gradebook_reading import reading_gradebook
 class Submitted(msgspec.Struct, frozen=True):
     """The folder that one student handed in. ``link`` is what leads elsewhere on the way to it, None for a folder.
 
-    ``shut``: this user may not look into it, so that nobody knows what was handed in.
+    ``shut``: this user may not look into it, so that nobody knows what was handed in. ``is_file``: it is no folder.
     """
 
     student: str
     folder: Path
     link: Path | None = None
     shut: bool = False
+    is_file: bool = False
 
     @property
     def problem(self) -> str:
@@ -36,6 +37,11 @@ class Submitted(msgspec.Struct, frozen=True):
             return f"the folder {self.student!a} needs a name that is UTF-8 text; rename it and grade again"
         if self.shut:
             return f"{self.student} was not graded: {self.folder} may not be read; allow it and grade again"
+        if self.is_file:
+            return (
+                f"{self.student} was not graded: {self.folder} is a file; put the notebooks into a folder of that name "
+                "and grade again"
+            )
         if self.link is None:
             return ""
         where = str(self.link.readlink())
@@ -58,9 +64,12 @@ def find_submissions(coursedir: CourseDirectory, assignment: str, students: Coll
     found = {folder.name: Submitted(folder.name, folder, shut=True) for folder in _shut_folders(coursedir, assignment)}
     for path in glob.glob(_wildcard(coursedir, where, assignment)):  # noqa: PTH207 - the pattern may be absolute
         if match := pattern.fullmatch(path):
-            link = _link_to(Path(path), match.start("student_id"))
-            if link or Path(path).is_dir():
-                found[match["student_id"]] = Submitted(match["student_id"], Path(path), link)
+            student, folder = match["student_id"], Path(path)
+            link = _link_to(folder, match.start("student_id"))
+            if link or folder.is_dir():
+                found[student] = Submitted(student, folder, link)
+            elif match.end("student_id") < len(path):  # a file in a student's own folder
+                found[student] = Submitted(student, folder, is_file=True)
     if not found:
         _require_known(coursedir, assignment)
         raise CourseError(

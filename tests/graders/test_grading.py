@@ -277,6 +277,18 @@ def test_a_folder_that_is_a_link_is_not_graded_as_what_it_leads_to(
     assert result.problems == [f"mallory was not graded: {why}"]
 
 
+def test_a_file_in_the_place_of_a_submissions_folder_is_told(course: Path, grade: Callable) -> None:
+    (course / "submitted" / "zoe").mkdir()
+    place = course / "submitted" / "zoe" / "ps1"
+    place.write_bytes(b"PK")
+    (course / "submitted" / "readme.txt").touch()
+    result = grade()
+    assert result.problems == [
+        f"zoe was not graded: {place} is a file; put the notebooks into a folder of that name and grade again"
+    ]
+    assert "zoe" not in [row.student for row in result.submissions]
+
+
 def test_what_the_instructors_machine_cannot_read_is_told_and_takes_no_mark(
     course: Path, grade: Callable, gradebook_rows: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
