@@ -67,6 +67,11 @@ def _fields(structure: str) -> set[str | None]:
         return set()
 
 
+def left_out(coursedir: CourseDirectory) -> frozenset[str]:
+    """Name the students whom nbgrader's settings leave out, where nobody asks for them by name."""
+    return frozenset(name.strip() for name in coursedir.student_id_exclude.split(","))
+
+
 def folder(coursedir: CourseDirectory, step: str, assignment: str) -> Path:
     """Give the folder of an assignment at a step that has no student: source or release."""
     return Path(coursedir.format_path(step, ".", assignment)).resolve()

@@ -13,6 +13,7 @@ from nbgrader.coursedir import CourseDirectory
 from sqlalchemy import select
 from studium.errors import CourseError, UnknownNameError
 
+from studium_graders.course_folder import left_out
 from studium_graders.gradebook_reading import reading_gradebook
 
 
@@ -51,6 +52,8 @@ class Submitted(msgspec.Struct, frozen=True):
 def find_submissions(coursedir: CourseDirectory, assignment: str, students: Collection[str] = ()) -> list[Submitted]:
     """Give the submissions of an assignment, by student; of ``students`` only where some are named.
 
+    Where none is named, those are passed over whom nbgrader's settings leave out.
+
     Raises UnknownNameError for an assignment that the gradebook does not have and for a student who handed nothing in,
     CourseError where nobody did.
     """
@@ -79,7 +82,7 @@ def find_submissions(coursedir: CourseDirectory, assignment: str, students: Coll
     for student in students:
         if student not in found:
             raise UnknownNameError(f"student of {assignment}", student, found)
-    return [found[student] for student in sorted(set(students) or found)]
+    return [found[student] for student in sorted(set(students) or found.keys() - left_out(coursedir))]
 
 
 def _require_known(coursedir: CourseDirectory, assignment: str) -> None:
