@@ -2,9 +2,10 @@
 
 import os
 import string
+import sys
 import sysconfig
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from nbgrader.coursedir import CourseDirectory
@@ -30,12 +31,27 @@ def load_config(root: Path, course: Course | None) -> Config:
         apply_course(config, course, root)
     if (root / CONFIG).is_file():
         try:
-            config.merge(PyFileConfigLoader(CONFIG, path=str(root)).load_config())
+            with modules_of(root):
+                config.merge(PyFileConfigLoader(CONFIG, path=str(root)).load_config())
         except (Exception, SystemExit) as error:
             why = f"{type(error).__name__}: {error}"
             raise CourseError(f"{root / CONFIG} must be Python that configures nbgrader: {why}; correct it") from error
     _anchor(config.CourseDirectory, root)
     return config
+
+
+@contextmanager
+def modules_of(root: Path) -> Iterator[None]:
+    """Let modules in a course folder be imported meanwhile: nbgrader's settings name plugins and preprocessors there.
+
+    No longer than that: what grades students' code has the import path of this process.
+    """
+    sys.path.insert(0, str(root))
+    try:
+        yield
+    finally:
+        with suppress(ValueError):  # the settings may have done so themselves
+            sys.path.remove(str(root))
 
 
 def _anchor(settings: Config, root: Path) -> None:

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from pathlib import Path
 
 from nbgrader.api import Gradebook
 from nbgrader.converters import GenerateAssignment
@@ -12,6 +13,8 @@ from nbgrader.coursedir import CourseDirectory
 from studium.errors import CourseError
 from traitlets.config import Config
 
+from studium_graders.course_folder import modules_of
+
 _OF_SETTINGS = (ImportError, LookupError, TypeError, ValueError, AttributeError)  # names, hooks and values in them
 
 
@@ -19,10 +22,11 @@ def generate_release(coursedir: CourseDirectory, config: Config, due: datetime |
     """Run GenerateAssignment on ``coursedir`` and note the due date (UTC, naive) in the gradebook."""
     errors: list[str] = []
     try:
-        converter = GenerateAssignment(coursedir=coursedir, config=config)
-        converter.force = True
-        with _errors_of(converter.log, errors):
-            converter.start()
+        with modules_of(Path(coursedir.root)):
+            converter = GenerateAssignment(coursedir=coursedir, config=config)
+            converter.force = True
+            with _errors_of(converter.log, errors):
+                converter.start()
     except (NbGraderException, *_OF_SETTINGS) as error:
         said = str(error) if isinstance(error, NbGraderException) else f"{type(error).__name__}: {error}"
         raise CourseError(

@@ -141,7 +141,7 @@ class _Run:
         submissions = [submitted for submitted in submissions if not submitted.problem]
         self.watcher.begin(len(submissions), level)
         folders = {submitted.student: submitted for submitted in submissions}
-        penalties = LatePenalties(self.coursedir.config)
+        penalties = LatePenalties(self.coursedir.config, self.root)
         line = _Line(self, level, report)
         marker = self.root / ".studium" / "runs" / self.assignment
         with (

@@ -191,6 +191,27 @@ def test_a_setting_that_nbgrader_takes_and_cannot_use_is_one_sentence(
     assert (code, out, err.count("\n"), why in err) == (1, "", 1, True)
 
 
+def test_a_plugin_and_a_preprocessor_beside_nbgraders_settings_are_found_from_anywhere(
+    grade: Studium, studium: Studium, course: Path
+) -> None:
+    (course / "our_late.py").write_text(
+        "from nbgrader.plugins import LateSubmissionPlugin\n\n\nclass Late(LateSubmissionPlugin):\n"
+        "    def late_submission_penalty(self, student_id, score, total_seconds_late):\n        return 0.25\n"
+    )
+    (course / "our_cells.py").write_text(
+        "from nbgrader.preprocessors import NbGraderPreprocessor\n\n\nclass Same(NbGraderPreprocessor):\n"
+        "    def preprocess(self, nb, resources):\n        return nb, resources\n"
+    )
+    with (course / "nbgrader_config.py").open("a") as file:
+        file.write("from our_late import Late\n\nget_config().AssignLatePenalties.plugin_class = 'our_late.Late'\n")
+        file.write("from nbgrader.converters import GenerateAssignment\n")
+        file.write("kinds = [*GenerateAssignment().preprocessors, 'our_cells.Same']\n")
+        file.write("get_config().GenerateAssignment.preprocessors = kinds\n")
+    assert studium("assign", "ps1", "--course", str(course))[0] == 0
+    code, out, _ = grade()
+    assert (code, "-0.25" in out, str(course) in sys.path) == (0, True, False)
+
+
 def test_settings_that_end_the_program_are_one_sentence(grade: Studium, course: Path) -> None:
     with (course / "nbgrader_config.py").open("a") as file:
         file.write("raise SystemExit(3)\n")

@@ -69,7 +69,7 @@ def task_course(tmp_path: Path, nbgrader: Callable) -> Path:
 
 def recorder_of(course: Path, url: str = "") -> Recorder:
     coursedir = open_course(course, "ps1")
-    return Recorder(url or coursedir.db_url, coursedir.course_id, "ps1", LatePenalties(coursedir.config))
+    return Recorder(url or coursedir.db_url, coursedir.course_id, "ps1", LatePenalties(coursedir.config, course))
 
 
 def material_in(course: Path) -> Material:
