@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from jupyter_core.paths import jupyter_config_path
 from nbgrader.coursedir import CourseDirectory
 from studium.errors import CourseError
 from traitlets.config import Config
@@ -21,23 +22,32 @@ _PLACES = {"nbgrader_step", "student_id", "assignment_id"}
 
 
 def load_config(root: Path, course: Course | None) -> Config:
-    """Give nbgrader's configuration of a course: its nbgrader_config.py, or course.toml alone where there is none.
+    """Give nbgrader's configuration of a course: what is set for the user and the machine, course.toml, its own.
 
     ``course`` None is a course of nbgrader's without a course.toml.
     """
     config = Config()
+    for folder in map(Path, reversed(jupyter_config_path())):  # the first one counts most
+        if os.access(folder, os.R_OK | os.X_OK):
+            _merge(config, folder, root)
     config.CourseDirectory.root = str(root)
     if course:
         apply_course(config, course, root)
-    if (root / CONFIG).is_file():
-        try:
-            with modules_of(root):
-                config.merge(PyFileConfigLoader(CONFIG, path=str(root)).load_config())
-        except (Exception, SystemExit) as error:
-            why = f"{type(error).__name__}: {error}"
-            raise CourseError(f"{root / CONFIG} must be Python that configures nbgrader: {why}; correct it") from error
+    _merge(config, root, root)
     _anchor(config.CourseDirectory, root)
     return config
+
+
+def _merge(config: Config, folder: Path, root: Path) -> None:
+    """Add the settings of the nbgrader_config.py in ``folder``, if there is one."""
+    if not (folder / CONFIG).is_file():
+        return
+    try:
+        with modules_of(root):
+            config.merge(PyFileConfigLoader(CONFIG, path=str(folder)).load_config())
+    except (Exception, SystemExit) as error:
+        why = f"{type(error).__name__}: {error}"
+        raise CourseError(f"{folder / CONFIG} must be Python that configures nbgrader: {why}; correct it") from error
 
 
 @contextmanager

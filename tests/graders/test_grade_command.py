@@ -212,6 +212,23 @@ def test_a_plugin_and_a_preprocessor_beside_nbgraders_settings_are_found_from_an
     assert (code, "-0.25" in out, str(course) in sys.path) == (0, True, False)
 
 
+def test_settings_of_the_user_hold_where_the_course_has_none(
+    grade: Studium, course: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = tmp_path / "jupyter"
+    own.mkdir()
+    monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(own))
+    (own / "nbgrader_config.py").write_text(
+        "c = get_config()\nc.CourseDirectory.root = '/nowhere'\nc.CourseDirectory.course_id = 'another'\n"
+        "c.CourseDirectory.student_id_exclude = 'bob'\n"
+    )
+    code, out, _ = grade()
+    assert (code, "bob" in out, "[bold]ada" in out) == (0, False, True)
+    (own / "nbgrader_config.py").write_text("(")
+    code, _, err = grade()
+    assert (code, err.count("\n"), f"{own / 'nbgrader_config.py'} must be Python" in err) == (1, 1, True)
+
+
 def test_settings_that_end_the_program_are_one_sentence(grade: Studium, course: Path) -> None:
     with (course / "nbgrader_config.py").open("a") as file:
         file.write("raise SystemExit(3)\n")
