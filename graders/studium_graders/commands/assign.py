@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from studium_graders.assigning import Assigned
 
 
-@stoppable()
 def assign(
     ctx: typer.Context,
     name: Annotated[str, typer.Argument(help="The assignment's name in course.toml.")],
@@ -27,7 +26,7 @@ def assign(
     from studium_graders.assigning import build_assignment
 
     catalogue: Catalogue = ctx.obj
-    with settings_errors(course):
+    with stoppable(), settings_errors(course):
         assigned = build_assignment(course, name, catalogue)
     if as_json:
         print_json(assigned)

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from studium_graders.feedback.marks import SubmissionMarks
 
 
-@stoppable()
 def feedback(
     name: Annotated[str, typer.Argument(help="The assignment's name.")],
     course: Annotated[Path, typer.Option(help="The course folder.")] = Path(),
@@ -32,7 +31,7 @@ def feedback(
 
     from studium_graders.feedback import write_feedback
 
-    with settings_errors(course):
+    with stoppable(), settings_errors(course):
         written = write_feedback(course, name, student or (), _counted)
     if as_json:
         print_json(written)

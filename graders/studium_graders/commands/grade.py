@@ -23,7 +23,6 @@ _MOST_CHANGES = 40
 _SWITCH_SECONDS = 5e-4  # whoever reads and records must not keep those waiting who watch over the processes
 
 
-@stoppable()
 def grade(
     ctx: typer.Context,
     name: Annotated[str, typer.Argument(help="The assignment's name.")],
@@ -58,7 +57,7 @@ def grade(
     gc.enable()
     catalogue: Catalogue = ctx.obj
     options = GradeOptions(tuple(student or ()), jobs, executor, scheduler, resume, force, trust_submissions, dry_run)
-    with settings_errors(course), _watching(ask=not (yes or as_json)) as watcher:
+    with stoppable(), settings_errors(course), _watching(ask=not (yes or as_json)) as watcher:
         result = grade_class(course, name, options, catalogue, watcher)
     _show(result, dry_run=dry_run, as_json=as_json)
 
