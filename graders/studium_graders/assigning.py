@@ -1,5 +1,6 @@
 """Building an assignment: source/ from the catalogue, release/ by nbgrader, the gradebook in step. All or nothing."""
 
+import os
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -14,12 +15,13 @@ from studium.errors import CourseError, NotebookError
 from studium.notebooks import read_notebook, write_notebook
 
 from studium_graders.course_file import FILE, read_course
-from studium_graders.course_folder import folder, load_config, scripts_on_path
+from studium_graders.course_folder import course_directory, folder, load_config, scripts_on_path
 from studium_graders.folder_swap import swap_folders
 from studium_graders.generating import generate_release
 from studium_graders.gradebook_errors import gradebook_errors
-from studium_graders.gradebook_guard import require_same_cells, restored_on_error
+from studium_graders.gradebook_guard import gradebook_file, require_same_cells, restored_on_error
 from studium_graders.plan import NotebookPlan, plan_notebooks
+from studium_graders.sharing import sharing_of
 from studium_graders.source_notebook import source_notebook
 
 
@@ -56,12 +58,12 @@ def build_assignment(root: Path, name: str, catalogue: Catalogue) -> Assigned:
     plans = plan_notebooks(assignment, catalogue)
     notebooks = {plan.topic.slug: source_notebook(plan, catalogue.manager) for plan in plans}
     config = load_config(root.resolve(), course)
-    final = CourseDirectory(config=config, assignment_id=name)
+    final = course_directory(config, name)
     root = Path(final.root)  # nbgrader's settings may have the course elsewhere
     source, release = (folder(final, step, name) for step in (final.source_directory, final.release_directory))
     with tempfile.TemporaryDirectory(dir=root, prefix=".studium-") as made:
         scratch = Path(made)
-        staged = _staged(CourseDirectory(config=config, assignment_id=name), scratch.name)
+        staged = _staged(course_directory(config, name), scratch.name)
         new_source, new_release = (
             folder(staged, step, name) for step in (staged.source_directory, staged.release_directory)
         )
@@ -69,7 +71,10 @@ def build_assignment(root: Path, name: str, catalogue: Catalogue) -> Assigned:
         with scripts_on_path(), gradebook_errors(final.db_url), restored_on_error(final.db_url, root, scratch):
             require_same_cells(final.db_url, name, _all_notebooks(new_source))
             generate_release(staged, config, course.due_for_nbgrader(assignment))
+            _put_links_back(source, new_source)
             swap_folders([(new_source, source), (new_release, release)], scratch)
+    for written in filter(None, (source, release, gradebook_file(final.db_url, root))):
+        sharing_of(final).share(written)
     return Assigned(name, course.due(assignment), str(source), str(release), [_summary(plan) for plan in plans])
 
 
@@ -95,9 +100,20 @@ def _write_source(notebooks: Mapping[str, NotebookNode], old: Path, new: Path) -
 
 def _generated(where: str, names: list[str]) -> set[str]:
     """Name what is not to be copied: the notebooks that were built here before, and what nbgrader ignores."""
-    return {name for name in names if name.endswith(".ipynb") and _was_built(Path(where) / name)} | (
-        {".ipynb_checkpoints", "__pycache__"} & set(names)
-    )
+    paths = [Path(where, name) for name in names]
+    built = {path.name for path in paths if path.suffix == ".ipynb" and _was_built(path)}
+    linked = {path.name for path in paths if path.is_symlink() and path.is_dir()}
+    return built | linked | ({".ipynb_checkpoints", "__pycache__"} & set(names))
+
+
+def _put_links_back(old: Path, new: Path) -> None:
+    """Let what was a link in the source folder be one again: nbgrader has released the file that it leads to."""
+    for where, folders, names in os.walk(old):
+        for link in (path for name in (*folders, *names) if (path := Path(where, name)).is_symlink()):
+            copied = new / link.relative_to(old)
+            if copied.parent.is_dir() and not (copied.suffix == ".ipynb" and _was_built(copied)):
+                copied.unlink(missing_ok=True)
+                copied.symlink_to(link.readlink())
 
 
 def _was_built(path: Path) -> bool:

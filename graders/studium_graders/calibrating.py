@@ -9,6 +9,7 @@ import msgspec
 from studium_graders import work
 from studium_graders.engine.material import Calibration, Material
 from studium_graders.results_store import write_whole
+from studium_graders.sharing import ALONE, Sharing
 
 
 class _Kept(msgspec.Struct, frozen=True):
@@ -21,8 +22,16 @@ class _Kept(msgspec.Struct, frozen=True):
 class Calibrating:
     """A calibration, under way from the beginning. ``key`` says what it depends on; ``folder`` is where it is kept."""
 
-    def __init__(self, folder: Path, key: str, material: Material, executor: Executor, how: work.Work) -> None:
-        self._path = folder / f"{material.assignment}.msgpack"
+    def __init__(
+        self,
+        folder: Path,
+        key: str,
+        material: Material,
+        executor: Executor,
+        how: work.Work,
+        sharing: Sharing = ALONE,
+    ) -> None:
+        self._path, self._sharing = folder / f"{material.assignment}.msgpack", sharing
         self._material = material
         self._kept = self._read()
         self._under_way: Future[bytes] | None = None
@@ -46,6 +55,7 @@ class Calibrating:
         if self._under_way is not None and not problems:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             write_whole(self._path, msgspec.msgpack.encode(self._kept))
+            self._sharing.share(self._path)
         return msgspec.structs.replace(self._material, calibration=self._kept.calibration), problems
 
     def _read(self) -> _Kept:

@@ -1,11 +1,14 @@
 """A course folder as nbgrader sees it: its configuration, its folders and its gradebook."""
 
 import os
+import string
+import sys
 import sysconfig
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from jupyter_core.paths import jupyter_config_path
 from nbgrader.coursedir import CourseDirectory
 from studium.errors import CourseError
 from traitlets.config import Config
@@ -15,25 +18,50 @@ from studium_graders.course_file import Course
 from studium_graders.nbgrader_config import apply_course
 
 CONFIG = "nbgrader_config.py"
+_PLACES = {"nbgrader_step", "student_id", "assignment_id"}
 
 
 def load_config(root: Path, course: Course | None) -> Config:
-    """Give nbgrader's configuration of a course: its nbgrader_config.py, or course.toml alone where there is none.
+    """Give nbgrader's configuration of a course: what is set for the user and the machine, course.toml, its own.
 
     ``course`` None is a course of nbgrader's without a course.toml.
     """
     config = Config()
+    for folder in map(Path, reversed(jupyter_config_path())):  # the first one counts most
+        if os.access(folder, os.R_OK | os.X_OK):
+            _merge(config, folder, root)
     config.CourseDirectory.root = str(root)
     if course:
         apply_course(config, course, root)
-    if (root / CONFIG).is_file():
-        try:
-            config.merge(PyFileConfigLoader(CONFIG, path=str(root)).load_config())
-        except Exception as error:
-            why = f"{type(error).__name__}: {error}"
-            raise CourseError(f"{root / CONFIG} must be Python that configures nbgrader: {why}; correct it") from error
+    _merge(config, root, root)
     _anchor(config.CourseDirectory, root)
     return config
+
+
+def _merge(config: Config, folder: Path, root: Path) -> None:
+    """Add the settings of the nbgrader_config.py in ``folder``, if there is one."""
+    if not (folder / CONFIG).is_file():
+        return
+    try:
+        with modules_of(root):
+            config.merge(PyFileConfigLoader(CONFIG, path=str(folder)).load_config())
+    except (Exception, SystemExit) as error:
+        why = f"{type(error).__name__}: {error}"
+        raise CourseError(f"{folder / CONFIG} must be Python that configures nbgrader: {why}; correct it") from error
+
+
+@contextmanager
+def modules_of(root: Path) -> Iterator[None]:
+    """Let modules in a course folder be imported meanwhile: nbgrader's settings name plugins and preprocessors there.
+
+    No longer than that: what grades students' code has the import path of this process.
+    """
+    sys.path.insert(0, str(root))
+    try:
+        yield
+    finally:
+        with suppress(ValueError):  # the settings may have done so themselves
+            sys.path.remove(str(root))
 
 
 def _anchor(settings: Config, root: Path) -> None:
@@ -43,6 +71,31 @@ def _anchor(settings: Config, root: Path) -> None:
     url = settings.get("db_url")
     if isinstance(url, str) and (file := url.removeprefix("sqlite:///")) != url and file not in ("", ":memory:"):
         settings.db_url = f"sqlite:///{Path(settings.root, file)}"
+
+
+def course_directory(config: Config, assignment: str) -> CourseDirectory:
+    """Give nbgrader's view of a course. Raise CourseError where its folders would not be told apart."""
+    coursedir = CourseDirectory(config=config, assignment_id=assignment)
+    structure = coursedir.directory_structure
+    if _fields(structure) != _PLACES:
+        raise CourseError(
+            "nbgrader's setting CourseDirectory.directory_structure must have {nbgrader_step}, {student_id} and "
+            f"{{assignment_id}} and no others: got {structure!r}; correct it, or leave it out"
+        )
+    return coursedir
+
+
+def _fields(structure: str) -> set[str | None]:
+    """Name what stands in braces, nothing where they do not match."""
+    try:
+        return {name for _, name, _, _ in string.Formatter().parse(structure)} - {None}
+    except ValueError:
+        return set()
+
+
+def left_out(coursedir: CourseDirectory) -> frozenset[str]:
+    """Name the students whom nbgrader's settings leave out, where nobody asks for them by name."""
+    return frozenset(name.strip() for name in coursedir.student_id_exclude.split(","))
 
 
 def folder(coursedir: CourseDirectory, step: str, assignment: str) -> Path:

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from pathlib import Path
 
 from nbgrader.api import Gradebook
 from nbgrader.converters import GenerateAssignment
@@ -12,32 +13,38 @@ from nbgrader.coursedir import CourseDirectory
 from studium.errors import CourseError
 from traitlets.config import Config
 
+from studium_graders.course_folder import modules_of
+
+_OF_SETTINGS = (ImportError, LookupError, TypeError, ValueError, AttributeError)  # names, hooks and values in them
+
 
 def generate_release(coursedir: CourseDirectory, config: Config, due: datetime | None) -> None:
     """Run GenerateAssignment on ``coursedir`` and note the due date (UTC, naive) in the gradebook."""
-    converter = GenerateAssignment(coursedir=coursedir, config=config)
-    converter.force = True
-    with _errors_of(converter.log) as errors:
-        try:
-            converter.start()
-        except NbGraderException as error:
-            raise CourseError(
-                f"nbgrader could not generate {coursedir.assignment_id}: {_reason(errors) or error}; "
-                "nothing was changed, so correct it and run the command again"
-            ) from error
+    errors: list[str] = []
+    try:
+        with modules_of(Path(coursedir.root)):
+            converter = GenerateAssignment(coursedir=coursedir, config=config)
+            converter.force = True
+            with _errors_of(converter.log, errors):
+                converter.start()
+    except (NbGraderException, *_OF_SETTINGS) as error:
+        said = str(error) if isinstance(error, NbGraderException) else f"{type(error).__name__}: {error}"
+        raise CourseError(
+            f"nbgrader could not generate {coursedir.assignment_id}: {_reason(errors) or said}; "
+            "nothing was changed, so correct it and run the command again"
+        ) from error
     with Gradebook(coursedir.db_url, coursedir.course_id or "default_course") as gradebook:
         gradebook.update_or_create_assignment(coursedir.assignment_id, duedate=due)
 
 
 @contextmanager
-def _errors_of(log: logging.Logger) -> Iterator[list[str]]:
+def _errors_of(log: logging.Logger, errors: list[str]) -> Iterator[None]:
     """Collect what is logged as an error; nbgrader logs the reason and raises another."""
-    errors: list[str] = []
     handler = logging.Handler(logging.ERROR)
     handler.emit = lambda record: errors.append(record.getMessage())  # type: ignore[method-assign]
     log.addHandler(handler)
     try:
-        yield errors
+        yield
     finally:
         log.removeHandler(handler)
 

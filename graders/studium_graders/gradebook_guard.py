@@ -15,17 +15,22 @@ from studium.errors import CourseError
 from studium_graders.gradebook_errors import WAIT_SECONDS
 
 
+def gradebook_file(url: str, root: Path) -> Path | None:
+    """Give the file of a gradebook that is a SQLite file, None for one on a server or in memory."""
+    address = make_url(url)
+    return root / address.database if address.get_backend_name() == "sqlite" and address.database else None
+
+
 @contextmanager
 def restored_on_error(url: str, root: Path, scratch: Path) -> Iterator[None]:
     """Put a gradebook that is a SQLite file back as it was where the block raises. Other databases are left alone.
 
     Raise sqlite3.Error for a file that cannot be copied, or is locked for too long.
     """
-    address = make_url(url)
-    if address.get_backend_name() != "sqlite" or not address.database:
+    original, saved = gradebook_file(url, root), scratch / "gradebook.db"
+    if original is None:
         yield
         return
-    original, saved = root / address.database, scratch / "gradebook.db"
     existed = original.is_file()
     if existed:
         _copy(original, saved, most_seconds=WAIT_SECONDS)

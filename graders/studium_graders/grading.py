@@ -33,6 +33,7 @@ from studium_graders.opening import open_course
 from studium_graders.recorder import Graded, MarkChange, Recorder
 from studium_graders.recording_desk import DISK_FULL, AutogradedFolder, RecordingDesk
 from studium_graders.results_store import ResultsStore, environment_hash, result_key
+from studium_graders.sharing import Sharing, sharing_of
 from studium_graders.submissions import Submitted, find_submissions
 
 _ON_A_CLUSTER = 64  # submissions that are under way at the same time where nothing else is said
@@ -79,7 +80,7 @@ def grade_class(
     coursedir = open_course(root, assignment)
     own = Path(coursedir.root) / ".studium"
     submissions = find_submissions(coursedir, assignment, options.students)
-    with only_grader(own / "locks", assignment):
+    with only_grader(own / "locks", assignment, sharing_of(coursedir)):
         run = _Run(coursedir, assignment, options, catalogue, watcher)
         try:
             return run.grade(submissions)
@@ -92,12 +93,13 @@ def grade_class(
 
 
 @contextmanager
-def _run_noted(marker: Path, options: GradeOptions, watcher: Watcher) -> Iterator[None]:
+def _run_noted(marker: Path, options: GradeOptions, watcher: Watcher, sharing: Sharing) -> Iterator[None]:
     """Leave a mark while a run is under way, so that the next one can say that this one was stopped."""
     if marker.exists() and not options.resume:
         watcher.note("the last run was stopped before its end; what it had graded is used (--resume says you know)")
     marker.parent.mkdir(parents=True, exist_ok=True)
     marker.touch()
+    sharing.share(marker)
     yield
     marker.unlink(missing_ok=True)
 
@@ -112,7 +114,8 @@ class _Run:
         self.root = Path(coursedir.root)
         self.assignment, self.catalogue = assignment, catalogue
         self.limits, self.gpu = _settings(self.root, assignment)
-        self.store = ResultsStore(self.root / ".studium" / "results" / assignment)
+        self.sharing = sharing_of(coursedir)
+        self.store = ResultsStore(self.root / ".studium" / "results" / assignment, self.sharing)
         self.jobs = options.jobs or usable_cpus()
         self.executor = self._executor()
 
@@ -138,12 +141,12 @@ class _Run:
         submissions = [submitted for submitted in submissions if not submitted.problem]
         self.watcher.begin(len(submissions), level)
         folders = {submitted.student: submitted for submitted in submissions}
-        penalties = LatePenalties(self.coursedir.config)
+        penalties = LatePenalties(self.coursedir.config, self.root)
         line = _Line(self, level, report)
         marker = self.root / ".studium" / "runs" / self.assignment
         with (
             Recorder(self.coursedir.db_url, self.coursedir.course_id, self.material.assignment, penalties) as recorder,
-            _run_noted(marker, self.options, self.watcher),
+            _run_noted(marker, self.options, self.watcher, self.sharing),
         ):
             desk = RecordingDesk(
                 recorder,
@@ -201,13 +204,14 @@ class _Line:
             run.options.trust,
             run.gpu,
             (str(run.root),),
+            run.environment,
         )
         self.waiting: dict[Future[bytes], tuple[str, list[CanonicalSubmission]]] = {}  # equal ones together
         self.under_way: dict[str, Future[bytes]] = {}
         self.kept: dict[str, str] = {}  # of what several students may hand in: key to one whose result is kept
         key = f"{run.material.digest} {run.environment} {level}"
         kept = run.root / ".studium" / "calibration"
-        self.calibrating = Calibrating(kept, key, run.material, run.executor, self.work)
+        self.calibrating = Calibrating(kept, key, run.material, run.executor, self.work, run.sharing)
 
     def results(self, submissions: Sequence[Submitted]) -> Iterator[tuple[Graded, bool]]:
         """Give each result once it is kept, and whether an earlier run had it."""

@@ -12,15 +12,18 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from studium.errors import CourseError
 
+from studium_graders.sharing import ALONE, Sharing
+
 
 @contextmanager
-def only_grader(folder: Path, assignment: str) -> Iterator[None]:
+def only_grader(folder: Path, assignment: str, sharing: Sharing = ALONE) -> Iterator[None]:
     """Hold the lock of an assignment in ``folder``. Raise CourseError, naming the other, where somebody grades it."""
     folder.mkdir(parents=True, exist_ok=True)
     holder = folder / f"{assignment}.json"
     try:
-        with FileLock(folder / f"{assignment}.lock", timeout=0):
+        with FileLock(folder / f"{assignment}.lock", timeout=0, mode=0o664 if sharing.group else 0o644):
             holder.write_text(json.dumps(_myself()), "utf-8")
+            sharing.share(folder)
             yield
     except Timeout:
         raise CourseError(

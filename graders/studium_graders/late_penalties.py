@@ -1,16 +1,21 @@
 """What a late notebook loses: the course's own plugin, asked as nbgrader's AssignLatePenalties asks it."""
 
+from pathlib import Path
+
 from nbgrader.preprocessors import AssignLatePenalties
 from studium.errors import CourseError
 from traitlets.config import Config
 
+from studium_graders.course_folder import modules_of
+
 
 class LatePenalties:
-    """The late policy that a course's configuration names."""
+    """The late policy that the configuration of the course in ``root`` names."""
 
-    def __init__(self, config: Config) -> None:
-        self._preprocessor = AssignLatePenalties(config=config)
-        self._preprocessor.init_plugin()
+    def __init__(self, config: Config, root: Path) -> None:
+        with modules_of(root):
+            self._preprocessor = AssignLatePenalties(config=config)
+            self._preprocessor.init_plugin()
 
     def points(self, student: str, score: float, seconds: float) -> float | None:
         """Give the points taken off ``score`` for being ``seconds`` late, between 0 and the score; None for none.

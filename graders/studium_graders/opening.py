@@ -6,7 +6,7 @@ from nbgrader.coursedir import CourseDirectory
 from studium.errors import CourseError
 
 from studium_graders.course_file import FILE, read_course
-from studium_graders.course_folder import CONFIG, load_config
+from studium_graders.course_folder import CONFIG, course_directory, load_config
 
 
 def open_course(root: Path, assignment: str = "") -> CourseDirectory:
@@ -20,4 +20,4 @@ def open_course(root: Path, assignment: str = "") -> CourseDirectory:
             f"a course folder has {FILE}, {CONFIG} or gradebook.db: {root} has none; name the course with --course"
         )
     course = read_course(root) if (root / FILE).is_file() else None
-    return CourseDirectory(config=load_config(root, course), assignment_id=assignment)
+    return course_directory(load_config(root, course), assignment)

@@ -259,10 +259,10 @@ class _Planner:
         row = self.recorded.grades.get((notebook, cells.graded[name]))
         manual = row.manual_score if row else None
         extra = (row.extra_credit if row else None) or 0.0
-        if name in cells.tasks:
-            auto, needs = None, row.needs_manual_grade if row else True
-        elif book is None or book.missing or result is None:
+        if book is None or book.missing or result is None:
             auto, needs = 0.0, False
+        elif name in cells.tasks:
+            auto, needs = None, _waits(row)
         else:
             auto = _auto_score(name, result)
             needs = manual is not None or auto is None or result.verdict == "unreadable"
@@ -277,7 +277,7 @@ class _Planner:
                 auto_score=auto,
                 needs_manual_grade=needs,
             )
-        elif (row.auto_score, row.needs_manual_grade) != (auto, needs) and name not in cells.tasks:
+        elif (row.auto_score, row.needs_manual_grade) != (auto, needs):
             self._update(Grade, id=row.id, auto_score=auto, needs_manual_grade=needs)
             if row.auto_score is not None and row.auto_score != auto:
                 self._change(cells.name, name, row.auto_score, auto)
@@ -300,6 +300,11 @@ class _Planner:
 
     def _change(self, notebook: str, cell: str, before: float | None, after: float | None) -> None:
         self.made.changes.append(MarkChange(self.student, notebook, cell, before, after))
+
+
+def _waits(task: Any) -> bool:
+    """Tell whether a person has to mark a task: a new one, or one whose notebook was missing until now."""
+    return task is None or task.auto_score is not None or bool(task.needs_manual_grade)
 
 
 def _auto_score(name: str, result: NotebookResult) -> float | None:

@@ -6,12 +6,14 @@ from pathlib import Path
 
 from nbgrader.converters import Autograde
 from nbgrader.coursedir import CourseDirectory
+from studium.errors import CourseError
 
 from studium_graders.autograded import autograded_files, holds, write_folder
 from studium_graders.engine.material import Material
 from studium_graders.grade_report import ClassResult, submission_row
 from studium_graders.gradebook_errors import GradebookError
 from studium_graders.recorder import Graded, MarkChange, Plan, Recorder
+from studium_graders.sharing import sharing_of
 
 BATCH = 16
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -22,15 +24,14 @@ class AutogradedFolder:
 
     def __init__(self, coursedir: CourseDirectory, material: Material) -> None:
         self._coursedir, self._material = coursedir, material
-        self._converter = Autograde(coursedir=coursedir, config=coursedir.config)
-        self._mode = int(str(self._converter.permissions), 8)
+        self._mode = _mode(Autograde(coursedir=coursedir, config=coursedir.config).permissions)
+        self._sharing = sharing_of(coursedir)
 
     def write(self, graded: Graded) -> None:
         """Write the folder of one submission. Raise OSError."""
         files = autograded_files(graded.submission, graded.result, self._material)
         write_folder(self.folder(graded.submission.student), files, self._mode)
-        if self._coursedir.groupshared:
-            self._converter.set_permissions(self._material.assignment, graded.submission.student)
+        self._sharing.share(self.folder(graded.submission.student))
 
     def is_current(self, graded: Graded) -> bool:
         """Tell whether the notebooks in the folder are what would be written: nobody has anything new to see."""
@@ -42,6 +43,16 @@ class AutogradedFolder:
         """Give the folder of one submission."""
         where = (self._coursedir.autograded_directory, student, self._material.assignment)
         return Path(self._coursedir.format_path(*where))
+
+
+def _mode(permissions: int) -> int:
+    """Give what the digits of nbgrader's setting mean for the file system."""
+    try:
+        return int(str(permissions), 8)
+    except ValueError:
+        raise CourseError(
+            f"nbgrader's setting Autograde.permissions must be octal digits such as 644: got {permissions}; correct it"
+        ) from None
 
 
 class RecordingDesk:

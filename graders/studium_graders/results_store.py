@@ -7,7 +7,6 @@ import platform
 import re
 from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
 from pathlib import Path
 
 import msgspec
@@ -15,6 +14,8 @@ import studium
 
 from studium_graders.engine.material import CanonicalSubmission, Material
 from studium_graders.engine.results import SubmissionResult
+from studium_graders.exercise_files import exercise_files
+from studium_graders.sharing import ALONE, Sharing
 
 _PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 _ENGINE, _COURSE = Path(__file__).parent / "engine", Path(studium.__file__).parent
@@ -31,8 +32,8 @@ class StoredResult(msgspec.Struct, frozen=True):
 class ResultsStore:
     """The results of one assignment, in a folder of the course. Each file is written whole or not at all."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, sharing: Sharing = ALONE) -> None:
+        self._folder, self._sharing = folder, sharing
 
     def load(self, student: str, key: str) -> SubmissionResult | None:
         """Give the result of a student that has this key; None where there is none, or only an older one."""
@@ -47,6 +48,7 @@ class ResultsStore:
         path = self._path(result.student)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, msgspec.msgpack.encode(StoredResult(key, result)))
+        self._sharing.share(path)
 
     def _path(self, student: str) -> Path:
         return self._folder / f"{file_name(student)}.msgpack"
@@ -104,11 +106,7 @@ def environment_hash(packages: Iterable[str] = ()) -> str:
     """Name the software that decides about marks: Python, libraries, our own code, and the exercises of the topics."""
     parts = [platform.python_version(), platform.machine(), *(f"{name} {_version(name)}" for name in _DECIDES)]
     parts.append(_hash_of_files([*_ENGINE.rglob("*.py"), *_COURSE.glob("*.py")]))
-    for package in sorted(packages):
-        spec = find_spec(package)
-        for folder in (spec.submodule_search_locations or ()) if spec else ():
-            path = Path(folder) / "exercises.py"
-            parts.append(hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "")
+    parts += (_hash_of_files(exercise_files(package)) for package in sorted(packages))
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 

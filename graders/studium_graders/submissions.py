@@ -13,19 +13,21 @@ from nbgrader.coursedir import CourseDirectory
 from sqlalchemy import select
 from studium.errors import CourseError, UnknownNameError
 
+from studium_graders.course_folder import left_out
 from studium_graders.gradebook_reading import reading_gradebook
 
 
 class Submitted(msgspec.Struct, frozen=True):
     """The folder that one student handed in. ``link`` is what leads elsewhere on the way to it, None for a folder.
 
-    ``shut``: this user may not look into it, so that nobody knows what was handed in.
+    ``shut``: this user may not look into it, so that nobody knows what was handed in. ``is_file``: it is no folder.
     """
 
     student: str
     folder: Path
     link: Path | None = None
     shut: bool = False
+    is_file: bool = False
 
     @property
     def problem(self) -> str:
@@ -36,6 +38,11 @@ class Submitted(msgspec.Struct, frozen=True):
             return f"the folder {self.student!a} needs a name that is UTF-8 text; rename it and grade again"
         if self.shut:
             return f"{self.student} was not graded: {self.folder} may not be read; allow it and grade again"
+        if self.is_file:
+            return (
+                f"{self.student} was not graded: {self.folder} is a file; put the notebooks into a folder of that name "
+                "and grade again"
+            )
         if self.link is None:
             return ""
         where = str(self.link.readlink())
@@ -44,6 +51,8 @@ class Submitted(msgspec.Struct, frozen=True):
 
 def find_submissions(coursedir: CourseDirectory, assignment: str, students: Collection[str] = ()) -> list[Submitted]:
     """Give the submissions of an assignment, by student; of ``students`` only where some are named.
+
+    Where none is named, those are passed over whom nbgrader's settings leave out.
 
     Raises UnknownNameError for an assignment that the gradebook does not have and for a student who handed nothing in,
     CourseError where nobody did.
@@ -58,9 +67,12 @@ def find_submissions(coursedir: CourseDirectory, assignment: str, students: Coll
     found = {folder.name: Submitted(folder.name, folder, shut=True) for folder in _shut_folders(coursedir, assignment)}
     for path in glob.glob(_wildcard(coursedir, where, assignment)):  # noqa: PTH207 - the pattern may be absolute
         if match := pattern.fullmatch(path):
-            link = _link_to(Path(path), match.start("student_id"))
-            if link or Path(path).is_dir():
-                found[match["student_id"]] = Submitted(match["student_id"], Path(path), link)
+            student, folder = match["student_id"], Path(path)
+            link = _link_to(folder, match.start("student_id"))
+            if link or folder.is_dir():
+                found[student] = Submitted(student, folder, link)
+            elif match.end("student_id") < len(path):  # a file in a student's own folder
+                found[student] = Submitted(student, folder, is_file=True)
     if not found:
         _require_known(coursedir, assignment)
         raise CourseError(
@@ -70,7 +82,7 @@ def find_submissions(coursedir: CourseDirectory, assignment: str, students: Coll
     for student in students:
         if student not in found:
             raise UnknownNameError(f"student of {assignment}", student, found)
-    return [found[student] for student in sorted(set(students) or found)]
+    return [found[student] for student in sorted(set(students) or found.keys() - left_out(coursedir))]
 
 
 def _require_known(coursedir: CourseDirectory, assignment: str) -> None:

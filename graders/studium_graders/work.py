@@ -21,7 +21,10 @@ _submissions = msgspec.msgpack.Decoder(CanonicalSubmission)
 
 
 class Work(msgspec.Struct, frozen=True):
-    """How an assignment is graded. ``digest`` names what is not calibrated yet; ``hidden`` are the course's paths."""
+    """How an assignment is graded. ``digest`` names what is not calibrated yet; ``hidden`` are the course's paths.
+
+    ``environment`` names the software that decides about marks: an engine that was started with other is not used.
+    """
 
     digest: str
     level: str
@@ -29,6 +32,7 @@ class Work(msgspec.Struct, frozen=True):
     trust: bool = False
     gpu: bool = False
     hidden: tuple[str, ...] = ()
+    environment: str = ""
 
 
 def probe_level() -> tuple[str, str]:
@@ -62,6 +66,7 @@ class _Engines:
         self._users = 0
         self._work: Work | None = None
         self._engine: Engine | None = None
+        self._material = b""
         self._open = ExitStack()
 
     @contextmanager
@@ -73,7 +78,9 @@ class _Engines:
                 self._open.close()
                 self._work, self._engine = None, None
                 self._engine = self._open.enter_context(self._start(work, material))
-                self._work = work
+                self._work, self._material = work, material
+            if material != self._material:  # the same assignment, calibrated since or once more
+                self._engine.material, self._material = _materials.decode(material), material
             self._users += 1
             engine = self._engine
         try:

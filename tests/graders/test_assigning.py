@@ -95,6 +95,28 @@ def test_what_else_is_in_the_source_folder_stays_and_is_released(counting: Catal
         assert found == ["counting.ipynb", "data.csv", "extra.ipynb"]
 
 
+def test_links_in_the_source_folder_stay_links_and_the_files_that_they_lead_to_are_released(
+    counting: Catalogue, course: Path
+) -> None:
+    shared, source, release = course / "shared", course / "source" / "ps1", course / "release" / "ps1"
+    (shared / "folder").mkdir(parents=True)
+    (shared / "data.csv").write_text("1,2\n")
+    (source / "more").mkdir()
+    links = {
+        "data.csv": "../../shared/data.csv",
+        "more/same.csv": f"{shared}/data.csv",
+        "folder": "../../shared/folder",
+    }
+    for name, target in links.items():
+        (source / name).symlink_to(target)
+    for _ in range(2):
+        build_assignment(course, "ps1", counting)
+    assert {name: str((source / name).readlink()) for name in links} == links
+    assert [(release / name).read_text() for name in ("data.csv", "more/same.csv")] == ["1,2\n"] * 2
+    assert not any(path.is_symlink() for path in release.rglob("*"))
+    assert sorted(path.name for path in release.iterdir()) == ["counting.ipynb", "data.csv", "more"]  # as nbgrader
+
+
 def no_space(*args: object, **kwargs: object) -> None:
     raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -145,6 +167,25 @@ def test_a_broken_nbgrader_config_gets_one_sentence(counting: Catalogue, course:
     (course / "nbgrader_config.py").write_text("c = get_confg()\n")
     with pytest.raises(CourseError, match=r"nbgrader_config\.py must be Python that configures nbgrader: NameError"):
         build_assignment(course, "ps1", counting)
+
+
+@pytest.mark.parametrize(
+    ("setting", "why"),
+    [
+        ("CourseDirectory.directory_structure = 'work'", r"must have \{nbgrader_step\}.*: got 'work'"),
+        ("GenerateAssignment.preprocessors = ['no.such.Kind']", "could not generate ps1: ModuleNotFoundError"),
+        ("GenerateAssignment.pre_convert_hook = 'hook'", "could not generate ps1: ValueError: not enough values"),
+    ],
+)
+def test_settings_with_which_nbgrader_cannot_work_are_one_sentence_and_change_nothing(
+    setting: str, why: str, counting: Catalogue, course: Path
+) -> None:
+    with (course / "nbgrader_config.py").open("a") as file:
+        file.write(f"get_config().{setting}\n")
+    before = set(course.rglob("*"))
+    with pytest.raises(CourseError, match=f"{why}.*correct it"):
+        build_assignment(course, "ps1", counting)
+    assert set(course.rglob("*")) == before
 
 
 def test_nothing_is_left_behind_where_nbgraders_settings_have_the_course_elsewhere(

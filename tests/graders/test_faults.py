@@ -276,6 +276,20 @@ def undisturbed(course: Path, executor: str) -> float:
     return time.monotonic() - start
 
 
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_a_run_that_is_asked_to_end_stops_as_by_ctrl_c_and_goes_on_later(
+    name: str, course: Path, by_hand: Catalogue
+) -> None:
+    pipe, told = subprocess.PIPE, command(course, "by-hand-slow")
+    with subprocess.Popen(told, stdout=pipe, stderr=pipe, text=True) as process:
+        while not list((course / ".studium" / "results").rglob("*.msgpack")):
+            time.sleep(0.01)
+        process.send_signal(getattr(signal, name))
+        out, err = process.communicate()
+    assert (process.returncode, out, err) == (130, "", "studium: stopped\n")
+    undisturbed(course, "by-hand")
+
+
 def kill_at_random_moments(
     times: int, course: Path, executor: str, gradebook_rows: Callable, tmp_path: Path, seed: int
 ) -> None:

@@ -171,6 +171,71 @@ def test_a_setting_of_nbgraders_that_cannot_be_used_is_one_sentence(
     assert err.startswith(f"studium: {course / 'nbgrader_config.py'} must have settings that can be used: ")
 
 
+@pytest.mark.parametrize(
+    ("setting", "why"),
+    [
+        ("CourseDirectory.directory_structure = '{nbgrader_step}/{assignment_id}'", "{student_id} and {assignment_id}"),
+        ("CourseDirectory.directory_structure = '{nbgrader_step'", "got '{nbgrader_step'; correct it"),
+        ("CourseDirectory.directory_structure = 'work'", "got 'work'; correct it, or leave it out"),
+        ("GenerateAssignment.preprocessors = ['no.such.Kind']", "got 'no.such.Kind' (No module named 'no')"),
+        ("Autograde.permissions = 999", "must be octal digits such as 644: got 999; correct it"),
+        ("Autograde.exclude_overwriting = {'ps1': 5}", "must give a list of files for each assignment: got 5 for ps1"),
+    ],
+)
+def test_a_setting_that_nbgrader_takes_and_cannot_use_is_one_sentence(
+    grade: Studium, course: Path, setting: str, why: str
+) -> None:
+    with (course / "nbgrader_config.py").open("a") as file:
+        file.write(f"get_config().{setting}\n")
+    code, out, err = grade()
+    assert (code, out, err.count("\n"), why in err) == (1, "", 1, True)
+
+
+def test_a_plugin_and_a_preprocessor_beside_nbgraders_settings_are_found_from_anywhere(
+    grade: Studium, studium: Studium, course: Path
+) -> None:
+    (course / "our_late.py").write_text(
+        "from nbgrader.plugins import LateSubmissionPlugin\n\n\nclass Late(LateSubmissionPlugin):\n"
+        "    def late_submission_penalty(self, student_id, score, total_seconds_late):\n        return 0.25\n"
+    )
+    (course / "our_cells.py").write_text(
+        "from nbgrader.preprocessors import NbGraderPreprocessor\n\n\nclass Same(NbGraderPreprocessor):\n"
+        "    def preprocess(self, nb, resources):\n        return nb, resources\n"
+    )
+    with (course / "nbgrader_config.py").open("a") as file:
+        file.write("from our_late import Late\n\nget_config().AssignLatePenalties.plugin_class = 'our_late.Late'\n")
+        file.write("from nbgrader.converters import GenerateAssignment\n")
+        file.write("kinds = [*GenerateAssignment().preprocessors, 'our_cells.Same']\n")
+        file.write("get_config().GenerateAssignment.preprocessors = kinds\n")
+    assert studium("assign", "ps1", "--course", str(course))[0] == 0
+    code, out, _ = grade()
+    assert (code, "-0.25" in out, str(course) in sys.path) == (0, True, False)
+
+
+def test_settings_of_the_user_hold_where_the_course_has_none(
+    grade: Studium, course: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = tmp_path / "jupyter"
+    own.mkdir()
+    monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(own))
+    (own / "nbgrader_config.py").write_text(
+        "c = get_config()\nc.CourseDirectory.root = '/nowhere'\nc.CourseDirectory.course_id = 'another'\n"
+        "c.CourseDirectory.student_id_exclude = 'bob'\n"
+    )
+    code, out, _ = grade()
+    assert (code, "bob" in out, "[bold]ada" in out) == (0, False, True)
+    (own / "nbgrader_config.py").write_text("(")
+    code, _, err = grade()
+    assert (code, err.count("\n"), f"{own / 'nbgrader_config.py'} must be Python" in err) == (1, 1, True)
+
+
+def test_settings_that_end_the_program_are_one_sentence(grade: Studium, course: Path) -> None:
+    with (course / "nbgrader_config.py").open("a") as file:
+        file.write("raise SystemExit(3)\n")
+    code, _, err = grade()
+    assert (code, err.count("\n"), "must be Python that configures nbgrader: SystemExit: 3" in err) == (1, 1, True)
+
+
 def test_relative_paths_in_nbgraders_settings_begin_at_the_course(
     grade: Studium, course: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -21,6 +21,7 @@ from studium_graders import work
 from studium_graders.assigning import build_assignment
 from studium_graders.engine.material import CanonicalSubmission, Material
 from studium_graders.engine.results import SubmissionResult
+from studium_graders.feedback import write_feedback
 from studium_graders.grade_report import ClassResult
 from studium_graders.grading import GradeOptions, grade_class
 from studium_graders.recorder import MarkChange
@@ -277,6 +278,18 @@ def test_a_folder_that_is_a_link_is_not_graded_as_what_it_leads_to(
     assert result.problems == [f"mallory was not graded: {why}"]
 
 
+def test_a_file_in_the_place_of_a_submissions_folder_is_told(course: Path, grade: Callable) -> None:
+    (course / "submitted" / "zoe").mkdir()
+    place = course / "submitted" / "zoe" / "ps1"
+    place.write_bytes(b"PK")
+    (course / "submitted" / "readme.txt").touch()
+    result = grade()
+    assert result.problems == [
+        f"zoe was not graded: {place} is a file; put the notebooks into a folder of that name and grade again"
+    ]
+    assert "zoe" not in [row.student for row in result.submissions]
+
+
 def test_what_the_instructors_machine_cannot_read_is_told_and_takes_no_mark(
     course: Path, grade: Callable, gradebook_rows: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -320,6 +333,16 @@ def test_one_student_can_be_graded_alone(course: Path, grade: Callable, gradeboo
     assert gradebook_rows(course)["students"] == [("-rf",)]
     with pytest.raises(UnknownNameError, match="unknown student of ps1 'adda'; did you mean 'ada'"):
         grade(students=("adda",))
+
+
+def test_students_whom_nbgraders_settings_leave_out_are_passed_over_unless_they_are_named(
+    course: Path, grade: Callable
+) -> None:
+    with (course / "nbgrader_config.py").open("a") as file:
+        file.write("get_config().CourseDirectory.student_id_exclude = 'bob, nobody'\n")
+    assert {row.student for row in grade().submissions} == set(STUDENTS) - {"bob"}
+    assert [row.student for row in grade(students=("bob",)).submissions] == ["bob"]
+    assert {page.student for page in write_feedback(course, "ps1").pages} == set(STUDENTS) - {"bob"}
 
 
 def test_what_a_person_has_reviewed_waits_again_once_the_student_hands_in_something_else(

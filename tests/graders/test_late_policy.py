@@ -1,5 +1,7 @@
 """What a late submission costs, in nbgrader's terms."""
 
+from pathlib import Path
+
 import pytest
 from studium.errors import CourseError
 from traitlets.config import Config
@@ -41,7 +43,7 @@ class Wordy(LateSubmissionPlugin):
         return "much"
 
 
-def test_a_policy_of_the_courses_own_that_gives_no_points_is_named() -> None:
+def test_a_policy_of_the_courses_own_that_gives_no_points_is_named(tmp_path: Path) -> None:
     config = Config({"AssignLatePenalties": {"plugin_class": Wordy}})
     with pytest.raises(CourseError, match=r"the late policy Wordy must give points for 8 points of ada .*: TypeError"):
-        LatePenalties(config).points("ada", 8.0, 60)
+        LatePenalties(config, tmp_path).points("ada", 8.0, 60)

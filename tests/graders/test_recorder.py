@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+import nbformat
 import pytest
 
 pytest.importorskip("nbgrader")
@@ -48,9 +49,27 @@ def course(class_of_four: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(class_of_four, tmp_path / "course"))
 
 
+@pytest.fixture
+def task_course(tmp_path: Path, nbgrader: Callable) -> Path:
+    """A course of nbgrader's own: a notebook with a task that people mark, and one with text; ada handed both in."""
+    root = tmp_path / "tasks"
+    marks = {"grade_id": "essay-task", "task": True, "points": 3, "cell_type": "markdown"}
+    flags = {"grade": False, "solution": False, "locked": True, "schema_version": 3}
+    cell = nbformat.v4.new_markdown_cell("Write.", metadata={"nbgrader": marks | flags})
+    (root / "source" / "ps1").mkdir(parents=True)
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    for name, cells in (("essay", [cell]), ("notes", [nbformat.v4.new_markdown_cell("Read.")])):
+        notebook = nbformat.v4.new_notebook(cells=cells, metadata=kernel)
+        nbformat.write(notebook, root / "source" / "ps1" / f"{name}.ipynb")
+    (root / "nbgrader_config.py").touch()
+    nbgrader(root, "generate_assignment", "ps1")
+    shutil.copytree(root / "release" / "ps1", root / "submitted" / "ada" / "ps1")
+    return root
+
+
 def recorder_of(course: Path, url: str = "") -> Recorder:
     coursedir = open_course(course, "ps1")
-    return Recorder(url or coursedir.db_url, coursedir.course_id, "ps1", LatePenalties(coursedir.config))
+    return Recorder(url or coursedir.db_url, coursedir.course_id, "ps1", LatePenalties(coursedir.config, course))
 
 
 def material_in(course: Path) -> Material:
@@ -111,6 +130,32 @@ def test_manual_cells_and_a_missing_notebook_are_recorded_as_stock_nbgrader_does
     record(ps1_course, graded(ps1_course, points_in(expected)))
     assert gradebook_rows(ps1_course) == expected
     assert any(auto is None and needs for *_, auto, _, _, needs in expected["grades"])
+
+
+@pytest.mark.nbgrader
+def test_a_task_of_a_missing_notebook_is_worth_nothing_and_waits_once_the_notebook_is_there(
+    task_course: Path, nbgrader: Callable, gradebook_rows: Callable, tmp_path: Path
+) -> None:
+    notebook = task_course / "submitted" / "ada" / "ps1" / "essay.ipynb"
+    kept = notebook.rename(tmp_path / "essay.ipynb")
+    stock = Path(shutil.copytree(task_course, tmp_path / "stock"))
+    nbgrader(stock, "autograde", "ps1")
+    record(task_course, graded(task_course, {}))
+    assert gradebook_rows(task_course) == gradebook_rows(stock)
+    assert [row[3:] for row in gradebook_rows(task_course)["grades"]] == [(0.0, None, None, 0)]
+    kept.rename(notebook)
+    assert record(task_course, graded(task_course, {})) == [MarkChange("ada", "essay", "essay-task", 0.0, None)]
+    assert [row[3:] for row in gradebook_rows(task_course)["grades"]] == [(None, None, None, 1)]
+
+
+def test_a_task_that_a_person_has_marked_stays_marked(task_course: Path, gradebook_rows: Callable) -> None:
+    record(task_course, graded(task_course, {}))
+    with Gradebook(f"sqlite:///{task_course / 'gradebook.db'}") as book:
+        grade = book.find_grade("essay-task", "essay", "ps1", "ada")
+        grade.manual_score, grade.needs_manual_grade = 2.0, False
+        book.db.commit()
+    record(task_course, graded(task_course, {}))
+    assert [row[3:] for row in gradebook_rows(task_course)["grades"]] == [(None, 2.0, None, 0)]
 
 
 def test_recording_twice_writes_nothing_the_second_time(course: Path, gradebook_rows: Callable) -> None:

@@ -157,3 +157,34 @@ def test_other_exercises_are_another_environment(tmp_path: Path, monkeypatch: py
         (package / "exercises.py").write_text(source)
         hashes.append(environment_hash(["some_topic_here"]))
     assert len(set(hashes)) == 4
+
+
+def test_what_exercises_import_of_their_own_package_is_a_part_of_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    topics = tmp_path / "some_topics"
+    files = {
+        "__init__.py": "",
+        "tides/__init__.py": "",
+        "tides/lesson.py": "a = 1",
+        "tides/exercises.py": "from ..kits import waves\nfrom .moon import phase\nimport json\n",
+        "tides/moon.py": "def phase():\n    import some_topics.kits.far as far\n",
+        "kits/__init__.py": "",
+        "kits/waves.py": "height = 1",
+        "kits/far.py": "from ..... import nothing",
+        "kits/other.py": "a = 1",
+    }
+    for name, source in files.items():
+        (topics / name).parent.mkdir(parents=True, exist_ok=True)
+        (topics / name).write_text(source)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    before = environment_hash(["some_topics.tides"])
+    for name, decides in {
+        "kits/waves.py": True,
+        "tides/moon.py": True,
+        "kits/far.py": True,
+        "kits/other.py": False,
+    }.items():
+        (topics / name).write_text(f"{files[name]}\nchanged = True\n")
+        assert (environment_hash(["some_topics.tides"]) != before) == decides, name
+        (topics / name).write_text(files[name])

@@ -7,6 +7,7 @@ import typer
 from studium.catalogue import Catalogue
 
 from studium_graders.commands.extra import require_grade_extra, settings_errors
+from studium_graders.commands.stopping import stoppable
 
 if TYPE_CHECKING:
     from studium_graders.assigning import Assigned
@@ -25,7 +26,7 @@ def assign(
     from studium_graders.assigning import build_assignment
 
     catalogue: Catalogue = ctx.obj
-    with settings_errors(course):
+    with stoppable(), settings_errors(course):
         assigned = build_assignment(course, name, catalogue)
     if as_json:
         print_json(assigned)

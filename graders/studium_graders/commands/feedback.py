@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from studium_graders.commands.extra import require_grade_extra, settings_errors
+from studium_graders.commands.stopping import stoppable
 
 if TYPE_CHECKING:
     from studium_graders.feedback import Feedback
@@ -30,7 +31,7 @@ def feedback(
 
     from studium_graders.feedback import write_feedback
 
-    with settings_errors(course):
+    with stoppable(), settings_errors(course):
         written = write_feedback(course, name, student or (), _counted)
     if as_json:
         print_json(written)

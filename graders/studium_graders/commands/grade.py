@@ -12,6 +12,7 @@ from studium.catalogue import Catalogue
 
 from studium_graders.beginning import begin
 from studium_graders.commands.extra import import_nbgrader, require_grade_extra, settings_errors
+from studium_graders.commands.stopping import stoppable
 
 if TYPE_CHECKING:
     from studium_graders.grade_report import ClassResult, SubmissionRow
@@ -56,7 +57,7 @@ def grade(
     gc.enable()
     catalogue: Catalogue = ctx.obj
     options = GradeOptions(tuple(student or ()), jobs, executor, scheduler, resume, force, trust_submissions, dry_run)
-    with settings_errors(course), _watching(ask=not (yes or as_json)) as watcher:
+    with stoppable(), settings_errors(course), _watching(ask=not (yes or as_json)) as watcher:
         result = grade_class(course, name, options, catalogue, watcher)
     _show(result, dry_run=dry_run, as_json=as_json)
 

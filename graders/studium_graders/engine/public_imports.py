@@ -26,7 +26,7 @@ def public_imports(material: Material) -> tuple[str, ...]:
     Except that torch's compiler is among it where a word in any cell says that it will be used: it takes a second.
     """
     cells = (cell for book in material.notebooks for cell in book.cells if cell.kind in ("given", "answer"))
-    names = list(dict.fromkeys(name for cell in cells for name in _imported(cell.source)))
+    names = list(dict.fromkeys(name for cell in cells for name in imported(cell.source)))
     for name in names:  # it grows meanwhile
         names += [other for other in _needed_in_topic(name) if other not in names]
     return tuple(dict.fromkeys([*names, *compiler_of(material)]))
@@ -45,7 +45,7 @@ def starts_compilers(material: Material) -> bool:
     return words or bool(compiler_of(material))
 
 
-def _imported(source: str, package: str = "") -> Iterator[str]:
+def imported(source: str, package: str = "") -> Iterator[str]:
     """Name what code of ``package`` imports, "a.b" also where b is something in the module a; of no Python, nothing."""
     for node in ast.walk(_tree(source)):
         if isinstance(node, ast.Import):
@@ -75,7 +75,7 @@ def _needed_in_topic(name: str) -> Iterator[str]:
         (place / "__init__.py", name) if place.is_dir() else (place.with_suffix(".py"), name.rpartition(".")[0])
     )
     with contextlib.suppress(OSError, ImportError):
-        yield from _imported(file.read_text("utf-8"), package)
+        yield from imported(file.read_text("utf-8"), package)
 
 
 def import_all(names: Iterable[str]) -> None:

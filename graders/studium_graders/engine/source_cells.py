@@ -25,6 +25,8 @@ from studium.errors import CourseError
 from traitlets.config import Config
 from traitlets.utils.importstring import import_item
 
+from studium_graders.course_folder import modules_of
+
 
 class SourceCell(msgspec.Struct):
     """A cell on its way: as nbgrader grades it, as students got it, and as the instructor wrote it."""
@@ -52,7 +54,7 @@ def read_source(path: Path, config: Config, root: Path, *, autotests: bool) -> S
     resources = {"metadata": {"path": str(path.parent)}, "nbgrader": {"notebook": path.stem}}
     references: list[str] = []
     graded: NotebookNode | None = None
-    for kind in _preprocessors(config):
+    for kind in _preprocessors(config, root):
         if issubclass(kind, SaveCells):
             graded = deepcopy(notebook)
             continue
@@ -126,9 +128,20 @@ def numbered(name: str) -> Iterator[str]:
     yield from (f"{name}-{number}" for number in count(2))
 
 
-def _preprocessors(config: Config) -> Iterator[type]:
-    for item in GenerateAssignment(config=config).preprocessors:
-        yield import_item(item) if isinstance(item, str) else item
+def _preprocessors(config: Config, root: Path) -> list[type]:
+    with modules_of(root):
+        return list(map(_preprocessor, GenerateAssignment(config=config).preprocessors))
+
+
+def _preprocessor(item: str | type) -> type:
+    try:
+        kind: type = import_item(item) if isinstance(item, str) else item
+    except ImportError as error:
+        raise CourseError(
+            f"nbgrader's setting GenerateAssignment.preprocessors must name what can be imported: got {item!r} "
+            f"({error}); correct it"
+        ) from error
+    return kind
 
 
 def _rooted(config: Config, root: Path, folder: Path) -> Config:

@@ -37,6 +37,7 @@ from studium_graders.engine.source_cells import (
     read_source,
     released_source,
 )
+from studium_graders.sharing import Sharing
 
 _CELL_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _FILES_MB = 512
@@ -59,9 +60,28 @@ def material_of(config: Config, root: Path, assignment: str, limits: Limits) -> 
         raise CourseError(f"grading needs source/{assignment} or release/{assignment}: there is no notebook in either")
     notebooks = tuple(_notebook(book, config) for book in books)
     files = dict(_files(coursedir))
-    own = frozenset(Autograde(config=config).exclude_overwriting.get(assignment, []))
+    own = frozenset(_excluded(config, assignment))
     changed = tuple(f"{book.name}/{cell}" for book in books for cell in book.changed)
-    return Material(assignment, notebooks, files, limits, _secret(root), own_files=own, changed=changed)
+    return Material(
+        assignment,
+        notebooks,
+        files,
+        limits,
+        _secret(Sharing(root, coursedir.groupshared)),
+        own_files=own,
+        changed=changed,
+    )
+
+
+def _excluded(config: Config, assignment: str) -> list[str]:
+    """Name the files that students may have changed, by nbgrader's own setting."""
+    names = Autograde(config=config).exclude_overwriting.get(assignment, [])
+    if not isinstance(names, list | tuple | set):
+        raise CourseError(
+            "nbgrader's setting Autograde.exclude_overwriting must give a list of files for each assignment: got "
+            f"{names!r} for {assignment}; correct it"
+        )
+    return [str(name) for name in names]
 
 
 def _notebooks(
@@ -232,14 +252,15 @@ def _files(coursedir: CourseDirectory) -> Iterator[tuple[str, bytes]]:
         yield Path(name).relative_to(place).as_posix(), content
 
 
-def _secret(root: Path) -> bytes:
+def _secret(sharing: Sharing) -> bytes:
     """Give the course's secret, which seeds its test data; made when it is first needed."""
-    path = root / ".studium" / "secret"
+    path = sharing.root / ".studium" / "secret"
     if not path.is_file():
         path.parent.mkdir(exist_ok=True)
         handle, made = tempfile.mkstemp(dir=path.parent)  # readable for its owner alone
         with os.fdopen(handle, "wb") as file:
             file.write(secrets.token_bytes(32))
+        sharing.share(Path(made))
         try:
             os.link(made, path)  # the first of several graders wins
         except FileExistsError:

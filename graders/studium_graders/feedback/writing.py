@@ -11,6 +11,7 @@ from nbgrader.coursedir import CourseDirectory
 from studium.notebooks import write_text
 
 from studium_graders.course_file import FILE, read_course
+from studium_graders.course_folder import left_out
 from studium_graders.engine.limits import Limits
 from studium_graders.engine.material import Material, NotebookMaterial
 from studium_graders.engine.results import NotebookResult, SubmissionResult
@@ -26,6 +27,7 @@ from studium_graders.feedback.room import Room
 from studium_graders.feedback.sections import Sources, other_answers, sections_of
 from studium_graders.feedback.stored import read_result, result_of
 from studium_graders.opening import open_course
+from studium_graders.sharing import sharing_of
 
 _TITLE = re.compile(r"^#\s+(.+)$", re.MULTILINE)
 _SENTENCES = {
@@ -79,12 +81,13 @@ Passing = Callable[[Sequence[SubmissionMarks]], Iterable[SubmissionMarks]]
 
 
 def write_feedback(root: Path, assignment: str, students: Collection[str] = (), passing: Passing = iter) -> Feedback:
-    """Write the pages of everyone who handed in, or of ``students`` alone.
+    """Write the pages of everyone who handed in and is not left out by nbgrader's settings, or of ``students`` alone.
 
     Raise StudiumError where the course, the gradebook or a name cannot be used.
     """
     directory = open_course(root, assignment)
-    submissions = read_marks(directory.db_url, assignment, students)
+    found = read_marks(directory.db_url, assignment, students)
+    submissions = [one for one in found if students or one.student not in left_out(directory)]
     root = Path(directory.root)
     info = read_course(root) if (root / FILE).is_file() else None
     course = _Course(
@@ -150,6 +153,7 @@ def _write(submission: SubmissionMarks, course: _Course) -> Iterator[FeedbackPag
             stale.unlink()
     steps = (course.directory.autograded_directory, course.directory.submitted_directory)
     copy_for_release(tuple(_folder(course, step, submission.student) for step in steps), folder)
+    sharing_of(course.directory).share(folder)
 
 
 def _write_page(page: Page, path: Path, zone: ZoneInfo) -> bool:

@@ -1,0 +1,24 @@
+"""Being told to stop: ``kill``, a scheduler and a terminal that closes end a command as Ctrl-C does, and as tidily."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_NAMES = ("SIGTERM", "SIGHUP")  # Windows has no second one
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """Let what asks this process to end raise KeyboardInterrupt meanwhile; what is ignored, as by nohup, stays so."""
+    numbers = [getattr(signal, name) for name in _NAMES if hasattr(signal, name)]
+    if threading.current_thread() is not threading.main_thread():
+        numbers = []
+    ours = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]
+    for number in ours:
+        signal.signal(number, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for number in ours:
+            signal.signal(number, signal.SIG_DFL)

@@ -1,0 +1,38 @@
+"""The files that decide what a topic's tests ask: its exercises.py, and what that imports of the same package."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from importlib.util import find_spec
+from pathlib import Path
+
+from studium_graders.engine.public_imports import imported
+
+
+def exercise_files(package: str) -> list[Path]:
+    """Give the exercises.py of a topic's package and the modules that it needs, near or far; nothing of them is run.
+
+    Modules of other distributions are not among them.
+    """
+    top = package.partition(".")[0]
+    spec = find_spec(top)
+    places = list(map(Path, (spec.submodule_search_locations or ()) if spec else ()))
+    names, found = [f"{package}.exercises"], list[Path]()
+    for name in names:  # it grows meanwhile
+        if file := _file_of(name.split(".")[1:], places):
+            found.append(file)
+            needed = _imported_by(file, name)
+            names += sorted({other for other in needed if f"{other}.".startswith(f"{top}.")} - set(names))
+    return found
+
+
+def _file_of(parts: list[str], places: list[Path]) -> Path | None:
+    """Give the file of a module or package below one of ``places``, None where there is none."""
+    folders = [place.joinpath(*parts) for place in places]
+    files = (file for folder in folders for file in (folder / "__init__.py", folder.with_suffix(".py")))
+    return next((file for file in files if file.is_file()), None)
+
+
+def _imported_by(file: Path, name: str) -> Iterator[str]:
+    package = name if file.name == "__init__.py" else name.rpartition(".")[0]
+    with suppress(ImportError):  # more dots than there are packages
+        yield from imported(file.read_text("utf-8", "replace"), package)
