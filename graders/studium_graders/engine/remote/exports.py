@@ -316,13 +316,9 @@ def _metaclass(bases: tuple[type, ...]) -> type:
 
 
 def _methods(lineage: list[type]) -> list[str]:
-    names = {
-        name
-        for cls in reversed(lineage)
-        for name, value in vars(cls).items()
-        if isinstance(value, _METHODS) and not name.startswith("__") and type(name) is str and name.isascii()
-    }
-    return sorted(names)[:_MOST_NAMES]
+    found = {name: value for cls in reversed(lineage) for name, value in vars(cls).items()}
+    names = (name for name, value in found.items() if isinstance(value, _METHODS) and type(name) is str)
+    return sorted(name for name in names if name.isascii() and not name.startswith("__"))[:_MOST_NAMES]
 
 
 def _is_method_name(name: Any) -> bool:

@@ -168,6 +168,11 @@ def spelling(operator: str) -> str:
     return SPELLINGS.get(operator, operator)
 
 
+def item_of(path: str) -> str:
+    """Give the path of what is inside a container; items of items are as deep as these."""
+    return path if path.endswith(ITEM) else path + ITEM
+
+
 def step(path: str, attribute: str) -> str:
     """Give the path of an attribute; a chain through equal names (``node.next.next``) stays as short as its first."""
     head, dot, _ = path.partition(f".{attribute}")

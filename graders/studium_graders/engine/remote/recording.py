@@ -22,7 +22,7 @@ from studium_graders.engine.remote.arrays import array_bytes, tensor_bytes
 from studium_graders.engine.remote.decode import Decoder
 from studium_graders.engine.remote.encode import Encoder
 from studium_graders.engine.remote.frames import is_mutable
-from studium_graders.engine.remote.policy import ITEM, Policy
+from studium_graders.engine.remote.policy import Policy, item_of
 from studium_graders.engine.remote.session import Student
 from studium_graders.engine.remote.writeback import GENERATORS, state_of
 
@@ -67,7 +67,7 @@ class RecordingStudent(Student):
         value = super().decode(message, decoder)
         self._crossing += decoder.objects
         if any(isinstance(item, _SIZED) and _lacks(item) for item in decoder.objects):
-            self.policy.empties |= {decoder.path, decoder.path + ITEM}  # an array may be an answer's form of that
+            self.policy.empties |= {decoder.path, item_of(decoder.path)}  # an array may be an answer's form of that
         return value
 
     def do_method(self, target: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
