@@ -33,6 +33,7 @@ class Encoder:
         self.outputs: list[torch.Tensor] = []
         self.defined: list[Mirror] = []
         self.modules: list[Any] = []  # that the receiver does not have yet
+        self.classes: list[Any] = []  # that the receiver hears of for the first time
         self.shown: set[int] = set()  # id() of mirrors whose contents the receiver is to see
         self.reply = reply
         self.own_state = False  # tensors are part of an object of the sender's, and stay so
@@ -194,7 +195,7 @@ def _write_other(encoder: Encoder, value: Any) -> Any:
     for applies, writer in KINDS:
         if applies(encoder.peer, type(value)):
             return writer(encoder, value)
-    if not encoder.peer.keeps(type(value)):
+    if not encoder.peer.keeps(value, encoder):
         for base, writer in BASES:
             if issubclass(type(value), base):
                 return writer(encoder, value)

@@ -141,10 +141,10 @@ class Side(Peer):
     def _describe_class(self, cls: type, encoder: Encoder) -> Any:
         number = self.enrol(cls)
         if (kind := self.kind_of(cls)) is not None:
-            return [Tag.MINE, number, kind, records.describe(cls, kind, encoder)]
+            return self._first(encoder, number, kind, records.describe(cls, kind, encoder))
         if issubclass(cls, BaseException):
             bases = [self._base(base, encoder) for base in cls.__bases__ if issubclass(base, BaseException)]
-            return [Tag.MINE, number, "error", [encoder.text(cls.__name__[:200]), bases]]
+            return self._first(encoder, number, "error", [encoder.text(cls.__name__[:200]), bases])
         lineage = [base for base in type.__dict__["__mro__"].__get__(cls) if base is not object]
         if issubclass(cls, nn.Module):
             lineage = [base for base in lineage if not base.__module__.startswith("torch.")]
@@ -156,7 +156,19 @@ class Side(Peer):
         doc = cls.__doc__ if type(cls.__doc__) is str and self.trusting else None
         name = encoder.text(cls.__name__[:200])
         described = [name, None if doc is None else encoder.text(doc[:10_000]), bases, special, _methods(lineage)]
-        return [Tag.MINE, number, "class", described]
+        return self._first(encoder, number, "class", described)
+
+    def _first(self, encoder: Encoder, number: int, kind: str, facts: list[Any]) -> list[Any]:
+        """Describe a class where the receiver finds it before all that is of it; give the node."""
+        encoder.classes.append([number, kind, facts])
+        return [Tag.MINE, number]
+
+    def read_classes(self, node: Any) -> None:
+        """Take in the descriptions of classes."""
+        for number, kind, facts in node:
+            if type(number) is not int or number < 1:
+                raise ProtocolError("no number")
+            self.described[number] = [kind, facts]
 
     def _base(self, base: type, encoder: Encoder) -> Any:
         place = base.__module__, base.__qualname__

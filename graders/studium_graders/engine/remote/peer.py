@@ -66,8 +66,8 @@ class Peer(Sections):
         sequence = next(self._sequence)
         encoder = self.encoder()
         with self.all_or_nothing(encoder):
-            payload = [encoder.encode(part) for part in parts]
-            self.send([REQUEST, sequence, op, payload], encoder)
+            changes = self._changes(encoder)
+            self.send([REQUEST, sequence, op, [encoder.encode(part) for part in parts], changes], encoder)
         self.outgoing.append(Frame(encoder.objects))
         try:
             return self._await(sequence, path)
@@ -113,12 +113,14 @@ class Peer(Sections):
             encoder = self.encoder(reply=True)
             encoder.own_state = op in ("getattr", "get", "next")
             with self.all_or_nothing(encoder):
-                self.send([REPLY, sequence, None, encoder.encode(result)], encoder)
+                changes = self._changes(encoder)
+                self.send([REPLY, sequence, None, encoder.encode(result), changes], encoder)
         except self.fatal:
             raise
         except BaseException as error:
             encoder = self.encoder(reply=True)
-            self.send([ERROR, sequence, None, errors.error_node(error, encoder, self)], encoder)
+            changes = self._changes(encoder)
+            self.send([ERROR, sequence, None, errors.error_node(error, encoder, self), changes], encoder)
         finally:
             del result, parts
 
@@ -139,6 +141,8 @@ class Peer(Sections):
             for number in self._fresh[fresh:]:
                 self._forget(number)
             encoder.unregister(objects)
+            for frame in self.incoming:
+                frame.resend()
             self.mirrors.resend()
             self.resend()
             raise
@@ -151,16 +155,19 @@ class Peer(Sections):
     # ------------------------------------------------------------------------------------------------ messages
 
     def send(self, message: list[Any], encoder: Encoder) -> None:
-        """Complete a message with what changed meanwhile, and send it."""
-        changes = [[depth, *change] for depth, frame in enumerate(self.incoming) for change in frame.changes(encoder)]
+        """Complete a message with what both sides have, and send it."""
         more = self.complete(encoder)
         self.released.update(self.sweep())
         pending, self.released = self.released, set()  # first: collecting garbage may add to the set at any moment
         released = sorted(pending)
         for number in released:
             self.described.pop(number, None)
-        message += [changes, released, *more]
+        message += [released, *more]
         self.channel.send(message, encoder.buffers, self.deadline)
+
+    def _changes(self, encoder: Encoder) -> list[Any]:
+        """Give what became of arguments. It is read before the value of the message, and so it is written first."""
+        return [[depth, *change] for depth, frame in enumerate(self.incoming) for change in frame.changes(encoder)]
 
     def decode(self, message: list[Any], decoder: Decoder) -> Any:
         """Take in what changed and give the value of a message: the parts of a request, a result, an exception."""
@@ -310,8 +317,8 @@ class Peer(Sections):
         """Give the given class whose data an instance of another one is sent as, or None."""
         return None
 
-    def keeps(self, cls: type) -> bool:
-        """Tell whether the instances of a class stay on this side, although it extends one of plain data."""
+    def keeps(self, value: Any, encoder: Encoder) -> bool:
+        """Tell whether an instance of a class stays on this side, although that extends one of plain data."""
         return False
 
     def may_answer(self, path: str, operator: str, args: tuple[Any, ...]) -> bool:

@@ -97,6 +97,10 @@ class Policy:
             return True
         return not self.strict and (kind != "instance" or bool(self.named_classes.intersection(names)))
 
+    def wants_object(self, path: str) -> bool:
+        """Tell whether the reference gives an object at a path, so that an answer's list with methods stays one."""
+        return not self.recording and (path in self.handles or path + OWN in self.handles)
+
     def called(self, path: str) -> None:
         """Note that the result of a method has this path: an answer may have a function for an attribute instead."""
         if self.recording and path.endswith("()"):

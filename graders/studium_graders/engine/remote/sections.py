@@ -1,4 +1,4 @@
-"""What a message carries beside its value: text, random state, tensors and modules, a graph, names."""
+"""What a message carries beside its value: text, random state, tensors and modules, a graph, names, classes."""
 
 from typing import Any
 
@@ -18,11 +18,15 @@ class Sections:
         graph = self.graph_node(encoder)
         modules = self.module_nodes(encoder)
         ambient = self.take_ambient(reply=encoder.reply)
-        return [self.take_text(), ambient, self.mirrors.nodes(encoder), modules, graph, self.take_rebound()]
+        wanted = None if encoder.reply else self.take_wanted()
+        mirrors, rebound = self.mirrors.nodes(encoder), self.take_rebound()
+        return [self.take_text(), ambient, mirrors, modules, graph, rebound, wanted, encoder.classes or None]
 
     def absorb(self, more: list[Any], decoder: Decoder) -> None:
         """Take in what ``complete`` gave."""
-        text, ambient, mirrors, modules, graph, rebound = more
+        text, ambient, mirrors, modules, graph, rebound, wanted, classes = more
+        if classes is not None:
+            self.read_classes(classes)
         self.show_text(text)
         self.show_ambient(ambient)
         if mirrors is not None:
@@ -33,6 +37,8 @@ class Sections:
             read_graph(graph, decoder)
         if rebound is not None:
             self.show_rebound(rebound)
+        if wanted is not None:
+            self.show_wanted(wanted)
 
     def container(self, value: Any, decoder: Decoder, *, empty: bool) -> Any:
         """Give a list or tuple that has arrived, or what takes its place."""
@@ -65,3 +71,12 @@ class Sections:
 
     def show_rebound(self, names: list[str]) -> None:
         """Take in what ``take_rebound`` gave."""
+
+    def read_classes(self, node: Any) -> None:
+        """Take in the descriptions of classes."""
+
+    def take_wanted(self) -> list[bool] | None:
+        """Tell whether an object is wanted in answer to a request, and whether objects are wanted as its items."""
+
+    def show_wanted(self, node: Any) -> None:
+        """Take in what ``take_wanted`` gave."""

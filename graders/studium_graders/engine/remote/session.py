@@ -31,7 +31,7 @@ from studium_graders.engine.remote.offers import (
     require_harmless,
     runs,
 )
-from studium_graders.engine.remote.policy import CALLBACK, Policy
+from studium_graders.engine.remote.policy import CALLBACK, Policy, item_of
 from studium_graders.engine.remote.shell import MOST_OF_CELL, MOST_OF_ERROR, MOST_OUTPUTS, sendable, size_of
 from studium_graders.engine.remote.tags import Tag
 from studium_graders.engine.remote.wire import Channel, ClosedError, LateError, ProtocolError
@@ -301,6 +301,11 @@ class Student(Asking):
         """Send everything with the next message, as if it had changed."""
         super().resend()
         self.ambient.resend()
+
+    def take_wanted(self) -> list[bool]:
+        """Ask the policy."""
+        path = self._open[-1].path
+        return [self.policy.wants_object(place) for place in (path, item_of(path))]
 
     def take_ambient(self, *, reply: bool) -> Any:
         """Give random state and modes, as far as they changed."""

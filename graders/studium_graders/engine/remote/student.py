@@ -17,6 +17,7 @@ from studium_graders.engine.limits import Limits
 from studium_graders.engine.remote import instances, records
 from studium_graders.engine.remote.ambient import StudentAmbient
 from studium_graders.engine.remote.decode import Decoder
+from studium_graders.engine.remote.encode import Encoder
 from studium_graders.engine.remote.exports import Side
 from studium_graders.engine.remote.named import Named, plain_callables
 from studium_graders.engine.remote.shell import Cells, Printed, collected
@@ -27,6 +28,10 @@ _DATA = (
     list, tuple, dict, set, frozenset, collections.deque, str, bytes, int, float, complex, Decimal, Fraction,
     datetime.date, datetime.time, datetime.timedelta, np.ndarray,
 )  # fmt: skip
+
+
+_CONTAINERS = (list, dict, set, collections.deque)
+_OF_EVERY_CLASS = vars(type("Empty", (list,), {})).keys() | {"__annotations__"}
 
 
 class StudentSide(Side):
@@ -44,6 +49,7 @@ class StudentSide(Side):
         self._plain: frozenset[str] = frozenset()
         self._data: frozenset[str] = frozenset()
         self._known: dict[str, Any] = {}  # what can be called of that which the judge got, by name
+        self._wanted = [False, False]  # objects rather than data: as the answer, as its items
         self.printed = Printed(limits.output_kb << 10)
         self._turn = threading.RLock()
 
@@ -101,13 +107,18 @@ class StudentSide(Side):
         """Give the state of random generators that were drawn from, and the grad mode."""
         return [self.ambient.drawn(), torch.is_grad_enabled()]
 
+    def show_wanted(self, node: Any) -> None:
+        """Remember it while the request is answered."""
+        self._wanted = node
+
     def answer(self, message: list[Any], buffers: list[memoryview]) -> None:
         """Do what the judge asks for, in the judge's grad mode and ``np.errstate``; what a cell sets stays."""
         ambient, cell = message[7], message[2] == "run"
         if cell:
             ambient[3] = ambient[5] = None
-        grad, floating = torch.is_grad_enabled(), np.geterr()
+        grad, floating, wanted = torch.is_grad_enabled(), np.geterr(), self._wanted
         super().answer(message, buffers)
+        self._wanted = wanted
         if not cell:
             torch.set_grad_enabled(grad)
         if ambient[5] is not None:
@@ -127,9 +138,15 @@ class StudentSide(Side):
         """Give the class of the judge's that a class of the student's extends: as with a list, its data are sent."""
         return next((base for base in cls.__mro__[1:] if self.kind_of(base) == instances.KIND), None)
 
-    def keeps(self, cls: type) -> bool:
-        """Keep the instances of a class that extends one of data and that a test calls by its name: it has methods."""
-        return cls in self._called and cls.__module__ == "__main__"
+    def keeps(self, value: Any, encoder: Encoder) -> bool:
+        """Keep the instances of a class that extends one of data and has methods that a test may want.
+
+        So it is where a test calls the class by its name, and where an object is wanted.
+        """
+        if type(value) in self._called and type(value).__module__ == "__main__":
+            return True
+        wanted = encoder.reply and self._wanted[0 if encoder.at_top else 1]
+        return wanted and isinstance(value, _CONTAINERS) and _has_more(value)
 
     def do_get(self, name: str) -> Any:
         """Give a global of the student's, or a builtin that the student's shell has."""
@@ -163,6 +180,13 @@ class StudentSide(Side):
     def do_has(self, name: str) -> bool:
         """Tell whether a global is there."""
         return name in self.namespace
+
+
+def _has_more(value: Any) -> bool:
+    """Tell whether an instance has attributes or methods of its own beside those of the class of data."""
+    own = (cls for cls in type(value).__mro__ if cls.__module__ == "__main__")
+    held = type(value).__dictoffset__ and value.__dict__
+    return bool(held) or any(vars(cls).keys() - _OF_EVERY_CLASS for cls in own)
 
 
 def serve(sock: socket.socket, cells: Cells, limits: Limits) -> NoReturn:

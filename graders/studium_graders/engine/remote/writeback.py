@@ -39,6 +39,7 @@ class Frame:
         self.moved: set[int] = set()  # random generators that go on here in another way than there
         self._indices = {id(value): index for index, value in enumerate(objects)} if kept else {}
         self._states = [state_of(value) for value in objects] if kept else []
+        self._told: dict[int, Any] = {}  # what the last message told the changes of, as it was before
 
     def index_of(self, value: Any) -> int | None:
         """Give the index of an object that came with the request."""
@@ -52,6 +53,7 @@ class Frame:
 
     def changes(self, encoder: "Encoder") -> Iterator[list[Any]]:
         """Give index and content of each object that changed since the last time."""
+        self._told.clear()
         for index, state in enumerate(self._states):
             if state is None:
                 continue
@@ -59,6 +61,12 @@ class Frame:
             if not same_state(state, state_of(value, copy=False)):
                 self._states[index] = state_of(value)
                 yield [index, encoder.content(value)]
+                self._told[index] = state
+
+    def resend(self) -> None:
+        """Tell again what a message told that could not be sent."""
+        for index, state in self._told.items():
+            self._states[index] = state
 
     def write(self, index: Any, content: Any) -> bool:
         """Put new contents into an object of this side, in place; tell whether that changed it."""

@@ -44,6 +44,12 @@ MALFORMED = [
     reply([Tag.MINE, -1, "function", []]),
     reply([Tag.MINE, 1, "function", ["f", "f", None, [[["1", 0, [], None]], None]]]),
     reply([Tag.MINE, 1, "class", ["A", None, [], ["__getattribute__"], []]]),
+    reply([Tag.MINE, 1], classes=[[1, "class", ["A", None, [], ["__getattribute__"], []]]]),
+    reply([Tag.MINE, 1], classes=[[2, "class", ["A", None, [], [], []]]]),
+    reply([Tag.MINE, 1], classes=[[1, "class", ["A", None, [[Tag.MINE, 1]], [], []]]]),
+    reply([Tag.MINE, -1], classes=[[-1, "class", ["A", None, [], [], []]]]),
+    reply([Tag.MINE, 1], classes=[["1", "class", []]]),
+    reply([Tag.MINE, 1], classes=[[1, "class"]]),
     reply([Tag.MINE, 1, "class", ["A", None, [["torch.nn.modules.module", "Module"]], [], ["__eq__"]]]),
     reply([Tag.LIBRARY, "os", "system"]),
     reply([Tag.LIBRARY, "os"]),
@@ -127,9 +133,9 @@ MALFORMED = [
     reply([Tag.NAMED, [[1], 1]]),
     reply([0], kind=2),
     reply(["E", [["os", "system"]], [Tag.TYPE, "builtins.int"], [], "", "", None, []], kind=2),
-    frame([0, 1, "get", ["f"], [], [], [], [None, True], None, None, None, None]),
-    frame([0, 1, "__init__", [], [], [], [], [None, True], None, None, None, None]),
-    frame([0, 1, "call", [5, [], {}], [], [], [], [None, True], None, None, None, None]),
+    frame([0, 1, "get", ["f"], [], [], [], [None, True], *[None] * 6]),
+    frame([0, 1, "__init__", [], [], [], [], [None, True], *[None] * 6]),
+    frame([0, 1, "call", [5, [], {}], [], [], [], [None, True], *[None] * 6]),
     frame(
         [
             0,
@@ -140,16 +146,13 @@ MALFORMED = [
             [],
             [],
             [None, True],
-            None,
-            None,
-            None,
-            None,
+            *[None] * 6,
         ]
     ),
-    frame([0, 1, "getattr", [[Tag.TYPE, "builtins.int"], "x"], [], [], [], [None, True], None, None, None, None]),
-    frame([0, 1, "backward", [1, [], [], False], [], [], [], [None, True], None, None, None, None]),
-    frame([0, 1, ["call"], [], [], [], [], [None, True], None, None, None, None]),
-    frame([0, 1, "call", [], [], [], [], [None, True], None, None, None, None]),
+    frame([0, 1, "getattr", [[Tag.TYPE, "builtins.int"], "x"], [], [], [], [None, True], *[None] * 6]),
+    frame([0, 1, "backward", [1, [], [], False], [], [], [], [None, True], *[None] * 6]),
+    frame([0, 1, ["call"], [], [], [], [], [None, True], *[None] * 6]),
+    frame([0, 1, "call", [], [], [], [], [None, True], *[None] * 6]),
 ]
 
 
