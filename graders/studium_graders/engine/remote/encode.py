@@ -104,8 +104,14 @@ class Encoder:
             self.objects, self._seen = before
 
     def content(self, value: Any) -> Any:
-        """Give the node of what a known object holds now. Its index is not used again."""
+        """Give the node of what a known object holds now."""
         return WRITERS.get(type(value), _write_other)(self, value)
+
+    def change(self, value: Any) -> Any:
+        """Give the node of what an argument holds now. Its index is not used again: the argument itself is meant."""
+        node = self.content(value)
+        self._seen.pop(id(value), None)
+        return node
 
 
 def _write_list(encoder: Encoder, value: list[Any]) -> Any:

@@ -60,7 +60,7 @@ class Frame:
             value = self.objects[index]
             if not same_state(state, state_of(value, copy=False)):
                 self._states[index] = state_of(value)
-                yield [index, encoder.content(value)]
+                yield [index, encoder.change(value)]
                 self._told[index] = state
 
     def resend(self) -> None:
