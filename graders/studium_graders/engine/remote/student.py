@@ -14,7 +14,7 @@ import torch
 
 from studium_graders.engine.exit_codes import ENGINE_FAILED
 from studium_graders.engine.limits import Limits
-from studium_graders.engine.remote import instances, records
+from studium_graders.engine.remote import instances, records, transforms
 from studium_graders.engine.remote.ambient import StudentAmbient
 from studium_graders.engine.remote.decode import Decoder
 from studium_graders.engine.remote.encode import Encoder
@@ -55,6 +55,8 @@ class StudentSide(Side):
 
     def request(self, op: str, *parts: Any, path: str = "") -> Any:
         """Ask the judge. Threads that the student's code has started take turns."""
+        if transforms.holds_transformed(parts):
+            return transforms.ask(lambda *plain: self.request(op, *plain, path=path), parts)
         with self._turn:
             return super().request(op, *parts, path=path)
 
