@@ -23,6 +23,7 @@ from studium_graders.engine.remote.objects import (
     RemoteClass,
     RemoteIterator,
     RemoteObject,
+    given_back,
     place,
     special_method,
 )
@@ -190,6 +191,8 @@ class Side(Peer):
         """Give what stands here for the object of a node of Tag.MINE, or Opaque where it is not wanted."""
         path = decoder.origin
         kind, found = self._resolve(node, path, decoder)
+        if kind == "instance":
+            given_back(found, path)
         names = _names(found)
         return found if self.admits(path, kind, names) else Opaque(self, path, _what(found, names[0]))
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from studium_graders.engine.remote.decode import RefusedError
 from studium_graders.engine.remote.offers import KeptError
-from studium_graders.engine.remote.policy import BINARY, ITEM, STANDING_IN, item_of, spelling, step
+from studium_graders.engine.remote.policy import BINARY, CALLBACK, ITEM, STANDING_IN, item_of, spelling, step
 
 if TYPE_CHECKING:
     from studium_graders.engine.remote.peer import Peer
@@ -114,6 +114,16 @@ class RemoteObject(metaclass=RemoteClass):
 def facts_of(value: Any) -> Facts:
     """Give the facts of a remote instance."""
     return object.__getattribute__(value, "_remote_facts")  # type: ignore[no-any-return]
+
+
+def given_back(value: Any, path: str) -> None:
+    """Let what a function of the test's was given, and what is given back later, come from there.
+
+    So it is where nothing has kept it meanwhile as well.
+    """
+    facts = facts_of(value)
+    if CALLBACK in facts.path and CALLBACK not in path:
+        facts.path = path
 
 
 def place(cls: type, facts: Facts) -> Any:

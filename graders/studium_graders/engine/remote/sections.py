@@ -1,4 +1,4 @@
-"""What a message carries beside its value: text, random state, tensors and modules, a graph, names, classes."""
+"""What a message carries beside its value: text, random state, tensors and modules, a graph, names, what is kept."""
 
 from typing import Any
 
@@ -20,11 +20,12 @@ class Sections:
         ambient = self.take_ambient(reply=encoder.reply)
         wanted = None if encoder.reply else self.take_wanted()
         mirrors, rebound = self.mirrors.nodes(encoder), self.take_rebound()
-        return [self.take_text(), ambient, mirrors, modules, graph, rebound, wanted, encoder.classes or None]
+        classes = encoder.classes or None
+        return [self.take_text(), ambient, mirrors, modules, graph, rebound, wanted, classes, self.take_kept()]
 
     def absorb(self, more: list[Any], decoder: Decoder) -> None:
         """Take in what ``complete`` gave."""
-        text, ambient, mirrors, modules, graph, rebound, wanted, classes = more
+        text, ambient, mirrors, modules, graph, rebound, wanted, classes, kept = more
         if classes is not None:
             self.read_classes(classes)
         self.show_text(text)
@@ -37,6 +38,8 @@ class Sections:
             read_graph(graph, decoder)
         if rebound is not None:
             self.show_rebound(rebound)
+        if kept is not None:
+            self.show_kept(kept)
         if wanted is not None:
             self.show_wanted(wanted)
 
@@ -76,7 +79,13 @@ class Sections:
         """Take in the descriptions of classes."""
 
     def take_wanted(self) -> list[bool] | None:
-        """Tell whether an object is wanted in answer to a request, and whether objects are wanted as its items."""
+        """Tell whether objects are wanted in answer to a request, as its items, and for functions that it passes."""
 
     def show_wanted(self, node: Any) -> None:
         """Take in what ``take_wanted`` gave."""
+
+    def take_kept(self) -> list[int] | None:
+        """Give the numbers of the requests whose arguments are kept here."""
+
+    def show_kept(self, numbers: Any) -> None:
+        """Take in what ``take_kept`` gave."""

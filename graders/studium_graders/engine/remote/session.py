@@ -3,7 +3,8 @@
 import socket
 import sys
 import types
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import msgspec
@@ -20,6 +21,7 @@ from studium_graders.engine.remote.decode import RefusedError
 from studium_graders.engine.remote.encode import Encoder
 from studium_graders.engine.remote.exports import FUNCTIONS
 from studium_graders.engine.remote.functions import RemoteFunction
+from studium_graders.engine.remote.lasting import MOST_CALLS
 from studium_graders.engine.remote.named import Named
 from studium_graders.engine.remote.objects import RemoteClass
 from studium_graders.engine.remote.offers import (
@@ -31,11 +33,11 @@ from studium_graders.engine.remote.offers import (
     require_harmless,
     runs,
 )
-from studium_graders.engine.remote.policy import CALLBACK, Policy, item_of
+from studium_graders.engine.remote.policy import CALLBACK, ITEM, Policy, item_of
 from studium_graders.engine.remote.shell import MOST_OF_CELL, MOST_OF_ERROR, MOST_OUTPUTS, sendable, size_of
 from studium_graders.engine.remote.tags import Tag
 from studium_graders.engine.remote.wire import Channel, ClosedError, LateError, ProtocolError
-from studium_graders.engine.remote.writeback import GENERATORS, Frame, holds_items
+from studium_graders.engine.remote.writeback import GENERATORS, Frame, holds_items, may_change
 from studium_graders.engine.results import CellRun, Verdict
 
 CALLBACK_REQUESTS = frozenset({"call", "copy", "method", "getattr", "setattr", "special", "next", "backward"})
@@ -69,11 +71,13 @@ class Student(Asking):
         self._open: list[OpenCall] = []
         self._known: dict[str, Any] = {}  # functions and classes of the student's, until their names are rebound
         self.common = CommonData()
+        self._sent: dict[int, Frame] = {}  # arguments that the student's code may have kept
         self._parting = False  # with a value: nothing in it may be asked for here
         self._grad = True  # the grad mode in which the student's code calls back
 
     def run(self, source: str, *, name: str = "") -> CellRun:
         """Run a cell in the student's shell."""
+        self._sent.clear()
         try:
             reply = self.request("run", source, name, self.policy.wanted, *self._plain_classes())
         except StudentGone:
@@ -195,9 +199,27 @@ class Student(Asking):
         """See what a test does, where the reference is recorded."""
         return nullcontext()
 
-    def in_step(self, test: str) -> AbstractContextManager[None]:
+    @contextmanager
+    def in_step(self, test: str) -> Iterator[None]:
         """Draw random numbers as the student's code does, where the reference does."""
-        return self.ambient.in_step(test)
+        with self.ambient.in_step(test):
+            yield
+        self._sent.clear()
+
+    def asked(self, number: int, frame: Frame) -> None:
+        """Remember arguments until a message says that they were not kept."""
+        if any(may_change(type(value)) for value in frame.objects):
+            self._sent[number] = frame
+        if len(self._sent) > MOST_CALLS:
+            del self._sent[next(iter(self._sent))]
+
+    def earlier(self, number: int) -> Frame | None:
+        """Give the arguments of a request of the same test."""
+        return self._sent.get(number)
+
+    def show_kept(self, numbers: Any) -> None:
+        """Forget the arguments that the student's code has not kept."""
+        self._sent = {number: self._sent[number] for number in numbers if number in self._sent}
 
     def refused(self, error: TypeError) -> TypeError:
         """Take note of a refusal of the judge's own, which is about to be raised."""
@@ -305,7 +327,7 @@ class Student(Asking):
     def take_wanted(self) -> list[bool]:
         """Ask the policy."""
         path = self._open[-1].path
-        return [self.policy.wants_object(place) for place in (path, item_of(path))]
+        return [self.policy.wants_object(place) for place in (path, item_of(path), path + CALLBACK + ITEM)]
 
     def take_ambient(self, *, reply: bool) -> Any:
         """Give random state and modes, as far as they changed."""

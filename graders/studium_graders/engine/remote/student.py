@@ -5,6 +5,7 @@ import datetime
 import os
 import socket
 import threading
+from collections.abc import Iterable
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any, NoReturn
@@ -19,10 +20,11 @@ from studium_graders.engine.remote.ambient import StudentAmbient
 from studium_graders.engine.remote.decode import Decoder
 from studium_graders.engine.remote.encode import Encoder
 from studium_graders.engine.remote.exports import Side
+from studium_graders.engine.remote.lasting import Kept
 from studium_graders.engine.remote.named import Named, plain_callables
 from studium_graders.engine.remote.shell import Cells, Printed, collected
 from studium_graders.engine.remote.wire import Channel, ClosedError
-from studium_graders.engine.remote.writeback import twins_of
+from studium_graders.engine.remote.writeback import Frame, twins_of
 
 _DATA = (
     list, tuple, dict, set, frozenset, collections.deque, str, bytes, int, float, complex, Decimal, Fraction,
@@ -49,7 +51,8 @@ class StudentSide(Side):
         self._plain: frozenset[str] = frozenset()
         self._data: frozenset[str] = frozenset()
         self._known: dict[str, Any] = {}  # what can be called of that which the judge got, by name
-        self._wanted = [False, False]  # objects rather than data: as the answer, as its items
+        self._kept = Kept()
+        self._wanted = [False] * 3  # objects rather than data: as the answer, as its items, for a test's function
         self.printed = Printed(limits.output_kb << 10)
         self._turn = threading.RLock()
 
@@ -109,6 +112,24 @@ class StudentSide(Side):
         """Give the state of random generators that were drawn from, and the grad mode."""
         return [self.ambient.drawn(), torch.is_grad_enabled()]
 
+    def answered(self, number: Any, frame: Frame) -> None:
+        """Look after the arguments as long as the student's code keeps them."""
+        if type(number) is int:
+            self._kept.add(number, frame)
+
+    def later_changes(self, encoder: Encoder) -> Iterable[list[Any]]:
+        """Give what the student's code has made of arguments that it kept."""
+        return self._kept.changes(encoder)
+
+    def resend_changes(self) -> None:
+        """Tell again what a message told of arguments that could not be sent."""
+        super().resend_changes()
+        self._kept.resend()
+
+    def take_kept(self) -> list[int] | None:
+        """Give the numbers of the requests whose arguments are kept here."""
+        return self._kept.numbers()
+
     def show_wanted(self, node: Any) -> None:
         """Remember it while the request is answered."""
         self._wanted = node
@@ -147,7 +168,7 @@ class StudentSide(Side):
         """
         if type(value) in self._called and type(value).__module__ == "__main__":
             return True
-        wanted = encoder.reply and self._wanted[0 if encoder.at_top else 1]
+        wanted = self._wanted[(0 if encoder.at_top else 1) if encoder.reply else 2]
         return wanted and isinstance(value, _CONTAINERS) and _has_more(value)
 
     def do_get(self, name: str) -> Any:

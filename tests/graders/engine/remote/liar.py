@@ -8,7 +8,7 @@ from studium_graders.engine.limits import Limits
 from studium_graders.engine.remote import Policy, Student
 from studium_graders.engine.remote.wire import HEADER
 
-SECTIONS = ("text", "ambient", "mirrors", "modules", "graph", "rebound", "wanted", "classes")
+SECTIONS = ("text", "ambient", "mirrors", "modules", "graph", "rebound", "wanted", "classes", "kept")
 QUICK = Limits(call_seconds=0.3, message_mb=8)
 
 

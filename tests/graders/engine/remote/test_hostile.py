@@ -49,6 +49,10 @@ MALFORMED = [
     reply([Tag.MINE, 1], classes=[[1, "class", ["A", None, [[Tag.MINE, 1]], [], []]]]),
     reply([Tag.MINE, -1], classes=[[-1, "class", ["A", None, [], [], []]]]),
     reply([Tag.MINE, 1], classes=[["1", "class", []]]),
+    reply(1, kept=1),
+    reply(1, kept=[[1]]),
+    reply(1, changes=[["-1", 0, 1]]),
+    reply(1, changes=[[-1, 0, [Tag.SEEN, 7]]]),
     reply([Tag.MINE, 1], classes=[[1, "class"]]),
     reply([Tag.MINE, 1, "class", ["A", None, [["torch.nn.modules.module", "Module"]], [], ["__eq__"]]]),
     reply([Tag.LIBRARY, "os", "system"]),
@@ -133,9 +137,9 @@ MALFORMED = [
     reply([Tag.NAMED, [[1], 1]]),
     reply([0], kind=2),
     reply(["E", [["os", "system"]], [Tag.TYPE, "builtins.int"], [], "", "", None, []], kind=2),
-    frame([0, 1, "get", ["f"], [], [], [], [None, True], *[None] * 6]),
-    frame([0, 1, "__init__", [], [], [], [], [None, True], *[None] * 6]),
-    frame([0, 1, "call", [5, [], {}], [], [], [], [None, True], *[None] * 6]),
+    frame([0, 1, "get", ["f"], [], [], [], [None, True], *[None] * 7]),
+    frame([0, 1, "__init__", [], [], [], [], [None, True], *[None] * 7]),
+    frame([0, 1, "call", [5, [], {}], [], [], [], [None, True], *[None] * 7]),
     frame(
         [
             0,
@@ -146,13 +150,13 @@ MALFORMED = [
             [],
             [],
             [None, True],
-            *[None] * 6,
+            *[None] * 7,
         ]
     ),
-    frame([0, 1, "getattr", [[Tag.TYPE, "builtins.int"], "x"], [], [], [], [None, True], *[None] * 6]),
-    frame([0, 1, "backward", [1, [], [], False], [], [], [], [None, True], *[None] * 6]),
-    frame([0, 1, ["call"], [], [], [], [], [None, True], *[None] * 6]),
-    frame([0, 1, "call", [], [], [], [], [None, True], *[None] * 6]),
+    frame([0, 1, "getattr", [[Tag.TYPE, "builtins.int"], "x"], [], [], [], [None, True], *[None] * 7]),
+    frame([0, 1, "backward", [1, [], [], False], [], [], [], [None, True], *[None] * 7]),
+    frame([0, 1, ["call"], [], [], [], [], [None, True], *[None] * 7]),
+    frame([0, 1, "call", [], [], [], [], [None, True], *[None] * 7]),
 ]
 
 

@@ -1,0 +1,90 @@
+"""What a side of the conversation may answer, allow or take note of."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from torch import nn
+
+from studium_graders.engine.remote.decode import Decoder
+from studium_graders.engine.remote.encode import Encoder
+from studium_graders.engine.remote.writeback import Frame
+
+
+class Hooks:
+    """What ``Peer`` leaves to its subclasses, with what holds where they say nothing."""
+
+    def is_own_file(self, filename: str) -> bool:
+        """Tell whether the lines of a file may be shown with an exception."""
+        return False
+
+    def arrival_path(self) -> str:
+        """Say where the objects in a request of the other side come from."""
+        return ""
+
+    def perform(self, op: Any, parts: list[Any]) -> Any:
+        """Do what a request asks for."""
+        raise NotImplementedError
+
+    def export(self, value: Any, encoder: Encoder) -> Any:
+        """Give the node of an object that stays on this side."""
+        raise NotImplementedError
+
+    def kind_of(self, cls: type) -> str | None:
+        """Tell what kind of plain data the instances of a class are, or None."""
+        raise NotImplementedError
+
+    def received(self, value: Any, decoder: Decoder) -> Any:
+        """Give an array that has arrived, or what takes its place."""
+        return value
+
+    def given_base(self, cls: type) -> type | None:
+        """Give the given class whose data an instance of another one is sent as, or None."""
+        return None
+
+    def keeps(self, value: Any, encoder: Encoder) -> bool:
+        """Tell whether an instance of a class stays on this side, although that extends one of plain data."""
+        return False
+
+    def may_answer(self, path: str, operator: str, args: tuple[Any, ...]) -> bool:
+        """Tell whether an object of the other side may answer an operator."""
+        return True
+
+    def met_object(self, path: str, scored_by: str | None = None) -> None:
+        """Hear that a record has arrived from a path, or an estimator, and which class gives its score."""
+
+    def refused(self, error: TypeError) -> TypeError:
+        """Take note of a refusal of this side's own, which is about to be raised."""
+        return error
+
+    def do_getattr(self, target: Any, name: str) -> Any:
+        """Give an attribute of an object of this side."""
+        return getattr(target, name)
+
+    def proxy(self, node: list[Any], decoder: Decoder) -> Any:
+        """Give what stands here for an object of the other side."""
+        raise NotImplementedError
+
+    def accepts_change(self, mirror: Any) -> bool:
+        """Tell whether the other side may change a tensor or a module that both have."""
+        return True
+
+    def takes_forward(self, module: nn.Module) -> bool:
+        """Tell whether the other side may replace the forward pass of a module of this side's."""
+        return True
+
+    def changed(self, frame: Frame, index: Any, content: Any) -> None:
+        """Take in what the other side made of an argument."""
+        frame.write(index, content)
+
+    def asked(self, number: int, frame: Frame) -> None:
+        """Hear that a request of this side's has ended."""
+
+    def answered(self, number: Any, frame: Frame) -> None:
+        """Hear that a request of the other side's has ended."""
+
+    def earlier(self, number: int) -> Frame | None:
+        """Give the arguments of a request that has ended; None where the other side need not speak of them."""
+
+    def later_changes(self, encoder: Encoder) -> Iterable[list[Any]]:
+        """Give what became of arguments of requests that have ended."""
+        return ()
