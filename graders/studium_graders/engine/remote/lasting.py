@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 MOST_CALLS = 32
 _MOST_COMPARED = 1 << 24  # bytes, about, of the arguments of one call
+_EVERY = 16  # messages: so often it is asked again who refers to the arguments of a call
 _HERE = 1  # reference to an object while it is counted
 
 
@@ -25,6 +26,7 @@ class Kept:
     def __init__(self) -> None:
         self._frames: dict[int, Frame] = {}
         self._compared: Counter[int] = Counter()
+        self._messages = 0
 
     def add(self, number: int, frame: Frame) -> None:
         """Look after the arguments of a call that has ended."""
@@ -42,12 +44,19 @@ class Kept:
 
     def changes(self, encoder: "Encoder") -> Iterator[list[Any]]:
         """Give number, index and content of what has changed. Forget the calls whose arguments nobody has kept."""
+        self._messages += 1
         for number, frame in list(self._frames.items()):
-            if self._compared[number] > _MOST_COMPARED or not _is_kept(frame):
+            if self._is_over(number, frame):
                 self._forget(number)
                 continue
             self._compared[number] += _size(frame)
             yield from ([-number, *change] for change in frame.changes(encoder))
+
+    def _is_over(self, number: int, frame: Frame) -> bool:
+        """Tell whether nobody has kept the arguments of a call, or they were compared often enough."""
+        compared = self._compared[number]
+        looked_at = compared and self._messages % _EVERY
+        return compared > _MOST_COMPARED or not (looked_at or _is_kept(frame))
 
     def resend(self) -> None:
         """Tell again what could not be sent."""
