@@ -13,6 +13,7 @@ from studium_graders.engine.material import Draw
 ITEM = "[]"
 FACTORY = "default_factory"
 OWN = ".~"  # ends an entry of ``handles`` of what the reference gives as data, and an answer as its own object
+DATA = ".="  # ends an entry of ``handles`` of where the reference gives a list, a dictionary or the like as well
 ESTIMATOR = ".*"  # in an entry of ``handles``, before the name of the class that gives its score
 COPIED = ".__sklearn_clone__()"
 CALLBACK = "<"  # at the end of a path: what the student's code gives to a function of the test's
@@ -99,7 +100,13 @@ class Policy:
 
     def wants_object(self, path: str) -> bool:
         """Tell whether the reference gives an object at a path, so that an answer's list with methods stays one."""
-        return not self.recording and (path in self.handles or path + OWN in self.handles)
+        given = path in self.handles or path + OWN in self.handles
+        return given and not self.recording and path + DATA not in self.handles
+
+    def met_data(self, path: str) -> None:
+        """Note that the reference gives a container of plain data at ``path``: so must an answer."""
+        if self.recording:
+            self.handles.add(path + DATA)
 
     def called(self, path: str) -> None:
         """Note that the result of a method has this path: an answer may have a function for an attribute instead."""

@@ -37,7 +37,7 @@ from studium_graders.engine.remote.policy import CALLBACK, ITEM, Policy, item_of
 from studium_graders.engine.remote.shell import MOST_OF_CELL, MOST_OF_ERROR, MOST_OUTPUTS, sendable, size_of
 from studium_graders.engine.remote.tags import Tag
 from studium_graders.engine.remote.wire import Channel, ClosedError, LateError, ProtocolError
-from studium_graders.engine.remote.writeback import GENERATORS, Frame, holds_items, may_change
+from studium_graders.engine.remote.writeback import CONTAINERS, GENERATORS, Frame, holds_items, may_change
 from studium_graders.engine.results import CellRun, Verdict
 
 CALLBACK_REQUESTS = frozenset({"call", "copy", "method", "getattr", "setattr", "special", "next", "backward"})
@@ -170,6 +170,8 @@ class Student(Asking):
         gave: Any = True  # an exception counts as a value: a test may wait for it
         try:
             gave = super().request(op, *parts, path=path)
+            if isinstance(gave, CONTAINERS):
+                self.policy.met_data(path)
             return empty_containers.given(gave, path, self.policy)
         except (StopIteration, StopAsyncIteration) as error:
             if call.may_stop:

@@ -24,7 +24,7 @@ from studium_graders.engine.remote.lasting import Kept
 from studium_graders.engine.remote.named import Named, plain_callables
 from studium_graders.engine.remote.shell import Cells, Printed, collected
 from studium_graders.engine.remote.wire import Channel, ClosedError
-from studium_graders.engine.remote.writeback import Frame, twins_of
+from studium_graders.engine.remote.writeback import CONTAINERS, Frame, twins_of
 
 _DATA = (
     list, tuple, dict, set, frozenset, collections.deque, str, bytes, int, float, complex, Decimal, Fraction,
@@ -32,7 +32,6 @@ _DATA = (
 )  # fmt: skip
 
 
-_CONTAINERS = (list, dict, set, collections.deque)
 _OF_EVERY_CLASS = vars(type("Empty", (list,), {})).keys() | {"__annotations__"}
 
 
@@ -169,7 +168,7 @@ class StudentSide(Side):
         if type(value) in self._called and type(value).__module__ == "__main__":
             return True
         wanted = self._wanted[(0 if encoder.at_top else 1) if encoder.reply else 2]
-        return wanted and isinstance(value, _CONTAINERS) and _has_more(value)
+        return wanted and isinstance(value, CONTAINERS) and _has_more(value)
 
     def do_get(self, name: str) -> Any:
         """Give a global of the student's, or a builtin that the student's shell has."""

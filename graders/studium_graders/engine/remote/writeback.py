@@ -19,6 +19,8 @@ from studium_graders.engine.remote.wire import ProtocolError
 if TYPE_CHECKING:
     from studium_graders.engine.remote.encode import Encoder
 
+CONTAINERS = (list, dict, set, deque)
+
 
 @dataclasses.dataclass(frozen=True)
 class _Held:
