@@ -1,5 +1,6 @@
 """The judge's side asks its policy what may arrive from a student's process, and as what."""
 
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from torch import nn
@@ -10,11 +11,16 @@ from studium_graders.engine.remote.decode import Decoder
 from studium_graders.engine.remote.exports import Side
 from studium_graders.engine.remote.frame_parts import kind_of
 from studium_graders.engine.remote.known_estimators import score_of
+from studium_graders.engine.remote.lasting import MOST_CALLS
 from studium_graders.engine.remote.modules import RemoteModule
 from studium_graders.engine.remote.objects import RemoteClass, facts_of, is_remote
-from studium_graders.engine.remote.policy import Policy
+from studium_graders.engine.remote.policy import Policy, item_of, step
+from studium_graders.engine.remote.shared_files import SharedFiles
 from studium_graders.engine.remote.truth import require_elements
 from studium_graders.engine.remote.wire import Channel
+from studium_graders.engine.remote.writeback import Frame, may_change
+
+_HOLD_ITEMS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 
 
 class Asking(Side):
@@ -23,6 +29,33 @@ class Asking(Side):
     def __init__(self, channel: Channel, limits: Limits, policy: Policy) -> None:
         super().__init__(channel, limits)
         self.policy = policy
+        self.files: SharedFiles | None = None
+        self.sent: dict[int, Frame] = {}  # arguments that the student's code may have kept
+
+    @property
+    def outward(self) -> Callable[[str], str] | None:  # type: ignore[override]
+        """Let a path in the judge's folder be one in the student's while a test is about files."""
+        return None if self.files is None else self.files.outward
+
+    @property
+    def inward(self) -> Callable[[str], str] | None:  # type: ignore[override]
+        """Let a path in the student's folder be one in the judge's."""
+        return None if self.files is None else self.files.inward
+
+    def asked(self, number: int, frame: Frame) -> None:
+        """Remember arguments until a message says that they were not kept."""
+        if any(may_change(type(value)) for value in frame.objects):
+            self.sent[number] = frame
+        if len(self.sent) > MOST_CALLS:
+            del self.sent[next(iter(self.sent))]
+
+    def earlier(self, number: int) -> Frame | None:
+        """Give the arguments of a request of the same test."""
+        return self.sent.get(number)
+
+    def show_kept(self, numbers: Any) -> None:
+        """Forget the arguments that the student's code has not kept."""
+        self.sent = {number: self.sent[number] for number in numbers if number in self.sent}
 
     def admits(self, path: str, kind: str, names: tuple[str, ...]) -> bool:
         """Ask the policy."""
@@ -60,10 +93,12 @@ class Asking(Side):
             self.policy.met_estimator(path, scored_by)
 
     def arrived(self, module: nn.Module, decoder: Decoder) -> Any:
-        """Give a module; tell the policy where the layers of a library's are that it is or has."""
-        for name, part in nn.Module.named_modules(module) if self.policy.recording else ():
-            if not isinstance(part, RemoteModule):
-                self.policy.may_be_own(".".join(filter(None, (decoder.origin, name))))
+        """Give a module; tell the policy where a test finds the layers that it is or has."""
+        if self.policy.recording:
+            if not isinstance(module, RemoteModule):
+                self.policy.may_be_own(decoder.origin)
+            for path in _paths_of_parts(module, decoder.origin, decoder.path):
+                self.policy.may_be_own(path)
         return super().arrived(module, decoder)
 
     def proxy(self, node: list[Any], decoder: Decoder) -> Any:
@@ -79,3 +114,11 @@ class Asking(Side):
         if self.policy.recording and both_remote and isinstance(type(args[0]), RemoteClass):
             self.policy.answers(facts_of(args[0]).path, operator, both_remote=True)
         return self.policy.answers(path, operator, both_remote=both_remote)
+
+
+def _paths_of_parts(module: nn.Module, path: str, root: str) -> Iterator[str]:
+    """Give where the parts of a module are found: by name, in a container as items, through a part of the ``root``."""
+    for name, part in nn.Module.named_children(module):
+        place = item_of(path) if isinstance(module, _HOLD_ITEMS) else step(path, name)
+        yield from (place, step(root, name))
+        yield from _paths_of_parts(part, place, root)

@@ -10,7 +10,7 @@ import torch
 
 from studium_graders.engine.remote import arrays
 from studium_graders.engine.remote.encode import MOST_ITEMS
-from studium_graders.engine.remote.policy import ITEM
+from studium_graders.engine.remote.policy import item_of
 from studium_graders.engine.remote.tags import Tag
 from studium_graders.engine.remote.wire import ProtocolError
 
@@ -66,7 +66,7 @@ class Decoder:
     @property
     def origin(self) -> str:
         """Give the path of the value that is being read."""
-        return self.path + (ITEM if self.depth else "")
+        return item_of(self.path) if self.depth else self.path
 
     def received(self, value: Any) -> Any:
         """Give an array of the message, or what takes its place."""

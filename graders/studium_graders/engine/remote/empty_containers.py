@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from studium_graders.engine.remote.policy import CALLBACK, CONTAINER, ITEM
+from studium_graders.engine.remote.policy import CALLBACK, CONTAINER, item_of
 
 if TYPE_CHECKING:
     from studium_graders.engine.remote.decode import Decoder
@@ -39,8 +39,8 @@ def item(value: Any, decoder: "Decoder", policy: "Policy", *, empty: bool) -> An
     if not decoder.depth or not decoder.path or decoder.path.endswith(CALLBACK):
         return value
     if policy.recording:
-        policy.empties.add(decoder.path + ITEM + CONTAINER)
-    return _instead(value, decoder.path + ITEM, policy) if empty else value
+        policy.empties.add(item_of(decoder.path) + CONTAINER)
+    return _instead(value, item_of(decoder.path), policy) if empty else value
 
 
 def _instead(value: Any, path: str, policy: "Policy") -> Any:

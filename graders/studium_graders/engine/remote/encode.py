@@ -33,6 +33,7 @@ class Encoder:
         self.outputs: list[torch.Tensor] = []
         self.defined: list[Mirror] = []
         self.modules: list[Any] = []  # that the receiver does not have yet
+        self.classes: list[Any] = []  # that the receiver hears of for the first time
         self.shown: set[int] = set()  # id() of mirrors whose contents the receiver is to see
         self.reply = reply
         self.own_state = False  # tensors are part of an object of the sender's, and stay so
@@ -106,8 +107,14 @@ class Encoder:
             self.objects, self._seen = before
 
     def content(self, value: Any) -> Any:
-        """Give the node of what a known object holds now. Its index is not used again."""
+        """Give the node of what a known object holds now."""
         return WRITERS.get(type(value), _write_other)(self, value)
+
+    def change(self, value: Any) -> Any:
+        """Give the node of what an argument holds now. Its index is not used again: the argument itself is meant."""
+        node = self.content(value)
+        self._seen.pop(id(value), None)
+        return node
 
 
 def _write_list(encoder: Encoder, value: list[Any]) -> Any:
@@ -197,7 +204,7 @@ def _write_other(encoder: Encoder, value: Any) -> Any:
     for applies, writer in KINDS:
         if applies(encoder.peer, type(value)):
             return writer(encoder, value)
-    if not encoder.peer.keeps(type(value)):
+    if not encoder.peer.keeps(value, encoder):
         for base, writer in BASES:
             if issubclass(type(value), base):
                 return writer(encoder, value)

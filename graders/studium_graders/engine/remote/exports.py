@@ -23,6 +23,7 @@ from studium_graders.engine.remote.objects import (
     RemoteClass,
     RemoteIterator,
     RemoteObject,
+    given_back,
     place,
     special_method,
 )
@@ -150,10 +151,10 @@ class Side(Peer):
     def _describe_class(self, cls: type, encoder: Encoder) -> Any:
         number = self.enrol(cls)
         if (kind := self.kind_of(cls)) is not None:
-            return [Tag.MINE, number, kind, records.describe(cls, kind, encoder)]
+            return self._first(encoder, number, kind, records.describe(cls, kind, encoder))
         if issubclass(cls, BaseException):
             bases = [self._base(base, encoder) for base in cls.__bases__ if issubclass(base, BaseException)]
-            return [Tag.MINE, number, "error", [encoder.text(cls.__name__[:200]), bases]]
+            return self._first(encoder, number, "error", [encoder.text(cls.__name__[:200]), bases])
         lineage = [base for base in type.__dict__["__mro__"].__get__(cls) if base is not object]
         if issubclass(cls, nn.Module):
             lineage = [base for base in lineage if not base.__module__.startswith("torch.")]
@@ -165,7 +166,19 @@ class Side(Peer):
         doc = cls.__doc__ if type(cls.__doc__) is str and self.trusting else None
         name = encoder.text(cls.__name__[:200])
         described = [name, None if doc is None else encoder.text(doc[:10_000]), bases, special, _methods(lineage)]
-        return [Tag.MINE, number, "class", described]
+        return self._first(encoder, number, "class", described)
+
+    def _first(self, encoder: Encoder, number: int, kind: str, facts: list[Any]) -> list[Any]:
+        """Describe a class where the receiver finds it before all that is of it; give the node."""
+        encoder.classes.append([number, kind, facts])
+        return [Tag.MINE, number]
+
+    def read_classes(self, node: Any) -> None:
+        """Take in the descriptions of classes."""
+        for number, kind, facts in node:
+            if type(number) is not int or number < 1:
+                raise ProtocolError("no number")
+            self.described[number] = [kind, facts]
 
     def _base(self, base: type, encoder: Encoder) -> Any:
         place = base.__module__, base.__qualname__
@@ -187,6 +200,8 @@ class Side(Peer):
         """Give what stands here for the object of a node of Tag.MINE, or Opaque where it is not wanted."""
         path = decoder.origin
         kind, found = self._resolve(node, path, decoder)
+        if kind == "instance":
+            given_back(found, path)
         names = _names(found)
         return found if self.admits(path, kind, names) else Opaque(self, path, _what(found, names[0]))
 
@@ -325,13 +340,9 @@ def _metaclass(bases: tuple[type, ...]) -> type:
 
 
 def _methods(lineage: list[type]) -> list[str]:
-    names = {
-        name
-        for cls in reversed(lineage)
-        for name, value in vars(cls).items()
-        if isinstance(value, _METHODS) and not name.startswith("__") and type(name) is str and name.isascii()
-    }
-    return sorted(names)[:_MOST_NAMES]
+    found = {name: value for cls in reversed(lineage) for name, value in vars(cls).items()}
+    names = (name for name, value in found.items() if isinstance(value, _METHODS) and type(name) is str)
+    return sorted(name for name in names if name.isascii() and not name.startswith("__"))[:_MOST_NAMES]
 
 
 def _is_method_name(name: Any) -> bool:

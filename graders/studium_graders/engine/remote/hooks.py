@@ -1,79 +1,90 @@
-"""Hooks of a test on a module whose forward pass runs on the other side, which calls them from there.
+"""What a side of the conversation may answer, allow or take note of."""
 
-https://docs.pytorch.org/docs/stable/generated/torch.nn.Module.html#torch.nn.Module.register_forward_hook
-"""
-
-import functools
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import Any
 
 from torch import nn
 
-if TYPE_CHECKING:
-    from studium_graders.engine.remote.decode import Decoder
-    from studium_graders.engine.remote.encode import Encoder
-    from studium_graders.engine.remote.exports import Side
-
-_KINDS = ("_forward_pre_hooks", "_forward_hooks")
-
-Place = tuple[int, int, bool]
-"""Of which kind a hook is, its number on the judge's side, and whether it takes keyword arguments."""
+from studium_graders.engine.remote.decode import Decoder
+from studium_graders.engine.remote.encode import Encoder
+from studium_graders.engine.remote.writeback import Frame
 
 
-def hooks_of(module: nn.Module) -> list[tuple[Place, Callable[..., Any]]]:
-    """Give the hooks on the forward pass of a module that are no library's."""
-    held = vars(module)
-    if not any(held[name] for name in _KINDS):
-        return []
-    return [
-        ((kind, number, number in held[f"{name}_with_kwargs"]), hook)
-        for kind, name in enumerate(_KINDS)
-        for number, hook in held[name].items()
-        if not _is_torchs(hook)
-    ]
+class Hooks:
+    """What ``Peer`` leaves to its subclasses, with what holds where they say nothing."""
 
+    def is_own_file(self, filename: str) -> bool:
+        """Tell whether the lines of a file may be shown with an exception."""
+        return False
 
-def _is_torchs(hook: Any) -> bool:
-    while isinstance(hook, functools.partial):
-        hook = hook.func
-    return str(getattr(hook, "__module__", "")).partition(".")[0] == "torch"
+    def arrival_path(self) -> str:
+        """Say where the objects in a request of the other side come from."""
+        return ""
 
+    def perform(self, op: Any, parts: list[Any]) -> Any:
+        """Do what a request asks for."""
+        raise NotImplementedError
 
-def hooks_node(hooks: list[tuple[Place, Callable[..., Any]]], encoder: "Encoder") -> list[Any]:
-    """Give the node of hooks: whatever they are, functions go out."""
-    return [[*place, encoder.apart(_function(hook))] for place, hook in hooks]
+    def export(self, value: Any, encoder: Encoder) -> Any:
+        """Give the node of an object that stays on this side."""
+        raise NotImplementedError
 
+    def kind_of(self, cls: type) -> str | None:
+        """Tell what kind of plain data the instances of a class are, or None."""
+        raise NotImplementedError
 
-def _function(hook: Callable[..., Any]) -> Callable[..., Any]:
-    def call(*args: Any, **kwargs: Any) -> Any:
-        return hook(*args, **kwargs)
+    def received(self, value: Any, decoder: Decoder) -> Any:
+        """Give an array that has arrived, or what takes its place."""
+        return value
 
-    return call
+    def given_base(self, cls: type) -> type | None:
+        """Give the given class whose data an instance of another one is sent as, or None."""
+        return None
 
+    def keeps(self, value: Any, encoder: Encoder) -> bool:
+        """Tell whether an instance of a class stays on this side, although that extends one of plain data."""
+        return False
 
-class HookOfTest:
-    """Stands on the student's side for a hook of a test's."""
+    def may_answer(self, path: str, operator: str, args: tuple[Any, ...]) -> bool:
+        """Tell whether an object of the other side may answer an operator."""
+        return True
 
-    def __init__(self, peer: "Side", function: Any) -> None:
-        self._peer, self._function = peer, function
+    def met_object(self, path: str, scored_by: str | None = None) -> None:
+        """Hear that a record has arrived from a path, or an estimator, and which class gives its score."""
 
-    def __call__(self, module: nn.Module, *args: Any) -> Any:
-        """Ask the judge, but for the module that it has called itself: there it has run the hook, or will."""
-        return None if self._peer.calls(module) else self._function(module, *args)
+    def refused(self, error: TypeError) -> TypeError:
+        """Take note of a refusal of this side's own, which is about to be raised."""
+        return error
 
-    def __deepcopy__(self, _: Any) -> "HookOfTest":
-        return self
+    def do_getattr(self, target: Any, name: str) -> Any:
+        """Give an attribute of an object of this side."""
+        return getattr(target, name)
 
+    def proxy(self, node: list[Any], decoder: Decoder) -> Any:
+        """Give what stands here for an object of the other side."""
+        raise NotImplementedError
 
-def put_hooks(module: nn.Module, nodes: list[Any], peer: "Side", decoder: "Decoder") -> None:
-    """Let a module of this side call these hooks of a test, and no others of one."""
-    held = vars(module)
-    for name in _KINDS:
-        for key in [key for key, hook in held[name].items() if isinstance(hook, HookOfTest)]:
-            del held[name][key]
-            held[f"{name}_with_kwargs"].pop(key, None)
-    for kind, number, with_kwargs, function in nodes:
-        key = ("test", number)
-        held[_KINDS[kind]][key] = HookOfTest(peer, decoder.apart(function))
-        if with_kwargs:
-            held[f"{_KINDS[kind]}_with_kwargs"][key] = True
+    def accepts_change(self, mirror: Any) -> bool:
+        """Tell whether the other side may change a tensor or a module that both have."""
+        return True
+
+    def takes_forward(self, module: nn.Module) -> bool:
+        """Tell whether the other side may replace the forward pass of a module of this side's."""
+        return True
+
+    def changed(self, frame: Frame, index: Any, content: Any) -> None:
+        """Take in what the other side made of an argument."""
+        frame.write(index, content)
+
+    def asked(self, number: int, frame: Frame) -> None:
+        """Hear that a request of this side's has ended."""
+
+    def answered(self, number: Any, frame: Frame) -> None:
+        """Hear that a request of the other side's has ended."""
+
+    def earlier(self, number: int) -> Frame | None:
+        """Give the arguments of a request that has ended; None where the other side need not speak of them."""
+
+    def later_changes(self, encoder: Encoder) -> Iterable[list[Any]]:
+        """Give what became of arguments of requests that have ended."""
+        return ()

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from studium_graders.engine.remote.decode import RefusedError
-from studium_graders.engine.remote.hooks import hooks_node, hooks_of, put_hooks
+from studium_graders.engine.remote.forward_hooks import hooks_node, hooks_of, put_hooks
 from studium_graders.engine.remote.letting_go import unused
 from studium_graders.engine.remote.objects import Facts, RemoteClass
 from studium_graders.engine.remote.policy import step

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from studium_graders.engine.remote.decode import RefusedError
 from studium_graders.engine.remote.offers import KeptError
-from studium_graders.engine.remote.policy import BINARY, ITEM, STANDING_IN, spelling, step
+from studium_graders.engine.remote.policy import BINARY, CALLBACK, ITEM, STANDING_IN, item_of, spelling, step
 
 if TYPE_CHECKING:
     from studium_graders.engine.remote.peer import Peer
@@ -30,9 +30,9 @@ _FREE = {
 SPECIAL = GUARDED | _FREE
 _LOCAL = frozenset({"__class__", "__copy__", "__deepcopy__", "__reduce_ex__", "__reduce__", "__weakref__"})
 
-_NAMES = frozenset({"__name__", "__qualname__"})  # a decorator that is a class gives its instances these of a function
+_NAMES = frozenset({"__name__", "__qualname__", "__doc__"})  # a decorator that is a class gives these of a function
 
-_PATHS = {"__getitem__": ITEM, "__call__": "()", "__next__": ITEM, "__enter__": "", "__iter__": ""}
+_PATHS = {"__call__": "()", "__enter__": "", "__iter__": ""}
 
 
 class Facts:
@@ -116,6 +116,16 @@ def facts_of(value: Any) -> Facts:
     return object.__getattribute__(value, "_remote_facts")  # type: ignore[no-any-return]
 
 
+def given_back(value: Any, path: str) -> None:
+    """Let what a function of the test's was given, and what is given back later, come from there.
+
+    So it is where nothing has kept it meanwhile as well.
+    """
+    facts = facts_of(value)
+    if CALLBACK in facts.path and CALLBACK not in path:
+        facts.path = path
+
+
 def place(cls: type, facts: Facts) -> Any:
     """Make the local stand-in of an instance."""
     value: Any = object.__new__(cls)
@@ -123,9 +133,14 @@ def place(cls: type, facts: Facts) -> Any:
     return value
 
 
-def _ask(value: Any, op: str, *parts: Any, suffix: str = "") -> Any:
+def _ask(value: Any, op: str, *parts: Any) -> Any:
     facts = facts_of(value)
-    return facts.peer.request(op, value, *parts, path=facts.path + suffix)
+    return facts.peer.request(op, value, *parts, path=facts.path)
+
+
+def _ask_for_item(iterator: Any, op: str, *parts: Any) -> Any:
+    facts = facts_of(iterator)
+    return facts.peer.request(op, iterator, *parts, path=item_of(facts.path))
 
 
 class BoundMethod:
@@ -178,6 +193,8 @@ def special_method(name: str) -> Callable[..., Any]:
 
 def _path_of_result(path: str, name: str) -> str:
     """Give where the result of a dunder comes from: in place or not, and however often in a row."""
+    if name in ("__getitem__", "__next__"):
+        return item_of(path)
     if name in _PATHS:
         return path + _PATHS[name]
     operation = f".{spelling(name)}()"
@@ -196,7 +213,10 @@ def _refused(value: Any, name: str) -> Any:
 
 
 class RemoteIterator(Iterator[Any]):
-    """An iterator or a generator of the other side: each item is asked for when it is wanted, none after the end."""
+    """An iterator or a generator of the other side: each item is asked for when it is wanted, none after the end.
+
+    It has no ``__copy__``, which itertools.tee would take for a second iterator at the same place.
+    """
 
     def __init__(self, facts: Facts, name: str) -> None:
         self._remote_facts = facts
@@ -207,18 +227,18 @@ class RemoteIterator(Iterator[Any]):
         if self._ended:
             raise StopIteration
         try:
-            return _ask(self, "next", suffix=ITEM)
+            return _ask_for_item(self, "next")
         except StopIteration:
             self._ended = True
             raise
 
     def send(self, value: Any) -> Any:
         """Give the generator a value and take its next one."""
-        return _ask(self, "method", "send", (value,), {}, suffix=ITEM)
+        return _ask_for_item(self, "method", "send", (value,), {})
 
     def throw(self, error: Any, *_: Any) -> Any:
         """Raise an exception inside the generator."""
-        return _ask(self, "method", "throw", (error,), {}, suffix=ITEM)
+        return _ask_for_item(self, "method", "throw", (error,), {})
 
     def close(self) -> None:
         """End the generator."""
@@ -227,11 +247,11 @@ class RemoteIterator(Iterator[Any]):
     def __repr__(self) -> str:
         return f"<{self._name} object>"
 
-    def __copy__(self) -> Any:
-        return self
-
     def __deepcopy__(self, _: Any) -> Any:
         return self
+
+    def __reduce_ex__(self, _: Any) -> Any:
+        raise TypeError("an iterator cannot be copied")
 
 
 BoundMethod.__name__ = "method"  # messages say what it stands for

@@ -15,6 +15,7 @@ from studium_graders.engine.remote import arrays, errors
 from studium_graders.engine.remote.decode import Decoder, RefusedError
 from studium_graders.engine.remote.encode import Encoder
 from studium_graders.engine.remote.gradients import Graph, graph_node
+from studium_graders.engine.remote.hooks import Hooks
 from studium_graders.engine.remote.mirrors import Mirrors
 from studium_graders.engine.remote.sections import Sections
 from studium_graders.engine.remote.tags import Tag
@@ -27,7 +28,7 @@ MOST_ENTERED = 10_000
 DEEPEST = 40  # requests within requests
 
 
-class Peer(Sections):
+class Peer(Hooks, Sections):
     """Sends requests, answers those of the other side meanwhile, and keeps what each side knows of the other.
 
     A subclass says what a request does (``perform``), how an object of the other side appears here (``proxy``) and what
@@ -66,13 +67,13 @@ class Peer(Sections):
         sequence = next(self._sequence)
         encoder = self.encoder()
         with self.all_or_nothing(encoder):
-            payload = [encoder.encode(part) for part in parts]
-            self.send([REQUEST, sequence, op, payload], encoder)
+            changes = self._changes(encoder)
+            self.send([REQUEST, sequence, op, [encoder.encode(part) for part in parts], changes], encoder)
         self.outgoing.append(Frame(encoder.objects))
         try:
             return self._await(sequence, path)
         finally:
-            self.outgoing.pop()
+            self.asked(sequence, self.outgoing.pop())
 
     def _await(self, sequence: int, path: str) -> Any:
         while True:
@@ -102,7 +103,7 @@ class Peer(Sections):
         try:
             self._reply(message[1], message[2], parts, failure)
         finally:
-            self.incoming.pop()
+            self.answered(message[1], self.incoming.pop())
 
     def _reply(self, sequence: Any, op: Any, parts: list[Any], failure: BaseException | None) -> None:
         result: Any = None
@@ -113,12 +114,14 @@ class Peer(Sections):
             encoder = self.encoder(reply=True)
             encoder.own_state = op in ("getattr", "get", "next")
             with self.all_or_nothing(encoder):
-                self.send([REPLY, sequence, None, encoder.encode(result)], encoder)
+                changes = self._changes(encoder)
+                self.send([REPLY, sequence, None, encoder.encode(result), changes], encoder)
         except self.fatal:
             raise
         except BaseException as error:
             encoder = self.encoder(reply=True)
-            self.send([ERROR, sequence, None, errors.error_node(error, encoder, self)], encoder)
+            changes = self._changes(encoder)
+            self.send([ERROR, sequence, None, errors.error_node(error, encoder, self), changes], encoder)
         finally:
             del result, parts
 
@@ -139,6 +142,7 @@ class Peer(Sections):
             for number in self._fresh[fresh:]:
                 self._forget(number)
             encoder.unregister(objects)
+            self.resend_changes()
             self.mirrors.resend()
             self.resend()
             raise
@@ -151,16 +155,20 @@ class Peer(Sections):
     # ------------------------------------------------------------------------------------------------ messages
 
     def send(self, message: list[Any], encoder: Encoder) -> None:
-        """Complete a message with what changed meanwhile, and send it."""
-        changes = [[depth, *change] for depth, frame in enumerate(self.incoming) for change in frame.changes(encoder)]
+        """Complete a message with what both sides have, and send it."""
         more = self.complete(encoder)
         self.released.update(self.sweep())
         pending, self.released = self.released, set()  # first: collecting garbage may add to the set at any moment
         released = sorted(pending)
         for number in released:
             self.described.pop(number, None)
-        message += [changes, released, *more]
+        message += [released, *more]
         self.channel.send(message, encoder.buffers, self.deadline)
+
+    def _changes(self, encoder: Encoder) -> list[Any]:
+        """Give what became of arguments. It is read before the value of the message, and so it is written first."""
+        told = [[depth, *change] for depth, frame in enumerate(self.incoming) for change in frame.changes(encoder)]
+        return [*told, *self.later_changes(encoder)]
 
     def decode(self, message: list[Any], decoder: Decoder) -> Any:
         """Take in what changed and give the value of a message: the parts of a request, a result, an exception."""
@@ -180,10 +188,16 @@ class Peer(Sections):
             raise ProtocolError(f"a message that cannot be read: {type(error).__name__}") from error
 
     def _take_changes(self, changes: list[Any], decoder: Decoder) -> None:
-        for depth, index, content in changes:
-            if type(depth) is not int or not 0 <= depth < len(self.outgoing):
-                raise ProtocolError("a change of nothing")
-            self.changed(self.outgoing[depth], index, decoder.decode(content))
+        for place, index, content in changes:
+            value = decoder.decode(content)
+            if (frame := self._frame_at(place)) is not None:
+                self.changed(frame, index, value)
+
+    def _frame_at(self, place: Any) -> Frame | None:
+        """Give the arguments of an open request by its depth, those of an earlier one by its number below zero."""
+        if type(place) is not int or place >= len(self.outgoing):
+            raise ProtocolError("a change of nothing")
+        return self.outgoing[place] if place >= 0 else self.earlier(-place)
 
     def _kind(self, message: Any) -> int:
         if type(message) is not list or len(message) < 6 or message[0] not in (REQUEST, REPLY, ERROR):
@@ -280,70 +294,10 @@ class Peer(Sections):
             raise ProtocolError("no such exception")
         return self.raised[number]
 
-    # ------------------------------------------------------------------------------------------------ for subclasses
-
-    def is_own_file(self, filename: str) -> bool:
-        """Tell whether the lines of a file may be shown with an exception."""
-        return False
-
-    def arrival_path(self) -> str:
-        """Say where the objects in a request of the other side come from."""
-        return ""
-
-    def perform(self, op: Any, parts: list[Any]) -> Any:
-        """Do what a request asks for."""
-        raise NotImplementedError
-
-    def export(self, value: Any, encoder: Encoder) -> Any:
-        """Give the node of an object that stays on this side."""
-        raise NotImplementedError
-
-    def kind_of(self, cls: type) -> str | None:
-        """Tell what kind of plain data the instances of a class are, or None."""
-        raise NotImplementedError
-
-    def received(self, value: Any, decoder: Decoder) -> Any:
-        """Give an array that has arrived, or what takes its place."""
-        return value
-
-    def given_base(self, cls: type) -> type | None:
-        """Give the given class whose data an instance of another one is sent as, or None."""
-        return None
-
-    def keeps(self, cls: type) -> bool:
-        """Tell whether the instances of a class stay on this side, although it extends one of plain data."""
-        return False
-
-    def may_answer(self, path: str, operator: str, args: tuple[Any, ...]) -> bool:
-        """Tell whether an object of the other side may answer an operator."""
-        return True
-
-    def met_object(self, path: str, scored_by: str | None = None) -> None:
-        """Hear that a record has arrived from a path, or an estimator, and which class gives its score."""
-
-    def refused(self, error: TypeError) -> TypeError:
-        """Take note of a refusal of this side's own, which is about to be raised."""
-        return error
-
-    def do_getattr(self, target: Any, name: str) -> Any:
-        """Give an attribute of an object of this side."""
-        return getattr(target, name)
-
-    def proxy(self, node: list[Any], decoder: Decoder) -> Any:
-        """Give what stands here for an object of the other side."""
-        raise NotImplementedError
-
-    def accepts_change(self, mirror: Any) -> bool:
-        """Tell whether the other side may change a tensor or a module that both have."""
-        return True
-
-    def takes_forward(self, module: nn.Module) -> bool:
-        """Tell whether the other side may replace the forward pass of a module of this side's."""
-        return True
-
-    def changed(self, frame: Frame, index: Any, content: Any) -> None:
-        """Take in what the other side made of an argument."""
-        frame.write(index, content)
+    def resend_changes(self) -> None:
+        """Tell again what a message told of arguments that could not be sent."""
+        for frame in self.incoming:
+            frame.resend()
 
     # ------------------------------------------------------------------------------------------------ tensors
 

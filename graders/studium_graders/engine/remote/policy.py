@@ -13,6 +13,7 @@ from studium_graders.engine.material import Draw
 ITEM = "[]"
 FACTORY = "default_factory"
 OWN = ".~"  # ends an entry of ``handles`` of what the reference gives as data, and an answer as its own object
+DATA = ".="  # ends an entry of ``handles`` of where the reference gives a list, a dictionary or the like as well
 ESTIMATOR = ".*"  # in an entry of ``handles``, before the name of the class that gives its score
 COPIED = ".__sklearn_clone__()"
 CALLBACK = "<"  # at the end of a path: what the student's code gives to a function of the test's
@@ -97,6 +98,16 @@ class Policy:
             return True
         return not self.strict and (kind != "instance" or bool(self.named_classes.intersection(names)))
 
+    def wants_object(self, path: str) -> bool:
+        """Tell whether the reference gives an object at a path, so that an answer's list with methods stays one."""
+        given = path in self.handles or path + OWN in self.handles
+        return given and not self.recording and path + DATA not in self.handles
+
+    def met_data(self, path: str) -> None:
+        """Note that the reference gives a container of plain data at ``path``: so must an answer."""
+        if self.recording:
+            self.handles.add(path + DATA)
+
     def called(self, path: str) -> None:
         """Note that the result of a method has this path: an answer may have a function for an attribute instead."""
         if self.recording and path.endswith("()"):
@@ -166,6 +177,11 @@ class Policy:
 def spelling(operator: str) -> str:
     """Give the operator under which it is known whether this one may be answered, and where its result came from."""
     return SPELLINGS.get(operator, operator)
+
+
+def item_of(path: str) -> str:
+    """Give the path of what is inside a container; items of items are as deep as these."""
+    return path if path.endswith(ITEM) else path + ITEM
 
 
 def step(path: str, attribute: str) -> str:

@@ -22,9 +22,9 @@ from studium_graders.engine.remote.arrays import array_bytes, tensor_bytes
 from studium_graders.engine.remote.decode import Decoder
 from studium_graders.engine.remote.encode import Encoder
 from studium_graders.engine.remote.frames import is_mutable
-from studium_graders.engine.remote.policy import ITEM, Policy
+from studium_graders.engine.remote.policy import Policy, item_of
 from studium_graders.engine.remote.session import Student
-from studium_graders.engine.remote.writeback import GENERATORS, state_of
+from studium_graders.engine.remote.writeback import GENERATORS, Frame, state_of
 
 _MOST = 1 << 18  # parts that are looked at during a test: items, or _PART bytes of an array
 _PART = 256
@@ -67,8 +67,13 @@ class RecordingStudent(Student):
         value = super().decode(message, decoder)
         self._crossing += decoder.objects
         if any(isinstance(item, _SIZED) and _lacks(item) for item in decoder.objects):
-            self.policy.empties |= {decoder.path, decoder.path + ITEM}  # an array may be an answer's form of that
+            self.policy.empties |= {decoder.path, item_of(decoder.path)}  # an array may be an answer's form of that
         return value
+
+    def changed(self, frame: Frame, index: Any, content: Any) -> None:
+        """Take over a change, which is not the test's."""
+        super().changed(frame, index, content)
+        self._crossing.append(frame.get(index))
 
     def do_method(self, target: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Call a method, and note where it sets attributes: an answer may set them itself."""

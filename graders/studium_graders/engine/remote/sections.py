@@ -1,4 +1,4 @@
-"""What a message carries beside its value: text, random state, tensors and modules, a graph, names."""
+"""What a message carries beside its value: text, random state, tensors and modules, a graph, names, what is kept."""
 
 from collections.abc import Callable
 from typing import Any
@@ -23,11 +23,16 @@ class Sections:
         graph = self.graph_node(encoder)
         modules = self.module_nodes(encoder)
         ambient = self.take_ambient(reply=encoder.reply)
-        return [self.take_text(), ambient, self.mirrors.nodes(encoder), modules, graph, self.take_rebound()]
+        wanted = None if encoder.reply else self.take_wanted()
+        mirrors, rebound = self.mirrors.nodes(encoder), self.take_rebound()
+        classes = encoder.classes or None
+        return [self.take_text(), ambient, mirrors, modules, graph, rebound, wanted, classes, self.take_kept()]
 
     def absorb(self, more: list[Any], decoder: Decoder) -> None:
         """Take in what ``complete`` gave."""
-        text, ambient, mirrors, modules, graph, rebound = more
+        text, ambient, mirrors, modules, graph, rebound, wanted, classes, kept = more
+        if classes is not None:
+            self.read_classes(classes)
         self.show_text(text)
         self.show_ambient(ambient)
         if mirrors is not None:
@@ -38,6 +43,10 @@ class Sections:
             read_graph(graph, decoder)
         if rebound is not None:
             self.show_rebound(rebound)
+        if kept is not None:
+            self.show_kept(kept)
+        if wanted is not None:
+            self.show_wanted(wanted)
 
     def container(self, value: Any, decoder: Decoder, *, empty: bool) -> Any:
         """Give a list or tuple that has arrived, or what takes its place."""
@@ -70,3 +79,18 @@ class Sections:
 
     def show_rebound(self, names: list[str]) -> None:
         """Take in what ``take_rebound`` gave."""
+
+    def read_classes(self, node: Any) -> None:
+        """Take in the descriptions of classes."""
+
+    def take_wanted(self) -> list[bool] | None:
+        """Tell whether objects are wanted in answer to a request, as its items, and for functions that it passes."""
+
+    def show_wanted(self, node: Any) -> None:
+        """Take in what ``take_wanted`` gave."""
+
+    def take_kept(self) -> list[int] | None:
+        """Give the numbers of the requests whose arguments are kept here."""
+
+    def show_kept(self, numbers: Any) -> None:
+        """Take in what ``take_kept`` gave."""

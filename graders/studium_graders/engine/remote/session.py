@@ -3,8 +3,8 @@
 import socket
 import sys
 import types
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import msgspec
@@ -32,12 +32,11 @@ from studium_graders.engine.remote.offers import (
     require_harmless,
     runs,
 )
-from studium_graders.engine.remote.policy import CALLBACK, Policy
-from studium_graders.engine.remote.shared_files import SharedFiles
+from studium_graders.engine.remote.policy import CALLBACK, ITEM, Policy, item_of
 from studium_graders.engine.remote.shell import MOST_OF_CELL, MOST_OF_ERROR, MOST_OUTPUTS, sendable, size_of
 from studium_graders.engine.remote.tags import Tag
 from studium_graders.engine.remote.wire import Channel, ClosedError, LateError, ProtocolError
-from studium_graders.engine.remote.writeback import GENERATORS, Frame, holds_items
+from studium_graders.engine.remote.writeback import CONTAINERS, GENERATORS, Frame, holds_items
 from studium_graders.engine.results import CellRun, Verdict
 
 CALLBACK_REQUESTS = frozenset({"call", "copy", "method", "getattr", "setattr", "special", "next", "backward"})
@@ -71,12 +70,12 @@ class Student(Asking):
         self._open: list[OpenCall] = []
         self._known: dict[str, Any] = {}  # functions and classes of the student's, until their names are rebound
         self.common = CommonData()
-        self.files: SharedFiles | None = None
         self._parting = False  # with a value: nothing in it may be asked for here
         self._grad = True  # the grad mode in which the student's code calls back
 
     def run(self, source: str, *, name: str = "") -> CellRun:
         """Run a cell in the student's shell."""
+        self.sent.clear()
         try:
             reply = self.request("run", source, name, self.policy.wanted, *self._plain_classes())
         except StudentGone:
@@ -158,16 +157,6 @@ class Student(Asking):
         """Tell whether the student has a global of this name."""
         return self.request("has", name) is True
 
-    @property
-    def outward(self) -> Callable[[str], str] | None:  # type: ignore[override]
-        """Let a path in the judge's folder be one in the student's while a test is about files."""
-        return None if self.files is None else self.files.outward
-
-    @property
-    def inward(self) -> Callable[[str], str] | None:  # type: ignore[override]
-        """Let a path in the student's folder be one in the judge's."""
-        return None if self.files is None else self.files.inward
-
     def request(self, op: str, *parts: Any, path: str = "") -> Any:
         """Ask the student's process; where a test is about files, both sides have the same before and after it."""
         if self.files is None or not self.files.active or self._open:
@@ -190,6 +179,8 @@ class Student(Asking):
         gave: Any = True  # an exception counts as a value: a test may wait for it
         try:
             gave = super().request(op, *parts, path=path)
+            if isinstance(gave, CONTAINERS):
+                self.policy.met_data(path)
             return empty_containers.given(gave, path, self.policy)
         except (StopIteration, StopAsyncIteration) as error:
             if call.may_stop:
@@ -219,9 +210,12 @@ class Student(Asking):
         """See what a test does, where the reference is recorded."""
         return nullcontext()
 
-    def in_step(self, test: str) -> AbstractContextManager[None]:
+    @contextmanager
+    def in_step(self, test: str) -> Iterator[None]:
         """Draw random numbers as the student's code does, where the reference does."""
-        return self.ambient.in_step(test)
+        with self.ambient.in_step(test):
+            yield
+        self.sent.clear()
 
     def refused(self, error: TypeError) -> TypeError:
         """Take note of a refusal of the judge's own, which is about to be raised."""
@@ -325,6 +319,11 @@ class Student(Asking):
         """Send everything with the next message, as if it had changed."""
         super().resend()
         self.ambient.resend()
+
+    def take_wanted(self) -> list[bool]:
+        """Ask the policy."""
+        path = self._open[-1].path
+        return [self.policy.wants_object(place) for place in (path, item_of(path), path + CALLBACK + ITEM)]
 
     def take_ambient(self, *, reply: bool) -> Any:
         """Give random state and modes, as far as they changed."""

@@ -5,6 +5,7 @@ import datetime
 import os
 import socket
 import threading
+from collections.abc import Iterable
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any, NoReturn
@@ -14,20 +15,25 @@ import torch
 
 from studium_graders.engine.exit_codes import ENGINE_FAILED
 from studium_graders.engine.limits import Limits
-from studium_graders.engine.remote import instances, records
+from studium_graders.engine.remote import instances, records, transforms
 from studium_graders.engine.remote.ambient import StudentAmbient
 from studium_graders.engine.remote.decode import Decoder
+from studium_graders.engine.remote.encode import Encoder
 from studium_graders.engine.remote.exports import Side
 from studium_graders.engine.remote.folder import Changes, Folder
+from studium_graders.engine.remote.lasting import Kept
 from studium_graders.engine.remote.named import Named, plain_callables
 from studium_graders.engine.remote.shell import Cells, Printed, collected
 from studium_graders.engine.remote.wire import Channel, ClosedError
-from studium_graders.engine.remote.writeback import twins_of
+from studium_graders.engine.remote.writeback import CONTAINERS, Frame, twins_of
 
 _DATA = (
     list, tuple, dict, set, frozenset, collections.deque, str, bytes, int, float, complex, Decimal, Fraction,
     datetime.date, datetime.time, datetime.timedelta, np.ndarray,
 )  # fmt: skip
+
+
+_OF_EVERY_CLASS = vars(type("Empty", (list,), {})).keys() | {"__annotations__"}
 
 
 class StudentSide(Side):
@@ -45,12 +51,16 @@ class StudentSide(Side):
         self._plain: frozenset[str] = frozenset()
         self._data: frozenset[str] = frozenset()
         self._known: dict[str, Any] = {}  # what can be called of that which the judge got, by name
+        self._kept = Kept()
+        self._wanted = [False] * 3  # objects rather than data: as the answer, as its items, for a test's function
         self.printed = Printed(limits.output_kb << 10)
         self._turn = threading.RLock()
         self._folder: Folder | None = None
 
     def request(self, op: str, *parts: Any, path: str = "") -> Any:
         """Ask the judge. Threads that the student's code has started take turns."""
+        if transforms.holds_transformed(parts):
+            return transforms.ask(lambda *plain: self.request(op, *plain, path=path), parts)
         with self._turn:
             return super().request(op, *parts, path=path)
 
@@ -103,13 +113,36 @@ class StudentSide(Side):
         """Give the state of random generators that were drawn from, and the grad mode."""
         return [self.ambient.drawn(), torch.is_grad_enabled()]
 
+    def answered(self, number: Any, frame: Frame) -> None:
+        """Look after the arguments as long as the student's code keeps them."""
+        if type(number) is int:
+            self._kept.add(number, frame)
+
+    def later_changes(self, encoder: Encoder) -> Iterable[list[Any]]:
+        """Give what the student's code has made of arguments that it kept."""
+        return self._kept.changes(encoder)
+
+    def resend_changes(self) -> None:
+        """Tell again what a message told of arguments that could not be sent."""
+        super().resend_changes()
+        self._kept.resend()
+
+    def take_kept(self) -> list[int] | None:
+        """Give the numbers of the requests whose arguments are kept here."""
+        return self._kept.numbers()
+
+    def show_wanted(self, node: Any) -> None:
+        """Remember it while the request is answered."""
+        self._wanted = node
+
     def answer(self, message: list[Any], buffers: list[memoryview]) -> None:
         """Do what the judge asks for, in the judge's grad mode and ``np.errstate``; what a cell sets stays."""
         ambient, cell = message[7], message[2] == "run"
         if cell:
             ambient[3] = ambient[5] = None
-        grad, floating = torch.is_grad_enabled(), np.geterr()
+        grad, floating, wanted = torch.is_grad_enabled(), np.geterr(), self._wanted
         super().answer(message, buffers)
+        self._wanted = wanted
         if not cell:
             torch.set_grad_enabled(grad)
         if ambient[5] is not None:
@@ -129,9 +162,15 @@ class StudentSide(Side):
         """Give the class of the judge's that a class of the student's extends: as with a list, its data are sent."""
         return next((base for base in cls.__mro__[1:] if self.kind_of(base) == instances.KIND), None)
 
-    def keeps(self, cls: type) -> bool:
-        """Keep the instances of a class that extends one of data and that a test calls by its name: it has methods."""
-        return cls in self._called and cls.__module__ == "__main__"
+    def keeps(self, value: Any, encoder: Encoder) -> bool:
+        """Keep the instances of a class that extends one of data and has methods that a test may want.
+
+        So it is where a test calls the class by its name, and where an object is wanted.
+        """
+        if type(value) in self._called and type(value).__module__ == "__main__":
+            return True
+        wanted = self._wanted[(0 if encoder.at_top else 1) if encoder.reply else 2]
+        return wanted and isinstance(value, CONTAINERS) and _has_more(value)
 
     def do_get(self, name: str) -> Any:
         """Give a global of the student's, or a builtin that the student's shell has."""
@@ -176,6 +215,13 @@ class StudentSide(Side):
     def do_has(self, name: str) -> bool:
         """Tell whether a global is there."""
         return name in self.namespace
+
+
+def _has_more(value: Any) -> bool:
+    """Tell whether an instance has attributes or methods of its own beside those of the class of data."""
+    own = (cls for cls in type(value).__mro__ if cls.__module__ == "__main__")
+    held = type(value).__dictoffset__ and value.__dict__
+    return bool(held) or any(vars(cls).keys() - _OF_EVERY_CLASS for cls in own)
 
 
 def serve(sock: socket.socket, cells: Cells, limits: Limits) -> NoReturn:

@@ -19,6 +19,8 @@ from studium_graders.engine.remote.wire import ProtocolError
 if TYPE_CHECKING:
     from studium_graders.engine.remote.encode import Encoder
 
+CONTAINERS = (list, dict, set, deque)
+
 
 @dataclasses.dataclass(frozen=True)
 class _Held:
@@ -38,7 +40,8 @@ class Frame:
         self.replaced: dict[int, Any] = {}  # what the other side gets to see where this side keeps its own
         self.moved: set[int] = set()  # random generators that go on here in another way than there
         self._indices = {id(value): index for index, value in enumerate(objects)} if kept else {}
-        self._states = [state_of(value) for value in objects] if kept else []
+        self.states = [state_of(value) for value in objects] if kept else []
+        self._told: dict[int, Any] = {}  # what the last message told the changes of, as it was before
 
     def index_of(self, value: Any) -> int | None:
         """Give the index of an object that came with the request."""
@@ -52,13 +55,27 @@ class Frame:
 
     def changes(self, encoder: "Encoder") -> Iterator[list[Any]]:
         """Give index and content of each object that changed since the last time."""
-        for index, state in enumerate(self._states):
+        self._told.clear()
+        for index, state in enumerate(self.states):
             if state is None:
                 continue
             value = self.objects[index]
             if not same_state(state, state_of(value, copy=False)):
-                self._states[index] = state_of(value)
-                yield [index, encoder.content(value)]
+                self.states[index] = state_of(value)
+                yield [index, encoder.change(value)]
+                self._told[index] = state
+
+    def resend(self) -> None:
+        """Tell again what a message told that could not be sent."""
+        for index, state in self._told.items():
+            self.states[index] = state
+
+    def holding(self) -> Iterator[Any]:
+        """Give what this frame refers to: the objects, what containers among them hold, and what is noted of these."""
+        yield self.objects
+        for value, state in zip(self.objects, self.states, strict=True):
+            now = value if type(value) is tuple else state_of(value, copy=False)
+            yield from (parts for parts in (state, now) if type(parts) is list or parts is value)
 
     def write(self, index: Any, content: Any) -> bool:
         """Put new contents into an object of this side, in place; tell whether that changed it."""
@@ -73,6 +90,11 @@ def holds_items(kind: type) -> bool:
     containers = (list, deque, set, bytearray, np.ndarray)
     known = kind in containers or issubclass(kind, dict) or frames.is_mutable(kind)
     return known or sparse_matrices.is_sparse(kind) or is_estimator(kind)
+
+
+def may_change(kind: type) -> bool:
+    """Tell whether code may change instances of a class in place, so that they have a state."""
+    return kind in GENERATORS or kind is torch.Tensor or holds_items(kind) or dataclasses.is_dataclass(kind)
 
 
 def is_held(kind: type) -> bool:

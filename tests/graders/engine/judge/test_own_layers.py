@@ -50,3 +50,17 @@ def mid(a, b): return Lie()
     notebook = material(given("import typing"), answer(RECORD), checked(test))
     result = grade_forked(shell, notebook, submission(notebook, text), calibrate(shell, notebook)).only
     assert (result.points, result.mode) == (0, "split")
+
+
+@pytest.mark.parametrize("test", ["assert mid(1, 3).x == 2", "assert mid(1, 3) == (2,)", "assert [*mid(1, 3)] == [2]"])
+def test_a_list_with_methods_in_place_of_a_record_holds_plain_values(shell, test):
+    text = """
+class Lie(list):
+    x = property(lambda self: self)
+    def __eq__(self, other): return True
+    def __iter__(self): return iter([Lie()])
+def mid(a, b): return Lie()
+"""
+    notebook = material(given("import typing"), answer(RECORD), checked(test))
+    result = grade_forked(shell, notebook, submission(notebook, text), calibrate(shell, notebook)).only
+    assert (result.points, result.mode) == (0, "split")

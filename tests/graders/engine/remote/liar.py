@@ -8,6 +8,7 @@ from studium_graders.engine.limits import Limits
 from studium_graders.engine.remote import Policy, Student
 from studium_graders.engine.remote.wire import HEADER
 
+SECTIONS = ("text", "ambient", "mirrors", "modules", "graph", "rebound", "wanted", "classes", "kept")
 QUICK = Limits(call_seconds=0.3, message_mb=8)
 
 
@@ -18,7 +19,7 @@ def frame(message, buffers=()):
 
 
 def reply(payload, *, sequence=1, kind=1, buffers=(), changes=(), released=(), **sections):
-    more = [sections.get(name) for name in ("text", "ambient", "mirrors", "modules", "graph", "rebound")]
+    more = [sections.get(name) for name in SECTIONS]
     more[:2] = more[0] or [], more[1] or [None, True]
     return frame([kind, sequence, None, payload, list(changes), list(released), *more], buffers)
 

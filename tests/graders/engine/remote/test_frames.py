@@ -179,7 +179,7 @@ def test_a_node_that_is_no_value_is_a_broken_message(make_student, node) -> None
 
 def received(student: Any, node: list[Any]) -> Any:
     decoder = Decoder(student, [memoryview(bytes(16)), memoryview(bytes(8))], "")
-    more = [[], [None, True], None, None, None, None]  # text, ambient state, tensors, modules, graph, names
+    more = [[], [None, True], *[None] * 7]  # text, ambient state, and what there is seldom
     return student.decode([1, 0, None, [Tag.FRAME, *node], [], [], *more], decoder)
 
 

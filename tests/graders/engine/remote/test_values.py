@@ -380,3 +380,16 @@ def test_a_holder_that_a_test_gives_is_changed_in_the_test(make_student):
     items = UserList([1])
     make_student(HOLDERS).get("extend")(items)
     assert items == [1, 5]
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["[1, 2]", "[[1], [[2]], ({},)]", "{'a': [1]}", "np.ones(3)", "[np.ones(3), torch.ones(2)]", "torch.ones(3)"],
+)
+def test_arguments_are_remembered_as_long_as_the_answer_keeps_them(make_student, value) -> None:
+    student = make_student("kept = []\ndef take(value):\n    len(value)\ndef keep(value):\n    kept.append(value)\n")
+    student.get("take")(eval(value))
+    student.get("keep")(eval(value))
+    student.has("kept")
+    student.has("kept")
+    assert len(student._sent) == 1

@@ -59,10 +59,7 @@ def test_any_request_is_survived(payload, op):
         [],
         [],
         [None, True],
-        None,
-        None,
-        None,
-        None,
+        *[None] * 7,
     ]
     liar = Liar(frame(message), reply(3), limits=Limits(call_seconds=0.02, message_mb=1))
     try:
