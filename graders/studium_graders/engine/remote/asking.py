@@ -43,9 +43,13 @@ class Asking(Side):
             require_elements()
         return empties.received(value, decoder, self.policy)
 
-    def container(self, value: Any, decoder: Decoder, *, empty: bool) -> Any:
-        """Give a list or tuple that has arrived, or what takes the place of one without items."""
-        return empty_containers.item(value, decoder, self.policy, empty=empty)
+    def container(self, value: Any, decoder: Decoder) -> Any:
+        """Give a container that has arrived, or what takes the place of one without items."""
+        return empty_containers.item(value, decoder, self.policy)
+
+    def no_items(self, path: str) -> float | None:
+        """Give what takes the place of the items that an iterator or an object does not have; None where it may not."""
+        return empty_containers.no_items(path, self.policy)
 
     def met_plain(self, name: str) -> None:
         """Tell the policy."""

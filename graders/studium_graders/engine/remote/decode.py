@@ -1,8 +1,10 @@
 """Nodes to values of plain base types. Nothing here runs a name or a type that the message chose freely."""
 
 import array
+from collections import ChainMap, UserDict, UserList, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +21,10 @@ if TYPE_CHECKING:
 
 _PLAIN = frozenset({type(None), bool, int, float, str, bytes})
 _UNFINISHED = object()
+CONTAINERS = (
+    *(list, tuple, range, deque, set, frozenset, dict, bytearray, memoryview, array.array),
+    *(UserList, UserDict, ChainMap, MappingProxyType, *map(type, ({}.keys(), {}.values(), {}.items()))),
+)
 
 
 class RefusedError(TypeError):
@@ -46,7 +52,8 @@ class Decoder:
         reader = READERS.get(node[0])
         if reader is None:
             raise ProtocolError("no tag")
-        return reader(self, node)
+        value = reader(self, node)
+        return self.peer.container(value, self) if isinstance(value, CONTAINERS) and not self._inside else value
 
     def items(self, nodes: list[Any]) -> list[Any]:
         """Give the values of nodes inside a container."""
@@ -70,10 +77,6 @@ class Decoder:
     def received(self, value: Any) -> Any:
         """Give an array of the message, or what takes its place."""
         return value if self._inside else self.peer.received(value, self)
-
-    def container(self, value: Any, *, empty: bool) -> Any:
-        """Give a list or tuple of the message, or what takes its place; its items may come yet."""
-        return value if self._inside else self.peer.container(value, self, empty=empty)
 
     @contextmanager
     def inside(self) -> Iterator[None]:
@@ -132,7 +135,7 @@ def _at(values: list[Any], index: Any) -> Any:
 
 
 def _read_list(decoder: Decoder, node: list[Any]) -> Any:
-    value: list[Any] = decoder.put(decoder.container([], empty=len(node) == 1))
+    value: list[Any] = decoder.put([])
     decoder.depth += 1
     value.extend(decoder.decode(item) for item in node[1:])  # one by one: an item may be the list itself
     decoder.depth -= 1
@@ -146,14 +149,14 @@ def _packed(code: str) -> Callable[[Decoder, list[Any]], Any]:
             raise ProtocolError("a list that is too long")
         numbers = array.array(code)
         numbers.frombytes(data)
-        return decoder.put(decoder.container(numbers.tolist(), empty=not numbers))
+        return decoder.put(numbers.tolist())
 
     return read
 
 
 def _read_tuple(decoder: Decoder, node: list[Any]) -> Any:
     put = decoder.place()
-    return put(decoder.container(tuple(decoder.items(node[1:])), empty=len(node) == 1))
+    return put(tuple(decoder.items(node[1:])))
 
 
 def fill(decoder: Decoder, mapping: Any, nodes: list[Any]) -> Any:

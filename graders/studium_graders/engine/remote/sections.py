@@ -34,9 +34,13 @@ class Sections:
         if rebound is not None:
             self.show_rebound(rebound)
 
-    def container(self, value: Any, decoder: Decoder, *, empty: bool) -> Any:
-        """Give a list or tuple that has arrived, or what takes its place."""
+    def container(self, value: Any, decoder: Decoder) -> Any:
+        """Give a container that has arrived, or what takes its place."""
         return value
+
+    def no_items(self, path: str) -> float | None:
+        """Give what takes the place of the items that an object at ``path`` does not have; None where there are none."""
+        return None
 
     def graph_node(self, encoder: Encoder) -> Any:
         """Give the node of the outputs that the message holds."""

@@ -24,6 +24,49 @@ def test_what_has_no_items_is_close_to_no_number(shell, value):
     assert points(shell, SCALED, f"def scaled(x):\n    return {value}\n", "assert np.allclose(scaled(2), 5)") == 0
 
 
+OTHERS = [
+    *("[range(0)]", "[deque()]", "[array('d')]", "[bytearray()]", "[memoryview(b'')]", "[torch.Size([])]"),
+    *("UserList()", "UserList([range(0)])", "UserDict()", "UserString('')", "ChainMap()", "Row(range(0))"),
+    "nn.Sequential(nn.Sequential())",
+]
+
+
+@pytest.mark.parametrize("value", OTHERS)
+def test_nor_is_one_without_items_of_another_kind_or_inside_of_a_container(shell, value):
+    text = (
+        "from array import array\nfrom collections import ChainMap, UserDict, UserList, UserString, deque, namedtuple\n"
+        f"Row = namedtuple('Row', 'x')\ndef scaled(x):\n    return {value}\n"
+    )
+    assert points(shell, SCALED, text, "assert np.allclose(scaled(2), 5)") == 0
+
+
+@pytest.mark.parametrize("value", ["{}.keys()", "{}.values()", "{}.items()", "MappingProxyType({})", "iter(())", "zip()"])
+def test_a_view_or_an_iterator_without_items_agrees_with_no_list(shell, value):
+    reference = "from types import MappingProxyType\ndef halves(x):\n    return [v / 2 for v in x]\n"
+    text = f"from types import MappingProxyType\ndef halves(x):\n    return {value}\n"
+    test = "assert all(a == b for a, b in zip(halves([2, 4]), [1, 2]))"
+    assert points(shell, reference, text, test) == 0
+    assert points(shell, reference, "def halves(x):\n    return (v / 2 for v in x)\n", test) == 1
+
+
+def test_an_iterator_may_be_at_its_end_where_the_reference_gives_nothing_or_was_gone_through_before(shell):
+    reference = "def small(x):\n    return [v for v in x if v < 3]\n"
+    text = "def small(x):\n    return (v for v in x if v < 3)\n"
+    test = "found = small([1, 2, 3])\nassert sorted(found) == [1, 2]\nassert not list(small([4]))"
+    assert points(shell, reference, text, test + "\nassert 2 not in small([4])") == 1
+
+
+def test_an_own_object_in_place_of_a_record_is_not_without_items(shell):
+    reference = (
+        "from typing import NamedTuple\nclass P(NamedTuple):\n    x: float\ndef mid(a, b):\n    return P((a + b) / 2)\n"
+    )
+    own = "class P:\n    def __len__(self):\n        return {}\n    def __getitem__(self, i):\n        return [2.0][i]\n"
+    test, text = "assert np.allclose(mid(1, 3), 2)", "def mid(a, b):\n    return P()\n"
+    nothing = own.format(0).replace("[2.0]", "[]")
+    assert points(shell, reference, nothing + text, test) == 0
+    assert points(shell, reference, own.format(1) + text, test) == 1
+
+
 def test_nor_is_an_item_of_a_result(shell):
     reference = "def both(x):\n    return x * 2.5, np.array([x])\n"
     test = "a, b = both(2)\nassert np.allclose(a, 5) and np.allclose(b, 2)"
