@@ -9,7 +9,7 @@ from studium_graders.engine.remote import empties, empty_containers, records
 from studium_graders.engine.remote.decode import Decoder
 from studium_graders.engine.remote.exports import Side
 from studium_graders.engine.remote.frame_parts import kind_of
-from studium_graders.engine.remote.known_estimators import score_of
+from studium_graders.engine.remote.known_estimators import measure_by, score_of, scored_by
 from studium_graders.engine.remote.modules import RemoteModule
 from studium_graders.engine.remote.objects import RemoteClass, facts_of, is_remote
 from studium_graders.engine.remote.policy import Policy
@@ -56,12 +56,17 @@ class Asking(Side):
         if self.policy.recording:
             self.policy.plain.add(name)
 
-    def met_object(self, path: str, scored_by: str | None = None) -> None:
+    def met_object(self, path: str) -> None:
         """Tell the policy."""
-        if scored_by is None:
-            self.policy.may_be_own(path)
-        else:
-            self.policy.met_estimator(path, scored_by)
+        self.policy.may_be_own(path)
+
+    def met_estimator(self, path: str, value: Any) -> None:
+        """Tell the policy; let what an answer gives be scored by what the reference's is scored by."""
+        measure = scored_by(value)
+        self.policy.met_estimator(path, measure)
+        wanted = self.policy.scored_by(path)
+        if wanted and wanted != measure and not self.policy.recording:
+            measure_by(value, wanted)
 
     def arrived(self, module: nn.Module, decoder: Decoder) -> Any:
         """Give a module; tell the policy where the layers of a library's are that it is or has."""

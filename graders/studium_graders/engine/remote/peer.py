@@ -318,8 +318,11 @@ class Peer(Sections):
         """Tell whether an object of the other side may answer an operator."""
         return True
 
-    def met_object(self, path: str, scored_by: str | None = None) -> None:
-        """Hear that a record has arrived from a path, or an estimator, and which class gives its score."""
+    def met_object(self, path: str) -> None:
+        """Hear that a record has arrived from a path."""
+
+    def met_estimator(self, path: str, value: Any) -> None:
+        """Hear that an estimator has arrived from a path."""
 
     def refused(self, error: TypeError) -> TypeError:
         """Take note of a refusal of this side's own, which is about to be raised."""

@@ -120,7 +120,7 @@ class Policy:
     def scored_by(self, path: str) -> str:
         """Name the class that gives the score of the reference's estimator at a path, or of a copy of it; or ""."""
         begin = path.removesuffix(COPIED) + ESTIMATOR
-        return next((entry.removeprefix(begin) for entry in self.handles if entry.startswith(begin)), "")
+        return next((entry.removeprefix(begin) for entry in sorted(self.handles) if entry.startswith(begin)), "")
 
     def answers(self, path: str, operator: str, *, both_remote: bool) -> bool:
         """Tell whether the object at ``path`` may answer ``operator`` (a dunder name) itself.
