@@ -5,7 +5,7 @@ from typing import Any
 from torch import nn
 
 from studium_graders.engine.limits import Limits
-from studium_graders.engine.remote import empties, empty_containers, records
+from studium_graders.engine.remote import empties, empty_containers, narrow, records
 from studium_graders.engine.remote.decode import Decoder
 from studium_graders.engine.remote.exports import Side
 from studium_graders.engine.remote.frame_parts import kind_of
@@ -41,14 +41,18 @@ class Asking(Side):
         """Give an array that has arrived, or what takes the place of one without elements."""
         if kind_of(type(value)):
             require_elements()
-        return empties.received(value, decoder, self.policy)
+        return empties.received(narrow.received(value, decoder, self.policy), decoder, self.policy)
+
+    def number(self, value: Any, decoder: Decoder) -> Any:
+        """Give a scalar of NumPy's that has arrived, or what takes the place of one of few digits."""
+        return narrow.received(value, decoder, self.policy)
 
     def container(self, value: Any, decoder: Decoder) -> Any:
         """Give a container that has arrived, or what takes the place of one without items."""
         return empty_containers.item(value, decoder, self.policy)
 
     def no_items(self, path: str) -> float | None:
-        """Give what takes the place of the items that an iterator or an object does not have; None where it may not."""
+        """Give what takes the place of the items that an object does not have; None where it may have none."""
         return empty_containers.no_items(path, self.policy)
 
     def met_plain(self, name: str) -> None:

@@ -12,7 +12,7 @@ import torch
 
 from studium_graders.engine.remote import arrays
 from studium_graders.engine.remote.encode import MOST_ITEMS
-from studium_graders.engine.remote.policy import ITEM
+from studium_graders.engine.remote.policy import ITEM, step
 from studium_graders.engine.remote.tags import Tag
 from studium_graders.engine.remote.wire import ProtocolError
 
@@ -41,7 +41,10 @@ class Decoder:
         self.objects: list[Any] = []
         self.outputs: tuple[torch.Tensor, ...] = ()
         self.depth = 0
+        self.changing = False  # what is read is what became of an argument
         self._inside = False
+        self._within = False  # an attribute
+        self._at: tuple[int, bool] | None = None  # index in the outermost list or tuple, and whether that is a tuple
 
     def decode(self, node: Any) -> Any:
         """Give the value of a node."""
@@ -55,13 +58,19 @@ class Decoder:
         value = reader(self, node)
         return self.peer.container(value, self) if isinstance(value, CONTAINERS) and not self._inside else value
 
-    def items(self, nodes: list[Any]) -> list[Any]:
+    def items(self, nodes: list[Any], *, of_tuple: bool = False) -> list[Any]:
         """Give the values of nodes inside a container."""
+        return list(self.each(nodes, of_tuple=of_tuple))
+
+    def each(self, nodes: list[Any], *, of_tuple: bool) -> Iterator[Any]:
+        """Give one by one the values of nodes inside a container."""
+        outermost = self.depth == 0
         self.depth += 1
-        decode = self.decode
-        values = [decode(node) for node in nodes]
+        for index, node in enumerate(nodes):
+            if outermost:
+                self._at = index, of_tuple
+            yield self.decode(node)
         self.depth -= 1
-        return values
 
     def buffer(self, index: Any) -> memoryview:
         """Give a buffer of the message."""
@@ -73,6 +82,20 @@ class Decoder:
     def origin(self) -> str:
         """Give the path of the value that is being read."""
         return self.path + (ITEM if self.depth else "")
+
+    @property
+    def is_asked_for(self) -> bool:
+        """Tell whether the value that is being read is itself what a request gave."""
+        return not (self.depth or self._within)
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """Give the path of the value that is being read, and that of what is at its place; of a tuple this is first."""
+        if not self.depth or self._at is None:
+            return (self.origin,)
+        index, of_tuple = self._at
+        exact = f"{self.origin}{index}"
+        return (exact, self.origin) if of_tuple else (self.origin, exact)
 
     def received(self, value: Any) -> Any:
         """Give an array of the message, or what takes its place."""
@@ -108,12 +131,12 @@ class Decoder:
 
     def attribute(self, name: str, node: Any) -> Any:
         """Give the value of a node that is an attribute of the value that is being read."""
-        before = self.path, self.depth
-        self.path, self.depth = f"{self.origin}.{name}", 0
+        before = self.path, self.depth, self._within, self._at
+        self.path, self.depth, self._within, self._at = step(self.origin, name), 0, True, None
         try:
             return self.decode(node)
         finally:
-            self.path, self.depth = before
+            self.path, self.depth, self._within, self._at = before
 
     def put(self, value: Any) -> Any:
         """Give a value the next index."""
@@ -136,9 +159,7 @@ def _at(values: list[Any], index: Any) -> Any:
 
 def _read_list(decoder: Decoder, node: list[Any]) -> Any:
     value: list[Any] = decoder.put([])
-    decoder.depth += 1
-    value.extend(decoder.decode(item) for item in node[1:])  # one by one: an item may be the list itself
-    decoder.depth -= 1
+    value.extend(decoder.each(node[1:], of_tuple=False))  # one by one: an item may be the list itself
     return value
 
 
@@ -156,7 +177,7 @@ def _packed(code: str) -> Callable[[Decoder, list[Any]], Any]:
 
 def _read_tuple(decoder: Decoder, node: list[Any]) -> Any:
     put = decoder.place()
-    return put(tuple(decoder.items(node[1:])))
+    return put(tuple(decoder.items(node[1:], of_tuple=True)))
 
 
 def fill(decoder: Decoder, mapping: Any, nodes: list[Any]) -> Any:
@@ -201,7 +222,8 @@ def _read_objects(decoder: Decoder, node: list[Any]) -> Any:
 
 
 def _read_scalar(decoder: Decoder, node: list[Any]) -> Any:
-    return arrays.array_of(arrays.dtype_of(node[1]), [], decoder.buffer(node[2]))[()]
+    value = arrays.array_of(arrays.dtype_of(node[1]), [], decoder.buffer(node[2]))[()]
+    return decoder.peer.number(value, decoder)
 
 
 def _read_tensor(decoder: Decoder, node: list[Any]) -> Any:

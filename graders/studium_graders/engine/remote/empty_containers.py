@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from studium_graders.engine.remote.decode import CONTAINERS
-from studium_graders.engine.remote.policy import CALLBACK, CONTAINER, ITEM
+from studium_graders.engine.remote.policy import CALLBACK, CONTAINER
 
 if TYPE_CHECKING:
     from studium_graders.engine.remote.decode import Decoder
@@ -29,29 +29,30 @@ def given(value: Any, path: str, policy: "Policy") -> Any:
         return value
     if not path or path in policy.handles or not _is_empty(value):
         return value
-    return _instead(value, path, policy)
+    return _instead(value, (path,), policy)
 
 
 def item(value: Any, decoder: "Decoder", policy: "Policy") -> Any:
     """Give a container that is an item of what a request gave, or what takes its place."""
-    if not decoder.depth or not decoder.path or decoder.path.endswith(CALLBACK):
+    if decoder.is_asked_for or not decoder.path or decoder.path.endswith(CALLBACK):
         return value
     if policy.recording:
-        policy.empties.add(decoder.path + ITEM + CONTAINER)
-    return value if len(value) else _instead(value, decoder.path + ITEM, policy)
+        policy.empties.add(decoder.places[0] + CONTAINER)
+    return value if len(value) else _instead(value, decoder.places, policy)
 
 
 def no_items(path: str, policy: "Policy") -> float | None:
     """Give what takes the place of the items that an iterator or an object at a path does not have, or None."""
-    return None if _is_expected(path, policy) else policy.filling
+    return None if _is_expected((path,), policy) else policy.filling
 
 
-def _instead(value: Any, path: str, policy: "Policy") -> Any:
-    return value if _is_expected(path, policy) or policy.filling is None else _filled(value, policy.filling)
+def _instead(value: Any, places: tuple[str, ...], policy: "Policy") -> Any:
+    return value if _is_expected(places, policy) or policy.filling is None else _filled(value, policy.filling)
 
 
-def _is_expected(path: str, policy: "Policy") -> bool:
-    return path in policy.empties or policy.expects_empty(path + CONTAINER)
+def _is_expected(places: tuple[str, ...], policy: "Policy") -> bool:
+    arrays = not policy.empties.isdisjoint(places)
+    return arrays or policy.expects_empty(*(place + CONTAINER for place in places))
 
 
 def _is_empty(value: Any) -> bool:

@@ -152,7 +152,7 @@ def _labels_have_classes(held: dict[str, Any]) -> bool:
         labels.dtype.kind in "iu"
         and labels.size > 0
         and len(classes) == len(columns)
-        and all(0 <= column.min() and column.max() < len(names) for column, names in zip(columns, classes, strict=True))
+        and all(column.min() >= 0 and column.max() < len(names) for column, names in zip(columns, classes, strict=True))
     )
 
 

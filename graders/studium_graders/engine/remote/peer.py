@@ -180,10 +180,12 @@ class Peer(Sections):
             raise ProtocolError(f"a message that cannot be read: {type(error).__name__}") from error
 
     def _take_changes(self, changes: list[Any], decoder: Decoder) -> None:
+        decoder.changing = True
         for depth, index, content in changes:
             if type(depth) is not int or not 0 <= depth < len(self.outgoing):
                 raise ProtocolError("a change of nothing")
             self.changed(self.outgoing[depth], index, decoder.decode(content))
+        decoder.changing = False
 
     def _kind(self, message: Any) -> int:
         if type(message) is not list or len(message) < 6 or message[0] not in (REQUEST, REPLY, ERROR):

@@ -66,9 +66,13 @@ class RecordingStudent(Student):
         """Take in a message, and keep what was in it until the request ends."""
         value = super().decode(message, decoder)
         self._crossing += decoder.objects
-        if any(isinstance(item, _SIZED) and _lacks(item) for item in decoder.objects):
-            self.policy.empties |= {decoder.path, decoder.path + ITEM}  # an array may be an answer's form of that
         return value
+
+    def container(self, value: Any, decoder: Decoder) -> Any:
+        """Give a container; note where one lacks items."""
+        if isinstance(value, _SIZED) and _lacks(value):  # an array may be an answer's form of that
+            self.policy.empties |= {decoder.path, decoder.path + ITEM} if decoder.is_asked_for else {decoder.places[0]}
+        return super().container(value, decoder)
 
     def do_method(self, target: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Call a method, and note where it sets attributes: an answer may set them itself."""
@@ -152,9 +156,15 @@ def _size(value: Any) -> int:
     return 1 if base is None else 1 + base.__len__(value)
 
 
-def _lacks(container: Any) -> bool:
+def _lacks(container: Any, deepest: int = 20) -> bool:
+    """Tell whether nothing is in a container, or in those that it holds, but what is missing."""
     items = container.values() if isinstance(container, dict) else container
-    return all(item is None or (type(item) is float and math.isnan(item)) for item in items)
+    return deepest > 0 and all(
+        item is None
+        or (type(item) is float and math.isnan(item))
+        or (isinstance(item, _SIZED) and _lacks(item, deepest - 1))
+        for item in items
+    )
 
 
 def _is_view(value: Any) -> bool:

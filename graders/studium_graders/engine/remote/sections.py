@@ -38,8 +38,12 @@ class Sections:
         """Give a container that has arrived, or what takes its place."""
         return value
 
+    def number(self, value: Any, decoder: Decoder) -> Any:
+        """Give a scalar of NumPy's that has arrived, or what takes its place."""
+        return value
+
     def no_items(self, path: str) -> float | None:
-        """Give what takes the place of the items that an object at ``path`` does not have; None where there are none."""
+        """Give what takes the place of the items that an object does not have; None where it may have none."""
         return None
 
     def graph_node(self, encoder: Encoder) -> Any:

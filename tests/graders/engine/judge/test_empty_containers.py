@@ -40,7 +40,10 @@ def test_nor_is_one_without_items_of_another_kind_or_inside_of_a_container(shell
     assert points(shell, SCALED, text, "assert np.allclose(scaled(2), 5)") == 0
 
 
-@pytest.mark.parametrize("value", ["{}.keys()", "{}.values()", "{}.items()", "MappingProxyType({})", "iter(())", "zip()"])
+VIEWS = ["{}.keys()", "{}.values()", "{}.items()", "MappingProxyType({})", "iter(())", "zip()"]
+
+
+@pytest.mark.parametrize("value", VIEWS)
 def test_a_view_or_an_iterator_without_items_agrees_with_no_list(shell, value):
     reference = "from types import MappingProxyType\ndef halves(x):\n    return [v / 2 for v in x]\n"
     text = f"from types import MappingProxyType\ndef halves(x):\n    return {value}\n"
@@ -60,7 +63,7 @@ def test_an_own_object_in_place_of_a_record_is_not_without_items(shell):
     reference = (
         "from typing import NamedTuple\nclass P(NamedTuple):\n    x: float\ndef mid(a, b):\n    return P((a + b) / 2)\n"
     )
-    own = "class P:\n    def __len__(self):\n        return {}\n    def __getitem__(self, i):\n        return [2.0][i]\n"
+    own = "class P:\n    def __len__(self):\n        return {}\n    def __getitem__(self, i): return [2.0][i]\n"
     test, text = "assert np.allclose(mid(1, 3), 2)", "def mid(a, b):\n    return P()\n"
     nothing = own.format(0).replace("[2.0]", "[]")
     assert points(shell, reference, nothing + text, test) == 0
@@ -72,6 +75,35 @@ def test_nor_is_an_item_of_a_result(shell):
     test = "a, b = both(2)\nassert np.allclose(a, 5) and np.allclose(b, 2)"
     assert points(shell, reference, "def both(x):\n    return [], ()\n", test) == 0
     assert points(shell, reference, "def both(x):\n    return [5.0], [2]\n", test) == 1
+
+
+FORMS = {
+    "tuple": ("{}, {}", "line()[0]", "line()[1]"),
+    "list for a tuple": ("[{}, {}]", "line()[0]", "line()[1]"),
+    "record": ("Line({}, {})", "line().slope", "line().notes"),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_one_that_may_be_empty_does_not_let_another_be_so(shell, form):
+    text, slope, notes = FORMS[form]
+    head = "from dataclasses import dataclass\n@dataclass\nclass Line:\n    slope: float\n    notes: list\n"
+    first = f"{head}def line():\n    return {(FORMS['tuple'] if 'list' in form else FORMS[form])[0]}\n"
+    answered = f"{head}def line():\n    return {text}\n"
+    test = f"assert np.allclose({slope}, 2.5) and len({notes}) == 0"
+    assert points(shell, first.format(2.5, []), answered.format("range(0)", []), test) == 0
+    assert points(shell, first.format(2.5, []), answered.format("np.array([])", []), test) == 0
+    assert points(shell, first.format(2.5, []), answered.format(2.5, []), test) == 1
+    assert points(shell, first.format(2.5, []), answered.format(2.5, ()), test) == 1
+
+
+def test_an_own_object_may_have_something_empty_where_the_record_has(shell):
+    reference = (
+        "from dataclasses import dataclass\n@dataclass\nclass Line:\n    slope: float\n    notes: list\n"
+        "def line():\n    return Line(2.5, [])\n"
+    )
+    text = "class Own:\n    slope, notes = 2.5, []\ndef line():\n    return Own()\n"
+    assert points(shell, reference, text, "assert line().slope == 2.5 and list(line().notes) == []") == 1
 
 
 @pytest.mark.parametrize("value", ["[]", "()", "set()", "{}"])

@@ -121,7 +121,8 @@ def test_no_walk_through_a_tree_leaves_it(column, place, number) -> None:
 
 
 @pytest.mark.parametrize(
-    ("place", "part"), [(2, 0), (0, -1), (0, 2.0), (1, np.array([0])), (1, np.array([9])), (1, np.array([[2]])), (2, -1)]
+    ("place", "part"),
+    [(2, 0), (0, -1), (0, 2.0), (1, np.array([0])), (1, np.array([9])), (1, np.array([[2]])), (2, -1)],
 )
 def test_no_tree_has_other_sizes_than_its_values(place, part) -> None:
     parts = trees.take_apart(FITTED.tree_)

@@ -13,7 +13,7 @@ LAYERS = [
 LYING = {
     "more numbers than there are": "layer = nn.LSTM(4, 8)\nlayer.hidden_size = 100_000",
     "more layers than there are": "layer = nn.GRU(4, 8)\nlayer.num_layers = 9",
-    "another kind": "layer = nn.LSTM(4, 8)\nlayer.mode = 'RNN_TANH'\nlayer.weight_ih_l0 = nn.Parameter(torch.zeros(8, 4))",
+    "another kind": "layer = nn.LSTM(4, 8)\nlayer.mode = 'RNN_TANH'\nlayer.hidden_size = 32",
     "weights that are smaller": "layer = nn.LSTM(4, 8)\nlayer.weight_hh_l0 = nn.Parameter(torch.zeros(1, 1))",
 }
 
