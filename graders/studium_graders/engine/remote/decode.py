@@ -44,7 +44,7 @@ class Decoder:
         self.changing = False  # what is read is what became of an argument
         self._inside = False
         self._within = False  # an attribute
-        self._at: tuple[int, bool] | None = None  # index in the outermost list or tuple, and whether that is a tuple
+        self.at: tuple[int | str, bool] | None = None  # in the outermost container, and whether each place is apart
 
     def decode(self, node: Any) -> Any:
         """Give the value of a node."""
@@ -68,7 +68,7 @@ class Decoder:
         self.depth += 1
         for index, node in enumerate(nodes):
             if outermost:
-                self._at = index, of_tuple
+                self.at = index, of_tuple
             yield self.decode(node)
         self.depth -= 1
 
@@ -90,12 +90,12 @@ class Decoder:
 
     @property
     def places(self) -> tuple[str, ...]:
-        """Give the path of the value that is being read, and that of what is at its place; of a tuple this is first."""
-        if not self.depth or self._at is None:
+        """Give the path of the value that is being read, and that of its place alone: this first where it is apart."""
+        if not self.depth or self.at is None:
             return (self.origin,)
-        index, of_tuple = self._at
-        exact = f"{self.origin}{index}"
-        return (exact, self.origin) if of_tuple else (self.origin, exact)
+        place, apart = self.at
+        exact = f"{self.origin}{place}"
+        return (exact, self.origin) if apart else (self.origin, exact)
 
     def received(self, value: Any) -> Any:
         """Give an array of the message, or what takes its place."""
@@ -131,12 +131,12 @@ class Decoder:
 
     def attribute(self, name: str, node: Any) -> Any:
         """Give the value of a node that is an attribute of the value that is being read."""
-        before = self.path, self.depth, self._within, self._at
-        self.path, self.depth, self._within, self._at = step(self.origin, name), 0, True, None
+        before = self.path, self.depth, self._within, self.at
+        self.path, self.depth, self._within, self.at = step(self.origin, name), 0, True, None
         try:
             return self.decode(node)
         finally:
-            self.path, self.depth, self._within, self._at = before
+            self.path, self.depth, self._within, self.at = before
 
     def put(self, value: Any) -> Any:
         """Give a value the next index."""
@@ -184,9 +184,12 @@ def fill(decoder: Decoder, mapping: Any, nodes: list[Any]) -> Any:
     """Put keys and values, one after the other, into a mapping."""
     if len(nodes) % 2:
         raise ProtocolError("a key without its value")
+    outermost = decoder.depth == 0
     decoder.depth += 1
     for index in range(0, len(nodes), 2):
         key = decoder.decode(nodes[index])
+        if outermost:
+            decoder.at = (key, True) if type(key) is str else None
         mapping[key] = decoder.decode(nodes[index + 1])
     decoder.depth -= 1
     return mapping

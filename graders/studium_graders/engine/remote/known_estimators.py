@@ -82,7 +82,8 @@ def _with_measure(cls: type, name: str) -> type:
 
 def measure_by(value: Any, name: str) -> None:
     """Let an estimator, and copies of it, be scored by the class of this name, whatever its own class measures."""
-    value.__class__ = _with_measure(type(value), name)
+    cls: Any = type(value)
+    value.__class__ = _with_measure(cls, name)
 
 
 def without_measure(cls: type) -> type:

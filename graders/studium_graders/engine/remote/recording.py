@@ -22,7 +22,7 @@ from studium_graders.engine.remote.arrays import array_bytes, tensor_bytes
 from studium_graders.engine.remote.decode import Decoder
 from studium_graders.engine.remote.encode import Encoder
 from studium_graders.engine.remote.frames import is_mutable
-from studium_graders.engine.remote.policy import ITEM, Policy
+from studium_graders.engine.remote.policy import CONTAINER, ITEM, Policy
 from studium_graders.engine.remote.session import Student
 from studium_graders.engine.remote.writeback import GENERATORS, state_of
 
@@ -31,6 +31,7 @@ _PART = 256
 _ITEM = 8  # bytes of an item of a frame, about
 _ALONE = 2  # references to a value that only ``_Kept`` has
 _CONTAINERS: tuple[type[Any], ...] = (list, dict, set, deque, bytearray)
+_ARRAYS = (np.ndarray, torch.Tensor)
 _SIZED: tuple[type[Any], ...] = (*_CONTAINERS, tuple, frozenset)
 
 
@@ -72,7 +73,16 @@ class RecordingStudent(Student):
         """Give a container; note where one lacks items."""
         if isinstance(value, _SIZED) and _lacks(value):  # an array may be an answer's form of that
             self.policy.empties |= {decoder.path, decoder.path + ITEM} if decoder.is_asked_for else {decoder.places[0]}
+        if decoder.is_asked_for and isinstance(value, tuple | dict):
+            self._note_alike(value, decoder.path + ITEM)
         return super().container(value, decoder)
+
+    def _note_alike(self, value: Any, place: str) -> None:
+        """Where all that a tuple or a dictionary holds are containers, or arrays, what one lacks another may lack."""
+        items = value.values() if isinstance(value, dict) else value
+        if all(isinstance(item, (*_SIZED, *_ARRAYS)) for item in items):
+            found = [entry for entry in self.policy.empties if entry.startswith(place)]
+            self.policy.empties |= {place + (CONTAINER if entry.endswith(CONTAINER) else "") for entry in found}
 
     def do_method(self, target: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Call a method, and note where it sets attributes: an answer may set them itself."""

@@ -12,7 +12,7 @@ _check_input: Any = nn.RNNBase.check_input
 
 def require_fitting_weights() -> None:
     """Let recurrent layers in this process compute only with weights of the shapes that follow from their sizes."""
-    nn.RNNBase.check_input = _check  # type: ignore[method-assign]
+    nn.RNNBase.check_input = _check  # type: ignore[method-assign, assignment]
 
 
 def _check(layer: nn.RNNBase, given: torch.Tensor, batch_sizes: torch.Tensor | None) -> None:

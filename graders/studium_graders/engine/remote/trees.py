@@ -54,14 +54,14 @@ def _require_sound(nodes: Any, features: int, depth: int) -> None:
             raise ProtocolError("a tree with a node that leads nowhere")
     if not len(nodes) or not np.where(inner, (nodes["feature"] >= 0) & (nodes["feature"] < features), True).all():
         raise ProtocolError("a tree with a node of no feature")
-    if _longest_walk(*(nodes[side][inner].tolist() for side in ("left_child", "right_child")), places[inner]) > depth:
+    if _longest_walk(nodes["left_child"][inner], nodes["right_child"][inner], places[inner]) > depth:
         raise ProtocolError("a tree that is deeper than it says")
 
 
-def _longest_walk(left: list[int], right: list[int], inner: Any) -> int:
+def _longest_walk(left: Any, right: Any, inner: Any) -> int:
     """Give the number of steps from the root to the deepest leaf, where children come after their parents."""
     steps: dict[int, int] = {0: 0}
-    for place, *children in zip(inner.tolist(), left, right, strict=True):
+    for place, *children in zip(inner.tolist(), left.tolist(), right.tolist(), strict=True):
         for child in children:
             steps[child] = max(steps.get(child, 0), steps.get(place, 0) + 1)
     return max(steps.values())

@@ -80,6 +80,7 @@ def test_nor_is_an_item_of_a_result(shell):
 FORMS = {
     "tuple": ("{}, {}", "line()[0]", "line()[1]"),
     "list for a tuple": ("[{}, {}]", "line()[0]", "line()[1]"),
+    "dictionary": ("dict(slope={}, notes={})", "line()['slope']", "line()['notes']"),
     "record": ("Line({}, {})", "line().slope", "line().notes"),
 }
 
@@ -95,6 +96,15 @@ def test_one_that_may_be_empty_does_not_let_another_be_so(shell, form):
     assert points(shell, first.format(2.5, []), answered.format("np.array([])", []), test) == 0
     assert points(shell, first.format(2.5, []), answered.format(2.5, []), test) == 1
     assert points(shell, first.format(2.5, []), answered.format(2.5, ()), test) == 1
+
+
+@pytest.mark.parametrize("form", ["{}, {}", "dict(a={}, b={})"])
+@pytest.mark.parametrize("empty", ["[]", "np.array([])", "()"])
+def test_of_containers_that_are_alike_each_may_be_empty_where_one_is(shell, form, empty):
+    reference = f"def parts(x):\n    return {form.format('[3]', '[]')}\n"
+    text = f"def parts(x):\n    return {form.format(empty, '[3]')}\n"
+    test = "found = parts(1)\nfound = list(found.values() if isinstance(found, dict) else found)"
+    assert points(shell, reference, text, f"{test}\nassert sorted(map(len, found)) == [0, 1]") == 1
 
 
 def test_an_own_object_may_have_something_empty_where_the_record_has(shell):
