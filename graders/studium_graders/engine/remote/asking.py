@@ -1,5 +1,6 @@
 """The judge's side asks its policy what may arrive from a student's process, and as what."""
 
+import weakref
 from typing import Any
 
 from torch import nn
@@ -9,6 +10,7 @@ from studium_graders.engine.remote import empties, empty_containers, narrow, rec
 from studium_graders.engine.remote.decode import Decoder
 from studium_graders.engine.remote.exports import Side
 from studium_graders.engine.remote.frame_parts import kind_of
+from studium_graders.engine.remote.functions import RemoteFunction
 from studium_graders.engine.remote.known_estimators import measure_by, score_of, scored_by
 from studium_graders.engine.remote.modules import RemoteModule
 from studium_graders.engine.remote.objects import RemoteClass, facts_of, is_remote
@@ -23,6 +25,7 @@ class Asking(Side):
     def __init__(self, channel: Channel, limits: Limits, policy: Policy) -> None:
         super().__init__(channel, limits)
         self.policy = policy
+        self._others: weakref.WeakValueDictionary[tuple[int, str], RemoteFunction] = weakref.WeakValueDictionary()
 
     def admits(self, path: str, kind: str, names: tuple[str, ...]) -> bool:
         """Ask the policy."""
@@ -82,8 +85,20 @@ class Asking(Side):
     def proxy(self, node: list[Any], decoder: Decoder) -> Any:
         """Give what stands here for an object of the student's; what stands for an estimator is scored here."""
         found = super().proxy(node, decoder)
+        if isinstance(found, RemoteFunction) and found._path != decoder.origin:
+            return self._as_from(found, decoder.origin)
         if (scored_by := self.policy.scored_by(decoder.origin)) and isinstance(type(found), RemoteClass):
             facts_of(found).score = score_of(scored_by)
+        return found
+
+    def _as_from(self, function: RemoteFunction, path: str) -> RemoteFunction:
+        """Give a function that came from another path before: there it may do other things than here."""
+        key = id(function), path
+        found = self._others.get(key)
+        if found is None:
+            found = self._others[key] = function.under(path)
+            self.references[id(found)] = self.references[id(function)]
+            weakref.finalize(found, self.references.pop, id(found), None)
         return found
 
     def may_answer(self, path: str, operator: str, args: tuple[Any, ...]) -> bool:
