@@ -63,6 +63,10 @@ class Asking(Side):
         if self.policy.recording:
             self.policy.plain.add(name)
 
+    def may_shadow(self, cls: type, name: str) -> bool:
+        """Ask the policy: where no instance of the reference's does, methods go by what the class has."""
+        return self.policy.may_shadow(cls.__name__, name)
+
     def met_object(self, path: str) -> None:
         """Tell the policy."""
         self.policy.may_be_own(path)

@@ -5,6 +5,7 @@ reference has containers there.
 """
 
 from collections import UserString
+from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -68,7 +69,9 @@ def _filled(value: Any, filling: float) -> Any:
         return _filled_layers(value, filling)
     if isinstance(value, dict):
         return {filling: filling}
-    return type(value)([filling]) if type(value) in (tuple, set, frozenset) else [filling]
+    if type(value) in (set, frozenset):
+        return type(value)([filling])
+    return (filling,) if isinstance(value, Hashable) else [filling]  # it may be a key
 
 
 def _filled_layers(value: nn.Module, filling: float) -> nn.Module:

@@ -320,6 +320,10 @@ class Peer(Sections):
         """Tell whether an object of the other side may answer an operator."""
         return True
 
+    def may_shadow(self, cls: type, name: str) -> bool:
+        """Tell whether an instance of a given class may hold its own value for what the class has."""
+        return True
+
     def met_object(self, path: str) -> None:
         """Hear that a record has arrived from a path."""
 

@@ -108,6 +108,13 @@ class Policy:
         if self.recording:
             self.handles.add(path + OWN)
 
+    def may_shadow(self, cls: str, name: str) -> bool:
+        """Tell whether an instance of a given class may hold a value for what the class itself has as well."""
+        entry = f"{cls}.{name}="
+        if self.recording:
+            self.handles.add(entry)
+        return not self.strict or entry in self.handles
+
     def met_estimator(self, path: str, scored_by: str) -> None:
         """Note that the reference gives an estimator at ``path``: an answer's own may come, with all that it gives."""
         if self.recording:

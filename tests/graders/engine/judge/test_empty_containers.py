@@ -59,6 +59,23 @@ def test_an_iterator_may_be_at_its_end_where_the_reference_gives_nothing_or_was_
     assert points(shell, reference, text, test + "\nassert 2 not in small([4])") == 1
 
 
+def test_an_object_may_have_a_length_where_the_references_is_gone_through(shell):
+    reference = "class Bag:\n    def __init__(self, *x): self.x = x\n    def __iter__(self): return iter(self.x)\n"
+    text = reference.replace("Bag:", "Bag:\n    def __len__(self): return len(self.x)")
+    assert points(shell, reference, text, "assert list(Bag()) == [] and list(Bag(1)) == [1]") == 1
+
+
+@pytest.mark.parametrize("key", ["range(0)", "()", "Row()", "frozenset()"])
+def test_one_that_is_a_key_stays_one(shell, key):
+    text = (
+        "from collections import namedtuple\nRow = namedtuple('Row', 'x', defaults=[()])\n"
+        f"def scaled(x):\n    return {{{key}: 5}}\ndef other():\n    return 5\n"
+    )
+    test = "assert len(scaled(2)) == 1 and other() == 5"
+    reference = "def scaled(x):\n    return {2: 5}\ndef other():\n    return 5\n"
+    assert points(shell, reference, text, test) == 1
+
+
 def test_an_own_object_in_place_of_a_record_is_not_without_items(shell):
     reference = (
         "from typing import NamedTuple\nclass P(NamedTuple):\n    x: float\ndef mid(a, b):\n    return P((a + b) / 2)\n"
