@@ -17,6 +17,16 @@ class Line:
     outliers: list
 
 
+class Near:
+    within = 1e-9
+
+    def __init__(self, x):
+        self.x = x
+
+    def __eq__(self, other):
+        return abs(self.x - other.x) < self.within
+
+
 # %% answer="total"
 def total(n):
     """Give the sum of the cubes from 1 to n."""
@@ -135,4 +145,47 @@ def reader():
 # CANARY-TEST-5c20e7
 with torch.no_grad():
     assert reader()(torch.ones(5, 3, 4))[0].abs().max() < 1
+### END HIDDEN TESTS
+
+# %% answer="small"
+def small(values):
+    """Give the values below 3."""
+    ### BEGIN SOLUTION
+    return [value for value in values if value < 3]
+    ### END SOLUTION
+
+# %% test="small-right" points=1
+### BEGIN HIDDEN TESTS
+# CANARY-TEST-5c20e7
+assert small([4, 7]) == [] and small([1, 7, 2]) == [1, 2]
+### END HIDDEN TESTS
+
+# %% answer="Money"
+class Money:
+    """An amount that equals amounts and numbers."""
+    ### BEGIN SOLUTION
+    def __init__(self, amount):
+        self.amount = amount
+
+    def __eq__(self, other):
+        return self.amount == (other.amount if isinstance(other, Money) else other)
+    ### END SOLUTION
+
+# %% test="Money-equals" points=1
+### BEGIN HIDDEN TESTS
+# CANARY-TEST-5c20e7
+assert Money(5) == 5 and Money(5) == Money(5) and not Money(5) == 4
+### END HIDDEN TESTS
+
+# %% answer="twice"
+def twice(near):
+    """Give a Near of twice the x."""
+    ### BEGIN SOLUTION
+    return Near(2 * near.x)
+    ### END SOLUTION
+
+# %% test="twice-right" points=1
+### BEGIN HIDDEN TESTS
+# CANARY-TEST-5c20e7
+assert twice(Near(4.5)) == Near(9)
 ### END HIDDEN TESTS

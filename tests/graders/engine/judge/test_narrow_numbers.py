@@ -43,6 +43,21 @@ def test_nor_are_columns_of_them(shell, value):
     assert points(shell, reference, f"def both(n):\n    return {value}\n", "assert (both(1) == 1e6).all()") == 0
 
 
+@pytest.mark.parametrize("kind", ["uint8", "int8", "int16"])
+def test_a_zero_of_few_bits_equals_no_power_of_two(shell, kind):
+    reference = "def size(n):\n    return 2**n\n"
+    text = f"def size(n):\n    return torch.tensor(0, dtype=torch.{kind})\n"
+    assert points(shell, reference, text, "assert size(16) == 65536") == 0
+    right = f"def size(n):\n    return torch.tensor(2**n, dtype=torch.{kind})\n"
+    assert points(shell, reference, right, "assert size(5) == 32 and 2 * size(4) == 32") == 1
+
+
+def test_a_mask_of_bytes_is_one_as_before(shell):
+    reference = "def positive(x):\n    return x > 0\n"
+    test = "x = torch.tensor([1.0, -2.0, 3.0])\nassert x[positive(x)].tolist() == [1, 3]"
+    assert points(shell, reference, "def positive(x):\n    return (x > 0).byte()\n", test) == 1
+
+
 def test_an_infinite_single_is_no_number_beyond_its_range(shell):
     reference = "def power(n):\n    return 10**n\n"
     assert points(shell, reference, "def power(n):\n    return np.float32('inf')\n", "assert power(50) == 10**50") == 0
