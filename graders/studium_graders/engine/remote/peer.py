@@ -320,16 +320,6 @@ class Peer(Sections):
         """Tell whether an object of the other side may answer an operator."""
         return True
 
-    def may_shadow(self, cls: type, name: str) -> bool:
-        """Tell whether an instance of a given class may hold its own value for what the class has."""
-        return True
-
-    def met_object(self, path: str) -> None:
-        """Hear that a record has arrived from a path."""
-
-    def met_estimator(self, path: str, value: Any) -> None:
-        """Hear that an estimator has arrived from a path."""
-
     def refused(self, error: TypeError) -> TypeError:
         """Take note of a refusal of this side's own, which is about to be raised."""
         return error

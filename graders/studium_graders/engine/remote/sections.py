@@ -1,4 +1,4 @@
-"""What a message carries beside its value: text, random state, tensors and modules, a graph, names."""
+"""What a message carries beside its value: text, random state, tensors and modules, a graph, names; and what is met."""
 
 from typing import Any
 
@@ -45,6 +45,16 @@ class Sections:
     def no_items(self, path: str) -> float | None:
         """Give what takes the place of the items that an object does not have; None where it may have none."""
         return None
+
+    def may_shadow(self, cls: type, name: str) -> bool:
+        """Tell whether an instance of a given class may hold its own value for what the class has."""
+        return True
+
+    def met_object(self, path: str) -> None:
+        """Hear that a record has arrived from a path."""
+
+    def met_estimator(self, path: str, value: Any) -> None:
+        """Hear that an estimator has arrived from a path."""
 
     def graph_node(self, encoder: Encoder) -> Any:
         """Give the node of the outputs that the message holds."""
