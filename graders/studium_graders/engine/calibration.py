@@ -48,6 +48,9 @@ def calibrate(material: NotebookMaterial, observe: Observe) -> Calibration:
     together = failed(result)
     if together:
         result, needs, together = _observed_together(notebook, observe, together)
+    if nowhere := together & failed(result):  # what such a test needs is known from a run in two processes alone
+        together -= nowhere
+        result, needs = observe(notebook, Calibration(one_process=together), True)
     if result.verdict != "graded":
         raise CourseError(
             f"the reference solution of {notebook.name} must be gradable: {result.verdict}, {result.detail}; nothing "
@@ -58,7 +61,8 @@ def calibrate(material: NotebookMaterial, observe: Observe) -> Calibration:
     of_names = (needs.handles, needs.operators, needs.mutates, needs.plain)
     problems = _problems(result, wrong)
     known = Calibration(True, *of_names, together, wrong, problems=problems, scored=needs.scored)
-    known = _with(known, empties=needs.empties, draws=needs.draws)
+    partly = frozenset(test.grade_id for test in result.tests if test.outcome == "partial")
+    known = _with(known, empties=needs.empties, draws=needs.draws, partly=partly)
     with ThreadPoolExecutor(1) as beside:
         unseen = beside.submit(_blind, material, observe, known)
         enforced = _enforced(notebook, observe, _with(known, both_ways=needs.both_ways - together - wrong))

@@ -72,10 +72,10 @@ class Calibration(msgspec.Struct, frozen=True):
 
     Paths are as in ``remote.policy``. ``one_process`` are grade ids whose tests pass in one process and not split.
     ``known`` is false where there is no reference; then a cautious default applies. It applies beside what is known to
-    ``cautious``, the tests that the reference fails. ``both_ways`` are tests that change a value after it has crossed,
-    or ask whether something is a given object itself: they are judged split and then in one process, and earn the
-    lesser. ``scored`` are tests whose last value is a number. ``draws`` keep the judge's random numbers in step.
-    ``problems`` are sentences for the instructor.
+    ``cautious``, the tests that the reference fails, without ``partly``, of which it earns a part: these run to their
+    end. ``both_ways`` are tests that change a value after it has crossed, or ask whether something is a given object
+    itself: they are judged split and then in one process, and earn the lesser. ``scored`` are tests whose last value is
+    a number. ``draws`` keep the judge's random numbers in step. ``problems`` are sentences for the instructor.
     """
 
     known: bool = False
@@ -85,6 +85,7 @@ class Calibration(msgspec.Struct, frozen=True):
     plain: frozenset[str] = frozenset()
     one_process: frozenset[str] = frozenset()
     cautious: frozenset[str] = frozenset()
+    partly: frozenset[str] = frozenset()
     both_ways: frozenset[str] = frozenset()
     scored: frozenset[str] = frozenset()
     empties: frozenset[str] = frozenset()

@@ -119,6 +119,7 @@ def test_a_test_that_the_reference_earns_a_part_of_is_reported_with_that_part():
 
     calibration = calibrate(BOOK, Half(lambda *_: True))
     assert calibration.problems == ("the reference solution of book earns 0.5 of 1 points in the test b",)
+    assert calibration.cautious == calibration.partly == {"b"}
 
 
 def test_without_a_reference_nothing_is_run():

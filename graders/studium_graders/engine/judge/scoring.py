@@ -3,13 +3,15 @@
 It differs from nbgrader's ``determine_grade`` on purpose in this: a warning or other text on stderr costs nothing, a
 negative value or NaN is 0 and not full marks, a value above the maximum is the maximum and no crash, and a NumPy
 number is a number (its text is ``np.float64(0.5)``, which nbgrader takes for full marks). And where the reference
-solution's value is a number, so is that of an array, a tensor or a series of one element, and one of others is worth
-nothing, as what pandas has for a missing number is: a student's array that was added up with the points is no reason
-for all of them.
+solution's value is a number, so is a fraction, True, and the element of an array, a tensor or a series of one, and
+everything else is worth nothing: what a student's code gave and the test added up with the points is no reason for all
+of them.
 """
 
 import math
 import re
+from decimal import Decimal
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -19,8 +21,8 @@ from studium_graders.engine.remote.frame_parts import kind_of
 from studium_graders.engine.results import CellRun
 
 _NUMPY_NUMBER = re.compile(r"np\.(?:float|u?int)\d+\((.+)\)")
-_ARRAY = re.compile(r"(?:array|tensor)\(")
-_OF_PANDAS = re.compile(r"\s|<NA>|NaT|Empty DataFrame|Series\(|\w*Index\(|<\w+Array>|.*\bdtype: ", re.DOTALL)
+_FRACTION = re.compile(r"Fraction\((-?\d{1,300}), (\d{1,300})\)")
+_DECIMAL = re.compile(r"Decimal\('(\S+)'\)")
 _OF_ONE = re.compile(r"(?:array|tensor)\(([^\s,()]+)(?:, \w+=.*)?\)")
 
 
@@ -29,16 +31,18 @@ def points_for_value(value: Any, maximum: float, *, scored: bool = False) -> flo
 
     ``scored`` where the reference solution's is a number.
     """
-    if scored and (isinstance(value, np.ndarray | torch.Tensor | complex) or kind_of(type(value))):
-        return _within(_of_one(value), maximum)
     number = _number(value) if is_number(value) else None
+    if number is None and scored and value is not None:
+        return _within(_instead_of_number(value), maximum)
     return maximum if number is None else _within(number, maximum)
 
 
-def _of_one(value: Any) -> float:
-    """Give the number in an array of one element, NaN for another."""
+def _instead_of_number(value: Any) -> float:
+    """Give the number that a value is which nbgrader takes for none, or an array's only element; NaN for another."""
     try:
-        return float(value.item())
+        if isinstance(value, np.generic | np.ndarray | torch.Tensor) or kind_of(type(value)):
+            value = value.item()
+        return float(value) if isinstance(value, Real | Decimal) else math.nan
     except Exception:
         return math.nan
 
@@ -69,13 +73,20 @@ def points_for_outputs(run: CellRun, maximum: float, *, silenced: bool = False, 
 
 
 def _points_for_text(text: str, maximum: float, *, scored: bool) -> float:
-    if scored and _OF_PANDAS.match(text):
-        return 0.0
-    array = scored and _ARRAY.match(text)
-    if array:
-        text = found[1].strip("[]") if (found := _OF_ONE.fullmatch(text)) else "nan"
     number = number_of(text)
-    return (0.0 if array else maximum) if number is None else _within(number, maximum)
+    if number is None and scored:
+        return _within(_shown_instead_of_number(text), maximum)
+    return maximum if number is None else _within(number, maximum)
+
+
+def _shown_instead_of_number(text: str) -> float:
+    """Give the number in a text that nbgrader takes for none, or that of an array's only element; NaN for another."""
+    if found := _OF_ONE.fullmatch(text) or _DECIMAL.fullmatch(text):
+        number = number_of(found[1].strip("[]"))
+        return math.nan if number is None else number
+    if found := _FRACTION.fullmatch(text):
+        return int(found[1]) / int(found[2])
+    return {"True": 1.0, "np.True_": 1.0}.get(text, math.nan)
 
 
 def number_of(text: str) -> float | None:

@@ -1,16 +1,19 @@
 """The judge's side asks its policy what may arrive from a student's process, and as what."""
 
+import sys
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from torch import nn
 
 from studium_graders.engine.limits import Limits
-from studium_graders.engine.remote import empties, empty_containers, records
+from studium_graders.engine.remote import empties, empty_containers, narrow, records
 from studium_graders.engine.remote.decode import Decoder
 from studium_graders.engine.remote.exports import Side
 from studium_graders.engine.remote.frame_parts import kind_of
-from studium_graders.engine.remote.known_estimators import score_of
+from studium_graders.engine.remote.functions import RemoteFunction
+from studium_graders.engine.remote.known_estimators import measure_by, score_of, scored_by
 from studium_graders.engine.remote.lasting import MOST_CALLS
 from studium_graders.engine.remote.modules import RemoteModule
 from studium_graders.engine.remote.objects import RemoteClass, facts_of, is_remote
@@ -31,6 +34,7 @@ class Asking(Side):
         self.policy = policy
         self.files: SharedFiles | None = None
         self.sent: dict[int, Frame] = {}  # arguments that the student's code may have kept
+        self._others: weakref.WeakValueDictionary[tuple[int, str], RemoteFunction] = weakref.WeakValueDictionary()
 
     @property
     def outward(self) -> Callable[[str], str] | None:  # type: ignore[override]
@@ -57,6 +61,11 @@ class Asking(Side):
         """Forget the arguments that the student's code has not kept."""
         self.sent = {number: self.sent[number] for number in numbers if number in self.sent}
 
+    def show_text(self, parts: list[Any]) -> None:
+        """Print what the student's code printed."""
+        for name, text in parts[: self.limits.output_kb]:
+            (sys.stderr if name == "stderr" else sys.stdout).write(str(text)[: self.limits.output_kb << 10])
+
     def admits(self, path: str, kind: str, names: tuple[str, ...]) -> bool:
         """Ask the policy."""
         return self.policy.admits(path, kind, names)
@@ -74,23 +83,40 @@ class Asking(Side):
         """Give an array that has arrived, or what takes the place of one without elements."""
         if kind_of(type(value)):
             require_elements()
-        return empties.received(value, decoder, self.policy)
+        return empties.received(narrow.received(value, decoder, self.policy), decoder, self.policy)
 
-    def container(self, value: Any, decoder: Decoder, *, empty: bool) -> Any:
-        """Give a list or tuple that has arrived, or what takes the place of one without items."""
-        return empty_containers.item(value, decoder, self.policy, empty=empty)
+    def number(self, value: Any, decoder: Decoder) -> Any:
+        """Give a scalar of NumPy's that has arrived, or what takes the place of one of few digits."""
+        return narrow.received(value, decoder, self.policy)
+
+    def container(self, value: Any, decoder: Decoder) -> Any:
+        """Give a container that has arrived, or what takes the place of one without items."""
+        return empty_containers.item(value, decoder, self.policy)
+
+    def no_items(self, path: str) -> float | None:
+        """Give what takes the place of the items that an object does not have; None where it may have none."""
+        return empty_containers.no_items(path, self.policy)
 
     def met_plain(self, name: str) -> None:
         """Tell the policy."""
         if self.policy.recording:
             self.policy.plain.add(name)
 
-    def met_object(self, path: str, scored_by: str | None = None) -> None:
+    def may_shadow(self, cls: type, name: str) -> bool:
+        """Ask the policy: where no instance of the reference's does, methods go by what the class has."""
+        return self.policy.may_shadow(cls.__name__, name)
+
+    def met_object(self, path: str) -> None:
         """Tell the policy."""
-        if scored_by is None:
-            self.policy.may_be_own(path)
-        else:
-            self.policy.met_estimator(path, scored_by)
+        self.policy.may_be_own(path)
+
+    def met_estimator(self, path: str, value: Any) -> None:
+        """Tell the policy; let what an answer gives be scored by what the reference's is scored by."""
+        measure = scored_by(value)
+        self.policy.met_estimator(path, measure)
+        wanted = self.policy.scored_by(path)
+        if wanted and wanted != measure and not self.policy.recording:
+            measure_by(value, wanted)
 
     def arrived(self, module: nn.Module, decoder: Decoder) -> Any:
         """Give a module; tell the policy where a test finds the layers that it is or has."""
@@ -104,8 +130,20 @@ class Asking(Side):
     def proxy(self, node: list[Any], decoder: Decoder) -> Any:
         """Give what stands here for an object of the student's; what stands for an estimator is scored here."""
         found = super().proxy(node, decoder)
+        if isinstance(found, RemoteFunction) and found._path != decoder.origin:
+            return self._as_from(found, decoder.origin)
         if (scored_by := self.policy.scored_by(decoder.origin)) and isinstance(type(found), RemoteClass):
             facts_of(found).score = score_of(scored_by)
+        return found
+
+    def _as_from(self, function: RemoteFunction, path: str) -> RemoteFunction:
+        """Give a function that came from another path before: there it may do other things than here."""
+        key = id(function), path
+        found = self._others.get(key)
+        if found is None:
+            found = self._others[key] = function.under(path)
+            self.references[id(found)] = self.references[id(function)]
+            weakref.finalize(found, self.references.pop, id(found), None)
         return found
 
     def may_answer(self, path: str, operator: str, args: tuple[Any, ...]) -> bool:

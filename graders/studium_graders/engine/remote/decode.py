@@ -1,8 +1,10 @@
 """Nodes to values of plain base types. Nothing here runs a name or a type that the message chose freely."""
 
 import array
+from collections import ChainMap, UserDict, UserList, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +12,7 @@ import torch
 
 from studium_graders.engine.remote import arrays
 from studium_graders.engine.remote.encode import MOST_ITEMS
-from studium_graders.engine.remote.policy import item_of
+from studium_graders.engine.remote.policy import item_of, step
 from studium_graders.engine.remote.tags import Tag
 from studium_graders.engine.remote.wire import ProtocolError
 
@@ -19,6 +21,10 @@ if TYPE_CHECKING:
 
 _PLAIN = frozenset({type(None), bool, int, float, str, bytes})
 _UNFINISHED = object()
+CONTAINERS = (
+    *(list, tuple, range, deque, set, frozenset, dict, bytearray, memoryview, array.array),
+    *(UserList, UserDict, ChainMap, MappingProxyType, *map(type, ({}.keys(), {}.values(), {}.items()))),
+)
 
 
 class RefusedError(TypeError):
@@ -35,8 +41,11 @@ class Decoder:
         self.objects: list[Any] = []
         self.outputs: tuple[torch.Tensor, ...] = ()
         self.depth = 0
+        self.changing = False  # what is read is what became of an argument
         self._inside = False
         self._inward = peer.inward
+        self._within = False  # an attribute
+        self.at: tuple[int | str, bool] | None = None  # in the outermost container, and whether each place is apart
 
     def decode(self, node: Any) -> Any:
         """Give the value of a node."""
@@ -47,15 +56,22 @@ class Decoder:
         reader = READERS.get(node[0])
         if reader is None:
             raise ProtocolError("no tag")
-        return reader(self, node)
+        value = reader(self, node)
+        return self.peer.container(value, self) if isinstance(value, CONTAINERS) and not self._inside else value
 
-    def items(self, nodes: list[Any]) -> list[Any]:
+    def items(self, nodes: list[Any], *, of_tuple: bool = False) -> list[Any]:
         """Give the values of nodes inside a container."""
+        return list(self.each(nodes, of_tuple=of_tuple))
+
+    def each(self, nodes: list[Any], *, of_tuple: bool) -> Iterator[Any]:
+        """Give one by one the values of nodes inside a container."""
+        outermost = self.depth == 0
         self.depth += 1
-        decode = self.decode
-        values = [decode(node) for node in nodes]
+        for index, node in enumerate(nodes):
+            if outermost:
+                self.at = index, of_tuple
+            yield self.decode(node)
         self.depth -= 1
-        return values
 
     def buffer(self, index: Any) -> memoryview:
         """Give a buffer of the message."""
@@ -68,13 +84,23 @@ class Decoder:
         """Give the path of the value that is being read."""
         return item_of(self.path) if self.depth else self.path
 
+    @property
+    def is_asked_for(self) -> bool:
+        """Tell whether the value that is being read is itself what a request gave."""
+        return not (self.depth or self._within)
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """Give the path of the value that is being read, and that of its place alone: this first where it is apart."""
+        if not self.depth or self.at is None:
+            return (self.origin,)
+        place, apart = self.at
+        exact = f"{self.origin}{place}"
+        return (exact, self.origin) if apart else (self.origin, exact)
+
     def received(self, value: Any) -> Any:
         """Give an array of the message, or what takes its place."""
         return value if self._inside else self.peer.received(value, self)
-
-    def container(self, value: Any, *, empty: bool) -> Any:
-        """Give a list or tuple of the message, or what takes its place; its items may come yet."""
-        return value if self._inside else self.peer.container(value, self, empty=empty)
 
     @contextmanager
     def inside(self) -> Iterator[None]:
@@ -106,12 +132,12 @@ class Decoder:
 
     def attribute(self, name: str, node: Any) -> Any:
         """Give the value of a node that is an attribute of the value that is being read."""
-        before = self.path, self.depth
-        self.path, self.depth = f"{self.origin}.{name}", 0
+        before = self.path, self.depth, self._within, self.at
+        self.path, self.depth, self._within, self.at = step(self.origin, name), 0, True, None
         try:
             return self.decode(node)
         finally:
-            self.path, self.depth = before
+            self.path, self.depth, self._within, self.at = before
 
     def put(self, value: Any) -> Any:
         """Give a value the next index."""
@@ -133,10 +159,8 @@ def _at(values: list[Any], index: Any) -> Any:
 
 
 def _read_list(decoder: Decoder, node: list[Any]) -> Any:
-    value: list[Any] = decoder.put(decoder.container([], empty=len(node) == 1))
-    decoder.depth += 1
-    value.extend(decoder.decode(item) for item in node[1:])  # one by one: an item may be the list itself
-    decoder.depth -= 1
+    value: list[Any] = decoder.put([])
+    value.extend(decoder.each(node[1:], of_tuple=False))  # one by one: an item may be the list itself
     return value
 
 
@@ -147,23 +171,26 @@ def _packed(code: str) -> Callable[[Decoder, list[Any]], Any]:
             raise ProtocolError("a list that is too long")
         numbers = array.array(code)
         numbers.frombytes(data)
-        return decoder.put(decoder.container(numbers.tolist(), empty=not numbers))
+        return decoder.put(numbers.tolist())
 
     return read
 
 
 def _read_tuple(decoder: Decoder, node: list[Any]) -> Any:
     put = decoder.place()
-    return put(decoder.container(tuple(decoder.items(node[1:])), empty=len(node) == 1))
+    return put(tuple(decoder.items(node[1:], of_tuple=True)))
 
 
 def fill(decoder: Decoder, mapping: Any, nodes: list[Any]) -> Any:
     """Put keys and values, one after the other, into a mapping."""
     if len(nodes) % 2:
         raise ProtocolError("a key without its value")
+    outermost = decoder.depth == 0
     decoder.depth += 1
     for index in range(0, len(nodes), 2):
         key = decoder.decode(nodes[index])
+        if outermost:
+            decoder.at = (key, True) if type(key) is str else None
         mapping[key] = decoder.decode(nodes[index + 1])
     decoder.depth -= 1
     return mapping
@@ -199,7 +226,8 @@ def _read_objects(decoder: Decoder, node: list[Any]) -> Any:
 
 
 def _read_scalar(decoder: Decoder, node: list[Any]) -> Any:
-    return arrays.array_of(arrays.dtype_of(node[1]), [], decoder.buffer(node[2]))[()]
+    value = arrays.array_of(arrays.dtype_of(node[1]), [], decoder.buffer(node[2]))[()]
+    return decoder.peer.number(value, decoder)
 
 
 def _read_tensor(decoder: Decoder, node: list[Any]) -> Any:

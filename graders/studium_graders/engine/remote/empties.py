@@ -24,7 +24,7 @@ _OF_PANDAS = (math.nan, 1.0, 0.0, math.nan)
 
 def received(value: Any, decoder: "Decoder", policy: "Policy") -> Any:
     """Give an array that has arrived, or what takes the place of one without elements."""
-    if not _lacks(value, policy) or policy.expects_empty(decoder.origin):
+    if not _lacks(value, policy) or policy.expects_empty(*decoder.places):
         return value
     return value if policy.filling is None else _filled(value, policy.filling)
 

@@ -4,23 +4,22 @@ Where the reference gives None, or something empty, one may be empty as well; am
 reference has containers there.
 """
 
-from array import array
-from collections import deque
+from collections import UserString
+from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
-from studium_graders.engine.remote.policy import CALLBACK, CONTAINER, item_of
+from studium_graders.engine.remote.decode import CONTAINERS
+from studium_graders.engine.remote.policy import CALLBACK, CONTAINER
 
 if TYPE_CHECKING:
     from studium_graders.engine.remote.decode import Decoder
     from studium_graders.engine.remote.policy import Policy
 
-_KINDS = (
-    *(list, tuple, range, str, bytes, bytearray, memoryview, array, deque, dict, set, frozenset),
-    *(nn.Sequential, nn.ModuleList, nn.ModuleDict, nn.ParameterList, nn.ParameterDict),
-)
+_LAYERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict, nn.ParameterList, nn.ParameterDict)
+_KINDS = (*CONTAINERS, *_LAYERS, str, bytes, UserString)
 
 
 def given(value: Any, path: str, policy: "Policy") -> Any:
@@ -31,24 +30,35 @@ def given(value: Any, path: str, policy: "Policy") -> Any:
         return value
     if not path or path in policy.handles or not _is_empty(value):
         return value
-    return _instead(value, path, policy)
+    return _instead(value, (path,), policy)
 
 
-def item(value: Any, decoder: "Decoder", policy: "Policy", *, empty: bool) -> Any:
-    """Give a list or tuple that is an item of what a request gave, or what takes its place."""
-    if not decoder.depth or not decoder.path or decoder.path.endswith(CALLBACK):
+def item(value: Any, decoder: "Decoder", policy: "Policy") -> Any:
+    """Give a container that is an item of what a request gave, or what takes its place."""
+    if decoder.is_asked_for or not decoder.path or decoder.path.endswith(CALLBACK):
         return value
     if policy.recording:
-        policy.empties.add(item_of(decoder.path) + CONTAINER)
-    return _instead(value, item_of(decoder.path), policy) if empty else value
+        policy.empties.add(decoder.places[0] + CONTAINER)
+    return value if len(value) else _instead(value, decoder.places, policy)
 
 
-def _instead(value: Any, path: str, policy: "Policy") -> Any:
-    expected = path in policy.empties or policy.expects_empty(path + CONTAINER)
-    return value if expected or policy.filling is None else _filled(value, policy.filling)
+def no_items(path: str, policy: "Policy") -> float | None:
+    """Give what takes the place of the items that an iterator or an object at a path does not have, or None."""
+    return None if _is_expected((path,), policy) else policy.filling
+
+
+def _instead(value: Any, places: tuple[str, ...], policy: "Policy") -> Any:
+    return value if _is_expected(places, policy) or policy.filling is None else _filled(value, policy.filling)
+
+
+def _is_expected(places: tuple[str, ...], policy: "Policy") -> bool:
+    arrays = not policy.empties.isdisjoint(places)
+    return arrays or policy.expects_empty(*(place + CONTAINER for place in places))
 
 
 def _is_empty(value: Any) -> bool:
+    if issubclass(type(value), _LAYERS):
+        return not value._parameters and all(map(_is_empty, value._modules.values()))
     return issubclass(type(value), _KINDS) and not len(value)
 
 
@@ -59,7 +69,9 @@ def _filled(value: Any, filling: float) -> Any:
         return _filled_layers(value, filling)
     if isinstance(value, dict):
         return {filling: filling}
-    return type(value)([filling]) if type(value) in (tuple, set, frozenset) else [filling]
+    if type(value) in (set, frozenset):
+        return type(value)([filling])
+    return (filling,) if isinstance(value, Hashable) else [filling]  # it may be a key
 
 
 def _filled_layers(value: nn.Module, filling: float) -> nn.Module:

@@ -14,7 +14,7 @@ import numpy as np
 from studium_graders.engine.remote import instances, library, trees
 from studium_graders.engine.remote.decode import READERS, Decoder, fill
 from studium_graders.engine.remote.encode import KINDS, Encoder, pairs
-from studium_graders.engine.remote.known_estimators import MODULES, estimator_class, is_estimator, is_safe, scored_by
+from studium_graders.engine.remote.known_estimators import MODULES, estimator_class, is_estimator, is_safe
 from studium_graders.engine.remote.sparse_matrices import is_sparse
 from studium_graders.engine.remote.tags import Tag
 from studium_graders.engine.remote.wire import ProtocolError
@@ -120,7 +120,7 @@ def _read(decoder: Decoder, node: list[Any]) -> Any:
         raise ProtocolError("an estimator that holds something else than plain data")
     for name in made:
         vars(value)[name] = _made_again(name, value)
-    decoder.peer.met_object(decoder.origin, scored_by(value))
+    decoder.peer.met_estimator(decoder.origin, value)
     return value
 
 

@@ -42,6 +42,12 @@ class RemoteFunction:
             self.__defaults__ = tuple(value for value in defaults if value is not inspect.Parameter.empty) or None
             self.__annotations__ = facts["annotations"]
 
+    def under(self, path: str) -> "RemoteFunction":
+        """Give the same function as one that came from another path."""
+        found: RemoteFunction = object.__new__(RemoteFunction)
+        vars(found).update(vars(self), _path=path, _first=self)  # the first one lives as long as this
+        return found
+
     @property
     def __code__(self) -> Any:
         """Tell an answer how many arguments a test's function takes, as currying asks."""

@@ -49,8 +49,27 @@ class Hooks:
         """Tell whether an object of the other side may answer an operator."""
         return True
 
-    def met_object(self, path: str, scored_by: str | None = None) -> None:
-        """Hear that a record has arrived from a path, or an estimator, and which class gives its score."""
+    def container(self, value: Any, decoder: Decoder) -> Any:
+        """Give a container that has arrived, or what takes its place."""
+        return value
+
+    def number(self, value: Any, decoder: Decoder) -> Any:
+        """Give a scalar of NumPy's that has arrived, or what takes its place."""
+        return value
+
+    def no_items(self, path: str) -> float | None:
+        """Give what takes the place of the items that an object does not have; None where it may have none."""
+        return None
+
+    def may_shadow(self, cls: type, name: str) -> bool:
+        """Tell whether an instance of a given class may hold its own value for what the class has."""
+        return True
+
+    def met_object(self, path: str) -> None:
+        """Hear that a record has arrived from a path."""
+
+    def met_estimator(self, path: str, value: Any) -> None:
+        """Hear that an estimator has arrived from a path."""
 
     def refused(self, error: TypeError) -> TypeError:
         """Take note of a refusal of this side's own, which is about to be raised."""

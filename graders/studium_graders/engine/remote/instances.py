@@ -40,5 +40,9 @@ def read(decoder: Decoder, node: list[Any], cls: type) -> Any:
     names = [decoder.decode(name) for name in node[2]]
     if not all(may_hold(cls, name) for name in names):
         raise ProtocolError("no name")
-    object.__getattribute__(value, "__dict__").update(zip(names, decoder.items(node[3:]), strict=True))
+    held = dict(zip(names, decoder.items(node[3:]), strict=True))
+    shadowing = [name for name in held if hasattr(cls, name) and not decoder.peer.may_shadow(cls, name)]
+    for name in shadowing:
+        del held[name]
+    object.__getattribute__(value, "__dict__").update(held)
     return value

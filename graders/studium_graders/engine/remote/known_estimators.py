@@ -6,6 +6,7 @@ an instance may hold, or with what is checked here.
 
 import importlib
 from collections.abc import Callable, Iterable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -44,13 +45,18 @@ _CLASSES = {
     "sklearn.tree": "DecisionTreeClassifier DecisionTreeRegressor ExtraTreeClassifier ExtraTreeRegressor",
 }
 _SCORING = ("ClassifierMixin", "RegressorMixin")
+_CHOOSING = ("GridSearchCV", "RandomizedSearchCV", "LogisticRegressionCV")  # where ``scoring`` says what is measured
+_MEASURED = "_studium_measured"
+_MOST_THREADS = 1024
 MODULES = {name: module for module, names in _CLASSES.items() for name in names.split()}
 
 
 def is_estimator(cls: type) -> bool:
     """Tell whether a class is one of those that are known here."""
     name = cls.__name__
-    return str(cls.__module__).startswith("sklearn.") and name in MODULES and estimator_class(name) is cls
+    return (
+        str(cls.__module__).startswith("sklearn.") and name in MODULES and estimator_class(name) is without_measure(cls)
+    )
 
 
 def estimator_class(name: str) -> Any:
@@ -60,10 +66,29 @@ def estimator_class(name: str) -> Any:
 
 def scored_by(value: Any) -> str:
     """Name the class from which an estimator has its score, where that is a measure of what it predicts; else ""."""
-    while type(value).__name__ == "Pipeline" and value.steps:
-        value = value.steps[-1][1]
+    name = type(value).__name__
+    if name == "Pipeline" and value.steps:
+        return scored_by(value.steps[-1][1])
+    if name in _CHOOSING and value.scoring is None:
+        return scored_by(value.estimator) if hasattr(value, "estimator") else _SCORING[0]
     score = getattr(type(value), "score", None)
     return next((name for name in _SCORING if score is not None and score is score_of(name)), "")
+
+
+@cache
+def _with_measure(cls: type, name: str) -> type:
+    return type(cls.__name__, (cls,), {"score": score_of(name), "__module__": cls.__module__, _MEASURED: True})
+
+
+def measure_by(value: Any, name: str) -> None:
+    """Let an estimator, and copies of it, be scored by the class of this name, whatever its own class measures."""
+    cls: Any = type(value)
+    value.__class__ = _with_measure(cls, name)
+
+
+def without_measure(cls: type) -> type:
+    """Give the class of scikit-learn's from which ``measure_by`` has made this one; others as they are."""
+    return cls.__base__ if _MEASURED in vars(cls) and cls.__base__ else cls
 
 
 def score_of(name: str) -> Callable[..., float]:
@@ -83,14 +108,14 @@ def _is_apart(held: dict[str, Any]) -> bool:
 
 def _lengths_agree(held: dict[str, Any]) -> bool:
     """Tell whether all parts are made for as many features, and there are as many labels as points."""
-    features, members = held.get("n_features_in_"), held.get("estimators_")
+    features, members, points = held.get("n_features_in_"), held.get("estimators_"), held.get("n_samples_fit_")
     shapes = {name: np.shape(held.get(name, 0)) for name in ("cluster_centers_", "_fit_X", "_y")}
     own = [shapes[name][1] for name in ("cluster_centers_", "_fit_X") if len(shapes[name]) == 2]
     parts = [vars(item).get("tree_") for item in members if is_estimator(type(item))] if type(members) is list else []
     return (
         all(seen == features for seen in [*own, *_features([held.get("tree_")])])
         and len({features, *_features(parts)} - {None}) < 2
-        and len({shapes[name][0] for name in ("_fit_X", "_y") if shapes[name]}) < 2
+        and len({points, *(shapes[name][0] for name in ("_fit_X", "_y") if shapes[name])} - {None}) < 2
     )
 
 
@@ -117,8 +142,46 @@ def _counts_columns(held: dict[str, Any]) -> bool:
     return sorted(columns) == list(range(len(columns)))
 
 
+def _labels_have_classes(held: dict[str, Any]) -> bool:
+    """Tell whether each point has the number of a class: so many scores are kept for each row."""
+    if "_y" not in held:
+        return True
+    labels = np.asarray(held["_y"])
+    classes = held.get("classes_", []) if labels.ndim == 2 else [held.get("classes_", [])]
+    columns = labels.reshape(len(labels), -1).T
+    return (
+        labels.dtype.kind in "iu"
+        and labels.size > 0
+        and len(classes) == len(columns)
+        and all(column.min() >= 0 and column.max() < len(names) for column, names in zip(columns, classes, strict=True))
+    )
+
+
+def _weights_have_features(held: dict[str, Any]) -> bool:
+    """Tell whether the weights with which fitting goes on are as many as the features."""
+    weights = [np.shape(held[name]) for name in ("coef_", "_standard_coef", "_average_coef") if name in held]
+    features = held.get("n_features_in_")
+    return all(shape and shape[-1] == features and 0 not in shape for shape in weights)
+
+
+def _threads_are_few(held: dict[str, Any]) -> bool:
+    return type(held.get("_n_threads", 1)) is int and 0 < held.get("_n_threads", 1) <= _MOST_THREADS
+
+
+def _gives_one_label(held: dict[str, Any]) -> bool:
+    """Tell whether the rows that each part finds are no places in a matrix."""
+    binarizer = held.get("label_binarizer_")
+    return binarizer is None or vars(binarizer).get("y_type_") in ("binary", "multiclass")
+
+
 _CHECKS: dict[str, Callable[[dict[str, Any]], bool]] = {
     "CountVectorizer": _counts_columns,
+    "KMeans": _threads_are_few,
+    "KNeighborsClassifier": _labels_have_classes,
     "OneHotEncoder": _is_plain_encoder,
+    "OneVsRestClassifier": _gives_one_label,
+    "Perceptron": _weights_have_features,
+    "SGDClassifier": _weights_have_features,
+    "SGDRegressor": _weights_have_features,
     "TfidfVectorizer": _counts_columns,
 }

@@ -221,4 +221,4 @@ def _uninitialized(dtype: Any, requires_grad: bool, *, parameter: bool) -> torch
 def _empty(dtype: Any, shape: Any) -> torch.Tensor:
     if dtype not in arrays.TORCH_DTYPES or not all(type(size) is int and 0 <= size < 2**40 for size in shape):
         raise ProtocolError("no tensor")
-    return torch.empty_strided(tuple(shape), (0,) * len(shape), dtype=arrays.TORCH_DTYPES[dtype])
+    return torch.zeros((), dtype=arrays.TORCH_DTYPES[dtype]).expand(tuple(shape))

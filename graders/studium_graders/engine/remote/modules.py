@@ -17,6 +17,7 @@ from studium_graders.engine.remote.forward_hooks import hooks_node, hooks_of, pu
 from studium_graders.engine.remote.letting_go import unused
 from studium_graders.engine.remote.objects import Facts, RemoteClass
 from studium_graders.engine.remote.policy import step
+from studium_graders.engine.remote.recurrent import require_fitting_weights
 from studium_graders.engine.remote.tags import Tag
 from studium_graders.engine.remote.wire import ProtocolError
 
@@ -269,7 +270,8 @@ class Modules:
             self._ask_for(module, decoder.path, asked=asked)
         if known.stock and not self._peer.trusting:
             self._restrain(module)
-        if isinstance(module, nn.RNNBase):
+        if known.stock and isinstance(module, nn.RNNBase):
+            require_fitting_weights()
             module._flat_weight_refs = []
             module._init_flat_weights()
         if self._peer.trusting:

@@ -183,6 +183,8 @@ def special_method(name: str) -> Callable[..., Any]:
             return _refused(self, name)
         path = _path_of_result(facts.path, name)
         result = facts.peer.request("special", self, name, args, kwargs, path=path)
+        if name == "__len__" and result == 0 and facts.peer.no_items(facts.path) is not None:
+            raise facts.peer.refused(RefusedError("an object without items where a right answer has some"))
         if result is self and name in _IN_PLACE:
             facts.path = path
         return result
@@ -221,16 +223,21 @@ class RemoteIterator(Iterator[Any]):
     def __init__(self, facts: Facts, name: str) -> None:
         self._remote_facts = facts
         self._name = name
-        self._ended = False
+        self._begun = self._ended = False
 
     def __next__(self) -> Any:
         if self._ended:
             raise StopIteration
+        begun, self._begun = self._begun, True
         try:
             return _ask_for_item(self, "next")
         except StopIteration:
             self._ended = True
-            raise
+            facts: Facts = self._remote_facts
+            instead = None if begun else facts.peer.no_items(facts.path)
+            if instead is None:
+                raise
+            return instead
 
     def send(self, value: Any) -> Any:
         """Give the generator a value and take its next one."""

@@ -18,6 +18,7 @@ ESTIMATOR = ".*"  # in an entry of ``handles``, before the name of the class tha
 COPIED = ".__sklearn_clone__()"
 CALLBACK = "<"  # at the end of a path: what the student's code gives to a function of the test's
 CONTAINER = "#"  # after a path: an empty container there
+NARROW = "~"  # after a path: numbers of few digits there
 _FOR_FUNCTIONS = (f".{FACTORY}", CALLBACK, f"{CALLBACK}{ITEM}")
 
 BINARY = (
@@ -118,6 +119,13 @@ class Policy:
         if self.recording:
             self.handles.add(path + OWN)
 
+    def may_shadow(self, cls: str, name: str) -> bool:
+        """Tell whether an instance of a given class may hold a value for what the class itself has as well."""
+        entry = f"{cls}.{name}="
+        if self.recording:
+            self.handles.add(entry)
+        return not self.strict or entry in self.handles
+
     def met_estimator(self, path: str, scored_by: str) -> None:
         """Note that the reference gives an estimator at ``path``: an answer's own may come, with all that it gives."""
         if self.recording:
@@ -131,7 +139,7 @@ class Policy:
     def scored_by(self, path: str) -> str:
         """Name the class that gives the score of the reference's estimator at a path, or of a copy of it; or ""."""
         begin = path.removesuffix(COPIED) + ESTIMATOR
-        return next((entry.removeprefix(begin) for entry in self.handles if entry.startswith(begin)), "")
+        return next((entry.removeprefix(begin) for entry in sorted(self.handles) if entry.startswith(begin)), "")
 
     def answers(self, path: str, operator: str, *, both_remote: bool) -> bool:
         """Tell whether the object at ``path`` may answer ``operator`` (a dunder name) itself.
@@ -149,11 +157,11 @@ class Policy:
             return True
         return entry in self.operators or (both_remote and not self.strict)
 
-    def expects_empty(self, path: str) -> bool:
-        """Tell whether an array that lacks elements may come from a path; note one that may not."""
+    def expects_empty(self, *places: str) -> bool:
+        """Tell whether an array that lacks elements may come from one of these paths; note one that may not."""
         if self.recording:
-            self.empties.add(path)
-        expected = not self.strict or path in self.empties
+            self.empties.add(places[0])
+        expected = not self.strict or not self.empties.isdisjoint(places)
         self.unexpected = self.unexpected or not expected
         return expected
 

@@ -22,7 +22,7 @@ from studium_graders.engine.remote.arrays import array_bytes, tensor_bytes
 from studium_graders.engine.remote.decode import Decoder
 from studium_graders.engine.remote.encode import Encoder
 from studium_graders.engine.remote.frames import is_mutable
-from studium_graders.engine.remote.policy import Policy, item_of
+from studium_graders.engine.remote.policy import CONTAINER, Policy, item_of
 from studium_graders.engine.remote.session import Student
 from studium_graders.engine.remote.writeback import GENERATORS, Frame, state_of
 
@@ -31,6 +31,7 @@ _PART = 256
 _ITEM = 8  # bytes of an item of a frame, about
 _ALONE = 2  # references to a value that only ``_Kept`` has
 _CONTAINERS: tuple[type[Any], ...] = (list, dict, set, deque, bytearray)
+_ARRAYS = (np.ndarray, torch.Tensor)
 _SIZED: tuple[type[Any], ...] = (*_CONTAINERS, tuple, frozenset)
 
 
@@ -66,14 +67,28 @@ class RecordingStudent(Student):
         """Take in a message, and keep what was in it until the request ends."""
         value = super().decode(message, decoder)
         self._crossing += decoder.objects
-        if any(isinstance(item, _SIZED) and _lacks(item) for item in decoder.objects):
-            self.policy.empties |= {decoder.path, item_of(decoder.path)}  # an array may be an answer's form of that
         return value
 
     def changed(self, frame: Frame, index: Any, content: Any) -> None:
         """Take over a change, which is not the test's."""
         super().changed(frame, index, content)
         self._crossing.append(frame.get(index))
+
+    def container(self, value: Any, decoder: Decoder) -> Any:
+        """Give a container; note where one lacks items."""
+        if isinstance(value, _SIZED) and _lacks(value):  # an array may be an answer's form of that
+            whole = {decoder.path, item_of(decoder.path)}
+            self.policy.empties |= whole if decoder.is_asked_for else {decoder.places[0]}
+        if decoder.is_asked_for and isinstance(value, tuple | dict):
+            self._note_alike(value, item_of(decoder.path))
+        return super().container(value, decoder)
+
+    def _note_alike(self, value: Any, place: str) -> None:
+        """Where all that a tuple or a dictionary holds are containers, or arrays, what one lacks another may lack."""
+        items = value.values() if isinstance(value, dict) else value
+        if all(isinstance(item, (*_SIZED, *_ARRAYS)) for item in items):
+            found = [entry for entry in self.policy.empties if entry.startswith(place)]
+            self.policy.empties |= {place + (CONTAINER if entry.endswith(CONTAINER) else "") for entry in found}
 
     def do_method(self, target: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Call a method, and note where it sets attributes: an answer may set them itself."""
@@ -157,9 +172,15 @@ def _size(value: Any) -> int:
     return 1 if base is None else 1 + base.__len__(value)
 
 
-def _lacks(container: Any) -> bool:
+def _lacks(container: Any, deepest: int = 20) -> bool:
+    """Tell whether nothing is in a container, or in those that it holds, but what is missing."""
     items = container.values() if isinstance(container, dict) else container
-    return all(item is None or (type(item) is float and math.isnan(item)) for item in items)
+    return deepest > 0 and all(
+        item is None
+        or (type(item) is float and math.isnan(item))
+        or (isinstance(item, _SIZED) and _lacks(item, deepest - 1))
+        for item in items
+    )
 
 
 def _is_view(value: Any) -> bool:

@@ -252,7 +252,7 @@ def _read_member(decoder: Decoder, node: list[Any]) -> Any:
 def _read_tuple(decoder: Decoder, node: list[Any]) -> Any:
     put = decoder.place()
     cls = _class(decoder, node[1], "tuple")
-    items = decoder.items(node[2:])
+    items = decoder.items(node[2:], of_tuple=True)
     if len(items) != len(cls._fields):
         raise ProtocolError("a named tuple of another length")
     decoder.peer.met_object(decoder.origin)
@@ -262,9 +262,8 @@ def _read_tuple(decoder: Decoder, node: list[Any]) -> Any:
 def _read_record(decoder: Decoder, node: list[Any]) -> Any:
     cls = _class(decoder, node[1], "record")
     value = decoder.put(object.__new__(cls))
-    items = decoder.items(node[2:])
-    for field, item in zip(dataclasses.fields(cls), items, strict=True):
-        object.__setattr__(value, field.name, item)
+    for field, item in zip(dataclasses.fields(cls), node[2:], strict=True):
+        object.__setattr__(value, field.name, decoder.attribute(field.name, item))
     decoder.peer.met_object(decoder.origin)
     return value
 

@@ -48,10 +48,6 @@ class Sections:
         if wanted is not None:
             self.show_wanted(wanted)
 
-    def container(self, value: Any, decoder: Decoder, *, empty: bool) -> Any:
-        """Give a list or tuple that has arrived, or what takes its place."""
-        return value
-
     def graph_node(self, encoder: Encoder) -> Any:
         """Give the node of the outputs that the message holds."""
 

@@ -1,7 +1,6 @@
 """The judge's side: a student's process as an object with ``run``, ``get``, ``set``, ``delete`` and ``has``."""
 
 import socket
-import sys
 import types
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -22,7 +21,7 @@ from studium_graders.engine.remote.encode import Encoder
 from studium_graders.engine.remote.exports import FUNCTIONS
 from studium_graders.engine.remote.functions import RemoteFunction
 from studium_graders.engine.remote.named import Named
-from studium_graders.engine.remote.objects import RemoteClass
+from studium_graders.engine.remote.objects import RemoteClass, facts_of
 from studium_graders.engine.remote.offers import (
     CALLBACK_SPECIAL,
     CHANGING,
@@ -115,12 +114,20 @@ class Student(Asking):
     def get(self, name: str) -> Any:
         """Give a global of the student's; NameError where there is none."""
         if name in self._known and self.gone is None:
-            return self._known[name]
+            return self._as_named(name, self._known[name])
         if self.policy.writeback == "kept" and (again := self.common.put_back(name)) is not None:
             return again
         value = self.request("get", name, path=name)
-        self._know(name, value)
+        self._know(name, self._as_named(name, value))
         return self.common.fetched(name, value)
+
+    def _as_named(self, name: str, value: Any) -> Any:
+        """Let a class or an object that has several names be the one of this name: what it may do goes by that."""
+        if isinstance(value, RemoteClass):
+            value._facts.path = name
+        elif isinstance(type(value), RemoteClass):
+            facts_of(value).path = name
+        return value
 
     def _know(self, name: str, value: Any) -> None:
         if isinstance(value, RemoteFunction | RemoteClass):
@@ -391,8 +398,3 @@ class Student(Asking):
     def _takes(self, value: Any) -> bool:
         """Tell whether the judge's own object takes over what became of the student's copy."""
         return self.policy.writeback == "live" or self.policy.may_change(self._changing.entry(value))
-
-    def show_text(self, parts: list[Any]) -> None:
-        """Print what the student's code printed."""
-        for name, text in parts[: self.limits.output_kb]:
-            (sys.stderr if name == "stderr" else sys.stdout).write(str(text)[: self.limits.output_kb << 10])

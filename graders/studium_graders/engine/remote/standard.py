@@ -3,6 +3,7 @@
 import array
 import datetime
 import random
+import struct
 import uuid
 from collections import ChainMap, Counter, OrderedDict, UserDict, UserList, UserString, defaultdict, deque
 from collections.abc import Callable, Iterable
@@ -231,6 +232,9 @@ def _write_generator(encoder: Encoder, value: torch.Generator) -> Any:
 
 def _read_generator(decoder: Decoder, node: list[Any]) -> Any:
     value: torch.Generator = decoder.put(torch.Generator())
+    left, upcoming = struct.unpack_from("<8xi4xQ", node[1])
+    if left + upcoming > _WORDS + 1:
+        raise ProtocolError("a random state out of range")  # torch would read beyond its memory
     value.set_state(torch.from_numpy(np.frombuffer(bytearray(node[1]), np.uint8)))
     return value
 
@@ -247,6 +251,7 @@ def _read_random(decoder: Decoder, node: list[Any]) -> Any:
     return put(value)
 
 
+_WORDS = 624  # of a Mersenne twister's state
 _BITS = {cls.__name__: cls for cls in (np.random.PCG64, np.random.PCG64DXSM, np.random.MT19937)}
 
 
@@ -262,7 +267,7 @@ def _write_numpy(encoder: Encoder, value: Any) -> Any:
 def _read_numpy(decoder: Decoder, node: list[Any]) -> Any:
     put = decoder.place()
     state = decoder.decode(node[2])
-    if state["bit_generator"] == "MT19937" and not 0 <= state["state"]["pos"] <= 624:
+    if state["bit_generator"] == "MT19937" and not 0 <= state["state"]["pos"] <= _WORDS:
         raise ProtocolError("a random state out of range")  # NumPy would read beyond its memory
     bits = _BITS[state["bit_generator"]]()
     bits.state = state

@@ -33,7 +33,7 @@ def build(features: Any, classes: Any, depth: Any, columns: Any, values: Any) ->
     nodes = np.zeros(len(values), module.NODE_DTYPE)
     for name, column in zip(nodes.dtype.names, columns, strict=True):
         nodes[name] = column
-    _require_sound(nodes, features)
+    _require_sound(nodes, features, depth)
     if classes.ndim != 1 or classes.dtype != np.intp or not ((classes > 0) & (classes <= values.shape[-1])).all():
         raise ProtocolError("a tree of no classes")
     tree = module.Tree(features, classes, len(classes))
@@ -41,8 +41,11 @@ def build(features: Any, classes: Any, depth: Any, columns: Any, values: Any) ->
     return tree
 
 
-def _require_sound(nodes: Any, features: int) -> None:
-    """Raise ProtocolError unless each walk from the root ends at a leaf, and asks for features that there are."""
+def _require_sound(nodes: Any, features: int, depth: int) -> None:
+    """Raise ProtocolError unless each walk from the root ends at a leaf, and asks for features that there are.
+
+    No walk may be longer than the depth: memory is set aside for that many nodes.
+    """
     places = np.arange(len(nodes))
     inner = nodes["left_child"] != _LEAF
     for side in ("left_child", "right_child"):
@@ -51,6 +54,17 @@ def _require_sound(nodes: Any, features: int) -> None:
             raise ProtocolError("a tree with a node that leads nowhere")
     if not len(nodes) or not np.where(inner, (nodes["feature"] >= 0) & (nodes["feature"] < features), True).all():
         raise ProtocolError("a tree with a node of no feature")
+    if _longest_walk(nodes["left_child"][inner], nodes["right_child"][inner], places[inner]) > depth:
+        raise ProtocolError("a tree that is deeper than it says")
+
+
+def _longest_walk(left: Any, right: Any, inner: Any) -> int:
+    """Give the number of steps from the root to the deepest leaf, where children come after their parents."""
+    steps: dict[int, int] = {0: 0}
+    for place, *children in zip(inner.tolist(), left.tolist(), right.tolist(), strict=True):
+        for child in children:
+            steps[child] = max(steps.get(child, 0), steps.get(place, 0) + 1)
+    return max(steps.values())
 
 
 def _module() -> Any:

@@ -13,7 +13,7 @@ import torch
 
 from studium_graders.engine.remote import frames, instances, sparse_matrices
 from studium_graders.engine.remote.arrays import tensor_bytes
-from studium_graders.engine.remote.known_estimators import is_estimator
+from studium_graders.engine.remote.known_estimators import is_estimator, without_measure
 from studium_graders.engine.remote.wire import ProtocolError
 
 if TYPE_CHECKING:
@@ -199,9 +199,9 @@ _PLAIN = frozenset({bool, int, float, complex, str, bytes})
 
 def overwrite(value: Any, content: Any) -> None:
     """Give an object the contents of another of its kind. Raises ProtocolError where the kinds differ."""
-    kind = type(value)
+    kind, other = without_measure(type(value)), without_measure(type(content))
     family = next((base for base in (dict, list) if issubclass(kind, base)), kind)
-    if not (kind is type(content) or (family is not kind and type(content) is family)):
+    if other is not kind and (family is kind or other is not family):
         raise ProtocolError("an argument that became another kind of object")
     if kind is list or kind is bytearray:
         value[:] = content

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from .notebooks import answer, checked, given, material, submission
@@ -58,7 +59,8 @@ def test_nor_does_it_tell_that_all_or_none_hold(shell, test, array):
 
 def test_what_is_wrong_with_it_is_said(shell):
     result = graded(shell, SQUARES, "def squares(x):\n    return np.empty((0, 1))\n", TESTS["np.allclose"])
-    assert result.message == "your code gives no elements, or missing ones, where a right answer has some"
+    sentence = "your code gives no elements, missing ones or numbers of few digits, where a right answer has others"
+    assert result.message == sentence
 
 
 @pytest.mark.parametrize("items", ["[{}, {}]", "({}, {})", "{{'a': {}, 'b': {}}}.values()"])
@@ -117,3 +119,17 @@ def test_one_that_no_comparison_needs_costs_nothing(shell):
     text = "def fit(x):\n    return {'mean': x.mean(), 'outliers': x[x > 99]}\n"
     test = "x = np.arange(5.0)\nassert np.isclose(fit(x)['mean'], 2)"
     assert graded(shell, reference, text, test).points == 1
+
+
+def test_it_does_not_earn_the_part_that_the_reference_earns(shell):
+    test = (
+        "score = 0\nfor n in (2, 3):\n    score += np.allclose(squares(np.arange(n)), np.arange(n) ** 2)\nscore * 0.9"
+    )
+    notebook = material(IMPORTS, answer(SQUARES), checked(test, points=2.0, id="t", grade_id="t"))
+    calibration = msgspec.structs.replace(calibrate(shell, notebook), cautious=frozenset("t"), one_process=frozenset())
+    text = submission(notebook, "def squares(x):\n    return np.empty((0, 1))\n")
+    assert (
+        grade_forked(shell, notebook, text, calibration).only.points == 1.8
+    )  # nothing is known of a test that it fails
+    known = msgspec.structs.replace(calibration, partly=frozenset("t"))
+    assert grade_forked(shell, notebook, text, known).only.points == 0

@@ -24,11 +24,113 @@ def test_what_has_no_items_is_close_to_no_number(shell, value):
     assert points(shell, SCALED, f"def scaled(x):\n    return {value}\n", "assert np.allclose(scaled(2), 5)") == 0
 
 
+OTHERS = [
+    *("[range(0)]", "[deque()]", "[array('d')]", "[bytearray()]", "[memoryview(b'')]", "[torch.Size([])]"),
+    *("UserList()", "UserList([range(0)])", "UserDict()", "UserString('')", "ChainMap()", "Row(range(0))"),
+    "nn.Sequential(nn.Sequential())",
+]
+
+
+@pytest.mark.parametrize("value", OTHERS)
+def test_nor_is_one_without_items_of_another_kind_or_inside_of_a_container(shell, value):
+    text = (
+        "from array import array\nfrom collections import ChainMap, UserDict, UserList, UserString, deque, namedtuple\n"
+        f"Row = namedtuple('Row', 'x')\ndef scaled(x):\n    return {value}\n"
+    )
+    assert points(shell, SCALED, text, "assert np.allclose(scaled(2), 5)") == 0
+
+
+VIEWS = ["{}.keys()", "{}.values()", "{}.items()", "MappingProxyType({})", "iter(())", "zip()"]
+
+
+@pytest.mark.parametrize("value", VIEWS)
+def test_a_view_or_an_iterator_without_items_agrees_with_no_list(shell, value):
+    reference = "from types import MappingProxyType\ndef halves(x):\n    return [v / 2 for v in x]\n"
+    text = f"from types import MappingProxyType\ndef halves(x):\n    return {value}\n"
+    test = "assert all(a == b for a, b in zip(halves([2, 4]), [1, 2]))"
+    assert points(shell, reference, text, test) == 0
+    assert points(shell, reference, "def halves(x):\n    return (v / 2 for v in x)\n", test) == 1
+
+
+def test_an_iterator_may_be_at_its_end_where_the_reference_gives_nothing_or_was_gone_through_before(shell):
+    reference = "def small(x):\n    return [v for v in x if v < 3]\n"
+    text = "def small(x):\n    return (v for v in x if v < 3)\n"
+    test = "found = small([1, 2, 3])\nassert sorted(found) == [1, 2]\nassert not list(small([4]))"
+    assert points(shell, reference, text, test + "\nassert 2 not in small([4])") == 1
+
+
+def test_an_object_may_have_a_length_where_the_references_is_gone_through(shell):
+    reference = "class Bag:\n    def __init__(self, *x): self.x = x\n    def __iter__(self): return iter(self.x)\n"
+    text = reference.replace("Bag:", "Bag:\n    def __len__(self): return len(self.x)")
+    assert points(shell, reference, text, "assert list(Bag()) == [] and list(Bag(1)) == [1]") == 1
+
+
+@pytest.mark.parametrize("key", ["range(0)", "()", "Row()", "frozenset()"])
+def test_one_that_is_a_key_stays_one(shell, key):
+    text = (
+        "from collections import namedtuple\nRow = namedtuple('Row', 'x', defaults=[()])\n"
+        f"def scaled(x):\n    return {{{key}: 5}}\ndef other():\n    return 5\n"
+    )
+    test = "assert len(scaled(2)) == 1 and other() == 5"
+    reference = "def scaled(x):\n    return {2: 5}\ndef other():\n    return 5\n"
+    assert points(shell, reference, text, test) == 1
+
+
+def test_an_own_object_in_place_of_a_record_is_not_without_items(shell):
+    reference = (
+        "from typing import NamedTuple\nclass P(NamedTuple):\n    x: float\ndef mid(a, b):\n    return P((a + b) / 2)\n"
+    )
+    own = "class P:\n    def __len__(self):\n        return {}\n    def __getitem__(self, i): return [2.0][i]\n"
+    test, text = "assert np.allclose(mid(1, 3), 2)", "def mid(a, b):\n    return P()\n"
+    nothing = own.format(0).replace("[2.0]", "[]")
+    assert points(shell, reference, nothing + text, test) == 0
+    assert points(shell, reference, own.format(1) + text, test) == 1
+
+
 def test_nor_is_an_item_of_a_result(shell):
     reference = "def both(x):\n    return x * 2.5, np.array([x])\n"
     test = "a, b = both(2)\nassert np.allclose(a, 5) and np.allclose(b, 2)"
     assert points(shell, reference, "def both(x):\n    return [], ()\n", test) == 0
     assert points(shell, reference, "def both(x):\n    return [5.0], [2]\n", test) == 1
+
+
+FORMS = {
+    "tuple": ("{}, {}", "line()[0]", "line()[1]"),
+    "list for a tuple": ("[{}, {}]", "line()[0]", "line()[1]"),
+    "dictionary": ("dict(slope={}, notes={})", "line()['slope']", "line()['notes']"),
+    "record": ("Line({}, {})", "line().slope", "line().notes"),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_one_that_may_be_empty_does_not_let_another_be_so(shell, form):
+    text, slope, notes = FORMS[form]
+    head = "from dataclasses import dataclass\n@dataclass\nclass Line:\n    slope: float\n    notes: list\n"
+    first = f"{head}def line():\n    return {(FORMS['tuple'] if 'list' in form else FORMS[form])[0]}\n"
+    answered = f"{head}def line():\n    return {text}\n"
+    test = f"assert np.allclose({slope}, 2.5) and len({notes}) == 0"
+    assert points(shell, first.format(2.5, []), answered.format("range(0)", []), test) == 0
+    assert points(shell, first.format(2.5, []), answered.format("np.array([])", []), test) == 0
+    assert points(shell, first.format(2.5, []), answered.format(2.5, []), test) == 1
+    assert points(shell, first.format(2.5, []), answered.format(2.5, ()), test) == 1
+
+
+@pytest.mark.parametrize("form", ["{}, {}", "dict(a={}, b={})"])
+@pytest.mark.parametrize("empty", ["[]", "np.array([])", "()"])
+def test_of_containers_that_are_alike_each_may_be_empty_where_one_is(shell, form, empty):
+    reference = f"def parts(x):\n    return {form.format('[3]', '[]')}\n"
+    text = f"def parts(x):\n    return {form.format(empty, '[3]')}\n"
+    test = "found = parts(1)\nfound = list(found.values() if isinstance(found, dict) else found)"
+    assert points(shell, reference, text, f"{test}\nassert sorted(map(len, found)) == [0, 1]") == 1
+
+
+def test_an_own_object_may_have_something_empty_where_the_record_has(shell):
+    reference = (
+        "from dataclasses import dataclass\n@dataclass\nclass Line:\n    slope: float\n    notes: list\n"
+        "def line():\n    return Line(2.5, [])\n"
+    )
+    text = "class Own:\n    slope, notes = 2.5, []\ndef line():\n    return Own()\n"
+    assert points(shell, reference, text, "assert line().slope == 2.5 and list(line().notes) == []") == 1
 
 
 @pytest.mark.parametrize("value", ["[]", "()", "set()", "{}"])

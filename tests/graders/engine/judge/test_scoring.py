@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import math
+from datetime import timedelta
+from decimal import Decimal
+from fractions import Fraction
 
 import msgspec
 import numpy as np
@@ -50,6 +53,10 @@ def test_a_number_that_is_no_float_is_worth_what_its_text_is(value, points):
     assert points_for_outputs(CellRun(outputs), 2.0) == points
 
 
+def test_a_test_that_shows_nothing_is_worth_all_of_its_points():
+    assert points_for_value(None, 2.0, scored=True) == points_for_outputs(CellRun([]), 2.0, scored=True) == 2
+
+
 def test_text_on_stderr_costs_nothing_and_an_error_everything():
     warning = {"output_type": "stream", "name": "stderr", "text": "careful"}
     error = {"output_type": "error", "ename": "E", "evalue": "", "traceback": []}
@@ -73,6 +80,25 @@ def test_an_array_where_the_reference_has_a_number_is_worth_nothing(value):
     if value is not ARRAYS[5]:
         outputs = [{"output_type": "execute_result", "data": {"text/plain": repr(value)}}]
         assert points_for_outputs(CellRun(outputs), 2.0, scored=True) == 0
+
+
+OTHERS = ["text", "1.5", [1.5], (), Ellipsis, np.dtype(int), timedelta(1), False, math.nan, Fraction(-1, 2)]
+
+
+@pytest.mark.parametrize("value", OTHERS, ids=repr)
+def test_neither_is_what_is_no_number_at_all(value):
+    outputs = [{"output_type": "execute_result", "data": {"text/plain": repr(value)}}]
+    assert points_for_value(value, 2.0, scored=True) == 0
+    assert points_for_outputs(CellRun(outputs), 2.0, scored=True) == 0
+
+
+@pytest.mark.parametrize(
+    ("value", "points"), [(Fraction(3, 2), 1.5), (Decimal("0.5"), 0.5), (True, 1), (np.True_, 1)], ids=repr
+)
+def test_a_fraction_where_the_reference_has_a_number_is_worth_that(value, points):
+    outputs = [{"output_type": "execute_result", "data": {"text/plain": repr(value)}}]
+    assert points_for_value(value, 2.0, scored=True) == points
+    assert points_for_outputs(CellRun(outputs), 2.0, scored=True) == points
 
 
 @pytest.mark.parametrize("value", [np.array(1.5), np.array([1.5]), torch.tensor(1.5), torch.tensor([[1.5]])], ids=repr)

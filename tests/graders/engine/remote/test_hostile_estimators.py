@@ -21,6 +21,7 @@ QUICK = Limits(call_seconds=5, message_mb=8)
 PAIR = [Tag.ARRAY, "<i8", [2], 0]
 TABLE = [Tag.ARRAY, "<f8", [1, 2], 0]
 TWICE = [Tag.ARRAY, "<i4", [4], 0]  # with two that are equal
+PART = [Tag.ARRAY, "<f8", [1, 1], 1]
 LIST = [Tag.LIST]
 OBJECT = [Tag.MINE, 1, "function", ["f", None, [], None, None]]
 
@@ -58,6 +59,16 @@ NO_ESTIMATORS = {
     "more labels than points": estimator("NearestNeighbors", n_features_in_=2, _fit_X=TABLE, _y=PAIR),
     "centers of too few numbers": estimator("KMeans", n_features_in_=3, cluster_centers_=TABLE),
     "centers of nobody knows how many numbers": estimator("KMeans", cluster_centers_=TABLE),
+    "labels of classes that are not there": estimator(
+        "KNeighborsClassifier", n_features_in_=2, _fit_X=TABLE, _y=[Tag.ARRAY, "<i8", [1], 1], classes_=PAIR
+    ),
+    "more points than there are": estimator("NearestNeighbors", n_features_in_=2, _fit_X=TABLE, n_samples_fit_=9),
+    "weights of too few features": estimator("SGDClassifier", n_features_in_=2, coef_=TABLE, _average_coef=PART),
+    "weights of no class": estimator("Perceptron", n_features_in_=2, coef_=[Tag.ARRAY, "<f8", [0, 2], 2]),
+    "threads without end": estimator("KMeans", _n_threads=1 << 40),
+    "places in a matrix": estimator(
+        "OneVsRestClassifier", label_binarizer_=estimator("LabelBinarizer", y_type_="multilabel-indicator")
+    ),
     "no tree": [Tag.TREE],
     "a tree of words": [Tag.TREE, 1, PAIR, 1, [Tag.LIST, "a"], PAIR],
     "no sparse matrix": [Tag.SPARSE_MATRIX],
@@ -74,7 +85,7 @@ NO_ESTIMATORS = {
 @pytest.mark.parametrize("node", NO_ESTIMATORS.values(), ids=NO_ESTIMATORS)
 def test_what_is_no_estimator_ends_the_student(node) -> None:
     with pytest.raises(StudentGone) as gone:
-        Liar(reply(node, buffers=[struct.pack("2q", 1, 2)]), limits=QUICK).ask()
+        Liar(reply(node, buffers=[struct.pack("2q", 1, 2), struct.pack("q", 7), b""]), limits=QUICK).ask()
     assert gone.value.verdict == "broken protocol"
 
 
@@ -110,7 +121,8 @@ def test_no_walk_through_a_tree_leaves_it(column, place, number) -> None:
 
 
 @pytest.mark.parametrize(
-    ("place", "part"), [(0, -1), (0, 2.0), (1, np.array([0])), (1, np.array([9])), (1, np.array([[2]])), (2, -1)]
+    ("place", "part"),
+    [(2, 0), (0, -1), (0, 2.0), (1, np.array([0])), (1, np.array([9])), (1, np.array([[2]])), (2, -1)],
 )
 def test_no_tree_has_other_sizes_than_its_values(place, part) -> None:
     parts = trees.take_apart(FITTED.tree_)
