@@ -392,4 +392,4 @@ def test_arguments_are_remembered_as_long_as_the_answer_keeps_them(make_student,
     student.get("keep")(eval(value))
     student.has("kept")
     student.has("kept")
-    assert len(student._sent) == 1
+    assert len(student.sent) == 1
