@@ -5,9 +5,12 @@ import stat
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
-from nbgrader.coursedir import CourseDirectory
+
+if TYPE_CHECKING:
+    from nbgrader.coursedir import CourseDirectory
 
 _FOLDER, _FILE = 0o2770, 0o660  # what the group needs, as nbgrader gives it
 
@@ -32,7 +35,7 @@ class Sharing(msgspec.Struct, frozen=True):
 ALONE = Sharing()
 
 
-def sharing_of(coursedir: CourseDirectory) -> Sharing:
+def sharing_of(coursedir: "CourseDirectory") -> Sharing:
     """Give what nbgrader's settings say about a course."""
     return Sharing(Path(coursedir.root), coursedir.groupshared)
 

@@ -389,3 +389,10 @@ def test_an_assignment_of_nbgraders_own_has_limits_without_topics(make_course: C
 
 def test_an_assignment_can_change_every_limit() -> None:
     assert LimitsChange.__struct_fields__ == Limits.__struct_fields__
+
+
+def test_nothing_slow_is_imported_before_torch_begins_to_be() -> None:
+    slow = ("nbgrader", "nbformat", "traitlets", "sqlalchemy", "numpy", "torch")
+    code = f"import studium_graders.results_store, sys; print([name for name in {slow} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
