@@ -1,5 +1,6 @@
 """What the tests of the graders share: a topic, courses that hand it out, and stock nbgrader."""
 
+import functools
 import importlib
 import os
 import shutil
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from nbgrader import api as nbgrader_api
 from studium.catalogue import Catalogue, load_catalogue
 
 HERE = Path(__file__).parent
@@ -35,6 +37,14 @@ def installed(site: Path, package: str, entry_point: str) -> Iterator[None]:
         patch.syspath_prepend(str(site))
         patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, (str(site), os.environ.get("PYTHONPATH", "")))))
         importlib.invalidate_caches()
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _alembic_asked_once() -> Iterator[None]:
+    """Let nbgrader start alembic for its newest schema once in a process, and not for each new gradebook."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(nbgrader_api, "get_alembic_version", functools.cache(nbgrader_api.get_alembic_version))
         yield
 
 

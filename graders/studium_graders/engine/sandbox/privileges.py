@@ -6,6 +6,7 @@ import signal
 from collections.abc import Iterator
 from io import FileIO
 
+from studium_graders.engine.exit_codes import ENGINE_FAILED
 from studium_graders.engine.sandbox.levels import SandboxError
 from studium_graders.engine.sandbox.system_calls import (
     PR_CAPBSET_DROP,
@@ -59,7 +60,7 @@ def seal() -> None:
 
 @contextlib.contextmanager
 def die_with_parent(parent: int = 0) -> Iterator[None]:
-    """From the end of the block on, be killed when the parent ends, also if it ended within the block.
+    """From the end of the block on, be killed when the parent ends; end with the block if it ended within.
 
     ``parent`` is its id (0: whatever it is now). A change of user in the block would undo an earlier call.
     """
@@ -68,7 +69,7 @@ def die_with_parent(parent: int = 0) -> Iterator[None]:
         yield
         prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if _parent(status) != parent:
-            raise SandboxError("the process that started this one has ended")
+            os._exit(ENGINE_FAILED)
 
 
 def _parent(status: FileIO) -> int:
