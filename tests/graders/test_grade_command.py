@@ -153,6 +153,15 @@ def test_a_folder_that_is_no_course_is_one_sentence(studium: Studium, tmp_path: 
     assert (code, err.count("\n"), "name the course with --course" in err) == (1, 1, True)
 
 
+def refused(grade: Studium, course: Path, setting: str, why: str) -> str:
+    """Grade with a setting of nbgrader's; give the one sentence that comes of it, and says ``why``."""
+    with (course / "nbgrader_config.py").open("a") as file:
+        file.write(f"get_config().{setting}\n")
+    code, out, err = grade()
+    assert (code, out, err.count("\n"), why in err) == (1, "", 1, True)
+    return err
+
+
 @pytest.mark.parametrize(
     ("setting", "why"),
     [
@@ -164,10 +173,7 @@ def test_a_folder_that_is_no_course_is_one_sentence(studium: Studium, tmp_path: 
 def test_a_setting_of_nbgraders_that_cannot_be_used_is_one_sentence(
     grade: Studium, course: Path, setting: str, why: str
 ) -> None:
-    with (course / "nbgrader_config.py").open("a") as file:
-        file.write(f"get_config().{setting}\n")
-    code, out, err = grade()
-    assert (code, out, err.count("\n"), why in err) == (1, "", 1, True)
+    err = refused(grade, course, setting, why)
     assert err.startswith(f"studium: {course / 'nbgrader_config.py'} must have settings that can be used: ")
 
 
@@ -185,10 +191,7 @@ def test_a_setting_of_nbgraders_that_cannot_be_used_is_one_sentence(
 def test_a_setting_that_nbgrader_takes_and_cannot_use_is_one_sentence(
     grade: Studium, course: Path, setting: str, why: str
 ) -> None:
-    with (course / "nbgrader_config.py").open("a") as file:
-        file.write(f"get_config().{setting}\n")
-    code, out, err = grade()
-    assert (code, out, err.count("\n"), why in err) == (1, "", 1, True)
+    refused(grade, course, setting, why)
 
 
 def test_a_plugin_and_a_preprocessor_beside_nbgraders_settings_are_found_from_anywhere(

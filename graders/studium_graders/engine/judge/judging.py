@@ -27,6 +27,7 @@ from studium_graders.engine.limits import Limits
 from studium_graders.engine.material import Calibration
 from studium_graders.engine.remote.empties import FILLINGS
 from studium_graders.engine.remote.offers import KeptError
+from studium_graders.engine.remote.shared_files import SharedFiles
 from studium_graders.engine.results import CellRun, Mode, TestResult
 
 NOT_YET = "not attempted yet"
@@ -89,8 +90,8 @@ class TestJudge:
         """Run a test in one process as well, for the objects that it shares with the student's code there."""
         if not _points(split):
             return split
-        with self._sharing(test, again=True):
-            pass  # it finds the files as the split run did
+        if (files := self._files(test)) is not None:
+            files.put_back()
         together = self._in_one_process(replace(test, definitions=()))  # the judge has them from the split run
         return min(split, together, key=_points)
 
@@ -131,8 +132,11 @@ class TestJudge:
 
     def _sharing(self, test: PreparedTest, *, again: bool) -> AbstractContextManager[None]:
         """Let a test of files have those of the student's process."""
-        files = self.namespace.student.files if test.files else None
+        files = self._files(test)
         return nullcontext() if files is None else files.shared(again=again)
+
+    def _files(self, test: PreparedTest) -> SharedFiles | None:
+        return self.namespace.student.files if test.files else None
 
     def _drawn(self) -> list[dict[str, Any]]:
         """End the cell in the student's shell, which closes the figures that are open; give their pictures."""

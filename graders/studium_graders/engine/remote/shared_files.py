@@ -31,7 +31,7 @@ class SharedFiles:
     def shared(self, *, again: bool) -> Iterator[None]:
         """Have the same files in both processes; with ``again`` as they were when this was last done."""
         if again:
-            self._folder.make(difference(self._folder.known, self._at_first))
+            self.put_back()
         else:
             self._begin()
         self.active = True
@@ -42,6 +42,11 @@ class SharedFiles:
                 self.agree()
             finally:
                 self.active = False
+
+    def put_back(self) -> None:
+        """Let the files be in both processes as they were when the test began."""
+        self._folder.make(difference(self._folder.known, self._at_first))
+        self.agree()
 
     def _begin(self) -> None:
         self._theirs, found = _place_and_files(self._ask("share", sorted(self._handed_out)))

@@ -140,7 +140,7 @@ def test_a_file_with_code_is_not_run_by_the_process_that_reads_it(shell, more):
 
 
 def test_a_module_that_the_students_code_wrote_is_not_imported(shell):
-    text = "Path('forged.py').write_text('print(1)')\nPath('json5.py').write_text('')\ndef f():\n    return 1\n"
+    text = "Path('forged.py').write_text('print(1)')\ndef f():\n    return 1\n"
     test = (
         "assert os.path.exists('forged.py')\ntry:\n    import forged\nexcept ImportError:\n    assert f() == 1\nelse:\n"
     )
@@ -185,6 +185,16 @@ def test_a_second_run_of_a_test_finds_the_files_as_the_first_one_did(shell):
     for text in (reference, sorting):
         result = grade_forked(shell, notebook, submission(notebook, text), calibration).only
         assert (result.points, result.mode) == (1, "split"), result.message
+
+
+def test_a_test_of_files_that_runs_in_both_ways_finds_them_the_same_each_time(shell):
+    reference = "def keep(row, path):\n    Path(path).write_text('x')\n    return list(row)\n"
+    test = "row = [1]\nassert not os.path.exists('rows')\nkept = keep(row, 'rows')\nrow.append(2)\nassert kept == [1]"
+    notebook = material(given(GIVEN, locked=True), answer(reference), checked(test))
+    calibration = calibrate(shell, notebook)
+    assert calibration.both_ways
+    result = grade_forked(shell, notebook, submission(notebook, reference), calibration).only
+    assert (result.points, result.mode) == (1, "split"), result.message
 
 
 def test_what_a_test_wrote_is_there_for_later_answers_and_tests(shell):
