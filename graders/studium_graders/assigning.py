@@ -15,11 +15,12 @@ from studium.errors import CourseError, NotebookError
 from studium.notebooks import read_notebook, write_notebook
 
 from studium_graders.course_file import FILE, read_course
-from studium_graders.course_folder import course_directory, folder, load_config, scripts_on_path
+from studium_graders.course_folder import course_directory, folder, load_config
 from studium_graders.folder_swap import swap_folders
 from studium_graders.generating import generate_release
 from studium_graders.gradebook_errors import gradebook_errors
 from studium_graders.gradebook_guard import gradebook_file, require_same_cells, restored_on_error
+from studium_graders.newest_schema import schema_known
 from studium_graders.plan import NotebookPlan, plan_notebooks
 from studium_graders.sharing import sharing_of
 from studium_graders.source_notebook import source_notebook
@@ -68,7 +69,7 @@ def build_assignment(root: Path, name: str, catalogue: Catalogue) -> Assigned:
             folder(staged, step, name) for step in (staged.source_directory, staged.release_directory)
         )
         _write_source(notebooks, source, new_source)
-        with scripts_on_path(), gradebook_errors(final.db_url), restored_on_error(final.db_url, root, scratch):
+        with schema_known(), gradebook_errors(final.db_url), restored_on_error(final.db_url, root, scratch):
             require_same_cells(final.db_url, name, _all_notebooks(new_source))
             generate_release(staged, config, course.due_for_nbgrader(assignment))
             _put_links_back(source, new_source)

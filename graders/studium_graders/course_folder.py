@@ -3,7 +3,6 @@
 import os
 import string
 import sys
-import sysconfig
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -101,14 +100,3 @@ def left_out(coursedir: CourseDirectory) -> frozenset[str]:
 def folder(coursedir: CourseDirectory, step: str, assignment: str) -> Path:
     """Give the folder of an assignment at a step that has no student: source or release."""
     return Path(coursedir.format_path(step, ".", assignment)).resolve()
-
-
-@contextmanager
-def scripts_on_path() -> Iterator[None]:
-    """Let nbgrader find ``alembic``, which it runs by name, even where the environment is not activated."""
-    before = os.environ.get("PATH", "")
-    os.environ["PATH"] = os.pathsep.join(filter(None, (sysconfig.get_path("scripts"), before)))
-    try:
-        yield
-    finally:
-        os.environ["PATH"] = before

@@ -24,12 +24,12 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.engine import make_url
 from studium.errors import CourseError
 
-from studium_graders.course_folder import scripts_on_path
 from studium_graders.engine.material import CanonicalNotebook, CanonicalSubmission
 from studium_graders.engine.results import NotebookResult, SubmissionResult
 from studium_graders.engine.timestamps import read_timestamp
 from studium_graders.gradebook_errors import WAIT_SECONDS, gradebook_errors
 from studium_graders.late_penalties import LatePenalties
+from studium_graders.newest_schema import schema_known
 
 NO_RESPONSE = "No response."
 _MODELS = (Student, SubmittedAssignment, SubmittedNotebook, Grade, Comment)  # each refers to those before it
@@ -88,7 +88,7 @@ class Recorder:
     def __init__(self, url: str, course_id: str, assignment: str, penalties: LatePenalties) -> None:
         self._url = url
         self._penalties = penalties
-        with gradebook_errors(url), scripts_on_path():
+        with gradebook_errors(url), schema_known():
             self._gradebook = Gradebook(_patient(url), course_id or "default_course")
             try:
                 self._read_assignment(assignment)

@@ -42,8 +42,7 @@ class Environment:
         self.run("-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", *projects)
 
     def _run(self, arguments: tuple[object, ...]) -> "subprocess.CompletedProcess[str]":
-        path = os.pathsep.join((sysconfig.get_path("scripts"), os.environ.get("PATH", "")))  # nbgrader runs alembic
-        own = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"} | OFFLINE | {"PATH": path}
+        own = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"} | OFFLINE
         command = [str(self.python), *map(str, arguments)]
         return subprocess.run(command, env=own, capture_output=True, text=True, check=False, timeout=300)
 

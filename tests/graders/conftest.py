@@ -1,6 +1,5 @@
 """What the tests of the graders share: a topic, courses that hand it out, and stock nbgrader."""
 
-import functools
 import importlib
 import os
 import shutil
@@ -13,8 +12,8 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from nbgrader import api as nbgrader_api
 from studium.catalogue import Catalogue, load_catalogue
+from studium_graders.newest_schema import schema_known
 
 HERE = Path(__file__).parent
 COURSE = 'id = "course101"\ntimezone = "Europe/Berlin"\n\n{assignments}\n'
@@ -41,10 +40,9 @@ def installed(site: Path, package: str, entry_point: str) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _alembic_asked_once() -> Iterator[None]:
-    """Let nbgrader start alembic for its newest schema once in a process, and not for each new gradebook."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(nbgrader_api, "get_alembic_version", functools.cache(nbgrader_api.get_alembic_version))
+def _schema_known() -> Iterator[None]:
+    """Let gradebooks that tests make themselves start no alembic each."""
+    with schema_known():
         yield
 
 

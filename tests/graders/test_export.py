@@ -15,8 +15,8 @@ pytest.importorskip("nbgrader")
 from nbgrader import api
 from nbgrader.api import Gradebook
 from nbgrader.plugins import CsvExportPlugin
-from studium_graders.course_folder import scripts_on_path
 from studium_graders.export import COLUMNS, write_csv
+from studium_graders.newest_schema import schema_known
 
 pytestmark = pytest.mark.filterwarnings("ignore:Object of type <Submitted:sqlalchemy.exc.SAWarning")  # nbgrader's own
 
@@ -74,7 +74,7 @@ class Class:
 def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A gradebook with all tables and nothing in them; only to be copied."""
     path: Path = tmp_path_factory.mktemp("empty") / "gradebook.db"
-    with scripts_on_path():
+    with schema_known():
         Gradebook(f"sqlite:///{path}").close()
     return path
 
