@@ -14,6 +14,7 @@ A test that asks for one of them is skipped, with a sentence, where playwright o
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -48,25 +49,25 @@ def chromium(_launched_chromium: tuple[Any, asyncio.AbstractEventLoop]) -> Itera
     asyncio._set_running_loop(None)
 
 
+@pytest.fixture(scope="session")
+def _free_pages() -> dict[float, list[Any]]:
+    """The pages that tests have left, by their scale: a new one takes Chromium a process more."""
+    return defaultdict(list)
+
+
 @pytest.fixture
-def open_page(chromium: Any, pytestconfig: pytest.Config) -> Iterator[Callable[..., Any]]:
+def open_page(
+    chromium: Any, pytestconfig: pytest.Config, _free_pages: dict[float, list[Any]]
+) -> Iterator[Callable[..., Any]]:
     """open_page(width=900, dark=False, still=False, scale=1, marks="") → an empty page that can load our files.
 
-    The test fails if errors are left in the `errors` of a page.
+    It may be one that another test has left: nothing of what was in it stays. The test fails if errors are left in the
+    `errors` of a page.
     """
     from studium_widgets.conformance import pages
 
-    opened: list[Any] = []
-
-    def open_page(**options: Any) -> Any:
-        opened.append(pages.open_page(chromium, pytestconfig.rootpath, **options))
-        return opened[-1]
-
-    yield open_page
-    errors = [error for page in opened for error in page.errors]
-    for page in opened:
-        page.context.close()
-    assert errors == []
+    with pages.lent(chromium, pytestconfig.rootpath, _free_pages) as open_page:
+        yield open_page
 
 
 @pytest.fixture
