@@ -178,9 +178,7 @@ def test_a_key_error_of_the_students_says_what_pythons_says(student):
 
 
 def test_a_class_of_the_students_may_arrive_where_the_reference_raises_none(make_student):
-    source = (
-        "class MineError(ValueError): pass\ndef f(): raise Mine('m')\ndef g(): raise ExceptionGroup('g', [Mine('m')])"
-    )
+    source = "class Mine(ValueError): pass\ndef f(): raise Mine('m')\ndef g(): raise ExceptionGroup('g', [Mine('m')])"
     student = make_student(source, recording=False, known=True, handles={"f", "g"})
     with pytest.raises(ValueError, match="m") as raised:
         student.get("f")()
