@@ -2,7 +2,7 @@
 
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -10,6 +10,7 @@ from fractions import Fraction
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from studium_graders.engine.remote.library import is_library
 from studium_graders.engine.remote.objects import RemoteClass
 from studium_graders.engine.remote.tags import Tag
 from studium_graders.engine.remote.wire import ProtocolError
@@ -40,8 +41,9 @@ def error_node(
 ) -> Any:
     """Give the node of an exception: its classes, arguments and text, the line that raised it, and what it holds.
 
-    That is a group's members, attributes and the cause. An exception that came from the other side goes back as itself.
-    ``room`` is for how many more there is room.
+    That is a group's members, attributes and the cause; of what a test raises, attributes where it is of a class that
+    the course wrote. An exception that came from the other side goes back as itself. ``room`` is for how many more
+    there is room.
     """
     echo = getattr(error, "echo", None)
     if type(echo) is int and peer.trusting:
@@ -56,9 +58,15 @@ def error_node(
         for member, _ in zip(_members(error), room, strict=False)
     ]
     if not peer.trusting and not value:
-        said = "" if isinstance(error, AssertionError) else _text(error, encoder)
-        message = _arguments(error, encoder) if members else []
-        return [name, names[:1], None, message, said, "", peer.remember(error), members]
+        hidden = isinstance(error, AssertionError)
+        written = [] if hidden else [cls for cls in own if not is_library(cls.__module__)]
+        said = "" if hidden else _text(error, encoder)
+        message = _arguments(error, encoder) if members or written else []
+        node = [name, names[:1], None, message, said, "", peer.remember(error), members]
+        if written:
+            node[2] = encoder.encode(written[0])
+            node += [_attributes(error, written, encoder), None]
+        return node
     cls_node = encoder.encode(own[0]) if own else None
     arguments, said, line = _arguments(error, encoder), _text(error, encoder), _line(error, peer)
     node = [name, names[:1], cls_node, arguments, said, line, None, members]
@@ -209,6 +217,25 @@ def error_class(name: Any, *bases: type[Exception]) -> type[Exception]:
     return type(name, bases or (Exception,), {"__module__": "__main__", "__str__": _shown, "student_line": ""})
 
 
+def made_there(name: str, bases: list[type[Exception]], make: Callable[..., Any]) -> type[Exception]:
+    """Make a class of exceptions of which the other side makes the instances, with all that its own ``__init__`` sets.
+
+    ``make`` asks for one, given the class and the arguments.
+    """
+    cls = error_class(name, *bases)
+
+    def new(kind: type[Exception], *args: Any, **kwargs: Any) -> Any:
+        made = make(cls, *args, **kwargs) if kind is cls else None
+        return made if isinstance(made, kind) else _of_python(kind).__new__(kind, *args)
+
+    def init(error: Exception, *args: Any, **_: Any) -> None:
+        if type(error) is not cls:  # it is of a test's own class
+            _of_python(cls).__init__(error, *args)
+
+    cls.__new__, cls.__init__ = new, init  # type: ignore[method-assign,assignment]
+    return cls
+
+
 def _shown(error: BaseException) -> str:
     said = error.__dict__.get("student_text")
     return _of_python(type(error)).__str__(error) if said is None else str(said)
@@ -218,7 +245,7 @@ def _group(cls: type[Exception], values: list[Any], members: list[BaseException]
     """Build a group; it is an ExceptionGroup where all its members are exceptions, whatever class was named."""
     plain = all(isinstance(member, Exception) for member in members)  # one that went out from here need not be
     base = cls if plain and issubclass(cls, ExceptionGroup) else BaseExceptionGroup
-    error: BaseException = base.__new__(base, str(values[0]), members)
+    error: BaseException = _of_python(base).__new__(base, str(values[0]), members)
     error.student_text = text  # type: ignore[attr-defined]
     return error
 
@@ -241,7 +268,7 @@ def _built(cls: type[Exception], values: list[Any], text: str) -> Exception:
 def _bare(cls: type[Exception], values: list[Any]) -> Exception:
     for arguments in (values, []):
         with suppress(Exception):
-            return cls.__new__(cls, *arguments)
+            return _of_python(cls).__new__(cls, *arguments)
     return error_class(cls.__name__)()  # such as a group without members
 
 

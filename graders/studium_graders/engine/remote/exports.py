@@ -8,10 +8,10 @@ from typing import Any
 from torch import nn
 
 from studium_graders.engine.limits import Limits
-from studium_graders.engine.remote import estimators, frames, instances, library, records, standard  # noqa: F401
+from studium_graders.engine.remote import estimators, frames, instances, library, records, standard, streams  # noqa: F401
 from studium_graders.engine.remote.decode import READERS, Decoder, RefusedError
 from studium_graders.engine.remote.encode import BASES, WRITERS, Encoder
-from studium_graders.engine.remote.errors import error_class, error_node, error_of, library_error
+from studium_graders.engine.remote.errors import error_class, error_node, error_of, library_error, made_there
 from studium_graders.engine.remote.functions import RemoteFunction, function_facts, read_facts
 from studium_graders.engine.remote.modules import Modules, RemoteModule, module_method
 from studium_graders.engine.remote.objects import (
@@ -283,11 +283,18 @@ class Side(Peer):
         return self._resolve(node, "", decoder)[1]
 
     def _error_class(self, node: Any, decoder: Decoder) -> type:
-        parents = [
-            self._resolve(base, "", decoder)[1] if base[0] == Tag.MINE else library_error(*base) for base in node[1]
-        ]
+        parents = [self._error_parent(base, decoder) for base in node[1]]
         errors = [parent for parent in parents if isinstance(parent, type) and issubclass(parent, Exception)]
-        return error_class(str(decoder.decode(node[0])), *errors)
+        name = str(decoder.decode(node[0]))
+        return error_class(name, *errors) if self.trusting else made_there(name, errors, self._make_error)
+
+    def _error_parent(self, base: Any, decoder: Decoder) -> Any:
+        if base[0] == Tag.YOURS:
+            return self.own(base[1])
+        return self._resolve(base, "", decoder)[1] if base[0] == Tag.MINE else library_error(*base)
+
+    def _make_error(self, cls: type, *args: Any, **kwargs: Any) -> Any:
+        return self.request("call", cls, args, kwargs, path=f"{cls.__name__}()")
 
     def _parent(self, base: Any, decoder: Decoder) -> Any:
         if base[0] == Tag.MINE:

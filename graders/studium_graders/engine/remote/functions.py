@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from studium_graders.engine.remote.decode import READERS
+from studium_graders.engine.remote.encode import WRITERS
 from studium_graders.engine.remote.policy import step
+from studium_graders.engine.remote.tags import Tag
 from studium_graders.engine.remote.wire import ProtocolError
 
 if TYPE_CHECKING:
@@ -25,6 +28,18 @@ _NAMED = _KINDS[:2] + _KINDS[3:4]
 _MOST_TEXT = 10_000
 
 
+class TextOf(str):
+    """The docstring of a function of the test's: what it says stays in the judge, and comes back with a wrapper."""
+
+    def __new__(cls, number: int) -> "TextOf":
+        """Keep the number of the function."""
+        made = super().__new__(cls)
+        made.number = number
+        return made
+
+    number: int
+
+
 class RemoteFunction:
     """A function that runs on the other side. The judge asks for attributes; a test's function has none to give."""
 
@@ -35,7 +50,9 @@ class RemoteFunction:
         self.__name__ = facts["name"]
         self.__qualname__ = facts["qualname"]
         self.__module__ = "__main__"
-        self.__doc__ = facts["doc"]
+        self.__doc__ = TextOf(number) if facts["doc"] is True else facts["doc"]
+        if facts["wrapped"] is not None:
+            self.__wrapped__ = facts["wrapped"]
         if facts["signature"] is not None:
             self.__signature__ = facts["signature"]
             defaults = [item.default for item in facts["signature"].parameters.values() if item.kind < 3]
@@ -102,15 +119,37 @@ def _bound(function: RemoteFunction, instance: Any) -> Callable[..., Any]:
     return method
 
 
+def _write_doc(encoder: "Encoder", doc: TextOf) -> Any:
+    return [Tag.DOC, doc.number] if encoder.own_state and encoder.at_top else None
+
+
+def _read_doc(decoder: "Decoder", node: list[Any]) -> str:
+    return str(getattr(decoder.peer.own(node[1]), "__doc__", None) or "")
+
+
+WRITERS[TextOf] = _write_doc
+READERS[Tag.DOC] = _read_doc
+
+
 def function_facts(function: Any, encoder: "Encoder") -> list[Any]:
     """Describe a function: its names, its docstring and its signature, as far as they are plain."""
-    doc = getattr(function, "__doc__", None)
+    wrapped = getattr(function, "__wrapped__", None)
     return [
         _name(getattr(function, "__name__", None), encoder),
         _name(getattr(function, "__qualname__", None), encoder),
-        encoder.text(doc[:_MOST_TEXT]) if type(doc) is str and encoder.peer.trusting else None,
+        _doc(getattr(function, "__doc__", None), encoder),
         _parameters(function, encoder),
+        encoder.encode(wrapped) if type(wrapped) is RemoteFunction else None,
     ]
+
+
+def _doc(doc: Any, encoder: "Encoder") -> Any:
+    """Give a docstring; of a test's function, whether it has one."""
+    if not encoder.peer.trusting:
+        return type(doc) is str or None
+    if type(doc) is TextOf:
+        return [Tag.DOC, doc.number]
+    return encoder.text(doc[:_MOST_TEXT]) if type(doc) is str else None
 
 
 def _name(value: Any, encoder: "Encoder") -> Any:
@@ -147,9 +186,10 @@ def _annotation(value: Any, encoder: "Encoder") -> Any:
 
 def read_facts(node: list[Any], decoder: "Decoder") -> dict[str, Any]:
     """Read what ``function_facts`` wrote."""
-    name, qualname, doc, rows = node
+    name, qualname, doc, rows, wrapped = node
     facts: dict[str, Any] = {"name": str(decoder.decode(name)), "qualname": str(decoder.decode(qualname))}
-    facts["doc"] = None if doc is None else str(decoder.decode(doc))
+    facts["doc"] = doc if doc is None or doc is True else str(decoder.decode(doc))
+    facts["wrapped"] = None if wrapped is None else decoder.decode(wrapped)
     facts["signature"], facts["annotations"] = (None, {}) if rows is None else _signature(rows, decoder)
     return facts
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from types import GenericAlias
 from typing import TYPE_CHECKING, Any
 
 from studium_graders.engine.remote.decode import RefusedError
@@ -30,7 +31,10 @@ _FREE = {
 SPECIAL = GUARDED | _FREE
 _LOCAL = frozenset({"__class__", "__copy__", "__deepcopy__", "__reduce_ex__", "__reduce__", "__weakref__"})
 
-_NAMES = frozenset({"__name__", "__qualname__", "__doc__"})  # a decorator that is a class gives these of a function
+# A decorator that is a class gives these of a function.
+_NAMES = frozenset({"__name__", "__qualname__", "__doc__", "__wrapped__"})
+
+_OF_CLASSES = frozenset({"__members__", "__class_getitem__"})  # of an enum, of a generic class
 
 _PATHS = {"__call__": "()", "__enter__": "", "__iter__": ""}
 
@@ -38,10 +42,11 @@ _PATHS = {"__call__": "()", "__enter__": "", "__iter__": ""}
 class Facts:
     """What every remote object carries: the peer that asks for it, its number there, where it came from."""
 
-    __slots__ = ("methods", "number", "path", "peer", "score")
+    __slots__ = ("held", "methods", "number", "path", "peer", "score")
 
     def __init__(self, peer: "Peer", number: int, path: str, methods: frozenset[str]) -> None:
         self.peer, self.number, self.path, self.methods = peer, number, path, methods
+        self.held: dict[str, Any] = {}  # what this side's libraries note on the object, and is of use only here
         self.score: Callable[..., float] | None = None  # in place of its own
 
 
@@ -56,9 +61,22 @@ class RemoteClass(type):
 
     def __getattr__(cls, name: str) -> Any:
         facts = type.__getattribute__(cls, "__dict__").get("_facts")
-        if facts is None or (name.startswith("__") and name.endswith("__")):
+        if facts is None or (name.startswith("__") and name.endswith("__") and name not in _OF_CLASSES):
             raise AttributeError(f"type object {cls.__name__!r} has no attribute {name!r}")
         return facts.peer.request("getattr", cls, name, path=step(facts.path, name))
+
+    def __iter__(cls) -> Any:
+        return _ask_for_members(cls, "__iter__")
+
+    def __len__(cls) -> int:
+        return _ask_for_members(cls, "__len__")  # type: ignore[no-any-return]
+
+    def __bool__(cls) -> bool:
+        return True
+
+    def __getitem__(cls, name: Any) -> Any:
+        generic = hasattr(cls, "__class_getitem__")
+        return GenericAlias(cls, name) if generic else _ask_for_members(cls, "__getitem__", name)
 
     def __setattr__(cls, name: str, value: Any) -> None:
         facts = type.__getattribute__(cls, "__dict__").get("_facts")
@@ -70,6 +88,22 @@ class RemoteClass(type):
     def __delattr__(cls, name: str) -> None:
         facts = _facts_of_class(cls)
         facts.peer.request("delattr", cls, name)
+
+
+def _ask_for_members(cls: RemoteClass, name: str, *args: Any) -> Any:
+    """Ask a class for what its own class defines, as that of an enum does; TypeError where it defines no such thing."""
+    facts = _facts_of_class(cls)
+    try:
+        return facts.peer.request("special", cls, name, args, {}, path=_path_of_result(facts.path, name))
+    except AttributeError:
+        raise TypeError(_LACKS[name].format(cls.__name__)) from None
+
+
+_LACKS = {
+    "__iter__": "'type' object is not iterable",
+    "__len__": "object of type 'type' has no len()",
+    "__getitem__": "type '{}' is not subscriptable",
+}
 
 
 def _facts_of_class(cls: RemoteClass) -> Facts:
@@ -84,19 +118,32 @@ class RemoteObject(metaclass=RemoteClass):
     def __getattribute__(self, name: str) -> Any:
         if name.startswith("__") and name.endswith("__") and name not in _NAMES:
             if name == "__dict__":
-                return _ask(self, "vars")
+                return _vars(self)
             return object.__getattribute__(self, name)
         facts = facts_of(self)
+        if name in facts.held:
+            return facts.held[name]
         if name in facts.methods and not (name == "score" and facts.score):
             return BoundMethod(self, name)
         found = facts.peer.request("getattr", self, name, path=step(facts.path, name))
         return partial(facts.score, self) if name == "score" and facts.score else found
 
     def __setattr__(self, name: str, value: Any) -> None:
-        _ask(self, "setattr", name, value)
+        held = facts_of(self).held
+        held.pop(name, None)
+        try:
+            _ask(self, "setattr", name, value)
+        except KeptError:
+            if not may_stay(self, name):
+                raise
+            held[name] = value
 
     def __delattr__(self, name: str) -> None:
-        _ask(self, "delattr", name)
+        held = facts_of(self).held
+        if name in held:
+            del held[name]
+        else:
+            _ask(self, "delattr", name)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} object>"
@@ -131,6 +178,18 @@ def place(cls: type, facts: Facts) -> Any:
     value: Any = object.__new__(cls)
     object.__setattr__(value, "_remote_facts", facts)
     return value
+
+
+def may_stay(value: Any, name: str) -> bool:
+    """Tell whether what cannot leave this side may be an attribute of an object here alone: a private one may."""
+    return isinstance(value, RemoteObject) and name.startswith("_")
+
+
+def _vars(value: Any) -> Any:
+    try:
+        return _ask(value, "vars")
+    except TypeError as error:  # it has slots
+        raise AttributeError("__dict__") from error
 
 
 def _ask(value: Any, op: str, *parts: Any) -> Any:

@@ -4,8 +4,8 @@ The judge has no sandbox. A library's methods can do anything with the plain val
 database opens other files, an algebra system evaluates text.
 """
 
-from functools import cache
-from types import BuiltinMethodType, MethodType, MethodWrapperType, ModuleType
+from functools import cache, partial
+from types import BuiltinMethodType, FunctionType, MethodType, MethodWrapperType, ModuleType
 from typing import Any
 
 from torch import nn
@@ -22,7 +22,9 @@ _HARMLESS = (
 )
 _ENGINE = "studium_graders."  # it is no library, and nothing of it is the instructor's
 _BOUND = (MethodType, BuiltinMethodType, MethodWrapperType)
-_CALLED_ALONE = ("unittest.mock.",)  # they can be used, and their own names would undo what a test checks with them
+# They can be used, and their own names would undo what a test checks with them, or tell what it has bound.
+_CALLED_ALONE = ("unittest.mock.", "functools.", "operator.")
+_WRAPPING = (partial, type(cache(lambda: None)))  # they do what the function does
 
 CHANGING = frozenset({"__setitem__", "__delitem__"})
 _OF_ALL = CHANGING | {
@@ -79,6 +81,9 @@ def is_known_there(value: Any) -> bool:
 
 def _may_be_given(value: Any) -> bool:
     owner = _owner(value)
+    if isinstance(value, _WRAPPING):
+        inner = value.func if isinstance(value, partial) else value.__wrapped__
+        return type(inner) is FunctionType and not library.is_library(inner.__module__)
     return _is_harmless(owner) or (owner is type(value) and (_is_called_alone(owner) or issubclass(owner, nn.Module)))
 
 

@@ -1,10 +1,11 @@
 """One end of the conversation, the same on both sides: requests that may be nested, objects known by number."""
 
 import itertools
+import sys
 import time
 import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Any
 
 import torch
@@ -25,7 +26,19 @@ from studium_graders.engine.remote.writeback import Frame
 
 REQUEST, REPLY, ERROR = 0, 1, 2
 MOST_ENTERED = 10_000
-DEEPEST = 40  # requests within requests
+DEEPEST = 500  # requests within requests
+_FRAMES = 20  # of Python's, more than one request within another takes
+
+
+@contextmanager
+def _room_for_frames() -> Iterator[None]:
+    """Let what a request takes on the stack not count: code may recurse through both sides as deep as on one."""
+    sys.setrecursionlimit(sys.getrecursionlimit() + _FRAMES)
+    try:
+        yield
+    finally:
+        with suppress(RecursionError):  # the code has set a limit of its own
+            sys.setrecursionlimit(sys.getrecursionlimit() - _FRAMES)
 
 
 class Peer(Hooks, Sections):
@@ -91,6 +104,10 @@ class Peer(Hooks, Sections):
 
     def answer(self, message: list[Any], buffers: list[memoryview]) -> None:
         """Do what the other side asks for, and send the result or the exception."""
+        with _room_for_frames() if self.incoming or self.outgoing else nullcontext():
+            self._answer(message, buffers)
+
+    def _answer(self, message: list[Any], buffers: list[memoryview]) -> None:
         if len(self.incoming) + len(self.outgoing) >= DEEPEST:
             raise ProtocolError("requests are nested too deeply")
         decoder = Decoder(self, buffers, self.arrival_path())

@@ -24,6 +24,7 @@ from studium_graders.engine.remote.encode import Encoder
 from studium_graders.engine.remote.frames import is_mutable
 from studium_graders.engine.remote.policy import CONTAINER, Policy, item_of
 from studium_graders.engine.remote.session import Student
+from studium_graders.engine.remote.transforms import holds_transformed
 from studium_graders.engine.remote.writeback import GENERATORS, Frame, state_of
 
 _MOST = 1 << 18  # parts that are looked at during a test: items, or _PART bytes of an array
@@ -49,7 +50,7 @@ class RecordingStudent(Student):
 
     def request(self, op: str, *parts: Any, path: str = "") -> Any:
         """Ask the student's process; see what the test has changed since the last time."""
-        if self.outgoing:
+        if self.outgoing or holds_transformed(parts):
             return super().request(op, *parts, path=path)
         self._changed |= self._crossed.changed()
         try:

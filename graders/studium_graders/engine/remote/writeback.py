@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from studium_graders.engine.remote import frames, instances, sparse_matrices
+from studium_graders.engine.remote import frames, instances, sparse_matrices, streams
 from studium_graders.engine.remote.arrays import tensor_bytes
 from studium_graders.engine.remote.known_estimators import is_estimator, without_measure
 from studium_graders.engine.remote.wire import ProtocolError
@@ -89,7 +89,7 @@ def holds_items(kind: type) -> bool:
     """Tell whether the instances of a class are containers or arrays, which code may change in place."""
     containers = (list, deque, set, bytearray, np.ndarray)
     known = kind in containers or issubclass(kind, dict) or frames.is_mutable(kind)
-    return known or sparse_matrices.is_sparse(kind) or is_estimator(kind)
+    return known or streams.is_stream(kind) or sparse_matrices.is_sparse(kind) or is_estimator(kind)
 
 
 def may_change(kind: type) -> bool:
@@ -113,6 +113,8 @@ def state_of(value: Any, *, copy: bool = True) -> Any:
         return list(value)
     if kind is bytearray:
         return bytes(value)
+    if streams.is_stream(kind):
+        return streams.state(value)
     if kind is np.ndarray:
         return (
             list(value.reshape(-1))
@@ -211,6 +213,8 @@ def overwrite(value: Any, content: Any) -> None:
     elif issubclass(kind, (dict, set)):
         (OrderedDict.clear if kind is OrderedDict else kind.clear)(value)
         value.update(content)
+    elif streams.is_stream(kind):
+        streams.overwrite(value, content)
     elif kind is np.ndarray:
         _overwrite_array(value, content)
     elif kind is torch.Generator:

@@ -276,3 +276,63 @@ def test_forged_attributes_change_nothing_that_an_exception_says():
     with pytest.raises(Exception, match=r"^m$") as raised:
         liar.ask(1)
     assert raised.value.args == ("m",)
+
+
+TRYING = """
+class Own(Exception):
+    def __init__(self, text, code=0):
+        super().__init__(text)
+        self.code = code
+def attempt(function, kinds):
+    try: function()
+    except kinds as error: return type(error).__name__, str(error), error.args, dict(vars(error)).get("code")
+    except BaseException as error: return "another", str(error), error.args, getattr(error, "code", None)
+"""
+
+
+def _raising(error):
+    def function():
+        raise error
+
+    return function
+
+
+def test_an_exception_of_the_students_that_a_test_makes_is_what_its_own_init_makes_of_it(make_student):
+    student = make_student(TRYING)
+    own = student.get("Own")
+    made = own("slow", code=3)
+    assert type(made) is own
+    assert (str(made), made.code) == ("slow", 3)
+    assert student.get("attempt")(_raising(made), own) == ("Own", "slow", ("slow",), 3)
+    with pytest.raises(TypeError, match="missing 1 required positional argument"):
+        own()
+
+
+def test_a_tests_own_class_below_one_of_the_students_is_made_here(make_student):
+    student = make_student(TRYING)
+
+    class Below(student.get("Own")):
+        pass
+
+    assert Below("x").args == ("x",)
+    assert student.get("attempt")(_raising(Below("x")), student.get("Own"))[:3] == ("Below", "x", ("x",))
+
+
+def test_an_exception_of_a_tests_own_class_is_caught_by_that_class_with_its_attributes(make_student):
+    class MineError(Exception):
+        pass
+
+    error = MineError("m", 2)
+    error.code = 5
+    attempt = make_student(TRYING).get("attempt")
+    assert attempt(_raising(error), MineError) == ("MineError", "('m', 2)", ("m", 2), 5)
+    assert attempt(_raising(error), KeyError)[0] == "another"
+
+
+def test_what_an_assertion_of_a_test_says_and_holds_stays_with_the_test(make_student):
+    class MineError(AssertionError):
+        pass
+
+    error = MineError("secret")
+    error.code = 4711
+    assert make_student(TRYING).get("attempt")(_raising(error), KeyError)[1:] == ("", (), None)

@@ -4,7 +4,7 @@ import io
 import sqlite3
 import types
 import zipfile
-from functools import partial
+from functools import lru_cache, partial
 from unittest import mock
 from xml.etree import ElementTree
 
@@ -92,6 +92,8 @@ def connection():
         lambda connection: zipfile.ZipFile(io.BytesIO(), "w"),
         lambda connection: ElementTree.ElementTree().write,
         lambda connection: partial(open, "/etc/passwd"),
+        lambda connection: lru_cache(open),
+        lambda connection: partial(connection.execute),
         lambda connection: np.vectorize(str),
         lambda connection: nn.Linear(2, 2).load_state_dict,
         lambda connection: [connection],
@@ -229,3 +231,29 @@ def test_operators_that_are_a_librarys_own_are_closed(make_student, value, name,
     with pytest.raises(StudentGone):
         student.get("forged_operator")(value, name, *args)
     assert student.gone.verdict == "broken protocol"
+
+
+def test_what_cannot_be_given_away_may_be_a_private_attribute_of_a_students_object_here_alone(student, connection):
+    student.run("class Plain:\n    def names(self): return list(vars(self))\nplain = Plain()")
+    plain = student.get("plain")
+    plain._noted = connection
+    assert plain._noted is connection
+    assert plain.names() == []
+    assert student.refusal is None
+    plain._noted = 5
+    assert (plain._noted, plain.names()) == (5, ["_noted"])
+    plain._noted = connection
+    del plain._noted
+    assert plain._noted == 5
+
+
+def test_what_cannot_be_given_away_is_no_public_attribute_of_a_students_object(student, connection):
+    student.run("class Plain: pass\nplain = Plain()")
+    with pytest.raises(KeptError, match="cannot be given to code in another process"):
+        student.get("plain").noted = connection
+    assert student.refusal is not None
+
+
+def test_of_a_wrapped_function_of_the_tests_only_the_call_is_open(student):
+    wrapped = partial(lambda x, secret: x, secret=4711)
+    assert student.get("named")(wrapped, "keywords").startswith("AttributeError")

@@ -393,3 +393,20 @@ def test_arguments_are_remembered_as_long_as_the_answer_keeps_them(make_student,
     student.has("kept")
     student.has("kept")
     assert len(student.sent) == 1
+
+
+def test_code_recurses_through_both_sides_as_deep_as_through_one_and_no_deeper(make_student):
+    import sys
+
+    student = make_student("def call(function, n):\n    return function(n)")
+    call = student.get("call")
+    before = sys.getrecursionlimit()
+
+    def down(n):
+        return 0 if n == 0 else 1 + call(down, n - 1)
+
+    assert call(down, 200) == 200
+    with pytest.raises(RecursionError, match="nested too deeply"):
+        call(down, 2000)
+    assert sys.getrecursionlimit() == before
+    assert call(down, 3) == 3
