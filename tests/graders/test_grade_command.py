@@ -251,6 +251,23 @@ def test_relative_paths_in_nbgraders_settings_begin_at_the_course(
     assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
+@pytest.mark.parametrize("setting", ["", "get_config().CourseDirectory.db_url = 'sqlite:///gradebook.db'\n"])
+@pytest.mark.parametrize("name", ["what?", "a%20b", "100%25#1"])
+def test_a_course_may_lie_where_the_path_means_something_in_the_address_of_a_database(
+    name: str, setting: str, course: Path, studium: Studium, nbgrader: Callable[..., str]
+) -> None:
+    root = course.rename(course.with_name(name))
+    with (root / "nbgrader_config.py").open("a") as file:
+        file.write(setting)
+    assert studium("grade", "ps1", "--course", str(root), "--executor", "by-hand")[0] == 0
+    assert studium("export", "--course", str(root))[0] == 0
+    ours = (root / "grades.csv").read_bytes()
+    assert b"bob" in ours
+    if not setting:
+        nbgrader(root, "export", "--to", "stock.csv")
+        assert (root / "stock.csv").read_bytes().replace(b"\r\n", b"\n") == ours
+
+
 def test_a_weak_sandbox_needs_trust(grade: Studium, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("studium_graders.work.probe_level", lambda: ("L1", "user namespaces are off"))
     code, _, err = grade()
