@@ -69,9 +69,9 @@ def _anchor(settings: Config, root: Path) -> None:
     if isinstance(own := settings.root, str):
         settings.root = str(root / own)
     url = settings.get("db_url")
-    if isinstance(url, str) and (file := url.removeprefix("sqlite:///")) != url and file not in ("", ":memory:"):
-        if not Path(file).is_absolute():
-            settings.db_url = f"{sqlite_url(Path(settings.root))}/{file}"
+    file = url.removeprefix("sqlite:///") if isinstance(url, str) else ""
+    if file not in ("", url, ":memory:") and not Path(file).is_absolute():
+        settings.db_url = f"{sqlite_url(Path(settings.root))}/{file}"
     reach_gradebook(settings, Path(settings.root))
 
 

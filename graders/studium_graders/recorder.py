@@ -179,7 +179,7 @@ class Recorder:
 
 
 def _require_assignment(url: str, name: str) -> None:
-    """Raise CourseError where the gradebook does not have an assignment; nbgrader's own class would make a gradebook."""
+    """Raise CourseError where the gradebook lacks an assignment. nbgrader's own class would make a gradebook."""
     with reading_if_there(url, "assignment") as session:
         if session is None or session.scalar(select(Assignment.id).where(Assignment.name == name)) is None:
             raise CourseError(
