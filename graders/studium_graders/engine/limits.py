@@ -5,8 +5,8 @@ from typing import Annotated
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-Positive = Annotated[float, Meta(gt=0)]
-Count = Annotated[int, Meta(ge=1)]
+Positive = Annotated[float, Meta(gt=0, le=1e6)]  # seconds that a timer of the system can count
+Count = Annotated[int, Meta(ge=1, le=2**31 - 1)]
 
 
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
