@@ -80,7 +80,7 @@ def _rows(session: Session, wanted: Collection[str]) -> Iterator[tuple[Any, ...]
             raise UnknownNameError("assignment", name, (assignment.name for assignment in found))
     students = session.execute(
         select(Student.id, Student.last_name, Student.first_name, Student.email).order_by(
-            Student.last_name, Student.first_name
+            Student.last_name, Student.first_name, Student.id
         )
     ).all()
     for assignment in found:

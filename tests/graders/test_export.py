@@ -98,6 +98,12 @@ def test_columns_rows_and_values_are_those_of_nbgrader(marked: Class) -> None:
     assert len(theirs.splitlines()) == 1 + 2 * len(PEOPLE)
 
 
+def test_students_of_the_same_name_or_without_one_come_by_their_id(marked: Class) -> None:
+    marked.fill({name: {} for name in ("cy", "ann", "bob")}, ("ps1",))
+    rows = write_csv(marked.url, marked.root / "ours.csv").read_text("utf-8").splitlines()[1:]
+    assert [row.split(",")[3] for row in rows] == ["ann", "bob", "cy"]
+
+
 def test_who_handed_nothing_in_has_a_row_of_zeros(marked: Class) -> None:
     marked.fill(PEOPLE)
     row = next(row for row in marked.rows("ps1") if row["student_id"] == "student0")
