@@ -56,6 +56,13 @@ def test_a_table_and_a_summary_are_printed(grade: Studium) -> None:
     assert lines[-1] == "2 submissions of ps1 graded in sandbox L2, 1 of them run, 2 recorded"  # they are equal
 
 
+def test_what_is_said_of_a_student_cannot_steer_the_terminal(grade: Studium, course: Path) -> None:
+    (course / "submitted" / "\x1b[31meve").mkdir()
+    (course / "submitted" / "\x1b[31meve" / "ps1").symlink_to("elsewhere")
+    code, _, err = grade()
+    assert (code, err.startswith("studium: \\x1b[31meve was not graded")) == (1, True)
+
+
 def test_one_submission_is_counted_as_one(grade: Studium) -> None:
     assert grade("--student", "bob")[1].splitlines()[-1].startswith("1 submission of ps1 graded")
 
