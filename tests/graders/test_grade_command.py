@@ -246,6 +246,20 @@ def test_settings_that_end_the_program_are_one_sentence(grade: Studium, course: 
     assert (code, err.count("\n"), "must be Python that configures nbgrader: SystemExit: 3" in err) == (1, 1, True)
 
 
+def test_what_settings_and_plugins_print_is_no_part_of_the_json(grade: Studium, studium: Studium, course: Path) -> None:
+    (course / "loud.py").write_text(
+        "from nbgrader.plugins import LateSubmissionPlugin\n\n\n"
+        "class Loud(LateSubmissionPlugin):\n"
+        "    def late_submission_penalty(self, student_id, score, total_seconds_late):\n"
+        "        print('late')\n"
+    )
+    with (course / "nbgrader_config.py").open("a") as file:
+        file.write("print('spring term')\nget_config().AssignLatePenalties.plugin_class = 'loud.Loud'\n")
+    code, out, err = grade("--json")
+    assert (code, json.loads(out)["assignment"], "spring term" in err, "late" in err) == (0, "ps1", True, True)
+    assert studium("export", "--course", str(course))[1] == f"{course / 'grades.csv'} is ready\n"
+
+
 def test_relative_paths_in_nbgraders_settings_begin_at_the_course(
     grade: Studium, course: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

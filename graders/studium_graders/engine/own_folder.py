@@ -9,7 +9,7 @@ import socket
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 if sys.platform != "win32":
@@ -48,15 +48,15 @@ def _hold(folder: Path) -> int | None:
     if sys.platform == "win32":
         return None
     staged = folder / f"{IN_USE}.part"
-    descriptor = os.open(staged, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
+    with ExitStack() as opened, suppress(OSError):
+        descriptor = os.open(staged, os.O_RDWR | os.O_CREAT, 0o600)
+        opened.callback(os.close, descriptor)
         os.write(descriptor, _machine())
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         staged.rename(folder / IN_USE)
-    except OSError:
-        os.close(descriptor)
-        return None
-    return descriptor
+        opened.pop_all()
+        return descriptor
+    return None
 
 
 @contextmanager
