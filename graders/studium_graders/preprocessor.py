@@ -27,7 +27,7 @@ from studium_graders.autograded import autograded_files
 from studium_graders.course_file import FILE, read_course
 from studium_graders.engine.canonical import canonical_notebook, template_cells
 from studium_graders.engine.intake import files_beside
-from studium_graders.engine.limits import Limits
+from studium_graders.engine.limits import MOST_SECONDS, Limits
 from studium_graders.engine.material import CanonicalSubmission, Material
 from studium_graders.engine.results import SubmissionResult
 from studium_graders.engine.submitted_files import read_folder
@@ -104,7 +104,7 @@ class SplitExecute(Execute):  # type: ignore[misc]
             limits, gpu = course.limits_of(assignment), course.needs_gpu(assignment)
         if any("timeout" in self.config[name] for name in ("Execute", "SplitExecute", "ExecutePreprocessor")):
             seconds = self.timeout if self.timeout and self.timeout > 0 else limits.submission_seconds
-            limits = msgspec.structs.replace(limits, call_seconds=float(seconds))
+            limits = msgspec.structs.replace(limits, call_seconds=min(float(seconds), MOST_SECONDS))
         return limits, gpu
 
 

@@ -19,6 +19,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from nbgrader.api import Gradebook  # nbgrader is an extra
 from nbgrader.converters import Autograde
 from studium_graders.nbgrader_config import grade_with_engine
+from studium_graders.preprocessor import SplitExecute
 from traitlets.config import Config
 from traitlets.utils.importstring import import_item
 
@@ -275,3 +276,9 @@ def test_execute_is_replaced_where_a_course_has_a_list_of_its_own() -> None:
         "studium_graders.preprocessor.SplitExecute",
         "mine.Preprocessor",
     ]
+
+
+def test_a_cell_may_take_as_long_as_nbgraders_setting_says_and_a_timer_can_count(tmp_path: Path) -> None:
+    seconds = (60, 10**12)
+    made = [SplitExecute(config=Config({"Execute": {"timeout": one}}))._limits(tmp_path, "ps1")[0] for one in seconds]
+    assert [limits.call_seconds for limits in made] == [60, 1e6]

@@ -5,7 +5,8 @@ from typing import Annotated
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-Positive = Annotated[float, Meta(gt=0, le=1e6)]  # seconds that a timer of the system can count
+MOST_SECONDS = 1e6  # that a timer of the system can count
+Positive = Annotated[float, Meta(gt=0, le=MOST_SECONDS)]
 Count = Annotated[int, Meta(ge=1, le=2**31 - 1)]
 
 
