@@ -61,6 +61,8 @@ def build_assignment(root: Path, name: str, catalogue: Catalogue) -> Assigned:
     config = load_config(root.resolve(), course)
     final = course_directory(config, name)
     root = Path(final.root)  # nbgrader's settings may have the course elsewhere
+    if "[" in str(root):  # a pattern for nbgrader, which looks for notebooks with glob
+        raise CourseError(f"nbgrader needs a course folder with a path without [: got {root}; rename the folder")
     source, release = (folder(final, step, name) for step in (final.source_directory, final.release_directory))
     with tempfile.TemporaryDirectory(dir=root, prefix=".studium-") as made:
         scratch = Path(made)

@@ -47,7 +47,7 @@ class Assignment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     due: datetime | None = None
     topics: tuple[str, ...] = ()
     exercises: tuple[str, ...] = ()
-    points: dict[str, Annotated[float, Meta(gt=0)]] = {}
+    points: dict[str, Annotated[float, Meta(gt=0, le=1e6)]] = {}
     experiments: bool = False
     limits: LimitsChange = LimitsChange()
     gpu: bool = False
@@ -95,7 +95,7 @@ def read_course(root: Path) -> Course:
     """Read the course.toml of a course folder. Raise CourseError, one sentence, for a file that cannot be used."""
     path = root / FILE
     try:
-        data = tomllib.loads(path.read_text("utf-8"))
+        data = tomllib.loads(path.read_text("utf-8-sig"))  # some editors write a mark before the text
         course = msgspec.convert(data, Course)
     except FileNotFoundError:
         raise CourseError(
@@ -103,12 +103,12 @@ def read_course(root: Path) -> Course:
         ) from None
     except UnicodeDecodeError as error:
         raise CourseError(f"{path} must be UTF-8 text: byte {error.start} is not; save it as UTF-8") from error
-    except tomllib.TOMLDecodeError as error:
-        why = str(error)[:1].lower() + str(error)[1:]
-        raise CourseError(f"{path} must be TOML: {why}; correct that line") from error
     except msgspec.ValidationError as error:
         tables: dict[str, type[msgspec.Struct]] = {"late": Late, "assignments": Assignment, "limits": Limits}
         raise CourseError(f"{path} {convert_message(str(error), Course, tables)}") from error
+    except (ValueError, RecursionError) as error:  # a number of 5000 digits, 1000 brackets
+        why = str(error)[:1].lower() + str(error)[1:]
+        raise CourseError(f"{path} must be TOML: {why}; correct that line") from error
     if found := _problem(course):
         raise CourseError(f"{path} {found}")
     return course
@@ -131,6 +131,11 @@ def _problem(course: Course) -> str:
         return f"names the unknown timezone {course.timezone!r}; {suggestion(course.timezone, _zones())}"
     if course.late.policy.startswith("per") and not course.late.penalty_percent:
         return f"needs penalty_percent in late for the policy {course.late.policy!r}; add one, such as 10"
+    for assignment in course.assignments:
+        try:
+            course.due_for_nbgrader(assignment)
+        except OverflowError:
+            return f"needs a due date in the years 1 to 9999 for {assignment.name!r}: got {assignment.due}; change it"
     return next(filter(None, map(_assignment_problem, course.assignments)), "")
 
 

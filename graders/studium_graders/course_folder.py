@@ -14,7 +14,7 @@ from traitlets.config import Config
 from traitlets.config.loader import PyFileConfigLoader
 
 from studium_graders.course_file import Course
-from studium_graders.nbgrader_config import apply_course
+from studium_graders.nbgrader_config import apply_course, reach_gradebook, sqlite_url
 
 CONFIG = "nbgrader_config.py"
 _PLACES = {"nbgrader_step", "student_id", "assignment_id"}
@@ -68,8 +68,10 @@ def _anchor(settings: Config, root: Path) -> None:
     if isinstance(own := settings.root, str):
         settings.root = str(root / own)
     url = settings.get("db_url")
-    if isinstance(url, str) and (file := url.removeprefix("sqlite:///")) != url and file not in ("", ":memory:"):
-        settings.db_url = f"sqlite:///{Path(settings.root, file)}"
+    file = url.removeprefix("sqlite:///") if isinstance(url, str) else ""
+    if file not in ("", url, ":memory:") and not Path(file).is_absolute():
+        settings.db_url = f"{sqlite_url(Path(settings.root))}/{file}"
+    reach_gradebook(settings, Path(settings.root))
 
 
 def course_directory(config: Config, assignment: str) -> CourseDirectory:

@@ -5,7 +5,16 @@ from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
+from studium.catalogue import Catalogue
+
+from studium_graders.engine.material import Material
 from studium_graders.engine.public_imports import imported
+
+
+def packages_of(material: Material, catalogue: Catalogue) -> list[str]:
+    """Name the packages whose exercises judge this material."""
+    topics = {cell.topic for book in material.notebooks for cell in book.cells if cell.topic}
+    return [topic.package for topic in catalogue.topics if topic.slug in topics]
 
 
 def exercise_files(package: str) -> list[Path]:

@@ -8,8 +8,9 @@ from typing import Any
 
 from nbgrader.api import Assignment, Grade, Student, SubmittedAssignment, SubmittedNotebook
 from sqlalchemy import func, select
+from sqlalchemy.engine import make_url
 from sqlalchemy.orm import Session
-from studium.errors import UnknownNameError
+from studium.errors import CourseError, UnknownNameError
 
 from studium_graders.gradebook_reading import reading_gradebook
 from studium_graders.results_store import write_whole
@@ -33,10 +34,14 @@ _STARTS_A_FORMULA = ("=", "+", "-", "@", "\t", "\n", "＝", "＋", "－", "＠")
 def write_csv(gradebook: str, path: Path, assignments: Collection[str] = ()) -> Path:
     """Write one row for each assignment and student; only those of ``assignments`` where some are named.
 
-    Raise UnknownNameError for an assignment that the gradebook does not know.
+    Raise UnknownNameError for an assignment that the gradebook does not know, CourseError where it has no students.
     """
     with reading_gradebook(gradebook) as session:
-        content = _table(_rows(session, assignments)).encode()
+        rows = list(_rows(session, assignments))
+    if not rows:
+        name = make_url(gradebook).database
+        raise CourseError(f"there are no marks yet: {name} has no students; {path} was not written: grade first")
+    content = _table(rows).encode()
     try:
         if path.exists() and not path.is_file():  # a pipe or a device takes the text as it comes
             path.write_bytes(content)
@@ -75,7 +80,7 @@ def _rows(session: Session, wanted: Collection[str]) -> Iterator[tuple[Any, ...]
             raise UnknownNameError("assignment", name, (assignment.name for assignment in found))
     students = session.execute(
         select(Student.id, Student.last_name, Student.first_name, Student.email).order_by(
-            Student.last_name, Student.first_name
+            Student.last_name, Student.first_name, Student.id
         )
     ).all()
     for assignment in found:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import create_engine, inspect
+from sqlalchemy import create_engine, inspect, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from sqlalchemy.orm import Session
@@ -15,11 +15,15 @@ from studium_graders.gradebook_errors import gradebook_errors
 
 @contextmanager
 def reading_gradebook(url: str) -> Iterator[Session]:
-    """Give a session on the gradebook at ``url``. Raise CourseError where there is none, or it cannot be read."""
+    """Give a session on the gradebook at ``url``.
+
+    Raise CourseError where there is none, it has no assignment, or it cannot be read.
+    """
     with reading_if_there(url, "grade") as session:
-        if session is None:
+        lack = "is no gradebook" if session is None else "" if _has_assignment(session) else "has no assignment"
+        if session is None or lack:
             name = make_url(url).database
-            raise CourseError(f"there are no marks yet: {name} is no gradebook; build and grade an assignment first")
+            raise CourseError(f"there are no marks yet: {name} {lack}; build and grade an assignment first")
         yield session
 
 
@@ -48,6 +52,10 @@ def reading_if_there(url: str, table: str) -> Iterator[Session | None]:
                 yield session
     finally:
         engine.dispose()
+
+
+def _has_assignment(session: Session) -> bool:
+    return session.execute(text("select id from assignment")).first() is not None
 
 
 def _is_missing_file(backend: str, database: str | None) -> bool:

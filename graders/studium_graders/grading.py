@@ -22,10 +22,11 @@ from studium_graders.calibrating import Calibrating
 from studium_graders.course_file import FILE, read_course
 from studium_graders.engine.intake import read_submission
 from studium_graders.engine.limits import Limits
-from studium_graders.engine.material import CanonicalSubmission, Material
+from studium_graders.engine.material import CanonicalSubmission
 from studium_graders.engine.results import SubmissionResult
 from studium_graders.engine.template import material_of
 from studium_graders.executors import usable_cpus
+from studium_graders.exercise_files import packages_of
 from studium_graders.grade_report import ClassResult, submission_row
 from studium_graders.grading_lock import only_grader
 from studium_graders.late_penalties import LatePenalties
@@ -135,7 +136,8 @@ class _Run:
                 f"source/{self.assignment} was changed after it was released, in {_some(changed)}; what was released "
                 f"counts: to use the change, run studium assign or nbgrader generate_assignment for {self.assignment}"
             )
-        self.environment = environment_hash(_packages(self.material, self.catalogue))
+        self.packages = packages_of(self.material, self.catalogue)
+        self.environment = environment_hash(self.packages)
         report = ClassResult(self.material.assignment, level)
         report.problems += filter(None, (submitted.problem for submitted in submissions))
         submissions = [submitted for submitted in submissions if not submitted.problem]
@@ -205,6 +207,7 @@ class _Line:
             run.gpu,
             (str(run.root),),
             run.environment,
+            () if local else work.code_of(run.packages),
         )
         self.waiting: dict[Future[bytes], tuple[str, list[CanonicalSubmission]]] = {}  # equal ones together
         self.under_way: dict[str, Future[bytes]] = {}
@@ -351,9 +354,3 @@ def _settings(root: Path, assignment: str) -> tuple[Limits, bool]:
         return Limits(), False
     course = read_course(root)
     return course.limits_of(assignment), course.needs_gpu(assignment)
-
-
-def _packages(material: Material, catalogue: Catalogue) -> list[str]:
-    """Name the packages whose exercises judge this material."""
-    topics = {cell.topic for book in material.notebooks for cell in book.cells if cell.topic}
-    return [topic.package for topic in catalogue.topics if topic.slug in topics]

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy.engine import make_url
 from studium.errors import StudiumError
 
 from studium_graders.course_file import Course, read_course
@@ -24,6 +25,7 @@ def configure(config: Any, file: str) -> None:
     Exits with one sentence where course.toml cannot be used: marks without the late policy would be wrong.
     """
     root = Path(file).resolve().parent
+    reach_gradebook(config.CourseDirectory, root)
     try:
         apply_course(config, read_course(root), root)
     except StudiumError as error:
@@ -42,6 +44,20 @@ def apply_course(config: Any, course: Course, root: Path) -> None:
     config.LatePolicy.grace_minutes = course.late.grace_minutes
     config.LatePolicy.cap_percent = course.late.cap_percent
     grade_with_engine(config)
+
+
+def reach_gradebook(settings: Any, root: Path) -> None:
+    """Set the address of the gradebook in ``root`` where none is set and nbgrader's own would lead elsewhere."""
+    if "db_url" not in settings and (address := sqlite_url(file := root / "gradebook.db")) != f"sqlite:///{file}":
+        settings.db_url = address
+
+
+def sqlite_url(file: Path) -> str:
+    """Give the database URL of a file, in which ``%`` and ``?`` are written so that they mean themselves."""
+    plain = f"sqlite:///{file}"
+    if make_url(plain).database == str(file):
+        return plain
+    return "sqlite:///" + str(file).replace("%", "%25").replace("?", "%3F")
 
 
 def grade_with_engine(config: Any) -> None:

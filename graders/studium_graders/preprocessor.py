@@ -18,6 +18,7 @@ import nbformat
 from nbformat import NotebookNode
 from nbgrader.converters.base import NbGraderException
 from nbgrader.preprocessors import Execute
+from studium.catalogue import load_catalogue
 from studium.errors import StudiumError
 from traitlets import Bool
 
@@ -26,12 +27,14 @@ from studium_graders.autograded import autograded_files
 from studium_graders.course_file import FILE, read_course
 from studium_graders.engine.canonical import canonical_notebook, template_cells
 from studium_graders.engine.intake import files_beside
-from studium_graders.engine.limits import Limits
+from studium_graders.engine.limits import MOST_SECONDS, Limits
 from studium_graders.engine.material import CanonicalSubmission, Material
 from studium_graders.engine.results import SubmissionResult
 from studium_graders.engine.submitted_files import read_folder
 from studium_graders.engine.submitted_notebook import SubmittedCell
 from studium_graders.engine.template import material_of
+from studium_graders.exercise_files import packages_of
+from studium_graders.results_store import exercise_hashes
 
 
 class SplitExecute(Execute):  # type: ignore[misc]
@@ -75,7 +78,9 @@ class SplitExecute(Execute):  # type: ignore[misc]
         config.CourseDirectory.db_url = converter.coursedir.db_url
         limits, gpu = self._limits(root, assignment)
         material = material_of(config, root, assignment, limits)
-        how = work.Work(material.digest, self._level(), 1, self.trust_submissions, gpu, (str(root),))
+        how = work.Work(
+            material.digest, self._level(), 1, self.trust_submissions, gpu, (str(root),), _exercises(material)
+        )
         if how not in _CALIBRATED:
             _CALIBRATED.clear()
             _CALIBRATED[how] = work.calibrate(how, msgspec.msgpack.encode(material))
@@ -99,8 +104,15 @@ class SplitExecute(Execute):  # type: ignore[misc]
             limits, gpu = course.limits_of(assignment), course.needs_gpu(assignment)
         if any("timeout" in self.config[name] for name in ("Execute", "SplitExecute", "ExecutePreprocessor")):
             seconds = self.timeout if self.timeout and self.timeout > 0 else limits.submission_seconds
-            limits = msgspec.structs.replace(limits, call_seconds=float(seconds))
+            limits = msgspec.structs.replace(limits, call_seconds=min(float(seconds), MOST_SECONDS))
         return limits, gpu
+
+
+def _exercises(material: Material) -> str:
+    """Name the exercises of topics that judge this material as they are now: formgrader may be open for weeks."""
+    if not any(cell.topic for book in material.notebooks for cell in book.cells):
+        return ""
+    return " ".join(exercise_hashes(packages_of(material, load_catalogue())).values())
 
 
 @cache

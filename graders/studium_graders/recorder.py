@@ -11,10 +11,10 @@ from typing import Any, Self
 
 import msgspec
 from nbgrader.api import (
+    Assignment,
     Comment,
     Grade,
     Gradebook,
-    MissingEntry,
     Student,
     SubmittedAssignment,
     SubmittedNotebook,
@@ -28,8 +28,8 @@ from studium_graders.engine.material import CanonicalNotebook, CanonicalSubmissi
 from studium_graders.engine.results import NotebookResult, SubmissionResult
 from studium_graders.engine.timestamps import read_timestamp
 from studium_graders.gradebook_errors import WAIT_SECONDS, gradebook_errors
+from studium_graders.gradebook_reading import reading_if_there
 from studium_graders.late_penalties import LatePenalties
-from studium_graders.newest_schema import schema_known
 
 NO_RESPONSE = "No response."
 _MODELS = (Student, SubmittedAssignment, SubmittedNotebook, Grade, Comment)  # each refers to those before it
@@ -88,7 +88,8 @@ class Recorder:
     def __init__(self, url: str, course_id: str, assignment: str, penalties: LatePenalties) -> None:
         self._url = url
         self._penalties = penalties
-        with gradebook_errors(url), schema_known():
+        _require_assignment(url, assignment)
+        with gradebook_errors(url):
             self._gradebook = Gradebook(_patient(url), course_id or "default_course")
             try:
                 self._read_assignment(assignment)
@@ -128,13 +129,7 @@ class Recorder:
                 raise
 
     def _read_assignment(self, name: str) -> None:
-        try:
-            assignment = self._gradebook.find_assignment(name)
-        except MissingEntry:
-            raise CourseError(
-                f"grading needs {name} in the gradebook, which does not have it; run: studium assign {name}, "
-                f"or nbgrader generate_assignment {name}"
-            ) from None
+        assignment = self._gradebook.find_assignment(name)
         self.assignment_id, self.due = assignment.id, assignment.duedate
         self.cells = [
             _Cells(
@@ -180,6 +175,16 @@ class Recorder:
             {(row.notebook_id, row.cell_id): row for row in grades},
             {(row.notebook_id, row.cell_id): row for row in comments},
         )
+
+
+def _require_assignment(url: str, name: str) -> None:
+    """Raise CourseError where the gradebook lacks an assignment. nbgrader's own class would make a gradebook."""
+    with reading_if_there(url, "assignment") as session:
+        if session is None or session.scalar(select(Assignment.id).where(Assignment.name == name)) is None:
+            raise CourseError(
+                f"grading needs {name} in the gradebook {make_url(url).database}, which does not have it; run: studium "
+                f"assign {name}, or nbgrader generate_assignment {name}"
+            )
 
 
 def _columns(model: Any, names: str) -> list[Any]:

@@ -105,9 +105,18 @@ def result_key(submission: CanonicalSubmission, material: Material, environment:
 def environment_hash(packages: Iterable[str] = ()) -> str:
     """Name the software that decides about marks: Python, libraries, our own code, and the exercises of the topics."""
     parts = [platform.python_version(), platform.machine(), *(f"{name} {_version(name)}" for name in _DECIDES)]
-    parts.append(_hash_of_files([*_ENGINE.rglob("*.py"), *_COURSE.glob("*.py")]))
-    parts += (_hash_of_files(exercise_files(package)) for package in sorted(packages))
+    parts += (own_code_hash(), *exercise_hashes(packages).values())
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def own_code_hash() -> str:
+    """Name our own code that decides about marks."""
+    return _hash_of_files([*_ENGINE.rglob("*.py"), *_COURSE.glob("*.py")])
+
+
+def exercise_hashes(packages: Iterable[str]) -> dict[str, str]:
+    """Name the exercises of topics, by package, as they are on this machine now."""
+    return {package: _hash_of_files(exercise_files(package)) for package in sorted(packages)}
 
 
 def _hash_of_files(paths: Iterable[Path]) -> str:

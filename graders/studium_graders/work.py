@@ -4,16 +4,19 @@ A worker's process keeps its engine, whose zygotes are warm, for as long as the 
 """
 
 import atexit
+import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 
 import msgspec
+from studium.errors import CourseError
 
 from studium_graders import warm
 from studium_graders.engine.engine import Engine
 from studium_graders.engine.material import CanonicalSubmission, Material
 from studium_graders.engine.sandbox import Level, probe
+from studium_graders.results_store import exercise_hashes, own_code_hash
 
 # Made here and not in threads: where two make what decodes a type at the same time, msgspec ends the process.
 _materials = msgspec.msgpack.Decoder(Material)
@@ -24,6 +27,7 @@ class Work(msgspec.Struct, frozen=True):
     """How an assignment is graded. ``digest`` names what is not calibrated yet; ``hidden`` are the course's paths.
 
     ``environment`` names the software that decides about marks: an engine that was started with other is not used.
+    ``code`` is what ``code_of`` gives where the work comes from: a machine with other code does not grade.
     """
 
     digest: str
@@ -33,12 +37,18 @@ class Work(msgspec.Struct, frozen=True):
     gpu: bool = False
     hidden: tuple[str, ...] = ()
     environment: str = ""
+    code: tuple[tuple[str, str], ...] = ()
 
 
 def probe_level() -> tuple[str, str]:
     """Give the highest sandbox level of the machine that this runs on, and why it has no L2 ("" where it has)."""
     found = probe()
     return found.level.label, found.reasons.get(Level.L2, "")
+
+
+def code_of(packages: Iterable[str]) -> tuple[tuple[str, str], ...]:
+    """Name the code that decides about marks on this machine: Studium's, and the exercises of topics, by package."""
+    return ("studium", own_code_hash()), *exercise_hashes(packages).items()
 
 
 def calibrate(work: Work, material: bytes) -> bytes:
@@ -97,6 +107,7 @@ class _Engines:
             self._open.close()
 
     def _start(self, work: Work, material: bytes) -> Engine:
+        _require_code(work.code)
         decoded = _materials.decode(material)
         return Engine(
             decoded,
@@ -106,6 +117,16 @@ class _Engines:
             hidden=work.hidden,
             gpu=work.gpu,
             ancestor=warm.ancestor,
+        )
+
+
+def _require_code(code: tuple[tuple[str, str], ...]) -> None:
+    """Raise CourseError where this machine has other code than the one from which the work comes."""
+    own = dict(code_of(name for name, _ in code[1:])) if code else {}
+    if other := [name for name, digest in code if own[name] != digest]:
+        raise CourseError(
+            f"the worker {socket.gethostname()} must have the same {' and '.join(other)} as the machine that has it "
+            "grade, and has another; install the same version there, start the worker again, then grade again"
         )
 
 

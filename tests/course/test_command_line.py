@@ -218,6 +218,12 @@ def test_a_table_keeps_text_in_square_brackets(capsys):
     assert "'studium[grade]' :smile:" in capsys.readouterr().out
 
 
+def test_names_of_files_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table(("student",), [("\x1b[2Jann\r\u202ebob\x9b1m",), ("Zoë \U0001f469\u200d\U0001f680",)])
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    assert lines[1:] == ["\\x1b[2Jann\\r\\u202ebob\\x9b1m", "Zoë \U0001f469\u200d\U0001f680"]
+
+
 def test_doctor_names_a_broken_plugin_and_exits_with_1(sample, studium):
     assert studium("doctor")[0] == 0
     sample.install("broken", {"broken": "broken_topic"}, {"broken_topic.py": "raise RuntimeError('no luck')"})

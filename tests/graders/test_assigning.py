@@ -200,6 +200,12 @@ def test_nothing_is_left_behind_where_nbgraders_settings_have_the_course_elsewhe
     assert set(course.rglob("*")) == before
 
 
+def test_a_path_in_which_nbgrader_finds_no_notebooks_is_named(counting: Catalogue, course: Path) -> None:
+    root = course.rename(course.with_name("spring [2026]"))
+    with pytest.raises(CourseError, match=r"path without \[: got .*spring \[2026\]; rename the folder"):
+        build_assignment(root, "ps1", counting)
+
+
 def test_a_file_beside_the_notebooks_that_cannot_be_copied_is_named(counting: Catalogue, course: Path) -> None:
     place = course / "source" / "ps1" / "data.csv"
     place.symlink_to("nowhere")

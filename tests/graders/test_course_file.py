@@ -66,6 +66,18 @@ BROKEN = {
     "too much": (("percent = 10", "percent = 101"), "needs a number <= 100 for penalty_percent of late; change it"),
     "no points": (("= 5 }", "= 0 }"), "needs a number > 0 for points of assignment 1; change it"),
     "dotted points": (('"lora.merge" = 5', "lora.merge = 5"), "a number for points of assignment 1: got a table"),
+    "endless points": (("= 5 }", "= inf }"), "needs a number <= 1000000 for points of assignment 1; change it"),
+    "endless time": (("[late]", "limits = { call_seconds = inf }\n[late]"), "needs a number <= 1000000 for call_sec"),
+    "no memory has it": (
+        ("[late]", "limits = { memory_mb = 3000000000 }\n[late]"),
+        "needs a whole number <= 2147483647 for mem",
+    ),
+    "no such day": (
+        ("2026-07-01T12:00:00\n", "9999-12-31T23:59:00-08:00\n"),
+        "needs a due date in the years 1 to 9999 f",
+    ),
+    "a long number": (("= 5 }", f"= {'5' * 5000} }}"), "must be TOML: exceeds the limit .*; correct that line"),
+    "many brackets": (("= 5 }", f"= {'[' * 2000} }}"), "must be TOML: .*; correct that line"),
     "no penalty": (("penalty_percent = 10", ""), "needs penalty_percent in late for the policy 'per-day'; add one"),
     "same name": (('"ps2"', '"ps1"'), "needs a name of its own for each assignment: 'ps1' came twice; rename one"),
     "refused name": (('"ps2"', '"ps+2"'), "needs names of letters, .*: got 'ps\\+2'; rename it"),
@@ -84,6 +96,11 @@ def test_a_broken_course_file_gets_one_sentence(change: tuple[str, str], sentenc
     with pytest.raises(CourseError, match=f"course.toml .*{sentence}") as raised:
         read_course(course_with(tmp_path, GOOD.replace(*change)))
     assert "\n" not in str(raised.value)
+
+
+def test_a_mark_of_utf_8_before_the_text_is_no_part_of_it(tmp_path: Path) -> None:
+    (tmp_path / "course.toml").write_bytes(b'\xef\xbb\xbfid = "c"\n')
+    assert read_course(tmp_path).id == "c"
 
 
 def test_a_file_that_is_not_utf_8_gets_one_sentence(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -18,8 +19,11 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from nbgrader.api import Gradebook  # nbgrader is an extra
 from nbgrader.converters import Autograde
 from studium_graders.nbgrader_config import grade_with_engine
+from studium_graders.preprocessor import SplitExecute
 from traitlets.config import Config
 from traitlets.utils.importstring import import_item
+
+from .conftest import NBGRADER, installed
 
 pytestmark = [
     pytest.mark.nbgrader,
@@ -215,6 +219,45 @@ print(said["success"], said.get("error", ""), said["log"])
     assert scores(course, "table")["visible"] == 1
 
 
+KIT_CHANGES = """
+import shutil, sys
+from pathlib import Path
+from nbgrader.apps import NbGraderAPI
+from studium.catalogue import load_catalogue
+from studium_graders.assigning import build_assignment
+from studium_graders.opening import open_course
+
+root, exercises = map(Path, sys.argv[1:])
+build_assignment(root, "ps1", load_catalogue())
+handed_in = shutil.copytree(root / "source" / "ps1", root / "submitted" / "ada" / "ps1") / "counting.ipynb"
+handed_in.write_text(handed_in.read_text().replace("return math.hypot(*(", "return sum(d * d for d in ("))
+coursedir = open_course(root, "ps1")
+formgrader = NbGraderAPI(coursedir, config=coursedir.config)
+graded = root / "autograded" / "ada" / "ps1" / "counting.ipynb"
+for words in ("You forgot the square root.", "There is no root in it."):
+    text = exercises.read_text()
+    exercises.write_text(text.replace("You forgot the square root.", words))
+    said = formgrader.autograde("ps1", "ada")
+    assert said["success"], said
+    print(words in graded.read_text())
+"""
+
+
+def test_a_formgrader_that_stays_open_tells_mistakes_by_the_kit_that_is_there_now(
+    make_course: Callable[..., Path], tmp_path: Path
+) -> None:
+    course = make_course()
+    (course / "nbgrader_config.py").write_text(NBGRADER)
+    others = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    path = [str(tmp_path), *(place for place in others if not Path(place, "classroom_topic").is_dir())]
+    with installed(tmp_path, "classroom_topic", "counting"), pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", os.pathsep.join(path))
+        exercises = tmp_path / "classroom_topic" / "exercises.py"
+        command = [sys.executable, "-W", "ignore", "-c", KIT_CHANGES, str(course), str(exercises)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    assert (done.stdout, done.returncode) == ("True\nTrue\n", 0), done.stderr
+
+
 def test_execute_is_replaced_and_no_other_preprocessor_of_nbgraders() -> None:
     config = Config()
     grade_with_engine(config)
@@ -233,3 +276,9 @@ def test_execute_is_replaced_where_a_course_has_a_list_of_its_own() -> None:
         "studium_graders.preprocessor.SplitExecute",
         "mine.Preprocessor",
     ]
+
+
+def test_a_cell_may_take_as_long_as_nbgraders_setting_says_and_a_timer_can_count(tmp_path: Path) -> None:
+    seconds = (60, 10**12)
+    made = [SplitExecute(config=Config({"Execute": {"timeout": one}}))._limits(tmp_path, "ps1")[0] for one in seconds]
+    assert [limits.call_seconds for limits in made] == [60, 1e6]

@@ -19,6 +19,7 @@ import distributed  # an extra
 from studium.catalogue import Catalogue
 from studium.errors import CourseError
 from studium.sources import definition, solved
+from studium_graders import work
 from studium_graders.assigning import build_assignment
 from studium_graders.executors import LARGE, dask_executor, local_executor
 from studium_graders.grading import GradeOptions, grade_class
@@ -151,6 +152,21 @@ def test_whoever_waits_for_a_worker_is_told_so(
     options = GradeOptions(executor="dask", scheduler=cluster.scheduler_address)
     with pytest.raises(TimeoutError, match=r"waiting for a worker that has a GPU: none has begun yet \(dask\)"):
         grade_class(course, "ps1", options, counting, Impatient())
+
+
+def test_a_worker_with_another_kit_than_the_machine_that_has_it_grade_is_named(
+    cluster: Any, counting: Catalogue, make_course: Callable, submit: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    course: Path = make_course()
+    build_assignment(course, "ps1", counting)
+    submit(course, "ada", {"counting": {}})
+    package = counting["counting"].package
+    own, _ = work.code_of([package])
+    monkeypatch.setattr(work, "code_of", lambda packages: (own, *((name, "another") for name in packages)))
+    options = GradeOptions(executor="dask", scheduler=cluster.scheduler_address)
+    with pytest.raises(CourseError, match=f"^the worker .* must have the same {package} as the machine"):
+        grade_class(course, "ps1", options, counting, Quiet())
+    assert not list((course / ".studium").rglob("results/*/*"))
 
 
 def test_without_a_scheduler_there_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -98,6 +98,12 @@ def test_columns_rows_and_values_are_those_of_nbgrader(marked: Class) -> None:
     assert len(theirs.splitlines()) == 1 + 2 * len(PEOPLE)
 
 
+def test_students_of_the_same_name_or_without_one_come_by_their_id(marked: Class) -> None:
+    marked.fill({name: {} for name in ("cy", "ann", "bob")}, ("ps1",))
+    rows = write_csv(marked.url, marked.root / "ours.csv").read_text("utf-8").splitlines()[1:]
+    assert [row.split(",")[3] for row in rows] == ["ann", "bob", "cy"]
+
+
 def test_who_handed_nothing_in_has_a_row_of_zeros(marked: Class) -> None:
     marked.fill(PEOPLE)
     row = next(row for row in marked.rows("ps1") if row["student_id"] == "student0")
@@ -152,6 +158,7 @@ def test_an_older_file_is_replaced_at_once_and_a_device_is_written_to(marked: Cl
 
 
 def test_a_file_that_cannot_be_written_is_called_by_its_own_name(marked: Class) -> None:
+    marked.fill(PEOPLE)
     out = marked.root / "nowhere" / "marks.csv"
     with pytest.raises(FileNotFoundError) as raised:
         write_csv(marked.url, out)
@@ -211,6 +218,17 @@ def test_a_course_without_marks_is_told_so_and_gets_no_gradebook(marked: Class) 
     with pytest.raises(CourseError, match=r"there are no marks yet: .*; build and grade an assignment first"):
         write_csv(marked.url, marked.root / "grades.csv")
     assert not (marked.root / "gradebook.db").exists()
+
+
+@pytest.mark.parametrize(("assignments", "lack"), [((), "has no assignment"), (("ps1",), "has no students")])
+def test_a_gradebook_without_marks_leaves_the_older_file_as_it_is(
+    marked: Class, assignments: tuple[str, ...], lack: str
+) -> None:
+    marked.fill({}, assignments)
+    (marked.root / "grades.csv").write_text("last week's")
+    with pytest.raises(CourseError, match=f"there are no marks yet: .*gradebook.db {lack}"):
+        write_csv(marked.url, marked.root / "grades.csv")
+    assert (marked.root / "grades.csv").read_text() == "last week's"
 
 
 def test_a_damaged_gradebook_is_told_in_one_sentence(marked: Class) -> None:

@@ -290,6 +290,32 @@ def test_a_run_that_is_asked_to_end_stops_as_by_ctrl_c_and_goes_on_later(
     undisturbed(course, "by-hand")
 
 
+INTERRUPTED = """
+import sqlite3
+from sqlalchemy import create_engine, text
+from studium_graders.commands.stopping import stoppable
+
+class Interrupted(sqlite3.Connection):
+    def close(self):
+        super().close()
+        raise KeyboardInterrupt
+
+try:
+    with stoppable():
+        engine = create_engine("sqlite://", creator=lambda: sqlite3.connect(":memory:", factory=Interrupted))
+        with engine.connect() as connection:
+            connection.execute(text("select 1"))
+        engine.dispose()
+except KeyboardInterrupt:
+    print("stopped")
+"""
+
+
+def test_a_stop_while_a_connection_is_closed_is_told_once() -> None:
+    done = subprocess.run([sys.executable, "-c", INTERRUPTED], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "stopped\n", "")
+
+
 def kill_at_random_moments(
     times: int, course: Path, executor: str, gradebook_rows: Callable, tmp_path: Path, seed: int
 ) -> None:

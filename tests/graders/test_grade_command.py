@@ -56,6 +56,13 @@ def test_a_table_and_a_summary_are_printed(grade: Studium) -> None:
     assert lines[-1] == "2 submissions of ps1 graded in sandbox L2, 1 of them run, 2 recorded"  # they are equal
 
 
+def test_what_is_said_of_a_student_cannot_steer_the_terminal(grade: Studium, course: Path) -> None:
+    (course / "submitted" / "\x1b[31meve").mkdir()
+    (course / "submitted" / "\x1b[31meve" / "ps1").symlink_to("elsewhere")
+    code, _, err = grade()
+    assert (code, err.startswith("studium: \\x1b[31meve was not graded")) == (1, True)
+
+
 def test_one_submission_is_counted_as_one(grade: Studium) -> None:
     assert grade("--student", "bob")[1].splitlines()[-1].startswith("1 submission of ps1 graded")
 
@@ -239,6 +246,20 @@ def test_settings_that_end_the_program_are_one_sentence(grade: Studium, course: 
     assert (code, err.count("\n"), "must be Python that configures nbgrader: SystemExit: 3" in err) == (1, 1, True)
 
 
+def test_what_settings_and_plugins_print_is_no_part_of_the_json(grade: Studium, studium: Studium, course: Path) -> None:
+    (course / "loud.py").write_text(
+        "from nbgrader.plugins import LateSubmissionPlugin\n\n\n"
+        "class Loud(LateSubmissionPlugin):\n"
+        "    def late_submission_penalty(self, student_id, score, total_seconds_late):\n"
+        "        print('late')\n"
+    )
+    with (course / "nbgrader_config.py").open("a") as file:
+        file.write("print('spring term')\nget_config().AssignLatePenalties.plugin_class = 'loud.Loud'\n")
+    code, out, err = grade("--json")
+    assert (code, json.loads(out)["assignment"], "spring term" in err, "late" in err) == (0, "ps1", True, True)
+    assert studium("export", "--course", str(course))[1] == f"{course / 'grades.csv'} is ready\n"
+
+
 def test_relative_paths_in_nbgraders_settings_begin_at_the_course(
     grade: Studium, course: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -249,6 +270,23 @@ def test_relative_paths_in_nbgraders_settings_begin_at_the_course(
     monkeypatch.chdir(tmp_path / "elsewhere")
     assert grade()[0] == 0
     assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+@pytest.mark.parametrize("setting", ["", "get_config().CourseDirectory.db_url = 'sqlite:///gradebook.db'\n"])
+@pytest.mark.parametrize("name", ["what?", "a%20b", "100%25#1"])
+def test_a_course_may_lie_where_the_path_means_something_in_the_address_of_a_database(
+    name: str, setting: str, course: Path, studium: Studium, nbgrader: Callable[..., str]
+) -> None:
+    root = course.rename(course.with_name(name))
+    with (root / "nbgrader_config.py").open("a") as file:
+        file.write(setting)
+    assert studium("grade", "ps1", "--course", str(root), "--executor", "by-hand")[0] == 0
+    assert studium("export", "--course", str(root))[0] == 0
+    ours = (root / "grades.csv").read_bytes()
+    assert b"bob" in ours
+    if not setting:
+        nbgrader(root, "export", "--to", "stock.csv")
+        assert (root / "stock.csv").read_bytes().replace(b"\r\n", b"\n") == ours
 
 
 def test_a_weak_sandbox_needs_trust(grade: Studium, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ pytest.importorskip("nbgrader")
 
 from nbgrader.api import Gradebook  # nbgrader is an extra
 from studium.catalogue import Catalogue
+from studium.errors import CourseError
 from studium.sources import solved
 from studium_graders.assigning import build_assignment
 from studium_graders.engine import results
@@ -108,6 +109,13 @@ def points_in(rows: dict[str, list[tuple]]) -> dict[tuple[str, str, str], float 
 
 
 @pytest.mark.nbgrader
+def test_a_gradebook_that_is_gone_is_not_replaced_by_an_empty_one(course: Path) -> None:
+    (course / "gradebook.db").unlink()
+    with pytest.raises(CourseError, match=r"needs ps1 in the gradebook .*gradebook\.db, which does not have it"):
+        recorder_of(course)
+    assert not (course / "gradebook.db").exists()
+
+
 def test_the_gradebook_equals_that_of_stock_nbgrader_for_the_same_points(
     course: Path, nbgrader: Callable, gradebook_rows: Callable, tmp_path: Path
 ) -> None:

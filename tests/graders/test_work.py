@@ -11,6 +11,7 @@ import pytest
 
 pytest.importorskip("nbgrader")
 
+from studium.errors import CourseError
 from studium_graders import work  # nbgrader is an extra
 from studium_graders.engine.material import Calibration, CanonicalSubmission, Material
 
@@ -95,3 +96,11 @@ def test_a_worker_starts_another_engine_for_other_software(graded_by: Callable) 
     material = Material("ps1", ())
     engines = {graded_by(work.Work("digest", "L2", environment=name), material)[0] for name in ("old", "new", "new")}
     assert len(engines) == 2
+
+
+def test_a_worker_with_other_code_does_not_grade_and_says_what_to_do(graded_by: Callable) -> None:
+    (name, digest), kit = work.code_of(["counting_topic"])
+    graded_by(work.Work("digest", "L2", code=((name, digest), kit)), Material("ps1", ()))
+    for code, what in ((((name, "old"), kit), "studium"), (((name, digest), (kit[0], "old")), "counting_topic")):
+        with pytest.raises(CourseError, match=f"must have the same {what} as the machine that has it grade"):
+            graded_by(work.Work("digest", "L2", code=code), Material("ps1", ()))

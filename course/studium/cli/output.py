@@ -1,10 +1,18 @@
 """What commands print: JSON for programs, tables for people."""
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
 import typer
+
+_STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+def plain(text: str) -> str:
+    """Give text that cannot steer a terminal: a control character, as in a file's name, becomes the escape for it."""
+    return _STEERING.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def print_json(value: Any) -> None:
@@ -19,5 +27,5 @@ def print_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
     table = Table(*header, box=None, header_style="bold", padding=(0, 2, 0, 0))
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(plain, row))
     Console(highlight=False, markup=False, emoji=False).print(table)

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -28,9 +28,13 @@ def require_grade_extra(*modules: str) -> None:
 
 @contextmanager
 def settings_errors(course: Path) -> Iterator[None]:
-    """Turn what traitlets and SQLAlchemy say of the settings of a course into one sentence."""
+    """Turn what traitlets and SQLAlchemy say of the settings of a course into one sentence.
+
+    What they print themselves, or a plugin of the course does, goes to stderr: it is no part of a command's result.
+    """
     try:
-        yield
+        with redirect_stdout(sys.stderr):
+            yield
     except Exception as error:
         from sqlalchemy.exc import ArgumentError, NoSuchModuleError
         from traitlets import TraitError

@@ -27,7 +27,7 @@ def feedback(
     A page that says the same as before is left as it is; any other is replaced. Hidden tests are shown by name only.
     """
     require_grade_extra("nbgrader", "nh3")
-    from studium.cli.output import print_json
+    from studium.cli.output import plain, print_json
 
     from studium_graders.feedback import write_feedback
 
@@ -38,7 +38,7 @@ def feedback(
     else:
         _print(written)
     for problem in written.problems:
-        typer.echo(f"studium: {problem}", err=True)
+        typer.echo(f"studium: {plain(problem)}", err=True)
     if written.problems:
         raise typer.Exit(1)
 
@@ -53,7 +53,7 @@ def _counted(submissions: "Sequence[SubmissionMarks]") -> "Iterable[SubmissionMa
 
 
 def _print(written: "Feedback") -> None:
-    from studium.cli.output import print_table
+    from studium.cli.output import plain, print_table
 
     rows = [
         (
@@ -66,5 +66,5 @@ def _print(written: "Feedback") -> None:
     ]
     print_table(("student", "notebook", "points", "page"), rows)
     for note in written.notes:
-        typer.echo(note)
+        typer.echo(plain(note))
     typer.echo(f"{sum(page.written for page in written.pages)} of {len(written.pages)} pages were written")

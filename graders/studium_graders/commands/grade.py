@@ -64,14 +64,14 @@ def grade(
 
 def _show(result: "ClassResult", *, dry_run: bool, as_json: bool) -> None:
     """Print the result; exit with 1 where something is not the students' fault."""
-    from studium.cli.output import print_json
+    from studium.cli.output import plain, print_json
 
     if as_json:
         print_json(result)
     else:
         _print(result, dry_run=dry_run)
     for problem in result.problems:
-        typer.echo(f"studium: {problem}", err=True)
+        typer.echo(f"studium: {plain(problem)}", err=True)
     if result.problems:
         raise typer.Exit(1)
 
@@ -149,8 +149,10 @@ def _ending(row: "SubmissionRow") -> str:
 
 
 def _change_lines(changes: "Sequence[MarkChange]", *, changed: bool) -> list[str]:
+    from studium.cli.output import plain
+
     lines = [
-        f"{change.student}  {change.notebook}/{change.cell}: {_mark(change.before)} → {_mark(change.after)}"
+        f"{plain(change.student)}  {change.notebook}/{change.cell}: {_mark(change.before)} → {_mark(change.after)}"
         for change in changes[:_MOST_CHANGES]
     ]
     more = len(changes) - _MOST_CHANGES

@@ -1,16 +1,22 @@
 """Being told to stop: ``kill``, a scheduler and a terminal that closes end a command as Ctrl-C does, and as tidily."""
 
+import logging
 import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+_NOWHERE = logging.NullHandler()
 _NAMES = ("SIGTERM", "SIGHUP")  # Windows has no second one
 
 
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """Let what asks this process to end raise KeyboardInterrupt meanwhile; what is ignored, as by nohup, stays so."""
+    """Let what asks this process to end raise KeyboardInterrupt meanwhile; what is ignored, as by nohup, stays so.
+
+    Where that falls into the closing of a database, SQLAlchemy would log it as an error of its own as well.
+    """
+    logging.getLogger("sqlalchemy").addHandler(_NOWHERE)
     numbers = [getattr(signal, name) for name in _NAMES if hasattr(signal, name)]
     if threading.current_thread() is not threading.main_thread():
         numbers = []

@@ -24,6 +24,7 @@ from studium_graders.engine.material import (
     CanonicalSubmission,
     Material,
 )
+from studium_graders.engine.own_folder import OwnFolder, remove_left_behind
 from studium_graders.engine.public_imports import public_imports
 from studium_graders.engine.results import NotebookResult, SubmissionResult
 from studium_graders.engine.sandbox import Level
@@ -62,7 +63,8 @@ class Engine:
         self.material = material
         self.level = level
         self._books = {book.name: book for book in material.notebooks}
-        self._folder = tempfile.TemporaryDirectory(prefix="studium-", ignore_cleanup_errors=True)
+        remove_left_behind()
+        self._folder = OwnFolder()
         Path(self._folder.name).chmod(0o711)  # a student's process has another user
         topics, imports = topic_files(Path(self._folder.name), material), public_imports(material)
         setup = StudentSetup(

@@ -5,8 +5,9 @@ from typing import Annotated
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-Positive = Annotated[float, Meta(gt=0)]
-Count = Annotated[int, Meta(ge=1)]
+MOST_SECONDS = 1e6  # that a timer of the system can count
+Positive = Annotated[float, Meta(gt=0, le=MOST_SECONDS)]
+Count = Annotated[int, Meta(ge=1, le=2**31 - 1)]
 
 
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

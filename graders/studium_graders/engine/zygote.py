@@ -17,6 +17,7 @@ from studium_graders.engine.fork_server import HOME, MOST_DESCRIPTORS, STATUS
 from studium_graders.engine.interpreter import command, environment, import_path
 from studium_graders.engine.launcher import Launcher
 from studium_graders.engine.links import LinkClosedError, receive_bytes, send, send_bytes
+from studium_graders.engine.own_folder import OwnFolder
 from studium_graders.engine.process_tree import Usage, usage
 
 _STARTS = 3
@@ -74,7 +75,7 @@ class _Program:
     """
 
     def __init__(self, role: str, control: socket.socket) -> None:
-        self._home = tempfile.TemporaryDirectory(prefix=HOME, ignore_cleanup_errors=True)
+        self._home = OwnFolder(HOME)
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  it lives as long as the process
         self._process = subprocess.Popen(
             command("studium_graders.engine.fork_server", role, str(control.fileno())),

@@ -2,12 +2,12 @@
 
 import os
 import sys
-import tempfile
 import warnings
 from pathlib import Path
 
 import msgspec
 
+from studium_graders.engine.own_folder import OwnFolder
 from studium_graders.engine.sandbox.entering import enter
 from studium_graders.engine.sandbox.landlock import abi
 from studium_graders.engine.sandbox.levels import Level, Policy, Probe, SandboxError
@@ -42,7 +42,7 @@ def describe(found: Probe) -> str:
 
 
 def _why_not(level: Level, policy: Policy) -> str:
-    with tempfile.TemporaryDirectory(prefix="studium-probe-") as folder:
+    with OwnFolder("studium-probe-") as folder:
         secret = Path(folder) / "secret"
         secret.write_text("secret", "ascii")
         scratch = Path(folder) / "scratch"
