@@ -33,7 +33,7 @@ from studium_graders.engine.results import CellRun, Mode, TestResult
 NOT_YET = "not attempted yet"
 _Doubting = Callable[[], AbstractContextManager[None]]
 _CHANGED = "your function changed its arguments, which this test does not expect"
-_EMPTY = "your code gives no elements, missing ones or numbers of few digits, where a right answer has others"
+_EMPTY = "your code gives no elements, missing ones, NaN or numbers of few digits, where a right answer has others"
 
 
 @dataclass

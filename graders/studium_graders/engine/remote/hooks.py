@@ -57,6 +57,10 @@ class Hooks:
         """Give a scalar of NumPy's that has arrived, or what takes its place."""
         return value
 
+    def missing(self, value: Any, decoder: Decoder) -> Any:
+        """Give a value that may be None or NaN, or what takes its place."""
+        return value
+
     def no_items(self, path: str) -> float | None:
         """Give what takes the place of the items that an object does not have; None where it may have none."""
         return None

@@ -18,6 +18,7 @@ from studium_graders.engine.remote.letting_go import unused
 from studium_graders.engine.remote.objects import Facts, RemoteClass
 from studium_graders.engine.remote.policy import step
 from studium_graders.engine.remote.recurrent import require_fitting_weights
+from studium_graders.engine.remote.sizes import may_compute_with
 from studium_graders.engine.remote.tags import Tag
 from studium_graders.engine.remote.wire import ProtocolError
 
@@ -285,10 +286,11 @@ class Modules:
             module.__dict__["forward"] = AskedForward(self._peer, weakref.ref(module), f"{path}()")
 
     def _restrain(self, module: nn.Module) -> None:
-        """Let a module of the student's that computes here change no tensor of the test's."""
+        """Let a module of the student's that computes here change no tensor of the test's, and end no process."""
         held = module.__dict__
         if "inplace" in held:
             held["inplace"] = False
+        held.update((name, None) for name, value in _attributes(module) if not may_compute_with(name, value))
         given = [self._peer.references.get(id(value)) for value in module._parameters.values()]
         if "max_norm" in held and any(node and node[:2] == [Tag.MIRROR, True] for node in given):
             held["max_norm"] = None  # it would scale the rows of a weight that the test has, too

@@ -19,6 +19,8 @@ COPIED = ".__sklearn_clone__()"
 CALLBACK = "<"  # at the end of a path: what the student's code gives to a function of the test's
 CONTAINER = "#"  # after a path: an empty container there
 NARROW = "~"  # after a path: numbers of few digits there
+NAN = "?"  # after a path: numbers there that are none
+ITERATOR = ".>"  # ends an entry of ``handles`` of where the reference gives an iterator
 _FOR_FUNCTIONS = (f".{FACTORY}", CALLBACK, f"{CALLBACK}{ITEM}")
 
 BINARY = (
@@ -91,7 +93,7 @@ class Policy:
         called, as an optimiser is with a closure: they answer no operator, and what they give arrives by itself.
         """
         if self.recording:
-            self.handles.add(path)
+            self.handles |= {path, path + ITERATOR} if kind == "iterator" else {path}
             return True
         if kind == "iterator" or path in self.handles or (kind == "function" and path.endswith(_FOR_FUNCTIONS)):
             return True
@@ -103,6 +105,10 @@ class Policy:
         """Tell whether the reference gives an object at a path, so that an answer's list with methods stays one."""
         given = path in self.handles or path + OWN in self.handles
         return given and not self.recording and path + DATA not in self.handles
+
+    def gives_own_object(self, path: str) -> bool:
+        """Tell whether the reference gives an object of its own at a path, of which nobody knows what is in it."""
+        return path in self.handles and path + ITERATOR not in self.handles
 
     def met_data(self, path: str) -> None:
         """Note that the reference gives a container of plain data at ``path``: so must an answer."""

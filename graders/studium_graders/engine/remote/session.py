@@ -21,7 +21,7 @@ from studium_graders.engine.remote.encode import Encoder
 from studium_graders.engine.remote.exports import FUNCTIONS
 from studium_graders.engine.remote.functions import RemoteFunction
 from studium_graders.engine.remote.named import Named
-from studium_graders.engine.remote.objects import RemoteClass, facts_of
+from studium_graders.engine.remote.objects import RemoteClass
 from studium_graders.engine.remote.offers import (
     CALLBACK_SPECIAL,
     CHANGING,
@@ -32,6 +32,7 @@ from studium_graders.engine.remote.offers import (
     runs,
 )
 from studium_graders.engine.remote.policy import CALLBACK, ITEM, Policy, item_of
+from studium_graders.engine.remote.several_names import Names
 from studium_graders.engine.remote.shell import MOST_OF_CELL, MOST_OF_ERROR, MOST_OUTPUTS, sendable, size_of
 from studium_graders.engine.remote.tags import Tag
 from studium_graders.engine.remote.wire import Channel, ClosedError, LateError, ProtocolError
@@ -68,6 +69,7 @@ class Student(Asking):
         self.ambient = Ambient(seed, policy)
         self._open: list[OpenCall] = []
         self._known: dict[str, Any] = {}  # functions and classes of the student's, until their names are rebound
+        self._names = Names(self)
         self.common = CommonData()
         self._parting = False  # with a value: nothing in it may be asked for here
         self._grad = True  # the grad mode in which the student's code calls back
@@ -117,17 +119,13 @@ class Student(Asking):
             return self._as_named(name, self._known[name])
         if self.policy.writeback == "kept" and (again := self.common.put_back(name)) is not None:
             return again
-        value = self.request("get", name, path=name)
-        self._know(name, self._as_named(name, value))
+        value = self._as_named(name, self.request("get", name, path=name))
+        self._know(name, value)
         return self.common.fetched(name, value)
 
     def _as_named(self, name: str, value: Any) -> Any:
-        """Let a class or an object that has several names be the one of this name: what it may do goes by that."""
-        if isinstance(value, RemoteClass):
-            value._facts.path = name
-        elif isinstance(type(value), RemoteClass):
-            facts_of(value).path = name
-        return value
+        named = isinstance(value, RemoteClass) or isinstance(type(value), RemoteClass)
+        return self._names.as_named(name, value) if named else value
 
     def _know(self, name: str, value: Any) -> None:
         if isinstance(value, RemoteFunction | RemoteClass):
