@@ -19,6 +19,7 @@ COPIED = ".__sklearn_clone__()"
 CALLBACK = "<"  # at the end of a path: what the student's code gives to a function of the test's
 CONTAINER = "#"  # after a path: an empty container there
 NARROW = "~"  # after a path: numbers of few digits there
+FILES = "@"  # ends an entry of ``mutates`` of a test whose files the reference changes
 NAN = "?"  # after a path: numbers there that are none
 ITERATOR = ".>"  # ends an entry of ``handles`` of where the reference gives an iterator
 _FOR_FUNCTIONS = (f".{FACTORY}", CALLBACK, f"{CALLBACK}{ITEM}")
@@ -174,6 +175,13 @@ class Policy:
     def may_change(self, entry: str) -> bool:
         """Tell whether the reference is known to change this argument."""
         return entry in self.mutates and not self.recording
+
+    def may_change_files(self, test: str) -> bool:
+        """Tell whether the student's code may change files that a test wrote; note that the reference does."""
+        entry = test + FILES
+        if self.recording:
+            self.mutates.add(entry)
+        return not self.strict or entry in self.mutates
 
     def mutated(self, entries: Iterable[str], *, returned: bool) -> list[str]:
         """Note which arguments a call changed (``path#place``); ``returned`` says that it gave a value or raised.

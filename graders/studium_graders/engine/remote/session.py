@@ -72,6 +72,7 @@ class Student(Asking):
         self._names = Names(self)
         self.common = CommonData()
         self._parting = False  # with a value: nothing in it may be asked for here
+        self._test = ""  # which runs
         self._grad = True  # the grad mode in which the student's code calls back
 
     def run(self, source: str, *, name: str = "") -> CellRun:
@@ -171,7 +172,7 @@ class Student(Asking):
             return self.ask(op, *parts, path=path)
         finally:
             if self.gone is None:
-                self.files.agree(asking=True)
+                self.files.agree(asking=True, may_change=lambda: self.policy.may_change_files(self._test))
 
     def ask(self, op: str, *parts: Any, path: str = "") -> Any:
         """Ask the student's process; what breaks the conversation becomes StudentGone, now and ever after."""
@@ -218,6 +219,7 @@ class Student(Asking):
     @contextmanager
     def in_step(self, test: str) -> Iterator[None]:
         """Draw random numbers as the student's code does, where the reference does."""
+        self._test = test
         with self.ambient.in_step(test):
             yield
         self.sent.clear()
