@@ -91,6 +91,13 @@ class Hooks:
         """Tell whether the other side may change a tensor or a module that both have."""
         return True
 
+    def rebuilt(self, module: nn.Module) -> None:
+        """Hear that the other side has put other parts, or another forward pass, into a module of this side's."""
+
+    def takes_layers(self, module: nn.Module) -> bool:
+        """Tell whether the other side may put other layers into a module of this side's."""
+        return True
+
     def takes_forward(self, module: nn.Module) -> bool:
         """Tell whether the other side may replace the forward pass of a module of this side's."""
         return True

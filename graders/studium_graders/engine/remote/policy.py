@@ -20,6 +20,8 @@ CALLBACK = "<"  # at the end of a path: what the student's code gives to a funct
 CONTAINER = "#"  # after a path: an empty container there
 NARROW = "~"  # after a path: numbers of few digits there
 FILES = "@"  # ends an entry of ``mutates`` of a test whose files the reference changes
+TIMES = "%"  # after a test: how often it goes through several things at once
+PARTS = "+"  # ends an entry of ``mutates`` of an argument of which the reference changes parts
 NAN = "?"  # after a path: numbers there that are none
 ITERATOR = ".>"  # ends an entry of ``handles`` of where the reference gives an iterator
 _FOR_FUNCTIONS = (f".{FACTORY}", CALLBACK, f"{CALLBACK}{ITEM}")
@@ -54,7 +56,8 @@ class Policy:
     is known. ``both_ways`` collects, while recording, the tests that change a value after it has crossed, or ask for
     identity with one, ``scored`` those whose last value is a number. ``empties`` are paths of arrays and
     containers without elements, or with missing ones, ``unexpected`` tells that there was another one, and ``filling``
-    is what takes its place. ``draws`` are the random numbers that the reference drew.
+    is what takes its place; ``short`` that a test went through fewer items than it does with the reference. ``draws``
+    are the random numbers that the reference drew. ``test`` is the one that runs.
     """
 
     handles: set[str] = field(default_factory=set)
@@ -66,6 +69,8 @@ class Policy:
     scored: set[str] = field(default_factory=set)
     empties: set[str] = field(default_factory=set)
     unexpected: bool = False
+    short: bool = False
+    test: str = ""
     filling: float | None = None
     draws: set[Draw] = field(default_factory=set)
     recording: bool = False
@@ -172,13 +177,34 @@ class Policy:
         self.unexpected = self.unexpected or not expected
         return expected
 
+    def zipped(self, times: int, longest: int) -> None:
+        """Note how often the test goes through several things at once; and where an answer lets it do so less often.
+
+        That is none of the answer's doing where the reference, too, gives fewer items than something else has.
+        """
+        begin = self.test + TIMES
+        if self.recording:
+            self.empties.add(f"{begin}{times if times >= longest else 0}")
+        elif times < longest and self.strict:
+            known = [int(entry.removeprefix(begin)) for entry in self.empties if entry.startswith(begin)]
+            self.short = self.short or times < min(known, default=0)
+
     def may_change(self, entry: str) -> bool:
         """Tell whether the reference is known to change this argument."""
         return entry in self.mutates and not self.recording
 
-    def may_change_files(self, test: str) -> bool:
-        """Tell whether the student's code may change files that a test wrote; note that the reference does."""
-        entry = test + FILES
+    def rebuilt(self, entry: str) -> None:
+        """Note that a call puts other parts into a layer that it is given, which training does not."""
+        if self.recording:
+            self.mutates.add(entry + PARTS)
+
+    def may_rebuild(self, entry: str) -> bool:
+        """Tell whether a call may do so."""
+        return self.recording or entry + PARTS in self.mutates
+
+    def may_change_files(self) -> bool:
+        """Tell whether the student's code may change files that the test wrote; note that the reference does."""
+        entry = self.test + FILES
         if self.recording:
             self.mutates.add(entry)
         return not self.strict or entry in self.mutates

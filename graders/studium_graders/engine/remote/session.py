@@ -72,7 +72,6 @@ class Student(Asking):
         self._names = Names(self)
         self.common = CommonData()
         self._parting = False  # with a value: nothing in it may be asked for here
-        self._test = ""  # which runs
         self._grad = True  # the grad mode in which the student's code calls back
 
     def run(self, source: str, *, name: str = "") -> CellRun:
@@ -172,7 +171,7 @@ class Student(Asking):
             return self.ask(op, *parts, path=path)
         finally:
             if self.gone is None:
-                self.files.agree(asking=True, may_change=lambda: self.policy.may_change_files(self._test))
+                self.files.agree(asking=True, may_change=self.policy.may_change_files)
 
     def ask(self, op: str, *parts: Any, path: str = "") -> Any:
         """Ask the student's process; what breaks the conversation becomes StudentGone, now and ever after."""
@@ -219,9 +218,10 @@ class Student(Asking):
     @contextmanager
     def in_step(self, test: str) -> Iterator[None]:
         """Draw random numbers as the student's code does, where the reference does."""
-        self._test = test
+        self.policy.test = test
         with self.ambient.in_step(test):
             yield
+        self.policy.test = ""
         self.sent.clear()
 
     def refused(self, error: TypeError) -> TypeError:
@@ -384,8 +384,16 @@ class Student(Asking):
         return not mirror.stale
 
     def takes_forward(self, module: nn.Module) -> bool:
-        """Let an answer replace the forward pass of a test's own module where the reference changes that module."""
-        return self.policy.recording or self.policy.may_change(self._changing.entry(module))
+        """Let an answer replace the forward pass of a test's own module where the reference rebuilds that module."""
+        return self.policy.may_rebuild(self._changing.entry(module))
+
+    def takes_layers(self, module: nn.Module) -> bool:
+        """Let it have other layers where the reference rebuilds it, and where nothing is known."""
+        return not self.policy.strict or self.takes_forward(module)
+
+    def rebuilt(self, module: nn.Module) -> None:
+        """Tell the policy."""
+        self.policy.rebuilt(self._changing.entry(module))
 
     @property
     def _changing(self) -> OpenCall:
