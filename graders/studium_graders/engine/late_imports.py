@@ -21,6 +21,7 @@ from typing import Any
 _KERNELS = "torch._meta_registrations"
 _RELEASES = ("2.13.",)
 _ASKING = ("torch.utils._debug_mode._mode", "torch._native.registry")
+_NAMED = ("_decomp", "_prims", "_refs")  # torch's functions ask for them as its attributes, as broadcast_shapes does
 _MAKING = (("empty", "memory_format"), ("empty_strided", "default"))  # the operators from which all tensors come
 
 
@@ -65,6 +66,8 @@ class _Kernels(Later):
             library.impl(f"{name}.{overload}".removesuffix(".default"), self._kernel(name, overload), "Meta")
         self._library.append(library)
         sys.meta_path.insert(0, self._finder)
+        for name in _NAMED:
+            setattr(torch, name, Later(f"torch.{name}"))
 
     def load(self) -> ModuleType:
         """Load the kernels, and wait for nothing any more."""

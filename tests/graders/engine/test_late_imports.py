@@ -21,6 +21,9 @@ def loaded():
 assert not loaded()
 """
 NEEDS = {
+    "shapes that are broadcast": "assert torch.broadcast_shapes((2, 1), (3,)) == (2, 3)",
+    "a distribution": "torch.distributions.MultivariateNormal(torch.zeros(1), torch.eye(1))",
+    "an attribute of torch's": "assert torch._prims.add and torch._decomp.decomposition_table",
     "a tensor without data": "assert torch.empty(3, 4, device='meta').shape == (3, 4)",
     "a tensor that gives up its data": "assert torch.ones(3, 4).t().to('meta').stride() == (1, 4)",
     "a layer without data": """

@@ -8,6 +8,7 @@ from typing import Any
 
 from studium_graders.engine.judge.compiling import NAMESPACE, REPLACEMENTS
 from studium_graders.engine.judge.replacing import Replacements
+from studium_graders.engine.judge.zipped import noting
 from studium_graders.engine.remote import Student
 
 
@@ -23,12 +24,15 @@ class Namespace(dict[str, Any]):
         self.student = student
         self.owned = owned
         self.replacements = Replacements(student)
+        self._zip = noting(student.policy.zipped)
         self["display"] = _show_nothing
 
     def __missing__(self, name: str) -> Any:
         if name in (NAMESPACE, REPLACEMENTS):
             return self if name == NAMESPACE else self.replacements
         if name not in self.owned and hasattr(builtins, name):
+            if name == "zip":
+                return self._zip
             raise KeyError(name)  # the interpreter looks there next
         try:
             return self.student.get(name)

@@ -5,11 +5,12 @@ import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
 from torch import nn
 
 from studium_graders.engine.limits import Limits
-from studium_graders.engine.remote import empties, empty_containers, narrow, records
-from studium_graders.engine.remote.decode import Decoder
+from studium_graders.engine.remote import empties, empty_containers, narrow, not_a_number, records
+from studium_graders.engine.remote.decode import Decoder, RefusedError
 from studium_graders.engine.remote.exports import Side
 from studium_graders.engine.remote.frame_parts import kind_of
 from studium_graders.engine.remote.functions import RemoteFunction
@@ -20,7 +21,7 @@ from studium_graders.engine.remote.objects import RemoteClass, facts_of, is_remo
 from studium_graders.engine.remote.policy import Policy, item_of, step
 from studium_graders.engine.remote.shared_files import SharedFiles
 from studium_graders.engine.remote.truth import require_elements
-from studium_graders.engine.remote.wire import Channel
+from studium_graders.engine.remote.wire import Channel, ProtocolError
 from studium_graders.engine.remote.writeback import Frame, may_change
 
 _HOLD_ITEMS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
@@ -83,11 +84,28 @@ class Asking(Side):
         """Give an array that has arrived, or what takes the place of one without elements."""
         if kind_of(type(value)):
             require_elements()
-        return empties.received(narrow.received(value, decoder, self.policy), decoder, self.policy)
+        for doubted in (not_a_number, narrow, empties):
+            value = doubted.received(value, decoder, self.policy)
+        return value
+
+    def decode(self, message: list[Any], decoder: Decoder) -> Any:
+        """Refuse what cannot be read because something takes the place of what is missing in it."""
+        try:
+            return super().decode(message, decoder)
+        except ProtocolError as error:
+            if self.policy.filling is None:
+                raise
+            raise RefusedError("a value of which nothing may be missing") from error
 
     def number(self, value: Any, decoder: Decoder) -> Any:
-        """Give a scalar of NumPy's that has arrived, or what takes the place of one of few digits."""
-        return narrow.received(value, decoder, self.policy)
+        """Give a scalar of NumPy's that has arrived, or what takes its place."""
+        if isinstance(value, np.void):
+            return self.container(value, decoder)
+        return narrow.received(self.missing(value, decoder), decoder, self.policy)
+
+    def missing(self, value: Any, decoder: Decoder) -> Any:
+        """Give a value that may be None or NaN, or what takes its place."""
+        return not_a_number.received(value, decoder, self.policy)
 
     def container(self, value: Any, decoder: Decoder) -> Any:
         """Give a container that has arrived, or what takes the place of one without items."""

@@ -51,6 +51,8 @@ class Decoder:
         """Give the value of a node."""
         if type(node) is not list:
             if type(node) in _PLAIN:
+                if node is None or node != node:
+                    return self.missing(node)
                 return node if self._inward is None or type(node) is not str else self._inward(node)
             raise ProtocolError("no value")
         reader = READERS.get(node[0])
@@ -97,6 +99,10 @@ class Decoder:
         place, apart = self.at
         exact = f"{self.origin}{place}"
         return (exact, self.origin) if apart else (self.origin, exact)
+
+    def missing(self, value: Any) -> Any:
+        """Give a value that may be None or NaN, or what takes its place."""
+        return value if self._inside else self.peer.missing(value, self)
 
     def received(self, value: Any) -> Any:
         """Give an array of the message, or what takes its place."""
@@ -171,7 +177,10 @@ def _packed(code: str) -> Callable[[Decoder, list[Any]], Any]:
             raise ProtocolError("a list that is too long")
         numbers = array.array(code)
         numbers.frombytes(data)
-        return decoder.put(numbers.tolist())
+        found = numbers.tolist()
+        if code == "d" and np.isnan(numbers).any():
+            found = [decoder.missing(item) if item != item else item for item in found]
+        return decoder.put(found)
 
     return read
 
@@ -237,7 +246,8 @@ def _read_tensor(decoder: Decoder, node: list[Any]) -> Any:
 
 def _read_sparse(decoder: Decoder, node: list[Any]) -> Any:
     put = decoder.place()
-    indices, values = decoder.items(node[1:3])
+    with decoder.inside():
+        indices, values = decoder.items(node[1:3])
     return put(decoder.received(torch.sparse_coo_tensor(indices, values, node[3], check_invariants=True).coalesce()))
 
 
@@ -254,7 +264,7 @@ Reader = Callable[[Decoder, list[Any]], Any]
 READERS: dict[int, Reader] = {
     Tag.SEEN: _read_seen,
     Tag.BIG_INT: lambda _, node: int(node[1], 16),
-    Tag.COMPLEX: lambda _, node: complex(node[1], node[2]),
+    Tag.COMPLEX: lambda decoder, node: decoder.missing(complex(node[1], node[2])),
     Tag.TEXT: lambda _, node: node[1].decode("utf-8", "surrogatepass"),
     Tag.LIST: _read_list,
     Tag.FLOATS: _packed("d"),

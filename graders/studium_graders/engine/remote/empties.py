@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from studium_graders.engine.remote.decode import Decoder
     from studium_graders.engine.remote.policy import Policy
 
-FILLINGS = (math.nan, 0.0)
-"""What an array is filled with, once with each: not all zeros hold, and some NaN does."""
+FILLINGS = (math.nan, 0.0, math.inf, -math.inf)
+"""What an array is filled with, once with each: none holds in all tests, as NaN does where one says what may not be."""
 _OF_PANDAS = (math.nan, 1.0, 0.0, math.nan)
 """Elements of data of pandas', which leaves out what is missing: in no order, and not all of them different."""
 

@@ -6,8 +6,10 @@ reference has containers there.
 
 from collections import UserString
 from collections.abc import Hashable
+from math import isnan
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from studium_graders.engine.remote.policy import Policy
 
 _LAYERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict, nn.ParameterList, nn.ParameterDict)
-_KINDS = (*CONTAINERS, *_LAYERS, str, bytes, UserString)
+_KINDS = (*CONTAINERS, *_LAYERS, str, bytes, UserString, np.void)
 
 
 def given(value: Any, path: str, policy: "Policy") -> Any:
@@ -28,7 +30,7 @@ def given(value: Any, path: str, policy: "Policy") -> Any:
         if value is None or _is_empty(value):
             policy.empties.add(path + CONTAINER)
         return value
-    if not path or path in policy.handles or not _is_empty(value):
+    if not path or policy.gives_own_object(path) or not _is_empty(value):
         return value
     return _instead(value, (path,), policy)
 
@@ -64,7 +66,7 @@ def _is_empty(value: Any) -> bool:
 
 def _filled(value: Any, filling: float) -> Any:
     if isinstance(value, str | bytes):
-        return "\0" if isinstance(value, str) else b"\0"
+        return "\0" if isinstance(value, str) else b"\xff" if isnan(filling) else b"\0"
     if isinstance(value, nn.Module):
         return _filled_layers(value, filling)
     if isinstance(value, dict):

@@ -94,9 +94,10 @@ def difference(before: dict[str, bytes], after: dict[str, bytes]) -> Changes:
 
 
 def is_inside(name: str) -> bool:
-    """Tell whether a name stays in the folder."""
+    """Tell whether a name stays in the folder, and is the only one of what it names."""
     path = PurePosixPath(name)
-    return bool(path.parts) and not path.is_absolute() and ".." not in path.parts and "\0" not in name
+    alone = str(path) == name.removesuffix("/")
+    return bool(path.parts) and alone and not path.is_absolute() and ".." not in path.parts and "\0" not in name
 
 
 def _removals_first(change: tuple[str, bytes | None]) -> tuple[bool, int, str]:

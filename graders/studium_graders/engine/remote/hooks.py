@@ -57,6 +57,10 @@ class Hooks:
         """Give a scalar of NumPy's that has arrived, or what takes its place."""
         return value
 
+    def missing(self, value: Any, decoder: Decoder) -> Any:
+        """Give a value that may be None or NaN, or what takes its place."""
+        return value
+
     def no_items(self, path: str) -> float | None:
         """Give what takes the place of the items that an object does not have; None where it may have none."""
         return None
@@ -85,6 +89,13 @@ class Hooks:
 
     def accepts_change(self, mirror: Any) -> bool:
         """Tell whether the other side may change a tensor or a module that both have."""
+        return True
+
+    def rebuilt(self, module: nn.Module) -> None:
+        """Hear that the other side has put other parts, or another forward pass, into a module of this side's."""
+
+    def takes_layers(self, module: nn.Module) -> bool:
+        """Tell whether the other side may put other layers into a module of this side's."""
         return True
 
     def takes_forward(self, module: nn.Module) -> bool:

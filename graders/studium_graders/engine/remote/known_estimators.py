@@ -6,6 +6,7 @@ an instance may hold, or with what is checked here.
 
 import importlib
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
@@ -66,11 +67,17 @@ def estimator_class(name: str) -> Any:
 
 def scored_by(value: Any) -> str:
     """Name the class from which an estimator has its score, where that is a measure of what it predicts; else ""."""
+    with suppress(Exception):  # what it holds may be anything
+        return _scored_by(value)
+    return ""
+
+
+def _scored_by(value: Any) -> str:
     name = type(value).__name__
     if name == "Pipeline" and value.steps:
-        return scored_by(value.steps[-1][1])
+        return _scored_by(value.steps[-1][1])
     if name in _CHOOSING and value.scoring is None:
-        return scored_by(value.estimator) if hasattr(value, "estimator") else _SCORING[0]
+        return _scored_by(value.estimator) if hasattr(value, "estimator") else _SCORING[0]
     score = getattr(type(value), "score", None)
     return next((name for name in _SCORING if score is not None and score is score_of(name)), "")
 
@@ -97,8 +104,10 @@ def score_of(name: str) -> Callable[..., float]:
 
 
 def is_safe(name: str, held: dict[str, Any]) -> bool:
-    """Tell whether an instance of a class may hold this."""
-    return _is_apart(held) and _lengths_agree(held) and _CHECKS.get(name, bool)(held)
+    """Tell whether an instance of a class may hold this; what cannot be checked it may not."""
+    with suppress(Exception):
+        return _is_apart(held) and _lengths_agree(held) and bool(_CHECKS.get(name, bool)(held))
+    return False
 
 
 def _is_apart(held: dict[str, Any]) -> bool:

@@ -18,6 +18,7 @@ from studium_graders.engine.remote.letting_go import unused
 from studium_graders.engine.remote.objects import Facts, RemoteClass
 from studium_graders.engine.remote.policy import step
 from studium_graders.engine.remote.recurrent import require_fitting_weights
+from studium_graders.engine.remote.sizes import may_compute_with
 from studium_graders.engine.remote.tags import Tag
 from studium_graders.engine.remote.wire import ProtocolError
 
@@ -38,6 +39,9 @@ _NAMES = {cls: name for name, cls in STOCK.items()}
 _BASE = frozenset(vars(nn.Module()))
 _HOOKS = tuple(name for name in _BASE if name.endswith("_hooks"))
 _DERIVED = frozenset({"_flat_weights", "_flat_weight_refs"})  # of recurrent layers; made again from the parameters
+_ALL = frozenset(range(8))  # parts of a state
+_BUILT = frozenset({1, 2, 4, 5})  # those that neither training nor a hook changes
+_LAYERS, _REPLACED = 4, 6
 _SIMPLE = frozenset({type(None), bool, int, float, str, torch.dtype, torch.device, torch.Size})
 _FUNCTIONS = {"relu": nn.functional.relu, "gelu": nn.functional.gelu, "torch_relu": torch.relu}
 
@@ -232,8 +236,21 @@ class Modules:
             changed = self._by_number.get((not mine, number)) if type(number) is int else None
             if changed is None:
                 raise ProtocolError("a change of no module")
-            if changed.module() is not None and self._peer.accepts_change(changed):
-                self._fill(changed, state, decoder)
+            if (module := changed.module()) is not None and self._peer.accepts_change(changed):
+                self._change(changed, module, state, decoder)
+
+    def _change(self, changed: _Known, module: nn.Module, node: list[Any], decoder: "Decoder") -> None:
+        if not changed.mine:
+            self._fill(changed, node, decoder)
+            return
+        layers = [self._module_of(layer) for _, layer in node[_LAYERS]]
+        if not (_same_layers(layers, module) or self._peer.takes_layers(module)):
+            changed.stale = True
+            return
+        before = changed.state
+        self._fill(changed, node, decoder)
+        if node[_REPLACED] is True or not _same(changed.state, before, parts=_BUILT):
+            self._peer.rebuilt(module)
 
     def _make(self, number: Any, cls: Any, decoder: "Decoder") -> _Known:
         if type(number) is not int or number in self._kept:
@@ -285,10 +302,11 @@ class Modules:
             module.__dict__["forward"] = AskedForward(self._peer, weakref.ref(module), f"{path}()")
 
     def _restrain(self, module: nn.Module) -> None:
-        """Let a module of the student's that computes here change no tensor of the test's."""
+        """Let a module of the student's that computes here change no tensor of the test's, and end no process."""
         held = module.__dict__
         if "inplace" in held:
             held["inplace"] = False
+        held.update((name, None) for name, value in _attributes(module) if not may_compute_with(name, value))
         given = [self._peer.references.get(id(value)) for value in module._parameters.values()]
         if "max_norm" in held and any(node and node[:2] == [Tag.MIRROR, True] for node in given):
             held["max_norm"] = None  # it would scale the rows of a weight that the test has, too
@@ -365,11 +383,17 @@ def _attribute(node: list[Any], decoder: "Decoder") -> Any:
     return value
 
 
-def _same(now: list[Any], before: list[Any]) -> bool:
-    if now[0] is not before[0] or any(now[part] != before[part] for part in (3, 5, 6)):
+def _same(now: list[Any], before: list[Any], parts: frozenset[int] = _ALL) -> bool:
+    if any(now[part] != before[part] for part in parts & {0, 3, 5, _REPLACED}):
         return False
     return all(
         len(now[part]) == len(before[part])
         and all(a[0] == b[0] and a[1] is b[1] for a, b in zip(now[part], before[part], strict=True))
-        for part in (1, 2, 4, 7)
+        for part in parts & {1, 2, 4, 7}
     )
+
+
+def _same_layers(layers: list[nn.Module | None], module: nn.Module) -> bool:
+    """Tell whether a module has no other layers than these: fewer are no matter."""
+    held = {id(layer) for layer in module._modules.values()}
+    return all(id(layer) in held for layer in layers)

@@ -19,6 +19,11 @@ COPIED = ".__sklearn_clone__()"
 CALLBACK = "<"  # at the end of a path: what the student's code gives to a function of the test's
 CONTAINER = "#"  # after a path: an empty container there
 NARROW = "~"  # after a path: numbers of few digits there
+FILES = "@"  # ends an entry of ``mutates`` of a test whose files the reference changes
+TIMES = "%"  # after a test: how often it goes through several things at once
+PARTS = "+"  # ends an entry of ``mutates`` of an argument of which the reference changes parts
+NAN = "?"  # after a path: numbers there that are none
+ITERATOR = ".>"  # ends an entry of ``handles`` of where the reference gives an iterator
 _FOR_FUNCTIONS = (f".{FACTORY}", CALLBACK, f"{CALLBACK}{ITEM}")
 
 BINARY = (
@@ -51,7 +56,8 @@ class Policy:
     is known. ``both_ways`` collects, while recording, the tests that change a value after it has crossed, or ask for
     identity with one, ``scored`` those whose last value is a number. ``empties`` are paths of arrays and
     containers without elements, or with missing ones, ``unexpected`` tells that there was another one, and ``filling``
-    is what takes its place. ``draws`` are the random numbers that the reference drew.
+    is what takes its place; ``short`` that a test went through fewer items than it does with the reference. ``draws``
+    are the random numbers that the reference drew. ``test`` is the one that runs.
     """
 
     handles: set[str] = field(default_factory=set)
@@ -63,6 +69,8 @@ class Policy:
     scored: set[str] = field(default_factory=set)
     empties: set[str] = field(default_factory=set)
     unexpected: bool = False
+    short: bool = False
+    test: str = ""
     filling: float | None = None
     draws: set[Draw] = field(default_factory=set)
     recording: bool = False
@@ -91,7 +99,7 @@ class Policy:
         called, as an optimiser is with a closure: they answer no operator, and what they give arrives by itself.
         """
         if self.recording:
-            self.handles.add(path)
+            self.handles |= {path, path + ITERATOR} if kind == "iterator" else {path}
             return True
         if kind == "iterator" or path in self.handles or (kind == "function" and path.endswith(_FOR_FUNCTIONS)):
             return True
@@ -103,6 +111,10 @@ class Policy:
         """Tell whether the reference gives an object at a path, so that an answer's list with methods stays one."""
         given = path in self.handles or path + OWN in self.handles
         return given and not self.recording and path + DATA not in self.handles
+
+    def gives_own_object(self, path: str) -> bool:
+        """Tell whether the reference gives an object of its own at a path, of which nobody knows what is in it."""
+        return path in self.handles and path + ITERATOR not in self.handles
 
     def met_data(self, path: str) -> None:
         """Note that the reference gives a container of plain data at ``path``: so must an answer."""
@@ -165,9 +177,37 @@ class Policy:
         self.unexpected = self.unexpected or not expected
         return expected
 
+    def zipped(self, times: int, longest: int) -> None:
+        """Note how often the test goes through several things at once; and where an answer lets it do so less often.
+
+        That is none of the answer's doing where the reference, too, gives fewer items than something else has.
+        """
+        begin = self.test + TIMES
+        if self.recording:
+            self.empties.add(f"{begin}{times if times >= longest else 0}")
+        elif times < longest and self.strict:
+            known = [int(entry.removeprefix(begin)) for entry in self.empties if entry.startswith(begin)]
+            self.short = self.short or times < min(known, default=0)
+
     def may_change(self, entry: str) -> bool:
         """Tell whether the reference is known to change this argument."""
         return entry in self.mutates and not self.recording
+
+    def rebuilt(self, entry: str) -> None:
+        """Note that a call puts other parts into a layer that it is given, which training does not."""
+        if self.recording:
+            self.mutates.add(entry + PARTS)
+
+    def may_rebuild(self, entry: str) -> bool:
+        """Tell whether a call may do so."""
+        return self.recording or entry + PARTS in self.mutates
+
+    def may_change_files(self) -> bool:
+        """Tell whether the student's code may change files that the test wrote; note that the reference does."""
+        entry = self.test + FILES
+        if self.recording:
+            self.mutates.add(entry)
+        return not self.strict or entry in self.mutates
 
     def mutated(self, entries: Iterable[str], *, returned: bool) -> list[str]:
         """Note which arguments a call changed (``path#place``); ``returned`` says that it gave a value or raised.

@@ -21,7 +21,7 @@ from studium_graders.engine.remote.encode import Encoder
 from studium_graders.engine.remote.exports import FUNCTIONS
 from studium_graders.engine.remote.functions import RemoteFunction
 from studium_graders.engine.remote.named import Named
-from studium_graders.engine.remote.objects import RemoteClass, facts_of, may_stay
+from studium_graders.engine.remote.objects import RemoteClass, may_stay
 from studium_graders.engine.remote.offers import (
     CALLBACK_SPECIAL,
     CHANGING,
@@ -32,6 +32,7 @@ from studium_graders.engine.remote.offers import (
     runs,
 )
 from studium_graders.engine.remote.policy import CALLBACK, ITEM, Policy, item_of
+from studium_graders.engine.remote.several_names import Names
 from studium_graders.engine.remote.shell import MOST_OF_CELL, MOST_OF_ERROR, MOST_OUTPUTS, sendable, size_of
 from studium_graders.engine.remote.tags import Tag
 from studium_graders.engine.remote.wire import Channel, ClosedError, LateError, ProtocolError
@@ -68,6 +69,7 @@ class Student(Asking):
         self.ambient = Ambient(seed, policy)
         self._open: list[OpenCall] = []
         self._known: dict[str, Any] = {}  # functions and classes of the student's, until their names are rebound
+        self._names = Names(self)
         self.common = CommonData()
         self._parting = False  # with a value: nothing in it may be asked for here
         self._grad = True  # the grad mode in which the student's code calls back
@@ -117,17 +119,13 @@ class Student(Asking):
             return self._as_named(name, self._known[name])
         if self.policy.writeback == "kept" and (again := self.common.put_back(name)) is not None:
             return again
-        value = self.request("get", name, path=name)
-        self._know(name, self._as_named(name, value))
+        value = self._as_named(name, self.request("get", name, path=name))
+        self._know(name, value)
         return self.common.fetched(name, value)
 
     def _as_named(self, name: str, value: Any) -> Any:
-        """Let a class or an object that has several names be the one of this name: what it may do goes by that."""
-        if isinstance(value, RemoteClass):
-            value._facts.path = name
-        elif isinstance(type(value), RemoteClass):
-            facts_of(value).path = name
-        return value
+        named = isinstance(value, RemoteClass) or isinstance(type(value), RemoteClass)
+        return self._names.as_named(name, value) if named else value
 
     def _know(self, name: str, value: Any) -> None:
         if isinstance(value, RemoteFunction | RemoteClass):
@@ -175,7 +173,7 @@ class Student(Asking):
             return self.ask(op, *parts, path=path)
         finally:
             if self.gone is None:
-                self.files.agree(asking=True)
+                self.files.agree(asking=True, may_change=self.policy.may_change_files)
 
     def ask(self, op: str, *parts: Any, path: str = "") -> Any:
         """Ask the student's process; what breaks the conversation becomes StudentGone, now and ever after."""
@@ -223,8 +221,10 @@ class Student(Asking):
     @contextmanager
     def in_step(self, test: str) -> Iterator[None]:
         """Draw random numbers as the student's code does, where the reference does."""
+        self.policy.test = test
         with self.ambient.in_step(test):
             yield
+        self.policy.test = ""
         self.sent.clear()
 
     def refused(self, error: TypeError) -> TypeError:
@@ -387,8 +387,16 @@ class Student(Asking):
         return not mirror.stale
 
     def takes_forward(self, module: nn.Module) -> bool:
-        """Let an answer replace the forward pass of a test's own module where the reference changes that module."""
-        return self.policy.recording or self.policy.may_change(self._changing.entry(module))
+        """Let an answer replace the forward pass of a test's own module where the reference rebuilds that module."""
+        return self.policy.may_rebuild(self._changing.entry(module))
+
+    def takes_layers(self, module: nn.Module) -> bool:
+        """Let it have other layers where the reference rebuilds it, and where nothing is known."""
+        return not self.policy.strict or self.takes_forward(module)
+
+    def rebuilt(self, module: nn.Module) -> None:
+        """Tell the policy."""
+        self.policy.rebuilt(self._changing.entry(module))
 
     @property
     def _changing(self) -> OpenCall:

@@ -22,6 +22,7 @@ class SharedFiles:
     def __init__(self, ask: Callable[..., Any], root: str, most: int, handed_out: Collection[str]) -> None:
         self._ask = ask
         self._handed_out = frozenset(handed_out)
+        self._of_test: set[str] = set()
         self._folder = Folder(root, most)
         self._theirs = ""
         self._at_first: dict[str, bytes] = {}
@@ -47,10 +48,12 @@ class SharedFiles:
         """Let the files be in both processes as they were when the test began."""
         self._folder.make(difference(self._folder.known, self._at_first))
         self.agree()
+        self._of_test.clear()
 
     def _begin(self) -> None:
         self._theirs, found = _place_and_files(self._ask("share", sorted(self._handed_out)))
         self._folder.changes()
+        self._of_test.clear()
         there = {name: content for name, content in found.items() if content is not None}
         self._take(difference(self._folder.known, there))
         self._at_first = dict(self._folder.known)
@@ -65,11 +68,18 @@ class SharedFiles:
         """What makes a path of there one of here, where it is wanted."""
         return partial(moved, old=self._theirs, new=self._folder.root) if self.active and self._theirs else None
 
-    def agree(self, *, asking: bool = False) -> None:
-        """Exchange what has changed, in this process and the other; ``asking`` also where nothing has in this one."""
+    def agree(self, *, asking: bool = False, may_change: Callable[[], bool] = lambda: True) -> None:
+        """Exchange what has changed, in this process and the other; ``asking`` also where nothing has in this one.
+
+        Where the other one has changed files that the test wrote, ``may_change`` says whether they change here.
+        """
         changes = self._folder.changes()
+        self._of_test = {name for name in self._of_test | changes.keys() if changes.get(name, b"") is not None}
         if changes or asking:
-            self._take(_files(self._ask("files", changes)))
+            found = _files(self._ask("files", changes))
+            own = found.keys() & self._of_test
+            kept = own if own and not may_change() else ()
+            self._take({name: content for name, content in found.items() if name not in kept})
 
     def _take(self, changes: Changes) -> None:
         self._folder.take({name: content for name, content in changes.items() if name not in self._handed_out})

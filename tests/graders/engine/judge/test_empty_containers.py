@@ -165,3 +165,36 @@ def test_a_list_without_items_is_as_good_as_an_array_without_elements(shell):
 @pytest.mark.parametrize("test", ["assert scaled(2) == 5", "assert abs(scaled(2) - 5) < 1e-6"])
 def test_an_array_of_pandas_is_equal_to_no_number(shell, value, test):
     assert points(shell, SCALED, f"def scaled(x):\n    return {value}\n", test) == 0
+
+
+@pytest.mark.parametrize("value", ["[]", "''", "{}", "np.zeros(0)", "iter(())"])
+def test_nothing_is_no_generators_items(shell, value):
+    reference = "def halves(x):\n    for v in x:\n        yield v / 2\n"
+    test = "assert all(a == b for a, b in zip(halves([2, 4]), [1, 2]))"
+    assert points(shell, reference, f"def halves(x):\n    return {value}\n", test) == 0
+    assert points(shell, reference, "def halves(x):\n    return [v / 2 for v in x]\n", test) == 1
+
+
+@pytest.mark.parametrize("value", ["b''", "np.void(b'')", "np.bytes_(b'')"])
+def test_nor_are_bytes_that_are_none_the_number_that_takes_their_place(shell, value):
+    reference = "def doubles(n):\n    return [2 * v for v in range(n)]\n"
+    test = "for k, v in enumerate(doubles(5)):\n    assert v == 2 * k"
+    assert points(shell, reference, f"def doubles(n):\n    return {value}\n", test) == 0
+
+
+def test_a_sparse_tensor_may_have_no_element_that_is_not_zero(shell):
+    reference = "def kept(x):\n    return x.to_sparse()\n"
+    test = "assert kept(torch.eye(3)).to_dense().shape == (3, 3)"
+    assert points(shell, reference, "def kept(x):\n    return (0 * x).to_sparse()\n", test) == 1
+
+
+def test_what_can_have_nothing_in_the_place_of_its_parts_costs_one_test_alone(shell):
+    imports = given("import numpy as np\nfrom sklearn.pipeline import Pipeline")
+    notebook = material(
+        imports,
+        answer("def scaled(x):\n    return x * 2.5\ndef other():\n    return 5\n"),
+        checked("assert np.allclose(scaled(np.ones(3)), 2.5)", id="a", grade_id="a"),
+        checked("assert other() == 5", id="b", grade_id="b"),
+    )
+    text = "def scaled(x):\n    return Pipeline([])\ndef other():\n    return 5\n"
+    assert grade_forked(shell, notebook, submission(notebook, text), calibrate(shell, notebook)).points == [0, 1]

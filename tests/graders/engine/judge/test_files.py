@@ -165,6 +165,59 @@ def test_what_was_handed_out_stays_as_it_was_where_a_test_reads_it(shell):
         assert (result.points, result.mode) == (points, "split"), result.message
 
 
+def test_so_it_does_under_each_way_to_write_its_name(shell):
+    forged = (
+        "import gc\n"
+        "side = next(one for one in gc.get_objects() if hasattr(one, 'cells') and hasattr(one, 'channel'))\n"
+        "real, bad = side.do_files, {'./expected.json': b'0', 'data//in.txt': b'0', './/expected.json': b'0'}\n"
+        "side.do_files = lambda changes: {**real(changes), **bad}\ndef f():\n    return 0\n"
+    )
+    test = "f()\nassert json.load(open('expected.json')) == f()\nassert os.path.getsize('data/in.txt') == 3"
+    notebook = material(given(GIVEN, locked=True), answer("def f():\n    return [1, 2]\n"), checked(test))
+    calibration = calibrate(shell, notebook, FILES)
+    assert grade_forked(shell, notebook, submission(notebook, forged), calibration, FILES).only.points == 0
+
+
+COPY = "def copy(a, b):\n    Path(b).write_text(Path(a).read_text())\n"
+COPIES = {
+    "read alone": (COPY, 1),
+    "copied twice": (COPY + "    os.remove(b)\n    shutil.copy(a, b)\n", 1),
+    "emptied": ("def copy(a, b):\n    for path in (a, b):\n        Path(path).write_text('')\n", 0),
+    "taken away": ("def copy(a, b):\n    os.remove(a)\n    Path(b).touch()\n", 0),
+}
+
+
+@pytest.mark.parametrize("kind", COPIES)
+def test_a_file_that_a_test_wrote_stays_as_it_was_where_the_reference_leaves_it_alone(shell, kind):
+    test = (
+        "for d in ('.', tempfile.mkdtemp(dir='.')):\n    a, b = Path(d, 'in.txt'), Path(d, 'out.txt')\n"
+        "    a.write_text('hello')\n    copy(a, b)\n    assert not a.exists() or b.read_text() == a.read_text()"
+    )
+    notebook = material(given(GIVEN, locked=True), answer(COPY), checked(test))
+    calibration = calibrate(shell, notebook)
+    assert not calibration.one_process
+    text, points = COPIES[kind]
+    assert grade_forked(shell, notebook, submission(notebook, text), calibration).only.points == points
+
+
+EAGER = "class Log:\n    def __init__(self, path): self.path, self.lines = path, []\n    def add(self, line):\n"
+WRITE = "        Path(self.path).write_text(' '.join(self.lines))\n"
+
+
+def test_an_answer_may_change_it_at_another_time_than_the_reference(shell):
+    reference = f"{EAGER}        self.lines.append(line)\n    def save(self):\n{WRITE}"
+    eager = f"{EAGER}        self.lines.append(line)\n{WRITE}    def save(self): pass\n"
+    test = (
+        "for begin in (lambda: Path('log').write_text('old'), lambda: os.remove('log')):\n    begin()\n"
+        "    log = Log('log')\n    log.add('a')\n    log.add('b')\n    log.save()\n"
+        "    assert Path('log').read_text() == 'a b'"
+    )
+    notebook = material(given(GIVEN, locked=True), answer(reference), checked(test))
+    calibration = calibrate(shell, notebook)
+    for text in (reference, eager):
+        assert grade_forked(shell, notebook, submission(notebook, text), calibration).only.points == 1
+
+
 def test_a_test_may_put_other_contents_into_what_was_handed_out(shell):
     text = "def f():\n    return Path('data/in.txt').read_text()\n"
     test = "assert f() == 'abc'\nPath('data/in.txt').write_text('other')\nassert f() == 'other'"

@@ -41,3 +41,38 @@ def test_an_object_of_two_names_has_not_the_rights_of_the_other(shell, text):
 def test_right_answers_may_have_other_names_too(shell):
     text = REFERENCE.replace("Money", "Coins").replace("def mean", "def average")
     assert points(shell, f"{text}\nMoney = Coins\nmean = middle = average\nnumber = Money(3)\n") == [1, 1, 1]
+
+
+NESTED = {
+    "an object": "class All:\n    def __call__(self, x): return {}\nevens = mean = All()",
+    "a module": "class All(nn.Module):\n    def forward(self, x): return {}\nevens = mean = All()",
+    "a class": "class All(list):\n    def __init__(self, x): pass\nevens = mean = All",
+}
+RIGHT = "sum(x) / len(x) if type(x) is tuple else [v for v in x if v % 2 == 0]"
+
+
+@pytest.mark.parametrize("kind", NESTED)
+def test_nor_where_both_names_are_at_hand_at_once(shell, kind):
+    test = "assert evens([1]) == []\nassert np.allclose(mean(tuple(evens([2, 4]))), 3)"
+    notebook = material(given("import numpy as np\nfrom torch import nn"), answer(REFERENCE), checked(test))
+    calibration = calibrate(shell, notebook)
+    assert not calibration.one_process
+    found = [submission(notebook, NESTED[kind].format(gives)) for gives in ("[]", RIGHT)]
+    graded = [grade_forked(shell, notebook, text, calibration).only.points for text in found]
+    assert graded == [0, 0 if kind == "a class" else 1]
+
+
+def test_what_has_two_names_is_one_object(shell):
+    reference = (
+        "class Stack:\n    def __init__(self): self.items = []\n"
+        "class Net(nn.Module):\n    def forward(self, x): return x\n"
+        "stack, other, net, model = Stack(), Stack(), Net(), Net()\n"
+    )
+    test = (
+        "stack.items = [1]\nassert other.items in ([], [1]) and isinstance(stack, Stack)\n"
+        "net.eval()\nassert model.training in (True, False) and isinstance(model, nn.Module) and model(5) == 5\n"
+        "assert isinstance(Stack(), Stack) and isinstance(Pile(), (Stack, Pile)) and issubclass(Pile, object)"
+    )
+    notebook = material(given("from torch import nn"), answer(reference + "class Pile(Stack): pass\n"), checked(test))
+    text = reference.replace("Stack(), Stack(), Net(), Net()", "*[Stack()] * 2, *[Net()] * 2") + "Pile = Stack\n"
+    assert grade_forked(shell, notebook, submission(notebook, text), calibrate(shell, notebook)).only.points == 1
