@@ -1,36 +1,25 @@
 """The judge's side: a student's process as an object with ``run``, ``get``, ``set``, ``delete`` and ``has``."""
 
 import socket
-import types
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import msgspec
-import torch
 from torch import nn
 
 from studium_graders.engine.limits import Limits
-from studium_graders.engine.remote import empty_containers, generators, library, transforms
+from studium_graders.engine.remote import empty_containers, generators, transforms
 from studium_graders.engine.remote.ambient import Ambient
-from studium_graders.engine.remote.asking import Asking
+from studium_graders.engine.remote.answering import Answering
 from studium_graders.engine.remote.changed_arguments import OpenCall
 from studium_graders.engine.remote.common_data import CommonData
 from studium_graders.engine.remote.decode import RefusedError
 from studium_graders.engine.remote.encode import Encoder
-from studium_graders.engine.remote.exports import FUNCTIONS
 from studium_graders.engine.remote.functions import RemoteFunction
 from studium_graders.engine.remote.named import Named
 from studium_graders.engine.remote.objects import RemoteClass, may_stay
-from studium_graders.engine.remote.offers import (
-    CALLBACK_SPECIAL,
-    CHANGING,
-    KeptError,
-    is_known_there,
-    is_open,
-    require_harmless,
-    runs,
-)
+from studium_graders.engine.remote.offers import KeptError
 from studium_graders.engine.remote.policy import CALLBACK, ITEM, Policy, item_of
 from studium_graders.engine.remote.several_names import Names
 from studium_graders.engine.remote.shell import MOST_OF_CELL, MOST_OF_ERROR, MOST_OUTPUTS, sendable, size_of
@@ -39,9 +28,7 @@ from studium_graders.engine.remote.wire import Channel, ClosedError, LateError, 
 from studium_graders.engine.remote.writeback import CONTAINERS, GENERATORS, Frame, holds_items
 from studium_graders.engine.results import CellRun, Verdict
 
-CALLBACK_REQUESTS = frozenset({"call", "copy", "method", "getattr", "setattr", "special", "next", "backward"})
 MOST_SHOWN = 64 << 20  # characters of output that are kept of a notebook
-_NOTHING = [-1, False]
 _DISTURBED = "your code disturbed the connection over which it is graded"
 
 
@@ -54,7 +41,7 @@ class StudentGone(Exception):  # noqa: N818
         self.sentence = sentence
 
 
-class Student(Asking):
+class Student(Answering):
     """A student's process, as the judge sees it. Every method raises StudentGone once the process is of no use.
 
     ``refusal`` is the first TypeError that was the judge's own: a test may have taken it for one of the student's code.
@@ -71,8 +58,6 @@ class Student(Asking):
         self._known: dict[str, Any] = {}  # functions and classes of the student's, until their names are rebound
         self._names = Names(self)
         self.common = CommonData()
-        self._parting = False  # with a value: nothing in it may be asked for here
-        self._grad = True  # the grad mode in which the student's code calls back
 
     def run(self, source: str, *, name: str = "") -> CellRun:
         """Run a cell in the student's shell."""
@@ -148,11 +133,11 @@ class Student(Asking):
 
     def give(self, name: str, value: Any) -> None:
         """Set a global of the student's for good; KeptError for what would be asked for here."""
-        self._parting = True
+        self.parting = True
         try:
             self.set(name, value)
         finally:
-            self._parting = False
+            self.parting = False
 
     def delete(self, name: str) -> None:
         """Delete a global of the student's; NameError where there is none."""
@@ -242,79 +227,7 @@ class Student(Asking):
         self.gone.__cause__ = cause
         self.channel.close()
 
-    # ------------------------------------------------------------------------------------------------ the judge's say
-
-    shown_special = CALLBACK_SPECIAL
-
-    def _defines(self, lineage: list[type], name: str) -> bool:
-        return super()._defines(lineage, name) and runs(lineage[0], name)
-
-    def perform(self, op: Any, parts: list[Any]) -> Any:
-        """Do what the student's code asks of an object that a test gave to it; nothing else can be asked for."""
-        if op in ("vars", "delattr"):
-            raise AttributeError("the attributes of an object of the test are closed")
-        if op not in CALLBACK_REQUESTS or not parts:
-            raise ProtocolError("the student's side asks for what it may not have")
-        if op != "backward" and not self._gave(parts[0]):
-            raise ProtocolError("the student's side asks something of an object that it was not given")
-        with torch.set_grad_enabled(self._grad):
-            return super().perform(op, parts)
-
-    def _gave(self, value: Any) -> bool:
-        """Tell whether an object is the judge's own and was given to the student's code."""
-        node = self.references.get(id(value), _NOTHING)
-        return node[0] == Tag.MINE or (node[0] == Tag.MODULE and node[1] is True)
-
-    def export(self, value: Any, encoder: Encoder) -> Any:
-        """Give the node of an object of the judge's; KeptError for one that must not be asked for anything."""
-        require_harmless(value)
-        if self._parting and not is_known_there(value):
-            raise KeptError(f"a {type(value).__name__} is of use only where it is")
-        return super().export(value, encoder)
-
-    def do_call(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Call a function, a class or an object that a test gave."""
-        if not isinstance(target, (type, *FUNCTIONS)) and not is_open(target, "__call__"):
-            raise AttributeError("an object of the test cannot be called")
-        return super().do_call(target, args, kwargs)
-
-    def do_method(self, target: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Call a public method."""
-        method = self.do_getattr(target, name)
-        require_harmless(method)
-        if library.name_of(method):
-            raise AttributeError(f"{name!r} of an object of the test cannot be called")
-        return method(*args, **kwargs)
-
-    def do_getattr(self, target: Any, name: str) -> Any:
-        """Give a public attribute of an instance."""
-        self._check_attribute(target, name)
-        return getattr(target, name)
-
-    def do_setattr(self, target: Any, name: str, value: Any) -> None:
-        """Set a public attribute of an instance that a test made of a class of its own."""
-        self._check_attribute(target, name)
-        if callable(getattr(type(target), name, None)):
-            raise AttributeError(f"{name!r} of an object of the test cannot be set")
-        self._require_change(target, repr(name))
-        setattr(target, name, value)
-
-    def _check_attribute(self, target: Any, name: str) -> None:
-        if not self._gave(target) or type(name) is not str:
-            raise ProtocolError("the student's side asks something of an object that it was not given")
-        closed = isinstance(target, (type, types.ModuleType, types.GeneratorType, *FUNCTIONS))
-        if name.startswith("_") or closed or not is_open(target, name):
-            raise AttributeError(f"{name!r} of an object of the test cannot be used")
-
-    def do_special(self, target: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Run one of the few dunder methods that are open."""
-        if not (runs(type(target), name) and is_open(target, name)):
-            raise ProtocolError("the student's side asks for a method that is closed")
-        if name in CHANGING:
-            self._require_change(target, "an item")
-        return super().do_special(target, name, args, kwargs)
-
-    def _require_change(self, target: Any, what: str) -> None:
+    def require_change(self, target: Any, what: str) -> None:
         """Note that the student's code changes an object of the test's own class; AttributeError where it may not."""
         if type(target).__module__ != "__main__" or not self._takes(target):
             raise AttributeError(f"{what} of an object of the test cannot be set")
@@ -351,7 +264,7 @@ class Student(Asking):
         if type(node) is not list or len(node) != 2:
             raise ProtocolError("no ambient state")
         self.ambient.drawn(node[0], self._open[-1].path if self._open else "")
-        self._grad = node[1] is True
+        self.grad = node[1] is True
 
     def changed(self, frame: Frame, index: Any, content: Any) -> None:
         """Take over what the student's code made of an argument, or keep it beside the judge's own."""
