@@ -15,14 +15,12 @@ from studium_graders.engine.remote.exports import Side
 from studium_graders.engine.remote.frame_parts import kind_of
 from studium_graders.engine.remote.functions import RemoteFunction
 from studium_graders.engine.remote.known_estimators import measure_by, score_of, scored_by
-from studium_graders.engine.remote.lasting import MOST_CALLS
 from studium_graders.engine.remote.modules import RemoteModule
 from studium_graders.engine.remote.objects import RemoteClass, facts_of, is_remote
 from studium_graders.engine.remote.policy import Policy, item_of, step
 from studium_graders.engine.remote.shared_files import SharedFiles
 from studium_graders.engine.remote.truth import require_elements
 from studium_graders.engine.remote.wire import Channel, ProtocolError
-from studium_graders.engine.remote.writeback import Frame, may_change
 
 _HOLD_ITEMS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 
@@ -34,7 +32,6 @@ class Asking(Side):
         super().__init__(channel, limits)
         self.policy = policy
         self.files: SharedFiles | None = None
-        self.sent: dict[int, Frame] = {}  # arguments that the student's code may have kept
         self._others: weakref.WeakValueDictionary[tuple[int, str], RemoteFunction] = weakref.WeakValueDictionary()
 
     @property
@@ -46,21 +43,6 @@ class Asking(Side):
     def inward(self) -> Callable[[str], str] | None:  # type: ignore[override]
         """Let a path in the student's folder be one in the judge's."""
         return None if self.files is None else self.files.inward
-
-    def asked(self, number: int, frame: Frame) -> None:
-        """Remember arguments until a message says that they were not kept."""
-        if any(may_change(type(value)) for value in frame.objects):
-            self.sent[number] = frame
-        if len(self.sent) > MOST_CALLS:
-            del self.sent[next(iter(self.sent))]
-
-    def earlier(self, number: int) -> Frame | None:
-        """Give the arguments of a request of the same test."""
-        return self.sent.get(number)
-
-    def show_kept(self, numbers: Any) -> None:
-        """Forget the arguments that the student's code has not kept."""
-        self.sent = {number: self.sent[number] for number in numbers if number in self.sent}
 
     def show_text(self, parts: list[Any]) -> None:
         """Print what the student's code printed."""

@@ -13,6 +13,7 @@ from studium_graders.engine.remote.decode import READERS, Decoder, RefusedError
 from studium_graders.engine.remote.encode import BASES, WRITERS, Encoder
 from studium_graders.engine.remote.errors import error_class, error_node, error_of, library_error, made_there
 from studium_graders.engine.remote.functions import RemoteFunction, function_facts, read_facts
+from studium_graders.engine.remote.lasting import Lasting
 from studium_graders.engine.remote.modules import Modules, RemoteModule, module_method
 from studium_graders.engine.remote.objects import (
     GUARDED,
@@ -27,7 +28,6 @@ from studium_graders.engine.remote.objects import (
     place,
     special_method,
 )
-from studium_graders.engine.remote.peer import Peer
 from studium_graders.engine.remote.tags import Tag
 from studium_graders.engine.remote.wire import Channel, ProtocolError
 
@@ -37,7 +37,7 @@ _NEVER = (types.FrameType, types.CodeType)
 _MOST_NAMES = 2000
 
 
-class Side(Peer):
+class Side(Lasting):
     """A peer whose requests and objects are those of Python."""
 
     shown_special: frozenset[str] | set[str] = SPECIAL

@@ -112,6 +112,12 @@ class Hooks:
     def answered(self, number: Any, frame: Frame) -> None:
         """Hear that a request of the other side's has ended."""
 
+    def told(self, number: Any, objects: list[Any]) -> None:
+        """Hear that this side has answered with objects that may be parts of one of its own."""
+
+    def heard(self, number: int, objects: list[Any]) -> None:
+        """Hear that the other side has answered with objects that may be parts of one of its own."""
+
     def earlier(self, number: int) -> Frame | None:
         """Give the arguments of a request that has ended; None where the other side need not speak of them."""
 

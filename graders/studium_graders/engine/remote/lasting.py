@@ -1,7 +1,8 @@
-"""Arguments that a student's code has kept after the call: what it makes of them later counts as well.
+"""Data that outlive the request with which they crossed: what becomes of them later counts as well.
 
-A class that keeps the list it was given, and changes it in a method, changes the test's list in a notebook. So the
-student's side looks at what it has kept before each message, and the judge's side knows by number what was sent.
+A class that keeps the list it was given, and changes it in a method, changes the test's list in a notebook. And who
+changes a list that is an attribute of an object changes that object. So each side looks at what it has before each
+message, and the other side knows by number what was sent: arguments by their request's, answers by other numbers.
 """
 
 import sys
@@ -9,19 +10,85 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from studium_graders.engine.remote.writeback import Frame
+from studium_graders.engine.remote.peer import Peer
+from studium_graders.engine.remote.writeback import Frame, may_change
 
 if TYPE_CHECKING:
+    from studium_graders.engine.limits import Limits
     from studium_graders.engine.remote.encode import Encoder
+    from studium_graders.engine.remote.wire import Channel
 
 MOST_CALLS = 32
+_ANSWERS = 1 << 48  # above it are the numbers of answers
+_MOST_OF_AN_ANSWER = 1 << 20  # bytes of arrays
 _MOST_COMPARED = 1 << 24  # bytes, about, of the arguments of one call
 _EVERY = 16  # messages: so often it is asked again who refers to the arguments of a call
 _HERE = 1  # reference to an object while it is counted
 
 
+class Lasting(Peer):
+    """A peer that tells what became of data of earlier requests, and takes it in."""
+
+    def __init__(self, channel: "Channel", limits: "Limits") -> None:
+        super().__init__(channel, limits)
+        self.kept = Kept()
+        self.sent: dict[int, Frame] = {}  # what the other side may have kept
+
+    def asked(self, number: int, frame: Frame) -> None:
+        """Remember arguments until a message says that they were not kept."""
+        if any(may_change(type(value)) for value in frame.objects):
+            self.sent[number] = frame
+            _make_room(self.sent, number)
+
+    def told(self, number: int, objects: list[Any]) -> None:
+        """Remember an answer until a message says that it was not kept."""
+        if type(number) is int and _is_worth_it(objects):
+            self.asked(_ANSWERS + number, Frame(objects))
+
+    def heard(self, number: int, objects: list[Any]) -> None:
+        """Look after an answer as long as somebody keeps it."""
+        if _is_worth_it(objects):
+            self.kept.add(_ANSWERS + number, Frame(objects, kept=True))
+
+    def earlier(self, number: int) -> Frame | None:
+        """Give the objects of an earlier request or answer."""
+        return self.sent.get(number)
+
+    def show_kept(self, numbers: Any) -> None:
+        """Forget what the other side has not kept."""
+        self.sent = {number: self.sent[number] for number in numbers if number in self.sent}
+
+    def take_kept(self) -> list[int] | None:
+        """Give the numbers of what is kept here."""
+        return self.kept.numbers()
+
+    def later_changes(self, encoder: "Encoder") -> Iterator[list[Any]]:
+        """Give what became of what is kept here."""
+        return self.kept.changes(encoder)
+
+    def resend_changes(self) -> None:
+        """Tell again what a message told that could not be sent."""
+        super().resend_changes()
+        self.kept.resend()
+
+
+def _is_worth_it(objects: list[Any]) -> bool:
+    """Tell whether something can change in an answer, and it is not much to look through."""
+    changing = any(may_change(type(value)) for value in objects)
+    return changing and sum(getattr(value, "nbytes", 0) for value in objects) <= _MOST_OF_AN_ANSWER
+
+
+def _make_room(frames: dict[int, Frame], number: int) -> list[int]:
+    """Forget the oldest of so many requests, or answers, as this number is of; give what was forgotten."""
+    alike = [one for one in frames if (one > _ANSWERS) == (number > _ANSWERS)]
+    forgotten = alike[:-MOST_CALLS]
+    for one in forgotten:
+        del frames[one]
+    return forgotten
+
+
 class Kept:
-    """The student's part: the arguments of earlier calls, as long as somebody else refers to them."""
+    """Objects of earlier requests and answers, as long as somebody else refers to them."""
 
     def __init__(self) -> None:
         self._frames: dict[int, Frame] = {}
@@ -29,21 +96,21 @@ class Kept:
         self._messages = 0
 
     def add(self, number: int, frame: Frame) -> None:
-        """Look after the arguments of a call that has ended."""
+        """Look after the arguments of a call that has ended, or an answer that has come."""
         self._frames[number] = frame
-        if len(self._frames) > MOST_CALLS:
-            self._forget(next(iter(self._frames)))
+        for forgotten in _make_room(self._frames, number):
+            self._compared.pop(forgotten, None)
 
     def _forget(self, number: int) -> None:
         del self._frames[number]
         self._compared.pop(number, None)
 
     def numbers(self) -> list[int]:
-        """Give the numbers of the calls whose arguments are kept."""
+        """Give the numbers of the requests and answers that are kept."""
         return list(self._frames)
 
     def changes(self, encoder: "Encoder") -> Iterator[list[Any]]:
-        """Give number, index and content of what has changed. Forget the calls whose arguments nobody has kept."""
+        """Give number, index and content of what has changed. Forget what nobody has kept."""
         self._messages += 1
         for number, frame in list(self._frames.items()):
             if self._is_over(number, frame):
@@ -53,8 +120,10 @@ class Kept:
             yield from ([-number, *change] for change in frame.changes(encoder))
 
     def _is_over(self, number: int, frame: Frame) -> bool:
-        """Tell whether nobody has kept the arguments of a call, or they were compared often enough."""
+        """Tell whether nobody has kept it, or it was compared often enough: an answer is compared once in any case."""
         compared = self._compared[number]
+        if number > _ANSWERS and not compared:
+            return False
         looked_at = compared and self._messages % _EVERY
         return compared > _MOST_COMPARED or not (looked_at or _is_kept(frame))
 

@@ -131,6 +131,9 @@ class RemoteObject(metaclass=RemoteClass):
     def __setattr__(self, name: str, value: Any) -> None:
         held = facts_of(self).held
         held.pop(name, None)
+        if _is_around_method(value):
+            held[name] = value
+            return
         try:
             _ask(self, "setattr", name, value)
         except KeptError:
@@ -215,6 +218,10 @@ class BoundMethod:
         path = f"{step(facts.path, self.__name__)}()"
         return facts.peer.request("method", self.__self__, self.__name__, args, kwargs, path=path)
 
+    @property
+    def __func__(self) -> Callable[..., Any]:
+        return _unbound(self.__name__, self.__qualname__)
+
     def __eq__(self, other: object) -> bool:
         same = isinstance(other, BoundMethod) and other.__self__ is self.__self__
         return same and other.__name__ == self.__name__  # type: ignore[attr-defined]
@@ -231,6 +238,20 @@ class BoundMethod:
         facts = facts_of(self.__self__)
         function = facts.peer.request("getattr", self.__self__, self.__name__, path=step(facts.path, self.__name__))
         return getattr(function, name)
+
+
+def _unbound(name: str, qualname: str) -> Callable[..., Any]:
+    def method(owner: Any, *args: Any, **kwargs: Any) -> Any:
+        return BoundMethod(owner, name)(*args, **kwargs)
+
+    method.__name__, method.__qualname__ = name, qualname
+    return method
+
+
+def _is_around_method(value: Any) -> bool:
+    """Tell whether something was put around a method here, as torch's schedulers do with ``step``."""
+    code = getattr(getattr(value, "__wrapped__", None), "__code__", None)
+    return code is not None and code is _unbound("", "").__code__
 
 
 def special_method(name: str) -> Callable[..., Any]:

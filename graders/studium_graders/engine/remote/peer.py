@@ -4,7 +4,7 @@ import itertools
 import sys
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from typing import Any
 
@@ -39,6 +39,11 @@ def _room_for_frames() -> Iterator[None]:
     finally:
         with suppress(RecursionError):  # the code has set a limit of its own
             sys.setrecursionlimit(sys.getrecursionlimit() - _FRAMES)
+
+
+def _gives_a_part(op: Any, parts: Sequence[Any]) -> bool:
+    """Tell whether the answer to a request may be a part of an object: an attribute, an item."""
+    return bool(op == "getattr" or (op == "special" and parts[1] == "__getitem__"))
 
 
 class Peer(Hooks, Sections):
@@ -84,11 +89,11 @@ class Peer(Hooks, Sections):
             self.send([REQUEST, sequence, op, [encoder.encode(part) for part in parts], changes], encoder)
         self.outgoing.append(Frame(encoder.objects))
         try:
-            return self._await(sequence, path)
+            return self._await(sequence, path, part=_gives_a_part(op, parts))
         finally:
             self.asked(sequence, self.outgoing.pop())
 
-    def _await(self, sequence: int, path: str) -> Any:
+    def _await(self, sequence: int, path: str, *, part: bool) -> Any:
         while True:
             message, buffers = self.channel.receive(self.deadline)
             if self._kind(message) == REQUEST:
@@ -100,6 +105,8 @@ class Peer(Hooks, Sections):
             value = self.decode(message, decoder)
             if message[0] == ERROR:
                 raise value
+            if part:
+                self.heard(sequence, decoder.objects)
             return value
 
     def answer(self, message: list[Any], buffers: list[memoryview]) -> None:
@@ -133,6 +140,8 @@ class Peer(Hooks, Sections):
             with self.all_or_nothing(encoder):
                 changes = self._changes(encoder)
                 self.send([REPLY, sequence, None, encoder.encode(result), changes], encoder)
+            if _gives_a_part(op, parts):
+                self.told(sequence, encoder.objects)
         except self.fatal:
             raise
         except BaseException as error:

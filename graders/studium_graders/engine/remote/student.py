@@ -6,7 +6,6 @@ import enum
 import os
 import socket
 import threading
-from collections.abc import Iterable
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any, NoReturn
@@ -22,7 +21,6 @@ from studium_graders.engine.remote.decode import Decoder
 from studium_graders.engine.remote.encode import Encoder
 from studium_graders.engine.remote.exports import Side
 from studium_graders.engine.remote.folder import Changes, Folder
-from studium_graders.engine.remote.lasting import Kept
 from studium_graders.engine.remote.named import Named, plain_callables
 from studium_graders.engine.remote.shell import Cells, Printed, collected
 from studium_graders.engine.remote.wire import Channel, ClosedError
@@ -52,7 +50,6 @@ class StudentSide(Side):
         self._plain: frozenset[str] = frozenset()
         self._data: frozenset[str] = frozenset()
         self._known: dict[str, Any] = {}  # what can be called of that which the judge got, by name
-        self._kept = Kept()
         self._wanted = [False] * 3  # objects rather than data: as the answer, as its items, for a test's function
         self.printed = Printed(limits.output_kb << 10)
         self._turn = threading.RLock()
@@ -119,20 +116,7 @@ class StudentSide(Side):
     def answered(self, number: Any, frame: Frame) -> None:
         """Look after the arguments as long as the student's code keeps them."""
         if type(number) is int:
-            self._kept.add(number, frame)
-
-    def later_changes(self, encoder: Encoder) -> Iterable[list[Any]]:
-        """Give what the student's code has made of arguments that it kept."""
-        return self._kept.changes(encoder)
-
-    def resend_changes(self) -> None:
-        """Tell again what a message told of arguments that could not be sent."""
-        super().resend_changes()
-        self._kept.resend()
-
-    def take_kept(self) -> list[int] | None:
-        """Give the numbers of the requests whose arguments are kept here."""
-        return self._kept.numbers()
+            self.kept.add(number, frame)
 
     def show_wanted(self, node: Any) -> None:
         """Remember it while the request is answered."""
