@@ -9,6 +9,7 @@ from studium_graders.engine.remote import library
 from studium_graders.engine.remote.asking import Asking
 from studium_graders.engine.remote.encode import Encoder
 from studium_graders.engine.remote.exports import FUNCTIONS
+from studium_graders.engine.remote.objects import Opaque, refuse
 from studium_graders.engine.remote.offers import (
     CALLBACK_SPECIAL,
     CHANGING,
@@ -57,6 +58,8 @@ class Answering(Asking):
 
     def export(self, value: Any, encoder: Encoder) -> Any:
         """Give the node of an object of the judge's; KeptError for one that must not be asked for anything."""
+        if type(value) is Opaque:
+            refuse(value)
         require_harmless(value)
         if self.parting and not is_known_there(value):
             raise KeptError(f"a {type(value).__name__} is of use only where it is")

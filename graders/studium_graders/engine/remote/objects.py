@@ -359,7 +359,7 @@ class Opaque:
     def __getattribute__(self, name: str) -> Any:
         if name in _LOCAL:
             return object.__getattribute__(self, name)
-        return _fail(self)
+        return refuse(self)
 
     def __repr__(self) -> str:
         return "<an object of the submission>"
@@ -371,7 +371,7 @@ class Opaque:
         return self
 
     def __reduce_ex__(self, _: Any) -> Any:
-        _fail(self)
+        refuse(self)
 
     __str__ = __repr__
 
@@ -385,7 +385,8 @@ def _said(path: str) -> str:
     return f"your {path.replace('<', '') or 'code'}"
 
 
-def _fail(value: Any, *_: Any, **__: Any) -> Any:
+def refuse(value: Any, *_: Any, **__: Any) -> Any:
+    """Raise RefusedError for what stands in the place of a plain value."""
     raise object.__getattribute__(value, "_peer").refused(RefusedError(object.__getattribute__(value, "_message")))
 
 
@@ -396,7 +397,7 @@ for _name in (SPECIAL | {"__setattr__", "__delattr__", "__array__", "__iter__", 
     "__dir__",
     "__missing__",
 }:
-    setattr(Opaque, _name, _fail)
+    setattr(Opaque, _name, refuse)
 
 
 def is_remote(value: Any) -> bool:

@@ -132,3 +132,16 @@ def test_a_scheduler_of_torchs_wraps_the_step_of_an_answers_optimizer(make_stude
         scheduler.step()
     assert weight.tolist() == [-1.5]
     assert scheduler.get_last_lr() == [0.25]
+
+
+def test_an_object_put_where_a_number_belongs_is_named_as_the_answers_own(make_student):
+    source = """
+    def spoil(optimizer):
+        optimizer.param_groups[0]["lr"] = object()
+    def read(optimizer):
+        return optimizer.param_groups[0]["lr"]
+    """
+    student, optimizer = make_student(source, recording=False), sgd()
+    student.get("spoil")(optimizer)
+    with pytest.raises(TypeError, match="where a plain value is needed"):
+        student.get("read")(optimizer)
