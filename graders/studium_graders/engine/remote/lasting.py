@@ -42,12 +42,12 @@ class Lasting(Peer):
 
     def told(self, number: int, objects: list[Any]) -> None:
         """Remember an answer until a message says that it was not kept."""
-        if type(number) is int and _is_worth_it(objects):
+        if type(number) is int and is_followed(objects):
             self.asked(_ANSWERS + number, Frame(objects))
 
     def heard(self, number: int, objects: list[Any]) -> None:
         """Look after an answer as long as somebody keeps it."""
-        if _is_worth_it(objects):
+        if is_followed(objects):
             self.kept.add(_ANSWERS + number, Frame(objects, kept=True))
 
     def earlier(self, number: int) -> Frame | None:
@@ -72,8 +72,8 @@ class Lasting(Peer):
         self.kept.resend()
 
 
-def _is_worth_it(objects: list[Any]) -> bool:
-    """Tell whether something can change in an answer, and it is not much to look through."""
+def is_followed(objects: list[Any]) -> bool:
+    """Tell whether changes in an answer count: something can change there, and it is not much to look through."""
     changing = any(may_change(type(value)) for value in objects)
     return changing and sum(getattr(value, "nbytes", 0) for value in objects) <= _MOST_OF_AN_ANSWER
 

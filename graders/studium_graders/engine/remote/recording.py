@@ -22,6 +22,7 @@ from studium_graders.engine.remote.arrays import array_bytes, tensor_bytes
 from studium_graders.engine.remote.decode import Decoder
 from studium_graders.engine.remote.encode import Encoder
 from studium_graders.engine.remote.frames import is_mutable
+from studium_graders.engine.remote.lasting import is_followed
 from studium_graders.engine.remote.policy import CONTAINER, Policy, item_of
 from studium_graders.engine.remote.session import Student
 from studium_graders.engine.remote.transforms import holds_transformed
@@ -69,6 +70,13 @@ class RecordingStudent(Student):
         value = super().decode(message, decoder)
         self._crossing += decoder.objects
         return value
+
+    def heard(self, number: int, objects: list[Any]) -> None:
+        """Take note that the student's code sees what a test makes of this."""
+        super().heard(number, objects)
+        if is_followed(objects):
+            followed = {id(value) for value in objects}
+            self._crossing = [value for value in self._crossing if id(value) not in followed]
 
     def changed(self, frame: Frame, index: Any, content: Any) -> None:
         """Take over a change, which is not the test's."""
