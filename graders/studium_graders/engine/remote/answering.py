@@ -9,7 +9,6 @@ from studium_graders.engine.remote import library
 from studium_graders.engine.remote.asking import Asking
 from studium_graders.engine.remote.encode import Encoder
 from studium_graders.engine.remote.exports import FUNCTIONS
-from studium_graders.engine.remote.objects import Opaque, refuse
 from studium_graders.engine.remote.offers import (
     CALLBACK_SPECIAL,
     CHANGING,
@@ -19,6 +18,7 @@ from studium_graders.engine.remote.offers import (
     require_harmless,
     runs,
 )
+from studium_graders.engine.remote.opaque import Opaque, refuse
 from studium_graders.engine.remote.tags import Tag
 from studium_graders.engine.remote.wire import ProtocolError
 

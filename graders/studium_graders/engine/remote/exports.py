@@ -9,25 +9,24 @@ from torch import nn
 
 from studium_graders.engine.limits import Limits
 from studium_graders.engine.remote import estimators, frames, instances, library, records, standard, streams  # noqa: F401
-from studium_graders.engine.remote.decode import READERS, Decoder, RefusedError
+from studium_graders.engine.remote.class_making import inherited, make_class, register
+from studium_graders.engine.remote.decode import READERS, Decoder
 from studium_graders.engine.remote.encode import BASES, WRITERS, Encoder
 from studium_graders.engine.remote.errors import error_class, error_node, error_of, library_error, made_there
 from studium_graders.engine.remote.functions import RemoteFunction, function_facts, read_facts
 from studium_graders.engine.remote.lasting import Lasting
 from studium_graders.engine.remote.modules import Modules, RemoteModule, module_method
 from studium_graders.engine.remote.objects import (
-    GUARDED,
-    SPECIAL,
     BoundMethod,
     Facts,
-    Opaque,
     RemoteClass,
     RemoteIterator,
-    RemoteObject,
     given_back,
     place,
     special_method,
 )
+from studium_graders.engine.remote.opaque import Opaque
+from studium_graders.engine.remote.operators import SPECIAL
 from studium_graders.engine.remote.tags import Tag
 from studium_graders.engine.remote.wire import Channel, ProtocolError
 
@@ -262,7 +261,7 @@ class Side(Lasting):
         if not {*special} <= SPECIAL or not all(_is_method_name(method) for method in methods):
             raise ProtocolError("no class")
         parents = tuple(self._parent(base, decoder) for base in bases)
-        special = {*special, *(name for parent in parents for name in _inherited(parent))}
+        special = {*special, *(name for parent in parents for name in inherited(parent))}
         here = self.given_class(name)
         if isinstance(here, type) and not isinstance(here, RemoteClass) and here.__module__ == "__main__":
             parents = (*parents, here)
@@ -275,7 +274,7 @@ class Side(Lasting):
         namespace |= {"__module__": "__main__", "__doc__": decoder.decode(doc)}
         made = make_class(name, parents, namespace, facts)
         for base in bases:
-            _register(made, base)
+            register(made, base)
         return made
 
     def class_of(self, node: Any, decoder: Decoder) -> Any:
@@ -300,50 +299,6 @@ class Side(Lasting):
         if base[0] == Tag.MINE:
             return self._resolve(base, "", decoder)[1]
         return library.base_class(*base)
-
-
-def _register(made: type, base: list[Any]) -> None:
-    """Let the class that stands for one which extends a dictionary be a mapping, and so on."""
-    extended = library.TYPES.get(f"builtins.{base[1]}") if base[0] == "builtins" else None
-    if extended in library.ABSTRACT:
-        library.ABSTRACT[extended].register(made)
-
-
-def _inherited(parent: Any) -> Iterator[str]:
-    """Name the guarded operators of a library's class: who extends it must not get by the policy with them."""
-    if isinstance(parent, type) and not isinstance(parent, RemoteClass):
-        for cls in parent.__mro__[:-1]:
-            yield from (name for name in GUARDED & vars(cls).keys() if vars(cls)[name] is not None)
-
-
-def make_class(name: str, parents: tuple[Any, ...], namespace: dict[str, Any], facts: Facts) -> type:
-    """Make the class that stands for one of the other side, with those bases that allow it.
-
-    What a base makes of the classes that extend it concerns this one alone: its facts come last.
-    """
-    own = [parent for parent in parents if isinstance(parent, RemoteClass)]
-    others = [parent for parent in parents if parent is not None and parent not in own]
-    root = RemoteModule if any(issubclass(parent, nn.Module) for parent in others) else RemoteObject
-    for bases in ((*own, *([] if own else [root]), *others), (*own,) or (root,)):
-        meta = _metaclass(bases)
-        try:
-            made: type = type.__new__(meta, name, bases, dict(namespace))
-            type.__init__(made, name, bases, {})
-            type.__setattr__(made, "_facts", facts)
-            if root is RemoteObject:
-                place(made, facts)
-            return made
-        except Exception:  # noqa: S112  a base that cannot be extended is left out
-            continue
-    raise RefusedError(f"a class {name} that cannot be shown to a test")
-
-
-def _metaclass(bases: tuple[type, ...]) -> type:
-    metas = list(dict.fromkeys(type(base) for base in bases))
-    extra = [meta for meta in metas if not issubclass(RemoteClass, meta) and not issubclass(meta, RemoteClass)]
-    if not extra:
-        return next((meta for meta in metas if meta is not RemoteClass and issubclass(meta, RemoteClass)), RemoteClass)
-    return type(RemoteClass.__name__, (RemoteClass, *extra), {})
 
 
 def _methods(lineage: list[type]) -> list[str]:

@@ -2,34 +2,17 @@
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from types import GenericAlias
+from types import FunctionType, GenericAlias
 from typing import TYPE_CHECKING, Any
 
 from studium_graders.engine.remote.decode import RefusedError
 from studium_graders.engine.remote.offers import KeptError
-from studium_graders.engine.remote.policy import BINARY, CALLBACK, ITEM, STANDING_IN, item_of, spelling, step
+from studium_graders.engine.remote.opaque import Opaque
+from studium_graders.engine.remote.operators import ASKED, IN_PLACE
+from studium_graders.engine.remote.policy import CALLBACK, item_of, spelling, step
 
 if TYPE_CHECKING:
     from studium_graders.engine.remote.peer import Peer
-
-_COMPARISONS = {f"__{name}__" for name in ["eq", "ne", "lt", "le", "gt", "ge"]}
-_IN_PLACE = {f"__i{name}__" for name in BINARY}
-_ARITHMETIC = {f"__{kind}{name}__" for kind in ("", "r") for name in BINARY} | _IN_PLACE
-_CONVERSIONS = {
-    f"__{name}__"
-    for name in ["bool", "int", "float", "complex", "index", "hash", "neg", "pos", "abs", "invert", "round", "contains"]
-}
-GUARDED = _COMPARISONS | _ARITHMETIC | _CONVERSIONS
-"""Operators by which an object could decide a test; the policy says who may answer them."""
-_ASKED = GUARDED | STANDING_IN.keys()
-
-_FREE = {
-    *("__len__", "__iter__", "__next__", "__getitem__", "__setitem__", "__delitem__", "__call__", "__str__"),
-    *("__repr__", "__enter__", "__exit__", "__reversed__", "__format__", "__dir__", "__missing__"),
-    "__sklearn_clone__",
-}
-SPECIAL = GUARDED | _FREE
-_LOCAL = frozenset({"__class__", "__copy__", "__deepcopy__", "__reduce_ex__", "__reduce__", "__weakref__"})
 
 # A decorator that is a class gives these of a function.
 _NAMES = frozenset({"__name__", "__qualname__", "__doc__", "__wrapped__"})
@@ -250,8 +233,8 @@ def _unbound(name: str, qualname: str) -> Callable[..., Any]:
 
 def _is_around_method(value: Any) -> bool:
     """Tell whether something was put around a method here, as torch's schedulers do with ``step``."""
-    code = getattr(getattr(value, "__wrapped__", None), "__code__", None)
-    return code is not None and code is _unbound("", "").__code__
+    wrapped = value.__dict__.get("__wrapped__") if type(value) is FunctionType else None
+    return type(wrapped) is FunctionType and wrapped.__code__ is _unbound("", "").__code__
 
 
 def special_method(name: str) -> Callable[..., Any]:
@@ -259,13 +242,13 @@ def special_method(name: str) -> Callable[..., Any]:
 
     def forward(self: Any, *args: Any, **kwargs: Any) -> Any:
         facts = facts_of(self)
-        if name in _ASKED and not facts.peer.may_answer(facts.path, name, args):
+        if name in ASKED and not facts.peer.may_answer(facts.path, name, args):
             return _refused(self, name)
         path = _path_of_result(facts.path, name)
         result = facts.peer.request("special", self, name, args, kwargs, path=path)
         if name == "__len__" and result == 0 and facts.peer.no_items(facts.path) is not None:
             raise facts.peer.refused(RefusedError("an object without items where a right answer has some"))
-        if result is self and name in _IN_PLACE:
+        if result is self and name in IN_PLACE:
             facts.path = path
         return result
 
@@ -344,60 +327,6 @@ class RemoteIterator(Iterator[Any]):
 BoundMethod.__name__ = "method"  # messages say what it stands for
 RemoteIterator.__name__ = "iterator"
 RemoteClass.__name__ = "type"
-
-
-class Opaque:
-    """An object of the submission where a plain value is needed: whatever is done with it raises TypeError."""
-
-    __slots__ = ("__weakref__", "_message", "_peer")
-
-    def __init__(self, peer: "Peer", path: str, what: str) -> None:
-        sentence = f"{_said(path)} gives {what} where a plain value is needed, such as a number, a text or a list"
-        object.__setattr__(self, "_peer", peer)
-        object.__setattr__(self, "_message", sentence)
-
-    def __getattribute__(self, name: str) -> Any:
-        if name in _LOCAL:
-            return object.__getattribute__(self, name)
-        return refuse(self)
-
-    def __repr__(self) -> str:
-        return "<an object of the submission>"
-
-    def __copy__(self) -> "Opaque":
-        return self
-
-    def __deepcopy__(self, _: Any) -> "Opaque":
-        return self
-
-    def __reduce_ex__(self, _: Any) -> Any:
-        refuse(self)
-
-    __str__ = __repr__
-
-    def __format__(self, _: str) -> str:
-        return repr(self)
-
-
-def _said(path: str) -> str:
-    if path.endswith(ITEM):
-        return f"an item of {_said(path.removesuffix(ITEM))}"
-    return f"your {path.replace('<', '') or 'code'}"
-
-
-def refuse(value: Any, *_: Any, **__: Any) -> Any:
-    """Raise RefusedError for what stands in the place of a plain value."""
-    raise object.__getattribute__(value, "_peer").refused(RefusedError(object.__getattribute__(value, "_message")))
-
-
-for _name in (SPECIAL | {"__setattr__", "__delattr__", "__array__", "__iter__", "__float__"}) - {
-    "__str__",
-    "__repr__",
-    "__format__",
-    "__dir__",
-    "__missing__",
-}:
-    setattr(Opaque, _name, refuse)
 
 
 def is_remote(value: Any) -> bool:

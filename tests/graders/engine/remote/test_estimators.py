@@ -33,6 +33,7 @@ from sklearn.feature_extraction import text
 from sklearn.model_selection import GridSearchCV, KFold, RandomizedSearchCV, cross_val_score
 from studium_graders.engine.remote.known_estimators import is_estimator
 from studium_graders.engine.remote.objects import is_remote
+from studium_graders.engine.remote.policy import ESTIMATOR
 
 X, Y = datasets.load_iris(return_X_y=True)
 WORDS = ["a cat sat", "the dog ran", "cat and dog"]
@@ -154,6 +155,22 @@ def test_what_a_student_puts_in_the_place_of_a_method_is_not_called(student) -> 
 def test_a_class_of_the_students_stays_an_object_of_the_students(student) -> None:
     assert is_remote(student.get("lie")(X, Y))
     assert is_remote(student.get("instead")(X, Y))
+
+
+def test_one_that_has_another_name_too_is_measured_under_the_name_of_the_references(make_student) -> None:
+    source = """
+from sklearn.linear_model import LogisticRegression
+class Lying(LogisticRegression):
+    def predict(self, X): return [0] * len(X)
+    def score(self, *_): return 1.0
+    def fit(self, *_): return self
+other = model = Lying()
+"""
+    handles = {"other", "model", f"model{ESTIMATOR}ClassifierMixin"}
+    student = make_student(source, recording=False, handles=handles)
+    other, model = student.get("other"), student.get("model")
+    assert other is not model
+    assert model.score(X, Y) == np.mean(np.array(Y) == 0) < 1
 
 
 def test_a_function_that_fits_the_tests_estimator_fits_it(student) -> None:

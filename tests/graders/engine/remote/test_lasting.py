@@ -145,3 +145,16 @@ def test_an_object_put_where_a_number_belongs_is_named_as_the_answers_own(make_s
     student.get("spoil")(optimizer)
     with pytest.raises(TypeError, match="where a plain value is needed"):
         student.get("read")(optimizer)
+
+
+def test_an_object_of_the_answers_in_an_attribute_of_another_is_asked_for_nothing(make_student):
+    source = """
+    class Node:
+        def __init__(self): self.next = None
+        def __getattr__(self, name): raise KeyError(name)
+    node = Node()
+    """
+    student = make_student(source)
+    first, second = student.get("Node")(), student.get("Node")()
+    first.next = second
+    assert first.next is second

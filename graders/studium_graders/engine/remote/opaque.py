@@ -1,0 +1,66 @@
+"""What stands for an object of the submission where a plain value is needed."""
+
+from typing import TYPE_CHECKING, Any
+
+from studium_graders.engine.remote.decode import RefusedError
+from studium_graders.engine.remote.operators import SPECIAL
+from studium_graders.engine.remote.policy import ITEM
+
+if TYPE_CHECKING:
+    from studium_graders.engine.remote.peer import Peer
+
+_LOCAL = frozenset({"__class__", "__copy__", "__deepcopy__", "__reduce_ex__", "__reduce__", "__weakref__"})
+
+
+class Opaque:
+    """An object of the submission where a plain value is needed: whatever is done with it raises TypeError."""
+
+    __slots__ = ("__weakref__", "_message", "_peer")
+
+    def __init__(self, peer: "Peer", path: str, what: str) -> None:
+        sentence = f"{_said(path)} gives {what} where a plain value is needed, such as a number, a text or a list"
+        object.__setattr__(self, "_peer", peer)
+        object.__setattr__(self, "_message", sentence)
+
+    def __getattribute__(self, name: str) -> Any:
+        if name in _LOCAL:
+            return object.__getattribute__(self, name)
+        return refuse(self)
+
+    def __repr__(self) -> str:
+        return "<an object of the submission>"
+
+    def __copy__(self) -> "Opaque":
+        return self
+
+    def __deepcopy__(self, _: Any) -> "Opaque":
+        return self
+
+    def __reduce_ex__(self, _: Any) -> Any:
+        refuse(self)
+
+    __str__ = __repr__
+
+    def __format__(self, _: str) -> str:
+        return repr(self)
+
+
+def _said(path: str) -> str:
+    if path.endswith(ITEM):
+        return f"an item of {_said(path.removesuffix(ITEM))}"
+    return f"your {path.replace('<', '') or 'code'}"
+
+
+def refuse(value: Any, *_: Any, **__: Any) -> Any:
+    """Raise RefusedError for what stands in the place of a plain value."""
+    raise object.__getattribute__(value, "_peer").refused(RefusedError(object.__getattribute__(value, "_message")))
+
+
+for _name in (SPECIAL | {"__setattr__", "__delattr__", "__array__", "__iter__", "__float__"}) - {
+    "__str__",
+    "__repr__",
+    "__format__",
+    "__dir__",
+    "__missing__",
+}:
+    setattr(Opaque, _name, refuse)
