@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from studium_graders.engine.remote.wire import Channel
 
 MOST_CALLS = 32
-_ANSWERS = 1 << 48  # above it are the numbers of answers
+ANSWERS = 1 << 48  # above it are the numbers of answers
 _MOST_OF_AN_ANSWER = 1 << 20  # bytes of arrays
 _MOST_COMPARED = 1 << 24  # bytes, about, of the arguments of one call
 _EVERY = 16  # messages: so often it is asked again who refers to the arguments of a call
@@ -43,12 +43,12 @@ class Lasting(Peer):
     def told(self, number: int, objects: list[Any]) -> None:
         """Remember an answer until a message says that it was not kept."""
         if type(number) is int and is_followed(objects):
-            self.asked(_ANSWERS + number, Frame(objects))
+            self.asked(ANSWERS + number, Frame(objects))
 
     def heard(self, number: int, objects: list[Any]) -> None:
         """Look after an answer as long as somebody keeps it."""
         if is_followed(objects):
-            self.kept.add(_ANSWERS + number, Frame(objects, kept=True))
+            self.kept.add(ANSWERS + number, Frame(objects, kept=True))
 
     def earlier(self, number: int) -> Frame | None:
         """Give the objects of an earlier request or answer."""
@@ -80,7 +80,7 @@ def is_followed(objects: list[Any]) -> bool:
 
 def _make_room(frames: dict[int, Frame], number: int) -> list[int]:
     """Forget the oldest of so many requests, or answers, as this number is of; give what was forgotten."""
-    alike = [one for one in frames if (one > _ANSWERS) == (number > _ANSWERS)]
+    alike = [one for one in frames if (one > ANSWERS) == (number > ANSWERS)]
     forgotten = alike[:-MOST_CALLS]
     for one in forgotten:
         del frames[one]
@@ -122,13 +122,14 @@ class Kept:
     def _is_over(self, number: int, frame: Frame) -> bool:
         """Tell whether nobody has kept it, or it was compared often enough: an answer is compared once in any case."""
         compared = self._compared[number]
-        if number > _ANSWERS and not compared:
+        if number > ANSWERS and not compared:
             return False
         looked_at = compared and self._messages % _EVERY
         return compared > _MOST_COMPARED or not (looked_at or _is_kept(frame))
 
     def resend(self) -> None:
         """Tell again what could not be sent."""
+        self._compared.clear()
         for frame in self._frames.values():
             frame.resend()
 

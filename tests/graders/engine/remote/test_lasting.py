@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from studium_graders.engine.remote.lasting import MOST_CALLS
+from studium_graders.engine.remote.lasting import ANSWERS, MOST_CALLS, Kept
+from studium_graders.engine.remote.writeback import Frame
 from torch import nn
 
 SOURCE = """
@@ -158,3 +159,18 @@ def test_an_object_of_the_answers_in_an_attribute_of_another_is_asked_for_nothin
     first, second = student.get("Node")(), student.get("Node")()
     first.next = second
     assert first.next is second
+
+
+@pytest.mark.parametrize("messages", range(16))
+def test_what_a_message_could_not_tell_the_next_one_tells_whenever_that_is(messages):
+    class Plain:
+        change = staticmethod(list)
+
+    kept = Kept()
+    for _ in range(messages):
+        assert list(kept.changes(Plain())) == []
+    kept.add(ANSWERS + 1, frame := Frame([[1]], kept=True))
+    frame.objects[0].append(2)
+    for _ in range(2):
+        assert list(kept.changes(Plain())) == [[-ANSWERS - 1, 0, [1, 2]]]
+        kept.resend()
