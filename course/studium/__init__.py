@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import pluggy
 
+from studium.late_grammar import put_off
+
 if TYPE_CHECKING:
     from studium.claims import Claim as Claim
     from studium.comparison import assert_close as assert_close
@@ -55,6 +57,9 @@ __all__ = [
     "open_lesson",
     "track",
 ]
+
+
+put_off()
 
 
 def __getattr__(name: str) -> object:

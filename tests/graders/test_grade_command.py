@@ -315,16 +315,6 @@ def test_a_result_that_the_engine_owes_is_a_problem_and_the_others_are_recorded(
     assert "[bold]ada could not be graded, and nothing was recorded: RuntimeError: out of luck" in err
 
 
-def test_starting_does_not_build_the_grammar_of_web_addresses() -> None:
-    program = (
-        "import sys; from studium_graders.commands.extra import import_nbgrader; import_nbgrader();"
-        "import studium_graders.grading; print('jsonschema' in sys.modules, 'rfc3987_syntax' in sys.modules);"
-        "import rfc3987_syntax"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["True", "False"]
-
-
 def test_what_nbgrader_was_imported_without_can_be_imported_later() -> None:
     program = (
         "import sys; from studium_graders.commands.extra import import_nbgrader; import_nbgrader();"

@@ -11,6 +11,8 @@ import typer
 
 from studium.catalogue import Catalogue
 
+_LAB = "import studium; from jupyterlab.labapp import main; main()"  # starts sooner: see studium.late_grammar
+
 
 def lab(
     ctx: typer.Context,
@@ -38,7 +40,7 @@ def lab(
 
 def _command(course: Path, start: str, settings: Path, no_browser: bool, port: int) -> list[str]:
     return [
-        *(sys.executable, "-m", "jupyterlab", f"--port={port}"),
+        *(sys.executable, "-c", _LAB, f"--port={port}"),
         f"--ServerApp.root_dir={course.resolve()}",  # by its bare name, "workspace" is a command of Lab
         f"--LabApp.default_url=/lab/tree/{start}",
         f"--LabApp.app_settings_dir={settings}",

@@ -10,7 +10,7 @@ from types import ModuleType
 
 from studium.errors import CourseError, StudiumError
 
-_UNUSED = ("isoduration", "rfc3986_validator", "rfc3987_syntax")
+_UNUSED = ("isoduration", "rfc3986_validator")
 _LATER = (
     "bs4",
     "nbconvert.filters.markdown_mistune",
@@ -58,8 +58,8 @@ class _Later(ModuleType):
 def import_nbgrader() -> None:
     """Import nbgrader without what takes two thirds of its import time and a command hardly ever uses.
 
-    That is: jsonschema's checks of web addresses and durations, what reads HTML, archives and other machines, and the
-    parts of a Jupyter server.
+    That is: some of jsonschema's checks of addresses and durations, what reads HTML, archives and other machines, and
+    the parts of a Jupyter server.
     """
     absent: dict[str, ModuleType | None] = dict.fromkeys(_UNUSED)  # None: Python's own way to say that it is not there
     absent |= {name: _Later(name) for name in _LATER}

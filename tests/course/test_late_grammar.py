@@ -1,0 +1,50 @@
+"""The grammars that jsonschema would build when a notebook is read: they wait, and are there for who uses them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+pytest.importorskip("rfc3987_syntax")
+
+BUILT = "'rfc3987_syntax.syntax_helpers' in sys.modules"
+
+
+def said(program: str) -> list[str]:
+    done = subprocess.run([sys.executable, "-c", f"import sys; {program}"], capture_output=True, text=True, check=True)
+    return done.stdout.split()
+
+
+def test_reading_a_notebook_builds_no_grammar_of_web_addresses():
+    assert said(f"import studium.notebooks, jsonschema; print({BUILT})") == ["False"]
+
+
+@pytest.mark.parametrize(
+    "begin",
+    ["import studium; from jsonschema import FormatChecker", "from jsonschema import FormatChecker; import studium"],
+)
+def test_who_checks_a_web_address_has_it_checked(begin):
+    program = f"{begin}; check = FormatChecker().conforms; print(check('a:/b', 'iri'), check('<>', 'iri'), {BUILT})"
+    assert said(program) == ["True", "False", "True"]
+
+
+def test_the_module_itself_can_be_used():
+    program = (
+        f"import studium, rfc3987_syntax; print(hasattr(rfc3987_syntax, '__wrapped__'), {BUILT});"
+        "print(rfc3987_syntax.parse.__name__); import rfc3987_syntax.utils;"
+        "print(sys.modules['rfc3987_syntax'].parse.__name__)"
+    )
+    assert said(program) == ["False", "False", "parse", "parse"]
+
+
+def test_a_part_of_it_can_be_imported_first():
+    assert said("import studium; from rfc3987_syntax.utils import load_grammar; print(callable(load_grammar))") == [
+        "True"
+    ]
+
+
+def test_where_it_is_not_installed_nothing_stands_in_its_place():
+    program = "import importlib.util; importlib.util.find_spec = lambda name: None"
+    assert said(f"{program}; import studium; print('rfc3987_syntax' in sys.modules)") == ["False"]
