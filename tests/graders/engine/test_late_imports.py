@@ -1,7 +1,9 @@
 """torch's kernels for tensors without data are imported when somebody needs them, and then everything is as usual."""
 
+import json
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from importlib.metadata import version
 
 import pytest
@@ -19,6 +21,24 @@ import torch
 def loaded():
     return "torch._prims" in sys.modules
 assert not loaded()
+"""
+FORKS = """
+import json, os, traceback
+told = os.dup(1)
+for line in sys.stdin:
+    read, write = os.pipe()
+    if os.fork() == 0:
+        os.dup2(write, 1)
+        os.dup2(write, 2)
+        try:
+            exec(json.loads(line), globals())
+        except BaseException:
+            traceback.print_exc()
+        os._exit(0)
+    os.close(write)
+    with open(read) as said:
+        os.write(told, json.dumps(said.read()).encode() + b"\\n")
+    os.wait()
 """
 NEEDS = {
     "shapes that are broadcast": "assert torch.broadcast_shapes((2, 1), (3,)) == (2, 3)",
@@ -70,20 +90,37 @@ torch.randn(2, generator=torch.Generator().manual_seed(0))
     "the module by its name": "import torch._meta_registrations as m; m.meta_index_Tensor",
 }
 
-pytestmark = pytest.mark.skipif(not version("torch").startswith("2.13."), reason="what this torch does is not known")
+pytestmark = [
+    pytest.mark.xdist_group("late imports"),
+    pytest.mark.skipif(not version("torch").startswith("2.13."), reason="what this torch does is not known"),
+]
 
 
-def run(code: str) -> None:
-    done = subprocess.run([sys.executable, "-c", BEGIN + code], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+@pytest.fixture(scope="module")
+def run() -> Iterator[Callable[[str], None]]:
+    """run(code): in a fork of a process that has imported torch so, and used it."""
+    command = [sys.executable, "-c", BEGIN + FORKS]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as warm:
+
+        def run(code: str) -> None:
+            print(json.dumps(code), file=warm.stdin, flush=True)
+            assert json.loads(warm.stdout.readline()) == ""
+
+        yield run
+        warm.stdin.close()
 
 
 @pytest.mark.parametrize("code", NEEDS.values(), ids=NEEDS)
-def test_what_needs_the_kernels_has_them(code: str) -> None:
+def test_what_needs_the_kernels_has_them(run: Callable[[str], None], code: str) -> None:
     run(f"{code}\nassert loaded()\nimport torch._refs\n")
 
 
-def test_layers_losses_optimisers_and_random_numbers_do_not_need_them() -> None:
+def test_a_failure_is_seen(run: Callable[[str], None]) -> None:
+    with pytest.raises(AssertionError, match="ZeroDivisionError"):
+        run("1 / 0")
+
+
+def test_layers_losses_optimisers_and_random_numbers_do_not_need_them(run: Callable[[str], None]) -> None:
     run("""
 torch.manual_seed(0)
 model = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.Flatten(), torch.nn.LayerNorm(8), torch.nn.Linear(8, 2))
@@ -108,7 +145,7 @@ assert not loaded()
 """)
 
 
-def test_whoever_looks_at_all_modules_does_not_import_them() -> None:
+def test_whoever_looks_at_all_modules_does_not_import_them(run: Callable[[str], None]) -> None:
     run("""
 import inspect
 inspect.getmodule(loaded)
@@ -117,7 +154,7 @@ assert not loaded()
 """)
 
 
-def test_the_files_of_all_modules_are_not_looked_at() -> None:
+def test_the_files_of_all_modules_are_not_looked_at(run: Callable[[str], None]) -> None:
     run("""
 import inspect
 assert 0 < len(inspect.modulesbyfile) < 10, len(inspect.modulesbyfile)
