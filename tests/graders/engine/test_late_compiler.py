@@ -1,7 +1,8 @@
 """torch's compiler is imported by what compiles, and not by an optimiser; its distributed tensors by who uses them."""
 
-import subprocess
-import sys
+from collections.abc import Callable
+
+import pytest
 
 BEGIN = """
 import sys
@@ -23,14 +24,11 @@ torch.manual_seed(0)
 assert not loaded()
 """
 
-
-def run(code: str) -> None:
-    done = subprocess.run([sys.executable, "-c", BEGIN + code], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+pytestmark = pytest.mark.xdist_group("late compiler")
 
 
-def test_compiling_imports_the_compiler_and_optimisers_go_on() -> None:
-    run("""
+def test_compiling_imports_the_compiler_and_optimisers_go_on(in_a_fork: Callable[[str], None]) -> None:
+    in_a_fork("""
 assert torch.compile(lambda x: x + 1, backend="eager")(torch.ones(1)).item() == 2
 assert loaded() and torch._dynamo is sys.modules["torch._dynamo"]
 step()
@@ -38,8 +36,8 @@ assert torch._dynamo.eval_frame.innermost_fn(torch.optim.Optimizer.zero_grad.__w
 """)
 
 
-def test_a_given_gradient_asks_for_no_formulas_of_shapes() -> None:
-    run("""
+def test_a_given_gradient_asks_for_no_formulas_of_shapes(in_a_fork: Callable[[str], None]) -> None:
+    in_a_fork("""
 torch.ones(2, requires_grad=True).mul(2).backward(torch.ones(2))
 assert "sympy" not in sys.modules
 try:
@@ -56,12 +54,12 @@ torch.ones(2, requires_grad=True).mul(2).backward(torch.ones(2))
 """)
 
 
-def test_a_part_of_the_compiler_can_be_imported_by_name() -> None:
-    run("import torch._dynamo.config as config\nassert loaded() and torch._dynamo.config is config\n")
+def test_a_part_of_the_compiler_can_be_imported_by_name(in_a_fork: Callable[[str], None]) -> None:
+    in_a_fork("import torch._dynamo.config as config\nassert loaded() and torch._dynamo.config is config\n")
 
 
-def test_whoever_looks_at_all_modules_does_not_import_it() -> None:
-    run("""
+def test_whoever_looks_at_all_modules_does_not_import_it(in_a_fork: Callable[[str], None]) -> None:
+    in_a_fork("""
 import inspect
 inspect.getmodule(step)
 assert not any(getattr(module, "__warningregistry__", None) is sys for module in list(sys.modules.values()))
@@ -69,8 +67,10 @@ assert not loaded()
 """)
 
 
-def test_comparing_imports_no_distributed_tensors_and_knows_those_that_there_are() -> None:
-    run("""
+def test_comparing_imports_no_distributed_tensors_and_knows_those_that_there_are(
+    in_a_fork: Callable[[str], None],
+) -> None:
+    in_a_fork("""
 from studium_graders.engine.late_compiler import compare_without_distributed_tensors
 compare_without_distributed_tensors()
 torch.testing.assert_close(torch.ones(2), torch.ones(2))

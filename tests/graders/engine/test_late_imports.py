@@ -1,9 +1,8 @@
 """torch's kernels for tensors without data are imported when somebody needs them, and then everything is as usual."""
 
-import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib.metadata import version
 
 import pytest
@@ -21,24 +20,6 @@ import torch
 def loaded():
     return "torch._prims" in sys.modules
 assert not loaded()
-"""
-FORKS = """
-import json, os, traceback
-told = os.dup(1)
-for line in sys.stdin:
-    read, write = os.pipe()
-    if os.fork() == 0:
-        os.dup2(write, 1)
-        os.dup2(write, 2)
-        try:
-            exec(json.loads(line), globals())
-        except BaseException:
-            traceback.print_exc()
-        os._exit(0)
-    os.close(write)
-    with open(read) as said:
-        os.write(told, json.dumps(said.read()).encode() + b"\\n")
-    os.wait()
 """
 NEEDS = {
     "shapes that are broadcast": "assert torch.broadcast_shapes((2, 1), (3,)) == (2, 3)",
@@ -96,32 +77,18 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(scope="module")
-def run() -> Iterator[Callable[[str], None]]:
-    """run(code): in a fork of a process that has imported torch so, and used it."""
-    command = [sys.executable, "-c", BEGIN + FORKS]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as warm:
-
-        def run(code: str) -> None:
-            print(json.dumps(code), file=warm.stdin, flush=True)
-            assert json.loads(warm.stdout.readline()) == ""
-
-        yield run
-        warm.stdin.close()
-
-
 @pytest.mark.parametrize("code", NEEDS.values(), ids=NEEDS)
-def test_what_needs_the_kernels_has_them(run: Callable[[str], None], code: str) -> None:
-    run(f"{code}\nassert loaded()\nimport torch._refs\n")
+def test_what_needs_the_kernels_has_them(in_a_fork: Callable[[str], None], code: str) -> None:
+    in_a_fork(f"{code}\nassert loaded()\nimport torch._refs\n")
 
 
-def test_a_failure_is_seen(run: Callable[[str], None]) -> None:
+def test_a_failure_is_seen(in_a_fork: Callable[[str], None]) -> None:
     with pytest.raises(AssertionError, match="ZeroDivisionError"):
-        run("1 / 0")
+        in_a_fork("1 / 0")
 
 
-def test_layers_losses_optimisers_and_random_numbers_do_not_need_them(run: Callable[[str], None]) -> None:
-    run("""
+def test_layers_losses_optimisers_and_random_numbers_do_not_need_them(in_a_fork: Callable[[str], None]) -> None:
+    in_a_fork("""
 torch.manual_seed(0)
 model = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.Flatten(), torch.nn.LayerNorm(8), torch.nn.Linear(8, 2))
 optimizer = torch.optim.AdamW(model.parameters())
@@ -145,8 +112,8 @@ assert not loaded()
 """)
 
 
-def test_whoever_looks_at_all_modules_does_not_import_them(run: Callable[[str], None]) -> None:
-    run("""
+def test_whoever_looks_at_all_modules_does_not_import_them(in_a_fork: Callable[[str], None]) -> None:
+    in_a_fork("""
 import inspect
 inspect.getmodule(loaded)
 assert not any(getattr(module, "__warningregistry__", None) is sys for module in list(sys.modules.values()))
@@ -154,8 +121,8 @@ assert not loaded()
 """)
 
 
-def test_the_files_of_all_modules_are_not_looked_at(run: Callable[[str], None]) -> None:
-    run("""
+def test_the_files_of_all_modules_are_not_looked_at(in_a_fork: Callable[[str], None]) -> None:
+    in_a_fork("""
 import inspect
 assert 0 < len(inspect.modulesbyfile) < 10, len(inspect.modulesbyfile)
 for file, name in inspect.modulesbyfile.items():
