@@ -117,3 +117,39 @@ def test_an_argument_that_the_reference_leaves_alone_stays_as_it_was(shell):
     test = f"{given}pair = Pair(3, Pair(4, None))\nassert total(pair) == pair.value + pair.next.value + 4 * (not pair.value)"
     assert graded(shell, reference, reference, test).points == 1
     assert graded(shell, reference, cheats, test).points == 0
+
+
+OWN_FIT = """
+from collections import namedtuple
+import numpy as np
+Fit = namedtuple("Fit", "slope intercept")
+def fit(x, y):
+    return Fit(*np.polyfit(x, y, 1))
+"""
+SCIPYS = "from scipy import stats\ndef fit(x, y):\n    return stats.linregress(x, y)\n"
+FITTED = "import numpy as np\nx = np.arange(4.0)\nfitted = fit(x, 2 * x + 1)\nassert abs(fitted.slope - 2) < 1e-9"
+
+
+@pytest.mark.parametrize(("reference", "text"), [(OWN_FIT, SCIPYS), (SCIPYS, OWN_FIT), (SCIPYS, SCIPYS)])
+def test_what_a_library_gives_has_the_names_of_its_items(shell, reference, text):
+    result = graded(shell, reference, text, FITTED)
+    assert (result.points, result.mode) == (1, "split")
+    assert graded(shell, reference, text.replace("x, y)", "x, x)"), FITTED).points == 0
+
+
+@pytest.mark.parametrize("expression", ["x.max(1)", "torch.sort(x)", "torch.topk(x, 2)", "torch.linalg.svd(x)"])
+def test_torchs_named_results_are_known_by_name_on_both_sides(shell, expression):
+    solution = f"import torch\ndef f(x):\n    return {expression}\ndef first(result):\n    return result[0].clone()\n"
+    notebook = material(
+        answer(solution),
+        checked(
+            f"import torch\nx = torch.eye(3)\nfound, wanted = f(x), {expression}\n"
+            "assert torch.equal(found[1], wanted[1])\n"
+            "name = 'values' if hasattr(wanted, 'values') else 'U'\n"
+            "assert torch.equal(getattr(found, name), getattr(wanted, name))\n"
+            "assert torch.equal(first(found), wanted[0]) and torch.equal(first(wanted), wanted[0])"
+        ),
+        checked("import gc\nassert torch.equal(first(found), wanted[0]) and gc.isenabled()"),
+    )
+    result = grade_forked(shell, notebook, submission(notebook, solution), calibrate(shell, notebook))
+    assert [(test.points, test.mode) for test in result.results.values()] == [(1, "split"), (1, "one process")]
