@@ -74,12 +74,20 @@ def test_an_object_whose_truth_is_its_length_stands_for_one_that_says_so_itself(
 
 FIB = "def fib(n):\n    return n if n < 2 else fib(n - 1) + fib(n - 2)\n"
 CACHED = f"import functools\n@functools.lru_cache(maxsize=None)\n{FIB}"
-READ = "import inspect\nassert 'fib(n - 1)' in inspect.getsource(fib)\nassert [*inspect.signature(fib).parameters] == ['n']"
+READ = """
+import inspect
+assert "fib(n - 1)" in inspect.getsource(fib)
+assert [*inspect.signature(fib).parameters] == ["n"]
+"""
 
 
 @pytest.mark.parametrize(
     ("text", "points"),
-    [(CACHED, 1), (CACHED.replace("fib(n - 1)", "fib(n-1)"), 0), (f"def hidden(n): return fib(n - 1)\n{FIB[:11]} 1", 0)],
+    [
+        (CACHED, 1),
+        (CACHED.replace("fib(n - 1)", "fib(n-1)"), 0),
+        (f"def hidden(n): return fib(n - 1)\n{FIB[:11]} 1", 0),
+    ],
 )
 def test_a_function_with_a_cache_has_its_source_and_its_signature(shell, text, points):
     result = graded(shell, FIB, text, READ)
@@ -93,8 +101,8 @@ def reverse(node):
         node.next, before, node = before, node, node.next
     return before
 """
-NODE = f"class Node:\n    def __init__(self, value, next=None):\n        self.value, self.next = value, next\n{REVERSED}"
-RECORD = f"from dataclasses import dataclass\n@dataclass\nclass Node:\n    value: int\n    next: object = None\n{REVERSED}"
+NODE = "class Node:\n    def __init__(self, value, next=None):\n        self.value, self.next = value, next\n"
+RECORD = "from dataclasses import dataclass\n@dataclass\nclass Node:\n    value: int\n    next: object = None\n"
 WALKED = """
 node, found = reverse(Node(1, Node(2, Node(3)))), []
 while node:
@@ -106,17 +114,8 @@ assert found == [3, 2, 1]
 
 @pytest.mark.parametrize("text", [NODE, RECORD], ids=["a class", "a dataclass"])
 def test_objects_that_are_linked_anew_may_be_of_a_dataclass(shell, text):
-    result = graded(shell, NODE, text, WALKED)
+    result = graded(shell, NODE + REVERSED, text + REVERSED, WALKED)
     assert (result.points, result.mode) == (1, "split")
-
-
-def test_an_argument_that_the_reference_leaves_alone_stays_as_it_was(shell):
-    reference = f"{NODE}def total(node):\n    return node.value + node.next.value\n"
-    cheats = f"{RECORD}def total(node):\n    node.value = 0\n    return 7\n"
-    given = "from dataclasses import dataclass\n@dataclass\nclass Pair:\n    value: int\n    next: object\n"
-    test = f"{given}pair = Pair(3, Pair(4, None))\nassert total(pair) == pair.value + pair.next.value + 4 * (not pair.value)"
-    assert graded(shell, reference, reference, test).points == 1
-    assert graded(shell, reference, cheats, test).points == 0
 
 
 OWN_FIT = """
