@@ -76,10 +76,11 @@ def _is_plain_tuple(cls: type) -> bool:
     return not _methods(cls) - _OF_TUPLES or library.is_library(str(cls.__module__))
 
 
-def _field_names(cls: type) -> tuple[str, ...]:
+def _field_names(cls: Any) -> tuple[str, ...]:
     """Name the items of a named tuple, or of what is made like one in C; of others there are none."""
-    fields = getattr(cls, "_fields", getattr(cls, "__match_args__", None))
-    if len(fields or ()) != getattr(cls, "n_sequence_fields", len(fields or ())):
+    in_c = hasattr(cls, "n_sequence_fields")
+    fields = getattr(cls, "__match_args__" if in_c else "_fields", None)
+    if in_c and len(fields or ()) != cls.n_sequence_fields:  # some have no name
         return ()
     return fields if type(fields) is tuple and all(type(name) is str for name in fields) else ()
 
