@@ -10,6 +10,7 @@ from unittest import mock
 from studium_graders.engine.judge.python_text import parse
 from studium_graders.engine.remote.functions import RemoteFunction
 from studium_graders.engine.remote.objects import BoundMethod, RemoteClass
+from studium_graders.engine.remote.policy import WRAPPED
 
 _DEFINITIONS = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 _find = inspect.findsource
@@ -100,7 +101,7 @@ def _path(value: Any) -> str | None:
     """Give where the judge got an object of the student's: its name, which the student does not choose."""
     match value:
         case RemoteFunction():
-            return value._path
+            return value._path.removesuffix(WRAPPED)  # of a cached one
         case BoundMethod():
             return _path(type(value.__self__)) and f"{_path(type(value.__self__))}.{value.__name__}"
         case RemoteClass():

@@ -23,7 +23,7 @@ from studium_graders.engine.remote.tags import Tag
 from studium_graders.engine.remote.wire import ProtocolError
 
 CALLBACK_REQUESTS = frozenset({"call", "copy", "method", "getattr", "setattr", "special", "next", "backward"})
-_NOTHING = [-1, False]
+NOTHING = [-1, False]
 
 
 class Answering(Asking):
@@ -53,7 +53,7 @@ class Answering(Asking):
 
     def _gave(self, value: Any) -> bool:
         """Tell whether an object is the judge's own and was given to the student's code."""
-        node = self.references.get(id(value), _NOTHING)
+        node = self.references.get(id(value), NOTHING)
         return node[0] == Tag.MINE or (node[0] == Tag.MODULE and node[1] is True)
 
     def export(self, value: Any, encoder: Encoder) -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from studium_graders.engine.remote.strides import laid_out, read_shape
 from studium_graders.engine.remote.wire import Buffer, ProtocolError, TooLargeError
 
 TORCH_DTYPES = {
@@ -82,13 +83,14 @@ def tensor_bytes(tensor: torch.Tensor, most: int) -> Buffer:
 
 def tensor_of(name: Any, shape: Any, data: Buffer) -> torch.Tensor:
     """Build a dense tensor on the CPU; raise ProtocolError where the bytes do not fit."""
-    dtype, sizes = TORCH_DTYPES.get(name), _sizes(shape)
+    found, strides = read_shape(shape)
+    dtype, sizes = TORCH_DTYPES.get(name), _sizes(found)
     if dtype is None or len(sizes) > 64 or math.prod(sizes) * dtype.itemsize != len(data):
         raise ProtocolError("a tensor whose bytes do not fit its shape")
     tensor = torch.empty(sizes, dtype=dtype, requires_grad=False)
     if len(data):
         tensor.reshape(-1).view(torch.uint8).numpy()[:] = np.frombuffer(data, np.uint8)
-    return tensor
+    return tensor if strides is None else laid_out(tensor, strides)
 
 
 def _sizes(shape: Any) -> list[int]:

@@ -17,7 +17,7 @@ from studium_graders.engine.remote.functions import RemoteFunction
 from studium_graders.engine.remote.known_estimators import measure_by, score_of, scored_by
 from studium_graders.engine.remote.modules import RemoteModule
 from studium_graders.engine.remote.objects import RemoteClass, facts_of, is_remote
-from studium_graders.engine.remote.policy import Policy, item_of, step
+from studium_graders.engine.remote.policy import CONTAINER, Policy, item_of, step
 from studium_graders.engine.remote.shared_files import SharedFiles
 from studium_graders.engine.remote.truth import require_elements
 from studium_graders.engine.remote.wire import Channel, ProtocolError
@@ -96,6 +96,11 @@ class Asking(Side):
     def no_items(self, path: str) -> float | None:
         """Give what takes the place of the items that an object does not have; None where it may have none."""
         return empty_containers.no_items(path, self.policy)
+
+    def met_empty(self, path: str) -> None:
+        """Tell the policy."""
+        if self.policy.recording:
+            self.policy.empties.add(path + CONTAINER)
 
     def met_plain(self, name: str) -> None:
         """Tell the policy."""

@@ -221,8 +221,9 @@ def _read_frozenset(decoder: Decoder, node: list[Any]) -> Any:
 
 
 def _read_array(decoder: Decoder, node: list[Any]) -> Any:
-    _, dtype, shape, data = node
-    return decoder.put(decoder.received(arrays.array_of(arrays.dtype_of(dtype), shape, decoder.buffer(data))))
+    _, dtype, shape, data, *by_columns = node
+    array = arrays.array_of(arrays.dtype_of(dtype), shape, decoder.buffer(data))
+    return decoder.put(decoder.received(np.asfortranarray(array) if by_columns else array))
 
 
 def _read_objects(decoder: Decoder, node: list[Any]) -> Any:

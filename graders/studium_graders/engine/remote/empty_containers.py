@@ -1,7 +1,7 @@
 """Containers without items where the reference gives none such: ``np.allclose([], 5)`` holds, as with empty arrays.
 
 Where the reference gives None, or something empty, one may be empty as well; among the items of a value, where the
-reference has containers there.
+reference has containers there. Where it gives False, an empty one must do no more than that.
 """
 
 from collections import UserString
@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from studium_graders.engine.remote.decode import CONTAINERS
-from studium_graders.engine.remote.policy import CALLBACK, CONTAINER
+from studium_graders.engine.remote.policy import CALLBACK, CONTAINER, FALSE
 
 if TYPE_CHECKING:
     from studium_graders.engine.remote.decode import Decoder
@@ -29,6 +29,8 @@ def given(value: Any, path: str, policy: "Policy") -> Any:
     if policy.recording:
         if value is None or _is_empty(value):
             policy.empties.add(path + CONTAINER)
+        if value is False:
+            policy.empties.add(path + FALSE)
         return value
     if not path or policy.gives_own_object(path) or not _is_empty(value):
         return value
@@ -50,7 +52,9 @@ def no_items(path: str, policy: "Policy") -> float | None:
 
 
 def _instead(value: Any, places: tuple[str, ...], policy: "Policy") -> Any:
-    return value if _is_expected(places, policy) or policy.filling is None else _filled(value, policy.filling)
+    if _is_expected(places, policy) or policy.filling is None:
+        return value
+    return False if places[0] + FALSE in policy.empties else _filled(value, policy.filling)
 
 
 def _is_expected(places: tuple[str, ...], policy: "Policy") -> bool:

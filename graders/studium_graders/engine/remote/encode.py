@@ -177,7 +177,8 @@ def _write_array(encoder: Encoder, value: np.ndarray[Any, Any]) -> Any:
     if plain.dtype.hasobject:
         items = [encoder.encode(item) for item in plain.reshape(-1).tolist()]
         return [Tag.OBJECTS, list(plain.shape), items]
-    return [Tag.ARRAY, arrays.dtype_node(plain.dtype), list(plain.shape), encoder.buffer(arrays.array_bytes(plain))]
+    node = [Tag.ARRAY, arrays.dtype_node(plain.dtype), list(plain.shape), encoder.buffer(arrays.array_bytes(plain))]
+    return [*node, True] if plain.flags.fnc else node  # in the order of columns
 
 
 def _write_scalar(encoder: Encoder, value: np.generic) -> Any:

@@ -202,7 +202,9 @@ class Side(Lasting):
         if kind == "instance":
             given_back(found, path)
         names = _names(found)
-        return found if self.admits(path, kind, names) else Opaque(self, path, _what(found, names[0]))
+        if self.admits(path, kind, names):
+            return found
+        return Opaque(self, path, _what(found, names[0]), true=kind == "instance" and _is_always_true(type(found)))
 
     def _resolve(self, node: list[Any], path: str, decoder: Decoder) -> tuple[str, Any]:
         number = node[1]
@@ -299,6 +301,10 @@ class Side(Lasting):
         if base[0] == Tag.MINE:
             return self._resolve(base, "", decoder)[1]
         return library.base_class(*base)
+
+
+def _is_always_true(cls: type) -> bool:
+    return not any(name in vars(base) for base in cls.__mro__ for name in ("__bool__", "__len__"))
 
 
 def _methods(lineage: list[type]) -> list[str]:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from studium_graders.engine.remote import arrays
+from studium_graders.engine.remote.strides import shape_node
 from studium_graders.engine.remote.wire import ProtocolError
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def graph_node(peer: "Peer", encoder: "Encoder") -> Any:
     values = []
     for output in outputs:
         data = arrays.tensor_bytes(output, peer.limits.message_mb << 20)
-        values.append([str(output.dtype).removeprefix("torch."), list(output.shape), encoder.buffer(data)])
+        values.append([str(output.dtype).removeprefix("torch."), shape_node(output), encoder.buffer(data)])
     return [number, values, [peer.leaf_node(leaf, encoder) for leaf in leaves]]
 
 

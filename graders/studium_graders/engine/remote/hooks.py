@@ -65,6 +65,9 @@ class Hooks:
         """Give what takes the place of the items that an object does not have; None where it may have none."""
         return None
 
+    def met_empty(self, path: str) -> None:
+        """Hear that an object is false, and so may have no items."""
+
     def may_shadow(self, cls: type, name: str) -> bool:
         """Tell whether an instance of a given class may hold its own value for what the class has."""
         return True

@@ -246,6 +246,8 @@ def special_method(name: str) -> Callable[..., Any]:
             return _refused(self, name)
         path = _path_of_result(facts.path, name)
         result = facts.peer.request("special", self, name, args, kwargs, path=path)
+        if name == "__bool__" and result is False:
+            facts.peer.met_empty(facts.path)
         if name == "__len__" and result == 0 and facts.peer.no_items(facts.path) is not None:
             raise facts.peer.refused(RefusedError("an object without items where a right answer has some"))
         if result is self and name in IN_PLACE:

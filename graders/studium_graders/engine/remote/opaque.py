@@ -13,19 +13,26 @@ _LOCAL = frozenset({"__class__", "__copy__", "__deepcopy__", "__reduce_ex__", "_
 
 
 class Opaque:
-    """An object of the submission where a plain value is needed: whatever is done with it raises TypeError."""
+    """An object of the submission where a plain value is needed: whatever is done with it raises TypeError.
 
-    __slots__ = ("__weakref__", "_message", "_peer")
+    But for asking whether it is true, where that is so of every instance of its class, as of a match of ``re``.
+    """
 
-    def __init__(self, peer: "Peer", path: str, what: str) -> None:
+    __slots__ = ("__weakref__", "_message", "_peer", "_true")
+
+    def __init__(self, peer: "Peer", path: str, what: str, *, true: bool = False) -> None:
         sentence = f"{_said(path)} gives {what} where a plain value is needed, such as a number, a text or a list"
         object.__setattr__(self, "_peer", peer)
         object.__setattr__(self, "_message", sentence)
+        object.__setattr__(self, "_true", true)
 
     def __getattribute__(self, name: str) -> Any:
         if name in _LOCAL:
             return object.__getattribute__(self, name)
         return refuse(self)
+
+    def __bool__(self) -> bool:
+        return object.__getattribute__(self, "_true") or bool(refuse(self))
 
     def __repr__(self) -> str:
         return "<an object of the submission>"
@@ -57,6 +64,7 @@ def refuse(value: Any, *_: Any, **__: Any) -> Any:
 
 
 for _name in (SPECIAL | {"__setattr__", "__delattr__", "__array__", "__iter__", "__float__"}) - {
+    "__bool__",
     "__str__",
     "__repr__",
     "__format__",

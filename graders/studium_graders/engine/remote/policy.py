@@ -18,13 +18,15 @@ ESTIMATOR = ".*"  # in an entry of ``handles``, before the name of the class tha
 COPIED = ".__sklearn_clone__()"
 CALLBACK = "<"  # at the end of a path: what the student's code gives to a function of the test's
 CONTAINER = "#"  # after a path: an empty container there
+FALSE = "!"  # after a path: False there
 NARROW = "~"  # after a path: numbers of few digits there
 FILES = "@"  # ends an entry of ``mutates`` of a test whose files the reference changes
 TIMES = "%"  # after a test: how often it goes through several things at once
 PARTS = "+"  # ends an entry of ``mutates`` of an argument of which the reference changes parts
 NAN = "?"  # after a path: numbers there that are none
 ITERATOR = ".>"  # ends an entry of ``handles`` of where the reference gives an iterator
-_FOR_FUNCTIONS = (f".{FACTORY}", CALLBACK, f"{CALLBACK}{ITEM}")
+WRAPPED = ".__wrapped__"
+_FOR_FUNCTIONS = (WRAPPED, f".{FACTORY}", CALLBACK, f"{CALLBACK}{ITEM}")
 
 BINARY = (
     *("add", "sub", "mul", "truediv", "floordiv", "mod", "divmod", "pow", "matmul"),

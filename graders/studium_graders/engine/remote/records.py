@@ -55,8 +55,7 @@ def kind_of(cls: type, *, methods: bool = False, given: bool = False) -> str | N
         public = any(name[0] != "_" for name in _methods(cls))
         return "enum" if _is_plain_enum(cls) and (methods or not public) else None
     if issubclass(cls, tuple):
-        own = _methods(cls) - _OF_TUPLES
-        return "tuple" if cls is not tuple and _field_names(cls) and (methods or not own) else None
+        return "tuple" if _field_names(cls) and (methods or _is_plain_tuple(cls)) else None
     if dataclasses.is_dataclass(cls):
         return "record" if _is_plain_record(cls, methods=methods, given=given) else None
     return instances.KIND if given and instances.is_plain(cls) else None
@@ -72,8 +71,17 @@ def _is_generated(method: Any) -> bool:
     return isinstance(method, types.FunctionType) and method.__code__.co_filename in _GENERATED
 
 
-def _field_names(cls: type) -> tuple[str, ...]:
-    fields = getattr(cls, "_fields", None)
+def _is_plain_tuple(cls: type) -> bool:
+    """Tell whether a tuple has no methods, or is what a library's function gives, whose names alone are sent."""
+    return not _methods(cls) - _OF_TUPLES or library.is_library(str(cls.__module__))
+
+
+def _field_names(cls: Any) -> tuple[str, ...]:
+    """Name the items of a named tuple, or of what is made like one in C; of others there are none."""
+    in_c = hasattr(cls, "n_sequence_fields")
+    fields = getattr(cls, "__match_args__" if in_c else "_fields", None)
+    if in_c and len(fields or ()) != cls.n_sequence_fields:  # some have no name
+        return ()
     return fields if type(fields) is tuple and all(type(name) is str for name in fields) else ()
 
 
@@ -253,10 +261,10 @@ def _read_tuple(decoder: Decoder, node: list[Any]) -> Any:
     put = decoder.place()
     cls = _class(decoder, node[1], "tuple")
     items = decoder.items(node[2:], of_tuple=True)
-    if len(items) != len(cls._fields):
+    if len(items) != len(_field_names(cls)):
         raise ProtocolError("a named tuple of another length")
     decoder.peer.met_object(decoder.origin)
-    return put(tuple.__new__(cls, items))
+    return put(cls(items) if hasattr(cls, "n_sequence_fields") else tuple.__new__(cls, items))
 
 
 def _read_record(decoder: Decoder, node: list[Any]) -> Any:

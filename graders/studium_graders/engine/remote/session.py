@@ -11,7 +11,7 @@ from torch import nn
 from studium_graders.engine.limits import Limits
 from studium_graders.engine.remote import empty_containers, generators, transforms
 from studium_graders.engine.remote.ambient import Ambient
-from studium_graders.engine.remote.answering import Answering
+from studium_graders.engine.remote.answering import NOTHING, Answering
 from studium_graders.engine.remote.changed_arguments import OpenCall
 from studium_graders.engine.remote.common_data import CommonData
 from studium_graders.engine.remote.decode import RefusedError
@@ -317,8 +317,17 @@ class Student(Answering):
         return next((call for call in reversed(self._open) if CALLBACK not in call.path), self._open[-1])
 
     def _change(self, value: Any) -> None:
-        self._changing.changed[id(value)] = self._changing.entry(value)
+        if not self._stays_there(value):
+            self._changing.changed[id(value)] = self._changing.entry(value)
 
     def _takes(self, value: Any) -> bool:
         """Tell whether the judge's own object takes over what became of the student's copy."""
-        return self.policy.writeback == "live" or self.policy.may_change(self._changing.entry(value))
+        live = self.policy.writeback == "live" or self._stays_there(value)
+        return live or self.policy.may_change(self._changing.entry(value))
+
+    def _stays_there(self, value: Any) -> bool:
+        """Tell whether a value is data of an answer's class of which the reference's objects never come here."""
+        cls = type(value)
+        if not self.policy.strict or cls.__name__ in self.policy.plain or cls.__name__ not in self.policy.handles:
+            return False
+        return self.references.get(id(cls), NOTHING)[0] == Tag.YOURS

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from studium_graders.engine.remote import arrays
+from studium_graders.engine.remote.strides import shape_node
 from studium_graders.engine.remote.tags import Tag
 from studium_graders.engine.remote.wire import TooLargeError
 
@@ -17,7 +18,7 @@ def contents(value: torch.Tensor, encoder: "Encoder", message_mb: int) -> list[A
     if value.is_quantized:
         raise TypeError("a quantized tensor cannot be sent; give its int_repr() or dequantize() it")
     data = arrays.tensor_bytes(value, message_mb << 20)
-    return [str(value.dtype).removeprefix("torch."), list(value.shape), encoder.buffer(data)]
+    return [str(value.dtype).removeprefix("torch."), shape_node(value), encoder.buffer(data)]
 
 
 def plain_node(value: torch.Tensor, encoder: "Encoder", message_mb: int) -> list[Any]:

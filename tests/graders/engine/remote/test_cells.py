@@ -54,6 +54,12 @@ NEVER_DRAWN = (
 )
 
 
+def test_the_last_values_have_their_names(make_student):
+    student = make_student("6 * 7")
+    student.run("'last'")
+    assert text_of(student.run("print(_, __)")) == "last 42\n"
+
+
 @pytest.mark.parametrize("magic", ["", "%matplotlib inline\n", "%matplotlib agg\n"])
 def test_the_pictures_of_a_cell_are_shown_and_closed_after_it(make_student, monkeypatch, magic):
     monkeypatch.setenv("MPLBACKEND", INLINE)
