@@ -37,9 +37,9 @@ def given(value: Any, path: str, policy: "Policy") -> Any:
 
 def item(value: Any, decoder: "Decoder", policy: "Policy") -> Any:
     """Give a container that is an item of what a request gave, or what takes its place."""
-    if not decoder.path or decoder.path.endswith(CALLBACK) or (decoder.is_asked_for and not decoder.changing):
+    if decoder.is_asked_for or not decoder.path or decoder.path.endswith(CALLBACK):
         return value
-    if policy.recording and not (decoder.changing and len(value)):
+    if policy.recording:
         policy.empties.add(decoder.places[0] + CONTAINER)
     return value if len(value) else _instead(value, decoder.places, policy)
 

@@ -80,7 +80,7 @@ def replaced(value: Any, filling: float) -> Any:
         return _tensor_without(value, filling)
     if isinstance(value, array.array | memoryview):
         found = _array_without(np.asarray(value), filling)
-        return array.array(value.typecode, found) if isinstance(value, array.array) else memoryview(found)
+        return array.array(value.typecode, found) if isinstance(value, array.array) else memoryview(found.data)
     if kind := kind_of(type(value)):
         return _data_without(kind, value, filling)
     if isinstance(value, np.ndarray):

@@ -12,6 +12,7 @@ DOUBLE = "[2 * v for v in x]"
 LOOPS = {
     "a loop": "for a, b in zip(f([1, 2, 3]), [2, 4, 6]):\n    assert a == b",
     "what all hold": "assert all(a == b for a, b in zip([2, 4, 6], f([1, 2, 3])))",
+    "a map": "assert all(map(lambda a, b: a == b, f([1, 2, 3]), [2, 4, 6]))",
     "a function": "def same(p, q):\n    return all(a == b for a, b in zip(p, q))\nassert same(f([1, 2, 3]), (2, 4, 6))",
     "arrays": "for a, b in zip(f([1, 2, 3]), np.array([2, 4, 6])):\n    assert a == b",
     "points": "sum(a == b for a, b in zip(f([1, 2, 3]), [2, 4, 6])) / len(f([1, 2, 3]))",
