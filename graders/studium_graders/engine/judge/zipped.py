@@ -32,6 +32,7 @@ def noting(kind: Any, note: Note) -> Any:
             return found
 
     Noting.__name__ = Noting.__qualname__ = kind.__name__
+    Noting.__module__ = kind.__module__  # an answer may be given one
     return Noting
 
 

@@ -71,3 +71,12 @@ def test_it_is_zip(shell):
         "try:\n    list(zip([1], [], strict=True))\n    assert False\nexcept ValueError:\n    pass"
     )
     assert grade(shell, DOUBLE, test).points == 1
+
+
+@pytest.mark.parametrize("kind", ["map(int, '12')", "(a for a, in zip([1, 2]))", "zip([1, 2])"])
+def test_an_answer_may_be_given_one(shell, kind):
+    notebook = material(IMPORTS, answer("def f(x):\n    return len(list(x))\n"), checked(f"assert f({kind}) == 2"))
+    calibration = calibrate(shell, notebook)
+    assert not calibration.one_process
+    text = "def f(x):\n    return sum(1 for _ in x)\n"
+    assert grade_forked(shell, notebook, submission(notebook, text), calibration).only.points == 1
