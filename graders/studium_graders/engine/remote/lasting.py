@@ -113,7 +113,7 @@ class Kept:
         return list(self._frames)
 
     def changes(self, encoder: "Encoder") -> Iterator[list[Any]]:
-        """Give number, index and content of what has changed. Forget what nobody has kept: it may have changed before."""
+        """Give number, index and content of what has changed. Forget what nobody keeps once its last change is told."""
         self._messages += 1
         for number, frame in list(self._frames.items()):
             if number in self._ended or self._compared[number] > _MOST_COMPARED:
@@ -125,7 +125,7 @@ class Kept:
             yield from ([-number, *change] for change in frame.changes(encoder))
 
     def _is_over(self, number: int, frame: Frame) -> bool:
-        """Tell whether nobody has kept it; it is not looked at each time, and an answer is compared once in any case."""
+        """Tell whether nobody keeps it; that is asked now and then, and an answer is compared once in any case."""
         compared = self._compared[number]
         if number > ANSWERS and not compared:
             return False
