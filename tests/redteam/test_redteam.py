@@ -28,6 +28,7 @@ TOGETHER = {
     "values": {"Shape-abstract"},  # it extends the student's class
     "evaluating": {"expression-right", "square-alone", "square-hinted"},
     "kept": {"twin-apart"},  # one answer passes it split, and gives what was given itself
+    "missing": {"place-fast"},  # copies of what it passes count nothing
 }
 KERNEL_KEY = 0x57D10  # of exhaustion/shared-memory
 pytestmark = [

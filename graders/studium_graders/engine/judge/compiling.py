@@ -9,12 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import CodeType
 
+from studium_graders.engine.judge.filling_in import FILL_IN
 from studium_graders.engine.judge.python_text import is_silenced
 from studium_graders.engine.judge.replaceable import followed_targets
 
 LEFT, RIGHT = "__studium_left__", "__studium_right__"
 # How compiled tests get at their namespace: by names that nobody can guess who is given a test's globals.
-NAMESPACE, REPLACEMENTS = (f"__studium_{secrets.token_hex(16)}__" for _ in range(2))
+NAMESPACE, REPLACEMENTS, METHOD = (f"__studium_{secrets.token_hex(16)}__" for _ in range(3))
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,8 @@ def compile_test(
 
 def compile_statement(node: ast.stmt, name: str) -> CodeType:
     """Compile one statement of a given cell."""
-    return _compile(ast.Module([node], []), f"<{name}>", "exec")
+    careful = ast.fix_missing_locations(_Careful().visit(copy.deepcopy(node)))
+    return _compile(ast.Module([careful], []), f"<{name}>", "exec")
 
 
 def _compile(tree: ast.Module | ast.Expression, filename: str, mode: str) -> CodeType:
@@ -55,7 +57,17 @@ def _compile(tree: ast.Module | ast.Expression, filename: str, mode: str) -> Cod
     return code
 
 
-class _Rewriter(ast.NodeTransformer):
+class _Careful(ast.NodeTransformer):
+    """Has a text that may be an answer's looked at before it is filled in."""
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
+        self.generic_visit(node)
+        if node.attr not in FILL_IN or not isinstance(node.ctx, ast.Load) or isinstance(node.value, ast.Constant):
+            return node
+        return ast.Call(ast.Name(METHOD, ast.Load()), [node.value, ast.Constant(node.attr)], [])
+
+
+class _Rewriter(_Careful):
     """Makes ``global f; f = …`` and ``np.mean = …`` reach the student, and keeps what the sides of an assertion were.
 
     The interpreter stores globals of a function past ``__setitem__``, so such a store is written as a subscript.

@@ -7,6 +7,7 @@ https://docs.python.org/3/library/audit_events.html
 """
 
 import os
+import stat
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -125,10 +126,17 @@ def _database(event: str, args: tuple[Any, ...], frame: FrameType) -> None:
         _reach(event, args, frame)
 
 
+def _descriptor(event: str, args: tuple[Any, ...], frame: FrameType) -> None:
+    """Leave alone what is open here and is no file: through it this process talks with others."""
+    if isinstance(args[0], int) and not stat.S_ISREG(os.fstat(args[0]).st_mode):
+        _reach("open of a descriptor", args, frame)
+
+
 _CHECKS: dict[str, Callable[[str, tuple[Any, ...], FrameType], None]] = {
     "compile": _compile,
     "exec": _execute,
     **dict.fromkeys(("marshal.load", "marshal.loads", "pickle.find_class", "code.__new__"), _evaluate),
+    "open": _descriptor,
     "sqlite3.connect": _database,
     **{f"ctypes.{name}": _foreign for name in ("dlopen", "dlsym", "call_function", "string_at", "cdata")},
     **dict.fromkeys(

@@ -241,19 +241,9 @@ class TestJudge:
         empty, changed = self.namespace.student.policy.unexpected, self._suspicious()
         ways: list[tuple[bool, _Doubting, str]] = [
             (changed, self._own_copies, _CHANGED),
-            *((empty, partial(self._filled, filling), _EMPTY) for filling in FILLINGS),
+            *((empty, partial(self.namespace.student.filled, filling), _EMPTY) for filling in FILLINGS),
         ]
         return [(doubting, sentence) for wanted, doubting, sentence in ways if wanted]
-
-    @contextmanager
-    def _filled(self, filling: float) -> Iterator[None]:
-        """Put something in the place of arrays without elements that the reference does not give."""
-        policy = self.namespace.student.policy
-        policy.filling = filling
-        try:
-            yield
-        finally:
-            policy.filling = None
 
     def _suspicious(self) -> bool:
         """Tell whether a call has changed its arguments that the reference leaves alone; ask once."""

@@ -6,7 +6,8 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
-from studium_graders.engine.judge.compiling import NAMESPACE, REPLACEMENTS
+from studium_graders.engine.judge.compiling import METHOD, NAMESPACE, REPLACEMENTS
+from studium_graders.engine.judge.filling_in import method_of
 from studium_graders.engine.judge.replacing import Replacements
 from studium_graders.engine.judge.zipped import noting
 from studium_graders.engine.remote import Student
@@ -24,15 +25,15 @@ class Namespace(dict[str, Any]):
         self.student = student
         self.owned = owned
         self.replacements = Replacements(student)
-        self._zip = noting(student.policy.zipped)
+        self._noting = {kind.__name__: noting(kind, student.policy.zipped) for kind in (zip, map)}
         self["display"] = _show_nothing
 
     def __missing__(self, name: str) -> Any:
-        if name in (NAMESPACE, REPLACEMENTS):
-            return self if name == NAMESPACE else self.replacements
+        if name in (NAMESPACE, REPLACEMENTS, METHOD):
+            return {NAMESPACE: self, REPLACEMENTS: self.replacements, METHOD: method_of}[name]
         if name not in self.owned and hasattr(builtins, name):
-            if name == "zip":
-                return self._zip
+            if name in self._noting:
+                return self._noting[name]
             raise KeyError(name)  # the interpreter looks there next
         try:
             return self.student.get(name)

@@ -110,6 +110,8 @@ def _reason_of_call(node: ast.Call, imports: Mapping[str, str]) -> str:
     first = node.args[0] if node.args else None
     if path in _IMPORTERS and not isinstance(first, ast.Constant):
         return "it imports what only a value names"
+    if path == "operator.attrgetter" and not all(isinstance(name, ast.Constant) for name in node.args):
+        return "it reads attributes that only a value names"
     if path == "unittest.mock.patch" and not (isinstance(first, ast.Constant) and _in_reach(first.value)):
         return "it replaces something of a library's"
     if path == "unittest.mock.patch.object" and first is not None and len(node.args) > 1:

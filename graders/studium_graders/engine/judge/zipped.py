@@ -1,4 +1,4 @@
-"""``zip`` for tests: what has fewer items than the rest leaves the rest unlooked at."""
+"""``zip`` and ``map`` for tests: what has fewer items than the rest leaves the rest unlooked at."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,12 +13,13 @@ Note = Callable[[int, int], None]
 """Hears how often it went through, and how many items the longest had."""
 
 
-def noting(note: Note) -> type[zip]:  # type: ignore[type-arg]
-    """Give what does as ``zip`` does, and notes each that has come to its end."""
+def noting(kind: Any, note: Note) -> Any:
+    """Give what does as ``zip`` or ``map`` does, and notes each that has come to its end."""
 
-    class Zip(zip):  # type: ignore[type-arg]
-        def __init__(self, *parts: Any, strict: bool = False) -> None:
+    class Noting(kind):  # type: ignore[misc]
+        def __init__(self, *given: Any, strict: bool = False) -> None:
             self._times = 0
+            parts = given if kind is zip else given[1:]
             self._longest = 0 if any(map(_is_begun, parts)) else max(map(_length, parts), default=0)
 
         def __next__(self) -> Any:
@@ -30,8 +31,9 @@ def noting(note: Note) -> type[zip]:  # type: ignore[type-arg]
             self._times += 1
             return found
 
-    Zip.__name__ = Zip.__qualname__ = "zip"
-    return Zip
+    Noting.__name__ = Noting.__qualname__ = kind.__name__
+    Noting.__module__ = kind.__module__  # an answer may be given one
+    return Noting
 
 
 def _is_begun(part: Any) -> bool:

@@ -3,9 +3,11 @@
 import sys
 import weakref
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+import torch
 from torch import nn
 
 from studium_graders.engine.limits import Limits
@@ -15,9 +17,10 @@ from studium_graders.engine.remote.exports import Side
 from studium_graders.engine.remote.frame_parts import kind_of
 from studium_graders.engine.remote.functions import RemoteFunction
 from studium_graders.engine.remote.known_estimators import measure_by, score_of, scored_by
+from studium_graders.engine.remote.mirrors import Mirror
 from studium_graders.engine.remote.modules import RemoteModule
 from studium_graders.engine.remote.objects import RemoteClass, facts_of, is_remote
-from studium_graders.engine.remote.policy import CONTAINER, Policy, item_of, step
+from studium_graders.engine.remote.policy import CONTAINER, PARTS, Policy, item_of, step
 from studium_graders.engine.remote.shared_files import SharedFiles
 from studium_graders.engine.remote.truth import require_elements
 from studium_graders.engine.remote.wire import Channel, ProtocolError
@@ -88,6 +91,25 @@ class Asking(Side):
     def missing(self, value: Any, decoder: Decoder) -> Any:
         """Give a value that may be None or NaN, or what takes its place."""
         return not_a_number.received(value, decoder, self.policy)
+
+    def part(self, value: torch.Tensor, mirror: Mirror, decoder: Decoder) -> torch.Tensor:
+        """Give what a tensor holds that both sides have, or what takes its place; note whether it lacks something."""
+        before, self.policy.unexpected = self.policy.unexpected, False
+        for doubted in (not_a_number, empties):
+            value = doubted.checked(value, (decoder.path + PARTS,), self.policy)
+        mirror.lacking |= self.policy.unexpected
+        self.policy.unexpected |= before
+        return value
+
+    @contextmanager
+    def filled(self, filling: float) -> Iterator[None]:
+        """Put something in the place of what is missing, for a while."""
+        self.policy.filling = filling
+        try:
+            with self.mirrors.as_if(lambda value: not_a_number.replaced(value, filling)):
+                yield
+        finally:
+            self.policy.filling = None
 
     def container(self, value: Any, decoder: Decoder) -> Any:
         """Give a container that has arrived, or what takes the place of one without items."""

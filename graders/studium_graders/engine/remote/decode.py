@@ -41,7 +41,7 @@ class Decoder:
         self.objects: list[Any] = []
         self.outputs: tuple[torch.Tensor, ...] = ()
         self.depth = 0
-        self.changing = False  # what is read is what became of an argument
+        self.changing = ""  # of which argument it is read what became of it
         self._inside = False
         self._inward = peer.inward
         self._within = False  # an attribute
@@ -94,6 +94,8 @@ class Decoder:
     @property
     def places(self) -> tuple[str, ...]:
         """Give the path of the value that is being read, and that of its place alone: this first where it is apart."""
+        if self.changing:
+            return (self.path + self.changing,)
         if not self.depth or self.at is None:
             return (self.origin,)
         place, apart = self.at
@@ -136,12 +138,12 @@ class Decoder:
         finally:
             self.objects = before
 
-    def attribute(self, name: str, node: Any) -> Any:
+    def attribute(self, name: str, node: Any, *, apart: bool = False) -> Any:
         """Give the value of a node that is an attribute of the value that is being read."""
         before = self.path, self.depth, self._within, self.at
         self.path, self.depth, self._within, self.at = step(self.origin, name), 0, True, None
         try:
-            return self.decode(node)
+            return self.apart(node) if apart else self.decode(node)
         finally:
             self.path, self.depth, self._within, self.at = before
 

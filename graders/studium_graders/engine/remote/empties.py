@@ -24,7 +24,12 @@ _OF_PANDAS = (math.nan, 1.0, 0.0, math.nan)
 
 def received(value: Any, decoder: "Decoder", policy: "Policy") -> Any:
     """Give an array that has arrived, or what takes the place of one without elements."""
-    if not _lacks(value, policy) or policy.expects_empty(*decoder.places):
+    return checked(value, decoder.places, policy)
+
+
+def checked(value: Any, places: tuple[str, ...], policy: "Policy") -> Any:
+    """Give an array from one of these places, or what takes the place of one without elements."""
+    if not _lacks(value, policy) or policy.expects_empty(*places):
         return value
     return value if policy.filling is None else _filled(value, policy.filling)
 

@@ -161,7 +161,8 @@ def error_of(node: list[Any], decoder: "Decoder", peer: "Peer", room: Iterator[i
     values = [decoder.decode(item) for item in arguments]
     room = _room() if room is None else room
     members = [error_of(member, decoder, peer, room) for member, _ in zip(member_nodes, room, strict=False)]
-    held = {str(decoder.decode(key)): decoder.apart(value) for key, value in attributes}
+    named = ((str(decoder.decode(key)), value) for key, value in attributes)
+    held = {key: decoder.attribute(key, value, apart=True) for key, value in named}
     if not all(map(_is_plain, (*values, *held.values()))) or any(key.startswith("_") for key in held):
         raise ProtocolError("an exception with arguments or attributes that are not plain")
     base = _base(names)

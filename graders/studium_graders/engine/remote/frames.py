@@ -85,7 +85,7 @@ def _read(decoder: Decoder, node: list[Any]) -> Any:
     with decoder.inside():
         parts = [decoder.apart(part) for part in node[2:]]
     value = build(node[1], parts)
-    return put(decoder.received(value) if hasattr(value, "size") else value)
+    return put(decoder.received(value) if hasattr(value, "size") else decoder.missing(value))
 
 
 KINDS.append((lambda _, cls: bool(kind_of(cls)), _write))

@@ -3,10 +3,12 @@
 from collections.abc import Iterable
 from typing import Any
 
+import torch
 from torch import nn
 
 from studium_graders.engine.remote.decode import Decoder
 from studium_graders.engine.remote.encode import Encoder
+from studium_graders.engine.remote.mirrors import Mirror
 from studium_graders.engine.remote.writeback import Frame
 
 
@@ -59,6 +61,10 @@ class Hooks:
 
     def missing(self, value: Any, decoder: Decoder) -> Any:
         """Give a value that may be None or NaN, or what takes its place."""
+        return value
+
+    def part(self, value: torch.Tensor, mirror: Mirror, decoder: Decoder) -> torch.Tensor:
+        """Give what a tensor holds that both sides have, or what takes its place."""
         return value
 
     def no_items(self, path: str) -> float | None:

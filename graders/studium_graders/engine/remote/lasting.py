@@ -93,6 +93,7 @@ class Kept:
     def __init__(self) -> None:
         self._frames: dict[int, Frame] = {}
         self._compared: Counter[int] = Counter()
+        self._ended: set[int] = set()  # of which the last message told the last change
         self._messages = 0
 
     def add(self, number: int, frame: Frame) -> None:
@@ -100,36 +101,41 @@ class Kept:
         self._frames[number] = frame
         for forgotten in _make_room(self._frames, number):
             self._compared.pop(forgotten, None)
+            self._ended.discard(forgotten)
 
     def _forget(self, number: int) -> None:
         del self._frames[number]
         self._compared.pop(number, None)
+        self._ended.discard(number)
 
     def numbers(self) -> list[int]:
         """Give the numbers of the requests and answers that are kept."""
         return list(self._frames)
 
     def changes(self, encoder: "Encoder") -> Iterator[list[Any]]:
-        """Give number, index and content of what has changed. Forget what nobody has kept."""
+        """Give number, index and content of what has changed. Forget what nobody keeps once its last change is told."""
         self._messages += 1
         for number, frame in list(self._frames.items()):
-            if self._is_over(number, frame):
+            if number in self._ended or self._compared[number] > _MOST_COMPARED:
                 self._forget(number)
                 continue
+            if self._is_over(number, frame):
+                self._ended.add(number)
             self._compared[number] += _size(frame)
             yield from ([-number, *change] for change in frame.changes(encoder))
 
     def _is_over(self, number: int, frame: Frame) -> bool:
-        """Tell whether nobody has kept it, or it was compared often enough: an answer is compared once in any case."""
+        """Tell whether nobody keeps it; that is asked now and then, and an answer is compared once in any case."""
         compared = self._compared[number]
         if number > ANSWERS and not compared:
             return False
         looked_at = compared and self._messages % _EVERY
-        return compared > _MOST_COMPARED or not (looked_at or _is_kept(frame))
+        return not (looked_at or _is_kept(frame))
 
     def resend(self) -> None:
         """Tell again what could not be sent."""
         self._compared.clear()
+        self._ended.clear()
         for frame in self._frames.values():
             frame.resend()
 

@@ -5,6 +5,8 @@ and adds what changed, gradients and requires_grad included.
 """
 
 import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 class Mirror:
     """What was last exchanged of one tensor. ``blank`` mirrors have a shape and a gradient only."""
 
-    __slots__ = ("blank", "data", "grad", "mine", "number", "requires_grad", "stale", "tensor", "version")
+    __slots__ = ("blank", "data", "grad", "lacking", "mine", "number", "requires_grad", "stale", "tensor", "version")
 
     def __init__(self, tensor: torch.Tensor, number: int, *, mine: bool, blank: bool = False) -> None:
         self.tensor = weakref.ref(tensor)
@@ -35,7 +37,7 @@ class Mirror:
         self.data: torch.Tensor | None = None
         self.grad: torch.Tensor | None = None
         self.requires_grad = False
-        self.stale = False
+        self.stale = self.lacking = False
         self.version = 0
 
     def note(self) -> None:
@@ -179,27 +181,32 @@ class Mirrors:
             self._kept[number] = lazy = _uninitialized(dtype, requires_grad is True, parameter=parameter is True)
             self.add(lazy, number, mine=False)
             return
-        tensor = _empty(dtype, shape) if data is None else arrays.tensor_of(data[0], data[1], decoder.buffer(data[2]))
+        tensor = _empty(dtype, shape) if data is None else _tensor_of(data, decoder)
         tensor = nn.Parameter(tensor, requires_grad=False) if parameter else tensor
         tensor.requires_grad_(requires_grad is True)
         if grad is not None:
-            tensor.grad = arrays.tensor_of(grad[0], grad[1], decoder.buffer(grad[2]))
+            tensor.grad = _tensor_of(grad, decoder)
         self._kept[number] = tensor
-        self.add(tensor, number, mine=False, blank=data is None)
+        mirror = self.add(tensor, number, mine=False, blank=data is None)
+        content = tensor.detach()
+        if data is not None and (found := self._peer.part(content, mirror, decoder)) is not content:
+            overwrite_tensor(tensor, found)
+            mirror.note()
 
     def _update(self, mirror: Mirror, tensor: torch.Tensor, change: list[Any], decoder: "Decoder") -> None:
         data, grad, requires_grad, quiet = change
         if mirror.blank and mirror.mine:  # what was never shown cannot have been changed
             data, requires_grad = None, tensor.requires_grad
         if data is not None:
-            content = arrays.tensor_of(data[0], data[1], decoder.buffer(data[2]))
+            mirror.lacking = False
+            content = self._peer.part(_tensor_of(data, decoder), mirror, decoder)
             if is_lazy(tensor):
                 tensor.materialize(content.shape, dtype=content.dtype)
             alike = tensor.shape == content.shape and tensor.dtype == content.dtype
             overwrite_tensor(tensor.data if quiet and alike else tensor, content)
             mirror.blank = False
         if grad is not None:
-            new = None if grad[0] is None else arrays.tensor_of(grad[0][0], grad[0][1], decoder.buffer(grad[0][2]))
+            new = None if grad[0] is None else self._peer.part(_tensor_of(grad[0], decoder), mirror, decoder)
             if new is None or tensor.grad is None or tensor.grad.shape != new.shape:
                 tensor.grad = new
             else:
@@ -207,6 +214,29 @@ class Mirrors:
         if tensor.is_leaf and tensor.requires_grad is not requires_grad:
             tensor.requires_grad_(requires_grad is True)
         mirror.note()
+
+    @contextmanager
+    def as_if(self, replace: Callable[[torch.Tensor], torch.Tensor]) -> Iterator[None]:
+        """Let tensors that lack something hold something else for a while, of which the other side does not hear."""
+        lacking = [mirror for mirror in self._by_number.values() if mirror.lacking]
+        held = [(mirror, tensor) for mirror in lacking if (tensor := mirror.tensor()) is not None]
+        before = [_copy(tensor) for _, tensor in held]
+        _hold(held, [replace(data) for data in before])
+        try:
+            yield
+        finally:
+            _hold(held, before)
+
+
+def _hold(held: list[tuple[Mirror, torch.Tensor]], contents: list[torch.Tensor]) -> None:
+    for (mirror, tensor), content in zip(held, contents, strict=True):
+        overwrite_tensor(tensor.data, content)
+        mirror.note()
+
+
+def _tensor_of(node: list[Any], decoder: "Decoder") -> torch.Tensor:
+    dtype, shape, data = node
+    return arrays.tensor_of(dtype, shape, decoder.buffer(data))
 
 
 def _uninitialized(dtype: Any, requires_grad: bool, *, parameter: bool) -> torch.Tensor:

@@ -214,12 +214,12 @@ class Peer(Hooks, Sections):
             raise ProtocolError(f"a message that cannot be read: {type(error).__name__}") from error
 
     def _take_changes(self, changes: list[Any], decoder: Decoder) -> None:
-        decoder.changing = True
         for place, index, content in changes:
+            decoder.changing = f"#{index}"
             value = decoder.decode(content)
             if (frame := self._frame_at(place)) is not None:
                 self.changed(frame, index, value)
-        decoder.changing = False
+        decoder.changing = ""
 
     def _frame_at(self, place: Any) -> Frame | None:
         """Give the arguments of an open request by its depth, those of an earlier one by its number below zero."""

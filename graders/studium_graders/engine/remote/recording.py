@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -20,9 +21,10 @@ import torch
 from studium_graders.engine.limits import Limits
 from studium_graders.engine.remote.arrays import array_bytes, tensor_bytes
 from studium_graders.engine.remote.decode import Decoder
-from studium_graders.engine.remote.encode import Encoder
+from studium_graders.engine.remote.encode import BASES, Encoder
 from studium_graders.engine.remote.frames import is_mutable
 from studium_graders.engine.remote.lasting import is_followed
+from studium_graders.engine.remote.library import is_library
 from studium_graders.engine.remote.policy import CONTAINER, Policy, item_of
 from studium_graders.engine.remote.session import Student
 from studium_graders.engine.remote.transforms import holds_transformed
@@ -34,6 +36,8 @@ _ITEM = 8  # bytes of an item of a frame, about
 _ALONE = 2  # references to a value that only ``_Kept`` has
 _CONTAINERS: tuple[type[Any], ...] = (list, dict, set, deque, bytearray)
 _ARRAYS = (np.ndarray, torch.Tensor)
+_DATA = tuple(base for base, _ in BASES)
+_SILENT = frozenset({"__init__", "__new__", "__repr__", "__str__"})
 _SIZED: tuple[type[Any], ...] = (*_CONTAINERS, tuple, frozenset)
 
 
@@ -98,6 +102,11 @@ class RecordingStudent(Student):
         if all(isinstance(item, (*_SIZED, *_ARRAYS)) for item in items):
             found = [entry for entry in self.policy.empties if entry.startswith(place)]
             self.policy.empties |= {place + (CONTAINER if entry.endswith(CONTAINER) else "") for entry in found}
+
+    def keeps(self, value: Any, encoder: Encoder) -> bool:
+        """Note a test that passes data which do something when they are used: their copies in the answer do not."""
+        self._changed |= isinstance(value, _DATA) and _acts(type(value))
+        return super().keeps(value, encoder)
 
     def do_method(self, target: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Call a method, and note where it sets attributes: an answer may set them itself."""
@@ -170,6 +179,14 @@ class Crossed:
         for key, kept in list(self._kept.items()):
             if sys.getrefcount(kept.value) == _ALONE and not _is_view(kept.value):
                 del self._kept[key]
+
+
+def _acts(cls: type) -> bool:
+    """Tell whether a class of a course's has methods of its own in place of those of the data that it extends."""
+    lineage = [base for base in cls.__mro__ if not is_library(base.__module__)]
+    data = next((base for base in cls.__mro__ if base not in lineage), object)
+    own = {name for base in lineage for name, value in vars(base).items() if isinstance(value, FunctionType)}
+    return any(hasattr(data, name) for name in own - _SILENT)
 
 
 def _size(value: Any) -> int:

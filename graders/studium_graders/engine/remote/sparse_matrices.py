@@ -44,6 +44,7 @@ def _read(decoder: Decoder, node: list[Any]) -> Any:
     put = decoder.place()
     with decoder.inside():
         shape, data, coordinates = [decoder.apart(part) for part in node[2:]]
+    data = decoder.missing(data)
     value = _build(node[1], shape, data, coordinates)
     return put(value if math.prod(value.shape) else decoder.received(value))
 

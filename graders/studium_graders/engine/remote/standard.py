@@ -7,6 +7,7 @@ import struct
 import uuid
 from collections import ChainMap, Counter, OrderedDict, UserDict, UserList, UserString, defaultdict, deque
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
@@ -76,6 +77,7 @@ _PATHS: dict[str, type[PurePath]] = {
     "windows": PureWindowsPath,
 }
 _MOST_PATH = 10_000
+_OF_PARTS = frozenset(STANDARD)  # nothing is missing where one of their parts is None
 
 
 def _writer(name: str, parts: _Parts) -> Callable[[Encoder, Any], Any]:
@@ -83,10 +85,11 @@ def _writer(name: str, parts: _Parts) -> Callable[[Encoder, Any], Any]:
 
 
 def _read_standard(decoder: Decoder, node: list[Any]) -> Any:
-    parts = [decoder.decode(part) for part in node[2:]]
+    with decoder.inside() if node[1] in _OF_PARTS else nullcontext():
+        parts = [decoder.decode(part) for part in node[2:]]
     if node[1] in _PATHS:
         return _PATHS[node[1]](parts[0])
-    return STANDARD[node[1]][2](*parts)
+    return decoder.missing(STANDARD[node[1]][2](*parts))
 
 
 def _write_path(encoder: Encoder, value: PurePath) -> Any:

@@ -169,3 +169,29 @@ def test_a_test_in_one_process_alone_is_run_once(shell):
 def test_nothing_is_judged_twice_without_a_reference(shell):
     notebook = material(answer(""), checked(TEST))
     assert grade_forked(shell, notebook, submission(notebook, SHARES), Calibration()).points == [1]
+
+
+SPY = """class Spy({base}):
+    reads = 0
+    def __getitem__(self, place):
+        type(self).reads += 1
+        return super().__getitem__(place)
+    def __repr__(self):
+        return "spy"
+data = Spy({items})
+assert first(data) == 0
+assert Spy.reads <= 2"""
+FIRST = "def first(data):\n    return [data[k] for k in {}][0]\n"
+
+
+@pytest.mark.parametrize(("base", "items"), [("list", "range(9)"), ("dict", "zip(range(9), range(9))")])
+def test_data_that_count_how_they_are_used_are_counted_on(shell, base, items):
+    test = SPY.format(base=base, items=items)
+    assert noted(shell, test, reference=FIRST.format([0])) == {"0"}
+    for keys, earned in (([0], 1), ([0, 1, 2, 3], 0)):
+        assert graded(shell, FIRST.format(keys), test, FIRST.format([0])).only.points == earned
+
+
+def test_data_with_methods_that_nothing_uses_are_data(shell):
+    test = "class Named(list):\n    def __repr__(self):\n        return 'x'\n    def last(self):\n        pass\n"
+    assert noted(shell, test + "assert first(Named([0, 1])) == 0", reference=FIRST.format([0])) == set()

@@ -12,6 +12,7 @@ DOUBLE = "[2 * v for v in x]"
 LOOPS = {
     "a loop": "for a, b in zip(f([1, 2, 3]), [2, 4, 6]):\n    assert a == b",
     "what all hold": "assert all(a == b for a, b in zip([2, 4, 6], f([1, 2, 3])))",
+    "a map": "assert all(map(lambda a, b: a == b, f([1, 2, 3]), [2, 4, 6]))",
     "a function": "def same(p, q):\n    return all(a == b for a, b in zip(p, q))\nassert same(f([1, 2, 3]), (2, 4, 6))",
     "arrays": "for a, b in zip(f([1, 2, 3]), np.array([2, 4, 6])):\n    assert a == b",
     "points": "sum(a == b for a, b in zip(f([1, 2, 3]), [2, 4, 6])) / len(f([1, 2, 3]))",
@@ -70,3 +71,12 @@ def test_it_is_zip(shell):
         "try:\n    list(zip([1], [], strict=True))\n    assert False\nexcept ValueError:\n    pass"
     )
     assert grade(shell, DOUBLE, test).points == 1
+
+
+@pytest.mark.parametrize("kind", ["map(int, '12')", "(a for a, in zip([1, 2]))", "zip([1, 2])"])
+def test_an_answer_may_be_given_one(shell, kind):
+    notebook = material(IMPORTS, answer("def f(x):\n    return len(list(x))\n"), checked(f"assert f({kind}) == 2"))
+    calibration = calibrate(shell, notebook)
+    assert not calibration.one_process
+    text = "def f(x):\n    return sum(1 for _ in x)\n"
+    assert grade_forked(shell, notebook, submission(notebook, text), calibration).only.points == 1

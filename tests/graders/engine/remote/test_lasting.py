@@ -174,3 +174,29 @@ def test_what_a_message_could_not_tell_the_next_one_tells_whenever_that_is(messa
     for _ in range(2):
         assert list(kept.changes(Plain())) == [[-ANSWERS - 1, 0, [1, 2]]]
         kept.resend()
+
+
+MANAGER = """
+import contextlib
+@contextlib.contextmanager
+def manager(log):
+    log.append("in")
+    try:
+        yield
+    finally:
+        log.append("out")
+def nothing():
+    pass
+"""
+
+
+@pytest.mark.parametrize("before", range(16))
+def test_what_a_keeper_changes_last_is_told_although_it_keeps_it_no_longer(make_module_student, before):
+    student = make_module_student(MANAGER)
+    manager, nothing = student.get("manager"), student.get("nothing")
+    for _ in range(before):
+        nothing()
+    log = []
+    with manager(log):
+        assert log == ["in"]
+    assert log == ["in", "out"]
