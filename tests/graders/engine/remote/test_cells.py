@@ -1,5 +1,6 @@
 """Cells are what IPython makes of them: magics, prompts, waiting; and most are Python already."""
 
+import builtins
 import os
 import pty
 
@@ -54,7 +55,8 @@ NEVER_DRAWN = (
 )
 
 
-def test_the_last_values_have_their_names(make_student):
+def test_the_last_values_have_their_names(make_student, monkeypatch):
+    monkeypatch.delattr(builtins, "_", raising=False)  # a doctest in this process leaves it, and IPython minds
     student = make_student("6 * 7")
     student.run("'last'")
     assert text_of(student.run("print(_, __)")) == "last 42\n"
