@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterator, Mapping
 
 from studium_graders.engine.judge.dotted_names import imported_names, is_within, path_of, root_of
 from studium_graders.engine.judge.file_use import OF_FILES
+from studium_graders.engine.judge.filling_in import FILL_IN
 from studium_graders.engine.judge.python_text import parse
 from studium_graders.engine.judge.replaceable import followed_targets, is_replaceable
 
@@ -112,6 +113,8 @@ def _reason_of_call(node: ast.Call, imports: Mapping[str, str]) -> str:
         return "it imports what only a value names"
     if path == "operator.attrgetter" and not all(isinstance(name, ast.Constant) for name in node.args):
         return "it reads attributes that only a value names"
+    if path in ("operator.methodcaller", "getattr") and _names(node, FILL_IN):
+        return "it fills in a text by the name of the method"
     if path == "unittest.mock.patch" and not (isinstance(first, ast.Constant) and _in_reach(first.value)):
         return "it replaces something of a library's"
     if path == "unittest.mock.patch.object" and first is not None and len(node.args) > 1:
@@ -125,6 +128,10 @@ def _reason_of_call(node: ast.Call, imports: Mapping[str, str]) -> str:
     if path in ("warnings.simplefilter", "warnings.filterwarnings") and _takes(node, "error"):
         return "it makes warnings errors"
     return ""
+
+
+def _names(call: ast.Call, words: tuple[str, ...]) -> bool:
+    return any(isinstance(item, ast.Constant) and item.value in words for item in call.args[:2])
 
 
 def _takes(call: ast.Call, word: str) -> bool:

@@ -59,6 +59,10 @@ def outcome(call):
         "g = f().format\nassert g(p=Person()) == 'Ada'",
         "assert f().format_map({'p': Person()}) == 'Ada'",
         "assert render(f()) == 'Ada'",
+        "assert str.format(f(), p=Person()) == 'Ada'",
+        "assert list(map(str.format_map, [f()], [{'p': Person()}])) == ['Ada']",
+        "from string import Formatter\nassert Formatter().format(f(), p=Person()) == 'Ada'",
+        "import string\nassert string.Formatter().vformat(f(), (), {'p': Person()}) == 'Ada'",
     ],
 )
 def test_so_it_is_wherever_it_is_filled_in(shell, test):
