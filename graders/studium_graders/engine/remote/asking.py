@@ -115,8 +115,8 @@ class Asking(Side):
         """Give a container that has arrived, or what takes the place of one without items."""
         return empty_containers.item(value, decoder, self.policy)
 
-    def no_items(self, path: str) -> float | None:
-        """Give what takes the place of the items that an object does not have; None where it may have none."""
+    def no_items(self, path: str) -> tuple[float, ...]:
+        """Give what takes the place of the items that an object does not have; () where it may have none."""
         return empty_containers.no_items(path, self.policy)
 
     def met_empty(self, path: str) -> None:

@@ -18,8 +18,12 @@ if TYPE_CHECKING:
 
 FILLINGS = (math.nan, 0.0, math.inf, -math.inf)
 """What an array is filled with, once with each: none holds in all tests, as NaN does where one says what may not be."""
-_OF_PANDAS = (math.nan, 1.0, 0.0, math.nan)
-"""Elements of data of pandas', which leaves out what is missing: in no order, and not all of them different."""
+_MOST_AXES = 3  # along which an array gets several elements
+
+
+def mixed(filling: float) -> tuple[float, ...]:
+    """Give elements in no order, and not all of them different: a test may ask nothing but how they follow."""
+    return filling, 1.0, 0.0, filling
 
 
 def received(value: Any, decoder: "Decoder", policy: "Policy") -> Any:
@@ -45,9 +49,12 @@ def _lacks(value: Any, policy: "Policy") -> bool:
 
 def _filled(value: Any, filling: float) -> Any:
     if kind_of(type(value)):
-        return _filled_frame(value, _OF_PANDAS)
-    shape = (1,) * value.ndim
-    return torch.full(shape, filling) if isinstance(value, torch.Tensor) else np.full(shape, filling)
+        return _filled_frame(value, mixed(math.nan))
+    elements, shape = mixed(filling), [1] * value.ndim
+    for axis in [axis for axis, size in enumerate(value.shape) if not size][:_MOST_AXES]:
+        shape[axis] = len(elements)  # where it is compared with what one without elements can be compared with
+    array = np.resize(elements, shape)
+    return torch.tensor(array, dtype=torch.float32) if isinstance(value, torch.Tensor) else array
 
 
 def _frame_lacks(value: Any) -> bool:

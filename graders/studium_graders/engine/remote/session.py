@@ -279,7 +279,7 @@ class Student(Answering):
 
     def _write(self, value: Any, frame: Frame, index: Any, content: Any) -> None:
         self.common.changing(value)
-        if frame.write(index, content):
+        if frame.write(index, empty_containers.changed(content, self._changing.entry(value), self.policy)):
             self._change(value)
 
     def _draw(self, frame: Frame, index: int, drawn: Any) -> None:

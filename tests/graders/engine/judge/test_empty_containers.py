@@ -52,6 +52,60 @@ def test_a_view_or_an_iterator_without_items_agrees_with_no_list(shell, value):
     assert points(shell, reference, "def halves(x):\n    return (v / 2 for v in x)\n", test) == 1
 
 
+ORDERED = {
+    "loop": "for i in range(len(found) - 1):\n    assert found[i] <= found[i + 1]",
+    "all": "assert list(found) == sorted(found)",
+    "differences": "assert (np.diff(found) >= 0).all()",
+    "one after the other": "last = -9\nfor item in found:\n    assert item >= last\n    last = item",
+}
+
+
+@pytest.mark.parametrize("form", ORDERED)
+@pytest.mark.parametrize("value", ["[]", "np.array([])", "torch.empty(0)", "iter([])"])
+def test_what_is_empty_is_not_in_order_either(shell, value, form):
+    reference = f"def ordered(x):\n    return {'iter' if 'iter' in value else 'list'}(sorted(x))\n"
+    found = "list(ordered([3, 1, 2]))" if "iter" in value and "one" not in form else "ordered([3, 1, 2])"
+    test = f"found = {found}\n{ORDERED[form]}"
+    assert points(shell, reference, f"def ordered(x):\n    return {value}\n", test) == 0
+    assert points(shell, reference, reference, test) == 1
+
+
+WITHOUT = {
+    "no letter": "assert not any(letter in 'aeiou' for letter in bare('hello'))",
+    "no capital": "assert not any(letter.isupper() for letter in bare('hello'))",
+    "no digit": "assert not any(map(str.isdigit, bare('hello')))",
+}
+
+
+@pytest.mark.parametrize("form", WITHOUT)
+def test_a_text_without_letters_is_not_without_some_of_them(shell, form):
+    reference = "def bare(text):\n    return ''.join(letter for letter in text if letter not in 'aeiou')\n"
+    assert points(shell, reference, "def bare(text):\n    return ''\n", WITHOUT[form]) == 0
+    assert points(shell, reference, reference, WITHOUT[form]) == 1
+
+
+EMPTIED = {
+    "list": ("[3, 1, 2]", "data.sort()", "for i in range(len(data) - 1):\n    assert data[i] <= data[i + 1]"),
+    "dictionary": ("{'a': 1, 'b': -1}", "del data['b']", "assert all(value >= 0 for value in data.values())"),
+    "set": ("{1, -1}", "data.remove(-1)", "assert min(data, default=0) >= 0"),
+}
+
+
+@pytest.mark.parametrize("kind", EMPTIED)
+def test_an_argument_that_is_to_be_changed_must_not_be_emptied(shell, kind):
+    data, body, check = EMPTIED[kind]
+    reference = f"def change(data):\n    {body}\n"
+    test = f"data = {data}\nchange(data)\n{check}"
+    assert points(shell, reference, "def change(data):\n    data.clear()\n", test) == 0
+    assert points(shell, reference, reference, test) == 1
+
+
+def test_it_may_be_where_the_reference_empties_it_as_well(shell):
+    reference = "def drain(data):\n    found = []\n    while data:\n        found.append(data.pop())\n    return found\n"
+    text = "def drain(data):\n    found = data[::-1]\n    data.clear()\n    return found\n"
+    assert points(shell, reference, text, "data = [1, 2]\nassert drain(data) == [2, 1]\nassert not any(data)") == 1
+
+
 def test_an_iterator_may_be_at_its_end_where_the_reference_gives_nothing_or_was_gone_through_before(shell):
     reference = "def small(x):\n    return [v for v in x if v < 3]\n"
     text = "def small(x):\n    return (v for v in x if v < 3)\n"
