@@ -24,6 +24,7 @@ FILES = "@"  # ends an entry of ``mutates`` of a test whose files the reference 
 TIMES = "%"  # after a test: how often it goes through several things at once
 PARTS = "+"  # ends an entry of ``mutates`` of an argument of which the reference changes parts
 NAN = "?"  # after a path: numbers there that are none
+ONE = "^"  # before a test and a path: nothing but numbers there
 ITERATOR = ".>"  # ends an entry of ``handles`` of where the reference gives an iterator
 WRAPPED = ".__wrapped__"
 _FOR_FUNCTIONS = (WRAPPED, f".{FACTORY}", CALLBACK, f"{CALLBACK}{ITEM}")
@@ -58,8 +59,9 @@ class Policy:
     is known. ``both_ways`` collects, while recording, the tests that change a value after it has crossed, or ask for
     identity with one, ``scored`` those whose last value is a number. ``empties`` are paths of arrays and
     containers without elements, or with missing ones, ``unexpected`` tells that there was another one, and ``filling``
-    is what takes its place; ``short`` that a test went through fewer items than it does with the reference. ``draws``
-    are the random numbers that the reference drew. ``test`` is the one that runs.
+    is what takes its place; ``several`` is where the reference gives more than a number; ``short`` that a test went
+    through fewer items than it does with the reference. ``draws`` are the random numbers that the reference drew.
+    ``test`` is the one that runs.
     """
 
     handles: set[str] = field(default_factory=set)
@@ -70,6 +72,7 @@ class Policy:
     both_ways: set[str] = field(default_factory=set)
     scored: set[str] = field(default_factory=set)
     empties: set[str] = field(default_factory=set)
+    several: set[str] = field(default_factory=set)
     unexpected: bool = False
     short: bool = False
     test: str = ""
@@ -177,6 +180,21 @@ class Policy:
             self.empties.add(places[0])
         expected = not self.strict or not self.empties.isdisjoint(places)
         self.unexpected = self.unexpected or not expected
+        return expected
+
+    def met_number(self, path: str, *, alone: bool) -> None:
+        """Note that the reference gives a number at a path in the test that runs, or something else."""
+        entry = f"{ONE}{self.test} {path}"
+        if not alone:
+            self.several.add(entry)
+            self.empties.discard(entry)
+        elif entry not in self.several:
+            self.empties.add(entry)
+
+    def expects_number(self, path: str) -> bool:
+        """Tell whether it gives nothing but numbers there; note an array in place of one."""
+        expected = self.strict and f"{ONE}{self.test} {path}" in self.empties
+        self.unexpected = self.unexpected or expected
         return expected
 
     def zipped(self, times: int, longest: int) -> None:

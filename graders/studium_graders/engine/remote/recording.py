@@ -19,6 +19,7 @@ import numpy as np
 import torch
 
 from studium_graders.engine.limits import Limits
+from studium_graders.engine.remote import single_numbers
 from studium_graders.engine.remote.arrays import array_bytes, tensor_bytes
 from studium_graders.engine.remote.decode import Decoder
 from studium_graders.engine.remote.encode import BASES, Encoder
@@ -64,6 +65,12 @@ class RecordingStudent(Student):
             self._crossed.keep(self._crossing)
             self._crossing.clear()
 
+    def ask(self, op: str, *parts: Any, path: str = "") -> Any:
+        """Ask the student's process; note where a number comes from."""
+        gave = super().ask(op, *parts, path=path)
+        single_numbers.note(gave, path, self.policy)
+        return gave
+
     def send(self, message: list[Any], encoder: Encoder) -> None:
         """Send a message, and keep what was in it until the request ends."""
         super().send(message, encoder)
@@ -94,6 +101,7 @@ class RecordingStudent(Student):
             self.policy.empties |= whole if decoder.is_asked_for else {decoder.places[0]}
         if decoder.is_asked_for and isinstance(value, tuple | dict):
             self._note_alike(value, item_of(decoder.path))
+        single_numbers.note_items(value, decoder.path, self.policy)
         return super().container(value, decoder)
 
     def _note_alike(self, value: Any, place: str) -> None:

@@ -101,7 +101,9 @@ def test_an_argument_that_is_to_be_changed_must_not_be_emptied(shell, kind):
 
 
 def test_it_may_be_where_the_reference_empties_it_as_well(shell):
-    reference = "def drain(data):\n    found = []\n    while data:\n        found.append(data.pop())\n    return found\n"
+    reference = (
+        "def drain(data):\n    found = []\n    while data:\n        found.append(data.pop())\n    return found\n"
+    )
     text = "def drain(data):\n    found = data[::-1]\n    data.clear()\n    return found\n"
     assert points(shell, reference, text, "data = [1, 2]\nassert drain(data) == [2, 1]\nassert not any(data)") == 1
 
