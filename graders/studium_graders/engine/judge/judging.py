@@ -69,6 +69,7 @@ class TestJudge:
         """Run one test and give what came of it. Lets StudentGone through."""
         cautious = self.calibration.cautious - self.calibration.partly
         self.namespace.student.policy.cautious = test.cell.grade_id in cautious
+        self.namespace.student.policy.fixed = test.fixed
         self.namespace.student.common.begin_test()
         together = self._runs_together(test)
         if not together and test.exercise_test is not None and self._is_untouched(test):

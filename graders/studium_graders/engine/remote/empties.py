@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from studium_graders.engine.remote.frame_parts import build_frame, build_series, kind_of, pandas, values_of
+from studium_graders.engine.remote.policy import FULL
 
 if TYPE_CHECKING:
     from studium_graders.engine.remote.decode import Decoder
@@ -33,7 +34,7 @@ def received(value: Any, decoder: "Decoder", policy: "Policy") -> Any:
 
 def checked(value: Any, places: tuple[str, ...], policy: "Policy") -> Any:
     """Give an array from one of these places, or what takes the place of one without elements."""
-    if not _lacks(value, policy) or policy.expects_empty(*places):
+    if not _lacks(value, policy) or (not policy.expects(FULL, *places) and policy.expects_empty(*places)):
         return value
     return value if policy.filling is None else _filled(value, policy.filling)
 

@@ -14,7 +14,7 @@ from torch import nn
 
 from studium_graders.engine.remote.decode import CONTAINERS
 from studium_graders.engine.remote.empties import mixed
-from studium_graders.engine.remote.policy import CALLBACK, CONTAINER, FALSE
+from studium_graders.engine.remote.policy import CALLBACK, CONTAINER, FALSE, FULL
 
 if TYPE_CHECKING:
     from studium_graders.engine.remote.decode import Decoder
@@ -45,6 +45,7 @@ def item(value: Any, decoder: "Decoder", policy: "Policy") -> Any:
         return value
     if policy.recording:
         policy.empties.add(decoder.places[0] + CONTAINER)
+        policy.met(FULL, decoder.origin, alone=policy.fixed and bool(len(value)))
     return value if len(value) else _instead(value, decoder.places, policy)
 
 
@@ -66,6 +67,8 @@ def _instead(value: Any, places: tuple[str, ...], policy: "Policy") -> Any:
 
 
 def _is_expected(places: tuple[str, ...], policy: "Policy") -> bool:
+    if policy.expects(FULL, *places):
+        return False
     arrays = not policy.empties.isdisjoint(places)
     return arrays or policy.expects_empty(*(place + CONTAINER for place in places))
 

@@ -25,6 +25,7 @@ TIMES = "%"  # after a test: how often it goes through several things at once
 PARTS = "+"  # ends an entry of ``mutates`` of an argument of which the reference changes parts
 NAN = "?"  # after a path: numbers there that are none
 ONE = "^"  # before a test and a path: nothing but numbers there
+FULL = "&"  # before a test and a path: nothing there that lacks items
 ITERATOR = ".>"  # ends an entry of ``handles`` of where the reference gives an iterator
 WRAPPED = ".__wrapped__"
 _FOR_FUNCTIONS = (WRAPPED, f".{FACTORY}", CALLBACK, f"{CALLBACK}{ITEM}")
@@ -59,9 +60,9 @@ class Policy:
     is known. ``both_ways`` collects, while recording, the tests that change a value after it has crossed, or ask for
     identity with one, ``scored`` those whose last value is a number. ``empties`` are paths of arrays and
     containers without elements, or with missing ones, ``unexpected`` tells that there was another one, and ``filling``
-    is what takes its place; ``several`` is where the reference gives more than a number; ``short`` that a test went
-    through fewer items than it does with the reference. ``draws`` are the random numbers that the reference drew.
-    ``test`` is the one that runs.
+    is what takes its place; ``several`` is where it is not always of one sort, and ``fixed`` that a test
+    draws nothing; ``short`` that a test went through fewer items than it does with the reference. ``draws`` are the
+    random numbers that the reference drew. ``test`` is the one that runs.
     """
 
     handles: set[str] = field(default_factory=set)
@@ -73,6 +74,7 @@ class Policy:
     scored: set[str] = field(default_factory=set)
     empties: set[str] = field(default_factory=set)
     several: set[str] = field(default_factory=set)
+    fixed: bool = False
     unexpected: bool = False
     short: bool = False
     test: str = ""
@@ -182,18 +184,18 @@ class Policy:
         self.unexpected = self.unexpected or not expected
         return expected
 
-    def met_number(self, path: str, *, alone: bool) -> None:
-        """Note that the reference gives a number at a path in the test that runs, or something else."""
-        entry = f"{ONE}{self.test} {path}"
+    def met(self, sign: str, path: str, *, alone: bool) -> None:
+        """Note that the reference gives what a sign stands for at a path in the test that runs, or something else."""
+        entry = f"{sign}{self.test} {path}"
         if not alone:
             self.several.add(entry)
             self.empties.discard(entry)
         elif entry not in self.several:
             self.empties.add(entry)
 
-    def expects_number(self, path: str) -> bool:
-        """Tell whether it gives nothing but numbers there; note an array in place of one."""
-        expected = self.strict and f"{ONE}{self.test} {path}" in self.empties
+    def expects(self, sign: str, *places: str) -> bool:
+        """Tell whether it gives nothing else there; note that an answer does."""
+        expected = self.strict and any(f"{sign}{self.test} {place}" in self.empties for place in places)
         self.unexpected = self.unexpected or expected
         return expected
 

@@ -26,7 +26,8 @@ from studium_graders.engine.remote.encode import BASES, Encoder
 from studium_graders.engine.remote.frames import is_mutable
 from studium_graders.engine.remote.lasting import is_followed
 from studium_graders.engine.remote.library import is_library
-from studium_graders.engine.remote.policy import CONTAINER, Policy, item_of
+from studium_graders.engine.remote.not_a_number import has_nan
+from studium_graders.engine.remote.policy import CONTAINER, FULL, Policy, item_of
 from studium_graders.engine.remote.session import Student
 from studium_graders.engine.remote.transforms import holds_transformed
 from studium_graders.engine.remote.writeback import GENERATORS, Frame, state_of
@@ -66,9 +67,10 @@ class RecordingStudent(Student):
             self._crossing.clear()
 
     def ask(self, op: str, *parts: Any, path: str = "") -> Any:
-        """Ask the student's process; note where a number comes from."""
+        """Ask the student's process; note where a number comes from, and where nothing lacks items."""
         gave = super().ask(op, *parts, path=path)
         single_numbers.note(gave, path, self.policy)
+        self.policy.met(FULL, path, alone=self.policy.fixed and _has_items(gave))
         return gave
 
     def send(self, message: list[Any], encoder: Encoder) -> None:
@@ -215,6 +217,16 @@ def _lacks(container: Any, deepest: int = 20) -> bool:
         or (isinstance(item, _SIZED) and _lacks(item, deepest - 1))
         for item in items
     )
+
+
+def _has_items(value: Any) -> bool:
+    """Tell whether a value is a number, or has items or elements of which not all are missing."""
+    if isinstance(value, _SIZED):
+        return not _lacks(value)
+    if isinstance(value, str | bytes):
+        return bool(value)
+    known = isinstance(value, _ARRAYS) or single_numbers.is_number(value)
+    return known and value is not False and not has_nan(value) and 0 not in getattr(value, "shape", ())
 
 
 def _is_view(value: Any) -> bool:

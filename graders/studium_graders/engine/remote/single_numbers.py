@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from studium_graders.engine.remote.frame_parts import kind_of
-from studium_graders.engine.remote.policy import item_of
+from studium_graders.engine.remote.policy import ONE, item_of
 
 if TYPE_CHECKING:
     from studium_graders.engine.remote.decode import Decoder
@@ -29,19 +29,20 @@ _NUMBERS = (int, float, complex, np.number, np.bool_, Decimal, Fraction)
 
 def note(value: Any, path: str, policy: "Policy") -> None:
     """Note whether the reference gives a number at a path, or something else."""
-    policy.met_number(path, alone=_is_number(value))
+    policy.met(ONE, path, alone=is_number(value))
     if isinstance(value, _ARRAYS) and value.ndim:
-        policy.met_number(item_of(path), alone=value.ndim == 1)
+        policy.met(ONE, item_of(path), alone=value.ndim == 1)
 
 
 def note_items(container: Iterable[Any], path: str, policy: "Policy") -> None:
     """Note what the items of a container are."""
     items = list(container.values() if isinstance(container, Mapping) else container)
     if items:
-        policy.met_number(item_of(path), alone=all(map(_is_number, items)))
+        policy.met(ONE, item_of(path), alone=all(map(is_number, items)))
 
 
-def _is_number(value: Any) -> bool:
+def is_number(value: Any) -> bool:
+    """Tell whether a value is a number, or an array of one."""
     if isinstance(value, _ARRAYS):
         return math.prod(value.shape) == 1
     return isinstance(value, _NUMBERS)
@@ -49,14 +50,14 @@ def _is_number(value: Any) -> bool:
 
 def received(value: Any, decoder: "Decoder", policy: "Policy") -> Any:
     """Give an array that has arrived, or one of its elements where the reference gives a number alone."""
-    if decoder.changing or not _has_several(value) or not policy.expects_number(decoder.origin):
+    if decoder.changing or not _has_several(value) or not policy.expects(ONE, decoder.origin):
         return value
     return value if policy.filling is None else _element(value, policy.filling)
 
 
 def given(value: Any, path: str, policy: "Policy") -> Any:
     """Give what a request gave, or an item of a list where the reference gives a number: it may become an array."""
-    if not isinstance(value, _SEQUENCES) or len(value) <= 1 or not policy.expects_number(path):
+    if not isinstance(value, _SEQUENCES) or len(value) <= 1 or not policy.expects(ONE, path):
         return value
     return value if policy.filling is None else _at(value, policy.filling)
 

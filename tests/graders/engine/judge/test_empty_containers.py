@@ -254,3 +254,36 @@ def test_what_can_have_nothing_in_the_place_of_its_parts_costs_one_test_alone(sh
     )
     text = "def scaled(x):\n    return Pipeline([])\ndef other():\n    return 5\n"
     assert grade_forked(shell, notebook, submission(notebook, text), calibrate(shell, notebook)).points == [0, 1]
+
+
+EVENS = "def evens(items):\n    return [item for item in items if item % 2 == 0]\n"
+NONE = "assert len(list(evens([1]))) == 0"
+
+
+def points_of_two(shell, text, first, second):
+    notebook = material(IMPORTS, answer(EVENS), checked(first), checked(second))
+    calibration = calibrate(shell, notebook)
+    return grade_forked(shell, notebook, submission(notebook, text), calibration).points
+
+
+@pytest.mark.parametrize("value", ["[]", "()", "{}", "np.array([])", "torch.empty(0)", "iter([])"])
+def test_what_may_be_empty_in_one_test_may_not_be_in_another_that_is_the_same_each_time(shell, value):
+    second = "for item in evens([1, 2, 4]):\n    assert item % 2 == 0"
+    assert points_of_two(shell, f"def evens(items):\n    return {value}\n", NONE, second) == [1, 0]
+    assert points_of_two(shell, EVENS, NONE, second) == [1, 1]
+
+
+def test_it_may_be_in_a_test_that_draws(shell):
+    drawing = "import random\nitems = [2, random.randrange(9)]\nassert all(i % 2 == 0 for i in evens(items))"
+    text = "def evens(items):\n    return tuple(item for item in items if not item % 2)\n"
+    always = "def evens(items):\n    return []\n"
+    assert points_of_two(shell, text, NONE, drawing) == [1, 1]
+    assert points_of_two(shell, always, NONE, drawing) == [1, 1]  # as right as a test of random data can tell
+
+
+def test_it_may_be_in_a_test_in_which_the_reference_gives_both(shell):
+    both = f"{NONE}\nassert list(evens([2])) == [2]\nassert not any(evens([3, 5]))"
+    assert points_of_two(shell, "def evens(items):\n    return tuple(i for i in items if not i % 2)\n", NONE, both) == [
+        1,
+        1,
+    ]
