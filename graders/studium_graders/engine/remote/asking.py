@@ -11,7 +11,15 @@ import torch
 from torch import nn
 
 from studium_graders.engine.limits import Limits
-from studium_graders.engine.remote import empties, empty_containers, narrow, not_a_number, records, single_numbers
+from studium_graders.engine.remote import (
+    aligned,
+    empties,
+    empty_containers,
+    narrow,
+    not_a_number,
+    records,
+    single_numbers,
+)
 from studium_graders.engine.remote.decode import Decoder, RefusedError
 from studium_graders.engine.remote.exports import Side
 from studium_graders.engine.remote.frame_parts import kind_of
@@ -69,6 +77,7 @@ class Asking(Side):
         """Give an array that has arrived, or what takes the place of one without elements."""
         if kind_of(type(value)):
             require_elements()
+            aligned.listen(self.policy.misaligned)
         for doubted in (not_a_number, narrow, single_numbers, empties):
             value = doubted.received(value, decoder, self.policy)
         return value
