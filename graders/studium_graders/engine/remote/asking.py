@@ -110,6 +110,11 @@ class Asking(Side):
         self.policy.unexpected |= before
         return value
 
+    def gradient(self, value: torch.Tensor, path: str) -> torch.Tensor:
+        """Give a gradient through what came from a path, or numbers in place of those in it that are none."""
+        found: torch.Tensor = not_a_number.checked(value, (step(path, "grad"),), self.policy)
+        return found
+
     @contextmanager
     def filled(self, filling: float) -> Iterator[None]:
         """Put something in the place of what is missing, for a while."""

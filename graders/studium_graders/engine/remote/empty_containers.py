@@ -14,7 +14,7 @@ from torch import nn
 
 from studium_graders.engine.remote.decode import CONTAINERS
 from studium_graders.engine.remote.empties import mixed
-from studium_graders.engine.remote.policy import CALLBACK, CONTAINER, FALSE, FULL
+from studium_graders.engine.remote.policy import CALLBACK, CONTAINER, FALSE, FULL, OBJECT
 
 if TYPE_CHECKING:
     from studium_graders.engine.remote.decode import Decoder
@@ -27,13 +27,15 @@ _KINDS = (*CONTAINERS, *_LAYERS, str, bytes, UserString, np.void)
 
 
 def given(value: Any, path: str, policy: "Policy") -> Any:
-    """Give what a request gave, or what takes the place of an empty container."""
+    """Give what a request gave, or what takes the place of an empty container, or of None for an object."""
     if policy.recording:
         if value is None or _is_empty(value):
             policy.empties.add(path + CONTAINER)
         if value is False:
             policy.empties.add(path + FALSE)
         return value
+    if value is None and policy.expects(OBJECT, path):
+        return policy.filling
     if not path or policy.gives_own_object(path) or not _is_empty(value):
         return value
     return _instead(value, (path,), policy)

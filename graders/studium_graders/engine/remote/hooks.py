@@ -67,6 +67,10 @@ class Hooks:
         """Give what a tensor holds that both sides have, or what takes its place."""
         return value
 
+    def gradient(self, value: torch.Tensor, path: str) -> torch.Tensor:
+        """Give a gradient through what came from a path, or what takes its place."""
+        return value
+
     def no_items(self, path: str) -> tuple[float, ...]:
         """Give what takes the place of the items that an object does not have; () where it may have none."""
         return ()

@@ -26,6 +26,7 @@ LABELS = ":"  # after a test: labels there that meet no others
 PARTS = "+"  # ends an entry of ``mutates`` of an argument of which the reference changes parts
 NAN = "?"  # after a path: numbers there that are none
 ONE = "^"  # before a test and a path: nothing but numbers there
+OBJECT = "$"  # before a test and a path: nothing but objects there
 FULL = "&"  # before a test and a path: nothing there that lacks items
 ITERATOR = ".>"  # ends an entry of ``handles`` of where the reference gives an iterator
 WRAPPED = ".__wrapped__"

@@ -11,7 +11,7 @@ import sys
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from types import FunctionType
 from typing import Any
 
@@ -27,7 +27,8 @@ from studium_graders.engine.remote.frames import is_mutable
 from studium_graders.engine.remote.lasting import is_followed
 from studium_graders.engine.remote.library import is_library
 from studium_graders.engine.remote.not_a_number import has_nan
-from studium_graders.engine.remote.policy import CONTAINER, FULL, Policy, item_of
+from studium_graders.engine.remote.objects import RemoteClass
+from studium_graders.engine.remote.policy import CONTAINER, FULL, OBJECT, Policy, item_of
 from studium_graders.engine.remote.session import Student
 from studium_graders.engine.remote.transforms import holds_transformed
 from studium_graders.engine.remote.writeback import GENERATORS, Frame, state_of
@@ -71,6 +72,7 @@ class RecordingStudent(Student):
         gave = super().ask(op, *parts, path=path)
         single_numbers.note(gave, path, self.policy)
         self.policy.met(FULL, path, alone=self.policy.fixed and _has_items(gave))
+        self.policy.met(OBJECT, path, alone=self.policy.fixed and _is_object(gave))
         return gave
 
     def send(self, message: list[Any], encoder: Encoder) -> None:
@@ -227,6 +229,11 @@ def _has_items(value: Any) -> bool:
         return bool(value)
     known = isinstance(value, _ARRAYS) or single_numbers.is_number(value)
     return known and value is not False and not has_nan(value) and 0 not in getattr(value, "shape", ())
+
+
+def _is_object(value: Any) -> bool:
+    """Tell whether a value is an object, of the student's or of plain data, and no function or class."""
+    return isinstance(type(value), RemoteClass) or is_dataclass(type(value))
 
 
 def _is_view(value: Any) -> bool:

@@ -287,3 +287,26 @@ def test_it_may_be_in_a_test_in_which_the_reference_gives_both(shell):
         1,
         1,
     ]
+
+
+NODES = "class Node:\n    def __init__(self, value, after=None): self.value, self.after = value, after\n"
+BUILD = NODES + "def build(items):\n    return Node(items[0], build(items[1:])) if items else None\n"
+WALK = "node = build([3, 4])\n{}:\n    assert node.value > 2\n    node = node.after"
+
+
+@pytest.mark.parametrize("loop", ["while node", "while node is not None"])
+def test_nothing_at_all_is_no_chain_of_objects(shell, loop):
+    test = WALK.format(loop)
+    assert points(shell, BUILD, "def build(items):\n    return None\n", test) == 0
+    assert points(shell, BUILD, BUILD, test) == 1
+
+
+def test_none_is_right_where_the_reference_gives_none_as_well_or_nobody_asks(shell):
+    reference = "class Tally:\n    def add(self, x):\n        self.x = x\n        return self\n"
+    test = "tally = Tally()\ntally.add(3)\nassert tally.x == 3"
+    assert points(shell, reference, "class Tally:\n    def add(self, x):\n        self.x = x\n", test) == 1
+    other = (
+        NODES
+        + "def build(items):\n    found = None\n    for item in items[::-1]: found = Node(item, found)\n    return found\n"
+    )
+    assert points(shell, BUILD, other, f"assert build([]) is None\n{WALK.format('while node')}") == 1
