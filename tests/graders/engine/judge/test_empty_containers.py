@@ -307,6 +307,6 @@ def test_none_is_right_where_the_reference_gives_none_as_well_or_nobody_asks(she
     assert points(shell, reference, "class Tally:\n    def add(self, x):\n        self.x = x\n", test) == 1
     other = (
         NODES
-        + "def build(items):\n    found = None\n    for item in items[::-1]: found = Node(item, found)\n    return found\n"
+        + "def build(items):\n    end = None\n    for item in items[::-1]: end = Node(item, end)\n    return end\n"
     )
     assert points(shell, BUILD, other, f"assert build([]) is None\n{WALK.format('while node')}") == 1
