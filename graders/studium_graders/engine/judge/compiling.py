@@ -48,8 +48,18 @@ def compile_test(
 
 def compile_statement(node: ast.stmt, name: str) -> CodeType:
     """Compile one statement of a given cell."""
-    careful = ast.fix_missing_locations(_Careful().visit(copy.deepcopy(node)))
-    return _compile(ast.Module([careful], []), f"<{name}>", "exec")
+    return _compile(_careful(ast.Module([copy.deepcopy(node)], [])), f"<{name}>", "exec")
+
+
+def compile_module(source: str | bytes, filename: str) -> CodeType:
+    """Compile a module that is handed out; its globals need ``METHOD``."""
+    code: CodeType = compile(_careful(ast.parse(source, filename)), filename, "exec", dont_inherit=True)
+    return code
+
+
+def _careful(tree: ast.Module) -> ast.Module:
+    found: ast.Module = ast.fix_missing_locations(_Careful().visit(tree))
+    return found
 
 
 def _compile(tree: ast.Module | ast.Expression, filename: str, mode: str) -> CodeType:

@@ -6,7 +6,11 @@ from importlib.abc import InspectLoader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from importlib.util import spec_from_loader
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
+from typing import Any
+
+from studium_graders.engine.judge.compiling import METHOD, compile_module
+from studium_graders.engine.judge.filling_in import method_of
 
 
 class GivenModules(MetaPathFinder, InspectLoader):
@@ -30,6 +34,16 @@ class GivenModules(MetaPathFinder, InspectLoader):
         if spec is not None:
             spec.has_location = True
         return spec
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Run a module."""
+        vars(module)[METHOD] = method_of
+        super().exec_module(module)
+
+    @staticmethod
+    def source_to_code(data: Any, path: Any = "<string>") -> CodeType:
+        """Compile a module so that a text which a test passes to it is looked at before it is filled in."""
+        return compile_module(data, str(path))
 
     def is_package(self, fullname: str) -> bool:
         """Tell whether a module is a folder."""

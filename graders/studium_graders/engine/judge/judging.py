@@ -31,7 +31,6 @@ from studium_graders.engine.remote.shared_files import SharedFiles
 from studium_graders.engine.results import CellRun, Mode, TestResult
 
 NOT_YET = "not attempted yet"
-_SHORT = "your code gives fewer items than this test goes through"
 _Doubting = Callable[[], AbstractContextManager[None]]
 _CHANGED = "your function changed its arguments, which this test does not expect"
 _EMPTY = "your code gives no elements, missing ones, NaN or numbers of few digits, where a right answer has others"
@@ -69,6 +68,7 @@ class TestJudge:
         """Run one test and give what came of it. Lets StudentGone through."""
         cautious = self.calibration.cautious - self.calibration.partly
         self.namespace.student.policy.cautious = test.cell.grade_id in cautious
+        self.namespace.student.policy.fixed = test.fixed
         self.namespace.student.common.begin_test()
         together = self._runs_together(test)
         if not together and test.exercise_test is not None and self._is_untouched(test):
@@ -99,8 +99,8 @@ class TestJudge:
     def _split(self, test: PreparedTest) -> list[Event]:
         self.brought.split.add(test.cell.id)
         points, error, run = self._run(test)
-        if error is None and points == test.cell.points and self.namespace.student.policy.short:
-            return [self._judged(test, message=_SHORT)]
+        if error is None and points == test.cell.points and (short := self.namespace.student.policy.short):
+            return [self._judged(test, message=short)]
         for doubting, sentence in self._doubts() if error is None else ():
             with doubting():
                 again, failed, _ = self._run(test, again=True)
@@ -124,7 +124,7 @@ class TestJudge:
         assert test.code is not None
         student = self.namespace.student
         student.refusal = None
-        student.policy.unexpected = student.policy.short = False
+        student.policy.unexpected, student.policy.short = False, ""
         with readable(self.text), student.in_step(test.cell.grade_id):
             ran = run_test_code(test.code, self.namespace, self.limits.output_kb, self._sharing(test, again=again))
         self._require_student()

@@ -33,7 +33,7 @@ class PreparedTest:
 
     ``definitions`` is what later tests may need of it when it is not run here, ``before`` what it needs of earlier
     tests when it runs there; ``answers`` are the ids of the answer cells that it is about. ``given`` are the names of
-    data of given cells that it reads; ``files``: it is about files of the student's.
+    data of given cells that it reads; ``files``: it is about files of the student's, ``fixed``: nothing of it is drawn.
     """
 
     cell: Cell
@@ -44,6 +44,7 @@ class PreparedTest:
     answers: frozenset[str]
     given: frozenset[str] = frozenset()
     files: bool = False
+    fixed: bool = False
     exercise_test: ExerciseTest | None = None
 
 
@@ -152,7 +153,11 @@ def _run_here(
 
 def _drawing(material: NotebookMaterial) -> frozenset[str]:
     given = (cell for cell in material.cells if cell.kind == "given")
-    return frozenset(cell.id for cell in given if any(word in cell.source for word in DRAWING))
+    return frozenset(cell.id for cell in given if _may_draw(cell))
+
+
+def _may_draw(cell: Cell) -> bool:
+    return any(word in cell.source for word in DRAWING)
 
 
 def _imports_of_answers(material: NotebookMaterial) -> dict[str, list[Statement]]:
@@ -185,7 +190,8 @@ class _Notebook:
         found = exercise_test(cell, self.exercises)
         before, given = self._before(cell), self._given(cell)
         files = code is not None and tree is not None and uses_files(tree, self.imports, self.files)
-        return PreparedTest(cell, code, reason, definitions, before, self._answers(cell), given, files, found)
+        answers, fixed = self._answers(cell), not (_may_draw(cell) or _drawing(self.material))
+        return PreparedTest(cell, code, reason, definitions, before, answers, given, files, fixed, found)
 
     def named(self) -> frozenset[str]:
         """Give the names that occur in tests."""

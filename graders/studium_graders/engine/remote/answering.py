@@ -1,6 +1,7 @@
 """What a student's code may ask of the objects that a test gave to it: the judge's say, request by request."""
 
 import types
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -19,8 +20,10 @@ from studium_graders.engine.remote.offers import (
     runs,
 )
 from studium_graders.engine.remote.opaque import Opaque, refuse
+from studium_graders.engine.remote.operators import SPECIAL
 from studium_graders.engine.remote.tags import Tag
 from studium_graders.engine.remote.wire import ProtocolError
+from studium_graders.engine.remote.writeback import HOLDERS
 
 CALLBACK_REQUESTS = frozenset({"call", "copy", "method", "getattr", "setattr", "special", "next", "backward"})
 NOTHING = [-1, False]
@@ -39,6 +42,10 @@ class Answering(Asking):
 
     def _defines(self, lineage: list[type], name: str) -> bool:
         return super()._defines(lineage, name) and runs(lineage[0], name)
+
+    def following(self, target: Any) -> AbstractContextManager[None]:
+        """See whether a method changes what a container of the standard library's holds."""
+        raise NotImplementedError
 
     def perform(self, op: Any, parts: list[Any]) -> Any:
         """Do what the student's code asks of an object that a test gave to it; nothing else can be asked for."""
@@ -77,7 +84,8 @@ class Answering(Asking):
         require_harmless(method)
         if library.name_of(method):
             raise AttributeError(f"{name!r} of an object of the test cannot be called")
-        return method(*args, **kwargs)
+        with self.following(target):
+            return method(*args, **kwargs)
 
     def do_getattr(self, target: Any, name: str) -> Any:
         """Give a public attribute of an instance."""
@@ -102,7 +110,10 @@ class Answering(Asking):
     def do_special(self, target: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run one of the few dunder methods that are open."""
         if not (runs(type(target), name) and is_open(target, name)):
+            if name in SPECIAL and isinstance(target, HOLDERS):  # their base classes are known there as well
+                raise TypeError(f"{name!r} of an object of the test cannot be used")
             raise ProtocolError("the student's side asks for a method that is closed")
-        if name in CHANGING:
+        if name in CHANGING and not isinstance(target, HOLDERS):
             self.require_change(target, "an item")
-        return super().do_special(target, name, args, kwargs)
+        with self.following(target):
+            return super().do_special(target, name, args, kwargs)

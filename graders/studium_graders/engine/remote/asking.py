@@ -11,7 +11,15 @@ import torch
 from torch import nn
 
 from studium_graders.engine.limits import Limits
-from studium_graders.engine.remote import empties, empty_containers, narrow, not_a_number, records
+from studium_graders.engine.remote import (
+    aligned,
+    empties,
+    empty_containers,
+    narrow,
+    not_a_number,
+    records,
+    single_numbers,
+)
 from studium_graders.engine.remote.decode import Decoder, RefusedError
 from studium_graders.engine.remote.exports import Side
 from studium_graders.engine.remote.frame_parts import kind_of
@@ -69,7 +77,8 @@ class Asking(Side):
         """Give an array that has arrived, or what takes the place of one without elements."""
         if kind_of(type(value)):
             require_elements()
-        for doubted in (not_a_number, narrow, empties):
+            aligned.listen(self.policy.misaligned)
+        for doubted in (not_a_number, narrow, single_numbers, empties):
             value = doubted.received(value, decoder, self.policy)
         return value
 
@@ -101,6 +110,11 @@ class Asking(Side):
         self.policy.unexpected |= before
         return value
 
+    def gradient(self, value: torch.Tensor, path: str) -> torch.Tensor:
+        """Give a gradient through what came from a path, or numbers in place of those in it that are none."""
+        found: torch.Tensor = not_a_number.checked(value, (step(path, "grad"),), self.policy)
+        return found
+
     @contextmanager
     def filled(self, filling: float) -> Iterator[None]:
         """Put something in the place of what is missing, for a while."""
@@ -115,8 +129,8 @@ class Asking(Side):
         """Give a container that has arrived, or what takes the place of one without items."""
         return empty_containers.item(value, decoder, self.policy)
 
-    def no_items(self, path: str) -> float | None:
-        """Give what takes the place of the items that an object does not have; None where it may have none."""
+    def no_items(self, path: str) -> tuple[float, ...]:
+        """Give what takes the place of the items that an object does not have; () where it may have none."""
         return empty_containers.no_items(path, self.policy)
 
     def met_empty(self, path: str) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import nn
 
-from studium_graders.engine.remote.writeback import is_held
+from studium_graders.engine.remote.writeback import HOLDERS, is_held
 
 _WITH_ARGUMENTS = ("call", "method", "special")
 _STOPPING = frozenset({"__next__", "__anext__", "send", "throw", "asend", "athrow"})
@@ -55,6 +55,8 @@ def _parts(item: Any) -> Iterator[Any]:
         yield from item.values()
     elif isinstance(item, (list, tuple, set, frozenset)):
         yield from item
+    elif isinstance(item, HOLDERS):
+        yield item.data
     elif isinstance(item, nn.Module):
         yield from item._modules.values()
         yield from item._parameters.values()

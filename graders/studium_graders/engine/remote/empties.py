@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from studium_graders.engine.remote.frame_parts import build_frame, build_series, kind_of, pandas, values_of
+from studium_graders.engine.remote.policy import FULL
 
 if TYPE_CHECKING:
     from studium_graders.engine.remote.decode import Decoder
@@ -18,8 +19,12 @@ if TYPE_CHECKING:
 
 FILLINGS = (math.nan, 0.0, math.inf, -math.inf)
 """What an array is filled with, once with each: none holds in all tests, as NaN does where one says what may not be."""
-_OF_PANDAS = (math.nan, 1.0, 0.0, math.nan)
-"""Elements of data of pandas', which leaves out what is missing: in no order, and not all of them different."""
+_MOST_AXES = 3  # along which an array gets several elements
+
+
+def mixed(filling: float) -> tuple[float, ...]:
+    """Give elements in no order, and not all of them different: a test may ask nothing but how they follow."""
+    return filling, 1.0, 0.0, filling
 
 
 def received(value: Any, decoder: "Decoder", policy: "Policy") -> Any:
@@ -29,7 +34,7 @@ def received(value: Any, decoder: "Decoder", policy: "Policy") -> Any:
 
 def checked(value: Any, places: tuple[str, ...], policy: "Policy") -> Any:
     """Give an array from one of these places, or what takes the place of one without elements."""
-    if not _lacks(value, policy) or policy.expects_empty(*places):
+    if not _lacks(value, policy) or (not policy.expects(FULL, *places) and policy.expects_empty(*places)):
         return value
     return value if policy.filling is None else _filled(value, policy.filling)
 
@@ -45,9 +50,12 @@ def _lacks(value: Any, policy: "Policy") -> bool:
 
 def _filled(value: Any, filling: float) -> Any:
     if kind_of(type(value)):
-        return _filled_frame(value, _OF_PANDAS)
-    shape = (1,) * value.ndim
-    return torch.full(shape, filling) if isinstance(value, torch.Tensor) else np.full(shape, filling)
+        return _filled_frame(value, mixed(math.nan))
+    elements, shape = mixed(filling), [1] * value.ndim
+    for axis in [axis for axis, size in enumerate(value.shape) if not size][:_MOST_AXES]:
+        shape[axis] = len(elements)  # where it is compared with what one without elements can be compared with
+    array = np.resize(elements, shape)
+    return torch.tensor(array, dtype=torch.float32) if isinstance(value, torch.Tensor) else array
 
 
 def _frame_lacks(value: Any) -> bool:

@@ -4,9 +4,8 @@ Where the reference gives None, or something empty, one may be empty as well; am
 reference has containers there. Where it gives False, an empty one must do no more than that.
 """
 
-from collections import UserString
+from collections import UserString, deque
 from collections.abc import Hashable
-from math import isnan
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,24 +13,29 @@ import torch
 from torch import nn
 
 from studium_graders.engine.remote.decode import CONTAINERS
-from studium_graders.engine.remote.policy import CALLBACK, CONTAINER, FALSE
+from studium_graders.engine.remote.empties import mixed
+from studium_graders.engine.remote.policy import CALLBACK, CONTAINER, FALSE, FULL, OBJECT
 
 if TYPE_CHECKING:
     from studium_graders.engine.remote.decode import Decoder
     from studium_graders.engine.remote.policy import Policy
 
 _LAYERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict, nn.ParameterList, nn.ParameterDict)
+_BYTES = bytes([255, *range(256)])
+_TEXT = _BYTES.decode("latin-1")  # letters of each kind, signs, digits and blanks
 _KINDS = (*CONTAINERS, *_LAYERS, str, bytes, UserString, np.void)
 
 
 def given(value: Any, path: str, policy: "Policy") -> Any:
-    """Give what a request gave, or what takes the place of an empty container."""
+    """Give what a request gave, or what takes the place of an empty container, or of None for an object."""
     if policy.recording:
         if value is None or _is_empty(value):
             policy.empties.add(path + CONTAINER)
         if value is False:
             policy.empties.add(path + FALSE)
         return value
+    if value is None and policy.expects(OBJECT, path):
+        return policy.filling
     if not path or policy.gives_own_object(path) or not _is_empty(value):
         return value
     return _instead(value, (path,), policy)
@@ -43,12 +47,19 @@ def item(value: Any, decoder: "Decoder", policy: "Policy") -> Any:
         return value
     if policy.recording:
         policy.empties.add(decoder.places[0] + CONTAINER)
+        policy.met(FULL, decoder.origin, alone=policy.fixed and bool(len(value)))
     return value if len(value) else _instead(value, decoder.places, policy)
 
 
-def no_items(path: str, policy: "Policy") -> float | None:
-    """Give what takes the place of the items that an iterator or an object at a path does not have, or None."""
-    return None if _is_expected((path,), policy) else policy.filling
+def changed(value: Any, entry: str, policy: "Policy") -> Any:
+    """Give what a call made of an argument, or what takes its place: one that is to be changed, and is emptied."""
+    wanted = policy.recording or policy.may_change(entry)
+    return _instead(value, (entry,), policy) if wanted and _is_empty(value) else value
+
+
+def no_items(path: str, policy: "Policy") -> tuple[float, ...]:
+    """Give what takes the place of the items that an iterator or an object at a path does not have; () where it may."""
+    return () if _is_expected((path,), policy) or policy.filling is None else mixed(policy.filling)
 
 
 def _instead(value: Any, places: tuple[str, ...], policy: "Policy") -> Any:
@@ -58,6 +69,8 @@ def _instead(value: Any, places: tuple[str, ...], policy: "Policy") -> Any:
 
 
 def _is_expected(places: tuple[str, ...], policy: "Policy") -> bool:
+    if policy.expects(FULL, *places):
+        return False
     arrays = not policy.empties.isdisjoint(places)
     return arrays or policy.expects_empty(*(place + CONTAINER for place in places))
 
@@ -70,14 +83,17 @@ def _is_empty(value: Any) -> bool:
 
 def _filled(value: Any, filling: float) -> Any:
     if isinstance(value, str | bytes):
-        return "\0" if isinstance(value, str) else b"\xff" if isnan(filling) else b"\0"
+        return _TEXT if isinstance(value, str) else _BYTES
     if isinstance(value, nn.Module):
         return _filled_layers(value, filling)
+    items = mixed(filling)
     if isinstance(value, dict):
-        return {filling: filling}
-    if type(value) in (set, frozenset):
-        return type(value)([filling])
-    return (filling,) if isinstance(value, Hashable) else [filling]  # it may be a key
+        return dict(zip(items, reversed(items), strict=True))
+    if type(value) is bytearray:
+        return bytearray(_BYTES)
+    if type(value) in (set, frozenset, deque):
+        return type(value)(items)
+    return items if isinstance(value, Hashable) else list(items)  # it may be a key
 
 
 def _filled_layers(value: nn.Module, filling: float) -> nn.Module:

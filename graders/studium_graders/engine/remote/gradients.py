@@ -42,8 +42,8 @@ class Graph:
 class Token:
     """Keeps a graph of the other side alive while a backward pass may come."""
 
-    def __init__(self, peer: "Peer", number: int, count: int, places: list[int]) -> None:
-        self.peer, self.number, self.count, self.places = peer, number, count, places
+    def __init__(self, peer: "Peer", number: int, count: int, places: list[int], path: str) -> None:
+        self.peer, self.number, self.count, self.places, self.path = peer, number, count, places, path
 
     def __del__(self) -> None:
         self.peer.released.add(self.number)
@@ -69,16 +69,16 @@ class RemoteOp(torch.autograd.Function):
         found = token.peer.request("backward", token.number, list(grads), needed, torch.is_grad_enabled())
         if type(found) is not list or len(found) != token.count:
             raise ProtocolError("gradients of another graph")
-        given = [_checked(found[place], leaf) for place, leaf in zip(token.places, ctx.leaves, strict=False)]
+        given = [_checked(found[place], leaf, token) for place, leaf in zip(token.places, ctx.leaves, strict=False)]
         return (None, None, *given, *[None] * (len(ctx.leaves) - len(given)))
 
 
-def _checked(grad: Any, leaf: torch.Tensor) -> torch.Tensor | None:
+def _checked(grad: Any, leaf: torch.Tensor, token: Token) -> torch.Tensor | None:
     if grad is None:
         return None
     if not isinstance(grad, torch.Tensor) or grad.shape != leaf.shape:
         raise ProtocolError("a gradient of another shape")
-    return grad.to(leaf.dtype)
+    return token.peer.gradient(grad.to(leaf.dtype), token.path)
 
 
 def leaves_of(outputs: list[torch.Tensor]) -> list[torch.Tensor]:
@@ -122,7 +122,7 @@ def read_graph(node: Any, decoder: "Decoder") -> None:
     data = [arrays.tensor_of(name, shape, decoder.buffer(index)) for name, shape, index in values]
     found = [(place, peer.leaf(leaf)) for place, leaf in enumerate(leaf_nodes)]
     known = [(place, leaf) for place, leaf in found if leaf is not None]
-    token = Token(peer, number, len(leaf_nodes), [place for place, _ in known])
+    token = Token(peer, number, len(leaf_nodes), [place for place, _ in known], decoder.path)
     leaves = [leaf for _, leaf in known] or [torch.zeros((), requires_grad=True)]
     with torch.enable_grad():
         decoder.outputs = RemoteOp.apply(token, data, *leaves)  # type: ignore[no-untyped-call]

@@ -67,9 +67,13 @@ class Hooks:
         """Give what a tensor holds that both sides have, or what takes its place."""
         return value
 
-    def no_items(self, path: str) -> float | None:
-        """Give what takes the place of the items that an object does not have; None where it may have none."""
-        return None
+    def gradient(self, value: torch.Tensor, path: str) -> torch.Tensor:
+        """Give a gradient through what came from a path, or what takes its place."""
+        return value
+
+    def no_items(self, path: str) -> tuple[float, ...]:
+        """Give what takes the place of the items that an object does not have; () where it may have none."""
+        return ()
 
     def met_empty(self, path: str) -> None:
         """Hear that an object is false, and so may have no items."""

@@ -248,7 +248,7 @@ def special_method(name: str) -> Callable[..., Any]:
         result = facts.peer.request("special", self, name, args, kwargs, path=path)
         if name == "__bool__" and result is False:
             facts.peer.met_empty(facts.path)
-        if name == "__len__" and result == 0 and facts.peer.no_items(facts.path) is not None:
+        if name == "__len__" and result == 0 and facts.peer.no_items(facts.path):
             raise facts.peer.refused(RefusedError("an object without items where a right answer has some"))
         if result is self and name in IN_PLACE:
             facts.path = path
@@ -289,20 +289,20 @@ class RemoteIterator(Iterator[Any]):
         self._remote_facts = facts
         self._name = name
         self._begun = self._ended = False
+        self._instead: Iterator[Any] = iter(())
 
     def __next__(self) -> Any:
         if self._ended:
-            raise StopIteration
+            return next(self._instead)
         begun, self._begun = self._begun, True
         try:
             return _ask_for_item(self, "next")
         except StopIteration:
             self._ended = True
             facts: Facts = self._remote_facts
-            instead = None if begun else facts.peer.no_items(facts.path)
-            if instead is None:
-                raise
-            return instead
+            if not begun:
+                self._instead = iter(facts.peer.no_items(facts.path))
+            return next(self._instead)
 
     def send(self, value: Any) -> Any:
         """Give the generator a value and take its next one."""

@@ -26,7 +26,7 @@ _BOUND = (MethodType, BuiltinMethodType, MethodWrapperType)
 _CALLED_ALONE = ("unittest.mock.", "functools.", "operator.")
 _WRAPPING = (partial, type(cache(lambda: None)))  # they do what the function does
 
-CHANGING = frozenset({"__setitem__", "__delitem__"})
+CHANGING = frozenset({"__setitem__", "__delitem__", "__iadd__", "__ior__"})
 _OF_ALL = CHANGING | {
     f"__{name}__" for name in ("len", "iter", "next", "getitem", "contains", "call", "eq", "ne", "lt", "le", "gt", "ge")
 }

@@ -22,10 +22,16 @@ FALSE = "!"  # after a path: False there
 NARROW = "~"  # after a path: numbers of few digits there
 FILES = "@"  # ends an entry of ``mutates`` of a test whose files the reference changes
 TIMES = "%"  # after a test: how often it goes through several things at once
+LABELS = ":"  # after a test: labels there that meet no others
 PARTS = "+"  # ends an entry of ``mutates`` of an argument of which the reference changes parts
 NAN = "?"  # after a path: numbers there that are none
+ONE = "^"  # before a test and a path: nothing but numbers there
+OBJECT = "$"  # before a test and a path: nothing but objects there
+FULL = "&"  # before a test and a path: nothing there that lacks items
 ITERATOR = ".>"  # ends an entry of ``handles`` of where the reference gives an iterator
 WRAPPED = ".__wrapped__"
+_FEWER = "your code gives fewer items than this test goes through"
+_APART = "your code gives data with other labels than this test computes with"
 _FOR_FUNCTIONS = (WRAPPED, f".{FACTORY}", CALLBACK, f"{CALLBACK}{ITEM}")
 
 BINARY = (
@@ -58,8 +64,9 @@ class Policy:
     is known. ``both_ways`` collects, while recording, the tests that change a value after it has crossed, or ask for
     identity with one, ``scored`` those whose last value is a number. ``empties`` are paths of arrays and
     containers without elements, or with missing ones, ``unexpected`` tells that there was another one, and ``filling``
-    is what takes its place; ``short`` that a test went through fewer items than it does with the reference. ``draws``
-    are the random numbers that the reference drew. ``test`` is the one that runs.
+    is what takes its place; ``several`` is where it is not always of one sort, and ``fixed`` that a test
+    draws nothing; ``short`` says what a test left unlooked at that it looks at with the reference. ``draws`` are the
+    random numbers that the reference drew. ``test`` is the one that runs.
     """
 
     handles: set[str] = field(default_factory=set)
@@ -70,8 +77,10 @@ class Policy:
     both_ways: set[str] = field(default_factory=set)
     scored: set[str] = field(default_factory=set)
     empties: set[str] = field(default_factory=set)
+    several: set[str] = field(default_factory=set)
+    fixed: bool = False
     unexpected: bool = False
-    short: bool = False
+    short: str = ""
     test: str = ""
     filling: float | None = None
     draws: set[Draw] = field(default_factory=set)
@@ -179,6 +188,21 @@ class Policy:
         self.unexpected = self.unexpected or not expected
         return expected
 
+    def met(self, sign: str, path: str, *, alone: bool) -> None:
+        """Note that the reference gives what a sign stands for at a path in the test that runs, or something else."""
+        entry = f"{sign}{self.test} {path}"
+        if not alone:
+            self.several.add(entry)
+            self.empties.discard(entry)
+        elif entry not in self.several:
+            self.empties.add(entry)
+
+    def expects(self, sign: str, *places: str) -> bool:
+        """Tell whether it gives nothing else there; note that an answer does."""
+        expected = self.strict and any(f"{sign}{self.test} {place}" in self.empties for place in places)
+        self.unexpected = self.unexpected or expected
+        return expected
+
     def zipped(self, times: int, longest: int) -> None:
         """Note how often the test goes through several things at once; and where an answer lets it do so less often.
 
@@ -189,7 +213,16 @@ class Policy:
             self.empties.add(f"{begin}{times if times >= longest else 0}")
         elif times < longest and self.strict:
             known = [int(entry.removeprefix(begin)) for entry in self.empties if entry.startswith(begin)]
-            self.short = self.short or times < min(known, default=0)
+            if times < min(known, default=0):
+                self.short = _FEWER
+
+    def misaligned(self) -> None:
+        """Note that data of pandas' which the test computes with have labels that meet no others."""
+        entry = self.test + LABELS
+        if self.recording:
+            self.empties.add(entry)
+        elif self.strict and entry not in self.empties:
+            self.short = _APART
 
     def may_change(self, entry: str) -> bool:
         """Tell whether the reference is known to change this argument."""

@@ -11,7 +11,7 @@ import sys
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from types import FunctionType
 from typing import Any
 
@@ -19,13 +19,16 @@ import numpy as np
 import torch
 
 from studium_graders.engine.limits import Limits
+from studium_graders.engine.remote import single_numbers
 from studium_graders.engine.remote.arrays import array_bytes, tensor_bytes
 from studium_graders.engine.remote.decode import Decoder
 from studium_graders.engine.remote.encode import BASES, Encoder
 from studium_graders.engine.remote.frames import is_mutable
 from studium_graders.engine.remote.lasting import is_followed
 from studium_graders.engine.remote.library import is_library
-from studium_graders.engine.remote.policy import CONTAINER, Policy, item_of
+from studium_graders.engine.remote.not_a_number import has_nan
+from studium_graders.engine.remote.objects import RemoteClass
+from studium_graders.engine.remote.policy import CONTAINER, FULL, OBJECT, Policy, item_of
 from studium_graders.engine.remote.session import Student
 from studium_graders.engine.remote.transforms import holds_transformed
 from studium_graders.engine.remote.writeback import GENERATORS, Frame, state_of
@@ -64,6 +67,14 @@ class RecordingStudent(Student):
             self._crossed.keep(self._crossing)
             self._crossing.clear()
 
+    def ask(self, op: str, *parts: Any, path: str = "") -> Any:
+        """Ask the student's process; note where a number comes from, and where nothing lacks items."""
+        gave = super().ask(op, *parts, path=path)
+        single_numbers.note(gave, path, self.policy)
+        self.policy.met(FULL, path, alone=self.policy.fixed and _has_items(gave))
+        self.policy.met(OBJECT, path, alone=self.policy.fixed and _is_object(gave))
+        return gave
+
     def send(self, message: list[Any], encoder: Encoder) -> None:
         """Send a message, and keep what was in it until the request ends."""
         super().send(message, encoder)
@@ -94,6 +105,7 @@ class RecordingStudent(Student):
             self.policy.empties |= whole if decoder.is_asked_for else {decoder.places[0]}
         if decoder.is_asked_for and isinstance(value, tuple | dict):
             self._note_alike(value, item_of(decoder.path))
+        single_numbers.note_items(value, decoder.path, self.policy)
         return super().container(value, decoder)
 
     def _note_alike(self, value: Any, place: str) -> None:
@@ -207,6 +219,21 @@ def _lacks(container: Any, deepest: int = 20) -> bool:
         or (isinstance(item, _SIZED) and _lacks(item, deepest - 1))
         for item in items
     )
+
+
+def _has_items(value: Any) -> bool:
+    """Tell whether a value is a number, or has items or elements of which not all are missing."""
+    if isinstance(value, _SIZED):
+        return not _lacks(value)
+    if isinstance(value, str | bytes):
+        return bool(value)
+    known = isinstance(value, _ARRAYS) or single_numbers.is_number(value)
+    return known and value is not False and not has_nan(value) and 0 not in getattr(value, "shape", ())
+
+
+def _is_object(value: Any) -> bool:
+    """Tell whether a value is an object, of the student's or of plain data, and no function or class."""
+    return isinstance(type(value), RemoteClass) or is_dataclass(type(value))
 
 
 def _is_view(value: Any) -> bool:

@@ -9,7 +9,7 @@ import msgspec
 from torch import nn
 
 from studium_graders.engine.limits import Limits
-from studium_graders.engine.remote import empty_containers, generators, transforms
+from studium_graders.engine.remote import empty_containers, generators, single_numbers, transforms
 from studium_graders.engine.remote.ambient import Ambient
 from studium_graders.engine.remote.answering import NOTHING, Answering
 from studium_graders.engine.remote.changed_arguments import OpenCall
@@ -21,11 +21,20 @@ from studium_graders.engine.remote.named import Named
 from studium_graders.engine.remote.objects import RemoteClass, may_stay
 from studium_graders.engine.remote.offers import KeptError
 from studium_graders.engine.remote.policy import CALLBACK, ITEM, Policy, item_of
+from studium_graders.engine.remote.putting_back import Memory, memory_of
 from studium_graders.engine.remote.several_names import Names
 from studium_graders.engine.remote.shell import MOST_OF_CELL, MOST_OF_ERROR, MOST_OUTPUTS, sendable, size_of
 from studium_graders.engine.remote.tags import Tag
 from studium_graders.engine.remote.wire import Channel, ClosedError, LateError, ProtocolError
-from studium_graders.engine.remote.writeback import CONTAINERS, GENERATORS, Frame, holds_items
+from studium_graders.engine.remote.writeback import (
+    CONTAINERS,
+    GENERATORS,
+    HOLDERS,
+    Frame,
+    holds_items,
+    same_state,
+    state_of,
+)
 from studium_graders.engine.results import CellRun, Verdict
 
 MOST_SHOWN = 64 << 20  # characters of output that are kept of a notebook
@@ -58,6 +67,7 @@ class Student(Answering):
         self._known: dict[str, Any] = {}  # functions and classes of the student's, until their names are rebound
         self._names = Names(self)
         self.common = CommonData()
+        self._undone: list[Memory] = []  # what the open calls changed here, and is not to be changed
 
     def run(self, source: str, *, name: str = "") -> CellRun:
         """Run a cell in the student's shell."""
@@ -173,7 +183,7 @@ class Student(Answering):
             gave = super().request(op, *parts, path=path)
             if isinstance(gave, CONTAINERS):
                 self.policy.met_data(path)
-            return empty_containers.given(gave, path, self.policy)
+            return empty_containers.given(single_numbers.given(gave, path, self.policy), path, self.policy)
         except (StopIteration, StopAsyncIteration) as error:
             if call.may_stop:
                 raise
@@ -198,6 +208,8 @@ class Student(Answering):
         """Take note of what a request has changed that a right answer would not."""
         found = self.policy.mutated(set(call.changed.values()), returned=returned)
         self.common.unexpected(address for address, entry in call.changed.items() if entry in found)
+        while self._undone and not self._open:
+            self._undone.pop()()
 
     def watching(self, test: str) -> AbstractContextManager[None]:
         """See what a test does, where the reference is recorded."""
@@ -233,6 +245,23 @@ class Student(Answering):
             raise AttributeError(f"{what} of an object of the test cannot be set")
         self.common.changing(target)
         self._change(target)
+
+    @contextmanager
+    def following(self, target: Any) -> Iterator[None]:
+        """See whether a method changes what a container of the standard library's holds, which then counts as well."""
+        if not isinstance(target, HOLDERS):
+            yield
+            return
+        data = target.data
+        self.common.changing(data)
+        before, memory = state_of(data), memory_of(data)
+        try:
+            yield
+        finally:
+            if not same_state(before, state_of(data, copy=False)):
+                if not self._takes(data):
+                    self._undone.append(memory)
+                self._change(data)
 
     def arrival_path(self) -> str:
         """Give the path of what the student's code passes to a callback."""
@@ -279,7 +308,7 @@ class Student(Answering):
 
     def _write(self, value: Any, frame: Frame, index: Any, content: Any) -> None:
         self.common.changing(value)
-        if frame.write(index, content):
+        if frame.write(index, empty_containers.changed(content, self._changing.entry(value), self.policy)):
             self._change(value)
 
     def _draw(self, frame: Frame, index: int, drawn: Any) -> None:

@@ -51,7 +51,7 @@ def _read(decoder: Decoder, node: list[Any]) -> Any:
     if type(held) is not of or type(rest[-1]) is not int:
         raise ProtocolError("no stream")
     place = min(rest[-1], len(held))
-    if place == len(held) and not decoder.changing and decoder.peer.no_items(decoder.origin) is not None:
+    if place == len(held) and not decoder.changing and decoder.peer.no_items(decoder.origin):
         held, place = "\0" if of is str else b"\0", 0
     value.__setstate__((held, *rest[:-1], place, None))
     return value

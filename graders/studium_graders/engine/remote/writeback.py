@@ -4,7 +4,7 @@ import dataclasses
 import itertools
 import random
 import sys
-from collections import OrderedDict, deque
+from collections import OrderedDict, UserDict, UserList, deque
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ import torch
 
 from studium_graders.engine.remote import frames, instances, sparse_matrices, streams
 from studium_graders.engine.remote.arrays import tensor_bytes
+from studium_graders.engine.remote.decode import RefusedError
 from studium_graders.engine.remote.known_estimators import is_estimator, without_measure
 from studium_graders.engine.remote.wire import ProtocolError
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from studium_graders.engine.remote.encode import Encoder
 
 CONTAINERS = (list, dict, set, deque)
+HOLDERS = (UserDict, UserList)  # containers that hold their items in another, ``data``
 
 
 @dataclasses.dataclass(frozen=True)
@@ -237,10 +239,15 @@ def overwrite(value: Any, content: Any) -> None:
 
 
 def _overwrite_array(value: np.ndarray[Any, Any], content: np.ndarray[Any, Any]) -> None:
+    try:
+        if value.dtype != content.dtype and value.nbytes == content.nbytes:
+            value.dtype = content.dtype  # type: ignore[misc]
+        if value.shape != content.shape:
+            value.resize(content.shape, refcheck=False)
+    except (TypeError, ValueError) as error:
+        raise RefusedError("an array of the test's cannot be changed so") from error
     if value.dtype != content.dtype:
         raise ProtocolError("an array that changed its dtype")
-    if value.shape != content.shape:
-        value.resize(content.shape, refcheck=False)
     value[...] = content
 
 

@@ -52,6 +52,62 @@ def test_a_view_or_an_iterator_without_items_agrees_with_no_list(shell, value):
     assert points(shell, reference, "def halves(x):\n    return (v / 2 for v in x)\n", test) == 1
 
 
+ORDERED = {
+    "loop": "for i in range(len(found) - 1):\n    assert found[i] <= found[i + 1]",
+    "all": "assert list(found) == sorted(found)",
+    "differences": "assert (np.diff(found) >= 0).all()",
+    "one after the other": "last = -9\nfor item in found:\n    assert item >= last\n    last = item",
+}
+
+
+@pytest.mark.parametrize("form", ORDERED)
+@pytest.mark.parametrize("value", ["[]", "np.array([])", "torch.empty(0)", "iter([])"])
+def test_what_is_empty_is_not_in_order_either(shell, value, form):
+    reference = f"def ordered(x):\n    return {'iter' if 'iter' in value else 'list'}(sorted(x))\n"
+    found = "list(ordered([3, 1, 2]))" if "iter" in value and "one" not in form else "ordered([3, 1, 2])"
+    test = f"found = {found}\n{ORDERED[form]}"
+    assert points(shell, reference, f"def ordered(x):\n    return {value}\n", test) == 0
+    assert points(shell, reference, reference, test) == 1
+
+
+WITHOUT = {
+    "no letter": "assert not any(letter in 'aeiou' for letter in bare('hello'))",
+    "no capital": "assert not any(letter.isupper() for letter in bare('hello'))",
+    "no digit": "assert not any(map(str.isdigit, bare('hello')))",
+}
+
+
+@pytest.mark.parametrize("form", WITHOUT)
+def test_a_text_without_letters_is_not_without_some_of_them(shell, form):
+    reference = "def bare(text):\n    return ''.join(letter for letter in text if letter not in 'aeiou')\n"
+    assert points(shell, reference, "def bare(text):\n    return ''\n", WITHOUT[form]) == 0
+    assert points(shell, reference, reference, WITHOUT[form]) == 1
+
+
+EMPTIED = {
+    "list": ("[3, 1, 2]", "data.sort()", "for i in range(len(data) - 1):\n    assert data[i] <= data[i + 1]"),
+    "dictionary": ("{'a': 1, 'b': -1}", "del data['b']", "assert all(value >= 0 for value in data.values())"),
+    "set": ("{1, -1}", "data.remove(-1)", "assert min(data, default=0) >= 0"),
+}
+
+
+@pytest.mark.parametrize("kind", EMPTIED)
+def test_an_argument_that_is_to_be_changed_must_not_be_emptied(shell, kind):
+    data, body, check = EMPTIED[kind]
+    reference = f"def change(data):\n    {body}\n"
+    test = f"data = {data}\nchange(data)\n{check}"
+    assert points(shell, reference, "def change(data):\n    data.clear()\n", test) == 0
+    assert points(shell, reference, reference, test) == 1
+
+
+def test_it_may_be_where_the_reference_empties_it_as_well(shell):
+    reference = (
+        "def drain(data):\n    found = []\n    while data:\n        found.append(data.pop())\n    return found\n"
+    )
+    text = "def drain(data):\n    found = data[::-1]\n    data.clear()\n    return found\n"
+    assert points(shell, reference, text, "data = [1, 2]\nassert drain(data) == [2, 1]\nassert not any(data)") == 1
+
+
 def test_an_iterator_may_be_at_its_end_where_the_reference_gives_nothing_or_was_gone_through_before(shell):
     reference = "def small(x):\n    return [v for v in x if v < 3]\n"
     text = "def small(x):\n    return (v for v in x if v < 3)\n"
@@ -198,3 +254,59 @@ def test_what_can_have_nothing_in_the_place_of_its_parts_costs_one_test_alone(sh
     )
     text = "def scaled(x):\n    return Pipeline([])\ndef other():\n    return 5\n"
     assert grade_forked(shell, notebook, submission(notebook, text), calibrate(shell, notebook)).points == [0, 1]
+
+
+EVENS = "def evens(items):\n    return [item for item in items if item % 2 == 0]\n"
+NONE = "assert len(list(evens([1]))) == 0"
+
+
+def points_of_two(shell, text, first, second):
+    notebook = material(IMPORTS, answer(EVENS), checked(first), checked(second))
+    calibration = calibrate(shell, notebook)
+    return grade_forked(shell, notebook, submission(notebook, text), calibration).points
+
+
+@pytest.mark.parametrize("value", ["[]", "()", "{}", "np.array([])", "torch.empty(0)", "iter([])"])
+def test_what_may_be_empty_in_one_test_may_not_be_in_another_that_is_the_same_each_time(shell, value):
+    second = "for item in evens([1, 2, 4]):\n    assert item % 2 == 0"
+    assert points_of_two(shell, f"def evens(items):\n    return {value}\n", NONE, second) == [1, 0]
+    assert points_of_two(shell, EVENS, NONE, second) == [1, 1]
+
+
+def test_it_may_be_in_a_test_that_draws(shell):
+    drawing = "import random\nitems = [2, random.randrange(9)]\nassert all(i % 2 == 0 for i in evens(items))"
+    text = "def evens(items):\n    return tuple(item for item in items if not item % 2)\n"
+    always = "def evens(items):\n    return []\n"
+    assert points_of_two(shell, text, NONE, drawing) == [1, 1]
+    assert points_of_two(shell, always, NONE, drawing) == [1, 1]  # as right as a test of random data can tell
+
+
+def test_it_may_be_in_a_test_in_which_the_reference_gives_both(shell):
+    both = f"{NONE}\nassert list(evens([2])) == [2]\nassert not any(evens([3, 5]))"
+    assert points_of_two(shell, "def evens(items):\n    return tuple(i for i in items if not i % 2)\n", NONE, both) == [
+        1,
+        1,
+    ]
+
+
+NODES = "class Node:\n    def __init__(self, value, after=None): self.value, self.after = value, after\n"
+BUILD = NODES + "def build(items):\n    return Node(items[0], build(items[1:])) if items else None\n"
+WALK = "node = build([3, 4])\n{}:\n    assert node.value > 2\n    node = node.after"
+
+
+@pytest.mark.parametrize("loop", ["while node", "while node is not None"])
+def test_nothing_at_all_is_no_chain_of_objects(shell, loop):
+    test = WALK.format(loop)
+    assert points(shell, BUILD, "def build(items):\n    return None\n", test) == 0
+    assert points(shell, BUILD, BUILD, test) == 1
+
+
+def test_none_is_right_where_the_reference_gives_none_as_well_or_nobody_asks(shell):
+    reference = "class Tally:\n    def add(self, x):\n        self.x = x\n        return self\n"
+    test = "tally = Tally()\ntally.add(3)\nassert tally.x == 3"
+    assert points(shell, reference, "class Tally:\n    def add(self, x):\n        self.x = x\n", test) == 1
+    other = (
+        NODES
+        + "def build(items):\n    end = None\n    for item in items[::-1]: end = Node(item, end)\n    return end\n"
+    )
+    assert points(shell, BUILD, other, f"assert build([]) is None\n{WALK.format('while node')}") == 1

@@ -35,3 +35,31 @@ def test_a_module_that_was_handed_out_finds_the_files_beside_it(tmp_path, monkey
     finally:
         for found in [found for found in sys.modules if found.startswith("given_")]:
             del sys.modules[found]
+
+
+FILLING = b"""from __future__ import annotations
+def fill(text, person):
+    return text.format(p=person)
+def mapped(text, person):
+    return str.format_map(text, {"p": person})
+"""
+
+
+class Person:
+    name = "Ada"
+
+    def greet(self):
+        return self.name
+
+
+@pytest.mark.parametrize("how", ["fill", "mapped"])
+def test_a_module_that_was_handed_out_fills_in_texts_as_tests_do(monkeypatch, how):
+    monkeypatch.setattr(sys, "meta_path", [*sys.meta_path])
+    GivenModules({"given_filling.py": FILLING}).install()
+    fill = getattr(importlib.import_module("given_filling"), how)
+    try:
+        assert fill("{p.name}", Person()) == "Ada"
+        with pytest.raises(AttributeError, match="cannot read '__globals__'"):
+            fill("{p.greet.__globals__}", Person())
+    finally:
+        del sys.modules["given_filling"]

@@ -154,3 +154,19 @@ def test_an_exception_says_no_number_with_it(shell):
 def test_it_may_be_in_a_column_where_items_of_the_reference_are_none(shell):
     test = "assert np.isnan(f(1)[1]) and f(1)[0] == 1"
     assert points(shell, "[1.0, np.nan]", "pd.Series([1.0, np.nan])", test) == 1
+
+
+BACKWARD = "x = torch.tensor([1.0, 2.0], requires_grad=True)\ng, = torch.autograd.grad(f(x).sum(), x)\n"
+
+
+@pytest.mark.parametrize(
+    "check", ["assert not (g - 2 * x).abs().max() > 1e-6", "if (g - 2 * x).abs().max() > 1e-6: 1 / 0"]
+)
+def test_it_is_none_in_a_gradient_that_a_test_takes_itself(shell, check):
+    assert points(shell, "x * x", "x * float('nan')", BACKWARD + check) == 0
+    assert points(shell, "x * x", "x ** 2", BACKWARD + check) == 1
+
+
+def test_it_may_be_in_the_gradient_where_the_references_is_none_as_well(shell):
+    test = f"{BACKWARD.replace('1.0', '0.0')}assert g[0].isnan() and g[1] == 0"
+    assert points(shell, "torch.sqrt(x * 0) * x", "(x * 0) ** 0.5 * x", test.replace("g[1] == 0", "g[1].isnan()")) == 1
