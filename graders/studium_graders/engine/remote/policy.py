@@ -235,9 +235,15 @@ def item_of(path: str) -> str:
 
 
 def step(path: str, attribute: str) -> str:
-    """Give the path of an attribute; a chain through equal names (``node.next.next``) stays as short as its first."""
+    """Give the path of an attribute; a chain through equal names (``node.next.next``) stays as short as its first.
+
+    One through items (``node.children[].children[]``) stays as short as its second: a root that has no items is not
+    what a leaf without them is.
+    """
     head, dot, _ = path.partition(f".{attribute}")
     chain = path[len(head) + len(dot) :]
     if dot and "(" not in chain and (not chain or chain[0] == "."):
         return head + dot
-    return f"{path}.{attribute}"
+    begin, _, rest = path.rpartition(f".{attribute}")
+    again = rest[:1] in ("[", "(", ".") and begin.endswith(f".{attribute}{rest}")
+    return f"{begin if again else path}.{attribute}"
