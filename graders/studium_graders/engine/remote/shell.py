@@ -167,8 +167,8 @@ class Cells:
         shell.showtraceback = self._traceback(shell.showtraceback)
         shell._showtraceback = self._error
 
-    def run(self, source: str) -> tuple[list[dict[str, Any]], str]:
-        """Run a cell; give its outputs and its error ("" if it ran to its end)."""
+    def run(self, source: str, *, kept: bool = False) -> tuple[list[dict[str, Any]], str]:
+        """Run a cell; give its outputs and its error ("" if it ran to its end). ``In`` and ``Out`` keep what is kept."""
         self._count += 1
         self._source = source
         self.outputs, self.printed = [], Printed(self._most)
@@ -177,7 +177,7 @@ class Cells:
             if source:  # else a test has ended, whose pictures are wanted
                 with contextlib.suppress(Exception):  # the student's code may have replaced anything
                     _close_pictures()
-            result = self.shell.run_cell(source, store_history=False)
+            result = self.shell.run_cell(source, store_history=kept)
         self._flush()
         error = result.error_before_exec or result.error_in_exec
         return self.outputs, "" if error is None else self._said(error)
