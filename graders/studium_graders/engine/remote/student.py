@@ -88,7 +88,8 @@ class StudentSide(Side):
         ``plain`` names the classes that are plain data in the reference, ``data`` those that the judge has as well.
         """
         self._plain, self._data = frozenset(plain), frozenset(data)
-        outputs, error = self.cells.run(source, kept=bool(name))
+        self.cells.kept = bool(name)
+        outputs, error = self.cells.run(source)
         found = plain_callables(wanted, self.namespace)
         new = Named({name: value for name, value in found.items() if self._known.get(name) is not value})
         self._known |= new
