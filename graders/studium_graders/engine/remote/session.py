@@ -60,7 +60,7 @@ class Student(Answering):
         self.common = CommonData()
 
     def run(self, source: str, *, name: str = "") -> CellRun:
-        """Run a cell in the student's shell; one with a name is the student's own, and is in ``In`` and ``Out`` then."""
+        """Run a cell in the student's shell; one with a name is the student's own, and goes to ``In`` and ``Out``."""
         self.sent.clear()
         try:
             reply = self.request("run", source, name, self.policy.wanted, *self._plain_classes())
