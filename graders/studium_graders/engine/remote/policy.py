@@ -109,10 +109,15 @@ class Policy:
             return True
         return not self.strict and (kind != "instance" or bool(self.named_classes.intersection(names)))
 
-    def wants_object(self, path: str) -> bool:
-        """Tell whether the reference gives an object at a path, so that an answer's list with methods stays one."""
+    def wants_object(self, path: str) -> bool | None:
+        """Tell whether the reference gives an object at a path, so that an answer's list with methods stays one.
+
+        Where it never does, such a list is wanted as what it holds. None tells that nothing of that is known.
+        """
         given = path in self.handles or path + OWN in self.handles
-        return given and not self.recording and path + DATA not in self.handles
+        if self.recording or (given and path + DATA in self.handles):
+            return None
+        return given or (False if self.strict else None)
 
     def gives_own_object(self, path: str) -> bool:
         """Tell whether the reference gives an object of its own at a path, of which nobody knows what is in it."""

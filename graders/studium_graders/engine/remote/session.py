@@ -243,7 +243,7 @@ class Student(Answering):
         super().resend()
         self.ambient.resend()
 
-    def take_wanted(self) -> list[bool]:
+    def take_wanted(self) -> list[bool | None]:
         """Ask the policy."""
         path = self._open[-1].path
         return [self.policy.wants_object(place) for place in (path, item_of(path), path + CALLBACK + ITEM)]

@@ -50,7 +50,7 @@ class StudentSide(Side):
         self._plain: frozenset[str] = frozenset()
         self._data: frozenset[str] = frozenset()
         self._known: dict[str, Any] = {}  # what can be called of that which the judge got, by name
-        self._wanted = [False] * 3  # objects rather than data: as the answer, as its items, for a test's function
+        self._wanted: list[bool | None] = [None] * 3  # objects: as the answer, as its items, for a test's function
         self.printed = Printed(limits.output_kb << 10)
         self._turn = threading.RLock()
         self._folder: Folder | None = None
@@ -153,12 +153,12 @@ class StudentSide(Side):
     def keeps(self, value: Any, encoder: Encoder) -> bool:
         """Keep the instances of a class that extends one of data and has methods that a test may want.
 
-        So it is where a test calls the class by its name, and where an object is wanted.
+        So it is where an object is wanted, and where a test calls the class by its name unless data are wanted.
         """
-        if type(value) in self._called and type(value).__module__ == "__main__":
-            return True
         wanted = self._wanted[(0 if encoder.at_top else 1) if encoder.reply else 2]
-        return wanted and isinstance(value, CONTAINERS) and _has_more(value)
+        if type(value) in self._called and type(value).__module__ == "__main__":
+            return wanted is not False
+        return wanted is True and isinstance(value, CONTAINERS) and _has_more(value)
 
     def do_get(self, name: str) -> Any:
         """Give a global of the student's, or a builtin that the student's shell has."""
