@@ -4,8 +4,9 @@ A path says where an object came from: ``"f"`` is a global name, ``"f()"`` its r
 ``"f()[]"`` an item or what an iterator gave.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import permutations
 from typing import Any
 
 from studium_graders.engine.material import Draw
@@ -105,7 +106,7 @@ class Policy:
             return True
         if kind == "iterator" or path in self.handles or (kind == "function" and path.endswith(_FOR_FUNCTIONS)):
             return True
-        if path + OWN in self.handles or self._is_of_estimator(path):
+        if path + OWN in self.handles or self._is_of_estimator(path) or not self.handles.isdisjoint(turned(path)):
             return True
         return not self.strict and (kind != "instance" or bool(self.named_classes.intersection(names)))
 
@@ -232,6 +233,14 @@ class Policy:
 def spelling(operator: str) -> str:
     """Give the operator under which it is known whether this one may be answered, and where its result came from."""
     return SPELLINGS.get(operator, operator)
+
+
+def turned(path: str) -> Iterator[str]:
+    """Give a chain of attributes in other orders: a tree may have at its left what the reference's has at its right."""
+    head, _, names = path.rpartition(")")
+    first, *chain = names.split(".")
+    if len(chain) in (2, 3) and ITEM not in names:
+        yield from (f"{head}){first}.{'.'.join(other)}" for other in permutations(chain) if head)
 
 
 def item_of(path: str) -> str:

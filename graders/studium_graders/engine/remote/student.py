@@ -23,6 +23,7 @@ from studium_graders.engine.remote.exports import Side
 from studium_graders.engine.remote.folder import Changes, Folder
 from studium_graders.engine.remote.named import Named, plain_callables
 from studium_graders.engine.remote.shell import Cells, Printed, collected
+from studium_graders.engine.remote.tags import Tag
 from studium_graders.engine.remote.wire import Channel, ClosedError
 from studium_graders.engine.remote.writeback import CONTAINERS, Frame, twins_of
 
@@ -149,6 +150,13 @@ class StudentSide(Side):
     def given_base(self, cls: type) -> type | None:
         """Give the class of the judge's that a class of the student's extends: as with a list, its data are sent."""
         return next((base for base in cls.__mro__[1:] if self.kind_of(base) == instances.KIND), None)
+
+    def known(self, value: Any, encoder: Encoder) -> list[Any] | None:
+        """Give the node of what both sides know; an object that extends data gives these where they are wanted."""
+        found = super().known(value, encoder)
+        if found is None or found[0] != Tag.MINE or not isinstance(value, CONTAINERS):
+            return found
+        return None if encoder.reply and self._wanted[encoder.inside] is False else found
 
     def keeps(self, value: Any, encoder: Encoder) -> bool:
         """Keep the instances of a class that extends one of data and has methods that a test may want.
