@@ -52,7 +52,7 @@ class Brought:
         given: set[str] = set()
         for item in missing:
             if not self._is_handed_over(item, given):
-                self.namespace.student.run(item.source, name=f"{item.cell}-{item.place}")
+                self.namespace.student.run(item.source)
         self._statements.update(missing)
         return any(item.hidden for item in missing) or (self.hidden and bool(given))
 

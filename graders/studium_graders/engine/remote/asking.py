@@ -139,9 +139,10 @@ class Asking(Side):
             self.policy.empties.add(path + CONTAINER)
 
     def met_plain(self, name: str) -> None:
-        """Tell the policy."""
+        """Tell the policy; a test that calls the class makes the reference's objects here, and an answer its own."""
         if self.policy.recording:
             self.policy.plain.add(name)
+            self.policy.may_be_own(f"{name}()")
 
     def may_shadow(self, cls: type, name: str) -> bool:
         """Ask the policy: where no instance of the reference's does, methods go by what the class has."""

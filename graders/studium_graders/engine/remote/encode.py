@@ -87,6 +87,11 @@ class Encoder:
         """Tell whether the value that is being encoded is the message's own, and no item of another."""
         return self._depth == 1
 
+    @property
+    def inside(self) -> bool:
+        """Tell whether the value that comes next is an item of another."""
+        return self._depth > 0
+
     def register(self, value: Any) -> None:
         """Give a value its index, so that it is sent once."""
         self._seen[id(value)] = len(self.objects)

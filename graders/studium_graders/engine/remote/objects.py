@@ -243,7 +243,7 @@ def special_method(name: str) -> Callable[..., Any]:
     def forward(self: Any, *args: Any, **kwargs: Any) -> Any:
         facts = facts_of(self)
         if name in ASKED and not facts.peer.may_answer(facts.path, name, args):
-            return _refused(self, name)
+            return _refused(self, name, args)
         path = _path_of_result(facts.path, name)
         result = facts.peer.request("special", self, name, args, kwargs, path=path)
         if name == "__bool__" and result is False:
@@ -268,15 +268,19 @@ def _path_of_result(path: str, name: str) -> str:
     return path if path.endswith(operation) else path + operation
 
 
-def _refused(value: Any, name: str) -> Any:
+def _refused(value: Any, name: str, args: tuple[Any, ...]) -> Any:
+    """Answer for an object whose operator is not asked, but for whether it refuses: as if it lacked that, then."""
     if name in ("__eq__", "__ne__"):
         return NotImplemented
     if name == "__hash__":
         return object.__hash__(value)
+    facts = facts_of(value)
+    if facts.peer.request("special", value, name, args, {}, path=_path_of_result(facts.path, name)) is NotImplemented:
+        return NotImplemented
     sentence = (
         f"an object of the class {type(value).__name__} stands where a plain value is needed: its {name} is not asked"
     )
-    raise facts_of(value).peer.refused(RefusedError(sentence))
+    raise facts.peer.refused(RefusedError(sentence))
 
 
 class RemoteIterator(Iterator[Any]):

@@ -4,8 +4,9 @@ A path says where an object came from: ``"f"`` is a global name, ``"f()"`` its r
 ``"f()[]"`` an item or what an iterator gave.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import permutations
 from typing import Any
 
 from studium_graders.engine.material import Draw
@@ -114,14 +115,19 @@ class Policy:
             return True
         if kind == "iterator" or path in self.handles or (kind == "function" and path.endswith(_FOR_FUNCTIONS)):
             return True
-        if path + OWN in self.handles or self._is_of_estimator(path):
+        if path + OWN in self.handles or self._is_of_estimator(path) or not self.handles.isdisjoint(turned(path)):
             return True
         return not self.strict and (kind != "instance" or bool(self.named_classes.intersection(names)))
 
-    def wants_object(self, path: str) -> bool:
-        """Tell whether the reference gives an object at a path, so that an answer's list with methods stays one."""
+    def wants_object(self, path: str) -> bool | None:
+        """Tell whether the reference gives an object at a path, so that an answer's list with methods stays one.
+
+        Where it never does, such a list is wanted as what it holds. None tells that nothing of that is known.
+        """
         given = path in self.handles or path + OWN in self.handles
-        return given and not self.recording and path + DATA not in self.handles
+        if self.recording or (given and path + DATA in self.handles):
+            return None
+        return given or (False if self.strict else None)
 
     def gives_own_object(self, path: str) -> bool:
         """Tell whether the reference gives an object of its own at a path, of which nobody knows what is in it."""
@@ -262,15 +268,29 @@ def spelling(operator: str) -> str:
     return SPELLINGS.get(operator, operator)
 
 
+def turned(path: str) -> Iterator[str]:
+    """Give a chain of attributes in other orders: a tree may have at its left what the reference's has at its right."""
+    head, _, names = path.rpartition(")")
+    first, *chain = names.split(".")
+    if len(chain) in (2, 3) and ITEM not in names:
+        yield from (f"{head}){first}.{'.'.join(other)}" for other in permutations(chain) if head)
+
+
 def item_of(path: str) -> str:
     """Give the path of what is inside a container; items of items are as deep as these."""
     return path if path.endswith(ITEM) else path + ITEM
 
 
 def step(path: str, attribute: str) -> str:
-    """Give the path of an attribute; a chain through equal names (``node.next.next``) stays as short as its first."""
+    """Give the path of an attribute; a chain through equal names (``node.next.next``) stays as short as its first.
+
+    One through items (``node.children[].children[]``) stays as short as its second: a root that has no items is not
+    what a leaf without them is.
+    """
     head, dot, _ = path.partition(f".{attribute}")
     chain = path[len(head) + len(dot) :]
     if dot and "(" not in chain and (not chain or chain[0] == "."):
         return head + dot
-    return f"{path}.{attribute}"
+    begin, _, rest = path.rpartition(f".{attribute}")
+    again = rest[:1] in ("[", "(", ".") and begin.endswith(f".{attribute}{rest}")
+    return f"{begin if again else path}.{attribute}"

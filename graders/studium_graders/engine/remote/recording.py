@@ -27,8 +27,9 @@ from studium_graders.engine.remote.frames import is_mutable
 from studium_graders.engine.remote.lasting import is_followed
 from studium_graders.engine.remote.library import is_library
 from studium_graders.engine.remote.not_a_number import has_nan
-from studium_graders.engine.remote.objects import RemoteClass
-from studium_graders.engine.remote.policy import CONTAINER, FULL, OBJECT, Policy, item_of
+from studium_graders.engine.remote.objects import RemoteClass, is_remote
+from studium_graders.engine.remote.policy import CONTAINER, FULL, OBJECT, Policy, item_of, step
+from studium_graders.engine.remote.records import parts_of
 from studium_graders.engine.remote.session import Student
 from studium_graders.engine.remote.transforms import holds_transformed
 from studium_graders.engine.remote.writeback import GENERATORS, Frame, state_of
@@ -36,6 +37,7 @@ from studium_graders.engine.remote.writeback import GENERATORS, Frame, state_of
 _MOST = 1 << 18  # parts that are looked at during a test: items, or _PART bytes of an array
 _PART = 256
 _ITEM = 8  # bytes of an item of a frame, about
+_DEEPEST = 4  # records in records
 _ALONE = 2  # references to a value that only ``_Kept`` has
 _CONTAINERS: tuple[type[Any], ...] = (list, dict, set, deque, bytearray)
 _ARRAYS = (np.ndarray, torch.Tensor)
@@ -79,6 +81,18 @@ class RecordingStudent(Student):
         """Send a message, and keep what was in it until the request ends."""
         super().send(message, encoder)
         self._crossing += encoder.objects
+        for value in encoder.objects:
+            self._note_parts(value, f"{type(value).__name__}()")
+
+    def _note_parts(self, value: Any, path: str, deepest: int = _DEEPEST) -> None:
+        """Note where the records that a test makes hold others: an answer may have objects of its own there."""
+        for name, part in parts_of(value).items() if deepest else ():
+            place = step(path, name)
+            held, place = (part, item_of(place)) if isinstance(part, list | tuple) else ([part], place)
+            for item in held:
+                if parts_of(item) or is_remote(item):
+                    self.policy.may_be_own(place)
+                    self._note_parts(item, place, deepest - 1)
 
     def decode(self, message: list[Any], decoder: Decoder) -> Any:
         """Take in a message, and keep what was in it until the request ends."""

@@ -176,6 +176,13 @@ def _shape(cls: Any, kind: str) -> list[str]:
     return list(_field_names(cls)) if kind == "tuple" else [field.name for field in dataclasses.fields(cls)]
 
 
+def parts_of(value: Any) -> dict[str, Any]:
+    """Give what a record holds, by the name of the field."""
+    cls = type(value)
+    names = _field_names(cls) if issubclass(cls, tuple) else getattr(cls, "__dataclass_fields__", ())
+    return {name: _field(value, name) for name in names}
+
+
 def _described_shape(kind: str, facts: list[Any]) -> list[Any]:
     return list(facts[1]) if kind == "tuple" else [item[0] for item in facts[2 if kind == "enum" else 1]]
 

@@ -79,8 +79,11 @@ class Sections:
     def read_classes(self, node: Any) -> None:
         """Take in the descriptions of classes."""
 
-    def take_wanted(self) -> list[bool] | None:
-        """Tell whether objects are wanted in answer to a request, as its items, and for functions that it passes."""
+    def take_wanted(self) -> list[bool | None] | None:
+        """Tell whether objects are wanted in answer to a request, as its items, and for functions that it passes.
+
+        Each of the three may be None, where that is not known.
+        """
 
     def show_wanted(self, node: Any) -> None:
         """Take in what ``take_wanted`` gave."""

@@ -70,7 +70,7 @@ class Student(Answering):
         self._undone: list[Memory] = []  # what the open calls changed here, and is not to be changed
 
     def run(self, source: str, *, name: str = "") -> CellRun:
-        """Run a cell in the student's shell."""
+        """Run a cell in the student's shell; one with a name is the student's own, and goes to ``In`` and ``Out``."""
         self.sent.clear()
         try:
             reply = self.request("run", source, name, self.policy.wanted, *self._plain_classes())
@@ -272,7 +272,7 @@ class Student(Answering):
         super().resend()
         self.ambient.resend()
 
-    def take_wanted(self) -> list[bool]:
+    def take_wanted(self) -> list[bool | None]:
         """Ask the policy."""
         path = self._open[-1].path
         return [self.policy.wants_object(place) for place in (path, item_of(path), path + CALLBACK + ITEM)]

@@ -139,7 +139,7 @@ def print_command(command: str) -> int:
 
 
 class Cells:
-    """Runs cells one after the other; a cell that fails does not stop the next."""
+    """Runs cells one after the other; a cell that fails does not stop the next. ``In`` and ``Out`` get what is kept."""
 
     def __init__(self, shell: Any, output_kb: int) -> None:
         from IPython.core import interactiveshell
@@ -149,6 +149,7 @@ class Cells:
         self._count = 0
         self._source = ""
         self._rich_left = 0
+        self.kept = False
         self.outputs: list[dict[str, Any]] = []
         self.printed = Printed(self._most)
         shell.display_pub.publish = self._display
@@ -177,7 +178,7 @@ class Cells:
             if source:  # else a test has ended, whose pictures are wanted
                 with contextlib.suppress(Exception):  # the student's code may have replaced anything
                     _close_pictures()
-            result = self.shell.run_cell(source, store_history=False)
+            result = self.shell.run_cell(source, store_history=self.kept)
         self._flush()
         error = result.error_before_exec or result.error_in_exec
         return self.outputs, "" if error is None else self._said(error)

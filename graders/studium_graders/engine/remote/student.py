@@ -23,6 +23,7 @@ from studium_graders.engine.remote.exports import Side
 from studium_graders.engine.remote.folder import Changes, Folder
 from studium_graders.engine.remote.named import Named, plain_callables
 from studium_graders.engine.remote.shell import Cells, Printed, collected
+from studium_graders.engine.remote.tags import Tag
 from studium_graders.engine.remote.wire import Channel, ClosedError
 from studium_graders.engine.remote.writeback import CONTAINERS, Frame, twins_of
 
@@ -50,7 +51,7 @@ class StudentSide(Side):
         self._plain: frozenset[str] = frozenset()
         self._data: frozenset[str] = frozenset()
         self._known: dict[str, Any] = {}  # what can be called of that which the judge got, by name
-        self._wanted = [False] * 3  # objects rather than data: as the answer, as its items, for a test's function
+        self._wanted: list[bool | None] = [None] * 3  # objects: as the answer, as its items, for a test's function
         self.printed = Printed(limits.output_kb << 10)
         self._turn = threading.RLock()
         self._folder: Folder | None = None
@@ -88,6 +89,7 @@ class StudentSide(Side):
         ``plain`` names the classes that are plain data in the reference, ``data`` those that the judge has as well.
         """
         self._plain, self._data = frozenset(plain), frozenset(data)
+        self.cells.kept = bool(name)
         outputs, error = self.cells.run(source)
         found = plain_callables(wanted, self.namespace)
         new = Named({name: value for name, value in found.items() if self._known.get(name) is not value})
@@ -149,15 +151,22 @@ class StudentSide(Side):
         """Give the class of the judge's that a class of the student's extends: as with a list, its data are sent."""
         return next((base for base in cls.__mro__[1:] if self.kind_of(base) == instances.KIND), None)
 
+    def known(self, value: Any, encoder: Encoder) -> list[Any] | None:
+        """Give the node of what both sides know; an object that extends data gives these where they are wanted."""
+        found = super().known(value, encoder)
+        if found is None or found[0] != Tag.MINE or not isinstance(value, CONTAINERS):
+            return found
+        return None if encoder.reply and self._wanted[encoder.inside] is False else found
+
     def keeps(self, value: Any, encoder: Encoder) -> bool:
         """Keep the instances of a class that extends one of data and has methods that a test may want.
 
-        So it is where a test calls the class by its name, and where an object is wanted.
+        So it is where an object is wanted, and where a test calls the class by its name unless data are wanted.
         """
-        if type(value) in self._called and type(value).__module__ == "__main__":
-            return True
         wanted = self._wanted[(0 if encoder.at_top else 1) if encoder.reply else 2]
-        return wanted and isinstance(value, CONTAINERS) and _has_more(value)
+        if type(value) in self._called and type(value).__module__ == "__main__":
+            return wanted is not False
+        return wanted is True and isinstance(value, CONTAINERS) and _has_more(value)
 
     def do_get(self, name: str) -> Any:
         """Give a global of the student's, or a builtin that the student's shell has."""

@@ -77,6 +77,7 @@ def _use_shell(shell: Any) -> None:
         shell.run_cell("1 + 1", store_history=False)
         shell.run_cell("1 / 0", store_history=False)
         shell.run_cell("def f(:", store_history=False)
+    shell.displayhook.flush()
     shown = dict.fromkeys(("_", "__", "___"), "")
     shell.push(shown, interactive=False)  # else IPython takes them for names of the student's own
     vars(shell.displayhook).update(shown)
