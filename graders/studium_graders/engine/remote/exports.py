@@ -8,7 +8,16 @@ from typing import Any
 from torch import nn
 
 from studium_graders.engine.limits import Limits
-from studium_graders.engine.remote import estimators, frames, instances, library, records, standard, streams  # noqa: F401
+from studium_graders.engine.remote import (  # noqa: F401
+    dataclass_fields,
+    estimators,
+    frames,
+    instances,
+    library,
+    records,
+    standard,
+    streams,
+)
 from studium_graders.engine.remote.class_making import inherited, make_class, register
 from studium_graders.engine.remote.decode import READERS, Decoder
 from studium_graders.engine.remote.encode import BASES, WRITERS, Encoder
@@ -165,7 +174,8 @@ class Side(Lasting):
         doc = cls.__doc__ if type(cls.__doc__) is str and self.trusting else None
         name = encoder.text(cls.__name__[:200])
         described = [name, None if doc is None else encoder.text(doc[:10_000]), bases, special, _methods(lineage)]
-        return self._first(encoder, number, "class", described)
+        fields = dataclass_fields.describe(cls, encoder) if self.trusting else None
+        return self._first(encoder, number, "class", [*described, fields] if fields else described)
 
     def _first(self, encoder: Encoder, number: int, kind: str, facts: list[Any]) -> list[Any]:
         """Describe a class where the receiver finds it before all that is of it; give the node."""
@@ -258,7 +268,7 @@ class Side(Lasting):
         return place(cls, Facts(self, number, path, cls._facts.methods))
 
     def _class(self, node: Any, number: int, path: str, decoder: Decoder) -> Any:
-        named, doc, bases, special, methods = node
+        named, doc, bases, special, methods, *fields = node
         name = str(decoder.decode(named))
         if not {*special} <= SPECIAL or not all(_is_method_name(method) for method in methods):
             raise ProtocolError("no class")
@@ -274,6 +284,8 @@ class Side(Lasting):
             path = name  # the same whether the class or one of its instances came first
         facts = Facts(self, number, path, frozenset(methods))
         namespace |= {"__module__": "__main__", "__doc__": decoder.decode(doc)}
+        if fields:
+            namespace |= dataclass_fields.read(fields[0], decoder)
         made = make_class(name, parents, namespace, facts)
         for base in bases:
             register(made, base)

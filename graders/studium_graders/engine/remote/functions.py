@@ -164,8 +164,8 @@ def _parameters(function: Any, encoder: "Encoder") -> Any:
     rows = []
     for item in signature.parameters.values():
         default = [] if item.default is inspect.Parameter.empty else [_plain_default(item.default, encoder)]
-        rows.append([item.name, int(item.kind), default, _annotation(item.annotation, encoder)])
-    return [rows, _annotation(signature.return_annotation, encoder)]
+        rows.append([item.name, int(item.kind), default, annotation_node(item.annotation, encoder)])
+    return [rows, annotation_node(signature.return_annotation, encoder)]
 
 
 def _plain_default(value: Any, encoder: "Encoder") -> Any:
@@ -175,7 +175,8 @@ def _plain_default(value: Any, encoder: "Encoder") -> Any:
     return encoder.encode(value if plain else f"{type(value).__name__} object")
 
 
-def _annotation(value: Any, encoder: "Encoder") -> Any:
+def annotation_node(value: Any, encoder: "Encoder") -> Any:
+    """Give the node of an annotation: of a common type itself, of others their text."""
     if value is inspect.Parameter.empty:
         return None
     if isinstance(value, type) and _ANNOTATIONS.get(value.__name__) is value:
@@ -198,18 +199,19 @@ def _signature(node: list[Any], decoder: "Decoder") -> tuple[inspect.Signature, 
     empty = inspect.Parameter.empty
     parameters, annotations = [], {}
     for name, kind, default, annotation in node[0]:
-        note = _read_annotation(annotation, decoder)
+        note = read_annotation(annotation, decoder)
         value = decoder.decode(default[0]) if default else empty
         parameters.append(inspect.Parameter(name, _KINDS[kind], default=value, annotation=note))
         if note is not empty:
             annotations[name] = note
-    returned = _read_annotation(node[1], decoder)
+    returned = read_annotation(node[1], decoder)
     if returned is not empty:
         annotations["return"] = returned
     return inspect.Signature(parameters, return_annotation=returned), annotations
 
 
-def _read_annotation(node: Any, decoder: "Decoder") -> Any:
+def read_annotation(node: Any, decoder: "Decoder") -> Any:
+    """Give an annotation, or the empty one of ``inspect.Parameter``."""
     if node is None:
         return inspect.Parameter.empty
     if type(node) is list and len(node) == 1:
