@@ -37,6 +37,7 @@ from studium_graders.engine.remote.objects import (
 from studium_graders.engine.remote.opaque import Opaque
 from studium_graders.engine.remote.operators import SPECIAL
 from studium_graders.engine.remote.tags import Tag
+from studium_graders.engine.remote.waiting import There, async_generator, coroutine
 from studium_graders.engine.remote.wire import Channel, ProtocolError
 
 FUNCTIONS = (types.FunctionType, types.BuiltinFunctionType, types.MethodType, types.MethodWrapperType)
@@ -49,6 +50,7 @@ class Side(Lasting):
     """A peer whose requests and objects are those of Python."""
 
     shown_special: frozenset[str] | set[str] = SPECIAL
+    tasks: Any  # what is awaited here and there
 
     def __init__(self, channel: Channel, limits: Limits) -> None:
         super().__init__(channel, limits)
@@ -126,6 +128,18 @@ class Side(Lasting):
         """Give the next item of an iterator."""
         return next(target)
 
+    def do_begin(self, target: Any, *call: Any) -> int:
+        """Begin to wait for something; give the number of the task that does."""
+        return self.tasks.begin(target, *call)  # type: ignore[no-any-return]
+
+    def do_outcome(self, number: int) -> Any:
+        """Give what was waited for."""
+        return self.tasks.outcome(number)
+
+    def do_cancel(self, number: int) -> None:
+        """Wait no longer."""
+        self.tasks.cancel(number)
+
     # ------------------------------------------------------------------------------------------------ describing
 
     def export(self, value: Any, encoder: Encoder) -> Any:
@@ -144,6 +158,10 @@ class Side(Lasting):
         number = self.enrol(value)
         if issubclass(kind, FUNCTIONS):
             return [Tag.MINE, number, "function", function_facts(value, encoder)]
+        if kind is types.AsyncGeneratorType:
+            return [Tag.MINE, number, "async generator", None]
+        if hasattr(kind, "__await__") and library.is_library(kind.__module__):
+            return [Tag.MINE, number, "coroutine", encoder.text(getattr(value, "__name__", kind.__name__)[:200])]
         if hasattr(kind, "__next__") and (kind.__module__ == "builtins" or library.name_of(kind)):
             return [Tag.MINE, number, "iterator", kind.__name__[:200]]
         return [Tag.MINE, number, "instance", self.class_node(kind, encoder)]
@@ -214,7 +232,10 @@ class Side(Lasting):
         names = _names(found)
         if self.admits(path, kind, names):
             return found
-        return Opaque(self, path, _what(found, names[0]), true=kind == "instance" and _is_always_true(type(found)))
+        if kind == "coroutine":
+            found.close()
+        true = kind == "coroutine" or (kind == "instance" and _is_always_true(type(found)))
+        return Opaque(self, path, _what(found, names[0]), true=true)
 
     def _resolve(self, node: list[Any], path: str, decoder: Decoder) -> tuple[str, Any]:
         number = node[1]
@@ -254,6 +275,10 @@ class Side(Lasting):
             return RemoteFunction(self, number, path, read_facts(facts, decoder))
         if kind == "iterator":
             return RemoteIterator(Facts(self, number, path, frozenset()), str(facts))
+        if kind == "coroutine":
+            return coroutine(self, There(number), path, str(decoder.decode(facts)))
+        if kind == "async generator":
+            return async_generator(self, There(number), path)
         if kind in ("record", "tuple", "enum", instances.KIND):
             return records.stand_in(self, kind, facts, decoder)
         if kind == "error":

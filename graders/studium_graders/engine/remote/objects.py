@@ -10,6 +10,7 @@ from studium_graders.engine.remote.offers import KeptError
 from studium_graders.engine.remote.opaque import Opaque
 from studium_graders.engine.remote.operators import ASKED, IN_PLACE
 from studium_graders.engine.remote.policy import CALLBACK, item_of, spelling, step
+from studium_graders.engine.remote.waiting import coroutine
 
 if TYPE_CHECKING:
     from studium_graders.engine.remote.peer import Peer
@@ -17,9 +18,13 @@ if TYPE_CHECKING:
 # A decorator that is a class gives these of a function.
 _NAMES = frozenset({"__name__", "__qualname__", "__doc__", "__wrapped__"})
 
+# What ``inspect`` asks of a method.
+_OF_FUNCTIONS = frozenset({"__doc__", "__signature__", "__annotations__", "__code__", "__defaults__", "__kwdefaults__"})
+
+_LEAVING = ("__exit__", "__aexit__")
 _OF_CLASSES = frozenset({"__members__", "__class_getitem__"})  # of an enum, of a generic class
 
-_PATHS = {"__call__": "()", "__enter__": "", "__iter__": ""}
+_PATHS = {"__call__": "()", **dict.fromkeys(("__enter__", "__aenter__", "__iter__", "__aiter__", "__await__"), "")}
 
 
 class Facts:
@@ -216,7 +221,7 @@ class BoundMethod:
         return f"<bound method {self.__qualname__}>"
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") and name.endswith("__") and name not in ("__doc__", "__signature__", "__defaults__"):
+        if name.startswith("__") and name.endswith("__") and name not in _OF_FUNCTIONS:
             raise AttributeError(name)
         facts = facts_of(self.__self__)
         function = facts.peer.request("getattr", self.__self__, self.__name__, path=step(facts.path, self.__name__))
@@ -239,6 +244,8 @@ def _is_around_method(value: Any) -> bool:
 
 def special_method(name: str) -> Callable[..., Any]:
     """Give the method of a remote class that forwards a dunder."""
+    if name == "__await__":
+        return _wait
 
     def forward(self: Any, *args: Any, **kwargs: Any) -> Any:
         facts = facts_of(self)
@@ -250,6 +257,8 @@ def special_method(name: str) -> Callable[..., Any]:
             facts.peer.met_empty(facts.path)
         if name == "__len__" and result == 0 and facts.peer.no_items(facts.path) is not None:
             raise facts.peer.refused(RefusedError("an object without items where a right answer has some"))
+        if name in _LEAVING and len(args) > 1 and _fails_a_test(args[1]):
+            return _left_later(facts, result) if name == "__aexit__" else _left(facts, result)
         if result is self and name in IN_PLACE:
             facts.path = path
         return result
@@ -258,9 +267,29 @@ def special_method(name: str) -> Callable[..., Any]:
     return forward
 
 
+def _wait(self: Any) -> Any:
+    facts = facts_of(self)
+    return coroutine(facts.peer, self, facts.path, type(self).__name__).__await__()
+
+
+def _fails_a_test(error: Any) -> bool:
+    return isinstance(error, AssertionError) or type(error).__module__.startswith("_pytest.")
+
+
+def _left(facts: Facts, swallowed: Any) -> Any:
+    """Give what ``__exit__`` gave: no answer decides that an assertion does not fail."""
+    if swallowed and not facts.peer.may_swallow(facts.path):
+        raise facts.peer.refused(RefusedError("a context manager keeps from the test that it has failed"))
+    return swallowed
+
+
+async def _left_later(facts: Facts, leaving: Any) -> Any:
+    return _left(facts, await leaving)
+
+
 def _path_of_result(path: str, name: str) -> str:
     """Give where the result of a dunder comes from: in place or not, and however often in a row."""
-    if name in ("__getitem__", "__next__"):
+    if name in ("__getitem__", "__next__", "__anext__"):
         return item_of(path)
     if name in _PATHS:
         return path + _PATHS[name]

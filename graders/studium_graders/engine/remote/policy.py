@@ -25,6 +25,7 @@ TIMES = "%"  # after a test: how often it goes through several things at once
 PARTS = "+"  # ends an entry of ``mutates`` of an argument of which the reference changes parts
 NAN = "?"  # after a path: numbers there that are none
 ITERATOR = ".>"  # ends an entry of ``handles`` of where the reference gives an iterator
+AWAITED = ".&"  # ends an entry of ``handles`` of where the reference gives something to be awaited
 WRAPPED = ".__wrapped__"
 _FOR_FUNCTIONS = (WRAPPED, f".{FACTORY}", CALLBACK, f"{CALLBACK}{ITEM}")
 
@@ -98,11 +99,15 @@ class Policy:
         """Tell whether a handle may arrive at ``path``. ``names`` are those of its class and of the bases.
 
         An iterator may arrive anywhere, a function where a defaultdict has its own and where a test's own object is
-        called, as an optimiser is with a closure: they answer no operator, and what they give arrives by itself.
+        called, as an optimiser is with a closure: they answer no operator, and what they give arrives by itself. What a
+        coroutine gives has the path of the coroutine.
         """
+        waits = kind == "coroutine"
         if self.recording:
-            self.handles |= {path, path + ITERATOR} if kind == "iterator" else {path}
+            self.handles |= {path, path + ITERATOR} if kind == "iterator" else {path + AWAITED if waits else path}
             return True
+        if waits:
+            return not self.strict or not self.handles.isdisjoint((path, path + AWAITED))
         if kind == "iterator" or path in self.handles or (kind == "function" and path.endswith(_FOR_FUNCTIONS)):
             return True
         if path + OWN in self.handles or self._is_of_estimator(path):
@@ -170,6 +175,13 @@ class Policy:
             self.operators.add(entry)
             return True
         return entry in self.operators or (both_remote and not self.strict)
+
+    def may_swallow(self, path: str) -> bool:
+        """Tell whether the context manager at ``path`` may keep an assertion from failing, as the reference's does."""
+        entry = f"{path}.__exit__"
+        if self.recording:
+            self.operators.add(entry)
+        return not self.strict or entry in self.operators
 
     def expects_empty(self, *places: str) -> bool:
         """Tell whether an array that lacks elements may come from one of these paths; note one that may not."""
