@@ -19,6 +19,7 @@ from studium_graders.engine.remote.offers import (
     runs,
 )
 from studium_graders.engine.remote.opaque import Opaque, refuse
+from studium_graders.engine.remote.operators import LATER
 from studium_graders.engine.remote.tags import Tag
 from studium_graders.engine.remote.waiting import METHODS
 from studium_graders.engine.remote.wire import ProtocolError
@@ -71,12 +72,16 @@ class Answering(Asking):
         return super().export(value, encoder)
 
     def do_begin(self, target: Any, *call: Any) -> int:
-        """Wait for a coroutine that a test gave, or for the next item of an asynchronous generator."""
-        method, *args = call or ("",)
-        items = type(target) is types.AsyncGeneratorType and method in METHODS
-        if not (items or (type(target) is types.CoroutineType and not call)):
+        """Wait for a coroutine that a test gave, or for what a method gives that is open."""
+        if not (self._awaits(target, *call) if call else type(target) is types.CoroutineType):
             raise ProtocolError("the student's side waits for what cannot be awaited")
-        return super().do_begin(target, *((method, *args) if items else ()))
+        return super().do_begin(target, *call)
+
+    def _awaits(self, target: Any, method: Any, *_: Any) -> bool:
+        """Tell whether the result of a method may be awaited."""
+        if type(target) is types.AsyncGeneratorType:
+            return method in METHODS
+        return method in LATER and runs(type(target), method) and is_open(target, method)
 
     def do_call(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Call a function, a class or an object that a test gave."""

@@ -32,12 +32,12 @@ from studium_graders.engine.remote.objects import (
     RemoteIterator,
     given_back,
     place,
-    special_method,
 )
 from studium_graders.engine.remote.opaque import Opaque
 from studium_graders.engine.remote.operators import SPECIAL
+from studium_graders.engine.remote.special_methods import special_method
 from studium_graders.engine.remote.tags import Tag
-from studium_graders.engine.remote.waiting import There, async_generator, coroutine
+from studium_graders.engine.remote.waiting import There, async_generator, coroutine, named
 from studium_graders.engine.remote.wire import Channel, ProtocolError
 
 FUNCTIONS = (types.FunctionType, types.BuiltinFunctionType, types.MethodType, types.MethodWrapperType)
@@ -276,7 +276,7 @@ class Side(Lasting):
         if kind == "iterator":
             return RemoteIterator(Facts(self, number, path, frozenset()), str(facts))
         if kind == "coroutine":
-            return coroutine(self, There(number), path, str(decoder.decode(facts)))
+            return named(coroutine(self, There(number), path), str(decoder.decode(facts)))
         if kind == "async generator":
             return async_generator(self, There(number), path)
         if kind in ("record", "tuple", "enum", instances.KIND):

@@ -19,4 +19,6 @@ _FREE = {
     *("__repr__", "__enter__", "__exit__", "__reversed__", "__format__", "__dir__", "__missing__"),
     *("__await__", "__aiter__", "__anext__", "__aenter__", "__aexit__", "__sklearn_clone__"),
 }
+LATER = frozenset({"__anext__", "__aenter__", "__aexit__"})
+"""Those whose result is awaited."""
 SPECIAL = GUARDED | _FREE

@@ -8,7 +8,7 @@ has ended there, or for a moment.
 import asyncio
 import itertools
 import time
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -39,14 +39,8 @@ class There:
 WRITERS[There] = lambda _, value: [Tag.YOURS, value.number]
 
 
-def coroutine(peer: Any, there: Any, path: str, name: str) -> Coroutine[Any, Any, Any]:
-    """Give a coroutine that gives what an awaitable of the other side gives."""
-    made: Any = _result_of(peer, there, path)
-    made.__name__ = made.__qualname__ = name
-    return made  # type: ignore[no-any-return]
-
-
-async def _result_of(peer: Any, there: Any, path: str, *call: Any) -> Any:
+async def coroutine(peer: Any, there: Any, path: str, *call: Any) -> Any:
+    """Give what an awaitable of the other side gives, or the result of a method with these arguments."""
     number = peer.request("begin", there, *call, path=path)
     try:
         if number > 0:
@@ -56,13 +50,19 @@ async def _result_of(peer: Any, there: Any, path: str, *call: Any) -> Any:
         peer.tasks.waiting.pop(number, None)
 
 
+def named(made: Any, name: str) -> Any:
+    """Give a coroutine the name under which its function is known."""
+    made.__name__ = made.__qualname__ = name
+    return made
+
+
 async def async_generator(peer: Any, there: Any, path: str) -> AsyncIterator[Any]:
     """Give the items of an asynchronous generator of the other side."""
     call: tuple[Any, ...] = ("__anext__",)
     begun = False
     while True:
         try:
-            item = await _result_of(peer, there, item_of(path), *call)
+            item = await coroutine(peer, there, item_of(path), *call)
         except StopAsyncIteration:
             item = None if begun else peer.no_items(path)
             if item is None:
@@ -72,14 +72,14 @@ async def async_generator(peer: Any, there: Any, path: str) -> AsyncIterator[Any
             sent = yield item
             call = ("__anext__",) if sent is None else ("asend", sent)
         except GeneratorExit:
-            await _result_of(peer, there, path, "aclose")
+            await coroutine(peer, there, path, "aclose")
             raise
         except Exception as error:
             call = ("athrow", error)
 
 
 async def _run(target: Any, method: str = "", *args: Any) -> Any:
-    return await (getattr(target, method)(*args) if method else target)
+    return await (getattr(type(target), method)(target, *args) if method else target)
 
 
 class Tasks:
