@@ -17,8 +17,8 @@ from studium_graders.engine.judge.replaceable import followed_targets, is_replac
 
 _SHELL = {"get_ipython", "In", "Out", "_ih", "_oh", "_i", "_ii", "__", "___", "exit", "quit"}
 _OF_A_PROCESS = (
-    "signal", "threading", "asyncio.to_thread", "multiprocessing", "subprocess", "resource", "tracemalloc", "gc", "concurrent.futures",
-    "ctypes", "logging", "sys.modules", "sys.settrace", "sys.setprofile", "sys._getframe",
+    "signal", "threading", "multiprocessing", "subprocess", "resource", "tracemalloc", "gc", "concurrent.futures",
+    "asyncio.to_thread", "ctypes", "logging", "sys.modules", "sys.settrace", "sys.setprofile", "sys._getframe",
     "sys.setrecursionlimit", "sys.stdin", "pytest.warns", "pytest.MonkeyPatch", "os.environ",
     "numpy.testing.assert_no_warnings", "torch.utils._python_dispatch", "torch.overrides",
 )  # fmt: skip

@@ -56,7 +56,7 @@ def named(made: Any, name: str) -> Any:
     return made
 
 
-async def async_generator(peer: Any, there: Any, path: str) -> AsyncIterator[Any]:
+async def async_generator(peer: Any, there: There, path: str) -> AsyncIterator[Any]:
     """Give the items of an asynchronous generator of the other side."""
     call: tuple[Any, ...] = ("__anext__",)
     begun = False
@@ -72,7 +72,8 @@ async def async_generator(peer: Any, there: Any, path: str) -> AsyncIterator[Any
             sent = yield item
             call = ("__anext__",) if sent is None else ("asend", sent)
         except GeneratorExit:
-            await coroutine(peer, there, path, "aclose")
+            if peer.imported(there.number) is not None:  # else nobody has it any more, and its own loop closes it
+                await coroutine(peer, there, path, "aclose")
             raise
         except Exception as error:
             call = ("athrow", error)
