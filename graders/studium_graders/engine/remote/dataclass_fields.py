@@ -10,6 +10,7 @@ import keyword
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from studium_graders.engine.remote import library
+from studium_graders.engine.remote.encode import INLINE
 from studium_graders.engine.remote.functions import annotation_node, read_annotation
 from studium_graders.engine.remote.wire import ProtocolError
 
@@ -63,17 +64,17 @@ def _rows(cls: Any, encoder: "Encoder") -> list[list[Any]]:
 
 def _default(field: Any, encoder: "Encoder", *, made: bool) -> list[Any]:
     if field.default is not dataclasses.MISSING:
-        return _default_value(field.default, encoder)
+        return _default_value(field.default, encoder, made=made)
     if field.default_factory is not dataclasses.MISSING:
         name = factory_name(field, made=made)
         return ["factory", name] if name else ["maker", None]
     return ["", None]
 
 
-def _default_value(value: Any, encoder: "Encoder") -> list[Any]:
-    if type(value) in PLAIN:
+def _default_value(value: Any, encoder: "Encoder", *, made: bool) -> list[Any]:
+    if type(value) in PLAIN and (made or type(value) is not bytes or len(value) < INLINE):  # read with a later message
         return ["value", encoder.encode(value)]
-    if type(value) is tuple and all(type(item) in PLAIN for item in value):
+    if type(value) is tuple and all(type(item) in PLAIN and type(item) is not bytes for item in value):
         return ["values", [encoder.encode(item) for item in value]]
     return ["object", None]
 
@@ -139,7 +140,14 @@ def describe(cls: Any, encoder: "Encoder") -> list[Any] | None:
     if "__dataclass_params__" not in own or not _is_described(own.get("__dataclass_fields__")):
         return None if patterns is None else [list(patterns), None]
     options = [getattr(cls.__dataclass_params__, name, None) is True for name in _OPTIONS]
-    return [patterns and list(patterns), [_rows(cls, encoder), options, list(inspect.get_annotations(cls))]]
+    return [patterns and list(patterns), [_rows(cls, encoder), options, _own_names(cls)]]
+
+
+def _own_names(cls: Any) -> list[str]:
+    """Name the fields that no base has."""
+    bases = [vars(base).get("__dataclass_fields__", {}) for base in cls.__mro__[1:]]
+    inherited = {id(field) for fields in bases for field in fields.values()}
+    return [name for name, field in cls.__dataclass_fields__.items() if id(field) not in inherited]
 
 
 def _is_described(fields: Any) -> bool:

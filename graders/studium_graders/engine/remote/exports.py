@@ -160,7 +160,7 @@ class Side(Lasting):
             return [Tag.MINE, number, "function", function_facts(value, encoder)]
         if kind is types.AsyncGeneratorType:
             return [Tag.MINE, number, "async generator", None]
-        if hasattr(kind, "__await__") and library.is_library(kind.__module__):
+        if hasattr(kind, "__await__") and library.is_library(str(kind.__module__)):
             return [Tag.MINE, number, "coroutine", encoder.text(getattr(value, "__name__", kind.__name__)[:200])]
         if hasattr(kind, "__next__") and (kind.__module__ == "builtins" or library.name_of(kind)):
             return [Tag.MINE, number, "iterator", kind.__name__[:200]]

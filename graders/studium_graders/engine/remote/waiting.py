@@ -207,7 +207,10 @@ class JudgeTasks(Tasks):
         loop = asyncio.new_event_loop()
         try:
             number = self.begin_in(loop, *call)
-            loop.run_until_complete(asyncio.wait([self._tasks[number]]))
+            task = self._tasks[number]
+            loop.run_until_complete(asyncio.wait([task], timeout=self.peer.limits.call_seconds))
+            if not task.done():
+                raise self.peer.late()
             self._ended.clear()
         finally:
             loop.close()

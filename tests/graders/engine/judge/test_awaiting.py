@@ -25,6 +25,8 @@ async def each(fetch, names):
     return [await fetch(name) for name in names]
 async def is_even(x):
     return x % 2 == 0
+def run_all(waiting):
+    return [one.close() for one in waiting]
 """
 DOUBLES = "assert await double(2) == 4"
 GATHERS = "assert await asyncio.gather(double(1), double(2)) == [2, 4]"
@@ -124,6 +126,14 @@ def test_a_coroutine_of_a_test_can_be_awaited_and_nothing_else(shell, asked):
     text = f"{SIDE}async def each(fetch, names):\n    side.request({asked})\n    return ['aa', 'bb']"
     with suppress(StudentGone):
         assert graded(shell, text, CALLS).points == 0
+
+
+def test_a_plain_call_that_runs_what_a_test_awaits_ends_in_time(shell, monkeypatch):
+    monkeypatch.setattr(processes, "LIMITS", msgspec.structs.replace(processes.LIMITS, call_seconds=1))
+    test = "async def never():\n    await asyncio.Event().wait()\nassert run_all([never()]) == [None]"
+    with pytest.raises(StudentGone) as gone:
+        graded(shell, "def run_all(waiting): return [asyncio.run(one) for one in waiting]", test)
+    assert gone.value.verdict == "time limit"
 
 
 def test_what_awaits_each_other_takes_turns(shell):

@@ -70,6 +70,15 @@ def test_an_answer_earns_nothing_by_what_its_class_says_of_itself(shell, text, t
     assert (result.points, result.mode) == (0, "split")
 
 
+def test_a_field_may_have_any_default(shell):
+    more = (
+        "y: int = 0\n    z: bytes = bytes(9000)\n    v: tuple = (1, (2,), b'3')\n"
+        "    w: object = field(default=object(), init=False)"
+    )
+    text = REFERENCE.replace("y: int = 0", more)
+    assert graded(shell, text, f"{REPLACED}\n{IS_ONE}\n{DEFAULT}").points == 1
+
+
 def test_what_is_compared_and_shown_of_plain_data_is_what_the_reference_compares_and_shows(shell):
     plain = "@dataclass\nclass Point:\n    x: int\ndef make(x): return Point(x)"
     hidden = plain.replace("x: int", "x: int = field(compare=False, repr=False)").replace("Point(x)", "Point(0)")
