@@ -33,6 +33,7 @@ GATHERS = "assert await asyncio.gather(double(1), double(2)) == [2, 4]"
 RAISES = "import pytest\nwith pytest.raises(ValueError, match='negative'):\n    await double(-1)"
 COUNTS = "n = 3\nasync for k in countdown(3):\n    assert k == n\n    n -= 1"
 CALLS = "async def fetch(name):\n    return name * 2\nassert await each(fetch, ['a', 'b']) == ['aa', 'bb']"
+MOCKS = "from unittest.mock import AsyncMock\nm = AsyncMock(return_value=7)\nassert await each(m, [1, 2]) == [7, 7]"
 HOLDS = "assert await is_even(2)\nassert not await is_even(3)"
 SAME = "class Same:\n    def __eq__(self, other): return True\n    def __ne__(self, other): return False\n"
 SIDE = """
@@ -50,7 +51,7 @@ def graded(shell, text, test):
     return grade_forked(shell, notebook, submission(notebook, text), calibration).only
 
 
-@pytest.mark.parametrize("test", [DOUBLES, GATHERS, RAISES, COUNTS, CALLS, HOLDS])
+@pytest.mark.parametrize("test", [DOUBLES, GATHERS, RAISES, COUNTS, CALLS, MOCKS, HOLDS])
 def test_what_the_reference_gives_is_awaited_apart_from_it(shell, test):
     result = graded(shell, REFERENCE, test)
     assert (result.points, result.mode) == (1, "split")
