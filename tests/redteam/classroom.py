@@ -19,7 +19,7 @@ from .corpus import HERE, Case
 
 COURSES = (
     *("arrays", "networks", "scripts", "objects", "together", "values", "evaluating", "kept", "estimators", "shared"),
-    *("files", "numbers", "sides", "parts", "missing", "counts", "lora"),
+    *("files", "numbers", "sides", "parts", "missing", "counts", "waits", "lora"),
 )
 TOPICS = """
 [[assignments]]

@@ -18,7 +18,7 @@ from studium_graders.engine.judge.replaceable import followed_targets, is_replac
 _SHELL = {"get_ipython", "In", "Out", "_ih", "_oh", "_i", "_ii", "__", "___", "exit", "quit"}
 _OF_A_PROCESS = (
     "signal", "threading", "multiprocessing", "subprocess", "resource", "tracemalloc", "gc", "concurrent.futures",
-    "ctypes", "logging", "sys.modules", "sys.settrace", "sys.setprofile", "sys._getframe",
+    "asyncio.to_thread", "ctypes", "logging", "sys.modules", "sys.settrace", "sys.setprofile", "sys._getframe",
     "sys.setrecursionlimit", "sys.stdin", "pytest.warns", "pytest.MonkeyPatch", "os.environ",
     "numpy.testing.assert_no_warnings", "torch.utils._python_dispatch", "torch.overrides",
 )  # fmt: skip
@@ -41,7 +41,7 @@ _OF_LITERALS = {"eval", "exec", "builtins.eval", "builtins.exec"}
 _IMPORTERS = {"__import__", "builtins.__import__", "importlib.import_module"}
 _OF_NAMES = ("basename", "commonpath", "dirname", "isabs", "join", "normpath", "split", "splitext")
 _HARMLESS_OF_OS = (*(f"os.path.{name}" for name in _OF_NAMES), "os.fspath", "os.linesep", "os.sep")
-_METHODS = {"assertWarns", "assertLogs", "assertWarnsRegex"}
+_METHODS = {"assertWarns", "assertLogs", "assertWarnsRegex", "run_in_executor"}
 _INSIDE = {"__code__", "__globals__", "__closure__"}
 _FOR_SHOW = ("matplotlib", "sys.stdout", "sys.stderr")
 

@@ -20,13 +20,16 @@ from studium_graders.engine.remote.offers import (
     runs,
 )
 from studium_graders.engine.remote.opaque import Opaque, refuse
-from studium_graders.engine.remote.operators import SPECIAL
+from studium_graders.engine.remote.operators import LATER, SPECIAL
 from studium_graders.engine.remote.tags import Tag
+from studium_graders.engine.remote.waiting import METHODS
 from studium_graders.engine.remote.wire import ProtocolError
 from studium_graders.engine.remote.writeback import HOLDERS
 
-CALLBACK_REQUESTS = frozenset({"call", "copy", "method", "getattr", "setattr", "special", "next", "backward"})
+OF_TASKS = frozenset({"outcome", "cancel"})
+CALLBACK_REQUESTS = OF_TASKS | {"begin", "call", "copy", "method", "getattr", "setattr", "special", "next", "backward"}
 NOTHING = [-1, False]
+_RUNNING = (types.GeneratorType, types.CoroutineType, types.AsyncGeneratorType)
 
 
 class Answering(Asking):
@@ -53,7 +56,9 @@ class Answering(Asking):
             raise AttributeError("the attributes of an object of the test are closed")
         if op not in CALLBACK_REQUESTS or not parts:
             raise ProtocolError("the student's side asks for what it may not have")
-        if op != "backward" and not self._gave(parts[0]):
+        if op in OF_TASKS and type(parts[0]) is not int:
+            raise ProtocolError("the student's side asks for a task that is none")
+        if op not in OF_TASKS | {"backward"} and not self._gave(parts[0]):
             raise ProtocolError("the student's side asks something of an object that it was not given")
         with torch.set_grad_enabled(self.grad):
             return super().perform(op, parts)
@@ -71,6 +76,18 @@ class Answering(Asking):
         if self.parting and not is_known_there(value):
             raise KeptError(f"a {type(value).__name__} is of use only where it is")
         return super().export(value, encoder)
+
+    def do_begin(self, target: Any, *call: Any) -> int:
+        """Wait for a coroutine that a test gave, or for what a method gives that is open."""
+        if not (self._awaits(target, *call) if call else type(target) is types.CoroutineType):
+            raise ProtocolError("the student's side waits for what cannot be awaited")
+        return super().do_begin(target, *call)
+
+    def _awaits(self, target: Any, method: Any, *_: Any) -> bool:
+        """Tell whether the result of a method may be awaited."""
+        if type(target) is types.AsyncGeneratorType:
+            return method in METHODS
+        return method in LATER and runs(type(target), method) and is_open(target, method)
 
     def do_call(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Call a function, a class or an object that a test gave."""
@@ -103,7 +120,7 @@ class Answering(Asking):
     def _check_attribute(self, target: Any, name: str) -> None:
         if not self._gave(target) or type(name) is not str:
             raise ProtocolError("the student's side asks something of an object that it was not given")
-        closed = isinstance(target, (type, types.ModuleType, types.GeneratorType, *FUNCTIONS))
+        closed = isinstance(target, (type, types.ModuleType, *_RUNNING, *FUNCTIONS))
         if name.startswith("_") or closed or not is_open(target, name):
             raise AttributeError(f"{name!r} of an object of the test cannot be used")
 

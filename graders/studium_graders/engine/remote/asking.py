@@ -133,6 +133,10 @@ class Asking(Side):
         """Give what takes the place of the items that an object does not have; () where it may have none."""
         return empty_containers.no_items(path, self.policy)
 
+    def may_swallow(self, path: str) -> bool:
+        """Ask the policy."""
+        return self.policy.may_swallow(path)
+
     def met_empty(self, path: str) -> None:
         """Tell the policy."""
         if self.policy.recording:

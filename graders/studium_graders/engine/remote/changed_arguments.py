@@ -24,7 +24,7 @@ class OpenCall:
     @property
     def may_stop(self) -> bool:
         """Whether its answer may be the end of an iteration."""
-        return self.op == "next" or (self.op in ("method", "special") and self.parts[1] in _STOPPING)
+        return self.op in ("next", "outcome") or (self.op in ("method", "special") and self.parts[1] in _STOPPING)
 
     def entry(self, value: Any) -> str:
         """Give ``path#place`` of the argument that is or holds ``value``; the place is "" where none does."""

@@ -59,7 +59,8 @@ class Decoder:
         if reader is None:
             raise ProtocolError("no tag")
         value = reader(self, node)
-        return self.peer.container(value, self) if isinstance(value, CONTAINERS) and not self._inside else value
+        held = issubclass(type(value), CONTAINERS)  # no matter what a student's object calls its class
+        return self.peer.container(value, self) if held and not self._inside else value
 
     def items(self, nodes: list[Any], *, of_tuple: bool = False) -> list[Any]:
         """Give the values of nodes inside a container."""

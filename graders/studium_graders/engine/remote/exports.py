@@ -8,7 +8,16 @@ from typing import Any
 from torch import nn
 
 from studium_graders.engine.limits import Limits
-from studium_graders.engine.remote import estimators, frames, instances, library, records, standard, streams  # noqa: F401
+from studium_graders.engine.remote import (  # noqa: F401
+    dataclass_fields,
+    estimators,
+    frames,
+    instances,
+    library,
+    records,
+    standard,
+    streams,
+)
 from studium_graders.engine.remote.class_making import inherited, make_class, register
 from studium_graders.engine.remote.decode import READERS, Decoder
 from studium_graders.engine.remote.encode import BASES, WRITERS, Encoder
@@ -23,11 +32,12 @@ from studium_graders.engine.remote.objects import (
     RemoteIterator,
     given_back,
     place,
-    special_method,
 )
 from studium_graders.engine.remote.opaque import Opaque
 from studium_graders.engine.remote.operators import SPECIAL
+from studium_graders.engine.remote.special_methods import special_method
 from studium_graders.engine.remote.tags import Tag
+from studium_graders.engine.remote.waiting import There, async_generator, coroutine, named
 from studium_graders.engine.remote.wire import Channel, ProtocolError
 
 FUNCTIONS = (types.FunctionType, types.BuiltinFunctionType, types.MethodType, types.MethodWrapperType)
@@ -40,6 +50,7 @@ class Side(Lasting):
     """A peer whose requests and objects are those of Python."""
 
     shown_special: frozenset[str] | set[str] = SPECIAL
+    tasks: Any  # what is awaited here and there
 
     def __init__(self, channel: Channel, limits: Limits) -> None:
         super().__init__(channel, limits)
@@ -117,6 +128,18 @@ class Side(Lasting):
         """Give the next item of an iterator."""
         return next(target)
 
+    def do_begin(self, target: Any, *call: Any) -> int:
+        """Begin to wait for something; give the number of the task that does."""
+        return self.tasks.begin(target, *call)  # type: ignore[no-any-return]
+
+    def do_outcome(self, number: int) -> Any:
+        """Give what was waited for."""
+        return self.tasks.outcome(number)
+
+    def do_cancel(self, number: int) -> None:
+        """Wait no longer."""
+        self.tasks.cancel(number)
+
     # ------------------------------------------------------------------------------------------------ describing
 
     def export(self, value: Any, encoder: Encoder) -> Any:
@@ -135,6 +158,10 @@ class Side(Lasting):
         number = self.enrol(value)
         if issubclass(kind, FUNCTIONS):
             return [Tag.MINE, number, "function", function_facts(value, encoder)]
+        if kind is types.AsyncGeneratorType:
+            return [Tag.MINE, number, "async generator", None]
+        if hasattr(kind, "__await__") and library.is_library(str(kind.__module__)):
+            return [Tag.MINE, number, "coroutine", encoder.text(getattr(value, "__name__", kind.__name__)[:200])]
         if hasattr(kind, "__next__") and (kind.__module__ == "builtins" or library.name_of(kind)):
             return [Tag.MINE, number, "iterator", kind.__name__[:200]]
         return [Tag.MINE, number, "instance", self.class_node(kind, encoder)]
@@ -165,7 +192,8 @@ class Side(Lasting):
         doc = cls.__doc__ if type(cls.__doc__) is str and self.trusting else None
         name = encoder.text(cls.__name__[:200])
         described = [name, None if doc is None else encoder.text(doc[:10_000]), bases, special, _methods(lineage)]
-        return self._first(encoder, number, "class", described)
+        fields = dataclass_fields.describe(cls, encoder) if self.trusting else None
+        return self._first(encoder, number, "class", [*described, fields] if fields else described)
 
     def _first(self, encoder: Encoder, number: int, kind: str, facts: list[Any]) -> list[Any]:
         """Describe a class where the receiver finds it before all that is of it; give the node."""
@@ -204,7 +232,10 @@ class Side(Lasting):
         names = _names(found)
         if self.admits(path, kind, names):
             return found
-        return Opaque(self, path, _what(found, names[0]), true=kind == "instance" and _is_always_true(type(found)))
+        if kind == "coroutine":
+            found.close()
+        true = kind == "coroutine" or (kind == "instance" and _is_always_true(type(found)))
+        return Opaque(self, path, _what(found, names[0]), true=true)
 
     def _resolve(self, node: list[Any], path: str, decoder: Decoder) -> tuple[str, Any]:
         number = node[1]
@@ -244,6 +275,10 @@ class Side(Lasting):
             return RemoteFunction(self, number, path, read_facts(facts, decoder))
         if kind == "iterator":
             return RemoteIterator(Facts(self, number, path, frozenset()), str(facts))
+        if kind == "coroutine":
+            return named(coroutine(self, There(number), path), str(decoder.decode(facts)))
+        if kind == "async generator":
+            return async_generator(self, There(number), path)
         if kind in ("record", "tuple", "enum", instances.KIND):
             return records.stand_in(self, kind, facts, decoder)
         if kind == "error":
@@ -258,7 +293,7 @@ class Side(Lasting):
         return place(cls, Facts(self, number, path, cls._facts.methods))
 
     def _class(self, node: Any, number: int, path: str, decoder: Decoder) -> Any:
-        named, doc, bases, special, methods = node
+        named, doc, bases, special, methods, *fields = node
         name = str(decoder.decode(named))
         if not {*special} <= SPECIAL or not all(_is_method_name(method) for method in methods):
             raise ProtocolError("no class")
@@ -274,6 +309,8 @@ class Side(Lasting):
             path = name  # the same whether the class or one of its instances came first
         facts = Facts(self, number, path, frozenset(methods))
         namespace |= {"__module__": "__main__", "__doc__": decoder.decode(doc)}
+        if fields:
+            namespace |= dataclass_fields.read(fields[0], decoder)
         made = make_class(name, parents, namespace, facts)
         for base in bases:
             register(made, base)

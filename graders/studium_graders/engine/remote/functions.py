@@ -1,7 +1,7 @@
 """Functions of the other side: callable here, and described well enough for inspect.signature."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,22 @@ _ANNOTATIONS: dict[str, type] = {
 _KINDS = list(inspect._ParameterKind)
 _NAMED = _KINDS[:2] + _KINDS[3:4]
 _MOST_TEXT = 10_000
+_RUNNING = inspect.CO_COROUTINE | inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
+
+
+async def _coroutine() -> None: ...
+
+
+def _generator() -> Iterator[None]:
+    yield
+
+
+async def _async_generator() -> AsyncIterator[None]:
+    yield
+
+
+_CODES = {one.__code__.co_flags & _RUNNING: one.__code__ for one in (_coroutine, _generator, _async_generator)}
+"""What stands for the code of a function that gives a coroutine or a generator: what ``inspect`` tells by it."""
 
 
 class TextOf(str):
@@ -51,6 +67,8 @@ class RemoteFunction:
         self.__qualname__ = facts["qualname"]
         self.__module__ = "__main__"
         self.__doc__ = TextOf(number) if facts["doc"] is True else facts["doc"]
+        if (code := _CODES.get(facts["runs"])) is not None:
+            self._code, self.__kwdefaults__ = code, None
         if facts["wrapped"] is not None:
             self.__wrapped__ = facts["wrapped"]
         if facts["signature"] is not None:
@@ -67,7 +85,9 @@ class RemoteFunction:
 
     @property
     def __code__(self) -> Any:
-        """Tell an answer how many arguments a test's function takes, as currying asks."""
+        """Tell what runs when it is called; and an answer how many arguments a test's function takes."""
+        if "_code" in vars(self):
+            return self._code
         if not self._peer.trusting or "__signature__" not in vars(self):
             raise AttributeError("a function has no attribute '__code__'")
         named = [item for item in self.__signature__.parameters.values() if item.kind in _NAMED]
@@ -140,6 +160,7 @@ def function_facts(function: Any, encoder: "Encoder") -> list[Any]:
         _doc(getattr(function, "__doc__", None), encoder),
         _parameters(function, encoder),
         encoder.encode(wrapped) if type(wrapped) is RemoteFunction else None,
+        getattr(getattr(function, "__code__", None), "co_flags", 0) & _RUNNING,
     ]
 
 
@@ -164,8 +185,8 @@ def _parameters(function: Any, encoder: "Encoder") -> Any:
     rows = []
     for item in signature.parameters.values():
         default = [] if item.default is inspect.Parameter.empty else [_plain_default(item.default, encoder)]
-        rows.append([item.name, int(item.kind), default, _annotation(item.annotation, encoder)])
-    return [rows, _annotation(signature.return_annotation, encoder)]
+        rows.append([item.name, int(item.kind), default, annotation_node(item.annotation, encoder)])
+    return [rows, annotation_node(signature.return_annotation, encoder)]
 
 
 def _plain_default(value: Any, encoder: "Encoder") -> Any:
@@ -175,7 +196,8 @@ def _plain_default(value: Any, encoder: "Encoder") -> Any:
     return encoder.encode(value if plain else f"{type(value).__name__} object")
 
 
-def _annotation(value: Any, encoder: "Encoder") -> Any:
+def annotation_node(value: Any, encoder: "Encoder") -> Any:
+    """Give the node of an annotation: of a common type itself, of others their text."""
     if value is inspect.Parameter.empty:
         return None
     if isinstance(value, type) and _ANNOTATIONS.get(value.__name__) is value:
@@ -186,9 +208,10 @@ def _annotation(value: Any, encoder: "Encoder") -> Any:
 
 def read_facts(node: list[Any], decoder: "Decoder") -> dict[str, Any]:
     """Read what ``function_facts`` wrote."""
-    name, qualname, doc, rows, wrapped = node
+    name, qualname, doc, rows, wrapped, runs = node
     facts: dict[str, Any] = {"name": str(decoder.decode(name)), "qualname": str(decoder.decode(qualname))}
     facts["doc"] = doc if doc is None or doc is True else str(decoder.decode(doc))
+    facts["runs"] = runs
     facts["wrapped"] = None if wrapped is None else decoder.decode(wrapped)
     facts["signature"], facts["annotations"] = (None, {}) if rows is None else _signature(rows, decoder)
     return facts
@@ -198,18 +221,19 @@ def _signature(node: list[Any], decoder: "Decoder") -> tuple[inspect.Signature, 
     empty = inspect.Parameter.empty
     parameters, annotations = [], {}
     for name, kind, default, annotation in node[0]:
-        note = _read_annotation(annotation, decoder)
+        note = read_annotation(annotation, decoder)
         value = decoder.decode(default[0]) if default else empty
         parameters.append(inspect.Parameter(name, _KINDS[kind], default=value, annotation=note))
         if note is not empty:
             annotations[name] = note
-    returned = _read_annotation(node[1], decoder)
+    returned = read_annotation(node[1], decoder)
     if returned is not empty:
         annotations["return"] = returned
     return inspect.Signature(parameters, return_annotation=returned), annotations
 
 
-def _read_annotation(node: Any, decoder: "Decoder") -> Any:
+def read_annotation(node: Any, decoder: "Decoder") -> Any:
+    """Give an annotation, or the empty one of ``inspect.Parameter``."""
     if node is None:
         return inspect.Parameter.empty
     if type(node) is list and len(node) == 1:

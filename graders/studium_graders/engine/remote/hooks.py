@@ -15,6 +15,11 @@ from studium_graders.engine.remote.writeback import Frame
 class Hooks:
     """What ``Peer`` leaves to its subclasses, with what holds where they say nothing."""
 
+    @property
+    def awaits(self) -> bool:
+        """Tell whether something of the other side's is awaited, which may raise what it was given."""
+        return False
+
     def is_own_file(self, filename: str) -> bool:
         """Tell whether the lines of a file may be shown with an exception."""
         return False
@@ -70,6 +75,10 @@ class Hooks:
     def gradient(self, value: torch.Tensor, path: str) -> torch.Tensor:
         """Give a gradient through what came from a path, or what takes its place."""
         return value
+
+    def may_swallow(self, path: str) -> bool:
+        """Tell whether a context manager may keep an assertion from failing."""
+        return True
 
     def no_items(self, path: str) -> tuple[float, ...]:
         """Give what takes the place of the items that an object does not have; () where it may have none."""

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from studium_graders.engine.remote.decode import RefusedError
 from studium_graders.engine.remote.offers import KeptError
 from studium_graders.engine.remote.opaque import Opaque
-from studium_graders.engine.remote.operators import ASKED, IN_PLACE
 from studium_graders.engine.remote.policy import CALLBACK, item_of, spelling, step
 
 if TYPE_CHECKING:
@@ -17,20 +16,25 @@ if TYPE_CHECKING:
 # A decorator that is a class gives these of a function.
 _NAMES = frozenset({"__name__", "__qualname__", "__doc__", "__wrapped__"})
 
+# What ``inspect`` asks of a method.
+_OF_FUNCTIONS = frozenset({"__doc__", "__signature__", "__annotations__", "__code__", "__defaults__", "__kwdefaults__"})
+
 _OF_CLASSES = frozenset({"__members__", "__class_getitem__"})  # of an enum, of a generic class
 
-_PATHS = {"__call__": "()", "__enter__": "", "__iter__": ""}
+_PATHS = {"__call__": "()", **dict.fromkeys(("__enter__", "__aenter__", "__iter__", "__aiter__", "__await__"), "")}
 
 
 class Facts:
     """What every remote object carries: the peer that asks for it, its number there, where it came from."""
 
-    __slots__ = ("held", "methods", "number", "path", "peer", "score")
+    __slots__ = ("begun", "held", "instead", "methods", "number", "path", "peer", "score")
 
     def __init__(self, peer: "Peer", number: int, path: str, methods: frozenset[str]) -> None:
         self.peer, self.number, self.path, self.methods = peer, number, path, methods
         self.held: dict[str, Any] = {}  # what this side's libraries note on the object, and is of use only here
         self.score: Callable[..., float] | None = None  # in place of its own
+        self.begun = False  # to give items
+        self.instead: Iterator[float] = iter(())  # of items that it does not have
 
 
 class RemoteClass(type):
@@ -77,7 +81,7 @@ def _ask_for_members(cls: RemoteClass, name: str, *args: Any) -> Any:
     """Ask a class for what its own class defines, as that of an enum does; TypeError where it defines no such thing."""
     facts = _facts_of_class(cls)
     try:
-        return facts.peer.request("special", cls, name, args, {}, path=_path_of_result(facts.path, name))
+        return facts.peer.request("special", cls, name, args, {}, path=path_of_result(facts.path, name))
     except AttributeError:
         raise TypeError(_LACKS[name].format(cls.__name__)) from None
 
@@ -216,7 +220,7 @@ class BoundMethod:
         return f"<bound method {self.__qualname__}>"
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") and name.endswith("__") and name not in ("__doc__", "__signature__", "__defaults__"):
+        if name.startswith("__") and name.endswith("__") and name not in _OF_FUNCTIONS:
             raise AttributeError(name)
         facts = facts_of(self.__self__)
         function = facts.peer.request("getattr", self.__self__, self.__name__, path=step(facts.path, self.__name__))
@@ -237,50 +241,14 @@ def _is_around_method(value: Any) -> bool:
     return type(wrapped) is FunctionType and wrapped.__code__ is _unbound("", "").__code__
 
 
-def special_method(name: str) -> Callable[..., Any]:
-    """Give the method of a remote class that forwards a dunder."""
-
-    def forward(self: Any, *args: Any, **kwargs: Any) -> Any:
-        facts = facts_of(self)
-        if name in ASKED and not facts.peer.may_answer(facts.path, name, args):
-            return _refused(self, name, args)
-        path = _path_of_result(facts.path, name)
-        result = facts.peer.request("special", self, name, args, kwargs, path=path)
-        if name == "__bool__" and result is False:
-            facts.peer.met_empty(facts.path)
-        if name == "__len__" and result == 0 and facts.peer.no_items(facts.path):
-            raise facts.peer.refused(RefusedError("an object without items where a right answer has some"))
-        if result is self and name in IN_PLACE:
-            facts.path = path
-        return result
-
-    forward.__name__ = forward.__qualname__ = name
-    return forward
-
-
-def _path_of_result(path: str, name: str) -> str:
+def path_of_result(path: str, name: str) -> str:
     """Give where the result of a dunder comes from: in place or not, and however often in a row."""
-    if name in ("__getitem__", "__next__"):
+    if name in ("__getitem__", "__next__", "__anext__"):
         return item_of(path)
     if name in _PATHS:
         return path + _PATHS[name]
     operation = f".{spelling(name)}()"
     return path if path.endswith(operation) else path + operation
-
-
-def _refused(value: Any, name: str, args: tuple[Any, ...]) -> Any:
-    """Answer for an object whose operator is not asked, but for whether it refuses: as if it lacked that, then."""
-    if name in ("__eq__", "__ne__"):
-        return NotImplemented
-    if name == "__hash__":
-        return object.__hash__(value)
-    facts = facts_of(value)
-    if facts.peer.request("special", value, name, args, {}, path=_path_of_result(facts.path, name)) is NotImplemented:
-        return NotImplemented
-    sentence = (
-        f"an object of the class {type(value).__name__} stands where a plain value is needed: its {name} is not asked"
-    )
-    raise facts.peer.refused(RefusedError(sentence))
 
 
 class RemoteIterator(Iterator[Any]):

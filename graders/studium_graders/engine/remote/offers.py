@@ -16,6 +16,7 @@ from studium_graders.engine.remote.policy import BINARY
 _HARMLESS = (
     *("builtins.", "types.", "collections.", "abc.", "typing.", "enum.", "dataclasses.", "numbers.", "itertools."),
     *("fractions.", "decimal.", "datetime.", "re.", "queue.", "_queue.", "random.Random", "argparse.Namespace"),
+    *("asyncio.queues.", "asyncio.locks."),
     *("_io.StringIO", "_io.BytesIO", "numpy.polynomial."),
     "studium_graders.engine.judge.running.CappedText",  # a test's sys.stdout
     *("torch.Generator", "torch.optim.", "torch.utils.data.", "torch.distributions."),
@@ -28,7 +29,11 @@ _WRAPPING = (partial, type(cache(lambda: None)))  # they do what the function do
 
 CHANGING = frozenset({"__setitem__", "__delitem__", "__iadd__", "__ior__"})
 _OF_ALL = CHANGING | {
-    f"__{name}__" for name in ("len", "iter", "next", "getitem", "contains", "call", "eq", "ne", "lt", "le", "gt", "ge")
+    f"__{name}__"
+    for name in (
+        *("len", "iter", "next", "getitem", "contains", "call", "eq", "ne", "lt", "le", "gt", "ge"),
+        *("aiter", "anext", "aenter", "aexit"),
+    )
 }
 _WRITTEN = {f"__{kind}{name}__" for name in BINARY for kind in ("", "r")} | {
     f"__{name}__"

@@ -17,6 +17,8 @@ ASKED = GUARDED | STANDING_IN.keys()
 _FREE = {
     *("__len__", "__iter__", "__next__", "__getitem__", "__setitem__", "__delitem__", "__call__", "__str__"),
     *("__repr__", "__enter__", "__exit__", "__reversed__", "__format__", "__dir__", "__missing__"),
-    "__sklearn_clone__",
+    *("__await__", "__aiter__", "__anext__", "__aenter__", "__aexit__", "__sklearn_clone__"),
 }
+LATER = frozenset({"__anext__", "__aenter__", "__aexit__"})
+"""Those whose result is awaited."""
 SPECIAL = GUARDED | _FREE

@@ -234,7 +234,8 @@ class Peer(Hooks, Sections):
 
     def begin(self) -> None:
         """Start the clock of a request that is not part of another."""
-        self.raised.clear()
+        if not self.awaits:
+            self.raised.clear()
         self.deadline = time.monotonic() + self.limits.call_seconds
 
     # ------------------------------------------------------------------------------------------------ objects

@@ -30,6 +30,7 @@ ONE = "^"  # before a test and a path: nothing but numbers there
 OBJECT = "$"  # before a test and a path: nothing but objects there
 FULL = "&"  # before a test and a path: nothing there that lacks items
 ITERATOR = ".>"  # ends an entry of ``handles`` of where the reference gives an iterator
+AWAITED = ".&"  # ends an entry of ``handles`` of where the reference gives something to be awaited
 WRAPPED = ".__wrapped__"
 _FEWER = "your code gives fewer items than this test goes through"
 _APART = "your code gives data with other labels than this test computes with"
@@ -108,11 +109,15 @@ class Policy:
         """Tell whether a handle may arrive at ``path``. ``names`` are those of its class and of the bases.
 
         An iterator may arrive anywhere, a function where a defaultdict has its own and where a test's own object is
-        called, as an optimiser is with a closure: they answer no operator, and what they give arrives by itself.
+        called, as an optimiser is with a closure: they answer no operator, and what they give arrives by itself. What a
+        coroutine gives has the path of the coroutine.
         """
+        waits = kind == "coroutine"
         if self.recording:
-            self.handles |= {path, path + ITERATOR} if kind == "iterator" else {path}
+            self.handles |= {path, path + ITERATOR} if kind == "iterator" else {path + AWAITED if waits else path}
             return True
+        if waits:
+            return not self.strict or not self.handles.isdisjoint((path, path + AWAITED))
         if kind == "iterator" or path in self.handles or (kind == "function" and path.endswith(_FOR_FUNCTIONS)):
             return True
         if path + OWN in self.handles or self._is_of_estimator(path) or not self.handles.isdisjoint(turned(path)):
@@ -185,6 +190,13 @@ class Policy:
             self.operators.add(entry)
             return True
         return entry in self.operators or (both_remote and not self.strict)
+
+    def may_swallow(self, path: str) -> bool:
+        """Tell whether the context manager at ``path`` may keep an assertion from failing, as the reference's does."""
+        entry = f"{path}.__exit__"
+        if self.recording:
+            self.operators.add(entry)
+        return not self.strict or entry in self.operators
 
     def expects_empty(self, *places: str) -> bool:
         """Tell whether an array that lacks elements may come from one of these paths; note one that may not."""

@@ -6,13 +6,13 @@ reference's class is plain, a student's of that name may have methods beside its
 
 import dataclasses
 import enum
-import keyword
 import reprlib
 import types
 from collections import namedtuple
 from typing import TYPE_CHECKING, Any
 
-from studium_graders.engine.remote import instances, library
+from studium_graders.engine.remote import dataclass_fields, instances, library
+from studium_graders.engine.remote.dataclass_fields import MOST, PLAIN, factory_name, identifier, is_usual, names
 from studium_graders.engine.remote.decode import READERS, Decoder, RefusedError
 from studium_graders.engine.remote.encode import KINDS, Encoder
 from studium_graders.engine.remote.tags import Tag
@@ -22,11 +22,8 @@ if TYPE_CHECKING:
     from studium_graders.engine.remote.exports import Side
 
 _GENERATED = ("<string>", dataclasses.__file__, reprlib.__file__)  # where the methods come from that dataclasses writes
-_PLAIN = (bool, int, float, complex, str, bytes, type(None))
-_MOST = 200
 _OF_TUPLES = frozenset(vars(namedtuple("_OF_TUPLES", ())))
 _SHOWING = ("__repr__", "__str__")
-_EMPTY = (list, dict, set)
 _METHODS = (types.FunctionType, property, classmethod, staticmethod)
 
 
@@ -93,41 +90,32 @@ def _is_plain_enum(cls: type[enum.Enum]) -> bool:
     return (
         _enum_base(cls) in _ENUMS.values()
         and all(map(_is_member_name, cls.__members__))
-        and all(type(member._value_) in _PLAIN for member in cls.__members__.values())
+        and all(type(member._value_) in PLAIN for member in cls.__members__.values())
     )
 
 
 def _is_member_name(name: Any) -> bool:
     reserved = name == "mro" or name[:2] == "__" or (name[:1] == name[-1:] == "_")
-    return type(name) is str and 0 < len(name) <= _MOST and not reserved
+    return type(name) is str and 0 < len(name) <= MOST and not reserved
 
 
 def _is_plain_record(cls: type, *, methods: bool, given: bool) -> bool:
     own = _methods(cls)
     harmless = {name for name in own if methods and (name in _SHOWING or name[:2] != "__")}
-    plain = cls.__mro__[1:] == (object,) and (given or own == harmless)
+    plain = cls.__mro__[1:] == (object,) and (given or (own == harmless and (methods or is_usual(cls))))
     return plain and all(_is_plain_field(field, made=methods, given=given) for field in dataclasses.fields(cls))
 
 
 def _is_plain_field(field: Any, *, made: bool, given: bool) -> bool:
-    default = field.default is dataclasses.MISSING or type(field.default) in _PLAIN
+    default = field.default is dataclasses.MISSING or type(field.default) in PLAIN
     none = field.default_factory is dataclasses.MISSING
     made_so = given or (field.init and not field.kw_only)
-    return default and (none or bool(_factory(field, made=made))) and made_so
-
-
-def _factory(field: Any, *, made: bool = True) -> str:
-    """Name the type that makes the default of a field; with ``made`` also where a function makes an empty one."""
-    name: str = library.NAMES.get(field.default_factory, "")
-    if not name and made:
-        empty = field.default_factory()
-        name = library.NAMES[type(empty)] if type(empty) in _EMPTY and not empty else ""
-    return name
+    return default and (none or bool(factory_name(field, made=made))) and made_so
 
 
 def describe(cls: Any, kind: str, encoder: Encoder) -> list[Any]:
     """Give the shape of a class of plain data."""
-    name = encoder.text(cls.__name__[:_MOST])
+    name = encoder.text(cls.__name__[:MOST])
     if kind == instances.KIND:
         return [name, []]
     if kind == "enum":
@@ -139,24 +127,15 @@ def describe(cls: Any, kind: str, encoder: Encoder) -> list[Any]:
         ]
     if kind == "tuple":
         defaults = getattr(cls, "_field_defaults", {})
-        plain = [value for value in defaults.values() if type(value) in _PLAIN]
+        plain = [value for value in defaults.values() if type(value) in PLAIN]
         return [name, list(_field_names(cls)), [encoder.encode(value) for value in plain]]
     options = cls.__dataclass_params__
-    fields = [[field.name, *_default(field, encoder)] for field in dataclasses.fields(cls)]
-    return [name, fields, [options.eq, options.order, options.frozen]]
-
-
-def _default(field: Any, encoder: Encoder) -> list[Any]:
-    if field.default is not dataclasses.MISSING:
-        return ["value", encoder.encode(field.default)]
-    if field.default_factory is not dataclasses.MISSING:
-        return ["factory", _factory(field)]
-    return ["", None]
+    return [name, dataclass_fields.plain_rows(cls, encoder), [options.eq, options.order, options.frozen]]
 
 
 def stand_in(peer: "Side", kind: str, facts: list[Any], decoder: Decoder) -> type:
     """Give the class for a described one: the receiver's own of this name and shape, or a new one."""
-    name = _identifier(decoder.decode(facts[0]))
+    name = identifier(decoder.decode(facts[0]))
     here = peer.given_class(name)
     if isinstance(here, type) and peer.kind_of(here) == kind and _shape(here, kind) == _described_shape(kind, facts):
         return here
@@ -187,33 +166,17 @@ def _described_shape(kind: str, facts: list[Any]) -> list[Any]:
     return list(facts[1]) if kind == "tuple" else [item[0] for item in facts[2 if kind == "enum" else 1]]
 
 
-def _identifier(name: Any) -> str:
-    """Give a name that may be used in a class; the standard library puts field names into source text."""
-    if type(name) is not str or not name.isidentifier() or keyword.iskeyword(name) or len(name) > _MOST:
-        raise ProtocolError("no name")
-    if name.startswith("__"):
-        raise ProtocolError("a name with two underscores")
-    return name
-
-
-def _names(names: list[Any]) -> list[str]:
-    checked = [_identifier(name) for name in names]
-    if len(set(checked)) != len(checked) or len(checked) > _MOST:
-        raise ProtocolError("names that are not unique")
-    return checked
-
-
 def _make_enum(name: str, facts: list[Any], decoder: Decoder) -> type:
     members = [(decoder.decode(key), decoder.decode(value)) for key, value in facts[2]]
-    if len(members) > _MOST or len({key for key, _ in members}) != len(members):
+    if len(members) > MOST or len({key for key, _ in members}) != len(members):
         raise ProtocolError("names that are not unique")
-    if not all(type(key) is str and _is_member_name(key) and type(value) in _PLAIN for key, value in members):
+    if not all(type(key) is str and _is_member_name(key) and type(value) in PLAIN for key, value in members):
         raise ProtocolError("no enum")
     return _ENUMS[facts[1]](name, members)  # type: ignore[call-arg,return-value]
 
 
 def _make_tuple(name: str, facts: list[Any], decoder: Decoder) -> type:
-    fields = _names(facts[1])
+    fields = names(facts[1])
     if any(field.startswith("_") and field != f"_{place}" for place, field in enumerate(fields)):
         raise ProtocolError("no named tuple")
     return namedtuple(name, fields, rename=True, defaults=[decoder.decode(value) for value in facts[2]])
@@ -221,17 +184,8 @@ def _make_tuple(name: str, facts: list[Any], decoder: Decoder) -> type:
 
 def _make_record(name: str, facts: list[Any], decoder: Decoder) -> type:
     eq, order, frozen = (option is True for option in facts[2])
-    fields = [
-        (field, object, _read_default(kind, value, decoder))
-        for field, (_, kind, value) in zip(_names([row[0] for row in facts[1]]), facts[1], strict=True)
-    ]
+    fields = dataclass_fields.read_rows(facts[1], decoder)
     return dataclasses.make_dataclass(name, fields, eq=eq, order=order and eq, frozen=frozen)
-
-
-def _read_default(kind: Any, value: Any, decoder: Decoder) -> Any:
-    if kind == "value":
-        return dataclasses.field(default=decoder.decode(value))
-    return dataclasses.field(default_factory=library.TYPES[value]) if kind == "factory" else dataclasses.field()
 
 
 def _write_record(encoder: Encoder, value: Any) -> Any:

@@ -25,6 +25,7 @@ from studium_graders.engine.remote.putting_back import Memory, memory_of
 from studium_graders.engine.remote.several_names import Names
 from studium_graders.engine.remote.shell import MOST_OF_CELL, MOST_OF_ERROR, MOST_OUTPUTS, sendable, size_of
 from studium_graders.engine.remote.tags import Tag
+from studium_graders.engine.remote.waiting import JudgeTasks
 from studium_graders.engine.remote.wire import Channel, ClosedError, LateError, ProtocolError
 from studium_graders.engine.remote.writeback import (
     CONTAINERS,
@@ -67,6 +68,7 @@ class Student(Answering):
         self._known: dict[str, Any] = {}  # functions and classes of the student's, until their names are rebound
         self._names = Names(self)
         self.common = CommonData()
+        self.tasks = JudgeTasks(self)
         self._undone: list[Memory] = []  # what the open calls changed here, and is not to be changed
 
     def run(self, source: str, *, name: str = "") -> CellRun:
@@ -97,8 +99,7 @@ class Student(Answering):
             run = CellRun(*msgspec.msgpack.decode(packed, type=tuple[list[dict[str, Any]], str]))
             return run, msgspec.convert(found, Named)
         except Exception as error:
-            self._end("broken protocol", _DISTURBED, error)
-            raise self.gone or AssertionError from error
+            raise self.disturbed(error) from error
 
     def _bounded(self, outputs: list[Any], size: int) -> list[Any]:
         """Give the outputs of a cell as long as there is room for them in the notebook."""
@@ -193,12 +194,11 @@ class Student(Answering):
                 self.refused(error)
             raise
         except LateError:
-            seconds = f"{self.limits.call_seconds:g}"
-            self._end("time limit", f"stopped after {seconds} s: is there an endless loop?")
+            self.late()
         except ClosedError:
             self._end("ended early", "your code ended the Python process: is there an exit(), or did it crash?")
         except ProtocolError as error:
-            self._end("broken protocol", _DISTURBED, error)
+            self.disturbed(error)
         finally:
             self._open.pop()
             self._settle(call, returned=gave is not None)
@@ -210,6 +210,11 @@ class Student(Answering):
         self.common.unexpected(address for address, entry in call.changed.items() if entry in found)
         while self._undone and not self._open:
             self._undone.pop()()
+
+    @property
+    def awaits(self) -> bool:
+        """Tell whether a test awaits something of the student's."""
+        return bool(self.tasks.waiting)
 
     def watching(self, test: str) -> AbstractContextManager[None]:
         """See what a test does, where the reference is recorded."""
@@ -234,10 +239,20 @@ class Student(Answering):
         super().begin()
         self.ambient.begin()
 
-    def _end(self, verdict: Verdict, sentence: str, cause: Exception | None = None) -> None:
+    def late(self) -> StudentGone:
+        """End the conversation because it takes too long."""
+        seconds = f"{self.limits.call_seconds:g}"
+        return self._end("time limit", f"stopped after {seconds} s: is there an endless loop?")
+
+    def disturbed(self, cause: Exception) -> StudentGone:
+        """End the conversation because what came is no answer."""
+        return self._end("broken protocol", _DISTURBED, cause)
+
+    def _end(self, verdict: Verdict, sentence: str, cause: Exception | None = None) -> StudentGone:
         self.gone = self.gone or StudentGone(verdict, sentence)
         self.gone.__cause__ = cause
         self.channel.close()
+        return self.gone
 
     def require_change(self, target: Any, what: str) -> None:
         """Note that the student's code changes an object of the test's own class; AttributeError where it may not."""

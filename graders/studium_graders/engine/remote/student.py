@@ -24,6 +24,7 @@ from studium_graders.engine.remote.folder import Changes, Folder
 from studium_graders.engine.remote.named import Named, plain_callables
 from studium_graders.engine.remote.shell import Cells, Printed, collected
 from studium_graders.engine.remote.tags import Tag
+from studium_graders.engine.remote.waiting import StudentTasks
 from studium_graders.engine.remote.wire import Channel, ClosedError
 from studium_graders.engine.remote.writeback import CONTAINERS, Frame, twins_of
 
@@ -55,6 +56,7 @@ class StudentSide(Side):
         self.printed = Printed(limits.output_kb << 10)
         self._turn = threading.RLock()
         self._folder: Folder | None = None
+        self.tasks = StudentTasks(self)
 
     def request(self, op: str, *parts: Any, path: str = "") -> Any:
         """Ask the judge. Threads that the student's code has started take turns."""
@@ -197,6 +199,10 @@ class StudentSide(Side):
         assert self._folder is not None
         self._folder.take(changes)
         return self._folder.changes()
+
+    def do_turn(self, told: bytes) -> bytes:
+        """Let the event loop run for a moment."""
+        return StudentTasks.turn(self.tasks, told)
 
     def do_set(self, name: str, value: Any) -> None:
         """Set a global of the student's."""

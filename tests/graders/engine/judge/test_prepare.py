@@ -71,6 +71,8 @@ def test_a_test_of_strings_and_lists_is_not_one_of_files():
         "import signal\nsignal.alarm(5)",
         "import signal\nsignal = signal.alarm\nsignal(5)",
         "from threading import Thread\nThread(target=f).start()",
+        "import asyncio\nassert await asyncio.gather(asyncio.to_thread(f, 1), g(2)) == [1, 2]",
+        "import asyncio\nloop = asyncio.get_running_loop()\nassert await loop.run_in_executor(None, f, 1) == 1",
         "import sys\nassert 'numpy' not in sys.modules",
         "import warnings\nwith warnings.catch_warnings(record=True) as w:\n    f()",
         "import warnings\nwith warnings.catch_warnings():\n    warnings.simplefilter('error')\n    f()",

@@ -1,0 +1,117 @@
+"""Methods with two underscores of what stands for an object of the other side: they are run there."""
+
+from collections.abc import Callable
+from typing import Any
+
+from studium_graders.engine.remote.decode import RefusedError
+from studium_graders.engine.remote.objects import Facts, facts_of, path_of_result
+from studium_graders.engine.remote.operators import ASKED, IN_PLACE, LATER
+from studium_graders.engine.remote.waiting import coroutine
+
+
+def special_method(name: str) -> Callable[..., Any]:
+    """Give the method of a remote class that forwards a dunder."""
+    return _OTHER.get(name) or (_later(name) if name in LATER else _at_once(name))
+
+
+def _at_once(name: str) -> Callable[..., Any]:
+    def forward(self: Any, *args: Any, **kwargs: Any) -> Any:
+        facts = facts_of(self)
+        if name in ASKED and not facts.peer.may_answer(facts.path, name, args):
+            return _refused(self, name, args)
+        path = path_of_result(facts.path, name)
+        result = facts.peer.request("special", self, name, args, kwargs, path=path)
+        if name == "__bool__" and result is False:
+            facts.peer.met_empty(facts.path)
+        if name == "__len__" and result == 0 and facts.peer.no_items(facts.path):
+            raise facts.peer.refused(RefusedError("an object without items where a right answer has some"))
+        if result is self and name in IN_PLACE:
+            facts.path = path
+        return result
+
+    forward.__name__ = forward.__qualname__ = name
+    return forward
+
+
+def _refused(value: Any, name: str, args: tuple[Any, ...]) -> Any:
+    """Answer for an object whose operator is not asked, but for whether it refuses: as if it lacked that, then."""
+    if name in ("__eq__", "__ne__"):
+        return NotImplemented
+    if name == "__hash__":
+        return object.__hash__(value)
+    facts = facts_of(value)
+    if facts.peer.request("special", value, name, args, {}, path=path_of_result(facts.path, name)) is NotImplemented:
+        return NotImplemented
+    sentence = (
+        f"an object of the class {type(value).__name__} stands where a plain value is needed: its {name} is not asked"
+    )
+    raise facts.peer.refused(RefusedError(sentence))
+
+
+def _later(name: str) -> Callable[..., Any]:
+    """Give a method whose result is awaited."""
+
+    def forward(self: Any, *args: Any) -> Any:
+        facts = facts_of(self)
+        waiting = coroutine(facts.peer, self, path_of_result(facts.path, name), name, *args)
+        return _AFTERWARDS[name](facts, waiting, *args) if name in _AFTERWARDS else waiting
+
+    return forward
+
+
+def _wait(self: Any) -> Any:
+    facts = facts_of(self)
+    return coroutine(facts.peer, self, facts.path).__await__()
+
+
+def _next(self: Any) -> Any:
+    facts = facts_of(self)
+    try:
+        return facts.peer.request("special", self, "__next__", (), {}, path=path_of_result(facts.path, "__next__"))
+    except StopIteration as error:
+        return _instead_of(error, facts)
+    finally:
+        facts.begun = True
+
+
+async def _next_later(facts: Facts, waiting: Any) -> Any:
+    try:
+        return await waiting
+    except StopAsyncIteration as error:
+        return _instead_of(error, facts)
+    finally:
+        facts.begun = True
+
+
+def _instead_of(end: Exception, facts: Facts) -> Any:
+    """Give the next of what takes the place of items where there was none; else raise what tells the end."""
+    if not facts.begun:
+        facts.instead = iter(facts.peer.no_items(facts.path))
+    for item in facts.instead:
+        return item
+    raise end
+
+
+def _exit(self: Any, *exc: Any) -> Any:
+    facts = facts_of(self)
+    path = path_of_result(facts.path, "__exit__")
+    return _left(facts, facts.peer.request("special", self, "__exit__", exc, {}, path=path), *exc)
+
+
+async def _exit_later(facts: Facts, waiting: Any, *exc: Any) -> Any:
+    return _left(facts, await waiting, *exc)
+
+
+def _left(facts: Facts, swallowed: Any, *exc: Any) -> Any:
+    """Give what ``__exit__`` gave: no answer keeps an assertion from failing where the reference does not."""
+    if swallowed and len(exc) > 1 and _fails_a_test(exc[1]) and not facts.peer.may_swallow(facts.path):
+        raise facts.peer.refused(RefusedError("a context manager keeps from the test that it has failed"))
+    return swallowed
+
+
+def _fails_a_test(error: Any) -> bool:
+    return isinstance(error, AssertionError) or type(error).__module__.startswith("_pytest.")
+
+
+_OTHER: dict[str, Callable[..., Any]] = {"__await__": _wait, "__next__": _next, "__exit__": _exit}
+_AFTERWARDS: dict[str, Callable[..., Any]] = {"__anext__": _next_later, "__aexit__": _exit_later}

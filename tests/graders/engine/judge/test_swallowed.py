@@ -1,0 +1,73 @@
+"""Context managers and iterators of an answer around the assertions of a test: neither keeps them from failing."""
+
+from __future__ import annotations
+
+import pytest
+
+from .notebooks import answer, checked, material, submission
+from .processes import calibrate, grade_forked
+
+LETS = """
+class Timer:
+    def __enter__(self): return self
+    def __exit__(self, *exc): return exc[0] is KeyError
+    async def __aenter__(self): return self
+    async def __aexit__(self, *exc): return exc[0] is KeyError
+    def value(self): return 3
+class Ticker:
+    def __init__(self, n): self.n = n
+    def __iter__(self): return self
+    def __next__(self):
+        if self.n == 0: raise StopIteration
+        self.n -= 1
+        return self.n
+"""
+SWALLOWS = LETS.replace("exc[0] is KeyError", "True").replace("return 3", "return 4")
+IN_ONE_CASE = SWALLOWS.replace("return True", "return issubclass(exc[0] or int, AssertionError)")
+GENERATED = """
+import contextlib
+@contextlib.contextmanager
+def Timer():
+    try: yield Ticker(3)
+    except AssertionError: pass
+"""
+ENDS = LETS.replace("self.n == 0", "True")
+PLAIN, LATER = "with Timer() as t:\n    assert t.value() == 3", "async with Timer() as t:\n    assert t.value() == 3"
+LOOP = "n = 3\nfor k in Ticker(3):\n    n -= 1\n    assert k == n"
+
+
+def graded(shell, reference, text, test):
+    notebook = material(answer(reference), checked(test))
+    calibration = calibrate(shell, notebook)
+    assert not calibration.one_process
+    return grade_forked(shell, notebook, submission(notebook, text), calibration).only.points
+
+
+@pytest.mark.parametrize("test", [PLAIN, LATER, LOOP])
+def test_an_answer_that_lets_assertions_fail_earns_its_points(shell, test):
+    assert graded(shell, LETS, LETS, test) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "test"),
+    [
+        (SWALLOWS, PLAIN),
+        (SWALLOWS, LATER),
+        (IN_ONE_CASE, PLAIN),
+        (IN_ONE_CASE, LATER),
+        (LETS + GENERATED, PLAIN),
+        (ENDS, LOOP),
+    ],
+)
+def test_an_answer_that_swallows_an_assertion_or_ends_at_once_earns_nothing(shell, text, test):
+    assert graded(shell, LETS, text, test) == 0
+
+
+@pytest.mark.parametrize("test", ["with Timer(): raise AssertionError", "async with Timer(): assert False"])
+def test_an_answer_may_swallow_assertions_where_the_reference_does(shell, test):
+    assert graded(shell, SWALLOWS, SWALLOWS, test) == 1
+    assert graded(shell, SWALLOWS, LETS, test) == 0
+
+
+def test_an_iterator_that_ends_at_once_is_right_where_that_of_the_reference_does(shell):
+    assert graded(shell, LETS, LETS, "assert list(Ticker(0)) == [] and list(Ticker(2)) == [1, 0]") == 1
