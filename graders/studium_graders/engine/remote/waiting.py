@@ -64,9 +64,9 @@ async def async_generator(peer: Any, there: There, path: str) -> AsyncIterator[A
         try:
             item = await coroutine(peer, there, item_of(path), *call)
         except StopAsyncIteration:
-            item = None if begun else peer.no_items(path)
-            if item is None:
-                return
+            for instead in () if begun else peer.no_items(path):
+                yield instead
+            return
         begun = True
         try:
             sent = yield item
