@@ -1,7 +1,7 @@
 """The globals of test code: the judge's own names, and behind them the student's process."""
 
 import builtins
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
@@ -24,6 +24,7 @@ class Namespace(dict[str, Any]):
         super().__init__(__name__="__main__", __builtins__=builtins, __doc__=None)
         self.student = student
         self.owned = owned
+        self.lent: dict[str, Any] = {}
         self.replacements = Replacements(student)
         self._noting = {kind.__name__: noting(kind, student.policy.zipped) for kind in (zip, map)}
         self["display"] = _show_nothing
@@ -35,6 +36,8 @@ class Namespace(dict[str, Any]):
             if name in self._noting:
                 return self._noting[name]
             raise KeyError(name)  # the interpreter looks there next
+        if name in self.lent and self.student.has(name):
+            return self.lent[name]
         try:
             return self.student.get(name)
         except NameError:
@@ -60,7 +63,7 @@ class Namespace(dict[str, Any]):
 
     def __iter__(self) -> Iterator[str]:
         yield from super().__iter__()
-        yield from (name for name in sorted(self.owned) if self.student.has(name))
+        yield from (name for name in sorted(self.owned | self.lent.keys()) if self.student.has(name))
 
     def keys(self) -> Any:
         """Give the judge's names and those of the student's that a test may expect."""
@@ -86,7 +89,17 @@ class Namespace(dict[str, Any]):
         other = Namespace(self.student, self.owned)
         for name in super().__iter__():
             dict.__setitem__(other, name, super().__getitem__(name))
+        other.lent = self.lent
         return other
+
+    def lend(self, names: Iterable[str]) -> None:
+        """Let what the reference imports be there for tests, as this process has it, if the student has that name."""
+        self.lent |= {name: dict.pop(self, name) for name in names if dict.__contains__(self, name)}
+
+    def leave(self, names: Iterable[str]) -> None:
+        """Let names of the judge's lead to the student's process from now on."""
+        for name in names:
+            dict.pop(self, name, None)
 
     @contextmanager
     def as_the_student_has(self, names: frozenset[str]) -> Iterator[None]:

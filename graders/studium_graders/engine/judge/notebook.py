@@ -83,11 +83,13 @@ def _answer(judge: TestJudge, step: Step, emit: Emit, skip: Collection[str]) -> 
     judge.namespace.student.common.settle()
     run_definitions(judge.prepared.here.get(step.cell, ()), judge.namespace)
     judge.given.keep(judge.prepared.data.get(step.cell, ()))
+    judge.namespace.leave(judge.prepared.there.get(step.cell, ()))
     after = RandomState() if drawing else None
     if before is not None:
         before.restore()
     judge.text.add(step.source)
     if step.cell not in skip:
+        judge.namespace.lend(judge.prepared.lent.get(step.cell, ()))
         emit(Started(step.cell))
         emit(Ran(step.cell, judge.namespace.student.run(step.source, name=step.cell)))
     if after is not None:
