@@ -91,7 +91,8 @@ def _answer(judge: TestJudge, step: Step, emit: Emit, skip: Collection[str]) -> 
     if step.cell not in skip:
         judge.namespace.lend(judge.prepared.lent.get(step.cell, ()))
         emit(Started(step.cell))
-        emit(Ran(step.cell, judge.namespace.student.run(step.source, name=step.cell)))
+        judge.runs[step.cell] = judge.namespace.student.run(step.source, name=step.cell)
+        emit(Ran(step.cell, judge.runs[step.cell]))
     if after is not None:
         after.restore()
 

@@ -61,6 +61,7 @@ class Prepared:
     tests: Mapping[str, PreparedTest]
     named: frozenset[str]  # what tests mention
     data_classes: frozenset[str]  # given classes of plain data, whose methods are the judge's own
+    made: Mapping[str, frozenset[str]]  # names that tests find in the student's process, by the cell that makes them
     data: Mapping[str, frozenset[str]]  # names of data of given cells that the judge has itself, by cell
     left: Mapping[str, Left]  # what tests leave for answers, by cell
     as_released: "Prepared | None" = None
@@ -123,8 +124,10 @@ def _prepare(material: NotebookMaterial, exercises: Exercises, files: Mapping[st
     lent = {cell: frozenset(name for item in items for name in item.imports) for cell, items in of_answers.items()}
     given = (cell.id for cell in material.cells if cell.kind == "given")
     there = {cell: left_to_student(texts[cell], clean[cell]) for cell in given}
+    made = {cell.id: answered.get(cell.id, frozenset()) | lent.get(cell.id, frozenset()) for cell in material.cells}
     return Prepared(
-        material, owned, imports, codes, lent, there, _drawing(material), tests, named, data_classes, data, left
+        *(material, owned, imports, codes, lent, there, _drawing(material), tests, named, data_classes),
+        *(made | there, data, left),
     )
 
 
