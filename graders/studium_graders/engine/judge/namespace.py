@@ -92,6 +92,10 @@ class Namespace(dict[str, Any]):
         other.lent = self.lent
         return other
 
+    def of_judge(self, name: str) -> Any:
+        """Give what this process itself has under a name, or None."""
+        return dict.get(self, name, self.lent.get(name))
+
     def lend(self, names: Iterable[str]) -> None:
         """Let what the reference imports be there for tests, as this process has it, if the student has that name."""
         self.lent |= {name: dict.pop(self, name) for name in names if dict.__contains__(self, name)}

@@ -1,7 +1,6 @@
 """Working through one submitted notebook: the student's cells there, the tests here."""
 
 from collections.abc import Callable, Collection, Iterator
-from functools import partial
 
 import msgspec
 
@@ -43,7 +42,7 @@ def run_notebook(
     student.policy.named_classes |= prepared.named
     student.policy.data = prepared.data_classes
     namespace = Namespace(student, prepared.owned)
-    student.policy.given = partial(dict.get, namespace)
+    student.policy.given = namespace.of_judge
     sources = (step.source for step in canonical.steps if step.kind == "student")
     given = GivenData(namespace, mentioned(frozenset().union(*prepared.data.values()), sources))
     judge = TestJudge(prepared, namespace, text, canonical.untouched, seed, calibration, limits, given)

@@ -67,3 +67,45 @@ def test_an_answer_changes_an_object_of_a_class_that_was_handed_out(shell, monke
     notebook = material(answer(right), checked("from handed_out_with_classes import check\ncheck(shake)"))
     result = grade_forked(shell, notebook, submission(notebook, text), calibrate(shell, notebook)).only
     assert (result.points, result.mode) == (points, "split")
+
+
+FRUIT = """
+from dataclasses import dataclass
+
+class Fruit:
+    def __init__(self, price, pieces=1):
+        self.price, self.pieces = price, pieces
+    def total(self):
+        return self.price * self.pieces
+
+@dataclass
+class Bag:
+    fruits: int
+
+def check(fruit):
+    assert isinstance(fruit, Fruit) and fruit.total() == 6
+"""
+
+
+@pytest.mark.parametrize(
+    "test",
+    [
+        "from handed_out_fruits import check\ncheck(pears)",
+        "assert isinstance(pears, Fruit) and pears.price == 3",
+        "from handed_out_fruits import Fruit\nassert isinstance(pears, Fruit) and pears.total() == 6",
+        "assert Bag(2) == bag and isinstance(bag, Bag) and pears.total() == 6",
+    ],
+)
+@pytest.mark.parametrize(
+    ("made", "points"), [("Fruit(3, 2), Bag(2)", 1), ("Fruit(2), Bag(1)", 0), ("{'price': 3}, 2", 0)]
+)
+def test_an_object_that_an_answer_makes_of_a_class_that_was_handed_out_is_one_of_it(
+    shell, monkeypatch, test, made, points
+):
+    module = types.ModuleType("handed_out_fruits")
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    exec(FRUIT, vars(module))
+    begin = "from handed_out_fruits import Bag, Fruit\npears, bag = "
+    notebook = material(answer(f"{begin}Fruit(3, 2), Bag(2)"), checked(test))
+    result = grade_forked(shell, notebook, submission(notebook, begin + made), calibrate(shell, notebook)).only
+    assert (result.points, result.mode) == (points, "split")
