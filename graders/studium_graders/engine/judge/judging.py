@@ -220,9 +220,12 @@ class TestJudge:
         return self._judged(test, message=message, bounded=bounded)
 
     def _unmade(self) -> dict[str, str]:
-        """Say of names with which error the cell ended that makes them; "" where it ran to its end."""
-        made = self.prepared.made
-        return {name: run.error for cell, run in self.runs.items() for name in made.get(cell, ())}
+        """Say of names with which error the cell ended that makes them: of several the first one, which others need."""
+        found: dict[str, str] = {}
+        for cell, run in self.runs.items():
+            for name in self.prepared.made.get(cell, ()):
+                found[name] = run.error and (found.get(name) or run.error)
+        return found
 
     def _judged(self, test: PreparedTest, points: float = 0.0, message: str = "", bounded: str = "") -> Judged:
         """Give a result. A message that can hold what the student's code chose comes with a ``bounded`` one."""

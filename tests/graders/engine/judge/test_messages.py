@@ -67,6 +67,12 @@ def test_a_name_that_no_cell_makes_comes_with_the_line_of_the_test(student):
     assert found == "NameError: name 'double' is not defined, in the test's line `assert double(3) == 6`"
 
 
+def test_of_several_cells_that_make_a_missing_name_the_first_one_is_the_reason(student):
+    notebook = material(answer("items = [1]"), answer("items = sorted(items)"), checked("assert items == [1]"))
+    graded = grade(student, notebook, submission(notebook, "items = open('none').read()", "items = sorted(items)"))
+    assert "ended with FileNotFoundError: " in graded.only.message
+
+
 def test_a_given_cell_that_fails_with_an_answer_is_the_reason_for_what_it_does_not_make(student):
     notebook = material(answer(DOUBLE), given("six = double(3)"), checked("assert six == 6"))
     graded = grade(student, notebook, submission(notebook, "def double(x):\n    return x.size"))
