@@ -3,7 +3,7 @@
 import builtins
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from types import ModuleType
+from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any
 
 from studium_graders.engine.judge.compiling import METHOD, NAMESPACE, REPLACEMENTS
@@ -11,6 +11,9 @@ from studium_graders.engine.judge.filling_in import method_of
 from studium_graders.engine.judge.replacing import Replacements
 from studium_graders.engine.judge.zipped import noting
 from studium_graders.engine.remote import Student
+from studium_graders.engine.remote.functions import RemoteFunction
+
+_COMPARED = (ModuleType, FunctionType, BuiltinFunctionType)
 
 
 class Namespace(dict[str, Any]):
@@ -37,11 +40,20 @@ class Namespace(dict[str, Any]):
                 return self._noting[name]
             raise KeyError(name)  # the interpreter looks there next
         if name in self.lent and self.student.has(name):
-            return self.lent[name]
+            return self._imported(name)
         try:
             return self.student.get(name)
         except NameError:
             raise KeyError(name) from None
+
+    def _imported(self, name: str) -> Any:
+        """Give what the reference imports under a name; NameError where the student has another module or function."""
+        here = self.lent[name]
+        there = self.student.get(name) if isinstance(here, _COMPARED) else here
+        other = isinstance(there, ModuleType) and there is not here
+        if other or (isinstance(there, RemoteFunction) and there.__name__ != here.__name__):
+            raise NameError(f"{name!r} is something else than what is to be imported under that name")
+        return here
 
     def __setitem__(self, name: str, value: Any) -> None:
         if name in self.owned:
