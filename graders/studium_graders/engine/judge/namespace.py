@@ -47,12 +47,16 @@ class Namespace(dict[str, Any]):
             raise KeyError(name) from None
 
     def _imported(self, name: str) -> Any:
-        """Give what the reference imports under a name; NameError where the student has another module or function."""
+        """Give what the reference imports under a name; NameError where the student has another module or function.
+
+        It is there from then on, until another cell imports it.
+        """
         here = self.lent[name]
         there = self.student.get(name) if isinstance(here, _COMPARED) else here
         other = isinstance(there, ModuleType) and there is not here
         if other or (isinstance(there, RemoteFunction) and there.__name__ != here.__name__):
             raise NameError(f"{name!r} is something else than what is to be imported under that name")
+        super().__setitem__(name, here)
         return here
 
     def __setitem__(self, name: str, value: Any) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from .notebooks import answer, checked, given, material, submission
+from .notebooks import answer, checked, given, grade, material, submission
 from .processes import calibrate, grade_forked
 
 REFERENCE = "import math as m\nfrom statistics import mean\n"
@@ -57,3 +57,13 @@ def test_another_module_or_function_under_the_name_is_not_what_is_to_be_imported
     result = graded(shell, "import cmath as m\nfrom statistics import median as mean", test)
     assert (result.points, result.mode) == (0, "split")
     assert "is something else than what is to be imported under that name" in result.message
+
+
+def test_the_student_is_asked_for_an_imported_name_once(student):
+    notebook = material(answer(REFERENCE), checked("assert [m.sqrt(4) for _ in range(100)] == [2] * 100"))
+    asked = []
+    has = student.has
+    student.has = lambda name: asked.append(name) or has(name)
+    graded = grade(student, notebook, submission(notebook, REFERENCE))
+    assert graded.points == [1]
+    assert asked == ["m"]
