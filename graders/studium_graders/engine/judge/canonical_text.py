@@ -4,6 +4,7 @@ import ast
 import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FunctionType, MethodType
 from typing import Any
 from unittest import mock
 
@@ -11,6 +12,7 @@ from studium_graders.engine.judge.python_text import parse
 from studium_graders.engine.remote.functions import RemoteFunction
 from studium_graders.engine.remote.objects import BoundMethod, RemoteClass
 from studium_graders.engine.remote.policy import WRAPPED
+from studium_graders.engine.remote.special_methods import special_method
 
 _DEFINITIONS = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 _find = inspect.findsource
@@ -24,6 +26,7 @@ class CanonicalText:
         self._lines: set[str] = set()
         self._texts: dict[str, str] = {}
         self._other_names: dict[str, str] = {}
+        self._bases: dict[str, list[str]] = {}
 
     def add(self, source: str) -> None:
         """Take in a cell."""
@@ -32,11 +35,17 @@ class CanonicalText:
     def source_of(self, path: str) -> str | None:
         """Give the text of a function or class by its global name, or by ``Class.method``; None where it has none."""
         self._read()
-        seen: set[str] = set()
+        return self._find(path, set())
+
+    def _find(self, path: str, seen: set[str]) -> str | None:
         while path in self._other_names and path not in seen:
             seen.add(path)
             path = self._other_names[path]
-        return self._texts.get(path)
+        if path in self._texts or path in seen:
+            return self._texts.get(path)
+        owner, _, method = path.partition(".")
+        inherited = (self._find(f"{base}.{method}", seen | {path}) for base in self._bases.get(owner, ()))
+        return next((text for text in inherited if text is not None), None)
 
     def has_line(self, line: str) -> bool:
         """Tell whether a line is the student's own, word for word."""
@@ -54,6 +63,8 @@ class CanonicalText:
     def _bind(self, node: ast.stmt, lines: list[str]) -> None:
         if isinstance(node, _DEFINITIONS):
             self._put(node.name, _segment(lines, node))
+            if isinstance(node, ast.ClassDef):
+                self._bases[node.name] = [base.id for base in node.bases if isinstance(base, ast.Name)]
             for inner in node.body if isinstance(node, ast.ClassDef) else []:
                 if isinstance(inner, _DEFINITIONS):
                     self._put(f"{node.name}.{inner.name}", _segment(lines, inner))
@@ -86,15 +97,20 @@ def readable(text: CanonicalText) -> Iterator[None]:
 
     def findsource(value: Any) -> tuple[list[str], int]:
         path = _path(value)
-        if path is None:
+        if path is None and not _is_of_engine(value):
             return _find(value)
-        source = text.source_of(path)
+        source = None if path is None else text.source_of(path)
         if source is None:
             raise OSError("could not get source code")
         return source.splitlines(keepends=True), 0
 
     with mock.patch.object(inspect, "findsource", findsource):
         yield
+
+
+def _is_of_engine(value: Any) -> bool:
+    """Tell whether something stands for an operator of the student's, whose text is the engine's own."""
+    return isinstance(value, FunctionType | MethodType) and value.__module__ == special_method.__module__
 
 
 def _path(value: Any) -> str | None:

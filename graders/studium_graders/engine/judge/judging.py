@@ -40,8 +40,8 @@ _EMPTY = "your code gives no elements, missing ones, NaN or numbers of few digit
 class TestJudge:
     """What is needed to judge the tests of one submitted notebook.
 
-    ``unwritten`` are results, by topic and exercise, of tests that ended in NotImplementedError. ``met_hidden`` once
-    the student's process can know a hidden test.
+    ``unwritten`` are results, by topic and exercise, of tests that ended in NotImplementedError. ``runs`` are those of
+    the cells before, in order. ``met_hidden`` once the student's process can know a hidden test.
     """
 
     prepared: Prepared
@@ -53,6 +53,7 @@ class TestJudge:
     limits: Limits
     given: GivenData
     unwritten: dict[tuple[str, str], list[TestResult]] = field(default_factory=dict)
+    runs: dict[str, CellRun] = field(default_factory=dict)
     met_hidden: bool = False
     brought: Brought = field(init=False)
 
@@ -214,9 +215,17 @@ class TestJudge:
         if test.cell.hidden:
             return self._judged(test, message=bounded_message(error, where, self.text, name))
         bounded = bounded_message(error, where, self.text, name, test="this test")
-        message = full_message(error, where, self.text, name)
+        message = full_message(error, where, self.text, name, self._unmade())
         self._require_student()
         return self._judged(test, message=message, bounded=bounded)
+
+    def _unmade(self) -> dict[str, str]:
+        """Say of names with which error the cell ended that makes them: of several the first one, which others need."""
+        found: dict[str, str] = {}
+        for cell, run in self.runs.items():
+            for name in self.prepared.made.get(cell, ()):
+                found[name] = run.error and (found.get(name) or run.error)
+        return found
 
     def _judged(self, test: PreparedTest, points: float = 0.0, message: str = "", bounded: str = "") -> Judged:
         """Give a result. A message that can hold what the student's code chose comes with a ``bounded`` one."""

@@ -10,7 +10,9 @@ import ast
 import os
 import reprlib
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from studium.comparison import difference
 
@@ -27,8 +29,17 @@ _SOME_ASSERTION = "an assertion of the test does not hold"
 _ASSERTED = "AssertionError: "
 
 
-def full_message(error: BaseException, where: FailingLine | None, text: CanonicalText, name: str = "") -> str:
-    """Say everything about a failed visible test; ``name`` is the student's function where one is tested."""
+def full_message(
+    error: BaseException,
+    where: FailingLine | None,
+    text: CanonicalText,
+    name: str = "",
+    unmade: Mapping[str, str] = MappingProxyType({}),
+) -> str:
+    """Say everything about a failed visible test; ``name`` is the student's function where one is tested.
+
+    ``unmade`` says with which errors cells ended that make names.
+    """
     said = _said(error)
     if isinstance(error, AssertionError):
         return _short(_asserted(where, said))
@@ -37,7 +48,15 @@ def full_message(error: BaseException, where: FailingLine | None, text: Canonica
         return _short(f"{name or 'your code'} raised {what}, in the line `{line}`")
     if name and not _did_not_raise(error):
         return _short(f"the result could not be used: {what}")
+    if isinstance(error, NameError) and (reason := unmade.get(error.name or "")):
+        return _short(f"{what}: the cell that makes it ended with {_first_line(reason)}")
     return _short(f"{what}, in the test's line `{where.line}`" if where else what)
+
+
+def _first_line(error: str) -> str:
+    """Give the line of a cell's error that says what it is; a SyntaxError begins with its place."""
+    lines = error.strip().splitlines()
+    return lines[-1 if lines[0].startswith("File ") else 0].strip()
 
 
 def _said(error: BaseException) -> str:

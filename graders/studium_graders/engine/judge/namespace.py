@@ -1,9 +1,9 @@
 """The globals of test code: the judge's own names, and behind them the student's process."""
 
 import builtins
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from types import ModuleType
+from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any
 
 from studium_graders.engine.judge.compiling import METHOD, NAMESPACE, REPLACEMENTS
@@ -11,6 +11,9 @@ from studium_graders.engine.judge.filling_in import method_of
 from studium_graders.engine.judge.replacing import Replacements
 from studium_graders.engine.judge.zipped import noting
 from studium_graders.engine.remote import Student
+from studium_graders.engine.remote.functions import RemoteFunction
+
+_COMPARED = (ModuleType, FunctionType, BuiltinFunctionType)
 
 
 class Namespace(dict[str, Any]):
@@ -24,6 +27,7 @@ class Namespace(dict[str, Any]):
         super().__init__(__name__="__main__", __builtins__=builtins, __doc__=None)
         self.student = student
         self.owned = owned
+        self.lent: dict[str, Any] = {}
         self.replacements = Replacements(student)
         self._noting = {kind.__name__: noting(kind, student.policy.zipped) for kind in (zip, map)}
         self["display"] = _show_nothing
@@ -35,10 +39,25 @@ class Namespace(dict[str, Any]):
             if name in self._noting:
                 return self._noting[name]
             raise KeyError(name)  # the interpreter looks there next
+        if name in self.lent and self.student.has(name):
+            return self._imported(name)
         try:
             return self.student.get(name)
         except NameError:
             raise KeyError(name) from None
+
+    def _imported(self, name: str) -> Any:
+        """Give what the reference imports under a name; NameError where the student has another module or function.
+
+        It is there from then on, until another cell imports it.
+        """
+        here = self.lent[name]
+        there = self.student.get(name) if isinstance(here, _COMPARED) else here
+        other = isinstance(there, ModuleType) and there is not here
+        if other or (isinstance(there, RemoteFunction) and there.__name__ != here.__name__):
+            raise NameError(f"{name!r} is something else than what is to be imported under that name")
+        super().__setitem__(name, here)
+        return here
 
     def __setitem__(self, name: str, value: Any) -> None:
         if name in self.owned:
@@ -60,7 +79,7 @@ class Namespace(dict[str, Any]):
 
     def __iter__(self) -> Iterator[str]:
         yield from super().__iter__()
-        yield from (name for name in sorted(self.owned) if self.student.has(name))
+        yield from (name for name in sorted(self.owned | self.lent.keys()) if self.student.has(name))
 
     def keys(self) -> Any:
         """Give the judge's names and those of the student's that a test may expect."""
@@ -86,7 +105,21 @@ class Namespace(dict[str, Any]):
         other = Namespace(self.student, self.owned)
         for name in super().__iter__():
             dict.__setitem__(other, name, super().__getitem__(name))
+        other.lent = self.lent
         return other
+
+    def of_judge(self, name: str) -> Any:
+        """Give what this process itself has under a name, or None."""
+        return dict.get(self, name, self.lent.get(name))
+
+    def lend(self, names: Iterable[str]) -> None:
+        """Let what the reference imports be there for tests, as this process has it, if the student has that name."""
+        self.lent |= {name: dict.pop(self, name) for name in names if dict.__contains__(self, name)}
+
+    def leave(self, names: Iterable[str]) -> None:
+        """Let names of the judge's lead to the student's process from now on."""
+        for name in names:
+            dict.pop(self, name, None)
 
     @contextmanager
     def as_the_student_has(self, names: frozenset[str]) -> Iterator[None]:

@@ -1,7 +1,6 @@
 """Working through one submitted notebook: the student's cells there, the tests here."""
 
 from collections.abc import Callable, Collection, Iterator
-from functools import partial
 
 import msgspec
 
@@ -43,7 +42,7 @@ def run_notebook(
     student.policy.named_classes |= prepared.named
     student.policy.data = prepared.data_classes
     namespace = Namespace(student, prepared.owned)
-    student.policy.given = partial(dict.get, namespace)
+    student.policy.given = namespace.of_judge
     sources = (step.source for step in canonical.steps if step.kind == "student")
     given = GivenData(namespace, mentioned(frozenset().union(*prepared.data.values()), sources))
     judge = TestJudge(prepared, namespace, text, canonical.untouched, seed, calibration, limits, given)
@@ -83,13 +82,16 @@ def _answer(judge: TestJudge, step: Step, emit: Emit, skip: Collection[str]) -> 
     judge.namespace.student.common.settle()
     run_definitions(judge.prepared.here.get(step.cell, ()), judge.namespace)
     judge.given.keep(judge.prepared.data.get(step.cell, ()))
+    judge.namespace.leave(judge.prepared.there.get(step.cell, ()))
     after = RandomState() if drawing else None
     if before is not None:
         before.restore()
     judge.text.add(step.source)
     if step.cell not in skip:
+        judge.namespace.lend(judge.prepared.lent.get(step.cell, ()))
         emit(Started(step.cell))
-        emit(Ran(step.cell, judge.namespace.student.run(step.source, name=step.cell)))
+        judge.runs[step.cell] = judge.namespace.student.run(step.source, name=step.cell)
+        emit(Ran(step.cell, judge.runs[step.cell]))
     if after is not None:
         after.restore()
 

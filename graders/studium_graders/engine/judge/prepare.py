@@ -23,7 +23,7 @@ from studium_graders.engine.judge.one_process import reason_for_one_process
 from studium_graders.engine.judge.ownership import LIBRARIES, owned_by_student, statements_of, unbound
 from studium_graders.engine.judge.python_text import parse
 from studium_graders.engine.judge.random_state import DRAWING
-from studium_graders.engine.judge.slicing import clean_statements, needed
+from studium_graders.engine.judge.slicing import clean_statements, left_to_student, needed
 from studium_graders.engine.material import Cell, NotebookMaterial
 
 
@@ -56,10 +56,13 @@ class Prepared:
     owned: frozenset[str]
     libraries: tuple[CodeType, ...]  # imports of what tests use and nothing in the template imports
     here: Mapping[str, tuple[CodeType, ...]]  # what the judge runs itself of given cells, by cell
+    lent: Mapping[str, frozenset[str]]  # names that answers import, by cell
+    there: Mapping[str, frozenset[str]]  # names that a given cell makes anew of what the student wrote, by cell
     drawing: frozenset[str]  # given cells that may draw random numbers
     tests: Mapping[str, PreparedTest]
     named: frozenset[str]  # what tests mention
     data_classes: frozenset[str]  # given classes of plain data, whose methods are the judge's own
+    made: Mapping[str, frozenset[str]]  # names that tests find in the student's process, by the cell that makes them
     data: Mapping[str, frozenset[str]]  # names of data of given cells that the judge has itself, by cell
     left: Mapping[str, Left]  # what tests leave for answers, by cell
     as_released: "Prepared | None" = None
@@ -106,7 +109,8 @@ def _prepare(material: NotebookMaterial, exercises: Exercises, files: Mapping[st
     texts = {cell.id: statements_of(cell) for cell in material.cells if cell.kind in ("given", "test")}
     clean = clean_statements(texts, owned)
     data_classes = _data_classes(material, clean)
-    here = _run_here(material, texts, clean, data_classes) | _imports_of_answers(material)
+    of_answers = _imports_of_answers(material)
+    here = _run_here(material, texts, clean, data_classes) | of_answers
     _import(item.node for items in here.values() for item in items)
     libraries = [f"import {LIBRARIES[name]} as {name}" for name in sorted(unbound(material.cells) & LIBRARIES.keys())]
     codes = {cell: tuple(compile_statement(item.node, cell) for item in items) for cell, items in here.items()}
@@ -118,7 +122,13 @@ def _prepare(material: NotebookMaterial, exercises: Exercises, files: Mapping[st
     imports = tuple(compile_statement(ast.parse(line).body[0], "libraries") for line in libraries)
     left = {cell.id: left_by(cell, owned) for cell in material.cells if cell.kind == "test"}
     named = notebook.named()
-    return Prepared(material, owned, imports, codes, _drawing(material), tests, named, data_classes, data, left)
+    lent = {cell: frozenset(name for item in items for name in item.imports) for cell, items in of_answers.items()}
+    given = (cell.id for cell in material.cells if cell.kind == "given")
+    there = {cell: left_to_student(texts[cell], clean[cell]) for cell in given}
+    made = {cell.id: answered.get(cell.id, frozenset()) | lent.get(cell.id, frozenset()) for cell in material.cells}
+    made |= there
+    drawing = _drawing(material)
+    return Prepared(material, owned, imports, codes, lent, there, drawing, tests, named, data_classes, made, data, left)
 
 
 def _data_classes(material: NotebookMaterial, clean: Mapping[str, list[Statement]]) -> frozenset[str]:

@@ -3,6 +3,7 @@
 import ast
 import io
 import tokenize
+from itertools import takewhile
 
 from IPython.core.inputtransformer2 import TransformerManager
 
@@ -12,12 +13,16 @@ _SKIPPED = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, to
 
 
 def parse(source: str) -> ast.Module | None:
-    """Give the tree of a cell, without what is mere display, or None where it is not Python."""
+    """Give the tree of a cell, without what is mere display, or None where it is not Python.
+
+    Its lines have the numbers that they have in the cell, though IPython drops empty ones at the beginning.
+    """
     lines = source.splitlines(keepends=True)
     if lines and lines[0].strip() in ("%%time", "%%capture"):
-        source = "".join(["\n", *lines[1:]])
+        lines[0] = "\n"
+    empty = sum(1 for _ in takewhile(str.isspace, lines))
     try:
-        tree: ast.Module = ast.parse(TransformerManager().transform_cell(source))
+        tree: ast.Module = ast.parse("\n" * empty + TransformerManager().transform_cell("".join(lines)))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
     tree.body = [node for node in tree.body if not (magic(node) in _HARMLESS or _ends_pictures(node))]

@@ -49,6 +49,13 @@ def clean_statements(cells: Mapping[str, list[Statement]], owned: frozenset[str]
     return {cell: [item for item in items if not item.binds & owned] for cell, items in found.items()}
 
 
+def left_to_student(items: Iterable[Statement], clean: Iterable[Statement]) -> frozenset[str]:
+    """Give the names of a cell that are last bound by what the judge does not run: it has them as they were before."""
+    run_here = {id(item) for item in clean}
+    last = {name: id(item) in run_here for item in items for name in item.binds}
+    return frozenset(name for name, here in last.items() if not here)
+
+
 def needed(items: Iterable[Statement], names: Iterable[str], *, set_up: bool = True) -> list[Statement]:
     """Give the statements that make ``names`` what they are and, with ``set_up``, those that set up a library."""
     items = list(items)

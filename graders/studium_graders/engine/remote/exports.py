@@ -300,7 +300,7 @@ class Side(Lasting):
         parents = tuple(self._parent(base, decoder) for base in bases)
         special = {*special, *(name for parent in parents for name in inherited(parent))}
         here = self.given_class(name)
-        if isinstance(here, type) and not isinstance(here, RemoteClass) and here.__module__ == "__main__":
+        if isinstance(here, type) and not isinstance(here, RemoteClass) and library.is_of_course(here.__module__):
             parents = (*parents, here)
         namespace: dict[str, Any] = {method: special_method(method) for method in special}
         if any(parent is not None and issubclass(parent, nn.Module) for parent in parents):

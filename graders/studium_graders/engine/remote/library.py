@@ -84,6 +84,11 @@ def is_library(module: str) -> bool:
     return file is not None and any(Path(file).is_relative_to(place) for place in _INSTALLED)
 
 
+def is_of_course(module: str) -> bool:
+    """Tell whether a module is a notebook, or was handed out beside it."""
+    return module == "__main__" or not (is_library(module) or module.startswith(_OWN))
+
+
 def named(module: str, name: str) -> Any:
     """Give the object that ``name_of`` named. For the student's side alone: it imports what is not there yet."""
     found = importlib.import_module(module)

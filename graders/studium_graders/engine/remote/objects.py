@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from inspect import Signature
 from types import FunctionType, GenericAlias
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +44,7 @@ class RemoteClass(type):
     _facts: Facts
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
-        facts = _facts_of_class(cls)
+        facts = facts_of_class(cls)
         return facts.peer.request("call", cls, args, kwargs, path=f"{facts.path}()")
 
     def __getattr__(cls, name: str) -> Any:
@@ -73,13 +74,13 @@ class RemoteClass(type):
             facts.peer.request("setattr", cls, name, value)
 
     def __delattr__(cls, name: str) -> None:
-        facts = _facts_of_class(cls)
+        facts = facts_of_class(cls)
         facts.peer.request("delattr", cls, name)
 
 
 def _ask_for_members(cls: RemoteClass, name: str, *args: Any) -> Any:
     """Ask a class for what its own class defines, as that of an enum does; TypeError where it defines no such thing."""
-    facts = _facts_of_class(cls)
+    facts = facts_of_class(cls)
     try:
         return facts.peer.request("special", cls, name, args, {}, path=path_of_result(facts.path, name))
     except AttributeError:
@@ -93,14 +94,43 @@ _LACKS = {
 }
 
 
-def _facts_of_class(cls: RemoteClass) -> Facts:
+def facts_of_class(cls: RemoteClass) -> Facts:
+    """Give the facts of a remote class; of one that a test makes of it, nothing is there to ask."""
     if "_facts" in type.__getattribute__(cls, "__dict__"):
         return cls._facts
     raise cls._facts.peer.refused(KeptError("a class that extends a class of the submission cannot be made here"))
 
 
+class Initialiser:
+    """What a test finds under ``__init__`` of a class: the function there, of which it reads the text or parameters."""
+
+    def __init__(self, default: Callable[..., None]) -> None:
+        self._default = default
+
+    def __get__(self, instance: Any, owner: Any) -> Any:
+        facts = facts_of_class(owner)
+        if facts.peer.trusting:
+            return self._default.__get__(instance, owner)
+        if instance is not None:
+            return BoundMethod(instance, "__init__")
+        return facts.peer.request("getattr", owner, "__init__", path=step(facts.path, "__init__"))
+
+
+class CallSignature:
+    """What ``inspect.signature`` finds of a class: the parameters of its ``__init__`` but for the first."""
+
+    def __get__(self, instance: Any, owner: Any) -> Signature:
+        found = None if instance is not None else getattr(owner.__init__, "__signature__", None)
+        if found is None:
+            raise AttributeError("__signature__")
+        return found.replace(parameters=[*found.parameters.values()][1:])  # type: ignore[no-any-return]
+
+
 class RemoteObject(metaclass=RemoteClass):
     """An instance whose attributes and methods are on the other side."""
+
+    __init__: Any = Initialiser(object.__init__)
+    __signature__ = CallSignature()
 
     def __getattribute__(self, name: str) -> Any:
         if name.startswith("__") and name.endswith("__") and name not in _NAMES:

@@ -9,7 +9,7 @@ import msgspec
 from torch import nn
 
 from studium_graders.engine.limits import Limits
-from studium_graders.engine.remote import empty_containers, generators, single_numbers, transforms
+from studium_graders.engine.remote import empty_containers, generators, library, single_numbers, transforms
 from studium_graders.engine.remote.ambient import Ambient
 from studium_graders.engine.remote.answering import NOTHING, Answering
 from studium_graders.engine.remote.changed_arguments import OpenCall
@@ -255,8 +255,8 @@ class Student(Answering):
         return self.gone
 
     def require_change(self, target: Any, what: str) -> None:
-        """Note that the student's code changes an object of the test's own class; AttributeError where it may not."""
-        if type(target).__module__ != "__main__" or not self._takes(target):
+        """Note that the student's code changes an object of the course's own class; AttributeError where it may not."""
+        if not (library.is_of_course(type(target).__module__) and self._takes(target)):
             raise AttributeError(f"{what} of an object of the test cannot be set")
         self.common.changing(target)
         self._change(target)

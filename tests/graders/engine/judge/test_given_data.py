@@ -85,3 +85,38 @@ def test_nothing_that_an_object_holds_stands_before_a_method_of_its_class(shell)
     for calibration in (calibrate(shell, notebook), Calibration()):
         assert grade_forked(shell, notebook, submission(notebook, HALF), calibration).only.points == 1
         assert grade_forked(shell, notebook, submission(notebook, text), calibration).only.points == 0
+
+
+SHOWN = "def longer(items):\n    raise NotImplementedError()\n    return first, items\n"
+
+
+@pytest.mark.parametrize("reference", [SHOWN, "def longer(items):\n    return items[0], items + [8]"])
+@pytest.mark.parametrize(
+    ("text", "points"),
+    [
+        ("def longer(items):\n    items.append(8)\n    return items[0], items", 1),
+        ("def longer(items):\n    return items[0], [*items, 8]", 1),
+        ("def longer(items):\n    return items[0], items", 0),
+    ],
+)
+def test_given_data_that_a_given_cell_makes_anew_of_an_answer_are_what_it_made(shell, reference, text, points):
+    notebook = material(
+        given("items = [1, 2, 3]"),
+        answer(reference),
+        given("first, items = longer(items)", locked=True),
+        checked("assert first == 1\nassert items == [1, 2, 3, 8]"),
+    )
+    result = grade_forked(shell, notebook, submission(notebook, text), calibrate(shell, notebook)).only
+    assert (result.points, result.mode) == (points, "split")
+
+
+def test_given_data_that_a_given_cell_binds_again_itself_are_the_judges(shell):
+    notebook = material(
+        given("items = [1, 2, 3]"),
+        answer("def longer(items):\n    return items + [8]"),
+        given("items = longer(items)\nitems = [4]"),
+        checked("assert items == [4] and longer(items) == [4, 8]"),
+    )
+    text = "def longer(items):\n    global longest\n    longest = items\n    return items + [8]"
+    result = grade_forked(shell, notebook, submission(notebook, text), calibrate(shell, notebook)).only
+    assert (result.points, result.mode) == (1, "split")

@@ -47,6 +47,39 @@ def test_a_visible_test_says_what_it_expected(student, test, said):
     assert said in message(student, test)
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("raise ValueError('no file')\n" + DOUBLE, "ValueError: no file"),
+        ("def double(x)\n    return 2 * x", "SyntaxError: expected ':'"),
+        ("twice = 1 / 0\n" + DOUBLE, "ZeroDivisionError: division by zero"),
+    ],
+)
+def test_a_name_that_is_missing_comes_with_the_error_of_the_cell_that_makes_it(student, text, said):
+    found = message(student, "assert double(3) == 6", text)
+    assert found.startswith(f"NameError: name 'double' is not defined: the cell that makes it ended with {said}")
+    hidden = message(student, "assert double(3) == 6", text, hidden=True)
+    assert hidden == "a hidden test failed: NameError was raised"
+
+
+def test_a_name_that_no_cell_makes_comes_with_the_line_of_the_test(student):
+    found = message(student, "assert double(3) == 6", "x = 1")
+    assert found == "NameError: name 'double' is not defined, in the test's line `assert double(3) == 6`"
+
+
+def test_of_several_cells_that_make_a_missing_name_the_first_one_is_the_reason(student):
+    notebook = material(answer("items = [1]"), answer("items = sorted(items)"), checked("assert items == [1]"))
+    graded = grade(student, notebook, submission(notebook, "items = open('none').read()", "items = sorted(items)"))
+    assert "ended with FileNotFoundError: " in graded.only.message
+
+
+def test_a_given_cell_that_fails_with_an_answer_is_the_reason_for_what_it_does_not_make(student):
+    notebook = material(answer(DOUBLE), given("six = double(3)"), checked("assert six == 6"))
+    graded = grade(student, notebook, submission(notebook, "def double(x):\n    return x.size"))
+    said = "NameError: name 'six' is not defined: the cell that makes it ended with AttributeError: 'int' object"
+    assert graded.only.message.startswith(said)
+
+
 def test_a_visible_message_is_one_short_line(student):
     text = message(student, "import numpy as np\nnp.testing.assert_allclose(double(np.arange(500.0)), 1)")
     assert "\n" not in text

@@ -1,0 +1,82 @@
+"""Tests that read the text and the parameters of what students define."""
+
+from __future__ import annotations
+
+import pytest
+from studium_graders.engine.judge.python_text import parse
+
+from .notebooks import answer, checked, material, submission
+from .processes import calibrate, grade_forked
+
+BOX = """
+class Box:
+    def __init__(self, width, depth=3):
+        self.width = width
+        self.depth = depth
+
+    def area(self):
+        return self.width * self.depth
+
+class Cube(Box):
+    pass
+"""
+NET = """
+import torch
+class Net(torch.nn.Module):
+    def __init__(self, hidden):
+        super().__init__()
+        self.layer = torch.nn.Linear(3, hidden)
+    def forward(self, x):
+        return self.layer(x)
+"""
+INSPECT = "import inspect\n"
+
+
+def graded(shell, reference, text, test):
+    notebook = material(answer(reference), checked(INSPECT + test))
+    result = grade_forked(shell, notebook, submission(notebook, text), calibrate(shell, notebook)).only
+    return result.points, result.mode
+
+
+@pytest.mark.parametrize("begin", ["", "\n\n", "  \n", "%%time\n"])
+def test_the_text_of_a_function_is_whole_however_many_empty_lines_its_cell_begins_with(shell, begin):
+    text = "def double(a, b=2):\n    c = a * b\n\n    return c"
+    test = f"assert inspect.getsource(double).strip() == {text!r}"
+    assert graded(shell, text, begin + text, test) == (1, "split")
+
+
+def test_lines_of_a_cell_have_the_numbers_that_they_have_in_it():
+    assert parse("\n \nx = 1\n").body[0].lineno == 3
+    assert parse("%%time\n\nx = 1\n").body[0].lineno == 3
+
+
+@pytest.mark.parametrize(
+    ("reference", "test"),
+    [
+        (BOX, "assert 'self.width' in inspect.getsource(Box.__init__)"),
+        (BOX, "assert 'self.width' in inspect.getsource(Cube(1).__init__)"),
+        (BOX, "assert 'self.width' in inspect.getsource(Cube.__init__)"),
+        (BOX, "assert 'return' in inspect.getsource(Cube.area)"),
+        (BOX, "assert [*inspect.signature(Box.__init__).parameters] == ['self', 'width', 'depth']"),
+        (BOX, "assert inspect.signature(Box(1).__init__).parameters['depth'].default == 3"),
+        (BOX, "assert [*inspect.signature(Cube).parameters] == ['width', 'depth']"),
+        (NET, "assert 'super().__init__' in inspect.getsource(Net.__init__)"),
+        (NET, "assert [*inspect.signature(Net).parameters] == ['hidden']"),
+    ],
+)
+def test_what_makes_an_object_has_its_text_and_its_parameters(shell, reference, test):
+    assert graded(shell, reference, reference, test) == (1, "split")
+    wrong = reference.replace("__init__(self", "make(self").replace("def area", "def size").replace("return", "yield")
+    assert graded(shell, reference, wrong, test) == (0, "split")
+
+
+def test_a_class_has_no_initialiser_of_its_own_where_it_defines_none(shell):
+    test = "assert '__init__' not in vars(Cube) and Cube(2).area() == 6"
+    assert graded(shell, BOX, BOX, test) == (1, "split")
+
+
+def test_an_operator_of_a_students_class_has_not_the_text_of_the_engines(shell):
+    reference = BOX + "    def __str__(self):\n        return 'a cube'\n"
+    test = "assert 'return' in inspect.getsource(Cube.__str__)"
+    assert graded(shell, reference, reference, test) == (1, "one process")
+    assert graded(shell, reference, reference.replace("return 'a", "print('a').x  # '"), test)[0] == 0
