@@ -146,11 +146,12 @@ class RecordingStudent(Student):
 
     @contextmanager
     def watching(self, test: str) -> Iterator[None]:
-        """Note a test that changes what has crossed."""
+        """Note a test that changes what has crossed, or is of files and comes after one handed out was written."""
         self._crossed.begin()
         self._changed = False
         yield
-        if self._crossed.changed(last=True) or self._changed:
+        rewritten = self.files is not None and self.files.rewritten()
+        if self._crossed.changed(last=True) or self._changed or rewritten:
             self.policy.both_ways.add(test)
 
 

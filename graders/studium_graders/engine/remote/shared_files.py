@@ -1,7 +1,8 @@
 """Files that a test and the student's code have in common: the judge has a copy of the student's working folder.
 
 It is made when the test begins, and brought up to date around each request. Nothing of it is run: a test that would
-evaluate a file is refused (``judge.guard``). Files that were handed out stay here as they were handed out.
+evaluate a file is refused (``judge.guard``). Files that were handed out stay here as they were handed out; where the
+reference writes one of them, a test runs in one process as well.
 """
 
 from collections.abc import Callable, Collection, Iterator
@@ -26,6 +27,7 @@ class SharedFiles:
         self._folder = Folder(root, most)
         self._theirs = ""
         self._at_first: dict[str, bytes] = {}
+        self._begun = False
         self.active = False
 
     @contextmanager
@@ -44,6 +46,11 @@ class SharedFiles:
             finally:
                 self.active = False
 
+    def rewritten(self) -> bool:
+        """Tell whether a test was of files since the last call, and what was handed out has been written there."""
+        begun, self._begun = self._begun, False
+        return begun and bool(self._handed_out) and self._ask("rewritten", sorted(self._handed_out)) is True
+
     def put_back(self) -> None:
         """Let the files be in both processes as they were when the test began."""
         self._folder.make(difference(self._folder.known, self._at_first))
@@ -57,6 +64,7 @@ class SharedFiles:
         there = {name: content for name, content in found.items() if content is not None}
         self._take(difference(self._folder.known, there))
         self._at_first = dict(self._folder.known)
+        self._begun = True
 
     @property
     def outward(self) -> Callable[[str], str] | None:

@@ -178,6 +178,24 @@ def test_so_it_does_under_each_way_to_write_its_name(shell):
     assert grade_forked(shell, notebook, submission(notebook, forged), calibration, FILES).only.points == 0
 
 
+LINES = "def write(path, numbers):\n    Path(path).write_text('\\n'.join(map(str, numbers)))\n"
+
+
+@pytest.mark.parametrize("first", ["", "write('out.txt', [1, 2])\n"])
+def test_what_was_handed_out_and_an_answer_writes_is_judged_as_it_wrote_it(shell, first):
+    read = "assert open('out.txt').readlines() == ['1\\n', '2']"
+    reference = LINES + first
+    wrong = reference.replace("\\n", ";", 1)
+    test = read if first else f"write('out.txt', [1, 2])\n{read}"
+    files = {"out.txt": b"1\n2", "data/in.txt": b"abc"}
+    notebook = material(given(GIVEN, locked=True), answer(reference), checked(test))
+    calibration = calibrate(shell, notebook, files)
+    for text, points in ((reference, 1), (wrong, 0)):
+        canonical = submission(notebook, text)
+        assert list(oracle(shell, notebook, canonical, files).values()) == [points]
+        assert grade_forked(shell, notebook, canonical, calibration, files).only.points == points
+
+
 COPY = "def copy(a, b):\n    Path(b).write_text(Path(a).read_text())\n"
 COPIES = {
     "read alone": (COPY, 1),
