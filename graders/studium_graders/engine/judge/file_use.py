@@ -36,6 +36,17 @@ def uses_files(tree: ast.Module, imports: Mapping[str, str], handed_out: Collect
     )
 
 
+def only_read(trees: Iterable[ast.Module], imports: Mapping[str, str], handed_out: Collection[str]) -> frozenset[str]:
+    """Give what was handed out and is named nowhere but where it is read: nobody writes it."""
+    named: set[str] = set()
+    for tree in trees if handed_out else ():
+        calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call) and _reads(node, imports, handed_out))
+        read = {id(call.args[0]) for call in calls}
+        texts = (node for node in ast.walk(tree) if isinstance(node, ast.Constant) and id(node) not in read)
+        named.update(node.value.removeprefix("./") for node in texts if isinstance(node.value, str))
+    return frozenset(handed_out) - named
+
+
 def _is_use(node: ast.AST, imports: Mapping[str, str]) -> bool:
     match node:
         case ast.Attribute(_, name) if name in _METHODS:

@@ -14,7 +14,7 @@ from studium_graders.engine.judge.data_classes import is_data, is_value
 from studium_graders.engine.judge.dotted_names import imported_names
 from studium_graders.engine.judge.earlier import Earlier
 from studium_graders.engine.judge.exercise_tests import ExerciseTest, exercise_test
-from studium_graders.engine.judge.file_use import uses_files
+from studium_graders.engine.judge.file_use import only_read, uses_files
 from studium_graders.engine.judge.given_modules import GivenModules
 from studium_graders.engine.judge.identity import asks_for_identity
 from studium_graders.engine.judge.left_by_tests import Left, left_by
@@ -117,7 +117,10 @@ def _prepare(material: NotebookMaterial, exercises: Exercises, files: Mapping[st
     answered = {cell.id: owned_by_student([cell]) for cell in material.cells if cell.kind == "answer"}
     imported = imported_names(tree for tree in trees.values() if tree is not None)
     data = {cell: _data(items) for cell, items in here.items() if cell not in answered}
-    notebook = _Notebook(material, trees, imported, texts, clean, owned, answered, data, exercises, frozenset(files))
+    solved = (parse(cell.reference or cell.source) for cell in material.cells if files and cell.kind == "answer")
+    code = filter(None, (*trees.values(), *solved))
+    read = only_read(code, imported, files.keys())
+    notebook = _Notebook(material, trees, imported, texts, clean, owned, answered, data, exercises, read)
     tests = {cell.id: notebook.test(cell, codes.get(cell.id, ())) for cell in material.cells if cell.kind == "test"}
     imports = tuple(compile_statement(ast.parse(line).body[0], "libraries") for line in libraries)
     left = {cell.id: left_by(cell, owned) for cell in material.cells if cell.kind == "test"}

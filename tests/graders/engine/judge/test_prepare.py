@@ -6,7 +6,7 @@ import sys
 
 import pytest
 from studium_graders.engine.judge.dotted_names import imported_names
-from studium_graders.engine.judge.file_use import uses_files
+from studium_graders.engine.judge.file_use import only_read, uses_files
 from studium_graders.engine.judge.one_process import reason_for_one_process
 from studium_graders.engine.judge.prepare import prepare
 from studium_graders.engine.judge.python_text import is_silenced, parse
@@ -31,6 +31,19 @@ def test_a_test_that_reads_what_was_handed_out_alone_is_not_one_of_files():
     assert not is_of_files(READING, {"data.csv"})
     assert is_of_files(READING, {"other.csv"})
     assert is_of_files("open('data.csv', 'w').write('1')", {"data.csv"})
+
+
+@pytest.mark.parametrize(
+    ("cells", "read"),
+    [
+        (["open('a.txt').read()", "x = 1"], {"a.txt", "b.txt"}),
+        (["open('a.txt').read()", "write('a.txt', 1)"], {"b.txt"}),
+        (["open('a.txt', 'w').write('1')", "frame.to_csv('./b.txt')"], set()),
+    ],
+)
+def test_what_was_handed_out_may_be_written_where_it_is_named_otherwise_than_to_be_read(cells, read):
+    trees = list(map(parse, cells))
+    assert only_read(trees, imported_names(trees), ["a.txt", "b.txt"]) == read
 
 
 @pytest.mark.parametrize(
