@@ -49,7 +49,7 @@ _FUNCTIONS = {"relu": nn.functional.relu, "gelu": nn.functional.gelu, "torch_rel
 class RemoteModule(nn.Module, metaclass=RemoteClass):
     """A module of the other side's own class."""
 
-    __init__: Any = Initialiser(nn.Module.__init__)
+    __init__ = Initialiser(nn.Module.__init__)
     __signature__ = CallSignature()
     _remote_facts: Facts
 

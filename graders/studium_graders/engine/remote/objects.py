@@ -129,7 +129,7 @@ class CallSignature:
 class RemoteObject(metaclass=RemoteClass):
     """An instance whose attributes and methods are on the other side."""
 
-    __init__: Any = Initialiser(object.__init__)
+    __init__ = Initialiser(object.__init__)
     __signature__ = CallSignature()
 
     def __getattribute__(self, name: str) -> Any:
