@@ -15,7 +15,7 @@ from torch import nn
 from studium_graders.engine.remote.decode import RefusedError
 from studium_graders.engine.remote.forward_hooks import hooks_node, hooks_of, put_hooks
 from studium_graders.engine.remote.letting_go import unused
-from studium_graders.engine.remote.objects import CallSignature, Facts, Initialiser, RemoteClass
+from studium_graders.engine.remote.objects import Facts, Initialiser, RemoteClass
 from studium_graders.engine.remote.policy import step
 from studium_graders.engine.remote.recurrent import require_fitting_weights
 from studium_graders.engine.remote.sizes import may_compute_with
@@ -50,7 +50,6 @@ class RemoteModule(nn.Module, metaclass=RemoteClass):
     """A module of the other side's own class."""
 
     __init__ = Initialiser(nn.Module.__init__)
-    __signature__ = CallSignature()
     _remote_facts: Facts
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:

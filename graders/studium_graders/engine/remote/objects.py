@@ -43,6 +43,14 @@ class RemoteClass(type):
 
     _facts: Facts
 
+    @property
+    def __signature__(cls) -> Signature:
+        """The parameters of ``__init__`` but for the first, as ``inspect.signature`` asks."""
+        found = getattr(cls.__init__, "__signature__", None)  # type: ignore[misc]
+        if found is None:
+            raise AttributeError("__signature__")
+        return found.replace(parameters=[*found.parameters.values()][1:])  # type: ignore[no-any-return]
+
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
         facts = facts_of_class(cls)
         return facts.peer.request("call", cls, args, kwargs, path=f"{facts.path}()")
@@ -116,21 +124,10 @@ class Initialiser:
         return facts.peer.request("getattr", owner, "__init__", path=step(facts.path, "__init__"))
 
 
-class CallSignature:
-    """What ``inspect.signature`` finds of a class: the parameters of its ``__init__`` but for the first."""
-
-    def __get__(self, instance: Any, owner: Any) -> Signature:
-        found = None if instance is not None else getattr(owner.__init__, "__signature__", None)
-        if found is None:
-            raise AttributeError("__signature__")
-        return found.replace(parameters=[*found.parameters.values()][1:])  # type: ignore[no-any-return]
-
-
 class RemoteObject(metaclass=RemoteClass):
     """An instance whose attributes and methods are on the other side."""
 
     __init__ = Initialiser(object.__init__)
-    __signature__ = CallSignature()
 
     def __getattribute__(self, name: str) -> Any:
         if name.startswith("__") and name.endswith("__") and name not in _NAMES:
