@@ -8,6 +8,7 @@ test's code.
 
 import ast
 import os
+import re
 import reprlib
 import sys
 from collections.abc import Mapping
@@ -27,6 +28,7 @@ from studium_graders.engine.remote.shell import unmet
 _LONGEST = 600
 _SOME_ASSERTION = "an assertion of the test does not hold"
 _ASSERTED = "AssertionError: "
+_CELL = re.compile(r"<ipython-input-[\w-]+>, ")
 
 
 def full_message(
@@ -54,9 +56,9 @@ def full_message(
 
 
 def _first_line(error: str) -> str:
-    """Give the line of a cell's error that says what it is; a SyntaxError begins with its place."""
+    """Give the line of a cell's error that says what it is; a SyntaxError begins with its place, and names the cell."""
     lines = error.strip().splitlines()
-    return lines[-1 if lines[0].startswith("File ") else 0].strip()
+    return _CELL.sub("", lines[-1 if lines[0].startswith("File ") else 0].strip())
 
 
 def _said(error: BaseException) -> str:

@@ -6,6 +6,7 @@ import errno
 
 import pytest
 from studium_graders.engine.endings import breach_in
+from studium_graders.engine.judge.canonical_text import CanonicalText
 from studium_graders.engine.judge.events import Judged
 from studium_graders.engine.judge.failing_line import failing_line
 from studium_graders.engine.judge.messages import bounded_message, full_message
@@ -60,6 +61,12 @@ def test_a_name_that_is_missing_comes_with_the_error_of_the_cell_that_makes_it(s
     assert found.startswith(f"NameError: name 'double' is not defined: the cell that makes it ended with {said}")
     hidden = message(student, "assert double(3) == 6", text, hidden=True)
     assert hidden == "a hidden test failed: NameError was raised"
+
+
+def test_the_error_of_a_cell_does_not_name_the_file_that_it_was_run_from():
+    unmade = {"f": "SyntaxError: invalid syntax (<ipython-input-4-af90e56eccc4>, line 1)"}
+    said = full_message(NameError("no f", name="f"), None, CanonicalText(), unmade=unmade)
+    assert said == "NameError: no f: the cell that makes it ended with SyntaxError: invalid syntax (line 1)"
 
 
 def test_a_name_that_no_cell_makes_comes_with_the_line_of_the_test(student):
