@@ -3,13 +3,18 @@
 import ast
 import importlib
 import symtable
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from studium.sources import global_names
 
 # Functions that change their argument, where they stand as a statement of their own.
 _CHANGERS = {"shuffle", "heapify", "heappush", "heappop", "insort", "setattr", "delattr", "fill_diagonal", "copyto"}
+# Methods that change the list, set or dictionary that they are called on; what another one does nobody can tell.
+_FILLERS = {
+    *("append", "appendleft", "extend", "extendleft", "insert", "add", "update", "setdefault", "sort", "reverse"),
+    *("pop", "popleft", "popitem", "remove", "discard", "clear"),
+}
 _FUNCTIONS = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
 
@@ -114,14 +119,27 @@ def changed_names(tree: ast.AST) -> set[str]:
     return set(_changed(tree, frozenset()))
 
 
-def _changed(node: ast.AST, local: frozenset[str]) -> Iterator[str]:
+def filled_names(tree: ast.AST) -> set[str]:
+    """Give the global names whose objects a piece of code changes in place beyond doubt, as ``x.append(1)`` does."""
+    return set(_changed(tree, frozenset(), _fills))
+
+
+def _changed(node: ast.AST, local: frozenset[str], counts: Callable[[ast.AST], bool] = lambda _: True) -> Iterator[str]:
     if isinstance(node, _FUNCTIONS):
         local |= _locals(node)
-    for root in _roots(node):
+    for root in _roots(node) if counts(node) else ():
         if root not in local:
             yield root
     for child in ast.iter_child_nodes(node):
-        yield from _changed(child, local)
+        yield from _changed(child, local, counts)
+
+
+def _fills(node: ast.AST) -> bool:
+    """Tell whether a node is no call, or one that changes something by its name."""
+    match node:
+        case ast.Expr(ast.Call(ast.Attribute(_, name) | ast.Name(name))):
+            return name in _FILLERS | _CHANGERS
+    return True
 
 
 def _locals(function: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> frozenset[str]:

@@ -23,7 +23,7 @@ from studium_graders.engine.judge.one_process import reason_for_one_process
 from studium_graders.engine.judge.ownership import LIBRARIES, owned_by_student, statements_of, unbound
 from studium_graders.engine.judge.python_text import parse
 from studium_graders.engine.judge.random_state import DRAWING
-from studium_graders.engine.judge.slicing import clean_statements, left_to_student, needed
+from studium_graders.engine.judge.slicing import clean_statements, data_of, left_to_student, needed
 from studium_graders.engine.material import Cell, NotebookMaterial
 
 
@@ -127,7 +127,8 @@ def _prepare(material: NotebookMaterial, exercises: Exercises, files: Mapping[st
     named = notebook.named()
     lent = {cell: frozenset(name for item in items for name in item.imports) for cell, items in of_answers.items()}
     given = (cell.id for cell in material.cells if cell.kind == "given")
-    there = {cell: left_to_student(texts[cell], clean[cell]) for cell in given}
+    known = frozenset[str]().union(*(_data(items) for items in clean.values()))
+    there = {cell: left_to_student(texts[cell], clean[cell], known) for cell in given}
     made = {cell.id: answered.get(cell.id, frozenset()) | lent.get(cell.id, frozenset()) for cell in material.cells}
     made |= there
     drawing = _drawing(material)
@@ -142,7 +143,7 @@ def _data_classes(material: NotebookMaterial, clean: Mapping[str, list[Statement
 
 
 def _data(items: Iterable[Statement]) -> frozenset[str]:
-    return frozenset(name for item in items if not is_definition(item.node) for name in item.binds)
+    return frozenset(name for item in items for name in data_of(item))
 
 
 def _run_here(

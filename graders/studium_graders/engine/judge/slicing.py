@@ -5,10 +5,10 @@ here; a statement that calls such a function is left to the student's process, a
 """
 
 import ast
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from studium_graders.engine.judge.names import Statement, changed_names
+from studium_graders.engine.judge.names import Statement, changed_names, filled_names, is_definition
 
 _FOR_SHOW = {"plt", "matplotlib", "sns", "display", "print", "pylab"}
 
@@ -19,17 +19,19 @@ class Dependence:
 
     student: set[str]
     inside: dict[str, frozenset[str]] = field(default_factory=dict)
+    data: set[str] = field(default_factory=set)  # names that statements bound which need nothing of the student's
 
     def take(self, item: Statement) -> bool:
-        """Tell whether a statement needs nothing of the student's, and remember what it binds."""
+        """Tell whether a statement needs nothing of the student's, and remember what it binds and changes."""
         clean = not self._reached(item.reads) & self.student
+        if not clean:
+            self.student |= item.binds | filled(item, self.data)
+            return False
         for name in item.binds:
-            if clean:
-                self.student.discard(name)
-                self.inside[name] = item.later
-            else:
-                self.student.add(name)
-        return clean
+            self.student.discard(name)
+            self.inside[name] = item.later
+        self.data |= data_of(item)
+        return True
 
     def _reached(self, names: Iterable[str]) -> set[str]:
         reached: set[str] = set()
@@ -49,10 +51,26 @@ def clean_statements(cells: Mapping[str, list[Statement]], owned: frozenset[str]
     return {cell: [item for item in items if not item.binds & owned] for cell, items in found.items()}
 
 
-def left_to_student(items: Iterable[Statement], clean: Iterable[Statement]) -> frozenset[str]:
-    """Give the names of a cell that are last bound by what the judge does not run: it has them as they were before."""
+def data_of(item: Statement) -> frozenset[str]:
+    """Give the names that a statement binds to anything but a function or a class."""
+    return frozenset() if is_definition(item.node) else item.binds
+
+
+def filled(item: Statement, data: Collection[str]) -> frozenset[str]:
+    """Give the names of data that a statement changes in place, as ``losses.append(step(x))`` does."""
+    return frozenset(filled_names(item.node).intersection(data))
+
+
+def left_to_student(items: Iterable[Statement], clean: Iterable[Statement], data: Collection[str]) -> frozenset[str]:
+    """Give the names of a cell that are last bound, or as ``data`` changed, by what the judge does not run.
+
+    It has them as they were before.
+    """
     run_here = {id(item) for item in clean}
-    last = {name: id(item) in run_here for item in items for name in item.binds}
+    last: dict[str, bool] = {}
+    for item in items:
+        here = id(item) in run_here
+        last |= dict.fromkeys(item.binds if here else item.binds | filled(item, data), here)
     return frozenset(name for name, here in last.items() if not here)
 
 

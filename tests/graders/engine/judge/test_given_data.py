@@ -120,3 +120,36 @@ def test_given_data_that_a_given_cell_binds_again_itself_are_the_judges(shell):
     text = "def longer(items):\n    global longest\n    longest = items\n    return items + [8]"
     result = grade_forked(shell, notebook, submission(notebook, text), calibrate(shell, notebook)).only
     assert (result.points, result.mode) == (1, "split")
+
+
+FILLING = """
+losses, best = [], {}
+for x in [1, 2]:
+    losses.append(double(x))
+    best[x] = double(x)
+total = sum(losses)
+"""
+
+
+@pytest.mark.parametrize(("text", "points"), [("def double(x): return x + x", 1), ("def double(x): return 3", 0)])
+def test_given_data_that_a_given_cell_fills_with_what_an_answer_gives_hold_it(shell, text, points):
+    notebook = material(
+        answer("def double(x): return 2 * x"),
+        given(FILLING, locked=True),
+        checked("assert losses == [2, 4] and best == {1: 2, 2: 4}\nassert total == sum(losses) == 6"),
+    )
+    result = grade_forked(shell, notebook, submission(notebook, text), calibrate(shell, notebook)).only
+    assert (result.points, result.mode) == (points, "split")
+
+
+@pytest.mark.parametrize(
+    "shown", ["sorted(expected) == double(3)", "expected.index(double(1))", "plot(expected, double)"]
+)
+def test_given_data_that_a_given_cell_compares_with_an_answer_are_the_judges(shell, shown):
+    notebook = material(
+        answer("def double(x): return 2 * x"),
+        given(f"def plot(*items): pass\nexpected = [2, 4]\n{shown}", locked=True),
+        checked("assert [double(1), double(2)] == expected"),
+    )
+    text = "def double(x):\n    globals()['expected'] = [3, 3]\n    return 3"
+    assert grade_forked(shell, notebook, submission(notebook, text), calibrate(shell, notebook)).only.points == 0
