@@ -13,7 +13,7 @@ from studium_graders.engine.judge.dotted_names import imported_names, is_within,
 from studium_graders.engine.judge.file_use import OF_FILES
 from studium_graders.engine.judge.filling_in import FILL_IN
 from studium_graders.engine.judge.python_text import parse
-from studium_graders.engine.judge.replaceable import followed_targets, is_replaceable
+from studium_graders.engine.judge.replaceable import SHOWN, followed_targets, is_replaceable
 
 _SHELL = {"get_ipython", "In", "Out", "_ih", "_oh", "_i", "_ii", "__", "___", "exit", "quit"}
 _OF_A_PROCESS = (
@@ -115,11 +115,12 @@ def _reason_of_call(node: ast.Call, imports: Mapping[str, str]) -> str:
         return "it reads attributes that only a value names"
     if path in ("operator.methodcaller", "getattr") and _names(node, FILL_IN):
         return "it fills in a text by the name of the method"
-    if path == "unittest.mock.patch" and not (isinstance(first, ast.Constant) and _in_reach(first.value)):
-        return "it replaces something of a library's"
+    if path == "unittest.mock.patch":
+        target = str(first.value) if isinstance(first, ast.Constant) else ""
+        return "" if _in_reach(*target.rpartition(".")[::2], node, 1) else "it replaces something of a library's"
     if path == "unittest.mock.patch.object" and first is not None and len(node.args) > 1:
-        name = node.args[1]
-        known = isinstance(name, ast.Constant) and is_replaceable(path_of(first, imports), str(name.value))
+        name = str(node.args[1].value) if isinstance(node.args[1], ast.Constant) else ""
+        known = _in_reach(path_of(first, imports), name, node, 2)
         return "it replaces something of a library's" if root_of(first) in imports and not known else ""
     if path in ("unittest.mock.patch.dict", "setattr", "delattr") and first is not None:
         return "it replaces something of a library's" if root_of(first) in imports else ""
@@ -149,8 +150,13 @@ def _replaces(node: ast.AST, imports: Mapping[str, str]) -> str:
     return f"it replaces {path}"
 
 
-def _in_reach(target: object) -> bool:
-    module, _, attribute = str(target).rpartition(".")
+def _in_reach(module: str, attribute: str, patch: ast.Call, named: int) -> bool:
+    """Tell whether what a call replaces can be replaced: in both processes, or here by what the call itself gives.
+
+    ``named`` is how many arguments say what is replaced.
+    """
+    if (module, attribute) in SHOWN:
+        return len(patch.args) > named or any(item.arg in ("new", "new_callable") for item in patch.keywords)
     return module == "__main__" or is_replaceable(module, attribute)
 
 

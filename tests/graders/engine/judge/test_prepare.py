@@ -140,6 +140,8 @@ def test_a_test_that_looks_into_a_process_runs_there(source):
         "import numpy as np\nnp.mean = None",
         "import numpy as np\nnp.random.seed(0)\nnp.set_printoptions(precision=3)",
         "import sys, io\nsys.stdout = io.StringIO()",
+        "import io, unittest.mock\nwith unittest.mock.patch('sys.stdout', new_callable=io.StringIO):\n    f()",
+        "import io, sys\nfrom unittest import mock\nwith mock.patch.object(sys, 'stderr', io.StringIO()):\n    f()",
         "import warnings\nwarnings.simplefilter('ignore')",
         "for _ in range(3):\n    f(_)",
         "model.weight.data = x\nf.attribute = 1",
