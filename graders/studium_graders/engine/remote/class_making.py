@@ -8,7 +8,7 @@ from torch import nn
 from studium_graders.engine.remote import library
 from studium_graders.engine.remote.decode import RefusedError
 from studium_graders.engine.remote.modules import RemoteModule
-from studium_graders.engine.remote.objects import Facts, RemoteClass, RemoteObject, place
+from studium_graders.engine.remote.objects import Facts, InPlaceOfGiven, RemoteClass, RemoteObject, place
 from studium_graders.engine.remote.operators import GUARDED
 
 
@@ -35,7 +35,7 @@ def make_class(name: str, parents: tuple[Any, ...], namespace: dict[str, Any], f
     others = [parent for parent in parents if parent is not None and parent not in own]
     root = RemoteModule if any(issubclass(parent, nn.Module) for parent in others) else RemoteObject
     for bases in ((*own, *([] if own else [root]), *others), (*own,) or (root,)):
-        meta = _metaclass(bases)
+        meta = _metaclass(bases, InPlaceOfGiven if facts.given else RemoteClass)
         try:
             made: type = type.__new__(meta, name, bases, dict(namespace))
             type.__init__(made, name, bases, {})
@@ -48,9 +48,9 @@ def make_class(name: str, parents: tuple[Any, ...], namespace: dict[str, Any], f
     raise RefusedError(f"a class {name} that cannot be shown to a test")
 
 
-def _metaclass(bases: tuple[type, ...]) -> type:
+def _metaclass(bases: tuple[type, ...], least: type[RemoteClass]) -> type:
     metas = list(dict.fromkeys(type(base) for base in bases))
-    extra = [meta for meta in metas if not issubclass(RemoteClass, meta) and not issubclass(meta, RemoteClass)]
+    extra = [meta for meta in metas if not issubclass(least, meta) and not issubclass(meta, least)]
     if not extra:
-        return next((meta for meta in metas if meta is not RemoteClass and issubclass(meta, RemoteClass)), RemoteClass)
-    return type(RemoteClass.__name__, (RemoteClass, *extra), {})
+        return next((meta for meta in metas if meta is not least and issubclass(meta, least)), least)
+    return type(RemoteClass.__name__, (least, *extra), {})

@@ -300,14 +300,15 @@ class Side(Lasting):
         parents = tuple(self._parent(base, decoder) for base in bases)
         special = {*special, *(name for parent in parents for name in inherited(parent))}
         here = self.given_class(name)
-        if isinstance(here, type) and not isinstance(here, RemoteClass) and library.is_of_course(here.__module__):
-            parents = (*parents, here)
+        given = isinstance(here, type) and not isinstance(here, RemoteClass) and library.is_of_course(here.__module__)
+        parents = (*parents, here) if given else parents
         namespace: dict[str, Any] = {method: special_method(method) for method in special}
         if any(parent is not None and issubclass(parent, nn.Module) for parent in parents):
             namespace |= {method: module_method(method) for method in methods if method != "forward"}
         if not path and name.isidentifier():
             path = name  # the same whether the class or one of its instances came first
         facts = Facts(self, number, path, frozenset(methods))
+        facts.given = here if given else None
         namespace |= {"__module__": "__main__", "__doc__": decoder.decode(doc)}
         if fields:
             namespace |= dataclass_fields.read(fields[0], decoder)

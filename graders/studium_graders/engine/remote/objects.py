@@ -26,14 +26,18 @@ _PATHS = {"__call__": "()", **dict.fromkeys(("__enter__", "__aenter__", "__iter_
 
 
 class Facts:
-    """What every remote object carries: the peer that asks for it, its number there, where it came from."""
+    """What every remote object carries: the peer that asks for it, its number there, where it came from.
 
-    __slots__ = ("begun", "held", "instead", "methods", "number", "path", "peer", "score")
+    ``given`` is the class of this side's own in whose place a class is.
+    """
+
+    __slots__ = ("begun", "given", "held", "instead", "methods", "number", "path", "peer", "score")
 
     def __init__(self, peer: "Peer", number: int, path: str, methods: frozenset[str]) -> None:
         self.peer, self.number, self.path, self.methods = peer, number, path, methods
         self.held: dict[str, Any] = {}  # what this side's libraries note on the object, and is of use only here
         self.score: Callable[..., float] | None = None  # in place of its own
+        self.given: type | None = None
         self.begun = False  # to give items
         self.instead: Iterator[float] = iter(())  # of items that it does not have
 
@@ -84,6 +88,23 @@ class RemoteClass(type):
     def __delattr__(cls, name: str) -> None:
         facts = facts_of_class(cls)
         facts.peer.request("delattr", cls, name)
+
+
+class InPlaceOfGiven(RemoteClass):
+    """The type of a remote class that is one of the test's own by its name: ``type(x) == Fruit`` holds as well."""
+
+    def __eq__(cls, other: object) -> bool:
+        return other is cls or other is _given(cls) is not None
+
+    def __hash__(cls) -> int:
+        given = _given(cls)
+        return type.__hash__(cls) if given is None else hash(given)
+
+
+def _given(cls: type) -> type | None:
+    """Give the test's own class in whose place one is; of a class that extends such a one there is none."""
+    facts = vars(cls).get("_facts")
+    return None if facts is None else facts.given
 
 
 def _ask_for_members(cls: RemoteClass, name: str, *args: Any) -> Any:

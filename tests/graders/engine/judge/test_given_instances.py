@@ -93,6 +93,9 @@ def check(fruit):
         "from handed_out_fruits import check\ncheck(pears)",
         "assert isinstance(pears, Fruit) and pears.price == 3",
         "from handed_out_fruits import Fruit\nassert isinstance(pears, Fruit) and pears.total() == 6",
+        "from handed_out_fruits import Fruit\nassert type(pears) == Fruit and pears.total() == 6",
+        "from handed_out_fruits import Fruit\nassert Fruit in [type(item) for item in [pears]] and pears.total() == 6",
+        "from handed_out_fruits import Fruit\nassert {Fruit: 6}[type(pears)] == pears.total()",
         "assert Bag(2) == bag and isinstance(bag, Bag) and pears.total() == 6",
     ],
 )
@@ -107,5 +110,17 @@ def test_an_object_that_an_answer_makes_of_a_class_that_was_handed_out_is_one_of
     exec(FRUIT, vars(module))
     begin = "from handed_out_fruits import Bag, Fruit\npears, bag = "
     notebook = material(answer(f"{begin}Fruit(3, 2), Bag(2)"), checked(test))
+    result = grade_forked(shell, notebook, submission(notebook, begin + made), calibrate(shell, notebook)).only
+    assert (result.points, result.mode) == (points, "split")
+
+
+@pytest.mark.parametrize(("made", "points"), [("Fruit(3, 2)", 1), ("Apple(3, 2)", 0)])
+def test_an_object_of_a_class_that_extends_one_that_was_handed_out_is_of_another_type(shell, monkeypatch, made, points):
+    module = types.ModuleType("handed_out_fruits")
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    exec(FRUIT, vars(module))
+    begin = "from handed_out_fruits import Fruit\nclass Apple(Fruit): pass\nfruit = "
+    test = "from handed_out_fruits import Fruit\nassert isinstance(fruit, Fruit)\nassert type(fruit) == Fruit"
+    notebook = material(answer(begin + "Fruit(3, 2)"), checked(test))
     result = grade_forked(shell, notebook, submission(notebook, begin + made), calibrate(shell, notebook)).only
     assert (result.points, result.mode) == (points, "split")
