@@ -183,7 +183,7 @@ class TestJudge:
     def _in_one_process(self, test: PreparedTest) -> list[Event]:
         self.met_hidden = self.brought.bring(test.before) or self.met_hidden
         self.brought.together.add(test.cell.id)
-        run = self.namespace.student.run(test.cell.source)
+        run = self.namespace.student.run(test.cell.source, passing=True)
         run_definitions(test.definitions, self.namespace)
         if run.error.startswith("NotImplementedError") or (run.error and self._is_untouched(test)):
             return [Ran(test.cell.id, CellRun()), self._not_yet(test, "one process")]

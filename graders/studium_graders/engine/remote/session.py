@@ -71,11 +71,14 @@ class Student(Answering):
         self.tasks = JudgeTasks(self)
         self._undone: list[Memory] = []  # what the open calls changed here, and is not to be changed
 
-    def run(self, source: str, *, name: str = "") -> CellRun:
-        """Run a cell in the student's shell; one with a name is the student's own, and goes to ``In`` and ``Out``."""
+    def run(self, source: str, *, name: str = "", passing: bool = False) -> CellRun:
+        """Run a cell in the student's shell; one with a name is the student's own, and goes to ``In`` and ``Out``.
+
+        One that is ``passing`` is there as long as it runs.
+        """
         self.sent.clear()
         try:
-            reply = self.request("run", source, name, self.policy.wanted, *self._plain_classes())
+            reply = self.request("run", source, bool(name), passing, self.policy.wanted, *self._plain_classes())
         except StudentGone:
             raise
         except Exception as error:  # raised by what runs cells, such as a MemoryError

@@ -139,7 +139,10 @@ def print_command(command: str) -> int:
 
 
 class Cells:
-    """Runs cells one after the other; a cell that fails does not stop the next. ``In`` and ``Out`` get what is kept."""
+    """Runs cells one after the other; a cell that fails does not stop the next.
+
+    ``In`` and ``Out`` get what is kept; of what is ``passing``, an empty text is left once it has run.
+    """
 
     def __init__(self, shell: Any, output_kb: int) -> None:
         from IPython.core import interactiveshell
@@ -149,7 +152,7 @@ class Cells:
         self._count = 0
         self._source = ""
         self._rich_left = 0
-        self.kept = False
+        self.kept = self.passing = False
         self.outputs: list[dict[str, Any]] = []
         self.printed = Printed(self._most)
         shell.display_pub.publish = self._display
@@ -178,10 +181,21 @@ class Cells:
             if source:  # else a test has ended, whose pictures are wanted
                 with contextlib.suppress(Exception):  # the student's code may have replaced anything
                     _close_pictures()
-            result = self.shell.run_cell(source, store_history=self.kept)
+            result = self.shell.run_cell(source, store_history=self.kept or self.passing)
+        if self.passing:
+            with contextlib.suppress(Exception):  # the student's code may have replaced anything
+                self._forget_last()
         self._flush()
         error = result.error_before_exec or result.error_in_exec
         return self.outputs, "" if error is None else self._said(error)
+
+    def _forget_last(self) -> None:
+        """Leave neither text nor value of the last cell: it is a test, and its place in ``In`` is all that counts."""
+        history, number = self.shell.history_manager, self.shell.execution_count - 1
+        history.input_hist_parsed[-1] = history.input_hist_raw[-1] = history._i00 = ""
+        self.shell.user_ns["_oh"].pop(number, None)
+        for name in (f"_i{number}", f"_{number}"):
+            self.shell.user_ns.pop(name, None)
 
     def _is_silenced(self) -> bool:
         """Tell whether the cell ends with a semicolon, so that its value is not shown."""

@@ -89,13 +89,15 @@ class StudentSide(Side):
         with collected(self.printed):
             return super().perform(op, parts)
 
-    def do_run(self, source: str, name: str, wanted: list[str], plain: list[str], data: list[str]) -> list[Any]:
+    def do_run(
+        self, source: str, kept: bool, passing: bool, wanted: list[str], plain: list[str], data: list[str]
+    ) -> list[Any]:
         """Run a cell; give its outputs, its error, and what is new under the names that the judge wants.
 
         ``plain`` names the classes that are plain data in the reference, ``data`` those that the judge has as well.
         """
         self._plain, self._data = frozenset(plain), frozenset(data)
-        self.cells.kept = bool(name)
+        self.cells.kept, self.cells.passing = kept, passing
         outputs, error = self.cells.run(source)
         found = plain_callables(wanted, self.namespace)
         new = Named({name: value for name, value in found.items() if self._known.get(name) is not value})

@@ -19,7 +19,7 @@ class InProcess:
         self.files = None
         self.common = CommonData()
 
-    def run(self, source, *, name=""):
+    def run(self, source, *, name="", passing=False):
         printed = io.StringIO()
         error = ""
         with contextlib.redirect_stdout(printed):
