@@ -70,7 +70,7 @@ class TestJudge:
         cautious = self.calibration.cautious - self.calibration.partly
         self.namespace.student.policy.cautious = test.cell.grade_id in cautious
         self.namespace.student.policy.fixed = test.fixed
-        self.namespace.student.common.begin_test()
+        self.namespace.student.common.begin_test(identity=test.identity)
         together = self._runs_together(test)
         if not together and test.exercise_test is not None and self._is_untouched(test):
             return [self._not_yet(test)]

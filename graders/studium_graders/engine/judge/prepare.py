@@ -33,7 +33,8 @@ class PreparedTest:
 
     ``definitions`` is what later tests may need of it when it is not run here, ``before`` what it needs of earlier
     tests when it runs there; ``answers`` are the ids of the answer cells that it is about. ``given`` are the names of
-    data of given cells that it reads; ``files``: it is about files of the student's, ``fixed``: nothing of it is drawn.
+    data of given cells that it reads; ``files``: it is about files of the student's, ``fixed``: nothing of it is drawn,
+    ``identity``: it asks whether something of the student's is another thing itself.
     """
 
     cell: Cell
@@ -45,6 +46,7 @@ class PreparedTest:
     given: frozenset[str] = frozenset()
     files: bool = False
     fixed: bool = False
+    identity: bool = False
     exercise_test: ExerciseTest | None = None
 
 
@@ -205,7 +207,8 @@ class _Notebook:
         before, given = self._before(cell), self._given(cell)
         files = code is not None and tree is not None and uses_files(tree, self.imports, self.files)
         answers, fixed = self._answers(cell), not (_may_draw(cell) or _drawing(self.material))
-        return PreparedTest(cell, code, reason, definitions, before, answers, given, files, fixed, found)
+        identity = asks_for_identity(cell.source, self.owned)
+        return PreparedTest(cell, code, reason, definitions, before, answers, given, files, fixed, identity, found)
 
     def named(self) -> frozenset[str]:
         """Give the names that occur in tests."""

@@ -20,11 +20,16 @@ class CommonData:
         self._fetched: dict[str, Any] = {}
         self._before: dict[int, tuple[Any, Memory]] = {}  # what calls of this test changed, and what it was
         self._unexpected: set[int] = set()  # id() of what should not have been changed
+        self._told_apart: dict[str, Any] | None = None
 
-    def begin_test(self) -> None:
-        """Forget what the last test got, and what its calls changed."""
+    def begin_test(self, *, identity: bool = False) -> None:
+        """Forget what the last test got, and what its calls changed.
+
+        ``identity``: it asks whether what it gets under two names is one object.
+        """
         self.settle()
         self._fetched = {}
+        self._told_apart = {} if identity else None
 
     def settle(self) -> None:
         """Put back what should not have been changed: it is no data for what comes now."""
@@ -44,6 +49,16 @@ class CommonData:
         if holds_items(type(value)):
             self._fetched[name] = value
         return value
+
+    def maybe_one(self, value: Any) -> dict[str, Any]:
+        """Give, by name, the data that a test of identity has got and that may be the very object of some other data."""
+        got = self._told_apart or {}
+        return {name: other for name, other in got.items() if type(other) is type(value)} if _is_data(value) else {}
+
+    def tell_apart(self, name: str, value: Any) -> None:
+        """Take note of what a test of identity gets under a name."""
+        if self._told_apart is not None and _is_data(value):
+            self._told_apart[name] = value
 
     def put_back(self, name: str) -> Any:
         """Give what the test got under a name and a call has changed; None where there is no such thing."""
@@ -75,3 +90,7 @@ class CommonData:
         finally:
             for put_back in now:
                 put_back()
+
+
+def _is_data(value: Any) -> bool:
+    return type(value) in (int, float, complex, str, bytes, tuple, frozenset) or holds_items(type(value))

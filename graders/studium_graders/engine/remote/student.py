@@ -176,6 +176,11 @@ class StudentSide(Side):
             return wanted is not False
         return wanted is True and isinstance(value, CONTAINERS) and _has_more(value)
 
+    def do_same(self, name: str, others: list[str]) -> str:
+        """Name the first of other globals that is the very object which a global is; "" where there is none."""
+        value = self.namespace.get(name, others)
+        return next((other for other in others if self.namespace.get(other) is value), "")
+
     def do_get(self, name: str) -> Any:
         """Give a global of the student's, or a builtin that the student's shell has."""
         if name not in self.namespace:
