@@ -51,7 +51,7 @@ class CommonData:
         return value
 
     def maybe_one(self, value: Any) -> dict[str, Any]:
-        """Give, by name, the data that a test of identity has got and that may be the very object of some other data."""
+        """Give, by name, what a test of identity has got and some other data may be the very object of."""
         got = self._told_apart or {}
         return {name: other for name, other in got.items() if type(other) is type(value)} if _is_data(value) else {}
 
