@@ -309,6 +309,8 @@ class Side(Lasting):
             path = name  # the same whether the class or one of its instances came first
         facts = Facts(self, number, path, frozenset(methods))
         namespace |= {"__module__": "__main__", "__doc__": decoder.decode(doc)}
+        if shown := next(filter(None, (library.shown_class(*base) for base in bases)), None):
+            namespace["__class__"] = property(lambda _: shown)  # for isinstance
         if fields:
             namespace |= dataclass_fields.read(fields[0], decoder)
         made = make_class(name, parents, namespace, facts)

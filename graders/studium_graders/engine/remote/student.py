@@ -3,6 +3,7 @@
 import collections
 import datetime
 import enum
+import importlib
 import os
 import socket
 import threading
@@ -18,7 +19,7 @@ import torch
 
 from studium_graders.engine.exit_codes import ENGINE_FAILED
 from studium_graders.engine.limits import Limits
-from studium_graders.engine.remote import instances, records, transforms
+from studium_graders.engine.remote import instances, pyplot, records, transforms
 from studium_graders.engine.remote.ambient import StudentAmbient
 from studium_graders.engine.remote.decode import Decoder
 from studium_graders.engine.remote.encode import Encoder
@@ -203,6 +204,10 @@ class StudentSide(Side):
         assert self._folder is not None
         self._folder.take(changes)
         return self._folder.changes()
+
+    def do_pyplot(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Call a function of pyplot's."""
+        return getattr(importlib.import_module(pyplot.PYPLOT), name)(*args, **kwargs)
 
     def do_turn(self, told: bytes) -> bytes:
         """Let the event loop run for a moment."""
