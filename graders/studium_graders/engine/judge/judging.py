@@ -130,7 +130,8 @@ class TestJudge:
         student.policy.unexpected, student.policy.short = False, ""
         pyplot.close_all()
         with readable(self.text), student.in_step(test.cell.grade_id):
-            ran = run_test_code(test.code, self.namespace, self.limits.output_kb, self._sharing(test, again=again))
+            sharing = self._sharing(test, again=again)
+            ran = run_test_code(test.code, self.namespace, self.limits.output_kb, sharing, warns=test.listens)
         self._require_student()
         drawn = self._drawn()
         run = CellRun() if test.cell.hidden else CellRun(outputs_of(ran) + drawn)
@@ -147,10 +148,11 @@ class TestJudge:
 
     @contextmanager
     def _sharing(self, test: PreparedTest, *, again: bool) -> Iterator[None]:
-        """Let a test of files have those of the student's process, and one of figures there pyplot of that."""
+        """Let a test have files, pyplot or what is warned of and logged from the student's process, as it needs."""
         student, files = self.namespace.student, self._files(test)
         drawing = pyplot.there(student) if student.policy.draws_there else nullcontext()
-        with drawing, nullcontext() if files is None else files.shared(again=again):
+        hearing = student.listening() if test.listens else nullcontext()
+        with hearing, drawing, nullcontext() if files is None else files.shared(again=again):
             yield
 
     def _files(self, test: PreparedTest) -> SharedFiles | None:

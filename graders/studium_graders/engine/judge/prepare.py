@@ -18,6 +18,7 @@ from studium_graders.engine.judge.file_use import only_read, uses_files
 from studium_graders.engine.judge.given_modules import GivenModules
 from studium_graders.engine.judge.identity import asks_for_identity
 from studium_graders.engine.judge.left_by_tests import Left, left_by
+from studium_graders.engine.judge.listening import listens
 from studium_graders.engine.judge.names import Statement, changed_names, is_definition
 from studium_graders.engine.judge.one_process import reason_for_one_process
 from studium_graders.engine.judge.ownership import LIBRARIES, owned_by_student, statements_of, unbound
@@ -33,7 +34,8 @@ class PreparedTest:
 
     ``definitions`` is what later tests may need of it when it is not run here, ``before`` what it needs of earlier
     tests when it runs there; ``answers`` are the ids of the answer cells that it is about. ``given`` are the names of
-    data of given cells that it reads; ``files``: it is about files of the student's, ``fixed``: nothing of it is drawn.
+    data of given cells that it reads; ``files``: it is about files of the student's, ``fixed``: nothing of it is drawn,
+    ``listens``: it looks at what answers warn of or log.
     """
 
     cell: Cell
@@ -45,6 +47,7 @@ class PreparedTest:
     given: frozenset[str] = frozenset()
     files: bool = False
     fixed: bool = False
+    listens: bool = False
     exercise_test: ExerciseTest | None = None
 
 
@@ -204,7 +207,8 @@ class _Notebook:
         before, given = self._before(cell), self._given(cell)
         files = code is not None and tree is not None and uses_files(tree, self.imports, self.files)
         answers, fixed = self._answers(cell), not (_may_draw(cell) or _drawing(self.material))
-        return PreparedTest(cell, code, reason, definitions, before, answers, given, files, fixed, found)
+        hears = tree is not None and listens(tree, self.imports)
+        return PreparedTest(cell, code, reason, definitions, before, answers, given, files, fixed, hears, found)
 
     def named(self) -> frozenset[str]:
         """Give the names that occur in tests."""

@@ -18,6 +18,7 @@ from studium_graders.engine.remote.decode import RefusedError
 from studium_graders.engine.remote.encode import Encoder
 from studium_graders.engine.remote.functions import RemoteFunction
 from studium_graders.engine.remote.named import Named
+from studium_graders.engine.remote.notices import Notices, Speaker
 from studium_graders.engine.remote.objects import RemoteClass, may_stay
 from studium_graders.engine.remote.offers import KeptError
 from studium_graders.engine.remote.policy import CALLBACK, ITEM, Policy, item_of
@@ -69,6 +70,7 @@ class Student(Answering):
         self._names = Names(self)
         self.common = CommonData()
         self.tasks = JudgeTasks(self)
+        self._speaker: Speaker | None = None  # while a test listens
         self._undone: list[Memory] = []  # what the open calls changed here, and is not to be changed
 
     def run(self, source: str, *, name: str = "") -> CellRun:
@@ -162,6 +164,11 @@ class Student(Answering):
         """Ask the student's process; where a test is about files, both sides have the same before and after it."""
         if transforms.holds_transformed(parts):
             return transforms.ask(lambda *plain: self.request(op, *plain, path=path), parts)
+        if self._speaker is not None and not self._open:
+            return self._listening(self._speaker, op, parts, path)
+        return self._sharing(op, parts, path)
+
+    def _sharing(self, op: str, parts: tuple[Any, ...], path: str) -> Any:
         if self.files is None or not self.files.active or self._open:
             return self.ask(op, *parts, path=path)
         self.files.agree()
@@ -170,6 +177,25 @@ class Student(Answering):
         finally:
             if self.gone is None:
                 self.files.agree(asking=True, may_change=self.policy.may_change_files)
+
+    def _listening(self, speaker: Speaker, op: str, parts: tuple[Any, ...], path: str) -> Any:
+        try:
+            return self._sharing(op, parts, path)
+        finally:
+            if self.gone is None and isinstance(told := self.ask("notices"), Notices):
+                speaker.say(told)
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Hear what the student's code warns of and logs."""
+        self.ask("listen", True)
+        self._speaker = Speaker()
+        try:
+            yield
+        finally:
+            self._speaker = None
+            if self.gone is None:
+                self.ask("listen", False)
 
     def ask(self, op: str, *parts: Any, path: str = "") -> Any:
         """Ask the student's process; what breaks the conversation becomes StudentGone, now and ever after."""

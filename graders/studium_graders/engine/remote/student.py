@@ -19,7 +19,7 @@ import torch
 
 from studium_graders.engine.exit_codes import ENGINE_FAILED
 from studium_graders.engine.limits import Limits
-from studium_graders.engine.remote import instances, pyplot, records, transforms
+from studium_graders.engine.remote import instances, notices, pyplot, records, transforms
 from studium_graders.engine.remote.ambient import StudentAmbient
 from studium_graders.engine.remote.decode import Decoder
 from studium_graders.engine.remote.encode import Encoder
@@ -59,6 +59,7 @@ class StudentSide(Side):
         self._wanted: list[bool | None] = [None] * 3  # objects: as the answer, as its items, for a test's function
         self.printed = Printed(limits.output_kb << 10)
         self._turn = threading.RLock()
+        self._listener: notices.Listener | None = None
         self._folder: Folder | None = None
         self._since = time.time_ns()
         self.tasks = StudentTasks(self)
@@ -204,6 +205,16 @@ class StudentSide(Side):
         assert self._folder is not None
         self._folder.take(changes)
         return self._folder.changes()
+
+    def do_listen(self, listening: bool) -> None:
+        """Begin or end to keep what is warned of and logged."""
+        if self._listener is not None:
+            self._listener.close()
+        self._listener = notices.Listener(self.is_own_file) if listening else None
+
+    def do_notices(self) -> notices.Notices:
+        """Give what was kept."""
+        return notices.Notices() if self._listener is None else self._listener.take()
 
     def do_pyplot(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Call a function of pyplot's."""
