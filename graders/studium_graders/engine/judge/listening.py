@@ -3,7 +3,8 @@
 import ast
 from collections.abc import Mapping
 
-from studium_graders.engine.judge.dotted_names import is_within, path_of
+from studium_graders.engine.judge.dotted_names import imported_names, is_within, path_of
+from studium_graders.engine.judge.file_use import evaluated
 
 _CONTEXTS = (
     *(f"pytest.{name}" for name in ("warns", "deprecated_call")),
@@ -22,7 +23,9 @@ _SETTINGS = {
 
 def listens(tree: ast.Module, imports: Mapping[str, str]) -> bool:
     """Tell whether a test looks at what is warned of or logged, or makes warnings errors."""
-    return any(_is_heard(node, imports) for node in ast.walk(tree))
+    return any(_is_heard(node, imports) for node in ast.walk(tree)) or any(
+        listens(text, {**imports, **imported_names([text])}) for text in evaluated(tree)
+    )
 
 
 def looks_at_loggers(tree: ast.Module, imports: Mapping[str, str]) -> bool:
