@@ -19,7 +19,7 @@ import torch
 
 from studium_graders.engine.exit_codes import ENGINE_FAILED
 from studium_graders.engine.limits import Limits
-from studium_graders.engine.remote import instances, notices, pyplot, records, transforms
+from studium_graders.engine.remote import extending, instances, notices, pyplot, records, transforms
 from studium_graders.engine.remote.ambient import StudentAmbient
 from studium_graders.engine.remote.decode import Decoder
 from studium_graders.engine.remote.encode import Encoder
@@ -205,6 +205,10 @@ class StudentSide(Side):
         assert self._folder is not None
         self._folder.take(changes)
         return self._folder.changes()
+
+    def do_extend(self, name: str, bases: tuple[type, ...], rows: list[extending.Row], options: dict[str, Any]) -> type:
+        """Make a test's class that extends one of the student's."""
+        return extending.build(name, bases, rows, options)
 
     def do_listen(self, listening: bool) -> None:
         """Begin or end to keep what is warned of and logged."""
