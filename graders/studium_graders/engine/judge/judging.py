@@ -26,7 +26,10 @@ from studium_graders.engine.limits import Limits
 from studium_graders.engine.material import Calibration
 from studium_graders.engine.remote import pyplot
 from studium_graders.engine.remote.empties import FILLINGS
+from studium_graders.engine.remote.environment import Environment
+from studium_graders.engine.remote.notices import Speaker
 from studium_graders.engine.remote.offers import KeptError
+from studium_graders.engine.remote.session import Beside
 from studium_graders.engine.remote.shared_files import SharedFiles
 from studium_graders.engine.results import CellRun, Mode, TestResult
 
@@ -148,11 +151,13 @@ class TestJudge:
 
     @contextmanager
     def _sharing(self, test: PreparedTest, *, again: bool) -> Iterator[None]:
-        """Let a test have files, pyplot or what is warned of and logged from the student's process, as it needs."""
+        """Let a test have files, pyplot, warnings, logs and variables of the student's process, as it needs."""
         student, files = self.namespace.student, self._files(test)
         drawing = pyplot.there(student) if student.policy.draws_there else nullcontext()
-        hearing = student.listening() if test.listens else nullcontext()
-        with hearing, drawing, nullcontext() if files is None else files.shared(again=again):
+        sides: list[Beside] = [Speaker(student.ask)] if test.listens else []
+        sides += [Environment(student.ask, test.variables)] if test.variables else []
+        beside = student.beside(*sides) if sides else nullcontext()
+        with beside, drawing, nullcontext() if files is None else files.shared(again=again):
             yield
 
     def _files(self, test: PreparedTest) -> SharedFiles | None:

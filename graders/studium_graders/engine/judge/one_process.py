@@ -10,6 +10,7 @@ import ast
 from collections.abc import Collection, Iterator, Mapping
 
 from studium_graders.engine.judge.dotted_names import imported_names, is_within, path_of, root_of
+from studium_graders.engine.judge.environment_use import is_environ, uses_others
 from studium_graders.engine.judge.file_use import OF_FILES
 from studium_graders.engine.judge.filling_in import FILL_IN
 from studium_graders.engine.judge.listening import looks_at_loggers
@@ -20,7 +21,7 @@ _SHELL = {"get_ipython", "In", "Out", "_ih", "_oh", "_i", "_ii", "__", "___", "e
 _OF_A_PROCESS = (
     "signal", "threading", "multiprocessing", "subprocess", "resource", "tracemalloc", "gc", "concurrent.futures",
     "asyncio.to_thread", "ctypes", "sys.modules", "sys.settrace", "sys.setprofile", "sys._getframe",
-    "sys.setrecursionlimit", "sys.stdin", "pytest.MonkeyPatch", "os.environ",
+    "sys.setrecursionlimit", "sys.stdin", "pytest.MonkeyPatch",
     "torch.utils._python_dispatch", "torch.overrides",
 )  # fmt: skip
 # What reads files in machine code, or unpacks them anywhere: in the judge they would be the student's.
@@ -41,7 +42,14 @@ _EVALUATING = (
 _OF_LITERALS = {"eval", "exec", "builtins.eval", "builtins.exec"}
 _IMPORTERS = {"__import__", "builtins.__import__", "importlib.import_module"}
 _OF_NAMES = ("basename", "commonpath", "dirname", "isabs", "join", "normpath", "split", "splitext")
-_HARMLESS_OF_OS = (*(f"os.path.{name}" for name in _OF_NAMES), "os.fspath", "os.linesep", "os.sep")
+_HARMLESS_OF_OS = (
+    "os.environ",
+    "os.getenv",
+    *(f"os.path.{name}" for name in _OF_NAMES),
+    "os.fspath",
+    "os.linesep",
+    "os.sep",
+)
 _METHODS = {"run_in_executor"}
 _INSIDE = {"__code__", "__globals__", "__closure__"}
 _FOR_SHOW = ("matplotlib", "sys.stdout", "sys.stderr")
@@ -61,7 +69,8 @@ def reason_for_one_process(tree: ast.Module | None, imports: Mapping[str, str]) 
     reasons = (_reason(node, imports, own) for node in nodes if id(node) not in written)
     loggers = "it looks at what loggers are set to" if looks_at_loggers(tree, imports) else ""
     inside = (_reason_within(text, imports) for text in written.values())
-    return next(filter(None, (*reasons, *inside, loggers)), "")
+    environment = "it uses the environment as a whole, or of its process" if uses_others(tree, imports) else ""
+    return next(filter(None, (*reasons, *inside, loggers, environment)), "")
 
 
 def _literals(tree: ast.Module, imports: Mapping[str, str]) -> Iterator[tuple[int, str]]:
@@ -123,6 +132,8 @@ def _reason_of_call(node: ast.Call, imports: Mapping[str, str]) -> str:
         name = node.args[1]
         known = isinstance(name, ast.Constant) and is_replaceable(path_of(first, imports), str(name.value))
         return "it replaces something of a library's" if root_of(first) in imports and not known else ""
+    if path == "unittest.mock.patch.dict" and first is not None and is_environ(first, imports):
+        return ""
     if path in ("unittest.mock.patch.dict", "setattr", "delattr") and first is not None:
         return "it replaces something of a library's" if root_of(first) in imports else ""
     return ""
@@ -148,4 +159,4 @@ def _in_reach(target: object) -> bool:
 
 
 def _stays(path: str) -> bool:
-    return path == "os.path" or path in _HARMLESS_OF_OS or is_within(path, OF_FILES)
+    return path == "os.path" or is_within(path, (*_HARMLESS_OF_OS, *OF_FILES))

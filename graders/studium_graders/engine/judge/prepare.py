@@ -13,6 +13,7 @@ from studium_graders.engine.judge.compiling import CompiledTest, compile_stateme
 from studium_graders.engine.judge.data_classes import is_data, is_value
 from studium_graders.engine.judge.dotted_names import imported_names
 from studium_graders.engine.judge.earlier import Earlier
+from studium_graders.engine.judge.environment_use import variables
 from studium_graders.engine.judge.exercise_tests import ExerciseTest, exercise_test
 from studium_graders.engine.judge.file_use import only_read, uses_files
 from studium_graders.engine.judge.given_modules import GivenModules
@@ -35,7 +36,7 @@ class PreparedTest:
     ``definitions`` is what later tests may need of it when it is not run here, ``before`` what it needs of earlier
     tests when it runs there; ``answers`` are the ids of the answer cells that it is about. ``given`` are the names of
     data of given cells that it reads; ``files``: it is about files of the student's, ``fixed``: nothing of it is drawn,
-    ``listens``: it looks at what answers warn of or log.
+    ``listens``: it looks at what answers warn of or log. ``variables`` are those of the environment that it names.
     """
 
     cell: Cell
@@ -48,6 +49,7 @@ class PreparedTest:
     files: bool = False
     fixed: bool = False
     listens: bool = False
+    variables: frozenset[str] = frozenset()
     exercise_test: ExerciseTest | None = None
 
 
@@ -208,7 +210,8 @@ class _Notebook:
         files = code is not None and tree is not None and uses_files(tree, self.imports, self.files)
         answers, fixed = self._answers(cell), not (_may_draw(cell) or _drawing(self.material))
         hears = tree is not None and listens(tree, self.imports)
-        return PreparedTest(cell, code, reason, definitions, before, answers, given, files, fixed, hears, found)
+        named = frozenset() if tree is None else variables(tree, self.imports)
+        return PreparedTest(cell, code, reason, definitions, before, answers, given, files, fixed, hears, named, found)
 
     def named(self) -> frozenset[str]:
         """Give the names that occur in tests."""

@@ -72,9 +72,26 @@ class Listener:
 class Speaker:
     """Says in the judge what an answer has warned of and logged; each warning as often as Python shows it there."""
 
+    ask: Callable[..., Any]
     _shown: dict[Any, Any] = field(default_factory=dict)
 
-    def say(self, notices: Notices) -> None:
+    def begin(self) -> None:
+        """Have the student's process listen."""
+        self.ask("listen", True)
+
+    def before(self) -> None:
+        """Do nothing: a test warns of what it wants."""
+
+    def after(self) -> None:
+        """Say what came of a call."""
+        if isinstance(told := self.ask("notices"), Notices):
+            self._say(told)
+
+    def end(self) -> None:
+        """Have it listen no longer."""
+        self.ask("listen", False)
+
+    def _say(self, notices: Notices) -> None:
         """Warn and log; a warning that the test has made an error is raised."""
         for item in notices:
             if isinstance(item, Record):

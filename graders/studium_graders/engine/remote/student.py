@@ -14,12 +14,13 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, NoReturn
 
+import msgspec
 import numpy as np
 import torch
 
 from studium_graders.engine.exit_codes import ENGINE_FAILED
 from studium_graders.engine.limits import Limits
-from studium_graders.engine.remote import extending, instances, notices, pyplot, records, transforms
+from studium_graders.engine.remote import environment, extending, instances, notices, pyplot, records, transforms
 from studium_graders.engine.remote.ambient import StudentAmbient
 from studium_graders.engine.remote.decode import Decoder
 from studium_graders.engine.remote.encode import Encoder
@@ -209,6 +210,12 @@ class StudentSide(Side):
     def do_extend(self, name: str, bases: tuple[type, ...], rows: list[extending.Row], options: dict[str, Any]) -> type:
         """Make a test's class that extends one of the student's."""
         return extending.build(name, bases, rows, options)
+
+    def do_environ(self, names: list[str], told: bytes) -> bytes:
+        """Set variables of the environment as a test has them, if it says how, and give what is set."""
+        if told:
+            environment.put(names, msgspec.msgpack.decode(told))
+        return msgspec.msgpack.encode(environment.held(names))
 
     def do_listen(self, listening: bool) -> None:
         """Begin or end to keep what is warned of and logged."""
