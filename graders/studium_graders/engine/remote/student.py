@@ -26,6 +26,7 @@ from studium_graders.engine.remote.decode import Decoder
 from studium_graders.engine.remote.encode import Encoder
 from studium_graders.engine.remote.exports import Side
 from studium_graders.engine.remote.folder import Changes, Folder
+from studium_graders.engine.remote.forward_hooks import without_backward
 from studium_graders.engine.remote.named import Named, plain_callables
 from studium_graders.engine.remote.shell import Cells, Printed, collected
 from studium_graders.engine.remote.tags import Tag
@@ -150,7 +151,8 @@ class StudentSide(Side):
         """Call an object of the student's."""
         if isinstance(target, type) and issubclass(target, _DATA):
             self._called.add(target)
-        return super().do_call(target, args, kwargs)
+        with without_backward(target):
+            return super().do_call(target, args, kwargs)
 
     def kind_of(self, cls: type) -> str | None:
         """Tell what kind of plain data the instances of a class are, or None."""
