@@ -32,7 +32,7 @@ def uses_files(tree: ast.Module, imports: Mapping[str, str], handed_out: Collect
     """Tell whether a test is about files, and not only reads what was ``handed_out``, which the judge has."""
     own = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call) and _reads(node, imports, handed_out)}
     return any(id(node) not in own and _is_use(node, imports) for node in ast.walk(tree)) or any(
-        uses_files(text, {**imports, **imported_names([text])}, handed_out) for text in _evaluated(tree)
+        uses_files(text, {**imports, **imported_names([text])}, handed_out) for text in evaluated(tree)
     )
 
 
@@ -65,7 +65,7 @@ def _reads(call: ast.Call, imports: Mapping[str, str], handed_out: Collection[st
     return False
 
 
-def _evaluated(tree: ast.Module) -> Iterable[ast.Module]:
+def evaluated(tree: ast.Module) -> Iterable[ast.Module]:
     """Give the texts that stand in a test and are evaluated as they are."""
     for node in ast.walk(tree):
         match node:

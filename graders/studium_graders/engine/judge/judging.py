@@ -1,6 +1,5 @@
 """Judging one test: split where that is possible, else in the student's process."""
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
@@ -25,8 +24,12 @@ from studium_graders.engine.judge.scoring import is_number, points_for_outputs, 
 from studium_graders.engine.judge.verdicts import outcome_for, result_of
 from studium_graders.engine.limits import Limits
 from studium_graders.engine.material import Calibration
+from studium_graders.engine.remote import pyplot
 from studium_graders.engine.remote.empties import FILLINGS
+from studium_graders.engine.remote.environment import Environment
+from studium_graders.engine.remote.notices import Speaker
 from studium_graders.engine.remote.offers import KeptError
+from studium_graders.engine.remote.session import Beside
 from studium_graders.engine.remote.shared_files import SharedFiles
 from studium_graders.engine.results import CellRun, Mode, TestResult
 
@@ -100,6 +103,8 @@ class TestJudge:
     def _split(self, test: PreparedTest) -> list[Event]:
         self.brought.split.add(test.cell.id)
         points, error, run = self._run(test)
+        if error is not None and self.namespace.student.policy.recording and pyplot.is_loaded():
+            points, error, run = self._drawing_there(test)
         if error is None and points == test.cell.points and (short := self.namespace.student.policy.short):
             return [self._judged(test, message=short)]
         for doubting, sentence in self._doubts() if error is None else ():
@@ -126,25 +131,41 @@ class TestJudge:
         student = self.namespace.student
         student.refusal = None
         student.policy.unexpected, student.policy.short = False, ""
+        pyplot.close_all()
         with readable(self.text), student.in_step(test.cell.grade_id):
-            ran = run_test_code(test.code, self.namespace, self.limits.output_kb, self._sharing(test, again=again))
+            sharing = self._sharing(test, again=again)
+            ran = run_test_code(test.code, self.namespace, self.limits.output_kb, sharing, warns=test.listens)
         self._require_student()
         drawn = self._drawn()
         run = CellRun() if test.cell.hidden else CellRun(outputs_of(ran) + drawn)
         points = points_for_value(ran.value, test.cell.points, scored=self._is_scored(test, is_number(ran.value)))
         return points, ran.error or student.refusal, run
 
-    def _sharing(self, test: PreparedTest, *, again: bool) -> AbstractContextManager[None]:
-        """Let a test of files have those of the student's process."""
-        files = self._files(test)
-        return nullcontext() if files is None else files.shared(again=again)
+    def _drawing_there(self, test: PreparedTest) -> tuple[float, BaseException | None, CellRun]:
+        """Run a test that the reference fails with pyplot of its own process, and note whether that helps."""
+        policy = self.namespace.student.policy
+        policy.draw_there(test.cell.grade_id, there=True)
+        found = self._run(test, again=True)
+        policy.draw_there(test.cell.grade_id, there=found[1] is None)
+        return found
+
+    @contextmanager
+    def _sharing(self, test: PreparedTest, *, again: bool) -> Iterator[None]:
+        """Let a test have files, pyplot, warnings, logs and variables of the student's process, as it needs."""
+        student, files = self.namespace.student, self._files(test)
+        drawing = pyplot.there(student) if student.policy.draws_there else nullcontext()
+        sides: list[Beside] = [Speaker(student.ask)] if test.listens else []
+        sides += [Environment(student.ask, test.variables)] if test.variables else []
+        beside = student.beside(*sides) if sides else nullcontext()
+        with beside, drawing, nullcontext() if files is None else files.shared(again=again):
+            yield
 
     def _files(self, test: PreparedTest) -> SharedFiles | None:
         return self.namespace.student.files if test.files else None
 
     def _drawn(self) -> list[dict[str, Any]]:
         """End the cell in the student's shell, which closes the figures that are open; give their pictures."""
-        if "matplotlib.pyplot" not in sys.modules:  # no cell that students got draws
+        if not pyplot.is_loaded():  # no cell that students got draws
             return []
         outputs = self.namespace.student.run("").outputs
         return [output for output in outputs if output["output_type"] == "display_data"]

@@ -1,6 +1,6 @@
 """Tests that cannot be judged from outside the student's process, known by their text.
 
-Such a test looks at, or changes, what belongs to a process: its files, its shell, its warnings, a library's functions.
+Such a test looks at, or changes, what belongs to a process: its files, its shell, its loggers, a library's functions.
 Split, some of them would pass whatever the student wrote. Or it evaluates text or bytes, which the student may have
 written: in the judge that would be code with the grader's rights. They run in the student's sandboxed process, and the
 result says so. What the text does not tell, the calibration finds out with the reference solution.
@@ -10,17 +10,19 @@ import ast
 from collections.abc import Collection, Iterator, Mapping
 
 from studium_graders.engine.judge.dotted_names import imported_names, is_within, path_of, root_of
+from studium_graders.engine.judge.environment_use import is_environ, uses_others
 from studium_graders.engine.judge.file_use import OF_FILES
 from studium_graders.engine.judge.filling_in import FILL_IN
+from studium_graders.engine.judge.listening import looks_at_loggers
 from studium_graders.engine.judge.python_text import parse
 from studium_graders.engine.judge.replaceable import SHOWN, followed_targets, is_replaceable
 
 _SHELL = {"get_ipython", "In", "Out", "_ih", "_oh", "_i", "_ii", "__", "___", "exit", "quit"}
 _OF_A_PROCESS = (
     "signal", "threading", "multiprocessing", "subprocess", "resource", "tracemalloc", "gc", "concurrent.futures",
-    "asyncio.to_thread", "ctypes", "logging", "sys.modules", "sys.settrace", "sys.setprofile", "sys._getframe",
-    "sys.setrecursionlimit", "sys.stdin", "pytest.warns", "pytest.MonkeyPatch", "os.environ",
-    "numpy.testing.assert_no_warnings", "torch.utils._python_dispatch", "torch.overrides",
+    "asyncio.to_thread", "ctypes", "sys.modules", "sys.settrace", "sys.setprofile", "sys._getframe",
+    "sys.setrecursionlimit", "sys.stdin", "pytest.MonkeyPatch",
+    "torch.utils._python_dispatch", "torch.overrides",
 )  # fmt: skip
 # What reads files in machine code, or unpacks them anywhere: in the judge they would be the student's.
 _READERS = (
@@ -40,8 +42,15 @@ _EVALUATING = (
 _OF_LITERALS = {"eval", "exec", "builtins.eval", "builtins.exec"}
 _IMPORTERS = {"__import__", "builtins.__import__", "importlib.import_module"}
 _OF_NAMES = ("basename", "commonpath", "dirname", "isabs", "join", "normpath", "split", "splitext")
-_HARMLESS_OF_OS = (*(f"os.path.{name}" for name in _OF_NAMES), "os.fspath", "os.linesep", "os.sep")
-_METHODS = {"assertWarns", "assertLogs", "assertWarnsRegex", "run_in_executor"}
+_HARMLESS_OF_OS = (
+    "os.environ",
+    "os.getenv",
+    *(f"os.path.{name}" for name in _OF_NAMES),
+    "os.fspath",
+    "os.linesep",
+    "os.sep",
+)
+_METHODS = {"run_in_executor"}
 _INSIDE = {"__code__", "__globals__", "__closure__"}
 _FOR_SHOW = ("matplotlib", "sys.stdout", "sys.stderr")
 
@@ -58,8 +67,10 @@ def reason_for_one_process(tree: ast.Module | None, imports: Mapping[str, str]) 
     nodes = (node for node in ast.walk(tree) if id(node) not in followed)
     own = _bound_in(tree) - imports.keys()
     reasons = (_reason(node, imports, own) for node in nodes if id(node) not in written)
+    loggers = "it looks at what loggers are set to" if looks_at_loggers(tree, imports) else ""
     inside = (_reason_within(text, imports) for text in written.values())
-    return next(filter(None, (*reasons, *inside)), "")
+    environment = "it uses the environment as a whole, or of its process" if uses_others(tree, imports) else ""
+    return next(filter(None, (*reasons, *inside, loggers, environment)), "")
 
 
 def _literals(tree: ast.Module, imports: Mapping[str, str]) -> Iterator[tuple[int, str]]:
@@ -122,22 +133,15 @@ def _reason_of_call(node: ast.Call, imports: Mapping[str, str]) -> str:
         name = str(node.args[1].value) if isinstance(node.args[1], ast.Constant) else ""
         known = _in_reach(path_of(first, imports), name, node, 2)
         return "it replaces something of a library's" if root_of(first) in imports and not known else ""
+    if path == "unittest.mock.patch.dict" and first is not None and is_environ(first, imports):
+        return ""
     if path in ("unittest.mock.patch.dict", "setattr", "delattr") and first is not None:
         return "it replaces something of a library's" if root_of(first) in imports else ""
-    if path == "warnings.catch_warnings" and node.keywords:
-        return "it looks at warnings"
-    if path in ("warnings.simplefilter", "warnings.filterwarnings") and _takes(node, "error"):
-        return "it makes warnings errors"
     return ""
 
 
 def _names(call: ast.Call, words: tuple[str, ...]) -> bool:
     return any(isinstance(item, ast.Constant) and item.value in words for item in call.args[:2])
-
-
-def _takes(call: ast.Call, word: str) -> bool:
-    given = [*call.args[:1], *(keyword.value for keyword in call.keywords)]
-    return any(isinstance(item, ast.Constant) and item.value == word for item in given)
 
 
 def _replaces(node: ast.AST, imports: Mapping[str, str]) -> str:
@@ -161,4 +165,4 @@ def _in_reach(module: str, attribute: str, patch: ast.Call, named: int) -> bool:
 
 
 def _stays(path: str) -> bool:
-    return path == "os.path" or path in _HARMLESS_OF_OS or is_within(path, OF_FILES)
+    return path == "os.path" or is_within(path, (*_HARMLESS_OF_OS, *OF_FILES))

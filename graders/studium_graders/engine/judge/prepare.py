@@ -13,11 +13,13 @@ from studium_graders.engine.judge.compiling import CompiledTest, compile_stateme
 from studium_graders.engine.judge.data_classes import is_data, is_value
 from studium_graders.engine.judge.dotted_names import imported_names
 from studium_graders.engine.judge.earlier import Earlier
+from studium_graders.engine.judge.environment_use import variables
 from studium_graders.engine.judge.exercise_tests import ExerciseTest, exercise_test
 from studium_graders.engine.judge.file_use import only_read, uses_files
 from studium_graders.engine.judge.given_modules import GivenModules
 from studium_graders.engine.judge.identity import asks_for_identity
 from studium_graders.engine.judge.left_by_tests import Left, left_by
+from studium_graders.engine.judge.listening import listens
 from studium_graders.engine.judge.names import Statement, changed_names, is_definition
 from studium_graders.engine.judge.one_process import reason_for_one_process
 from studium_graders.engine.judge.ownership import LIBRARIES, owned_by_student, statements_of, unbound
@@ -34,7 +36,8 @@ class PreparedTest:
     ``definitions`` is what later tests may need of it when it is not run here, ``before`` what it needs of earlier
     tests when it runs there; ``answers`` are the ids of the answer cells that it is about. ``given`` are the names of
     data of given cells that it reads; ``files``: it is about files of the student's, ``fixed``: nothing of it is drawn,
-    ``identity``: it asks whether something of the student's is another thing itself.
+    ``identity``: it asks whether something of the student's is another thing itself, ``listens``: it looks at what
+    answers warn of or log. ``variables`` are those of the environment that it names.
     """
 
     cell: Cell
@@ -47,6 +50,8 @@ class PreparedTest:
     files: bool = False
     fixed: bool = False
     identity: bool = False
+    listens: bool = False
+    variables: frozenset[str] = frozenset()
     exercise_test: ExerciseTest | None = None
 
 
@@ -207,8 +212,21 @@ class _Notebook:
         before, given = self._before(cell), self._given(cell)
         files = code is not None and tree is not None and uses_files(tree, self.imports, self.files)
         answers, fixed = self._answers(cell), not (_may_draw(cell) or _drawing(self.material))
-        identity = asks_for_identity(cell.source, self.owned)
-        return PreparedTest(cell, code, reason, definitions, before, answers, given, files, fixed, identity, found)
+        return PreparedTest(
+            cell,
+            code,
+            reason,
+            definitions,
+            before,
+            answers,
+            given,
+            files,
+            fixed,
+            identity=asks_for_identity(cell.source, self.owned),
+            listens=tree is not None and listens(tree, self.imports),
+            variables=frozenset() if tree is None else variables(tree, self.imports),
+            exercise_test=found,
+        )
 
     def named(self) -> frozenset[str]:
         """Give the names that occur in tests."""

@@ -25,14 +25,14 @@ def parse(source: str) -> ast.Module | None:
         tree: ast.Module = ast.parse("\n" * empty + TransformerManager().transform_cell("".join(lines)))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
-    tree.body = [node for node in tree.body if not (magic(node) in _HARMLESS or _ends_pictures(node))]
+    tree.body = [node for node in tree.body if not (magic(node) in _HARMLESS or _shows_pictures(node))]
     return tree
 
 
-def _ends_pictures(node: ast.stmt) -> bool:
-    """Tell whether a statement shows or closes pictures, which are those of the student's process."""
+def _shows_pictures(node: ast.stmt) -> bool:
+    """Tell whether a statement shows pictures, which are those of the student's process."""
     match node:
-        case ast.Expr(ast.Call(ast.Attribute(ast.Name("plt" | "pyplot"), "close" | "show"))):
+        case ast.Expr(ast.Call(ast.Attribute(ast.Name("plt" | "pyplot"), "show"))):
             return True
     return False
 

@@ -16,6 +16,7 @@ from studium_graders.engine.judge.guard import watched
 from studium_graders.engine.judge.namespace import MainModule, Namespace
 from studium_graders.engine.judge.scoring import is_number
 from studium_graders.engine.judge.suites import failing_suites
+from studium_graders.engine.remote.notices import as_in_a_notebook
 from studium_graders.engine.remote.shell import sendable
 
 
@@ -48,8 +49,10 @@ def run_test_code(
     namespace: Namespace,
     output_kb: int,
     sharing: AbstractContextManager[None] = nullcontext(),  # noqa: B008 (without state)
+    *,
+    warns: bool = False,
 ) -> Ran:
-    """Run a test, inside of ``sharing``; nothing that either raises comes through."""
+    """Run a test, inside of ``sharing``; nothing that either raises comes through. ``warns``: warnings count."""
     out, err = CappedText(output_kb * 1024), CappedText(output_kb * 1024)
     value, error = None, None
     with (
@@ -62,8 +65,8 @@ def run_test_code(
     ):
         try:
             with sharing:
-                _run(code.body, namespace)
-                value = None if code.value is None else _run(code.value, namespace)
+                _run(code.body, namespace, warns=warns)
+                value = None if code.value is None else _run(code.value, namespace, warns=warns)
         except BaseException as caught:  # a test, or what it calls, may raise SystemExit
             error = caught
     error = refusal() or error
@@ -93,9 +96,12 @@ def as_main(namespace: Namespace) -> Iterator[None]:
         sys.modules["__main__"] = before
 
 
-def _run(code: CodeType, namespace: Namespace) -> Any:
+def _run(code: CodeType, namespace: Namespace, *, warns: bool = False) -> Any:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a warning is no mistake
+        if warns:
+            as_in_a_notebook()
+        else:
+            warnings.simplefilter("ignore")  # a warning is no mistake
         value = eval(code, namespace)  # noqa: S307 (the instructor's own test)
         return asyncio.run(value) if code.co_flags & CO_COROUTINE else value
 

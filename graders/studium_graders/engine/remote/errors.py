@@ -26,7 +26,7 @@ MOST_ATTRIBUTES = 50
 MOST_HELD = 1000  # items of an attribute or argument, and of what it holds
 _PLAIN = frozenset({str, int, float, complex, bytes, bool, type(None), Decimal, Fraction, date, datetime, timedelta})
 _HOLDERS = frozenset({list, tuple, dict, set, frozenset})
-_LIBRARIES = ("builtins", "numpy", "torch")
+_LIBRARIES = ("builtins", "numpy", "torch", "pandas", "scipy", "sklearn", "matplotlib")
 # Not those whose exceptions tell a test suite that all is well, or to stop.
 _STANDARD = frozenset(sys.stdlib_module_names) - {"__main__", "unittest", "doctest", "asyncio", "bdb", "pdb"}
 

@@ -310,6 +310,8 @@ class Side(Lasting):
         facts = Facts(self, number, path, frozenset(methods))
         facts.given = here if given else None
         namespace |= {"__module__": "__main__", "__doc__": decoder.decode(doc)}
+        if shown := next(filter(None, (library.shown_class(*base) for base in bases)), None):
+            namespace["__class__"] = property(lambda _: shown)  # for isinstance
         if fields:
             namespace |= dataclass_fields.read(fields[0], decoder)
         made = make_class(name, parents, namespace, facts)

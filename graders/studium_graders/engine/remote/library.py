@@ -80,8 +80,10 @@ def is_library(module: str) -> bool:
         return False
     if top in sys.stdlib_module_names:
         return True
-    file = getattr(sys.modules.get(top), "__file__", None)
-    return file is not None and any(Path(file).is_relative_to(place) for place in _INSTALLED)
+    found = sys.modules.get(top)
+    file = getattr(found, "__file__", None)
+    places = [file] if file is not None else [*getattr(found, "__path__", ())]  # a package without a file of its own
+    return any(Path(path).is_relative_to(place) for path in places for place in _INSTALLED)
 
 
 def is_of_course(module: str) -> bool:
@@ -110,6 +112,16 @@ def base_class(module: Any, name: Any) -> type | None:
     found = _lookup(module, name)
     return found if isinstance(found, type) else None
 
+
+def shown_class(module: Any, name: Any) -> type | None:
+    """Give a class of a library that draws, which an object may say that it is of; nothing of the class runs for it."""
+    if type(module) is not str or type(name) is not str or module.partition(".")[0] not in _DRAWING:
+        return None
+    found = _lookup(module, name)
+    return found if isinstance(found, type) else None
+
+
+_DRAWING = frozenset({"matplotlib", "mpl_toolkits", "plotly", "seaborn"})
 
 _BASES = frozenset(
     {"torch", "collections", "abc", "typing", "contextlib", "sklearn", "numbers", "threading", "argparse"}

@@ -6,6 +6,7 @@ from inspect import Signature
 from types import FunctionType, GenericAlias
 from typing import TYPE_CHECKING, Any
 
+from studium_graders.engine.remote import extending
 from studium_graders.engine.remote.decode import RefusedError
 from studium_graders.engine.remote.offers import KeptError
 from studium_graders.engine.remote.opaque import Opaque
@@ -20,7 +21,7 @@ _NAMES = frozenset({"__name__", "__qualname__", "__doc__", "__wrapped__"})
 # What ``inspect`` asks of a method.
 _OF_FUNCTIONS = frozenset({"__doc__", "__signature__", "__annotations__", "__code__", "__defaults__", "__kwdefaults__"})
 
-_OF_CLASSES = frozenset({"__members__", "__class_getitem__"})  # of an enum, of a generic class
+_OF_CLASSES = frozenset({"__members__", "__class_getitem__", "__abstractmethods__"})  # of an enum, a generic, an ABC
 
 _PATHS = {"__call__": "()", **dict.fromkeys(("__enter__", "__aenter__", "__iter__", "__aiter__", "__await__"), "")}
 
@@ -43,9 +44,15 @@ class Facts:
 
 
 class RemoteClass(type):
-    """The type of remote classes: calling one makes an instance on the other side."""
+    """The type of remote classes: calling one makes an instance on the other side, extending one a class there."""
 
     _facts: Facts
+
+    def __new__(cls, name: str, bases: tuple[Any, ...], body: dict[str, Any], **options: Any) -> Any:
+        facts = extending.facts_for(bases)
+        if facts is None:
+            return super().__new__(cls, name, bases, body, **options)
+        return extending.extended(facts, name, bases, body, options)
 
     @property
     def __signature__(cls) -> Signature:

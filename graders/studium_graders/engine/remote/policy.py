@@ -23,6 +23,7 @@ FALSE = "!"  # after a path: False there
 NARROW = "~"  # after a path: numbers of few digits there
 FILES = "@"  # ends an entry of ``mutates`` of a test whose files the reference changes
 TIMES = "%"  # after a test: how often it goes through several things at once
+PYPLOT = "|"  # ends an entry of ``handles`` of a test for which pyplot is that of the student's process
 LABELS = ":"  # after a test: labels there that meet no others
 PARTS = "+"  # ends an entry of ``mutates`` of an argument of which the reference changes parts
 NAN = "?"  # after a path: numbers there that are none
@@ -245,6 +246,15 @@ class Policy:
     def may_change(self, entry: str) -> bool:
         """Tell whether the reference is known to change this argument."""
         return entry in self.mutates and not self.recording
+
+    @property
+    def draws_there(self) -> bool:
+        """Tell whether pyplot is that of the student's process for the test that runs."""
+        return self.test + PYPLOT in self.handles
+
+    def draw_there(self, test: str, *, there: bool) -> None:
+        """Note whether the reference needs it so."""
+        (self.handles.add if there else self.handles.discard)(test + PYPLOT)
 
     def rebuilt(self, entry: str) -> None:
         """Note that a call puts other parts into a layer that it is given, which training does not."""

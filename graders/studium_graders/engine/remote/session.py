@@ -3,7 +3,7 @@
 import socket
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 from torch import nn
@@ -42,6 +42,22 @@ MOST_SHOWN = 64 << 20  # characters of output that are kept of a notebook
 _DISTURBED = "your code disturbed the connection over which it is graded"
 
 
+class Beside(Protocol):
+    """What a test and the student's code share beside values, brought in step by requests of its own."""
+
+    def begin(self) -> None:
+        """Prepare both sides."""
+
+    def before(self) -> None:
+        """Bring what the test has changed."""
+
+    def after(self) -> None:
+        """Bring what the student's code has changed."""
+
+    def end(self) -> None:
+        """Leave both sides."""
+
+
 class StudentGone(Exception):  # noqa: N818
     """The student's process cannot be used any more. ``sentence`` says why, for the student."""
 
@@ -69,6 +85,7 @@ class Student(Answering):
         self._names = Names(self)
         self.common = CommonData()
         self.tasks = JudgeTasks(self)
+        self._beside: tuple[Beside, ...] = ()
         self._undone: list[Memory] = []  # what the open calls changed here, and is not to be changed
 
     def run(self, source: str, *, name: str = "", passing: bool = False) -> CellRun:
@@ -173,6 +190,11 @@ class Student(Answering):
         """Ask the student's process; where a test is about files, both sides have the same before and after it."""
         if transforms.holds_transformed(parts):
             return transforms.ask(lambda *plain: self.request(op, *plain, path=path), parts)
+        if self._beside and not self._open:
+            return self._watched(op, parts, path)
+        return self._sharing(op, parts, path)
+
+    def _sharing(self, op: str, parts: tuple[Any, ...], path: str) -> Any:
         if self.files is None or not self.files.active or self._open:
             return self.ask(op, *parts, path=path)
         self.files.agree()
@@ -181,6 +203,28 @@ class Student(Answering):
         finally:
             if self.gone is None:
                 self.files.agree(asking=True, may_change=self.policy.may_change_files)
+
+    def _watched(self, op: str, parts: tuple[Any, ...], path: str) -> Any:
+        for side in self._beside:
+            side.before()
+        try:
+            return self._sharing(op, parts, path)
+        finally:
+            for side in () if self.gone else self._beside:
+                side.after()
+
+    @contextmanager
+    def beside(self, *sides: Beside) -> Iterator[None]:
+        """Have something done before and after each request of a test."""
+        for side in sides:
+            side.begin()
+        self._beside = sides
+        try:
+            yield
+        finally:
+            self._beside = ()
+            for side in () if self.gone else sides:
+                side.end()
 
     def ask(self, op: str, *parts: Any, path: str = "") -> Any:
         """Ask the student's process; what breaks the conversation becomes StudentGone, now and ever after."""

@@ -3,6 +3,7 @@
 import collections
 import datetime
 import enum
+import importlib
 import os
 import socket
 import threading
@@ -13,17 +14,19 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, NoReturn
 
+import msgspec
 import numpy as np
 import torch
 
 from studium_graders.engine.exit_codes import ENGINE_FAILED
 from studium_graders.engine.limits import Limits
-from studium_graders.engine.remote import instances, records, transforms
+from studium_graders.engine.remote import environment, extending, instances, notices, pyplot, records, transforms
 from studium_graders.engine.remote.ambient import StudentAmbient
 from studium_graders.engine.remote.decode import Decoder
 from studium_graders.engine.remote.encode import Encoder
 from studium_graders.engine.remote.exports import Side
 from studium_graders.engine.remote.folder import Changes, Folder
+from studium_graders.engine.remote.forward_hooks import without_backward
 from studium_graders.engine.remote.named import Named, plain_callables
 from studium_graders.engine.remote.shell import Cells, Printed, collected
 from studium_graders.engine.remote.tags import Tag
@@ -58,6 +61,7 @@ class StudentSide(Side):
         self._wanted: list[bool | None] = [None] * 3  # objects: as the answer, as its items, for a test's function
         self.printed = Printed(limits.output_kb << 10)
         self._turn = threading.RLock()
+        self._listener: notices.Listener | None = None
         self._folder: Folder | None = None
         self._since = time.time_ns()
         self.tasks = StudentTasks(self)
@@ -149,7 +153,8 @@ class StudentSide(Side):
         """Call an object of the student's."""
         if isinstance(target, type) and issubclass(target, _DATA):
             self._called.add(target)
-        return super().do_call(target, args, kwargs)
+        with without_backward(target):
+            return super().do_call(target, args, kwargs)
 
     def kind_of(self, cls: type) -> str | None:
         """Tell what kind of plain data the instances of a class are, or None."""
@@ -210,6 +215,30 @@ class StudentSide(Side):
         assert self._folder is not None
         self._folder.take(changes)
         return self._folder.changes()
+
+    def do_extend(self, name: str, bases: tuple[type, ...], rows: list[extending.Row], options: dict[str, Any]) -> type:
+        """Make a test's class that extends one of the student's."""
+        return extending.build(name, bases, rows, options)
+
+    def do_environ(self, names: list[str], told: bytes) -> bytes:
+        """Set variables of the environment as a test has them, if it says how, and give what is set."""
+        if told:
+            environment.put(names, msgspec.msgpack.decode(told))
+        return msgspec.msgpack.encode(environment.held(names))
+
+    def do_listen(self, listening: bool) -> None:
+        """Begin or end to keep what is warned of and logged."""
+        if self._listener is not None:
+            self._listener.close()
+        self._listener = notices.Listener(self.is_own_file) if listening else None
+
+    def do_notices(self) -> notices.Notices:
+        """Give what was kept."""
+        return notices.Notices() if self._listener is None else self._listener.take()
+
+    def do_pyplot(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Call a function of pyplot's."""
+        return getattr(importlib.import_module(pyplot.PYPLOT), name)(*args, **kwargs)
 
     def do_turn(self, told: bytes) -> bytes:
         """Let the event loop run for a moment."""

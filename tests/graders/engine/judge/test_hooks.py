@@ -68,6 +68,22 @@ TESTS = {
         "assert len(seen) == 1 and net.blocks[0].training",
         (NET.replace("scale=1.0", "size=1.0").replace("* scale", "* size"),),
     ),
+    "the backward pass": (
+        "net, found = Net(), []\nx = torch.randn(2, 4, requires_grad=True)\nfor m in (net.head, net.blocks[0], net):\n"
+        "    m.register_full_backward_hook(lambda m, i, o: found.append((type(m).__name__, tuple(o[0].shape))))\n"
+        "net(x).sum().backward()\nassert sorted(name for name, _ in found) == ['Block', 'Linear', 'Net'], found\n"
+        "assert ('Block', (2, 4)) in found and ('Net', (2, 3)) in found\nfound.clear()\n"
+        "net.blocks[0](x).sum().backward()\nassert found == [('Block', (2, 4))]",
+        (UNCALLED,),
+    ),
+    "other gradients": (
+        "net, x = Net(), torch.randn(2, 4, requires_grad=True)\nbefore = []\n"
+        "net.blocks[1].register_full_backward_pre_hook(lambda m, o: before.append(o[0].shape))\n"
+        "h = net.head.register_full_backward_hook(lambda m, i, o: (torch.zeros_like(i[0]),))\n"
+        "net(x).sum().backward()\nassert not x.grad.any() and before == [torch.Size([2, 4])]\nh.remove()\n"
+        "net(x).sum().backward()\nassert x.grad.any()",
+        (UNCALLED,),
+    ),
     "a global of the answer's, which no name of the test's holds": (
         "calls = []\nh = net.blocks[0].register_forward_hook(lambda *_: calls.append(1))\nnet(torch.zeros(1, 4))\n"
         "net(torch.zeros(1, 4))\nassert len(calls) == 2\nh.remove()\nnet(torch.zeros(1, 4))\nassert len(calls) == 2",

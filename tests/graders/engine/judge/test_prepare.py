@@ -7,6 +7,7 @@ import sys
 import pytest
 from studium_graders.engine.judge.dotted_names import imported_names
 from studium_graders.engine.judge.file_use import only_read, uses_files
+from studium_graders.engine.judge.listening import listens
 from studium_graders.engine.judge.one_process import reason_for_one_process
 from studium_graders.engine.judge.prepare import prepare
 from studium_graders.engine.judge.python_text import is_silenced, parse
@@ -87,10 +88,6 @@ def test_a_test_of_strings_and_lists_is_not_one_of_files():
         "import asyncio\nassert await asyncio.gather(asyncio.to_thread(f, 1), g(2)) == [1, 2]",
         "import asyncio\nloop = asyncio.get_running_loop()\nassert await loop.run_in_executor(None, f, 1) == 1",
         "import sys\nassert 'numpy' not in sys.modules",
-        "import warnings\nwith warnings.catch_warnings(record=True) as w:\n    f()",
-        "import warnings\nwith warnings.catch_warnings():\n    warnings.simplefilter('error')\n    f()",
-        "from warnings import filterwarnings\nfilterwarnings(category=RuntimeWarning, action='error')",
-        "import numpy as np\nnp.testing.assert_no_warnings(f)",
         "from unittest.mock import patch\nwith patch('os.getcwd'):\n    f()",
         "from unittest import mock\nwith mock.patch('builtins.len'):\n    f()",
         "import numpy as np\nsetattr(np, 'mean', None)",
@@ -127,6 +124,39 @@ def test_a_test_of_strings_and_lists_is_not_one_of_files():
 )
 def test_a_test_that_looks_into_a_process_runs_there(source):
     assert reason(source)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import warnings\nwith warnings.catch_warnings(record=True) as w:\n    f()",
+        "import warnings\nwith warnings.catch_warnings():\n    warnings.simplefilter('error')\n    f()",
+        "from warnings import filterwarnings\nfilterwarnings(category=RuntimeWarning, action='error')",
+        "import numpy as np\nnp.testing.assert_no_warnings(f)",
+        "import pytest\nwith pytest.warns(UserWarning):\n    f()",
+        "with self.assertLogs('f') as found:\n    f()",
+        "import logging\nlogging.getLogger().addHandler(handler)\nf()",
+        "exec('import pytest\\npytest.warns(UserWarning, f)')",
+    ],
+)
+def test_a_test_of_warnings_or_logs_is_told_of_them_and_stays_split(source):
+    tree = parse(source)
+    assert listens(tree, imported_names([tree]))
+    assert not reason(source)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import warnings\nwarnings.filterwarnings('ignore')\nf()",
+        "warn = f(1)\nassert warn.level == 1",
+        "f('pytest.warns')",
+    ],
+)
+def test_a_test_that_only_silences_warnings_need_not_be_told(source):
+    tree = parse(source)
+    assert not listens(tree, imported_names([tree]))
+    assert not reason(source)
 
 
 @pytest.mark.parametrize(
