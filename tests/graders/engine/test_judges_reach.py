@@ -42,7 +42,7 @@ CODE = "import sys\nright = {0!r} not in sys.modules"
 OF_JUDGE = "studium_graders.engine.judge.judging"
 IMPORTS = {
     "by its name": "sys.path.insert(0, os.getcwd())\nimport own",
-    "by its file": "from importlib.machinery import SourceFileLoader as Loader\nown = Loader('own', 'own.py').load_module()",
+    "by its file": "import importlib.machinery as m\nown = m.SourceFileLoader('own', 'own.py').load_module()",
 }
 
 
