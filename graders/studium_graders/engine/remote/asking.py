@@ -13,6 +13,7 @@ from torch import nn
 from studium_graders.engine.limits import Limits
 from studium_graders.engine.remote import (
     aligned,
+    bare_modules,
     empties,
     empty_containers,
     narrow,
@@ -43,6 +44,7 @@ class Asking(Side):
         super().__init__(channel, limits)
         self.policy = policy
         self.files: SharedFiles | None = None
+        self._put_into: list[nn.Module] = []  # something of which the other side does not hear
         self._others: weakref.WeakValueDictionary[tuple[int, str], RemoteFunction] = weakref.WeakValueDictionary()
 
     @property
@@ -124,6 +126,8 @@ class Asking(Side):
                 yield
         finally:
             self.policy.filling = None
+            while self._put_into:
+                bare_modules.restore(self._put_into.pop())
 
     def container(self, value: Any, decoder: Decoder) -> Any:
         """Give a container that has arrived, or what takes the place of one without items."""
@@ -166,6 +170,8 @@ class Asking(Side):
 
     def arrived(self, module: nn.Module, decoder: Decoder) -> Any:
         """Give a module; tell the policy where a test finds the layers that it is or has."""
+        if bare_modules.received(module, decoder.origin, self.policy):
+            self._put_into.append(module)
         if self.policy.recording:
             if not isinstance(module, RemoteModule):
                 self.policy.may_be_own(decoder.origin)

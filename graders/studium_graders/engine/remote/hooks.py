@@ -128,6 +128,10 @@ class Hooks:
         """Take in what the other side made of an argument."""
         frame.write(index, content)
 
+    def kind_of_call(self) -> str:
+        """Tell whether nothing but numbers and texts is passed by what this side asks for."""
+        return ""
+
     def asked(self, number: int, frame: Frame) -> None:
         """Hear that a request of this side's has ended."""
 

@@ -26,8 +26,10 @@ TIMES = "%"  # after a test: how often it goes through several things at once
 LABELS = ":"  # after a test: labels there that meet no others
 PARTS = "+"  # ends an entry of ``mutates`` of an argument of which the reference changes parts
 NAN = "?"  # after a path: numbers there that are none
+PLAINLY = "*"  # after a path: of a call with nothing but numbers and texts
 ONE = "^"  # before a test and a path: nothing but numbers there
 OBJECT = "$"  # before a test and a path: nothing but objects there
+PARAMETERS = "="  # before a test and a path: nothing but modules with parameters there
 FULL = "&"  # before a test and a path: nothing there that lacks items
 ITERATOR = ".>"  # ends an entry of ``handles`` of where the reference gives an iterator
 AWAITED = ".&"  # ends an entry of ``handles`` of where the reference gives something to be awaited

@@ -72,7 +72,7 @@ class RecordingStudent(Student):
     def ask(self, op: str, *parts: Any, path: str = "") -> Any:
         """Ask the student's process; note where a number comes from, and where nothing lacks items."""
         gave = super().ask(op, *parts, path=path)
-        single_numbers.note(gave, path, self.policy)
+        single_numbers.note(gave, path, parts, self.policy)
         self.policy.met(FULL, path, alone=self.policy.fixed and _has_items(gave))
         self.policy.met(OBJECT, path, alone=self.policy.fixed and _is_object(gave))
         return gave

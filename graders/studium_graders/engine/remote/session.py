@@ -184,7 +184,7 @@ class Student(Answering):
             gave = super().request(op, *parts, path=path)
             if isinstance(gave, CONTAINERS):
                 self.policy.met_data(path)
-            return empty_containers.given(single_numbers.given(gave, path, self.policy), path, self.policy)
+            return empty_containers.given(single_numbers.given(gave, path, parts, self.policy), path, self.policy)
         except (StopIteration, StopAsyncIteration) as error:
             if call.may_stop:
                 raise
@@ -277,6 +277,10 @@ class Student(Answering):
                 if not self._takes(data):
                     self._undone.append(memory)
                 self._change(data)
+
+    def kind_of_call(self) -> str:
+        """Ask what is passed."""
+        return single_numbers.kind_of_call(self._open[-1].parts) if self._open else ""
 
     def arrival_path(self) -> str:
         """Give the path of what the student's code passes to a callback."""

@@ -48,6 +48,22 @@ def _refused(value: Any, name: str, args: tuple[Any, ...]) -> Any:
     raise facts.peer.refused(RefusedError(sentence))
 
 
+def _item(self: Any, index: Any) -> Any:
+    """Give an item; an object without ``__iter__`` has none where there is no first one."""
+    facts, first = facts_of(self), type(index) is int and index == 0
+    try:
+        return _ITEM(self, index)
+    except IndexError as error:
+        if not (first or facts.begun):
+            raise
+        return _instead_of(error, facts)
+    finally:
+        facts.begun |= first
+
+
+_ITEM = _at_once("__getitem__")
+
+
 def _later(name: str) -> Callable[..., Any]:
     """Give a method whose result is awaited."""
 
@@ -113,5 +129,10 @@ def _fails_a_test(error: Any) -> bool:
     return isinstance(error, AssertionError) or type(error).__module__.startswith("_pytest.")
 
 
-_OTHER: dict[str, Callable[..., Any]] = {"__await__": _wait, "__next__": _next, "__exit__": _exit}
+_OTHER: dict[str, Callable[..., Any]] = {
+    "__await__": _wait,
+    "__next__": _next,
+    "__exit__": _exit,
+    "__getitem__": _item,
+}
 _AFTERWARDS: dict[str, Callable[..., Any]] = {"__anext__": _next_later, "__aexit__": _exit_later}

@@ -310,3 +310,34 @@ def test_none_is_right_where_the_reference_gives_none_as_well_or_nobody_asks(she
         + "def build(items):\n    end = None\n    for item in items[::-1]: end = Node(item, end)\n    return end\n"
     )
     assert points(shell, BUILD, other, f"assert build([]) is None\n{WALK.format('while node')}") == 1
+
+
+DECK = (
+    "class Deck:\n    def __init__(self, n=4): self.cards = list(range(n))\n"
+    "    def __len__(self): return len(self.cards)\n    def __getitem__(self, i): return self.cards[i]\n"
+)
+NO_CARDS = "class Deck:\n    def __init__(self, n=4): pass\n    def __len__(self): return n\n"
+NO_CARDS += "    def __getitem__(self, i): raise IndexError\n"
+GOES_THROUGH = [
+    "for card in Deck():\n    assert 0 <= card < 4",
+    "assert all(card in range(4) for card in Deck())",
+    "assert set(Deck()) <= set(range(4))",
+    "assert list(Deck()) == sorted(Deck())",
+]
+
+
+@pytest.mark.parametrize("test", GOES_THROUGH)
+@pytest.mark.parametrize("length", [0, 4])
+def test_an_object_without_a_first_item_is_not_one_of_which_all_items_are_right(shell, test, length):
+    assert points(shell, DECK, NO_CARDS.replace("return n", f"return {length}"), test) == 0
+    assert points(shell, DECK, DECK, test) == 1
+
+
+@pytest.mark.parametrize(
+    "reference", [DECK, "class Deck(list):\n    def __init__(self, n=4): super().__init__(range(n))\n"]
+)
+def test_an_index_that_is_too_large_is_an_error_and_no_sign_of_that(shell, reference):
+    test = "deck = Deck()\ntry:\n    deck[100]\n    assert False\nexcept IndexError:\n    pass\nassert deck[0] == 0"
+    assert points(shell, reference, DECK, test) == 1
+    empty = "assert list(Deck(0)) == [] and not any(Deck(0))\ntry:\n    Deck(0)[0]\n    assert False\n"
+    assert points(shell, reference, DECK, f"{empty}except IndexError:\n    pass") == 1
