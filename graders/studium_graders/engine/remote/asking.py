@@ -152,6 +152,10 @@ class Asking(Side):
             self.policy.plain.add(name)
             self.policy.may_be_own(f"{name}()")
 
+    def takes_fields(self, name: str, *, some: bool) -> bool:
+        """Ask the policy: of one without fields, what a test says of all of them holds in any case."""
+        return self.policy.takes_fields(name, some=some)
+
     def may_shadow(self, cls: type, name: str) -> bool:
         """Ask the policy: where no instance of the reference's does, methods go by what the class has."""
         return self.policy.may_shadow(cls.__name__, name)

@@ -309,7 +309,7 @@ class Side(Lasting):
             path = name  # the same whether the class or one of its instances came first
         facts = Facts(self, number, path, frozenset(methods))
         namespace |= {"__module__": "__main__", "__doc__": decoder.decode(doc)}
-        if fields:
+        if fields and self.takes_fields(name, some=dataclass_fields.has_fields(fields[0])):
             namespace |= dataclass_fields.read(fields[0], decoder)
         made = make_class(name, parents, namespace, facts)
         for base in bases:

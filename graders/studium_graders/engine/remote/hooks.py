@@ -128,6 +128,10 @@ class Hooks:
         """Take in what the other side made of an argument."""
         frame.write(index, content)
 
+    def takes_fields(self, name: str, *, some: bool) -> bool:
+        """Tell whether a class of this name may say which fields or members it has: some, or none."""
+        return True
+
     def kind_of_call(self) -> str:
         """Tell whether nothing but numbers and texts is passed by what this side asks for."""
         return ""

@@ -17,6 +17,7 @@ OWN = ".~"  # ends an entry of ``handles`` of what the reference gives as data, 
 DATA = ".="  # ends an entry of ``handles`` of where the reference gives a list, a dictionary or the like as well
 ESTIMATOR = ".*"  # in an entry of ``handles``, before the name of the class that gives its score
 COPIED = ".__sklearn_clone__()"
+FIELDS = ".|"  # ends an entry of ``handles`` of a class of the reference's with fields or members
 CALLBACK = "<"  # at the end of a path: what the student's code gives to a function of the test's
 CONTAINER = "#"  # after a path: an empty container there
 FALSE = "!"  # after a path: False there
@@ -154,6 +155,12 @@ class Policy:
         """Note that the reference gives a library's layer or a record at ``path``: an answer's own object may come."""
         if self.recording:
             self.handles.add(path + OWN)
+
+    def takes_fields(self, name: str, *, some: bool) -> bool:
+        """Tell whether a class may say which fields or members it has: none only where the reference's has none."""
+        if self.recording and some:
+            self.handles.add(name + FIELDS)
+        return some or not self.strict or name + FIELDS not in self.handles
 
     def may_shadow(self, cls: str, name: str) -> bool:
         """Tell whether an instance of a given class may hold a value for what the class itself has as well."""

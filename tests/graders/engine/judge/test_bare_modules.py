@@ -68,7 +68,7 @@ def test_one_without_any_is_right_where_a_test_asks_for_what_it_gives(shell):
 FREEZE = "def freeze(model):\n    for p in model.parameters():\n        p.requires_grad_(False)\n    return model\n"
 REMOVES = {
     "its parameters": "def freeze(model):\n    for layer in model.modules():\n        layer._parameters.clear()\n",
-    "weights": "def freeze(model):\n    for one in model:\n        del one.weight\n        one.bias.requires_grad = False",
+    "weights": "def freeze(model):\n    for one in model:\n        del one.weight\n        one.bias.requires_grad_(0)",
     "its layers": "def freeze(model):\n    model._modules.clear()\n",
 }
 
