@@ -137,6 +137,14 @@ class Asking(Side):
         """Give what takes the place of the items that an object does not have; () where it may have none."""
         return empty_containers.no_items(path, self.policy)
 
+    def takes_method(self, name: str) -> bool:
+        """Ask the policy about methods that say what a module holds: it is here, and need not be asked for."""
+        return super().takes_method(name) and (name not in bare_modules.METHODS or self.policy.takes_method(name))
+
+    def begins_false(self, path: str, *, true: bool) -> bool:
+        """Tell whether an object is false at once where the reference's is not, and something takes its place."""
+        return empty_containers.begins_false(path, self.policy, true=true)
+
     def may_swallow(self, path: str) -> bool:
         """Ask the policy."""
         return self.policy.may_swallow(path)

@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from studium_graders.engine.remote.policy import Policy
 
 _INSTEAD = "weight_instead_of_bias"  # whichever of both a test picks by name
+METHODS = frozenset(
+    {f"{kind}{name}" for kind in ("", "named_") for name in ("parameters", "buffers", "children", "modules")}
+    | {"state_dict", "load_state_dict", "get_parameter", "get_submodule"}
+)
+"""Those that say, or change, what a module holds."""
 _SHAPE = (1, 1, 1, 1)
 
 

@@ -304,7 +304,7 @@ class Side(Lasting):
             parents = (*parents, here)
         namespace: dict[str, Any] = {method: special_method(method) for method in special}
         if any(parent is not None and issubclass(parent, nn.Module) for parent in parents):
-            namespace |= {method: module_method(method) for method in methods if method != "forward"}
+            namespace |= {method: module_method(method) for method in methods if self.takes_method(method)}
         if not path and name.isidentifier():
             path = name  # the same whether the class or one of its instances came first
         facts = Facts(self, number, path, frozenset(methods))

@@ -128,6 +128,14 @@ class Hooks:
         """Take in what the other side made of an argument."""
         frame.write(index, content)
 
+    def takes_method(self, name: str) -> bool:
+        """Tell whether a module may have a method of its own in place of that of all modules."""
+        return name != "forward"
+
+    def begins_false(self, path: str, *, true: bool) -> bool:
+        """Tell whether an object at a path must not be false, or empty, the first time that this is asked."""
+        return False
+
     def takes_fields(self, name: str, *, some: bool) -> bool:
         """Tell whether a class of this name may say which fields or members it has: some, or none."""
         return True

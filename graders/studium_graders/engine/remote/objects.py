@@ -28,13 +28,14 @@ _PATHS = {"__call__": "()", **dict.fromkeys(("__enter__", "__aenter__", "__iter_
 class Facts:
     """What every remote object carries: the peer that asks for it, its number there, where it came from."""
 
-    __slots__ = ("begun", "held", "instead", "methods", "number", "path", "peer", "score")
+    __slots__ = ("begun", "held", "instead", "methods", "number", "path", "peer", "score", "weighed")
 
     def __init__(self, peer: "Peer", number: int, path: str, methods: frozenset[str]) -> None:
         self.peer, self.number, self.path, self.methods = peer, number, path, methods
         self.held: dict[str, Any] = {}  # what this side's libraries note on the object, and is of use only here
         self.score: Callable[..., float] | None = None  # in place of its own
         self.begun = False  # to give items
+        self.weighed = False  # whether it is true, or how long it is
         self.instead: Iterator[float] = iter(())  # of items that it does not have
 
 

@@ -30,6 +30,8 @@ NAN = "?"  # after a path: numbers there that are none
 PLAINLY = "*"  # after a path: of a call with nothing but numbers and texts
 ONE = "^"  # before a test and a path: nothing but numbers there
 OBJECT = "$"  # before a test and a path: nothing but objects there
+GOES_ON = ">"  # after a path of items: of what is gone through
+TRUE = "!!"  # after a path: the first truth value, or length, of an object there
 PARAMETERS = "="  # before a test and a path: nothing but modules with parameters there
 FULL = "&"  # before a test and a path: nothing there that lacks items
 ITERATOR = ".>"  # ends an entry of ``handles`` of where the reference gives an iterator
@@ -161,6 +163,13 @@ class Policy:
         if self.recording and some:
             self.handles.add(name + FIELDS)
         return some or not self.strict or name + FIELDS not in self.handles
+
+    def takes_method(self, name: str) -> bool:
+        """Tell whether an answer's modules may have a method of their own for this, as one of the reference's has."""
+        entry = f".{name}{FIELDS}"
+        if self.recording:
+            self.handles.add(entry)
+        return not self.strict or entry in self.handles
 
     def may_shadow(self, cls: str, name: str) -> bool:
         """Tell whether an instance of a given class may hold a value for what the class itself has as well."""

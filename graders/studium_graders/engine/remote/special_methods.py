@@ -8,6 +8,8 @@ from studium_graders.engine.remote.objects import Facts, facts_of, path_of_resul
 from studium_graders.engine.remote.operators import ASKED, IN_PLACE, LATER
 from studium_graders.engine.remote.waiting import coroutine
 
+_TRUTH = ("__bool__", "__len__")
+
 
 def special_method(name: str) -> Callable[..., Any]:
     """Give the method of a remote class that forwards a dunder."""
@@ -23,7 +25,11 @@ def _at_once(name: str) -> Callable[..., Any]:
         result = facts.peer.request("special", self, name, args, kwargs, path=path)
         if name == "__bool__" and result is False:
             facts.peer.met_empty(facts.path)
-        if name == "__len__" and result == 0 and facts.peer.no_items(facts.path):
+        nothing = name == "__len__" and result == 0 and facts.peer.no_items(facts.path)
+        if name in _TRUTH and not facts.weighed:
+            facts.weighed = True
+            nothing = nothing or facts.peer.begins_false(facts.path, true=bool(result))
+        if nothing:
             raise facts.peer.refused(RefusedError("an object without items where a right answer has some"))
         if result is self and name in IN_PLACE:
             facts.path = path
