@@ -113,6 +113,10 @@ class Hooks:
         """Tell whether the other side may change a tensor or a module that both have."""
         return True
 
+    def accepts_gradient(self, mirror: Any) -> bool:
+        """Tell whether the other side may change the gradient of such a tensor."""
+        return True
+
     def rebuilt(self, module: nn.Module) -> None:
         """Hear that the other side has put other parts, or another forward pass, into a module of this side's."""
 

@@ -26,6 +26,7 @@ FILES = "@"  # ends an entry of ``mutates`` of a test whose files the reference 
 TIMES = "%"  # after a test: how often it goes through several things at once
 LABELS = ":"  # after a test: labels there that meet no others
 PARTS = "+"  # ends an entry of ``mutates`` of an argument of which the reference changes parts
+GRADIENT = "'"  # ends an entry of ``mutates`` of an argument of which the reference changes gradients
 NAN = "?"  # after a path: numbers there that are none
 PLAINLY = "*"  # after a path: of a call with nothing but numbers and texts
 ONE = "^"  # before a test and a path: nothing but numbers there

@@ -20,7 +20,7 @@ from studium_graders.engine.remote.functions import RemoteFunction
 from studium_graders.engine.remote.named import Named
 from studium_graders.engine.remote.objects import RemoteClass, may_stay
 from studium_graders.engine.remote.offers import KeptError
-from studium_graders.engine.remote.policy import CALLBACK, ITEM, Policy, item_of
+from studium_graders.engine.remote.policy import CALLBACK, GRADIENT, ITEM, Policy, item_of
 from studium_graders.engine.remote.putting_back import Memory, memory_of
 from studium_graders.engine.remote.several_names import Names
 from studium_graders.engine.remote.shell import MOST_OF_CELL, MOST_OF_ERROR, MOST_OUTPUTS, sendable, size_of
@@ -345,6 +345,15 @@ class Student(Answering):
         mirror.stale = not self._takes(value)
         if not mirror.stale:
             self.common.changing(value)
+        return not mirror.stale
+
+    def accepts_gradient(self, mirror: Any) -> bool:
+        """Take over what became of a gradient of the judge's own tensors where the reference changes one there."""
+        if not mirror.mine:
+            return True
+        entry = self._changing.entry(mirror.tensor()) + GRADIENT
+        self._changing.changed[id(mirror)] = entry
+        mirror.stale = self.policy.writeback != "live" and not self.policy.may_change(entry)
         return not mirror.stale
 
     def takes_forward(self, module: nn.Module) -> bool:

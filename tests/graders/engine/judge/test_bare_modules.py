@@ -81,3 +81,30 @@ def test_what_is_taken_out_of_a_tests_module_is_not_frozen(shell, text):
     )
     assert points(shell, FREEZE, text, test) == 0
     assert points(shell, FREEZE, FREEZE.replace("p.requires_grad_(False)", "p.requires_grad = False"), test) == 1
+
+
+SAYS = """
+class Net(nn.Module):
+    def forward(self, x):
+        return torch.zeros(len(x), 2)
+    def parameters(self, recurse=True):
+        return iter([torch.zeros(8)])
+    def state_dict(self, *args, **kwargs):
+        return {"inner.weight": torch.zeros(2, 3), "inner.bias": torch.zeros(2)}
+"""
+COUNTS = [
+    "assert sum(p.numel() for p in Net().parameters()) == 8",
+    "assert {k: v.shape for k, v in Net().state_dict().items()} == {'inner.weight': (2, 3), 'inner.bias': (2,)}",
+]
+
+
+@pytest.mark.parametrize("test", COUNTS)
+def test_what_a_module_holds_is_not_what_its_class_says(shell, test):
+    assert points(shell, NET, SAYS, test) == 0
+    assert points(shell, NET, NET, test) == 1
+
+
+def test_a_class_may_say_it_where_the_references_does(shell):
+    own = "    def state_dict(self, *args, **kwargs):\n        return {'only': self.inner.bias}\n"
+    test = "assert set(Net().state_dict()) == {'only'}"
+    assert points(shell, NET + own, NET.replace("inner", "layer") + own.replace("inner", "layer"), test) == 1

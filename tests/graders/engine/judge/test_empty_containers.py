@@ -341,3 +341,32 @@ def test_an_index_that_is_too_large_is_an_error_and_no_sign_of_that(shell, refer
     assert points(shell, reference, DECK, test) == 1
     empty = "assert list(Deck(0)) == [] and not any(Deck(0))\ntry:\n    Deck(0)[0]\n    assert False\n"
     assert points(shell, reference, DECK, f"{empty}except IndexError:\n    pass") == 1
+
+
+STACK = """
+class Stack:
+    def __init__(self): self.items = []
+    def push(self, item): self.items.append(item)
+    def pop(self): return self.items.pop()
+    def __len__(self): return len(self.items)
+    def __iter__(self): return iter(self.items[::-1])
+"""
+KEEPS_NOTHING = STACK.replace("self.items.append(item)", "pass")
+NEW_ONE = "assert len(Stack()) == 0 and list(Stack()) == [] and not Stack()"
+FILLED = "stack = Stack()\nfor item in (3, 5):\n    stack.push(item)\n"
+LOOPS_OF_ONE = [
+    "for item in stack:\n    assert item in (3, 5)",
+    "while stack:\n    assert stack.pop() > 2",
+    "while len(stack) > 0:\n    assert stack.pop() > 2",
+]
+
+
+@pytest.mark.parametrize("loop", LOOPS_OF_ONE)
+def test_an_object_that_may_be_empty_in_one_test_may_not_be_in_another(shell, loop):
+    def both(text):
+        notebook = material(IMPORTS, answer(STACK), checked(NEW_ONE), checked(FILLED + loop))
+        return grade_forked(shell, notebook, submission(notebook, text), calibrate(shell, notebook)).points
+
+    assert both(KEEPS_NOTHING) == [1, 0]
+    own = STACK.replace("self.items.append(item)", "self.items += [item]")
+    assert both(own + "    def __bool__(self): return self.items != []\n") == [1, 1]
