@@ -16,7 +16,7 @@ from studium.catalogue import load_catalogue
 from studium.exercises import Exercise
 
 from studium_graders.engine.judge.events import Finished, Judged, Ran
-from studium_graders.engine.judge.guard import install
+from studium_graders.engine.judge.guard import install, settle
 from studium_graders.engine.judge.notebook import run_notebook
 from studium_graders.engine.judge.prepare import Prepared as PreparedNotebook
 from studium_graders.engine.judge.prepare import prepare as prepare_notebook
@@ -122,6 +122,7 @@ def _settle(prepared: Prepared, folder: str) -> tuple[str, bool]:
     tempfile.tempdir = own = tempfile.mkdtemp(dir=folder)
     os.chdir(own)
     write_files(prepared.files)
+    settle(own, prepared.files.keys())
     return own, sys.platform == "linux" and confine(own, prepared.rules, programs=prepared.programs)
 
 

@@ -37,6 +37,14 @@ assert torch.ones(first(1)).sum() == 2
 WRITING = "import numpy as np\nnp.arange(5.0).tofile(str(first(1)) + '.bin')"
 READING = "import numpy as np\nassert second(np.fromfile('2.bin').size) == 2 and not np.load('a/b.npy').size"
 
+WRITES_CODE = "def first(x):\n    open('own.py', 'w').write({code!r})\n    return x + 1"
+CODE = "import sys\nright = {0!r} not in sys.modules"
+OF_JUDGE = "studium_graders.engine.judge.judging"
+IMPORTS = {
+    "by its name": "sys.path.insert(0, os.getcwd())\nimport own",
+    "by its file": "import importlib.machinery as m\nown = m.SourceFileLoader('own', 'own.py').load_module()",
+}
+
 
 @pytest.fixture
 def outside(tmp_path):
@@ -51,8 +59,8 @@ def graded(ancestor):
     """graded(tests, {}, {"first": "def first…"}) → by submission, points and mode of each test."""
     with ExitStack() as stack:
 
-        def grade(tests, *submissions, **more):
-            material = hand_made(SOLUTIONS, TESTS | tests, **more)
+        def grade(tests, *submissions, solutions={}, **more):  # noqa: B006
+            material = hand_made(SOLUTIONS | solutions, TESTS | tests, **more)
             engine = stack.enter_context(Engine(material, probe().level, trust=True, ancestor=ancestor))
             engine.calibrate()
             done = [engine.grade(handed_in(material, "alice", SOLUTIONS | answers)) for answers in submissions]
@@ -119,3 +127,19 @@ def test_a_test_of_files_finds_those_of_the_answer_at_each_level(ancestor, level
             result = engine.grade(handed_in(material, "alice", SOLUTIONS | {"first": text}))
             test = next(test for test in result.notebooks[0].tests if test.grade_id.endswith("first"))
             assert (test.points, test.mode) == (points, "split"), test.message
+
+
+@pytest.mark.parametrize("imported", IMPORTS.values(), ids=IMPORTS)
+def test_code_that_an_answer_wrote_into_a_file_is_not_run_in_the_judge(graded, imported):
+    right = {"first": WRITES_CODE.format(code=CODE.format("none"))}
+    wrong = {"first": WRITES_CODE.format(code=CODE.format(OF_JUDGE) + "\nright = not right")}
+    tests = {"first": f"import os, sys\nfirst(1)\nassert os.path.exists('own.py')\n{imported}\nassert own.right"}
+    honest, hostile = graded(tests, right, wrong, solutions=right)
+    assert honest["first"] == (1, "one process")
+    assert hostile["first"] == (0, "one process")
+
+
+def test_a_module_that_was_handed_out_is_imported_from_the_folder(graded):
+    tests = {"first": "import os, sys\nsys.path.insert(0, os.getcwd())\nimport own\nassert own.right + 1 == first(1)"}
+    (found,) = graded(tests, {}, files={"own.py": b"right = 1"})
+    assert found["first"] == (1, "split")

@@ -1,7 +1,8 @@
 """What a test does not do in the judge, whatever its text hides: evaluate what came from elsewhere, reach outside.
 
 ``one_process`` knows such tests by their text, and a list is never whole: a library's function may evaluate text too.
-An audit hook refuses it while a test runs. What libraries generate for themselves, and what an import runs, is theirs.
+An audit hook refuses it while a test runs. What libraries generate for themselves, and what an import runs, is theirs,
+but for files of the working folder: an answer may have written these, and none of them is ever imported here.
 
 https://docs.python.org/3/library/audit_events.html
 """
@@ -9,7 +10,7 @@ https://docs.python.org/3/library/audit_events.html
 import os
 import stat
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -24,6 +25,7 @@ _QUERIES = ("query", "eval")
 _ANNOTATIONS = ("typing", "annotationlib")
 _COMPILERS = ("torch._dynamo", "torch._inductor", "torch.fx", "triton")
 _IN_MEMORY = ("", ":memory:", "file::memory:")
+_IMPORTERS = ("<frozen importlib", "<frozen zipimport")
 
 
 class EvaluationRefusedError(KeptError):
@@ -35,10 +37,15 @@ class ReachRefusedError(PermissionError):
 
 
 class _Guard:
-    """The state of this process's hook. ``refused`` is what the test that runs was refused first."""
+    """The state of this process's hook. ``refused`` is what the test that runs was refused first.
+
+    Of the files in ``folder`` those that were ``handed_out`` may be imported.
+    """
 
     def __init__(self) -> None:
         self.installed = False
+        self.folder = ""
+        self.handed_out: Collection[str] = ()
         self.compiles = False
         self.watching = False
         self.refused: Exception | None = None
@@ -49,8 +56,8 @@ _guard = _Guard()
 
 def _hear(event: str, args: tuple[Any, ...]) -> None:
     """Be the audit hook; a plain function, for Python asks it for an attribute each time."""
-    check = _CHECKS.get(event)
-    if check is not None and _guard.watching:
+    check = (_CHECKS if _guard.watching else _ALWAYS).get(event)
+    if check is not None:
         try:
             check(event, args, sys._getframe(1))
         except (EvaluationRefusedError, ReachRefusedError) as error:
@@ -64,6 +71,11 @@ def install(*, compiles: bool) -> None:
     if not _guard.installed:
         sys.addaudithook(_hear)
     _guard.installed = True
+
+
+def settle(folder: str, handed_out: Collection[str]) -> None:
+    """Let no file below a folder be imported from now on but those that were handed out, which stay as they were."""
+    _guard.folder, _guard.handed_out = os.path.realpath(folder), handed_out
 
 
 @contextmanager
@@ -112,8 +124,32 @@ def _reach(event: str, args: tuple[Any, ...], frame: FrameType) -> None:
         raise ReachRefusedError(f"{event} is refused in the process that keeps the tests")
 
 
+def _open(event: str, args: tuple[Any, ...], frame: FrameType) -> None:
+    _imported(event, args, frame)
+    _descriptor(event, args, frame)
+
+
+def _imported(event: str, args: tuple[Any, ...], frame: FrameType) -> None:
+    """Refuse to import what an answer may have written; ``import`` names files of machine code."""
+    name = args[1] if event == "import" else args[0]
+    if isinstance(name, str) and (event == "import" or frame.f_code.co_filename.startswith(_IMPORTERS)):
+        _require_apart(name)
+
+
+def _require_apart(file: str) -> None:
+    path = os.path.realpath(file)
+    if _guard.folder and path.startswith(_guard.folder + os.sep) and _name_of(path) not in _guard.handed_out:
+        raise ReachRefusedError("code in files is not run in the process that keeps the tests")
+
+
+def _name_of(path: str) -> str:
+    return Path(path).relative_to(_guard.folder).as_posix()
+
+
 def _foreign(event: str, args: tuple[Any, ...], frame: FrameType) -> None:
-    """Leave machine code to libraries and to the engine."""
+    """Leave machine code to libraries and to the engine, but for that in the working folder."""
+    if event == "ctypes.dlopen" and isinstance(args[0], str):
+        _require_apart(args[0])
     caller = next((name for name in map(_module, _stack(frame)) if not _is_within(name, ("ctypes",))), "")
     if not (is_library(caller) or _is_within(caller, ("studium_graders",))):
         _reach(event, args, frame)
@@ -136,7 +172,8 @@ _CHECKS: dict[str, Callable[[str, tuple[Any, ...], FrameType], None]] = {
     "compile": _compile,
     "exec": _execute,
     **dict.fromkeys(("marshal.load", "marshal.loads", "pickle.find_class", "code.__new__"), _evaluate),
-    "open": _descriptor,
+    "open": _open,
+    "import": _imported,
     "sqlite3.connect": _database,
     **{f"ctypes.{name}": _foreign for name in ("dlopen", "dlsym", "call_function", "string_at", "cdata")},
     **dict.fromkeys(
@@ -148,6 +185,7 @@ _CHECKS: dict[str, Callable[[str, tuple[Any, ...], FrameType], None]] = {
         _reach,
     ),
 }
+_ALWAYS = {"open": _imported, "import": _imported}
 
 
 def _module(frame: FrameType | None) -> str:

@@ -13,6 +13,7 @@ from torch import nn
 from studium_graders.engine.limits import Limits
 from studium_graders.engine.remote import (
     aligned,
+    bare_modules,
     empties,
     empty_containers,
     narrow,
@@ -43,6 +44,7 @@ class Asking(Side):
         super().__init__(channel, limits)
         self.policy = policy
         self.files: SharedFiles | None = None
+        self._put_into: list[nn.Module] = []  # something of which the other side does not hear
         self._others: weakref.WeakValueDictionary[tuple[int, str], RemoteFunction] = weakref.WeakValueDictionary()
 
     @property
@@ -124,6 +126,8 @@ class Asking(Side):
                 yield
         finally:
             self.policy.filling = None
+            while self._put_into:
+                bare_modules.restore(self._put_into.pop())
 
     def container(self, value: Any, decoder: Decoder) -> Any:
         """Give a container that has arrived, or what takes the place of one without items."""
@@ -132,6 +136,14 @@ class Asking(Side):
     def no_items(self, path: str) -> tuple[float, ...]:
         """Give what takes the place of the items that an object does not have; () where it may have none."""
         return empty_containers.no_items(path, self.policy)
+
+    def takes_method(self, name: str) -> bool:
+        """Ask the policy about methods that say what a module holds: it is here, and need not be asked for."""
+        return super().takes_method(name) and (name not in bare_modules.METHODS or self.policy.takes_method(name))
+
+    def begins_false(self, path: str, *, true: bool) -> bool:
+        """Tell whether an object is false at once where the reference's is not, and something takes its place."""
+        return empty_containers.begins_false(path, self.policy, true=true)
 
     def may_swallow(self, path: str) -> bool:
         """Ask the policy."""
@@ -147,6 +159,10 @@ class Asking(Side):
         if self.policy.recording:
             self.policy.plain.add(name)
             self.policy.may_be_own(f"{name}()")
+
+    def takes_fields(self, name: str, *, some: bool) -> bool:
+        """Ask the policy: of one without fields, what a test says of all of them holds in any case."""
+        return self.policy.takes_fields(name, some=some)
 
     def may_shadow(self, cls: type, name: str) -> bool:
         """Ask the policy: where no instance of the reference's does, methods go by what the class has."""
@@ -166,6 +182,8 @@ class Asking(Side):
 
     def arrived(self, module: nn.Module, decoder: Decoder) -> Any:
         """Give a module; tell the policy where a test finds the layers that it is or has."""
+        if bare_modules.received(module, decoder.origin, self.policy):
+            self._put_into.append(module)
         if self.policy.recording:
             if not isinstance(module, RemoteModule):
                 self.policy.may_be_own(decoder.origin)

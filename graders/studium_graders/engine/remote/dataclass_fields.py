@@ -164,6 +164,11 @@ def _is_plain_name(name: Any) -> bool:
     return type(name) is str and name.isidentifier() and not (keyword.iskeyword(name) or name.startswith("__"))
 
 
+def has_fields(facts: list[Any]) -> bool:
+    """Tell whether what ``describe`` gave has a field that is more than an argument of ``__init__``."""
+    return facts[1] is None or any(flags for *_, flags in facts[1][0])
+
+
 def read(facts: list[Any], decoder: "Decoder") -> dict[str, Any]:
     """Give what ``describe`` gave as attributes of a class."""
     patterns, described = facts

@@ -14,7 +14,7 @@ from torch import nn
 
 from studium_graders.engine.remote.decode import CONTAINERS
 from studium_graders.engine.remote.empties import mixed
-from studium_graders.engine.remote.policy import CALLBACK, CONTAINER, FALSE, FULL, OBJECT
+from studium_graders.engine.remote.policy import CALLBACK, CONTAINER, FALSE, FULL, GOES_ON, OBJECT, TRUE, item_of
 
 if TYPE_CHECKING:
     from studium_graders.engine.remote.decode import Decoder
@@ -59,7 +59,17 @@ def changed(value: Any, entry: str, policy: "Policy") -> Any:
 
 def no_items(path: str, policy: "Policy") -> tuple[float, ...]:
     """Give what takes the place of the items that an iterator or an object at a path does not have; () where it may."""
-    return () if _is_expected((path,), policy) or policy.filling is None else mixed(policy.filling)
+    begins = item_of(path) + GOES_ON
+    if policy.recording:
+        policy.met(FULL, begins, alone=False)
+    return () if _is_expected((path, begins), policy) or policy.filling is None else mixed(policy.filling)
+
+
+def begins_false(path: str, policy: "Policy", *, true: bool) -> bool:
+    """Tell whether an object is false, or empty, at once where no one of the reference's is: a loop ends with that."""
+    if policy.recording:
+        policy.met(FULL, path + TRUE, alone=policy.fixed and true)
+    return not (true or policy.recording) and policy.expects(FULL, path + TRUE) and policy.filling is not None
 
 
 def _instead(value: Any, places: tuple[str, ...], policy: "Policy") -> Any:

@@ -304,7 +304,7 @@ class Side(Lasting):
         parents = (*parents, here) if given else parents
         namespace: dict[str, Any] = {method: special_method(method) for method in special}
         if any(parent is not None and issubclass(parent, nn.Module) for parent in parents):
-            namespace |= {method: module_method(method) for method in methods if method != "forward"}
+            namespace |= {method: module_method(method) for method in methods if self.takes_method(method)}
         if not path and name.isidentifier():
             path = name  # the same whether the class or one of its instances came first
         facts = Facts(self, number, path, frozenset(methods))
@@ -312,7 +312,7 @@ class Side(Lasting):
         namespace |= {"__module__": "__main__", "__doc__": decoder.decode(doc)}
         if shown := next(filter(None, (library.shown_class(*base) for base in bases)), None):
             namespace["__class__"] = property(lambda _: shown)  # for isinstance
-        if fields:
+        if fields and self.takes_fields(name, some=dataclass_fields.has_fields(fields[0])):
             namespace |= dataclass_fields.read(fields[0], decoder)
         made = make_class(name, parents, namespace, facts)
         for base in bases:

@@ -113,6 +113,10 @@ class Hooks:
         """Tell whether the other side may change a tensor or a module that both have."""
         return True
 
+    def accepts_gradient(self, mirror: Any) -> bool:
+        """Tell whether the other side may change the gradient of such a tensor."""
+        return True
+
     def rebuilt(self, module: nn.Module) -> None:
         """Hear that the other side has put other parts, or another forward pass, into a module of this side's."""
 
@@ -127,6 +131,22 @@ class Hooks:
     def changed(self, frame: Frame, index: Any, content: Any) -> None:
         """Take in what the other side made of an argument."""
         frame.write(index, content)
+
+    def takes_method(self, name: str) -> bool:
+        """Tell whether a module may have a method of its own in place of that of all modules."""
+        return name != "forward"
+
+    def begins_false(self, path: str, *, true: bool) -> bool:
+        """Tell whether an object at a path must not be false, or empty, the first time that this is asked."""
+        return False
+
+    def takes_fields(self, name: str, *, some: bool) -> bool:
+        """Tell whether a class of this name may say which fields or members it has: some, or none."""
+        return True
+
+    def kind_of_call(self) -> str:
+        """Tell whether nothing but numbers and texts is passed by what this side asks for."""
+        return ""
 
     def asked(self, number: int, frame: Frame) -> None:
         """Hear that a request of this side's has ended."""

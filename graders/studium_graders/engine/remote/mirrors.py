@@ -171,6 +171,8 @@ class Mirrors:
             if mirror is None:
                 raise ProtocolError("a change of no tensor")
             if tensor is not None and self._peer.accepts_change(mirror):
+                if change[1] is not None and not self._peer.accepts_gradient(mirror):
+                    change[1] = None
                 self._update(mirror, tensor, change, decoder)
 
     def _define(self, node: list[Any], decoder: "Decoder") -> None:

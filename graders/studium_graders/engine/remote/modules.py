@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from studium_graders.engine.remote import bare_modules
 from studium_graders.engine.remote.decode import RefusedError
 from studium_graders.engine.remote.forward_hooks import hooks_node, hooks_of, put_hooks
 from studium_graders.engine.remote.letting_go import unused
@@ -41,7 +42,7 @@ _HOOKS = tuple(name for name in _BASE if name.endswith("_hooks"))
 _DERIVED = frozenset({"_flat_weights", "_flat_weight_refs"})  # of recurrent layers; made again from the parameters
 _ALL = frozenset(range(8))  # parts of a state
 _BUILT = frozenset({1, 2, 4, 5})  # those that neither training nor a hook changes
-_LAYERS, _REPLACED = 4, 6
+_PARAMETERS, _LAYERS, _REPLACED = 1, 4, 6
 _SIMPLE = frozenset({type(None), bool, int, float, str, torch.dtype, torch.device, torch.Size})
 _FUNCTIONS = {"relu": nn.functional.relu, "gelu": nn.functional.gelu, "torch_relu": torch.relu}
 
@@ -197,10 +198,10 @@ class Modules:
         """Give what is compared and sent: mode, named parts, what else of stock modules both can have, and hooks."""
         return [
             module.training,
-            list(module._parameters.items()),
+            bare_modules.own(module._parameters),
             list(module._buffers.items()),
             sorted(module._non_persistent_buffers_set),
-            list(module._modules.items()),
+            bare_modules.own(module._modules),
             _sent(module) if known.stock else [],
             known.stock and _is_replaced(module),
             hooks_of(module) if not self._peer.trusting and (known.stock or not known.mine) else [],
@@ -245,7 +246,8 @@ class Modules:
             self._fill(changed, node, decoder)
             return
         layers = [self._module_of(layer) for _, layer in node[_LAYERS]]
-        if not (_same_layers(layers, module) or self._peer.takes_layers(module)):
+        same = bare_modules.keeps_parts(node[_PARAMETERS], layers, module)
+        if not (same or self._peer.takes_layers(module)):
             changed.stale = True
             return
         before = changed.state
@@ -275,10 +277,10 @@ class Modules:
         assert module is not None
         training, parameters, buffers, passing, modules, attributes, replaced, hooks = node
         module.training = training is True
-        _refill(module._parameters, [(name, self._tensor_of(value)) for name, value in parameters])
-        _refill(module._buffers, [(name, self._tensor_of(value)) for name, value in buffers])
+        bare_modules.refill(module._parameters, [(name, self._tensor_of(value)) for name, value in parameters])
+        bare_modules.refill(module._buffers, [(name, self._tensor_of(value)) for name, value in buffers])
         module._non_persistent_buffers_set = {str(name) for name in passing}
-        _refill(module._modules, [(name, self._module_of(value)) for name, value in modules])
+        bare_modules.refill(module._modules, [(name, self._module_of(value)) for name, value in modules])
         for name, value in attributes:
             if not _may_set(type(module), name):
                 raise ProtocolError("an attribute that no module has")
@@ -317,13 +319,6 @@ class Modules:
 
     def _module_of(self, node: Any) -> Any:
         return None if node is None else self.find(node[1], node[2])
-
-
-def _refill(held: dict[str, Any], items: list[tuple[Any, Any]]) -> None:
-    if not all(type(name) is str and name and "." not in name for name, _ in items):
-        raise ProtocolError("no name")
-    held.clear()
-    held.update(items)
 
 
 def _is_stock(module: nn.Module, *, judge: bool) -> bool:
@@ -392,9 +387,3 @@ def _same(now: list[Any], before: list[Any], parts: frozenset[int] = _ALL) -> bo
         and all(a[0] == b[0] and a[1] is b[1] for a, b in zip(now[part], before[part], strict=True))
         for part in parts & {1, 2, 4, 7}
     )
-
-
-def _same_layers(layers: list[nn.Module | None], module: nn.Module) -> bool:
-    """Tell whether a module has no other layers than these: fewer are no matter."""
-    held = {id(layer) for layer in module._modules.values()}
-    return all(id(layer) in held for layer in layers)

@@ -32,7 +32,7 @@ class Facts:
     ``given`` is the class of this side's own in whose place a class is.
     """
 
-    __slots__ = ("begun", "given", "held", "instead", "methods", "number", "path", "peer", "score")
+    __slots__ = ("begun", "given", "held", "instead", "methods", "number", "path", "peer", "score", "weighed")
 
     def __init__(self, peer: "Peer", number: int, path: str, methods: frozenset[str]) -> None:
         self.peer, self.number, self.path, self.methods = peer, number, path, methods
@@ -40,6 +40,7 @@ class Facts:
         self.score: Callable[..., float] | None = None  # in place of its own
         self.given: type | None = None
         self.begun = False  # to give items
+        self.weighed = False  # whether it is true, or how long it is
         self.instead: Iterator[float] = iter(())  # of items that it does not have
 
 

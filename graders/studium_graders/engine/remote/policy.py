@@ -17,6 +17,7 @@ OWN = ".~"  # ends an entry of ``handles`` of what the reference gives as data, 
 DATA = ".="  # ends an entry of ``handles`` of where the reference gives a list, a dictionary or the like as well
 ESTIMATOR = ".*"  # in an entry of ``handles``, before the name of the class that gives its score
 COPIED = ".__sklearn_clone__()"
+FIELDS = ".|"  # ends an entry of ``handles`` of a class of the reference's with fields or members
 CALLBACK = "<"  # at the end of a path: what the student's code gives to a function of the test's
 CONTAINER = "#"  # after a path: an empty container there
 FALSE = "!"  # after a path: False there
@@ -26,9 +27,14 @@ TIMES = "%"  # after a test: how often it goes through several things at once
 PYPLOT = "|"  # ends an entry of ``handles`` of a test for which pyplot is that of the student's process
 LABELS = ":"  # after a test: labels there that meet no others
 PARTS = "+"  # ends an entry of ``mutates`` of an argument of which the reference changes parts
+GRADIENT = "'"  # ends an entry of ``mutates`` of an argument of which the reference changes gradients
 NAN = "?"  # after a path: numbers there that are none
+PLAINLY = "*"  # after a path: of a call with nothing but numbers and texts
 ONE = "^"  # before a test and a path: nothing but numbers there
 OBJECT = "$"  # before a test and a path: nothing but objects there
+GOES_ON = ">"  # after a path of items: of what is gone through
+TRUE = "!!"  # after a path: the first truth value, or length, of an object there
+PARAMETERS = "="  # before a test and a path: nothing but modules with parameters there
 FULL = "&"  # before a test and a path: nothing there that lacks items
 ITERATOR = ".>"  # ends an entry of ``handles`` of where the reference gives an iterator
 AWAITED = ".&"  # ends an entry of ``handles`` of where the reference gives something to be awaited
@@ -153,6 +159,19 @@ class Policy:
         """Note that the reference gives a library's layer or a record at ``path``: an answer's own object may come."""
         if self.recording:
             self.handles.add(path + OWN)
+
+    def takes_fields(self, name: str, *, some: bool) -> bool:
+        """Tell whether a class may say which fields or members it has: none only where the reference's has none."""
+        if self.recording and some:
+            self.handles.add(name + FIELDS)
+        return some or not self.strict or name + FIELDS not in self.handles
+
+    def takes_method(self, name: str) -> bool:
+        """Tell whether an answer's modules may have a method of their own for this, as one of the reference's has."""
+        entry = f".{name}{FIELDS}"
+        if self.recording:
+            self.handles.add(entry)
+        return not self.strict or entry in self.handles
 
     def may_shadow(self, cls: str, name: str) -> bool:
         """Tell whether an instance of a given class may hold a value for what the class itself has as well."""

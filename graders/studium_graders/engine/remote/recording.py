@@ -28,7 +28,7 @@ from studium_graders.engine.remote.lasting import is_followed
 from studium_graders.engine.remote.library import is_library
 from studium_graders.engine.remote.not_a_number import has_nan
 from studium_graders.engine.remote.objects import RemoteClass, is_remote
-from studium_graders.engine.remote.policy import CONTAINER, FULL, OBJECT, Policy, item_of, step
+from studium_graders.engine.remote.policy import CONTAINER, FULL, GOES_ON, OBJECT, Policy, item_of, step
 from studium_graders.engine.remote.records import parts_of
 from studium_graders.engine.remote.session import Student
 from studium_graders.engine.remote.transforms import holds_transformed
@@ -43,6 +43,7 @@ _CONTAINERS: tuple[type[Any], ...] = (list, dict, set, deque, bytearray)
 _ARRAYS = (np.ndarray, torch.Tensor)
 _DATA = tuple(base for base, _ in BASES)
 _SILENT = frozenset({"__init__", "__new__", "__repr__", "__str__"})
+_OF_ITEMS = ("__next__", "__getitem__")
 _SIZED: tuple[type[Any], ...] = (*_CONTAINERS, tuple, frozenset)
 
 
@@ -72,8 +73,10 @@ class RecordingStudent(Student):
     def ask(self, op: str, *parts: Any, path: str = "") -> Any:
         """Ask the student's process; note where a number comes from, and where nothing lacks items."""
         gave = super().ask(op, *parts, path=path)
-        single_numbers.note(gave, path, self.policy)
+        single_numbers.note(gave, path, parts, self.policy)
         self.policy.met(FULL, path, alone=self.policy.fixed and _has_items(gave))
+        if op == "next" or (op == "special" and parts[1] in _OF_ITEMS):
+            self.policy.met(FULL, path + GOES_ON, alone=self.policy.fixed)
         self.policy.met(OBJECT, path, alone=self.policy.fixed and _is_object(gave))
         return gave
 

@@ -141,6 +141,8 @@ def stand_in(peer: "Side", kind: str, facts: list[Any], decoder: Decoder) -> typ
         return here
     if kind == instances.KIND:
         raise RefusedError(f"an object of a class {name} that is not the given one")
+    if not peer.takes_fields(name, some=bool(_described_shape(kind, facts))):
+        raise RefusedError(f"a class {name} without fields or members, where a right answer's has some")
     peer.met_plain(name)
     made = {"enum": _make_enum, "tuple": _make_tuple, "record": _make_record}[kind](name, facts, decoder)
     made.__module__ = "__main__"

@@ -20,7 +20,7 @@ from studium_graders.engine.remote.functions import RemoteFunction
 from studium_graders.engine.remote.named import Named
 from studium_graders.engine.remote.objects import RemoteClass, may_stay
 from studium_graders.engine.remote.offers import KeptError
-from studium_graders.engine.remote.policy import CALLBACK, ITEM, Policy, item_of
+from studium_graders.engine.remote.policy import CALLBACK, GRADIENT, ITEM, Policy, item_of
 from studium_graders.engine.remote.putting_back import Memory, memory_of
 from studium_graders.engine.remote.several_names import Names
 from studium_graders.engine.remote.shell import MOST_OF_CELL, MOST_OF_ERROR, MOST_OUTPUTS, sendable, size_of
@@ -239,7 +239,7 @@ class Student(Answering):
             gave = super().request(op, *parts, path=path)
             if isinstance(gave, CONTAINERS):
                 self.policy.met_data(path)
-            return empty_containers.given(single_numbers.given(gave, path, self.policy), path, self.policy)
+            return empty_containers.given(single_numbers.given(gave, path, parts, self.policy), path, self.policy)
         except (StopIteration, StopAsyncIteration) as error:
             if call.may_stop:
                 raise
@@ -333,6 +333,10 @@ class Student(Answering):
                     self._undone.append(memory)
                 self._change(data)
 
+    def kind_of_call(self) -> str:
+        """Ask what is passed."""
+        return single_numbers.kind_of_call(self._open[-1].parts) if self._open else ""
+
     def arrival_path(self) -> str:
         """Give the path of what the student's code passes to a callback."""
         return self._open[-1].path + CALLBACK if self._open else CALLBACK
@@ -396,6 +400,15 @@ class Student(Answering):
         mirror.stale = not self._takes(value)
         if not mirror.stale:
             self.common.changing(value)
+        return not mirror.stale
+
+    def accepts_gradient(self, mirror: Any) -> bool:
+        """Take over what became of a gradient of the judge's own tensors where the reference changes one there."""
+        if not mirror.mine:
+            return True
+        entry = self._changing.entry(mirror.tensor()) + GRADIENT
+        self._changing.changed[id(mirror)] = entry
+        mirror.stale = self.policy.writeback != "live" and not self.policy.may_change(entry)
         return not mirror.stale
 
     def takes_forward(self, module: nn.Module) -> bool:

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from studium_graders.engine.remote.frame_parts import kind_of
-from studium_graders.engine.remote.policy import ONE, item_of
+from studium_graders.engine.remote.policy import ONE, PLAINLY, item_of
 
 if TYPE_CHECKING:
     from studium_graders.engine.remote.decode import Decoder
@@ -27,11 +27,18 @@ _SEQUENCES = (list, tuple, deque, UserList, range, array.array, memoryview)
 _NUMBERS = (int, float, complex, np.number, np.bool_, Decimal, Fraction)
 
 
-def note(value: Any, path: str, policy: "Policy") -> None:
-    """Note whether the reference gives a number at a path, or something else."""
-    policy.met(ONE, path, alone=is_number(value))
+def note(value: Any, path: str, parts: tuple[Any, ...], policy: "Policy") -> None:
+    """Note whether the reference gives a number at a path, in a request with these parts, or something else."""
+    for place in (path, path + kind_of_call(parts)):
+        policy.met(ONE, place, alone=is_number(value))
     if isinstance(value, _ARRAYS) and value.ndim:
         policy.met(ONE, item_of(path), alone=value.ndim == 1)
+
+
+def kind_of_call(parts: tuple[Any, ...]) -> str:
+    """Give what follows a path where nothing but numbers and texts is passed: of an array, there may be many."""
+    args, kwargs = parts[-2:] if parts and isinstance(parts[-1], dict) else ((None,), {})
+    return PLAINLY if all(is_number(value) or isinstance(value, str) for value in (*args, *kwargs.values())) else ""
 
 
 def note_items(container: Iterable[Any], path: str, policy: "Policy") -> None:
@@ -49,23 +56,47 @@ def is_number(value: Any) -> bool:
 
 
 def received(value: Any, decoder: "Decoder", policy: "Policy") -> Any:
-    """Give an array that has arrived, or one of its elements where the reference gives a number alone."""
-    if decoder.changing or not _has_several(value) or not policy.expects(ONE, decoder.origin):
+    """Give an array that has arrived, or one of its elements where the reference gives a number alone.
+
+    Where it gives a row of numbers, this may be one of the columns of many rows.
+    """
+    if decoder.changing or not _has_several(value):
         return value
-    return value if policy.filling is None else _element(value, policy.filling)
+    if policy.expects(ONE, decoder.origin, decoder.origin + decoder.peer.kind_of_call()):
+        return value if policy.filling is None else _element(value, policy.filling)
+    if _has_rows(value) and policy.expects(ONE, item_of(decoder.origin)):
+        return value if policy.filling is None else _column(value, policy.filling)
+    return value
 
 
-def given(value: Any, path: str, policy: "Policy") -> Any:
-    """Give what a request gave, or an item of a list where the reference gives a number: it may become an array."""
-    if not isinstance(value, _SEQUENCES) or len(value) <= 1 or not policy.expects(ONE, path):
+def given(value: Any, path: str, parts: tuple[Any, ...], policy: "Policy") -> Any:
+    """Give what a request gave, or an item of a list where the reference gives a number: it may become an array.
+
+    So it is with the items of a list of lists where the reference gives a list of numbers.
+    """
+    if not isinstance(value, _SEQUENCES) or len(value) <= 1:
         return value
-    return value if policy.filling is None else _at(value, policy.filling)
+    if policy.expects(ONE, path, path + kind_of_call(parts)):
+        return value if policy.filling is None else _at(value, policy.filling)
+    rows = all(isinstance(row, _SEQUENCES) and len(row) > 1 for row in value)
+    if rows and policy.expects(ONE, item_of(path)):
+        return value if policy.filling is None else [_at(row, policy.filling) for row in value]
+    return value
 
 
 def _has_several(value: Any) -> bool:
     if isinstance(value, torch.Tensor):
         return value.layout is torch.strided and value.numel() > 1
     return bool(isinstance(value, np.ndarray) or kind_of(type(value))) and value.size > 1
+
+
+def _has_rows(value: Any) -> bool:
+    return len([size for size in value.shape if size > 1]) > 1
+
+
+def _column(value: Any, filling: float) -> Any:
+    plain = value if isinstance(value, torch.Tensor) else np.asarray(value)
+    return _at(plain.movedim(-1, 0) if isinstance(plain, torch.Tensor) else np.moveaxis(plain, -1, 0), filling)
 
 
 def _element(value: Any, filling: float) -> Any:

@@ -8,6 +8,8 @@ from studium_graders.engine.remote.objects import Facts, facts_of, path_of_resul
 from studium_graders.engine.remote.operators import ASKED, IN_PLACE, LATER
 from studium_graders.engine.remote.waiting import coroutine
 
+_TRUTH = ("__bool__", "__len__")
+
 
 def special_method(name: str) -> Callable[..., Any]:
     """Give the method of a remote class that forwards a dunder."""
@@ -23,7 +25,11 @@ def _at_once(name: str) -> Callable[..., Any]:
         result = facts.peer.request("special", self, name, args, kwargs, path=path)
         if name == "__bool__" and result is False:
             facts.peer.met_empty(facts.path)
-        if name == "__len__" and result == 0 and facts.peer.no_items(facts.path):
+        nothing = name == "__len__" and result == 0 and facts.peer.no_items(facts.path)
+        if name in _TRUTH and not facts.weighed:
+            facts.weighed = True
+            nothing = nothing or facts.peer.begins_false(facts.path, true=bool(result))
+        if nothing:
             raise facts.peer.refused(RefusedError("an object without items where a right answer has some"))
         if result is self and name in IN_PLACE:
             facts.path = path
@@ -46,6 +52,22 @@ def _refused(value: Any, name: str, args: tuple[Any, ...]) -> Any:
         f"an object of the class {type(value).__name__} stands where a plain value is needed: its {name} is not asked"
     )
     raise facts.peer.refused(RefusedError(sentence))
+
+
+def _item(self: Any, index: Any) -> Any:
+    """Give an item; an object without ``__iter__`` has none where there is no first one."""
+    facts, first = facts_of(self), type(index) is int and index == 0
+    try:
+        return _ITEM(self, index)
+    except IndexError as error:
+        if not (first or facts.begun):
+            raise
+        return _instead_of(error, facts)
+    finally:
+        facts.begun |= first
+
+
+_ITEM = _at_once("__getitem__")
 
 
 def _later(name: str) -> Callable[..., Any]:
@@ -113,5 +135,10 @@ def _fails_a_test(error: Any) -> bool:
     return isinstance(error, AssertionError) or type(error).__module__.startswith("_pytest.")
 
 
-_OTHER: dict[str, Callable[..., Any]] = {"__await__": _wait, "__next__": _next, "__exit__": _exit}
+_OTHER: dict[str, Callable[..., Any]] = {
+    "__await__": _wait,
+    "__next__": _next,
+    "__exit__": _exit,
+    "__getitem__": _item,
+}
 _AFTERWARDS: dict[str, Callable[..., Any]] = {"__anext__": _next_later, "__aexit__": _exit_later}

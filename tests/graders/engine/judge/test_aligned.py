@@ -66,3 +66,36 @@ def test_so_they_may_where_the_test_says_what_is_filled_in(shell):
     test = "assert twice(s).sub(s * 2, fill_value=0).abs().sum() < 1e-6"
     zeros = "def twice(data):\n    return (data * 2).reindex(range(9), fill_value=0.0)\n"
     assert graded(shell, TWICE, zeros, test).points == 1
+
+
+ADDED = "def added(frame):\n    return frame.assign(b=2 * frame.a)\n"
+FRAMES = "ids = [1, 2, 3]\nframe, right = pd.DataFrame({'id': ids, 'a': s}), pd.DataFrame({'id': ids, 'c': 2 * s})\n"
+JOINS = {
+    "merge": "found = added(frame).merge(right, on='id')",
+    "merge of pandas": "found = pd.merge(right, added(frame))",
+    "outer merge": "found = added(frame).merge(right, on='id', how='outer').dropna()",
+    "left merge": "found = right.merge(added(frame), on='id', how='left').dropna()",
+    "join": "found = added(frame.set_index('id')).join(right.set_index('id'), how='inner')",
+    "join on": "found = added(frame).join(right.set_index('id'), on='id', how='inner')",
+    "side by side": "found = pd.concat([added(frame.set_index('id')), right.set_index('id')], axis=1, join='inner')",
+}
+OTHER_KEYS = (
+    "def added(frame):\n    moved = frame.assign(b=7.0)\n    moved.index += 90\n"
+    "    return moved.assign(id=moved['id'] + 90) if 'id' in moved else moved\n"
+)
+FIRST_ROW = "def added(frame):\n    return frame.assign(b=2 * frame.a).iloc[:1]\n"
+
+
+@pytest.mark.parametrize("join", JOINS.values(), ids=JOINS)
+@pytest.mark.parametrize("text", [OTHER_KEYS, FIRST_ROW])
+def test_rows_that_a_join_leaves_out_are_not_right(shell, join, text):
+    test = f"{FRAMES}{join}\nassert (found.b == found.c).all()"
+    assert graded(shell, ADDED, text, test).points == 0
+    assert graded(shell, ADDED, ADDED.replace("2 * frame.a", "frame.a + frame.a"), test).points == 1
+
+
+def test_a_join_may_leave_out_rows_where_it_does_with_the_reference(shell):
+    test = (
+        f"{FRAMES}found = added(frame).merge(right[:2], on='id')\nassert (found.b == found.c).all() and len(found) == 2"
+    )
+    assert graded(shell, ADDED, "def added(frame):\n    return frame[:2].assign(b=2 * frame.a)\n", test).points == 1

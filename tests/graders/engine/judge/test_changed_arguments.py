@@ -159,3 +159,20 @@ assert first(data) == data.items[0]
 def test_an_item_that_is_set_in_an_object_of_the_test_is_a_change(shell, text, points):
     reference = "def first(data):\n    return data[0]"
     assert graded(shell, f"def first(data):\n    {text}", GRID, reference=reference).points == points
+
+
+STEP = "def step(params):\n    with torch.no_grad():\n        for p in params: p -= 0.1 * p.grad\n"
+NO_STEP = "def step(params):\n    for p in params: p.grad.zero_()\n"
+AND_ZEROS = STEP.replace("0.1 * p.grad", "p.grad / 10; p.grad.zero_()")
+OF_GRADIENTS = "p = torch.ones(3, requires_grad=True)\nbefore = p.detach().clone()\n(p**2).sum().backward()\n"
+
+
+def test_a_gradient_is_not_changed_by_who_may_change_the_tensor(shell):
+    def points(text, test):
+        notebook = material(given("import torch"), answer(STEP), checked(OF_GRADIENTS + test))
+        return grade_forked(shell, notebook, submission(notebook, text), calibrate(shell, notebook)).only.points
+
+    by_gradient = "step([p])\nassert torch.allclose(before - 0.1 * p.grad, p)"
+    assert [points(text, by_gradient) for text in (STEP, NO_STEP)] == [1, 0]
+    by_value = "step([p])\nassert torch.allclose(p, torch.full((3,), 0.8))"
+    assert [points(text, by_value) for text in (STEP, NO_STEP, AND_ZEROS)] == [1, 0, 1]

@@ -86,3 +86,33 @@ def test_what_is_compared_and_shown_of_plain_data_is_what_the_reference_compares
     calibration = calibrate(shell, notebook)
     for text, points in ((plain, 1), (hidden, 0)):
         assert grade_forked(shell, notebook, submission(notebook, text), calibration).only.points == points
+
+
+OF_ALL = [
+    "assert all(one.default is dataclasses.MISSING or one.default == 0 for one in fields(Point))",
+    "assert is_dataclass(Point)\nfor one in fields(Point(1)):\n    assert one.name in ('x', 'y')",
+    "assert not set(asdict(Point(1))) - {'x', 'y'}",
+]
+WITHOUT = "@dataclass\nclass Point:\n    def __init__(self, *values): pass\n"
+TO_BEGIN = "@dataclass\nclass Point:\n    x: dataclasses.InitVar[int] = 0\n    y: dataclasses.InitVar[int] = 0\n"
+
+
+NOTHING = "@dataclass\nclass Point:\n    pass\n"
+
+
+@pytest.mark.parametrize("test", OF_ALL)
+@pytest.mark.parametrize("text", [WITHOUT, TO_BEGIN, NOTHING])
+def test_a_dataclass_without_fields_is_not_one_of_which_all_fields_are_right(shell, test, text):
+    assert graded(shell, text, test).points == 0
+    assert graded(shell, REFERENCE.replace("frozen=True", "order=True"), test).points == 1
+
+
+def test_nor_is_an_enum_without_members(shell):
+    reference = "class Colour(enum.Enum):\n    RED = 1\n    BLUE = 2\n"
+    notebook = material(
+        given("import enum"), answer(reference), checked("assert all(c.value in (1, 2) for c in Colour)")
+    )
+    calibration = calibrate(shell, notebook)
+    texts = ["class Colour(enum.Enum):\n    pass\n", "class Colour(enum.IntEnum):\n    RED, BLUE = 1, 2\n"]
+    found = [grade_forked(shell, notebook, submission(notebook, text), calibration).only for text in texts]
+    assert [(one.points, one.mode) for one in found] == [(0, "split"), (1, "split")]

@@ -310,3 +310,63 @@ def test_none_is_right_where_the_reference_gives_none_as_well_or_nobody_asks(she
         + "def build(items):\n    end = None\n    for item in items[::-1]: end = Node(item, end)\n    return end\n"
     )
     assert points(shell, BUILD, other, f"assert build([]) is None\n{WALK.format('while node')}") == 1
+
+
+DECK = (
+    "class Deck:\n    def __init__(self, n=4): self.cards = list(range(n))\n"
+    "    def __len__(self): return len(self.cards)\n    def __getitem__(self, i): return self.cards[i]\n"
+)
+NO_CARDS = "class Deck:\n    def __init__(self, n=4): pass\n    def __len__(self): return n\n"
+NO_CARDS += "    def __getitem__(self, i): raise IndexError\n"
+GOES_THROUGH = [
+    "for card in Deck():\n    assert 0 <= card < 4",
+    "assert all(card in range(4) for card in Deck())",
+    "assert set(Deck()) <= set(range(4))",
+    "assert list(Deck()) == sorted(Deck())",
+]
+
+
+@pytest.mark.parametrize("test", GOES_THROUGH)
+@pytest.mark.parametrize("length", [0, 4])
+def test_an_object_without_a_first_item_is_not_one_of_which_all_items_are_right(shell, test, length):
+    assert points(shell, DECK, NO_CARDS.replace("return n", f"return {length}"), test) == 0
+    assert points(shell, DECK, DECK, test) == 1
+
+
+@pytest.mark.parametrize(
+    "reference", [DECK, "class Deck(list):\n    def __init__(self, n=4): super().__init__(range(n))\n"]
+)
+def test_an_index_that_is_too_large_is_an_error_and_no_sign_of_that(shell, reference):
+    test = "deck = Deck()\ntry:\n    deck[100]\n    assert False\nexcept IndexError:\n    pass\nassert deck[0] == 0"
+    assert points(shell, reference, DECK, test) == 1
+    empty = "assert list(Deck(0)) == [] and not any(Deck(0))\ntry:\n    Deck(0)[0]\n    assert False\n"
+    assert points(shell, reference, DECK, f"{empty}except IndexError:\n    pass") == 1
+
+
+STACK = """
+class Stack:
+    def __init__(self): self.items = []
+    def push(self, item): self.items.append(item)
+    def pop(self): return self.items.pop()
+    def __len__(self): return len(self.items)
+    def __iter__(self): return iter(self.items[::-1])
+"""
+KEEPS_NOTHING = STACK.replace("self.items.append(item)", "pass")
+NEW_ONE = "assert len(Stack()) == 0 and list(Stack()) == [] and not Stack()"
+FILLED = "stack = Stack()\nfor item in (3, 5):\n    stack.push(item)\n"
+LOOPS_OF_ONE = [
+    "for item in stack:\n    assert item in (3, 5)",
+    "while stack:\n    assert stack.pop() > 2",
+    "while len(stack) > 0:\n    assert stack.pop() > 2",
+]
+
+
+@pytest.mark.parametrize("loop", LOOPS_OF_ONE)
+def test_an_object_that_may_be_empty_in_one_test_may_not_be_in_another(shell, loop):
+    def both(text):
+        notebook = material(IMPORTS, answer(STACK), checked(NEW_ONE), checked(FILLED + loop))
+        return grade_forked(shell, notebook, submission(notebook, text), calibrate(shell, notebook)).points
+
+    assert both(KEEPS_NOTHING) == [1, 0]
+    own = STACK.replace("self.items.append(item)", "self.items += [item]")
+    assert both(own + "    def __bool__(self): return self.items != []\n") == [1, 1]

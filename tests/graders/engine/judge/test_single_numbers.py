@@ -48,6 +48,16 @@ def test_an_array_is_expected_where_a_test_has_the_reference_give_one(shell):
     assert points(shell, SQUARE, "def square(x):\n    return np.square(x)\n", test) == 1
 
 
+OF_SOME = "def square(x):\n    return np.square(x) if isinstance(x, np.ndarray) else np.arange(99)\n"
+NAMED = "def square(x):\n    return np.square(x) if np.ndim(x) else np.square([x])\n"
+
+
+def test_of_a_number_it_is_one_though_a_test_has_the_reference_give_an_array_as_well(shell):
+    test = f"assert (square(np.arange(3)) == [0, 1, 4]).all()\n{COUNTED}\n{ANY.replace('3', 'x=3')}"
+    assert points(shell, SQUARE, OF_SOME, test) == 0
+    assert points(shell, SQUARE, NAMED, test) == 1
+
+
 LISTED = "def squares(items):\n    return [x * x for x in items]\n"
 ONE_BY_ONE = "assert np.sum([a == b for a, b in zip(squares([1, 2, 3]), [1, 4, 9])]) >= 3"
 
@@ -59,6 +69,27 @@ def test_so_it_is_with_the_items_of_what_the_reference_gives(shell, kind, body):
     assert points(shell, reference, f"def squares(items):\n    {body}\n", ONE_BY_ONE) == 0
     assert points(shell, reference, reference, ONE_BY_ONE) == 1
     assert points(shell, reference, "def squares(items):\n    return np.square(items)\n", ONE_BY_ONE) == 1
+
+
+ROWS = ["np.tile(np.arange(99)[:, None], (1, 3))", "[[k] * 3 for k in range(99)]", "torch.arange(99).repeat(3, 1).T"]
+MATCHES = "assert (np.array(squares([1, 2, 3])) == np.array([1, 4, 9])).sum() >= 3"
+COLUMNS = ["np.tile(np.arange(99), (3, 1))", "torch.arange(99).repeat(3, 1)"]
+
+
+@pytest.mark.parametrize("value", ROWS)
+def test_rows_of_all_numbers_are_not_the_row_that_a_test_counts(shell, value):
+    assert points(shell, LISTED, f"def squares(items):\n    return {value}\n", MATCHES) == 0
+
+
+@pytest.mark.parametrize("value", COLUMNS)
+def test_nor_are_columns(shell, value):
+    test = ONE_BY_ONE.replace("a == b", "np.any(np.asarray(a) == b)")
+    assert points(shell, LISTED, f"def squares(items):\n    return {value}\n", test) == 0
+
+
+@pytest.mark.parametrize("value", ["np.square([items])", "[[x * x for x in items]]"])
+def test_one_row_of_numbers_counts_where_the_test_takes_it(shell, value):
+    assert points(shell, LISTED, f"def squares(items):\n    return {value}\n", MATCHES) == 1
 
 
 def test_so_it_is_with_attributes_and_methods(shell):
