@@ -16,11 +16,14 @@ _ARITHMETIC = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow")
 _METHODS = ("subtract", "multiply", "div", "divide", "gt", "lt", "ge", "le", "ne", *_ARITHMETIC)
 _OPERATORS = [*(f"__{kind}{name}__" for kind in ("", "r") for name in _ARITHMETIC), *_METHODS]
 _LABELLED = ("series", "frame")
-_heard_by: list[Callable[[], None]] = []
+_heard_by: list[Callable[..., bool]] = []
 
 
-def listen(note: Callable[[], None]) -> None:
-    """Have ``note`` called, and nobody else, where an operator leaves out a value."""
+def listen(note: Callable[..., bool]) -> None:
+    """Have ``note`` called, and nobody else, where an operator leaves out a value.
+
+    It hears whether both data have one shape, and tells whether they are to be taken by their places then.
+    """
     if not _heard_by:
         for cls in (pandas().Series, pandas().DataFrame):
             for name in _OPERATORS:
@@ -33,11 +36,19 @@ def _noting(operator: Callable[..., Any]) -> Callable[..., Any]:
     def noting(value: Any, other: Any, *more: Any, **named: Any) -> Any:
         found = operator(value, other, *more, **named)
         plain = kind_of(type(other)) in _LABELLED and not (more or named)  # else it may be told what to fill in
-        if plain and (_leaves_out(value, other) or _leaves_out(other, value)):
-            _heard_by[0]()
-        return found
+        apart = plain and (_leaves_out(value, other) or _leaves_out(other, value))
+        by_place = apart and _heard_by[0](alike=value.shape == other.shape)
+        return operator(value, _labelled_as(value, other)) if by_place else found
 
     return noting
+
+
+def _labelled_as(value: Any, other: Any) -> Any:
+    """Give the other data under the labels of the value, but for axes that have the same in another order."""
+    for axis, (mine, theirs) in enumerate(zip(value.axes, other.axes, strict=True)):
+        if not (mine.isin(theirs).all() and theirs.isin(mine).all()):
+            other = other.set_axis(mine, axis=axis)
+    return other
 
 
 def _leaves_out(value: Any, other: Any) -> bool:

@@ -28,12 +28,13 @@ _PATHS = {"__call__": "()", **dict.fromkeys(("__enter__", "__aenter__", "__iter_
 class Facts:
     """What every remote object carries: the peer that asks for it, its number there, where it came from."""
 
-    __slots__ = ("begun", "held", "instead", "methods", "number", "path", "peer", "score")
+    __slots__ = ("begun", "held", "instead", "made_of", "methods", "number", "path", "peer", "score")
 
     def __init__(self, peer: "Peer", number: int, path: str, methods: frozenset[str]) -> None:
         self.peer, self.number, self.path, self.methods = peer, number, path, methods
         self.held: dict[str, Any] = {}  # what this side's libraries note on the object, and is of use only here
         self.score: Callable[..., float] | None = None  # in place of its own
+        self.made_of: tuple[Any, ...] | None = None  # values that a test gave the class, if its instances are data
         self.begun = False  # to give items
         self.instead: Iterator[float] = iter(())  # of items that it does not have
 
@@ -53,7 +54,11 @@ class RemoteClass(type):
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
         facts = facts_of_class(cls)
-        return facts.peer.request("call", cls, args, kwargs, path=f"{facts.path}()")
+        made = facts.peer.request("call", cls, args, kwargs, path=f"{facts.path}()")
+        if isinstance(made, RemoteObject):
+            named = (part for item in kwargs.items() for part in item)
+            facts.peer.made(facts_of(made), cls, (len(args), *args, *named))
+        return made
 
     def __getattr__(cls, name: str) -> Any:
         facts = type.__getattribute__(cls, "__dict__").get("_facts")

@@ -1,13 +1,16 @@
 """Arrays of many numbers where the reference gives one: among them there may be one that is right.
 
 ``np.sum([f(x) == y for x, y in cases])`` counts each that equals something, and ``.any()`` is content with one. A test
-that passes with such an array is run again with single elements of it.
+that passes with such an array is run again with single elements of it. Where these do not pass, their mean or their sum
+may: no answer gains by that, for it could have given this number itself, and ``f(x).mean()`` is right for an answer
+that gives the losses of all samples.
 """
 
 import array
 import math
 from collections import UserList, deque
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from decimal import Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from studium_graders.engine.remote.decode import Decoder
     from studium_graders.engine.remote.policy import Policy
 
+REDUCTIONS = ("mean", "sum")
 _ARRAYS = (np.ndarray, torch.Tensor)
 _SEQUENCES = (list, tuple, deque, UserList, range, array.array, memoryview)
 _NUMBERS = (int, float, complex, np.number, np.bool_, Decimal, Fraction)
@@ -52,14 +56,14 @@ def received(value: Any, decoder: "Decoder", policy: "Policy") -> Any:
     """Give an array that has arrived, or one of its elements where the reference gives a number alone."""
     if decoder.changing or not _has_several(value) or not policy.expects(ONE, decoder.origin):
         return value
-    return value if policy.filling is None else _element(value, policy.filling)
+    return value if policy.filling is None else _one_of(_flat(value), policy.filling, policy.reduction)
 
 
 def given(value: Any, path: str, policy: "Policy") -> Any:
     """Give what a request gave, or an item of a list where the reference gives a number: it may become an array."""
     if not isinstance(value, _SEQUENCES) or len(value) <= 1 or not policy.expects(ONE, path):
         return value
-    return value if policy.filling is None else _at(value, policy.filling)
+    return value if policy.filling is None else _one_of(value, policy.filling, policy.reduction)
 
 
 def _has_several(value: Any) -> bool:
@@ -68,9 +72,18 @@ def _has_several(value: Any) -> bool:
     return bool(isinstance(value, np.ndarray) or kind_of(type(value))) and value.size > 1
 
 
-def _element(value: Any, filling: float) -> Any:
-    flat = (value if isinstance(value, torch.Tensor) else np.asarray(value)).reshape(-1)
-    return _at(flat, filling)
+def _flat(value: Any) -> Any:
+    return (value if isinstance(value, torch.Tensor) else np.asarray(value)).reshape(-1)
+
+
+def _one_of(items: Any, filling: float, reduction: str) -> Any:
+    """Give what a reduction makes of the items where it can, else one of them."""
+    if reduction:
+        with suppress(TypeError, ValueError, RuntimeError):  # they are no numbers
+            whole = isinstance(items, torch.Tensor) and not (items.is_floating_point() or items.is_complex())
+            numbers = items.double() if whole else items if isinstance(items, torch.Tensor) else np.asarray(items)
+            return getattr(numbers, reduction)()
+    return _at(items, filling)
 
 
 def _at(items: Any, filling: float) -> Any:

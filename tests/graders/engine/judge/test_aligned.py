@@ -66,3 +66,25 @@ def test_so_they_may_where_the_test_says_what_is_filled_in(shell):
     test = "assert twice(s).sub(s * 2, fill_value=0).abs().sum() < 1e-6"
     zeros = "def twice(data):\n    return (data * 2).reindex(range(9), fill_value=0.0)\n"
     assert graded(shell, TWICE, zeros, test).points == 1
+
+
+@pytest.mark.parametrize("form", OF_SERIES)
+@pytest.mark.parametrize("index", OTHER_SERIES)
+def test_who_is_right_by_the_places_is_so_under_other_labels(shell, index, form):
+    text = f"def twice(data):\n    return pd.Series(data.to_numpy() * 2, {index})\n"
+    assert graded(shell, TWICE, text, OF_SERIES[form]).points == 1
+    assert graded(shell, TWICE, text.replace("2, ", "2, dtype=object, "), OF_SERIES[form]).points == 1
+    assert graded(shell, TWICE, text.replace("* 2", "* 3"), OF_SERIES[form]).points == 0
+
+
+def test_so_is_a_frame(shell):
+    text = "def twice(data):\n    return pd.DataFrame({'b': data.b * 2, 'a': data.a * 2}).set_axis([7, 8, 9])\n"
+    assert graded(shell, TWICE, text, OF_FRAME).points == 1
+    assert graded(shell, TWICE, text.replace("data.a *", "data.a **"), OF_FRAME).points == 0
+
+
+def test_nobody_is_so_who_gives_fewer_items_than_the_test_goes_through_as_well(shell):
+    test = f"{OF_SERIES['sum']}\nassert all(a == b for a, b in zip(list(twice(s)), [2, 4, 8]))"
+    text = "def twice(data):\n    return pd.Series([2.0, 4, 8], [7, 8, 9])\n"
+    assert graded(shell, TWICE, text, test).points == 1
+    assert graded(shell, TWICE, text.replace(", 8], [7, 8,", "], [7,"), test).points == 0
