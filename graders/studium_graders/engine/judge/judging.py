@@ -135,7 +135,7 @@ class TestJudge:
         return APART if error is not None else policy.short
 
     def _best_of(self, test: PreparedTest, ways: tuple[_Doubting, ...]) -> float | None:
-        """Run a test again in these ways until it earns all; give the most that it earns, None where it fails in each."""
+        """Run a test again in these ways until it earns all; give the most it earns, None where it always fails."""
         best = None
         for doubting in ways:
             with doubting():

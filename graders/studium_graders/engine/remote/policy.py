@@ -65,8 +65,8 @@ class Policy:
     inspect.getsource. ``cautious`` is set during a test that the reference fails: the default applies to it beside what
     is known. ``both_ways`` collects, while recording, the tests that change a value after it has crossed, or ask for
     identity with one, ``scored`` those whose last value is a number. ``empties`` are paths of arrays and containers
-    without elements, or with missing ones, ``unexpected`` names the signs of others, and ``filling`` is what takes their
-    place, of several numbers what the ``reduction`` makes of them; ``several`` is where it is not always of one sort,
+    without elements, or with missing ones, ``unexpected`` names the signs of others, and ``filling`` takes their place,
+    of several numbers what the ``reduction`` makes of them; ``several`` is where it is not always of one sort,
     and ``fixed`` that a test draws nothing; ``short`` says what a test left unlooked at that it looks at with the
     reference, and ``by_place`` lets data of pandas' meet by their places where their labels do not. ``draws`` are the
     random numbers that the reference drew. ``test`` is the one that runs.
