@@ -281,9 +281,18 @@ class Policy:
         """
         if self.recording:
             self.mutates.update(entries)
-        found = [entry for entry in entries if entry not in self.mutates] if self.strict or returned else []
-        self.suspicious += found
-        return found
+        wanted = self.strict or returned
+        found = [entry for entry in entries if entry not in self.mutates and not self._made_or_used(entry)]
+        self.suspicious += found if wanted else []
+        return found if wanted else []
+
+    def _made_or_used(self, entry: str) -> bool:
+        """Tell whether the reference changes what a class is given to keep, be it as it is made or in a method."""
+        path, _, place = entry.partition("#")
+        maker, used, _ = path.partition("().")
+        if used:
+            return not place and any(known.startswith(f"{maker}#") for known in self.mutates)
+        return any(known.startswith(f"{path}().") and known.endswith("#") for known in self.mutates)
 
 
 def spelling(operator: str) -> str:
