@@ -69,10 +69,12 @@ class CanonicalText:
                 if isinstance(inner, _DEFINITIONS):
                     self._put(f"{node.name}.{inner.name}", _segment(lines, inner))
         elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            name = node.targets[0].id
+            name, wrapped = node.targets[0].id, _wrapped(node.value)
+            if name == wrapped:
+                return
             self._put(name, _segment(lines, node) if isinstance(node.value, ast.Lambda) else None)
-            if isinstance(node.value, ast.Name):
-                self._other_names[name] = node.value.id
+            if wrapped:
+                self._other_names[name] = wrapped
         else:
             for child in ast.iter_child_nodes(node):  # a definition under if, try or with
                 if isinstance(child, ast.stmt):
@@ -83,6 +85,13 @@ class CanonicalText:
         self._texts.pop(name, None)
         if text is not None:
             self._texts[name] = text
+
+
+def _wrapped(value: ast.expr) -> str:
+    """Name the function that is bound to another name as it is, or to any as a decorator's call makes it."""
+    if isinstance(value, ast.Call) and value.args:
+        value = value.args[0]
+    return value.id if isinstance(value, ast.Name) else ""
 
 
 def _segment(lines: list[str], node: ast.stmt) -> str:

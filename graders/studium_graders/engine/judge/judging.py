@@ -15,7 +15,7 @@ from studium_graders.engine.judge.events import Event, Judged, Ran
 from studium_graders.engine.judge.exercise_tests import ExerciseTest, run_draws, seeds
 from studium_graders.engine.judge.failing_line import FailingLine, failing_line
 from studium_graders.engine.judge.given_data import GivenData
-from studium_graders.engine.judge.messages import bounded_message, full_message, said_of
+from studium_graders.engine.judge.messages import bounded_message, full_message, said_of, unlike_the_reference
 from studium_graders.engine.judge.namespace import Namespace
 from studium_graders.engine.judge.prepare import Prepared, PreparedTest
 from studium_graders.engine.judge.python_text import is_silenced
@@ -29,14 +29,17 @@ from studium_graders.engine.remote.empties import FILLINGS
 from studium_graders.engine.remote.environment import Environment
 from studium_graders.engine.remote.notices import Speaker
 from studium_graders.engine.remote.offers import KeptError
+from studium_graders.engine.remote.policy import APART, ONE
 from studium_graders.engine.remote.session import Beside
 from studium_graders.engine.remote.shared_files import SharedFiles
+from studium_graders.engine.remote.single_numbers import REDUCTIONS
 from studium_graders.engine.results import CellRun, Mode, TestResult
 
 NOT_YET = "not attempted yet"
 _Doubting = Callable[[], AbstractContextManager[None]]
+_Doubt = tuple[tuple[_Doubting, ...], str]
+"""In which ways a test is run once more, of which the best counts, and what is said where it fails in each."""
 _CHANGED = "your function changed its arguments, which this test does not expect"
-_EMPTY = "your code gives no elements, missing ones, NaN or numbers of few digits, where a right answer has others"
 
 
 @dataclass
@@ -105,12 +108,11 @@ class TestJudge:
         points, error, run = self._run(test)
         if error is not None and self.namespace.student.policy.recording and pyplot.is_loaded():
             points, error, run = self._drawing_there(test)
-        if error is None and points == test.cell.points and (short := self.namespace.student.policy.short):
+        if error is None and points == test.cell.points and (short := self._short(test)):
             return [self._judged(test, message=short)]
-        for doubting, sentence in self._doubts() if error is None else ():
-            with doubting():
-                again, failed, _ = self._run(test, again=True)
-            if failed is not None:
+        for ways, sentence in self._doubts() if error is None else ():
+            again = self._best_of(test, ways)
+            if again is None:
                 return [self._judged(test, message=sentence)]
             points = min(points, again)
         if error is None and (changed := self._changed_data(test)):
@@ -126,11 +128,34 @@ class TestJudge:
         run.error = judged.result.message
         return [Ran(test.cell.id, run), judged]
 
+    def _short(self, test: PreparedTest) -> str:
+        """Say what a test left unlooked at; data of pandas' may be right by their places under other labels."""
+        policy = self.namespace.student.policy
+        if policy.short != APART:
+            return policy.short
+        unexpected, policy.by_place = policy.unexpected.copy(), True
+        _, error, _ = self._run(test, again=True)
+        policy.by_place = False
+        policy.unexpected |= unexpected
+        return APART if error is not None else policy.short
+
+    def _best_of(self, test: PreparedTest, ways: tuple[_Doubting, ...]) -> float | None:
+        """Run a test again in these ways until it earns all; give the most it earns, None where it always fails."""
+        best = None
+        for doubting in ways:
+            with doubting():
+                points, failed, _ = self._run(test, again=True)
+            if failed is None:
+                best = max(points, best or 0.0)
+            if best == test.cell.points:
+                break
+        return best
+
     def _run(self, test: PreparedTest, *, again: bool = False) -> tuple[float, BaseException | None, CellRun]:
         assert test.code is not None
         student = self.namespace.student
         student.refusal = None
-        student.policy.unexpected, student.policy.short = False, ""
+        student.policy.unexpected, student.policy.short = set(), ""
         pyplot.close_all()
         with readable(self.text), student.in_step(test.cell.grade_id):
             sharing = self._sharing(test, again=again)
@@ -180,15 +205,18 @@ class TestJudge:
             bounded = f"{name} must be a function"
             return self._judged(test, message=f"{bounded}, and is a {type(function).__name__}", bounded=bounded)
         self.namespace.student.refusal = None
-        self.namespace.student.policy.unexpected = False
+        self.namespace.student.policy.unexpected = set()
         draws = seeds(test.cell.topic, found.exercise, found.test, self.seed)
         run = run_draws(found.test, function, draws)
         self._require_student()
-        for doubting, sentence in self._doubts() if run.passed else ():
-            with doubting():
-                run = run_draws(found.test, function, draws)
-            self._require_student()
-            if not run.passed:
+        for ways, sentence in self._doubts() if run.passed else ():
+            for doubting in ways:
+                with doubting():
+                    run = run_draws(found.test, function, draws)
+                self._require_student()
+                if run.passed:
+                    break
+            else:
                 return self._judged(test, message=sentence)
         if run.error is None and self.namespace.student.refusal is not None:
             return self._error(test, self.namespace.student.refusal, None, name)
@@ -266,14 +294,15 @@ class TestJudge:
         if self.namespace.student.gone is not None:
             raise self.namespace.student.gone
 
-    def _doubts(self) -> list[tuple[_Doubting, str]]:
+    def _doubts(self) -> list[_Doubt]:
         """Give in which ways a test that passed is run once more, and what is said where it fails then."""
-        empty, changed = self.namespace.student.policy.unexpected, self._suspicious()
-        ways: list[tuple[bool, _Doubting, str]] = [
-            (changed, self._own_copies, _CHANGED),
-            *((empty, partial(self.namespace.student.filled, filling), _EMPTY) for filling in FILLINGS),
-        ]
-        return [(doubting, sentence) for wanted, doubting, sentence in ways if wanted]
+        unexpected, filled = self.namespace.student.policy.unexpected, self.namespace.student.filled
+        doubts: list[_Doubt] = [((self._own_copies,), _CHANGED)] if self._suspicious() else []
+        reductions = ("", *REDUCTIONS) if ONE in unexpected else ("",)
+        sentence = unlike_the_reference(unexpected)
+        fillings = FILLINGS if unexpected else ()
+        ways = (tuple(partial(filled, filling, reduction) for reduction in reductions) for filling in fillings)
+        return [*doubts, *((way, sentence) for way in ways)]
 
     def _suspicious(self) -> bool:
         """Tell whether a call has changed its arguments that the reference leaves alone; ask once."""

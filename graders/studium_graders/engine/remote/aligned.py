@@ -21,11 +21,14 @@ _OPERATORS = [*(f"__{kind}{name}__" for kind in ("", "r") for name in _ARITHMETI
 _LABELLED = ("series", "frame")
 _ALONE = {"left": {"left_only"}, "right": {"right_only"}, "cross": set[str]()}  # rows that a join should not have
 _EITHER = {"left_only", "right_only"}
-_heard_by: list[Callable[[], None]] = []
+_heard_by: list[Callable[..., bool]] = []
 
 
-def listen(note: Callable[[], None]) -> None:
-    """Have ``note`` called, and nobody else, where an operator leaves out a value."""
+def listen(note: Callable[..., bool]) -> None:
+    """Have ``note`` called, and nobody else, where an operator leaves out a value.
+
+    It hears whether both data have one shape, and tells whether they are to be taken by their places then.
+    """
     if not _heard_by:
         for cls in (pandas().Series, pandas().DataFrame):
             for name in _OPERATORS:
@@ -42,11 +45,19 @@ def _noting(operator: Callable[..., Any]) -> Callable[..., Any]:
     def noting(value: Any, other: Any, *more: Any, **named: Any) -> Any:
         found = operator(value, other, *more, **named)
         plain = kind_of(type(other)) in _LABELLED and not (more or named)  # else it may be told what to fill in
-        if plain and (_leaves_out(value, other) or _leaves_out(other, value)):
-            _heard_by[0]()
-        return found
+        apart = plain and (_leaves_out(value, other) or _leaves_out(other, value))
+        by_place = apart and _heard_by[0](alike=value.shape == other.shape)
+        return operator(value, _labelled_as(value, other)) if by_place else found
 
     return noting
+
+
+def _labelled_as(value: Any, other: Any) -> Any:
+    """Give the other data under the labels of the value, but for axes that have the same in another order."""
+    for axis, (mine, theirs) in enumerate(zip(value.axes, other.axes, strict=True)):
+        if not (mine.isin(theirs).all() and theirs.isin(mine).all()):
+            other = other.set_axis(mine, axis=axis)
+    return other
 
 
 def _leaves_out(value: Any, other: Any) -> bool:
@@ -72,7 +83,7 @@ def _noting_rows(join: Callable[..., Any], again: Callable[..., Any]) -> Callabl
             alone = _ALONE.get(bound.arguments["how"], _EITHER)
             with suppress(KeyError, TypeError, ValueError):  # keys of another form, such as levels
                 if alone and not alone.isdisjoint(again(left, right, bound.arguments)):
-                    _heard_by[0]()
+                    _heard_by[0](alike=False)
         return found
 
     return noting
@@ -109,7 +120,7 @@ def _noting_labels(concat: Callable[..., Any]) -> Callable[..., Any]:
         found = concat(parts, axis=axis, **named)
         data = [part for part in (parts.values() if isinstance(parts, Mapping) else parts) if part is not None]
         if axis in (1, "columns") and any(_leaves_out_rows(one, other) for one in data for other in data):
-            _heard_by[0]()
+            _heard_by[0](alike=False)
         return found
 
     return noting

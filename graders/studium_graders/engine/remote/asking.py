@@ -28,12 +28,13 @@ from studium_graders.engine.remote.functions import RemoteFunction
 from studium_graders.engine.remote.known_estimators import measure_by, score_of, scored_by
 from studium_graders.engine.remote.mirrors import Mirror
 from studium_graders.engine.remote.modules import RemoteModule
-from studium_graders.engine.remote.objects import RemoteClass, facts_of, is_remote
+from studium_graders.engine.remote.objects import Facts, RemoteClass, facts_of, is_remote
 from studium_graders.engine.remote.policy import CONTAINER, PARTS, Policy, item_of, step
 from studium_graders.engine.remote.shared_files import SharedFiles
 from studium_graders.engine.remote.truth import require_elements
 from studium_graders.engine.remote.wire import Channel, ProtocolError
 
+_PLAIN = frozenset({type(None), bool, int, float, str, bytes})
 _HOLD_ITEMS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 
 
@@ -105,10 +106,10 @@ class Asking(Side):
 
     def part(self, value: torch.Tensor, mirror: Mirror, decoder: Decoder) -> torch.Tensor:
         """Give what a tensor holds that both sides have, or what takes its place; note whether it lacks something."""
-        before, self.policy.unexpected = self.policy.unexpected, False
+        before, self.policy.unexpected = self.policy.unexpected, set()
         for doubted in (not_a_number, empties):
             value = doubted.checked(value, (decoder.path + PARTS,), self.policy)
-        mirror.lacking |= self.policy.unexpected
+        mirror.lacking |= bool(self.policy.unexpected)
         self.policy.unexpected |= before
         return value
 
@@ -118,14 +119,14 @@ class Asking(Side):
         return found
 
     @contextmanager
-    def filled(self, filling: float) -> Iterator[None]:
-        """Put something in the place of what is missing, for a while."""
-        self.policy.filling = filling
+    def filled(self, filling: float, reduction: str = "") -> Iterator[None]:
+        """Put something in the place of what is missing, or of several numbers, for a while."""
+        self.policy.filling, self.policy.reduction = filling, reduction
         try:
             with self.mirrors.as_if(lambda value: not_a_number.replaced(value, filling)):
                 yield
         finally:
-            self.policy.filling = None
+            self.policy.filling, self.policy.reduction = None, ""
             while self._put_into:
                 bare_modules.restore(self._put_into.pop())
 
@@ -206,8 +207,7 @@ class Asking(Side):
         found = self._others.get(key)
         if found is None:
             found = self._others[key] = function.under(path)
-            self.references[id(found)] = self.references[id(function)]
-            weakref.finalize(found, self.references.pop, id(found), None)
+            self.under_another(found, function)
         return found
 
     def may_answer(self, path: str, operator: str, args: tuple[Any, ...]) -> bool:
@@ -216,6 +216,11 @@ class Asking(Side):
         if self.policy.recording and both_remote and isinstance(type(args[0]), RemoteClass):
             self.policy.answers(facts_of(args[0]).path, operator, both_remote=True)
         return self.policy.answers(path, operator, both_remote=both_remote)
+
+    def made(self, facts: Facts, cls: type, values: tuple[Any, ...]) -> None:
+        """Note from what a test makes an object of a class whose instances are plain data with the reference."""
+        if cls.__name__ in self.policy.plain and _PLAIN.issuperset(map(type, values)):
+            facts.made_of = values
 
 
 def _paths_of_parts(module: nn.Module, path: str, root: str) -> Iterator[str]:

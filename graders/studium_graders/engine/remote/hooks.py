@@ -56,6 +56,9 @@ class Hooks:
         """Tell whether an object of the other side may answer an operator."""
         return True
 
+    def made(self, facts: Any, cls: type, values: tuple[Any, ...]) -> None:
+        """Hear from what values this side has had an object made."""
+
     def container(self, value: Any, decoder: Decoder) -> Any:
         """Give a container that has arrived, or what takes its place."""
         return value

@@ -32,13 +32,26 @@ class Facts:
     ``given`` is the class of this side's own in whose place a class is.
     """
 
-    __slots__ = ("begun", "given", "held", "instead", "methods", "number", "path", "peer", "score", "weighed")
+    __slots__ = (
+        "begun",
+        "given",
+        "held",
+        "instead",
+        "made_of",
+        "methods",
+        "number",
+        "path",
+        "peer",
+        "score",
+        "weighed",
+    )
 
     def __init__(self, peer: "Peer", number: int, path: str, methods: frozenset[str]) -> None:
         self.peer, self.number, self.path, self.methods = peer, number, path, methods
         self.held: dict[str, Any] = {}  # what this side's libraries note on the object, and is of use only here
         self.score: Callable[..., float] | None = None  # in place of its own
         self.given: type | None = None
+        self.made_of: tuple[Any, ...] | None = None  # values that a test gave the class, if its instances are data
         self.begun = False  # to give items
         self.weighed = False  # whether it is true, or how long it is
         self.instead: Iterator[float] = iter(())  # of items that it does not have
@@ -65,7 +78,11 @@ class RemoteClass(type):
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
         facts = facts_of_class(cls)
-        return facts.peer.request("call", cls, args, kwargs, path=f"{facts.path}()")
+        made = facts.peer.request("call", cls, args, kwargs, path=f"{facts.path}()")
+        if isinstance(made, RemoteObject):
+            named = (part for item in kwargs.items() for part in item)
+            facts.peer.made(facts_of(made), cls, (len(args), *args, *named))
+        return made
 
     def __getattr__(cls, name: str) -> Any:
         facts = type.__getattribute__(cls, "__dict__").get("_facts")

@@ -15,16 +15,18 @@ _LOCAL = frozenset({"__class__", "__copy__", "__deepcopy__", "__reduce_ex__", "_
 class Opaque:
     """An object of the submission where a plain value is needed: whatever is done with it raises TypeError.
 
-    But for asking whether it is true, where that is so of every instance of its class, as of a match of ``re``.
+    But for asking whether it is true, where that is so of every instance of its class, as of a match of ``re``. What it
+    stands for is ``found``, which may go back to the submission.
     """
 
-    __slots__ = ("__weakref__", "_message", "_peer", "_true")
+    __slots__ = ("__weakref__", "_found", "_message", "_peer", "_true")
 
-    def __init__(self, peer: "Peer", path: str, what: str, *, true: bool = False) -> None:
+    def __init__(self, peer: "Peer", path: str, what: str, found: Any = None, *, true: bool = False) -> None:
         sentence = f"{_said(path)} gives {what} where a plain value is needed, such as a number, a text or a list"
         object.__setattr__(self, "_peer", peer)
         object.__setattr__(self, "_message", sentence)
         object.__setattr__(self, "_true", true)
+        object.__setattr__(self, "_found", found)  # kept as long as this is
 
     def __getattribute__(self, name: str) -> Any:
         if name in _LOCAL:

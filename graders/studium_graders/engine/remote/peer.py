@@ -291,6 +291,13 @@ class Peer(Hooks, Sections):
         self.released.discard(number)
         return proxy
 
+    def under_another(self, proxy: Any, first: Any) -> Any:
+        """Let another proxy go back as the object that the first one stands for, which the other one keeps."""
+        address = id(proxy)
+        self.references[address] = self.references[id(first)]
+        weakref.finalize(proxy, self.references.pop, address, None)
+        return proxy
+
     def imported(self, number: Any) -> Any:
         """Give the proxy of an object of the other side's, or None."""
         reference = self.imports.get(number)

@@ -40,7 +40,7 @@ ITERATOR = ".>"  # ends an entry of ``handles`` of where the reference gives an 
 AWAITED = ".&"  # ends an entry of ``handles`` of where the reference gives something to be awaited
 WRAPPED = ".__wrapped__"
 _FEWER = "your code gives fewer items than this test goes through"
-_APART = "your code gives data with other labels than this test computes with"
+APART = "your code gives data with other labels than this test computes with"
 _FOR_FUNCTIONS = (WRAPPED, f".{FACTORY}", CALLBACK, f"{CALLBACK}{ITEM}")
 
 BINARY = (
@@ -71,10 +71,11 @@ class Policy:
     data comes back in the classes that the test knows; ``source_of`` gives the source of a student's definition, for
     inspect.getsource. ``cautious`` is set during a test that the reference fails: the default applies to it beside what
     is known. ``both_ways`` collects, while recording, the tests that change a value after it has crossed, or ask for
-    identity with one, ``scored`` those whose last value is a number. ``empties`` are paths of arrays and
-    containers without elements, or with missing ones, ``unexpected`` tells that there was another one, and ``filling``
-    is what takes its place; ``several`` is where it is not always of one sort, and ``fixed`` that a test
-    draws nothing; ``short`` says what a test left unlooked at that it looks at with the reference. ``draws`` are the
+    identity with one, ``scored`` those whose last value is a number. ``empties`` are paths of arrays and containers
+    without elements, or with missing ones, ``unexpected`` names the signs of others, and ``filling`` takes their place,
+    of several numbers what the ``reduction`` makes of them; ``several`` is where it is not always of one sort,
+    and ``fixed`` that a test draws nothing; ``short`` says what a test left unlooked at that it looks at with the
+    reference, and ``by_place`` lets data of pandas' meet by their places where their labels do not. ``draws`` are the
     random numbers that the reference drew. ``test`` is the one that runs.
     """
 
@@ -88,10 +89,12 @@ class Policy:
     empties: set[str] = field(default_factory=set)
     several: set[str] = field(default_factory=set)
     fixed: bool = False
-    unexpected: bool = False
+    unexpected: set[str] = field(default_factory=set)
     short: str = ""
+    by_place: bool = False
     test: str = ""
     filling: float | None = None
+    reduction: str = ""
     draws: set[Draw] = field(default_factory=set)
     recording: bool = False
     known: bool = False
@@ -223,7 +226,8 @@ class Policy:
         if self.recording:
             self.empties.add(places[0])
         expected = not self.strict or not self.empties.isdisjoint(places)
-        self.unexpected = self.unexpected or not expected
+        if not expected:
+            self.unexpected.add(places[0][-1:])
         return expected
 
     def met(self, sign: str, path: str, *, alone: bool) -> None:
@@ -238,7 +242,8 @@ class Policy:
     def expects(self, sign: str, *places: str) -> bool:
         """Tell whether it gives nothing else there; note that an answer does."""
         expected = self.strict and any(f"{sign}{self.test} {place}" in self.empties for place in places)
-        self.unexpected = self.unexpected or expected
+        if expected:
+            self.unexpected.add(sign)
         return expected
 
     def zipped(self, times: int, longest: int) -> None:
@@ -254,13 +259,19 @@ class Policy:
             if times < min(known, default=0):
                 self.short = _FEWER
 
-    def misaligned(self) -> None:
-        """Note that data of pandas' which the test computes with have labels that meet no others."""
+    def misaligned(self, *, alike: bool) -> bool:
+        """Note that data of pandas' which the test computes with have labels that meet no others.
+
+        Tell whether they are to be taken by their places instead, which needs data of one shape, ``alike``.
+        """
         entry = self.test + LABELS
         if self.recording:
             self.empties.add(entry)
-        elif self.strict and entry not in self.empties:
-            self.short = _APART
+        if not self.strict or entry in self.empties:
+            return False
+        if not (self.by_place and alike):
+            self.short = APART
+        return self.by_place and alike
 
     def may_change(self, entry: str) -> bool:
         """Tell whether the reference is known to change this argument."""
@@ -299,9 +310,18 @@ class Policy:
         """
         if self.recording:
             self.mutates.update(entries)
-        found = [entry for entry in entries if entry not in self.mutates] if self.strict or returned else []
-        self.suspicious += found
-        return found
+        wanted = self.strict or returned
+        found = [entry for entry in entries if entry not in self.mutates and not self._made_or_used(entry)]
+        self.suspicious += found if wanted else []
+        return found if wanted else []
+
+    def _made_or_used(self, entry: str) -> bool:
+        """Tell whether the reference changes what a class is given to keep, be it as it is made or in a method."""
+        path, _, place = entry.partition("#")
+        maker, used, _ = path.partition("().")
+        if used:
+            return not place and any(known.startswith(f"{maker}#") for known in self.mutates)
+        return any(known.startswith(f"{path}().") and known.endswith("#") for known in self.mutates)
 
 
 def spelling(operator: str) -> str:

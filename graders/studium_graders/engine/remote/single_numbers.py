@@ -1,13 +1,16 @@
 """Arrays of many numbers where the reference gives one: among them there may be one that is right.
 
 ``np.sum([f(x) == y for x, y in cases])`` counts each that equals something, and ``.any()`` is content with one. A test
-that passes with such an array is run again with single elements of it.
+that passes with such an array is run again with single elements of it. Where these do not pass, their mean or their sum
+may: no answer gains by that, for it could have given this number itself, and ``f(x).mean()`` is right for an answer
+that gives the losses of all samples.
 """
 
 import array
 import math
 from collections import UserList, deque
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from decimal import Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from studium_graders.engine.remote.decode import Decoder
     from studium_graders.engine.remote.policy import Policy
 
+REDUCTIONS = ("mean", "sum")
 _ARRAYS = (np.ndarray, torch.Tensor)
 _SEQUENCES = (list, tuple, deque, UserList, range, array.array, memoryview)
 _NUMBERS = (int, float, complex, np.number, np.bool_, Decimal, Fraction)
@@ -63,9 +67,9 @@ def received(value: Any, decoder: "Decoder", policy: "Policy") -> Any:
     if decoder.changing or not _has_several(value):
         return value
     if policy.expects(ONE, decoder.origin, decoder.origin + decoder.peer.kind_of_call()):
-        return value if policy.filling is None else _element(value, policy.filling)
+        return value if policy.filling is None else _one_of(_flat(value), policy)
     if _has_rows(value) and policy.expects(ONE, item_of(decoder.origin)):
-        return value if policy.filling is None else _column(value, policy.filling)
+        return value if policy.filling is None else _one_of(_columns(value), policy)
     return value
 
 
@@ -77,10 +81,10 @@ def given(value: Any, path: str, parts: tuple[Any, ...], policy: "Policy") -> An
     if not isinstance(value, _SEQUENCES) or len(value) <= 1:
         return value
     if policy.expects(ONE, path, path + kind_of_call(parts)):
-        return value if policy.filling is None else _at(value, policy.filling)
+        return value if policy.filling is None else _one_of(value, policy)
     rows = all(isinstance(row, _SEQUENCES) and len(row) > 1 for row in value)
     if rows and policy.expects(ONE, item_of(path)):
-        return value if policy.filling is None else [_at(row, policy.filling) for row in value]
+        return value if policy.filling is None else [_one_of(row, policy) for row in value]
     return value
 
 
@@ -94,14 +98,23 @@ def _has_rows(value: Any) -> bool:
     return len([size for size in value.shape if size > 1]) > 1
 
 
-def _column(value: Any, filling: float) -> Any:
+def _columns(value: Any) -> Any:
     plain = value if isinstance(value, torch.Tensor) else np.asarray(value)
-    return _at(plain.movedim(-1, 0) if isinstance(plain, torch.Tensor) else np.moveaxis(plain, -1, 0), filling)
+    return plain.movedim(-1, 0) if isinstance(plain, torch.Tensor) else np.moveaxis(plain, -1, 0)
 
 
-def _element(value: Any, filling: float) -> Any:
-    flat = (value if isinstance(value, torch.Tensor) else np.asarray(value)).reshape(-1)
-    return _at(flat, filling)
+def _flat(value: Any) -> Any:
+    return (value if isinstance(value, torch.Tensor) else np.asarray(value)).reshape(-1)
+
+
+def _one_of(items: Any, policy: "Policy") -> Any:
+    """Give what a reduction makes of the items where it can, else one of them."""
+    if policy.reduction:
+        with suppress(TypeError, ValueError, RuntimeError):  # they are no numbers
+            whole = isinstance(items, torch.Tensor) and not (items.is_floating_point() or items.is_complex())
+            numbers = items.double() if whole else items if isinstance(items, torch.Tensor) else np.asarray(items)
+            return getattr(numbers, policy.reduction)()
+    return _at(items, policy.filling or 0.0)
 
 
 def _at(items: Any, filling: float) -> Any:

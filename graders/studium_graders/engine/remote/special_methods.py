@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from studium_graders.engine.remote.decode import RefusedError
 from studium_graders.engine.remote.objects import Facts, facts_of, path_of_result
 from studium_graders.engine.remote.operators import ASKED, IN_PLACE, LATER
@@ -41,11 +43,13 @@ def _at_once(name: str) -> Callable[..., Any]:
 
 def _refused(value: Any, name: str, args: tuple[Any, ...]) -> Any:
     """Answer for an object whose operator is not asked, but for whether it refuses: as if it lacked that, then."""
-    if name in ("__eq__", "__ne__"):
-        return NotImplemented
-    if name == "__hash__":
-        return object.__hash__(value)
     facts = facts_of(value)
+    if name in ("__eq__", "__ne__"):
+        return _compared(value, name, *args)
+    if name == "__hash__" and facts.made_of is None:
+        return object.__hash__(value)
+    if name == "__hash__":
+        return facts.peer.request("special", value, name, args, {}, path="")
     if facts.peer.request("special", value, name, args, {}, path=path_of_result(facts.path, name)) is NotImplemented:
         return NotImplemented
     sentence = (
@@ -68,6 +72,21 @@ def _item(self: Any, index: Any) -> Any:
 
 
 _ITEM = _at_once("__getitem__")
+
+
+def _compared(value: Any, name: str, other: Any) -> Any:
+    """Compare where the answer's word does not count, but for an exception, which a right one does not raise.
+
+    Of two objects that a test made, where the reference has plain data, it does: they are equal, or have other values.
+    """
+    facts = facts_of(value)
+    found = facts.peer.request("special", value, name, (other,), {}, path=path_of_result(facts.path, name))
+    values = facts_of(other).made_of if type(other) is type(value) else None
+    if facts.made_of is None or values is None or not isinstance(found, int | np.bool_):
+        return NotImplemented
+    if bool(found) is (name == "__eq__") and values != facts.made_of:
+        raise facts.peer.refused(RefusedError(f"two objects of the class {type(value).__name__} are called equal"))
+    return found
 
 
 def _later(name: str) -> Callable[..., Any]:

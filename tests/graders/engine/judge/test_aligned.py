@@ -99,3 +99,25 @@ def test_a_join_may_leave_out_rows_where_it_does_with_the_reference(shell):
         f"{FRAMES}found = added(frame).merge(right[:2], on='id')\nassert (found.b == found.c).all() and len(found) == 2"
     )
     assert graded(shell, ADDED, "def added(frame):\n    return frame[:2].assign(b=2 * frame.a)\n", test).points == 1
+
+
+@pytest.mark.parametrize("form", OF_SERIES)
+@pytest.mark.parametrize("index", OTHER_SERIES)
+def test_who_is_right_by_the_places_is_so_under_other_labels(shell, index, form):
+    text = f"def twice(data):\n    return pd.Series(data.to_numpy() * 2, {index})\n"
+    assert graded(shell, TWICE, text, OF_SERIES[form]).points == 1
+    assert graded(shell, TWICE, text.replace("2, ", "2, dtype=object, "), OF_SERIES[form]).points == 1
+    assert graded(shell, TWICE, text.replace("* 2", "* 3"), OF_SERIES[form]).points == 0
+
+
+def test_so_is_a_frame(shell):
+    text = "def twice(data):\n    return pd.DataFrame({'b': data.b * 2, 'a': data.a * 2}).set_axis([7, 8, 9])\n"
+    assert graded(shell, TWICE, text, OF_FRAME).points == 1
+    assert graded(shell, TWICE, text.replace("data.a *", "data.a **"), OF_FRAME).points == 0
+
+
+def test_nobody_is_so_who_gives_fewer_items_than_the_test_goes_through_as_well(shell):
+    test = f"{OF_SERIES['sum']}\nassert all(a == b for a, b in zip(list(twice(s)), [2, 4, 8]))"
+    text = "def twice(data):\n    return pd.Series([2.0, 4, 8], [7, 8, 9])\n"
+    assert graded(shell, TWICE, text, test).points == 1
+    assert graded(shell, TWICE, text.replace(", 8], [7, 8,", "], [7,"), test).points == 0

@@ -116,3 +116,54 @@ def test_nor_is_an_enum_without_members(shell):
     texts = ["class Colour(enum.Enum):\n    pass\n", "class Colour(enum.IntEnum):\n    RED, BLUE = 1, 2\n"]
     found = [grade_forked(shell, notebook, submission(notebook, text), calibration).only for text in texts]
     assert [(one.points, one.mode) for one in found] == [(0, "split"), (1, "split")]
+
+
+LOGGED = REFERENCE.replace(
+    "    def moved", "    log: object = field(default_factory=object, compare=False, repr=False)\n    def moved"
+)
+
+
+@pytest.mark.parametrize("test", [REPLACED, "assert replace(Point(1, 2).moved(3), y=1).x == 4"])
+def test_a_field_more_may_hold_an_object(shell, test):
+    assert graded(shell, LOGGED, test).points == 1
+
+
+PLAIN = "@dataclass(frozen=True)\nclass Point:\n    x: int\n    y: int = 0\ndef middle(a, b):\n    return Point(1, 1)\n"
+BY_HAND = """
+class Point:
+    def __init__(self, x, y=0): self.x, self.y = x, y
+    def __eq__(self, other): return self.x == other.x and self.y == other.y
+    def __hash__(self): return hash((self.x, self.y))
+def middle(a, b): return Point(1, 1)
+"""
+EQUAL = ["Point(1, 2) == Point(1, 2)", "Point(3) in [Point(1), Point(3)]", "Point(y=1, x=2) == Point(y=1, x=2)"]
+UNEQUAL = ["Point(1, 2) != Point(2, 1)", "not Point(1) == Point(1, 1)", "len({Point(1), Point(2), Point(1)}) == 2"]
+RESULT = "middle(Point(0, 0), Point(2, 2)) == Point(1, 1)"
+OTHER_KIND = "Point(1, 2) != (1, 2)"
+
+
+def of_plain(shell, text, test):
+    notebook = material(given(GIVEN, locked=True), answer(PLAIN), checked(f"assert {test}"))
+    return grade_forked(shell, notebook, submission(notebook, text), calibrate(shell, notebook)).only.points
+
+
+@pytest.mark.parametrize("test", [*EQUAL, *UNEQUAL])
+def test_objects_that_a_test_makes_are_compared_by_the_answers_class_where_the_reference_has_plain_data(shell, test):
+    assert of_plain(shell, BY_HAND, test) == 1
+    nothing = BY_HAND.replace("def __eq__", "def same").replace("def __hash__", "def number")
+    assert of_plain(shell, nothing, test) == (test in UNEQUAL[:2])
+
+
+@pytest.mark.parametrize("text", ["True", "isinstance(other, Point)", "other.x >= 0", "1"])
+def test_it_decides_nothing_where_they_are_made_of_other_values(shell, text):
+    always = BY_HAND.replace("self.x == other.x and self.y == other.y", text)
+    assert not any(of_plain(shell, always, test) for test in UNEQUAL[:2])
+    assert of_plain(shell, always, RESULT) == 0
+    assert of_plain(shell, always.replace("return Point(1, 1)", "return a"), RESULT) == 0
+    moved = always.replace("return Point(1, 1)", "a.x = a.y = 1; return a")
+    assert of_plain(shell, moved, RESULT) == 0
+
+
+def test_a_comparison_that_raises_does_so_in_the_test(shell):
+    assert of_plain(shell, PLAIN, OTHER_KIND) == 1
+    assert of_plain(shell, BY_HAND, OTHER_KIND) == 0

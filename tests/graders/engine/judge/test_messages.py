@@ -9,7 +9,7 @@ from studium_graders.engine.endings import breach_in
 from studium_graders.engine.judge.canonical_text import CanonicalText
 from studium_graders.engine.judge.events import Judged
 from studium_graders.engine.judge.failing_line import failing_line
-from studium_graders.engine.judge.messages import bounded_message, full_message
+from studium_graders.engine.judge.messages import bounded_message, full_message, unlike_the_reference
 from studium_graders.engine.limits import Limits
 from studium_graders.engine.remote import StudentGone
 from studium_graders.engine.remote.decode import RefusedError
@@ -303,3 +303,21 @@ class TestAfterAHiddenTest:
 
     def test_a_test_that_passes_does_not(self, student):
         assert self.last(student, checked(SECRET, hidden=True), self.VISIBLE, text=DOUBLE).bounded == ""
+
+
+@pytest.mark.parametrize(
+    ("signs", "sentence"),
+    [
+        ("?", "your code gives NaN, or a time that is none, where a right answer gives none such"),
+        ("#", "your code gives something without elements, or with missing ones, where a right answer gives none such"),
+        ("^", "your code gives several numbers in place of one, where a right answer gives none such"),
+        ("$", "your code gives None in place of an object, where a right answer gives none such"),
+        (
+            "~^",
+            "your code gives numbers of few digits, as float16 and int8 have, and several numbers in place of one, "
+            "where a right answer gives none such",
+        ),
+    ],
+)
+def test_what_the_reference_does_not_give_is_named(signs, sentence):
+    assert unlike_the_reference({*signs}) == sentence

@@ -80,3 +80,34 @@ def test_an_operator_of_a_students_class_has_not_the_text_of_the_engines(shell):
     test = "assert 'return' in inspect.getsource(Cube.__str__)"
     assert graded(shell, reference, reference, test) == (1, "one process")
     assert graded(shell, reference, reference.replace("return 'a", "print('a').x  # '"), test)[0] == 0
+
+
+WRAPPERS = """
+import functools
+def wrapped(function):
+    @functools.wraps(function)
+    def wrapper(*args):
+        return function(*args)
+    return wrapper
+def plainly(function):
+    def wrapper(*args):
+        return function(*args)
+    return wrapper
+"""
+HALVES = "def halves(n):\n    return 0 if n < 2 else 1 + halves(n // 2)\n"
+
+
+@pytest.mark.parametrize(
+    "call", ["wrapped({})", "plainly({})", "functools.lru_cache({})", "functools.lru_cache(maxsize=None)({})"]
+)
+@pytest.mark.parametrize("name", ["halves", "cut"])
+def test_a_function_that_is_wrapped_later_has_the_text_of_its_definition(shell, name, call):
+    text = WRAPPERS + HALVES.replace("def halves", f"def {name}") + f"halves = {call.format(name)}\n"
+    test = "source = inspect.getsource(halves)\nassert halves(8) == 3 and 'while' not in source and '// 2' in source"
+    assert graded(shell, HALVES, text, test) == (1, "split")
+    assert graded(shell, HALVES, text.replace("n // 2", "n >> 1"), test) == (0, "split")
+
+
+def test_one_that_is_made_of_nothing_has_none(shell):
+    text = f"{HALVES}halves = eval('lambda n: n.bit_length() - 1')\n"
+    assert graded(shell, HALVES, text, "assert 'while' not in inspect.getsource(halves)") == (0, "split")

@@ -69,3 +69,32 @@ def test_a_refusal_in_one_test_fails_no_other(shell):
     notebook = material(answer(reference), checked(NO_ORDER), checked("assert Box(3).x == 3"))
     text = submission(notebook, ORDERED + PAIR)
     assert grade_forked(shell, notebook, text, calibrate(shell, notebook)).points == [0, 1]
+
+
+CODED = "def coded(text):\n    return [*text]\ndef decoded(letters):\n    return ''.join(letters)\n"
+OWN_CODED = """
+class Code:
+    def __init__(self, text): self.text = text
+def coded(text): return Code(text)
+def decoded(code): return code.text
+"""
+THERE_AND_BACK = "assert decoded(coded('abc')) == 'abc'"
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("", ""), ("class Code:", "import torch\nclass Code(torch.nn.Module):\n    pass\nclass Code:")],
+)
+def test_an_object_in_place_of_a_value_may_go_back_to_where_it_came_from(shell, old, new):
+    text = OWN_CODED.replace(old, new, 1)
+    assert graded(shell, CODED, text, THERE_AND_BACK).points == 1
+    assert graded(shell, CODED, text, "code = coded('abc')\nassert decoded(code) == 'abc' == decoded(code)").points == 1
+    assert graded(shell, CODED, text, "assert decoded([coded('abc')][0]) == 'abc'").points == 1
+    assert graded(shell, CODED, text.replace("return code.text", "return 'a'"), THERE_AND_BACK).points == 0
+
+
+def test_but_it_is_asked_for_nothing(shell):
+    always = "    def __eq__(self, other): return True\n    def __len__(self): return 3\ndef coded"
+    text = OWN_CODED.replace("def coded", always)
+    assert graded(shell, CODED, text, "assert coded('abc') == ['a', 'b', 'c']").points == 0
+    assert graded(shell, CODED, text, "assert len(coded('abc')) == 3").points == 0

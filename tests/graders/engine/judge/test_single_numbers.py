@@ -106,3 +106,22 @@ def test_partial_credit_is_what_single_elements_earn(shell):
     text = "def square(x):\n    return np.arange(99)\n"
     graded = grade_forked(shell, notebook, submission(notebook, text), calibrate(shell, notebook))
     assert graded.only.points <= 1
+
+
+LOSS = "def loss(p, y):\n    return ((p - y) ** 2).mean()\n"
+MEAN = "p, y = np.array([1.0, 2, 4]), np.array([1.0, 0, 1])\nassert abs(np.mean(loss(p, y)) - 13 / 3) < 1e-6"
+SUM = MEAN.replace("np.mean", "np.sum").replace(" / 3", "")
+
+
+@pytest.mark.parametrize("value", ["{}", "list({})", "pd.Series({})", "[float(one) for one in {}]", "({}).astype(int)"])
+def test_the_numbers_of_which_a_test_takes_the_mean_or_the_sum_are_right(shell, value):
+    text = f"def loss(p, y):\n    return {value.format('(p - y) ** 2')}\n"
+    assert points(shell, LOSS, text, MEAN) == 1
+    assert points(shell, LOSS.replace("mean", "sum"), text, SUM) == 1
+    assert points(shell, LOSS, text.replace("** 2", "** 4"), MEAN) == 0
+
+
+def test_a_mean_that_is_wrong_is_none_of_the_numbers_that_a_test_counts(shell):
+    text = "def square(x):\n    return np.append(np.arange(99), x)\n"
+    assert points(shell, SQUARE, text, COUNTED) == 0
+    assert points(shell, SQUARE, text, ANY) == 0
