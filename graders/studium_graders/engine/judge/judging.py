@@ -126,7 +126,8 @@ class TestJudge:
         student = self.namespace.student
         student.refusal = None
         student.policy.unexpected, student.policy.short = False, ""
-        with readable(self.text), student.in_step(test.cell.grade_id):
+        there = self.namespace.as_the_student_has(test.deleted)
+        with readable(self.text), student.in_step(test.cell.grade_id), there:
             ran = run_test_code(test.code, self.namespace, self.limits.output_kb, self._sharing(test, again=again))
         self._require_student()
         drawn = self._drawn()

@@ -18,7 +18,7 @@ from studium_graders.engine.judge.file_use import only_read, uses_files
 from studium_graders.engine.judge.given_modules import GivenModules
 from studium_graders.engine.judge.identity import asks_for_identity
 from studium_graders.engine.judge.left_by_tests import Left, left_by
-from studium_graders.engine.judge.names import Statement, changed_names, is_definition
+from studium_graders.engine.judge.names import Statement, changed_names, deleted_names, is_definition
 from studium_graders.engine.judge.one_process import reason_for_one_process
 from studium_graders.engine.judge.ownership import LIBRARIES, owned_by_student, statements_of, unbound
 from studium_graders.engine.judge.python_text import parse
@@ -34,7 +34,8 @@ class PreparedTest:
     ``definitions`` is what later tests may need of it when it is not run here, ``before`` what it needs of earlier
     tests when it runs there; ``answers`` are the ids of the answer cells that it is about. ``given`` are the names of
     data of given cells that it reads; ``files``: it is about files of the student's, ``fixed``: nothing of it is drawn,
-    ``identity``: it asks whether something of the student's is another thing itself.
+    ``identity``: it asks whether something of the student's is another thing itself. ``deleted`` are the names of given
+    functions and classes that it deletes, for answers too.
     """
 
     cell: Cell
@@ -47,6 +48,7 @@ class PreparedTest:
     files: bool = False
     fixed: bool = False
     identity: bool = False
+    deleted: frozenset[str] = frozenset()
     exercise_test: ExerciseTest | None = None
 
 
@@ -207,8 +209,14 @@ class _Notebook:
         before, given = self._before(cell), self._given(cell)
         files = code is not None and tree is not None and uses_files(tree, self.imports, self.files)
         answers, fixed = self._answers(cell), not (_may_draw(cell) or _drawing(self.material))
-        identity = asks_for_identity(cell.source, self.owned)
-        return PreparedTest(cell, code, reason, definitions, before, answers, given, files, fixed, identity, found)
+        more = asks_for_identity(cell.source, self.owned), self._deleted(tree), found
+        return PreparedTest(cell, code, reason, definitions, before, answers, given, files, fixed, *more)
+
+    def _deleted(self, tree: ast.Module | None) -> frozenset[str]:
+        cells = [other.id for other in self.material.cells if other.kind == "given"]
+        items = [item for cell in cells for item in self.clean.get(cell, ()) if is_definition(item.node)]
+        deleted = deleted_names(tree) if tree is not None else set()
+        return frozenset(name for item in items for name in item.binds if name in deleted)
 
     def named(self) -> frozenset[str]:
         """Give the names that occur in tests."""
