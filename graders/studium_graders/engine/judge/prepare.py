@@ -17,7 +17,7 @@ from studium_graders.engine.judge.exercise_tests import ExerciseTest, exercise_t
 from studium_graders.engine.judge.file_use import only_read, uses_files
 from studium_graders.engine.judge.given_modules import GivenModules
 from studium_graders.engine.judge.identity import asks_for_identity
-from studium_graders.engine.judge.left_by_tests import Left, left_by
+from studium_graders.engine.judge.left_by_tests import Left, bound_by, left_by
 from studium_graders.engine.judge.names import Statement, changed_names, deleted_names, is_definition
 from studium_graders.engine.judge.one_process import reason_for_one_process
 from studium_graders.engine.judge.ownership import LIBRARIES, owned_by_student, statements_of, unbound
@@ -127,7 +127,8 @@ def _prepare(material: NotebookMaterial, exercises: Exercises, files: Mapping[st
     notebook = _Notebook(material, trees, imported, texts, clean, owned, answered, data, exercises, read)
     tests = {cell.id: notebook.test(cell, codes.get(cell.id, ())) for cell in material.cells if cell.kind == "test"}
     imports = tuple(compile_statement(ast.parse(line).body[0], "libraries") for line in libraries)
-    left = {cell.id: left_by(cell, owned) for cell in material.cells if cell.kind == "test"}
+    elsewhere = bound_by(material.cells)
+    left = {cell.id: left_by(cell, owned, elsewhere) for cell in material.cells if cell.kind == "test"}
     named = notebook.named()
     lent = {cell: frozenset(name for item in items for name in item.imports) for cell, items in of_answers.items()}
     given = (cell.id for cell in material.cells if cell.kind == "given")
