@@ -6,7 +6,7 @@ what makes other objects of the test's own; and of tests that had their turn in 
 """
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,6 +45,7 @@ class Brought:
     together: set[str] = field(default_factory=set)
     hidden: bool = False
     _statements: set[Earlier] = field(default_factory=set)
+    _imported: set[str] = field(default_factory=set)
 
     def bring(self, items: Iterable[Earlier]) -> bool:
         """Bring what is not there yet; tell whether something of a hidden test can be in it."""
@@ -56,14 +57,23 @@ class Brought:
         self._statements.update(missing)
         return any(item.hidden for item in missing) or (self.hidden and bool(given))
 
-    def give(self, names: Iterable[str]) -> None:
-        """Give the student's process what tests have bound, for the cell that runs next.
+    def bring_imports(self, texts: Iterable[str]) -> None:
+        """Import what a test that students see is about to import: an answer that it calls may count on that."""
+        for text in texts:
+            if text not in self._imported:
+                self._imported.add(text)
+                self.namespace.student.run(text)
+
+    def give(self, left: Mapping[str, str]) -> None:
+        """Give the student's process what tests have bound, for the cell that runs next: by its text, if it has one.
 
         Objects of the student's own go back; of the test's, data go as copies, and nothing that both would share.
         """
-        for name in sorted(names):
+        for name, text in left.items():
             value = dict.get(self.namespace, name)
-            if is_remote(value) or is_plain_data(value):
+            if text and value is not None:
+                self.namespace.student.run(text)
+            elif is_remote(value) or is_plain_data(value):
                 self._goes(name, value if is_remote(value) else copy.deepcopy(value))
 
     def _missing(self, items: Iterable[Earlier]) -> list[Earlier]:

@@ -157,7 +157,8 @@ class TestJudge:
         student.refusal = None
         student.policy.unexpected, student.policy.short = set(), ""
         pyplot.close_all()
-        with readable(self.text), student.in_step(test.cell.grade_id):
+        there = self.namespace.as_the_student_has(test.deleted)
+        with readable(self.text), student.in_step(test.cell.grade_id), there:
             sharing = self._sharing(test, again=again)
             ran = run_test_code(test.code, self.namespace, self.limits.output_kb, sharing, warns=test.listens)
         self._require_student()

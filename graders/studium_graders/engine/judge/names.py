@@ -60,10 +60,11 @@ def _shell(node: ast.stmt) -> ast.stmt:
 
 
 def _globals(node: ast.stmt) -> frozenset[str]:
-    return frozenset(global_names(ast.unparse(node)) | _deleted(node))
+    return frozenset(global_names(ast.unparse(node)) | deleted_names(node))
 
 
-def _deleted(node: ast.stmt) -> set[str]:
+def deleted_names(node: ast.AST) -> set[str]:
+    """Give the names that a piece of code deletes."""
     return {inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Del)}
 
 

@@ -124,7 +124,8 @@ class Namespace(dict[str, Any]):
     @contextmanager
     def as_the_student_has(self, names: frozenset[str]) -> Iterator[None]:
         """Let names of the judge's lead to the student's process."""
-        kept, owned = {name: dict.pop(self, name) for name in names}, self.owned
+        kept = {name: dict.pop(self, name) for name in names if dict.__contains__(self, name)}
+        owned = self.owned
         self.owned = owned | names
         try:
             yield

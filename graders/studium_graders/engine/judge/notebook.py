@@ -43,21 +43,22 @@ def run_notebook(
     student.policy.data = prepared.data_classes
     namespace = Namespace(student, prepared.owned)
     student.policy.given = namespace.of_judge
-    sources = (step.source for step in canonical.steps if step.kind == "student")
+    sources = [step.source for step in canonical.steps if step.kind == "student"]
     given = GivenData(namespace, mentioned(frozenset().union(*prepared.data.values()), sources))
     judge = TestJudge(prepared, namespace, text, canonical.untouched, seed, calibration, limits, given)
     run_definitions(prepared.libraries, namespace)
     for event in _by_hand(prepared, canonical, skip):
         emit(event)
-    left = frozenset[str]()
+    left: dict[str, str] = {}
     for step in canonical.steps:
         if step.kind == "test":
+            imports = prepared.left[step.cell].imports
+            judge.brought.bring_imports(imports[name] for name in sorted(mentioned(imports, sources)))
             _test(judge, step, emit, skip)
             left = prepared.left[step.cell].after(left)
         else:
             wanted = mentioned(left, [step.source])
-            judge.brought.give(wanted)
-            left -= wanted
+            judge.brought.give({name: left.pop(name) for name in sorted(wanted)})
             _answer(judge, step, emit, skip)
     for event in _never_written(judge):
         emit(event)

@@ -18,9 +18,9 @@ from studium_graders.engine.judge.exercise_tests import ExerciseTest, exercise_t
 from studium_graders.engine.judge.file_use import only_read, uses_files
 from studium_graders.engine.judge.given_modules import GivenModules
 from studium_graders.engine.judge.identity import asks_for_identity
-from studium_graders.engine.judge.left_by_tests import Left, left_by
+from studium_graders.engine.judge.left_by_tests import Left, bound_by, left_by
 from studium_graders.engine.judge.listening import listens
-from studium_graders.engine.judge.names import Statement, changed_names, is_definition
+from studium_graders.engine.judge.names import Statement, changed_names, deleted_names, is_definition
 from studium_graders.engine.judge.one_process import reason_for_one_process
 from studium_graders.engine.judge.ownership import LIBRARIES, owned_by_student, statements_of, unbound
 from studium_graders.engine.judge.python_text import parse
@@ -37,7 +37,8 @@ class PreparedTest:
     tests when it runs there; ``answers`` are the ids of the answer cells that it is about. ``given`` are the names of
     data of given cells that it reads; ``files``: it is about files of the student's, ``fixed``: nothing of it is drawn,
     ``identity``: it asks whether something of the student's is another thing itself, ``listens``: it looks at what
-    answers warn of or log. ``variables`` are those of the environment that it names.
+    answers warn of or log. ``variables`` are those of the environment that it names, ``deleted`` the
+    names of given functions and classes that it deletes, for answers too.
     """
 
     cell: Cell
@@ -52,6 +53,7 @@ class PreparedTest:
     identity: bool = False
     listens: bool = False
     variables: frozenset[str] = frozenset()
+    deleted: frozenset[str] = frozenset()
     exercise_test: ExerciseTest | None = None
 
 
@@ -130,7 +132,8 @@ def _prepare(material: NotebookMaterial, exercises: Exercises, files: Mapping[st
     notebook = _Notebook(material, trees, imported, texts, clean, owned, answered, data, exercises, read)
     tests = {cell.id: notebook.test(cell, codes.get(cell.id, ())) for cell in material.cells if cell.kind == "test"}
     imports = tuple(compile_statement(ast.parse(line).body[0], "libraries") for line in libraries)
-    left = {cell.id: left_by(cell, owned) for cell in material.cells if cell.kind == "test"}
+    elsewhere = bound_by(material.cells)
+    left = {cell.id: left_by(cell, owned, elsewhere) for cell in material.cells if cell.kind == "test"}
     named = notebook.named()
     lent = {cell: frozenset(name for item in items for name in item.imports) for cell, items in of_answers.items()}
     given = (cell.id for cell in material.cells if cell.kind == "given")
@@ -225,8 +228,15 @@ class _Notebook:
             identity=asks_for_identity(cell.source, self.owned),
             listens=tree is not None and listens(tree, self.imports),
             variables=frozenset() if tree is None else variables(tree, self.imports),
+            deleted=self._deleted(tree),
             exercise_test=found,
         )
+
+    def _deleted(self, tree: ast.Module | None) -> frozenset[str]:
+        cells = [other.id for other in self.material.cells if other.kind == "given"]
+        items = [item for cell in cells for item in self.clean.get(cell, ()) if is_definition(item.node)]
+        deleted = deleted_names(tree) if tree is not None else set()
+        return frozenset(name for item in items for name in item.binds if name in deleted)
 
     def named(self) -> frozenset[str]:
         """Give the names that occur in tests."""
