@@ -25,7 +25,6 @@ LONGEST = 1000
 TOGETHER = {
     "objects": {"rows-right", "names-right"},  # they give objects away that must not leave the judge
     "together": {"count_lines-works"},
-    "values": {"Shape-abstract"},  # it extends the student's class
     "evaluating": {"expression-right", "square-alone", "square-hinted"},
     "kept": {"twin-apart"},  # one answer passes it split, and gives what was given itself
     "missing": {"place-fast"},  # copies of what it passes count nothing

@@ -85,9 +85,9 @@ def put_hooks(module: nn.Module, nodes: list[Any], peer: "Side", decoder: "Decod
 
 
 @contextmanager
-def without_backward(called: Any) -> Iterator[None]:
+def without_backward(called: nn.Module) -> Iterator[None]:
     """Leave out the hooks of a test on the backward pass of a module that the test calls: it runs them itself."""
-    held = vars(called) if isinstance(called, nn.Module) else {}
+    held = vars(called)
     taken = [
         (held[name], key, held[name].pop(key))
         for name in _BACKWARD

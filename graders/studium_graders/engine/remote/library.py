@@ -118,7 +118,7 @@ def shown_class(module: Any, name: Any) -> type | None:
     if type(module) is not str or type(name) is not str or module.partition(".")[0] not in _DRAWING:
         return None
     found = _lookup(module, name)
-    return found if isinstance(found, type) else None
+    return found if isinstance(found, type) and found.__module__ == module else None
 
 
 _DRAWING = frozenset({"matplotlib", "mpl_toolkits", "plotly", "seaborn"})

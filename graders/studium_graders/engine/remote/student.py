@@ -153,8 +153,10 @@ class StudentSide(Side):
         """Call an object of the student's."""
         if isinstance(target, type) and issubclass(target, _DATA):
             self._called.add(target)
-        with without_backward(target):
-            return super().do_call(target, args, kwargs)
+        if isinstance(target, torch.nn.Module):
+            with without_backward(target):
+                return super().do_call(target, args, kwargs)
+        return super().do_call(target, args, kwargs)
 
     def kind_of(self, cls: type) -> str | None:
         """Tell what kind of plain data the instances of a class are, or None."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from studium_graders.engine.remote import library
 
 from .notebooks import answer, checked, given, material, submission
 from .processes import assert_split_as_in_one_process, calibrate, grade_forked
@@ -159,3 +160,9 @@ def test_a_pyplot_that_an_answer_has_changed_decides_nothing(shell, name):
     hostile = ANYTHING + UNTITLED.replace("plt.plot(y)", "pass") + PATCHED[name]
     result = grade_forked(shell, notebook, submission(notebook, hostile), calibrate(shell, notebook)).only
     assert (result.points, result.mode) == (0, "split"), result.message
+
+
+def test_an_object_says_of_no_other_class_that_it_is_of_it_than_of_one_that_draws():
+    assert library.shown_class("matplotlib.figure", "Figure").__name__ == "Figure"
+    for module, name in (("matplotlib.cbook", "np.ndarray"), ("numpy", "ndarray"), ("matplotlib", "cbook")):
+        assert library.shown_class(module, name) is None
