@@ -39,6 +39,7 @@ STOCK: dict[str, type[nn.Module]] = {
 _NAMES = {cls: name for name, cls in STOCK.items()}
 _BASE = frozenset(vars(nn.Module()))
 _HOOKS = tuple(name for name in _BASE if name.endswith("_hooks"))
+_GIVE_THEMSELVES = frozenset({"train", "eval", "apply", "requires_grad_", "to", "cpu", "float", "double", "half"})
 _DERIVED = frozenset({"_flat_weights", "_flat_weight_refs"})  # of recurrent layers; made again from the parameters
 _ALL = frozenset(range(8))  # parts of a state
 _BUILT = frozenset({1, 2, 4, 5})  # those that neither training nor a hook changes
@@ -89,7 +90,7 @@ def module_method(name: str) -> Any:
 
     def forward(self: Any, *args: Any, **kwargs: Any) -> Any:
         facts = self._remote_facts
-        path = f"{step(facts.path, name)}()"
+        path = facts.path if name in _GIVE_THEMSELVES else f"{step(facts.path, name)}()"
         return facts.peer.request("method", self, name, args, kwargs, path=path)
 
     forward.__name__ = name

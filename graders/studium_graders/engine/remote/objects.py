@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from functools import partial
 from inspect import Signature
-from types import FunctionType, GenericAlias
+from types import FunctionType, GeneratorType, GenericAlias
 from typing import TYPE_CHECKING, Any
 
 from studium_graders.engine.remote import extending
@@ -336,6 +336,11 @@ class RemoteIterator(Iterator[Any]):
         self._begun = self._ended = False
         self._instead: Iterator[Any] = iter(())
 
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        """The class that it has there, for ``isinstance``: only what is of Python's own is an iterator here."""
+        return _ITERATORS.get(self._name, RemoteIterator)
+
     def __next__(self) -> Any:
         if self._ended:
             return next(self._instead)
@@ -371,6 +376,7 @@ class RemoteIterator(Iterator[Any]):
         raise TypeError("an iterator cannot be copied")
 
 
+_ITERATORS = {cls.__name__: cls for cls in (GeneratorType, map, filter, zip, enumerate, reversed)}
 BoundMethod.__name__ = "method"  # messages say what it stands for
 RemoteIterator.__name__ = "iterator"
 RemoteClass.__name__ = "type"

@@ -18,6 +18,7 @@ DATA = ".="  # ends an entry of ``handles`` of where the reference gives a list,
 ESTIMATOR = ".*"  # in an entry of ``handles``, before the name of the class that gives its score
 COPIED = ".__sklearn_clone__()"
 FIELDS = ".|"  # ends an entry of ``handles`` of a class of the reference's with fields or members
+CATCHES = ".!"  # ends an entry of ``handles`` of where the reference gives such a class of exceptions
 CALLBACK = "<"  # at the end of a path: what the student's code gives to a function of the test's
 CONTAINER = "#"  # after a path: an empty container there
 FALSE = "!"  # after a path: False there
@@ -220,6 +221,13 @@ class Policy:
         if self.recording:
             self.operators.add(entry)
         return not self.strict or entry in self.operators
+
+    def may_catch(self, path: str) -> bool:
+        """Tell whether a class of exceptions at ``path`` may catch a failing assertion, as the reference's does."""
+        entry = path + CATCHES
+        if self.recording:
+            self.handles.add(entry)
+        return not self.strict or entry in self.handles
 
     def expects_empty(self, *places: str) -> bool:
         """Tell whether an array that lacks elements may come from one of these paths; note one that may not."""

@@ -9,7 +9,7 @@ import msgspec
 from torch import nn
 
 from studium_graders.engine.limits import Limits
-from studium_graders.engine.remote import empty_containers, generators, library, single_numbers, transforms
+from studium_graders.engine.remote import catching, empty_containers, generators, library, single_numbers, transforms
 from studium_graders.engine.remote.ambient import Ambient
 from studium_graders.engine.remote.answering import NOTHING, Answering
 from studium_graders.engine.remote.changed_arguments import OpenCall
@@ -237,6 +237,8 @@ class Student(Answering):
         gave: Any = True  # an exception counts as a value: a test may wait for it
         try:
             gave = super().request(op, *parts, path=path)
+            if type(gave) is type or type(gave) is tuple:
+                catching.require_narrow(gave, path, self.policy)
             if isinstance(gave, CONTAINERS):
                 self.policy.met_data(path)
             return empty_containers.given(single_numbers.given(gave, path, parts, self.policy), path, self.policy)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 REDUCTIONS = ("mean", "sum")
 _ARRAYS = (np.ndarray, torch.Tensor)
 _SEQUENCES = (list, tuple, deque, UserList, range, array.array, memoryview)
+_WITH_ARGUMENTS = 3  # what is called, arguments by place, and by name
 _NUMBERS = (int, float, complex, np.number, np.bool_, Decimal, Fraction)
 
 
@@ -41,8 +42,10 @@ def note(value: Any, path: str, parts: tuple[Any, ...], policy: "Policy") -> Non
 
 def kind_of_call(parts: tuple[Any, ...]) -> str:
     """Give what follows a path where nothing but numbers and texts is passed: of an array, there may be many."""
-    args, kwargs = parts[-2:] if parts and isinstance(parts[-1], dict) else ((None,), {})
-    return PLAINLY if all(is_number(value) or isinstance(value, str) for value in (*args, *kwargs.values())) else ""
+    if len(parts) < _WITH_ARGUMENTS or not (isinstance(parts[-2], tuple) and isinstance(parts[-1], dict)):
+        return ""
+    passed = (*parts[-2], *parts[-1].values())
+    return PLAINLY if all(is_number(value) or isinstance(value, str) for value in passed) else ""
 
 
 def note_items(container: Iterable[Any], path: str, policy: "Policy") -> None:

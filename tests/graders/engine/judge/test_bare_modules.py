@@ -108,3 +108,11 @@ def test_a_class_may_say_it_where_the_references_does(shell):
     own = "    def state_dict(self, *args, **kwargs):\n        return {'only': self.inner.bias}\n"
     test = "assert set(Net().state_dict()) == {'only'}"
     assert points(shell, NET + own, NET.replace("inner", "layer") + own.replace("inner", "layer"), test) == 1
+
+
+def test_a_class_with_a_train_of_its_own_gives_itself(shell):
+    own = "    def train(self, mode=True):\n        super().train(mode)\n        return self\n"
+    test = "net = Net().eval()\nassert not net.inner.training and net(torch.ones(1, 3)).shape == (1, 2)\n"
+    test += "assert net.train() is net"
+    assert points(shell, NET, NET + own, test) == 1
+    assert points(shell, NET, NET + own.replace("return self", "return 1"), test) == 0

@@ -71,3 +71,30 @@ def test_an_answer_may_swallow_assertions_where_the_reference_does(shell, test):
 
 def test_an_iterator_that_ends_at_once_is_right_where_that_of_the_reference_does(shell):
     assert graded(shell, LETS, LETS, "assert list(Ticker(0)) == [] and list(Ticker(2)) == [1, 0]") == 1
+
+
+BANK = """
+class Overdrawn(Exception): pass
+class Account:
+    def take(self, amount):
+        raise Overdrawn(amount)
+"""
+TAKES = {
+    "try": "try:\n    Account().take(3)\n    assert False\nexcept Overdrawn:\n    pass",
+    "suppress": "import contextlib\nwith contextlib.suppress(Overdrawn):\n    Account().take(3)\n    assert False",
+    "raises": "import pytest\nwith pytest.raises(Overdrawn):\n    Account().take(3)\n    assert False",
+}
+
+
+@pytest.mark.parametrize("test", TAKES.values(), ids=TAKES)
+@pytest.mark.parametrize("name", ["AssertionError", "Exception", "BaseException", "(KeyError, Exception)"])
+def test_a_class_of_exceptions_catches_no_assertion_of_the_test(shell, test, name):
+    text = f"Overdrawn = {name}\nclass Account:\n    def take(self, amount): pass\n"
+    assert graded(shell, BANK, text, test) == 0
+    assert graded(shell, BANK, BANK.replace("(Exception)", "(ValueError)"), test) == 1
+
+
+def test_one_that_the_reference_gives_may(shell):
+    reference = "def caught(): return Exception\ndef fails(): return 1 / 0\n"
+    test = "try:\n    fails()\nexcept caught():\n    pass"
+    assert graded(shell, reference, reference, test) == 1

@@ -152,3 +152,23 @@ def test_torchs_named_results_are_known_by_name_on_both_sides(shell, expression)
     )
     result = grade_forked(shell, notebook, submission(notebook, solution), calibrate(shell, notebook))
     assert [(test.points, test.mode) for test in result.results.values()] == [(1, "split"), (1, "one process")]
+
+
+EVENS = "def evens(items):\n    return (item for item in items if item % 2 == 0)\n"
+SAYS_SO = (
+    "import types\nclass Evens:\n    __class__ = types.GeneratorType\n    def __iter__(self): return iter([2])\n"
+    "def evens(items):\n    return Evens()\n"
+)
+
+
+@pytest.mark.parametrize(
+    "test",
+    [
+        "import types\nassert isinstance(evens([2]), types.GeneratorType)",
+        "import inspect\nassert inspect.isgenerator(evens([2])) and list(evens([2])) == [2]",
+    ],
+)
+def test_a_generator_is_one_in_a_test_and_nothing_else_is(shell, test):
+    for text, points in ((EVENS, 1), (SAYS_SO, 0), (EVENS.replace("(item", "[item").replace("0)", "0]"), 0)):
+        result = graded(shell, EVENS, text, test)
+        assert (result.points, result.mode) == (points, "split")
