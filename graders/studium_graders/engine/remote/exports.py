@@ -9,6 +9,7 @@ from torch import nn
 
 from studium_graders.engine.limits import Limits
 from studium_graders.engine.remote import (  # noqa: F401
+    algebra,
     dataclass_fields,
     estimators,
     frames,
@@ -397,3 +398,4 @@ READERS[Tag.YOURS] = lambda decoder, node: decoder.peer.own(node[1])
 READERS[Tag.ARGUMENT] = lambda decoder, node: decoder.peer.argument(node[1], node[2])
 READERS[Tag.TYPE] = lambda _, node: library.TYPES[node[1]]
 READERS[Tag.LIBRARY] = _read_library
+READERS[Tag.ALGEBRA] = algebra.read

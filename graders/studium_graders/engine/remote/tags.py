@@ -61,4 +61,5 @@ class Tag:
     BUNCH = 54  # a data set of scikit-learn's
     SPARSE_MATRIX = 55  # of SciPy's: shape, elements, coordinates
     DOC = 57  # id of a function of the receiver's, of which the docstring is meant
+    ALGEBRA = 58  # a number of SymPy's or mpmath's
     STREAM = 56  # text or bytes in memory: the kind, contents and place; without these where it is closed
