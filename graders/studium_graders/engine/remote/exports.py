@@ -389,13 +389,21 @@ def _read_bound(decoder: Decoder, node: list[Any]) -> Any:
     return decoder.peer.do_getattr(decoder.decode(node[1]), node[2])
 
 
+def _read_argument(decoder: Decoder, node: list[Any]) -> Any:
+    peer: Any = decoder.peer
+    value = peer.argument(node[1], node[2])
+    if records.is_record(type(value)):
+        peer.met_object(decoder.origin)
+    return value
+
+
 BASES.append((BaseException, lambda encoder, value: [Tag.ERROR, error_node(value, encoder, encoder.peer, value=True)]))
 READERS[Tag.ERROR] = lambda decoder, node: error_of(node[1], decoder, decoder.peer)
 WRITERS[BoundMethod] = lambda encoder, value: [Tag.BOUND, encoder.encode(value.__self__), value.__name__]
 READERS[Tag.BOUND] = _read_bound
 READERS[Tag.MINE] = lambda decoder, node: decoder.peer.proxy(node, decoder)
 READERS[Tag.YOURS] = lambda decoder, node: decoder.peer.own(node[1])
-READERS[Tag.ARGUMENT] = lambda decoder, node: decoder.peer.argument(node[1], node[2])
+READERS[Tag.ARGUMENT] = _read_argument
 READERS[Tag.TYPE] = lambda _, node: library.TYPES[node[1]]
 READERS[Tag.LIBRARY] = _read_library
 READERS[Tag.ALGEBRA] = algebra.read
