@@ -236,7 +236,8 @@ class Side(Lasting):
         if kind == "coroutine":
             found.close()
         true = kind == "coroutine" or (kind == "instance" and _is_always_true(type(found)))
-        return self.under_another(Opaque(self, path, _what(found, names[0]), found, true=true), found)
+        instead = Opaque(self, path, _what(found, names[0]), found, true=true)
+        return instead if decoder.changing else self.under_another(instead, found)
 
     def _resolve(self, node: list[Any], path: str, decoder: Decoder) -> tuple[str, Any]:
         number = node[1]

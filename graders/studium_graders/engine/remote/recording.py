@@ -232,7 +232,8 @@ def _size(value: Any) -> int:
 
 def _begins_empty(field: Field[Any]) -> bool:
     empty = isinstance(field.default, str | tuple) and not field.default
-    return empty or any(field.default_factory is cls for cls in _SIZED)
+    made_by: Any = field.default_factory
+    return empty or made_by in _SIZED
 
 
 def _lacks(container: Any, deepest: int = 20) -> bool:
