@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from studium_graders.engine.remote import library
+from studium_graders.engine.remote import algebra, library
 from studium_graders.engine.remote.asking import Asking
 from studium_graders.engine.remote.encode import Encoder
 from studium_graders.engine.remote.exports import FUNCTIONS
@@ -72,6 +72,8 @@ class Answering(Asking):
         """Give the node of an object of the judge's; KeptError for one that must not be asked for anything."""
         if type(value) is Opaque:
             refuse(value)
+        if (number := algebra.node_of(value, encoder)) is not None:
+            return number
         require_harmless(value)
         if self.parting and not is_known_there(value):
             raise KeptError(f"a {type(value).__name__} is of use only where it is")

@@ -9,6 +9,7 @@ from torch import nn
 
 from studium_graders.engine.limits import Limits
 from studium_graders.engine.remote import (  # noqa: F401
+    algebra,
     dataclass_fields,
     estimators,
     frames,
@@ -235,7 +236,8 @@ class Side(Lasting):
         if kind == "coroutine":
             found.close()
         true = kind == "coroutine" or (kind == "instance" and _is_always_true(type(found)))
-        return self.under_another(Opaque(self, path, _what(found, names[0]), found, true=true), found)
+        instead = Opaque(self, path, _what(found, names[0]), found, true=true)
+        return instead if decoder.changing else self.under_another(instead, found)
 
     def _resolve(self, node: list[Any], path: str, decoder: Decoder) -> tuple[str, Any]:
         number = node[1]
@@ -391,12 +393,21 @@ def _read_bound(decoder: Decoder, node: list[Any]) -> Any:
     return decoder.peer.do_getattr(decoder.decode(node[1]), node[2])
 
 
+def _read_argument(decoder: Decoder, node: list[Any]) -> Any:
+    peer: Any = decoder.peer
+    value = peer.argument(node[1], node[2])
+    if records.is_record(type(value)):
+        peer.met_object(decoder.origin)
+    return value
+
+
 BASES.append((BaseException, lambda encoder, value: [Tag.ERROR, error_node(value, encoder, encoder.peer, value=True)]))
 READERS[Tag.ERROR] = lambda decoder, node: error_of(node[1], decoder, decoder.peer)
 WRITERS[BoundMethod] = lambda encoder, value: [Tag.BOUND, encoder.encode(value.__self__), value.__name__]
 READERS[Tag.BOUND] = _read_bound
 READERS[Tag.MINE] = lambda decoder, node: decoder.peer.proxy(node, decoder)
 READERS[Tag.YOURS] = lambda decoder, node: decoder.peer.own(node[1])
-READERS[Tag.ARGUMENT] = lambda decoder, node: decoder.peer.argument(node[1], node[2])
+READERS[Tag.ARGUMENT] = _read_argument
 READERS[Tag.TYPE] = lambda _, node: library.TYPES[node[1]]
 READERS[Tag.LIBRARY] = _read_library
+READERS[Tag.ALGEBRA] = algebra.read

@@ -97,6 +97,9 @@ class Hooks:
     def met_object(self, path: str) -> None:
         """Hear that a record has arrived from a path."""
 
+    def met_record(self, cls: Any) -> None:
+        """Hear of a class that stands here for a dataclass of the other side's."""
+
     def met_estimator(self, path: str, value: Any) -> None:
         """Hear that an estimator has arrived from a path."""
 

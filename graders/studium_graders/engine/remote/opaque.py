@@ -16,7 +16,7 @@ class Opaque:
     """An object of the submission where a plain value is needed: whatever is done with it raises TypeError.
 
     But for asking whether it is true, where that is so of every instance of its class, as of a match of ``re``. What it
-    stands for is ``found``, which may go back to the submission.
+    stands for is ``found``, which may go back to the submission, unless it was put into data of the test's.
     """
 
     __slots__ = ("__weakref__", "_found", "_message", "_peer", "_true")

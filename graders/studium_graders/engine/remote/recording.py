@@ -11,7 +11,7 @@ import sys
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, is_dataclass
+from dataclasses import Field, dataclass, fields, is_dataclass
 from types import FunctionType
 from typing import Any
 
@@ -125,6 +125,11 @@ class RecordingStudent(Student):
         single_numbers.note_items(value, decoder.path, self.policy)
         return super().container(value, decoder)
 
+    def met_record(self, cls: Any) -> None:
+        """Note which fields have no items to begin with: of what a test makes itself they come from nowhere."""
+        empty = [field.name for field in fields(cls) if _begins_empty(field)]
+        self.policy.empties |= {f"{cls.__name__}().{name}{CONTAINER}" for name in empty}
+
     def _note_alike(self, value: Any, place: str) -> None:
         """Where all that a tuple or a dictionary holds are containers, or arrays, what one lacks another may lack."""
         items = value.values() if isinstance(value, dict) else value
@@ -226,6 +231,12 @@ def _size(value: Any) -> int:
         return 1 + int(value.size) * _ITEM // _PART
     base = next((base for base in _CONTAINERS if isinstance(value, base)), None)
     return 1 if base is None else 1 + base.__len__(value)
+
+
+def _begins_empty(field: Field[Any]) -> bool:
+    empty = isinstance(field.default, str | tuple) and not field.default
+    made_by: Any = field.default_factory
+    return empty or made_by in _SIZED
 
 
 def _lacks(container: Any, deepest: int = 20) -> bool:

@@ -146,6 +146,8 @@ def stand_in(peer: "Side", kind: str, facts: list[Any], decoder: Decoder) -> typ
     peer.met_plain(name)
     made = {"enum": _make_enum, "tuple": _make_tuple, "record": _make_record}[kind](name, facts, decoder)
     made.__module__ = "__main__"
+    if kind == "record":
+        peer.met_record(made)
     return made
 
 
@@ -155,6 +157,11 @@ def _shape(cls: Any, kind: str) -> list[str]:
     if kind == "enum":
         return list(cls.__members__)
     return list(_field_names(cls)) if kind == "tuple" else [field.name for field in dataclasses.fields(cls)]
+
+
+def is_record(cls: type) -> bool:
+    """Tell whether the instances of a class are those of a dataclass or named tuples."""
+    return hasattr(cls, "__dataclass_fields__") or (issubclass(cls, tuple) and bool(_field_names(cls)))
 
 
 def parts_of(value: Any) -> dict[str, Any]:

@@ -24,6 +24,7 @@ MOST_OUTPUTS = 1000
 MOST_OF_CELL = RICH + 8
 MOST_OF_ERROR = 2000  # characters
 HOLDS_NOT = "this should hold and does not"
+_REACHED = "the test came to its line `{}`, where it does not come with a right answer: is an exception missing?"
 INLINE = "module://matplotlib_inline.backend_inline"  # shows pictures after each cell, as in a notebook
 # Magics that a notebook's kernel adds to IPython's own, and that no test can see the effect of.
 _OF_A_KERNEL = ("autosave", "clear", "connect_info", "less", "man", "more", "qtconsole", "store", "subshell")
@@ -303,7 +304,8 @@ def _only_where_it_is_no_python(manager: Any) -> Any:
 
 def unmet(statement: ast.Assert, said: str) -> str:
     """Say what an assertion that fails with ``said`` asks for, unless that are words of its author's."""
-    sentence = f"{HOLDS_NOT}: {ast.unparse(statement.test)}"
+    never = isinstance(statement.test, ast.Constant)  # as after a line that should have raised
+    sentence = _REACHED.format(ast.unparse(statement)) if never else f"{HOLDS_NOT}: {ast.unparse(statement.test)}"
     if not said:
         return sentence
     words = [node for node in ast.walk(statement.msg or ast.Constant("")) if _is_text(node)]

@@ -20,7 +20,16 @@ import torch
 
 from studium_graders.engine.exit_codes import ENGINE_FAILED
 from studium_graders.engine.limits import Limits
-from studium_graders.engine.remote import environment, extending, instances, notices, pyplot, records, transforms
+from studium_graders.engine.remote import (
+    algebra,
+    environment,
+    extending,
+    instances,
+    notices,
+    pyplot,
+    records,
+    transforms,
+)
 from studium_graders.engine.remote.ambient import StudentAmbient
 from studium_graders.engine.remote.decode import Decoder
 from studium_graders.engine.remote.encode import Encoder
@@ -182,6 +191,12 @@ class StudentSide(Side):
         if type(value) in self._called and type(value).__module__ == "__main__":
             return wanted is not False
         return wanted is True and isinstance(value, CONTAINERS) and _has_more(value)
+
+    def export(self, value: Any, encoder: Encoder) -> Any:
+        """Give the node of an object that stays here, or of a number where the judge wants data."""
+        wanted = self._wanted[(0 if encoder.at_top else 1) if encoder.reply else 2]
+        number = algebra.node_of(value, encoder, evaluate=True) if wanted is False else None
+        return super().export(value, encoder) if number is None else number
 
     def do_same(self, name: str, others: list[str]) -> str:
         """Name the first of other globals that is the very object which a global is; "" where there is none."""

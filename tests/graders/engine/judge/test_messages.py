@@ -39,6 +39,10 @@ def message(student, test, text=WRONG, *, hidden=False, first=""):
         ("assert double(3) == 6, 'twice three'", "twice three"),
         ("x = double(3)\nassert x == 6, x", "this should hold and does not: x == 6 (9)"),
         ("x = double(3)\nassert x == 6, f'not {x}'", "not 9"),
+        (
+            "try:\n    double(3)\n    assert False\nexcept TypeError:\n    pass",
+            "the test came to its line `assert False`",
+        ),
         ("assert not double(3)", "this should hold and does not: not double(3)"),
         ("def check():\n    assert double(5) == 10\ncheck()", "double(5) == 10 (expected 10, got 25)"),
         ("[1][double(1)]", "IndexError: list index out of range, in the test's line `[1][double(1)]`"),
