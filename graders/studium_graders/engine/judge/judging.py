@@ -25,12 +25,12 @@ from studium_graders.engine.judge.verdicts import outcome_for, result_of
 from studium_graders.engine.limits import Limits
 from studium_graders.engine.material import Calibration
 from studium_graders.engine.remote import pyplot
+from studium_graders.engine.remote.beside import Beside
 from studium_graders.engine.remote.empties import FILLINGS
 from studium_graders.engine.remote.environment import Environment
 from studium_graders.engine.remote.notices import Speaker
 from studium_graders.engine.remote.offers import KeptError
 from studium_graders.engine.remote.policy import APART, ONE
-from studium_graders.engine.remote.session import Beside
 from studium_graders.engine.remote.shared_files import SharedFiles
 from studium_graders.engine.remote.single_numbers import REDUCTIONS
 from studium_graders.engine.results import CellRun, Mode, TestResult

@@ -1,5 +1,6 @@
-"""Making the classes that stand for those of the other side."""
+"""Making the classes that stand for those of the other side, and what is told of a class for that."""
 
+import types
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +11,9 @@ from studium_graders.engine.remote.decode import RefusedError
 from studium_graders.engine.remote.modules import RemoteModule
 from studium_graders.engine.remote.objects import Facts, InPlaceOfGiven, RemoteClass, RemoteObject, place
 from studium_graders.engine.remote.operators import GUARDED
+
+_METHODS = (types.FunctionType, types.MethodDescriptorType)
+_MOST_NAMES = 2000
 
 
 def register(made: type, base: list[Any]) -> None:
@@ -54,3 +58,20 @@ def _metaclass(bases: tuple[type, ...], least: type[RemoteClass]) -> type:
     if not extra:
         return next((meta for meta in metas if meta is not least and issubclass(meta, least)), least)
     return type(RemoteClass.__name__, (least, *extra), {})
+
+
+def is_always_true(cls: type) -> bool:
+    """Tell whether each instance of a class is true, whatever is in it."""
+    return not any(name in vars(base) for base in cls.__mro__ for name in ("__bool__", "__len__"))
+
+
+def methods_of(lineage: list[type]) -> list[str]:
+    """Name the methods of these classes that can be asked for by name."""
+    found = {name: value for cls in reversed(lineage) for name, value in vars(cls).items()}
+    names = (name for name, value in found.items() if isinstance(value, _METHODS) and type(name) is str)
+    return sorted(name for name in names if name.isascii() and not name.startswith("__"))[:_MOST_NAMES]
+
+
+def is_method_name(name: Any) -> bool:
+    """Tell whether what has arrived can be the name of such a method."""
+    return type(name) is str and name.isidentifier() and not name.startswith("__")

@@ -19,7 +19,14 @@ from studium_graders.engine.remote import (  # noqa: F401
     standard,
     streams,
 )
-from studium_graders.engine.remote.class_making import inherited, make_class, register
+from studium_graders.engine.remote.class_making import (
+    inherited,
+    is_always_true,
+    is_method_name,
+    make_class,
+    methods_of,
+    register,
+)
 from studium_graders.engine.remote.decode import READERS, Decoder
 from studium_graders.engine.remote.encode import BASES, WRITERS, Encoder
 from studium_graders.engine.remote.errors import error_class, error_node, error_of, library_error, made_there
@@ -34,7 +41,7 @@ from studium_graders.engine.remote.objects import (
     given_back,
     place,
 )
-from studium_graders.engine.remote.opaque import Opaque
+from studium_graders.engine.remote.opaque import Opaque, what_is
 from studium_graders.engine.remote.operators import SPECIAL
 from studium_graders.engine.remote.special_methods import special_method
 from studium_graders.engine.remote.tags import Tag
@@ -42,9 +49,7 @@ from studium_graders.engine.remote.waiting import There, async_generator, corout
 from studium_graders.engine.remote.wire import Channel, ProtocolError
 
 FUNCTIONS = (types.FunctionType, types.BuiltinFunctionType, types.MethodType, types.MethodWrapperType)
-_METHODS = (types.FunctionType, types.MethodDescriptorType)  # of a class
 _NEVER = (types.FrameType, types.CodeType)
-_MOST_NAMES = 2000
 
 
 class Side(Lasting):
@@ -192,7 +197,7 @@ class Side(Lasting):
         special = [name for name in sorted(self.shown_special) if self._defines(lineage, name)]
         doc = cls.__doc__ if type(cls.__doc__) is str and self.trusting else None
         name = encoder.text(cls.__name__[:200])
-        described = [name, None if doc is None else encoder.text(doc[:10_000]), bases, special, _methods(lineage)]
+        described = [name, None if doc is None else encoder.text(doc[:10_000]), bases, special, methods_of(lineage)]
         fields = dataclass_fields.describe(cls, encoder) if self.trusting else None
         return self._first(encoder, number, "class", [*described, fields] if fields else described)
 
@@ -235,8 +240,8 @@ class Side(Lasting):
             return found
         if kind == "coroutine":
             found.close()
-        true = kind == "coroutine" or (kind == "instance" and _is_always_true(type(found)))
-        instead = Opaque(self, path, _what(found, names[0]), found, true=true)
+        true = kind == "coroutine" or (kind == "instance" and is_always_true(type(found)))
+        instead = Opaque(self, path, what_is(found, names[0]), found, true=true)
         return instead if decoder.changing else self.under_another(instead, found)
 
     def _resolve(self, node: list[Any], path: str, decoder: Decoder) -> tuple[str, Any]:
@@ -259,7 +264,7 @@ class Side(Lasting):
             return module
         path = decoder.origin
         names = _names(module)
-        return module if self.admits(path, "module", names) else Opaque(self, path, _what(module, names[0]))
+        return module if self.admits(path, "module", names) else Opaque(self, path, what_is(module, names[0]))
 
     def kind_of(self, cls: type) -> str | None:
         """Tell what kind of plain data the instances of a class are, or None."""
@@ -297,7 +302,7 @@ class Side(Lasting):
     def _class(self, node: Any, number: int, path: str, decoder: Decoder) -> Any:
         named, doc, bases, special, methods, *fields = node
         name = str(decoder.decode(named))
-        if not {*special} <= SPECIAL or not all(_is_method_name(method) for method in methods):
+        if not {*special} <= SPECIAL or not all(is_method_name(method) for method in methods):
             raise ProtocolError("no class")
         parents = tuple(self._parent(base, decoder) for base in bases)
         special = {*special, *(name for parent in parents for name in inherited(parent))}
@@ -345,32 +350,12 @@ class Side(Lasting):
         return library.base_class(*base)
 
 
-def _is_always_true(cls: type) -> bool:
-    return not any(name in vars(base) for base in cls.__mro__ for name in ("__bool__", "__len__"))
-
-
-def _methods(lineage: list[type]) -> list[str]:
-    found = {name: value for cls in reversed(lineage) for name, value in vars(cls).items()}
-    names = (name for name, value in found.items() if isinstance(value, _METHODS) and type(name) is str)
-    return sorted(name for name in names if name.isascii() and not name.startswith("__"))[:_MOST_NAMES]
-
-
-def _is_method_name(name: Any) -> bool:
-    return type(name) is str and name.isidentifier() and not name.startswith("__")
-
-
 def _names(found: Any) -> tuple[str, ...]:
     if isinstance(found, type):
         return (found.__name__,)
     if isinstance(type(found), RemoteClass):
         return tuple(cls.__name__ for cls in type(found).__mro__)
     return (found.__name__,) if isinstance(found, RemoteFunction) else (type(found).__name__,)
-
-
-def _what(found: Any, name: str) -> str:
-    if isinstance(found, RemoteFunction):
-        return "a function"
-    return f"the class {name}" if isinstance(found, type) else f"an object of the class {name}"
 
 
 def _read_library(decoder: Decoder, node: list[Any]) -> Any:

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from studium_graders.engine.remote.decode import RefusedError
+from studium_graders.engine.remote.functions import RemoteFunction
 from studium_graders.engine.remote.operators import SPECIAL
 from studium_graders.engine.remote.policy import ITEM
 
@@ -52,6 +53,13 @@ class Opaque:
 
     def __format__(self, _: str) -> str:
         return repr(self)
+
+
+def what_is(found: Any, name: str) -> str:
+    """Say what kind of object is found, of the class ``name``."""
+    if isinstance(found, RemoteFunction):
+        return "a function"
+    return f"the class {name}" if isinstance(found, type) else f"an object of the class {name}"
 
 
 def _said(path: str) -> str:

@@ -3,27 +3,28 @@
 import socket
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any, Protocol
+from typing import Any
 
-import msgspec
 from torch import nn
 
 from studium_graders.engine.limits import Limits
 from studium_graders.engine.remote import catching, empty_containers, generators, library, single_numbers, transforms
 from studium_graders.engine.remote.ambient import Ambient
 from studium_graders.engine.remote.answering import NOTHING, Answering
+from studium_graders.engine.remote.beside import Beside
+from studium_graders.engine.remote.cell_replies import CellReplies
 from studium_graders.engine.remote.changed_arguments import OpenCall
 from studium_graders.engine.remote.common_data import CommonData
 from studium_graders.engine.remote.decode import RefusedError
 from studium_graders.engine.remote.encode import Encoder
 from studium_graders.engine.remote.functions import RemoteFunction
-from studium_graders.engine.remote.named import Named
 from studium_graders.engine.remote.objects import RemoteClass, may_stay
 from studium_graders.engine.remote.offers import KeptError
 from studium_graders.engine.remote.policy import CALLBACK, GRADIENT, ITEM, Policy, item_of
 from studium_graders.engine.remote.putting_back import Memory, memory_of
 from studium_graders.engine.remote.several_names import Names
-from studium_graders.engine.remote.shell import MOST_OF_CELL, MOST_OF_ERROR, MOST_OUTPUTS, sendable, size_of
+from studium_graders.engine.remote.shell import MOST_OF_ERROR, sendable
+from studium_graders.engine.remote.student_gone import StudentGone
 from studium_graders.engine.remote.tags import Tag
 from studium_graders.engine.remote.waiting import JudgeTasks
 from studium_graders.engine.remote.wire import Channel, ClosedError, LateError, ProtocolError
@@ -38,34 +39,6 @@ from studium_graders.engine.remote.writeback import (
 )
 from studium_graders.engine.results import CellRun, Verdict
 
-MOST_SHOWN = 64 << 20  # characters of output that are kept of a notebook
-_DISTURBED = "your code disturbed the connection over which it is graded"
-
-
-class Beside(Protocol):
-    """What a test and the student's code share beside values, brought in step by requests of its own."""
-
-    def begin(self) -> None:
-        """Prepare both sides."""
-
-    def before(self) -> None:
-        """Bring what the test has changed."""
-
-    def after(self) -> None:
-        """Bring what the student's code has changed."""
-
-    def end(self) -> None:
-        """Leave both sides."""
-
-
-class StudentGone(Exception):  # noqa: N818
-    """The student's process cannot be used any more. ``sentence`` says why, for the student."""
-
-    def __init__(self, verdict: Verdict, sentence: str) -> None:
-        super().__init__(sentence)
-        self.verdict = verdict
-        self.sentence = sentence
-
 
 class Student(Answering):
     """A student's process, as the judge sees it. Every method raises StudentGone once the process is of no use.
@@ -77,7 +50,7 @@ class Student(Answering):
         super().__init__(Channel(sock, limits.message_mb), limits, policy)
         self.gone: StudentGone | None = None
         self.refusal: TypeError | None = None
-        self._room = MOST_SHOWN
+        self._replies = CellReplies(limits.output_kb)
         self._seed = seed
         self.ambient = Ambient(seed, policy)
         self._open: list[OpenCall] = []
@@ -95,39 +68,19 @@ class Student(Answering):
         """
         self.sent.clear()
         try:
-            reply = self.request("run", source, bool(name), passing, self.policy.wanted, *self._plain_classes())
+            plain, data = sorted(self.policy.plain), sorted(self.policy.data)
+            reply = self.request("run", source, bool(name), passing, self.policy.wanted, plain, data)
         except StudentGone:
             raise
         except Exception as error:  # raised by what runs cells, such as a MemoryError
             return CellRun(error=sendable(f"{type(error).__name__}: {error}"[:MOST_OF_ERROR]))
-        run, found = self._read_run(reply)
+        try:
+            run, found = self._replies.read(reply)
+        except Exception as error:
+            raise self.disturbed(error) from error
         for wanted in self.policy.wanted:
             self._know(wanted, found.get(wanted))
         return run
-
-    def _plain_classes(self) -> tuple[list[str], list[str]]:
-        return sorted(self.policy.plain), sorted(self.policy.data)
-
-    def _read_run(self, reply: Any) -> tuple[CellRun, Named]:
-        """Take apart the answer to ``run``: nothing but plain data gets through."""
-        try:
-            outputs, error, found = reply
-            most = MOST_OF_CELL * (self.limits.output_kb << 10) + MOST_OUTPUTS * 100
-            if (size := size_of(outputs, most)) > most:
-                raise ProtocolError("more output than a cell can have")
-            packed = msgspec.msgpack.encode([self._bounded(outputs, size), error[:MOST_OF_ERROR]])
-            run = CellRun(*msgspec.msgpack.decode(packed, type=tuple[list[dict[str, Any]], str]))
-            return run, msgspec.convert(found, Named)
-        except Exception as error:
-            raise self.disturbed(error) from error
-
-    def _bounded(self, outputs: list[Any], size: int) -> list[Any]:
-        """Give the outputs of a cell as long as there is room for them in the notebook."""
-        self._room -= size
-        if self._room >= 0:
-            return outputs
-        text = f"… the output was dropped: {MOST_SHOWN >> 20} MB are kept of a notebook\n"
-        return [{"output_type": "stream", "name": "stdout", "text": text}]
 
     def get(self, name: str) -> Any:
         """Give a global of the student's; NameError where there is none."""
@@ -303,7 +256,7 @@ class Student(Answering):
 
     def disturbed(self, cause: Exception) -> StudentGone:
         """End the conversation because what came is no answer."""
-        return self._end("broken protocol", _DISTURBED, cause)
+        return self._end("broken protocol", "your code disturbed the connection over which it is graded", cause)
 
     def _end(self, verdict: Verdict, sentence: str, cause: Exception | None = None) -> StudentGone:
         self.gone = self.gone or StudentGone(verdict, sentence)

@@ -9,7 +9,7 @@ from contextlib import suppress
 
 import msgspec
 import pytest
-from studium_graders.engine.remote.session import StudentGone
+from studium_graders.engine.remote.student_gone import StudentGone
 
 from . import processes
 from .notebooks import answer, checked, given, material, submission

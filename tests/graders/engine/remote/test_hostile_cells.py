@@ -3,7 +3,7 @@
 import pytest
 from studium_graders.engine.limits import Limits
 from studium_graders.engine.remote import StudentGone
-from studium_graders.engine.remote.session import MOST_SHOWN
+from studium_graders.engine.remote.cell_replies import MOST_SHOWN
 from studium_graders.engine.remote.tags import Tag
 
 from .liar import Liar, reply

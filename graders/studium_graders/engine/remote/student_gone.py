@@ -1,0 +1,12 @@
+"""That a student's process is of no use any more."""
+
+from studium_graders.engine.results import Verdict
+
+
+class StudentGone(Exception):  # noqa: N818
+    """The student's process cannot be used any more. ``sentence`` says why, for the student."""
+
+    def __init__(self, verdict: Verdict, sentence: str) -> None:
+        super().__init__(sentence)
+        self.verdict = verdict
+        self.sentence = sentence
