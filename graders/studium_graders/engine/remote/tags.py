@@ -60,7 +60,7 @@ class Tag:
     TREE = 53  # of scikit-learn's: its parts
     BUNCH = 54  # a data set of scikit-learn's
     SPARSE_MATRIX = 55  # of SciPy's: shape, elements, coordinates
-    NOTICES = 58  # what was warned of and logged
+    STREAM = 56  # text or bytes in memory: the kind, contents and place; without these where it is closed
     DOC = 57  # id of a function of the receiver's, of which the docstring is meant
     ALGEBRA = 58  # a number of SymPy's or mpmath's
-    STREAM = 56  # text or bytes in memory: the kind, contents and place; without these where it is closed
+    NOTICES = 59  # what was warned of and logged

@@ -58,10 +58,10 @@ def test_an_abstract_class_raises_pythons_own_type_error(shell, text, points):
 
 
 @pytest.mark.parametrize(("text", "points"), [(SHAPE, 1), (PLAIN_SHAPE, 0)])
-def test_a_class_that_extends_the_students_runs_there_also_where_nothing_is_known(shell, text, points):
+def test_a_tests_class_that_extends_the_students_is_judged_apart_also_where_nothing_is_known(shell, text, points):
     notebook = material(answer(), checked(NO_AREA))
     result = grade_forked(shell, notebook, submission(notebook, text), Calibration()).only
-    assert (result.points, result.mode) == (points, "one process")
+    assert (result.points, result.mode) == (points, "split")
 
 
 def test_a_refusal_in_one_test_fails_no_other(shell):

@@ -17,6 +17,7 @@ from types import MappingProxyType
 import numpy as np
 import pytest
 import torch
+from studium_graders.engine.remote.tags import Tag
 
 VALUES = [
     None,
@@ -410,3 +411,9 @@ def test_code_recurses_through_both_sides_as_deep_as_through_one_and_no_deeper(m
         call(down, 2000)
     assert sys.getrecursionlimit() == before
     assert call(down, 3) == 3
+
+
+def test_no_two_kinds_of_values_have_one_tag():
+    tags = [number for name, number in vars(Tag).items() if name.isupper()]
+    assert len(tags) > 50
+    assert len({*tags}) == len(tags)
