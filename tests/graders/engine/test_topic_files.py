@@ -1,5 +1,6 @@
 """What a student's process may see of installed topics."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -33,3 +34,17 @@ def test_a_course_that_names_no_topic_sees_no_exercises(tmp_path) -> None:
     assert not found.replaced
     assert list(tmp_path.iterdir()) == []
     assert "lora" in {Path(path).parent.name for path in found.hidden if path.endswith("exercises.py")}
+
+
+def test_a_second_copy_on_pythons_path_is_hidden_whole(tmp_path, monkeypatch) -> None:
+    copy = tmp_path / "site" / "studium_topics" / "lora"
+    copy.mkdir(parents=True)
+    for name in ("exercises.py", "reference.py", "lesson.py"):
+        (copy / name).write_text("x = 1")
+    monkeypatch.setattr("sys.path", [*sys.path, str(tmp_path / "site")])
+    cell = Cell("a", "given", "import studium_topics.lora as l")
+    found = topic_files(tmp_path, Material("ps1", (NotebookMaterial("book", (cell,), b"{}"),)))
+    hidden = {Path(path).name for path in found.hidden if Path(path).parent == copy}
+    assert hidden == {"exercises.py", "reference.py"}
+    ((secret, _),) = found.replaced
+    assert Path(secret).parent != copy
