@@ -92,6 +92,13 @@ def grade_forked(shell, notebook, canonical, calibration=None, files=None, **opt
         return grade(student, notebook, canonical, calibration=calibration, **options)
 
 
+def grade_split(shell, notebook, text):
+    """Grade an answer in a process of its own, by what the reference needs: no test may run in one process for it."""
+    calibration = calibrate(shell, notebook)
+    assert not calibration.one_process
+    return grade_forked(shell, notebook, submission(notebook, text), calibration)
+
+
 def oracle(shell, notebook, canonical, files=None):
     """Give points by grade id: every cell in one kernel, scored with nbgrader's ``determine_grade``."""
     reading, writing = os.pipe()

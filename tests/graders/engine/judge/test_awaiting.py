@@ -12,8 +12,8 @@ import pytest
 from studium_graders.engine.remote.student_gone import StudentGone
 
 from . import processes
-from .notebooks import answer, checked, given, material, submission
-from .processes import calibrate, grade_forked
+from .notebooks import answer, checked, given, material
+from .processes import grade_split
 
 REFERENCE = """
 async def double(x):
@@ -58,9 +58,7 @@ def nothing_left_to_await() -> Iterator[None]:
 
 def graded(shell, text, test):
     notebook = material(given("import asyncio", locked=True), answer(REFERENCE), checked(test))
-    calibration = calibrate(shell, notebook)
-    assert not calibration.one_process
-    return grade_forked(shell, notebook, submission(notebook, text), calibration).only
+    return grade_split(shell, notebook, text).only
 
 
 @pytest.mark.parametrize("test", [DOUBLES, GATHERS, RAISES, COUNTS, CALLS, MOCKS, HOLDS])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from .notebooks import answer, checked, given, material, submission
-from .processes import calibrate, grade_forked
+from .processes import calibrate, grade_forked, grade_split
 
 GIVEN = "import dataclasses\nfrom dataclasses import asdict, astuple, dataclass, field, fields, is_dataclass, replace"
 REFERENCE = """
@@ -32,9 +32,7 @@ WRONG = "@dataclass\nclass Point:\n    a: int\n    b: int = 1\n    def moved(sel
 
 def graded(shell, text, test):
     notebook = material(given(GIVEN, locked=True), answer(REFERENCE), checked(test))
-    calibration = calibrate(shell, notebook)
-    assert not calibration.one_process
-    return grade_forked(shell, notebook, submission(notebook, text), calibration).only
+    return grade_split(shell, notebook, text).only
 
 
 @pytest.mark.parametrize("test", [AS_DICT, AS_TUPLE, NAMES, FROZEN, REPLACED, IS_ONE, MATCHED, DEFAULT])

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from .notebooks import answer, checked, given, material, submission
-from .processes import calibrate, grade_forked
+from .processes import calibrate, grade_forked, grade_split
 
 IMPORTS = given("import numpy as np\nimport torch")
 SQUARES = "def squares(x):\n    return x * x\n"
@@ -29,9 +29,7 @@ WITHOUT = {
 
 def graded(shell, reference, text, test, **more):
     notebook = material(IMPORTS, answer(reference), checked(test, **more))
-    calibration = calibrate(shell, notebook)
-    assert not calibration.one_process
-    return grade_forked(shell, notebook, submission(notebook, text), calibration).only
+    return grade_split(shell, notebook, text).only
 
 
 @pytest.mark.parametrize("test", TESTS.values(), ids=TESTS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from .notebooks import answer, checked, given, material, submission
-from .processes import calibrate, grade_forked
+from .processes import calibrate, grade_forked, grade_split
 
 IMPORTS = given("import numpy as np\nimport pandas as pd\nimport torch\nfrom torch import nn")
 SCALED = "def scaled(x):\n    return x * 2.5\n"
@@ -14,9 +14,7 @@ EMPTY = ["[]", "()", "[[]]", "range(0)", "bytearray()", "memoryview(b'')", "nn.S
 
 def points(shell, reference, text, test):
     notebook = material(IMPORTS, answer(reference), checked(test))
-    calibration = calibrate(shell, notebook)
-    assert not calibration.one_process
-    return grade_forked(shell, notebook, submission(notebook, text), calibration).only.points
+    return grade_split(shell, notebook, text).only.points
 
 
 @pytest.mark.parametrize("value", EMPTY)

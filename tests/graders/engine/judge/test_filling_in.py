@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from studium_graders.engine.judge.filling_in import method_of
 
-from .notebooks import answer, checked, given, material, submission
-from .processes import calibrate, grade_forked
+from .notebooks import answer, checked, given, material
+from .processes import grade_split
 
 CLASS = """class Person:
     name = 'Ada'
@@ -28,9 +28,7 @@ READING = (
 
 def graded(shell, text, test=TEST):
     notebook = material(given(CLASS + RENDER), answer("def f():\n    return '{p.name}'\n"), checked(test))
-    calibration = calibrate(shell, notebook)
-    assert not calibration.one_process
-    return grade_forked(shell, notebook, submission(notebook, f"def f():\n    return {text!r}\n"), calibration).only
+    return grade_split(shell, notebook, f"def f():\n    return {text!r}\n").only
 
 
 @pytest.mark.parametrize("text", READING)

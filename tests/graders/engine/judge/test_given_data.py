@@ -6,7 +6,7 @@ import pytest
 from studium_graders.engine.material import Calibration
 
 from .notebooks import answer, checked, given, material, submission
-from .processes import calibrate, grade_forked
+from .processes import calibrate, grade_forked, grade_split
 
 POINT = """
 from dataclasses import dataclass
@@ -27,9 +27,7 @@ OTHER = "class Point(Point):\n    __eq__ = lambda self, other: True\n    norm = 
 
 def graded(shell, text):
     notebook = material(given(POINT, locked=True), answer(MIRRORED), checked(TEST, hidden=True))
-    calibration = calibrate(shell, notebook)
-    assert not calibration.one_process
-    return grade_forked(shell, notebook, submission(notebook, text), calibration).only
+    return grade_split(shell, notebook, text).only
 
 
 def test_a_method_of_a_given_class_needs_no_second_process(shell):

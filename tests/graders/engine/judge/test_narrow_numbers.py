@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from .notebooks import answer, checked, given, material, submission
-from .processes import calibrate, grade_forked
+from .notebooks import answer, checked, given, material
+from .processes import grade_split
 
 IMPORTS = given("import numpy as np\nimport pandas as pd\nimport torch")
 TOTAL = "def total(n):\n    return n * (n + 1) // 2\n"
@@ -18,9 +18,7 @@ INFINITE = [
 
 def points(shell, reference, text, test):
     notebook = material(IMPORTS, answer(reference), checked(test))
-    calibration = calibrate(shell, notebook)
-    assert not calibration.one_process
-    return grade_forked(shell, notebook, submission(notebook, text), calibration).only.points
+    return grade_split(shell, notebook, text).only.points
 
 
 @pytest.mark.parametrize("value", INFINITE)

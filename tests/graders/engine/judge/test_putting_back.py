@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from .notebooks import answer, checked, given, material, submission
-from .processes import calibrate, grade_forked
+from .notebooks import answer, checked, given, material
+from .processes import grade_split
 
 GIVEN = """
 import numpy as np
@@ -29,9 +29,7 @@ ZEROED = {
 
 def graded(shell, reference, text, *tests):
     notebook = material(given(GIVEN, locked=True), answer(reference), *map(checked, tests))
-    calibration = calibrate(shell, notebook)
-    assert not calibration.one_process
-    return grade_forked(shell, notebook, submission(notebook, text), calibration).points
+    return grade_split(shell, notebook, text).points
 
 
 @pytest.mark.parametrize("name", ZEROED)

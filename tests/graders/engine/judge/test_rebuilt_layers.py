@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from .notebooks import answer, checked, given, material, submission
-from .processes import calibrate, grade_forked
+from .notebooks import answer, checked, given, material
+from .processes import grade_split
 
 SETUP = given("import torch\nfrom torch import nn")
 TRAIN = """
@@ -54,9 +54,7 @@ def train(model, x, y):
 
 def points(shell, reference, text, test):
     notebook = material(SETUP, answer(reference), checked(test))
-    calibration = calibrate(shell, notebook)
-    assert not calibration.one_process
-    return grade_forked(shell, notebook, submission(notebook, text), calibration).only.points
+    return grade_split(shell, notebook, text).only.points
 
 
 @pytest.mark.parametrize("text", UNTRAINED.values(), ids=UNTRAINED)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from .notebooks import answer, checked, given, material, submission
-from .processes import calibrate, grade_forked
+from .processes import calibrate, grade_forked, grade_split
 
 IMPORTS = given("import numpy as np\nimport pandas as pd\nimport torch")
 SQUARE = "def square(x):\n    return x * x\n"
@@ -20,9 +20,7 @@ SEQUENCES = ["list(range(99))", "tuple(range(99))", "range(99)"]
 
 def points(shell, reference, text, test):
     notebook = material(IMPORTS, answer(reference), checked(test))
-    calibration = calibrate(shell, notebook)
-    assert not calibration.one_process
-    return grade_forked(shell, notebook, submission(notebook, text), calibration).only.points
+    return grade_split(shell, notebook, text).only.points
 
 
 @pytest.mark.parametrize("value", ALL_NUMBERS)

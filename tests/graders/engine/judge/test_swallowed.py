@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from .notebooks import answer, checked, material, submission
-from .processes import calibrate, grade_forked
+from .notebooks import answer, checked, material
+from .processes import grade_split
 
 LETS = """
 class Timer:
@@ -38,9 +38,7 @@ LOOP = "n = 3\nfor k in Ticker(3):\n    n -= 1\n    assert k == n"
 
 def graded(shell, reference, text, test):
     notebook = material(answer(reference), checked(test))
-    calibration = calibrate(shell, notebook)
-    assert not calibration.one_process
-    return grade_forked(shell, notebook, submission(notebook, text), calibration).only.points
+    return grade_split(shell, notebook, text).only.points
 
 
 @pytest.mark.parametrize("test", [PLAIN, LATER, LOOP])
