@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gc
 import sys
+import warnings
 
 import pytest
 from studium_graders.engine.huge_pages import use_huge_pages
@@ -31,3 +32,13 @@ def shell():
 def _in_a_folder_of_its_own(tmp_path, monkeypatch):
     """Answers and tests write files."""
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def nobody_minds_what_is_left():
+    """Let coroutines that nobody awaited and files that nobody closed go, wherever that is."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
+        warnings.simplefilter("ignore", ResourceWarning)
+        yield
+        gc.collect()

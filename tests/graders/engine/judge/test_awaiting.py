@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-import warnings
-from collections.abc import Iterator
 from contextlib import suppress
 
 import msgspec
@@ -47,13 +44,7 @@ from studium_graders.engine.remote.student import StudentSide
 TOLD = "type(side.tasks).turn = lambda self, told: msgspec.msgpack.encode({})\nasync def double(x): return 4"
 
 
-@pytest.fixture(autouse=True)
-def nothing_left_to_await() -> Iterator[None]:
-    """Let go of the coroutines that a hostile answer has left, while nobody minds."""
-    yield
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)
-        gc.collect()
+pytestmark = pytest.mark.usefixtures("nobody_minds_what_is_left")
 
 
 def graded(shell, text, test):

@@ -8,6 +8,8 @@ from .honest_work import WORKS
 from .notebooks import submission
 from .processes import calibrate, grade_forked, oracle
 
+pytestmark = pytest.mark.usefixtures("nobody_minds_what_is_left")
+
 
 def test_the_corpus_is_large_enough():
     assert sum(work.tests * (len(work.answers) + 1) for work in WORKS) >= 200
