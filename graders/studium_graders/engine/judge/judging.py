@@ -181,7 +181,8 @@ class TestJudge:
         student, files = self.namespace.student, self._files(test)
         drawing = pyplot.there(student) if student.policy.draws_there else nullcontext()
         sides: list[Beside] = [Speaker(student.ask)] if test.listens else []
-        sides += [Environment(student.ask, test.variables)] if test.variables else []
+        if test.variables:
+            sides.append(Environment(student.ask, test.variables, student.policy.may_set_variable))
         beside = student.beside(*sides) if sides else nullcontext()
         with beside, drawing, nullcontext() if files is None else files.shared(again=again):
             yield
