@@ -321,7 +321,6 @@ class TestJudge:
         with filled, self._own_copies() if copies else nullcontext():
             yield
 
-
     def _suspicious(self) -> bool:
         """Tell whether a call has changed its arguments that the reference leaves alone; ask once."""
         policy = self.namespace.student.policy
