@@ -2,7 +2,8 @@
 
 import ast
 import inspect
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from types import FunctionType, MethodType
 from typing import Any
@@ -15,6 +16,7 @@ from studium_graders.engine.remote.policy import WRAPPED
 from studium_graders.engine.remote.special_methods import special_method
 
 _DEFINITIONS = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+_BLOCKS = ast.stmt | ast.excepthandler | ast.match_case
 _find = inspect.findsource
 
 
@@ -27,6 +29,8 @@ class CanonicalText:
         self._texts: dict[str, str] = {}
         self._other_names: dict[str, str] = {}
         self._bases: dict[str, list[str]] = {}
+        self._unseen: set[str] = set()
+        self._all_unseen = False
 
     def add(self, source: str) -> None:
         """Take in a cell."""
@@ -35,7 +39,8 @@ class CanonicalText:
     def source_of(self, path: str) -> str | None:
         """Give the text of a function or class by its global name, or by ``Class.method``; None where it has none."""
         self._read()
-        return self._find(path, set())
+        unseen = self._all_unseen or path.partition(".")[0] in self._unseen
+        return None if unseen else self._find(path, set())
 
     def _find(self, path: str, seen: set[str]) -> str | None:
         while path in self._other_names and path not in seen:
@@ -58,33 +63,70 @@ class CanonicalText:
             tree = parse(source)
             for node in [] if tree is None else tree.body:
                 self._bind(node, source.splitlines(keepends=True))
+            if tree is not None:
+                self._bind_unseen(tree)
         self._waiting.clear()
 
-    def _bind(self, node: ast.stmt, lines: list[str]) -> None:
+    def _bind(self, node: ast.AST, lines: list[str], owner: str = "") -> None:
         if isinstance(node, _DEFINITIONS):
-            self._put(node.name, _segment(lines, node))
+            self._put(owner + node.name, _segment(lines, node))
             if isinstance(node, ast.ClassDef):
                 self._bases[node.name] = [base.id for base in node.bases if isinstance(base, ast.Name)]
             for inner in node.body if isinstance(node, ast.ClassDef) else []:
-                if isinstance(inner, _DEFINITIONS):
-                    self._put(f"{node.name}.{inner.name}", _segment(lines, inner))
-        elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            name, wrapped = node.targets[0].id, _wrapped(node.value)
-            if name == wrapped:
-                return
-            self._put(name, _segment(lines, node) if isinstance(node.value, ast.Lambda) else None)
-            if wrapped:
-                self._other_names[name] = wrapped
+                self._bind(inner, lines, f"{node.name}.")
+        elif isinstance(node, ast.Assign):
+            self._forget(_names(node.value))
+            for target in node.targets:
+                for name in _names(target):
+                    self._assign(owner + name, node.value, _segment(lines, node))
+        elif isinstance(node, ast.ImportFrom) and node.names[0].name == "*":
+            known = sys.modules.get(node.module or "")
+            self._forget([*self._texts] if known is None else vars(known))
         else:
             for child in ast.iter_child_nodes(node):  # a definition under if, try or with
-                if isinstance(child, ast.stmt):
-                    self._bind(child, lines)
+                if isinstance(child, _BLOCKS):
+                    self._bind(child, lines, owner)
+                else:
+                    self._forget(owner + name for name in _names(child))
+
+    def _assign(self, name: str, value: ast.expr, text: str) -> None:
+        wrapped = _wrapped(value)
+        if name != wrapped:
+            self._put(name, text if isinstance(value, ast.Lambda) else None)
+            if wrapped:
+                self._other_names[name] = wrapped
+
+    def _forget(self, names: Iterable[str]) -> None:
+        for name in names:
+            self._put(name, None)
+
+    def _bind_unseen(self, tree: ast.Module) -> None:
+        """Take note of what is bound where nobody sees it: by a function, by text, or in what ``globals()`` gives."""
+        asked = {id(node.comparators[0]) for node in ast.walk(tree) if isinstance(node, ast.Compare)}
+        for node in ast.walk(tree):
+            match node:
+                case ast.Global(names):
+                    self._unseen.update(names)
+                case ast.Call(ast.Name("exec" | "globals")) if id(node) not in asked:
+                    self._all_unseen = True
 
     def _put(self, name: str, text: str | None) -> None:
         self._other_names.pop(name, None)
         self._texts.pop(name, None)
         if text is not None:
             self._texts[name] = text
+
+
+def _names(node: ast.AST) -> Iterator[str]:
+    """Name what is bound in a part of a statement, also as ``Class.method``; who changes its code binds a function."""
+    for part in ast.walk(node):
+        match part:
+            case ast.Name(name, ast.Store() | ast.Del()):
+                yield name
+            case ast.Attribute(ast.Name(name), attribute, ast.Store() | ast.Del()):
+                yield name if attribute == "__code__" else f"{name}.{attribute}"
+            case ast.alias(name, other):
+                yield other or name
 
 
 def _wrapped(value: ast.expr) -> str:

@@ -108,10 +108,11 @@ class TestJudge:
         points, error, run = self._run(test)
         if error is not None and self.namespace.student.policy.recording and pyplot.is_loaded():
             points, error, run = self._drawing_there(test)
+        first = self.namespace.student.policy.short
         if error is None and points == test.cell.points and (short := self._short(test)):
             return [self._judged(test, message=short)]
         for ways, sentence in self._doubts() if error is None else ():
-            again = self._best_of(test, ways)
+            again = self._best_of(test, ways, first)
             if again is None:
                 return [self._judged(test, message=sentence)]
             points = min(points, again)
@@ -139,13 +140,16 @@ class TestJudge:
         policy.unexpected |= unexpected
         return APART if error is not None else policy.short
 
-    def _best_of(self, test: PreparedTest, ways: tuple[_Doubting, ...]) -> float | None:
-        """Run a test again in these ways until it earns all; give the most it earns, None where it always fails."""
-        best = None
+    def _best_of(self, test: PreparedTest, ways: tuple[_Doubting, ...], short: str) -> float | None:
+        """Run a test again in these ways until it earns all; give the most it earns, None where it always fails.
+
+        ``short`` says what it left unlooked at when it ran first.
+        """
+        policy, best = self.namespace.student.policy, None
         for doubting in ways:
             with doubting():
                 points, failed, _ = self._run(test, again=True)
-            if failed is None:
+            if failed is None and policy.short in ("", short) and not self._suspicious():  # else it is another doubt
                 best = max(points, best or 0.0)
             if best == test.cell.points:
                 break
@@ -181,7 +185,8 @@ class TestJudge:
         student, files = self.namespace.student, self._files(test)
         drawing = pyplot.there(student) if student.policy.draws_there else nullcontext()
         sides: list[Beside] = [Speaker(student.ask)] if test.listens else []
-        sides += [Environment(student.ask, test.variables)] if test.variables else []
+        if test.variables:
+            sides.append(Environment(student.ask, test.variables, student.policy.may_set_variable))
         beside = student.beside(*sides) if sides else nullcontext()
         with beside, drawing, nullcontext() if files is None else files.shared(again=again):
             yield
@@ -215,7 +220,7 @@ class TestJudge:
                 with doubting():
                     run = run_draws(found.test, function, draws)
                 self._require_student()
-                if run.passed:
+                if run.passed and not self._suspicious():
                     break
             else:
                 return self._judged(test, message=sentence)
@@ -295,15 +300,26 @@ class TestJudge:
         if self.namespace.student.gone is not None:
             raise self.namespace.student.gone
 
-    def _doubts(self) -> list[_Doubt]:
-        """Give in which ways a test that passed is run once more, and what is said where it fails then."""
-        unexpected, filled = self.namespace.student.policy.unexpected, self.namespace.student.filled
-        doubts: list[_Doubt] = [((self._own_copies,), _CHANGED)] if self._suspicious() else []
+    def _doubts(self) -> Iterator[_Doubt]:
+        """Give in which ways a test that passed is run once more, and what is said where it fails then.
+
+        What it leaves unlooked at where it has copies of its own is filled in as well, in such a run.
+        """
+        policy, copies = self.namespace.student.policy, self._suspicious()
+        unexpected = policy.unexpected
+        if copies:
+            yield (self._own_copies,), _CHANGED
+            unexpected = unexpected | policy.unexpected
         reductions = ("", *REDUCTIONS) if ONE in unexpected else ("",)
-        sentence = unlike_the_reference(unexpected)
-        fillings = FILLINGS if unexpected else ()
-        ways = (tuple(partial(filled, filling, reduction) for reduction in reductions) for filling in fillings)
-        return [*doubts, *((way, sentence) for way in ways)]
+        for filling in FILLINGS if unexpected else ():
+            ways = (partial(self._filled, filling, reduction, copies) for reduction in reductions)
+            yield tuple(ways), unlike_the_reference(unexpected)
+
+    @contextmanager
+    def _filled(self, filling: float, reduction: str, copies: bool) -> Iterator[None]:
+        filled = self.namespace.student.filled(filling, reduction)
+        with filled, self._own_copies() if copies else nullcontext():
+            yield
 
     def _suspicious(self) -> bool:
         """Tell whether a call has changed its arguments that the reference leaves alone; ask once."""

@@ -19,6 +19,7 @@ _LIBRARIES = ("sympy", "mpmath")
 _SIZES = {"ratio": 2, "float": 5, "mpf": 5}
 _MOST_BITS = 1 << 12
 _FARTHEST = 1 << 14  # exponent
+_LEAST_PRECISION = 53  # with fewer bits than Python's float has, results are rounded to what is asked for, or never end
 
 
 def node_of(value: Any, encoder: "Encoder", *, evaluate: bool = False) -> list[Any] | None:
@@ -67,4 +68,4 @@ def read(decoder: "Decoder", node: list[Any]) -> Any:
     sympy = importlib.import_module("sympy")
     if kind == "ratio":
         return sympy.Rational(*numbers)
-    return sympy.Float(tuple(numbers[:4]) if numbers[1] else 0.0, precision=numbers[4])
+    return sympy.Float(tuple(numbers[:4]) if numbers[1] else 0.0, precision=max(numbers[4], _LEAST_PRECISION))

@@ -3,6 +3,7 @@
 ``assert False`` in a ``try:`` is caught by ``except Overdrawn:`` where an answer has made that name one of Exception.
 """
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from studium_graders.engine.remote.decode import RefusedError
@@ -15,6 +16,11 @@ _CATCHING = (AssertionError, Exception, BaseException)
 
 def require_narrow(value: Any, path: str, policy: "Policy") -> None:
     """Raise RefusedError for a class, or a tuple of classes, that catches a failing assertion as none does there."""
-    classes = value if type(value) is tuple else (value,)
-    if any(type(cls) is type and cls in _CATCHING for cls in classes) and not policy.may_catch(path):
+    if any(type(cls) is type and cls in _CATCHING for cls in _classes(value)) and not policy.may_catch(path):
         raise RefusedError("a class of exceptions that catches what a test finds wrong, too")
+
+
+def _classes(value: Any) -> Iterator[Any]:
+    """Give what is in a tuple, and in those that it holds: ``suppress`` takes classes from there as well."""
+    for item in value if type(value) is tuple else (value,):
+        yield from _classes(item) if type(item) is tuple else (item,)

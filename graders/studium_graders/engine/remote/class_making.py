@@ -10,7 +10,7 @@ from studium_graders.engine.remote import library
 from studium_graders.engine.remote.decode import RefusedError
 from studium_graders.engine.remote.modules import RemoteModule
 from studium_graders.engine.remote.objects import Facts, InPlaceOfGiven, RemoteClass, RemoteObject, place
-from studium_graders.engine.remote.operators import GUARDED
+from studium_graders.engine.remote.operators import GUARDED, SPECIAL
 
 _METHODS = (types.FunctionType, types.MethodDescriptorType)
 _MOST_NAMES = 2000
@@ -24,10 +24,14 @@ def register(made: type, base: list[Any]) -> None:
 
 
 def inherited(parent: Any) -> Iterator[str]:
-    """Name the guarded operators of a library's class: who extends it must not get by the policy with them."""
+    """Name the methods with two underscores of a library's class: who extends it must not get by the policy with them.
+
+    None of them runs here; a module's own do, but for the guarded ones.
+    """
     if isinstance(parent, type) and not isinstance(parent, RemoteClass):
+        names = GUARDED if issubclass(parent, nn.Module) else SPECIAL
         for cls in parent.__mro__[:-1]:
-            yield from (name for name in GUARDED & vars(cls).keys() if vars(cls)[name] is not None)
+            yield from (name for name in names & vars(cls).keys() if vars(cls)[name] is not None)
 
 
 def make_class(name: str, parents: tuple[Any, ...], namespace: dict[str, Any], facts: Facts) -> type:

@@ -14,7 +14,7 @@ from torch import nn
 
 from studium_graders.engine.remote.decode import CONTAINERS
 from studium_graders.engine.remote.empties import mixed
-from studium_graders.engine.remote.policy import CALLBACK, CONTAINER, FALSE, FULL, GOES_ON, OBJECT, TRUE, item_of
+from studium_graders.engine.remote.policy import CALLBACK, CONTAINER, FALSE, FILES, FULL, GOES_ON, OBJECT, TRUE, item_of
 
 if TYPE_CHECKING:
     from studium_graders.engine.remote.decode import Decoder
@@ -55,6 +55,16 @@ def changed(value: Any, entry: str, policy: "Policy") -> Any:
     """Give what a call made of an argument, or what takes its place: one that is to be changed, and is emptied."""
     wanted = policy.recording or policy.may_change(entry)
     return _instead(value, (entry,), policy) if wanted and _is_empty(value) else value
+
+
+def in_file(content: bytes | None, name: str, policy: "Policy") -> bytes | None:
+    """Give what a file that a call has written holds, or what takes the place of nothing: a test may go through it."""
+    if content is None or name.endswith("/"):
+        return content
+    if policy.recording:
+        policy.met(FULL, name + FILES, alone=policy.fixed and bool(content.strip()))
+    missing = not content.strip() and policy.expects(FULL, name + FILES) and policy.filling is not None
+    return _BYTES if missing else content
 
 
 def no_items(path: str, policy: "Policy") -> tuple[float, ...]:

@@ -23,7 +23,8 @@ CALLBACK = "<"  # at the end of a path: what the student's code gives to a funct
 CONTAINER = "#"  # after a path: an empty container there
 FALSE = "!"  # after a path: False there
 NARROW = "~"  # after a path: numbers of few digits there
-FILES = "@"  # ends an entry of ``mutates`` of a test whose files the reference changes
+FILES = "@"  # ends an entry of ``mutates`` of a test whose files the reference changes; after the name of a file
+VARIABLE = "$"  # in an entry of ``mutates``, between a test and the variable that the reference changes in it
 TIMES = "%"  # after a test: how often it goes through several things at once
 PYPLOT = "|"  # ends an entry of ``handles`` of a test for which pyplot is that of the student's process
 LABELS = ":"  # after a test: labels there that meet no others
@@ -306,6 +307,13 @@ class Policy:
     def may_change_files(self) -> bool:
         """Tell whether the student's code may change files that the test wrote; note that the reference does."""
         entry = self.test + FILES
+        if self.recording:
+            self.mutates.add(entry)
+        return not self.strict or entry in self.mutates
+
+    def may_set_variable(self, name: str) -> bool:
+        """Tell whether the student's code may change a variable of the environment; note that the reference does."""
+        entry = f"{self.test}{VARIABLE}{name}"
         if self.recording:
             self.mutates.add(entry)
         return not self.strict or entry in self.mutates

@@ -155,7 +155,7 @@ class Student(Answering):
             return self.ask(op, *parts, path=path)
         finally:
             if self.gone is None:
-                self.files.agree(asking=True, may_change=self.policy.may_change_files)
+                self.files.agree(self.policy)
 
     def _watched(self, op: str, parts: tuple[Any, ...], path: str) -> Any:
         for side in self._beside:

@@ -9,9 +9,13 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from studium_graders.engine.remote.empty_containers import in_file
 from studium_graders.engine.remote.folder import MOST_FILES, Changes, Folder, difference
+
+if TYPE_CHECKING:
+    from studium_graders.engine.remote.policy import Policy
 
 
 class SharedFiles:
@@ -76,18 +80,21 @@ class SharedFiles:
         """What makes a path of there one of here, where it is wanted."""
         return partial(moved, old=self._theirs, new=self._folder.root) if self.active and self._theirs else None
 
-    def agree(self, *, asking: bool = False, may_change: Callable[[], bool] = lambda: True) -> None:
-        """Exchange what has changed, in this process and the other; ``asking`` also where nothing has in this one.
+    def agree(self, policy: "Policy | None" = None) -> None:
+        """Exchange what has changed, in this process and the other; with a ``policy`` after a call of the other one's.
 
-        Where the other one has changed files that the test wrote, ``may_change`` says whether they change here.
+        It says whether what that has changed in files that were there at first, or that the test wrote, is changed
+        here; and what a file holds here that is empty there.
         """
         changes = self._folder.changes()
         self._of_test = {name for name in self._of_test | changes.keys() if changes.get(name, b"") is not None}
-        if changes or asking:
-            found = _files(self._ask("files", changes))
-            own = found.keys() & self._of_test
-            kept = own if own and not may_change() else ()
-            self._take({name: content for name, content in found.items() if name not in kept})
+        if policy is None:
+            self._take(_files(self._ask("files", changes)) if changes else {})
+            return
+        found = _files(self._ask("files", changes))
+        own = found.keys() & (self._of_test | self._at_first.keys())
+        kept = own if own and not policy.may_change_files() else ()
+        self._take({name: in_file(content, name, policy) for name, content in found.items() if name not in kept})
 
     def _take(self, changes: Changes) -> None:
         self._folder.take({name: content for name, content in changes.items() if name not in self._handed_out})

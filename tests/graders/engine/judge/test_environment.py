@@ -22,6 +22,18 @@ def key():
         raise KeyError("APP_KEY")
     return getenv("APP_KEY")
 """
+SETS_IT = """
+import os
+def key():
+    os.environ["APP_KEY"] = "mine"
+    return "mine"
+"""
+LIES = """
+from studium_graders.engine.remote.student import StudentSide
+StudentSide.do_environ = lambda *_: bytes([129, 167]) + b"APP_KEY" + bytes([164]) + b"mine"
+def key():
+    return "mine"
+"""
 CONSTANT = "def key(): return 'abc'\n"
 SETS = """
 import os
@@ -65,6 +77,15 @@ def test_a_variable_that_a_test_names_is_the_same_as_in_one_process(shell, name)
 
 
 OTHERS = ["dict(os.environ)", "os.environ['HOME']", "os.environ.update(APP_KEY='1')", "os.environ['MPL' + 'BACKEND']"]
+
+
+@pytest.mark.parametrize("wrong", [SETS_IT, LIES])
+def test_what_a_test_has_set_is_compared_with_as_the_test_has_set_it(shell, wrong):
+    test = "os.environ['APP_KEY'] = 'abc'\nassert key() == os.environ['APP_KEY']\ndel os.environ['APP_KEY']"
+    notebook = material(given(GIVEN, locked=True), answer(KEY), checked(test))
+    calibration = calibrate(shell, notebook)
+    for text, points in ((OTHER_KEY, 1), (wrong, 0)):
+        assert grade_forked(shell, notebook, submission(notebook, text), calibration).points == [points]
 
 
 @pytest.mark.parametrize("use", OTHERS)

@@ -218,6 +218,48 @@ def test_a_file_that_a_test_wrote_stays_as_it_was_where_the_reference_leaves_it_
     assert grade_forked(shell, notebook, submission(notebook, text), calibration).only.points == points
 
 
+COUNT = "def count(path):\n    return len(Path(path).read_text().split())\n"
+COUNTED = "assert count('data.txt') == len(open('data.txt').read().split())"
+
+
+@pytest.mark.parametrize("change", ["Path(path).write_text('')", "os.remove(path); Path(path).touch()"])
+def test_so_does_one_that_was_there_when_the_test_began(shell, change):
+    cells = given(GIVEN + "Path('data.txt').write_text('a b c')\n"), answer(COUNT), checked(COUNTED)
+    notebook = material(*cells)
+    calibration = calibrate(shell, notebook)
+    assert not calibration.one_process
+    caches = COUNT.replace("    return", "    Path('cache.txt').write_text('3')\n    return")
+    for text, points in ((COUNT, 1), (caches, 1), (f"def count(path):\n    {change}\n    return 0\n", 0)):
+        assert grade_forked(shell, notebook, submission(notebook, text), calibration).points == [points]
+
+
+ROWS = "def save(rows, path):\n    Path(path).write_text(''.join(f'{a} {b}\\n' for a, b in rows))\n"
+EACH = "save([(1, 2), (3, 4)], 'rows.txt')\nfor line in open('rows.txt'):\n    assert len(line.split()) in (0, 2)"
+SAVED = {
+    "whole": (ROWS, 1),
+    "at first empty": ("def save(rows, path):\n    Path(path).touch()\n    Path(path).write_text('1 2\\n3 4')\n", 1),
+    "empty": ("def save(rows, path):\n    Path(path).touch()\n", 0),
+    "blank": ("def save(rows, path):\n    Path(path).write_text(' ')\n", 0),
+}
+
+
+@pytest.mark.parametrize("kind", SAVED)
+def test_a_file_of_which_a_test_goes_through_the_lines_is_not_empty_where_that_of_the_reference_is_not(shell, kind):
+    notebook = material(given(GIVEN, locked=True), answer(ROWS), checked(EACH))
+    calibration = calibrate(shell, notebook)
+    text, points = SAVED[kind]
+    assert grade_forked(shell, notebook, submission(notebook, text), calibration).points == [points]
+
+
+def test_an_empty_file_is_right_where_a_test_asks_whether_it_is_there(shell):
+    notebook = material(
+        given(GIVEN, locked=True), answer(ROWS), checked(EACH[:35] + "assert os.path.exists('rows.txt')")
+    )
+    calibration = calibrate(shell, notebook)
+    canonical = submission(notebook, SAVED["empty"][0])
+    assert grade_forked(shell, notebook, canonical, calibration).points == [1]
+
+
 EAGER = "class Log:\n    def __init__(self, path): self.path, self.lines = path, []\n    def add(self, line):\n"
 WRITE = "        Path(self.path).write_text(' '.join(self.lines))\n"
 

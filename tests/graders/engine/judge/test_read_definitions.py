@@ -111,3 +111,51 @@ def test_a_function_that_is_wrapped_later_has_the_text_of_its_definition(shell, 
 def test_one_that_is_made_of_nothing_has_none(shell):
     text = f"{HALVES}halves = eval('lambda n: n.bit_length() - 1')\n"
     assert graded(shell, HALVES, text, "assert 'while' not in inspect.getsource(halves)") == (0, "split")
+
+
+FACT = "def fact(n):\n    return 1 if n == 0 else n * fact(n - 1)\n"
+LOOP = "def loop(n):\n    r = 1\n    for i in range(1, n + 1): r *= i\n    return r\n"
+NO_LOOP = "text = inspect.getsource(fact)\nassert 'for' not in text and text.count('fact') >= 2 and fact(5) == 120"
+REBOUND = {
+    "with a type": FACT + LOOP + "fact: object = loop",
+    "in a tuple": FACT + LOOP + "fact, other = loop, 0",
+    "beside another": FACT + LOOP + "other = fact = loop",
+    "by a loop": FACT + LOOP + "for fact in [loop]: pass",
+    "in an expression": FACT + LOOP + "print(fact := loop)",
+    "in a value": FACT + LOOP + "other = (fact := loop)",
+    "with all of a module": FACT.replace("fact", "factorial") + "from math import *\nfact = factorial",
+    "in a handler": FACT + LOOP + "try:\n    1 / 0\nexcept ArithmeticError:\n    fact = loop",
+    "by an import": FACT + "from math import factorial as fact",
+    "by a function": LOOP + "def bind():\n    global fact\n    fact = loop\n" + FACT + "bind()",
+    "by text": FACT + f"exec({LOOP.replace('loop', 'fact')!r})",
+    "by name": FACT + LOOP + "globals()['fact'] = loop",
+    "by its code": FACT + LOOP + "fact.__code__ = loop.__code__",
+}
+MORE = "import functools\ndef logged(f):\n    @functools.wraps(f)\n    def call(*a): return f(*a)\n    return call\n"
+
+
+@pytest.mark.parametrize("text", REBOUND.values(), ids=REBOUND)
+def test_the_text_of_a_function_is_that_of_what_its_name_stands_for(shell, text):
+    assert graded(shell, FACT, text, NO_LOOP) == (0, "split")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        MORE + "@logged\n" + FACT,
+        MORE + FACT + "fact = logged(fact)",
+        "n: int = 3\nif 'fact' not in globals():\n    " + FACT.replace("    ", "        "),
+    ],
+)
+def test_a_decorator_that_says_what_it_wraps_changes_no_text(shell, text):
+    assert graded(shell, FACT, text, NO_LOOP) == (1, "split")
+
+
+@pytest.mark.parametrize("bound", ["Box.area = size", "for Box.area in [size]: pass"])
+def test_the_text_of_a_method_is_that_of_what_its_class_has(shell, bound):
+    test = "assert '//' not in inspect.getsource(Box.area) and Box(2).area() == 6"
+    assert graded(shell, BOX, BOX, test) == (1, "split")
+    assert graded(shell, BOX, BOX + "def size(self): return self.width * self.depth // 1\n" + bound, test) == (
+        0,
+        "split",
+    )

@@ -61,6 +61,21 @@ def test_an_answer_that_swallows_an_assertion_or_ends_at_once_earns_nothing(shel
     assert graded(shell, LETS, text, test) == 0
 
 
+IN_SECRET = """
+import contextlib
+from studium_graders.engine.remote.student import StudentSide
+defines = StudentSide._defines
+StudentSide._defines = lambda side, lineage, name: name != "__exit__" and defines(side, lineage, name)
+class Timer(contextlib.suppress):
+    def __init__(self):
+        super().__init__(((AssertionError,),))
+"""
+
+
+def test_an_answer_does_not_swallow_with_what_a_library_does_in_the_process_of_the_test(shell):
+    assert graded(shell, LETS, IN_SECRET, "with Timer():\n    assert False") == 0
+
+
 @pytest.mark.parametrize("test", ["with Timer(): raise AssertionError", "async with Timer(): assert False"])
 def test_an_answer_may_swallow_assertions_where_the_reference_does(shell, test):
     assert graded(shell, SWALLOWS, SWALLOWS, test) == 1
@@ -85,7 +100,9 @@ TAKES = {
 
 
 @pytest.mark.parametrize("test", TAKES.values(), ids=TAKES)
-@pytest.mark.parametrize("name", ["AssertionError", "Exception", "BaseException", "(KeyError, Exception)"])
+@pytest.mark.parametrize(
+    "name", ["AssertionError", "Exception", "BaseException", "(KeyError, Exception)", "((Exception,),)"]
+)
 def test_a_class_of_exceptions_catches_no_assertion_of_the_test(shell, test, name):
     text = f"Overdrawn = {name}\nclass Account:\n    def take(self, amount): pass\n"
     assert graded(shell, BANK, text, test) == 0

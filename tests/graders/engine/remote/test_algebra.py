@@ -34,6 +34,16 @@ def test_a_number_stays_what_it_is(student, text) -> None:
     assert student.get("same")(found) == expected
 
 
+@pytest.mark.parametrize("bits", [1, 2])
+def test_a_number_of_few_bits_is_computed_with_as_one_of_pythons(student, bits) -> None:
+    found = student.get("made")(f"sympy.Float._new((0, 1, 2, 1), {bits})")
+    assert abs(found / 5 - 1) > 0.1
+
+
+def test_a_number_of_no_bits_does_not_keep_a_test_waiting() -> None:
+    assert float(Liar(reply([Tag.ALGEBRA, "float", 0, 1, 4, 1, 0])).ask()) == 16
+
+
 @pytest.mark.parametrize("text", ["sympy.sqrt(2)", "sympy.pi / 2", "sympy.exp(sympy.Rational(1, 2)) + 1"])
 def test_what_is_made_of_numbers_alone_is_the_float_that_it_is(student, text) -> None:
     found = student.get("made")(text)
