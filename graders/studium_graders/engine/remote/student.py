@@ -49,7 +49,8 @@ _DATA = (
 )  # fmt: skip
 
 
-_OF_EVERY_CLASS = vars(type("Empty", (list,), {})).keys() | {"__annotations__"}
+_EMPTY = type("Empty", (list,), {})  # kept: else it may be collected, and emptied, while its names are read
+_OF_EVERY_CLASS = vars(_EMPTY).keys() | {"__annotations__"}
 
 
 class StudentSide(Side):
