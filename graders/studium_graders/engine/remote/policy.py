@@ -23,6 +23,7 @@ CATCHES = ".!"  # ends an entry of ``handles`` of where the reference gives such
 CALLBACK = "<"  # at the end of a path: what the student's code gives to a function of the test's
 CONTAINER = "#"  # after a path: an empty container there
 FALSE = "!"  # after a path: False there
+MADE = "-"  # after a path: something with items there, of a call that is given something empty
 NARROW = "~"  # after a path: numbers of few digits there
 FILES = "@"  # ends an entry of ``mutates`` of a test whose files the reference changes
 TIMES = "%"  # after a test: how often it goes through several things at once
