@@ -197,9 +197,17 @@ class Asking(Side):
         found = super().proxy(node, decoder)
         if isinstance(found, RemoteFunction) and found._path != decoder.origin:
             return self._as_from(found, decoder.origin)
-        if (scored_by := self.policy.scored_by(decoder.origin)) and isinstance(type(found), RemoteClass):
-            facts_of(found).score = score_of(scored_by)
+        if isinstance(type(found), RemoteClass):
+            self._place(facts_of(found), decoder.origin)
         return found
+
+    def _place(self, facts: Facts, path: str) -> None:
+        """Let an object that comes from a path be asked for what the reference's is that comes from there."""
+        self.policy.came_again(path, facts.path)
+        if facts.path == path:
+            facts.path = self.policy.first_path(path)
+        if scored_by := self.policy.scored_by(path):
+            facts.score = score_of(scored_by)
 
     def _as_from(self, function: RemoteFunction, path: str) -> RemoteFunction:
         """Give a function that came from another path before: there it may do other things than here."""

@@ -14,7 +14,18 @@ from torch import nn
 
 from studium_graders.engine.remote.decode import CONTAINERS
 from studium_graders.engine.remote.empties import mixed
-from studium_graders.engine.remote.policy import CALLBACK, CONTAINER, FALSE, FILES, FULL, GOES_ON, OBJECT, TRUE, item_of
+from studium_graders.engine.remote.policy import (
+    CALLBACK,
+    CONTAINER,
+    FALSE,
+    FILES,
+    FULL,
+    GOES_ON,
+    MADE,
+    OBJECT,
+    TRUE,
+    item_of,
+)
 
 if TYPE_CHECKING:
     from studium_graders.engine.remote.decode import Decoder
@@ -26,17 +37,32 @@ _TEXT = _BYTES.decode("latin-1")  # letters of each kind, signs, digits and blan
 _KINDS = (*CONTAINERS, *_LAYERS, str, bytes, UserString, np.void)
 
 
-def given(value: Any, path: str, policy: "Policy") -> Any:
-    """Give what a request gave, or what takes the place of an empty container, or of None for an object."""
+def gives_empty(parts: tuple[Any, ...], policy: "Policy") -> bool:
+    """Tell whether a request gives something empty to the student's code where that may be a matter of chance."""
+    if policy.fixed and not policy.recording:
+        return False
+    given = (part.values() if type(part) is dict else part for part in parts if type(part) in (tuple, dict))
+    return any(_is_empty(item) for items in given for item in items)
+
+
+def given(value: Any, path: str, policy: "Policy", bare: bool) -> Any:
+    """Give what a request gave, or what takes the place of an empty container, or of None for an object.
+
+    ``bare`` says that the request gave something empty, of which the reference may not have made something yet.
+    """
     if policy.recording:
         if value is None or _is_empty(value):
             policy.empties.add(path + CONTAINER)
+        elif bare:
+            policy.empties.add(path + MADE)
         if value is False:
             policy.empties.add(path + FALSE)
         return value
     if value is None and policy.expects(OBJECT, path):
         return policy.filling
     if not path or policy.gives_own_object(path) or not _is_empty(value):
+        return value
+    if bare and policy.strict and path + MADE not in policy.empties:
         return value
     return _instead(value, (path,), policy)
 

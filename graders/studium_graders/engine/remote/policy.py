@@ -6,6 +6,7 @@ A path says where an object came from: ``"f"`` is a global name, ``"f()"`` its r
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import permutations
 from typing import Any
 
@@ -22,6 +23,7 @@ CATCHES = ".!"  # ends an entry of ``handles`` of where the reference gives such
 CALLBACK = "<"  # at the end of a path: what the student's code gives to a function of the test's
 CONTAINER = "#"  # after a path: an empty container there
 FALSE = "!"  # after a path: False there
+MADE = "-"  # after a path: something with items there, of a call that is given something empty
 NARROW = "~"  # after a path: numbers of few digits there
 FILES = "@"  # ends an entry of ``mutates`` of a test whose files the reference changes; after the name of a file
 VARIABLE = "$"  # in an entry of ``mutates``, between a test and the variable that the reference changes in it
@@ -40,6 +42,7 @@ PARAMETERS = "="  # before a test and a path: nothing but modules with parameter
 FULL = "&"  # before a test and a path: nothing there that lacks items
 ITERATOR = ".>"  # ends an entry of ``handles`` of where the reference gives an iterator
 AWAITED = ".&"  # ends an entry of ``handles`` of where the reference gives something to be awaited
+AGAIN = ".<"  # in an entry of ``handles``, before where an object has come from first that comes from here again
 WRAPPED = ".__wrapped__"
 _FEWER = "your code gives fewer items than this test goes through"
 APART = "your code gives data with other labels than this test computes with"
@@ -146,6 +149,25 @@ class Policy:
             return None
         return given or (False if self.strict else None)
 
+    def came_again(self, path: str, first: str) -> None:
+        """Note that what comes from ``path`` has come from ``first`` before, as that of a method which gives itself."""
+        if self.recording:
+            self.handles.add(f"{path}{AGAIN}{first}")
+
+    def first_path(self, path: str) -> str:
+        """Give where what comes from a path has come from first with the reference, if it is never new there.
+
+        What the reference's object is asked for is known by that: an answer may give a new one there.
+        """
+        return path if self.recording else self._first_paths.get(path, path)
+
+    @cached_property
+    def _first_paths(self) -> dict[str, str]:
+        found = (entry.partition(AGAIN) for entry in sorted(self.handles, reverse=True))
+        again = [(path, first) for path, sign, first in found if sign]
+        new = {path for path, first in again if path == first}
+        return {path: first for path, first in again if path not in new}
+
     def gives_own_object(self, path: str) -> bool:
         """Tell whether the reference gives an object of its own at a path, of which nobody knows what is in it."""
         return path in self.handles and path + ITERATOR not in self.handles
@@ -198,7 +220,7 @@ class Policy:
     def scored_by(self, path: str) -> str:
         """Name the class that gives the score of the reference's estimator at a path, or of a copy of it; or ""."""
         begin = path.removesuffix(COPIED) + ESTIMATOR
-        return next((entry.removeprefix(begin) for entry in sorted(self.handles) if entry.startswith(begin)), "")
+        return min((entry.removeprefix(begin) for entry in self.handles if entry.startswith(begin)), default="")
 
     def answers(self, path: str, operator: str, *, both_remote: bool) -> bool:
         """Tell whether the object at ``path`` may answer ``operator`` (a dunder name) itself.

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from studium_graders.engine.remote.exports import Side
 
 _GENERATED = ("<string>", dataclasses.__file__, reprlib.__file__)  # where the methods come from that dataclasses writes
-_OF_TUPLES = frozenset(vars(namedtuple("_OF_TUPLES", ())))
+_NAMED = namedtuple("_NAMED", ())  # kept: else it may be collected, and emptied, while its names are read
+_OF_TUPLES = frozenset(vars(_NAMED))
 _SHOWING = ("__repr__", "__str__")
 _METHODS = (types.FunctionType, property, classmethod, staticmethod)
 

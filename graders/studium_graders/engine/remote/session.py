@@ -185,8 +185,8 @@ class Student(Answering):
             raise self.gone
         if op == "method":
             self.policy.called(path)
-        call = OpenCall(op, path, parts)
-        self._open.append(call)
+        self._open.append(call := OpenCall(op, path, parts))
+        bare = empty_containers.gives_empty(parts, self.policy)
         gave: Any = True  # an exception counts as a value: a test may wait for it
         try:
             gave = super().request(op, *parts, path=path)
@@ -194,7 +194,7 @@ class Student(Answering):
                 catching.require_narrow(gave, path, self.policy)
             if isinstance(gave, CONTAINERS):
                 self.policy.met_data(path)
-            return empty_containers.given(single_numbers.given(gave, path, parts, self.policy), path, self.policy)
+            return empty_containers.given(single_numbers.given(gave, path, parts, self.policy), path, self.policy, bare)
         except (StopIteration, StopAsyncIteration) as error:
             if call.may_stop:
                 raise

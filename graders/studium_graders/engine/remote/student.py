@@ -49,7 +49,8 @@ _DATA = (
 )  # fmt: skip
 
 
-_OF_EVERY_CLASS = vars(type("Empty", (list,), {})).keys() | {"__annotations__"}
+_EMPTY = type("Empty", (list,), {})  # kept: else it may be collected, and emptied, while its names are read
+_OF_EVERY_CLASS = vars(_EMPTY).keys() | {"__annotations__"}
 
 
 class StudentSide(Side):
@@ -190,7 +191,7 @@ class StudentSide(Side):
         wanted = self._wanted[(0 if encoder.at_top else 1) if encoder.reply else 2]
         if type(value) in self._called and type(value).__module__ == "__main__":
             return wanted is not False
-        return wanted is True and isinstance(value, CONTAINERS) and _has_more(value)
+        return wanted is True and isinstance(value, (*CONTAINERS, tuple)) and _has_more(value)
 
     def export(self, value: Any, encoder: Encoder) -> Any:
         """Give the node of an object that stays here, or of a number where the judge wants data."""

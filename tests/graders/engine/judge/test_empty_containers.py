@@ -279,6 +279,27 @@ def test_it_may_be_in_a_test_that_draws(shell):
     assert points_of_two(shell, always, NONE, drawing) == [1, 1]  # as right as a test of random data can tell
 
 
+FIRST = "def first(items, more):\n    return [*items][:9]\n"
+SIZES = "import random\nfor n in [random.randint(1, 3), size]:\n    items = [random.random() for _ in range(n)]\n"
+
+
+def with_sizes(shell, text, more, size, check="all(a == b for a, b in zip(first(items, {}), items))"):
+    """Calibrate with lists of which none is empty, and grade where one has a ``size``, as if it had been drawn."""
+    test = checked(f"{SIZES}    assert {check.format(more)}")
+    met, drawn = (material(given(f"size = {number}"), answer(FIRST), test) for number in (2, size))
+    return grade_forked(shell, drawn, submission(drawn, text), calibrate(shell, met)).only.points
+
+
+def test_what_is_made_of_something_empty_may_be_where_that_is_drawn(shell):
+    check = "first(items, {}) == items"
+    assert with_sizes(shell, "def first(items, more):\n    return list(items[:9])\n", "[3]", 0, check) == 1
+
+
+@pytest.mark.parametrize(("more", "size"), [("[3]", 0), ("[3]", 2), ("[]", 2), ("[]", 0), ("more=''", 2)])
+def test_what_is_made_of_something_else_may_not(shell, more, size):
+    assert with_sizes(shell, "def first(items, more):\n    return []\n", more, size) == 0
+
+
 def test_it_may_be_in_a_test_in_which_the_reference_gives_both(shell):
     both = f"{NONE}\nassert list(evens([2])) == [2]\nassert not any(evens([3, 5]))"
     assert points_of_two(shell, "def evens(items):\n    return tuple(i for i in items if not i % 2)\n", NONE, both) == [

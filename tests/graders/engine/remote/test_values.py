@@ -6,7 +6,10 @@ import datetime
 import decimal
 import enum
 import fractions
+import gc
+import importlib
 import math
+import os
 import pathlib
 import random
 import uuid
@@ -17,6 +20,7 @@ from types import MappingProxyType
 import numpy as np
 import pytest
 import torch
+from studium_graders.engine.remote import records
 from studium_graders.engine.remote.tags import Tag
 
 VALUES = [
@@ -417,3 +421,16 @@ def test_no_two_kinds_of_values_have_one_tag():
     tags = [number for name, number in vars(Tag).items() if name.isupper()]
     assert len(tags) > 50
     assert len({*tags}) == len(tags)
+
+
+def test_what_a_named_tuple_has_is_known_whenever_garbage_is_collected():
+    fit = collections.namedtuple("Fit", "slope intercept")
+    pid = os.fork()
+    if pid == 0:
+        os._exit(any(_kind_after_collecting(fit, every) != "tuple" for every in range(1, 20)))
+    assert os.waitpid(pid, 0)[1] == 0
+
+
+def _kind_after_collecting(cls, every):
+    gc.set_threshold(every)
+    return importlib.reload(records).kind_of(cls)
