@@ -140,7 +140,8 @@ def _problem(course: Course) -> str:
 
 
 def _zones() -> list[str]:
-    return ["UTC", *(zone for zone in available_timezones() if "/" in zone and not zone.startswith("Etc/"))]
+    zones = (zone for zone in available_timezones() if "/" in zone and not zone.startswith("Etc/"))
+    return ["UTC", *sorted(zones)]
 
 
 def _assignment_problem(assignment: Assignment) -> str:

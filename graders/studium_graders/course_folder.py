@@ -9,7 +9,7 @@ from pathlib import Path
 
 from jupyter_core.paths import jupyter_config_path
 from nbgrader.coursedir import CourseDirectory
-from studium.errors import CourseError
+from studium.errors import CourseError, StudiumError
 from traitlets.config import Config
 from traitlets.config.loader import PyFileConfigLoader
 
@@ -45,6 +45,8 @@ def _merge(config: Config, folder: Path, root: Path) -> None:
         with modules_of(root):
             config.merge(PyFileConfigLoader(CONFIG, path=str(folder)).load_config())
     except (Exception, SystemExit) as error:
+        if isinstance(error.__cause__, StudiumError):  # a sentence on course.toml, with which `configure` ended
+            raise error.__cause__ from None
         why = f"{type(error).__name__}: {error}"
         raise CourseError(f"{folder / CONFIG} must be Python that configures nbgrader: {why}; correct it") from error
 

@@ -29,7 +29,7 @@ def configure(config: Any, file: str) -> None:
     try:
         apply_course(config, read_course(root), root)
     except StudiumError as error:
-        raise SystemExit(f"studium: {error}") from None
+        raise SystemExit(f"studium: {error}") from error
 
 
 def apply_course(config: Any, course: Course, root: Path) -> None:

@@ -213,6 +213,14 @@ def test_reproduce_without_a_reference_says_what_is_missing(sample, studium):
     assert (code, "has no reference.py, as on student machines" in err) == (1, True)
 
 
+def test_a_narrow_table_cuts_no_word_and_wraps_no_name_that_is_typed(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    print_table(("slug", "title"), [("classifier-guidance", "Noise-conditional-score-networks again")], whole="slug")
+    out = capsys.readouterr().out
+    assert ("classifier-guidance" in out, "…" in out) == (True, False)
+    assert "Noise-conditional-score-networks" in "".join(line[21:].strip() for line in out.splitlines())
+
+
 def test_a_table_keeps_text_in_square_brackets(capsys):
     print_table(("what",), [("pip install 'studium[grade]' :smile:",)])
     assert "'studium[grade]' :smile:" in capsys.readouterr().out

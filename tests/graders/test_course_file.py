@@ -98,6 +98,11 @@ def test_a_broken_course_file_gets_one_sentence(change: tuple[str, str], sentenc
     assert "\n" not in str(raised.value)
 
 
+def test_the_time_zones_of_the_sentence_are_in_order(tmp_path: Path) -> None:
+    with pytest.raises(CourseError, match=r"there is UTC, Africa/Abidjan, Africa/Accra, .* more$"):
+        read_course(course_with(tmp_path, 'id = "c"\ntimezone = "Qqqq"\n'))
+
+
 def test_a_mark_of_utf_8_before_the_text_is_no_part_of_it(tmp_path: Path) -> None:
     (tmp_path / "course.toml").write_bytes(b'\xef\xbb\xbfid = "c"\n')
     assert read_course(tmp_path).id == "c"

@@ -239,6 +239,12 @@ def test_settings_of_the_user_hold_where_the_course_has_none(
     assert (code, err.count("\n"), f"{own / 'nbgrader_config.py'} must be Python" in err) == (1, 1, True)
 
 
+def test_a_course_file_that_is_gone_is_said_in_the_words_that_name_it(grade: Studium, course: Path) -> None:
+    (course / "course.toml").unlink()
+    code, _, err = grade()
+    assert (code, err.count("\n"), err.startswith(f"studium: a course needs {course / 'course.toml'}")) == (1, 1, True)
+
+
 def test_settings_that_end_the_program_are_one_sentence(grade: Studium, course: Path) -> None:
     with (course / "nbgrader_config.py").open("a") as file:
         file.write("raise SystemExit(3)\n")
@@ -384,6 +390,12 @@ def test_changes_are_listed_and_cut_where_there_are_many() -> None:
 def test_why_a_submission_ended_stands_before_its_seconds() -> None:
     row = SubmissionRow("ada", 0.0, 5.0, "time limit", 2.07, [], detail="stopped after 2 s: is there an endless loop?")
     assert command._ending(row) == "stopped after 2 s: is there an endless loop? (2.07 s)"
+
+
+def test_a_submission_whose_time_cannot_be_read_is_told_in_the_table(grade: Studium, course: Path) -> None:
+    (course / "submitted" / "bob" / "ps1" / "timestamp.txt").write_text("yesterday evening")
+    _, out, _ = grade()
+    assert "timestamp.txt holds no time, so it counts as never late" in " ".join(out.split())
 
 
 def test_course_toml_sets_limits_for_the_course_and_for_an_assignment(make_course: Callable) -> None:

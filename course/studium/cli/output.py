@@ -20,12 +20,17 @@ def print_json(value: Any) -> None:
     typer.echo(msgspec.json.format(msgspec.json.encode(value), indent=2))  # UTF-8, whatever the terminal has
 
 
-def print_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print rows under a header; the terminal's width decides where text wraps."""
+def print_table(header: Sequence[str], rows: Iterable[Sequence[str]], *, whole: str = "") -> None:
+    """Print rows under a header; the terminal's width decides where text wraps, and cuts nothing.
+
+    ``whole`` is the column that people type from: it never wraps.
+    """
     from rich.console import Console  # 60 ms that JSON need not pay
     from rich.table import Table
 
-    table = Table(*header, box=None, header_style="bold", padding=(0, 2, 0, 0))
+    table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
+    for name in header:
+        table.add_column(name, overflow="fold", no_wrap=bool(name) and name == whole)
     for row in rows:
         table.add_row(*map(plain, row))
     Console(highlight=False, markup=False, emoji=False).print(table)

@@ -53,6 +53,6 @@ def _print(catalogue: Catalogue) -> None:
         (e.topic.track, e.topic.slug, e.topic.title, f"{e.topic.minutes} min", f"{e.distribution} {e.version}")
         for e in catalogue.entries
     ]
-    print_table(("track", "slug", "title", "time", "from"), rows)
+    print_table(("track", "slug", "title", "time", "from"), rows, whole="slug")
     for problem in catalogue.problems:
         typer.echo(f"problem: {problem.entry_point} of {problem.distribution}: {problem.error}", err=True)

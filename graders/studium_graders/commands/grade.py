@@ -144,8 +144,13 @@ def _watching(*, ask: bool) -> Iterator["Watcher"]:
 
 
 def _ending(row: "SubmissionRow") -> str:
+    from studium_graders.engine.timestamps import NO_TIME
+
     time = "kept result" if row.reused else f"{row.seconds:.2f} s"
-    return f"{row.detail} ({time})" if row.detail else time
+    said = [row.detail] if row.detail else []
+    if NO_TIME in row.notes:
+        said.append(f"{NO_TIME}, so it counts as never late")
+    return f"{'; '.join(said)} ({time})" if said else time
 
 
 def _change_lines(changes: "Sequence[MarkChange]", *, changed: bool) -> list[str]:

@@ -11,7 +11,7 @@ from studium_graders.engine.chosen_files import Choice, choose_notebooks
 from studium_graders.engine.material import CanonicalNotebook, CanonicalSubmission, Material, NotebookMaterial
 from studium_graders.engine.submitted_files import SubmittedFiles, leave_out, read_folder
 from studium_graders.engine.submitted_notebook import UnreadableError, read_cells
-from studium_graders.engine.timestamps import read_timestamp
+from studium_graders.engine.timestamps import NO_TIME, read_timestamp
 
 
 def read_submission(material: Material, folder: Path, student: str) -> CanonicalSubmission:
@@ -59,6 +59,6 @@ def _notebook(book: NotebookMaterial, choice: Choice, found: SubmittedFiles) -> 
 def _timestamp(found: SubmittedFiles) -> str:
     """Give the time of timestamp.txt as it is written there, or "" where nbgrader cannot read it."""
     if found.timestamp and read_timestamp(found.timestamp) is None:
-        found.notes.append("timestamp.txt holds no time")
+        found.notes.append(NO_TIME)
         return ""
     return found.timestamp

@@ -5,6 +5,7 @@ from functools import lru_cache
 
 from nbgrader.utils import parse_utc
 
+NO_TIME = "timestamp.txt holds no time"
 _DAY = timedelta(days=1)
 _EARLIEST, _LATEST = datetime.min + _DAY, datetime.max - _DAY
 
