@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
@@ -180,7 +181,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     site = Site(tmp_path / "site")
     site.folder.mkdir()
     monkeypatch.syspath_prepend(str(site.folder))
-    monkeypatch.setenv("PYTHONPATH", str(site.folder))
+    monkeypatch.setenv("PYTHONPATH", str(site.folder), prepend=os.pathsep)
     yield site
     for name in list(sys.modules):
         if name.split(".")[0] in site.packages:

@@ -24,7 +24,7 @@ def water_topics(folder: Path) -> Iterator[Catalogue]:
         (info / "entry_points.txt").write_text(f"[studium]\n{name} = {name}_topic\n")
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(folder))
-        patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, (str(folder), os.environ.get("PYTHONPATH", "")))))
+        patch.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
         importlib.invalidate_caches()
         yield load_catalogue()
 

@@ -34,7 +34,7 @@ def installed(site: Path, package: str, entry_point: str) -> Iterator[None]:
     (info / "entry_points.txt").write_text(f"[studium]\n{entry_point} = {package}\n")
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(site))
-        patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, (str(site), os.environ.get("PYTHONPATH", "")))))
+        patch.setenv("PYTHONPATH", str(site), prepend=os.pathsep)
         importlib.invalidate_caches()
         yield
 

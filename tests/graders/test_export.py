@@ -177,6 +177,14 @@ def test_the_command_writes_into_the_course_unless_it_is_told_otherwise(marked: 
     assert (code, {line.split(",")[0] for line in elsewhere.read_text().splitlines()}) == (0, {"assignment", "ps2"})
 
 
+def test_a_file_that_cannot_be_written_is_named_with_what_to_check(marked: Class, studium: Callable) -> None:
+    marked.fill(PEOPLE)
+    out = marked.root / "nowhere" / "marks.csv"
+    code, _, err = studium("export", "--course", str(marked.root), "--out", str(out))
+    sentence = f"No such file or directory: {out}; nothing was lost; check that path, its permissions and its disk"
+    assert (code, err) == (1, f"studium: {sentence}\n")
+
+
 def test_unknown_formats_and_assignments_are_usage_errors(marked: Class, studium: Callable) -> None:
     marked.fill(PEOPLE)
     code, _, err = studium("export", "--course", str(marked.root), "--format", "xlsx")

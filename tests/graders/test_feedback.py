@@ -571,6 +571,13 @@ def test_a_course_without_marks_is_told_so(make_course: Callable, tmp_path: Path
         write_feedback(tmp_path, "ps1")
 
 
+def test_an_assignment_of_which_nobody_has_marks_is_told_what_to_do(counting: Catalogue, make_course: Callable) -> None:
+    root = make_course()
+    build_assignment(root, "ps1", counting)
+    written = write_feedback(root, "ps1")
+    assert (written.pages, written.notes) == ([], ["no marks of ps1 to write about; run: studium grade ps1"])
+
+
 def test_the_command_prints_a_table_or_json(mark: Callable, course: Path, studium: Callable) -> None:
     mark("xia", {ZERO: 1})
     code, out, _ = studium("feedback", "ps1", "--course", str(course), "--student", "xia")

@@ -51,7 +51,9 @@ def run() -> None:
     except StudiumError as error:
         _exit(str(error), 1)
     except OSError as error:
-        _exit(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}; nothing was lost", 1)
+        what = f": {error.filename}" if error.filename else ""
+        check = "; check that path, its permissions and its disk" if error.filename else ""
+        _exit(f"{error.strerror or error}{what}; nothing was lost{check}", 1)
     except KeyboardInterrupt:
         _exit("stopped", _STOPPED)
 

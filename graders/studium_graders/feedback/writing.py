@@ -98,7 +98,7 @@ def write_feedback(root: Path, assignment: str, students: Collection[str] = (), 
         root / ".studium" / "results" / assignment,
     )
     pages: list[FeedbackPage] = []
-    notes: list[str] = []
+    notes = [] if submissions else [f"no marks of {assignment} to write about; run: studium grade {assignment}"]
     problems: list[str] = []
     for submission in passing(submissions):
         if submission.student in (".", "..") or re.search(r"[/\\\0]", submission.student):
