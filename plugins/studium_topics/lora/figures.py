@@ -27,8 +27,12 @@ def fits(planted: Planted) -> go.Figure:
 def recoveries(adaptation: Adaptation) -> go.Figure:
     """What each LoRA run recovers of full fine-tuning's gain, against the numbers that it trains."""
     made = figure(x="Trained numbers", y="Recovered share of the gain", height=400, hovermode="closest")
-    looks = {"q": ("q only", "square"), "q, v": ("q and v", "diamond"), "all": ("all six Linears", "circle")}
-    for (name, (label, symbol)), colour in zip(looks.items(), COLOURS, strict=False):
+    looks = {
+        "q": ("q only", "square", "middle left"),
+        "q, v": ("q and v", "diamond", "bottom center"),
+        "all": ("all six Linears", "circle", "top center"),
+    }
+    for (name, (label, symbol, beside)), colour in zip(looks.items(), COLOURS, strict=False):
         runs = [run for run in adaptation.runs if run.name == name]
         made.add_scatter(
             x=[run.trainable for run in runs],
@@ -36,13 +40,13 @@ def recoveries(adaptation: Adaptation) -> go.Figure:
             text=[f"r = {run.rank}" for run in runs],
             name=label,
             mode="lines+markers+text",
-            textposition="top center" if name == "all" else "bottom center",
+            textposition=beside,
             line={"color": colour},
             marker={"size": 11, "symbol": symbol},
         )
     made.add_hline(y=1, line={"color": "#808891", "dash": "dash"}, annotation_text="full fine-tuning")
     made.update_xaxes(type="log", range=[2.5, 4.8], tickvals=[500, 1000, 2000, 5000, 10_000, 20_000, 50_000])
-    return made.update_yaxes(tickformat=".0%", rangemode="tozero")
+    return made.update_yaxes(tickformat=".0%", range=[-0.1, 1.1])
 
 
 def _log(value: float) -> float:
