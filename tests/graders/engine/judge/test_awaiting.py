@@ -9,8 +9,8 @@ import pytest
 from studium_graders.engine.remote.student_gone import StudentGone
 
 from . import processes
-from .notebooks import answer, checked, given, material
-from .processes import grade_split
+from .notebooks import answer, checked, given, material, submission
+from .processes import calibrate, grade_forked, grade_split
 
 REFERENCE = """
 async def double(x):
@@ -151,3 +151,13 @@ assert seen == ["a", "b", "a", "b"]
 """
     assert graded(shell, REFERENCE, test).points == 1
     assert graded(shell, "async def each(fetch, names): return [name * 2 for name in names]", test).points == 0
+
+
+def test_an_answer_may_let_go_of_what_it_never_awaited_between_two_tests(shell):
+    last = answer("n = 0")
+    notebook = material(
+        given("import asyncio", locked=True), answer(REFERENCE), checked(CALLS), last, checked("n == 0")
+    )
+    keeps = "kept = []\nasync def each(fetch, names):\n    kept.extend(map(fetch, names))\n    return ['aa', 'bb']"
+    canonical = submission(notebook, keeps, "kept.clear()\nprint()\nn = 0")
+    assert grade_forked(shell, notebook, canonical, calibrate(shell, notebook)).points == [1, 1]
