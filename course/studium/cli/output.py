@@ -20,7 +20,7 @@ def print_json(value: Any) -> None:
     typer.echo(msgspec.json.format(msgspec.json.encode(value), indent=2))  # UTF-8, whatever the terminal has
 
 
-def print_table(header: Sequence[str], rows: Iterable[Sequence[str]], *, whole: str = "") -> None:
+def print_table(header: Sequence[str], rows: Iterable[Sequence[str]], *, whole: str | None = None) -> None:
     """Print rows under a header; the terminal's width decides where text wraps, and cuts nothing.
 
     ``whole`` is the column that people type from: it never wraps.
@@ -30,7 +30,7 @@ def print_table(header: Sequence[str], rows: Iterable[Sequence[str]], *, whole: 
 
     table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
     for name in header:
-        table.add_column(name, overflow="fold", no_wrap=bool(name) and name == whole)
+        table.add_column(name, overflow="fold", no_wrap=name == whole)
     for row in rows:
         table.add_row(*map(plain, row))
     Console(highlight=False, markup=False, emoji=False).print(table)

@@ -30,7 +30,7 @@ def recoveries(adaptation: Adaptation) -> go.Figure:
     looks = {
         "q": ("q only", "square", "middle left"),
         "q, v": ("q and v", "diamond", "bottom center"),
-        "all": ("all six Linears", "circle", "top center"),
+        "all": ("all six Linears", "circle", "bottom right"),
     }
     for (name, (label, symbol, beside)), colour in zip(looks.items(), COLOURS, strict=False):
         runs = [run for run in adaptation.runs if run.name == name]
@@ -44,9 +44,15 @@ def recoveries(adaptation: Adaptation) -> go.Figure:
             line={"color": colour},
             marker={"size": 11, "symbol": symbol},
         )
-    made.add_hline(y=1, line={"color": "#808891", "dash": "dash"}, annotation_text="full fine-tuning")
-    made.update_xaxes(type="log", range=[2.5, 4.8], tickvals=[500, 1000, 2000, 5000, 10_000, 20_000, 50_000])
-    return made.update_yaxes(tickformat=".0%", range=[-0.1, 1.1])
+    made.add_hline(
+        y=1,
+        line={"color": "#808891", "dash": "dash"},
+        annotation_text="full fine-tuning",
+        annotation_position="top left",
+    )
+    made.update_xaxes(type="log", range=[2.5, 5], tickvals=[500, 1000, 2000, 5000, 10_000, 20_000, 50_000])
+    shares = [0, 1, *(run.recovered for run in adaptation.runs)]
+    return made.update_yaxes(tickformat=".0%", range=[min(shares) - 0.1, max(shares) + 0.1])
 
 
 def _log(value: float) -> float:

@@ -195,17 +195,11 @@ class Policy:
 
     def takes_method(self, name: str) -> bool:
         """Tell whether an answer's modules may have a method of their own for this, as one of the reference's has."""
-        entry = f".{name}{FIELDS}"
-        if self.recording:
-            self.handles.add(entry)
-        return not self.strict or entry in self.handles
+        return self._as_the_reference(self.handles, f".{name}{FIELDS}")
 
     def may_shadow(self, cls: str, name: str) -> bool:
         """Tell whether an instance of a given class may hold a value for what the class itself has as well."""
-        entry = f"{cls}.{name}="
-        if self.recording:
-            self.handles.add(entry)
-        return not self.strict or entry in self.handles
+        return self._as_the_reference(self.handles, f"{cls}.{name}=")
 
     def met_estimator(self, path: str, scored_by: str) -> None:
         """Note that the reference gives an estimator at ``path``: an answer's own may come, with all that it gives."""
@@ -240,17 +234,11 @@ class Policy:
 
     def may_swallow(self, path: str) -> bool:
         """Tell whether the context manager at ``path`` may keep an assertion from failing, as the reference's does."""
-        entry = f"{path}.__exit__"
-        if self.recording:
-            self.operators.add(entry)
-        return not self.strict or entry in self.operators
+        return self._as_the_reference(self.operators, f"{path}.__exit__")
 
     def may_catch(self, path: str) -> bool:
         """Tell whether a class of exceptions at ``path`` may catch a failing assertion, as the reference's does."""
-        entry = path + CATCHES
-        if self.recording:
-            self.handles.add(entry)
-        return not self.strict or entry in self.handles
+        return self._as_the_reference(self.handles, path + CATCHES)
 
     def expects_empty(self, *places: str) -> bool:
         """Tell whether an array that lacks elements may come from one of these paths; note one that may not."""
@@ -328,17 +316,17 @@ class Policy:
 
     def may_change_files(self) -> bool:
         """Tell whether the student's code may change files that the test wrote; note that the reference does."""
-        entry = self.test + FILES
-        if self.recording:
-            self.mutates.add(entry)
-        return not self.strict or entry in self.mutates
+        return self._as_the_reference(self.mutates, self.test + FILES)
 
     def may_set_variable(self, name: str) -> bool:
         """Tell whether the student's code may change a variable of the environment; note that the reference does."""
-        entry = f"{self.test}{VARIABLE}{name}"
+        return self._as_the_reference(self.mutates, f"{self.test}{VARIABLE}{name}")
+
+    def _as_the_reference(self, known: set[str], entry: str) -> bool:
+        """Tell whether an answer may do what ``entry`` says; note in ``known`` that the reference does."""
         if self.recording:
-            self.mutates.add(entry)
-        return not self.strict or entry in self.mutates
+            known.add(entry)
+        return not self.strict or entry in known
 
     def mutated(self, entries: Iterable[str], *, returned: bool) -> list[str]:
         """Note which arguments a call changed (``path#place``); ``returned`` says that it gave a value or raised.
