@@ -19,7 +19,7 @@ from pluggy import PluginManager
 
 from studium.cell_ids import cell_id
 from studium.errors import LessonError, suggestion
-from studium.exercises import Exercise, in_points
+from studium.exercises import Exercise
 from studium.sources import solved, stub
 from studium.topic import Topic
 
@@ -104,9 +104,9 @@ def exercise_of(cell: NotebookNode) -> str:
 
 
 def prompt_cell(topic: Topic, exercise: Exercise) -> NotebookNode:
-    """Announce an exercise: its name, points and time."""
-    text = f"### Exercise: `{exercise.id}`\n\n*{in_points(exercise.points)} · about {exercise.minutes:g} minutes*"
-    return new_markdown_cell(text, **_identity(topic, exercise, "prompt"))
+    """Make the cell that announces an exercise: its name, facts and statement."""
+    parts = (f"### Exercise: `{exercise.id}`", f"*{exercise.facts}*", exercise.statement)
+    return new_markdown_cell("\n\n".join(filter(None, parts)), **_identity(topic, exercise, "prompt"))
 
 
 def answer_cell(topic: Topic, exercise: Exercise, source: str) -> NotebookNode:

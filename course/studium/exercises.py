@@ -1,7 +1,7 @@
 """Exercises: a solution, its tests, hints, misconceptions and other correct answers, as ordinary Python.
 
 ```python
-@exercise(points=3, minutes=8, hints=("What is the shape of B @ A?",))
+@exercise(points=3, minutes=8, hints=("What is the shape of B @ A?",), level="warm-up", importance=3)
 def merge(weight, a, b, alpha):
     \"\"\"Fold the adapter into the frozen weight.\"\"\"
     ### BEGIN SOLUTION
@@ -21,7 +21,8 @@ A test takes the learner's function under the exercise's own name and, where it 
 
 import functools
 import inspect
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any, TypeVar
@@ -30,6 +31,12 @@ from studium.errors import ExerciseError
 
 AnyFunction = Callable[..., Any]
 F = TypeVar("F", bound=AnyFunction)
+
+LEVELS = ("warm-up", "core", "integrative", "stretch")
+KINDS = ("write", "find the bug", "derive", "measure")
+IMPORTANCE = {1: "good to know", 2: "the lesson uses it", 3: "the lesson's heart"}
+
+_CODE_OR_TAG = re.compile(r"(```.*?```|`[^`]*`)|<(?=[a-z/!])", re.DOTALL | re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -60,6 +67,7 @@ class Exercise:
     """A function that the learner writes. Calling the exercise calls its solution.
 
     ``public`` marks the edition for student machines, in which the solution is a stub and hidden tests are absent.
+    ``level`` is one of LEVELS, ``importance`` a key of IMPORTANCE, ``kind`` one of KINDS.
     """
 
     solution: AnyFunction
@@ -67,6 +75,9 @@ class Exercise:
     minutes: float
     hints: tuple[str, ...] = ()
     public: bool = False
+    level: str = "core"
+    importance: int = 2
+    kind: str = "write"
     tests: list[Test] = field(default_factory=list)
     misconceptions: list[Misconception] = field(default_factory=list)
     alternatives: list[AnyFunction] = field(default_factory=list)
@@ -74,6 +85,8 @@ class Exercise:
 
     def __post_init__(self) -> None:
         functools.update_wrapper(self, self.solution)
+        for name, known in (("level", LEVELS), ("importance", IMPORTANCE), ("kind", KINDS)):
+            _require_known(f"{name} of {self.id}", getattr(self, name), known)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.solution(*args, **kwargs)
@@ -87,6 +100,17 @@ class Exercise:
     def id(self) -> str:
         """The name of the function, unique within its topic."""
         return self.solution.__name__
+
+    @property
+    def statement(self) -> str:
+        """The docstring of the solution as Markdown; "" where there is none. What looks like a tag stays text."""
+        return _CODE_OR_TAG.sub(lambda match: match[1] or "&lt;", inspect.cleandoc(self.solution.__doc__ or ""))
+
+    @property
+    def facts(self) -> str:
+        """Level, kind, importance, points and minutes in one line."""
+        parts = (self.level, self.kind, IMPORTANCE[self.importance], in_points(self.points))
+        return " · ".join([*parts, f"about {self.minutes:g} minute{'s' if self.minutes != 1 else ''}"])
 
     def test(self, name: str, *, points: float) -> Callable[[F], F]:
         """Register a test that learners see, worth ``points``."""
@@ -134,12 +158,30 @@ class Exercise:
 
 
 def exercise(
-    *, points: float, minutes: float, hints: tuple[str, ...] = (), public: bool = False
+    *,
+    points: float,
+    minutes: float,
+    hints: tuple[str, ...] = (),
+    level: str = "core",
+    importance: int = 2,
+    kind: str = "write",
+    public: bool = False,
 ) -> Callable[[AnyFunction], Exercise]:
-    """Turn a solution into an Exercise worth ``points`` that takes about ``minutes``."""
+    """Turn a solution into an Exercise worth ``points`` that takes about ``minutes``.
+
+    ``level`` is "warm-up" (1 to 3 lines), "core" (5 to 12), "integrative" (15 to 40, made from the earlier parts) or
+    "stretch". ``importance`` is 1 (good to know), 2 (the lesson uses it) or 3 (the lesson's heart). ``kind`` is
+    "write", "find the bug", "derive" or "measure". Raise ExerciseError for any other value.
+    """
     if isinstance(hints, str):
         raise ExerciseError("hints must be a tuple of sentences: got one string; add a comma after it")
-    return lambda function: Exercise(function, points, minutes, tuple(hints), public)
+    return lambda function: Exercise(function, points, minutes, tuple(hints), public, level, importance, kind)
+
+
+def _require_known(what: str, value: object, known: Iterable[object]) -> None:
+    known = list(known)
+    if value not in known or isinstance(value, bool):
+        raise ExerciseError(f"{what} must be one of {', '.join(map(repr, known))}: got {value!r}; choose one of them")
 
 
 def in_points(points: float) -> str:

@@ -57,6 +57,17 @@ def test_an_exercise_becomes_a_prompt_a_stub_and_a_check(lesson):
     assert cells[2].source.startswith("lesson.check(merge)")
 
 
+def test_a_prompt_says_what_kind_of_exercise_it_is_and_states_it(lesson):
+    prompt = next(cell for cell in lesson.cells if role(cell) == "prompt")
+    assert prompt.source.splitlines() == [
+        "### Exercise: `merge`",
+        "",
+        "*core · write · the lesson uses it · 3 points · about 5 minutes*",
+        "",
+        "Fold the adapter into the frozen weight.",
+    ]
+
+
 def test_the_setup_cell_follows_the_title_and_imports_what_solutions_need(lesson):
     assert role(lesson.cells[1]) == "setup"
     assert lesson.cells[1].source.splitlines() == [

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import types
 
 import pytest
@@ -59,6 +60,60 @@ def test_two_tests_of_one_name_are_an_error():
 def test_hints_that_are_one_string_are_an_error():
     with pytest.raises(ExerciseError, match="add a comma"):
         exercise(points=1, minutes=1, hints="a hint")
+
+
+def test_an_exercise_is_a_core_one_to_write_that_the_lesson_uses_unless_it_says_otherwise():
+    f = one()
+    assert (f.level, f.kind, f.importance) == ("core", "write", 2)
+    assert f.facts == "core · write · the lesson uses it · 2 points · about 1 minute"
+
+
+def test_the_facts_of_an_exercise_say_level_kind_importance_points_and_minutes():
+    make = exercise(points=1, minutes=2.5, level="warm-up", importance=3, kind="find the bug")
+    assert make(lambda: None).facts == "warm-up · find the bug · the lesson's heart · 1 point · about 2.5 minutes"
+
+
+@pytest.mark.parametrize(
+    ("word", "value", "sentence"),
+    [
+        ("level", "hard", "level of f must be one of 'warm-up', 'core', 'integrative', 'stretch': got 'hard'"),
+        ("importance", 4, "importance of f must be one of 1, 2, 3: got 4"),
+        ("importance", True, "importance of f must be one of 1, 2, 3: got True"),
+        ("importance", [1], "importance of f must be one of 1, 2, 3: got [1]"),
+        ("kind", ["derive"], "kind of f must be one of 'write', 'find the bug', 'derive', 'measure': got ['derive']"),
+    ],
+)
+def test_a_level_importance_or_kind_that_does_not_exist_is_an_error(word, value, sentence):
+    def f():
+        return 1
+
+    with pytest.raises(ExerciseError, match=re.escape(sentence)):
+        exercise(points=1, minutes=1, **{word: value})(f)
+
+
+def test_a_statement_is_the_docstring_without_its_indentation(merge):
+    def f():
+        """Return one.
+
+        * x (N, d)
+            more of it
+        """
+
+    assert exercise(points=1, minutes=1)(f).statement == "Return one.\n\n* x (N, d)\n    more of it"
+    assert merge.statement == "Fold the adapter into the frozen weight."
+
+
+def test_a_statement_shows_what_looks_like_a_tag_and_leaves_code_alone():
+    def f():
+        """Return "<name>.weight" where 1 < 2, or `<eos>`.
+
+        ```python
+        x = "<eos>"
+        ```
+        """
+
+    text = exercise(points=1, minutes=1)(f).statement
+    assert text == 'Return "&lt;name>.weight" where 1 < 2, or `<eos>`.\n\n```python\nx = "<eos>"\n```'
 
 
 def test_the_stub_keeps_signature_and_docstring_and_hides_the_solution(merge):

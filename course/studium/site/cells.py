@@ -7,10 +7,9 @@ from itertools import groupby
 from nbformat import NotebookNode
 
 from studium.editions import exercise_of, role
-from studium.exercises import in_points
 from studium.site.code import code_block
 from studium.site.outputs import has_plot, show_outputs
-from studium.site.prose import Heading, Prose, Section, show_inline
+from studium.site.prose import Heading, Prose, Section, show_block, show_inline
 from studium.site.running import failures
 from studium.topic import Topic
 
@@ -43,6 +42,7 @@ class Exercise:
     id: str
     heading: Heading
     effort: str
+    statement: str
     stub: str
     hints: list[str]
     checks: list[str]
@@ -80,7 +80,8 @@ def annotate(notebook: NotebookNode, topic: Topic) -> None:
         if name := exercise_of(cell):
             exercise = topic.exercise(name)
             cell.metadata.studium["page"] = {
-                "effort": f"{in_points(exercise.points)} · about {exercise.minutes:g} minutes",
+                "effort": exercise.facts,
+                "statement": exercise.statement,
                 "hints": list(exercise.hints),
                 "checks": [test.name for test in exercise.tests if not test.hidden],
             }
@@ -135,6 +136,7 @@ class _Reader:
             name,
             heading,
             told.effort,
+            show_block(told.get("statement", "")),
             code_block(stub),
             [show_inline(hint) for hint in told.hints],
             [show_inline(check) for check in told.checks],
