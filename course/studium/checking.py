@@ -1,7 +1,7 @@
 """Checking an answer: three outcomes, and the mistake by its name.
 
 An exercise is *not attempted* while its function is missing or still the stub, *right* when every test passes, and
-*wrong* otherwise. The first failed test whose calls a misconception reproduces names the mistake.
+*wrong* otherwise. A mistake is named where one registered wrong answer explains most of the failed tests.
 """
 
 import dis
@@ -16,6 +16,7 @@ from typing import Any, Literal
 import msgspec
 
 from studium.exercises import AnyFunction, Exercise, Test
+from studium.naming import commonest, reproduced
 from studium.observation import Call, Recorder
 from studium.sources import seed_of
 
@@ -77,14 +78,16 @@ def examine(topic: str, exercise: Exercise, function: object, *, draw: int = 0) 
     runs = [run_test(test, function, seed_of(topic, exercise, test) + draw) for test in exercise.tests]
     if all(run.not_implemented for run in runs):
         return untouched(exercise), []
-    named = ((name_mistake(exercise, run.calls), run.test.name) for run in runs if not run.passed)
+    possible = {run.test.name: reproduced(exercise, run.calls) for run in runs if not run.passed}
+    mistake = commonest(list(possible.values()))
     result = ExerciseResult(
         exercise.id,
         "right" if all(run.passed for run in runs) else "wrong",
         sum(run.test.points for run in runs if run.passed),
         exercise.max_points,
         [_result(run, function) for run in runs],
-        *next(((mistake, test) for mistake, test in named if mistake), ()),
+        mistake,
+        next((test for test, messages in possible.items() if mistake in messages), ""),
     )
     return result, runs
 
@@ -112,18 +115,6 @@ def shown_failure(result: ExerciseResult) -> TestResult | None:
     """
     failures = [test for test in result.tests if not test.passed] if result.outcome == "wrong" else []
     return next((test for test in failures if test.name == result.mistake_in), failures[0] if failures else None)
-
-
-def name_mistake(exercise: Exercise, calls: list[Call]) -> str:
-    """Give the message of the misconception that does what the learner's function did in ``calls``, or ""."""
-    if not calls or not exercise.misconceptions:
-        return ""
-    if all(call.replay(exercise.solution).matches(call.observed) for call in calls):
-        return ""
-    for misconception in exercise.misconceptions:
-        if all(call.replay(misconception.function).matches(call.observed) for call in calls):
-            return misconception.message
-    return ""
 
 
 def is_blank(function: Callable[..., Any]) -> bool:

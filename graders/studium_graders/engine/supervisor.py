@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import dropwhile
 
 import msgspec
+from studium.naming import commonest
 
 from studium_graders.engine.attempt import Attempt, Heard, Launch
 from studium_graders.engine.endings import Ending, breach_in
@@ -98,6 +99,7 @@ class _Grading:
     def result(self) -> NotebookResult:
         """Give what came of it all."""
         self._explain()
+        self._name_mistakes()
         tests = [self.heard.results[key] for key in map(_key, self.material.cells) if key in self.heard.results]
         heard = self.heard
         return NotebookResult(
@@ -130,7 +132,8 @@ class _Grading:
             again, run = _with(test, bounded), CellRun(error=bounded)
         else:
             run = clean.runs.get(cell.id, CellRun()) if bounded else CellRun(error=again.message)
-        self.heard.results[_key(cell)] = msgspec.structs.replace(test, message=again.message, mistake=again.mistake)
+        self.heard.results[_key(cell)] = _with(test, again.message)
+        self.heard.mistakes[_key(cell)] = clean.mistakes.get(_key(cell), [])
         if cell.id in self.heard.runs:
             self.heard.runs[cell.id] = run
 
@@ -195,6 +198,18 @@ class _Grading:
                 self.heard.results[key] = _with(
                     test, f"{self.stopped[cell]} ({test.message})" if cell else test.message
                 )
+
+    def _name_mistakes(self) -> None:
+        """Name the mistake of each exercise in those of its failed tests that it explains."""
+        failed: dict[str, list[str]] = {}
+        for key, test in self.heard.results.items():
+            if test.outcome == "failed":
+                failed.setdefault(test.exercise, []).append(key)
+        for keys in failed.values():
+            mistake = commonest([self.heard.mistakes.get(key, []) for key in keys])
+            for key in keys:
+                if mistake in self.heard.mistakes.get(key, ()):
+                    self.heard.results[key] = msgspec.structs.replace(self.heard.results[key], mistake=mistake)
 
     def _stopped_before(self, key: str) -> str:
         """Give the last stopped cell before a test, "" where there is none."""

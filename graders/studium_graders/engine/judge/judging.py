@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 import msgspec
-from studium.checking import name_mistake
+from studium.naming import reproduced
 
 from studium_graders.engine.judge.canonical_text import CanonicalText, readable
 from studium_graders.engine.judge.earlier import Brought
@@ -233,7 +233,7 @@ class TestJudge:
         if run.not_implemented:
             self.unwritten.setdefault((test.cell.topic, name), []).append(judged.result)
             return judged
-        return _with_mistake(judged, name_mistake(found.exercise, run.calls))
+        return msgspec.structs.replace(judged, mistakes=reproduced(found.exercise, run.calls))
 
     def _in_one_process(self, test: PreparedTest) -> list[Event]:
         self.met_hidden = self.brought.bring(test.before) or self.met_hidden
@@ -356,7 +356,3 @@ def _is_test_file(filename: str) -> bool:
 
 def _points(events: list[Event]) -> float:
     return sum(event.result.points for event in events if isinstance(event, Judged))
-
-
-def _with_mistake(judged: Judged, mistake: str) -> Judged:
-    return Judged(msgspec.structs.replace(judged.result, mistake=mistake), judged.bounded)

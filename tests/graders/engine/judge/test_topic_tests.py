@@ -63,15 +63,17 @@ def test_the_stub_is_not_attempted(student, train_memory):
     }
 
 
-def test_a_mistake_is_named_also_by_a_hidden_test_and_its_data_are_not(student, train_memory):
+def test_a_mistake_is_found_also_by_a_hidden_test_and_its_data_are_not_told(student, train_memory):
     wrong = (
         "def train_memory(n_params, n_trainable, weight_bytes, gradient_bytes, optimizer_bytes):\n"
         "    return n_trainable * (weight_bytes + gradient_bytes + optimizer_bytes)\n"
     )
-    visible, hidden = grade_topic(student, train_memory, wrong).results.values()
+    graded = grade_topic(student, train_memory, wrong)
+    visible, hidden = graded.results.values()
     assert visible.outcome == "passed"
     assert hidden.outcome == "failed"
-    assert hidden.mistake.startswith("You charged the weights of the trainable part only")
+    (mistake,) = graded.mistakes[hidden.grade_id]
+    assert mistake.startswith("You charged the weights of the trainable part only")
     assert hidden.message == "a hidden test of train_memory failed: the result is not what is expected"
 
 
