@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from studium.exercises import AnyFunction, Exercise, Test
+from studium.exercises import AnyFunction, Exercise, Test, mistake_id
 from studium.observation import Call, Recorder
 from studium.sources import seed_of
 
@@ -32,15 +32,24 @@ class TestResult(msgspec.Struct, frozen=True):
 
 
 class ExerciseResult(msgspec.Struct, frozen=True):
-    """One exercise: its outcome, its tests and, where it was recognised, the likely mistake and the test it failed."""
+    """One exercise: its outcome and its tests.
+
+    Where a mistake was recognised, ``mistake_id`` names the misconception and ``mistake_in`` the test that it failed.
+    """
 
     id: str
     outcome: Outcome
     points: float
     max_points: float
     tests: list[TestResult]
-    mistake: str = ""
+    mistake_id: str = ""
     mistake_in: str = ""
+
+
+class ShownResult(ExerciseResult, frozen=True):
+    """A result with the sentence of its mistake, as the topic words it now."""
+
+    mistake: str = ""
 
 
 @dataclass(frozen=True)
@@ -77,7 +86,7 @@ def examine(topic: str, exercise: Exercise, function: object, *, draw: int = 0) 
     runs = [run_test(test, function, seed_of(topic, exercise, test) + draw) for test in exercise.tests]
     if all(run.not_implemented for run in runs):
         return untouched(exercise), []
-    named = ((name_mistake(exercise, run.calls), run.test.name) for run in runs if not run.passed)
+    named = ((name_mistake(topic, exercise, run.calls), run.test.name) for run in runs if not run.passed)
     result = ExerciseResult(
         exercise.id,
         "right" if all(run.passed for run in runs) else "wrong",
@@ -114,15 +123,20 @@ def shown_failure(result: ExerciseResult) -> TestResult | None:
     return next((test for test in failures if test.name == result.mistake_in), failures[0] if failures else None)
 
 
-def name_mistake(exercise: Exercise, calls: list[Call]) -> str:
-    """Give the message of the misconception that does what the learner's function did in ``calls``, or ""."""
+def with_sentence(result: ExerciseResult, mistake: str) -> ShownResult:
+    """Return a result as it is shown, with the sentence of its mistake ("" for none)."""
+    return ShownResult(**msgspec.structs.asdict(result), mistake=mistake)
+
+
+def name_mistake(topic: str, exercise: Exercise, calls: list[Call]) -> str:
+    """Return the id of the misconception that does what the learner's function did in ``calls``, or ""."""
     if not calls or not exercise.misconceptions:
         return ""
     if all(call.replay(exercise.solution).matches(call.observed) for call in calls):
         return ""
     for misconception in exercise.misconceptions:
         if all(call.replay(misconception.function).matches(call.observed) for call in calls):
-            return misconception.message
+            return mistake_id(topic, exercise.id, misconception.name)
     return ""
 
 

@@ -130,7 +130,9 @@ class _Grading:
             again, run = _with(test, bounded), CellRun(error=bounded)
         else:
             run = clean.runs.get(cell.id, CellRun()) if bounded else CellRun(error=again.message)
-        self.heard.results[_key(cell)] = msgspec.structs.replace(test, message=again.message, mistake=again.mistake)
+        self.heard.results[_key(cell)] = msgspec.structs.replace(
+            test, message=again.message, mistake_id=again.mistake_id
+        )
         if cell.id in self.heard.runs:
             self.heard.runs[cell.id] = run
 

@@ -233,7 +233,7 @@ class TestJudge:
         if run.not_implemented:
             self.unwritten.setdefault((test.cell.topic, name), []).append(judged.result)
             return judged
-        return _with_mistake(judged, name_mistake(found.exercise, run.calls))
+        return _with_mistake(judged, name_mistake(test.cell.topic, found.exercise, run.calls))
 
     def _in_one_process(self, test: PreparedTest) -> list[Event]:
         self.met_hidden = self.brought.bring(test.before) or self.met_hidden
@@ -359,4 +359,4 @@ def _points(events: list[Event]) -> float:
 
 
 def _with_mistake(judged: Judged, mistake: str) -> Judged:
-    return Judged(msgspec.structs.replace(judged.result, mistake=mistake), judged.bounded)
+    return Judged(msgspec.structs.replace(judged.result, mistake_id=mistake), judged.bounded)
