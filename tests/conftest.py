@@ -38,7 +38,7 @@ def _(merge, rng):
     assert_close(w, kept, message="the weight that came in must stay as it was")
 
 
-@merge.misconception("You scaled by alpha; LoRA scales by alpha / r.")
+@merge.misconception("You scaled by alpha; LoRA scales by alpha / r.", name="scaled-by-alpha")
 def _(weight, a, b, alpha):
     return weight + alpha * (b @ a)
 
@@ -48,7 +48,7 @@ def _(weight, a, b, alpha):
     return weight + b @ a
 
 
-@merge.misconception("You changed the weight in place.")
+@merge.misconception("You changed the weight in place.", name="changed-in-place")
 def _(weight, a, b, alpha):
     weight += alpha / a.shape[0] * (b @ a)
     return weight

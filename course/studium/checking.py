@@ -33,15 +33,24 @@ class TestResult(msgspec.Struct, frozen=True):
 
 
 class ExerciseResult(msgspec.Struct, frozen=True):
-    """One exercise: its outcome, its tests and, where it was recognised, the likely mistake and the test it failed."""
+    """One exercise: its outcome and its tests.
+
+    Where a mistake was recognised, ``mistake_id`` names the misconception and ``mistake_in`` the test that it failed.
+    """
 
     id: str
     outcome: Outcome
     points: float
     max_points: float
     tests: list[TestResult]
-    mistake: str = ""
+    mistake_id: str = ""
     mistake_in: str = ""
+
+
+class ShownResult(ExerciseResult, frozen=True):
+    """A result with the sentence of its mistake, as the topic words it now."""
+
+    mistake: str = ""
 
 
 @dataclass(frozen=True)
@@ -78,7 +87,7 @@ def examine(topic: str, exercise: Exercise, function: object, *, draw: int = 0) 
     runs = [run_test(test, function, seed_of(topic, exercise, test) + draw) for test in exercise.tests]
     if all(run.not_implemented for run in runs):
         return untouched(exercise), []
-    possible = {run.test.name: reproduced(exercise, run.calls) for run in runs if not run.passed}
+    possible = {run.test.name: reproduced(topic, exercise, run.calls) for run in runs if not run.passed}
     mistake = commonest(list(possible.values()))
     result = ExerciseResult(
         exercise.id,
@@ -87,7 +96,7 @@ def examine(topic: str, exercise: Exercise, function: object, *, draw: int = 0) 
         exercise.max_points,
         [_result(run, function) for run in runs],
         mistake,
-        next((test for test, messages in possible.items() if mistake in messages), ""),
+        next((test for test, found in possible.items() if mistake in found), ""),
     )
     return result, runs
 
@@ -115,6 +124,11 @@ def shown_failure(result: ExerciseResult) -> TestResult | None:
     """
     failures = [test for test in result.tests if not test.passed] if result.outcome == "wrong" else []
     return next((test for test in failures if test.name == result.mistake_in), failures[0] if failures else None)
+
+
+def with_sentence(result: ExerciseResult, mistake: str) -> ShownResult:
+    """Return a result as it is shown, with the sentence of its mistake ("" for none)."""
+    return ShownResult(**msgspec.structs.asdict(result), mistake=mistake)
 
 
 def is_blank(function: Callable[..., Any]) -> bool:

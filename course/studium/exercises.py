@@ -30,6 +30,8 @@ from typing import Any, TypeVar
 from studium.errors import ExerciseError
 
 AnyFunction = Callable[..., Any]
+_NAME = re.compile(r"[^\W_A-Z]+(-[^\W_A-Z]+)*")
+_FEWEST_WORDS = 5  # of a name that is made of a sentence
 F = TypeVar("F", bound=AnyFunction)
 
 LEVELS = ("warm-up", "core", "integrative", "stretch")
@@ -56,10 +58,11 @@ class Test:
 
 @dataclass(frozen=True)
 class Misconception:
-    """A typical wrong answer and the sentence that it deserves."""
+    """A typical wrong answer and the sentence that it deserves. ``name`` is unique within its exercise, and stays."""
 
     message: str
     function: AnyFunction
+    name: str
 
 
 @dataclass
@@ -120,14 +123,34 @@ class Exercise:
         """Register a test whose code learners never get, worth ``points``."""
         return self._test(name, points, hidden=True)
 
-    def misconception(self, message: str) -> Callable[[F], F]:
-        """Register a wrong answer that is recognised by what it returns, and named with ``message``."""
+    def misconception(self, message: str, *, name: str = "") -> Callable[[F], F]:
+        """Register a wrong answer that is recognised by what it returns; ``message`` is the sentence that it hears.
+
+        ``name`` is what records know it by, such as "scaled-by-alpha"; left out, it is made of the sentence's words.
+        Raise ExerciseError where another misconception of this exercise has that name.
+        """
+        taken = {known.name for known in self.misconceptions}
+        chosen = name or _name_from(message, taken)
+        if not _NAME.fullmatch(chosen):
+            raise ExerciseError(
+                f"a misconception of {self.id} needs a name such as 'scaled-by-alpha', of lower-case words joined by "
+                f"hyphens: got {chosen!r}; change it"
+            )
+        if chosen in taken:
+            raise ExerciseError(
+                f"each misconception of {self.id} needs its own name: {chosen!r} came twice; rename one"
+            )
 
         def register(function: F) -> F:
-            self.misconceptions.append(Misconception(message, function))
+            self.misconceptions.append(Misconception(message, function, chosen))
             return function
 
         return register
+
+    def sentence_of(self, mistake: str) -> str:
+        """Return the sentence of the misconception whose id ends in its name, "" where there is none (any more)."""
+        name = mistake.rpartition(":")[2]
+        return next((known.message for known in self.misconceptions if known.name == name), "")
 
     def also_correct(self, function: F) -> F:
         """Register another correct answer, in a style of its own."""
@@ -184,6 +207,11 @@ def _require_known(what: str, value: object, known: Iterable[object]) -> None:
         raise ExerciseError(f"{what} must be one of {', '.join(map(repr, known))}: got {value!r}; choose one of them")
 
 
+def mistake_id(topic: str, exercise: str, name: str) -> str:
+    """Return what names a misconception in every record, such as "lora.merge:scaled-by-alpha"."""
+    return f"{topic}.{exercise}:{name}"
+
+
 def in_points(points: float) -> str:
     """Say a number of points: "1 point", "2.5 points"."""
     return f"{points:g} point{'s' if points != 1 else ''}"
@@ -199,3 +227,10 @@ def exercises_of(module: ModuleType) -> dict[str, Exercise]:
                 f"the tests of {item.id} must add up to its {item.points:g} points: got {total:g}; change one of them"
             )
     return found
+
+
+def _name_from(sentence: str, taken: set[str]) -> str:
+    """Return the first words of a sentence as a name: five, or as many more as tell it from those that are taken."""
+    words = re.findall(r"[^\W_]+", sentence.lower())
+    names = ("-".join(words[:count]) for count in range(_FEWEST_WORDS, len(words) + 1))
+    return next((name for name in names if name not in taken), "-".join(words))

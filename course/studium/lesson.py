@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from studium.catalogue import load_catalogue
-from studium.checking import ExerciseResult, check, examine, untouched
+from studium.checking import ExerciseResult, check, examine, untouched, with_sentence
 from studium.comparison import DifferenceError, show_difference
 from studium.errors import StudiumError
 from studium.exercises import Exercise
@@ -59,7 +59,8 @@ class Lesson:
         errors = (run.error for run in runs)
         found = next((error for error in errors if isinstance(error, DifferenceError) and error.pair), None)
         self._differences[exercise.id] = found
-        verdict = Verdict(result, public=exercise.public, differs=found is not None)
+        shown = with_sentence(result, exercise.sentence_of(result.mistake_id))
+        verdict = Verdict(shown, public=exercise.public, differs=found is not None)
         try:
             self._journal.write_result(self.topic.slug, result, _source(answer))
         except StudiumError as error:

@@ -45,7 +45,7 @@ def documented(weight, a, b, alpha):
 
 def test_a_right_answer_in_another_style_is_right(merge):
     result = check("sample", merge, right)
-    assert (result.outcome, result.points, result.mistake) == ("right", 3, "")
+    assert (result.outcome, result.points, result.mistake_id) == ("right", 3, "")
 
 
 @pytest.mark.parametrize("answer", [None, documented, lambda weight, a, b, alpha: ..., 7])
@@ -73,17 +73,19 @@ def test_a_wrong_answer_keeps_the_points_of_the_tests_that_pass(merge):
     assert (result.outcome, result.points, result.max_points) == ("wrong", 1, 3)
 
 
-def test_a_wrong_answer_hears_the_name_of_its_mistake(merge):
-    assert check("sample", merge, unscaled).mistake == "You scaled by alpha; LoRA scales by alpha / r."
+def test_a_result_names_a_mistake_by_its_id_and_the_exercise_knows_the_sentence(merge):
+    found = check("sample", merge, unscaled).mistake_id
+    assert found == "sample.merge:scaled-by-alpha"
+    assert merge.sentence_of(found) == "You scaled by alpha; LoRA scales by alpha / r."
 
 
 def test_a_mistake_that_shows_only_in_the_arguments_is_named_too(merge):
-    assert check("sample", merge, in_place).mistake == "You changed the weight in place."
+    assert check("sample", merge, in_place).mistake_id == "sample.merge:changed-in-place"
 
 
 def test_an_unknown_mistake_is_not_named(merge):
     result = check("sample", merge, lambda weight, a, b, alpha: weight - b @ a)
-    assert (result.outcome, result.mistake) == ("wrong", "")
+    assert (result.outcome, result.mistake_id) == ("wrong", "")
 
 
 def test_of_mistakes_without_a_name_the_first_failure_is_shown(merge):

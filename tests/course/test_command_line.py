@@ -111,12 +111,13 @@ def test_check_as_json_has_the_promised_keys(lesson, studium):
     code, out, _ = studium("check", str(path), "--json")
     merge, twice = json.loads(out)["exercises"]
     assert code == 1
-    assert {key: merge[key] for key in ("id", "outcome", "points", "max_points", "mistake")} == {
+    assert {key: merge[key] for key in ("id", "outcome", "points", "max_points", "mistake", "mistake_id")} == {
         "id": "merge",
         "outcome": "wrong",
         "points": 1.0,
         "max_points": 3.0,
         "mistake": "You scaled by alpha; LoRA scales by alpha / r.",
+        "mistake_id": "sample.merge:scaled-by-alpha",
     }
     assert merge["tests"][0] == {"name": "keeps the shape of weight", "passed": True, "points": 1.0, "message": ""}
     assert twice["outcome"] == "not attempted"

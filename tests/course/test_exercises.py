@@ -57,6 +57,45 @@ def test_two_tests_of_one_name_are_an_error():
         f.hidden("works", points=1)(lambda f: None)
 
 
+def misunderstood(*misconceptions):
+    """The names that an exercise gives to these (sentence, name) pairs."""
+    f = one()
+    for sentence, name in misconceptions:
+        f.misconception(sentence, name=name)(lambda x: None)
+    return [misconception.name for misconception in f.misconceptions]
+
+
+def test_a_misconception_has_the_name_that_its_author_gives_or_one_of_its_first_words():
+    named, derived = misunderstood(
+        ("You scaled by alpha.", "scaled-by-alpha"), ("You forgot α / r: the scale is gone.", "")
+    )
+    assert (named, derived) == ("scaled-by-alpha", "you-forgot-α-r-the")
+
+
+def test_sentences_that_begin_alike_get_different_names():
+    names = misunderstood(("You took the mean over the batch.", ""), ("You took the mean over the heads.", ""))
+    assert names == ["you-took-the-mean-over", "you-took-the-mean-over-the"]
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (("You forgot r.", "no-rank"), ("You forgot alpha.", "no-rank")),
+        (("You forgot r.", ""), ("You forgot r.", "")),
+        (("You forgot r.", ""), ("Something else.", "you-forgot-r")),
+    ],
+)
+def test_two_misconceptions_of_one_name_are_an_error(first, second):
+    with pytest.raises(ExerciseError, match=r"each misconception of f needs its own name: '.+' came twice; rename one"):
+        misunderstood(first, second)
+
+
+@pytest.mark.parametrize("name", ["Scaled", "scaled by alpha", "-scaled", "scaled_by_alpha", "a:b"])
+def test_a_name_that_an_id_cannot_hold_is_an_error(name):
+    with pytest.raises(ExerciseError, match="needs a name such as 'scaled-by-alpha'"):
+        misunderstood(("You scaled by alpha.", name))
+
+
 def test_hints_that_are_one_string_are_an_error():
     with pytest.raises(ExerciseError, match="add a comma"):
         exercise(points=1, minutes=1, hints="a hint")

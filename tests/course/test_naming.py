@@ -37,7 +37,7 @@ def cube():
 
 
 def mistake(cube, function):
-    return check("sample", cube, function).mistake
+    return cube.sentence_of(check("sample", cube, function).mistake_id)
 
 
 def test_a_mistake_that_explains_every_failed_test_is_named(cube):
@@ -54,7 +54,7 @@ def test_a_mistake_that_explains_half_of_the_failed_tests_is_not_named(cube):
 
 def test_of_two_mistakes_the_one_that_explains_most_is_named_and_its_failure_is_shown(cube):
     result = check("sample", cube, lambda x: 3 * x if x == 2 else x**2)
-    assert result.mistake == SQUARED
+    assert cube.sentence_of(result.mistake_id) == SQUARED
     assert shown_failure(result).name == "cubes -2.0"
 
 

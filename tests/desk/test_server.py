@@ -136,6 +136,7 @@ def test_a_wrong_answer_is_checked_named_helped_reset_and_reviewed(server):
     (result,) = wait(server, job["id"])["results"]
     assert (result["outcome"], result["state"]["status"]) == ("wrong", "wrong")
     assert result["mistake"].startswith("You added alpha times B A")
+    assert result["mistake_id"].startswith("lora.merge:")
     assert result["first_failure"]["name"] == result["state"]["test"]
     assert UNSCALED not in path.read_text()
     one = {"path": "lora.ipynb", "exercise": "merge"}

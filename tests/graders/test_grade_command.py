@@ -91,6 +91,14 @@ def test_json_has_every_test_of_every_student(grade: Studium) -> None:
     assert sum(test["points"] for test in first["tests"]) == first["score"]
 
 
+def test_json_names_a_mistake_by_its_id_and_its_sentence(grade: Studium) -> None:
+    rows = json.loads(grade("--json")[1])["submissions"]
+    failed = {test["exercise"]: test for row in rows for test in row["tests"] if test["outcome"] == "failed"}
+    assert failed["total"]["mistake_id"] == "counting.total:added-the-sizes"
+    assert failed["total"]["mistake"] == "You added the sizes of the numbers, whatever their signs."
+    assert (failed["distance"]["mistake_id"], failed["distance"]["mistake"]) == ("", "")
+
+
 def test_a_dry_run_says_that_nothing_was_recorded(grade: Studium, course: Path) -> None:
     code, out, _ = grade("--dry-run")
     assert (code, out.splitlines()[-1].endswith("nothing was recorded: a dry run")) == (0, True)

@@ -11,14 +11,15 @@ from pluggy import PluginManager
 from studium.desk.first_widget import show_first_widget
 from studium.editions import compile_lesson, role
 from studium.errors import StudiumError, UnknownNameError
-from studium.exercises import Exercise
+from studium.exercises import Exercise, Misconception, mistake_id
 from studium.sources import definition, solved, stub
 from studium.topic import Topic
 
 
 class WrongAnswer(msgspec.Struct, frozen=True):
-    """A typical wrong answer: its text, under the exercise's own name, and its sentence."""
+    """A typical wrong answer: its id, its sentence, and its text under the exercise's own name."""
 
+    id: str
     message: str
     code: str
 
@@ -35,6 +36,15 @@ class ExerciseText(msgspec.Struct, frozen=True):
     stub: str
     solution: str
     wrong: list[WrongAnswer]
+
+    def wrong_answer(self, mistake: str) -> WrongAnswer | None:
+        """Return the wrong answer that a record names: by its id, or by its sentence where the record is an old one."""
+        return next((known for known in self.wrong if mistake in (known.id, known.message)), None)
+
+    def sentence_of(self, mistake: str) -> str:
+        """Return the sentence of a recorded mistake as the topic words it now, "" where there is none (any more)."""
+        known = self.wrong_answer(mistake)
+        return known.message if known else ""
 
 
 class Section(msgspec.Struct, frozen=True):
@@ -72,7 +82,7 @@ def describe(topic: Topic, manager: PluginManager) -> Description:
     """Describe a topic by importing it; one that cannot be used is described by its problem."""
     try:
         notebook = compile_lesson(topic, manager)
-        exercises = [_text(item) for item in topic.exercises.values()]
+        exercises = [_text(topic.slug, item) for item in topic.exercises.values()]
         show_first_widget(notebook)
     except StudiumError as error:
         return Description(topic.slug, problem=str(error))
@@ -82,7 +92,7 @@ def describe(topic: Topic, manager: PluginManager) -> Description:
     return Description(topic.slug, exercises, list(_sections(notebook)), experiments, nbformat.writes(notebook))
 
 
-def _text(exercise: Exercise) -> ExerciseText:
+def _text(slug: str, exercise: Exercise) -> ExerciseText:
     return ExerciseText(
         exercise.id,
         exercise.points,
@@ -92,8 +102,13 @@ def _text(exercise: Exercise) -> ExerciseText:
         list(exercise.hints),
         stub(exercise),
         "" if exercise.public else solved(exercise),
-        [WrongAnswer(one.message, _renamed(definition(one.function), exercise.id)) for one in exercise.misconceptions],
+        [_wrong_answer(slug, exercise.id, one) for one in exercise.misconceptions],
     )
+
+
+def _wrong_answer(slug: str, exercise: str, one: Misconception) -> WrongAnswer:
+    code = _renamed(definition(one.function), exercise)
+    return WrongAnswer(mistake_id(slug, exercise, one.name), one.message, code)
 
 
 def _renamed(code: str, name: str) -> str:

@@ -137,7 +137,7 @@ class Desk:
             can_reveal=bool(item.solution) and known.may_see_solution(self.settings.reveal_after),
             earned=last.points if last else 0.0,
             max_points=item.max_points,
-            mistake=last.mistake if last else "",
+            mistake=item.sentence_of(last.mistake_id) if last else "",
             test=last.test if last else "",
             message=last.message if last else "",
             checked_at=known.checked_at,

@@ -209,7 +209,7 @@ class _Grading:
             mistake = commonest([self.heard.mistakes.get(key, []) for key in keys])
             for key in keys:
                 if mistake in self.heard.mistakes.get(key, ()):
-                    self.heard.results[key] = msgspec.structs.replace(self.heard.results[key], mistake=mistake)
+                    self.heard.results[key] = msgspec.structs.replace(self.heard.results[key], mistake_id=mistake)
 
     def _stopped_before(self, key: str) -> str:
         """Give the last stopped cell before a test, "" where there is none."""

@@ -23,7 +23,7 @@ def named(material):
             result = results.TestResult("first", name, 0.0, 1.0, outcome, grade_id=name)
             grading.heard.note(Judged(result, mistakes=found or []))
         grading.result()
-        return {name: result.mistake for name, result in grading.heard.results.items()}
+        return {name: result.mistake_id for name, result in grading.heard.results.items()}
 
     return grade
 

@@ -233,7 +233,7 @@ class TestJudge:
         if run.not_implemented:
             self.unwritten.setdefault((test.cell.topic, name), []).append(judged.result)
             return judged
-        return msgspec.structs.replace(judged, mistakes=reproduced(found.exercise, run.calls))
+        return msgspec.structs.replace(judged, mistakes=reproduced(test.cell.topic, found.exercise, run.calls))
 
     def _in_one_process(self, test: PreparedTest) -> list[Event]:
         self.met_hidden = self.brought.bring(test.before) or self.met_hidden

@@ -11,7 +11,6 @@ def result_of(
     *,
     points: float = 0.0,
     message: str = "",
-    mistake: str = "",
     mode: Mode = "split",
 ) -> TestResult:
     """Give the result of one graded cell. Also for the supervisor: a test that a limit ended has 0 points."""
@@ -22,7 +21,6 @@ def result_of(
         max_points=cell.points,
         outcome=outcome,
         message=message,
-        mistake=mistake,
         notebook=notebook.name,
         grade_id=cell.grade_id or cell.id,
         hidden=cell.hidden,

@@ -73,7 +73,7 @@ def test_a_mistake_is_found_also_by_a_hidden_test_and_its_data_are_not_told(stud
     assert visible.outcome == "passed"
     assert hidden.outcome == "failed"
     (mistake,) = graded.mistakes[hidden.grade_id]
-    assert mistake.startswith("You charged the weights of the trainable part only")
+    assert train_memory.sentence_of(mistake).startswith("You charged the weights of the trainable part")
     assert hidden.message == "a hidden test of train_memory failed: the result is not what is expected"
 
 
