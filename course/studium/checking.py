@@ -108,7 +108,7 @@ def _judged(exercise: Exercise, runs: list[TestRun]) -> ExerciseResult:
         exercise.max_points,
         [_result(exercise, run) for run in runs],
         mistake,
-        next((test for test, messages in possible.items() if mistake in messages), ""),
+        next((test for test, messages in possible.items() if messages and mistake in messages), ""),
     )
 
 

@@ -11,25 +11,27 @@ from studium.exercises import AnyFunction, Exercise
 from studium.observation import Call
 
 
-def reproduced(exercise: Exercise, calls: list[Call]) -> list[str]:
+def reproduced(exercise: Exercise, calls: list[Call]) -> list[str] | None:
     """Return the messages of the misconceptions that do, in all ``calls`` of one test, what the function did.
 
-    There is none where the solution does the same: then the function is not what the test objects to.
+    None where the solution does the same: then the test objects to something else than results, such as the memory
+    that was used, and says nothing about which mistake was made.
     """
-    if not calls or not exercise.misconceptions or _repeats(exercise.solution, calls):
-        return []
-    return [item.message for item in exercise.misconceptions if _repeats(item.function, calls)]
+    if calls and _repeats(exercise.solution, calls):
+        return None
+    return [item.message for item in exercise.misconceptions if calls and _repeats(item.function, calls)]
 
 
-def commonest(possible: Sequence[Sequence[str]]) -> str:
+def commonest(possible: Sequence[Sequence[str] | None]) -> str:
     """Return the mistake that most failed tests have in common, "" where none explains more than half of them.
 
-    ``possible`` holds, for each failed test of one exercise, the messages that ``reproduced`` returns. Of several
+    ``possible`` holds what ``reproduced`` returns for each failed test of one exercise; None does not count. Of several
     mistakes that explain as many tests, the one that was registered first is returned.
     """
-    counts = Counter(message for messages in possible for message in messages)
+    telling = [messages for messages in possible if messages is not None]
+    counts = Counter(message for messages in telling for message in messages)
     message, count = max(counts.items(), key=lambda item: item[1], default=("", 0))
-    return message if 2 * count > len(possible) else ""
+    return message if 2 * count > len(telling) else ""
 
 
 def _repeats(function: AnyFunction, calls: list[Call]) -> bool:
