@@ -11,26 +11,28 @@ from studium.exercises import AnyFunction, Exercise, mistake_id
 from studium.observation import Call
 
 
-def reproduced(topic: str, exercise: Exercise, calls: list[Call]) -> list[str]:
+def reproduced(topic: str, exercise: Exercise, calls: list[Call]) -> list[str] | None:
     """Return the ids of the misconceptions that do, in all ``calls`` of one test, what the function did.
 
-    There is none where the solution does the same: then the function is not what the test objects to.
+    None where the solution does the same: then the test objects to something else than results, such as the memory
+    that was used, and says nothing about which mistake was made.
     """
-    if not calls or not exercise.misconceptions or _repeats(exercise.solution, calls):
-        return []
-    found = [item.name for item in exercise.misconceptions if _repeats(item.function, calls)]
+    if calls and _repeats(exercise.solution, calls):
+        return None
+    found = [item.name for item in exercise.misconceptions if calls and _repeats(item.function, calls)]
     return [mistake_id(topic, exercise.id, name) for name in found]
 
 
-def commonest(possible: Sequence[Sequence[str]]) -> str:
+def commonest(possible: Sequence[Sequence[str] | None]) -> str:
     """Return the mistake that most failed tests have in common, "" where none explains more than half of them.
 
-    ``possible`` holds, for each failed test of one exercise, the ids that ``reproduced`` returns. Of several
+    ``possible`` holds what ``reproduced`` returns for each failed test of one exercise; None does not count. Of several
     mistakes that explain as many tests, the one that was registered first is returned.
     """
-    counts = Counter(mistake for mistakes in possible for mistake in mistakes)
+    telling = [mistakes for mistakes in possible if mistakes is not None]
+    counts = Counter(mistake for mistakes in telling for mistake in mistakes)
     mistake, count = max(counts.items(), key=lambda item: item[1], default=("", 0))
-    return mistake if 2 * count > len(possible) else ""
+    return mistake if 2 * count > len(telling) else ""
 
 
 def _repeats(function: AnyFunction, calls: list[Call]) -> bool:

@@ -120,9 +120,14 @@ def _copy(value: Any, memo: dict[int, Any]) -> Any:
 def _observation(
     result: Any, error: BaseException | None, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Observation:
-    comparable = [value for value in (*args, *kwargs.values()) if not _opaque(value)]
     raised = None if error is None else type(error)
-    return Observation(snapshot(result), raised, snapshot(comparable), "" if error is None else _said(error))
+    left = snapshot(comparable(args, kwargs))
+    return Observation(snapshot(result), raised, left, "" if error is None else _said(error))
+
+
+def comparable(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
+    """Return the arguments that can be compared by content, in their order: no functions and no random generators."""
+    return [value for value in (*args, *kwargs.values()) if not _opaque(value)]
 
 
 def _said(error: BaseException) -> str:
@@ -133,7 +138,6 @@ def _said(error: BaseException) -> str:
 
 
 def _opaque(value: Any) -> bool:
-    """Tell whether a value cannot be compared by content: functions and random generators."""
     torch = sys.modules.get("torch")
     return (isinstance(value, Callable) and not _is_module(torch, value)) or _is_generator(torch, value)  # type: ignore[arg-type]
 

@@ -90,3 +90,8 @@ def test_of_mistakes_that_explain_as_many_tests_the_first_is_the_commonest():
 
 def test_without_a_failed_test_there_is_no_commonest_mistake():
     assert commonest([]) == ""
+
+
+def test_a_test_that_objects_to_something_else_than_results_does_not_count():
+    assert commonest([["one"], None, None]) == "one"
+    assert commonest([None, None]) == ""

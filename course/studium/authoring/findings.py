@@ -11,11 +11,15 @@ if TYPE_CHECKING:
 
 
 class CheckResult(msgspec.Struct, frozen=True):
-    """One check: ``detail`` says what was found or, where it failed, what is wrong and what to do, a line for each."""
+    """One check: ``detail`` says what was found or, where it failed, what is wrong and what to do, a line for each.
+
+    ``advice`` is what would be better and fails no check unless it is asked to, a line for each.
+    """
 
     name: str
     passed: bool
     detail: str
+    advice: str = ""
 
 
 class Survivor(msgspec.Struct, frozen=True):
@@ -45,11 +49,15 @@ class Report(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Finding:
-    """What one check found: problems, one sentence each (none: it passed), and what to say where there is none."""
+    """What one check found: problems, one sentence each (none: it passed), and what to say where there is none.
+
+    A problem misleads or breaks something; ``advice`` is about form, one sentence each.
+    """
 
     problems: Sequence[str]
     summary: str
     mutants: Mutants | None = None
+    advice: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

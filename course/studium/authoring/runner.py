@@ -9,12 +9,15 @@ from studium.authoring import (
     answers,
     building,
     imports,
+    ladder,
+    lesson_forms,
     lesson_run,
     links,
     metadata,
     mistakes,
     mutants,
     offline,
+    plain_english,
     prose,
     reference_answers,
     repeatability,
@@ -47,6 +50,9 @@ OWN_CHECKS = (
     TopicCheck("alternative texts", prose.alternative_texts, _BUILDS),
     TopicCheck("headings", prose.headings, _BUILDS),
     TopicCheck("reading time", prose.reading_time, _BUILDS),
+    TopicCheck("lesson forms", lesson_forms.lesson_forms, _BUILDS),
+    TopicCheck("ladder", ladder.ladder, _BUILDS),
+    TopicCheck("plain English", plain_english.plain_english, _BUILDS),
     TopicCheck("mutants", mutants.mutants, _RIGHT, apart=True),
     TopicCheck("lesson", lesson_run.lesson, _RIGHT, apart=True),
     TopicCheck("tests can fail", mistakes.failing_tests, _RIGHT, apart=True),
@@ -79,16 +85,18 @@ def check_topic(
     only: Collection[str] = (),
     known: Collection[str] = (),
     jobs: int = 2,
+    strict: bool = False,
     tell: Callable[[CheckResult], None] = lambda result: None,
 ) -> Report:
     """Run all checks, or those named in ``only`` and what they wait for; ``tell`` hears each result when it is there.
 
-    ``known`` names checks that are known to pass, for which nobody has to wait.
+    ``known`` names checks that are known to pass, for which nobody has to wait. ``strict`` makes advice count as
+    problems.
     A check that waits for one that failed would only repeat it, and is left out. Raise UnknownNameError for a name
     that no check has.
     """
     checks = _chosen(checks_of(subject), only, known)
-    run = _Run(subject, tell)
+    run = _Run(subject, strict, tell)
     with ThreadPoolExecutor(max_workers=jobs) as pool:
         waiting: list[tuple[TopicCheck, Future[Finding]]] = []
         for check in sorted(checks, key=lambda check: check.apart):
@@ -129,8 +137,8 @@ def _guarded(check: TopicCheck, subject: Subject) -> Finding:
 class _Run:
     """The results so far."""
 
-    def __init__(self, subject: Subject, tell: Callable[[CheckResult], None]) -> None:
-        self.subject, self.tell = subject, tell
+    def __init__(self, subject: Subject, strict: bool, tell: Callable[[CheckResult], None]) -> None:
+        self.subject, self.strict, self.tell = subject, strict, tell
         self.results: dict[str, CheckResult] = {}
         self.mutants = Mutants()
 
@@ -138,7 +146,9 @@ class _Run:
         return name in self.results and not self.results[name].passed
 
     def note(self, check: TopicCheck, finding: Finding) -> None:
-        result = CheckResult(check.name, not finding.problems, "\n".join(finding.problems) or finding.summary)
+        problems = [*finding.problems, *(finding.advice if self.strict else ())]
+        advice = "" if self.strict else "\n".join(finding.advice)
+        result = CheckResult(check.name, not problems, "\n".join(problems) or finding.summary, advice)
         self.results[check.name] = result
         self.mutants = finding.mutants or self.mutants
         self.tell(result)

@@ -57,6 +57,19 @@ class Subject:
         return compile_lesson(self.topic, self.catalogue.manager)
 
     @cached_property
+    def _places(self) -> dict[str, str]:
+        from studium.authoring.lesson_places import places_of_cells
+
+        return places_of_cells(self.topic)
+
+    def place(self, name: str) -> str:
+        """Return where a cell, known by its id or its exercise, stands: "lesson.py:143", else "cell …"."""
+        from studium.editions import exercise_of
+
+        exercises = {str(cell.id): exercise_of(cell) for cell in self.lesson.cells}
+        return self._places.get(exercises.get(name) or name, f"cell {name}")
+
+    @cached_property
     def lesson_run(self) -> "LessonRun":
         """What happened when the lesson was run in a clean process."""
         from studium.authoring.lesson_run import run_lesson

@@ -48,7 +48,7 @@ class Heard:
 
     results: dict[str, TestResult] = field(default_factory=dict)
     bounded: dict[str, str] = field(default_factory=dict)
-    mistakes: dict[str, list[str]] = field(default_factory=dict)
+    mistakes: dict[str, list[str] | None] = field(default_factory=dict)
     runs: dict[str, CellRun] = field(default_factory=dict)
     recorded: Recorded = field(default_factory=Recorded)
     step: str = ""

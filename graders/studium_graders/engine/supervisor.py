@@ -208,7 +208,7 @@ class _Grading:
         for keys in failed.values():
             mistake = commonest([self.heard.mistakes.get(key, []) for key in keys])
             for key in keys:
-                if mistake in self.heard.mistakes.get(key, ()):
+                if mistake in (self.heard.mistakes.get(key) or ()):
                     self.heard.results[key] = msgspec.structs.replace(self.heard.results[key], mistake_id=mistake)
 
     def _stopped_before(self, key: str) -> str:

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 import msgspec
+from studium.changed_arguments import changed_argument
 from studium.naming import reproduced
 
 from studium_graders.engine.judge.canonical_text import CanonicalText, readable
@@ -233,6 +234,8 @@ class TestJudge:
         if run.not_implemented:
             self.unwritten.setdefault((test.cell.topic, name), []).append(judged.result)
             return judged
+        if changed := changed_argument(found.exercise, run.calls):
+            judged = self._judged(test, message=changed, bounded=f"{name} changed an argument that must stay as it is")
         return msgspec.structs.replace(judged, mistakes=reproduced(test.cell.topic, found.exercise, run.calls))
 
     def _in_one_process(self, test: PreparedTest) -> list[Event]:

@@ -73,7 +73,7 @@ def test_a_mistake_is_found_also_by_a_hidden_test_and_its_data_are_not_told(stud
     assert visible.outcome == "passed"
     assert hidden.outcome == "failed"
     (mistake,) = graded.mistakes[hidden.grade_id]
-    assert train_memory.sentence_of(mistake).startswith("You charged the weights of the trainable part")
+    assert mistake.startswith("lora.train_memory:you-charged-the-weights")
     assert hidden.message == "a hidden test of train_memory failed: the result is not what is expected"
 
 
@@ -88,3 +88,12 @@ def test_half_an_answer_is_wrong(student, train_memory):
         "    if n_params == n_trainable:\n        return n_params * sum(sizes)\n    raise NotImplementedError\n"
     )
     assert [r.outcome for r in grade_topic(student, train_memory, half).results.values()] == ["passed", "failed"]
+
+
+def test_an_answer_that_changes_an_argument_is_told_so_and_of_a_hidden_test_no_values(student):
+    notebook = material(*cells_for("merge"))
+    in_place = "def merge(weight, a, b, alpha):\n    weight *= 2\n    return weight\n"
+    failed = [r for r in grade_topic(student, notebook, in_place).results.values() if r.outcome == "failed"]
+    told = {result.hidden: result.message for result in failed}
+    assert told[True] == "merge changed an argument that must stay as it is"
+    assert told[False].startswith("merge changed its argument `weight`, which must stay as it is: at index")
