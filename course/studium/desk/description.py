@@ -8,7 +8,7 @@ import nbformat
 from nbformat import NotebookNode
 from pluggy import PluginManager
 
-from studium.desk.first_widget import show_first_widget
+from studium.desk.first_widget import show_diagrams, show_first_widget
 from studium.editions import compile_lesson, role
 from studium.errors import StudiumError, UnknownNameError
 from studium.exercises import Exercise, Misconception, mistake_id
@@ -84,6 +84,7 @@ def describe(topic: Topic, manager: PluginManager) -> Description:
         notebook = compile_lesson(topic, manager)
         exercises = [_text(topic.slug, item) for item in topic.exercises.values()]
         show_first_widget(notebook)
+        show_diagrams(notebook)
     except StudiumError as error:
         return Description(topic.slug, problem=str(error))
     except Exception as error:  # whatever a stranger's topic raises must not close the others

@@ -13,7 +13,7 @@ from studium.site.prose import Heading, Prose, Section, show_block, show_inline
 from studium.site.running import failures
 from studium.topic import Topic
 
-_FOLDED = {"setup": "Set-up", "widget": "Code of this widget"}
+_FOLDED = {"setup": "Set-up", "widget": "Code of this widget", "diagram": "Code of this diagram"}
 
 
 @dataclass(frozen=True)
@@ -110,8 +110,8 @@ class _Reader:
             if cell.cell_type == "markdown":
                 yield from map(self._text, self.prose.sections(cell.source))
             elif cell.cell_type == "code" and cell.source.strip():
-                tags = cell.metadata.get("tags", [])
-                folded = _FOLDED.get("widget" if "widget" in tags else role(cell), "")
+                words = (*cell.metadata.get("tags", ()), role(cell))
+                folded = next((_FOLDED[word] for word in words if word in _FOLDED), "")
                 yield Code(code_block(cell.source), show_outputs(cell), folded)
 
     def _text(self, section: Section) -> Text:
