@@ -6,7 +6,7 @@ from itertools import groupby
 
 from nbformat import NotebookNode
 
-from studium.editions import exercise_of, role
+from studium.editions import exercise_of, is_optional, role
 from studium.site.code import code_block
 from studium.site.outputs import has_plot, show_outputs
 from studium.site.prose import Heading, Prose, Section, show_block, show_inline
@@ -47,6 +47,7 @@ class Exercise:
     hints: list[str]
     checks: list[str]
     verdict: list[str]
+    optional: bool
     kind: str = "exercise"
 
 
@@ -80,7 +81,7 @@ def annotate(notebook: NotebookNode, topic: Topic) -> None:
         if name := exercise_of(cell):
             exercise = topic.exercise(name)
             cell.metadata.studium["page"] = {
-                "effort": exercise.facts,
+                "effort": exercise.facts(optional=is_optional(cell)),
                 "statement": exercise.statement,
                 "hints": list(exercise.hints),
                 "checks": [test.name for test in exercise.tests if not test.hidden],
@@ -141,4 +142,5 @@ class _Reader:
             [show_inline(hint) for hint in told.hints],
             [show_inline(check) for check in told.checks],
             [html for cell in cells if role(cell) == "check" for html in show_outputs(cell)],
+            is_optional(cells[0]),
         )
