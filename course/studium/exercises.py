@@ -109,11 +109,11 @@ class Exercise:
         """The docstring of the solution as Markdown; "" where there is none. What looks like a tag stays text."""
         return _CODE_OR_TAG.sub(lambda match: match[1] or "&lt;", inspect.cleandoc(self.solution.__doc__ or ""))
 
-    @property
-    def facts(self) -> str:
-        """Level, kind, importance, points and minutes in one line."""
-        parts = (self.level, self.kind, IMPORTANCE[self.importance], in_points(self.points))
-        return " · ".join([*parts, f"about {self.minutes:g} minute{'s' if self.minutes != 1 else ''}"])
+    def facts(self, *, optional: bool = False) -> str:
+        """Return level, kind, importance, points and minutes in one line; an optional exercise is called so first."""
+        parts = (*(["optional"] if optional else []), self.level, self.kind, IMPORTANCE[self.importance])
+        time = f"about {self.minutes:g} minute{'s' if self.minutes != 1 else ''}"
+        return " · ".join([*parts, in_points(self.points), time])
 
     def test(self, name: str, *, points: float) -> Callable[[F], F]:
         """Register a test that learners see, worth ``points``."""

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from studium.catalogue import load_catalogue
 from studium.cell_ids import cell_id
-from studium.editions import compile_lesson, compile_solution, role
+from studium.editions import compile_lesson, compile_solution, is_optional, role
 from studium.errors import LessonError, TopicError
 
 
@@ -104,6 +104,49 @@ def test_a_lesson_that_misplaces_an_exercise_is_an_error(sample, text, sentence)
     catalogue = load_catalogue()
     with pytest.raises(LessonError, match=re.escape(sentence)):
         compile_lesson(catalogue["sample"], catalogue.manager)
+
+
+FURTHER = """
+# %% [markdown]
+# ## Merging
+
+# %% tags=["experiment"]
+print(1)
+
+# %% [markdown]
+# ## Further
+#
+# ```python
+# ## not a heading
+# ```
+
+# %% exercise="twice"
+
+# %% [markdown]
+# ### A smaller heading
+
+# %% tags=["experiment"]
+print(2)
+
+# %% [markdown]
+# ## Further reading
+
+# %% exercise="merge"
+"""
+
+
+def test_what_stands_below_further_is_optional_down_to_the_next_section(sample):
+    write_lesson(sample, FURTHER)
+    catalogue = load_catalogue()
+    cells = compile_lesson(catalogue["sample"], catalogue.manager).cells
+    optional = [(role(cell), cell.metadata.studium.get("exercise", "")) for cell in cells if is_optional(cell)]
+    parts = ["prompt", "exercise", "check"]
+    assert optional == [("prose", ""), *((part, "twice") for part in parts), ("prose", ""), ("experiment", "")]
+    prompts = [cell.source.splitlines()[2] for cell in cells if role(cell) == "prompt"]
+    assert prompts == [
+        "*optional · core · write · the lesson uses it · 1 point · about 1 minute*",
+        "*core · write · the lesson uses it · 3 points · about 5 minutes*",
+    ]
 
 
 def test_a_topic_without_a_lesson_says_so(sample):

@@ -104,12 +104,16 @@ def test_hints_that_are_one_string_are_an_error():
 def test_an_exercise_is_a_core_one_to_write_that_the_lesson_uses_unless_it_says_otherwise():
     f = one()
     assert (f.level, f.kind, f.importance) == ("core", "write", 2)
-    assert f.facts == "core · write · the lesson uses it · 2 points · about 1 minute"
+    assert f.facts() == "core · write · the lesson uses it · 2 points · about 1 minute"
 
 
 def test_the_facts_of_an_exercise_say_level_kind_importance_points_and_minutes():
     make = exercise(points=1, minutes=2.5, level="warm-up", importance=3, kind="find the bug")
-    assert make(lambda: None).facts == "warm-up · find the bug · the lesson's heart · 1 point · about 2.5 minutes"
+    assert make(lambda: None).facts() == "warm-up · find the bug · the lesson's heart · 1 point · about 2.5 minutes"
+
+
+def test_an_optional_exercise_says_so_first():
+    assert one().facts(optional=True).startswith("optional · core · ")
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,7 @@ _TOUCHED: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("test_*.py", ("own tests",)),
     ("*.js", ("widgets", "secrecy")),
     ("*.css", ("widgets",)),
+    ("*.svg", ("lesson",)),
     ("*.py", ("imports", "secrecy", "own tests", "lesson", "offline", "claims", "widgets")),
 )
 

@@ -11,9 +11,12 @@ from collections import Counter
 from collections.abc import Iterator
 from importlib.util import find_spec
 
+from nbformat import NotebookNode
+
 from studium.authoring.findings import Finding
 from studium.authoring.markdown import Image, Title, items_in
 from studium.authoring.subject import Subject
+from studium.editions import exercise_of, is_optional, role
 from studium.sources import definition
 
 _NUMBERED = re.compile(r" {0,3}(\d{1,4})[.)] ")
@@ -26,9 +29,7 @@ _NOTHING_SAID = re.compile(
 
 def paragraphs(subject: Subject) -> list[tuple[str, str]]:
     """Give each piece of prose and where it stands: markdown cells, prompts, hints and messages."""
-    found = [
-        (subject.place(str(cell.id)), cell.source) for cell in subject.lesson.cells if cell.cell_type == "markdown"
-    ]
+    found = [(subject.place(str(cell.id)), cell.source) for cell in subject.lesson.cells if _is_prose(cell)]
     for exercise in subject.exercises:
         found.append((f"the prompt of {exercise.id}", exercise.solution.__doc__ or ""))
         found += [(f"a hint of {exercise.id}", hint) for hint in exercise.hints]
@@ -141,14 +142,21 @@ def _false_lists(subject: Subject) -> Iterator[str]:
 
 def reading_time(subject: Subject) -> Finding:
     """Compare the time that the topic says it takes with its words and its exercises."""
-    cells = [cell.source for cell in subject.lesson.cells if cell.cell_type == "markdown"]
-    words = sum(len(_without_fences(text).split()) for text in cells)
-    reading, writing = words / WORDS_A_MINUTE, sum(exercise.minutes for exercise in subject.exercises)
+    core = [cell for cell in subject.lesson.cells if not is_optional(cell)]
+    words = sum(len(_without_fences(cell.source).split()) for cell in core if _is_prose(cell))
+    placed = {exercise_of(cell) for cell in core}
+    writing = sum(exercise.minutes for exercise in subject.exercises if exercise.id in placed)
+    reading = words / WORDS_A_MINUTE
     estimate, said = reading + writing, subject.topic.minutes
     summary = f"{words} words and {writing:g} minutes of exercises are about {estimate:.0f} minutes; it says {said}"
     if estimate / 2 <= said <= max(2 * estimate, estimate + 15):
         return Finding([], summary)
     return Finding([f"minutes must be about right: {summary}; change minutes in __init__.py"], "")
+
+
+def _is_prose(cell: NotebookNode) -> bool:
+    """Tell whether a cell is text of the lesson; a prompt is text of its exercise."""
+    return cell.cell_type == "markdown" and role(cell) != "prompt"
 
 
 def _without_fences(text: str) -> str:
