@@ -28,7 +28,7 @@ def test_json_has_the_topic_its_checks_and_its_mutants(studium, copy_sample):
     assert list(report) == ["topic", "passed", "checks", "mutants"]
     assert (report["topic"], report["passed"]) == ("echo", True)
     assert [check["name"] for check in report["checks"]] == ["imports", "solutions"]
-    assert set(report["checks"][0]) == {"name", "passed", "detail"}
+    assert set(report["checks"][0]) == {"name", "passed", "detail", "advice"}
     assert report["mutants"] == {"killed": 0, "total": 0, "survivors": []}
 
 
@@ -36,7 +36,7 @@ def test_a_failing_check_is_an_exit_code_of_one_and_a_sentence(studium, copy_sam
     damage = next(damage for damage in DAMAGES if damage.name == "a misspelt word")
     code, out, _ = studium("topic", "check", str(copy_sample(damage)), "--only", "spelling")
     assert code == 1
-    assert "✗ spelling: cell echo-in-echo-one-layer-two-views has 'teh': write the" in out
+    assert "✗ spelling: lesson.py:1 has 'teh': write the" in out
     assert "1 of 2 checks fail: spelling" in out
 
 
