@@ -34,16 +34,25 @@ def check(
     ] = None,
     jobs: Annotated[int, typer.Option(help="How many checks may run beside each other.", min=1)] = 2,
     strict: Annotated[bool, typer.Option("--strict", help="Let advice count as problems.")] = False,
+    publish: Annotated[
+        bool,
+        typer.Option(
+            "--publish", help="Check all that must hold before publishing: laptop, ten seeds, wheel, a class."
+        ),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
     """Check a topic against all that must hold for one, and show the mutants that no test notices.
 
-    A problem misleads learners or breaks the lesson. Advice is about its form, and fails a check only with --strict; it
-    is shown in full with --only. Exit code 1 where a check fails. Nothing is written.
+    A problem misleads learners or breaks the lesson. Advice is about its form, and fails a check only with --strict;
+    it is shown in full with --only. Before you publish, --publish runs lesson and claims at laptop, the claims on ten
+    seeds, tries the wheel in a fresh environment, and builds and grades an assignment; it takes long. Exit code 1 where
+    a check fails. Nothing is written.
     """
     from studium.profiles import choose_profile
 
-    asked = _Asked(target, choose_profile(profile), only or [], jobs, strict)
+    size = "laptop" if publish and profile == "smoke" else profile
+    asked = _Asked(target, choose_profile(size), only or [], jobs, strict, publish)
     report = _checked(asked, quiet=as_json)
     if as_json:
         print_json(report)
@@ -68,6 +77,7 @@ def watch(
     """
     from watchfiles import watch as saves
 
+    from studium.authoring.findings import CheckResult
     from studium.authoring.preview import Preview
     from studium.authoring.watching import Watcher
 
@@ -76,7 +86,8 @@ def watch(
     typer.echo(f"preview at {preview.address}; stop with Ctrl-C")
     if not no_browser:
         typer.launch(preview.address)
-    watcher = Watcher(target, folder, profile, lambda told: _show(told, watcher, preview))
+    shown: dict[str, CheckResult] = {}
+    watcher = Watcher(target, folder, profile, lambda told: _show(told, watcher, preview, shown))
     try:
         for changes in saves(folder, raise_interrupt=False):
             watcher.changed({Path(name).name for _, name in changes})
@@ -93,12 +104,15 @@ def _folder_of(target: str) -> Path:
         return subject.folder
 
 
-def _show(told: "Told", watcher: "Watcher", preview: "Preview") -> None:
+def _show(told: "Told", watcher: "Watcher", preview: "Preview", shown: "dict[str, CheckResult]") -> None:
+    """Show what is new; of the checks those whose result is another than the one in ``shown``."""
     if told.page:
         preview.show(told.page)
     if told.result:
         preview.tell(watcher.results.values())
-        _print(told.result)
+        if shown.get(told.result.name) != told.result:
+            _print(told.result)
+        shown[told.result.name] = told.result
     for survivor in told.mutants.survivors if told.mutants else ():
         typer.echo(f"\n{_titled(survivor)}")
     if told.over:
@@ -143,6 +157,7 @@ class _Asked:
     only: list[str]
     jobs: int
     strict: bool
+    publish: bool
 
 
 def _checked(asked: _Asked, *, quiet: bool) -> "Report":
@@ -155,7 +170,7 @@ def _checked(asked: _Asked, *, quiet: bool) -> "Report":
             _print(result, whole=bool(asked.only))
 
     try:
-        with open_subject(asked.target, asked.profile) as subject:
+        with open_subject(asked.target, asked.profile, publish=asked.publish) as subject:
             return check_topic(subject, only=asked.only, jobs=asked.jobs, strict=asked.strict, tell=tell)
     except UsageError:
         raise
@@ -182,6 +197,8 @@ def _print_end(report: "Report") -> None:
     for survivor in report.mutants.survivors:
         typer.echo(f"\n{_titled(survivor)}")
     failed = [result.name for result in report.checks if not result.passed]
+    if report.waiting:
+        typer.echo(f"\n{len(report.waiting)} checks wait for {' and '.join(failed)}: {', '.join(report.waiting)}")
     if failed:
         typer.echo(f"\n{report.topic}: {len(failed)} of {len(report.checks)} checks fail: {', '.join(failed)}")
     else:
