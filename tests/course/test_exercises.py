@@ -4,8 +4,10 @@ import re
 import types
 
 import pytest
+import torch
 from studium import exercise, sources
 from studium.catalogue import load_catalogue
+from studium.checking import run_test
 from studium.errors import ExerciseError
 from studium.exercises import exercises_of
 from studium.sources import definition, imports_used, marked, solved, stub
@@ -186,6 +188,18 @@ def test_a_test_cell_stands_alone(merge):
     names["merge"] = lambda weight, a, b, alpha: weight
     with pytest.raises(AssertionError):
         exec(sources.test_cell("sample", merge, merge.tests[1]), names)
+
+
+def test_a_test_cell_draws_alike_each_time_as_the_judge_does(merge):
+    cell = sources.test_cell("sample", merge, merge.tests[1])
+    seed = sources.seed_of("sample", merge, merge.tests[1])
+    assert f"torch.manual_seed({seed})\ntest_merge(merge, rng=" in cell
+    names = {"merge": lambda *given: drawn.append(float(torch.rand(1))) or merge(*given)}
+    drawn = []
+    exec(cell, dict(names))
+    exec(cell, dict(names))
+    run_test(merge.tests[1], names["merge"], seed)
+    assert len({*drawn}) == 1
 
 
 def test_a_test_cell_imports_what_the_test_uses_and_no_more(merge):

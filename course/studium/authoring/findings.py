@@ -39,12 +39,13 @@ class Mutants(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True):
-    """All checks of one topic."""
+    """All checks of one topic; ``waiting`` names those that were left out because one that they wait for fails."""
 
     topic: str
     passed: bool
     checks: list[CheckResult]
     mutants: Mutants = Mutants()
+    waiting: list[str] = []
 
 
 @dataclass(frozen=True)

@@ -103,7 +103,7 @@ def _terms(subject: Subject, cells: Cells) -> Iterator[str]:
 def _length(subject: Subject, cells: Cells) -> Iterator[str]:
     words = sum(len(_WORDS.sub(" ", cell.source).split()) for cell in cells if cell.cell_type == "markdown")
     if words > MOST_WORDS:
-        yield f"a lesson has at most about 3,000 words and two big ideas: got {words}; cut some, or move it to Further"
+        yield f"a lesson has at most about 3,000 words, for two ideas: this has {words}; cut, or move some to Further"
 
 
 def _end(subject: Subject, cells: Cells) -> Iterator[str]:

@@ -46,7 +46,7 @@ def _small_print(subject: Subject) -> Iterator[tuple[str, str]]:
         yield "a claim", claim.text
     for cell in subject.lesson.cells:
         if cell.cell_type == "code":
-            yield f"cell {cell.id}", _texts_of(cell.source)
+            yield subject.place(str(cell.id)), _texts_of(cell.source)
 
 
 def _texts_of(code: str) -> str:

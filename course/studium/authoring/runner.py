@@ -19,6 +19,7 @@ from studium.authoring import (
     offline,
     plain_english,
     prose,
+    publishing,
     reference_answers,
     repeatability,
     secrecy,
@@ -63,10 +64,15 @@ OWN_CHECKS = (
     TopicCheck("claims", reference_answers.claims, ("imports", "solutions", "reference"), apart=True),
 )
 
+BEFORE_PUBLISHING = (
+    TopicCheck("wheel", publishing.wheel, _RIGHT, apart=True),
+    TopicCheck("assignment", publishing.assignment, _RIGHT, apart=True),
+)
+
 
 def checks_of(subject: Subject) -> list[TopicCheck]:
     """Give the host's checks, and those that plugins add."""
-    return [*OWN_CHECKS, *_plugged(subject)]
+    return [*OWN_CHECKS, *_plugged(subject), *(BEFORE_PUBLISHING if subject.publish else ())]
 
 
 def _plugged(subject: Subject) -> Iterator[TopicCheck]:
@@ -101,6 +107,7 @@ def check_topic(
         waiting: list[tuple[TopicCheck, Future[Finding]]] = []
         for check in sorted(checks, key=lambda check: check.apart):
             if any(run.failed(name) for name in check.after):
+                run.waiting.append(check.name)
                 continue
             if check.apart:
                 waiting.append((check, pool.submit(_guarded, check, subject)))
@@ -141,6 +148,7 @@ class _Run:
         self.subject, self.strict, self.tell = subject, strict, tell
         self.results: dict[str, CheckResult] = {}
         self.mutants = Mutants()
+        self.waiting: list[str] = []
 
     def failed(self, name: str) -> bool:
         return name in self.results and not self.results[name].passed
@@ -155,4 +163,6 @@ class _Run:
 
     def report(self, checks: list[TopicCheck]) -> Report:
         results = [self.results[check.name] for check in checks if check.name in self.results]
-        return Report(self.subject.topic.slug, all(result.passed for result in results), results, self.mutants)
+        return Report(
+            self.subject.topic.slug, all(result.passed for result in results), results, self.mutants, self.waiting
+        )

@@ -28,13 +28,15 @@ if TYPE_CHECKING:
 class Subject:
     """A topic, the catalogue that has it, and the profile for which it is checked.
 
-    ``chosen`` names the exercises to look at, all of them where it is empty; ``attempts`` notes which other machines
-    the checks in this process wanted. What several checks look at is worked out once, on first use.
+    ``publish`` asks for all that must hold before the topic is published. ``chosen`` names the exercises to look at,
+    all of them where it is empty; ``attempts`` notes which other machines the checks in this process wanted. What
+    several checks look at is worked out once, on first use.
     """
 
     topic: Topic
     catalogue: Catalogue
     profile: Profile
+    publish: bool = False
     chosen: tuple[str, ...] = ()
     attempts: list[str] = field(default_factory=list)
     _lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
@@ -87,24 +89,24 @@ class Subject:
 
 
 @contextmanager
-def open_subject(target: str, profile: Profile) -> Iterator[Subject]:
+def open_subject(target: str, profile: Profile, *, publish: bool = False) -> Iterator[Subject]:
     """Find the topic with the slug ``target``, or in the folder ``target``, which need not be installed.
 
     Raise UsageError where there is neither, TopicError where the topic cannot be loaded.
     """
     catalogue = load_catalogue()
     if _is_slug(target, catalogue):
-        yield Subject(catalogue[target], catalogue, profile)
+        yield Subject(catalogue[target], catalogue, profile, publish)
         return
     path = Path(target).resolve()
     if not path.is_dir():
         catalogue[target]  # raises, with the nearest slug
     if topic := _topic_in(path, catalogue):
-        yield Subject(topic, catalogue, profile)
+        yield Subject(topic, catalogue, profile, publish)
         return
     with lent(project_at(path)):
         catalogue = load_catalogue()
-        yield Subject(_require_topic(path, catalogue), catalogue, profile)
+        yield Subject(_require_topic(path, catalogue), catalogue, profile, publish)
 
 
 def _is_slug(target: str, catalogue: Catalogue) -> bool:
