@@ -71,7 +71,11 @@ def test_a_mistake_is_named_also_by_a_hidden_test_and_its_data_are_not(student, 
     visible, hidden = grade_topic(student, train_memory, wrong).results.values()
     assert visible.outcome == "passed"
     assert hidden.outcome == "failed"
-    assert train_memory.sentence_of(hidden.mistake_id).startswith("You charged the weights of the trainable part")
+    assert (
+        exercises(TOPIC)["train_memory"]
+        .sentence_of(hidden.mistake_id)
+        .startswith("You charged the weights of the trainable part")
+    )
     assert hidden.message == "a hidden test of train_memory failed: the result is not what is expected"
 
 
