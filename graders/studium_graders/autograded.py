@@ -9,8 +9,9 @@ from typing import Any
 
 import msgspec
 
-from studium_graders.engine.material import CanonicalNotebook, CanonicalSubmission, Material
+from studium_graders.engine.material import CanonicalSubmission, Material
 from studium_graders.engine.results import CellRun, NotebookResult, SubmissionResult, TestResult
+from studium_graders.inert_markdown import inert
 from studium_graders.mistakes import Sentences
 from studium_graders.outputs import error_output, safe_outputs, value_output
 from studium_graders.results_store import write_whole
@@ -24,9 +25,11 @@ def autograded_files(
     if submission.timestamp:
         files["timestamp.txt"] = f"{submission.timestamp}\n".encode()
     results = {book.name: book for book in result.notebooks}
+    texts = {book.name: {cell.id: cell.source for cell in book.cells} for book in material.notebooks}
     for book in submission.notebooks:
         if not book.missing:
-            files[f"{book.name}.ipynb"] = _document(book, results.get(book.name), sentences)
+            document = _inert(json.loads(book.document), texts.get(book.name, {}))
+            files[f"{book.name}.ipynb"] = _document(document, results.get(book.name), sentences)
     return files
 
 
@@ -70,8 +73,15 @@ def _has(path: Path, content: bytes) -> bool:
         return False
 
 
-def _document(book: CanonicalNotebook, result: NotebookResult | None, sentences: Sentences) -> bytes:
-    document = json.loads(book.document)
+def _inert(document: dict[str, Any], own: Mapping[str, str]) -> dict[str, Any]:
+    """Return the notebook with each text made inert that is not the assignment's ``own``, by the id of its cell."""
+    for cell in document["cells"]:
+        if cell["cell_type"] == "markdown" and cell["source"] != own.get(cell.get("id", "")):
+            cell["source"] = inert(cell["source"], cell.get("attachments", ()))
+    return document
+
+
+def _document(document: dict[str, Any], result: NotebookResult | None, sentences: Sentences) -> bytes:
     tests = {test.grade_id: test for test in result.tests if test.grade_id} if result else {}
     runs = result.runs if result else {}
     for cell in document["cells"]:

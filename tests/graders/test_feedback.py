@@ -172,7 +172,8 @@ def test_a_page_names_score_outcomes_mistake_and_the_students_own_code(mark: Cal
 def test_a_recorded_mistake_that_is_a_sentence_is_shown_and_one_that_no_topic_has_is_not(
     mark: Callable, recorded: str, said: str
 ) -> None:
-    test = engine_test(SUM, 0, 2, "failed", message="a hidden test of `total` failed", mistake_id=recorded)
+    message = "a hidden test of `total` failed"
+    test = engine_test(SUM, 0, 2, "failed", message=message, mistake_id=recorded, hidden=True)
     text = text_of(page_of(mark("ben", results=shown(test))))
     assert "a hidden test of total failed" in text
     assert ("The likely mistake" in text) == bool(said)
