@@ -87,6 +87,11 @@ class Exercise:
     equivalents: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if isinstance(self.solution, type):
+            raise ExerciseError(
+                f"an exercise is a function: got the class {self.solution.__name__}; ask for a function that returns "
+                "the object, or for one that does what a method would"
+            )
         functools.update_wrapper(self, self.solution)
         for name, known in (("level", LEVELS), ("importance", IMPORTANCE), ("kind", KINDS)):
             _require_known(f"{name} of {self.id}", getattr(self, name), known)
@@ -194,7 +199,7 @@ def exercise(
 
     ``level`` is "warm-up" (1 to 3 lines), "core" (5 to 12), "integrative" (15 to 40, made from the earlier parts) or
     "stretch". ``importance`` is 1 (good to know), 2 (the lesson uses it) or 3 (the lesson's heart). ``kind`` is
-    "write", "find the bug", "derive" or "measure". Raise ExerciseError for any other value.
+    "write", "find the bug", "derive" or "measure". Raise ExerciseError for any other value, and for a class.
     """
     if isinstance(hints, str):
         raise ExerciseError("hints must be a tuple of sentences: got one string; add a comma after it")

@@ -136,6 +136,14 @@ def test_a_level_importance_or_kind_that_does_not_exist_is_an_error(word, value,
         exercise(points=1, minutes=1, **{word: value})(f)
 
 
+def test_a_class_is_no_exercise():
+    with pytest.raises(ExerciseError, match="an exercise is a function: got the class Cache; ask for a function"):
+
+        @exercise(points=1, minutes=1)
+        class Cache:
+            """Keep keys and values."""
+
+
 def test_a_statement_is_the_docstring_without_its_indentation(merge):
     def f():
         """Return one.

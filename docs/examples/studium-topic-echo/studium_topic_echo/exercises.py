@@ -7,6 +7,8 @@ from studium import assert_close, exercise
 @exercise(
     points=4,
     minutes=5,
+    level="core",
+    importance=3,
     hints=(
         "Start from a copy: `y = list(x)`. Which of its samples have an echo to add?",
         "The first sample with an echo is number `delay`; before it there was silence.",
@@ -86,6 +88,8 @@ def _(x, delay, gain):
 @exercise(
     points=3,
     minutes=5,
+    level="warm-up",
+    kind="derive",
     hints=(
         "The click is heard at n = 0, its echo at n = delay, the echo of that at n = 2 * delay. What is between them?",
         "The echo number k has met the wall k times: `gain ** k`. Which k belongs to n?",
