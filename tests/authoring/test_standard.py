@@ -18,8 +18,9 @@ ADDED = {
     "the-end": "\n# %% [markdown]\n# ## You can now\n#\n# * a\n# * b\n# * c\n# * d\n# * e\n#\n# ## Open tasks\n#\n"
     "# 1. a\n# 2. b\n# 3. c\n",
 }
-DIAGRAM = '# %% tags=["diagram"]\nprint("a diagram")\n\n# %% exercise="echo"'
+DIAGRAM = '# %% tags=["diagram"]\n'
 EXERCISE = '# %% exercise="echo"'
+UNDRAWN = Damage("", "lesson forms", "lesson.py", "# %%\nDiagram", f"{DIAGRAM}Diagram")
 
 
 @pytest.fixture
@@ -45,23 +46,22 @@ def test_a_form_that_is_there_is_not_asked_for(rule, advice):
 
 
 def test_a_diagram_is_asked_for_before_the_first_exercise(advice):
-    assert "before its first exercise: none" in advice(lesson_forms.lesson_forms)
+    assert "before its first exercise: none" in advice(lesson_forms.lesson_forms, UNDRAWN)
 
 
 def test_a_diagram_after_the_first_exercise_is_late(advice):
-    late = Damage("", "lesson forms", "lesson.py", DIAGRAM.split("\n\n")[0].join(("\n", "\n")))
-    assert "it comes later" in advice(lesson_forms.lesson_forms, late)
+    late = Damage("", "lesson forms", "lesson.py", f"\n{DIAGRAM}1\n")
+    assert "it comes later" in advice(lesson_forms.lesson_forms, UNDRAWN, late)
 
 
 def test_a_diagram_before_the_first_exercise_is_enough(advice):
-    early = Damage("", "lesson forms", "lesson.py", DIAGRAM, EXERCISE)
-    assert "#a-diagram" not in advice(lesson_forms.lesson_forms, early)
+    assert "#a-diagram" not in advice(lesson_forms.lesson_forms)
 
 
 def test_a_guess_that_is_filled_in_is_found_with_its_line(advice):
     filled = Damage("", "lesson forms", "lesson.py", '"silence", 1300,', '"silence", ...,')
     said = advice(lesson_forms.lesson_forms, filled)
-    assert "lesson.py:51 must leave the guess to the learner: it passes 1300" in said
+    assert "lesson.py:55 must leave the guess to the learner: it passes 1300" in said
     assert "#guesses" in said
 
 
@@ -73,6 +73,11 @@ def test_a_lesson_without_a_term_is_told(advice):
 def test_a_lesson_of_too_many_words_is_told_how_many(advice):
     long = Damage("", "lesson forms", "lesson.py", "\n# %% [markdown]\n# " + "word " * 3300 + "\n")
     assert "#length" in advice(lesson_forms.lesson_forms, long)
+
+
+def test_the_words_below_further_are_not_counted(advice):
+    long = Damage("", "lesson forms", "lesson.py", "\n# %% [markdown]\n# ## Further\n#\n# " + "word " * 3300 + "\n")
+    assert "#length" not in advice(lesson_forms.lesson_forms, long)
 
 
 def test_a_short_lesson_with_a_term_and_an_open_guess_hears_of_none_of_them(advice):

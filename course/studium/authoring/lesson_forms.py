@@ -12,7 +12,7 @@ from nbformat import NotebookNode
 
 from studium.authoring.findings import Finding
 from studium.authoring.subject import Subject
-from studium.editions import exercise_of, read_lesson, role
+from studium.editions import exercise_of, is_optional, read_lesson, role
 from studium.sources import solved
 from studium.syntax import parse
 
@@ -101,7 +101,8 @@ def _terms(subject: Subject, cells: Cells) -> Iterator[str]:
 
 
 def _length(subject: Subject, cells: Cells) -> Iterator[str]:
-    words = sum(len(_WORDS.sub(" ", cell.source).split()) for cell in cells if cell.cell_type == "markdown")
+    core = [cell for cell in cells if cell.cell_type == "markdown" and not is_optional(cell)]
+    words = sum(len(_WORDS.sub(" ", cell.source).split()) for cell in core)
     if words > MOST_WORDS:
         yield f"a lesson has at most about 3,000 words, for two ideas: this has {words}; cut, or move some to Further"
 
