@@ -63,7 +63,8 @@ def test_the_wheel_of_a_sound_topic_works_in_a_fresh_environment(to_publish):
 def test_a_wheel_that_leaves_the_package_out_is_told(to_publish):
     def leave_out(folder):
         path = folder / "pyproject.toml"
-        path.write_text(path.read_text("utf-8").replace('packages = ["studium_topic_echo"]', 'packages = ["other"]'))
+        table = '\n[tool.hatch.build.targets.wheel]\npackages = ["other"]\n'
+        path.write_text(path.read_text("utf-8") + table, "utf-8")
         (folder / "other").mkdir()
         (folder / "other" / "__init__.py").touch()
 

@@ -104,10 +104,7 @@ def made(solution_lines=1, hints=("Why?", "So."), words=10, **marks):
     body = "\n".join(f"    x = x + {n}" for n in range(solution_lines))
     names = {}
     exec(f'def made(x):\n    """{"word " * words}"""\n{body}\n', names)
-    answer = exercise(points=1, minutes=1, hints=hints)(names["made"])
-    for name, value in marks.items():
-        object.__setattr__(answer, name, value)
-    return answer
+    return exercise(points=1, minutes=1, hints=hints, **marks)(names["made"])
 
 
 @pytest.fixture

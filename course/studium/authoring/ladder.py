@@ -23,24 +23,20 @@ def ladder(subject: Subject) -> Finding:
     advice = [*_steps(exercises)] if exercises else []
     for exercise in subject.exercises:
         advice += [*_level(exercise), *_statement(exercise), *_hints(exercise)]
-    levels = ", ".join(f"{exercise.id} {_of(exercise)}" for exercise in exercises)
+    levels = ", ".join(f"{exercise.id} {exercise.level}" for exercise in exercises)
     return Finding(
         [], f"the exercises make a ladder: {levels}" if exercises else "there are no exercises", advice=advice
     )
 
 
-def _of(exercise: Exercise) -> str:
-    return str(getattr(exercise, "level", "core"))
-
-
 def _steps(exercises: list[Exercise]) -> Iterator[str]:
-    levels = [_of(exercise) for exercise in exercises]
+    levels = [exercise.level for exercise in exercises]
     if "integrative" not in levels:
         yield (
             "a lesson has an integrative exercise, a loop, a module or a sampler made from the earlier parts: none is "
             'marked; write one of 15 to 40 lines with level="integrative" [standard.md#the-ladder]'
         )
-    if not any(getattr(exercise, "kind", "write") in KINDS for exercise in exercises):
+    if not any(exercise.kind in KINDS for exercise in exercises):
         yield (
             "a lesson has an exercise in which the learner finds a bug, derives or measures: none is marked; give one "
             'kind="find the bug", "derive" or "measure" [standard.md#the-ladder]'
@@ -56,7 +52,7 @@ def _steps(exercises: list[Exercise]) -> Iterator[str]:
 
 
 def _level(exercise: Exercise) -> Iterator[str]:
-    if _of(exercise) == "integrative" and (lines := lines_of(exercise)) < SHORTEST_INTEGRATIVE:
+    if exercise.level == "integrative" and (lines := lines_of(exercise)) < SHORTEST_INTEGRATIVE:
         yield (
             f"{exercise.id} is marked integrative, and its solution has {lines} lines: 15 to 40 are meant; let it "
             "build more from the earlier parts, or call it core [standard.md#the-ladder]"

@@ -35,7 +35,7 @@ Cells = list[NotebookNode]
 
 def _loop(subject: Subject, cells: Cells) -> Iterator[str]:
     sources = [cell.source for cell in cells if cell.cell_type == "code" and not exercise_of(cell)]
-    whole = (exercise for exercise in subject.exercises if getattr(exercise, "level", "") == "integrative")
+    whole = (exercise for exercise in subject.exercises if exercise.level == "integrative")
     sources += [solved(exercise) for exercise in whole]
     if not any(map(_shows_loop, sources)):
         yield (
@@ -101,8 +101,8 @@ def _terms(subject: Subject, cells: Cells) -> Iterator[str]:
 
 
 def _length(subject: Subject, cells: Cells) -> Iterator[str]:
-    core = [cell for cell in cells if cell.cell_type == "markdown" and not is_optional(cell)]
-    words = sum(len(_WORDS.sub(" ", cell.source).split()) for cell in core)
+    prose = [cell for cell in cells if cell.cell_type == "markdown" and not is_optional(cell)]
+    words = sum(len(_WORDS.sub(" ", cell.source).split()) for cell in prose)
     if words > MOST_WORDS:
         yield f"a lesson has at most about 3,000 words, for two ideas: this has {words}; cut, or move some to Further"
 

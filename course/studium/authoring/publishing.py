@@ -9,7 +9,9 @@ import subprocess
 import sys
 import tempfile
 import venv
+import zipfile
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -49,29 +51,39 @@ def wheel(subject: Subject) -> Finding:
         place = Path(scratch)
         _run([sys.executable, "-m", "pip", "wheel", *_OFFLINE, "--wheel-dir", scratch, str(folder)], place)
         built = next(place.glob("*.whl"))
-        python = _environment(place / "environment")
-        _run([str(python), "-m", "pip", "install", *_OFFLINE[:2], "--no-index", str(built)], place)
+        fresh = _environment(place / "environment", subject.topic.package)
+        with zipfile.ZipFile(built) as archive:
+            archive.extractall(fresh.packages)
+        where = _run([fresh.python, "-c", _WHERE.format(package=subject.topic.package)], place).strip()
+        if not where or not Path(where).is_relative_to(fresh.packages):
+            package = subject.topic.package
+            return Finding([f"{built.name} must hold {package}: it does not; name it in the wheel's packages"], "")
         checks = ("--only", "imports", "--only", "solutions", "--only", "cell ids")
-        _run([str(python), "-m", "studium", "topic", "check", subject.topic.slug, *checks], place)
-        where = _run([str(python), "-c", f"import {subject.topic.package} as p; print(p.__file__)"], place).strip()
-        if not Path(where).is_relative_to(place):
-            return Finding(
-                [f"{built.name} must hold the package {subject.topic.package}; name it in the wheel's packages"], ""
-            )
+        _run([fresh.python, "-m", "studium", "topic", "check", subject.topic.slug, *checks], place)
     return Finding([], f"{built.name} works in a fresh environment")
 
 
 _OFFLINE = ("--quiet", "--no-deps", "--no-build-isolation")
+_WHERE = "from importlib.util import find_spec as f; s = f({package!r}); print(s.origin if s and s.origin else '')"
 
 
-def _environment(folder: Path) -> Path:
-    """Make a fresh environment that also finds what is installed here, after its own; return its interpreter."""
+@dataclass(frozen=True)
+class Fresh:
+    """A fresh environment: its interpreter, and the folder of what is installed in it."""
+
+    python: str
+    packages: Path
+
+
+def _environment(folder: Path, package: str) -> Fresh:
+    """Make a fresh environment that also finds what is installed here, but not where ``package`` is in source."""
     venv.create(folder, with_pip=False)
-    python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    asked = _run([str(python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], folder).strip()
-    here = [path for path in sys.path if path and Path(path).is_dir()]
-    Path(asked, "here.pth").write_text("\n".join(here) + "\n", "utf-8")
-    return python
+    python = str(folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python"))
+    packages = Path(_run([python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], folder).strip())
+    own = package.split(".")[0]
+    here = [path for path in sys.path if Path(path).is_dir() and not (Path(path) / own).is_dir()]
+    (packages / "here.pth").write_text("\n".join(here) + "\n", "utf-8")
+    return Fresh(python, packages)
 
 
 def assignment(subject: Subject) -> Finding:
@@ -89,7 +101,8 @@ def assignment(subject: Subject) -> Finding:
         release = read_notebook(course / "release" / "ps1" / name)
         write_notebook(release, course / "submitted" / "untouched" / "ps1" / name)
         write_notebook(_solved(release, subject), course / "submitted" / "right" / "ps1" / name)
-        told = json.loads(_studium(["grade", "ps1", "--course", scratch, "--json"], course))
+        graded = _studium(["grade", "ps1", "--course", scratch, "--json", "--trust-submissions"], course)
+        told = json.loads(graded)
         problems = list(_misjudged(told["submissions"]))
     return Finding(problems, "an assignment is built; a right submission earns all points and an untouched one none")
 
@@ -118,8 +131,16 @@ def _studium(words: list[str], folder: Path) -> str:
 
 
 def _run(command: Sequence[str], folder: Path) -> str:
-    """Run a command and return what it prints. Raise TopicError with its last line where it fails."""
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=_LIMIT)
+    """Run a command and return what it prints. Raise TopicError with its last lines where it fails.
+
+    A fresh environment must not find the sources that are lent to the processes of this one.
+    """
+    variables = dict(os.environ)
+    if command[0] != sys.executable:
+        variables.pop("PYTHONPATH", None)
+    done = subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, check=False, timeout=_LIMIT, env=variables
+    )
     if done.returncode:
         lines = [line for line in f"{done.stdout}\n{done.stderr}".splitlines() if line.strip()]
         words = " ".join(word for word in command[1:5] if not word.startswith(str(folder)))

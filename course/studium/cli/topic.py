@@ -184,7 +184,7 @@ def _print(result: "CheckResult", *, whole: bool = False) -> None:
     """Print a result; its advice as a number of lines, or ``whole``."""
     mark, lines = "✓" if result.passed else "✗", result.detail.splitlines()
     typer.echo(f"{mark} {result.name}: {lines[0] if lines else ''}")
-    for line in lines[1:]:
+    for line in lines[1:] if whole or not result.passed else ():
         typer.echo(f"  {' ' * len(result.name)}  {line}")
     advice = result.advice.splitlines()
     if advice and not whole:
