@@ -59,6 +59,11 @@ class ClassResult(msgspec.Struct):
         return [change for change in self.changes if (change.student in students) == recorded]
 
     @property
+    def stopped(self) -> list[SubmissionRow]:
+        """The submissions that a limit stopped, in whole or in part."""
+        return [row for row in self.submissions if row.verdict.endswith(" limit")]
+
+    @property
     def in_one_process(self) -> list[str]:
         """The tests that ran in the students' own process, where a submission can disturb them."""
         tests = (test for row in self.submissions for test in row.tests)

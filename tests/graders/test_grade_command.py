@@ -56,6 +56,12 @@ def test_a_table_and_a_summary_are_printed(grade: Studium) -> None:
     assert lines[-1] == "2 submissions of ps1 graded in sandbox L2, 1 of them run, 2 recorded"  # they are equal
 
 
+def test_the_summary_names_what_a_limit_stopped(grade: Studium, course: Path, submit: Callable) -> None:
+    assert "stopped by a limit" not in grade()[1]
+    submit(course, "eve", {"counting": {"total": "hog()"}})
+    assert grade()[1].splitlines()[-2] == "stopped by a limit: eve (time limit)"
+
+
 def test_what_is_said_of_a_student_cannot_steer_the_terminal(grade: Studium, course: Path) -> None:
     (course / "submitted" / "\x1b[31meve").mkdir()
     (course / "submitted" / "\x1b[31meve" / "ps1").symlink_to("elsewhere")

@@ -15,7 +15,7 @@ import msgspec
 from studium.naming import commonest
 
 from studium_graders.engine.attempt import Attempt, Heard, Launch
-from studium_graders.engine.endings import Ending, breach_in
+from studium_graders.engine.endings import Ending, breach_in, out_of_time
 from studium_graders.engine.judge.verdicts import result_of
 from studium_graders.engine.judge_job import JudgeJob, Recorded
 from studium_graders.engine.limits import Limits
@@ -34,12 +34,17 @@ class Supervisor:
     judge: Launch
     limits: Limits
 
-    def grade(self, material: NotebookMaterial, job: JudgeJob, student_job: StudentJob) -> NotebookResult:
-        """Give the result of a submitted notebook. Raise what the launchers raise, and SandboxRefusedError."""
+    def grade(
+        self, material: NotebookMaterial, job: JudgeJob, student_job: StudentJob, spent: float = 0.0
+    ) -> NotebookResult:
+        """Give the result of a submitted notebook, ``spent`` seconds after its submission had its turn.
+
+        Raise what the launchers raise, and SandboxRefusedError.
+        """
         notebook = job.notebook
         if notebook.missing or notebook.problem:
             return _ungraded(material, notebook)
-        grading = _Grading(self, material, job, student_job)
+        grading = _Grading(self, material, job, student_job, spent)
         grading.run()
         grading.reword()
         return grading.result()
@@ -57,7 +62,12 @@ class _Grading:
     """The attempts at one notebook, and what they brought."""
 
     def __init__(
-        self, supervisor: Supervisor, material: NotebookMaterial, job: JudgeJob, student_job: StudentJob
+        self,
+        supervisor: Supervisor,
+        material: NotebookMaterial,
+        job: JudgeJob,
+        student_job: StudentJob,
+        spent: float = 0.0,
     ) -> None:
         self.supervisor = supervisor
         self.material = material
@@ -65,7 +75,7 @@ class _Grading:
         self.student_job = student_job
         self.attempt = Attempt(supervisor.student, supervisor.judge, supervisor.limits)
         self.cells = {cell.id: cell for cell in material.cells}
-        self.heard = Heard()
+        self.heard = Heard(seconds=spent)
         self.stopped: dict[str, str] = {}
         self.ended: set[str] = set()
         self.tries: Counter[str] = Counter()
@@ -75,9 +85,13 @@ class _Grading:
 
     def run(self) -> None:
         """Give every test its result."""
-        while ending := self.attempt.run(self._remaining(), self.student_job, self.heard):
-            if not self._goes_on(ending) or self._out_of_time():
+        while not self._out_of_time():
+            ending = self.attempt.run(self._remaining(), self.student_job, self.heard)
+            if not ending or not self._goes_on(ending):
                 break
+        else:
+            ending = out_of_time(self.supervisor.limits.submission_seconds)
+            self._note_breach(ending)
         self._fill(ending.sentence if ending else "")
         self._note_breaches()
 
