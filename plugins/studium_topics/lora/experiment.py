@@ -62,8 +62,8 @@ def planted_update(init_lora: InitLora, lora_linear: LoraLinear, *, profile: Pro
     """Fit W0 + B A to W0 + delta for a delta with singular values 4 · 0.7^i, i from 0.
 
     The inputs are the n unit vectors, so that the loss is the squared error of the matrix.
-    Measured at laptop, seeds 0 to 2, about 5 s of CPU time each: loss / tail energy within 2e-7 of 1 at every rank; with
-    A as drawn 2.0, 4.0, 16 and 250 to 280 times the tail energy at r = 1, 2, 4, 8, on the least-squares floor of that A.
+    Measured at laptop, seeds 0 to 2, about 5 s of CPU time each: loss / tail energy within 2e-7 of 1 at every rank;
+    with A as drawn 2.0, 4.0, 16 and 250 to 280 times the tail energy at r = 1, 2, 4, 8, the least-squares floor of it.
     """
     n = profile.choose(smoke=24, laptop=64, gpu=64)
     steps = profile.choose(smoke=400, laptop=800, gpu=800)
@@ -149,8 +149,8 @@ def adaptation(inject: Inject, *, profile: Profile, seed: int = 0) -> Adaptation
     Measured at laptop on one thread, seeds 0 to 4, about 45 s of CPU time each: before 2.387, full 1.777 to 1.802;
     recovered by q r=8 .355 to .386, v r=8 .492 to .539, o r=8 .569 to .585, q, v r=4 .531 to .567, q, k, v, o r=2 .583
     to .613, all r=1 .601 to .640; by q, v r=1 .37 to .41, all r=4 .84 to .87, all r=16 .91 to .97. The lead of all r=1
-    over v r=8: .096, .109, .100, .120 (seeds 0 to 3); of v over q: .153, .137, .158, .139, .143. Prose forgotten: full
-    .116 to .134, all r=1 .102 to .120, all r=16 .179 to .193.
+    over v r=8: .096, .109, .100, .120, .127; of v over q: .153, .137, .158, .139, .143. Prose forgotten: full
+    .116 to .134, all r=1 .102 to .121, all r=16 .179 to .197.
     """
     base = pretrained(profile).to(profile.device)
     code, prose = held_out(text.code(), profile), held_out(text.prose(), profile)

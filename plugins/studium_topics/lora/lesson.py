@@ -390,8 +390,8 @@ figures.recoveries(adapted)
 # **Which matrix matters more than how many.** Over five seeds (laptop), about the same number of parameters recovers 35
 # to 39 % of the gain in `q`, 49 to 54 % in `v`, and 57 to 59 % in `o`. That is the order of the paper's table, where
 # $W_q$ and $W_k$ alone are three points behind $W_v$ and $W_o$. Split between `q` and `v` the budget recovers 53 to
-# 57 %, in every seed *less* than `o` alone; in all four attention matrices 58 to 61 %, one to four points more than `o`;
-# in all six Linears 60 to 64 %, with an eighth more parameters.
+# 57 %, in every seed *less* than `o` alone; in all four attention matrices 58 to 61 %, one to four points more than
+# `o`; in all six Linears 60 to 64 %, with an eighth more parameters.
 #
 # So "spreading wins" needs care. Spreading wins clearly against a poor matrix, and little against the best one. It is
 # an insurance: a budget spread over all matrices cannot end up in the wrong one, and you do not know beforehand which
@@ -495,10 +495,10 @@ for name, adapt in (("everything", False), ("r = 4 on q, v", True)):
 # * **"Rank 1 suffices" does not hold here.** In the paper's Table 6, $W_q, W_v$ at $r = 1, 2, 4, 8, 64$ give 73.4,
 #   73.3, 73.7, 73.8, 73.5 % on WikiSQL, which is no trend. In our model every step up in rank helps. The paper's model
 #   is very large, well trained, and its tasks are near to what it knows.
-# * **Parity with full fine-tuning** is nearly there at rank 16 (91 to 97 % of the gain over five seeds), but that trains
-#   a third of the model, and all runs are short: a longer full fine-tuning gains more.
+# * **Parity with full fine-tuning** is nearly there at rank 16 (91 to 97 % of the gain over five seeds), but that
+#   trains a third of the model, and all runs are short: a longer full fine-tuning gains more.
 # * **"LoRA learns less and forgets less"** ([Biderman et al. 2024](https://arxiv.org/abs/2405.09673)) is not what we
-#   see. At rank 16 LoRA forgets *more* prose than full fine-tuning does (0.18 to 0.19 nats a character against 0.12 to
+#   see. At rank 16 LoRA forgets *more* prose than full fine-tuning does (0.18 to 0.20 nats a character against 0.12 to
 #   0.13, five seeds) and learns a little less; at rank 1 it forgets 0.10 to 0.12 and learns much less.
 # * One learning rate for all ranks ($2 \cdot 10^{-2}$, against $2 \cdot 10^{-3}$ for full fine-tuning) was chosen once.
 #   The base is the same for all seeds, so our spreads say nothing about other bases.
