@@ -526,12 +526,12 @@ for name, adapt in (("everything", False), ("r = 4 on q, v", True)):
 #
 # ## Open tasks
 #
-# * **Ten minutes.** Repeat `finetune` with $\alpha = 1$ and with $\alpha = 64$. You should see one run that has hardly
-#   started and one that forgets more than it learns.
+# * **Ten minutes.** Repeat `finetune` with $\alpha = 1$ and with $\alpha = 256$, all else as above. You should see one
+#   run that learns a little less and forgets little more than half as much, and one that ends worse than it began.
 # * **An hour.** Somebody gives you a model that was fine-tuned in full, and its base. Extract a LoRA file with
 #   `svd_lora` at ranks 1 to 64 and plot the loss on code. You should need a much higher rank than training a LoRA does.
-# * **A day.** Give each layer its own rank under one budget, by the spectrum of its gradient at the start. You should
-#   beat equal ranks by little, if at all; report the spread over seeds.
+# * **A day.** Give each layer its own rank under one budget, chosen by the spectrum of its gradient at the start. You
+#   should see differences of a few points; measure several seeds before you believe one.
 #
 # ## Further reading
 #
