@@ -21,6 +21,6 @@ def studium_topics() -> Iterable[Topic]:
             ),
         ),
         needs=("decoder-only",),
-        minutes=120,
+        minutes=135,
         order=15,
     )

@@ -1284,7 +1284,7 @@ def finetune(base, targets, rank, alpha, batches, old, lr, generator):
 
     * base: ids (B, T) to logits (B, T, V); it stays as it is
     * targets, rank, alpha, generator: as for `inject`
-    * batches, a list, and old: pairs (ids, labels), each (B, T)
+    * batches: a list of pairs (ids, labels), each (B, T); old: one such pair
     * returns: the adapter, a dict as `serve` takes it, with nothing else in it; the served
       model, merged; and its loss on `old` minus that of base, a float
     """
