@@ -493,6 +493,12 @@ def _(delta, rank, alpha):
     return b.T @ delta * (rank / alpha), b
 
 
+svd_lora.equivalent(
+    "u, s, vh = torch.linalg.svd(delta, full_matrices=True)",
+    "the slices take the first `rank` vectors either way",
+)
+
+
 @exercise(
     points=3,
     minutes=12,
@@ -1096,7 +1102,7 @@ def _(weight, a, b, alpha):
         "Copy the base, then visit each adapted Linear once and give it a merged weight.",
         'The keys "blocks.0.q.a" and "blocks.0.q.b" belong to the Linear with the path "blocks.0.q". The ranks may '
         "differ from layer to layer.",
-        '`path, _, factor = key.rpartition(".")`, then `model.get_submodule(path)` and `nn.Parameter(merge(...))`.',
+        '`key.rpartition(".")[0]` is the path; under `torch.no_grad()`, `layer.weight.copy_(...)` sets the merged one.',
     ),
 )
 def serve(base, adapter, alpha):
@@ -1113,12 +1119,10 @@ def serve(base, adapter, alpha):
     """
     ### BEGIN SOLUTION
     model = copy.deepcopy(base)
-    for key in adapter:
-        path, _, factor = key.rpartition(".")
-        if factor == "a":
+    with torch.no_grad():
+        for path in {key.rpartition(".")[0] for key in adapter}:
             layer = model.get_submodule(path)
-            merged = merge(layer.weight.detach(), adapter[f"{path}.a"], adapter[f"{path}.b"], alpha)
-            layer.weight = nn.Parameter(merged)
+            layer.weight.copy_(merge(layer.weight, adapter[f"{path}.a"], adapter[f"{path}.b"], alpha))
     return model
     ### END SOLUTION
 
@@ -1272,7 +1276,7 @@ def _(base, adapter, alpha):
         "You have every part: which of your functions makes a model trainable, and which one makes it plain again?",
         "Copy, inject, train A and B, collect A and B, serve, then compare two losses on the old domain.",
         "The logits are (B, T, V) and the labels (B, T); a cross-entropy wants (B·T, V) and (B·T,).",
-        "`{name: p.detach().clone() for name, p in model.named_parameters() if p.requires_grad}` holds the adapter, "
+        "`{name: p.detach() for name, p in model.named_parameters() if p.requires_grad}` holds the adapter, "
         "and `F.cross_entropy(model(ids).flatten(0, 1), labels.flatten())` is the loss.",
     ),
 )
@@ -1286,7 +1290,7 @@ def finetune(base, targets, rank, alpha, batches, old, lr, generator):
     * targets, rank, alpha, generator: as for `inject`
     * batches: a list of pairs (ids, labels), each (B, T); old: one such pair
     * returns: the adapter, a dict as `serve` takes it, with nothing else in it; the served
-      model, merged; and its loss on `old` minus that of base, a float
+      model, merged; and its loss on `old` minus that of base, a number
     """
     ### BEGIN SOLUTION
     model = copy.deepcopy(base)
@@ -1303,11 +1307,10 @@ def finetune(base, targets, rank, alpha, batches, old, lr, generator):
         loss_on(model, batch).backward()
         optimizer.step()
 
-    adapter = {name: parameter.detach().clone() for name, parameter in trained.items()}
+    adapter = {name: parameter.detach() for name, parameter in trained.items()}
     served = serve(base, adapter, alpha)
-    with torch.no_grad():
-        forgotten = loss_on(served, old) - loss_on(base, old)
-    return adapter, served, float(forgotten)
+    forgotten = loss_on(served, old).item() - loss_on(base, old).item()
+    return adapter, served, forgotten
     ### END SOLUTION
 
 
@@ -1707,6 +1710,12 @@ def _(adapters, weights):
     return vh[:rank], u[:, :rank] * s[:rank]
 
 
+combine.equivalent(
+    "for weight, (factor, b, alpha) in zip(weights, adapters, strict=False):",
+    "there is one weight for each adapter",
+)
+
+
 @exercise(
     points=3,
     minutes=12,
@@ -1879,3 +1888,21 @@ def _(model, x):
     weights = sum(p.nbytes for p in model.parameters())
     moments = [optimizer.state[p][name] for p in trained for name in ("exp_avg", "exp_avg_sq")]
     return [weights, sum(p.grad.nbytes for p in trained), sum(moment.nbytes for moment in moments)]
+
+
+train_memory.equivalent(
+    "optimizer = torch.optim.Adam([p for p in parameters if True])",
+    "Adam makes no state for a parameter without a gradient",
+)
+
+
+train_memory.equivalent(
+    "model(x).square().sum().backward()",
+    "the sizes of gradients do not depend on the loss",
+)
+
+
+train_memory.equivalent(
+    "model(x).mean().backward()",
+    "the sizes of gradients do not depend on the loss",
+)
