@@ -281,10 +281,10 @@ try:
 except ImportError:
     print("peft is not installed here; `pip install peft` brings peft.LoraConfig and peft.get_peft_model.")
 else:
-    mine, plain = (base_model(text.character_vocabulary().size) for _ in range(2))
+    base, mine, copied = (base_model(text.character_vocabulary().size) for _ in range(3))
     mine_trained = my_inject(mine, QV, 4, 8.0, torch.Generator().manual_seed(0))
     config = peft.LoraConfig(r=4, lora_alpha=8, target_modules=sorted(QV))
-    theirs = peft.get_peft_model(plain, config)
+    theirs = peft.get_peft_model(copied, config)
     layers = [module for module in theirs.modules() if isinstance(module, peft.tuners.lora.Linear)]
     adapters = [module for module in mine.modules() if hasattr(module, "alpha")]
     ids = torch.arange(40)[None]
@@ -294,7 +294,8 @@ else:
             layer.lora_A["default"].weight.copy_(adapter.a)
             layer.lora_B["default"].weight.copy_(adapter.b)
         print(f"trained: {mine_trained} by yours, {theirs.get_nb_trainable_parameters()[0]} by peft")
-        print(f"largest difference of two logits: {(mine(ids) - theirs(ids)).abs().max():.1e}, {type(layers[0])}")
+        apart, moved = ((mine(ids) - other(ids)).abs().max() for other in (theirs, base))
+        print(f"largest difference of two logits: {apart:.1e} to peft, {moved:.1f} to the base; {type(layers[0])}")
 
 # %% [markdown]
 # ## Merging and serving
@@ -352,8 +353,8 @@ for seed in range(4):
     print("after ", repr(experiment.write_line(served, "        if ", seed=seed)), "\n")
 
 # %% [markdown] tags=["experiment"]
-# Before, the model continues `if` as an English sentence; after, it writes `self.`, brackets, colons and underscores.
-# The words are still no words: this model has 112 448 parameters and has trained for seconds.
+# Before, the model continues `if` as an English sentence; after, it reaches for `self.`, dots and underscores. The words
+# are still no words: this model has 112 448 parameters and has trained for seconds.
 #
 # ## Where to spend the budget
 #
