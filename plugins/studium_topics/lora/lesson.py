@@ -210,7 +210,7 @@ figures.fits(planted)
 # %% [markdown] tags=["experiment"]
 # Each curve comes down to its dashed line: **gradient descent on $A$ and $B$ finds what the singular value
 # decomposition finds**, to the last digits of float32. The problem is not convex, yet it has no bad minimum (its other
-# stationary points are saddles). With $A$ frozen, the loss ends on *your* floor, and at rank 8 that is some 270 times
+# stationary points are saddles). With $A$ frozen, the loss ends on *your* floor, and at rank 8 that is some 280 times
 # the tail energy (seed 0, laptop): an $A$ with random rows holds on average only $r/\text{in}$ of the energy, whatever
 # the spectrum. Finding the right directions is most of the work.
 #
@@ -353,8 +353,8 @@ for seed in range(4):
     print("after ", repr(experiment.write_line(served, "        if ", seed=seed)), "\n")
 
 # %% [markdown] tags=["experiment"]
-# Before, the model continues `if` as an English sentence; after, it reaches for `self.`, dots and underscores. The words
-# are still no words: this model has 112 448 parameters and has trained for seconds.
+# Before, the model continues `if` as an English sentence; after, it reaches for `self.`, dots and underscores. Most of
+# the words are still no words: this model has 112 448 parameters and has trained for seconds.
 #
 # ## Where to spend the budget
 #
