@@ -80,6 +80,17 @@ def test_the_words_below_further_are_not_counted(advice):
     assert "#length" not in advice(lesson_forms.lesson_forms, long)
 
 
+LONG = Damage("", "reading time", "exercises.py", "points=3,\n    minutes=500", "points=3,\n    minutes=5")
+RESPONSE = '# %% exercise="response"'
+FURTHER = Damage("", "reading time", "lesson.py", f"# %% [markdown]\n# ## Further\n\n{RESPONSE}", RESPONSE)
+
+
+@pytest.mark.parametrize(("damages", "told"), [((LONG,), True), ((LONG, FURTHER), False)])
+def test_the_minutes_of_an_exercise_below_further_are_not_those_of_the_topic(copy_sample, damages, told):
+    with open_subject(str(copy_sample(*damages)), SMOKE) as subject:
+        assert bool(prose.reading_time(subject).problems) == told
+
+
 def test_a_short_lesson_with_a_term_and_an_open_guess_hears_of_none_of_them(advice):
     said = advice(lesson_forms.lesson_forms)
     assert not any(rule in said for rule in ("#terms", "#length", "#guesses"))

@@ -10,6 +10,8 @@ from studium.catalogue import load_catalogue
 from studium.cell_ids import cell_id
 from studium.editions import compile_lesson, compile_solution, is_optional, role
 from studium.errors import LessonError, TopicError
+from studium.site.cells import annotate, read_page
+from studium.site.pages import Lesson
 
 
 @pytest.fixture
@@ -147,6 +149,17 @@ def test_what_stands_below_further_is_optional_down_to_the_next_section(sample):
         "*optional · core · write · the lesson uses it · 1 point · about 1 minute*",
         "*core · write · the lesson uses it · 3 points · about 5 minutes*",
     ]
+
+
+def test_a_page_counts_what_is_optional_apart(sample):
+    write_lesson(sample, FURTHER)
+    catalogue = load_catalogue()
+    notebook = compile_lesson(catalogue["sample"], catalogue.manager)
+    annotate(notebook, catalogue["sample"])
+    lesson = Lesson(catalogue["sample"], read_page(notebook, "Sample"), "")
+    assert (lesson.exercises, lesson.optional) == (1, 1)
+    efforts = [block.effort.split(" · ")[0] for block in lesson.page.blocks if block.kind == "exercise"]
+    assert efforts == ["optional", "core"]
 
 
 def test_a_topic_without_a_lesson_says_so(sample):
