@@ -6,8 +6,10 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from studium.authoring import pytest_plugin
 
 from tests.authoring.damages import DAMAGES
 
@@ -79,3 +81,16 @@ def test_the_own_tests_of_an_untouched_template_pass_beside_its_checks(untouched
 def test_the_ci_of_an_untouched_template_is_green(untouched):
     code, said = run_pytest(untouched)
     assert code == 0, said
+
+
+@pytest.mark.parametrize("strict", [True, False])
+def test_advice_counts_where_the_option_says_so(strict, monkeypatch, request):
+    asked = []
+    report = '{"topic": "echo", "passed": true, "checks": []}'
+    monkeypatch.setattr(
+        subprocess, "run", lambda command, **more: asked.append(command) or SimpleNamespace(stdout=report)
+    )
+    options = {"profile": "smoke", "strict": strict}
+    checks = pytest_plugin.TopicChecks.from_parent(request.session, name="echo", nodeid="echo", **options)
+    assert checks.report.topic == "echo"
+    assert ("--strict" in asked[0]) == strict

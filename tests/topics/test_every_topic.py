@@ -19,7 +19,6 @@ SUBJECTS = [
 ]
 HERE_ALREADY = "own tests"  # they are collected with these tests
 OF_FORM = ("lesson forms", "ladder", "plain English")
-LONG = "promises"  # every test is run for a dozen versions of each solution
 # Lessons that are not rewritten to the standard yet. The list shrinks: a topic without advice may not stand on it.
 NOT_REWRITTEN = {
     "encoder-only",
@@ -37,9 +36,10 @@ NOT_REWRITTEN = {
 }
 
 
-def checks_of_all(*, quick: bool) -> pytest.MarkDecorator:
-    checks = [(s, check) for s in SUBJECTS for check in checks_of(s) if check.name != HERE_ALREADY]
-    cases = [(s, check) for s, check in checks if quick != (check.apart or check.name == LONG)]
+def checks_of_all(*, apart: bool) -> pytest.MarkDecorator:
+    cases = [
+        (s, check) for s in SUBJECTS for check in checks_of(s) if check.apart == apart and check.name != HERE_ALREADY
+    ]
     names = [f"{subject.topic.slug}-{check.name}" for subject, check in cases]
     return pytest.mark.parametrize(("subject", "named"), cases, ids=names)
 
@@ -59,7 +59,7 @@ def faults(subject, named):
     return [*finding.problems, *(() if subject.topic.slug in NOT_REWRITTEN else finding.advice)]
 
 
-@checks_of_all(quick=True)
+@checks_of_all(apart=False)
 def test_the_topic_passes_the_check(subject, named, monkeypatch):
     monkeypatch.setattr(answers, "DRAWS", 3)
     assert faults(subject, named) == []
@@ -83,8 +83,8 @@ def test_what_learners_read_of_the_topic_gives_nothing_away(subject):
 
 
 @pytest.mark.heavy
-@checks_of_all(quick=False)
-def test_the_topic_passes_the_check_that_takes_long(subject, named):
+@checks_of_all(apart=True)
+def test_the_topic_passes_the_check_in_processes_of_its_own(subject, named):
     assert faults(subject, named) == []
 
 

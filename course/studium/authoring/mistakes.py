@@ -9,6 +9,7 @@ from typing import Any
 
 from studium.authoring.answers import solved_names
 from studium.authoring.findings import Finding
+from studium.authoring.first_cases import degenerate_cases
 from studium.authoring.subject import Subject
 from studium.checking import check
 from studium.exercises import Exercise, mistake_id
@@ -20,7 +21,8 @@ def misconceptions(subject: Subject) -> Finding:
     """See that each misconception fails a test and gets its own message."""
     problems = [problem for exercise in subject.exercises for problem in _misunderstood(subject.topic, exercise)]
     count = sum(len(exercise.misconceptions) for exercise in subject.exercises)
-    return Finding(problems, f"{count} misconceptions fail, and each hears its own message")
+    advice = [said for exercise in subject.exercises for said in degenerate_cases(subject.topic, exercise)]
+    return Finding(problems, f"{count} misconceptions fail, and each hears its own message", advice=advice)
 
 
 def _misunderstood(topic: Topic, exercise: Exercise) -> Iterator[str]:
