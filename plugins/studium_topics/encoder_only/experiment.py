@@ -3,7 +3,11 @@
 The grammar has a determiner whose number ("this", "these") is decided by the noun to its RIGHT, and a verb whose number
 is decided by the noun to its LEFT. A reader that goes left to right is exactly a coin for the first; see kits.grammar.
 
-MEASURED
+Measured at laptop (2 cores, CPU), seeds 0 to 5. Both sides: determiner 1.000, verb 1.000 each time. Left to right:
+determiner .497 .503 .509 .495 .501 .495, verb 1.000 each time. Steps until the verb stays above 98 %: 100 120 210 140
+110 90 for both sides, 50 40 40 40 30 40 left to right, so the price is 2.0 to 5.25. Loss of the determiner: .004 to
+.005 nats for both sides, .695 to .697 left to right; the other roles are at most .042 above their floors. Padding: the
+largest change is 0 with the mask and 3.9 to 6.1 without. One seed takes 25 s of CPU time.
 """
 
 from __future__ import annotations
@@ -157,8 +161,8 @@ def read(model: Encoder, task: Task, pretrain: Pretrain, *, profile: Profile, se
             curve.append((step, accuracy(model, small, "determiner"), accuracy(model, small, "verb")))
 
     def on_device(ids: Tensor) -> tuple[Tensor, Tensor]:
-        inputs, labels = task(ids)
-        return inputs.to(profile.device), labels.to(profile.device)
+        noisy, wanted = task(ids)
+        return noisy.to(profile.device), wanted.to(profile.device)
 
     with after_each_step(measure):
         pretrain(model, data, on_device, LEARNING_RATE)
