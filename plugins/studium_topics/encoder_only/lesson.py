@@ -582,8 +582,8 @@ print(f"right in {experiment.minimal_pairs(model, score):.0%} of 40 pairs that d
 # ## Open tasks
 #
 # * **Ten minutes.** Train your BERT with `lr` ten times larger. The loss should stay far above its 1.3 at `laptop`.
-# * **An hour.** Change the share of chosen words from 15 % to 5 % and to 50 %, at the same number of steps. With 5 % the
-#   determiner should come later, if at all. With 50 % we saw no harm. Why not, if half of the words are gone?
+# * **An hour.** Change the share of chosen words from 15 % to 5 % and to 50 %, for the same number of steps. With 5 %,
+#   the determiner should come later, if at all. With 50 % we saw no harm. Why not, if half of the words are gone?
 #   ([Wettig et al. 2022](https://arxiv.org/abs/2202.08005) found 40 % better than 15 % for large models.)
 # * **A day.** Train with 100 % `[MASK]` and with 80/10/10, then give both models clean sentences and try to read each
 #   word off its own last vector with a linear classifier. See whether the random words make a difference at this size.

@@ -9,6 +9,7 @@ from studium.catalogue import load_catalogue
 from studium.claims import experiments, run_experiment
 from studium.profiles import choose_profile
 from studium_widgets import Diagram
+from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from studium_topics.encoder_only import exercises, experiment, reference
 from studium_topics.encoder_only.library import LAYER, bert_model
@@ -190,7 +191,7 @@ def test_pretrain_follows_the_schedule_of_transformers_but_for_its_shift_by_one_
     def look(optimizer, args, kwargs):
         rates.append(optimizer.param_groups[0]["lr"])
 
-    handle = torch.optim.optimizer.register_optimizer_step_pre_hook(look)
+    handle = register_optimizer_step_pre_hook(look)
     try:
         one_hot = torch.nn.functional.one_hot
         batches = [torch.randint(5, (2, 3), generator=torch.Generator().manual_seed(n)) for n in range(30)]
