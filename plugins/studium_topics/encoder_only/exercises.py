@@ -31,8 +31,9 @@ from torch import nn
 def attention(query, key, value, mask):
     """Return for each query the mean of the values, weighted by the softmax of query · key / sqrt(d).
 
-    query (..., Tq, d), key (..., Tk, d), value (..., Tk, dv): float32 or float64, all three alike.
-    mask: bool, broadcastable to (..., Tq, Tk); True where the query (row) may look at the key (column).
+    - query (..., Tq, d), key (..., Tk, d), value (..., Tk, dv): float32 or float64, all three alike.
+    - mask: bool, broadcastable to (..., Tq, Tk); True where the query (row) may look at the key (column).
+
     A blocked key has no influence. Scores may be in the thousands. A query that may look nowhere gets any finite
     numbers.
     Returns (..., Tq, dv), in the dtype of the arguments. The lesson trains through it: gradients reach query, key
@@ -208,8 +209,9 @@ def _(query, key, value, mask):
 def pad_mask(ids, pad):
     """Return the mask that hides padding: True where the key is a real token.
 
-    ids (B, T): token ids, integers.
-    pad: the id of the padding token, any integer; it may stand anywhere in a row.
+    - ids (B, T): token ids, integers.
+    - pad: the id of the padding token, any integer; it may be anywhere in a row.
+
     Returns bool (B, 1, 1, T), which broadcasts over (B, heads, queries, keys).
     """
     ### BEGIN SOLUTION
@@ -329,9 +331,10 @@ def _(ids, pad):
 def bert_embed(ids, segments, tables, gamma, beta, eps=1e-12):
     """Return LayerNorm(word + position + segment) for every token.
 
-    ids (B, T): token ids. segments (B, T): 0 for the first sentence, 1 for the second.
-    tables: a mapping of "word" (V, D), "position" (P, D) with P >= T, and "segment" (2, D). Positions count from 0.
-    gamma, beta (D,): scale and shift of the LayerNorm over the last axis; eps is added to its variance.
+    - ids (B, T): token ids. segments (B, T): 0 for the first sentence, 1 for the second.
+    - tables: a mapping of "word" (V, D), "position" (P, D) with P >= T, and "segment" (2, D). Positions count from 0.
+    - gamma, beta (D,): scale and shift of the LayerNorm over the last axis; eps is added to its variance.
+
     Returns (B, T, D). The lesson trains through it: gradients reach the tables, gamma and beta.
     """
     ### BEGIN SOLUTION
@@ -467,10 +470,11 @@ def _(ids, segments, tables, gamma, beta, eps=1e-12):
 def bert_layer(x, mask, weights, heads, eps=1e-12):
     """Return x after one post-norm layer of BERT, without dropout: attention, then a perceptron.
 
-    x (B, T, D). mask: bool, broadcastable to (B, heads, T, T), True where the query (row) may look at the key.
-    weights: a mapping with "<name>.weight" and "<name>.bias".
-    Linear maps, x @ weight.T + bias: "query", "key", "value", "output" (D to D), "up" (D to F), "down" (F to D).
-    LayerNorms over the last axis, with eps: "attention_norm", "mlp_norm".
+    - x (B, T, D). mask: bool, broadcastable to (B, heads, T, T), True where the query (row) may look at the key.
+    - weights: a mapping with `"query.weight"`, `"query.bias"` and so on.
+    - Linear maps, x @ weight.T + bias: "query", "key", "value", "output" (D to D), "up" (D to F), "down" (F to D).
+    - LayerNorms over the last axis, with eps: "attention_norm", "mlp_norm".
+
     Head h has the columns h · D / heads to (h + 1) · D / heads. The activation is the exact GELU.
     Returns (B, T, D). The lesson trains through it.
     """
@@ -760,9 +764,10 @@ def _(x, mask, weights, heads, eps=1e-12):
 def corrupt(ids, mask_id, first, vocabulary, generator):
     """Return a batch with BERT's noise, and the labels of the words that the model has to name.
 
-    ids (B, T): long. Ids below `first` are special tokens; the words are first to vocabulary - 1.
-    Every word is chosen with probability 15 %, each by itself; a special token never is.
-    Of the chosen words 80 % become mask_id, 10 % a random word, any with equal probability, and 10 % stay.
+    - ids (B, T): long. Ids below `first` are special tokens; the words are `first` to `vocabulary` - 1.
+    - Every word is chosen with probability 15 %, each by itself; a special token never is.
+    - Of the chosen words 80 % become `mask_id`, 10 % a random word, any with equal probability, and 10 % stay.
+
     Take all randomness from generator (on the CPU, like ids); ids stays as it is.
     Returns (noisy, labels), long, (B, T) each: a label is the original word where it was chosen, else -100.
     """
@@ -1010,7 +1015,9 @@ def mlm_loss(logits, labels):
 
     An untrained model should start near ln V, and with this version it starts far below. Later the loss becomes nan.
 
-    logits (B, T, V): may be in the thousands. labels (B, T): the hidden word, or -100; at least one counts.
+    - logits (B, T, V): may be in the thousands.
+    - labels (B, T): the hidden word, or -100; at least one counts.
+
     Every hidden word counts the same. The lesson trains through the result, one number.
     """
     ### BEGIN SOLUTION
@@ -1166,12 +1173,13 @@ def _(logits, labels):
 def pretrain(model, batches, task, lr):
     """Train a model in place with AdamW, one step for each batch, and return the losses.
 
-    model: a module; model(inputs) gives logits (B, T, V).
-    batches: a list of N tensors of ids (B, T), taken in order.
-    task(ids): returns the inputs and the labels for `mlm_loss`; call it once a step.
-    Rate of step n = 1 … N: lr · min(n / w, (N + 1 − n) / (N + 1 − w)), where w is N // 10, at least 1.
-    Weight decay: 0.01 for parameters of two axes or more, 0 for biases and norms.
-    Clip the norm of all gradients together at 1.
+    - model: a module; model(inputs) gives logits (B, T, V).
+    - batches: a list of N tensors of ids (B, T), taken in order.
+    - task(ids): returns the inputs and the labels for `mlm_loss`; call it once a step.
+    - Rate of step n = 1 … N: lr · min(n / w, (N + 1 − n) / (N + 1 − w)), where w is N // 10, at least 1.
+    - Weight decay: 0.01 for parameters of two axes or more, 0 for biases and norms.
+    - Clip the norm of all gradients together at 1.
+
     Returns N floats: the loss of each batch before its step.
     """
     ### BEGIN SOLUTION
@@ -1593,10 +1601,11 @@ def _(model, batches, task, lr):
 def best_loss(sentences, place, seen):
     """Return the lowest mean loss, in nats, that any model can reach for the word at one place.
 
-    sentences: a list of sentences, which are lists of as many strings each. All entries are equally likely; a
-    sentence may occur more than once.
-    place: the place of the hidden word, counted from 0.
-    seen: a list of the places that the model can read, which may be empty; `place` is not among them.
+    - sentences: a list of sentences, lists of equally many strings. All entries are equally likely; a sentence may
+      occur more than once.
+    - place: the place of the hidden word, counted from 0.
+    - seen: a list of the places that the model can read, which may be empty; `place` is not among them.
+
     The model may know `sentences` by heart. Its loss is −log of the probability that it gives to the hidden word.
     Returns one float.
     """
@@ -1755,12 +1764,12 @@ def _(sentences, place, seen):
 def nsp_pairs(docs, generator, cls, sep):
     """Return the pairs of next sentence prediction: a list of (ids, segments, label).
 
-    docs: a list of 2 documents or more; a document is a list of 1 sentence or more; a sentence is a list of ids.
+    - docs: a list of 2 documents or more; a document is a list of 1 sentence or more; a sentence is a list of ids.
+    - ids: [cls, *A, sep, *B, sep]. segments: 0 up to the first sep, from there on 1.
+
     Every sentence A with a next one in its document makes one pair, in order. With probability 1/2, B is that next
     sentence, label 0 (IsNext). Otherwise B is a sentence of another document, label 1 (NotNext): any other document,
-    then any of its sentences, each with equal probability.
-    ids: [cls, *A, sep, *B, sep]. segments: 0 up to the first sep, from there on 1.
-    Take all randomness from generator.
+    then any of its sentences, each with equal probability. Take all randomness from generator.
     """
 
     ### BEGIN SOLUTION
@@ -1952,9 +1961,10 @@ def _(docs, generator, cls, sep):
 def pseudo_ll(logits_fn, ids, mask_id, special):
     """Return the pseudo-log-likelihood of a sentence: the sum of log p(word | all other words), in nats.
 
-    logits_fn(ids): takes ids (B, T) for any B >= 1 and returns logits (B, T, V), each row on its own.
-    ids (T,): one sentence; it stays as it is.
-    mask_id: the id of [MASK]. special: a set of ids that are no words, such as {cls, sep}.
+    - logits_fn(ids): takes ids (B, T) for any B >= 1 and returns logits (B, T, V), each row on its own.
+    - ids (T,): one sentence; it stays as it is.
+    - mask_id: the id of [MASK]. special: a set of ids that are no words, such as {cls, sep}.
+
     The words are the positions whose id is not in special; for each, it alone is hidden.
     Returns one number.
     """

@@ -197,8 +197,9 @@ from studium_topics.encoder_only.exercises import bert_embed
 # Around each part goes a residual connection. BERT is <dfn>post-norm</dfn>: it normalises after the addition, like the
 # transformer of 2017 and unlike most of its successors.
 #
-# $$ x \leftarrow \mathrm{LN}\big(x + W_O\,[\text{head}_1; \dots; \text{head}_H] + b_O\big), \qquad
-#    x \leftarrow \mathrm{LN}\big(x + W_2\, \mathrm{GELU}(W_1 x + b_1) + b_2\big) $$
+# $$ x \leftarrow \mathrm{LN}\big(x + W_O\,[\text{head}_1; \dots; \text{head}_H] + b_O\big) $$
+#
+# $$ x \leftarrow \mathrm{LN}\big(x + W_2\, \mathrm{GELU}(W_1 x + b_1) + b_2\big) $$
 #
 # $\mathrm{GELU}(x) = x\,\Phi(x)$ with $\Phi(x) = \tfrac12\big(1 + \mathrm{erf}(x/\sqrt2)\big)$: it multiplies $x$ by
 # the probability that a standard normal variable is smaller than $x$.
