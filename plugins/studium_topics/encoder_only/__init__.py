@@ -20,6 +20,6 @@ def studium_topics() -> Iterable[Topic]:
             ),
             Paper("Masked Language Model Scoring", 2019, "1910.14659"),
         ),
-        minutes=120,
+        minutes=135,
         order=1,
     )

@@ -239,7 +239,8 @@ else:
         difference = (mine.states(ids)[-1] - theirs)[real].abs().max()
     print(f"transformers {transformers.__version__}, {type(library).__name__}: largest difference {difference:.1e}")
     print(
-        "your query matrix of the first layer is its", *(n for n in library.state_dict() if "0.attention.self.q" in n)
+        "your query projection of the first layer is called",
+        *(n for n in library.state_dict() if "0.attention.self.q" in n),
     )
 
 # %% [markdown] tags=["experiment"]
