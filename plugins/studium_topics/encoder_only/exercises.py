@@ -460,7 +460,7 @@ def _(ids, segments, tables, gamma, beta, eps=1e-12):
     hints=(
         "Which of the ten weights and biases belong to the attention, and which to the perceptron? Draw the arrows of "
         "the diagram with their names.",
-        "Post-norm means `x = norm(x + sublayer(x))`, twice. The second sublayer is up, GELU, down.",
+        "Post-norm: add what a part returns to its input, then normalise the sum. The second part is up, GELU, down.",
         "Head h is the h-th block of D / H columns: query, key and value become (B, H, T, D / H), and the result of "
         "`attention` goes back to (B, T, D), head after head.",
         '`F.linear(x, weights["query.weight"], weights["query.bias"])` is a linear map; '
@@ -756,7 +756,7 @@ def _(x, mask, weights, heads, eps=1e-12):
     hints=(
         "How many independent draws does one position need, and what does each decide?",
         "One draw chooses a position, a second one says which of three kinds it is, a third one is the random word.",
-        "All three draws have the shape of ids. `torch.where(condition, a, b)` picks position by position.",
+        "All three draws have the shape of ids, and so has every condition that is made of them.",
         "`torch.rand(ids.shape, generator=generator)` and `torch.randint(first, vocabulary, ids.shape, "
         "generator=generator)`; a second uniform number below 0.8 means [MASK], from 0.9 on a random word.",
     ),
@@ -996,7 +996,7 @@ def _(ids, mask_id, first, vocabulary, generator):
     importance=2,
     kind="find the bug",
     hints=(
-        "How many positions does `.mean()` divide by, and how many words were hidden?",
+        "How many positions does the mean divide by, and how many words were hidden?",
         "What is the logarithm of a softmax whose entry has been rounded to 0? And what is 0 times that?",
         "The log-probabilities of the right words are (B, T); those that count are a vector, one entry for each hidden "
         "word.",
@@ -1164,7 +1164,7 @@ def _(logits, labels):
         "What has to happen in every step, and what once before the loop?",
         "Before the loop: two groups of parameters and one optimiser. In the loop: set the rate, make the task, find "
         "the loss, clear the gradients, go backward, clip, step, note the loss.",
-        "A parameter with two axes or more has `p.ndim >= 2`; each group is a dict with `params` and `weight_decay`; "
+        "A matrix has two axes and a bias has one; each group is a dict with `params` and `weight_decay`; "
         "the loss of a step is one float.",
         "`torch.optim.AdamW(groups, lr=lr)`; `for group in optimizer.param_groups: group['lr'] = ...`; "
         "`nn.utils.clip_grad_norm_(model.parameters(), 1.0)` between `loss.backward()` and `optimizer.step()`.",
