@@ -36,7 +36,7 @@ def implicit(
     eta: float = 0.0,
     generator: torch.Generator | None = None,
 ) -> Tensor:
-    """Run the DDIM sampler from noise `start` (B, *) along the falling timesteps `steps`; eta > 0 needs a generator."""
+    """Run the DDIM sampler from noise `start` (B, *) along the falling rows `steps`; eta > 0 needs a generator."""
     x, noise = start, torch.zeros_like(start)
     steps = [int(t) for t in steps]
     for t, before in zip(steps, [*steps[1:], -1], strict=True):
