@@ -43,7 +43,7 @@ def roll(n: int, generator: torch.Generator) -> Tensor:
 
 @dataclass(frozen=True)
 class DigitRun:
-    """Digits (n, 1, 8, 8) from a trained network, `clouds` from a Gaussian with the training digits' mean and covariance.
+    """Digits (n, 1, 8, 8) from a trained network, `clouds` from a Gaussian with their mean and covariance.
 
     `film` (T + 1, 16, 1, 8, 8) is how the first sixteen appeared. `distance[name]` is the energy distance, `gap[name]`
     the median distance to the nearest digit, both to digits that nothing was trained on, for "network", "Gaussian" and
@@ -214,7 +214,7 @@ class VarianceResult:
     final: dict[str, Tensor]
 
     def deviation(self) -> float:
-        """Return the largest relative error where the paper says that there is none: beta on N(0, I), posterior on a point.
+        """Return the largest relative error where the paper has none: beta on N(0, I), the posterior's on a point.
 
         The last step is left out: it adds no noise, so that its variance is right for a point alone.
         """
@@ -228,7 +228,8 @@ def gaussian_variances(
     """Follow the variance of Gaussian data N(0, s2) through the DDPM sampler: exact, with no samples.
 
     The perfect eps of x_t is sqrt(1 - abar) x_t / (abar s2 + 1 - abar), so a step gives a x_t + b z, and a and b
-    are read off by handing p_step x and z of size 1. Starts from the true variance at the noisiest level. `seed` changes nothing.
+    are read off by handing p_step x and z of size 1. Starts from the true variance at the noisiest level. `seed` is
+    not used.
     """
     del seed
     betas = make_betas("linear", profile.choose(smoke=200, laptop=200, gpu=1000))
@@ -240,7 +241,7 @@ def _follow_variances(
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     levels = torch.cat(
         [torch.ones(1, dtype=torch.float64), torch.cumprod(1 - betas, 0)]
-    )  # (T + 1,), before row 0 first
+    )  # (T + 1,), clean first
     spreads = torch.tensor(SPREADS, dtype=torch.float64)
     truth = levels.unsqueeze(1) * spreads + 1 - levels.unsqueeze(1)  # (T + 1, 4)
     unit = torch.eye(2, dtype=torch.float64).repeat(len(spreads), 1).view(-1, 2, 2)  # (4, 2, 2): rows x and z
@@ -315,7 +316,7 @@ class MemoryResult:
     fresh: dict[int, float]
 
     def ratio(self, count: int) -> float:
-        """Return the samples' median distance over that of fresh data: 1 for a model that generalises, 0 for a copier."""
+        """Return the samples' median distance over that of fresh data: near 1 if the model generalises, 0 if it copies."""
         return self.to_training[count] / self.fresh[count]
 
 
