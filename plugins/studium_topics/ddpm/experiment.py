@@ -239,9 +239,7 @@ def gaussian_variances(
 def _follow_variances(
     betas: Tensor, posterior: Function, p_step: Function
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    levels = torch.cat(
-        [torch.ones(1, dtype=torch.float64), torch.cumprod(1 - betas, 0)]
-    )  # (T + 1,), clean first
+    levels = torch.cat([torch.ones(1, dtype=torch.float64), torch.cumprod(1 - betas, 0)])  # (T + 1,), clean first
     spreads = torch.tensor(SPREADS, dtype=torch.float64)
     truth = levels.unsqueeze(1) * spreads + 1 - levels.unsqueeze(1)  # (T + 1, 4)
     unit = torch.eye(2, dtype=torch.float64).repeat(len(spreads), 1).view(-1, 2, 2)  # (4, 2, 2): rows x and z
