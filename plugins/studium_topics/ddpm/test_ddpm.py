@@ -176,11 +176,9 @@ def test_each_wrong_sampler_differs_from_the_right_one_in_the_exact_variance():
 
 
 def test_the_digits_run_at_smoke():
-    run = experiment.digits(reference.make_betas, reference.train, reference.sample, profile=SMOKE, seed=0)
-    assert run.film.shape == (101, 16, 1, 8, 8)
-    assert run.clouds.shape == (50, 1, 8, 8)
-    assert run.losses[-1] < run.losses[0]
-    assert run.gap["real"] < run.gap["Gaussian"]
+    judged = experiment.digits(reference.make_betas, reference.train, reference.sample, profile=SMOKE, seed=0)
+    assert judged.clouds.shape == (50, 1, 8, 8)
+    assert judged.gap["real"] < judged.gap["Gaussian"] < judged.gap["network"]  # 20 steps draw nothing yet
 
 
 @pytest.mark.heavy
