@@ -29,7 +29,7 @@ def variance_for_deviation(
 
 def no_noise(right: Step, eps: Tensor, xt: Tensor, t: int, z: Tensor, betas: Tensor, var: Tensor) -> Tensor:
     """Leave the noise out: the mean alone in every step."""
-    return right(eps, xt, t, 0 * z, betas, var)
+    return right(eps, xt, t, torch.zeros_like(z), betas, var)
 
 
 def one_step_noise(right: Step, eps: Tensor, xt: Tensor, t: int, z: Tensor, betas: Tensor, var: Tensor) -> Tensor:

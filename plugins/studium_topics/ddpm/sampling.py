@@ -22,8 +22,8 @@ def ancestral(
     for t in reversed(range(len(betas))):
         rows = torch.full((len(x),), t, device=x.device)
         z = torch.randn(x.shape, dtype=x.dtype, generator=generator).to(x.device)
-        eps = model(x, rows)
-        x = p_step(eps, x, t, z, betas, posterior(x, x, t, betas)[1])
+        variance = posterior(x, x, t, betas)[1]
+        x = p_step(model(x, rows), x, t, z, betas, variance)
     return x
 
 
