@@ -275,7 +275,7 @@ shown = [0, 20, 40, 55, 65, 75, 80, 85, 90, 95, 100]
 ImageGrid(film[shown, :24], steps=[f"after {k} steps" for k in shown], columns=8, label="24 digits from your sampler")
 
 # %% [markdown] tags=["experiment"]
-# Press Play. For about 75 of the 100 steps there is little to see. Then the shapes appear within some fifteen steps, the
+# Press Play. For about 75 of the 100 steps there is little to see. Then the shapes appear within some fifteen steps,
 # coarse strokes first, and the last ten remove the grain. Most of these images are digits that you can read; some are
 # not.
 #
@@ -301,8 +301,8 @@ ImageGrid(
 
 # %% [markdown] tags=["experiment"]
 # At the laptop profile (seeds 0 to 2) the energy distance is .042 to .045 for the network and .028 to .035 for the
-# Gaussian: **it prefers the Gaussian, although most of its images are no digits.** Mean and covariance are most of what it sees in
-# 64 dimensions. Your eye disagrees, and so does the distance to the nearest real digit (2.8 against 3.6; real digits
+# Gaussian: **it prefers the Gaussian, although most of its images are no digits.** Mean and
+# covariance are most of what it sees in 64 dimensions. Your eye disagrees, and so does the distance to the nearest real digit (2.8 against 3.6; real digits
 # 2.2). Never judge by one number.
 #
 # ## A test bench without samples
