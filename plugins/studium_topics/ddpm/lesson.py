@@ -302,7 +302,8 @@ ImageGrid(
 # %% [markdown] tags=["experiment"]
 # At the laptop profile (seeds 0 to 2) the energy distance is .042 to .045 for the network and .028 to .035 for the
 # Gaussian: **it prefers the Gaussian, although most of its images are no digits.** Mean and
-# covariance are most of what it sees in 64 dimensions. Your eye disagrees, and so does the distance to the nearest real digit (2.8 against 3.6; real digits
+# covariance are most of what it sees in 64 dimensions. Your eye disagrees, and so does the distance to the nearest
+# real digit (2.8 against 3.6; real digits
 # 2.2). Never judge by one number.
 #
 # ## A test bench without samples
