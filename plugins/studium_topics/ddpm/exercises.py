@@ -1145,12 +1145,12 @@ def final_variance(step: Callable[..., Tensor], s2: float, betas: Tensor) -> flo
     """
     ### BEGIN SOLUTION
     abar = torch.cumprod(1 - betas, 0)
-    one, zero = torch.ones(1, dtype=torch.float64), torch.zeros(1, dtype=torch.float64)
+    one, zero = betas.new_ones(()), betas.new_zeros(())
     variance = 1.0
     for t in reversed(range(len(betas))):
         slope = (1 - abar[t]).sqrt() / (abar[t] * s2 + 1 - abar[t])  # the best guess of eps is slope * xt
         var = posterior(one, one, t, betas)[1]
-        a, b = step(slope * one, one, t, zero, betas, var), step(zero, zero, t, one, betas, var)
+        a, b = step(slope, one, t, zero, betas, var), step(zero, zero, t, one, betas, var)
         variance = a.item() ** 2 * variance + b.item() ** 2
     return variance
     ### END SOLUTION
