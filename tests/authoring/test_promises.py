@@ -10,7 +10,6 @@ from studium import assert_close, exercise
 from studium.authoring.first_cases import degenerate, degenerate_cases
 from studium.authoring.promises import Tried, _table, _unnoticed, promises, try_versions
 from studium.authoring.subject import open_subject
-from studium.authoring.tolerances import _of_form_alone
 from studium.authoring.versions import Spoiler, Version, in_a_tuple, results_as, reversed_order
 
 from tests.authoring.conftest import SMOKE, Damage
@@ -172,27 +171,3 @@ def test_a_test_that_begins_with_a_degenerate_case_and_has_a_better_one_is_advis
 
     said = "".join(degenerate_cases(TOPIC, made("Returns x.", several, lambda x, y: x)))
     assert ("`x` = 1, on which many mistakes agree" in said) == advised
-
-
-@pytest.mark.parametrize("hidden", [True, False])
-def test_a_hidden_test_that_looks_at_the_shape_alone_is_advised_to_compare_values(hidden):
-    answer = made("Returns x.", lambda answer: None, lambda x, y: 2.5 * x)
-    answer.tests.clear()
-    register = answer.hidden if hidden else answer.test
-
-    @register("has the shape", points=1)
-    def _(answer):
-        assert answer(torch.ones(3), 1).shape == (3,)
-
-    assert bool(list(_of_form_alone(TOPIC, answer))) == hidden
-
-
-def test_a_hidden_test_that_compares_values_is_enough():
-    answer = made("Returns x.", lambda answer: None, lambda x, y: 2.5 * x)
-    answer.tests.clear()
-
-    @answer.hidden("multiplies", points=1)
-    def _(answer):
-        assert_close(answer(torch.ones(3), 1), torch.full((3,), 2.5))
-
-    assert not list(_of_form_alone(TOPIC, answer))

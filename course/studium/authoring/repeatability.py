@@ -33,7 +33,7 @@ def _drawing(topic: Topic, exercise: Exercise) -> Iterator[str]:
         if calls and not torch.equal(calls[0].random_state, untouched):
             yield (
                 f"the test {test.name!r} of {exercise.id} draws from torch's global generator, or seeds it: it is "
-                "judged with the public seed alone; take random data from rng, which secret seeds reach, too"
+                "judged with the public seed alone; take random data, and the weights of new layers, from rng"
             )
 
 
