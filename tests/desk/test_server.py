@@ -48,11 +48,11 @@ async def _fetch(request: HTTPRequest) -> HTTPResponse:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory, described):
+def server(tmp_path_factory, described_topics):
     """A server on a workspace with the lesson of lora; its state is in a folder of its own."""
     home = tmp_path_factory.mktemp("home")
     (home / "data").mkdir()
-    (home / "data" / "topics").symlink_to(described)
+    (home / "data" / "topics").symlink_to(described_topics)
     folder = home / "ws"
     folder.mkdir()
     secret = home / "secret.ipynb"
