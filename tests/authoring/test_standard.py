@@ -154,6 +154,9 @@ def test_an_integrative_exercise_of_a_few_lines_is_told(counted):
 def test_a_long_statement_is_told_without_its_table():
     assert "it has 95" in next(ladder._statement(made(words=95)))
     assert not list(ladder._statement(made(words=80)))
+    listed = made(words=80)
+    listed.solution.__doc__ += "\n\n* x (n, d): " + "word " * 20 + "\n\n| y | " + "word " * 20
+    assert not list(ladder._statement(listed))
 
 
 @pytest.mark.parametrize(

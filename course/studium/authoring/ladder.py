@@ -14,7 +14,7 @@ SHORTEST_INTEGRATIVE, LONGEST_WARM_UP = 12, 4  # lines
 KINDS = ("find the bug", "derive", "measure")
 _CODE = re.compile(r"`([^`\n]+)`|```")
 _FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
-_ROW = re.compile(r"^\s*\|.*$", re.MULTILINE)
+_ROW = re.compile(r"^\s*[|*-].*$", re.MULTILINE)  # of a table, or an item of a list
 
 
 def ladder(subject: Subject) -> Finding:
