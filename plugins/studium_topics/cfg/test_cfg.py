@@ -53,6 +53,7 @@ def row_by_row(x, t, y):
     return torch.sin(x) * (1 + y.view(-1, 1)) + torch.cos(0.1 * t).view(-1, 1)
 
 
+@pytest.mark.sample(3)
 @BOTH
 @pytest.mark.parametrize("scale", [0.0, 1.0, 1.5, 7.5])
 def test_both_conventions_are_those_of_diffusers(ours, guiders, scale):
