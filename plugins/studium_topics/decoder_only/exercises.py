@@ -616,10 +616,9 @@ def _(x, weights, heads, rotate=None, eps=1e-6):
     hints=(
         "Which tensors are outside the layers, and how can you find the number of layers from the names alone?",
         "Look the tokens up, pass the stream through the layers in the order of their numbers, normalise once more, "
-        "and "
-        "compare with the head, or with the embedding if there is no head.",
+        "and multiply by the head, or by the embedding if there is no head.",
         "The stream stays (B, T, D) all the way; each layer needs a mapping with the nine names of `llama_block`.",
-        '`{name.split(".")[2] for name in checkpoint if name.startswith("model.layers.")}` are the numbers of the layers; '
+        'The layers are `{name.split(".")[2] for name in checkpoint if name.startswith("model.layers.")}`; '
         '`checkpoint.get("lm_head.weight", table)` is the head.',
     ),
 )

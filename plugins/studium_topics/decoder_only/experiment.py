@@ -80,7 +80,9 @@ def induction(
 ) -> Induction:
     """Train decoders of attention alone on repeated tokens; the loss counts what can be known, the second half.
 
-    MEASURED
+    Measured at laptop on one thread, seeds 0 to 5: two layers .990 to .992, one layer .186 .182 .189 .184 .186 .181,
+    one wide layer .192 .187 .193 .187 .191 .187, one layer with a fixed period .972 to .994; the best induction score
+    .850 to .895 (in layer 0 at most .034), and .028 to .032, which is chance, without the heads that have it.
     """
     steps = profile.choose(smoke=20, laptop=400, gpu=2000)
     batch = profile.choose(smoke=16, laptop=32, gpu=256)
@@ -164,7 +166,7 @@ class Prose:
 def prose(llama: Block, lm_loss: Block, *, profile: Profile, seed: int = 0) -> Prose:
     """Train a small Llama on prose as the lesson's loop does, and count the pairs of characters in the same text.
 
-    MEASURED
+    Measured at laptop on one thread, seeds 0 to 5: the table 2.612, the Llama 1.920 1.902 1.905 1.899 1.930 1.943.
     """
     plan = reading(profile)
     checkpoint = fresh_checkpoint(plan.sizes, seed=seed, device=profile.device)

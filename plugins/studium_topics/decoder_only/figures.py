@@ -1,13 +1,25 @@
-"""The lesson's result figures."""
+"""What the lesson shows before and after its experiments."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from importlib.resources import files
 
 import plotly.graph_objects as go
+from studium_widgets import AttentionHeatmap
 from studium_widgets.plots import COLOURS, figure
 
 from studium_topics.decoder_only.experiment import Induction, Prose
+
+
+def opening() -> AttentionHeatmap:
+    """Return the attention of a trained model on a text that repeats itself.
+
+    `opening_scores` of the reference trained it; each token is a letter.
+    """
+    saved = json.loads(files(__package__).joinpath("opening.json").read_text("utf-8"))
+    return AttentionHeatmap(tokens=list(saved["text"]), scores=saved["scores"], mask="causal", layer=1, locked=9)
 
 
 def learning(result: Induction) -> go.Figure:

@@ -101,17 +101,17 @@ class Copier(nn.Module):
     @torch.no_grad()
     def attention(self, ids: Tensor) -> Tensor:
         """Return the weights (layers, heads, T, T) of one text ids (T,); each row, a query, sums to 1."""
-        return self.scores(ids).softmax(-1)
+        ahead = torch.ones(len(ids), len(ids), dtype=torch.bool, device=ids.device).triu(1)
+        return self.scores(ids).masked_fill(ahead, float("-inf")).softmax(-1)
 
     @torch.no_grad()
     def scores(self, ids: Tensor) -> Tensor:
-        """Return the scores before that softmax, -inf where the key lies ahead: (layers, heads, T, T)."""
-        ahead = torch.ones(len(ids), len(ids), dtype=torch.bool, device=ids.device).triu(1)
+        """Return the scores of all queries and keys, before mask and softmax: (layers, heads, T, T)."""
         rows = []
         for x, layer in zip(self.streams(ids[None])[:-1], self.blocks, strict=True):
             z = self.rmsnorm(x, layer["attention_norm"], self.sizes.eps)[0]
             q, k = (rotate((z @ layer[name].T).unflatten(-1, (self.sizes.heads, -1)).transpose(0, 1)) for name in "qk")
-            rows.append((q @ k.mT / q.shape[-1] ** 0.5).masked_fill(ahead, float("-inf")))
+            rows.append(q @ k.mT / q.shape[-1] ** 0.5)
         return torch.stack(rows)
 
 

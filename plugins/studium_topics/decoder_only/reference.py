@@ -13,8 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from studium_topics.decoder_only.model import Rotate, Sizes, fresh_checkpoint
+from studium_topics.decoder_only.model import Copier, Rotate, Sizes, fresh_checkpoint
 from studium_topics.decoder_only.rotary import rotate
+from studium_topics.kits.training import train
 
 NAMES = {f"self_attn.{name}_proj": name for name in ("q", "k", "v", "o")}
 NAMES |= {f"mlp.{name}_proj": name for name in ("gate", "up", "down")}
@@ -134,6 +135,23 @@ def generate(
         following = torch.multinomial(kept.softmax(-1), 1, generator=generator)
         ids = torch.cat([ids, following.to(ids.device)])
     return ids
+
+
+def opening_scores(text: str, seed: int = 0) -> Tensor:
+    """Return the scores (2, 2, T, T) on `text` of two layers of attention, trained on letters that repeat.
+
+    Rounded to two digits they are the lesson's `opening.json`. Letters are drawn at random and start again after 4 to
+    8 of them; the loss counts from the ninth.
+    """
+    model = Copier(Sizes(26, heads=2), rmsnorm=rmsnorm, causal_attention=causal_attention, seed=seed)
+
+    def loss(generator: torch.Generator) -> Tensor:
+        fresh = torch.randint(26, (32, 8), generator=generator)
+        ids = fresh.gather(1, torch.arange(20) % torch.randint(4, 9, (32, 1), generator=generator))
+        return lm_loss(model(ids), F.pad(ids[:, 8:], (8, 0), value=-100))
+
+    train(model, loss, 400, 1e-2, schedule="onecycle", clip=1.0, seed=seed)
+    return model.scores(torch.tensor([ord(letter) - ord("a") for letter in text]))
 
 
 def flops_per_token(parameters: int, layers: int, width: int, length: int) -> int:
