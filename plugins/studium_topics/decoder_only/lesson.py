@@ -125,8 +125,9 @@ from studium_topics.decoder_only.exercises import causal_attention
 # of the second one passes.
 #
 # In BERT the norm is applied to the stream itself, after each sum. In Llama it is applied to a copy. After $L$ layers
-# the stream is then $x_0$ plus a sum of $2L$ contributions, so its derivative with respect to $x_0$ is the identity plus
-# further terms. Gradients reach the first layer without passing through every norm, which is why eighty layers train.
+# the stream is then $x_0$ plus a sum of $2L$ contributions, so its derivative with respect to $x_0$ is the identity
+# plus further terms. Gradients reach the first layer without passing through every norm, which is why eighty layers
+# train.
 
 # %% exercise="llama_block"
 from studium_topics.decoder_only.exercises import llama_block
@@ -215,9 +216,9 @@ print(f"Training Llama 2 7B on 2 trillion tokens: {days:.0f} days on 64 H100 SXM
 #
 # Maximising the probability of a text means minimising $-\log p$ of its tokens. By the product above this is a sum, and
 # its mean is the loss: $\frac{1}{T-1}\sum_{t<T} -\log p(w_{t+1} \mid w_1, \dots, w_t)$. At position $t$ the model has
-# read $w_1, \dots, w_t$ and predicts $w_{t+1}$, so logits and targets are **shifted by one**. Without the shift the loss
-# falls to zero within minutes, because the model is asked to repeat what it has just read. If the data loader shifts
-# *and* the loss shifts, the model learns to predict the token two places ahead.
+# read $w_1, \dots, w_t$ and predicts $w_{t+1}$, so logits and targets are **shifted by one**. Without the shift the
+# loss falls to zero within minutes, because the model is asked to repeat what it has just read. If the data loader
+# shifts *and* the loss shifts, the model learns to predict the token two places ahead.
 
 # %% exercise="lm_loss"
 from studium_topics.decoder_only.exercises import lm_loss
@@ -272,8 +273,8 @@ figures.reading(losses, read)
 # %% [markdown]
 # ## Choosing the next token
 #
-# A model returns probabilities, and a text is *drawn* from them. Drawing from all tokens sometimes picks an absurd one: a
-# thousand tokens of probability 0.0001 have 10 % together. Always taking the likeliest token ends in loops. Three
+# A model returns probabilities, and a text is *drawn* from them. Drawing from all tokens sometimes picks an absurd one:
+# a thousand tokens of probability 0.0001 have 10 % together. Always taking the likeliest token ends in loops. Three
 # settings lie between these extremes:
 #
 # * the <dfn>temperature</dfn> $\tau$ divides the logits: below 1 it sharpens the distribution, above 1 it flattens it;
@@ -319,15 +320,16 @@ TokenStrip(vocabulary=names, logits=rows, text=written[1:].tolist(), top_p=0.9)
 #
 # <details><summary>Answer</summary>
 #
-# Either order is possible, and they differ. Measured after it, p refers to the distribution that is really drawn from: at
-# most $1 - p$ of its mass is given up. Most libraries do it this way, so a higher temperature also widens the nucleus.
+# Either order is possible, and they differ. Measured after it, p refers to the distribution that is really drawn from:
+# at most $1 - p$ of its mass is given up. Most libraries do it this way, so a higher temperature also widens the
+# nucleus.
 # </details>
 
 # %% [markdown] tags=["experiment"]
 # ## Can it copy?
 #
-# Back to the puzzle. To see copying alone, take away everything that a model could know by heart: the tokens are random,
-# out of 32, and after 8 to 24 of them **the sequence starts again**. The period is drawn anew for each text.
+# Back to the puzzle. To see copying alone, take away everything that a model could know by heart: the tokens are
+# random, out of 32, and after 8 to 24 of them **the sequence starts again**. The period is drawn anew for each text.
 
 # %% tags=["experiment"]
 for row in repeated(3, torch.Generator().manual_seed(1)):
@@ -344,9 +346,9 @@ from studium_topics.decoder_only.exercises import induction_score
 
 # %% [markdown] tags=["experiment"]
 # The next cell trains four models of your `rmsnorm` and your `causal_attention`, without feed-forward networks. Their
-# loss, your `lm_loss`, counts the second half only. Between neighbouring rows of the result, one thing changes: the
-# number of layers; then the width, so that one layer has as many parameters as the two; then the period, which is always
-# 16 for the last model. A random guess is right in 1 of 32 cases, or 3 %. The cell takes about half a minute.
+# loss, your `lm_loss`, counts the second half only. Each of the other three differs from the model
+# with one layer in one thing: the number of layers; the width, so that one layer has as many parameters as the two; the
+# period, which is always 16. A random guess is right in 1 of 32 cases, or 3 %. The cell takes about half a minute.
 
 # %% tags=["experiment"]
 lesson.predict("one layer", ..., "What percentage of the second half does the model with one layer predict correctly?")
@@ -417,8 +419,8 @@ for name, heads in (
 # because nobody has written down the previous tokens.
 #
 # Two warnings. This model is so small, and its task so narrow, that *all* heads of layer 1 do the same job; in a large
-# model some do, and others do other things. And a bright square alone explains little, because a head may look somewhere
-# and make no use of what it sees. The silencing is the evidence.
+# model some do, and others do other things. And a bright square alone explains little, because a head may look
+# somewhere and make no use of what it sees. The silencing is the evidence.
 #
 # **Think about it.** Would a single layer with more heads copy?
 #
@@ -433,10 +435,10 @@ for name, heads in (
 #
 # * **LLaMA's headline**, that 13 billion parameters, trained longer, beat the 175 billion of GPT-3, is about trillions
 #   of tokens. Nothing here says anything about it.
-# * **In-context learning of tasks.** Copying is its simplest form. That the same heads explain the rest is the *argument*
-#   of Olsson et al., for which they give six kinds of evidence.
-# * **The phase change** is sharp here because the data hold nothing else to learn. In a real language model it is a small
-#   bump in the loss, early in training.
+# * **In-context learning of tasks.** Copying is its simplest form. That the same heads explain the rest is the
+#   *argument* of Olsson et al., for which they give six kinds of evidence.
+# * **The phase change** is sharp here because the data hold nothing else to learn. In a real language model it is a
+#   small bump in the loss, early in training.
 #
 # ## Common misconceptions
 #
@@ -457,10 +459,10 @@ for name, heads in (
 #
 # ## Open tasks
 #
-# * **Ten minutes.** Let your model write 600 characters at temperature 0.01. You should see a text that repeats itself
-#   exactly. How long is the loop, and why can it never end?
+# * **Ten minutes.** Let your model write 600 characters with `top_k=1`. You should see the same few words again and
+#   again. Why must every deterministic generator with a finite context end in a loop?
 # * **An hour.** Tie the head: delete `lm_head.weight` from the fresh checkpoint and train again. You should see a first
-#   loss far above $\ln V$. Find out why, and which change to the embedding repairs it.
+#   loss above 40, where $\ln V$ is 4.7. Find out why, and which change to the fresh embedding repairs it.
 # * **A day.** Train your `llama` on prose in which some windows repeat themselves, and plot the induction score of each
 #   head against the training step. You should see the scores of some heads rise together within a short interval, as in
 #   Olsson et al.
