@@ -35,11 +35,11 @@ def fresh_checkpoint(sizes: Sizes, *, seed: int = 0, device: str = "cpu") -> dic
     width, hidden = sizes.width, sizes.hidden
     shapes = {"model.embed_tokens": (sizes.vocabulary, width)}
     for layer in range(sizes.layers):
-        at = f"model.layers.{layer}"
-        shapes |= {f"{at}.self_attn.{name}_proj": (width, width) for name in "qkvo"}
-        shapes |= {f"{at}.mlp.gate_proj": (hidden, width), f"{at}.mlp.up_proj": (hidden, width)}
-        shapes[f"{at}.mlp.down_proj"] = (width, hidden)
-        shapes |= {f"{at}.input_layernorm": (width,), f"{at}.post_attention_layernorm": (width,)}
+        layer_name = f"model.layers.{layer}"
+        shapes |= {f"{layer_name}.self_attn.{name}_proj": (width, width) for name in "qkvo"}
+        shapes |= {f"{layer_name}.mlp.gate_proj": (hidden, width), f"{layer_name}.mlp.up_proj": (hidden, width)}
+        shapes[f"{layer_name}.mlp.down_proj"] = (width, hidden)
+        shapes |= {f"{layer_name}.input_layernorm": (width,), f"{layer_name}.post_attention_layernorm": (width,)}
     shapes |= {"model.norm": (width,), "lm_head": (sizes.vocabulary, width)}
     generator = torch.Generator().manual_seed(seed)
     return {f"{name}.weight": _drawn(name, shape, generator).to(device) for name, shape in shapes.items()}

@@ -15,20 +15,24 @@ from studium_topics.kv_caching.rotary import rotate
 @exercise(
     points=3,
     minutes=8,
+    level="warm-up",
+    importance=2,
     hints=(
-        "The new tokens belong to the places length, …, length + t - 1 of the third axis. Assign to that slice.",
-        "A slice that goes beyond the end is silently shorter, and a single token broadcasts into nothing. So compare "
-        "length + t with the capacity before you write.",
+        "At which places of the cache do the new tokens belong, and what happens if these places do not exist?",
+        "Compare length + t with the capacity before you write, because a slice beyond the end is silently shorter.",
+        "The places are length, …, length + t - 1 of the third axis; the result is (B, H, length + t, d).",
+        "`cache[:, :, length:end] = new` writes, and `cache[:, :, :end]` are all tokens.",
     ),
 )
 def write_cache(cache, new, length):
-    """Write the keys (or the values) of new tokens into a cache, and give all that is in it now.
+    """Write the keys (or the values) of new tokens into a cache, and return all that it holds now.
 
-    cache (B, H, capacity, d): room for `capacity` tokens, of which the first `length` are there; what lies behind them
-    is leftovers that mean nothing. new (B, H, t, d), t >= 1. The new tokens are written into `cache` itself, behind
-    those that are there; nothing else of it changes. Returns the first length + t tokens, (B, H, length + t, d).
+    cache (B, H, capacity, d): the first `length` places hold tokens, the others hold leftovers without meaning.
+    new (B, H, t, d), t >= 1; it stays as it is.
 
-    Raises ValueError if they do not fit, and then leaves the cache as it is.
+    Write into `cache` itself, behind the tokens that are there; nothing else in it changes.
+    Return the first length + t tokens, (B, H, length + t, d).
+    Raise ValueError if they do not fit, and leave the cache as it is.
     """
     ### BEGIN SOLUTION
     end = length + new.shape[2]
@@ -81,8 +85,9 @@ def _(write_cache, rng):
 
 
 @write_cache.misconception(
-    "You made a new, longer tensor with torch.cat; then each token copies the whole cache. Write into the room that is "
-    "there: `cache[:, :, length:end] = new`."
+    "You made a new, longer tensor with torch.cat, so that each token copies the whole cache. Write into the room "
+    "that the cache has.",
+    name="concatenated",
 )
 def _(cache, new, length):
     end = length + new.shape[2]
@@ -92,8 +97,9 @@ def _(cache, new, length):
 
 
 @write_cache.misconception(
-    "You wrote and did not look whether there is room. Slices are cut at the end, and one token broadcasts into an "
-    "empty slice without a word: it is lost. Raise ValueError."
+    "You wrote without comparing length + t with the capacity. A slice is cut at the end, and a single token "
+    "broadcasts into an empty slice without an error: it is lost.",
+    name="no-check",
 )
 def _(cache, new, length):
     cache[:, :, length : length + new.shape[2]] = new
@@ -101,7 +107,8 @@ def _(cache, new, length):
 
 
 @write_cache.misconception(
-    "You gave the whole room, leftovers and all; only the first length + t tokens have been written."
+    "You returned the whole room, leftovers included; only the first length + t tokens have been written.",
+    name="whole-room",
 )
 def _(cache, new, length):
     end = length + new.shape[2]
@@ -111,7 +118,10 @@ def _(cache, new, length):
     return cache
 
 
-@write_cache.misconception("You wrote at the beginning, over the oldest tokens; new ones go behind the first `length`.")
+@write_cache.misconception(
+    "You wrote at the beginning, over the oldest tokens; new ones go behind the first `length`.",
+    name="wrote-at-start",
+)
 def _(cache, new, length):
     end = length + new.shape[2]
     if end > cache.shape[2]:
@@ -121,7 +131,8 @@ def _(cache, new, length):
 
 
 @write_cache.misconception(
-    "You gave the new tokens alone; a query looks at all that came before it, so give what was there as well."
+    "You returned the new tokens alone; a query reads all tokens before it, so return the earlier ones as well.",
+    name="new-alone",
 )
 def _(cache, new, length):
     end = length + new.shape[2]
@@ -132,8 +143,9 @@ def _(cache, new, length):
 
 
 @write_cache.misconception(
-    "You shifted the cache to the left to make room at its end; then every token moves at every step, and the places "
-    "no longer say which token is where."
+    "You shifted the cache to the left to make room at its end. Then every token moves at every step, and a place no "
+    "longer says which token is in it.",
+    name="shifted-left",
 )
 def _(cache, new, length):
     t = new.shape[2]
@@ -166,17 +178,23 @@ def _(cache, new, length):
 
 @exercise(
     points=3,
-    minutes=8,
+    minutes=6,
+    level="warm-up",
+    importance=3,
     hints=(
-        "The queries are the last ones: query i stands at position keys - queries + i of the text.",
-        "It sees keys 0 … keys - queries + i. `tril` has an argument for that.",
+        "At which position of the text is the first of the new tokens, and how many tokens may it see?",
+        "Take the mask of the whole text. Which of its rows belong to the new tokens?",
+        "The result is (queries, keys); in row i, the entries 0 … keys - queries + i are True.",
+        "`tril` takes the number of the diagonal: `tril(keys - queries)`.",
     ),
 )
 def cached_mask(queries, keys):
-    """Tell which keys the newest tokens may see, where the keys of earlier ones come from a cache.
+    """Return which keys the newest tokens may see, when the keys of earlier ones come from a cache.
 
-    The text has `keys` tokens; `queries` of them, the last ones, are new (1 <= queries <= keys). Each of them may see
-    itself and all that stands before it. Returns bool (queries, keys), True where a query may look.
+    The text has `keys` tokens by now, and the last `queries` of them are new; 1 <= queries <= keys. Each of these may
+    see exactly the keys that it would see if the whole text were read at once.
+
+    Return bool (queries, keys), True where a query may look.
     """
     ### BEGIN SOLUTION
     return torch.ones(queries, keys, dtype=torch.bool).tril(keys - queries)
@@ -198,41 +216,51 @@ def _(cached_mask):
 
 
 @cached_mask.misconception(
-    "You aligned the triangle to the top left corner, as `is_causal=True` does: the first new token then sees the "
-    "first token alone. But it stands behind keys - queries others; align to the bottom right: `tril(keys - queries)`."
+    "You aligned the triangle to the top left corner, as `is_causal=True` does, so that the first new token sees the "
+    "first token of the text alone. Align it to the bottom right.",
+    name="top-left",
 )
 def _(queries, keys):
     return torch.ones(queries, keys, dtype=torch.bool).tril()
 
 
-@cached_mask.misconception("You hid each token from itself: position p sees 0 … p, and p belongs to it.")
+@cached_mask.misconception(
+    "You hid each token from itself; position p sees 0 … p, and p is one of these.",
+    name="no-diagonal",
+)
 def _(queries, keys):
     return torch.ones(queries, keys, dtype=torch.bool).tril(keys - queries - 1)
 
 
 @cached_mask.misconception(
-    "You made the mask of the new tokens alone, a square; they also look at what is in the cache, so it is as wide as "
-    "the whole text."
+    "You made a square, the mask of the new tokens alone; they also see the tokens in the cache, so it is as wide as "
+    "the whole text.",
+    name="square",
 )
 def _(queries, keys):
     return torch.ones(queries, queries, dtype=torch.bool).tril()
 
 
 @cached_mask.misconception(
-    "You marked what is hidden; here True is where a query may look, as in `scaled_dot_product_attention`."
+    "You marked what is hidden; True means that a query may look, as in `scaled_dot_product_attention`.",
+    name="inverted",
 )
 def _(queries, keys):
     return torch.ones(queries, keys, dtype=torch.bool).triu(keys - queries + 1)
 
 
 @cached_mask.misconception(
-    "You hid nothing. One new token needs no mask, but in a chunk of several the first would see those after it."
+    "You hid nothing. One new token needs no mask, but in a chunk of several the first would see those after it.",
+    name="nothing-hidden",
 )
 def _(queries, keys):
     return torch.ones(queries, keys, dtype=torch.bool)
 
 
-@cached_mask.misconception("You let each token see the next one too: the diagonal is keys - queries, without one more.")
+@cached_mask.misconception(
+    "You let each token see the next one as well; the diagonal is one too far to the right.",
+    name="one-too-far",
+)
 def _(queries, keys):
     return torch.ones(queries, keys, dtype=torch.bool).tril(keys - queries + 1)
 
@@ -253,30 +281,27 @@ def _(queries, keys):
 @exercise(
     points=5,
     minutes=18,
+    level="core",
+    importance=3,
     hints=(
-        "Project the new tokens alone, and split them into heads: `F.linear(x, wq).unflatten(-1, (heads, -1))"
-        ".transpose(1, 2)` is (B, heads, t, D / heads).",
-        "Their first one stands at position `length`: `rotate(q, length)` and `rotate(k, length)`.",
-        "`write_cache` puts the rotated keys and the values behind the old ones, and gives all of them: attend to "
-        "those.",
-        "Scores are (B, heads, t, length + t). Where `visible` is None, `cached_mask(t, length + t)` says who sees "
-        "whom.",
+        "What has to be computed for a new token, and what is in the caches already?",
+        "Project and rotate the new tokens alone, write their keys and values into the caches, and attend to all that "
+        "the caches hold then.",
+        "The projections are (B, heads, t, d), the scores (B, heads, t, length + t).",
+        "`rotate(q, length)` and `write_cache(keys, rotate(k, length), length)`; where visible is None, "
+        "`cached_mask(t, length + t)` takes its place.",
     ),
 )
 def cached_attention(x, wq, wk, wv, wo, heads, rotate, keys, values, length, visible=None):
-    """Give what the newest tokens take from the whole text, of which only they are given.
+    """Return what t new tokens read from the whole text, of which they alone are given.
 
-    x (B, t, D): t new tokens, behind `length` earlier ones. wq, wk, wv, wo (D, D), used as in `F.linear`; head h has
-    the coordinates h · D/heads up to (h + 1) · D/heads; scores are divided by √(D / heads); no biases.
+    x (B, t, D): tokens behind `length` earlier ones; it stays as it is.
+    wq, wk, wv, wo (D, D), as in `F.linear`; heads of d = D / heads neighbouring coordinates; scores / √d; no biases.
+    rotate(z, start): rotates z (B, heads, t, d) from position start on; for queries and keys.
+    keys, values (B, heads, capacity, d): the caches, with `length` tokens, keys rotated. Write the new ones behind.
+    visible: None, for causal; or bool, broadcasting to (B, heads, t, length + t), which then decides alone.
 
-    rotate(z, start) turns z (B, heads, t, D/heads), whose tokens stand at positions start, start + 1, …; queries and
-    keys are turned, values are not. keys, values (B, heads, capacity, D/heads): the caches of this layer. Their first
-    `length` places hold the earlier tokens' keys, rotated already, and values. Write the new ones behind them, in
-    place.
-
-    visible: None, and each token sees itself and all before it; or a bool tensor that broadcasts to
-    (B, heads, t, length + t), True where a query may look, which then is all that counts. You may call `write_cache`
-    and `cached_mask`. Returns (B, t, D).
+    Return (B, t, D).
     """
     ### BEGIN SOLUTION
     q, k, v = (F.linear(x, weight).unflatten(-1, (heads, -1)).transpose(1, 2) for weight in (wq, wk, wv))
@@ -360,8 +385,9 @@ def _(cached_attention, rng):
 
 
 @cached_attention.misconception(
-    "You let positions start again at 0 with each call: the new tokens stand behind `length` others, so they are "
-    "rotated from there: `rotate(q, length)`, `rotate(k, length)`."
+    "You rotated queries and keys from position 0 in each call; the new tokens come after `length` others, so both "
+    "are rotated from `length` on.",
+    name="positions-restart",
 )
 def _(x, wq, wk, wv, wo, heads, rotate, keys, values, length, visible=None):
     q, k, v = (F.linear(x, weight).unflatten(-1, (heads, -1)).transpose(1, 2) for weight in (wq, wk, wv))
@@ -372,7 +398,8 @@ def _(x, wq, wk, wv, wo, heads, rotate, keys, values, length, visible=None):
 
 
 @cached_attention.misconception(
-    "You rotated the new keys from `length` on and the queries from 0: both belong to the same tokens."
+    "You rotated the keys from `length` on and the queries from 0; both belong to the same tokens.",
+    name="query-positions-restart",
 )
 def _(x, wq, wk, wv, wo, heads, rotate, keys, values, length, visible=None):
     q, k, v = (F.linear(x, weight).unflatten(-1, (heads, -1)).transpose(1, 2) for weight in (wq, wk, wv))
@@ -383,7 +410,8 @@ def _(x, wq, wk, wv, wo, heads, rotate, keys, values, length, visible=None):
 
 
 @cached_attention.misconception(
-    "You rotated the keys from the cache a second time; they were rotated when they were written, once and for all."
+    "You rotated the keys from the cache a second time; they were rotated once and for all when they were written.",
+    name="rotated-twice",
 )
 def _(x, wq, wk, wv, wo, heads, rotate, keys, values, length, visible=None):
     q, k, v = (F.linear(x, weight).unflatten(-1, (heads, -1)).transpose(1, 2) for weight in (wq, wk, wv))
@@ -394,8 +422,9 @@ def _(x, wq, wk, wv, wo, heads, rotate, keys, values, length, visible=None):
 
 
 @cached_attention.misconception(
-    "You cached the keys before their rotation. The result is right, if you rotate all of them at every step, and that "
-    "is the work that the cache was to save: store them rotated."
+    "You stored the keys before their rotation. The result is right if you rotate all of them at every step, but that"
+    " is work which the cache should save: store them rotated.",
+    name="cached-before-rotation",
 )
 def _(x, wq, wk, wv, wo, heads, rotate, keys, values, length, visible=None):
     q, k, v = (F.linear(x, weight).unflatten(-1, (heads, -1)).transpose(1, 2) for weight in (wq, wk, wv))
@@ -406,8 +435,9 @@ def _(x, wq, wk, wv, wo, heads, rotate, keys, values, length, visible=None):
 
 
 @cached_attention.misconception(
-    "You used `is_causal=True`, whose triangle starts at the top left: the first new token then sees the oldest key "
-    "alone. With a cache the mask is aligned to the bottom right."
+    "You used a triangle that starts at the top left, as `is_causal=True` does: the first new token then sees the "
+    "oldest key alone. With a cache the mask is aligned to the bottom right.",
+    name="top-left-mask",
 )
 def _(x, wq, wk, wv, wo, heads, rotate, keys, values, length, visible=None):
     q, k, v = (F.linear(x, weight).unflatten(-1, (heads, -1)).transpose(1, 2) for weight in (wq, wk, wv))
@@ -419,8 +449,8 @@ def _(x, wq, wk, wv, wo, heads, rotate, keys, values, length, visible=None):
 
 
 @cached_attention.misconception(
-    "You used no mask. That is right for one new token, which may see all there is; in a chunk the first would see "
-    "those after it."
+    "You used no mask. That is right for one new token, but in a chunk the first would see those after it.",
+    name="no-mask",
 )
 def _(x, wq, wk, wv, wo, heads, rotate, keys, values, length, visible=None):
     q, k, v = (F.linear(x, weight).unflatten(-1, (heads, -1)).transpose(1, 2) for weight in (wq, wk, wv))
@@ -430,7 +460,8 @@ def _(x, wq, wk, wv, wo, heads, rotate, keys, values, length, visible=None):
 
 
 @cached_attention.misconception(
-    "You attended to the whole room of the cache; behind length + t lie leftovers, and the softmax gives them weight."
+    "You attended to the whole room of the cache; behind length + t are leftovers, and the softmax gives them weight.",
+    name="whole-room",
 )
 def _(x, wq, wk, wv, wo, heads, rotate, keys, values, length, visible=None):
     q, k, v = (F.linear(x, weight).unflatten(-1, (heads, -1)).transpose(1, 2) for weight in (wq, wk, wv))
@@ -443,7 +474,8 @@ def _(x, wq, wk, wv, wo, heads, rotate, keys, values, length, visible=None):
 
 
 @cached_attention.misconception(
-    "You attended to the new tokens alone; what is in the cache is the text before them, and they must see it."
+    "You attended to the new tokens alone; the cache holds the text before them, which they must see.",
+    name="new-tokens-alone",
 )
 def _(x, wq, wk, wv, wo, heads, rotate, keys, values, length, visible=None):
     q, k, v = (F.linear(x, weight).unflatten(-1, (heads, -1)).transpose(1, 2) for weight in (wq, wk, wv))
@@ -455,7 +487,8 @@ def _(x, wq, wk, wv, wo, heads, rotate, keys, values, length, visible=None):
 
 
 @cached_attention.misconception(
-    "You rotated the values too; positions belong into the scores, so into queries and keys alone."
+    "You rotated the values too; position belongs in the scores, so only queries and keys are rotated.",
+    name="rotated-values",
 )
 def _(x, wq, wk, wv, wo, heads, rotate, keys, values, length, visible=None):
     q, k, v = (F.linear(x, weight).unflatten(-1, (heads, -1)).transpose(1, 2) for weight in (wq, wk, wv))
@@ -466,7 +499,8 @@ def _(x, wq, wk, wv, wo, heads, rotate, keys, values, length, visible=None):
 
 
 @cached_attention.misconception(
-    "You did not use `visible`; where a mask is given, as for a batch with padding, it replaces the causal one."
+    "You did not use `visible`; where a mask is given, as for a batch with padding, it replaces the causal one.",
+    name="ignored-visible",
 )
 def _(x, wq, wk, wv, wo, heads, rotate, keys, values, length, visible=None):
     q, k, v = (F.linear(x, weight).unflatten(-1, (heads, -1)).transpose(1, 2) for weight in (wq, wk, wv))
@@ -508,24 +542,28 @@ def _(x, wq, wk, wv, wo, heads, rotate, keys, values, length, visible=None):
 @exercise(
     points=4,
     minutes=12,
+    level="core",
+    importance=3,
     hints=(
-        "Two loops: one over `prompt.split(chunk, dim=1)`, one over the new tokens. Both call `step` and keep the "
-        "cache.",
-        "`start` is how many tokens have been fed so far: add the length of what you feed, each time.",
-        "The logits of the last position of the last chunk choose the first new token; it is fed next, alone. The last "
-        "new token is chosen and never fed.",
+        "Which tokens have to be fed before the first new token can be chosen, and which never have to be?",
+        "Two loops, one over the chunks of the prompt, one over the new tokens. Both call `step`, pass the cache on, "
+        "and "
+        "count how many tokens have been fed.",
+        "The logits (B, t, V) of the last position of the last chunk choose the first new token, (B,).",
+        "`prompt.split(chunk, dim=1)` gives the chunks, `logits[:, -1].argmax(-1)` the next tokens.",
     ),
 )
 def generate(step, prompt, new, chunk):
-    """Continue a prompt greedily: feed every token once, and let the cache remember.
+    """Return the greedy continuation of a batch of prompts, with each token fed once.
 
-    step(ids, start, cache) -> (logits, cache): the model. ids (B, t) are t tokens, the first of which stands at
-    position start of the text; cache is None for the beginning of a text, later what the last call gave; logits
-    (B, t, V) say what follows each of them.
+    step(ids, start, cache) → (logits, cache), the model:
+    ids (B, t): tokens from position start of the text on. cache: None for a new text, else what the last call returned.
+    logits (B, t, V): the prediction after each of them.
 
-    prompt (B, T): fed in chunks of `chunk` tokens, the last of which may be shorter. Then come `new` >= 1 new tokens,
-    each the most probable one; a token is fed, alone, if another one is to follow. Returns the new tokens (B, new)
-    long, and the cache, from which a conversation could go on.
+    prompt (B, T), as it is; fed in chunks of `chunk` tokens, the last may be shorter.
+    new: 1 or more tokens, each the likeliest. A token is fed, alone, only if another one is to follow.
+
+    Return the new tokens (B, new), long, and the cache.
     """
     ### BEGIN SOLUTION
     cache, start = None, 0
@@ -598,7 +636,8 @@ def _(generate, rng):
 
 
 @generate.misconception(
-    "You let positions start again at 0: `start` is where the first fed token stands in the whole text."
+    "You passed start = 0 in every call; `start` is the position of the first fed token in the whole text.",
+    name="positions-restart",
 )
 def _(step, prompt, new, chunk):
     cache = None
@@ -612,7 +651,8 @@ def _(step, prompt, new, chunk):
 
 
 @generate.misconception(
-    "You left `start` at the length of the prompt; each new token stands one further than the one before."
+    "You left `start` at the length of the prompt; each new token is one position further than the one before.",
+    name="start-stands-still",
 )
 def _(step, prompt, new, chunk):
     cache, start = None, 0
@@ -627,8 +667,9 @@ def _(step, prompt, new, chunk):
 
 
 @generate.misconception(
-    "You fed the whole text at each step, and with a cache: what is in it already comes a second time. Feed new tokens "
-    "alone."
+    "You fed the whole text at each step and passed the cache too, so that what is in it came a second time. Feed new"
+    " tokens alone.",
+    name="fed-whole-text",
 )
 def _(step, prompt, new, chunk):
     cache, start = None, 0
@@ -643,8 +684,9 @@ def _(step, prompt, new, chunk):
 
 
 @generate.misconception(
-    "You read the whole text anew for each token, without the cache. The tokens are right, and that is the quadratic "
-    "work that a cache saves."
+    "You read the whole text again for each token, without the cache. The tokens are right, but this is the quadratic"
+    " work that a cache saves.",
+    name="no-cache",
 )
 def _(step, prompt, new, chunk):
     text = prompt
@@ -655,7 +697,8 @@ def _(step, prompt, new, chunk):
 
 
 @generate.misconception(
-    "You did not hand the cache on between the chunks of the prompt; then the model has forgotten all but the last one."
+    "You did not pass the cache on between the chunks of the prompt, so that the model forgot all but the last one.",
+    name="chunks-without-cache",
 )
 def _(step, prompt, new, chunk):
     start = 0
@@ -671,8 +714,9 @@ def _(step, prompt, new, chunk):
 
 
 @generate.misconception(
-    "You fed the prompt's last token again to begin with; it is in the cache, and its logits are there: they choose "
-    "the first new token."
+    "You fed the prompt's last token a second time; its logits were there already, and they choose the first new "
+    "token.",
+    name="fed-last-again",
 )
 def _(step, prompt, new, chunk):
     cache, start = None, 0
@@ -688,7 +732,8 @@ def _(step, prompt, new, chunk):
 
 
 @generate.misconception(
-    "You read the logits of the first position of the chunk; what follows the prompt is said at its last one."
+    "You read the logits of the first position of the chunk; the last position predicts what follows the prompt.",
+    name="first-logits",
 )
 def _(step, prompt, new, chunk):
     cache, start = None, 0
@@ -703,7 +748,10 @@ def _(step, prompt, new, chunk):
     return torch.cat(found, 1), cache
 
 
-@generate.misconception("You fed the last new token as well: nothing is to follow it, so that call is for nothing.")
+@generate.misconception(
+    "You fed the last new token as well; no token is to follow it, so that call has no use.",
+    name="fed-last-token",
+)
 def _(step, prompt, new, chunk):
     cache, start = None, 0
     for part in prompt.split(chunk, dim=1):
@@ -718,7 +766,8 @@ def _(step, prompt, new, chunk):
 
 
 @generate.misconception(
-    "You fed the prompt as a whole; a long one is read in chunks of `chunk` tokens, so that memory stays small."
+    "You fed the prompt as a whole; a long one is read in chunks of `chunk` tokens, so that memory stays small.",
+    name="prompt-in-one-piece",
 )
 def _(step, prompt, new, chunk):
     logits, cache = step(prompt, 0, None)
@@ -759,20 +808,33 @@ def _(step, prompt, new, chunk):
 
 @exercise(
     points=3,
-    minutes=10,
+    minutes=12,
+    level="core",
+    importance=2,
+    kind="find the bug",
     hints=(
-        "Query i stands in column keys - queries + i. Without pads this is `cached_mask`, once for each row.",
-        "A key is real if its column is at least pads[b]: `columns >= pads[:, None, None]` is (B, 1, keys).",
-        "The diagonal stays visible for everybody, `|`: a softmax over nothing is nan.",
+        "Take one prompt with 2 pads in 3 columns. Which row of the mask is empty, and what is its softmax?",
+        "Then take one new token and 5 columns. In which column is it, and in which does the code put it?",
+        "Columns are (keys,), queries (queries, 1), pads (B, 1, 1); together they broadcast to (B, queries, keys).",
+        "`(column <= query) & (real | (column == query))`, where the queries are the last columns.",
     ),
 )
 def ragged_mask(pads, queries, keys):
-    """Tell who sees whom in a batch of prompts of different lengths, padded on the left to one length.
+    """Return who sees whom in a batch of prompts that are padded on the left to one length.
 
-    Row b of the batch starts with pads[b] pads, which are no part of its text. pads (B,) long, each from 0 to keys - 1.
-    The rows have `keys` columns by now, the last `queries` of which are new. A query sees the real tokens up to its own
-    column, itself among them, and no pad; a pad, whose result nobody reads, sees itself alone. Returns bool
-    (B, queries, keys), True where a query may look, on the device of pads.
+    This version works for a while. Then the shorter prompts give nan, and each new token reads the wrong keys:
+
+    ```python
+    def ragged_mask(pads, queries, keys):
+        column = torch.arange(keys, device=pads.device)
+        query = column[:queries, None]
+        return (column <= query) & (column >= pads[:, None, None])
+    ```
+
+    pads (B,), long, 0 to keys - 1: row b begins with pads[b] pads. The last `queries` of the `keys` columns are new.
+    A token sees the real tokens up to itself. A pad sees itself alone.
+
+    Return bool (B, queries, keys) on the device of pads.
     """
     ### BEGIN SOLUTION
     column = torch.arange(keys, device=pads.device)
@@ -802,15 +864,17 @@ def _(ragged_mask):
 
 
 @ragged_mask.misconception(
-    "You hid the future and not the pads: the shorter prompts then read their padding as if it were text."
+    "You hid the future but not the pads, so that the shorter prompts read their padding as text.",
+    name="pads-visible",
 )
 def _(pads, queries, keys):
     return torch.ones(queries, keys, dtype=torch.bool).tril(keys - queries).expand(len(pads), -1, -1).clone()
 
 
 @ragged_mask.misconception(
-    "You let a pad see nothing at all. A softmax over nothing is nan, and one layer later 0 · nan = nan has reached "
-    "every token of the row; let each pad see itself."
+    "You let a pad see nothing, as the code above. A softmax over nothing is nan, and one layer later 0 · nan = nan "
+    "has reached every token of the row; let each pad see itself.",
+    name="pad-sees-nothing",
 )
 def _(pads, queries, keys):
     column = torch.arange(keys)
@@ -818,8 +882,8 @@ def _(pads, queries, keys):
 
 
 @ragged_mask.misconception(
-    "You took the last pads[b] columns for the pads; they stand on the left, so that all rows end with their newest "
-    "token."
+    "You treated the last pads[b] columns as pads; they are on the left, so that all rows end with their newest token.",
+    name="pads-on-the-right",
 )
 def _(pads, queries, keys):
     column = torch.arange(keys)
@@ -827,7 +891,10 @@ def _(pads, queries, keys):
     return (column <= query) & ((column < keys - pads[:, None, None]) | (column == query))
 
 
-@ragged_mask.misconception("You hid the first real token with the pads: columns 0 … pads[b] - 1 are pads.")
+@ragged_mask.misconception(
+    "You hid the first real token with the pads: columns 0 … pads[b] - 1 are pads.",
+    name="first-token-hidden",
+)
 def _(pads, queries, keys):
     column = torch.arange(keys)
     query = column[keys - queries :, None]
@@ -835,7 +902,9 @@ def _(pads, queries, keys):
 
 
 @ragged_mask.misconception(
-    "You took query i for column i; the new columns are the last ones, so query i stands in keys - queries + i."
+    "You took query i for column i, as the code above; the new columns are the last ones, so query i is in column "
+    "keys - queries + i.",
+    name="first-columns",
 )
 def _(pads, queries, keys):
     column = torch.arange(keys)
@@ -843,7 +912,10 @@ def _(pads, queries, keys):
     return (column <= query) & ((column >= pads[:, None, None]) | (column == query))
 
 
-@ragged_mask.misconception("You hid the pads and not the future: a token must not see those that come after it either.")
+@ragged_mask.misconception(
+    "You hid the pads but not the future: a token must not see those after it either.",
+    name="future-visible",
+)
 def _(pads, queries, keys):
     column = torch.arange(keys)
     query = column[keys - queries :, None]
@@ -874,19 +946,24 @@ def _(pads, queries, keys):
 
 @exercise(
     points=2,
-    minutes=5,
+    minutes=6,
+    level="warm-up",
+    importance=2,
+    kind="derive",
     hints=(
-        "For one token of one layer: a key and a value, each of kv_heads · (width / heads) numbers.",
-        "Then times layers, tokens, batch and bytes.",
+        "What does the cache keep for one token in one layer?",
+        "A key and a value for each head that has its own; then everything that is repeated.",
+        "One token of one layer has kv_heads · (width / heads) numbers as keys, and as many as values.",
+        "`2 * kv_heads * (width // heads)` numbers for one token of one layer.",
     ),
 )
 def kv_bytes(layers, width, heads, kv_heads, tokens, batch, bytes_each):
-    """Give how many bytes the cache of a decoder takes.
+    """Return the number of bytes that the cache of a decoder takes.
 
-    The model has `layers` layers of `heads` query heads, each of width / heads numbers, and in each layer `kv_heads`
-    heads of keys and values of that same size: as many as query heads, or fewer where they share. The cache holds
-    `tokens` tokens of each of `batch` texts; a number takes bytes_each bytes, 2 in half precision, 0.5 in int4.
-    Returns a number.
+    layers, width, heads: L, D and H; a query head has D / H numbers.
+    kv_heads: G, how many heads of keys and values each layer has, of the same size. G = H, or fewer where they share.
+    tokens: T, for each of the `batch` texts.
+    bytes_each: the bytes of a number, 2 in half precision, 0.5 in int4.
     """
     ### BEGIN SOLUTION
     return 2 * layers * kv_heads * (width // heads) * tokens * batch * bytes_each
@@ -919,39 +996,59 @@ def _(kv_bytes):
         assert found == expected, f"{name}: {expected:,} bytes, got {found:,}"
 
 
-@kv_bytes.misconception("You counted the keys or the values; the cache holds both, so twice that.")
+@kv_bytes.misconception(
+    "You counted the keys or the values; the cache holds both, so it is twice as large.",
+    name="keys-alone",
+)
 def _(layers, width, heads, kv_heads, tokens, batch, bytes_each):
     return layers * kv_heads * (width // heads) * tokens * batch * bytes_each
 
 
 @kv_bytes.misconception(
-    "You counted as many heads as there are queries; where queries share keys and values, only kv_heads are stored."
+    "You counted as many heads as there are queries; where query heads share keys and values, only kv_heads are "
+    "stored.",
+    name="all-query-heads",
 )
 def _(layers, width, heads, kv_heads, tokens, batch, bytes_each):
     return 2 * layers * width * tokens * batch * bytes_each
 
 
-@kv_bytes.misconception("You counted one layer; each layer has keys and values of its own.")
+@kv_bytes.misconception(
+    "You counted one layer; each layer has keys and values of its own.",
+    name="one-layer",
+)
 def _(layers, width, heads, kv_heads, tokens, batch, bytes_each):
     return 2 * kv_heads * (width // heads) * tokens * batch * bytes_each
 
 
-@kv_bytes.misconception("You counted one text; each of the batch has a cache of its own, and shares nothing.")
+@kv_bytes.misconception(
+    "You counted one text; each text of the batch has a cache of its own.",
+    name="one-text",
+)
 def _(layers, width, heads, kv_heads, tokens, batch, bytes_each):
     return 2 * layers * kv_heads * (width // heads) * tokens * bytes_each
 
 
-@kv_bytes.misconception("You counted the queries too; a query is used once and never needed again.")
+@kv_bytes.misconception(
+    "You counted the queries too; a query is used once and never needed again.",
+    name="queries-too",
+)
 def _(layers, width, heads, kv_heads, tokens, batch, bytes_each):
     return (2 * kv_heads + heads) * layers * (width // heads) * tokens * batch * bytes_each
 
 
-@kv_bytes.misconception("You gave GiB; the result is in bytes.")
+@kv_bytes.misconception(
+    "You returned GiB; the result is in bytes.",
+    name="in-gib",
+)
 def _(layers, width, heads, kv_heads, tokens, batch, bytes_each):
     return 2 * layers * kv_heads * (width // heads) * tokens * batch * bytes_each / 2**30
 
 
-@kv_bytes.misconception("You gave each head of keys the whole width; a head has width / heads numbers.")
+@kv_bytes.misconception(
+    "You gave each head of keys the whole width; a head has width / heads numbers.",
+    name="whole-width-per-head",
+)
 def _(layers, width, heads, kv_heads, tokens, batch, bytes_each):
     return 2 * layers * kv_heads * width * tokens * batch * bytes_each
 
@@ -968,25 +1065,28 @@ def _(layers, width, heads, kv_heads, tokens, batch, bytes_each):
 @exercise(
     points=4,
     minutes=12,
+    level="core",
+    importance=2,
+    kind="derive",
     hints=(
-        "The weights of all matrices, W: one token costs 2 W. How many tokens does pass n read, with and without a "
-        "cache?",
-        "Attention: t queries times s keys are t · s dot products of `width` numbers in all heads together, and as "
-        "many again for the values: 4 · t · s · width in each layer.",
-        "Add up n = 1 … tokens: t is 1 with a cache, n without; s is n either way.",
+        "How many tokens does pass n read, and how many keys does each of their queries look at?",
+        "Split the work of a pass: matrices cost the same for each token that is read; attention costs the same for "
+        "each "
+        "pair of a query and a key.",
+        "A token costs 2W in the matrices; t queries and n keys cost 4 · t · n · D in the attention of one layer.",
+        "`2 * read * weights + layers * 4 * read * n * width` is pass n.",
     ),
 )
 def decode_flops(layers, width, kv_width, hidden, vocabulary, tokens, cached):
-    """Count the floating-point operations of writing a text token by token.
+    """Return the number of operations of writing a text token by token, in `tokens` passes, counted as above.
 
-    A decoder reads a text of n tokens to choose the next, for n = 1, 2, …, tokens: that many passes. Without a cache
-    pass n reads all n tokens. With a cache (`cached` is true) it reads the newest alone, whose query looks at n keys.
+    Pass n = 1, …, tokens reads all n tokens of the text so far. If `cached`, it reads the newest alone, whose query
+    looks at n keys.
 
-    Each of the `layers` has the matrices q and o (width, width), k and v (kv_width, width), up (hidden, width) and down
-    (width, hidden); after them comes the head (vocabulary, width), which is applied to each token that is read. Scores,
-    and the sums of values, take one product of `width` numbers in all for each pair of a query and a key, masked or
-    not. A multiplication with its addition counts 2. All else (norms, softmax, embedding) counts nothing. Returns an
-    int.
+    Matrices of each layer: q, o (D, D); k, v (kv_width, D); up (F, D); down (D, F), with width D and hidden F.
+    After the layers: the head (V, D), applied to every token that is read.
+
+    Return an int.
     """
     ### BEGIN SOLUTION
     weights = layers * 2 * width * (width + kv_width + hidden) + vocabulary * width
@@ -1039,7 +1139,8 @@ def _(decode_flops):
 
 @decode_flops.misconception(
     "You counted one pass over all tokens; without a cache there is a pass for each token that is written, and each "
-    "reads the text from its beginning."
+    "reads the text from its beginning.",
+    name="one-pass",
 )
 def _(layers, width, kv_width, hidden, vocabulary, tokens, cached):
     weights = layers * 2 * width * (width + kv_width + hidden) + vocabulary * width
@@ -1049,21 +1150,28 @@ def _(layers, width, kv_width, hidden, vocabulary, tokens, cached):
 
 
 @decode_flops.misconception(
-    "You left attention out: each query is multiplied with each key, and each weight with a value."
+    "You left attention out: each query is multiplied with each key, and each weight with a value.",
+    name="no-attention",
 )
 def _(layers, width, kv_width, hidden, vocabulary, tokens, cached):
     weights = layers * 2 * width * (width + kv_width + hidden) + vocabulary * width
     return 2 * weights * (tokens if cached else tokens * (tokens + 1) // 2)
 
 
-@decode_flops.misconception("You stopped one pass early: n runs from 1 up to and including `tokens`.")
+@decode_flops.misconception(
+    "You stopped one pass early: n runs from 1 up to and including `tokens`.",
+    name="one-pass-short",
+)
 def _(layers, width, kv_width, hidden, vocabulary, tokens, cached):
     weights = layers * 2 * width * (width + kv_width + hidden) + vocabulary * width
     passes = ((1 if cached else seen, seen) for seen in range(1, tokens))
     return sum(2 * read * weights + layers * 4 * read * seen * width for read, seen in passes)
 
 
-@decode_flops.misconception("You counted a multiplication with its addition once; it counts 2.")
+@decode_flops.misconception(
+    "You counted a multiplication with its addition once; it counts 2.",
+    name="counted-once",
+)
 def _(layers, width, kv_width, hidden, vocabulary, tokens, cached):
     weights = layers * 2 * width * (width + kv_width + hidden) + vocabulary * width
     passes = ((1 if cached else seen, seen) for seen in range(1, tokens + 1))
@@ -1072,7 +1180,8 @@ def _(layers, width, kv_width, hidden, vocabulary, tokens, cached):
 
 @decode_flops.misconception(
     "You let a cached query look at one key; it is one query, and it looks at all n keys. The cache saves their "
-    "projections, not the looking."
+    "projections, not the looking.",
+    name="one-key",
 )
 def _(layers, width, kv_width, hidden, vocabulary, tokens, cached):
     weights = layers * 2 * width * (width + kv_width + hidden) + vocabulary * width
@@ -1081,8 +1190,8 @@ def _(layers, width, kv_width, hidden, vocabulary, tokens, cached):
 
 
 @decode_flops.misconception(
-    "You applied the head to the newest token alone; here it is applied to each token that is read. (Real decoders do "
-    "spare that.)"
+    "You applied the head to the newest token alone; here it is applied to each token that is read.",
+    name="head-on-newest",
 )
 def _(layers, width, kv_width, hidden, vocabulary, tokens, cached):
     weights = layers * 2 * width * (width + kv_width + hidden)
@@ -1091,7 +1200,10 @@ def _(layers, width, kv_width, hidden, vocabulary, tokens, cached):
     return sum(2 * read * weights + head + layers * 4 * read * seen * width for read, seen in passes)
 
 
-@decode_flops.misconception("You counted the scores and not the sums of values, which take as many products again.")
+@decode_flops.misconception(
+    "You counted the scores but not the sums of values, which take as many products again.",
+    name="no-values",
+)
 def _(layers, width, kv_width, hidden, vocabulary, tokens, cached):
     weights = layers * 2 * width * (width + kv_width + hidden) + vocabulary * width
     passes = ((1 if cached else seen, seen) for seen in range(1, tokens + 1))
@@ -1114,20 +1226,24 @@ def _(layers, width, kv_width, hidden, vocabulary, tokens, cached):
 @exercise(
     points=3,
     minutes=10,
+    level="core",
+    importance=1,
     hints=(
-        "`pool[table[b]]` is (M, S, G, d): the pages of text b in their order. Entries of -1 give some page or other, "
-        "which lies behind the end.",
-        "Token i is in slot i % S of page table[b, i // S]. So flatten pages and slots into one axis, and cut at the "
-        "length.",
+        "In which page and in which slot is token i of a text?",
+        "Collect the pages of a text in the order of its table, join them, and cut what is behind its end.",
+        "The pages of text b are (M, S, G, d); joined they are (M · S, G, d). An entry of -1 is behind the end.",
+        "`pool[table[b]].flatten(0, 1)[:length]`.",
     ),
 )
 def paged_gather(pool, table, lengths):
-    """Collect the keys (or the values) of each text from a cache that is kept in pages.
+    """Return the keys (or the values) of each text from a cache that is kept in pages.
 
-    pool (P, S, G, d): P pages with S slots, each slot holds one token. table (B, M) long: table[b, m] is the page that
-    holds the tokens m · S up to (m + 1) · S of text b, and -1 where the text has none; pages may lie anywhere, and two
-    texts that begin alike may share pages. lengths (B,) long: how many tokens text b has, 0 <= lengths[b] <= M · S; the
-    rest of its last page is leftovers. Returns a list of B tensors, (lengths[b], G, d).
+    pool (P, S, G, d): P pages of S slots; a slot holds one token.
+    table (B, M), long: table[b, m] is the page with the tokens m · S to (m + 1) · S - 1 of text b, or -1 if there are
+    none. Pages may be anywhere in the pool, and texts that begin alike may share pages.
+    lengths (B,), long, 0 to M · S: the tokens of each text; the rest of its last page is leftovers.
+
+    Return a list of B tensors (lengths[b], G, d).
     """
     ### BEGIN SOLUTION
     return [pool[pages].flatten(0, 1)[:length] for pages, length in zip(table, lengths.tolist(), strict=True)]
@@ -1169,7 +1285,8 @@ def _(paged_gather, rng):
 
 
 @paged_gather.misconception(
-    "You gave whole pages; behind lengths[b] lie leftovers of other texts, which must not be read."
+    "You returned whole pages; behind lengths[b] are leftovers of other texts, which must not be read.",
+    name="whole-pages",
 )
 def _(pool, table, lengths):
     size = pool.shape[1]
@@ -1177,15 +1294,17 @@ def _(pool, table, lengths):
 
 
 @paged_gather.misconception(
-    "You went through the slots before the pages: token i is in slot i % S of page i // S, so slots change fastest."
+    "You went through the slots before the pages: token i is in slot i % S of page i // S, so slots change fastest.",
+    name="slots-before-pages",
 )
 def _(pool, table, lengths):
     return [pool[row].transpose(0, 1).flatten(0, 1)[:n] for row, n in zip(table, lengths.tolist(), strict=True)]
 
 
 @paged_gather.misconception(
-    "You read on from the first page as if the next ones lay behind it; each page can be anywhere, and the table says "
-    "where."
+    "You read on from the first page as if the next ones followed it in the pool; each page can be anywhere, and the "
+    "table says where.",
+    name="read-on",
 )
 def _(pool, table, lengths):
     flat = pool.flatten(0, 1)
@@ -1193,13 +1312,19 @@ def _(pool, table, lengths):
     return [flat[start : start + n] for start, n in zip(starts, lengths.tolist(), strict=True)]
 
 
-@paged_gather.misconception("You left out the last page where it is not full; its first slots belong to the text.")
+@paged_gather.misconception(
+    "You left out the last page where it is not full; its first slots belong to the text.",
+    name="no-last-page",
+)
 def _(pool, table, lengths):
     size = pool.shape[1]
     return [pool[row[: n // size]].flatten(0, 1) for row, n in zip(table, lengths.tolist(), strict=True)]
 
 
-@paged_gather.misconception("You put the pages in the order of their numbers; their order is that of the table.")
+@paged_gather.misconception(
+    "You put the pages in the order of their numbers; their order is that of the table.",
+    name="pages-sorted",
+)
 def _(pool, table, lengths):
     size = pool.shape[1]
     return [
@@ -1208,7 +1333,10 @@ def _(pool, table, lengths):
     ]
 
 
-@paged_gather.misconception("You read pages 0, 1, 2 … for each text; table[b] has the numbers of its own pages.")
+@paged_gather.misconception(
+    "You read pages 0, 1, 2, … for each text; table[b] has the numbers of its own pages.",
+    name="own-table-ignored",
+)
 def _(pool, table, lengths):
     return [pool.flatten(0, 1)[:n] for n in lengths.tolist()]
 
