@@ -1394,6 +1394,9 @@ def generate(model, ids, new, generator, context, temperature=1.0, top_k=None, t
     ### END SOLUTION
 
 
+generate.equivalent("drawn = torch.multinomial(kept.softmax(0), 1, generator=generator)", "the logits have one axis")
+
+
 @generate.test("continues a text whose next token is certain", points=1)
 def _(generate):
     def model(ids):
