@@ -65,8 +65,8 @@ from studium_widgets import Diagram, TokenStrip
 # predictions together with their answers.
 #
 # The price is one rule: **position $t$ must not see position $t + 1$**. A <dfn>causal mask</dfn> removes from each
-# position's attention everything that comes after it. Go back to the widget above and switch the mask to both
-# directions: the last row stays as it is, whereas the first row now sees the letter that it is meant to predict.
+# position's attention everything that comes after it. Go back to the widget above and switch the mask to
+# *Bidirectional*: the last row stays as it is, whereas the first row now sees the letter that it is meant to predict.
 #
 # The diagram shows the whole machine. The <dfn>residual stream</dfn> of a transformer is one vector for each token, to
 # which every layer adds twice.
