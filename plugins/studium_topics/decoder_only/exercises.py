@@ -1017,7 +1017,8 @@ def _(lm_loss, rng):
 
 
 @lm_loss.misconception(
-    "You shifted twice, as the code above: the logits at t were compared with the token at t + 2, so the model learns"
+    "You shifted twice, as the code above does: the logits at t were compared with the token at t + 2, so the model "
+    "learns"
     " to "
     "predict the token two places ahead.",
     name="shifted-twice",
@@ -1027,7 +1028,8 @@ def _(logits, ids, ignore=-100):
 
 
 @lm_loss.misconception(
-    "You divided by all positions, as the code above; padding adds no loss, so it must not count in the number either.",
+    "You divided by all positions, as the code above does; padding adds no loss, so it must not count in the number "
+    "either.",
     name="averaged-over-padding",
 )
 def _(logits, ids, ignore=-100):

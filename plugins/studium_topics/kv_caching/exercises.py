@@ -872,7 +872,8 @@ def _(pads, queries, keys):
 
 
 @ragged_mask.misconception(
-    "You let a pad see nothing, as the code above. A softmax over nothing is nan, and one layer later 0 · nan = nan "
+    "You let a pad see nothing, as the code above does. A softmax over nothing is nan, and one layer later 0 · nan = "
+    "nan "
     "has reached every token of the row; let each pad see itself.",
     name="pad-sees-nothing",
 )
@@ -902,7 +903,7 @@ def _(pads, queries, keys):
 
 
 @ragged_mask.misconception(
-    "You took query i for column i, as the code above; the new columns are the last ones, so query i is in column "
+    "You took query i for column i, as the code above does; the new columns are the last ones, so query i is in column "
     "keys - queries + i.",
     name="first-columns",
 )
