@@ -184,12 +184,11 @@ def _(x, gain, eps):
 def causal_attention(x, wq, wk, wv, wo, heads, rotate=None):
     """Return what each position reads from itself and from the positions before it.
 
-    x (B, T, D). wq, wk, wv, wo (D, D), used as in `F.linear`: the queries are x wqᵀ. There are no biases.
-    heads: H, a divisor of D. Head h owns the coordinates h · D/H up to (h + 1) · D/H.
-    rotate: None, or a function of one tensor (B, H, T, D/H) that returns that shape; it is applied to queries and to
-    keys.
+    x (B, T, D). wq, wk, wv, wo (D, D), used as in `F.linear`; no biases.
+    heads: H. Head h owns the coordinates h · D/H up to (h + 1) · D/H.
+    rotate: None, or a function of one tensor (B, H, T, D/H), for queries and keys, that returns that shape.
 
-    Scores are divided by √(D/H). The heads' results, side by side, go through wo.
+    The heads' results, side by side, go through wo.
     Return (B, T, D). The lesson trains through it.
     """
     ### BEGIN SOLUTION
@@ -642,7 +641,8 @@ def llama(checkpoint, ids, heads, rotate=None, eps=1e-6):
         weights = {ours: checkpoint[f"model.layers.{layer}.{theirs}.weight"] for theirs, ours in names.items()}
         x = llama_block(x, weights, heads, rotate, eps)
     x = rmsnorm(x, checkpoint["model.norm.weight"], eps)
-    return F.linear(x, checkpoint.get("lm_head.weight", table))
+    head = checkpoint.get("lm_head.weight", table)
+    return F.linear(x, head)
     ### END SOLUTION
 
 
@@ -736,7 +736,8 @@ def _(checkpoint, ids, heads, rotate=None, eps=1e-6):
     for layer in range(layers):
         weights = {ours: checkpoint[f"model.layers.{layer}.{theirs}.weight"] for theirs, ours in names.items()}
         x = llama_block(x, weights, heads, rotate, eps)
-    return F.linear(x, checkpoint.get("lm_head.weight", table))
+    head = checkpoint.get("lm_head.weight", table)
+    return F.linear(x, head)
 
 
 @llama.misconception(
@@ -754,7 +755,8 @@ def _(checkpoint, ids, heads, rotate=None, eps=1e-6):
         weights = {ours: checkpoint[f"model.layers.{layer}.{theirs}.weight"] for theirs, ours in names.items()}
         x = llama_block(x, weights, heads, None, eps)
     x = rmsnorm(x, checkpoint["model.norm.weight"], eps)
-    return F.linear(x, checkpoint.get("lm_head.weight", table))
+    head = checkpoint.get("lm_head.weight", table)
+    return F.linear(x, head)
 
 
 @llama.misconception(
@@ -772,7 +774,8 @@ def _(checkpoint, ids, heads, rotate=None, eps=1e-6):
         weights = {ours: checkpoint[f"model.layers.{layer}.{theirs}.weight"] for theirs, ours in names.items()}
         x = llama_block(x, weights, heads, rotate)
     x = rmsnorm(x, checkpoint["model.norm.weight"], eps)
-    return F.linear(x, checkpoint.get("lm_head.weight", table))
+    head = checkpoint.get("lm_head.weight", table)
+    return F.linear(x, head)
 
 
 @llama.misconception(
@@ -808,7 +811,8 @@ def _(checkpoint, ids, heads, rotate=None, eps=1e-6):
         weights = {ours: checkpoint[f"model.layers.{layer}.{theirs}.weight"] for theirs, ours in names.items()}
         x = llama_block(x, weights, heads, rotate, eps)
     x = rmsnorm(x, checkpoint["model.norm.weight"], eps)
-    return F.linear(x, checkpoint.get("lm_head.weight", table))
+    head = checkpoint.get("lm_head.weight", table)
+    return F.linear(x, head)
 
 
 @llama.misconception(
@@ -826,7 +830,8 @@ def _(checkpoint, ids, heads, rotate=None, eps=1e-6):
         weights = {ours: checkpoint[f"model.layers.{layer}.{theirs}.weight"] for theirs, ours in names.items()}
         x = llama_block(x, weights, heads, rotate, eps)
     x = rmsnorm(x, checkpoint["model.norm.weight"], eps)
-    return F.linear(x, checkpoint.get("lm_head.weight", table))
+    head = checkpoint.get("lm_head.weight", table)
+    return F.linear(x, head)
 
 
 @llama.misconception(
@@ -844,7 +849,8 @@ def _(checkpoint, ids, heads, rotate=None, eps=1e-6):
         weights = {ours: checkpoint[f"model.layers.{layer}.{theirs}.weight"] for theirs, ours in names.items()}
         x = llama_block(x, weights, heads, rotate, eps)
     x = rmsnorm(x, checkpoint["model.norm.weight"], eps)
-    return F.linear(x, checkpoint.get("lm_head.weight", table))
+    head = checkpoint.get("lm_head.weight", table)
+    return F.linear(x, head)
 
 
 @llama.misconception(
@@ -863,7 +869,8 @@ def _(checkpoint, ids, heads, rotate=None, eps=1e-6):
         weights = {ours: checkpoint[f"model.layers.{layer}.{theirs}.weight"] for theirs, ours in names.items()}
         x = llama_block(x, weights, heads, rotate, eps)
     x = rmsnorm(x, checkpoint["model.norm.weight"], eps)
-    return F.linear(x, checkpoint.get("lm_head.weight", table))
+    head = checkpoint.get("lm_head.weight", table)
+    return F.linear(x, head)
 
 
 @llama.misconception(
@@ -881,7 +888,8 @@ def _(checkpoint, ids, heads, rotate=None, eps=1e-6):
         weights = {ours: checkpoint[f"model.layers.{layer}.{theirs}.weight"] for theirs, ours in names.items()}
         x = llama_block(x, weights, heads, rotate, eps)
     x = rmsnorm(x, checkpoint["model.norm.weight"], eps)
-    return F.linear(x, checkpoint.get("lm_head.weight", table))
+    head = checkpoint.get("lm_head.weight", table)
+    return F.linear(x, head)
 
 
 @llama.misconception(
@@ -899,7 +907,8 @@ def _(checkpoint, ids, heads, rotate=None, eps=1e-6):
         weights = {ours: checkpoint[f"model.layers.0.{theirs}.weight"] for theirs, ours in names.items()}
         x = llama_block(x, weights, heads, rotate, eps)
     x = rmsnorm(x, checkpoint["model.norm.weight"], eps)
-    return F.linear(x, checkpoint.get("lm_head.weight", table))
+    head = checkpoint.get("lm_head.weight", table)
+    return F.linear(x, head)
 
 
 @llama.misconception(
@@ -917,7 +926,8 @@ def _(checkpoint, ids, heads, rotate=None, eps=1e-6):
         weights = {ours: checkpoint[f"model.layers.{layer}.{theirs}.weight"] for theirs, ours in names.items()}
         x = llama_block(x, weights, heads, rotate, eps)
     x = rmsnorm(x, checkpoint["model.norm.weight"], eps)
-    return F.linear(x, checkpoint.get("lm_head.weight", table)).softmax(-1)
+    head = checkpoint.get("lm_head.weight", table)
+    return F.linear(x, head).softmax(-1)
 
 
 @llama.also_correct
@@ -1126,10 +1136,10 @@ def filter_logits(logits, temperature=1.0, top_k=None, top_p=None):
 
     * divide by temperature (> 0);
     * top_k (1 or more): keep the top_k largest, and any equal to the smallest of them;
-    * top_p (0 to 1): of what is left, renormalised, keep the fewest most probable tokens whose probabilities sum to
-      top_p or more, at least one. Of equal ones at the border, any may stay.
+    * top_p (0 to 1): of the rest, renormalised, keep the fewest most probable tokens whose probabilities sum to top_p
+      or more, at least one. Of equal ones at the border, any may stay.
 
-    None switches a filter off. logits (V,), floats, stay as they are. Return (V,) in their order.
+    None switches a filter off. logits (V,), floats, stay as they are. Return (V,).
     """
     ### BEGIN SOLUTION
     scaled = logits / temperature
@@ -1245,7 +1255,7 @@ def _(logits, temperature=1.0, top_k=None, top_p=None):
 
 
 @filter_logits.misconception(
-    "You multiplied by the temperature; a low one has to sharpen, so the logits are divided by it.",
+    "You multiplied by the temperature; a low one should sharpen, so the logits are divided by it.",
     name="multiplied-temperature",
 )
 def _(logits, temperature=1.0, top_k=None, top_p=None):
@@ -1261,7 +1271,7 @@ def _(logits, temperature=1.0, top_k=None, top_p=None):
 
 
 @filter_logits.misconception(
-    "You removed every token where top_p is 0: the first one, too, was beyond the line. At least one has to stay.",
+    "You removed every token where top_p is 0: the first one, too, was beyond the line. At least one stays.",
     name="nothing-left",
 )
 def _(logits, temperature=1.0, top_k=None, top_p=None):
