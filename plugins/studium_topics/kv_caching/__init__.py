@@ -20,6 +20,6 @@ def studium_topics() -> Iterable[Topic]:
             Paper("Efficient Memory Management for LLM Serving with PagedAttention", 2023, "2309.06180"),
         ),
         needs=("decoder-only",),
-        minutes=120,
+        minutes=110,
         order=8,
     )

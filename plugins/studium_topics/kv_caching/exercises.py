@@ -27,12 +27,12 @@ from studium_topics.kv_caching.rotary import rotate
 def write_cache(cache, new, length):
     """Write the keys (or the values) of new tokens into a cache, and return all that it holds now.
 
-    cache (B, H, capacity, d): the first `length` places hold tokens, the others hold leftovers without meaning.
+    cache (B, H, capacity, d): the first `length` places hold tokens, the others leftovers without meaning.
     new (B, H, t, d), t >= 1; it stays as it is.
 
     Write into `cache` itself, behind the tokens that are there; nothing else in it changes.
-    Return the first length + t tokens, (B, H, length + t, d).
-    Raise ValueError if they do not fit, and leave the cache as it is.
+    Return the first length + t tokens.
+    If they do not fit, raise ValueError and leave the cache as it is.
     """
     ### BEGIN SOLUTION
     end = length + new.shape[2]
@@ -296,9 +296,9 @@ def cached_attention(x, wq, wk, wv, wo, heads, rotate, keys, values, length, vis
     """Return what t new tokens read from the whole text, of which they alone are given.
 
     x (B, t, D): tokens behind `length` earlier ones; it stays as it is.
-    wq, wk, wv, wo (D, D), as in `F.linear`; heads of d = D / heads neighbouring coordinates; scores / √d; no biases.
-    rotate(z, start): rotates z (B, heads, t, d) from position start on; for queries and keys.
-    keys, values (B, heads, capacity, d): the caches, with `length` tokens, keys rotated. Write the new ones behind.
+    wq, wk, wv, wo (D, D), heads: as in decoder-only; d = D / heads; scores / √d; no biases.
+    rotate(z, start): rotates queries or keys z (B, heads, t, d) from position start on.
+    keys, values (B, heads, capacity, d): the caches with `length` tokens, keys rotated. Write the new ones behind.
     visible: None, for causal; or bool, broadcasting to (B, heads, t, length + t), which then decides alone.
 
     Return (B, t, D).
@@ -556,11 +556,11 @@ def generate(step, prompt, new, chunk):
     """Return the greedy continuation of a batch of prompts, with each token fed once.
 
     step(ids, start, cache) → (logits, cache), the model:
-    ids (B, t): tokens from position start of the text on. cache: None for a new text, else what the last call returned.
-    logits (B, t, V): the prediction after each of them.
+    ids (B, t): tokens from position start on; logits (B, t, V): the prediction after each.
+    cache: None for a new text, else what the last call returned.
 
     prompt (B, T), as it is; fed in chunks of `chunk` tokens, the last may be shorter.
-    new: 1 or more tokens, each the likeliest. A token is fed, alone, only if another one is to follow.
+    new: 1 or more tokens, each the likeliest; fed, alone, only if another one is to follow.
 
     Return the new tokens (B, new), long, and the cache.
     """
@@ -825,12 +825,11 @@ def chat(step, ids, memory, new, chunk, stop):
     """Return a greedy answer to a conversation, reading only tokens that the cache does not hold.
 
     step: as in `generate`. A call with start below the end of the cache overwrites it from there on.
-    ids: the whole conversation, a list of 1 or more ints, which stays as it is.
+    ids: the whole conversation, a list of ints, as it is.
     memory: None, or what the last call returned. The conversation may have been edited since, anywhere.
 
-    Feed at most `chunk` tokens a call. The answer, a list, has `new` >= 1 tokens, or ends earlier with token `stop`.
-    A token is fed only if the logits after it, or after a later one, are needed.
-
+    Feed at most `chunk` tokens a call. The last token of an answer is not fed.
+    The answer, a list, has `new` >= 1 tokens, or ends earlier with token `stop`.
     Return the answer and the memory for the next call.
     """
     ### BEGIN SOLUTION
@@ -1625,8 +1624,8 @@ def paged_gather(pool, table, lengths):
     """Return the keys (or the values) of each text from a cache that is kept in pages.
 
     pool (P, S, G, d): P pages of S slots; a slot holds one token.
-    table (B, M), long: table[b, m] is the page with the tokens m · S to (m + 1) · S - 1 of text b, or -1 if there are
-    none. Pages may be anywhere in the pool, and texts that begin alike may share pages.
+    table (B, M), long: table[b, m] is the page, anywhere in the pool, with the tokens m · S to (m + 1) · S - 1 of text
+    b, or -1 if there are none. Texts may share pages.
     lengths (B,), long, 0 to M · S: the tokens of each text; the rest of its last page is leftovers.
 
     Return a list of B tensors (lengths[b], G, d).

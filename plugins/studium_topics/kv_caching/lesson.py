@@ -25,7 +25,7 @@ figures.opening()
 # 4. hold a conversation in which each token is read once, also after an edit;
 # 5. compute the memory of a cache, and say why decoding is limited by bandwidth.
 #
-# **You need** causal attention and rotary positions: the topic *decoder-only*. **Time:** 20 minutes of reading, 100 of
+# **You need** causal attention and rotary positions: the topic *decoder-only*. **Time:** 20 minutes of reading, 90 of
 # coding, 1 of running, without the part called Further.
 #
 # **How it came about.** The first transformers were trained on whole texts, and their decoders were run in the same
@@ -368,7 +368,11 @@ MemoryMeter(model="gpt-3-175b", batch=16, context=2048, card="h100")
 Roofline(card="h100", model="llama-2-7b", batch=16, context=2048)
 
 # %% [markdown]
-# ## Further: many prompts at once
+# ## Further
+#
+# Two more parts of a real server. They are optional, and not counted in the minutes above.
+#
+# ### Many prompts at once
 #
 # Prompts are decoded in batches, but they are not equally long. Shorter ones are filled up with <dfn>pads</dfn> on the
 # left, tokens without meaning, so that every row ends with its newest token. The pads have to be hidden. The first
@@ -398,7 +402,7 @@ print(f"the same if the pads are not hidden:                  {together.unmasked
 # </details>
 
 # %% [markdown]
-# ## Further: pages
+# ### Pages
 #
 # How much room should be reserved for a text whose length nobody knows? In the systems that the authors of vLLM
 # measured in 2023, **20.4 to 38.2 %** of the reserved cache held a token. They kept the cache in <dfn>pages</dfn>
@@ -456,8 +460,9 @@ figures.occupancy(kept)
 #
 # * **Ten minutes.** Divide the work of Llama 2 7B without a cache by that with one, for texts of 100 to 100,000 tokens,
 #   and divide the ratio by $T$. You should see it move from 1/2 towards 2/3. Why?
-# * **An hour.** Store keys and values in 8, 4 and 3 bits, with one scale for each vector, in a copy of your attention, and
-#   read held-out text with the model above, one token at a time. QUANT
+# * **An hour.** In a copy of your attention, store keys and values in 8, 4 and 2 bits, with one scale for each vector,
+#   and read held-out text with the model above, one token at a time. You should see that 8 bits cost less than 0.001
+#   nats a character, 4 bits about 0.01 and 2 bits about half a nat.
 # * **A day.** Write continuous batching: a loop with room for four texts, which gives a place to the next prompt as
 #   soon as a text has ended. You should see the same tokens as one text at a time, in fewer passes.
 #
