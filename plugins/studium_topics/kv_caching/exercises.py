@@ -52,14 +52,16 @@ def _(write_cache):
     assert_close(cache, expected, message="the argument `cache` itself, after the call")
 
 
-@write_cache.hidden("gives what torch.cat would, and writes nowhere else", points=1)
+@write_cache.hidden("returns what torch.cat would, and writes nowhere else", points=1)
 def _(write_cache, rng):
     for batch, heads, capacity, size, chunks in ((2, 3, 9, 4, (4, 1, 2)), (1, 2, 6, 5, (1, 1, 4)), (3, 1, 7, 2, (5,))):
         cache = torch.randn(batch, heads, capacity, size, generator=rng, dtype=torch.float64)
         leftovers, length = cache.clone(), 0
         text = torch.randn(batch, heads, sum(chunks), size, generator=rng, dtype=torch.float64)
         for t in chunks:
-            found = write_cache(cache, text[:, :, length : length + t], length)
+            new = text[:, :, length : length + t].clone()
+            found = write_cache(cache, new, length)
+            assert torch.equal(new, text[:, :, length : length + t]), "the argument new must stay as it is"
             length += t
             what = f"with {length} tokens in a cache of shape {tuple(cache.shape)}"
             assert_close(found, text[:, :, :length], message=f"the result {what}")
@@ -81,7 +83,7 @@ def _(write_cache, rng):
     new = torch.randn(2, 3, 1, 4, generator=rng, dtype=torch.float64)
     found = write_cache(cache, new, 2)
     assert_close(found, torch.cat([kept[:, :, :2], new], 2), message="one token behind the first 2 of 6")
-    assert_close(cache[:, :, 3:], kept[:, :, 3:], message="what lies behind the new token")
+    assert_close(cache[:, :, 3:], kept[:, :, 3:], message="the places behind the new token")
 
 
 @write_cache.misconception(
@@ -324,12 +326,12 @@ def _(cached_attention, rng):
     none, same = torch.zeros(4, 4, dtype=torch.float64), torch.eye(4, dtype=torch.float64)
     keys, values = torch.full((2, 2, 2, 3, 2), 7.0, dtype=torch.float64)
     parts = [cached_attention(x[:, i : i + 1], none, none, same, same, 2, rotate, keys, values, i) for i in range(2)]
-    assert_close(parts[0], x[:, :1], rtol=1e-6, atol=1e-6, message="with q = k = 0, the first token's own value")
+    assert_close(parts[0], x[:, :1], rtol=1e-5, atol=1e-5, message="with q = k = 0, the first token's own value")
     expected = x.mean(1, keepdim=True)
-    assert_close(parts[1], expected, rtol=1e-6, atol=1e-6, message="with q = k = 0, the mean of both tokens' values")
+    assert_close(parts[1], expected, rtol=1e-5, atol=1e-5, message="with q = k = 0, the mean of both tokens' values")
 
 
-@cached_attention.hidden("gives what attention to the whole text gives, however it is cut into chunks", points=2)
+@cached_attention.hidden("equals attention to the whole text, however it is cut into chunks", points=2)
 def _(cached_attention, rng):
     cases = ((2, 12, 3, (4, 1, 1, 3)), (1, 8, 2, (1, 5)), (3, 16, 2, (7,)), (2, 6, 1, (2, 2, 2)))
     for batch, width, heads, chunks in cases:
@@ -344,7 +346,7 @@ def _(cached_attention, rng):
         for t in chunks:
             found = cached_attention(x[:, start : start + t], wq, wk, wv, wo, heads, rotate, keys, values, start)
             what = f"tokens {start} to {start + t - 1} of a text in chunks of {chunks}, {heads} heads, D={width}"
-            assert_close(found, expected[:, start : start + t], rtol=1e-7, atol=1e-8, message=what)
+            assert_close(found, expected[:, start : start + t], rtol=1e-5, atol=1e-5, message=what)
             start += t
         assert torch.equal(x, kept), "the argument x must stay as it is"
 
@@ -363,7 +365,7 @@ def _(cached_attention, rng):
         new = F.linear(x, weight).view(2, 3, 2, 4).transpose(1, 2)
         expected = torch.cat([old[:, :, :2], rotate(new, 2) if turned else new, old[:, :, 5:]], 2)
         what = f"the cache of {name} after 3 tokens behind 2"
-        assert_close(cache, expected, rtol=1e-7, atol=1e-8, message=what)
+        assert_close(cache, expected, rtol=1e-5, atol=1e-5, message=what)
 
 
 @cached_attention.hidden("lets `visible` alone say who sees whom", points=1)
@@ -380,7 +382,7 @@ def _(cached_attention, rng):
         mixed = F.scaled_dot_product_attention(rotate(q, length), k, v, attn_mask=visible)
         expected = F.linear(mixed.transpose(1, 2).reshape(2, t, 6), wo)
         assert_close(
-            found, expected, rtol=1e-7, atol=1e-8, message=f"{t} tokens behind {length}, with a mask of its own"
+            found, expected, rtol=1e-5, atol=1e-5, message=f"{t} tokens behind {length}, with a mask of its own"
         )
 
 
@@ -584,22 +586,22 @@ generate.equivalent("found.append(logits[:, 0].argmax(-1))", "one token was fed,
 @generate.test("continues a count", points=1)
 def _(generate):
     def step(ids, start, cache):
-        """Say n + 1 after n, and remember what was fed and from where."""
+        """Predict n + 1 after n, and note what was fed and from where."""
         return F.one_hot((ids + 1) % 20, 20).float(), [*(cache or []), (start, ids.tolist())]
 
     found, fed = generate(step, torch.tensor([[3, 4, 5, 6, 7]]), 3, 2)
-    assert_close(found, torch.tensor([[8, 9, 10]]), message="a model that says n + 1 after n, asked for 3 tokens")
+    assert_close(found, torch.tensor([[8, 9, 10]]), message="a model that predicts n + 1 after n, asked for 3 tokens")
     expected = [(0, [[3, 4]]), (2, [[5, 6]]), (4, [[7]]), (5, [[8]]), (6, [[9]])]
     assert_close(fed, expected, message="the calls of step, as (start, ids)")
 
 
-@generate.hidden("gives the tokens that decoding without a cache gives", points=2)
+@generate.hidden("returns the tokens that decoding without a cache returns", points=2)
 def _(generate, rng):
     for batch, length, new, chunk in ((2, 5, 6, 2), (1, 4, 5, 1), (3, 7, 4, 7), (2, 6, 3, 4), (1, 1, 6, 3)):
         table = torch.randn(97, 11, generator=rng)
 
         def step(ids, start, cache, table=table):
-            """Give logits that depend on every token so far and on where it was said to stand."""
+            """Return logits that depend on every token so far and on the position that was given for it."""
             here = (ids + 1) * (3 + start + torch.arange(ids.shape[1], device=ids.device)) ** 2
             seen = here if cache is None else torch.cat([cache, here], 1)
             return table.to(ids.device)[seen.cumsum(1)[:, -ids.shape[1] :] % 97], seen
@@ -854,12 +856,12 @@ def _(chat):
     calls = []
 
     def step(ids, start, cache):
-        """Say n + 1 after n."""
+        """Predict n + 1 after n."""
         calls.append((start, ids[0].tolist()))
         return F.one_hot((ids + 1) % 20, 20).float(), [*(cache or [])[:start], *ids[0].tolist()]
 
     answer, memory = chat(step, [3, 9, 4], None, 3, 8, 0)
-    assert_close(answer, [5, 6, 7], message="a model that says n + 1 after n, asked for 3 tokens after 3, 9, 4")
+    assert_close(answer, [5, 6, 7], message="a model that predicts n + 1 after n, asked for 3 tokens after 3, 9, 4")
     calls.clear()
     answer, _ = chat(step, [3, 9, 4, 5, 6, 7, 15, 17], memory, 4, 8, 0)
     assert_close(answer, [18, 19, 0], message="the answer to 15, 17, which ends with the stop token 0")
@@ -925,7 +927,7 @@ def _(chat, rng):
             _, memory = chat(step, list(ids), memory, new, chunk, 99)
             found, expected = sum(count for _, count in fed) - before, len(ids) - shared + new - 1
             what = f"{len(ids)} tokens of which the cache holds the first {shared}, and {new} new ones"
-            assert found == expected, f"for a conversation of {what}, {expected} tokens have to be fed, got {found}"
+            assert found == expected, f"for a conversation of {what}, {expected} tokens need to be fed, got {found}"
         longest = max(count for _, count in fed)
         assert longest <= chunk, f"a call feeds at most {chunk} tokens, got {longest}"
 
@@ -1361,13 +1363,13 @@ kv_bytes.equivalent(
 )
 
 
-@kv_bytes.test("counts a cache that one can count by hand", points=1)
+@kv_bytes.test("counts a cache that is small enough to count by hand", points=1)
 def _(kv_bytes):
     found = kv_bytes(3, 8, 4, 4, 5, 1, 2)
     assert found == 480, f"3 layers, 5 tokens, a key and a value of 8 numbers, 2 bytes: 480, got {found}"
 
 
-@kv_bytes.hidden("gives the sizes of the caches of real models", points=1)
+@kv_bytes.hidden("is the size of the caches of published models", points=1)
 def _(kv_bytes):
     gib = 2**30
     known = [
@@ -1483,7 +1485,7 @@ def decode_flops(layers, width, kv_width, hidden, vocabulary, tokens, cached):
     ### END SOLUTION
 
 
-@decode_flops.test("counts two tokens of a model that one can count by hand", points=1)
+@decode_flops.test("counts two tokens of a model that is small enough to count by hand", points=1)
 def _(decode_flops):
     weights = 2 * 3 * 3 + 2 * 3 * 3 + 2 * 4 * 3 + 5 * 3
     for cached, expected in ((True, 2 * weights * 2 + 4 * 3 * (1 + 2)), (False, 2 * weights * 3 + 4 * 3 * (1 + 4))):
@@ -1513,7 +1515,7 @@ def _(decode_flops):
             assert found == expected, f"decode_flops{sizes} is {expected:,} by the counter, got {found:,}"
 
 
-@decode_flops.hidden("gives the exact ratio of work with and without a cache", points=1)
+@decode_flops.hidden("has the exact ratio of work with and without a cache", points=1)
 def _(decode_flops):
     for tokens in (1, 8, 65):
         with_head = [decode_flops(0, 7, 7, 9, 12, tokens, cached) for cached in (False, True)]
