@@ -214,7 +214,7 @@ def _(causal_attention, rng):
     found = causal_attention(x, wq, wk, wv, wo, 2)
     assert tuple(found.shape) == (2, 3, 4), f"the result must have the shape of x, (2, 3, 4), got {tuple(found.shape)}"
     expected = F.linear(F.linear(x[:, 0], wv), wo)
-    assert_close(found[:, 0], expected, rtol=1e-6, atol=1e-6, message="the first token's own value, through wo")
+    assert_close(found[:, 0], expected, rtol=1e-5, atol=1e-5, message="the first token's own value, through wo")
 
 
 @causal_attention.hidden("is causal scaled dot-product attention of every head", points=1)
@@ -226,7 +226,7 @@ def _(causal_attention, rng):
         mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True)
         expected = F.linear(mixed.transpose(1, 2).reshape(batch, length, width), wo)
         what = f"with B={batch}, T={length}, D={width} and {heads} heads"
-        assert_close(causal_attention(x, wq, wk, wv, wo, heads), expected, rtol=1e-6, atol=1e-6, message=what)
+        assert_close(causal_attention(x, wq, wk, wv, wo, heads), expected, rtol=1e-5, atol=1e-5, message=what)
 
 
 @causal_attention.hidden("never lets a token see what comes after it", points=1)
@@ -239,7 +239,7 @@ def _(causal_attention, rng):
         changed[:, at:] += 10 * torch.randn(2, 6 - at, 8, generator=rng, dtype=torch.float64)
         after = causal_attention(changed, wq, wk, wv, wo, 2)
         assert_close(
-            after[:, :at], before[:, :at], rtol=1e-9, atol=1e-9, message=f"position {at} changed what is left of it"
+            after[:, :at], before[:, :at], rtol=1e-5, atol=1e-5, message=f"position {at} changed what is left of it"
         )
         assert not torch.allclose(after[:, at:], before[:, at:]), (
             f"position {at} and those after it must see position {at}"
@@ -255,7 +255,7 @@ def _(causal_attention, rng):
         mixed = F.scaled_dot_product_attention(rotate(q), rotate(k), v, is_causal=True)
         expected = F.linear(mixed.transpose(1, 2).reshape(2, length, width), wo)
         found = causal_attention(x, wq, wk, wv, wo, heads, rotate)
-        assert_close(found, expected, rtol=1e-6, atol=1e-6, message=f"with T={length}, D={width} and {heads} heads")
+        assert_close(found, expected, rtol=1e-5, atol=1e-5, message=f"with T={length}, D={width} and {heads} heads")
 
 
 @causal_attention.misconception(
@@ -412,6 +412,15 @@ def _(x, wq, wk, wv, wo, heads, rotate=None):
     return torch.cat(parts, -1) @ wo.mT
 
 
+@causal_attention.also_correct
+def _(x, wq, wk, wv, wo, heads, rotate=None):
+    single, (batch, length, width) = x.float(), x.shape
+    q, k, v = (F.linear(single, w.float()).view(batch, length, heads, -1).transpose(1, 2) for w in (wq, wk, wv))
+    q, k = (rotate(q), rotate(k)) if rotate else (q, k)
+    y = F.scaled_dot_product_attention(q, k, v, is_causal=True).transpose(1, 2).reshape(batch, length, width)
+    return F.linear(y, wo.float()).to(x.dtype)
+
+
 # ------------------------------------------------------------------------------------------------- llama_block
 
 
@@ -481,7 +490,7 @@ def _(llama_block, rng):
             expected = expected + F.linear(gated, weights["down"])
             found = llama_block(x, weights, heads, turn, eps)
             what = f"with T={length}, D={width}, {heads} heads, F={hidden}, {'a' if turn else 'no'} rotation"
-            assert_close(found, expected, rtol=1e-6, atol=1e-6, message=what)
+            assert_close(found, expected, rtol=1e-5, atol=1e-5, message=what)
             assert torch.equal(x, kept), "the argument x must stay as it is"
 
 
@@ -1009,7 +1018,7 @@ def _(lm_loss, rng):
         terms = [-logp[b, t, ids[b, t + 1]] for b in range(batch) for t in range(length - 1)]
         found = lm_loss(logits, ids)
         assert_close(
-            found, torch.stack(terms).mean(), rtol=1e-6, atol=1e-6, message=f"for logits {tuple(logits.shape)}"
+            found, torch.stack(terms).mean(), rtol=1e-5, atol=1e-5, message=f"for logits {tuple(logits.shape)}"
         )
 
 
@@ -1023,7 +1032,7 @@ def _(lm_loss, rng):
         places = [(b, t) for b in range(3) for t in range(5) if ids[b, t + 1] != ignore]
         expected = torch.stack([-logp[b, t, ids[b, t + 1]] for b, t in places]).mean()
         what = f"with rows of different length and ignore={ignore}"
-        assert_close(lm_loss(logits, ids, ignore), expected, rtol=1e-6, atol=1e-6, message=what)
+        assert_close(lm_loss(logits, ids, ignore), expected, rtol=1e-5, atol=1e-5, message=what)
 
 
 @lm_loss.misconception(
@@ -1095,6 +1104,11 @@ def _(logits, ids, ignore=-100):
 )
 def _(logits, ids, ignore=-100):
     return F.cross_entropy(logits[:, :-1].flatten(0, 1), ids[:, 1:].flatten())
+
+
+@lm_loss.also_correct
+def _(logits, ids, ignore=-100):
+    return F.cross_entropy(logits[:, :-1].float().mT, ids[:, 1:], ignore_index=ignore).to(logits.dtype)
 
 
 @lm_loss.also_correct
