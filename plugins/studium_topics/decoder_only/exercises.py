@@ -29,8 +29,9 @@ def rmsnorm(x, gain, eps):
 
     Use the formula above, with the mean over the last axis.
 
-    x (..., D): float16, bfloat16, float32 or float64; it stays as it is.
-    gain (D,), of x's dtype. eps: a small positive number.
+    * x (..., D): float16, bfloat16, float32 or float64; it stays as it is.
+    * gain (D,), of x's dtype.
+    * eps: a small positive number.
 
     Squares overflow in float16, so compute the normalised x in float32 at least, then go back to x's dtype.
     Return (..., D) of x's dtype. The lesson trains through it.
@@ -184,9 +185,9 @@ def _(x, gain, eps):
 def causal_attention(x, wq, wk, wv, wo, heads, rotate=None):
     """Return what each position reads from itself and from the positions before it.
 
-    x (B, T, D). wq, wk, wv, wo (D, D), used as in `F.linear`; no biases.
-    heads: H. Head h owns the coordinates h · D/H up to (h + 1) · D/H.
-    rotate: None, or a function of one tensor (B, H, T, D/H), for queries and keys, that returns that shape.
+    * x (B, T, D). wq, wk, wv, wo (D, D), used as in `F.linear`; no biases.
+    * heads: H. Head h owns the coordinates h · D/H up to (h + 1) · D/H.
+    * rotate: None, or a function of one tensor (B, H, T, D/H), for queries and keys, that returns that shape.
 
     The heads' results, side by side, go through wo.
     Return (B, T, D). The lesson trains through it.
@@ -441,10 +442,11 @@ def llama_block(x, weights, heads, rotate=None, eps=1e-6):
 
     First x ← x + attention(rmsnorm(x)). Then, with z = rmsnorm(x) of the new x, x ← x + down(silu(gate z) · up z).
 
-    x (B, T, D); it stays as it is.
-    weights, a mapping: "q", "k", "v", "o" (D, D); "gate", "up" (F, D); "down" (D, F), all used as in `F.linear`;
-    the gains "attention_norm", "mlp_norm" (D,).
-    heads, rotate: as in `causal_attention`. eps: of both norms.
+    * x (B, T, D); it stays as it is.
+    * weights, a mapping: "q", "k", "v", "o" (D, D); "gate", "up" (F, D); "down" (D, F), all used as in `F.linear`;
+      the gains "attention_norm", "mlp_norm" (D,).
+    * heads, rotate: as in `causal_attention`.
+    * eps: of both norms.
 
     Call `rmsnorm` and `causal_attention`. Return (B, T, D). The lesson trains through it.
     """
@@ -633,9 +635,10 @@ def _(x, weights, heads, rotate=None, eps=1e-6):
 def llama(checkpoint, ids, heads, rotate=None, eps=1e-6):
     """Return the next-token logits of a whole Llama, whose weights have the names that published checkpoints use.
 
-    checkpoint: a mapping from the names in the table above to tensors. The layers are numbered from 0, without gaps.
-    There may be more than ten. Without "lm_head.weight", the embedding is the head. It stays as it is.
-    ids (B, T), integers. heads, rotate, eps: as in `llama_block`; eps is that of the last norm, too.
+    * checkpoint: a mapping from the names in the table above to tensors. The layers are numbered from 0, without
+      gaps. There may be more than ten. Without "lm_head.weight", the embedding is the head. It stays as it is.
+    * ids (B, T), integers.
+    * heads, rotate, eps: as in `llama_block`; eps is that of the last norm, too.
 
     Call `llama_block` and `rmsnorm`. Return (B, T, V). The lesson trains through it.
     """
@@ -986,8 +989,8 @@ def lm_loss(logits, ids, ignore=-100):
         return losses.mean()
     ```
 
-    logits (B, T, V): at position t, the prediction of the token at t + 1.
-    ids (B, T), integers: the text; `ignore` marks padding, which is no target.
+    * logits (B, T, V): at position t, the prediction of the token at t + 1.
+    * ids (B, T), integers: the text; `ignore` marks padding, which is no target.
 
     Return a scalar: the mean over all targets of the batch, each counted once; there is at least one. The lesson
     trains through it.
@@ -1402,9 +1405,10 @@ def _(logits, temperature=1.0, top_k=None, top_p=None):
 def generate(model, ids, new, generator, context, temperature=1.0, top_k=None, top_p=None):
     """Return ids continued by `new` tokens, each drawn from the filtered logits of the text so far.
 
-    model: a function of ids (1, T) that returns logits (1, T, V). It sees the last `context` tokens at most.
-    ids (T,), integers, T >= 1; they stay as they are. new: 1 or more.
-    temperature, top_k, top_p: as in `filter_logits`.
+    * model: a function of ids (1, T) that returns logits (1, T, V). It sees the last `context` tokens at most.
+    * ids (T,), integers, T >= 1; they stay as they are.
+    * new: 1 or more.
+    * temperature, top_k, top_p: as in `filter_logits`.
 
     Draw with `generator` alone, so that the same seed gives the same text, and record no gradients.
     Return (T + new,), integers.
@@ -1815,9 +1819,10 @@ def _(attention, period):
 def llama_parameters(vocabulary, width, layers, hidden, kv_width, tied):
     """Return the exact number of parameters of a Llama, without building it.
 
-    vocabulary, width, layers, hidden: V, D, L and F.
-    kv_width: the width of the keys and of the values. It is D here; in Llama 3, where several heads share them, less.
-    tied: whether the embedding also serves as head.
+    * vocabulary, width, layers, hidden: V, D, L and F.
+    * kv_width: the width of the keys and of the values. It is D here; in Llama 3, where several heads share them,
+      less.
+    * tied: whether the embedding also serves as head.
 
     Return an int. "Llama 3 8B" has 8,030,261,248: V = 128256, D = 4096, L = 32, F = 14336, kv_width 1024, not tied.
     """

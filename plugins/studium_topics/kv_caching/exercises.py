@@ -27,8 +27,8 @@ from studium_topics.kv_caching.rotary import rotate
 def write_cache(cache, new, length):
     """Write the keys (or the values) of new tokens into a cache, and return all that it holds now.
 
-    cache (B, H, capacity, d): the first `length` places hold tokens, the others leftovers without meaning.
-    new (B, H, t, d), t >= 1; it stays as it is.
+    * cache (B, H, capacity, d): the first `length` places hold tokens, the others leftovers without meaning.
+    * new (B, H, t, d), t >= 1; it stays as it is.
 
     Write into `cache` itself, behind the tokens that are there; nothing else in it changes.
     Return the first length + t tokens.
@@ -297,11 +297,11 @@ def _(queries, keys):
 def cached_attention(x, wq, wk, wv, wo, heads, rotate, keys, values, length, visible=None):
     """Return what t new tokens read from the whole text, of which they alone are given.
 
-    x (B, t, D): tokens behind `length` earlier ones; it stays as it is.
-    wq, wk, wv, wo (D, D), heads: as in decoder-only; d = D / heads; scores / √d; no biases.
-    rotate(z, start): rotates queries or keys z (B, heads, t, d) from position start on.
-    keys, values (B, heads, capacity, d): the caches with `length` tokens, keys rotated. Write the new ones behind.
-    visible: None, for causal; or bool, broadcasting to (B, heads, t, length + t), which then decides alone.
+    * x (B, t, D): tokens behind `length` earlier ones; it stays as it is.
+    * wq, wk, wv, wo (D, D), heads: as in decoder-only; d = D / heads; scores / √d; no biases.
+    * rotate(z, start): rotates queries or keys z (B, heads, t, d) from position start on.
+    * keys, values (B, heads, capacity, d): caches of `length` tokens, keys rotated. Write the new ones behind.
+    * visible: None, for causal; or bool, broadcasting to (B, heads, t, length + t), which then decides alone.
 
     Return (B, t, D).
     """
@@ -557,12 +557,10 @@ def _(x, wq, wk, wv, wo, heads, rotate, keys, values, length, visible=None):
 def generate(step, prompt, new, chunk):
     """Return the greedy continuation of a batch of prompts, with each token fed once.
 
-    step(ids, start, cache) → (logits, cache), the model:
-    ids (B, t): tokens from position start on; logits (B, t, V): the prediction after each.
-    cache: None for a new text, else what the last call returned.
-
-    prompt (B, T), as it is; fed in chunks of `chunk` tokens, the last may be shorter.
-    new: 1 or more tokens, each the likeliest; fed, alone, only if another one is to follow.
+    * step(ids, start, cache) → (logits, cache): the model. ids (B, t) are tokens from position start on, logits
+      (B, t, V) the prediction after each; cache is None for a new text, else what the last call returned.
+    * prompt (B, T), as it is; fed in chunks of `chunk` tokens, the last may be shorter.
+    * new: 1 or more tokens, each the likeliest; fed, alone, only if another one is to follow.
 
     Return the new tokens (B, new), long, and the cache.
     """
@@ -826,9 +824,9 @@ def _(step, prompt, new, chunk):
 def chat(step, ids, memory, new, chunk, stop):
     """Return a greedy answer to a conversation, reading only tokens that the cache does not hold.
 
-    step: as in `generate`. A call with start below the end of the cache overwrites it from there on.
-    ids: the whole conversation, a list of ints, as it is.
-    memory: None, or what the last call returned. The conversation may have been edited since, anywhere.
+    * step: as in `generate`. A call with start below the end of the cache overwrites it from there on.
+    * ids: the whole conversation, a list of ints, as it is.
+    * memory: None, or what the last call returned. The conversation may have been edited since, anywhere.
 
     Feed at most `chunk` tokens a call. The last token of an answer is not fed.
     The answer, a list, has `new` >= 1 tokens, or ends earlier with token `stop`.
@@ -1348,10 +1346,11 @@ def _(pads, queries, keys):
 def kv_bytes(layers, width, heads, kv_heads, tokens, batch, bytes_each):
     """Return the number of bytes that the cache of a decoder takes.
 
-    layers, width, heads: L, D and H; a query head has D / H numbers.
-    kv_heads: G, how many heads of keys and values each layer has, of the same size. G = H, or fewer where they share.
-    tokens: T, for each of the `batch` texts.
-    bytes_each: the bytes of a number, 2 in half precision, 0.5 in int4.
+    * layers, width, heads: L, D and H; a query head has D / H numbers.
+    * kv_heads: G, how many heads of keys and values each layer has, of the same size. G = H, or fewer where they
+      share.
+    * tokens: T, for each of the `batch` texts.
+    * bytes_each: the bytes of a number, 2 in half precision, 0.5 in int4.
     """
     ### BEGIN SOLUTION
     return 2 * layers * kv_heads * (width // heads) * tokens * batch * bytes_each
@@ -1625,10 +1624,10 @@ def _(layers, width, kv_width, hidden, vocabulary, tokens, cached):
 def paged_gather(pool, table, lengths):
     """Return the keys (or the values) of each text from a cache that is kept in pages.
 
-    pool (P, S, G, d): P pages of S slots; a slot holds one token.
-    table (B, M), long: table[b, m] is the page, anywhere in the pool, with the tokens m · S to (m + 1) · S - 1 of text
-    b, or -1 if there are none. Texts may share pages.
-    lengths (B,), long, 0 to M · S: the tokens of each text; the rest of its last page is leftovers.
+    * pool (P, S, G, d): P pages of S slots; a slot holds one token.
+    * table (B, M), long: table[b, m] is the page, anywhere in the pool, with the tokens m · S to (m + 1) · S - 1 of
+      text b, or -1 if there are none. Texts may share pages.
+    * lengths (B,), long, 0 to M · S: the tokens of each text; the rest of its last page is leftovers.
 
     Return a list of B tensors (lengths[b], G, d).
     """

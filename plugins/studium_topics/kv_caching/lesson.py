@@ -273,7 +273,7 @@ figures.harms(broken)
 # cost 0.95 to 1.16 nats, the mask at the top left 1.22 to 1.30, a text left in 0.82 to 0.97, no mask in a chunk 0.49 to
 # 0.66.)
 #
-# Look at the *text* of the last one, though. The model may well write the same as without a mistake, because decoding
+# Look at the *text* without a mask, though. The model may well write the same as without a mistake, because decoding
 # feeds one token at a time and only the prompt was read wrongly. That is how this mistake survives: **text that looks
 # fine is no test; compare logits.** And why does seeing *more* make the model worse? In training it never saw the
 # future, so nothing has taught it what to do with it.
