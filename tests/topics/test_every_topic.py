@@ -27,7 +27,6 @@ NOT_REWRITTEN = {
     "kv-caching",
     "mqa-gqa",
     "flash-attention",
-    "lora",
     "ncsn",
     "ddpm",
     "classifier-guidance",
