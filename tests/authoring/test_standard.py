@@ -156,6 +156,7 @@ def test_a_long_statement_is_told_without_its_table():
     assert not list(ladder._statement(made(words=80)))
     listed = made(words=80)
     listed.solution.__doc__ += "\n\n* x (n, d): " + "word " * 20 + "\n\n| y | " + "word " * 20
+    listed.solution.__doc__ += "\n\n    ```python\n    " + "word " * 20 + "\n    ```"
     assert not list(ladder._statement(listed))
 
 

@@ -937,7 +937,7 @@ def _(model, targets, rank, alpha, generator):
 @inject.also_correct
 def _(model, targets, rank, alpha, generator):
     def walk(parent):
-        for name, child in list(parent.named_children()):
+        for name, child in parent.named_children():
             if isinstance(child, nn.Linear) and name in targets:
                 a, b = init_lora(child.in_features, child.out_features, rank, generator)
                 parent.add_module(name, Adapter(child, a, b, alpha, lora_linear))
@@ -970,6 +970,12 @@ def _(model, targets, rank, alpha, generator):
             setattr(model.get_submodule(".".join(above)), name, LowRank(module))
             total += rank * (module.in_features + module.out_features)
     return total
+
+
+inject.equivalent(
+    "for path, linear in (model.named_modules()):",
+    "a child that is replaced keeps its place, so the walk goes on as if it were still there",
+)
 
 
 @exercise(
@@ -1171,10 +1177,8 @@ def _(serve, rng):
             assert torch.equal(parameter, before[name]), f"base must stay as it is, and {name} was changed"
         same = list(given) == order and all(torch.equal(given[key], adapter[key]) for key in order)
         assert same, "adapter must stay as it is, and it was changed"
-        names = [name for name, _ in served.named_modules()]
-        assert names == [name for name, _ in base.named_modules()], (
-            f"the served model must have the modules of base and no others, and it has {names}"
-        )
+        modules, wanted = ([path for path, _ in model.named_modules()] for model in (served, base))
+        assert modules == wanted, f"the served model must have the modules of base and no others, and it has {modules}"
         found = dict(served.named_parameters())
         assert set(found) == set(before), "the served model must have the parameters of base and no others"
         for name, parameter in before.items():
@@ -1302,7 +1306,7 @@ def finetune(base, targets, rank, alpha, batches, old, lr, generator):
     """
     ### BEGIN SOLUTION
     model = copy.deepcopy(base)
-    inject(model, targets, rank, alpha, generator)
+    inject(model, targets, rank, alpha=alpha, generator=generator)
     trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
     optimizer = torch.optim.Adam(trained.values(), lr=lr)
 
@@ -1615,7 +1619,9 @@ def _(combine, rng):
         ]
         weights = [weight for _, _, weight in members]
         before = [(a.clone(), b.clone(), alpha) for a, b, alpha in adapters]
-        a, b = combine(list(adapters), list(weights))
+        handed = list(weights)
+        a, b = combine(list(adapters), handed)
+        assert handed == weights, f"the arguments must stay as they are, and weights became {handed}"
         for number, (given, kept) in enumerate(zip(adapters, before, strict=True)):
             same = torch.equal(given[0], kept[0]) and torch.equal(given[1], kept[1])
             assert same, f"the arguments must stay as they are, and adapter {number} was changed"
@@ -1898,6 +1904,18 @@ def _(model, x):
 train_memory.equivalent(
     "optimizer = torch.optim.Adam([p for p in parameters if True])",
     "Adam makes no state for a parameter without a gradient",
+)
+
+
+train_memory.equivalent(
+    "loss = (model(x) ** 2).sum()",
+    "the sizes of gradients do not depend on the loss",
+)
+
+
+train_memory.equivalent(
+    "loss = (model(x) ** 3).mean()",
+    "the sizes of gradients do not depend on the loss",
 )
 
 
