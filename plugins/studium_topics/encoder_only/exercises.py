@@ -2,12 +2,15 @@
 
 import math
 from collections import Counter
+from functools import partial
 from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
 from studium import assert_close, exercise
 from torch import nn
+
+from studium_topics.kits.weights import drawn
 
 # --------------------------------------------------------------------------------------------------- attention
 
@@ -521,12 +524,8 @@ def _(bert_layer):
 @bert_layer.hidden("agrees with a post-norm encoder layer of PyTorch", points=2)
 def _(bert_layer, rng):
     for batch, length, heads, width, hidden, eps in ((2, 5, 3, 12, 20, 0.2), (3, 4, 2, 8, 14, 1e-12)):
-        oracle = nn.TransformerEncoderLayer(
-            width, heads, hidden, 0.0, "gelu", eps, batch_first=True, norm_first=False, dtype=torch.float64
-        )
-        with torch.no_grad():
-            for parameter in oracle.parameters():
-                parameter.copy_(0.6 * torch.randn(parameter.shape, generator=rng, dtype=torch.float64))
+        layer = partial(nn.TransformerEncoderLayer, width, heads, hidden, 0.0, "gelu", eps, dtype=torch.float64)
+        oracle = drawn(partial(layer, batch_first=True, norm_first=False), rng, scale=0.6)
         state = {name: value.clone() for name, value in oracle.state_dict().items()}
         parts = {"output": "self_attn.out_proj", "up": "linear1", "down": "linear2"}
         parts |= {"attention_norm": "norm1", "mlp_norm": "norm2"}
@@ -580,12 +579,8 @@ def _(bert_layer, rng):
 
 @bert_layer.hidden("lets gradients reach x and every weight", points=1)
 def _(bert_layer, rng):
-    oracle = nn.TransformerEncoderLayer(
-        6, 3, 10, 0.0, "gelu", 1e-12, batch_first=True, norm_first=False, dtype=torch.float64
-    )
-    with torch.no_grad():
-        for parameter in oracle.parameters():
-            parameter.copy_(0.6 * torch.randn(parameter.shape, generator=rng, dtype=torch.float64))
+    layer = partial(nn.TransformerEncoderLayer, 6, 3, 10, 0.0, "gelu", 1e-12, dtype=torch.float64)
+    oracle = drawn(partial(layer, batch_first=True, norm_first=False), rng, scale=0.6)
     x = torch.randn(2, 5, 6, generator=rng, dtype=torch.float64).requires_grad_()
     away = torch.randn(2, 5, 6, generator=rng, dtype=torch.float64)
     state = dict(oracle.named_parameters())
@@ -1221,10 +1216,7 @@ pretrain.equivalent("optimizer = torch.optim.AdamW(groups)", "the loop sets the 
 @pretrain.test("learns which word follows which, and returns a loss for each batch", points=1)
 def _(pretrain):
     generator = torch.Generator().manual_seed(5)
-    model = nn.Sequential(nn.Embedding(7, 9), nn.Linear(9, 7))
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.copy_(0.3 * torch.randn(parameter.shape, generator=generator))
+    model = drawn(lambda: nn.Sequential(nn.Embedding(7, 9), nn.Linear(9, 7)), generator, scale=0.3)
     batches = [torch.randint(7, (6, 8), generator=generator) for _ in range(60)]
 
     def task(ids):
@@ -1245,10 +1237,8 @@ def _(pretrain):
 @pretrain.hidden("follows AdamW with warm-up, decay and clipping, step by step", points=4)
 def _(pretrain, rng):
     for steps, lr, size in ((23, 0.03, 2.0), (40, 0.02, 0.4), (7, 0.05, 1.0)):
-        model = nn.Sequential(nn.Embedding(9, 6), nn.LayerNorm(6), nn.Linear(6, 9)).double()
-        with torch.no_grad():
-            for parameter in model.parameters():
-                parameter.copy_(size * torch.randn(parameter.shape, generator=rng, dtype=torch.float64))
+        parts = partial(nn.Embedding, 9, 6), partial(nn.LayerNorm, 6), partial(nn.Linear, 6, 9)
+        model = nn.Sequential(*(drawn(part, rng, scale=size) for part in parts)).double()
         data = [torch.randint(9, (3, 5), generator=rng) for _ in range(steps)]
         seen = []
 
@@ -1292,10 +1282,7 @@ def _(pretrain, rng):
 @pretrain.hidden("shrinks the rows of words that never come, and no bias", points=1)
 def _(pretrain, rng):
     for steps, lr in ((29, 0.5), (44, 0.2)):
-        net = nn.Sequential(nn.Embedding(8, 4), nn.Linear(4, 8)).double()
-        with torch.no_grad():
-            for parameter in net.parameters():
-                parameter.copy_(torch.randn(parameter.shape, generator=rng, dtype=torch.float64))
+        net = drawn(lambda: nn.Sequential(nn.Embedding(8, 4), nn.Linear(4, 8)).double(), rng, scale=1.0)
         unused = net[0].weight[5:].detach().clone()
         data = [torch.randint(5, (3, 4), generator=rng) for _ in range(steps)]
 
