@@ -54,7 +54,7 @@ def _(write_cache):
 
 @write_cache.hidden("returns what torch.cat would, and writes nowhere else", points=1)
 def _(write_cache, rng):
-    for batch, heads, capacity, size, chunks in ((2, 3, 9, 4, (4, 1, 2)), (1, 2, 6, 5, (1, 1, 4)), (3, 1, 7, 2, (5,))):
+    for batch, heads, capacity, size, chunks in ((2, 3, 9, 4, (5, 1, 2)), (1, 2, 6, 5, (1, 1, 4)), (3, 1, 7, 2, (5,))):
         cache = torch.randn(batch, heads, capacity, size, generator=rng, dtype=torch.float64)
         leftovers, length = cache.clone(), 0
         text = torch.randn(batch, heads, sum(chunks), size, generator=rng, dtype=torch.float64)
@@ -73,9 +73,9 @@ def _(write_cache, rng):
 def _(write_cache, rng):
     cache = torch.randn(2, 3, 6, 4, generator=rng, dtype=torch.float64)
     kept = cache.clone()
-    for t, length in ((1, 6), (2, 5), (7, 0), (1, 8)):
+    for t, length in ((2, 5), (1, 6), (7, 0), (1, 8)):
         try:
-            write_cache(cache, torch.ones(2, 3, t, 4, dtype=torch.float64), length)
+            write_cache(cache, torch.randn(2, 3, t, 4, generator=rng, dtype=torch.float64), length)
         except ValueError:
             assert torch.equal(cache, kept), "a cache that is full must stay as it is"
         else:
@@ -370,7 +370,7 @@ def _(cached_attention, rng):
 
 @cached_attention.hidden("lets `visible` alone say who sees whom", points=1)
 def _(cached_attention, rng):
-    for length, t in ((3, 2), (0, 4)):
+    for length, t in ((3, 5), (0, 4)):
         x = torch.randn(2, t, 6, generator=rng, dtype=torch.float64)
         wq, wk, wv, wo = torch.randn(4, 6, 6, generator=rng, dtype=torch.float64)
         keys, values = torch.randn(2, 2, 3, length + t + 1, 2, generator=rng, dtype=torch.float64)
@@ -610,6 +610,7 @@ def _(generate, rng):
             text = torch.cat([text, step(text, 0, None)[0][:, -1:].argmax(-1)], 1)
         found, cache = generate(step, prompt, new, chunk)
         what = f"with a prompt of {length}, in chunks of {chunk}, and {new} new tokens"
+        assert torch.as_tensor(found).dtype == torch.long, f"the new tokens must be long, got {found.dtype}"
         assert_close(found, text[:, length:], message=what)
         assert_close(cache, step(text[:, :-1], 0, None)[1], message=f"the cache, {what}")
         assert torch.equal(prompt, kept), "the argument prompt must stay as it is"
@@ -854,9 +855,9 @@ def _(chat):
     calls = []
 
     def step(ids, start, cache):
-        """Predict n + 1 after n."""
+        """Predict n + 1 after n, and note what was fed and from where."""
         calls.append((start, ids[0].tolist()))
-        return F.one_hot((ids + 1) % 20, 20).float(), [*(cache or [])[:start], *ids[0].tolist()]
+        return F.one_hot((ids + 1) % 20, 20).float(), [*(cache or []), calls[-1]]
 
     answer, memory = chat(step, [3, 9, 4], None, 3, 8, 0)
     assert_close(answer, [5, 6, 7], message="a model that predicts n + 1 after n, asked for 3 tokens after 3, 9, 4")
@@ -873,10 +874,11 @@ def _(chat, rng):
         table = torch.randn(89, 12, generator=rng)
 
         def step(ids, start, cache, table=table):
-            held = [*(cache or [])[:start], *ids[0].tolist()]
+            held, log = cache or ([], [])
+            held = [*held[:start], *ids[0].tolist()]
             held = [0] * (start + ids.shape[1] - len(held)) + held
             codes = torch.tensor([(token + 2) * (place + 3) ** 2 for place, token in enumerate(held)]).cumsum(0)
-            return table[codes[start:] % 89][None], held
+            return table[codes[start:] % 89][None], (held, [*log, (start, ids.shape[1])])
 
         def plain(ids, new=new, step=step):
             text = list(ids)
@@ -910,8 +912,7 @@ def _(chat, rng):
 
     def step(ids, start, cache):
         fed.append((start, ids.shape[1]))
-        held = [*(cache or [])[:start], *ids[0].tolist()]
-        return F.one_hot((ids * 5 + 3) % 11, 11).float(), held
+        return F.one_hot((ids * 5 + 3) % 11, 11).float(), [*(cache or []), fed[-1]]
 
     first = torch.randint(11, (9,), generator=rng).tolist()
     for chunk, new in ((4, 3), (2, 2)):
@@ -1246,6 +1247,7 @@ def _(ragged_mask):
             places = range(keys - queries, keys)
             rows.append([[k == q or pad <= k < q for k in range(keys)] for q in places])
         found = ragged_mask(torch.tensor(pads), queries, keys)
+        assert torch.as_tensor(found).dtype == torch.bool, f"a bool tensor is needed, got {found.dtype}"
         assert_close(found, torch.tensor(rows), message=f"for pads {pads}, {queries} new columns of {keys}")
 
 
@@ -1372,10 +1374,10 @@ def _(kv_bytes):
 def _(kv_bytes):
     gib = 2**30
     known = [
+        ("GPT-3 175B, 2048 tokens of 16 texts in half precision", (96, 12288, 96, 96, 2048, 16, 2), 144 * gib),
         ("Llama 2 7B, 4096 tokens in half precision", (32, 4096, 32, 32, 4096, 1, 2), 2 * gib),
         ("Llama 3 8B, 8192 tokens in half precision", (32, 4096, 32, 8, 8192, 1, 2), gib),
         ("Llama 3 70B, 8192 tokens in half precision", (80, 8192, 64, 8, 8192, 1, 2), 2.5 * gib),
-        ("GPT-3 175B, 2048 tokens of 16 texts in half precision", (96, 12288, 96, 96, 2048, 16, 2), 144 * gib),
         ("Llama 3 8B, 1000 tokens of 3 texts in int4", (32, 4096, 32, 8, 1000, 3, 0.5), 98_304_000),
     ]
     for name, sizes, expected in known:
@@ -1516,7 +1518,7 @@ def _(decode_flops):
 
 @decode_flops.hidden("has the exact ratio of work with and without a cache", points=1)
 def _(decode_flops):
-    for tokens in (1, 8, 65):
+    for tokens in (8, 65, 1):
         with_head = [decode_flops(0, 7, 7, 9, 12, tokens, cached) for cached in (False, True)]
         assert 2 * with_head[0] == (tokens + 1) * with_head[1], (
             f"for {tokens} tokens the matrices cost ({tokens} + 1) / 2 times as much without a cache, got {with_head}"

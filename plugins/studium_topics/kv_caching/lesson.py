@@ -269,9 +269,9 @@ lesson.found("least harm", min(broken.harm(name) for name in broken.losses if na
 figures.harms(broken)
 
 # %% [markdown] tags=["experiment"]
-# With a correct cache the loss is the same to four digits. (Laptop profile, seeds 0 to 4: positions that start again
-# cost 0.95 to 1.16 nats, the mask at the top left 1.22 to 1.30, a text left in 0.82 to 0.97, no mask in a chunk 0.49 to
-# 0.66.)
+# With a correct cache the loss is the same to four digits. (Laptop profile, seeds 0 to 4, in nats: positions that start
+# again cost 0.95 to 1.16, the mask at the top left 1.22 to 1.30, a text left in 0.82 to 0.97, and no mask in a chunk,
+# the least, from 0.49 to 0.66.)
 #
 # Look at the *text* without a mask, though. The model may well write the same as without a mistake, because decoding
 # feeds one token at a time and only the prompt was read wrongly. That is how this mistake survives: **text that looks
@@ -391,8 +391,8 @@ print(f"the same if the pads are not hidden:                  {together.unmasked
 # %% [markdown] tags=["experiment"]
 # Identical, token by token. With visible pads about half of the tokens or more differ (49 to 76 %, seeds 0 to 4).
 #
-# **Think about it.** A prompt with 5 pads has its first real token in column 5, and it was rotated for position 5, not
-# 0. Why is the result the same? Would it be so in GPT-2?
+# **Think about it.** A prompt with 5 pads has its first real token in column 5, and this token was rotated for position
+# 5 instead of position 0. Why is the result the same? Would it be so in GPT-2?
 #
 # <details><summary>Answer</summary>
 #
