@@ -26,7 +26,6 @@ NOT_REWRITTEN = {
     "rope",
     "kv-caching",
     "mqa-gqa",
-    "flash-attention",
     "lora",
     "ncsn",
     "ddpm",

@@ -67,6 +67,11 @@ def _(online_update):
 
 @online_update.hidden("gives the same for every partition and every order of the keys", points=1)
 def _(online_update, rng):
+    s, v = (torch.randn(*shape, generator=rng, dtype=torch.float64) for shape in ((3, 7), (7, 2)))
+    p, whole = (torch.exp(part - part.amax(1, keepdim=True)) for part in (s[:, :4], s))
+    m, l, acc = online_update(s[:, :4].amax(1), p.sum(1), p @ v[:4], s[:, 4:], v[4:])  # noqa: E741
+    for name, found, expected in (("m", m, s.amax(1)), ("l", l, whole.sum(1)), ("acc", acc, whole @ v)):
+        assert_close(found, expected, rtol=1e-9, atol=1e-9, message=f"3 new keys join 4 that were seen: {name}")
     for rows, keys, width, size in ((3, 7, 4, 1.0), (5, 12, 2, 4.0), (1, 9, 3, 40.0), (4, 6, 5, 0.1)):
         s = size * torch.randn(rows, keys, generator=rng, dtype=torch.float64)
         v = torch.randn(keys, width, generator=rng, dtype=torch.float64)
@@ -92,6 +97,11 @@ def _(online_update, rng):
     s[1, :3] = -math.inf
     s[2] = torch.tensor([-1e4, -1e4 + 1, -1e4, 1e4, 1e4 - 1, -1e4])
     v = torch.randn(6, 3, generator=rng, dtype=torch.float64)
+    seen = s[:, :3].amax(1)
+    p = torch.exp(s[:, :3] - seen.nan_to_num(neginf=0.0)[:, None])
+    _, l, acc = online_update(seen, p.sum(1), p @ v[:3], s[:, 3:], v[3:])  # noqa: E741
+    expected = s[1:].softmax(1) @ v
+    assert_close(acc[1:] / l[1:, None], expected, rtol=1e-9, atol=1e-9, message="3 new keys join 3: acc / l")
     m = torch.full((4,), -math.inf, dtype=torch.float64)
     l = torch.zeros(4, dtype=torch.float64)  # noqa: E741
     acc = torch.zeros(4, 3, dtype=torch.float64)
@@ -102,7 +112,7 @@ def _(online_update, rng):
         )
     assert_close(m[0], torch.tensor(-math.inf, dtype=torch.float64), message="a row that has seen nothing keeps m")
     assert_close(torch.cat([l[:1], acc[0]]), torch.zeros(4, dtype=torch.float64), message="and keeps l = 0, acc = 0")
-    assert_close(acc[1:] / l[1:, None], s[1:].softmax(1) @ v, rtol=1e-9, atol=1e-9, message="acc / l")
+    assert_close(acc[1:] / l[1:, None], expected, rtol=1e-9, atol=1e-9, message="acc / l")
 
 
 @online_update.misconception(
