@@ -293,13 +293,12 @@ def cfg_eps(
 ) -> Tensor:
     """Return the guided prediction of the noise in x, by a single call of the model.
 
-    * model(x, t, y): takes any number of rows and treats each by itself; returns eps, shaped like its x
+    * model(x, t, y): takes any number of rows, treats each by itself, and returns eps, shaped like its x
     * x: (B, *); t: (B,) long; y: (B,) long, the labels wanted
-    * null: the label for "no label"; s: the scale, where 0 is unconditional and 1 conditional
+    * null: the label for "no label"; s: the scale, 1 is conditional
     * returns: (B, *)
 
-    Call the model once, on 2 B rows; for s = 1, where the half without labels is not needed, on B rows. The arguments
-    stay as they are.
+    Call the model once, on 2 B rows; on B rows for s = 1, where no more are needed. The arguments stay as they are.
     """
     ### BEGIN SOLUTION
     if s == 1:
@@ -704,8 +703,8 @@ def sample_digits(
     * null, scales: as in `cfg_sample`; abar: (T,) float64
     * returns: (T + 1, B, 1, 8, 8), the start and the batch after each step
 
-    Each step guesses x_0 from the guided noise, clamps the guess to [-1, 1] and draws from DDPM's posterior of
-    x_{t-1}, given x_t and that guess. The generator draws the start, then z in every step (`torch.randn`).
+    Each step guesses x_0, clamps the guess to [-1, 1] and draws from DDPM's posterior of x_{t-1}, given x_t and the
+    guess. The generator draws the start, then z in every step (`torch.randn`).
     """
     ### BEGIN SOLUTION
     film = [torch.randn(len(y), 1, 8, 8, generator=generator)]

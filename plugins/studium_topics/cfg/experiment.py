@@ -1,9 +1,9 @@
-"""What classifier-free guidance really samples, and what it does to digits: three experiments and their claims.
+"""What classifier-free guidance really samples, and what it does to digits: experiments and their claims.
 
 * `three_variances` and `three_answers` (exact.py): exact eps, so that what is wrong comes from guidance alone. Neither
   DDPM nor DDIM samples the tilted density p(x | c) p(c | x)^(s - 1) (Bradley and Nakkiran 2024).
-* `digits` (handwriting.py): a trained network, and the trade of accuracy against diversity that is the paper's headline
-  (Ho and Salimans 2022, tables 1 and 2).
+* `digits` (handwriting.py): a trained network and a perfect one, and the trade of accuracy against diversity that is
+  the paper's headline (Ho and Salimans 2022, tables 1 and 2). `repairs`: what helps where the scale is too large.
 * `implied` here: with exact eps, what one unit of scale adds is the gradient of the perfect classifier.
 """
 
@@ -16,19 +16,20 @@ from studium import Claim, Profile
 from torch import Tensor
 
 from studium_topics.cfg.exact import Block, three_answers, three_variances, tilted
-from studium_topics.cfg.handwriting import INTERVAL, SCALES, STRONG, Digits, digits
+from studium_topics.cfg.handwriting import SCALES, STRONG, Digits, Repairs, digits, repairs
 from studium_topics.cfg.sampling import linear_abar
 from studium_topics.kits.mixture import ring
 
 __all__ = [
-    "INTERVAL",
     "PAPER",
     "SCALES",
     "STRONG",
     "Digits",
+    "Repairs",
     "claims",
     "digits",
     "implied",
+    "repairs",
     "three_answers",
     "three_variances",
     "tilted",
@@ -205,8 +206,8 @@ claims = (
     Claim(
         "Guidance at middle noise levels alone repairs a part of it (energy distance at s = 8, over that without)",
         "2404.07724",
-        digits,
-        lambda result: result.repaired["interval"].distance / result.by_scale[STRONG].distance,
+        repairs,
+        lambda result: result.left,
         at_most=0.5,
     ),
     Claim(
