@@ -352,7 +352,7 @@ def test_an_answer_that_guides_by_w_hears_so():
 
     result = check("cfg", exercises.cfg_eps, one_too_far)
     assert result.outcome == "wrong"
-    assert result.mistake.startswith("You started at eps_c")
+    assert result.mistake_id == "cfg.cfg_eps:scale-as-w"
 
 
 @pytest.mark.browser
