@@ -31,7 +31,6 @@ NOT_REWRITTEN = {
     "ncsn",
     "ddpm",
     "classifier-guidance",
-    "cfg",
     "clip",
 }
 
