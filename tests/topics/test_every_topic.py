@@ -27,7 +27,6 @@ NOT_REWRITTEN = {
     "mqa-gqa",
     "ncsn",
     "classifier-guidance",
-    "cfg",
     "clip",
 }
 
