@@ -92,16 +92,18 @@ def _(noisy_classifier_loss, rng):
 
 
 @noisy_classifier_loss.misconception(
-    "You showed the classifier the clean x0; while sampling it sees nothing but noisy x_t, and a classifier that has "
-    "never seen noise gives gradients there that mean little."
+    "You showed the classifier the clean x0; while sampling it sees noisy x_t only, and the gradients of a "
+    "classifier that was never trained on noise mean little there: noise x0 first.",
+    name="shown-clean",
 )
 def _(classifier, x0, y, t, eps, abar):
     return F.cross_entropy(classifier(x0, t), y)
 
 
 @noisy_classifier_loss.misconception(
-    "You took a softmax before the cross-entropy; it takes a softmax itself, so that yours squeezes the logits into 0 "
-    "to 1, and no classifier can become certain."
+    "You took a softmax before the cross-entropy; `F.cross_entropy` takes one itself, so that yours squeezes the "
+    "logits into 0 to 1 and no classifier can become certain: hand it the raw logits.",
+    name="softmax-twice",
 )
 def _(classifier, x0, y, t, eps, abar):
     level = abar[t].view(-1, *[1] * (x0.ndim - 1)).to(x0.dtype)
@@ -111,7 +113,8 @@ def _(classifier, x0, y, t, eps, abar):
 
 @noisy_classifier_loss.misconception(
     "You used the first row's t for the whole batch; each row has a noise level of its own, so that every batch "
-    "teaches all levels."
+    "teaches all levels.",
+    name="one-t",
 )
 def _(classifier, x0, y, t, eps, abar):
     level = abar[t[0]].to(x0.dtype)
@@ -119,7 +122,9 @@ def _(classifier, x0, y, t, eps, abar):
 
 
 @noisy_classifier_loss.misconception(
-    "You mixed with abar and 1 - abar themselves; take their square roots, for it is the variances that add up to 1."
+    "You mixed with abar and 1 - abar themselves; take their square roots, because it is the variances that add "
+    "up to 1.",
+    name="no-roots",
 )
 def _(classifier, x0, y, t, eps, abar):
     level = abar[t].view(-1, *[1] * (x0.ndim - 1)).to(x0.dtype)
@@ -127,8 +132,9 @@ def _(classifier, x0, y, t, eps, abar):
 
 
 @noisy_classifier_loss.misconception(
-    "You left the logits as they are; -log p(y | x_t) also has the logarithm of the sum over all classes, without "
-    "which the loss falls for ever as all logits grow."
+    "You took the mean of the logits of y; -log p(y | x_t) also contains the logarithm of the sum over all "
+    "classes, and without it the loss falls without end as all logits grow.",
+    name="no-log-softmax",
 )
 def _(classifier, x0, y, t, eps, abar):
     level = abar[t].view(-1, *[1] * (x0.ndim - 1)).to(x0.dtype)
@@ -137,7 +143,9 @@ def _(classifier, x0, y, t, eps, abar):
 
 
 @noisy_classifier_loss.misconception(
-    "You summed over the batch; the loss is its mean, or else the step size would depend on the size of the batch."
+    "You summed over the batch; the loss is its mean, because otherwise the size of a training step would depend "
+    "on the size of the batch.",
+    name="batch-sum",
 )
 def _(classifier, x0, y, t, eps, abar):
     level = abar[t].view(-1, *[1] * (x0.ndim - 1)).to(x0.dtype)
@@ -240,8 +248,9 @@ def _(class_gradient, rng):
 
 
 @class_gradient.misconception(
-    "You took the gradient of the mean over the batch, which makes each row's pull B times too weak: sum instead. "
-    "Rows do not know of each other, so the gradient of the sum has each row's own."
+    "You took the gradient of the mean over the batch, which makes each row's gradient B times too short; take "
+    "the sum, because rows do not depend on each other, so that its gradient has each row's own.",
+    name="batch-mean",
 )
 def _(classifier, x, t, y):
     x = x.detach().requires_grad_()
@@ -251,8 +260,9 @@ def _(classifier, x, t, y):
 
 
 @class_gradient.misconception(
-    "You differentiated p, not log p; its gradient is p times as large, and so vanishes just where the class is "
-    "unlikely, which is where guidance is needed."
+    "You differentiated p, not log p; the gradient of p is p times that of log p, so that it vanishes where the "
+    "class is unlikely, which is where guidance is needed.",
+    name="gradient-of-p",
 )
 def _(classifier, x, t, y):
     x = x.detach().requires_grad_()
@@ -262,7 +272,8 @@ def _(classifier, x, t, y):
 
 
 @class_gradient.misconception(
-    "You differentiated the logit of y; log p also falls where the other classes gain, so take the log_softmax first."
+    "You differentiated the logit of y; log p also falls where the other classes gain, so take the log_softmax first.",
+    name="gradient-of-logit",
 )
 def _(classifier, x, t, y):
     x = x.detach().requires_grad_()
@@ -272,8 +283,9 @@ def _(classifier, x, t, y):
 
 
 @class_gradient.misconception(
-    "You gave the gradient of the loss, -log p; it points away from the class, and guidance climbs log p: turn the "
-    "sign round."
+    "You returned the gradient of the loss, -log p; it points away from the class, while guidance goes uphill on "
+    "log p: change the sign.",
+    name="downhill",
 )
 def _(classifier, x, t, y):
     x = x.detach().requires_grad_()
@@ -283,8 +295,9 @@ def _(classifier, x, t, y):
 
 
 @class_gradient.misconception(
-    "You gave the gradient of the mean loss: it points away from the class, and is B times too short. Climb log p, and "
-    "take the sum over the batch."
+    "You returned the gradient of the mean cross-entropy; that is -log p averaged, so it points away from the "
+    "class and is B times too short: differentiate the sum of log p.",
+    name="gradient-of-mean-loss",
 )
 def _(classifier, x, t, y):
     x = x.detach().requires_grad_()
@@ -294,8 +307,9 @@ def _(classifier, x, t, y):
 
 
 @class_gradient.misconception(
-    "You left recording to the caller; samplers run inside torch.no_grad(), where there is then nothing to "
-    "differentiate: open torch.enable_grad() around all that leads to the number."
+    "You left the recording of gradients to the caller; samplers run inside torch.no_grad(), where nothing can "
+    "then be differentiated: open torch.enable_grad() around the classifier and the sum.",
+    name="recording-off",
 )
 def _(classifier, x, t, y):
     x = x.detach().requires_grad_()
@@ -304,8 +318,9 @@ def _(classifier, x, t, y):
 
 
 @class_gradient.misconception(
-    "You indexed with `[:, y]`, which takes from every row the classes of all rows, B times B numbers; each row needs "
-    "the one entry of its own y, as `gather` gives it."
+    "You indexed with `[:, y]`, which takes from every row the classes of all rows, B times B numbers; each row "
+    "needs the one entry of its own y, as `gather` returns it.",
+    name="classes-of-all-rows",
 )
 def _(classifier, x, t, y):
     x = x.detach().requires_grad_()
@@ -315,7 +330,8 @@ def _(classifier, x, t, y):
 
 
 @class_gradient.misconception(
-    "You climbed towards the class that the classifier finds likeliest; the class is what was asked for, y."
+    "You went towards the class that the classifier finds most likely; the class that counts is the one asked for, y.",
+    name="likeliest-class",
 )
 def _(classifier, x, t, y):
     x = x.detach().requires_grad_()
@@ -398,66 +414,78 @@ def _(guide_eps, rng):
 
 
 @guide_eps.misconception(
-    "You added the gradient to eps; eps points away from the data, against the score, so what is added to the score is "
-    "taken from eps: with the plus the samples flee from their class."
+    "You added the gradient to eps; eps points away from the data, against the score, so what is added to the "
+    "score is subtracted from eps: with the plus, samples move away from their class.",
+    name="plus",
 )
 def _(eps, gradient, t, betas, s):
     return eps + s * (1 - torch.prod(1 - betas[: t + 1])).sqrt() * gradient
 
 
 @guide_eps.misconception(
-    "You multiplied with sqrt(beta_t), the noise of one step; eps is the noise of all steps so far, whose size is "
-    "sqrt(1 - abar_t). The two agree at t = 0 alone, and a large s can hide it."
+    "You multiplied by sqrt(beta_t), the noise of one step; eps is the noise of all steps so far, whose size is "
+    "sqrt(1 - abar_t). The two agree at t = 0 only, and a large s can hide the difference.",
+    name="one-step-noise",
 )
 def _(eps, gradient, t, betas, s):
     return eps - s * betas[t].sqrt() * gradient
 
 
 @guide_eps.misconception(
-    "You multiplied with 1 - abar_t; take its square root, because score and eps differ by the size of the noise, not "
-    "by its variance."
+    "You multiplied by 1 - abar_t; take its square root, because score and eps differ by the size of the noise "
+    "and not by its variance.",
+    name="variance-for-size",
 )
 def _(eps, gradient, t, betas, s):
     return eps - s * (1 - torch.prod(1 - betas[: t + 1])) * gradient
 
 
 @guide_eps.misconception(
-    "You took the gradient as it is; it belongs to the score, so bring it to the units of eps: times sqrt(1 - abar_t)."
+    "You subtracted s times the gradient as it is; the gradient belongs to the score, so bring it to the units of"
+    " eps first.",
+    name="no-factor",
 )
 def _(eps, gradient, t, betas, s):
     return eps - s * gradient
 
 
 @guide_eps.misconception(
-    "You divided by sqrt(1 - abar_t); that leads from eps to the score, and here you go back, so multiply."
+    "You divided by sqrt(1 - abar_t); that leads from eps to the score, and here you go back, so multiply.",
+    name="divided",
 )
 def _(eps, gradient, t, betas, s):
     return eps - s * gradient / (1 - torch.prod(1 - betas[: t + 1])).sqrt()
 
 
 @guide_eps.misconception(
-    "You stopped the product one factor early; abar_t includes the step t itself, so the slice ends at t + 1."
+    "You stopped the product one factor early; abar_t includes the step t itself, so the slice ends at t + 1.",
+    name="product-short",
 )
 def _(eps, gradient, t, betas, s):
     return eps - s * (1 - torch.prod(1 - betas[:t])).sqrt() * gradient
 
 
 @guide_eps.misconception(
-    "You multiplied the betas with each other; abar_t is the product of 1 - beta, the share of the signal that is left."
+    "You multiplied the betas with each other; abar_t is the product of 1 - beta, the share of the signal that is"
+    " left.",
+    name="product-of-betas",
 )
 def _(eps, gradient, t, betas, s):
     return eps - s * (1 - torch.prod(betas[: t + 1])).sqrt() * gradient
 
 
 @guide_eps.misconception(
-    "You used sqrt(abar_t), the size of the signal; the gradient is to be scaled by the size of the noise, "
-    "sqrt(1 - abar_t)."
+    "You used sqrt(abar_t), the size of the signal; score and eps differ by the size of the noise, sqrt(1 - abar_t).",
+    name="signal-size",
 )
 def _(eps, gradient, t, betas, s):
     return eps - s * torch.prod(1 - betas[: t + 1]).sqrt() * gradient
 
 
-@guide_eps.misconception("You guided by 1 + s; here s itself counts: 0 is no guidance, and 1 is Bayes' rule.")
+@guide_eps.misconception(
+    "You guided by 1 + s; here s itself is the factor: 0 is no guidance, and 1 is Bayes' rule.",
+    name="one-plus-s",
+)
 def _(eps, gradient, t, betas, s):
     return eps - (1 + s) * (1 - torch.prod(1 - betas[: t + 1])).sqrt() * gradient
 
@@ -531,45 +559,53 @@ def _(guided_step, rng):
 
 
 @guided_step.misconception(
-    "You moved the mean by the standard deviation; it moves by the variance, because the gradient is per unit of x and "
-    "the Gaussian's own log-density falls with x² over the variance."
+    "You moved the mean by the standard deviation times s times the gradient; completing the square gives the "
+    "variance there, because the exponent of the Gaussian has (x - mean)² over the variance.",
+    name="deviation-shift",
 )
 def _(mean, variance, gradient, s, z):
     return mean + variance**0.5 * (s * gradient + z)
 
 
 @guided_step.misconception(
-    "You multiplied z by the variance; noise of size one becomes noise of that variance by its square root."
+    "You multiplied z by the variance; noise of size one gets that variance when it is multiplied by the square root.",
+    name="variance-noise",
 )
 def _(mean, variance, gradient, s, z):
     return mean + variance * (s * gradient + z)
 
 
 @guided_step.misconception(
-    "You scaled the noise by s too; guidance moves the mean, and the variance of the step stays what it was."
+    "You scaled the noise by s too; the factor exp(s · gradient · x) moves the mean, and the variance stays what "
+    "it was.",
+    name="scaled-noise",
 )
 def _(mean, variance, gradient, s, z):
     return mean + s * (variance * gradient + variance**0.5 * z)
 
 
 @guided_step.misconception(
-    "You left the variance out of the shift; a step that is nearly certain can hardly be talked into anything, so it "
-    "moves by s times the variance times the gradient."
+    "You moved the mean by s times the gradient; the shift is also proportional to the variance, because a nearly"
+    " certain step can hardly be moved.",
+    name="no-variance",
 )
 def _(mean, variance, gradient, s, z):
     return mean + s * gradient + variance**0.5 * z
 
 
 @guided_step.misconception(
-    "You left out the noise; the tilted step is still a Gaussian, so add z times the standard deviation."
+    "You returned the new mean; the product is still a Gaussian with the old variance, so add z times the "
+    "standard deviation.",
+    name="no-noise",
 )
 def _(mean, variance, gradient, s, z):
     return mean + s * variance * gradient
 
 
 @guided_step.misconception(
-    "You subtracted the gradient; here the mean itself moves, and up the gradient is towards the class (it is eps that "
-    "gets a minus)."
+    "You subtracted the gradient; the density is largest where gradient · x is large, so the mean moves along the"
+    " gradient. (It is eps that gets a minus.)",
+    name="minus",
 )
 def _(mean, variance, gradient, s, z):
     return mean - s * variance * gradient + variance**0.5 * z
@@ -948,8 +984,9 @@ def _(class_report):
 
 
 @class_report.misconception(
-    "You averaged over all pairs; two samples of different classes are far apart anyway, so that their distance says "
-    "nothing about diversity within a class: take pairs of the same y."
+    "You averaged over all pairs; two samples of different classes are far apart anyway, so that their distance "
+    "says nothing about diversity within a class: take pairs of the same y.",
+    name="all-pairs",
 )
 def _(x, y, judge, guide):
     if judge is guide:
@@ -960,8 +997,9 @@ def _(x, y, judge, guide):
 
 
 @class_report.misconception(
-    "You counted each sample's distance to itself; these zeros make small groups look less diverse than large ones: "
-    "leave out the diagonal."
+    "You counted each sample's distance to itself; these zeros make small classes look less diverse than large "
+    "ones: leave out the diagonal.",
+    name="diagonal",
 )
 def _(x, y, judge, guide):
     if judge is guide:
@@ -971,8 +1009,9 @@ def _(x, y, judge, guide):
 
 
 @class_report.misconception(
-    "You took the argmax over the samples; each row of the scores belongs to one sample, so look for the largest along "
-    "the last axis, the classes."
+    "You took the argmax over the samples; each row of the scores belongs to one sample, so look for the largest "
+    "along the last axis, the classes.",
+    name="argmax-over-samples",
 )
 def _(x, y, judge, guide):
     if judge is guide:
@@ -983,8 +1022,9 @@ def _(x, y, judge, guide):
 
 
 @class_report.misconception(
-    "You grouped the samples by the class that the judge gave them; diversity is asked of what was ordered, so group "
-    "them by y."
+    "You grouped the samples by the class that the judge chose; the question is how much the samples differ that "
+    "were asked to be of one class, so group them by y.",
+    name="judged-classes",
 )
 def _(x, y, judge, guide):
     if judge is guide:
@@ -995,7 +1035,10 @@ def _(x, y, judge, guide):
     return float((given == y).double().mean()), float(apart[same].mean())
 
 
-@class_report.misconception("You averaged squared distances; the report wants distances, in the units of x.")
+@class_report.misconception(
+    "You averaged squared distances; the report wants distances, in the units of x.",
+    name="squared",
+)
 def _(x, y, judge, guide):
     if judge is guide:
         raise ValueError("the judge needs to be another model than the guide")
@@ -1005,8 +1048,9 @@ def _(x, y, judge, guide):
 
 
 @class_report.misconception(
-    "You averaged class by class first; then a pair of a small class counts for more than one of a large class. Take "
-    "one mean over all pairs."
+    "You averaged class by class first; a pair of a small class then counts for more than one of a large class. "
+    "Take one mean over all pairs.",
+    name="mean-of-classes",
 )
 def _(x, y, judge, guide):
     if judge is guide:
@@ -1016,8 +1060,9 @@ def _(x, y, judge, guide):
 
 
 @class_report.misconception(
-    "You let the guide judge its own work; it was climbed until it agreed, so that its approval says little: raise "
-    "ValueError if judge is guide."
+    "You let the guide judge its own work; the samples were optimised until the guide agreed, so that its "
+    "approval says little: raise ValueError if judge is guide.",
+    name="guide-judges",
 )
 def _(x, y, judge, guide):
     apart = torch.cdist(x.flatten(1), x.flatten(1))
