@@ -217,24 +217,20 @@ def train_classifier(
     ### END SOLUTION
 
 
-class _Linear(nn.Module):
-    """Logits x @ weight, and a record of what the classifier is shown, and in which mode."""
-
-    def __init__(self, inputs, outputs, slope=0.3):
-        super().__init__()
-        start = slope * torch.arange(inputs * outputs).remainder(5) - slope
-        self.weight, self.seen, self.modes = nn.Parameter(start.view(inputs, outputs)), [], []
-
-    def forward(self, x, t):
-        self.seen.append((x.detach().clone(), t.clone()))
-        self.modes.append(self.training)
-        return x.flatten(1) @ self.weight
-
-
 @train_classifier.test("learns to tell two clusters apart at any level of noise", points=1)
 def _(train_classifier):
     images, labels = torch.tensor([[1.0, 0.5], [-1.0, 0.5], [1.5, -0.5], [-1.5, 0.0]]), torch.tensor([0, 1, 0, 1])
-    classifier, abar = _Linear(2, 2), torch.tensor([0.95, 0.8, 0.6], dtype=torch.float64)
+    abar = torch.tensor([0.95, 0.8, 0.6], dtype=torch.float64)
+
+    class Linear(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(torch.tensor([[0.0, 0.3], [-0.2, 0.1]]))
+
+        def forward(self, x, t):
+            return x @ self.weight
+
+    classifier = Linear()
     losses = train_classifier(classifier, images, labels, abar, 150, 8, 0.05, torch.Generator().manual_seed(0))
     assert len(losses) == 150, f"one loss for each of 150 steps is expected, got {len(losses)}"
     assert all(isinstance(loss, float) for loss in losses), f"floats are expected, got {type(losses[0]).__name__}"
@@ -248,14 +244,22 @@ def _(train_classifier, rng):
     images, labels = torch.randn(7, 2, 3, generator=rng), torch.randint(0, classes, (7,), generator=rng)
     labels[:3] = torch.tensor([3, 0, 2])
     kept, abar = (images.clone(), labels.clone()), 0.1 + 0.8 * torch.rand(5, generator=rng, dtype=torch.float64)
-    classifier = _Linear(6, classes)
-    weight = classifier.weight.detach().double().clone()
-    losses = train_classifier(
-        classifier, images, labels, abar, 6, 4, 1e-9, torch.Generator().manual_seed(seed)
-    )  # a rate so small that the parameters do not move
-    generator = torch.Generator().manual_seed(seed)
-    assert len(classifier.seen) == len(losses) == 6, f"6 calls and 6 losses are expected, got {len(losses)} losses"
-    for step, (x, t) in enumerate(classifier.seen):
+    start, seen = 0.3 * torch.randn(6, classes, generator=rng), []
+
+    class Recorder(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(start.clone())
+
+        def forward(self, x, t):
+            seen.append((x.detach().clone(), t.clone()))
+            return x.flatten(1) @ self.weight
+
+    # The rate is so small that the parameters do not move.
+    losses = train_classifier(Recorder(), images, labels, abar, 6, 4, 1e-9, torch.Generator().manual_seed(seed))
+    generator, weight = torch.Generator().manual_seed(seed), start.double()
+    assert len(seen) == len(losses) == 6, f"6 calls and 6 losses are expected, got {len(seen)} and {len(losses)}"
+    for step, (x, t) in enumerate(seen):
         rows = torch.randint(7, (4,), generator=generator)
         levels = torch.randint(5, (4,), generator=generator)
         eps = torch.randn(4, 2, 3, generator=generator).double()
@@ -273,9 +277,20 @@ def _(train_classifier, rng):
 def _(train_classifier, rng):
     images, labels = torch.randn(6, 3, generator=rng), torch.tensor([0, 1, 2, 3, 1, 2])
     abar = torch.tensor([0.9, 0.5, 0.2, 0.1], dtype=torch.float64)
+    start = 0.3 * torch.randn(3, 4, generator=rng)
+
+    class Watched(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight, self.modes = nn.Parameter(start.clone()), []
+
+        def forward(self, x, t):
+            self.modes.append(self.training)
+            return x @ self.weight
+
     for steps, lr in ((9, 0.05), (14, 0.2)):
-        classifier = _Linear(3, 4)
-        weight = classifier.weight.detach().double().clone()
+        classifier, weight = Watched(), start.double()
+        classifier.eval()
         train_classifier(classifier, images, labels, abar, steps, 5, lr, torch.Generator().manual_seed(steps))
         assert all(classifier.modes), "training mode is expected in every step, got evaluation mode"
         assert not classifier.training, "evaluation mode is expected after the training, got training mode"
@@ -924,9 +939,9 @@ def guided_sample(
 ) -> Tensor:
     """Return the film (T + 1, B, *) of a batch guided from noise to its classes y (B,), without a graph.
 
-    * model(x, t), classifier(x, t): eps and logits (B, C) for t (B,) long; call each once a step, on one x
-    * step(eps, x, t, z): returns x_{t-1} for an int t, given the guided eps and z = noise[t]; noise: (T, B, *)
-    * start: (B, *), the first frame; each step adds one, t = T-1, …, 0, and nothing is clipped
+    * model(x, t), classifier(x, t): eps, logits (B, C); t: (B,) long; one call of each in a step
+    * step(eps, x, t, z): x_{t-1} for an int t, from the guided eps and z = noise[t], which is (B, *)
+    * start: (B, *), the first frame; each step adds one, t = T-1, …, 0; clip nothing
     * s: the scale; betas: (T,) float64
     """
     ### BEGIN SOLUTION

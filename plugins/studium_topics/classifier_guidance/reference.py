@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from studium_topics.classifier_guidance.networks import NoisyNet
 
@@ -26,6 +26,34 @@ def noisy_classifier_loss(
         root.to(x0.dtype).reshape(-1, *[1] * (x0.ndim - 1)) for root in (abar[t].sqrt(), (1 - abar[t]).sqrt())
     )
     return F.cross_entropy(_wide(classifier(signal * x0 + noise * eps, t)), y)
+
+
+def train_classifier(
+    classifier: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    abar: Tensor,
+    steps: int,
+    batch: int,
+    lr: float,
+    generator: torch.Generator,
+) -> list[float]:
+    """Return the losses of Adam on noisy images, drawn on the CPU; the classifier is left frozen, on its own device."""
+    device = next(classifier.parameters()).device
+    images, labels, abar = (part.to(device) for part in (images, labels, abar))
+    optimizer, losses = torch.optim.Adam(classifier.parameters(), lr), []
+    classifier.train()
+    for _ in range(steps):
+        chosen = torch.randint(len(images), (batch,), generator=generator)
+        t = torch.randint(len(abar), (batch,), generator=generator).to(device)
+        eps = torch.randn(batch, *images.shape[1:], generator=generator).to(device)
+        loss = noisy_classifier_loss(classifier, images[chosen], labels[chosen], t, eps, abar)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.detach())
+    classifier.eval().requires_grad_(False)
+    return torch.stack(losses).tolist()
 
 
 def class_gradient(classifier: Classifier, x: Tensor, t: Tensor, y: Tensor) -> Tensor:
