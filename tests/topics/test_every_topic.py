@@ -30,7 +30,6 @@ NOT_REWRITTEN = {
     "lora",
     "ncsn",
     "ddpm",
-    "classifier-guidance",
     "cfg",
     "clip",
 }
