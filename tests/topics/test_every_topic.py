@@ -26,7 +26,6 @@ NOT_REWRITTEN = {
     "kv-caching",
     "mqa-gqa",
     "ncsn",
-    "classifier-guidance",
     "clip",
 }
 
