@@ -15,12 +15,9 @@ from studium_topics.kits.training import one_thread
 from studium_topics.ncsn.exact import Function
 from studium_topics.ncsn.networks import DigitScores
 
-WIDEST, FINEST, RUNGS = (
-    10.0,
-    0.05,
-    25,
-)  # the ladder: two digits are at most 9.6 apart, and its ratio is 1 + 2 / sqrt(64)
-SHARE, EACH = 0.5, 5  # size of a Langevin step over sigma², and steps at each level
+# The ladder: two digits are at most 9.6 apart, and neighbours have the ratio 1 + 2 / sqrt(64).
+WIDEST, FINEST, RUNGS = 10.0, 0.1, 22
+SHARE, EACH = 0.5, 10  # size of a Langevin step over sigma², and steps at each level
 
 
 @dataclass(frozen=True)

@@ -583,12 +583,12 @@ def _(first, last, levels):
 def annealed_langevin(
     score: Callable[[Tensor, Tensor], Tensor], x: Tensor, sigmas: Tensor, step: float, noise: Tensor
 ) -> Tensor:
-    """Return where walkers end that take n Langevin steps at each level of a ladder (algorithm 1 of the paper).
+    """Return where walkers end after n Langevin steps at each level of a ladder (the paper's algorithm 1).
 
-    * score(x, sigma): takes walkers (B, *) and sigma (B,), the level of each row, and returns (B, *)
-    * x: (B, *), where they start
-    * sigmas: (L,), the levels in the order of the visits
-    * step: the size of a step at the last level; at all levels the ratio of step to σ² is the same
+    * score(x, sigma): takes walkers (B, *) and their levels (B,), returns (B, *)
+    * x: (B, *), the start
+    * sigmas: (L,), the levels in order
+    * step: the a of the last level; its ratio to σ² is the same at all levels
     * noise: (L, n, B, *), standard normal; noise[i] is for level i
     * returns: (B, *)
 
@@ -1128,12 +1128,12 @@ def train_scores(
 ) -> list[float]:
     """Train the model in place by denoising score matching, and return the loss of each step as a float.
 
-    * model(x, sigma): a module, called as `score` in `dsm_loss`
-    * images: (N, *), the clean data; sigmas: (L,), the levels, in the dtype of the images
-    * optimiser: `torch.optim.Adam`, with the rate of `OneCycleLR(optimizer, max_lr=lr, total_steps=steps)`
+    * model(x, sigma): a module, as `score` in `dsm_loss`
+    * images: (N, *), clean data; sigmas: (L,), levels in the same dtype
+    * optimiser: `torch.optim.Adam`, rate of `OneCycleLR(optimizer, max_lr=lr, total_steps=steps)`
     * each step draws with the generator, in this order: `batch` image numbers and `batch` level numbers
       (`torch.randint`), the noise (`torch.randn`)
-    * the loss of a step: the mean of `dsm_loss` over the batch
+    * loss of a step: the mean of `dsm_loss`
 
     Images and levels stay as they are.
     """

@@ -230,7 +230,7 @@ figures.clouds({name: crossed.samples[name] for name in ("exact", "Langevin", "a
 #
 # $$\nabla\log p_\sigma(x) = \mathbb E\left[-\frac z\sigma \,\middle|\, x\right].$$
 #
-# **The weight.** At level $\sigma$ the targets have size $1/\sigma$ and their squares $1/\sigma^2$, so that the smallest
+# **The weight.** At level $\sigma$ the targets have size $1/\sigma$ and their squares $1/\sigma^2$, so the smallest
 # level would dominate a sum over levels. Each level therefore gets the weight $\sigma^2$, and the comparison is of
 # $\sigma s_\theta$ with $-z$: numbers of size 1 at all levels (the paper's equations 5 and 6).
 
@@ -239,8 +239,8 @@ from studium_topics.ncsn.exercises import dsm_loss
 
 # %% [markdown]
 # A score also says where the clean data are. The last formula gives the mean of the noise in $x$, and
-# $x = x_0 + \sigma z$ then leaves the mean of the clean data. Annealing ends at $\sigma_L > 0$, and this mean is how the
-# rest of the noise is removed.
+# $x = x_0 + \sigma z$ then leaves the mean of the clean data. Annealing ends at $\sigma_L > 0$, and this mean
+# removes the rest of the noise.
 
 # %% exercise="tweedie"
 from studium_topics.ncsn.exercises import tweedie
@@ -260,7 +260,7 @@ from studium_topics.ncsn.exercises import train_scores
 # ## Noise becomes digits
 #
 # Everything in the next cells is yours but the network, a U-Net with 78,000 parameters. It sees 899 digits of 8 × 8
-# pixels, 64 at a time, for 800 steps, at 25 levels from 10 to 0.05. *What is the first loss, when the network still
+# pixels, 64 at a time, for 800 steps, at 22 levels from 10 to 0.1. *What is the first loss, when the network still
 # answers 0 everywhere?* Write your guess down and run the cells; they take about half a minute.
 
 # %% tags=["experiment"]
@@ -288,7 +288,7 @@ with torch.no_grad():
     clean = lesson.mine(tweedie)(x, level, model(x, level))[0]
 
 # %% tags=["experiment"]
-shown = [0, 4, 8, 10, 12, 14, 16, 18, 20, 25]
+shown = [0, 3, 6, 8, 10, 11, 12, 13, 14, 16, 18, 22]
 film = torch.stack([*(frames[k] / (1 + 2 * ladder[max(k - 1, 0)]) for k in shown), clean])  # noise scaled to fit
 names = ["start", *(f"σ = {ladder[k - 1]:.2g}" for k in shown[1:]), "clean"]
 ImageGrid(film, steps=names, columns=8, label="24 digits from your annealed sampler")
@@ -343,7 +343,7 @@ lesson.found("variance at a = 1", settled.measured[1.0], within=0.02)
 # <details><summary>Answer</summary>
 #
 # Only the ratio of step to variance counts, so `settled_variance(0.5, 1)` answers it: the variance is 8/7 of what it
-# should be, the width 7 % too large. At the last level that is 7 % of 0.05, and the last step removes the noise anyway.
+# should be, the width 7 % too large. At the last level that is 7 % of 0.1, and the last step removes the noise anyway.
 # </details>
 #
 # ## Which parts of the ladder matter?
@@ -428,7 +428,7 @@ else:
     scheduler.set_timesteps(RUNGS)
     levels = scheduler.discrete_sigmas.flip(0)
     print(f"ladder: largest relative difference {(ladder / levels - 1).abs().max():.1e}")
-    for k in (8, 16, 24):  # the batch after level k of the film, and its score there
+    for k in (7, 14, 21):  # the batch after level k of the film, and its score there
         x = frames[k]
         with torch.no_grad():
             s = model(x, ladder[k - 1].expand(len(x)))
@@ -466,7 +466,7 @@ figures.floor(compared)
 
 # %% [markdown] tags=["experiment"]
 # **Think about it.** The curve is the loss of the exact score; the line at 1 is that of a model that answers 0. Why is
-# the best possible loss 0.5 at $\sigma = 1$ and only 0.04 at $\sigma = 20$? Why is there a small hump near $\sigma = 5$?
+# the best possible loss 0.5 at $\sigma = 1$ and only 0.04 at $\sigma = 20$? Why is there a hump near $\sigma = 5$?
 #
 # <details><summary>Answer</summary>
 #
@@ -516,8 +516,8 @@ figures.clouds({"weight σ²": nets.samples["weighted"], "weight 1": nets.sample
 # %% [markdown]
 # ### How many levels for larger images?
 #
-# In $D$ dimensions the length of the noise $\sigma z$ is $\sigma\sqrt D$, give or take $\sigma/\sqrt 2$: nearly all of a
-# Gaussian lies in a thin shell. Shells of neighbouring levels overlap only if $\sqrt D\,(\sigma_i - \sigma_{i+1})$ is
+# In $D$ dimensions the length of the noise $\sigma z$ is $\sigma\sqrt D$, give or take $\sigma/\sqrt 2$: nearly all of
+# a Gaussian lies in a thin shell. Shells of neighbouring levels overlap only if $\sqrt D\,(\sigma_i - \sigma_{i+1})$ is
 # not much larger than $\sigma_i$. So the ratio has to be near $1 + c/\sqrt D$ with $c$ of about 2, and the number of
 # levels grows like $\sqrt D$. Evenly spaced levels break this rule at the lower end.
 #
@@ -527,7 +527,7 @@ figures.clouds({"weight σ²": nets.samples["weighted"], "weight 1": nets.sample
 # <details><summary>Answer</summary>
 #
 # $(50/0.01)^{1/231} = 1.038 = 1 + 2.1/\sqrt{3072}$, so $c = 2.1$. For the digits
-# $(10/0.05)^{1/24} = 1.247 = 1 + 2.0/\sqrt{64}$. The first paper had ten levels from 1 to 0.01, a ratio of 1.67, which
+# $(10/0.1)^{1/21} = 1.245 = 1 + 2.0/\sqrt{64}$. The first paper had ten levels from 1 to 0.01, a ratio of 1.67, which
 # is $c = 37$.
 # </details>
 
@@ -543,7 +543,7 @@ figures.clouds({"weight σ²": nets.samples["weighted"], "weight 1": nets.sample
 #
 # ## Common misconceptions
 #
-# * *"The score of the noisy density is $(x_0 - x)/\sigma^2$."* That is the score *given* $x_0$. The score of the density
+# * *"The score of the noisy density is $(x_0 - x)/\sigma^2$."* That is the score *given* $x_0$. That of the density
 #   is its mean over all $x_0$ that fit.
 # * *"Langevin dynamics is gradient ascent."* Without its noise all walkers would end on the two maxima.
 # * *"Smaller steps are always better."* They are more exact, and more of them are needed to get anywhere.
@@ -561,8 +561,8 @@ figures.clouds({"weight σ²": nets.samples["weighted"], "weight 1": nets.sample
 #
 # ## Open tasks
 #
-# * *Ten minutes.* Start the digits' ladder at $\sigma = 1$, as the first paper did, from noise of that width. You should
-#   still see digits; look at how much the 24 of them differ.
+# * *Ten minutes.* Start the digits' ladder at $\sigma = 1$, as the first paper did, from noise of that width. You
+#   should still see digits; look at how much the 24 of them differ.
 # * *An hour.* Train the digits with weight 1 instead of $\sigma^2$. The smallest levels then dominate the loss. Which
 #   frames of the film change first?
 # * *A day.* Keep a moving average of the parameters (Song and Ermon 2020, technique 5) and train without the one-cycle
