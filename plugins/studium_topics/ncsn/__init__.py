@@ -12,8 +12,8 @@ def studium_topics() -> Iterable[Topic]:
         slug="ncsn",
         title="Score matching and noise-conditional score networks",
         track="Diffusion",
-        summary="Follow the gradient of a log density with noise: see it miss the weights of two modes with exact scores, "
-        "repair that with a ladder of noise levels, and learn scores from data, until your sampler draws digits.",
+        summary="Follow the gradient of a log density with noise: see it miss the weights of two modes, repair that "
+        "with a ladder of noise levels, and learn scores from data until your own sampler draws digits.",
         package=__name__,
         papers=(
             Paper("Generative Modeling by Estimating Gradients of the Data Distribution", 2019, "1907.05600"),
