@@ -56,7 +56,8 @@ def digits(
 ) -> Judgement:
     """Train the kit's U-Net as a score network on 899 digits, and sample with the ladder and with its last level alone.
 
-    Network, start and number of steps are the same for both. MEASURED
+    Network, start and number of steps are the same for both. Measured at laptop, seeds 0 to 2: real 2.20; ladder 2.76
+    2.72 2.77; plain 15.2 10.8 13.8. 25 s of one core a seed.
     """
     training = split()[0].images
     sigmas, generator = sigma_ladder(WIDEST, FINEST, RUNGS).float(), torch.Generator().manual_seed(seed)

@@ -1013,13 +1013,14 @@ def _(tweedie, rng):
         m, v = -0.8, 2.3
         x = 3 * torch.randn(shape, generator=rng, dtype=torch.float64)
         wide = sigma.reshape(-1, *(1 for _ in shape[1:]))
-        kept = [x.clone(), sigma.clone()]
-        clean, noise = tweedie(x, sigma, (m - x) / (v + wide**2))
+        score = (m - x) / (v + wide**2)
+        kept = [x.clone(), sigma.clone(), score.clone()]
+        clean, noise = tweedie(x, sigma, score)
         precision = 1 / v + 1 / wide**2
         expected = (m / v + x / wide**2) / precision
         assert_close(clean, expected, rtol=1e-4, atol=1e-5, message=f"E[x0 | x], shape {shape}")
         assert_close(noise, (x - expected) / wide, rtol=1e-4, atol=1e-5, message=f"E[z | x], shape {shape}")
-        assert_close([x, sigma], kept, message="the arguments after the call")
+        assert_close([x, sigma, score], kept, message="the arguments after the call")
 
 
 @tweedie.hidden("averages over the points that x may have come from", points=1)

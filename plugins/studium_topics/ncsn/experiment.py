@@ -260,7 +260,7 @@ def _fit(net: ScoreNet, sigmas: Tensor, dsm_loss: Function, weighted: bool, prof
 
     def loss(generator: torch.Generator) -> Tensor:
         x0 = mixture.sample(512, generator)[0].float().to(sigmas.device)
-        z = torch.randn(x0.shape, generator=generator).to(sigmas.device)
+        z = torch.randn(512, 2, generator=generator).to(sigmas.device)
         level = sigmas[torch.randint(LEVELS, (512,), generator=generator).to(sigmas.device)]
         rows = dsm_loss(net, x0, level, z)
         return (rows if weighted else rows / level**2).mean()
