@@ -311,8 +311,8 @@ for name, made in {"training digits": digits, "your sampler": clean, "last level
     print(f"{name:17} {nearest(made):6.2f}")
 
 # %% [markdown] tags=["experiment"]
-# At the laptop profile (seeds 0 to 2, 100 samples) the distance is 2.7 to 2.8 with the ladder and 11 to 15 with the last
-# level alone; training digits have 2.2. Only the ladder differs. The last level was trained on images within about 0.1
+# At the laptop profile (seeds 0 to 2, 100 samples) the distance is 2.7 to 2.8 with the ladder and 11 to 15 with the
+# last level alone; training digits have 2.2. Only the ladder differs. The last level was trained on images within about 0.1
 # of a digit, and knows nothing about the places where its walkers start.
 #
 # ## How large may a step be?
