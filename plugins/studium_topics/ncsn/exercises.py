@@ -226,13 +226,12 @@ def _(x, sigma, means, variances, weights):
 
 @gmm_score.also_correct
 def _(x, sigma, means, variances, weights):
-    with torch.enable_grad():
-        at = x.detach().clone().requires_grad_(True)
-        scale = (variances + sigma[:, None] ** 2).sqrt()[..., None].expand(-1, -1, x.shape[-1])
-        each = torch.distributions.Independent(torch.distributions.Normal(means, scale, validate_args=False), 1)
-        priors = torch.distributions.Categorical(weights.expand(len(x), -1), validate_args=False)
-        density = torch.distributions.MixtureSameFamily(priors, each, validate_args=False)
-        return torch.autograd.grad(density.log_prob(at).sum(), at)[0]
+    at = x.detach().requires_grad_(True)
+    scale = (variances + sigma[:, None] ** 2).sqrt()[..., None].expand(-1, -1, x.shape[-1])
+    each = torch.distributions.Independent(torch.distributions.Normal(means, scale, validate_args=False), 1)
+    priors = torch.distributions.Categorical(weights.expand(len(x), -1), validate_args=False)
+    density = torch.distributions.MixtureSameFamily(priors, each, validate_args=False)
+    return torch.autograd.grad(density.log_prob(at).sum(), at)[0]
 
 
 @gmm_score.also_correct
@@ -430,7 +429,7 @@ def _(score, x, step, noise):
 
 @langevin.also_correct
 def _(score, x, step, noise):
-    place = x.clone()
+    place = x
     for number in range(noise.shape[0]):
         move = torch.mul(score(place), step).div(2)
         place = place.add(move).add(noise[number] * torch.tensor(float(step)).sqrt().item())
@@ -557,7 +556,7 @@ def _(first, last, levels):
     ends = torch.tensor([first, last], dtype=torch.float64).log()
     if levels == 1:
         return ends[1:].exp()
-    return torch.linspace(float(ends[0]), float(ends[1]), levels, dtype=torch.float64).exp()
+    return torch.linspace(*ends.tolist(), levels, dtype=torch.float64).exp()
 
 
 @sigma_ladder.also_correct
@@ -766,7 +765,7 @@ def _(score, x, sigmas, step, noise):
 
 @annealed_langevin.also_correct
 def _(score, x, sigmas, step, noise):
-    place = x.clone()
+    place = x
     for number, level in enumerate(sigmas.tolist()):
         size = step * (level / float(sigmas[-1])) ** 2
         told = torch.full((x.shape[0],), level, dtype=x.dtype, device=x.device)
@@ -1510,5 +1509,7 @@ def _(step, variance):
 
 @settled_variance.also_correct
 def _(step, variance):
-    share = torch.tensor(step / variance, dtype=torch.float64)
-    return (variance / (1 - share / 4)).item() if share < 4 else math.inf
+    factor = 1 - step / variance / 2
+    if abs(factor) >= 1:
+        return math.inf
+    return step * sum(factor ** (2 * age) for age in range(4000))  # what is left of the noise of each step before

@@ -2,9 +2,9 @@
 # # Score matching and noise-conditional score networks
 #
 # A density has two modes. One holds 20 % of its mass, the other 80 %. You know the gradient of its logarithm exactly,
-# at every point. Two thousand walkers, spread evenly over the plane, follow this gradient for a thousand small steps,
-# with a little random noise in each, exactly as Langevin dynamics prescribes. A theorem says that in the long run they
-# are distributed like the density.
+# at every point. Two thousand walkers, spread evenly over a square around both modes, follow this gradient for a
+# thousand small steps, with a little random noise in each, exactly as Langevin dynamics prescribes. A theorem says that
+# in the long run they are distributed like the density.
 #
 # **Half of them end in each mode.** The shape of both modes is right and their weights are wrong, although there is
 # no error in the gradient, in the code or in the theorem. What went wrong, and how can *more* noise repair it?
@@ -125,21 +125,15 @@ from studium_topics.ncsn.exercises import langevin
 # with $a = 0.1$, with your score and your `langevin`.
 
 # %% tags=["experiment"]
-lesson.predict("share without annealing", ..., "What share of the walkers ends in the mode of weight 0.8?")
-
-# %% tags=["experiment"]
 score = two_modes(lesson.mine(gmm_score))
 generator = torch.Generator().manual_seed(1)
 start = scattered(1280, generator)
 noise = torch.randn(1000, 1280, 2, dtype=torch.float64, generator=generator)
 walked = lesson.mine(langevin)(lambda x: score(x, torch.ones(len(x), dtype=torch.float64)), start, 0.1, noise)
-lesson.found("share without annealing", heavy(walked))
-
-# %% tags=["experiment"]
 figures.clouds({"start": start, "after 1000 exact steps": walked})
 
 # %% [markdown] tags=["experiment"]
-# Every walker ends in the mode on whose side it started.
+# Each mode has the right shape, and nearly every walker is in the mode on whose side it started.
 #
 # ## Why the walkers cannot know
 #
@@ -149,13 +143,20 @@ figures.clouds({"start": start, "after 1000 exact steps": walked})
 #
 # To measure this, exchange the two weights, and compute how much of the score changes under $p_\sigma$ (root mean
 # square), at $\sigma = 1$ and at higher noise. The last column is the <dfn>barrier</dfn> between two modes: how far
-# $\log p_\sigma$ falls on the way from one to the other.
+# $\log p_\sigma$ falls on the way from one to the other. *At which noise level does the score depend most on the
+# weights?*
+
+# %% tags=["experiment"]
+lesson.predict("most telling level", ..., "At which σ, from 1 to 20, does the score depend most on the weights?")
 
 # %% tags=["experiment"]
 looked = sight(lesson.mine(gmm_score), profile=lesson.profile)
 print("noise level σ   change of the score   barrier, nats")
 for sigma, change in looked.change.items():
     print(f"{sigma:13}   {change:19.2g}   {looked.height[sigma]:13.2f}")
+lesson.found("most telling level", max(looked.change, key=looked.change.get), within=0.35)
+
+# %% tags=["experiment"]
 figures.seen(looked)
 
 # %% [markdown] tags=["experiment"]
@@ -312,8 +313,8 @@ for name, made in {"training digits": digits, "your sampler": clean, "last level
 
 # %% [markdown] tags=["experiment"]
 # At the laptop profile (seeds 0 to 2, 100 samples) the distance is 2.7 to 2.8 with the ladder and 11 to 15 with the
-# last level alone; training digits have 2.2. Only the ladder differs. The last level was trained on images within about 0.1
-# of a digit, and knows nothing about the places where its walkers start.
+# last level alone; training digits have 2.2. Only the ladder differs. At the last level the network was trained on
+# images with noise of 0.1, which says nothing about the places where these walkers start.
 #
 # ## How large may a step be?
 #
