@@ -142,9 +142,9 @@ figures.clouds({"start": start, "after 1000 exact steps": walked})
 # on them only in a narrow strip between the modes, where walkers hardly ever are.
 #
 # To measure this, exchange the two weights, and compute how much of the score changes under $p_\sigma$ (root mean
-# square), at $\sigma = 1$ and at higher noise. The last column is the <dfn>barrier</dfn> between two modes: how far
-# $\log p_\sigma$ falls on the way from one to the other. *At which noise level does the score depend most on the
-# weights?*
+# square), at $\sigma = 1$ and at higher noise. The last column is the barrier: a <dfn>barrier</dfn> between two modes is
+# how far the log density falls on the way from one to the other. *At which noise level does the score depend most on
+# the weights?*
 
 # %% tags=["experiment"]
 lesson.predict("most telling level", ..., "At which σ, from 1 to 20, does the score depend most on the weights?")
@@ -247,8 +247,7 @@ from studium_topics.ncsn.exercises import dsm_loss
 from studium_topics.ncsn.exercises import tweedie
 
 # %% [markdown]
-# This is known as <dfn>Tweedie's formula</dfn>: the score at a noisy point determines the mean of the clean data given
-# that point. Networks that predict scores, noise or clean data are therefore the same networks in different units, and
+# <dfn>Tweedie's formula</dfn> computes the mean of the clean data, given a noisy point, from the score there. Networks that predict scores, noise or clean data are therefore the same networks in different units, and
 # the next lessons use all three.
 #
 # Now put loss and levels together. One network for all levels of a ladder, which is told the level, is a
