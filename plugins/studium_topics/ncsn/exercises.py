@@ -1356,6 +1356,26 @@ def _(model, images, sigmas, steps, batch, lr, generator):
     return losses
 
 
+@train_scores.misconception(
+    "You drew the noise without the generator; hand it to `torch.randn`, because a training has to be repeatable.",
+    name="noise-without-generator",
+)
+def _(model, images, sigmas, steps, batch, lr, generator):
+    optimizer = torch.optim.Adam(model.parameters(), lr=lr)
+    scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=lr, total_steps=steps)
+    losses = []
+    for _ in range(steps):
+        x0 = images[torch.randint(len(images), (batch,), generator=generator)]
+        sigma = sigmas[torch.randint(len(sigmas), (batch,), generator=generator)]
+        loss = dsm_loss(model, x0, sigma, torch.randn_like(x0)).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        scheduler.step()
+        losses.append(loss.item())
+    return losses
+
+
 @train_scores.also_correct
 def _(model, images, sigmas, steps, batch, lr, generator):
     optimizer, history = torch.optim.Adam(list(model.parameters()), lr, foreach=False), []

@@ -142,8 +142,8 @@ figures.clouds({"start": start, "after 1000 exact steps": walked})
 # on them only in a narrow strip between the modes, where walkers hardly ever are.
 #
 # To measure this, exchange the two weights, and compute how much of the score changes under $p_\sigma$ (root mean
-# square), at $\sigma = 1$ and at higher noise. The last column is the barrier: a <dfn>barrier</dfn> between two modes is
-# how far the log density falls on the way from one to the other. *At which noise level does the score depend most on
+# square), at $\sigma = 1$ and at higher noise. The last column is the barrier: a <dfn>barrier</dfn> between two modes
+# is how far the log density falls on the way from one to the other. *At which noise level does the score depend most on
 # the weights?*
 
 # %% tags=["experiment"]
@@ -247,8 +247,9 @@ from studium_topics.ncsn.exercises import dsm_loss
 from studium_topics.ncsn.exercises import tweedie
 
 # %% [markdown]
-# <dfn>Tweedie's formula</dfn> computes the mean of the clean data, given a noisy point, from the score there. Networks that predict scores, noise or clean data are therefore the same networks in different units, and
-# the next lessons use all three.
+# <dfn>Tweedie's formula</dfn> computes the mean of the clean data, given a noisy point, from the score there. Networks
+# that predict scores, noise or clean data are therefore the same networks in different units, and the next lessons use
+# all three.
 #
 # Now put loss and levels together. One network for all levels of a ladder, which is told the level, is a
 # <dfn>noise-conditional score network</dfn> (NCSN); this is the loop that trains it.
