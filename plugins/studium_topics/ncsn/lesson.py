@@ -50,11 +50,11 @@ from studium_widgets import Chart, Diagram, ImageGrid, ParticleField
 # %% [markdown]
 # ## Two samplers, one density
 #
-# The cloud with the arrows walks down a ladder of noise levels. The cloud beside it follows the gradient of the last
+# In the first panel the walkers come down a ladder of noise levels. In the second they follow the gradient of the last
 # level alone. Gradients are exact in both.
 #
 # Press Play, and read off how many walkers end in mode 2, whose weight is 0.8. Then drag "Weight of mode 1" from 0.2
-# to 0.8. *Which of the two clouds notices?* Arrows are orange where a change of the weights changes them. *Where are
+# to 0.8. *In which panel do the walkers notice?* Arrows are orange where a change of the weights changes them. *Where are
 # they orange at step 0, and where at the end?*
 
 # %% tags=["widget"]
@@ -278,26 +278,27 @@ print(f"loss of the first step {losses[0]:.1f}, mean of the last {len(late)} {su
 lesson.found("first loss", losses[0])
 
 # %% tags=["experiment"]
+walk, denoise = lesson.mine(annealed_langevin), lesson.mine(tweedie)
 x = WIDEST * torch.randn(24, 1, 8, 8, generator=generator)
 frames = [x]
 with torch.no_grad():
     for sigma in ladder:  # one level at a time, so that you can watch
         z = torch.randn(1, EACH, *x.shape, generator=generator)
-        x = lesson.mine(annealed_langevin)(model, x, sigma.view(1), SHARE * float(sigma) ** 2, z)
+        x = walk(model, x, sigma.view(1), SHARE * float(sigma) ** 2, z)
         frames.append(x)
     level = ladder[-1].expand(len(x))
-    clean = lesson.mine(tweedie)(x, level, model(x, level))[0]
+    clean = denoise(x, level, model(x, level))[0]
 
 # %% tags=["experiment"]
-shown = [0, 3, 6, 8, 10, 11, 12, 13, 14, 16, 18, 22]
+shown = [0, 5, 9, 12, 13, 14, 15, 16, 17, 18, 20, 22]
 film = torch.stack([*(frames[k] / (1 + 2 * ladder[max(k - 1, 0)]) for k in shown), clean])  # noise scaled to fit
 names = ["start", *(f"σ = {ladder[k - 1]:.2g}" for k in shown[1:]), "clean"]
 ImageGrid(film, steps=names, columns=8, label="24 digits from your annealed sampler")
 
 # %% [markdown] tags=["experiment"]
-# Press Play. There is little to see while the noise is wider than the differences between digits. Coarse strokes appear
-# near $\sigma = 1$, and the levels below sharpen them. Many of the images are digits that you can read; some are
-# not.
+# Press Play. There is little to see while the noise is as large as the contrast of the images. Coarse strokes appear
+# below $\sigma \approx 0.6$, and the levels after that sharpen them. Many of the images are digits that you can read;
+# some are not.
 #
 # Is the ladder needed, if the network is so good? Let the same network walk from the same kind of start for as many
 # steps at the last level alone, and compare distances to the nearest digit that the network has never seen.
@@ -410,8 +411,8 @@ rungs = lesson.mine(sigma_ladder)(20.0, 1.0, 10).repeat_interleave(10)
 few = scattered(300, torch.Generator().manual_seed(5))
 draws = torch.randn(100, 10, 300, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(6))
 wide = two_modes(lesson.mine(gmm_score), variance=1.0)  # the widget's data
-walk = level_by_level(lesson.mine(annealed_langevin), wide, few, rungs, 0.1 * rungs**2, draws)
-ParticleField.mountain_pass(mistake="constant-step", beside="yours", trajectory=walk.float(), particles=300)
+path = level_by_level(lesson.mine(annealed_langevin), wide, few, rungs, 0.1 * rungs**2, draws)
+ParticleField.mountain_pass(mistake="constant-step", beside="yours", trajectory=path.float(), particles=300)
 
 # %% [markdown] tags=["experiment", "bridge"]
 # ## The same steps in diffusers
@@ -429,7 +430,7 @@ except ImportError:
 else:
     scheduler = ScoreSdeVeScheduler(num_train_timesteps=RUNGS, snr=0.2, sigma_min=FINEST, sigma_max=WIDEST)
     scheduler.set_timesteps(RUNGS)
-    levels = scheduler.discrete_sigmas.flip(0)
+    levels, move = scheduler.discrete_sigmas.flip(0), lesson.mine(langevin)
     print(f"ladder: largest relative difference {(ladder / levels - 1).abs().max():.1e}")
     for k in (7, 14, 21):  # the batch after level k of the film, and its score there
         x = frames[k]
@@ -439,12 +440,13 @@ else:
         lengths = [value.flatten(1).norm(dim=1).mean() for value in (z, s)]
         a = 4 * (0.2 * lengths[0] / lengths[1]) ** 2
         theirs = scheduler.step_correct(s, x, generator=torch.Generator().manual_seed(k)).prev_sample
-        gaps = [lesson.mine(langevin)(lambda at, s=s: s, x, a, z[None]) - theirs]
+        gaps = [move(lambda at, s=s: s, x, a, z[None]) - theirs]
         a = levels[k - 1] ** 2 - levels[k] ** 2
         t = scheduler.timesteps[k - 1]
         theirs = scheduler.step_pred(s, t, x, generator=torch.Generator().manual_seed(k)).prev_sample
-        gaps.append(lesson.mine(langevin)(lambda at, s=s: 2 * s, x, a, z[None]) - theirs)
-        print(f"σ = {levels[k - 1]:5.2f}: largest difference", *(f"{float(gap.abs().max()):.1e}" for gap in gaps))
+        gaps.append(move(lambda at, s=s: 2 * s, x, a, z[None]) - theirs)
+        largest = " and ".join(f"{float(gap.abs().max()):.1e}" for gap in gaps)
+        print(f"σ = {levels[k - 1]:4.2f}: largest difference of step_correct and step_pred {largest}")
 
 # %% [markdown]
 # ## Further
