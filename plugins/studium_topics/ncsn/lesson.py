@@ -54,8 +54,8 @@ from studium_widgets import Chart, Diagram, ImageGrid, ParticleField
 # level alone. Gradients are exact in both.
 #
 # Press Play, and read off how many walkers end in mode 2, whose weight is 0.8. Then drag "Weight of mode 1" from 0.2
-# to 0.8. *In which panel do the walkers notice?* Arrows are orange where a change of the weights changes them. *Where are
-# they orange at step 0, and where at the end?*
+# to 0.8. *In which panel do the walkers notice?* Arrows are orange where a change of the weights changes them. *Where
+# are they orange at step 0, and where at the end?*
 
 # %% tags=["widget"]
 ParticleField.mountain_pass()
