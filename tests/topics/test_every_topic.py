@@ -28,7 +28,6 @@ NOT_REWRITTEN = {
     "mqa-gqa",
     "flash-attention",
     "lora",
-    "ncsn",
     "ddpm",
     "classifier-guidance",
     "cfg",
