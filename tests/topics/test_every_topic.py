@@ -25,7 +25,6 @@ NOT_REWRITTEN = {
     "rope",
     "kv-caching",
     "mqa-gqa",
-    "ncsn",
     "clip",
 }
 
