@@ -247,8 +247,14 @@ def _(causal_attention, rng):
         )
 
 
-@causal_attention.hidden("rotates queries and keys, head by head", points=1)
+@causal_attention.hidden("rotates queries and keys, head by head, and lets gradients reach every weight", points=1)
 def _(causal_attention, rng):
+    weights = list(torch.randn(4, 12, 12, generator=rng, dtype=torch.float64).div(3).requires_grad_().unbind())
+    out = causal_attention(torch.randn(2, 5, 12, generator=rng, dtype=torch.float64), *weights, 3, rotate)
+    found = torch.autograd.grad(out.square().sum(), weights, allow_unused=True)
+    for name, gradient in zip(("wq", "wk", "wv", "wo"), found, strict=True):
+        assert gradient is not None, f"no gradient reaches {name}"
+        assert bool(gradient.abs().max() > 0), f"the gradient of {name} is zero"
     for length, width, heads in ((5, 12, 3), (7, 16, 2), (4, 8, 1)):
         x = torch.randn(2, length, width, generator=rng, dtype=torch.float64)
         wq, wk, wv, wo = torch.randn(4, width, width, generator=rng, dtype=torch.float64) / width**0.5 * 1.5
@@ -1199,7 +1205,7 @@ def _(filter_logits):
 def _(filter_logits, rng):
     logits = torch.randn(9, generator=rng, dtype=torch.float64)
     kept = logits.clone()
-    for k in (1, 3, 9, 20):
+    for k in (3, 1, 9, 20):
         for temperature in (0.3, 1.0, 2.5):
             scaled = logits / temperature
             expected = scaled.masked_fill(scaled < scaled.sort().values[-min(k, 9)], -math.inf)
