@@ -514,7 +514,7 @@ for sigma, ratio in result.asymmetry.items():
 # ## Open tasks
 #
 # * *Ten minutes.* Draw the digits 0 to 9 with a "negative prompt": pass a model that reads null as class 8, with
-#   $s = 3$. You should see a thinner 1, wider strokes, and an 8 as without guidance, because both its predictions agree.
+#   $s = 3$. You should see a thinner 1, wider strokes, and an 8 as without guidance: both its predictions are equal.
 # * *An hour.* Train the U-Net for 100, 400 and 1600 steps and judge each at $s = 1$, 1.25, 1.5 and 2 with
 #   `energy_distance`. If the hypothesis of this lesson is right, the best scale falls as the network improves.
 # * *A day.* Autoguidance: go away from a *worse network* instead of an unlabelled one
