@@ -701,7 +701,7 @@ def sample_digits(
 
     * model(x, t, y): as in `cfg_eps`, for x (N, 1, 8, 8); y: (B,) long
     * null, scales: as in `cfg_sample`; abar: (T,) float64
-    * returns: (T + 1, B, 1, 8, 8), the start and the batch after each step
+    * returns: (T + 1, B, 1, 8, 8) float32, the start and the batch after each step
 
     Each step guesses x_0, clamps the guess to [-1, 1] and draws from DDPM's posterior of x_{t-1}, given x_t and the
     guess. The generator draws the start, then z in every step (`torch.randn`).
@@ -735,6 +735,7 @@ def _(sample_digits):
     film = sample_digits(model, torch.tensor([3, 5]), 10, [2.0] * 3, abar, torch.Generator().manual_seed(1))
     shape = tuple(film.shape)
     assert shape == (4, 2, 1, 8, 8), f"T + 1 = 4 frames are expected, (4, 2, 1, 8, 8), got {shape}"
+    assert film.dtype == torch.float32, f"the film is expected in float32, got {film.dtype}"
     start = torch.randn(2, 1, 8, 8, generator=torch.Generator().manual_seed(1))
     assert_close(film[0], start, message="the first frame")
     expected = [([t], [3, 5, 10, 10]) for t in (2, 1, 0)]
@@ -1060,7 +1061,8 @@ def _(interval_scales):
 
 @interval_scales.hidden("takes the ends as the statement says, and guides everywhere from 0 to inf", points=2)
 def _(interval_scales):
-    abar = torch.tensor([0.99, 0.8, 0.5, 0.3, 0.1, 0.02], dtype=torch.float64)
+    levels = [0.99, 0.8, 0.5, 0.28, 0.09, 0.03]  # σ 0.10, 0.5, 1, 1.6, 3.2, 5.7
+    abar = torch.tensor(levels, dtype=torch.float64)
     cases = {
         (1.0, 4.0): [1.0, 1.0, 1.0, 2.5, 2.5, 1.0],  # σ = 1 itself is outside at the lower end
         (0.3, 1.0): [1.0, 2.5, 2.5, 1.0, 1.0, 1.0],  # and inside at the upper end

@@ -218,7 +218,7 @@ def asymmetries(model: Block, abar: Tensor) -> dict[float, float]:
     eps = torch.randn(x0.shape, generator=generator).to(abar.device)
     found = {}
     for t in (20, 40, 60, 80):
-        times = torch.full_like(y, t)
+        times = torch.full((len(x0),), t, device=abar.device)
         x = abar[t].sqrt().float() * x0 + (1 - abar[t]).sqrt().float() * eps
 
         def field(x: Tensor, times: Tensor = times) -> Tensor:
