@@ -512,7 +512,7 @@ def _(class_gradient, rng):
     assert weight.grad is None, "no gradient may be left in the classifier's weights: ask for that of x alone"
 
 
-@class_gradient.hidden("has the shape of pictures, and a row's gradient does not depend on the batch", points=1)
+@class_gradient.hidden("has the shape of images, and a row's gradient does not depend on the batch", points=1)
 def _(class_gradient, rng):
     weight = torch.randn(2 * 3 * 2, 5, generator=rng, dtype=torch.float64)
 
@@ -1274,7 +1274,7 @@ def _(class_report, rng):
         assert_close([float(part) for part in found], expected, rtol=1e-5, atol=1e-6, message=f"rows {order}")
 
 
-@class_report.hidden("counts every pair of a class once, pictures too, however large its class is", points=1)
+@class_report.hidden("counts every pair of a class once, images too, however large its class is", points=1)
 def _(class_report, rng):
     for shape in ((9, 2), (7, 1, 2, 3), (40, 3)):
         x = 5 + torch.randn(shape, generator=rng, dtype=torch.float64)
