@@ -158,7 +158,7 @@ def _(classifier, x0, y, t, eps, abar):
 
 @noisy_classifier_loss.also_correct
 def _(classifier, x0, y, t, eps, abar):
-    mixed = [math.sqrt(abar[k]) * a + math.sqrt(1 - abar[k]) * b for k, a, b in zip(t, x0, eps, strict=True)]
+    mixed = [math.sqrt(abar[k]) * x0[i] + math.sqrt(1 - abar[k]) * eps[i] for i, k in enumerate(t)]
     return -classifier(torch.stack(mixed), t).log_softmax(-1)[torch.arange(len(y)), y].mean()
 
 
@@ -417,7 +417,7 @@ def _(classifier, images, labels, abar, steps, batch, lr, generator):
 
 @train_classifier.also_correct
 def _(classifier, images, labels, abar, steps, batch, lr, generator):
-    history, size = [], list(images.shape[1:])
+    history, size = [], images.shape[1:]
     optimizer = torch.optim.Adam(list(classifier.parameters()), lr, foreach=False)
     classifier.train(True)
     while len(history) < steps:
@@ -512,7 +512,7 @@ def _(class_gradient, rng):
     assert weight.grad is None, "no gradient may be left in the classifier's weights: ask for that of x alone"
 
 
-@class_gradient.hidden("has the shape of pictures, and a row's gradient does not depend on the batch", points=1)
+@class_gradient.hidden("has the shape of images, and a row's gradient does not depend on the batch", points=1)
 def _(class_gradient, rng):
     weight = torch.randn(2 * 3 * 2, 5, generator=rng, dtype=torch.float64)
 
@@ -780,7 +780,7 @@ def _(eps, gradient, t, betas, s):
 
 @guide_eps.also_correct
 def _(eps, gradient, t, betas, s):
-    noise = math.sqrt(1 - math.prod(1 - float(beta) for beta in betas[: t + 1]))
+    noise = math.sqrt(1 - math.prod(1 - beta for beta in betas[: t + 1]))
     return -noise * (-eps / noise + s * gradient)
 
 
@@ -908,7 +908,7 @@ def _(mean, variance, gradient, s, z):
 
 @guided_step.also_correct
 def _(mean, variance, gradient, s, z):
-    deviation = torch.as_tensor(variance, dtype=mean.dtype).sqrt()
+    deviation = torch.as_tensor(variance).sqrt()
     return torch.addcmul(mean, deviation, s * deviation * gradient + z)
 
 
@@ -1191,7 +1191,7 @@ def _(model, classifier, step, start, y, s, betas, noise):
 
 @guided_sample.also_correct
 def _(model, classifier, step, start, y, s, betas, noise):
-    film = torch.empty(len(betas) + 1, *start.shape, dtype=start.dtype, device=start.device)
+    film = start.new_empty(len(betas) + 1, *start.shape)
     film[0], size = start, (1 - torch.cumprod(1 - betas, 0)).sqrt()
     for frame, t in enumerate(range(len(betas) - 1, -1, -1)):
         x, level = film[frame].clone(), torch.tensor([t] * len(start), device=start.device)
@@ -1274,7 +1274,7 @@ def _(class_report, rng):
         assert_close([float(part) for part in found], expected, rtol=1e-5, atol=1e-6, message=f"rows {order}")
 
 
-@class_report.hidden("counts every pair of a class once, pictures too, however large its class is", points=1)
+@class_report.hidden("counts every pair of a class once, images too, however large its class is", points=1)
 def _(class_report, rng):
     for shape in ((9, 2), (7, 1, 2, 3), (40, 3)):
         x = 5 + torch.randn(shape, generator=rng, dtype=torch.float64)
