@@ -14,24 +14,31 @@ from torch.utils._pytree import tree_leaves
 @exercise(
     points=2,
     minutes=5,
+    level="warm-up",
+    importance=2,
     hints=(
-        "Head g has to be followed by its own copies, not by head g + 1: g₀ g₀ g₀ g₁ g₁ g₁.",
-        "PyTorch has two functions: `repeat` puts the whole row of heads again behind itself, `repeat_interleave` "
-        "repeats each item where it stands.",
+        "In which order do the copies of two heads have to follow each other, if neighbours share?",
+        "Each head is followed by its own copies: g₀ g₀ g₀ g₁ g₁ g₁. One function of PyTorch repeats the whole row of "
+        "heads, another one repeats each item in its place.",
+        "The axis of heads is the second of (B, G, T, d).",
+        "`x.repeat_interleave(repeats, axis)` repeats each item in its place.",
     ),
 )
 def repeat_kv(x, repeats):
-    """Give every query head its own copy of the key (or value) head that it shares.
+    """Return keys (or values) in which every query head has its own copy of the head that it shares.
 
-    x (B, G, T, d): the G heads of keys or values. repeats: how many query heads share each, H / G. Returns
-    (B, G · repeats, T, d), in which heads g · repeats up to (g + 1) · repeats - 1 equal head g of x.
+    Query head h shares head h // repeats of x.
+
+    * x (B, G, T, d): the G heads of keys or values
+    * repeats: how many query heads share each head, H / G
+    * returns: (B, G · repeats, T, d)
     """
     ### BEGIN SOLUTION
     return x.repeat_interleave(repeats, 1)
     ### END SOLUTION
 
 
-@repeat_kv.test("puts the copies of a head beside each other", points=1)
+@repeat_kv.test("puts the copies of a head next to each other", points=1)
 def _(repeat_kv):
     x = torch.tensor([1.0, 2.0]).view(1, 2, 1, 1)
     assert_close(repeat_kv(x, 3).flatten(), torch.tensor([1.0, 1.0, 1.0, 2.0, 2.0, 2.0]))
@@ -48,31 +55,37 @@ def _(repeat_kv, rng):
 
 @repeat_kv.misconception(
     "You put the whole row of heads again behind itself, g₀ g₁ g₀ g₁, as `repeat` does. Query head h shares head "
-    "h // repeats, so the copies of one head stand beside each other. This is the classic mistake of this field: every "
-    "shape is right, and with one head, or with repeats=1, so is the result."
+    "h // repeats, so the copies of one head are next to each other. This is the classic mistake of this field: every "
+    "shape is right, and with one head, or with repeats=1, so is the result.",
+    name="order-of-repeat",
 )
 def _(x, repeats):
     return x.repeat(1, repeats, 1, 1)
 
 
 @repeat_kv.misconception(
-    "You repeated the tokens of each head and cut the result into heads; repeat along the axis of heads, the second."
+    "You repeated the tokens of each head and cut the result into heads; repeat along the axis of heads, the second.",
+    name="repeated-tokens-cut-into-heads",
 )
 def _(x, repeats):
     return x.repeat_interleave(repeats, 2).reshape(x.shape[0], -1, *x.shape[2:])
 
 
-@repeat_kv.misconception("You repeated the tokens, the third axis; the heads are the second.")
+@repeat_kv.misconception("You repeated the tokens, the third axis; the heads are the second.", name="repeated-tokens")
 def _(x, repeats):
     return x.repeat_interleave(repeats, 2)
 
 
-@repeat_kv.misconception("You repeated the texts of the batch, the first axis; the heads are the second.")
+@repeat_kv.misconception(
+    "You repeated the texts of the batch, the first axis; the heads are the second.", name="repeated-texts"
+)
 def _(x, repeats):
     return x.repeat_interleave(repeats, 0)
 
 
-@repeat_kv.misconception("You named no axis, so that `repeat_interleave` flattened everything; give it the second.")
+@repeat_kv.misconception(
+    "You named no axis, so that `repeat_interleave` flattened everything; give it the second.", name="named-no-axis"
+)
 def _(x, repeats):
     return x.repeat_interleave(repeats)
 
@@ -93,25 +106,30 @@ def _(x, repeats):
 @exercise(
     points=6,
     minutes=20,
+    importance=3,
     hints=(
-        "Do not bring the keys to the queries; bring the queries to the keys. The H / G query heads of a group are "
-        "neighbours, so `q.reshape(B, G, -1, d)` puts all queries of a group below each other, for one product with "
-        "its keys.",
-        "The scores come out as (B, G, H/G · Tq, Tk), and have the numbers of (B, H, Tq, Tk) in the right order.",
-        "The queries are the last Tq positions. Query t stands at position Tk - Tq + t: mask with `triu(Tk - Tq + 1)`.",
-        "`q.unflatten(1, (G, -1)) @ k[:, :, None].mT` is right, and copies the keys after all: `@` expands its batch "
-        "axes and then makes them contiguous. `einsum` and the reshaped product do not.",
+        "A group has H / G query heads and one head of keys. How can one matrix product serve all of them?",
+        "Do not bring the keys to the queries; bring the queries to the keys. The query heads of a group are "
+        "neighbours, so all queries of a group can be the rows of one matrix.",
+        "The queries become (B, G, H/G · Tq, d), the scores (B, G, H/G · Tq, Tk), which are the numbers of "
+        "(B, H, Tq, Tk) in the right order. Query t has position Tk - Tq + t.",
+        "`q.reshape(B, G, -1, d) @ k.mT` makes no copy of the keys, and `triu(Tk - Tq + 1)` is the mask. "
+        "`q.unflatten(1, (G, -1)) @ k[:, :, None].mT` does copy them, because `@` expands its batch axes and makes "
+        "them contiguous.",
     ),
 )
 def gqa(q, k, v, causal):
-    """Attention of H query heads that share G heads of keys and values, without copying them.
+    """Return the attention of H query heads that share G heads of keys and values, without copying them.
 
-    q (B, H, Tq, d); k and v (B, G, Tk, d); H is a multiple of G, and query head h looks at key and value head
-    h // (H / G). Scores are q · k / √d. causal: if true, the queries are the last Tq of the Tk positions (Tq ≤ Tk), and
-    query t sees keys 0 up to Tk - Tq + t; if false, all. Returns (B, H, Tq, d).
+    Query head h uses key and value head h // (H / G). Scores are q · k / √d. Gradients have to reach
+    q, k and v.
 
-    Decoding (Tq = 1) is what this is for: there, no tensor that you make may be as large as the keys would be if every
-    query head had its own, B · H · Tk · d numbers.
+    * q (B, H, Tq, d), k and v (B, G, Tk, d): H is a multiple of G; they stay as they are
+    * causal: if true, the queries are the last Tq of Tk positions, and query t sees keys 0 to Tk - Tq + t; else all
+    * returns: (B, H, Tq, d)
+
+    While decoding (Tq = 1) no tensor that you make may be as large as keys of their own for every
+    query head, B · H · Tk · d numbers.
     """
     ### BEGIN SOLUTION
     (batch, heads, length, size), (groups, seen) = q.shape, k.shape[1:3]
@@ -138,6 +156,7 @@ def _(gqa, rng):
 @gqa.hidden("lets query head h look at keys and values h // (H / G), all of them", points=2)
 def _(gqa, rng):
     for batch, heads, groups, queries, keys, size in (
+        (3, 6, 2, 4, 7, 5),
         (2, 6, 2, 4, 4, 5),
         (1, 8, 4, 3, 7, 2),
         (3, 4, 1, 5, 2, 3),
@@ -152,11 +171,25 @@ def _(gqa, rng):
         what = f"with B={batch}, H={heads}, G={groups}, Tq={queries}, Tk={keys}, d={size}"
         assert_close(gqa(q, k, v, False), expected, rtol=1e-6, atol=1e-6, message=what)
         assert all(map(torch.equal, kept, (q, k, v))), "the arguments must stay as they are"
+    parts = [part.requires_grad_() for part in (q, k, v)]
+    out = gqa(*parts, False)
+    assert out.requires_grad, "gradients must reach q, k and v: the lesson trains a model through this function"
+    weight = torch.randn(out.shape, generator=rng, dtype=torch.float64)
+    wanted = torch.autograd.grad(F.scaled_dot_product_attention(q, k[:, own], v[:, own]), parts, weight)
+    for name, gradient, right in zip("qkv", torch.autograd.grad(out, parts, weight), wanted, strict=True):
+        assert_close(gradient, right, rtol=1e-6, atol=1e-6, message=f"the gradient of {name}")
 
 
 @gqa.hidden("is causal, with the queries at the end of the keys", points=2)
 def _(gqa, rng):
-    for heads, groups, queries, keys in ((4, 2, 6, 6), (6, 3, 2, 5), (6, 2, 4, 7), (4, 1, 1, 6), (8, 2, 3, 3)):
+    for heads, groups, queries, keys in (
+        (6, 3, 5, 7),
+        (4, 2, 6, 6),
+        (6, 3, 2, 5),
+        (6, 2, 4, 7),
+        (4, 1, 1, 6),
+        (8, 2, 3, 3),
+    ):
         whole = torch.randn(2, heads, keys, 4, generator=rng, dtype=torch.float64)
         k, v = torch.randn(2, 2, groups, keys, 4, generator=rng, dtype=torch.float64)
         own = [head * groups // heads for head in range(heads)]
@@ -178,7 +211,7 @@ def _(gqa, rng):
                     self.numbers, self.shape = tensor.untyped_storage().nbytes() // 8, tuple(tensor.shape)
             return result
 
-    for batch, heads, groups, keys, size in ((2, 16, 2, 40, 8), (3, 8, 1, 30, 16)):
+    for batch, heads, groups, keys, size in ((3, 16, 2, 40, 8), (3, 8, 1, 30, 16)):
         q = torch.randn(batch, heads, 1, size, generator=rng, dtype=torch.float64)
         k, v = torch.randn(2, batch, groups, keys, size, generator=rng, dtype=torch.float64)
         with Largest() as largest:
@@ -194,7 +227,8 @@ def _(gqa, rng):
 
 @gqa.misconception(
     "You gave query head h the keys of head h % G, as `repeat` or an `unflatten(1, (-1, G))` does; heads of one group "
-    "are neighbours, so it is h // (H / G)."
+    "are neighbours, so it is h // (H / G).",
+    name="order-of-repeat",
 )
 def _(q, k, v, causal):
     repeats, length, seen = q.shape[1] // k.shape[1], q.shape[2], k.shape[2]
@@ -205,7 +239,8 @@ def _(q, k, v, causal):
 
 
 @gqa.misconception(
-    "You chose the keys by h // (H / G) and the values by h % G; a head takes both from the same shared head."
+    "You chose the keys by h // (H / G) and the values by h % G; a head takes both from the same shared head.",
+    name="values-in-another-order",
 )
 def _(q, k, v, causal):
     repeats, length, seen = q.shape[1] // k.shape[1], q.shape[2], k.shape[2]
@@ -217,7 +252,8 @@ def _(q, k, v, causal):
 
 @gqa.misconception(
     "You averaged the queries of a group. A group shares keys and values; each of its heads keeps a query of its own, "
-    "and looks where it wants."
+    "and attends where it needs to.",
+    name="averaged-queries",
 )
 def _(q, k, v, causal):
     repeats, length, seen = q.shape[1] // k.shape[1], q.shape[2], k.shape[2]
@@ -229,7 +265,8 @@ def _(q, k, v, causal):
 
 @gqa.misconception(
     "You gave all query heads the first head of keys and values; that is multi-query attention, G = 1. Each group has "
-    "its own."
+    "its own.",
+    name="first-head-for-all",
 )
 def _(q, k, v, causal):
     length, seen = q.shape[2], k.shape[2]
@@ -240,7 +277,8 @@ def _(q, k, v, causal):
 
 
 @gqa.misconception(
-    "You scaled by √(H · d), the model's width; a head's dot products have d terms, so its scores are divided by √d."
+    "You scaled by √(H · d), the model's width; a head's dot products have d terms, so its scores are divided by √d.",
+    name="scaled-by-the-model-width",
 )
 def _(q, k, v, causal):
     repeats, length, seen = q.shape[1] // k.shape[1], q.shape[2], k.shape[2]
@@ -250,7 +288,9 @@ def _(q, k, v, causal):
     return scores.softmax(-1) @ v.repeat_interleave(repeats, 1)
 
 
-@gqa.misconception("You did not scale the scores; they are divided by √d before the softmax.")
+@gqa.misconception(
+    "You did not scale the scores; they are divided by √d before the softmax.", name="left-out-the-scale"
+)
 def _(q, k, v, causal):
     repeats, length, seen = q.shape[1] // k.shape[1], q.shape[2], k.shape[2]
     scores = q @ k.repeat_interleave(repeats, 1).mT
@@ -261,7 +301,8 @@ def _(q, k, v, causal):
 
 @gqa.misconception(
     "Your mask starts at the upper left: query 0 sees key 0 alone, as `is_causal=True` has it. The queries are the "
-    "last positions, so query 0 already sees Tk - Tq keys before it."
+    "last positions, so query 0 already sees Tk - Tq keys before it.",
+    name="mask-at-the-upper-left",
 )
 def _(q, k, v, causal):
     repeats = q.shape[1] // k.shape[1]
@@ -269,13 +310,18 @@ def _(q, k, v, causal):
     return F.scaled_dot_product_attention(q, k, v, is_causal=causal)
 
 
-@gqa.misconception("You masked nothing: with `causal`, query t sees keys 0 up to Tk - Tq + t and none after that.")
+@gqa.misconception(
+    "You masked nothing: with `causal`, query t sees keys 0 up to Tk - Tq + t and none after that.",
+    name="masked-nothing",
+)
 def _(q, k, v, causal):
     repeats = q.shape[1] // k.shape[1]
     return F.scaled_dot_product_attention(q, k.repeat_interleave(repeats, 1), v.repeat_interleave(repeats, 1))
 
 
-@gqa.misconception("Your mask hides the query's own position; each query sees itself too: `triu(Tk - Tq + 1)`.")
+@gqa.misconception(
+    "Your mask hides the query's own position; each query sees itself too: `triu(Tk - Tq + 1)`.", name="masked-itself"
+)
 def _(q, k, v, causal):
     repeats, length, seen = q.shape[1] // k.shape[1], q.shape[2], k.shape[2]
     scores = q @ k.repeat_interleave(repeats, 1).mT / math.sqrt(q.shape[-1])
@@ -320,21 +366,28 @@ def _(q, k, v, causal):
 @exercise(
     points=3,
     minutes=8,
+    importance=3,
+    kind="derive",
     hints=(
-        "Operations: each query head multiplies its query with T keys of d numbers, and its T weights with T values of "
-        "d numbers. A multiplication with its addition counts as 2.",
-        "Bytes: each *shared* head is read once, keys and values, however many query heads use it. The queries are "
-        "read and the results are written, one vector of d numbers a query head each.",
-        "Which of batch and head_dim can be cancelled?",
+        "What is read once for a whole group, and what is done once for every query head?",
+        "Each query head multiplies its query with T keys of d numbers, and its T weights with T values of d numbers. "
+        "Each shared head is read once, keys and values.",
+        "Queries and results are one vector of d numbers for each query head, read or written once. Which of batch and "
+        "head_dim cancel?",
+        "Without the queries and results it would be `2 * heads / (number_bytes * groups)`.",
     ),
 )
 def decode_intensity(batch, tokens, heads, groups, head_dim, number_bytes):
-    """Give the arithmetic intensity of attention when one token is decoded: operations for each byte moved.
+    """Return the arithmetic intensity of attention when one token is decoded: operations for each byte moved.
 
-    batch texts have `tokens` keys and values each, the newest included; there are `heads` query heads, and `groups`
-    heads of keys and values, of head_dim numbers; a number takes number_bytes (2 in bfloat16). Count the two products
-    (query with keys, weights with values) at 2 operations for each multiplication with its addition, and nothing for
-    the softmax. Count as moved: each key and value once, each query and each result once. Returns a float.
+    Count the two products (query with keys, weights with values) at 2 operations for each
+    multiplication with its addition, and nothing for the softmax. Count as moved each key and value
+    once, each query and each result once.
+
+    * batch, tokens: texts, and keys of each, the newest one included
+    * heads, groups: query heads, and heads of keys and values
+    * head_dim, number_bytes: numbers of a head, and bytes of a number (2 in bfloat16)
+    * returns: a float
     """
     ### BEGIN SOLUTION
     return 2 * heads * tokens / (number_bytes * (groups * tokens + heads))
@@ -349,6 +402,7 @@ def _(decode_intensity):
 @decode_intensity.hidden("counts operations for every query head, and bytes for every shared head", points=2)
 def _(decode_intensity):
     for batch, tokens, heads, groups, size, each in (
+        (3, 7, 6, 2, 5, 4),
         (1, 100, 8, 8, 16, 2),
         (4, 100, 8, 2, 16, 2),
         (3, 7, 6, 1, 5, 4),
@@ -365,39 +419,46 @@ def _(decode_intensity):
 
 @decode_intensity.misconception(
     "You read the keys and values again for every query head; the heads of a group share one reading, and that is the "
-    "whole point."
+    "whole point.",
+    name="read-for-every-query-head",
 )
 def _(batch, tokens, heads, groups, head_dim, number_bytes):
     return 2 * heads * tokens / (number_bytes * (heads * tokens + heads))
 
 
-@decode_intensity.misconception("You counted the bytes of the keys alone; the values are read too.")
+@decode_intensity.misconception("You counted the bytes of the keys alone; the values are read too.", name="keys-alone")
 def _(batch, tokens, heads, groups, head_dim, number_bytes):
     return 4 * heads * tokens / (number_bytes * (groups * tokens + 2 * heads))
 
 
 @decode_intensity.misconception(
     "You let the batch share keys and values, as it shares the weights of a layer; every text has a cache of its own, "
-    "so the batch cancels."
+    "so the batch cancels.",
+    name="batch-shares-the-cache",
 )
 def _(batch, tokens, heads, groups, head_dim, number_bytes):
     return 2 * batch * heads * tokens / (number_bytes * (groups * tokens + batch * heads))
 
 
 @decode_intensity.misconception(
-    "You counted a multiplication with its addition as one operation; peak figures of accelerators count two."
+    "You counted a multiplication with its addition as one operation; peak figures of accelerators count two.",
+    name="one-operation",
 )
 def _(batch, tokens, heads, groups, head_dim, number_bytes):
     return heads * tokens / (number_bytes * (groups * tokens + heads))
 
 
-@decode_intensity.misconception("You left out that the queries are read and the results written: 2 · H · d numbers.")
+@decode_intensity.misconception(
+    "You left out that the queries are read and the results written: 2 · H · d numbers.",
+    name="left-out-queries-and-results",
+)
 def _(batch, tokens, heads, groups, head_dim, number_bytes):
     return 2 * heads / (number_bytes * groups)
 
 
 @decode_intensity.misconception(
-    "You counted the operations of the shared heads alone; every query head multiplies with all keys and values."
+    "You counted the operations of the shared heads alone; every query head multiplies with all keys and values.",
+    name="operations-of-shared-heads",
 )
 def _(batch, tokens, heads, groups, head_dim, number_bytes):
     return 2 * groups * tokens / (number_bytes * (groups * tokens + heads))
@@ -416,16 +477,25 @@ def _(batch, tokens, heads, groups, head_dim, number_bytes):
 @exercise(
     points=3,
     minutes=8,
+    importance=1,
     hints=(
-        "One shared head costs 2 · layers · head_dim · tokens · batch · number_bytes: keys and values, in every layer.",
-        "G has to divide the number of query heads. Try the divisors of `heads` from the largest down.",
+        "How many bytes does one shared head cost, in all layers and for all texts?",
+        "A head keeps keys and values, in every layer, for every token of every text.",
+        "The number of heads has to divide the number of query heads. Try its divisors from the largest down.",
+        "`max(…, default=0)` is 0 where nothing fits.",
     ),
 )
 def groups_that_fit(heads, memory, layers, head_dim, tokens, batch, number_bytes):
-    """Give the most key and value heads that a cache has room for: the largest divisor G of `heads`, 0 if none fits.
+    """Return the most key and value heads that a cache has room for.
 
-    memory: the bytes that are there for the cache. It holds keys and values of `batch` texts of `tokens` tokens in all
-    `layers`, G heads of head_dim numbers with number_bytes each. What just fits, fits. Returns an int.
+    This is the largest divisor G of `heads` whose keys and values take at most `memory` bytes, or 0
+    if there is none.
+
+    * heads: query heads
+    * memory: bytes for the cache
+    * layers, head_dim, number_bytes: of the model; every layer keeps keys and values
+    * tokens, batch: tokens of each text, and texts
+    * returns: an int
     """
     ### BEGIN SOLUTION
     one = 2 * layers * head_dim * tokens * batch * number_bytes
@@ -469,38 +539,49 @@ def _(groups_that_fit):
         )
 
 
-@groups_that_fit.misconception("You counted keys or values; the cache holds both, so a head costs twice that.")
+@groups_that_fit.misconception(
+    "You counted keys or values; the cache holds both, so a head costs twice that.", name="keys-or-values"
+)
 def _(heads, memory, layers, head_dim, tokens, batch, number_bytes):
     one = layers * head_dim * tokens * batch * number_bytes
     return max((g for g in range(1, heads + 1) if heads % g == 0 and g * one <= memory), default=0)
 
 
-@groups_that_fit.misconception("You counted the cache of one layer; every layer keeps keys and values of its own.")
+@groups_that_fit.misconception(
+    "You counted the cache of one layer; every layer keeps keys and values of its own.", name="one-layer"
+)
 def _(heads, memory, layers, head_dim, tokens, batch, number_bytes):
     one = 2 * head_dim * tokens * batch * number_bytes
     return max((g for g in range(1, heads + 1) if heads % g == 0 and g * one <= memory), default=0)
 
 
-@groups_that_fit.misconception("You counted the cache of one text; each of the batch has a cache of its own.")
+@groups_that_fit.misconception(
+    "You counted the cache of one text; each of the batch has a cache of its own.", name="one-text"
+)
 def _(heads, memory, layers, head_dim, tokens, batch, number_bytes):
     one = 2 * layers * head_dim * tokens * number_bytes
     return max((g for g in range(1, heads + 1) if heads % g == 0 and g * one <= memory), default=0)
 
 
 @groups_that_fit.misconception(
-    "You gave as many heads as fit, whether they divide the query heads or not; then groups would be of unequal size."
+    "You gave as many heads as fit, whether they divide the query heads or not; then groups would be of unequal size.",
+    name="no-divisor",
 )
 def _(heads, memory, layers, head_dim, tokens, batch, number_bytes):
     return min(heads, memory // (2 * layers * head_dim * tokens * batch * number_bytes))
 
 
-@groups_that_fit.misconception("You left no room to the last byte: what takes exactly `memory` bytes fits.")
+@groups_that_fit.misconception(
+    "You left no room to the last byte: what takes exactly `memory` bytes fits.", name="strictly-less"
+)
 def _(heads, memory, layers, head_dim, tokens, batch, number_bytes):
     one = 2 * layers * head_dim * tokens * batch * number_bytes
     return max((g for g in range(1, heads + 1) if heads % g == 0 and g * one < memory), default=0)
 
 
-@groups_that_fit.misconception("You gave 1 where not even one head fits; then there is no such G, and 0 says so.")
+@groups_that_fit.misconception(
+    "You gave 1 where not even one head fits; then there is no such G, and 0 says so.", name="at-least-one"
+)
 def _(heads, memory, layers, head_dim, tokens, batch, number_bytes):
     one = 2 * layers * head_dim * tokens * batch * number_bytes
     return max((g for g in range(1, heads + 1) if heads % g == 0 and g * one <= memory), default=1)
@@ -520,18 +601,23 @@ def _(heads, memory, layers, head_dim, tokens, batch, number_bytes):
 @exercise(
     points=3,
     minutes=10,
+    importance=2,
     hints=(
-        "The rows of a projection are its outputs: head h has rows h · d up to (h + 1) · d. "
+        "Which rows of the weight belong to one head, and which heads to one group?",
+        "The rows of a projection are its outputs. The mean runs over the heads of a group, and over nothing else.",
+        "Split the rows into (G, H/G, d). A bias has one number for each row, and is split in the same way.",
         "`weight.unflatten(0, (groups, heads // groups, -1))` is (G, H/G, d, D).",
-        "The mean runs over the members of a group, and over nothing else. A bias has one number for each row.",
     ),
 )
 def pool_heads(weight, bias, heads, groups):
-    """Merge the key (or value) heads of each group into their mean, as Ainslie et al. 2023 convert a checkpoint.
+    """Return a key (or value) projection in which the heads of each group are merged into their mean.
 
-    weight (heads · d, D), as in `nn.Linear`: head h has rows h · d up to (h + 1) · d. bias (heads · d,) or None. Heads
-    g · heads / groups up to (g + 1) · heads / groups - 1 form group g; groups divides heads. Returns a pair: weight
-    (groups · d, D) and bias (groups · d,), or None where there was none, in the dtype that they had.
+    Heads g · H / G to (g + 1) · H / G - 1 form group g. (Ainslie et al. 2023, section 2.1.)
+
+    * weight (H · d, D), as in `nn.Linear`: head h has the rows h · d to (h + 1) · d - 1
+    * bias (H · d,), or None
+    * heads, groups: H and G, a divisor of it
+    * returns: weight (G · d, D), and bias (G · d,) or None, in the dtype that they had
     """
     ### BEGIN SOLUTION
     pooled = weight.unflatten(0, (groups, heads // groups, -1)).mean(1).flatten(0, 1)
@@ -585,7 +671,9 @@ def _(pool_heads, rng):
         assert_close(half.double(), expected, rtol=2e-2, atol=2e-2, message=f"3 groups of 2 heads in {dtype}")
 
 
-@pool_heads.misconception("You took the sum; scores and values would grow with the group. Pool by the mean.")
+@pool_heads.misconception(
+    "You took the sum; scores and values would grow with the group. Pool by the mean.", name="sum-of-heads"
+)
 def _(weight, bias, heads, groups):
     shape = (groups, heads // groups, -1)
     pooled = weight.unflatten(0, shape).sum(1).flatten(0, 1)
@@ -593,7 +681,8 @@ def _(weight, bias, heads, groups):
 
 
 @pool_heads.misconception(
-    "You merged heads h with the same h % G; a group is heads that stand beside each other, h // (H / G)."
+    "You merged heads h with the same h % G; a group is neighbouring heads, h // (H / G).",
+    name="order-of-repeat",
 )
 def _(weight, bias, heads, groups):
     shape = (heads // groups, groups, -1)
@@ -602,8 +691,9 @@ def _(weight, bias, heads, groups):
 
 
 @pool_heads.misconception(
-    "You averaged rows that stand beside each other, which are coordinates of one head; coordinate i of a group is the "
-    "mean of coordinate i of its heads."
+    "You averaged neighbouring rows, which are coordinates of one head; coordinate i of a group is the "
+    "mean of coordinate i of its heads.",
+    name="averaged-coordinates",
 )
 def _(weight, bias, heads, groups):
     pooled = weight.unflatten(0, (-1, heads // groups)).mean(1)
@@ -612,7 +702,8 @@ def _(weight, bias, heads, groups):
 
 @pool_heads.misconception(
     "You split the rows as (d, H), as if each head had a row of every block; head h has d rows together: "
-    "`unflatten(0, (groups, heads // groups, -1))`."
+    "`unflatten(0, (groups, heads // groups, -1))`.",
+    name="split-as-d-by-h",
 )
 def _(weight, bias, heads, groups):
     shape = (-1, groups, heads // groups)
@@ -621,7 +712,8 @@ def _(weight, bias, heads, groups):
 
 
 @pool_heads.misconception(
-    "You took the first head of each group. That is a conversion too, and the paper found it worse than the mean."
+    "You took the first head of each group. That is a conversion too, and the paper found it worse than the mean.",
+    name="first-head",
 )
 def _(weight, bias, heads, groups):
     shape = (groups, heads // groups, -1)
@@ -629,12 +721,16 @@ def _(weight, bias, heads, groups):
     return pooled, None if bias is None else bias.unflatten(0, shape)[:, 0].flatten()
 
 
-@pool_heads.misconception("You left the bias as it was; it belongs to the same rows, so it is pooled like them.")
+@pool_heads.misconception(
+    "You left the bias as it was; it belongs to the same rows, so it is pooled like them.", name="bias-unchanged"
+)
 def _(weight, bias, heads, groups):
     return weight.unflatten(0, (groups, heads // groups, -1)).mean(1).flatten(0, 1), bias
 
 
-@pool_heads.misconception("You dropped the bias; it is pooled like the rows that it belongs to.")
+@pool_heads.misconception(
+    "You dropped the bias; it is pooled like the rows that it belongs to.", name="dropped-the-bias"
+)
 def _(weight, bias, heads, groups):
     return weight.unflatten(0, (groups, heads // groups, -1)).mean(1).flatten(0, 1), None
 
@@ -668,21 +764,24 @@ def _(weight, bias, heads, groups):
 @exercise(
     points=3,
     minutes=10,
+    importance=2,
     hints=(
-        "A name such as `model.layers.3.self_attn.k_proj.weight` has the module before its last dot. What is the last "
-        "part of the module's name?",
-        "`name.rpartition('.')` gives the module and the parameter; compare `module.split('.')[-1]`, for "
-        "`endswith('k_proj.weight')` is true of `qk_proj.weight` as well.",
-        "Start from `dict(state)`, a new dictionary with the same tensors, and replace four kinds of entries.",
+        "Which part of a parameter's name is the name of its module, and which part of that names the kind?",
+        "The module is what is before the last dot. Compare the last part of its name as a whole: other names may end "
+        "in the same letters.",
+        "Start from a new dictionary with the same tensors, and replace weights and biases of two kinds of modules.",
+        "`name.rpartition('.')` gives the module and the parameter, `module.split('.')[-1]` its last part.",
     ),
 )
 def convert_checkpoint(state, heads, groups):
-    """Turn the checkpoint of a multi-head model into one with `groups` key and value heads; use pool_heads.
+    """Return the checkpoint of a multi-head model with `groups` key and value heads.
 
-    state: {name: tensor} as Llama's checkpoints have it. A parameter's name is that of its module, a dot, and `weight`
-    or `bias`. Modules whose last part is `k_proj` or `v_proj`, wherever they stand, have `heads` heads, which are
-    pooled; some have biases and some do not. All other entries stay as they are, queries and outputs above all. Returns
-    a new dictionary with the same names; `state` itself must stay as it is.
+    Modules whose last part is `k_proj` or `v_proj`, anywhere in the model, are pooled by
+    `pool_heads`; some have biases and some do not. All other entries stay as they are.
+
+    * state: {name: tensor}, as in Llama's checkpoints; a name is the module's name, a dot, and `weight` or `bias`
+    * heads, groups: before and after
+    * returns: a new dictionary with the same names; `state` stays as it is
     """
     ### BEGIN SOLUTION
     converted = dict(state)
@@ -740,7 +839,7 @@ def _(convert_checkpoint, rng):
 
 
 @convert_checkpoint.misconception(
-    "You pooled the queries too; every query head stays, or nothing is left but a smaller model."
+    "You pooled the queries too; every query head stays, or nothing is left but a smaller model.", name="pooled-queries"
 )
 def _(state, heads, groups):
     converted = dict(state)
@@ -751,7 +850,9 @@ def _(state, heads, groups):
     return converted
 
 
-@convert_checkpoint.misconception("You pooled the keys alone; the values of a group are shared too.")
+@convert_checkpoint.misconception(
+    "You pooled the keys alone; the values of a group are shared too.", name="pooled-keys-alone"
+)
 def _(state, heads, groups):
     converted = dict(state)
     for name, tensor in state.items():
@@ -762,7 +863,8 @@ def _(state, heads, groups):
 
 @convert_checkpoint.misconception(
     "You looked how the name ends: `qk_proj.weight` also ends with `k_proj.weight`. Compare the last part of the "
-    "module's name as a whole."
+    "module's name as a whole.",
+    name="compared-the-ending",
 )
 def _(state, heads, groups):
     converted = dict(state)
@@ -774,7 +876,8 @@ def _(state, heads, groups):
 
 @convert_checkpoint.misconception(
     "You looked for `k_proj` anywhere in the name: `k_proj.gate` is another module. Compare the last part of the "
-    "module's name as a whole."
+    "module's name as a whole.",
+    name="compared-anywhere",
 )
 def _(state, heads, groups):
     converted = dict(state)
@@ -784,7 +887,9 @@ def _(state, heads, groups):
     return converted
 
 
-@convert_checkpoint.misconception("You pooled the weights and forgot the biases, where there are some.")
+@convert_checkpoint.misconception(
+    "You pooled the weights and forgot the biases, where there are some.", name="forgot-the-biases"
+)
 def _(state, heads, groups):
     converted = dict(state)
     for name, tensor in state.items():
@@ -794,7 +899,8 @@ def _(state, heads, groups):
 
 
 @convert_checkpoint.misconception(
-    "You changed the checkpoint that you were given. Somebody may still want the multi-head model: start from a copy."
+    "You changed the checkpoint that you were given. It stays as it is: start from a copy.",
+    name="changed-the-checkpoint",
 )
 def _(state, heads, groups):
     for name, tensor in state.items():
@@ -820,21 +926,27 @@ def _(state, heads, groups):
 @exercise(
     points=4,
     minutes=15,
+    importance=2,
+    kind="derive",
     hints=(
-        "In the old order, heads 0, G, 2G … use shared head 0. In the new order they have to be neighbours, and come "
-        "first.",
-        "Rows of wq in blocks of d: `wq.unflatten(0, (heads // groups, groups, -1))` has the old head m · G + g at "
-        "[m, g]. Swap the first two axes.",
-        "The result of a head leaves through its own columns of wo; they have to move along with its rows of wq.",
+        "Under the old code, which query heads use shared head 0? Which ones should after the move?",
+        "Heads 0, G, 2G, … have to become neighbours and come first. The result of a head leaves through its own "
+        "columns of wo, which move along with its rows of wq.",
+        "Split the rows of wq into (H/G, G, d): the old head m · G + g is at [m, g]. Swap the first two axes.",
+        "`wq.unflatten(0, (heads // groups, groups, -1))`, and for wo the same along axis 1.",
     ),
 )
 def to_grouped_order(wq, wo, heads, groups):
-    """Move the query heads of a model whose code gave head h the shared head h % G, for code that gives h // (H / G).
+    """Return a model's query and output weights with the heads in another order.
 
-    wq (heads · d, D) and wo (D, heads · d), as in `nn.Linear`: head h has rows h · d up to (h + 1) · d of wq, and those
-    columns of wo. Returns new (wq, wo), with which the usual code, query head h looking at key and value head
-    h // (H / G), computes what the other code did with the old ones. Keys and values stay where they are. (How the
-    heads of one group are ordered among themselves is up to you.)
+    The model was trained by code that gave query head h the shared head h % G. With the returned
+    weights, code that gives it h // (H / G) computes the same. Keys and values stay; the order of
+    the heads within a group is up to you.
+
+    * wq (H · d, D), wo (D, H · d), as in `nn.Linear`: head h has the rows h · d to (h + 1) · d - 1
+      of wq, and those columns of wo
+    * heads, groups: H and G
+    * returns: new (wq, wo), of the same shapes
     """
     ### BEGIN SOLUTION
     rows = wq.unflatten(0, (heads // groups, groups, -1))  # old head m · G + g at [m, g]
@@ -875,21 +987,25 @@ def _(to_grouped_order, rng):
 
 
 @to_grouped_order.misconception(
-    "You moved the rows of wq and left wo: each head's result then goes out through another head's columns."
+    "You moved the rows of wq and left wo: each head's result then goes out through another head's columns.",
+    name="moved-wq-alone",
 )
 def _(wq, wo, heads, groups):
     return wq.unflatten(0, (heads // groups, groups, -1)).transpose(0, 1).flatten(0, 2), wo
 
 
 @to_grouped_order.misconception(
-    "You moved the columns of wo and left wq: heads still ask in the old order, and their results leave elsewhere."
+    "You moved the columns of wo and left wq: queries keep the old order, and their results leave through other "
+    "columns.",
+    name="moved-wo-alone",
 )
 def _(wq, wo, heads, groups):
     return wq, wo.unflatten(1, (heads // groups, groups, -1)).transpose(1, 2).flatten(1, 3)
 
 
 @to_grouped_order.misconception(
-    "You went the other way: this brings a model of the usual order to h % G. Where did head m · G + g stand before?"
+    "You went the other way: this brings a model of the usual order to h % G. Where was head m · G + g before?",
+    name="other-direction",
 )
 def _(wq, wo, heads, groups):
     rows = wq.unflatten(0, (groups, heads // groups, -1))
@@ -898,7 +1014,8 @@ def _(wq, wo, heads, groups):
 
 
 @to_grouped_order.misconception(
-    "You moved single coordinates; a head is a block of d rows, which stay together: `unflatten(0, (H / G, G, d))`."
+    "You moved single coordinates; a head is a block of d rows, which stay together: `unflatten(0, (H / G, G, d))`.",
+    name="moved-coordinates",
 )
 def _(wq, wo, heads, groups):
     order = torch.arange(len(wq)).view(-1, groups).T.flatten()
@@ -906,7 +1023,8 @@ def _(wq, wo, heads, groups):
 
 
 @to_grouped_order.misconception(
-    "You moved rows of wo; its rows are the model's coordinates. What heads give enters through its columns."
+    "You moved rows of wo; its rows are the model's coordinates. A head's result enters through its columns.",
+    name="moved-rows-of-wo",
 )
 def _(wq, wo, heads, groups):
     rows = wq.unflatten(0, (heads // groups, groups, -1)).transpose(0, 1).flatten(0, 2)
@@ -914,7 +1032,9 @@ def _(wq, wo, heads, groups):
     return rows, wo[order]
 
 
-@to_grouped_order.misconception("You changed nothing; only with G = 1 or G = H are both orders the same.")
+@to_grouped_order.misconception(
+    "You changed nothing; only with G = 1 or G = H are both orders the same.", name="changed-nothing"
+)
 def _(wq, wo, heads, groups):
     return wq, wo
 

@@ -1,7 +1,7 @@
-"""Exercises: from the speeds of the pairs to scores, caches and longer contexts.
+"""Exercises: from the frequencies of the pairs to scores, caches and longer contexts.
 
-Pairs may be neighbours or halves, and turn one way or the other: where a prompt does not choose, every choice is right,
-and tests look at scores.
+Pairs may be neighbours or halves, and rotate in either direction: where a statement does not choose, every choice is
+right, and tests look at scores.
 """
 
 import math
@@ -15,23 +15,29 @@ from studium import assert_close, exercise
 @exercise(
     points=3,
     minutes=6,
+    level="warm-up",
+    importance=2,
     hints=(
-        "There are d / 2 pairs, and so d / 2 numbers. The first is base⁰ = 1.",
+        "How many pairs does a head of width d have, and what is the exponent of the first and of the last one?",
+        "There are d / 2 pairs; the first frequency is base⁰ = 1, and the last exponent is −(d − 2)/d.",
         "`torch.arange(0, d, 2)` is 2i for all pairs i.",
     ),
 )
 def inv_freq(d, base=10000.0):
-    """Give how fast each pair of coordinates turns, in radians a position: θᵢ = base^(−2i/d), i = 0, 1, …, d/2 − 1.
+    """Return the frequency of each pair of coordinates, in radians a position.
 
-    d: the width of one head, even and at least 2; base > 1. Returns (d/2,), the fastest first, in float32 or float64.
-    Source: Su et al. 2021, section 3.2.2, whose i starts at 1.
+    θᵢ = base^(−2i/d) for i = 0, 1, …, d/2 − 1. (In Su et al. 2021, section 3.2.2, i starts at 1.)
+
+    * d: the width of one head, even and at least 2
+    * base: above 1
+    * returns: (d/2,), the fastest first, float32 or float64
     """
     ### BEGIN SOLUTION
     return base ** -(torch.arange(0, d, 2) / d)
     ### END SOLUTION
 
 
-@inv_freq.test("gives the two speeds of a head of width 4", points=1)
+@inv_freq.test("gives the two frequencies of a head of width 4", points=1)
 def _(inv_freq):
     assert_close(inv_freq(4, 100.0), torch.tensor([1.0, 0.1]), message="for d=4 and base 100")
 
@@ -44,37 +50,50 @@ def _(inv_freq):
     assert_close(inv_freq(8), torch.tensor([1.0, 0.1, 0.01, 0.001]), rtol=1e-4, message="for d=8 and the usual base")
 
 
-@inv_freq.misconception("You used the exponent i/d; a pair holds two coordinates, so it is 2i/d.")
+@inv_freq.misconception(
+    "You used the exponent i/d; a pair holds two coordinates, so it is 2i/d.", name="exponent-i-over-d"
+)
 def _(d, base=10000.0):
     return base ** -(torch.arange(d // 2) / d)
 
 
-@inv_freq.misconception("You let the speeds grow; the exponent is negative, so that each pair is slower than the last.")
+@inv_freq.misconception(
+    "You let the frequencies grow; the exponent is negative, so that each pair is slower than the last.",
+    name="growing-frequencies",
+)
 def _(d, base=10000.0):
     return base ** (torch.arange(0, d, 2) / d)
 
 
-@inv_freq.misconception("You gave each coordinate a speed; the two of a pair turn together, so there are d/2 speeds.")
+@inv_freq.misconception(
+    "You gave each coordinate a frequency; the two of a pair rotate together, so there are d/2 frequencies.",
+    name="one-for-each-coordinate",
+)
 def _(d, base=10000.0):
     return base ** -(2 * torch.arange(d) / d)
 
 
 @inv_freq.misconception(
-    "You counted the pairs from 1; the fastest one has i = 0 and turns by 1 radian a position. (In the paper i starts "
-    "at 1, and the exponent has i − 1.)"
+    "You counted the pairs from 1; the fastest one has i = 0 and rotates by 1 radian a position. (In the paper i "
+    "starts at 1, and the exponent has i − 1.)",
+    name="counted-from-one",
 )
 def _(d, base=10000.0):
     return base ** -(torch.arange(2, d + 1, 2) / d)
 
 
 @inv_freq.misconception(
-    "You spread the exponents over 0 to 1, both ends included; the last pair has −(d − 2)/d, not −1."
+    "You spread the exponents over 0 to 1, both ends included; the last pair has −(d − 2)/d, not −1.",
+    name="both-ends-included",
 )
 def _(d, base=10000.0):
     return base ** -torch.linspace(0, 1, d // 2)
 
 
-@inv_freq.misconception("You gave the wavelengths, 2π/θ: how many positions a full turn takes. θ itself is asked for.")
+@inv_freq.misconception(
+    "You gave the wavelengths, 2π/θ: how many positions one revolution takes. θ itself is asked for.",
+    name="wavelengths",
+)
 def _(d, base=10000.0):
     return 2 * math.pi * base ** (torch.arange(0, d, 2) / d)
 
@@ -100,25 +119,28 @@ def _(d, base=10000.0):
 @exercise(
     points=5,
     minutes=15,
+    importance=3,
     hints=(
-        "The angles are an outer product: `positions[..., None] * inv` is (T, d/2), or (B, T, d/2). Each batch row's "
-        "angles then need an axis for the heads: `angle[:, None]`.",
-        "A pair (a, b) turned by φ is (a cos φ − b sin φ, b cos φ + a sin φ).",
-        "`first, second = x.chunk(2, -1)` makes the pairs (i, i + d/2), `x[..., 0::2]` and `x[..., 1::2]` the pairs of "
-        "neighbours. The angle of pair i has to meet both coordinates of pair i.",
-        "bfloat16 cannot tell position 4001 from 4000. Work out angle, cosine and sine in float32, and bring the "
-        "result back with `.to(x.dtype)`.",
+        "Which two coordinates make pair i, and which axis of the angles is for the heads?",
+        "A pair (x, y) rotated by φ is (x cos φ − y sin φ, y cos φ + x sin φ). Both coordinates of pair i need the "
+        "angle of pair i.",
+        "The angles are an outer product of positions and frequencies, (T, d/2) or (B, T, d/2); with one axis more, "
+        "(B, 1, T, d/2), they meet the heads.",
+        "`first, second = x.chunk(2, -1)` makes halves, `x[..., 0::2]` and `x[..., 1::2]` make neighbours. bfloat16 "
+        "cannot tell position 4001 from 4000: compute in float32 and end with `.to(x.dtype)`.",
     ),
 )
 def apply_rope(x, positions, inv):
-    """Turn each pair of coordinates by its position times the pair's speed.
+    """Return queries or keys with each pair of coordinates rotated by position times frequency.
 
-    x (B, H, T, d): queries or keys of H heads, float16, bfloat16, float32 or float64. positions: integers, (T,) for all
-    rows, or (B, T), each row its own. inv (d/2,): radians a position, as `inv_freq` gives them.
+    Which coordinates make a pair is your choice, neighbours (0, 1), (2, 3), … or halves
+    (i, i + d/2), and so is the direction: the tests look at scores. Angles, cosines and sines are
+    computed in float32 or better, and gradients have to reach x.
 
-    Which coordinates make a pair is your choice, neighbours (0, 1), (2, 3), … or halves (i, i + d/2); so is the
-    direction of the turn. Only the scores of turned queries and keys are looked at. Angles, cosines and sines are
-    computed in float32 at least. Returns (B, H, T, d) of x's dtype, and leaves x as it is.
+    * x (B, H, T, d): float16, bfloat16, float32 or float64; it stays as it is
+    * positions: integers, (T,) for all rows, or (B, T), each row its own
+    * inv (d/2,): frequencies, from `inv_freq`
+    * returns: (B, H, T, d) in the dtype of x
     """
     ### BEGIN SOLUTION
     angle = (positions[..., None] * inv).unsqueeze(-3)  # (1, T, d/2) or (B, 1, T, d/2)
@@ -128,27 +150,34 @@ def apply_rope(x, positions, inv):
     ### END SOLUTION
 
 
-@apply_rope.test("keeps every length, and turns nothing at position 0", points=1)
+@apply_rope.test("keeps every length, and rotates nothing at position 0", points=1)
 def _(apply_rope, rng):
     x = torch.randn(2, 3, 4, 6, generator=rng, dtype=torch.float64)
     inv = torch.tensor([1.0, 0.3, 0.05], dtype=torch.float64)
     found = apply_rope(x, torch.tensor([0, 1, 5, 9]), inv)
     assert tuple(found.shape) == (2, 3, 4, 6), f"the result must have the shape of x, got {tuple(found.shape)}"
-    assert_close(found[:, :, 0], x[:, :, 0], rtol=1e-4, atol=1e-4, message="at position 0 nothing turns")
-    assert_close(found.norm(dim=-1), x.norm(dim=-1), rtol=1e-4, atol=1e-4, message="a turn keeps the length")
-    assert not torch.allclose(found[:, :, 1:], x[:, :, 1:], atol=1e-3), "from position 1 on, vectors must turn"
+    assert_close(found[:, :, 0], x[:, :, 0], rtol=1e-4, atol=1e-4, message="at position 0 nothing is rotated")
+    assert_close(found.norm(dim=-1), x.norm(dim=-1), rtol=1e-4, atol=1e-4, message="a rotation keeps the length")
+    assert not torch.allclose(found[:, :, 1:], x[:, :, 1:], atol=1e-3), "from position 1 on, vectors must be rotated"
 
 
-@apply_rope.hidden("makes scores that depend on the offset alone, and pairs that turn at their own speeds", points=2)
+@apply_rope.hidden(
+    "makes scores that depend on the offset alone, and pairs that rotate at their own frequencies", points=2
+)
 def _(apply_rope, rng):
+    x = torch.randn(2, 3, 4, 6, generator=rng, dtype=torch.float64, requires_grad=True)
+    out = apply_rope(x, torch.tensor([3, 4, 9, 30]), torch.tensor([1.0, 0.3, 0.05], dtype=torch.float64))
+    assert out.requires_grad, "gradients must reach x: the lesson trains a model through this function"
+    (gradient,) = torch.autograd.grad(out.square().sum() / 2, x)  # x itself, because a rotation keeps lengths
+    assert_close(gradient, x.detach(), rtol=1e-4, atol=1e-4, message="the gradient of half the squared length")
     for d in (2, 6, 8):
         inv = torch.rand(d // 2, generator=rng, dtype=torch.float64).sort(descending=True).values * 0.4 + 0.05
         units = torch.eye(d, dtype=torch.float64)[None, None]
-        kept, turned = units.clone(), {}
+        kept, rotated = units.clone(), {}
         for position in (0, 1, 4, 11, 15, 111, 115):
-            turned[position] = apply_rope(units, torch.full((d,), position), inv)[0, 0]
+            rotated[position] = apply_rope(units, torch.full((d,), position), inv)[0, 0]
         assert torch.equal(units, kept), "the argument x must stay as it is"
-        scores = {(m, n): turned[m] @ turned[n].T for m in turned for n in turned}  # of each coordinate with each
+        scores = {(m, n): rotated[m] @ rotated[n].T for m in rotated for n in rotated}  # of each coordinate with each
         for m, n, a, b in ((15, 11, 4, 0), (115, 111, 15, 11), (1, 0, 1, 0), (111, 115, 11, 15), (111, 111, 0, 0)):
             what = f"the scores of a query at {m} with a key at {n} should be those at {a} and {b} (d={d})"
             assert_close(scores[m, n], scores[a, b], rtol=1e-3, atol=1e-3, message=what)
@@ -161,14 +190,14 @@ def _(apply_rope, rng):
 
 @apply_rope.hidden("gives each row of the batch its own positions", points=1)
 def _(apply_rope, rng):
-    for batch, heads in ((3, 3), (2, 5), (4, 1)):
+    for batch, heads in ((2, 5), (3, 3), (4, 1)):
         x = torch.randn(batch, heads, 4, 6, generator=rng, dtype=torch.float64)
         inv = torch.tensor([0.9, 0.2, 0.03], dtype=torch.float64)
         positions = torch.randint(50, (batch, 4), generator=rng)
         found = apply_rope(x, positions, inv)
         for row in range(batch):
             alone = apply_rope(x[row : row + 1], positions[row], inv)
-            what = f"row {row} of {batch}, with {heads} heads, should be turned as if it were alone"
+            what = f"row {row} of {batch}, with {heads} heads, should be rotated as if it were alone"
             assert_close(found[row : row + 1], alone, rtol=1e-4, atol=1e-4, message=what)
 
 
@@ -186,8 +215,9 @@ def _(apply_rope, rng):
 
 
 @apply_rope.misconception(
-    "You paired halves but took the angles of neighbours: coordinate i and its partner i + d/2 then turn by different "
-    "angles, which is no rotation. Repeat the angles as `cat([angle, angle])`, or pair neighbours."
+    "You paired halves but took the angles of neighbours: coordinate i and its partner i + d/2 then rotate by "
+    "different angles, which is no rotation. Repeat the angles as `cat([angle, angle])`, or pair neighbours.",
+    name="halves-with-neighbours-angles",
 )
 def _(x, positions, inv):
     angle = (positions[..., None] * inv).unsqueeze(-3).repeat_interleave(2, -1)
@@ -197,8 +227,9 @@ def _(x, positions, inv):
 
 
 @apply_rope.misconception(
-    "You paired neighbours but took the angles of halves: the two coordinates of a pair then turn by different angles, "
-    "which is no rotation. Repeat each angle with `repeat_interleave(2, -1)`, or pair halves."
+    "You paired neighbours but took the angles of halves: the two coordinates of a pair then rotate by different "
+    "angles, which is no rotation. Repeat each angle with `repeat_interleave(2, -1)`, or pair halves.",
+    name="neighbours-with-halves-angles",
 )
 def _(x, positions, inv):
     angle = (positions[..., None] * inv).unsqueeze(-3)
@@ -210,7 +241,8 @@ def _(x, positions, inv):
 
 @apply_rope.misconception(
     "You left out a minus: (a cos φ + b sin φ, b cos φ + a sin φ) is no rotation, and changes the length. One of the "
-    "two sines is subtracted."
+    "two sines is subtracted.",
+    name="left-out-the-minus",
 )
 def _(x, positions, inv):
     angle = (positions[..., None] * inv).unsqueeze(-3)
@@ -220,7 +252,8 @@ def _(x, positions, inv):
 
 
 @apply_rope.misconception(
-    "You turned one half of the coordinates and left the other half as it was; all d of them make pairs."
+    "You rotated one half of the coordinates and left the other half as it was; all d of them make pairs.",
+    name="rotated-half-the-coordinates",
 )
 def _(x, positions, inv):
     pairs = len(inv) // 2
@@ -234,8 +267,9 @@ def _(x, positions, inv):
 
 
 @apply_rope.misconception(
-    "You numbered the tokens 0, 1, 2, … yourself; `positions` says where they stand, and in a cache or a padded batch "
-    "that is elsewhere."
+    "You numbered the tokens 0, 1, 2, … yourself; `positions` says where they are, and in a cache or a padded batch "
+    "that is elsewhere.",
+    name="numbered-the-tokens",
 )
 def _(x, positions, inv):
     angle = torch.arange(x.shape[-2])[:, None] * inv
@@ -246,7 +280,8 @@ def _(x, positions, inv):
 
 @apply_rope.misconception(
     "You let the positions (B, T) meet the heads: (B, T, d/2) lines its B up with H. Give the angles an axis for the "
-    "heads, (B, 1, T, d/2)."
+    "heads, (B, 1, T, d/2).",
+    name="positions-met-the-heads",
 )
 def _(x, positions, inv):
     angle = positions[..., None] * inv
@@ -255,7 +290,10 @@ def _(x, positions, inv):
     return torch.cat([first * cos - second * sin, second * cos + first * sin], -1).to(x.dtype)
 
 
-@apply_rope.misconception("You used the first row's positions for all rows; positions (B, T) differ from row to row.")
+@apply_rope.misconception(
+    "You used the first row's positions for all rows; positions (B, T) differ from row to row.",
+    name="first-row-for-all",
+)
 def _(x, positions, inv):
     angle = (positions if positions.ndim == 1 else positions[0])[:, None] * inv
     first, second = x.chunk(2, -1)
@@ -265,7 +303,8 @@ def _(x, positions, inv):
 
 @apply_rope.misconception(
     "You computed the angles in the dtype of x; in bfloat16 position 4001 is 4000. Keep float32 for angle, cosine and "
-    "sine."
+    "sine.",
+    name="angles-in-half-precision",
 )
 def _(x, positions, inv):
     angle = (positions.to(x.dtype)[..., None] * inv.to(x.dtype)).unsqueeze(-3)
@@ -276,7 +315,8 @@ def _(x, positions, inv):
 
 @apply_rope.misconception(
     "You added cosines and sines to x; that is how the absolute embedding of 2017 works. Rotary positions multiply: "
-    "each pair is turned."
+    "each pair is rotated.",
+    name="added-instead-of-rotated",
 )
 def _(x, positions, inv):
     angle = (positions[..., None] * inv).unsqueeze(-3)
@@ -284,7 +324,9 @@ def _(x, positions, inv):
 
 
 @apply_rope.misconception(
-    "You took the base 10000 in place of `inv`; the speeds are an argument, since a longer context needs other ones."
+    "You took the base 10000 in place of `inv`; the frequencies are an argument, because a longer context needs other "
+    "ones.",
+    name="ignored-inv",
 )
 def _(x, positions, inv):
     angle = (positions[..., None] * 10000.0 ** -(torch.arange(len(inv)) / len(inv))).unsqueeze(-3)
@@ -328,8 +370,8 @@ def _(x, positions, inv):
         for t in range(length):
             place = int(positions[t] if positions.ndim == 1 else positions[row, t])
             turn = torch.zeros(d, d, dtype=torch.float64)
-            for i, speed in enumerate(inv.tolist()):
-                c, s = math.cos(place * speed), math.sin(place * speed)
+            for i, frequency in enumerate(inv.tolist()):
+                c, s = math.cos(place * frequency), math.sin(place * frequency)
                 turn[2 * i, 2 * i], turn[2 * i, 2 * i + 1] = c, -s
                 turn[2 * i + 1, 2 * i], turn[2 * i + 1, 2 * i + 1] = s, c
             out[row, :, t] = (x[row, :, t].double() @ turn.T).to(x.dtype)
@@ -342,19 +384,28 @@ def _(x, positions, inv):
 @exercise(
     points=3,
     minutes=10,
+    importance=2,
     hints=(
-        "As a complex number, a pair turned by φ is multiplied by e^(iφ). `torch.view_as_complex` takes (…, d/2, 2).",
-        "The dot product of two pairs a and b, read as complex numbers, is the real part of a · conj(b).",
-        "(q e^(imθ)) · conj(k e^(inθ)) = q conj(k) e^(i(m − n)θ). `torch.polar(1, angle)` makes e^(i angle).",
+        "How do you write the dot product of two pairs with complex numbers?",
+        "The dot product is the real part of one number times the conjugate of the other. A rotation by φ multiplies "
+        "by e^(iφ), and the two angles of query and key leave their difference.",
+        "Make complex numbers of shape (…, d/2) from q and k, and angles (…, d/2) from the offsets; the sum runs over "
+        "the pairs.",
+        "`torch.view_as_complex` takes (…, d/2, 2), and `torch.polar(torch.ones_like(angle), angle)` makes e^(i "
+        "angle).",
     ),
 )
 def relative_score(q, k, offset, inv):
-    """Give the score of a turned query with a turned key without turning either of them.
+    """Return the score of a rotated query with a rotated key, without rotating either of them.
 
-    q, k (…, d): before the turn. Here the pairs are neighbours, (0, 1), (2, 3), …, read as complex numbers
-    q₀ + i q₁, …; both are turned forward, q by m · inv and k by n · inv. offset = m − n: a number, or a tensor of
-    numbers that broadcasts with the axes of q and k before the last. inv (d/2,). Returns Re Σⱼ qⱼ conj(kⱼ) e^(i
-    offset θⱼ), a real tensor of the broadcast shape. No scaling. Source: Su et al. 2021, equation 12.
+    The pairs are neighbours, (0, 1), (2, 3), …, read as complex numbers q₀ + i q₁, …. The query
+    would be rotated forward by m · inv, the key by n · inv. The score is
+    Re Σⱼ qⱼ conj(kⱼ) e^(i offset θⱼ), without scaling (Su et al. 2021, equation 12).
+
+    * q, k (…, d): before the rotation
+    * offset: m − n, a number, or a tensor that broadcasts with the axes before the last
+    * inv (d/2,): the frequencies θ
+    * returns: a real tensor of the broadcast shape
     """
     ### BEGIN SOLUTION
     a, b = (torch.view_as_complex(z.unflatten(-1, (-1, 2)).contiguous()) for z in (q, k))
@@ -363,20 +414,20 @@ def relative_score(q, k, offset, inv):
     ### END SOLUTION
 
 
-@relative_score.test("is the plain dot product at offset 0, and turns the query forward", points=1)
+@relative_score.test("is the plain dot product at offset 0, and rotates the query forward", points=1)
 def _(relative_score, rng):
     q, k = torch.randn(2, 3, 6, generator=rng, dtype=torch.float64)
     inv = torch.tensor([1.0, 0.5, 0.1], dtype=torch.float64)
     assert_close(relative_score(q, k, 0, inv), (q * k).sum(-1), rtol=1e-6, atol=1e-6, message="at offset 0")
     east, north = torch.eye(2, dtype=torch.float64)
     quarter = torch.tensor([math.pi / 2], dtype=torch.float64)
-    what = "q = (1, 0), turned by a quarter, is (0, 1), and so is k"
+    what = "q = (1, 0), rotated by a quarter, is (0, 1), and so is k"
     assert_close(relative_score(east, north, 1, quarter), torch.tensor(1.0), rtol=1e-6, atol=1e-6, message=what)
 
 
-@relative_score.hidden("equals the dot product of the vectors turned to m and n", points=2)
+@relative_score.hidden("equals the dot product of the vectors rotated to m and n", points=2)
 def _(relative_score, rng):
-    for d, m, n in ((2, 3, 8), (6, 41, 30), (8, 5, 5), (10, 0, 17)):
+    for d, m, n in ((6, 41, 30), (2, 3, 8), (8, 5, 5), (10, 0, 17)):
         q, k = torch.randn(2, 2, 3, d, generator=rng, dtype=torch.float64)
         inv = torch.rand(d // 2, generator=rng, dtype=torch.float64)
         expected = torch.zeros(2, 3, dtype=torch.float64)
@@ -398,7 +449,8 @@ def _(relative_score, rng):
 
 @relative_score.misconception(
     "You left out the conjugate: q · k adds the angles of the two, so the score would depend on m + n. With conj(k) "
-    "they are subtracted."
+    "they are subtracted.",
+    name="left-out-the-conjugate",
 )
 def _(q, k, offset, inv):
     a, b = (torch.view_as_complex(z.unflatten(-1, (-1, 2)).contiguous()) for z in (q, k))
@@ -406,14 +458,18 @@ def _(q, k, offset, inv):
     return (a * b * torch.polar(torch.ones_like(angle), angle)).real.sum(-1)
 
 
-@relative_score.misconception("You turned by n − m: the query stands at m, so it is ahead of the key by m − n.")
+@relative_score.misconception(
+    "You rotated by n − m: the query is at m, so it is ahead of the key by m − n.", name="negative-offset"
+)
 def _(q, k, offset, inv):
     a, b = (torch.view_as_complex(z.unflatten(-1, (-1, 2)).contiguous()) for z in (q, k))
     angle = torch.as_tensor(offset)[..., None] * inv
     return (a * b.conj() * torch.polar(torch.ones_like(angle), -angle)).real.sum(-1)
 
 
-@relative_score.misconception("You took absolute values, which no turn changes; the score is the real part.")
+@relative_score.misconception(
+    "You took absolute values, which no rotation changes; the score is the real part.", name="absolute-values"
+)
 def _(q, k, offset, inv):
     a, b = (torch.view_as_complex(z.unflatten(-1, (-1, 2)).contiguous()) for z in (q, k))
     angle = torch.as_tensor(offset)[..., None] * inv
@@ -421,7 +477,8 @@ def _(q, k, offset, inv):
 
 
 @relative_score.misconception(
-    "You took the absolute value of the sum; a score can be negative: it is the real part of the sum."
+    "You took the absolute value of the sum; a score can be negative: it is the real part of the sum.",
+    name="absolute-value-of-the-sum",
 )
 def _(q, k, offset, inv):
     a, b = (torch.view_as_complex(z.unflatten(-1, (-1, 2)).contiguous()) for z in (q, k))
@@ -429,7 +486,9 @@ def _(q, k, offset, inv):
     return (a * b.conj() * torch.polar(torch.ones_like(angle), angle)).sum(-1).abs()
 
 
-@relative_score.misconception("You paired halves, (i, i + d/2); in this exercise the pairs are neighbours.")
+@relative_score.misconception(
+    "You paired halves, (i, i + d/2); in this exercise the pairs are neighbours.", name="paired-halves"
+)
 def _(q, k, offset, inv):
     a, b = (torch.complex(*z.chunk(2, -1)) for z in (q, k))
     angle = torch.as_tensor(offset)[..., None] * inv
@@ -438,14 +497,15 @@ def _(q, k, offset, inv):
 
 @relative_score.misconception(
     "You kept the cosine alone; where q and k do not point the same way, the sine counts too: cos δθ (q₀k₀ + q₁k₁) + "
-    "sin δθ (q₀k₁ − q₁k₀)."
+    "sin δθ (q₀k₁ − q₁k₀).",
+    name="cosine-alone",
 )
 def _(q, k, offset, inv):
     angle = torch.as_tensor(offset)[..., None] * inv
     return ((q * k).unflatten(-1, (-1, 2)).sum(-1) * angle.cos()).sum(-1)
 
 
-@relative_score.misconception("You averaged over the pairs; a score is their sum.")
+@relative_score.misconception("You averaged over the pairs; a score is their sum.", name="mean-over-pairs")
 def _(q, k, offset, inv):
     a, b = (torch.view_as_complex(z.unflatten(-1, (-1, 2)).contiguous()) for z in (q, k))
     angle = torch.as_tensor(offset)[..., None] * inv
@@ -463,8 +523,8 @@ def _(q, k, offset, inv):
 def _(q, k, offset, inv):
     angle = torch.as_tensor(offset, dtype=torch.float32).unsqueeze(-1) * inv.float()
     cos, sin = angle.cos(), angle.sin()
-    turned = torch.stack([q[..., 0::2] * cos - q[..., 1::2] * sin, q[..., 1::2] * cos + q[..., 0::2] * sin], -1)
-    return torch.einsum("...pc,...pc->...", turned, k.unflatten(-1, (-1, 2)).expand(turned.shape))
+    rotated = torch.stack([q[..., 0::2] * cos - q[..., 1::2] * sin, q[..., 1::2] * cos + q[..., 0::2] * sin], -1)
+    return torch.einsum("...pc,...pc->...", rotated, k.unflatten(-1, (-1, 2)).expand(rotated.shape))
 
 
 # ----------------------------------------------------------------------------------------------------- to_half
@@ -473,19 +533,26 @@ def _(q, k, offset, inv):
 @exercise(
     points=3,
     minutes=10,
+    importance=2,
+    kind="derive",
     hints=(
-        "Row h · d + c of the weight makes coordinate c of head h. Which row has to stand where?",
-        "Code for halves turns the coordinates i and i + d/2 by θᵢ. In the weight as it is, those that want θᵢ are 2i "
-        "and 2i + 1.",
-        "`weight.unflatten(0, (heads, -1, 2))` is (H, d/2, 2, D). Swap two of these axes, and flatten again.",
+        "Which two rows of a head want frequency θᵢ, and in which two rows does code for halves look for them?",
+        "Row h · d + c of the weight makes coordinate c of head h. Rows 2i and 2i + 1 have to become rows i and i + "
+        "d/2.",
+        "Split the first axis into (H, d/2, 2) and swap two of its axes.",
+        "`weight.unflatten(0, (heads, -1, 2))` splits it; swap, then `reshape`.",
     ),
 )
 def to_half(weight, heads):
-    """Reorder a projection that was trained with pairs of neighbours, so that code for halves computes the same scores.
+    """Return a projection, trained with pairs of neighbours, reordered for code that uses halves.
 
-    weight (H·d, D), of queries or of keys, used as in `F.linear`: head h owns the rows h · d up to (h + 1) · d. It was
-    trained with code that turns the coordinates 2i and 2i + 1 of each head by θᵢ. Give the weight, (H·d, D), with
-    which code that turns i and i + d/2 by θᵢ, in the same direction, gets the same scores.
+    The weight was trained with code that rotates coordinates 2i and 2i + 1 of each head by θᵢ. With
+    the returned weights, code that rotates i and i + d/2 by θᵢ, in the same direction, computes the
+    same scores.
+
+    * weight (H·d, D): of queries or keys, as in `F.linear`; head h has the rows h · d to (h + 1) · d; it stays as it is
+    * heads: H
+    * returns: (H·d, D)
     """
     ### BEGIN SOLUTION
     return weight.unflatten(0, (heads, -1, 2)).transpose(1, 2).reshape(weight.shape)
@@ -526,34 +593,42 @@ def _(to_half, rng):
 
 
 @to_half.misconception(
-    "You went the other way: this turns an order by halves into one by neighbours. The coordinates 2i come first, then "
-    "the 2i + 1."
+    "You went the other way: this makes an order by neighbours out of one by halves. The coordinates 2i come first, "
+    "then the 2i + 1.",
+    name="other-direction",
 )
 def _(weight, heads):
     return weight.unflatten(0, (heads, 2, -1)).transpose(1, 2).reshape(weight.shape)
 
 
-@to_half.misconception("You reordered all rows as if they were one head; each head keeps its own d rows.")
+@to_half.misconception(
+    "You reordered all rows as if they were one head; each head keeps its own d rows.", name="all-rows-as-one-head"
+)
 def _(weight, heads):
     return torch.cat([weight[0::2], weight[1::2]])
 
 
 @to_half.misconception(
-    "You put the second coordinate of each pair first; the pairs then turn the other way, and scores with a sine in "
-    "them change."
+    "You put the second coordinate of each pair first; the pairs then rotate the other way, and scores with a sine in "
+    "them change.",
+    name="second-coordinate-first",
 )
 def _(weight, heads):
     return weight.unflatten(0, (heads, -1, 2)).flip(2).transpose(1, 2).reshape(weight.shape)
 
 
-@to_half.misconception("You reordered the columns, what the layer reads; its outputs are the rows.")
+@to_half.misconception(
+    "You reordered the columns, what the layer reads; its outputs are the rows.", name="reordered-columns"
+)
 def _(weight, heads):
     half = (weight.shape[1] + 1) // 2
     order = [*range(0, weight.shape[1], 2), *range(1, weight.shape[1], 2)][: 2 * half]
     return weight[:, order]
 
 
-@to_half.misconception("You swapped the two halves of each head; the coordinates 2i have to become the first half.")
+@to_half.misconception(
+    "You swapped the two halves of each head; the coordinates 2i have to become the first half.", name="swapped-halves"
+)
 def _(weight, heads):
     return weight.unflatten(0, (heads, 2, -1)).flip(1).reshape(weight.shape)
 
@@ -576,22 +651,24 @@ def _(weight, heads):
 @exercise(
     points=3,
     minutes=10,
+    importance=2,
     hints=(
-        "A token's position is how many real tokens stand before it in its row.",
-        "`mask.long().cumsum(-1)` counts the real tokens up to each column, the column itself included.",
-        "Count over all columns first, and give the last `new` of them.",
+        "How many real tokens are before this one in its row?",
+        "Count real tokens from the left, over all columns, cached ones included; keep only the newest counts.",
+        "The counts of all columns are (B, L), as the mask; the last `new` columns are asked for.",
+        "`mask.long().cumsum(-1)` counts up to each column, the column itself included.",
     ),
 )
 def decode_positions(mask, new):
-    """Give the positions of the newest tokens, where earlier ones, already turned, wait in a cache.
+    """Return the positions of the newest tokens, where the keys of earlier ones are in a cache.
 
-    mask (B, L), bool or 0 and 1: 1 where a column holds a token, 0 where it is padding, at the left, at the right of a
-    prompt or between. All columns so far are in it; the last `new` of them, 1 <= new <= L, are computed now. Returns
-    integers (B, new).
+    Padding takes no position: the offset of two tokens of a row is how many tokens further the
+    second one is. The first token of a row may have any position, but the same one in later calls,
+    when the mask has grown. The result for padding is ignored.
 
-    Padding takes no position: of two tokens of a row, offset = how many tokens further the second one is. The first
-    token of a row may stand anywhere, at 0 say, but everywhere the same in later calls, when the mask has grown. What
-    you give for padding is not looked at.
+    * mask (B, L): bool, or 0 and 1; true where a column holds a token, over all columns so far
+    * new: how many of the last columns are new, from 1 to L
+    * returns: integers (B, new)
     """
     ### BEGIN SOLUTION
     return mask.cumsum(-1)[:, -new:] - 1
@@ -602,16 +679,16 @@ for _line in ("+ 1", "- 2", "- 0"):
     decode_positions.equivalent(
         f"return mask.cumsum(-1)[:, -new:] {_line}", "a row's positions all move by the same number: offsets stay"
     )
-decode_positions.equivalent("return mask.cumsum(-1)[:, -new:]", "the first token stands at 1, and offsets stay")
+decode_positions.equivalent("return mask.cumsum(-1)[:, -new:]", "the first token is at 1, and offsets stay")
 
 
-@decode_positions.test("goes on where the cache ends, and passes padding by", points=1)
+@decode_positions.test("continues where the cache ends, and skips padding", points=1)
 def _(decode_positions):
     mask = torch.tensor([[1, 1, 1, 1, 1, 1, 1, 1], [0, 0, 1, 1, 1, 1, 0, 1]])
     prompt, following = decode_positions(mask[:, :5], 5), decode_positions(mask, 3)
     assert tuple(prompt.shape) == (2, 5), f"for 5 new columns positions (2, 5) were needed, got {tuple(prompt.shape)}"
     full = prompt[0, 1:] - prompt[0, :-1]
-    assert_close(full, torch.ones(4), message="in a row without padding each token stands one after the last")
+    assert_close(full, torch.ones(4), message="in a row without padding each token is one after the last")
     assert_close(following[0] - prompt[0, -1], torch.tensor([1, 2, 3]), message="three more after the five cached")
     padded = following[1, [0, 2]] - prompt[1, -1]
     assert_close(padded, torch.tensor([1, 2]), message="two more tokens, with padding between, after those cached")
@@ -641,16 +718,18 @@ def _(decode_positions, rng):
 
 
 @decode_positions.misconception(
-    "You started at 0 again; the keys in the cache were turned by their own positions, so the new tokens go on after "
-    "them."
+    "You started at 0 again; the keys in the cache were rotated by their own positions, so the new tokens go on after "
+    "them.",
+    name="started-at-zero",
 )
 def _(mask, new):
     return torch.arange(new).expand(mask.shape[0], new)
 
 
 @decode_positions.misconception(
-    "You counted the padding too. At the left it moves a whole row, which scores do not feel, but between two tokens "
-    "it pushes them apart."
+    "You counted the padding too. At the left it moves a whole row, which changes no score, but between two tokens "
+    "it pushes them apart.",
+    name="counted-padding",
 )
 def _(mask, new):
     return torch.arange(mask.shape[1])[-new:].expand(mask.shape[0], new)
@@ -658,37 +737,45 @@ def _(mask, new):
 
 @decode_positions.misconception(
     "You counted tokens in the cache and columns in what is new; padding among the new columns takes no position "
-    "either."
+    "either.",
+    name="counted-new-padding",
 )
 def _(mask, new):
     before = mask[:, : mask.shape[1] - new].long().sum(-1, keepdim=True)
     return before + torch.arange(new)
 
 
-@decode_positions.misconception("You gave all new tokens one position, the number of tokens; each of them has its own.")
+@decode_positions.misconception(
+    "You gave all new tokens one position, the number of tokens; each of them has its own.", name="one-position-for-all"
+)
 def _(mask, new):
     return mask.long().sum(-1, keepdim=True).expand(-1, new) - 1
 
 
 @decode_positions.misconception(
-    "You counted from the end; when a token is added, all earlier positions change, but their keys have been turned "
-    "already."
+    "You counted from the end; when a token is added, all earlier positions change, but their keys have been rotated "
+    "already.",
+    name="counted-from-the-end",
 )
 def _(mask, new):
     return -mask.long().flip(-1).cumsum(-1).flip(-1)[:, -new:]
 
 
-@decode_positions.misconception("You counted down the batch; each row counts its own tokens, along the last axis.")
+@decode_positions.misconception(
+    "You counted down the batch; each row counts its own tokens, along the last axis.", name="counted-down-the-batch"
+)
 def _(mask, new):
     return mask.long().cumsum(0)[:, -new:] - 1
 
 
-@decode_positions.misconception("You gave the first `new` columns; the newest stand at the end.")
+@decode_positions.misconception("You gave the first `new` columns; the newest are at the end.", name="first-columns")
 def _(mask, new):
     return mask.long().cumsum(-1)[:, :new] - 1
 
 
-@decode_positions.misconception("You counted within the new columns alone; the tokens in the cache stand before them.")
+@decode_positions.misconception(
+    "You counted within the new columns alone; the tokens in the cache come before them.", name="new-columns-alone"
+)
 def _(mask, new):
     return mask[:, -new:].long().cumsum(-1) - 1
 
@@ -723,23 +810,26 @@ def _(mask, new):
 @exercise(
     points=3,
     minutes=10,
+    importance=1,
+    kind="derive",
     hints=(
-        "Squeezing the positions, m / factor, is the same as slowing every pair down by factor.",
-        "ntk: with the new base b, the last speed is b^(−(d − 2)/d). Set it to the old one over factor and solve: "
-        "b = base · factor^(d/(d − 2)).",
-        "So pair i slows down by factor^(2i/(d − 2)), whatever the base was. With n = d/2 pairs that is i/(n − 1).",
+        "What does a base b' do to the first frequency, and what to the last?",
+        "Linear: positions divided by the factor are frequencies divided by it. NTK: set the last frequency under the "
+        "new base to the old one over the factor, and solve for the base.",
+        "Pair i then slows down by a power of the factor that grows evenly from 0 for the first of the d/2 pairs to 1 "
+        "for the last.",
+        "With n pairs the power is `torch.arange(n) / (n - 1)`.",
     ),
 )
 def stretched(inv, kind, factor):
-    """Give the speeds with which a context `factor` times as long meets no angle that the slowest pair has not seen.
+    """Return the frequencies for a context that is `factor` times as long as the trained one.
 
-    inv (d/2,): the speeds that the model was trained with, base^(−2i/d), d >= 4; factor >= 1. kind:
-
-    * "linear": position interpolation. Every pair slows down by factor (Chen et al. 2023, equation 4);
-    * "ntk": another base, so that the fastest pair keeps its speed and the slowest slows down by exactly factor (Peng
-      et al. 2023, section 3.1, b' = b · factor^(d/(d − 2))).
-
-    Returns (d/2,).
+    * inv (d/2,): the trained frequencies, base^(−2i/d), d at least 4; it stays as it is
+    * kind "linear": position interpolation; every pair slows down by factor (Chen et al. 2023, equation 4)
+    * kind "ntk": the frequencies of another base, under which the fastest pair stays as it is and
+      the slowest slows down by exactly factor (Peng et al. 2023, section 3.1)
+    * factor: 1 or more
+    * returns: (d/2,)
     """
     ### BEGIN SOLUTION
     if kind == "linear":
@@ -758,7 +848,7 @@ def _(stretched):
     assert_close(found[2], torch.tensor(0.0025), rtol=1e-4, message='"ntk" slows the slowest pair down by 4')
 
 
-@stretched.hidden("is position interpolation, or the speeds of the new base", points=2)
+@stretched.hidden("is position interpolation, or the frequencies of the new base", points=2)
 def _(stretched):
     for d, base, factor in ((4, 100.0, 3.0), (10, 10000.0, 8.0), (64, 500000.0, 2.5), (128, 10000.0, 1.0)):
         i = torch.arange(d // 2, dtype=torch.float64)
@@ -774,7 +864,9 @@ def _(stretched):
         assert torch.equal(inv, kept), "the argument inv must stay as it is"
 
 
-@stretched.misconception("You sped the pairs up; a longer context has to fit into the angles that were seen: divide.")
+@stretched.misconception(
+    "You sped the pairs up; a longer context has to fit into the angles that were seen: divide.", name="sped-up"
+)
 def _(inv, kind, factor):
     if kind == "linear":
         return inv * factor
@@ -783,7 +875,8 @@ def _(inv, kind, factor):
 
 @stretched.misconception(
     "You multiplied the base by the factor itself; the slowest pair then slows down by factor^((d − 2)/d), which is "
-    "too little. The base grows by factor^(d/(d − 2))."
+    "too little. The base grows by factor^(d/(d − 2)).",
+    name="base-times-factor",
 )
 def _(inv, kind, factor):
     if kind == "linear":
@@ -791,13 +884,16 @@ def _(inv, kind, factor):
     return inv * factor ** -(torch.arange(len(inv)) / len(inv))
 
 
-@stretched.misconception('You interpolated for "ntk" too; there the fastest pair keeps its speed.')
+@stretched.misconception(
+    'You interpolated for "ntk" too; there the fastest pair keeps its frequency.', name="interpolated-ntk"
+)
 def _(inv, kind, factor):
     return inv / factor
 
 
 @stretched.misconception(
-    "You slowed the fastest pair down most; fast pairs have seen all angles. It is the slow ones that meet new ones."
+    "You slowed the fastest pair down most; fast pairs have seen all angles. It is the slow ones that meet new ones.",
+    name="fastest-slowed-most",
 )
 def _(inv, kind, factor):
     if kind == "linear":
@@ -807,7 +903,8 @@ def _(inv, kind, factor):
 
 @stretched.misconception(
     "You slowed all pairs but the first down by the whole factor; under a new base the slow-down grows from pair to "
-    "pair."
+    "pair.",
+    name="all-but-the-first",
 )
 def _(inv, kind, factor):
     if kind == "linear":
@@ -816,7 +913,8 @@ def _(inv, kind, factor):
 
 
 @stretched.misconception(
-    "You let the slow-down grow in equal steps from 1 to factor; under a new base it grows by equal *ratios*."
+    "You let the slow-down grow in equal steps from 1 to factor; under a new base it grows by equal *ratios*.",
+    name="equal-steps",
 )
 def _(inv, kind, factor):
     if kind == "linear":
@@ -846,22 +944,26 @@ def _(inv, kind, factor):
 @exercise(
     points=4,
     minutes=12,
+    importance=1,
     hints=(
-        "In the trained context a pair turns context · θ / 2π times.",
-        "How much of a pair is kept rises from 0 at `slow` turns to 1 at `fast` turns, in a straight line: "
-        "`((turns - slow) / (fast - slow)).clamp(0, 1)`.",
-        "The new speed is a mixture: keep · θ + (1 − keep) · θ / factor.",
+        "How many revolutions does a pair make within the trained context?",
+        "A revolution is 2π radians. The share of a pair that is kept rises linearly, from 0 at `slow` revolutions to "
+        "1 at `fast` ones, and stays there.",
+        "The new frequency is a mixture of the old one and the old one over factor, elementwise over (d/2,).",
+        "`((turns - slow) / (fast - slow)).clamp(0, 1)` is the share that is kept.",
     ),
 )
 def yarn(inv, factor, context, slow=1.0, fast=32.0):
-    """Give YaRN's speeds, and the number that queries and keys are multiplied by.
+    """Return YaRN's frequencies, and the gain of queries and keys.
 
-    inv (d/2,): the trained speeds θ; context: the length trained on; factor >= 1. A pair makes r = context · θ / 2π
-    turns there. With r <= slow it is slowed down by factor; with r >= fast it stays as it is; between, the new speed
-    is (1 − γ) θ / factor + γ θ, where γ = (r − slow) / (fast − slow).
+    A pair makes r = context · θ / 2π revolutions in training. With r <= slow it is slowed down by
+    factor, with r >= fast it stays, and between, its frequency is (1 − γ) θ / factor + γ θ with
+    γ = (r − slow) / (fast − slow). The gain, 0.1 ln(factor) + 1, multiplies queries *and* keys, so
+    scores grow by its square. (Peng et al. 2023, definitions 2 and 3, equation 22.)
 
-    Returns a pair: the speeds (d/2,), and the gain 0.1 ln(factor) + 1, a number, by which each query *and* each key is
-    multiplied, so that scores grow by its square. Source: Peng et al. 2023, definitions 2 and 3 with equation 22.
+    * inv (d/2,): the trained frequencies θ; it stays as it is
+    * factor, context: 1 or more, and the length trained on
+    * returns: the frequencies (d/2,) and the gain, a number
     """
     ### BEGIN SOLUTION
     turns = context * inv / (2 * math.pi)
@@ -870,15 +972,17 @@ def yarn(inv, factor, context, slow=1.0, fast=32.0):
     ### END SOLUTION
 
 
-@yarn.test("keeps what turns often, and interpolates what turns less than once", points=1)
+@yarn.test("keeps fast pairs, and interpolates those of less than one revolution", points=1)
 def _(yarn):
     inv = torch.tensor([1.0, 0.5, 0.001])
     found, gain = yarn(inv, 4.0, 1000, 1.0, 32.0)
-    assert_close(found, torch.tensor([1.0, 0.5, 0.00025]), message="pairs of 159, 80 and 0.16 turns in 1000 positions")
+    assert_close(
+        found, torch.tensor([1.0, 0.5, 0.00025]), message="pairs of 159, 80 and 0.16 revolutions in 1000 positions"
+    )
     assert_close(torch.as_tensor(gain), torch.tensor(1.1386294), message="the gain for factor 4")
 
 
-@yarn.hidden("mixes both speeds in a straight line between slow and fast turns", points=2)
+@yarn.hidden("mixes both frequencies linearly between slow and fast", points=2)
 def _(yarn):
     for d, base, factor, context, slow, fast in (
         (64, 10000.0, 4.0, 2048, 1.0, 32.0),
@@ -909,7 +1013,8 @@ def _(yarn):
 
 @yarn.misconception(
     "You left the gain at 1; that is 'NTK by parts', and Llama 3's way. YaRN also sharpens the softmax, which has more "
-    "keys now."
+    "keys now.",
+    name="left-out-the-gain",
 )
 def _(inv, factor, context, slow=1.0, fast=32.0):
     keep = ((context * inv / (2 * math.pi) - slow) / (fast - slow)).clamp(0, 1)
@@ -917,54 +1022,62 @@ def _(inv, factor, context, slow=1.0, fast=32.0):
 
 
 @yarn.misconception(
-    "You left out the ramp: between slow and fast a pair is neither kept nor slowed down whole, but mixed."
+    "You left out the ramp: between slow and fast a pair is neither kept nor slowed down whole, but mixed.",
+    name="left-out-the-ramp",
 )
 def _(inv, factor, context, slow=1.0, fast=32.0):
     turns = context * inv / (2 * math.pi)
     return torch.where(turns > fast, inv, inv / factor), 0.1 * math.log(factor) + 1
 
 
-@yarn.misconception("You drew the ramp upside down: what turns often stays, what turns less than once slows down.")
+@yarn.misconception(
+    "You inverted the ramp: a pair of many revolutions stays, one of less than one slows down.", name="inverted-ramp"
+)
 def _(inv, factor, context, slow=1.0, fast=32.0):
     keep = ((context * inv / (2 * math.pi) - slow) / (fast - slow)).clamp(0, 1)
     return (1 - keep) * inv + keep * inv / factor, 0.1 * math.log(factor) + 1
 
 
-@yarn.misconception("You counted radians as turns: a full turn is 2π of them.")
+@yarn.misconception("You counted radians as revolutions: one revolution is 2π of them.", name="radians-as-revolutions")
 def _(inv, factor, context, slow=1.0, fast=32.0):
     keep = ((context * inv - slow) / (fast - slow)).clamp(0, 1)
     return keep * inv + (1 - keep) * inv / factor, 0.1 * math.log(factor) + 1
 
 
 @yarn.misconception(
-    "You did not hold γ between 0 and 1; beyond the ends of the ramp, pairs speed up or turn backwards."
+    "You did not hold γ between 0 and 1; beyond the ends of the ramp, pairs speed up or rotate backwards.",
+    name="ramp-not-clamped",
 )
 def _(inv, factor, context, slow=1.0, fast=32.0):
     keep = (context * inv / (2 * math.pi) - slow) / (fast - slow)
     return keep * inv + (1 - keep) * inv / factor, 0.1 * math.log(factor) + 1
 
 
-@yarn.misconception("You sped the slow pairs up; interpolation divides their speed by the factor.")
+@yarn.misconception("You sped the slow pairs up; interpolation divides their frequency by the factor.", name="sped-up")
 def _(inv, factor, context, slow=1.0, fast=32.0):
     keep = ((context * inv / (2 * math.pi) - slow) / (fast - slow)).clamp(0, 1)
     return keep * inv + (1 - keep) * inv * factor, 0.1 * math.log(factor) + 1
 
 
 @yarn.misconception(
-    "You gave the factor of the scores, (0.1 ln s + 1)²; query and key are multiplied by its root each."
+    "You gave the factor of the scores, (0.1 ln s + 1)²; query and key are multiplied by its root each.",
+    name="gain-of-the-scores",
 )
 def _(inv, factor, context, slow=1.0, fast=32.0):
     keep = ((context * inv / (2 * math.pi) - slow) / (fast - slow)).clamp(0, 1)
     return keep * inv + (1 - keep) * inv / factor, (0.1 * math.log(factor) + 1) ** 2
 
 
-@yarn.misconception("You counted turns in the stretched context; how much a pair has seen was settled in training.")
+@yarn.misconception(
+    "You counted revolutions in the stretched context; what a pair has shown was settled in training.",
+    name="stretched-context",
+)
 def _(inv, factor, context, slow=1.0, fast=32.0):
     keep = ((factor * context * inv / (2 * math.pi) - slow) / (fast - slow)).clamp(0, 1)
     return keep * inv + (1 - keep) * inv / factor, 0.1 * math.log(factor) + 1
 
 
-@yarn.misconception("You took log₁₀; ln is the natural logarithm.")
+@yarn.misconception("You took log₁₀; ln is the natural logarithm.", name="decimal-logarithm")
 def _(inv, factor, context, slow=1.0, fast=32.0):
     keep = ((context * inv / (2 * math.pi) - slow) / (fast - slow)).clamp(0, 1)
     return keep * inv + (1 - keep) * inv / factor, 0.1 * math.log10(factor) + 1
