@@ -158,7 +158,7 @@ def test_update_shows_then_does_then_undoes(studium, path, sample, failed):
     file.write_text(file.read_text().replace("A question first.", "A better question first."))
     assert "nothing was changed yet" in studium("update", str(path))[1]
     before = path.read_text()
-    assert "--undo takes it back" in studium("update", str(path), "--apply")[1]
+    assert "--undo puts the notebook back" in studium("update", str(path), "--apply")[1]
     assert "A better question" in path.read_text()
     assert sources(path)["sample-merge"] == UNSCALED
     studium("update", str(path), "--undo")

@@ -1,6 +1,6 @@
 """The command line. Each command is a module of its own; plugins add theirs through ``studium_commands``.
 
-Exit codes: 0 fine, 1 a problem (told in one sentence on stderr), 2 a usage error.
+Exit codes: 0 fine, 1 a problem (one sentence on stderr), 2 a usage error.
 """
 
 import atexit
@@ -17,10 +17,10 @@ _STOPPED = 130  # as shells have it for Ctrl-C
 
 
 def main() -> None:
-    """Run the command line and end the process at once: to take apart all that was imported takes up to 0.3 s."""
+    """Run the command line and end the process at once, because tearing down all imports takes up to 0.3 s."""
     code: int | str | None = 0
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # a terminal that has no letter for a name
+        sys.stdout.reconfigure(errors="replace")  # a terminal that cannot encode a name
     try:
         run()
     except SystemExit as end:
@@ -39,11 +39,11 @@ def run() -> None:
     try:
         catalogue = load_catalogue()
         catalogue.manager.hook.studium_begin(arguments=sys.argv[1:])
-        from studium.cli.app import build_app  # what reads a command line takes 60 ms to import
+        from studium.cli.app import build_app  # typer takes 60 ms to import
 
         build_app(catalogue)()
     except SystemExit as end:
-        if end.code == _STOPPED:  # typer says nothing
+        if end.code == _STOPPED:  # typer prints nothing then
             _exit("stopped", _STOPPED)
         raise
     except UsageError as error:

@@ -14,7 +14,7 @@ from studium.cli import (
     hint,
     html,
     lab,
-    next,  # noqa: A004  the command is called so
+    next,  # noqa: A004  the command's name
     progress,
     reproduce,
     reset,
@@ -46,7 +46,7 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
 def build_app(catalogue: Catalogue) -> typer.Typer:
     """Assemble the command line: the host's own commands and those of plugins."""
     app = typer.Typer(
-        help="Studium: topics of modern generative AI, to learn, to teach and to write.",
+        help="Studium: learn, teach and write topics of modern generative AI.",
         no_args_is_help=True,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"], "obj": catalogue},
@@ -54,7 +54,7 @@ def build_app(catalogue: Catalogue) -> typer.Typer:
     app.callback()(_options)
     for command in _COMMANDS:
         app.command(command.__name__.rstrip("_"))(command)
-    new = typer.Typer(help="Make something new.", no_args_is_help=True)
+    new = typer.Typer(help="Make a topic or a course.", no_args_is_help=True)
     new.command("topic")(topic.new_topic)
     app.add_typer(new, name="new")
     app.add_typer(topic.app, name="topic")

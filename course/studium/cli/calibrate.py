@@ -1,4 +1,4 @@
-"""``studium calibrate``: how long exercises and experiments take on this machine, and how much memory."""
+"""``studium calibrate``: the time and memory that exercises and experiments take on this machine."""
 
 from typing import Annotated
 
@@ -13,12 +13,13 @@ def calibrate(
     ctx: typer.Context,
     slugs: Annotated[list[str] | None, typer.Argument(help="The topics; see `studium topics`.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="All topics.")] = False,
-    profile: Annotated[str | None, typer.Option(help="smoke, laptop or gpu; the best for this machine.")] = None,
+    profile: Annotated[str | None, typer.Option(help="smoke, laptop or gpu; by default the best here.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Measure time and memory of exercises and experiments here; syllabus and checks show it from then on.
+    """Measure how much time and memory exercises and experiments take here; the syllabus then shows it.
 
-    Each lesson is run once with its own solutions, in a process of its own.
+    Each lesson is run once with its own solutions, in a separate process. From then on, a check that needs more memory
+    than there is is refused.
     """
     from studium.desk.calibrating import measure
     from studium.desk.labels import keep_labels, label_text

@@ -1,4 +1,4 @@
-"""``studium check``: an answer's verdict, in a clean process."""
+"""``studium check``: the verdict on each answer of a notebook, in a clean process."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -23,7 +23,7 @@ def check(
 ) -> None:
     """Check the exercises of a notebook: right, wrong (and why), or not attempted.
 
-    Exit code 1 where an answer is wrong. The notebook stays as it is; how each answer came out goes into your progress.
+    Exit code 1 if an answer is wrong. The notebook stays as it is; your progress records the results.
     """
     results = checked(ctx, notebook, exercise, limit)
     if as_json:
@@ -36,7 +36,7 @@ def check(
 
 
 def checked(ctx: typer.Context, notebook: Path, exercise: str | None, limit: float | None) -> "list[ShownResult]":
-    """Check behind a line that says what is being done."""
+    """Return the results of checking a notebook, while a status line on stderr names the exercise."""
     from rich.console import Console
 
     from studium.clean_check import Terms
@@ -51,7 +51,7 @@ def checked(ctx: typer.Context, notebook: Path, exercise: str | None, limit: flo
 
 
 def show_verdicts(results: "list[ShownResult]") -> None:
-    """Print the verdicts."""
+    """Print the verdict on each exercise."""
     from studium.verdict import Verdict
 
     for item in results:
@@ -59,7 +59,7 @@ def show_verdicts(results: "list[ShownResult]") -> None:
 
 
 def summary(results: "list[ShownResult]") -> str:
-    """Say how many are right, and the points."""
+    """Return a line with the number of right answers and the points."""
     right = sum(item.outcome == "right" for item in results)
     points, most = sum(item.points for item in results), sum(item.max_points for item in results)
     return f"{right} of {len(results)} exercises right, {points:g} of {most:g} points"

@@ -1,4 +1,4 @@
-"""What the learner's commands share: the options that name a notebook or a workspace, and opening them."""
+"""The options of the learner's commands that name a notebook or a workspace, and functions that open them."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from studium.desk.syllabus import Syllabus
 
 Notebook = Annotated[Path, typer.Argument(help="The notebook with your answers.")]
-Exercise = Annotated[str, typer.Argument(help="The exercise, as it is called in the notebook.")]
+Exercise = Annotated[str, typer.Argument(help="The exercise's name in the notebook.")]
 Course = Annotated[Path, typer.Option(help="Your workspace.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 WORKSPACE = Path("studium-workspace")
@@ -28,12 +28,12 @@ def open_file(ctx: typer.Context, notebook: Path) -> "LessonFile":
 
 
 def open_journal(course: Path) -> "Journal":
-    """Open the journal of a workspace; raise UsageError where there is no such folder."""
+    """Open the journal of a workspace; raise UsageError if there is no such folder."""
     from studium.desk.journal import Journal
 
     if not course.is_dir():
         raise UsageError(
-            f"a workspace is needed: there is no folder {course}; name yours with --course, or make one: `studium lab`"
+            f"a workspace is needed, but there is no folder {course}; name yours with --course, or run `studium lab`"
         )
     return Journal(open_store(), course)
 
@@ -43,12 +43,12 @@ def open_syllabus(ctx: typer.Context, course: Path) -> "Syllabus":
     from studium.desk.describing import descriptions
     from studium.desk.syllabus import read_syllabus
 
-    journal = open_journal(course)  # before what takes seconds
+    journal = open_journal(course)  # fails before the slow part
     return read_syllabus(ctx.obj, descriptions(ctx.obj), journal, course, "")
 
 
 def open_store() -> "Store":
-    """Open the learner's state; say what was put aside."""
+    """Open the learner's state, and print a sentence if a damaged file was put aside."""
     from studium.desk.store import Store
 
     store = Store()

@@ -1,4 +1,4 @@
-"""``studium doctor``: what this machine has, and what to do about what it lacks."""
+"""``studium doctor``: examine the installation, and say what to do about what is missing."""
 
 from typing import Annotated
 
@@ -12,9 +12,9 @@ def doctor(
     ctx: typer.Context,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
-    """Look at Python, torch, CUDA, Jupyter, memory and plugins.
+    """Examine Python, torch, CUDA, Jupyter, memory and plugins, and say what to do about problems.
 
-    Exit code 1 where something has to be mended.
+    Exit code 1 if there is a problem.
     """
     from studium.diagnosis import diagnose
 

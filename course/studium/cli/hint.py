@@ -12,7 +12,7 @@ def hint(
     ctx: typer.Context,
     notebook: Notebook,
     exercise: Exercise,
-    reveal: Annotated[bool, typer.Option("--reveal", help="Show a solution; that you saw it is written down.")] = False,
+    reveal: Annotated[bool, typer.Option("--reveal", help="Show a solution; your progress records this.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Show the next hint to an exercise; after the last one, all of them again."""
@@ -30,4 +30,4 @@ def hint(
     for number, text in enumerate([] if as_json else hints, 1):
         typer.echo(f"Hint {number} of {state.hints}: {text}")
     if not hints and not as_json:
-        typer.echo(f"there is no hint for {exercise}; what `studium check` says is the hint")
+        typer.echo(f"there is no hint for {exercise}; `studium check` says what is wrong with your answer")

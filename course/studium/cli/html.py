@@ -19,17 +19,17 @@ def html(
     ctx: typer.Context,
     slug: Annotated[str | None, typer.Argument(help="The topic; see `studium topics`.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="All topics.")] = False,
-    out: Annotated[Path, typer.Option(help="The folder of the site; lessons in it already stay.")] = Path("site"),
+    out: Annotated[Path, typer.Option(help="The folder of the site; lessons in it are kept.")] = Path("site"),
     profile: Annotated[str, typer.Option(help="smoke, laptop or gpu.", envvar=VARIABLE)] = "laptop",
     limit: Annotated[int, typer.Option(help="Longest time for one cell, in seconds.", min=1)] = 600,
     no_run: Annotated[bool, typer.Option("--no-run", help="Write the pages without running the lessons.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Run lessons again that did not change.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Run lessons again even if they did not change.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
-    """Write lessons as a site that opens from disk: text, formulas, figures, and widgets that move.
+    """Write lessons as a site that opens from disk, with text, formulas, figures and working widgets.
 
-    A lesson is run once, and again when something changed that it depends on. Exit code 1 where a cell failed or a
-    topic could not be used; everything else is written nevertheless.
+    A lesson is run once, and again when something changes on which it depends. Exit code 1 if a cell failed or a topic
+    could not be used; everything else is written nevertheless.
     """
     from studium.site.building import Options
 

@@ -1,4 +1,4 @@
-"""``studium lab``: the learner's workspace, open in JupyterLab."""
+"""``studium lab``: open the learner's workspace in JupyterLab."""
 
 import os
 import subprocess
@@ -16,14 +16,12 @@ _LAB = "import studium; from jupyterlab.labapp import main; main()"  # starts so
 
 def lab(
     ctx: typer.Context,
-    course: Annotated[Path, typer.Option(help="Your workspace; made if it is not there.")] = Path("studium-workspace"),
-    no_browser: Annotated[bool, typer.Option("--no-browser", help="Print the address and open no browser.")] = False,
-    no_start: Annotated[bool, typer.Option("--no-start", help="Build the lessons, and start no JupyterLab.")] = False,
-    port: Annotated[
-        int, typer.Option(help="The port to listen on; the next free one if taken.", min=1, max=65535)
-    ] = 8888,
+    course: Annotated[Path, typer.Option(help="Your workspace; made if missing.")] = Path("studium-workspace"),
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Print the address, open no browser.")] = False,
+    no_start: Annotated[bool, typer.Option("--no-start", help="Build the lessons, start no JupyterLab.")] = False,
+    port: Annotated[int, typer.Option(help="The port to listen on, or the next free one.", min=1, max=65535)] = 8888,
 ) -> None:
-    """Build the lessons that are not there yet, and open JupyterLab on them. Your answers are kept."""
+    """Build the lessons that your workspace lacks, and open JupyterLab on them. Your answers are kept."""
     from studium.workspace import START, build_workspace
 
     catalogue: Catalogue = ctx.obj

@@ -1,4 +1,4 @@
-"""``studium next``: where to go on."""
+"""``studium next``: the exercise to continue with."""
 
 import typer
 
@@ -7,13 +7,13 @@ from studium.cli.output import print_json
 
 
 def next_(ctx: typer.Context, course: Course = WORKSPACE, as_json: AsJson = False) -> None:
-    """Say where to go on: in the lesson that you worked on last, what is wrong, else what is untouched."""
+    """Name the exercise to continue with: in your last lesson the first wrong one, otherwise the first untouched."""
     syllabus = open_syllabus(ctx, course)
     if as_json:
         print_json({"resume": syllabus.resume, "totals": syllabus.totals})
         return
     if syllabus.resume is None:
-        typer.echo("everything is done; `studium review` keeps it fresh")
+        typer.echo("everything is done; `studium review` asks about earlier mistakes")
         return
     resume = syllabus.resume
     topic = next(topic for topic in syllabus.topics if topic.slug == resume.slug)
@@ -24,4 +24,4 @@ def next_(ctx: typer.Context, course: Course = WORKSPACE, as_json: AsJson = Fals
     for line in filter(None, (item.mistake, f"{item.test}: {item.message}" if item.test else "")):
         typer.echo(f"  {line}")
     if topic.missing:
-        typer.echo(f"  first finish what it builds on: {', '.join(topic.missing)}")
+        typer.echo(f"  first finish the topics that it builds on: {', '.join(topic.missing)}")

@@ -1,4 +1,4 @@
-"""``studium progress``: what is done, and carrying it to another machine."""
+"""``studium progress``: show the learner's progress, and carry it to another machine."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,17 +17,17 @@ def progress(
     ctx: typer.Context,
     course: Course = WORKSPACE,
     export: Annotated[Path | None, typer.Option(help="Write your progress to this file.")] = None,
-    import_: Annotated[Path | None, typer.Option("--import", help="Merge the progress of this file in.")] = None,
+    import_: Annotated[Path | None, typer.Option("--import", help="Merge this file into your progress.")] = None,
     share: Annotated[
-        str | None, typer.Option(help="Print an answer as a short text: NOTEBOOK:EXERCISE, as lora.ipynb:merge.")
+        str | None, typer.Option(help="Print an answer as a short text; NOTEBOOK:EXERCISE, such as lora.ipynb:merge.")
     ] = None,
-    read: Annotated[str | None, typer.Option(help="Show the answer in such a text.")] = None,
+    read: Annotated[str | None, typer.Option(help="Show the answer in a text that --share printed.")] = None,
     change: Annotated[
-        list[str] | None, typer.Option("--set", help="Change a setting: NAME=VALUE, as limit=30.")
+        list[str] | None, typer.Option("--set", help="Change a setting; NAME=VALUE, such as limit=30.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show your progress; or carry it to another machine, share an answer, change a setting."""
+    """Show your progress, carry it to another machine, share an answer, or change a setting."""
     if share:
         _share(ctx, share)
     elif read:
@@ -78,7 +78,7 @@ def _carry(course: Path, export: Path | None, import_: Path | None) -> None:
 def _share(ctx: typer.Context, what: str) -> None:
     notebook, _, exercise = what.rpartition(":")
     if not notebook:
-        raise UsageError(f"an answer is named NOTEBOOK:EXERCISE, as in lora.ipynb:merge: got {what}")
+        raise UsageError(f"an answer is needed as NOTEBOOK:EXERCISE, such as lora.ipynb:merge, but got {what}")
     typer.echo(open_file(ctx, Path(notebook)).share(exercise))
 
 
@@ -103,5 +103,5 @@ def _set(course: Path, changes: list[str]) -> None:
         try:
             given[name.strip()] = msgspec.json.decode(text)
         except msgspec.DecodeError:
-            raise UsageError(f"a setting is changed by NAME=VALUE, as in limit=30: got {change}") from None
+            raise UsageError(f"a setting is needed as NAME=VALUE, such as limit=30, but got {change}") from None
     print_json(change_settings(open_journal(course).store, given))

@@ -20,15 +20,15 @@ def reproduce(
     ctx: typer.Context,
     slugs: Annotated[list[str] | None, typer.Argument(help="The topics; see `studium topics`.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="All topics.")] = False,
-    profile: Annotated[str | None, typer.Option(help="smoke, laptop or gpu; the best for this machine.")] = None,
-    device: Annotated[str | None, typer.Option(help="cpu or cuda; what the profile asks for.")] = None,
-    seeds: Annotated[int, typer.Option(help="How many seeds, from 0.", min=1)] = 3,
-    by_seed: Annotated[bool, typer.Option("--by-seed", help="Also print what each seed gave.")] = False,
+    profile: Annotated[str | None, typer.Option(help="smoke, laptop or gpu; by default the best here.")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu or cuda; by default that of the profile.")] = None,
+    seeds: Annotated[int, typer.Option(help="How many seeds to run, from seed 0.", min=1)] = 3,
+    by_seed: Annotated[bool, typer.Option("--by-seed", help="Also print the figure of each seed.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
     """Reproduce each paper's claim in miniature and measure it.
 
-    The figure is the worst over the seeds. Exit code 1 where a claim does not hold.
+    The figure is the worst over the seeds. Exit code 1 if a claim does not hold.
     """
     topics = choose_topics(ctx.obj, slugs or [], everything)
     claims, problems = _measure(topics, choose_profile(profile, device), range(seeds))
@@ -45,7 +45,7 @@ def reproduce(
 
 
 def choose_topics(catalogue: Catalogue, slugs: list[str], everything: bool) -> list[Topic]:
-    """Return the topics that are named, or all that have an experiment."""
+    """Return the named topics, or all that have an experiment."""
     if everything == bool(slugs):
         raise typer.BadParameter("name one or more topics, or give --all (see `studium topics`)")
     return (

@@ -1,4 +1,4 @@
-"""``studium reset``: an exercise from the start; the old answer is kept."""
+"""``studium reset``: put the untouched exercise back; the old answer is kept."""
 
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
@@ -17,10 +17,10 @@ def reset(
     notebook: Notebook,
     exercise: Exercise,
     history: Annotated[bool, typer.Option("--history", help="Show the earlier answers; change nothing.")] = False,
-    restore: Annotated[str | None, typer.Option(help="Put this answer of the history back instead.")] = None,
+    restore: Annotated[str | None, typer.Option(help="Put this answer of the history back, by its id.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Put the untouched exercise back into a notebook. Your answer is kept in the history."""
+    """Put the untouched exercise back into a notebook. The history keeps your answer."""
     lesson = open_file(ctx, notebook)
     if history:
         _show(lesson.versions(exercise), as_json)
@@ -29,7 +29,7 @@ def reset(
     if as_json:
         print_json(replaced)
         return
-    kept = f"; the answer that was there is kept: --restore {replaced.version}" if replaced.version else ""
+    kept = f"; the answer before is kept, --restore {replaced.version} puts it back" if replaced.version else ""
     typer.echo(f"{exercise} {'has an earlier answer again' if restore else 'is untouched again'}{kept}")
 
 

@@ -1,4 +1,4 @@
-"""``studium review``: a few minutes of questions from your own mistakes."""
+"""``studium review``: a few minutes of questions about your own mistakes."""
 
 import time
 from typing import TYPE_CHECKING, Annotated
@@ -17,18 +17,18 @@ def review(
     ctx: typer.Context,
     course: Course = WORKSPACE,
     answer: Annotated[
-        str | None, typer.Option(help="Answer a question without being asked: CARD=CHOICE, from 0.")
+        str | None, typer.Option(help="Answer a question of --json; CARD=CHOICE, counted from 0.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Ask what is due: questions made from mistakes that you made and predictions that missed."""
+    """Ask the questions that are due, about mistakes that you made and predictions that missed."""
     from studium.desk.review import answer_review, read_review
 
     journal = open_journal(course)
     if answer:
         card, _, choice = answer.rpartition("=")
         if not choice.isdigit():
-            raise UsageError(f"an answer is CARD=CHOICE, as in the questions of --json: got {answer}")
+            raise UsageError(f"an answer is needed as CARD=CHOICE, with a card from --json, but got {answer}")
         print_json(answer_review(journal, ctx.obj, card, int(choice), 0.0))
         return
     found = read_review(journal, ctx.obj)
@@ -52,13 +52,13 @@ def _ask(question: "Question") -> int:
         typer.echo(f"  {number}. {choice}")
     numbers = [str(number) for number in range(1, len(question.choices) + 1)]
     while (given := typer.prompt("Your choice")) not in numbers:
-        typer.echo(f"one of {', '.join(numbers)}")
+        typer.echo(f"a number is needed: {', '.join(numbers)}")
     return int(given) - 1
 
 
 def _ending(waiting: int, later: int | None) -> str:
     if waiting:
-        return f"{waiting} more are due; call again for them"
+        return f"{waiting} more due; run `studium review` again"
     if later is None:
-        return "nothing is due; questions come from mistakes that a check names"
+        return "nothing is due; a question is added when a check names a mistake or a prediction misses"
     return f"nothing more is due until {time.strftime('%Y-%m-%d %H:%M', time.localtime(later / 1000))}"

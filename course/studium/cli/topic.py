@@ -1,4 +1,4 @@
-"""``studium topic``: what an author does with one topic."""
+"""``studium topic``: check, watch and update a topic; ``studium new topic``: start one."""
 
 import shlex
 from dataclasses import dataclass
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Check and watch a topic that you write.", no_args_is_help=True)
 TARGET = typer.Argument(help="The topic's slug, or its folder, which need not be installed.")
 
-PROFILE = typer.Option(help="smoke, laptop or gpu: for which size lesson and claims are run.")
-
 
 @app.command()
 def check(
@@ -30,24 +28,24 @@ def check(
         str, typer.Option(help="smoke, laptop or gpu: for which size lesson and claims are run.")
     ] = "smoke",
     only: Annotated[
-        list[str] | None, typer.Option(help="Run this check alone, and what it needs. Again for more.")
+        list[str] | None, typer.Option(help="Run only this check and those that it needs; may be given again.")
     ] = None,
-    jobs: Annotated[int, typer.Option(help="How many checks may run beside each other.", min=1)] = 2,
-    strict: Annotated[bool, typer.Option("--strict", help="Let advice count as problems.")] = False,
+    jobs: Annotated[int, typer.Option(help="How many checks may run at the same time.", min=1)] = 2,
+    strict: Annotated[bool, typer.Option("--strict", help="Fail checks with advice, too.")] = False,
     publish: Annotated[
         bool,
         typer.Option(
-            "--publish", help="Check all that must hold before publishing: laptop, ten seeds, wheel, a class."
+            "--publish", help="Also run what must hold before publishing: laptop, ten seeds, wheel, assignment."
         ),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
-    """Check a topic against all that must hold for one, and show the mutants that no test notices.
+    """Check a topic, and show the mutants of its solutions that no test notices.
 
-    A problem misleads learners or breaks the lesson. Advice is about its form, and fails a check only with --strict;
-    it is shown in full with --only. Before you publish, --publish runs lesson and claims at laptop, the claims on ten
-    seeds, tries the wheel in a fresh environment, and builds and grades an assignment; it takes long. Exit code 1 where
-    a check fails. Nothing is written.
+    A problem misleads learners or breaks the lesson, and fails a check. Advice is about the lesson's form, and fails a
+    check only with --strict; --only shows it in full. With --publish, the command also runs the lesson at laptop, runs
+    the claims on ten seeds, installs the wheel in a fresh environment, and builds and grades an assignment; this takes
+    long. Exit code 1 if a check fails. The command writes nothing into the topic.
     """
     from studium.profiles import choose_profile
 
@@ -68,12 +66,12 @@ def watch(
     profile: Annotated[
         str, typer.Option(help="smoke, laptop or gpu: for which size lesson and claims are run.")
     ] = "smoke",
-    port: Annotated[int, typer.Option(help="The port of the preview, on this machine alone; a free one if 0.")] = 0,
+    port: Annotated[int, typer.Option(help="The port of the preview on localhost; 0 takes a free one.")] = 0,
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Do not open the preview in a browser.")] = False,
 ) -> None:
     """Build and check a topic again each time you save, with the lesson in your browser.
 
-    What takes long, such as mutants and the lesson's run, comes last, and starts anew with the next save.
+    Slow checks, such as mutants and the run of the lesson, come last, and start again with the next save.
     """
     from watchfiles import watch as saves
 
@@ -105,7 +103,7 @@ def _folder_of(target: str) -> Path:
 
 
 def _show(told: "Told", watcher: "Watcher", preview: "Preview", shown: "dict[str, CheckResult]") -> None:
-    """Show what is new; of the checks those whose result is another than the one in ``shown``."""
+    """Show a new page, and the results that differ from those in ``shown``."""
     if told.page:
         preview.show(told.page)
     if told.result:
@@ -117,30 +115,32 @@ def _show(told: "Told", watcher: "Watcher", preview: "Preview", shown: "dict[str
         typer.echo(f"\n{_titled(survivor)}")
     if told.over:
         failed = [name for name, result in watcher.results.items() if not result.passed]
-        typer.echo(f"\n{', '.join(failed)} failed; waiting" if failed else "\nall is well; waiting")
+        typer.echo(f"\n{', '.join(failed)} failed; waiting" if failed else "\nall checks pass; waiting")
 
 
 @app.command()
 def update(
     folder: Annotated[Path, typer.Argument(help="The folder of a topic that `studium new topic` made.")] = Path(),
 ) -> None:
-    """Carry the improvements of the template into a topic that was made from an older version.
+    """Bring the improvements of the template into a topic that was made from an older version.
 
-    What you changed stays. The folder has to be committed to git, so that you can look at the difference.
+    Your changes stay. Commit the folder to git first, so that you can look at the difference.
     """
     from studium.authoring.template import update_topic
 
-    typer.echo(f"{folder} has version {update_topic(folder.resolve())} of the template; look at it with git diff")
+    typer.echo(f"{folder} has version {update_topic(folder.resolve())} of the template; git diff shows the changes")
 
 
 def new_topic(
     name: Annotated[str, typer.Argument(help="The topic's slug: lower-case words joined by hyphens.")],
     title: Annotated[str, typer.Option(help="Its title; made from the slug if left out.")] = "",
-    track: Annotated[str, typer.Option(help="The track in which it stands.")] = "My topics",
+    track: Annotated[str, typer.Option(help="The track to which it belongs.")] = "My topics",
     folder: Annotated[Path, typer.Option("--dir", help="The folder in which to make it.")] = Path(),
-    here: Annotated[bool, typer.Option("--here", help="Make one package, in the distribution around --dir.")] = False,
+    here: Annotated[
+        bool, typer.Option("--here", help="Make a package alone, in the distribution around --dir.")
+    ] = False,
 ) -> None:
-    """Start a topic that passes every check, as a distribution of its own."""
+    """Make a topic that passes every check, as a distribution of its own."""
     from studium.authoring.template import NewTopic, make_topic
 
     heading = title or name.replace("-", " ").capitalize()
@@ -150,7 +150,7 @@ def new_topic(
 
 @dataclass(frozen=True)
 class _Asked:
-    """What a run of the checks was asked for."""
+    """The arguments of one run of the checks."""
 
     target: str
     profile: "Profile"
@@ -181,7 +181,7 @@ def _checked(asked: _Asked, *, quiet: bool) -> "Report":
 
 
 def _print(result: "CheckResult", *, whole: bool = False) -> None:
-    """Print a result; its advice as a number of lines, or ``whole``."""
+    """Print a result, with its advice in full if ``whole``, otherwise only how much there is."""
     mark, lines = "✓" if result.passed else "✗", result.detail.splitlines()
     typer.echo(f"{mark} {result.name}: {lines[0] if lines else ''}")
     for line in lines[1:] if whole or not result.passed else ():

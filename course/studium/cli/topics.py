@@ -1,4 +1,4 @@
-"""``studium topics``: what was found, from which distribution, and what is wrong with it; or one topic's exercises."""
+"""``studium topics``: list the installed topics and problems with them, or the exercises of one topic."""
 
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,9 +19,9 @@ def topics(
     slug: Annotated[str | None, typer.Argument(help="List the exercises of this topic.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
-    """List the topics that are installed, and what is wrong with any of them; or the exercises of one.
+    """List the installed topics, and problems with any of them; or the exercises of one topic.
 
-    Exit code 1 where two distributions claim the same topic.
+    Exit code 1 if two distributions claim the same topic.
     """
     catalogue: Catalogue = ctx.obj
     if slug:

@@ -1,4 +1,4 @@
-"""``studium update``: an improved lesson, merged into your notebook."""
+"""``studium update``: merge an improved lesson into a notebook."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def update(
     ctx: typer.Context,
     notebook: Notebook,
-    apply: Annotated[bool, typer.Option("--apply", help="Do it; without this, show what would change.")] = False,
+    apply: Annotated[bool, typer.Option("--apply", help="Make the changes; without it, only show them.")] = False,
     undo: Annotated[
         bool, typer.Option("--undo", help="Put the notebook back as it was before the last update.")
     ] = False,
@@ -38,7 +38,9 @@ def update(
     if not result.cells:
         typer.echo(f"{notebook} is up to date")
     else:
-        typer.echo("done; --undo takes it back" if apply else "nothing was changed yet; --apply does it")
+        typer.echo(
+            "done; --undo puts the notebook back" if apply else "nothing was changed yet; --apply makes the changes"
+        )
 
 
 def _print(changes: "Iterable[Change]") -> None:

@@ -1,4 +1,4 @@
-"""``studium watch``: checks again whenever the notebook is saved, and shows the first thing to do."""
+"""``studium watch``: check again whenever the notebook is saved, and show the first exercise that is left to do."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -19,7 +19,7 @@ def watch(
         float | None, typer.Option(help="Longest time for one cell or exercise, in seconds.", min=0.1)
     ] = None,
 ) -> None:
-    """Check a notebook each time it is saved, until every exercise is right. The first failure is shown alone."""
+    """Check a notebook each time it is saved, until every exercise is right. Only the first failure is shown."""
     from watchfiles import watch as saves
 
     from studium.desk.zygote import Zygote
@@ -33,7 +33,7 @@ def watch(
         yield_on_timeout=True,
     )
     try:
-        next(saved)  # begins to watch: what is saved while a round is under way is noticed after it
+        next(saved)  # begins to watch, so that a save during a round is noticed after it
         while not _round(ctx, notebook, limit, zygote):
             while not next(saved):
                 pass
@@ -42,14 +42,14 @@ def watch(
 
 
 def _round(ctx: typer.Context, notebook: Path, limit: float | None, zygote: "Zygote") -> bool:
-    """Check once and print what is next; tell whether nothing is left."""
+    """Check once and print the next exercise; return whether nothing is left to do."""
     from studium.clean_check import Terms
     from studium.cli.check import show_verdicts, summary
     from studium.errors import NotebookError
 
     try:
         lesson = open_file(ctx, notebook)
-    except NotebookError as error:  # half written: the next save mends it
+    except NotebookError as error:  # half written: the next save completes it
         typer.echo(f"{error}\n")
         return False
     terms = Terms(limit or lesson.journal.settings.limit, launch=zygote.launch)
@@ -62,7 +62,7 @@ def _round(ctx: typer.Context, notebook: Path, limit: float | None, zygote: "Zyg
 
 
 def _first(results: "list[ShownResult]") -> "ShownResult | None":
-    """Return the first wrong answer, else the first that was not attempted, None where all is right."""
+    """Return the first wrong answer, otherwise the first that was not attempted, or None if all are right."""
     for outcome in ("wrong", "not attempted"):
         for item in results:
             if item.outcome == outcome:
