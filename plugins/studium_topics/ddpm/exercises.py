@@ -269,8 +269,8 @@ def ddpm_loss(model: Callable[[Tensor, Tensor], Tensor], x0: Tensor, t: Tensor, 
     """Return the training loss: the squared error of the model's guess of eps, averaged over all elements.
 
     * model(x, t): called once, with the noisy batch (B, *) and t (B,); returns (B, *)
-    * x0, eps: (B, *), the clean batch and the noise to add
     * t: (B,) long; abar: (T,) float64
+    * x0, eps: (B, *), the clean batch and the noise to add
     * returns: a tensor with one number, through which gradients reach the model
 
     You may call `q_sample`.
@@ -399,8 +399,8 @@ def posterior(x0hat: Tensor, xt: Tensor, t: int, betas: Tensor) -> tuple[Tensor,
     """Return mean and variance of the batch one level cleaner than xt, given xt and the clean batch x0hat.
 
     * x0hat, xt: (B, *), float32 or float64; xt is at the level of row t
-    * t: an int, 0 to T - 1, the same for the whole batch
     * betas: (T,) float64, each between 0 and 1
+    * t: an int, 0 to T - 1, the same for the whole batch
     * returns: the pair (mean (B, *), variance as one number); at t = 0 it is (x0hat, 0)
 
     The arguments stay as they are.
@@ -429,7 +429,7 @@ def _(posterior):
 @posterior.hidden("gives the mean that Bayes' rule gives, in the form with eps", points=1)
 def _(posterior, rng):
     betas = 0.02 + 0.5 * torch.rand(6, generator=rng, dtype=torch.float64)
-    for t in range(6):
+    for t in (5, 3, 0, 1, 2, 4):
         x0, eps = (torch.randn(3, 2, 4, generator=rng, dtype=torch.float64) for _ in range(2))
         signal = float(torch.prod(1 - betas[: t + 1]))
         xt = signal**0.5 * x0 + (1 - signal) ** 0.5 * eps
@@ -441,7 +441,7 @@ def _(posterior, rng):
 def _(posterior, rng):
     betas = 0.02 + 0.5 * torch.rand(6, generator=rng, dtype=torch.float64)
     x = torch.randn(2, 3, generator=rng, dtype=torch.float64)
-    for t in range(1, 6):
+    for t in (5, 3, 1, 2, 4):
         before = float(torch.prod(1 - betas[:t]))
         precision = (1 - float(betas[t])) / float(betas[t]) + 1 / (1 - before)
         variance = float(posterior(x, -x, t, betas)[1])
@@ -1433,7 +1433,7 @@ def _(eps, xt, t, z, betas):
 
 @clipped_step.also_correct
 def _(eps, xt, t, z, betas):
-    now, before, beta = *(math.prod((1 - betas[:k]).tolist()) for k in (t + 1, t)), float(betas[t])
+    now, before, beta = *(math.prod((1 - betas[:k]).tolist()) for k in (t + 1, t)), betas[t]
     x0hat = torch.clip(xt * now**-0.5 - (1 / now - 1) ** 0.5 * eps, min=-1, max=1)
     mean = (before**0.5 * beta * x0hat + (1 - beta) ** 0.5 * (1 - before) * xt) / (1 - now)
     return mean + math.sqrt(beta * (1 - before) / (1 - now)) * z
@@ -1560,7 +1560,7 @@ def _(ddim_step):
 @ddim_step.hidden("gives x0hat in the last step", points=1)
 def _(ddim_step, rng):
     abar = torch.linspace(0.9, 0.1, 5, dtype=torch.float64)
-    for t, eta in ((0, 0.0), (0, 1.0), (2, 0.7), (4, 0.0)):
+    for t, eta in ((2, 0.7), (4, 0.0), (0, 0.0), (0, 1.0)):
         x0, eps, z = (torch.randn(3, 2, 4, generator=rng, dtype=torch.float64) for _ in range(3))
         xt = abar[t] ** 0.5 * x0 + (1 - abar[t]) ** 0.5 * eps
         got = ddim_step(eps, xt, t, -1, abar, eta, z)
@@ -1583,7 +1583,7 @@ def _(ddim_step, rng):
 def _(ddim_step, rng):
     betas = 0.02 + 0.4 * torch.rand(6, generator=rng, dtype=torch.float64)
     abar = torch.cumprod(1 - betas, 0)
-    for t in range(1, 6):
+    for t in (5, 3, 1, 2, 4):
         eps, xt, z = (torch.randn(3, 2, generator=rng, dtype=torch.float64) for _ in range(3))
         mean = (xt - betas[t] / (1 - abar[t]) ** 0.5 * eps) / (1 - betas[t]) ** 0.5
         variance = betas[t] * (1 - abar[t - 1]) / (1 - abar[t])
