@@ -1,4 +1,4 @@
-"""CLIP: two towers that put pictures and sentences into one space, and names for what was never labelled."""
+"""CLIP: two towers that put images and sentences into one space, and names for what was never labelled."""
 
 from collections.abc import Iterable
 
@@ -12,7 +12,7 @@ def studium_topics() -> Iterable[Topic]:
         slug="clip",
         title="CLIP: images and text in one space",
         track="Vision and language",
-        summary="Learn which caption belongs to which picture, then name pairs of colour and form that no picture had: "
+        summary="Learn which caption belongs to which image, then name pairs of colour and form that no image had: "
         "the symmetric loss, its temperature and its floor, prompts, retrieval, and the gap between the modalities.",
         package=__name__,
         papers=(

@@ -1,4 +1,4 @@
-// Pictures against captions: the captions are written here, and the text tower runs here too.
+// Images against captions: the captions are written here, and the text tower runs here too.
 import { canvas } from "studium_widgets/controls/canvas.js";
 import { cellCursor } from "studium_widgets/controls/cell_cursor.js";
 import { choice } from "studium_widgets/controls/choice.js";
@@ -12,7 +12,7 @@ import { widget } from "studium_widgets/controls/widget.js";
 import { closer, cosines, diagonal, finds, loss, nearestPicture, softmaxColumns, softmaxRows, textFeatures, unknownWords } from "./board_maths.js";
 
 const TEMPERATURES = Array.from({ length: 41 }, (_, i) => Number((0.01 * 10 ** (i / 20)).toPrecision(3)));
-const SHOWN = [["captions"], ["pictures"], ["cosine", "none"]];
+const SHOWN = [["captions"], ["images"], ["cosine", "none"]];
 const LONGEST = 80; // characters of a caption
 const [CELL, TOP, GAP] = [46, 22, 3]; // px: a cell at most, the numbers above, and between cells
 const letter = (i) => String.fromCharCode(65 + i);
@@ -29,7 +29,7 @@ export default widget((ui) => {
   const list = captionList(ui);
   const tiles = facts(["Loss", "Find their own", "Gap between the means"]);
   const note = h("p", { class: "st-note" });
-  const table = dataTable(ui, { caption: "Each picture with each caption" });
+  const table = dataTable(ui, { caption: "Each image with each caption" });
   ui.add(h("div", { class: "st-sides" }, h("div", {}, grid.element), list.element), tiles.element, note, table.element);
   return () => {
     const now = look();
@@ -56,13 +56,13 @@ function source(ui) {
     const texts = towers(...weights, ui.get("vocabulary"), ui.get("captions"));
     const { count, gap, table } = placed(ui.array("features"), texts, ui.get("closed"));
     const temperature = ui.get("temperature");
-    const shares = { captions: softmaxRows, pictures: softmaxColumns }[ui.get("shown")];
+    const shares = { captions: softmaxRows, images: softmaxColumns }[ui.get("shown")];
     const [rows, columns] = [finds(table, count), finds(table, count, true)];
     return { count, gap, table, shown: ui.get("shown"), cells: shares ? shares(table, count, temperature) : table, rows, columns, loss: loss(table, count, temperature), nearest: nearestPicture(table, count), captions: ui.get("captions") };
   };
 }
 
-// One small canvas a picture, at its own number of pixels.
+// One small canvas an image, at its own number of pixels.
 function thumbnails({ data, shape: [count, side] }) {
   return Array.from({ length: count }, (_, i) => {
     const image = h("canvas", { width: side, height: side });
@@ -77,9 +77,9 @@ function thumbnails({ data, shape: [count, side] }) {
   });
 }
 
-// The matrix, with the pictures at the left and the captions' numbers above.
+// The matrix, with the images at the left and the captions' numbers above.
 function board(ui) {
-  const { element, fit } = canvas("Pictures against captions: arrows go from cell to cell");
+  const { element, fit } = canvas("Images against captions: arrows go from cell to cell");
   const view = { element, now: null, cell: CELL };
   const compose = () => view.now && drawAll(ui, view, fit);
   view.cursor = cellCursor(ui, element, {
@@ -95,7 +95,7 @@ function board(ui) {
   return view;
 }
 
-// The names of rows take 20 px, the pictures a cell.
+// The names of rows take 20 px, the images a cell.
 const left = (view) => 20 + view.cell;
 
 function cellAt(view, x, y) {
@@ -153,7 +153,7 @@ function ring(context, theme, { cell }, [row, column], stroke, width) {
 
 const short = (shown, value) => (shown === "cosine" ? value.toFixed(2).replace("-", "−").replace("0.", ".") : String(Math.round(100 * value)));
 
-// A line of text a caption, beside the picture that it belongs to.
+// A line of text a caption, beside the image that it belongs to.
 function captionList(ui) {
   const count = ui.get("captions").length;
   const items = Array.from({ length: count }, (_, i) => captionItem(ui, i));
@@ -165,7 +165,7 @@ function captionList(ui) {
 }
 
 function captionItem(ui, i) {
-  const input = h("input", { type: "text", maxlength: LONGEST, autocomplete: "off", spellcheck: "false", "aria-label": `Caption ${i + 1}, of picture ${letter(i)}`, ...suppress });
+  const input = h("input", { type: "text", maxlength: LONGEST, autocomplete: "off", spellcheck: "false", "aria-label": `Caption ${i + 1}, of image ${letter(i)}`, ...suppress });
   const picture = h("canvas", { "aria-hidden": "true" });
   const found = h("span", { class: "st-found" });
   const write = () => ui.set("captions", ui.get("captions").map((old, at) => (at === i ? input.value : old)));
@@ -188,7 +188,7 @@ const countOf = (flags) => flags.filter(Boolean).length;
 function tilesOf({ count, loss: value, rows, columns, gap }) {
   return [
     [value.toFixed(3), `by guessing ln ${count} = ${Math.log(count).toFixed(2)}`],
-    [`${countOf(rows)} and ${countOf(columns)}`, `pictures and captions, of ${count}`],
+    [`${countOf(rows)} and ${countOf(columns)}`, `images and captions, of ${count}`],
     [gap.toFixed(2), "of unit vectors; 2 at most"],
   ];
 }
@@ -206,17 +206,17 @@ function sentence(now, cell) {
     const [row, column] = cell;
     const at = row * count + column;
     const share = shown === "cosine" ? "" : `, probability ${cells[at].toFixed(3)}`;
-    return `Picture ${letter(row)} with caption ${column + 1}, “${captions[column]}”: cosine ${table[at].toFixed(3)}${share}.`;
+    return `Image ${letter(row)} with caption ${column + 1}, “${captions[column]}”: cosine ${table[at].toFixed(3)}${share}.`;
   }
   const own = diagonal(cells, count);
   const least = own.indexOf(Math.min(...own));
   const what = shown === "cosine" ? "cosine" : "probability";
-  const retrieved = `${countOf(rows)} of ${count} pictures find their caption, ${countOf(columns)} of ${count} captions their picture`;
+  const retrieved = `${countOf(rows)} of ${count} images find their caption, ${countOf(columns)} of ${count} captions their image`;
   return `Loss ${now.loss.toFixed(3)}; ${retrieved}; of the right pairs, ${letter(least)} with ${least + 1} has the smallest ${what}, ${own[least].toFixed(3)}.`;
 }
 
 function rowsOf({ count, cells, captions }) {
-  const columns = ["picture", ...captions.map((text, i) => `${i + 1}: ${text}`)];
+  const columns = ["image", ...captions.map((text, i) => `${i + 1}: ${text}`)];
   const rows = Array.from({ length: count }, (_, i) => [letter(i), ...Array.from(cells.slice(i * count, (i + 1) * count), (value) => value.toFixed(3))]);
   return { columns, rows };
 }

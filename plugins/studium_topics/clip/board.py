@@ -1,4 +1,4 @@
-"""A board of pictures and captions: write your own captions, and see which picture each of them finds."""
+"""A board of images and captions: write your own captions, and see which image each of them finds."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from studium_topics.clip import shapes
 from studium_topics.clip.model import WORDS, Clip
 
 MOST_PICTURES, LONGEST = 12, 80
-WAYS = ("captions", "pictures", "cosine")
+WAYS = ("captions", "images", "cosine")
 CHOSEN = ("small red ring", "large red ring", "small red disc", "small blue ring", "large green square",
           "small yellow cross", "large purple triangle", "large white disc")  # fmt: skip
 STRENGTH = {"size": 0.7, "colour": 1.0, "form": 1.0}  # of what the model made by hand says
 
 
 class CaptionBoard(Widget):
-    """Pictures and captions that belong together, row by row, the captions to be written; and who finds whom.
+    """Images and captions that belong together, row by row, the captions to be written; and who finds whom.
 
     pictures (N, side, side, 3): pixels from 0 to 255; features (N, width): what the image tower makes of them. The text
     tower runs in the browser: vocabulary, V words; embedding (V, inner); up (hidden, inner) and bias (hidden,); down
     (width, hidden). captions, truth: N sentences that are compared, and what to come back to. temperature: τ, from
-    0.01 to 1. shown: the softmax over "captions" (a row sums to 1), over "pictures" (a column does), or the "cosine".
-    closed: how much of the gap between the means of pictures and captions is closed, from 0 to 1.
+    0.01 to 1. shown: the softmax over "captions" (a row sums to 1), over "images" (a column does), or the "cosine".
+    closed: how much of the gap between the means of images and captions is closed, from 0 to 1.
     Raises TraitError where they do not fit together.
     """
 
@@ -49,7 +49,7 @@ class CaptionBoard(Widget):
 
     @classmethod
     def of(cls, model: Clip, kinds: Tensor, seed: int = 0, **options: Any) -> Self:
-        """Take the towers of a trained model, and new pictures of kinds (N,); options as above."""
+        """Take the towers of a trained model, and new images of kinds (N,); options as above."""
         pictures = shapes.render(kinds, torch.Generator().manual_seed(seed))
         with torch.no_grad():
             features = model.image(pictures.to(model.log_scale.device))
@@ -63,12 +63,12 @@ class CaptionBoard(Widget):
 
     @classmethod
     def drawn(cls, blind: str = "", **options: Any) -> Self:
-        """A model made by hand: each word has a direction of its own, and so has the ground that all pictures share.
+        """A model made by hand: each word has a direction of its own, and so has the ground that all images share.
 
-        blind: "size", "colour" or "form", which the features of the pictures say nothing of; "" for none.
+        blind: "size", "colour" or "form", which the features of the images say nothing of; "" for none.
         """
         random = np.random.default_rng(1)
-        axes = np.linalg.qr(random.normal(size=(24, len(WORDS) + 1)))[0].T  # a direction a word, and the pictures' own
+        axes = np.linalg.qr(random.normal(size=(24, len(WORDS) + 1)))[0].T  # a direction a word, and the images' own
         kinds = torch.tensor([_kind(name) for name in CHOSEN])
         weights = {word: STRENGTH[what] for what, words in _words().items() for word in words}
         seen = {word: 0.0 if what == blind else weights[word] for what, words in _words().items() for word in words}
@@ -96,21 +96,21 @@ class CaptionBoard(Widget):
 
     @property
     def alt(self) -> str:
-        what = {"captions": "softmax over captions", "pictures": "softmax over pictures", "cosine": "cosines"}
+        what = {"captions": "softmax over captions", "images": "softmax over images", "cosine": "cosines"}
         count, kept = len(self.truth), sum(map(str.__eq__, self.captions, self.truth))
         return (
-            f"{count} pictures against {count} captions, {kept} of them as they were, {what[self.shown]} at "
+            f"{count} images against {count} captions, {kept} of them as they were, {what[self.shown]} at "
             f"temperature {self.temperature:.3g}, with {self.closed:.0%} of the gap closed."
         )
 
     def check(self) -> None:
         count = len(self.pictures)
         if not 2 <= count <= MOST_PICTURES:
-            raise TraitError(f"the board has room for 2 to {MOST_PICTURES} pictures, got {count}")
+            raise TraitError(f"the board has room for 2 to {MOST_PICTURES} images, got {count}")
         for name in ("captions", "truth"):
             if len(getattr(self, name)) != count:
                 given = len(getattr(self, name))
-                raise TraitError(f"{name} need one sentence for each of {count} pictures, got {given}")
+                raise TraitError(f"{name} need one sentence for each of {count} images, got {given}")
         if long := next((text for text in self.captions if len(text) > LONGEST), ""):
             raise TraitError(f"captions need at most {LONGEST} characters, got {len(long)}: say it in fewer words")
         words, inner = self.embedding.shape

@@ -13,18 +13,25 @@ from studium import assert_close, exercise
 @exercise(
     points=4,
     minutes=10,
+    importance=3,
     hints=(
-        "A cosine is the dot product of two unit vectors. `F.normalize(x)` makes every row of a matrix one.",
-        "log_scale is the logarithm of what cosines are multiplied by. So cut it off at ln 100, and then take exp.",
-        "Stay with tensors all the way: `float()`, `.item()` or `.detach()` would cut log_scale off from its gradient.",
+        "What is the cosine of two vectors whose length is 1?",
+        "Make every row a unit vector. log_scale is the logarithm of what cosines are multiplied by, so hold it below "
+        "the logarithm of 100 first, and then take the exponential.",
+        "Unit vectors (N, d) and (M, d) give cosines (N, M). Stay with tensors all the way, or log_scale gets no "
+        "gradient.",
+        "`F.normalize(x)` makes every row of a matrix a unit vector; `log_scale.clamp(max=…)` holds it below a number.",
     ),
 )
 def clip_logits(images, texts, log_scale):
-    """Give the logits of each picture with each text.
+    """Return the logits of each image with each text: cosines times a scale.
 
-    images (N, d) and texts (M, d): features as the towers give them, of any length. log_scale: a tensor with one
-    number, which is learned: cosines are multiplied by exp(log_scale), but never by more than 100. Returns (N, M), in
-    which row i is picture i with every text. Gradients have to reach all three arguments, which stay as they are.
+    The scale is exp(log_scale), but never more than 100. Gradients have to reach all three
+    arguments, which stay as they are.
+
+    * images (N, d), texts (M, d): features from the towers, of any length
+    * log_scale: a tensor with one number, which is learned
+    * returns: (N, M), in which row i is image i with every text
     """
     ### BEGIN SOLUTION
     scale = log_scale.clamp(max=math.log(100)).exp()
@@ -39,17 +46,17 @@ def _(clip_logits):
     assert_close(clip_logits(images, texts, torch.tensor(math.log(10.0))), expected, rtol=1e-4, atol=1e-4)
 
 
-@clip_logits.hidden("does not mind how long the vectors are", points=1)
+@clip_logits.hidden("does not depend on how long the vectors are", points=1)
 def _(clip_logits, rng):
-    for pictures, sentences, size, scale in ((5, 7, 3, -0.7), (4, 4, 4, 1.3), (2, 3, 6, 3.1), (3, 1, 2, 0.0)):
-        images = torch.randn(pictures, size, generator=rng, dtype=torch.float64)
+    for count, sentences, size, scale in ((5, 7, 3, -0.7), (4, 4, 4, 1.3), (2, 3, 6, 3.1), (3, 1, 2, 0.0)):
+        images = torch.randn(count, size, generator=rng, dtype=torch.float64)
         texts = torch.randn(sentences, size, generator=rng, dtype=torch.float64)
-        images = images * (0.1 + 9 * torch.rand(pictures, 1, generator=rng, dtype=torch.float64))
+        images = images * (0.1 + 9 * torch.rand(count, 1, generator=rng, dtype=torch.float64))
         kept = images.clone(), texts.clone()
         lengths = images.square().sum(1).sqrt()[:, None] * texts.square().sum(1).sqrt()
         expected = math.exp(scale) * torch.einsum("nd,md->nm", images, texts) / lengths
         found = clip_logits(images, texts, torch.tensor(scale, dtype=torch.float64))
-        what = f"for N={pictures}, M={sentences}, d={size} and log_scale={scale}"
+        what = f"for N={count}, M={sentences}, d={size} and log_scale={scale}"
         assert_close(found, expected, rtol=1e-6, atol=1e-6, message=what)
         assert torch.equal(images, kept[0]), "the features must stay as they are"
         assert torch.equal(texts, kept[1]), "the features must stay as they are"
@@ -81,7 +88,8 @@ def _(clip_logits, rng):
 
 @clip_logits.misconception(
     "You took dot products of the features as they are. A long vector would then be similar to everything; divide each "
-    "by its length first."
+    "by its length first.",
+    name="dot-products",
 )
 def _(images, texts, log_scale):
     return log_scale.clamp(max=math.log(100)).exp() * images @ texts.mT
@@ -89,47 +97,57 @@ def _(images, texts, log_scale):
 
 @clip_logits.misconception(
     "You multiplied by log_scale; it is the logarithm of the scale, so take exp of it. What is learned is the "
-    "logarithm, so that no step makes the scale negative."
+    "logarithm, so that no step makes the scale negative.",
+    name="multiplied-by-log-scale",
 )
 def _(images, texts, log_scale):
     return log_scale.clamp(max=math.log(100)) * F.normalize(images) @ F.normalize(texts).mT
 
 
 @clip_logits.misconception(
-    "You held log_scale itself below 100, and e^100 is 10^43; the scale stays below 100, so log_scale below ln 100."
+    "You held log_scale itself below 100, and e^100 is 10^43; the scale stays below 100, so log_scale below ln 100.",
+    name="clamped-at-100",
 )
 def _(images, texts, log_scale):
     return log_scale.clamp(max=100).exp() * F.normalize(images) @ F.normalize(texts).mT
 
 
 @clip_logits.misconception(
-    "You let the scale grow without bound; it is held to at most 100, for beyond that training becomes unstable."
+    "You let the scale grow without bound; it is held to at most 100, because beyond that training becomes unstable.",
+    name="unbounded-scale",
 )
 def _(images, texts, log_scale):
     return log_scale.exp() * F.normalize(images) @ F.normalize(texts).mT
 
 
-@clip_logits.misconception("You divided by exp(log_scale); it is the inverse of the temperature already, so multiply.")
+@clip_logits.misconception(
+    "You divided by exp(log_scale); it is the inverse of the temperature already, so multiply.",
+    name="divided-by-the-scale",
+)
 def _(images, texts, log_scale):
     return F.normalize(images) @ F.normalize(texts).mT / log_scale.clamp(max=math.log(100)).exp()
 
 
 @clip_logits.misconception(
-    "You took log_scale for the temperature and divided by it; it is the logarithm of what cosines are multiplied by."
+    "You took log_scale for the temperature and divided by it; it is the logarithm of what cosines are multiplied by.",
+    name="log-scale-as-temperature",
 )
 def _(images, texts, log_scale):
     return F.normalize(images) @ F.normalize(texts).mT / log_scale
 
 
 @clip_logits.misconception(
-    "You normalised along the batch, dim 0; it is each row, one picture's or one text's vector, that gets the length 1."
+    "You normalised along the batch, dim 0; it is each row, one image's or one text's vector, that gets the length 1.",
+    name="normalised-the-batch",
 )
 def _(images, texts, log_scale):
     scale = log_scale.clamp(max=math.log(100)).exp()
     return scale * F.normalize(images, dim=0) @ F.normalize(texts, dim=0).mT
 
 
-@clip_logits.misconception("You put the texts in the rows; rows are pictures and columns are texts, (N, M).")
+@clip_logits.misconception(
+    "You put the texts in the rows; rows are images and columns are texts, (N, M).", name="texts-in-rows"
+)
 def _(images, texts, log_scale):
     scale = log_scale.clamp(max=math.log(100)).exp()
     return scale * F.normalize(texts) @ F.normalize(images).mT
@@ -153,18 +171,24 @@ def _(images, texts, log_scale):
 @exercise(
     points=4,
     minutes=8,
+    importance=3,
     hints=(
-        "Row i is a classification with N classes whose right answer is class i. So is column i.",
-        "`F.cross_entropy(logits, targets)` takes logits, subtracts each row's maximum before exp, and averages.",
-        "The columns are the rows of `logits.mT`, and the targets are the same.",
+        "Row i is a classification with N classes. Which class is the right answer? And in column i?",
+        "The loss is the mean of two cross-entropies, one over rows and one over columns.",
+        "The columns are the rows of the transposed matrix, and the N targets are the same.",
+        "`F.cross_entropy(logits, targets)` takes logits, subtracts each row's maximum before the exponential, and "
+        "averages.",
     ),
 )
 def clip_loss(logits):
-    """Give CLIP's symmetric loss of a batch in which picture i belongs with text i.
+    """Return CLIP's symmetric loss of a batch in which image i belongs to text i.
 
-    logits (N, N): row i is picture i with every text. The cross-entropy of choosing the right text for each picture,
-    and that of choosing the right picture for each text, each averaged over the batch; then the mean of the two.
-    Returns a tensor with one number. It has to be finite for logits of 100 in float32.
+    It is the mean of two cross-entropies, each averaged over the batch: that of choosing the right
+    text for each image, and that of choosing the right image for each text. It is finite for logits
+    of 100 in float32.
+
+    * logits (N, N): row i is image i with every text
+    * returns: a tensor with one number, through which gradients reach the logits
     """
     ### BEGIN SOLUTION
     targets = torch.arange(len(logits), device=logits.device)
@@ -210,7 +234,8 @@ def _(clip_loss, rng):
 
 @clip_loss.misconception(
     "You took exp of the logits as they are: e^100 is more than a float32 can hold. Subtract each row's maximum first, "
-    "or let `F.cross_entropy` or `logsumexp` do so."
+    "or let `F.cross_entropy` or `logsumexp` do so.",
+    name="exponential-overflowed",
 )
 def _(logits):
     shares = [logits.exp() / logits.exp().sum(axis, keepdim=True) for axis in (1, 0)]
@@ -218,35 +243,42 @@ def _(logits):
 
 
 @clip_loss.misconception(
-    "You asked the rows alone, which text belongs to a picture; ask the columns too, which picture belongs to a text."
+    "You asked the rows alone, which text belongs to an image; ask the columns too, which image belongs to a text.",
+    name="rows-alone",
 )
 def _(logits):
     return F.cross_entropy(logits, torch.arange(len(logits), device=logits.device))
 
 
 @clip_loss.misconception(
-    "You asked the columns alone, which picture belongs to a text; ask the rows too, which text belongs to a picture."
+    "You asked the columns alone, which image belongs to a text; ask the rows too, which text belongs to an image.",
+    name="columns-alone",
 )
 def _(logits):
     return F.cross_entropy(logits.mT, torch.arange(len(logits), device=logits.device))
 
 
 @clip_loss.misconception(
-    "You summed over the batch; take the mean, or the loss of a large batch is large for no other reason."
+    "You summed over the batch; take the mean, or the loss of a large batch is large for no other reason.",
+    name="summed-over-the-batch",
 )
 def _(logits):
     targets = torch.arange(len(logits), device=logits.device)
     return sum(F.cross_entropy(table, targets, reduction="sum") for table in (logits, logits.mT)) / 2
 
 
-@clip_loss.misconception("You added the two directions; the loss is their mean, so that knowing nothing costs ln N.")
+@clip_loss.misconception(
+    "You added the two directions; the loss is their mean, so that a model that knows nothing has loss ln N.",
+    name="added-both-directions",
+)
 def _(logits):
     targets = torch.arange(len(logits), device=logits.device)
     return F.cross_entropy(logits, targets) + F.cross_entropy(logits.mT, targets)
 
 
 @clip_loss.misconception(
-    "You took the softmax yourself, and `F.cross_entropy` takes it again, of numbers from 0 to 1; hand it the logits."
+    "You took the softmax yourself, and `F.cross_entropy` takes it again, of numbers from 0 to 1; hand it the logits.",
+    name="softmax-twice",
 )
 def _(logits):
     targets = torch.arange(len(logits), device=logits.device)
@@ -255,7 +287,8 @@ def _(logits):
 
 @clip_loss.misconception(
     "You judged each pair by itself, right or wrong: that is the loss of SigLIP, which came later. CLIP's pairs "
-    "compete, by a softmax over the row and one over the column."
+    "compete, by a softmax over the row and one over the column.",
+    name="sigmoid-loss",
 )
 def _(logits):
     return F.binary_cross_entropy_with_logits(logits, torch.eye(len(logits), dtype=logits.dtype, device=logits.device))
@@ -278,19 +311,25 @@ def _(logits):
 @exercise(
     points=4,
     minutes=12,
+    importance=1,
     hints=(
-        "Which pairs match? `caption_ids[:, None] == caption_ids` is an (N, N) matrix of booleans.",
-        "`F.cross_entropy` also takes a probability for each class in the place of a target: rows that sum to 1.",
-        "With m matches in a row, each gets 1/m.",
+        "Which images and texts match, and what do the targets of one row add up to?",
+        "A cross-entropy also takes a probability for each class in place of one right class. With m matches in a row, "
+        "each gets 1/m.",
+        "The matches are an (N, N) matrix of booleans, which is symmetric.",
+        "`caption_ids[:, None] == caption_ids` is that matrix, and `F.cross_entropy` takes probabilities as targets.",
     ),
 )
 def multi_positive_loss(logits, caption_ids):
-    """Give the symmetric loss of a batch in which several pictures may have one and the same caption.
+    """Return the symmetric loss of a batch in which several images may have the same caption.
 
-    logits (N, N): row i is picture i with every text. caption_ids (N,) whole numbers:
-    picture i and text j match where their numbers are equal. The target of a row is the same probability for each of
-    its matches and 0 for the rest, and so is that of a column. Cross-entropies are averaged as in clip_loss: over the
-    rows, over the columns, and the two. Returns a tensor with one number.
+    The target of a row is the same probability for each of its matches and 0 for the rest, and so is
+    that of a column. Cross-entropies are averaged as in `clip_loss`: over the rows, over the columns,
+    and the two.
+
+    * logits (N, N): row i is image i with every text
+    * caption_ids (N,): whole numbers; image i and text j match where their numbers are equal
+    * returns: a tensor with one number
     """
     ### BEGIN SOLUTION
     same = (caption_ids[:, None] == caption_ids).to(logits.dtype)
@@ -340,7 +379,8 @@ def _(multi_positive_loss, rng):
 
 
 @multi_positive_loss.misconception(
-    "You gave each match the target 1; the targets of a row are probabilities, so m matches get 1/m each."
+    "You gave each match the target 1; the targets of a row are probabilities, so m matches get 1/m each.",
+    name="target-one-for-each-match",
 )
 def _(logits, caption_ids):
     same = (caption_ids[:, None] == caption_ids).to(logits.dtype)
@@ -348,21 +388,25 @@ def _(logits, caption_ids):
 
 
 @multi_positive_loss.misconception(
-    "You took no notice of caption_ids: text i alone counts as right for picture i, and its copies as wrong."
+    "You did not use caption_ids: text i alone counts as right for image i, and its copies as wrong.",
+    name="ignored-caption-ids",
 )
 def _(logits, caption_ids):
     targets = torch.arange(len(logits), device=logits.device)
     return (F.cross_entropy(logits, targets) + F.cross_entropy(logits.mT, targets)) / 2
 
 
-@multi_positive_loss.misconception("You asked the rows alone; the columns have several matches as well.")
+@multi_positive_loss.misconception(
+    "You asked the rows alone; the columns have several matches as well.", name="rows-alone"
+)
 def _(logits, caption_ids):
     same = (caption_ids[:, None] == caption_ids).to(logits.dtype)
     return F.cross_entropy(logits, same / same.sum(0))
 
 
 @multi_positive_loss.misconception(
-    "You gave the whole target to the first match; the copies of a caption are all equally right."
+    "You gave the whole target to the first match; the copies of a caption are all equally right.",
+    name="first-match-alone",
 )
 def _(logits, caption_ids):
     targets = (caption_ids[:, None] == caption_ids).to(torch.uint8).argmax(1)
@@ -371,7 +415,8 @@ def _(logits, caption_ids):
 
 @multi_positive_loss.misconception(
     "You averaged over all matching pairs at once, so that captions with many copies weigh more; each row and each "
-    "column counts the same, however many matches it has."
+    "column counts the same, however many matches it has.",
+    name="averaged-over-pairs",
 )
 def _(logits, caption_ids):
     same = caption_ids[:, None] == caption_ids
@@ -380,7 +425,8 @@ def _(logits, caption_ids):
 
 @multi_positive_loss.misconception(
     "You added up the probabilities of all matches before the logarithm: then it is enough that one of them is found. "
-    "Here each match has its own share of the target, so the logarithm comes first."
+    "Here each match has its own share of the target, so the logarithm comes first.",
+    name="added-probabilities",
 )
 def _(logits, caption_ids):
     other = caption_ids[:, None] != caption_ids
@@ -389,7 +435,8 @@ def _(logits, caption_ids):
 
 
 @multi_positive_loss.misconception(
-    "You took the copies out of the softmax; they stay in it, as right answers with a share of the target."
+    "You took the copies out of the softmax; they stay in it, as right answers with a share of the target.",
+    name="left-copies-out",
 )
 def _(logits, caption_ids):
     copies = caption_ids[:, None] == caption_ids
@@ -421,19 +468,25 @@ def _(logits, caption_ids):
 @exercise(
     points=4,
     minutes=12,
+    importance=3,
     hints=(
-        "For one class: put its name into every template with `template.format(name)`, and embed all those sentences.",
-        "Sentences are compared by their direction, so make each a unit vector before you average them.",
-        "The mean of unit vectors is shorter than 1, the more so the less they agree: make it a unit vector again.",
+        "How long is the mean of two unit vectors that do not agree?",
+        "Sentences are compared by their direction, so make each a unit vector before the mean, and the mean a unit "
+        "vector again.",
+        "The P sentences of a class are (P, d), their mean is (d,), and the C classes are the columns of (d, C).",
+        "`template.format(name)` puts a name into a template; `F.normalize(x, dim=0)` normalises a single vector.",
     ),
 )
 def zero_shot_weights(embed, names, templates):
-    """Make a classifier out of names: one unit vector for each class, averaged over prompts.
+    """Return a classifier made of names: one unit vector for each class, averaged over prompts.
 
-    embed: a function that takes a list of n sentences and gives their features (n, d), of any length. names: of the C
-    classes. templates: sentences with `{}` in the place of the name. For each class its sentences are embedded, each is
-    normalised, they are averaged, and the mean is normalised again. Returns (d, C), so that unit features of pictures
-    (N, d) times this give N × C cosines.
+    The sentences of a class are embedded, each is normalised, they are averaged, and the mean is
+    normalised again.
+
+    * embed: a function of a list of n sentences that returns their features (n, d), of any length
+    * names: of the C classes
+    * templates: sentences with `{}` in place of the name
+    * returns: (d, C), so that unit features of images (N, d) times this are N × C cosines
     """
     ### BEGIN SOLUTION
     columns = []
@@ -503,7 +556,9 @@ def _(zero_shot_weights, rng):
 
 
 @zero_shot_weights.misconception(
-    "You averaged the features as they are: a sentence with a long vector then drowns the others. Normalise each first."
+    "You averaged the features as they are: a sentence with a long vector then outweighs the others. Normalise each "
+    "first.",
+    name="averaged-raw-features",
 )
 def _(embed, names, templates):
     means = [embed([template.format(name) for template in templates]).mean(0) for name in names]
@@ -512,33 +567,41 @@ def _(embed, names, templates):
 
 @zero_shot_weights.misconception(
     "You left the mean as it came out. It is shorter than 1, the more so the less the prompts agree, and such a class "
-    "would get smaller cosines than it deserves: normalise again."
+    "would get smaller cosines than it deserves: normalise again.",
+    name="mean-not-normalised",
 )
 def _(embed, names, templates):
     means = [F.normalize(embed([template.format(name) for template in templates])).mean(0) for name in names]
     return torch.stack(means, 1)
 
 
-@zero_shot_weights.misconception("You normalised nothing; cosines need unit vectors, for sentences and for their mean.")
+@zero_shot_weights.misconception(
+    "You normalised nothing; cosines need unit vectors, for sentences and for their mean.", name="normalised-nothing"
+)
 def _(embed, names, templates):
     return torch.stack([embed([template.format(name) for template in templates]).mean(0) for name in names], 1)
 
 
-@zero_shot_weights.misconception("You put the classes in the rows; each class is a column, (d, C).")
+@zero_shot_weights.misconception(
+    "You put the classes in the rows; each class is a column, (d, C).", name="classes-in-rows"
+)
 def _(embed, names, templates):
     means = [F.normalize(embed([template.format(name) for template in templates])).mean(0) for name in names]
     return F.normalize(torch.stack(means))
 
 
 @zero_shot_weights.misconception(
-    "You normalised across the classes, along the rows of (d, C); the unit vectors are its columns."
+    "You normalised across the classes, along the rows of (d, C); the unit vectors are its columns.",
+    name="normalised-across-classes",
 )
 def _(embed, names, templates):
     means = [F.normalize(embed([template.format(name) for template in templates])).mean(0) for name in names]
     return F.normalize(torch.stack(means, 1), dim=1)
 
 
-@zero_shot_weights.misconception("You used the first template alone; a class is averaged over all of them.")
+@zero_shot_weights.misconception(
+    "You used the first template alone; a class is averaged over all of them.", name="first-template-alone"
+)
 def _(embed, names, templates):
     return F.normalize(embed([templates[0].format(name) for name in names])).mT
 
@@ -568,19 +631,33 @@ def _(embed, names, templates):
 @exercise(
     points=4,
     minutes=10,
+    importance=2,
+    kind="find the bug",
     hints=(
-        "Instead of sorting, count: how many entries of row i are at least as large as the right one, [i, i]?",
-        "That count includes the right one itself. It is found if the count is at most k.",
-        "For the other direction do the same with the columns.",
+        "What does the wrong code return for a matrix whose entries are all equal? And for one that is not symmetric?",
+        "Count how many entries are at least as large as the right one. That includes the right one itself, and every "
+        "tie, so it is found if the count is at most k.",
+        "The right ones are the diagonal, (N,). For rows compare it as (N, 1), for columns as (1, N).",
+        "`(similarity >= similarity.diagonal()[:, None]).sum(1)` counts in the rows.",
     ),
 )
 def recall_at_k(similarity, k):
-    """Give the recall at k of retrieval in both directions.
+    """Find the bugs: this function should return the recall at k of retrieval in both directions.
 
-    similarity (N, N): row i is picture i with every text, and text i is its own. A picture finds its text if that is
-    among the k most similar ones; of texts that are equally similar, its own counts as the last, so that a model which
-    gives all pairs the same number finds nothing by luck. Returns two numbers from 0 to 1: the share of the pictures
-    that find their text, and the share of the texts that find their picture.
+    ```python
+    def recall_at_k(similarity, k):
+        right = similarity.diagonal()[:, None]
+        ahead = similarity > right
+        return (ahead.sum(1) < k).double().mean().item(), (ahead.sum(0) < k).double().mean().item()
+    ```
+
+    An image finds its text if that is among the k most similar ones of its row, and a text finds its
+    image likewise in its column. Of equally similar ones its own counts as the last, so that a model
+    which gives all pairs the same number finds nothing by luck.
+
+    * similarity (N, N): row i is image i with every text, and text i is its own
+    * k: 1 or more
+    * returns: two numbers from 0 to 1, the shares of images and of texts that find their own
     """
     ### BEGIN SOLUTION
     own = similarity.diagonal()
@@ -589,12 +666,12 @@ def recall_at_k(similarity, k):
     ### END SOLUTION
 
 
-@recall_at_k.test("is 1 where every picture is most like its own text, and counts what is found", points=1)
+@recall_at_k.test("is 1 where every image is most like its own text, and counts what is found", points=1)
 def _(recall_at_k):
     assert_close([float(share) for share in recall_at_k(torch.eye(4), 1)], [1.0, 1.0])
     similarity = torch.tensor([[3.0, 4.0, 9.0], [2.0, 5.0, 1.0], [1.0, 0.0, 8.0]])
     found = [float(share) for share in recall_at_k(similarity, 1)]
-    assert_close(found, [2 / 3, 2 / 3], message="rows 1 and 2 find their text; columns 0 and 1 their picture")
+    assert_close(found, [2 / 3, 2 / 3], message="rows 1 and 2 find their text; columns 0 and 1 their image")
 
 
 @recall_at_k.hidden("ranks rows and columns, for any k", points=2)
@@ -602,8 +679,8 @@ def _(recall_at_k, rng):
     for count in (5, 9, 12):
         similarity = torch.randn(count, count, generator=rng, dtype=torch.float64)
         similarity = similarity + 0.8 * torch.eye(count, dtype=torch.float64)
-        similarity[:, 0] += 1.5  # a text that is near to every picture, so that the two directions differ
-        for k in (1, 2, 4, count):
+        similarity[:, 0] += 1.5  # a text that is near to every image, so that the two directions differ
+        for k in (3, 1, 2, count):
             hits = [0, 0]
             for direction, table in enumerate((similarity.tolist(), similarity.mT.tolist())):
                 for place, row in enumerate(table):
@@ -622,13 +699,28 @@ def _(recall_at_k):
         assert_close(found, [0.0, 0.0], message=f"where all pairs are equally similar, with k={k}")
 
 
-@recall_at_k.misconception("You ranked the rows in both directions; a text looks through its column.")
+@recall_at_k.misconception(
+    "You ranked the rows in both directions; a text looks through its column.", name="rows-in-both-directions"
+)
 def _(similarity, k):
     share = ((similarity >= similarity.diagonal()[:, None]).sum(1) <= k).double().mean().item()
     return share, share
 
 
-@recall_at_k.misconception("You gave the two directions the wrong way round: first pictures that look for texts, rows.")
+@recall_at_k.misconception(
+    "You compared the columns with the right entry of each row; a text's own image is on the diagonal of its column.",
+    name="columns-against-rows",
+)
+def _(similarity, k):
+    own = similarity.diagonal()[:, None]
+    found = (similarity >= own).sum(1) <= k, (similarity >= own).sum(0) <= k
+    return found[0].double().mean().item(), found[1].double().mean().item()
+
+
+@recall_at_k.misconception(
+    "You returned the two directions in the wrong order: first images that look for texts, rows.",
+    name="swapped-directions",
+)
 def _(similarity, k):
     own = similarity.diagonal()
     found = (similarity >= own).sum(0) <= k, (similarity >= own[:, None]).sum(1) <= k
@@ -636,7 +728,9 @@ def _(similarity, k):
 
 
 @recall_at_k.misconception(
-    "You were one short: the right one counts itself, so it is among the first k if at most k are as large, not fewer."
+    "You asked for fewer than k: the right one counts itself, so it is among the first k if at most k are as large, "
+    "not fewer.",
+    name="fewer-than-k",
 )
 def _(similarity, k):
     own = similarity.diagonal()
@@ -644,7 +738,9 @@ def _(similarity, k):
     return found[0].double().mean().item(), found[1].double().mean().item()
 
 
-@recall_at_k.misconception("You let k others come first; with the right one these are k + 1 places.")
+@recall_at_k.misconception(
+    "You let k others come first; with the right one these are k + 1 places.", name="k-others-first"
+)
 def _(similarity, k):
     own = similarity.diagonal()
     found = (similarity > own[:, None]).sum(1) <= k, (similarity > own).sum(0) <= k
@@ -653,7 +749,8 @@ def _(similarity, k):
 
 @recall_at_k.misconception(
     "You counted ties as found. A model that gives every pair the same number would have a recall of 1: let the right "
-    "one come last among equals."
+    "one come last among equals.",
+    name="ties-found",
 )
 def _(similarity, k):
     own = similarity.diagonal()
@@ -661,14 +758,16 @@ def _(similarity, k):
     return found[0].double().mean().item(), found[1].double().mean().item()
 
 
-@recall_at_k.misconception("You looked at the most similar one only, whatever k is.")
+@recall_at_k.misconception("You looked at the most similar one only, whatever k is.", name="only-the-first")
 def _(similarity, k):
     own = similarity.diagonal()
     found = (similarity >= own[:, None]).sum(1) <= 1, (similarity >= own).sum(0) <= 1
     return found[0].double().mean().item(), found[1].double().mean().item()
 
 
-@recall_at_k.misconception("You gave how many are found; a recall is their share, so divide by N.")
+@recall_at_k.misconception(
+    "You returned how many are found; a recall is their share, so divide by N.", name="count-not-share"
+)
 def _(similarity, k):
     own = similarity.diagonal()
     found = (similarity >= own[:, None]).sum(1) <= k, (similarity >= own).sum(0) <= k
@@ -703,19 +802,25 @@ def _(similarity, k):
 @exercise(
     points=3,
     minutes=10,
+    importance=1,
     hints=(
-        "Normalise first, then take the mean over the rows of each: their difference is one vector of d numbers.",
-        "Each side goes half of the way: pictures against the gap, texts along it.",
-        "What was moved is no longer of length 1. Normalise again.",
+        "In which direction does the gap point, and which side has to move against it?",
+        "Normalise first, then take the mean of each side: their difference is the gap. Each side goes half of the "
+        "way, and is normalised again at the end.",
+        "The means and the gap are (d,), and the features are (N, d) and (M, d).",
+        "`F.normalize(images).mean(0)` is the mean of one side.",
     ),
 )
 def shift_gap(images, texts, amount):
-    """Move the features of pictures and texts towards each other along the gap between their means.
+    """Return the features of images and texts, moved towards each other along the gap between their means.
 
-    images (N, d) and texts (M, d), of any length: each row is first made a unit vector. The gap is the mean of the
-    pictures minus the mean of the texts. Each side moves by half of `amount` times the gap, so that with amount = 1 the
-    means would meet, with 0 nothing moves, and with less than 0 the gap gets wider. Then each row is made a unit vector
-    again. Returns the two, (N, d) and (M, d); the features that are given stay as they are.
+    Each row is first made a unit vector. The gap is the mean of the images minus the mean of the
+    texts. Each side moves by half of `amount` times the gap: with 1 the means would meet, with 0
+    nothing moves, and below 0 the gap gets wider. Then each row is made a unit vector again.
+
+    * images (N, d), texts (M, d): of any length; they stay as they are
+    * amount: a number
+    * returns: both, (N, d) and (M, d)
     """
     ### BEGIN SOLUTION
     images, texts = F.normalize(images), F.normalize(texts)
@@ -736,24 +841,25 @@ def _(shift_gap):
 
 @shift_gap.hidden("moves along the gap of the unit vectors, by any amount", points=2)
 def _(shift_gap, rng):
-    for pictures, sentences, size, amount in ((5, 3, 4, 0.5), (2, 6, 3, 1.0), (4, 4, 4, -0.7), (3, 2, 7, 1.6)):
-        images = 2 + torch.randn(pictures, size, generator=rng, dtype=torch.float64)
+    for count, sentences, size, amount in ((5, 3, 4, 0.5), (2, 6, 3, 1.0), (4, 4, 4, -0.7), (3, 2, 7, 1.6)):
+        images = 2 + torch.randn(count, size, generator=rng, dtype=torch.float64)
         texts = torch.randn(sentences, size, generator=rng, dtype=torch.float64) - 0.5
-        images = images * (0.2 + 4 * torch.rand(pictures, 1, generator=rng, dtype=torch.float64))
+        images = images * (0.2 + 4 * torch.rand(count, 1, generator=rng, dtype=torch.float64))
         kept = images.clone(), texts.clone()
         found = shift_gap(images, texts, amount)
         assert torch.equal(images, kept[0]), "the features must stay as they are"
         assert torch.equal(texts, kept[1]), "the features must stay as they are"
         units = [x / x.square().sum(1, keepdim=True).sqrt() for x in (images, texts)]
-        gap = units[0].sum(0) / pictures - units[1].sum(0) / sentences
+        gap = units[0].sum(0) / count - units[1].sum(0) / sentences
         moved = units[0] - 0.5 * amount * gap, units[1] + 0.5 * amount * gap
         expected = [x / x.square().sum(1, keepdim=True).sqrt() for x in moved]
-        what = f"for N={pictures}, M={sentences}, d={size} and amount={amount}"
+        what = f"for N={count}, M={sentences}, d={size} and amount={amount}"
         assert_close(list(found), expected, rtol=1e-6, atol=1e-6, message=what)
 
 
 @shift_gap.misconception(
-    "You took the means of the features as they are; long vectors then decide where the gap is. Normalise rows first."
+    "You took the means of the features as they are; long vectors then decide where the gap is. Normalise rows first.",
+    name="means-of-raw-features",
 )
 def _(images, texts, amount):
     half = amount * (images.mean(0) - texts.mean(0)) / 2
@@ -761,7 +867,8 @@ def _(images, texts, amount):
 
 
 @shift_gap.misconception(
-    "You left the moved vectors as they were; they are shorter or longer than 1 now, so normalise again."
+    "You left the moved vectors as they were; they are shorter or longer than 1 now, so normalise again.",
+    name="not-normalised-again",
 )
 def _(images, texts, amount):
     images, texts = F.normalize(images), F.normalize(texts)
@@ -770,7 +877,8 @@ def _(images, texts, amount):
 
 
 @shift_gap.misconception(
-    "You moved them apart; the gap points from the texts to the pictures, so pictures move against it and texts along."
+    "You moved them apart; the gap points from the texts to the images, so images move against it and texts along it.",
+    name="moved-apart",
 )
 def _(images, texts, amount):
     images, texts = F.normalize(images), F.normalize(texts)
@@ -779,7 +887,8 @@ def _(images, texts, amount):
 
 
 @shift_gap.misconception(
-    "You moved each side by the whole gap, so that with amount = 1 they change places; each goes half of the way."
+    "You moved each side by the whole gap, so that with amount = 1 their means swap; each goes half of the way.",
+    name="whole-gap-each",
 )
 def _(images, texts, amount):
     images, texts = F.normalize(images), F.normalize(texts)
@@ -787,7 +896,9 @@ def _(images, texts, amount):
     return F.normalize(images - gap), F.normalize(texts + gap)
 
 
-@shift_gap.misconception("You moved the texts alone, all of the way; each side goes half of it.")
+@shift_gap.misconception(
+    "You moved the texts alone, all of the way; each side goes half of it.", name="moved-the-texts-alone"
+)
 def _(images, texts, amount):
     images, texts = F.normalize(images), F.normalize(texts)
     gap = amount * (images.mean(0) - texts.mean(0))
@@ -795,7 +906,8 @@ def _(images, texts, amount):
 
 
 @shift_gap.misconception(
-    "You moved both in the same direction, which leaves the gap as it is: one side moves against it, the other along."
+    "You moved both in the same direction, which leaves the gap as it is: one side moves against it, the other along.",
+    name="same-direction",
 )
 def _(images, texts, amount):
     images, texts = F.normalize(images), F.normalize(texts)

@@ -253,7 +253,7 @@ def test_a_learner_who_forgets_to_normalise_is_told_so():
 
     result = check("clip", exercises.clip_logits, dot_products)
     assert result.outcome == "wrong"
-    assert "dot products" in result.mistake
+    assert result.mistake_id == "clip.clip_logits:dot-products"
 
 
 @pytest.mark.heavy
@@ -315,7 +315,7 @@ def test_the_board_takes_the_towers_of_a_trained_model():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"captions": ["a ring"]}, "one sentence for each of 8 pictures, got 1"),
+        ({"captions": ["a ring"]}, "one sentence for each of 8 images, got 1"),
         ({"captions": ["ring " * 30] * 8}, "at most 80 characters, got 150"),
         ({"vocabulary": ["ring"]}, "one word for each row of embedding, 14, got 1"),
         ({"up": [[0.0]]}, "up needs shape"),
@@ -330,7 +330,7 @@ def test_the_board_says_what_does_not_fit(options, message):
 @pytest.mark.browser
 def test_a_caption_that_is_written_finds_another_picture_and_comes_back(mount):
     page = mount(CaptionBoard.drawn(), kernel=False)
-    field = page.get_by_label("Caption 1, of picture A")
+    field = page.get_by_label("Caption 1, of image A")
     page.get_by_text("finds A").wait_for()
     field.fill("a large white photo of a disc")
     page.get_by_text("→ H").wait_for()
@@ -346,6 +346,6 @@ def test_pictures_that_say_nothing_of_the_form_are_taken_for_each_other(mount):
     page.get_by_role("slider", name="Temperature τ").press("Home")
     page.drawn()
     said = page.locator(".st-summary").inner_text()
-    assert said.startswith("Loss 1.090; 6 of 8 pictures find their caption, 6 of 8 captions their picture")
+    assert said.startswith("Loss 1.090; 6 of 8 images find their caption, 6 of 8 captions their image")
     assert page.state()["temperature"] == 0.01
     assert page.errors == []
