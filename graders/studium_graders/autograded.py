@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from studium_graders.engine.material import CanonicalNotebook, CanonicalSubmission, Material
+from studium_graders.engine.material.assignment import CanonicalNotebook, CanonicalSubmission, Material
 from studium_graders.engine.results import CellRun, NotebookResult, SubmissionResult, TestResult
 from studium_graders.outputs import error_output, safe_outputs, value_output
 from studium_graders.results_store import write_whole

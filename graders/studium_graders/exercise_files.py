@@ -7,7 +7,7 @@ from pathlib import Path
 
 from studium.catalogue import Catalogue
 
-from studium_graders.engine.material import Material
+from studium_graders.engine.material.assignment import Material
 from studium_graders.engine.public_imports import imported
 
 

@@ -22,7 +22,7 @@ from studium_graders.calibrating import Calibrating
 from studium_graders.course_file import FILE, read_course
 from studium_graders.engine.intake import read_submission
 from studium_graders.engine.limits import Limits
-from studium_graders.engine.material import CanonicalSubmission
+from studium_graders.engine.material.assignment import CanonicalSubmission
 from studium_graders.engine.results import SubmissionResult
 from studium_graders.engine.template import material_of
 from studium_graders.executors import usable_cpus

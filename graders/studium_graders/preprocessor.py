@@ -28,7 +28,7 @@ from studium_graders.course_file import FILE, read_course
 from studium_graders.engine.canonical import canonical_notebook, template_cells
 from studium_graders.engine.intake import files_beside
 from studium_graders.engine.limits import MOST_SECONDS, Limits
-from studium_graders.engine.material import CanonicalSubmission, Material
+from studium_graders.engine.material.assignment import CanonicalSubmission, Material
 from studium_graders.engine.results import SubmissionResult
 from studium_graders.engine.submitted_files import read_folder
 from studium_graders.engine.submitted_notebook import SubmittedCell

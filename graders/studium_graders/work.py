@@ -14,7 +14,7 @@ from studium.errors import CourseError
 
 from studium_graders import warm
 from studium_graders.engine.engine import Engine
-from studium_graders.engine.material import CanonicalSubmission, Material
+from studium_graders.engine.material.assignment import CanonicalSubmission, Material
 from studium_graders.engine.sandbox import Level, probe
 from studium_graders.results_store import exercise_hashes, own_code_hash
 

@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("nbgrader")
 
 from studium_graders.autograded import autograded_files, write_folder
-from studium_graders.engine.material import CanonicalNotebook, CanonicalSubmission, Material
+from studium_graders.engine.material.assignment import CanonicalNotebook, CanonicalSubmission, Material
 from studium_graders.engine.results import CellRun, NotebookResult, Outcome, SubmissionResult
 from studium_graders.engine.results import TestResult as Result
 

@@ -18,7 +18,7 @@ from studium.errors import CourseError
 from studium_graders.course_file import FILE, read_course
 from studium_graders.course_folder import load_config
 from studium_graders.engine.limits import Limits
-from studium_graders.engine.material import Material
+from studium_graders.engine.material.assignment import Material
 from studium_graders.engine.template import material_of
 
 pytestmark = [

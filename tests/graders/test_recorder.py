@@ -19,7 +19,7 @@ from studium_graders.assigning import build_assignment
 from studium_graders.engine import results
 from studium_graders.engine.intake import read_submission
 from studium_graders.engine.limits import Limits
-from studium_graders.engine.material import Material
+from studium_graders.engine.material.assignment import Material
 from studium_graders.engine.results import NotebookResult, SubmissionResult
 from studium_graders.engine.template import material_of
 from studium_graders.engine.timestamps import read_timestamp

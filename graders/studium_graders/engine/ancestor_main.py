@@ -19,7 +19,7 @@ SECRETS = False
 def prepare(setup: bytes) -> None:
     """Import and use once what every process needs; what its descendants add is too little for large pages."""
     import_torch()
-    from studium_graders.engine.remote.warm_up import warm_up
+    from studium_graders.engine.student_side.warm_up import warm_up
 
     warm_up()
     importlib.import_module("studium_graders.engine.student_main")  # a judge's process needs most of its modules too

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from studium_graders.engine.cell_matching import TemplateCell, bound_names, match_cells, plain
-from studium_graders.engine.material import CanonicalNotebook, Cell, NotebookMaterial, Step
+from studium_graders.engine.material.assignment import CanonicalNotebook, Cell, NotebookMaterial, Step
 from studium_graders.engine.split_cells import join_halves
 from studium_graders.engine.submitted_notebook import SubmittedCell
 

@@ -12,7 +12,7 @@ from functools import partial
 import msgspec
 from rapidfuzz import fuzz
 
-from studium_graders.engine.material import Cell
+from studium_graders.engine.material.assignment import Cell
 from studium_graders.engine.submitted_notebook import SubmittedCell
 
 _COMPARED = 1000  # characters of each text

@@ -9,7 +9,7 @@ import msgspec
 
 from studium_graders.engine.canonical import canonical_notebook, template_cells
 from studium_graders.engine.cell_matching import is_answer, plain
-from studium_graders.engine.material import Material, NotebookMaterial
+from studium_graders.engine.material.assignment import Material, NotebookMaterial
 from studium_graders.engine.submitted_notebook import SubmittedCell, UnreadableError, read_cells
 
 _MOST_CANDIDATES = 12

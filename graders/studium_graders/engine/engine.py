@@ -18,7 +18,7 @@ from studium_graders.engine.calibration import calibrate
 from studium_graders.engine.cold_start import ColdStart
 from studium_graders.engine.judge_job import JudgeJob, JudgeSetup, Recorded
 from studium_graders.engine.launcher import Launcher
-from studium_graders.engine.material import (
+from studium_graders.engine.material.assignment import (
     Calibration,
     CanonicalNotebook,
     CanonicalSubmission,

@@ -8,7 +8,12 @@ from pathlib import Path, PurePosixPath
 
 from studium_graders.engine.canonical import canonical_notebook, untouched_notebook
 from studium_graders.engine.chosen_files import Choice, choose_notebooks
-from studium_graders.engine.material import CanonicalNotebook, CanonicalSubmission, Material, NotebookMaterial
+from studium_graders.engine.material.assignment import (
+    CanonicalNotebook,
+    CanonicalSubmission,
+    Material,
+    NotebookMaterial,
+)
 from studium_graders.engine.submitted_files import SubmittedFiles, leave_out, read_folder
 from studium_graders.engine.submitted_notebook import UnreadableError, read_cells
 from studium_graders.engine.timestamps import NO_TIME, read_timestamp

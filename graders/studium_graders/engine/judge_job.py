@@ -3,7 +3,7 @@
 import msgspec
 
 from studium_graders.engine.judge.events import Finished, Judged, Ran, Started
-from studium_graders.engine.material import Calibration, CanonicalNotebook, Draw, Material
+from studium_graders.engine.material.assignment import Calibration, CanonicalNotebook, Material, Permission
 from studium_graders.engine.results import Verdict
 
 
@@ -44,16 +44,16 @@ class Gone(msgspec.Struct, frozen=True, tag="gone"):
 
 
 class Recorded(msgspec.Struct, frozen=True, tag="recorded"):
-    """What the reference solution needed, and by grade id what tests need of earlier ones."""
+    """What the reference solution needed, and by grade id what tests need of earlier ones.
 
-    handles: frozenset[str] = frozenset()
-    operators: frozenset[str] = frozenset()
-    mutates: frozenset[str] = frozenset()
+    ``one_process`` has reasons of tests that are not to run split, ``controlled`` those whose negative control failed.
+    """
+
+    permissions: frozenset[Permission] = frozenset()
     plain: frozenset[str] = frozenset()
-    both_ways: frozenset[str] = frozenset()
+    one_process: dict[str, str] = {}
+    controlled: frozenset[str] = frozenset()
     scored: frozenset[str] = frozenset()
-    empties: frozenset[str] = frozenset()
-    draws: frozenset[Draw] = frozenset()
     earlier: dict[str, frozenset[str]] = {}
 
 

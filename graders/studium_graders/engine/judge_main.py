@@ -21,14 +21,15 @@ from studium_graders.engine.judge.notebook import run_notebook
 from studium_graders.engine.judge.prepare import Prepared as PreparedNotebook
 from studium_graders.engine.judge.prepare import prepare as prepare_notebook
 from studium_graders.engine.judge_job import Fault, Gone, JudgeJob, JudgeSetup, Message, Messages, Recorded
+from studium_graders.engine.judge_side.permissions import Permissions
+from studium_graders.engine.judge_side.student_gone import StudentGone
+from studium_graders.engine.judge_side.student_process import StudentProcess
 from studium_graders.engine.limits import Limits
 from studium_graders.engine.links import LinkClosedError, receive, send
 from studium_graders.engine.public_imports import import_all, starts_compilers
-from studium_graders.engine.remote import Policy, RecordingStudent, Student, StudentGone
-from studium_graders.engine.remote.shared_files import SharedFiles
-from studium_graders.engine.remote.warm_up import warm_up
 from studium_graders.engine.sandbox.landlock import Rule
 from studium_graders.engine.sandbox.reach import confine, rules_of_tests
+from studium_graders.engine.student_side.warm_up import warm_up
 from studium_graders.engine.working_folder import write_files
 
 if sys.platform != "win32":
@@ -36,7 +37,6 @@ if sys.platform != "win32":
 
 SECRETS = True
 _MEMORY_OF_TESTS_MB = 2048
-_RECORDED = ("handles", "operators", "mutates", "plain", "both_ways", "scored", "empties", "draws")
 
 
 @dataclass(frozen=True)
@@ -79,18 +79,9 @@ def run(prepared: Prepared, descriptors: list[int]) -> None:
     _limit_memory(prepared.limits)
     link = socket.socket(fileno=descriptors[0])
     job = receive(link, JudgeJob)
-    folder, confined = _settle(prepared, job.folder)
-    policy = Policy(
-        handles=set(job.calibration.handles),
-        operators=set(job.calibration.operators),
-        mutates=set(job.calibration.mutates),
-        plain=set(job.calibration.plain),
-        empties=set(job.calibration.empties),
-        draws=set(job.calibration.draws),
-        known=job.calibration.known,
-        recording=job.recording,
-    )
-
+    _settle(prepared, job.folder)
+    known = job.calibration
+    permissions = Permissions(set(known.permissions), set(known.plain), known=known.known, recording=job.recording)
     events: Messages = []
 
     def emit(event: Message) -> None:
@@ -99,11 +90,8 @@ def run(prepared: Prepared, descriptors: list[int]) -> None:
             send(link, events)
             events.clear()
 
-    kind = RecordingStudent if job.recording else Student
     draws = hmac.digest(job.seed, b"random state", "sha256")  # a test's globals lead to it, and not to the seed
-    student = kind(socket.socket(fileno=descriptors[1]), policy, prepared.limits, draws)
-    if confined:  # else a path of the student's choice could lead a test anywhere
-        student.files = SharedFiles(student.ask, folder, prepared.limits.message_mb << 20, prepared.files)
+    student = StudentProcess(socket.socket(fileno=descriptors[1]), permissions, prepared.limits, draws)
     try:
         _judge(prepared, job, student, emit)
     except StudentGone as gone:
@@ -114,16 +102,14 @@ def run(prepared: Prepared, descriptors: list[int]) -> None:
         emit(Fault(traceback.format_exc()))
 
 
-def _settle(prepared: Prepared, folder: str) -> tuple[str, bool]:
-    """Go to work in a new folder, where the files are as they were handed out, and reach no others from now on.
-
-    Give the folder, and whether that holds.
-    """
+def _settle(prepared: Prepared, folder: str) -> None:
+    """Go to work in a new folder, where the files are as they were handed out, and reach no others from now on."""
     tempfile.tempdir = own = tempfile.mkdtemp(dir=folder)
     os.chdir(own)
     write_files(prepared.files)
     settle(own, prepared.files.keys())
-    return own, sys.platform == "linux" and confine(own, prepared.rules, programs=prepared.programs)
+    if sys.platform == "linux":
+        confine(own, prepared.rules, programs=prepared.programs)
 
 
 def _limit_memory(limits: Limits) -> None:
@@ -133,7 +119,7 @@ def _limit_memory(limits: Limits) -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (most, most))
 
 
-def _judge(prepared: Prepared, job: JudgeJob, student: Student, emit: Callable[[Message], None]) -> None:
+def _judge(prepared: Prepared, job: JudgeJob, student: StudentProcess, emit: Callable[[Message], None]) -> None:
     """Run the notebook; the end is told last, after what the reference needed."""
 
     def pass_on(event: Message) -> None:
@@ -143,7 +129,7 @@ def _judge(prepared: Prepared, job: JudgeJob, student: Student, emit: Callable[[
     notebook = prepared.notebooks[job.notebook.name]
     if job.as_released and notebook.as_released is not None:
         notebook = notebook.as_released
-    run_notebook(
+    needs = run_notebook(
         student,
         notebook,
         job.notebook,
@@ -154,6 +140,14 @@ def _judge(prepared: Prepared, job: JudgeJob, student: Student, emit: Callable[[
         skip=job.skip,
     )
     if job.recording:
-        policy = student.policy
-        emit(Recorded(**{name: frozenset(getattr(policy, name)) for name in _RECORDED}, earlier=notebook.needs()))
+        emit(
+            Recorded(
+                frozenset(student.permissions.granted),
+                frozenset(student.permissions.plain),
+                needs.one_process,
+                frozenset(needs.controlled),
+                frozenset(needs.scored),
+                notebook.needs(),
+            )
+        )
     emit(Finished())

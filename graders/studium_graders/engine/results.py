@@ -40,6 +40,7 @@ class TestResult(msgspec.Struct, frozen=True):
     grade_id: str = ""
     hidden: bool = False  # its source holds a hidden test: feedback must not show it
     mode: Mode = "split"
+    reason: str = ""  # why it ran in one process
 
 
 class CellRun(msgspec.Struct):

@@ -18,7 +18,7 @@ from studium_graders.engine.endings import Ending, breach_in
 from studium_graders.engine.judge.verdicts import result_of
 from studium_graders.engine.judge_job import JudgeJob, Recorded
 from studium_graders.engine.limits import Limits
-from studium_graders.engine.material import CanonicalNotebook, Cell, NotebookMaterial
+from studium_graders.engine.material.assignment import CanonicalNotebook, Cell, NotebookMaterial
 from studium_graders.engine.results import CellRun, NotebookResult, Outcome, TestResult, Verdict
 from studium_graders.engine.student_job import StudentJob
 

@@ -26,7 +26,7 @@ from traitlets.config import Config
 from studium_graders.course_folder import folder
 from studium_graders.engine.gradebook_cells import GradebookNotebook, gradebook_notebooks
 from studium_graders.engine.limits import Limits
-from studium_graders.engine.material import Cell, Kind, Material, NotebookMaterial
+from studium_graders.engine.material.assignment import Cell, Kind, Material, NotebookMaterial
 from studium_graders.engine.source_cells import (
     SourceCell,
     SourceNotebook,

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from studium.catalogue import load_catalogue
 from studium.errors import StudiumError
 
-from studium_graders.engine.material import Material
+from studium_graders.engine.material.assignment import Material
 from studium_graders.engine.sandbox import hidden_paths
 from studium_graders.public_exercises import public_source
 

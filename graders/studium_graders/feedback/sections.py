@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from studium_graders.engine.material import Cell
+from studium_graders.engine.material.assignment import Cell
 from studium_graders.engine.results import NotebookResult, TestResult
 from studium_graders.feedback.code import show_code
 from studium_graders.feedback.handed_in import HandedIn

@@ -13,7 +13,7 @@ from studium.notebooks import write_text
 from studium_graders.course_file import FILE, read_course
 from studium_graders.course_folder import left_out
 from studium_graders.engine.limits import Limits
-from studium_graders.engine.material import Material, NotebookMaterial
+from studium_graders.engine.material.assignment import Material, NotebookMaterial
 from studium_graders.engine.results import NotebookResult, SubmissionResult
 from studium_graders.engine.template import material_of
 from studium_graders.engine.timestamps import has_local_times

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from studium_graders.engine.engine import Engine
 from studium_graders.engine.limits import Limits
-from studium_graders.engine.material import (
+from studium_graders.engine.material.assignment import (
     CanonicalNotebook,
     CanonicalSubmission,
     Cell,

@@ -7,7 +7,7 @@ from studium_graders.engine import results
 from studium_graders.engine.calibration import calibrate, failed, reference_notebook
 from studium_graders.engine.engine import Engine
 from studium_graders.engine.judge_job import Recorded
-from studium_graders.engine.material import Calibration, Cell, NotebookMaterial
+from studium_graders.engine.material.assignment import Calibration, Cell, NotebookMaterial
 from studium_graders.engine.sandbox import probe
 
 from .conftest import LIMITS, hand_made, handed_in

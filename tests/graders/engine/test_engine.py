@@ -6,7 +6,7 @@ import msgspec
 import psutil
 import pytest
 from studium_graders.engine.engine import Engine, EngineError
-from studium_graders.engine.material import CanonicalNotebook, CanonicalSubmission
+from studium_graders.engine.material.assignment import CanonicalNotebook, CanonicalSubmission
 from studium_graders.engine.sandbox import Level, probe
 
 from .conftest import LIMITS, hand_made, handed_in

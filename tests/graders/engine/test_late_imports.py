@@ -14,7 +14,7 @@ from studium_graders.engine.late_imports import import_torch
 warnings.simplefilter("error")
 warnings.filterwarnings("ignore", message=".torch.jit")
 import_torch()
-from studium_graders.engine.remote.warm_up import warm_up
+from studium_graders.engine.student_side.warm_up import warm_up
 warm_up()
 import torch
 def loaded():

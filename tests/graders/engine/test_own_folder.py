@@ -11,7 +11,7 @@ import pytest
 from studium_graders.engine import own_folder
 from studium_graders.engine.engine import Engine
 from studium_graders.engine.limits import Limits
-from studium_graders.engine.material import Material
+from studium_graders.engine.material.assignment import Material
 from studium_graders.engine.own_folder import IN_USE, OwnFolder, remove_left_behind
 from studium_graders.engine.sandbox import Level
 

@@ -9,7 +9,7 @@ from studium_graders.engine import engine as engine_module
 from studium_graders.engine import public_imports as public_imports_module
 from studium_graders.engine.engine import Engine
 from studium_graders.engine.judge_job import JudgeSetup
-from studium_graders.engine.material import Cell, Material, NotebookMaterial
+from studium_graders.engine.material.assignment import Cell, Material, NotebookMaterial
 from studium_graders.engine.public_imports import import_all, public_imports
 from studium_graders.engine.sandbox import probe
 from studium_graders.engine.zygote import common_ancestor

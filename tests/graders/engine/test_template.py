@@ -20,7 +20,7 @@ from studium_graders.assigning import build_assignment
 from studium_graders.course_file import FILE, read_course
 from studium_graders.course_folder import load_config
 from studium_graders.engine.limits import Limits
-from studium_graders.engine.material import Cell, Material
+from studium_graders.engine.material.assignment import Cell, Material
 from studium_graders.engine.template import material_of
 
 pytestmark = [

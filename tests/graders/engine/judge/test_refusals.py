@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from studium_graders.engine.material import Calibration
+from studium_graders.engine.material.assignment import Calibration
 
 from .notebooks import answer, checked, material, submission
 from .processes import calibrate, grade_forked

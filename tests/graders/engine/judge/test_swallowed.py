@@ -63,7 +63,7 @@ def test_an_answer_that_swallows_an_assertion_or_ends_at_once_earns_nothing(shel
 
 IN_SECRET = """
 import contextlib
-from studium_graders.engine.remote.student import StudentSide
+from studium_graders.engine.student_side.serving import StudentSide
 defines = StudentSide._defines
 StudentSide._defines = lambda side, lineage, name: name != "__exit__" and defines(side, lineage, name)
 class Timer(contextlib.suppress):
