@@ -3,6 +3,7 @@
 import msgspec
 
 from studium_graders.engine.results import SubmissionResult, TestResult, Verdict
+from studium_graders.engine.vacuous_answers import VacuousTest
 from studium_graders.recorder import MarkChange
 
 
@@ -17,6 +18,7 @@ class TestRow(msgspec.Struct, frozen=True):
     message: str
     mistake: str
     mode: str
+    reason: str = ""  # why it ran in one process
 
 
 class SubmissionRow(msgspec.Struct, frozen=True):
@@ -41,7 +43,8 @@ class SubmissionRow(msgspec.Struct, frozen=True):
 class ClassResult(msgspec.Struct):
     """A grading run. ``problems`` are sentences about what is not the students' fault.
 
-    ``judged`` is how many submissions were run: what several students handed in alike is run once.
+    ``judged`` is how many submissions were run: what several students handed in alike is run once. ``vacuous`` are the
+    tests that vacuous answers pass, where their author has not been told yet.
     """
 
     assignment: str
@@ -50,6 +53,7 @@ class ClassResult(msgspec.Struct):
     submissions: list[SubmissionRow] = []
     changes: list[MarkChange] = []
     problems: list[str] = []
+    vacuous: list[VacuousTest] = []
 
     def changes_of(self, *, recorded: bool) -> list[MarkChange]:
         """Give the marks that became others, or those that would: somebody said no, or they could not be recorded."""
@@ -57,10 +61,11 @@ class ClassResult(msgspec.Struct):
         return [change for change in self.changes if (change.student in students) == recorded]
 
     @property
-    def in_one_process(self) -> list[str]:
-        """The tests that ran in the students' own process, where a submission can disturb them."""
-        tests = (test for row in self.submissions for test in row.tests)
-        return sorted({f"{test.exercise}/{test.name}" for test in tests if test.mode == "one process"})
+    def in_one_process(self) -> dict[str, list[str]]:
+        """The tests that ran in the students' own process, where a submission can disturb them, by the reason."""
+        tests = (test for row in self.submissions for test in row.tests if test.mode == "one process")
+        found = sorted({(test.reason, f"{test.exercise}/{test.name}") for test in tests})
+        return {why: [name for reason, name in found if reason == why] for why, _ in found}
 
 
 def submission_row(
@@ -93,4 +98,5 @@ def _test_row(test: TestResult) -> TestRow:
         test.message,
         test.mistake,
         test.mode,
+        test.reason,
     )

@@ -57,6 +57,12 @@ def calibrate(work: Work, material: bytes) -> bytes:
         return msgspec.msgpack.encode(engine.calibrate())
 
 
+def vacuous_tests(work: Work, material: bytes) -> bytes:
+    """Return the tests that vacuous answers pass. ``material`` is calibrated."""
+    with _engines.use(work, material) as engine:
+        return msgspec.msgpack.encode(engine.vacuous_tests())
+
+
 def grade(work: Work, material: bytes, submission: bytes) -> bytes:
     """Give the result of a submission. ``material`` is calibrated."""
     with _engines.use(work, material) as engine:

@@ -14,7 +14,13 @@ pytest.importorskip("nbgrader")
 from studium_graders import results_store
 from studium_graders.engine import results
 from studium_graders.engine.limits import Limits
-from studium_graders.engine.material.assignment import Calibration, CanonicalNotebook, CanonicalSubmission, Material, Step
+from studium_graders.engine.material.assignment import (
+    Calibration,
+    CanonicalNotebook,
+    CanonicalSubmission,
+    Material,
+    Step,
+)
 from studium_graders.results_store import (
     ResultsStore,
     environment_hash,

@@ -31,6 +31,7 @@ from studium_graders.engine.sandbox import Level
 from studium_graders.engine.student_job import StudentJob, StudentSetup
 from studium_graders.engine.supervisor import Supervisor
 from studium_graders.engine.topic_files import topic_files
+from studium_graders.engine.vacuous_answers import VacuousTest, tests_passed_vacuously
 from studium_graders.engine.zygote import Zygote, ZygoteError, common_ancestor
 
 _STUDENT, _JUDGE = (f"studium_graders.engine.{name}_main" for name in ("student", "judge"))
@@ -152,6 +153,14 @@ class Engine:
         calibration = {name: calibrate(book, self._observe) for name, book in self._books.items()}
         self.material = msgspec.structs.replace(self.material, calibration=calibration)
         return self.material
+
+    def vacuous_tests(self) -> list[VacuousTest]:
+        """Return the tests that vacuous answers pass, by what the reference solution needs."""
+
+        def grade(notebook: CanonicalNotebook) -> NotebookResult:
+            return self._observe(notebook, self.material.calibration.get(notebook.name, Calibration()), False)[0]
+
+        return tests_passed_vacuously(list(self._books.values()), grade)
 
     def _grade(self, notebook: CanonicalNotebook, files: dict[str, bytes]) -> NotebookResult:
         """Grade with test data that follow from what is judged: equal work earns equal marks, a change draws anew."""

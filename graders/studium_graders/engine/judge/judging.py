@@ -79,7 +79,8 @@ class TestJudge:
         if reason:
             return self._in_one_process(test, reason)
         with self.student.watching() as has_changed:
-            events = self._split(test) if test.exercise_test is None else [self._exercise(test, test.exercise_test)]
+            found = test.exercise_test
+            events: list[Event] = self._split(test) if found is None else [self._exercise(test, found)]
             if has_changed():
                 self.needs.one_process[test.cell.grade_id] = CHANGES
         return events

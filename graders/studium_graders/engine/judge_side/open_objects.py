@@ -55,7 +55,7 @@ def require_harmless(value: Any) -> None:
 
 
 def is_open(target: Any, name: str) -> bool:
-    """Return whether a name of an object is open: an instructor's own, one of a harmless class, or the call of either."""
+    """Return whether a name of an object is open: an instructor's own, a harmless class's, or the call of either."""
     owner = _holder(type(target), name)
     if owner is None or _is_harmless(owner):
         return True

@@ -7,7 +7,18 @@ from studium_graders.engine.kinds.operators import STANDING_IN, spelling
 from studium_graders.engine.material.assignment import Permission, PermissionKind
 from studium_graders.engine.wire.paths import CALLBACK, FACTORY, ITEM, turned
 
+_NOTED: dict[str, PermissionKind] = {
+    "class": "class",
+    "type": "class",
+    "library": "library",
+    "iterator": "iterator",
+}
 _FOR_FUNCTIONS = (".__wrapped__", f".{FACTORY}", CALLBACK, f"{CALLBACK}{ITEM}")
+
+
+def _catching(name: str) -> str:
+    """Return the name of a type of exceptions that catches failing assertions too, "" for any other type."""
+    return name if name in ("AssertionError", "Exception", "BaseException") else ""
 
 
 @dataclass
@@ -52,21 +63,21 @@ class Permissions:
         arrive where the reference gives a class, a class of an answer's also in place of a function.
         """
         if self.recording:
-            self._note_arrival(path, kind)
+            self.note(_NOTED.get(kind, "object"), path, _catching(names[0]) if kind == "type" else "")
+            if kind == "error":
+                self.note("class", path)
             return True
         if kind == "iterator" or (kind == "function" and path.endswith(_FOR_FUNCTIONS)):
             return True
-        if kind in ("type", "library"):
-            return self.has("class" if kind == "type" else "library", path) or not self.strict
+        if kind == "type":
+            return self.has("class", path, _catching(names[0])) or not self.strict
+        if kind == "library":
+            return self.has("library", path) or not self.strict
         if any(self.has(given, path) for given in ("object", "record", "class")):
             return True
         if any(self.has("object", other) for other in turned(path)):
             return True
         return not self.strict and (kind != "instance" or not self.named.isdisjoint(names))
-
-    def _note_arrival(self, path: str, kind: str) -> None:
-        kinds: dict[str, PermissionKind] = {"class": "class", "type": "class", "library": "library", "iterator": "iterator"}
-        self.note(kinds.get(kind, "object"), path)
 
     def called(self, path: str) -> None:
         """Note that the result of a method has this path: an answer may have a function for an attribute instead."""

@@ -209,8 +209,13 @@ class JudgeSide:
         """Return what the judge's own namespace has under a name."""
         return self.permissions.given(name)
 
+    def admits_attribute(self, cls: type, name: str) -> bool:
+        """Return whether an instance of a given class may hold its own value for what the class has, as a tolerance."""
+        self.permissions.note("attribute", cls.__name__, name)
+        return self.permissions.has("attribute", cls.__name__, name) or not self.permissions.strict
+
     def met_plain(self, name: str) -> None:
-        """Note a class of plain data: a test that calls it makes the reference's objects here, and an answer its own."""
+        """Note a class of plain data: a test that calls it makes the reference's objects here."""
         if self.permissions.recording:
             self.permissions.plain.add(name)
             self.permissions.note("record", f"{name}()")

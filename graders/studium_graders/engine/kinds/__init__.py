@@ -1,1 +1,1 @@
-"""The kinds of values that cross, one file a kind, and the table of them in ``table``: a new one is a file and a row."""
+"""The kinds of values that cross, one file each, and the table of them: a new one is a file and a row."""

@@ -101,7 +101,7 @@ def _arguments(error: BaseException, encoder: Encoder) -> list[Any]:
 
 
 def _attributes(error: BaseException, own: list[type[BaseException]], encoder: Encoder) -> list[list[Any]]:
-    """Return the plain values among the public attributes of an exception and of its own classes, properties included."""
+    """Return the plain ones among the public attributes of an exception and of its own classes, properties too."""
     held = (name for space in (error, *own) for name in vars(space) if type(name) is str and not name.startswith("_"))
     rows = []
     for name in islice(dict.fromkeys(held), MOST_ATTRIBUTES):

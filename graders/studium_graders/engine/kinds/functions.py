@@ -56,7 +56,8 @@ class FunctionProxy:
             return _generator.__code__
         if "__signature__" not in vars(self):
             raise AttributeError("a function has no attribute '__code__'")
-        named = [item for item in self.__signature__.parameters.values() if item.kind in _NAMED]
+        signature: inspect.Signature = vars(self)["__signature__"]
+        named = [item for item in signature.parameters.values() if item.kind in _NAMED]
         alone = [item for item in named if item.kind is inspect.Parameter.KEYWORD_ONLY]
         return SimpleNamespace(
             co_name=self.__name__,

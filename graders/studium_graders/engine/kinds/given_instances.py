@@ -39,7 +39,9 @@ def read(decoder: Decoder, node: list[Any], cls: type) -> Any:
     if not all(may_hold(cls, name) for name in names):
         raise ProtocolError("no name")
     held = dict(zip(names, decoder.items(node[1:]), strict=True))
-    object.__getattribute__(value, "__dict__").update(held)
+    admits = decoder.context.side.admits_attribute
+    kept = {name: part for name, part in held.items() if not hasattr(cls, name) or admits(cls, name)}
+    object.__getattribute__(value, "__dict__").update(kept)
     return value
 
 

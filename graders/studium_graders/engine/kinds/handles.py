@@ -1,4 +1,4 @@
-"""Everything that is no plain value crosses as a handle: a number, and what the other side needs to make a proxy of it."""
+"""What is no plain value crosses as a handle: a number, and what the other side needs to make a proxy."""
 
 import types
 from typing import Any

@@ -138,7 +138,7 @@ class Modules:
 
     def was_given(self, module: Any) -> bool:
         """Return whether a module of this side was given to the other one."""
-        return self._context.objects.references.get(id(module), [])[:2] == ["module", True]
+        return bool(self._context.objects.references.get(id(module), [])[:2] == ["module", True])
 
     # ------------------------------------------------------------------------------------------------ as a section
 
@@ -237,7 +237,8 @@ class Modules:
         if type(node) is str:
             if node not in STOCK:
                 raise ProtocolError("no layer")
-            return STOCK[node] if self._context.trusting else self._context.classes.of_layer(node)  # type: ignore[no-any-return]
+            found: type[nn.Module] = STOCK[node] if self._context.trusting else self._context.classes.of_layer(node)
+            return found
         kind = self._context.classes.read_class(node, decoder)
         if not (isinstance(kind, type) and issubclass(kind, ModuleProxy)):
             raise ProtocolError("a module of no class of modules")

@@ -177,7 +177,7 @@ class ProxyClasses:
 
     def _parent(self, base: Node, decoder: Decoder) -> type | None:
         if base[0] in (MINE, YOURS):
-            found = self.read_class(base, decoder)
+            found: Any = self.read_class(base, decoder)
             return found if isinstance(found, ProxyClass) else None
         if base[0] != _MODULE:
             return None
@@ -206,7 +206,7 @@ def _new_class(name: str, parents: tuple[type, ...], namespace: dict[str, Any], 
     metas = [meta, *map(type, bases)]
     derived = next(one for one in metas if all(issubclass(one, other) for other in metas))
     try:
-        made = type.__new__(derived, name, bases, namespace)
+        made: Any = type.__new__(derived, name, bases, namespace)
     except TypeError as error:  # bases that do not go together
         raise RefusedError(f"a class {name} that cannot be shown to a test") from error
     type.__init__(made, name, bases, {})

@@ -1,4 +1,4 @@
-"""Tensors. One without a history crosses by copy; a leaf exists on both sides (``mirrors``); others go with their graph."""
+"""Tensors: one without a history crosses by copy, a leaf exists on both sides, others go with their graph."""
 
 import math
 import weakref

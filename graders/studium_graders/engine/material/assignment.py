@@ -64,6 +64,7 @@ PermissionKind = Literal[
     "operator with value",  # and with a value of the test's
     "score",  # the object from there has its score from what it predicts: "classifier" or "regressor"
     "layers",  # a call there may put other layers into a module of the test's
+    "attribute",  # an instance of the given class that the path names may hold its own value for what the class has
 ]
 
 

@@ -239,6 +239,10 @@ class StudentSide:
         """Return that a test may put layers into a module of the student's."""
         return True
 
+    def admits_attribute(self, cls: type, name: str) -> bool:
+        """Return that a test's instances may hold what they do."""
+        return True
+
     def arrived(self, module: torch.nn.Module, decoder: Decoder) -> Any:
         """Return a module of the test's as it is."""
         return module

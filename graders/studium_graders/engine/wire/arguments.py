@@ -46,7 +46,7 @@ class Frame:
         )
 
     def _holding(self) -> Iterator[Any]:
-        """Yield what refers to the objects here: the list of them, containers among them, and what is noted of these."""
+        """Yield what refers to the objects here: their list, containers among them, and what is noted of these."""
         yield self._objects
         for value, state in zip(self._objects, self._states, strict=True):
             now = value if type(value) is tuple else state_of(value, self._context)

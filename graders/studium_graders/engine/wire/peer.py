@@ -113,7 +113,7 @@ class Peer:
         return self.side.request(operation, *operands, path=path)
 
     def exchange(self, operation: str, operands: Sequence[Any], path: str) -> Any:
-        """Send a request and return its answer; raise what it raised there. ``path``: where what it gives comes from."""
+        """Send a request and return its answer, which comes from ``path``; raise what it raised there."""
         if self.arguments.depth >= DEEPEST:
             raise RecursionError("calls between a test and the code that it tests are nested too deeply")
         if not self.arguments.outgoing:

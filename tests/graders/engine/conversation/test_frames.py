@@ -87,7 +87,6 @@ def rebuilt(make_module_student):
 def test_a_value_stays_what_it_is(rebuilt, value) -> None:
     found = rebuilt(value)
     assert_same(value, found)
-    assert not is_mutable(type(value)) or list(map(str, flat(value))) == list(map(str, flat(found)))
 
 
 COLUMNS = [

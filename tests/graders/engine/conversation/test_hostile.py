@@ -1,17 +1,16 @@
 """A student's process may send whatever it likes: the judge neither hangs nor crashes, nor does what it is told."""
 
 import dataclasses
-import struct
 import time
 
 import numpy as np
 import pytest
 import torch
-from studium_graders.engine.limits import Limits
 from studium_graders.engine.judge_side.student_gone import StudentGone
+from studium_graders.engine.limits import Limits
 from studium_graders.engine.material.assignment import Permission
-from studium_graders.engine.wire.codec import RefusedError
 from studium_graders.engine.wire.channel import HEADER
+from studium_graders.engine.wire.codec import RefusedError
 
 from .liar import Liar, frame, reply, request
 
@@ -29,7 +28,10 @@ MALFORMED = [
     HEADER.pack(5, 0, 0) + b"\xdd\xff\xff\xff\xff",
     HEADER.pack(5, 0, 0) + b"\xdf\xff\xff\xff\xff",
     HEADER.pack(100_001, 0, 0) + b"\x91" * 100_000 + b"\xc0",
-    *map(frame, (None, [], [1], [7, 1, None, None, [], []], {"a": 1}, [1, 1, [], [], [], 1], [1, 1, [], [], [None] * 9, 1])),
+    *map(
+        frame,
+        (None, [], [1], [7, 1, None, None, [], []], {"a": 1}, [1, 1, [], [], [], 1], [1, 1, [], [], [None] * 9, 1]),
+    ),
     reply(1, number=2),
     *map(reply, ([99], [[]], {"a": 1}, [None], [], ["nothing"], ["seen", 0], ["seen", -1], ["tuple", ["seen", 0]])),
     reply(["yours", 10**9]),
@@ -70,7 +72,13 @@ MALFORMED = [
         [
             "numpy generator",
             True,
-            ["dict", "bit_generator", "MT19937", "state", ["dict", "key", ["array", [624], "<u4", 0, False], "pos", 10**6]],
+            [
+                "dict",
+                "bit_generator",
+                "MT19937",
+                "state",
+                ["dict", "key", ["array", [624], "<u4", 0, False], "pos", 10**6],
+            ],
         ],
         buffers=[b"\0" * 2496],
     ),
@@ -93,7 +101,10 @@ MALFORMED = [
     reply(["record", "tuple", ["mine", 1], 1], classes=[[1, "tuple", ["A", [["a b"]], []]]]),
     reply(["record", "tuple", ["mine", 1], 1], classes=[[1, "tuple", ["A", [["_x"]], []]]]),
     reply(["record", "record", ["mine", 1], 1], classes=[[1, "record", ["A", [["x=1", None, "", None]], [True] * 3]]]),
-    reply(["record", "record", ["mine", 1], 1], classes=[[1, "record", ["A", [["__class__", None, "", None]], [True] * 3]]]),
+    reply(
+        ["record", "record", ["mine", 1], 1],
+        classes=[[1, "record", ["A", [["__class__", None, "", None]], [True] * 3]]],
+    ),
     reply(["record", "enum", ["mine", 1], "x"], classes=[[1, "enum", ["A", [["_ignore_", 1]], "Enum"]]]),
     reply(["record", "tuple", ["mine", 1], 1], classes=[[1, "record", DATA]]),
     reply(["record", "class", ["mine", 1], 1], classes=[[1, "record", DATA]]),

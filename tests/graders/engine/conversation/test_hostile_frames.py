@@ -7,8 +7,8 @@ import time
 
 import numpy as np
 import pytest
-from studium_graders.engine.limits import Limits
 from studium_graders.engine.judge_side.student_gone import StudentGone
+from studium_graders.engine.limits import Limits
 
 from .liar import Liar, reply
 
@@ -54,9 +54,21 @@ NO_DATA = {
     "one number as a column": ["pandas", "series", ALONE, ranged(0, 1), None],
     "codes without end": ["pandas", "multi", ["parts", INDEX], ["parts", MANY], ["parts", "a"]],
     "levels without end": ["pandas", "multi", ["parts", MANY], ["parts", PAIR], ["parts", "a"]],
-    "codes out of range": ["pandas", "series", ["pandas array", "categories", PAIR, ranged(0, 1), False], ranged(0, 2), None],
+    "codes out of range": [
+        "pandas",
+        "series",
+        ["pandas array", "categories", PAIR, ranged(0, 1), False],
+        ranged(0, 2),
+        None,
+    ],
     "words without end": ["pandas", "series", ["pandas array", "strings", "python", True, MANY], ranged(0, 2), None],
-    "words that are none": ["pandas", "series", ["pandas array", "strings", "python", True, ["parts", 1]], ranged(0, 2), None],
+    "words that are none": [
+        "pandas",
+        "series",
+        ["pandas array", "strings", "python", True, ["parts", 1]],
+        ranged(0, 2),
+        None,
+    ],
     "a kind of text": ["pandas", "series", ["pandas array", "strings", "os", True, ["parts", "a"]], ranged(0, 2), None],
     "a moment in words": ["pandas", "moment", "now", None],
     "a duration in words": ["pandas", "duration", "1 day"],
@@ -66,7 +78,13 @@ NO_DATA = {
     "a list as a time zone": ["pandas", "moment", MOMENT, ["parts"]],
     "code as a frequency": ["pandas", "period", 1, "__import__('os')"],
     "a list as a frequency": ["pandas", "period", 1, ["parts"]],
-    "numbers that cannot be missing": ["pandas", "series", ["pandas array", "masked", ["array", [2], ">i8", 0, False], ["array", [2], "|b1", 1, False]], ranged(0, 2), None],
+    "numbers that cannot be missing": [
+        "pandas",
+        "series",
+        ["pandas array", "masked", ["array", [2], ">i8", 0, False], ["array", [2], "|b1", 1, False]],
+        ranged(0, 2),
+        None,
+    ],
     "bounds of no interval": ["pandas", "interval", ["parts"], ["parts"], "both"],
     "an unknown absence": ["pandas", "missing", "Nothing"],
 }

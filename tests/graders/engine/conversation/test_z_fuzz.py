@@ -4,9 +4,9 @@ import pytest
 import torch
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from studium_graders.engine.judge_side.student_gone import StudentGone
 from studium_graders.engine.kinds.table import KINDS
 from studium_graders.engine.limits import Limits
-from studium_graders.engine.judge_side.student_gone import StudentGone
 
 from .liar import Liar, frame, reply, request
 
@@ -19,9 +19,7 @@ nodes = st.recursive(
     | st.text(max_size=5)
     | st.binary(max_size=5),
     lambda inner: (
-        st.lists(inner, max_size=5)
-        | st.tuples(tags, inner, inner, inner).map(list)
-        | st.tuples(tags, inner).map(list)
+        st.lists(inner, max_size=5) | st.tuples(tags, inner, inner, inner).map(list) | st.tuples(tags, inner).map(list)
     ),
     max_leaves=12,
 )
@@ -37,7 +35,12 @@ def test_any_bytes_are_survived(data):
 
 
 @CALM
-@given(nodes, st.integers(1, 2), st.lists(st.tuples(st.integers(), st.integers(), nodes)), st.lists(nodes, min_size=8, max_size=8))
+@given(
+    nodes,
+    st.integers(1, 2),
+    st.lists(st.tuples(st.integers(), st.integers(), nodes)),
+    st.lists(nodes, min_size=8, max_size=8),
+)
 def test_any_structure_is_survived(payload, kind, changes, sections):
     message = [kind, 1, changes, [], sections, payload]
     liar = Liar(frame(message, [b"12345678", b""]), limits=Limits(call_seconds=0.02, message_mb=1))

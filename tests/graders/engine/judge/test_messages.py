@@ -10,10 +10,10 @@ from studium_graders.engine.judge.canonical_text import CanonicalText
 from studium_graders.engine.judge.events import Judged
 from studium_graders.engine.judge.failing_line import failing_line
 from studium_graders.engine.judge.messages import bounded_message, full_message, unlike_the_reference
-from studium_graders.engine.limits import Limits
 from studium_graders.engine.judge_side.student_gone import StudentGone
-from studium_graders.engine.wire.codec import RefusedError
+from studium_graders.engine.limits import Limits
 from studium_graders.engine.wire.channel import TooLargeError
+from studium_graders.engine.wire.codec import RefusedError
 
 from .notebooks import answer, checked, given, grade, material, submission
 from .processes import forked
