@@ -38,7 +38,7 @@ def _(merge, rng):
     assert_close(w, kept, message="the weight that came in must stay as it was")
 
 
-@merge.misconception("You scaled by alpha; LoRA scales by alpha / r.")
+@merge.misconception("You scaled by alpha; LoRA scales by alpha / r.", name="scaled-by-alpha")
 def _(weight, a, b, alpha):
     return weight + alpha * (b @ a)
 
@@ -48,7 +48,7 @@ def _(weight, a, b, alpha):
     return weight + b @ a
 
 
-@merge.misconception("You changed the weight in place.")
+@merge.misconception("You changed the weight in place.", name="changed-in-place")
 def _(weight, a, b, alpha):
     weight += alpha / a.shape[0] * (b @ a)
     return weight
@@ -167,10 +167,19 @@ class Site:
         )
 
 
+@pytest.fixture(scope="session")
+def described_topics(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which what is read of topics stays for the session: each of our topics is read once."""
+    return tmp_path_factory.mktemp("topics")
+
+
 @pytest.fixture(autouse=True)
-def data_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+def data_folder(
+    described_topics: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Path:
     """The folder of the learner's state: a fresh one for each test, never the real one."""
     folder = tmp_path_factory.mktemp("data")
+    (folder / "topics").symlink_to(described_topics)
     monkeypatch.setenv("STUDIUM_DATA", str(folder))
     return folder
 

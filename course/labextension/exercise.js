@@ -10,7 +10,7 @@ export function exerciseView(desk) {
     const { path } = topic;
     const state = stateOf(desk, path, exercise);
     const { mark, word } = STATES[state];
-    const name = `${exercise.id}, ${word.toLowerCase()}, ${exercise.points} points`;
+    const name = [exercise.id, word.toLowerCase(), exercise.optional && "optional", `${exercise.points} points`].filter(Boolean).join(", ");
     const focused = focusedButton(element);
     element.className = `studium-exercise studium-${state}`;
     element.replaceChildren(
@@ -18,6 +18,7 @@ export function exerciseView(desk) {
         button([h("span", { class: "studium-mark", "aria-hidden": "true" }, mark), exercise.id], () => desk.open(topic, exercise.cell), { kind: "studium-link", label: `${name}. Go there` }),
         h("span", { class: "studium-note" }, exercise.label?.text ?? `${exercise.minutes} min`),
       ),
+      h("p", { class: "studium-note" }, facts(exercise)),
       h("p", { class: "studium-word" }, byYourself(exercise, word)),
       ...(exercise.outcome === "wrong" ? trouble(exercise) : []),
       tools(desk, topic, exercise, turn),
@@ -40,6 +41,13 @@ function turns(element) {
 // A view is drawn anew whenever something changes; whoever has the focus keeps it.
 function focusedButton(element) {
   return element.contains(document.activeElement) ? document.activeElement.textContent : null;
+}
+
+const IMPORTANCE = { 1: "good to know", 2: "the lesson uses it", 3: "the lesson's heart" };
+
+// As the notebook says it above the cell.
+function facts({ optional, level, kind, importance }) {
+  return [optional && "optional", level, kind, IMPORTANCE[importance]].filter(Boolean).join(" · ");
 }
 
 function byYourself(exercise, word) {

@@ -70,11 +70,13 @@ function topicView(desk, slug) {
   const exercises = new Map();
   const update = updateView(desk);
   const draw = (topic) => {
-    const right = topic.exercises.filter((exercise) => exercise.status === "right").length;
+    const right = (optional) => topic.exercises.filter((one) => one.optional === optional && one.status === "right").length;
+    const core = topic.exercises.filter((one) => !one.optional).length;
+    const further = topic.exercises.length - core ? ` · ${right(true)}/${topic.exercises.length - core} optional` : "";
     summary.replaceChildren(
       h("span", { class: `studium-sign studium-${topic.status}`, role: "img", "aria-label": WORDS[topic.status] }, SIGNS[topic.status]),
       h("span", { class: "studium-title" }, topic.title),
-      h("span", { class: "studium-note" }, `${right}/${topic.exercises.length} · ${minutes(topic.minutes_left)}`),
+      h("span", { class: "studium-note" }, `${right(false)}/${core}${further} · ${minutes(topic.minutes_left)}`),
     );
     update.draw(topic);
     const missing = topic.missing.length ? h("p", { class: "studium-note" }, `Comes after: ${topic.missing.join(", ")}`) : "";

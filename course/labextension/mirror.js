@@ -14,7 +14,7 @@ export async function keepMirror(desk) {
   });
 }
 
-const isFresh = (syllabus) => Boolean(syllabus) && syllabus.totals.untouched === syllabus.totals.exercises;
+const isFresh = (syllabus) => Boolean(syllabus) && syllabus.totals.untouched === syllabus.totals.exercises && !syllabus.totals.optional_right;
 
 function read() {
   try {

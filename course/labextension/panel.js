@@ -56,6 +56,7 @@ function head(desk) {
     const { totals, due, resume: next, problems: found } = desk.syllabus;
     Object.assign(bar, { max: Math.max(1, totals.exercises), value: totals.right });
     const parts = [`${totals.right} of ${totals.exercises} exercises right`];
+    if (totals.optional_right) parts.push(`${totals.optional_right} optional`);
     if (totals.revealed) parts.push(`${totals.revealed} with the solution seen`);
     parts.push(`${minutes(totals.minutes_left)} left`);
     if (due) parts.push(`${due} to review`);

@@ -90,7 +90,7 @@ def run(request: Request, shell: InteractiveShell, topic: Topic) -> None:
                 errors[cell.exercise] = error
         for name in request.exercises:
             tell(Event(exercise=name))
-            tell(Event(exercise=name, result=_check(topic.slug, exercises[name], shell.user_ns, errors)))
+            tell(Event(exercise=name, result=_check(topic, exercises[name], shell.user_ns, errors)))
 
 
 def _limit_memory(more_mb: float) -> None:
@@ -116,10 +116,10 @@ def _run_cell(shell: InteractiveShell, cell: CodeCell) -> str:
     return f"the cell does not run: {type(error).__name__}: {message}{where}"
 
 
-def _check(topic: str, exercise: Exercise, names: dict[str, Any], errors: dict[str, str]) -> ExerciseResult:
+def _check(topic: Topic, exercise: Exercise, names: dict[str, Any], errors: dict[str, str]) -> ExerciseResult:
     if exercise.id not in names and exercise.id in errors:
         return failed(exercise, errors[exercise.id])
-    return check(topic, exercise, names.get(exercise.id))
+    return check(topic.slug, exercise, names.get(exercise.id), beside=topic.exercises)
 
 
 if __name__ == "__main__":

@@ -1,23 +1,26 @@
 """Checking an answer: three outcomes, and the mistake by its name.
 
 An exercise is *not attempted* while its function is missing or still the stub, *right* when every test passes, and
-*wrong* otherwise. The first failed test whose calls a misconception reproduces names the mistake.
+*wrong* otherwise. A mistake is named where one registered wrong answer explains most of the failed tests.
 """
 
 import dis
 import sys
-import traceback
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import FunctionType
 from typing import Any, Literal
 
 import msgspec
 
 from studium.exercises import AnyFunction, Exercise, Test
+from studium.explaining import explain
+from studium.naming import commonest, reproduced
 from studium.observation import Call, Recorder
 from studium.sources import seed_of
+from studium.unwritten import called_exercises, is_unwritten, with_solutions
 
 Outcome = Literal["right", "wrong", "not attempted"]
 
@@ -32,15 +35,24 @@ class TestResult(msgspec.Struct, frozen=True):
 
 
 class ExerciseResult(msgspec.Struct, frozen=True):
-    """One exercise: its outcome, its tests and, where it was recognised, the likely mistake and the test it failed."""
+    """One exercise: its outcome and its tests.
+
+    Where a mistake was recognised, ``mistake_id`` names the misconception and ``mistake_in`` the test that it failed.
+    """
 
     id: str
     outcome: Outcome
     points: float
     max_points: float
     tests: list[TestResult]
-    mistake: str = ""
+    mistake_id: str = ""
     mistake_in: str = ""
+
+
+class ShownResult(ExerciseResult, frozen=True):
+    """A result with the sentence of its mistake, as the topic words it now."""
+
+    mistake: str = ""
 
 
 @dataclass(frozen=True)
@@ -48,6 +60,7 @@ class TestRun:
     """One test run against one function: the error that ended it (None where it passed) and the calls it made."""
 
     test: Test
+    function: AnyFunction
     error: BaseException | None
     calls: list[Call]
 
@@ -58,35 +71,68 @@ class TestRun:
 
     @property
     def not_implemented(self) -> bool:
-        """Whether the function said that it is not written yet."""
-        return isinstance(self.error, NotImplementedError)
+        """Whether the function itself said that it is not written yet."""
+        return is_unwritten(self.error, self.function)
 
 
-def check(topic: str, exercise: Exercise, function: object, *, draw: int = 0) -> ExerciseResult:
+def check(
+    topic: str, exercise: Exercise, function: object, *, draw: int = 0, beside: Mapping[str, Exercise] | None = None
+) -> ExerciseResult:
     """Run all tests of an exercise against ``function``, in this process.
 
-    ``draw`` chooses another set of random test data. Raises nothing that the learner's code raises.
+    ``draw`` chooses another set of random test data. ``beside`` holds the topic's exercises by name: where an answer
+    fails only because it calls one of them that is not right, the messages say so. Raises nothing that the learner's
+    code raises.
     """
-    return examine(topic, exercise, function, draw=draw)[0]
+    return examine(topic, exercise, function, draw=draw, beside=beside)[0]
 
 
-def examine(topic: str, exercise: Exercise, function: object, *, draw: int = 0) -> tuple[ExerciseResult, list[TestRun]]:
-    """Give what ``check`` gives, and the runs behind it: none for an answer that was not attempted."""
+def examine(
+    topic: str, exercise: Exercise, function: object, *, draw: int = 0, beside: Mapping[str, Exercise] | None = None
+) -> tuple[ExerciseResult, list[TestRun]]:
+    """Return what ``check`` returns, and the runs behind it: none for an answer that was not attempted."""
     if not callable(function) or is_blank(function):
         return untouched(exercise), []
-    runs = [run_test(test, function, seed_of(topic, exercise, test) + draw) for test in exercise.tests]
+    runs = _runs(topic, exercise, function, draw)
     if all(run.not_implemented for run in runs):
         return untouched(exercise), []
-    named = ((name_mistake(exercise, run.calls), run.test.name) for run in runs if not run.passed)
-    result = ExerciseResult(
+    result = _judged(topic, exercise, runs)
+    if beside and result.outcome == "wrong" and (blame := _blame(topic, exercise, function, beside, draw)):
+        tests = [test if test.passed else msgspec.structs.replace(test, message=blame) for test in result.tests]
+        result = msgspec.structs.replace(result, tests=tests, mistake_id="", mistake_in="")
+    return result, runs
+
+
+def _runs(topic: str, exercise: Exercise, function: AnyFunction, draw: int) -> list[TestRun]:
+    return [run_test(test, function, seed_of(topic, exercise, test) + draw) for test in exercise.tests]
+
+
+def _judged(topic: str, exercise: Exercise, runs: list[TestRun]) -> ExerciseResult:
+    possible = {run.test.name: reproduced(topic, exercise, run.calls) for run in runs if not run.passed}
+    mistake = commonest(list(possible.values()))
+    return ExerciseResult(
         exercise.id,
         "right" if all(run.passed for run in runs) else "wrong",
         sum(run.test.points for run in runs if run.passed),
         exercise.max_points,
-        [_result(run, function) for run in runs],
-        *next(((mistake, test) for mistake, test in named if mistake), ()),
+        [_result(exercise, run) for run in runs],
+        mistake,
+        next((test for test, found in possible.items() if found and mistake in found), ""),
     )
-    return result, runs
+
+
+def _blame(topic: str, exercise: Exercise, function: AnyFunction, beside: Mapping[str, Exercise], draw: int) -> str:
+    """Say which other exercise is to blame for a wrong answer: with its solution in its place the answer is right."""
+    called = {name: beside[name] for name in called_exercises(function, beside)}
+    if exercise.public or not called or not isinstance(function, FunctionType):
+        return ""
+    states = {name: check(topic, other, function.__globals__.get(name)).outcome for name, other in called.items()}
+    name = next((name for name, outcome in states.items() if outcome != "right"), "")
+    if not name or not all(run.passed for run in _runs(topic, exercise, with_solutions(function, called), draw)):
+        return ""
+    if states[name] == "not attempted":
+        return f"{exercise.id} is right, but it calls {name}, which is not written yet; write {name} first"
+    return f"{exercise.id} is right, but it calls {name}, which is not right yet; correct {name} first"
 
 
 def untouched(exercise: Exercise) -> ExerciseResult:
@@ -114,16 +160,9 @@ def shown_failure(result: ExerciseResult) -> TestResult | None:
     return next((test for test in failures if test.name == result.mistake_in), failures[0] if failures else None)
 
 
-def name_mistake(exercise: Exercise, calls: list[Call]) -> str:
-    """Give the message of the misconception that does what the learner's function did in ``calls``, or ""."""
-    if not calls or not exercise.misconceptions:
-        return ""
-    if all(call.replay(exercise.solution).matches(call.observed) for call in calls):
-        return ""
-    for misconception in exercise.misconceptions:
-        if all(call.replay(misconception.function).matches(call.observed) for call in calls):
-            return misconception.message
-    return ""
+def with_sentence(result: ExerciseResult, mistake: str) -> ShownResult:
+    """Return a result as it is shown, with the sentence of its mistake ("" for none)."""
+    return ShownResult(**msgspec.structs.asdict(result), mistake=mistake)
 
 
 def is_blank(function: Callable[..., Any]) -> bool:
@@ -143,11 +182,11 @@ def run_test(test: Test, function: AnyFunction, seed: int) -> TestRun:
     """
     recorder = Recorder(function)
     error = _error_of(test, recorder.wrapped(), seed)
-    return TestRun(test, error, recorder.calls)
+    return TestRun(test, function, error, recorder.calls)
 
 
-def _result(run: TestRun, function: AnyFunction) -> TestResult:
-    message = "" if run.error is None else explain(run.error, function)
+def _result(exercise: Exercise, run: TestRun) -> TestResult:
+    message = "" if run.error is None else explain(exercise, run.error, run.calls, run.function)
     return TestResult(run.test.name, run.passed, run.test.points if run.passed else 0.0, message)
 
 
@@ -177,19 +216,3 @@ def _random_data(test: Test, seed: int) -> Iterator[dict[str, Any]]:
         else:  # torch.manual_seed keeps a traceback for each kind of device that is not in use, which takes 2 ms
             torch.default_generator.manual_seed(seed)
         yield {"rng": torch.Generator().manual_seed(seed)} if test.wants_rng else {}
-
-
-def explain(error: BaseException, function: AnyFunction) -> str:
-    """Say in one sentence what went wrong in a test; never a traceback."""
-    frames = traceback.extract_tb(error.__traceback__)
-    if isinstance(error, AssertionError) and str(error):
-        return str(error)
-    if isinstance(error, AssertionError):
-        return f"this should hold and does not: {(frames[-1].line or '').removeprefix('assert ')}"
-    text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    code = getattr(function, "__code__", None)
-    own = [frame for frame in frames if code is not None and frame.filename == code.co_filename]
-    if not own:
-        return f"the result could not be used: {text}"
-    line = f", in the line `{own[-1].line}`" if own[-1].line else ""
-    return f"{getattr(function, '__name__', 'your function')} raised {text}{line}"

@@ -56,17 +56,24 @@ def _describe(actual: np.ndarray, expected: np.ndarray, wrong: np.ndarray) -> st
     text = "expected {}, got {}".format(*_distinct(expected[first], actual[first]))
     if not wrong.ndim:
         return text
-    return (
-        f"at index {list(first)} {text} ({int(wrong.sum())} of {wrong.size} values differ{_largest(actual, expected)})"
-    )
+    extent = _extent(actual[wrong], expected[wrong])
+    return f"at index {list(first)} {text} ({int(wrong.sum())} of {wrong.size} values differ{extent})"
 
 
-def _largest(actual: np.ndarray, expected: np.ndarray) -> str:
+def _extent(actual: np.ndarray, expected: np.ndarray) -> str:
+    """Say by how much values differ, all of which do, and how many of them are, or should be, nan or infinite."""
     if not {actual.dtype.kind, expected.dtype.kind} <= set("iufc"):
         return ""
-    with np.errstate(invalid="ignore"):
+    said = [
+        f"{count} {verb} {what}"
+        for verb, values, others in (("are", actual, expected), ("should be", expected, actual))
+        for what, kind in (("nan", np.isnan), ("infinite", np.isinf))
+        if (count := int((kind(values) & (values != others)).sum()))
+    ]
+    with np.errstate(invalid="ignore", over="ignore"):
         gaps = np.abs(actual - expected)
-    return f", by up to {gaps[np.isfinite(gaps)].max():.3g}" if np.isfinite(gaps).any() else ""
+    largest = [f"by up to {gaps[np.isfinite(gaps)].max():.3g}"] if np.isfinite(gaps).any() else []
+    return "".join(f", {part}" for part in (*largest, *said))
 
 
 def _distinct(one: Any, other: Any) -> tuple[str, str]:

@@ -4,6 +4,8 @@ A lesson is a percent notebook (jupytext). Two kinds of cell are marked in it:
 
 * ``# %% exercise="merge"`` stands where the learner writes ``merge``; what is in the cell is replaced.
 * ``tags=["experiment"]`` marks cells that train or measure, and prose about their results: assignments leave them out.
+
+What stands below the heading ``## Further``, down to the next heading of its level, is optional.
 """
 
 import re
@@ -19,7 +21,7 @@ from pluggy import PluginManager
 
 from studium.cell_ids import cell_id
 from studium.errors import LessonError, suggestion
-from studium.exercises import Exercise, in_points
+from studium.exercises import Exercise
 from studium.sources import solved, stub
 from studium.topic import Topic
 
@@ -32,14 +34,20 @@ class Edition(StrEnum):
     ASSIGNMENT = "assignment"
 
 
-Expand = Callable[[Topic, Exercise], list[NotebookNode]]
+Expand = Callable[[Topic, Exercise, bool], list[NotebookNode]]
+"""The cells of an exercise in one edition: it gets topic, exercise, and whether the exercise is optional."""
+
+FURTHER = "Further"
+_SECTION = re.compile(r"^##? +(.+?) *$", re.MULTILINE)
+_FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 
 
 def compile_lesson(topic: Topic, manager: PluginManager) -> NotebookNode:
     """Build the self-paced lesson: a stub and a check for each exercise."""
 
-    def expand(topic: Topic, exercise: Exercise) -> list[NotebookNode]:
-        return [prompt_cell(topic, exercise), answer_cell(topic, exercise, stub(exercise)), check_cell(topic, exercise)]
+    def expand(topic: Topic, exercise: Exercise, optional: bool) -> list[NotebookNode]:
+        prompt, answer = prompt_cell(topic, exercise, optional=optional), answer_cell(topic, exercise, stub(exercise))
+        return [prompt, answer, check_cell(topic, exercise)]
 
     return compile_notebook(topic, Edition.LESSON, expand, manager)
 
@@ -47,9 +55,9 @@ def compile_lesson(topic: Topic, manager: PluginManager) -> NotebookNode:
 def compile_solution(topic: Topic, manager: PluginManager) -> NotebookNode:
     """Build the lesson with every exercise solved."""
 
-    def expand(topic: Topic, exercise: Exercise) -> list[NotebookNode]:
-        answer = answer_cell(topic, exercise, solved(exercise))
-        return [prompt_cell(topic, exercise), answer, check_cell(topic, exercise)]
+    def expand(topic: Topic, exercise: Exercise, optional: bool) -> list[NotebookNode]:
+        prompt, answer = prompt_cell(topic, exercise, optional=optional), answer_cell(topic, exercise, solved(exercise))
+        return [prompt, answer, check_cell(topic, exercise)]
 
     return compile_notebook(topic, Edition.SOLUTION, expand, manager)
 
@@ -83,12 +91,15 @@ def read_lesson(topic: Topic) -> NotebookNode:
     """
     notebook = jupytext.reads(topic.lesson.read_text("utf-8"), fmt="py:percent")
     notebook.nbformat, notebook.nbformat_minor = 4, 5
-    section, seen = "", Counter[str]()
+    section, part, seen = "", "", Counter[str]()
     for cell in notebook.cells:
         section = _heading(cell) or section
         seen[section] += 1
         cell.id = cell_id(topic.slug, "in", section, str(seen[section]) if seen[section] > 1 else "")
         cell.metadata = nbformat.from_dict(_metadata(cell))
+        part = _part(cell) or part
+        if part == FURTHER:
+            cell.metadata.studium["optional"] = True
     _require_each_exercise_once(topic, [exercise_of(cell) for cell in notebook.cells if exercise_of(cell)])
     return notebook
 
@@ -103,10 +114,16 @@ def exercise_of(cell: NotebookNode) -> str:
     return str(cell.metadata.get("studium", {}).get("exercise", ""))
 
 
-def prompt_cell(topic: Topic, exercise: Exercise) -> NotebookNode:
-    """Announce an exercise: its name, points and time."""
-    text = f"### Exercise: `{exercise.id}`\n\n*{in_points(exercise.points)} · about {exercise.minutes:g} minutes*"
-    return new_markdown_cell(text, **_identity(topic, exercise, "prompt"))
+def is_optional(cell: NotebookNode) -> bool:
+    """Tell whether a cell stands below the heading "Further"."""
+    return bool(cell.metadata.get("studium", {}).get("optional"))
+
+
+def prompt_cell(topic: Topic, exercise: Exercise, *, optional: bool = False) -> NotebookNode:
+    """Make the cell that announces an exercise: its name, facts and statement."""
+    facts = exercise.facts(optional=optional)
+    parts = (f"### Exercise: `{exercise.id}`", f"*{facts}*", exercise.statement)
+    return new_markdown_cell("\n\n".join(filter(None, parts)), **_identity(topic, exercise, "prompt"))
 
 
 def answer_cell(topic: Topic, exercise: Exercise, source: str) -> NotebookNode:
@@ -133,7 +150,11 @@ def _identity(topic: Topic, exercise: Exercise, role: str, suffix: str | None = 
 def _expanded(topic: Topic, cells: Iterator[NotebookNode], expand: Expand) -> Iterator[NotebookNode]:
     for cell in cells:
         if name := exercise_of(cell):
-            yield from expand(topic, topic.exercise(name))
+            optional = is_optional(cell)
+            for made in expand(topic, topic.exercise(name), optional):
+                if optional:
+                    made.metadata.studium["optional"] = True
+                yield made
         else:
             yield cell
 
@@ -149,6 +170,12 @@ def _metadata(cell: NotebookNode) -> dict[str, object]:
 def _heading(cell: NotebookNode) -> str:
     match = re.search(r"^#{1,6} +(.+)$", cell.source, re.MULTILINE) if cell.cell_type == "markdown" else None
     return match[1] if match else ""
+
+
+def _part(cell: NotebookNode) -> str:
+    """Return the last heading of the first or second level in a cell, "" where there is none."""
+    found = _SECTION.findall(_FENCE.sub("", cell.source)) if cell.cell_type == "markdown" else []
+    return str(found[-1]) if found else ""
 
 
 def _require_each_exercise_once(topic: Topic, placed: list[str]) -> None:

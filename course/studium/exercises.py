@@ -1,7 +1,7 @@
 """Exercises: a solution, its tests, hints, misconceptions and other correct answers, as ordinary Python.
 
 ```python
-@exercise(points=3, minutes=8, hints=("What is the shape of B @ A?",))
+@exercise(points=3, minutes=8, hints=("What is the shape of B @ A?",), level="warm-up", importance=3)
 def merge(weight, a, b, alpha):
     \"\"\"Fold the adapter into the frozen weight.\"\"\"
     ### BEGIN SOLUTION
@@ -21,7 +21,8 @@ A test takes the learner's function under the exercise's own name and, where it 
 
 import functools
 import inspect
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any, TypeVar
@@ -29,7 +30,15 @@ from typing import Any, TypeVar
 from studium.errors import ExerciseError
 
 AnyFunction = Callable[..., Any]
+_NAME = re.compile(r"[^\W_A-Z]+(-[^\W_A-Z]+)*")
+_FEWEST_WORDS = 5  # of a name that is made of a sentence
 F = TypeVar("F", bound=AnyFunction)
+
+LEVELS = ("warm-up", "core", "integrative", "stretch")
+KINDS = ("write", "find the bug", "derive", "measure")
+IMPORTANCE = {1: "good to know", 2: "the lesson uses it", 3: "the lesson's heart"}
+
+_CODE_OR_TAG = re.compile(r"(```.*?```|`[^`]*`)|<(?=[a-z/!])", re.DOTALL | re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -49,10 +58,11 @@ class Test:
 
 @dataclass(frozen=True)
 class Misconception:
-    """A typical wrong answer and the sentence that it deserves."""
+    """A typical wrong answer and the sentence that it deserves. ``name`` is unique within its exercise, and stays."""
 
     message: str
     function: AnyFunction
+    name: str
 
 
 @dataclass
@@ -60,6 +70,7 @@ class Exercise:
     """A function that the learner writes. Calling the exercise calls its solution.
 
     ``public`` marks the edition for student machines, in which the solution is a stub and hidden tests are absent.
+    ``level`` is one of LEVELS, ``importance`` a key of IMPORTANCE, ``kind`` one of KINDS.
     """
 
     solution: AnyFunction
@@ -67,13 +78,23 @@ class Exercise:
     minutes: float
     hints: tuple[str, ...] = ()
     public: bool = False
+    level: str = "core"
+    importance: int = 2
+    kind: str = "write"
     tests: list[Test] = field(default_factory=list)
     misconceptions: list[Misconception] = field(default_factory=list)
     alternatives: list[AnyFunction] = field(default_factory=list)
     equivalents: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if isinstance(self.solution, type):
+            raise ExerciseError(
+                f"an exercise is a function: got the class {self.solution.__name__}; ask for a function that returns "
+                "the object, or for one that does what a method would"
+            )
         functools.update_wrapper(self, self.solution)
+        for name, known in (("level", LEVELS), ("importance", IMPORTANCE), ("kind", KINDS)):
+            _require_known(f"{name} of {self.id}", getattr(self, name), known)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.solution(*args, **kwargs)
@@ -88,6 +109,17 @@ class Exercise:
         """The name of the function, unique within its topic."""
         return self.solution.__name__
 
+    @property
+    def statement(self) -> str:
+        """The docstring of the solution as Markdown; "" where there is none. What looks like a tag stays text."""
+        return _CODE_OR_TAG.sub(lambda match: match[1] or "&lt;", inspect.cleandoc(self.solution.__doc__ or ""))
+
+    def facts(self, *, optional: bool = False) -> str:
+        """Return level, kind, importance, points and minutes in one line; an optional exercise is called so first."""
+        parts = (*(["optional"] if optional else []), self.level, self.kind, IMPORTANCE[self.importance])
+        time = f"about {self.minutes:g} minute{'s' if self.minutes != 1 else ''}"
+        return " · ".join([*parts, in_points(self.points), time])
+
     def test(self, name: str, *, points: float) -> Callable[[F], F]:
         """Register a test that learners see, worth ``points``."""
         return self._test(name, points, hidden=False)
@@ -96,14 +128,34 @@ class Exercise:
         """Register a test whose code learners never get, worth ``points``."""
         return self._test(name, points, hidden=True)
 
-    def misconception(self, message: str) -> Callable[[F], F]:
-        """Register a wrong answer that is recognised by what it returns, and named with ``message``."""
+    def misconception(self, message: str, *, name: str = "") -> Callable[[F], F]:
+        """Register a wrong answer that is recognised by what it returns; ``message`` is the sentence that it hears.
+
+        ``name`` is what records know it by, such as "scaled-by-alpha"; left out, it is made of the sentence's words.
+        Raise ExerciseError where another misconception of this exercise has that name.
+        """
+        taken = {known.name for known in self.misconceptions}
+        chosen = name or _name_from(message, taken)
+        if not _NAME.fullmatch(chosen):
+            raise ExerciseError(
+                f"a misconception of {self.id} needs a name such as 'scaled-by-alpha', of lower-case words joined by "
+                f"hyphens: got {chosen!r}; change it"
+            )
+        if chosen in taken:
+            raise ExerciseError(
+                f"each misconception of {self.id} needs its own name: {chosen!r} came twice; rename one"
+            )
 
         def register(function: F) -> F:
-            self.misconceptions.append(Misconception(message, function))
+            self.misconceptions.append(Misconception(message, function, chosen))
             return function
 
         return register
+
+    def sentence_of(self, mistake: str) -> str:
+        """Return the sentence of the misconception whose id ends in its name, "" where there is none (any more)."""
+        name = mistake.rpartition(":")[2]
+        return next((known.message for known in self.misconceptions if known.name == name), "")
 
     def also_correct(self, function: F) -> F:
         """Register another correct answer, in a style of its own."""
@@ -134,12 +186,35 @@ class Exercise:
 
 
 def exercise(
-    *, points: float, minutes: float, hints: tuple[str, ...] = (), public: bool = False
+    *,
+    points: float,
+    minutes: float,
+    hints: tuple[str, ...] = (),
+    level: str = "core",
+    importance: int = 2,
+    kind: str = "write",
+    public: bool = False,
 ) -> Callable[[AnyFunction], Exercise]:
-    """Turn a solution into an Exercise worth ``points`` that takes about ``minutes``."""
+    """Turn a solution into an Exercise worth ``points`` that takes about ``minutes``.
+
+    ``level`` is "warm-up" (1 to 3 lines), "core" (5 to 12), "integrative" (15 to 40, made from the earlier parts) or
+    "stretch". ``importance`` is 1 (good to know), 2 (the lesson uses it) or 3 (the lesson's heart). ``kind`` is
+    "write", "find the bug", "derive" or "measure". Raise ExerciseError for any other value, and for a class.
+    """
     if isinstance(hints, str):
         raise ExerciseError("hints must be a tuple of sentences: got one string; add a comma after it")
-    return lambda function: Exercise(function, points, minutes, tuple(hints), public)
+    return lambda function: Exercise(function, points, minutes, tuple(hints), public, level, importance, kind)
+
+
+def _require_known(what: str, value: object, known: Iterable[object]) -> None:
+    known = list(known)
+    if value not in known or isinstance(value, bool):
+        raise ExerciseError(f"{what} must be one of {', '.join(map(repr, known))}: got {value!r}; choose one of them")
+
+
+def mistake_id(topic: str, exercise: str, name: str) -> str:
+    """Return what names a misconception in every record, such as "lora.merge:scaled-by-alpha"."""
+    return f"{topic}.{exercise}:{name}"
 
 
 def in_points(points: float) -> str:
@@ -157,3 +232,10 @@ def exercises_of(module: ModuleType) -> dict[str, Exercise]:
                 f"the tests of {item.id} must add up to its {item.points:g} points: got {total:g}; change one of them"
             )
     return found
+
+
+def _name_from(sentence: str, taken: set[str]) -> str:
+    """Return the first words of a sentence as a name: five, or as many more as tell it from those that are taken."""
+    words = re.findall(r"[^\W_]+", sentence.lower())
+    names = ("-".join(words[:count]) for count in range(_FEWEST_WORDS, len(words) + 1))
+    return next((name for name in names if name not in taken), "-".join(words))

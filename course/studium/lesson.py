@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from studium.catalogue import load_catalogue
-from studium.checking import ExerciseResult, check, examine, untouched
+from studium.checking import ExerciseResult, TestRun, check, examine, untouched, with_sentence
 from studium.comparison import DifferenceError, show_difference
 from studium.errors import StudiumError
 from studium.exercises import Exercise
@@ -54,12 +54,15 @@ class Lesson:
         """Check an answer: right, wrong (which test, first difference, likely mistake) or not attempted."""
         exercise = self._exercise(function)
         answer = None if isinstance(function, str) else function
-        result, runs = (untouched(exercise), []) if answer is None else examine(self.topic.slug, exercise, answer)
+        result, runs = untouched(exercise), list[TestRun]()
+        if answer is not None:
+            result, runs = examine(self.topic.slug, exercise, answer, beside=self.topic.exercises)
         self._results[exercise.id], self._functions[exercise.id] = result, answer
         errors = (run.error for run in runs)
         found = next((error for error in errors if isinstance(error, DifferenceError) and error.pair), None)
         self._differences[exercise.id] = found
-        verdict = Verdict(result, public=exercise.public, differs=found is not None)
+        shown = with_sentence(result, exercise.sentence_of(result.mistake_id))
+        verdict = Verdict(shown, public=exercise.public, differs=found is not None)
         try:
             self._journal.write_result(self.topic.slug, result, _source(answer))
         except StudiumError as error:

@@ -37,17 +37,22 @@ class ClaimResult(msgspec.Struct, frozen=True):
 
 
 def reproduce(
-    topic: Topic, profile: Profile, seeds: Sequence[int], wanted: Sequence[int] | None = None
+    topic: Topic,
+    profile: Profile,
+    seeds: Sequence[int],
+    wanted: Sequence[int] | None = None,
+    threads: int | None = None,
 ) -> Iterator[ClaimResult]:
     """Measure each experiment of a topic in a process of its own; give the results of its claims.
 
-    ``wanted`` chooses experiments by their place in the order of ``experiments``.
+    ``wanted`` chooses experiments by their place in the order of ``experiments``; ``threads`` is how many torch may
+    use, as many as it likes where it is None.
     """
     for index in range(len(list(experiments(topic)))) if wanted is None else wanted:
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(max_workers=1, mp_context=context) as pool:
             try:
-                yield from pool.submit(_measure, topic.slug, index, profile, list(seeds)).result()
+                yield from pool.submit(_measure, topic.slug, index, profile, list(seeds), threads).result()
             except BrokenProcessPool:
                 raise TopicError(
                     f"an experiment of {topic.slug} was ended from outside, as when memory is short; free some, or "
@@ -55,12 +60,15 @@ def reproduce(
                 ) from None
 
 
-def _measure(slug: str, index: int, profile: Profile, seeds: list[int]) -> list[ClaimResult]:
+def _measure(slug: str, index: int, profile: Profile, seeds: list[int], threads: int | None) -> list[ClaimResult]:
     topic = load_catalogue()[slug]
     experiment, claims = list(experiments(topic))[index]
+    if threads and (torch := sys.modules.get("torch")):
+        torch.set_num_threads(threads)
     start = time.perf_counter()
     try:
         results = [run_experiment(topic, experiment, profile, seed) for seed in seeds]
+        figures = [[float(claim.measure(result)) for result in results] for claim in claims]
     except TopicError:
         raise
     except Exception as error:
@@ -69,8 +77,7 @@ def _measure(slug: str, index: int, profile: Profile, seeds: list[int]) -> list[
         ) from None
     seconds, peak = time.perf_counter() - start, peak_mb()
     rows = []
-    for claim in claims:
-        measured = [float(claim.measure(result)) for result in results]
+    for claim, measured in zip(claims, figures, strict=True):
         worst = claim.worst(measured)
         held = claim.holds(worst, profile)
         bound = (claim.threshold, held, round(seconds, 2), round(peak, 1))

@@ -2,6 +2,7 @@
 
 import copy
 import functools
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,19 +11,26 @@ from typing import Any
 from studium.comparison import difference
 from studium.exercises import AnyFunction
 
+# "merge() takes 2 positional arguments", "<Adapter object at 0x7f…>": the function's own name, and addresses.
+_PRIVATE = re.compile(r"^[\w.<>]+(?=\(\))|\b0x[0-9a-f]+\b")
+
 
 @dataclass(frozen=True)
 class Observation:
-    """What one call did: its result or its exception, and what it left in its arguments."""
+    """What one call did: its result or its exception, and what it left in its arguments.
+
+    ``said`` is the exception's text without what differs from one function or run to the next.
+    """
 
     result: Any
     raised: type[BaseException] | None
     arguments: Any
+    said: str = ""
 
     def matches(self, other: "Observation") -> bool:
-        """Tell whether two calls had the same effect."""
+        """Return whether two calls had the same effect; exceptions are the same where type and text are."""
         if self.raised or other.raised:
-            return self.raised is other.raised
+            return self.raised is other.raised and self.said == other.said
         return not difference(self.result, other.result) and not difference(self.arguments, other.arguments)
 
 
@@ -66,7 +74,7 @@ class Recorder:
             try:
                 result = self.function(*args, **kwargs)
             except BaseException as error:
-                self.calls.append(Call(*before, *modes, _observation(None, type(error), args, kwargs)))
+                self.calls.append(Call(*before, *modes, _observation(None, error, args, kwargs)))
                 raise
             self.calls.append(Call(*before, *modes, _observation(result, None, args, kwargs)))
             return result
@@ -79,7 +87,7 @@ def observe(function: AnyFunction, args: tuple[Any, ...], kwargs: dict[str, Any]
     try:
         result = function(*args, **kwargs)
     except Exception as error:
-        return _observation(None, type(error), args, kwargs)
+        return _observation(None, error, args, kwargs)
     return _observation(result, None, args, kwargs)
 
 
@@ -110,14 +118,26 @@ def _copy(value: Any, memo: dict[int, Any]) -> Any:
 
 
 def _observation(
-    result: Any, raised: type[BaseException] | None, args: tuple[Any, ...], kwargs: dict[str, Any]
+    result: Any, error: BaseException | None, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Observation:
-    comparable = [value for value in (*args, *kwargs.values()) if not _opaque(value)]
-    return Observation(snapshot(result), raised, snapshot(comparable))
+    raised = None if error is None else type(error)
+    left = snapshot(comparable(args, kwargs))
+    return Observation(snapshot(result), raised, left, "" if error is None else _said(error))
+
+
+def comparable(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
+    """Return the arguments that can be compared by content, in their order: no functions and no random generators."""
+    return [value for value in (*args, *kwargs.values()) if not _opaque(value)]
+
+
+def _said(error: BaseException) -> str:
+    try:
+        return _PRIVATE.sub("", str(error))
+    except Exception:  # the __str__ of a learner's class may do anything
+        return ""
 
 
 def _opaque(value: Any) -> bool:
-    """Tell whether a value cannot be compared by content: functions and random generators."""
     torch = sys.modules.get("torch")
     return (isinstance(value, Callable) and not _is_module(torch, value)) or _is_generator(torch, value)  # type: ignore[arg-type]
 

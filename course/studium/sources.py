@@ -70,15 +70,16 @@ def seed_of(topic: str, exercise: Exercise, test: Test) -> int:
 
 
 def test_cell(topic: str, exercise: Exercise, test: Test) -> str:
-    """Write a test as a cell that needs nothing but the learner's function."""
+    """Write a test as a cell that needs nothing but the learner's function, with the chance of its public seed."""
     name = f"test_{exercise.id}"
     body = re.sub(r"^def \w+\(", f"def {name}(", definition(test.function), count=1)
     imports = imports_used(test.function, {exercise.id}, f"test {test.name!r} of {exercise.id}")
-    arguments = exercise.id
+    arguments, seed = exercise.id, seed_of(topic, exercise, test)
     if test.wants_rng:
         imports = sorted({*imports, "import torch"})
-        arguments += f", rng=torch.Generator().manual_seed({seed_of(topic, exercise, test)})"
-    return "\n".join([*imports, "", "", body.rstrip(), "", "", f"{name}({arguments})"]).lstrip() + "\n"
+        arguments += f", rng=torch.Generator().manual_seed({seed})"
+    seeding = [f"torch.manual_seed({seed})"] if "import torch" in imports else []  # as it is when an answer is judged
+    return "\n".join([*imports, "", "", body.rstrip(), "", "", *seeding, f"{name}({arguments})"]).lstrip() + "\n"
 
 
 def imports_used(function: AnyFunction, known: Iterable[str], what: str) -> list[str]:

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from html import escape
 
-from studium.checking import ExerciseResult, TestResult, shown_failure
+from studium.checking import ShownResult, TestResult, shown_failure
 from studium.exercises import in_points
 
 _TITLES = {"right": "Right", "wrong": "Not right yet", "not attempted": "Not attempted yet"}
@@ -23,7 +23,7 @@ class Verdict:
     ``differs``: arrays were compared and differ, so that ``lesson.difference`` has something to show.
     """
 
-    result: ExerciseResult
+    result: ShownResult
     public: bool = False
     remark: str = ""
     differs: bool = False

@@ -40,7 +40,7 @@ def build_workspace(catalogue: Catalogue, folder: Path) -> Workspace:
     kept = [topic.slug for topic in usable if (folder / f"{topic.slug}.ipynb").exists()]
     for topic in usable:
         add_lesson(folder, described[topic.slug])
-    write_text(start_page((topic, len(described[topic.slug].exercises)) for topic in usable), folder / START)
+    write_text(start_page((topic, described[topic.slug]) for topic in usable), folder / START)
     mark_workspace(folder)
     return Workspace(folder, [topic.slug for topic in usable if topic.slug not in kept], kept, problems)
 
@@ -53,7 +53,7 @@ def add_lesson(folder: Path, description: Description) -> str:
     return name
 
 
-def start_page(topics: Iterable[tuple[Topic, int]]) -> str:
+def start_page(topics: Iterable[tuple[Topic, Description]]) -> str:
     """Write the start page: the topics, each with its number of exercises, by track, in reading order."""
     lines = [
         "# Studium",
@@ -62,10 +62,12 @@ def start_page(topics: Iterable[tuple[Topic, int]]) -> str:
         "",
     ]
     for track, members in groupby(topics, key=lambda member: member[0].track):
-        lines += [f"## {track}", "", *(_line(topic, count) for topic, count in members), ""]
+        lines += [f"## {track}", "", *(_line(topic, described) for topic, described in members), ""]
     return "\n".join(lines)
 
 
-def _line(topic: Topic, count: int) -> str:
-    exercises = "1 exercise" if count == 1 else f"{count} exercises"
+def _line(topic: Topic, described: Description) -> str:
+    optional = sum(item.optional for item in described.exercises)
+    count = len(described.exercises) - optional
+    exercises = ("1 exercise" if count == 1 else f"{count} exercises") + (f", {optional} optional" if optional else "")
     return f"- [{topic.title}]({topic.slug}.ipynb): {topic.summary} *{topic.minutes} minutes, {exercises}*"

@@ -9,21 +9,27 @@ from typing import Any
 
 import msgspec
 
-from studium_graders.engine.material.assignment import CanonicalNotebook, CanonicalSubmission, Material
+from studium_graders.engine.material.assignment import CanonicalSubmission, Material
 from studium_graders.engine.results import CellRun, NotebookResult, SubmissionResult, TestResult
+from studium_graders.inert_markdown import inert
+from studium_graders.mistakes import Sentences
 from studium_graders.outputs import error_output, safe_outputs, value_output
 from studium_graders.results_store import write_whole
 
 
-def autograded_files(submission: CanonicalSubmission, result: SubmissionResult, material: Material) -> dict[str, bytes]:
+def autograded_files(
+    submission: CanonicalSubmission, result: SubmissionResult, material: Material, sentences: Sentences
+) -> dict[str, bytes]:
     """Give what belongs into the folder: relative path to content."""
     files = material.files | submission.files  # intake left out what a student may not replace
     if submission.timestamp:
         files["timestamp.txt"] = f"{submission.timestamp}\n".encode()
     results = {book.name: book for book in result.notebooks}
+    texts = {book.name: {cell.id: cell.source for cell in book.cells} for book in material.notebooks}
     for book in submission.notebooks:
         if not book.missing:
-            files[f"{book.name}.ipynb"] = _document(book, results.get(book.name))
+            document = _inert(json.loads(book.document), texts.get(book.name, {}))
+            files[f"{book.name}.ipynb"] = _document(document, results.get(book.name), sentences)
     return files
 
 
@@ -67,19 +73,26 @@ def _has(path: Path, content: bytes) -> bool:
         return False
 
 
-def _document(book: CanonicalNotebook, result: NotebookResult | None) -> bytes:
-    document = json.loads(book.document)
+def _inert(document: dict[str, Any], own: Mapping[str, str]) -> dict[str, Any]:
+    """Return the notebook with each text made inert that is not the assignment's ``own``, by the id of its cell."""
+    for cell in document["cells"]:
+        if cell["cell_type"] == "markdown" and cell["source"] != own.get(cell.get("id", "")):
+            cell["source"] = inert(cell["source"], cell.get("attachments", ()))
+    return document
+
+
+def _document(document: dict[str, Any], result: NotebookResult | None, sentences: Sentences) -> bytes:
     tests = {test.grade_id: test for test in result.tests if test.grade_id} if result else {}
     runs = result.runs if result else {}
     for cell in document["cells"]:
         if cell["cell_type"] == "code":
             test = tests.get(cell["metadata"].get("nbgrader", {}).get("grade_id", ""))
-            cell["outputs"] = _outputs(runs.get(cell.get("id", "")), test)
+            cell["outputs"] = _outputs(runs.get(cell.get("id", "")), test, sentences)
     text = json.dumps(document, ensure_ascii=False, sort_keys=True)
     return msgspec.json.format(text.encode("utf-8", "replace"), indent=1)
 
 
-def _outputs(run: CellRun | None, test: TestResult | None) -> list[dict[str, Any]]:
+def _outputs(run: CellRun | None, test: TestResult | None, sentences: Sentences) -> list[dict[str, Any]]:
     """Give what a cell shows: what it printed, and for a test that lost points why, in a form that nbgrader scores so.
 
     A hidden test shows its message alone, because what it printed may tell its data.
@@ -92,9 +105,5 @@ def _outputs(run: CellRun | None, test: TestResult | None) -> list[dict[str, Any
         return kept
     if test.outcome == "partial":
         return [*kept, value_output(repr(test.points))]
-    return [*kept, error_output("NotAttempted" if test.outcome == "not attempted" else "TestFailed", why_failed(test))]
-
-
-def why_failed(test: TestResult) -> str:
-    """Give what the autograded notebook says of a test that failed."""
-    return " ".join(filter(None, (test.message, test.mistake)))
+    why = " ".join(filter(None, (test.message, sentences.of(test.mistake_id))))
+    return [*kept, error_output("NotAttempted" if test.outcome == "not attempted" else "TestFailed", why)]

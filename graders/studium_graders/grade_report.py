@@ -4,11 +4,12 @@ import msgspec
 
 from studium_graders.engine.results import SubmissionResult, TestResult, Verdict
 from studium_graders.engine.vacuous_answers import VacuousTest
+from studium_graders.mistakes import Sentences
 from studium_graders.recorder import MarkChange
 
 
 class TestRow(msgspec.Struct, frozen=True):
-    """One test of one submission."""
+    """One test of one submission. ``mistake`` is the sentence of the misconception that ``mistake_id`` names."""
 
     exercise: str
     name: str
@@ -17,6 +18,7 @@ class TestRow(msgspec.Struct, frozen=True):
     outcome: str
     message: str
     mistake: str
+    mistake_id: str
     mode: str
     reason: str = ""  # why it ran in one process
 
@@ -61,6 +63,11 @@ class ClassResult(msgspec.Struct):
         return [change for change in self.changes if (change.student in students) == recorded]
 
     @property
+    def stopped(self) -> list[SubmissionRow]:
+        """The submissions that a limit stopped, in whole or in part."""
+        return [row for row in self.submissions if row.verdict.endswith(" limit")]
+
+    @property
     def in_one_process(self) -> dict[str, list[str]]:
         """The tests that ran in the students' own process, where a submission can disturb them, by the reason."""
         tests = (test for row in self.submissions for test in row.tests if test.mode == "one process")
@@ -69,7 +76,13 @@ class ClassResult(msgspec.Struct):
 
 
 def submission_row(
-    result: SubmissionResult, notes: tuple[str, ...], late_penalty: float, *, reused: bool, recorded: bool
+    result: SubmissionResult,
+    notes: tuple[str, ...],
+    sentences: Sentences,
+    *,
+    late_penalty: float = 0.0,
+    reused: bool = False,
+    recorded: bool = False,
 ) -> SubmissionRow:
     """Give the row of a result."""
     return SubmissionRow(
@@ -78,7 +91,7 @@ def submission_row(
         result.max_score,
         result.verdict,
         round(result.seconds, 3),
-        [_test_row(test) for test in result.tests],
+        [_test_row(test, sentences) for test in result.tests],
         late_penalty,
         next((book.detail for book in result.notebooks if book.detail), ""),
         [*notes, *(note for book in result.notebooks for note in book.notes)],
@@ -87,7 +100,7 @@ def submission_row(
     )
 
 
-def _test_row(test: TestResult) -> TestRow:
+def _test_row(test: TestResult, sentences: Sentences) -> TestRow:
     name = test.name or test.grade_id
     return TestRow(
         test.exercise or test.notebook,
@@ -96,7 +109,8 @@ def _test_row(test: TestResult) -> TestRow:
         test.max_points,
         test.outcome,
         test.message,
-        test.mistake,
+        sentences.of(test.mistake_id),
+        test.mistake_id,
         test.mode,
         test.reason,
     )

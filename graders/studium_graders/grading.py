@@ -31,6 +31,7 @@ from studium_graders.exercise_files import packages_of
 from studium_graders.grade_report import ClassResult, submission_row
 from studium_graders.grading_lock import only_grader
 from studium_graders.late_penalties import LatePenalties
+from studium_graders.mistakes import Sentences
 from studium_graders.opening import open_course
 from studium_graders.recorder import Graded, MarkChange, Recorder
 from studium_graders.recording_desk import DISK_FULL, AutogradedFolder, RecordingDesk
@@ -115,7 +116,7 @@ class _Run:
     ) -> None:
         self.coursedir, self.options, self.watcher = coursedir, options, watcher
         self.root = Path(coursedir.root)
-        self.assignment, self.catalogue = assignment, catalogue
+        self.assignment, self.catalogue, self.sentences = assignment, catalogue, Sentences(catalogue)
         self.limits, self.gpu = _settings(self.root, assignment)
         self.sharing = sharing_of(coursedir)
         self.store = ResultsStore(self.root / ".studium" / "results" / assignment, self.sharing)
@@ -154,8 +155,9 @@ class _Run:
         ):
             desk = RecordingDesk(
                 recorder,
-                AutogradedFolder(self.coursedir, self.material),
+                AutogradedFolder(self.coursedir, self.material, self.sentences),
                 report,
+                self.sentences,
                 lambda student: line.stored(folders[student]),
                 write=not self.options.dry_run,
             )
@@ -346,7 +348,7 @@ class _Line:
             return None
         if faulty := next((book for book in result.notebooks if book.verdict == "engine error"), None):
             self._failed(submission.student, faulty.detail)
-            row = submission_row(result, submission.notes, 0.0, reused=False, recorded=False)
+            row = submission_row(result, submission.notes, self.run.sentences)
             self.report.submissions.append(row)
             return None
         return result

@@ -1,5 +1,6 @@
 """What students get of a topic, its public exercises and its release notebook, gives nothing away."""
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,8 +24,12 @@ def leaks(topic: Topic) -> Iterator[str]:
     answers = answers_of(topic)
     path = Path(str(topic.module("exercises").__file__))
     yield from leaks_in(answers, "the public exercises.py", public_source(path.read_text("utf-8"), path.name))
-    release = "\n".join(cell.source for cell in release_notebook(topic).cells if cell.cell_type == "code")
+    cells = release_notebook(topic).cells
+    release = "\n".join(cell.source for cell in cells if cell.cell_type == "code")
     yield from leaks_in(answers, "the release notebook", release)
+    for name, times in Counter(str(cell.id) for cell in cells).items():
+        if times > 1:
+            yield f"each cell of the release notebook needs its own id: {name!r} comes {times} times; rename a test"
 
 
 def release_notebook(topic: Topic) -> "NotebookNode":

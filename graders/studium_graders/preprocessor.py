@@ -34,6 +34,7 @@ from studium_graders.engine.submitted_files import read_folder
 from studium_graders.engine.submitted_notebook import SubmittedCell
 from studium_graders.engine.template import material_of
 from studium_graders.exercise_files import packages_of
+from studium_graders.mistakes import Sentences
 from studium_graders.results_store import exercise_hashes
 
 
@@ -65,7 +66,8 @@ class SplitExecute(Execute):  # type: ignore[misc]
                 raise StudiumError(f"{names['student']} could not be graded: {book.detail}; try it again and report it")
             for note in filter(None, (book.detail, *book.notes)):
                 self.log.warning("%s of %s: %s", book.name, names["student"], note)
-        document = autograded_files(submission, result, material)[f"{names['notebook']}.ipynb"]
+        files = autograded_files(submission, result, material, Sentences(load_catalogue()))
+        document = files[f"{names['notebook']}.ipynb"]
         made = nbformat.reads(document.decode(), as_version=4)
         made.metadata = nb.metadata
         return made

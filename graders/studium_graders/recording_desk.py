@@ -12,6 +12,7 @@ from studium_graders.autograded import autograded_files, holds, write_folder
 from studium_graders.engine.material.assignment import Material
 from studium_graders.grade_report import ClassResult, submission_row
 from studium_graders.gradebook_errors import GradebookError
+from studium_graders.mistakes import Sentences
 from studium_graders.recorder import Graded, MarkChange, Plan, Recorder
 from studium_graders.sharing import sharing_of
 
@@ -22,22 +23,25 @@ DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 class AutogradedFolder:
     """The folder autograded/ of a course."""
 
-    def __init__(self, coursedir: CourseDirectory, material: Material) -> None:
-        self._coursedir, self._material = coursedir, material
+    def __init__(self, coursedir: CourseDirectory, material: Material, sentences: Sentences) -> None:
+        self._coursedir, self._material, self._sentences = coursedir, material, sentences
         self._mode = _mode(Autograde(coursedir=coursedir, config=coursedir.config).permissions)
         self._sharing = sharing_of(coursedir)
 
     def write(self, graded: Graded) -> None:
         """Write the folder of one submission. Raise OSError."""
-        files = autograded_files(graded.submission, graded.result, self._material)
+        files = self._files(graded)
         write_folder(self.folder(graded.submission.student), files, self._mode)
         self._sharing.share(self.folder(graded.submission.student))
 
     def is_current(self, graded: Graded) -> bool:
         """Tell whether the notebooks in the folder are what would be written: nobody has anything new to see."""
-        files = autograded_files(graded.submission, graded.result, self._material)
+        files = self._files(graded)
         notebooks = {path: content for path, content in files.items() if path.endswith(".ipynb")}
         return holds(self.folder(graded.submission.student), notebooks)
+
+    def _files(self, graded: Graded) -> dict[str, bytes]:
+        return autograded_files(graded.submission, graded.result, self._material, self._sentences)
 
     def folder(self, student: str) -> Path:
         """Give the folder of one submission."""
@@ -66,11 +70,12 @@ class RecordingDesk:
         recorder: Recorder,
         autograded: AutogradedFolder,
         report: ClassResult,
+        sentences: Sentences,
         again: Callable[[str], Graded | None],
         *,
         write: bool,
     ) -> None:
-        self._recorder, self._autograded, self._report = recorder, autograded, report
+        self._recorder, self._autograded, self._report, self._sentences = recorder, autograded, report, sentences
         self._again, self._write = again, write
         self._batch: list[Graded] = []
         self._reused: set[str] = set()
@@ -136,7 +141,8 @@ class RecordingDesk:
             submission_row(
                 graded.result,
                 graded.submission.notes,
-                plan.penalty,
+                self._sentences,
+                late_penalty=plan.penalty,
                 reused=plan.student in self._reused,
                 recorded=plan.student in written,
             )

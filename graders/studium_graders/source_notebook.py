@@ -24,7 +24,7 @@ warnings.simplefilter("ignore")  # nbgrader gives no points to a test during whi
 def source_notebook(plan: NotebookPlan, manager: PluginManager) -> NotebookNode:
     """Build the source version of one notebook of an assignment."""
 
-    def expand(topic: Topic, exercise: Exercise) -> list[NotebookNode]:
+    def expand(topic: Topic, exercise: Exercise, optional: bool) -> list[NotebookNode]:
         return exercise_cells(topic, plan.exercises[exercise.id])
 
     def keep(cell: NotebookNode) -> bool:

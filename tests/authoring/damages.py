@@ -267,6 +267,12 @@ DAMAGES = [
         "experiment.py",
         "\n\ndef secret(d, g, k):\n    return [g ** (m // d) if m % d == 0 else 0.0 for m in range(k)]\n",
     ),
+    Damage(
+        "a solution with other names in the lesson's text",
+        "secrecy",
+        "lesson.py",
+        "\n# %% [markdown]\n# So `[g ** (m // d) if m % d == 0 else 0.0 for m in range(k)]` it is.\n",
+    ),
     Damage("a solution in a file of data", "secrecy", "notes.txt", f"{_SOLUTION}\n"),
     Damage(
         "a solution in the metadata of a cell",

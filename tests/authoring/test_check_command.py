@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import msgspec
 import pytest
@@ -13,6 +15,9 @@ from studium.authoring import lesson_run
 from studium.authoring.findings import CheckResult, Mutants, Report, Survivor
 from studium.authoring.lesson_process import Event
 from studium.authoring.lesson_run import BUDGETS, Budget, LessonRun
+from studium.authoring.repeatability import repeatability
+from studium.authoring.subject import open_subject
+from studium.authoring.watch_process import Told
 from studium.cli import topic
 from studium.errors import ExerciseError
 from studium.exercises import exercise
@@ -25,10 +30,10 @@ def test_json_has_the_topic_its_checks_and_its_mutants(studium, copy_sample):
     code, out, err = studium("topic", "check", str(copy_sample()), "--json", "--only", "solutions")
     report = json.loads(out)
     assert (code, err) == (0, "")
-    assert list(report) == ["topic", "passed", "checks", "mutants"]
+    assert list(report) == ["topic", "passed", "checks", "mutants", "waiting"]
     assert (report["topic"], report["passed"]) == ("echo", True)
     assert [check["name"] for check in report["checks"]] == ["imports", "solutions"]
-    assert set(report["checks"][0]) == {"name", "passed", "detail"}
+    assert set(report["checks"][0]) == {"name", "passed", "detail", "advice"}
     assert report["mutants"] == {"killed": 0, "total": 0, "survivors": []}
 
 
@@ -36,7 +41,7 @@ def test_a_failing_check_is_an_exit_code_of_one_and_a_sentence(studium, copy_sam
     damage = next(damage for damage in DAMAGES if damage.name == "a misspelt word")
     code, out, _ = studium("topic", "check", str(copy_sample(damage)), "--only", "spelling")
     assert code == 1
-    assert "✗ spelling: cell echo-in-echo-one-layer-two-views has 'teh': write the" in out
+    assert "✗ spelling: lesson.py:1 has 'teh': write the" in out
     assert "1 of 2 checks fail: spelling" in out
 
 
@@ -124,7 +129,7 @@ def test_a_mark_of_an_equivalent_line_needs_a_reason():
             Budget(lesson=5, cell=5, memory_mb=900),
             "the lesson may take 5 s at smoke: it took 7 s, 4 s of them in cell b",
         ),
-        (Budget(lesson=9, cell=3, memory_mb=900), "a cell may take 3 s at smoke: b took 4 s"),
+        (Budget(lesson=9, cell=3, memory_mb=900), "a cell may take 3 s at smoke: cell b took 4 s"),
         (
             Budget(lesson=9, cell=9, memory_mb=500),
             "the lesson may take 500 MB at smoke: it took 700 MB, reached in cell b",
@@ -133,7 +138,7 @@ def test_a_mark_of_an_equivalent_line_needs_a_reason():
 )
 def test_a_lesson_over_its_budget_is_told_its_heaviest_cell(budget, said):
     run = LessonRun("", [Event("lesson", "a", 3.0, 300.0), Event("lesson", "b", 4.0, 700.0)], "")
-    assert [problem for problem in lesson_run._problems(run, budget, SMOKE) if said in problem]
+    assert [problem for problem in lesson_run._problems(run, budget, SMOKE, "cell {}".format) if said in problem]
 
 
 def test_a_process_that_goes_on_after_its_budget_is_stopped(tmp_path):
@@ -153,3 +158,57 @@ def test_a_lesson_that_hangs_is_stopped(monkeypatch, copy_sample, checked):
     assert failed(report) == ["lesson"]
     assert "make that cell lighter" in report.checks[-1].detail
     assert time.monotonic() - start < 500
+
+
+def test_one_fault_is_told_once_and_what_waits_for_it_is_named(studium, copy_sample):
+    twice = Damage(
+        "", "imports", "lesson.py", '\n# %% exercise="echo"\nfrom studium_topic_echo.exercises import echo\n'
+    )
+    code, out, _ = studium("topic", "check", str(copy_sample(twice)))
+    assert code == 1
+    assert out.count("must place 'echo' once") == 1
+    assert [line for line in out.splitlines() if line.startswith("✗")] == [
+        "✗ imports: lesson.py of echo must place 'echo' once: it does 2 times; remove one"
+    ]
+    assert "checks wait for imports: metadata, names," in out
+
+
+def test_a_cell_that_uses_a_stub_is_told_of_lesson_mine():
+    run = LessonRun("", [Event("lesson", "a", problem="NotImplementedError: ")], "")
+    (said,) = lesson_run._problems(run, BUDGETS["smoke"], SMOKE, {"a": "lesson.py:143"}.get)
+    assert said.startswith("the lesson must run: lesson.py:143: it calls an answer that is not written yet; write ")
+    assert "lesson.mine(…)" in said
+
+
+def test_a_lesson_that_ends_early_is_to_be_corrected_and_one_that_takes_too_long_to_be_made_lighter():
+    for ended, remedy in (("ended with exit code 1: KeyError", "correct it"), ("was stopped after 32 s", "lighter")):
+        run = LessonRun("", [Event("lesson", "a")], ended)
+        (said,) = lesson_run._problems(run, BUDGETS["smoke"], SMOKE, str)
+        assert said.endswith(remedy)
+
+
+def test_a_lesson_runs_with_one_thread(checked, copy_sample):
+    damage = Damage("", "lesson", "lesson.py", "\n# %%\nimport torch\n\nassert torch.get_num_threads() == 1\n")
+    assert failed(checked(copy_sample(damage), "lesson", known=("imports", "solutions"))) == []
+
+
+def test_a_test_that_draws_from_torchs_global_generator_is_advised_of_rng(copy_sample):
+    old = "    assert_close(response(2, 0.5, 7), [1.0, 0.0, 0.5, 0.0, 0.25, 0.0, 0.125])"
+    draws = (
+        f"    import torch\n    gain = float(torch.rand(1))\n{old}\n    assert_close(response(1, gain, 2), [1.0, gain])"
+    )
+    before = draws.replace(old, "").replace("\n\n", "\n")
+    for text, advised in ((before, True), (old, False)):
+        folder = copy_sample(Damage("", "repeatability", "exercises.py", text, old))
+        with open_subject(str(folder), SMOKE) as subject:
+            advice = "".join(repeatability(subject).advice)
+        assert ("draws from torch's global generator" in advice) == advised
+        shutil.rmtree(folder)
+
+
+def test_a_result_that_has_not_changed_is_not_printed_again(capsys):
+    watcher, preview, shown = SimpleNamespace(results={}), SimpleNamespace(tell=lambda results: None), {}
+    for passed in (True, True, False):
+        result = CheckResult("links", passed, "…")
+        topic._show(Told(1, result=result), watcher, preview, shown)
+    assert capsys.readouterr().out == "✓ links: …\n✗ links: …\n"

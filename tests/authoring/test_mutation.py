@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import ast
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from studium.authoring import mutant_process
+from studium.authoring.mutant_process import Trial
+from studium.authoring.mutants import mutants
 from studium.authoring.mutation import mutants_of
+from studium.authoring.subject import open_subject
+
+from tests.authoring.conftest import SMOKE
 
 MODULE = '''
 import torch
@@ -98,3 +106,50 @@ def test_no_mutant_comes_twice_and_none_is_the_solution():
 def test_the_change_is_shown_as_a_diff():
     changes = [mutant.change for mutant in mutants_of(MODULE.format(line="return x + y"), "f")]
     assert "-    return x + y\n+    return x - y" in changes
+
+
+def test_of_functions_with_one_name_the_one_at_the_line_of_its_decorator_is_changed():
+    text = "@f.also_correct\ndef _(x):\n    return x + 1\n\n\n@f.also_correct\ndef _(x):\n    return x * 2\n"
+    assert {mutant.after.strip() for mutant in mutants_of(text, "_", 6)} == {
+        "return x / 2",
+        "return x * 3",
+        "return x * 1",
+        "return x",
+        "return 2",
+    }
+
+
+def trial(*, also: bool = True, survived: bool = True, equivalent: str = "") -> Trial:
+    return Trial("f", 3, "-    return x + 1\n+    return x - 1", also, survived, [], equivalent)
+
+
+def mutants_finding(*trials, equivalents=()):
+    answer = SimpleNamespace(id="f", equivalents=dict.fromkeys(equivalents, "why"), alternatives=[])
+    topic = SimpleNamespace(has=lambda name: False)
+    return mutants(SimpleNamespace(trials=list(trials), exercises=[answer], topic=topic, folder=Path()))
+
+
+def test_a_changed_other_answer_that_no_test_notices_is_advice_and_no_problem():
+    finding = mutants_finding(trial(), trial(survived=False), trial(also=False, survived=False))
+    (said,) = finding.advice
+    assert "exercises.py line 3: `return x - 1`" in said
+    assert (list(finding.problems), finding.mutants.total) == ([], 1)
+    assert finding.summary == "1 of 1 mutants fail a test; 1 of 2 of other correct answers"
+
+
+def test_a_changed_other_answer_can_be_marked_as_equivalent():
+    finding = mutants_finding(trial(equivalent="why"), equivalents=["return x - 1"])
+    assert (list(finding.advice), list(finding.problems)) == ([], [])
+
+
+def test_a_sample_of_other_answers_is_tried_and_the_whole_where_it_is_asked_for(copy_sample):
+    with open_subject(str(copy_sample()), SMOKE) as subject:
+        source = (subject.folder / "exercises.py").read_text("utf-8")
+        response = subject.topic.exercises["response"]
+        tried = {
+            whole: [t for t, _, _ in mutant_process._tasks(subject.topic, response, source, whole) if t.also]
+            for whole in (False, True)
+        }
+        everything = mutant_process.other_mutants(response, source)
+    assert (len(tried[False]), len(tried[True])) == (mutant_process.SAMPLE, len(everything))
+    assert {t.change for t in tried[False]} < {mutant.change for _, mutant in everything}

@@ -6,8 +6,10 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from studium.authoring import pytest_plugin
 
 from tests.authoring.damages import DAMAGES
 
@@ -58,3 +60,37 @@ def test_loading_the_plugin_costs_no_catalogue():
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert "torch" not in done.stdout
     assert "nbformat" not in done.stdout
+
+
+@pytest.fixture
+def untouched(tmp_path):
+    pytest.importorskip("copier")
+    from studium.authoring import template
+
+    return template.make_topic(template.NewTopic("soft-choice", "Soft choice", "My topics", tmp_path, False))
+
+
+def test_the_own_tests_of_an_untouched_template_pass_beside_its_checks(untouched):
+    code, said = run_pytest(untouched, "-k", "widget_says or metadata")
+    assert code == 0, said
+    assert "2 passed" in said
+
+
+@pytest.mark.heavy
+@pytest.mark.browser
+def test_the_ci_of_an_untouched_template_is_green(untouched):
+    code, said = run_pytest(untouched)
+    assert code == 0, said
+
+
+@pytest.mark.parametrize("strict", [True, False])
+def test_advice_counts_where_the_option_says_so(strict, monkeypatch, request):
+    asked = []
+    report = '{"topic": "echo", "passed": true, "checks": []}'
+    monkeypatch.setattr(
+        subprocess, "run", lambda command, **more: asked.append(command) or SimpleNamespace(stdout=report)
+    )
+    options = {"profile": "smoke", "strict": strict}
+    checks = pytest_plugin.TopicChecks.from_parent(request.session, name="echo", nodeid="echo", **options)
+    assert checks.report.topic == "echo"
+    assert ("--strict" in asked[0]) == strict

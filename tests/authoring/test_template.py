@@ -89,6 +89,19 @@ def test_a_topic_can_join_a_distribution(new, checked, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("listed", "after"),
+    [("other", ["soft_choice", "other"]), (".", ["."]), ("", None)],
+    ids=["another package", "all of it", "no list"],
+)
+def test_a_topic_that_joins_a_distribution_gets_into_its_wheel(new, tmp_path, listed, after):
+    table = f'[tool.hatch.build.targets.wheel]\npackages = ["{listed}"]\n' if listed else ""
+    (tmp_path / "pyproject.toml").write_text(f'[project]\nname = "mine"\n\n{table}')
+    new("soft-choice", "--here")
+    tool = tomllib.loads((tmp_path / "pyproject.toml").read_text()).get("tool")
+    assert (tool and tool["hatch"]["build"]["targets"]["wheel"]["packages"]) == after
+
+
+@pytest.mark.parametrize(
     ("slug", "said"),
     [
         ("Soft Choice", "lower-case words joined by hyphens"),

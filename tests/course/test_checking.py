@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from studium import assert_close, exercise
 from studium.catalogue import load_catalogue
 from studium.checking import check, is_blank, shown_failure
 from studium.observation import Recorder
@@ -45,7 +46,7 @@ def documented(weight, a, b, alpha):
 
 def test_a_right_answer_in_another_style_is_right(merge):
     result = check("sample", merge, right)
-    assert (result.outcome, result.points, result.mistake) == ("right", 3, "")
+    assert (result.outcome, result.points, result.mistake_id) == ("right", 3, "")
 
 
 @pytest.mark.parametrize("answer", [None, documented, lambda weight, a, b, alpha: ..., 7])
@@ -73,24 +74,19 @@ def test_a_wrong_answer_keeps_the_points_of_the_tests_that_pass(merge):
     assert (result.outcome, result.points, result.max_points) == ("wrong", 1, 3)
 
 
-def test_a_wrong_answer_hears_the_name_of_its_mistake(merge):
-    assert check("sample", merge, unscaled).mistake == "You scaled by alpha; LoRA scales by alpha / r."
+def test_a_result_names_a_mistake_by_its_id_and_the_exercise_knows_the_sentence(merge):
+    found = check("sample", merge, unscaled).mistake_id
+    assert found == "sample.merge:scaled-by-alpha"
+    assert merge.sentence_of(found) == "You scaled by alpha; LoRA scales by alpha / r."
 
 
 def test_a_mistake_that_shows_only_in_the_arguments_is_named_too(merge):
-    assert check("sample", merge, in_place).mistake == "You changed the weight in place."
+    assert check("sample", merge, in_place).mistake_id == "sample.merge:changed-in-place"
 
 
 def test_an_unknown_mistake_is_not_named(merge):
     result = check("sample", merge, lambda weight, a, b, alpha: weight - b @ a)
-    assert (result.outcome, result.mistake) == ("wrong", "")
-
-
-def test_of_two_mistakes_the_failure_of_the_named_one_is_shown(merge):
-    result = check("sample", merge, lambda *given: unscaled(*given) if len(given[0]) == 4 else torch.zeros(2))
-    assert [test.passed for test in result.tests] == [False, False]
-    assert result.mistake == "You scaled by alpha; LoRA scales by alpha / r."
-    assert shown_failure(result) == result.tests[1]
+    assert (result.outcome, result.mistake_id) == ("wrong", "")
 
 
 def test_of_mistakes_without_a_name_the_first_failure_is_shown(merge):
@@ -114,8 +110,93 @@ def test_an_answer_that_exits_is_wrong_and_stops_nothing(merge):
 
 
 def test_a_result_of_the_wrong_kind_is_explained(merge):
-    message = check("sample", merge, lambda weight, a, b, alpha: print).tests[0].message
-    assert message.startswith("the result could not be used: AttributeError")
+    message = check("sample", merge, lambda weight, a, b, alpha: (weight, a)).tests[0].message
+    assert message.startswith("merge returned a tuple of 2, which could not be used: AttributeError")
+
+
+def test_an_answer_that_changes_an_argument_is_told_so_first_with_both_values(merge):
+    def doubles(weight, a, b, alpha):
+        weight *= 2
+        return weight
+
+    message = check("sample", merge, doubles).tests[1].message
+    assert message.startswith("merge changed its argument `weight`, which must stay as it is: at index [0, 0] it was ")
+    assert " and is now " in message
+
+
+def test_an_argument_that_the_solution_changes_too_is_not_told():
+    @exercise(points=1, minutes=1)
+    def fill(numbers):
+        numbers.append(1)
+        return numbers
+
+    @fill.test("appends a 1", points=1)
+    def _(fill):
+        assert_close(fill([0]), [0, 1])
+
+    assert check("sample", fill, lambda numbers: numbers.append(2)).tests[0].message.startswith("expected [0, 1]")
+
+
+def test_a_numpy_array_in_the_place_of_a_tensor_is_told(merge):
+    message = check("sample", merge, lambda weight, a, b, alpha: (weight + b @ a).numpy()).tests[1].message
+    assert message.endswith("(merge returned a NumPy array, and a tensor is expected)")
+
+
+def fresh(source, **names):
+    """The functions of a notebook cell with this source."""
+    names |= {"torch": torch}
+    exec(source, names)
+    return names
+
+
+QUADRUPLE = "def quadruple(x):\n    return twice(twice(x))"
+
+
+@pytest.fixture
+def doubling(merge):
+    exercises = load_catalogue()["sample"].exercises
+
+    @exercise(points=1, minutes=1)
+    def quadruple(x):
+        return 4 * x
+
+    @quadruple.test("multiplies by 4", points=1)
+    def _(quadruple):
+        assert_close(quadruple(2.0), 8.0)
+
+    return {"twice": exercises["twice"], "quadruple": quadruple}
+
+
+@pytest.mark.parametrize(
+    ("earlier", "state"),
+    [
+        ("def twice(x):\n    raise NotImplementedError", "is not written yet; write twice first"),
+        ("def twice(x):\n    return 3 * x", "is not right yet; correct twice first"),
+    ],
+)
+def test_a_right_answer_that_calls_one_that_is_not_right_is_told_which(doubling, earlier, state):
+    names = fresh(f"{earlier}\n\n{QUADRUPLE}")
+    result = check("sample", doubling["quadruple"], names["quadruple"], beside=doubling)
+    assert (result.outcome, result.points) == ("wrong", 0)
+    assert result.tests[0].message == f"quadruple is right, but it calls twice, which {state}"
+
+
+def test_an_answer_that_calls_one_that_is_not_written_is_attempted(doubling):
+    names = fresh(f"def twice(x):\n    raise NotImplementedError\n\n{QUADRUPLE} + 1")
+    result = check("sample", doubling["quadruple"], names["quadruple"], beside=doubling)
+    assert result.outcome == "wrong"
+    assert result.tests[0].message == "quadruple calls twice, which is not written yet; write twice first"
+
+
+def test_a_wrong_answer_that_calls_a_right_one_is_told_its_own_mistake(doubling):
+    names = fresh(f"def twice(x):\n    return 2 * x\n\n{QUADRUPLE} + 1")
+    message = check("sample", doubling["quadruple"], names["quadruple"], beside=doubling).tests[0].message
+    assert message == "expected 8, got 9"
+
+
+def test_an_operation_that_a_library_lacks_is_no_answer_that_is_not_written(merge):
+    names = fresh("def merge(*given):\n    return torch.nn.Module().forward(*given)")
+    assert check("sample", merge, names["merge"]).outcome == "wrong"
 
 
 def test_a_call_without_gradients_is_replayed_without_them():

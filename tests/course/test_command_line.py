@@ -57,6 +57,30 @@ def test_topics_lists_them_for_people(sample, studium):
     assert "studium-topic-sample 1.0" in studium("topics")[1]
 
 
+def test_topics_with_a_slug_lists_its_exercises_with_what_they_ask_for(sample, studium):
+    code, out, _ = studium("topics", "sample")
+    assert code == 0
+    assert [line.split() for line in out.splitlines()[1:3]] == [
+        ["merge", "core", "write", "the", "lesson", "uses", "it", "3", "5", "min"],
+        ["twice", "core", "write", "the", "lesson", "uses", "it", "1", "1", "min"],
+    ]
+    assert out.endswith("Sample: 4 points, 60 min with the reading\n")
+
+
+def test_the_exercises_of_a_topic_are_given_as_json(sample, studium):
+    _, out, _ = studium("topics", "sample", "--json")
+    found = json.loads(out)
+    assert (found["slug"], found["minutes"]) == ("sample", 60)
+    assert found["exercises"][1] == {
+        "id": "twice", "level": "core", "kind": "write", "importance": 2, "points": 1, "minutes": 1, "optional": False,
+    }  # fmt: skip
+
+
+def test_topics_with_an_unknown_slug_names_the_nearest(sample, studium):
+    code, _, err = studium("topics", "sampel")
+    assert (code, "did you mean 'sample'?" in err) == (2, True)
+
+
 def test_topics_reports_a_broken_plugin_and_exits_with_0(sample, studium):
     sample.install("broken", {"broken": "broken_topic"}, {"broken_topic.py": "raise RuntimeError('no luck')"})
     code, out, _ = studium("topics", "--json")
@@ -111,12 +135,13 @@ def test_check_as_json_has_the_promised_keys(lesson, studium):
     code, out, _ = studium("check", str(path), "--json")
     merge, twice = json.loads(out)["exercises"]
     assert code == 1
-    assert {key: merge[key] for key in ("id", "outcome", "points", "max_points", "mistake")} == {
+    assert {key: merge[key] for key in ("id", "outcome", "points", "max_points", "mistake", "mistake_id")} == {
         "id": "merge",
         "outcome": "wrong",
         "points": 1.0,
         "max_points": 3.0,
         "mistake": "You scaled by alpha; LoRA scales by alpha / r.",
+        "mistake_id": "sample.merge:scaled-by-alpha",
     }
     assert merge["tests"][0] == {"name": "keeps the shape of weight", "passed": True, "points": 1.0, "message": ""}
     assert twice["outcome"] == "not attempted"
@@ -244,6 +269,13 @@ def test_a_workspace_has_each_lesson_and_a_start_page(sample, tmp_path):
     workspace = build_workspace(load_catalogue(), tmp_path / "work")
     assert "sample" in workspace.made
     assert "[Sample](sample.ipynb)" in (tmp_path / "work" / START).read_text()
+
+
+def test_the_start_page_counts_what_is_optional_apart(sample, tmp_path):
+    lesson = sample.folder / "sample_topic" / "lesson.py"
+    lesson.write_text(lesson.read_text().replace("# And then.", "# ## Further"))
+    build_workspace(load_catalogue(), tmp_path / "work")
+    assert "*60 minutes, 1 exercise, 1 optional*" in (tmp_path / "work" / START).read_text()
 
 
 def test_a_topic_that_is_broken_inside_does_not_close_the_others(sample, tmp_path):

@@ -66,6 +66,16 @@ class Pair:
         (True, False, "expected False, got True"),
         (torch.tensor([True]), torch.tensor([False]), "at index [0] expected False, got True (1 of 1 values differ)"),
         (np.array(["a"]), np.array(["b"]), "at index [0] expected 'b', got 'a' (1 of 1 values differ)"),
+        (
+            np.array([1.0, np.nan, -np.inf, np.nan]),
+            np.array([1.0, 2.0, np.inf, 3.0]),
+            "at index [1] expected 2, got nan (3 of 4 values differ, 2 are nan, 1 are infinite, 1 should be infinite)",
+        ),
+        (
+            np.array([1.5, np.nan]),
+            np.array([1.0, np.nan]),
+            "at index [0] expected 1, got 1.5 (1 of 2 values differ, by up to 0.5)",
+        ),
         ([1, 2], [1], "expected 1 items, got 2"),
         ({"a": 1}, {"b": 1}, "keys differ: missing 'b' and not expected 'a'"),
         ({"a": [1, 2]}, {"a": [1, 3]}, "at key 'a': at item 1: expected 3, got 2"),

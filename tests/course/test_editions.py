@@ -8,8 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from studium.catalogue import load_catalogue
 from studium.cell_ids import cell_id
-from studium.editions import compile_lesson, compile_solution, role
+from studium.editions import compile_lesson, compile_solution, is_optional, role
 from studium.errors import LessonError, TopicError
+from studium.site.cells import annotate, read_page
+from studium.site.pages import Lesson
 
 
 @pytest.fixture
@@ -57,6 +59,17 @@ def test_an_exercise_becomes_a_prompt_a_stub_and_a_check(lesson):
     assert cells[2].source.startswith("lesson.check(merge)")
 
 
+def test_a_prompt_says_what_kind_of_exercise_it_is_and_states_it(lesson):
+    prompt = next(cell for cell in lesson.cells if role(cell) == "prompt")
+    assert prompt.source.splitlines() == [
+        "### Exercise: `merge`",
+        "",
+        "*core · write · the lesson uses it · 3 points · about 5 minutes*",
+        "",
+        "Fold the adapter into the frozen weight.",
+    ]
+
+
 def test_the_setup_cell_follows_the_title_and_imports_what_solutions_need(lesson):
     assert role(lesson.cells[1]) == "setup"
     assert lesson.cells[1].source.splitlines() == [
@@ -93,6 +106,60 @@ def test_a_lesson_that_misplaces_an_exercise_is_an_error(sample, text, sentence)
     catalogue = load_catalogue()
     with pytest.raises(LessonError, match=re.escape(sentence)):
         compile_lesson(catalogue["sample"], catalogue.manager)
+
+
+FURTHER = """
+# %% [markdown]
+# ## Merging
+
+# %% tags=["experiment"]
+print(1)
+
+# %% [markdown]
+# ## Further
+#
+# ```python
+# ## not a heading
+# ```
+
+# %% exercise="twice"
+
+# %% [markdown]
+# ### A smaller heading
+
+# %% tags=["experiment"]
+print(2)
+
+# %% [markdown]
+# ## Further reading
+
+# %% exercise="merge"
+"""
+
+
+def test_what_stands_below_further_is_optional_down_to_the_next_section(sample):
+    write_lesson(sample, FURTHER)
+    catalogue = load_catalogue()
+    cells = compile_lesson(catalogue["sample"], catalogue.manager).cells
+    optional = [(role(cell), cell.metadata.studium.get("exercise", "")) for cell in cells if is_optional(cell)]
+    parts = ["prompt", "exercise", "check"]
+    assert optional == [("prose", ""), *((part, "twice") for part in parts), ("prose", ""), ("experiment", "")]
+    prompts = [cell.source.splitlines()[2] for cell in cells if role(cell) == "prompt"]
+    assert prompts == [
+        "*optional · core · write · the lesson uses it · 1 point · about 1 minute*",
+        "*core · write · the lesson uses it · 3 points · about 5 minutes*",
+    ]
+
+
+def test_a_page_counts_what_is_optional_apart(sample):
+    write_lesson(sample, FURTHER)
+    catalogue = load_catalogue()
+    notebook = compile_lesson(catalogue["sample"], catalogue.manager)
+    annotate(notebook, catalogue["sample"])
+    lesson = Lesson(catalogue["sample"], read_page(notebook, "Sample"), "")
+    assert (lesson.exercises, lesson.optional) == (1, 1)
+    efforts = [block.effort.split(" · ")[0] for block in lesson.page.blocks if block.kind == "exercise"]
+    assert efforts == ["optional", "core"]
 
 
 def test_a_topic_without_a_lesson_says_so(sample):

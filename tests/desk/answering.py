@@ -10,6 +10,7 @@ from typing import Any
 RIGHT = "def merge(weight, a, b, alpha):\n    return weight + alpha / len(a) * (b @ a)"
 UNSCALED = "def merge(weight, a, b, alpha):\n    return weight + alpha * (b @ a)"
 MISTAKE = "You scaled by alpha; LoRA scales by alpha / r."
+MISTAKE_ID = "sample.merge:scaled-by-alpha"
 
 
 def write_answer(path: Path, source: str, exercise: str = "merge") -> None:

@@ -14,17 +14,6 @@ from studium.desk.store import Store
 from studium.workspace import build_workspace
 
 
-@pytest.fixture(scope="session")
-def described(tmp_path_factory) -> Path:
-    """A folder in which what is read of topics stays for the session: each of our topics is read once."""
-    return tmp_path_factory.mktemp("topics")
-
-
-@pytest.fixture(autouse=True)
-def topics_are_known(data_folder, described):
-    (data_folder / "topics").symlink_to(described)
-
-
 @pytest.fixture
 def store(data_folder):
     with Store() as store:

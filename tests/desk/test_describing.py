@@ -45,7 +45,16 @@ def test_a_description_has_what_the_desk_shows(sample):
     assert "alpha / a.shape[0]" in merge.solution
     assert merge.wrong[0].code.startswith("def merge(weight, a, b, alpha):")
     assert [section.title for section in found.sections] == ["Sample", "Merging"]
-    assert len(found.experiments) == 1
+    assert [one.optional for one in found.experiments] == [False]
+
+
+def test_exercises_are_in_the_order_of_the_lesson_and_know_what_is_optional(sample):
+    lesson = sample.folder / "sample_topic" / "lesson.py"
+    cells = ('exercise="twice"', "[markdown]\n# ## Further", 'exercise="merge"', 'tags=["experiment"]\n1')
+    lesson.write_text("".join(f"# %% {cell}\n" for cell in cells))
+    found = description_of(load_catalogue(), "sample")
+    assert [(item.id, item.optional) for item in found.exercises] == [("twice", False), ("merge", True)]
+    assert [one.optional for one in found.experiments] == [True]
 
 
 def test_a_broken_topic_has_its_problem_and_closes_no_other(site, reads):

@@ -9,8 +9,11 @@ import sys
 import time
 
 import pytest
+from studium.catalogue import load_catalogue
+from studium.desk.journal import Journal
 from studium.desk.labels import Label, label_text, read_labels
 from studium.desk.memory_guard import refusal
+from studium.desk.records import Checked
 
 from .answering import MISTAKE, RIGHT, UNSCALED, sources, write_answer
 
@@ -18,6 +21,18 @@ from .answering import MISTAKE, RIGHT, UNSCALED, sources, write_answer
 @pytest.fixture
 def path(workspace):
     return workspace / "sample.ipynb"
+
+
+DONE = Checked("right", 1.0, 1.0, answer="done")
+
+
+@pytest.fixture
+def journal_of(store, monkeypatch):
+    """journal_of(workspace) → its journal, of a computer on which the sample topic is alone."""
+    known = load_catalogue()
+    alone = type(known)(tuple(one for one in known.entries if one.topic.slug == "sample"), (), known.manager)
+    monkeypatch.setattr("studium.cli.load_catalogue", lambda: alone)
+    return lambda workspace: Journal(store, workspace)
 
 
 @pytest.fixture
@@ -36,7 +51,7 @@ def failed(open_lesson, path):
 def test_next_says_where_to_go_on_and_what_was_wrong(studium, workspace, failed):
     code, out, _ = studium("next", "--course", str(workspace))
     assert code == 0
-    assert out.startswith(f"merge in {workspace / 'sample.ipynb'}: wrong, about 5 minutes\n  {MISTAKE}")
+    assert out.startswith(f"merge in {workspace / 'sample.ipynb'}: wrong, core, about 5 minutes\n  {MISTAKE}")
 
 
 def test_progress_shows_every_lesson_and_counts(studium, workspace, failed):
@@ -44,6 +59,43 @@ def test_progress_shows_every_lesson_and_counts(studium, workspace, failed):
     (sample,) = [t for track in json.loads(out)["tracks"] for t in track["topics"] if t["slug"] == "sample"]
     assert (sample["status"], [item["status"] for item in sample["exercises"]]) == ("begun", ["wrong", "untouched"])
     assert "0 of " in studium("progress", "--course", str(workspace))[1]
+
+
+@pytest.fixture
+def further(workspace, sample):
+    """The exercise merge, of two, stands below the heading "Further"."""
+    lesson = sample.folder / "sample_topic" / "lesson.py"
+    lesson.write_text(lesson.read_text().replace("## Merging", "## Further").replace("# And then.", "# ## The end"))
+
+
+def test_next_comes_to_what_is_optional_when_all_else_is_done(studium, workspace, further, journal_of):
+    assert studium("next", "--course", str(workspace))[1].startswith("twice in ")
+    journal_of(workspace).write("sample", "twice", DONE)
+    code, out, _ = studium("next", "--course", str(workspace))
+    assert (code, out) == (0, f"merge in {workspace / 'sample.ipynb'}: untouched, optional, core, about 5 minutes\n")
+    journal_of(workspace).write("sample", "merge", DONE)
+    assert studium("next", "--course", str(workspace))[1].startswith("everything is done")
+
+
+def test_a_lesson_is_done_without_what_is_optional_in_it(studium, workspace, further, journal_of):
+    journal_of(workspace).write("sample", "twice", DONE)
+    _, out, _ = studium("progress", "--course", str(workspace), "--json")
+    found = json.loads(out)
+    (sample,) = [t for track in found["tracks"] for t in track["topics"] if t["slug"] == "sample"]
+    assert (sample["status"], sample["minutes_left"]) == ("done", 0)
+    assert [(item["id"], item["optional"]) for item in sample["exercises"]] == [("merge", True), ("twice", False)]
+    assert found["totals"] == {
+        "exercises": 1, "right": 1, "revealed": 0, "wrong": 0, "untouched": 0,
+        "optional": 1, "optional_right": 0, "minutes_left": 0,
+    }  # fmt: skip
+    assert "0 of 1 right" in studium("progress", "--course", str(workspace))[1]
+
+
+def test_what_is_optional_takes_no_minutes_away(studium, workspace, further, journal_of):
+    journal_of(workspace).write("sample", "merge", DONE)
+    _, out, _ = studium("progress", "--course", str(workspace), "--json")
+    (sample,) = [t for track in json.loads(out)["tracks"] for t in track["topics"] if t["slug"] == "sample"]
+    assert (sample["status"], sample["minutes_left"]) == ("begun", sample["minutes"])
 
 
 def test_progress_goes_to_another_folder_in_a_file(studium, workspace, failed, tmp_path):

@@ -33,7 +33,7 @@ def standing(store, workspace):
 def test_a_check_in_the_kernel_is_an_attempt_at_the_desk(kernel, standing):
     kernel().check(unscaled)
     assert (standing().status, standing().attempts) == ("wrong", 1)
-    assert standing().last.mistake == "You scaled by alpha; LoRA scales by alpha / r."
+    assert standing().last.mistake_id == "sample.merge:scaled-by-alpha"
     assert "alpha * (b @ a)" in standing().versions[0].answer
 
 

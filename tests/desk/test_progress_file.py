@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 
 import pytest
@@ -47,6 +48,20 @@ def test_a_file_goes_into_another_workspace_of_the_same_machine(journals, tmp_pa
     (tmp_path / "other").mkdir()
     other = Journal(first.store, tmp_path / "other")
     assert import_progress(other, export_progress(first)).added == 1
+
+
+OLD_ENTRIES = (
+    '[{"id":"0123456789abcdef0123456789abcdef","time":1700000000000,"lesson":"sample","what":{"type":"checked",'
+    '"outcome":"wrong","points":1.0,"max_points":3.0,"test":"t","message":"m","mistake":"You forgot the scale.",'
+    '"answer":"x"},"exercise":"merge"}]'
+)
+
+
+def test_a_file_of_before_mistakes_had_ids_is_sound_and_keeps_its_sentence():
+    checksum = hashlib.sha256(OLD_ENTRIES.encode()).hexdigest()
+    file = f'{{"format":"studium-progress","version":1,"sha256":"{checksum}","entries":{OLD_ENTRIES}}}'
+    (entry,) = read_progress(file.encode())
+    assert entry.what.mistake_id == "You forgot the scale."
 
 
 def tampered(content, change):

@@ -13,7 +13,7 @@ from studium.desk.records import Checked
 from studium.desk.review import answer_review, cards, due_cards, read_review
 from studium.errors import UsageError
 
-from .answering import MISTAKE
+from .answering import MISTAKE, MISTAKE_ID
 
 DAY = 24 * 3600 * 1000
 
@@ -33,7 +33,7 @@ def clock(monkeypatch):
 @pytest.fixture
 def fell_for(journal, sample, clock):
     """A learner who fell for one mistake."""
-    journal.write("sample", "merge", Checked("wrong", 1, 3, mistake=MISTAKE, answer="x"))
+    journal.write("sample", "merge", Checked("wrong", 1, 3, mistake_id=MISTAKE_ID, answer="x"))
     return journal
 
 
@@ -61,8 +61,27 @@ def test_a_mistake_becomes_a_question_with_its_code_and_other_sentences(fell_for
 
 
 def test_the_same_mistake_made_twice_is_one_question(fell_for):
-    fell_for.write("sample", "merge", Checked("wrong", 1, 3, mistake=MISTAKE, answer="y"))
+    fell_for.write("sample", "merge", Checked("wrong", 1, 3, mistake_id=MISTAKE_ID, answer="y"))
     assert len(ask(fell_for)) == 1
+
+
+def test_a_question_has_the_sentence_that_the_topic_has_now(fell_for, sample):
+    file = sample.folder / "sample_topic" / "exercises.py"
+    file.write_text(file.read_text().replace(MISTAKE, "You multiplied by alpha alone."))
+    (question,) = ask(fell_for)
+    assert "You multiplied by alpha alone." in question.choices
+    assert MISTAKE not in question.choices
+
+
+def test_an_entry_of_before_mistakes_had_ids_is_asked_by_its_sentence(journal, sample, clock):
+    journal.write("sample", "merge", Checked("wrong", 1, 3, mistake_id=MISTAKE, answer="x"))
+    (question,) = ask(journal)
+    assert answer_review(journal, load_catalogue(), question.card, question.choices.index(MISTAKE), 1.0).right
+
+
+def test_a_mistake_that_the_topic_names_no_more_is_passed_over(journal, sample, clock):
+    journal.write("sample", "merge", Checked("wrong", 1, 3, mistake_id="sample.merge:gone", answer="x"))
+    assert ask(journal) == []
 
 
 def test_a_wrong_choice_comes_again_within_the_hour_and_a_right_one_after_days(fell_for, clock):
@@ -93,7 +112,7 @@ def test_a_prediction_that_missed_is_asked_and_a_hit_is_not(journal, clock):
 
 
 def test_a_mistake_of_a_topic_that_is_gone_is_passed_over(journal):
-    journal.write("gone", "merge", Checked("wrong", 1, 3, mistake=MISTAKE))
+    journal.write("gone", "merge", Checked("wrong", 1, 3, mistake_id=MISTAKE_ID))
     assert ask(journal) == []
 
 

@@ -48,11 +48,11 @@ async def _fetch(request: HTTPRequest) -> HTTPResponse:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory, described):
+def server(tmp_path_factory, described_topics):
     """A server on a workspace with the lesson of lora; its state is in a folder of its own."""
     home = tmp_path_factory.mktemp("home")
     (home / "data").mkdir()
-    (home / "data" / "topics").symlink_to(described)
+    (home / "data" / "topics").symlink_to(described_topics)
     folder = home / "ws"
     folder.mkdir()
     secret = home / "secret.ipynb"
@@ -136,6 +136,7 @@ def test_a_wrong_answer_is_checked_named_helped_reset_and_reviewed(server):
     (result,) = wait(server, job["id"])["results"]
     assert (result["outcome"], result["state"]["status"]) == ("wrong", "wrong")
     assert result["mistake"].startswith("You added alpha times B A")
+    assert result["mistake_id"].startswith("lora.merge:")
     assert result["first_failure"]["name"] == result["state"]["test"]
     assert UNSCALED not in path.read_text()
     one = {"path": "lora.ipynb", "exercise": "merge"}

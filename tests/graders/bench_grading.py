@@ -32,7 +32,7 @@ from studium_graders.assigning import build_assignment
 HERE = Path(__file__).parent
 TOPIC, SAMPLE = "lora", 6
 LESSONS = {
-    "three exercises of lora": f'exercises = ["{TOPIC}.merge", "{TOPIC}.unmerge", "{TOPIC}.init_lora"]',
+    "three exercises of lora": f'exercises = ["{TOPIC}.merge", "{TOPIC}.svd_lora", "{TOPIC}.init_lora"]',
     "a whole lora lesson": f'topics = ["{TOPIC}"]',
 }
 PLAIN, DATA = "three small torch exercises of a plain nbgrader course", "a plain course with pandas and a picture"

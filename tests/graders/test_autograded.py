@@ -8,10 +8,12 @@ import pytest
 
 pytest.importorskip("nbgrader")
 
+from studium.catalogue import load_catalogue
 from studium_graders.autograded import autograded_files, write_folder
 from studium_graders.engine.material.assignment import CanonicalNotebook, CanonicalSubmission, Material
 from studium_graders.engine.results import CellRun, NotebookResult, Outcome, SubmissionResult
 from studium_graders.engine.results import TestResult as Result
+from studium_graders.mistakes import Sentences
 
 
 def held(folder: Path) -> dict[str, bytes]:
@@ -64,6 +66,6 @@ def test_a_picture_that_a_visible_test_made_stands_below_it(outcome: Outcome, hi
     test = Result("p", "t", 0, 1, outcome, grade_id="t", hidden=hidden)
     result = NotebookResult("p", "graded", [test], {"c": CellRun([picture])})
     submission, graded = CanonicalSubmission("ann", (book,)), SubmissionResult("ann", "L0", 1, [result])
-    files = autograded_files(submission, graded, Material("ps1", ()))
+    files = autograded_files(submission, graded, Material("ps1", ()), Sentences(load_catalogue()))
     (written,) = json.loads(files["p.ipynb"])["cells"]
     assert [output["output_type"] for output in written["outputs"]] == kinds

@@ -33,6 +33,7 @@ ZERO, SUM = "counting-total-is-zero-for-no-values", "counting-total-counts-negat
 SECRET = "the hidden sum of 1 and -4"
 WRONG = "def total(values):\n    return sum(abs(value) for value in values)"
 MISTAKE = "You added the sizes of the numbers, whatever their signs."
+MISTAKE_ID = "counting.total:added-the-sizes"
 PNG = base64.b64encode(
     base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==")
 ).decode()
@@ -146,7 +147,7 @@ def engine_test(grade_id: str, points: float, most: float, outcome: str, **more:
 def test_a_page_names_score_outcomes_mistake_and_the_students_own_code(mark: Callable) -> None:
     tests = (
         engine_test(ZERO, 1, 1, "passed"),
-        engine_test(SUM, 0, 2, "failed", message="a hidden test of `total` failed", mistake=MISTAKE, hidden=True),
+        engine_test(SUM, 0, 2, "failed", message="a hidden test of `total` failed", mistake_id=MISTAKE_ID, hidden=True),
     )
     page = page_of(mark("alice", {ZERO: 1}, sources={"counting-total": WRONG}, results=shown(*tests)))
     text = text_of(page)
@@ -158,6 +159,25 @@ def test_a_page_names_score_outcomes_mistake_and_the_students_own_code(mark: Cal
     assert "return sum ( abs ( value )" in re.sub(r"([()])", r" \1 ", text).replace("  ", " ")
     assert "Handed in 1 March 2026, 13:00 CET" in text
     assert "Graded by Studium, sandbox L2." in text
+
+
+@pytest.mark.parametrize(
+    ("recorded", "said"),
+    [
+        (MISTAKE, f"The likely mistake {MISTAKE}"),  # a result of before mistakes had ids
+        ("counting.total:gone", ""),
+        ("no-such-topic.total:added-the-sizes", ""),
+    ],
+)
+def test_a_recorded_mistake_that_is_a_sentence_is_shown_and_one_that_no_topic_has_is_not(
+    mark: Callable, recorded: str, said: str
+) -> None:
+    message = "a hidden test of `total` failed"
+    test = engine_test(SUM, 0, 2, "failed", message=message, mistake_id=recorded, hidden=True)
+    text = text_of(page_of(mark("ben", results=shown(test))))
+    assert "a hidden test of total failed" in text
+    assert ("The likely mistake" in text) == bool(said)
+    assert said in text
 
 
 def test_each_page_says_when_it_was_written(mark: Callable) -> None:
@@ -622,7 +642,7 @@ def rich(mark: Callable) -> Path:
     own = new_code_cell("helper = 1  # " + "long " * 40, outputs=outputs)
     tests = (
         engine_test(ZERO, 0.5, 1, "partial", message="`total([])` gave 1 where 0 was expected"),
-        engine_test(SUM, 0, 2, "failed", message="a hidden test of `total` failed", mistake=MISTAKE, hidden=True),
+        engine_test(SUM, 0, 2, "failed", message="a hidden test of `total` failed", mistake_id=MISTAKE_ID, hidden=True),
     )
     result = shown(*tests, verdict="time limit", detail="stopped after 30 s: is there an endless loop?")
 

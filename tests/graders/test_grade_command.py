@@ -56,6 +56,12 @@ def test_a_table_and_a_summary_are_printed(grade: Studium) -> None:
     assert lines[-1] == "2 submissions of ps1 graded in sandbox L2, 1 of them run, 2 recorded"  # they are equal
 
 
+def test_the_summary_names_what_a_limit_stopped(grade: Studium, course: Path, submit: Callable) -> None:
+    assert "stopped by a limit" not in grade()[1]
+    submit(course, "eve", {"counting": {"total": "hog()"}})
+    assert grade()[1].splitlines()[-2] == "stopped by a limit: eve (time limit)"
+
+
 def test_what_is_said_of_a_student_cannot_steer_the_terminal(grade: Studium, course: Path) -> None:
     (course / "submitted" / "\x1b[31meve").mkdir()
     (course / "submitted" / "\x1b[31meve" / "ps1").symlink_to("elsewhere")
@@ -89,6 +95,16 @@ def test_json_has_every_test_of_every_student(grade: Studium) -> None:
     assert [test["exercise"] for test in first["tests"]] == ["total", "total", "distance", "distance"]
     assert {"exercise", "name", "points", "max_points", "outcome", "message", "mode"} <= first["tests"][0].keys()
     assert sum(test["points"] for test in first["tests"]) == first["score"]
+
+
+def test_json_names_a_mistake_by_its_id_and_its_sentence(grade: Studium, course: Path, submit: Callable) -> None:
+    for number in range(8):  # of which the grader by hand fails some
+        submit(course, f"s{number}", {"counting": {"total": f"def total(values):\n    return {number}"}})
+    rows = json.loads(grade("--json")[1])["submissions"]
+    failed = {test["exercise"]: test for row in rows for test in row["tests"] if test["outcome"] == "failed"}
+    assert failed["total"]["mistake_id"] == "counting.total:added-the-sizes"
+    assert failed["total"]["mistake"] == "You added the sizes of the numbers, whatever their signs."
+    assert (failed["distance"]["mistake_id"], failed["distance"]["mistake"]) == ("", "")
 
 
 def test_a_dry_run_says_that_nothing_was_recorded(grade: Studium, course: Path) -> None:

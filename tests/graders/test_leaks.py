@@ -4,6 +4,7 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import pytest
@@ -11,6 +12,7 @@ import pytest
 pytest.importorskip("nbgrader")
 
 from studium.catalogue import Catalogue, load_catalogue
+from studium_graders import handouts
 from studium_graders.assigning import build_assignment
 from studium_graders.public_exercises import public_source
 from studium_graders.student_wheel import write_student_wheel
@@ -67,3 +69,10 @@ def test_our_own_student_wheel_leaks_nothing(everything: Catalogue, tmp_path: Pa
         folder = topic.package.replace(".", "/")
         text = "\n".join(content for name, content in files.items() if name.startswith(f"{folder}/"))
         assert leaks(text, topic) == []
+
+
+def test_two_cells_of_a_release_with_one_id_are_told(counting: Catalogue, monkeypatch: pytest.MonkeyPatch) -> None:
+    cells = [nbformat.v4.new_code_cell("1", id="twice")] * 2
+    monkeypatch.setattr(handouts, "release_notebook", lambda topic: SimpleNamespace(cells=cells))
+    (said,) = handouts.leaks(counting["counting"])
+    assert "'twice' comes 2 times; rename a test" in said

@@ -78,7 +78,9 @@ def test_names_that_come_to_the_same_letters_get_grade_ids_of_their_own(counting
 def test_points_of_the_course_scale_those_of_the_tests(counting: Catalogue) -> None:
     notebook = build(counting, topics=("counting",), points={"counting.total": 10.0})
     assert [values["points"] for values in marks(notebook).values() if values["grade"]] == [3.33, 6.67, 1, 1]
-    assert "*10 points" in next(cell.source for cell in notebook.cells if cell.id == "counting-total-prompt")
+    prompt = next(cell.source for cell in notebook.cells if cell.id == "counting-total-prompt")
+    assert "· 10 points ·" in prompt
+    assert prompt.endswith("Give the sum of numbers.")
 
 
 @pytest.mark.parametrize("points", [1, 2, 5, 7.5, 100])

@@ -45,7 +45,7 @@ def _(numbers):
     return sorted(numbers)[len(numbers) // 2]
 
 
-@exercise(points=1, minutes=5, hints=("Which two numbers matter?",))
+@exercise(points=1, minutes=5, hints=("Which two numbers matter?",), level="stretch", kind="derive", importance=1)
 def spread(numbers):
     """Give the distance of the largest number from the smallest."""
     ### BEGIN SOLUTION
@@ -74,6 +74,9 @@ LESSON = """
 
 # %% exercise="mean"
 from {package}.exercises import mean
+
+# %% [markdown]
+# ## Further
 
 # %% exercise="spread"
 from {package}.exercises import spread

@@ -18,6 +18,22 @@ SUBJECTS = [
     Subject(entry.topic, CATALOGUE, Profile("smoke")) for entry in CATALOGUE.entries if entry.distribution == "studium"
 ]
 HERE_ALREADY = "own tests"  # they are collected with these tests
+OF_FORM = ("lesson forms", "ladder", "plain English")
+# Lessons that are not rewritten to the standard yet. The list shrinks: a topic without advice may not stand on it.
+NOT_REWRITTEN = {
+    "encoder-only",
+    "decoder-only",
+    "rope",
+    "kv-caching",
+    "mqa-gqa",
+    "flash-attention",
+    "lora",
+    "ncsn",
+    "ddpm",
+    "classifier-guidance",
+    "cfg",
+    "clip",
+}
 
 
 def checks_of_all(*, apart: bool) -> pytest.MarkDecorator:
@@ -37,10 +53,22 @@ each_exercise = pytest.mark.parametrize(
 )
 
 
+def faults(subject, named):
+    """The problems that a check finds, and for a lesson that is rewritten its advice."""
+    finding = named.run(subject)
+    return [*finding.problems, *(() if subject.topic.slug in NOT_REWRITTEN else finding.advice)]
+
+
 @checks_of_all(apart=False)
 def test_the_topic_passes_the_check(subject, named, monkeypatch):
     monkeypatch.setattr(answers, "DRAWS", 3)
-    assert list(named.run(subject).problems) == []
+    assert faults(subject, named) == []
+
+
+@pytest.mark.parametrize("subject", [s for s in SUBJECTS if s.topic.slug in NOT_REWRITTEN], ids=lambda s: s.topic.slug)
+def test_a_topic_that_is_not_rewritten_is_advised_to_be(subject):
+    checks = [check for check in checks_of(subject) if check.name in OF_FORM]
+    assert any(check.run(subject).advice for check in checks), "take the topic off NOT_REWRITTEN"
 
 
 @pytest.mark.heavy
@@ -57,7 +85,7 @@ def test_what_learners_read_of_the_topic_gives_nothing_away(subject):
 @pytest.mark.heavy
 @checks_of_all(apart=True)
 def test_the_topic_passes_the_check_in_processes_of_its_own(subject, named):
-    assert list(named.run(subject).problems) == []
+    assert faults(subject, named) == []
 
 
 @each_exercise

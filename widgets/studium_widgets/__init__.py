@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from studium_widgets.attention import AttentionHeatmap
     from studium_widgets.base import Widget
     from studium_widgets.chart import Chart
+    from studium_widgets.diagram import Diagram
     from studium_widgets.expert_router import ExpertRouter
+    from studium_widgets.image_grid import ImageGrid
     from studium_widgets.memory_meter import MemoryMeter
     from studium_widgets.metric_scatter import MetricScatter
     from studium_widgets.modules import ModuleLinkError, link
@@ -33,7 +35,9 @@ __all__ = [
     "AttentionHeatmap",
     "AttentionTiling",
     "Chart",
+    "Diagram",
     "ExpertRouter",
+    "ImageGrid",
     "MemoryMeter",
     "MetricScatter",
     "ModuleLinkError",
@@ -55,7 +59,9 @@ _HOME = {
     "AttentionHeatmap": "attention",
     "AttentionTiling": "tiling",
     "Chart": "chart",
+    "Diagram": "diagram",
     "ExpertRouter": "expert_router",
+    "ImageGrid": "image_grid",
     "MemoryMeter": "memory_meter",
     "MetricScatter": "metric_scatter",
     "ModuleLinkError": "modules",

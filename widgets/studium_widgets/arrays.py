@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import traitlets
 
-__all__ = ["Array"]
+__all__ = ["Array", "as_numpy"]
 
 WIRE_TYPES = ("float32", "float64", "uint8")
 
@@ -52,7 +52,7 @@ class Array(traitlets.TraitType):  # type: ignore[misc]
         return array
 
     def _numbers(self, value: Any) -> np.ndarray[Any, Any]:
-        array = _from_any(value)
+        array = as_numpy(value)
         if array.dtype.kind not in "fiub":
             raise traitlets.TraitError(
                 f"{self.name} needs {self.dtype} numbers, got {_describe(value)}: give an array, a list or a tensor"
@@ -94,7 +94,7 @@ def from_wire(value: dict[str, Any] | None, _widget: Any = None) -> np.ndarray[A
     return np.frombuffer(raw, np.dtype(value["dtype"]).newbyteorder("<")).reshape(value["shape"])
 
 
-def _from_any(value: Any) -> np.ndarray[Any, Any]:
+def as_numpy(value: Any) -> np.ndarray[Any, Any]:
     """A numpy array from anything; a torch tensor is known by its methods, so torch need not be installed."""
     if hasattr(value, "detach") and hasattr(value, "cpu"):
         value = value.detach().cpu()

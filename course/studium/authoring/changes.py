@@ -5,7 +5,8 @@ from collections import defaultdict
 from collections.abc import Iterable
 from fnmatch import fnmatch
 
-_TEXT = ("secrecy", "spelling", "reading time", "handouts", "lesson", "offline")
+_FORMS = ("lesson forms", "ladder")
+_TEXT = ("secrecy", "spelling", "plain English", "reading time", "handouts", "lesson", "offline")
 _ANSWERS = (
     "solutions",
     "robustness",
@@ -17,20 +18,36 @@ _ANSWERS = (
     "tests can fail",
     "repeatability",
     "tolerances",
+    "promises",
 )
 # The first pattern that fits a file's name says what hangs on it.
 _TOUCHED: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("lesson.py", (*_TEXT, "imports", "papers", "links", "alternative texts", "headings", "cell ids")),
-    ("exercises.py", ("imports", "names", "exercise parts", *_ANSWERS, *_TEXT, "own tests")),
+    (
+        "lesson.py",
+        (*_TEXT, "imports", "papers", "links", "alternative texts", "headings", "cell ids", "lesson forms", "ladder"),
+    ),
+    ("exercises.py", ("imports", "names", "exercise parts", *_ANSWERS, *_TEXT, "own tests", *_FORMS)),
     ("reference.py", ("imports", "reference", "own tests", "claims")),
     ("experiment.py", ("imports", "metadata", "secrecy", "claims", "lesson", "offline")),
     (
         "__init__.py",
-        ("imports", "metadata", "prerequisites", "names", "spelling", "papers", "links", "reading time", "cell ids"),
+        (
+            "imports",
+            "metadata",
+            "prerequisites",
+            "names",
+            "spelling",
+            "plain English",
+            "papers",
+            "links",
+            "reading time",
+            "cell ids",
+        ),
     ),
     ("test_*.py", ("own tests",)),
     ("*.js", ("widgets", "secrecy")),
     ("*.css", ("widgets",)),
+    ("*.svg", ("lesson",)),
     ("*.py", ("imports", "secrecy", "own tests", "lesson", "offline", "claims", "widgets")),
 )
 

@@ -11,11 +11,15 @@ if TYPE_CHECKING:
 
 
 class CheckResult(msgspec.Struct, frozen=True):
-    """One check: ``detail`` says what was found or, where it failed, what is wrong and what to do, a line for each."""
+    """One check: ``detail`` says what was found or, where it failed, what is wrong and what to do, a line for each.
+
+    ``advice`` is what would be better and fails no check unless it is asked to, a line for each.
+    """
 
     name: str
     passed: bool
     detail: str
+    advice: str = ""
 
 
 class Survivor(msgspec.Struct, frozen=True):
@@ -35,21 +39,26 @@ class Mutants(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True):
-    """All checks of one topic."""
+    """All checks of one topic; ``waiting`` names those that were left out because one that they wait for fails."""
 
     topic: str
     passed: bool
     checks: list[CheckResult]
     mutants: Mutants = Mutants()
+    waiting: list[str] = []
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What one check found: problems, one sentence each (none: it passed), and what to say where there is none."""
+    """What one check found: problems, one sentence each (none: it passed), and what to say where there is none.
+
+    A problem misleads or breaks something; ``advice`` is about form, one sentence each.
+    """
 
     problems: Sequence[str]
     summary: str
     mutants: Mutants | None = None
+    advice: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 import studium
 from studium.authoring.findings import Finding
 from studium.authoring.subject import Subject
-from studium.errors import TopicError
+from studium.errors import StudiumError, TopicError
 
 PRIVATE = ("exercises", "reference")  # modules that student machines do not have, or not as they are
 HEAVY = ("torch", "plotly", "ipywidgets", "nbgrader", "sklearn")
@@ -24,9 +24,10 @@ def modules_of(folder: Path) -> list[str]:
 
 
 def imports(subject: Subject) -> Finding:
-    """Import each module; import the package alone in a clean process, and see what it loads."""
-    problems = [*_failures(subject), *_heavy(subject), *_private(subject)]
-    return Finding(problems, "all modules import, and the metadata loads nothing heavy")
+    """Import each module, build the lesson; import the package alone in a clean process, and see what it loads."""
+    failures = list(_failures(subject))
+    problems = [*(failures or _unbuilt(subject)), *_heavy(subject), *_private(subject)]
+    return Finding(problems, "all modules import, the lesson is built, and the metadata loads nothing heavy")
 
 
 def _failures(subject: Subject) -> Iterator[str]:
@@ -35,6 +36,16 @@ def _failures(subject: Subject) -> Iterator[str]:
             subject.topic.module(name)
         except TopicError as error:
             yield f"{error}; correct it"
+
+
+def _unbuilt(subject: Subject) -> Iterator[str]:
+    """Say why no lesson can be built, which every check after this one would say again."""
+    try:
+        subject.lesson  # noqa: B018 - it is built on first use
+    except StudiumError as error:
+        yield str(error)
+    except Exception as error:
+        yield f"the lesson must be built: {type(error).__name__}: {error}; correct what makes it"
 
 
 def _heavy(subject: Subject) -> Iterator[str]:

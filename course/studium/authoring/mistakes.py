@@ -9,9 +9,10 @@ from typing import Any
 
 from studium.authoring.answers import solved_names
 from studium.authoring.findings import Finding
+from studium.authoring.first_cases import degenerate_cases
 from studium.authoring.subject import Subject
 from studium.checking import check
-from studium.exercises import Exercise
+from studium.exercises import Exercise, mistake_id
 from studium.sources import test_cell
 from studium.topic import Topic
 
@@ -20,7 +21,8 @@ def misconceptions(subject: Subject) -> Finding:
     """See that each misconception fails a test and gets its own message."""
     problems = [problem for exercise in subject.exercises for problem in _misunderstood(subject.topic, exercise)]
     count = sum(len(exercise.misconceptions) for exercise in subject.exercises)
-    return Finding(problems, f"{count} misconceptions fail, and each hears its own message")
+    advice = [said for exercise in subject.exercises for said in degenerate_cases(subject.topic, exercise)]
+    return Finding(problems, f"{count} misconceptions fail, and each hears its own message", advice=advice)
 
 
 def _misunderstood(topic: Topic, exercise: Exercise) -> Iterator[str]:
@@ -33,8 +35,9 @@ def _misunderstood(topic: Topic, exercise: Exercise) -> Iterator[str]:
         result = check(topic.slug, exercise, misconception.function)
         if result.outcome == "right":
             yield f"{what} must fail a test: it passes all; write a hidden test that tells it from the solution"
-        elif result.mistake != misconception.message:
-            heard = f"it hears {result.mistake!r}" if result.mistake else "it is not recognised"
+        elif result.mistake_id != mistake_id(topic.slug, exercise.id, misconception.name):
+            sentence = exercise.sentence_of(result.mistake_id)
+            heard = f"it hears {sentence!r}" if sentence else "it is not recognised"
             yield f"{what} must hear its own message: {heard}; choose test data on which the two differ"
 
 

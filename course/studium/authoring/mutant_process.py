@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from studium.authoring.mutation import mutants_of
+from studium.authoring.mutation import Mutant, mutants_of
 from studium.catalogue import load_catalogue
 from studium.checking import TestRun, run_test
 from studium.exercises import AnyFunction, Exercise
@@ -24,19 +24,22 @@ from studium.sources import seed_of
 from studium.topic import Topic
 
 WORKERS = 2
+SAMPLE = 3  # mutants of an exercise's other correct answers, where not the whole of them is asked for
 _MEMORY = 4 * 2**30  # bytes that a mutant may take beyond what it starts with
 
 
 class Trial(msgspec.Struct):
     """A wrong answer and the tests that fail it.
 
-    ``change`` is a mutant's diff, at ``line`` of exercises.py; both are empty for a misconception. ``denied`` holds the
-    tests that looked at a result and found it wrong, ``survived`` is True where all tests passed.
+    ``change`` is a mutant's diff, at ``line`` of exercises.py; both are empty for a misconception. ``also`` marks one
+    of another correct answer. ``denied`` holds the tests that looked at a result and found it wrong, ``survived`` is
+    True where all tests passed.
     """
 
     exercise: str
     line: int = 0
     change: str = ""
+    also: bool = False
     survived: bool = False
     denied: list[str] = []
     equivalent: str = ""
@@ -44,7 +47,12 @@ class Trial(msgspec.Struct):
     @property
     def changed_line(self) -> str:
         """What the change makes of its line, as an author marks it."""
-        return "\n".join(line[1:].strip() for line in self.change.splitlines() if line.startswith("+"))
+        return changed_line(self.change)
+
+
+def changed_line(change: str) -> str:
+    """Return what a diff makes of its line, without its indentation."""
+    return "\n".join(line[1:].strip() for line in change.splitlines() if line.startswith("+"))
 
 
 class Outcome(msgspec.Struct):
@@ -54,26 +62,37 @@ class Outcome(msgspec.Struct):
     denied: list[str]
 
 
-def try_topic(topic: Topic, exercises: list[Exercise]) -> list[Trial]:
-    """Try every wrong answer, two at a time."""
+def try_topic(topic: Topic, exercises: list[Exercise], *, whole: bool) -> list[Trial]:
+    """Try every wrong answer, two at a time; of other correct answers' mutants a sample, or the ``whole``."""
     source = Path(str(topic.module("exercises").__file__)).read_text("utf-8")
-    tasks = [task for exercise in exercises for task in _tasks(topic, exercise, source)]
+    tasks = [task for exercise in exercises for task in _tasks(topic, exercise, source, whole)]
     return list(_run(tasks))
 
 
 Task = tuple[Trial, float, Callable[[], Outcome]]
 
 
-def _tasks(topic: Topic, exercise: Exercise, source: str) -> Iterator[Task]:
+def _tasks(topic: Topic, exercise: Exercise, source: str, whole: bool) -> Iterator[Task]:
     start = time.perf_counter()
     _judge(topic, exercise, exercise.solution)  # warms up what the forked processes share
     limit = 5 + 20 * (time.perf_counter() - start)
     for misconception in exercise.misconceptions:
         yield Trial(exercise.id), limit, _judging(topic, exercise, partial(_given, misconception.function))
-    for mutant in mutants_of(source, exercise.id):
-        trial = Trial(exercise.id, mutant.line, mutant.change)
+    others = other_mutants(exercise, source)
+    if not whole:
+        others = others[:: max(1, len(others) // SAMPLE)][:SAMPLE]
+    mutants = [(False, exercise.id, mutant) for mutant in mutants_of(source, exercise.id)]
+    for also, name, mutant in (*mutants, *((True, name, mutant) for name, mutant in others)):
+        trial = Trial(exercise.id, mutant.line, mutant.change, also)
         trial.equivalent = exercise.equivalents.get(trial.changed_line, "")
-        yield trial, limit, _judging(topic, exercise, partial(_defined, exercise, mutant.source))
+        yield trial, limit, _judging(topic, exercise, partial(_defined, exercise, name, mutant.source))
+
+
+def other_mutants(exercise: Exercise, source: str) -> list[tuple[str, Mutant]]:
+    """Return the mutants of the other correct answers that ``source`` defines, each with its function's name."""
+    codes = [function.__code__ for function in exercise.alternatives if hasattr(function, "__code__")]
+    own = [code for code in codes if code.co_filename == exercise.solution.__code__.co_filename]
+    return [(code.co_name, mutant) for code in own for mutant in mutants_of(source, code.co_name, code.co_firstlineno)]
 
 
 def _judging(topic: Topic, exercise: Exercise, make: Callable[[], AnyFunction]) -> Callable[[], Outcome]:
@@ -91,10 +110,10 @@ def _given(function: AnyFunction) -> AnyFunction:
     return function
 
 
-def _defined(exercise: Exercise, text: str) -> AnyFunction:
+def _defined(exercise: Exercise, name: str, text: str) -> AnyFunction:
     names: dict[str, Any] = dict(vars(sys.modules[exercise.solution.__module__]))
     exec(compile(text, "<mutant>", "exec"), names)  # noqa: S102 - the author's own text
-    function: AnyFunction = names[exercise.id]
+    function: AnyFunction = names[name]
     return function
 
 
@@ -160,13 +179,13 @@ def _outcome(connection: Connection) -> Outcome:
         return Outcome(False, [])
 
 
-def main(slug: str, path: str, *names: str) -> None:
+def main(slug: str, path: str, whole: str, *names: str) -> None:
     """Try the wrong answers of a topic and write what came of them to the file ``path``."""
     topic = load_catalogue()[slug]
     exercises = [topic.exercise(name) for name in names or topic.exercises]
     if torch := sys.modules.get("torch"):
         torch.set_num_threads(1)
-    Path(path).write_bytes(msgspec.json.encode(try_topic(topic, exercises)))
+    Path(path).write_bytes(msgspec.json.encode(try_topic(topic, exercises, whole=whole == "whole")))
 
 
 if __name__ == "__main__":

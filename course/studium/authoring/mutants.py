@@ -11,18 +11,21 @@ from pathlib import Path
 import msgspec
 
 from studium.authoring.findings import Finding, Mutants, Survivor
-from studium.authoring.mutant_process import Trial
+from studium.authoring.mutant_process import Trial, changed_line, other_mutants
 from studium.authoring.subject import Subject
 from studium.errors import TopicError
 
 ENOUGH = 0.95
 
 
-def try_answers(slug: str, exercises: Sequence[str] = ()) -> list[Trial]:
-    """Run the tests against all misconceptions and mutants of a topic's exercises, each in a process of its own."""
+def try_answers(slug: str, exercises: Sequence[str] = (), *, whole: bool = False) -> list[Trial]:
+    """Run the tests against all misconceptions and mutants of a topic's exercises, each in a process of its own.
+
+    Of the mutants of other correct answers a sample is tried, or the ``whole``.
+    """
     with tempfile.TemporaryDirectory(prefix="studium-") as scratch:
-        path = Path(scratch) / "trials.json"
-        command = [sys.executable, "-m", "studium.authoring.mutant_process", slug, str(path), *exercises]
+        path, size = Path(scratch) / "trials.json", "whole" if whole else "sample"
+        command = [sys.executable, "-m", "studium.authoring.mutant_process", slug, str(path), size, *exercises]
         environment = os.environ | {"OMP_NUM_THREADS": "1"}  # a process that forks must not have threads
         done = subprocess.run(command, env=environment, cwd=scratch, capture_output=True, text=True, check=False)
         if done.returncode:
@@ -33,14 +36,29 @@ def try_answers(slug: str, exercises: Sequence[str] = ()) -> list[Trial]:
 
 def mutants(subject: Subject) -> Finding:
     """Count the mutants that fail a test; show those that do not."""
-    found = [trial for trial in subject.trials if trial.change]
+    everything = [trial for trial in subject.trials if trial.change]
+    found = [trial for trial in everything if not trial.also]
     counted = [trial for trial in found if not trial.equivalent]
     survivors = [Survivor(t.exercise, t.line, t.change) for t in counted if t.survived]
     counts = Mutants(len(counted) - len(survivors), len(counted), survivors)
-    problems = [*_weak(counted), *_stray_marks(subject, found)]
+    problems = [*_weak(counted), *_stray_marks(subject, everything)]
     marked = f", {len(found) - len(counted)} are marked as equivalent" if len(found) > len(counted) else ""
     summary = f"{counts.killed} of {counts.total} mutants fail a test{marked}"
-    return Finding(problems, summary, counts)
+    others = [trial for trial in everything if trial.also and not trial.equivalent]
+    if others:
+        summary += f"; {sum(not t.survived for t in others)} of {len(others)} of other correct answers"
+    return Finding(problems, summary, counts, advice=list(_unnoticed(others)))
+
+
+def _unnoticed(others: list[Trial]) -> Iterator[str]:
+    for trial in others:
+        if trial.survived:
+            after = trial.changed_line.replace("\n", " ⏎ ")
+            yield (
+                f"no test of {trial.exercise} notices this change of another correct answer, exercises.py line "
+                f"{trial.line}: `{after}`; write one, or mark it with {trial.exercise}.equivalent "
+                "[standard.md#other-answers-changed]"
+            )
 
 
 def _weak(counted: list[Trial]) -> Iterator[str]:
@@ -55,9 +73,13 @@ def _weak(counted: list[Trial]) -> Iterator[str]:
 
 
 def _stray_marks(subject: Subject, found: list[Trial]) -> Iterator[str]:
+    source = (subject.folder / "exercises.py").read_text("utf-8") if subject.topic.has("exercises") else ""
     for exercise in subject.exercises:
+        untried = {changed_line(mutant.change) for _, mutant in other_mutants(exercise, source)}
         survived = {t.changed_line: t.survived for t in found if t.exercise == exercise.id}
         for line in exercise.equivalents:
+            if line not in survived and line in untried:
+                continue
             if line not in survived:
                 yield f"{exercise.id} marks {line!r} as equivalent, which is the line of no mutant; take the mark away"
             elif not survived[line]:

@@ -142,10 +142,14 @@ _COMMUTATIVE = {
 _SAME_ON_CPU = ("device", "non_blocking", "pin_memory")
 
 
-def mutants_of(text: str, name: str) -> list[Mutant]:
-    """Give the mutants of the function ``name`` in a module's ``text``, changed between its solution markers alone."""
+def mutants_of(text: str, name: str, line: int = 0) -> list[Mutant]:
+    """Return the mutants of the function ``name`` in a module's ``text``, changed between its solution markers alone.
+
+    Of several functions with that name, it is the one with the given ``line``, that of its first decorator.
+    """
     source = SourceText(text)
-    function = next(n for n in ast.parse(text).body if isinstance(n, ast.FunctionDef) and n.name == name)
+    named = (n for n in ast.parse(text).body if isinstance(n, ast.FunctionDef) and n.name == name)
+    function = next(n for n in named if line in (0, n.lineno, *(mark.lineno for mark in n.decorator_list)))
     inside = source.solution_lines(function)
     original = source.function(function, ())
     seen = {_code_of(original)}

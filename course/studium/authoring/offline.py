@@ -85,8 +85,8 @@ def _online(subject: Subject) -> Iterator[str]:
         yield say("exercises.py or a module that it imports", target)
     for event in subject.lesson_run.events:
         for target in event.wanted:
-            yield say(f"cell {event.cell} of the {event.edition}", target)
+            yield say(f"{subject.place(event.cell)}, in the {event.edition},", target)
     for cell in subject.lesson.cells:
         for line in _MAGIC.findall(cell.source) if cell.cell_type == "code" else ():
             if _FETCHES.search(line):
-                yield say(f"cell {cell.id}", line.strip())
+                yield say(subject.place(str(cell.id)), line.strip())

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 from studium.errors import TopicError, UsageError
 from studium.plugins import GROUP
@@ -39,6 +40,11 @@ def project_at(path: Path) -> Project:
         if _value_of(path, project.entry_points):
             return project
     return Project(path.name, "0", path.parent, {path.name.replace("_", "-"): path.name})
+
+
+def project_folder(package: Path) -> Path | None:
+    """Return the folder at or above a package that has the pyproject.toml of its distribution; None for no such."""
+    return next((folder for folder in (package, *package.parents) if (folder / "pyproject.toml").is_file()), None)
 
 
 def _project(folder: Path, path: Path) -> Project:
@@ -78,7 +84,8 @@ def _value_of(path: Path, entries: dict[str, str]) -> str:
 def lent(project: Project) -> Iterator[None]:
     """Let this process and its children find a project as if it were installed, before any other of its name.
 
-    What has been imported of its packages is forgotten, before and after.
+    What has been imported of its packages is put aside meanwhile, and afterwards is there again: tests of the topic may
+    hold it.
     """
     packages = {value.split(".")[0] for value in project.entry_points.values()}
     path, variable = list(sys.path), os.environ.get("PYTHONPATH")
@@ -86,7 +93,7 @@ def lent(project: Project) -> Iterator[None]:
         _write_metadata(project, Path(site))
         sys.path[:0] = added = [site, str(project.root)]
         os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (*added, variable)))
-        _forget(packages)
+        before = _forget(packages)
         try:
             yield
         finally:
@@ -95,6 +102,7 @@ def lent(project: Project) -> Iterator[None]:
             if variable is not None:
                 os.environ["PYTHONPATH"] = variable
             _forget(packages)
+            sys.modules.update(before)
 
 
 def _write_metadata(project: Project, site: Path) -> None:
@@ -106,7 +114,8 @@ def _write_metadata(project: Project, site: Path) -> None:
     (info / "entry_points.txt").write_text(f"[{GROUP}]\n{entries}", "utf-8")
 
 
-def _forget(packages: set[str]) -> None:
-    for name in [name for name in sys.modules if name.split(".")[0] in packages]:
-        del sys.modules[name]
+def _forget(packages: set[str]) -> dict[str, ModuleType]:
+    """Take the modules of these packages out of what is imported, and return them."""
+    names = [name for name in sys.modules if name.split(".")[0] in packages]
     importlib.invalidate_caches()
+    return {name: sys.modules.pop(name) for name in names}

@@ -7,14 +7,19 @@ import re
 import subprocess
 import sys
 import tokenize
+from collections import Counter
 from collections.abc import Iterator
 from importlib.util import find_spec
+
+from nbformat import NotebookNode
 
 from studium.authoring.findings import Finding
 from studium.authoring.markdown import Image, Title, items_in
 from studium.authoring.subject import Subject
+from studium.editions import exercise_of, is_optional, role
 from studium.sources import definition
 
+_NUMBERED = re.compile(r" {0,3}(\d{1,4})[.)] ")
 WORDS_A_MINUTE = 180  # a text with formulas and code is read more slowly than a novel
 _CODE = re.compile(r"^```.*?^```|`[^`\n]*`|\$\$.*?\$\$|\$[^$\n]*\$|\]\([^)]*\)|https?://\S+", re.MULTILINE | re.DOTALL)
 _NOTHING_SAID = re.compile(
@@ -24,7 +29,7 @@ _NOTHING_SAID = re.compile(
 
 def paragraphs(subject: Subject) -> list[tuple[str, str]]:
     """Give each piece of prose and where it stands: markdown cells, prompts, hints and messages."""
-    found = [(f"cell {cell.id}", cell.source) for cell in subject.lesson.cells if cell.cell_type == "markdown"]
+    found = [(subject.place(str(cell.id)), cell.source) for cell in subject.lesson.cells if _is_prose(cell)]
     for exercise in subject.exercises:
         found.append((f"the prompt of {exercise.id}", exercise.solution.__doc__ or ""))
         found += [(f"a hint of {exercise.id}", hint) for hint in exercise.hints]
@@ -41,7 +46,7 @@ def _small_print(subject: Subject) -> Iterator[tuple[str, str]]:
         yield "a claim", claim.text
     for cell in subject.lesson.cells:
         if cell.cell_type == "code":
-            yield f"cell {cell.id}", _texts_of(cell.source)
+            yield subject.place(str(cell.id)), _texts_of(cell.source)
 
 
 def _texts_of(code: str) -> str:
@@ -60,7 +65,7 @@ def spelling(subject: Subject) -> Finding:
     if not find_spec("codespell_lib"):
         return Finding(["spelling needs codespell, which is not installed; pip install 'studium[author]'"], "")
     texts = [
-        (where, re.sub(r"\s+", " ", _CODE.sub(" ", text)))
+        (where, re.sub(r"\s+", " ", without_code(text)))
         for where, text in (*paragraphs(subject), *_small_print(subject))
     ]
     command = [sys.executable, "-m", "codespell_lib", "--config", "/dev/null", "-"]
@@ -69,6 +74,11 @@ def spelling(subject: Subject) -> Finding:
     found = re.findall(r"^(\d+): .*\n\s+(\w+) ==> (.+)$", done.stdout, re.MULTILINE)
     problems = [f"{texts[int(line) - 1][0]} has {wrong!r}: write {right.strip()}" for line, wrong, right in found]
     return Finding(problems, f"{sum(len(text.split()) for _, text in texts)} words, none of them known to be wrong")
+
+
+def without_code(text: str) -> str:
+    """Return a text without code, formulas and addresses."""
+    return _CODE.sub(" ", text)
 
 
 def alternative_texts(subject: Subject) -> Finding:
@@ -83,8 +93,12 @@ def alternative_texts(subject: Subject) -> Finding:
 
 
 def headings(subject: Subject) -> Finding:
-    """See that there is one title, first, and that no level is left out on the way down."""
-    return Finding(list(_headings(subject)), "one title, and headings in order")
+    """See that there is one title, first, that no level is left out, that no two headings are equal.
+
+    Also that no number at the start of a line makes a list of a sentence.
+    """
+    problems = [*_headings(subject), *_false_lists(subject)]
+    return Finding(problems, "one title, headings in order, each with words of its own")
 
 
 def _headings(subject: Subject) -> Iterator[str]:
@@ -93,6 +107,9 @@ def _headings(subject: Subject) -> Iterator[str]:
     titles = [item.text for item in found if item.level == 1]
     if len(titles) != 1 or found[0].level != 1:
         yield f"the lesson needs one heading with one #, before all others: got {titles}; start with `# title`"
+    for text, times in Counter(item.text for item in found).items():
+        if times > 1:
+            yield f"each heading needs words of its own: {text!r} comes {times} times; a link leads to the first alone"
     for before, item in itertools.pairwise(found):
         if item.level > before.level + 1:
             yield (
@@ -103,16 +120,43 @@ def _headings(subject: Subject) -> Iterator[str]:
             yield f"a heading of level {item.level} must say something: it is empty; take it away"
 
 
+def _false_lists(subject: Subject) -> Iterator[str]:
+    """Look for a number that was wrapped to the start of a line, where Markdown may take it for that of a list."""
+    for cell in subject.lesson.cells:
+        if cell.cell_type != "markdown":
+            continue
+        last = 0  # the number of the item before, in this block of lines
+        before = ""
+        for line in _without_fences(cell.source).splitlines():
+            last = last if line.strip() else 0
+            if found := _NUMBERED.match(line):
+                number = int(found[1])
+                if before.strip() and (number != last + 1 or (last == 0 and before.rstrip()[-1] not in ":*")):
+                    yield (
+                        f"{subject.place(str(cell.id))} has a line that begins with {found[0].strip()!r}, which reads "
+                        "as an item of a list; break the lines elsewhere"
+                    )
+                last = number
+            before = line
+
+
 def reading_time(subject: Subject) -> Finding:
     """Compare the time that the topic says it takes with its words and its exercises."""
-    cells = [cell.source for cell in subject.lesson.cells if cell.cell_type == "markdown"]
-    words = sum(len(_without_fences(text).split()) for text in cells)
-    reading, writing = words / WORDS_A_MINUTE, sum(exercise.minutes for exercise in subject.exercises)
+    core = [cell for cell in subject.lesson.cells if not is_optional(cell)]
+    words = sum(len(_without_fences(cell.source).split()) for cell in core if _is_prose(cell))
+    placed = {exercise_of(cell) for cell in core}
+    writing = sum(exercise.minutes for exercise in subject.exercises if exercise.id in placed)
+    reading = words / WORDS_A_MINUTE
     estimate, said = reading + writing, subject.topic.minutes
     summary = f"{words} words and {writing:g} minutes of exercises are about {estimate:.0f} minutes; it says {said}"
     if estimate / 2 <= said <= max(2 * estimate, estimate + 15):
         return Finding([], summary)
     return Finding([f"minutes must be about right: {summary}; change minutes in __init__.py"], "")
+
+
+def _is_prose(cell: NotebookNode) -> bool:
+    """Tell whether a cell is text of the lesson; a prompt is text of its exercise."""
+    return cell.cell_type == "markdown" and role(cell) != "prompt"
 
 
 def _without_fences(text: str) -> str:

@@ -28,6 +28,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="SLUG|PATH",
         help="Check this topic, installed or in a folder: one test for each check. Again for more.",
     )
+    group.addoption("--studium-strict", action="store_true", help="Let advice count as problems.")
     group.addoption("--studium-profile", default="smoke", metavar="PROFILE", help="smoke, laptop or gpu.")
 
 
@@ -35,9 +36,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config, items: list[pytest.Item]) -> None:
     """Add the tests of the topics that are asked for; -k and -m choose among them as among others."""
     for target in config.getoption("studium_topic"):
-        topic = TopicChecks.from_parent(
-            session, name=target, nodeid=target, profile=config.getoption("studium_profile")
-        )
+        options = {"profile": config.getoption("studium_profile"), "strict": config.getoption("studium_strict")}
+        topic = TopicChecks.from_parent(session, name=target, nodeid=target, **options)
         items.extend(topic.collect())
 
 
@@ -48,9 +48,9 @@ class CheckFailedError(Exception):
 class TopicChecks(pytest.Collector):
     """The checks of one topic; all run together, once."""
 
-    def __init__(self, *, profile: str, **options: Any) -> None:
+    def __init__(self, *, profile: str, strict: bool, **options: Any) -> None:
         super().__init__(**options)
-        self.profile = profile
+        self.profile, self.strict = profile, strict
 
     def collect(self) -> Iterator[pytest.Item]:
         """Give a test for each check; where the topic cannot be loaded, the one that says so."""
@@ -64,7 +64,8 @@ class TopicChecks(pytest.Collector):
 
         from studium.authoring.findings import Report
 
-        command = [sys.executable, "-m", "studium", "topic", "check", self.name, "--json", "--profile", self.profile]
+        words = ["topic", "check", self.name, "--json", "--profile", self.profile, *(["--strict"] * self.strict)]
+        command = [sys.executable, "-m", "studium", *words]
         done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=False)
         if not done.stdout:
             raise CheckFailedError(done.stderr.strip())

@@ -16,7 +16,25 @@ from studium.topic import Topic
 def repeatability(subject: Subject) -> Finding:
     """Run each test twice under one seed: the solution is called alike, and no other source of chance is touched."""
     problems = [problem for exercise in subject.exercises for problem in _changing(subject.topic, exercise)]
-    return Finding(problems, "each test does the same each time")
+    advice = [said for exercise in subject.exercises for said in _drawing(subject.topic, exercise)]
+    return Finding(problems, "each test does the same each time", advice=advice)
+
+
+def _drawing(topic: Topic, exercise: Exercise) -> Iterator[str]:
+    """Look for tests that draw from torch's global generator, or seed it, before they call the function."""
+    if "torch" not in sys.modules:
+        return
+    import torch
+
+    for test in exercise.tests:
+        seed = seed_of(topic.slug, exercise, test)
+        calls = run_test(test, exercise.solution, seed).calls
+        untouched = torch.Generator().manual_seed(seed).get_state()
+        if calls and not torch.equal(calls[0].random_state, untouched):
+            yield (
+                f"the test {test.name!r} of {exercise.id} draws from torch's global generator, or seeds it: it is "
+                "judged with the public seed alone; take random data, and the weights of new layers, from rng"
+            )
 
 
 def _changing(topic: Topic, exercise: Exercise) -> Iterator[str]:

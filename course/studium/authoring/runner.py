@@ -9,13 +9,18 @@ from studium.authoring import (
     answers,
     building,
     imports,
+    ladder,
+    lesson_forms,
     lesson_run,
     links,
     metadata,
     mistakes,
     mutants,
     offline,
+    plain_english,
+    promises,
     prose,
+    publishing,
     reference_answers,
     repeatability,
     secrecy,
@@ -42,6 +47,7 @@ OWN_CHECKS = (
     TopicCheck("repeatability", repeatability.repeatability, _RIGHT),
     TopicCheck("tolerances", tolerances.tolerances, ("imports", "solutions", "repeatability")),
     TopicCheck("vacuous answers", vacuous_answers.vacuous_answers, _RIGHT),
+    TopicCheck("promises", promises.promises, _RIGHT),
     TopicCheck("reference", reference_answers.reference, _RIGHT),
     TopicCheck("spelling", prose.spelling, _BUILDS),
     TopicCheck("papers", links.papers, _BUILDS),
@@ -49,6 +55,9 @@ OWN_CHECKS = (
     TopicCheck("alternative texts", prose.alternative_texts, _BUILDS),
     TopicCheck("headings", prose.headings, _BUILDS),
     TopicCheck("reading time", prose.reading_time, _BUILDS),
+    TopicCheck("lesson forms", lesson_forms.lesson_forms, _BUILDS),
+    TopicCheck("ladder", ladder.ladder, _BUILDS),
+    TopicCheck("plain English", plain_english.plain_english, _BUILDS),
     TopicCheck("mutants", mutants.mutants, _RIGHT, apart=True),
     TopicCheck("lesson", lesson_run.lesson, _RIGHT, apart=True),
     TopicCheck("tests can fail", mistakes.failing_tests, _RIGHT, apart=True),
@@ -59,10 +68,15 @@ OWN_CHECKS = (
     TopicCheck("claims", reference_answers.claims, ("imports", "solutions", "reference"), apart=True),
 )
 
+BEFORE_PUBLISHING = (
+    TopicCheck("wheel", publishing.wheel, _RIGHT, apart=True),
+    TopicCheck("assignment", publishing.assignment, _RIGHT, apart=True),
+)
+
 
 def checks_of(subject: Subject) -> list[TopicCheck]:
     """Give the host's checks, and those that plugins add."""
-    return [*OWN_CHECKS, *_plugged(subject)]
+    return [*OWN_CHECKS, *_plugged(subject), *(BEFORE_PUBLISHING if subject.publish else ())]
 
 
 def _plugged(subject: Subject) -> Iterator[TopicCheck]:
@@ -81,20 +95,23 @@ def check_topic(
     only: Collection[str] = (),
     known: Collection[str] = (),
     jobs: int = 2,
+    strict: bool = False,
     tell: Callable[[CheckResult], None] = lambda result: None,
 ) -> Report:
     """Run all checks, or those named in ``only`` and what they wait for; ``tell`` hears each result when it is there.
 
-    ``known`` names checks that are known to pass, for which nobody has to wait.
+    ``known`` names checks that are known to pass, for which nobody has to wait. ``strict`` makes advice count as
+    problems.
     A check that waits for one that failed would only repeat it, and is left out. Raise UnknownNameError for a name
     that no check has.
     """
     checks = _chosen(checks_of(subject), only, known)
-    run = _Run(subject, tell)
+    run = _Run(subject, strict, tell)
     with ThreadPoolExecutor(max_workers=jobs) as pool:
         waiting: list[tuple[TopicCheck, Future[Finding]]] = []
         for check in sorted(checks, key=lambda check: check.apart):
             if any(run.failed(name) for name in check.after):
+                run.waiting.append(check.name)
                 continue
             if check.apart:
                 waiting.append((check, pool.submit(_guarded, check, subject)))
@@ -131,20 +148,25 @@ def _guarded(check: TopicCheck, subject: Subject) -> Finding:
 class _Run:
     """The results so far."""
 
-    def __init__(self, subject: Subject, tell: Callable[[CheckResult], None]) -> None:
-        self.subject, self.tell = subject, tell
+    def __init__(self, subject: Subject, strict: bool, tell: Callable[[CheckResult], None]) -> None:
+        self.subject, self.strict, self.tell = subject, strict, tell
         self.results: dict[str, CheckResult] = {}
         self.mutants = Mutants()
+        self.waiting: list[str] = []
 
     def failed(self, name: str) -> bool:
         return name in self.results and not self.results[name].passed
 
     def note(self, check: TopicCheck, finding: Finding) -> None:
-        result = CheckResult(check.name, not finding.problems, "\n".join(finding.problems) or finding.summary)
+        problems = [*finding.problems, *(finding.advice if self.strict else ())]
+        advice = "" if self.strict else "\n".join(finding.advice)
+        result = CheckResult(check.name, not problems, "\n".join(problems) or finding.summary, advice)
         self.results[check.name] = result
         self.mutants = finding.mutants or self.mutants
         self.tell(result)
 
     def report(self, checks: list[TopicCheck]) -> Report:
         results = [self.results[check.name] for check in checks if check.name in self.results]
-        return Report(self.subject.topic.slug, all(result.passed for result in results), results, self.mutants)
+        return Report(
+            self.subject.topic.slug, all(result.passed for result in results), results, self.mutants, self.waiting
+        )

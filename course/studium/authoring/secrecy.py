@@ -4,6 +4,7 @@ import ast
 import contextlib
 import itertools
 import re
+import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatch
@@ -21,6 +22,7 @@ SHORTEST = 24  # characters; shorter lines, such as "return x @ w.T", are anybod
 _NOT_HANDED_OUT = ("exercises.py", "reference.py", "test_*.py", "conftest.py", "*.pyc")
 _LONGEST = 50_000  # characters
 _LARGEST = 2**20  # bytes; a bigger file holds data
+_SNIPPET = re.compile(r"^```\w*\n(.*?)^```|`([^`\n]+)`", re.MULTILINE | re.DOTALL)
 _GAP = ".{0,60}?"  # what may stand between two lines of a solution that is told in a text
 
 
@@ -101,11 +103,15 @@ def _shown_by_cells(subject: Subject, answers: list[Answer]) -> Iterator[str]:
     for event in subject.lesson_run.events:
         if event.edition == "lesson":
             shown = (text for text in texts_in(event.outputs) if len(text) < _LONGEST)  # what is longer is data
-            yield from leaks_in(answers, f"what cell {event.cell} shows", "\n".join(shown))
+            yield from leaks_in(answers, f"what {subject.place(event.cell)} shows", "\n".join(shown))
 
 
 def _places(subject: Subject) -> Iterator[tuple[str, str]]:
     """Give the name and the text of all that learners get: cells and what hangs on them, hints, files."""
+    for cell in subject.lesson.cells:
+        if cell.cell_type == "markdown":
+            for found in _SNIPPET.finditer(cell.source):
+                yield f"the text of {subject.place(str(cell.id))}", textwrap.dedent(found[1] or found[2])
     for kind, name in (("code", "code"), ("markdown", "text")):
         cells = [cell.source for cell in subject.lesson.cells if cell.cell_type == kind]
         yield f"the {name} of the lesson", "\n".join(cells)

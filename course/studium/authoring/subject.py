@@ -28,13 +28,15 @@ if TYPE_CHECKING:
 class Subject:
     """A topic, the catalogue that has it, and the profile for which it is checked.
 
-    ``chosen`` names the exercises to look at, all of them where it is empty; ``attempts`` notes which other machines
-    the checks in this process wanted. What several checks look at is worked out once, on first use.
+    ``publish`` asks for all that must hold before the topic is published. ``chosen`` names the exercises to look at,
+    all of them where it is empty; ``attempts`` notes which other machines the checks in this process wanted. What
+    several checks look at is worked out once, on first use.
     """
 
     topic: Topic
     catalogue: Catalogue
     profile: Profile
+    publish: bool = False
     chosen: tuple[str, ...] = ()
     attempts: list[str] = field(default_factory=list)
     _lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
@@ -57,6 +59,19 @@ class Subject:
         return compile_lesson(self.topic, self.catalogue.manager)
 
     @cached_property
+    def _places(self) -> dict[str, str]:
+        from studium.authoring.lesson_places import places_of_cells
+
+        return places_of_cells(self.topic)
+
+    def place(self, name: str) -> str:
+        """Return where a cell, known by its id or its exercise, stands: "lesson.py:143", else "cell …"."""
+        from studium.editions import exercise_of
+
+        exercises = {str(cell.id): exercise_of(cell) for cell in self.lesson.cells}
+        return self._places.get(exercises.get(name) or name, f"cell {name}")
+
+    @cached_property
     def lesson_run(self) -> "LessonRun":
         """What happened when the lesson was run in a clean process."""
         from studium.authoring.lesson_run import run_lesson
@@ -70,28 +85,28 @@ class Subject:
         from studium.authoring.mutants import try_answers
 
         with self._lock:
-            return try_answers(self.topic.slug, self.chosen)
+            return try_answers(self.topic.slug, self.chosen, whole=self.publish or self.profile.name != "smoke")
 
 
 @contextmanager
-def open_subject(target: str, profile: Profile) -> Iterator[Subject]:
+def open_subject(target: str, profile: Profile, *, publish: bool = False) -> Iterator[Subject]:
     """Find the topic with the slug ``target``, or in the folder ``target``, which need not be installed.
 
     Raise UsageError where there is neither, TopicError where the topic cannot be loaded.
     """
     catalogue = load_catalogue()
     if _is_slug(target, catalogue):
-        yield Subject(catalogue[target], catalogue, profile)
+        yield Subject(catalogue[target], catalogue, profile, publish)
         return
     path = Path(target).resolve()
     if not path.is_dir():
         catalogue[target]  # raises, with the nearest slug
     if topic := _topic_in(path, catalogue):
-        yield Subject(topic, catalogue, profile)
+        yield Subject(topic, catalogue, profile, publish)
         return
     with lent(project_at(path)):
         catalogue = load_catalogue()
-        yield Subject(_require_topic(path, catalogue), catalogue, profile)
+        yield Subject(_require_topic(path, catalogue), catalogue, profile, publish)
 
 
 def _is_slug(target: str, catalogue: Catalogue) -> bool:

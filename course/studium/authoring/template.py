@@ -25,6 +25,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 ADDRESS = "studium:topic-template.git"
 ANSWERS = ".copier-answers.yml"
 _SLUG = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+_PACKAGES = re.compile(r"^\[tool\.hatch\.build\.targets\.wheel\]$[^\[]*^packages\s*=\s*\[", re.MULTILINE)
 _AUTHOR = {"NAME": "Studium", "EMAIL": "studium@localhost", "DATE": "2026-01-01T00:00:00Z"}
 
 
@@ -59,6 +60,7 @@ def make_topic(new: NewTopic) -> Path:
     _render(new.folder if new.inside else target, answers)
     if pyproject:
         _add_entry_point(pyproject, new.slug, package)
+        _add_to_wheel(pyproject, target)
     return target
 
 
@@ -177,5 +179,21 @@ def _add_entry_point(pyproject: Path, slug: str, package: str) -> None:
     text = pyproject.read_text("utf-8")
     header, line = f"[project.entry-points.{GROUP}]\n", f'{slug} = "{package}"\n'
     changed = text.replace(header, header + line, 1) if header in text else f"{text.rstrip()}\n\n{header}{line}"
+    tomllib.loads(changed)
+    pyproject.write_text(changed, "utf-8")
+
+
+def _add_to_wheel(pyproject: Path, topic: Path) -> None:
+    """Name the topic's package in hatchling's list of a wheel's packages, where there is one that does not hold it."""
+    text = pyproject.read_text("utf-8")
+    settings = tomllib.loads(text)
+    for key in ("tool", "hatch", "build", "targets", "wheel", "packages"):
+        settings = settings.get(key, {})
+    own, root = topic.resolve(), pyproject.parent.resolve()
+    if not settings or any(own.is_relative_to(root / package) for package in settings):
+        return
+    if not (found := _PACKAGES.search(text)):
+        return
+    changed = f'{text[: found.end()]}"{own.relative_to(root).as_posix()}", {text[found.end() :]}'
     tomllib.loads(changed)
     pyproject.write_text(changed, "utf-8")

@@ -9,7 +9,7 @@ from studium.cli.desk import AsJson, Notebook, open_file
 from studium.cli.output import print_json
 
 if TYPE_CHECKING:
-    from studium.checking import ExerciseResult
+    from studium.checking import ShownResult
 
 
 def check(
@@ -35,7 +35,7 @@ def check(
         raise typer.Exit(1)
 
 
-def checked(ctx: typer.Context, notebook: Path, exercise: str | None, limit: float | None) -> "list[ExerciseResult]":
+def checked(ctx: typer.Context, notebook: Path, exercise: str | None, limit: float | None) -> "list[ShownResult]":
     """Check behind a line that says what is being done."""
     from rich.console import Console
 
@@ -47,10 +47,10 @@ def checked(ctx: typer.Context, notebook: Path, exercise: str | None, limit: flo
         def watch(name: str, deadline: float) -> None:
             status.update(f"checking {name} in a clean process …")
 
-        return lesson.check(exercise, Terms(limit or lesson.journal.settings.limit, watch=watch))
+        return lesson.shown(lesson.check(exercise, Terms(limit or lesson.journal.settings.limit, watch=watch)))
 
 
-def show_verdicts(results: "list[ExerciseResult]") -> None:
+def show_verdicts(results: "list[ShownResult]") -> None:
     """Print the verdicts."""
     from studium.verdict import Verdict
 
@@ -58,7 +58,7 @@ def show_verdicts(results: "list[ExerciseResult]") -> None:
         typer.echo(f"{Verdict(item)!r}\n")
 
 
-def summary(results: "list[ExerciseResult]") -> str:
+def summary(results: "list[ShownResult]") -> str:
     """Say how many are right, and the points."""
     right = sum(item.outcome == "right" for item in results)
     points, most = sum(item.points for item in results), sum(item.max_points for item in results)

@@ -19,7 +19,8 @@ def next_(ctx: typer.Context, course: Course = WORKSPACE, as_json: AsJson = Fals
     topic = next(topic for topic in syllabus.topics if topic.slug == resume.slug)
     item = next(item for item in topic.exercises if item.id == resume.exercise)
     file = course / resume.path if resume.path else f"{resume.slug}.ipynb, which `studium lab` writes"
-    typer.echo(f"{item.id} in {file}: {item.status}, about {item.minutes:g} minutes")
+    level = f"optional, {item.level}" if item.optional else item.level
+    typer.echo(f"{item.id} in {file}: {item.status}, {level}, about {item.minutes:g} minutes")
     for line in filter(None, (item.mistake, f"{item.test}: {item.message}" if item.test else "")):
         typer.echo(f"  {line}")
     if topic.missing:

@@ -45,17 +45,21 @@ def _show(syllabus: "Syllabus", as_json: bool) -> None:
         print_json(syllabus)
         return
     rows = [_row(topic) for topic in syllabus.topics]
-    print_table(("lesson", "state", "right", "revealed", "wrong", "untouched", "left"), rows)
+    print_table(("lesson", "state", "right", "revealed", "wrong", "untouched", "optional", "left"), rows)
     totals = syllabus.totals
     typer.echo(f"\n{totals['right']:g} of {totals['exercises']:g} exercises right by yourself")
+    if totals["optional"]:
+        typer.echo(f"{totals['optional_right']:g} of {totals['optional']:g} optional ones")
     for problem in syllabus.problems:
         typer.echo(f"problem: {problem}", err=True)
 
 
 def _row(topic: "TopicState") -> tuple[str, ...]:
-    found = [item.status for item in topic.exercises]
+    found = [item.status for item in topic.exercises if not item.optional]
     counts = (str(found.count(name)) for name in ("right", "revealed", "wrong", "untouched"))
-    return (topic.slug, topic.status, *counts, f"{topic.minutes_left:g} min")
+    further = [item.status for item in topic.exercises if item.optional]
+    optional = f"{further.count('right')} of {len(further)} right" if further else ""
+    return (topic.slug, topic.status, *counts, optional, f"{topic.minutes_left:g} min")
 
 
 def _carry(course: Path, export: Path | None, import_: Path | None) -> None:

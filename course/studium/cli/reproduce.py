@@ -23,6 +23,7 @@ def reproduce(
     profile: Annotated[str | None, typer.Option(help="smoke, laptop or gpu; the best for this machine.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu or cuda; what the profile asks for.")] = None,
     seeds: Annotated[int, typer.Option(help="How many seeds, from 0.", min=1)] = 3,
+    by_seed: Annotated[bool, typer.Option("--by-seed", help="Also print what each seed gave.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
     """Reproduce each paper's claim in miniature and measure it.
@@ -35,6 +36,8 @@ def reproduce(
         print_json({"claims": claims})
     else:
         _print(claims)
+        for claim in claims if by_seed else ():
+            typer.echo(f"{claim.topic}: {claim.claim}\n  {'  '.join(f'{value:.4g}' for value in claim.by_seed)}")
     for problem in problems:
         typer.echo(f"problem: {problem}", err=True)
     if problems or any(claim.holds is False for claim in claims):

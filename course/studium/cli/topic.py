@@ -1,5 +1,7 @@
 """``studium topic``: what an author does with one topic."""
 
+import shlex
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -31,15 +33,27 @@ def check(
         list[str] | None, typer.Option(help="Run this check alone, and what it needs. Again for more.")
     ] = None,
     jobs: Annotated[int, typer.Option(help="How many checks may run beside each other.", min=1)] = 2,
+    strict: Annotated[bool, typer.Option("--strict", help="Let advice count as problems.")] = False,
+    publish: Annotated[
+        bool,
+        typer.Option(
+            "--publish", help="Check all that must hold before publishing: laptop, ten seeds, wheel, a class."
+        ),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
     """Check a topic against all that must hold for one, and show the mutants that no test notices.
 
-    Exit code 1 where a check fails. Nothing is written.
+    A problem misleads learners or breaks the lesson. Advice is about its form, and fails a check only with --strict;
+    it is shown in full with --only. Before you publish, --publish runs lesson and claims at laptop, the claims on ten
+    seeds, tries the wheel in a fresh environment, and builds and grades an assignment; it takes long. Exit code 1 where
+    a check fails. Nothing is written.
     """
     from studium.profiles import choose_profile
 
-    report = _checked(target, choose_profile(profile), only or [], jobs, quiet=as_json)
+    size = "laptop" if publish and profile == "smoke" else profile
+    asked = _Asked(target, choose_profile(size), only or [], jobs, strict, publish)
+    report = _checked(asked, quiet=as_json)
     if as_json:
         print_json(report)
     else:
@@ -63,6 +77,7 @@ def watch(
     """
     from watchfiles import watch as saves
 
+    from studium.authoring.findings import CheckResult
     from studium.authoring.preview import Preview
     from studium.authoring.watching import Watcher
 
@@ -71,7 +86,8 @@ def watch(
     typer.echo(f"preview at {preview.address}; stop with Ctrl-C")
     if not no_browser:
         typer.launch(preview.address)
-    watcher = Watcher(target, folder, profile, lambda told: _show(told, watcher, preview))
+    shown: dict[str, CheckResult] = {}
+    watcher = Watcher(target, folder, profile, lambda told: _show(told, watcher, preview, shown))
     try:
         for changes in saves(folder, raise_interrupt=False):
             watcher.changed({Path(name).name for _, name in changes})
@@ -88,12 +104,15 @@ def _folder_of(target: str) -> Path:
         return subject.folder
 
 
-def _show(told: "Told", watcher: "Watcher", preview: "Preview") -> None:
+def _show(told: "Told", watcher: "Watcher", preview: "Preview", shown: "dict[str, CheckResult]") -> None:
+    """Show what is new; of the checks those whose result is another than the one in ``shown``."""
     if told.page:
         preview.show(told.page)
     if told.result:
         preview.tell(watcher.results.values())
-        _print(told.result)
+        if shown.get(told.result.name) != told.result:
+            _print(told.result)
+        shown[told.result.name] = told.result
     for survivor in told.mutants.survivors if told.mutants else ():
         typer.echo(f"\n{_titled(survivor)}")
     if told.over:
@@ -129,37 +148,57 @@ def new_topic(
     typer.echo(f"made {made}; next: pip install --editable {'.' if here else made}, then studium topic check {name}")
 
 
-def _checked(target: str, profile: "Profile", only: list[str], jobs: int, *, quiet: bool) -> "Report":
+@dataclass(frozen=True)
+class _Asked:
+    """What a run of the checks was asked for."""
+
+    target: str
+    profile: "Profile"
+    only: list[str]
+    jobs: int
+    strict: bool
+    publish: bool
+
+
+def _checked(asked: _Asked, *, quiet: bool) -> "Report":
     from studium.authoring.findings import CheckResult, Report
     from studium.authoring.runner import check_topic
     from studium.authoring.subject import open_subject
 
     def tell(result: CheckResult) -> None:
         if not quiet:
-            _print(result)
+            _print(result, whole=bool(asked.only))
 
     try:
-        with open_subject(target, profile) as subject:
-            return check_topic(subject, only=only, jobs=jobs, tell=tell)
+        with open_subject(asked.target, asked.profile, publish=asked.publish) as subject:
+            return check_topic(subject, only=asked.only, jobs=asked.jobs, strict=asked.strict, tell=tell)
     except UsageError:
         raise
     except StudiumError as error:
         result = CheckResult("imports", False, str(error))
         tell(result)
-        return Report(target, False, [result])
+        return Report(asked.target, False, [result])
 
 
-def _print(result: "CheckResult") -> None:
+def _print(result: "CheckResult", *, whole: bool = False) -> None:
+    """Print a result; its advice as a number of lines, or ``whole``."""
     mark, lines = "✓" if result.passed else "✗", result.detail.splitlines()
     typer.echo(f"{mark} {result.name}: {lines[0] if lines else ''}")
-    for line in lines[1:]:
+    for line in lines[1:] if whole or not result.passed else ():
         typer.echo(f"  {' ' * len(result.name)}  {line}")
+    advice = result.advice.splitlines()
+    if advice and not whole:
+        typer.echo(f"  {len(advice)} pieces of advice; --only {shlex.quote(result.name)} shows them")
+    for line in advice if whole else ():
+        typer.echo(f"  · {line}")
 
 
 def _print_end(report: "Report") -> None:
     for survivor in report.mutants.survivors:
         typer.echo(f"\n{_titled(survivor)}")
     failed = [result.name for result in report.checks if not result.passed]
+    if report.waiting:
+        typer.echo(f"\n{len(report.waiting)} checks wait for {' and '.join(failed)}: {', '.join(report.waiting)}")
     if failed:
         typer.echo(f"\n{report.topic}: {len(failed)} of {len(report.checks)} checks fail: {', '.join(failed)}")
     else:

@@ -1,23 +1,32 @@
-"""``studium topics``: what was found, from which distribution, and what is wrong with it."""
+"""``studium topics``: what was found, from which distribution, and what is wrong with it; or one topic's exercises."""
 
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from studium.catalogue import Catalogue
 from studium.cli.output import print_json, print_table
+from studium.exercises import IMPORTANCE, in_points
+from studium.topic import Topic
+
+if TYPE_CHECKING:
+    from studium.desk.description import Description, ExerciseText
 
 
 def topics(
     ctx: typer.Context,
+    slug: Annotated[str | None, typer.Argument(help="List the exercises of this topic.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
-    """List the topics that are installed, and what is wrong with any of them.
+    """List the topics that are installed, and what is wrong with any of them; or the exercises of one.
 
     Exit code 1 where two distributions claim the same topic.
     """
     catalogue: Catalogue = ctx.obj
+    if slug:
+        _show_exercises(catalogue, slug, as_json)
+        return
     if as_json:
         print_json(describe(catalogue))
     else:
@@ -56,3 +65,27 @@ def _print(catalogue: Catalogue) -> None:
     print_table(("track", "slug", "title", "time", "from"), rows, whole="slug")
     for problem in catalogue.problems:
         typer.echo(f"problem: {problem.entry_point} of {problem.distribution}: {problem.error}", err=True)
+
+
+def _show_exercises(catalogue: Catalogue, slug: str, as_json: bool) -> None:
+    from studium.desk.describing import description_of
+
+    topic, described = catalogue[slug], description_of(catalogue, slug)
+    if as_json:
+        print_json(_exercises(topic, described))
+        return
+    rows = [_row(item) for item in described.exercises]
+    print_table(("exercise", "level", "kind", "importance", "points", "time", ""), rows, whole="exercise")
+    core = [item for item in described.exercises if not item.optional]
+    typer.echo(f"\n{topic.title}: {in_points(sum(item.points for item in core))}, {topic.minutes} min with the reading")
+
+
+def _exercises(topic: Topic, described: "Description") -> dict[str, Any]:
+    names = ("id", "level", "kind", "importance", "points", "minutes", "optional")
+    found = [{name: getattr(item, name) for name in names} for item in described.exercises]
+    return {"slug": topic.slug, "title": topic.title, "minutes": topic.minutes, "exercises": found}
+
+
+def _row(item: "ExerciseText") -> tuple[str, ...]:
+    time, optional = f"{item.minutes:g} min", "optional" if item.optional else ""
+    return (item.id, item.level, item.kind, IMPORTANCE[item.importance], f"{item.points:g}", time, optional)

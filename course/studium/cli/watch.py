@@ -8,7 +8,7 @@ import typer
 from studium.cli.desk import Notebook, open_file
 
 if TYPE_CHECKING:
-    from studium.checking import ExerciseResult
+    from studium.checking import ShownResult
     from studium.desk.zygote import Zygote
 
 
@@ -52,7 +52,8 @@ def _round(ctx: typer.Context, notebook: Path, limit: float | None, zygote: "Zyg
     except NotebookError as error:  # half written: the next save mends it
         typer.echo(f"{error}\n")
         return False
-    results = lesson.check(None, Terms(limit or lesson.journal.settings.limit, launch=zygote.launch))
+    terms = Terms(limit or lesson.journal.settings.limit, launch=zygote.launch)
+    results = lesson.shown(lesson.check(None, terms))
     first = _first(results)
     typer.echo()
     show_verdicts([first] if first else [])
@@ -60,7 +61,7 @@ def _round(ctx: typer.Context, notebook: Path, limit: float | None, zygote: "Zyg
     return first is None
 
 
-def _first(results: "list[ExerciseResult]") -> "ExerciseResult | None":
+def _first(results: "list[ShownResult]") -> "ShownResult | None":
     """Give the first wrong answer, else the first that was not attempted, None where all is right."""
     for outcome in ("wrong", "not attempted"):
         for item in results:

@@ -102,7 +102,7 @@ def _installed(catalogue: Catalogue) -> bytes:
 
 
 def _stamp(folder: Path) -> bytes:
-    stats = ((path, path.stat()) for path in sorted(folder.rglob("*.py")))
+    stats = ((path, path.stat()) for path in sorted(folder.rglob("*")) if path.suffix in (".py", ".svg"))
     return "\n".join(f"{path} {stat.st_size} {stat.st_mtime_ns}" for path, stat in stats).encode()
 
 

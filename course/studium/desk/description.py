@@ -8,33 +8,50 @@ import nbformat
 from nbformat import NotebookNode
 from pluggy import PluginManager
 
-from studium.desk.first_widget import show_first_widget
-from studium.editions import compile_lesson, role
+from studium.desk.first_widget import show_diagrams, show_first_widget
+from studium.editions import compile_lesson, exercise_of, is_optional, role
 from studium.errors import StudiumError, UnknownNameError
-from studium.exercises import Exercise
+from studium.exercises import Exercise, Misconception, mistake_id
 from studium.sources import definition, solved, stub
 from studium.topic import Topic
 
 
 class WrongAnswer(msgspec.Struct, frozen=True):
-    """A typical wrong answer: its text, under the exercise's own name, and its sentence."""
+    """A typical wrong answer: its id, its sentence, and its text under the exercise's own name."""
 
+    id: str
     message: str
     code: str
 
 
 class ExerciseText(msgspec.Struct, frozen=True):
-    """One exercise as text. In the public edition ``solution`` is "" and there are no wrong answers."""
+    """One exercise as text. In the public edition ``solution`` is "" and there are no wrong answers.
+
+    ``optional`` exercises stand below the lesson's heading "Further".
+    """
 
     id: str
     points: float
     max_points: float
     minutes: float
+    level: str
+    importance: int
+    kind: str
+    optional: bool
     tests: list[str]
     hints: list[str]
     stub: str
     solution: str
     wrong: list[WrongAnswer]
+
+    def wrong_answer(self, mistake: str) -> WrongAnswer | None:
+        """Return the wrong answer that a record names: by its id, or by its sentence where the record is an old one."""
+        return next((known for known in self.wrong if mistake in (known.id, known.message)), None)
+
+    def sentence_of(self, mistake: str) -> str:
+        """Return the sentence of a recorded mistake as the topic words it now, "" where there is none (any more)."""
+        known = self.wrong_answer(mistake)
+        return known.message if known else ""
 
 
 class Section(msgspec.Struct, frozen=True):
@@ -44,13 +61,23 @@ class Section(msgspec.Struct, frozen=True):
     cell: str
 
 
+class PlacedExperiment(msgspec.Struct, frozen=True):
+    """A cell of the lesson that trains or measures."""
+
+    cell: str
+    optional: bool
+
+
 class Description(msgspec.Struct, frozen=True):
-    """One topic. ``notebook`` is the compiled lesson as JSON; ``problem`` says why it could not be compiled, or ""."""
+    """One topic. ``notebook`` is the compiled lesson as JSON; ``problem`` says why it could not be compiled, or "".
+
+    Exercises are in the order of the lesson.
+    """
 
     slug: str
     exercises: list[ExerciseText] = []
     sections: list[Section] = []
-    experiments: list[str] = []
+    experiments: list[PlacedExperiment] = []
     notebook: str = ""
     problem: str = ""
 
@@ -72,28 +99,45 @@ def describe(topic: Topic, manager: PluginManager) -> Description:
     """Describe a topic by importing it; one that cannot be used is described by its problem."""
     try:
         notebook = compile_lesson(topic, manager)
-        exercises = [_text(item) for item in topic.exercises.values()]
+        exercises = list(_exercises(topic, notebook))
         show_first_widget(notebook)
+        show_diagrams(notebook)
     except StudiumError as error:
         return Description(topic.slug, problem=str(error))
     except Exception as error:  # whatever a stranger's topic raises must not close the others
         return Description(topic.slug, problem=f"topic {topic.slug} cannot be built: {type(error).__name__}: {error}")
-    experiments = [cell.id for cell in notebook.cells if cell.cell_type == "code" and role(cell) == "experiment"]
+    trained = [cell for cell in notebook.cells if cell.cell_type == "code" and role(cell) == "experiment"]
+    experiments = [PlacedExperiment(cell.id, is_optional(cell)) for cell in trained]
     return Description(topic.slug, exercises, list(_sections(notebook)), experiments, nbformat.writes(notebook))
 
 
-def _text(exercise: Exercise) -> ExerciseText:
+def _exercises(topic: Topic, notebook: NotebookNode) -> Iterator[ExerciseText]:
+    for cell in notebook.cells:
+        if role(cell) == "exercise":
+            yield _text(topic.slug, topic.exercise(exercise_of(cell)), is_optional(cell))
+
+
+def _text(slug: str, exercise: Exercise, optional: bool) -> ExerciseText:
     return ExerciseText(
         exercise.id,
         exercise.points,
         exercise.max_points,
         exercise.minutes,
+        exercise.level,
+        exercise.importance,
+        exercise.kind,
+        optional,
         [test.name for test in exercise.tests],
         list(exercise.hints),
         stub(exercise),
         "" if exercise.public else solved(exercise),
-        [WrongAnswer(one.message, _renamed(definition(one.function), exercise.id)) for one in exercise.misconceptions],
+        [_wrong_answer(slug, exercise.id, one) for one in exercise.misconceptions],
     )
+
+
+def _wrong_answer(slug: str, exercise: str, one: Misconception) -> WrongAnswer:
+    code = _renamed(definition(one.function), exercise)
+    return WrongAnswer(mistake_id(slug, exercise, one.name), one.message, code)
 
 
 def _renamed(code: str, name: str) -> str:

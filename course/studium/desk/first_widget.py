@@ -1,4 +1,4 @@
-"""The picture of a lesson's first widget, kept in the lesson: it moves when the lesson opens, without a kernel."""
+"""What a lesson shows before a kernel has started: its first widget, which moves at once, and its diagrams."""
 
 import ast
 import contextlib
@@ -9,6 +9,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_output
 
 from studium.editions import role
+from studium.needed_cells import needed
 from studium.notebooks import SAVED_WIDGET
 from studium.syntax import parse
 
@@ -18,22 +19,41 @@ def show_first_widget(notebook: NotebookNode) -> None:
 
     Exercises, checks and experiments are passed over, and what fails without them. What the cells print is dropped.
     """
-    cells = [cell for cell in notebook.cells if cell.cell_type == "code" and role(cell) in ("setup", "code")]
-    first = next((n for n, cell in enumerate(cells) if "widget" in cell.metadata.get("tags", ())), None)
-    if first is None:
-        return
+    cells = _light_cells(notebook)
+    first = next((n for n, cell in enumerate(cells) if "widget" in _tags(cell)), None)
+    if first is not None:
+        _show(cells[first], cells[:first])
+
+
+def show_diagrams(notebook: NotebookNode) -> None:
+    """Keep what each cell tagged "diagram" shows, run with those cells alone that define what it uses."""
+    cells = _light_cells(notebook)
+    for place, cell in enumerate(cells):
+        if "diagram" in _tags(cell):
+            before = needed([one.source for one in cells[: place + 1]], [place])
+            _show(cell, [cells[number] for number in before if number != place])
+
+
+def _light_cells(notebook: NotebookNode) -> list[NotebookNode]:
+    return [cell for cell in notebook.cells if cell.cell_type == "code" and role(cell) in ("setup", "code")]
+
+
+def _tags(cell: NotebookNode) -> list[str]:
+    return list(cell.metadata.get("tags", ()))
+
+
+def _show(cell: NotebookNode, before: list[NotebookNode]) -> None:
     names: dict[str, Any] = {"__name__": "__main__"}
     with contextlib.suppress(Exception), contextlib.redirect_stdout(io.StringIO()):
-        for cell in cells[:first]:
+        for one in before:
             with contextlib.suppress(Exception):
-                _run(cell.source, names)
-        shown = _run(cells[first].source, names)._repr_mimebundle_()[0]
-        kept = {kind: shown[kind] for kind in (SAVED_WIDGET, "text/plain")}
-        cells[first].outputs = [new_output("display_data", kept)]
+                _run(one.source, names)
+        shown = _run(cell.source, names)._repr_mimebundle_()[0]
+        cell.outputs = [new_output("display_data", {kind: shown[kind] for kind in (SAVED_WIDGET, "text/plain")})]
 
 
 def _run(source: str, names: dict[str, Any]) -> Any:
-    """Run a cell; give the value of its last line, None where that is no expression."""
+    """Run a cell; return the value of its last line, None where that is no expression."""
     tree = parse(source)
     last = None
     if isinstance(end := tree.body[-1], ast.Expr):

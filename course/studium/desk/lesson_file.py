@@ -1,5 +1,6 @@
 """One lesson on the disk and all that can be done with it: check, hint, reveal, reset, update, undo."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import msgspec
 from nbformat import NotebookNode
 
 from studium.catalogue import Catalogue
-from studium.checking import ExerciseResult
+from studium.checking import ExerciseResult, ShownResult, with_sentence
 from studium.clean_check import Terms, check_document
 from studium.desk.answer_codes import encode_answer
 from studium.desk.base import base_of, cells_of, digest_of, with_base
@@ -95,6 +96,11 @@ class LessonFile:
         for item in result.exercises:
             self.journal.write_result(self.slug, item, self.answer(item.id, document))
         return result.exercises
+
+    def shown(self, results: Iterable[ExerciseResult]) -> list[ShownResult]:
+        """Return results of a check with the sentences of their mistakes."""
+        known = self.description
+        return [with_sentence(item, known.exercise(item.id).sentence_of(item.mistake_id)) for item in results]
 
     def answer(self, exercise: str, notebook: NotebookNode | None = None) -> str:
         """Give the text of an answer; "" where there is no cell for it."""

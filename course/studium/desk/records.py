@@ -19,14 +19,17 @@ Milliseconds = Annotated[int, msgspec.Meta(ge=0, le=1 << 45)]
 
 
 class Checked(msgspec.Struct, frozen=True, tag="checked"):
-    """An answer was checked: what came out, its failed test to show, and the mistake where it has a name."""
+    """An answer was checked: what came out, its failed test to show, and the id of the mistake that was recognised.
+
+    The files call the id ``mistake``. Entries written before mistakes had ids hold the mistake's sentence there.
+    """
 
     outcome: Literal["right", "wrong"]
     points: float
     max_points: float
     test: Sentence = ""
     message: Sentence = ""
-    mistake: Sentence = ""
+    mistake_id: Sentence = msgspec.field(default="", name="mistake")
     answer: Answer = ""
 
 

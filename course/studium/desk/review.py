@@ -9,6 +9,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 import msgspec
 from fsrs import Card as Schedule
@@ -58,7 +59,10 @@ class Answered(msgspec.Struct, frozen=True):
 
 @dataclass
 class Card:
-    """Something that went wrong once. ``told`` is the mistake's sentence, or the prediction's question."""
+    """Something that went wrong once. ``told`` is the mistake's id, or the prediction's question.
+
+    Of an entry that was written before mistakes had ids, ``told`` is the mistake's sentence.
+    """
 
     id: str
     slug: str
@@ -78,6 +82,16 @@ class Card:
         return round(schedule.due.timestamp() * 1000)
 
 
+class _Text(NamedTuple):
+    """What a card asks. ``code`` is wrong code for a mistake, "" for a prediction; ``others`` are the wrong choices."""
+
+    prompt: str
+    code: str
+    right: str
+    others: list[str]
+    explanation: str
+
+
 _scheduler = Scheduler(enable_fuzzing=False)  # the same on every machine
 
 
@@ -87,7 +101,7 @@ def cards(entries: list[Entry]) -> dict[str, Card]:
     guesses: dict[tuple[str, str], Predicted] = {}
     for entry in entries:
         match entry.what:
-            case Checked(mistake=told) if told:
+            case Checked(mistake_id=told) if told:
                 _add(found, entry, "mistake", told)
             case Predicted(name=name) as guess:
                 guesses[entry.lesson, name] = guess
@@ -111,8 +125,8 @@ def read_review(journal: Journal, catalogue: Catalogue, limit: int | None = None
     due = _due(known)
     questions: list[Question] = []
     for card in due:
-        if len(questions) < most and (question := _question(card, catalogue)):
-            questions.append(question)
+        if len(questions) < most and (text := _text(card, catalogue)):
+            questions.append(_question(card, text))
     later = [card.due for card in known.values() if card not in due]
     return Review(questions, len(due), min(later, default=None))
 
@@ -120,17 +134,18 @@ def read_review(journal: Journal, catalogue: Catalogue, limit: int | None = None
 def answer_review(journal: Journal, catalogue: Catalogue, name: str, choice: int, seconds: float) -> Answered:
     """Take an answer, schedule the card anew, and say what is right."""
     card = cards(journal.store.entries(journal.workspace)).get(name)
-    question = _question(card, catalogue) if card else None
-    if card is None or question is None:
+    text = _text(card, catalogue) if card else None
+    if card is None or text is None:
         raise UsageError(f"there is no review question {name!r}; ask for the questions again")
+    question = _question(card, text)
     if not 0 <= choice < len(question.choices):
         raise UsageError(f"a choice is one of 0 to {len(question.choices) - 1}: got {choice}")
-    answer = question.choices.index(_right(card))
+    answer = question.choices.index(text.right)
     hard = Rating.Hard if seconds > _QUICK * 4 else Rating.Good
     rating = Rating.Again if choice != answer else Rating.Easy if 0 < seconds < _QUICK / 2 else hard
     entry = journal.write(card.slug, card.exercise, Reviewed(card.id, int(rating), seconds))
     card.reviews.append((entry.time, int(rating)))
-    return Answered(choice == answer, answer, _explanation(card), card.due)
+    return Answered(choice == answer, answer, text.explanation, card.due)
 
 
 def _due(known: dict[str, Card]) -> list[Card]:
@@ -144,35 +159,42 @@ def _add(found: dict[str, Card], entry: Entry, kind: str, told: str, values: tup
     found.setdefault(name, Card(name, entry.lesson, entry.exercise, kind, told, entry.time, values))
 
 
-def _question(card: Card, catalogue: Catalogue) -> Question | None:
-    """Ask about a card; None where the topic is gone, or has nothing to choose among."""
-    if card.kind == "prediction":
-        prompt, code, choices = card.told, "", list(_numbers(card))
-    else:
-        try:
-            description = description_of(catalogue, card.slug)
-            code = _wrong_code(description, card)
-        except StudiumError:
-            return None
-        choices = _sentences(description, card)
-        prompt = f"This answer to {card.exercise} is wrong. What is the mistake?"
-    if (not code and card.kind == "mistake") or len(choices) < 2:
-        return None
+def _question(card: Card, text: _Text) -> Question:
+    choices = [text.right, *text.others]
     random.Random(f"{card.id} {len(card.reviews)}").shuffle(choices)  # the same until it is answered
-    return Question(card.id, card.slug, card.exercise, card.kind, prompt, code, choices, card.due)
+    return Question(card.id, card.slug, card.exercise, card.kind, text.prompt, text.code, choices, card.due)
 
 
-def _wrong_code(description: Description, card: Card) -> str:
-    wrong = description.exercise(card.exercise).wrong
-    return next((item.code for item in wrong if item.message == card.told), "")
+def _text(card: Card, catalogue: Catalogue) -> _Text | None:
+    """Return what a card asks; None where the topic or the mistake is gone, or there is nothing to choose among."""
+    text = _about_prediction(card) if card.kind == "prediction" else _about_mistake(card, catalogue)
+    return text if text and text.others else None
 
 
-def _sentences(description: Description, card: Card) -> list[str]:
-    """Give the mistake's sentence among others: of the same exercise first, then of the same lesson."""
-    here = [item.message for item in description.exercise(card.exercise).wrong]
-    there = [item.message for one in description.exercises if one.id != card.exercise for item in one.wrong]
-    others = [told for told in dict.fromkeys([*here, *there]) if told != card.told]
-    return [card.told, *others[: _MOST_CHOICES - 1]]
+def _about_prediction(card: Card) -> _Text:
+    guess, value = card.values
+    right, *others = _numbers(card)
+    return _Text(card.told, "", right, others, f"It was {_shown(value)}; you had guessed {_shown(guess)}.")
+
+
+def _about_mistake(card: Card, catalogue: Catalogue) -> _Text | None:
+    try:
+        description = description_of(catalogue, card.slug)
+        wrong = description.exercise(card.exercise).wrong_answer(card.told)
+    except StudiumError:
+        return None
+    if wrong is None:
+        return None
+    prompt = f"This answer to {card.exercise} is wrong. What is the mistake?"
+    others = _other_sentences(description, card.exercise, wrong.message)
+    return _Text(prompt, wrong.code, wrong.message, others, wrong.message)
+
+
+def _other_sentences(description: Description, exercise: str, right: str) -> list[str]:
+    """Return sentences to choose among besides the right one: of the same exercise first, then of the same lesson."""
+    here = [item.message for item in description.exercise(exercise).wrong]
+    there = [item.message for one in description.exercises if one.id != exercise for item in one.wrong]
+    return [told for told in dict.fromkeys([*here, *there]) if told != right][: _MOST_CHOICES - 1]
 
 
 def _numbers(card: Card) -> Iterator[str]:
@@ -182,18 +204,8 @@ def _numbers(card: Card) -> Iterator[str]:
     yield from dict.fromkeys(_shown(number) for number in (value, guess, mirrored, value * 2))
 
 
-def _right(card: Card) -> str:
-    return _shown(card.values[1]) if card.kind == "prediction" else card.told
-
-
 def _shown(number: float) -> str:
     return f"{number:.4g}" if abs(number) < 10_000 else f"{number:,.0f}"
-
-
-def _explanation(card: Card) -> str:
-    if card.kind == "mistake":
-        return card.told
-    return f"It was {_shown(card.values[1])}; you had guessed {_shown(card.values[0])}."
 
 
 def _moment(milliseconds: int) -> datetime:

@@ -90,7 +90,7 @@ def checked(result: ExerciseResult, answer: str) -> Checked:
         result.max_points,
         failure.name[:1000] if failure else "",
         failure.message[:10_000] if failure else "",
-        result.mistake[:10_000],
+        result.mistake_id[:10_000],
         answer[:LONGEST_ANSWER],
     )
 

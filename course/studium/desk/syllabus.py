@@ -1,8 +1,8 @@
 """The syllabus with a learner's state in it: what the panel shows, and the commands print."""
 
 import contextlib
-from collections.abc import Iterable, Mapping
-from itertools import groupby
+import itertools
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,10 @@ class ExerciseState(msgspec.Struct, frozen=True):
     check_cell: str
     points: float
     minutes: float
+    level: str
+    importance: int
+    kind: str
+    optional: bool
     status: str
     outcome: str | None
     by_yourself: bool
@@ -55,6 +59,7 @@ class Experiment(msgspec.Struct, frozen=True):
 
     cell: str
     label: Label | None
+    optional: bool
 
 
 class TopicState(msgspec.Struct, frozen=True):
@@ -127,6 +132,10 @@ class Desk:
             check_cell=cell_id(slug, item.id, "check"),
             points=item.points,
             minutes=item.minutes,
+            level=item.level,
+            importance=item.importance,
+            kind=item.kind,
+            optional=item.optional,
             status=known.status,
             outcome=known.outcome,
             by_yourself=known.by_yourself,
@@ -137,7 +146,7 @@ class Desk:
             can_reveal=bool(item.solution) and known.may_see_solution(self.settings.reveal_after),
             earned=last.points if last else 0.0,
             max_points=item.max_points,
-            mistake=last.mistake if last else "",
+            mistake=item.sentence_of(last.mistake_id) if last else "",
             test=last.test if last else "",
             message=last.message if last else "",
             checked_at=known.checked_at,
@@ -148,9 +157,10 @@ class Desk:
     def topic(self, topic: Topic, description: Description, path: str | None, update: bool) -> TopicState:
         """Give the state of one topic; which prerequisites are missing is for the syllabus to say."""
         exercises = [self.exercise(topic.slug, item) for item in description.exercises]
-        over = sum(item.minutes for item in exercises if item.over)
-        share = over / (sum(item.minutes for item in exercises) or 1.0)
-        experiments = [Experiment(cell, self.labels.get((topic.slug, cell))) for cell in description.experiments]
+        core = [item for item in exercises if not item.optional]
+        share = sum(item.minutes for item in core if item.over) / (sum(item.minutes for item in core) or 1.0)
+        labels = {one.cell: self.labels.get((topic.slug, one.cell)) for one in description.experiments}
+        experiments = [Experiment(one.cell, labels[one.cell], one.optional) for one in description.experiments]
         return TopicState(
             slug=topic.slug,
             title=topic.title,
@@ -184,36 +194,47 @@ def read_syllabus(
         msgspec.structs.replace(topic, missing=[slug for slug in topic.needs if slug not in done]) for topic in topics
     ]
     by_track = zip(topics, (topic.track for topic in catalogue.topics), strict=True)
-    tracks = [Track(title, [one for one, _ in group]) for title, group in groupby(by_track, key=lambda pair: pair[1])]
+    tracks = [
+        Track(title, [one for one, _ in group])
+        for title, group in itertools.groupby(by_track, key=lambda pair: pair[1])
+    ]
     broken = [f"{problem.entry_point} of {problem.distribution}: {problem.error}" for problem in catalogue.problems]
     problems = [*filter(None, (topic.problem for topic in topics)), *broken, *filter(None, (journal.store.notice,))]
     return Syllabus(folder, journal.workspace, tracks, _totals(topics), resume(topics), problems)
 
 
 def resume(topics: list[TopicState]) -> Resume | None:
-    """Give where to go on: in the lesson that was worked on last, what is wrong, else what is untouched."""
-    began = [topic for topic in topics if topic.status == "begun"]
-    began.sort(key=lambda topic: max(item.checked_at or 0 for item in topic.exercises), reverse=True)
-    for topic in (*began, *(topic for topic in topics if topic.status == "new" and topic.exercises)):
-        for status in ("wrong", "untouched"):
+    """Return where to go on: in the lesson that was worked on last, what is wrong, else what is untouched.
+
+    What is optional comes once all else is done.
+    """
+    places = {"begun": 0, "new": 1, "done": 2}
+    latest = {topic.slug: max((item.checked_at or 0 for item in topic.exercises), default=0) for topic in topics}
+    ordered = sorted(topics, key=lambda topic: (places[topic.status], -latest[topic.slug]))
+    for optional in (False, True):
+        for topic, status in itertools.product(ordered, ("wrong", "untouched")):
             for item in topic.exercises:
-                if item.status == status:
+                if item.status == status and item.optional == optional:
                     return Resume(topic.slug, topic.path, item.id, item.cell)
     return None
 
 
-def _status(exercises: Iterable[ExerciseState]) -> str:
-    exercises = list(exercises)
-    if exercises and all(item.over for item in exercises):
+def _status(exercises: list[ExerciseState]) -> str:
+    core = [item for item in exercises if not item.optional]
+    if core and all(item.over for item in core):
         return "done"
     begun = any(item.status != "untouched" or item.attempts or item.hints_taken for item in exercises)
     return "begun" if begun else "new"
 
 
 def _totals(topics: list[TopicState]) -> dict[str, float]:
-    found = [item.status for topic in topics for item in topic.exercises]
+    everything = [item for topic in topics for item in topic.exercises]
+    found = [item.status for item in everything if not item.optional]
+    further = [item.status for item in everything if item.optional]
     counts: dict[str, float] = {name: found.count(name) for name in ("right", "revealed", "wrong", "untouched")}
-    return {"exercises": len(found), **counts, "minutes_left": sum(topic.minutes_left for topic in topics)}
+    optional = {"optional": len(further), "optional_right": further.count("right")}
+    left = sum(topic.minutes_left for topic in topics)
+    return {"exercises": len(found), **counts, **optional, "minutes_left": left}
 
 
 def _on_disk(path: Path, description: Description) -> tuple[bool, bool]:

@@ -35,6 +35,7 @@ class CheckedExercise(msgspec.Struct, frozen=True):
     points: float
     max_points: float
     mistake: str
+    mistake_id: str
     tests: list[TestResult]
     first_failure: TestResult | None
     state: ExerciseState
@@ -132,8 +133,10 @@ class Service:
     def _checked(self, lesson: LessonFile, results: list[ExerciseResult]) -> list[CheckedExercise]:
         desk, found = Desk(lesson.journal), []
         for item in results:
-            state = desk.exercise(lesson.slug, lesson.description.exercise(item.id))
+            known = lesson.description.exercise(item.id)
+            state = desk.exercise(lesson.slug, known)
             self.tell_progress(lesson.journal.workspace, lesson.slug, state)
-            values = (item.points, item.max_points, item.mistake, item.tests, shown_failure(item), state)
+            mistake = (known.sentence_of(item.mistake_id), item.mistake_id)
+            values = (item.points, item.max_points, *mistake, item.tests, shown_failure(item), state)
             found.append(CheckedExercise(item.id, item.outcome, *values))
         return found

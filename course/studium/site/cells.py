@@ -6,15 +6,14 @@ from itertools import groupby
 
 from nbformat import NotebookNode
 
-from studium.editions import exercise_of, role
-from studium.exercises import in_points
+from studium.editions import exercise_of, is_optional, role
 from studium.site.code import code_block
 from studium.site.outputs import has_plot, show_outputs
-from studium.site.prose import Heading, Prose, Section, show_inline
+from studium.site.prose import Heading, Prose, Section, show_block, show_inline
 from studium.site.running import failures
 from studium.topic import Topic
 
-_FOLDED = {"setup": "Set-up", "widget": "Code of this widget"}
+_FOLDED = {"setup": "Set-up", "widget": "Code of this widget", "diagram": "Code of this diagram"}
 
 
 @dataclass(frozen=True)
@@ -43,10 +42,12 @@ class Exercise:
     id: str
     heading: Heading
     effort: str
+    statement: str
     stub: str
     hints: list[str]
     checks: list[str]
     verdict: list[str]
+    optional: bool
     kind: str = "exercise"
 
 
@@ -80,7 +81,8 @@ def annotate(notebook: NotebookNode, topic: Topic) -> None:
         if name := exercise_of(cell):
             exercise = topic.exercise(name)
             cell.metadata.studium["page"] = {
-                "effort": f"{in_points(exercise.points)} · about {exercise.minutes:g} minutes",
+                "effort": exercise.facts(optional=is_optional(cell)),
+                "statement": exercise.statement,
                 "hints": list(exercise.hints),
                 "checks": [test.name for test in exercise.tests if not test.hidden],
             }
@@ -109,8 +111,8 @@ class _Reader:
             if cell.cell_type == "markdown":
                 yield from map(self._text, self.prose.sections(cell.source))
             elif cell.cell_type == "code" and cell.source.strip():
-                tags = cell.metadata.get("tags", [])
-                folded = _FOLDED.get("widget" if "widget" in tags else role(cell), "")
+                words = (*cell.metadata.get("tags", ()), role(cell))
+                folded = next((_FOLDED[word] for word in words if word in _FOLDED), "")
                 yield Code(code_block(cell.source), show_outputs(cell), folded)
 
     def _text(self, section: Section) -> Text:
@@ -135,8 +137,10 @@ class _Reader:
             name,
             heading,
             told.effort,
+            show_block(told.get("statement", "")),
             code_block(stub),
             [show_inline(hint) for hint in told.hints],
             [show_inline(check) for check in told.checks],
             [html for cell in cells if role(cell) == "check" for html in show_outputs(cell)],
+            is_optional(cells[0]),
         )

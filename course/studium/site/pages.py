@@ -9,7 +9,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from studium.site.cells import LessonPage
+from studium.site.cells import Exercise, LessonPage
 from studium.topic import Topic
 
 # Nothing but what lies beside the page, whatever a lesson may ask for. Files are "self" in some browsers only.
@@ -34,7 +34,14 @@ class Lesson:
 
     @property
     def exercises(self) -> int:
-        return sum(block.kind == "exercise" for block in self.page.blocks)
+        return len(self._exercises(optional=False))
+
+    @property
+    def optional(self) -> int:
+        return len(self._exercises(optional=True))
+
+    def _exercises(self, *, optional: bool) -> list[Exercise]:
+        return [block for block in self.page.blocks if isinstance(block, Exercise) and block.optional == optional]
 
 
 def lesson_page(lessons: Sequence[Lesson], index: int, policy: str = POLICY) -> str:

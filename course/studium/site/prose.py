@@ -78,6 +78,11 @@ def parse(source: str, env: dict[str, Any] | None = None) -> list[Token]:
     return _parser().parse(source, env)
 
 
+def show_block(text: str) -> str:
+    """Return paragraphs of Markdown, with code and formulas in them, as HTML."""
+    return str(_parser().render(text))
+
+
 def show_inline(text: str) -> str:
     """Give a sentence, with code and formulas in it, as HTML."""
     return str(_parser().renderInline(text))

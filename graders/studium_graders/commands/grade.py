@@ -200,7 +200,7 @@ def _mark(points: float | None) -> str:
 
 
 def _print(result: "ClassResult", *, dry_run: bool) -> None:
-    from studium.cli.output import print_table
+    from studium.cli.output import plain, print_table
 
     rows = [
         (
@@ -216,6 +216,8 @@ def _print(result: "ClassResult", *, dry_run: bool) -> None:
     for recorded in (True, False):
         if changes := result.changes_of(recorded=recorded):
             typer.echo("\n".join(_change_lines(changes, changed=recorded)))
+    if stopped := result.stopped:
+        typer.echo(f"stopped by a limit: {', '.join(f'{plain(row.student)} ({row.verdict})' for row in stopped)}")
     if shared := result.in_one_process:
         number = sum(map(len, shared.values()))
         reasons = "; ".join(f"{', '.join(names)} ({why})" for why, names in shared.items())

@@ -42,11 +42,13 @@ Launch = Callable[[list[socket.socket]], Process]
 class Heard:
     """What the attempts at a notebook brought to light. ``step`` is the cell that had its turn last.
 
-    ``bounded`` is what may be said, by grade id, of visible tests that failed after a hidden one.
+    ``bounded`` is what may be said, by grade id, of visible tests that failed after a hidden one; ``mistakes`` are
+    those that explain, by grade id, why a test failed.
     """
 
     results: dict[str, TestResult] = field(default_factory=dict)
     bounded: dict[str, str] = field(default_factory=dict)
+    mistakes: dict[str, list[str] | None] = field(default_factory=dict)
     runs: dict[str, CellRun] = field(default_factory=dict)
     recorded: Recorded = field(default_factory=Recorded)
     step: str = ""
@@ -62,8 +64,9 @@ class Heard:
                 self.step = cell
             case Ran(cell, run):
                 self.runs[cell] = run
-            case Judged(result, bounded):
+            case Judged(result, bounded, mistakes):
                 self.results[result.grade_id] = result
+                self.mistakes[result.grade_id] = mistakes
                 self.bounded.pop(result.grade_id, None)
                 if bounded:
                     self.bounded[result.grade_id] = bounded

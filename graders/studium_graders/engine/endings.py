@@ -26,8 +26,8 @@ def too_long(seconds: float) -> Ending:
 
 
 def out_of_time(seconds: float) -> Ending:
-    """The whole notebook took too long."""
-    return Ending("time limit", f"stopped: the whole notebook took longer than the {seconds:g} s that it may take")
+    """All cells and tests together took too long."""
+    return Ending("time limit", f"stopped: the whole submission took longer than the {seconds:g} s that it may take")
 
 
 def too_much_memory(limits: Limits) -> Ending:

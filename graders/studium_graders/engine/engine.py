@@ -4,7 +4,7 @@ import hmac
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -34,6 +34,7 @@ from studium_graders.engine.topic_files import topic_files
 from studium_graders.engine.vacuous_answers import VacuousTest, tests_passed_vacuously
 from studium_graders.engine.zygote import Zygote, ZygoteError, common_ancestor
 
+_AGAIN = "a time limit was hit while the machine was busy with others: the notebook was run again alone"
 _STUDENT, _JUDGE = (f"studium_graders.engine.{name}_main" for name in ("student", "judge"))
 
 
@@ -126,10 +127,14 @@ class Engine:
         """Give the result of a submission, whatever it does. Raise EngineError where this machine cannot grade."""
         start = time.monotonic()
         with self._slots:
-            books = [self._grade(notebook, submission.files) for notebook in submission.notebooks]
-        if any(book.crowded for book in books):
+            books = self._grade(submission.notebooks, submission.files)
+        if crowded := [book.name for book in books if book.crowded]:
+            late = [notebook for notebook in submission.notebooks if notebook.name in crowded]
             with self._nobody_else():
-                books = [self._again(book, submission) if book.crowded else book for book in books]
+                again = {book.name: book for book in self._grade(late, submission.files)}
+            for book in again.values():
+                book.notes.append(_AGAIN)
+            books = [again.get(book.name, book) for book in books]
         return SubmissionResult(submission.student, self.level.label, time.monotonic() - start, books)
 
     @contextmanager
@@ -139,14 +144,6 @@ class Engine:
             for _ in range(self._jobs):
                 slots.enter_context(self._slots)
             yield
-
-    def _again(self, book: NotebookResult, submission: CanonicalSubmission) -> NotebookResult:
-        notebook = next(one for one in submission.notebooks if one.name == book.name)
-        result = self._grade(notebook, submission.files)
-        result.notes.append(
-            "a time limit was hit while the machine was busy with others: the notebook was run again alone"
-        )
-        return result
 
     def calibrate(self) -> Material:
         """Grade the reference solution; give the material with what it needs, by which ``grade`` goes from now on."""
@@ -162,14 +159,22 @@ class Engine:
 
         return tests_passed_vacuously(list(self._books.values()), grade)
 
-    def _grade(self, notebook: CanonicalNotebook, files: dict[str, bytes]) -> NotebookResult:
-        """Grade with test data that follow from what is judged: equal work earns equal marks, a change draws anew."""
+    def _grade(self, notebooks: Sequence[CanonicalNotebook], files: dict[str, bytes]) -> list[NotebookResult]:
+        """Grade notebooks one after the other, in the time that one submission may take."""
+        start = time.monotonic()
+        return [self._grade_one(notebook, files, time.monotonic() - start) for notebook in notebooks]
+
+    def _grade_one(self, notebook: CanonicalNotebook, files: dict[str, bytes], spent: float) -> NotebookResult:
+        """Grade with test data that follow from what is judged: equal work earns equal marks, a change draws anew.
+
+        ``spent`` are the seconds that the notebooks before this one have used.
+        """
         judged = CanonicalSubmission("", (notebook,), files).digest
         seed = hmac.digest(self.material.secret, judged.encode(), "sha256")
         calibration = self.material.calibration.get(notebook.name, Calibration())
         with self._supervised(files) as (supervisor, student_job), self._tests_folder() as folder:
             job = JudgeJob(notebook, seed, folder, calibration)
-            return supervisor.grade(self._books[notebook.name], job, student_job)
+            return supervisor.grade(self._books[notebook.name], job, student_job, spent)
 
     def _observe(
         self, notebook: CanonicalNotebook, calibration: Calibration, recording: bool

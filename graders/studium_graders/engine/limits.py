@@ -16,7 +16,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     call_seconds: Positive = 30.0
     """The longest that one cell, or one call of a student's function, may take."""
     submission_seconds: Positive = 300.0
-    """The longest that a whole notebook may take, retries included."""
+    """The longest that a whole submission may take: all cells and tests of all its notebooks, retries included."""
     cpu_seconds: Positive = 300.0
     memory_mb: Count = 3072
     processes: Count = 64

@@ -35,7 +35,7 @@ class TestResult(msgspec.Struct, frozen=True):
     max_points: float
     outcome: Outcome
     message: str = ""
-    mistake: str = ""  # the sentence of the misconception that was recognised
+    mistake_id: str = msgspec.field(default="", name="mistake")  # of the misconception that was recognised
     notebook: str = ""
     grade_id: str = ""
     hidden: bool = False  # its source holds a hidden test: feedback must not show it

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from itertools import dropwhile
 
 import msgspec
+from studium.naming import commonest
 
 from studium_graders.engine.attempt import Attempt, Heard, Launch
-from studium_graders.engine.endings import Ending, breach_in
+from studium_graders.engine.endings import Ending, breach_in, out_of_time
 from studium_graders.engine.judge.verdicts import result_of
 from studium_graders.engine.judge_job import JudgeJob, Recorded
 from studium_graders.engine.limits import Limits
@@ -33,12 +34,17 @@ class Supervisor:
     judge: Launch
     limits: Limits
 
-    def grade(self, material: NotebookMaterial, job: JudgeJob, student_job: StudentJob) -> NotebookResult:
-        """Give the result of a submitted notebook. Raise what the launchers raise, and SandboxRefusedError."""
+    def grade(
+        self, material: NotebookMaterial, job: JudgeJob, student_job: StudentJob, spent: float = 0.0
+    ) -> NotebookResult:
+        """Give the result of a submitted notebook, ``spent`` seconds after its submission had its turn.
+
+        Raise what the launchers raise, and SandboxRefusedError.
+        """
         notebook = job.notebook
         if notebook.missing or notebook.problem:
             return _ungraded(material, notebook)
-        grading = _Grading(self, material, job, student_job)
+        grading = _Grading(self, material, job, student_job, spent)
         grading.run()
         grading.reword()
         return grading.result()
@@ -56,7 +62,12 @@ class _Grading:
     """The attempts at one notebook, and what they brought."""
 
     def __init__(
-        self, supervisor: Supervisor, material: NotebookMaterial, job: JudgeJob, student_job: StudentJob
+        self,
+        supervisor: Supervisor,
+        material: NotebookMaterial,
+        job: JudgeJob,
+        student_job: StudentJob,
+        spent: float = 0.0,
     ) -> None:
         self.supervisor = supervisor
         self.material = material
@@ -64,7 +75,7 @@ class _Grading:
         self.student_job = student_job
         self.attempt = Attempt(supervisor.student, supervisor.judge, supervisor.limits)
         self.cells = {cell.id: cell for cell in material.cells}
-        self.heard = Heard()
+        self.heard = Heard(seconds=spent)
         self.stopped: dict[str, str] = {}
         self.ended: set[str] = set()
         self.tries: Counter[str] = Counter()
@@ -74,9 +85,13 @@ class _Grading:
 
     def run(self) -> None:
         """Give every test its result."""
-        while ending := self.attempt.run(self._remaining(), self.student_job, self.heard):
-            if not self._goes_on(ending) or self._out_of_time():
+        while not self._out_of_time():
+            ending = self.attempt.run(self._remaining(), self.student_job, self.heard)
+            if not ending or not self._goes_on(ending):
                 break
+        else:
+            ending = out_of_time(self.supervisor.limits.submission_seconds)
+            self._note_breach(ending)
         self._fill(ending.sentence if ending else "")
         self._note_breaches()
 
@@ -98,6 +113,7 @@ class _Grading:
     def result(self) -> NotebookResult:
         """Give what came of it all."""
         self._explain()
+        self._name_mistakes()
         tests = [self.heard.results[key] for key in map(_key, self.material.cells) if key in self.heard.results]
         heard = self.heard
         return NotebookResult(
@@ -130,7 +146,8 @@ class _Grading:
             again, run = _with(test, bounded), CellRun(error=bounded)
         else:
             run = clean.runs.get(cell.id, CellRun()) if bounded else CellRun(error=again.message)
-        self.heard.results[_key(cell)] = msgspec.structs.replace(test, message=again.message, mistake=again.mistake)
+        self.heard.results[_key(cell)] = _with(test, again.message)
+        self.heard.mistakes[_key(cell)] = clean.mistakes.get(_key(cell), [])
         if cell.id in self.heard.runs:
             self.heard.runs[cell.id] = run
 
@@ -195,6 +212,18 @@ class _Grading:
                 self.heard.results[key] = _with(
                     test, f"{self.stopped[cell]} ({test.message})" if cell else test.message
                 )
+
+    def _name_mistakes(self) -> None:
+        """Name the mistake of each exercise in those of its failed tests that it explains."""
+        failed: dict[str, list[str]] = {}
+        for key, test in self.heard.results.items():
+            if test.outcome == "failed":
+                failed.setdefault(test.exercise, []).append(key)
+        for keys in failed.values():
+            mistake = commonest([self.heard.mistakes.get(key, []) for key in keys])
+            for key in keys:
+                if mistake in (self.heard.mistakes.get(key) or ()):
+                    self.heard.results[key] = msgspec.structs.replace(self.heard.results[key], mistake_id=mistake)
 
     def _stopped_before(self, key: str) -> str:
         """Give the last stopped cell before a test, "" where there is none."""

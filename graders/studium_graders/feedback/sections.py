@@ -16,6 +16,7 @@ from studium_graders.feedback.model import Answer, Check, Section, Word
 from studium_graders.feedback.outputs import show_outputs
 from studium_graders.feedback.room import Room
 from studium_graders.feedback.stock import Told, told_by
+from studium_graders.mistakes import Sentences
 from studium_graders.outputs import safe_outputs
 
 _MADE_UP = re.compile(r"(?:cell-)?[0-9a-f]*")
@@ -33,6 +34,7 @@ class Sources(msgspec.Struct):
     result: NotebookResult | None
     is_secret: Callable[[str], bool]
     room: Room
+    sentences: Sentences
 
 
 def sections_of(sources: Sources) -> list[Section]:
@@ -131,7 +133,8 @@ def _check(cell: Cell, mark: Mark, sources: Sources) -> Check:
     hidden = cell.hidden or bool(test and test.hidden)
     check = Check(cell.test or _test_name(cell), mark.score, mark.max_score, "failed", hidden=hidden)
     if test and (test.hidden or not cell.hidden):
-        check.word, check.message, check.mistake = _word(test.outcome), test.message, test.mistake
+        check.word, check.message = _word(test.outcome), test.message
+        check.mistake = sources.sentences.of(test.mistake_id)
     else:
         _tell(check, cell, mark, sources)
     if check.word in ("passed", "not attempted"):

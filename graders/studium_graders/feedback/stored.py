@@ -4,7 +4,6 @@ from pathlib import Path
 
 import msgspec
 
-from studium_graders.autograded import why_failed
 from studium_graders.engine.results import NotebookResult, SubmissionResult, TestResult
 from studium_graders.feedback.handed_in import HandedIn, NotebookCell
 from studium_graders.feedback.marks import NotebookMarks
@@ -37,6 +36,7 @@ def result_of(result: SubmissionResult | None, book: NotebookMarks, handed_in: H
 
 
 def _says_otherwise(cell: NotebookCell, test: TestResult) -> bool:
-    """Tell whether a graded test cell holds the error of another run."""
-    errors = [output.get("evalue") for output in cell.get("outputs") or () if output.get("output_type") == "error"]
-    return bool(errors) and why_failed(test).encode("utf-8", "replace").decode() not in errors
+    """Tell whether a graded test cell holds the error of another run; a mistake's sentence may be another one now."""
+    errors = [str(output.get("evalue")) for output in cell.get("outputs") or () if output.get("output_type") == "error"]
+    message = test.message.encode("utf-8", "replace").decode()
+    return bool(errors) and not any(error.startswith(message) for error in errors)

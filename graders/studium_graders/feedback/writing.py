@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 from nbgrader.coursedir import CourseDirectory
+from studium.catalogue import load_catalogue
 from studium.notebooks import write_text
 
 from studium_graders.course_file import FILE, read_course
@@ -26,6 +27,7 @@ from studium_graders.feedback.release_files import copy_for_release, read_time
 from studium_graders.feedback.room import Room
 from studium_graders.feedback.sections import Sources, other_answers, sections_of
 from studium_graders.feedback.stored import read_result, result_of
+from studium_graders.mistakes import Sentences
 from studium_graders.opening import open_course
 from studium_graders.sharing import sharing_of
 
@@ -74,6 +76,7 @@ class _Course(msgspec.Struct, frozen=True):
     zone: ZoneInfo
     material: Material
     results: Path
+    sentences: Sentences
 
 
 Passing = Callable[[Sequence[SubmissionMarks]], Iterable[SubmissionMarks]]
@@ -96,6 +99,7 @@ def write_feedback(root: Path, assignment: str, students: Collection[str] = (), 
         _zone(directory),
         material_of(directory.config, root, assignment, Limits()),
         root / ".studium" / "results" / assignment,
+        Sentences(load_catalogue()),
     )
     pages: list[FeedbackPage] = []
     notes = [] if submissions else [f"no marks of {assignment} to write about; run: studium grade {assignment}"]
@@ -186,7 +190,7 @@ def _page(
     found = result_of(result, book, handed_in)
     known = [*handed_in.released.values(), *(cell["source"] for cell in handed_in.own)]
     is_secret = secret_finder(material, known)
-    sources = Sources(material.cells, handed_in.released, handed_in, book, found, is_secret, Room())
+    sources = Sources(material.cells, handed_in.released, handed_in, book, found, is_secret, Room(), course.sentences)
     sections = sections_of(sources)
     return Page(
         course=course.title,

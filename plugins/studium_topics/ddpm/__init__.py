@@ -7,13 +7,13 @@ from studium import Paper, Topic, hookimpl
 
 @hookimpl
 def studium_topics() -> Iterable[Topic]:
-    """Give the one topic of this package."""
+    """Return the one topic of this package."""
     yield Topic(
         slug="ddpm",
         title="Denoising diffusion (DDPM)",
         track="Diffusion",
-        summary="Destroy data with noise in many small steps, learn to predict the noise, and run the film backwards: "
-        "the schedule, the training step, the DDPM and DDIM samplers, and what a wrong sampler does to a variance.",
+        summary="Turn data into noise in many small steps, train a network to predict the noise, and run the steps "
+        "backwards: your own loop draws digits, and an exact variance finds what is wrong with a sampler.",
         package=__name__,
         papers=(
             Paper("Denoising Diffusion Probabilistic Models", 2020, "2006.11239"),
@@ -22,6 +22,6 @@ def studium_topics() -> Iterable[Topic]:
             Paper("Common Diffusion Noise Schedules and Sample Steps are Flawed", 2023, "2305.08891"),
         ),
         needs=("ncsn",),
-        minutes=110,
+        minutes=135,
         order=20,
     )

@@ -10,7 +10,14 @@ from plotly.subplots import make_subplots
 from studium_widgets.plots import COLOURS, figure, template
 from torch import Tensor
 
-from studium_topics.ddpm.experiment import SPREADS, MemoryResult, RollResult, StepsResult, VarianceResult
+from studium_topics.ddpm.experiment import (
+    SPREADS,
+    MemoryResult,
+    RollResult,
+    SamplerVerdict,
+    StepsResult,
+    VarianceResult,
+)
 
 
 def _points(x: Tensor, name: str, colour: int, size: float = 3, symbol: str = "circle") -> Scatter:
@@ -43,12 +50,19 @@ def roll_samples(result: RollResult) -> Figure:
     return _panels(panels, 2.2)
 
 
+def eyes_on_samplers(verdicts: dict[str, SamplerVerdict]) -> Figure:
+    """Show the samples of a right sampler and of two wrong ones, without their names."""
+    names = ("noise after the last step", "none", "table off by one row")
+    panels = {letter: [_points(verdicts[name].samples, letter, 1)] for letter, name in zip("ABC", names, strict=True)}
+    return _panels(panels, 2.2)
+
+
 def losses_over_time(losses: Tensor) -> Figure:
     """Draw the loss (T,) of the trained network at each t, beside the 1 of a network that answers 0."""
     t = torch.arange(len(losses)).numpy()
     trained = Scatter(x=t, y=losses.cpu().numpy(), mode="lines", name="trained network")
     silent = Scatter(x=t, y=torch.ones(len(losses)).numpy(), mode="lines", name="always answers 0")
-    return figure(trained, silent, x="timestep t", y="mean squared error of ε", height=300)
+    return figure(trained, silent, x="row t", y="mean squared error of ε", height=300)
 
 
 def variance_paths(result: VarianceResult) -> Figure:
@@ -61,7 +75,7 @@ def variance_paths(result: VarianceResult) -> Figure:
             label = f"{names[kind]}, data variance {spread:g}"
             x = torch.arange(steps - 1, -1, -1).numpy()
             traces.append(Scatter(x=x, y=path[:, column].numpy(), mode="lines", name=label, line=line))
-    made = figure(*traces, x="timestep t, from noise to data", y="variance / true variance", height=380)
+    made = figure(*traces, x="row t, from noise to data", y="variance / true variance", height=380)
     made.update_xaxes(autorange="reversed")
     return made
 

@@ -1,9 +1,8 @@
-"""DDPM in full: the building blocks of the exercises, and pictures on a GPU.
+"""DDPM in full: the building blocks of the exercises, and images on a GPU.
 
-The seven functions are the solutions of the exercises, which test_ddpm.py checks against the schedulers of diffusers.
-Around them: 32 x 32 pictures drawn on the fly, a small U-Net, a moving average of its weights, bf16 autocast,
-channels-last memory and torch.compile where there is CUDA, and both samplers. The GPU path is not measured on a GPU
-yet; on the CPU it runs at tiny size in the tests.
+The functions are the solutions of the exercises, which test_ddpm.py checks against the schedulers of diffusers. Around
+them: 32 x 32 images drawn on the fly, the kits' U-Net, a moving average of its parameters, bf16 autocast, channels-last
+memory and torch.compile where there is CUDA, and both samplers. On the CPU this path runs at tiny size in the tests.
 """
 
 from __future__ import annotations
@@ -18,40 +17,49 @@ from studium import Profile
 from torch import Tensor, nn
 
 from studium_topics.ddpm.exercises import (
+    clipped_step,
     ddim_step,
     ddim_steps,
     ddpm_loss,
+    final_variance,
     make_betas,
     p_step,
     posterior,
     q_sample,
+    sample,
+    train,
 )
-from studium_topics.ddpm.networks import PointDenoiser, UNet
+from studium_topics.ddpm.networks import PointDenoiser
 from studium_topics.ddpm.sampling import Predictor, ancestral, implicit
+from studium_topics.kits.diffusion import UNet
 from studium_topics.kits.digits import split
-from studium_topics.kits.training import train
+from studium_topics.kits.training import train as fit
 
 __all__ = [
     "Average",
-    "PictureRun",
+    "ImageRun",
     "PointDenoiser",
     "UNet",
+    "clipped_step",
     "ddim_step",
     "ddim_steps",
     "ddpm_loss",
-    "digits",
+    "draw_images",
+    "final_variance",
+    "large_digits",
     "make_betas",
     "p_step",
     "posterior",
     "q_sample",
     "sample",
     "shapes",
-    "train_pictures",
+    "train",
+    "train_on_images",
 ]
 
 
 def shapes(n: int, generator: torch.Generator, size: int = 32) -> Tensor:
-    """Draw n pictures (n, 1, size, size) in [-1, 1]: a disc, a square or a diamond of random place and radius."""
+    """Draw n images (n, 1, size, size) in [-1, 1]: a disc, a square or a diamond of random place and radius."""
     grid = torch.linspace(-1, 1, size)
     place = 0.8 * torch.rand(n, 2, 1, 1, generator=generator) - 0.4
     radius = 0.25 + 0.3 * torch.rand(n, 1, 1, generator=generator)
@@ -62,7 +70,7 @@ def shapes(n: int, generator: torch.Generator, size: int = 32) -> Tensor:
     return ((radius - reach) * size / 2).clamp(-1, 1).unsqueeze(1)  # an edge two pixels wide
 
 
-def digits(n: int, generator: torch.Generator, size: int = 32) -> Tensor:
+def large_digits(n: int, generator: torch.Generator, size: int = 32) -> Tensor:
     """Draw n handwritten digits (n, 1, size, size) in [-1, 1], enlarged from 8 x 8, of the generator's half."""
     images = split()[0].images
     chosen = images[torch.randint(0, len(images), (n,), generator=generator)]
@@ -70,7 +78,7 @@ def digits(n: int, generator: torch.Generator, size: int = 32) -> Tensor:
 
 
 class Average:
-    """An exponential moving average of a network's weights, with a warm-up: decay min(decay, (1 + k) / (10 + k))."""
+    """An exponential moving average of a network's parameters, with a warm-up: decay min(decay, (1 + k) / (10 + k))."""
 
     def __init__(self, model: nn.Module, decay: float = 0.999) -> None:
         self.model = copy.deepcopy(model).eval().requires_grad_(False)
@@ -78,7 +86,7 @@ class Average:
 
     @torch.no_grad()
     def update(self, model: nn.Module) -> None:
-        """Move the average towards the weights of `model`; buffers are copied."""
+        """Move the average towards the parameters of `model`; buffers are copied."""
         self.updates += 1
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
         for mean, value in zip(self.model.parameters(), model.parameters(), strict=True):
@@ -88,8 +96,8 @@ class Average:
 
 
 @dataclass(frozen=True)
-class PictureRun:
-    """A trained picture model: `average` for sampling, the loss of each step, and the time that a step took."""
+class ImageRun:
+    """A trained image model: `average` for sampling, the loss of each step, and the time that a step took."""
 
     average: nn.Module
     betas: Tensor
@@ -97,15 +105,15 @@ class PictureRun:
     seconds_per_step: float = 0.0
 
 
-def train_pictures(
+def train_on_images(
     profile: Profile,
     *,
     draw: Callable[..., Tensor] = shapes,
     steps: int | None = None,
     fast: bool = True,
     seed: int = 0,
-) -> PictureRun:
-    """Train the U-Net on pictures from draw(n, generator, size), T = 1000, cosine schedule, on profile.device.
+) -> ImageRun:
+    """Train the U-Net on images from draw(n, generator, size), T = 1000, cosine schedule, on profile.device.
 
     fast=True is bf16 autocast, channels-last and torch.compile on CUDA (a step counts from the second on, when it is
     compiled); fast=False is eager float32, the baseline to compare with.
@@ -132,13 +140,15 @@ def train_pictures(
         clock.tick(step)
 
     steps = steps or profile.choose(smoke=4, laptop=200, gpu=20000)
-    options = {"clip": 1.0, "seed": seed, "bf16": fast, "compile": fast, "description": "pictures"}
-    history = train(model, loss, steps, 4e-4, after_step=after_step, **options)
-    return PictureRun(average.model, betas, history, clock.per_step(steps))
+    options = {"clip": 1.0, "seed": seed, "bf16": fast, "compile": fast, "description": "images"}
+    history = fit(model, loss, steps, 4e-4, after_step=after_step, **options)
+    return ImageRun(average.model, betas, history, clock.per_step(steps))
 
 
-def sample(run: PictureRun, n: int, size: int, *, steps: int | None = None, eta: float = 0.0, seed: int = 0) -> Tensor:
-    """Draw n pictures (n, 1, size, size), clamped to [-1, 1]: all DDPM steps, or `steps` DDIM steps with eta."""
+def draw_images(
+    run: ImageRun, n: int, size: int, *, steps: int | None = None, eta: float = 0.0, seed: int = 0
+) -> Tensor:
+    """Draw n images (n, 1, size, size), clamped to [-1, 1]: all DDPM steps, or `steps` DDIM steps with eta."""
     generator = torch.Generator().manual_seed(seed)
     start = torch.randn(n, 1, size, size, generator=generator).to(run.betas.device)
     model: Predictor = run.average

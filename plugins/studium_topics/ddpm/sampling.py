@@ -22,8 +22,8 @@ def ancestral(
     for t in reversed(range(len(betas))):
         rows = torch.full((len(x),), t, device=x.device)
         z = torch.randn(x.shape, dtype=x.dtype, generator=generator).to(x.device)
-        eps = model(x, rows)
-        x = p_step(eps, x, t, z, betas, posterior(x, x, t, betas)[1])
+        variance = posterior(x, x, t, betas)[1]
+        x = p_step(model(x, rows), x, t, z, betas, variance)
     return x
 
 
@@ -36,7 +36,7 @@ def implicit(
     eta: float = 0.0,
     generator: torch.Generator | None = None,
 ) -> Tensor:
-    """Run the DDIM sampler from noise `start` (B, *) along the falling timesteps `steps`; eta > 0 needs a generator."""
+    """Run the DDIM sampler from noise `start` (B, *) along the falling rows `steps`; eta > 0 needs a generator."""
     x, noise = start, torch.zeros_like(start)
     steps = [int(t) for t in steps]
     for t, before in zip(steps, [*steps[1:], -1], strict=True):

@@ -1,5 +1,6 @@
-"""The solutions against the schedulers of diffusers, the networks, the picture path and the claims."""
+"""The solutions against the schedulers of diffusers, the networks, the image path and the claims."""
 
+import inspect
 import math
 
 import pytest
@@ -7,6 +8,7 @@ import torch
 from studium import Profile
 
 from studium_topics.ddpm import experiment, reference, sampling
+from studium_topics.ddpm.mistakes import samplers
 from studium_topics.kits.mixture import gaussian
 from studium_topics.kits.training import one_thread
 
@@ -31,7 +33,7 @@ def schedulers():
 
 @pytest.fixture
 def ddpm(schedulers):
-    """Give the scheduler of diffusers that has the betas of a kind, for "fixed_small" or "fixed_large"."""
+    """Return the scheduler of diffusers that has the betas of a kind, for "fixed_small" or "fixed_large"."""
 
     def build(kind: str, variance_type: str, steps: int = 1000):
         betas = reference.make_betas(kind, steps)
@@ -131,7 +133,8 @@ def test_a_network_that_ends_in_a_sigmoid_cannot_beat_the_floor_of_the_lesson():
 
 @pytest.mark.parametrize("claim", [c for c in experiment.claims if c.holds_from == "smoke"], ids=lambda c: c.text)
 def test_an_exact_claim_holds_at_smoke(claim):
-    blocks = {"make_betas": reference.make_betas, "posterior": reference.posterior, "p_step": reference.p_step}
+    wanted = inspect.signature(claim.experiment).parameters.keys() - {"profile", "seed"}
+    blocks = {name: getattr(reference, name) for name in wanted}
     assert claim.holds(claim.measure(claim.experiment(**blocks, profile=SMOKE, seed=3)), SMOKE)
 
 
@@ -148,6 +151,36 @@ def test_the_swiss_roll_runs_at_smoke_and_leaves_the_random_state_and_the_thread
     assert torch.get_num_threads() == threads
 
 
+def test_a_step_with_clipping_is_that_of_diffusers(schedulers):
+    betas = reference.make_betas("linear", 100)
+    scheduler = schedulers.DDPMScheduler(100, trained_betas=betas.numpy(), clip_sample=True)
+    eps, xt, z = draw(3, 1, 4, 4), 2 * draw(3, 1, 4, 4, seed=1), draw(3, 1, 4, 4, seed=7)
+    for t in (99, 40, 1, 0):
+        theirs = scheduler.step(eps, t, xt, generator=torch.Generator().manual_seed(7)).prev_sample
+        torch.testing.assert_close(reference.clipped_step(eps, xt, t, z, betas), theirs, rtol=1e-3, atol=1e-4)
+
+
+def test_the_exact_variance_of_a_right_sampler_is_that_of_the_bench():
+    bench = experiment.gaussian_variances(reference.make_betas, reference.posterior, reference.p_step, profile=SMOKE)
+    for s2, expected in zip((1.0, 0.25, 0.01), bench.final["posterior"].tolist(), strict=False):
+        found = reference.final_variance(reference.p_step, s2, bench.betas) / s2
+        assert found == pytest.approx(expected, abs=1e-4)
+
+
+def test_each_wrong_sampler_differs_from_the_right_one_in_the_exact_variance():
+    betas = reference.make_betas("linear", 60)
+    found = {n: reference.final_variance(step, 0.01, betas) for n, step in samplers(reference.p_step).items()}
+    right = found.pop("none")
+    assert len(found) == 6
+    assert all(abs(wrong / right - 1) > 0.01 for wrong in found.values()), found
+
+
+def test_the_digits_run_at_smoke():
+    judged = experiment.digits(reference.make_betas, reference.train, reference.sample, profile=SMOKE, seed=0)
+    assert judged.clouds.shape == (50, 1, 8, 8)
+    assert judged.gap["real"] < judged.gap["Gaussian"] < judged.gap["network"]  # 20 steps draw nothing yet
+
+
 @pytest.mark.heavy
 def test_the_claims_of_the_swiss_roll_hold_on_a_laptop():
     names = ("make_betas", "q_sample", "ddpm_loss", "posterior", "p_step")
@@ -156,9 +189,9 @@ def test_the_claims_of_the_swiss_roll_hold_on_a_laptop():
         assert claim.holds(claim.measure(result), Profile("laptop")), claim.text
 
 
-@pytest.mark.parametrize("pictures", [reference.shapes, reference.digits])
-def test_pictures_are_in_range_and_repeatable(pictures):
-    first, again = (pictures(6, torch.Generator().manual_seed(1), 16) for _ in range(2))
+@pytest.mark.parametrize("images", [reference.shapes, reference.large_digits])
+def test_images_are_in_range_and_repeatable(images):
+    first, again = (images(6, torch.Generator().manual_seed(1), 16) for _ in range(2))
     assert first.shape == (6, 1, 16, 16)
     assert first.min() >= -1
     assert first.max() <= 1
@@ -166,34 +199,16 @@ def test_pictures_are_in_range_and_repeatable(pictures):
     assert torch.equal(first, again)
 
 
-def test_the_picture_path_trains_and_samples_on_the_cpu():
-    run = reference.train_pictures(SMOKE, steps=3)
+def test_the_image_path_trains_and_samples_on_the_cpu():
+    run = reference.train_on_images(SMOKE, steps=3)
     assert len(run.history) == 3
-    pictures = reference.sample(run, 2, 8, steps=4)
-    assert pictures.shape == (2, 1, 8, 8)
-    assert torch.isfinite(pictures).all()
-    assert torch.equal(reference.sample(run, 2, 8, steps=4), pictures)
+    images = reference.draw_images(run, 2, 8, steps=4)
+    assert images.shape == (2, 1, 8, 8)
+    assert torch.isfinite(images).all()
+    assert torch.equal(reference.draw_images(run, 2, 8, steps=4), images)
 
 
-def test_an_untrained_unet_predicts_no_noise_and_keeps_the_shape():
-    model = reference.UNet(1000, channels=3, widths=(8, 16))
-    assert torch.equal(model(draw(2, 3, 8, 8), torch.tensor([0, 999])), torch.zeros(2, 3, 8, 8))
-
-
-def test_bfloat16_and_channels_last_leave_the_unet_s_answer_as_it_was():
-    torch.manual_seed(0)
-    model, x, t = reference.UNet(1000, widths=(16, 32)).eval(), draw(2, 1, 16, 16), torch.tensor([10, 900])
-    torch.nn.init.normal_(model.leave[-1].weight, std=0.05)
-    with torch.no_grad():
-        expected = model(x, t)
-        model = model.to(memory_format=torch.channels_last)
-        with torch.autocast("cpu", torch.bfloat16):
-            fast = model(x.to(memory_format=torch.channels_last), t)
-    assert float(expected.std()) > 0.1
-    torch.testing.assert_close(fast.float(), expected, rtol=0.1, atol=0.1)
-
-
-def test_the_average_of_weights_follows_the_model():
+def test_the_average_of_parameters_follows_the_model():
     model = torch.nn.Linear(2, 1)
     average = reference.Average(model, decay=0.5)
     before = average.model.weight.clone()

@@ -7,7 +7,7 @@ from studium import Paper, Topic, hookimpl
 
 @hookimpl
 def studium_topics() -> Iterable[Topic]:
-    """Give the topic `encoder-only`."""
+    """Yield the topic `encoder-only`."""
     yield Topic(
         slug="encoder-only",
         title="Encoder-only transformers (BERT)",
@@ -20,6 +20,6 @@ def studium_topics() -> Iterable[Topic]:
             ),
             Paper("Masked Language Model Scoring", 2019, "1910.14659"),
         ),
-        minutes=100,
+        minutes=135,
         order=1,
     )

@@ -1,4 +1,4 @@
-"""A small BERT that is put together from four functions which somebody else writes: in the lesson, the learner."""
+"""A small BERT, put together from functions that the lesson's reader writes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NORMS = ("attention_norm", "mlp_norm")
 
 @dataclass(frozen=True)
 class Sizes:
-    """How big an encoder is: `length` is the longest sequence, `pad` the id that fills up a batch."""
+    """The sizes of an encoder: `length` is the longest sequence, `pad` the id that fills up a batch."""
 
     vocabulary: int
     width: int = 64
@@ -26,7 +26,7 @@ class Sizes:
 
 
 def block(width: int, hidden: int) -> nn.ModuleDict:
-    """The parameters of one layer; `dict(block.named_parameters())` is the `weights` of `bert_layer`."""
+    """Return the parameters of one layer; `dict(block.named_parameters())` is the `weights` of `bert_layer`."""
     shapes = {"up": (width, hidden), "down": (hidden, width)}
     linear = {name: nn.Linear(*shapes.get(name, (width, width))) for name in LINEAR}
     return nn.ModuleDict({**linear, **{name: nn.LayerNorm(width) for name in NORMS}})
@@ -36,7 +36,7 @@ class Encoder(nn.Module):
     """BERT (Devlin et al. 2018) without dropout: embeddings, layers, and the word table once more as the output.
 
     bert_embed, bert_layer, pad_mask: the building blocks, as the exercises of this topic define them.
-    causal: let every word see itself and what is left of it only; the ablation of the paper's table 5.
+    causal: every word sees itself and the words to its left alone, the ablation of the paper's table 5.
     The paper's output has one more dense layer with GELU and LayerNorm, which this size does not need.
     """
 
@@ -64,17 +64,17 @@ class Encoder(nn.Module):
     def _initialise(self, generator: torch.Generator) -> None:
         for name, parameter in self.named_parameters():
             if parameter.ndim == 2:
-                # BERT's 0.02 is made for a width of 768; at 64 it makes layers that hardly speak and learn late
+                # BERT's 0.02 is meant for a width of 768; at 64 it is so small that the layers begin to learn late
                 nn.init.normal_(parameter, std=0.8 * self.sizes.width**-0.5, generator=generator)
             elif "norm" not in name:
                 nn.init.zeros_(parameter)
 
     def forward(self, ids: Tensor, segments: Tensor | None = None) -> Tensor:
-        """The logits (B, T, V) of every position's word, for ids (B, T) and segments (B, T), 0 if left out."""
+        """Return the logits (B, T, V) of every position's word, for ids (B, T) and segments (B, T), 0 if left out."""
         return self.states(ids, segments)[-1] @ self.tables["word"].T + self.bias
 
     def states(self, ids: Tensor, segments: Tensor | None = None) -> list[Tensor]:
-        """What enters the first layer and what leaves each layer, (B, T, D) each."""
+        """Return what enters the first layer and what leaves each layer, (B, T, D) each."""
         segments = torch.zeros_like(ids) if segments is None else segments
         found = [self.bert_embed(ids, segments, self.tables, self.norm.weight, self.norm.bias)]
         mask = self.mask(ids)
@@ -83,7 +83,7 @@ class Encoder(nn.Module):
         return found
 
     def mask(self, ids: Tensor) -> Tensor:
-        """Who may look at whom, true where allowed: (B, 1, 1, T), or (B, 1, T, T) if causal."""
+        """Return the mask, true where a query may look at a key: (B, 1, 1, T), or (B, 1, T, T) if causal."""
         mask = self.pad_mask(ids, self.sizes.pad)
         if not self.causal:
             return mask
@@ -92,7 +92,7 @@ class Encoder(nn.Module):
 
     @torch.no_grad()
     def scores(self, ids: Tensor) -> Tensor:
-        """What stands before the softmax for one sentence ids (T,), without any mask: (layers, heads, T, T)."""
+        """Return one sentence's scores before the softmax, without any mask: ids (T,) -> (layers, heads, T, T)."""
         rows = []
         for states, layer in zip(self.states(ids[None])[:-1], self.blocks, strict=True):
             query, key = (torch.stack(layer[name](states[0]).chunk(self.sizes.heads, -1)) for name in ("query", "key"))

@@ -6,25 +6,17 @@ import pytest
 import torch
 import torch.nn.functional as F
 from studium.catalogue import load_catalogue
-from studium.checking import check
 from studium.claims import experiments, run_experiment
 from studium.profiles import choose_profile
+from studium_widgets import Diagram
+from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from studium_topics.encoder_only import exercises, experiment, reference
+from studium_topics.encoder_only.library import LAYER, bert_model
 from studium_topics.encoder_only.model import Encoder, Sizes
 from studium_topics.kits import grammar, training
 
 SIZES = Sizes(vocabulary=23, width=12, layers=3, heads=3, hidden=20, length=9, pad=4)
-PARTS = {
-    "query": "attention.self.query",
-    "key": "attention.self.key",
-    "value": "attention.self.value",
-    "output": "attention.output.dense",
-    "attention_norm": "attention.output.LayerNorm",
-    "up": "intermediate.dense",
-    "down": "output.dense",
-    "mlp_norm": "output.LayerNorm",
-}
 
 
 @pytest.fixture(autouse=True)
@@ -73,7 +65,7 @@ def tables_of(bert):
 
 def weights_of(layer):
     state = layer.state_dict()
-    return {f"{ours}.{kind}": state[f"{its}.{kind}"] for ours, its in PARTS.items() for kind in ("weight", "bias")}
+    return {f"{ours}.{kind}": state[f"{its}.{kind}"] for ours, its in LAYER.items() for kind in ("weight", "bias")}
 
 
 @pytest.mark.parametrize("source", [exercises, reference])
@@ -147,13 +139,6 @@ def test_pseudo_ll_in_one_batch_equals_one_word_at_a_time():
     torch.testing.assert_close(found, expected.detach())
 
 
-def test_every_mistake_with_a_name_is_named():
-    topic = load_catalogue()["encoder-only"]
-    for exercise in topic.exercises.values():
-        for misconception in exercise.misconceptions:
-            assert check(topic.slug, exercise, misconception.function).mistake == misconception.message
-
-
 def test_the_exact_claims_hold_at_smoke():
     topic, profile = load_catalogue()["encoder-only"], choose_profile("smoke")
     for run, claims in experiments(topic):
@@ -182,22 +167,78 @@ def test_a_causal_model_cannot_see_the_future():
         assert same is causal
 
 
-def test_the_noise_hides_words_only_and_in_the_proportions_of_the_paper():
-    ids = experiment.text(4000, torch.Generator().manual_seed(0))
-    noisy, labels = experiment.corrupt(ids, torch.Generator().manual_seed(1))
-    chosen, words = labels != -100, ids >= len(grammar.SPECIAL)
-    assert not (chosen & ~words).any()
-    assert torch.equal(noisy[~chosen], ids[~chosen])
-    assert torch.equal(labels[chosen], ids[chosen])
-    assert chosen[words].double().mean() == pytest.approx(0.15, abs=0.006)
-    assert (noisy[chosen] == grammar.MASK).double().mean() == pytest.approx(0.8, abs=0.015)
-    assert (noisy[chosen] == ids[chosen]).double().mean() == pytest.approx(0.1, abs=0.015)
+def test_the_task_from_the_left_asks_for_the_next_word_and_never_for_padding():
+    ids = grammar.encode("[CLS] these dogs . [PAD] [PAD]")[None]
+    inputs, labels = experiment.next_words(ids)
+    assert torch.equal(inputs, ids)
+    assert labels.tolist() == [[*grammar.encode("these dogs .").tolist(), -100, -100, -100]]
+
+
+def test_the_floors_of_the_grammar_are_known_in_closed_form():
+    clauses = experiment.every_clause()
+    assert len(clauses) == 2 * 11 * 9 * 9
+    left = [reference.best_loss(clauses, place, list(range(place))) for place in range(5)]
+    assert left == pytest.approx([math.log(n) for n in (2, 11, 9, 9, 1)], abs=1e-9)
+    assert sum(left) == pytest.approx(math.log(len(clauses)))
+    assert reference.best_loss(clauses, 0, [1, 2, 3, 4]) == pytest.approx(0, abs=1e-9)
+
+
+@pytest.mark.parametrize("source", [exercises, reference])
+def test_pretrain_follows_the_schedule_of_transformers_but_for_its_shift_by_one_step(source):
+    transformers = pytest.importorskip("transformers")
+    rates = []
+
+    def look(optimizer, args, kwargs):
+        rates.append(optimizer.param_groups[0]["lr"])
+
+    handle = register_optimizer_step_pre_hook(look)
+    try:
+        one_hot = torch.nn.functional.one_hot
+        batches = [torch.randint(5, (2, 3), generator=torch.Generator().manual_seed(n)) for n in range(30)]
+        source.pretrain(torch.nn.Linear(5, 5), batches, lambda ids: (one_hot(ids, 5).float(), ids), 0.1)
+    finally:
+        handle.remove()
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
+    schedule = transformers.get_linear_schedule_with_warmup(optimizer, 3, 31)  # which has the rate 0 at its step 0
+    expected = []
+    for _ in range(30):
+        optimizer.step()
+        schedule.step()
+        expected.append(optimizer.param_groups[0]["lr"])
+    assert rates == pytest.approx(expected)
+
+
+def test_measuring_after_each_step_ends_with_its_block():
+    parameter = torch.ones(1, requires_grad=True)
+    optimizer = torch.optim.SGD([parameter], lr=0.1)
+    parameter.sum().backward()
+    steps = []
+    with experiment.after_each_step(steps.append):
+        optimizer.step()
+        optimizer.step()
+    optimizer.step()
+    assert steps == [1, 2]
+
+
+def test_the_encoder_equals_the_library_model_that_has_its_weights():
+    pytest.importorskip("transformers")
+    blocks = {name: getattr(reference, name) for name in ("bert_embed", "bert_layer", "pad_mask")}
+    encoder = Encoder(experiment.SIZES, **blocks, seed=3).double()
+    ids = experiment.text(5, torch.Generator().manual_seed(0))
+    real = ids != grammar.PAD
+    theirs = bert_model(encoder).double()(ids, attention_mask=real).last_hidden_state
+    torch.testing.assert_close(encoder.states(ids)[-1][real], theirs[real], rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("file", ["qkv.svg", "layer.svg"])
+def test_each_diagram_is_drawn_with_the_shared_classes_and_described(file):
+    assert Diagram.from_package("studium_topics.encoder_only", file).alt
 
 
 def test_the_price_is_read_off_the_last_crossing():
-    reader = experiment.Reader(None, [10, 20, 30, 40], [], [0.5, 0.99, 0.9, 1.0], 0, 0, [])
+    reader = experiment.Reader(None, [10, 20, 30, 40], [], [0.5, 0.99, 0.9, 1.0], 0, 0, {})
     assert reader.steps_to_verb() == 40
-    assert math.isinf(experiment.Reader(None, [10], [], [0.5], 0, 0, []).steps_to_verb())
+    assert math.isinf(experiment.Reader(None, [10], [], [0.5], 0, 0, {}).steps_to_verb())
 
 
 def test_the_scores_for_the_widget_are_those_that_the_layer_uses():

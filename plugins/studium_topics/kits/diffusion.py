@@ -1,20 +1,29 @@
-"""What every diffusion needs beside the exercises: the linear noise schedule, and time as a network reads it."""
+"""What every diffusion needs beside the exercises: the linear noise schedule, and a network for handwritten digits.
+
+The network is a small U-Net for square images. Anything that a level of noise stands for, a timestep or a sigma, comes
+in as the index of that level; a class label may come in beside it. The digits are in `digits`, the loss is the topic's.
+"""
 
 from __future__ import annotations
 
 import math
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+# AdamW with a one-cycle schedule that peaks at LEARNING_RATE, for `digit_unet` on 899 digits of 8 x 8 pixels. Of 100
+# levels of noise and no label: 18 s of one core, 540 MB, and most samples are digits that can be read.
+STEPS, BATCH, LEARNING_RATE = 800, 64, 4e-3
 
 
 def linear_betas(timesteps: int) -> Tensor:
-    """betas (T,) float64, t = 0..T-1: 0.0001 to 0.02, times 1000 / T, at most 0.999 (Ho et al. 2020)."""
+    """Return betas (T,) float64, t = 0..T-1: 0.0001 to 0.02, times 1000 / T, at most 0.999 (Ho et al. 2020)."""
     return torch.linspace(0.1, 20, timesteps, dtype=torch.float64).div(timesteps).clamp(max=0.999)
 
 
 def timestep_embedding(t: Tensor, width: int, period: float = 10000.0) -> Tensor:
-    """Write the timesteps t (B,) as sines and cosines (B, width), width even and at least 4.
+    """Return the timesteps t (B,) as sines and cosines (B, width), width even and at least 4.
 
     The first half holds sines, the second cosines; frequencies fall geometrically from 1 to 1 / period. This is DDPM's
     own convention; Stable Diffusion's puts the cosines first and stops just above 1 / period.
@@ -23,3 +32,74 @@ def timestep_embedding(t: Tensor, width: int, period: float = 10000.0) -> Tensor
     frequency = torch.exp(-math.log(period) * torch.arange(half, device=t.device) / (half - 1))  # (half,)
     angle = t.float().unsqueeze(-1) * frequency  # (B, half)
     return torch.cat([angle.sin(), angle.cos()], -1)
+
+
+class UNet(nn.Module):
+    """Predict a tensor like the images x (B, C, S, S) from x, the level t (B,) and, if there are classes, y (B,).
+
+    `levels` is the number of levels t; `classes` the number of labels, 0 for a network without labels. `widths` holds
+    the channels of each resolution, which halves from one to the next, so S is a multiple of 2^(len(widths) - 1). Level
+    and label scale and shift every block; skips join the two halves. The last convolution starts at 0, so that the
+    untrained network answers 0. y may be left out where there are classes: then no label is added.
+    """
+
+    def __init__(self, levels: int, channels: int = 1, widths: tuple[int, ...] = (16, 32), classes: int = 0) -> None:
+        super().__init__()
+        self.scale, first, told = 1000 / levels, widths[0], 4 * widths[0]
+        self.level = nn.Sequential(nn.Linear(first, told), nn.SiLU(), nn.Linear(told, told))
+        self.label = nn.Embedding(classes, told) if classes else None
+        self.enter = nn.Conv2d(channels, first, 3, padding=1)
+        ins = (first, *widths[:-1])
+        self.down = nn.ModuleList(_Block(a, b, told) for a, b in zip(ins, widths, strict=True))
+        self.middle = _Block(widths[-1], widths[-1], told)
+        self.up = nn.ModuleList(_Block(2 * b, a, told) for a, b in zip(ins[::-1], widths[::-1], strict=True))
+        self.leave = nn.Sequential(nn.GroupNorm(8, first), nn.SiLU(), nn.Conv2d(first, channels, 3, padding=1))
+        nn.init.zeros_(self.leave[-1].weight)
+        nn.init.zeros_(self.leave[-1].bias)
+
+    def forward(self, x: Tensor, t: Tensor, y: Tensor | None = None) -> Tensor:
+        told = self.level(timestep_embedding(t * self.scale, self.enter.out_channels))  # (B, 4 first)
+        if y is not None:
+            told = told + self._embedded(y)
+        x, skips = self.enter(x), []
+        for depth, block in enumerate(self.down):
+            x = block(F.avg_pool2d(x, 2) if depth else x, told)
+            skips.append(x)
+        x = self.middle(x, told)
+        for depth, block in enumerate(self.up):
+            x = F.interpolate(x, scale_factor=2.0) if depth else x
+            x = block(torch.cat([x, skips.pop()], 1), told)
+        return self.leave(x)
+
+    def _embedded(self, y: Tensor) -> Tensor:
+        if self.label is None:
+            raise ValueError("labels need a network that has classes, got one without: pass classes= when it is made")
+        return self.label(y)
+
+
+class _Block(nn.Module):
+    """Two convolutions with a residual connection; told (B, W) scales and shifts the channels between them."""
+
+    def __init__(self, inputs: int, outputs: int, told: int) -> None:
+        super().__init__()
+        self.before, self.after = nn.GroupNorm(8, inputs), nn.GroupNorm(8, outputs)
+        self.first = nn.Conv2d(inputs, outputs, 3, padding=1)
+        self.second = nn.Conv2d(outputs, outputs, 3, padding=1)
+        self.modulate = nn.Linear(told, 2 * outputs)
+        self.bypass = nn.Conv2d(inputs, outputs, 1) if inputs != outputs else nn.Identity()
+
+    def forward(self, x: Tensor, told: Tensor) -> Tensor:
+        scale, shift = self.modulate(F.silu(told))[..., None, None].chunk(2, 1)  # (B, outputs, 1, 1)
+        y = self.first(F.silu(self.before(x)))
+        y = self.second(F.silu(self.after(y) * (1 + scale) + shift))
+        return self.bypass(x) + y
+
+
+def digit_unet(levels: int, classes: int = 0, seed: int = 0) -> UNet:
+    """Return an untrained UNet for digits (B, 1, 8, 8), with the parameters of `seed`; the global random state stays.
+
+    A topic that trains with and without labels asks for one class more than there are, and uses that for "no label".
+    """
+    with torch.random.fork_rng([]):
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would also seed the GPUs
+        return UNet(levels, classes=classes)

@@ -7,7 +7,7 @@ from studium import Paper, Topic, hookimpl
 
 @hookimpl
 def studium_topics() -> Iterable[Topic]:
-    """Give the topic."""
+    """Return the topic."""
     yield Topic(
         slug="lora",
         title="LoRA: low-rank adaptation",
@@ -21,6 +21,6 @@ def studium_topics() -> Iterable[Topic]:
             ),
         ),
         needs=("decoder-only",),
-        minutes=100,
+        minutes=135,
         order=15,
     )

@@ -1,4 +1,4 @@
-"""The module that stands where a Linear was: a frozen Linear, the two factors of its update, and your arithmetic."""
+"""The module that replaces a Linear: the frozen Linear, the two factors of its update, and your arithmetic."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from torch import Tensor, nn
 class Adapter(nn.Module):
     """A Linear (out, in) with a low-rank update: x (..., in) to (..., out).
 
-    a (rank, in) and b (out, rank) become parameters. What happens in the forward pass is your own function,
-    `forward(x, weight, bias, a, b, alpha)`. Whether `linear` is frozen is left to you.
+    a (rank, in) and b (out, rank) become parameters. The forward pass calls your own function,
+    `forward(x, weight, bias, a, b, alpha)`. Freezing `linear` is left to you.
     """
 
     def __init__(self, linear: nn.Linear, a: Tensor, b: Tensor, alpha: float, forward: Callable[..., Tensor]) -> None:
@@ -26,7 +26,7 @@ class Adapter(nn.Module):
         return self._forward(x, self.linear.weight, self.linear.bias, self.a, self.b, self.alpha)
 
     def get_extra_state(self) -> float:
-        """Save alpha with the factors: they mean nothing without it."""
+        """Return alpha, which is saved with the factors because they mean nothing without it."""
         return self.alpha
 
     def set_extra_state(self, state: float) -> None:

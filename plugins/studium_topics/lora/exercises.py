@@ -1,5 +1,6 @@
-"""The exercises: the forward pass, the start, the injection, merging, the best low rank, and the memory bill."""
+"""The exercises: the update and its start, the best low rank, injection, merging, fine-tuning, and the memory bill."""
 
+import copy
 import math
 
 import torch
@@ -12,22 +13,31 @@ from studium_topics.lora.adapter import Adapter
 
 @exercise(
     points=3,
-    minutes=10,
+    minutes=8,
+    level="warm-up",
+    importance=3,
     hints=(
-        "Send x down to r numbers with A, then up to `out` numbers with B. What shape has `x @ a.T`?",
-        "The rank r is the number of rows of A: `a.shape[0]`.",
-        "Only the update is scaled, by alpha / r. The frozen part is `F.linear(x, weight, bias)`, untouched.",
+        "Which part of the output does alpha / r multiply, and which part must be the pretrained layer's, bit for bit?",
+        "Send x down to r numbers with A, then up to `out` numbers with B. The frozen part is a linear layer as usual.",
+        "x Aᵀ is (..., r), and (x Aᵀ) Bᵀ is (..., out). A is (r, in), so its number of rows is the rank.",
+        "`F.linear(x, weight, bias)` is the frozen part; r is `a.shape[0]`, and `x @ a.T` goes down.",
     ),
 )
 def lora_linear(x, weight, bias, a, b, alpha):
-    """Give the output of a frozen linear layer plus its low-rank update.
+    """Return the output of a frozen linear layer plus its low-rank update.
 
-    h = x Wᵀ + bias + (alpha / r) (x Aᵀ) Bᵀ, where r is the number of rows of A.
+    h = x W₀ᵀ + bias + (alpha / r) (x Aᵀ) Bᵀ
 
-    x (..., in), with any number of leading axes, none included; weight W (out, in); bias
-    (out,) or None; a = A (r, in); b = B (out, r); alpha a positive number. Returns (...,
-    out). Autograd must reach x, a and b, so stay with torch operations. Leave the arguments
-    as they are.
+    * x: (..., in), any number of leading axes, none included
+    * weight: W₀ (out, in)
+    * bias: (out,) or None
+    * a: A (r, in)
+    * b: B (out, r)
+    * alpha: a positive number
+    * returns: a tensor (..., out)
+
+    The lesson trains through this function, so gradients must reach x, a and b. The
+    arguments stay as they are.
     """
     ### BEGIN SOLUTION
     scale = alpha / a.shape[0]
@@ -48,24 +58,25 @@ def _(lora_linear, rng):
 @lora_linear.hidden("adds the update, scaled by alpha / r, for any leading axes and with or without a bias", points=1)
 def _(lora_linear, rng):
     cases = [
-        ((2, 3), 5, 7, 2, 3.0, True),
-        ((), 7, 4, 3, 8.0, False),
-        ((6,), 4, 5, 1, 0.5, True),
-        ((2,), 6, 6, 6, 9, True),
+        ((2, 3), 6, 7, 2, 5.0, True, torch.float64),
+        ((), 7, 4, 3, 8.0, False, torch.float32),
+        ((6,), 4, 5, 1, 0.5, True, torch.float64),
+        ((2,), 6, 6, 6, 9, True, torch.float64),
     ]
-    for batch, size_in, size_out, rank, alpha, has_bias in cases:
-        x = torch.randn(*batch, size_in, generator=rng, dtype=torch.float64)
-        weight = torch.randn(size_out, size_in, generator=rng, dtype=torch.float64)
-        bias = torch.randn(size_out, generator=rng, dtype=torch.float64)
-        a = torch.randn(rank, size_in, generator=rng, dtype=torch.float64)
-        b = torch.randn(size_out, rank, generator=rng, dtype=torch.float64)
+    for batch, size_in, size_out, rank, alpha, has_bias, dtype in cases:
+        x = torch.randn(*batch, size_in, generator=rng, dtype=dtype)
+        weight = torch.randn(size_out, size_in, generator=rng, dtype=dtype)
+        bias = torch.randn(size_out, generator=rng, dtype=dtype)
+        a = torch.randn(rank, size_in, generator=rng, dtype=dtype)
+        b = torch.randn(size_out, rank, generator=rng, dtype=dtype)
         before = [tensor.clone() for tensor in (x, weight, bias, a, b)]
-        expected = torch.einsum("oi,...i->...o", weight + alpha * torch.einsum("or,ri->oi", b, a) / rank, x)
         out = lora_linear(x, weight, bias if has_bias else None, a, b, alpha)
+        for name, tensor, kept in zip(("x", "weight", "bias", "a", "b"), (x, weight, bias, a, b), before, strict=True):
+            assert torch.equal(tensor, kept), f"the arguments must stay as they are, and {name} was changed"
+        x, weight, bias, a, b = (tensor.double() for tensor in before)
+        expected = torch.einsum("oi,...i->...o", weight + alpha * torch.einsum("or,ri->oi", b, a) / rank, x)
         what = f"with in={size_in}, out={size_out}, r={rank}, alpha={alpha}, {'a' if has_bias else 'no'} bias"
-        assert_close(out, expected + bias * has_bias, rtol=1e-5, atol=1e-5, message=what)
-        for tensor, copy in zip((x, weight, bias, a, b), before, strict=True):
-            assert torch.equal(tensor, copy), "the arguments must stay as they are, and one of them was changed"
+        assert_close(out, expected + bias * has_bias, rtol=1e-4, atol=1e-4, message=what)
 
 
 @lora_linear.hidden("lets gradients reach x, A and B", points=1)
@@ -78,7 +89,7 @@ def _(lora_linear, rng):
         tensor.requires_grad_(True)
     out = lora_linear(x, weight, bias, a, b, 6.0)
     assert isinstance(out, torch.Tensor), f"a tensor is expected, got {type(out).__name__}"
-    assert out.requires_grad, "the output does not depend on A and B as far as autograd can see"
+    assert out.requires_grad, "the output does not depend on x, A and B as far as autograd can see"
     found = torch.autograd.grad((out * g).sum(), (x, a, b), allow_unused=True)
     x, a, b = x.detach(), a.detach(), b.detach()
     expected = (g @ (weight + 3.0 * b @ a), 3.0 * (b.T @ g.T) @ x, 3.0 * g.T @ (x @ a.T))
@@ -89,50 +100,65 @@ def _(lora_linear, rng):
 
 @lora_linear.misconception(
     "You scaled the update by `alpha`; LoRA scales it by `alpha / r`, so that its size stays about the same when you "
-    "change the rank."
+    "change the rank.",
+    name="scaled-by-alpha",
 )
 def _(x, weight, bias, a, b, alpha):
     return F.linear(x, weight, bias) + alpha * (x @ a.T @ b.T)
 
 
 @lora_linear.misconception(
-    "You did not use alpha: the update is scaled by `alpha / r`. Here r alone divides it, or nothing scales it."
+    "You added (x Aᵀ) Bᵀ without a scale; the update is multiplied by `alpha / r`.", name="left-out-the-scale"
 )
 def _(x, weight, bias, a, b, alpha):
     return F.linear(x, weight, bias) + x @ a.T @ b.T
 
 
 @lora_linear.misconception(
-    "You scaled the frozen layer as well; only the update gets `alpha / r`, because at B = 0 the model must be exactly "
-    "the pretrained one."
+    "You divided with `//`, which rounds `alpha / r` down; alpha = 5 at rank 2 is a scale of 2.5.",
+    name="rounded-the-scale",
+)
+def _(x, weight, bias, a, b, alpha):
+    return F.linear(x, weight, bias) + alpha // a.shape[0] * (x @ a.T @ b.T)
+
+
+@lora_linear.misconception(
+    "You scaled the frozen layer as well; `alpha / r` belongs to the update alone, because at B = 0 the model must be "
+    "exactly the pretrained one.",
+    name="scaled-the-frozen-layer",
 )
 def _(x, weight, bias, a, b, alpha):
     return alpha / a.shape[0] * (F.linear(x, weight, bias) + x @ a.T @ b.T)
 
 
 @lora_linear.misconception(
-    "You took r from the wrong axis; A is (r, in), so r is `a.shape[0]`, and `a.shape[1]` is the width of the layer."
+    "You divided by `a.shape[1]`, the width of the layer; A is (r, in), so r is `a.shape[0]`.",
+    name="rank-from-the-wrong-axis",
 )
 def _(x, weight, bias, a, b, alpha):
     return F.linear(x, weight, bias) + alpha / a.shape[1] * (x @ a.T @ b.T)
 
 
 @lora_linear.misconception(
-    "You made the shapes fit with `reshape`; that shuffles the numbers. A and B have to be transposed: `x @ a.T @ b.T`."
+    "You made the shapes fit with `reshape`, which puts the numbers into other rows; A and B have to be transposed.",
+    name="reshaped-instead-of-transposed",
 )
 def _(x, weight, bias, a, b, alpha):
     down, up = a.reshape(a.shape[1], a.shape[0]), b.reshape(b.shape[1], b.shape[0])
     return F.linear(x, weight, bias) + alpha / a.shape[0] * (x @ down @ up)
 
 
-@lora_linear.misconception("You left the bias out; it belongs to the frozen layer and is added once, unscaled.")
+@lora_linear.misconception(
+    "You left the bias out; it belongs to the frozen layer and is added once, unscaled.", name="left-out-the-bias"
+)
 def _(x, weight, bias, a, b, alpha):
     return F.linear(x, weight) + alpha / a.shape[0] * (x @ a.T @ b.T)
 
 
 @lora_linear.misconception(
-    "You put the bias into the update as well; the update has no bias of its own, so it is added once, with the frozen "
-    "layer."
+    "You put the bias into the update as well; the update has no bias of its own, so the bias is added once, with the "
+    "frozen layer.",
+    name="bias-twice",
 )
 def _(x, weight, bias, a, b, alpha):
     return F.linear(x, weight, bias) + alpha / a.shape[0] * F.linear(x @ a.T, b, bias)
@@ -154,20 +180,27 @@ def _(x, weight, bias, a, b, alpha):
 
 @exercise(
     points=3,
-    minutes=8,
+    minutes=10,
+    importance=3,
+    kind="derive",
     hints=(
-        "The model must not change before the first step. Which factor has to be zero for B A = 0?",
-        "If both were zero, what would the gradient of A be, and that of B? Each is multiplied by the other factor.",
-        "`torch.randn(rank, n_in, generator=generator)` has standard deviation 1; divide by the root of n_in.",
+        "The model must not change before the first step, and yet be able to learn. Which factor is zero?",
+        "One entry of A x is a sum of n_in products. What is the variance of a sum of independent terms?",
+        "A has `rank` rows and `n_in` columns, B has `n_out` rows and `rank` columns.",
+        "`torch.randn(rank, n_in, generator=generator)` has variance 1; multiply by the deviation that you found.",
     ),
 )
 def init_lora(n_in, n_out, rank, generator):
-    """Give the factors (A, B) that training starts from.
+    """Return the factors (A, B) that training starts from.
 
-    A (rank, n_in): independent normal numbers with mean 0 and standard deviation 1 / √n_in,
-    drawn from `generator`. B (n_out, rank): zeros. Both are float32 tensors on the CPU.
-    `generator` is a torch.Generator: all random numbers come from it, so that the same seed
-    gives the same A and the next call gives another one.
+    A holds independent normal numbers with mean 0, drawn from `generator`. Choose their
+    variance such that each entry of A x has variance 1 wherever the entries of x are
+    independent, with mean 0 and variance 1. B is zero.
+
+    * generator: a torch.Generator, the only source of random numbers
+    * returns: A (rank, n_in) and B (n_out, rank), float32 tensors on the CPU
+
+    A second call with the same generator gives another A.
     """
     ### BEGIN SOLUTION
     a = torch.randn(rank, n_in, generator=generator) / math.sqrt(n_in)
@@ -192,18 +225,17 @@ def _(init_lora, rng):
         assert not b.any(), "B must be zero"
         a = torch.as_tensor(a).double() * n_in**0.5
         assert abs(float(a.std()) - 1) < 0.06, (
-            f"the numbers of A need the standard deviation 1/sqrt({n_in}) = {n_in**-0.5:.4f}, "
-            f"got {float(a.std()) * n_in**-0.5:.4f}"
+            f"each entry of A x needs the variance 1 for {n_in} inputs of variance 1, got {float(a.var()):.4g}"
         )
         assert abs(float(a.mean())) < 0.06, f"the numbers of A need the mean 0, got {float(a.mean()) * n_in**-0.5:.4f}"
         below = float((a.abs() < 1).double().mean())
         assert abs(below - 0.683) < 0.03, (
-            f"68 % of the numbers of a normal distribution lie within one standard deviation, here {below:.0%} do"
+            f"68 % of the numbers of a normal distribution are within one standard deviation, here {below:.0%} are"
         )
         rows = a @ a.T / n_in
         assert float((rows - rows.diag().diag()).abs().mean()) < 0.2, "the rows of A must be drawn independently"
         columns = a.T @ a / rank
-        assert float((columns - columns.diag().diag()).abs().mean()) < 0.3, "the columns of A must differ from another"
+        assert float((columns - columns.diag().diag()).abs().mean()) < 0.3, "the columns of A must be independent"
 
 
 @init_lora.hidden("takes its random numbers from the generator, and from nowhere else", points=1)
@@ -211,7 +243,7 @@ def _(init_lora):
     generator = torch.Generator().manual_seed(5)
     first, b = init_lora(6, 4, 2, generator)
     second, _ = init_lora(6, 4, 2, generator)
-    torch.randn(3)  # whoever draws from torch's global generator is noticed
+    torch.randn(3)  # an answer that draws from torch's global generator now gives another A
     again, _ = init_lora(6, 4, 2, torch.Generator().manual_seed(5))
     other, _ = init_lora(6, 4, 2, torch.Generator().manual_seed(6))
     assert_close(again, first, message="the same seed must give the same A")
@@ -223,14 +255,16 @@ def _(init_lora):
 
 @init_lora.misconception(
     "You set both factors to zero; then nothing can ever be learned, because the gradient of A is multiplied by B and "
-    "that of B by A, and both stay zero."
+    "that of B by A, so that both stay zero.",
+    name="both-zero",
 )
 def _(n_in, n_out, rank, generator):
     return torch.zeros(rank, n_in), torch.zeros(n_out, rank)
 
 
 @init_lora.misconception(
-    "You drew both factors; then B A is noise, and the model is damaged before its first step. B has to be zero."
+    "You drew both factors; then B A is noise, and the model is damaged before its first step. B has to be zero.",
+    name="both-drawn",
 )
 def _(n_in, n_out, rank, generator):
     a = torch.randn(rank, n_in, generator=generator) / n_in**0.5
@@ -238,44 +272,62 @@ def _(n_in, n_out, rank, generator):
 
 
 @init_lora.misconception(
-    "You drew B and set A to zero; that could learn as well, but the paper and everyone's checkpoints have it the "
-    "other way round: A is drawn, B is zero."
+    "You drew B and set A to zero; that could learn as well, but in the paper and in the libraries A is drawn and B is "
+    "zero.",
+    name="drew-b-instead-of-a",
 )
 def _(n_in, n_out, rank, generator):
     return torch.zeros(rank, n_in), torch.randn(n_out, rank, generator=generator) / n_in**0.5
 
 
-@init_lora.misconception("You gave A as (in, rank) and B as (rank, out); here A is (rank, in) and B is (out, rank).")
+@init_lora.misconception(
+    "You gave A as (in, rank) and B as (rank, out); here A is (rank, in) and B is (out, rank).",
+    name="transposed-factors",
+)
 def _(n_in, n_out, rank, generator):
     return torch.randn(n_in, rank, generator=generator) / n_in**0.5, torch.zeros(rank, n_out)
 
 
 @init_lora.misconception(
-    "You drew A at standard deviation 1; the sum over n_in inputs then grows with the width. Divide by the root of "
-    "n_in."
+    "You drew A at variance 1; each entry of A x then has variance n_in, which grows with the width of the layer.",
+    name="unit-variance",
 )
 def _(n_in, n_out, rank, generator):
     return torch.randn(rank, n_in, generator=generator), torch.zeros(n_out, rank)
 
 
 @init_lora.misconception(
-    "You divided by `n_in` where its square root belongs: the standard deviation is 1 / √n_in, its square, the "
-    "variance, is 1 / n_in."
+    "You divided by `n_in`; that makes the variance of each number 1 / n_in², so each entry of A x has variance "
+    "1 / n_in.",
+    name="divided-by-the-width",
 )
 def _(n_in, n_out, rank, generator):
     return torch.randn(rank, n_in, generator=generator) / n_in, torch.zeros(n_out, rank)
 
 
 @init_lora.misconception(
-    "You scaled A by the rank; what A adds up are n_in inputs, so its standard deviation is 1 / √n_in."
+    "You scaled A by the rank; an entry of A x is a sum over the n_in inputs, and the rank is only the number of such "
+    "sums.",
+    name="scaled-by-the-rank",
 )
 def _(n_in, n_out, rank, generator):
     return torch.randn(rank, n_in, generator=generator) / rank**0.5, torch.zeros(n_out, rank)
 
 
 @init_lora.misconception(
-    "You did not hand `generator` on; random numbers then come from torch's global generator, and nobody can repeat "
-    "your run. Write `torch.randn(..., generator=generator)`."
+    "You drew A evenly between -1/√in and 1/√in, as `nn.Linear` and peft do by default; the variance is then "
+    "1 / (3 in), and the numbers are not normal.",
+    name="uniform-as-nn-linear",
+)
+def _(n_in, n_out, rank, generator):
+    a = (2 * torch.rand(rank, n_in, generator=generator) - 1) / n_in**0.5
+    return a, torch.zeros(n_out, rank)
+
+
+@init_lora.misconception(
+    "You did not pass `generator` on; the random numbers then come from torch's global generator, and nobody can "
+    "repeat your run. Write `torch.randn(..., generator=generator)`.",
+    name="ignored-the-generator",
 )
 def _(n_in, n_out, rank, generator):
     return torch.randn(rank, n_in) / n_in**0.5, torch.zeros(n_out, rank)
@@ -293,31 +345,312 @@ def _(n_in, n_out, rank, generator):
 
 
 @exercise(
+    points=3,
+    minutes=12,
+    importance=3,
+    kind="derive",
+    hints=(
+        "Which terms of the sum σᵢ uᵢ vᵢᵀ would you keep, if you may keep `rank` of them?",
+        "Cut the singular value decomposition. The product B A must then be what is left times rank / alpha.",
+        "u[:, :rank] is (out, rank), s[:rank] is (rank,), and vh[:rank] is (rank, in).",
+        "`u, s, vh = torch.linalg.svd(delta, full_matrices=False)` has delta = u @ diag(s) @ vh, the largest s first.",
+    ),
+)
+def svd_lora(delta, rank, alpha):
+    """Return the factors (A, B) of the adapter that is nearest to a given update.
+
+    Among all adapters of this rank, yours leaves the smallest ‖delta - (alpha / rank) B A‖²,
+    the sum of the squares of all entries.
+
+    * delta: ΔW (out, in), float32 or float64
+    * rank: from 1 to the smaller of out and in
+    * alpha: a positive number
+    * returns: A (rank, in) and B (out, rank)
+
+    How the singular values are shared between A and B is up to you. delta stays as it is.
+    """
+    ### BEGIN SOLUTION
+    u, s, vh = torch.linalg.svd(delta, full_matrices=False)
+    a = vh[:rank]
+    b = u[:, :rank] * s[:rank] * rank / alpha
+    return a, b
+    ### END SOLUTION
+
+
+@svd_lora.test("gives the matrix back at full rank", points=1)
+def _(svd_lora, rng):
+    delta = torch.randn(6, 4, generator=rng, dtype=torch.float64)
+    a, b = svd_lora(delta, 4, 10.0)
+    assert tuple(a.shape) == (4, 4), f"A must be (rank, in) = (4, 4), got {tuple(a.shape)}"
+    assert tuple(b.shape) == (6, 4), f"B must be (out, rank) = (6, 4), got {tuple(b.shape)}"
+    assert_close(2.5 * b @ a, delta, rtol=1e-5, atol=1e-5, message="(alpha / rank) B A at full rank, alpha = 10")
+
+
+@svd_lora.hidden("leaves an error equal to the sum of the squared singular values that were cut", points=2)
+def _(svd_lora, rng):
+    cases = ((7, 5, 2, 5.0), (9, 9, 4, 6.0), (4, 8, 3, 1.0), (8, 6, 1, 3), (5, 6, 5, 0.5), (30, 20, 7, 16.0))
+    for size_out, size_in, rank, alpha in cases:
+        delta = torch.randn(size_out, size_in, generator=rng, dtype=torch.float64)
+        if size_out == 30:
+            delta = delta.float()
+        before = delta.clone()
+        a, b = svd_lora(delta, rank, alpha)
+        assert torch.equal(delta, before), "delta must stay as it is, and it was changed"
+        assert tuple(a.shape) == (rank, size_in), f"A must be (rank, in) = ({rank}, {size_in}), got {tuple(a.shape)}"
+        assert tuple(b.shape) == (size_out, rank), f"B must be ({size_out}, {rank}), got {tuple(b.shape)}"
+        update = alpha / rank * torch.as_tensor(b).double() @ torch.as_tensor(a).double()
+        delta = before.double()
+        squares = torch.linalg.eigvalsh(delta.T @ delta if size_out >= size_in else delta @ delta.T)  # ascending
+        what = f"the squared error of a {size_out} x {size_in} matrix at rank {rank} and alpha {alpha}"
+        tail = squares[: len(squares) - rank].clamp(min=0).sum()
+        assert_close(((delta - update) ** 2).sum(), tail, rtol=1e-4, atol=1e-8, message=what)
+
+
+@svd_lora.misconception(
+    "You made B A the best matrix of this rank; the layer adds (alpha / rank) B A, so the factors need rank / alpha "
+    "of it.",
+    name="forgot-the-scale",
+)
+def _(delta, rank, alpha):
+    u, s, vh = torch.linalg.svd(delta, full_matrices=False)
+    return vh[:rank], u[:, :rank] * s[:rank]
+
+
+@svd_lora.misconception(
+    "You multiplied the factors by alpha / rank; the layer does that once more, so they have to be divided by it.",
+    name="scaled-twice",
+)
+def _(delta, rank, alpha):
+    u, s, vh = torch.linalg.svd(delta, full_matrices=False)
+    return vh[:rank], u[:, :rank] * s[:rank] * alpha / rank
+
+
+@svd_lora.misconception(
+    "Each singular value came into the product twice; put s into A or into B, or its square root into both.",
+    name="singular-values-twice",
+)
+def _(delta, rank, alpha):
+    u, s, vh = torch.linalg.svd(delta, full_matrices=False)
+    return s[:rank, None] * vh[:rank], u[:, :rank] * s[:rank] * rank / alpha
+
+
+@svd_lora.misconception(
+    "You left the singular values out; u and vh hold directions only, and s says how much of each there is.",
+    name="left-out-the-singular-values",
+)
+def _(delta, rank, alpha):
+    u, _, vh = torch.linalg.svd(delta, full_matrices=False)
+    return vh[:rank], u[:, :rank] * rank / alpha
+
+
+@svd_lora.misconception(
+    "You kept the smallest singular values; `torch.linalg.svd` gives the largest first, so the first `rank` stay.",
+    name="kept-the-smallest",
+)
+def _(delta, rank, alpha):
+    u, s, vh = torch.linalg.svd(delta, full_matrices=False)
+    return vh[-rank:], u[:, -rank:] * s[-rank:] * rank / alpha
+
+
+@svd_lora.misconception(
+    "You took columns of `vh`; `torch.linalg.svd` gives Vᵀ, whose rows are the right singular vectors, so A needs "
+    "rows of it.",
+    name="columns-of-vh",
+)
+def _(delta, rank, alpha):
+    u, s, vh = torch.linalg.svd(delta, full_matrices=False)
+    return vh[:, :rank].T, u[:, :rank] * s[:rank] * rank / alpha
+
+
+@svd_lora.misconception(
+    "You put the square root of the singular values into one factor only; the product then holds √s where it needs s.",
+    name="root-in-one-factor",
+)
+def _(delta, rank, alpha):
+    u, s, vh = torch.linalg.svd(delta, full_matrices=False)
+    return vh[:rank], u[:, :rank] * s[:rank].sqrt() * rank / alpha
+
+
+@svd_lora.misconception(
+    "You took the first rows of the matrix itself; the best directions are the singular vectors, which mix all rows.",
+    name="first-rows",
+)
+def _(delta, rank, alpha):
+    return delta[:rank].clone(), torch.eye(len(delta), rank, dtype=delta.dtype) * rank / alpha
+
+
+@svd_lora.also_correct
+def _(delta, rank, alpha):
+    u, s, vh = torch.linalg.svd(delta, full_matrices=False)
+    root = (s[:rank] * rank / alpha).sqrt()
+    return root[:, None] * vh[:rank, :], u[:, :rank] @ torch.diag(root)
+
+
+@svd_lora.also_correct
+def _(delta, rank, alpha):
+    _, vectors = torch.linalg.eigh(delta @ delta.T)
+    b = vectors[:, -rank:]
+    return b.T @ delta * (rank / alpha), b
+
+
+svd_lora.equivalent(
+    "u, s, vh = torch.linalg.svd(delta, full_matrices=True)",
+    "the slices take the first `rank` vectors either way",
+)
+
+
+@exercise(
+    points=3,
+    minutes=12,
+    kind="derive",
+    hints=(
+        "Take one row of delta. Which vectors can the same row of B A be, while A stays as it is?",
+        "Each row of B A is a combination of the rows of A. The nearest one is the projection onto the space of these.",
+        "With P (in, in) that projection, what is left is delta - delta P, of shape (out, in).",
+        "`torch.linalg.lstsq(a.T, delta.T).solution` solves Aᵀ Bᵀ = deltaᵀ as well as it can be solved.",
+    ),
+)
+def b_only_floor(delta, a):
+    """Return the smallest squared error that training B alone can reach while A stays as it was drawn.
+
+    The error is ‖delta - B A‖², the sum of the squares of all entries; B may be any matrix.
+
+    * delta: ΔW (out, in), float32 or float64
+    * a: A (r, in) of the same dtype, with r < in independent rows
+    * returns: one number, a float or a tensor with one entry
+
+    The arguments stay as they are.
+    """
+    ### BEGIN SOLUTION
+    b = delta @ torch.linalg.pinv(a)
+    left_over = delta - b @ a
+    return left_over.square().sum()
+    ### END SOLUTION
+
+
+@b_only_floor.test("finds the part of the update that A can express, and counts the rest", points=1)
+def _(b_only_floor, rng):
+    a = torch.tensor([[2.0, 0.0, 0.0, 0.0], [1.0, 3.0, 0.0, 0.0]], dtype=torch.float64)
+    delta = torch.tensor([[5.0, -7.0, 1.0, 2.0], [1.0, 1.0, 0.0, 3.0], [4.0, 0.0, 0.0, 0.0]], dtype=torch.float64)
+    found = float(b_only_floor(delta, a))
+    assert_close(found, 14.0, rtol=1e-6, message="A spans the first two inputs, so that 1² + 2² + 3² is left")
+
+
+@b_only_floor.hidden("equals the error of the best B, for any shapes", points=2)
+def _(b_only_floor, rng):
+    for size_out, size_in, rank, dtype in (
+        (5, 9, 3, torch.float64),
+        (8, 8, 5, torch.float64),
+        (12, 4, 2, torch.float64),
+        (20, 30, 6, torch.float32),
+    ):
+        delta = torch.randn(size_out, size_in, generator=rng, dtype=dtype)
+        a = torch.randn(rank, size_in, generator=rng, dtype=dtype) + 0.5  # rows that are not orthogonal
+        before = [delta.clone(), a.clone()]
+        found = float(b_only_floor(delta, a))
+        for name, tensor, kept in zip(("delta", "a"), (delta, a), before, strict=True):
+            assert torch.equal(tensor, kept), f"the arguments must stay as they are, and {name} was changed"
+        beyond = torch.linalg.qr(before[1].double().T, mode="complete").Q[:, rank:]  # what no row of B A can hold
+        expected = float((before[0].double() @ beyond).square().sum())
+        what = f"the smallest squared error for a {size_out} x {size_in} update and an A with {rank} rows"
+        assert_close(found, expected, rtol=1e-4, atol=1e-6, message=what)
+
+
+@b_only_floor.misconception(
+    "You returned the tail energy; that is the smallest error when A is trained as well. Here A keeps its directions.",
+    name="tail-energy",
+)
+def _(delta, a):
+    return torch.linalg.svdvals(delta)[len(a) :].square().sum()
+
+
+@b_only_floor.misconception(
+    "You projected with Aᵀ A; that is a projection only where the rows of A are orthogonal and of length 1.",
+    name="assumed-orthonormal-rows",
+)
+def _(delta, a):
+    return (delta - delta @ a.T @ a).square().sum()
+
+
+@b_only_floor.misconception(
+    "You gave each row of A the length 1 and projected onto one row at a time; rows that are not orthogonal share a "
+    "part of the update, and it was subtracted more than once.",
+    name="one-row-at-a-time",
+)
+def _(delta, a):
+    unit = a / a.norm(dim=1, keepdim=True)
+    return (delta - delta @ unit.T @ unit).square().sum()
+
+
+@b_only_floor.misconception(
+    "You returned (1 - r / in) ‖delta‖²; that is the mean over random A, and this A has a floor of its own.",
+    name="mean-over-random-a",
+)
+def _(delta, a):
+    return (1 - len(a) / a.shape[1]) * delta.square().sum()
+
+
+@b_only_floor.misconception(
+    "You returned the part of the update that A can express; the error is the other part.", name="kept-part"
+)
+def _(delta, a):
+    return (delta @ torch.linalg.pinv(a) @ a).square().sum()
+
+
+@b_only_floor.misconception("You returned the norm; the error is its square.", name="norm-not-squared")
+def _(delta, a):
+    return (delta - delta @ torch.linalg.pinv(a) @ a).norm()
+
+
+@b_only_floor.misconception(
+    "You averaged the squares over the entries; the error is their sum.", name="mean-of-the-squares"
+)
+def _(delta, a):
+    return (delta - delta @ torch.linalg.pinv(a) @ a).square().mean()
+
+
+@b_only_floor.also_correct
+def _(delta, a):
+    basis = torch.linalg.qr(a.T).Q
+    return float(delta.pow(2).sum() - (delta @ basis).pow(2).sum())
+
+
+@b_only_floor.also_correct
+def _(delta, a):
+    b = torch.linalg.solve(a @ a.T, a @ delta.T).T
+    return ((delta - b @ a) ** 2).sum().item()
+
+
+@b_only_floor.also_correct
+def _(delta, a):
+    return torch.linalg.matrix_norm(a.T @ torch.linalg.lstsq(a.T, delta.T).solution - delta.T) ** 2
+
+
+@exercise(
     points=5,
     minutes=20,
+    importance=3,
     hints=(
-        "Freeze first, inject second: `parameter.requires_grad_(False)` for all parameters of the model.",
-        'In "layers.0.attention.q" the last component is "q" and its parent is '
-        '`model.get_submodule("layers.0.attention")`. `path.rpartition(".")` splits the two.',
-        "Make a list of `model.named_modules()` before you change anything, so that you do not walk into your own "
-        "work.",
-        "`setattr(parent, name, Adapter(linear, a, b, alpha, lora_linear))`, with a and b from `init_lora`.",
+        "Freezing and injecting: what happens to the new factors if you freeze last?",
+        "Walk over all modules, find the Linears by their own names, and replace each one in its parent. Change the "
+        "model only after you have listed its modules.",
+        'In "layers.0.attention.q" the own name is "q", and the parent\'s path is "layers.0.attention". A is '
+        "(rank, in), B is (out, rank).",
+        '`parent, _, name = path.rpartition(".")`, then `setattr(model.get_submodule(parent), name, Adapter(linear, a, '
+        "b, alpha, lora_linear))`.",
     ),
 )
 def inject(model, targets, rank, alpha, generator):
-    """Put low-rank updates into a model, freeze the rest, and give the number of trainable numbers.
+    """Replace the named Linears of a model by adapters, freeze the rest, and count what is trained.
 
-    Changes `model` in place. Every `nn.Linear` whose name, the last component of its module
-    path, is in `targets` (a set of str, compared exactly) becomes an `Adapter(linear, a, b,
-    alpha, lora_linear)`, with A (rank, in) and B (out, rank) from `init_lora(in, out, rank,
-    generator)`, in the order of `model.named_modules()`. Modules of other kinds stay as
-    they are, whatever their names. Afterwards the A and B alone have requires_grad True;
-    all weights and biases that the model had before are frozen, in adapted layers and in
-    others. The model's outputs have not changed yet.
+    Change `model` in place: each nn.Linear whose own name, the last part of its path, is in
+    `targets` becomes `Adapter(linear, a, b, alpha, lora_linear)`, with a and b from
+    `init_lora`, in the order of `model.named_modules()`. Only A and B keep requires_grad
+    True. Other modules, and all outputs, stay as they are.
 
-    model: a float32 module on the CPU, in which no Linear is used twice; it is not itself a
-    Linear. Returns the sum of r (in + out) over the adapted layers as an int: 0 where none
-    has a name in `targets`.
+    * model: float32 on the CPU, not a Linear itself, no Linear used twice
+    * targets: a set of str, compared exactly
+    * returns: the number of trained parameters, an int; 0 without a match
     """
     ### BEGIN SOLUTION
     for parameter in model.parameters():
@@ -371,7 +704,7 @@ def _(inject, rng):
 
 @inject.hidden("leaves the outputs as they were, and computes with alpha / r once B is not zero", points=1)
 def _(inject, rng):
-    for size_in, size_out, rank, alpha, bias in ((7, 5, 2, 3.0, True), (4, 9, 3, 8.0, False)):
+    for size_in, size_out, rank, alpha, bias in ((7, 5, 2, 5.0, True), (4, 9, 3, 8.0, False)):
         model = nn.Sequential()
         model.add_module("first", nn.Linear(size_in, size_out, bias=bias))
         model.add_module("second", nn.Linear(size_out, 6))
@@ -418,7 +751,8 @@ def _(inject, rng):
 
 @inject.misconception(
     "You asked whether a target occurs somewhere in the name; then `q` also adapts `seq`. Compare the whole last "
-    "component: `name in targets`."
+    "component: `name in targets`.",
+    name="substring-of-the-name",
 )
 def _(model, targets, rank, alpha, generator):
     for parameter in model.parameters():
@@ -433,7 +767,8 @@ def _(model, targets, rank, alpha, generator):
 
 @inject.misconception(
     "You asked whether the path ends with a target; then `q` also adapts `seq`, and `v` also `conv`. Compare the whole "
-    "last component: `name in targets`."
+    "last component: `name in targets`.",
+    name="end-of-the-path",
 )
 def _(model, targets, rank, alpha, generator):
     for parameter in model.parameters():
@@ -448,7 +783,8 @@ def _(model, targets, rank, alpha, generator):
 
 @inject.misconception(
     "You searched the whole path for a target; then every Linear inside a container of that name is adapted. Only "
-    "the last component counts."
+    "the last component counts.",
+    name="anywhere-in-the-path",
 )
 def _(model, targets, rank, alpha, generator):
     for parameter in model.parameters():
@@ -463,7 +799,8 @@ def _(model, targets, rank, alpha, generator):
 
 @inject.misconception(
     "You looked at the direct children of the model only; adapters belong into layers at any depth, so walk over "
-    "`model.named_modules()`."
+    "`model.named_modules()`.",
+    name="top-level-only",
 )
 def _(model, targets, rank, alpha, generator):
     for parameter in model.parameters():
@@ -476,7 +813,8 @@ def _(model, targets, rank, alpha, generator):
 
 
 @inject.misconception(
-    "You left biases trainable; LoRA trains A and B alone. Freeze all of `model.parameters()`, not the weights only."
+    "You left biases trainable; LoRA trains A and B alone. Freeze all of `model.parameters()`, not the weights only.",
+    name="biases-trainable",
 )
 def _(model, targets, rank, alpha, generator):
     for path, parameter in model.named_parameters():
@@ -491,7 +829,8 @@ def _(model, targets, rank, alpha, generator):
 
 @inject.misconception(
     "You froze the adapted layers and left the rest of the model trainable; everything that was there before is to be "
-    "frozen."
+    "frozen.",
+    name="froze-the-adapted-layers-only",
 )
 def _(model, targets, rank, alpha, generator):
     for path, linear in list(model.named_modules()):
@@ -504,7 +843,8 @@ def _(model, targets, rank, alpha, generator):
 
 
 @inject.misconception(
-    "You froze the model after injecting, so A and B are frozen as well and nothing is left to train. Freeze first."
+    "You froze the model after injecting, so A and B are frozen as well and nothing is left to train. Freeze first.",
+    name="froze-last",
 )
 def _(model, targets, rank, alpha, generator):
     count = 0
@@ -521,7 +861,8 @@ def _(model, targets, rank, alpha, generator):
 
 @inject.misconception(
     "You froze nothing: the weights of the model are still trained beside A and B, which is full fine-tuning and a "
-    "little more."
+    "little more.",
+    name="froze-nothing",
 )
 def _(model, targets, rank, alpha, generator):
     count = 0
@@ -536,7 +877,8 @@ def _(model, targets, rank, alpha, generator):
 
 @inject.misconception(
     "You divided alpha by the rank before handing it to `Adapter`; `lora_linear` divides by r itself, so the update "
-    "gets alpha / r²."
+    "gets alpha / r².",
+    name="alpha-divided-twice",
 )
 def _(model, targets, rank, alpha, generator):
     for parameter in model.parameters():
@@ -551,7 +893,8 @@ def _(model, targets, rank, alpha, generator):
 
 @inject.misconception(
     "You drew the factors once and put them into every layer; each layer needs an A of its own, or they all start "
-    "in the same subspace and share their parameters."
+    "in the same subspace and share their parameters.",
+    name="shared-factors",
 )
 def _(model, targets, rank, alpha, generator):
     for parameter in model.parameters():
@@ -567,8 +910,8 @@ def _(model, targets, rank, alpha, generator):
 
 
 @inject.misconception(
-    "You returned the number of adapted layers or tensors; what is asked for is how many numbers are trained: the "
-    "sum of `numel()`."
+    "You returned the number of trained tensors; asked for are the parameters in them: the sum of `numel()`.",
+    name="counted-tensors",
 )
 def _(model, targets, rank, alpha, generator):
     for parameter in model.parameters():
@@ -621,19 +964,29 @@ def _(model, targets, rank, alpha, generator):
 
 @exercise(
     points=2,
-    minutes=5,
+    minutes=4,
+    level="warm-up",
+    importance=3,
+    kind="derive",
     hints=(
-        "What matrix M gives x Mᵀ = x Wᵀ + (alpha / r) (x Aᵀ) Bᵀ for every x?",
-        "(x Aᵀ) Bᵀ = x (B A)ᵀ, and B A has the shape of W.",
-        "`weight += …` changes the caller's tensor; write a new one.",
+        "What matrix M gives x Mᵀ = x W₀ᵀ + (alpha / r) (x Aᵀ) Bᵀ for every x?",
+        "Both terms are linear in x, so their matrices add up. The base may be wanted again, so leave it as it is.",
+        "(x Aᵀ) Bᵀ = x (B A)ᵀ, and B A has the shape (out, in) of W₀.",
+        "`weight + …` makes a new tensor; `weight += …` changes the caller's.",
     ),
 )
 def merge(weight, a, b, alpha):
-    """Fold an adapter into the frozen weight: one matrix that acts as both together.
+    """Return the one matrix that does the work of a frozen weight and its adapter together.
 
-    weight (out, in); a = A (r, in); b = B (out, r); alpha a positive number, and the update
-    is scaled by alpha / r as before. Returns a new tensor (out, in) that shares no memory
-    with `weight`; the arguments stay as they are.
+    For every x, `F.linear(x, merged)` must equal `lora_linear(x, weight, None, a, b, alpha)`.
+
+    * weight: W₀ (out, in)
+    * a: A (r, in)
+    * b: B (out, r)
+    * alpha: a positive number
+    * returns: a new tensor (out, in), which shares no memory with `weight`
+
+    The arguments stay as they are.
     """
     ### BEGIN SOLUTION
     return weight + alpha / a.shape[0] * (b @ a)
@@ -655,7 +1008,7 @@ def _(merge, rng):
 @merge.hidden("holds for any shape and scale, and leaves its arguments alone", points=1)
 def _(merge, rng):
     for size_in, size_out, rank, alpha, dtype in (
-        (6, 4, 2, 3.0, torch.float64),
+        (6, 4, 2, 5.0, torch.float64),
         (5, 5, 5, 0.5, torch.float64),
         (3, 8, 1, 7, torch.float64),
         (40, 30, 6, 16.0, torch.float32),
@@ -665,12 +1018,12 @@ def _(merge, rng):
         b = torch.randn(size_out, rank, generator=rng, dtype=dtype) / rank**0.5
         before = [tensor.clone() for tensor in (weight, a, b)]
         merged = torch.as_tensor(merge(weight, a, b, alpha))
+        for name, tensor, kept in zip(("weight", "a", "b"), (weight, a, b), before, strict=True):
+            assert torch.equal(tensor, kept), f"the arguments must stay as they are, and {name} was changed"
         expected = weight.double() + sum(
             alpha * torch.outer(b.double()[:, i], a.double()[i]) / rank for i in range(rank)
         )
         tolerance = 1e-9 if dtype == torch.float64 else 1e-5
-        for tensor, copy in zip((weight, a, b), before, strict=True):
-            assert torch.equal(tensor, copy), "the arguments must stay as they are; the frozen weight is still needed"
         what = f"with in={size_in}, out={size_out}, r={rank}, alpha={alpha}"
         assert_close(merged, expected, rtol=tolerance, atol=tolerance, message=what)
         merged.mul_(0)
@@ -679,37 +1032,51 @@ def _(merge, rng):
 
 @merge.misconception(
     "You added alpha times B A; the adapter scales by `alpha / r`, and a merged model must give the outputs that it "
-    "gave before."
+    "gave before.",
+    name="scaled-by-alpha",
 )
 def _(weight, a, b, alpha):
     return weight + alpha * (b @ a)
 
 
-@merge.misconception("You added B A without its scale; the update is `alpha / r` times B A.")
+@merge.misconception("You added B A without its scale; the update is `alpha / r` times B A.", name="left-out-the-scale")
 def _(weight, a, b, alpha):
     return weight + b @ a
 
 
 @merge.misconception(
-    "You changed `weight` itself; whoever merges a second adapter, or wants to go back, has lost the frozen weight. "
-    "Give a new tensor."
+    "You divided with `//`, which rounds `alpha / r` down; alpha = 5 at rank 2 is a scale of 2.5.",
+    name="rounded-the-scale",
+)
+def _(weight, a, b, alpha):
+    return weight + alpha // a.shape[0] * (b @ a)
+
+
+@merge.misconception(
+    "You changed `weight` itself; the frozen weight is then lost for the next adapter. Return a new tensor.",
+    name="changed-the-weight",
 )
 def _(weight, a, b, alpha):
     weight += alpha / a.shape[0] * (b @ a)
     return weight
 
 
-@merge.misconception("You returned the update alone; the merged weight is the frozen one plus the update.")
+@merge.misconception(
+    "You returned the update alone; the merged weight is the frozen one plus the update.", name="update-alone"
+)
 def _(weight, a, b, alpha):
     return alpha / a.shape[0] * (b @ a)
 
 
-@merge.misconception("You took r from the wrong axis; A is (r, in), so r is `a.shape[0]`.")
+@merge.misconception(
+    "You divided by `a.shape[1]`, the width of the layer; A is (r, in), so r is `a.shape[0]`.",
+    name="rank-from-the-wrong-axis",
+)
 def _(weight, a, b, alpha):
     return weight + alpha / a.shape[1] * (b @ a)
 
 
-@merge.misconception("You merged twice: the update goes into the weight once.")
+@merge.misconception("You merged twice: the update goes into the weight once.", name="merged-twice")
 def _(weight, a, b, alpha):
     return weight + 2 * alpha / a.shape[0] * (b @ a)
 
@@ -727,277 +1094,815 @@ def _(weight, a, b, alpha):
 
 
 @exercise(
-    points=1,
-    minutes=3,
+    points=3,
+    minutes=12,
+    importance=2,
     hints=(
-        "Merging added something that depends on A, B and alpha only.",
-        "Take away exactly what `merge` added, into a new tensor.",
+        "What does a server hold before a customer calls, and what must it still hold afterwards?",
+        "Copy the base, then visit each adapted Linear once and give it a merged weight.",
+        'The keys "blocks.0.q.a" and "blocks.0.q.b" belong to the Linear with the path "blocks.0.q". The ranks may '
+        "differ from layer to layer.",
+        '`key.rpartition(".")[0]` is the path; under `torch.no_grad()`, `layer.weight.copy_(...)` sets the merged one.',
     ),
 )
-def unmerge(merged, a, b, alpha):
-    """Take an adapter out of a merged weight again, so that another one can go in.
+def serve(base, adapter, alpha):
+    """Return a plain copy of a model with a saved adapter merged into it.
 
-    merged (out, in) is what `merge` gave for the same a = A (r, in), b = B (out, r) and
-    alpha. Returns the frozen weight (out, in), up to rounding, as a new tensor; the
-    arguments stay as they are.
+    * base: a model without adapters
+    * adapter: a dict with two tensors for each adapted nn.Linear, "<path>.a" (r, in) and
+      "<path>.b" (out, r), where <path> is the Linear's module path in base; in any order
+    * alpha: a positive number; r is read off each A
+    * returns: a new model with the modules of base; the adapted weights are merged, all
+      other parameters are equal to those of base
+
+    base and adapter stay as they are.
     """
     ### BEGIN SOLUTION
-    return merged - alpha / a.shape[0] * (b @ a)
+    model = copy.deepcopy(base)
+    with torch.no_grad():
+        for path in {key.rpartition(".")[0] for key in adapter}:
+            layer = model.get_submodule(path)
+            layer.weight.copy_(merge(layer.weight, adapter[f"{path}.a"], adapter[f"{path}.b"], alpha))
+    return model
     ### END SOLUTION
 
 
-@unmerge.test("undoes a merge", points=0.5)
-def _(unmerge, rng):
-    weight = torch.randn(5, 7, generator=rng, dtype=torch.float64)
-    a = torch.randn(3, 7, generator=rng, dtype=torch.float64)
-    b = torch.randn(5, 3, generator=rng, dtype=torch.float64)
-    back = unmerge(weight + 8 / 3 * b @ a, a, b, 8.0)
-    assert_close(back, weight, rtol=1e-8, atol=1e-8, message="the frozen weight must come back")
+@serve.test("computes what the layer and its adapter compute side by side", points=1)
+def _(serve, rng):
+    base = nn.Sequential()
+    base.add_module("q", nn.Linear(6, 5))
+    base.add_module("out", nn.Linear(5, 4))
+    adapter = {"q.a": torch.randn(2, 6, generator=rng), "q.b": torch.randn(5, 2, generator=rng)}
+    x = torch.randn(3, 6, generator=rng)
+    served = serve(base, adapter, 5.0)
+    assert isinstance(served, nn.Module), f"a model is expected, got {type(served).__name__}"
+    hidden = base.q(x) + 2.5 * x @ adapter["q.a"].T @ adapter["q.b"].T
+    assert_close(served(x), base.out(hidden), rtol=1e-4, atol=1e-4, message="the outputs of the served model")
 
 
-@unmerge.hidden("holds for any shape and scale, and leaves its arguments alone", points=0.5)
-def _(unmerge, rng):
-    for size_in, size_out, rank, alpha in ((6, 4, 2, 3.0), (5, 5, 5, 0.5), (3, 8, 1, 7)):
-        merged = torch.randn(size_out, size_in, generator=rng, dtype=torch.float64)
-        a = torch.randn(rank, size_in, generator=rng, dtype=torch.float64)
-        b = torch.randn(size_out, rank, generator=rng, dtype=torch.float64)
-        before = [tensor.clone() for tensor in (merged, a, b)]
-        found = torch.as_tensor(unmerge(merged, a, b, alpha))
-        for tensor, copy in zip((merged, a, b), before, strict=True):
-            assert torch.equal(tensor, copy), "the arguments must stay as they are"
-        expected = before[0] - sum(alpha * torch.outer(b[:, i], a[i]) / rank for i in range(rank))
-        what = f"with in={size_in}, out={size_out}, r={rank}, alpha={alpha}"
-        assert_close(found, expected, rtol=1e-9, atol=1e-9, message=what)
-        found.mul_(0)
-        assert torch.equal(merged, before[0]), "the result must be a new tensor; writing into it changed `merged`"
+@serve.hidden("merges every layer at its own rank, and leaves base and adapter alone", points=2)
+def _(serve, rng):
+    block = nn.ModuleDict({"q": nn.Linear(6, 8), "v": nn.Linear(8, 6, bias=False), "norm": nn.LayerNorm(6)})
+    base = nn.ModuleDict({"blocks": nn.ModuleList([block, nn.ModuleDict({"q": nn.Linear(7, 4)})])})
+    base["a"] = nn.Linear(5, 9)
+    for parameter in base.parameters():
+        parameter.requires_grad_(False)
+        parameter.copy_(torch.randn(parameter.shape, generator=rng))
+    ranks = {"blocks.0.q": 2, "blocks.0.v": 3, "blocks.1.q": 1, "a": 4}
+    adapter = {}
+    for path, rank in ranks.items():
+        size_out, size_in = base.get_submodule(path).weight.shape
+        adapter[f"{path}.b"] = torch.randn(size_out, rank, generator=rng)
+        adapter[f"{path}.a"] = torch.randn(rank, size_in, generator=rng)
+    keys = list(adapter)
+    for order in (keys, keys[::-1], keys[::2] + keys[1::2][::-1]):
+        given = {key: adapter[key].clone() for key in order}
+        before = {name: parameter.clone() for name, parameter in base.named_parameters()}
+        served = serve(base, given, 7.0)
+        for name, parameter in base.named_parameters():
+            assert torch.equal(parameter, before[name]), f"base must stay as it is, and {name} was changed"
+        same = list(given) == order and all(torch.equal(given[key], adapter[key]) for key in order)
+        assert same, "adapter must stay as it is, and it was changed"
+        names = [name for name, _ in served.named_modules()]
+        assert names == [name for name, _ in base.named_modules()], (
+            f"the served model must have the modules of base and no others, and it has {names}"
+        )
+        found = dict(served.named_parameters())
+        assert set(found) == set(before), "the served model must have the parameters of base and no others"
+        for name, parameter in before.items():
+            path = name.removesuffix(".weight")
+            expected = parameter.double()
+            if path in ranks:
+                a, b = adapter[f"{path}.a"].double(), adapter[f"{path}.b"].double()
+                expected = expected + torch.einsum("or,ri->oi", b, a) * 7.0 / ranks[path]
+            assert_close(found[name].detach(), expected, rtol=1e-4, atol=1e-4, message=f"the parameter {name}")
 
 
-@unmerge.misconception("You added the update once more; to take it out, subtract it.")
-def _(merged, a, b, alpha):
-    return merged + alpha / a.shape[0] * (b @ a)
+@serve.misconception(
+    "You merged into `base` itself; the next customer's adapter then lands on top of this one. Copy the base first.",
+    name="merged-into-the-base",
+)
+def _(base, adapter, alpha):
+    for key in adapter:
+        path, _, factor = key.rpartition(".")
+        if factor == "a":
+            layer = base.get_submodule(path)
+            merged = merge(layer.weight.detach(), adapter[f"{path}.a"], adapter[f"{path}.b"], alpha)
+            layer.weight = nn.Parameter(merged)
+    return base
 
 
-@unmerge.misconception("You subtracted alpha times B A; what was added is `alpha / r` times B A.")
-def _(merged, a, b, alpha):
-    return merged - alpha * (b @ a)
+@serve.misconception(
+    "You paired the tensors in the order in which the dict holds them; that order is not promised, so go by the names.",
+    name="paired-by-order",
+)
+def _(base, adapter, alpha):
+    model = copy.deepcopy(base)
+    first = [key for key in adapter if key.endswith(".a")]
+    second = [key for key in adapter if key.endswith(".b")]
+    for key, other in zip(first, second, strict=True):
+        layer = model.get_submodule(key.removesuffix(".a"))
+        layer.weight = nn.Parameter(merge(layer.weight.detach(), adapter[key], adapter[other], alpha))
+    return model
 
 
-@unmerge.misconception("You subtracted B A without its scale; what was added is `alpha / r` times B A.")
-def _(merged, a, b, alpha):
-    return merged - b @ a
+@serve.misconception(
+    "You merged one layer only: the loop ended after the first adapted Linear.", name="first-layer-only"
+)
+def _(base, adapter, alpha):
+    model = copy.deepcopy(base)
+    path = next(key for key in adapter if key.endswith(".a")).removesuffix(".a")
+    layer = model.get_submodule(path)
+    merged = merge(layer.weight.detach(), adapter[f"{path}.a"], adapter[f"{path}.b"], alpha)
+    layer.weight = nn.Parameter(merged)
+    return model
 
 
-@unmerge.misconception("You changed `merged` itself; give a new tensor, the merged model may still be in use.")
-def _(merged, a, b, alpha):
-    merged -= alpha / a.shape[0] * (b @ a)
-    return merged
+@serve.misconception(
+    "You put the update in the place of the weight; the pretrained weight has to stay in the sum.",
+    name="update-in-place-of-the-weight",
+)
+def _(base, adapter, alpha):
+    model = copy.deepcopy(base)
+    for key in adapter:
+        path, _, factor = key.rpartition(".")
+        if factor == "a":
+            layer = model.get_submodule(path)
+            merged = merge(torch.zeros_like(layer.weight), adapter[f"{path}.a"], adapter[f"{path}.b"], alpha)
+            layer.weight = nn.Parameter(merged)
+    return model
 
 
-@unmerge.also_correct
-def _(merged, a, b, alpha):
-    return torch.addmm(merged, b, a, alpha=-alpha / b.shape[1])
+@serve.misconception(
+    "You merged each layer once for A and once for B, so that its update counts twice.", name="merged-per-factor"
+)
+def _(base, adapter, alpha):
+    model = copy.deepcopy(base)
+    for key in adapter:
+        path = key.rpartition(".")[0]
+        layer = model.get_submodule(path)
+        merged = merge(layer.weight.detach(), adapter[f"{path}.a"], adapter[f"{path}.b"], alpha)
+        layer.weight = nn.Parameter(merged)
+    return model
+
+
+@serve.also_correct
+def _(base, adapter, alpha):
+    model = copy.deepcopy(base)
+    weights = model.state_dict()
+    for path in {key[:-2] for key in adapter}:
+        a, b = adapter[path + ".a"], adapter[path + ".b"]
+        weights[path + ".weight"] = weights[path + ".weight"] + alpha / len(a) * b @ a
+    model.load_state_dict(weights)
+    return model
+
+
+@serve.also_correct
+@torch.no_grad()
+def _(base, adapter, alpha):
+    model = copy.deepcopy(base)
+    for path, module in model.named_modules():
+        if f"{path}.a" in adapter:
+            module.weight.add_(adapter[f"{path}.b"] @ adapter[f"{path}.a"], alpha=alpha / len(adapter[f"{path}.a"]))
+    return model
+
+
+@exercise(
+    points=6,
+    minutes=30,
+    level="integrative",
+    importance=3,
+    hints=(
+        "You have every part: which of your functions makes a model trainable, and which one makes it plain again?",
+        "Copy, inject, train A and B, collect A and B, serve, then compare two losses on the old domain.",
+        "The logits are (B, T, V) and the labels (B, T); a cross-entropy wants (B·T, V) and (B·T,).",
+        "`{name: p.detach() for name, p in model.named_parameters() if p.requires_grad}` holds the adapter, "
+        "and `F.cross_entropy(model(ids).flatten(0, 1), labels.flatten())` is the loss.",
+    ),
+)
+def finetune(base, targets, rank, alpha, batches, old, lr, generator):
+    """Adapt a language model, and return what is saved, what is served, and what was forgotten.
+
+    Train the factors alone, in a copy: one step of `torch.optim.Adam` (learning rate `lr`)
+    on the mean cross-entropy of each batch, in order.
+
+    * base: ids (B, T) to logits (B, T, V); it stays as it is
+    * targets, rank, alpha, generator: as for `inject`
+    * batches: a list of pairs (ids, labels), each (B, T); old: one such pair
+    * returns: the adapter, a dict as `serve` takes it, with nothing else in it; the served
+      model, merged; and its loss on `old` minus that of base, a number
+    """
+    ### BEGIN SOLUTION
+    model = copy.deepcopy(base)
+    inject(model, targets, rank, alpha, generator)
+    trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+    optimizer = torch.optim.Adam(trained.values(), lr=lr)
+
+    def loss_on(network, batch):
+        ids, labels = batch
+        return F.cross_entropy(network(ids).flatten(0, 1), labels.flatten())
+
+    for batch in batches:
+        optimizer.zero_grad()
+        loss_on(model, batch).backward()
+        optimizer.step()
+
+    adapter = {name: parameter.detach() for name, parameter in trained.items()}
+    served = serve(base, adapter, alpha)
+    forgotten = loss_on(served, old).item() - loss_on(base, old).item()
+    return adapter, served, forgotten
+    ### END SOLUTION
+
+
+@finetune.test("saves the factors alone, serves a plain model, and lowers the loss on the new domain", points=2)
+def _(finetune, rng):
+    base = nn.Sequential()
+    base.add_module("embedding", nn.Embedding(9, 8))
+    base.add_module("q", nn.Linear(8, 8))
+    base.add_module("act", nn.Tanh())
+    base.add_module("head", nn.Linear(8, 9, bias=False))
+    ids = torch.randint(9, (4, 6), generator=rng)
+    new, old = (ids, (ids + 1) % 9), (ids, (ids + 2) % 9)
+    adapter, served, _ = finetune(base, {"q", "head"}, 2, 6.0, [new] * 30, old, 0.05, rng)
+    shapes = {name: tuple(tensor.shape) for name, tensor in adapter.items()}
+    right = {"q.a": (2, 8), "q.b": (8, 2), "head.a": (2, 8), "head.b": (9, 2)}
+    assert shapes == right, f"the adapter must hold the factors alone, {right}, and it holds {shapes}"
+    names = [name for name, _ in served.named_modules()]
+    plain = [name for name, _ in base.named_modules()]
+    assert names == plain, f"the served model must have the modules of base, {plain}, and it has {names}"
+    losses = [F.cross_entropy(model(ids).flatten(0, 1), new[1].flatten()).item() for model in (base, served)]
+    assert losses[1] < losses[0] - 0.1, (
+        f"30 steps on one batch must lower its loss, and it went from {losses[0]:.3f} to {losses[1]:.3f}"
+    )
+
+
+@finetune.hidden("takes one Adam step for each batch, on the factors alone, and leaves base as it was", points=3)
+def _(finetune, rng):
+    for rank, alpha, lr, count in ((3, 5.0, 0.02, 3), (2, 7.0, 0.05, 6)):
+        base = nn.Sequential()
+        base.add_module("embedding", nn.Embedding(11, 6))
+        base.add_module("q", nn.Linear(6, 10))
+        base.add_module("act", nn.Tanh())
+        base.add_module("head", nn.Linear(10, 11, bias=False))
+        for parameter in base.parameters():
+            parameter.data.copy_(torch.randn(parameter.shape, generator=rng) / 2)
+        batches = []
+        for _ in range(count):
+            ids = torch.randint(11, (3, 5), generator=rng)
+            batches.append((ids, (3 * ids + 1) % 11))
+        old = (torch.randint(11, (4, 7), generator=rng), torch.randint(11, (4, 7), generator=rng))
+        before = {name: parameter.detach().clone() for name, parameter in base.named_parameters()}
+        start, _, unmoved = finetune(base, {"q"}, rank, alpha, [], old, lr, torch.Generator().manual_seed(rank))
+        adapter, served, _ = finetune(base, {"q"}, rank, alpha, batches, old, lr, torch.Generator().manual_seed(rank))
+        for name, parameter in base.named_parameters():
+            assert torch.equal(parameter, before[name]), f"base must stay as it is, and {name} was changed"
+            assert parameter.requires_grad, f"base must stay as it is, and {name} was frozen"
+        assert set(adapter) == {"q.a", "q.b"}, f"the adapter must hold q.a and q.b alone, got {sorted(adapter)}"
+        assert abs(unmoved) < 1e-5, f"without a batch nothing is forgotten, and you returned {unmoved}"
+        a, b = (start[name].clone().requires_grad_(True) for name in ("q.a", "q.b"))
+        optimizer = torch.optim.Adam([a, b], lr=lr)
+        for ids, labels in batches:
+            weight = before["q.weight"] + alpha / rank * b @ a
+            hidden = torch.tanh(F.linear(before["embedding.weight"][ids], weight, before["q.bias"]))
+            loss = F.cross_entropy((hidden @ before["head.weight"].T).flatten(0, 1), labels.flatten())
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        what = f"after {count} batches with r={rank}, alpha={alpha} and lr={lr}"
+        assert_close(adapter["q.b"], b.detach(), rtol=1e-2, atol=2e-3, message=f"B {what}")
+        assert_close(adapter["q.a"], a.detach(), rtol=1e-2, atol=2e-3, message=f"A {what}")
+        expected = {**before, "q.weight": before["q.weight"] + alpha / rank * (b @ a).detach()}
+        for name, parameter in served.named_parameters():
+            message = f"{name} of the served model {what}"
+            assert_close(parameter.detach(), expected[name], rtol=1e-2, atol=5e-3, message=message)
+
+
+@finetune.hidden("measures what was forgotten as the rise of the loss on the old domain", points=1)
+def _(finetune, rng):
+    base = nn.Sequential()
+    base.add_module("embedding", nn.Embedding(7, 6))
+    base.add_module("v", nn.Linear(6, 7))
+    ids = torch.arange(7).repeat(3, 1)
+    new, old = (ids, (ids + 3) % 7), (ids[:2, :5], ids[:2, :5])
+    _, served, forgotten = finetune(base, {"v"}, 3, 12.0, [new] * 25, old, 0.05, rng)
+    first, last = (F.cross_entropy(model(old[0]).flatten(0, 1), old[1].flatten()).item() for model in (base, served))
+    assert_close(float(forgotten), last - first, rtol=1e-3, atol=1e-4, message="the loss on `old` after minus before")
+
+
+@finetune.misconception(
+    "You made the optimizer before `inject`: it holds the frozen parameters and not A and B, so nothing was trained.",
+    name="optimizer-before-injection",
+)
+def _(base, targets, rank, alpha, batches, old, lr, generator):
+    model = copy.deepcopy(base)
+    optimizer = torch.optim.Adam(model.parameters(), lr=lr)
+    inject(model, targets, rank, alpha, generator)
+    for ids, labels in batches:
+        optimizer.zero_grad()
+        F.cross_entropy(model(ids).flatten(0, 1), labels.flatten()).backward()
+        optimizer.step()
+    adapter = {name: p.detach().clone() for name, p in model.named_parameters() if p.requires_grad}
+    served = serve(base, adapter, alpha)
+    first, last = (F.cross_entropy(m(old[0]).flatten(0, 1), old[1].flatten()).item() for m in (base, served))
+    return adapter, served, last - first
+
+
+@finetune.misconception(
+    "You never set the gradients back to zero, so each step follows the sum of all gradients so far.",
+    name="gradients-pile-up",
+)
+def _(base, targets, rank, alpha, batches, old, lr, generator):
+    model = copy.deepcopy(base)
+    inject(model, targets, rank, alpha, generator)
+    optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=lr)
+    for ids, labels in batches:
+        F.cross_entropy(model(ids).flatten(0, 1), labels.flatten()).backward()
+        optimizer.step()
+    adapter = {name: p.detach().clone() for name, p in model.named_parameters() if p.requires_grad}
+    served = serve(base, adapter, alpha)
+    first, last = (F.cross_entropy(m(old[0]).flatten(0, 1), old[1].flatten()).item() for m in (base, served))
+    return adapter, served, last - first
+
+
+@finetune.misconception(
+    "You made a new optimizer for each batch; Adam then forgets its moments, and every step is a first step.",
+    name="new-optimizer-each-step",
+)
+def _(base, targets, rank, alpha, batches, old, lr, generator):
+    model = copy.deepcopy(base)
+    inject(model, targets, rank, alpha, generator)
+    for ids, labels in batches:
+        optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=lr)
+        optimizer.zero_grad()
+        F.cross_entropy(model(ids).flatten(0, 1), labels.flatten()).backward()
+        optimizer.step()
+    adapter = {name: p.detach().clone() for name, p in model.named_parameters() if p.requires_grad}
+    served = serve(base, adapter, alpha)
+    first, last = (F.cross_entropy(m(old[0]).flatten(0, 1), old[1].flatten()).item() for m in (base, served))
+    return adapter, served, last - first
+
+
+@finetune.misconception(
+    "You took plain gradient steps; the statement asks for Adam, which divides each gradient by its running size.",
+    name="sgd-instead-of-adam",
+)
+def _(base, targets, rank, alpha, batches, old, lr, generator):
+    model = copy.deepcopy(base)
+    inject(model, targets, rank, alpha, generator)
+    optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=lr)
+    for ids, labels in batches:
+        optimizer.zero_grad()
+        F.cross_entropy(model(ids).flatten(0, 1), labels.flatten()).backward()
+        optimizer.step()
+    adapter = {name: p.detach().clone() for name, p in model.named_parameters() if p.requires_grad}
+    served = serve(base, adapter, alpha)
+    first, last = (F.cross_entropy(m(old[0]).flatten(0, 1), old[1].flatten()).item() for m in (base, served))
+    return adapter, served, last - first
+
+
+@finetune.misconception(
+    "You saved the frozen weights beside the factors; the file is then as large as the model, for every customer.",
+    name="saved-the-whole-model",
+)
+def _(base, targets, rank, alpha, batches, old, lr, generator):
+    model = copy.deepcopy(base)
+    inject(model, targets, rank, alpha, generator)
+    optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=lr)
+    for ids, labels in batches:
+        optimizer.zero_grad()
+        F.cross_entropy(model(ids).flatten(0, 1), labels.flatten()).backward()
+        optimizer.step()
+    factors = {name: p.detach().clone() for name, p in model.named_parameters() if p.requires_grad}
+    served = serve(base, factors, alpha)
+    first, last = (F.cross_entropy(m(old[0]).flatten(0, 1), old[1].flatten()).item() for m in (base, served))
+    return {name: p.detach().clone() for name, p in model.named_parameters()}, served, last - first
+
+
+@finetune.misconception(
+    "You returned the model with its adapters still in it; the served model is a plain one, with merged weights.",
+    name="served-unmerged",
+)
+def _(base, targets, rank, alpha, batches, old, lr, generator):
+    model = copy.deepcopy(base)
+    inject(model, targets, rank, alpha, generator)
+    optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=lr)
+    for ids, labels in batches:
+        optimizer.zero_grad()
+        F.cross_entropy(model(ids).flatten(0, 1), labels.flatten()).backward()
+        optimizer.step()
+    adapter = {name: p.detach().clone() for name, p in model.named_parameters() if p.requires_grad}
+    first, last = (F.cross_entropy(m(old[0]).flatten(0, 1), old[1].flatten()).item() for m in (base, model))
+    return adapter, model, last - first
+
+
+@finetune.misconception(
+    "You subtracted the other way round: what was forgotten is the loss after minus the loss before.",
+    name="before-minus-after",
+)
+def _(base, targets, rank, alpha, batches, old, lr, generator):
+    adapter, served, forgotten = finetune(base, targets, rank, alpha, batches, old, lr, generator)
+    return adapter, served, -forgotten
+
+
+@finetune.misconception(
+    "You returned the served model's loss on `old`; what was forgotten is how far that is above the loss of base.",
+    name="loss-after-alone",
+)
+def _(base, targets, rank, alpha, batches, old, lr, generator):
+    adapter, served, forgotten = finetune(base, targets, rank, alpha, batches, old, lr, generator)
+    return adapter, served, forgotten + F.cross_entropy(base(old[0]).flatten(0, 1), old[1].flatten()).item()
+
+
+@finetune.misconception(
+    "You measured the change of the loss on the new domain; forgetting is seen on the old one.",
+    name="measured-on-the-new-domain",
+)
+def _(base, targets, rank, alpha, batches, old, lr, generator):
+    adapter, served, _ = finetune(base, targets, rank, alpha, batches, old, lr, generator)
+    ids, labels = batches[-1] if batches else old
+    first, last = (F.cross_entropy(m(ids).flatten(0, 1), labels.flatten()).item() for m in (base, served))
+    return adapter, served, last - first
+
+
+@finetune.also_correct
+def _(base, targets, rank, alpha, batches, old, lr, generator):
+    def loss_of(network, ids, labels):
+        logits = network(ids)
+        return nn.CrossEntropyLoss()(logits.reshape(-1, logits.shape[-1]), labels.reshape(-1))
+
+    with torch.no_grad():
+        before = loss_of(base, *old).item()
+    model = copy.deepcopy(base)
+    inject(model, targets, rank, alpha, generator)
+    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr, weight_decay=0.0)
+    for ids, labels in batches:
+        loss = loss_of(model, ids, labels)
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    adapter, served = {}, model
+    for path, module in list(model.named_modules()):
+        if isinstance(module, Adapter):
+            adapter[f"{path}.b"], adapter[f"{path}.a"] = module.b.data, module.a.data
+            module.linear.weight.data = merge(module.linear.weight.data, module.a.data, module.b.data, alpha)
+            parent, _, name = path.rpartition(".")
+            setattr(model.get_submodule(parent), name, module.linear)
+    return adapter, served, loss_of(served, *old).item() - before
 
 
 @exercise(
     points=3,
     minutes=12,
+    importance=1,
+    kind="find the bug",
     hints=(
-        "`u, s, vh = torch.linalg.svd(delta)` gives delta = u @ diag(s) @ vh, largest s first. For a wide or tall "
-        "delta, pass `full_matrices=False` to get no more of u and vh than s needs.",
-        "Keep the first `rank` columns of u, numbers of s and rows of vh.",
-        "The product needs each singular value once: put s into one factor, or its square root into both.",
+        "Multiply the wrong code's B A out by hand for two adapters. Which products are in it that nobody asked for?",
+        "Several updates side by side are one update with more rows in A and more columns in B.",
+        "A is (r₁ + r₂ + …, in) and B is (out, r₁ + r₂ + …). Each weight and each scale may enter one factor only.",
+        "`torch.cat([...])` stacks the A by rows, `torch.cat([...], dim=1)` the B by columns.",
     ),
 )
-def svd_lora(delta, rank):
-    """Give the factors (A, B) whose product B A is the best approximation of a matrix at a given rank.
+def combine(adapters, weights):
+    """Find the bug: this function should combine several adapters of one layer into one.
 
-    delta (out, in), a float tensor; 1 <= rank <= min(out, in). Returns A (rank, in) and B
-    (out, rank) that make ‖delta - B A‖² (the sum of squares of all entries) as small as any
-    matrix of that rank can; there is no alpha here. How the singular values are shared
-    between A and B is up to you. Leave delta as it is.
+    ```python
+    def combine(adapters, weights):
+        a = sum(w * a for w, (a, b, alpha) in zip(weights, adapters))
+        b = sum(w * b for w, (a, b, alpha) in zip(weights, adapters))
+        return a, b
+    ```
+
+    The product B A of the result must be the sum of the updates, each at its own scale,
+    times its weight.
+
+    * adapters: a list of (A, B, alpha), with A (rᵢ, in) and B (out, rᵢ); ranks may differ
+    * weights: one number for each, negative ones too
+    * returns: A (R, in) and B (out, R), with R at most the sum of the ranks
+
+    The arguments stay as they are.
     """
     ### BEGIN SOLUTION
-    u, s, vh = torch.linalg.svd(delta)
-    return vh[:rank], u[:, :rank] * s[:rank]
+    a = torch.cat([a for a, _, _ in adapters])
+    scaled = []
+    for weight, (factor, b, alpha) in zip(weights, adapters, strict=True):
+        scaled.append(weight * alpha / len(factor) * b)
+    return a, torch.cat(scaled, dim=1)
     ### END SOLUTION
 
 
-@svd_lora.test("gives the matrix back at full rank", points=1)
-def _(svd_lora, rng):
-    delta = torch.randn(6, 4, generator=rng, dtype=torch.float64)
-    a, b = svd_lora(delta, 4)
-    assert tuple(a.shape) == (4, 4), f"A must be (rank, in) = (4, 4), got {tuple(a.shape)}"
-    assert tuple(b.shape) == (6, 4), f"B must be (out, rank) = (6, 4), got {tuple(b.shape)}"
-    assert_close(b @ a, delta, rtol=1e-5, atol=1e-5, message="B A at full rank")
+@combine.test("adds the updates of two adapters of equal rank", points=1)
+def _(combine, rng):
+    adapters = [(torch.randn(2, 6, generator=rng), torch.randn(5, 2, generator=rng), alpha) for alpha in (5.0, 3.0)]
+    a, b = combine(adapters, [0.7, 0.4])
+    (a1, b1, _), (a2, b2, _) = adapters
+    expected = 0.7 * 2.5 * b1 @ a1 + 0.4 * 1.5 * b2 @ a2
+    assert_close(b @ a, expected, rtol=1e-4, atol=1e-4, message="B A for alpha = 5 and 3, weights 0.7 and 0.4")
 
 
-@svd_lora.hidden("leaves an error equal to the sum of the squared singular values that were cut", points=2)
-def _(svd_lora, rng):
-    for size_out, size_in, rank in ((7, 5, 2), (9, 9, 4), (4, 8, 3), (8, 6, 1), (5, 6, 5)):
-        delta = torch.randn(size_out, size_in, generator=rng, dtype=torch.float64)
-        before = delta.clone()
-        a, b = svd_lora(delta, rank)
-        assert torch.equal(delta, before), "delta must stay as it is"
-        assert tuple(a.shape) == (rank, size_in), f"A must be (rank, in) = ({rank}, {size_in}), got {tuple(a.shape)}"
-        assert tuple(b.shape) == (size_out, rank), f"B must be ({size_out}, {rank}), got {tuple(b.shape)}"
-        product = torch.as_tensor(b @ a)
-        squares = torch.linalg.eigvalsh(delta.T @ delta if size_out >= size_in else delta @ delta.T)  # ascending
-        what = f"the squared error of a {size_out} x {size_in} matrix at rank {rank}"
-        tail = squares[: len(squares) - rank].clamp(min=0).sum()
-        assert_close(((delta - product) ** 2).sum(), tail, rtol=1e-5, atol=1e-8, message=what)
+@combine.hidden("weighs adapters of any ranks, subtracts with negative weights, and changes no argument", points=2)
+def _(combine, rng):
+    cases = (
+        (4, 7, ((2, 5.0, -0.6), (3, 4.0, 1.3))),
+        (6, 5, ((1, 3.0, 0.5), (4, 8.0, 0.25), (2, 1.0, -2.0))),
+        (5, 3, ((3, 7.0, 0.8),)),
+    )
+    for size_in, size_out, members in cases:
+        adapters = [
+            (torch.randn(rank, size_in, generator=rng), torch.randn(size_out, rank, generator=rng), alpha)
+            for rank, alpha, _ in members
+        ]
+        weights = [weight for _, _, weight in members]
+        before = [(a.clone(), b.clone(), alpha) for a, b, alpha in adapters]
+        a, b = combine(list(adapters), list(weights))
+        for number, (given, kept) in enumerate(zip(adapters, before, strict=True)):
+            same = torch.equal(given[0], kept[0]) and torch.equal(given[1], kept[1])
+            assert same, f"the arguments must stay as they are, and adapter {number} was changed"
+        most = sum(rank for rank, _, _ in members)
+        assert a.shape[0] <= most, f"R must be at most the sum of the ranks, {most}, and A has {a.shape[0]} rows"
+        expected = sum(
+            weight * alpha / len(a) * b.double() @ a.double()
+            for weight, (a, b, alpha) in zip(weights, before, strict=True)
+        )
+        what = "B A for " + ", ".join(f"rank {rank}, alpha {alpha:g}, weight {w:g}" for rank, alpha, w in members)
+        assert_close(b @ a, expected, rtol=1e-4, atol=1e-4, message=what)
 
 
-@svd_lora.misconception(
-    "Each singular value came into the product twice; put s into A or into B, or its square root into both."
+@combine.misconception(
+    "You summed the A and the B: the product of two sums has cross terms, B of one adapter times A of the other.",
+    name="summed-the-factors",
 )
-def _(delta, rank):
-    u, s, vh = torch.linalg.svd(delta, full_matrices=False)
-    return s[:rank, None] * vh[:rank], u[:, :rank] * s[:rank]
+def _(adapters, weights):
+    a = sum(w * a for w, (a, b, alpha) in zip(weights, adapters, strict=True))
+    b = sum(w * b for w, (a, b, alpha) in zip(weights, adapters, strict=True))
+    return a, b
 
 
-@svd_lora.misconception(
-    "You left the singular values out; u and vh hold directions only, and s says how much of each there is."
+@combine.misconception(
+    "You summed the A and the B, each at its scale: the product of two sums still has cross terms, B of one adapter "
+    "times A of the other.",
+    name="summed-the-scaled-factors",
 )
-def _(delta, rank):
-    u, _, vh = torch.linalg.svd(delta, full_matrices=False)
-    return vh[:rank], u[:, :rank]
+def _(adapters, weights):
+    a = sum(a for a, b, alpha in adapters)
+    b = sum(w * alpha / len(a) * b for w, (a, b, alpha) in zip(weights, adapters, strict=True))
+    return a, b
 
 
-@svd_lora.misconception(
-    "You kept the smallest singular values; `torch.linalg.svd` gives the largest first, so the first `rank` stay."
+@combine.misconception(
+    "You left out the scales: each update is alpha / r times its B A, with its own alpha and r.",
+    name="left-out-the-scales",
 )
-def _(delta, rank):
-    u, s, vh = torch.linalg.svd(delta, full_matrices=False)
-    return vh[-rank:], u[:, -rank:] * s[-rank:]
+def _(adapters, weights):
+    a = torch.cat([a for a, _, _ in adapters])
+    return a, torch.cat([w * b for w, (_, b, _) in zip(weights, adapters, strict=True)], dim=1)
 
 
-@svd_lora.misconception(
-    "You used V where Vᵀ belongs: `torch.linalg.svd` gives `vh`, whose rows are the right singular vectors, so A is "
-    "`vh[:rank]`."
+@combine.misconception(
+    "You scaled by alpha instead of alpha / r; each adapter has a rank of its own.", name="scaled-by-alpha"
 )
-def _(delta, rank):
-    u, s, vh = torch.linalg.svd(delta, full_matrices=False)
-    return vh[:, :rank].T, u[:, :rank] * s[:rank]
+def _(adapters, weights):
+    a = torch.cat([a for a, _, _ in adapters])
+    return a, torch.cat([w * alpha * b for w, (_, b, alpha) in zip(weights, adapters, strict=True)], dim=1)
 
 
-@svd_lora.misconception(
-    "You put the square root of the singular values into one factor only; the product then holds √s where it needs s."
+@combine.misconception(
+    "You divided by the joint rank; each update keeps the rank that it was trained with in its scale.",
+    name="divided-by-the-joint-rank",
 )
-def _(delta, rank):
-    u, s, vh = torch.linalg.svd(delta, full_matrices=False)
-    return vh[:rank], u[:, :rank] * s[:rank].sqrt()
+def _(adapters, weights):
+    a = torch.cat([a for a, _, _ in adapters])
+    b = [w * alpha / len(a) * b for w, (_, b, alpha) in zip(weights, adapters, strict=True)]
+    return a, torch.cat(b, dim=1)
 
 
-@svd_lora.misconception(
-    "You took the first rows or columns of the matrix itself; the best directions are the singular vectors, which "
-    "mix all of them."
+@combine.misconception(
+    "You put each weight into A and into B, so that the update is multiplied by its square.",
+    name="weights-in-both-factors",
 )
-def _(delta, rank):
-    return delta[:rank].clone(), torch.eye(len(delta), rank, dtype=delta.dtype)
+def _(adapters, weights):
+    a = torch.cat([w * a for w, (a, _, _) in zip(weights, adapters, strict=True)])
+    b = [w * alpha / len(a) * b for w, (a, b, alpha) in zip(weights, adapters, strict=True)]
+    return a, torch.cat(b, dim=1)
 
 
-@svd_lora.also_correct
-def _(delta, rank):
-    u, s, vh = torch.linalg.svd(delta, full_matrices=False)
-    root = s[:rank].sqrt()
-    return root[:, None] * vh[:rank, :], u[:, :rank] @ torch.diag(root)
+@combine.misconception(
+    "You took the square root of each weight; a negative weight then gives nan.", name="root-of-the-weights"
+)
+def _(adapters, weights):
+    roots = [torch.tensor(float(w)).sqrt() for w in weights]
+    a = torch.cat([root * a for root, (a, _, _) in zip(roots, adapters, strict=True)])
+    b = [root * alpha / len(a) * b for root, (a, b, alpha) in zip(roots, adapters, strict=True)]
+    return a, torch.cat(b, dim=1)
 
 
-@svd_lora.also_correct
-def _(delta, rank):
-    _, vectors = torch.linalg.eigh(delta @ delta.T)
-    b = vectors[:, -rank:]
-    return b.T @ delta, b
+@combine.also_correct
+def _(adapters, weights):
+    a = torch.cat([w * a for w, (a, _, _) in zip(weights, adapters, strict=True)])
+    b = torch.cat([alpha / b.shape[1] * b for _, b, alpha in adapters], dim=1)
+    return a, b
+
+
+@combine.also_correct
+def _(adapters, weights):
+    update = sum(w * alpha / a.shape[0] * (b @ a) for w, (a, b, alpha) in zip(weights, adapters, strict=True))
+    rank = min(sum(len(a) for a, _, _ in adapters), *update.shape)
+    u, s, vh = torch.linalg.svd(update, full_matrices=False)
+    return vh[:rank], u[:, :rank] * s[:rank]
+
+
+combine.equivalent(
+    "for weight, (factor, b, alpha) in zip(weights, adapters, strict=False):",
+    "there is one weight for each adapter",
+)
 
 
 @exercise(
-    points=2,
-    minutes=6,
+    points=3,
+    minutes=12,
+    importance=1,
+    kind="measure",
     hints=(
-        "Which of the three, weights, gradients and optimizer state, does a frozen parameter need?",
-        "Every parameter is held; only a trainable one has a gradient and an optimizer state.",
+        "Which of the three, weights, gradients and optimizer state, exist for a frozen parameter after a step?",
+        "Take the step as usual, leave the gradients where they are, and add up what is there.",
+        "A tensor holds `numel()` numbers of `element_size()` bytes. A frozen parameter's `grad` is None.",
+        "`optimizer.state.values()` are dicts, one for each parameter that was updated; their values are the tensors.",
     ),
 )
-def train_memory(n_params, n_trainable, weight_bytes, gradient_bytes, optimizer_bytes):
-    """Give the bytes that training holds for weights, gradients and optimizer state.
+def train_memory(model, x):
+    """Measure the bytes that training holds: take one step, then count.
 
-    n_params: all parameters in memory, frozen and trainable, the adapters among them;
-    n_trainable: how many of them are trained. weight_bytes, gradient_bytes and
-    optimizer_bytes: bytes for each parameter that needs one, for instance 2, 2 and 12 (Adam
-    in mixed precision: two moments and a copy of the weight, 4 bytes each). Activations are
-    not counted. Returns a number of bytes.
+    The step: `torch.optim.Adam` with its defaults on the parameters that are not frozen,
+    and the loss `model(x).square().mean()`.
+
+    * model: any module, whose parameters may be of several dtypes
+    * x: a batch of inputs for it
+    * returns: three numbers of bytes: all parameters; their gradients; the tensors in the
+      optimizer's state
+
+    A parameter that the model holds under two names is there once. Buffers and activations
+    are not counted.
     """
     ### BEGIN SOLUTION
-    return n_params * weight_bytes + n_trainable * (gradient_bytes + optimizer_bytes)
+    parameters = list(model.parameters())
+    optimizer = torch.optim.Adam([p for p in parameters if p.requires_grad])
+    model(x).square().mean().backward()
+    optimizer.step()
+
+    def size(tensors):
+        return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    state = [tensor for held in optimizer.state.values() for tensor in held.values()]
+    return size(parameters), size(gradients), size(state)
     ### END SOLUTION
 
 
-@train_memory.test("charges 16 bytes a parameter for full fine-tuning with Adam in mixed precision", points=1)
-def _(train_memory):
-    assert_close(train_memory(1000, 1000, 2, 2, 12), 16_000, message="1000 parameters, all trained")
+@train_memory.test("finds 16 bytes for each trained parameter in 32 bits: 4 + 4 + 8", points=1)
+def _(train_memory, rng):
+    model = nn.Linear(30, 20, bias=False, dtype=torch.float32)
+    weights, gradients, state = train_memory(model, torch.randn(4, 30, generator=rng, dtype=torch.float32))
+    assert_close(weights, 2400, message="600 weights of 4 bytes")
+    assert_close(gradients, 2400, message="600 gradients of 4 bytes")
+    assert 4800 <= state <= 4800 + 64, f"Adam holds two numbers of 4 bytes for each of 600 weights, you found {state}"
 
 
-@train_memory.hidden("charges gradients and optimizer state for what is trained, and weights for everything", points=1)
-def _(train_memory):
-    for n_params, n_trainable, weight, gradient, optimizer in (
-        (1000, 70, 2, 3, 11),
-        (7_000_000_000, 4_194_304, 2, 2, 12),
-        (500, 20, 0.5, 2, 8),
-        (640, 0, 4, 4, 8),
-        (90, 30, 1, 5, 0),
+@train_memory.hidden("counts gradients and state of what is trained alone, each dtype at its size", points=2)
+def _(train_memory, rng):
+    class Tied(nn.Module):
+        def __init__(self, dtype, trained):
+            super().__init__()
+            self.up = nn.Linear(6, 10, dtype=dtype)  # 60 + 10
+            self.down = nn.Linear(10, 6, bias=False, dtype=dtype)  # 60
+            self.again = self.down
+            self.register_buffer("noise", torch.zeros(50, dtype=dtype))
+            self.a = nn.Parameter(torch.randn(2, 6, generator=rng, dtype=torch.float32))
+            self.b = nn.Parameter(torch.randn(6, 2, generator=rng, dtype=torch.float32))
+            for name, parameter in self.named_parameters():
+                parameter.requires_grad_(name in trained)
+
+        def forward(self, x):
+            hidden = self.down(torch.tanh(self.up(x.to(self.up.weight.dtype))))
+            return hidden.float() + x @ self.a.T @ self.b.T
+
+    for dtype, size, trained, count in (
+        (torch.bfloat16, 2, ("a", "b"), {4: 24}),
+        (torch.float64, 8, ("up.weight", "b"), {8: 60, 4: 12}),
+        (torch.float32, 4, ("up.weight", "up.bias", "down.weight", "a", "b"), {4: 154}),
     ):
-        expected = n_params * weight + n_trainable * gradient + n_trainable * optimizer
-        found = train_memory(n_params, n_trainable, weight, gradient, optimizer)
-        what = f"{n_params} parameters, {n_trainable} trained, {weight} + {gradient} + {optimizer} bytes"
-        assert_close(found, expected, rtol=1e-9, atol=0, message=what)
+        found = train_memory(Tied(dtype, trained), torch.randn(5, 6, generator=rng, dtype=torch.float32))
+        weights, gradients, state = (float(number) for number in found)
+        held = sum(width * number for width, number in count.items())
+        what = f"of a model with 130 {dtype} and 24 float32 parameters, of which {sum(count.values())} are trained"
+        assert_close(weights, 130.0 * size + 24 * 4, rtol=1e-6, message=f"the bytes of the parameters {what}")
+        assert_close(gradients, float(held), rtol=1e-6, message=f"the bytes of the gradients {what}")
+        most = 2 * held + 16 * len(trained)  # a step counter for each tensor
+        assert 2 * held <= state <= most, f"the optimizer's state {what} is {2 * held} bytes, you found {state:g}"
 
 
 @train_memory.misconception(
-    "You charged optimizer state for frozen parameters; Adam keeps moments only of what it updates, and that is "
-    "where LoRA saves most."
+    "You counted numbers, not bytes; multiply `numel()` by `element_size()`.", name="numbers-not-bytes"
 )
-def _(n_params, n_trainable, weight_bytes, gradient_bytes, optimizer_bytes):
-    return n_params * (weight_bytes + optimizer_bytes) + n_trainable * gradient_bytes
+def _(model, x):
+    parameters = list(model.parameters())
+    optimizer = torch.optim.Adam([p for p in parameters if p.requires_grad])
+    model(x).square().mean().backward()
+    optimizer.step()
+    state = sum(t.numel() for held in optimizer.state.values() for t in held.values())
+    return sum(p.numel() for p in parameters), sum(p.numel() for p in parameters if p.grad is not None), state
 
 
 @train_memory.misconception(
-    "You charged gradients for frozen parameters; autograd stores no gradient where requires_grad is False."
+    "You took 4 bytes for every number; bfloat16 needs 2 and float64 needs 8, so ask each tensor for `element_size()`.",
+    name="four-bytes-for-all",
 )
-def _(n_params, n_trainable, weight_bytes, gradient_bytes, optimizer_bytes):
-    return n_params * (weight_bytes + gradient_bytes) + n_trainable * optimizer_bytes
+def _(model, x):
+    parameters = list(model.parameters())
+    optimizer = torch.optim.Adam([p for p in parameters if p.requires_grad])
+    model(x).square().mean().backward()
+    optimizer.step()
+    state = sum(4 * t.numel() for held in optimizer.state.values() for t in held.values())
+    gradients = sum(4 * p.numel() for p in parameters if p.grad is not None)
+    return sum(4 * p.numel() for p in parameters), gradients, state
 
 
 @train_memory.misconception(
-    "You charged everything for every parameter; that is full fine-tuning. A frozen parameter costs its weight alone."
+    "You charged a gradient to every parameter; autograd stores none where requires_grad is False.",
+    name="gradients-for-all",
 )
-def _(n_params, n_trainable, weight_bytes, gradient_bytes, optimizer_bytes):
-    return n_params * (weight_bytes + gradient_bytes + optimizer_bytes)
+def _(model, x):
+    weights, _, state = train_memory(model, x)
+    return weights, weights, state
 
 
 @train_memory.misconception(
-    "You charged the weights of the trainable part only; the frozen weights have to be in memory too, or there is no "
-    "forward pass."
+    "You charged two moments to every parameter; Adam keeps them only for what it updates.", name="state-for-all"
 )
-def _(n_params, n_trainable, weight_bytes, gradient_bytes, optimizer_bytes):
-    return n_trainable * (weight_bytes + gradient_bytes + optimizer_bytes)
+def _(model, x):
+    weights, gradients, _ = train_memory(model, x)
+    return weights, gradients, 2 * weights
 
 
-@train_memory.misconception("You counted the trainable weights twice: `n_params` has the adapters among them already.")
-def _(n_params, n_trainable, weight_bytes, gradient_bytes, optimizer_bytes):
-    return n_params * weight_bytes + n_trainable * (weight_bytes + gradient_bytes + optimizer_bytes)
+@train_memory.misconception(
+    "You looked at the optimizer before its first step; Adam makes its moments in that step.", name="before-the-step"
+)
+def _(model, x):
+    weights, gradients, _ = train_memory(model, x)
+    return weights, gradients, 0
 
 
-@train_memory.misconception("You left the gradients out; each trainable parameter has one beside its optimizer state.")
-def _(n_params, n_trainable, weight_bytes, gradient_bytes, optimizer_bytes):
-    return n_params * weight_bytes + n_trainable * optimizer_bytes
+@train_memory.misconception(
+    "You cleared the gradients before you counted them; while the optimizer steps, they are in memory.",
+    name="cleared-the-gradients",
+)
+def _(model, x):
+    weights, _, state = train_memory(model, x)
+    return weights, 0, state
 
 
-@train_memory.misconception("You turned bytes into bits or gigabytes; the answer is wanted in bytes, as it comes.")
-def _(n_params, n_trainable, weight_bytes, gradient_bytes, optimizer_bytes):
-    return 8 * (n_params * weight_bytes + n_trainable * (gradient_bytes + optimizer_bytes))
+@train_memory.misconception(
+    "You counted the trained weights alone; the frozen ones have to be in memory too, or there is no forward pass.",
+    name="trained-weights-alone",
+)
+def _(model, x):
+    _, gradients, state = train_memory(model, x)
+    return gradients, gradients, state
+
+
+@train_memory.misconception(
+    "You added up `state_dict()`; it lists a tied parameter under both names, and buffers too.",
+    name="added-up-the-state-dict",
+)
+def _(model, x):
+    _, gradients, state = train_memory(model, x)
+    return sum(t.numel() * t.element_size() for t in model.state_dict().values()), gradients, state
 
 
 @train_memory.also_correct
-def _(n_params, n_trainable, weight_bytes, gradient_bytes, optimizer_bytes):
-    frozen = n_params - n_trainable
-    return frozen * weight_bytes + n_trainable * sum((weight_bytes, gradient_bytes, optimizer_bytes))
+def _(model, x):
+    trained = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.Adam(trained)
+    optimizer.zero_grad()
+    loss = (model(x) ** 2).mean()
+    loss.backward()
+    optimizer.step()
+    weights = sum(p.nbytes for p in model.parameters())
+    moments = [optimizer.state[p][name] for p in trained for name in ("exp_avg", "exp_avg_sq")]
+    return [weights, sum(p.grad.nbytes for p in trained), sum(moment.nbytes for moment in moments)]
+
+
+train_memory.equivalent(
+    "optimizer = torch.optim.Adam([p for p in parameters if True])",
+    "Adam makes no state for a parameter without a gradient",
+)
+
+
+train_memory.equivalent(
+    "model(x).square().sum().backward()",
+    "the sizes of gradients do not depend on the loss",
+)
+
+
+train_memory.equivalent(
+    "model(x).mean().backward()",
+    "the sizes of gradients do not depend on the loss",
+)

@@ -7,11 +7,11 @@ import math
 import plotly.graph_objects as go
 from studium_widgets.plots import COLOURS, figure
 
-from studium_topics.lora.experiment import Adaptation, Planted
+from studium_topics.lora.experiment import EQUAL, OTHERS, Adaptation, Planted
 
 
 def fits(planted: Planted) -> go.Figure:
-    """The loss of each step at each rank, and the floor that no matrix of that rank can go below."""
+    """Return the loss of each step at each rank, and the floor that no matrix of that rank can go below."""
     made = figure(x="Step", y="Squared error of the matrix", height=400)
     for rank, history, tail, colour in zip(planted.ranks, planted.history, planted.tail, COLOURS, strict=False):
         line = {"x": list(range(1, len(history) + 1)), "y": history, "name": f"r = {rank}", "mode": "lines"}
@@ -25,34 +25,26 @@ def fits(planted: Planted) -> go.Figure:
 
 
 def recoveries(adaptation: Adaptation) -> go.Figure:
-    """What each LoRA run recovers of full fine-tuning's gain, against the numbers that it trains."""
-    made = figure(x="Trained numbers", y="Recovered share of the gain", height=400, hovermode="closest")
-    looks = {
-        "q": ("q only", "square", "middle left"),
-        "q, v": ("q and v", "diamond", "bottom center"),
-        "all": ("all six Linears", "circle", "bottom right"),
-    }
-    for (name, (label, symbol, beside)), colour in zip(looks.items(), COLOURS, strict=False):
-        runs = [run for run in adaptation.runs if run.name == name]
-        made.add_scatter(
-            x=[run.trainable for run in runs],
-            y=[run.recovered for run in runs],
-            text=[f"r = {run.rank}" for run in runs],
-            name=label,
-            mode="lines+markers+text",
-            textposition=beside,
-            line={"color": colour},
-            marker={"size": 11, "symbol": symbol},
+    """Return what each LoRA run recovers of full fine-tuning's gain, the runs of about equal budget first."""
+    groups = ((f"about {adaptation.run('v', 8).trainable} trained", EQUAL), ("more or fewer trained", OTHERS))
+    made = figure(x="Recovered share of the gain", height=400, bargap=0.35)
+    for (name, plan), colour in zip(groups, COLOURS, strict=False):
+        runs = [adaptation.run(*item) for item in plan]
+        made.add_bar(
+            x=[run.recovered for run in runs],
+            y=[f"{run.name}, r = {run.rank}" for run in runs],
+            text=[f"{run.recovered:.0%}" for run in runs],
+            textposition="outside",
+            cliponaxis=False,
+            orientation="h",
+            name=name,
+            marker={"color": colour},
         )
-    made.add_hline(
-        y=1,
-        line={"color": "#808891", "dash": "dash"},
-        annotation_text="full fine-tuning",
-        annotation_position="top left",
-    )
-    made.update_xaxes(type="log", range=[2.5, 5], tickvals=[500, 1000, 2000, 5000, 10_000, 20_000, 50_000])
+    made.add_vline(x=1, line={"color": "#808891", "dash": "dash"})
+    made.add_annotation(x=1, y=1, yref="paper", text="full fine-tuning", xanchor="right", xshift=-6, showarrow=False)
     shares = [0, 1, *(run.recovered for run in adaptation.runs)]
-    return made.update_yaxes(tickformat=".0%", range=[min(shares) - 0.1, max(shares) + 0.1])
+    made.update_yaxes(autorange="reversed")
+    return made.update_xaxes(tickformat=".0%", range=[min(shares) - 0.02, max(shares) + 0.12])
 
 
 def _log(value: float) -> float:

@@ -1,14 +1,15 @@
 """LoRA in full (Hu et al. 2021, section 4.1), on the CPU and on CUDA.
 
-Beside the arithmetic: injection that follows the device and dtype of the model, merging of a whole model, training
-with bf16 autocast and torch.compile, peak memory, and the latency of a model before and after merging.
+Beside the arithmetic: injection that follows the device and dtype of the model, fine-tuning, merging of a whole model,
+training with bf16 autocast and torch.compile, peak memory, and the latency of a model before and after merging.
 """
 
 from __future__ import annotations
 
+import copy
 import math
 import time
-from collections.abc import Callable, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 import psutil
@@ -18,6 +19,8 @@ from torch import Tensor, nn
 
 from studium_topics.kits.training import train
 from studium_topics.lora.adapter import Adapter
+
+Pair = tuple[Tensor, Tensor]  # token numbers and the labels of a batch, both (B, T)
 
 
 def lora_linear(x: Tensor, weight: Tensor, bias: Tensor | None, a: Tensor, b: Tensor, alpha: float) -> Tensor:
@@ -53,23 +56,75 @@ def merge(weight: Tensor, a: Tensor, b: Tensor, alpha: float) -> Tensor:
     return torch.addmm(weight, b, a, alpha=alpha / a.shape[0])
 
 
-def unmerge(merged: Tensor, a: Tensor, b: Tensor, alpha: float) -> Tensor:
-    """The frozen weight (out, in) of a merged one, up to rounding."""
-    return torch.addmm(merged, b, a, alpha=-alpha / a.shape[0])
-
-
-def svd_lora(delta: Tensor, rank: int) -> tuple[Tensor, Tensor]:
-    """A (rank, in) and B (out, rank) of the best approximation of delta (out, in) at that rank (Eckart and Young)."""
+def svd_lora(delta: Tensor, rank: int, alpha: float) -> tuple[Tensor, Tensor]:
+    """A (rank, in) and B (out, rank) of the adapter that is nearest to delta (out, in) (Eckart and Young)."""
     u, s, vh = torch.linalg.svd(delta, full_matrices=False)
-    root = s[:rank].sqrt()
+    root = (s[:rank] * (rank / alpha)).sqrt()
     return root[:, None] * vh[:rank], u[:, :rank] * root
 
 
-def train_memory(
-    n_params: int, n_trainable: int, weight_bytes: float, gradient_bytes: float, optimizer_bytes: float
-) -> float:
-    """Bytes for weights, gradients and optimizer state, where n_trainable of n_params parameters are trained."""
-    return n_params * weight_bytes + n_trainable * (gradient_bytes + optimizer_bytes)
+def b_only_floor(delta: Tensor, a: Tensor) -> Tensor:
+    """The squared error () of the best B A for delta (out, in) where A (r, in) is fixed: what lies outside A's rows."""
+    basis = torch.linalg.qr(a.T).Q  # (in, r)
+    return (delta - delta @ basis @ basis.T).square().sum()
+
+
+@torch.no_grad()
+def serve(base: nn.Module, adapter: Mapping[str, Tensor], alpha: float) -> nn.Module:
+    """A plain copy of base, with the factors "<path>.a" and "<path>.b" of adapter merged into the Linear at path."""
+    model = copy.deepcopy(base)
+    for path in {key.rpartition(".")[0] for key in adapter}:
+        linear = model.get_submodule(path)
+        linear.weight.copy_(merge(linear.weight, adapter[f"{path}.a"], adapter[f"{path}.b"], alpha))
+    return model
+
+
+def adapter_state(model: nn.Module) -> dict[str, Tensor]:
+    """Copies of the factors of every Adapter of a model, as `serve` takes them."""
+    adapters = [(path, module) for path, module in model.named_modules() if isinstance(module, Adapter)]
+    return {f"{path}.{name}": getattr(module, name).detach().clone() for path, module in adapters for name in "ab"}
+
+
+def finetune(
+    base: nn.Module,
+    targets: Set[str],
+    rank: int,
+    alpha: float,
+    batches: Iterable[Pair],
+    old: Pair,
+    lr: float,
+    generator: torch.Generator,
+) -> tuple[dict[str, Tensor], nn.Module, float]:
+    """The adapter after one Adam step for each batch, base with it merged, and how far its loss on old rose."""
+    model = copy.deepcopy(base)
+    inject(model, targets, rank, alpha, generator)
+    optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=lr)
+    for batch in batches:
+        optimizer.zero_grad()
+        _cross_entropy(model, batch).backward()
+        optimizer.step()
+    adapter = adapter_state(model)
+    served = serve(base, adapter, alpha)
+    with torch.no_grad():
+        return adapter, served, float(_cross_entropy(served, old) - _cross_entropy(base, old))
+
+
+def combine(adapters: Sequence[tuple[Tensor, Tensor, float]], weights: Sequence[float]) -> tuple[Tensor, Tensor]:
+    """One A (R, in) and B (out, R) whose product is the weighted sum of the updates of (A, B, alpha), R = Σ r."""
+    scales = [weight * alpha / a.shape[0] for weight, (a, _, alpha) in zip(weights, adapters, strict=True)]
+    b = [scale * b for scale, (_, b, _) in zip(scales, adapters, strict=True)]
+    return torch.cat([a for a, _, _ in adapters]), torch.cat(b, dim=1)
+
+
+def train_memory(model: nn.Module, x: Tensor) -> tuple[int, int, int]:
+    """Bytes of parameters, gradients and optimizer state after one step of Adam on the mean square of model(x)."""
+    optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad])
+    model(x).square().mean().backward()
+    optimizer.step()
+    parameters = list(model.parameters())
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    state = [tensor for held in optimizer.state.values() for tensor in held.values()]
+    return _bytes(parameters), _bytes(gradients), _bytes(state)
 
 
 @torch.no_grad()
@@ -137,6 +192,14 @@ def latency(model: nn.Module, inputs: Tensor, *, repeats: int = 50, bf16: bool =
             _wait(device)
             times.append(time.perf_counter() - start)
     return float(torch.tensor(times[5:]).median())
+
+
+def _cross_entropy(model: nn.Module, pair: Pair) -> Tensor:
+    return F.cross_entropy(model(pair[0]).flatten(0, 1), pair[1].flatten())
+
+
+def _bytes(tensors: Iterable[Tensor]) -> int:
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
 
 def _wait(device: torch.device) -> None:

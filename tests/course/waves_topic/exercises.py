@@ -3,7 +3,7 @@
 from studium import assert_close, exercise
 
 
-@exercise(points=2, minutes=4, hints=("A wave has a `height`.", "Remember $2\\pi$."))
+@exercise(points=2, minutes=4, hints=("A wave has a `height`.", "Remember $2\\pi$."), level="warm-up")
 def height(crest: float, trough: float) -> float:
     """Give the height of a wave from crest to trough."""
     ### BEGIN SOLUTION

@@ -29,7 +29,7 @@ def _(total):
     assert_close(total([1.0, -4.0]), -3.0, message="the hidden sum of 1 and -4")
 
 
-@total.misconception("You added the sizes of the numbers, whatever their signs.")
+@total.misconception("You added the sizes of the numbers, whatever their signs.", name="added-the-sizes")
 def _(values):
     return math.fsum(abs(value) for value in values)
 

@@ -14,6 +14,7 @@ from studium_graders.engine.endings import breach_in, died
 from studium_graders.engine.engine import Engine
 from studium_graders.engine.exit_codes import ENGINE_FAILED
 from studium_graders.engine.limits import Limits
+from studium_graders.engine.material.assignment import Step
 from studium_graders.engine.sandbox import probe
 
 ALL = [1, 1, 1, 1]
@@ -90,7 +91,51 @@ def test_time_for_the_whole_notebook_is_limited(engine, hand_in, monkeypatch):
     assert result.verdict == "time limit"
     assert points(result)[0] == 1
     assert points(result)[3] == 0
-    assert "whole notebook" in result.tests[3].message
+    assert "whole submission" in result.tests[3].message
+
+
+def with_naps(submission, cells, seconds):
+    """A submission with cells of its own before all others, each of which sleeps."""
+    naps = tuple(Step(f"nap-{number}", "student", f"__import__('time').sleep({seconds})") for number in range(cells))
+    books = [msgspec.structs.replace(book, steps=naps + book.steps) for book in submission.notebooks]
+    return msgspec.structs.replace(submission, notebooks=tuple(books))
+
+
+def test_forty_cells_that_sleep_below_the_limit_of_a_call_hold_one_worker_for_the_time_of_a_submission(
+    engine, hand_in, monkeypatch
+):
+    limits = Limits(call_seconds=4, submission_seconds=5)
+    monkeypatch.setattr(engine, "material", msgspec.structs.replace(engine.material, limits=limits))
+    ends = {}
+
+    def grade(name, submission):
+        result = engine.grade(submission)
+        ends[name] = time.monotonic()
+        return result
+
+    with ThreadPoolExecutor(2) as pool:
+        hogging = pool.submit(grade, "hog", with_naps(hand_in(), 40, 3.5))
+        others = [pool.submit(grade, "other", hand_in(first=f"def first(x):\n    return x + {n}")) for n in (1, 2)]
+        assert [points(other.result()) for other in others] == [ALL, [0, 1, 1, 1]]
+        result = hogging.result()
+    assert ends["other"] < ends["hog"]
+    (book,) = result.notebooks
+    assert (book.verdict, points(result)) == ("time limit", [0, 0, 0, 0])
+    assert book.detail == "stopped: the whole submission took longer than the 5 s that it may take"
+    assert {test.message for test in result.tests} == {book.detail}
+    assert "nap-2" not in book.runs
+
+
+def test_the_time_of_a_submission_is_that_of_all_its_notebooks(engine, hand_in, monkeypatch):
+    limits = Limits(call_seconds=6, submission_seconds=9)
+    monkeypatch.setattr(engine, "material", msgspec.structs.replace(engine.material, limits=limits))
+    submission = with_naps(hand_in(), 2, 1.6)
+    books = submission.notebooks * 4
+    result = engine.grade(msgspec.structs.replace(submission, notebooks=books))
+    first, *_, last = result.notebooks
+    assert (first.verdict, [test.points for test in first.tests]) == ("graded", ALL)
+    assert (last.verdict, [test.points for test in last.tests], last.runs) == ("time limit", [0, 0, 0, 0], {})
+    assert "whole submission" in last.detail
 
 
 class Killer(threading.Thread):

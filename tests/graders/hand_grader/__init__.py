@@ -9,6 +9,8 @@ from studium import hookimpl
 from studium_graders.engine.material.assignment import CanonicalSubmission, Material
 from studium_graders.engine.results import CellRun, NotebookResult, SubmissionResult, TestResult
 
+MISTAKES = {"total": "counting.total:added-the-sizes"}
+
 
 @hookimpl
 def studium_executor(name, options):
@@ -65,12 +67,15 @@ def result_by_hand(material: Material, submission: CanonicalSubmission) -> Submi
                         cell.points,
                         outcome,
                         "" if right else "no <luck>",
+                        "" if right else MISTAKES.get(cell.exercise, ""),
                         notebook=notebook.name,
                         grade_id=cell.grade_id,
                         hidden=cell.hidden,
                     )
                 )
         verdict = "missing" if canonical.missing else "unreadable" if canonical.problem else "graded"
+        if b"hog()" in canonical.document:
+            verdict = "time limit"
         books.append(NotebookResult(notebook.name, verdict, tests, runs))
     return SubmissionResult(submission.student, "L0", 0.01, books)
 

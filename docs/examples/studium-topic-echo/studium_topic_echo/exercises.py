@@ -7,6 +7,8 @@ from studium import assert_close, exercise
 @exercise(
     points=4,
     minutes=5,
+    level="core",
+    importance=3,
     hints=(
         "Start from a copy: `y = list(x)`. Which of its samples have an echo to add?",
         "The first sample with an echo is number `delay`; before it there was silence.",
@@ -50,12 +52,18 @@ def _(echo, rng):
     assert_close(x, kept, message="x must stay as it was")
 
 
-@echo.misconception("You echoed `x`; the wall throws back all that it hears, echoes too, so add `gain` times `y`.")
+@echo.misconception(
+    "You echoed `x`; the wall throws back all that it hears, echoes too, so add `gain` times `y`.",
+    name="echoed-the-input",
+)
 def _(x, delay, gain):
     return [x[n] + (gain * x[n - delay] if n >= delay else 0.0) for n in range(len(x))]
 
 
-@echo.misconception("You let `n - delay` fall below zero, where Python counts from the end; before n = 0 is silence.")
+@echo.misconception(
+    "You let `n - delay` fall below zero, where Python counts from the end; before n = 0 is silence.",
+    name="negative-index",
+)
 def _(x, delay, gain):
     y = list(x)
     for n in range(len(y)):
@@ -63,7 +71,9 @@ def _(x, delay, gain):
     return y
 
 
-@echo.misconception("You wrote the echo into `x`, which somebody may still need; write it into a copy, `list(x)`.")
+@echo.misconception(
+    "You wrote the echo into `x`, which somebody may still need; write it into a copy, `list(x)`.", name="wrote-into-x"
+)
 def _(x, delay, gain):
     for n in range(delay, len(x)):
         x[n] += gain * x[n - delay]
@@ -78,6 +88,8 @@ def _(x, delay, gain):
 @exercise(
     points=3,
     minutes=5,
+    level="warm-up",
+    kind="derive",
     hints=(
         "The click is heard at n = 0, its echo at n = delay, the echo of that at n = 2 * delay. What is between them?",
         "The echo number k has met the wall k times: `gain ** k`. Which k belongs to n?",
@@ -114,17 +126,23 @@ def _(response, rng):
             assert_close(response(delay, signed, length), expected, message=f"with delay={delay}, length={length}")
 
 
-@response.misconception("You stopped after the first echo; it meets the wall again: at n = k * delay is `gain ** k`.")
+@response.misconception(
+    "You stopped after the first echo; it meets the wall again: at n = k * delay is `gain ** k`.", name="one-echo"
+)
 def _(delay, gain, length):
     return [{0: 1.0, delay: gain}.get(n, 0.0) for n in range(length)]
 
 
-@response.misconception("You let every sample fade; between two echoes is silence, so only n = k * delay has a sound.")
+@response.misconception(
+    "You let every sample fade; between two echoes is silence, so only n = k * delay has a sound.", name="no-silence"
+)
 def _(delay, gain, length):
     return [gain**n for n in range(length)]
 
 
-@response.misconception("You weakened the click itself; at n = 0 it has not met the wall yet, so its value is 1.")
+@response.misconception(
+    "You weakened the click itself; at n = 0 it has not met the wall yet, so its value is 1.", name="weak-click"
+)
 def _(delay, gain, length):
     return [gain ** (n // delay + 1) if n % delay == 0 else 0.0 for n in range(length)]
 

@@ -19,7 +19,7 @@
 import plotly.graph_objects as go
 
 from studium_topic_echo.experiment import two_views
-from studium_widgets import figure
+from studium_widgets import Diagram, figure
 
 # %% [markdown]
 # ## Step by step
@@ -30,7 +30,11 @@ from studium_widgets import figure
 #
 # $x_n$ is the sound at sample $n$ and $y_n$ is what you hear. The **delay** $d \ge 1$ counts samples, the **gain** $g$
 # is what the wall leaves of a sound. Before the start is silence: $y_n = 0$ for $n < 0$.
-#
+
+# %% tags=["diagram"]
+Diagram.from_package("studium_topic_echo", "flow.svg")
+
+# %% [markdown]
 # *Before you write: on the right stands $y$, not $x$. What would you hear if it were $x$?*
 
 # %% exercise="echo"

@@ -22,11 +22,14 @@ class Judged(msgspec.Struct, frozen=True, tag="judged"):
     """A test has its result. A later result of the same grade id takes the place of an earlier one.
 
     ``bounded`` is what may be said of a failed visible test where the student's code knows a hidden one already and can
-    have put it into the message; else "".
+    have put it into the message; else "". ``mistakes`` are the registered ones that explain why it failed, None where
+    it objects to something else than results; which of them is named is decided when all tests of the exercise are
+    known.
     """
 
     result: TestResult
     bounded: str = ""
+    mistakes: list[str] | None = []
 
 
 class Finished(msgspec.Struct, frozen=True, tag="finished"):

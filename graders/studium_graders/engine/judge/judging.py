@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import msgspec
-from studium.checking import name_mistake
+from studium.changed_arguments import changed_argument
+from studium.naming import reproduced
 
 from studium_graders.engine.judge.canonical_text import CanonicalText, readable
 from studium_graders.engine.judge.earlier import Brought
@@ -129,7 +130,9 @@ class TestJudge:
         if run.not_implemented:
             self.unwritten.setdefault((test.cell.topic, name), []).append(judged.result)
             return judged
-        return _with_mistake(judged, name_mistake(found.exercise, run.calls))
+        if changed := changed_argument(found.exercise, run.calls):
+            judged = self._judged(test, message=changed, bounded=f"{name} changed an argument that must stay as it is")
+        return msgspec.structs.replace(judged, mistakes=reproduced(test.cell.topic, found.exercise, run.calls))
 
     # ------------------------------------------------------------------------------------------------ in one process
 
@@ -221,7 +224,3 @@ class TestJudge:
 
 def _is_test_file(filename: str) -> bool:
     return filename.startswith("<test ")
-
-
-def _with_mistake(judged: Judged, mistake: str) -> Judged:
-    return Judged(msgspec.structs.replace(judged.result, mistake=mistake), judged.bounded)

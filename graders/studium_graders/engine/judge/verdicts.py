@@ -11,7 +11,6 @@ def result_of(
     *,
     points: float = 0.0,
     message: str = "",
-    mistake: str = "",
     reason: str = "",
 ) -> TestResult:
     """Return the result of one graded cell; ``reason`` says why it ran in one process.
@@ -25,7 +24,6 @@ def result_of(
         max_points=cell.points,
         outcome=outcome,
         message=message,
-        mistake=mistake,
         notebook=notebook.name,
         grade_id=cell.grade_id or cell.id,
         hidden=cell.hidden,

@@ -54,7 +54,7 @@ def test_each_misconception_fails_a_test_and_each_alternative_passes(case, make_
         result = check(topic, exercise, student.get("answer"))
         assert result.outcome == "wrong", misconception.message
         assert student.gone is None
-        named.append(result.mistake == misconception.message)
+        named.append(exercise.sentence_of(result.mistake_id) == misconception.message)
     assert all(named)
     for alternative in exercise.alternatives:
         student.run(definition(alternative).replace("def _(", "def answer(", 1))

@@ -66,6 +66,10 @@ class Graded:
         return [result.points for result in self.results.values()]
 
     @property
+    def mistakes(self):
+        return {event.result.grade_id: event.mistakes for event in self.events if isinstance(event, Judged)}
+
+    @property
     def only(self):
         (result,) = self.results.values()
         return result

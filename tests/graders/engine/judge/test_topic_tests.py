@@ -39,8 +39,8 @@ def cells_for(name):
 
 
 @pytest.fixture
-def train_memory():
-    return material(*cells_for("train_memory"))
+def svd_lora():
+    return material(*cells_for("svd_lora"))
 
 
 def grade_topic(student, notebook, *answers):
@@ -56,33 +56,45 @@ def test_the_solution_of_a_topic_earns_all_points(student, name):
     assert {(result.exercise, result.mode) for result in graded.results.values()} == {(name, "split")}
 
 
-def test_the_stub_is_not_attempted(student, train_memory):
-    graded = grade_topic(student, train_memory, None)
+def test_the_stub_is_not_attempted(student, svd_lora):
+    graded = grade_topic(student, svd_lora, None)
     assert {(r.outcome, r.points, r.message) for r in graded.results.values()} == {
         ("not attempted", 0.0, "not attempted yet")
     }
 
 
-def test_a_mistake_is_named_also_by_a_hidden_test_and_its_data_are_not(student, train_memory):
+def test_a_mistake_is_found_also_by_a_hidden_test_and_its_data_are_not_told(student, svd_lora):
     wrong = (
-        "def train_memory(n_params, n_trainable, weight_bytes, gradient_bytes, optimizer_bytes):\n"
-        "    return n_trainable * (weight_bytes + gradient_bytes + optimizer_bytes)\n"
+        "def svd_lora(delta, rank, alpha):\n"
+        "    u, s, vh = torch.linalg.svd(delta, full_matrices=False)\n"
+        "    return vh[-rank:], u[:, -rank:] * s[-rank:] * rank / alpha\n"
     )
-    visible, hidden = grade_topic(student, train_memory, wrong).results.values()
+    graded = grade_topic(student, svd_lora, wrong)
+    visible, hidden = graded.results.values()
     assert visible.outcome == "passed"
     assert hidden.outcome == "failed"
-    assert hidden.mistake.startswith("You charged the weights of the trainable part only")
-    assert hidden.message == "a hidden test of train_memory failed: the result is not what is expected"
+    (mistake,) = graded.mistakes[hidden.grade_id]
+    assert mistake == "lora.svd_lora:kept-the-smallest"
+    assert hidden.message == "a hidden test of svd_lora failed: the result is not what is expected"
 
 
-def test_an_answer_that_only_says_that_it_is_not_there_yet_is_not_attempted(student, train_memory):
-    graded = grade_topic(student, train_memory, "def train_memory(*a):\n    raise NotImplementedError('later')\n")
+def test_an_answer_that_only_says_that_it_is_not_there_yet_is_not_attempted(student, svd_lora):
+    graded = grade_topic(student, svd_lora, "def svd_lora(*a):\n    raise NotImplementedError('later')\n")
     assert {result.outcome for result in graded.results.values()} == {"not attempted"}
 
 
-def test_half_an_answer_is_wrong(student, train_memory):
+def test_half_an_answer_is_wrong(student, svd_lora):
     half = (
-        "def train_memory(n_params, n_trainable, *sizes):\n"
-        "    if n_params == n_trainable:\n        return n_params * sum(sizes)\n    raise NotImplementedError\n"
+        "def svd_lora(delta, rank, alpha):\n    if rank < min(delta.shape):\n        raise NotImplementedError\n"
+        "    return torch.eye(rank, dtype=delta.dtype), delta * rank / alpha\n"
     )
-    assert [r.outcome for r in grade_topic(student, train_memory, half).results.values()] == ["passed", "failed"]
+    assert [r.outcome for r in grade_topic(student, svd_lora, half).results.values()] == ["passed", "failed"]
+
+
+def test_an_answer_that_changes_an_argument_is_told_so_and_of_a_hidden_test_no_values(student):
+    notebook = material(*cells_for("merge"))
+    in_place = "def merge(weight, a, b, alpha):\n    weight *= 2\n    return weight\n"
+    failed = [r for r in grade_topic(student, notebook, in_place).results.values() if r.outcome == "failed"]
+    told = {result.hidden: result.message for result in failed}
+    assert told[True] == "merge changed an argument that must stay as it is"
+    assert told[False].startswith("merge changed its argument `weight`, which must stay as it is: at index")

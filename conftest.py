@@ -1,0 +1,72 @@
+"""What `make test` leaves out, chosen by one marker, and the lines at the end that say so.
+
+`@pytest.mark.heavy` is for what `make test-all` runs and `make test` does not. `@pytest.mark.heavy(sample=2)` lets
+`make test` run a fixed sample of a test's cases, two here. A case that is added or taken away leaves the others of the
+sample as they are, or takes the place of one.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections import Counter, defaultdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+_LEFT_OUT = pytest.StashKey["Counter[str]"]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Count anew."""
+    config.stash[_LEFT_OUT] = Counter()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Take the marker off the sample, before -m looks at it."""
+    cases: defaultdict[tuple[str, int], list[pytest.Item]] = defaultdict(list)
+    for item in items:
+        for mark in item.own_markers:
+            if mark.name == "heavy" and "sample" in mark.kwargs:
+                cases[item.nodeid.partition("[")[0], mark.kwargs["sample"]].append(item)
+    for (_, size), members in cases.items():
+        for item in sorted(members, key=lambda item: zlib.crc32(item.name.encode()))[:size]:
+            item.own_markers = [mark for mark in item.own_markers if mark.name != "heavy"]
+
+
+def pytest_deselected(items: list[pytest.Item]) -> None:
+    """Count the heavy tests that are left out, by folder."""
+    for item in items:
+        if item.get_closest_marker("heavy"):
+            item.config.stash[_LEFT_OUT][_folder(item)] += 1
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Hand a worker's counts to the process that prints."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["left_out"] = dict(session.config.stash[_LEFT_OUT])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take a worker's counts: each worker of pytest-xdist collects all tests, so that one tells for all."""
+    node.config.stash[_LEFT_OUT] |= Counter(getattr(node, "workeroutput", {}).get("left_out", {}))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say what was left out: heavy tests, and those that skipped themselves."""
+    left_out, skipped = config.stash[_LEFT_OUT], len(terminalreporter.stats.get("skipped", ()))
+    if left_out:
+        terminalreporter.write_line(f"left out: {left_out.total()} heavy tests, which `make test-all` runs")
+    for folder, number in left_out.most_common():
+        terminalreporter.write_line(f"{number:6}  {folder}")
+    if skipped:
+        terminalreporter.write_line(f"left out: {skipped} tests that cannot run here, each with its reason above")
+    if not left_out and not skipped:
+        terminalreporter.write_line("left out: nothing")
+
+
+def _folder(item: pytest.Item) -> str:
+    parts = Path(item.location[0]).parent.parts
+    return "/".join(parts[:3] if parts[:1] == ("plugins",) else parts[:2]) or "."

@@ -1,0 +1,101 @@
+"""The ladder of a lesson's exercises, their statements and their hints: what the standard asks of them, as advice."""
+
+import ast
+import re
+from collections.abc import Iterator
+
+from studium.authoring.findings import Finding
+from studium.authoring.subject import Subject
+from studium.exercises import Exercise
+from studium.sources import solved
+
+MOST_WORDS = 90  # "about 80"
+SHORTEST_INTEGRATIVE, LONGEST_WARM_UP = 12, 4  # lines
+KINDS = ("find the bug", "derive", "measure")
+_CODE = re.compile(r"`([^`\n]+)`|```")
+_FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
+_ROW = re.compile(r"^\s*\|.*$", re.MULTILINE)
+
+
+def ladder(subject: Subject) -> Finding:
+    """Look at levels, kinds, statements and hints."""
+    exercises = list(subject.topic.exercises.values())  # a ladder is made of all of them
+    advice = [*_steps(exercises)] if exercises else []
+    for exercise in subject.exercises:
+        advice += [*_level(exercise), *_statement(exercise), *_hints(exercise)]
+    levels = ", ".join(f"{exercise.id} {exercise.level}" for exercise in exercises)
+    return Finding(
+        [], f"the exercises make a ladder: {levels}" if exercises else "there are no exercises", advice=advice
+    )
+
+
+def _steps(exercises: list[Exercise]) -> Iterator[str]:
+    levels = [exercise.level for exercise in exercises]
+    if "integrative" not in levels:
+        yield (
+            "a lesson has an integrative exercise, a loop, a module or a sampler made from the earlier parts: none is "
+            'marked; write one of 15 to 40 lines with level="integrative" [standard.md#the-ladder]'
+        )
+    if not any(exercise.kind in KINDS for exercise in exercises):
+        yield (
+            "a lesson has an exercise in which the learner finds a bug, derives or measures: none is marked; give one "
+            'kind="find the bug", "derive" or "measure" [standard.md#the-ladder]'
+        )
+    warm = levels.count("warm-up") + sum(
+        level == "core" and lines_of(e) < LONGEST_WARM_UP for level, e in zip(levels, exercises, strict=True)
+    )
+    if 2 * warm > len(exercises):
+        yield (
+            f"at most half of the exercises are warm-ups: {warm} of {len(exercises)} have fewer than "
+            f"{LONGEST_WARM_UP} lines or are marked so; drop or join those without a trap [standard.md#the-ladder]"
+        )
+
+
+def _level(exercise: Exercise) -> Iterator[str]:
+    if exercise.level == "integrative" and (lines := lines_of(exercise)) < SHORTEST_INTEGRATIVE:
+        yield (
+            f"{exercise.id} is marked integrative, and its solution has {lines} lines: 15 to 40 are meant; let it "
+            "build more from the earlier parts, or call it core [standard.md#the-ladder]"
+        )
+
+
+def _statement(exercise: Exercise) -> Iterator[str]:
+    text = _ROW.sub("", _FENCE.sub("", exercise.solution.__doc__ or ""))
+    if (words := len(text.split())) > MOST_WORDS:
+        yield (
+            f"the statement of {exercise.id} has at most about 80 words: it has {words}; put shapes in a table, one "
+            "line each, and say the rest shorter [standard.md#statements]"
+        )
+
+
+def _hints(exercise: Exercise) -> Iterator[str]:
+    hints = exercise.hints
+    if hints and "?" not in hints[0]:
+        yield (
+            f"the first hint of {exercise.id} asks a question, so that the learner thinks: it has none "
+            "[standard.md#hints]"
+        )
+    for number, hint in enumerate(hints[:-1], 1):
+        if code := next((found[1] for found in _CODE.finditer(hint) if found[1] and _is_code(found[1])), ""):
+            yield (
+                f"only the last hint of {exercise.id} shows code: hint {number} of {len(hints)} has `{code}`; give the "
+                "idea there, and the shapes [standard.md#hints]"
+            )
+
+
+def _is_code(text: str) -> bool:
+    """Return whether a piece in backticks does something: a call, an operation, a statement; a name alone does not."""
+    try:
+        tree = ast.parse(text)
+    except SyntaxError:  # a part of a statement, such as `for x in`
+        return True
+    named = (ast.Name, ast.Attribute, ast.Constant, ast.Subscript, ast.Tuple, ast.Slice, ast.UnaryOp)
+    return not all(isinstance(statement, ast.Expr) and isinstance(statement.value, named) for statement in tree.body)
+
+
+def lines_of(exercise: Exercise) -> int:
+    """Return how many lines of a solution hold code, without its head and its docstring."""
+    node = ast.parse(solved(exercise)).body[0]
+    assert isinstance(node, ast.FunctionDef | ast.ClassDef)
+    body = node.body[1:] if ast.get_docstring(node) is not None else node.body
+    return len({line for part in body for line in range(part.lineno, (part.end_lineno or part.lineno) + 1)})

@@ -1,0 +1,132 @@
+"""What a statement promises and no test notices, found by giving the tests versions that break it."""
+
+import inspect
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from studium.authoring.findings import Finding
+from studium.authoring.subject import Subject
+from studium.authoring.versions import Spoiler, Version, in_a_tuple, results_as, reversed_order
+from studium.checking import run_test
+from studium.exercises import AnyFunction, Exercise
+from studium.sources import seed_of
+from studium.topic import Topic
+
+_SENTENCE = re.compile(r"(?<=[.;:])\s+|\n\s*\n")
+_UNCHANGED = re.compile(
+    r"\b(?:stays?|leaves?|left|kept?) (?:\w+ ){0,2}as (?:it|they) (?:is|are|was|were)\b|\bunchanged\b"
+)
+_RETURNS = re.compile(r"\b[Rr]eturns?\b")
+# What a sentence about the result says, and the versions of which each has to fail a test then.
+_PROMISES: tuple[tuple[str, tuple[str, ...]], ...] = (
+    (r"\b[Rr]eturns? (?:a|one|the)(?: new)? tensor\b", ("NumPy", ".item()")),
+    (r"\bbool(?:s|ean|eans)?\b", ("float", "int")),
+    (r"\b(?:long|int64)\b", ("float", "int")),
+    (r"\b(?:float64|double precision)\b", ("float", "half")),
+    (r"\balone\b|\band nothing else\b", ("in a tuple",)),
+    (r"\bin (?:the|their) (?:same |given )?order(?: given| in which| of)?\b", ("back to front",)),
+)
+_GRADIENTS = re.compile(r"\b[Gg]radients? (?:flow|pass|reach|go)|\bdifferentiable\b|\btrained through\b")
+
+
+@dataclass(frozen=True)
+class Tried:
+    """How many of its tests an exercise's version passes, of how many in which it is another than the solution."""
+
+    passed: int
+    tests: int
+
+    @property
+    def survives(self) -> bool:
+        """Whether no test notices it."""
+        return self.tests > 0 and self.passed == self.tests
+
+
+def promises(subject: Subject) -> Finding:
+    """Give versions of each solution to its tests; say which promise of a statement none of them notices."""
+    tried = {exercise.id: try_versions(subject.topic, exercise) for exercise in subject.exercises}
+    advice = [said for exercise in subject.exercises for said in _unnoticed(exercise, tried[exercise.id])]
+    return Finding([], _table(tried), advice=advice)
+
+
+def try_versions(topic: Topic, exercise: Exercise) -> dict[str, Tried]:
+    """Return what the tests say to each version of a solution that differs from it somewhere."""
+    if inspect.isclass(exercise.solution):
+        return {}
+    changes = {**results_as(), "in a tuple": in_a_tuple, "back to front": reversed_order}
+    makers: dict[str, Version | Spoiler] = {name: Version(exercise.solution, how) for name, how in changes.items()}
+    for position, name in enumerate(inspect.signature(exercise.solution).parameters):
+        makers[f"changes {name}"] = Spoiler(exercise.solution, name, position)
+    tried = {name: _try(topic, exercise, version) for name, version in makers.items()}
+    return {name: found for name, found in tried.items() if found.tests}
+
+
+def _try(topic: Topic, exercise: Exercise, version: Version | Spoiler) -> Tried:
+    passed = tests = 0
+    for test in exercise.tests:
+        version.applied = False
+        run = run_test(test, _as_function(version, exercise), seed_of(topic.slug, exercise, test))
+        if version.applied:
+            tests += 1
+            passed += run.passed
+    return Tried(passed, tests)
+
+
+def _as_function(version: Version | Spoiler, exercise: Exercise) -> AnyFunction:
+    def answer(*args: object, **kwargs: object) -> object:
+        return version(*args, **kwargs)
+
+    answer.__name__ = exercise.id
+    return answer
+
+
+def _unnoticed(exercise: Exercise, tried: dict[str, Tried]) -> Iterator[str]:
+    text = re.sub(r"[ \t]+", " ", exercise.solution.__doc__ or "")
+    survivors = {name for name, found in tried.items() if found.survives}
+    for sentence in (re.sub(r"\s+", " ", part).strip() for part in _SENTENCE.split(text)):
+        for promise, version in _promised(sentence):
+            if version in survivors:
+                yield _say(exercise, promise, f"gives its result {_WORDS.get(version, f'as {version}')}")
+        if found := _UNCHANGED.search(sentence):
+            for name in _named(exercise, sentence):
+                if f"changes {name}" in survivors:
+                    yield _say(exercise, found[0], f"changes `{name}`")
+
+
+def _promised(sentence: str) -> Iterator[tuple[str, str]]:
+    """Return what a sentence promises of the result, with each version that breaks the promise."""
+    if found := _GRADIENTS.search(sentence):
+        yield found[0], "no_grad"
+    for pattern, versions in _PROMISES if _RETURNS.search(sentence) else ():
+        if found := re.search(pattern, sentence):
+            yield from ((found[0], version) for version in versions)
+
+
+_WORDS = {"no_grad": "without its gradient", "in a tuple": "in a tuple", "back to front": "back to front"}
+
+
+def _say(exercise: Exercise, promise: str, breach: str) -> str:
+    return (
+        f"the statement of {exercise.id} says “{promise}”, and no test notices a version that {breach}; add a test, or "
+        "take it out of the statement [standard.md#promises]"
+    )
+
+
+def _named(exercise: Exercise, sentence: str) -> list[str]:
+    """Return the arguments that a sentence names; all of them where it names none."""
+    names = list(inspect.signature(exercise.solution).parameters)
+    return [name for name in names if re.search(rf"\b{re.escape(name)}\b", sentence)] or names
+
+
+def _table(tried: dict[str, dict[str, Tried]]) -> str:
+    """Return a line for each exercise: how many tests each version of its solution passes."""
+    count = sum(map(len, tried.values()))
+    rows = [
+        f"{name}: {', '.join(f'{version} {found.passed}/{found.tests}' for version, found in versions.items())}"
+        for name, versions in tried.items()
+        if versions
+    ]
+    return "\n".join(
+        [f"{count} versions of the solutions were tried; of the tests that they reach, so many pass:", *rows]
+    )

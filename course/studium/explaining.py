@@ -1,0 +1,79 @@
+"""What went wrong in a test, in one sentence for the learner; never a traceback."""
+
+import sys
+import traceback
+from typing import Any
+
+import numpy as np
+
+from studium.changed_arguments import changed_argument
+from studium.exercises import AnyFunction, Exercise
+from studium.observation import Call
+from studium.unwritten import unwritten_callee
+
+
+def explain(exercise: Exercise, error: BaseException, calls: list[Call], function: AnyFunction) -> str:
+    """Return why a test failed: a changed argument first, because what the test says then may hang on it."""
+    if changed := changed_argument(exercise, calls):
+        return changed
+    if callee := unwritten_callee(error, function):
+        return f"{exercise.id} calls {callee}, which is not written yet; write {callee} first"
+    if isinstance(error, AssertionError):
+        return f"{_asserted(error)}{_other_kind(exercise, calls)}"
+    text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return _raised(error, text, function) or _unusable(exercise.id, text, calls)
+
+
+def _asserted(error: AssertionError) -> str:
+    line = traceback.extract_tb(error.__traceback__)[-1].line or ""
+    return str(error) or f"this should hold and does not: {line.removeprefix('assert ')}"
+
+
+def _raised(error: BaseException, text: str, function: AnyFunction) -> str:
+    """Say what the function's own code raised, "" where it did not."""
+    code = getattr(function, "__code__", None)
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if code is not None and frame.filename == code.co_filename]
+    if not own:
+        return ""
+    line = f", in the line `{own[-1].line}`" if own[-1].line else ""
+    return f"{getattr(function, '__name__', 'your function')} raised {text}{line}"
+
+
+def _unusable(name: str, text: str, calls: list[Call]) -> str:
+    """Say what the function returned before the test's own code raised an error."""
+    if not calls:
+        return f"the test ended before it called {name}: {text}"
+    return f"{name} returned {described(calls[-1].observed.result)}, which could not be used: {text}"
+
+
+def _other_kind(exercise: Exercise, calls: list[Call]) -> str:
+    """Say that a NumPy array came in the place of a tensor, or the other way round: they print alike."""
+    if not calls or exercise.public:
+        return ""
+    given, wanted = calls[-1].observed.result, calls[-1].replay(exercise.solution).result
+    if type(given) is type(wanted) or not (_has_axes(given) and _has_axes(wanted)):
+        return ""
+    return f" ({exercise.id} returned {_kind(given)}, and {_kind(wanted)} is expected)"
+
+
+def described(value: Any) -> str:
+    """Return what a value is in a few words: "a tensor of shape (3, 4) in float32", "a tuple of 2", "None"."""
+    if _has_axes(value):
+        return f"{_kind(value)} of shape {tuple(value.shape)} in {str(value.dtype).removeprefix('torch.')}"
+    if value is None or isinstance(value, bool):
+        return str(value)
+    if isinstance(value, list | tuple | dict | set | str):
+        return f"a {type(value).__name__} of {len(value)}"
+    if isinstance(value, int | float):
+        return f"the number {value:.6g}"
+    return f"{'an' if type(value).__name__[0] in 'aeiouAEIOU' else 'a'} {type(value).__name__}"
+
+
+def _kind(value: Any) -> str:
+    return "a NumPy array" if isinstance(value, np.ndarray) else "a tensor"
+
+
+def _has_axes(value: Any) -> bool:
+    torch = sys.modules.get("torch")
+    return isinstance(value, np.ndarray) or (torch is not None and isinstance(value, torch.Tensor))

@@ -1,0 +1,39 @@
+"""Naming a mistake: the registered wrong answer that does what the learner's function did.
+
+One test alone says little, because many mistakes agree on small numbers. So a mistake is named only where it
+reproduces the calls of more than half of the failed tests of its exercise.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from studium.exercises import AnyFunction, Exercise, mistake_id
+from studium.observation import Call
+
+
+def reproduced(topic: str, exercise: Exercise, calls: list[Call]) -> list[str] | None:
+    """Return the ids of the misconceptions that do, in all ``calls`` of one test, what the function did.
+
+    None where the solution does the same: then the test objects to something else than results, such as the memory
+    that was used, and says nothing about which mistake was made.
+    """
+    if calls and _repeats(exercise.solution, calls):
+        return None
+    found = [item.name for item in exercise.misconceptions if calls and _repeats(item.function, calls)]
+    return [mistake_id(topic, exercise.id, name) for name in found]
+
+
+def commonest(possible: Sequence[Sequence[str] | None]) -> str:
+    """Return the mistake that most failed tests have in common, "" where none explains more than half of them.
+
+    ``possible`` holds what ``reproduced`` returns for each failed test of one exercise; None does not count. Of several
+    mistakes that explain as many tests, the one that was registered first is returned.
+    """
+    telling = [mistakes for mistakes in possible if mistakes is not None]
+    counts = Counter(mistake for mistakes in telling for mistake in mistakes)
+    mistake, count = max(counts.items(), key=lambda item: item[1], default=("", 0))
+    return mistake if 2 * count > len(telling) else ""
+
+
+def _repeats(function: AnyFunction, calls: list[Call]) -> bool:
+    return all(call.replay(function).matches(call.observed) for call in calls)

@@ -1,0 +1,30 @@
+"""The sentences of the mistakes that results name by their ids, as the topics word them now."""
+
+import re
+from functools import cache, partial
+
+from studium.catalogue import Catalogue
+from studium.desk.describing import description_of
+from studium.errors import StudiumError
+
+_ID = re.compile(r"([a-z0-9-]+)\.(\w+):\S+")  # as studium.exercises.mistake_id makes it
+
+
+class Sentences:
+    """The sentences of the topics of a catalogue; each topic is looked up once."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._topic = cache(partial(description_of, catalogue))
+
+    def of(self, mistake: str) -> str:
+        """Return the sentence of a mistake, "" where its topic cannot be used or names it no more.
+
+        Results of before mistakes had ids hold the sentence itself, which is returned as it is.
+        """
+        found = _ID.fullmatch(mistake)
+        if found is None:
+            return mistake
+        try:
+            return self._topic(found[1]).exercise(found[2]).sentence_of(mistake)
+        except StudiumError:
+            return ""

@@ -1,0 +1,173 @@
+"""What a statement promises, a test notices; versions that break a promise are made and tried."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+from studium import assert_close, exercise
+from studium.authoring.first_cases import degenerate, degenerate_cases
+from studium.authoring.promises import Tried, _table, _unnoticed, promises, try_versions
+from studium.authoring.subject import open_subject
+from studium.authoring.versions import Spoiler, Version, in_a_tuple, results_as, reversed_order
+
+from tests.authoring.conftest import SMOKE, Damage
+
+TOPIC = SimpleNamespace(slug="sample")
+STATEMENTS = {
+    "Returns a tensor.": "NumPy",
+    "Returns a bool mask.": "float",
+    "Returns the ids in long.": "float",
+    "Returns the table in float64.": "float",
+    "Returns the mask alone.": "in a tuple",
+    "Returns the two in the order given.": "back to front",
+    "Gradients flow to x.": "no_grad",
+    "x stays as it is.": "changes x",
+    "The arguments stay as they are.": "changes y",
+}
+
+
+def made(statement, test, solution=None):
+    def answer(x, y):
+        return solution(x, y) if solution else x > 0
+
+    answer.__doc__ = statement
+    found = exercise(points=1, minutes=1)(answer)
+    found.test("does it", points=1)(test)
+    return found
+
+
+@pytest.mark.parametrize(("statement", "version"), STATEMENTS.items())
+def test_a_promise_that_no_test_notices_is_told_with_the_version(statement, version):
+    lenient = {version: Tried(2, 2)}
+    (said,) = _unnoticed(made(statement, lambda answer: None), lenient)
+    assert "no test notices a version that" in said
+    assert "[standard.md#promises]" in said
+    assert not list(_unnoticed(made(statement, lambda answer: None), {version: Tried(1, 2)}))
+
+
+@pytest.mark.parametrize(
+    "statement", ["mask is bool. Returns x.", "With t in long. Returns x.", "y stays as it is. Returns x."]
+)
+def test_what_is_said_of_an_argument_is_no_promise_of_the_result(statement):
+    survivors = {name: Tried(1, 1) for name in ("float", "int", "changes x")}
+    assert not list(_unnoticed(made(statement, lambda answer: None), survivors))
+
+
+def test_a_test_that_looks_at_type_and_arguments_fails_every_version():
+    def strict(answer):
+        x, y = torch.tensor([1.0, -1.0]), torch.ones(2)
+        mask = answer(x, y)
+        assert isinstance(mask, torch.Tensor)
+        assert mask.dtype == torch.bool
+        assert_close(x, torch.tensor([1.0, -1.0]))
+        assert_close(y, torch.ones(2))
+
+    tried = try_versions(TOPIC, made("Returns a bool mask.", strict))
+    assert set(tried) == {"float", "int", "NumPy", "in a tuple", "changes x", "changes y"}
+    assert not any(found.passed for found in tried.values())
+
+
+def test_a_test_that_looks_at_values_alone_passes_versions_of_other_types():
+    def lenient(answer):
+        x = torch.tensor([1.0, -1.0])
+        assert_close(answer(x, torch.ones(2)), torch.tensor([True, False]))
+
+    tried = try_versions(TOPIC, made("Returns a bool mask.", lenient))
+    assert tried["NumPy"].survives
+    assert tried["changes x"].survives
+    assert not tried["in a tuple"].survives
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "made"),
+    [
+        ("float", torch.tensor([1.0], dtype=torch.float64), torch.float32),
+        ("half", torch.ones(1), torch.float16),
+        ("int", torch.tensor([True]), torch.int32),
+    ],
+)
+def test_a_version_changes_the_type_of_tensors(name, value, made):
+    assert results_as()[name](value).dtype == made
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("float", torch.ones(1)),
+        ("half", torch.tensor([True])),
+        ("int", torch.ones(1)),
+        (".item()", torch.ones(1)),
+        ("no_grad", torch.ones(1)),
+        ("NumPy", 3.0),
+    ],
+)
+def test_a_version_that_would_change_nothing_does_not_apply(name, value):
+    version = Version(lambda: (value, [value]), results_as()[name])
+    version()
+    assert not version.applied
+
+
+def test_a_version_reaches_the_tensors_in_lists_and_tables():
+    version = Version(lambda: {"a": [torch.ones(1)]}, results_as()["half"])
+    assert version()["a"][0].dtype == torch.float16
+    assert version.applied
+
+
+def test_only_lists_tuples_and_tables_of_several_items_have_an_order():
+    assert reversed_order([1, 2]) == [2, 1]
+    assert list(reversed_order({"a": 1, "b": 2})) == ["b", "a"]
+    one = [1]
+    assert reversed_order(one) is one
+    assert in_a_tuple(3) == (3,)
+
+
+def test_an_argument_is_changed_after_the_result_is_there_and_not_where_the_result_shares_it():
+    x = torch.ones(2)
+    assert torch.equal(Spoiler(lambda x: x * 2, "x", 0)(x), torch.tensor([2.0, 2.0]))
+    assert torch.equal(x, torch.tensor([2.0, 2.0]))
+    numbers, same = [1], Spoiler(lambda x: x, "x", 0)
+    assert same(x=numbers) == [1]
+    assert not same.applied
+
+
+def test_the_table_has_a_line_for_each_exercise_with_versions():
+    said = _table({"merge": {"half": Tried(1, 3)}, "count": {}})
+    assert said.splitlines()[1:] == ["merge: half 1/3"]
+
+
+def test_the_check_finds_a_promise_of_the_sample_topic_that_is_not_kept(copy_sample):
+    old = "delay is 1 or more; gain is any number; length is how many samples to give, 1 or more. Returns a list."
+    promise = Damage("", "promises", "exercises.py", f"{old} Returns the first ones in their order given.", old)
+    with open_subject(str(copy_sample(promise)), SMOKE) as subject:
+        finding = promises(subject)
+    assert list(finding.problems) == []
+    assert "response: in a tuple 0/" in finding.summary
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (0, "= 0"),
+        (1, "= 1"),
+        (True, ""),
+        (3, ""),
+        (torch.ones(3, 2), "with all its values equal"),
+        (torch.eye(3), "with two axes of one length"),
+        (torch.arange(6.0).view(2, 3), ""),
+        (torch.tensor(1.0), ""),
+    ],
+)
+def test_a_value_on_which_mistakes_agree_is_degenerate(value, said):
+    assert degenerate(value) == said
+
+
+@pytest.mark.parametrize(("sizes", "advised"), [((1, 3), True), ((3, 1), False), ((1,), False), ((0, 1), False)])
+def test_a_test_that_begins_with_a_degenerate_case_and_has_a_better_one_is_advised(sizes, advised):
+    def several(answer):
+        for size in sizes:
+            answer(size, 5)
+
+    said = "".join(degenerate_cases(TOPIC, made("Returns x.", several, lambda x, y: x)))
+    assert ("`x` = 1, on which many mistakes agree" in said) == advised

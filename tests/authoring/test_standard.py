@@ -1,0 +1,243 @@
+"""The forms of the standard: each is asked for where it is missing, and not where it is there."""
+
+from __future__ import annotations
+
+import pytest
+from studium.authoring import ladder, lesson_forms, plain_english, prose
+from studium.authoring.lesson_places import places_of_cells
+from studium.authoring.plain_english import PHRASES, phrases
+from studium.authoring.runner import check_topic
+from studium.authoring.subject import open_subject
+from studium.exercises import exercise
+
+from tests.authoring.conftest import SAMPLE, SMOKE, Damage, failed
+
+ADDED = {
+    "a-loop-seen-whole": "\n# %%\nx = 0.0\nfor t in range(3):\n    x = abs(x - t)\n",
+    "a-bridge": '\n# %% tags=["experiment", "bridge"]\nprint("none")\n',
+    "the-end": "\n# %% [markdown]\n# ## You can now\n#\n# * a\n# * b\n# * c\n# * d\n# * e\n#\n# ## Open tasks\n#\n"
+    "# 1. a\n# 2. b\n# 3. c\n",
+}
+DIAGRAM = '# %% tags=["diagram"]\n'
+EXERCISE = '# %% exercise="echo"'
+UNDRAWN = Damage("", "lesson forms", "lesson.py", "# %%\nDiagram", f"{DIAGRAM}Diagram")
+
+
+@pytest.fixture
+def advice(copy_sample):
+    """advice(check, damage) → what the check advises for the sample topic with that damage, in one text."""
+
+    def run(check, *damages):
+        with open_subject(str(copy_sample(*damages)), SMOKE) as subject:
+            return "\n".join(check(subject).advice)
+
+    return run
+
+
+@pytest.mark.parametrize("rule", ADDED)
+def test_a_form_is_asked_for_where_it_is_missing(rule, advice):
+    assert f"[standard.md#{rule}]" in advice(lesson_forms.lesson_forms)
+
+
+@pytest.mark.parametrize("rule", ADDED)
+def test_a_form_that_is_there_is_not_asked_for(rule, advice):
+    damage = Damage("", "lesson forms", "lesson.py", ADDED[rule])
+    assert f"[standard.md#{rule}]" not in advice(lesson_forms.lesson_forms, damage)
+
+
+def test_a_diagram_is_asked_for_before_the_first_exercise(advice):
+    assert "before its first exercise: none" in advice(lesson_forms.lesson_forms, UNDRAWN)
+
+
+def test_a_diagram_after_the_first_exercise_is_late(advice):
+    late = Damage("", "lesson forms", "lesson.py", f"\n{DIAGRAM}1\n")
+    assert "it comes later" in advice(lesson_forms.lesson_forms, UNDRAWN, late)
+
+
+def test_a_diagram_before_the_first_exercise_is_enough(advice):
+    assert "#a-diagram" not in advice(lesson_forms.lesson_forms)
+
+
+def test_a_guess_that_is_filled_in_is_found_with_its_line(advice):
+    filled = Damage("", "lesson forms", "lesson.py", '"silence", 1300,', '"silence", ...,')
+    said = advice(lesson_forms.lesson_forms, filled)
+    assert "lesson.py:55 must leave the guess to the learner: it passes 1300" in said
+    assert "#guesses" in said
+
+
+def test_a_lesson_without_a_term_is_told(advice):
+    none = Damage("", "lesson forms", "lesson.py", "*response*", "<dfn>response</dfn>")
+    assert "#terms" in advice(lesson_forms.lesson_forms, none)
+
+
+def test_a_lesson_of_too_many_words_is_told_how_many(advice):
+    long = Damage("", "lesson forms", "lesson.py", "\n# %% [markdown]\n# " + "word " * 3300 + "\n")
+    assert "#length" in advice(lesson_forms.lesson_forms, long)
+
+
+def test_the_words_below_further_are_not_counted(advice):
+    long = Damage("", "lesson forms", "lesson.py", "\n# %% [markdown]\n# ## Further\n#\n# " + "word " * 3300 + "\n")
+    assert "#length" not in advice(lesson_forms.lesson_forms, long)
+
+
+LONG = Damage("", "reading time", "exercises.py", "points=3,\n    minutes=500", "points=3,\n    minutes=5")
+RESPONSE = '# %% exercise="response"'
+FURTHER = Damage("", "reading time", "lesson.py", f"# %% [markdown]\n# ## Further\n\n{RESPONSE}", RESPONSE)
+
+
+@pytest.mark.parametrize(("damages", "told"), [((LONG,), True), ((LONG, FURTHER), False)])
+def test_the_minutes_of_an_exercise_below_further_are_not_those_of_the_topic(copy_sample, damages, told):
+    with open_subject(str(copy_sample(*damages)), SMOKE) as subject:
+        assert bool(prose.reading_time(subject).problems) == told
+
+
+def test_a_short_lesson_with_a_term_and_an_open_guess_hears_of_none_of_them(advice):
+    said = advice(lesson_forms.lesson_forms)
+    assert not any(rule in said for rule in ("#terms", "#length", "#guesses"))
+
+
+@pytest.mark.parametrize(
+    ("source", "shown"),
+    [
+        ("for batch in data:\n    loss = model(batch)\n    loss.backward()\n    optimizer.step()", True),
+        ("for t in reversed(range(T)):\n    x = p_step(x, t)", True),
+        ("while len(tokens) < 9:\n    tokens = torch.cat([tokens, new(tokens)])", True),
+        ("for row in rows:\n    print(row)", False),
+        ("result = run(model)", False),
+        ("%timeit f()", False),
+    ],
+)
+def test_a_loop_that_trains_or_samples_is_told_from_any_other(source, shown):
+    assert lesson_forms._shows_loop(source) == shown
+
+
+def made(solution_lines=1, hints=("Why?", "So."), words=10, **marks):
+    body = "\n".join(f"    x = x + {n}" for n in range(solution_lines))
+    names = {}
+    exec(f'def made(x):\n    """{"word " * words}"""\n{body}\n', names)
+    return exercise(points=1, minutes=1, hints=hints, **marks)(names["made"])
+
+
+@pytest.fixture
+def counted(monkeypatch):
+    """Let an exercise say how many lines its solution has, for its text is in no file."""
+    lines = {}
+    monkeypatch.setattr(ladder, "lines_of", lambda exercise: lines.get(id(exercise), 6))
+    return lambda exercise, count: lines.setdefault(id(exercise), count) and exercise
+
+
+def test_a_ladder_without_an_integrative_exercise_is_told(counted):
+    assert any("integrative" in said for said in ladder._steps([made(level="core")]))
+    assert not any("has an integrative" in said for said in ladder._steps([made(level="integrative")]))
+
+
+def test_a_ladder_on_which_everything_is_written_from_nothing_is_told(counted):
+    assert any("finds a bug" in said for said in ladder._steps([made(kind="write")]))
+    assert not any("finds a bug" in said for said in ladder._steps([made(kind="derive")]))
+
+
+def test_more_than_half_warm_ups_are_told(counted):
+    short, long = counted(made(level="core"), 1), counted(made(level="core"), 8)
+    assert any("at most half" in said for said in ladder._steps([short, short, long]))
+    assert not any("at most half" in said for said in ladder._steps([short, long]))
+
+
+def test_an_integrative_exercise_of_a_few_lines_is_told(counted):
+    assert list(ladder._level(counted(made(level="integrative"), 3)))
+    assert not list(ladder._level(counted(made(level="integrative"), 20)))
+
+
+def test_a_long_statement_is_told_without_its_table():
+    assert "it has 95" in next(ladder._statement(made(words=95)))
+    assert not list(ladder._statement(made(words=80)))
+
+
+@pytest.mark.parametrize(
+    ("hints", "said"),
+    [
+        (("The shapes differ.", "`x.T`"), "the first hint of made asks a question"),
+        (("Is it `softmax(x)`?", "Yes."), "hint 1 of 2 has `softmax(x)`"),
+        (("Is it `x` or `weight.shape`?", "`softmax(x)`"), ""),
+    ],
+)
+def test_hints_begin_with_a_question_and_show_code_last(hints, said):
+    told = "\n".join(ladder._hints(made(hints=hints)))
+    assert (said in told) if said else not told
+
+
+def test_the_sample_topic_hears_of_its_ladder(advice):
+    assert "#the-ladder" in advice(ladder.ladder)
+
+
+@pytest.mark.parametrize("phrase", phrases(), ids=lambda phrase: phrase.pattern[:30])
+def test_a_phrase_is_found_in_its_example_and_in_nothing_that_is_fine(phrase):
+    assert phrase.find(phrase.example)
+    assert not phrase.fine or not phrase.find(phrase.fine)
+    assert not phrase.find(phrase.example.replace(phrase.find(phrase.example), ""))
+
+
+def test_a_phrase_in_the_lesson_is_found_with_its_line(advice):
+    heaps = Damage("", "plain English", "lesson.py", "Clap once in two heaps", "Clap once in a stairwell")
+    said = advice(plain_english.plain_english, heaps)
+    assert "lesson.py:1 says “" in said
+    assert "write “mode”, “cluster” or “component” [standard.md#english]" in said
+
+
+def test_a_phrase_in_code_is_no_phrase(advice):
+    code = Damage("", "plain English", "lesson.py", "`heaps`", "Clap")
+    assert "cluster" not in advice(plain_english.plain_english, code)
+
+
+def test_every_rule_is_a_heading_of_the_authors_page():
+    page = (SAMPLE.parents[1] / "standard.md").read_text("utf-8")
+    headings = {line[3:].lower().replace(" ", "-") for line in page.splitlines() if line.startswith("## ")}
+    assert headings >= {*lesson_forms._RULES, "the-ladder", "statements", "hints", "english", "promises", "first-cases"}
+    assert PHRASES.is_file()
+
+
+@pytest.mark.parametrize(
+    ("text", "false"),
+    [
+        ("It has a width of\n20. That is all.", True),
+        ("It equals\n1. So it is.", True),
+        ("1. one\n2. two\n   and more\n3. three", False),
+        ("Steps:\n1. one\n2. two", False),
+        ("It has a width of 20.\n\n1. one", False),
+        ("```\nx\n20. y\n```", False),
+    ],
+)
+def test_a_number_that_was_wrapped_to_the_start_of_a_line_is_a_false_list(text, false, copy_sample):
+    lines = "".join(f"# {line}\n" for line in text.splitlines())
+    damage = Damage("", "headings", "lesson.py", f"\n# %% [markdown]\n{lines}")
+    with open_subject(str(copy_sample(damage)), SMOKE) as subject:
+        assert bool(list(prose._false_lists(subject))) == false
+
+
+def test_two_equal_headings_are_a_problem(copy_sample):
+    twice = Damage("", "headings", "lesson.py", "# ## Step by step", "# ## All at once")
+    with open_subject(str(copy_sample(twice)), SMOKE) as subject:
+        assert "'Step by step' comes 2 times" in "".join(prose.headings(subject).problems)
+
+
+def test_advice_fails_a_check_only_where_it_is_asked_to(copy_sample):
+    with open_subject(str(copy_sample()), SMOKE) as subject:
+        mild = check_topic(subject, only=["ladder"])
+        strict = check_topic(subject, only=["ladder"], strict=True)
+    assert (failed(mild), failed(strict)) == ([], ["ladder"])
+    assert mild.checks[-1].advice == strict.checks[-1].detail
+
+
+def test_advice_is_counted_in_the_list_and_shown_for_one_check(studium, copy_sample):
+    folder = str(copy_sample())
+    code, out, _ = studium("topic", "check", folder, "--only", "ladder")
+    assert (code, "  · a lesson has an integrative exercise" in out) == (0, True)
+    code, out, _ = studium("topic", "check", folder, "--only", "ladder", "--strict")
+    assert (code, "1 of 2 checks fail: ladder" in out) == (1, True)
+
+
+def test_a_cell_is_known_by_its_line(copy_sample):
+    with open_subject(str(copy_sample()), SMOKE) as subject:
+        lines = subject.topic.lesson.read_text("utf-8").splitlines()
+        places = places_of_cells(subject.topic)
+    assert places["echo"] == f"lesson.py:{lines.index(EXERCISE) + 1}"
+    assert all(lines[int(place.partition(":")[2]) - 1].startswith("# %%") for place in places.values())
