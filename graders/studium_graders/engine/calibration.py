@@ -90,9 +90,12 @@ class _Calibrating:
             return result, needs
         self.together = lost | needs.one_process
         result, needs = self._observe()
-        if earlier := _earlier(failed(result), needs) - self.together.keys():
+        still = failed(result)
+        if earlier := _earlier(still, needs) - self.together.keys():
             self.together |= dict.fromkeys(earlier, _LEFT_THERE)
             result, needs = self._observe()
+            if not still - failed(result):
+                self._apart(earlier)  # that saves none
         if nowhere := failed(result) & self.together.keys():  # what these need is known from two processes alone
             self._apart(nowhere)
             result, needs = self._observe()
@@ -110,8 +113,8 @@ class _Calibrating:
         if not lost:
             return known
         together = known.one_process | dict.fromkeys(lost, _PASSES_THERE)
-        result, needs = self.observe(self.notebook, Calibration(one_process=together), True)
-        wrong = lost & failed(result)
+        _, needs = self.observe(self.notebook, Calibration(one_process=together), True)
+        wrong = lost & failed(self.observe(self.notebook, _with(known, one_process=together), False)[0])
         return _with(
             known,
             one_process={name: why for name, why in together.items() if name not in wrong},

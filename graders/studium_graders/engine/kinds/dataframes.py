@@ -73,9 +73,10 @@ def _write(encoder: Encoder, value: Any) -> list[Any]:
 def _part_node(encoder: Encoder, part: Any) -> Node:
     if type(part) is list:
         return ["parts", *[_part_node(encoder, item) for item in part]]
-    if (kind := kind_of(type(part))) in ARRAYS:
+    kind = kind_of(type(part))
+    if kind in ARRAYS:
         return [_ARRAY, kind, *[_part_node(encoder, item) for item in take_apart(part)]]
-    return encoder.encode(part)
+    return encoder.content(part) if kind else encoder.encode(part)  # an index may have another name than it came with
 
 
 def _read(decoder: Decoder, node: list[Any]) -> Any:

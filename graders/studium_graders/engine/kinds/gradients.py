@@ -11,18 +11,22 @@ from studium_graders.engine.wire.messages import Node
 
 
 class Graph:
-    """Outputs of this side and the leaves that they depend on; the other side asks for gradients between them."""
+    """Outputs of this side and the leaves that they depend on; the other side asks for gradients between them.
+
+    It does not know all ``leaves``: those of which it is not told get their gradients here.
+    """
 
     def __init__(self, outputs: list[torch.Tensor], leaves: list[torch.Tensor]) -> None:
         self.outputs = outputs
         self.leaves = leaves
+        self.untold: list[int] = []
 
     def gradients(self, given: list[Any], needed: list[bool], *, create: bool) -> list[torch.Tensor | None]:
         """Return the gradients of the needed leaves, None for the others."""
         if len(given) != len(self.outputs) or len(needed) != len(self.leaves):
             raise ProtocolError("a backward pass through another graph")
         pairs = [(output, grad) for output, grad in zip(self.outputs, given, strict=True) if grad is not None]
-        wanted = [index for index, need in enumerate(needed) if need]
+        wanted = [index for index, need in enumerate(needed) if need or index in self.untold]
         result: list[torch.Tensor | None] = [None] * len(needed)
         if pairs and wanted:
             outputs, grads = zip(*pairs, strict=True)
@@ -31,8 +35,15 @@ class Graph:
                 outputs, leaves, grads, retain_graph=True, create_graph=create, allow_unused=True
             )
             for index, grad in zip(wanted, found, strict=True):
-                result[index] = grad
+                if index not in self.untold:
+                    result[index] = grad
+                elif grad is not None:
+                    _accumulate(self.leaves[index], grad.detach())
         return result
+
+
+def _accumulate(leaf: torch.Tensor, grad: torch.Tensor) -> None:
+    leaf.grad = grad if leaf.grad is None else leaf.grad + grad
 
 
 def differentiate(context: Context, number: Any, grads: list[Any], needed: list[bool], create: bool) -> list[Any]:
@@ -115,9 +126,12 @@ class Graphs:
         if not outputs:
             return None
         leaves = leaves_of(outputs)
-        number = self._context.objects.enrol(Graph(outputs, leaves))
+        graph = Graph(outputs, leaves)
+        number = self._context.objects.enrol(graph)
         values = [contents(output, encoder) for output in outputs]
-        return [number, values, [leaf_node(leaf, encoder) for leaf in leaves]]
+        nodes = [leaf_node(leaf, encoder) for leaf in leaves]
+        graph.untold = [place for place, node in enumerate(nodes) if node is None]
+        return [number, values, nodes]
 
     def read(self, node: Node, decoder: Decoder) -> None:
         """Make the outputs of a message, connected to those of their leaves that are known here."""
@@ -127,7 +141,9 @@ class Graphs:
         found = [(place, leaf_of(leaf, self._context)) for place, leaf in enumerate(leaves)]
         known = [(place, leaf) for place, leaf in found if leaf is not None]
         token = Token(self._context, number, len(leaves), [place for place, _ in known])
-        inputs = [leaf for _, leaf in known] or [torch.zeros((), requires_grad=True)]
+        inputs = [leaf for _, leaf in known]
+        if len(known) < len(leaves) or not known:  # lets a backward pass come here
+            inputs.append(torch.zeros((), requires_grad=True))
         data = [tensor_of(value, decoder) for value in values]
         with torch.enable_grad():
             decoder.outputs = RemoteOp.apply(token, data, *inputs)  # type: ignore[no-untyped-call]

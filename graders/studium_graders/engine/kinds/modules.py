@@ -48,6 +48,9 @@ class ModuleProxy(nn.Module, metaclass=ProxyClass):
     __init__ = Initialiser(nn.Module.__init__)
     _handle: Handle
 
+    def _get_name(self) -> str:
+        return type(self).__name__  # not what ``__class__`` says
+
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Ask the other side to call the module."""
         handle = self._handle

@@ -165,6 +165,7 @@ def _stream(cls: type[Any], of: type) -> Kind:
         held, *rest = [decoder.decode(part) for part in node]
         if type(held) is not of or type(rest[-1]) is not int:
             raise ProtocolError("no stream")
+        rest[-1] = min(rest[-1], len(held))  # what is written beyond the end fills the memory up to there
         value.__setstate__((held, *rest, None))
         return value
 

@@ -203,7 +203,14 @@ class Encoder:
 
     def change(self, value: Any) -> Node:
         """Return the node of what an argument holds now. Its number is not used again: the argument itself is meant."""
-        node = self.content(value)
+        kind = self.context.kinds.changing(type(value), self.context)
+        assert kind is not None
+        assert kind.write is not None
+        try:
+            node = [kind.tag, *kind.write(self, value)]
+        except NotPlainError as error:
+            name = type(value).__name__
+            raise TypeError(f"what was put into this {name} cannot be sent back") from error
         self._seen.pop(id(value), None)
         return node
 

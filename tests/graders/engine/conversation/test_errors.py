@@ -9,7 +9,11 @@ from .liar import Liar, reply
 OWN = sorted(
     name for name, value in vars(builtins).items() if isinstance(value, type) and issubclass(value, BaseException)
 )
-FORGED = ["E", [["builtins", "ExceptionGroup"]], None, ["m"], "m", "", None]
+
+
+def forged(members, name="ExceptionGroup", arguments=("m",), attributes=()):
+    """The node of an exception that a student's process made up."""
+    return [name, [["builtins", name]], members, None, list(arguments), "m", "", None, attributes, None]
 
 
 @pytest.fixture(scope="module")
@@ -178,7 +182,7 @@ def test_a_key_error_of_the_students_says_what_pythons_says(student):
 
 def test_a_class_of_the_students_may_arrive_where_the_reference_raises_none(make_student):
     source = "class Mine(ValueError): pass\ndef f(): raise Mine('m')\ndef g(): raise ExceptionGroup('g', [Mine('m')])"
-    student = make_student(source, recording=False, known=True, handles={"f", "g"})
+    student = make_student(source, recording=False, known=True, objects={"f", "g"})
     with pytest.raises(ValueError, match="m") as raised:
         student.get("f")()
     assert type(raised.value).__name__ == "Mine"
@@ -196,10 +200,10 @@ def test_an_exception_of_the_engines_own_comes_under_the_name_of_pythons(make_st
 @pytest.mark.parametrize(
     "node",
     [
-        [*FORGED, []],
-        [*FORGED, [[*FORGED, []]]],
-        [*FORGED[:3], [], *FORGED[4:], []],
-        ["E", [["builtins", "UnicodeDecodeError"]], None, [1], "m", "", None, []],
+        forged([]),
+        forged([forged([])]),
+        forged([], arguments=()),
+        forged([], "UnicodeDecodeError", [1]),
     ],
 )
 def test_an_exception_that_cannot_be_rebuilt_is_one_still(node):
@@ -208,7 +212,7 @@ def test_an_exception_that_cannot_be_rebuilt_is_one_still(node):
 
 
 def test_a_forged_group_has_no_more_members_than_one_may_have():
-    wide = [*FORGED, [[*FORGED, [["E", [], None, [], "", "", None, []]] * 300]] * 300]
+    wide = forged([forged([forged([], "E")] * 300)] * 300)
     with pytest.raises(ExceptionGroup) as raised:
         Liar(reply(wide, kind=2)).ask(1)
     assert [len(error.exceptions) for error in raised.value.exceptions] == [99]
@@ -216,7 +220,7 @@ def test_a_forged_group_has_no_more_members_than_one_may_have():
 
 @pytest.mark.parametrize("members", [None, 1, "no", [1], [[5]], [[]]])
 def test_members_that_are_none_end_the_student(members):
-    liar = Liar(reply([*FORGED, members], kind=2))
+    liar = Liar(reply(forged(members), kind=2))
     with pytest.raises(Exception):  # noqa: B017, PT011
         liar.ask(1)
     assert liar.student.gone.verdict == "broken protocol"
@@ -264,14 +268,14 @@ def test_causes_arrive_as_far_as_there_is_room(make_student):
 
 @pytest.mark.parametrize("attributes", [[["_x", 1]], [["__str__", 1]], [["x", ["type", "builtins.int"]]], [["x"]], 1])
 def test_forged_attributes_that_are_not_plain_end_the_student(attributes):
-    liar = Liar(reply([*FORGED, attributes, None], kind=2))
+    liar = Liar(reply(forged([], attributes=attributes), kind=2))
     with pytest.raises(Exception):  # noqa: B017, PT011
         liar.ask(1)
     assert liar.student.gone.verdict == "broken protocol"
 
 
 def test_forged_attributes_change_nothing_that_an_exception_says():
-    liar = Liar(reply(["E", [], [], None, ["m"], "m", "", None, [["student_text", "n"], ["args", 5]], None], kind=2))
+    liar = Liar(reply(forged([], "E", attributes=[["student_text", "n"], ["args", 5]]), kind=2))
     with pytest.raises(Exception, match=r"^m$") as raised:
         liar.ask(1)
     assert raised.value.args == ("m",)

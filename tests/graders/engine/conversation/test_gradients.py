@@ -1,4 +1,3 @@
-import pytest
 import torch
 from torch import nn
 
@@ -110,9 +109,9 @@ def test_a_generator_comes_back_advanced(make_student):
     student = make_student("import torch\ndef draw(g): return torch.rand(2, generator=g)")
     mine, theirs = torch.Generator().manual_seed(1), torch.Generator().manual_seed(1)
     draw = student.get("draw")
-    for _ in range(2):
-        assert torch.equal(draw(theirs), torch.rand(2, generator=mine))
-    assert pytest.approx(1) == 1
+    first = torch.rand(2, generator=mine)
+    assert torch.equal(draw(theirs), first)
+    assert not torch.equal(draw(theirs), first)  # it has gone on, by the secret
 
 
 def test_a_callback_runs_in_the_grad_mode_of_the_student(make_student):

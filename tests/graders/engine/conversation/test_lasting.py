@@ -53,19 +53,6 @@ def test_also_where_it_keeps_the_attribute_and_not_the_object(make_student):
         assert optimizer.param_groups[0]["lr"] == rate
 
 
-def test_an_object_put_where_a_number_belongs_is_named_as_the_answers_own(make_student):
-    source = """
-    def spoil(optimizer):
-        optimizer.param_groups[0]["lr"] = object()
-    def read(optimizer):
-        return optimizer.param_groups[0]["lr"]
-    """
-    student, optimizer = make_student(source, recording=False), sgd()
-    student.get("spoil")(optimizer)
-    with pytest.raises(TypeError, match="where a plain value is needed"):
-        student.get("read")(optimizer)
-
-
 def test_an_object_of_the_answers_in_an_attribute_of_another_is_asked_for_nothing(make_student):
     source = """
     class Node:

@@ -212,20 +212,6 @@ def test_operators_that_are_a_librarys_own_are_closed(make_student, value, name,
     assert student.gone.verdict == "broken protocol"
 
 
-def test_what_cannot_be_given_away_may_be_a_private_attribute_of_a_students_object_here_alone(student, connection):
-    student.run("class Plain:\n    def names(self): return list(vars(self))\nplain = Plain()")
-    plain = student.get("plain")
-    plain._noted = connection
-    assert plain._noted is connection
-    assert plain.names() == []
-    assert student.refusal is None
-    plain._noted = 5
-    assert (plain._noted, plain.names()) == (5, ["_noted"])
-    plain._noted = connection
-    del plain._noted
-    assert plain._noted == 5
-
-
 def test_what_cannot_be_given_away_is_no_public_attribute_of_a_students_object(student, connection):
     student.run("class Plain: pass\nplain = Plain()")
     with pytest.raises(KeptError, match="cannot be given to code in another process"):

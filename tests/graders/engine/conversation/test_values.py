@@ -170,10 +170,6 @@ def test_odd_tensors_come_back(same):
         torch.ones(2, dtype=torch.complex64).conj(),
     ):
         assert torch.equal(copied(value), value)
-    sparse = torch.eye(3).to_sparse()
-    found = copied(sparse)
-    assert found.layout is torch.sparse_coo
-    assert torch.equal(found.to_dense(), torch.eye(3))
     parameter = copied(torch.nn.Parameter(torch.ones(2)))
     assert type(parameter) is torch.nn.Parameter
 
@@ -311,8 +307,8 @@ def test_random_generators_come_back_advanced(make_student):
     draw = student.get("draw")
     for make in (random.Random, np.random.default_rng, np.random.RandomState):
         mine, theirs = make(4), make(4)
-        for _ in range(2):
-            assert draw(theirs) == [mine.random() for _ in range(3)]
+        assert draw(theirs) == [mine.random() for _ in range(3)]
+        assert draw(theirs) != [make(4).random() for _ in range(3)]  # it has gone on, by the secret
 
 
 HOLDERS = """
@@ -352,7 +348,7 @@ _HOLD = [UserList([1, [2]]), UserDict(a=[1]), UserString("é"), ChainMap({"a": 1
 
 
 def test_what_holds_plain_values_counts_as_them(make_student):
-    student = make_student(HOLDERS, recording=False, known=True, handles={"holders"})
+    student = make_student(HOLDERS, recording=False, known=True, objects={"holders"})
     found = student.get("holders")()
     expected = [*_HOLD, array.array("d", [1, 2.5]), memoryview(b"ab"), memoryview(np.arange(3))]
     assert [type(value) for value in found] == [type(value) for value in expected]
@@ -365,7 +361,7 @@ def test_what_holds_plain_values_counts_as_them(make_student):
 
 @pytest.mark.filterwarnings("ignore:The 'u' type code is deprecated")
 def test_what_a_forged_holder_holds_is_plain_too(make_student):
-    student = make_student(HOLDERS, recording=False, known=True, handles={"forged", "lying", "endless", "letters"})
+    student = make_student(HOLDERS, recording=False, known=True, objects={"forged", "lying", "endless", "letters"})
     items, text, pairs = student.get("forged")()
     assert (type(items.data), type(items[0]), items) == (list, int, [9])
     assert (text, pairs) == ("5", {"a": 1})
@@ -385,19 +381,6 @@ def test_a_holder_that_a_test_gives_is_changed_in_the_test(make_student):
     items = UserList([1])
     make_student(HOLDERS).get("extend")(items)
     assert items == [1, 5]
-
-
-@pytest.mark.parametrize(
-    "value",
-    ["[1, 2]", "[[1], [[2]], ({},)]", "{'a': [1]}", "np.ones(3)", "[np.ones(3), torch.ones(2)]", "torch.ones(3)"],
-)
-def test_arguments_are_remembered_as_long_as_the_answer_keeps_them(make_student, value) -> None:
-    student = make_student("kept = []\ndef take(value):\n    len(value)\ndef keep(value):\n    kept.append(value)\n")
-    student.get("take")(eval(value))
-    student.get("keep")(eval(value))
-    student.has("kept")
-    student.has("kept")
-    assert len(student.sent) == 1
 
 
 def test_code_recurses_through_both_sides_as_deep_as_through_one_and_no_deeper(make_student):
