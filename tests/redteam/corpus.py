@@ -4,8 +4,8 @@ A case is a TOML file: ``tries`` says in words what it does, ``answers`` hold th
 ``last`` are extra cells, ``files``, ``links``, ``pipes`` and ``sparse`` (sizes in bytes) lie beside the notebook, and
 ``mutate`` is Python that changes the notebook ``nb`` (``raw`` are other bytes for the file, None for no file).
 ``marks`` are what each test must get, by a pattern of its grade id; else honest cases earn full marks, hostile ones 0
-but for the exercises that they ``solve``. What vacuous ones earn beyond that, they earn in tests of which the author has
-been told that they let vacuous answers pass.
+but for the exercises that they ``solve``. What vacuous ones earn beyond that is earned in tests whose author has been
+told that they let vacuous answers pass.
 """
 
 import tomllib

@@ -114,7 +114,8 @@ class _Calibrating:
             return known
         together = known.one_process | dict.fromkeys(lost, _PASSES_THERE)
         _, needs = self.observe(self.notebook, Calibration(one_process=together), True)
-        wrong = lost & failed(self.observe(self.notebook, _with(known, one_process=together), False)[0])
+        result, _ = self.observe(self.notebook, _with(known, one_process=together), False)
+        wrong = lost & failed(result)
         return _with(
             known,
             one_process={name: why for name, why in together.items() if name not in wrong},

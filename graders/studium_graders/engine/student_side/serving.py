@@ -1,8 +1,6 @@
 """The student's side: does what the judge asks, in a process that trusts nobody and is trusted by nobody."""
 
 import collections
-import copy
-import datetime
 import enum
 import os
 import socket
@@ -10,22 +8,18 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from decimal import Decimal
-from fractions import Fraction
 from typing import Any, NoReturn
 
-import numpy as np
 import torch
 
 from studium_graders.engine.exit_codes import ENGINE_FAILED
 from studium_graders.engine.kinds import given_instances, handles, proxies, records
 from studium_graders.engine.kinds.connecting import connect
 from studium_graders.engine.kinds.exceptions import error_node, error_of
-from studium_graders.engine.kinds.gradients import differentiate
 from studium_graders.engine.kinds.operators import SPECIAL
 from studium_graders.engine.limits import Limits
 from studium_graders.engine.student_side.cells import Cells
-from studium_graders.engine.student_side.negative_control import passes_with_stubs
+from studium_graders.engine.student_side.operations import Operations
 from studium_graders.engine.student_side.printed import Printed, collected
 from studium_graders.engine.student_side.sections import Print, Rebound, StudentState, Wanted
 from studium_graders.engine.wire.channel import Channel, ClosedError, ProtocolError
@@ -33,10 +27,6 @@ from studium_graders.engine.wire.codec import Decoder, Encoder
 from studium_graders.engine.wire.messages import Node, Request
 
 _CONTAINERS = (list, dict, set, collections.deque)
-_DATA = (
-    list, tuple, dict, set, frozenset, collections.deque, str, bytes, int, float, complex, Decimal, Fraction,
-    datetime.date, datetime.time, datetime.timedelta, np.ndarray,
-)  # fmt: skip
 _EMPTY = type("Empty", (list,), {})  # kept: else it may be collected, and emptied, while its names are read
 _OF_EVERY_CLASS = vars(_EMPTY).keys() | {"__annotations__"}
 
@@ -53,13 +43,13 @@ class StudentSide:
         self.namespace: dict[str, Any] = cells.shell.user_ns
         self.printed = Printed(limits.output_kb << 10)
         self.echoes: list[BaseException] = []
-        self._called: set[type] = set()
         self._plain: frozenset[str] = frozenset()
         self._data: frozenset[str] = frozenset()
         self._turn = threading.RLock()
         self._state, self._rebound, self._wanted = StudentState(), Rebound(self.namespace), Wanted()
         channel = Channel(sock, limits.message_mb)
         self.peer = connect(channel, limits, self, self._state, Print(self.printed), self._rebound, self._wanted)
+        self.operations = Operations(cells, self._rebound, self.peer)
 
     # ------------------------------------------------------------------------------------------------ the conversation
 
@@ -118,9 +108,13 @@ class StudentSide:
         if operation == "run":
             return self._run(*operands)
         if operands and isinstance(operands[0], enum.EnumMeta):  # its members are more than the numbers they extend
-            self._called.add(operands[0])
+            self.operations.called.add(operands[0])
         with collected(self.printed):
-            return getattr(self, f"_do_{operation}")(*operands)
+            return getattr(self.operations, f"do_{operation}")(*operands)
+
+    def do_getattr(self, target: Any, name: str) -> Any:
+        """Return an attribute of the student's."""
+        return self.operations.do_getattr(target, name)
 
     def _run(self, source: str, kept: bool, passing: bool, plain: list[str], data: list[str]) -> list[Any]:
         """Run a cell; return its outputs and its error.
@@ -130,63 +124,6 @@ class StudentSide:
         self._plain, self._data = frozenset(plain), frozenset(data)
         self.cells.kept, self.cells.passing = kept, passing
         return list(self.cells.run(source))
-
-    def _do_control(self, names: list[str], stubs: list[str], test: str) -> bool:
-        return passes_with_stubs(self.cells, names, stubs, test)
-
-    def _do_get(self, name: str) -> Any:
-        if name not in self.namespace:
-            raise NameError(f"name {name!r} is not defined")
-        return self._rebound.noted(name, self.namespace[name])
-
-    def _do_set(self, name: str, value: Any) -> None:
-        self.namespace[name] = value
-
-    def _do_delete(self, name: str) -> None:
-        if name not in self.namespace:
-            raise NameError(f"name {name!r} is not defined")
-        del self.namespace[name]
-
-    def _do_has(self, name: str) -> bool:
-        return name in self.namespace
-
-    def _do_call(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if isinstance(target, type) and issubclass(target, _DATA):
-            self._called.add(target)
-        return target(*args, **kwargs)
-
-    def _do_method(self, target: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        return getattr(target, name)(*args, **kwargs)
-
-    def _do_special(self, target: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        return getattr(type(target), name)(target, *args, **kwargs)
-
-    def do_getattr(self, target: Any, name: str) -> Any:
-        """Return an attribute of the student's."""
-        return getattr(target, name)
-
-    _do_getattr = do_getattr
-
-    def _do_setattr(self, target: Any, name: str, value: Any) -> None:
-        setattr(target, name, value)
-
-    def _do_delattr(self, target: Any, name: str) -> None:
-        delattr(target, name)
-
-    def _do_vars(self, target: Any) -> dict[str, Any]:
-        return dict(vars(target))
-
-    def _do_copy(self, target: Any) -> Any:
-        return copy.deepcopy(target)
-
-    def _do_shallow_copy(self, target: Any) -> Any:
-        return copy.copy(target)
-
-    def _do_next(self, target: Any) -> Any:
-        return next(target)
-
-    def _do_backward(self, number: Any, grads: list[Any], needed: list[bool], create: bool) -> list[Any]:
-        return differentiate(self.peer, number, grads, needed, create)
 
     # ------------------------------------------------------------------------------------------------ what goes out
 
@@ -200,7 +137,7 @@ class StudentSide:
         So it is where an object is wanted, and where a test calls the class by its name unless data are wanted.
         """
         wanted = self._wanted.at((0 if encoder.at_top else 1) if encoder.reply else 2)
-        if type(value) in self._called and type(value).__module__ == "__main__":
+        if type(value) in self.operations.called and type(value).__module__ == "__main__":
             return wanted is not False
         return wanted is True and isinstance(value, (*_CONTAINERS, tuple)) and _has_more(value)
 
