@@ -2,8 +2,8 @@
 
 import msgspec
 
-from studium_graders.engine.results import SubmissionResult, TestResult, Verdict
-from studium_graders.engine.vacuous_answers import VacuousTest
+from studium_graders.engine.material.results import SubmissionResult, TestResult, Verdict
+from studium_graders.engine.supervision.vacuous_answers import VacuousTest
 from studium_graders.mistakes import Sentences
 from studium_graders.recorder import MarkChange
 

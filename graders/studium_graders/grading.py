@@ -20,12 +20,12 @@ from studium.errors import CourseError, StudiumError, UnknownNameError, UsageErr
 from studium_graders import work
 from studium_graders.calibrating import Calibrating
 from studium_graders.course_file import FILE, read_course
-from studium_graders.engine.intake import read_submission
-from studium_graders.engine.limits import Limits
+from studium_graders.engine.intake.submissions import read_submission
 from studium_graders.engine.material.assignment import CanonicalSubmission
-from studium_graders.engine.results import SubmissionResult
-from studium_graders.engine.template import material_of
-from studium_graders.engine.vacuous_answers import VacuousTest
+from studium_graders.engine.material.limits import Limits
+from studium_graders.engine.material.results import SubmissionResult
+from studium_graders.engine.material.template import material_of
+from studium_graders.engine.supervision.vacuous_answers import VacuousTest
 from studium_graders.executors import usable_cpus
 from studium_graders.exercise_files import packages_of
 from studium_graders.grade_report import ClassResult, submission_row

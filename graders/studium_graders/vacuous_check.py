@@ -7,10 +7,10 @@ from studium.catalogue import Catalogue
 
 from studium_graders import work
 from studium_graders.course_file import FILE, read_course
-from studium_graders.engine.limits import Limits
 from studium_graders.engine.material.assignment import Material
-from studium_graders.engine.template import material_of
-from studium_graders.engine.vacuous_answers import VacuousTest
+from studium_graders.engine.material.limits import Limits
+from studium_graders.engine.material.template import material_of
+from studium_graders.engine.supervision.vacuous_answers import VacuousTest
 from studium_graders.exercise_files import packages_of
 from studium_graders.opening import open_course
 from studium_graders.results_store import environment_hash, write_whole

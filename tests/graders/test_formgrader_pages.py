@@ -26,7 +26,7 @@ from studium_graders.engine.material.assignment import (
     Material,
     NotebookMaterial,
 )
-from studium_graders.engine.results import SubmissionResult
+from studium_graders.engine.material.results import SubmissionResult
 from studium_graders.inert_markdown import inert
 from studium_graders.mistakes import Sentences
 

@@ -19,7 +19,7 @@ import msgspec
 import psutil
 from nbgrader.api import Gradebook, MissingEntry
 from studium.catalogue import load_catalogue
-from studium_graders.engine.results import SubmissionResult
+from studium_graders.engine.material.results import SubmissionResult
 from studium_graders.feedback import write_feedback
 from studium_graders.grading import GradeOptions, grade_class
 from studium_graders.results_store import StoredResult, file_name

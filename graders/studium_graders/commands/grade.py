@@ -15,7 +15,7 @@ from studium_graders.commands.extra import import_nbgrader, require_grade_extra,
 from studium_graders.commands.stopping import stoppable
 
 if TYPE_CHECKING:
-    from studium_graders.engine.vacuous_answers import VacuousTest
+    from studium_graders.engine.supervision.vacuous_answers import VacuousTest
     from studium_graders.grade_report import ClassResult, SubmissionRow
     from studium_graders.grading import Watcher
     from studium_graders.recorder import MarkChange
@@ -167,7 +167,7 @@ def _watching(*, ask: bool) -> Iterator["Watcher"]:
 
 
 def _ending(row: "SubmissionRow") -> str:
-    from studium_graders.engine.timestamps import NO_TIME
+    from studium_graders.engine.intake.timestamps import NO_TIME
 
     time = "kept result" if row.reused else f"{row.seconds:.2f} s"
     said = [row.detail] if row.detail else []

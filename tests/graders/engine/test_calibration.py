@@ -3,12 +3,12 @@
 import msgspec
 import pytest
 from studium.errors import CourseError
-from studium_graders.engine import results
-from studium_graders.engine.calibration import calibrate, failed, reference_notebook
-from studium_graders.engine.engine import Engine
-from studium_graders.engine.judge_job import Recorded
+from studium_graders.engine.judge.judge_job import Recorded
+from studium_graders.engine.material import results
 from studium_graders.engine.material.assignment import Calibration, Cell, NotebookMaterial, Permission
 from studium_graders.engine.sandbox import probe
+from studium_graders.engine.supervision.calibration import calibrate, failed, reference_notebook
+from studium_graders.engine.supervision.engine import Engine
 
 from .conftest import LIMITS, hand_made, handed_in
 

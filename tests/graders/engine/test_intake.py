@@ -16,7 +16,8 @@ pytest.importorskip("nbgrader")
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from studium_graders.engine.intake import read_submission
+from studium_graders.engine.intake.submissions import read_submission
+from studium_graders.engine.intake.submitted_notebook import MOST_SOURCE, UnreadableError, read_cells
 from studium_graders.engine.material.assignment import (
     CanonicalNotebook,
     CanonicalSubmission,
@@ -24,7 +25,6 @@ from studium_graders.engine.material.assignment import (
     Material,
     NotebookMaterial,
 )
-from studium_graders.engine.submitted_notebook import MOST_SOURCE, UnreadableError, read_cells
 
 Notebook = dict[str, Any]
 

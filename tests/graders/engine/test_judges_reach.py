@@ -6,9 +6,9 @@ from contextlib import ExitStack
 
 import numpy as np
 import pytest
-from studium_graders.engine.engine import Engine
 from studium_graders.engine.sandbox import Level, probe
 from studium_graders.engine.sandbox.landlock import abi
+from studium_graders.engine.supervision.engine import Engine
 
 from .conftest import hand_made, handed_in
 

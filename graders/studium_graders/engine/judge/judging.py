@@ -20,9 +20,9 @@ from studium_graders.engine.judge.running import outputs_of, run_definitions, ru
 from studium_graders.engine.judge.scoring import is_number, points_for_outputs, points_for_value, shows_number
 from studium_graders.engine.judge.verdicts import outcome_for, result_of
 from studium_graders.engine.judge_side.student_gone import KeptError
-from studium_graders.engine.limits import Limits
 from studium_graders.engine.material.assignment import Calibration
-from studium_graders.engine.results import CellRun, TestResult
+from studium_graders.engine.material.limits import Limits
+from studium_graders.engine.material.results import CellRun, TestResult
 
 NOT_YET = "not attempted yet"
 HARNESS_CHANGED = "your code has changed how tests run: this test passes without your answer, too"

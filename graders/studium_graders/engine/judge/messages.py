@@ -17,12 +17,12 @@ from types import MappingProxyType
 
 from studium.comparison import difference
 
-from studium_graders.engine.endings import text_of_breach
 from studium_graders.engine.judge.canonical_text import CanonicalText
 from studium_graders.engine.judge.compiling import LEFT, RIGHT
 from studium_graders.engine.judge.failing_line import FailingLine
 from studium_graders.engine.kinds.assertion_text import unmet
 from studium_graders.engine.kinds.exceptions import is_ours
+from studium_graders.engine.processes.endings import text_of_breach
 from studium_graders.engine.wire.codec import RefusedError
 
 _LONGEST = 600

@@ -14,8 +14,8 @@ from studium_graders.engine.judge.random_state import RandomState
 from studium_graders.engine.judge.running import run_definitions
 from studium_graders.engine.judge.verdicts import result_of
 from studium_graders.engine.judge_side.student_process import StudentProcess
-from studium_graders.engine.limits import Limits
 from studium_graders.engine.material.assignment import Calibration, CanonicalNotebook, Step
+from studium_graders.engine.material.limits import Limits
 
 Emit = Callable[[Event], None]
 

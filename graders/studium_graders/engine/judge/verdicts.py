@@ -1,7 +1,7 @@
 """Results of single cells."""
 
 from studium_graders.engine.material.assignment import Cell, NotebookMaterial
-from studium_graders.engine.results import Outcome, TestResult
+from studium_graders.engine.material.results import Outcome, TestResult
 
 
 def result_of(

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from studium_graders.engine.kinds.cell_outputs import MOST_OF_CELL, MOST_OF_ERROR, MOST_OUTPUTS, size_of
-from studium_graders.engine.results import CellRun
+from studium_graders.engine.material.results import CellRun
 from studium_graders.engine.wire.channel import ProtocolError
 
 MOST_SHOWN = 64 << 20  # characters of output that are kept of a notebook

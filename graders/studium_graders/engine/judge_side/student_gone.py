@@ -1,6 +1,6 @@
 """What ends a test from outside: the student's process is gone, or an object must not leave the judge."""
 
-from studium_graders.engine.results import Verdict
+from studium_graders.engine.material.results import Verdict
 
 
 class StudentGone(Exception):  # noqa: N818

@@ -16,8 +16,8 @@ from studium_graders.engine.kinds.cell_outputs import MOST_OF_ERROR, sendable
 from studium_graders.engine.kinds.connecting import connect
 from studium_graders.engine.kinds.functions import FunctionProxy
 from studium_graders.engine.kinds.proxies import ProxyClass
-from studium_graders.engine.limits import Limits
-from studium_graders.engine.results import CellRun, Verdict
+from studium_graders.engine.material.limits import Limits
+from studium_graders.engine.material.results import CellRun, Verdict
 from studium_graders.engine.wire.channel import Channel, ClosedError, LateError, ProtocolError
 from studium_graders.engine.wire.codec import RefusedError
 

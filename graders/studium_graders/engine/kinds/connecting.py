@@ -7,7 +7,7 @@ from studium_graders.engine.kinds.mirrors import Mirrors
 from studium_graders.engine.kinds.modules import Modules
 from studium_graders.engine.kinds.proxy_classes import ProxyClasses
 from studium_graders.engine.kinds.table import KINDS
-from studium_graders.engine.limits import Limits
+from studium_graders.engine.material.limits import Limits
 from studium_graders.engine.wire.channel import Channel
 from studium_graders.engine.wire.peer import Peer, Section
 

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from studium_graders.engine.exit_codes import TOO_MUCH_OUTPUT
+from studium_graders.engine.processes.exit_codes import TOO_MUCH_OUTPUT
 
 _MANY = 100
 

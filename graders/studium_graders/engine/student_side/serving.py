@@ -12,12 +12,12 @@ from typing import Any, NoReturn
 
 import torch
 
-from studium_graders.engine.exit_codes import ENGINE_FAILED
 from studium_graders.engine.kinds import given_instances, handles, proxies, records
 from studium_graders.engine.kinds.connecting import connect
 from studium_graders.engine.kinds.exceptions import error_node, error_of
 from studium_graders.engine.kinds.operators import SPECIAL
-from studium_graders.engine.limits import Limits
+from studium_graders.engine.material.limits import Limits
+from studium_graders.engine.processes.exit_codes import ENGINE_FAILED
 from studium_graders.engine.student_side.cells import Cells
 from studium_graders.engine.student_side.operations import Operations
 from studium_graders.engine.student_side.printed import Printed, collected

@@ -45,8 +45,8 @@ def _use_torch() -> None:
     import torch
     from torch import nn
 
-    from studium_graders.engine.late_compiler import compare_without_distributed_tensors, import_compiler_late
-    from studium_graders.engine.late_imports import complete_when_needed
+    from studium_graders.engine.processes.late_compiler import compare_without_distributed_tensors, import_compiler_late
+    from studium_graders.engine.processes.late_imports import complete_when_needed
 
     import_compiler_late()
     compare_without_distributed_tensors()

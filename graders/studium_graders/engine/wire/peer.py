@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import Any, Protocol
 
-from studium_graders.engine.limits import Limits
+from studium_graders.engine.material.limits import Limits
 from studium_graders.engine.wire.arguments import Arguments
 from studium_graders.engine.wire.channel import Channel, ClosedError, LateError, ProtocolError
 from studium_graders.engine.wire.codec import Decoder, Encoder, KindTable, RefusedError

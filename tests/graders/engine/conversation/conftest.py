@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from studium_graders.engine.judge_side.student_process import StudentProcess
-from studium_graders.engine.limits import Limits
+from studium_graders.engine.material.limits import Limits
 from studium_graders.engine.student_side.cells import Cells
 from studium_graders.engine.student_side.serving import serve
 from studium_graders.engine.student_side.warm_up import warm_up

@@ -5,7 +5,7 @@ import struct
 
 import msgspec
 from studium_graders.engine.judge_side.student_process import StudentProcess
-from studium_graders.engine.limits import Limits
+from studium_graders.engine.material.limits import Limits
 from studium_graders.engine.wire.channel import HEADER
 
 from .permitting import permissions

@@ -6,7 +6,7 @@ import pty
 
 import pytest
 from studium_graders.engine.judge_side.student_gone import StudentGone
-from studium_graders.engine.limits import Limits
+from studium_graders.engine.material.limits import Limits
 from studium_graders.engine.student_side.cells import INLINE
 
 

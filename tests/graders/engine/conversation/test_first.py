@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 from studium_graders.engine.judge_side.student_gone import StudentGone
-from studium_graders.engine.limits import Limits
+from studium_graders.engine.material.limits import Limits
 
 
 def test_a_function_of_the_student_is_called_with_plain_values(make_student):

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 from studium_graders.engine.judge_side.student_gone import StudentGone
-from studium_graders.engine.limits import Limits
 from studium_graders.engine.material.assignment import Permission
+from studium_graders.engine.material.limits import Limits
 from studium_graders.engine.wire.channel import HEADER
 from studium_graders.engine.wire.codec import RefusedError
 

@@ -3,7 +3,7 @@
 import pytest
 from studium_graders.engine.judge_side.cell_replies import MOST_SHOWN
 from studium_graders.engine.judge_side.student_gone import StudentGone
-from studium_graders.engine.limits import Limits
+from studium_graders.engine.material.limits import Limits
 
 from .liar import Liar, reply
 

@@ -8,7 +8,7 @@ import time
 import numpy as np
 import pytest
 from studium_graders.engine.judge_side.student_gone import StudentGone
-from studium_graders.engine.limits import Limits
+from studium_graders.engine.material.limits import Limits
 
 from .liar import Liar, reply
 

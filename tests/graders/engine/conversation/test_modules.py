@@ -226,7 +226,7 @@ def test_many_models_do_not_pile_up(student):
 
 
 def test_too_large_a_value_is_an_ordinary_error_on_both_sides(make_student):
-    from studium_graders.engine.limits import Limits
+    from studium_graders.engine.material.limits import Limits
 
     student = make_student(
         SOURCE + "\ndef big(): return torch.zeros(1 << 20)\n", limits=Limits(message_mb=1, call_seconds=20)

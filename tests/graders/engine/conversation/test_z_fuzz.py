@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from studium_graders.engine.judge_side.student_gone import StudentGone
 from studium_graders.engine.kinds.table import KINDS
-from studium_graders.engine.limits import Limits
+from studium_graders.engine.material.limits import Limits
 
 from .liar import Liar, frame, reply, request
 

@@ -7,7 +7,7 @@ import io
 import traceback
 
 from studium_graders.engine.judge_side.permissions import Permissions
-from studium_graders.engine.results import CellRun
+from studium_graders.engine.material.results import CellRun
 
 
 class InProcess:

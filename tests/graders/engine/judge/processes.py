@@ -14,16 +14,16 @@ from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
 
 from nbformat.v4 import new_code_cell, new_output
 from nbgrader.utils import determine_grade
-from studium_graders.engine.calibration import calibrate as calibrate_with
-from studium_graders.engine.judge_job import Recorded
+from studium_graders.engine.judge.judge_job import Recorded
 from studium_graders.engine.judge_side.permissions import Permissions
 from studium_graders.engine.judge_side.student_process import StudentProcess
-from studium_graders.engine.limits import Limits
 from studium_graders.engine.material.assignment import Calibration
-from studium_graders.engine.results import NotebookResult
+from studium_graders.engine.material.limits import Limits
+from studium_graders.engine.material.results import NotebookResult
+from studium_graders.engine.processes.working_folder import write_files
 from studium_graders.engine.student_side.cells import Cells
 from studium_graders.engine.student_side.serving import serve
-from studium_graders.engine.working_folder import write_files
+from studium_graders.engine.supervision.calibration import calibrate as calibrate_with
 
 from .notebooks import grade, no_exercises, prepared, submission
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import errno
 
 import pytest
-from studium_graders.engine.endings import breach_in
 from studium_graders.engine.judge.canonical_text import CanonicalText
 from studium_graders.engine.judge.events import Judged
 from studium_graders.engine.judge.failing_line import failing_line
 from studium_graders.engine.judge.messages import bounded_message, full_message
 from studium_graders.engine.judge_side.student_gone import StudentGone
-from studium_graders.engine.limits import Limits
 from studium_graders.engine.material.assignment import Calibration, Permission
+from studium_graders.engine.material.limits import Limits
+from studium_graders.engine.processes.endings import breach_in
 from studium_graders.engine.wire.channel import TooLargeError
 from studium_graders.engine.wire.codec import RefusedError
 

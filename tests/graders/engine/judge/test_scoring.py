@@ -12,7 +12,7 @@ import torch
 from nbformat.v4 import new_code_cell, new_output
 from nbgrader.utils import determine_grade
 from studium_graders.engine.judge.scoring import points_for_outputs, points_for_value
-from studium_graders.engine.results import CellRun
+from studium_graders.engine.material.results import CellRun
 
 from .notebooks import answer, checked, given, material, submission
 from .processes import calibrate, grade_forked

@@ -7,10 +7,10 @@ from pathlib import PurePosixPath
 
 import msgspec
 
-from studium_graders.engine.canonical import canonical_notebook, template_cells
-from studium_graders.engine.cell_matching import is_answer, plain
+from studium_graders.engine.intake.canonical import canonical_notebook, template_cells
+from studium_graders.engine.intake.cell_matching import is_answer, plain
+from studium_graders.engine.intake.submitted_notebook import SubmittedCell, UnreadableError, read_cells
 from studium_graders.engine.material.assignment import Material, NotebookMaterial
-from studium_graders.engine.submitted_notebook import SubmittedCell, UnreadableError, read_cells
 
 _MOST_CANDIDATES = 12
 _ENDING = re.compile(r"(\.ipynb(\.json|\.txt)?)$")

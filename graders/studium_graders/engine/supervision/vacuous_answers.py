@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterator
 import msgspec
 from studium.vacuous import VACUOUS, table
 
-from studium_graders.engine.calibration import notebook_with
-from studium_graders.engine.cell_matching import bound_names
+from studium_graders.engine.intake.cell_matching import bound_names
 from studium_graders.engine.material.assignment import CanonicalNotebook, Cell, NotebookMaterial
-from studium_graders.engine.results import NotebookResult
+from studium_graders.engine.material.results import NotebookResult
+from studium_graders.engine.supervision.calibration import notebook_with
 
 _REPLACED = """
 from studium.vacuous import vacuous as _vacuous

@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
-from studium_graders.engine.late_imports import Later
+from studium_graders.engine.processes.late_imports import Later
 
 _DISTRIBUTED = "torch.distributed.tensor"
 

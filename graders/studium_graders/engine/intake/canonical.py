@@ -7,10 +7,10 @@ from typing import Any
 
 import msgspec
 
-from studium_graders.engine.cell_matching import TemplateCell, bound_names, match_cells, plain
+from studium_graders.engine.intake.cell_matching import TemplateCell, bound_names, match_cells, plain
+from studium_graders.engine.intake.split_cells import join_halves
+from studium_graders.engine.intake.submitted_notebook import SubmittedCell
 from studium_graders.engine.material.assignment import CanonicalNotebook, Cell, NotebookMaterial, Step
-from studium_graders.engine.split_cells import join_halves
-from studium_graders.engine.submitted_notebook import SubmittedCell
 
 _MOST_NOTES = 20
 

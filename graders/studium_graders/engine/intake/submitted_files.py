@@ -9,7 +9,7 @@ from typing import NoReturn
 
 import msgspec
 
-from studium_graders.engine.submitted_notebook import MOST_BYTES
+from studium_graders.engine.intake.submitted_notebook import MOST_BYTES
 
 MOST_FILES = 1000
 MOST_DEPTH = 8

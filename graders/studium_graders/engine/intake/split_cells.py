@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 import msgspec
 from studium.syntax import parse
 
-from studium_graders.engine.cell_matching import TemplateCell
-from studium_graders.engine.submitted_notebook import SubmittedCell
+from studium_graders.engine.intake.cell_matching import TemplateCell
+from studium_graders.engine.intake.submitted_notebook import SubmittedCell
 
 _LONGEST = 50_000
 

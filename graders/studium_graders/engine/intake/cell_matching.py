@@ -12,8 +12,8 @@ from functools import partial
 import msgspec
 from rapidfuzz import fuzz
 
+from studium_graders.engine.intake.submitted_notebook import SubmittedCell
 from studium_graders.engine.material.assignment import Cell
-from studium_graders.engine.submitted_notebook import SubmittedCell
 
 _COMPARED = 1000  # characters of each text
 _ALIKE = 60.0  # of 100: less is another text

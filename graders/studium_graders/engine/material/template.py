@@ -24,10 +24,10 @@ from studium.errors import CourseError
 from traitlets.config import Config
 
 from studium_graders.course_folder import folder
-from studium_graders.engine.gradebook_cells import GradebookNotebook, gradebook_notebooks
-from studium_graders.engine.limits import Limits
 from studium_graders.engine.material.assignment import Cell, Kind, Material, NotebookMaterial
-from studium_graders.engine.source_cells import (
+from studium_graders.engine.material.gradebook_cells import GradebookNotebook, gradebook_notebooks
+from studium_graders.engine.material.limits import Limits
+from studium_graders.engine.material.source_cells import (
     SourceCell,
     SourceNotebook,
     checksummed,

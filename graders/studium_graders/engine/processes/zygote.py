@@ -13,12 +13,12 @@ import subprocess
 import tempfile
 import threading
 
-from studium_graders.engine.fork_server import HOME, MOST_DESCRIPTORS, STATUS
-from studium_graders.engine.interpreter import command, environment, import_path
-from studium_graders.engine.launcher import Launcher
-from studium_graders.engine.links import LinkClosedError, receive_bytes, send, send_bytes
-from studium_graders.engine.own_folder import OwnFolder
-from studium_graders.engine.process_tree import Usage, usage
+from studium_graders.engine.processes.fork_server import HOME, MOST_DESCRIPTORS, STATUS
+from studium_graders.engine.processes.interpreter import command, environment, import_path
+from studium_graders.engine.processes.launcher import Launcher
+from studium_graders.engine.processes.links import LinkClosedError, receive_bytes, send, send_bytes
+from studium_graders.engine.processes.own_folder import OwnFolder
+from studium_graders.engine.processes.process_tree import Usage, usage
 
 _STARTS = 3
 START_SECONDS = 180.0
@@ -78,7 +78,7 @@ class _Program:
         self._home = OwnFolder(HOME)
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  it lives as long as the process
         self._process = subprocess.Popen(
-            command("studium_graders.engine.fork_server", role, str(control.fileno())),
+            command("studium_graders.engine.processes.fork_server", role, str(control.fileno())),
             env=environment() | {"HOME": self._home.name},
             cwd="/",
             stdin=subprocess.DEVNULL,
@@ -240,4 +240,4 @@ class Zygote(Launcher):
 
 def common_ancestor() -> Zygote:
     """Give the warm process that all engines of this process may share: it knows nothing of any course."""
-    return Zygote("studium_graders.engine.ancestor_main")
+    return Zygote("studium_graders.engine.supervision.ancestor_main")

@@ -20,10 +20,10 @@ import traceback
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
-from studium_graders.engine.exit_codes import ENGINE_FAILED
-from studium_graders.engine.links import LinkClosedError, receive_bytes, send_bytes
-from studium_graders.engine.process_tree import end_orphans
-from studium_graders.engine.purity import impurities
+from studium_graders.engine.processes.exit_codes import ENGINE_FAILED
+from studium_graders.engine.processes.links import LinkClosedError, receive_bytes, send_bytes
+from studium_graders.engine.processes.process_tree import end_orphans
+from studium_graders.engine.processes.purity import impurities
 
 STATUS = struct.Struct("!i")
 MOST_DESCRIPTORS = 4

@@ -9,9 +9,9 @@ import logging
 import socket
 import sys
 
-from studium_graders.engine.huge_pages import use_huge_pages
-from studium_graders.engine.late_imports import import_torch
-from studium_graders.engine.links import receive
+from studium_graders.engine.processes.huge_pages import use_huge_pages
+from studium_graders.engine.processes.late_imports import import_torch
+from studium_graders.engine.processes.links import receive
 
 SECRETS = False
 
@@ -22,7 +22,9 @@ def prepare(setup: bytes) -> None:
     from studium_graders.engine.student_side.warm_up import warm_up
 
     warm_up()
-    importlib.import_module("studium_graders.engine.student_main")  # a judge's process needs most of its modules too
+    importlib.import_module(
+        "studium_graders.engine.student_side.student_main"
+    )  # a judge's process needs most of its modules too
     _keep_locks()
     use_huge_pages()
 
@@ -34,7 +36,7 @@ def _keep_locks() -> None:
 
 def run(prepared: None, descriptors: list[int]) -> None:
     """Become a warm process: the descriptor is the socket on which it is told its role and its import path."""
-    from studium_graders.engine.fork_server import be_warm
+    from studium_graders.engine.processes.fork_server import be_warm
 
     control = socket.socket(fileno=descriptors[0])
     role, *path = receive(control, list[str])

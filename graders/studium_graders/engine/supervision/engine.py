@@ -13,29 +13,30 @@ from typing import Self
 import msgspec
 from studium.errors import CourseError
 
-from studium_graders.engine.attempt import SandboxRefusedError
-from studium_graders.engine.calibration import calibrate
-from studium_graders.engine.cold_start import ColdStart
-from studium_graders.engine.judge_job import JudgeJob, JudgeSetup, Recorded
-from studium_graders.engine.launcher import Launcher
+from studium_graders.engine.judge.judge_job import JudgeJob, JudgeSetup, Recorded
 from studium_graders.engine.material.assignment import (
     Calibration,
     CanonicalNotebook,
     CanonicalSubmission,
     Material,
 )
-from studium_graders.engine.own_folder import OwnFolder, remove_left_behind
-from studium_graders.engine.public_imports import public_imports
-from studium_graders.engine.results import NotebookResult, SubmissionResult
+from studium_graders.engine.material.results import NotebookResult, SubmissionResult
+from studium_graders.engine.processes.cold_start import ColdStart
+from studium_graders.engine.processes.launcher import Launcher
+from studium_graders.engine.processes.own_folder import OwnFolder, remove_left_behind
+from studium_graders.engine.processes.public_imports import public_imports
+from studium_graders.engine.processes.zygote import Zygote, ZygoteError, common_ancestor
 from studium_graders.engine.sandbox import Level
-from studium_graders.engine.student_job import StudentJob, StudentSetup
-from studium_graders.engine.supervisor import Supervisor
-from studium_graders.engine.topic_files import topic_files
-from studium_graders.engine.vacuous_answers import VacuousTest, tests_passed_vacuously
-from studium_graders.engine.zygote import Zygote, ZygoteError, common_ancestor
+from studium_graders.engine.student_side.student_job import StudentJob, StudentSetup
+from studium_graders.engine.supervision.attempt import SandboxRefusedError
+from studium_graders.engine.supervision.calibration import calibrate
+from studium_graders.engine.supervision.supervisor import Supervisor
+from studium_graders.engine.supervision.topic_files import topic_files
+from studium_graders.engine.supervision.vacuous_answers import VacuousTest, tests_passed_vacuously
 
 _AGAIN = "a time limit was hit while the machine was busy with others: the notebook was run again alone"
-_STUDENT, _JUDGE = (f"studium_graders.engine.{name}_main" for name in ("student", "judge"))
+_STUDENT = "studium_graders.engine.student_side.student_main"
+_JUDGE = "studium_graders.engine.judge.judge_main"
 
 
 class EngineError(CourseError):

@@ -17,20 +17,20 @@ from studium.exercises import Exercise
 
 from studium_graders.engine.judge.events import Finished, Judged, Ran
 from studium_graders.engine.judge.guard import install, settle
+from studium_graders.engine.judge.judge_job import Fault, Gone, JudgeJob, JudgeSetup, Message, Messages, Recorded
 from studium_graders.engine.judge.notebook import run_notebook
 from studium_graders.engine.judge.prepare import Prepared as PreparedNotebook
 from studium_graders.engine.judge.prepare import prepare as prepare_notebook
-from studium_graders.engine.judge_job import Fault, Gone, JudgeJob, JudgeSetup, Message, Messages, Recorded
 from studium_graders.engine.judge_side.permissions import Permissions
 from studium_graders.engine.judge_side.student_gone import StudentGone
 from studium_graders.engine.judge_side.student_process import StudentProcess
-from studium_graders.engine.limits import Limits
-from studium_graders.engine.links import LinkClosedError, receive, send
-from studium_graders.engine.public_imports import import_all, starts_compilers
+from studium_graders.engine.material.limits import Limits
+from studium_graders.engine.processes.links import LinkClosedError, receive, send
+from studium_graders.engine.processes.public_imports import import_all, starts_compilers
+from studium_graders.engine.processes.working_folder import write_files
 from studium_graders.engine.sandbox.landlock import Rule
 from studium_graders.engine.sandbox.reach import confine, rules_of_tests
 from studium_graders.engine.student_side.warm_up import warm_up
-from studium_graders.engine.working_folder import write_files
 
 if sys.platform != "win32":
     import resource

@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import Protocol, Self
 
-from studium_graders.engine.process_tree import Usage
+from studium_graders.engine.processes.process_tree import Usage
 
 
 class Process(Protocol):

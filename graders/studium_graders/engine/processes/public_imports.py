@@ -12,7 +12,7 @@ from pathlib import Path
 from studium.syntax import parse
 
 from studium_graders.engine.material.assignment import Material
-from studium_graders.engine.purity import is_secret, topic_packages
+from studium_graders.engine.processes.purity import is_secret, topic_packages
 
 _COMPILING = re.compile(r"\b(functorch|torch\.(func|compile|export|fx)|import[^\n]* (func|compile|export))\b")
 _STARTING = re.compile(r"\b(triton|cpp_extension)\b")

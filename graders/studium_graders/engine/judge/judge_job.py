@@ -4,7 +4,7 @@ import msgspec
 
 from studium_graders.engine.judge.events import Finished, Judged, Ran, Started
 from studium_graders.engine.material.assignment import Calibration, CanonicalNotebook, Material, Permission
-from studium_graders.engine.results import Verdict
+from studium_graders.engine.material.results import Verdict
 
 
 class JudgeSetup(msgspec.Struct, frozen=True):

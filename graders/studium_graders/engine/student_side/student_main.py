@@ -10,14 +10,14 @@ from pathlib import Path
 import msgspec
 
 from studium_graders.engine import sandbox
-from studium_graders.engine.links import receive, send
-from studium_graders.engine.public_imports import import_all
+from studium_graders.engine.processes.links import receive, send
+from studium_graders.engine.processes.public_imports import import_all
+from studium_graders.engine.processes.working_folder import write_files
 from studium_graders.engine.sandbox import Level, Policy, SandboxError, enter, readable_roots
-from studium_graders.engine.student_job import Refused, StudentJob, StudentSetup
 from studium_graders.engine.student_side.cells import INLINE, Cells
 from studium_graders.engine.student_side.serving import serve
+from studium_graders.engine.student_side.student_job import Refused, StudentJob, StudentSetup
 from studium_graders.engine.student_side.warm_up import warm_up
-from studium_graders.engine.working_folder import write_files
 
 SECRETS = False
 

@@ -5,9 +5,9 @@ import signal
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
-from studium_graders.engine.exit_codes import ENGINE_FAILED, TOO_MUCH_OUTPUT
-from studium_graders.engine.limits import Limits
-from studium_graders.engine.results import Verdict
+from studium_graders.engine.material.limits import Limits
+from studium_graders.engine.material.results import Verdict
+from studium_graders.engine.processes.exit_codes import ENGINE_FAILED, TOO_MUCH_OUTPUT
 
 
 class Ending(NamedTuple):

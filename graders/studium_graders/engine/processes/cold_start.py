@@ -15,14 +15,14 @@ from collections import deque
 
 import psutil
 
-from studium_graders.engine.interpreter import command, environment
-from studium_graders.engine.launcher import Launcher
-from studium_graders.engine.links import LinkClosedError, receive_bytes, send_bytes
-from studium_graders.engine.process_tree import Usage
-from studium_graders.engine.zygote import START_SECONDS, ZygoteError, role_name
+from studium_graders.engine.processes.interpreter import command, environment
+from studium_graders.engine.processes.launcher import Launcher
+from studium_graders.engine.processes.links import LinkClosedError, receive_bytes, send_bytes
+from studium_graders.engine.processes.process_tree import Usage
+from studium_graders.engine.processes.zygote import START_SECONDS, ZygoteError, role_name
 
 _WINDOWS = sys.platform == "win32"
-_MODULE = "studium_graders.engine.cold_start"
+_MODULE = "studium_graders.engine.processes.cold_start"
 _END_SECONDS = 20.0
 
 

@@ -10,15 +10,15 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from studium_graders.engine import endings
-from studium_graders.engine.endings import Ending
 from studium_graders.engine.judge.events import Finished, Judged, Ran, Started
-from studium_graders.engine.judge_job import Fault, Gone, JudgeJob, Message, Messages, Recorded
-from studium_graders.engine.launcher import Process
-from studium_graders.engine.limits import Limits
-from studium_graders.engine.links import LinkClosedError, receive_bytes, send
-from studium_graders.engine.results import CellRun, TestResult
-from studium_graders.engine.student_job import Refused, StudentJob
+from studium_graders.engine.judge.judge_job import Fault, Gone, JudgeJob, Message, Messages, Recorded
+from studium_graders.engine.material.limits import Limits
+from studium_graders.engine.material.results import CellRun, TestResult
+from studium_graders.engine.processes import endings
+from studium_graders.engine.processes.endings import Ending
+from studium_graders.engine.processes.launcher import Process
+from studium_graders.engine.processes.links import LinkClosedError, receive_bytes, send
+from studium_graders.engine.student_side.student_job import Refused, StudentJob
 
 _TICK = 0.2
 _OWN_TASKS = 2  # of a student's process: itself, and the one that keeps it

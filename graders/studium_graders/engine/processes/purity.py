@@ -6,9 +6,9 @@ from collections.abc import Collection, Iterator
 from functools import cache
 from importlib.metadata import entry_points
 
-from studium_graders.engine.interpreter import allowed_variables
+from studium_graders.engine.processes.interpreter import allowed_variables
 
-_JUDGE = ("judge", "template", "intake", "calibration")
+_JUDGE = ("judge", "intake", "material.template", "supervision.calibration")
 
 
 def impurities(descriptors: Collection[int], *, secrets: bool) -> Iterator[str]:

@@ -5,9 +5,9 @@ from collections.abc import Callable
 import msgspec
 from studium.errors import CourseError
 
-from studium_graders.engine.judge_job import Recorded
+from studium_graders.engine.judge.judge_job import Recorded
 from studium_graders.engine.material.assignment import Calibration, CanonicalNotebook, Cell, NotebookMaterial, Step
-from studium_graders.engine.results import NotebookResult, TestResult
+from studium_graders.engine.material.results import NotebookResult, TestResult
 
 _TRIES = 3
 _PASSES_THERE = "your solution passes it only in the process of its own code"

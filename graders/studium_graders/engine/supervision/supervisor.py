@@ -14,14 +14,14 @@ from itertools import dropwhile
 import msgspec
 from studium.naming import commonest
 
-from studium_graders.engine.attempt import Attempt, Heard, Launch
-from studium_graders.engine.endings import Ending, breach_in, out_of_time
+from studium_graders.engine.judge.judge_job import JudgeJob, Recorded
 from studium_graders.engine.judge.verdicts import result_of
-from studium_graders.engine.judge_job import JudgeJob, Recorded
-from studium_graders.engine.limits import Limits
 from studium_graders.engine.material.assignment import CanonicalNotebook, Cell, NotebookMaterial
-from studium_graders.engine.results import CellRun, NotebookResult, Outcome, TestResult, Verdict
-from studium_graders.engine.student_job import StudentJob
+from studium_graders.engine.material.limits import Limits
+from studium_graders.engine.material.results import CellRun, NotebookResult, Outcome, TestResult, Verdict
+from studium_graders.engine.processes.endings import Ending, breach_in, out_of_time
+from studium_graders.engine.student_side.student_job import StudentJob
+from studium_graders.engine.supervision.attempt import Attempt, Heard, Launch
 
 _TRIES = 3  # for a step, when what ended it may be nobody's fault
 

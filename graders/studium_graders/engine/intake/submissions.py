@@ -6,17 +6,17 @@ damage costs nothing: lost or doubled ids, moved or split cells, changed types, 
 
 from pathlib import Path, PurePosixPath
 
-from studium_graders.engine.canonical import canonical_notebook, untouched_notebook
-from studium_graders.engine.chosen_files import Choice, choose_notebooks
+from studium_graders.engine.intake.canonical import canonical_notebook, untouched_notebook
+from studium_graders.engine.intake.chosen_files import Choice, choose_notebooks
+from studium_graders.engine.intake.submitted_files import SubmittedFiles, leave_out, read_folder
+from studium_graders.engine.intake.submitted_notebook import UnreadableError, read_cells
+from studium_graders.engine.intake.timestamps import NO_TIME, read_timestamp
 from studium_graders.engine.material.assignment import (
     CanonicalNotebook,
     CanonicalSubmission,
     Material,
     NotebookMaterial,
 )
-from studium_graders.engine.submitted_files import SubmittedFiles, leave_out, read_folder
-from studium_graders.engine.submitted_notebook import UnreadableError, read_cells
-from studium_graders.engine.timestamps import NO_TIME, read_timestamp
 
 
 def read_submission(material: Material, folder: Path, student: str) -> CanonicalSubmission:
