@@ -73,7 +73,7 @@ class Permissions:
             return self.has("class", path, _catching(names[0])) or not self.strict
         if kind == "library":
             return self.has("library", path) or not self.strict
-        if any(self.has(given, path) for given in ("object", "record", "class")):
+        if any(self.has(given, path) for given in ("object", "record", "class", "iterator")):
             return True
         if any(self.has("object", other) for other in turned(path)):
             return True

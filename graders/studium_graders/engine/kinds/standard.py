@@ -156,14 +156,14 @@ def _write_stream(encoder: Encoder, value: Any) -> list[Any]:
     return [] if value.closed else [encoder.encode(part) for part in value.__getstate__()[:-1]]
 
 
-def _stream(cls: type[Any], of: type) -> Kind:
+def _stream(cls: type[Any], of: type[str] | type[bytes]) -> Kind:
     def read(decoder: Decoder, node: list[Any]) -> Any:
         value = decoder.put(cls())
         if not node:
             value.close()
             return value
         held, *rest = [decoder.decode(part) for part in node]
-        if type(held) is not of or type(rest[-1]) is not int:
+        if not isinstance(held, of) or type(rest[-1]) is not int:
             raise ProtocolError("no stream")
         rest[-1] = min(rest[-1], len(held))  # what is written beyond the end fills the memory up to there
         value.__setstate__((held, *rest, None))
