@@ -1,0 +1,24 @@
+"""How much of the engine one call goes through, on the judge's side."""
+
+import sys
+
+_MOST = 90
+
+
+def test_a_call_goes_through_few_functions_of_the_engine(make_student):
+    function = make_student("def f(values):\n    return [2 * value for value in values]").get("f")
+    function([1.0])
+    there, back = [], []
+
+    def profile(frame, event, _):
+        if event == "call" and "studium_graders/engine" in frame.f_code.co_filename:
+            has_sent = any(name == "receive" for _, name in there)
+            (back if has_sent else there).append((frame.f_code.co_filename, frame.f_code.co_name))
+
+    sys.setprofile(profile)
+    try:
+        function([1.0])
+    finally:
+        sys.setprofile(None)
+    assert len(there) <= _MOST, f"{len(there)} calls of {len(set(there))} functions there, {len(back)} back"
+    assert len(set(there) | set(back)) <= _MOST
