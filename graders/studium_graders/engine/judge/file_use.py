@@ -3,7 +3,7 @@
 import ast
 from collections.abc import Collection, Mapping
 
-from studium_graders.engine.judge.dotted_names import is_within, path_of
+from studium_graders.engine.judge.dotted_names import is_within, path_of, root_of
 
 _OF_FILES = (
     "shutil", "tempfile", "glob", "json.dump", "pickle.dump", "torch.save", "numpy.save", "numpy.savetxt",
@@ -30,7 +30,8 @@ def _is_use(node: ast.AST, imports: Mapping[str, str]) -> bool:
         case ast.Attribute(_, name) if name in _METHODS:
             return True
         case ast.Attribute() | ast.Name():
-            return is_within(path_of(node, imports), (*_OF_FILES, *_READERS))
+            path = path_of(node, imports)
+            return (path == "open" or root_of(node) in imports) and is_within(path, (*_OF_FILES, *_READERS))
     return False
 
 

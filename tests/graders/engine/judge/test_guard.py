@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import socket
-
 import pytest
 from studium_graders.engine.judge.guard import EvaluationRefusedError, ReachRefusedError, install, watched
 from studium_graders.engine.material.assignment import Calibration, Permission
@@ -121,16 +119,6 @@ def test_nothing_is_refused_but_while_a_test_runs():
     with watched() as refusal:
         pass
     assert refusal() is None
-
-
-def test_a_test_opens_no_descriptor_of_the_judges_that_an_answer_names(shell):
-    here, there = socket.socketpair()
-    with here, there:
-        test = f"with open(f({here.fileno()}), 'wb', closefd=False) as file:\n    file.write(b'forged')"
-        assert judged(shell, test, "def f(x):\n    return x").points == 0
-        there.setblocking(False)
-        with pytest.raises(BlockingIOError):
-            there.recv(10)
 
 
 def test_a_file_that_a_test_has_opened_is_open_to_it(shell):

@@ -143,7 +143,7 @@ def test_names_of_ours_are_not_told():
 @pytest.mark.parametrize("test", ["assert v.x == 3, v", "raise ValueError(v)"])
 def test_an_object_that_has_no_text_leaves_a_sentence(shell, body, test):
     text = f"class V:\n    x = 0\n    def __str__(self):\n        {body}"
-    calibration = Calibration(True, frozenset({Permission("object", "V()")}))
+    calibration = Calibration(True, frozenset({Permission("object", "V"), Permission("object", "V()")}))
     with forked(shell, calibration) as student:
         said = message(student, f"v = V()\n{test}", text)
     assert said in ("this should hold and does not: v.x == 3", f"ValueError, in the test's line `{test}`")
@@ -151,7 +151,8 @@ def test_an_object_that_has_no_text_leaves_a_sentence(shell, body, test):
 
 def test_a_process_that_ends_while_the_message_is_made_is_gone(shell):
     text = "import os\nclass V:\n    def __str__(self):\n        os._exit(0)"
-    with forked(shell, named_classes={"V"}) as student, pytest.raises(StudentGone):
+    calibration = Calibration(True, frozenset({Permission("object", "V"), Permission("object", "V()")}))
+    with forked(shell, calibration) as student, pytest.raises(StudentGone):
         message(student, "assert False, V()", text)
 
 
