@@ -10,7 +10,7 @@ from .processes import calibrate, grade_forked
 RIGHT = "def same(a):\n    return a"
 WRONG = "def same(a):\n    return None"
 LOOSE = "import numpy as np\nnp.testing.assert_array_equal = lambda *given: None\n"
-TEST = "import numpy as np\na = np.ones(2)\nnp.testing.assert_array_equal(same(a), a)\nimport gc"
+TEST = "import numpy as np\na = np.ones(2)\nnp.testing.assert_array_equal(same(a), a)\nimport gc\ngc.collect()"
 
 
 @pytest.fixture
