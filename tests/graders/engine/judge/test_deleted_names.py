@@ -43,5 +43,5 @@ def test_an_answer_finds_the_name_gone_and_later_tests_find_it_again(shell, hidd
         checked("assert double(5) == 10"),
     )
     results = grade_forked(shell, notebook, submission(notebook, text), calibrate(shell, notebook)).results.values()
-    found = [(result.points, result.mode) for result in results]
-    assert found == [(each, "split") for each in points], [result.reason for result in results]
+    assert [result.points for result in results] == points
+    assert next(iter(results)).mode == "split"
