@@ -1,6 +1,6 @@
-"""The negative control of a test that runs in the student's process: with the untouched stub it must fail.
+"""The negative control of a test that runs in the student's process: without the answer it must fail.
 
-It takes place in a fork, with a copy of the working folder, so that nothing of it is left.
+In the place of the answers are the untouched stubs, of which functions give None. It takes place in a fork, with a copy of the working folder, so that nothing of it is left.
 """
 
 import os
@@ -9,6 +9,7 @@ import shutil
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 from studium_graders.engine.student_side.cells import Cells
 
@@ -41,6 +42,9 @@ def _control(cells: Cells, names: list[str], stubs: list[str], test: str, writin
             cells.shell.user_ns.pop(name, None)
         for stub in stubs:
             cells.run(stub)
+        for name in names:
+            if not isinstance(cells.shell.user_ns.get(name), type):
+                cells.shell.user_ns[name] = _nothing
         outputs, error = cells.run(test)
         failed = error or any(output["output_type"] == "error" for output in outputs)
         said = b"f" if failed else _PASSED
@@ -49,6 +53,10 @@ def _control(cells: Cells, names: list[str], stubs: list[str], test: str, writin
     finally:
         os.write(writing, said)
         os._exit(0)
+
+
+def _nothing(*_: Any, **__: Any) -> None:
+    """Stand for a function: the stub of most raises, and a test that is to fail would fail for that alone."""
 
 
 def _end(pid: int) -> None:
