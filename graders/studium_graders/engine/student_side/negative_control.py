@@ -1,6 +1,7 @@
 """The negative control of a test that runs in the student's process: without the answer it must fail.
 
-In the place of the answers are the untouched stubs, of which functions give None. It takes place in a fork, with a copy of the working folder, so that nothing of it is left.
+In the place of the answers are the untouched stubs, of which functions give None. It takes place in a fork, with a copy
+of the working folder, so that nothing of it is left.
 """
 
 import os
