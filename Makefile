@@ -4,7 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 WORKSPACE ?= workspace
-JOBS ?= 2
+# One more than the cores that most machines have at least: tests wait for browsers, servers and time limits.
+JOBS ?= 3
 # One thread for each of the parallel test processes: two that want both cores slow each other down tenfold.
 # Chromium's own processes crash now and then: a test that this befell, and no other, runs once more.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --dist loadgroup --reruns 1 --only-rerun "(Target|Page) crashed"
@@ -26,10 +27,10 @@ $(STAMP): pyproject.toml $(wildcard course/labextension/* course/labextension/sc
 	$(COMPILE)
 	touch $(STAMP)
 
-test: install lint  ## everything that is quick, in parallel
+test: install lint  ## what is quick and a fixed sample of the rest, in parallel; says at the end what it left out
 	$(PYTEST) -m "not heavy"
 
-test-all: install lint  ## the long trainings and measurements too
+test-all: install lint  ## every test
 	$(PYTEST)
 
 lint: install

@@ -1,8 +1,8 @@
-"""What `make test` leaves out, chosen by one marker, and the lines at the end that say so.
+"""What `make test` leaves out, chosen by markers, and the lines at the end that say so.
 
-`@pytest.mark.heavy` is for what `make test-all` runs and `make test` does not. `@pytest.mark.heavy(sample=2)` lets
-`make test` run a fixed sample of a test's cases, two here. A case that is added or taken away leaves the others of the
-sample as they are, or takes the place of one.
+`@pytest.mark.heavy` is for what `make test-all` runs and `make test` does not. `@pytest.mark.sample(2)` makes the cases
+of a test heavy but for a fixed sample of two; `pytestmark = pytest.mark.sample(5, of="browser")` does so with the tests
+of a file that carry the other marker. A case that is added leaves the sample as it is, or takes the place of one.
 """
 
 from __future__ import annotations
@@ -24,15 +24,16 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Take the marker off the sample, before -m looks at it."""
-    cases: defaultdict[tuple[str, int], list[pytest.Item]] = defaultdict(list)
+    """Mark as heavy what is not in its sample, before -m looks at it. What is heavy by itself is never drawn."""
+    groups: defaultdict[tuple[str, int], list[pytest.Item]] = defaultdict(list)
     for item in items:
-        for mark in item.own_markers:
-            if mark.name == "heavy" and "sample" in mark.kwargs:
-                cases[item.nodeid.partition("[")[0], mark.kwargs["sample"]].append(item)
-    for (_, size), members in cases.items():
-        for item in sorted(members, key=lambda item: zlib.crc32(item.name.encode()))[:size]:
-            item.own_markers = [mark for mark in item.own_markers if mark.name != "heavy"]
+        mark = item.get_closest_marker("sample")
+        other = mark and mark.kwargs.get("of")
+        if mark and not item.get_closest_marker("heavy") and (not other or item.get_closest_marker(other)):
+            groups[item.nodeid.partition("::" if other else "[")[0], mark.args[0]].append(item)
+    for (_, size), members in groups.items():
+        for item in sorted(members, key=lambda item: zlib.crc32(item.name.encode()))[size:]:
+            item.add_marker("heavy")
 
 
 def pytest_deselected(items: list[pytest.Item]) -> None:

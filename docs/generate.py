@@ -47,12 +47,12 @@ def main() -> None:
 
 
 def generated_files(docs: Path) -> list[Path]:
-    """Give the files in the folders that hold nothing but generated pages."""
+    """Return the files in the folders that hold nothing but generated pages."""
     return sorted(path for folder in FOLDERS for path in (docs / folder).glob("*.md"))
 
 
 def pages() -> dict[str, str]:
-    """Give every generated page: its path below docs/, and its text."""
+    """Return every generated page: its path below docs/, and its text."""
     commands = dict(commands_of(own_app()))
     hooks = hooks_of(ROOT / "course/studium/hookspecs.py", users(ROOT))
     made = {f"commands/{words.replace(' ', '-')}.md": command_page(words, call) for words, call in commands.items()}
@@ -79,7 +79,7 @@ def own_app() -> typer.Typer:
 
 
 def commands_of(app: typer.Typer, before: str = "") -> Iterator[tuple[str, Callable[..., Any]]]:
-    """Give the words and the function of each command, those of groups after the others."""
+    """Return the words and the function of each command, those of groups after the others."""
     for command in app.registered_commands:
         assert command.callback is not None
         yield f"{before}{command.name or command.callback.__name__.replace('_', '-')}", command.callback
@@ -243,7 +243,7 @@ def _look(module: ast.Module, path: str, found: Users) -> None:
 
 
 def _called(function: ast.FunctionDef) -> Iterator[str]:
-    """Give the hooks that a function calls: ``….hook.studium_x(…)`` and ``subset_hook_caller("studium_x", …)``."""
+    """Return the hooks that a function calls: ``….hook.studium_x(…)`` and ``subset_hook_caller("studium_x", …)``."""
     for node in ast.walk(function):
         if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
             continue

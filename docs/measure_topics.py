@@ -71,7 +71,7 @@ def measure(subject: Subject) -> Score:
 
 
 def shown_widgets(subject: Subject) -> list[str]:
-    """Give the names of the widgets that the lesson makes, those of the library and the topic's own."""
+    """Return the names of the widgets that the lesson makes, those of the library and the topic's own."""
     import studium_widgets
     from studium_widgets import Widget
 
@@ -101,7 +101,7 @@ def main() -> None:
 
 
 def has_score(slug: str, profile: str) -> bool:
-    """Tell whether a topic has been measured at a profile."""
+    """Return whether a topic has been measured at a profile."""
     path = SCORES / f"{slug}.json"
     return path.is_file() and msgspec.json.decode(path.read_bytes(), type=Score).profile == profile
 

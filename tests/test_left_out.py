@@ -15,7 +15,7 @@ import pathlib, pytest
 def note(name):
     pathlib.Path(f"ran-{name}").touch()
 
-@pytest.mark.heavy(sample=2)
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("case", CASES)
 def test_of_many(case):
     note(case)
@@ -24,6 +24,7 @@ def test_of_many(case):
 def test_long():
     note("long")
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("case", [pytest.param("marked", marks=pytest.mark.heavy), "plain"])
 def test_with_a_marked_case(case):
     note(case)
@@ -31,7 +32,24 @@ def test_with_a_marked_case(case):
 def test_that_cannot_run():
     pytest.skip("no such device")
 """
-SETTINGS = "[pytest]\nmarkers = heavy: as ours\naddopts = --strict-markers -raR\n"
+OF_A_FILE = """
+import pathlib, pytest
+pytestmark = pytest.mark.sample(1, of="browser")
+
+def test_plain():
+    pathlib.Path("ran-without").touch()
+
+@pytest.mark.browser
+def test_one():
+    pathlib.Path("ran-browser-one").touch()
+
+@pytest.mark.browser
+def test_two():
+    pathlib.Path("ran-browser-two").touch()
+"""
+SETTINGS = (
+    "[pytest]\nmarkers =\n  heavy: as ours\n  sample: as ours\n  browser: as ours\naddopts = --strict-markers -raR\n"
+)
 
 
 @pytest.fixture
@@ -41,6 +59,7 @@ def run(tmp_path: Path):
     (tmp_path / "pytest.ini").write_text(SETTINGS)
     folder = tmp_path / "tests" / "some"
     folder.mkdir(parents=True)
+    (folder.parent / "test_file.py").write_text(OF_A_FILE)
 
     def run_tests(cases: str, *options: str) -> tuple[set[str], str]:
         (folder / "test_it.py").write_text(TESTS.replace("CASES", repr([f"case-{letter}" for letter in cases])))
@@ -58,14 +77,15 @@ def run(tmp_path: Path):
 def test_of_heavy_cases_a_sample_runs_and_the_others_are_counted_by_folder(run, workers):
     ran, said = run("abcdef", "-m", "not heavy", *workers)
     sample = {name for name in ran if name.startswith("case-")}
-    assert (len(sample), ran - sample) == (2, {"plain"})
-    assert "left out: 6 heavy tests, which `make test-all` runs\n     6  tests/some\n" in said
+    of_the_file = {name for name in ran if name.startswith("browser-")}
+    assert (len(sample), len(of_the_file), ran - sample - of_the_file) == (2, 1, {"plain", "without"})
+    assert "left out: 7 heavy tests, which `make test-all` runs\n     6  tests/some\n     1  tests\n" in said
     assert "left out: 1 tests that cannot run here, each with its reason above" in said
 
 
 def test_everything_runs_without_a_choice_and_what_skipped_itself_is_said(run):
     ran, said = run("abcdef")
-    assert len(ran) == 9
+    assert len(ran) == 12
     assert "heavy tests" not in said
     assert "left out: 1 tests that cannot run here" in said
 

@@ -20,7 +20,7 @@ _LINK = "[Open this lesson on Binder]({url})"
 
 
 def binder_url(repository: str, path: str) -> str:
-    """Give the address that opens the file ``path`` of the workspace in JupyterLab on Binder.
+    """Return the address that opens the file ``path`` of the workspace in JupyterLab on Binder.
 
     Raise UsageError for a repository that Binder would not find.
     """

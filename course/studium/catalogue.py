@@ -36,7 +36,7 @@ class Catalogue:
         return tuple(entry.topic for entry in self.entries)
 
     def __getitem__(self, slug: str) -> Topic:
-        """Give the topic called ``slug``; raise with the nearest slug, or with the problem that keeps it away."""
+        """Return the topic called ``slug``; raise with the nearest slug, or with the problem that keeps it away."""
         for topic in self.topics:
             if topic.slug == slug:
                 return topic

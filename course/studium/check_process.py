@@ -57,7 +57,7 @@ class Event(msgspec.Struct):
 
 
 def prepare() -> InteractiveShell:
-    """Give a quiet shell that writes no history."""
+    """Return a quiet shell that writes no history."""
     config = Config()
     config.HistoryManager.enabled = False  # it has a thread and a file
     config.InteractiveShell.colors = "nocolor"

@@ -136,23 +136,23 @@ def _blame(topic: str, exercise: Exercise, function: AnyFunction, beside: Mappin
 
 
 def untouched(exercise: Exercise) -> ExerciseResult:
-    """Give the result of an exercise that nobody has begun."""
+    """Return the result of an exercise that nobody has begun."""
     tests = [TestResult(test.name, False, 0.0, "not attempted yet") for test in exercise.tests]
     return ExerciseResult(exercise.id, "not attempted", 0.0, exercise.max_points, tests)
 
 
 def failed(exercise: Exercise, message: str) -> ExerciseResult:
-    """Give the result of an answer that could not be tested at all, for the reason in ``message``."""
+    """Return the result of an answer that could not be tested at all, for the reason in ``message``."""
     return untested(exercise.id, exercise.max_points, [test.name for test in exercise.tests], message)
 
 
 def untested(name: str, max_points: float, tests: list[str], message: str) -> ExerciseResult:
-    """Give the same of an exercise that is known by name and ``tests`` alone."""
+    """Return the same of an exercise that is known by name and ``tests`` alone."""
     return ExerciseResult(name, "wrong", 0.0, max_points, [TestResult(test, False, 0.0, message) for test in tests])
 
 
 def shown_failure(result: ExerciseResult) -> TestResult | None:
-    """Give the failed test of a wrong answer that is to be shown, or None.
+    """Return the failed test of a wrong answer that is to be shown, or None.
 
     It is the first, but where a mistake was recognised in a later one, that: an answer may have two mistakes.
     """
@@ -166,7 +166,7 @@ def with_sentence(result: ExerciseResult, mistake: str) -> ShownResult:
 
 
 def is_blank(function: Callable[..., Any]) -> bool:
-    """Tell whether a function has no body but a docstring, ``pass`` or ``...``."""
+    """Return whether a function has no body but a docstring, ``pass`` or ``...``."""
     code = getattr(function, "__code__", None)
     if not isinstance(code, CodeType):
         return False
@@ -204,7 +204,7 @@ def _error_of(test: Test, function: AnyFunction, seed: int) -> BaseException | N
 
 @contextmanager
 def _random_data(test: Test, seed: int) -> Iterator[dict[str, Any]]:
-    """Give ``rng`` where the test wants it, and leave torch's own random numbers as they were."""
+    """Return ``rng`` where the test wants it, and leave torch's own random numbers as they were."""
     if not test.wants_rng and "torch" not in sys.modules:
         yield {}
         return

@@ -42,13 +42,13 @@ class Claim:
         return float(bound)  # type: ignore[arg-type]
 
     def worst(self, measured: list[float]) -> float:
-        """Give the measurement that is nearest to breaking the claim."""
+        """Return the measurement that is nearest to breaking the claim."""
         if any(value != value for value in measured):
             return float("nan")
         return max(measured) if self.at_least is None else min(measured)
 
     def holds(self, value: float, profile: Profile) -> bool | None:
-        """Tell whether ``value`` bears the claim out; None where the profile is too small to judge."""
+        """Return whether ``value`` bears the claim out; None where the profile is too small to judge."""
         if NAMES.index(profile.name) < NAMES.index(self.holds_from):
             return None
         return bool(value <= self.threshold if self.at_least is None else value >= self.threshold)
@@ -73,6 +73,6 @@ def run_experiment(topic: Topic, experiment: Callable[..., Any], profile: Profil
 
 
 def experiments(topic: Topic) -> Iterator[tuple[Callable[..., Any], list[Claim]]]:
-    """Give each experiment of a topic once, with the claims that are read off it."""
+    """Return each experiment of a topic once, with the claims that are read off it."""
     for experiment in dict.fromkeys(claim.experiment for claim in topic.claims):
         yield experiment, [claim for claim in topic.claims if claim.experiment is experiment]

@@ -45,7 +45,7 @@ class Child(Protocol):
     """A process that carries out a request."""
 
     def poll(self) -> int | None:
-        """Give the exit code, None while it runs."""
+        """Return the exit code, None while it runs."""
 
     def kill(self) -> None:
         """End it, and wait until it has ended."""
@@ -179,7 +179,7 @@ class _Cold:
 
 
 def environment() -> dict[str, str]:
-    """Give the environment of a process that checks: one thread, as the learner's kernel may be training."""
+    """Return the environment of a process that checks: one thread, as the learner's kernel may be training."""
     one = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     return os.environ | one | {VARIABLE: "smoke"}
 

@@ -32,7 +32,7 @@ def compare(actual: Any, expected: Any, rtol: float | None, atol: float | None) 
 
 
 def tolerances(actual: Any, expected: Any, rtol: float | None, atol: float | None) -> tuple[float, float]:
-    """Give (relative, absolute) as they apply: those given, else those of the coarser of the two dtypes."""
+    """Return (relative, absolute) as they apply: those given, else those of the coarser of the two dtypes."""
     standard = max((_TOLERANCES.get(_dtype(x), (0.0, 0.0)) for x in (actual, expected)), key=lambda pair: pair[0])
     relative, absolute = (own if given is None else given for given, own in zip((rtol, atol), standard, strict=True))
     return relative, absolute
@@ -77,7 +77,7 @@ def _extent(actual: np.ndarray, expected: np.ndarray) -> str:
 
 
 def _distinct(one: Any, other: Any) -> tuple[str, str]:
-    """Give two values as text, short unless they would look alike."""
+    """Return two values as text, short unless they would look alike."""
     short = _short(one), _short(other)
     return short if short[0] != short[1] else (str(one), str(other))
 

@@ -27,7 +27,7 @@ def assert_close(
 
 
 def difference(actual: Any, expected: Any, *, rtol: float | None = None, atol: float | None = None) -> str:
-    """Give "" where the values are equal, else one sentence about the first difference."""
+    """Return "" where the values are equal, else one sentence about the first difference."""
     return _Comparison(rtol, atol).difference(actual, expected)
 
 
@@ -41,7 +41,7 @@ class DifferenceError(AssertionError):
 
 
 def show_difference(error: DifferenceError) -> Any | None:
-    """Give the picture that a plugin makes of the two arrays, or None where no plugin knows them."""
+    """Return the picture that a plugin makes of the two arrays, or None where no plugin knows them."""
     from studium.compare_arrays import tolerances
 
     if error.pair is None:

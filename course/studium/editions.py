@@ -105,17 +105,17 @@ def read_lesson(topic: Topic) -> NotebookNode:
 
 
 def role(cell: NotebookNode) -> str:
-    """Give a cell's part: prose, code, experiment, exercise, prompt, check, test or setup; "" for a learner's own."""
+    """Return a cell's part: prose, code, experiment, exercise, prompt, check, test or setup; "" for a learner's own."""
     return str(cell.metadata.get("studium", {}).get("role", ""))
 
 
 def exercise_of(cell: NotebookNode) -> str:
-    """Give the id of the exercise that a cell belongs to, or ""."""
+    """Return the id of the exercise that a cell belongs to, or ""."""
     return str(cell.metadata.get("studium", {}).get("exercise", ""))
 
 
 def is_optional(cell: NotebookNode) -> bool:
-    """Tell whether a cell stands below the heading "Further"."""
+    """Return whether a cell stands below the heading "Further"."""
     return bool(cell.metadata.get("studium", {}).get("optional"))
 
 

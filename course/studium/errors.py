@@ -53,7 +53,7 @@ class UnknownNameError(UsageError):
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
-    """Give "did you mean …?" where a known name is near, else a list of them, of all where they are no whole class."""
+    """Return "did you mean …?" where a known name is near, else a list of them, all if not a class."""
     known = list(known)
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     if near:

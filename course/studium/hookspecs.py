@@ -24,7 +24,7 @@ hookspec = pluggy.HookspecMarker("studium")
 
 @hookspec
 def studium_topics() -> Iterable[Topic]:  # type: ignore[empty-body]
-    """Give the topics that a package brings.
+    """Return the topics that a package brings.
 
     Called once for each catalogue that is loaded. Import nothing heavy: a topic is metadata.
     """
@@ -55,14 +55,14 @@ def studium_edit_notebook(topic: Topic, notebook: NotebookNode, edition: Edition
 def studium_compare(actual: Any, expected: Any, rtol: float | None, atol: float | None) -> str | None:
     """Compare two values of a type that you know.
 
-    Give "" where they are equal within the tolerances (None: the type's own), a sentence that names the first
+    Return "" where they are equal within the tolerances (None: the type's own), a sentence that names the first
     difference where they are not, and None for a type that is not yours.
     """
 
 
 @hookspec(firstresult=True)
 def studium_show_difference(actual: Any, expected: Any, rtol: float, atol: float) -> Any | None:
-    """Give a picture of two arrays that should be equal and are not; None for a type that you do not know.
+    """Return a picture of two arrays that should be equal and are not; None for a type that you do not know.
 
     What you give is displayed in the notebook, so it needs a representation that a saved notebook keeps. Values differ
     where |actual - expected| > atol + rtol |expected|. Shapes may differ.
@@ -71,20 +71,20 @@ def studium_show_difference(actual: Any, expected: Any, rtol: float, atol: float
 
 @hookspec(firstresult=True)
 def studium_executor(name: str, options: dict[str, Any]) -> Executor | None:
-    """Give the executor called ``name`` on which grading runs, or None where the name is not yours."""
+    """Return the executor called ``name`` on which grading runs, or None where the name is not yours."""
 
 
 @hookspec(firstresult=True)
 def studium_export(format: str, gradebook: str, path: Path, assignments: tuple[str, ...]) -> Path | None:  # noqa: A002
     """Write the marks in ``gradebook`` (a database URL) to ``path``; None where ``format`` is not yours.
 
-    ``assignments`` names those that are wanted; all of them where it is empty. Give the path that was written.
+    ``assignments`` names those that are wanted; all of them where it is empty. Return the path that was written.
     """
 
 
 @hookspec
 def studium_export_formats() -> Iterable[str]:  # type: ignore[empty-body]
-    """Give the formats that your ``studium_export`` writes, to be listed where somebody asks for another."""
+    """Return the formats that your ``studium_export`` writes, to be listed where somebody asks for another."""
 
 
 @hookspec
@@ -98,7 +98,7 @@ def studium_findings() -> Iterable[Finding]:  # type: ignore[empty-body]
 
 @hookspec
 def studium_topic_checks(topic: Topic) -> Mapping[str, Callable[[], Iterable[str]]]:  # type: ignore[empty-body]
-    """Give what else must hold for a topic, for ``studium topic check``: a function for each name of a check.
+    """Return what else must hold for a topic, for ``studium topic check``: a function for each name of a check.
 
     A function gives the problems that it finds, one sentence each: what was needed, what came, what to do next. None
     means that the check passes. It may run beside other checks, so let it work in a process of its own.

@@ -80,7 +80,7 @@ class Lesson:
         return show_difference(found) or Note(str(found))
 
     def hint(self, function: Any) -> Note:
-        """Give the next hint; after the last one, all of them again."""
+        """Return the next hint; after the last one, all of them again."""
         exercise = self._exercise(function)
         total = len(exercise.hints)
         if not total:
@@ -104,7 +104,7 @@ class Lesson:
         return Note(f"One solution of {exercise.id}:", code=solved(exercise))
 
     def mine(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Give your function if it is right; else say so, and give a correct one, so that the lesson goes on."""
+        """Return your function if it is right; otherwise say so and return a correct one."""
         exercise = self._exercise(function)
         known = self._functions.get(exercise.id) is function and exercise.id in self._results
         result = self._results[exercise.id] if known else check(self.topic.slug, exercise, function)

@@ -86,7 +86,7 @@ def _measure(slug: str, index: int, profile: Profile, seeds: list[int], threads:
 
 
 def peak_mb(*, children: bool = False) -> float:
-    """Give the most resident memory that this process has had, in MB, or one of its ended children, if that is more."""
+    """Return the most resident memory of this process, in MB, or of one of its ended children if more."""
     if sys.platform == "win32":
         import psutil
 

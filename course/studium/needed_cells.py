@@ -27,7 +27,7 @@ class Names:
 
 
 def needed(sources: list[str], wanted: Iterable[int]) -> list[int]:
-    """Give the numbers of the cells to run, in order, for those in ``wanted`` to work."""
+    """Return the numbers of the cells to run, in order, for those in ``wanted`` to work."""
     cells = [names_in(source) for source in sources]
     chosen = set(wanted) | {number for number, cell in enumerate(cells) if cell.anything}
     while True:
@@ -60,7 +60,7 @@ def _below(table: symtable.SymbolTable) -> Iterator[symtable.SymbolTable]:
 
 
 def _changed(tree: ast.Module) -> Iterator[str]:
-    """Give the names whose objects a cell may change: ``x.y = …``, ``x[y] = …``, and the statement ``x.y(…)``."""
+    """Return the names whose objects a cell may change: ``x.y = …``, ``x[y] = …``, and the statement ``x.y(…)``."""
     for node in ast.walk(tree):
         changed = isinstance(node, ast.Attribute | ast.Subscript) and isinstance(node.ctx, ast.Store | ast.Del)
         target = node if changed else node.value if isinstance(node, ast.Expr) else None

@@ -95,7 +95,7 @@ def write_text(text: str, path: Path) -> None:
 
 
 def slug_in(notebook: NotebookNode, path: Path) -> str:
-    """Give the slug of the topic that a notebook was built from, even where its metadata was lost."""
+    """Return the slug of the topic that a notebook was built from, even where its metadata was lost."""
     if slug := notebook.metadata.get("studium", {}).get("topic"):
         return str(slug)
     for cell in notebook.cells:
@@ -107,7 +107,7 @@ def slug_in(notebook: NotebookNode, path: Path) -> str:
 
 
 def cells_to_run(notebook: NotebookNode, slug: str, known: Iterable[str], wanted: Iterable[str]) -> list[CodeCell]:
-    """Give the code cells that the ``wanted`` of the ``known`` exercises need, without checks, tests and trainings."""
+    """Return the code cells that the ``wanted`` of the ``known`` exercises need; no checks, tests, trainings."""
     cells = [
         (role(cell), CodeCell(cell.source, answered_in(cell, slug, known)))
         for cell in notebook.cells
@@ -118,7 +118,7 @@ def cells_to_run(notebook: NotebookNode, slug: str, known: Iterable[str], wanted
 
 
 def answered_in(cell: NotebookNode, slug: str, known: Iterable[str]) -> str:
-    """Give the name of the exercise that is answered in a code cell, even where its metadata was lost, or ""."""
+    """Return the name of the exercise that is answered in a code cell, even where its metadata was lost, or ""."""
     if name := exercise_of(cell):
         return name
     for name in known:
@@ -128,7 +128,7 @@ def answered_in(cell: NotebookNode, slug: str, known: Iterable[str]) -> str:
 
 
 def answer_cell(notebook: NotebookNode, slug: str, name: str) -> NotebookNode | None:
-    """Give the cell in which an exercise is answered: the lesson's own, else one that defines it; None if none is."""
+    """Return the cell in which an exercise is answered: the lesson's own, else one that defines it; None if none is."""
     cells = [cell for cell in notebook.cells if cell.cell_type == "code" and role(cell) not in _NOT_RUN]
     found = [cell for cell in cells if answered_in(cell, slug, [name]) == name]
     return next((cell for cell in found if role(cell) == "exercise"), found[0] if found else None)

@@ -62,7 +62,7 @@ class Recorder:
     calls: list[Call] = field(default_factory=list)
 
     def wrapped(self) -> AnyFunction:
-        """Give the function to hand to a test: it behaves as the learner's own and records its calls."""
+        """Return the function to hand to a test: it behaves as the learner's own and records its calls."""
 
         @functools.wraps(self.function)
         def recorded(*args: Any, **kwargs: Any) -> Any:

@@ -52,7 +52,7 @@ class Plugins:
 
 
 def builtin_plugins() -> pluggy.PluginManager:
-    """Give a fresh manager with the host's own plugins alone."""
+    """Return a fresh manager with the host's own plugins alone."""
     manager = pluggy.PluginManager(GROUP)
     manager.add_hookspecs(hookspecs)
     manager.register(host_plugin)
@@ -60,7 +60,7 @@ def builtin_plugins() -> pluggy.PluginManager:
 
 
 def load_plugins() -> Plugins:
-    """Give a fresh manager with the host's own and all installed plugins."""
+    """Return a fresh manager with the host's own and all installed plugins."""
     plugins = Plugins(builtin_plugins())
     claims: defaultdict[str, list[_Claim]] = defaultdict(list)
     for claim in _claims():

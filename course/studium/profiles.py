@@ -24,12 +24,12 @@ class Profile:
     device: str = "cpu"
 
     def choose(self, *, smoke: T, laptop: T, gpu: T) -> T:
-        """Give the value for this profile, as in ``steps = profile.choose(smoke=20, laptop=800, gpu=5000)``."""
+        """Return the value for this profile, as in ``steps = profile.choose(smoke=20, laptop=800, gpu=5000)``."""
         return {"smoke": smoke, "laptop": laptop, "gpu": gpu}[self.name]
 
 
 def choose_profile(name: str | None = None, device: str | None = None) -> Profile:
-    """Give the profile called ``name``, or the one that this machine can carry.
+    """Return the profile called ``name``, or the one that this machine can carry.
 
     The environment variable STUDIUM_PROFILE stands in for a missing name. Raise UnknownNameError for a name that does
     not exist, StudiumError where ``device`` is not there.
@@ -45,7 +45,7 @@ def choose_profile(name: str | None = None, device: str | None = None) -> Profil
 
 
 def available_mb() -> int:
-    """Give the memory that this process may still take, in MB: the system's, or its container's if that is less."""
+    """Return the memory that this process may still take, in MB: the system's, or its container's if that is less."""
     import psutil  # 20 ms that the command line need not pay
 
     limits: list[int] = [psutil.virtual_memory().available]

@@ -22,7 +22,7 @@ _STUB = "{indent}# YOUR CODE HERE\n{indent}raise NotImplementedError()\n"
 
 
 def marked(exercise: Exercise) -> str:
-    """Give the solution with its markers, without its decorator: what nbgrader calls the source version."""
+    """Return the solution with its markers, without its decorator: what nbgrader calls the source version."""
     text = definition(exercise.solution)
     if not _REGION.search(text):
         raise ExerciseError(
@@ -32,32 +32,32 @@ def marked(exercise: Exercise) -> str:
 
 
 def stub(exercise: Exercise) -> str:
-    """Give what the learner starts from."""
+    """Return what the learner starts from."""
     if exercise.public:
         return definition(exercise.solution)
     return without_solution(marked(exercise))
 
 
 def without_solution(text: str) -> str:
-    """Give the text of a function with each solution region replaced by the stub, or "" where there is no region."""
+    """Return the text of a function with each solution region replaced by the stub, or "" where there is no region."""
     stubbed, regions = _REGION.subn(lambda match: _STUB.format(indent=match["indent"]), text)
     return stubbed.rstrip() + "\n" if regions else ""
 
 
 def solved(exercise: Exercise) -> str:
-    """Give the solution without markers."""
+    """Return the solution without markers."""
     return _MARKER.sub("", marked(exercise)).rstrip() + "\n"
 
 
 def definition(function: AnyFunction) -> str:
-    """Give the source of a function without its decorators, dedented, with the comments that end it."""
+    """Return the source of a function without its decorators, dedented, with the comments that end it."""
     lines, start = inspect.findsource(function)
     text = textwrap.dedent("".join(inspect.getblock(lines[start:])))
     return without_decorators(lines, parse(text).body[0], start)
 
 
 def without_decorators(lines: list[str], node: ast.stmt, start: int = 0) -> str:
-    """Give the lines of a parsed definition from ``def`` on, dedented; it was parsed from line ``start`` on."""
+    """Return the lines of a parsed definition from ``def`` on, dedented; it was parsed from line ``start`` on."""
     end = start + (node.end_lineno or 0)
     while end < len(lines) and re.match(r"[ \t]+#", lines[end]):  # the closing marker is a comment
         end += 1
@@ -65,7 +65,7 @@ def without_decorators(lines: list[str], node: ast.stmt, start: int = 0) -> str:
 
 
 def seed_of(topic: str, exercise: Exercise, test: Test) -> int:
-    """Give the public seed of a test: the same on every machine and in every edition."""
+    """Return the public seed of a test: the same on every machine and in every edition."""
     return zlib.crc32(f"{topic}/{exercise.id}/{test.name}".encode())
 
 
@@ -83,7 +83,7 @@ def test_cell(topic: str, exercise: Exercise, test: Test) -> str:
 
 
 def imports_used(function: AnyFunction, known: Iterable[str], what: str) -> list[str]:
-    """Give the import statements that a function needs from its module, sorted.
+    """Return the import statements that a function needs from its module, sorted.
 
     Raise ExerciseError for a name that is neither imported, nor built in, nor in ``known``.
     """
@@ -95,7 +95,7 @@ def imports_used(function: AnyFunction, known: Iterable[str], what: str) -> list
 
 
 def public_imports(exercise: Exercise) -> list[str]:
-    """Give the imports of a public exercise's module: its solution, and so what that needs, is not there to be read."""
+    """Return the imports of a public exercise's module: its solution, and what that needs, is absent."""
     source = inspect.getsource(inspect.getmodule(exercise.solution))  # type: ignore[arg-type]
     return sorted({line for _, line in _imports(source) if not line.startswith(("from studium ", "from __future__"))})
 
@@ -110,7 +110,7 @@ def _imports(source: str) -> Iterator[tuple[str, str]]:
 
 
 def global_names(source: str) -> set[str]:
-    """Give the names that a piece of source takes from its module, or from the builtins."""
+    """Return the names that a piece of source takes from its module, or from the builtins."""
     scopes = [symtable.symtable(source, "<exercise>", "exec")]  # the outermost one holds defaults and annotations
     names: set[str] = set()
     while scopes:

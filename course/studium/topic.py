@@ -65,7 +65,7 @@ class Topic:
             ) from error
 
     def has(self, name: str) -> bool:
-        """Tell whether the topic has the module ``name``, without importing it."""
+        """Return whether the topic has the module ``name``, without importing it."""
         return find_spec(f"{self.package}.{name}") is not None
 
     @cached_property
@@ -81,7 +81,7 @@ class Topic:
         return tuple(self.module("experiment").claims) if self.has("experiment") else ()
 
     def exercise(self, name: str) -> "Exercise":
-        """Give the exercise called ``name``; raise UnknownNameError with the nearest name."""
+        """Return the exercise called ``name``; raise UnknownNameError with the nearest name."""
         if name not in self.exercises:
             raise UnknownNameError(f"exercise of {self.slug}", name, self.exercises)
         return self.exercises[name]

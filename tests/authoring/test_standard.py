@@ -121,9 +121,13 @@ def made(solution_lines=1, hints=("Why?", "So."), words=10, **marks):
 @pytest.fixture
 def counted(monkeypatch):
     """Let an exercise say how many lines its solution has, for its text is in no file."""
-    lines = {}
-    monkeypatch.setattr(ladder, "lines_of", lambda exercise: lines.get(id(exercise), 6))
-    return lambda exercise, count: lines.setdefault(id(exercise), count) and exercise
+    monkeypatch.setattr(ladder, "lines_of", lambda exercise: getattr(exercise, "lines", 6))
+
+    def count(exercise, lines):
+        exercise.lines = lines
+        return exercise
+
+    return count
 
 
 def test_a_ladder_without_an_integrative_exercise_is_told(counted):
@@ -150,6 +154,10 @@ def test_an_integrative_exercise_of_a_few_lines_is_told(counted):
 def test_a_long_statement_is_told_without_its_table():
     assert "it has 95" in next(ladder._statement(made(words=95)))
     assert not list(ladder._statement(made(words=80)))
+    listed = made(words=80)
+    listed.solution.__doc__ += "\n\n* x (n, d): " + "word " * 20 + "\n\n| y | " + "word " * 20
+    listed.solution.__doc__ += "\n\n    ```python\n    " + "word " * 20 + "\n    ```"
+    assert not list(ladder._statement(listed))
 
 
 @pytest.mark.parametrize(

@@ -658,6 +658,7 @@ def rich(mark: Callable) -> Path:
 
 
 @pytest.mark.browser
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("width", [1000, 400])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_page_is_accessible_fits_and_asks_for_nothing(rich: Path, chromium: Any, scheme: str, width: int) -> None:

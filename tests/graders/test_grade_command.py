@@ -294,6 +294,7 @@ def test_relative_paths_in_nbgraders_settings_begin_at_the_course(
     assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("setting", ["", "get_config().CourseDirectory.db_url = 'sqlite:///gradebook.db'\n"])
 @pytest.mark.parametrize("name", ["what?", "a%20b", "100%25#1"])
 def test_a_course_may_lie_where_the_path_means_something_in_the_address_of_a_database(

@@ -16,7 +16,7 @@ from .conftest import start_all
 
 axe = pytest.importorskip("axe_core_python.sync_playwright")
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("jupyterlab")]
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("jupyterlab"), pytest.mark.sample(5, of="browser")]
 
 HOSTS = {"lab/tree": "first-steps", "notebooks": "second-steps"}  # each application with a lesson of its own
 WRONG = "def mean(numbers):\n    return sum(numbers)\n"
@@ -118,6 +118,7 @@ def test_a_mistake_is_named_a_hint_helps_and_nothing_is_lost_when_server_and_bro
         page.context.close()
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize(("where", "slug"), HOSTS.items(), ids=["lab", "notebook"])
 def test_an_improved_lesson_is_merged_around_the_answer_and_the_merge_can_be_undone(lab, new_page, where, slug):
     open_lesson(page := new_page(), lab, where, slug)
@@ -229,6 +230,7 @@ def test_a_file_carries_progress_to_notebook_and_terminal_and_a_link_one_answer(
     assert RIGHT in studium("progress", "--read", link)[1]
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("where", HOSTS)
 def test_before_an_idle_binder_ends_somebody_who_does_nothing_is_warned(page, lab, where):
     page.clock.install()

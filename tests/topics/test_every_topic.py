@@ -21,17 +21,10 @@ HERE_ALREADY = "own tests"  # they are collected with these tests
 OF_FORM = ("lesson forms", "ladder", "plain English")
 # Lessons that are not rewritten to the standard yet. The list shrinks: a topic without advice may not stand on it.
 NOT_REWRITTEN = {
-    "encoder-only",
     "decoder-only",
     "rope",
     "kv-caching",
     "mqa-gqa",
-    "flash-attention",
-    "lora",
-    "ncsn",
-    "ddpm",
-    "classifier-guidance",
-    "cfg",
     "clip",
 }
 

@@ -10,6 +10,8 @@ import torch
 from studium_widgets import AttentionHeatmap
 from traitlets import TraitError
 
+pytestmark = pytest.mark.sample(6, of="browser")
+
 MATHS = "widgets/studium_widgets/attention_maths.js"
 TOKENS = ["this", "dog", "barks", ".", "those", "cats", "sleep", "."]
 PREDICTIONS = [

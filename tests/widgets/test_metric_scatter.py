@@ -9,6 +9,8 @@ import pytest
 from studium_widgets import MetricScatter
 from traitlets import TraitError
 
+pytestmark = pytest.mark.sample(6, of="browser")
+
 MATHS = "widgets/studium_widgets/metric_scatter_maths.js"
 POINTS = [
     {"name": "old", "year": 2019, "fid": 30.0, "size": 1.0, "family": "GAN", "paper": "arXiv:1"},

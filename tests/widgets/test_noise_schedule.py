@@ -12,6 +12,8 @@ from studium_widgets import NoiseSchedule
 from torch import distributions
 from traitlets import TraitError
 
+pytestmark = pytest.mark.sample(6, of="browser")
+
 MATHS = "widgets/studium_widgets/noise_schedule_maths.js"
 RANDOM = "widgets/studium_widgets/random.js"
 SAMPLER = "widgets/studium_widgets/noise_schedule_sampler.js"

@@ -11,6 +11,8 @@ from studium_widgets import ParticleField
 from torch import distributions
 from traitlets import TraitError
 
+pytestmark = pytest.mark.sample(6, of="browser")
+
 MATHS = "widgets/studium_widgets/particle_field_maths.js"
 MEASURES = "widgets/studium_widgets/particle_field_measures.js"
 GROUPS = [0, 0, 1, 2]

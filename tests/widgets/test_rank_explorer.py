@@ -10,6 +10,8 @@ import torch
 from studium_widgets import RankExplorer
 from traitlets import TraitError
 
+pytestmark = pytest.mark.sample(6, of="browser")
+
 ALGEBRA = "widgets/studium_widgets/spectrum_maths.js"
 MATHS = "widgets/studium_widgets/rank_explorer_maths.js"
 LEARNING = "widgets/studium_widgets/rank_explorer_learning.js"

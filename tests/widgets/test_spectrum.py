@@ -8,6 +8,8 @@ import torch
 from studium_widgets import Spectrum
 from traitlets import TraitError
 
+pytestmark = pytest.mark.sample(6, of="browser")
+
 MATHS = "widgets/studium_widgets/spectrum_maths.js"
 
 

@@ -11,6 +11,8 @@ from studium_widgets import MemoryMeter, Roofline
 from torch.nn import functional
 from traitlets import TraitError
 
+pytestmark = pytest.mark.sample(6, of="browser")
+
 COSTS = "widgets/studium_widgets/transformer_costs.js"
 MEMORY = "widgets/studium_widgets/memory_meter_maths.js"
 ROOF = "widgets/studium_widgets/roofline_maths.js"

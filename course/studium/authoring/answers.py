@@ -60,7 +60,7 @@ def _attempted(topic: Topic, exercise: Exercise, names: dict[str, Any]) -> Itera
 
 
 def solved_names(topic: Topic) -> dict[str, Any]:
-    """Give the names of a notebook in which every exercise is solved."""
+    """Return the names of a notebook in which every exercise is solved."""
     names: dict[str, Any] = {}
     for text in (setup_source(topic, list(topic.exercises)), *map(solved, topic.exercises.values())):
         exec(text, names)  # noqa: S102 - the author's own text
@@ -111,7 +111,7 @@ def _double_precision() -> Iterator[None]:
 
 
 def _crash(test: Test, function: AnyFunction, seed: int, guise: Callable[[Any], Any]) -> str:
-    """Give the error that the function raises when its tensors come in another guise, or "".
+    """Return the error that the function raises when its tensors come in another guise, or "".
 
     What else a test says then is no matter: it may look at the very tensor that it made.
     """
@@ -142,14 +142,14 @@ def _guises() -> list[tuple[str, Callable[[Any], Any]]]:
 
 
 def _has_a_device(value: Any) -> bool:
-    """Tell whether a value stays where it is while tensors move: a module, or a source of random numbers."""
+    """Return whether a value stays where it is while tensors move: a module, or a source of random numbers."""
     import torch
 
     return isinstance(value, torch.nn.Module | torch.Generator)
 
 
 def _strided(tensor: Any) -> Any:
-    """Give the same values in every second place of a longer storage."""
+    """Return the same values in every second place of a longer storage."""
     import torch
 
     if not tensor.ndim or tensor.is_sparse:

@@ -53,7 +53,7 @@ _TOUCHED: tuple[tuple[str, tuple[str, ...]], ...] = (
 
 
 def touched_checks(files: Iterable[str]) -> set[str]:
-    """Give the names of the checks that hang on these files of the topic's folder."""
+    """Return the names of the checks that hang on these files of the topic's folder."""
     found: set[str] = set()
     for name in files:
         found.update(next((checks for pattern, checks in _TOUCHED if fnmatch(name, pattern)), ()))
@@ -61,7 +61,7 @@ def touched_checks(files: Iterable[str]) -> set[str]:
 
 
 def changed_exercises(before: str, after: str) -> set[str] | None:
-    """Give the exercises whose part of ``exercises.py`` changed; None where it may be any of them."""
+    """Return the exercises whose part of ``exercises.py`` changed; None where it may be any of them."""
     try:
         old, new = _parts(before), _parts(after)
     except SyntaxError:
@@ -71,7 +71,7 @@ def changed_exercises(before: str, after: str) -> set[str] | None:
 
 
 def _parts(text: str) -> dict[str, list[str]]:
-    """Give the statements that belong to each exercise; "" has all the rest."""
+    """Return the statements that belong to each exercise; "" has all the rest."""
     parts: defaultdict[str, list[str]] = defaultdict(list)
     for node in ast.parse(text).body:
         parts[_owner(node)].append(ast.get_source_segment(text, node) or "")

@@ -18,7 +18,7 @@ _PROBE = "import sys; before = set(sys.modules); import {package}; print(*(set(s
 
 
 def modules_of(folder: Path) -> list[str]:
-    """Give the names of a topic's modules but its lesson, which is no module, and its tests."""
+    """Return the names of a topic's modules but its lesson, which is no module, and its tests."""
     names = sorted(path.stem for path in folder.glob("*.py"))
     return [n for n in names if n not in ("__init__", "lesson", "conftest") and not n.startswith("test_")]
 
@@ -90,7 +90,7 @@ def _tree(path: Path) -> ast.Module:
 
 
 def _imported(nodes: Iterable[ast.AST], package: str) -> set[tuple[str, str]]:
-    """Give (module, name) of each import, and of each name that is looked up in `studium`."""
+    """Return (module, name) of each import, and of each name that is looked up in `studium`."""
     found: set[tuple[str, str]] = set()
     for node in nodes:
         if isinstance(node, ast.Import):

@@ -13,8 +13,8 @@ MOST_WORDS = 90  # "about 80"
 SHORTEST_INTEGRATIVE, LONGEST_WARM_UP = 12, 4  # lines
 KINDS = ("find the bug", "derive", "measure")
 _CODE = re.compile(r"`([^`\n]+)`|```")
-_FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
-_ROW = re.compile(r"^\s*\|.*$", re.MULTILINE)
+_FENCE = re.compile(r"^\s*```.*?^\s*```", re.MULTILINE | re.DOTALL)
+_ROW = re.compile(r"^\s*[|*-].*$", re.MULTILINE)  # of a table, or an item of a list
 
 
 def ladder(subject: Subject) -> Finding:

@@ -38,7 +38,7 @@ class Event(msgspec.Struct, frozen=True):
 
 
 def waited(process: int | str = "self") -> float:
-    """Give the seconds that a process was ready to run and others had the processor; 0 where nobody counts them.
+    """Return the seconds that a process was ready to run and others had the processor; 0 where nobody counts them.
 
     Without them, what a lesson takes is the same on a busy machine as on an idle one.
     """

@@ -93,7 +93,7 @@ def _wait(child: "subprocess.Popen[bytes]", path: Path, budget: Budget) -> str:
 
 
 def _edition(path: Path) -> str:
-    """Give the edition of the last cell that is written down, "" before the first."""
+    """Return the edition of the last cell that is written down, "" before the first."""
     lines = path.read_bytes().split(b"\n")[1:-1]
     return msgspec.json.decode(lines[-1], type=Event).edition if lines else ""
 

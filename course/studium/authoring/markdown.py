@@ -36,7 +36,7 @@ Item = Link | Image | Title
 
 
 def items_in(source: str) -> list[Item]:
-    """Give the links, images and headings of a text in their order."""
+    """Return the links, images and headings of a text in their order."""
     return list(_items(parse(source)))
 
 

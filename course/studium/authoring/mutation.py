@@ -164,7 +164,7 @@ def mutants_of(text: str, name: str, line: int = 0) -> list[Mutant]:
 
 
 def _code_of(text: str) -> str | None:
-    """Give what identifies a function's meaning, whatever its layout, or None where it does not parse."""
+    """Return what identifies a function's meaning, whatever its layout, or None where it does not parse."""
     try:
         return ast.dump(ast.parse(text.lstrip("\n")))
     except SyntaxError:
@@ -181,7 +181,7 @@ def _edits(function: ast.FunctionDef, source: SourceText, inside: range) -> Iter
 
 
 def _line(node: ast.AST) -> int:
-    """Give the line on which a node starts; a comprehension has none of its own."""
+    """Return the line on which a node starts; a comprehension has none of its own."""
     place = node.target if isinstance(node, ast.comprehension) else node
     return getattr(place, "lineno", 0)
 

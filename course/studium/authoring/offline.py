@@ -34,7 +34,7 @@ class Blockade:
         self._on = False
 
     def take(self) -> list[str]:
-        """Give the attempts so far, each once, and forget them."""
+        """Return the attempts so far, each once, and forget them."""
         found, self.attempts = list(dict.fromkeys(self.attempts)), []
         return found
 

@@ -28,7 +28,7 @@ _KINDS = {".css": "text/css", ".js": "text/javascript"}
 
 
 def preview_page(topic: Topic, notebook: "NotebookNode", events: Sequence[Event], profile: str) -> str:
-    """Give the lesson's page of the site, with what its cells have shown in ``events``, at this profile."""
+    """Return the lesson's page of the site, with what its cells have shown in ``events``, at this profile."""
     shown = {event.cell: event.outputs for event in events if event.edition == "lesson"}
     filled = deepcopy(notebook)
     for cell in filled.cells:
@@ -75,12 +75,12 @@ class Preview:
         self._server.server_close()
 
     def page(self) -> bytes:
-        """Give the page as it is now."""
+        """Return the page as it is now."""
         panel = _PANEL.read_text("utf-8").replace("{checks}", self._checks.replace("</", "<\\/"))
         return self._page.replace("</body>", f"{panel}</body>").encode()
 
     def listen(self) -> "queue.SimpleQueue[str | None]":
-        """Give a queue of all that is new from now on; None ends it."""
+        """Return a queue of all that is new from now on; None ends it."""
         listener: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._listeners.append(listener)
         return listener

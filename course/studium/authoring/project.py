@@ -65,7 +65,7 @@ def _project(folder: Path, path: Path) -> Project:
 
 
 def _root(folder: Path, path: Path, entries: dict[str, str]) -> Path:
-    """Give the folder that imports start from: the project's own, its src, or the one above a topic's package."""
+    """Return the folder that imports start from: the project's own, its src, or the one above a topic's package."""
     if value := _value_of(path, entries):
         return path.parents[value.count(".")]
     packages = [Path(*value.split(".")) for value in entries.values()]

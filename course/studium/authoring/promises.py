@@ -44,7 +44,7 @@ class Tried:
 
 
 def promises(subject: Subject) -> Finding:
-    """Give versions of each solution to its tests; say which promise of a statement none of them notices."""
+    """Run versions of each solution through its tests; say which promise of a statement none of them notices."""
     tried = {exercise.id: try_versions(subject.topic, exercise) for exercise in subject.exercises}
     advice = [said for exercise in subject.exercises for said in _unnoticed(exercise, tried[exercise.id])]
     return Finding([], _table(tried), advice=advice)

@@ -28,7 +28,7 @@ _NOTHING_SAID = re.compile(
 
 
 def paragraphs(subject: Subject) -> list[tuple[str, str]]:
-    """Give each piece of prose and where it stands: markdown cells, prompts, hints and messages."""
+    """Return each piece of prose and where it stands: markdown cells, prompts, hints and messages."""
     found = [(subject.place(str(cell.id)), cell.source) for cell in subject.lesson.cells if _is_prose(cell)]
     for exercise in subject.exercises:
         found.append((f"the prompt of {exercise.id}", exercise.solution.__doc__ or ""))
@@ -38,7 +38,7 @@ def paragraphs(subject: Subject) -> list[tuple[str, str]]:
 
 
 def _small_print(subject: Subject) -> Iterator[tuple[str, str]]:
-    """Give what else learners read: names and messages of tests, claims, comments and texts in the lesson's code."""
+    """Return what else learners read: names and messages of tests, claims, comments and texts in the lesson's code."""
     for exercise in subject.exercises:
         for test in exercise.tests:
             yield f"the test {test.name!r} of {exercise.id}", f"{test.name} {_texts_of(definition(test.function))}"
@@ -50,7 +50,7 @@ def _small_print(subject: Subject) -> Iterator[tuple[str, str]]:
 
 
 def _texts_of(code: str) -> str:
-    """Give the comments of some Python, and its strings of several words."""
+    """Return the comments of some Python, and its strings of several words."""
     texts = []
     with contextlib.suppress(tokenize.TokenError, SyntaxError):
         for token in tokenize.generate_tokens(io.StringIO(code).readline):
@@ -155,7 +155,7 @@ def reading_time(subject: Subject) -> Finding:
 
 
 def _is_prose(cell: NotebookNode) -> bool:
-    """Tell whether a cell is text of the lesson; a prompt is text of its exercise."""
+    """Return whether a cell is text of the lesson; a prompt is text of its exercise."""
     return cell.cell_type == "markdown" and role(cell) != "prompt"
 
 

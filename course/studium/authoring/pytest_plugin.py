@@ -53,7 +53,7 @@ class TopicChecks(pytest.Collector):
         self.profile, self.strict = profile, strict
 
     def collect(self) -> Iterator[pytest.Item]:
-        """Give a test for each check; where the topic cannot be loaded, the one that says so."""
+        """Return a test for each check; where the topic cannot be loaded, the one that says so."""
         for name in self._names():
             yield CheckItem.from_parent(self, name=name)
 
@@ -102,11 +102,11 @@ class CheckItem(pytest.Item):
             raise CheckFailedError("\n".join([result.detail, *(survivors if self.name == "mutants" else [])]))
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
-        """Give the sentences of the check, without a traceback."""
+        """Return the sentences of the check, without a traceback."""
         if isinstance(excinfo.value, CheckFailedError):
             return str(excinfo.value)
         return super().repr_failure(excinfo, style)
 
     def reportinfo(self) -> tuple[Any, int | None, str]:
-        """Give what stands above a failure."""
+        """Return what stands above a failure."""
         return self.path, None, f"{self.parent.name}: {self.name}"

@@ -21,7 +21,7 @@ PUBLISHED_SEEDS = 10
 
 
 def reference(subject: Subject) -> Finding:
-    """Give the reference's functions to the tests of the exercises that have their names."""
+    """Run the tests of the exercises on the functions of the reference that have their names."""
     names = [exercise.id for exercise in subject.exercises]
     if not subject.topic.has("reference"):
         return Finding([], "there is no reference.py")

@@ -11,7 +11,7 @@ _SMALLEST = 16  # nodes of the syntax tree; less, such as a softmax of a quotien
 
 
 def holds_renamed(wanted: Sequence[ast.AST], text: str) -> bool:
-    """Tell whether a text is Python that does what ``wanted`` does, step by step, whatever its names are."""
+    """Return whether a text is Python that does what ``wanted`` does, step by step, whatever its names are."""
     if sum(1 for node in wanted for _ in ast.walk(node)) < _SMALLEST:
         return False
     with contextlib.suppress(SyntaxError, ValueError):
@@ -21,7 +21,7 @@ def holds_renamed(wanted: Sequence[ast.AST], text: str) -> bool:
 
 
 def own_part(exercise: Exercise) -> Sequence[ast.AST]:
-    """Give the statements that are in the solution and not in the stub; of a single `return`, what it returns."""
+    """Return the statements that are in the solution and not in the stub; of a single `return`, what it returns."""
     known = {ast.dump(node) for node in _body(stub(exercise))}
     own = [node for node in _body(solved(exercise)) if ast.dump(node) not in known]
     return [own[0].value] if len(own) == 1 and isinstance(own[0], ast.Return) and own[0].value else own
@@ -34,7 +34,7 @@ def _body(text: str) -> list[ast.stmt]:
 
 
 def _like(wanted: Sequence[ast.AST], tree: ast.AST) -> Iterator[Sequence[ast.AST]]:
-    """Give what may be the same: expressions of its kind, or as many statements in a row."""
+    """Return what may be the same: expressions of its kind, or as many statements in a row."""
     for node in ast.walk(tree):
         if isinstance(wanted[0], ast.expr):
             if type(node) is type(wanted[0]):
@@ -48,7 +48,7 @@ def _like(wanted: Sequence[ast.AST], tree: ast.AST) -> Iterator[Sequence[ast.AST
 
 
 def _shape(nodes: Sequence[ast.AST]) -> str:
-    """Give what the nodes say, with each name replaced by its place in the order of names."""
+    """Return what the nodes say, with each name replaced by its place in the order of names."""
     order: dict[str, str] = {}
 
     def told(node: ast.AST) -> str:

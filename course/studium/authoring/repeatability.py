@@ -65,7 +65,7 @@ def _alike(one: TestRun, other: TestRun) -> bool:
 
 
 def _global_chance() -> dict[str, Any]:
-    """Give the states of the generators that a test's seed does not reach."""
+    """Return the states of the generators that a test's seed does not reach."""
     states: dict[str, Any] = {"Python's global generator": random.getstate()}
     if numpy := sys.modules.get("numpy"):
         kind, keys, *rest = numpy.random.get_state()

@@ -75,7 +75,7 @@ BEFORE_PUBLISHING = (
 
 
 def checks_of(subject: Subject) -> list[TopicCheck]:
-    """Give the host's checks, and those that plugins add."""
+    """Return the host's checks, and those that plugins add."""
     return [*OWN_CHECKS, *_plugged(subject), *(BEFORE_PUBLISHING if subject.publish else ())]
 
 

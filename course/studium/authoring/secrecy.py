@@ -50,7 +50,7 @@ class Answer:
 
 
 def answers_of(topic: Topic) -> list[Answer]:
-    """Give what must be kept of each exercise. A line of a solution that the author shows on purpose is not."""
+    """Return what must be kept of each exercise. A line of a solution that the author shows on purpose is not."""
     prose = [cell.source for cell in read_lesson(topic).cells if cell.cell_type == "markdown"]
     shown = _bare("\n".join([*prose, *(hint for exercise in topic.exercises.values() for hint in exercise.hints)]))
     return [_answer(exercise, shown) for exercise in topic.exercises.values()]
@@ -107,7 +107,7 @@ def _shown_by_cells(subject: Subject, answers: list[Answer]) -> Iterator[str]:
 
 
 def _places(subject: Subject) -> Iterator[tuple[str, str]]:
-    """Give the name and the text of all that learners get: cells and what hangs on them, hints, files."""
+    """Return the name and the text of all that learners get: cells and what hangs on them, hints, files."""
     for cell in subject.lesson.cells:
         if cell.cell_type == "markdown":
             for found in _SNIPPET.finditer(cell.source):
@@ -134,7 +134,7 @@ def _messages(exercise: Exercise) -> Iterator[tuple[str, str]]:
 
 
 def texts_in(value: Any) -> Iterator[str]:
-    """Give all strings in nested tables and lists, with the names in the tables."""
+    """Return all strings in nested tables and lists, with the names in the tables."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):
@@ -156,7 +156,7 @@ def _whole(solution: str, given: str) -> re.Pattern[str]:
 
 
 def _telling(text: str) -> dict[str, str]:
-    """Give the lines that say something, bare and as they are."""
+    """Return the lines that say something, bare and as they are."""
     lines = (_squeezed(line) for line in text.splitlines())
     telling = (line for line in lines if len(line) >= SHORTEST and not line.startswith(("def ", "#", "for ", '"""')))
     return {_bare(line): line for line in telling}
@@ -171,5 +171,5 @@ def _squeezed(text: str) -> str:
 
 
 def _bare(text: str) -> str:
-    """Give a text without what changes as it is moved about: spaces, marks of comments and of strings, semicolons."""
+    """Return a text without what changes as it is moved about: spaces, marks of comments and of strings, semicolons."""
     return re.sub(r"[\s;#`'\"\\]+", "", text)

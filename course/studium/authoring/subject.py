@@ -123,7 +123,7 @@ def _topic_in(path: Path, catalogue: Catalogue) -> Topic | None:
 
 
 def _require_topic(path: Path, catalogue: Catalogue) -> Topic:
-    """Give the one topic whose package is, or is below, ``path``."""
+    """Return the one topic whose package is, or is below, ``path``."""
     project = project_at(path)
     packages = set(project.entry_points.values())
     topics = [topic for topic in catalogue.topics if topic.package in packages]

@@ -92,13 +92,13 @@ def update_topic(folder: Path) -> str:
 
 
 def versions() -> list[str]:
-    """Give the versions of the template, oldest first."""
+    """Return the versions of the template, oldest first."""
     found = [path.name for path in TEMPLATES.iterdir() if (path / "copier.yml").is_file()]
     return sorted(found, key=lambda version: [int(part) for part in version.split(".")])
 
 
 def newest_version() -> str:
-    """Give the version from which new topics are made."""
+    """Return the version from which new topics are made."""
     return versions()[-1]
 
 
@@ -158,7 +158,7 @@ def _found_at(repository: Path) -> dict[str, str]:
 
 
 def _prefix(folder: Path) -> str:
-    """Give the import name of a folder with a dot after it, or "" where it is no package."""
+    """Return the import name of a folder with a dot after it, or "" where it is no package."""
     names: list[str] = []
     folder = folder.resolve()
     while (folder / "__init__.py").is_file():

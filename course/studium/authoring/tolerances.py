@@ -40,12 +40,12 @@ def _loose(topic: Topic, exercise: Exercise) -> Iterator[str]:
 
 
 def _is_lenient(test: Test) -> bool:
-    """Tell whether a tolerance that is more than rounding stands in a test's text."""
+    """Return whether a tolerance that is more than rounding stands in a test's text."""
     return any(float(found["number"]) >= NEAR for found in _TOLERANCE.finditer(definition(test.function)))
 
 
 def _accepts(topic: Topic, exercise: Exercise, test: Test, amount: float) -> bool | None:
-    """Tell whether a test lets inexact results pass; None where the function gave it no fractions."""
+    """Return whether a test lets inexact results pass; None where the function gave it no fractions."""
     inexact = Inexact(exercise.solution, amount)
     passed = run_test(test, inexact.wrapped, seed_of(topic.slug, exercise, test)).passed
     return passed if inexact.changed or not passed else None

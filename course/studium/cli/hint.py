@@ -15,7 +15,7 @@ def hint(
     reveal: Annotated[bool, typer.Option("--reveal", help="Show a solution; that you saw it is written down.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Give the next hint to an exercise; after the last one, all of them again."""
+    """Show the next hint to an exercise; after the last one, all of them again."""
     lesson = open_file(ctx, notebook)
     if reveal:
         solution = lesson.reveal(exercise)

@@ -11,7 +11,7 @@ _STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]
 
 
 def plain(text: str) -> str:
-    """Give text that cannot steer a terminal: a control character, as in a file's name, becomes the escape for it."""
+    """Return text that cannot steer a terminal: a control character, as in a file's name, becomes the escape for it."""
     return _STEERING.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 

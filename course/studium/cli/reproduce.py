@@ -45,7 +45,7 @@ def reproduce(
 
 
 def choose_topics(catalogue: Catalogue, slugs: list[str], everything: bool) -> list[Topic]:
-    """Give the topics that are named, or all that have an experiment."""
+    """Return the topics that are named, or all that have an experiment."""
     if everything == bool(slugs):
         raise typer.BadParameter("name one or more topics, or give --all (see `studium topics`)")
     return (
@@ -56,7 +56,7 @@ def choose_topics(catalogue: Catalogue, slugs: list[str], everything: bool) -> l
 
 
 def _measure(topics: list[Topic], profile: Profile, seeds: range) -> "tuple[list[ClaimResult], list[str]]":
-    """Give the results of all claims, and why some topics could not be measured."""
+    """Return the results of all claims, and why some topics could not be measured."""
     from studium.measuring import reproduce
 
     claims: list[ClaimResult] = []

@@ -36,7 +36,7 @@ def topics(
 
 
 def describe(catalogue: Catalogue) -> dict[str, Any]:
-    """Give the catalogue as plain data."""
+    """Return the catalogue as plain data."""
     return {
         "topics": [
             {

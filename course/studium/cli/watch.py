@@ -62,7 +62,7 @@ def _round(ctx: typer.Context, notebook: Path, limit: float | None, zygote: "Zyg
 
 
 def _first(results: "list[ShownResult]") -> "ShownResult | None":
-    """Give the first wrong answer, else the first that was not attempted, None where all is right."""
+    """Return the first wrong answer, else the first that was not attempted, None where all is right."""
     for outcome in ("wrong", "not attempted"):
         for item in results:
             if item.outcome == outcome:

@@ -24,7 +24,7 @@ _cells = msgspec.json.Decoder(list[BaseCell])
 
 
 def with_base(notebook: NotebookNode) -> NotebookNode:
-    """Give the notebook with its own cells as the base of later updates."""
+    """Return the notebook with its own cells as the base of later updates."""
     cells = cells_of(notebook)
     packed = base64.b85encode(zlib.compress(msgspec.json.encode(cells), 9)).decode()
     notebook.metadata["studium"]["base"] = from_dict({"digest": digest_of(cells), "cells": packed})
@@ -32,7 +32,7 @@ def with_base(notebook: NotebookNode) -> NotebookNode:
 
 
 def base_of(notebook: NotebookNode) -> list[BaseCell] | None:
-    """Give the cells as they were written; None where the notebook does not know them."""
+    """Return the cells as they were written; None where the notebook does not know them."""
     try:
         packed = base64.b85decode(notebook.metadata["studium"]["base"]["cells"])
         text = zlib.decompressobj().decompress(packed, _LARGEST)
@@ -42,16 +42,16 @@ def base_of(notebook: NotebookNode) -> list[BaseCell] | None:
 
 
 def base_digest(notebook: NotebookNode) -> str:
-    """Give the digest of the lesson that a notebook was made from, or ""."""
+    """Return the digest of the lesson that a notebook was made from, or ""."""
     cells = base_of(notebook)
     return digest_of(cells) if cells else ""
 
 
 def cells_of(notebook: NotebookNode) -> list[BaseCell]:
-    """Give a notebook's cells, without outputs."""
+    """Return a notebook's cells, without outputs."""
     return [BaseCell(cell.id, cell.cell_type, cell.source) for cell in notebook.cells]
 
 
 def digest_of(cells: list[BaseCell]) -> str:
-    """Give a digest of cells."""
+    """Return a digest of cells."""
     return hashlib.sha256(msgspec.json.encode(cells)).hexdigest()[:32]

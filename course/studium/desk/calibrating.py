@@ -52,7 +52,7 @@ def _labels(slug: str, profile: str) -> Iterator[Label]:
 
 
 def _measured(work: Callable[[], object]) -> tuple[float, float]:
-    """Give the seconds that work takes, and the largest memory of the process while it does, in MB."""
+    """Return the seconds that work takes, and the largest memory of the process while it does, in MB."""
     with suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")  # the largest so far is forgotten
     start = time.perf_counter()

@@ -86,14 +86,14 @@ def _keep(description: Description, path: Path) -> None:
 
 
 def _path(topic: Topic, host: bytes) -> Path:
-    """Give the file of a description; its name changes with every file of the topic and of the host."""
+    """Return the file of a description; its name changes with every file of the topic and of the host."""
     with as_file(files(topic.package)) as folder:
         digest = hashlib.sha256(host + _stamp(folder)).hexdigest()[:16]
     return data_folder() / "topics" / f"{topic.slug}.{digest}.json"
 
 
 def _installed(catalogue: Catalogue) -> bytes:
-    """Give what a compiled lesson depends on besides its topic: the host's code, and every plugin's version."""
+    """Return what a compiled lesson depends on besides its topic: the host's code, and every plugin's version."""
     spec = find_spec("studium")
     assert spec is not None
     assert spec.origin is not None

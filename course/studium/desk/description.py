@@ -82,13 +82,13 @@ class Description(msgspec.Struct, frozen=True):
     problem: str = ""
 
     def lesson(self) -> NotebookNode:
-        """Give the compiled lesson; raise StudiumError where there is none."""
+        """Return the compiled lesson; raise StudiumError where there is none."""
         if self.problem:
             raise StudiumError(self.problem)
         return nbformat.reads(self.notebook, as_version=4)
 
     def exercise(self, name: str) -> ExerciseText:
-        """Give the exercise called ``name``; raise UnknownNameError with the nearest name."""
+        """Return the exercise called ``name``; raise UnknownNameError with the nearest name."""
         for item in self.exercises:
             if item.id == name:
                 return item

@@ -95,12 +95,12 @@ class Jobs:
             return self._state(job)
 
     def get(self, name: str) -> JobState | None:
-        """Give a job, None where there is none."""
+        """Return a job, None where there is none."""
         with self._lock:
             return self._state(self._jobs[name]) if name in self._jobs else None
 
     def all(self) -> list[JobState]:
-        """Give the jobs, the newest first."""
+        """Return the jobs, the newest first."""
         with self._lock:
             return [self._state(job) for job in reversed(self._jobs.values())]
 

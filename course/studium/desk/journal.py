@@ -37,11 +37,11 @@ class Journal:
             self.write(lesson, result.id, checked(result, answer))
 
     def standing(self, lesson: str, exercise: str) -> Standing:
-        """Give where the learner stands with one exercise."""
+        """Return where the learner stands with one exercise."""
         return standing(self.store.entries(self.workspace, lesson, exercise))
 
     def standings(self) -> dict[str, dict[str, Standing]]:
-        """Give where the learner stands with every exercise that was begun, by lesson and name."""
+        """Return where the learner stands with every exercise that was begun, by lesson and name."""
         found: defaultdict[str, dict[str, Standing]] = defaultdict(dict)
         entries = sorted(self.store.entries(self.workspace), key=_place)  # stable: the order of time stays
         for (lesson, exercise), members in groupby(entries, key=_place):
@@ -85,7 +85,7 @@ class Journal:
         return found
 
     def guess(self, lesson: str, name: str) -> float | None:
-        """Give the guess that waits for its answer, None where none does."""
+        """Return the guess that waits for its answer, None where none does."""
         guess = None
         for entry in self.store.entries(self.workspace, lesson, ""):
             if isinstance(entry.what, Predicted | Found) and entry.what.name == name:

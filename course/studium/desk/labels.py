@@ -25,7 +25,7 @@ def keep_labels(store: Store, labels: list[Label]) -> None:
 
 
 def read_labels(store: Store, slug: str | None = None, profile: str | None = None) -> dict[tuple[str, str], Label]:
-    """Give the newest label of each cell, by slug and cell."""
+    """Return the newest label of each cell, by slug and cell."""
     rows = store.read(
         "select lesson, cell, seconds, mb, profile, exercise from labels where (?1 is null or lesson = ?1)"
         " and (?2 is null or profile = ?2) order by time",

@@ -72,11 +72,11 @@ class LessonFile:
         return description_of(self.catalogue, self.slug)
 
     def state(self, exercise: str) -> ExerciseState:
-        """Give the state of one exercise."""
+        """Return the state of one exercise."""
         return Desk(self.journal).exercise(self.slug, self.description.exercise(exercise))
 
     def topic(self, path: str) -> TopicState:
-        """Give the state of the whole lesson; ``path`` is how the caller names it."""
+        """Return the state of the whole lesson; ``path`` is how the caller names it."""
         update = self.preview().available
         return Desk(self.journal).topic(self.catalogue[self.slug], self.description, path, update)
 
@@ -103,12 +103,12 @@ class LessonFile:
         return [with_sentence(item, known.exercise(item.id).sentence_of(item.mistake_id)) for item in results]
 
     def answer(self, exercise: str, notebook: NotebookNode | None = None) -> str:
-        """Give the text of an answer; "" where there is no cell for it."""
+        """Return the text of an answer; "" where there is no cell for it."""
         cell = answer_cell(self.notebook if notebook is None else notebook, self.slug, exercise)
         return "" if cell is None else str(cell.source)
 
     def share(self, exercise: str) -> str:
-        """Give the answer as a short text for a link; raise StudiumError where there is none, or it is too long."""
+        """Return the answer as a short text for a link; raise StudiumError where there is none, or it is too long."""
         item = self.description.exercise(exercise)
         answer = self.answer(item.id)
         return encode_answer(self.slug, item.id, "" if answer.strip() == item.stub.strip() else answer)
@@ -130,7 +130,7 @@ class LessonFile:
         return hints[: self.journal.take_hint(self.slug, exercise, len(hints))] if hints else []
 
     def reveal(self, exercise: str) -> str:
-        """Give a solution, and write down that it was seen."""
+        """Return a solution, and write down that it was seen."""
         solution = self.description.exercise(exercise).solution
         if not solution:
             raise StudiumError(f"this edition has no solution of {exercise}; ask your instructor")
@@ -140,7 +140,7 @@ class LessonFile:
     # Answers
 
     def versions(self, exercise: str) -> tuple[Version, ...]:
-        """Give the history of an answer, the newest first."""
+        """Return the history of an answer, the newest first."""
         return self.journal.standing(self.slug, self.description.exercise(exercise).id).versions
 
     def reset(self, exercise: str) -> Replaced:

@@ -64,7 +64,7 @@ def merge_lessons(base: list[BaseCell] | None, mine: NotebookNode, theirs: Noteb
 
 
 def recognise(notebook: NotebookNode, theirs: NotebookNode, base: list[BaseCell] | None) -> None:
-    """Give cells that have lost their ids the lesson's again: by exercise and role, else by their text."""
+    """Set the lesson's ids again in cells that have lost theirs: by exercise and role, else by their text."""
     taken = {cell.id for cell in notebook.cells}
     by_part = {(role(cell), exercise_of(cell)): cell.id for cell in theirs.cells if exercise_of(cell)}
     by_text = {cell.source: cell.id for cell in [*theirs.cells, *(base or [])]}
@@ -81,7 +81,7 @@ def recognise(notebook: NotebookNode, theirs: NotebookNode, base: list[BaseCell]
 
 
 def _in_order(old: dict[str, BaseCell], mine: list[NotebookNode], theirs: list[NotebookNode]) -> list[NotebookNode]:
-    """Give all cells of both: in the lesson's new order, or in the learner's where the learner has moved cells."""
+    """Return all cells of both: in the lesson's new order, or in the learner's where the learner has moved cells."""
     common = {cell.id for cell in mine} & {cell.id for cell in theirs}
     moved = [i for i in old if i in common] != [cell.id for cell in mine if cell.id in common and cell.id in old]
     leading, following = (mine, theirs) if moved else (theirs, mine)
@@ -148,7 +148,7 @@ def _both(merge: Merge, was: BaseCell | None, mine: NotebookNode, new: NotebookN
 
 
 def _sound(text: str, new: NotebookNode, before: str) -> bool:
-    """Tell whether a merged text is still code where it was code before."""
+    """Return whether a merged text is still code where it was code before."""
     return new.cell_type != "code" or _parses(text) or not _parses(before)
 
 
@@ -176,7 +176,7 @@ def _beside(cell: NotebookNode, what: str) -> str:
 
 
 def _with(mine: NotebookNode, source: str, new: NotebookNode) -> NotebookNode:
-    """Give the learner's cell with a text and the lesson's metadata; outputs stay while the code is what made them."""
+    """Return the learner's cell with a text and the lesson's metadata; outputs stay while their code stays."""
     cell = from_dict(dict(mine))
     if cell.cell_type != new.cell_type or (cell.source != source and cell.cell_type == "code"):
         cell = from_dict(dict(new))
@@ -186,14 +186,14 @@ def _with(mine: NotebookNode, source: str, new: NotebookNode) -> NotebookNode:
 
 
 def _as_own(cell: NotebookNode) -> NotebookNode:
-    """Give a cell as the learner's own: it plays no part in the lesson any more."""
+    """Return a cell as the learner's own: it plays no part in the lesson any more."""
     own = from_dict(dict(cell))
     own.metadata.pop("studium", None)
     return own
 
 
 def _part_ids(cells: list[NotebookNode]) -> None:
-    """Give each cell an id of its own; the first of two keeps it."""
+    """Make the ids of cells unique; the first of two cells keeps its id."""
     seen: set[str] = set()
     for cell in cells:
         name, number = cell.id, 2

@@ -12,13 +12,13 @@ MARKER = ".studium.json"
 
 
 def data_folder() -> Path:
-    """Give the folder of the learner's state: STUDIUM_DATA, or the user's data folder."""
+    """Return the folder of the learner's state: STUDIUM_DATA, or the user's data folder."""
     chosen = os.environ.get(VARIABLE)
     return Path(chosen).expanduser() if chosen else Path(platformdirs.user_data_dir("studium", appauthor=False))
 
 
 def workspace_of(folder: Path) -> str:
-    """Give the id of the workspace that a folder lies in: its marker's, so that it may be moved, or else its path."""
+    """Return the id of the workspace that a folder lies in: its marker's, so that it may be moved, or else its path."""
     folder = folder.resolve()
     for place in (folder, *folder.parents):
         if found := _marked(place / MARKER):
@@ -27,7 +27,7 @@ def workspace_of(folder: Path) -> str:
 
 
 def mark_workspace(folder: Path) -> None:
-    """Give a workspace an id of its own; one that has one keeps it."""
+    """Set the id of a workspace that has none."""
     marker = folder / MARKER
     if not _marked(marker):
         marker.write_text(json.dumps({"workspace": uuid.uuid4().hex}) + "\n", "utf-8")

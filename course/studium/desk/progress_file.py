@@ -49,7 +49,7 @@ _heads, _files = msgspec.json.Decoder(_Head), msgspec.json.Decoder(_File)
 
 
 def export_progress(journal: Journal) -> bytes:
-    """Give the progress file of a workspace."""
+    """Return the progress file of a workspace."""
     entries = journal.store.entries(journal.workspace)
     return msgspec.json.encode(_File(FORMAT, VERSION, _checksum(entries), entries))
 
@@ -62,7 +62,7 @@ def import_progress(journal: Journal, content: bytes) -> Merged:
 
 
 def read_progress(content: bytes) -> list[Entry]:
-    """Give the entries of a progress file; raise ProgressFileError where it is not sound."""
+    """Return the entries of a progress file; raise ProgressFileError where it is not sound."""
     if len(content) > LARGEST:
         raise ProgressFileError(f"a progress file has {LARGEST >> 20} MB at most: this one is larger; export it again")
     head = _decoded(content, _heads)
@@ -81,7 +81,7 @@ def read_progress(content: bytes) -> list[Entry]:
 
 
 def _checksum(entries: list[Entry]) -> str:
-    """Give the checksum of entries, however a program on the way has written their JSON."""
+    """Return the checksum of entries, however a program on the way has written their JSON."""
     return hashlib.sha256(msgspec.json.encode(entries)).hexdigest()
 
 

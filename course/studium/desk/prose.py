@@ -37,7 +37,7 @@ class Term(msgspec.Struct, frozen=True):
 
 
 def search(catalogue: Catalogue, described: Mapping[str, Description], words: str) -> list[Place]:
-    """Give the cells whose prose has all the words, in reading order, headings first."""
+    """Return the cells whose prose has all the words, in reading order, headings first."""
     wanted = words.lower().split()
     if not wanted:
         return []
@@ -53,7 +53,7 @@ def search(catalogue: Catalogue, described: Mapping[str, Description], words: st
 
 
 def glossary(described: Mapping[str, Description]) -> list[Term]:
-    """Give the words that lessons define, each with the first sentence that does, by name."""
+    """Return the words that lessons define, each with the first sentence that does, by name."""
     terms: dict[str, Term] = {}
     for slug, description in described.items():
         for _, cell in _prose(description):

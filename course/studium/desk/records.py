@@ -94,10 +94,10 @@ def new_entry(lesson: str, exercise: str, what: What) -> Entry:
 
 
 def new_id() -> str:
-    """Give an id that nobody else has; later ones of a machine sort behind it."""
+    """Return an id that nobody else has; later ones of a machine sort behind it."""
     return f"{time.time_ns():016x}{secrets.token_hex(8)}"
 
 
 def now_ms() -> int:
-    """Give the time in milliseconds since 1970."""
+    """Return the time in milliseconds since 1970."""
     return time.time_ns() // 1_000_000

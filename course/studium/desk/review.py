@@ -114,12 +114,12 @@ def cards(entries: list[Entry]) -> dict[str, Card]:
 
 
 def due_cards(journal: Journal) -> list[Card]:
-    """Give the cards that are due, the longest due first."""
+    """Return the cards that are due, the longest due first."""
     return _due(cards(journal.store.entries(journal.workspace)))
 
 
 def read_review(journal: Journal, catalogue: Catalogue, limit: int | None = None) -> Review:
-    """Give the questions that are due, as many as fit into the minutes of a review."""
+    """Return the questions that are due, as many as fit into the minutes of a review."""
     known = cards(journal.store.entries(journal.workspace))
     most = round(journal.settings.review_minutes * _QUESTIONS_A_MINUTE) if limit is None else limit
     due = _due(known)
@@ -198,7 +198,7 @@ def _other_sentences(description: Description, exercise: str, right: str) -> lis
 
 
 def _numbers(card: Card) -> Iterator[str]:
-    """Give the true number, the learner's guess, and others that are as likely to the eye."""
+    """Return the true number, the learner's guess, and others that are as likely to the eye."""
     guess, value = card.values
     mirrored = value * value / guess if guess * value > 0 else 2 * value - guess
     yield from dict.fromkeys(_shown(number) for number in (value, guess, mirrored, value * 2))

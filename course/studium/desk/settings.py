@@ -25,7 +25,7 @@ class Settings(msgspec.Struct, frozen=True):
 
 
 def read_settings(store: Store) -> Settings:
-    """Give the settings; one that is not understood has its default."""
+    """Return the settings; one that is not understood has its default."""
     found: dict[str, Any] = {}
     for name, text in store.read("select name, value from settings"):
         try:

@@ -54,7 +54,7 @@ class Standing(msgspec.Struct, frozen=True):
         return self.status == "right"
 
     def may_see_solution(self, attempts: int) -> bool:
-        """Tell whether so many attempts were made, or the exercise is right, or the solution was seen before."""
+        """Return whether so many attempts were made, or the exercise is right, or the solution was seen before."""
         return self.revealed or self.outcome == "right" or self.attempts >= attempts
 
 
@@ -81,7 +81,7 @@ def standing(entries: Iterable[Entry]) -> Standing:
 
 
 def checked(result: ExerciseResult, answer: str) -> Checked:
-    """Give the record of a result that is right or wrong."""
+    """Return the record of a result that is right or wrong."""
     assert result.outcome != "not attempted"
     failure = shown_failure(result)
     return Checked(

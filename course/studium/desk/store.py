@@ -70,7 +70,7 @@ class Store:
         self.close()
 
     def read(self, query: str, *values: object) -> list[tuple[object, ...]]:
-        """Give the rows of a query."""
+        """Return the rows of a query."""
         with self._told():
             return self._connection.execute(query, values).fetchall()
 
@@ -85,7 +85,7 @@ class Store:
         return self.write("insert or ignore into entries values (?, ?, ?, ?, ?, ?)", rows)
 
     def entries(self, workspace: str, lesson: str | None = None, exercise: str | None = None) -> list[Entry]:
-        """Give the entries of a workspace in the order of time."""
+        """Return the entries of a workspace in the order of time."""
         rows = self.read(
             "select id, time, lesson, what, exercise from entries where workspace = ?1 and (?2 is null or lesson = ?2)"
             " and (?3 is null or exercise = ?3) order by time, id",
@@ -96,7 +96,7 @@ class Store:
         return [Entry(i, t, name, _decoder.decode(what), e) for i, t, name, what, e in rows]  # type: ignore[arg-type]
 
     def version(self) -> int:
-        """Give a number that changes when any process has written."""
+        """Return a number that changes when any process has written."""
         with self._told():
             return int(self._connection.execute("pragma data_version").fetchone()[0])
 

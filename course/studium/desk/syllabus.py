@@ -123,7 +123,7 @@ class Desk:
         self.standings: Mapping[str, Mapping[str, Standing]] = journal.standings()
 
     def exercise(self, slug: str, item: ExerciseText) -> ExerciseState:
-        """Give the state of one exercise."""
+        """Return the state of one exercise."""
         known = self.standings.get(slug, {}).get(item.id, Standing())
         last, cell = known.last, cell_id(slug, item.id)
         return ExerciseState(
@@ -155,7 +155,7 @@ class Desk:
         )
 
     def topic(self, topic: Topic, description: Description, path: str | None, update: bool) -> TopicState:
-        """Give the state of one topic; which prerequisites are missing is for the syllabus to say."""
+        """Return the state of one topic; which prerequisites are missing is for the syllabus to say."""
         exercises = [self.exercise(topic.slug, item) for item in description.exercises]
         core = [item for item in exercises if not item.optional]
         share = sum(item.minutes for item in core if item.over) / (sum(item.minutes for item in core) or 1.0)
@@ -183,7 +183,7 @@ class Desk:
 def read_syllabus(
     catalogue: Catalogue, described: Mapping[str, Description], journal: Journal, root: Path, folder: str
 ) -> Syllabus:
-    """Give the syllabus of the lessons in ``root / folder``; paths are given from ``root``."""
+    """Return the syllabus of the lessons in ``root / folder``; paths are given from ``root``."""
     desk, topics = Desk(journal), []
     for topic in catalogue.topics:
         name = "/".join(filter(None, (folder, f"{topic.slug}.ipynb")))
@@ -238,7 +238,7 @@ def _totals(topics: list[TopicState]) -> dict[str, float]:
 
 
 def _on_disk(path: Path, description: Description) -> tuple[bool, bool]:
-    """Tell whether a lesson is there, and whether the installed one is newer."""
+    """Return whether a lesson is there, and whether the installed one is newer."""
     if not path.is_file():
         return False, False
     if description.problem:

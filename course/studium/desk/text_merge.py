@@ -7,7 +7,7 @@ Lines = list[str]
 
 
 def merge_text(base: str, mine: str, theirs: str) -> str | None:
-    """Give the text with both sides' changes; None where they changed the same lines, or put some at one place."""
+    """Return the text with both sides' changes; None where they changed the same lines, or put some at one place."""
     if theirs in (base, mine):
         return mine
     if mine == base:
@@ -32,6 +32,6 @@ def _changes(old: Lines, new: Lines) -> Iterator[tuple[int, int, Lines]]:
 
 
 def _joined(lines: Lines) -> Iterator[str]:
-    """Give the lines; one that was the last of its text gets its end where others follow now."""
+    """Return the lines; one that was the last of its text gets its end where others follow now."""
     for number, line in enumerate(lines, 1):
         yield line if number == len(lines) or line.endswith("\n") else line + "\n"

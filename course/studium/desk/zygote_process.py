@@ -142,7 +142,7 @@ def _kill(pid: int) -> None:
 
 
 def _may_fork() -> bool:
-    """Tell whether there is one thread: another may hold a lock at the moment of the fork."""
+    """Return whether there is one thread: another may hold a lock at the moment of the fork."""
     tasks = Path("/proc/self/task")
     return not tasks.is_dir() or len(list(tasks.iterdir())) == 1
 

@@ -76,7 +76,7 @@ class HistoryHandler(DeskHandler):
 
     @authenticated
     async def get(self) -> None:
-        """Give them, the newest first."""
+        """Send them, the newest first."""
         file = notebook_path(self.service.root, self.get_query_argument("path"))
         exercise = self.get_query_argument("exercise")
         await self.reply(lambda: {"versions": self.service.lesson(file).versions(exercise)})

@@ -38,7 +38,7 @@ class DeskHandler(APIHandler):  # type: ignore[misc]  # jupyter_server has no ty
             raise HTTPError(413, f"a body has {LARGEST_BODY >> 20} MB at most; send less")
 
     def body(self, form: type[T]) -> T:
-        """Give the body as ``form``; raise 400 with a sentence where it is something else."""
+        """Return the body as ``form``; raise 400 with a sentence where it is something else."""
         try:
             return msgspec.json.decode(self.request.body or b"{}", type=form)
         except (msgspec.DecodeError, RecursionError) as error:
@@ -72,14 +72,14 @@ def _status(error: StudiumError) -> int:
 
 
 def notebook_path(root: Path, path: str) -> Path:
-    """Give the notebook at a contents path; raise 400 for one that is no notebook, leaves the root or is hidden."""
+    """Return the notebook at a contents path; raise 400 for one that is no notebook, leaves the root or is hidden."""
     if not path.endswith(".ipynb"):
         raise HTTPError(400, "a path names a notebook, a file that ends in .ipynb")
     return inside(root, path)
 
 
 def inside(root: Path, path: str) -> Path:
-    """Give the file or folder at a contents path; raise 400 for one that leaves the root or is hidden."""
+    """Return the file or folder at a contents path; raise 400 for one that leaves the root or is hidden."""
     parts = [part for part in path.split("/") if part]
     if any(part.startswith(".") or "\\" in part or ":" in part or "\0" in part for part in parts):
         raise HTTPError(400, "a path stays below the server's folder and names nothing hidden")

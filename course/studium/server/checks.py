@@ -47,7 +47,7 @@ class CheckHandler(DeskHandler):
 
     @authenticated
     async def get(self, name: str) -> None:
-        """Give the job."""
+        """Send the job."""
         await self._send(self.service.jobs.get(name))
 
     @authenticated
@@ -89,7 +89,7 @@ class EventsHandler(DeskHandler):
             await self._write(text)
 
     async def _look(self, store: "Store") -> None:
-        """Tell when somebody else has written: a notebook's own kernel, or a command."""
+        """Announce what somebody else has written: a notebook's own kernel, or a command."""
         loop = asyncio.get_running_loop()
         seen = await loop.run_in_executor(None, store.version)
         while True:

@@ -16,7 +16,7 @@ class Events:
         self._listeners: set[asyncio.Queue[str]] = set()
 
     def listen(self) -> "asyncio.Queue[str]":
-        """Give a queue in which events arrive as text; to be given to ``leave`` at the end."""
+        """Return a queue in which events arrive as text; to be given to ``leave`` at the end."""
         queue: asyncio.Queue[str] = asyncio.Queue(_LONGEST_QUEUE)
         self._listeners.add(queue)
         return queue
@@ -26,7 +26,7 @@ class Events:
         self._listeners.discard(queue)
 
     def send(self, name: str, data: Any) -> None:
-        """Tell everybody."""
+        """Send it to every listener."""
         text = event_text(name, data)
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._spread, text)

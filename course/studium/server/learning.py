@@ -13,7 +13,7 @@ class SyllabusHandler(DeskHandler):
 
     @authenticated
     async def get(self) -> None:
-        """Give the syllabus of a folder."""
+        """Send the syllabus of a folder."""
         folder = self.get_query_argument("folder", "").strip("/")
         inside(self.service.root, folder)
 
@@ -32,7 +32,7 @@ class LessonHandler(DeskHandler):
 
     @authenticated
     async def get(self) -> None:
-        """Give the state of the lesson in a notebook."""
+        """Send the state of the lesson in a notebook."""
         path = self.get_query_argument("path")
         file = notebook_path(self.service.root, path)
 
@@ -75,7 +75,7 @@ class SearchHandler(DeskHandler):
 
     @authenticated
     async def get(self) -> None:
-        """Give the places that have all the words."""
+        """Send the places that have all the words."""
         words = self.get_query_argument("q", "")[:200]
 
         def work() -> dict[str, Any]:
@@ -91,7 +91,7 @@ class GlossaryHandler(DeskHandler):
 
     @authenticated
     async def get(self) -> None:
-        """Give all terms by name."""
+        """Send all terms by name."""
 
         def work() -> dict[str, Any]:
             from studium.desk.prose import glossary
@@ -106,7 +106,7 @@ class LabelsHandler(DeskHandler):
 
     @authenticated
     async def get(self) -> None:
-        """Give the labels of a topic, or all."""
+        """Send the labels of a topic, or all."""
         slug = self.get_query_argument("slug", None)
 
         def work() -> dict[str, Any]:
@@ -122,7 +122,7 @@ class SettingsHandler(DeskHandler):
 
     @authenticated
     async def get(self) -> None:
-        """Give the settings."""
+        """Send the settings."""
         await self.reply(self._settings)
 
     @authenticated

@@ -47,7 +47,7 @@ class ProgressHandler(DeskHandler):
 
     @authenticated
     async def get(self) -> None:
-        """Give it."""
+        """Send it."""
         folder = inside(self.service.root, self.get_query_argument("folder", ""))
 
         def work() -> Any:
@@ -107,7 +107,7 @@ class ReviewHandler(DeskHandler):
 
     @authenticated
     async def get(self) -> None:
-        """Give the questions that are due."""
+        """Send the questions that are due."""
         folder = inside(self.service.root, self.get_query_argument("folder", ""))
         limit = self.get_query_argument("limit", "")
 

@@ -73,7 +73,7 @@ class Service:
             return descriptions(self.catalogue)
 
     def journal(self, folder: Path) -> Journal:
-        """Give the journal of the workspace that a folder lies in."""
+        """Return the journal of the workspace that a folder lies in."""
         return Journal(self.store, folder)
 
     def lesson(self, path: Path) -> LessonFile:
@@ -81,7 +81,7 @@ class Service:
         return LessonFile(path, self.catalogue, self.store)
 
     def syllabus(self, folder: str) -> Syllabus:
-        """Give the syllabus of a folder."""
+        """Return the syllabus of a folder."""
         return read_syllabus(self.catalogue, self.descriptions(), self.journal(self.root / folder), self.root, folder)
 
     def warm_soon(self, slug: str) -> None:
@@ -100,13 +100,13 @@ class Service:
         return self.journal(self.root).settings.warm
 
     def progress(self, lesson: LessonFile, exercise: str) -> ExerciseState:
-        """Give an exercise's state, and tell it to all who listen."""
+        """Return an exercise's state, and tell it to all who listen."""
         state = lesson.state(exercise)
         self.tell_progress(lesson.journal.workspace, lesson.slug, state)
         return state
 
     def tell_progress(self, workspace: str, slug: str | None, state: ExerciseState | None) -> None:
-        """Tell all who listen that there is progress; in which lesson, None for many."""
+        """Announce progress in a lesson to all listeners; None stands for many lessons."""
         exercise = state.id if state else None
         self.events.send("progress", {"workspace": workspace, "slug": slug, "exercise": exercise, "state": state})
 

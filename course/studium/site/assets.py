@@ -24,12 +24,12 @@ def write_assets(site: Path, search_index: str, *, plots: bool) -> None:
 
 
 def names() -> list[str]:
-    """Give the names of the files that do not hang on the lessons."""
+    """Return the names of the files that do not hang on the lessons."""
     return [*(item.name for item in _STATIC.iterdir()), _MATHS, PLOTLY]
 
 
 def asset(name: str) -> str:
-    """Give the text of one of them."""
+    """Return the text of one of them."""
     if name == PLOTLY:
         from plotly.offline import get_plotlyjs  # not needed by a site without figures
 

@@ -7,7 +7,7 @@ from math_core import LatexError, LatexToMathML
 
 
 def formula(tex: str, *, display: bool) -> str:
-    """Give a formula as MathML, with its TeX inside for whoever copies it; what is no TeX comes back as code."""
+    """Return a formula as MathML, with its TeX inside for whoever copies it; what is no TeX comes back as code."""
     try:
         return _converter().convert_with_local_state(tex, displaystyle=display)
     except LatexError:

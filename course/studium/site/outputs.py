@@ -19,12 +19,12 @@ _TERMINAL = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\
 
 
 def show_outputs(cell: NotebookNode) -> list[str]:
-    """Give the HTML of each output of a code cell that has something to show."""
+    """Return the HTML of each output of a code cell that has something to show."""
     return [html for output in cell.get("outputs", ()) if (html := _show(output))]
 
 
 def has_plot(cell: NotebookNode) -> bool:
-    """Tell whether one of the cell's outputs is a plotly figure."""
+    """Return whether one of the cell's outputs is a plotly figure."""
     return any(PLOTLY in output.get("data", {}) for output in cell.get("outputs", ()))
 
 

@@ -71,7 +71,7 @@ def start_page(lessons: Sequence[Lesson]) -> str:
 
 
 def search_index(lessons: Sequence[Lesson]) -> str:
-    """Give what searching looks through, as a script: a page from disk may not fetch a file, but may load a script."""
+    """Return what searching looks through, as a script: a page from disk may load a script but fetch no file."""
     passages = [
         {
             "url": f"{lesson.slug}.html" + (f"#{passage.anchor}" if passage.anchor else ""),
@@ -104,6 +104,6 @@ def _environment() -> Environment:
 
 
 def _duration(minutes: int) -> str:
-    """Give a time as people say it: "45 min", "1 h 40 min"."""
+    """Return a time as people say it: "45 min", "1 h 40 min"."""
     hours, rest = divmod(minutes, 60)
     return " ".join(filter(None, (f"{hours} h" if hours else "", f"{rest} min" if rest else "")))

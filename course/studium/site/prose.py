@@ -48,7 +48,7 @@ class Prose:
         self.problems: list[str] = []
 
     def sections(self, source: str) -> list[Section]:
-        """Give the sections of a text cell in their order."""
+        """Return the sections of a text cell in their order."""
         env = dict[str, Any]()
         tokens = parse(source, env)
         self.problems += [f"the formula ${tex}$ is not understood: {why}" for tex, why in _bad_formulas(tokens)]
@@ -66,7 +66,7 @@ class Prose:
         return Section(heading, _html(rest, env), plain_text(rest))
 
     def anchor(self, text: str) -> str:
-        """Give an anchor for a heading: "Into the noise" becomes "into-the-noise", and the second one "…-2"."""
+        """Return an anchor for a heading: "Into the noise" becomes "into-the-noise", and the second one "…-2"."""
         name = slug_of(text).lower() or "section"
         number = next(n for n in range(1, len(self._anchors) + 2) if _numbered(name, n) not in self._anchors)
         self._anchors.add(_numbered(name, number))
@@ -74,7 +74,7 @@ class Prose:
 
 
 def parse(source: str, env: dict[str, Any] | None = None) -> list[Token]:
-    """Give the tokens of a text, formulas among them."""
+    """Return the tokens of a text, formulas among them."""
     return _parser().parse(source, env)
 
 
@@ -84,12 +84,12 @@ def show_block(text: str) -> str:
 
 
 def show_inline(text: str) -> str:
-    """Give a sentence, with code and formulas in it, as HTML."""
+    """Return a sentence, with code and formulas in it, as HTML."""
     return str(_parser().renderInline(text))
 
 
 def plain_text(tokens: Sequence[Token]) -> str:
-    """Give what the tokens say, for searching: words, code and formulas within a line, without markup."""
+    """Return what the tokens say, for searching: words, code and formulas within a line, without markup."""
     return re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", "".join(_texts(tokens)))).strip()
 
 

@@ -35,7 +35,7 @@ class _Captured(OutputWidget):
     """What is printed into a progress bar or another output widget."""
 
     def sync_state(self) -> None:
-        """Tell the kernel nothing: it does not ask, and a message sent just when a reply comes may hide that reply."""
+        """Send the kernel nothing: it does not ask, and a message sent just when a reply comes may hide that reply."""
 
 
 def run_notebook(notebook: NotebookNode, profile: str, limit: int, watch: Watch) -> None:
@@ -90,7 +90,7 @@ def failures(notebook: NotebookNode) -> list[str]:
 
 
 def summary(error: NotebookNode) -> str:
-    """Give an error output in one line."""
+    """Return an error output in one line."""
     return f"{error.ename}: {error.evalue}".strip().splitlines()[0].removesuffix(":")
 
 

@@ -26,7 +26,7 @@ class Runs:
         self.folder = folder
 
     def get(self, slug: str) -> NotebookNode | None:
-        """Give the kept notebook of a lesson, or None."""
+        """Return the kept notebook of a lesson, or None."""
         path = self._path(slug)
         return read_notebook(path) if path.is_file() else None
 
@@ -36,12 +36,12 @@ class Runs:
         write_notebook(notebook, self._path(slug))
 
     def is_fresh(self, slug: str, inputs: str) -> bool:
-        """Tell whether the lesson was run, without a failure, from these inputs."""
+        """Return whether the lesson was run, without a failure, from these inputs."""
         kept = self.get(slug)
         return kept is not None and kept.metadata.studium.inputs == inputs
 
     def slugs(self) -> set[str]:
-        """Give the slugs of all lessons that are kept."""
+        """Return the slugs of all lessons that are kept."""
         return {path.stem for path in self.folder.glob("*.ipynb")}
 
     def _path(self, slug: str) -> Path:
@@ -49,7 +49,7 @@ class Runs:
 
 
 def inputs_of(topic: Topic, notebook: NotebookNode, profile: str, catalogue: Catalogue) -> str:
-    """Give a hash of all that the outputs depend on.
+    """Return a hash of all that the outputs depend on.
 
     That is the notebook, the profile, the topic's package with what it shares with others (not these others), the
     host, the widgets, and the versions of libraries.

@@ -1,4 +1,4 @@
-"""Classifier-free guidance: one network says the noise with a label and without, and their difference is a dial."""
+"""Classifier-free guidance: one network predicts the noise with a label and without, and the difference is a dial."""
 
 from collections.abc import Iterable
 
@@ -7,13 +7,13 @@ from studium import Paper, Topic, hookimpl
 
 @hookimpl
 def studium_topics() -> Iterable[Topic]:
-    """Give the topic `cfg`."""
+    """Return the one topic of this package."""
     yield Topic(
         slug="cfg",
         title="Classifier-free guidance",
         track="Diffusion",
-        summary="Train one network with labels and without, stretch the difference while sampling, and measure what "
-        "that samples: not the density that its formula suggests, and something else with DDPM than with DDIM.",
+        summary="Train one network with labels and without, draw digits on demand with your own guided sampler, and "
+        "derive what it samples: not the density that its formula suggests. Then find out why guidance helps.",
         package=__name__,
         papers=(
             Paper("Classifier-Free Diffusion Guidance", 2022, "2207.12598"),
@@ -27,6 +27,6 @@ def studium_topics() -> Iterable[Topic]:
             ),
         ),
         needs=("classifier-guidance",),
-        minutes=90,
+        minutes=105,
         order=40,
     )

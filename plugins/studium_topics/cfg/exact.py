@@ -7,7 +7,6 @@ follows from the sampler's own steps with no sample drawn, and has a closed form
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -20,8 +19,15 @@ from studium_topics.kits.mixture import Mixture, energy_distance, ring
 from studium_topics.kits.training import one_thread
 
 Block = Callable[..., Tensor]
-EVERYWHERE = (0.0, math.inf)
 SOLVERS = {"DDPM": 1.0, "DDIM": 0.0}  # eta of each
+T = 200  # steps on the ring
+PARTS = {  # of these steps, the noisiest first
+    "no steps": range(0),
+    "first 30 %": range(140, T),
+    "middle 40 %": range(60, 140),
+    "last 30 %": range(60),
+    "all steps": range(T),
+}
 
 
 @dataclass(frozen=True)
@@ -38,37 +44,34 @@ class Variances:
 
     @property
     def deviation(self) -> float:
-        """The largest relative difference between a solver and its limit."""
+        """Return the largest relative difference between a solver and its limit."""
         pairs = ((f, t) for name in SOLVERS for f, t in zip(self.found[name], self.theory[name], strict=True))
         return max(abs(f / t - 1) for f, t in pairs)
 
     def narrowing(self, solver: str) -> float:
-        """How many times narrower than the tilted density the samples are at the largest scale (ratio of variances)."""
+        """Return how many times narrower than the tilted density the samples are at the largest scale, in variance."""
         return self.theory["tilted"][-1] / self.found[solver][-1]
 
 
-def limits(s: float) -> dict[str, float]:
-    """The variances for data N(0, 2) and N(0, 1) given the label, with infinitely many steps.
-
-    Tilted: p(x | c)^s p(x)^(1 - s) has the precision s + (1 - s) / 2. The others solve the reverse equations (Bradley
-    and Nakkiran 2024, section 3).
-    """
-    return {"tilted": 2 / (s + 1), "DDPM": (2 - 2 ** (2 - 2 * s)) / (2 * s - 1), "DDIM": 2 ** (1 - s)}
-
-
 @one_thread()
-def three_variances(cfg_sample: Block, *, profile: Profile, seed: int = 0) -> Variances:
+def three_variances(
+    cfg_sample: Block, final_variances: Callable[[float, float, float], tuple[float, float]], *,
+    profile: Profile, seed: int = 0,
+) -> Variances:  # fmt: skip
     """Follow the variance of guided samples of a Gaussian through both samplers, T = 1000: exact, with no samples.
 
-    A step that writes down eps and leaves x = 1 where it is shows by which factor eps_t is proportional to x. `seed`
-    changes nothing. At s = 5 and "laptop": tilted .3333, DDPM .2174, DDIM .0619; 2 s.
+    Data N(0, 2), given the label N(0, 1). A step that writes down eps and leaves x = 1 where it is shows by which
+    factor eps_t is proportional to x. `seed` changes nothing. At s = 5 and "laptop": tilted .3333, DDPM .2174,
+    DDIM .0619; 2 s.
     """
     del seed
     scales, abar = (1.0, 1.5, 2.0, 3.0, 5.0), linear_abar(profile.choose(smoke=300, laptop=1000, gpu=1000))
-    theory = [limits(s) for s in scales]
+    ends = [final_variances(s, 2.0, 1.0) for s in scales]
+    theory = {"tilted": [1 / (s + (1 - s) / 2) for s in scales]}
+    theory |= {name: [float(pair[i]) for pair in ends] for i, name in enumerate(SOLVERS)}
     slopes = [_slopes(cfg_sample, abar, s) for s in scales]
     found = {name: [_final_variance(slope, abar, eta) for slope in slopes] for name, eta in SOLVERS.items()}
-    return Variances(scales, {name: [row[name] for row in theory] for name in theory[0]}, found)
+    return Variances(scales, theory, found)
 
 
 def _slopes(cfg_sample: Block, abar: Tensor, s: float) -> list[Tensor]:
@@ -83,7 +86,7 @@ def _slopes(cfg_sample: Block, abar: Tensor, s: float) -> list[Tensor]:
         slopes.append(eps)
         return x
 
-    cfg_sample(model, note, torch.ones(1, 1, dtype=torch.float64), torch.tensor([1]), 0, s, abar, EVERYWHERE)
+    cfg_sample(model, note, torch.ones(1, 1, dtype=torch.float64), torch.tensor([1]), 0, [s] * len(abar))
     return slopes
 
 
@@ -113,17 +116,17 @@ class Answers:
     guided: float = 3.0
 
     def radius(self, points: Tensor) -> float:
-        """The mean distance of points (n, 2) from the centre."""
+        """Return the mean distance of points (n, 2) from the centre."""
         return float(points.norm(dim=-1).mean())
 
     @property
     def grows(self) -> float:
-        """How far out DDIM ends at the largest scale, over where it ends with none."""
+        """Return how far out DDIM ends at the largest scale, over where it ends with none."""
         return self.radius(self.clouds["DDIM", self.scales[-1]]) / self.radius(self.clouds["DDIM", self.scales[0]])
 
     @property
     def apart(self) -> float:
-        """The energy distance of DDIM's samples to the tilted density, over that of DDPM's, at the largest scale."""
+        """Return the energy distance of DDIM's samples to the tilted density, over DDPM's, at the largest scale."""
         return self.distance["DDIM", self.scales[-1]] / self.distance["DDPM", self.scales[-1]]
 
 
@@ -154,7 +157,7 @@ def three_answers(cfg_sample: Block, *, profile: Profile, seed: int = 0) -> Answ
     clouds = {(name, s): draw(s, eta) for s in scales for name, eta in SOLVERS.items()}
     distance = {key: energy_distance(cloud, exact[key[1]]) for key, cloud in clouds.items()}
     floor = energy_distance(tilted(mixture, y, 1.0, n, generator), exact[1.0])
-    within = {name: draw.accuracy(draw(3.0, 1.0, ends)) for name, ends in draw.parts().items()}
+    within = {name: draw.accuracy(draw(3.0, 1.0, steps)) for name, steps in PARTS.items()}
     return Answers(scales, exact, clouds, distance, floor, within)
 
 
@@ -167,14 +170,15 @@ class _Sampler:
     y: int
     n: int
     seed: int
-    abar: Tensor = field(default_factory=lambda: linear_abar(200))
+    abar: Tensor = field(default_factory=lambda: linear_abar(T))
 
-    def __call__(self, s: float, eta: float, interval: tuple[float, float] = EVERYWHERE) -> Tensor:
+    def __call__(self, s: float, eta: float, guided: range = PARTS["all steps"]) -> Tensor:
         generator = torch.Generator().manual_seed(2000 + self.seed)
         start = torch.randn(self.n, 2, dtype=torch.float64, generator=generator)
         labels = torch.full((self.n,), self.y)
         step, null = stepper(self.abar, eta, generator), self.mixture.class_count
-        return self.cfg_sample(self._model, step, start, labels, null, s, self.abar, interval)
+        scales = [s if t in guided else 1.0 for t in range(T)]
+        return self.cfg_sample(self._model, step, start, labels, null, scales)
 
     def _model(self, x: Tensor, t: Tensor, y: Tensor) -> Tensor:
         free = y == self.mixture.class_count
@@ -184,17 +188,5 @@ class _Sampler:
         return eps
 
     def accuracy(self, points: Tensor) -> float:
-        """The mean probability of the class at points (n, 2)."""
+        """Return the mean probability of the class at points (n, 2)."""
         return float(self.mixture.class_log_prob(points)[:, self.y].exp().mean())
-
-    def parts(self) -> dict[str, tuple[float, float]]:
-        """Intervals of noise levels: no steps, the noisiest 30 %, the middle 40 %, the last 30 %, all of them."""
-        sigma = ((1 - self.abar) / self.abar).sqrt()
-        low, high = float(sigma[59]), float(sigma[139])
-        return {
-            "no steps": (math.inf, math.inf),
-            "first 30 %": (high, math.inf),
-            "middle 40 %": (low, high),
-            "last 30 %": (0.0, low),
-            "all steps": EVERYWHERE,
-        }

@@ -1,10 +1,11 @@
-"""The exercises of classifier-free guidance: dropped labels, the combination, one doubled call, and the sampler.
+"""The exercises of classifier-free guidance: dropped labels, the combination, one doubled call, the samplers.
 
 Conventions: t = 0..T-1, abar_t the share of signal, x_t = sqrt(abar_t) x0 + sqrt(1 - abar_t) eps. The scale s is
 Imagen's and diffusers' (0 unconditional, 1 conditional); the paper's own w is s - 1 (Ho and Salimans 2022, arXiv
 2207.12598, equation 6). eps_u is predicted without a label, eps_c with it.
 """
 
+import itertools
 import math
 from collections.abc import Callable
 
@@ -15,18 +16,25 @@ from torch import Tensor
 
 @exercise(
     points=3,
-    minutes=8,
+    minutes=6,
     hints=(
-        "`torch.rand(y.shape, generator=generator)` gives a number from 0 to 1 for each label of its own.",
-        "A number from 0 to 1 lies below p with probability p. Those labels are dropped, the others kept.",
-        "`torch.where(dropped, null, y)` makes a new tensor; `y[dropped] = null` would change the data set.",
+        "How do you make an event happen with probability p, for each label independently of the others?",
+        "A uniform random number from 0 to 1 lies below p with probability p. Labels whose number does are dropped.",
+        "Random numbers, comparison and result have the shape (B,). Build a new tensor, because y is the data set's.",
+        "`torch.rand(y.shape, generator=generator)`, and `torch.where(condition, null, y)`.",
     ),
+    level="warm-up",
+    importance=3,
 )
 def drop_labels(y: Tensor, p: float, null: int, generator: torch.Generator) -> Tensor:
-    """Replace each label by the null label with probability p, each independently of the others.
+    """Return the labels y, each replaced by the null label with probability p, independently of the others.
 
-    y (B,) long; p from 0 to 1, where 0 drops none and 1 drops all; null: the label that stands for "no label". All
-    random numbers come from `generator`, which is on the device of y. Returns new labels (B,); y stays as it is.
+    * y: (B,) long, on the device of the generator
+    * p: from 0 (drops none) to 1 (drops all)
+    * null: the label that stands for "no label"
+    * returns: a new tensor (B,) long
+
+    All random numbers come from `generator`. y stays as it is.
     """
     ### BEGIN SOLUTION
     dropped = torch.rand(y.shape, generator=generator, device=y.device) < p
@@ -34,26 +42,31 @@ def drop_labels(y: Tensor, p: float, null: int, generator: torch.Generator) -> T
     ### END SOLUTION
 
 
-@drop_labels.test("keeps every label for p = 0 and drops every label for p = 1", points=1)
+@drop_labels.test("drops a share p of the labels, and keeps the others", points=1)
 def _(drop_labels):
-    y = torch.tensor([3, 0, 7, 7, 1])
+    y = torch.arange(2000) % 7
+    got = drop_labels(y, 0.3, 10, torch.Generator().manual_seed(1))
+    share = float((got == 10).double().mean())
+    assert 0.25 < share < 0.35, f"a share of about 0.3 is expected to be dropped, got {share:.3f}"
+    assert_close(got[got != 10], y[got != 10], message="the labels that were kept for p = 0.3")
     assert_close(drop_labels(y, 0.0, 10, torch.Generator().manual_seed(1)), y, message="p = 0")
-    assert_close(drop_labels(y, 1.0, 10, torch.Generator().manual_seed(1)), torch.full((5,), 10), message="p = 1")
+    assert_close(drop_labels(y, 1.0, 10, torch.Generator().manual_seed(1)), torch.full((2000,), 10), message="p = 1")
 
 
-@drop_labels.hidden("throws a coin of its own for each label", points=1)
+@drop_labels.hidden("draws independently for each label", points=1)
 def _(drop_labels, rng):
-    for p, null in ((0.1, 10), (0.15, 4), (0.5, 10), (0.9, 23)):
+    for p, null in ((0.15, 4), (0.1, 10), (0.5, 10), (0.9, 23)):
         y = torch.randint(0, 4, (5000,), generator=rng)
         got = drop_labels(y, p, null, rng)
         assert tuple(got.shape) == (5000,), f"one label for each of y is expected, shape (5000,), got {got.shape}"
+        assert got.dtype == y.dtype, f"labels are expected in the dtype of y, int64, got {got.dtype}"
         dropped = got == null
         assert_close(got[~dropped], y[~dropped], message=f"the labels that were kept for p = {p}")
         share, error = float(dropped.double().mean()), math.sqrt(p * (1 - p) / 5000)
         low, high = p - 5 * error, p + 5 * error
         assert low < share < high, f"a share of about {p} is expected to be dropped, got {share:.3f}"
-    counts = [int((drop_labels(torch.arange(60), 0.5, 99, rng) == 99).sum()) for _ in range(8)]
-    assert len(set(counts)) > 1, f"independent coins do not drop the same number each time, got {counts} of 60"
+    counts = [int((drop_labels(torch.arange(60), 0.5, 99, rng) == 99).sum()) for _ in range(12)]
+    assert len(set(counts)) > 1, f"independent draws do not drop the same number each time, got {counts} of 60"
 
 
 @drop_labels.hidden("draws from the generator alone, and leaves y as it is", points=1)
@@ -67,24 +80,27 @@ def _(drop_labels, rng):
 
 
 @drop_labels.misconception(
-    "You keep labels with probability p; p is the probability of *dropping* one, so that nearly all of the training "
-    "would be unconditional. Compare the other way round."
+    "You kept labels with probability p; p is the probability of dropping one, so that most of the training would be "
+    "unconditional: compare the other way round.",
+    name="keeps-with-p",
 )
 def _(y, p, null, generator):
     return torch.where(torch.rand(y.shape, generator=generator) < p, y, null)
 
 
 @drop_labels.misconception(
-    "You threw one coin for the whole batch; each label needs a coin of its own, or else a batch is all with labels or "
-    "all without, and the steps jump between two tasks."
+    "You drew one random number for the whole batch; draw one for each label, because otherwise a batch is all with "
+    "labels or all without, and the steps jump between two tasks.",
+    name="one-draw",
 )
 def _(y, p, null, generator):
     return torch.where(torch.rand((), generator=generator) < p, null, y)
 
 
 @drop_labels.misconception(
-    "You dropped a fixed number of labels; with independent coins that number varies. In a batch of one, p times 1 "
-    "rounded down would never drop any."
+    "You dropped a fixed number of labels; with independent draws that number varies. In a batch of one, p times 1 "
+    "rounded down would never drop any.",
+    name="fixed-number",
 )
 def _(y, p, null, generator):
     chosen = torch.randperm(len(y), generator=generator)[: int(p * len(y))]
@@ -92,8 +108,9 @@ def _(y, p, null, generator):
 
 
 @drop_labels.misconception(
-    "You wrote into y; those are the labels of your data set, and a label that is dropped once would be gone for all "
-    "epochs. Give a new tensor."
+    "You wrote into y; those are the labels of the data set, and a label that is dropped once would be gone for all "
+    "epochs: return a new tensor.",
+    name="writes-into-y",
 )
 def _(y, p, null, generator):
     y[torch.rand(y.shape, generator=generator) < p] = null
@@ -101,14 +118,17 @@ def _(y, p, null, generator):
 
 
 @drop_labels.misconception(
-    "You dropped labels to 0; that is a class of its own (in digits, the zero). Use the null label, which no datum has."
+    "You replaced labels by 0; that is a class of its own, the zeros among the digits: use `null`, which no datum has.",
+    name="drops-to-class-0",
 )
 def _(y, p, null, generator):
     return torch.where(torch.rand(y.shape, generator=generator) < p, 0, y)
 
 
 @drop_labels.misconception(
-    "You drew from torch's global random numbers; use `generator`, or the same seed does not give the same training."
+    "You drew from torch's global random numbers; draw from `generator`, because otherwise the same seed does not give "
+    "the same training.",
+    name="global-generator",
 )
 def _(y, p, null, generator):
     return torch.where(torch.rand(y.shape) < p, null, y)
@@ -136,21 +156,24 @@ drop_labels.equivalent(
     points=3,
     minutes=8,
     hints=(
-        "Which multiple of the step from eps_u to eps_c do you take, starting at eps_u? At s = 1 you stand on eps_c.",
-        'In convention "w" you start at eps_c and go on by w: (1 + w) eps_c - w eps_u. Which s is that?',
+        "Which multiple of the difference eps_c - eps_u do you add to eps_u, if s = 1 has to give eps_c?",
+        'Convention "w" starts at eps_c and adds w times the same difference. Which s gives the same result?',
+        "Both predictions and the result have one shape; no axis plays a part of its own.",
+        "`eps_u + s * (eps_c - eps_u)`, where s follows from the scale and the convention.",
     ),
+    level="warm-up",
+    importance=3,
 )
 def cfg_combine(eps_u: Tensor, eps_c: Tensor, scale: float, convention: str) -> Tensor:
-    """Combine the two predictions of the noise: classifier-free guidance.
+    """Return the guided prediction of the noise.
 
-    eps_u (B, *) without a label, eps_c (B, *) with it; all channels are treated alike. What scale means is said by the
-    convention:
+    * eps_u, eps_c: (B, *), predicted without a label and with it
+    * convention "s" (Imagen, diffusers): scale 0 gives eps_u, scale 1 gives eps_c
+    * convention "w" (the paper's equation 6): scale 0 gives eps_c, scale -1 gives eps_u
+    * both are linear in the scale
+    * returns: (B, *), all channels treated alike
 
-    "s" (Imagen, diffusers): 0 gives eps_u, 1 gives eps_c, and in general eps_u + s · (eps_c - eps_u).
-
-    "w" (Ho and Salimans, equation 6): (1 + w) · eps_c - w · eps_u, so 0 gives eps_c.
-
-    Returns the guided prediction (B, *). Leave the arguments as they are.
+    The arguments stay as they are.
     """
     ### BEGIN SOLUTION
     s = scale if convention == "s" else scale + 1
@@ -158,64 +181,75 @@ def cfg_combine(eps_u: Tensor, eps_c: Tensor, scale: float, convention: str) -> 
     ### END SOLUTION
 
 
-@cfg_combine.test("stretches the difference by s, or by w + 1", points=1)
+@cfg_combine.test("stretches the difference by what the scale means in either convention", points=1)
 def _(cfg_combine):
     eps_u, eps_c = torch.tensor([[1.0, 5.0]]), torch.tensor([[3.0, 4.0]])
     assert_close(cfg_combine(eps_u, eps_c, 3.0, "s"), torch.tensor([[7.0, 2.0]]), message='scale 3, convention "s"')
     assert_close(cfg_combine(eps_u, eps_c, 3.0, "w"), torch.tensor([[9.0, 1.0]]), message='scale 3, convention "w"')
 
 
-@cfg_combine.hidden("goes from unconditional over conditional to beyond, in all channels", points=1)
+@cfg_combine.hidden("is unconditional at s = 0, conditional at s = 1, and goes beyond in all channels", points=1)
 def _(cfg_combine, rng):
-    for shape in ((3, 2), (2, 5, 3, 4)):
+    for shape in ((3, 5), (2, 5, 3, 4)):
         eps_u, eps_c = (torch.randn(shape, generator=rng, dtype=torch.float64) for _ in range(2))
         kept = eps_u.clone(), eps_c.clone()
-        for s in (0.0, 0.3, 1.0, 2.5, 7.5):
+        for s in (2.5, 0.3, 7.5, 0.0, 1.0):
+            got = cfg_combine(eps_u, eps_c, s, "s")
+            assert_close([eps_u, eps_c], list(kept), message="the arguments after the call")
             expected = (1 - s) * kept[0] + s * kept[1]
-            assert_close(cfg_combine(eps_u, eps_c, s, "s"), expected, message=f"s = {s}, shape {shape}")
-        assert_close([eps_u, eps_c], list(kept), message="the arguments after the calls")
+            assert_close(got, expected, rtol=1e-5, atol=1e-6, message=f"s = {s}, shape {shape}")
 
 
-@cfg_combine.hidden("knows the paper's w too, from unconditional at -1 to strong at 4", points=1)
+@cfg_combine.hidden("knows the paper's w, too, from unconditional at -1 to strong at 4", points=1)
 def _(cfg_combine, rng):
     eps_u, eps_c = (torch.randn(2, 4, 3, generator=rng, dtype=torch.float64) for _ in range(2))
-    for w in (-1.0, 0.0, 0.1, 1.0, 4.0):
-        expected = (1 + w) * eps_c - w * eps_u
-        assert_close(cfg_combine(eps_u, eps_c, w, "w"), expected, message=f"w = {w}")
+    kept = eps_u.clone(), eps_c.clone()
+    for w in (0.7, 4.0, 0.1, 0.0, -1.0):
+        got = cfg_combine(eps_u, eps_c, w, "w")
+        assert_close([eps_u, eps_c], list(kept), message="the arguments after the call")
+        expected = (1 + w) * kept[1] - w * kept[0]
+        assert_close(got, expected, rtol=1e-5, atol=1e-6, message=f"w = {w}")
 
 
 @cfg_combine.misconception(
-    'You started at eps_c in both conventions; that is right for "w" alone. With "s" you then guide one step too far: '
-    "s = 1 has to give eps_c itself."
+    'You started at eps_c in both conventions; that is right for "w" alone, because with "s" the scale 1 has to give '
+    "eps_c itself.",
+    name="starts-at-eps-c",
 )
 def _(eps_u, eps_c, scale, convention):
     return eps_c + scale * (eps_c - eps_u)
 
 
 @cfg_combine.misconception(
-    "You took w for s; the paper's w = 0 is the conditional model, s = 0 the unconditional one, so s = w + 1."
+    "You took w for s; the paper's w = 0 is the conditional model, and s = 0 the unconditional one, so s = w + 1.",
+    name="w-for-s",
 )
 def _(eps_u, eps_c, scale, convention):
     return eps_u + scale * (eps_c - eps_u)
 
 
 @cfg_combine.misconception(
-    "You added the unconditional prediction; it is taken away, with the weight s - 1. With a plus the weights sum to "
-    "2s - 1 in the place of 1, and the result is no longer a noise that belongs to x."
+    "You added the unconditional prediction; it is subtracted, with the weight s - 1, because the two weights must sum "
+    "to 1: with a plus they sum to 2s - 1, and the result is too large for a noise that belongs to x.",
+    name="adds-eps-u",
 )
 def _(eps_u, eps_c, scale, convention):
     s = scale if convention == "s" else scale + 1
     return s * eps_c + (s - 1) * eps_u
 
 
-@cfg_combine.misconception("You converted the wrong way: w = 0 means s = 1, so s = w + 1 and not w - 1.")
+@cfg_combine.misconception(
+    "You converted the wrong way; w = 0 means s = 1, so s is w + 1 and not w - 1.", name="w-minus-1"
+)
 def _(eps_u, eps_c, scale, convention):
     s = scale if convention == "s" else scale - 1
     return eps_u + s * (eps_c - eps_u)
 
 
 @cfg_combine.misconception(
-    "You exchanged the two predictions; guidance goes away from eps_u, through eps_c and beyond."
+    "You exchanged the two predictions; guidance starts at eps_u and goes through eps_c and beyond, because it moves "
+    "towards the label.",
+    name="exchanged",
 )
 def _(eps_u, eps_c, scale, convention):
     s = scale if convention == "s" else scale + 1
@@ -223,8 +257,8 @@ def _(eps_u, eps_c, scale, convention):
 
 
 @cfg_combine.misconception(
-    "You guided the first three channels alone; latents have four and more, and all of them hold noise. (This slip "
-    "stood in a well-known codebase.)"
+    "You guided the first three channels alone; latents have four and more, and all of them hold noise.",
+    name="three-channels",
 )
 def _(eps_u, eps_c, scale, convention):
     s = scale if convention == "s" else scale + 1
@@ -243,142 +277,28 @@ def _(eps_u, eps_c, scale, convention):
 
 
 @exercise(
-    points=3,
-    minutes=8,
-    hints=(
-        "The score is -eps / sqrt(1 - abar_t). Bayes: log p(c | x) = log p(x | c) - log p(x) + a constant in x.",
-        "`abar[t]` is (B,); give it the shape (B, 1, ...) and the dtype of eps_u before you divide.",
-    ),
-)
-def implied_grad(eps_u: Tensor, eps_c: Tensor, t: Tensor, abar: Tensor) -> Tensor:
-    """Give the gradient of log p(c | x_t) with respect to x_t that the two predictions imply.
-
-    It is the difference of their scores, score(x_t | c) - score(x_t), where a score is -eps / sqrt(1 - abar_t).
-
-    eps_u and eps_c (B, *), where * is any number of further axes; t (B,) long in 0..T-1, each row with its own level;
-    abar (T,) float64, below 1. Returns (B, *) in the dtype of eps_u.
-    """
-    ### BEGIN SOLUTION
-    level = abar[t].view(-1, *[1] * (eps_u.ndim - 1)).to(eps_u.dtype)  # (B, 1, ...)
-    return (eps_u - eps_c) / (1 - level).sqrt()
-    ### END SOLUTION
-
-
-@implied_grad.test("divides the difference by the size of the noise in each row", points=1)
-def _(implied_grad):
-    abar = torch.tensor([0.64, 0.36], dtype=torch.float64)  # noise of size 0.6 and 0.8
-    eps_u, eps_c = torch.tensor([[1.2, 1.0], [1.2, 1.0]]), torch.tensor([[0.0, 0.4], [0.0, 0.4]])
-    got = implied_grad(eps_u, eps_c, torch.tensor([0, 1]), abar)
-    assert_close(got, torch.tensor([[2.0, 1.0], [1.5, 0.75]]), rtol=1e-4, atol=1e-5, message="t = [0, 1]")
-    assert got.dtype == eps_u.dtype, f"the dtype of eps_u, float32, is expected, got {got.dtype}"
-
-
-@implied_grad.hidden("is the gradient of a perfect classifier where both predictions are perfect", points=1)
-def _(implied_grad, rng):
-    # Two classes N(±mu, v) of unequal weight in three dimensions: all densities at level t are known.
-    abar = torch.tensor([0.95, 0.6, 0.3, 0.05], dtype=torch.float64)
-    mu, v = torch.tensor([1.0, -0.5, 0.3], dtype=torch.float64), 0.4
-    t = torch.tensor([0, 1, 2, 3, 2, 0, 1])
-    x = torch.randn(7, 3, generator=rng, dtype=torch.float64)
-    left = abar[t].unsqueeze(1)
-    spread = left * v + 1 - left
-
-    def log_shares(x):
-        squares = [((x - sign * left.sqrt() * mu) ** 2).sum(1, keepdim=True) for sign in (1, -1)]
-        logs = [math.log(p) - d / (2 * spread) for p, d in zip((0.3, 0.7), squares, strict=True)]
-        return torch.cat(logs, 1).log_softmax(1)  # log p(class | x), (7, 2)
-
-    moves = 1e-5 * torch.eye(3, dtype=torch.float64)
-    slopes = [(log_shares(x + move) - log_shares(x - move))[:, 0] / 2e-5 for move in moves]
-    noise = torch.stack([(1 - left).sqrt() * (x - sign * left.sqrt() * mu) / spread for sign in (1, -1)])
-    eps_u = torch.einsum("bk,kbd->bd", log_shares(x).exp(), noise)
-    got = implied_grad(eps_u, noise[0], t, abar)
-    assert_close(got, torch.stack(slopes, 1), rtol=1e-5, atol=1e-6, message="two Gaussian classes")
-
-
-@implied_grad.hidden("gives each row its own level, whatever the shape", points=1)
-def _(implied_grad, rng):
-    abar = torch.linspace(0.9, 0.1, 4, dtype=torch.float64)
-    for shape in ((4, 4), (4, 2, 4), (3, 2, 4, 5)):
-        eps_u, eps_c = (torch.randn(shape, generator=rng, dtype=torch.float64) for _ in range(2))
-        t = torch.tensor([2, 0, 3, 1])[: shape[0]]
-        scores = [
-            torch.stack([-e / (1 - abar[k]) ** 0.5 for k, e in zip(t, eps, strict=True)]) for eps in (eps_c, eps_u)
-        ]
-        assert_close(implied_grad(eps_u, eps_c, t, abar), scores[0] - scores[1], message=f"shape {shape}")
-
-
-@implied_grad.misconception(
-    "You have the sign the wrong way round; a score is *minus* eps over the size of the noise, for noise points away "
-    "from the data."
-)
-def _(eps_u, eps_c, t, abar):
-    level = abar[t].view(-1, *[1] * (eps_u.ndim - 1)).to(eps_u.dtype)
-    return (eps_c - eps_u) / (1 - level).sqrt()
-
-
-@implied_grad.misconception(
-    "You divided by 1 - abar_t; that is the variance of the noise. Its size is the square root."
-)
-def _(eps_u, eps_c, t, abar):
-    level = abar[t].view(-1, *[1] * (eps_u.ndim - 1)).to(eps_u.dtype)
-    return (eps_u - eps_c) / (1 - level)
-
-
-@implied_grad.misconception(
-    "You multiplied by sqrt(1 - abar_t); that is the way from a score to eps. Here you go back, so divide."
-)
-def _(eps_u, eps_c, t, abar):
-    level = abar[t].view(-1, *[1] * (eps_u.ndim - 1)).to(eps_u.dtype)
-    return (eps_u - eps_c) * (1 - level).sqrt()
-
-
-@implied_grad.misconception("You divided by sqrt(abar_t), the size of the signal; noise has the size sqrt(1 - abar_t).")
-def _(eps_u, eps_c, t, abar):
-    level = abar[t].view(-1, *[1] * (eps_u.ndim - 1)).to(eps_u.dtype)
-    return (eps_u - eps_c) / level.sqrt()
-
-
-@implied_grad.misconception(
-    "You let `abar[t]` broadcast along the last axis; its B numbers belong to the rows, so give it the shape "
-    "(B, 1, ..., 1)."
-)
-def _(eps_u, eps_c, t, abar):
-    return (eps_u - eps_c) / (1 - abar[t].to(eps_u.dtype)).sqrt()
-
-
-@implied_grad.misconception("You took one noise level for the whole batch; t holds one for each row.")
-def _(eps_u, eps_c, t, abar):
-    return (eps_u - eps_c) / (1 - abar[t[0]]).sqrt().to(eps_u.dtype)
-
-
-@implied_grad.also_correct
-def _(eps_u, eps_c, t, abar):
-    rows = [(a - b) / math.sqrt(1 - abar[k]) for a, b, k in zip(eps_u, eps_c, t, strict=True)]
-    return torch.stack(rows)
-
-
-@exercise(
     points=4,
     minutes=12,
     hints=(
-        "`torch.cat([x, x])` holds every row twice. What has to be doubled with it, and what differs in the halves?",
-        "`torch.full_like(y, null)` are the labels of the unconditional half; `.chunk(2)` cuts the answer in two.",
-        "Keep the order of the halves: what you put in first comes out first. `torch.repeat_interleave` has another.",
+        "A batch may hold a row twice. What has to be doubled together with x, and in what do the halves differ?",
+        "Ask about 2 B rows, half of them with the null label. Cut the answer in two in the order of the question.",
+        "x becomes (2 B, *), t and y become (2 B,); each half of the answer is (B, *). For s = 1 nothing is doubled.",
+        "`torch.cat([x, x])`, `torch.full_like(y, null)`, and `.chunk(2)`.",
     ),
+    level="core",
+    importance=3,
 )
 def cfg_eps(
     model: Callable[[Tensor, Tensor, Tensor], Tensor], x: Tensor, t: Tensor, y: Tensor, null: int, s: float
 ) -> Tensor:
-    """Give the guided prediction of the noise in x, with a single call of the model.
+    """Return the guided prediction of the noise in x, by a single call of the model.
 
-    model(x, t, y) takes any number of rows N, x (N, *), t (N,) and y (N,), and gives eps (N, *), each row by itself.
-    x (B, *); t (B,) long; y (B,) long, the wanted labels; null: the label that stands for "no label"; s: the scale in
-    the convention where 0 is unconditional and 1 conditional.
+    * model(x, t, y): takes any number of rows, treats each by itself, and returns eps, shaped like its x
+    * x: (B, *); t: (B,) long; y: (B,) long, the labels wanted
+    * null: the label for "no label"; s: the scale, 1 is conditional
+    * returns: (B, *)
 
-    Call the model once, on 2 B rows: every row with its label and with null. For s = 1 the half without labels would
-    be thrown away, so there call it once on B rows. Returns (B, *). Leave the arguments as they are. You may call
-    `cfg_combine`.
+    Call the model once, on 2 B rows; on B rows for s = 1, where no more are needed. The arguments stay as they are.
     """
     ### BEGIN SOLUTION
     if s == 1:
@@ -391,13 +311,13 @@ def cfg_eps(
 
 @cfg_eps.test("goes from the answer without a label through the one with it", points=1)
 def _(cfg_eps):
-    x, t, y = torch.tensor([[1.0, 2.0], [3.0, 4.0]]), torch.tensor([5, 6]), torch.tensor([2, 4])
+    x, t, y = torch.tensor([[1.0, 2.0, 0.0], [3.0, 4.0, 5.0]]), torch.tensor([5, 6]), torch.tensor([2, 4])
 
     def model(x, t, y):
         return x + y.view(-1, 1) / 2  # eps_u is x + 10, eps_c is x + 1 and x + 2
 
     got = cfg_eps(model, x, t, y, 20, 3.0)
-    expected = torch.tensor([[1 + 10 - 3 * 9.0, 2 + 10 - 3 * 9.0], [3 + 10 - 3 * 8.0, 4 + 10 - 3 * 8.0]])
+    expected = torch.tensor([[-16.0, -15.0, -17.0], [-11.0, -10.0, -9.0]])  # x + 10 - 3 · 9, x + 10 - 3 · 8
     assert_close(got, expected, message="labels 2 and 4, null 20, s = 3")
 
 
@@ -417,13 +337,14 @@ def _(cfg_eps, rng):
         got = cfg_eps(model, x, t, y, 7, 2.5)
         assert sizes == [(rows,) * 3], f"one call with {rows} rows of x, t and y is expected, got calls with {sizes}"
         eps_c, eps_u = model(x, t, y) / 2, model(x, t, torch.full_like(y, 7)) / 2
-        assert_close(got, eps_u + 2.5 * (eps_c - eps_u), message=f"x of shape {shape}, s = 2.5")
+        expected = eps_u + 2.5 * (eps_c - eps_u)
+        assert_close(got, expected, rtol=1e-5, atol=1e-6, message=f"x of shape {shape}, s = 2.5")
 
 
 @cfg_eps.hidden("asks about B rows alone where s is 1", points=1)
 def _(cfg_eps, rng):
     x = torch.randn(4, 3, generator=rng, dtype=torch.float64)
-    t, y, sizes = torch.tensor([0, 3, 1, 3]), torch.tensor([1, 0, 2, 2]), []
+    t, y, sizes = torch.tensor([2, 3, 1, 3]), torch.tensor([1, 0, 2, 2]), []
 
     def model(x, t, y):
         sizes.append(len(x))
@@ -431,27 +352,29 @@ def _(cfg_eps, rng):
 
     got = cfg_eps(model, x, t, y, 7, 1.0)
     assert sizes == [4], f"one call with 4 rows is expected for s = 1, got calls with {sizes} rows"
-    assert_close(got, model(x, t, y), message="s = 1")
+    assert_close(got, model(x, t, y), rtol=1e-5, atol=1e-6, message="s = 1")
 
 
-@cfg_eps.hidden("is unconditional for s = 0, and leaves its arguments as they are", points=1)
+@cfg_eps.hidden("goes the other way for small scales, and leaves its arguments as they are", points=1)
 def _(cfg_eps, rng):
-    x = torch.randn(3, 2, 2, generator=rng, dtype=torch.float64)
+    x = torch.randn(3, 2, 5, generator=rng, dtype=torch.float64)
     t, y = torch.tensor([4, 0, 2]), torch.tensor([1, 0, 2])
     kept = x.clone(), t.clone(), y.clone()
 
     def model(x, t, y):
         return x * (1 + y.view(-1, 1, 1)) + torch.sin(2.0 * t + 0.3 * y).view(-1, 1, 1)
 
-    for s in (0.0, 0.5, -1.0):
+    for s in (0.4, -1.5, 0.0):
+        got = cfg_eps(model, x, t, y, 5, s)
+        assert_close([x, t, y], list(kept), message="the arguments after the call")
         eps_c, eps_u = model(*kept), model(*kept[:2], torch.full_like(y, 5))
-        assert_close(cfg_eps(model, x, t, y, 5, s), eps_u + s * (eps_c - eps_u), message=f"s = {s}")
-    assert_close([x, t, y], list(kept), message="the arguments after the calls")
+        assert_close(got, eps_u + s * (eps_c - eps_u), rtol=1e-5, atol=1e-6, message=f"s = {s}")
 
 
 @cfg_eps.misconception(
     "You exchanged the halves after the call; what you put in first comes out first. As it is, you guide away from the "
-    "label."
+    "label.",
+    name="halves-exchanged",
 )
 def _(model, x, t, y, null, s):
     if s == 1:
@@ -461,8 +384,9 @@ def _(model, x, t, y, null, s):
 
 
 @cfg_eps.misconception(
-    "You doubled the times in another order than the rows: `repeat_interleave` gives t0, t0, t1, t1, and "
-    "`torch.cat([x, x])` gives x0, x1, x0, x1. Use the same for all three."
+    "You doubled the times in another order than the rows; `repeat_interleave` gives t0, t0, t1, t1, and "
+    "concatenation gives x0, x1, x0, x1: use the same order for x, t and y.",
+    name="times-interleaved",
 )
 def _(model, x, t, y, null, s):
     if s == 1:
@@ -473,8 +397,9 @@ def _(model, x, t, y, null, s):
 
 
 @cfg_eps.misconception(
-    "You asked twice with the label; one half needs the null label, or else both answers are the same and no scale "
-    "changes anything."
+    "You asked twice with the label; one half needs the null label, because otherwise both answers are the same and no "
+    "scale changes anything.",
+    name="both-with-label",
 )
 def _(model, x, t, y, null, s):
     if s == 1:
@@ -484,8 +409,9 @@ def _(model, x, t, y, null, s):
 
 
 @cfg_eps.misconception(
-    "You called the model twice; put both questions into one batch. On a GPU two calls of B rows take longer than one "
-    "of 2 B, as long as the batch does not fill it."
+    "You called the model twice; put both questions into one batch, because two calls of B rows take longer on a GPU "
+    "than one of 2 B, as long as the batch does not fill it.",
+    name="two-calls",
 )
 def _(model, x, t, y, null, s):
     if s == 1:
@@ -494,8 +420,9 @@ def _(model, x, t, y, null, s):
 
 
 @cfg_eps.misconception(
-    "You doubled the batch for s = 1 too; there the unconditional half has the weight 0, so half of the work is thrown "
-    "away. Ask with the labels alone."
+    "You doubled the batch for s = 1, too; there the unconditional half has the weight 0, so half of the work "
+    "is wasted: ask with the labels alone.",
+    name="doubled-for-1",
 )
 def _(model, x, t, y, null, s):
     labels = torch.cat([y, torch.full_like(y, null)])
@@ -504,7 +431,8 @@ def _(model, x, t, y, null, s):
 
 
 @cfg_eps.misconception(
-    "You asked for class 0 in the place of the null label; that guides away from zeros, not away from everything."
+    "You asked for class 0 instead of the null label; that guides away from class 0 and not away from everything.",
+    name="class-0-for-null",
 )
 def _(model, x, t, y, null, s):
     if s == 1:
@@ -514,7 +442,8 @@ def _(model, x, t, y, null, s):
 
 
 @cfg_eps.misconception(
-    "You started at eps_c, as with the paper's w; here s = 1 is conditional, so start at eps_u, or use w = s - 1."
+    "You started at eps_c, as with the paper's w; here s = 1 is conditional, so start at eps_u, or use w = s - 1.",
+    name="scale-as-w",
 )
 def _(model, x, t, y, null, s):
     if s == 1:
@@ -541,13 +470,16 @@ def _(model, x, t, y, null, s):
 
 
 @exercise(
-    points=5,
-    minutes=15,
+    points=4,
+    minutes=10,
     hints=(
-        "The loop runs over `reversed(range(len(abar)))`; each row needs its t, `torch.full((len(x),), t)`.",
-        "sigma_t = sqrt((1 - abar_t) / abar_t). Outside the interval use the scale 1, which is the conditional model.",
-        "One line asks `cfg_eps(model, x, times, y, null, scale)`, the next one sets x to `step(eps, x, t)`.",
+        "In which order does a sampler visit the noise levels, and what does it need at each of them?",
+        "Each pass asks for the guided noise of the present batch and lets `step` replace the batch.",
+        "The model wants t as a tensor (B,), `step` wants it as an int; `scales` has one number for each t.",
+        "`torch.full_like(y, t)`, `cfg_eps(model, x, times, y, null, scales[t])` and `step(eps, x, t)`.",
     ),
+    level="core",
+    importance=3,
 )
 def cfg_sample(
     model: Callable[[Tensor, Tensor, Tensor], Tensor],
@@ -555,26 +487,23 @@ def cfg_sample(
     x: Tensor,
     y: Tensor,
     null: int,
-    s: float,
-    abar: Tensor,
-    interval: tuple[float, float],
+    scales: list[float],
 ) -> Tensor:
-    """Sample with classifier-free guidance, along t = T-1, T-2, ..., 0.
+    """Return the samples that guidance makes of the noise x, in steps t = T-1, T-2, ..., 0.
 
-    model(x, t, y) as for `cfg_eps`; step(eps, x, t), with an int t, takes x_t to x_{t-1} (DDPM or DDIM: it knows).
-    x (B, *): the noise to start from; y (B,) long: the wanted labels; abar (T,) float64.
+    * model(x, t, y), y, null: as in `cfg_eps`
+    * step(eps, x, t): takes the batch from x_t to x_{t-1}; t is an int
+    * x: (B, *), the noise at t = T-1
+    * scales: T numbers; `scales[t]` is the scale s at t
+    * returns: (B, *), what the last step gives
 
-    interval (low, high): guide with the scale s only at those t whose noise level sigma_t = sqrt((1 - abar_t) / abar_t)
-    has low < sigma_t <= high; at all other t use the conditional prediction, which is the scale 1 (Kynkäänniemi et al.
-    2024). (0, inf) guides everywhere. Returns what the last step gives, (B, *), and leaves x as it is. You may call
-    `cfg_eps`.
+    x stays as it is. You may call `cfg_eps`.
     """
     ### BEGIN SOLUTION
-    for t in reversed(range(len(abar))):
-        sigma = ((1 - abar[t]) / abar[t]).sqrt()
-        scale = s if interval[0] < sigma <= interval[1] else 1
-        times = torch.full((len(x),), t, device=x.device)
-        x = step(cfg_eps(model, x, times, y, null, scale), x, t)
+    for t in reversed(range(len(scales))):
+        times = torch.full_like(y, t)
+        eps = cfg_eps(model, x, times, y, null, scales[t])
+        x = step(eps, x, t)
     return x
     ### END SOLUTION
 
@@ -588,8 +517,7 @@ def _(cfg_sample):
         return 2 * x + eps
 
     x, y = torch.tensor([[1.0], [0.0]]), torch.tensor([1, 2])
-    abar = torch.tensor([0.9, 0.5, 0.1], dtype=torch.float64)
-    got = cfg_sample(model, step, x, y, 0, 3.0, abar, (0.0, math.inf))
+    got = cfg_sample(model, step, x, y, 0, [3.0, 3.0, 3.0])
     expected = torch.tensor([[228.0], [430.0]])  # 1 → 34 → 99 → 228 and 0 → 62 → 185 → 430
     assert_close(got, expected, message="x becomes 2 x + eps, where eps is t + 30 in row 0 and t + 60 in row 1")
 
@@ -597,54 +525,43 @@ def _(cfg_sample):
 @cfg_sample.hidden("visits every t from T - 1 to 0 once, with the label and the x of each row", points=1)
 def _(cfg_sample, rng):
     x, y = torch.randn(3, 2, generator=rng, dtype=torch.float64), torch.tensor([2, 0, 1])
-    abar = torch.linspace(0.95, 0.05, 5, dtype=torch.float64)
     times, kept = [], x.clone()
 
     def model(x, t, y):
         return torch.sin(x) * (1 + y.view(-1, 1)) + t.view(-1, 1)
 
     def step(eps, x, t):
-        times.append(int(t))
+        times.append(t)
         return x + 0.1 * eps
 
-    got = cfg_sample(model, step, x, y, 3, 2.0, abar, (0.0, math.inf))
+    got = cfg_sample(model, step, x, y, 3, [2.0] * 5)
+    assert_close(x, kept, message="the noise to start from, after the call")
     assert times == [4, 3, 2, 1, 0], f"steps at t = [4, 3, 2, 1, 0] are expected for T = 5, got {times}"
+    assert all(type(t) is int for t in times), f"step wants t as an int, got {type(times[0]).__name__}"
     expected = kept.clone()
     for t in (4, 3, 2, 1, 0):
         level = torch.full((3,), t)
         eps_c, eps_u = model(expected, level, y), model(expected, level, torch.full_like(y, 3))
         expected = expected + 0.1 * (2 * eps_c - eps_u)
-    assert_close(got, expected, message="s = 2, five steps")
-    assert_close(x, kept, message="the noise to start from, after the call")
+    assert_close(got, expected, rtol=1e-5, atol=1e-5, message="s = 2, five steps")
 
 
-@cfg_sample.hidden("guides at the noise levels of the interval alone, and is conditional elsewhere", points=2)
-def _(cfg_sample):
-    abar = torch.tensor([0.99, 0.8, 0.5, 0.3, 0.1, 0.02], dtype=torch.float64)  # sigma 0.10, 0.5, 1, 1.5, 3, 7
-    cases = {
-        (1.0, 4.0): [1, 4, 4, 1, 1, 1],  # sigma 1 itself is outside at the lower end
-        (0.3, 1.0): [1, 1, 1, 4, 4, 1],  # and inside at the upper end
-        (0.0, 0.3): [1, 1, 1, 1, 1, 4],
-        (2.0, math.inf): [4, 4, 1, 1, 1, 1],
-        (20.0, 30.0): [1, 1, 1, 1, 1, 1],
-    }
+@cfg_sample.hidden("takes the scale of each t", points=1)
+def _(cfg_sample, rng):
+    scales = [2.0, 0.5, 1.0, 4.0, 1.0, -1.0]
 
     def model(x, t, y):
-        return y.view(-1, 1).to(x.dtype)  # the guided eps is 1 times the scale: label 1, null 0
+        return x * (2 + y.view(-1, 1)) + 0.1 * t.view(-1, 1)  # labels 1 and 3, null 0
 
-    found = {}
-    for interval in cases:
-        scales = found[interval] = []
+    def step(eps, x, t):
+        return 0.3 * x + 0.2 * eps
 
-        def step(eps, x, t, scales=scales):
-            scales.append(round(float(eps[0, 0])))
-            return 2 * x + eps
-
-        x, y = torch.zeros(2, 1, dtype=torch.float64), torch.ones(2, dtype=torch.long)
-        cfg_sample(model, step, x, y, 0, 4.0, abar, interval)
-    for interval, expected in cases.items():
-        got = found[interval]
-        assert got == expected, f"for {interval} the scales {expected} are expected from t = 5 to 0, got {got}"
+    x, y = torch.randn(2, 3, generator=rng, dtype=torch.float64), torch.tensor([1, 3])
+    expected = x.clone()
+    for t in (5, 4, 3, 2, 1, 0):
+        expected = 0.3 * expected + 0.2 * (expected * (2 + scales[t] * y.view(-1, 1)) + 0.1 * t)
+    got = cfg_sample(model, step, x, y, 0, scales)
+    assert_close(got, expected, rtol=1e-5, atol=1e-6, message=f"scales {scales}")
 
 
 @cfg_sample.hidden("narrows Gaussian data by exactly the factor that theory gives", points=1)
@@ -668,133 +585,567 @@ def _(cfg_sample):
     for now, before in zip(abar.flip(0).tolist(), earlier.flip(0).tolist(), strict=True):
         slope = (1 - now) ** 0.5 * (s + (1 - s) / (1 + now))
         factor *= (before / now) ** 0.5 * (1 - (1 - now) ** 0.5 * slope) + max(0.0, 1 - before) ** 0.5 * slope
-    got = cfg_sample(model, step, x, y, 0, s, abar, (0.0, math.inf))
-    assert_close(got, factor * x, rtol=1e-6, atol=1e-8, message=f"every x is multiplied by {factor:.4f}")
+    got = cfg_sample(model, step, x, y, 0, [s] * T)
+    assert_close(got, factor * x, rtol=1e-4, atol=1e-5, message=f"every x is multiplied by {factor:.4f}")
 
 
 @cfg_sample.misconception(
-    "You compared t with the interval; its ends are noise levels sigma_t, so that it means the same for every number "
-    "of steps and every schedule."
+    "You left out t = 0; the batch that arrives there still holds the noise of one step, so the loop has to reach 0.",
+    name="leaves-out-0",
 )
-def _(model, step, x, y, null, s, abar, interval):
-    for t in reversed(range(len(abar))):
-        scale = s if interval[0] < t <= interval[1] else 1
-        x = step(cfg_eps(model, x, torch.full((len(x),), t), y, null, scale), x, t)
-    return x
-
-
-@cfg_sample.misconception(
-    "You compared sqrt(1 - abar_t) with the interval; that is the noise in x_t, whose signal has shrunk too. sigma_t "
-    "is noise over signal, sqrt((1 - abar_t) / abar_t)."
-)
-def _(model, step, x, y, null, s, abar, interval):
-    for t in reversed(range(len(abar))):
-        scale = s if interval[0] < (1 - abar[t]).sqrt() <= interval[1] else 1
-        x = step(cfg_eps(model, x, torch.full((len(x),), t), y, null, scale), x, t)
+def _(model, step, x, y, null, scales):
+    for t in reversed(range(1, len(scales))):
+        x = step(cfg_eps(model, x, torch.full_like(y, t), y, null, scales[t]), x, t)
     return x
 
 
 @cfg_sample.misconception(
-    "Outside the interval you ignored the label; without guidance the model is conditional, which is the scale 1, and "
-    "not 0."
+    "You went upwards in t; a sampler starts at the noise, t = T - 1, and ends at t = 0.", name="upwards"
 )
-def _(model, step, x, y, null, s, abar, interval):
-    for t in reversed(range(len(abar))):
-        sigma = ((1 - abar[t]) / abar[t]).sqrt()
-        scale = s if interval[0] < sigma <= interval[1] else 0
-        x = step(cfg_eps(model, x, torch.full((len(x),), t), y, null, scale), x, t)
-    return x
-
-
-@cfg_sample.misconception("You guided outside of the interval; inside it the scale is s, and everywhere else 1.")
-def _(model, step, x, y, null, s, abar, interval):
-    for t in reversed(range(len(abar))):
-        sigma = ((1 - abar[t]) / abar[t]).sqrt()
-        scale = 1 if interval[0] < sigma <= interval[1] else s
-        x = step(cfg_eps(model, x, torch.full((len(x),), t), y, null, scale), x, t)
+def _(model, step, x, y, null, scales):
+    for t in range(len(scales)):
+        x = step(cfg_eps(model, x, torch.full_like(y, t), y, null, scales[t]), x, t)
     return x
 
 
 @cfg_sample.misconception(
-    "You guided everywhere; `interval` says at which noise levels the scale is s, and at all others it is 1."
+    "You read `scales` from its front while t fell from T - 1; the scale at t is `scales[t]`, so the first step uses "
+    "the last entry.",
+    name="scales-reversed",
 )
-def _(model, step, x, y, null, s, abar, interval):
-    for t in reversed(range(len(abar))):
-        x = step(cfg_eps(model, x, torch.full((len(x),), t), y, null, s), x, t)
+def _(model, step, x, y, null, scales):
+    for t, scale in zip(reversed(range(len(scales))), scales, strict=True):
+        x = step(cfg_eps(model, x, torch.full_like(y, t), y, null, scale), x, t)
     return x
 
 
 @cfg_sample.misconception(
-    "You left out t = 0; it still holds the noise of one step, so `range(len(abar))` has to be walked down to 0."
+    "You used one scale for all steps; `scales` has one for each t, because guidance may be strong at some "
+    "noise levels and absent at others.",
+    name="one-scale",
 )
-def _(model, step, x, y, null, s, abar, interval):
-    for t in reversed(range(1, len(abar))):
-        sigma = ((1 - abar[t]) / abar[t]).sqrt()
-        scale = s if interval[0] < sigma <= interval[1] else 1
-        x = step(cfg_eps(model, x, torch.full((len(x),), t), y, null, scale), x, t)
-    return x
-
-
-@cfg_sample.misconception("You went upwards in t; a sampler starts at the noise, t = T - 1, and ends at t = 0.")
-def _(model, step, x, y, null, s, abar, interval):
-    for t in range(len(abar)):
-        sigma = ((1 - abar[t]) / abar[t]).sqrt()
-        scale = s if interval[0] < sigma <= interval[1] else 1
-        x = step(cfg_eps(model, x, torch.full((len(x),), t), y, null, scale), x, t)
+def _(model, step, x, y, null, scales):
+    for t in reversed(range(len(scales))):
+        x = step(cfg_eps(model, x, torch.full_like(y, t), y, null, scales[0]), x, t)
     return x
 
 
 @cfg_sample.misconception(
-    "You gave all rows the label of the first; y has one label for each row, and they may differ."
+    "You gave all rows the label of the first; y has one label for each row, and they may differ.", name="one-label"
 )
-def _(model, step, x, y, null, s, abar, interval):
-    for t in reversed(range(len(abar))):
-        sigma = ((1 - abar[t]) / abar[t]).sqrt()
-        scale = s if interval[0] < sigma <= interval[1] else 1
-        x = step(cfg_eps(model, x, torch.full((len(x),), t), y[:1].expand(len(x)), null, scale), x, t)
+def _(model, step, x, y, null, scales):
+    for t in reversed(range(len(scales))):
+        x = step(cfg_eps(model, x, torch.full_like(y, t), y[:1].expand(len(x)), null, scales[t]), x, t)
     return x
 
 
 @cfg_sample.misconception(
-    "You clamped x_t; it is mostly noise and has to leave [-1, 1]. What may be clamped is the guess of x0, and that is "
-    "the step's business."
+    "You clamped x_t; most of it is noise and is supposed to leave [-1, 1]. What may be clamped is the guess of "
+    "the clean batch, and that is done inside `step`.",
+    name="clamps-xt",
 )
-def _(model, step, x, y, null, s, abar, interval):
-    for t in reversed(range(len(abar))):
-        sigma = ((1 - abar[t]) / abar[t]).sqrt()
-        scale = s if interval[0] < sigma <= interval[1] else 1
-        x = step(cfg_eps(model, x, torch.full((len(x),), t), y, null, scale), x, t).clamp(-1, 1)
+def _(model, step, x, y, null, scales):
+    for t in reversed(range(len(scales))):
+        x = step(cfg_eps(model, x, torch.full_like(y, t), y, null, scales[t]), x, t).clamp(-1, 1)
+    return x
+
+
+@cfg_sample.misconception(
+    "You asked the model about the noise of the start in every step; ask it about the batch as it is now, because each "
+    "step has removed some of that noise.",
+    name="asks-about-the-start",
+)
+def _(model, step, x, y, null, scales):
+    start = x
+    for t in reversed(range(len(scales))):
+        x = step(cfg_eps(model, start, torch.full_like(y, t), y, null, scales[t]), x, t)
     return x
 
 
 @cfg_sample.also_correct
-def _(model, step, x, y, null, s, abar, interval):
-    low, high = interval
-    levels = (1 / abar - 1).sqrt().tolist()
-    for t in range(len(levels) - 1, -1, -1):
+def _(model, step, x, y, null, scales):
+    for t in range(len(scales) - 1, -1, -1):
         times = torch.ones_like(y) * t
         eps = model(x, times, y)
-        if low < levels[t] and not levels[t] > high:
+        if scales[t] != 1:
             eps_u = model(x, times, torch.zeros_like(y) + null)
-            eps = eps + (s - 1) * (eps - eps_u)
+            eps = eps + (scales[t] - 1) * (eps - eps_u)
         x = step(eps, x, t)
     return x
+
+
+@exercise(
+    points=6,
+    minutes=20,
+    hints=(
+        "`cfg_sample` does the guided loop already. What is left for the function `step` that you hand to it?",
+        "The step guesses x_0 from eps and x_t, clamps the guess, and draws from the posterior. It can also note each "
+        "batch in a list, which is the film.",
+        "One step needs abar at t and at t - 1 (1 before t = 0); their quotient is alpha_t = 1 - beta_t. The mean is "
+        "a weighted sum of guess and x_t, as in the lesson on DDPM.",
+        "`film.append(...)` inside `step`, then `cfg_sample(model, step, film[0], y, null, scales)` under "
+        "`torch.no_grad()`, then `torch.stack(film)`.",
+    ),
+    level="integrative",
+    importance=3,
+)
+def sample_digits(
+    model: Callable[[Tensor, Tensor, Tensor], Tensor],
+    y: Tensor,
+    null: int,
+    scales: list[float],
+    abar: Tensor,
+    generator: torch.Generator,
+) -> Tensor:
+    """Return the film of guided DDPM that draws digits with the labels y, without gradients.
+
+    * model(x, t, y): as in `cfg_eps`, for x (N, 1, 8, 8); y: (B,) long
+    * null, scales: as in `cfg_sample`; abar: (T,) float64
+    * returns: (T + 1, B, 1, 8, 8), the start and the batch after each step
+
+    Each step guesses x_0, clamps the guess to [-1, 1] and draws from DDPM's posterior of x_{t-1}, given x_t and the
+    guess. The generator draws the start, then z in every step (`torch.randn`).
+    """
+    ### BEGIN SOLUTION
+    film = [torch.randn(len(y), 1, 8, 8, generator=generator)]
+
+    def step(eps: Tensor, x: Tensor, t: int) -> Tensor:
+        level, earlier = abar[t], abar[t - 1] if t else torch.ones_like(abar[t])
+        alpha = level / earlier
+        guess = ((x - (1 - level).sqrt() * eps) / level.sqrt()).clamp(-1, 1)
+        mean = (earlier.sqrt() * (1 - alpha) * guess + alpha.sqrt() * (1 - earlier) * x) / (1 - level)
+        variance = (1 - alpha) * (1 - earlier) / (1 - level)
+        film.append(mean + variance.sqrt() * torch.randn(x.shape, generator=generator))
+        return film[-1]
+
+    with torch.no_grad():
+        cfg_sample(model, step, film[0], y, null, scales)
+    return torch.stack(film)
+    ### END SOLUTION
+
+
+@sample_digits.test("starts with noise, and asks about every t with labels and without", points=1)
+def _(sample_digits):
+    abar, asked = torch.tensor([0.9, 0.5, 0.1], dtype=torch.float64), []
+
+    def model(x, t, y):
+        asked.append((sorted(set(t.tolist())), sorted(y.tolist())))
+        return 0.5 * x
+
+    film = sample_digits(model, torch.tensor([3, 5]), 10, [2.0] * 3, abar, torch.Generator().manual_seed(1))
+    shape = tuple(film.shape)
+    assert shape == (4, 2, 1, 8, 8), f"T + 1 = 4 frames are expected, (4, 2, 1, 8, 8), got {shape}"
+    start = torch.randn(2, 1, 8, 8, generator=torch.Generator().manual_seed(1))
+    assert_close(film[0], start, message="the first frame")
+    expected = [([t], [3, 5, 10, 10]) for t in (2, 1, 0)]
+    assert asked == expected, f"calls with (t, labels) {expected} are expected, got {asked}"
+
+
+@sample_digits.hidden("takes every step that theory asks for, guided, with fresh noise in each", points=2)
+def _(sample_digits, rng):
+    for T, labels, scales in ((5, [1, 4, 2], [2.5] * 5), (4, [3, 0], [3.0, 1.0, 2.0, 1.5])):
+        seed = int(torch.randint(1000, (1,), generator=rng))
+        betas = 0.05 + 0.4 * torch.rand(T, generator=rng, dtype=torch.float64)
+        abar, y = torch.cumprod(1 - betas, 0), torch.tensor(labels)
+
+        def model(x, t, y):
+            return 0.6 * x + (0.02 * y + 0.05 * t).view(-1, 1, 1, 1)
+
+        film = sample_digits(model, y, 7, scales, abar, torch.Generator().manual_seed(seed))
+        generator, level = torch.Generator().manual_seed(seed), [1.0, *abar.tolist()]
+        x = torch.randn(len(y), 1, 8, 8, generator=generator)
+        for frame, t in enumerate(reversed(range(T)), 1):
+            eps = 0.6 * x + 0.05 * t + 0.02 * (7 + scales[t] * (y - 7)).view(-1, 1, 1, 1)
+            guess = ((x - (1 - level[t + 1]) ** 0.5 * eps) / level[t + 1] ** 0.5).clamp(-1, 1)
+            if t:  # precisions of two opinions about x_{t-1} add up
+                ahead, back = 1 / (1 - level[t]), (1 - float(betas[t])) / float(betas[t])
+                mean = (ahead * level[t] ** 0.5 * guess + back * x / (1 - float(betas[t])) ** 0.5) / (ahead + back)
+                x = mean + (ahead + back) ** -0.5 * torch.randn(x.shape, generator=generator)
+            else:
+                x = guess
+            assert_close(film[frame], x, rtol=1e-3, atol=1e-4, message=f"frame {frame} of T = {T}, after t = {t}")
+
+
+@sample_digits.hidden("clamps the guess alone, so that noisy frames leave [-1, 1] and the last does not", points=2)
+def _(sample_digits, rng):
+    betas = torch.tensor([0.1, 0.2, 0.4, 0.9], dtype=torch.float64)
+    abar, weight = torch.cumprod(1 - betas, 0), torch.tensor(3.0, requires_grad=True)
+    y = torch.randint(0, 10, (40,), generator=rng)
+
+    def model(x, t, y):
+        return weight * x - y.view(-1, 1, 1, 1)
+
+    film = sample_digits(model, y, 10, [2.0] * 4, abar, rng)
+    assert not film.requires_grad, "the film is expected without gradients, but it has requires_grad=True"
+    reach = [float(frame.abs().max()) for frame in film]
+    assert min(reach[:3]) > 1.5, f"noisy frames are expected to leave [-1, 1], got largest values {reach}"
+    assert reach[-1] < 1.0001, f"the last frame is expected in [-1, 1], got {reach[-1]:.3f} as its largest value"
+    moved = [float((after - before).abs().mean()) for before, after in itertools.pairwise(film)]
+    assert min(moved) > 1e-3, f"each frame is expected to differ from the one before, got mean changes {moved}"
+
+
+@sample_digits.hidden("is conditional where the scale is 1, in half as many rows", points=1)
+def _(sample_digits, rng):
+    abar, rows = torch.tensor([0.95, 0.7, 0.4, 0.1], dtype=torch.float64), []
+
+    def model(x, t, y):
+        rows.append(len(x))
+        return 0.5 * x + 0.01 * y.view(-1, 1, 1, 1)
+
+    seed, y = int(torch.randint(1000, (1,), generator=rng)), torch.tensor([2, 9, 4])
+    first = sample_digits(model, y, 10, [2.0, 1.0, 1.0, 3.0], abar, torch.Generator().manual_seed(seed))
+    assert rows == [6, 3, 3, 6], f"calls with [6, 3, 3, 6] rows are expected for scales 2, 1, 1, 3, got {rows}"
+    again = sample_digits(model, y, 10, [2.0, 1.0, 1.0, 3.0], abar, torch.Generator().manual_seed(seed))
+    assert_close(again, first, message="a second call with the same seed")
+
+
+@sample_digits.misconception(
+    "You clamped x_t as well; most of it is noise and is supposed to leave [-1, 1], because only the guess of "
+    "the clean digit has to be a possible image.",
+    name="clamps-xt",
+)
+@torch.no_grad()
+def _(model, y, null, scales, abar, generator):
+    film = [torch.randn(len(y), 1, 8, 8, generator=generator)]
+    for t in reversed(range(len(abar))):
+        now, before, x = abar[t], abar[t - 1] if t else abar.new_ones(()), film[-1]
+        eps = cfg_eps(model, x, torch.full_like(y, t), y, null, scales[t])
+        guess = ((x - (1 - now).sqrt() * eps) / now.sqrt()).clamp(-1, 1)
+        mean = (before.sqrt() * (1 - now / before) * guess + (now / before).sqrt() * (1 - before) * x) / (1 - now)
+        variance = (1 - now / before) * (1 - before) / (1 - now)
+        film.append((mean + variance.sqrt() * torch.randn(x.shape, generator=generator)).clamp(-1, 1))
+    return torch.stack(film)
+
+
+@sample_digits.misconception(
+    "You did not clamp the guess of x_0; guided guesses leave [-1, 1] far, because at the noisiest levels they are "
+    "divided by a signal of nearly 0.",
+    name="not-clamped",
+)
+@torch.no_grad()
+def _(model, y, null, scales, abar, generator):
+    film = [torch.randn(len(y), 1, 8, 8, generator=generator)]
+    for t in reversed(range(len(abar))):
+        now, before, x = abar[t], abar[t - 1] if t else abar.new_ones(()), film[-1]
+        eps = cfg_eps(model, x, torch.full_like(y, t), y, null, scales[t])
+        guess = (x - (1 - now).sqrt() * eps) / now.sqrt()
+        mean = (before.sqrt() * (1 - now / before) * guess + (now / before).sqrt() * (1 - before) * x) / (1 - now)
+        variance = (1 - now / before) * (1 - before) / (1 - now)
+        film.append(mean + variance.sqrt() * torch.randn(x.shape, generator=generator))
+    return torch.stack(film)
+
+
+@sample_digits.misconception(
+    "You left the noise out of the steps; DDPM draws from the posterior, and its mean alone makes samples too much "
+    "alike.",
+    name="mean-alone",
+)
+@torch.no_grad()
+def _(model, y, null, scales, abar, generator):
+    film = [torch.randn(len(y), 1, 8, 8, generator=generator)]
+    for t in reversed(range(len(abar))):
+        now, before, x = abar[t], abar[t - 1] if t else abar.new_ones(()), film[-1]
+        eps = cfg_eps(model, x, torch.full_like(y, t), y, null, scales[t])
+        guess = ((x - (1 - now).sqrt() * eps) / now.sqrt()).clamp(-1, 1)
+        mean = (before.sqrt() * (1 - now / before) * guess + (now / before).sqrt() * (1 - before) * x) / (1 - now)
+        film.append(mean)
+    return torch.stack(film)
+
+
+@sample_digits.misconception(
+    "You multiplied z by the variance of the posterior; its standard deviation, the square root, is the size of the "
+    "noise.",
+    name="variance-for-deviation",
+)
+@torch.no_grad()
+def _(model, y, null, scales, abar, generator):
+    film = [torch.randn(len(y), 1, 8, 8, generator=generator)]
+    for t in reversed(range(len(abar))):
+        now, before, x = abar[t], abar[t - 1] if t else abar.new_ones(()), film[-1]
+        eps = cfg_eps(model, x, torch.full_like(y, t), y, null, scales[t])
+        guess = ((x - (1 - now).sqrt() * eps) / now.sqrt()).clamp(-1, 1)
+        mean = (before.sqrt() * (1 - now / before) * guess + (now / before).sqrt() * (1 - before) * x) / (1 - now)
+        variance = (1 - now / before) * (1 - before) / (1 - now)
+        film.append(mean + variance * torch.randn(x.shape, generator=generator))
+    return torch.stack(film)
+
+
+@sample_digits.misconception(
+    "You used one scale for all steps; `scales` has one for each t.",
+    name="one-scale",
+)
+@torch.no_grad()
+def _(model, y, null, scales, abar, generator):
+    film = [torch.randn(len(y), 1, 8, 8, generator=generator)]
+    for t in reversed(range(len(abar))):
+        now, before, x = abar[t], abar[t - 1] if t else abar.new_ones(()), film[-1]
+        eps = cfg_eps(model, x, torch.full_like(y, t), y, null, scales[0])
+        guess = ((x - (1 - now).sqrt() * eps) / now.sqrt()).clamp(-1, 1)
+        mean = (before.sqrt() * (1 - now / before) * guess + (now / before).sqrt() * (1 - before) * x) / (1 - now)
+        variance = (1 - now / before) * (1 - before) / (1 - now)
+        film.append(mean + variance.sqrt() * torch.randn(x.shape, generator=generator))
+    return torch.stack(film)
+
+
+@sample_digits.also_correct
+def _(model, y, null, scales, abar, generator):
+    levels = [1.0, *abar.tolist()]
+    film = torch.empty(len(levels), len(y), 1, 8, 8)
+    film[0] = torch.randn(len(y), 1, 8, 8, generator=generator)
+    for frame in range(1, len(levels)):
+        t = len(levels) - 1 - frame
+        x, now, before = film[frame - 1].clone(), levels[t + 1], levels[t]
+        eps = cfg_eps(model, x, torch.tensor([t] * len(y)), y, null, scales[t]).detach()
+        guess = torch.clip((x - math.sqrt(1 - now) * eps) / math.sqrt(now), -1, 1)
+        beta = 1 - now / before
+        mean = (math.sqrt(before) * beta * guess + math.sqrt(1 - beta) * (1 - before) * x) / (1 - now)
+        z = torch.randn(len(y), 1, 8, 8, generator=generator)
+        film[frame] = mean + math.sqrt(beta * (1 - before) / (1 - now)) * z
+    return film
+
+
+@exercise(
+    points=5,
+    minutes=25,
+    hints=(
+        "Where does each equation begin? At very large τ nearly everything is noise: what is V there?",
+        "DDIM: divide by V, so that the left side is the derivative of log V, and both terms of g can be integrated.",
+        "DDPM: write V as C(τ) times the square of DDIM's solution, and find what C must be. The substitution "
+        "r = (narrow + τ) / (wide + τ) makes its integral a power of r, from narrow / wide to 1.",
+        "At s = 3 with variances 2 and 1 the pair is (0.3875, 0.25). Numbers will do: `torch.logspace(4, -5, 40_001)` "
+        "are values of τ to step along, with V = τ at the first.",
+    ),
+    level="core",
+    importance=3,
+    kind="derive",
+)
+def final_variances(s: float, wide: float, narrow: float) -> tuple[float, float]:
+    """Return the variances with which guided DDPM and guided DDIM end, for exact predictions and infinitely many steps.
+
+    * all data: N(0, wide); data with the label: N(0, narrow); wide > narrow > 0
+    * s >= 1: the scale of guidance, the same at all levels
+    * returns: a pair of numbers, DDPM's variance first; 0.5 % of error are allowed
+
+    Solve the two equations for V above, on paper or in small steps.
+    """
+    ### BEGIN SOLUTION
+    flow = narrow**s * wide ** (1 - s)
+    ratio, power = narrow / wide, 2 * s - 1
+    integral = (ratio**-power - 1) / power / (wide - narrow)
+    return flow**2 * integral, flow
+    ### END SOLUTION
+
+
+@final_variances.test("knows where DDIM ends at s = 2 and s = 4, for the variances 2 and 1", points=1)
+def _(final_variances):
+    for s, expected in ((2.0, 0.5), (4.0, 0.125)):
+        found = final_variances(s, 2.0, 1.0)
+        assert len(found) == 2, f"a pair of numbers is expected, got {len(found)}"
+        assert_close(float(found[1]), expected, rtol=5e-3, atol=0, message=f"DDIM, s = {s}")
+
+
+@final_variances.hidden("knows where DDIM ends, for other scales and other Gaussians", points=2)
+def _(final_variances):
+    for s, wide, narrow in ((3.0, 3.0, 0.5), (2.5, 1.2, 0.4), (5.0, 2.0, 1.0), (1.5, 4.0, 0.25), (1.0, 2.0, 0.7)):
+        expected = math.exp(s * math.log(narrow) - (s - 1) * math.log(wide))
+        found = float(final_variances(s, wide, narrow)[1])
+        assert_close(found, expected, rtol=5e-3, atol=0, message=f"DDIM, s = {s}, variances {wide} and {narrow}")
+
+
+@final_variances.hidden("knows where DDPM ends", points=2)
+def _(final_variances):
+    for s, wide, narrow in ((3.0, 2.0, 1.0), (2.5, 1.2, 0.4), (1.5, 4.0, 0.25), (5.0, 3.0, 2.0), (1.0, 2.0, 0.7)):
+        # Over a step of tau in which g hardly changes: V shrinks towards 1 / (2 g).
+        variance, taus = 1e5, torch.logspace(5, -5, 6001, dtype=torch.float64).tolist()
+        for above, below in itertools.pairwise([*taus, 0.0]):
+            middle = (above * below) ** 0.5
+            pull = s / (narrow + middle) + (1 - s) / (wide + middle)
+            decay = math.exp(-2 * pull * (above - below))
+            variance = decay * variance + (1 - decay) / (2 * pull)
+        found = float(final_variances(s, wide, narrow)[0])
+        assert_close(found, variance, rtol=6e-3, atol=0, message=f"DDPM, s = {s}, variances {wide} and {narrow}")
+
+
+@final_variances.misconception(
+    "You gave the variance of the tilted density, 1 / (s / narrow + (1 - s) / wide), for both; it tilts the "
+    "clean data, while the samplers follow the tilt of noisy data at every level.",
+    name="tilted-for-both",
+)
+def _(s, wide, narrow):
+    return (1 / (s / narrow + (1 - s) / wide),) * 2
+
+
+@final_variances.misconception(
+    "You returned DDIM's variance first; the pair begins with DDPM's, which is the larger one because fresh noise "
+    "widens it.",
+    name="pair-exchanged",
+)
+def _(s, wide, narrow):
+    flow = narrow**s * wide ** (1 - s)
+    return flow, flow**2 * ((narrow / wide) ** (1 - 2 * s) - 1) / (2 * s - 1) / (wide - narrow)
+
+
+@final_variances.misconception(
+    "You solved for the variances 2 and 1 alone; `wide` and `narrow` are to be used, because the solution depends on "
+    "both of them.",
+    name="only-2-and-1",
+)
+def _(s, wide, narrow):
+    return (2 - 2 ** (2 - 2 * s)) / (2 * s - 1), 2 ** (1 - s)
+
+
+@final_variances.misconception(
+    "You left out the upper end of DDPM's integral; at τ = ∞ the quotient r is 1 and not 0, so that a 1 has to be "
+    "subtracted.",
+    name="upper-end-left-out",
+)
+def _(s, wide, narrow):
+    flow = narrow**s * wide ** (1 - s)
+    return flow**2 * (narrow / wide) ** (1 - 2 * s) / (2 * s - 1) / (wide - narrow), flow
+
+
+@final_variances.misconception(
+    "You gave DDIM's variance for both; the equation of DDPM has 2 g and the term -1, because its score is twice as "
+    "strong and fresh noise is added.",
+    name="ddim-for-both",
+)
+def _(s, wide, narrow):
+    return (narrow**s * wide ** (1 - s),) * 2
+
+
+@final_variances.also_correct
+def _(s, wide, narrow):
+    ddpm = ddim = 1e5
+    taus = torch.logspace(5, -5, 4001, dtype=torch.float64).tolist()
+    for above, below in zip(taus, [*taus[1:], 0.0], strict=True):
+        middle, drop = math.sqrt(above * below), above - below
+        pull = s / (narrow + middle) + (1 - s) / (wide + middle)
+        decay = math.exp(-2 * pull * drop)
+        ddpm = decay * ddpm + (1 - decay) / (2 * pull)
+        ddim = math.exp(-pull * drop) * ddim
+    return ddpm, ddim
 
 
 @exercise(
     points=3,
     minutes=8,
     hints=(
-        "A standard deviation for each example: over all axes but the first, with keepdim=True.",
-        "The factor is large where the conditional prediction is larger: std(eps_c) / std(eps).",
+        "The interval is one of noise levels. How large is the noise in x_t, compared with the signal?",
+        "Outside the interval the model is conditional. Which scale is that?",
+        "One comparison with each end gives (T,) truth values; the lower end is outside, the upper end inside.",
+        "`torch.where((low < sigma) & (sigma <= high), s, 1.0).tolist()`.",
     ),
+    level="core",
+    importance=1,
+)
+def interval_scales(s: float, abar: Tensor, low: float, high: float) -> list[float]:
+    """Return the scales of a sampler that guides only at noise levels σ with low < σ <= high.
+
+    * abar: (T,) float64; σ is the size of the noise over that of the signal
+    * returns: a list of T numbers for t = 0..T-1, s inside the interval; elsewhere the model is simply conditional
+    """
+    ### BEGIN SOLUTION
+    sigma = ((1 - abar) / abar).sqrt()  # (T,)
+    inside = (low < sigma) & (sigma <= high)
+    return torch.where(inside, s, 1.0).tolist()
+    ### END SOLUTION
+
+
+@interval_scales.test("guides in the middle of six levels", points=1)
+def _(interval_scales):
+    abar = torch.tensor([0.99, 0.8, 0.5, 0.3, 0.1, 0.02], dtype=torch.float64)  # σ 0.10, 0.5, 1, 1.5, 3, 7
+    got = interval_scales(4.0, abar, 0.7, 2.0)
+    assert_close(got, [1.0, 1.0, 4.0, 4.0, 1.0, 1.0], message="noise levels 0.1, 0.5, 1, 1.5, 3, 7; low 0.7, high 2")
+
+
+@interval_scales.hidden("takes the ends as the statement says, and guides everywhere from 0 to inf", points=2)
+def _(interval_scales):
+    abar = torch.tensor([0.99, 0.8, 0.5, 0.3, 0.1, 0.02], dtype=torch.float64)
+    cases = {
+        (1.0, 4.0): [1.0, 1.0, 1.0, 2.5, 2.5, 1.0],  # σ = 1 itself is outside at the lower end
+        (0.3, 1.0): [1.0, 2.5, 2.5, 1.0, 1.0, 1.0],  # and inside at the upper end
+        (0.0, 0.3): [2.5, 1.0, 1.0, 1.0, 1.0, 1.0],
+        (2.0, math.inf): [1.0, 1.0, 1.0, 1.0, 2.5, 2.5],
+        (0.0, math.inf): [2.5] * 6,
+        (20.0, 30.0): [1.0] * 6,
+    }
+    for (low, high), expected in cases.items():
+        got = interval_scales(2.5, abar, low, high)
+        assert isinstance(got, list), f"a list is expected, got {type(got).__name__}"
+        assert_close(got, expected, message=f"low {low}, high {high}, s = 2.5")
+
+
+@interval_scales.misconception(
+    "You compared t with the interval; its ends are noise levels, so that it means the same for every schedule and "
+    "every number of steps.",
+    name="compares-t",
+)
+def _(s, abar, low, high):
+    return [s if low < t <= high else 1.0 for t in range(len(abar))]
+
+
+@interval_scales.misconception(
+    "You compared sqrt(1 - abar); that is the size of the noise in x_t, whose signal has shrunk, too: divide by "
+    "the size of the signal, sqrt(abar).",
+    name="signal-not-divided",
+)
+def _(s, abar, low, high):
+    return [s if low < sigma <= high else 1.0 for sigma in (1 - abar).sqrt().tolist()]
+
+
+@interval_scales.misconception(
+    "You compared variances, (1 - abar) / abar; the noise level is a quotient of sizes, so take the square root.",
+    name="no-root",
+)
+def _(s, abar, low, high):
+    return [s if low < sigma <= high else 1.0 for sigma in ((1 - abar) / abar).tolist()]
+
+
+@interval_scales.misconception(
+    "You gave the scale 0 outside the interval; that ignores the label, while a conditional model has the scale 1.",
+    name="unconditional-outside",
+)
+def _(s, abar, low, high):
+    return [s if low < sigma <= high else 0.0 for sigma in ((1 - abar) / abar).sqrt().tolist()]
+
+
+@interval_scales.misconception(
+    "You guided outside the interval; the scale is s inside it and 1 elsewhere.", name="guides-outside"
+)
+def _(s, abar, low, high):
+    return [1.0 if low < sigma <= high else s for sigma in ((1 - abar) / abar).sqrt().tolist()]
+
+
+@interval_scales.also_correct
+def _(s, abar, low, high):
+    scales = []
+    for share in abar.tolist():
+        sigma = math.sqrt((1 - share) / share)
+        scales.append(s if low < sigma and not sigma > high else 1)
+    return scales
+
+
+@exercise(
+    points=3,
+    minutes=8,
+    hints=(
+        "Over which axes is a standard deviation one number for each example?",
+        "The factor r is below 1 where the guided prediction is wider than the conditional one.",
+        "Both standard deviations have the shape (B, 1, …, 1), so that they multiply eps (B, *) row by row.",
+        "`eps.std(tuple(range(1, eps.ndim)), keepdim=True)`.",
+    ),
+    level="core",
+    importance=1,
 )
 def rescale(eps: Tensor, eps_c: Tensor, phi: float) -> Tensor:
-    """Give a guided prediction back the size of the conditional one (Lin et al. 2023, equations 15 and 16).
+    """Return a guided prediction that is brought back to the width of the conditional one.
 
-    eps (B, *) guided, eps_c (B, *) conditional, with one further axis or more. For each example b by itself, let r_b be
-    the standard deviation of all numbers of eps_c[b] over that of eps[b]. Returns phi · r_b · eps[b] + (1 - phi) ·
-    eps[b], of shape (B, *): phi = 0 changes nothing, phi = 1 rescales fully. Leave the arguments as they are.
+    * eps, eps_c: (B, *), guided and conditional, with one further axis or more
+    * phi = 1: each example of eps is multiplied by the number r that gives it the standard deviation of its eps_c
+    * phi = 0: eps as it was; in between, the two are mixed linearly
+    * returns: (B, *)
+
+    The arguments stay as they are (Lin et al. 2023, equations 15 and 16).
     """
     ### BEGIN SOLUTION
     axes = tuple(range(1, eps.ndim))
@@ -803,13 +1154,13 @@ def rescale(eps: Tensor, eps_c: Tensor, phi: float) -> Tensor:
     ### END SOLUTION
 
 
-@rescale.test("changes nothing for phi = 0, and halves what is twice as wide for phi = 1", points=1)
+@rescale.test("halves what is twice as wide for phi = 1, and changes nothing for phi = 0", points=1)
 def _(rescale):
     eps_c = torch.tensor([[1.0, 2.0, 3.0], [0.0, -1.0, 4.0]])
     eps = torch.tensor([[2.0, 4.0, 6.0], [3.0, 1.0, 11.0]])  # 2 eps_c and 2 eps_c + 3
     as_it_was, halved = eps.clone(), eps / 2
-    assert_close(rescale(eps, eps_c, 0.0), as_it_was, message="phi = 0")
     assert_close(rescale(eps, eps_c, 1.0), halved, message="phi = 1")
+    assert_close(rescale(eps, eps_c, 0.0), as_it_was, message="phi = 0")
 
 
 @rescale.hidden("measures each example by itself, over all of its axes", points=1)
@@ -818,33 +1169,37 @@ def _(rescale, rng):
         size = torch.rand(shape[0], generator=rng, dtype=torch.float64) * 3 + 0.5
         eps_c = torch.randn(shape, generator=rng, dtype=torch.float64) + 1
         eps = torch.randn(shape, generator=rng, dtype=torch.float64) * size.view(-1, *[1] * (len(shape) - 1)) - 2
-        kept = eps.clone()
-        for phi in (1.0, 0.7, 0.25):
-            factors = [float(c.flatten().std() / e.flatten().std()) for c, e in zip(eps_c, eps, strict=True)]
-            expected = torch.stack([(phi * r + 1 - phi) * e for r, e in zip(factors, kept, strict=True)])
-            assert_close(rescale(eps, eps_c, phi), expected, message=f"shape {shape}, phi = {phi}")
-        assert_close(eps, kept, message="eps after the calls")
+        kept = eps.clone(), eps_c.clone()
+        for phi in (0.7, 1.0, 0.25):
+            got = rescale(eps, eps_c, phi)
+            assert_close([eps, eps_c], list(kept), message="the arguments after the call")
+            factors = [float(c.flatten().std() / e.flatten().std()) for e, c in zip(*kept, strict=True)]
+            expected = torch.stack([(phi * r + 1 - phi) * e for r, e in zip(factors, kept[0], strict=True)])
+            assert_close(got, expected, rtol=1e-5, atol=1e-5, message=f"shape {shape}, phi = {phi}")
 
 
-@rescale.hidden("leaves a prediction of the conditional one's size alone, whatever its mean", points=1)
+@rescale.hidden("leaves a prediction of the conditional one's width alone, whatever its mean", points=1)
 def _(rescale, rng):
     eps_c = torch.randn(3, 4, 6, generator=rng, dtype=torch.float64)
     for eps in (eps_c + 5, -eps_c, eps_c.flip(-1)):
         for phi in (0.4, 1.0):
-            assert_close(rescale(eps, eps_c, phi), eps, message=f"phi = {phi}, the same standard deviation")
+            got = rescale(eps, eps_c, phi)
+            assert_close(got, eps, rtol=1e-5, atol=1e-5, message=f"phi = {phi}, the same standard deviation")
 
 
 @rescale.misconception(
-    "You took one standard deviation over the whole batch; each example has its own, or a batch's other pictures "
-    "change yours."
+    "You took one standard deviation over the whole batch; each example has its own, because otherwise the "
+    "other images of a batch change yours.",
+    name="over-the-batch",
 )
 def _(eps, eps_c, phi):
     return phi * eps_c.std() / eps.std() * eps + (1 - phi) * eps
 
 
 @rescale.misconception(
-    "You turned the ratio round; a guided prediction that is too wide has to shrink, so its own standard deviation "
-    "belongs below the line."
+    "You inverted the ratio; a guided prediction that is too wide has to shrink, so divide by its own standard "
+    "deviation.",
+    name="ratio-inverted",
 )
 def _(eps, eps_c, phi):
     axes = tuple(range(1, eps.ndim))
@@ -852,7 +1207,9 @@ def _(eps, eps_c, phi):
     return phi * ratio * eps + (1 - phi) * eps
 
 
-@rescale.misconception("You gave phi to the wrong term; phi = 1 rescales fully and phi = 0 leaves eps as it is.")
+@rescale.misconception(
+    "You gave phi to the wrong term; phi = 1 rescales fully, and phi = 0 leaves eps as it is.", name="phi-exchanged"
+)
 def _(eps, eps_c, phi):
     axes = tuple(range(1, eps.ndim))
     ratio = eps_c.std(axes, keepdim=True) / eps.std(axes, keepdim=True)
@@ -860,8 +1217,9 @@ def _(eps, eps_c, phi):
 
 
 @rescale.misconception(
-    "You mixed in the conditional prediction; the second term is the guided one as it was. With eps_c in its place, "
-    "guidance is weakened too."
+    "You mixed in the conditional prediction; the second term is the guided one as it was, because with eps_c in its "
+    "place guidance itself is weakened.",
+    name="mixes-in-eps-c",
 )
 def _(eps, eps_c, phi):
     axes = tuple(range(1, eps.ndim))
@@ -871,7 +1229,8 @@ def _(eps, eps_c, phi):
 
 @rescale.misconception(
     "You measured along the last axis alone; the standard deviation of an example is over all of its numbers, channels "
-    "and rows too."
+    "and rows, too.",
+    name="last-axis",
 )
 def _(eps, eps_c, phi):
     ratio = eps_c.std(-1, keepdim=True) / eps.std(-1, keepdim=True)
@@ -879,7 +1238,8 @@ def _(eps, eps_c, phi):
 
 
 @rescale.misconception(
-    "You compared root mean squares; a standard deviation is measured from the mean of the example's own numbers."
+    "You compared root mean squares; a standard deviation is measured from the mean of the example's own numbers.",
+    name="root-mean-square",
 )
 def _(eps, eps_c, phi):
     wide, goal = (e.flatten(1).norm(dim=1).view(-1, *[1] * (e.ndim - 1)) for e in (eps, eps_c))

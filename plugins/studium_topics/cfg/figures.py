@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
-from plotly.graph_objects import Figure, Heatmap, Scatter
+from plotly.graph_objects import Figure, Scatter
 from plotly.subplots import make_subplots
 from studium_widgets.plots import COLOURS, DASHES, figure, template
-from torch import Tensor
-from torch.nn import functional as F
 
 from studium_topics.cfg.exact import Answers, Variances
 from studium_topics.cfg.handwriting import Digits
@@ -44,9 +41,14 @@ def answers(result: Answers, scale: float) -> Figure:
 
 
 def trade(result: Digits) -> Figure:
-    """Draw accuracy and diversity over the scale, and below them the energy distance to real digits."""
+    """Draw accuracy and diversity over the scale, and below them the energy distance of both networks."""
     made: Any = make_subplots(rows=3, shared_xaxes=True, vertical_spacing=0.06)
     rows = (("accuracy", "accuracy"), ("diversity", "diversity"), ("distance", "distance to real"))
+    ideal = Scatter(
+        x=list(result.perfect), y=[found.distance for found in result.perfect.values()], mode="lines+markers",
+        line={"color": COLOURS[3], "dash": "dot"}, name="distance, perfect network",
+    )  # fmt: skip
+    made.add_trace(ideal, row=3, col=1)
     for row, ((name, title), colour) in enumerate(zip(rows, COLOURS, strict=False), 1):
         y = [getattr(measured, name) for measured in result.by_scale.values()]
         x = list(result.by_scale)
@@ -57,19 +59,3 @@ def trade(result: Digits) -> Figure:
             made.add_hline(y=real, line={"color": "#808891", "dash": "dash", "width": 1.5}, row=row, col=1)
     made.update_xaxes(title_text="scale s", row=3, col=1)
     return made.update_layout(template=template(), height=520, showlegend=False, margin={"l": 64, "t": 16})
-
-
-def sheet(result: Digits, names: list[str]) -> Figure:
-    """Show the first ten digits of each set of samples, one set a row, all from the same noise."""
-    rows = torch.cat([_row(result.samples[name][:10]) for name in names])
-    heat = Heatmap(z=rows.numpy(), zmin=-1, zmax=1, colorscale="gray", showscale=False, hoverinfo="skip")
-    made = figure(heat, height=40 + 62 * len(names), margin={"l": 84, "t": 12, "b": 12})
-    made.update_xaxes(showticklabels=False, ticks="", showline=False, constrain="domain")
-    made.update_yaxes(tickvals=[9 * row + 3.5 for row in range(len(names))], ticktext=names, ticks="")
-    return made.update_yaxes(autorange="reversed", scaleanchor="x", constrain="domain", showgrid=False)
-
-
-def _row(x: Tensor) -> Tensor:
-    """Lay ten digits (10, 64) beside one another, with black to the right of each and below: (9, 90)."""
-    tiles = F.pad(x.clamp(-1, 1).view(-1, 8, 8), (0, 1, 0, 1), value=-1.0)
-    return tiles.permute(1, 0, 2).flatten(1)

@@ -12,9 +12,9 @@ NULL = 10  # the label that stands for "any digit"
 
 
 class DigitDenoiser(nn.Module):
-    """A residual MLP that predicts eps (B, 64) from x (B, 64), t (B,) of T and labels y (B,), 0 to 9 or NULL.
+    """A residual MLP that predicts eps (B, 1, 8, 8) from x (B, 1, 8, 8), t (B,) of T and labels y (B,), 0 to 9 or NULL.
 
-    At width 256 it has 330 000 weights. Time and label are added to the stream before each block.
+    At width 256 it has 330,000 parameters. Time and label are added to the stream before each block.
     """
 
     def __init__(self, timesteps: int, width: int = 256, blocks: int = 2) -> None:
@@ -27,10 +27,10 @@ class DigitDenoiser(nn.Module):
 
     def forward(self, x: Tensor, t: Tensor, y: Tensor) -> Tensor:
         told = F.silu(self.time(self.table[t]) + self.label(y))  # (B, width)
-        h = self.enter(x)
+        h = self.enter(x.flatten(1))
         for block in self.blocks:
             h = block(h, told)
-        return self.leave(F.silu(h))
+        return self.leave(F.silu(h)).view_as(x)
 
 
 class _Block(nn.Module):

@@ -14,7 +14,9 @@ from studium_topics.cfg.gaussian import GuidedGaussian
 from studium_topics.cfg.network import NULL, DigitDenoiser
 from studium_topics.cfg.sampling import cosine_abar, linear_abar, move, stepper
 from studium_topics.kits import training
-from studium_topics.kits.mixture import ring
+from studium_topics.kits.digits import Digits as Data
+from studium_topics.kits.digits import split
+from studium_topics.kits.mixture import point_masses, ring
 
 SMOKE = Profile("smoke")
 MATHS = "plugins/studium_topics/cfg/gaussian_maths.js"
@@ -41,8 +43,14 @@ def schedulers():
 @pytest.fixture(scope="module")
 def written():
     """The digits at smoke size: 60 training steps, 50 digits a scale."""
-    names = ("drop_labels", "implied_grad", "cfg_eps", "cfg_sample", "rescale")
-    return experiment.digits(*(getattr(reference, name) for name in names), profile=SMOKE, seed=0)
+    return experiment.digits(reference.drop_labels, reference.sample_digits, profile=SMOKE, seed=0)
+
+
+@pytest.fixture(scope="module")
+def repaired(written):
+    names = ("drop_labels", "cfg_eps", "sample_digits", "interval_scales", "rescale")
+    blocks = [getattr(reference, name) for name in names]
+    return experiment.repairs(*blocks, profile=SMOKE, seed=0, model=written.model)
 
 
 def drawn(*shape, seed=0):
@@ -53,6 +61,7 @@ def row_by_row(x, t, y):
     return torch.sin(x) * (1 + y.view(-1, 1)) + torch.cos(0.1 * t).view(-1, 1)
 
 
+@pytest.mark.sample(3)
 @BOTH
 @pytest.mark.parametrize("scale", [0.0, 1.0, 1.5, 7.5])
 def test_both_conventions_are_those_of_diffusers(ours, guiders, scale):
@@ -79,31 +88,36 @@ def test_schedules_are_those_of_diffusers(schedulers, kind):
     torch.testing.assert_close(ours, theirs, rtol=2e-3, atol=1e-7)
 
 
-@pytest.mark.parametrize("clip", [None, 0.5])
 @pytest.mark.parametrize("eta", [0.0, 1.0])
-def test_a_step_is_that_of_diffusers(schedulers, eta, clip):
+def test_a_step_is_that_of_diffusers(schedulers, eta):
     abar = linear_abar(50)
     betas = 1 - abar / torch.cat([torch.ones(1, dtype=torch.float64), abar[:-1]])
-    clipping = {"clip_sample": clip is not None, "clip_sample_range": clip or 1.0}
-    ddim = schedulers.DDIMScheduler(trained_betas=betas.numpy(), num_train_timesteps=50, **clipping)
+    ddim = schedulers.DDIMScheduler(trained_betas=betas.numpy(), num_train_timesteps=50, clip_sample=False)
     ddim.set_timesteps(50)
     eps, x, z = drawn(3, 4, 5)
     for t in (49, 20, 1, 0):
-        used = {"eta": eta, "use_clipped_model_output": True}
-        theirs = ddim.step(eps, t, x, variance_noise=z if eta else None, **used).prev_sample
-        ours = move(eps, x, t, abar, eta, z if eta else None, clip)
+        theirs = ddim.step(eps, t, x, variance_noise=z if eta else None, eta=eta).prev_sample
+        ours = move(eps, x, t, abar, eta, z if eta else None)
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
 
 
-def test_steps_with_eta_1_are_those_of_ddpm_with_clipped_x0(schedulers):
-    abar = cosine_abar(40)
-    betas = 1 - abar / torch.cat([torch.ones(1, dtype=torch.float64), abar[:-1]])
-    ddpm = schedulers.DDPMScheduler(trained_betas=betas.numpy(), num_train_timesteps=40, clip_sample=True)
-    eps, x = drawn(2, 4, 5)
-    for t in (39, 17, 1, 0):
-        theirs = ddpm.step(eps, t, x, generator=torch.Generator().manual_seed(7)).prev_sample
-        ours = stepper(abar, 1.0, torch.Generator().manual_seed(7), clip=1.0)(eps, x, t)
-        torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-4)
+@BOTH
+def test_digits_are_those_of_guider_and_scheduler_of_diffusers_frame_by_frame(ours, schedulers, guiders):
+    abar, y, null = cosine_abar(40), torch.tensor([3, 0, 7]), torch.full((3,), NULL)
+    ddpm = schedulers.DDPMScheduler(40, beta_schedule="squaredcos_cap_v2", clip_sample=True)
+    guider = guiders.ClassifierFreeGuidance(guidance_scale=2.5)
+
+    def model(x, t, y):
+        return 0.7 * x + (0.05 * y + torch.sin(0.3 * t)).view(-1, 1, 1, 1)
+
+    film = ours.sample_digits(model, y, NULL, [2.5] * 40, abar, torch.Generator().manual_seed(7))
+    generator = torch.Generator().manual_seed(7)
+    x = torch.randn(3, 1, 8, 8, generator=generator)
+    for frame, t in enumerate(reversed(range(40)), 1):
+        times = torch.full((3,), t)
+        eps = guider.forward(pred_cond=model(x, times, y), pred_uncond=model(x, times, null)).pred
+        x = ddpm.step(eps, t, x, generator=generator).prev_sample
+        torch.testing.assert_close(film[frame], x, rtol=1e-3, atol=1e-4)
 
 
 @BOTH
@@ -120,7 +134,7 @@ def test_guided_sampling_is_a_loop_around_scheduler_and_guider_of_diffusers(ours
         pair = {"pred_cond": row_by_row(x, times, y), "pred_uncond": row_by_row(x, times, null)}
         x = ddim.step(guider.forward(**pair).pred, t, x).prev_sample
     step = stepper(abar, 0.0, torch.Generator())
-    found = ours.cfg_sample(row_by_row, step, start, y, 3, 2.5, abar, (0.0, math.inf))
+    found = ours.cfg_sample(row_by_row, step, start, y, 3, [2.5] * 20)
     torch.testing.assert_close(found, x, rtol=2e-3, atol=1e-4)
 
 
@@ -128,9 +142,9 @@ def test_guided_sampling_is_a_loop_around_scheduler_and_guider_of_diffusers(ours
 def test_scale_1_is_conditional_sampling_to_the_last_bit(ours):
     abar, start, y = linear_abar(20), drawn(4, 3), torch.tensor([0, 2, 1, 2])
     runs = []
-    for null, interval in ((3, (0.0, math.inf)), (9, (0.5, 2.0))):
+    for null in (3, 9):
         step = stepper(abar, 1.0, torch.Generator().manual_seed(1))
-        runs.append(ours.cfg_sample(row_by_row, step, start, y, null, 1.0, abar, interval))
+        runs.append(ours.cfg_sample(row_by_row, step, start, y, null, [1.0] * 20))
     assert torch.equal(*runs)
 
 
@@ -144,14 +158,15 @@ def test_labels_are_dropped_at_the_rate_of_a_binomial(ours, p):
 
 
 @BOTH
-def test_the_implied_gradient_is_that_of_the_perfect_classifier_by_autograd(ours):
+def test_one_unit_of_scale_adds_the_gradient_of_the_perfect_classifier_by_autograd(ours):
     mixture, abar = ring(std=0.35, classes=4), linear_abar(100)
     t, y, x = torch.tensor([5, 40, 70, 99]), torch.tensor([0, 1, 2, 3]), drawn(4, 2).requires_grad_()
     chosen = mixture.vp(abar[t]).class_log_prob(x).gather(1, y.unsqueeze(1))
     expected = torch.autograd.grad(chosen.sum(), x)[0]
     x = x.detach()
-    found = ours.implied_grad(mixture.eps(x, abar[t]), mixture.eps(x, abar[t], y), t, abar)
-    torch.testing.assert_close(found, expected)
+    eps_u, eps_c = mixture.eps(x, abar[t]), mixture.eps(x, abar[t], y)
+    added = ours.cfg_combine(eps_u, eps_c, 3.5, "s") - ours.cfg_combine(eps_u, eps_c, 1.5, "w")
+    torch.testing.assert_close(-added / (1 - abar[t]).sqrt().unsqueeze(1), expected)
 
 
 def test_draws_of_the_tilted_density_have_its_moments():
@@ -166,7 +181,8 @@ def test_draws_of_the_tilted_density_have_its_moments():
     torch.testing.assert_close(points.var(0).sum(), spread, rtol=0.08, atol=0)
 
 
-def test_the_limits_solve_the_reverse_equations():
+@BOTH
+def test_the_final_variances_solve_the_reverse_equations(ours):
     # Variance exploding, tau = sigma^2: dV/dtau = 2 g V - 1 for the SDE and g V for the flow, -g x the guided score.
     for s in (1.5, 3.0):
         sde = flow = 1e4
@@ -177,14 +193,41 @@ def test_the_limits_solve_the_reverse_equations():
             flow *= math.exp(-pull * drop)
             decay = math.exp(-2 * pull * drop)
             sde = decay * sde + (1 - decay) / (2 * pull)
-        found = exact.limits(s)
-        assert sde == pytest.approx(found["DDPM"], rel=2e-3)
-        assert flow == pytest.approx(found["DDIM"], rel=2e-3)
+        assert ours.final_variances(s, 2.0, 1.0) == pytest.approx((sde, flow), rel=2e-3)
+
+
+@BOTH
+def test_for_the_lessons_two_gaussians_the_final_variances_have_short_formulas(ours):
+    for s in (1.0, 1.5, 2.0, 3.0, 5.0, 7.5):
+        expected = (2 - 2 ** (2 - 2 * s)) / (2 * s - 1), 2 ** (1 - s)  # Bradley and Nakkiran 2024, section 3
+        assert ours.final_variances(s, 2.0, 1.0) == pytest.approx(expected)
+
+
+def test_a_perfect_network_is_the_exact_denoiser_of_its_digits():
+    data, abar = split()[0], cosine_abar(100)
+    few = Data(data.images[:40], data.labels[:40])
+    mixture, model = point_masses(few.images.flatten(1)), handwriting.perfect(few, abar)
+    x, t = torch.randn(3, 1, 8, 8, generator=torch.Generator().manual_seed(0)), torch.tensor([30, 60, 90])
+    found = model(x, t, torch.full((3,), NULL)).flatten(1).double()
+    torch.testing.assert_close(found, mixture.eps(x.flatten(1), abar[t]), rtol=1e-3, atol=1e-3)
+    own = point_masses(few.images[few.labels == 4].flatten(1))
+    labelled = model(x, t, torch.full((3,), 4)).flatten(1).double()
+    torch.testing.assert_close(labelled, own.eps(x.flatten(1), abar[t]), rtol=1e-3, atol=1e-3)
+
+
+def test_samples_of_a_perfect_network_are_its_digits_of_the_wanted_class():
+    data, abar = split()[0], cosine_abar(100)
+    y = torch.tensor([3, 8, 3, 0, 1])
+    network, generator = handwriting.perfect(data, abar), torch.Generator().manual_seed(0)
+    drawn_digits = reference.sample_digits(network, y, NULL, [2.0] * 100, abar, generator)[-1]
+    gaps, nearest = torch.cdist(drawn_digits.flatten(1), data.images.flatten(1)).min(1)
+    assert float(gaps.max()) < 0.01
+    assert data.labels[nearest].tolist() == y.tolist()
 
 
 @BOTH
 def test_samples_have_the_variance_that_is_computed_without_any(ours):
-    found = experiment.three_variances(ours.cfg_sample, profile=SMOKE)
+    found = experiment.three_variances(ours.cfg_sample, ours.final_variances, profile=SMOKE)
     abar, column = linear_abar(300), found.scales.index(3.0)
 
     def model(x, t, y):
@@ -194,7 +237,7 @@ def test_samples_have_the_variance_that_is_computed_without_any(ours):
     start, y = drawn(4000, 1), torch.ones(4000, dtype=torch.long)
     for name, eta in exact.SOLVERS.items():
         step = stepper(abar, eta, torch.Generator().manual_seed(2))
-        samples = ours.cfg_sample(model, step, start, y, 0, 3.0, abar, (0.0, math.inf))
+        samples = ours.cfg_sample(model, step, start, y, 0, [3.0] * 300)
         assert float(samples.var()) == pytest.approx(found.found[name][column], rel=0.1)
 
 
@@ -205,10 +248,10 @@ def test_an_exact_claim_holds_at_smoke(claim):
 
 
 def test_the_exact_claims_notice_a_scale_that_is_one_too_large():
-    def too_far(model, step, x, y, null, s, abar, interval):
-        return reference.cfg_sample(model, step, x, y, null, s + 1, abar, interval)
+    def too_far(model, step, x, y, null, scales):
+        return reference.cfg_sample(model, step, x, y, null, [s + 1 for s in scales])
 
-    assert experiment.three_variances(too_far, profile=SMOKE).deviation > 0.3
+    assert experiment.three_variances(too_far, reference.final_variances, profile=SMOKE).deviation > 0.3
 
 
 def test_the_ring_runs_at_smoke_and_shows_where_ddim_goes():
@@ -227,17 +270,25 @@ def test_the_digits_run_at_smoke_and_leave_the_random_state_alone(written):
     assert again == written.history
     assert written.history[-1] < written.history[0]
     assert set(written.by_scale) == set(experiment.SCALES)
-    assert all(x.abs().max() <= 1.001 for x in written.samples.values())
+    assert set(written.perfect) == {s for s in experiment.SCALES if s >= 1}
+    assert written.perfect[1.0].distance < written.by_scale[1.0].distance
+    assert written.gain("perfect") == written.perfect[1.5].distance / written.perfect[1.0].distance
     assert min(written.asymmetry.values()) > 0.01
 
 
-def test_the_figures_show_every_scale_and_set_of_digits(written):
-    assert len(figures.trade(written).data) == 3
-    assert list(figures.trade(written).data[0].x) == list(experiment.SCALES)
-    shown = figures.sheet(written, ["s = 1", "rescaled"])
-    assert shown.data[0].z.shape == (18, 90)
-    assert shown.layout.yaxis.ticktext == ("s = 1", "rescaled")
-    assert len(figures.variances(experiment.three_variances(reference.cfg_sample, profile=SMOKE)).data) == 5
+def test_the_repairs_sample_the_same_digits_in_three_ways(repaired):
+    assert set(repaired.samples) == set(repaired.measured) == {"as it is", "rescaled", "interval"}
+    assert all(x.shape == (50, 1, 8, 8) and x.abs().max() <= 1.001 for x in repaired.samples.values())
+    assert not torch.equal(repaired.samples["as it is"], repaired.samples["interval"])
+    assert repaired.left == repaired.measured["interval"].distance / repaired.measured["as it is"].distance
+
+
+def test_the_figures_show_every_scale_and_both_networks(written):
+    ideal, *trained = figures.trade(written).data
+    assert list(ideal.x) == list(written.perfect)
+    assert [list(curve.x) for curve in trained] == [list(experiment.SCALES)] * 3
+    variances = experiment.three_variances(reference.cfg_sample, reference.final_variances, profile=SMOKE)
+    assert len(figures.variances(variances).data) == 5
 
 
 def test_diversity_is_the_mean_distance_of_two_of_a_class():
@@ -254,15 +305,15 @@ def test_diversity_is_the_mean_distance_of_two_of_a_class():
 def test_a_gradient_has_no_asymmetry_and_a_turning_field_has():
     class Bowl(DigitDenoiser):
         def forward(self, x, t, y):
-            return x * (1 + y.view(-1, 1))
+            return x * (1 + y.view(-1, 1, 1, 1))
 
     class Turning(DigitDenoiser):
         def forward(self, x, t, y):
-            return x.roll(1, -1) * y.view(-1, 1)
+            return x.roll(1, -1) * y.view(-1, 1, 1, 1)
 
     abar = cosine_abar(100)
-    assert max(handwriting.asymmetries(Bowl(100, 8), reference.implied_grad, abar).values()) < 1e-6
-    assert min(handwriting.asymmetries(Turning(100, 8), reference.implied_grad, abar).values()) > 0.9
+    assert max(handwriting.asymmetries(Bowl(100, 8), abar).values()) < 1e-6
+    assert min(handwriting.asymmetries(Turning(100, 8), abar).values()) > 0.9
 
 
 def test_an_unknown_convention_is_an_error_that_names_those_there_are():
@@ -270,7 +321,7 @@ def test_an_unknown_convention_is_an_error_that_names_those_there_are():
         reference.cfg_combine(drawn(1, 2), drawn(1, 2), 1.0, "imagen")
 
 
-def test_thresholding_leaves_pictures_in_range_alone_and_shrinks_those_beyond():
+def test_thresholding_leaves_images_in_range_alone_and_shrinks_those_beyond():
     x = torch.tensor([[0.2, -0.9, 0.5, 0.1], [4.0, -2.0, 1.0, 0.0]])
     found = reference.threshold(x, 1.0)
     torch.testing.assert_close(found, torch.tensor([[0.2, -0.9, 0.5, 0.1], [1.0, -0.5, 0.25, 0.0]]))
@@ -286,7 +337,7 @@ def test_a_guided_step_is_timed_in_three_ways_on_the_cpu():
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_on_cuda_a_recorded_step_gives_what_the_plain_one_does():
     model = DigitDenoiser(100, 64).cuda()
-    x, t, y = torch.randn(8, 64).cuda(), torch.arange(8).cuda() * 10, torch.arange(8).cuda()
+    x, t, y = torch.randn(8, 1, 8, 8).cuda(), torch.arange(8).cuda() * 10, torch.arange(8).cuda()
     replay = reference.graphed(model, 8, 3.0)
     with torch.no_grad():
         torch.testing.assert_close(replay(x, t, y), reference.cfg_eps(model, x, t, y, NULL, 3.0))
@@ -301,7 +352,7 @@ def test_an_answer_that_guides_by_w_hears_so():
 
     result = check("cfg", exercises.cfg_eps, one_too_far)
     assert result.outcome == "wrong"
-    assert result.mistake.startswith("You started at eps_c")
+    assert result.mistake_id == "cfg.cfg_eps:scale-as-w"
 
 
 @pytest.mark.browser
@@ -318,7 +369,8 @@ def test_the_gaussians_in_the_browser_are_those_of_the_sampler(call_js, high):
 
     start, y = torch.tensor([[0.0], [1.0]], dtype=torch.float64), torch.ones(2, dtype=torch.long)
     step = stepper(abar, 0.0, torch.Generator())
-    at_0, at_1 = reference.cfg_sample(model, step, start, y, 0, s, abar, (0.0, high)).flatten().tolist()
+    scales = reference.interval_scales(s, abar, 0.0, high)
+    at_0, at_1 = reference.cfg_sample(model, step, start, y, 0, scales).flatten().tolist()
     found = call_js(MATHS, "sampled", given, abar, 0)
     assert found["mean"] == pytest.approx(at_0)
     assert found["variance"] == pytest.approx((at_1 - at_0) ** 2)
@@ -326,7 +378,8 @@ def test_the_gaussians_in_the_browser_are_those_of_the_sampler(call_js, high):
 
 @pytest.mark.browser
 def test_the_three_variances_in_the_browser_are_those_of_the_experiment(call_js):
-    found, abar = experiment.three_variances(reference.cfg_sample, profile=SMOKE), linear_abar(300)
+    found = experiment.three_variances(reference.cfg_sample, reference.final_variances, profile=SMOKE)
+    abar = linear_abar(300)
     for i, s in enumerate(found.scales):
         given = {"mean": 0, "variance": 1, "scale": s, "high": 200}
         assert call_js(MATHS, "tilted", given)["variance"] == pytest.approx(found.theory["tilted"][i])

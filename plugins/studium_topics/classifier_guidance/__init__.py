@@ -7,13 +7,13 @@ from studium import Paper, Topic, hookimpl
 
 @hookimpl
 def studium_topics() -> Iterable[Topic]:
-    """Give the topic `classifier-guidance`."""
+    """Return the one topic of this package."""
     yield Topic(
         slug="classifier-guidance",
         title="Classifier-guided diffusion",
         track="Diffusion",
-        summary="Steer a model that knows no classes with the gradient of a classifier that has seen noise: why a "
-        "scale of 1 is exact, what more of it costs, which mistake tuning hides, and who may judge the result.",
+        summary="Guide a model that knows no classes with the gradient of a classifier that you trained on noise, and "
+        "draw digits on request: why a scale of 1 is exact, why more is needed, and which mistake tuning hides.",
         package=__name__,
         papers=(
             Paper("Diffusion Models Beat GANs on Image Synthesis", 2021, "2105.05233"),
@@ -21,6 +21,6 @@ def studium_topics() -> Iterable[Topic]:
             Paper("Deep Unsupervised Learning using Nonequilibrium Thermodynamics", 2015, "1503.03585"),
         ),
         needs=("ddpm",),
-        minutes=105,
+        minutes=120,
         order=21,
     )

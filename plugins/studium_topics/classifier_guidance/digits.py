@@ -1,4 +1,4 @@
-"""Digits whose diffusion is exact: each picture of the generator's half, with a little noise around it, is a mode."""
+"""Digits whose diffusion is exact: each image of the generator's half, with a little noise around it, is a mode."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from studium_topics.kits import digits
 from studium_topics.kits.mixture import Mixture
 from studium_topics.kits.training import train
 
-SHARPNESS = 0.2  # the noise around each picture, of pixels from -1 to 1
+SHARPNESS = 0.2  # the noise around each image, of pixels from -1 to 1
 
 
 def digit_mixture(keep: int) -> Mixture:
-    """Give the mixture of `keep` handwritten digits of the generator's half, in 64 dimensions, of class 0 to 9."""
+    """Return the mixture of `keep` handwritten digits of the generator's half, in 64 dimensions, of class 0 to 9."""
     half = digits.split()[0]
     chosen = torch.arange(keep) * len(half) // keep
     images, labels = half.images[chosen].flatten(1).double(), half.labels[chosen]
@@ -28,7 +28,7 @@ def digit_mixture(keep: int) -> Mixture:
 class ExactDigits:
     """The exact noise predictor and classifier of a mixture with equal weights and variances.
 
-    What `Mixture.eps` and `Mixture.class_log_prob` give at abar (T,), by matrix products instead of differences: with
+    They equal `Mixture.eps` and `Mixture.class_log_prob` at abar (T,), by matrix products instead of differences: with
     hundreds of modes in 64 dimensions that is many times faster.
     """
 
@@ -39,18 +39,18 @@ class ExactDigits:
         self.member = mixture.classes == labels  # (C, K)
 
     def eps(self, x: Tensor, t: Tensor) -> Tensor:
-        """E[eps | x_t = x] for x (B, 64) and t (B,)."""
+        """Return E[eps | x_t = x] for x (B, 64) and t (B,)."""
         signal, variance = self.abar[t].unsqueeze(1), self.variances[t].unsqueeze(1)
-        pictures = self._log_joint(x, t).softmax(1) @ self.means  # (B, 64)
-        return (1 - signal).sqrt() * (x - signal.sqrt() * pictures) / variance
+        clean = self._log_joint(x, t).softmax(1) @ self.means  # (B, 64)
+        return (1 - signal).sqrt() * (x - signal.sqrt() * clean) / variance
 
     def classify(self, x: Tensor, t: Tensor) -> Tensor:
-        """log p(y | x_t = x) for x (B, 64) and t (B,), as (B, 10)."""
+        """Return log p(y | x_t = x) for x (B, 64) and t (B,), as (B, 10)."""
         joint = self._log_joint(x, t).unsqueeze(1)  # (B, 1, K)
         return joint.masked_fill(~self.member, -math.inf).logsumexp(-1).log_softmax(-1)
 
     def _log_joint(self, x: Tensor, t: Tensor) -> Tensor:
-        """The log-density of each mode at x, up to a number for each row, as (B, K)."""
+        """Return the log-density of each mode at x, up to a number for each row, as (B, K)."""
         signal, variance = self.abar[t].unsqueeze(1), self.variances[t].unsqueeze(1)
         return (signal.sqrt() * x @ self.means.T - signal * self.means.square().sum(1) / 2) / variance
 
@@ -62,12 +62,12 @@ class DigitJudge:
         self._judge = digits.judge()
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Give scores (B, 10) for x (B, 64): 1 for the digit that it sees."""
+        """Return scores (B, 10) for x (B, 64): 1 for the digit that it sees."""
         return F.one_hot(self._judge(x), 10).double()
 
 
 def trained(loss_of: Callable[..., Tensor], mixture: Mixture, abar: Tensor, steps: int, seed: int) -> nn.Module:
-    """Train a classifier on fresh draws of the mixture, noised to the levels abar (T,); it then works in float64."""
+    """Return a classifier trained on fresh draws of the mixture at the levels abar (T,); it works in float64."""
     network = seeded(seed, mixture.dimension, mixture.class_count, len(abar)).to(abar.device)
 
     def loss(generator: torch.Generator) -> Tensor:

@@ -2,7 +2,7 @@
 
 * `two_forms`: the shifts of the eps form and of the mean form, and how their difference falls with the number of steps.
 * `exact_guidance`: eight modes in the plane, four classes, the exact noise predictor and the exact classifier: what the
-  scale s does (Dhariwal and Nichol 2021, figures 3 and 4), and what three mistakes do.
+  scale s does (Dhariwal and Nichol 2021, figures 3 and 4), and what three mistakes do to the samples.
 * `learned_guidance`: digits in 64 dimensions whose noise predictor is exact, so that nothing but the classifier can be
   to blame: one that was trained on noisy digits, and one that was trained on clean ones.
 """
@@ -108,11 +108,11 @@ class Bench:
     class_report: Report
 
     def classifier(self, x: Tensor, t: Tensor) -> Tensor:
-        """log p(y | x_t), exact."""
+        """Return log p(y | x_t), exact, as (B, C)."""
         return self.mixture.vp(self.ddpm.abar[t]).class_log_prob(x)
 
     def judge(self, x: Tensor) -> Tensor:
-        """Minus the distance to each class's nearest mode (B, C): no probabilities, and no noise."""
+        """Return minus the distance to each class's nearest mode, as (B, C): no probabilities, and no noise."""
         away = torch.cdist(x, self.mixture.means)  # (B, K)
         of = [away[:, self.mixture.classes == k].amin(1) for k in range(self.mixture.class_count)]
         return -torch.stack(of, 1)
@@ -128,12 +128,12 @@ class Bench:
         return torch.full((len(self.start),), self.label, device=self.start.device)
 
     def run(self, s: float, step: Function | None = None) -> Tensor:
-        """Sample with the learner's sampler: (n, 2)."""
+        """Return the last frame (n, 2) of the learner's sampler."""
         step, betas = step or self.ddpm.step, self.ddpm.betas
-        return self.guided_sample(self.model, self.classifier, step, self.start, self.y, s, betas, self.noise)
+        return self.guided_sample(self.model, self.classifier, step, self.start, self.y, s, betas, self.noise)[-1]
 
     def bent(self, bend: Callable[[Tensor, int], Tensor]) -> Function:
-        """Give a step in which what guidance adds to eps is multiplied by bend(x, t), one number or (n, 1)."""
+        """Return a step in which what guidance adds to eps is multiplied by bend(x, t), one number or (n, 1)."""
 
         def step(eps: Tensor, x: Tensor, t: int, z: Tensor) -> Tensor:
             plain = self.model(x, torch.full((len(x),), t, device=x.device))
@@ -142,16 +142,16 @@ class Bench:
         return step
 
     def root_beta(self, _x: Tensor, t: int) -> Tensor:
-        """sqrt(beta_t) in the place of sqrt(1 - abar_t)."""
+        """Return sqrt(beta_t) over sqrt(1 - abar_t)."""
         return (self.ddpm.betas[t] / (1 - self.ddpm.abar[t])).sqrt()
 
     def probability(self, x: Tensor, t: int) -> Tensor:
-        """The factor between the gradient of p and that of log p, (n, 1)."""
+        """Return the factor between the gradient of p and that of log p, as (n, 1)."""
         log_p = self.classifier(x, torch.full((len(x),), t, device=x.device))
         return log_p[:, self.label : self.label + 1].exp()
 
     def mean_step(self, guided_step: Function) -> Function:
-        """Give a step that guides the mean by the variance, with the gradient that is in eps."""
+        """Return a step that guides the mean by the variance, with the gradient that is in eps."""
 
         def step(eps: Tensor, x: Tensor, t: int, z: Tensor) -> Tensor:
             plain = self.model(x, torch.full((len(x),), t, device=x.device))
@@ -192,7 +192,9 @@ def exact_guidance(
 
     scales = {s: judged(s) for s in SCALES}
     conditional = mixture.noise_predictor(ddpm.abar, 0)
-    alone = guided_sample(conditional, bench.classifier, ddpm.step, bench.start, bench.y, 0.0, ddpm.betas, bench.noise)
+    alone = guided_sample(conditional, bench.classifier, ddpm.step, bench.start, bench.y, 0.0, ddpm.betas, bench.noise)[
+        -1
+    ]
     tuned = {s: judged(s, bench.bent(bench.root_beta)) for s in SCALES[1:]}
     mistakes = {
         "√β for √(1 − ᾱ)": tuned[1.0],

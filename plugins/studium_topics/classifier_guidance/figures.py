@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-import torch.nn.functional as F
-from plotly.graph_objects import Figure, Heatmap, Scatter
+from plotly.graph_objects import Figure, Scatter
 from plotly.subplots import make_subplots
 from studium_widgets.plots import COLOURS, DASHES, figure, template
 from torch import Tensor
@@ -79,16 +78,13 @@ def trade(result: LearnedResult) -> Figure:
     return made.update_yaxes(tickformat=".0%", range=[0, 1.12])
 
 
-def digit_rows(result: LearnedResult, guide: str) -> Figure:
-    """Show the digits 0 to 9 as asked for: real, unguided, from a guide at each scale, and from it without a model."""
+def digit_rows(result: LearnedResult, guide: str) -> tuple[Tensor, list[str]]:
+    """Return images (70, 1, 8, 8) of 0 to 9 as asked for, and a name for each.
+
+    The rows of ten are real digits, unguided ones, those of a guide at each scale, and its own without a model.
+    """
     rows = {"real": result.real, "unguided": result.unguided}
     rows |= {f"s = {s:g}": run for s, run in result.runs[guide].items()} | {"no model": result.ignorant}
     chosen = torch.cat([(result.y == k).nonzero()[:1, 0] for k in range(10)])
-    framed = [F.pad(run.images[chosen].view(-1, 8, 8), (1, 1, 1, 1), value=-1.0) for run in rows.values()]
-    sheet = torch.cat([torch.cat(list(strip), 1) for strip in framed]).clamp(-1, 1).round(decimals=2)  # (10 rows, 100)
-    made = figure(Heatmap(z=sheet.tolist(), colorscale="Greys", showscale=False, hoverinfo="skip"), height=460)
-    bare = {"showgrid": False, "zeroline": False, "showline": False, "ticks": "", "constrain": "domain"}
-    digits = {"tickvals": [10 * k + 4.5 for k in range(10)], "ticktext": list("0123456789"), "tickangle": 0}
-    made.update_xaxes(**bare, **digits, side="top", title_text="asked for")
-    middles = [10 * row + 4.5 for row in range(len(rows))]
-    return made.update_yaxes(**bare, tickvals=middles, ticktext=list(rows), autorange="reversed", scaleanchor="x")
+    images = torch.cat([run.images[chosen] for run in rows.values()])
+    return images.float().view(-1, 1, 8, 8), [f"{name}: {digit}" for name in rows for digit in range(10)]

@@ -92,7 +92,7 @@ def learned_guidance(
         return Guided(images.cpu(), accuracy, float(own.double().mean()), diversity)
 
     def guided(guide: Classifier, s: float, model: Classifier = exact.eps) -> Guided:
-        return report(guided_sample(model, guide, ddpm.step, drawn[0], y, s, ddpm.betas, drawn[1:]), guide)
+        return report(guided_sample(model, guide, ddpm.step, drawn[0], y, s, ddpm.betas, drawn[1:])[-1], guide)
 
     levels = (ddpm.abar, torch.ones_like(ddpm.abar))  # where abar is 1 there is no noise
     noisy, clean = (trained(noisy_classifier_loss, mixture, abar, training, seed) for abar in levels)

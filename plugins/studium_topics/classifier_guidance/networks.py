@@ -9,7 +9,7 @@ from studium_topics.kits.diffusion import timestep_embedding
 
 
 class NoisyNet(nn.Module):
-    """A residual MLP on flattened pictures x (B, *) of `pixels` numbers and timesteps t (B,): (B, outputs).
+    """A residual MLP on flattened images x (B, *) of `pixels` numbers and timesteps t (B,): (B, outputs).
 
     The timestep comes in as sines and cosines of 1000 t / T, so that one network serves any T. As a classifier,
     `outputs` is C and the result are logits; as a denoiser, it is `pixels`, and the result is eps, still flat.
@@ -33,7 +33,7 @@ class NoisyNet(nn.Module):
 
 
 def seeded(seed: int, pixels: int, outputs: int, timesteps: int, width: int = 256) -> NoisyNet:
-    """Give a NoisyNet with the weights of `seed`; the global random state is left as it was found."""
+    """Return a NoisyNet with the weights of `seed`; the global random state is left as it was found."""
     with torch.random.fork_rng([]):
         torch.default_generator.manual_seed(seed)  # torch.manual_seed would also seed the GPUs
         return NoisyNet(pixels, outputs, timesteps, width)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from studium_topics.classifier_guidance.networks import NoisyNet
 
@@ -21,15 +21,43 @@ Classifier = Callable[[Tensor, Tensor], Tensor]
 def noisy_classifier_loss(
     classifier: Classifier, x0: Tensor, y: Tensor, t: Tensor, eps: Tensor, abar: Tensor
 ) -> Tensor:
-    """The mean of -log p(y | x_t), with x_t (B, *) noised to each row's own level."""
+    """Return the mean of -log p(y | x_t), with x_t (B, *) noised to each row's own level."""
     signal, noise = (
         root.to(x0.dtype).reshape(-1, *[1] * (x0.ndim - 1)) for root in (abar[t].sqrt(), (1 - abar[t]).sqrt())
     )
     return F.cross_entropy(_wide(classifier(signal * x0 + noise * eps, t)), y)
 
 
+def train_classifier(
+    classifier: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    abar: Tensor,
+    steps: int,
+    batch: int,
+    lr: float,
+    generator: torch.Generator,
+) -> list[float]:
+    """Return the losses of Adam on noisy images, drawn on the CPU; the classifier is left frozen, on its own device."""
+    device = next(classifier.parameters()).device
+    images, labels, abar = (part.to(device) for part in (images, labels, abar))
+    optimizer, losses = torch.optim.Adam(classifier.parameters(), lr), []
+    classifier.train()
+    for _ in range(steps):
+        chosen = torch.randint(len(images), (batch,), generator=generator)
+        t = torch.randint(len(abar), (batch,), generator=generator).to(device)
+        eps = torch.randn(batch, *images.shape[1:], generator=generator).to(device)
+        loss = noisy_classifier_loss(classifier, images[chosen], labels[chosen], t, eps, abar)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.detach())
+    classifier.eval().requires_grad_(False)
+    return torch.stack(losses).tolist()
+
+
 def class_gradient(classifier: Classifier, x: Tensor, t: Tensor, y: Tensor) -> Tensor:
-    """The gradient of log p(y | x_t) for each row of x (B, *), in the dtype of x, whatever the classifier's is."""
+    """Return the gradient of log p(y | x_t) for each row of x (B, *), in the dtype of x."""
     with torch.inference_mode(False), torch.enable_grad():
         leaf = x.detach().clone().requires_grad_()
         loss = F.cross_entropy(_wide(classifier(leaf, t)), y.clone(), reduction="sum")
@@ -37,18 +65,18 @@ def class_gradient(classifier: Classifier, x: Tensor, t: Tensor, y: Tensor) -> T
 
 
 def _wide(logits: Tensor) -> Tensor:
-    """The logits in float32 at least."""
+    """Return the logits in float32 at least."""
     return logits.to(torch.promote_types(logits.dtype, torch.float32))
 
 
 def guide_eps(eps: Tensor, gradient: Tensor, t: int, betas: Tensor, s: float) -> Tensor:
-    """eps (B, *) whose score is that of eps plus s times the gradient."""
+    """Return eps (B, *) whose score is that of eps plus s times the gradient."""
     noise = (1 - (1 - betas[: t + 1]).prod()).sqrt().to(eps.dtype)
     return torch.addcmul(eps, noise, gradient, value=-s)
 
 
 def guided_step(mean: Tensor, variance: float | Tensor, gradient: Tensor, s: float, z: Tensor) -> Tensor:
-    """A draw from N(mean + s variance gradient, variance); variance is one number or (B, *)."""
+    """Return a draw from N(mean + s variance gradient, variance); variance is one number or (B, *)."""
     variance = torch.as_tensor(variance, dtype=mean.dtype, device=mean.device)
     return mean + variance * (s * gradient) + variance.sqrt() * z
 
@@ -64,19 +92,20 @@ def guided_sample(
     betas: Tensor,
     noise: Tensor,
 ) -> Tensor:
-    """Samples (B, *) guided in the eps form; noise[t] is the z of step t."""
-    x = start
+    """Return the film (T + 1, B, *) of samples guided in the eps form; noise[t] is the z of step t."""
+    film = start.new_empty(len(betas) + 1, *start.shape)
+    film[0] = x = start
     for t in range(len(betas) - 1, -1, -1):
         rows = torch.full((len(x),), t, device=x.device)
         eps = guide_eps(model(x, rows), class_gradient(classifier, x, rows, y), t, betas, s)
-        x = step(eps, x, t, noise[t])
-    return x
+        film[len(betas) - t] = x = step(eps, x, t, noise[t])
+    return film
 
 
 def class_report(
     x: Tensor, y: Tensor, judge: Callable[[Tensor], Tensor], guide: Callable[..., Tensor]
 ) -> tuple[float, float]:
-    """The judge's accuracy, and the mean distance of two samples of one class; ValueError where judge is guide."""
+    """Return the judge's accuracy and the mean distance of two samples of one class; ValueError if judge is guide."""
     if judge is guide:
         raise ValueError("class_report needs a judge that is not the guide, got the same model twice: train another")
     flat, hits = x.flatten(1), judge(x).argmax(-1) == y
@@ -88,7 +117,7 @@ def step_seconds(
     way: str, *, device: str = "cuda", pixels: int = 3072, batch: int = 256, width: int = 2048, steps: int = 20,
     dtype: torch.dtype = torch.bfloat16,
 ) -> float:  # fmt: skip
-    """Seconds that the networks of one sampling step take, by way of guidance.
+    """Return the seconds that the networks of one sampling step take, by way of guidance.
 
     way: "none", one forward pass of a denoiser; "classifier", that and a classifier's forward and backward pass, its
     body a quarter as wide; "classifier-free", two forward passes of the denoiser, as one batch. Random weights and data

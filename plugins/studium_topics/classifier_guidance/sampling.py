@@ -22,9 +22,9 @@ class Ddpm:
         self._remove = betas * alphas.rsqrt() * (1 - self.abar).rsqrt()
 
     def mean(self, eps: Tensor, x: Tensor, t: int) -> Tensor:
-        """Give the mean of x_{t-1} for the noise eps (B, *) predicted in x (B, *)."""
+        """Return the mean of x_{t-1} for the noise eps (B, *) predicted in x (B, *)."""
         return self._grow[t] * x - self._remove[t] * eps
 
     def step(self, eps: Tensor, x: Tensor, t: int, z: Tensor) -> Tensor:
-        """Take one step, from x_t to x_{t-1}, with z (B, *) as fresh noise."""
+        """Return x_{t-1} for x_t and the noise eps predicted in it, with z (B, *) as fresh noise."""
         return self.mean(eps, x, t) + self.variances[t].sqrt() * z

@@ -134,7 +134,7 @@ def test_guided_sampling_is_that_of_a_scheduler_of_diffusers_with_the_conditiona
 
     start, noise = drawn(5, 2), torch.zeros(25, 5, 2, dtype=torch.float64)
     model = mixture.noise_predictor(abar)
-    found = ours.guided_sample(model, classifier, step(random[0]), start, y, 1.0, betas, noise)
+    found = ours.guided_sample(model, classifier, step(random[0]), start, y, 1.0, betas, noise)[-1]
     x = start
     for t in scheduler.timesteps.tolist():
         x = step(random[1])(mixture.eps(x, abar[t], y), x, t, None)
@@ -163,14 +163,46 @@ def test_the_report_is_that_of_sklearn_and_scipy(ours):
         ours.class_report(x, y, DigitJudge, DigitJudge)
 
 
-def test_the_tutorials_loop_is_told_what_is_wrong_with_its_factor():
+def test_the_noise_of_one_step_as_the_factor_is_told():
     def copied(eps, gradient, t, betas, s):
         sigma_t = betas[t] ** 0.5
         return eps - s * sigma_t * gradient
 
     result = check("classifier-guidance", exercises.guide_eps, copied)
-    assert "the noise of one step" in result.mistake
+    assert result.mistake_id == "classifier-guidance.guide_eps:one-step-noise"
     assert result.points == 0
+
+
+@BOTH
+def test_the_training_loop_is_that_of_the_kit(ours):
+    """With a constant rate, the loop of `kits.training` takes the same steps of Adam."""
+    images, labels, abar = drawn(30, 1, 2, 3).float(), torch.arange(30) % 5, (1 - linear_betas(20)).cumprod(0)
+    mine, theirs = (seeded(3, 6, 5, 20, width=16) for _ in range(2))
+
+    def loss(generator):
+        chosen = torch.randint(30, (8,), generator=generator)
+        t = torch.randint(20, (8,), generator=generator)
+        eps = torch.randn(8, 1, 2, 3, generator=generator)
+        return ours.noisy_classifier_loss(theirs, images[chosen], labels[chosen], t, eps, abar)
+
+    expected = training.train(theirs, loss, 12, 2e-3, schedule="constant", seed=4, quiet=True)
+    found = ours.train_classifier(mine, images, labels, abar, 12, 8, 2e-3, torch.Generator().manual_seed(4))
+    assert found == pytest.approx(expected, rel=1e-5)
+    assert not any(parameter.requires_grad for parameter in mine.parameters())
+    for ours_now, theirs_now in zip(mine.parameters(), theirs.parameters(), strict=True):
+        torch.testing.assert_close(ours_now, theirs_now.detach(), rtol=1e-4, atol=1e-5)
+
+
+@BOTH
+def test_each_frame_of_the_film_leads_to_the_next(ours, net):
+    betas, start, noise = linear_betas(20), drawn(4, 6), drawn(20, 4, 6, seed=1)
+    ddpm, y = Ddpm(betas), torch.tensor([4, 0, 2, 1])
+    film = ours.guided_sample(lambda x, t: 0.3 * x, net, ddpm.step, start, y, 2.0, betas, noise)
+    assert film.shape == (21, 4, 6)
+    for frame, t in enumerate(reversed(range(20))):
+        gradient = ours.class_gradient(net, film[frame], torch.full((4,), t), y)
+        guided = ours.guide_eps(0.3 * film[frame], gradient, t, betas, 2.0)
+        torch.testing.assert_close(film[frame + 1], ddpm.step(guided, film[frame], t, noise[t]), **EXACT)
 
 
 def test_gradients_left_in_the_classifier_are_told():
@@ -245,8 +277,9 @@ def test_the_learned_experiment_runs_at_smoke_and_leaves_the_random_state_alone(
     assert tuple(result.runs) == experiment.GUIDES
     assert all(tuple(runs) == experiment.SCALES[1:] for runs in result.runs.values())
     assert result.real.images.shape == (20, 64)
-    rows = figures.digit_rows(result, experiment.GUIDES[0]).data[0].z
-    assert len(rows) == 10 * 7
+    images, names = figures.digit_rows(result, experiment.GUIDES[0])
+    assert images.shape == (70, 1, 8, 8)
+    assert names[::10] == ["real: 0", "unguided: 0", "s = 1: 0", "s = 3: 0", "s = 5: 0", "s = 10: 0", "no model: 0"]
     assert len(figures.trade(result).data) == 4
 
 

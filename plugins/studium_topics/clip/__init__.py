@@ -7,7 +7,7 @@ from studium import Paper, Topic, hookimpl
 
 @hookimpl
 def studium_topics() -> Iterable[Topic]:
-    """Give the topic `clip`."""
+    """Return the topic `clip`."""
     yield Topic(
         slug="clip",
         title="CLIP: images and text in one space",

@@ -224,6 +224,7 @@ def test_no_features_are_better_than_the_simplex(ours):
     assert lowest == pytest.approx(experiment.simplex_floor(3.0, 5), rel=1e-3)
 
 
+@pytest.mark.sample(1)
 @BOTH
 def test_naming_runs_with_the_exercises_and_with_the_reference(ours):
     found = experiment.naming(*(getattr(ours, name) for name in TRAINED), profile=SMOKE)

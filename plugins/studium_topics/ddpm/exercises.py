@@ -557,15 +557,16 @@ def _(x0hat, xt, t, betas):
     importance=3,
 )
 def p_step(eps: Tensor, xt: Tensor, t: int, z: Tensor, betas: Tensor, var: float | Tensor) -> Tensor:
-    """Return the batch one level cleaner than xt: one step of the DDPM sampler (algorithm 2 of the paper).
+    """Return the batch one level cleaner than xt: one step of the paper's algorithm 2.
 
-    * eps: (B, *), the prediction of all the noise in xt (B, *)
-    * t: an int, 0 to T - 1, the row of xt's level
-    * z: (B, *), standard normal noise; var >= 0: the variance of the noise to add, one number
+    * eps: (B, *), the noise predicted in xt (B, *)
+    * t: the row of xt's level, 0 to T - 1
+    * z: (B, *), standard normal noise
     * betas: (T,) float64
-    * returns: (B, *), the mean in its form with eps, plus noise made from z; at t = 0 the mean alone
+    * var: at least 0, the variance of the noise to add
+    * returns: (B, *), the mean in its form with eps, plus noise made from z unless t is 0
 
-    Nothing is clipped, and the arguments stay as they are.
+    Nothing is clipped. The arguments stay as they are.
     """
     ### BEGIN SOLUTION
     abar = torch.prod(1 - betas[: t + 1])
@@ -960,7 +961,7 @@ def _(model, images, betas, steps, batch, lr, generator):
         "The model wants t as a tensor (n,), `p_step` as an int; the film has T + 1 frames of the given shape.",
         "`torch.full((shape[0],), t)`, and `torch.stack(frames)` under `torch.no_grad()`.",
     ),
-    level="integrative",
+    level="core",
     importance=3,
 )
 def sample(
@@ -968,8 +969,8 @@ def sample(
 ) -> Tensor:
     """Return the film of a batch that the DDPM sampler turns from noise into data, without gradients.
 
-    * model(x, t): returns its guess of the noise in x; x has the given shape (n, *), t is (n,) long
-    * betas: (T,) float64, used from the last row to row 0
+    * model(x, t): guesses the noise in x, which has the given shape (n, *); t is (n,) long
+    * betas: (T,) float64, from the last row to row 0
     * the generator draws the start, then z for each step (`torch.randn`); var is that of the posterior
     * returns: (T + 1, n, *), the start and then the batch after each step; the last frame is the sample
     """

@@ -1,9 +1,9 @@
 # %% [markdown]
 # # Denoising diffusion (DDPM)
 #
-# A sampler of a diffusion model is four lines of code. The `p_sample` of a much-read
-# [annotated implementation](https://nn.labml.ai/diffusion/ddpm/index.html) adds noise in every step, also after the
-# last one, where the paper's algorithm 2 adds none. The images look fine all the same.
+# A sampler of a diffusion model is four lines of code. The `p_sample` of a much-read [annotated
+# implementation](https://nn.labml.ai/diffusion/ddpm/index.html) adds noise in every step, also after the last one,
+# where the paper's algorithm 2 adds none. The images look fine all the same.
 #
 # **How would you notice?** In this lesson you will look at samples of the right and of the wrong sampler and not be
 # able to tell them apart; a common distance between distributions will not tell them apart either. But there is an
@@ -139,8 +139,7 @@ ImageGrid(noisy, steps=[f"t = {t}" for t in rows], label="eight digits, noised b
 # information speak about $x_{k-1}$, and both are Gaussian in it:
 #
 # * **from $x_0$**: the forward process puts $x_{k-1}$ around $\sqrt{\bar\alpha_{k-1}}\,x_0$, with the precision (one
-#   over
-#   the variance) $1/(1-\bar\alpha_{k-1})$;
+#   over the variance) $1/(1-\bar\alpha_{k-1})$;
 # * **from $x_k$**: since $x_k = \sqrt{\alpha_k}\,x_{k-1} + \text{noise of variance } \beta_k$, it puts $x_{k-1}$ around
 #   $x_k/\sqrt{\alpha_k}$, with the precision $\alpha_k/\beta_k$.
 #
@@ -222,12 +221,10 @@ from studium_topics.ddpm.exercises import ddpm_loss
 # <details><summary>Answer</summary>
 #
 # A squared error is minimised by the conditional mean: $\epsilon^*(x, k) = \mathbb E[\epsilon \mid x_k = x]$. Many
-# pairs
-# $(x_0, \epsilon)$ lead to the same $x_k$, so the loss does not fall to 0. Given $x_0$, the score of $x_k$ is
+# pairs $(x_0, \epsilon)$ lead to the same $x_k$, so the loss does not fall to 0. Given $x_0$, the score of $x_k$ is
 # $-(x_k - \sqrt{\bar\alpha_k}x_0)/(1-\bar\alpha_k) = -\epsilon/\sqrt{1-\bar\alpha_k}$. Averaged over the possible
-# $x_0$,
-# the left side is the score of the noisy density: $\nabla \log p_k(x) = -\epsilon^*(x, k)/\sqrt{1-\bar\alpha_k}$.
-# Predicting noise is score matching in other units.
+# $x_0$, the left side is the score of the noisy density:
+# $\nabla \log p_k(x) = -\epsilon^*(x, k)/\sqrt{1-\bar\alpha_k}$. Predicting noise is score matching in other units.
 # </details>
 #
 # ## The sampler
@@ -301,10 +298,9 @@ ImageGrid(
 
 # %% [markdown] tags=["experiment"]
 # At the laptop profile (seeds 0 to 2) the energy distance is .042 to .045 for the network and .028 to .035 for the
-# Gaussian: **it prefers the Gaussian, although most of its images are no digits.** Mean and
-# covariance are most of what it sees in 64 dimensions. Your eye disagrees, and so does the distance to the nearest
-# real digit (2.8 against 3.6; real digits
-# 2.2). Never judge by one number.
+# Gaussian: **it prefers the Gaussian, although most of its images are no digits.** Mean and covariance are most of what
+# it sees in 64 dimensions. Your eye disagrees, and so does the distance to the nearest real digit (2.8 against 3.6;
+# real digits 2.2). Never judge by one number.
 #
 # ## A test bench without samples
 #
@@ -332,10 +328,9 @@ lesson.found("V / s²", bench.final["posterior"][2], within=0.05)
 
 # %% [markdown] tags=["experiment"]
 # For $s^2 = 1$ and $\sigma^2 = \beta$ the curve is flat at 1. This is the remark of the paper's section 3.2 as a
-# number:
-# $\beta$ is exact for data $\mathcal N(0, I)$, $\tilde\beta$ for a single point, and real data lie in between. With
-# $\tilde\beta$ narrow clusters become too narrow, 0.76 of the variance at $T = 200$ and 0.93 at $T = 1000$: this is no
-# bug but the price of large steps.
+# number: $\beta$ is exact for data $\mathcal N(0, I)$, $\tilde\beta$ for a single point, and real data lie in between.
+# With $\tilde\beta$ narrow clusters become too narrow, 0.76 of the variance at $T = 200$ and 0.93 at $T = 1000$: this
+# is no bug but the price of large steps.
 #
 # Now the bugs. Six slips are made out of *your* step (their code is in `studium_topics/ddpm/mistakes.py`). The table
 # has your exact variances, and the energy distance of 1500 samples from the ring of eight clusters, for four pairs of
@@ -405,8 +400,7 @@ else:
 #
 # The data are now a spiral in the plane, the "swiss roll", where both judges are reliable; the network is a small MLP
 # with 38,000 parameters; $T = 100$, cosine schedule. Three variants start from the same parameters, and in each only
-# one
-# thing differs from the first:
+# one thing differs from the first:
 #
 # * **eps**: predicts $\epsilon$, as in DDPM.
 # * **x0**: the same network, asked for the clean point; $\hat\epsilon$ follows from $\hat x_0$, so the sampler is the
@@ -416,7 +410,7 @@ else:
 # *Which will be last?*
 
 # %% tags=["experiment"]
-blocks = [lesson.mine(f) for f in (make_betas, q_sample, ddpm_loss, posterior, p_step)]
+blocks = [lesson.mine(f) for f in (make_betas, q_sample, ddpm_loss, sample)]
 result = swiss_roll(*blocks, profile=lesson.profile, seed=0)
 print("                     energy distance     distance to the nearest data point")
 print(f"other fresh data            {result.floor:.4f} {result.gap:22.3f}")
@@ -449,7 +443,7 @@ figures.roll_samples(result)
 # network. *Will it draw new points of the spiral?*
 
 # %% tags=["experiment"]
-memory = memorisation(lesson.mine(make_betas), lesson.mine(posterior), lesson.mine(p_step), profile=lesson.profile)
+memory = memorisation(lesson.mine(make_betas), lesson.mine(sample), profile=lesson.profile)
 print("training points   median distance to the nearest: samples   fresh data   ratio")
 for count in memory.points:
     print(f"{count:15} {memory.to_training[count]:40.4f} {memory.fresh[count]:12.4f} {memory.ratio(count):7.2f}")
@@ -474,17 +468,15 @@ figures.memory(memory)
 #
 # It guesses the clean point and noises it again, partly with the old noise and partly with new; the variances of both
 # add up to $1-\bar\alpha_j$ for any $\sigma$. With $\eta = 0$ only the start is random. With $\eta = 1$ and $j = k-1$
-# it
-# is DDPM, because then $\sigma^2 = \tilde\beta_k$.
+# it is DDPM, because then $\sigma^2 = \tilde\beta_k$.
 
 # %% exercise="ddim_steps"
 from studium_topics.ddpm.exercises import ddim_steps
 
 # %% [markdown]
 # With $T = 1000$ and $n = 10$ this "leading" spacing starts at row 900, where real data still have a little signal, and
-# hands the network pure noise. "Trailing" spacing avoids that
-# ([Lin et al. 2023](https://arxiv.org/abs/2305.08891); it began as
-# [issue 2585 of diffusers](https://github.com/huggingface/diffusers/issues/2585)). In the step, mind the end.
+# hands the network pure noise. "Trailing" spacing avoids that ([Lin et al. 2023](https://arxiv.org/abs/2305.08891); it
+# began as [issue 2585 of diffusers](https://github.com/huggingface/diffusers/issues/2585)). In the step, mind the end.
 
 # %% exercise="ddim_step"
 from studium_topics.ddpm.exercises import ddim_step
@@ -552,8 +544,7 @@ figures.spread_by_steps(fewer)
 # ## Open tasks
 #
 # * *Ten minutes.* Put "noise left out" into the first widget ("Put in a mistake"): the clusters shrink, and V / s²
-#   falls
-#   far below 1.
+#   falls far below 1.
 # * *An hour.* Weight the loss of each row as the bound does (the sampler's own variance, row 0 left out) and train the
 #   digits again. The loss of the cleanest rows should fall and that of the middle rise; do the shapes get worse?
 # * *A day.* Keep a moving average of the parameters (decay 0.999) and sample from it, and train with a constant rate.

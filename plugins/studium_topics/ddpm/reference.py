@@ -30,7 +30,7 @@ from studium_topics.ddpm.exercises import (
     train,
 )
 from studium_topics.ddpm.networks import PointDenoiser
-from studium_topics.ddpm.sampling import Predictor, ancestral, implicit
+from studium_topics.ddpm.sampling import Predictor, implicit
 from studium_topics.kits.diffusion import UNet
 from studium_topics.kits.digits import split
 from studium_topics.kits.training import train as fit
@@ -148,16 +148,18 @@ def train_on_images(
 def draw_images(
     run: ImageRun, n: int, size: int, *, steps: int | None = None, eta: float = 0.0, seed: int = 0
 ) -> Tensor:
-    """Draw n images (n, 1, size, size), clamped to [-1, 1]: all DDPM steps, or `steps` DDIM steps with eta."""
+    """Draw n images (n, 1, size, size), clamped to [-1, 1], in `steps` DDIM steps with eta.
+
+    Without `steps`: in all steps and with eta 1, which is the DDPM sampler.
+    """
     generator = torch.Generator().manual_seed(seed)
     start = torch.randn(n, 1, size, size, generator=generator).to(run.betas.device)
     model: Predictor = run.average
+    abar = torch.cumprod(1 - run.betas, 0)
+    if steps is None:
+        steps, eta = len(abar), 1.0
     with torch.inference_mode():
-        if steps is None:
-            x = ancestral(model, start, run.betas, generator, posterior, p_step)
-        else:
-            abar = torch.cumprod(1 - run.betas, 0)
-            x = implicit(model, start, abar, ddim_steps(len(abar), steps), ddim_step, eta, generator)
+        x = implicit(model, start, abar, ddim_steps(len(abar), steps), ddim_step, eta, generator)
     return x.clamp(-1, 1)
 
 

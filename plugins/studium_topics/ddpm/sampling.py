@@ -1,4 +1,4 @@
-"""The loops of the two samplers, around steps that are passed in."""
+"""The loop of the DDIM sampler, around steps that are passed in, and a change of what a model predicts."""
 
 from __future__ import annotations
 
@@ -9,22 +9,6 @@ from torch import Tensor
 
 Predictor = Callable[[Tensor, Tensor], Tensor]
 Function = Callable[..., Tensor]
-
-
-def ancestral(
-    model: Predictor, start: Tensor, betas: Tensor, generator: torch.Generator, posterior: Function, p_step: Function
-) -> Tensor:
-    """Run the DDPM sampler from noise `start` (B, *) down to samples (B, *), with the posterior's variance.
-
-    model(x, t) predicts eps for t (B,); the noise is drawn from `generator` on the CPU, in the dtype of start.
-    """
-    x = start
-    for t in reversed(range(len(betas))):
-        rows = torch.full((len(x),), t, device=x.device)
-        z = torch.randn(x.shape, dtype=x.dtype, generator=generator).to(x.device)
-        variance = posterior(x, x, t, betas)[1]
-        x = p_step(model(x, rows), x, t, z, betas, variance)
-    return x
 
 
 def implicit(

@@ -7,12 +7,12 @@ from studium import Paper, Topic, hookimpl
 
 @hookimpl
 def studium_topics() -> Iterable[Topic]:
-    """Give the topic `decoder-only`."""
+    """Return the topic `decoder-only`."""
     yield Topic(
         slug="decoder-only",
         title="Decoder-only transformers (GPT, Llama)",
         track="Transformers",
-        summary="Build a Llama from its parts, train and sample it, and see two layers learn to copy what one cannot.",
+        summary="Build a Llama from its parts, train it, sample from it, and see two layers copy what one cannot.",
         package=__name__,
         papers=(
             Paper("LLaMA: Open and Efficient Foundation Language Models", 2023, "2302.13971"),
@@ -21,6 +21,6 @@ def studium_topics() -> Iterable[Topic]:
             Paper("Root Mean Square Layer Normalization", 2019, "1910.07467"),
         ),
         needs=("encoder-only",),
-        minutes=110,
+        minutes=135,
         order=4,
     )

@@ -8,7 +8,7 @@ import numpy as np
 from studium_widgets import Array, Widget
 from traitlets import Dict, Float, Int, List, TraitError
 
-from studium_topics.decoder_only.model import Decoder
+from studium_topics.decoder_only.model import Copier
 
 LONGEST = 24  # the longest period; texts have twice as many tokens
 
@@ -17,7 +17,7 @@ class GlassTransformer(Widget):
     """A decoder of attention alone on a text that repeats itself: all heads at once, and what each layer would say.
 
     embedding, head (V, D); norm (D,); norms (L, D); q, k, v, o (L, D, D): the weights, as `of` takes them from a
-    `Decoder`. heads: H. fresh: the 24 tokens that texts are made from, 0 to V - 1. period: after how many of them the
+    `Copier`. heads: H. fresh: the 24 tokens that texts are made from, 0 to V - 1. period: after how many of them the
     text starts again, 2 to 24. edits: {place: token}, tokens changed by hand. place: the query that is looked at.
     layer, shown: the head that is shown large. silent: heads that add nothing, as layer · H + head. temperature, top_k
     and top_p: how the next token would be drawn; top_k 0 is all.
@@ -48,10 +48,8 @@ class GlassTransformer(Widget):
     top_p = Float(1.0, min=0, max=1).tag(sync=True)
 
     @classmethod
-    def of(cls, model: Decoder, **options: Any) -> Self:
-        """Take the weights of a model of attention alone; options as above."""
-        if model.sizes.hidden:
-            raise TraitError("a glass transformer needs a model of attention alone, got one with a hidden width: use 0")
+    def of(cls, model: Copier, **options: Any) -> Self:
+        """Return the widget for a trained `Copier`; options as above."""
         layers = [dict(layer.named_parameters()) for layer in model.blocks]
         stacked = {name: np.stack([_numbers(layer[name]) for layer in layers]) for name in "qkvo"}
         norms = np.stack([_numbers(layer["attention_norm"]) for layer in layers])
@@ -65,7 +63,7 @@ class GlassTransformer(Widget):
         from studium_topics.decoder_only.model import Sizes
 
         blocks = {"rmsnorm": reference.rmsnorm, "causal_attention": reference.causal_attention}
-        return cls.of(Decoder(Sizes(32), **blocks))
+        return cls.of(Copier(Sizes(32), **blocks))
 
     @property
     def alt(self) -> str:

@@ -1,64 +1,91 @@
 # %% [markdown]
 # # Decoder-only transformers (GPT, Llama)
 #
-# In 2020 GPT-3 was told what a "gigamuru" is, a word that does not exist, and asked to use it in a sentence. It did,
-# after one example of the game. No weight had changed. Whatever it had "learned" stood in its context, and it **carried
-# the pattern on**.
+# Seven letters are drawn at random, then the sequence starts again: `plumskt plumskt`. The small model below has never
+# seen these letters in this order, yet from the ninth letter on it predicts each one correctly. In this lesson you will
+# train such models. With two layers they get 99 % of the repeated half right. With one layer they get less than 20 %,
+# even if that layer is given as many parameters as the two layers have. **Why can two layers copy, when one cannot?**
 #
-# The machine behind this is simple enough to write in an afternoon: read tokens from left to right, and predict the
-# next one. Llama is that machine with better parts. In this lesson you will
+# Each row below is a letter that looks, each column a letter that it looks at. The second *u* looks at *m*, the letter
+# that followed the first *u*. Choose layer 0, head 1, and find out where its letters look.
+
+# %% tags=["widget"]
+from studium_topics.decoder_only import figures
+
+figures.opening()
+
+# %% [markdown]
+# **You will be able to**
 #
-# 1. write the parts of a Llama: its norm, its causal attention, its layer, its loss;
-# 2. put them together, and hold the result against the published sizes, to the last parameter;
-# 3. train a model that learns to copy from its context, and find out why **one layer cannot do it and two can**;
-# 4. find the heads that do it, silence them, and see the ability vanish;
-# 5. train a small Llama on prose, and sample from it with temperature, top-k and top-p.
+# 1. write the parts of a Llama, assemble them, and run any published Llama checkpoint of this form with your code;
+# 2. count its parameters and estimate what its training costs;
+# 3. find the bug in a loss that looks right, and train a Llama with a loop that you see whole;
+# 4. sample text with temperature, top-k and top-p;
+# 5. train models that copy from their context, find the heads responsible, and test that by silencing them.
 #
-# You need attention with a mask, from the topic *encoder-only*. The papers:
-# [LLaMA](https://arxiv.org/abs/2302.13971), [GPT-3](https://arxiv.org/abs/2005.14165) and
-# [induction heads](https://arxiv.org/abs/2209.11895).
+# **You need** attention with a mask, and where queries, keys and values come from: the topic *encoder-only*.
+# **Time:** 20 minutes of reading, 110 of coding, 2 of running.
+#
+# **How it came about.** Until 2017, language models were recurrent: they read one token after the other, so training
+# could not work on all positions at once, and what stood far back faded. The transformer replaced recurrence by
+# attention, and GPT kept its decoder alone and trained it to predict the next token; in 2020
+# [GPT-3](https://arxiv.org/abs/2005.14165) used a made-up word in a sentence after a single example, without any change
+# of its weights. [Llama](https://arxiv.org/abs/2302.13971) is this decoder with three better parts: RMSNorm, a gated
+# feed-forward network and rotary positions.
+#
+# | symbol | meaning |
+# |---|---|
+# | $w_t$ | the token at position $t$, one of $V$ |
+# | $B$, $T$, $D$ | texts in a batch, tokens in a text, width of the stream |
+# | $x$, $z$ | the stream, one vector of width $D$ for each token; the normalised copy that a part reads |
+# | $L$, $H$, $F$ | layers, heads, width of the feed-forward network |
+# | $q_t$, $k_s$, $v_s$, $a_{ts}$ | query, key, value, and the attention weight of query $t$ on key $s$ |
+# | $N$, $\tau$ | number of parameters; temperature |
 
 # %%
 import torch
+from torch import nn
 
-from studium_topics.decoder_only import figures
-from studium_topics.decoder_only.experiment import causality, induction, prose, repeated, without
+from studium_topics.decoder_only.experiment import Prose, bigram_loss, causality, induction, reading, repeated, without
 from studium_topics.decoder_only.glass import GlassTransformer
+from studium_topics.decoder_only.model import fresh_checkpoint
+from studium_topics.decoder_only.rotary import rotate
 from studium_topics.kits import text
-from studium_widgets import AttentionHeatmap
+from studium_widgets import Diagram, TokenStrip
 
 # %% [markdown]
 # ## One direction
 #
-# An encoder reads a sentence from both sides and fills in gaps. A decoder does one thing: from the tokens so far it
-# gives a probability for each token that may come next,
+# An encoder reads a text from both sides. A decoder predicts each token from those before it. Applying the definition
+# of conditional probability $T - 1$ times gives, for *every* distribution over texts,
 #
-# $$p(x_1, \dots, x_T) = \prod_{t=1}^{T} p(x_t \mid x_1, \dots, x_{t-1}).$$
+# $$p(w_1, \dots, w_T) = \prod_{t=1}^{T} p(w_t \mid w_1, \dots, w_{t-1}).$$
 #
-# Nothing is left out by this: *every* distribution over texts can be written so. And it needs no labels, for every text
-# is its own answer key: at each of its T positions there is one prediction to make and one token to check it with.
+# So nothing is lost by predicting one token at a time. And no labels are needed: a text of $T$ tokens holds $T - 1$
+# predictions together with their answers.
 #
-# The price is a rule that must never be broken: **position $t$ may not see position $t + 1$**. A <dfn>causal mask</dfn>
-# hides from each position all that comes after it. In a picture of who looks at whom, everything above the diagonal is
-# dark. Switch the mask below between both directions and causal, and watch what the last row loses (nothing) and the
-# first row (all but itself).
+# The price is one rule: **position $t$ must not see position $t + 1$**. A <dfn>causal mask</dfn> removes from each
+# position's attention everything that comes after it. Go back to the widget above and switch the mask to
+# *Bidirectional*: the last row stays as it is, whereas the first row now sees the letter that it is meant to predict.
+#
+# The diagram shows the whole machine. The <dfn>residual stream</dfn> of a transformer is one vector for each token, to
+# which every layer adds twice.
 
-# %% tags=["widget"]
-words = ["the", "cat", "sat", "on", "the", "mat"]
-drawn = torch.randn(1, 2, 6, 6, generator=torch.Generator().manual_seed(4))
-AttentionHeatmap(tokens=words, scores=drawn, mask="causal")
+# %% tags=["diagram"]
+Diagram.from_package("studium_topics.decoder_only", "flow.svg")
 
 # %% [markdown]
 # ## A norm that only divides
 #
-# The <dfn>residual stream</dfn> of a transformer is one vector for each token, to which layer after layer adds
-# something. What is added grows with what is read, so each part first brings its input to a standard size. BERT's
-# LayerNorm subtracts the mean and divides by the standard deviation. Zhang and Sennrich asked in 2019 which half
-# matters, and left the first one out:
+# Because every layer adds to the stream, its vectors grow, so each part first brings its input to a standard size.
+# BERT's LayerNorm subtracts the mean and divides by the standard deviation.
+# [Zhang and Sennrich](https://arxiv.org/abs/1910.07467) asked which of the two matters, and kept the division (their
+# equation 4):
 #
-# $$\operatorname{RMSNorm}(x)_i = \frac{x_i}{\sqrt{\frac{1}{D}\sum_j x_j^2 + \varepsilon}} \; g_i .$$
+# $$\operatorname{RMSNorm}(x)_i = \frac{x_i}{\sqrt{\frac{1}{D}\sum_{j=1}^{D} x_j^2 + \varepsilon}} \; g_i .$$
 #
-# As good, and cheaper; Llama uses nothing else. One trap: in half precision, $400^2$ is already infinite.
+# It trains as well and is cheaper. There is one trap: the largest number in float16 is 65504, so $400^2$ is infinite
+# there. (bfloat16 has the range of float32 and would only lose digits.)
 
 # %% exercise="rmsnorm"
 from studium_topics.decoder_only.exercises import rmsnorm
@@ -66,15 +93,15 @@ from studium_topics.decoder_only.exercises import rmsnorm
 # %% [markdown]
 # ## Causal attention
 #
-# Every token asks a question (its query), offers a label (its key) and something to take away (its value). All heads do
-# this side by side, each in its own block of coordinates. For one head:
+# The topic *encoder-only* derives queries, keys and values and the scale $\sqrt{D / H}$. A decoder changes which keys a
+# query may see. For one head,
 #
 # $$\operatorname{out}_t = \sum_{s \le t} a_{ts} v_s, \qquad
-# a_{t \cdot} = \operatorname{softmax}_{s \le t} \frac{q_t \cdot k_s}{\sqrt{D / H}} .$$
+# a_{ts} = \frac{\exp(q_t \cdot k_s / \sqrt{D / H})}{\sum_{r \le t} \exp(q_t \cdot k_r / \sqrt{D / H})} .$$
 #
-# There is no order in this: shuffle the past, and the sum is the same. So queries and keys are told where they stand.
-# Llama *rotates* them, by angles that grow with the position, so that $q_t \cdot k_s$ feels the distance $t - s$. Here
-# the rotation is a function that you are given and call; the topic *rope* takes it apart.
+# Neither formula depends on the order of the past: permute the tokens before $t$, and the sum is the same. Llama
+# therefore *rotates* each query and each key by angles that grow with its position, so that $q_t \cdot k_s$ depends on
+# the distance $t - s$. The rotation is a function that you are given; the topic *rope* derives it.
 
 # %% exercise="causal_attention"
 from studium_topics.decoder_only.exercises import causal_attention
@@ -85,59 +112,75 @@ from studium_topics.decoder_only.exercises import causal_attention
 #
 # <details><summary>Answer</summary>
 #
-# A thousand (the last one has no answer to check), and no: all positions are computed at once, because the mask keeps
-# each from seeing what it should predict. Only *generating* goes token by token, since there the next token does not
-# exist yet. That is why training is so much cheaper a token than chatting, and why the topic *kv-caching* exists.
+# 1000 predictions, of which 999 have an answer, all computed at once, because the mask keeps each position from seeing
+# what it predicts. Only *generating* goes token by token, since there the next token does not exist yet. The topic
+# *kv-caching* makes that affordable.
 # </details>
 #
 # ## The layer
 #
-# Two parts, each of the form "norm, compute, add to the stream". The second one is a feed-forward network with a
-# gate. A <dfn>gate</dfn> is one projection, sent through $\operatorname{silu}(z) = z \cdot \sigma(z)$, that decides how
-# much of another gets through.
+# A layer has two parts, each of the form "norm, compute, add to the stream". The second is a feed-forward network with
+# a gate, called [SwiGLU](https://arxiv.org/abs/2002.05202). A <dfn>gate</dfn> is a projection that is sent through
+# $\operatorname{silu}(u) = u \cdot \sigma(u)$ and then multiplied by a second projection, so that it decides how much
+# of the second one passes.
 #
-# Mind what is added to what. In BERT the norm stood *on* the stream, after each sum. Llama's stream is never normalised
-# itself: there is a straight way from the embedding to the output, and gradients take it. That is what lets one stack
-# eighty layers.
+# In BERT the norm is applied to the stream itself, after each sum. In Llama it is applied to a copy. After $L$ layers
+# the stream is then $x_0$ plus a sum of $2L$ contributions, so its derivative with respect to $x_0$ is the identity
+# plus further terms. Gradients reach the first layer without passing through every norm, which is why eighty layers
+# train.
 
 # %% exercise="llama_block"
 from studium_topics.decoder_only.exercises import llama_block
 
+# %% [markdown]
+# ## A whole Llama
+#
+# You have all the parts. A <dfn>checkpoint</dfn> is a file that maps the names of a model's tensors to their values,
+# and the names say where each tensor belongs. Published Llama checkpoints use these, with `n` the number of the layer:
+#
+# | name in the checkpoint | shape | name in `llama_block` |
+# |---|---|---|
+# | `model.embed_tokens.weight` | (V, D) | |
+# | `model.layers.n.self_attn.q_proj.weight`, and `k_proj`, `v_proj`, `o_proj` | (D, D) | `q`, `k`, `v`, `o` |
+# | `model.layers.n.mlp.gate_proj.weight`, and `up_proj` | (F, D) | `gate`, `up` |
+# | `model.layers.n.mlp.down_proj.weight` | (D, F) | `down` |
+# | `model.layers.n.input_layernorm.weight` | (D,) | `attention_norm` |
+# | `model.layers.n.post_attention_layernorm.weight` | (D,) | `mlp_norm` |
+# | `model.norm.weight` | (D,) | |
+# | `lm_head.weight`, unless the embedding is the head | (V, D) | |
+
+# %% exercise="llama"
+from studium_topics.decoder_only.exercises import llama
+
 # %% [markdown] tags=["experiment"]
-# Does it keep the rule? Change one token at every place of a text, and see which logits move.
+# In practice this model is `LlamaForCausalLM` of the library transformers. The next cell creates one with random
+# weights and gives its checkpoint to your function.
+
+# %% tags=["experiment", "bridge"]
+try:
+    from transformers import LlamaConfig, LlamaForCausalLM
+except ImportError:
+    print("transformers is not installed here, so there is nothing to compare with; the lesson goes on without it")
+else:
+    shape = {"vocab_size": 50, "hidden_size": 32, "num_hidden_layers": 3, "intermediate_size": 40}
+    library = LlamaForCausalLM(LlamaConfig(**shape, num_attention_heads=4, num_key_value_heads=4, rms_norm_eps=1e-5))
+    ids = torch.arange(18).view(2, 9)
+    with torch.no_grad():
+        theirs, mine = library(ids).logits, lesson.mine(llama)(library.state_dict(), ids, 4, rotate, 1e-5)
+    print(f"transformers.LlamaForCausalLM, same weights: logits differ by at most {(theirs - mine).abs().max():.1e}")
+
+# %% [markdown] tags=["experiment"]
+# Does your Llama keep the rule? Change one token at every place of a text, and see which logits move.
 
 # %% tags=["experiment"]
-kept = causality(
-    lesson.mine(rmsnorm), lesson.mine(causal_attention), lesson.mine(llama_block), profile=lesson.profile, seed=0
-)
+kept = causality(lesson.mine(llama), profile=lesson.profile, seed=0)
 print(f"largest change of a logit to the left of the changed token: {kept.left:.1e}")
 print(f"smallest change at the token itself:                        {kept.right:.2f}")
 
 # %% [markdown]
-# ## What it costs to be wrong
+# ## How many parameters?
 #
-# At position $t$ the model has read $x_1 \dots x_t$ and speaks about $x_{t+1}$. So logits and targets are **shifted by
-# one**. It is the classic mistake of this field: forget the shift, and the loss falls to zero within minutes, because
-# the model is asked to repeat what it has just read. Shift in the data loader *and* in the loss, and it learns to
-# predict every other token.
-
-# %% exercise="lm_loss"
-from studium_topics.decoder_only.exercises import lm_loss
-
-# %% [markdown]
-# **Think about it.** An untrained model with 32 tokens has a loss of about what? And which loss means that it has
-# understood everything?
-#
-# <details><summary>Answer</summary>
-#
-# $\ln 32 \approx 3.47$ nats: it gives every token the probability 1/32. (Check this on every new model: a loss at the
-# start that is far away from $\ln V$ is a bug.) And there is no loss that means everything: text has surprise of its
-# own. A perplexity of 1 would mean that all texts are known beforehand.
-# </details>
-#
-# ## How many numbers?
-#
-# "7B" is a rounded number. You know all parts now, so you can say it exactly.
+# "7B" is a rounded number. The table above lets you compute it exactly, without downloading anything.
 
 # %% exercise="llama_parameters"
 from studium_topics.decoder_only.exercises import llama_parameters
@@ -149,50 +192,166 @@ known = {
     "Llama 3 8B": (128256, 4096, 32, 14336, 1024, False),
     "Llama 3 70B": (128256, 8192, 80, 28672, 1024, False),
 }
-for name, sizes in known.items():
-    vocabulary, width, layers, hidden, kv_width, _ = sizes
-    feed_forward, tables = 3 * width * hidden * layers, 2 * vocabulary * width
-    shares = (
-        f"{feed_forward / count(*sizes):.0%} in feed-forward networks, {tables / count(*sizes):.0%} in the two tables"
-    )
-    print(f"{name:12} {count(*sizes):>15,} parameters, {shares}")
+for name, (vocabulary, width, layers, hidden, kv_width, tied) in known.items():
+    parameters = count(vocabulary, width, layers, hidden, kv_width, tied)
+    feed_forward = 3 * width * hidden * layers / parameters
+    tables = 2 * vocabulary * width / parameters
+    print(f"{name:12} {parameters:>15,} parameters: {feed_forward:.0%} feed-forward, {tables:.0%} embedding and head")
+days = 6 * count(*known["Llama 2 7B"]) * 2e12 / (64 * 0.4 * 989e12) / 86400
+print(f"Training Llama 2 7B on 2 trillion tokens: {days:.0f} days on 64 H100 SXM at 40 % of 989 TFLOP/s in bfloat16")
 
 # %% [markdown]
-# A rule of thumb follows from this number alone: a forward pass multiplies each parameter once with each token, two
-# operations, and the backward pass costs twice as much. So training takes about **6 N operations a token**. For 7
-# billion parameters and 2 trillion tokens that is $8 \cdot 10^{22}$: some five weeks on 64 H100s at 40 % of what they
-# can do, and the reason why we train something smaller now.
+# The last line uses a rule of thumb: training takes about **$6N$ operations for each token**.
+#
+# <details><summary>Derivation</summary>
+#
+# A matrix $W$ with $n$ entries turns one token's $y$ into $Wy$ with $n$ multiplications and $n$ additions: $2n$
+# operations. The backward pass needs two products of the same size, one for the gradient of $y$ ($W^\top \bar y$) and
+# one for that of $W$ ($\bar y\, y^\top$): $4n$ more. Summed over all matrices this is $6N$. Attention's own products
+# add $12 L D T$ for a text of $T$ tokens ([Kaplan et al. 2020](https://arxiv.org/abs/2001.08361), section 2.1), which
+# is small as long as $T$ is small against $D$.
+# </details>
+#
+# ## What the model is trained for
+#
+# Maximising the probability of a text means minimising $-\log p$ of its tokens. By the product above this is a sum, and
+# its mean is the loss: $\frac{1}{T-1}\sum_{t<T} -\log p(w_{t+1} \mid w_1, \dots, w_t)$. At position $t$ the model has
+# read $w_1, \dots, w_t$ and predicts $w_{t+1}$, so logits and targets are **shifted by one**. Without the shift the
+# loss falls to zero within minutes, because the model is asked to repeat what it has just read. If the data loader
+# shifts *and* the loss shifts, the model learns to predict the token two places ahead.
+
+# %% exercise="lm_loss"
+from studium_topics.decoder_only.exercises import lm_loss
+
+# %% [markdown]
+# **Think about it.** What is the loss of an untrained model with 32 tokens, about? And which loss would mean that a
+# model has understood everything?
+#
+# <details><summary>Answer</summary>
+#
+# About $\ln 32 \approx 3.47$ nats, because it gives each token a probability near 1/32. (Check this on every new model:
+# a first loss far from $\ln V$ is a bug.) No loss means that everything is understood, because text has an entropy of
+# its own. A <dfn>perplexity</dfn> is the exponential of the loss: a model with perplexity 7 is as unsure as if it chose
+# among 7 equally likely tokens. A perplexity of 1 would mean that all texts are known beforehand.
+# </details>
+
+# %% [markdown] tags=["experiment"]
+# ## Train it
+#
+# Here is a whole training run of your Llama on the help pages of Python, character by character. The learning rate
+# rises to its peak and falls to zero (one cycle), and gradients are clipped to length 1. It takes about ten seconds.
+
+# %% tags=["experiment"]
+plan = reading(lesson.profile)
+run, loss_of = lesson.mine(llama), lesson.mine(lm_loss)
+checkpoint = fresh_checkpoint(plan.sizes, seed=0, device=lesson.profile.device)
+optimizer = torch.optim.AdamW(checkpoint.values(), lr=plan.rate, weight_decay=0.0)
+schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, plan.rate, total_steps=plan.steps)
+generator, losses = torch.Generator().manual_seed(0), []
+for _ in range(plan.steps):
+    ids = text.windows(plan.seen, plan.batch, plan.length + 1, generator)  # (B, T)
+    loss = loss_of(run(checkpoint, ids, plan.sizes.heads, rotate), ids)
+    optimizer.zero_grad()
+    loss.backward()
+    nn.utils.clip_grad_norm_(checkpoint.values(), 1.0)
+    optimizer.step()
+    schedule.step()
+    losses.append(loss.item())
+
+# %% [markdown] tags=["experiment"]
+# What should the result be compared with? With a table that takes a second to make: for each character, how often which
+# one follows it. A transformer that does not beat this table clearly has made no use of its context.
+
+# %% tags=["experiment"]
+with torch.no_grad():
+    held_out = float(loss_of(run(checkpoint, plan.held_out, plan.sizes.heads, rotate), plan.held_out))
+read = Prose(held_out, bigram_loss(plan.seen, plan.held_out, plan.sizes.vocabulary))
+print(f"held-out prose: table of pairs {read.bigram:.3f} nats a character, Llama {read.loss:.3f}")
+print(f"perplexity of the Llama: {2.718281828**read.loss:.1f}")
+figures.reading(losses, read)
+
+# %% [markdown]
+# ## Choosing the next token
+#
+# A model returns probabilities, and a text is *drawn* from them. Drawing from all tokens sometimes picks an absurd one:
+# a thousand tokens of probability 0.0001 have 10 % together. Always taking the likeliest token ends in loops. Three
+# settings lie between these extremes:
+#
+# * the <dfn>temperature</dfn> $\tau$ divides the logits: below 1 it sharpens the distribution, above 1 it flattens it;
+# * <dfn>top-k</dfn> keeps the k most probable tokens, whatever their probabilities;
+# * <dfn>top-p</dfn>, or nucleus sampling, keeps as many of the most probable tokens as are needed to reach the
+#   probability p: few where the model is sure, many where it is not.
+
+# %% exercise="filter_logits"
+from studium_topics.decoder_only.exercises import filter_logits
+
+# %% exercise="generate"
+from studium_topics.decoder_only.exercises import generate
+
+# %% tags=["experiment"]
+write = lesson.mine(generate)
+prompt = plan.vocabulary.encode("The statement ")
+
+
+def reader(ids: torch.Tensor) -> torch.Tensor:
+    """Return the logits of the model that you have just trained."""
+    return run(checkpoint, ids.to(lesson.profile.device), plan.sizes.heads, rotate).cpu()
+
+
+for options in ({"temperature": 0.01}, {"temperature": 0.7}, {"top_p": 0.9}, {"temperature": 1.6}):
+    written = write(reader, prompt, 120, torch.Generator().manual_seed(0), plan.length, **options)
+    print(f"{options}\n    {plan.vocabulary.decode(written)!r}\n")
+
+# %% [markdown] tags=["experiment"]
+# After ten seconds the model has words, line lengths and some vocabulary of Python's manual, but no idea what it says.
+# Near temperature 0 it runs in circles; at 1.6 the words fall apart.
+#
+# Below is a text that it has written, character by character. Choose a character to see the distribution from which it
+# was drawn, and move the three settings. Where is the model sure, and where is it not?
+
+# %% tags=["experiment", "widget"]
+written = write(reader, prompt, plan.length - len(prompt), torch.Generator().manual_seed(1), plan.length, top_p=0.9)
+names = [{" ": "␣", "\n": "⏎"}.get(character, character) for character in plan.vocabulary.characters]
+rows = reader(written[None])[0].detach()
+TokenStrip(vocabulary=names, logits=rows, text=written[1:].tolist(), top_p=0.9)
+
+# %% [markdown]
+# **Think about it.** Why is the nucleus measured after the temperature, and not before?
+#
+# <details><summary>Answer</summary>
+#
+# Either order is possible, and they differ. Measured after it, p refers to the distribution that is really drawn from:
+# at most $1 - p$ of its mass is given up. Most libraries do it this way, so a higher temperature also widens the
+# nucleus.
+# </details>
 
 # %% [markdown] tags=["experiment"]
 # ## Can it copy?
 #
-# Take away everything that a language model could know by heart: tokens are random, out of 32. Only, after 8 to 24 of
-# them, **the sequence starts again**. Where, is drawn anew for each text.
+# Back to the puzzle. To see copying alone, take away everything that a model could know by heart: the tokens are
+# random, out of 32, and after 8 to 24 of them **the sequence starts again**. The period is drawn anew for each text.
 
 # %% tags=["experiment"]
 for row in repeated(3, torch.Generator().manual_seed(1)):
     print(" ".join(f"{token:2}" for token in row.tolist()[:34]), "…")
 
-# %% [markdown] tags=["experiment"]
-# In the second half everything can be known: find where the current token stood before, and say what came after it. An
-# <dfn>induction head</dfn> is a head of attention that looks at what followed the current token last time. The name is
-# from Anthropic's interpretability team, which argued that such heads are the source of much of what is called
-# in-context learning.
-#
-# The models below have attention and nothing else: no feed-forward network, your `rmsnorm` and your `causal_attention`
-# and your `lm_loss`. One has one layer, one has two.
-#
-# *Predict first: chance is 1 in 32, or 3 %. What will one layer reach? What will two?* The cell that finds out takes
-# about half a minute on two cores.
-
-# %% tags=["experiment"]
-lesson.predict("one layer", ..., "Which percentage of the second half does a model with one layer get right?")
-
 # %% [markdown]
-# To see what a head does, a number helps: how much does it look at what *followed* the current token last time?
+# In the second half every token can be known: find where the current token occurred before, and predict what followed
+# it. An <dfn>induction head</dfn> is an attention head that looks at the token that followed the current token's last
+# occurrence. [Olsson et al.](https://arxiv.org/abs/2209.11895) argue that such heads cause much of what is called
+# in-context learning. To find them, measure them.
 
 # %% exercise="induction_score"
 from studium_topics.decoder_only.exercises import induction_score
+
+# %% [markdown] tags=["experiment"]
+# The next cell trains four models of your `rmsnorm` and your `causal_attention`, without feed-forward networks. Their
+# loss, your `lm_loss`, counts the second half only. Each of the other three differs from the model
+# with one layer in one thing: the number of layers; the width, so that one layer has as many parameters as the two; the
+# period, which is always 16. A random guess is right in 1 of 32 cases, or 3 %. The cell takes about half a minute.
+
+# %% tags=["experiment"]
+lesson.predict("one layer", ..., "What percentage of the second half does the model with one layer predict correctly?")
 
 # %% tags=["experiment"]
 found = induction(
@@ -203,34 +362,33 @@ found = induction(
     profile=lesson.profile,
     seed=0,
 )
-print(f"one layer:                      {found.one.accuracy:6.1%} of the second half right")
-print(f"two layers:                     {found.two.accuracy:6.1%}")
-print(f"one layer, the period known:    {found.fixed.accuracy:6.1%}")
+print(f"two layers:                                 {found.two.accuracy:6.1%} of the second half right")
+print(f"one layer:                                  {found.one.accuracy:6.1%}")
+print(f"one layer, as many parameters as the two:   {found.wide.accuracy:6.1%}")
+print(f"one layer, and the period is always 16:     {found.fixed.accuracy:6.1%}")
 figures.learning(found)
 
 # %% tags=["experiment"]
 lesson.found("one layer", 100 * found.one.accuracy, within=0.25)
 
 # %% [markdown] tags=["experiment"]
-# **One layer does not learn it, however long it trains.** It gets some 18 %, by betting on tokens that have occurred in
-# this text. Two layers copy almost perfectly, and the way there is a *phase change*: for a while nothing happens, then
-# the loss falls off a cliff.
+# **One layer does not learn it, however wide it is.** It reaches 18 to 19 % by betting on tokens that have occurred in
+# this text. Two layers copy almost perfectly, and they get there in a *phase change*: for a while nothing happens, then
+# the loss drops within a few dozen steps. (Laptop profile, seeds 0 to 5: two layers 99 %, one layer 18.1 to 18.9 %, one
+# wide layer 18.7 to 19.3 %.)
 #
-# Why two? To look at "what followed the last 17", a head has to find a place by what stood **before** it. But a key is
-# made from the token at its own place. Somebody has to bring the previous token there first. That is the job of the
-# first layer: its heads look one step back, and write "before me stood a 17" into the stream. Then a head of the second
-# layer can ask for it. A composition of two steps needs two layers.
+# The reason is in the first widget. To find "the token after the last 17", a head has to look for a place by the token
+# *before* it. But a key is computed from the stream at its own position. The previous token must be brought there
+# first, and that is what layer 0 does: its heads look one step back and write "before me came a 17" into the stream.
+# Then a head of layer 1 can ask for it. Two steps that depend on each other need two layers.
 #
-# The third line is the ablation that shows that it is really *finding*. If the period is always 16, one layer does as
-# well: "look 15 to the left" is a matter of position, and rotated keys know positions.
+# The last row shows that the two layers really *search*. With a fixed period, one layer is enough, because "look 15
+# to the left" is a matter of distance, and rotated keys know distances.
 #
-# Here is the model itself. It runs in the picture, at every change: small, all heads of both layers with their
-# induction scores; large, the one that you choose; below, what the stream would say of the next token if it were read
-# out before, between and after the layers.
-#
-# Look at layer 0 first: the bright line beside the diagonal, "what stood before me". Then at layer 1: the line that
-# starts where the text repeats itself. Change a token in the first round and watch what is copied in the second. Then
-# **silence heads of layer 1**, one after the other: when does the copying stop?
+# Here is your model. It runs inside the widget: the small matrices are all heads of both layers with their induction
+# scores, the large one is the head that you choose, and below is what the stream would predict before, between and
+# after the layers. Change a token in the first round and watch what is copied in the second. Then **silence heads of
+# layer 1**, one after the other. When does the copying stop?
 
 # %% tags=["experiment", "widget"]
 GlassTransformer.of(found.two.model)
@@ -242,12 +400,11 @@ for layer, row in enumerate(found.two.scores.tolist()):
 print("one layer            " + "   ".join(f"{score:6.3f}" for score in found.one.scores[0].tolist()))
 
 # %% [markdown] tags=["experiment"]
-# A score is a correlation. Is it the cause? Silence heads, one after the other, without training again.
+# A score is a correlation. Is it also the cause? Silence heads without training again.
 
 # %% tags=["experiment"]
-model = found.two.model
 for name, heads in (
-    ("nobody", []),
+    ("none", []),
     ("one head of layer 1", [(1, 0)]),
     ("two heads of layer 1", [(1, 0), (1, 1)]),
     ("three heads of layer 1", [(1, 0), (1, 1), (1, 2)]),
@@ -255,131 +412,65 @@ for name, heads in (
     ("one head of layer 0", [(0, 0)]),
     ("all heads of layer 0", [(0, head) for head in range(4)]),
 ):
-    print(f"silent: {name:24} {without(model, heads):6.1%} right")
+    print(f"silent: {name:24} {without(found.two.model, heads):6.1%} right")
 
 # %% [markdown] tags=["experiment"]
-# Without its induction heads the model is worse than one layer: it is back at chance. And without layer 0 the heads of
-# layer 1 are all there and find nothing, since nobody has written down what stood before.
+# Without layer 1 the model is back at chance. Without layer 0 the heads of layer 1 are all there and find nothing,
+# because nobody has written down the previous tokens.
 #
-# Two warnings. First, this model is so small, and its task so narrow, that *all* heads of layer 1 do the same job; in a
-# big model some do, and others do other things. Second, bright squares alone explain little: a head may look somewhere
-# and use nothing of it. What convinced us was the silencing.
+# Two warnings. This model is so small, and its task so narrow, that *all* heads of layer 1 do the same job; in a large
+# model some do, and others do other things. And a bright square alone explains little, because a head may look
+# somewhere and make no use of what it sees. The silencing is the evidence.
 #
-# **Think about it.** A model with one layer, but with twice as many heads: would it copy?
+# **Think about it.** Would a single layer with more heads copy?
 #
 # <details><summary>Answer</summary>
 #
-# No. Heads of one layer work side by side; none sees what another one has written. What is missing is a *second step*,
-# not more of the first. (It is not a theorem about every model with one layer: with positions that contain enough
-# tricks, one layer can do some copying. Here it reaches what tokens alone allow.)
+# No. The heads of one layer work side by side, and none sees what another has written. A *second step* is missing, not
+# more of the first. (This is no theorem about every model of one layer: with positions that contain enough information,
+# one layer can do some copying.)
 # </details>
-#
-# ## A Llama that reads
-#
-# Now the whole layer, with its feed-forward network, on text: the help pages of Python, character by character. What
-# should it be compared with? With a table that a program can make in a second: for each character, how often which one
-# follows. If a transformer does not beat this table by far, it has not used its context.
-
-# %% tags=["experiment"]
-read = prose(
-    lesson.mine(rmsnorm),
-    lesson.mine(causal_attention),
-    lesson.mine(llama_block),
-    lesson.mine(lm_loss),
-    profile=lesson.profile,
-    seed=0,
-)
-print(f"held-out prose: the table of pairs {read.bigram:.3f} nats a character, the Llama {read.loss:.3f}")
-print(f"the Llama's perplexity is {2.718281828**read.loss:.1f}: as unsure as between that many characters")
-figures.reading(read)
-
-# %% [markdown]
-# ## Choosing the next token
-#
-# A model gives probabilities; to write, one has to *draw*. Drawing from all of them sometimes picks something absurd: a
-# thousand tokens of probability 0.0001 together have 10 %. Always taking the best one gets stuck in loops. Three knobs
-# stand between:
-#
-# * the <dfn>temperature</dfn> $\tau$ divides the logits: below 1 sharpens, above 1 flattens;
-# * <dfn>top-k</dfn> keeps the k most probable tokens, whatever their probabilities;
-# * <dfn>top-p</dfn> (the nucleus) keeps as many of the most probable as it takes to reach the probability p: few where
-#   the model is sure, many where it is not.
-
-# %% exercise="filter_logits"
-from studium_topics.decoder_only.exercises import filter_logits
-
-# %% tags=["experiment"]
-choose = lesson.mine(filter_logits)
-vocabulary = text.character_vocabulary()
-
-
-@torch.no_grad()
-def continued(prompt: str, new: int = 120, seed: int = 0, **knobs: float) -> str:
-    """Let the model write on."""
-    generator = torch.Generator().manual_seed(seed)
-    ids = vocabulary.encode(prompt)
-    for _ in range(new):
-        logits = read.model(ids[None, -64:].to(read.model.norm.device))[0, -1].cpu()
-        drawn = torch.multinomial(choose(logits, **knobs).softmax(-1), 1, generator=generator)
-        ids = torch.cat([ids, drawn])
-    return vocabulary.decode(ids).replace("\n", " ")
-
-
-for knobs in ({"temperature": 0.01}, {"temperature": 0.7}, {"temperature": 1.0, "top_p": 0.9}, {"temperature": 1.6}):
-    print(f"{knobs}\n    {continued('The statement ', **knobs)}\n")
-
-# %% [markdown] tags=["experiment"]
-# Two layers and half a minute: it has words, line lengths and some of the vocabulary of Python's manual, and no idea
-# what it says. Near temperature 0 it runs in circles. At 1.6 the table of characters shows through.
-#
-# **Think about it.** Why is the nucleus measured after the temperature, and not before?
-#
-# <details><summary>Answer</summary>
-#
-# Either order is possible, and they differ. Measured after it, p is a statement about what is really drawn: "I give up
-# at most $1 - p$ of the mass". Most libraries do that, and so a higher temperature also widens the nucleus.
-# </details>
-#
-# ## On a GPU
-#
-# The reference solution has the same functions on CUDA: bfloat16 under autocast, PyTorch's fused attention, which there
-# is FlashAttention, `torch.compile` for the layers, and `throughput` to measure tokens a second. With the profile `gpu`
-# the reader has 6 layers of width 384 and reads windows of 256 characters. **It has not been measured on a GPU yet.**
 #
 # ## What does not reproduce at this size
 #
-# * **LLaMA's headline**, that 13 billion parameters trained longer beat GPT-3's 175 billion, is about trillions of
-#   tokens. Nothing here says anything about it.
-# * **In-context learning of tasks.** What you have seen is copying, its simplest form. That the same heads explain the
-#   rest is the paper's *argument*, for which it gives six kinds of evidence, and is careful about.
-# * **The phase change** is sharp here because the data hold nothing else to learn. In a real model it is a small bump
-#   in the loss, early in training.
-# * The loss in the copying experiment counts the second half only. If it counts the first half as well, where nothing
-#   can be known, the same model needs about twice as many steps.
+# * **LLaMA's headline**, that 13 billion parameters, trained longer, beat the 175 billion of GPT-3, is about trillions
+#   of tokens. Nothing here says anything about it.
+# * **In-context learning of tasks.** Copying is its simplest form. That the same heads explain the rest is the
+#   *argument* of Olsson et al., for which they give six kinds of evidence.
+# * **The phase change** is sharp here because the data hold nothing else to learn. In a real language model it is a
+#   small bump in the loss, early in training.
 #
 # ## Common misconceptions
 #
-# * *"The model sees only the last token."* Each prediction sees all tokens so far, through attention in each layer.
-# * *"Attention weights are an explanation."* They say where a head looked, not what it did with it. Silence it and see.
-# * *"Training goes through a text token by token."* All positions are computed at once. Generating does.
-# * *"Deeper only means longer n-grams."* Depth is steps of computation: two steps do what no width of one step does.
-# * *"GPT and Llama are different architectures."* Pre-norm decoders, both. Llama has RMSNorm, a gate and rotary
-#   positions; GPT-2 has LayerNorm, GELU and a table of positions. Weights could be converted but for these parts.
-# * *"A perplexity of 1 is the goal."* That would be a text without any news.
+# * *"The model sees only the last token."* Each prediction sees all tokens so far, through the attention of each layer.
+# * *"Attention weights are an explanation."* They say where a head looked, not what it did with what it saw.
+# * *"Training reads a text token by token."* All positions are computed at once. Generating goes token by token.
+# * *"Depth only means longer n-grams."* Depth is steps of computation: two steps do what no width of one step does.
+# * *"GPT and Llama are different architectures."* Both are pre-norm decoders. GPT-2 has LayerNorm, GELU and a learned
+#   table of positions where Llama has RMSNorm, a gate and rotary positions.
 #
-# ## Where to go next
+# ## You can now
 #
-# * [Olsson et al. 2022](https://arxiv.org/abs/2209.11895): the six arguments for induction heads.
+# * run a published Llama checkpoint with functions that you have written yourself;
+# * compute the size of a Llama to the last parameter, and the cost of its training from $6N$ operations a token;
+# * recognise a loss that is shifted twice, not at all, or averaged over padding;
+# * train a decoder and sample from it with temperature, top-k and top-p;
+# * find an induction head by its score, and show by silencing it that it causes the copying.
+#
+# ## Open tasks
+#
+# * **Ten minutes.** Let your model write 600 characters with `top_k=1`. You should see the same few words again and
+#   again. Why must every deterministic generator with a finite context end in a loop?
+# * **An hour.** Tie the head: delete `lm_head.weight` from the fresh checkpoint and train again. You should see a first
+#   loss above 40, where $\ln V$ is 4.7. Find out why, and which change to the fresh embedding repairs it.
+# * **A day.** Train your `llama` on prose in which some windows repeat themselves, and plot the induction score of each
+#   head against the training step. You should see the scores of some heads rise together within a short interval, as in
+#   Olsson et al.
+#
+# ## Further reading
+#
+# * [Olsson et al. 2022](https://arxiv.org/abs/2209.11895): the six arguments for induction heads, and their limits.
 # * [Touvron et al. 2023](https://arxiv.org/abs/2302.13971): LLaMA, whose section 2 you have now written.
-# * [Brown et al. 2020](https://arxiv.org/abs/2005.14165): GPT-3. Read section 3.9.5, the made-up words.
-# * [Zhang and Sennrich 2019](https://arxiv.org/abs/1910.07467): RMSNorm.
-# * The topics *rope*, *kv-caching* and *swiglu* take the parts further.
-#
-# **A last question.** You have a decoder that was trained on sequences of 48 tokens. What happens at token 49?
-#
-# <details><summary>Answer</summary>
-#
-# Nothing in the code stops it: rotations exist for every position, and attention takes as many keys as there are. But
-# the model has never been asked about such distances. Try it with the model that copies: `repeated` with a longer
-# length. *rope* measures how it fades.
-# </details>
+# * [Brown et al. 2020](https://arxiv.org/abs/2005.14165): GPT-3; section 3.9.5 has the made-up words.
+# * [Zhang and Sennrich 2019](https://arxiv.org/abs/1910.07467): RMSNorm, with the experiments without the mean.
+# * The topics *rope* and *kv-caching* take apart the rotation and make generating fast.

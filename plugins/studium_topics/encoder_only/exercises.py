@@ -2,12 +2,15 @@
 
 import math
 from collections import Counter
+from functools import partial
 from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
 from studium import assert_close, exercise
 from torch import nn
+
+from studium_topics.kits.weights import drawn
 
 # --------------------------------------------------------------------------------------------------- attention
 
@@ -29,15 +32,14 @@ from torch import nn
     ),
 )
 def attention(query, key, value, mask):
-    """Return for each query the mean of the values, weighted by the softmax of query · key / sqrt(d).
+    """Return for each query the mean of the values, weighted by softmax(query · key / sqrt(d)).
 
-    - query (..., Tq, d), key (..., Tk, d), value (..., Tk, dv): float32 or float64, all three alike.
+    - query (..., Tq, d), key (..., Tk, d), value (..., Tk, dv): float32 or float64, all alike.
     - mask: bool, broadcastable to (..., Tq, Tk); True where the query (row) may look at the key (column).
+    - Returns (..., Tq, dv) in that dtype. The lesson trains through it.
 
     A blocked key has no influence. Scores may be in the thousands. A query that may look nowhere gets any finite
     numbers.
-    Returns (..., Tq, dv), in the dtype of the arguments. The lesson trains through it: gradients reach query, key
-    and value.
     """
     ### BEGIN SOLUTION
     scores = query @ key.mT / query.shape[-1] ** 0.5  # (..., Tq, Tk)
@@ -470,10 +472,15 @@ def _(ids, segments, tables, gamma, beta, eps=1e-12):
 def bert_layer(x, mask, weights, heads, eps=1e-12):
     """Return x after one post-norm layer of BERT, without dropout: attention, then a perceptron.
 
-    - x (B, T, D). mask: bool, broadcastable to (B, heads, T, T), True where the query (row) may look at the key.
+    | part | names |
+    |---|---|
+    | linear maps D to D, `x @ weight.T + bias` | query, key, value, output |
+    | linear maps D to F and F to D | up, down |
+    | LayerNorms over the last axis, with eps | attention_norm, mlp_norm |
+
+    - x (B, T, D).
+    - mask: bool, broadcastable to (B, heads, T, T), True where the query (row) may look at the key.
     - weights: a mapping with `"query.weight"`, `"query.bias"` and so on.
-    - Linear maps, x @ weight.T + bias: "query", "key", "value", "output" (D to D), "up" (D to F), "down" (F to D).
-    - LayerNorms over the last axis, with eps: "attention_norm", "mlp_norm".
 
     Head h has the columns h · D / heads to (h + 1) · D / heads. The activation is the exact GELU.
     Returns (B, T, D). The lesson trains through it.
@@ -517,12 +524,8 @@ def _(bert_layer):
 @bert_layer.hidden("agrees with a post-norm encoder layer of PyTorch", points=2)
 def _(bert_layer, rng):
     for batch, length, heads, width, hidden, eps in ((2, 5, 3, 12, 20, 0.2), (3, 4, 2, 8, 14, 1e-12)):
-        oracle = nn.TransformerEncoderLayer(
-            width, heads, hidden, 0.0, "gelu", eps, batch_first=True, norm_first=False, dtype=torch.float64
-        )
-        with torch.no_grad():
-            for parameter in oracle.parameters():
-                parameter.copy_(0.6 * torch.randn(parameter.shape, generator=rng, dtype=torch.float64))
+        layer = partial(nn.TransformerEncoderLayer, width, heads, hidden, 0.0, "gelu", eps, dtype=torch.float64)
+        oracle = drawn(partial(layer, batch_first=True, norm_first=False), rng, scale=0.6)
         state = {name: value.clone() for name, value in oracle.state_dict().items()}
         parts = {"output": "self_attn.out_proj", "up": "linear1", "down": "linear2"}
         parts |= {"attention_norm": "norm1", "mlp_norm": "norm2"}
@@ -576,12 +579,8 @@ def _(bert_layer, rng):
 
 @bert_layer.hidden("lets gradients reach x and every weight", points=1)
 def _(bert_layer, rng):
-    oracle = nn.TransformerEncoderLayer(
-        6, 3, 10, 0.0, "gelu", 1e-12, batch_first=True, norm_first=False, dtype=torch.float64
-    )
-    with torch.no_grad():
-        for parameter in oracle.parameters():
-            parameter.copy_(0.6 * torch.randn(parameter.shape, generator=rng, dtype=torch.float64))
+    layer = partial(nn.TransformerEncoderLayer, 6, 3, 10, 0.0, "gelu", 1e-12, dtype=torch.float64)
+    oracle = drawn(partial(layer, batch_first=True, norm_first=False), rng, scale=0.6)
     x = torch.randn(2, 5, 6, generator=rng, dtype=torch.float64).requires_grad_()
     away = torch.randn(2, 5, 6, generator=rng, dtype=torch.float64)
     state = dict(oracle.named_parameters())
@@ -764,12 +763,17 @@ def _(x, mask, weights, heads, eps=1e-12):
 def corrupt(ids, mask_id, first, vocabulary, generator):
     """Return a batch with BERT's noise, and the labels of the words that the model has to name.
 
-    - ids (B, T): long. Ids below `first` are special tokens; the words are `first` to `vocabulary` - 1.
-    - Every word is chosen with probability 15 %, each by itself; a special token never is.
-    - Of the chosen words 80 % become `mask_id`, 10 % a random word, any with equal probability, and 10 % stay.
+    Every word is chosen with probability 15 %, independently; special tokens never are. A chosen word becomes
 
-    Take all randomness from generator (on the CPU, like ids); ids stays as it is.
-    Returns (noisy, labels), long, (B, T) each: a label is the original word where it was chosen, else -100.
+    | with probability | |
+    |---|---|
+    | 80 % | `mask_id` |
+    | 10 % | any word, all with equal probability |
+    | 10 % | itself |
+
+    - ids (B, T): long, on the CPU; it stays as it is. Words are `first` to `vocabulary` - 1; below are special tokens.
+    - generator: makes all randomness.
+    - Returns (noisy, labels), long, (B, T): a label is the original word where it was chosen, else -100.
     """
     ### BEGIN SOLUTION
     chosen = (torch.rand(ids.shape, generator=generator) < 0.15) & (ids >= first)
@@ -1173,14 +1177,16 @@ def _(logits, labels):
 def pretrain(model, batches, task, lr):
     """Train a model in place with AdamW, one step for each batch, and return the losses.
 
+    | setting | value |
+    |---|---|
+    | learning rate of step n = 1 … N | lr · min(n / w, (N + 1 − n) / (N + 1 − w)), where w = max(1, N // 10) |
+    | weight decay | 0.01 for parameters of two axes or more, 0 for biases and norms |
+    | gradients | the norm of all together is clipped at 1 |
+
     - model: a module; model(inputs) gives logits (B, T, V).
     - batches: a list of N tensors of ids (B, T), taken in order.
     - task(ids): returns the inputs and the labels for `mlm_loss`; call it once a step.
-    - Rate of step n = 1 … N: lr · min(n / w, (N + 1 − n) / (N + 1 − w)), where w is N // 10, at least 1.
-    - Weight decay: 0.01 for parameters of two axes or more, 0 for biases and norms.
-    - Clip the norm of all gradients together at 1.
-
-    Returns N floats: the loss of each batch before its step.
+    - Returns N floats: the loss of each batch before its step.
     """
     ### BEGIN SOLUTION
     matrices = [p for p in model.parameters() if p.ndim >= 2]
@@ -1210,10 +1216,7 @@ pretrain.equivalent("optimizer = torch.optim.AdamW(groups)", "the loop sets the 
 @pretrain.test("learns which word follows which, and returns a loss for each batch", points=1)
 def _(pretrain):
     generator = torch.Generator().manual_seed(5)
-    model = nn.Sequential(nn.Embedding(7, 9), nn.Linear(9, 7))
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.copy_(0.3 * torch.randn(parameter.shape, generator=generator))
+    model = drawn(lambda: nn.Sequential(nn.Embedding(7, 9), nn.Linear(9, 7)), generator, scale=0.3)
     batches = [torch.randint(7, (6, 8), generator=generator) for _ in range(60)]
 
     def task(ids):
@@ -1234,10 +1237,8 @@ def _(pretrain):
 @pretrain.hidden("follows AdamW with warm-up, decay and clipping, step by step", points=4)
 def _(pretrain, rng):
     for steps, lr, size in ((23, 0.03, 2.0), (40, 0.02, 0.4), (7, 0.05, 1.0)):
-        model = nn.Sequential(nn.Embedding(9, 6), nn.LayerNorm(6), nn.Linear(6, 9)).double()
-        with torch.no_grad():
-            for parameter in model.parameters():
-                parameter.copy_(size * torch.randn(parameter.shape, generator=rng, dtype=torch.float64))
+        parts = partial(nn.Embedding, 9, 6), partial(nn.LayerNorm, 6), partial(nn.Linear, 6, 9)
+        model = nn.Sequential(*(drawn(part, rng, scale=size) for part in parts)).double()
         data = [torch.randint(9, (3, 5), generator=rng) for _ in range(steps)]
         seen = []
 
@@ -1281,10 +1282,7 @@ def _(pretrain, rng):
 @pretrain.hidden("shrinks the rows of words that never come, and no bias", points=1)
 def _(pretrain, rng):
     for steps, lr in ((29, 0.5), (44, 0.2)):
-        net = nn.Sequential(nn.Embedding(8, 4), nn.Linear(4, 8)).double()
-        with torch.no_grad():
-            for parameter in net.parameters():
-                parameter.copy_(torch.randn(parameter.shape, generator=rng, dtype=torch.float64))
+        net = drawn(lambda: nn.Sequential(nn.Embedding(8, 4), nn.Linear(4, 8)).double(), rng, scale=1.0)
         unused = net[0].weight[5:].detach().clone()
         data = [torch.randint(5, (3, 4), generator=rng) for _ in range(steps)]
 
@@ -1601,13 +1599,12 @@ def _(model, batches, task, lr):
 def best_loss(sentences, place, seen):
     """Return the lowest mean loss, in nats, that any model can reach for the word at one place.
 
-    - sentences: a list of sentences, lists of equally many strings. All entries are equally likely; a sentence may
-      occur more than once.
+    - sentences: lists of equally many strings. All entries are equally likely; one may occur more than once.
     - place: the place of the hidden word, counted from 0.
-    - seen: a list of the places that the model can read, which may be empty; `place` is not among them.
+    - seen: the places that the model can read, without `place`; may be empty.
+    - Returns one float.
 
     The model may know `sentences` by heart. Its loss is −log of the probability that it gives to the hidden word.
-    Returns one float.
     """
     ### BEGIN SOLUTION
     groups = {}
@@ -1764,12 +1761,17 @@ def _(sentences, place, seen):
 def nsp_pairs(docs, generator, cls, sep):
     """Return the pairs of next sentence prediction: a list of (ids, segments, label).
 
-    - docs: a list of 2 documents or more; a document is a list of 1 sentence or more; a sentence is a list of ids.
-    - ids: [cls, *A, sep, *B, sep]. segments: 0 up to the first sep, from there on 1.
+    Every sentence A with a next one in its document makes one pair, in order. Its label is 0 or 1, each with
+    probability 1/2:
 
-    Every sentence A with a next one in its document makes one pair, in order. With probability 1/2, B is that next
-    sentence, label 0 (IsNext). Otherwise B is a sentence of another document, label 1 (NotNext): any other document,
-    then any of its sentences, each with equal probability. Take all randomness from generator.
+    | label | B |
+    |---|---|
+    | 0 | the next sentence |
+    | 1 | any sentence of any other document: first choose the document, then the sentence, with equal probabilities |
+
+    - docs: 2 documents or more, lists of 1 sentence or more; a sentence is a list of ids.
+    - generator: makes all randomness.
+    - ids: [cls, *A, sep, *B, sep]; segments: 0 up to the first sep, from there on 1.
     """
 
     ### BEGIN SOLUTION

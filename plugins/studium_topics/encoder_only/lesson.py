@@ -592,8 +592,9 @@ print(f"right in {experiment.minimal_pairs(model, score):.0%} of 40 pairs that d
 #
 # ## Further reading
 #
-# * [RoBERTa, 1907.11692](https://arxiv.org/abs/1907.11692): the same model, trained better. The topic `roberta`.
+# * [RoBERTa, 1907.11692](https://arxiv.org/abs/1907.11692): the same model, trained better.
 # * [T5, 1910.10683](https://arxiv.org/abs/1910.10683): hide whole spans, and let a decoder write them.
 # * [ModernBERT, 2412.13663](https://arxiv.org/abs/2412.13663): still an encoder six years later, with rotary positions,
 #   pre-norm and 8192 tokens, because search and classification need both sides.
-# * [The topic `decoder-only`](https://arxiv.org/abs/2005.14165): the other mask, and what it is good for.
+# * [GPT-3, 2005.14165](https://arxiv.org/abs/2005.14165): the other mask, and what it is good for. The topic
+#   [decoder-only](decoder-only.ipynb) builds it.

@@ -7,7 +7,7 @@ from studium import Paper, Topic, hookimpl
 
 @hookimpl
 def studium_topics() -> Iterable[Topic]:
-    """Give the topic `flash-attention`."""
+    """Return the topic `flash-attention`."""
     yield Topic(
         slug="flash-attention",
         title="FlashAttention: exact attention in tiles",

@@ -16,21 +16,28 @@ from studium_topics.flash_attention.probe import PeakTensor
 @exercise(
     points=4,
     minutes=15,
+    importance=3,
     hints=(
-        "The new maximum is that of the old one and of the new scores: `torch.maximum(m, s.amax(-1))`.",
-        "l and acc were sums of exp(… - m). To speak in terms of the new maximum, both are multiplied by exp(m - new).",
-        "Where a row has seen nothing but -inf, `-inf - -inf` is nan. Subtract 0 there: exp(-inf - 0) is 0.",
+        "All old terms are relative to the old maximum. By which factor is each of them too large once the maximum "
+        "rises?",
+        "The sum and the accumulator shrink by the same factor; then the terms of the new keys are added to both.",
+        "The scores are (R, C) and the maximum is (R,): give the maximum a second axis before you subtract it.",
+        "Where a row has seen nothing but -inf, `-inf - -inf` is nan. Subtract 0 there, because `exp(-inf - 0)` is 0.",
     ),
 )
 def online_update(m, l, acc, s, v):  # noqa: E741 - the papers' letter
-    """Let each row meet one more block of keys.
+    """Return the state of each row after one more block of keys.
 
-    A row carries three things instead of its scores: their maximum m so far, the sum l of exp(score - m), and acc, the
-    sum of exp(score - m) times the key's value. Give the three after the scores s with the values v have joined.
+    A row keeps three things in place of its scores: their maximum m so far, the sum l of
+    exp(score - m), and acc, the sum of exp(score - m) times the key's value. Return all three
+    once the new keys have joined.
 
-    m, l (R,); acc (R, dv); s (R, C), scores that may be -inf, where a mask hides a key; v (C, dv), finite. A row that
-    has seen nothing yet has m = -inf, l = 0, acc = 0; it stays so if all its new scores are -inf. Scores may be
-    ±10000. Returns (m, l, acc), of the same shapes.
+    * m, l (R,), acc (R, dv): the state before; a row that has seen no key has m = -inf, l = 0, acc = 0
+    * s (R, C): scores of the new keys, up to ±10000, or -inf where a mask hides a key
+    * v (C, dv): values of the new keys, finite
+    * returns: (m, l, acc), of the same shapes
+
+    A row that has met only scores of -inf is still as at the start.
     """
     ### BEGIN SOLUTION
     highest = torch.maximum(m, s.amax(-1))
@@ -60,6 +67,11 @@ def _(online_update):
 
 @online_update.hidden("gives the same for every partition and every order of the keys", points=1)
 def _(online_update, rng):
+    s, v = (torch.randn(*shape, generator=rng, dtype=torch.float64) for shape in ((3, 7), (7, 2)))
+    p, whole = (torch.exp(part - part.amax(1, keepdim=True)) for part in (s[:, :4], s))
+    m, l, acc = online_update(s[:, :4].amax(1), p.sum(1), p @ v[:4], s[:, 4:], v[4:])  # noqa: E741
+    for name, found, expected in (("m", m, s.amax(1)), ("l", l, whole.sum(1)), ("acc", acc, whole @ v)):
+        assert_close(found, expected, rtol=1e-9, atol=1e-9, message=f"3 new keys join 4 that were seen: {name}")
     for rows, keys, width, size in ((3, 7, 4, 1.0), (5, 12, 2, 4.0), (1, 9, 3, 40.0), (4, 6, 5, 0.1)):
         s = size * torch.randn(rows, keys, generator=rng, dtype=torch.float64)
         v = torch.randn(keys, width, generator=rng, dtype=torch.float64)
@@ -85,6 +97,11 @@ def _(online_update, rng):
     s[1, :3] = -math.inf
     s[2] = torch.tensor([-1e4, -1e4 + 1, -1e4, 1e4, 1e4 - 1, -1e4])
     v = torch.randn(6, 3, generator=rng, dtype=torch.float64)
+    seen = s[:, :3].amax(1)
+    p = torch.exp(s[:, :3] - seen.nan_to_num(neginf=0.0)[:, None])
+    _, l, acc = online_update(seen, p.sum(1), p @ v[:3], s[:, 3:], v[3:])  # noqa: E741
+    expected = s[1:].softmax(1) @ v
+    assert_close(acc[1:] / l[1:, None], expected, rtol=1e-9, atol=1e-9, message="3 new keys join 3: acc / l")
     m = torch.full((4,), -math.inf, dtype=torch.float64)
     l = torch.zeros(4, dtype=torch.float64)  # noqa: E741
     acc = torch.zeros(4, 3, dtype=torch.float64)
@@ -95,12 +112,13 @@ def _(online_update, rng):
         )
     assert_close(m[0], torch.tensor(-math.inf, dtype=torch.float64), message="a row that has seen nothing keeps m")
     assert_close(torch.cat([l[:1], acc[0]]), torch.zeros(4, dtype=torch.float64), message="and keeps l = 0, acc = 0")
-    assert_close(acc[1:] / l[1:, None], s[1:].softmax(1) @ v, rtol=1e-9, atol=1e-9, message="acc / l")
+    assert_close(acc[1:] / l[1:, None], expected, rtol=1e-9, atol=1e-9, message="acc / l")
 
 
 @online_update.misconception(
-    "You did not rescale acc. It is a sum of exp(score - m) with the old m; when the maximum rises, what was gathered "
-    "before has to shrink by exp(m - new), as l does."
+    "You did not rescale acc. It is a sum of exp(score - m) with the old m; when the maximum rises, the old "
+    "sum has to shrink by exp(m - new), as l does.",
+    name="acc-not-rescaled",
 )
 def _(m, l, acc, s, v):  # noqa: E741
     highest = torch.maximum(m, s.amax(-1))
@@ -111,7 +129,8 @@ def _(m, l, acc, s, v):  # noqa: E741
 
 @online_update.misconception(
     "You did not rescale l. It is a sum of exp(score - m) with the old m; when the maximum rises it shrinks by "
-    "exp(m - new), as acc does."
+    "exp(m - new), as acc does.",
+    name="l-not-rescaled",
 )
 def _(m, l, acc, s, v):  # noqa: E741
     highest = torch.maximum(m, s.amax(-1))
@@ -121,7 +140,8 @@ def _(m, l, acc, s, v):  # noqa: E741
 
 
 @online_update.misconception(
-    "You took the maximum of the new block alone; m must never fall, or old terms blow up. It is max(m, new scores)."
+    "You took the maximum of the new block alone; m must never fall, or old terms blow up. It is max(m, new scores).",
+    name="maximum-of-the-block",
 )
 def _(m, l, acc, s, v):  # noqa: E741
     highest = s.amax(-1)
@@ -132,7 +152,8 @@ def _(m, l, acc, s, v):  # noqa: E741
 
 
 @online_update.misconception(
-    "You turned the factor round: exp(new - m) grows where old terms should shrink. It is exp(m - new), at most 1."
+    "You inverted the factor: exp(new - m) grows where old terms should shrink. It is exp(m - new), at most 1.",
+    name="inverted-factor",
 )
 def _(m, l, acc, s, v):  # noqa: E741
     highest = torch.maximum(m, s.amax(-1))
@@ -144,7 +165,8 @@ def _(m, l, acc, s, v):  # noqa: E741
 
 @online_update.misconception(
     "Your row became nan while it had seen nothing but -inf: there the maximum is -inf, and -inf - -inf is nan. "
-    "Subtract a finite number, 0 say, in such a row."
+    "Subtract a finite number, 0 say, in such a row.",
+    name="inf-minus-inf",
 )
 def _(m, l, acc, s, v):  # noqa: E741
     highest = torch.maximum(m, s.amax(-1))
@@ -154,7 +176,8 @@ def _(m, l, acc, s, v):  # noqa: E741
 
 
 @online_update.misconception(
-    "You kept acc normalised, divided by l after every block; acc is a plain sum, and is divided once, at the very end."
+    "You divided acc by l after every block; acc is a plain sum, and is divided once, at the very end.",
+    name="normalised-each-block",
 )
 def _(m, l, acc, s, v):  # noqa: E741
     highest = torch.maximum(m, s.amax(-1))
@@ -167,7 +190,8 @@ def _(m, l, acc, s, v):  # noqa: E741
 
 
 @online_update.misconception(
-    "You subtracted no maximum: exp(10000) is infinite. The maximum is there so that no exponent is above 0."
+    "You subtracted no maximum: exp(10000) is infinite. The maximum is there so that no exponent is above 0.",
+    name="no-maximum",
 )
 def _(m, l, acc, s, v):  # noqa: E741
     p = torch.exp(s)
@@ -217,20 +241,25 @@ def _(m, l, acc, s, v):  # noqa: E741
 @exercise(
     points=2,
     minutes=8,
+    level="warm-up",
+    importance=2,
     hints=(
-        "Align the *last* query with the last key: query i sees the keys j <= i + keys - queries.",
-        "A tile is needed as soon as its last query sees its first key.",
-        "The last block of queries may be smaller: its last query is min(queries, (i + 1) * block_rows) - 1.",
+        "Which query of a block sees the most keys?",
+        "A tile is needed as soon as its last query sees its first key. Compare positions in the text, not block "
+        "numbers.",
+        "The last block of queries may be smaller; its last query is `min(queries, (i + 1) * block_rows) - 1`.",
     ),
 )
 def causal_tiles(queries, keys, block_rows, block_columns):
-    """Name the tiles in which a causal mask leaves at least one score.
+    """Return the tiles in which a causal mask leaves at least one score.
 
-    The queries are the last ones of the text: query i sees the keys j <= i + keys - queries. Tile (i, j) has the
-    queries from i · block_rows and the keys from j · block_columns; the last tile of each side may be smaller.
-    All four are ints of 1 or more; there may be more queries than keys, and then the first ones see nothing.
+    The queries are the last ones of the text: query i sees the keys j <= i + keys - queries.
+    Tile (i, j) begins at query i · block_rows and at key j · block_columns; the last tile of
+    each side may be smaller. Where there are more queries than keys, the first queries see
+    nothing.
 
-    Returns a list of pairs (i, j), each once, in any order.
+    * queries, keys, block_rows, block_columns: ints of 1 or more
+    * returns: a list of pairs (i, j), each once, in any order
     """
     ### BEGIN SOLUTION
     tiles = []
@@ -248,7 +277,7 @@ def _(causal_tiles):
     assert found == expected, f"6 queries and keys in tiles of 2 × 2 need {expected}, got {found}"
 
 
-@causal_tiles.hidden("are exactly those with a score that is seen", points=1)
+@causal_tiles.hidden("returns exactly the tiles with a visible score", points=1)
 def _(causal_tiles):
     sizes = [
         (7, 7, 3, 2),
@@ -265,7 +294,7 @@ def _(causal_tiles):
         expected = sorted({(i // rows, j // columns) for i, j in seen})
         found = sorted((int(i), int(j)) for i, j in causal_tiles(queries, keys, rows, columns))
         what = f"{queries} queries and {keys} keys in tiles of {rows} × {columns}"
-        assert len(set(found)) == len(found), f"{what}: no tile may be named twice, got {found}"
+        assert len(set(found)) == len(found), f"{what}: no tile may be listed twice, got {found}"
         missing, extra = sorted(set(expected) - set(found)), sorted(set(found) - set(expected))
         assert not missing, f"{what}: the tiles {missing} have scores that are seen, and were left out"
         assert not extra, f"{what}: in the tiles {extra} nothing is seen, or they do not exist"
@@ -273,7 +302,8 @@ def _(causal_tiles):
 
 @causal_tiles.misconception(
     "You aligned the first query with the first key; the queries are the last of the text, so query i sees the keys "
-    "up to i + keys - queries."
+    "up to i + keys - queries.",
+    name="aligned-at-the-first-key",
 )
 def _(queries, keys, block_rows, block_columns):
     tiles = []
@@ -284,7 +314,8 @@ def _(queries, keys, block_rows, block_columns):
 
 
 @causal_tiles.misconception(
-    "You left out tiles that the diagonal crosses: a tile is needed as soon as its *last* query sees its first key."
+    "You left out tiles that the diagonal crosses: a tile is needed as soon as its *last* query sees its first key.",
+    name="left-out-the-diagonal",
 )
 def _(queries, keys, block_rows, block_columns):
     tiles = []
@@ -296,7 +327,8 @@ def _(queries, keys, block_rows, block_columns):
 
 
 @causal_tiles.misconception(
-    "You asked the first query of the block; later ones of it see more. The *last* query of the block decides."
+    "You tested the first query of the block; later ones see more. The *last* query of the block decides.",
+    name="first-query-of-the-block",
 )
 def _(queries, keys, block_rows, block_columns):
     tiles = []
@@ -306,13 +338,16 @@ def _(queries, keys, block_rows, block_columns):
     return tiles
 
 
-@causal_tiles.misconception("You named all tiles; those in which the mask hides every score need no work at all.")
+@causal_tiles.misconception(
+    "You returned all tiles; those in which the mask hides every score need no work at all.", name="all-tiles"
+)
 def _(queries, keys, block_rows, block_columns):
     return [(i, j) for i in range(math.ceil(queries / block_rows)) for j in range(math.ceil(keys / block_columns))]
 
 
 @causal_tiles.misconception(
-    "You compared the numbers of the blocks, j <= i; that is right for square tiles alone. Compare positions."
+    "You compared the numbers of the blocks, j <= i; that is right for square tiles alone. Compare positions.",
+    name="compared-block-numbers",
 )
 def _(queries, keys, block_rows, block_columns):
     return [
@@ -321,7 +356,8 @@ def _(queries, keys, block_rows, block_columns):
 
 
 @causal_tiles.misconception(
-    "You forgot the smaller tile at the end, where the sizes do not divide: there are ⌈queries / block_rows⌉ blocks."
+    "You forgot the smaller tile at the end, where the sizes do not divide: there are ⌈queries / block_rows⌉ blocks.",
+    name="forgot-the-smaller-tiles",
 )
 def _(queries, keys, block_rows, block_columns):
     tiles = []
@@ -332,7 +368,8 @@ def _(queries, keys, block_rows, block_columns):
 
 
 @causal_tiles.misconception(
-    "You let the last block of queries reach beyond the last query: it may be smaller than block_rows."
+    "You let the last block of queries reach beyond the last query: it may be smaller than block_rows.",
+    name="beyond-the-last-query",
 )
 def _(queries, keys, block_rows, block_columns):
     tiles = []
@@ -363,27 +400,30 @@ def _(queries, keys, block_rows, block_columns):
 @exercise(
     points=6,
     minutes=25,
+    level="integrative",
+    importance=3,
     hints=(
-        "The outer loop goes over blocks of queries, the inner one over blocks of keys. Start each block of queries "
-        "with m = -inf, l = 0, acc = 0, and let `online_update` do the rest.",
-        "Slices do the smaller last block for you: `q[top : top + block_rows]`. How many rows came is `len(rows)`.",
-        "With causal, score (i, j) is hidden where j > i + M - N, counted in the whole text: top and left are the "
-        "tile's first query and key. If even the last query of the block does not reach `left`, leave the loop.",
-        "At the end o = acc / l and lse = m + log l. A row that saw nothing has l = 0: its o is 0, its lse -inf.",
+        "Which block stays in fast memory, and which blocks stream past it? That settles the outer and the inner loop.",
+        "Start each block of queries with the neutral state (-inf, 0, 0), feed it block after block of keys by "
+        "`online_update`, and divide once at the end.",
+        "The mask counts in the whole text, not in the tile: score (i, j) is hidden where j > i + M - N. If the last "
+        "query of the block does not see a block's first key, no later block is seen either.",
+        "`q[top : top + block_rows]` gives the smaller last block by itself. A row that saw nothing has l = 0: divide "
+        "it by 1, and `m + l.log()` is -inf.",
     ),
 )
 def flash_forward(q, k, v, block_rows, block_columns, causal=False):
-    """Compute attention exactly, tile by tile, and never hold more than a tile of scores.
+    """Return exact attention, computed tile by tile, and the logsumexp of each row's scores.
 
-    o = softmax(q kᵀ / √d) v, and lse, the logarithm of the sum of exp(score) of each row.
+    o = softmax(s) v and lse = log Σ exp(s), where s = q kᵀ / √d.
 
-    q (N, d), k (M, d), v (M, dv): float32 or float64. A tile has block_rows queries and block_columns keys; the last
-    ones may be smaller, N and M are any sizes from 1. causal: query i sees the keys j <= i + M - N. A row that sees no
-    key (the first ones, where N > M) has o = 0 and lse = -inf.
+    * q (N, d), k (M, d), v (M, dv): float32 or float64; N and M are 1 or more
+    * block_rows, block_columns: queries and keys of a tile; the last tiles may be smaller
+    * causal: query i sees the keys j <= i + M - N
+    * returns: o (N, dv) and lse (N,); a row that sees no key has o = 0 and lse = -inf
 
-    Two things are tested beside the result. No tensor that you make may hold more numbers than the largest of q, k, v,
-    o and one tile: no (N, M) scores, and no (N, M) mask. And with causal, a tile in which nothing is seen is not read:
-    nan in such keys and values harms nobody. You may call `online_update`. Returns o (N, dv) and lse (N,).
+    No tensor that you make may be larger than the largest of q, k, v, o and one tile. Where the
+    mask hides a whole tile, its keys and values are not read. You may call `online_update`.
     """
     ### BEGIN SOLUTION
     o, lse = v.new_zeros(len(q), v.shape[1]), q.new_zeros(len(q))
@@ -491,7 +531,8 @@ def _(flash_forward, rng):
 
 @flash_forward.misconception(
     "You computed every tile and masked it; where the mask hides a whole tile there is nothing to read: half of all "
-    "the work. (0 · nan is nan, so what was read can be seen.)"
+    "the work. (0 · nan is nan, so what was read can be seen.)",
+    name="computed-hidden-tiles",
 )
 def _(q, k, v, block_rows, block_columns, causal=False):
     s = q @ k.mT / math.sqrt(q.shape[1])
@@ -501,7 +542,9 @@ def _(q, k, v, block_rows, block_columns, causal=False):
     return torch.exp(s - lse.masked_fill(lse == -math.inf, 0.0)[:, None]) @ v, lse
 
 
-@flash_forward.misconception("You left out the scale: scores are q kᵀ / √d, or they grow with the width of a head.")
+@flash_forward.misconception(
+    "You left out the scale: scores are q kᵀ / √d, or they grow with the width of a head.", name="left-out-the-scale"
+)
 def _(q, k, v, block_rows, block_columns, causal=False):
     s = q @ k.mT
     if causal:
@@ -509,7 +552,7 @@ def _(q, k, v, block_rows, block_columns, causal=False):
     return s.softmax(1).nan_to_num(0.0) @ v, s.logsumexp(1)
 
 
-@flash_forward.misconception("You divided the scores by d; it is its root, √d.")
+@flash_forward.misconception("You divided the scores by d; it is its root, √d.", name="divided-by-d")
 def _(q, k, v, block_rows, block_columns, causal=False):
     s = q @ k.mT / q.shape[1]
     if causal:
@@ -518,7 +561,8 @@ def _(q, k, v, block_rows, block_columns, causal=False):
 
 
 @flash_forward.misconception(
-    "You never divided by l: acc is a sum of exp(score - m) · v, and becomes a mean by acc / l."
+    "You never divided by l: acc is a sum of exp(score - m) · v, and becomes a mean by acc / l.",
+    name="never-divided-by-l",
 )
 def _(q, k, v, block_rows, block_columns, causal=False):
     s = q @ k.mT / math.sqrt(q.shape[1])
@@ -527,7 +571,9 @@ def _(q, k, v, block_rows, block_columns, causal=False):
     return torch.exp(s - s.amax(1, keepdim=True)).nan_to_num(0.0) @ v, s.logsumexp(1)
 
 
-@flash_forward.misconception("Your lse is log l, and lacks the maximum that was subtracted: lse = m + log l.")
+@flash_forward.misconception(
+    "Your lse is log l, and lacks the maximum that was subtracted: lse = m + log l.", name="lse-without-the-maximum"
+)
 def _(q, k, v, block_rows, block_columns, causal=False):
     s = q @ k.mT / math.sqrt(q.shape[1])
     if causal:
@@ -537,7 +583,8 @@ def _(q, k, v, block_rows, block_columns, causal=False):
 
 @flash_forward.misconception(
     "You aligned the mask with the first key; the queries are the last of the text, so query i sees the keys "
-    "j <= i + M - N."
+    "j <= i + M - N.",
+    name="aligned-at-the-first-key",
 )
 def _(q, k, v, block_rows, block_columns, causal=False):
     s = q @ k.mT / math.sqrt(q.shape[1])
@@ -548,7 +595,8 @@ def _(q, k, v, block_rows, block_columns, causal=False):
 
 @flash_forward.misconception(
     "You masked with a large negative number; a row in which everything is hidden then averages what it must not see. "
-    "Use -inf."
+    "Use -inf.",
+    name="large-negative-mask",
 )
 def _(q, k, v, block_rows, block_columns, causal=False):
     s = q @ k.mT / math.sqrt(q.shape[1])
@@ -558,7 +606,8 @@ def _(q, k, v, block_rows, block_columns, causal=False):
 
 
 @flash_forward.misconception(
-    "A row that sees no key became nan: its acc and l are both 0, and 0/0 is nan. Divide by 1 there."
+    "A row that sees no key became nan: its acc and l are both 0, and 0/0 is nan. Divide by 1 there.",
+    name="zero-over-zero",
 )
 def _(q, k, v, block_rows, block_columns, causal=False):
     s = q @ k.mT / math.sqrt(q.shape[1])
@@ -569,7 +618,8 @@ def _(q, k, v, block_rows, block_columns, causal=False):
 
 @flash_forward.misconception(
     "You forgot the smaller tile at the end, where the sizes do not divide: slices such as q[top : top + block_rows] "
-    "give it by themselves, if the loop goes on to the end."
+    "give it by themselves, if the loop goes on to the end.",
+    name="forgot-the-smaller-tiles",
 )
 def _(q, k, v, block_rows, block_columns, causal=False):
     seen = len(k) // block_columns * block_columns
@@ -583,7 +633,8 @@ def _(q, k, v, block_rows, block_columns, causal=False):
 
 @flash_forward.misconception(
     "You normalised each tile by itself and averaged. Tiles weigh as much as their exponentials do: gather acc and l "
-    "over all tiles, and divide once."
+    "over all tiles, and divide once.",
+    name="averaged-the-tiles",
 )
 def _(q, k, v, block_rows, block_columns, causal=False):
     s = q @ k.mT / math.sqrt(q.shape[1])
@@ -650,24 +701,30 @@ def _(q, k, v, block_rows, block_columns, causal=False):
 @exercise(
     points=6,
     minutes=30,
+    level="integrative",
+    importance=3,
     hints=(
-        "Nothing was kept but q, k, v, o and lse. For a tile, p = exp(q kᵀ / √d - lse): normalised at once, for lse "
-        "knows the whole row.",
-        "The softmax's gradient needs Σ_j p_ij (do_i · v_j) of the whole row. It is do_i · o_i: `(do * o).sum(-1)`, "
-        "which costs no tile.",
-        "With that D: ds = p · (do vᵀ - D), and dq += ds k / √d, dk += dsᵀ q / √d, dv += pᵀ do.",
-        "Set p to 0 where the mask hides it, after the exponential: a row with lse = -inf gives nan before.",
+        "How do you get the normalised probabilities of one tile, if you know the logsumexp of the whole row?",
+        "The gradient of a softmax needs a sum over the whole row. The derivation above turns it into one number for "
+        "each row, which needs no tile: the sum of do times o.",
+        "A tile adds to three results: dq (rows, d) gets the scores' gradient times k, dk (columns, d) its transpose "
+        "times q, and dv (columns, dv) the transposed probabilities times do. Both dq and dk carry the scale.",
+        "A row with lse = -inf gives nan in `torch.exp(s - lse[:, None])`: set what the mask hides to 0 afterwards, "
+        "with `masked_fill`.",
     ),
 )
 def flash_backward(q, k, v, o, lse, do, block_rows, block_columns, causal=False):
-    """Compute the gradients of attention tile by tile, from what the forward pass kept.
+    """Return the gradients of attention, computed tile by tile from what the forward pass kept.
 
-    q (N, d), k (M, d), v (M, dv), o (N, dv) and lse (N,) as `flash_forward` took and gave them; do (N, dv): the
-    gradient of a loss by o. The probabilities were thrown away, and are computed again from lse, a tile at a time.
+    The probabilities were thrown away: compute each tile of them again from lse.
 
-    As in `flash_forward`: the smaller tiles at the ends, the mask (query i sees the keys j <= i + M - N), rows that
-    see nothing (they give and get no gradient), no tensor larger than the largest argument and a tile, and no tile
-    read in which nothing is seen. Returns (dq, dk, dv), shaped as q, k, v.
+    * q (N, d), k (M, d), v (M, dv), o (N, dv), lse (N,): inputs and results of `flash_forward`
+    * do (N, dv): the gradient of a loss with respect to o
+    * block_rows, block_columns, causal: as for `flash_forward`
+    * returns: (dq, dk, dv), shaped as q, k, v
+
+    A row that sees nothing gives and gets no gradient. No tensor that you make may be larger than
+    the largest argument and one tile, and a tile in which nothing is seen is not read.
     """
     ### BEGIN SOLUTION
     dq, dk, dv = torch.zeros_like(q), torch.zeros_like(k), torch.zeros_like(v)
@@ -767,7 +824,8 @@ def _(flash_backward, rng):
 
 @flash_backward.misconception(
     "You computed every tile, or the whole matrix; where the mask hides a whole tile there is nothing to read, in the "
-    "backward pass as in the forward. (0 · nan is nan, so what was read can be seen.)"
+    "backward pass as in the forward. (0 · nan is nan, so what was read can be seen.)",
+    name="computed-hidden-tiles",
 )
 def _(q, k, v, o, lse, do, block_rows, block_columns, causal=False):
     scale = q.shape[1] ** -0.5
@@ -780,7 +838,8 @@ def _(q, k, v, o, lse, do, block_rows, block_columns, causal=False):
 
 @flash_backward.misconception(
     "You left out D = Σ do · o: the probabilities of a row sum to 1, so raising one score lowers the others, and "
-    "ds = p · (do vᵀ - D)."
+    "ds = p · (do vᵀ - D).",
+    name="left-out-d",
 )
 def _(q, k, v, o, lse, do, block_rows, block_columns, causal=False):
     scale = q.shape[1] ** -0.5
@@ -791,7 +850,9 @@ def _(q, k, v, o, lse, do, block_rows, block_columns, causal=False):
     return ds @ k, ds.mT @ q, p.mT @ do
 
 
-@flash_backward.misconception("You lost the scale: the scores are q kᵀ / √d, so both dq and dk carry the 1/√d as well.")
+@flash_backward.misconception(
+    "Neither dq nor dk has the scale: the scores are q kᵀ / √d, so both carry the 1/√d.", name="left-out-the-scale"
+)
 def _(q, k, v, o, lse, do, block_rows, block_columns, causal=False):
     p = torch.exp(q @ k.mT * q.shape[1] ** -0.5 - lse[:, None])
     if causal:
@@ -800,7 +861,9 @@ def _(q, k, v, o, lse, do, block_rows, block_columns, causal=False):
     return ds @ k, ds.mT @ q, p.mT @ do
 
 
-@flash_backward.misconception("Your dq carries the scale 1/√d, and your dk does not: both come from q kᵀ / √d.")
+@flash_backward.misconception(
+    "Your dq carries the scale 1/√d, and your dk does not: both come from q kᵀ / √d.", name="dk-without-the-scale"
+)
 def _(q, k, v, o, lse, do, block_rows, block_columns, causal=False):
     scale = q.shape[1] ** -0.5
     p = torch.exp(q @ k.mT * scale - lse[:, None])
@@ -810,7 +873,9 @@ def _(q, k, v, o, lse, do, block_rows, block_columns, causal=False):
     return ds @ k * scale, ds.mT @ q, p.mT @ do
 
 
-@flash_backward.misconception("Your dk carries the scale 1/√d, and your dq does not: both come from q kᵀ / √d.")
+@flash_backward.misconception(
+    "Your dk carries the scale 1/√d, and your dq does not: both come from q kᵀ / √d.", name="dq-without-the-scale"
+)
 def _(q, k, v, o, lse, do, block_rows, block_columns, causal=False):
     scale = q.shape[1] ** -0.5
     p = torch.exp(q @ k.mT * scale - lse[:, None])
@@ -821,7 +886,8 @@ def _(q, k, v, o, lse, do, block_rows, block_columns, causal=False):
 
 
 @flash_backward.misconception(
-    "You used exp(score - maximum) as the probability: it is not normalised. exp(score - lse) is."
+    "You used exp(score - maximum) as the probability: it is not normalised. exp(score - lse) is.",
+    name="unnormalised-probabilities",
 )
 def _(q, k, v, o, lse, do, block_rows, block_columns, causal=False):
     scale = q.shape[1] ** -0.5
@@ -835,7 +901,8 @@ def _(q, k, v, o, lse, do, block_rows, block_columns, causal=False):
 
 @flash_backward.misconception(
     "You took the softmax of each tile by itself; a tile does not know its row's sum. That is what lse was kept for: "
-    "p = exp(score - lse)."
+    "p = exp(score - lse).",
+    name="softmax-of-each-tile",
 )
 def _(q, k, v, o, lse, do, block_rows, block_columns, causal=False):
     scale = q.shape[1] ** -0.5
@@ -847,7 +914,9 @@ def _(q, k, v, o, lse, do, block_rows, block_columns, causal=False):
     return ds @ k, ds.mT @ q, p.mT @ do
 
 
-@flash_backward.misconception("You forgot the mask: it hides the same scores in the backward pass as in the forward.")
+@flash_backward.misconception(
+    "You forgot the mask: it hides the same scores in the backward pass as in the forward.", name="forgot-the-mask"
+)
 def _(q, k, v, o, lse, do, block_rows, block_columns, causal=False):
     scale = q.shape[1] ** -0.5
     p = torch.exp(q @ k.mT * scale - lse[:, None])
@@ -857,7 +926,8 @@ def _(q, k, v, o, lse, do, block_rows, block_columns, causal=False):
 
 @flash_backward.misconception(
     "You aligned the mask with the first key; the queries are the last of the text, so query i sees the keys "
-    "j <= i + M - N."
+    "j <= i + M - N.",
+    name="aligned-at-the-first-key",
 )
 def _(q, k, v, o, lse, do, block_rows, block_columns, causal=False):
     scale = q.shape[1] ** -0.5
@@ -870,7 +940,8 @@ def _(q, k, v, o, lse, do, block_rows, block_columns, causal=False):
 
 @flash_backward.misconception(
     "A row that sees nothing became nan: its lse is -inf, as its scores are. Set p to 0 where the mask hides it, after "
-    "the exponential."
+    "the exponential.",
+    name="masked-before-the-exponential",
 )
 def _(q, k, v, o, lse, do, block_rows, block_columns, causal=False):
     scale = q.shape[1] ** -0.5
@@ -909,20 +980,26 @@ def _(q, k, v, o, lse, do, block_rows, block_columns, causal=False):
 @exercise(
     points=3,
     minutes=10,
+    importance=2,
     hints=(
-        "Part s stands for exp(lse_s) of the whole row's exp(total), where total is the logsumexp of the parts' lse.",
-        "So o = Σ_s exp(lse_s - total) o_s. Subtract before you take the exponential: lse may be 10000.",
-        "Where all parts of a row are empty, total is -inf: mind -inf - -inf, as in `online_update`.",
+        "Which share of the whole row's sum of exponentials does one worker's lse stand for?",
+        "The whole row's lse is the logsumexp of the workers'. A worker's share is the exponential of a difference of "
+        "two lse, so subtract before you take the exponential.",
+        "The shares are (W, R) and o is (W, R, dv): the shares need a third axis, and the sum runs over the workers.",
+        "Where all parts of a row are empty, the total is -inf: mind `-inf - -inf`, as in `online_update`.",
     ),
 )
 def merge_partials(o, lse):
-    """Put together what S workers found, each on its own part of the keys.
+    """Return the attention over all keys from the results of W workers, each of which saw a part of them.
 
-    While a model writes there is one query and a long text, so the keys are split among workers (flash-decoding). Each
-    gives the attention over its own keys, and the logsumexp of its scores.
+    While a model writes there is one query and a long text, so the keys are split among workers
+    (flash-decoding). Each worker returns what `flash_forward` returns for its own keys.
 
-    o (S, R, dv), lse (S, R), as `flash_forward` gives them; lse may be ±10000. A part that saw nothing has lse = -inf
-    and o = 0; so does the result of a row in which no part saw anything. Returns o (R, dv) and lse (R,) of all keys.
+    * o (W, R, dv), lse (W, R): the workers' results; lse may be ±10000
+    * returns: o (R, dv) and lse (R,) over all keys
+
+    A worker that saw no key of a row has o = 0 and lse = -inf there. If no worker saw any, the
+    result is o = 0 and lse = -inf.
     """
     ### BEGIN SOLUTION
     total = lse.logsumexp(0)
@@ -966,13 +1043,16 @@ def _(merge_partials, rng):
         assert_close(total, scores.logsumexp(1), rtol=1e-9, atol=1e-9, message=what + "lse")
 
 
-@merge_partials.misconception("You took the plain mean; a part with larger scores stands for more, by exp(lse).")
+@merge_partials.misconception(
+    "You took the plain mean; a part with larger scores stands for more, by exp(lse).", name="plain-mean"
+)
 def _(o, lse):
     return o.mean(0), lse.logsumexp(0)
 
 
 @merge_partials.misconception(
-    "You did not normalise: the weights exp(lse - maximum) have to be divided by their sum, or subtract the logsumexp."
+    "You did not normalise: the weights exp(lse - maximum) have to be divided by their sum, or subtract the logsumexp.",
+    name="not-normalised",
 )
 def _(o, lse):
     top = lse.amax(0)
@@ -981,7 +1061,8 @@ def _(o, lse):
 
 
 @merge_partials.misconception(
-    "exp(lse) overflowed: exp(3000) is infinite. Subtract the total (or the maximum) before the exponential."
+    "exp(lse) overflowed: exp(3000) is infinite. Subtract the total (or the maximum) before the exponential.",
+    name="exponential-overflowed",
 )
 def _(o, lse):
     weight = torch.exp(lse)
@@ -989,19 +1070,25 @@ def _(o, lse):
     return (weight[..., None] * o).sum(0) / total.masked_fill(total == 0, 1.0)[:, None], total.log()
 
 
-@merge_partials.misconception("You weighed the parts by lse itself; it is a logarithm, and the weight is exp(lse).")
+@merge_partials.misconception(
+    "You weighted the parts by lse itself; it is a logarithm, and the weight is exp(lse).", name="weighted-by-lse"
+)
 def _(o, lse):
     return (lse[..., None] * o).sum(0) / lse.sum(0)[:, None], lse.logsumexp(0)
 
 
-@merge_partials.misconception("You added the parts' lse; the sums add up, not their logarithms: use logsumexp.")
+@merge_partials.misconception(
+    "You added the parts' lse; the sums add up, not their logarithms: use logsumexp.", name="added-lse"
+)
 def _(o, lse):
     total = lse.logsumexp(0)
     share = torch.exp(lse - total.masked_fill(total == -math.inf, 0.0))
     return (share[..., None] * o).sum(0), lse.sum(0)
 
 
-@merge_partials.misconception("Your lse is the maximum of the parts'; the sum of all exponentials is larger than any.")
+@merge_partials.misconception(
+    "Your lse is the maximum of the parts'; the sum of all exponentials is larger than any.", name="maximum-lse"
+)
 def _(o, lse):
     total = lse.logsumexp(0)
     share = torch.exp(lse - total.masked_fill(total == -math.inf, 0.0))
@@ -1009,7 +1096,8 @@ def _(o, lse):
 
 
 @merge_partials.misconception(
-    "A row in which no part saw anything became nan: its total is -inf, and -inf - -inf is nan. Subtract 0 there."
+    "A row in which no part saw anything became nan: its total is -inf, and -inf - -inf is nan. Subtract 0 there.",
+    name="inf-minus-inf",
 )
 def _(o, lse):
     return (lse.softmax(0)[..., None] * o).sum(0), lse.logsumexp(0)
@@ -1038,23 +1126,27 @@ def _(o, lse):
 @exercise(
     points=3,
     minutes=12,
+    importance=2,
+    kind="derive",
     hints=(
-        "Standard: q, k are read and S written; S is read and P written; P, v are read and o written. Add up.",
-        "Tiled: a block of q is read once and stays; all of k and v stream past it. How many blocks of q are there?",
-        "Blocks are whole: ⌈length / block⌉ = `-(-length // block)`.",
+        "How often does each number of q, k, v and o cross in tiled attention? Two of the four cross once.",
+        "Standard attention: list the inputs and the output of each of the three kernels, and add up their sizes.",
+        "Tiled attention: all of k and v cross once for each block of q, also for the last and smaller one. How many "
+        "blocks of q are there?",
+        "Blocks are whole: `-(-length // block)` rounds up.",
     ),
 )
 def hbm_floats(length, width, sram):
-    """Count the numbers that cross between slow and fast memory, for standard and for tiled attention.
+    """Return how many numbers cross between slow and fast memory in standard and in tiled attention.
 
-    One head, no mask: q, k, v, o (length, width). Standard attention runs three kernels, each of which reads its inputs
-    and writes its output once: S = q kᵀ / √d, P = softmax(S), o = P v.
+    Standard attention runs three kernels: S = q kᵀ / √d, P = softmax(S), o = P v. Each reads its
+    inputs and writes its output once. In tiled attention a block has as many rows as fit four
+    times into the fast memory, between 1 and `length`. Each block of q is read once and all of k
+    and v stream past it; o and one lse for each row are written once.
 
-    Tiled attention runs one. Blocks have ⌊sram / (4 width)⌋ rows, at least 1 and at most `length`, so that blocks of q,
-    k, v and o fit into a fast memory of `sram` numbers. Each block of q is read once; for each of them, all of k and v
-    is read; o (length, width) and lse (length,) are written once.
-
-    All are ints of 1 or more. Returns (standard, tiled), two ints: numbers, not bytes.
+    * length, width: q, k, v and o are (length, width)
+    * sram: size of the fast memory, in numbers
+    * returns: (standard, tiled), two ints
     """
     ### BEGIN SOLUTION
     matrix, scores = length * width, length * length
@@ -1065,7 +1157,7 @@ def hbm_floats(length, width, sram):
     ### END SOLUTION
 
 
-@hbm_floats.test("counts what one can count by hand", points=1)
+@hbm_floats.test("counts a small case right", points=1)
 def _(hbm_floats):
     standard, tiled = hbm_floats(10, 2, 16)
     assert standard == 480, f"10 tokens of width 2: 40 + 100, 100 + 100, 100 + 40 = 480 numbers, got {standard}"
@@ -1091,7 +1183,8 @@ def _(hbm_floats):
 
 
 @hbm_floats.misconception(
-    "You counted S and P once each; each is written by one kernel and read again by the next: four times N² in all."
+    "You counted S and P once each; each is written by one kernel and read again by the next: four times N² in all.",
+    name="s-and-p-once-each",
 )
 def _(length, width, sram):
     block = max(1, min(length, sram // (4 * width)))
@@ -1099,7 +1192,9 @@ def _(length, width, sram):
     return 4 * length * width + 2 * length * length, 2 * length * width * (1 + blocks) + length
 
 
-@hbm_floats.misconception("You counted S alone, written and read; P = softmax(S) is written and read as well.")
+@hbm_floats.misconception(
+    "You counted S alone, written and read; P = softmax(S) is written and read as well.", name="left-out-p"
+)
 def _(length, width, sram):
     block = max(1, min(length, sram // (4 * width)))
     blocks = -(-length // block)
@@ -1107,13 +1202,16 @@ def _(length, width, sram):
 
 
 @hbm_floats.misconception(
-    "You read k and v once; the fast memory cannot keep them, so they stream past again for each block of q."
+    "You read k and v once; the fast memory cannot keep them, so they stream past again for each block of q.",
+    name="k-and-v-once",
 )
 def _(length, width, sram):
     return 4 * length * width + 4 * length * length, 4 * length * width + length
 
 
-@hbm_floats.misconception("You counted bytes; the answer is in numbers, whatever their precision.")
+@hbm_floats.misconception(
+    "You counted bytes; the answer is in numbers, whatever their precision.", name="counted-bytes"
+)
 def _(length, width, sram):
     block = max(1, min(length, sram // (4 * width)))
     blocks = -(-length // block)
@@ -1121,7 +1219,8 @@ def _(length, width, sram):
 
 
 @hbm_floats.misconception(
-    "You took sram for bytes and divided by 4 once more; it is in numbers. A block has ⌊sram / (4 width)⌋ rows."
+    "You read `sram` as bytes and divided by 4 once more; it is in numbers. A block has ⌊sram / (4 width)⌋ rows.",
+    name="sram-in-bytes",
 )
 def _(length, width, sram):
     block = max(1, min(length, sram // (16 * width)))
@@ -1130,7 +1229,8 @@ def _(length, width, sram):
 
 
 @hbm_floats.misconception(
-    "You gave the whole fast memory to one block; four have to fit, of q, k, v and o: ⌊sram / (4 width)⌋ rows each."
+    "You filled the fast memory with one block; four have to fit, of q, k, v and o: ⌊sram / (4 width)⌋ rows each.",
+    name="one-block-fills-the-memory",
 )
 def _(length, width, sram):
     block = max(1, min(length, sram // width))
@@ -1138,13 +1238,18 @@ def _(length, width, sram):
     return 4 * length * width + 4 * length * length, 2 * length * width * (1 + blocks) + length
 
 
-@hbm_floats.misconception("You let a part of a block count as a part; the last block streams all of k and v as well.")
+@hbm_floats.misconception(
+    "You counted a smaller block as a fraction; all of k and v stream past the last block as well.",
+    name="fraction-of-a-block",
+)
 def _(length, width, sram):
     block = max(1, min(length, sram // (4 * width)))
     return 4 * length * width + 4 * length * length, int(2 * length * width * (1 + length / block) + length)
 
 
-@hbm_floats.misconception("You forgot lse: one number for each row is written, for the backward pass.")
+@hbm_floats.misconception(
+    "You forgot lse: one number for each row is written, for the backward pass.", name="forgot-lse"
+)
 def _(length, width, sram):
     block = max(1, min(length, sram // (4 * width)))
     blocks = -(-length // block)
@@ -1153,7 +1258,8 @@ def _(length, width, sram):
 
 @hbm_floats.misconception(
     "You wrote o again for each block of keys, as the first FlashAttention did; here a block of q stays until its rows "
-    "are done, and o is written once."
+    "are done, and o is written once.",
+    name="o-again-for-each-block",
 )
 def _(length, width, sram):
     block = max(1, min(length, sram // (4 * width)))
@@ -1162,7 +1268,8 @@ def _(length, width, sram):
 
 
 @hbm_floats.misconception(
-    "Your blocks have 0 rows where the fast memory is small, or more rows than there are: between 1 and `length`."
+    "Your blocks have 0 rows where the fast memory is small, or more rows than there are: between 1 and `length`.",
+    name="block-sizes-unbounded",
 )
 def _(length, width, sram):
     blocks = -(-length // (sram // (4 * width)))

@@ -1,74 +1,100 @@
 # %% [markdown]
 # # FlashAttention: exact attention in tiles
 #
-# In 2022 everybody knew what was wrong with attention: for N tokens it makes a table of N × N scores. A whole industry
-# of approximations had grown around that square: low rank, sparse, hashed. They counted operations, and they were
-# rarely faster.
+# On the attention of GPT-2 medium with 1024 tokens, forward and backward, the ordinary algorithm does 66.6 billion
+# operations in 41.7 ms on an A100. In 2022 Tri Dao and four colleagues published one that does **75.2 billion
+# operations, more, in 7.3 ms**, and approximates nothing. It only moves less: 4.4 GB instead of 40.3.
 #
-# Then Tri Dao and four colleagues counted something else. On their example, the attention of GPT-2 medium at 1024
-# tokens, forward and backward, the ordinary algorithm took 66.6 billion operations and 41.7 ms on an A100. Theirs took
-# **75.2 billion operations, more, and 7.3 ms**. It approximated nothing. It only moved less: 4.4 GB instead of 40.3.
+# How can more work take a sixth of the time? In the chart below, the horizontal axis is how many operations an
+# algorithm does for each byte that it moves, and the vertical axis is how many it does in a second. **Find the two
+# measurements of the paper's figure 2.** Which of them is nearer to the limit above it?
+
+# %% tags=["widget"]
+from studium_widgets import AttentionTiling, Diagram, Roofline
+
+Roofline.example()
+
+# %% [markdown]
 # In this lesson you will
 #
-# 1. write a softmax that never sees its row as a whole, and is exact all the same;
-# 2. build attention from it in tiles, and be held to it by a meter that sees the largest tensor you make;
-# 3. write the backward pass from probabilities that were thrown away;
-# 4. predict, to the last number, what crosses between slow and fast memory, and have it counted;
-# 5. let several workers share the keys, as servers of long texts do.
+# 1. **write** a softmax that never sees its row as a whole, and is exact all the same;
+# 2. **build** attention from it in tiles, while a meter watches the largest tensor that you make;
+# 3. **write** the backward pass from probabilities that were thrown away;
+# 4. **derive** how many numbers cross between slow and fast memory, and have them counted;
+# 5. **merge** the results of several workers that share the keys, as servers of long texts do.
 #
-# You need causal attention, from the topic *decoder-only*. The papers:
-# [FlashAttention](https://arxiv.org/abs/2205.14135), [FlashAttention-2](https://arxiv.org/abs/2307.08691), [online
-# softmax](https://arxiv.org/abs/1805.02867), and [Rabe and Staats](https://arxiv.org/abs/2112.05682), who saved the
-# memory, though not the time, half a year earlier.
+# You need causal attention, from [decoder-only](decoder-only.ipynb). Time: 18 minutes of reading, 100 of coding, 2 of
+# running.
+#
+# **Before FlashAttention**, attention made a table of N × N scores, and many papers approximated that square: by low
+# rank, by sparsity, by hashing. They counted operations, and most were not faster in practice, because the time went
+# into moving numbers. [FlashAttention](https://arxiv.org/abs/2205.14135) kept attention exact and moved less, with the
+# [online softmax](https://arxiv.org/abs/1805.02867) of 2018.
+#
+# | symbol | meaning | shape |
+# |---|---|---|
+# | $N$, $M$, $d$ | numbers of queries and of keys, width of a head | |
+# | $q, k, v, o$ | queries, keys, values and output | (N, d), (M, d), (M, d), (N, d) |
+# | $s$, $P$ | scores $qk^\top/\sqrt d$ and their softmax | (N, M) |
+# | $m$, $\ell$, $a$ | maximum, sum and accumulator of a row so far; in code `m`, `l`, `acc` | (N,), (N,), (N, d) |
+# | $\mathrm{lse}$ | logarithm of the sum of a row's exponentials | (N,) |
+# | $dO$, $D$ | gradient with respect to $o$; $D_i = dO_i \cdot o_i$ | (N, d), (N,) |
+# | $F$ | size of the fast memory, in numbers | |
 
 # %%
+import torch.nn.functional as F
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
 from studium_topics.flash_attention import figures
-from studium_topics.flash_attention.experiment import exactness, movement, streams
-from studium_widgets import AttentionTiling, Roofline
+from studium_topics.flash_attention.experiment import drawn, exactness, movement, streams
 
 # %% [markdown]
 # ## Where the time goes
 #
-# A graphics card has two kinds of memory. The large one, **HBM**, holds everything: 40 or 80 GB. The small one,
-# **SRAM**, lies beside the arithmetic units: an A100 has 192 kB for each of its 108 multiprocessors, and reads it some
-# ten times faster. Whatever is computed has to be brought from the large one to the small one, and back.
+# A graphics card has two kinds of memory. <dfn>HBM</dfn> is the large and slow memory of a graphics card, 40 or 80 GB
+# in an A100, and holds all tensors. <dfn>SRAM</dfn> is the small and fast memory beside a card's arithmetic units: an
+# A100 has 192 kB for each of its 108 multiprocessors, and reads it some ten times faster. Whatever is computed has to
+# be brought from HBM to SRAM, and the result back.
 #
-# **Arithmetic intensity** is the number of operations for each byte that moves. An A100 can do 312 trillion operations
-# a second (bf16) and move about 2 trillion bytes: with fewer than some 150 operations a byte, the arithmetic units
-# wait. The picture of this is a **roofline**: a slope where the memory decides, a flat roof where the arithmetic does.
+# The <dfn>arithmetic intensity</dfn> of a computation is the number of its operations for each byte that it moves. An
+# A100 does 312 trillion operations a second in bfloat16 and moves 1.6 (40 GB) or 2.0 (80 GB) trillion bytes, so below
+# 150 to 200 operations a byte the arithmetic units wait. A <dfn>roofline</dfn> is the chart of this limit: a slope
+# where the memory decides, and a flat roof where the arithmetic does.
 #
-# Standard attention runs three kernels: $S = QK^\top/\sqrt d$ is written to HBM, read again for $P =
-# \mathrm{softmax}(S)$, which is written, and read again for $O = PV$. The softmax does a handful of operations for
-# each number it moves. Below are the two measurements of the paper's figure 2. Find them; which of the two is nearer
-# to *its* roof?
-
-# %% tags=["widget"]
-Roofline.example()
-
-# %% [markdown]
-# <details><summary>Answer</summary>
+# Standard attention runs three kernels: $S = qk^\top/\sqrt d$ is written to HBM, read again for $P =
+# \mathrm{softmax}(S)$, which is written, and read again for $o = Pv$. The softmax does a handful of operations for
+# each number that it moves.
 #
-# The standard algorithm! It reaches 47 % of what the slope allows at its 1.65 operations a byte; FlashAttention 30 % at
-# its 17. It is six times faster because it stands ten times further to the right, not because it makes more of its
-# place. There was room left, and FlashAttention-2 took it a year later, with the same mathematics.
+# <details><summary>Which measurement is nearer to its limit?</summary>
+#
+# The standard algorithm. With the 2.0 TB/s of the chart's 80 GB card it reaches 47 % of what the slope allows at its
+# 1.65 operations a byte, and FlashAttention 30 % at its 17. The paper's benchmarks ran on a card with 40 GB (section
+# 4.3), whose 1.6 TB/s make that 62 % and 39 %. FlashAttention is six times faster because its intensity is ten times as
+# high, not because it comes nearer to the limit. FlashAttention-2 came nearer a year later, with the same mathematics.
 # </details>
 #
-# So the square is not the crime. *Writing it down* is. If a tile of scores could be used up while it is in SRAM, nobody
-# would ever need the rest. One thing stands in the way:
+# So the N × N scores cost time because they are *written down*. If a tile of them could be used up while it is in SRAM,
+# the whole table would never be needed:
+
+# %% tags=["diagram"]
+Diagram.from_package("studium_topics.flash_attention", "flow.svg")
+
+# %% [markdown]
+# One thing seems to forbid it:
 #
 # $$o_i = \frac{\sum_j e^{s_{ij}} v_j}{\sum_j e^{s_{ij}}}$$
 #
-# has a sum over the **whole row** below the line. And to keep $e^{s}$ from overflowing, one subtracts the largest
-# score, which again is known only at the end of the row.
+# has a sum over the **whole row** in its denominator. And to keep $e^{s}$ from overflowing, the largest score is
+# subtracted first, which again is known only at the end of the row.
 #
-# ## A softmax that is fed piece by piece
+# ## A softmax that gets its row in pieces
 #
 # Start with the sums over the keys seen so far, relative to the largest score so far, $m$:
 #
 # $$\ell = \sum_j e^{s_j - m}, \qquad a = \sum_j e^{s_j - m}\, v_j .$$
 #
-# Now come more keys. If the maximum rises to $m'$, every term that was summed is too large by the same factor, for
-# $e^{s - m'} = e^{s - m} \cdot e^{m - m'}$. So one multiplication mends the past, and new terms can be added:
+# Now come more keys. If the maximum rises to $m'$, every term that was summed is too large by the same factor, because
+# $e^{s - m'} = e^{s - m} \cdot e^{m - m'}$. So one multiplication corrects the old sums, and new terms can be added:
 #
 # $$m' = \max(m, \max_j s_j),$$
 #
@@ -76,16 +102,17 @@ Roofline.example()
 #
 # $$a' = e^{m - m'} a + \sum_j e^{s_j - m'} v_j .$$
 #
-# At the end $o = a / \ell$. This is the **online softmax** of Milakov and Gimelshein (2018), and it is not an
-# approximation: it is the distributive law. Watch it: each tile on the chip, the three numbers of its rows, and how far
-# each row is from the exact result *for the keys that it has seen*. Then choose a mistake, and see which rows it hits.
+# At the end $o = a / \ell$. An <dfn>online softmax</dfn> (Milakov and Gimelshein, 2018) gets its row piece by piece and
+# rescales what it has summed whenever the maximum rises. It is no approximation, because it only applies the
+# distributive law. The widget shows each tile in fast memory, the three numbers of its rows, and how far each row is
+# from the exact result *for the keys that it has seen*. Then choose a mistake, and see which rows it hits.
 
 # %% tags=["widget"]
 AttentionTiling(length=32, block_rows=8, block_columns=8, causal=True)
 
 # %% [markdown]
-# One trap: a mask may hide all of a row's keys so far. Then $m = m' = -\infty$, and $-\infty - (-\infty)$ is not a
-# number.
+# Mind one case: a mask may hide all of a row's keys so far. Then $m = m' = -\infty$, and $-\infty - (-\infty)$ is not
+# a number.
 
 # %% exercise="online_update"
 from studium_topics.flash_attention.exercises import online_update
@@ -96,20 +123,19 @@ from studium_topics.flash_attention.exercises import online_update
 # <details><summary>Answer</summary>
 #
 # No. $(m, \ell, a)$ of two sets of keys can be combined in either order, and three sets in either grouping: it is an
-# associative and commutative operation, whose neutral element is $(-\infty, 0, 0)$. Everything that follows lives on
-# this: tiles in any order, keys shared among workers, texts shared among machines (ring attention). Only rounding
-# differs.
+# associative and commutative operation, whose neutral element is $(-\infty, 0, 0)$. Everything that follows uses this:
+# tiles in any order, keys shared among workers, texts shared among machines (ring attention). Only rounding differs.
 # </details>
 #
 # ## Half of the tiles are empty
 #
-# Under a causal mask query $i$ sees nothing that comes after it. Where a whole tile lies in the dark, there is nothing
-# to compute: for a long text almost half of all tiles. The mask matters only on the tiles that the diagonal crosses.
+# Under a causal mask query $i$ sees nothing that comes after it. Where the mask hides a whole tile, there is nothing to
+# compute: in a long text that is almost half of all tiles. The mask itself is needed only on the tiles that the
+# diagonal crosses.
 #
 # Mind the alignment. In training there are as many queries as keys. While a model writes, it has a few *new* queries
-# and a long past, and the queries are the **last** ones of the text: with $N$ queries and $M$ keys, query $i$ sees the
-# keys $j \le i + M - N$. (`scaled_dot_product_attention(is_causal=True)` aligns at the *first* one; that has cost
-# people days.)
+# and many earlier keys, and the queries are the **last** ones of the text: with $N$ queries and $M$ keys, query $i$
+# sees the keys $j \le i + M - N$. (`scaled_dot_product_attention(is_causal=True)` aligns at the *first* one.)
 
 # %% exercise="causal_tiles"
 from studium_topics.flash_attention.exercises import causal_tiles
@@ -118,43 +144,55 @@ from studium_topics.flash_attention.exercises import causal_tiles
 # ## Attention in tiles
 #
 # Take a block of queries. Let all keys and values stream past it, block by block, and feed the online softmax. When the
-# last one has passed, divide, write, and take the next block of queries. That is FlashAttention-2's order; the first
-# FlashAttention had the loops the other way round, and wrote its half-done rows out again and again. (The widget above
-# has both orders: compare what moves.)
+# last one has passed, divide, write, and take the next block of queries. That is the order of
+# [FlashAttention-2](https://arxiv.org/abs/2307.08691); the first FlashAttention had the loops the other way round, and
+# wrote its unfinished rows out again and again. (The widget above has both orders: compare what moves.)
 #
 # One more number is kept for each row, $\mathrm{lse} = m + \ln \ell = \ln \sum_j e^{s_j}$. The backward pass will
-# live on it.
+# need it.
 #
 # The test has a **meter**: a `TorchDispatchMode`, through which PyTorch sends every operation. It sees the largest
-# tensor that is made, in whatever function. A solution that looks tiled and makes one N × N mask does not pass.
+# tensor that is made in any function. A solution that looks tiled but makes one N × N mask does not pass.
 
 # %% exercise="flash_forward"
 from studium_topics.flash_attention.exercises import flash_forward
 
 # %% [markdown]
-# **Think about it.** Rabe and Staats had an algorithm with little memory before. Why was it not faster?
+# **In practice** this is `F.scaled_dot_product_attention`, which chooses one of several implementations. Ask for
+# FlashAttention, of which PyTorch has a version for CPUs as well:
+
+# %% tags=["experiment", "bridge"]
+q, k, v = drawn(256, seed=0)
+mine, _ = lesson.mine(flash_forward)(q, k, v, 64, 64, True)
+with sdpa_kernel(SDPBackend.FLASH_ATTENTION):
+    theirs = F.scaled_dot_product_attention(q[None, None], k[None, None], v[None, None], is_causal=True)[0, 0]
+print(f"largest difference to torch.nn.functional.scaled_dot_product_attention: {(mine - theirs).abs().max():.1e}")
+
+# %% [markdown]
+# **Think about it.** [Rabe and Staats](https://arxiv.org/abs/2112.05682) had published attention in little memory half
+# a year earlier. Why was it not faster?
 #
 # <details><summary>Answer</summary>
 #
 # It was written in operations of a framework, as yours is. Each of them reads its inputs from HBM and writes its result
-# back; a *small* tensor costs the trip all the same. Speed needs one kernel in which the tile is born, used and
-# forgotten in SRAM. Memory is a matter of the algorithm; time is one of where it runs.
+# back, however small it is. Speed needs one kernel in which a tile is made, used and thrown away in SRAM. The memory
+# depends on the algorithm alone, the time also on where it runs.
 # </details>
 #
 # ## Backward, without the probabilities
 #
-# Autograd would keep $P$, all N × N of it, for the backward pass. But $P$ can be made again: with lse,
-# $p_{ij} = e^{s_{ij} - \mathrm{lse}_i}$, normalised at once, for any tile by itself. So recompute it. That is *more*
-# arithmetic, seven matrix products where there were six, and much less memory.
+# Autograd would keep $P$, all N × N of it, for the backward pass. But $P$ can be computed again: with lse,
+# $p_{ij} = e^{s_{ij} - \mathrm{lse}_i}$ is normalised at once, for any tile by itself. That is *more* arithmetic, seven
+# matrix products where there were six, and much less memory.
 #
-# With $dO$ given, $dV = P^\top dO$ and $dP = dO\,V^\top$. Through the softmax,
+# With $dO$ given, $dV = P^\top dO$ and $dP = dO\,v^\top$. Through the softmax,
 #
 # $$dS_{ij} = P_{ij}\Bigl(dP_{ij} - \sum_k P_{ik}\, dP_{ik}\Bigr),$$
 #
-# and there it is again, a sum over the whole row. This time it dissolves: $\sum_k P_{ik}\, (dO_i \cdot V_k) = dO_i
-# \cdot \sum_k P_{ik} V_k = dO_i \cdot O_i$. One number a row, from what is there already. Call it $D_i$.
+# which again has a sum over the whole row. This one can be computed without any tile: $\sum_k P_{ik}\, (dO_i \cdot v_k)
+# = dO_i \cdot \sum_k P_{ik} v_k = dO_i \cdot o_i = D_i$, one number for each row, from results that are kept anyway.
 #
-# Then $dQ = dS\,K/\sqrt d$ and $dK = dS^\top Q/\sqrt d$, tile by tile.
+# Then $dQ = dS\,k/\sqrt d$ and $dK = dS^\top q/\sqrt d$, tile by tile.
 
 # %% exercise="flash_backward"
 from studium_topics.flash_attention.exercises import flash_backward
@@ -162,13 +200,13 @@ from studium_topics.flash_attention.exercises import flash_backward
 # %% [markdown] tags=["experiment"]
 # ## Exact, and small
 #
-# Now your two functions, on texts of up to 4096 tokens, causal, in double precision, against PyTorch's own attention.
+# Now your two functions, on causal texts of up to 4096 tokens, in double precision, against PyTorch's own attention.
 #
-# *Predict first: the standard algorithm's largest tensor at 4096 tokens has 16.8 million numbers. How many times
-# smaller is the largest one that you made? Write your guess in place of the 10.*
+# *Predict first: the standard algorithm's largest tensor at 4096 tokens has 16.8 million numbers. The width of the head
+# is 32, and a tile has 64 × 64 scores. How many times smaller is the largest tensor that you make?*
 
 # %% tags=["experiment"]
-lesson.predict("times smaller", 10, "How many times smaller is the largest tensor of tiled attention?")
+lesson.predict("times smaller", ..., "How many times smaller is the largest tensor of tiled attention?")
 
 # %% tags=["experiment"]
 exact = exactness(lesson.mine(flash_forward), lesson.mine(flash_backward), profile=lesson.profile, seed=0)
@@ -183,56 +221,56 @@ lesson.found("times smaller", exact.standard[-1] / exact.tiled[-1])
 figures.memory(exact)
 
 # %% [markdown] tags=["experiment"]
-# The error is rounding, at every length. The largest tensor is that of q itself: it grows as the text, and the standard
-# one as its square. And the arithmetic is 7/6 of the standard: six matrix products before, seven now, since $QK^\top$
-# is computed twice. (The paper's 75.2 against 66.6 is 13 % more, counted with the softmax and all else that a kernel
-# does.)
+# The error is rounding, at every length. The largest tensor has the size of q itself: it grows in proportion to the
+# text, and the standard one as its square. And the arithmetic is 7/6 of the standard: six matrix products before, seven
+# now, because $qk^\top$ is computed twice. (The paper's 75.2 against 66.6 billion operations is 13 % more.)
 
 # %% [markdown]
 # ## Many workers, one row
 #
 # While a model writes, there is *one* query. A head has one block of queries with one row, and most of the card's 108
-# multiprocessors have nothing to do. So split the **keys**: each worker attends to its part and gives $(o,
-# \mathrm{lse})$. By associativity that is enough to put the parts together. This is **flash-decoding**, and the same
+# multiprocessors have nothing to do. <dfn>Flash-decoding</dfn> splits the keys of one query among workers, each of
+# which attends to its part and returns $o$ and lse. By associativity that is enough to put the parts together. The same
 # formula joins machines in ring attention, and the cached prefix with the new text in a server.
 
 # %% exercise="merge_partials"
 from studium_topics.flash_attention.exercises import merge_partials
 
 # %% [markdown] tags=["experiment"]
-# Here are 64 rows that meet their keys in blocks, by your `online_update`; the same with an accumulator that is only
-# added to, never rescaled; and seven workers who share the keys, merged by you.
+# Here are 64 rows that get their keys in blocks, by your `online_update`; the same with an accumulator that is never
+# rescaled; and seven workers that share the keys, merged by your `merge_partials`.
 
 # %% tags=["experiment"]
 joined = streams(
     lesson.mine(online_update), lesson.mine(flash_forward), lesson.mine(merge_partials), profile=lesson.profile, seed=0
 )
-print(f"met in blocks:                     error {joined.blocks:.1e}")
+print(f"keys in blocks:                    error {joined.blocks:.1e}")
 print(f"in blocks, acc never rescaled:     error {joined.forgetful:.1e}")
 print(f"seven workers, merged:             error {joined.workers:.1e}")
 
 # %% [markdown]
 # ## What moves
 #
-# Now the count for which the paper is named "IO-aware". Standard attention reads and writes $4N^2 + 4Nd$ numbers: S and
-# P, each written and read, and q, k, v, o once. In tiles, q and o move once, but **all keys and values pass by for each
-# block of queries**. Larger blocks mean fewer passes, and what limits the block is the fast memory of $M$ numbers,
-# which has to hold four of them:
-#
-# $$\text{passes} = \Bigl\lceil \frac{N}{\lfloor M / 4d \rfloor} \Bigr\rceil
-# \quad\Rightarrow\quad \text{traffic} \approx \frac{N}{M/4d} \cdot 2Nd = \frac{8 N^2 d^2}{M}.$$
-#
-# Still a square! But divided by $M/d^2$, which is large: 100 000 against 64². The paper also proves that no exact
-# algorithm can do better than this order for all sizes of the fast memory.
+# Now the count that the paper's title calls "IO-awareness". In standard attention each of three kernels reads its
+# inputs from HBM and writes its output back. In tiles, q and o move once, but **all keys and values pass by for each
+# block of queries**. Larger blocks mean fewer passes, and the fast memory of $F$ numbers limits the block, because it
+# has to hold four of them: of q, k, v and o. How many numbers move? Derive it.
 
 # %% exercise="hbm_floats"
 from studium_topics.flash_attention.exercises import hbm_floats
 
 # %% [markdown] tags=["experiment"]
-# A formula is a promise. The second meter of this topic keeps a fast memory of M numbers and counts, operation by
-# operation, what your `flash_forward` reads from the slow one and writes to it. It should be what you predicted, *to
-# the last number*. (If yours moves more, look at what is larger than M: perhaps you scaled all of q at once, and wrote
-# it out.)
+# Standard attention moves S and P twice each, and q, k, v, o once: $4N^2 + 4Nd$. In tiles the number of passes is
+# $\lceil N / \lfloor F / 4d \rfloor \rceil$, so that the traffic is about
+#
+# $$\frac{N}{F/4d} \cdot 2Nd = \frac{8 N^2 d^2}{F}.$$
+#
+# This is still a square, but divided by $F/d^2$, which is large: 100 000 against 64². The paper also proves that no
+# exact algorithm can improve on this order for all sizes of the fast memory (its proposition 3).
+#
+# The second meter of this topic keeps a fast memory of $F$ numbers and counts, operation by operation, what your
+# `flash_forward` reads from the slow one and writes to it. It should be what your formula says, *to the last number*.
+# (If yours moves more, look at what is larger than $F$: perhaps you scaled all of q at once, and wrote it out.)
 
 # %% tags=["experiment"]
 count = lesson.mine(hbm_floats)
@@ -247,68 +285,61 @@ figures.traffic(moved, count(4096, 64, 1)[0])
 
 # %% [markdown] tags=["experiment"]
 # Twice the fast memory, half the traffic: a straight line of slope −1. It crosses the standard algorithm at about 8000
-# numbers; with less fast memory than that, tiling would move *more*. At the paper's size it is 8.5 times less forward;
-# the paper measured 9.2 times, forward and backward together, in bytes.
+# numbers; with less fast memory than that, tiling would move *more*. At the paper's size it moves 8.5 times fewer
+# numbers in the forward pass; the paper measured 9.2 times fewer bytes, forward and backward together.
 #
 # **Think about it.** On which machine would FlashAttention be no gain at all?
 #
 # <details><summary>Answer</summary>
 #
-# On one whose slow memory is as fast as its arithmetic is hungry, or whose cache holds the N × N table anyway. A CPU
-# with a few megabytes of cache and modest arithmetic is near that for short texts: there the gain is in memory, and in
-# time it is small. The same algorithm, another balance.
+# On one whose slow memory keeps up with its arithmetic, or whose cache holds the N × N table anyway. A CPU with a few
+# megabytes of cache and modest arithmetic is near that for short texts: it gains memory, and hardly any time.
 # </details>
-#
-# ## On a GPU
-#
-# The reference has the kernels in [Triton](https://triton-lang.org), forward and backward (`triton_kernels.py` in this
-# topic's folder). It is the algorithm that you wrote, with four things that matter there:
-#
-# * exponentials in **base 2**: the card has an instruction for $2^x$, so the factor $\log_2 e$ goes into the scale;
-# * **two loops**: tiles that no mask touches need no comparison, and they are most of them;
-# * **float32 accumulators** for bf16 inputs; the products themselves run on tensor cores;
-# * **block sizes that are measured**, not chosen, at the first call of each shape.
-#
-# Triton has an interpreter for CPUs, in which the kernels are tested against float64 without a card. **Their speed has
-# not been measured on a GPU yet.** They are written to reach at least 0.6 of PyTorch's own FlashAttention (causal,
-# bf16, heads of 64 and 128); whoever has a card finds out with
-#
-# ```text
-# python -m studium_topics.flash_attention.measure_gpu
-# ```
 #
 # ## What does not reproduce at this size
 #
-# * **Time.** The paper's point is that fewer bytes are less time. Your tiles are operations of PyTorch, each with
-#   overhead of its own, on a CPU: they are *slower* than standard attention here. What is exact, and what this lesson
-#   measures, are numbers, operations, memory and traffic.
+# * **Time.** The paper's point is that fewer bytes take less time. Your tiles are operations of PyTorch on a CPU, each
+#   with overhead of its own, so they are *slower* than standard attention here. What this lesson measures exactly are
+#   results, operations, memory and traffic.
 # * **The traffic** is that of a model with one fast memory and no cache. A real card has caches between, which help
 #   standard attention a little.
-# * **Longer contexts, better models**: the paper trains on texts of 16 000 and 64 000 tokens (Path-X), which no laptop
-#   does.
+# * **Longer contexts, better models**: the paper trains on sequences of 16 384 (Path-X) and 65 536 tokens (Path-256),
+#   which no laptop does.
 #
 # ## Common misconceptions
 #
 # * *"FlashAttention is an approximation."* It is the same sum in another order. Your error was rounding.
-# * *"It does less arithmetic."* It does more, 7/6 of the matrix products.
-# * *"It makes attention linear."* Memory, yes. Arithmetic stays $N^2$, and so does the traffic, over a large constant.
-# * *"A softmax needs its whole row."* It needs three numbers of what it has seen.
-# * *"The backward pass needs P."* It needs lse, and a second multiplication.
-# * *"It is as much of a gain everywhere."* It is a gain where memory is slow beside arithmetic.
+# * *"It does less arithmetic."* It does more: 7/6 of the matrix products.
+# * *"It makes attention linear."* Its memory is linear. Its arithmetic stays $N^2$, and so does its traffic, divided by
+#   a large constant.
+# * *"A softmax needs its whole row."* It needs three numbers for what it has seen.
+# * *"The backward pass needs P."* It needs lse, and computes the scores a second time.
+# * *"It helps equally on every machine."* It helps where memory is slow compared with arithmetic.
 #
-# ## Where to go next
+# ## You can now
 #
-# * [Dao et al. 2022](https://arxiv.org/abs/2205.14135): section 3.2 has the traffic theorem, and its lower bound.
-# * [Dao 2023](https://arxiv.org/abs/2307.08691): why the loops were turned round, and how work is shared among warps.
-# * [Milakov and Gimelshein 2018](https://arxiv.org/abs/1805.02867): four pages, the online softmax.
-# * [Rabe and Staats 2021](https://arxiv.org/abs/2112.05682): the memory, a few months earlier.
-# * The topics *kv-caching* and *mqa-gqa* are about the traffic of *writing* a text, where the keys are what moves.
+# * explain why an algorithm with more operations can take less time, and read it off a roofline;
+# * compute a softmax from blocks of its row, exactly and without overflow;
+# * write attention in tiles, forward and backward, whose memory grows in proportion to the text;
+# * merge attention over parts of the keys, as flash-decoding and ring attention do;
+# * predict how many numbers an algorithm moves between slow and fast memory, and check the count.
 #
-# **A last question.** You have $(o, \mathrm{lse})$ of a long document, and a user appends a word to it. What has to be
-# computed again for the old queries, without a mask? And with a causal one?
+# ## Open tasks
 #
-# <details><summary>Answer</summary>
+# * **Ten minutes.** You have $o$ and lse of a long document, and a word is appended to it. What has to be computed
+#   again for the old queries? Try it with `merge_partials`: without a mask one merge with the new key is enough, and
+#   with a causal mask nothing changes, which is why causal models can keep a cache.
+# * **An hour.** Give `flash_forward` a sliding window: query i sees only the last w keys. You should see the number of
+#   tiles grow in proportion to the text, and no longer as its square.
+# * **A day.** Write the forward pass as one kernel in [Triton](https://triton-lang.org), whose interpreter runs on a
+#   CPU. It should agree with yours to float32 rounding, with exponentials in base 2 and separate loops for tiles with
+#   and without a mask.
 #
-# Without a mask every old query also sees the new key: one `online_update` with a single column each, or one
-# `merge_partials`; nothing else. With a causal mask: nothing at all. That is why causal models can keep a cache.
-# </details>
+# ## Further reading
+#
+# * [Dao et al. 2022](https://arxiv.org/abs/2205.14135): section 3.2 has the theorem on traffic and the lower bound.
+# * [Dao 2023](https://arxiv.org/abs/2307.08691): why the loops changed places, and how warps share the work.
+# * [Milakov and Gimelshein 2018](https://arxiv.org/abs/1805.02867): the online softmax.
+# * [Rabe and Staats 2021](https://arxiv.org/abs/2112.05682): attention in little memory, half a year earlier.
+# * [kv-caching](kv-caching.ipynb) and [mqa-gqa](mqa-gqa.ipynb): the traffic while a model *writes*, where the keys are
+#   what moves.

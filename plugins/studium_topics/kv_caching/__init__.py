@@ -7,12 +7,12 @@ from studium import Paper, Topic, hookimpl
 
 @hookimpl
 def studium_topics() -> Iterable[Topic]:
-    """Give the topic `kv-caching`."""
+    """Return the topic `kv-caching`."""
     yield Topic(
         slug="kv-caching",
         title="KV caching",
         track="Efficient attention",
-        summary="Decode with a cache: identical tokens, FLOPs counted to the last one, and the bill in gigabytes.",
+        summary="Decode with a cache: identical tokens, operations counted to the last one, and the bill in gigabytes.",
         package=__name__,
         papers=(
             Paper("Fast Transformer Decoding: One Write-Head is All You Need", 2019, "1911.02150"),

@@ -1,18 +1,27 @@
-"""The lesson's result figures."""
+"""What the lesson shows before and after its experiments."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from importlib.resources import files
 
 import plotly.graph_objects as go
 from studium_widgets.plots import COLOURS, figure
 
 from studium_topics.kv_caching.experiment import Faults
+from studium_topics.kv_caching.lanes import TwoLanes
 from studium_topics.kv_caching.pages import Paging
 
 
+def opening() -> TwoLanes:
+    """Return both lanes with a small trained model, whose weights `opening_model` of the reference has made."""
+    saved = json.loads(files(__package__).joinpath("opening.json").read_text("utf-8"))
+    return TwoLanes(**saved, new=40, written=8)
+
+
 def growth(decode_flops: Callable[..., int], sizes: tuple[int, int, int, int, int], longest: int = 4096) -> go.Figure:
-    """The work of writing a text of T tokens, without a cache and with one, on axes that double."""
+    """Return the work of writing a text of T tokens, without a cache and with one, on axes that double."""
     lengths = [2**power for power in range(1, longest.bit_length())]
     made = figure(x="Tokens T", y="Floating-point operations", height=380)
     for name, cached, colour, dash in (
@@ -26,7 +35,7 @@ def growth(decode_flops: Callable[..., int], sizes: tuple[int, int, int, int, in
 
 
 def harms(result: Faults) -> go.Figure:
-    """What each fault costs on held-out prose."""
+    """Return what each fault costs on held-out prose."""
     names = [name for name in result.losses if name != "nothing"]
     bars = go.Bar(
         x=[result.harm(name) for name in names], y=names, orientation="h", marker_color=COLOURS[0],
@@ -36,7 +45,7 @@ def harms(result: Faults) -> go.Figure:
 
 
 def occupancy(result: Paging) -> go.Figure:
-    """How many of the slots that are reserved hold a token."""
+    """Return how many of the slots that are reserved hold a token."""
     ways = {"room for the longest text": result.reserved, "pages of 16 slots": result.paged}
     bars = go.Bar(
         x=[100 * share for share in ways.values()], y=list(ways), orientation="h", marker_color=COLOURS[0],

@@ -47,7 +47,7 @@ class TwoLanes(Widget):
 
     @classmethod
     def of(cls, model: TinyLM, characters: str, prompt: str, **options: Any) -> Self:
-        """Take the weights of a model whose tokens are `characters`, and a prompt of them; options as above."""
+        """Return the widget for a model whose tokens are `characters`, and a prompt of them; options as above."""
         missing = sorted(set(prompt) - set(characters))
         _require(not missing, f"the prompt needs characters that the model knows, got {missing}: leave them out")
         layers = list(model.layers)

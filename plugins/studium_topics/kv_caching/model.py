@@ -1,4 +1,4 @@
-"""A small language model that reads new tokens alone, with attention that somebody else writes: the learner."""
+"""A small language model that reads new tokens alone, with attention that the learner writes."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ from studium_topics.kv_caching.rotary import rotate
 Block = Callable[..., Tensor]
 Cache = list[tuple[Tensor, Tensor]]
 Mask = Callable[[int, int], Tensor | None]
+CHUNK = 8  # tokens of a prompt that are read in one call
+VOCABULARY = 31
+SIZES = {"width": 32, "layers": 3, "heads": 4, "hidden": 96}  # of the models that are not trained
 
 
 def causal(queries: int, keys: int) -> None:
@@ -35,7 +38,7 @@ class CachedLM:
 
     @torch.no_grad()
     def step(self, ids: Tensor, start: int, cache: Cache | None) -> tuple[Tensor, Cache]:
-        """Logits (B, t, V) for ids (B, t), the first of which stands at position start, and the cache with them in it.
+        """Return logits (B, t, V) for ids (B, t) from position start on, and the cache with them in it.
 
         A cache is used in place: what a step gives is the one that it was given, or a new one for None.
         """
@@ -51,7 +54,7 @@ class CachedLM:
         return self.model.head(self.model.norm(x)), cache
 
     def logits(self, ids: Tensor, chunk: int, cache: Cache | None = None, start: int = 0) -> Tensor:
-        """The logits (B, T, V) of a text ids (B, T) that is read chunk by chunk, behind `start` tokens of a cache."""
+        """Return the logits (B, T, V) of ids (B, T), read chunk by chunk behind `start` tokens of a cache."""
         found = []
         for part in ids.split(chunk, dim=1):
             logits, cache = self.step(part, start, cache)

@@ -1,4 +1,4 @@
-"""KV caching in full: the exercises' functions as one would ship them, a Llama with a static cache, and its speed.
+"""KV caching in full: the exercises' functions as a library would ship them, a Llama with a static cache, its speed.
 
 Everything follows the device and dtype of its inputs. On CUDA the decoding step can be compiled into a CUDA graph,
 which a static cache makes possible: no shape changes from token to token. Heads may share keys and values.
@@ -9,16 +9,20 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from studium_topics.kits.tiny_lm import TinyLM, base_model
+from studium_topics.kits.training import train
+
 
 def write_cache(cache: Tensor, new: Tensor, length: int) -> Tensor:
-    """Write new (B, H, t, d) behind the first `length` tokens of cache (B, H, C, d); give a view of all of them.
+    """Write new (B, H, t, d) behind the first `length` tokens of cache (B, H, C, d); return a view of all of them.
 
-    Raises ValueError if they do not fit.
+    Raise ValueError if they do not fit.
     """
     end = length + new.shape[2]
     if end > cache.shape[2]:
@@ -28,7 +32,7 @@ def write_cache(cache: Tensor, new: Tensor, length: int) -> Tensor:
 
 
 def cached_mask(queries: int, keys: int) -> Tensor:
-    """Who sees whom among the last `queries` of `keys` tokens: bool (queries, keys), aligned to the bottom right."""
+    """Return who sees whom among the last `queries` of `keys` tokens: bool (queries, keys)."""
     return torch.ones(queries, keys, dtype=torch.bool).tril(keys - queries)
 
 
@@ -36,7 +40,7 @@ def cached_attention(
     x: Tensor, wq: Tensor, wk: Tensor, wv: Tensor, wo: Tensor, heads: int, rotate: Callable[[Tensor, int], Tensor],
     keys: Tensor, values: Tensor, length: int, visible: Tensor | None = None,
 ) -> Tensor:  # fmt: skip
-    """Attention of t new tokens x (B, t, D) to all of them and the `length` tokens in keys and values (B, H, C, d)."""
+    """Return what t new tokens x (B, t, D) read behind `length` tokens in keys and values (B, H, C, d)."""
     q, k, v = (F.linear(x, weight).unflatten(-1, (heads, -1)).transpose(1, 2) for weight in (wq, wk, wv))
     keys, values = write_cache(keys, rotate(k, length), length), write_cache(values, v, length)
     if visible is None and x.shape[1] > 1:  # one token sees everything
@@ -46,7 +50,7 @@ def cached_attention(
 
 
 def generate(step: Callable[..., tuple[Tensor, object]], prompt: Tensor, new: int, chunk: int) -> tuple[Tensor, object]:
-    """Continue prompt (B, T) by `new` greedy tokens, each token fed once; step(ids, start, cache) is the model."""
+    """Return `new` greedy tokens after prompt (B, T), each fed once; step(ids, start, cache) is the model."""
     cache: object = None
     start = 0
     for part in prompt.split(chunk, dim=1):
@@ -60,21 +64,21 @@ def generate(step: Callable[..., tuple[Tensor, object]], prompt: Tensor, new: in
 
 
 def ragged_mask(pads: Tensor, queries: int, keys: int) -> Tensor:
-    """Who sees whom where row b begins with pads[b] pads: bool (B, queries, keys); a pad sees itself alone."""
+    """Return who sees whom where row b begins with pads[b] pads: bool (B, queries, keys); a pad sees itself alone."""
     column = torch.arange(keys, device=pads.device)
     query = column[keys - queries :, None]
     return (column <= query) & (column >= pads[:, None, None]) | (column == query)
 
 
 def kv_bytes(layers: int, width: int, heads: int, kv_heads: int, tokens: int, batch: int, bytes_each: float) -> float:
-    """The bytes of a cache: a key and a value of width / heads numbers for each layer, kv head, token and text."""
+    """Return the bytes of a cache: a key and a value for each layer, head of keys, token and text."""
     return 2 * layers * kv_heads * (width // heads) * tokens * batch * bytes_each
 
 
 def decode_flops(
     layers: int, width: int, kv_width: int, hidden: int, vocabulary: int, tokens: int, cached: bool
 ) -> int:
-    """The operations of writing `tokens` tokens one by one, in closed form; a multiplication with its addition is 2."""
+    """Return the operations of writing `tokens` tokens one by one, in closed form."""
     weights = 2 * layers * width * (width + kv_width + hidden) + vocabulary * width
     triangle = tokens * (tokens + 1) // 2  # 1 + 2 + … + T
     if cached:
@@ -83,8 +87,45 @@ def decode_flops(
 
 
 def paged_gather(pool: Tensor, table: Tensor, lengths: Tensor) -> list[Tensor]:
-    """The texts in pool (P, S, G, d) by table (B, M) and lengths (B,): a list of (length, G, d)."""
+    """Return the texts in pool (P, S, G, d) by table (B, M) and lengths (B,): a list of (length, G, d)."""
     return [pool[pages].flatten(0, 1)[:length] for pages, length in zip(table, lengths.tolist(), strict=True)]
+
+
+def chat(
+    step: Callable[..., tuple[Tensor, Any]], ids: list[int], memory: tuple[list[int], Any] | None, new: int, chunk: int,
+    stop: int,
+) -> tuple[list[int], tuple[list[int], Any]]:  # fmt: skip
+    """Return a greedy answer to a conversation and what the next call needs; the common beginning is not read again."""
+    fed, cache = memory or ([], None)
+    start = next((at for at, (a, b) in enumerate(zip(fed, ids, strict=False)) if a != b), min(len(fed), len(ids)))
+    start = min(start, len(ids) - 1)  # the last token's logits choose the answer
+    text, answer = list(ids), []
+    while len(answer) < new and stop not in answer:
+        part = text[start : start + chunk]
+        logits, cache = step(torch.tensor([part]), start, cache)
+        start += len(part)
+        if start == len(text):
+            answer.append(int(logits[0, -1].argmax()))
+            text.append(answer[-1])
+    return answer, (text[:start], cache)
+
+
+def opening_model(characters: str, seed: int = 0) -> TinyLM:
+    """Return a model of 4 688 parameters that knows five sentences of these 16 characters by heart.
+
+    Its weights, rounded to two digits, are the lesson's `opening.json`.
+    """
+    sentences = "the cat sat on the mat. the dog sat on the rug. the cat saw the dog. the dog saw the cat and ran. "
+    ids = torch.tensor([characters.index(character) for character in 2 * (sentences + "the cat ran home. ")])
+    model = base_model(len(characters), seed, width=16, layers=2, heads=2, hidden=32)
+
+    def loss(generator: torch.Generator) -> Tensor:
+        starts = torch.randint(len(ids) // 2, (8, 1), generator=generator)
+        rows = ids[starts + torch.arange(65)]
+        return F.cross_entropy(model(rows[:, :-1]).flatten(0, 1), rows[:, 1:].flatten())
+
+    train(model, loss, 600, 2e-2, schedule="onecycle", clip=1.0, seed=seed)
+    return model
 
 
 @dataclass
@@ -97,24 +138,24 @@ class KVCache:
 
     @classmethod
     def empty(cls, layers: int, batch: int, kv_heads: int, capacity: int, size: int, like: Tensor) -> KVCache:
-        """A cache with room for `capacity` tokens, of the dtype and on the device of `like`."""
+        """Return a cache with room for `capacity` tokens, of the dtype and on the device of `like`."""
         shape = (layers, batch, kv_heads, capacity, size)
         return cls(like.new_zeros(shape), like.new_zeros(shape))
 
     @property
     def capacity(self) -> int:
-        """For how many tokens there is room."""
+        """Return for how many tokens there is room."""
         return self.keys.shape[3]
 
     @property
     def nbytes(self) -> int:
-        """The memory that is reserved, used or not."""
+        """Return the memory that is reserved, used or not."""
         return self.keys.nbytes + self.values.nbytes
 
     def crop(self, length: int) -> None:
         """Forget all but the first `length` tokens; nothing is moved.
 
-        Raises ValueError if there are fewer.
+        Raise ValueError if there are fewer.
         """
         if not 0 <= length <= self.length:
             raise ValueError(f"crop needs a length from 0 to {self.length}, got {length}: it cannot bring tokens back")
@@ -152,7 +193,7 @@ class Llama:
         return {name.removesuffix(".weight"): weight for name, weight in named}
 
     def cache(self, batch: int, capacity: int) -> KVCache:
-        """An empty cache for this model."""
+        """Return an empty cache for this model."""
         cache = KVCache.empty(self.layers, batch, self.sizes.kv_heads, capacity, self.size, self.embedding)
         if self._fused:  # a CUDA graph writes to addresses, so it has to be told that these stay
             torch._dynamo.mark_static_address(cache.keys)
@@ -161,7 +202,7 @@ class Llama:
 
     @torch.no_grad()
     def step(self, ids: Tensor, cache: KVCache, pads: Tensor | None = None) -> Tensor:
-        """Logits (B, t, V) of new tokens ids (B, t), which are put behind those in the cache.
+        """Return logits (B, t, V) of new tokens ids (B, t), which are put behind those in the cache.
 
         pads (B,): how many pads each row began with. Raises ValueError if the cache is full.
         """
@@ -175,7 +216,7 @@ class Llama:
 
     @torch.no_grad()
     def static_step(self, ids: Tensor, cache: KVCache) -> Tensor:
-        """As `step` for one token (B, 1), with shapes that never change: attention to the whole room, masked.
+        """Return what `step` returns for one token (B, 1), with shapes that never change: the whole room, masked.
 
         More arithmetic than `step`, and one CUDA graph for all tokens. Raises ValueError if the cache is full.
         """
@@ -227,7 +268,7 @@ class Llama:
 
 
 def continuations(model: Llama, prompts: list[Tensor], new: int) -> Tensor:
-    """Continue prompts of any lengths (T_b,) in one batch by `new` greedy tokens: (B, new)."""
+    """Return `new` greedy tokens (B, new) after prompts of any lengths (T_b,), decoded in one batch."""
     longest = max(map(len, prompts))
     pads = torch.tensor([longest - len(prompt) for prompt in prompts], device=prompts[0].device)
     ids = torch.stack([F.pad(prompt, (longest - len(prompt), 0)) for prompt in prompts])
@@ -239,7 +280,7 @@ def continuations(model: Llama, prompts: list[Tensor], new: int) -> Tensor:
 
 
 def decoding_speed(model: Llama, batch: int, context: int, new: int = 64, *, way: str = "cached") -> float:
-    """Tokens a second of decoding behind `context` tokens, after a warm-up.
+    """Return the tokens a second of decoding behind `context` tokens, after a warm-up.
 
     way: "cached", "static" (one shape, compiled where the model is), or "without" a cache.
     """

@@ -1,4 +1,4 @@
-"""Rotary positions, as given: vectors of queries or keys, turned by where their token stands in the whole text."""
+"""Rotary positions, as given: vectors of queries or keys, rotated by the position of their token in the whole text."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def rotate(x: Tensor, start: int = 0, base: float = 10_000.0) -> Tensor:
-    """Turn the vectors of t tokens that stand at positions start, start + 1, …: (..., t, d) to (..., t, d).
+    """Return the vectors of t tokens rotated for positions start, start + 1, …: (..., t, d) to (..., t, d).
 
     The score of a query and a key then depends on how far apart they are. d is even; coordinates 2i and 2i + 1 form a
     pair, as in `kits.tiny_lm`. Source: Su et al. 2021, arXiv 2104.09864, equation 34.

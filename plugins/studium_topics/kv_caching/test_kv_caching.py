@@ -11,12 +11,14 @@ from studium.claims import experiments, run_experiment
 from torch.nn.attention.bias import causal_lower_right
 from traitlets import TraitError
 
-from studium_topics.kits import training
+from studium_topics.kits import text, training
 from studium_topics.kits.tiny_lm import base_model
-from studium_topics.kv_caching import exercises, experiment, reference
+from studium_topics.kv_caching import exercises, experiment, figures, reference
+from studium_topics.kv_caching.conversation import conversation
 from studium_topics.kv_caching.lanes import TwoLanes
 from studium_topics.kv_caching.model import CachedLM
 from studium_topics.kv_caching.pages import paging
+from studium_topics.kv_caching.prose import prose_model, reading
 from studium_topics.kv_caching.rotary import rotate
 
 SMOKE = Profile("smoke")
@@ -211,9 +213,64 @@ def test_the_other_experiments_run_with_the_exercises_and_with_the_reference(our
     assert all(len(text) == 48 for name, text in read.texts.items() if name != "the prompt")
     together = experiment.ragged(ours.cached_attention, ours.generate, ours.ragged_mask, profile=SMOKE)
     assert together.differing == 0 < together.unmasked
+    talk = conversation(ours.cached_attention, ours.chat, profile=SMOKE)
+    assert (talk.differing, talk.wasted) == (0, 0)
+    assert talk.fed[0] == talk.again[0]
+    assert sum(talk.fed) < sum(talk.again)
     paged = paging(ours.paged_gather, profile=SMOKE)
     assert paged.misread == 0
     assert paged.reserved < paged.paged < 1 < paged.shared
+
+
+def test_a_chat_that_does_not_look_for_edits_is_caught_by_the_claims():
+    def careless(step, ids, memory, new, chunk, stop):
+        fed, cache = memory or ([], None)
+        return reference.chat(step, ids, (ids[: len(fed)], cache), new, chunk, stop)
+
+    found = conversation(reference.cached_attention, careless, profile=SMOKE)
+    judged = [claim for claim in experiment.claims if claim.experiment is conversation]
+    assert [claim.holds(claim.measure(found), SMOKE) for claim in judged] == [False, True]
+
+
+def test_a_chat_without_a_memory_reads_what_the_cache_holds():
+    def forgetful(step, ids, memory, new, chunk, stop):
+        return reference.chat(step, ids, None, new, chunk, stop)
+
+    found = conversation(reference.cached_attention, forgetful, profile=SMOKE)
+    assert found.fed == found.again
+    assert found.wasted > 0
+
+
+def test_the_lessons_own_loop_trains_the_model_of_the_experiment():
+    plan = reading(SMOKE)
+    model = base_model(seed=2, **plan.sizes)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=plan.rate, weight_decay=0.0)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, plan.rate, total_steps=plan.steps)
+    generator = torch.Generator().manual_seed(2)
+    for _ in range(plan.steps):
+        ids, following = text.next_token_batch(plan.seen, plan.batch, plan.length, generator)
+        loss = F.cross_entropy(model(ids).flatten(0, 1), following.flatten())
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+    torch.testing.assert_close(prose_model(SMOKE, 2).state_dict(), model.state_dict(), rtol=1e-3, atol=1e-4)
+
+
+def test_the_first_widget_holds_a_model_that_knows_its_sentences(call_js):
+    widget = figures.opening()
+    sizes = {"tokens": 16, "width": 16, "hidden": 32, "layers": 2, "heads": 2}
+    written = call_js(MATHS, "through", weights_in_the_browser(widget, sizes), widget.prompt, widget.new)
+    assert "".join(widget.characters[token] for token in written) == "he mat. the dog sat on the rug. the cat "
+
+
+@pytest.mark.heavy
+def test_the_model_of_the_first_widget_can_be_trained_again():
+    characters = figures.opening().characters
+    prompt = torch.tensor([[characters.index(character) for character in "the cat sat on t"]])
+    written = experiment.greedy(reference.opening_model(characters), prompt, 22)[0].tolist()
+    assert "".join(characters[token] for token in written) == "he mat. the dog sat on"
 
 
 def test_a_reader_that_ignores_the_table_misreads():
@@ -255,9 +312,11 @@ def small_lanes(**options):
     return TwoLanes.of(SMALL, CHARACTERS, "bca fed", **({"new": 9} | options))
 
 
-def weights_in_the_browser(widget):
+SIZES = {"tokens": len(CHARACTERS), "width": 24, "hidden": 40, "layers": 2, "heads": 3}
+
+
+def weights_in_the_browser(widget, sizes=SIZES):
     names = ("embedding", "head", "norm", "norms", "q", "k", "v", "o", "up", "down")
-    sizes = {"tokens": len(CHARACTERS), "width": 24, "hidden": 40, "layers": 2, "heads": 3}
     return {name: getattr(widget, name).ravel().tolist() for name in names} | sizes
 
 

@@ -2,12 +2,15 @@
 
 import copy
 import math
+from collections import OrderedDict
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 from studium import assert_close, exercise
 from torch import nn
 
+from studium_topics.kits.weights import drawn
 from studium_topics.lora.adapter import Adapter
 
 
@@ -359,15 +362,13 @@ def _(n_in, n_out, rank, generator):
 def svd_lora(delta, rank, alpha):
     """Return the factors (A, B) of the adapter that is nearest to a given update.
 
-    Among all adapters of this rank, yours leaves the smallest ‖delta - (alpha / rank) B A‖²,
+    Of all adapters of this rank, yours leaves the smallest ‖delta - (alpha / rank) B A‖²,
     the sum of the squares of all entries.
 
-    * delta: ΔW (out, in), float32 or float64
-    * rank: from 1 to the smaller of out and in
+    * delta: ΔW (out, in), float32 or float64; it stays as it is
+    * rank: from 1 to min(out, in)
     * alpha: a positive number
-    * returns: A (rank, in) and B (out, rank)
-
-    How the singular values are shared between A and B is up to you. delta stays as it is.
+    * returns: A (rank, in) and B (out, rank), which may share the singular values in any way
     """
     ### BEGIN SOLUTION
     u, s, vh = torch.linalg.svd(delta, full_matrices=False)
@@ -641,16 +642,16 @@ def _(delta, a):
     ),
 )
 def inject(model, targets, rank, alpha, generator):
-    """Replace the named Linears of a model by adapters, freeze the rest, and count what is trained.
+    """Replace the named Linears of a model by adapters in place, and freeze the rest.
 
-    Change `model` in place: each nn.Linear whose own name, the last part of its path, is in
-    `targets` becomes `Adapter(linear, a, b, alpha, lora_linear)`, with a and b from
-    `init_lora`, in the order of `model.named_modules()`. Only A and B keep requires_grad
-    True. Other modules, and all outputs, stay as they are.
+    In the order of `named_modules()`, each nn.Linear whose own name, the last part of its
+    path, is in `targets` becomes `Adapter(linear, a, b, alpha, lora_linear)`, a and b from
+    `init_lora`. Only A and B keep requires_grad. Other modules, and all outputs, stay as
+    they are.
 
     * model: float32 on the CPU, not a Linear itself, no Linear used twice
-    * targets: a set of str, compared exactly
-    * returns: the number of trained parameters, an int; 0 without a match
+    * targets: a set of str
+    * returns: the number of trained parameters, an int
     """
     ### BEGIN SOLUTION
     for parameter in model.parameters():
@@ -668,7 +669,10 @@ def inject(model, targets, rank, alpha, generator):
 
 @inject.test("adapts the named layer of a small network, and nothing else is trainable", points=1)
 def _(inject, rng):
-    model = nn.ModuleDict({"up": nn.Linear(6, 10), "norm": nn.LayerNorm(10), "down": nn.Linear(10, 4)})
+    def layers():
+        return nn.ModuleDict({"up": nn.Linear(6, 10), "norm": nn.LayerNorm(10), "down": nn.Linear(10, 4)})
+
+    model = drawn(layers, rng)
     count = inject(model, {"up"}, 2, 8.0, rng)
     assert count == 2 * (6 + 10), f"r (in + out) = 32 numbers are trainable, and you returned {count}"
     trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
@@ -683,9 +687,13 @@ def _(inject, rng):
         norms = nn.ModuleDict({"v": nn.LayerNorm(6), "up": nn.Linear(6, 7)})
         return nn.ModuleDict({"attention": inner, "v": nn.ModuleDict({"o": nn.Linear(6, 4)}), "norms": norms})
 
-    for targets, rank in (({"q", "v"}, 3), ({"seq", "up"}, 2), ({"k", "e"}, 4), ({"attention", "norms"}, 1)):
+    def layers():
         model = nn.ModuleDict({"embedding": nn.Embedding(9, 6), "blocks": nn.ModuleList([block(), block()])})
         model["v"] = nn.Linear(4, 9, bias=False)
+        return model
+
+    for targets, rank in (({"q", "v"}, 3), ({"seq", "up"}, 2), ({"k", "e"}, 4), ({"attention", "norms"}, 1)):
+        model = drawn(layers, rng)
         before = {name: tuple(m.weight.shape) for name, m in model.named_modules() if isinstance(m, nn.Linear)}
         hit = [path for path in before if path.split(".")[-1] in targets]
         expected = sum(rank * sum(before[path]) for path in hit)
@@ -705,9 +713,11 @@ def _(inject, rng):
 @inject.hidden("leaves the outputs as they were, and computes with alpha / r once B is not zero", points=1)
 def _(inject, rng):
     for size_in, size_out, rank, alpha, bias in ((7, 5, 2, 5.0, True), (4, 9, 3, 8.0, False)):
-        model = nn.Sequential()
-        model.add_module("first", nn.Linear(size_in, size_out, bias=bias))
-        model.add_module("second", nn.Linear(size_out, 6))
+        first, second = (
+            drawn(partial(nn.Linear, size_in, size_out, bias=bias), rng),
+            drawn(partial(nn.Linear, size_out, 6), rng),
+        )
+        model = nn.Sequential(OrderedDict(first=first, second=second))
         x = torch.randn(3, size_in, generator=rng)
         old = [parameter.detach().clone() for parameter in model.parameters()]
         before = model(x).detach()
@@ -729,7 +739,7 @@ def _(inject, rng):
 @inject.hidden("draws another A for each layer, from the generator", points=1)
 def _(inject, rng):
     def adapted(generator):
-        model = nn.Sequential(nn.Linear(5, 7), nn.Linear(7, 5), nn.Sequential(nn.Linear(5, 7)))
+        model = drawn(lambda: nn.Sequential(nn.Linear(5, 7), nn.Linear(7, 5), nn.Sequential(nn.Linear(5, 7))), rng)
         inject(model, {"0"}, 2, 8.0, generator)
         return [p.detach().clone() for p in model.parameters() if p.requires_grad and tuple(p.shape) == (2, 5)]
 
@@ -740,9 +750,9 @@ def _(inject, rng):
     assert not torch.equal(first[0], first[1]), "the two layers must get different A"
     assert_close(second, first, message="the same seed must give the same A")
     assert not torch.equal(adapted(rng)[0], first[0]), "another generator must give another A"
-    a = []
+    a, linear = [], partial(nn.Linear, 5, 7)
     for paths in (["q"], ["block", "q"]):  # alone, then after a layer of the same size which comes before it
-        layers = {"block": nn.ModuleDict({"q": nn.Linear(5, 7)}), "q": nn.Linear(5, 7)}
+        layers = {"block": nn.ModuleDict({"q": drawn(linear, rng)}), "q": drawn(linear, rng)}
         model = nn.ModuleDict({path: layers[path] for path in paths})
         inject(model, {"q"}, 2, 8.0, torch.Generator().manual_seed(3))
         a.append(next(p.detach().clone() for p in model.parameters() if tuple(p.shape) == (2, 5)))
@@ -927,7 +937,7 @@ def _(model, targets, rank, alpha, generator):
 @inject.also_correct
 def _(model, targets, rank, alpha, generator):
     def walk(parent):
-        for name, child in list(parent.named_children()):
+        for name, child in parent.named_children():
             if isinstance(child, nn.Linear) and name in targets:
                 a, b = init_lora(child.in_features, child.out_features, rank, generator)
                 parent.add_module(name, Adapter(child, a, b, alpha, lora_linear))
@@ -960,6 +970,12 @@ def _(model, targets, rank, alpha, generator):
             setattr(model.get_submodule(".".join(above)), name, LowRank(module))
             total += rank * (module.in_features + module.out_features)
     return total
+
+
+inject.equivalent(
+    "for path, linear in (model.named_modules()):",
+    "a child that is replaced keeps its place, so the walk goes on as if it were still there",
+)
 
 
 @exercise(
@@ -1109,11 +1125,11 @@ def serve(base, adapter, alpha):
     """Return a plain copy of a model with a saved adapter merged into it.
 
     * base: a model without adapters
-    * adapter: a dict with two tensors for each adapted nn.Linear, "<path>.a" (r, in) and
-      "<path>.b" (out, r), where <path> is the Linear's module path in base; in any order
+    * adapter: a dict in any order; an adapted nn.Linear with the module path <path> has
+      the keys "<path>.a" (r, in) and "<path>.b" (out, r)
     * alpha: a positive number; r is read off each A
     * returns: a new model with the modules of base; the adapted weights are merged, all
-      other parameters are equal to those of base
+      other parameters equal those of base
 
     base and adapter stay as they are.
     """
@@ -1129,9 +1145,7 @@ def serve(base, adapter, alpha):
 
 @serve.test("computes what the layer and its adapter compute side by side", points=1)
 def _(serve, rng):
-    base = nn.Sequential()
-    base.add_module("q", nn.Linear(6, 5))
-    base.add_module("out", nn.Linear(5, 4))
+    base = drawn(lambda: nn.Sequential(OrderedDict(q=nn.Linear(6, 5), out=nn.Linear(5, 4))), rng)
     adapter = {"q.a": torch.randn(2, 6, generator=rng), "q.b": torch.randn(5, 2, generator=rng)}
     x = torch.randn(3, 6, generator=rng)
     served = serve(base, adapter, 5.0)
@@ -1142,12 +1156,12 @@ def _(serve, rng):
 
 @serve.hidden("merges every layer at its own rank, and leaves base and adapter alone", points=2)
 def _(serve, rng):
-    block = nn.ModuleDict({"q": nn.Linear(6, 8), "v": nn.Linear(8, 6, bias=False), "norm": nn.LayerNorm(6)})
-    base = nn.ModuleDict({"blocks": nn.ModuleList([block, nn.ModuleDict({"q": nn.Linear(7, 4)})])})
-    base["a"] = nn.Linear(5, 9)
-    for parameter in base.parameters():
-        parameter.requires_grad_(False)
-        parameter.copy_(torch.randn(parameter.shape, generator=rng))
+    def layers():
+        block = nn.ModuleDict({"q": nn.Linear(6, 8), "v": nn.Linear(8, 6, bias=False), "norm": nn.LayerNorm(6)})
+        blocks = nn.ModuleList([block, nn.ModuleDict({"q": nn.Linear(7, 4)})])
+        return nn.ModuleDict({"blocks": blocks, "a": nn.Linear(5, 9)})
+
+    base = drawn(layers, rng, scale=1.0).requires_grad_(False)
     ranks = {"blocks.0.q": 2, "blocks.0.v": 3, "blocks.1.q": 1, "a": 4}
     adapter = {}
     for path, rank in ranks.items():
@@ -1163,10 +1177,8 @@ def _(serve, rng):
             assert torch.equal(parameter, before[name]), f"base must stay as it is, and {name} was changed"
         same = list(given) == order and all(torch.equal(given[key], adapter[key]) for key in order)
         assert same, "adapter must stay as it is, and it was changed"
-        names = [name for name, _ in served.named_modules()]
-        assert names == [name for name, _ in base.named_modules()], (
-            f"the served model must have the modules of base and no others, and it has {names}"
-        )
+        modules, wanted = ([path for path, _ in model.named_modules()] for model in (served, base))
+        assert modules == wanted, f"the served model must have the modules of base and no others, and it has {modules}"
         found = dict(served.named_parameters())
         assert set(found) == set(before), "the served model must have the parameters of base and no others"
         for name, parameter in before.items():
@@ -1281,20 +1293,20 @@ def _(base, adapter, alpha):
     ),
 )
 def finetune(base, targets, rank, alpha, batches, old, lr, generator):
-    """Adapt a language model, and return what is saved, what is served, and what was forgotten.
+    """Adapt a language model; return its adapter, the served model, and what was forgotten.
 
-    Train the factors alone, in a copy: one step of `torch.optim.Adam` (learning rate `lr`)
-    on the mean cross-entropy of each batch, in order.
+    Train the factors in a copy: for each batch in order, one step of `torch.optim.Adam` at
+    rate lr on its mean cross-entropy.
 
-    * base: ids (B, T) to logits (B, T, V); it stays as it is
+    * base: ids (B, T) to logits (B, T, V); it is not changed
     * targets, rank, alpha, generator: as for `inject`
-    * batches: a list of pairs (ids, labels), each (B, T); old: one such pair
-    * returns: the adapter, a dict as `serve` takes it, with nothing else in it; the served
-      model, merged; and its loss on `old` minus that of base, a number
+    * batches: pairs (ids, labels), each (B, T); old: one such pair
+    * returns: the factors alone, as for `serve`; the merged model; its loss on old minus
+      that of base
     """
     ### BEGIN SOLUTION
     model = copy.deepcopy(base)
-    inject(model, targets, rank, alpha, generator)
+    inject(model, targets, rank, alpha=alpha, generator=generator)
     trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
     optimizer = torch.optim.Adam(trained.values(), lr=lr)
 
@@ -1316,11 +1328,11 @@ def finetune(base, targets, rank, alpha, batches, old, lr, generator):
 
 @finetune.test("saves the factors alone, serves a plain model, and lowers the loss on the new domain", points=2)
 def _(finetune, rng):
-    base = nn.Sequential()
-    base.add_module("embedding", nn.Embedding(9, 8))
-    base.add_module("q", nn.Linear(8, 8))
-    base.add_module("act", nn.Tanh())
-    base.add_module("head", nn.Linear(8, 9, bias=False))
+    def layers():
+        ends = nn.Embedding(9, 8), nn.Linear(8, 9, bias=False)
+        return nn.Sequential(OrderedDict(embedding=ends[0], q=nn.Linear(8, 8), act=nn.Tanh(), head=ends[1]))
+
+    base = drawn(layers, rng)
     ids = torch.randint(9, (4, 6), generator=rng)
     new, old = (ids, (ids + 1) % 9), (ids, (ids + 2) % 9)
     adapter, served, _ = finetune(base, {"q", "head"}, 2, 6.0, [new] * 30, old, 0.05, rng)
@@ -1338,14 +1350,12 @@ def _(finetune, rng):
 
 @finetune.hidden("takes one Adam step for each batch, on the factors alone, and leaves base as it was", points=3)
 def _(finetune, rng):
+    def layers():
+        ends = nn.Embedding(11, 6), nn.Linear(10, 11, bias=False)
+        return nn.Sequential(OrderedDict(embedding=ends[0], q=nn.Linear(6, 10), act=nn.Tanh(), head=ends[1]))
+
     for rank, alpha, lr, count in ((3, 5.0, 0.02, 3), (2, 7.0, 0.05, 6)):
-        base = nn.Sequential()
-        base.add_module("embedding", nn.Embedding(11, 6))
-        base.add_module("q", nn.Linear(6, 10))
-        base.add_module("act", nn.Tanh())
-        base.add_module("head", nn.Linear(10, 11, bias=False))
-        for parameter in base.parameters():
-            parameter.data.copy_(torch.randn(parameter.shape, generator=rng) / 2)
+        base = drawn(layers, rng)
         batches = []
         for _ in range(count):
             ids = torch.randint(11, (3, 5), generator=rng)
@@ -1379,9 +1389,7 @@ def _(finetune, rng):
 
 @finetune.hidden("measures what was forgotten as the rise of the loss on the old domain", points=1)
 def _(finetune, rng):
-    base = nn.Sequential()
-    base.add_module("embedding", nn.Embedding(7, 6))
-    base.add_module("v", nn.Linear(6, 7))
+    base = drawn(lambda: nn.Sequential(OrderedDict(embedding=nn.Embedding(7, 6), v=nn.Linear(6, 7))), rng)
     ids = torch.arange(7).repeat(3, 1)
     new, old = (ids, (ids + 3) % 7), (ids[:2, :5], ids[:2, :5])
     _, served, forgotten = finetune(base, {"v"}, 3, 12.0, [new] * 25, old, 0.05, rng)
@@ -1572,14 +1580,12 @@ def combine(adapters, weights):
         return a, b
     ```
 
-    The product B A of the result must be the sum of the updates, each at its own scale,
-    times its weight.
+    The product B A of the result must be the weighted sum of the updates, each at its own
+    scale. The arguments stay as they are.
 
-    * adapters: a list of (A, B, alpha), with A (rᵢ, in) and B (out, rᵢ); ranks may differ
+    * adapters: a list of (A, B, alpha), A (rᵢ, in) and B (out, rᵢ)
     * weights: one number for each, negative ones too
-    * returns: A (R, in) and B (out, R), with R at most the sum of the ranks
-
-    The arguments stay as they are.
+    * returns: A (R, in) and B (out, R), R at most the sum of the ranks
     """
     ### BEGIN SOLUTION
     a = torch.cat([a for a, _, _ in adapters])
@@ -1613,7 +1619,9 @@ def _(combine, rng):
         ]
         weights = [weight for _, _, weight in members]
         before = [(a.clone(), b.clone(), alpha) for a, b, alpha in adapters]
-        a, b = combine(list(adapters), list(weights))
+        handed = list(weights)
+        a, b = combine(list(adapters), handed)
+        assert handed == weights, f"the arguments must stay as they are, and weights became {handed}"
         for number, (given, kept) in enumerate(zip(adapters, before, strict=True)):
             same = torch.equal(given[0], kept[0]) and torch.equal(given[1], kept[1])
             assert same, f"the arguments must stay as they are, and adapter {number} was changed"
@@ -1724,8 +1732,9 @@ combine.equivalent(
     hints=(
         "Which of the three, weights, gradients and optimizer state, exist for a frozen parameter after a step?",
         "Take the step as usual, leave the gradients where they are, and add up what is there.",
-        "A tensor holds `numel()` numbers of `element_size()` bytes. A frozen parameter's `grad` is None.",
-        "`optimizer.state.values()` are dicts, one for each parameter that was updated; their values are the tensors.",
+        "The bytes of a tensor are its numbers times the bytes of one. The `grad` of a frozen parameter is None.",
+        "A tensor has `tensor.numel() * tensor.element_size()` bytes; `optimizer.state.values()` are dicts, one for "
+        "each parameter that was updated, whose values are the tensors.",
     ),
 )
 def train_memory(model, x):
@@ -1759,7 +1768,7 @@ def train_memory(model, x):
 
 @train_memory.test("finds 16 bytes for each trained parameter in 32 bits: 4 + 4 + 8", points=1)
 def _(train_memory, rng):
-    model = nn.Linear(30, 20, bias=False, dtype=torch.float32)
+    model = drawn(partial(nn.Linear, 30, 20, bias=False, dtype=torch.float32), rng)
     weights, gradients, state = train_memory(model, torch.randn(4, 30, generator=rng, dtype=torch.float32))
     assert_close(weights, 2400, message="600 weights of 4 bytes")
     assert_close(gradients, 2400, message="600 gradients of 4 bytes")
@@ -1775,8 +1784,8 @@ def _(train_memory, rng):
             self.down = nn.Linear(10, 6, bias=False, dtype=dtype)  # 60
             self.again = self.down
             self.register_buffer("noise", torch.zeros(50, dtype=dtype))
-            self.a = nn.Parameter(torch.randn(2, 6, generator=rng, dtype=torch.float32))
-            self.b = nn.Parameter(torch.randn(6, 2, generator=rng, dtype=torch.float32))
+            self.a = nn.Parameter(torch.empty(2, 6, dtype=torch.float32))
+            self.b = nn.Parameter(torch.empty(6, 2, dtype=torch.float32))
             for name, parameter in self.named_parameters():
                 parameter.requires_grad_(name in trained)
 
@@ -1789,7 +1798,9 @@ def _(train_memory, rng):
         (torch.float64, 8, ("up.weight", "b"), {8: 60, 4: 12}),
         (torch.float32, 4, ("up.weight", "up.bias", "down.weight", "a", "b"), {4: 154}),
     ):
-        found = train_memory(Tied(dtype, trained), torch.randn(5, 6, generator=rng, dtype=torch.float32))
+        found = train_memory(
+            drawn(partial(Tied, dtype, trained), rng), torch.randn(5, 6, generator=rng, dtype=torch.float32)
+        )
         weights, gradients, state = (float(number) for number in found)
         held = sum(width * number for width, number in count.items())
         what = f"of a model with 130 {dtype} and 24 float32 parameters, of which {sum(count.values())} are trained"
@@ -1893,6 +1904,18 @@ def _(model, x):
 train_memory.equivalent(
     "optimizer = torch.optim.Adam([p for p in parameters if True])",
     "Adam makes no state for a parameter without a gradient",
+)
+
+
+train_memory.equivalent(
+    "loss = (model(x) ** 2).sum()",
+    "the sizes of gradients do not depend on the loss",
+)
+
+
+train_memory.equivalent(
+    "loss = (model(x) ** 3).mean()",
+    "the sizes of gradients do not depend on the loss",
 )
 
 

@@ -158,7 +158,7 @@ def adaptation(inject: Inject, *, profile: Profile, seed: int = 0) -> Adaptation
     batches = code_batches(profile, seed=seed)
 
     def fit(name: str, rank: int) -> Run:
-        model = copy.deepcopy(base).cpu()
+        model = pretrained(profile)
         if rank:
             targets = ALL if name == "all" else set(name.split(", "))
             trainable = inject(model, targets, rank, 2 * rank, torch.Generator().manual_seed(seed))

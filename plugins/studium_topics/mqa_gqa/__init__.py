@@ -7,7 +7,7 @@ from studium import Paper, Topic, hookimpl
 
 @hookimpl
 def studium_topics() -> Iterable[Topic]:
-    """Give the topic `mqa-gqa`."""
+    """Return the topic `mqa-gqa`."""
     yield Topic(
         slug="mqa-gqa",
         title="Multi-query and grouped-query attention",

@@ -7,19 +7,19 @@ from studium import Paper, Topic, hookimpl
 
 @hookimpl
 def studium_topics() -> Iterable[Topic]:
-    """Give the topic `ncsn`."""
+    """Return the one topic of this package."""
     yield Topic(
         slug="ncsn",
         title="Score matching and noise-conditional score networks",
         track="Diffusion",
-        summary="Follow the gradient of a log density with noise: see it miss the weights of two modes with exact "
-        "scores, mend it with a ladder of noise levels, and learn those scores from data alone.",
+        summary="Follow the gradient of a log density with noise: see it miss the weights of two modes, repair that "
+        "with a ladder of noise levels, and learn scores from data until your own sampler draws digits.",
         package=__name__,
         papers=(
             Paper("Generative Modeling by Estimating Gradients of the Data Distribution", 2019, "1907.05600"),
             Paper("Improved Techniques for Training Score-Based Generative Models", 2020, "2006.09011"),
             Paper("Score-Based Generative Modeling through Stochastic Differential Equations", 2021, "2011.13456"),
         ),
-        minutes=90,
+        minutes=130,
         order=19,
     )

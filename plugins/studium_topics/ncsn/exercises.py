@@ -1,37 +1,42 @@
-"""The exercises: exact score, Langevin dynamics, a ladder of noise levels, annealing, denoising, and the way back.
+"""The exercises: exact score, Langevin dynamics, a ladder of levels, annealing, score matching, training, step sizes.
 
-Conventions (Song and Ermon 2019, arXiv 1907.05600): noise is added as x + sigma z with z ~ N(0, I), nothing is shrunk;
+Conventions (Song and Ermon 2019, arXiv 1907.05600): noise is added as x0 + sigma z with z ~ N(0, I), nothing is shrunk;
 a score is the gradient of a log density with respect to x; a model is called as score(x, sigma) with one sigma for each
 row; a Langevin step of size a is x + a/2 score + sqrt(a) z.
 """
 
+import itertools
+import math
+from collections.abc import Callable
+
 import torch
 from studium import assert_close, exercise
-
-# --------------------------------------------------------------------------------------------------- gmm_score
+from torch import Tensor, nn
 
 
 @exercise(
     points=5,
     minutes=15,
     hints=(
-        "Noise of variance σ² widens each Gaussian: component k of the smoothed mixture has the variance s2_k + σ². "
-        "Make that table first, with the shape (B, K).",
-        "The shares p(k | x) are a softmax over k of log w_k − |x − μ_k|²/(2 v_k) − (D/2) log v_k. What cancels may be "
-        "left out; v_k does not cancel, for it differs from component to component.",
-        "`x.unsqueeze(-2)` is (B, 1, D), and `means - x.unsqueeze(-2)` all the ways from x to the means, (B, K, D).",
+        "What does noise of variance σ² do to each Gaussian of the mixture?",
+        "The shares p(k | x) are a softmax over k of log weight plus log density. What is the same for all k may be "
+        "left out; the height of a Gaussian is not, because it depends on its variance.",
+        "The variances after the noise are a table (B, K), the ways from x to the means (B, K, D).",
+        "`means - x.unsqueeze(-2)`, and `.softmax(-1)` of `weights.log() - away.square().sum(-1) / (2 * v) - "
+        "x.shape[-1] / 2 * v.log()`.",
     ),
+    level="core",
+    importance=3,
 )
-def gmm_score(x, sigma, means, variances, weights):
-    """Give the score, the gradient of log p_σ(x), of a mixture of Gaussians after noise of standard deviation σ.
+def gmm_score(x: Tensor, sigma: Tensor, means: Tensor, variances: Tensor, weights: Tensor) -> Tensor:
+    """Return the score, the gradient of log p_σ(x), of a mixture of Gaussians after noise of standard deviation σ.
 
-    x (B, D); sigma (B,), above 0, one for each row; the mixture before the noise: means (K, D), variances (K,) of each
-    coordinate, 0 for a single point, and weights (K,), above 0, sum 1. With v_k = variances_k + σ²,
+    * x: (B, D); sigma: (B,), above 0, one level for each row
+    * means: (K, D); variances: (K,), of each coordinate before the noise, 0 for a single point
+    * weights: (K,), above 0, with the sum 1
+    * returns: (B, D), finite also where all densities are 0 in floating point, as at |x| = 1000 with σ = 0.1
 
-    p_σ(x) = Σ_k weights_k N(x; means_k, v_k I), and its score is Σ_k p(k | x) (means_k − x) / v_k,
-
-    where p(k | x) is the share of component k in p_σ(x). Returns (B, D). Must stay finite far away, at |x| = 1000 and
-    σ = 0.1 for instance.
+    The arguments stay as they are.
     """
     ### BEGIN SOLUTION
     v = variances + sigma.unsqueeze(-1) ** 2  # (B, K)
@@ -102,7 +107,8 @@ def _(gmm_score, rng):
 
 @gmm_score.misconception(
     "You left the variances of the components out; noise adds to the spread that is there already, so component k has "
-    "the variance s2_k + σ²."
+    "the variance v_k + σ² after the noise.",
+    name="variances-left-out",
 )
 def _(x, sigma, means, variances, weights):
     v = (sigma.unsqueeze(-1) ** 2).expand(len(x), len(means))
@@ -112,7 +118,8 @@ def _(x, sigma, means, variances, weights):
 
 
 @gmm_score.misconception(
-    "You added σ to the variance; σ is a standard deviation, and it is variances that add up: s2_k + σ²."
+    "You added σ to the variance; σ is a standard deviation, and variances are what adds up, so add σ².",
+    name="sigma-as-variance",
 )
 def _(x, sigma, means, variances, weights):
     v = variances + sigma.unsqueeze(-1)
@@ -122,8 +129,9 @@ def _(x, sigma, means, variances, weights):
 
 
 @gmm_score.misconception(
-    "You took the score of the most likely component alone; the score of a sum is the average over all components, "
-    "each with its share p(k | x)."
+    "You took the score of the most likely component alone; the score of a sum is an average over all components, "
+    "because each of them contributes to the density at x with its share p(k | x).",
+    name="most-likely-alone",
 )
 def _(x, sigma, means, variances, weights):
     v = variances + sigma.unsqueeze(-1) ** 2
@@ -134,8 +142,9 @@ def _(x, sigma, means, variances, weights):
 
 
 @gmm_score.misconception(
-    "You averaged the components with their prior weights; how much a component counts depends on where x is: weight "
-    "times density, over the sum of those."
+    "You averaged the components with their prior weights; how much a component counts depends on where x is, because "
+    "its share is weight times density over the sum of those.",
+    name="prior-weights",
 )
 def _(x, sigma, means, variances, weights):
     v = variances + sigma.unsqueeze(-1) ** 2
@@ -144,8 +153,9 @@ def _(x, sigma, means, variances, weights):
 
 
 @gmm_score.misconception(
-    "You left the weights out of the shares; component k has the share weight_k times its density, not its density "
-    "alone."
+    "You left the weights out of the shares; component k has the share weight times density, because heavier "
+    "components contribute more at every x.",
+    name="weights-left-out",
 )
 def _(x, sigma, means, variances, weights):
     v = variances + sigma.unsqueeze(-1) ** 2
@@ -155,8 +165,9 @@ def _(x, sigma, means, variances, weights):
 
 
 @gmm_score.misconception(
-    "You left out that a wide Gaussian is a low one: its density has the factor v_k to the power −D/2, which differs "
-    "from component to component and does not cancel."
+    "You left out that a wide Gaussian is a low one; its density has the factor v_k to the power −D/2 (v_k after the "
+    "noise), which does not cancel, because it differs from component to component.",
+    name="height-left-out",
 )
 def _(x, sigma, means, variances, weights):
     v = variances + sigma.unsqueeze(-1) ** 2
@@ -166,7 +177,8 @@ def _(x, sigma, means, variances, weights):
 
 
 @gmm_score.misconception(
-    "You took ½ log v_k for (D/2) log v_k; a Gaussian in D dimensions gets lower by √v_k in each of them."
+    "You took ½ log v_k for (D/2) log v_k; a Gaussian in D dimensions has the factor 1/√v_k once for each of them.",
+    name="height-in-one-dimension",
 )
 def _(x, sigma, means, variances, weights):
     v = variances + sigma.unsqueeze(-1) ** 2
@@ -176,7 +188,9 @@ def _(x, sigma, means, variances, weights):
 
 
 @gmm_score.misconception(
-    "You took the softmax over the rows; it is the components that share a point, so it runs over the last axis."
+    "You took the softmax over the rows; it runs over the last axis, because the components share each point between "
+    "them.",
+    name="softmax-over-rows",
 )
 def _(x, sigma, means, variances, weights):
     v = variances + sigma.unsqueeze(-1) ** 2
@@ -186,8 +200,9 @@ def _(x, sigma, means, variances, weights):
 
 
 @gmm_score.misconception(
-    "You computed the densities themselves; far away all of them are 0 in floating point, and 0/0 is NaN. Work with "
-    "their logarithms, and let a softmax subtract the largest."
+    "You computed the densities themselves; far away all of them are 0 in floating point, and 0/0 is nan. Work with "
+    "their logarithms, because a softmax subtracts the largest before it takes exponentials.",
+    name="densities-underflow",
 )
 def _(x, sigma, means, variances, weights):
     v = variances + sigma.unsqueeze(-1) ** 2
@@ -198,7 +213,9 @@ def _(x, sigma, means, variances, weights):
 
 
 @gmm_score.misconception(
-    "You have the sign the wrong way round; a score points uphill, from x to where the density is higher: means − x."
+    "You have the sign the wrong way round; a score points uphill, from x to where the density is higher, so the "
+    "difference is mean minus x.",
+    name="downhill",
 )
 def _(x, sigma, means, variances, weights):
     v = variances + sigma.unsqueeze(-1) ** 2
@@ -209,13 +226,12 @@ def _(x, sigma, means, variances, weights):
 
 @gmm_score.also_correct
 def _(x, sigma, means, variances, weights):
-    with torch.enable_grad():
-        at = x.detach().clone().requires_grad_(True)
-        scale = (variances + sigma[:, None] ** 2).sqrt()[..., None].expand(-1, -1, x.shape[-1])
-        each = torch.distributions.Independent(torch.distributions.Normal(means, scale, validate_args=False), 1)
-        priors = torch.distributions.Categorical(weights.expand(len(x), -1), validate_args=False)
-        density = torch.distributions.MixtureSameFamily(priors, each, validate_args=False)
-        return torch.autograd.grad(density.log_prob(at).sum(), at)[0]
+    at = x.detach().requires_grad_(True)
+    scale = (variances + sigma[:, None] ** 2).sqrt()[..., None].expand(-1, -1, x.shape[-1])
+    each = torch.distributions.Independent(torch.distributions.Normal(means, scale, validate_args=False), 1)
+    priors = torch.distributions.Categorical(weights.expand(len(x), -1), validate_args=False)
+    density = torch.distributions.MixtureSameFamily(priors, each, validate_args=False)
+    return torch.autograd.grad(density.log_prob(at).sum(), at)[0]
 
 
 @gmm_score.also_correct
@@ -229,23 +245,28 @@ def _(x, sigma, means, variances, weights):
     return torch.stack(rows)
 
 
-# ---------------------------------------------------------------------------------------------------- langevin
-
-
 @exercise(
     points=4,
-    minutes=10,
+    minutes=8,
     hints=(
-        "A loop over the n slices of `noise`: `for z in noise:`. Ask for the score where the walkers stand *now*.",
-        "Drift a/2 times the score, noise √a times z: halve the one, and take the root for the other.",
+        "Where do the walkers stand when the second step begins, and which score do they need there?",
+        "One loop over the steps. Half of the step goes with the score, its square root with z.",
+        "Each slice of `noise` has the shape of `x`, (B, *).",
+        "`for z in noise:`, and `x = x + …`, which makes a new tensor.",
     ),
+    level="warm-up",
+    importance=3,
 )
-def langevin(score, x, step, noise):
-    """Walk with Langevin dynamics: n times x ← x + a/2 · score(x) + √a · z, where a is `step`.
+def langevin(score: Callable[[Tensor], Tensor], x: Tensor, step: float | Tensor, noise: Tensor) -> Tensor:
+    """Return where walkers end after n steps of Langevin dynamics (equation 4 of the paper, as in the lesson).
 
-    score(x) takes walkers (B, *) and gives the gradient of the log density at each, (B, *); x (B, *) where they start;
-    step, above 0, one number; noise (n, B, *), standard normal: noise[0] is z in the first step. Returns where they
-    end, (B, *). Leave the arguments as they are. Source: Song and Ermon 2019, equation 4.
+    * score(x): takes walkers (B, *) and returns the gradient of the log density at each, (B, *)
+    * x: (B, *), where they start
+    * step: the a of the lesson, above 0, a number or a tensor with one number
+    * noise: (n, B, *), standard normal; noise[0] is the z of the first step
+    * returns: (B, *)
+
+    The arguments stay as they are.
     """
     ### BEGIN SOLUTION
     for z in noise:
@@ -264,7 +285,7 @@ def _(langevin):
 
 @langevin.hidden("asks for the score anew in every step, and uses each noise once", points=1)
 def _(langevin, rng):
-    for shape, n in (((3, 2), 4), ((2, 3, 2, 2), 3), ((5, 1), 1), ((4, 2), 0)):
+    for shape, n in (((3, 2), 4), ((2, 3, 4, 5), 3), ((5, 1), 1), ((4, 2), 0)):
         x = torch.randn(shape, generator=rng, dtype=torch.float64)
         noise = torch.randn(n, *shape, generator=rng, dtype=torch.float64)
         kept = [x.clone(), noise.clone()]
@@ -281,7 +302,7 @@ def _(langevin, rng):
 @langevin.hidden("ends with exactly the variance that a step of this size must give", points=2)
 def _(langevin):
     # On N(0, v) the walk is linear. Unit vectors as start and as noise show how it treats a variance, without chance.
-    for v, step in ((1.0, 0.4), (1.0, 1.0), (0.25, 0.3), (4.0, 0.5)):
+    for v, step in ((0.25, 0.3), (4.0, 0.5), (1.0, 0.4), (1.0, 1.0)):
         n = 40
         start = torch.zeros(n + 1, 1, dtype=torch.float64)
         start[0] = 1
@@ -297,8 +318,9 @@ def _(langevin):
 
 
 @langevin.misconception(
-    "You paired √(2a) with a/2: two conventions in one line. Drift a/2 belongs to noise √a (and a to √(2a)); yours "
-    "doubles the variance of what you sample."
+    "You paired √(2a) with a/2, which belong to two conventions; the drift a/2 goes with the noise √a, because yours "
+    "doubles the variance of what you sample (for small steps).",
+    name="noise-of-the-other-convention",
 )
 def _(score, x, step, noise):
     for z in noise:
@@ -307,8 +329,9 @@ def _(score, x, step, noise):
 
 
 @langevin.misconception(
-    "You paired the drift a with noise √a: two conventions in one line. Drift a/2 belongs to noise √a; yours halves "
-    "the variance of what you sample."
+    "You paired the drift a with the noise √a, which belong to two conventions; the drift is a/2, because yours "
+    "halves the variance of what you sample (for small steps).",
+    name="drift-of-the-other-convention",
 )
 def _(score, x, step, noise):
     for z in noise:
@@ -317,7 +340,9 @@ def _(score, x, step, noise):
 
 
 @langevin.misconception(
-    "You left the noise out; that is gradient ascent, which ends on the tops of the density. Samples need the noise."
+    "You left the noise out; that is gradient ascent, which ends on the maxima of the density, because nothing moves "
+    "the walkers away from them: add √a · z.",
+    name="no-noise",
 )
 def _(score, x, step, noise):
     for _ in noise:
@@ -326,8 +351,9 @@ def _(score, x, step, noise):
 
 
 @langevin.misconception(
-    "You multiplied z by the step itself; the variance of the noise is a, so z is multiplied by √a. Otherwise the "
-    "noise dies out as the steps get small, and you climb."
+    "You multiplied z by the step itself; multiply it by √a, because the variance of the noise has to be a. Yours "
+    "vanishes beside the drift as steps get small.",
+    name="noise-times-step",
 )
 def _(score, x, step, noise):
     for z in noise:
@@ -336,7 +362,9 @@ def _(score, x, step, noise):
 
 
 @langevin.misconception(
-    "You asked for the score once, at the start; the walkers move, and need the score of the place where they are."
+    "You asked for the score once, at the start; ask in every step, because the walkers move and need the score of "
+    "the place where they are.",
+    name="score-of-the-start",
 )
 def _(score, x, step, noise):
     drift = score(x)
@@ -346,7 +374,9 @@ def _(score, x, step, noise):
 
 
 @langevin.misconception(
-    "You used the same noise in every step; noise[i] belongs to step i, for steps must be independent of each other."
+    "You used the same noise in every step; noise[i] belongs to step i, because the steps have to be independent of "
+    "each other.",
+    name="same-noise",
 )
 def _(score, x, step, noise):
     for _ in noise:
@@ -355,7 +385,8 @@ def _(score, x, step, noise):
 
 
 @langevin.misconception(
-    "You went downhill; the score points to where the density is higher, and the walkers must follow it: add it."
+    "You went downhill; add the score, because it points to where the density is higher.",
+    name="downhill",
 )
 def _(score, x, step, noise):
     for z in noise:
@@ -364,7 +395,9 @@ def _(score, x, step, noise):
 
 
 @langevin.misconception(
-    "You changed x in place, and with it the walkers of whoever called you; make a new tensor: `x = x + …`."
+    "You changed `x` in place, and with it the argument of the caller; make a new tensor, because the start is to "
+    "stay as it is.",
+    name="in-place",
 )
 def _(score, x, step, noise):
     for z in noise:
@@ -373,7 +406,8 @@ def _(score, x, step, noise):
 
 
 @langevin.misconception(
-    "You drew noise of your own; use the noise that you are given, so that a run can be repeated, and checked."
+    "You drew noise of your own; use the noise that is handed in, because a run has to be repeatable.",
+    name="own-noise",
 )
 def _(score, x, step, noise):
     for _ in noise:
@@ -382,7 +416,9 @@ def _(score, x, step, noise):
 
 
 @langevin.misconception(
-    "You added the noise first and asked for the score after; the drift is that of the place where the step begins."
+    "You added the noise first and asked for the score afterwards; the drift is that of the place where the step "
+    "begins, because the score belongs to x before the step.",
+    name="noise-first",
 )
 def _(score, x, step, noise):
     for z in noise:
@@ -393,30 +429,31 @@ def _(score, x, step, noise):
 
 @langevin.also_correct
 def _(score, x, step, noise):
-    place = x.clone()
+    place = x
     for number in range(noise.shape[0]):
         move = torch.mul(score(place), step).div(2)
         place = place.add(move).add(noise[number] * torch.tensor(float(step)).sqrt().item())
     return place
 
 
-# ----------------------------------------------------------------------------------------------- sigma_ladder
-
-
 @exercise(
     points=3,
-    minutes=8,
+    minutes=6,
     hints=(
-        "A constant ratio is a constant difference of logarithms.",
-        "`first * (last / first) ** u` for u from 0 to 1 in equal steps does it. What is u for one level alone?",
+        "What do equal ratios become when you take logarithms?",
+        "Go from one end to the other in equal steps of the exponent.",
+        "L levels have L − 1 steps between them; with one level alone there is none.",
+        "`last * (first / last) ** u` for u from 1 down to 0.",
     ),
+    level="warm-up",
+    importance=2,
 )
-def sigma_ladder(first, last, levels):
-    """Give the noise levels σ_1 > σ_2 > … > σ_L of a ladder with a constant ratio σ_i / σ_{i+1}.
+def sigma_ladder(first: float, last: float, levels: int) -> Tensor:
+    """Return the noise levels of a ladder: each level is smaller than the one before by the same ratio.
 
-    first > last > 0: the largest and the smallest σ, both are on the ladder; levels: L, 1 or more. One level alone is
-    `last`, for that is where samples are wanted. Returns (L,), largest first, in float64.
-    Source: Song and Ermon 2019, section 4.
+    * first > last > 0: the largest and the smallest σ; both are on the ladder
+    * levels: L, 1 or more; one level alone is `last`, because samples are wanted there
+    * returns: (L,) in float64, the largest first
     """
     ### BEGIN SOLUTION
     climb = torch.arange(levels - 1, -1, -1, dtype=torch.float64) / max(levels - 1, 1)  # from 1 down to 0
@@ -451,8 +488,9 @@ def _(sigma_ladder):
 
 
 @sigma_ladder.misconception(
-    "You spaced the levels evenly; then nearly all of them lie at high noise, and the last ones are far apart measured "
-    "by their own size. A ladder has a constant ratio."
+    "You spaced the levels evenly; nearly all of them are then at high noise and the last ones far apart, because "
+    "what counts is the ratio of neighbours and not their difference.",
+    name="evenly-spaced",
 )
 def _(first, last, levels):
     if levels == 1:
@@ -461,7 +499,9 @@ def _(first, last, levels):
 
 
 @sigma_ladder.misconception(
-    "Your ladder goes up; annealing starts at the largest σ, where all is one hill, and comes down to the smallest."
+    "Your ladder goes up; annealing starts at the largest σ, because there all of the density is one hill, and comes "
+    "down to the smallest.",
+    name="upwards",
 )
 def _(first, last, levels):
     climb = torch.arange(levels - 1, -1, -1, dtype=torch.float64) / max(levels - 1, 1)
@@ -469,8 +509,9 @@ def _(first, last, levels):
 
 
 @sigma_ladder.misconception(
-    "You mixed two logarithms: a natural one on the way in, powers of ten on the way out. Use exp with log, and 10** "
-    "with log10."
+    "You mixed two logarithms, a natural one on the way in and powers of ten on the way out; use exp with log, "
+    "because 10** undoes log10 only.",
+    name="two-logarithms",
 )
 def _(first, last, levels):
     ends = torch.tensor([first, last], dtype=torch.float64).log()
@@ -480,7 +521,9 @@ def _(first, last, levels):
 
 
 @sigma_ladder.misconception(
-    "Your ladder stops one rung too early: L levels have L − 1 steps between them, and `last` must be one of them."
+    "Your ladder ends one level too early; L levels have L − 1 ratios between them, because `last` is one of the "
+    "levels.",
+    name="last-left-out",
 )
 def _(first, last, levels):
     if levels == 1:
@@ -489,7 +532,9 @@ def _(first, last, levels):
 
 
 @sigma_ladder.misconception(
-    "With one level alone you gave the first σ; it has to be the last one, for that is where samples are wanted."
+    "You gave the first σ where there is one level alone; return `last`, because samples are wanted at the least "
+    "noise.",
+    name="one-level-is-the-first",
 )
 def _(first, last, levels):
     down = torch.arange(levels, dtype=torch.float64) / max(levels - 1, 1)
@@ -497,7 +542,9 @@ def _(first, last, levels):
 
 
 @sigma_ladder.misconception(
-    "You gave the variances σ²; the levels of a ladder are the standard deviations σ themselves."
+    "You returned the variances σ²; the levels of a ladder are the standard deviations σ, because noise is added as σ "
+    "z.",
+    name="variances",
 )
 def _(first, last, levels):
     climb = torch.arange(levels - 1, -1, -1, dtype=torch.float64) / max(levels - 1, 1)
@@ -509,7 +556,7 @@ def _(first, last, levels):
     ends = torch.tensor([first, last], dtype=torch.float64).log()
     if levels == 1:
         return ends[1:].exp()
-    return torch.linspace(float(ends[0]), float(ends[1]), levels, dtype=torch.float64).exp()
+    return torch.linspace(*ends.tolist(), levels, dtype=torch.float64).exp()
 
 
 @sigma_ladder.also_correct
@@ -520,29 +567,31 @@ def _(first, last, levels):
     return torch.tensor(rungs[::-1], dtype=torch.float64)
 
 
-# ------------------------------------------------------------------------------------------- annealed_langevin
-
-
 @exercise(
     points=5,
     minutes=15,
     hints=(
-        "Two loops, or one loop around your `langevin`: level i has the score `score(·, σ_i)`, its own step size, and "
-        "the noise noise[i].",
-        "`langevin` wants a function of x alone: `lambda at: score(at, level)`, with level = σ_i for every row.",
-        "The step is proportional to σ². At the last level the factor is 1, at earlier ones it is larger.",
+        "What changes from level to level, and what is handed on?",
+        "Let your `langevin` walk at each level. It wants a function of x alone, so fix the level inside it.",
+        "The model wants sigma of shape (B,); level i walks with the slice i of `noise`, of shape (n, B, *).",
+        "`langevin(lambda at, level=level: score(at, level), x, size, noise[i])` with `level = sigma.expand(len(x))`.",
     ),
+    level="core",
+    importance=3,
 )
-def annealed_langevin(score, x, sigmas, step, noise):
-    """Walk down a ladder of noise levels, with some Langevin steps at each: annealed Langevin dynamics.
+def annealed_langevin(
+    score: Callable[[Tensor, Tensor], Tensor], x: Tensor, sigmas: Tensor, step: float, noise: Tensor
+) -> Tensor:
+    """Return where walkers end after n Langevin steps at each level of a ladder (the paper's algorithm 1).
 
-    score(x, sigma) takes walkers (B, *) and sigma (B,), the level of each row, and gives (B, *); x (B, *) where they
-    start; sigmas (L,) the levels in the order in which they are visited; step: the size a of a Langevin step at the
-    last level; noise (L, n, B, *), standard normal: noise[i] is for the n steps at level i.
+    * score(x, sigma): takes walkers (B, *) and their levels (B,), returns (B, *)
+    * x: (B, *), the start
+    * sigmas: (L,), the levels in order
+    * step: the a of the last level; its ratio to σ² is the same at all levels
+    * noise: (L, n, B, *), standard normal; noise[i] is for level i
+    * returns: (B, *)
 
-    At level i a step has the size a_i = step · σ_i² / σ_L², where σ_L is the last of sigmas. Each level starts where
-    the one before ended. Returns (B, *); leave the arguments as they are. You may call `langevin`.
-    Source: Song and Ermon 2019, algorithm 1.
+    The arguments stay as they are. You may call `langevin`.
     """
     ### BEGIN SOLUTION
     for i, sigma in enumerate(sigmas):
@@ -567,7 +616,7 @@ def _(annealed_langevin):
 
 @annealed_langevin.hidden("tells the model the level of every row, from the first level to the last", points=2)
 def _(annealed_langevin, rng):
-    for shape, levels, n in (((3, 2), [5.0, 2.0, 0.5], 2), ((2, 2, 3), [4.0, 1.0], 3), ((4, 4), [0.7], 2)):
+    for shape, levels, n in (((3, 2), [5.0, 2.0, 0.5], 4), ((2, 4, 5), [4.0, 1.0], 3), ((4, 4), [0.7], 2)):
         sigmas = torch.tensor(levels, dtype=torch.float64)
         x = torch.randn(shape, generator=rng, dtype=torch.float64)
         noise = torch.randn(len(levels), n, *shape, generator=rng, dtype=torch.float64)
@@ -593,7 +642,7 @@ def _(annealed_langevin, rng):
     def score(at, sigma):
         return torch.tanh(at) / sigma.reshape(len(at), *[1] * (at.ndim - 1)) - at
 
-    for shape, levels, n in (((3, 2), [5.0, 2.0, 0.5], 2), ((2, 2, 3), [4.0, 1.0], 3), ((3, 3), [0.7], 4)):
+    for shape, levels, n in (((5, 2), [5.0, 2.0, 0.5], 4), ((2, 4, 3), [4.0, 1.0], 5), ((3, 3), [0.7], 4)):
         sigmas = torch.tensor(levels, dtype=torch.float64)
         x = torch.randn(shape, generator=rng, dtype=torch.float64)
         noise = torch.randn(len(levels), n, *shape, generator=rng, dtype=torch.float64)
@@ -610,8 +659,9 @@ def _(annealed_langevin, rng):
 
 
 @annealed_langevin.misconception(
-    "You took the same step at every level; it has to grow with σ². Steps that suit the last level hardly move anybody "
-    "at the first ones, so that nobody crosses from mode to mode."
+    "You took the same step at every level; a has to grow with σ², because steps that suit the last level hardly move "
+    "the walkers at the first ones.",
+    name="same-step",
 )
 def _(score, x, sigmas, step, noise):
     for i, sigma in enumerate(sigmas):
@@ -621,8 +671,9 @@ def _(score, x, sigmas, step, noise):
 
 
 @annealed_langevin.misconception(
-    "Your step grows with σ, not with σ²; the noise √a has to grow with σ, and so a with σ², or the ratio of drift to "
-    "noise differs from level to level."
+    "Your step grows with σ and not with σ²; a has to grow with σ², because otherwise the ratio of drift to noise "
+    "differs from level to level.",
+    name="step-grows-with-sigma",
 )
 def _(score, x, sigmas, step, noise):
     for i, sigma in enumerate(sigmas):
@@ -632,7 +683,9 @@ def _(score, x, sigmas, step, noise):
 
 
 @annealed_langevin.misconception(
-    "You visited the levels in reverse order; the walk must *end* at the least noise, so take sigmas as they come."
+    "You visited the levels in reverse order; take `sigmas` as they come, because the walk must end at the least "
+    "noise.",
+    name="levels-reversed",
 )
 def _(score, x, sigmas, step, noise):
     for i, sigma in enumerate(sigmas.flip(0)):
@@ -642,7 +695,9 @@ def _(score, x, sigmas, step, noise):
 
 
 @annealed_langevin.misconception(
-    "You measured the step against the first level; `step` is the size at the *last* one: σ_i² / σ_L²."
+    "You measured the step against the first level; divide by the square of the last σ, because `step` is the size at "
+    "the last level.",
+    name="measured-against-the-first",
 )
 def _(score, x, sigmas, step, noise):
     for i, sigma in enumerate(sigmas):
@@ -652,7 +707,9 @@ def _(score, x, sigmas, step, noise):
 
 
 @annealed_langevin.misconception(
-    "You started each level at x anew; a level has to start where the one before ended, or all but the last are wasted."
+    "You started each level at `x` anew; a level starts where the one before ended, because otherwise all levels but "
+    "the last are wasted.",
+    name="each-level-from-the-start",
 )
 def _(score, x, sigmas, step, noise):
     for i, sigma in enumerate(sigmas):
@@ -662,7 +719,9 @@ def _(score, x, sigmas, step, noise):
 
 
 @annealed_langevin.misconception(
-    "You told the model the last σ throughout; it has to know how noisy the density is in which the walkers stand now."
+    "You passed the last σ to the model throughout; pass the level of the moment, because the score of a noisier "
+    "density is another function.",
+    name="last-sigma-throughout",
 )
 def _(score, x, sigmas, step, noise):
     level = sigmas[-1].expand(len(x))
@@ -672,7 +731,8 @@ def _(score, x, sigmas, step, noise):
 
 
 @annealed_langevin.misconception(
-    "You gave the model one number; it takes sigma (B,), one level for each row: `sigma.expand(len(x))`."
+    "You passed the model one number; it takes sigma (B,), because every row may have its own level.",
+    name="sigma-without-rows",
 )
 def _(score, x, sigmas, step, noise):
     for i, sigma in enumerate(sigmas):
@@ -681,7 +741,8 @@ def _(score, x, sigmas, step, noise):
 
 
 @annealed_langevin.misconception(
-    "You gave the model a Python number; it takes a tensor sigma (B,), one level for each row: `sigma.expand(len(x))`."
+    "You passed the model a Python number; it takes a tensor sigma (B,), because every row may have its own level.",
+    name="sigma-as-a-float",
 )
 def _(score, x, sigmas, step, noise):
     for i, sigma in enumerate(sigmas):
@@ -690,7 +751,9 @@ def _(score, x, sigmas, step, noise):
 
 
 @annealed_langevin.misconception(
-    "Your drift grows with σ², but not your noise; both belong to one step a_i: a_i/2 times the score, √a_i times z."
+    "Your drift grows with σ², but your noise stays the same; both belong to one step a, because its drift is a/2 "
+    "times the score and its noise √a times z.",
+    name="noise-not-scaled",
 )
 def _(score, x, sigmas, step, noise):
     for i, sigma in enumerate(sigmas):
@@ -702,7 +765,7 @@ def _(score, x, sigmas, step, noise):
 
 @annealed_langevin.also_correct
 def _(score, x, sigmas, step, noise):
-    place = x.clone()
+    place = x
     for number, level in enumerate(sigmas.tolist()):
         size = step * (level / float(sigmas[-1])) ** 2
         told = torch.full((x.shape[0],), level, dtype=x.dtype, device=x.device)
@@ -711,29 +774,32 @@ def _(score, x, sigmas, step, noise):
     return place
 
 
-# --------------------------------------------------------------------------------------------------- dsm_loss
-
-
 @exercise(
     points=5,
-    minutes=15,
+    minutes=12,
     hints=(
-        "σ has one number for each row. To multiply x0 (B, *) it needs the shape (B, 1, …, 1).",
-        "The model sees x0 + σ z, and `sigma` as it came, (B,). Without λ, its target is −z/σ.",
-        "With λ = σ² the σ goes inside the square: ½ |σ · score + z|².",
+        "What does the model see, and which noise is in it?",
+        "Compare σ times the answer with the negative noise: these are numbers of size 1 at every level.",
+        "`sigma` has one number for each row; to multiply x0 (B, *) it needs the shape (B, 1, …, 1).",
+        "`sigma.view(-1, *[1] * (x0.ndim - 1))`, and `.square().flatten(1).sum(-1)`.",
     ),
+    level="core",
+    importance=3,
 )
-def dsm_loss(score, x0, sigma, z):
-    """Give each row's denoising score matching loss, weighted with λ(σ) = σ²: ½ |σ · score(x0 + σ z, σ) + z|².
+def dsm_loss(score: Callable[[Tensor, Tensor], Tensor], x0: Tensor, sigma: Tensor, z: Tensor) -> Tensor:
+    """Return each row's denoising score matching loss with the weight σ², that is σ² times the ½|·|² of the lesson.
 
-    score(x, sigma) takes noisy data (B, *) and sigma (B,) and gives (B, *): call it once, for the whole batch; x0
-    (B, *) clean data; sigma (B,) the noise level of each row, above 0; z (B, *) standard normal. |·|² is the sum of
-    squares over all axes of a row. Returns (B,), through which gradients reach the model.
-    Source: Vincent 2011; Song and Ermon 2019, equations 5 and 6.
+    * score(x, sigma): called once, with the noisy batch (B, *) and sigma (B,); returns (B, *)
+    * x0: (B, *), clean data; z: (B, *), the standard normal noise to add
+    * sigma: (B,), above 0, the level of each row
+    * returns: (B,), through which gradients reach the model; |·|² sums over all axes of a row
+
+    The arguments stay as they are.
     """
     ### BEGIN SOLUTION
     level = sigma.view(-1, *[1] * (x0.ndim - 1))  # (B, 1, ...)
-    off = level * score(x0 + level * z, sigma) + z
+    noisy = x0 + level * z
+    off = level * score(noisy, sigma) + z  # both are of size 1 at every level
     return off.square().flatten(1).sum(-1) / 2
     ### END SOLUTION
 
@@ -748,7 +814,7 @@ def _(dsm_loss):
 @dsm_loss.hidden("is what theory says for the exact score of a Gaussian, each row at its own level", points=2)
 def _(dsm_loss, rng):
     # Data N(m, v): the noisy score is (m - x)/(v + σ²), which leaves (v z - σ (x0 - m))/(v + σ²).
-    for shape in ((3, 3), (5, 3), (4, 2, 3, 2)):
+    for shape in ((5, 3), (4, 2, 3), (3, 3)):
         sigma = torch.tensor([0.01, 0.4, 1.0, 3.0, 10.0], dtype=torch.float64)[: shape[0]]
         v, m = 1.7, 0.6
         x0, z = (torch.randn(shape, generator=rng, dtype=torch.float64) for _ in range(2))
@@ -798,8 +864,9 @@ def _(dsm_loss, rng):
 
 
 @dsm_loss.misconception(
-    "You aimed at +z/σ; the score points *back* to the data, against the noise that was added: its target is −z/σ, so "
-    "the sum has a plus: σ · score + z."
+    "You aimed at +z/σ; the target is −z/σ, because the score points back to the data, against the noise that was "
+    "added.",
+    name="target-of-the-wrong-sign",
 )
 def _(score, x0, sigma, z):
     level = sigma.view(-1, *[1] * (x0.ndim - 1))
@@ -807,8 +874,9 @@ def _(score, x0, sigma, z):
 
 
 @dsm_loss.misconception(
-    "You left out the weight σ²; the targets −z/σ are of size 1/σ, so that the smallest σ would rule the loss. "
-    "Multiply the difference by σ before you square it."
+    "You left out the weight σ²; the targets −z/σ are of size 1/σ, so that the smallest σ would dominate the loss: "
+    "multiply the difference by σ before you square it.",
+    name="unweighted",
 )
 def _(score, x0, sigma, z):
     level = sigma.view(-1, *[1] * (x0.ndim - 1))
@@ -816,7 +884,9 @@ def _(score, x0, sigma, z):
 
 
 @dsm_loss.misconception(
-    "You compared the score itself with −z; the target is −z/σ, so it is σ · score that must equal −z."
+    "You compared the score itself with −z; compare σ times the score with −z, because the target of the score is "
+    "−z/σ.",
+    name="target-minus-z",
 )
 def _(score, x0, sigma, z):
     level = sigma.view(-1, *[1] * (x0.ndim - 1))
@@ -824,14 +894,18 @@ def _(score, x0, sigma, z):
 
 
 @dsm_loss.misconception(
-    "You let sigma (B,) meet the last axis; it has one number for each *row*: give it the shape (B, 1, …, 1)."
+    "You let `sigma` broadcast along the last axis; its B numbers belong to the rows, because each example has its "
+    "own level: use the shape (B, 1, …, 1).",
+    name="sigma-by-column",
 )
 def _(score, x0, sigma, z):
     return (sigma * score(x0 + sigma * z, sigma) + z).square().flatten(1).sum(-1) / 2
 
 
 @dsm_loss.misconception(
-    "You showed the model the clean data; the score that is learned is that of the *noisy* density, at x0 + σ z."
+    "You showed the model the clean data; show it x0 + σ z, because the score to be learned is that of the noisy "
+    "density.",
+    name="clean-input",
 )
 def _(score, x0, sigma, z):
     level = sigma.view(-1, *[1] * (x0.ndim - 1))
@@ -839,21 +913,27 @@ def _(score, x0, sigma, z):
 
 
 @dsm_loss.misconception(
-    "You forgot the ½ in front; it does not move the minimum, but the figures of the lesson have it."
+    "You left out the ½ in front; it does not move the minimum, but the numbers of the lesson include it, because it "
+    "makes the loss equal to J up to a constant.",
+    name="half-forgotten",
 )
 def _(score, x0, sigma, z):
     level = sigma.view(-1, *[1] * (x0.ndim - 1))
     return (level * score(x0 + level * z, sigma) + z).square().flatten(1).sum(-1)
 
 
-@dsm_loss.misconception("You took the mean over a row's axes; |·|² is the sum, the squared length of the vector.")
+@dsm_loss.misconception(
+    "You took the mean over a row's axes; take the sum, because |·|² is the squared length of the vector.",
+    name="mean-over-a-row",
+)
 def _(score, x0, sigma, z):
     level = sigma.view(-1, *[1] * (x0.ndim - 1))
     return (level * score(x0 + level * z, sigma) + z).square().flatten(1).mean(-1) / 2
 
 
 @dsm_loss.misconception(
-    "You averaged over the batch; here each row keeps its own loss, (B,), so that levels can be told apart."
+    "You averaged over the batch; return one loss for each row, (B,), because the levels are to be told apart.",
+    name="mean-over-the-batch",
 )
 def _(score, x0, sigma, z):
     level = sigma.view(-1, *[1] * (x0.ndim - 1))
@@ -861,15 +941,19 @@ def _(score, x0, sigma, z):
 
 
 @dsm_loss.misconception(
-    "You drew noise of your own for the target; the target is the z that is *in* the noisy data, since noise that the "
-    "model has not seen cannot be named."
+    "You drew new noise for the target; the target is the z that is in the noisy data, because noise that the model "
+    "has not seen cannot be predicted.",
+    name="fresh-target",
 )
 def _(score, x0, sigma, z):
     level = sigma.view(-1, *[1] * (x0.ndim - 1))
     return (level * score(x0 + level * z, sigma) + torch.randn_like(z)).square().flatten(1).sum(-1) / 2
 
 
-@dsm_loss.misconception("You added σ² z; σ is the standard deviation, and noise of that size is σ z.")
+@dsm_loss.misconception(
+    "You added σ² z; add σ z, because σ is the standard deviation of the noise.",
+    name="noise-of-size-variance",
+)
 def _(score, x0, sigma, z):
     level = sigma.view(-1, *[1] * (x0.ndim - 1))
     return (level * score(x0 + level**2 * z, sigma) + z).square().flatten(1).sum(-1) / 2
@@ -884,23 +968,28 @@ def _(score, x0, sigma, z):
     return 0.5 * sigma**2 * torch.einsum("bi,bi->b", gap, gap)
 
 
-# ---------------------------------------------------------------------------------------------------- tweedie
-
-
 @exercise(
     points=4,
     minutes=8,
     hints=(
-        "The score of the noisy density is the average of −z/σ over all z that may have led to x. Solve for the mean "
-        "of z.",
-        "x = x0 + σ z holds for the means too: once you have E[z | x], E[x0 | x] is what is left of x.",
+        "The score is the mean of −z/σ over all z that may have led to x. What is then the mean of z?",
+        "x = x0 + σ z holds for the means too, once x is known.",
+        "`sigma` has one number for each row; to multiply `score` (B, *) it needs the shape (B, 1, …, 1).",
+        "`sigma.view(-1, *[1] * (x.ndim - 1))`.",
     ),
+    level="warm-up",
+    importance=3,
+    kind="derive",
 )
-def tweedie(x, sigma, score):
-    """Turn a score into what it says about the clean data and about the noise: (E[x0 | x], E[z | x]), x = x0 + σ z.
+def tweedie(x: Tensor, sigma: Tensor, score: Tensor) -> tuple[Tensor, Tensor]:
+    """Return what the score at x says about the clean data and about the noise: the means E[x0 | x] and E[z | x].
 
-    x (B, *) noisy data; sigma (B,), above 0, the noise level of each row; score (B, *): the gradient of log p_σ at x, a
-    tensor. The first is Tweedie's formula, x + σ² · score. Returns the pair, each (B, *).
+    * x: (B, *), noisy data, x = x0 + σ z with standard normal z
+    * sigma: (B,), above 0, the level of each row
+    * score: (B, *), a tensor: the gradient of log p_σ at x
+    * returns: the pair, each (B, *)
+
+    The arguments stay as they are.
     """
     ### BEGIN SOLUTION
     level = sigma.view(-1, *[1] * (x.ndim - 1))  # (B, 1, ...)
@@ -918,18 +1007,19 @@ def _(tweedie):
 
 @tweedie.hidden("gives the posterior means of Gaussian data, by Bayes' rule", points=2)
 def _(tweedie, rng):
-    for shape in ((4, 4), (5, 3), (3, 2, 2, 3)):
+    for shape in ((5, 3), (3, 2, 4), (4, 4)):
         sigma = torch.tensor([0.1, 0.9, 2.0, 7.0, 0.5], dtype=torch.float64)[: shape[0]]
         m, v = -0.8, 2.3
         x = 3 * torch.randn(shape, generator=rng, dtype=torch.float64)
         wide = sigma.reshape(-1, *(1 for _ in shape[1:]))
-        kept = [x.clone(), sigma.clone()]
-        clean, noise = tweedie(x, sigma, (m - x) / (v + wide**2))
+        score = (m - x) / (v + wide**2)
+        kept = [x.clone(), sigma.clone(), score.clone()]
+        clean, noise = tweedie(x, sigma, score)
         precision = 1 / v + 1 / wide**2
         expected = (m / v + x / wide**2) / precision
         assert_close(clean, expected, rtol=1e-4, atol=1e-5, message=f"E[x0 | x], shape {shape}")
         assert_close(noise, (x - expected) / wide, rtol=1e-4, atol=1e-5, message=f"E[z | x], shape {shape}")
-        assert_close([x, sigma], kept, message="the arguments after the call")
+        assert_close([x, sigma, score], kept, message="the arguments after the call")
 
 
 @tweedie.hidden("averages over the points that x may have come from", points=1)
@@ -949,7 +1039,9 @@ def _(tweedie, rng):
 
 
 @tweedie.misconception(
-    "You multiplied the score by σ; a score is one over a length, and so is z/σ: it takes σ² to make a way of it."
+    "You multiplied the score by σ; multiply by σ², because a score is one over a length and the step to the clean "
+    "data is a length.",
+    name="sigma-not-squared",
 )
 def _(x, sigma, score):
     level = sigma.view(-1, *[1] * (x.ndim - 1))
@@ -957,7 +1049,9 @@ def _(x, sigma, score):
 
 
 @tweedie.misconception(
-    "You subtracted the score; it points from x to where the data are, so the clean data lie in its direction: add it."
+    "You subtracted the score, and the noise has the other sign with it; add it, because it points from x to where "
+    "the data are.",
+    name="against-the-score",
 )
 def _(x, sigma, score):
     level = sigma.view(-1, *[1] * (x.ndim - 1))
@@ -965,7 +1059,9 @@ def _(x, sigma, score):
 
 
 @tweedie.misconception(
-    "Your clean data are right, the noise has the wrong sign: the score points back, against z, so E[z | x] = −σ score."
+    "Your clean data are right, and your noise has the wrong sign; the score points against z, because it leads back "
+    "to the data.",
+    name="noise-of-the-wrong-sign",
 )
 def _(x, sigma, score):
     level = sigma.view(-1, *[1] * (x.ndim - 1))
@@ -973,28 +1069,36 @@ def _(x, sigma, score):
 
 
 @tweedie.misconception(
-    "You gave the noise as it is in x, σ z; asked for is E[z | x], of standard noise: divide by σ once more."
+    "You returned the noise as it is in x, σ z; divide by σ once more, because E[z | x] is that of standard noise.",
+    name="noise-not-divided",
 )
 def _(x, sigma, score):
     level = sigma.view(-1, *[1] * (x.ndim - 1))
     return x + level**2 * score, -(level**2) * score
 
 
-@tweedie.misconception("You returned the pair the other way round: the clean data come first, then the noise.")
+@tweedie.misconception(
+    "You returned the pair the other way round; the clean data come first, because the statement names E[x0 | x] "
+    "first.",
+    name="pair-swapped",
+)
 def _(x, sigma, score):
     level = sigma.view(-1, *[1] * (x.ndim - 1))
     return -level * score, x + level**2 * score
 
 
 @tweedie.misconception(
-    "You let sigma (B,) meet the last axis; it has one number for each *row*: give it the shape (B, 1, …, 1)."
+    "You let `sigma` broadcast along the last axis; its B numbers belong to the rows, because each example has its "
+    "own level: use the shape (B, 1, …, 1).",
+    name="sigma-by-column",
 )
 def _(x, sigma, score):
     return x + sigma**2 * score, -sigma * score
 
 
 @tweedie.misconception(
-    "You returned the clean data alone; asked for is the pair: the clean data and the noise, E[z | x]."
+    "You returned the clean data alone; return the pair of clean data and noise, because both are asked for.",
+    name="clean-data-alone",
 )
 def _(x, sigma, score):
     return x + sigma.view(-1, *[1] * (x.ndim - 1)) ** 2 * score
@@ -1004,3 +1108,428 @@ def _(x, sigma, score):
 def _(x, sigma, score):
     noise = torch.einsum("b,b...->b...", -sigma, score)
     return [x - torch.einsum("b,b...->b...", sigma, noise), noise]
+
+
+@exercise(
+    points=7,
+    minutes=20,
+    hints=(
+        "What has to be drawn anew in every step, and what is made once?",
+        "Make optimiser and scheduler first. A step draws, computes the loss, clears the old gradients, goes "
+        "backwards, and lets optimiser and scheduler step.",
+        "Image numbers and level numbers have the shape (batch,); the noise has the shape of the chosen images.",
+        "`images[torch.randint(len(images), (batch,), generator=generator)]`; `loss.item()` is a float.",
+    ),
+    level="integrative",
+    importance=3,
+)
+def train_scores(
+    model: nn.Module, images: Tensor, sigmas: Tensor, steps: int, batch: int, lr: float, generator: torch.Generator
+) -> list[float]:
+    """Train the model in place by denoising score matching, and return the loss of each step as a float.
+
+    * model(x, sigma): a module, as `score` in `dsm_loss`
+    * images: (N, *), clean data; sigmas: (L,), levels in the same dtype
+    * optimiser: `torch.optim.Adam`, rate of `OneCycleLR(optimizer, max_lr=lr, total_steps=steps)`
+    * each step draws with the generator, in this order: `batch` image numbers and `batch` level numbers
+      (`torch.randint`), the noise (`torch.randn`)
+    * loss of a step: the mean of `dsm_loss`
+
+    Images and levels stay as they are.
+    """
+    ### BEGIN SOLUTION
+    optimizer = torch.optim.Adam(model.parameters(), lr=lr)
+    scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=lr, total_steps=steps)
+    losses = []
+    for _ in range(steps):
+        x0 = images[torch.randint(len(images), (batch,), generator=generator)]
+        sigma = sigmas[torch.randint(len(sigmas), (batch,), generator=generator)]
+        z = torch.randn(x0.shape, generator=generator)
+        loss = dsm_loss(model, x0, sigma, z).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        scheduler.step()
+        losses.append(loss.item())
+    return losses
+    ### END SOLUTION
+
+
+@train_scores.test("finds the one image that a training set consists of", points=1)
+def _(train_scores):
+    class OneImage(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.guess = nn.Parameter(torch.zeros(2, 3))
+
+        def forward(self, x, sigma):
+            return (self.guess - x) / sigma.view(-1, 1, 1) ** 2
+
+    model, image = OneImage(), torch.tensor([[0.5, -0.5, 0.2], [0.1, 0.8, -0.9]])
+    sigmas, generator = torch.tensor([2.0, 1.0, 0.5]), torch.Generator().manual_seed(0)
+    losses = train_scores(model, image.expand(5, 2, 3), sigmas, 150, 4, 0.05, generator)
+    assert len(losses) == 150, f"one loss for each of 150 steps is expected, got {len(losses)}"
+    assert all(isinstance(loss, float) for loss in losses), f"floats are expected, got {type(losses[0]).__name__}"
+    assert_close(model.guess.detach(), image, rtol=0, atol=0.02, message="the image that the model has learned")
+
+
+@train_scores.hidden("shows the model fresh images, levels and noise in every step", points=3)
+def _(train_scores, rng):
+    seed, seen = int(torch.randint(1000, (1,), generator=rng)), []
+    images, sigmas = torch.randn(7, 2, 3, generator=rng), 0.3 + torch.rand(5, generator=rng).cumsum(0).flip(0)
+    kept = [images.clone(), sigmas.clone()]
+
+    class Fixed(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.answer = nn.Parameter(torch.zeros(()))
+
+        def forward(self, x, sigma):
+            seen.append((x.detach().clone(), sigma.clone()))
+            return self.answer + 0.5 * x + 0.2 * sigma.view(-1, 1, 1)
+
+    losses = train_scores(Fixed(), images, sigmas, 6, 4, 1e-9, torch.Generator().manual_seed(seed))
+    generator = torch.Generator().manual_seed(seed)
+    for step, (x, sigma) in enumerate(seen):
+        rows = torch.randint(7, (4,), generator=generator)
+        levels = sigmas[torch.randint(5, (4,), generator=generator)]
+        z = torch.randn(4, 2, 3, generator=generator)
+        noisy = images[rows] + torch.einsum("b,bij->bij", levels, z)
+        assert_close(sigma, levels, message=f"the levels of step {step}")
+        assert_close(x, noisy, rtol=1e-4, atol=1e-5, message=f"the noisy batch of step {step}")
+        answer = 0.5 * noisy + 0.2 * levels.view(-1, 1, 1)
+        error = (torch.einsum("b,bij->bij", levels, answer) + z).square().sum() / 8
+        assert_close(losses[step], float(error), rtol=1e-3, atol=0, message=f"the loss of step {step}")
+    assert len(seen) == len(losses) == 6, f"6 calls of the model and 6 losses are expected, got {len(seen)}"
+    assert_close([images, sigmas], kept, message="images and levels after the training")
+
+
+@train_scores.hidden("moves the parameters by the learning rate of a one-cycle schedule", points=3)
+def _(train_scores):
+    class Far(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.answer, self.path = nn.Parameter(torch.full((), 1e4, dtype=torch.float64)), []
+
+        def forward(self, x, sigma):
+            self.path.append(float(self.answer.detach()))
+            return self.answer.expand_as(x)
+
+    # So far from the target that the gradient hardly changes: Adam then moves as it does for a gradient of 1.
+    for steps, lr in ((20, 0.02), (33, 0.3)):
+        model, images = Far(), torch.zeros(3, 1, 2, 4)
+        sigmas, generator = torch.full((2,), 0.7), torch.Generator().manual_seed(steps)
+        train_scores(model, images, sigmas, steps, 5, lr, generator)
+        moves = [before - after for before, after in itertools.pairwise([*model.path, float(model.answer.detach())])]
+        point = nn.Parameter(torch.zeros((), dtype=torch.float64))
+        optimizer, expected = torch.optim.Adam([point], lr=lr), []
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=lr, total_steps=steps)
+        for _ in range(steps):
+            before, point.grad = float(point.detach()), torch.ones_like(point)
+            optimizer.step()
+            schedule.step()
+            expected.append(before - float(point.detach()))
+        assert_close(
+            moves, expected, rtol=1e-3, atol=lr * 1e-4, message=f"how far each of {steps} steps moved, lr = {lr}"
+        )
+
+
+@train_scores.misconception(
+    "You never cleared the gradients; `backward` adds to what is there, so that every step also repeats all steps "
+    "before it: call `optimizer.zero_grad()` once a step.",
+    name="gradients-add-up",
+)
+def _(model, images, sigmas, steps, batch, lr, generator):
+    optimizer = torch.optim.Adam(model.parameters(), lr=lr)
+    scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=lr, total_steps=steps)
+    losses = []
+    for _ in range(steps):
+        x0 = images[torch.randint(len(images), (batch,), generator=generator)]
+        sigma = sigmas[torch.randint(len(sigmas), (batch,), generator=generator)]
+        loss = dsm_loss(model, x0, sigma, torch.randn(x0.shape, generator=generator)).mean()
+        loss.backward()
+        optimizer.step()
+        scheduler.step()
+        losses.append(loss.item())
+    return losses
+
+
+@train_scores.misconception(
+    "You left the scheduler where it started; its rate is then a twenty-fifth of lr in every step, because a one-cycle "
+    "schedule begins low: call `scheduler.step()` after each step of the optimiser.",
+    name="scheduler-stands",
+)
+def _(model, images, sigmas, steps, batch, lr, generator):
+    optimizer = torch.optim.Adam(model.parameters(), lr=lr)
+    torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=lr, total_steps=steps)
+    losses = []
+    for _ in range(steps):
+        x0 = images[torch.randint(len(images), (batch,), generator=generator)]
+        sigma = sigmas[torch.randint(len(sigmas), (batch,), generator=generator)]
+        loss = dsm_loss(model, x0, sigma, torch.randn(x0.shape, generator=generator)).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    return losses
+
+
+@train_scores.misconception(
+    "You kept the learning rate at lr throughout; use the one-cycle schedule, because with a rate that never falls the "
+    "last steps jitter, each following its own small batch.",
+    name="constant-rate",
+)
+def _(model, images, sigmas, steps, batch, lr, generator):
+    optimizer = torch.optim.Adam(model.parameters(), lr=lr)
+    losses = []
+    for _ in range(steps):
+        x0 = images[torch.randint(len(images), (batch,), generator=generator)]
+        sigma = sigmas[torch.randint(len(sigmas), (batch,), generator=generator)]
+        loss = dsm_loss(model, x0, sigma, torch.randn(x0.shape, generator=generator)).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    return losses
+
+
+@train_scores.misconception(
+    "You drew one level for the whole batch; draw one for every row, because a batch that sees a single level makes "
+    "the loss jump with that level from step to step.",
+    name="one-level-a-step",
+)
+def _(model, images, sigmas, steps, batch, lr, generator):
+    optimizer = torch.optim.Adam(model.parameters(), lr=lr)
+    scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=lr, total_steps=steps)
+    losses = []
+    for _ in range(steps):
+        x0 = images[torch.randint(len(images), (batch,), generator=generator)]
+        sigma = sigmas[torch.randint(len(sigmas), (1,), generator=generator)].expand(batch)
+        loss = dsm_loss(model, x0, sigma, torch.randn(x0.shape, generator=generator)).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        scheduler.step()
+        losses.append(loss.item())
+    return losses
+
+
+@train_scores.misconception(
+    "You summed the losses of the batch; take their mean, because otherwise the loss grows with the batch.",
+    name="summed-over-the-batch",
+)
+def _(model, images, sigmas, steps, batch, lr, generator):
+    optimizer = torch.optim.Adam(model.parameters(), lr=lr)
+    scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=lr, total_steps=steps)
+    losses = []
+    for _ in range(steps):
+        x0 = images[torch.randint(len(images), (batch,), generator=generator)]
+        sigma = sigmas[torch.randint(len(sigmas), (batch,), generator=generator)]
+        loss = dsm_loss(model, x0, sigma, torch.randn(x0.shape, generator=generator)).sum()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        scheduler.step()
+        losses.append(loss.item())
+    return losses
+
+
+@train_scores.misconception(
+    "You drew the noise once for all steps; draw it anew in each, because a model that meets the same noise again and "
+    "again learns that noise by heart.",
+    name="one-noise",
+)
+def _(model, images, sigmas, steps, batch, lr, generator):
+    optimizer = torch.optim.Adam(model.parameters(), lr=lr)
+    scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=lr, total_steps=steps)
+    losses, z = [], None
+    for _ in range(steps):
+        x0 = images[torch.randint(len(images), (batch,), generator=generator)]
+        sigma = sigmas[torch.randint(len(sigmas), (batch,), generator=generator)]
+        z = torch.randn(x0.shape, generator=generator) if z is None else z
+        loss = dsm_loss(model, x0, sigma, z).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        scheduler.step()
+        losses.append(loss.item())
+    return losses
+
+
+@train_scores.misconception(
+    "You drew the noise without the generator; hand it to `torch.randn`, because a training has to be repeatable.",
+    name="noise-without-generator",
+)
+def _(model, images, sigmas, steps, batch, lr, generator):
+    optimizer = torch.optim.Adam(model.parameters(), lr=lr)
+    scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=lr, total_steps=steps)
+    losses = []
+    for _ in range(steps):
+        x0 = images[torch.randint(len(images), (batch,), generator=generator)]
+        sigma = sigmas[torch.randint(len(sigmas), (batch,), generator=generator)]
+        loss = dsm_loss(model, x0, sigma, torch.randn_like(x0)).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        scheduler.step()
+        losses.append(loss.item())
+    return losses
+
+
+@train_scores.also_correct
+def _(model, images, sigmas, steps, batch, lr, generator):
+    optimizer, history = torch.optim.Adam(list(model.parameters()), lr, foreach=False), []
+    rates = torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, steps)
+    while len(history) < steps:
+        chosen = torch.randint(0, images.shape[0], [batch], generator=generator)
+        sigma = sigmas.index_select(0, torch.randint(0, sigmas.numel(), [batch], generator=generator))
+        z = torch.randn(batch, *images.shape[1:], generator=generator)
+        column = sigma.reshape(batch, *(1 for _ in images.shape[1:]))
+        model.zero_grad()
+        error = (column * model(images[chosen] + column * z, sigma) + z).pow(2).sum() / (2 * batch)
+        error.backward()
+        optimizer.step()
+        rates.step()
+        history.append(float(error.detach()))
+    return history
+
+
+@exercise(
+    points=5,
+    minutes=12,
+    hints=(
+        "What does one step do to x if the score of N(0, variance) is a straight line through the origin?",
+        "A step multiplies x by a number and adds independent noise. What happens to the variance of the walkers, and "
+        "when does it stay as it is?",
+        "All of it are plain numbers. If the factor is not below 1 in size, the variance grows in every step.",
+        "`math.inf` where `(1 - step / (2 * variance)) ** 2 >= 1`.",
+    ),
+    level="core",
+    importance=2,
+    kind="derive",
+)
+def settled_variance(step: float, variance: float) -> float:
+    """Return the variance that Langevin dynamics with steps of size `step` leaves as it is, on data N(0, variance).
+
+    * step > 0: the a of the lesson; variance > 0; the data are single numbers, the score is exact
+    * returns: a float; infinity if the variance of the walkers grows with every step, however large it is
+
+    So walkers that have this variance have it after the next step, too.
+    """
+    ### BEGIN SOLUTION
+    kept = (1 - step / (2 * variance)) ** 2  # the share of the walkers' variance that one step keeps
+    return step / (1 - kept) if kept < 1 else math.inf
+    ### END SOLUTION
+
+
+@settled_variance.test("is left as it is by one more step", points=1)
+def _(settled_variance):
+    found = settled_variance(0.8, 0.5)
+    after = (1 - 0.8 / (2 * 0.5)) ** 2 * found + 0.8
+    assert_close(
+        found, after, rtol=1e-6, atol=0, message="data N(0, 0.5), steps of 0.8: before one more step, after it"
+    )
+
+
+@settled_variance.hidden("is where walkers end that take many steps", points=2)
+def _(settled_variance, rng):
+    for _ in range(8):
+        variance = 0.2 + 3 * float(torch.rand((), generator=rng, dtype=torch.float64))
+        step = variance * (0.1 + 3.4 * float(torch.rand((), generator=rng, dtype=torch.float64)))
+        walkers = 0.7 * variance
+        for _ in range(2000):  # the score is -x / variance
+            walkers = walkers * (1 - 0.5 * step / variance) ** 2 + step
+        what = f"the variance after 2000 steps of {step:.3g} on N(0, {variance:.3g})"
+        assert_close(settled_variance(step, variance), walkers, rtol=1e-4, atol=0, message=what)
+
+
+@settled_variance.hidden("is infinite where the walkers explode", points=2)
+def _(settled_variance):
+    for step, variance in ((9.5, 2.0), (3.0, 0.5), (8.0, 2.0), (2.0, 0.5)):
+        found = settled_variance(step, variance)
+        assert_close(found, math.inf, message=f"steps of {step:g} on N(0, {variance:g}), where each step adds variance")
+    for step, variance in ((7.5, 2.0), (1.9, 0.5)):
+        expected = variance * variance / (variance - step / 4)
+        found = settled_variance(step, variance)
+        assert_close(found, expected, rtol=1e-6, atol=0, message=f"steps of {step:g} on N(0, {variance:g})")
+
+
+@settled_variance.misconception(
+    "You returned the variance of the data; that is right only for steps near 0, because a step adds its noise at once "
+    "and its drift is only half as quick.",
+    name="infinitely-small-steps",
+)
+def _(step, variance):
+    return variance
+
+
+@settled_variance.misconception(
+    "You let the factor of x multiply the variance; it is squared there, because a variance grows with the square of "
+    "the factor.",
+    name="factor-not-squared",
+)
+def _(step, variance):
+    kept = 1 - step / (2 * variance)
+    return step / (1 - kept) if abs(kept) < 1 else math.inf
+
+
+@settled_variance.misconception(
+    "You took −x for the score; that of N(0, variance) is −x / variance, because a wide density rises less steeply.",
+    name="score-of-unit-variance",
+)
+def _(step, variance):
+    kept = (1 - step / 2) ** 2
+    return step / (1 - kept) if kept < 1 else math.inf
+
+
+@settled_variance.misconception(
+    "You let the drift be the whole step times the score; it is half of it, because Langevin dynamics pairs a/2 "
+    "with the noise √a.",
+    name="whole-step-as-drift",
+)
+def _(step, variance):
+    kept = (1 - step / variance) ** 2
+    return step / (1 - kept) if kept < 1 else math.inf
+
+
+@settled_variance.misconception(
+    "You added the square of the step; the noise √a · z has the variance a, because z has variance 1.",
+    name="step-squared",
+)
+def _(step, variance):
+    kept = (1 - step / (2 * variance)) ** 2
+    return step**2 / (1 - kept) if kept < 1 else math.inf
+
+
+@settled_variance.misconception(
+    "You returned the solution of the equation even where no walkers reach it; a factor of size 1 or more makes the "
+    "variance grow in every step, so the answer there is infinity (and not a negative number).",
+    name="negative-variance",
+)
+def _(step, variance):
+    kept = (1 - step / (2 * variance)) ** 2
+    return step / (1 - kept) if kept != 1 else math.inf
+
+
+@settled_variance.misconception(
+    "You returned the standard deviation; what is asked for is its square, because variances are what the step adds.",
+    name="standard-deviation",
+)
+def _(step, variance):
+    kept = (1 - step / (2 * variance)) ** 2
+    return (step / (1 - kept)) ** 0.5 if kept < 1 else math.inf
+
+
+@settled_variance.also_correct
+def _(step, variance):
+    if step >= 4 * variance:
+        return float("inf")
+    return variance / (1 - 0.25 * step / variance)
+
+
+@settled_variance.also_correct
+def _(step, variance):
+    factor = 1 - step / variance / 2
+    if abs(factor) >= 1:
+        return math.inf
+    return step * sum(factor ** (2 * age) for age in range(4000))  # what is left of the noise of each step before

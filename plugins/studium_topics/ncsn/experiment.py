@@ -7,6 +7,7 @@ Built from the functions of the exercises:
 * `regression`: denoising score matching has its minimum at the score of the smoothed density (Vincent 2011).
 * `learned`: the whole method. A network learns scores from data alone, and samples are drawn with it; without the
   weight sigma² it does not learn the large levels.
+* `digits` of digits.py: the same on images of handwritten digits, with the ladder and without it.
 * `sight` and `stationary` of exact.py need no samples.
 """
 
@@ -21,6 +22,7 @@ from torch import Tensor
 
 from studium_topics.kits.mixture import unequal_pair
 from studium_topics.kits.training import one_thread, train
+from studium_topics.ncsn.digits import digits
 from studium_topics.ncsn.exact import LIGHT, Function, sight, stationary
 from studium_topics.ncsn.networks import ScoreNet, score_net
 
@@ -32,9 +34,9 @@ HALF = 8.0  # walkers start uniformly over [-8, 8]²
 
 
 def two_modes(gmm_score: Function, variance: float = 0.0, device: str = "cpu") -> Score:
-    """The exact score, at any noise level, of modes at (-5, -5) and (5, 5) with weights 0.2 and 0.8.
+    """Return the exact score, at any noise level, of modes at (-5, -5) and (5, 5) with weights 0.2 and 0.8.
 
-    Modes without variance are two points; with noise of sigma = 1 those are the mixture of figure 3.
+    Modes without variance are two points; with noise of sigma = 1 these are the mixture of figure 3.
     """
     means = torch.tensor([[-5.0, -5.0], [5.0, 5.0]], dtype=torch.float64, device=device)
     weights = torch.tensor([LIGHT, 1 - LIGHT], dtype=torch.float64, device=device)
@@ -42,21 +44,21 @@ def two_modes(gmm_score: Function, variance: float = 0.0, device: str = "cpu") -
 
 
 def heavy(x: Tensor) -> float:
-    """The share of walkers x (B, 2) that are nearer to (5, 5) than to (-5, -5)."""
+    """Return the share of walkers x (B, 2) that are nearer to (5, 5) than to (-5, -5)."""
     return float((x.sum(-1) > 0).double().mean())
 
 
 def scattered(count: int, generator: torch.Generator) -> Tensor:
-    """Where `count` walkers start: anywhere in the square, (count, 2)."""
+    """Return where `count` walkers start: anywhere in the square, (count, 2)."""
     return 2 * HALF * torch.rand(count, 2, dtype=torch.float64, generator=generator) - HALF
 
 
 def level_by_level(
     annealed_langevin: Function, score: Score, x: Tensor, sigmas: Tensor, sizes: Tensor, noise: Tensor
 ) -> Tensor:
-    """Where walkers x (B, *) stand at first and after each level, (L + 1, B, *), with a step size (L,) for each level.
+    """Return where walkers x (B, *) are at first and after each level, (L + 1, B, *), with a step size (L,) for each.
 
-    A ladder of one rung walks with the step that it is given.
+    A ladder of one level walks with the step that is handed to it.
     """
     frames = [x]
     for rung in range(len(sigmas)):
@@ -79,11 +81,11 @@ class Crossing:
     by_level: Tensor
 
     def share(self, way: str) -> float:
-        """The share of the heavy mode; the truth is 0.8."""
+        """Return the share of the heavy mode; the truth is 0.8."""
         return heavy(self.samples[way])
 
     def off(self, way: str) -> float:
-        """How far the share is from 0.8."""
+        """Return how far the share is from 0.8."""
         return abs(self.share(way) - (1 - LIGHT))
 
 
@@ -142,7 +144,7 @@ def figure_3(
 
 @dataclass(frozen=True)
 class Regression:
-    """By wrong answer: what it loses against the exact score, and what theory says, half of sigma² |s - s*|².
+    """By wrong answer: by how much its loss exceeds that of the exact score, and theory: half of sigma² |s - s*|².
 
     `floor` (L,): the loss of the exact score at each of `sigmas` (L,); an answer of 0 has 1 everywhere.
     """
@@ -154,7 +156,7 @@ class Regression:
 
     @property
     def gap(self) -> float:
-        """The largest relative difference between what is lost and what theory says."""
+        """Return the largest relative difference between excess and theory."""
         return max(abs(self.excess[name] / self.theory[name] - 1) for name in self.excess)
 
 
@@ -208,12 +210,12 @@ class Learned:
     history: dict[str, list[float]]
 
     def share(self, way: str) -> float:
-        """The share of samples in the heavy mode; the truth is 0.8."""
+        """Return the share of samples in the heavy mode; the truth is 0.8."""
         return heavy(self.samples[way])
 
     @property
     def worse(self) -> float:
-        """How many times larger the error at the largest level is without the weight."""
+        """Return how many times larger the error at the largest level is without the weight."""
         return float(self.errors["unweighted"][0] / self.errors["weighted"][0])
 
 
@@ -258,7 +260,7 @@ def _fit(net: ScoreNet, sigmas: Tensor, dsm_loss: Function, weighted: bool, prof
 
     def loss(generator: torch.Generator) -> Tensor:
         x0 = mixture.sample(512, generator)[0].float().to(sigmas.device)
-        z = torch.randn(x0.shape, generator=generator).to(sigmas.device)
+        z = torch.randn(512, 2, generator=generator).to(sigmas.device)
         level = sigmas[torch.randint(LEVELS, (512,), generator=generator).to(sigmas.device)]
         rows = dsm_loss(net, x0, level, z)
         return (rows if weighted else rows / level**2).mean()
@@ -333,8 +335,8 @@ claims = (
         holds_from="smoke",
     ),
     Claim(
-        "Denoising score matching has its minimum at the smoothed score: what a wrong answer loses is half of its "
-        "weighted squared distance from it (largest relative difference)",
+        "Denoising score matching has its minimum at the smoothed score: the loss of a wrong answer exceeds the "
+        "minimum by half of its weighted squared distance from that score (largest relative difference)",
         "1907.05600",
         regression,
         lambda result: result.gap,
@@ -342,7 +344,7 @@ claims = (
         holds_from="smoke",
     ),
     Claim(
-        "Steps of a on N(0, 1) end in a variance of 1 / (1 - a/4) (largest relative difference)",
+        "Large Langevin steps end in the variance that theory gives for them (largest relative difference)",
         "1907.05600",
         stationary,
         lambda result: result.deviation,
@@ -355,6 +357,21 @@ claims = (
         learned,
         lambda result: abs(result.share("weighted") - 0.8),
         at_most=0.1,
+    ),
+    Claim(
+        "Images need the ladder, too (how many times nearer to unseen digits than with as many steps at the last "
+        "level alone)",
+        "1907.05600",
+        digits,
+        lambda result: result.ratio,
+        at_least=2,
+    ),
+    Claim(
+        "Digits drawn with learned scores and the ladder (median distance to the nearest unseen digit)",
+        "1907.05600",
+        digits,
+        lambda result: result.ladder,
+        at_most=3.2,
     ),
     Claim(
         "Ablation: without the weight sigma² the score of the largest level is learned worse (ratio of the errors)",

@@ -1,31 +1,39 @@
 # %% [markdown]
 # # Score matching and noise-conditional score networks
 #
-# Two heaps of points lie on a plain, far apart. One holds a fifth of all points, the other four fifths. For every
-# place you are told in which direction the density grows, and how fast: exactly, without any error. Now drop two
-# thousand walkers on the plain. Each follows the arrow under its feet and stumbles a little at every step. A theorem
-# says that in the long run the walkers are spread like the points.
+# A density has two modes. One holds 20 % of its mass, the other 80 %. You know the gradient of its logarithm exactly,
+# at every point. Two thousand walkers, spread evenly over a square around both modes, follow this gradient for a
+# thousand small steps, with a little random noise in each, exactly as Langevin dynamics prescribes. A theorem says that
+# in the long run they are distributed like the density.
 #
-# After a thousand steps each heap has found its shape, and **the numbers at the two heaps are wrong**, far beyond
-# chance. Nothing is amiss with the arrows, nothing with the code, and nothing with the theorem. In this lesson you
-# will
+# **Half of them end in each mode.** The shape of both modes is right and their weights are wrong, although there is
+# no error in the gradient, in the code or in the theorem. What went wrong, and how can *more* noise repair it?
 #
-# 1. write the exact score of a mixture, and walkers that follow it;
-# 2. see why they miss the weights: from where they stand, the weights *cannot be seen*;
-# 3. mend it with noise: a ladder of levels, from one where all is one hill down to the data;
-# 4. learn the scores from data alone, by guessing which noise was added;
-# 5. turn scores into clean data and into noise, and back.
+# In this lesson you will
 #
-# It is the first lesson on diffusion; nothing is needed but PyTorch and derivatives. The papers:
-# [Song and Ermon 2019](https://arxiv.org/abs/1907.05600) (NCSN),
-# [Song and Ermon 2020](https://arxiv.org/abs/2006.09011) (how to choose its many numbers) and
-# [Song et al. 2021](https://arxiv.org/abs/2011.13456) (where it led). Denoising score matching is from Vincent 2011,
-# "A Connection Between Score Matching and Denoising Autoencoders".
+# 1. write the exact score of a mixture of Gaussians, and walkers that follow it;
+# 2. see in exact numbers why they cannot find the weights, and repair that with a ladder of noise levels;
+# 3. derive a loss that learns scores from data alone, and write the loop that trains a network with it;
+# 4. watch your own sampler turn noise into handwritten digits;
+# 5. derive how large a step may be, and match your steps with the scheduler of `diffusers`.
+#
+# **You need** PyTorch, derivatives and Bayes' rule; it is the first lesson on diffusion. **Time:** about 25 minutes to
+# read, 95 to write code, 10 to run it.
+#
+# **History.** A model of a density must integrate to 1, and for images that integral cannot be computed.
+# [Hyvärinen 2005](https://jmlr.org/papers/v6/hyvarinen05a.html) therefore fitted gradients of log densities, and
+# Vincent 2011 ("A Connection Between Score Matching and Denoising Autoencoders") replaced the costly second derivatives
+# of that loss by added noise. [Song and Ermon 2019](https://arxiv.org/abs/1907.05600) trained one network for many
+# noise levels and walked down from the largest to the smallest, which made images as good as those of the adversarial
+# networks of the time.
 
 # %%
 import torch
 
+from studium_topics.kits.diffusion import BATCH, LEARNING_RATE
+from studium_topics.kits.digits import split
 from studium_topics.ncsn import figures
+from studium_topics.ncsn.digits import EACH, FINEST, RUNGS, SHARE, WIDEST, nearest, steps_of
 from studium_topics.ncsn.exact import sight, stationary
 from studium_topics.ncsn.experiment import (
     figure_3,
@@ -36,104 +44,85 @@ from studium_topics.ncsn.experiment import (
     scattered,
     two_modes,
 )
-from studium_widgets import Chart, ParticleField
+from studium_topics.ncsn.networks import DigitScores
+from studium_widgets import Chart, Diagram, ImageGrid, ParticleField
 
 # %% [markdown]
-# ## The mountain pass
+# ## Two samplers, one density
 #
-# Here they are: first, walkers that come down a ladder of noise levels; beside them, walkers that follow the arrows
-# of the last level alone. The scores are exact in both.
+# In the first panel the walkers come down a ladder of noise levels. In the second they follow the gradient of the last
+# level alone. Gradients are exact in both.
 #
-# *Press Play. Then read off how many have ended in mode 2, whose weight is 0.8. Now drag "Weight of mode 1" from 0.2
-# to 0.8. Which of the two clouds follows? Arrows are orange where a change of the weights would change them: where
-# are those at the end of the walk? And where at its beginning, with step 0?*
+# Press Play, and read off how many walkers end in mode 2, whose weight is 0.8. Then drag "Weight of mode 1" from 0.2
+# to 0.8. *In which panel do the walkers notice?* Arrows are orange where a change of the weights changes them. *Where
+# are they orange at step 0, and where at the end?*
 
 # %% tags=["widget"]
 ParticleField.mountain_pass()
 
 # %% [markdown]
+# The figure shows all that you will build: above, how a network learns gradients from clean images; below, how walkers
+# follow them from noise to an image.
+
+# %% tags=["diagram"]
+Diagram.from_package("studium_topics.ncsn", "flow.svg")
+
+# %% [markdown]
+# ## Symbols
+#
+# | formula | code | meaning |
+# |---|---|---|
+# | $x_0$ | `x0`, `images` | clean datum |
+# | $\sigma$; $\sigma_1 > \dots > \sigma_L$ | `sigma`; `sigmas` | standard deviation of the noise; the ladder |
+# | $z$ | `z`, `noise` | standard normal noise |
+# | $x = x_0 + \sigma z$ | `x` | noisy datum, or a walker |
+# | $p_\sigma$ | | density of noisy data |
+# | $s_\theta(x, \sigma)$ | `score(x, sigma)`, `model` | a network's score of $p_\sigma$ |
+# | $a$, $a_i$ | `step` | size of a Langevin step, at level $i$ |
+# | $w_k$, $\mu_k$, $v_k$ | `weights`, `means`, `variances` | component $k$ of a mixture, before noise |
+#
 # ## The score
 #
-# The <dfn>score</dfn> of a density $p$ is the gradient of its logarithm with respect to $x$,
-# $s(x) = \nabla_x \log p(x)$. It points to where the density grows. Why the logarithm? A model that gives densities
-# has to see to it that they integrate to 1, and that integral is out of reach for pictures. If
-# $p(x) = \tilde p(x)/Z$, then $\log p = \log\tilde p - \log Z$, and the gradient does not know $Z$. **A score has no
-# constant to normalise.** Any function from vectors to vectors may try to be one.
+# The <dfn>score</dfn> of a density $p$ is the gradient of its logarithm with respect to $x$, $\nabla_x \log p(x)$. It
+# points to where the density grows. The logarithm has a reason: if $p = \tilde p/Z$ with an unknown constant $Z$, then
+# $\log p = \log\tilde p - \log Z$, and the gradient does not contain $Z$. **A score needs no normalisation**, so any
+# function from vectors to vectors may model one.
 #
-# For a mixture of Gaussians it has a formula. With $p(x) = \sum_k w_k\,\mathcal N(x; \mu_k, v_k I)$,
+# For a mixture $p(x) = \sum_k w_k\,\mathcal N(x; \mu_k, v_k I)$ the score has a formula. The gradient of a Gaussian is
+# $\nabla\mathcal N(x; \mu_k, v_k I) = \mathcal N(x; \mu_k, v_k I)\,(\mu_k - x)/v_k$, hence
 #
-# $$\nabla \log p(x) = \frac{\nabla p(x)}{p(x)} = \sum_k p(k \mid x)\,\frac{\mu_k - x}{v_k},$$
+# $$\nabla \log p(x) = \frac{\nabla p(x)}{p(x)} = \sum_k p(k \mid x)\,\frac{\mu_k - x}{v_k},\qquad
+# p(k \mid x) = \frac{w_k\,\mathcal N(x; \mu_k, v_k I)}{\sum_j w_j\,\mathcal N(x; \mu_j, v_j I)} .$$
 #
-# $$p(k \mid x) = \frac{w_k\,\mathcal N(x; \mu_k, v_k I)}{\sum_j w_j\,\mathcal N(x; \mu_j, v_j I)} .$$
+# Each component pulls towards its mean, with the probability that $x$ came from it.
 #
-# Each component pulls towards its mean, and counts as much as it is likely to be the one that $x$ came from.
-#
-# Now add noise. $x = x_0 + \sigma z$ with $z \sim \mathcal N(0, I)$ has a density of its own, $p_\sigma$: the old
-# one, smeared. To <dfn>smooth</dfn> a density is to add Gaussian noise to its samples; the smoothed density
-# $p_\sigma$ is the average of Gaussians of width $\sigma$ around all data points. A Gaussian that is smeared is a
-# wider Gaussian: variances add up. So the formula stays, and only $v_k$ changes. You need nothing else for an exact
-# score at *any* noise level.
+# Now add noise. The density $p_\sigma$ of $x = x_0 + \sigma z$ with $z \sim \mathcal N(0, I)$ is called the
+# <dfn>smoothed density</dfn>: it averages Gaussians of width $\sigma$ around all data points. A sum of independent
+# Gaussians is Gaussian, and their variances add up. So the formula stays, only $v_k$ changes, and you have the exact
+# score at *every* noise level.
 
 # %% exercise="gmm_score"
 from studium_topics.ncsn.exercises import gmm_score
 
 # %% [markdown]
-# **Think about it.** Where does the score of $\tfrac12\mathcal N(-5, 1) + \tfrac12\mathcal N(5, 1)$ vanish, and what
-# would a walker without noise do there?
-#
-# <details><summary>Answer</summary>
-#
-# Near both means, on the tops, and half way between them, at the bottom of the valley. A walker without noise that is
-# put exactly half way stays for ever; one that is put a little beside it climbs the nearer hill.
-# </details>
-#
 # ## Langevin dynamics
 #
-# How does one get samples out of a score? Not by climbing: that ends on the tops. <dfn>Langevin dynamics</dfn>
-# follows the score and adds fresh noise in every step,
+# How do samples come out of a score? Not by gradient ascent, which ends on the maxima. <dfn>Langevin dynamics</dfn>
+# follows the score and adds fresh noise in every step (the paper's equation 4),
 #
 # $$x \leftarrow x + \frac{a}{2}\,\nabla\log p(x) + \sqrt{a}\;z, \qquad z \sim \mathcal N(0, I).$$
 #
-# For small steps $a$, many of them, and under mild conditions the walkers are distributed like $p$, wherever they
-# have started. Drift and noise have to match. Beside $a/2$ stands $\sqrt a$; you will also meet $a$ beside
-# $\sqrt{2a}$, which is the same with another name for the step. Mix the two, and you sample from something else.
+# For small $a$, many steps and under mild conditions the walkers are distributed like $p$, wherever they start. Drift
+# and noise have to match. Some texts write $a$ beside $\sqrt{2a}$, which is the same with another name for the step; a
+# mixture of both conventions samples from something else. Further below you will derive this for Gaussians.
 
 # %% exercise="langevin"
 from studium_topics.ncsn.exercises import langevin
 
 # %% [markdown] tags=["experiment"]
-# "For small steps." What do large ones cost? On $\mathcal N(0, 1)$ the score is $-x$, and a step multiplies $x$ by
-# $1 - a/2$ and adds a variance of $a$. So a variance $V$ becomes $(1 - a/2)^2\,V + a$. It stands still at
-#
-# $$V = \frac{a}{1 - (1 - a/2)^2} = \frac{1}{1 - a/4}.$$
-#
-# *Before you run the cell: with $a = 1$, what variance do your walkers settle at? And what happens beyond $a = 4$?*
-
-# %% tags=["experiment"]
-lesson.predict("variance at a = 1", ..., "Which variance does Langevin dynamics on N(0, 1) settle at with steps of 1?")
-
-# %% tags=["experiment"]
-settled = stationary(lesson.mine(langevin), profile=lesson.profile)
-print("step a   variance of the walkers")
-for a, variance in settled.variance.items():
-    print(f"{a:6}   {variance:.4f}")
-lesson.found("variance at a = 1", settled.variance[1.0], within=0.02)
-
-# %% [markdown] tags=["experiment"]
-# That is exact: no sample was drawn, your function was asked what it does to $x$ and to $z$. Steps that are too large
-# make the cloud too wide, and beyond 4 it explodes. Steps that are too small are no better: the walkers do not get
-# anywhere. Keep both in mind.
-#
-# ## Figure 3 of the paper
-#
-# Now the two heaps: weights 0.2 and 0.8, at $(-5, -5)$ and $(5, 5)$, each a Gaussian of variance 1. Like the paper,
-# let 1280 walkers start anywhere in the square from -8 to 8. They take 1000 steps of size 0.1, with your score and
-# your `langevin`.
-#
-# *How many will end at the large heap?*
-
-# %% tags=["experiment"]
-lesson.predict("share without annealing", ..., "Which share of the walkers ends in the mode of weight 0.8?")
+# Now repeat the puzzle, which is figure 3 of the paper: weights 0.2 and 0.8, modes at $(-5, -5)$ and $(5, 5)$, each a
+# Gaussian of variance 1. As in the paper, 1280 walkers start anywhere in the square from −8 to 8, and take 1000 steps
+# with $a = 0.1$, with your score and your `langevin`.
 
 # %% tags=["experiment"]
 score = two_modes(lesson.mine(gmm_score))
@@ -141,76 +130,70 @@ generator = torch.Generator().manual_seed(1)
 start = scattered(1280, generator)
 noise = torch.randn(1000, 1280, 2, dtype=torch.float64, generator=generator)
 walked = lesson.mine(langevin)(lambda x: score(x, torch.ones(len(x), dtype=torch.float64)), start, 0.1, noise)
-lesson.found("share without annealing", heavy(walked))
-
-# %% tags=["experiment"]
 figures.clouds({"start": start, "after 1000 exact steps": walked})
 
 # %% [markdown] tags=["experiment"]
-# Each heap looks perfect. The proportion is that of the square: half of the walkers started on either side of the
-# ridge, and there they stayed. Start all of them at the small heap, and all of them are there at the end.
+# Each mode has the right shape, and nearly every walker is in the mode on whose side it started.
 #
-# ## Why they cannot know
+# ## Why the walkers cannot know
 #
-# At a place near the small heap, only the small heap's term of the mixture is alive; the other one is smaller by a
-# factor of $e^{-100}$. The gradient of $\log(w_1 \mathcal N_1)$ does not contain $w_1$. So the arrows are **the same
-# for all weights**, except on a narrow strip between the heaps, where both terms are alike; and in that strip hardly
-# anybody ever stands.
+# Near the light mode the other term of the mixture is smaller by a factor of about $e^{-100}$, and
+# $\nabla\log(w_1\,\mathcal N_1)$ does not contain $w_1$. So the score there is **the same for all weights**. It depends
+# on them only in a narrow strip between the modes, where walkers hardly ever are.
 #
-# Measure it. Let the two weights change places, and look at how much of the score changes, as the walkers would see
-# it (root mean square under $p_\sigma$). At $\sigma = 1$ and at higher noise, where the hills run into each other.
+# To measure this, exchange the two weights, and compute how much of the score changes under $p_\sigma$ (root mean
+# square), at $\sigma = 1$ and at higher noise. The last column is the barrier: a <dfn>barrier</dfn> between two modes
+# is how far the log density falls on the way from one to the other. *At which noise level does the score depend most on
+# the weights?*
+
+# %% tags=["experiment"]
+lesson.predict("most telling level", ..., "At which σ, from 1 to 20, does the score depend most on the weights?")
 
 # %% tags=["experiment"]
 looked = sight(lesson.mine(gmm_score), profile=lesson.profile)
-print("noise level σ   change of the score   height of the pass, nats")
+print("noise level σ   change of the score   barrier, nats")
 for sigma, change in looked.change.items():
-    print(f"{sigma:13}   {change:19.2g}   {looked.height[sigma]:24.2f}")
+    print(f"{sigma:13}   {change:19.2g}   {looked.height[sigma]:13.2f}")
+lesson.found("most telling level", max(looked.change, key=looked.change.get), within=0.35)
+
+# %% tags=["experiment"]
 figures.seen(looked)
 
 # %% [markdown] tags=["experiment"]
-# At $\sigma = 1$ a hundred-thousandth of the score knows of the weights. At $\sigma = 6$ nearly all of it does;
-# beyond, where the two points run into one, somewhat less.
+# At $\sigma = 1$ about a hundred-thousandth of the score depends on the weights, at $\sigma = 6$ nearly all of it. And
+# at $\sigma = 1$ walkers have to cross a barrier of 24 nats. The time that takes grows like $e^{24} > 10^{10}$ in units
+# of the relaxation time within a mode, and 1000 steps of 0.1 are 50 such units. The theorem is right, but the long run
+# is too long. At high noise there is no barrier.
 #
-# The last column is the other half of the story. To get from one heap to the other a walker has to cross a pass,
-# where $\log p$ is lower by so many nats. Chance does that once in about $e^{\text{height}}$ relaxation times. For a
-# height of 24 that is more than $10^{10}$, and 1000 steps of 0.1 are 50. The theorem is right; it only speaks of a
-# time that nobody has. At high noise there is no pass at all.
+# ## A ladder of noise levels
 #
-# ## A ladder of noise
+# So begin at a noise level so high that $p_\sigma$ is a single hill, where walkers go where the weights send them. Then
+# lower the noise little by little. At each level the walkers start almost right, because the level before was almost
+# the same; when the barrier rises, they are already distributed over its two sides.
+# <dfn>Annealed Langevin dynamics</dfn> runs some Langevin steps at each level of a ladder
+# $\sigma_1 > \dots > \sigma_L$, each level from where the last one ended. Three things are to be chosen.
 #
-# So do both. Begin at a noise level so high that all is one hill, where walkers go where the weights tell them to.
-# Then lower the noise bit by bit. At each level the walkers start almost right, because the last level was almost the
-# same; by the time the pass rises, they are already distributed over its two sides as they should be.
+# **The first level** is about the largest distance between two data points ([Song and Ermon
+# 2020](https://arxiv.org/abs/2006.09011), technique 1). That is 14 for our two modes and 50 for CIFAR-10.
 #
-# <dfn>Annealed Langevin dynamics</dfn> runs some Langevin steps at each of a ladder of noise levels
-# $\sigma_1 > \dots > \sigma_L$, each level from where the last one ended. Three things have to be chosen.
-#
-# **The first level.** High enough that the hills run together. The second paper's rule: $\sigma_1$ is about the
-# largest distance between two data points. For our heaps that is 14, for pictures of CIFAR-10 it is 50. The first
-# paper used 1.
-#
-# **The levels between.** Walkers that come from level $i$ must be at home in level $i+1$. What counts is how much the
-# noise changes in *relation* to its size. So the ratio $\sigma_i/\sigma_{i+1}$ is constant.
+# **The levels between.** Walkers that come from level $i$ must fit into level $i+1$. What counts is how much the noise
+# changes relative to its size, so all neighbours have the same ratio.
 
 # %% exercise="sigma_ladder"
 from studium_topics.ncsn.exercises import sigma_ladder
 
 # %% [markdown]
-# **The steps.** Near its typical places, a density of width $\sigma$ has a score of size $1/\sigma$. In one step the
-# drift is about $a/(2\sigma)$, the noise is $\sqrt a$, and their ratio is $\sqrt a/(2\sigma)$. With
-# $a \propto \sigma^2$ it is the same at all levels:
-#
-# $$a_i = \epsilon \cdot \frac{\sigma_i^2}{\sigma_L^2}.$$
-#
-# A level of width 20 then has steps that are 20 times as long as those of width 1, and 400 times the $a$.
+# **The steps.** A density of width $\sigma$ has scores of size $1/\sigma$. In one step the drift is then about
+# $a/(2\sigma)$ and the noise $\sqrt a$; their ratio $\sqrt a/(2\sigma)$ is the same at all levels if $a_i$ is
+# proportional to $\sigma_i^2$.
 
 # %% exercise="annealed_langevin"
 from studium_topics.ncsn.exercises import annealed_langevin
 
 # %% [markdown] tags=["experiment"]
-# Now all of figure 3, with the settings of the authors' script: ten levels from 20 down to 1, 100 steps at each,
-# $a = 0.1$ at the last. (A thousand steps, as before.) Its data are two *points*; noise of $\sigma = 1$ makes them
-# the two Gaussians of the figure.
+# Here is the whole of figure 3, with the settings of the authors' script: ten levels from 20 down to 1 and 100 steps
+# at each, again 1000 in all, with $a = 0.1$ at the last. The data are two *points*, which noise of $\sigma = 1$ turns
+# into the two Gaussians.
 
 # %% tags=["experiment"]
 crossed = figure_3(
@@ -218,13 +201,162 @@ crossed = figure_3(
 )
 figures.clouds({name: crossed.samples[name] for name in ("exact", "Langevin", "annealed")})
 
+# %% [markdown]
+# ## Scores from data alone
+#
+# So far the score was given. Real data are samples and nothing else. We want a network $s_\theta(x, \sigma)$ close to
+# the score of $p_\sigma$,
+#
+# $$J(\theta) = \tfrac12\,\mathbb E_{x \sim p_\sigma}\left\lVert s_\theta(x, \sigma) - \nabla\log p_\sigma(x)
+# \right\rVert^2,$$
+#
+# and do not know the second term. Expand the square. The square of the unknown score does not depend on $\theta$, so
+# only the cross term matters. With $p_\sigma(x) = \int p(x_0)\,\mathcal N(x; x_0, \sigma^2 I)\,dx_0$ and
+# $p\,\nabla\log p = \nabla p$, used twice, it is
+#
+# $$\mathbb E_{p_\sigma}\!\left[s_\theta \cdot \nabla\log p_\sigma\right] = \int s_\theta \cdot \nabla p_\sigma\,dx
+# = \int\!\!\int p(x_0)\; s_\theta \cdot \nabla_x \mathcal N(x; x_0, \sigma^2 I)\,dx_0\,dx$$
+#
+# $$= \mathbb E_{x_0, x}\!\left[s_\theta(x, \sigma) \cdot \nabla_x \log \mathcal N(x; x_0, \sigma^2 I)\right].$$
+#
+# The unknown score may be replaced by that of a *single Gaussian around the clean point*, which is
+# $-(x - x_0)/\sigma^2 = -z/\sigma$. Complete the square with it, which again adds only a constant:
+#
+# $$\boxed{\;J(\theta) = \tfrac12\,\mathbb E_{x_0, z}\left\lVert s_\theta(x_0 + \sigma z, \sigma) + \frac{z}{\sigma}
+# \right\rVert^2 + \text{const}\;}$$
+#
+# <dfn>Denoising score matching</dfn> adds noise to data and has a network predict that noise, divided by $-\sigma$; its
+# best prediction is the score of the smoothed density. Mind the difference: $-z/\sigma$ is the score *given $x_0$*, the
+# target of one example. Many pairs $(x_0, z)$ lead to the same $x$, and a squared error is minimised by their mean,
+#
+# $$\nabla\log p_\sigma(x) = \mathbb E\left[-\frac z\sigma \,\middle|\, x\right].$$
+#
+# **The weight.** At level $\sigma$ the targets have size $1/\sigma$ and their squares $1/\sigma^2$, so the smallest
+# level would dominate a sum over levels. Each level therefore gets the weight $\sigma^2$, and the comparison is of
+# $\sigma s_\theta$ with $-z$: numbers of size 1 at all levels (the paper's equations 5 and 6).
+
+# %% exercise="dsm_loss"
+from studium_topics.ncsn.exercises import dsm_loss
+
+# %% [markdown]
+# A score also says where the clean data are. The last formula gives the mean of the noise in $x$, and
+# $x = x_0 + \sigma z$ then leaves the mean of the clean data. Annealing ends at $\sigma_L > 0$, and this mean
+# removes the rest of the noise.
+
+# %% exercise="tweedie"
+from studium_topics.ncsn.exercises import tweedie
+
+# %% [markdown]
+# <dfn>Tweedie's formula</dfn> computes the mean of the clean data, given a noisy point, from the score there. Networks
+# that predict scores, noise or clean data are therefore the same networks in different units, and the next lessons use
+# all three.
+#
+# Now put loss and levels together. One network for all levels of a ladder, which is told the level, is a
+# <dfn>noise-conditional score network</dfn> (NCSN); this is the loop that trains it.
+
+# %% exercise="train_scores"
+from studium_topics.ncsn.exercises import train_scores
+
 # %% [markdown] tags=["experiment"]
-# That is the figure of the paper, with your functions. And it no longer matters where the walkers start.
+# ## Noise becomes digits
 #
-# Now break it, one part at a time. *Draw what you expect before you reveal: which of these parts can you do without?*
+# Everything in the next cells is yours but the network, a U-Net with 78,000 parameters. It sees 899 digits of 8 × 8
+# pixels, 64 at a time, for 800 steps, at 22 levels from 10 to 0.1. *What is the first loss, when the network still
+# answers 0 everywhere?* Write your guess down and run the cells; they take about half a minute.
+
+# %% tags=["experiment"]
+lesson.predict("first loss", ..., "What is the loss of a network that answers 0 to digits of 64 pixels?")
+
+# %% tags=["experiment"]
+digits = split()[0].images
+print(f"largest distance between two digits: {torch.cdist(digits.flatten(1), digits.flatten(1)).max():.1f}")
+ladder, generator = lesson.mine(sigma_ladder)(WIDEST, FINEST, RUNGS).float(), torch.Generator().manual_seed(0)
+model = DigitScores(ladder, seed=0)
+losses = lesson.mine(train_scores)(model, digits, ladder, steps_of(lesson.profile), BATCH, LEARNING_RATE, generator)
+late = losses[-100:]
+print(f"loss of the first step {losses[0]:.1f}, mean of the last {len(late)} {sum(late) / len(late):.2f}")
+lesson.found("first loss", losses[0])
+
+# %% tags=["experiment"]
+walk, denoise = lesson.mine(annealed_langevin), lesson.mine(tweedie)
+x = WIDEST * torch.randn(24, 1, 8, 8, generator=generator)
+frames = [x]
+with torch.no_grad():
+    for sigma in ladder:  # one level at a time, so that you can watch
+        z = torch.randn(1, EACH, *x.shape, generator=generator)
+        x = walk(model, x, sigma.view(1), SHARE * float(sigma) ** 2, z)
+        frames.append(x)
+    level = ladder[-1].expand(len(x))
+    clean = denoise(x, level, model(x, level))[0]
+
+# %% tags=["experiment"]
+shown = [0, 5, 9, 12, 13, 14, 15, 16, 17, 18, 20, 22]
+film = torch.stack([*(frames[k] / (1 + 2 * ladder[max(k - 1, 0)]) for k in shown), clean])  # noise scaled to fit
+names = ["start", *(f"σ = {ladder[k - 1]:.2g}" for k in shown[1:]), "clean"]
+ImageGrid(film, steps=names, columns=8, label="24 digits from your annealed sampler")
+
+# %% [markdown] tags=["experiment"]
+# Press Play. There is little to see while the noise is as large as the contrast of the images. Coarse strokes appear
+# below $\sigma \approx 0.6$, and the levels after that sharpen them. Many of the images are digits that you can read;
+# some are not.
 #
-# * **from (-5, -5)**: all start at the small heap.
-# * **20 steps a level** in the place of 100.
+# Is the ladder needed, if the network is so good? Let the same network walk from the same kind of start for as many
+# steps at the last level alone, and compare distances to the nearest digit that the network has never seen.
+
+# %% tags=["experiment"]
+start = WIDEST * torch.randn(24, 1, 8, 8, generator=generator)
+z = torch.randn(RUNGS * EACH, *start.shape, generator=generator)
+with torch.no_grad():
+    alone = lesson.mine(langevin)(lambda at: model(at, level), start, SHARE * FINEST**2, z)
+print("median distance to the nearest unseen digit")
+for name, made in {"training digits": digits, "your sampler": clean, "last level alone": alone}.items():
+    print(f"{name:17} {nearest(made):6.2f}")
+
+# %% [markdown] tags=["experiment"]
+# At the laptop profile (seeds 0 to 2, 100 samples) the distance is 2.7 to 2.8 with the ladder and 11 to 15 with the
+# last level alone; training digits have 2.2. Only the ladder differs. At the last level the network was trained on
+# images with noise of 0.1, which says nothing about the places where these walkers start.
+#
+# ## How large may a step be?
+#
+# The sampler above took steps of $a = \sigma^2/2$, far from "small". What do large steps cost? On data
+# $\mathcal N(0, v)$ the score is $-x/v$, so a step is linear in $x$ and $z$, and the variance of the walkers can be
+# followed exactly, without a sample. Where does it come to rest?
+
+# %% exercise="settled_variance"
+from studium_topics.ncsn.exercises import settled_variance
+
+# %% tags=["experiment"]
+lesson.predict("variance at a = 1", ..., "At what variance do walkers on N(0, 1) settle that take steps of a = 1?")
+
+# %% tags=["experiment"]
+settled = stationary(lesson.mine(langevin), lesson.mine(settled_variance), profile=lesson.profile)
+print("step a   variance measured on your langevin   derived by you")
+for a, variance in settled.measured.items():
+    print(f"{a:6} {variance:37.4f} {settled.derived[a]:16.4f}")
+lesson.found("variance at a = 1", settled.measured[1.0], within=0.02)
+
+# %% [markdown] tags=["experiment"]
+# Large steps make the cloud too wide, and beyond a limit it explodes. Small steps are more exact and get nowhere:
+# walkers must lose a fifth of their width between two levels of our ladder, and a step shrinks the distance from a
+# clean point only by the factor $1 - a/(2\sigma^2)$.
+#
+# **Think about it.** Around one clean point, level $\sigma$ is $\mathcal N(x_0, \sigma^2 I)$. How much too wide are the
+# walkers with $a = \sigma^2/2$, and why does that hardly matter for the digits?
+#
+# <details><summary>Answer</summary>
+#
+# Only the ratio of step to variance counts, so `settled_variance(0.5, 1)` answers it: the variance is 8/7 of what it
+# should be, the width 7 % too large. At the last level that is 7 % of 0.1, and the last step removes the noise anyway.
+# </details>
+#
+# ## Which parts of the ladder matter?
+#
+# Back to the plane, where the truth is known. In each variant of figure 3 one thing is changed. *Draw what you expect
+# before you reveal.*
+#
+# * **from (−5, −5)**: all walkers start in the light mode.
+# * **20 steps a level** instead of 100.
 # * **evenly spaced**: the levels are 20, 17.9, 15.8 … 3.1, 1.
 # * **same step**: $a = 0.1$ at all levels.
 # * **first level at 2**: a ladder from 2 to 1.
@@ -232,7 +364,7 @@ figures.clouds({name: crossed.samples[name] for name in ("exact", "Langevin", "a
 # %% tags=["experiment", "widget"]
 ways = {
     "annealed": "annealed",
-    "from (-5, -5)": "annealed from (-5, -5)",
+    "from (−5, −5)": "annealed from (-5, -5)",
     "20 steps a level": "20 steps a level",
     "evenly spaced": "levels evenly spaced",
     "same step": "same step at all levels",
@@ -250,159 +382,111 @@ Chart(
 )
 
 # %% [markdown] tags=["experiment"]
-# Over five seeds (we ran them, you ran one; the truth is .80, and 2000 walkers are good for about ± .02):
+# Seeds 0 to 4 at the laptop profile (2000 walkers, good for about ±.02; the truth is .80):
 #
 # | | share | |
 # |---|---|---|
 # | annealed | .77–.81 | from the square |
-# | from (-5, -5) | .77–.80 | where they start is forgotten |
+# | from (−5, −5) | .77–.80 | the start is forgotten |
 # | 20 steps a level | .72–.74 | too little time at each level |
 # | evenly spaced | .76–.78 | no worse, in the plane |
-# | same step | .60–.63 | at $\sigma = 20$ a step of 0.1 is standing still |
-# | first level at 2 | .53–.55 | at $\sigma = 2$ the pass is 4.9 nats high already |
+# | same step | .60–.63 | at $\sigma = 20$ a step of 0.1 hardly moves |
+# | first level at 2 | .53–.55 | at $\sigma = 2$ the barrier is 4.9 nats |
 # | no ladder | .49–.50 | |
 #
-# So the first level and the growing steps are what it lives on. Even spacing, a mistake that stands in tutorials,
-# costs nothing here; we come back to it.
-#
-# Why not quite .80? Below are the walkers of another run after each level, and beside them where they would be after
-# endless steps at that level. (Not .80 everywhere: at $\sigma = 20$ both points throw walkers over the middle.) Down
-# to $\sigma \approx 4$ they keep up. Then the pass closes, while the last two hundredths have still to cross it.
+# The first level and the growing steps matter most. Why not quite .80? The next figure follows the walkers of another
+# run, beside the share at which each level would settle (which is below .80 at $\sigma = 20$, because both points throw
+# walkers over the middle). Down to $\sigma \approx 4$ they keep up. Then the barrier rises before the last few per cent
+# have crossed.
 
 # %% tags=["experiment"]
 figures.descent(crossed)
 
 # %% [markdown] tags=["experiment"]
-# Here is your own run, ten frames to a level, beside one with a mistake. Drag the slider to see the levels go by;
-# then choose "None" under "Put in a mistake", and compare the shares.
+# Below is your own run, ten frames to a level, beside one with the same step at all levels. Choose "None" under "Put in
+# a mistake", and compare the shares.
 
 # %% tags=["experiment", "widget"]
-ladder = lesson.mine(sigma_ladder)(20.0, 1.0, 10).repeat_interleave(10)
+rungs = lesson.mine(sigma_ladder)(20.0, 1.0, 10).repeat_interleave(10)
 few = scattered(300, torch.Generator().manual_seed(5))
 draws = torch.randn(100, 10, 300, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(6))
 wide = two_modes(lesson.mine(gmm_score), variance=1.0)  # the widget's data
-frames = level_by_level(lesson.mine(annealed_langevin), wide, few, ladder, 0.1 * ladder**2, draws)
-ParticleField.mountain_pass(mistake="constant-step", beside="yours", trajectory=frames.float(), particles=300)
+path = level_by_level(lesson.mine(annealed_langevin), wide, few, rungs, 0.1 * rungs**2, draws)
+ParticleField.mountain_pass(mistake="constant-step", beside="yours", trajectory=path.float(), particles=300)
+
+# %% [markdown] tags=["experiment", "bridge"]
+# ## The same steps in diffusers
+#
+# In practice this is the class `ScoreSdeVeScheduler` of `diffusers` (`Ve` for "variance exploding": nothing is shrunk).
+# Its `step_correct` is your Langevin step with $a$ chosen from the lengths of score and noise; its `step_pred` goes one
+# level down with a drift twice that of Langevin dynamics ([Song et al. 2021](https://arxiv.org/abs/2011.13456)). Both
+# are called here with the scores of your digit network and with the same noise as yours.
+
+# %% tags=["experiment", "bridge"]
+try:
+    from diffusers import ScoreSdeVeScheduler
+except ImportError:
+    print("diffusers is not installed, so there is no comparison here: pip install diffusers")
+else:
+    scheduler = ScoreSdeVeScheduler(num_train_timesteps=RUNGS, snr=0.2, sigma_min=FINEST, sigma_max=WIDEST)
+    scheduler.set_timesteps(RUNGS)
+    levels, move = scheduler.discrete_sigmas.flip(0), lesson.mine(langevin)
+    print(f"ladder: largest relative difference {(ladder / levels - 1).abs().max():.1e}")
+    for k in (7, 14, 21):  # the batch after level k of the film, and its score there
+        x = frames[k]
+        with torch.no_grad():
+            s = model(x, ladder[k - 1].expand(len(x)))
+        z = torch.randn(x.shape, generator=torch.Generator().manual_seed(k))
+        lengths = [value.flatten(1).norm(dim=1).mean() for value in (z, s)]
+        a = 4 * (0.2 * lengths[0] / lengths[1]) ** 2
+        theirs = scheduler.step_correct(s, x, generator=torch.Generator().manual_seed(k)).prev_sample
+        gaps = [move(lambda at, s=s: s, x, a, z[None]) - theirs]
+        a = levels[k - 1] ** 2 - levels[k] ** 2
+        t = scheduler.timesteps[k - 1]
+        theirs = scheduler.step_pred(s, t, x, generator=torch.Generator().manual_seed(k)).prev_sample
+        gaps.append(move(lambda at, s=s: 2 * s, x, a, z[None]) - theirs)
+        largest = " and ".join(f"{float(gap.abs().max()):.1e}" for gap in gaps)
+        print(f"σ = {levels[k - 1]:4.2f}: largest difference of step_correct and step_pred {largest}")
 
 # %% [markdown]
-# ## Scores from data alone
+# ## Further
 #
-# So far somebody gave us the score. Of real data we have samples, and nothing else. We want a network
-# $s_\theta(x, \sigma)$ that is close to the score of $p_\sigma$,
+# The rest tests the loss itself and asks how the method grows with the size of images.
 #
-# $$J(\theta) = \tfrac12\,\mathbb E_{x \sim p_\sigma}\left\lVert s_\theta(x, \sigma) - \nabla\log p_\sigma(x)
-# \right\rVert^2,$$
-#
-# and do not know the second term. But look at what stands in the cross term. Since
-# $p_\sigma(x) = \int p(x_0)\,\mathcal N(x; x_0, \sigma^2 I)\,dx_0$,
-#
-# $$\mathbb E_{p_\sigma}\!\left[s_\theta \cdot \nabla\log p_\sigma\right] = \int s_\theta \cdot \nabla p_\sigma\,dx$$
-#
-# $$= \int\!\!\int p(x_0)\; s_\theta \cdot \nabla_x \mathcal N(x; x_0, \sigma^2 I)\,dx_0\,dx$$
-#
-# $$= \mathbb E_{x_0, x}\!\left[s_\theta(x) \cdot \nabla_x \log \mathcal N(x; x_0, \sigma^2 I)\right].$$
-#
-# The unknown score may be replaced by that of a *single Gaussian around the clean point*, which is
-# $-(x - x_0)/\sigma^2 = -z/\sigma$. The squares of the two differ, but no $\theta$ stands in them. So
-#
-# $$\boxed{\;J(\theta) = \tfrac12\,\mathbb E_{x_0, z}\left\lVert s_\theta(x_0 + \sigma z, \sigma) + \frac{z}{\sigma}
-# \right\rVert^2 + \text{const}\;}$$
-#
-# To use <dfn>denoising score matching</dfn> is to add noise to data and to have a network guess that noise, divided
-# by $-\sigma$; its best guess is the score of the smoothed density. Mind the difference: $-z/\sigma$ is the score
-# *given $x_0$*. It is the target of every single example and the answer to none. Many pairs $(x_0, z)$ lead to the
-# same $x$, and what a squared error teaches is their mean,
-#
-# $$\nabla\log p_\sigma(x) = \mathbb E\left[-\frac z\sigma \,\middle|\, x\right].$$
-#
-# **The weight.** At level $\sigma$ the targets have the size $1/\sigma$, their squares $1/\sigma^2$. With levels from
-# 20 to 1 (or from 50 to 0.01!) the smallest would rule the sum. So each level gets the weight
-# $\lambda(\sigma) = \sigma^2$, and what is compared is $\sigma s_\theta$ with $-z$: numbers of size 1, at all levels.
-
-# %% exercise="dsm_loss"
-from studium_topics.ncsn.exercises import dsm_loss
+# ### Does the loss find the score of the smoothed density?
 
 # %% [markdown] tags=["experiment"]
-# Is it true? Take the mixture of figure 3, its exact smoothed score $s^*$, and some wrong answers $s$. If the box is
-# right, the loss of $s$ exceeds that of $s^*$ by exactly $\tfrac12\,\mathbb E\,\sigma^2\lVert s - s^*\rVert^2$,
-# though the loss has never seen $s^*$.
+# Take the mixture of figure 3, its exact smoothed score $s^*$, and some wrong answers $s$. If the box is right, the
+# loss of $s$ exceeds that of $s^*$ by exactly $\tfrac12\,\mathbb E\,\sigma^2\lVert s - s^*\rVert^2$, although the loss
+# has never seen $s^*$.
 
 # %% tags=["experiment"]
 compared = regression(
     lesson.mine(gmm_score), lesson.mine(sigma_ladder), lesson.mine(dsm_loss), profile=lesson.profile, seed=0
 )
-print("wrong answer          loses    theory")
+print("wrong answer         excess    theory")
 for name, excess in compared.excess.items():
     print(f"{name:20} {excess:6.4f}    {compared.theory[name]:6.4f}")
 figures.floor(compared)
 
 # %% [markdown] tags=["experiment"]
-# And the exact score itself? Its loss is far from 0, as the curve shows.
-#
-# **Think about it.** The dashed line is 1, the loss of a model that answers 0. Why does the exact score lose 0.5 at
-# $\sigma = 1$ and only 0.04 at $\sigma = 20$? And what is the small hump near $\sigma = 5$?
+# **Think about it.** The curve is the loss of the exact score; the line at 1 is that of a model that answers 0. Why is
+# the best possible loss 0.5 at $\sigma = 1$ and only 0.04 at $\sigma = 20$? Why is there a hump near $\sigma = 5$?
 #
 # <details><summary>Answer</summary>
 #
-# It is the noise that has to be guessed. At $\sigma = 20$ nearly all of $x$ is noise, and one can read it off. At
-# $\sigma = 1$ noise and data have the same width: half of what is seen is noise, and nobody can tell which half. For
-# a Gaussian of variance $v$ in $D$ dimensions the floor is $\tfrac D2\,v/(v + \sigma^2)$. As $\sigma \to 0$ the loss
-# of the best answer tends to $D/2$, that of a model which says nothing. **A high loss at small $\sigma$ is no sign of
-# a bad network**, nor is a low one at large $\sigma$ a sign of a good one. The hump is another doubt: with noise of
-# that size one cannot tell which of the two heaps a point came from.
+# The model has to guess the noise. At $\sigma = 20$ nearly all of $x$ is noise, so it can be read off. At $\sigma = 1$
+# noise and data have the same width, and nothing tells which half is which. For a Gaussian of variance $v$ in $D$
+# dimensions the floor is $\tfrac D2\,v/(v + \sigma^2)$; as $\sigma \to 0$ it tends to $D/2$, the loss of a model that
+# answers 0. **A high loss at small $\sigma$ is no sign of a bad network.** At the hump a second doubt is added: from
+# which of the two modes the point came.
 # </details>
-
-# %% [markdown]
-# ## The way back: Tweedie
 #
-# If the score is the mean of $-z/\sigma$ over all that may have happened, then it tells the mean of the noise,
-# $\mathbb E[z \mid x] = -\sigma\,\nabla\log p_\sigma(x)$. And since $x = x_0 + \sigma z$, what is left is the mean of
-# the clean data:
+# ### Does the weight matter?
 #
-# $$\mathbb E[x_0 \mid x] = x + \sigma^2\,\nabla\log p_\sigma(x).$$
-#
-# <dfn>Tweedie's formula</dfn> says that the mean of the clean data, given the noisy, is the noisy data plus $\sigma^2$
-# times the score. Score, noise and clean data: whoever knows one of them knows the other two. The next lessons will
-# have networks that predict noise, or data. They are the same networks in other units.
-
-# %% exercise="tweedie"
-from studium_topics.ncsn.exercises import tweedie
-
-# %% [markdown] tags=["experiment"]
-# The annealed walkers of figure 3 stand around the two points, with the noise of the last level. One step of Tweedie
-# takes it away. (The second paper found that this last step, though invisible, changes the FID of pictures.)
-
-# %% tags=["experiment"]
-last = crossed.samples["annealed"]
-level = torch.ones(len(last), dtype=torch.float64)
-clean, guessed = lesson.mine(tweedie)(last, level, score(last, level))
-away = (clean.abs() - 5).abs().amax(-1)
-print(f"standard deviation around the points before: {(last.abs() - 5).std():.2f}")
-print(f"distance from them after it, at most: {away.max():.1e}")
-
-# %% [markdown] tags=["experiment"]
-# Where nobody doubts which point a walker belongs to, the mean of the clean data *is* that point, to the last digit.
-#
-# **Think about it.** If the data were the two *Gaussians* of variance 1, and the walkers were samples of $p_\sigma$
-# with $\sigma = 1$, what would their variance in a heap be before this step, and after it? What should it be?
-#
-# <details><summary>Answer</summary>
-#
-# Before: $1 + \sigma^2 = 2$. After: Tweedie gives the *mean* of $x_0$, which is $\mu + (x - \mu)/2$, and the variance
-# becomes $2/4 = 0.5$. It should be 1. A mean is not a sample. With a last level of $\sigma = 0.1$ the figures are
-# 1.01 and 0.99, which is why ladders end at a small $\sigma$ and the step is harmless there.
-# </details>
-
-# %% [markdown] tags=["experiment"]
-# ## The whole method
-#
-# A <dfn>noise-conditional score network</dfn> (NCSN) is one network that gives the score at every level of a ladder,
-# and is told which level is meant. Now train one, on nothing but draws from the mixture: an MLP with 34 000 weights,
-# your `dsm_loss`, ten levels from 20 to 1, each row of a batch at a random one. Then sample with your
-# `annealed_langevin`. (Two trainings and three samplings: some 15 seconds of an idle core.)
-#
-# And a second one with the same start, steps and draws, but with the weight $\lambda = 1$ at all levels. *Where will
-# it be worse?* Draw its curve before you reveal it; the relative error is 1 for a network that answers 0.
+# Two networks (MLPs with 34,000 parameters) start from the same parameters and see the same draws of the mixture. One
+# has the weight $\sigma^2$, the other has weight 1 at all levels. *At which level will the second be worse?* Draw its
+# curve before you reveal it; the relative error of a network that answers 0 is 1.
 
 # %% tags=["experiment"]
 blocks = [lesson.mine(f) for f in (gmm_score, langevin, sigma_ladder, annealed_langevin, dsm_loss)]
@@ -412,104 +496,88 @@ nets = learned(*blocks, profile=lesson.profile, seed=0)
 Chart(
     x=nets.sigmas.flip(0),
     y=torch.stack([nets.errors[way].flip(0) for way in ("weighted", "unweighted")]),
-    names=["λ = σ²", "λ = 1"],
+    names=["weight σ²", "weight 1"],
     x_label="noise level σ",
     y_label="relative error of the score",
     log_x=True,
     log_y=True,
     y_range=[0.01, 1],
-    predict="λ = 1",
+    predict="weight 1",
 )
 
 # %% tags=["experiment"]
 print("share in the mode of weight 0.8")
-print(f"annealed, with λ = σ²:                    {nets.share('weighted'):.2f}")
-print(f"annealed, with λ = 1:                     {nets.share('unweighted'):.2f}")
-print(f"with λ = σ², but Langevin at σ = 1 alone: {heavy(nets.plain):.2f}")
-figures.clouds({"λ = σ²": nets.samples["weighted"], "λ = 1": nets.samples["unweighted"], "no ladder": nets.plain})
+print(f"annealed, with the weight σ²:                    {nets.share('weighted'):.2f}")
+print(f"annealed, with the weight 1:                     {nets.share('unweighted'):.2f}")
+print(f"with the weight σ², but Langevin at σ = 1 alone: {heavy(nets.plain):.2f}")
+figures.clouds({"weight σ²": nets.samples["weighted"], "weight 1": nets.samples["unweighted"], "no ladder": nets.plain})
 
 # %% [markdown] tags=["experiment"]
-# What to make of it, over five seeds:
-#
-# * **With $\lambda = \sigma^2$**, the error is at most .08 at every level. It was trained on draws alone, without one
-#   exact score.
-# * **With $\lambda = 1$**, the error at $\sigma = 20$ is .17 to .26, which is 7 to 12 times as large. At $\sigma = 1$
-#   it is a little *smaller*: that is where the unweighted loss looks, 400 times as hard.
-# * **Annealing finds the weights** with learned scores as it did with exact ones, and without a ladder they do not
-#   help.
-# * **Did the weight matter for the samples?** Not here. An error of a fifth at the largest levels costs nothing that
-#   one could see, since all that these levels have to do is to tell which side is heavier. With a ladder from 50 to
-#   0.01 the factor is not 400 but 25 million.
+# Seeds 0 to 4, laptop profile: with the weight $\sigma^2$ the error is at most .08 at every level. With weight 1 it is
+# .17 to .26 at $\sigma = 20$, which is 7 to 12 times as large, and a little smaller at $\sigma = 1$, which this loss
+# weighs 400 times as much. The samples are not worse for it, because the largest levels only have to say which side is
+# heavier. With a ladder from 50 to 0.01 the factor is not 400 but 25 million.
 
 # %% [markdown]
-# ## How many levels for a picture?
+# ### How many levels for larger images?
 #
-# Ten levels with a ratio of 1.4 do for the plane. For pictures the rule is stricter. In $D$ dimensions the length of
-# the noise $\sigma z$ is $\sigma\sqrt D$, give or take $\sigma/\sqrt 2$: nearly all of a Gaussian lies in a thin
-# shell. Neighbouring levels have overlapping shells only if $\sqrt D\,(\sigma_i - \sigma_{i+1})$ is not much larger
-# than $\sigma_i$. So the ratio has to be about $1 + 1/\sqrt D$ or a few times that, and the number of levels grows
-# like $\sqrt D$.
+# In $D$ dimensions the length of the noise $\sigma z$ is $\sigma\sqrt D$, give or take $\sigma/\sqrt 2$: nearly all of
+# a Gaussian lies in a thin shell. Shells of neighbouring levels overlap only if $\sqrt D\,(\sigma_i - \sigma_{i+1})$ is
+# not much larger than $\sigma_i$. So the ratio has to be near $1 + c/\sqrt D$ with $c$ of about 2, and the number of
+# levels grows like $\sqrt D$. Evenly spaced levels break this rule at the lower end.
 #
-# Evenly spaced levels break the rule at the lower end: our ladder of ten would go from 3.1 to 1 in one step.
-#
-# **Think about it.** CIFAR-10 has $D = 3072$. The second paper goes from $\sigma_1 = 50$ to $\sigma_L = 0.01$ in 232
-# levels. Which ratio is that, and how does it compare with $1/\sqrt D$?
+# **Think about it.** For CIFAR-10, $D = 3072$, the second paper uses 232 levels from 50 to 0.01. What is $c$ there, and
+# what is it for our digits?
 #
 # <details><summary>Answer</summary>
 #
-# $(50/0.01)^{1/231} = e^{8.517/231} = 1.038$, and $1/\sqrt{3072} = 0.018$: the ratio is $1 + 2.1/\sqrt D$. The first
-# paper had ten levels from 1 to 0.01, a ratio of 1.67. Its pictures of 32 × 32 were good; on larger ones it failed.
+# $(50/0.01)^{1/231} = 1.038 = 1 + 2.1/\sqrt{3072}$, so $c = 2.1$. For the digits
+# $(10/0.1)^{1/21} = 1.245 = 1 + 2.0/\sqrt{64}$. The first paper had ten levels from 1 to 0.01, a ratio of 1.67, which
+# is $c = 37$.
 # </details>
-#
-# ## On a GPU
-#
-# Walkers do not know of each other, so a GPU can move a million at once. The course's reference has a sampler for
-# that (`anneal`, which draws the noise of each step on the device and can be compiled to a CUDA graph), and
-# `walkers_per_second` times it for $2^{11}$ to $2^{20}$ walkers. **It has not been measured on a GPU yet.** On the
-# CPU it is tested against `annealed_langevin` with the same noise. What to expect: a step of a small mixture is a
-# dozen tiny kernels, so that below some number of walkers the GPU waits for their launch and a CPU is quicker. With
-# the profile `gpu` the experiments above run on the GPU, with 20 000 walkers and more than six times the training.
-#
+
+# %% [markdown]
 # ## What does not reproduce at this size
 #
-# * **The headline of the paper**, an inception score of 8.87 and an FID of 25.32 on CIFAR-10. We repeat its figure 3
-#   and its method, in the plane.
-# * **Low-dimensional data.** One reason for noise in the paper is that pictures fill only a thin sheet of their
-#   space, off which the score of the clean data does not exist. Our heaps fill the plane.
-# * **Many dimensions.** With ten levels our ratio of 1.4 is harmless; the argument about shells cannot be seen in two
-#   dimensions.
-# * **0.80 exactly.** Annealing ends a little below (see above). With four times the steps at each level, three runs
-#   gave .785, .790 and .804. Only endless steps, and small ones, would be exact.
+# * **An inception score of 8.87 and an FID of 25.32 on CIFAR-10.** We repeat the method on 8 × 8 digits, some of which
+#   cannot be read, and figure 3 in the plane.
+# * **Data on a thin sheet.** One of the paper's reasons for noise is that images fill only a low-dimensional part of
+#   their space, where the score of the clean data is undefined. Our two modes fill the plane.
+# * **0.80 exactly.** Annealing ends a little below. With four times the steps at each level, three runs gave .785,
+#   .790 and .804.
 #
 # ## Common misconceptions
 #
-# * *"The score of the noisy density is $(x_0 - x)/\sigma^2$."* That is the score *given* $x_0$, the target of one
-#   example. The score of the density is its average over all $x_0$ that fit.
-# * *"Langevin dynamics is gradient ascent."* Without its noise it would be, and all walkers would stand on two spots.
-# * *"Smaller steps are always better."* They are more exact at equal *time*, and need more of them to get there.
-# * *"With a perfect score, sampling is a formality."* Figure 3.
-# * *"$\sigma_1 = 1$ is large; the data lie in [0, 1]."* In 3072 dimensions two pictures are many units apart. What
-#   counts is the distance between data points.
-# * *"The walk ends at clean data."* The last level is not 0. What is sampled is $p_{\sigma_L}$, the data with a little
-#   noise.
+# * *"The score of the noisy density is $(x_0 - x)/\sigma^2$."* That is the score *given* $x_0$. That of the density
+#   is its mean over all $x_0$ that fit.
+# * *"Langevin dynamics is gradient ascent."* Without its noise all walkers would end on the two maxima.
+# * *"Smaller steps are always better."* They are more exact, and more of them are needed to get anywhere.
+# * *"With a perfect score, sampling is a formality."* Figure 3 shows the opposite.
+# * *"A lower loss is a better model."* The minimum on 1000 images is the score of 1000 smoothed points, which
+#   `gmm_score` computes; sampling with it returns the training images. The next lesson comes back to this.
 #
-# **A last question.** A network was trained with denoising score matching on 1000 pictures and has reached the
-# *lowest possible* loss. You sample with it, all the way down to a very small $\sigma$. What do you get?
+# ## You can now
 #
-# <details><summary>Answer</summary>
+# * compute the exact score of a smoothed mixture, and say why it hides the weights of distant modes;
+# * sample with annealed Langevin dynamics, and choose its levels and steps;
+# * derive denoising score matching, and say what its minimum is;
+# * train a score network and draw digits with loops of your own;
+# * predict what a step size costs, and match your steps with `ScoreSdeVeScheduler`.
 #
-# The thousand pictures. The loss knows the data as a sum of points; its minimum is the score of *that* density,
-# smoothed, and `gmm_score` with 1000 components of variance 0 is its formula. New pictures come from a network that
-# misses the minimum in a helpful way. The next lesson takes this up.
-# </details>
+# ## Open tasks
 #
-# ## Where to go next
+# * *Ten minutes.* Start the digits' ladder at $\sigma = 1$, as the first paper did, from noise of that width. You
+#   should still see digits; look at how much the 24 of them differ.
+# * *An hour.* Train the digits with weight 1 instead of $\sigma^2$. The smallest levels then dominate the loss. Which
+#   frames of the film change first?
+# * *A day.* Keep a moving average of the parameters (Song and Ermon 2020, technique 5) and train without the one-cycle
+#   schedule. The average should repair most of what a constant rate costs.
 #
-# * The next topic, `ddpm`: the same thing with data that shrink while noise comes in, trained to name the noise, and
-#   with a sampler that needs no inner loop.
-# * [Song and Ermon 2020](https://arxiv.org/abs/2006.09011): rules for $\sigma_1$, $L$, the steps, and a moving
+# ## Further reading
+#
+# * [Song and Ermon 2020](https://arxiv.org/abs/2006.09011): rules for the first level, the ratio, the steps and the
 #   average.
-# * [Song et al. 2021](https://arxiv.org/abs/2011.13456): infinitely many levels are a stochastic differential
-#   equation; Langevin dynamics becomes its *corrector*.
-# * [Song et al. 2019](https://arxiv.org/abs/1905.07088): sliced score matching, which needs no noise at all.
-# * [Hyvärinen 2005](https://jmlr.org/papers/v6/hyvarinen05a.html): where score matching began.
+# * [Song et al. 2021](https://arxiv.org/abs/2011.13456): infinitely many levels make a stochastic differential
+#   equation, and Langevin dynamics becomes its *corrector*.
+# * [Song et al. 2019](https://arxiv.org/abs/1905.07088): sliced score matching, which needs no noise.
+# * Next in this track: `ddpm`, where the data shrink while noise comes in and no inner loop is needed.

@@ -9,10 +9,12 @@ from studium.catalogue import load_catalogue
 from studium.checking import check
 from studium.claims import experiments, run_experiment
 
+from studium_topics.kits.digits import split
 from studium_topics.kits.mixture import Mixture, unequal_pair
 from studium_topics.kits.training import one_thread
 from studium_topics.ncsn import exact, exercises, experiment, reference
-from studium_topics.ncsn.networks import score_net
+from studium_topics.ncsn.digits import nearest
+from studium_topics.ncsn.networks import DigitScores, score_net
 
 SMOKE = Profile("smoke")
 BOTH = pytest.mark.parametrize("ours", [exercises, reference], ids=["exercises", "reference"])
@@ -20,7 +22,7 @@ BOTH = pytest.mark.parametrize("ours", [exercises, reference], ids=["exercises",
 
 @pytest.fixture(autouse=True)
 def on_one_thread():
-    """Two threads on a busy machine wait for each other longer than they compute."""
+    """Small arrays on a busy machine: a second thread only waits for the first."""
     with one_thread():
         yield
 
@@ -31,7 +33,7 @@ def drawn(*shape, seed=0):
 
 @pytest.fixture(scope="module")
 def scheduler():
-    """The variance-exploding scheduler of diffusers, with eleven levels from 0.5 to 16."""
+    """Return the variance-exploding scheduler of diffusers, with eleven levels from 0.5 to 16."""
     schedulers = pytest.importorskip("diffusers.schedulers", reason="diffusers is the oracle")
     made = schedulers.ScoreSdeVeScheduler(num_train_timesteps=11, sigma_min=0.5, sigma_max=16.0, snr=0.3)
     made.set_timesteps(11)
@@ -40,13 +42,13 @@ def scheduler():
 
 @pytest.fixture
 def crowd():
-    """Three uneven Gaussians in three dimensions."""
+    """Return three uneven Gaussians in three dimensions."""
     weights = torch.tensor([0.5, 0.2, 0.3], dtype=torch.float64)
     return Mixture(2 * drawn(3, 3), torch.tensor([0.4, 1.0, 2.5]), weights)
 
 
 def density(mixture, sigma):
-    """The smoothed mixture as torch.distributions has it, for one sigma."""
+    """Return the smoothed mixture as torch.distributions has it, for one sigma."""
     scale = (mixture.variances + sigma**2).sqrt().unsqueeze(-1).expand_as(mixture.means)
     each = torch.distributions.Independent(torch.distributions.Normal(mixture.means, scale), 1)
     return torch.distributions.MixtureSameFamily(torch.distributions.Categorical(mixture.weights), each)
@@ -137,6 +139,39 @@ def test_the_denoised_point_and_noise_are_the_posterior_means_of_the_mixture(our
     torch.testing.assert_close(clean + sigma[:, None] * noise, x, rtol=1e-10, atol=1e-10)
 
 
+@BOTH
+@pytest.mark.parametrize(("step", "variance"), [(0.4, 0.9), (3.0, 1.0), (1.9, 0.5)])
+def test_the_settled_variance_is_where_a_long_walk_ends(ours, step, variance):
+    unit = torch.eye(2, dtype=torch.float64)[:, :1]
+    walkers = 0.3
+    for _ in range(400):
+        kept, added = ours.langevin(lambda x: -x / variance, unit, step, unit.flip(0)[None])[:, 0].square().tolist()
+        walkers = kept * walkers + added
+    assert ours.settled_variance(step, variance) == pytest.approx(walkers, rel=1e-9)
+
+
+@BOTH
+def test_walkers_explode_from_four_times_the_variance_on(ours):
+    assert ours.settled_variance(2.0, 0.5) == math.inf
+    assert ours.settled_variance(1.999, 0.5) < math.inf
+
+
+def test_a_network_trained_on_two_points_has_their_score():
+    class Line(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.points = torch.nn.Parameter(torch.tensor([[0.1], [-0.2]]))
+
+        def forward(self, x, sigma):
+            even = torch.full((2,), 0.5)
+            return reference.gmm_score(x, sigma, self.points, torch.zeros(2), even)
+
+    model, data = Line(), torch.tensor([[1.5], [-0.5], [-0.5], [1.5]])
+    generator = torch.Generator().manual_seed(0)
+    exercises.train_scores(model, data, torch.tensor([1.0, 0.3]), 300, 32, 0.05, generator)
+    torch.testing.assert_close(model.points.detach(), torch.tensor([[1.5], [-0.5]]), rtol=0, atol=0.05)
+
+
 def test_exercises_and_reference_walk_the_same_way():
     score = experiment.two_modes(reference.gmm_score)
     sigmas, noise, x = reference.sigma_ladder(20.0, 1.0, 4), drawn(4, 5, 6, 2), 4 * drawn(6, 2, seed=1)
@@ -174,7 +209,7 @@ def test_walkers_are_timed_for_each_number_of_them():
     assert min(timed.values()) > 0
 
 
-def test_the_height_of_the_pass_is_that_of_the_log_density():
+def test_the_height_of_the_barrier_is_that_of_the_log_density():
     found = exact.sight(reference.gmm_score, profile=SMOKE)
     for sigma in (1.0, 3.0, 5.0):
         line = torch.linspace(-5.0, 5.0, 4001, dtype=torch.float64).unsqueeze(-1).expand(-1, 2)
@@ -194,6 +229,30 @@ def test_a_network_s_scores_grow_as_one_over_sigma_and_leave_the_random_state_al
     found = net(x, sigma)
     scaled = torch.cat([x / (25 + sigma[:, None] ** 2).sqrt(), sigma[:, None].log()], -1)
     torch.testing.assert_close(found * sigma[:, None], net.net(scaled))
+
+
+def test_a_network_of_digits_scales_by_its_level_and_leaves_the_random_state_alone():
+    state = torch.get_rng_state()
+    net = DigitScores(reference.sigma_ladder(10.0, 0.1, 5), 3)
+    assert torch.equal(torch.get_rng_state(), state)
+    torch.nn.init.ones_(net.unet.leave[-1].bias)
+    x, sigma = drawn(3, 1, 8, 8).float(), torch.tensor([10.0, 1.05, 0.1])
+    asked = []
+    net.unet.register_forward_pre_hook(lambda module, given: asked.append(given))
+    torch.testing.assert_close(net(x, sigma), torch.ones(3, 1, 8, 8) / sigma.view(-1, 1, 1, 1))
+    assert asked[0][1].tolist() == [0, 2, 4]
+    torch.testing.assert_close(asked[0][0][1], x[1] / math.sqrt(0.85**2 + 1.05**2))
+
+
+def test_a_digit_is_nearest_to_itself():
+    unseen = split()[1].images[:5]
+    assert nearest(unseen) == pytest.approx(0, abs=1e-2)
+    assert nearest(torch.full((2, 1, 8, 8), 3.0)) > 20
+
+
+def test_the_diagram_can_be_drawn():
+    widgets = pytest.importorskip("studium_widgets")
+    assert "dsm_loss" in widgets.Diagram.from_package("studium_topics.ncsn", "flow.svg").svg
 
 
 @pytest.mark.parametrize("claim", [c for c in experiment.claims if c.holds_from == "smoke"], ids=lambda c: c.text)

@@ -7,7 +7,7 @@ from studium import Paper, Topic, hookimpl
 
 @hookimpl
 def studium_topics() -> Iterable[Topic]:
-    """Give the topic `rope`."""
+    """Return the topic `rope`."""
     yield Topic(
         slug="rope",
         title="Rotary positional embedding",

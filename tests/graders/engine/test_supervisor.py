@@ -163,6 +163,7 @@ def _forks(zygote):
         return []
 
 
+@pytest.mark.sample(8)
 @pytest.mark.parametrize("which", ["_student", "_judge"])
 @pytest.mark.parametrize("seed", range(12))
 def test_a_process_killed_at_any_moment_changes_no_result(engine, grade, which, seed):

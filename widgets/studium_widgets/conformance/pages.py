@@ -91,7 +91,7 @@ def _show(page: Any, root: Path, width: int, *, dark: bool, still: bool, marks: 
 
 @contextmanager
 def lent(browser: Any, root: Path, free: dict[float, list[Any]]) -> Iterator[Callable[..., Any]]:
-    """Give `open_page` without scripts, which takes one of the `free` pages of a scale where there is one.
+    """Return `open_page` without scripts, which takes one of the `free` pages of a scale where there is one.
 
     At the end the pages are free. Raises AssertionError where errors are left in one.
     """

@@ -16,7 +16,7 @@ from studium import assert_close, exercise
     ),
 )
 def echo(x: list[float], delay: int, gain: float) -> list[float]:
-    """Give the sound x with an echo that is echoed in its turn.
+    """Return the sound x with an echo that is echoed in its turn.
 
     y[n] = x[n] + gain * y[n - delay], where y is 0 before its start.
 
@@ -96,7 +96,7 @@ def _(x, delay, gain):
     ),
 )
 def response(delay: int, gain: float, length: int) -> list[float]:
-    """Give what an echo makes of a click: of the sound 1, 0, 0, 0, …
+    """Return what an echo makes of a click: of the sound 1, 0, 0, 0, …
 
     delay is 1 or more; gain is any number; length is how many samples to give, 1 or more. Returns a list.
     """

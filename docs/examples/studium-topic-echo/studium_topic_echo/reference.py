@@ -6,7 +6,7 @@ from operator import mul
 
 
 def echo(x: list[float], delay: int, gain: float) -> list[float]:
-    """Give y[n] = x[n] + gain * y[n - delay], as long as x; y is 0 before its start."""
+    """Return y[n] = x[n] + gain * y[n - delay], as long as x; y is 0 before its start."""
     memory = deque([0.0] * delay, maxlen=delay)  # y[n - delay], …, y[n - 1]
     y = []
     for sample in x:
@@ -16,7 +16,7 @@ def echo(x: list[float], delay: int, gain: float) -> list[float]:
 
 
 def response(delay: int, gain: float, length: int) -> list[float]:
-    """Give the first ``length`` samples of the echo of a click: gain ** k at k * delay, 0 elsewhere."""
+    """Return the first ``length`` samples of the echo of a click: gain ** k at k * delay, 0 elsewhere."""
     heard = [0.0] * length
     strengths = accumulate(repeat(gain), mul, initial=1.0)
     for n, strength in zip(range(0, length, delay), strengths, strict=False):  # the strengths never end
