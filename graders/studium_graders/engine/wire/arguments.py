@@ -63,8 +63,10 @@ class Frame:
         for index, before in enumerate(self._states):
             now = None if before is None else state_of(self._objects[index], self._context)
             if now is not None and not same_state(before, now):
-                self._states[index], self._told[index] = now, before
-                yield index, encoder.change(self._objects[index])
+                self._states[index] = now
+                node = encoder.change(self._objects[index])  # where that cannot be sent, it is said once
+                self._told[index] = before
+                yield index, node
 
     def resend(self) -> None:
         """Tell again what a message told that could not be sent."""

@@ -222,7 +222,7 @@ def test_many_models_do_not_pile_up(student):
     student.run("")
     student.run("")
     assert len(student.peer.modules._kept) < 60
-    assert len(student.peer.mirrors._kept) < 80
+    assert len(student.peer.tensors._kept) < 80
 
 
 def test_too_large_a_value_is_an_ordinary_error_on_both_sides(make_student):
