@@ -2,7 +2,6 @@
 
 import inspect
 from collections.abc import Callable, Iterator
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,6 @@ _ANNOTATIONS: dict[str, type] = {
     for cls in (int, float, complex, bool, str, bytes, list, tuple, dict, set, object, torch.Tensor, np.ndarray)
 }
 _KINDS = list(inspect._ParameterKind)
-_NAMED = _KINDS[:2] + _KINDS[3:4]
 _MOST_TEXT = 10_000
 
 
@@ -51,21 +49,10 @@ class FunctionProxy:
 
     @property
     def __code__(self) -> Any:
-        """Whether it is a generator function, which ``inspect`` tells by it; and how many arguments it takes."""
+        """The code of a generator function where it is one: ``inspect`` tells by it."""
         if self._is_generator:
             return _generator.__code__
-        if "__signature__" not in vars(self):
-            raise AttributeError("a function has no attribute '__code__'")
-        signature: inspect.Signature = vars(self)["__signature__"]
-        named = [item for item in signature.parameters.values() if item.kind in _NAMED]
-        alone = [item for item in named if item.kind is inspect.Parameter.KEYWORD_ONLY]
-        return SimpleNamespace(
-            co_name=self.__name__,
-            co_flags=0,
-            co_argcount=len(named) - len(alone),
-            co_kwonlyargcount=len(alone),
-            co_varnames=tuple(item.name for item in named),
-        )
+        raise AttributeError("a function has no attribute '__code__'")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self._context.request("call", self, args, kwargs, path=f"{self._path}()")

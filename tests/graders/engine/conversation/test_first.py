@@ -230,3 +230,4 @@ def test_signatures_are_those_of_the_student(make_student):
     assert str(inspect.signature(f)) == "(a: int, b=2, *c, d: 'torch.Tensor' = None, **e) -> list"
     assert f.__defaults__ == (2,)
     assert f.__annotations__["return"] is list
+    assert not hasattr(f, "__code__")
