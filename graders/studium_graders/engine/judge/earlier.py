@@ -105,7 +105,7 @@ class Brought:
 
     def _goes(self, name: str, value: Any) -> bool:
         """Give a value away for good, if nothing in it would be asked for here."""
-        if not (value is None or is_proxy(value) or is_plain_data(value) or isinstance(value, ModuleType)):
+        if not (value is None or is_plain_data(value, objects=True) or isinstance(value, ModuleType)):
             return False
         try:
             self.namespace.student.set(name, value)
