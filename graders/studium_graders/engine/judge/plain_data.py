@@ -15,7 +15,7 @@ _DATA = (*_ARRAYS, *_SEQUENCES, dict, set, frozenset, bytearray, str, bytes, boo
 
 
 def is_plain_data(value: Any, deepest: int = 20, *, objects: bool = False) -> bool:
-    """Return whether a value is plain data; None is not: it may be no value. ``objects`` of the student's may be in it."""
+    """Return whether a value is plain data, not None: it may be no value. ``objects``: the student's may be in it."""
     kind = type(value)
     if kind in _SEQUENCES or kind in (set, frozenset):
         inside = deepest - 1

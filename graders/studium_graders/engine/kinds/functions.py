@@ -97,11 +97,11 @@ def _bound(function: FunctionProxy, instance: Any) -> Callable[..., Any]:
 def function_facts(function: Any, encoder: Encoder) -> list[Node]:
     """Describe a function: its names, its signature and, of the student's, its docstring, as far as they are plain."""
     wrapped, doc = getattr(function, "__wrapped__", None), getattr(function, "__doc__", None)
-    told = type(doc) is str and encoder.context.trusting
+    told = encoder.context.trusting
     return [
         _name(getattr(function, "__name__", None), encoder),
         _name(getattr(function, "__qualname__", None), encoder),
-        encoder.text(doc[:_MOST_TEXT]) if told else None,
+        encoder.text(doc[:_MOST_TEXT]) if type(doc) is str and told else None,
         _parameters(function, encoder),
         encoder.encode(wrapped) if type(wrapped) is FunctionProxy else None,
         bool(getattr(getattr(function, "__code__", None), "co_flags", 0) & inspect.CO_GENERATOR),
