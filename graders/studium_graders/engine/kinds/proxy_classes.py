@@ -178,7 +178,8 @@ class ProxyClasses:
     def _parent(self, base: Node, decoder: Decoder) -> type | None:
         if base[0] in (MINE, YOURS):
             found: Any = self.read_class(base, decoder)
-            return found if isinstance(found, type) and isinstance(found, ProxyClass) else None
+            parent: type | None = found if isinstance(found, ProxyClass) else None
+            return parent
         if base[0] != _MODULE:
             return None
         if base[1] == "Module":
