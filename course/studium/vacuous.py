@@ -41,7 +41,7 @@ def _narrow(solution: Answer) -> Answer:
         found = solution(*args, **kwargs)
         with contextlib.suppress(AttributeError, TypeError, ValueError):
             return found.half() if hasattr(found, "half") else found.astype("float16")
-        return found
+        return None  # the right answer itself would pass every test
 
     return answer
 
@@ -53,7 +53,7 @@ def _more(solution: Answer) -> Answer:
         found = solution(*args, **kwargs)
         if isinstance(found, list | tuple):
             return type(found)([*found, *found[:1]])
-        return {**found, "more": None} if isinstance(found, dict) else found
+        return {**found, "more": None} if isinstance(found, dict) else None
 
     return answer
 
