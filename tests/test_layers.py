@@ -70,3 +70,49 @@ def test_a_file_imports_only_what_its_layer_may(path):
 )
 def test_an_import_across_layers_is_seen(path, text):
     assert offences(ROOT / path, text)
+
+
+ENGINE = ROOT / "graders/studium_graders/engine"
+BELOW = {
+    "material": set(),
+    "intake": {"material"},
+    "processes": {"material"},
+    "sandbox": {"material", "processes"},
+    "wire": {"material"},
+    "kinds": {"material", "wire"},
+    "judge_side": {"material", "wire", "kinds"},
+    "student_side": {"material", "wire", "kinds", "processes", "sandbox"},
+    "judge": {"material", "wire", "kinds", "judge_side", "student_side", "processes", "sandbox"},
+}
+"""Packages of the grading engine, and what each may import, under TYPE_CHECKING too; supervision may import all."""
+
+
+def packages_imported(text: str) -> set[str]:
+    """The packages of the engine that a file imports."""
+    prefix = "studium_graders.engine"
+    dotted = [f"{module}.{name}" if module == prefix else module for module, name in imports_of(text)]
+    return {module.split(".")[2] for module in dotted if module.startswith(f"{prefix}.")}
+
+
+@pytest.mark.parametrize("package", BELOW)
+def test_a_package_of_the_engine_imports_from_those_below_it_alone(package):
+    files = (ENGINE / package).rglob("*.py")
+    found = {path.name: packages_imported(path.read_text("utf-8")) - BELOW[package] - {package} for path in files}
+    assert {name: bad for name, bad in found.items() if bad} == {}
+
+
+def test_the_packages_of_the_engine_have_an_order():
+    order = list(BELOW)
+    assert all(order.index(lower) < order.index(package) for package, below in BELOW.items() for lower in below)
+    assert {path.parent.name for path in ENGINE.glob("*/__init__.py")} == {*BELOW, "supervision"}
+    assert [path.name for path in ENGINE.glob("*.py")] == ["__init__.py"]
+
+
+def test_no_class_of_the_engine_has_more_than_40_methods():
+    classes = [
+        (path.name, node.name, sum(isinstance(item, ast.FunctionDef) for item in node.body))
+        for path in ENGINE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.ClassDef)
+    ]
+    assert [found for found in classes if found[2] > 40] == []

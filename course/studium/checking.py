@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from types import FunctionType
+from types import CodeType, FunctionType
 from typing import Any, Literal
 
 import msgspec
@@ -168,7 +168,7 @@ def with_sentence(result: ExerciseResult, mistake: str) -> ShownResult:
 def is_blank(function: Callable[..., Any]) -> bool:
     """Return whether a function has no body but a docstring, ``pass`` or ``...``."""
     code = getattr(function, "__code__", None)
-    if code is None:
+    if not isinstance(code, CodeType):
         return False
     steps = [step for step in dis.get_instructions(code) if step.opname not in ("RESUME", "NOP", "LOAD_CONST")]
     consts = set(code.co_consts) - {None, function.__doc__, ...}

@@ -9,8 +9,8 @@ from typing import Any
 
 import msgspec
 
-from studium_graders.engine.material import CanonicalSubmission, Material
-from studium_graders.engine.results import CellRun, NotebookResult, SubmissionResult, TestResult
+from studium_graders.engine.material.assignment import CanonicalSubmission, Material
+from studium_graders.engine.material.results import CellRun, NotebookResult, SubmissionResult, TestResult
 from studium_graders.inert_markdown import inert
 from studium_graders.mistakes import Sentences
 from studium_graders.outputs import error_output, safe_outputs, value_output

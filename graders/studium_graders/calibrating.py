@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from studium_graders import work
-from studium_graders.engine.material import Calibration, Material
+from studium_graders.engine.material.assignment import Calibration, Material
 from studium_graders.results_store import write_whole
 from studium_graders.sharing import ALONE, Sharing
 

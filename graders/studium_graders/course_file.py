@@ -16,7 +16,7 @@ from msgspec import Meta
 from studium.errors import CourseError, UnknownNameError, suggestion
 
 from studium_graders.course_messages import convert_message
-from studium_graders.engine.limits import Limits, LimitsChange
+from studium_graders.engine.material.limits import Limits, LimitsChange
 
 FILE = "course.toml"
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from studium.catalogue import Catalogue
 
-from studium_graders.engine.material import Material
-from studium_graders.engine.public_imports import imported
+from studium_graders.engine.material.assignment import Material
+from studium_graders.engine.processes.public_imports import imported
 
 
 def packages_of(material: Material, catalogue: Catalogue) -> list[str]:

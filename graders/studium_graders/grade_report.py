@@ -2,7 +2,8 @@
 
 import msgspec
 
-from studium_graders.engine.results import SubmissionResult, TestResult, Verdict
+from studium_graders.engine.material.results import SubmissionResult, TestResult, Verdict
+from studium_graders.engine.supervision.vacuous_answers import VacuousTest
 from studium_graders.mistakes import Sentences
 from studium_graders.recorder import MarkChange
 
@@ -19,6 +20,7 @@ class TestRow(msgspec.Struct, frozen=True):
     mistake: str
     mistake_id: str
     mode: str
+    reason: str = ""  # why it ran in one process
 
 
 class SubmissionRow(msgspec.Struct, frozen=True):
@@ -43,7 +45,8 @@ class SubmissionRow(msgspec.Struct, frozen=True):
 class ClassResult(msgspec.Struct):
     """A grading run. ``problems`` are sentences about what is not the students' fault.
 
-    ``judged`` is how many submissions were run: what several students handed in alike is run once.
+    ``judged`` is how many submissions were run: what several students handed in alike is run once. ``vacuous`` are the
+    tests that vacuous answers pass, where their author has not been told yet.
     """
 
     assignment: str
@@ -52,6 +55,7 @@ class ClassResult(msgspec.Struct):
     submissions: list[SubmissionRow] = []
     changes: list[MarkChange] = []
     problems: list[str] = []
+    vacuous: list[VacuousTest] = []
 
     def changes_of(self, *, recorded: bool) -> list[MarkChange]:
         """Give the marks that became others, or those that would: somebody said no, or they could not be recorded."""
@@ -64,10 +68,11 @@ class ClassResult(msgspec.Struct):
         return [row for row in self.submissions if row.verdict.endswith(" limit")]
 
     @property
-    def in_one_process(self) -> list[str]:
-        """The tests that ran in the students' own process, where a submission can disturb them."""
-        tests = (test for row in self.submissions for test in row.tests)
-        return sorted({f"{test.exercise}/{test.name}" for test in tests if test.mode == "one process"})
+    def in_one_process(self) -> dict[str, list[str]]:
+        """The tests that ran in the students' own process, where a submission can disturb them, by the reason."""
+        tests = (test for row in self.submissions for test in row.tests if test.mode == "one process")
+        found = sorted({(test.reason, f"{test.exercise}/{test.name}") for test in tests})
+        return {why: [name for reason, name in found if reason == why] for why, _ in found}
 
 
 def submission_row(
@@ -107,4 +112,5 @@ def _test_row(test: TestResult, sentences: Sentences) -> TestRow:
         sentences.of(test.mistake_id),
         test.mistake_id,
         test.mode,
+        test.reason,
     )

@@ -20,11 +20,12 @@ from studium.errors import CourseError, StudiumError, UnknownNameError, UsageErr
 from studium_graders import work
 from studium_graders.calibrating import Calibrating
 from studium_graders.course_file import FILE, read_course
-from studium_graders.engine.intake import read_submission
-from studium_graders.engine.limits import Limits
-from studium_graders.engine.material import CanonicalSubmission
-from studium_graders.engine.results import SubmissionResult
-from studium_graders.engine.template import material_of
+from studium_graders.engine.intake.submissions import read_submission
+from studium_graders.engine.material.assignment import CanonicalSubmission
+from studium_graders.engine.material.limits import Limits
+from studium_graders.engine.material.results import SubmissionResult
+from studium_graders.engine.material.template import material_of
+from studium_graders.engine.supervision.vacuous_answers import VacuousTest
 from studium_graders.executors import usable_cpus
 from studium_graders.exercise_files import packages_of
 from studium_graders.grade_report import ClassResult, submission_row
@@ -37,6 +38,7 @@ from studium_graders.recording_desk import DISK_FULL, AutogradedFolder, Recordin
 from studium_graders.results_store import ResultsStore, environment_hash, result_key
 from studium_graders.sharing import Sharing, sharing_of
 from studium_graders.submissions import Submitted, find_submissions
+from studium_graders.vacuous_check import is_checked, note_checked
 
 _ON_A_CLUSTER = 64  # submissions that are under way at the same time where nothing else is said
 _PATIENCE_SECONDS = 10  # until somebody who waits for a worker is told so
@@ -226,6 +228,7 @@ class _Line:
         for problem in problems:
             self.run.watcher.note(f"{problem}; submissions are judged there with more caution")
         self.packed = msgspec.msgpack.encode(self.material)
+        self._tell_author()
         for submission in chain((ahead.popleft() for _ in range(len(ahead))), reading):
             key, result = self._look(submission)
             if result and not self.run.options.force:
@@ -242,6 +245,16 @@ class _Line:
                 yield from self._finished()
         while self.waiting:
             yield from self._finished()
+
+    def _tell_author(self) -> None:
+        """Tell once which tests a vacuous answer passes, unless ``studium assign`` has done so."""
+        if is_checked(self.run.root, self.run.material) or not any(
+            cell.reference for book in self.material.notebooks for cell in book.cells
+        ):
+            return
+        found = self.run.executor.submit(work.vacuous_tests, self.work, self.packed).result()
+        self.report.vacuous = msgspec.msgpack.decode(found, type=list[VacuousTest])
+        note_checked(self.run.root, self.run.material)
 
     def stored(self, submitted: Submitted) -> Graded | None:
         """Give the result that is kept; None, after noting why, where something else lies in the folder now."""

@@ -25,14 +25,14 @@ from traitlets import Bool
 from studium_graders import work
 from studium_graders.autograded import autograded_files
 from studium_graders.course_file import FILE, read_course
-from studium_graders.engine.canonical import canonical_notebook, template_cells
-from studium_graders.engine.intake import files_beside
-from studium_graders.engine.limits import MOST_SECONDS, Limits
-from studium_graders.engine.material import CanonicalSubmission, Material
-from studium_graders.engine.results import SubmissionResult
-from studium_graders.engine.submitted_files import read_folder
-from studium_graders.engine.submitted_notebook import SubmittedCell
-from studium_graders.engine.template import material_of
+from studium_graders.engine.intake.canonical import canonical_notebook, template_cells
+from studium_graders.engine.intake.submissions import files_beside
+from studium_graders.engine.intake.submitted_files import read_folder
+from studium_graders.engine.intake.submitted_notebook import SubmittedCell
+from studium_graders.engine.material.assignment import CanonicalSubmission, Material
+from studium_graders.engine.material.limits import MOST_SECONDS, Limits
+from studium_graders.engine.material.results import SubmissionResult
+from studium_graders.engine.material.template import material_of
 from studium_graders.exercise_files import packages_of
 from studium_graders.mistakes import Sentences
 from studium_graders.results_store import exercise_hashes

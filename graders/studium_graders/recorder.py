@@ -24,9 +24,9 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.engine import make_url
 from studium.errors import CourseError
 
-from studium_graders.engine.material import CanonicalNotebook, CanonicalSubmission
-from studium_graders.engine.results import NotebookResult, SubmissionResult
-from studium_graders.engine.timestamps import read_timestamp
+from studium_graders.engine.intake.timestamps import read_timestamp
+from studium_graders.engine.material.assignment import CanonicalNotebook, CanonicalSubmission
+from studium_graders.engine.material.results import NotebookResult, SubmissionResult
 from studium_graders.gradebook_errors import WAIT_SECONDS, gradebook_errors
 from studium_graders.gradebook_reading import reading_if_there
 from studium_graders.late_penalties import LatePenalties

@@ -9,7 +9,7 @@ from nbgrader.coursedir import CourseDirectory
 from studium.errors import CourseError
 
 from studium_graders.autograded import autograded_files, holds, write_folder
-from studium_graders.engine.material import Material
+from studium_graders.engine.material.assignment import Material
 from studium_graders.grade_report import ClassResult, submission_row
 from studium_graders.gradebook_errors import GradebookError
 from studium_graders.mistakes import Sentences

@@ -12,8 +12,8 @@ from pathlib import Path
 import msgspec
 import studium
 
-from studium_graders.engine.material import CanonicalSubmission, Material
-from studium_graders.engine.results import SubmissionResult
+from studium_graders.engine.material.assignment import CanonicalSubmission, Material
+from studium_graders.engine.material.results import SubmissionResult
 from studium_graders.exercise_files import exercise_files
 from studium_graders.sharing import ALONE, Sharing
 

@@ -3,7 +3,7 @@
 import atexit
 import sys
 
-from studium_graders.engine.zygote import common_ancestor
+from studium_graders.engine.processes.zygote import common_ancestor
 
 ancestor = common_ancestor()
 atexit.register(ancestor.close)

@@ -13,9 +13,9 @@ import msgspec
 from studium.errors import CourseError
 
 from studium_graders import warm
-from studium_graders.engine.engine import Engine
-from studium_graders.engine.material import CanonicalSubmission, Material
+from studium_graders.engine.material.assignment import CanonicalSubmission, Material
 from studium_graders.engine.sandbox import Level, probe
+from studium_graders.engine.supervision.engine import Engine
 from studium_graders.results_store import exercise_hashes, own_code_hash
 
 # Made here and not in threads: where two make what decodes a type at the same time, msgspec ends the process.
@@ -55,6 +55,12 @@ def calibrate(work: Work, material: bytes) -> bytes:
     """Give the material with what its reference solution needs."""
     with _engines.use(work, material) as engine:
         return msgspec.msgpack.encode(engine.calibrate())
+
+
+def vacuous_tests(work: Work, material: bytes) -> bytes:
+    """Return the tests that vacuous answers pass. ``material`` is calibrated."""
+    with _engines.use(work, material) as engine:
+        return msgspec.msgpack.encode(engine.vacuous_tests())
 
 
 def grade(work: Work, material: bytes, submission: bytes) -> bytes:

@@ -13,7 +13,7 @@ from studium import hookimpl, hookspecs
 from studium.catalogue import load_catalogue
 from studium.plugins import Loaded, Plugins, builtin_plugins
 from studium_graders.course_file import Assignment, Course, Late, read_course
-from studium_graders.engine.limits import Limits
+from studium_graders.engine.material.limits import Limits
 from studium_graders.plan import plan_notebooks
 
 from .page_checks import broken_links, invented_snippets, stale_pages, unknown_targets, wrong_commands

@@ -10,9 +10,9 @@ pytest.importorskip("nbgrader")
 
 from studium.catalogue import load_catalogue
 from studium_graders.autograded import autograded_files, write_folder
-from studium_graders.engine.material import CanonicalNotebook, CanonicalSubmission, Material
-from studium_graders.engine.results import CellRun, NotebookResult, Outcome, SubmissionResult
-from studium_graders.engine.results import TestResult as Result
+from studium_graders.engine.material.assignment import CanonicalNotebook, CanonicalSubmission, Material
+from studium_graders.engine.material.results import CellRun, NotebookResult, Outcome, SubmissionResult
+from studium_graders.engine.material.results import TestResult as Result
 from studium_graders.mistakes import Sentences
 
 

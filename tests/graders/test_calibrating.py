@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import msgspec
 import pytest
 from studium_graders.calibrating import Calibrating
-from studium_graders.engine.material import Calibration, CanonicalSubmission, Material
+from studium_graders.engine.material.assignment import Calibration, CanonicalSubmission, Material
 from studium_graders.grading import _Line
 from studium_graders.work import Work
 

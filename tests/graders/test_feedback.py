@@ -18,8 +18,8 @@ pytest.importorskip("nbgrader")
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from nbgrader.api import Gradebook
 from studium_graders.assigning import build_assignment
-from studium_graders.engine import results as engine
-from studium_graders.engine.results import CellRun, NotebookResult, SubmissionResult
+from studium_graders.engine.material import results as engine
+from studium_graders.engine.material.results import CellRun, NotebookResult, SubmissionResult
 from studium_graders.feedback import write_feedback
 from studium_graders.feedback.markdown import show_markdown
 from studium_graders.feedback.outputs import clean_html, show_outputs

@@ -19,8 +19,14 @@ from nbformat.v4 import new_markdown_cell, new_notebook
 from nbgrader.server_extensions.formgrader import handlers
 from studium.catalogue import load_catalogue
 from studium_graders.autograded import autograded_files
-from studium_graders.engine.material import CanonicalNotebook, CanonicalSubmission, Cell, Material, NotebookMaterial
-from studium_graders.engine.results import SubmissionResult
+from studium_graders.engine.material.assignment import (
+    CanonicalNotebook,
+    CanonicalSubmission,
+    Cell,
+    Material,
+    NotebookMaterial,
+)
+from studium_graders.engine.material.results import SubmissionResult
 from studium_graders.inert_markdown import inert
 from studium_graders.mistakes import Sentences
 

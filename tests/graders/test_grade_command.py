@@ -19,7 +19,7 @@ from studium_graders import beginning
 from studium_graders.assigning import build_assignment
 from studium_graders.commands import grade as command
 from studium_graders.course_file import read_course
-from studium_graders.engine.limits import Limits, LimitsChange
+from studium_graders.engine.material.limits import Limits, LimitsChange
 from studium_graders.grade_report import SubmissionRow
 from studium_graders.recorder import MarkChange
 

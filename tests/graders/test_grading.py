@@ -19,8 +19,8 @@ from studium.errors import CourseError, StudiumError, UnknownNameError
 from studium.sources import solved
 from studium_graders import work
 from studium_graders.assigning import build_assignment
-from studium_graders.engine.material import CanonicalSubmission, Material
-from studium_graders.engine.results import SubmissionResult
+from studium_graders.engine.material.assignment import CanonicalSubmission, Material
+from studium_graders.engine.material.results import SubmissionResult
 from studium_graders.feedback import write_feedback
 from studium_graders.grade_report import ClassResult
 from studium_graders.grading import GradeOptions, grade_class

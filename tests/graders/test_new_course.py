@@ -8,7 +8,7 @@ from nbconvert import HTMLExporter
 from nbformat.v4 import new_markdown_cell, new_notebook
 from studium.catalogue import Catalogue
 from studium_graders.course_file import read_course
-from studium_graders.engine.limits import Limits
+from studium_graders.engine.material.limits import Limits
 from studium_graders.nbgrader_config import grade_with_engine
 from studium_graders.plan import plan_notebooks
 from traitlets.config import Config

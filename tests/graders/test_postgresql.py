@@ -17,9 +17,9 @@ from studium.catalogue import load_catalogue
 from studium.errors import CourseError
 from studium_graders.course_file import FILE, read_course
 from studium_graders.course_folder import load_config
-from studium_graders.engine.limits import Limits
-from studium_graders.engine.material import Material
-from studium_graders.engine.template import material_of
+from studium_graders.engine.material.assignment import Material
+from studium_graders.engine.material.limits import Limits
+from studium_graders.engine.material.template import material_of
 
 pytestmark = [
     pytest.mark.nbgrader,

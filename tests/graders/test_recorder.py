@@ -16,13 +16,13 @@ from studium.catalogue import Catalogue
 from studium.errors import CourseError
 from studium.sources import solved
 from studium_graders.assigning import build_assignment
-from studium_graders.engine import results
-from studium_graders.engine.intake import read_submission
-from studium_graders.engine.limits import Limits
-from studium_graders.engine.material import Material
-from studium_graders.engine.results import NotebookResult, SubmissionResult
-from studium_graders.engine.template import material_of
-from studium_graders.engine.timestamps import read_timestamp
+from studium_graders.engine.intake.submissions import read_submission
+from studium_graders.engine.intake.timestamps import read_timestamp
+from studium_graders.engine.material import results
+from studium_graders.engine.material.assignment import Material
+from studium_graders.engine.material.limits import Limits
+from studium_graders.engine.material.results import NotebookResult, SubmissionResult
+from studium_graders.engine.material.template import material_of
 from studium_graders.gradebook_errors import GradebookError
 from studium_graders.late_penalties import LatePenalties
 from studium_graders.opening import open_course

@@ -12,9 +12,15 @@ from hypothesis import strategies as st
 pytest.importorskip("nbgrader")
 
 from studium_graders import results_store
-from studium_graders.engine import results
-from studium_graders.engine.limits import Limits
-from studium_graders.engine.material import Calibration, CanonicalNotebook, CanonicalSubmission, Material, Step
+from studium_graders.engine.material import results
+from studium_graders.engine.material.assignment import (
+    Calibration,
+    CanonicalNotebook,
+    CanonicalSubmission,
+    Material,
+    Step,
+)
+from studium_graders.engine.material.limits import Limits
 from studium_graders.results_store import (
     ResultsStore,
     environment_hash,

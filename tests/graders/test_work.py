@@ -13,14 +13,14 @@ pytest.importorskip("nbgrader")
 
 from studium.errors import CourseError
 from studium_graders import work  # nbgrader is an extra
-from studium_graders.engine.material import Calibration, CanonicalSubmission, Material
+from studium_graders.engine.material.assignment import Calibration, CanonicalSubmission, Material
 
 MANY = """
 import sys, threading
 from contextlib import contextmanager
 import msgspec
 from studium_graders import work
-from studium_graders.engine.material import CanonicalNotebook, CanonicalSubmission, Step
+from studium_graders.engine.material.assignment import CanonicalNotebook, CanonicalSubmission, Step
 
 sys.setswitchinterval(1e-6)
 submission = CanonicalSubmission("ada", (CanonicalNotebook("book", (Step("cell", "student", "x"),), b"{}"),))

@@ -19,7 +19,7 @@ import msgspec
 import psutil
 from nbgrader.api import Gradebook, MissingEntry
 from studium.catalogue import load_catalogue
-from studium_graders.engine.results import SubmissionResult
+from studium_graders.engine.material.results import SubmissionResult
 from studium_graders.feedback import write_feedback
 from studium_graders.grading import GradeOptions, grade_class
 from studium_graders.results_store import StoredResult, file_name
@@ -85,7 +85,7 @@ class Outcome:
 
 @dataclass
 class ClassRun:
-    """All cases of one course after grading, by id."""
+    """All cases of one course after grading, by id; ``passed_vacuously`` are the tests that the author was told of."""
 
     room: Classroom
     sandbox: str
@@ -95,6 +95,7 @@ class ClassRun:
     problems: list[str]
     before: dict[str, bytes]
     left_running: list[str]
+    passed_vacuously: set[str]
 
 
 class _Watcher:
@@ -121,7 +122,8 @@ def run_class(folder: Path, course: str, cases: Sequence[Case], limits: str = LI
     outcomes = {case.id: _outcome(room, case) for case in cases}
     running = [process.name() for process in psutil.process_iter() if process.name().startswith("redteam-")]
     kept = {case.id: case for case in own}
-    return ClassRun(room, report.sandbox, outcomes, traps, kept, report.problems, before, running)
+    told = {test.test for test in report.vacuous}
+    return ClassRun(room, report.sandbox, outcomes, traps, kept, report.problems, before, running, told)
 
 
 def changed_files(run: ClassRun) -> list[str]:

@@ -4,7 +4,8 @@ A case is a TOML file: ``tries`` says in words what it does, ``answers`` hold th
 ``last`` are extra cells, ``files``, ``links``, ``pipes`` and ``sparse`` (sizes in bytes) lie beside the notebook, and
 ``mutate`` is Python that changes the notebook ``nb`` (``raw`` are other bytes for the file, None for no file).
 ``marks`` are what each test must get, by a pattern of its grade id; else honest cases earn full marks, hostile ones 0
-but for the exercises that they ``solve``.
+but for the exercises that they ``solve``. What vacuous ones earn beyond that is earned in tests whose author has been
+told that they let vacuous answers pass.
 """
 
 import tomllib
@@ -15,7 +16,7 @@ from pathlib import Path
 import msgspec
 
 HERE = Path(__file__).parent
-HONEST = "honest"
+HONEST, VACUOUS = "honest", "vacuous"
 
 
 class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -58,6 +59,11 @@ class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Whether it must earn what it deserves, rather than nothing."""
         return self.kind == HONEST
 
+    @property
+    def vacuous(self) -> bool:
+        """Whether it says nothing: it earns what a test gives for that, and the test's author has been told."""
+        return self.kind == VACUOUS
+
     def solved(self, exercises: Mapping[str, str]) -> list[str]:
         """Name the exercises that get the reference solution."""
         chosen = list(exercises) if self.solves is None and self.honest else self.solves or []
@@ -77,9 +83,8 @@ class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def cases() -> list[Case]:
     """Read all cases, the honest ones first."""
-    honest = [_case(path, HONEST) for path in sorted((HERE / "honest").glob("*.toml"))]
-    hostile = [_case(path, path.parent.name) for path in sorted((HERE / "attacks").glob("*/*.toml"))]
-    return honest + hostile
+    folders = [HERE / HONEST, HERE / VACUOUS, *sorted((HERE / "attacks").iterdir())]
+    return [_case(path, folder.name) for folder in folders for path in sorted(folder.glob("*.toml"))]
 
 
 def _case(path: Path, kind: str) -> Case:

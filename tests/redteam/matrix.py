@@ -6,7 +6,7 @@
 import argparse
 import tempfile
 import warnings
-from collections import defaultdict
+from collections import Counter, defaultdict
 from pathlib import Path
 
 from rich.console import Console
@@ -14,12 +14,13 @@ from rich.table import Table
 from studium_graders.engine.sandbox import Level, probe
 
 from . import stock
-from .class_run import run_class
+from .class_run import ClassRun, run_class
 from .classroom import COURSES
 from .corpus import Case, cases
 
 Row = tuple[Case, str, str, str]
-HELD, HOLE, RIGHT, WRONG = "held", "HOLE", "right", "WRONG"
+HELD, LABELLED, TOLD, HOLE = "blocked", "blocked, in one process", "vacuous: the author was told", "HOLE"
+RIGHT, WRONG = "right", "WRONG"
 
 
 def main() -> None:
@@ -49,11 +50,23 @@ def _rows(folder: Path, course: str, own: list[Case]) -> list[Row]:
     rows: list[Row] = []
     for case in own:
         deserved, found = case.deserves(run.room.tests, run.room.exercises), run.outcomes[case.id]
-        good = deserved == {name: found.marks.get(name) for name in deserved}
-        verdict = (RIGHT if good else WRONG) if case.honest else (HELD if good else HOLE)
+        wrong = {name for name, points in deserved.items() if found.marks.get(name) != points}
+        verdict = _verdict(case, wrong, run)
         ours = f"{sum(found.marks.values()):g} of {sum(deserved.values()):g} deserved"
         rows.append((case, _stock(known.get(case.id, {}), deserved), ours, verdict))
     return rows
+
+
+def _verdict(case: Case, wrong: set[str], run: ClassRun) -> str:
+    if case.honest:
+        return WRONG if wrong else RIGHT
+    if wrong:
+        return TOLD if case.vacuous and wrong <= run.passed_vacuously else HOLE
+    result = run.outcomes[case.id].result
+    attacked = [
+        test for test in (result.tests if result else []) if test.exercise not in case.solved(run.room.exercises)
+    ]
+    return LABELLED if any(test.mode == "one process" for test in attacked) else HELD
 
 
 def _stock(known: dict, deserved: dict[str, float]) -> str:
@@ -75,16 +88,15 @@ def _matrix(rows: list[Row], title: str = "Attacks") -> Table:
 
 
 def _figures(rows: list[Row]) -> Table:
-    counts: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
+    verdicts = (RIGHT, HELD, LABELLED, TOLD, HOLE, WRONG)
+    counts: dict[str, Counter[str]] = defaultdict(Counter)
     for case, before, _, verdict in rows:
-        count = counts[case.kind]
-        count[0] += 1
-        count[1] += verdict in (HELD, RIGHT)
-        count[2] += not before.startswith(tuple("0123456789"))
-        count[3] += "undeserved" in before or "lost" in before
-    table = Table("class", "cases", "right in Studium", "wrong in nbgrader", "not run in nbgrader", title="In figures")
-    for kind, (number, good, unrun, bad) in counts.items():
-        table.add_row(kind, str(number), str(good), str(bad), str(unrun))
+        unrun = not before.startswith(tuple("0123456789"))
+        counts[case.kind].update(["cases", verdict, "not run" if unrun else ""])
+        counts[case.kind]["wrong"] += "undeserved" in before or "lost" in before
+    table = Table("class", "cases", *verdicts, "wrong in nbgrader", "not run in nbgrader", title="In figures")
+    for kind, count in counts.items():
+        table.add_row(kind, *(str(count[name]) for name in ("cases", *verdicts, "wrong", "not run")))
     return table
 
 

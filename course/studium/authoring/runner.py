@@ -25,6 +25,7 @@ from studium.authoring import (
     repeatability,
     secrecy,
     tolerances,
+    vacuous_answers,
 )
 from studium.authoring.findings import CheckResult, Finding, Mutants, Report, TopicCheck
 from studium.authoring.subject import Subject
@@ -45,6 +46,7 @@ OWN_CHECKS = (
     TopicCheck("test cells", mistakes.test_cells, _RIGHT),
     TopicCheck("repeatability", repeatability.repeatability, _RIGHT),
     TopicCheck("tolerances", tolerances.tolerances, ("imports", "solutions", "repeatability")),
+    TopicCheck("vacuous answers", vacuous_answers.vacuous_answers, _RIGHT),
     TopicCheck("promises", promises.promises, _RIGHT),
     TopicCheck("reference", reference_answers.reference, _RIGHT),
     TopicCheck("spelling", prose.spelling, _BUILDS),

@@ -7,6 +7,7 @@ import typer
 from studium.catalogue import Catalogue
 
 from studium_graders.commands.extra import require_grade_extra, settings_errors
+from studium_graders.commands.grade import show_vacuous
 from studium_graders.commands.stopping import stoppable
 
 if TYPE_CHECKING:
@@ -17,6 +18,9 @@ def assign(
     ctx: typer.Context,
     name: Annotated[str, typer.Argument(help="The assignment's name in course.toml.")],
     course: Annotated[Path, typer.Option(help="The course folder.")] = Path(),
+    check: Annotated[
+        bool, typer.Option("--check/--no-check", help="List the tests that a vacuous answer passes.")
+    ] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
     """Build source/NAME and release/NAME and note both in the gradebook. All or nothing: an error changes nothing."""
@@ -24,14 +28,17 @@ def assign(
     from studium.cli.output import print_json
 
     from studium_graders.assigning import build_assignment
+    from studium_graders.vacuous_check import check_assignment
 
     catalogue: Catalogue = ctx.obj
     with stoppable(), settings_errors(course):
         assigned = build_assignment(course, name, catalogue)
+        vacuous = check_assignment(course, name, catalogue) if check and not as_json else []
     if as_json:
         print_json(assigned)
     else:
         _print(assigned)
+        show_vacuous(vacuous)
 
 
 def _print(assigned: "Assigned") -> None:

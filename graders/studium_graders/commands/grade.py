@@ -15,6 +15,7 @@ from studium_graders.commands.extra import import_nbgrader, require_grade_extra,
 from studium_graders.commands.stopping import stoppable
 
 if TYPE_CHECKING:
+    from studium_graders.engine.supervision.vacuous_answers import VacuousTest
     from studium_graders.grade_report import ClassResult, SubmissionRow
     from studium_graders.grading import Watcher
     from studium_graders.recorder import MarkChange
@@ -42,6 +43,9 @@ def grade(
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Grade, and show what would change.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before marks change.")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Grade nothing: list the tests that a vacuous answer passes.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
     """Grade what was handed in and record it in the gradebook. Only what is new or has changed is run."""
@@ -51,15 +55,34 @@ def grade(
     sys.setswitchinterval(_SWITCH_SECONDS)
     gc.disable()  # what is imported stays: looking for what does not takes a seventh of the time
     import_nbgrader()
+    from studium.cli.output import print_json
+
     from studium_graders.grading import GradeOptions, grade_class
+    from studium_graders.vacuous_check import check_assignment
 
     gc.freeze()
     gc.enable()
     catalogue: Catalogue = ctx.obj
+    if check:
+        with stoppable(), settings_errors(course):
+            tests = check_assignment(course, name, catalogue)
+        print_json(tests) if as_json else show_vacuous(tests, asked=True)
+        return
     options = GradeOptions(tuple(student or ()), jobs, executor, scheduler, resume, force, trust_submissions, dry_run)
     with stoppable(), settings_errors(course), _watching(ask=not (yes or as_json)) as watcher:
         result = grade_class(course, name, options, catalogue, watcher)
     _show(result, dry_run=dry_run, as_json=as_json)
+
+
+def show_vacuous(tests: "Sequence[VacuousTest]", *, asked: bool = False) -> None:
+    """Print the table of tests that vacuous answers pass; where nobody has asked, only if there are some."""
+    from studium.cli.output import print_table
+
+    if tests:
+        typer.echo("tests that a vacuous answer passes, too; no marks are taken for that:")
+        print_table(("test", "what passes it"), [(test.test, ", ".join(test.answers)) for test in tests])
+    elif asked:
+        typer.echo("no test is passed by a vacuous answer")
 
 
 def _show(result: "ClassResult", *, dry_run: bool, as_json: bool) -> None:
@@ -144,7 +167,7 @@ def _watching(*, ask: bool) -> Iterator["Watcher"]:
 
 
 def _ending(row: "SubmissionRow") -> str:
-    from studium_graders.engine.timestamps import NO_TIME
+    from studium_graders.engine.intake.timestamps import NO_TIME
 
     time = "kept result" if row.reused else f"{row.seconds:.2f} s"
     said = [row.detail] if row.detail else []
@@ -196,9 +219,10 @@ def _print(result: "ClassResult", *, dry_run: bool) -> None:
     if stopped := result.stopped:
         typer.echo(f"stopped by a limit: {', '.join(f'{plain(row.student)} ({row.verdict})' for row in stopped)}")
     if shared := result.in_one_process:
-        typer.echo(
-            f"run in the student's process, because they look into it or change what it has: {', '.join(shared)}"
-        )
+        number = sum(map(len, shared.values()))
+        reasons = "; ".join(f"{', '.join(names)} ({why})" for why, names in shared.items())
+        typer.echo(f"{_counted(number, 'test')} ran in one process with the answer: {reasons}")
+    show_vacuous(result.vacuous)
     number = sum(row.recorded for row in result.submissions)
     what = "nothing was recorded: a dry run" if dry_run else f"{number} recorded"
     typer.echo(

@@ -8,7 +8,7 @@ from typing import Any
 from studium.errors import StudiumError
 from studium.notebooks import read_notebook
 
-from studium_graders.engine.material import Cell, NotebookMaterial
+from studium_graders.engine.material.assignment import Cell, NotebookMaterial
 
 NotebookCell = Mapping[str, Any]
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 
-from studium_graders.engine.material import NotebookMaterial
+from studium_graders.engine.material.assignment import NotebookMaterial
 
 _SHORTEST = 8  # characters of a line that says something
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from studium.notebooks import write_text
 
-from studium_graders.engine.timestamps import read_timestamp
+from studium_graders.engine.intake.timestamps import read_timestamp
 
 _NAMES = ("timestamp.txt", "submission_secret.txt")
 _BIGGEST = 10_000  # bytes

@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 
-from studium_graders.engine.material import Cell
-from studium_graders.engine.results import NotebookResult, TestResult
+from studium_graders.engine.material.assignment import Cell
+from studium_graders.engine.material.results import NotebookResult, TestResult
 from studium_graders.feedback.code import show_code
 from studium_graders.feedback.handed_in import HandedIn
 from studium_graders.feedback.markdown import show_markdown

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from studium_graders.engine.material import Cell
+from studium_graders.engine.material.assignment import Cell
 from studium_graders.feedback.outputs import plain, show_text, traceback_of
 
 _FAILING_LINE = re.compile(r"^-+>\s*\d+ (.*)$", re.MULTILINE)

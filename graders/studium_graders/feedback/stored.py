@@ -4,7 +4,7 @@ from pathlib import Path
 
 import msgspec
 
-from studium_graders.engine.results import NotebookResult, SubmissionResult, TestResult
+from studium_graders.engine.material.results import NotebookResult, SubmissionResult, TestResult
 from studium_graders.feedback.handed_in import HandedIn, NotebookCell
 from studium_graders.feedback.marks import NotebookMarks
 from studium_graders.results_store import StoredResult, file_name

@@ -13,11 +13,11 @@ from studium.notebooks import write_text
 
 from studium_graders.course_file import FILE, read_course
 from studium_graders.course_folder import left_out
-from studium_graders.engine.limits import Limits
-from studium_graders.engine.material import Material, NotebookMaterial
-from studium_graders.engine.results import NotebookResult, SubmissionResult
-from studium_graders.engine.template import material_of
-from studium_graders.engine.timestamps import has_local_times
+from studium_graders.engine.intake.timestamps import has_local_times
+from studium_graders.engine.material.assignment import Material, NotebookMaterial
+from studium_graders.engine.material.limits import Limits
+from studium_graders.engine.material.results import NotebookResult, SubmissionResult
+from studium_graders.engine.material.template import material_of
 from studium_graders.feedback.handed_in import read_handed_in
 from studium_graders.feedback.hidden_lines import secret_finder
 from studium_graders.feedback.marks import NotebookMarks, SubmissionMarks, read_marks

@@ -7,9 +7,7 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 import pytest
-from studium_graders.engine.engine import Engine
-from studium_graders.engine.limits import Limits
-from studium_graders.engine.material import (
+from studium_graders.engine.material.assignment import (
     CanonicalNotebook,
     CanonicalSubmission,
     Cell,
@@ -17,9 +15,11 @@ from studium_graders.engine.material import (
     NotebookMaterial,
     Step,
 )
-from studium_graders.engine.results import SubmissionResult
+from studium_graders.engine.material.limits import Limits
+from studium_graders.engine.material.results import SubmissionResult
+from studium_graders.engine.processes.zygote import Zygote, common_ancestor
 from studium_graders.engine.sandbox import probe
-from studium_graders.engine.zygote import Zygote, common_ancestor
+from studium_graders.engine.supervision.engine import Engine
 
 SECRET = b"the-marker-that-only-the-judge-may-know"
 GIVEN = "import torch"

@@ -3,12 +3,12 @@
 import msgspec
 import pytest
 from studium.errors import CourseError
-from studium_graders.engine import results
-from studium_graders.engine.calibration import calibrate, failed, reference_notebook
-from studium_graders.engine.engine import Engine
-from studium_graders.engine.judge_job import Recorded
-from studium_graders.engine.material import Calibration, Cell, NotebookMaterial
+from studium_graders.engine.judge.judge_job import Recorded
+from studium_graders.engine.material import results
+from studium_graders.engine.material.assignment import Calibration, Cell, NotebookMaterial, Permission
 from studium_graders.engine.sandbox import probe
+from studium_graders.engine.supervision.calibration import calibrate, failed, reference_notebook
+from studium_graders.engine.supervision.engine import Engine
 
 from .conftest import LIMITS, hand_made, handed_in
 
@@ -20,7 +20,7 @@ CELLS = (
     Cell("b", "test", "assert 'return' in open('f.py').read()", "b", 1.0),
 )
 BOOK = NotebookMaterial("book", CELLS, b"{}")
-NEEDS = Recorded(frozenset({"f"}), frozenset({"f().__eq__"}), frozenset())
+NEEDS = Recorded(permissions=frozenset({Permission("object", "f()")}))
 
 
 def solved(notebook):
@@ -65,40 +65,40 @@ def test_the_reference_takes_the_place_of_each_stub():
 
 def test_what_a_passing_reference_needs_is_known():
     calibration = calibrate(BOOK, Grader(lambda name, together, enforced: True))
-    assert calibration == Calibration(True, NEEDS.handles, NEEDS.operators, NEEDS.mutates)
+    assert calibration == Calibration(True, NEEDS.permissions)
 
 
 def test_a_test_that_passes_only_in_one_process_is_to_run_in_one():
     calibration = calibrate(BOOK, Grader(lambda name, together, enforced: name == "a" or together))
-    assert (calibration.known, calibration.one_process) == (True, {"b"})
+    assert (calibration.known, calibration.one_process.keys()) == (True, {"b"})
 
 
 def test_a_test_that_the_reference_fails_is_reported_and_the_cautious_default_applies_to_it_alone():
     calibration = calibrate(BOOK, Grader(lambda name, together, enforced: name == "a"))
-    assert (calibration.known, calibration.one_process, calibration.cautious) == (True, frozenset(), {"b"})
-    assert calibration.handles == NEEDS.handles
+    assert (calibration.known, calibration.one_process.keys(), calibration.cautious) == (True, set(), {"b"})
+    assert calibration.permissions == NEEDS.permissions
     assert calibration.problems == ("the reference solution of book fails the test b: wrong",)
 
 
 def test_a_test_that_needs_more_than_was_recorded_is_to_run_in_one_process():
     calibration = calibrate(BOOK, Grader(lambda name, together, enforced: name == "a" or together or not enforced))
-    assert (calibration.known, calibration.one_process, calibration.cautious) == (True, {"b"}, frozenset())
+    assert (calibration.known, calibration.one_process.keys(), calibration.cautious) == (True, {"b"}, frozenset())
     assert calibration.problems == ()
 
 
 def test_a_test_that_fails_there_too_once_only_what_was_recorded_is_allowed_is_reported():
     calibration = calibrate(BOOK, Grader(lambda name, together, enforced: name == "a" or not enforced))
-    assert (calibration.known, calibration.one_process, calibration.cautious) == (True, frozenset(), {"b"})
+    assert (calibration.known, calibration.one_process.keys(), calibration.cautious) == (True, set(), {"b"})
     assert calibration.problems == ("the reference solution of book fails the test b: wrong",)
 
 
 def test_earlier_tests_run_in_one_process_too_where_that_saves_a_test():
     needs = msgspec.structs.replace(NEEDS, earlier={"b": frozenset({"a"})})
     grader = Grader(lambda name, together, enforced: name == "a" or together, needs=needs)
-    assert calibrate(BOOK, grader).one_process == {"b"}
-    grader.passes = lambda name, together, enforced: name == "a" or {"a", "b"} <= grader.seen[-1][0].one_process
+    assert calibrate(BOOK, grader).one_process.keys() == {"b"}
+    grader.passes = lambda name, together, enforced: name == "a" or {"a", "b"} <= grader.seen[-1][0].one_process.keys()
     calibration = calibrate(BOOK, grader)
-    assert (calibration.one_process, calibration.problems) == ({"a", "b"}, ())
+    assert (calibration.one_process.keys(), calibration.problems) == ({"a", "b"}, ())
 
 
 @pytest.mark.parametrize("others", [True, False])
@@ -106,7 +106,7 @@ def test_earlier_tests_stay_split_where_that_saves_none(others):
     needs = msgspec.structs.replace(NEEDS, earlier={"b": frozenset({"a"})})
     grader = Grader(lambda name, together, enforced: name == "a" and (others or not together), needs=needs)
     calibration = calibrate(BOOK, grader)
-    assert (calibration.one_process, calibration.cautious) == (frozenset(), {"b"})
+    assert (calibration.one_process.keys(), calibration.cautious) == (set(), {"b"})
 
 
 def test_a_test_that_the_reference_earns_a_part_of_is_reported_with_that_part():
@@ -146,85 +146,46 @@ def test_a_test_that_breaks_off_split_is_tried_in_one_process():
         return msgspec.structs.replace(result, verdict="graded" if together else "broken protocol"), needs
 
     calibration = calibrate(BOOK, observe)
-    assert (calibration.known, calibration.one_process, calibration.problems) == (True, {"b"}, ())
+    assert (calibration.known, calibration.one_process.keys(), calibration.problems) == (True, {"b"}, ())
 
 
 def test_one_bad_moment_costs_no_test_its_isolation():
     moments = iter([False, True])
     calibration = calibrate(BOOK, Grader(lambda name, together, enforced: name == "a" or next(moments, True)))
-    assert (calibration.known, calibration.one_process) == (True, frozenset())
+    assert (calibration.known, calibration.one_process.keys()) == (True, set())
 
 
 def test_one_bad_moment_under_what_was_recorded_costs_no_test_its_isolation():
     moments = iter([False, True])
     grader = Grader(lambda name, together, enforced: name == "a" or not enforced or next(moments, True))
     calibration = calibrate(BOOK, grader)
-    assert (calibration.one_process, calibration.problems) == (frozenset(), ())
+    assert (calibration.one_process.keys(), calibration.problems) == (set(), ())
 
 
 def test_a_test_that_passes_split_whatever_was_written_is_to_run_in_one_process():
     calibration = calibrate(BOOK, Grader(lambda *_: True, stub=lambda name, together: name == "b" and not together))
-    assert (calibration.known, calibration.one_process) == (True, {"b"})
+    assert (calibration.known, calibration.one_process.keys()) == (True, {"b"})
 
 
 def test_a_test_that_the_untouched_notebook_passes_anyway_stays_split():
     calibration = calibrate(BOOK, Grader(lambda *_: True, stub=lambda name, together: name == "b"))
-    assert (calibration.known, calibration.one_process) == (True, frozenset())
+    assert (calibration.known, calibration.one_process.keys()) == (True, set())
 
 
-def twice(passes):
-    """Calibrate where the test a was noted; ``passes`` says of (grade id, calibration) whether the reference does."""
-    needs = msgspec.structs.replace(NEEDS, both_ways=frozenset({"a"}))
-
-    def observe(notebook, calibration, recording):
-        grader = Grader(lambda name, together, enforced: passes(name, calibration))
-        return grader(notebook, calibration, recording)[0], needs
-
-    return calibrate(BOOK, observe)
+def changing(passes):
+    """Calibrate where the test a changes what has crossed; ``passes`` says of (grade id, together, enforced)."""
+    needs = msgspec.structs.replace(NEEDS, one_process={"a": "it changes a value"})
+    return calibrate(BOOK, Grader(passes, needs=needs))
 
 
-def kinds(calibration):
-    return calibration.both_ways, calibration.one_process, calibration.cautious, calibration.problems
+def test_a_test_that_changes_what_crossed_is_to_run_in_one_process():
+    found = changing(lambda name, together, enforced: True)
+    assert (found.one_process, found.problems) == ({"a": "it changes a value"}, ())
 
 
-def test_a_test_that_changes_what_crossed_is_judged_in_both_ways_where_the_reference_passes_so():
-    assert kinds(twice(lambda name, calibration: True)) == ({"a"}, set(), set(), ())
-
-
-def test_it_is_judged_in_one_process_alone_where_the_reference_does_not_pass_both_ways():
-    found = twice(lambda name, calibration: name not in calibration.both_ways)
-    assert kinds(found) == (set(), {"a"}, set(), ())
-
-
-def test_it_is_judged_split_alone_where_the_reference_does_not_pass_in_one_process():
-    found = twice(lambda name, calibration: name not in calibration.both_ways | calibration.one_process)
-    assert kinds(found) == (set(), set(), set(), ())
-
-
-def test_it_is_judged_split_alone_where_running_it_twice_costs_the_tests_after_it():
-    found = twice(lambda name, calibration: name == "a" or not calibration.both_ways)
-    assert kinds(found) == (set(), set(), set(), ())
-
-
-def test_it_is_judged_split_alone_where_running_it_in_one_process_costs_the_tests_after_it():
-    def passes(name, calibration):
-        return not calibration.both_ways if name == "a" else not calibration.both_ways | calibration.one_process
-
-    assert kinds(twice(passes)) == (set(), set(), set(), ())
-
-
-def test_another_test_that_needs_one_process_does_not_keep_it_from_being_judged_in_both_ways():
-    found = twice(lambda name, calibration: name == "a" or not calibration.known or name in calibration.one_process)
-    assert kinds(found) == ({"a"}, {"b"}, set(), ())
-
-
-def test_it_runs_in_one_process_alone_where_the_reference_does_not_pass_split():
-    assert kinds(twice(lambda name, calibration: name in calibration.one_process)) == (set(), {"a", "b"}, set(), ())
-
-
-def test_a_test_that_passes_once_another_is_judged_in_both_ways_is_no_failure():
-    found = twice(lambda name, calibration: name == "a" or bool(calibration.both_ways))
-    assert kinds(found) == ({"a"}, set(), set(), ())
+def test_it_stays_split_where_the_reference_does_not_pass_in_one_process():
+    found = changing(lambda name, together, enforced: not together)
+    assert (found.one_process, found.cautious, found.problems) == ({}, set(), ())
 
 
 def test_manual_cells_are_no_failures():
@@ -280,7 +241,7 @@ def test_what_no_text_and_no_value_can_hand_over_is_where_the_test_that_needs_it
     material = hand_made(answers, tests, limits=LIMITS)
     with Engine(material, probe().level, jobs=1, trust=True, ancestor=ancestor) as engine:
         found = engine.calibrate().calibration["book"]
-        assert (found.one_process, found.problems) == ({"test-memoize", "test-named"}, ())
+        assert (found.one_process.keys(), found.problems) == ({"test-memoize", "test-named"}, ())
         assert [test.points for test in engine.grade(handed_in(material, "alice", answers)).tests] == [1, 1, 1]
 
 
@@ -294,7 +255,7 @@ def calibrated(engine):
 def test_the_engine_learns_from_the_reference_and_grades_by_it(calibrated, grade):
     calibration = calibrated.calibration["book"]
     assert calibration.known
-    assert {"first", "second", "third", "fourth"} <= calibration.handles
+    assert calibration.permissions
     assert grade().score == 4
 
 
@@ -325,21 +286,8 @@ def judged(ancestor):
     return judge
 
 
-def test_an_answer_that_keeps_the_list_it_is_given_fails_where_the_reference_copies_it(judged):
-    found, results = judged(HIST, CHANGED.format(2), HIST, SHARED)
-    assert (found.both_ways, found.one_process) == ({"test-task"}, set())
-    assert results == [(1, "split"), (0, "one process")]
-
-
-def test_an_answer_that_copies_the_list_it_is_given_fails_where_the_reference_keeps_it(judged):
-    found, results = judged(SHARED, CHANGED.format(26.5), SHARED, HIST)
-    assert (found.both_ways, found.one_process) == (set(), {"test-task"})
-    assert results == [(1, "one process"), (0, "one process")]
-
-
-def test_a_test_that_cannot_be_run_a_second_time_runs_in_one_process_alone(judged):
-    reference = "made = []\n" + HIST.replace("self.data = list(data)", "self.data = list(data); made.append(1)")
-    count = f"{CHANGED.format(2)}\nassert len(made) == 1"
-    found, results = judged(reference, count, reference, reference.replace("list(data)", "data"))
-    assert (found.both_ways, found.one_process) == (set(), {"test-task"})
+@pytest.mark.parametrize(("reference", "other", "mean"), [(HIST, SHARED, 2), (SHARED, HIST, 26.5)])
+def test_a_list_that_the_test_changes_later_is_one_list_for_both(judged, reference, other, mean):
+    found, results = judged(reference, CHANGED.format(mean), reference, other)
+    assert list(found.one_process) == ["test-task"]
     assert results == [(1, "one process"), (0, "one process")]

@@ -5,11 +5,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import psutil
 import pytest
-from studium_graders.engine import cold_start
-from studium_graders.engine.cold_start import ColdStart
-from studium_graders.engine.engine import Engine, EngineError
+from studium_graders.engine.processes import cold_start
+from studium_graders.engine.processes.cold_start import ColdStart
+from studium_graders.engine.processes.zygote import ZygoteError
 from studium_graders.engine.sandbox import Level
-from studium_graders.engine.zygote import ZygoteError
+from studium_graders.engine.supervision.engine import Engine, EngineError
 
 
 def test_a_self_check_gives_the_same_points_and_says_what_it_is(material, hand_in):

@@ -5,9 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 import msgspec
 import psutil
 import pytest
-from studium_graders.engine.engine import Engine, EngineError
-from studium_graders.engine.material import CanonicalNotebook, CanonicalSubmission
+from studium_graders.engine.material.assignment import CanonicalNotebook, CanonicalSubmission
 from studium_graders.engine.sandbox import Level, probe
+from studium_graders.engine.supervision.engine import Engine, EngineError
 
 from .conftest import LIMITS, hand_made, handed_in
 

@@ -16,9 +16,15 @@ pytest.importorskip("nbgrader")
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from studium_graders.engine.intake import read_submission
-from studium_graders.engine.material import CanonicalNotebook, CanonicalSubmission, Cell, Material, NotebookMaterial
-from studium_graders.engine.submitted_notebook import MOST_SOURCE, UnreadableError, read_cells
+from studium_graders.engine.intake.submissions import read_submission
+from studium_graders.engine.intake.submitted_notebook import MOST_SOURCE, UnreadableError, read_cells
+from studium_graders.engine.material.assignment import (
+    CanonicalNotebook,
+    CanonicalSubmission,
+    Cell,
+    Material,
+    NotebookMaterial,
+)
 
 Notebook = dict[str, Any]
 

@@ -7,7 +7,7 @@ import pytest
 BEGIN = """
 import sys
 import torch
-from studium_graders.engine.late_compiler import import_compiler_late
+from studium_graders.engine.processes.late_compiler import import_compiler_late
 import_compiler_late()
 model = torch.nn.Linear(2, 2)
 def loaded():
@@ -71,7 +71,7 @@ def test_comparing_imports_no_distributed_tensors_and_knows_those_that_there_are
     in_a_fork: Callable[[str], None],
 ) -> None:
     in_a_fork("""
-from studium_graders.engine.late_compiler import compare_without_distributed_tensors
+from studium_graders.engine.processes.late_compiler import compare_without_distributed_tensors
 compare_without_distributed_tensors()
 torch.testing.assert_close(torch.ones(2), torch.ones(2))
 assert "torch.distributed.tensor" not in sys.modules

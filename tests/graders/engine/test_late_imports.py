@@ -10,11 +10,11 @@ import pytest
 BEGIN = """
 import sys
 import warnings
-from studium_graders.engine.late_imports import import_torch
+from studium_graders.engine.processes.late_imports import import_torch
 warnings.simplefilter("error")
 warnings.filterwarnings("ignore", message=".torch.jit")
 import_torch()
-from studium_graders.engine.remote.warm_up import warm_up
+from studium_graders.engine.student_side.warm_up import warm_up
 warm_up()
 import torch
 def loaded():
@@ -134,7 +134,7 @@ for file, name in inspect.modulesbyfile.items():
 def test_a_torch_that_was_imported_before_stays_as_it_is() -> None:
     code = """
 import sys, torch
-from studium_graders.engine.late_imports import complete_when_needed, import_torch
+from studium_graders.engine.processes.late_imports import complete_when_needed, import_torch
 before = list(sys.meta_path)
 import_torch()
 complete_when_needed()

@@ -3,9 +3,9 @@
 from types import SimpleNamespace
 
 import pytest
-from studium_graders.engine import results
 from studium_graders.engine.judge.events import Judged
-from studium_graders.engine.supervisor import Supervisor, _Grading
+from studium_graders.engine.material import results
+from studium_graders.engine.supervision.supervisor import Supervisor, _Grading
 
 from .conftest import LIMITS
 

@@ -8,12 +8,12 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from studium_graders.engine import own_folder
-from studium_graders.engine.engine import Engine
-from studium_graders.engine.limits import Limits
-from studium_graders.engine.material import Material
-from studium_graders.engine.own_folder import IN_USE, OwnFolder, remove_left_behind
+from studium_graders.engine.material.assignment import Material
+from studium_graders.engine.material.limits import Limits
+from studium_graders.engine.processes import own_folder
+from studium_graders.engine.processes.own_folder import IN_USE, OwnFolder, remove_left_behind
 from studium_graders.engine.sandbox import Level
+from studium_graders.engine.supervision.engine import Engine
 
 if sys.platform == "win32":
     pytest.skip("locks that end with a process are those of Unix", allow_module_level=True)
@@ -21,7 +21,7 @@ if sys.platform == "win32":
 KILLED = """
 import os, signal
 from pathlib import Path
-from studium_graders.engine.own_folder import OwnFolder
+from studium_graders.engine.processes.own_folder import OwnFolder
 own = OwnFolder("studium-home-")
 folder = Path(own.name)
 (folder / "shut").mkdir()

@@ -10,12 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 import msgspec
 import psutil
 import pytest
-from studium_graders.engine.endings import breach_in, died
-from studium_graders.engine.engine import Engine
-from studium_graders.engine.exit_codes import ENGINE_FAILED
-from studium_graders.engine.limits import Limits
-from studium_graders.engine.material import Step
+from studium_graders.engine.material.assignment import Step
+from studium_graders.engine.material.limits import Limits
+from studium_graders.engine.processes.endings import breach_in, died
+from studium_graders.engine.processes.exit_codes import ENGINE_FAILED
 from studium_graders.engine.sandbox import probe
+from studium_graders.engine.supervision.engine import Engine
 
 ALL = [1, 1, 1, 1]
 

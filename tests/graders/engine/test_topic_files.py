@@ -4,8 +4,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from studium_graders.engine.material import Cell, Material, NotebookMaterial
-from studium_graders.engine.topic_files import topic_files
+from studium_graders.engine.material.assignment import Cell, Material, NotebookMaterial
+from studium_graders.engine.supervision.topic_files import topic_files
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,9 @@
 
 import msgspec
 import pytest
-from studium_graders.engine.engine import Engine
 from studium_graders.engine.sandbox import probe
-from studium_graders.engine.supervisor import Attempt
+from studium_graders.engine.supervision.engine import Engine
+from studium_graders.engine.supervision.supervisor import Attempt
 
 from .conftest import LIMITS, hand_made, handed_in
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from studium_graders.engine.working_folder import write_files
+from studium_graders.engine.processes.working_folder import write_files
 
 
 def test_a_name_below_a_file_or_of_a_folder_is_left_out_and_the_rest_is_written(

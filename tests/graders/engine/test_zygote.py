@@ -13,9 +13,9 @@ from pathlib import Path
 
 import psutil
 import pytest
-from studium_graders.engine import purity
-from studium_graders.engine.interpreter import allowed_variables, environment, import_path
-from studium_graders.engine.zygote import Zygote, ZygoteError, common_ancestor
+from studium_graders.engine.processes import purity
+from studium_graders.engine.processes.interpreter import allowed_variables, environment, import_path
+from studium_graders.engine.processes.zygote import Zygote, ZygoteError, common_ancestor
 
 ROLE = """
 import os, time
@@ -87,7 +87,7 @@ def test_what_a_library_writes_at_home_when_it_is_imported_ends_with_the_warm_pr
 
 def test_the_home_of_a_warm_process_goes_with_it_also_where_its_parent_was_killed():
     code = (
-        "import time\nfrom studium_graders.engine.zygote import common_ancestor\none = common_ancestor()\n"
+        "import time\nfrom studium_graders.engine.processes.zygote import common_ancestor\none = common_ancestor()\n"
         "one.start()\none._be_ready()\nprint(one._process._home.name, flush=True)\ntime.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as parent:

@@ -6,8 +6,8 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 
 import msgspec
 from studium import hookimpl
-from studium_graders.engine.material import CanonicalSubmission, Material
-from studium_graders.engine.results import CellRun, NotebookResult, SubmissionResult, TestResult
+from studium_graders.engine.material.assignment import CanonicalSubmission, Material
+from studium_graders.engine.material.results import CellRun, NotebookResult, SubmissionResult, TestResult
 
 MISTAKES = {"total": "counting.total:added-the-sizes"}
 

@@ -10,10 +10,9 @@ from typing import Any
 from unittest import mock
 
 from studium_graders.engine.judge.python_text import parse
-from studium_graders.engine.remote.functions import RemoteFunction
-from studium_graders.engine.remote.objects import BoundMethod, RemoteClass
-from studium_graders.engine.remote.policy import WRAPPED
-from studium_graders.engine.remote.special_methods import special_method
+from studium_graders.engine.kinds.functions import FunctionProxy
+from studium_graders.engine.kinds.proxies import BoundMethod, ProxyClass
+from studium_graders.engine.kinds.special_methods import special_method
 
 _DEFINITIONS = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 _BLOCKS = ast.stmt | ast.excepthandler | ast.match_case
@@ -167,11 +166,11 @@ def _is_of_engine(value: Any) -> bool:
 def _path(value: Any) -> str | None:
     """Give where the judge got an object of the student's: its name, which the student does not choose."""
     match value:
-        case RemoteFunction():
-            return value._path.removesuffix(WRAPPED)  # of a cached one
+        case FunctionProxy():
+            return value._path.removesuffix(".__wrapped__")  # of a cached one
         case BoundMethod():
             return _path(type(value.__self__)) and f"{_path(type(value.__self__))}.{value.__name__}"
-        case RemoteClass():
-            facts = type.__getattribute__(value, "__dict__").get("_facts")
-            return None if facts is None else str(facts.path)
+        case ProxyClass():
+            handle = type.__getattribute__(value, "__dict__").get("_handle")
+            return None if handle is None else str(handle.path)
     return None

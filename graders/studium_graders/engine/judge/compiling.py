@@ -5,17 +5,15 @@ import copy
 import linecache
 import secrets
 import zlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from types import CodeType
 
 from studium_graders.engine.judge.filling_in import FILL_IN
 from studium_graders.engine.judge.python_text import is_silenced
-from studium_graders.engine.judge.replaceable import followed_targets
 
 LEFT, RIGHT = "__studium_left__", "__studium_right__"
 # How compiled tests get at their namespace: by names that nobody can guess who is given a test's globals.
-NAMESPACE, REPLACEMENTS, METHOD = (f"__studium_{secrets.token_hex(16)}__" for _ in range(3))
+NAMESPACE, METHOD = (f"__studium_{secrets.token_hex(16)}__" for _ in range(2))
 
 
 @dataclass(frozen=True)
@@ -28,16 +26,13 @@ class CompiledTest:
     filename: str
 
 
-def compile_test(
-    tree: ast.Module, source: str, name: str, owned: frozenset[str], imports: Mapping[str, str], *, show: bool
-) -> CompiledTest:
+def compile_test(tree: ast.Module, source: str, name: str, owned: frozenset[str], *, show: bool) -> CompiledTest:
     """Compile a test cell. With ``show`` the sides of ``assert a == b`` are kept for the message."""
     tree = copy.deepcopy(tree)
-    followed = {id(target) for target in followed_targets(tree, imports)}
     filename = f"<test {name} {zlib.crc32(source.encode()):08x}>"  # notebooks may have cells of the same name
     lines = source.splitlines(keepends=True)
     linecache.cache[filename] = (len(source), None, lines, filename)
-    tree = ast.fix_missing_locations(_Rewriter(owned, followed, show).visit(tree))
+    tree = ast.fix_missing_locations(_Rewriter(owned, show).visit(tree))
     last = tree.body[-1] if tree.body else None
     value = None
     if isinstance(last, ast.Expr) and not is_silenced(source):
@@ -78,14 +73,13 @@ class _Careful(ast.NodeTransformer):
 
 
 class _Rewriter(_Careful):
-    """Makes ``global f; f = …`` and ``np.mean = …`` reach the student, and keeps what the sides of an assertion were.
+    """Makes ``global f; f = …`` reach the student, and keeps what the sides of an assertion were.
 
     The interpreter stores globals of a function past ``__setitem__``, so such a store is written as a subscript.
     """
 
-    def __init__(self, owned: frozenset[str], followed: set[int], show: bool) -> None:
+    def __init__(self, owned: frozenset[str], show: bool) -> None:
         self.owned = owned
-        self.followed = followed
         self.show = show
         self.shared: frozenset[str] = frozenset()
 
@@ -107,14 +101,6 @@ class _Rewriter(_Careful):
         if node.id not in self.shared or isinstance(node.ctx, ast.Load):
             return node
         return ast.Subscript(ast.Name(NAMESPACE, ast.Load()), ast.Constant(node.id), node.ctx)
-
-    def visit_Assign(self, node: ast.Assign) -> ast.AST:
-        self.generic_visit(node)
-        target = node.targets[0]
-        if len(node.targets) > 1 or not isinstance(target, ast.Attribute) or id(target) not in self.followed:
-            return node
-        replace = ast.Attribute(ast.Name(REPLACEMENTS, ast.Load()), "replace", ast.Load())
-        return ast.Expr(ast.Call(replace, [target.value, ast.Constant(target.attr), node.value], []))
 
     def visit_Assert(self, node: ast.Assert) -> ast.AST:
         self.generic_visit(node)

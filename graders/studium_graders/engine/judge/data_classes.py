@@ -4,7 +4,7 @@ import ast
 from collections.abc import Iterable, Iterator
 
 from studium_graders.engine.judge.names import Statement
-from studium_graders.engine.remote.instances import MACHINERY
+from studium_graders.engine.kinds.given_instances import MACHINERY
 
 _DATA = {"dataclass", "NamedTuple", "Enum", "IntEnum", "StrEnum", "TypedDict"}
 _ORDERING = {"functools", "total_ordering"}

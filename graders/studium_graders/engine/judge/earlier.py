@@ -8,12 +8,13 @@ what makes other objects of the test's own; and of tests that had their turn in 
 import copy
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from types import ModuleType
 from typing import Any
 
-from studium_graders.engine.judge.given_data import is_plain_data
 from studium_graders.engine.judge.namespace import Namespace
-from studium_graders.engine.remote import StudentGone
-from studium_graders.engine.remote.objects import is_remote
+from studium_graders.engine.judge.plain_data import is_plain_data
+from studium_graders.engine.judge_side.student_gone import StudentGone
+from studium_graders.engine.kinds.proxies import is_proxy
 
 
 @dataclass(frozen=True)
@@ -73,8 +74,8 @@ class Brought:
             value = dict.get(self.namespace, name)
             if text and value is not None:
                 self.namespace.student.run(text)
-            elif is_remote(value) or is_plain_data(value):
-                self._goes(name, value if is_remote(value) else copy.deepcopy(value))
+            elif is_proxy(value) or is_plain_data(value):
+                self._goes(name, value if is_proxy(value) else copy.deepcopy(value))
 
     def _missing(self, items: Iterable[Earlier]) -> list[Earlier]:
         """Give the statements that are not there, without those whose names a later test has bound there since."""
@@ -103,8 +104,11 @@ class Brought:
         return True
 
     def _goes(self, name: str, value: Any) -> bool:
+        """Give a value away for good, if nothing in it would be asked for here."""
+        if not (value is None or is_plain_data(value, objects=True) or isinstance(value, ModuleType)):
+            return False
         try:
-            self.namespace.student.give(name, value)
+            self.namespace.student.set(name, value)
         except StudentGone:
             raise
         except Exception:  # it stays here

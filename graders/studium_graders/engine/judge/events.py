@@ -2,7 +2,7 @@
 
 import msgspec
 
-from studium_graders.engine.results import CellRun, TestResult
+from studium_graders.engine.material.results import CellRun, TestResult
 
 
 class Started(msgspec.Struct, frozen=True, tag="started"):

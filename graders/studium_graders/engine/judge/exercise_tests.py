@@ -11,7 +11,7 @@ from studium.exercises import AnyFunction, Exercise, Test
 from studium.sources import seed_of, test_cell
 
 from studium_graders.engine.judge.guard import watched
-from studium_graders.engine.material import Cell
+from studium_graders.engine.material.assignment import Cell
 
 _FRAME = re.compile(r"^(### (BEGIN|END) HIDDEN TESTS|# (Hidden test|Test) \(.*)$", re.MULTILINE)
 _SECRET_DRAWS = 2

@@ -16,8 +16,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from studium_graders.engine.remote.library import is_library
-from studium_graders.engine.remote.offers import KeptError
+from studium_graders.engine.judge_side.student_gone import KeptError
+from studium_graders.engine.kinds.library import is_library
 
 _GENERATORS = ("dataclasses", "collections", "unittest.mock", "typing", "types", "attr", "scipy.stats", "scipy._lib")
 _EVALUATORS = ("pandas.core.computation",)

@@ -8,7 +8,7 @@ import msgspec
 
 from studium_graders.engine.judge.names import Statement, changed_names, is_definition
 from studium_graders.engine.judge.ownership import statements_of
-from studium_graders.engine.material import Cell
+from studium_graders.engine.material.assignment import Cell
 
 
 @dataclass(frozen=True)

@@ -11,31 +11,23 @@ import os
 import re
 import reprlib
 import sys
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
 from studium.comparison import difference
 
-from studium_graders.engine.endings import text_of_breach
 from studium_graders.engine.judge.canonical_text import CanonicalText
 from studium_graders.engine.judge.compiling import LEFT, RIGHT
 from studium_graders.engine.judge.failing_line import FailingLine
-from studium_graders.engine.remote.decode import RefusedError
-from studium_graders.engine.remote.errors import is_ours
-from studium_graders.engine.remote.policy import NAN, NARROW, OBJECT, ONE
-from studium_graders.engine.remote.shell import unmet
+from studium_graders.engine.kinds.assertion_text import unmet
+from studium_graders.engine.kinds.exceptions import is_ours
+from studium_graders.engine.processes.endings import text_of_breach
+from studium_graders.engine.wire.codec import RefusedError
 
 _LONGEST = 600
 _SOME_ASSERTION = "an assertion of the test does not hold"
 _ASSERTED = "AssertionError: "
-_EMPTY = "something without elements, or with missing ones"
-_UNLIKE = {
-    NAN: "NaN, or a time that is none",
-    NARROW: "numbers of few digits, as float16 and int8 have",
-    ONE: "several numbers in place of one",
-    OBJECT: "None in place of an object",
-}
 _CELL = re.compile(r"<ipython-input-[\w-]+>, ")
 
 
@@ -97,12 +89,6 @@ def bounded_message(
     line, limit = _student_line(error, text), text_of_breach(" ".join(arg for arg in error.args if type(arg) is str))
     raised = f"{_kind(error)} ({limit})" if limit else _kind(error)
     return f"{test} failed: {raised} was raised" + (f" in the line `{line}`" if line else "")
-
-
-def unlike_the_reference(signs: Set[str]) -> str:
-    """Say what the student's code gives that the reference does not; ``signs`` are those of the policy."""
-    found = sorted({_UNLIKE.get(sign, _EMPTY) for sign in signs})
-    return f"your code gives {', and '.join(found)}, where a right answer gives none such"
 
 
 def _did_not_raise(error: BaseException) -> bool:

@@ -6,12 +6,10 @@ from contextlib import contextmanager
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any
 
-from studium_graders.engine.judge.compiling import METHOD, NAMESPACE, REPLACEMENTS
+from studium_graders.engine.judge.compiling import METHOD, NAMESPACE
 from studium_graders.engine.judge.filling_in import method_of
-from studium_graders.engine.judge.replacing import Replacements
-from studium_graders.engine.judge.zipped import noting
-from studium_graders.engine.remote import Student
-from studium_graders.engine.remote.functions import RemoteFunction
+from studium_graders.engine.judge_side.student_process import StudentProcess
+from studium_graders.engine.kinds.functions import FunctionProxy
 
 _COMPARED = (ModuleType, FunctionType, BuiltinFunctionType)
 
@@ -23,21 +21,17 @@ class Namespace(dict[str, Any]):
     ``exec`` that are a subclass of dict).
     """
 
-    def __init__(self, student: Student, owned: frozenset[str]) -> None:
+    def __init__(self, student: StudentProcess, owned: frozenset[str]) -> None:
         super().__init__(__name__="__main__", __builtins__=builtins, __doc__=None)
         self.student = student
         self.owned = owned
         self.lent: dict[str, Any] = {}
-        self.replacements = Replacements(student)
-        self._noting = {kind.__name__: noting(kind, student.policy.zipped) for kind in (zip, map)}
         self["display"] = _show_nothing
 
     def __missing__(self, name: str) -> Any:
-        if name in (NAMESPACE, REPLACEMENTS, METHOD):
-            return {NAMESPACE: self, REPLACEMENTS: self.replacements, METHOD: method_of}[name]
+        if name in (NAMESPACE, METHOD):
+            return {NAMESPACE: self, METHOD: method_of}[name]
         if name not in self.owned and hasattr(builtins, name):
-            if name in self._noting:
-                return self._noting[name]
             raise KeyError(name)  # the interpreter looks there next
         if name in self.lent and self.student.has(name):
             return self._imported(name)
@@ -54,7 +48,7 @@ class Namespace(dict[str, Any]):
         here = self.lent[name]
         there = self.student.get(name) if isinstance(here, _COMPARED) else here
         other = isinstance(there, ModuleType) and there is not here
-        if other or (isinstance(there, RemoteFunction) and there.__name__ != here.__name__):
+        if other or (isinstance(there, FunctionProxy) and there.__name__ != here.__name__):
             raise NameError(f"{name!r} is something else than what is to be imported under that name")
         super().__setitem__(name, here)
         return here

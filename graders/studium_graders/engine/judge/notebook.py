@@ -6,22 +6,22 @@ import msgspec
 
 from studium_graders.engine.judge.canonical_text import CanonicalText
 from studium_graders.engine.judge.events import Event, Finished, Judged, Ran, Started
-from studium_graders.engine.judge.given_data import GivenData, mentioned
-from studium_graders.engine.judge.judging import NOT_YET, TestJudge
+from studium_graders.engine.judge.judging import NOT_YET, Needs, TestJudge
+from studium_graders.engine.judge.mentioned import mentioned
 from studium_graders.engine.judge.namespace import Namespace
 from studium_graders.engine.judge.prepare import Prepared
 from studium_graders.engine.judge.random_state import RandomState
 from studium_graders.engine.judge.running import run_definitions
 from studium_graders.engine.judge.verdicts import result_of
-from studium_graders.engine.limits import Limits
-from studium_graders.engine.material import Calibration, CanonicalNotebook, Step
-from studium_graders.engine.remote import Student
+from studium_graders.engine.judge_side.student_process import StudentProcess
+from studium_graders.engine.material.assignment import Calibration, CanonicalNotebook, Step
+from studium_graders.engine.material.limits import Limits
 
 Emit = Callable[[Event], None]
 
 
 def run_notebook(
-    student: Student,
+    student: StudentProcess,
     prepared: Prepared,
     canonical: CanonicalNotebook,
     emit: Emit,
@@ -30,22 +30,20 @@ def run_notebook(
     calibration: Calibration = Calibration(),  # noqa: B008 (frozen)
     limits: Limits = Limits(),  # noqa: B008 (frozen)
     skip: Collection[str] = (),
-) -> None:
-    """Run the steps of a notebook in order and tell ``emit`` what happens.
+) -> Needs:
+    """Run the steps of a notebook in order and tell ``emit`` what happens; return what a recorded reference needs.
 
     ``seed`` is the secret from which random test data follow. ``skip`` are ids of cells that had their
     turn in an earlier attempt, or that ended it: they are not run again, and what later tests need of a test's
     definitions is made. Lets through StudentGone.
     """
     text = CanonicalText()
-    student.policy.source_of = text.source_of
-    student.policy.named_classes |= prepared.named
-    student.policy.data = prepared.data_classes
+    student.permissions.named |= prepared.named
+    student.permissions.data = prepared.data_classes
     namespace = Namespace(student, prepared.owned)
-    student.policy.given = namespace.of_judge
+    student.permissions.given = namespace.of_judge
     sources = [step.source for step in canonical.steps if step.kind == "student"]
-    given = GivenData(namespace, mentioned(frozenset().union(*prepared.data.values()), sources))
-    judge = TestJudge(prepared, namespace, text, canonical.untouched, seed, calibration, limits, given)
+    judge = TestJudge(prepared, namespace, text, canonical.untouched, seed, calibration, limits)
     run_definitions(prepared.libraries, namespace)
     for event in _by_hand(prepared, canonical, skip):
         emit(event)
@@ -62,9 +60,8 @@ def run_notebook(
             _answer(judge, step, emit, skip)
     for event in _never_written(judge):
         emit(event)
-    if student.policy.recording:
-        student.policy.both_ways |= prepared.of_identity()
     emit(Finished())
+    return judge.needs
 
 
 def _by_hand(prepared: Prepared, canonical: CanonicalNotebook, skip: Collection[str]) -> Iterator[Event]:
@@ -80,9 +77,7 @@ def _answer(judge: TestJudge, step: Step, emit: Emit, skip: Collection[str]) -> 
     """Run the student's source there, and of the instructor's what tests need here, from the same random state."""
     drawing = step.cell in judge.prepared.drawing
     before = RandomState() if drawing else None
-    judge.namespace.student.common.settle()
     run_definitions(judge.prepared.here.get(step.cell, ()), judge.namespace)
-    judge.given.keep(judge.prepared.data.get(step.cell, ()))
     judge.namespace.leave(judge.prepared.there.get(step.cell, ()))
     after = RandomState() if drawing else None
     if before is not None:

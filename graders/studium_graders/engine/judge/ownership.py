@@ -18,7 +18,7 @@ from functools import lru_cache
 from studium_graders.engine.judge.data_classes import extended, is_data, is_value
 from studium_graders.engine.judge.names import Statement, changed_names, is_placeholder, statements
 from studium_graders.engine.judge.python_text import parse
-from studium_graders.engine.material import Cell
+from studium_graders.engine.material.assignment import Cell
 
 _SHELL = {"get_ipython", "display", "In", "Out", "exit", "quit", "__name__", "__file__", "__doc__", "__builtins__"}
 # What a test may use though nothing of the template imports it: it is the library itself and not the student's copy.

@@ -13,20 +13,16 @@ from studium_graders.engine.judge.compiling import CompiledTest, compile_stateme
 from studium_graders.engine.judge.data_classes import is_data, is_value
 from studium_graders.engine.judge.dotted_names import imported_names
 from studium_graders.engine.judge.earlier import Earlier
-from studium_graders.engine.judge.environment_use import variables
 from studium_graders.engine.judge.exercise_tests import ExerciseTest, exercise_test
-from studium_graders.engine.judge.file_use import only_read, uses_files
 from studium_graders.engine.judge.given_modules import GivenModules
-from studium_graders.engine.judge.identity import asks_for_identity
 from studium_graders.engine.judge.left_by_tests import Left, bound_by, left_by
-from studium_graders.engine.judge.listening import listens
 from studium_graders.engine.judge.names import Statement, changed_names, deleted_names, is_definition
-from studium_graders.engine.judge.one_process import reason_for_one_process
+from studium_graders.engine.judge.one_process import Surroundings, reason_for_one_process
 from studium_graders.engine.judge.ownership import LIBRARIES, owned_by_student, statements_of, unbound
 from studium_graders.engine.judge.python_text import parse
 from studium_graders.engine.judge.random_state import DRAWING
 from studium_graders.engine.judge.slicing import clean_statements, data_of, left_to_student, needed
-from studium_graders.engine.material import Cell, NotebookMaterial
+from studium_graders.engine.material.assignment import Cell, NotebookMaterial
 
 
 @dataclass(frozen=True)
@@ -34,11 +30,8 @@ class PreparedTest:
     """A test cell. ``code`` is None where it must run in one process, for the reason in ``one_process``.
 
     ``definitions`` is what later tests may need of it when it is not run here, ``before`` what it needs of earlier
-    tests when it runs there; ``answers`` are the ids of the answer cells that it is about. ``given`` are the names of
-    data of given cells that it reads; ``files``: it is about files of the student's, ``fixed``: nothing of it is drawn,
-    ``identity``: it asks whether something of the student's is another thing itself, ``listens``: it looks at what
-    answers warn of or log. ``variables`` are those of the environment that it names, ``deleted`` the
-    names of given functions and classes that it deletes, for answers too.
+    tests when it runs there; ``answers`` are the ids of the answer cells that it is about, ``deleted`` the names of
+    given functions and classes that it deletes, for answers too.
     """
 
     cell: Cell
@@ -47,12 +40,6 @@ class PreparedTest:
     definitions: tuple[CodeType, ...]
     before: tuple[Earlier, ...]
     answers: frozenset[str]
-    given: frozenset[str] = frozenset()
-    files: bool = False
-    fixed: bool = False
-    identity: bool = False
-    listens: bool = False
-    variables: frozenset[str] = frozenset()
     deleted: frozenset[str] = frozenset()
     exercise_test: ExerciseTest | None = None
 
@@ -72,17 +59,9 @@ class Prepared:
     named: frozenset[str]  # what tests mention
     data_classes: frozenset[str]  # given classes of plain data, whose methods are the judge's own
     made: Mapping[str, frozenset[str]]  # names that tests find in the student's process, by the cell that makes them
-    data: Mapping[str, frozenset[str]]  # names of data of given cells that the judge has itself, by cell
+    answered: Mapping[str, frozenset[str]]  # names that answers bind, by cell
     left: Mapping[str, Left]  # what tests leave for answers, by cell
     as_released: "Prepared | None" = None
-
-    def of_identity(self) -> frozenset[str]:
-        """Give the grade ids of tests that ask whether something of the student's is a given object itself.
-
-        Split it never is: the student's process has a copy.
-        """
-        tests = (test for test in self.tests.values() if test.code is not None)
-        return frozenset(test.cell.grade_id for test in tests if asks_for_identity(test.cell.source, test.given))
 
     def needs(self) -> dict[str, frozenset[str]]:
         """Give, by grade id, the earlier visible tests of which a test needs something that is not the student's."""
@@ -126,10 +105,7 @@ def _prepare(material: NotebookMaterial, exercises: Exercises, files: Mapping[st
     answered = {cell.id: owned_by_student([cell]) for cell in material.cells if cell.kind == "answer"}
     imported = imported_names(tree for tree in trees.values() if tree is not None)
     data = {cell: _data(items) for cell, items in here.items() if cell not in answered}
-    solved = (parse(cell.reference or cell.source) for cell in material.cells if files and cell.kind == "answer")
-    code = filter(None, (*trees.values(), *solved))
-    read = only_read(code, imported, files.keys())
-    notebook = _Notebook(material, trees, imported, texts, clean, owned, answered, data, exercises, read)
+    notebook = _Notebook(material, trees, imported, texts, clean, owned, answered, data, exercises, frozenset(files))
     tests = {cell.id: notebook.test(cell, codes.get(cell.id, ())) for cell in material.cells if cell.kind == "test"}
     imports = tuple(compile_statement(ast.parse(line).body[0], "libraries") for line in libraries)
     elsewhere = bound_by(material.cells)
@@ -142,7 +118,9 @@ def _prepare(material: NotebookMaterial, exercises: Exercises, files: Mapping[st
     made = {cell.id: answered.get(cell.id, frozenset()) | lent.get(cell.id, frozenset()) for cell in material.cells}
     made |= there
     drawing = _drawing(material)
-    return Prepared(material, owned, imports, codes, lent, there, drawing, tests, named, data_classes, made, data, left)
+    return Prepared(
+        material, owned, imports, codes, lent, there, drawing, tests, named, data_classes, made, answered, left
+    )
 
 
 def _data_classes(material: NotebookMaterial, clean: Mapping[str, list[Statement]]) -> frozenset[str]:
@@ -207,30 +185,14 @@ class _Notebook:
 
     def test(self, cell: Cell, definitions: tuple[CodeType, ...]) -> PreparedTest:
         tree = self.trees[cell.id]
-        reason = reason_for_one_process(tree, self.imports)
+        found = exercise_test(cell, self.exercises)
+        around = Surroundings(self.imports, self.owned, self._given(cell), self.files)
+        reason = reason_for_one_process(tree, around)
         code = None
         if tree is not None and not reason:
-            code = compile_test(tree, cell.source, cell.id, self.owned, self.imports, show=not cell.hidden)
-        found = exercise_test(cell, self.exercises)
-        before, given = self._before(cell), self._given(cell)
-        files = code is not None and tree is not None and uses_files(tree, self.imports, self.files)
-        answers, fixed = self._answers(cell), not (_may_draw(cell) or _drawing(self.material))
-        return PreparedTest(
-            cell,
-            code,
-            reason,
-            definitions,
-            before,
-            answers,
-            given,
-            files,
-            fixed,
-            identity=asks_for_identity(cell.source, self.owned),
-            listens=tree is not None and listens(tree, self.imports),
-            variables=frozenset() if tree is None else variables(tree, self.imports),
-            deleted=self._deleted(tree),
-            exercise_test=found,
-        )
+            code = compile_test(tree, cell.source, cell.id, self.owned, show=not cell.hidden)
+        answers, deleted = self._answers(cell), self._deleted(tree)
+        return PreparedTest(cell, code, reason, definitions, self._before(cell), answers, deleted, found)
 
     def _deleted(self, tree: ast.Module | None) -> frozenset[str]:
         cells = [other.id for other in self.material.cells if other.kind == "given"]

@@ -5,7 +5,7 @@ import io
 import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stderr, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from inspect import CO_COROUTINE
 from types import CodeType
@@ -16,8 +16,7 @@ from studium_graders.engine.judge.guard import watched
 from studium_graders.engine.judge.namespace import MainModule, Namespace
 from studium_graders.engine.judge.scoring import is_number
 from studium_graders.engine.judge.suites import failing_suites
-from studium_graders.engine.remote.notices import as_in_a_notebook
-from studium_graders.engine.remote.shell import sendable
+from studium_graders.engine.kinds.cell_outputs import sendable
 
 
 @dataclass(frozen=True)
@@ -48,25 +47,20 @@ def run_test_code(
     code: CompiledTest,
     namespace: Namespace,
     output_kb: int,
-    sharing: AbstractContextManager[None] = nullcontext(),  # noqa: B008 (without state)
-    *,
-    warns: bool = False,
 ) -> Ran:
-    """Run a test, inside of ``sharing``; nothing that either raises comes through. ``warns``: warnings count."""
+    """Run a test; nothing that it raises comes through."""
     out, err = CappedText(output_kb * 1024), CappedText(output_kb * 1024)
     value, error = None, None
     with (
         as_main(namespace),
-        namespace.replacements.following_mocks(),
         redirect_stdout(out),
         redirect_stderr(err),
         failing_suites() as failures,
         watched() as refusal,
     ):
         try:
-            with sharing:
-                _run(code.body, namespace, warns=warns)
-                value = None if code.value is None else _run(code.value, namespace, warns=warns)
+            _run(code.body, namespace)
+            value = None if code.value is None else _run(code.value, namespace)
         except BaseException as caught:  # a test, or what it calls, may raise SystemExit
             error = caught
     error = refusal() or error
@@ -96,12 +90,9 @@ def as_main(namespace: Namespace) -> Iterator[None]:
         sys.modules["__main__"] = before
 
 
-def _run(code: CodeType, namespace: Namespace, *, warns: bool = False) -> Any:
+def _run(code: CodeType, namespace: Namespace) -> Any:
     with warnings.catch_warnings():
-        if warns:
-            as_in_a_notebook()
-        else:
-            warnings.simplefilter("ignore")  # a warning is no mistake
+        warnings.simplefilter("ignore")  # a warning is no mistake
         value = eval(code, namespace)  # noqa: S307 (the instructor's own test)
         return asyncio.run(value) if code.co_flags & CO_COROUTINE else value
 

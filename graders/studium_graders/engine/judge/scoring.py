@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from studium_graders.engine.remote.frame_parts import kind_of
-from studium_graders.engine.results import CellRun
+from studium_graders.engine.kinds.dataframe_parts import kind_of
+from studium_graders.engine.material.results import CellRun
 
 _NUMPY_NUMBER = re.compile(r"np\.(?:float|u?int)\d+\((.+)\)")
 _FRACTION = re.compile(r"Fraction\((-?\d{1,300}), (\d{1,300})\)")

@@ -1,7 +1,7 @@
 """Results of single cells."""
 
-from studium_graders.engine.material import Cell, NotebookMaterial
-from studium_graders.engine.results import Mode, Outcome, TestResult
+from studium_graders.engine.material.assignment import Cell, NotebookMaterial
+from studium_graders.engine.material.results import Outcome, TestResult
 
 
 def result_of(
@@ -11,9 +11,12 @@ def result_of(
     *,
     points: float = 0.0,
     message: str = "",
-    mode: Mode = "split",
+    reason: str = "",
 ) -> TestResult:
-    """Give the result of one graded cell. Also for the supervisor: a test that a limit ended has 0 points."""
+    """Return the result of one graded cell; ``reason`` says why it ran in one process.
+
+    Also for the supervisor: a test that a limit ended has 0 points.
+    """
     return TestResult(
         exercise=cell.exercise or notebook.name,
         name=cell.test or cell.grade_id or cell.id,
@@ -24,7 +27,8 @@ def result_of(
         notebook=notebook.name,
         grade_id=cell.grade_id or cell.id,
         hidden=cell.hidden,
-        mode=mode,
+        mode="one process" if reason else "split",
+        reason=reason,
     )
 
 

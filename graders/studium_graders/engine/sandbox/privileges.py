@@ -6,7 +6,7 @@ import signal
 from collections.abc import Iterator
 from io import FileIO
 
-from studium_graders.engine.exit_codes import ENGINE_FAILED
+from studium_graders.engine.processes.exit_codes import ENGINE_FAILED
 from studium_graders.engine.sandbox.levels import SandboxError
 from studium_graders.engine.sandbox.system_calls import (
     PR_CAPBSET_DROP,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from studium_graders.engine.own_folder import OwnFolder
+from studium_graders.engine.processes.own_folder import OwnFolder
 from studium_graders.engine.sandbox.entering import enter
 from studium_graders.engine.sandbox.landlock import abi
 from studium_graders.engine.sandbox.levels import Level, Policy, Probe, SandboxError

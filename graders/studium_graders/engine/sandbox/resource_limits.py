@@ -5,7 +5,7 @@ import os
 from functools import cache
 from pathlib import Path
 
-from studium_graders.engine.limits import Limits
+from studium_graders.engine.material.limits import Limits
 from studium_graders.engine.sandbox.system_calls import PAGE
 
 with contextlib.suppress(ImportError):  # Windows, where there is the self-check alone

@@ -5,9 +5,9 @@ import sys
 import warnings
 
 import pytest
-from studium_graders.engine.huge_pages import use_huge_pages
 from studium_graders.engine.judge.guard import install
-from studium_graders.engine.remote.warm_up import warm_up
+from studium_graders.engine.processes.huge_pages import use_huge_pages
+from studium_graders.engine.student_side.warm_up import warm_up
 
 from .in_process import InProcess
 

@@ -1,4 +1,4 @@
-"""A student's process that is none: cells run in a dict here. It has the API of ``remote.Student`` and no safety."""
+"""A student's process that is none: cells run in a dict here. It has the API of ``StudentProcess`` and no safety."""
 
 from __future__ import annotations
 
@@ -6,18 +6,15 @@ import contextlib
 import io
 import traceback
 
-from studium_graders.engine.remote import Policy
-from studium_graders.engine.remote.common_data import CommonData
-from studium_graders.engine.results import CellRun
+from studium_graders.engine.judge_side.permissions import Permissions
+from studium_graders.engine.material.results import CellRun
 
 
 class InProcess:
     def __init__(self):
         self.names = {"__name__": "__main__"}
-        self.gone = None
-        self.policy = Policy()
-        self.files = None
-        self.common = CommonData()
+        self.gone = self.refusal = None
+        self.permissions = Permissions()
 
     def run(self, source, *, name="", passing=False):
         printed = io.StringIO()
@@ -40,13 +37,14 @@ class InProcess:
     def set(self, name, value):
         self.names[name] = value
 
-    def watching(self, test):
-        return contextlib.nullcontext()
+    def watching(self):
+        return contextlib.nullcontext(lambda: False)
 
-    in_step = filled = watching
+    def forget_refusal(self):
+        pass
 
-    def give(self, name, value):
-        self.set(name, value)
+    def control(self, names, stubs, test):
+        return False
 
     def delete(self, name):
         self.get(name)

@@ -9,7 +9,7 @@ import msgspec
 from studium_graders.engine.judge.events import Judged, Ran
 from studium_graders.engine.judge.notebook import run_notebook
 from studium_graders.engine.judge.prepare import prepare
-from studium_graders.engine.material import Calibration, CanonicalNotebook, Cell, NotebookMaterial, Step
+from studium_graders.engine.material.assignment import Calibration, CanonicalNotebook, Cell, NotebookMaterial, Step
 
 STUB = "# YOUR CODE HERE\nraise NotImplementedError()\n"
 
@@ -59,6 +59,7 @@ class Graded:
     results: dict
     runs: dict
     events: list
+    needs: object
 
     @property
     def points(self):
@@ -86,7 +87,7 @@ def prepared(notebook, exercises):
 def grade(student, notebook, canonical, *, exercises=no_exercises, **options):
     events = []
     options = {"seed": b"secret", "calibration": Calibration(), **options}
-    run_notebook(student, prepared(notebook, exercises), canonical, events.append, **options)
+    needs = run_notebook(student, prepared(notebook, exercises), canonical, events.append, **options)
     results = {event.result.grade_id: event.result for event in events if isinstance(event, Judged)}
     assert all(msgspec.msgpack.decode(msgspec.msgpack.encode(event)) for event in events)
-    return Graded(results, {event.cell: event.run for event in events if isinstance(event, Ran)}, events)
+    return Graded(results, {event.cell: event.run for event in events if isinstance(event, Ran)}, events, needs)

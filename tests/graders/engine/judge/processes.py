@@ -14,21 +14,25 @@ from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
 
 from nbformat.v4 import new_code_cell, new_output
 from nbgrader.utils import determine_grade
-from studium_graders.engine.limits import Limits
-from studium_graders.engine.material import Calibration
-from studium_graders.engine.remote import Policy, RecordingStudent, Student
-from studium_graders.engine.remote.shared_files import SharedFiles
-from studium_graders.engine.remote.shell import Cells
-from studium_graders.engine.remote.student import serve
-from studium_graders.engine.working_folder import write_files
+from studium_graders.engine.judge.judge_job import Recorded
+from studium_graders.engine.judge_side.permissions import Permissions
+from studium_graders.engine.judge_side.student_process import StudentProcess
+from studium_graders.engine.material.assignment import Calibration
+from studium_graders.engine.material.limits import Limits
+from studium_graders.engine.material.results import NotebookResult
+from studium_graders.engine.processes.working_folder import write_files
+from studium_graders.engine.student_side.cells import Cells
+from studium_graders.engine.student_side.serving import serve
+from studium_graders.engine.supervision.calibration import calibrate as calibrate_with
 
-from .notebooks import grade, submission
+from .notebooks import grade, no_exercises, prepared, submission
 
 LIMITS = Limits(call_seconds=20)
+NOTHING_KNOWN = Calibration()
 
 
 @contextmanager
-def forked(shell, files=None, **policy):
+def forked(shell, calibration=NOTHING_KNOWN, files=None, *, recording=False):
     """Give a student in a process forked from this one; it and the judge are each in a folder of its own."""
     here, there = socket.socketpair()
     files = files or {}
@@ -43,9 +47,9 @@ def forked(shell, files=None, **policy):
             warnings.resetwarnings()
             serve(there, Cells(shell, LIMITS.output_kb), LIMITS)
         there.close()
-        kind = RecordingStudent if policy.get("recording") else Student
-        student = kind(here, Policy(**policy), LIMITS)
-        student.files = SharedFiles(student.ask, own, LIMITS.message_mb << 20, files)
+        granted, plain = set(calibration.permissions), set(calibration.plain)
+        permissions = Permissions(granted, plain, known=calibration.known, recording=recording)
+        student = StudentProcess(here, permissions, LIMITS)
         try:
             yield student
         finally:
@@ -56,39 +60,27 @@ def forked(shell, files=None, **policy):
 
 def calibrate(shell, notebook, files=None, **options):
     """Grade the reference as the engine does before a class: what it needs, and which tests need one process."""
-    reference = submission(notebook, *(cell.reference for cell in notebook.cells if cell.kind == "answer"))
-    with forked(shell, files, recording=True) as student:
-        graded = grade(student, notebook, reference, **options)
-        policy = student.policy
-    lost = frozenset(name for name, result in graded.results.items() if result.points < result.max_points)
-    both_ways = frozenset(policy.both_ways) - lost
-    if not lost:
-        return _known(policy, both_ways=both_ways)
-    with forked(shell, files, recording=True) as student:
-        again = grade(student, notebook, reference, calibration=Calibration(one_process=lost), **options)
-    saved = frozenset(name for name in lost if again.results[name].points > graded.results[name].points)
-    return _known(policy, one_process=saved, both_ways=both_ways)
+
+    def observe(canonical, calibration, recording):
+        with forked(shell, calibration, files, recording=recording) as student:
+            graded = grade(student, notebook, canonical, calibration=calibration, **options)
+            permissions, needs = student.permissions, graded.needs
+        recorded = Recorded(
+            frozenset(permissions.granted),
+            frozenset(permissions.plain),
+            needs.one_process,
+            frozenset(needs.controlled),
+            frozenset(needs.scored),
+            prepared(notebook, options.get("exercises", no_exercises)).needs(),
+        )
+        return NotebookResult(notebook.name, "graded", list(graded.results.values())), recorded
+
+    return calibrate_with(notebook, observe)
 
 
-def _known(policy, **more):
-    of_names = map(frozenset, (policy.handles, policy.operators, policy.mutates, policy.plain))
-    more |= {name: frozenset(getattr(policy, name)) for name in ("scored", "empties", "draws")}
-    return Calibration(True, *of_names, **more)
-
-
-def grade_forked(shell, notebook, canonical, calibration=None, files=None, **options):
+def grade_forked(shell, notebook, canonical, calibration=NOTHING_KNOWN, files=None, **options):
     """Grade a submission in a process of its own."""
-    calibration = calibration or Calibration()
-    known = {
-        "handles": set(calibration.handles),
-        "operators": set(calibration.operators),
-        "mutates": set(calibration.mutates),
-        "plain": set(calibration.plain),
-        "empties": set(calibration.empties),
-        "draws": set(calibration.draws),
-        "known": calibration.known,
-    }
-    with forked(shell, files, **known) as student:
+    with forked(shell, calibration, files) as student:
         return grade(student, notebook, canonical, calibration=calibration, **options)
 
 

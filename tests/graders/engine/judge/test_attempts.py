@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from studium_graders.engine.judge.events import Finished, Judged, Started
-from studium_graders.engine.remote import StudentGone
+from studium_graders.engine.judge_side.student_gone import StudentGone
 
 from .notebooks import answer, checked, given, grade, material, submission
 

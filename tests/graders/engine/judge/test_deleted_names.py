@@ -43,4 +43,5 @@ def test_an_answer_finds_the_name_gone_and_later_tests_find_it_again(shell, hidd
         checked("assert double(5) == 10"),
     )
     results = grade_forked(shell, notebook, submission(notebook, text), calibrate(shell, notebook)).results.values()
-    assert [(result.points, result.mode) for result in results] == [(each, "split") for each in points]
+    assert [result.points for result in results] == points
+    assert next(iter(results)).mode == "split"

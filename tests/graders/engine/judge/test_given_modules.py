@@ -8,7 +8,7 @@ import sys
 
 import pytest
 from studium_graders.engine.judge.given_modules import GivenModules
-from studium_graders.engine.working_folder import write_files
+from studium_graders.engine.processes.working_folder import write_files
 
 READING = b'from pathlib import Path\nWORDS = (Path(__file__).parent / "words.txt").read_text()\n'
 FILES = {

@@ -5,15 +5,16 @@ from __future__ import annotations
 import errno
 
 import pytest
-from studium_graders.engine.endings import breach_in
 from studium_graders.engine.judge.canonical_text import CanonicalText
 from studium_graders.engine.judge.events import Judged
 from studium_graders.engine.judge.failing_line import failing_line
-from studium_graders.engine.judge.messages import bounded_message, full_message, unlike_the_reference
-from studium_graders.engine.limits import Limits
-from studium_graders.engine.remote import StudentGone
-from studium_graders.engine.remote.decode import RefusedError
-from studium_graders.engine.remote.wire import TooLargeError
+from studium_graders.engine.judge.messages import bounded_message, full_message
+from studium_graders.engine.judge_side.student_gone import StudentGone
+from studium_graders.engine.material.assignment import Calibration, Permission
+from studium_graders.engine.material.limits import Limits
+from studium_graders.engine.processes.endings import breach_in
+from studium_graders.engine.wire.channel import TooLargeError
+from studium_graders.engine.wire.codec import RefusedError
 
 from .notebooks import answer, checked, given, grade, material, submission
 from .processes import forked
@@ -142,14 +143,16 @@ def test_names_of_ours_are_not_told():
 @pytest.mark.parametrize("test", ["assert v.x == 3, v", "raise ValueError(v)"])
 def test_an_object_that_has_no_text_leaves_a_sentence(shell, body, test):
     text = f"class V:\n    x = 0\n    def __str__(self):\n        {body}"
-    with forked(shell, named_classes={"V"}) as student:
+    calibration = Calibration(True, frozenset({Permission("object", "V"), Permission("object", "V()")}))
+    with forked(shell, calibration) as student:
         said = message(student, f"v = V()\n{test}", text)
     assert said in ("this should hold and does not: v.x == 3", f"ValueError, in the test's line `{test}`")
 
 
 def test_a_process_that_ends_while_the_message_is_made_is_gone(shell):
     text = "import os\nclass V:\n    def __str__(self):\n        os._exit(0)"
-    with forked(shell, named_classes={"V"}) as student, pytest.raises(StudentGone):
+    calibration = Calibration(True, frozenset({Permission("object", "V"), Permission("object", "V()")}))
+    with forked(shell, calibration) as student, pytest.raises(StudentGone):
         message(student, "assert False, V()", text)
 
 
@@ -307,21 +310,3 @@ class TestAfterAHiddenTest:
 
     def test_a_test_that_passes_does_not(self, student):
         assert self.last(student, checked(SECRET, hidden=True), self.VISIBLE, text=DOUBLE).bounded == ""
-
-
-@pytest.mark.parametrize(
-    ("signs", "sentence"),
-    [
-        ("?", "your code gives NaN, or a time that is none, where a right answer gives none such"),
-        ("#", "your code gives something without elements, or with missing ones, where a right answer gives none such"),
-        ("^", "your code gives several numbers in place of one, where a right answer gives none such"),
-        ("$", "your code gives None in place of an object, where a right answer gives none such"),
-        (
-            "~^",
-            "your code gives numbers of few digits, as float16 and int8 have, and several numbers in place of one, "
-            "where a right answer gives none such",
-        ),
-    ],
-)
-def test_what_the_reference_does_not_give_is_named(signs, sentence):
-    assert unlike_the_reference({*signs}) == sentence

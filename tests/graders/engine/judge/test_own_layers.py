@@ -12,7 +12,6 @@ LIES = {
     "assert make()(torch.ones(1, 2)).shape == (1, 1)": "def __call__(self, x):\n        return self",
     "assert all(p.grad is not None for p in make().parameters())": "def parameters(self):\n        return [self]",
     "assert make().weight.shape == (1, 2)": "weight = property(lambda self: self)",
-    "assert make() == make() or make().weight == 1": "def __eq__(self, other):\n        return True",
     "assert len(make().state_dict()) == 2": "def state_dict(self):\n        return self",
 }
 

@@ -6,9 +6,8 @@ import sys
 
 import pytest
 from studium_graders.engine.judge.dotted_names import imported_names
-from studium_graders.engine.judge.file_use import only_read, uses_files
-from studium_graders.engine.judge.listening import listens
-from studium_graders.engine.judge.one_process import reason_for_one_process
+from studium_graders.engine.judge.file_use import uses_files
+from studium_graders.engine.judge.one_process import Surroundings, reason_for_one_process
 from studium_graders.engine.judge.prepare import prepare
 from studium_graders.engine.judge.python_text import is_silenced, parse
 
@@ -17,7 +16,7 @@ from .notebooks import answer, checked, given, grade, material, submission
 
 def reason(source):
     tree = parse(source)
-    return reason_for_one_process(tree, {} if tree is None else imported_names([tree]))
+    return reason_for_one_process(tree, Surroundings({} if tree is None else imported_names([tree])))
 
 
 def is_of_files(source, handed_out=()):
@@ -35,19 +34,6 @@ def test_a_test_that_reads_what_was_handed_out_alone_is_not_one_of_files():
 
 
 @pytest.mark.parametrize(
-    ("cells", "read"),
-    [
-        (["open('a.txt').read()", "x = 1"], {"a.txt", "b.txt"}),
-        (["open('a.txt').read()", "write('a.txt', 1)"], {"b.txt"}),
-        (["open('a.txt', 'w').write('1')", "frame.to_csv('./b.txt')"], set()),
-    ],
-)
-def test_what_was_handed_out_may_be_written_where_it_is_named_otherwise_than_to_be_read(cells, read):
-    trees = list(map(parse, cells))
-    assert only_read(trees, imported_names(trees), ["a.txt", "b.txt"]) == read
-
-
-@pytest.mark.parametrize(
     "source",
     [
         "open('x.txt', 'w').write('1')",
@@ -61,9 +47,8 @@ def test_what_was_handed_out_may_be_written_where_it_is_named_otherwise_than_to_
         "exec('import os\\nos.remove(f())')",
     ],
 )
-def test_a_test_of_files_is_known_and_stays_split(source):
-    assert is_of_files(source)
-    assert not reason(source)
+def test_a_test_of_files_runs_where_the_files_are(source):
+    assert reason(source)
 
 
 def test_a_test_of_strings_and_lists_is_not_one_of_files():
@@ -93,6 +78,7 @@ def test_a_test_of_strings_and_lists_is_not_one_of_files():
         "import numpy as np\nsetattr(np, 'mean', None)",
         "import numpy as np\ndel np.mean",
         "import builtins\nbuiltins.len = None",
+        "import numpy as np\nnp.mean = None",
         "import doctest\ndoctest.testmod()",
         "from torch.utils._python_dispatch import TorchDispatchMode\nclass Sizes(TorchDispatchMode): ...",
         "def f(:",
@@ -139,10 +125,8 @@ def test_a_test_that_looks_into_a_process_runs_there(source):
         "exec('import pytest\\npytest.warns(UserWarning, f)')",
     ],
 )
-def test_a_test_of_warnings_or_logs_is_told_of_them_and_stays_split(source):
-    tree = parse(source)
-    assert listens(tree, imported_names([tree]))
-    assert not reason(source)
+def test_a_test_of_warnings_or_logs_runs_where_they_are_given(source):
+    assert reason(source)
 
 
 @pytest.mark.parametrize(
@@ -153,9 +137,7 @@ def test_a_test_of_warnings_or_logs_is_told_of_them_and_stays_split(source):
         "f('pytest.warns')",
     ],
 )
-def test_a_test_that_only_silences_warnings_need_not_be_told(source):
-    tree = parse(source)
-    assert not listens(tree, imported_names([tree]))
+def test_a_test_that_only_silences_warnings_stays_split(source):
     assert not reason(source)
 
 
@@ -166,8 +148,7 @@ def test_a_test_that_only_silences_warnings_need_not_be_told(source):
         "%matplotlib inline\nassert f(1)",
         "%%time\nassert f(1)",
         "import os\np = os.path.join('a', 'b')",
-        "from unittest.mock import patch\nwith patch('__main__.f'), patch('builtins.input'):\n    g()",
-        "import numpy as np\nnp.mean = None",
+        "from unittest.mock import patch\nwith patch('__main__.f'):\n    g()",
         "import numpy as np\nnp.random.seed(0)\nnp.set_printoptions(precision=3)",
         "import sys, io\nsys.stdout = io.StringIO()",
         "import io, unittest.mock\nwith unittest.mock.patch('sys.stdout', new_callable=io.StringIO):\n    f()",

@@ -12,7 +12,7 @@ import torch
 from nbformat.v4 import new_code_cell, new_output
 from nbgrader.utils import determine_grade
 from studium_graders.engine.judge.scoring import points_for_outputs, points_for_value
-from studium_graders.engine.results import CellRun
+from studium_graders.engine.material.results import CellRun
 
 from .notebooks import answer, checked, given, material, submission
 from .processes import calibrate, grade_forked
@@ -130,7 +130,7 @@ def test_an_answer_that_makes_the_points_an_array_does_not_get_all_of_them(shell
     calibration = calibrate(shell, notebook)
     assert calibration.scored == {"t"}
     if mode == "one process":
-        calibration = msgspec.structs.replace(calibration, one_process=frozenset({"t"}))
+        calibration = msgspec.structs.replace(calibration, one_process={"t": "asked for"})
     assert grade_forked(shell, notebook, submission(notebook, text), calibration).only.points == points
 
 
@@ -151,7 +151,7 @@ def test_data_of_pandas_that_are_added_to_the_points_are_worth_nothing(shell, va
     )
     calibration = calibrate(shell, notebook)
     if mode == "one process":
-        calibration = msgspec.structs.replace(calibration, one_process=frozenset({"t"}))
+        calibration = msgspec.structs.replace(calibration, one_process={"t": "asked for"})
     text = f"def double(x):\n    return {value}\n"
     assert grade_forked(shell, notebook, submission(notebook, text), calibration).only.points == 0
 

@@ -1,0 +1,153 @@
+"""The judge's process: it alone has the tests. It drives the student's process and tells the supervisor."""
+
+import hmac
+import os
+import socket
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+
+import msgspec
+import numpy as np
+from studium.catalogue import load_catalogue
+from studium.exercises import Exercise
+
+from studium_graders.engine.judge.events import Finished, Judged, Ran
+from studium_graders.engine.judge.guard import install, settle
+from studium_graders.engine.judge.judge_job import Fault, Gone, JudgeJob, JudgeSetup, Message, Messages, Recorded
+from studium_graders.engine.judge.notebook import run_notebook
+from studium_graders.engine.judge.prepare import Prepared as PreparedNotebook
+from studium_graders.engine.judge.prepare import prepare as prepare_notebook
+from studium_graders.engine.judge_side.permissions import Permissions
+from studium_graders.engine.judge_side.student_gone import StudentGone
+from studium_graders.engine.judge_side.student_process import StudentProcess
+from studium_graders.engine.material.limits import Limits
+from studium_graders.engine.processes.links import LinkClosedError, receive, send
+from studium_graders.engine.processes.public_imports import import_all, starts_compilers
+from studium_graders.engine.processes.working_folder import write_files
+from studium_graders.engine.sandbox.landlock import Rule
+from studium_graders.engine.sandbox.reach import confine, rules_of_tests
+from studium_graders.engine.student_side.warm_up import warm_up
+
+if sys.platform != "win32":
+    import resource
+
+SECRETS = True
+_MEMORY_OF_TESTS_MB = 2048
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What every judge process starts with."""
+
+    limits: Limits
+    files: dict[str, bytes]
+    notebooks: Mapping[str, PreparedNotebook]
+    rules: tuple[Rule, ...]
+    programs: bool
+
+
+def prepare(setup: bytes) -> Prepared:
+    """Read the material and import what its tests need."""
+    warm_up()
+    np.random.seed()  # the student's process, of the same ancestor, has what was drawn for it at import
+    decoded = msgspec.msgpack.decode(setup, type=JudgeSetup)
+    material = decoded.material
+    import_all(decoded.imports)
+    programs = starts_compilers(material)
+    install(compiles=programs)
+    os.chdir(decoded.folder)
+    write_files(material.files)
+    msgspec.msgpack.Decoder(JudgeJob)  # looks at the type, which is remembered
+    catalogue = cache(load_catalogue)
+
+    def exercises(topic: str) -> Mapping[str, Exercise]:
+        return catalogue()[topic].exercises
+
+    notebooks = {book.name: prepare_notebook(book, exercises, material.files) for book in material.notebooks}
+    rules = rules_of_tests([decoded.folder], decoded.hidden, programs=programs) if sys.platform == "linux" else ()
+    return Prepared(material.limits, material.files, notebooks, rules, programs)
+
+
+def run(prepared: Prepared, descriptors: list[int]) -> None:
+    """Judge one submitted notebook. The first descriptor is the supervisor's link, the second the student's wire."""
+    if hasattr(os, "setsid") and os.getsid(0) != os.getpid():
+        os.setsid()
+    _limit_memory(prepared.limits)
+    link = socket.socket(fileno=descriptors[0])
+    job = receive(link, JudgeJob)
+    _settle(prepared, job.folder)
+    known = job.calibration
+    permissions = Permissions(set(known.permissions), set(known.plain), known=known.known, recording=job.recording)
+    events: Messages = []
+
+    def emit(event: Message) -> None:
+        events.append(event)
+        if not isinstance(event, Ran | Judged | Recorded):
+            send(link, events)
+            events.clear()
+
+    draws = hmac.digest(job.seed, b"random state", "sha256")  # a test's globals lead to it, and not to the seed
+    student = StudentProcess(socket.socket(fileno=descriptors[1]), permissions, prepared.limits, draws)
+    try:
+        _judge(prepared, job, student, emit)
+    except StudentGone as gone:
+        emit(Gone(gone.verdict, gone.sentence))
+    except LinkClosedError:
+        return
+    except BaseException:
+        emit(Fault(traceback.format_exc()))
+
+
+def _settle(prepared: Prepared, folder: str) -> None:
+    """Go to work in a new folder, where the files are as they were handed out, and reach no others from now on."""
+    tempfile.tempdir = own = tempfile.mkdtemp(dir=folder)
+    os.chdir(own)
+    write_files(prepared.files)
+    settle(own, prepared.files.keys())
+    if sys.platform == "linux":
+        confine(own, prepared.rules, programs=prepared.programs)
+
+
+def _limit_memory(limits: Limits) -> None:
+    """Let what a student's process sends end in a MemoryError of the test, not in that of the machine."""
+    if sys.platform != "win32":
+        most = limits.memory_mb + _MEMORY_OF_TESTS_MB << 20
+        resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+
+
+def _judge(prepared: Prepared, job: JudgeJob, student: StudentProcess, emit: Callable[[Message], None]) -> None:
+    """Run the notebook; the end is told last, after what the reference needed."""
+
+    def pass_on(event: Message) -> None:
+        if not isinstance(event, Finished):
+            emit(event)
+
+    notebook = prepared.notebooks[job.notebook.name]
+    if job.as_released and notebook.as_released is not None:
+        notebook = notebook.as_released
+    needs = run_notebook(
+        student,
+        notebook,
+        job.notebook,
+        pass_on,
+        seed=job.seed,
+        calibration=job.calibration,
+        limits=prepared.limits,
+        skip=job.skip,
+    )
+    if job.recording:
+        emit(
+            Recorded(
+                frozenset(student.permissions.granted),
+                frozenset(student.permissions.plain),
+                needs.one_process,
+                frozenset(needs.controlled),
+                frozenset(needs.scored),
+                notebook.needs(),
+            )
+        )
+    emit(Finished())

@@ -1,0 +1,1 @@
+"""Runs submissions under limits: the engine, one supervisor a submission, and what is learnt from the reference."""

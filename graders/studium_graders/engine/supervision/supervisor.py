@@ -1,0 +1,267 @@
+"""Grading one notebook: attempts, until every test has its result.
+
+An attempt that a step ends costs this step alone: the next one leaves it out, and what has its result.
+
+A student's code can keep what a hidden test gives it, and say it in the message of a later visible test. So the words
+for such a test come from one attempt more, at the notebook as students have it: no hidden test is in it.
+"""
+
+from collections import Counter
+from collections.abc import Set
+from dataclasses import dataclass
+from itertools import dropwhile
+
+import msgspec
+from studium.naming import commonest
+
+from studium_graders.engine.judge.judge_job import JudgeJob, Recorded
+from studium_graders.engine.judge.verdicts import result_of
+from studium_graders.engine.material.assignment import CanonicalNotebook, Cell, NotebookMaterial
+from studium_graders.engine.material.limits import Limits
+from studium_graders.engine.material.results import CellRun, NotebookResult, Outcome, TestResult, Verdict
+from studium_graders.engine.processes.endings import Ending, breach_in, out_of_time
+from studium_graders.engine.student_side.student_job import StudentJob
+from studium_graders.engine.supervision.attempt import Attempt, Heard, Launch
+
+_TRIES = 3  # for a step, when what ended it may be nobody's fault
+
+
+@dataclass(frozen=True)
+class Supervisor:
+    """Grades notebooks with processes from two launchers."""
+
+    student: Launch
+    judge: Launch
+    limits: Limits
+
+    def grade(
+        self, material: NotebookMaterial, job: JudgeJob, student_job: StudentJob, spent: float = 0.0
+    ) -> NotebookResult:
+        """Give the result of a submitted notebook, ``spent`` seconds after its submission had its turn.
+
+        Raise what the launchers raise, and SandboxRefusedError.
+        """
+        notebook = job.notebook
+        if notebook.missing or notebook.problem:
+            return _ungraded(material, notebook)
+        grading = _Grading(self, material, job, student_job, spent)
+        grading.run()
+        grading.reword()
+        return grading.result()
+
+    def observe(
+        self, material: NotebookMaterial, job: JudgeJob, student_job: StudentJob
+    ) -> tuple[NotebookResult, Recorded]:
+        """Give the result, in words for the instructor, and what the code needed where ``job.recording`` is set."""
+        grading = _Grading(self, material, job, student_job)
+        grading.run()
+        return grading.result(), grading.heard.recorded
+
+
+class _Grading:
+    """The attempts at one notebook, and what they brought."""
+
+    def __init__(
+        self,
+        supervisor: Supervisor,
+        material: NotebookMaterial,
+        job: JudgeJob,
+        student_job: StudentJob,
+        spent: float = 0.0,
+    ) -> None:
+        self.supervisor = supervisor
+        self.material = material
+        self.job = job
+        self.student_job = student_job
+        self.attempt = Attempt(supervisor.student, supervisor.judge, supervisor.limits)
+        self.cells = {cell.id: cell for cell in material.cells}
+        self.heard = Heard(seconds=spent)
+        self.stopped: dict[str, str] = {}
+        self.ended: set[str] = set()
+        self.tries: Counter[str] = Counter()
+        self.notes = list(job.notebook.notes)
+        self.verdict: Verdict = "graded"
+        self.detail = ""
+
+    def run(self) -> None:
+        """Give every test its result."""
+        while not self._out_of_time():
+            ending = self.attempt.run(self._remaining(), self.student_job, self.heard)
+            if not ending or not self._goes_on(ending):
+                break
+        else:
+            ending = out_of_time(self.supervisor.limits.submission_seconds)
+            self._note_breach(ending)
+        self._fill(ending.sentence if ending else "")
+        self._note_breaches()
+
+    def reword(self) -> None:
+        """Replace what visible tests say that failed once the student's code knew a hidden one. No mark changes.
+
+        A test that is hidden in part says what its visible part says, where that fails.
+        """
+        clean = Heard(seconds=self.heard.seconds)
+        wanted = {
+            cell.id for cell in self.material.cells if _key(cell) in self.heard.bounded or self._is_half_seen(cell)
+        }
+        if wanted and not self._out_of_time():
+            self.attempt.run(self._as_released(wanted), self.student_job, clean)
+        for cell in self.material.cells:
+            if cell.id in wanted:
+                self._take_words(cell, self.heard.bounded.get(_key(cell), ""), clean)
+
+    def result(self) -> NotebookResult:
+        """Give what came of it all."""
+        self._explain()
+        self._name_mistakes()
+        tests = [self.heard.results[key] for key in map(_key, self.material.cells) if key in self.heard.results]
+        heard = self.heard
+        return NotebookResult(
+            self.material.name, self.verdict, tests, heard.runs, self.detail, self.notes, heard.crowded
+        )
+
+    def _remaining(self) -> JudgeJob:
+        done = {cell.id for cell in self.material.cells if _key(cell) in self.heard.results}
+        return msgspec.structs.replace(self.job, skip=frozenset(done | self.stopped.keys()))
+
+    def _is_half_seen(self, cell: Cell) -> bool:
+        """Tell whether a test failed of which students have a part."""
+        failed = _key(cell) in self.heard.results and self.heard.results[_key(cell)].outcome == "failed"
+        return failed and cell.id not in self.ended and _is_seen(cell)
+
+    def _as_released(self, wanted: Set[str]) -> JudgeJob:
+        """Give the job of running the notebook as students have it, up to the last test that needs other words."""
+        steps = list(dropwhile(lambda step: step.cell not in wanted, reversed(self.job.notebook.steps)))
+        notebook = msgspec.structs.replace(self.job.notebook, steps=tuple(reversed(steps)))
+        unseen = {cell.id for cell in self.material.cells if cell.hidden and not _is_seen(cell)}
+        skip = frozenset(unseen | self.ended | self.stopped.keys())
+        return msgspec.structs.replace(self.job, notebook=notebook, skip=skip, as_released=True)
+
+    def _take_words(self, cell: Cell, bounded: str, clean: Heard) -> None:
+        """Let a test say what it says in the clean attempt; where it does not fail there, what is ``bounded``."""
+        test, again = self.heard.results[_key(cell)], clean.results.get(_key(cell))
+        if again is None or again.outcome != "failed" or _key(cell) in clean.bounded:
+            if not bounded:
+                return
+            again, run = _with(test, bounded), CellRun(error=bounded)
+        else:
+            run = clean.runs.get(cell.id, CellRun()) if bounded else CellRun(error=again.message)
+        self.heard.results[_key(cell)] = _with(test, again.message)
+        self.heard.mistakes[_key(cell)] = clean.mistakes.get(_key(cell), [])
+        if cell.id in self.heard.runs:
+            self.heard.runs[cell.id] = run
+
+    def _out_of_time(self) -> bool:
+        return self.heard.seconds >= self.supervisor.limits.submission_seconds
+
+    def _goes_on(self, ending: Ending) -> bool:
+        """Blame a step where one is to blame; tell whether another attempt is worth while."""
+        step = self.heard.step
+        self.tries[step] += 1
+        if ending.cause == "ours" or not step:
+            return self._tries_again(step, ending)
+        if ending.cause == "unclear" and self.tries[step] < _TRIES:
+            self.notes.append(f"{step} was run again: {ending.sentence}")
+            return True
+        self._blame(step, ending)
+        return True
+
+    def _tries_again(self, step: str, ending: Ending) -> bool:
+        if self.tries[step] < _TRIES:
+            self.notes.append(f"{step or 'the start'} was run again: {_last_line(ending.sentence)}")
+            return True
+        self.notes.append(ending.sentence)
+        cell = self.cells.get(step)
+        if cell is not None and cell.kind == "test":
+            self._blame(step, Ending("graded", "this test could not be judged on your answer: ask your instructor"))
+            return True
+        self.verdict, self.detail = "engine error", _last_line(ending.sentence)
+        return False
+
+    def _blame(self, step: str, ending: Ending) -> None:
+        cell = self.cells.get(step)
+        self._note_breach(ending)
+        if cell is not None and cell.kind == "test":
+            self.ended.add(step)
+            self.heard.results[_key(cell)] = result_of(self.material, cell, "failed", message=ending.sentence)
+        else:
+            self.stopped[step] = ending.sentence
+            self.heard.runs[step] = CellRun(error=ending.sentence)
+
+    def _fill(self, why: str) -> None:
+        """Give every graded cell that had no turn a result."""
+        for cell in self.material.cells:
+            if _is_graded(cell) and _key(cell) not in self.heard.results:
+                outcome: Outcome = "failed" if cell.kind == "test" else "manual"
+                self.heard.results[_key(cell)] = result_of(self.material, cell, outcome, message=_last_line(why))
+
+    def _note_breaches(self) -> None:
+        """Let the verdict name the limit behind an error that the kernel gave."""
+        failed = [test.message for test in self.heard.results.values() if test.outcome == "failed"]
+        for said in (*failed, *(run.error for run in self.heard.runs.values())):
+            if breach := breach_in(said, self.supervisor.limits):
+                self._note_breach(breach)
+
+    def _explain(self) -> None:
+        """Name the limit behind an error that the kernel gave, and the stopped cell behind a name that is missing."""
+        for key, test in self.heard.results.items():
+            if test.outcome == "failed" and (breach := breach_in(test.message, self.supervisor.limits)):
+                self.heard.results[key] = _with(test, f"{breach.sentence} ({test.message})")
+            elif test.outcome == "failed" and self.stopped and "is not defined" in test.message:
+                cell = self._stopped_before(key)
+                self.heard.results[key] = _with(
+                    test, f"{self.stopped[cell]} ({test.message})" if cell else test.message
+                )
+
+    def _name_mistakes(self) -> None:
+        """Name the mistake of each exercise in those of its failed tests that it explains."""
+        failed: dict[str, list[str]] = {}
+        for key, test in self.heard.results.items():
+            if test.outcome == "failed":
+                failed.setdefault(test.exercise, []).append(key)
+        for keys in failed.values():
+            mistake = commonest([self.heard.mistakes.get(key, []) for key in keys])
+            for key in keys:
+                if mistake in (self.heard.mistakes.get(key) or ()):
+                    self.heard.results[key] = msgspec.structs.replace(self.heard.results[key], mistake_id=mistake)
+
+    def _stopped_before(self, key: str) -> str:
+        """Give the last stopped cell before a test, "" where there is none."""
+        last = ""
+        for step in self.job.notebook.steps:
+            last = step.cell if step.cell in self.stopped else last
+            if step.cell in self.cells and _key(self.cells[step.cell]) == key:
+                break
+        return last
+
+    def _note_breach(self, ending: Ending) -> None:
+        if self.verdict == "graded":
+            self.verdict, self.detail = ending.verdict, ending.sentence
+
+
+def _ungraded(material: NotebookMaterial, notebook: CanonicalNotebook) -> NotebookResult:
+    verdict: Verdict = "missing" if notebook.missing else "unreadable"
+    message = notebook.problem or "this notebook was not handed in"
+    tests = [result_of(material, cell, "failed", message=message) for cell in material.cells if _is_graded(cell)]
+    return NotebookResult(material.name, verdict, tests, detail=message, notes=list(notebook.notes))
+
+
+def _is_graded(cell: Cell) -> bool:
+    return cell.kind == "test" or cell.graded
+
+
+def _is_seen(cell: Cell) -> bool:
+    """Tell whether students have a part of a hidden test."""
+    return cell.hidden and bool(cell.released.strip()) and not cell.test
+
+
+def _key(cell: Cell) -> str:
+    return cell.grade_id or cell.id
+
+
+def _with(test: TestResult, message: str) -> TestResult:
+    return msgspec.structs.replace(test, message=message)
+
+
+def _last_line(text: str) -> str:
+    return text.strip().rpartition("\n")[2]

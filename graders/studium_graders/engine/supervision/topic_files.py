@@ -1,0 +1,54 @@
+"""The files of installed topics as a student's process may see them: the public edition, and no solutions."""
+
+import sys
+from collections.abc import Iterator
+from importlib.resources import files
+from pathlib import Path
+from typing import NamedTuple
+
+from studium.catalogue import load_catalogue
+from studium.errors import StudiumError
+
+from studium_graders.engine.material.assignment import Material
+from studium_graders.engine.sandbox import hidden_paths
+from studium_graders.public_exercises import public_source
+
+
+class TopicFiles(NamedTuple):
+    """``hidden`` must not be seen. ``replaced`` pairs an ``exercises.py`` with its public edition."""
+
+    hidden: tuple[str, ...]
+    replaced: tuple[tuple[str, str], ...]
+
+
+def topic_files(folder: Path, material: Material) -> TopicFiles:
+    """Write the public editions of the topics that ``material`` names into ``folder``; nothing of them is run.
+
+    An installed topic that it does not name, or whose exercises have no public edition, is hidden and that is all. So
+    is a copy that Python does not import, for another one comes before it on its path: a student's code can read it.
+    """
+    cells = [cell for book in material.notebooks for cell in book.cells]
+    text = "\n".join(f"{cell.topic}\n{cell.source}\n{cell.reference}" for cell in cells)
+    installed = {Path(str(files(topic.package))): topic for topic in load_catalogue().topics}
+    topics = [*installed, *(copy for place, topic in installed.items() for copy in _copies(place, topic.package))]
+    named = [place for place, topic in installed.items() if topic.slug in text or topic.package in text]
+    places = [place for place in named if (place / "exercises.py").is_file()]
+    made = ((place / "exercises.py", folder / f"{place.name}-{n}.py") for n, place in enumerate(places))
+    replaced = tuple((str(secret), str(public)) for secret, public in made if _publish(secret, public))
+    covered = {secret for secret, _ in replaced}
+    return TopicFiles(tuple(path for path in hidden_paths(topics) if path not in covered), replaced)
+
+
+def _copies(imported: Path, package: str) -> Iterator[Path]:
+    """Give the other folders on Python's path in which a package lies."""
+    places = (Path(entry).absolute().joinpath(*package.split(".")) for entry in dict.fromkeys(sys.path))
+    return (place for place in places if place.is_dir() and place.resolve() != imported.resolve())
+
+
+def _publish(secret: Path, public: Path) -> bool:
+    try:
+        public.write_text(public_source(secret.read_text("utf-8"), str(secret)), "utf-8")
+    except StudiumError:
+        return False
+    public.chmod(0o444)
+    return True

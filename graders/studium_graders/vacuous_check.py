@@ -1,0 +1,66 @@
+"""Telling an author which tests a vacuous answer passes: when an assignment is built, or first graded."""
+
+from pathlib import Path
+
+import msgspec
+from studium.catalogue import Catalogue
+
+from studium_graders import work
+from studium_graders.course_file import FILE, read_course
+from studium_graders.engine.material.assignment import Material
+from studium_graders.engine.material.limits import Limits
+from studium_graders.engine.material.template import material_of
+from studium_graders.engine.supervision.vacuous_answers import VacuousTest
+from studium_graders.exercise_files import packages_of
+from studium_graders.opening import open_course
+from studium_graders.results_store import environment_hash, write_whole
+
+_decoder = msgspec.msgpack.Decoder(list[VacuousTest])
+
+
+class _Checked(msgspec.Struct, frozen=True):
+    """Of which material the author has been told."""
+
+    digest: str
+
+
+def check_assignment(root: Path, assignment: str, catalogue: Catalogue) -> list[VacuousTest]:
+    """Return the tests of an assignment that vacuous answers pass. Raise CourseError where it cannot be graded."""
+    coursedir = open_course(root, assignment)
+    own = Path(coursedir.root)
+    limits = read_course(own).limits_of(assignment) if (own / FILE).is_file() else Limits()
+    material = material_of(coursedir.config, own, assignment, limits)
+    level, _ = work.probe_level()
+    environment = environment_hash(packages_of(material, catalogue))
+    job = work.Work(material.digest, level, 1, True, False, (str(own),), environment)  # the author's own code
+    try:
+        calibrated = work.calibrate(job, msgspec.msgpack.encode(material))
+        tests = _decoder.decode(work.vacuous_tests(job, calibrated))
+    finally:
+        work.close_engines()
+    note_checked(own, material)
+    return tests
+
+
+def is_checked(root: Path, material: Material) -> bool:
+    """Return whether the author has been told which tests of this material vacuous answers pass."""
+    try:
+        kept = msgspec.msgpack.decode(_path(root, material.assignment).read_bytes(), type=_Checked)
+    except (OSError, msgspec.MsgspecError):
+        return False
+    return kept.digest == _digest(material)
+
+
+def note_checked(root: Path, material: Material) -> None:
+    """Remember that the author has been told."""
+    path = _path(root, material.assignment)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, msgspec.msgpack.encode(_Checked(_digest(material))))
+
+
+def _path(root: Path, assignment: str) -> Path:
+    return root / ".studium" / "vacuous" / f"{assignment}.msgpack"
+
+
+def _digest(material: Material) -> str:
+    return msgspec.structs.replace(material, calibration={}).digest

@@ -1,0 +1,71 @@
+"""What a student's process may send in answer to a cell: outputs that are none, too many, or of odd text."""
+
+import pytest
+from studium_graders.engine.judge_side.cell_replies import MOST_SHOWN
+from studium_graders.engine.judge_side.student_gone import StudentGone
+from studium_graders.engine.material.limits import Limits
+
+from .liar import Liar, reply
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        7,
+        ["list", None, ["list", None]],
+        ["list", None, ["list", None], "", 1],
+        ["list", None, 5, ""],
+        ["list", None, ["list", None], 5],
+        ["list", None, ["list", None, ["dict", "text", ["mine", 1, "iterator", "x"]]], ""],
+        ["list", None, ["list", None, ["dict", "text", ["text", b"\xed\xb0\x80"]]], ""],
+    ],
+)
+def test_what_is_no_answer_to_a_cell_ends_the_student_and_not_the_judge(said):
+    liar = Liar(reply(said))
+    with pytest.raises(StudentGone) as gone:
+        liar.student.run("x = 1")
+    assert gone.value.verdict == "broken protocol"
+    with pytest.raises(StudentGone):
+        liar.student.run("x = 2")
+    liar.there.close()
+
+
+def test_a_cell_whose_running_itself_fails_has_that_for_its_error(make_student):
+    student = make_student(
+        "import gc\nfrom studium_graders.engine.student_side.serving import StudentSide\n"
+        "def fail(source): raise MemoryError()\n"
+        "[side] = [one for one in gc.get_objects() if type(one) is StudentSide]\nside.cells.run = fail"
+    )
+    assert student.run("x = 1").error == "MemoryError: "
+    assert student.get("fail")
+
+
+def test_the_error_of_a_cell_has_no_lone_surrogates_whatever_raised_it(make_student):
+    student = make_student("def fail(*_, **__): raise ValueError(chr(0xD800))\nget_ipython().run_cell = fail")
+    assert student.run("x = 1").error == "ValueError: ?"
+
+
+FORGED = """
+import gc
+from studium_graders.engine.student_side.serving import StudentSide
+
+[side] = [one for one in gc.get_objects() if type(one) is StudentSide]
+one = {{"output_type": "stream", "name": "stdout", "text": "x" * {length}}}
+side.cells.run = lambda source: ([one] * {times}, "")
+"""
+
+
+@pytest.mark.parametrize(("length", "times"), [(10**6, 20), (0, 10**5)])
+def test_more_output_than_a_cell_can_have_ends_the_student(make_student, length, times):
+    student = make_student(FORGED.format(length=length, times=times), limits=Limits(output_kb=64))
+    with pytest.raises(StudentGone) as gone:
+        student.run("x = 1")
+    assert gone.value.verdict == "broken protocol"
+
+
+def test_the_outputs_of_a_notebook_are_kept_up_to_a_size(make_student):
+    student = make_student(FORGED.format(length=2 * 10**6, times=1), limits=Limits(output_kb=256))
+    sizes = [sum(len(output["text"]) for output in student.run("x = 1").outputs) for _ in range(40)]
+    assert sizes[0] == 2 * 10**6
+    assert sum(sizes) < MOST_SHOWN + 40 * 100
+    assert "64 MB are kept of a notebook" in student.run("x = 1").outputs[0]["text"]
