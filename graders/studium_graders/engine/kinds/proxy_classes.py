@@ -183,7 +183,8 @@ class ProxyClasses:
         if base[0] != _MODULE:
             return None
         if base[1] == "Module":
-            return ModuleProxy
+            module: type = ModuleProxy
+            return module
         if base[1] not in STOCK:
             raise ProtocolError("no layer")
         return self.of_layer(base[1])
