@@ -65,8 +65,9 @@ class BothSides:
 
     @property
     def price(self) -> float:
-        """How many times more steps the masked model needs until it knows the verb."""
-        return self.both.steps_to_verb() / self.left.steps_to_verb()
+        """How many times more steps the masked model needs until it knows the verb; 0 where the other never does."""
+        left = self.left.steps_to_verb()
+        return self.both.steps_to_verb() / left if left < float("inf") else 0.0
 
 
 def text(batch: int, generator: torch.Generator, device: str = "cpu") -> Tensor:
