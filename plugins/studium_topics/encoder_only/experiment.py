@@ -65,9 +65,9 @@ class BothSides:
 
     @property
     def price(self) -> float:
-        """How many times more steps the masked model needs until it knows the verb; 0 where the other never does."""
-        left = self.left.steps_to_verb()
-        return self.both.steps_to_verb() / left if left < float("inf") else 0.0
+        """How many times more steps the masked model needs until it knows the verb; all its steps if it never does."""
+        both, left = (min(reader.steps_to_verb(), float(reader.steps[-1])) for reader in (self.both, self.left))
+        return both / left
 
 
 def text(batch: int, generator: torch.Generator, device: str = "cpu") -> Tensor:
