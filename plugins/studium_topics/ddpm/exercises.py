@@ -827,6 +827,12 @@ def _(train):
         )
 
 
+train.equivalent(
+    "optimizer = torch.optim.Adam(model.parameters())",
+    "the schedule sets the rate, from the first step on",
+)
+
+
 @train.misconception(
     "You never cleared the gradients; `backward` adds to what is there, so that every step also repeats all steps "
     "before it: call `optimizer.zero_grad()` once a step.",
