@@ -254,7 +254,7 @@ class _Line:
             return
         found = self.run.executor.submit(work.vacuous_tests, self.work, self.packed).result()
         self.report.vacuous = msgspec.msgpack.decode(found, type=list[VacuousTest])
-        note_checked(self.run.root, self.run.material)
+        note_checked(self.run.root, self.run.material, self.run.sharing)
 
     def stored(self, submitted: Submitted) -> Graded | None:
         """Give the result that is kept; None, after noting why, where something else lies in the folder now."""

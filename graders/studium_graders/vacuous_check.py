@@ -14,6 +14,7 @@ from studium_graders.engine.supervision.vacuous_answers import VacuousTest
 from studium_graders.exercise_files import packages_of
 from studium_graders.opening import open_course
 from studium_graders.results_store import environment_hash, write_whole
+from studium_graders.sharing import Sharing, sharing_of
 
 _decoder = msgspec.msgpack.Decoder(list[VacuousTest])
 
@@ -38,7 +39,7 @@ def check_assignment(root: Path, assignment: str, catalogue: Catalogue) -> list[
         tests = _decoder.decode(work.vacuous_tests(job, calibrated))
     finally:
         work.close_engines()
-    note_checked(own, material)
+    note_checked(own, material, sharing_of(coursedir))
     return tests
 
 
@@ -51,11 +52,12 @@ def is_checked(root: Path, material: Material) -> bool:
     return kept.digest == _digest(material)
 
 
-def note_checked(root: Path, material: Material) -> None:
-    """Remember that the author has been told."""
+def note_checked(root: Path, material: Material, sharing: Sharing) -> None:
+    """Write down that the author has been told."""
     path = _path(root, material.assignment)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, msgspec.msgpack.encode(_Checked(_digest(material))))
+    sharing.share(path)
 
 
 def _path(root: Path, assignment: str) -> Path:
