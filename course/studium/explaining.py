@@ -1,5 +1,6 @@
 """What went wrong in a test, in one sentence for the learner; never a traceback."""
 
+import inspect
 import sys
 import traceback
 from typing import Any
@@ -21,7 +22,7 @@ def explain(exercise: Exercise, error: BaseException, calls: list[Call], functio
     if isinstance(error, AssertionError):
         return f"{_asserted(error)}{_other_kind(exercise, calls)}"
     text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    return _raised(error, text, function) or _unusable(exercise.id, text, calls)
+    return _raised(error, text, function) or _elsewhere(exercise.id, error, text, calls)
 
 
 def _asserted(error: AssertionError) -> str:
@@ -31,7 +32,7 @@ def _asserted(error: AssertionError) -> str:
 
 def _raised(error: BaseException, text: str, function: AnyFunction) -> str:
     """Say what the function's own code raised, "" where it did not."""
-    code = getattr(function, "__code__", None)
+    code = getattr(inspect.unwrap(function), "__code__", None)
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if code is not None and frame.filename == code.co_filename]
     if not own:
@@ -40,11 +41,16 @@ def _raised(error: BaseException, text: str, function: AnyFunction) -> str:
     return f"{getattr(function, '__name__', 'your function')} raised {text}{line}"
 
 
-def _unusable(name: str, text: str, calls: list[Call]) -> str:
-    """Say what the function returned before the test's own code raised an error."""
+def _elsewhere(name: str, error: BaseException, text: str, calls: list[Call]) -> str:
+    """Say what the function's last call did, where no line of the function's own is in the traceback."""
     if not calls:
         return f"the test ended before it called {name}: {text}"
-    return f"{name} returned {described(calls[-1].observed.result)}, which could not be used: {text}"
+    last = calls[-1].observed
+    if last.raised is type(error):
+        return f"{name} raised {text}"
+    if last.raised:
+        return f"{name} raised {last.raised.__name__}, and the test ended with {text}"
+    return f"{name} returned {described(last.result)}, which could not be used: {text}"
 
 
 def _other_kind(exercise: Exercise, calls: list[Call]) -> str:

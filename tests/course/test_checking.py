@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import torch
 from studium import assert_close, exercise
@@ -112,6 +114,33 @@ def test_an_answer_that_exits_is_wrong_and_stops_nothing(merge):
 def test_a_result_of_the_wrong_kind_is_explained(merge):
     message = check("sample", merge, lambda weight, a, b, alpha: (weight, a)).tests[0].message
     assert message.startswith("merge returned a tuple of 2, which could not be used: AttributeError")
+
+
+def test_an_exception_under_a_decorator_is_explained_with_the_line_of_the_answer(merge):
+    message = check("sample", merge, torch.no_grad()(transposed)).tests[0].message
+    assert message.startswith("transposed raised RuntimeError: ")
+    assert message.endswith("in the line `return weight + a @ b`")
+
+
+def test_an_exception_without_a_line_of_the_answers_own_is_not_called_a_result(merge):
+    message = check("sample", merge, partial(transposed)).tests[0].message
+    assert message.startswith("merge raised RuntimeError: ")
+
+
+def test_an_error_after_an_exception_that_the_test_expects_is_not_laid_on_a_result():
+    @exercise(points=1, minutes=1)
+    def half(number):
+        return number / 2
+
+    @half.test("refuses words", points=1)
+    def _(half):
+        try:
+            half("two")
+        except ValueError:
+            raise KeyError("two") from None
+
+    message = check("sample", half, int).tests[0].message
+    assert message == "half raised ValueError, and the test ended with KeyError: 'two'"
 
 
 def test_an_answer_that_changes_an_argument_is_told_so_first_with_both_values(merge):
