@@ -50,18 +50,22 @@ def solved(exercise: Exercise) -> str:
 
 
 def definition(function: AnyFunction) -> str:
-    """Return the source of a function without its decorators, dedented, with the comments that end it."""
-    lines, start = inspect.findsource(function)
+    """Return the source of a function without the decorator that registers it, dedented, with the comments that end it.
+
+    Decorators below that one, such as ``@torch.no_grad()``, are part of the answer.
+    """
+    lines, start = inspect.findsource(inspect.unwrap(function))
     text = textwrap.dedent("".join(inspect.getblock(lines[start:])))
-    return without_decorators(lines, parse(text).body[0], start)
+    return without_first_decorator(lines, parse(text).body[0], start)
 
 
-def without_decorators(lines: list[str], node: ast.stmt, start: int = 0) -> str:
-    """Return the lines of a parsed definition from ``def`` on, dedented; it was parsed from line ``start`` on."""
+def without_first_decorator(lines: list[str], node: ast.stmt, start: int = 0) -> str:
+    """Return the lines of a parsed definition below its first decorator, dedented; it was parsed from ``start`` on."""
+    first = next(iter(getattr(node, "decorator_list", ())[1:]), node)
     end = start + (node.end_lineno or 0)
     while end < len(lines) and re.match(r"[ \t]+#", lines[end]):  # the closing marker is a comment
         end += 1
-    return textwrap.dedent("".join(lines[start + node.lineno - 1 : end]))
+    return textwrap.dedent("".join(lines[start + first.lineno - 1 : end]))
 
 
 def seed_of(topic: str, exercise: Exercise, test: Test) -> int:
@@ -72,7 +76,7 @@ def seed_of(topic: str, exercise: Exercise, test: Test) -> int:
 def test_cell(topic: str, exercise: Exercise, test: Test) -> str:
     """Write a test as a cell that needs nothing but the learner's function, with the chance of its public seed."""
     name = f"test_{exercise.id}"
-    body = re.sub(r"^def \w+\(", f"def {name}(", definition(test.function), count=1)
+    body = re.sub(r"^def \w+\(", f"def {name}(", definition(test.function), count=1, flags=re.MULTILINE)
     imports = imports_used(test.function, {exercise.id}, f"test {test.name!r} of {exercise.id}")
     arguments, seed = exercise.id, seed_of(topic, exercise, test)
     if test.wants_rng:

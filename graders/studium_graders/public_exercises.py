@@ -9,7 +9,7 @@ import symtable
 from collections.abc import Iterator, Mapping
 
 from studium.errors import ExerciseError
-from studium.sources import global_names, without_decorators, without_solution
+from studium.sources import global_names, without_first_decorator, without_solution
 from studium.syntax import parse
 
 _HEADER = '"""The exercises in their public edition, generated: prompts, stubs, visible tests and hints."""'
@@ -27,7 +27,7 @@ def public_source(source: str, name: str, *, hints: bool = True) -> str:
     lines = source.splitlines(keepends=True)
     decorator = _decorator_name(module)
     functions = [node for node in module.body if isinstance(node, ast.FunctionDef)]
-    exercises = {node.name: without_decorators(lines, node) for node in functions if _call(node, decorator)}
+    exercises = {node.name: without_first_decorator(lines, node) for node in functions if _call(node, decorator)}
     parts = [
         part
         for node in functions
@@ -74,7 +74,7 @@ def _visible_test(lines: list[str], node: ast.FunctionDef, exercises: Mapping[st
     for item in node.decorator_list:
         target = item.func if isinstance(item, ast.Call) else None
         if isinstance(target, ast.Attribute) and target.attr == "test" and getattr(target.value, "id", "") in exercises:
-            return f"@{ast.unparse(item)}\n{without_decorators(lines, node).rstrip()}"
+            return f"@{ast.unparse(item)}\n{without_first_decorator(lines, node).rstrip()}"
     return ""
 
 

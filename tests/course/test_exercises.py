@@ -219,5 +219,32 @@ def test_a_test_that_uses_a_helper_of_its_module_is_an_error():
         imports_used(uses_a_helper, (), "this test")
 
 
-def test_the_definition_leaves_out_decorators(merge):
+def test_the_definition_leaves_out_the_decorator_that_registers_it(merge):
     assert definition(merge.tests[0].function).startswith("def _(merge):")
+
+
+def test_the_definition_keeps_the_decorators_that_are_part_of_an_answer():
+    f = one()
+
+    @f.also_correct
+    @torch.no_grad()
+    def _(x):
+        return x
+
+    text = definition(f.alternatives[0])
+    assert text == "@torch.no_grad()\ndef _(x):\n    return x\n"
+    assert imports_used(f.alternatives[0], (), "this answer") == ["import torch"]
+
+
+def test_a_test_cell_of_a_decorated_test_calls_the_test():
+    f = one()
+
+    @f.test("doubles", points=2)
+    @torch.no_grad()
+    def _(f):
+        assert f(torch.ones(1)) == 2
+
+    cell = sources.test_cell("sample", f, f.tests[0])
+    exec(cell, {"f": lambda x: 2 * x})
+    with pytest.raises(AssertionError):
+        exec(cell, {"f": f})

@@ -190,6 +190,11 @@ def test_the_decorator_is_known_by_its_import_and_imports_of_solutions_stay() ->
     assert "os" not in found.split("import numpy")[1].split("from")[0]
 
 
+def test_a_decorator_below_the_registering_one_stays_in_the_public_edition() -> None:
+    found = public_source(f"import functools\n{SECRET}\n@functools.cache\ndef f(x):\n    {SOLVED}", "exercises.py")
+    assert "public=True)\n@functools.cache\ndef f(x):\n    # YOUR CODE HERE\n" in found
+
+
 def test_what_is_public_may_not_use_what_is_left_out() -> None:
     source = f"SIZE = 3\n{SECRET}\ndef f(x=SIZE):\n    {SOLVED}"
     with pytest.raises(ExerciseError, match=r"exercises\.py may use its imports alone in what is public: 'SIZE' is"):

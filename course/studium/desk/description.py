@@ -141,7 +141,7 @@ def _wrong_answer(slug: str, exercise: str, one: Misconception) -> WrongAnswer:
 
 
 def _renamed(code: str, name: str) -> str:
-    return re.sub(r"^def \w+\(", f"def {name}(", code, count=1).rstrip() + "\n"
+    return re.sub(r"^def \w+\(", f"def {name}(", code, count=1, flags=re.MULTILINE).rstrip() + "\n"
 
 
 def _sections(notebook: NotebookNode) -> Iterator[Section]:
