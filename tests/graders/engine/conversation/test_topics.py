@@ -1,11 +1,12 @@
 """Every exercise of the topics through the wire: solutions pass, and each misconception fails a test."""
 
 import importlib
+import re
 
 import pytest
 from studium.checking import check
 from studium.exercises import exercises_of
-from studium.sources import definition, solved
+from studium.sources import definition, imports_used
 
 TOPICS = ("encoder_only", "ddpm", "lora")
 
@@ -22,16 +23,23 @@ def case(request):
     return next(case for case in cases() if f"{case[0]}:{case[2].id}" == request.param)
 
 
+def answer_under(name, function, known):
+    """Return the source of an answer as a student writes it: its imports, and the function under ``name``."""
+    written = re.sub(r"^def \w+\(", f"def {name}(", definition(function), count=1, flags=re.MULTILINE)
+    return "\n".join([*imports_used(function, known, f"an answer to {name}"), "", "", written])
+
+
 def run(make_student, module, exercise, **policy):
-    names = exercises_of(module).values()
-    setup = "import torch, math, itertools, random, string\nimport numpy as np\nfrom torch import nn, Tensor\n"
-    setup += "import torch.nn.functional as F\nfrom collections.abc import *\n"
-    setup += "from itertools import *\nfrom collections import *\n"
-    if "Adapter" in vars(module):
-        setup += "from studium_topics.lora.adapter import Adapter\n"
-    for other in names:
-        setup += solved(other) + "\n\n"
-    return make_student(setup, **policy).get(exercise.id)
+    known = exercises_of(module)
+    setup = [answer_under(other.id, other.solution, known) for other in known.values()]
+    return make_student("\n\n".join(setup), **policy).get(exercise.id)
+
+
+def hand_in(student, module, function):
+    """Let a student write ``function`` as their answer, and return it."""
+    cell = student.run(answer_under("answer", function, exercises_of(module)))
+    assert not cell.error, cell.error
+    return student.get("answer")
 
 
 def test_the_solution_passes_every_test(case, make_student):
@@ -50,13 +58,11 @@ def test_each_misconception_fails_a_test_and_each_alternative_passes(case, make_
     student = make_student.last()
     named = []
     for misconception in exercise.misconceptions:
-        student.run(definition(misconception.function).replace("def _(", "def answer(", 1))
-        result = check(topic, exercise, student.get("answer"))
+        result = check(topic, exercise, hand_in(student, module, misconception.function))
         assert result.outcome == "wrong", misconception.message
         assert student.gone is None
         named.append(exercise.sentence_of(result.mistake_id) == misconception.message)
     assert all(named)
     for alternative in exercise.alternatives:
-        student.run(definition(alternative).replace("def _(", "def answer(", 1))
-        result = check(topic, exercise, student.get("answer"))
+        result = check(topic, exercise, hand_in(student, module, alternative))
         assert result.outcome == "right", [(t.name, t.message) for t in result.tests if not t.passed]
