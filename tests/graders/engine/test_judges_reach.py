@@ -34,7 +34,12 @@ import scipy.stats, torch
 assert zoneinfo.ZoneInfo("Europe/Berlin").key and scipy.stats.norm(0).mean() == 0
 assert torch.ones(first(1)).sum() == 2
 """
-WRITING = "import numpy as np\nnp.arange(5.0).tofile(str(first(1)) + '.bin')"
+# Its text does not tell that it writes a file, so that it runs in the judge.
+WRITING = """
+import numpy as np
+from operator import methodcaller
+methodcaller("tofile", str(first(1)) + ".bin")(np.arange(5.0))
+"""
 READING = "import numpy as np\nassert second(np.fromfile('2.bin').size) == 2 and not np.load('a/b.npy').size"
 
 WRITES_CODE = "def first(x):\n    open('own.py', 'w').write({code!r})\n    return x + 1"

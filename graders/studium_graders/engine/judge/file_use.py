@@ -11,7 +11,8 @@ _OF_FILES = (
 )  # fmt: skip
 _METHODS = {
     "exists", "glob", "is_dir", "is_file", "iterdir", "mkdir", "open", "read_bytes", "read_text", "resolve", "rglob",
-    "rmdir", "samefile", "savefig", "to_csv", "to_json", "touch", "unlink", "write_bytes", "write_text",
+    "rmdir", "samefile", "savefig", "to_csv", "to_excel", "to_feather", "to_hdf", "to_json", "to_parquet", "to_pickle",
+    "tofile", "touch", "unlink", "write_bytes", "write_text",
 }  # fmt: skip
 _READERS = (
     "open", "io.open", "numpy.load", "numpy.loadtxt", "numpy.genfromtxt", "numpy.fromfile",

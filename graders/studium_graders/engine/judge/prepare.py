@@ -3,7 +3,7 @@
 import ast
 import contextlib
 import importlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from types import CodeType
 
@@ -222,7 +222,7 @@ class _Notebook:
         earlier = tests[: tests.index(cell)]
         own = self.texts.get(cell.id, ())
         reads = {name for item in own for name in item.reads | item.later | changed_names(item.node)}
-        items = needed((item for other in earlier for item in self.texts.get(other.id, ())), reads, set_up=False)
+        items = needed((item for other in earlier for item in self._bringing(other)), reads, set_up=False)
         kept = {id(item) for item in items}
         return tuple(
             self._earlier(other, place, item)
@@ -230,6 +230,17 @@ class _Notebook:
             for place, item in enumerate(self.texts.get(other.id, ()))
             if id(item) in kept
         )
+
+    def _bringing(self, cell: Cell) -> Iterator[Statement]:
+        """Yield the statements of a test, but for those that take a given name away or put it back.
+
+        It leads to the student's process while the test runs: what became of the name is there already.
+        """
+        deleted = self._deleted(self.trees[cell.id])
+        for item in self.texts.get(cell.id, ()):
+            names = item.binds | item.imports | deleted_names(item.node) | changed_names(item.node)
+            if not names or names - deleted:
+                yield item
 
     def _earlier(self, cell: Cell, place: int, item: Statement) -> Earlier:
         """Describe a statement. A library's state is the judge's own, and what is random of it goes there anyway."""

@@ -39,7 +39,8 @@ def _steps(cell: Cell, answer: Callable[[Cell], str]) -> list[Step]:
 def calibrate(material: NotebookMaterial, observe: Observe) -> Calibration:
     """Return what the reference needs. Tests that it passes in one process and not in two are to run in one.
 
-    So are tests that change what has crossed, earlier ones that leave something for them that cannot be handed over,
+    So are tests that change what has crossed, earlier ones that leave something for them that cannot be handed over
+    (those whose names they use; where that saves none, all that students see),
     those that it passes in two while it is recorded, and not once it may use no more than that, and those that the
     untouched notebook passes split alone. To a test that it fails all the same the cautious default applies, and
     ``problems`` says why; without a reference it applies to all. Raise CourseError where the reference comes to no end.
@@ -90,16 +91,25 @@ class _Calibrating:
             return result, needs
         self.together = lost | needs.one_process
         result, needs = self._observe()
-        still = failed(result)
-        if earlier := _earlier(still, needs) - self.together.keys():
-            self.together |= dict.fromkeys(earlier, _LEFT_THERE)
-            result, needs = self._observe()
-            if not still - failed(result):
-                self._apart(earlier)  # that saves none
+        for look in (_earlier, self._before):
+            still = failed(result)
+            if earlier := look(still, needs) - self.together.keys():
+                self.together |= dict.fromkeys(earlier, _LEFT_THERE)
+                tried = self._observe()
+                if failed(tried[0]) < still:
+                    result, needs = tried
+                else:
+                    self._apart(earlier)
         if nowhere := failed(result) & self.together.keys():  # what these need is known from two processes alone
             self._apart(nowhere)
             result, needs = self._observe()
         return result, needs
+
+    def _before(self, tests: frozenset[str], needs: Recorded) -> frozenset[str]:
+        """Return all visible tests before the last of some: an answer may have changed its own data in any of them."""
+        cells = [cell for cell in self.material.cells if cell.kind == "test"]
+        last = max((place for place, cell in enumerate(cells) if cell.grade_id in tests), default=0)
+        return frozenset(cell.grade_id for cell in cells[:last] if not cell.hidden)
 
     def _observe(self) -> tuple[NotebookResult, Recorded]:
         return self.observe(self.notebook, Calibration(one_process=dict(self.together)), True)

@@ -11,13 +11,9 @@ from studium_graders.engine.material.limits import Limits
 from .liar import Liar, frame, reply, request
 
 tags = st.sampled_from(sorted(KINDS.by_tag))
+integers = st.integers(-(2**63), 2**64 - 1)  # msgpack has no others
 nodes = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers(-(2**63), 2**63 - 1)
-    | st.floats()
-    | st.text(max_size=5)
-    | st.binary(max_size=5),
+    st.none() | st.booleans() | integers | st.floats() | st.text(max_size=5) | st.binary(max_size=5),
     lambda inner: (
         st.lists(inner, max_size=5) | st.tuples(tags, inner, inner, inner).map(list) | st.tuples(tags, inner).map(list)
     ),
@@ -38,7 +34,7 @@ def test_any_bytes_are_survived(data):
 @given(
     nodes,
     st.integers(1, 2),
-    st.lists(st.tuples(st.integers(), st.integers(), nodes)),
+    st.lists(st.tuples(integers, integers, nodes)),
     st.lists(nodes, min_size=8, max_size=8),
 )
 def test_any_structure_is_survived(payload, kind, changes, sections):
