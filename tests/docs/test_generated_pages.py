@@ -58,9 +58,13 @@ def test_a_commands_page_has_the_options_and_arguments_of_the_command(app, gener
         command = root
         for word in words.split():
             command = command.commands[word]
-        page = {word for item in generate.parameters(callback) for word in item.spelling.split(",")}
+        page = {word for item in generate.parameters(callback) for word in re.split("[,/]", item.spelling)}
         page = {word.split()[0].lower().removeprefix("--").replace("-", "_") for word in page}
-        real = {word.removeprefix("--").replace("-", "_") for item in command.params for word in item.opts}
+        real = {
+            word.removeprefix("--").replace("-", "_")
+            for item in command.params
+            for word in (*item.opts, *item.secondary_opts)
+        }
         assert page == real - {"h", "_h", "help"}, words
 
 

@@ -10,6 +10,7 @@ _TEXT = ("secrecy", "spelling", "plain English", "reading time", "handouts", "le
 _ANSWERS = (
     "solutions",
     "robustness",
+    "vacuous answers",
     "stubs",
     "misconceptions",
     "test cells",

@@ -96,7 +96,7 @@ AttentionHeatmap(
 #
 # $$ s_{ij} = x_i^\top W_Q^\top W_K\, x_j = (W_Q\, x_i) \cdot (W_K\, x_j) = q_i \cdot k_j. $$
 #
-# This costs $2dD$ parameters in place of $D^2$. It also gives the factors a meaning: the <dfn>query</dfn>
+# This costs $2dD$ parameters in place of $D^2$, and it gives the factors a meaning. The <dfn>query</dfn>
 # $q_i = W_Q x_i$ says what position $i$ looks for, and the <dfn>key</dfn> $k_j = W_K x_j$ says how position $j$ can be
 # found.
 #

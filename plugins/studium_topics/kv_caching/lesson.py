@@ -405,8 +405,9 @@ print(f"the same if the pads are not hidden:                  {together.unmasked
 # ### Pages
 #
 # How much room should be reserved for a text whose length nobody knows? In the systems that the authors of vLLM
-# measured in 2023, **20.4 to 38.2 %** of the reserved cache held a token. They kept the cache in <dfn>pages</dfn>
-# instead, pieces of, say, 16 tokens. A text gets a page when it needs one, any page, and a *page table* records which.
+# measured in 2023, **20.4 to 38.2 %** of the reserved cache held a token. The authors kept the cache in
+# <dfn>pages</dfn> instead, pieces of, say, 16 tokens. A text gets a page when it needs one, any page, and a
+# *page table* records which.
 # At most one page of each text is not full, and texts with the same beginning can share its pages.
 
 # %% exercise="paged_gather"
