@@ -7,7 +7,7 @@ from math_core import LatexError, LatexToMathML
 
 
 def formula(tex: str, *, display: bool) -> str:
-    """Return a formula as MathML, with its TeX inside for whoever copies it; what is no TeX comes back as code."""
+    """Return a formula as MathML, with its TeX inside to be copied; what is no TeX comes back as code."""
     try:
         return _converter().convert_with_local_state(tex, displaystyle=display)
     except LatexError:

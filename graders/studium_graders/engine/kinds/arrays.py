@@ -14,7 +14,7 @@ _SIMPLE_DTYPE = re.compile(r"[<>|=]?(?:[?biufcSUV]\d{1,9}|[mM]8(?:\[\d{0,9}[A-Za
 
 
 def dtype_node(dtype: np.dtype[Any]) -> Any:
-    """Give a NumPy dtype without objects as a string, or as fields with offsets."""
+    """Return a NumPy dtype without objects as a string, or as fields with offsets."""
     if dtype.subdtype is not None:
         base, shape = dtype.subdtype
         return [dtype_node(base), list(shape)]
