@@ -7,14 +7,26 @@ of a file that carry the other marker. A case that is added leaves the sample as
 
 from __future__ import annotations
 
+import sys
 import zlib
 from collections import Counter, defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 _LEFT_OUT = pytest.StashKey["Counter[str]"]()
+
+
+@pytest.fixture(autouse=True)
+def gradients_stay_on() -> Iterator[None]:
+    """Fail the test that leaves torch's gradients off, in place of a later one in the same process."""
+    yield
+    torch = sys.modules.get("torch")
+    if torch and not torch.is_grad_enabled():
+        torch.set_grad_enabled(True)
+        pytest.fail("the test left torch's gradients off")
 
 
 def pytest_configure(config: pytest.Config) -> None:

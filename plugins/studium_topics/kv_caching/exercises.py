@@ -54,10 +54,12 @@ def _(write_cache):
 
 @write_cache.hidden("returns what torch.cat would, and writes nowhere else", points=1)
 def _(write_cache, rng):
-    for batch, heads, capacity, size, chunks in ((2, 3, 9, 4, (5, 1, 2)), (1, 2, 6, 5, (1, 1, 4)), (3, 1, 7, 2, (5,))):
+    cases = ((2, 3, 9, 4, 2, (5, 1)), (1, 2, 6, 5, 0, (1, 1, 4)), (3, 1, 7, 2, 0, (5,)))
+    for batch, heads, capacity, size, length, chunks in cases:
         cache = torch.randn(batch, heads, capacity, size, generator=rng, dtype=torch.float64)
-        leftovers, length = cache.clone(), 0
-        text = torch.randn(batch, heads, sum(chunks), size, generator=rng, dtype=torch.float64)
+        leftovers = cache.clone()
+        text = torch.randn(batch, heads, length + sum(chunks), size, generator=rng, dtype=torch.float64)
+        text[:, :, :length] = cache[:, :, :length]
         for t in chunks:
             new = text[:, :, length : length + t].clone()
             found = write_cache(cache, new, length)
@@ -333,16 +335,17 @@ def _(cached_attention, rng):
 
 @cached_attention.hidden("equals attention to the whole text, however it is cut into chunks", points=2)
 def _(cached_attention, rng):
-    cases = ((2, 12, 3, (4, 1, 1, 3)), (1, 8, 2, (1, 5)), (3, 16, 2, (7,)), (2, 6, 1, (2, 2, 2)))
-    for batch, width, heads, chunks in cases:
-        length, capacity = sum(chunks), sum(chunks) + 3
+    cases = ((2, 12, 3, 4, (1, 1, 3)), (1, 8, 2, 0, (1, 5)), (3, 16, 2, 0, (7,)), (2, 6, 1, 0, (2, 2, 2)))
+    for batch, width, heads, start, chunks in cases:
+        length, capacity = start + sum(chunks), start + sum(chunks) + 3
         x = torch.randn(batch, length, width, generator=rng, dtype=torch.float64)
         wq, wk, wv, wo = torch.randn(4, width, width, generator=rng, dtype=torch.float64) / width**0.5 * 1.5
         q, k, v = (F.linear(x, w).view(batch, length, heads, -1).transpose(1, 2) for w in (wq, wk, wv))
         mixed = F.scaled_dot_product_attention(rotate(q), rotate(k), v, is_causal=True)
         expected = F.linear(mixed.transpose(1, 2).reshape(batch, length, width), wo)
         keys = 3 * torch.randn(batch, heads, capacity, width // heads, generator=rng, dtype=torch.float64)
-        values, kept, start = keys.flip(0), x.clone(), 0
+        values, kept = keys.flip(0), x.clone()
+        keys[:, :, :start], values[:, :, :start] = rotate(k)[:, :, :start], v[:, :, :start]
         for t in chunks:
             found = cached_attention(x[:, start : start + t], wq, wk, wv, wo, heads, rotate, keys, values, start)
             what = f"tokens {start} to {start + t - 1} of a text in chunks of {chunks}, {heads} heads, D={width}"
