@@ -20,7 +20,7 @@ from studium_graders.results_store import write_whole
 def autograded_files(
     submission: CanonicalSubmission, result: SubmissionResult, material: Material, sentences: Sentences
 ) -> dict[str, bytes]:
-    """Give what belongs into the folder: relative path to content."""
+    """Return what belongs into the folder: relative path to content."""
     files = material.files | submission.files  # intake left out what a student may not replace
     if submission.timestamp:
         files["timestamp.txt"] = f"{submission.timestamp}\n".encode()
@@ -49,7 +49,7 @@ def write_folder(folder: Path, files: Mapping[str, bytes], mode: int) -> None:
 
 
 def holds(folder: Path, files: Mapping[str, bytes]) -> bool:
-    """Tell whether ``folder`` holds these files already."""
+    """Return whether ``folder`` holds these files already."""
     return all(_has(folder / path, content) for path, content in files.items())
 
 
@@ -93,7 +93,7 @@ def _document(document: dict[str, Any], result: NotebookResult | None, sentences
 
 
 def _outputs(run: CellRun | None, test: TestResult | None, sentences: Sentences) -> list[dict[str, Any]]:
-    """Give what a cell shows: what it printed, and for a test that lost points why, in a form that nbgrader scores so.
+    """Return what a cell shows: what it printed, and for a test that lost points why, as nbgrader scores it.
 
     A hidden test shows its message alone, because what it printed may tell its data.
     """

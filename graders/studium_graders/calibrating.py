@@ -40,14 +40,14 @@ class Calibrating:
             self._under_way = executor.submit(work.calibrate, how, msgspec.msgpack.encode(material))
 
     def waiting(self, most: int) -> Iterator[None]:
-        """Give None again and again until the calibration is done, at most so often."""
+        """Yield None again and again until the calibration is done, at most so often."""
         for _ in range(most):
             if self._under_way is None or self._under_way.done():
                 return
             yield
 
     def result(self) -> tuple[Material, list[str]]:
-        """Give the material with what its reference solution needs, and the problems that it has with its tests."""
+        """Return the material with what its reference solution needs, and the problems that it has with its tests."""
         if self._under_way is not None:
             calibrated = msgspec.msgpack.decode(self._under_way.result(), type=Material)
             self._kept = msgspec.structs.replace(self._kept, calibration=calibrated.calibration)

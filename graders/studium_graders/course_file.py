@@ -64,29 +64,29 @@ class Course(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     limits: Limits = Limits()
 
     def assignment(self, name: str) -> Assignment:
-        """Give the assignment called ``name``; raise UnknownNameError with the nearest name."""
+        """Return the assignment called ``name``; raise UnknownNameError with the nearest name."""
         for assignment in self.assignments:
             if assignment.name == name:
                 return assignment
         raise UnknownNameError("assignment", name, (assignment.name for assignment in self.assignments))
 
     def limits_of(self, name: str) -> Limits:
-        """Give what a submission of an assignment may use; of one that is not in the file, what the course allows."""
+        """Return what a submission of an assignment may use; of one that is not in the file, what the course allows."""
         change = next((assignment.limits for assignment in self.assignments if assignment.name == name), LimitsChange())
         return change.applied_to(self.limits)
 
     def needs_gpu(self, name: str) -> bool:
-        """Tell whether an assignment says that it needs a GPU."""
+        """Return whether an assignment says that it needs a GPU."""
         return any(assignment.gpu for assignment in self.assignments if assignment.name == name)
 
     def due(self, assignment: Assignment) -> datetime | None:
-        """Give the due date with its time zone: one that names none is in the course's."""
+        """Return the due date with its time zone: one that names none is in the course's."""
         if assignment.due is None or assignment.due.tzinfo:
             return assignment.due
         return assignment.due.replace(tzinfo=ZoneInfo(self.timezone))
 
     def due_for_nbgrader(self, assignment: Assignment) -> datetime | None:
-        """Give the due date as nbgrader stores it: UTC without a time zone."""
+        """Return the due date as nbgrader stores it: UTC without a time zone."""
         due = self.due(assignment)
         return due and due.astimezone(UTC).replace(tzinfo=None)
 
@@ -115,7 +115,7 @@ def read_course(root: Path) -> Course:
 
 
 def is_usable_name(name: str) -> bool:
-    """Tell whether nbgrader takes ``name`` as the id of a course or an assignment, on every file system."""
+    """Return whether nbgrader takes ``name`` as the id of a course or an assignment, on every file system."""
     return bool(_NAME.fullmatch(name)) and not name.endswith(".")
 
 

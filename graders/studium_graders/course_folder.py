@@ -21,7 +21,7 @@ _PLACES = {"nbgrader_step", "student_id", "assignment_id"}
 
 
 def load_config(root: Path, course: Course | None) -> Config:
-    """Give nbgrader's configuration of a course: what is set for the user and the machine, course.toml, its own.
+    """Return nbgrader's configuration of a course: what is set for the user and the machine, course.toml, its own.
 
     ``course`` None is a course of nbgrader's without a course.toml.
     """
@@ -77,7 +77,7 @@ def _anchor(settings: Config, root: Path) -> None:
 
 
 def course_directory(config: Config, assignment: str) -> CourseDirectory:
-    """Give nbgrader's view of a course. Raise CourseError where its folders would not be told apart."""
+    """Return nbgrader's view of a course. Raise CourseError where its folders would not be told apart."""
     coursedir = CourseDirectory(config=config, assignment_id=assignment)
     structure = coursedir.directory_structure
     if _fields(structure) != _PLACES:
@@ -102,5 +102,5 @@ def left_out(coursedir: CourseDirectory) -> frozenset[str]:
 
 
 def folder(coursedir: CourseDirectory, step: str, assignment: str) -> Path:
-    """Give the folder of an assignment at a step that has no student: source or release."""
+    """Return the folder of an assignment at a step that has no student: source or release."""
     return Path(coursedir.format_path(step, ".", assignment)).resolve()

@@ -16,12 +16,12 @@ _CONNECT_SECONDS = 20
 
 
 def local_executor(options: dict[str, Any]) -> Executor:
-    """Give threads: the work itself is done by processes that they watch. ``options["jobs"]`` of them."""
+    """Return threads: the work itself is done by processes that they watch. ``options["jobs"]`` of them."""
     return ThreadPoolExecutor(options.get("jobs") or usable_cpus(), thread_name_prefix="grading")
 
 
 def dask_executor(options: dict[str, Any]) -> Executor:
-    """Give the workers of the cluster whose scheduler is ``options["scheduler"]``, those with a GPU if ``gpu`` is set.
+    """Return the workers of the cluster at ``options["scheduler"]``, those with a GPU if ``gpu`` is set.
 
     Raise CourseError where dask.distributed is not installed or nobody answers.
     """
@@ -66,7 +66,7 @@ class DaskExecutor(Executor):
         self._client.close()
 
     def _send(self, value: Any) -> Any:
-        """Give a large value as a task that gives it: unlike scattered data, a lost worker's copy is made again."""
+        """Return a large value as a task that gives it: unlike scattered data, a lost worker's copy is made again."""
         if not isinstance(value, bytes) or len(value) < LARGE:
             return value
         key = f"studium-{hashlib.sha256(value).hexdigest()}"
@@ -77,5 +77,5 @@ class DaskExecutor(Executor):
 
 
 def usable_cpus() -> int:
-    """Give the number of processors that this process may use."""
+    """Return the number of processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

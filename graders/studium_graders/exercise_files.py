@@ -18,7 +18,7 @@ def packages_of(material: Material, catalogue: Catalogue) -> list[str]:
 
 
 def exercise_files(package: str) -> list[Path]:
-    """Give the exercises.py of a topic's package and the modules that it needs, near or far; nothing of them is run.
+    """Return the exercises.py of a topic's package and the modules that it needs, near or far; nothing of them is run.
 
     Modules of other distributions are not among them.
     """
@@ -35,7 +35,7 @@ def exercise_files(package: str) -> list[Path]:
 
 
 def _file_of(parts: list[str], places: list[Path]) -> Path | None:
-    """Give the file of a module or package below one of ``places``, None where there is none."""
+    """Return the file of a module or package below one of ``places``, None where there is none."""
     folders = [place.joinpath(*parts) for place in places]
     files = (file for folder in folders for file in (folder / "__init__.py", folder.with_suffix(".py")))
     return next((file for file in files if file.is_file()), None)

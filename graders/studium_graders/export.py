@@ -62,7 +62,7 @@ def _table(rows: Iterable[Iterable[Any]]) -> str:
 
 
 def _cell(value: Any) -> str:
-    """Give what stands in a cell. An apostrophe keeps a sheet from running text that looks like a formula."""
+    """Return what stands in a cell. An apostrophe keeps a sheet from running text that looks like a formula."""
     if isinstance(value, str):
         value = value.replace("\r\n", "\n").replace("\r", "\n")  # the csv module would not quote a lone \r
         return f"'{value}" if value.startswith(_STARTS_A_FORMULA) else value
@@ -94,7 +94,7 @@ def _rows(session: Session, wanted: Collection[str]) -> Iterator[tuple[Any, ...]
 
 
 def _submitted(session: Session, assignment: str) -> dict[str, tuple[Any, float, float]]:
-    """Give timestamp, score and penalty of each submission by student, in three queries whatever the class's size."""
+    """Return timestamp, score and penalty of each submission by student, in three queries whatever the class's size."""
     of_this = SubmittedAssignment.assignment_id == assignment
     times = session.execute(
         select(SubmittedAssignment.id, SubmittedAssignment.student_id, SubmittedAssignment.timestamp).where(of_this)

@@ -50,6 +50,6 @@ def _errors_of(log: logging.Logger, errors: list[str]) -> Iterator[None]:
 
 
 def _reason(errors: list[str]) -> str:
-    """Give the last line of the first traceback, which names the reason."""
+    """Return the last line of the first traceback, which names the reason."""
     tracebacks = [text for text in errors if "Traceback" in text]
     return tracebacks[0].strip().splitlines()[-1] if tracebacks else ""

@@ -9,7 +9,7 @@ from studium.topic import Topic
 
 
 def test_ids(topic: Topic, exercise: Exercise) -> dict[str, str]:
-    """Give the grade id of each test by the test's name, such as "lora-merge-scales-with-alpha-r".
+    """Return the grade id of each test by the test's name, such as "lora-merge-scales-with-alpha-r".
 
     Where two names come to the same letters, each gets a checksum of its own name.
     """

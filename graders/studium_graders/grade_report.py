@@ -58,7 +58,7 @@ class ClassResult(msgspec.Struct):
     vacuous: list[VacuousTest] = []
 
     def changes_of(self, *, recorded: bool) -> list[MarkChange]:
-        """Give the marks that became others, or those that would: somebody said no, or they could not be recorded."""
+        """Return the marks that became others, or those that would: somebody said no, or they could not be recorded."""
         students = {row.student for row in self.submissions if row.recorded}
         return [change for change in self.changes if (change.student in students) == recorded]
 
@@ -84,7 +84,7 @@ def submission_row(
     reused: bool = False,
     recorded: bool = False,
 ) -> SubmissionRow:
-    """Give the row of a result."""
+    """Return the row of a result."""
     return SubmissionRow(
         result.student,
         result.score,

@@ -16,7 +16,7 @@ from studium_graders.gradebook_errors import WAIT_SECONDS
 
 
 def gradebook_file(url: str, root: Path) -> Path | None:
-    """Give the file of a gradebook that is a SQLite file, None for one on a server or in memory."""
+    """Return the file of a gradebook that is a SQLite file, None for one on a server or in memory."""
     address = make_url(url)
     return root / address.database if address.get_backend_name() == "sqlite" and address.database else None
 

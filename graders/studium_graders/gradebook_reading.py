@@ -15,7 +15,7 @@ from studium_graders.gradebook_errors import gradebook_errors
 
 @contextmanager
 def reading_gradebook(url: str) -> Iterator[Session]:
-    """Give a session on the gradebook at ``url``.
+    """Return a session on the gradebook at ``url``.
 
     Raise CourseError where there is none, it has no assignment, or it cannot be read.
     """
@@ -29,7 +29,7 @@ def reading_gradebook(url: str) -> Iterator[Session]:
 
 @contextmanager
 def reading_if_there(url: str, table: str) -> Iterator[Session | None]:
-    """Give a session on the gradebook at ``url``, None where no file is there yet or no ``table`` is in it.
+    """Return a session on the gradebook at ``url``, None where no file is there yet or no ``table`` is in it.
 
     Raise CourseError where it cannot be read.
     """

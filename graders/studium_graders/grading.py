@@ -71,7 +71,7 @@ class Watcher(Protocol):
         """Something that the instructor should know."""
 
     def agree(self, changes: Sequence[MarkChange]) -> bool:
-        """Tell whether marks in the gradebook may become others."""
+        """Return whether marks in the gradebook may become others."""
 
 
 def grade_class(
@@ -178,7 +178,7 @@ class _Run:
         return executor
 
     def _level(self) -> str:
-        """Give the sandbox level where the work is done. Raise CourseError for a weak one that was not asked for.
+        """Return the sandbox level where the work is done. Raise CourseError for a weak one that was not asked for.
 
         It forks: nothing else goes on in this process meanwhile.
         """
@@ -221,7 +221,7 @@ class _Line:
         self.calibrating = Calibrating(kept, key, run.material, run.executor, self.work, run.sharing)
 
     def results(self, submissions: Sequence[Submitted]) -> Iterator[tuple[Graded, bool]]:
-        """Give each result once it is kept, and whether an earlier run had it."""
+        """Return each result once it is kept, and whether an earlier run had it."""
         reading = filter(None, map(self._read, submissions))
         ahead = self._read_ahead(reading)
         self.material, problems = self.calibrating.result()  # a part of the keys: another one may judge otherwise
@@ -247,7 +247,7 @@ class _Line:
             yield from self._finished()
 
     def _tell_author(self) -> None:
-        """Tell once which tests a vacuous answer passes, unless ``studium assign`` has done so."""
+        """Report once which tests a vacuous answer passes, unless ``studium assign`` has done so."""
         if is_checked(self.run.root, self.run.material) or not any(
             cell.reference for book in self.material.notebooks for cell in book.cells
         ):
@@ -257,7 +257,7 @@ class _Line:
         note_checked(self.run.root, self.run.material, self.run.sharing)
 
     def stored(self, submitted: Submitted) -> Graded | None:
-        """Give the result that is kept; None, after noting why, where something else lies in the folder now."""
+        """Return the result that is kept; None, after noting why, where something else lies in the folder now."""
         submission = self._read(submitted)
         if submission is None:
             return None
@@ -293,7 +293,7 @@ class _Line:
             return None
 
     def _look(self, submission: CanonicalSubmission) -> tuple[str, SubmissionResult | None]:
-        """Give a submission's key, and the result that is kept of it."""
+        """Return a submission's key, and the result that is kept of it."""
         key = result_key(submission, self.material, self.run.environment, self.level)
         return key, self.run.store.load(submission.student, key)
 
@@ -330,7 +330,7 @@ class _Line:
             self.kept[key] = result.student
 
     def _twin(self, submission: CanonicalSubmission, key: str) -> Graded | None:
-        """Give the result of somebody who handed in the same, as this student's; None where there is none."""
+        """Return the result of somebody who handed in the same, as this student's; None where there is none."""
         found = self.run.store.load(self.kept[key], key) if key in self.kept else None
         if found is None:
             return None
@@ -338,7 +338,7 @@ class _Line:
         return self._keep(submission, key, msgspec.structs.replace(found, student=submission.student, seconds=0.0))
 
     def _result(self, submission: CanonicalSubmission, future: Future[bytes]) -> SubmissionResult | None:
-        """Give a result, or None after noting why the engine gave none."""
+        """Return a result, or None after noting why the engine gave none."""
         try:
             result = msgspec.msgpack.decode(future.result(), type=SubmissionResult)
         except (StudiumError, OSError):
@@ -364,7 +364,7 @@ def _some(names: Sequence[str]) -> str:
 
 
 def _settings(root: Path, assignment: str) -> tuple[Limits, bool]:
-    """Give the limits of an assignment and whether it needs a GPU, as course.toml has them."""
+    """Return the limits of an assignment and whether it needs a GPU, as course.toml has them."""
     if not (root / FILE).is_file():
         return Limits(), False
     course = read_course(root)

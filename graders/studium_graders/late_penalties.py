@@ -18,7 +18,7 @@ class LatePenalties:
             self._preprocessor.init_plugin()
 
     def points(self, student: str, score: float, seconds: float) -> float | None:
-        """Give the points taken off ``score`` for being ``seconds`` late, between 0 and the score; None for none.
+        """Return the points taken off ``score`` for being ``seconds`` late, between 0 and the score; None for none.
 
         Raise CourseError where the course's plugin gives no points.
         """

@@ -19,7 +19,7 @@ class LatePolicy(LateSubmissionPlugin):  # type: ignore[misc]
     cap_percent = Float(100, help="The greatest share that can be lost.").tag(config=True)
 
     def late_submission_penalty(self, student_id: str, score: float, total_seconds_late: float) -> float | None:
-        """Give the points to take off ``score``, or None for none."""
+        """Return the points to take off ``score``, or None for none."""
         seconds = total_seconds_late - 60 * self.grace_minutes
         if self.policy == "none" or seconds <= 0:
             return None

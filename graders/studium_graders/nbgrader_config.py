@@ -53,7 +53,7 @@ def reach_gradebook(settings: Any, root: Path) -> None:
 
 
 def sqlite_url(file: Path) -> str:
-    """Give the database URL of a file, in which ``%`` and ``?`` are written so that they mean themselves."""
+    """Return the database URL of a file, in which ``%`` and ``?`` are written so that they mean themselves."""
     plain = f"sqlite:///{file}"
     if make_url(plain).database == str(file):
         return plain

@@ -72,7 +72,7 @@ def make_course(name: str, root: Path, catalogue: Catalogue) -> Path:
 
 
 def course_text(name: str, catalogue: Catalogue) -> str:
-    """Give a commented course.toml whose first assignment is the first topic that has exercises."""
+    """Return a commented course.toml whose first assignment is the first topic that has exercises."""
     topic, exercise = _example(catalogue)
     values = {"name": name, "due": (date.today() + timedelta(days=14)).isoformat(), "topic": topic or "lora"}
     example = _EXAMPLE.format(**values)
@@ -82,7 +82,7 @@ def course_text(name: str, catalogue: Catalogue) -> str:
 
 
 def _example(catalogue: Catalogue) -> tuple[str, str]:
-    """Give the first topic that has exercises, and the first of them; a topic that does not load is passed over."""
+    """Return the first topic that has exercises, and the first of them; a topic that does not load is passed over."""
     for topic in catalogue.topics:
         with suppress(StudiumError):
             if topic.exercises:

@@ -18,7 +18,7 @@ def schema_known() -> Iterator[None]:
 
 @cache
 def newest_schema() -> str:
-    """Give the version of nbgrader's newest schema."""
+    """Return the version of nbgrader's newest schema."""
     from alembic.script import ScriptDirectory
 
     return str(ScriptDirectory(ALEMBIC_DIR).get_current_head())

@@ -10,7 +10,7 @@ from studium_graders.course_folder import CONFIG, course_directory, load_config
 
 
 def open_course(root: Path, assignment: str = "") -> CourseDirectory:
-    """Give nbgrader's view of the course in ``root``; its ``config`` is the whole configuration.
+    """Return nbgrader's view of the course in ``root``; its ``config`` is the whole configuration.
 
     Raise CourseError for a folder that is no course, or whose files cannot be used.
     """

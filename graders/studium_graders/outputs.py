@@ -9,17 +9,17 @@ _BASE64 = re.compile(r"[A-Za-z0-9+/=\s]*")
 
 
 def safe_outputs(outputs: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Give nbformat outputs again as streams, errors, plain text and bitmaps; anything else is left out."""
+    """Return nbformat outputs again as streams, errors, plain text and bitmaps; anything else is left out."""
     return [safe for output in outputs if (safe := _safe(output))]
 
 
 def error_output(name: str, message: str) -> dict[str, Any]:
-    """Give the output of a cell that failed with this message."""
+    """Return the output of a cell that failed with this message."""
     return {"output_type": "error", "ename": name, "evalue": message, "traceback": [f"{name}: {message}"]}
 
 
 def value_output(text: str) -> dict[str, Any]:
-    """Give the output of a cell that ends with a value."""
+    """Return the output of a cell that ends with a value."""
     return {"output_type": "execute_result", "execution_count": None, "metadata": {}, "data": {"text/plain": text}}
 
 

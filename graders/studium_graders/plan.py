@@ -59,7 +59,7 @@ def _plan(topic: Topic, names: list[str], assignment: Assignment) -> NotebookPla
 
 
 def worth_points(exercise: Exercise, points: float) -> Exercise:
-    """Give the exercise at another worth: each test keeps its share, in hundredths that add up to ``points``."""
+    """Return the exercise at another worth: each test keeps its share, in hundredths that add up to ``points``."""
     if points == exercise.points:
         return exercise
     shares = _hundredths([test.points / exercise.points for test in exercise.tests], points)

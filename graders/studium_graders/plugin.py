@@ -56,7 +56,7 @@ def studium_findings() -> Iterable[Finding]:
 
 @hookimpl
 def studium_executor(name: str, options: dict[str, Any]) -> Executor | None:
-    """Give "local", threads of this process, or "dask", a cluster."""
+    """Return "local", threads of this process, or "dask", a cluster."""
     if name not in ("local", "dask"):
         return None
     from studium_graders.executors import dask_executor, local_executor
@@ -95,7 +95,7 @@ def studium_export(format: str, gradebook: str, path: Path, assignments: tuple[s
 
 
 def _group(app: typer.Typer, name: str) -> typer.Typer:
-    """Give the group of commands called ``name``: the host's, or a new one where the host has none."""
+    """Return the group of commands called ``name``: the host's, or a new one where the host has none."""
     from typer import Typer
 
     for group in app.registered_groups:

@@ -46,7 +46,7 @@ class SplitExecute(Execute):  # type: ignore[misc]
     ).tag(config=True)
 
     def preprocess(self, nb: NotebookNode, resources: dict[str, Any]) -> tuple[NotebookNode, dict[str, Any]]:
-        """Give the notebook in its canonical form, with outputs that are worth what the engine gave."""
+        """Return the notebook in its canonical form, with outputs that are worth what the engine gave."""
         try:
             with installed_path():
                 return self._graded(nb, resources), resources
@@ -73,7 +73,7 @@ class SplitExecute(Execute):  # type: ignore[misc]
         return made
 
     def _material(self, assignment: str) -> tuple[Material, bytes, work.Work]:
-        """Give the calibrated material, also packed, and how it is to be graded."""
+        """Return the calibrated material, also packed, and how it is to be graded."""
         converter = self.parent.parent
         root = Path(converter.coursedir.root)
         config = converter.config.copy()
@@ -99,7 +99,7 @@ class SplitExecute(Execute):  # type: ignore[misc]
         return level
 
     def _limits(self, root: Path, assignment: str) -> tuple[Limits, bool]:
-        """Give the limits of course.toml, with the time for a cell that is configured for nbgrader; and the GPU."""
+        """Return the limits of course.toml, with the time for a cell that is configured for nbgrader; and the GPU."""
         limits, gpu = Limits(), False
         if (root / FILE).is_file():
             course = read_course(root)
@@ -147,7 +147,7 @@ _CALIBRATED: dict[work.Work, bytes] = {}  # of the one assignment that this proc
 
 
 def _submission(nb: NotebookNode, notebook: str, student: str, material: Material, folder: Path) -> CanonicalSubmission:
-    """Give the canonical submission of a notebook that nbgrader has sanitised, with the files beside it.
+    """Return the canonical submission of a notebook that nbgrader has sanitised, with the files beside it.
 
     It has put the instructor's cells back already, hidden tests too: what the student changed in them nobody knows.
     """

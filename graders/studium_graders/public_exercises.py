@@ -16,7 +16,7 @@ _HEADER = '"""The exercises in their public edition, generated: prompts, stubs, 
 
 
 def public_source(source: str, name: str, *, hints: bool = True) -> str:
-    """Give the public edition of the exercises in ``source``; ``name`` is the file's, for messages.
+    """Return the public edition of the exercises in ``source``; ``name`` is the file's, for messages.
 
     Raise ExerciseError where that is not possible, so that nothing secret is published by mistake.
     """
@@ -41,7 +41,7 @@ def public_source(source: str, name: str, *, hints: bool = True) -> str:
 
 
 def _decorator_name(module: ast.Module) -> str:
-    """Give the name under which the module imports ``studium.exercise``."""
+    """Return the name under which the module imports ``studium.exercise``."""
     for node in module.body:
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "studium":
             for alias in node.names:
@@ -51,7 +51,7 @@ def _decorator_name(module: ast.Module) -> str:
 
 
 def _call(node: ast.FunctionDef, decorator: str) -> ast.Call | None:
-    """Give the decorator call ``@exercise(…)`` of a function, also where it is written ``@studium.exercise(…)``."""
+    """Return the decorator call ``@exercise(…)`` of a function, also where it is written ``@studium.exercise(…)``."""
     for item in node.decorator_list:
         if isinstance(item, ast.Call) and decorator == getattr(item.func, "id", getattr(item.func, "attr", "")):
             return item
@@ -79,7 +79,7 @@ def _visible_test(lines: list[str], node: ast.FunctionDef, exercises: Mapping[st
 
 
 def _imports(module: ast.Module, needed: set[str]) -> Iterator[str]:
-    """Give the import statements whose names are needed, and those from ``__future__``."""
+    """Return the import statements whose names are needed, and those from ``__future__``."""
     for node in module.body:
         if isinstance(node, ast.Import | ast.ImportFrom):
             future = isinstance(node, ast.ImportFrom) and node.module == "__future__"

@@ -144,7 +144,7 @@ class Recorder:
         self._gradebook.db.rollback()
 
     def penalty(self, student: str, score: float, timestamp: datetime | None, extension: Any) -> float | None:
-        """Give the points that a late notebook loses, None for none, by the course's plugin and nbgrader's rules."""
+        """Return the points that a late notebook loses, None for none, by the course's plugin and nbgrader's rules."""
         due = self.due + extension if self.due and extension else self.due
         late = (timestamp - due).total_seconds() if timestamp and due else 0.0
         return self._penalties.points(student, score, late) if late > 0 else None
@@ -308,12 +308,12 @@ class _Planner:
 
 
 def _waits(task: Any) -> bool:
-    """Tell whether a person has to mark a task: a new one, or one whose notebook was missing until now."""
+    """Return whether a person has to mark a task: a new one, or one whose notebook was missing until now."""
     return task is None or task.auto_score is not None or bool(task.needs_manual_grade)
 
 
 def _auto_score(name: str, result: NotebookResult) -> float | None:
-    """Give the points of a cell, None where a person has to give them; a cell without a result has none."""
+    """Return the points of a cell, None where a person has to give them; a cell without a result has none."""
     test = next((test for test in result.tests if (test.grade_id or test.name) == name), None)
     if test is None:
         return 0.0

@@ -35,7 +35,7 @@ class AutogradedFolder:
         self._sharing.share(self.folder(graded.submission.student))
 
     def is_current(self, graded: Graded) -> bool:
-        """Tell whether the notebooks in the folder are what would be written: nobody has anything new to see."""
+        """Return whether the notebooks in the folder are what would be written: nobody has anything new to see."""
         files = self._files(graded)
         notebooks = {path: content for path, content in files.items() if path.endswith(".ipynb")}
         return holds(self.folder(graded.submission.student), notebooks)
@@ -44,13 +44,13 @@ class AutogradedFolder:
         return autograded_files(graded.submission, graded.result, self._material, self._sentences)
 
     def folder(self, student: str) -> Path:
-        """Give the folder of one submission."""
+        """Return the folder of one submission."""
         where = (self._coursedir.autograded_directory, student, self._material.assignment)
         return Path(self._coursedir.format_path(*where))
 
 
 def _mode(permissions: int) -> int:
-    """Give what the digits of nbgrader's setting mean for the file system."""
+    """Return what the digits of nbgrader's setting mean for the file system."""
     try:
         return int(str(permissions), 8)
     except ValueError:

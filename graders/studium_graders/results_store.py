@@ -36,7 +36,7 @@ class ResultsStore:
         self._folder, self._sharing = folder, sharing
 
     def load(self, student: str, key: str) -> SubmissionResult | None:
-        """Give the result of a student that has this key; None where there is none, or only an older one."""
+        """Return the result of a student that has this key; None where there is none, or only an older one."""
         try:
             stored = msgspec.msgpack.decode(self._path(student).read_bytes(), type=StoredResult)
         except (FileNotFoundError, msgspec.MsgspecError):
@@ -55,14 +55,14 @@ class ResultsStore:
 
 
 def file_name(student: str) -> str:
-    """Give a file name for a student that every file system takes, readable where the student's own name is plain."""
+    """Return a file name for a student that every file system takes, readable where the student's own name is plain."""
     if _PLAIN.fullmatch(student):
         return student
     return f"{re.sub(r'[^A-Za-z0-9]+', '-', student)[:40]}~{hashlib.sha256(student.encode()).hexdigest()[:16]}"
 
 
 def looks_graded(root: Path, assignment: str) -> bool:
-    """Tell by times alone whether all that was handed in has a newer result, where nbgrader's folders are as usual.
+    """Return, by times alone, whether all that was handed in has a newer result, where nbgrader's folders are as usual.
 
     A guess, made before nbgrader is imported: whether the engine will hardly be needed.
     """
@@ -78,7 +78,7 @@ def looks_graded(root: Path, assignment: str) -> bool:
 
 
 def _newest(path: Path) -> float:
-    """Give the time of the last change at or below a path, 0 where there is nothing."""
+    """Return the time of the last change at or below a path, 0 where there is nothing."""
     below = (Path(where, name) for where, folders, names in os.walk(path) for name in (*folders, *names))
     return max((item.lstat().st_mtime for item in (path, *below) if os.path.lexists(item)), default=0.0)
 

@@ -36,7 +36,7 @@ ALONE = Sharing()
 
 
 def sharing_of(coursedir: "CourseDirectory") -> Sharing:
-    """Give what nbgrader's settings say about a course."""
+    """Return what nbgrader's settings say about a course."""
     return Sharing(Path(coursedir.root), coursedir.groupshared)
 
 

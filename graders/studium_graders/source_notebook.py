@@ -43,7 +43,7 @@ def source_notebook(plan: NotebookPlan, manager: PluginManager) -> NotebookNode:
 
 
 def exercise_cells(topic: Topic, exercise: Exercise) -> list[NotebookNode]:
-    """Give the prompt, the answer with its solution, and the graded tests of an exercise."""
+    """Return the prompt, the answer with its solution, and the graded tests of an exercise."""
     answer = answer_cell(topic, exercise, marked(exercise))
     answer.metadata["nbgrader"] = _marks(answer.id, solution=True)
     ids = test_ids(topic, exercise)
@@ -65,7 +65,7 @@ def _test_cell(topic: Topic, exercise: Exercise, test: Test, grade_id: str) -> N
 
 
 def _marks(grade_id: str, **values: Any) -> dict[str, Any]:
-    """Give nbgrader's cell metadata, schema version 3."""
+    """Return nbgrader's cell metadata, schema version 3."""
     flags = {"grade": False, "solution": False, "locked": False, "task": False}
     return {"schema_version": 3, "grade_id": grade_id, **flags, **values}
 

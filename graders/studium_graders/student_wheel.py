@@ -55,12 +55,12 @@ def _write(wheel: Path, target: Path, name: str, version: str, *, hints: bool) -
 
 
 def student_version(version: str) -> str:
-    """Give the version of the student edition: 1.0+student, or 1.0+local.student."""
+    """Return the version of the student edition: 1.0+student, or 1.0+local.student."""
     return f"{version}.student" if "+" in version else f"{version}+student"
 
 
 def student_files(source: zipfile.ZipFile, prefix: str, *, hints: bool) -> Iterator[tuple[zipfile.ZipInfo, bytes]]:
-    """Give the files that students may have, in their public edition; ``prefix`` starts the metadata's folders."""
+    """Return the files that students may have, in their public edition; ``prefix`` starts the metadata's folders."""
     topics = topic_folders(source.namelist())
     for entry in source.infolist():
         path = PurePosixPath(entry.filename)
@@ -73,7 +73,7 @@ def student_files(source: zipfile.ZipFile, prefix: str, *, hints: bool) -> Itera
 
 
 def topic_folders(names: list[str]) -> set[PurePosixPath]:
-    """Give the folders of topics among the files of a wheel."""
+    """Return the folders of topics among the files of a wheel."""
     paths = {PurePosixPath(name) for name in names}
     folders = {path.parent for path in paths if path.name == "exercises.py"} - {_HOST}
     return {folder for folder in folders if folder / "lesson.py" in paths}

@@ -50,7 +50,7 @@ class Submitted(msgspec.Struct, frozen=True):
 
 
 def find_submissions(coursedir: CourseDirectory, assignment: str, students: Collection[str] = ()) -> list[Submitted]:
-    """Give the submissions of an assignment, by student; of ``students`` only where some are named.
+    """Return the submissions of an assignment, by student; of ``students`` only where some are named.
 
     Where none is named, those are passed over whom nbgrader's settings leave out.
 
@@ -94,20 +94,20 @@ def _require_known(coursedir: CourseDirectory, assignment: str) -> None:
 
 
 def _shut_folders(coursedir: CourseDirectory, assignment: str) -> list[Path]:
-    """Give the folders of students, whose submissions lie below, that this user may not look into."""
+    """Return the folders of students, whose submissions lie below, that this user may not look into."""
     above, star, below = _wildcard(coursedir, coursedir.submitted_directory, assignment).rpartition("/*/")
     places = map(Path, glob.glob(f"{above}/*") if star and below else [])  # noqa: PTH207 - it may be absolute
     return [place for place in places if place.is_dir() and not os.access(place, os.R_OK | os.X_OK)]
 
 
 def _link_to(folder: Path, start: int) -> Path | None:
-    """Give the first link among a student's folders: those whose path goes on beyond ``start``, where the name is."""
+    """Return the first link among a student's folders: those whose path goes on beyond ``start``, where the name is."""
     own = [place for place in (folder, *folder.parents) if len(str(place)) > start]
     return next((place for place in reversed(own) if place.is_symlink()), None)
 
 
 def _wildcard(coursedir: CourseDirectory, step: str, assignment: str) -> str:
-    """Give the pattern of file names that matches every student's folder."""
+    """Return the pattern of file names that matches every student's folder."""
     below = coursedir.directory_structure.format(
         nbgrader_step=glob.escape(step), student_id="*", assignment_id=glob.escape(assignment)
     )

@@ -41,7 +41,7 @@ class Work(msgspec.Struct, frozen=True):
 
 
 def probe_level() -> tuple[str, str]:
-    """Give the highest sandbox level of the machine that this runs on, and why it has no L2 ("" where it has)."""
+    """Return the highest sandbox level of the machine that this runs on, and why it has no L2 ("" where it has)."""
     found = probe()
     return found.level.label, found.reasons.get(Level.L2, "")
 
@@ -52,7 +52,7 @@ def code_of(packages: Iterable[str]) -> tuple[tuple[str, str], ...]:
 
 
 def calibrate(work: Work, material: bytes) -> bytes:
-    """Give the material with what its reference solution needs."""
+    """Return the material with what its reference solution needs."""
     with _engines.use(work, material) as engine:
         return msgspec.msgpack.encode(engine.calibrate())
 
@@ -64,7 +64,7 @@ def vacuous_tests(work: Work, material: bytes) -> bytes:
 
 
 def grade(work: Work, material: bytes, submission: bytes) -> bytes:
-    """Give the result of a submission. ``material`` is calibrated."""
+    """Return the result of a submission. ``material`` is calibrated."""
     with _engines.use(work, material) as engine:
         return msgspec.msgpack.encode(engine.grade(_submissions.decode(submission)))
 
@@ -87,7 +87,7 @@ class _Engines:
 
     @contextmanager
     def use(self, work: Work, material: bytes) -> Iterator[Engine]:
-        """Give the engine of this work, started where it is not running; one of other work ends when it is idle."""
+        """Return the engine of this work, started where it is not running; one of other work ends when it is idle."""
         with self._lock:
             self._lock.wait_for(lambda: self._work == work or not self._users)
             if self._engine is None or self._work != work:

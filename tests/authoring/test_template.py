@@ -128,7 +128,7 @@ def test_without_a_pyproject_there_is_nothing_to_join(studium, tmp_path):
 
 @pytest.fixture
 def two_versions(tmp_path_factory, monkeypatch):
-    """Give the newest version of the template a successor, once the function that this gives is called."""
+    """Return the newest version of the template a successor, once the function that this gives is called."""
     folder = tmp_path_factory.mktemp("template") / "templates"
     shutil.copytree(template.TEMPLATES, folder)
     monkeypatch.setattr(template, "TEMPLATES", folder)

@@ -25,6 +25,6 @@ def edit(path: Path, change: Callable[[list[Any]], Any]) -> None:
 
 
 def sources(path: Path) -> dict[str, str]:
-    """Give the text of each cell of a notebook by id."""
+    """Return the text of each cell of a notebook by id."""
     cells = json.loads(path.read_text("utf-8"))["cells"]
     return {cell["id"]: "".join(cell["source"]) for cell in cells}

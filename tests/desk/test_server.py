@@ -32,7 +32,7 @@ class Server:
         self.address, self.folder, self.data = address, folder, folder.parent / "data"
 
     def ask(self, verb: str, path: str, body: Any = None, /, *, token: str = TOKEN, **query: str) -> tuple[int, Any]:
-        """Give the status and the JSON of an answer."""
+        """Return the status and the JSON of an answer."""
         address = f"{self.address}/studium/api/{path}" + (f"?{urlencode(query)}" if query else "")
         data = body if isinstance(body, bytes) else None if body is None else json.dumps(body).encode()
         headers = {"Authorization": f"token {token}"} if token else {}

@@ -37,7 +37,7 @@ def broken_links(path: Path) -> list[str]:
 
 
 def _headings(text: str) -> set[str]:
-    """Give the anchors that GitHub makes of a page's headings."""
+    """Return the anchors that GitHub makes of a page's headings."""
     found = re.findall(r"^#+ (.+)$", _FENCE.sub("", text), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in found}
 
@@ -85,7 +85,7 @@ def _descend(command: Any, words: list[str]) -> tuple[Any, list[str]]:
 
 
 def invented_snippets(text: str, sources: Mapping[str, str]) -> list[str]:
-    """Give the first line of each ```python and ```toml block that stands in none of the sources, word for word."""
+    """Return the first line of each ```python and ```toml block that stands in none of the sources, word for word."""
     blocks = [block for language, block in _FENCE.findall(text) if language in ("python", "toml")]
     return [block.splitlines()[0] for block in blocks if not any(block in source for source in sources.values())]
 

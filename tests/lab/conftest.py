@@ -72,7 +72,7 @@ class Lab:
         return f"{self.address}/{path}?token={TOKEN}&reset"
 
     def ask(self, verb: str, path: str, body: Any = None) -> Any:
-        """Give the desk's answer to a request: its JSON."""
+        """Return the desk's answer to a request: its JSON."""
         request = urllib.request.Request(
             f"{self.address}/studium/api/{path}",
             json.dumps(body).encode() if body is not None else None,

@@ -14,7 +14,7 @@ _LONGEST = 100_000
 
 
 def show_code(source: str, room: Room) -> str:
-    """Give the source in ``pre`` and ``code``."""
+    """Return the source in ``pre`` and ``code``."""
     source = plain(source).rstrip()
     if not source:
         return "<p>Empty.</p>"

@@ -47,12 +47,12 @@ class HandedIn:
         return True
 
     def cell(self, cell: Cell) -> NotebookCell | None:
-        """Give the student's version of a cell, None where it is not there."""
+        """Return the student's version of a cell, None where it is not there."""
         index = self._found.get(cell.id)
         return None if index is None else self.cells[index]
 
     def after(self, cell: Cell) -> list[NotebookCell]:
-        """Give the student's own cells that follow a cell directly; they are not among the extras any more."""
+        """Return the student's own cells that follow a cell directly; they are not among the extras any more."""
         index = self._found[cell.id] + 1
         while index in self._extras:
             self._claimed.add(index)
@@ -60,7 +60,7 @@ class HandedIn:
         return self.cells[self._found[cell.id] + 1 : index]
 
     def may_know_hidden_tests(self, cell: NotebookCell) -> bool:
-        """Tell whether a cell ran after a hidden test, whose arguments the student's code can have kept and shown."""
+        """Return whether a cell ran after a hidden test, whose arguments the student's code can have kept and shown."""
         return any(cell is later for later in self.cells[self._first_hidden :])
 
     @property

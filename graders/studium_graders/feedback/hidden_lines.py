@@ -8,7 +8,7 @@ _SHORTEST = 8  # characters of a line that says something
 
 
 def secret_finder(material: NotebookMaterial, released: Iterable[str]) -> Callable[[str], bool]:
-    """Give a function that tells whether a text repeats a line of a hidden test that students never got.
+    """Return a function that tells whether a text repeats a line of a hidden test that students never got.
 
     ``released`` are sources that the student had: what was handed out, and what the student wrote.
     """

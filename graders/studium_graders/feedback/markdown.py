@@ -16,7 +16,7 @@ _LONGEST = 20_000  # characters
 
 
 def show_markdown(text: str, attachments: Mapping[str, Mapping[str, Any]], room: Room) -> str:
-    """Give safe HTML. Formulas stay in TeX, pictures are those attached to the cell, headings become bold lines."""
+    """Return safe HTML. Formulas stay in TeX, pictures are those attached to the cell, headings become bold lines."""
     text = plain(text)
     if len(text) > _LONGEST or not room.takes_markup(len(text)):
         return show_text(text)

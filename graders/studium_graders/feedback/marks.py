@@ -77,7 +77,7 @@ class SubmissionMarks(msgspec.Struct, frozen=True):
 
 
 def read_marks(url: str, assignment: str, students: Collection[str] = ()) -> list[SubmissionMarks]:
-    """Give the marks of every submission of an assignment by student; of ``students`` alone where some are named.
+    """Return the marks of every submission of an assignment by student; of ``students`` alone where some are named.
 
     Raise UnknownNameError for an assignment, or a student without a submission, CourseError for a gradebook that
     cannot be read.
@@ -114,7 +114,7 @@ def _submissions(session: Session, assignment: str, due: datetime | None) -> dic
 
 
 def _notebooks(session: Session, assignment: str) -> defaultdict[str, list[NotebookMarks]]:
-    """Give the marked notebooks by the id of the submission."""
+    """Return the marked notebooks by the id of the submission."""
     query = (
         select(SubmittedNotebook.id, SubmittedNotebook.assignment_id, Notebook.name)
         .add_columns(SubmittedNotebook.late_submission_penalty)

@@ -45,7 +45,7 @@ _WITHHELD = "This output is not shown here: it repeats lines of a hidden test."
 
 
 def show_outputs(outputs: Iterable[Mapping[str, Any]], is_secret: Callable[[str], bool], room: Room) -> list[str]:
-    """Give safe HTML for the nbformat outputs of a cell; ``is_secret`` tells which text must not be shown."""
+    """Return safe HTML for the nbformat outputs of a cell; ``is_secret`` tells which text must not be shown."""
     outputs = list(outputs)
     shown = [html for output in outputs[:_MOST_OUTPUTS] if (html := _show(output, is_secret, room))]
     if len(outputs) > _MOST_OUTPUTS:
@@ -54,27 +54,27 @@ def show_outputs(outputs: Iterable[Mapping[str, Any]], is_secret: Callable[[str]
 
 
 def show_text(text: str) -> str:
-    """Give plain text, terminal colours and overwritten lines removed, as HTML."""
+    """Return plain text, terminal colours and overwritten lines removed, as HTML."""
     text = plain(text)
     more = f"\n… {len(text) - _LONGEST_TEXT} more characters" if len(text) > _LONGEST_TEXT else ""
     return f"<pre>{escape(text[:_LONGEST_TEXT] + more)}</pre>"
 
 
 def plain(text: str) -> str:
-    """Give the text without terminal codes and control characters; of a line that was overwritten, the last state."""
+    """Return the text without terminal codes and control characters; of a line that was overwritten, the last state."""
     lines = _ANSI.sub("", text).replace("\r\n", "\n").split("\n")
     return _UNPRINTABLE.sub("\ufffd", "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in lines))
 
 
 def traceback_of(output: Mapping[str, Any]) -> str:
-    """Give the traceback of an error output as text, without its ruled line."""
+    """Return the traceback of an error output as text, without its ruled line."""
     lines = output.get("traceback")
     text = plain("\n".join(map(str, lines if isinstance(lines, list) else ())))
     return re.sub(r"^-{20,}\s*", "", text) or f"{output.get('ename')}: {output.get('evalue')}"
 
 
 def clean_html(markup: str, room: Room, attachments: Mapping[str, Mapping[str, Any]] | None = None) -> str:
-    """Give HTML reduced to tables, lists, text and pictures that are part of it; "" where nothing is left.
+    """Return HTML reduced to tables, lists, text and pictures that are part of it; "" where nothing is left.
 
     Also "" for markup nested so deep that reading it would take for ever. ``attachments`` are pictures beside it.
     """
@@ -96,7 +96,7 @@ def clean_html(markup: str, room: Room, attachments: Mapping[str, Mapping[str, A
 
 
 def _is_deep(markup: str) -> bool:
-    """Tell whether more than a hundred elements may be open at once."""
+    """Return whether more than a hundred elements may be open at once."""
     still_open: Counter[str] = Counter()
     depth = 0
     for slash, name in re.findall(r"<(/?)([a-z][^\s/>]*)", markup.lower()):
@@ -162,7 +162,7 @@ def _best(texts: Mapping[str, str], room: Room) -> str:
 
 
 def _picture_url(mime: str, content: str, room: Room) -> str:
-    """Give a data URL, or "" for what is no such picture. An SVG in an img element neither runs nor loads anything."""
+    """Return a data URL, or "" for any other content. An SVG in an img element neither runs nor loads anything."""
     if len(content) > _LONGEST_PICTURE or not room.takes_picture(len(content)):
         return ""
     if mime == "image/svg+xml":

@@ -25,7 +25,7 @@ _SIGNS = {
 
 
 def render(page: Page, written: datetime) -> str:
-    """Give the page as HTML. ``written`` is the moment that it names."""
+    """Return the page as HTML. ``written`` is the moment that it names."""
     style = (_HERE / "page.css").read_text("utf-8")
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     policy = f"default-src 'none'; img-src data:; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
@@ -57,7 +57,7 @@ def _prose(text: str) -> Markup:
 
 
 def _duration(seconds: float) -> str:
-    """Give a length of time in its two greatest units: "1 day 12 hours"."""
+    """Return a length of time in its two greatest units: "1 day 12 hours"."""
     minutes = max(1, round(seconds / 60))
     parts = ((minutes // 1440, "day"), (minutes // 60 % 24, "hour"), (minutes % 60, "minute"))
     return " ".join([f"{count} {unit}{'' if count == 1 else 's'}" for count, unit in parts if count][:2])

@@ -20,12 +20,12 @@ def copy_for_release(folders: tuple[Path, ...], target: Path) -> None:
 
 
 def read_time(folder: Path) -> datetime | None:
-    """Give when a submission was handed in: UTC without a zone, None where no time can be read."""
+    """Return when a submission was handed in: UTC without a zone, None where no time can be read."""
     return read_timestamp(_read(folder / _NAMES[0]))
 
 
 def _read(path: Path) -> str:
-    """Give the text of a small plain file, "" for anything else, such as a link to where no student may look."""
+    """Return the text of a small plain file, "" for anything else, such as a link to where no student may look."""
     try:
         if path.is_symlink() or not path.is_file() or path.stat().st_size > _BIGGEST:
             return ""

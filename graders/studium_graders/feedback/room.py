@@ -9,7 +9,7 @@ _NO_PICTURE = f"A picture is left out here: a page shows at most {_PICTURES // 1
 
 
 def note(text: str) -> str:
-    """Give a sentence about what is shown, as HTML."""
+    """Return a sentence about what is shown, as HTML."""
     return f'<p class="note">{escape(text)}</p>'
 
 
@@ -21,19 +21,19 @@ class Room:
         self._refusals: list[str] = []
 
     def takes_markup(self, size: int) -> bool:
-        """Tell whether so many characters may still be rendered. What is too much ends it for the whole page."""
+        """Return whether so many characters may still be rendered. What is too much ends it for the whole page."""
         self._markup -= size
         return self._markup >= 0 or self._refuse(_PLAIN)
 
     def takes_picture(self, size: int) -> bool:
-        """Tell whether a picture of so many characters may still be put in."""
+        """Return whether a picture of so many characters may still be put in."""
         if size > self._pictures:
             return self._refuse(_NO_PICTURE)
         self._pictures -= size
         return True
 
     def notes(self) -> list[str]:
-        """Give what was refused since the last call, each sentence once, as HTML."""
+        """Return what was refused since the last call, each sentence once, as HTML."""
         found = [note(sentence) for sentence in dict.fromkeys(self._refusals)]
         self._refusals.clear()
         return found

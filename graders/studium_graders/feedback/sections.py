@@ -38,7 +38,7 @@ class Sources(msgspec.Struct):
 
 
 def sections_of(sources: Sources) -> list[Section]:
-    """Give the exercises in the notebook's order: answers, each group followed by what was checked in it."""
+    """Return the exercises in the notebook's order: answers, each group followed by what was checked in it."""
     sections: list[Section] = []
     names: list[str] = []
     for cell in sources.cells:
@@ -59,12 +59,12 @@ def sections_of(sources: Sources) -> list[Section]:
 
 
 def _was_not_read(sources: Sources) -> bool:
-    """Tell whether the cells on disk are the assignment's own, because nothing could be read of what was handed in."""
+    """Return whether the cells on disk are the assignment's own, because nothing that was handed in could be read."""
     return sources.result is not None and sources.result.verdict in ("missing", "unreadable")
 
 
 def _title(cell: Cell, sources: Sources, number: int) -> str:
-    """Give the cell's name; where nbgrader made it up, the heading in the cell or else nearest before it."""
+    """Return the cell's name; where nbgrader made it up, the heading in the cell or else nearest before it."""
     if not _MADE_UP.fullmatch(cell.grade_id):
         return cell.grade_id
     before = [item for item in sources.cells[: sources.cells.index(cell) + 1] if item.kind == "text"]
@@ -73,7 +73,7 @@ def _title(cell: Cell, sources: Sources, number: int) -> str:
 
 
 def other_answers(sources: Sources) -> list[Answer]:
-    """Give the student's cells that belong to no exercise."""
+    """Return the student's cells that belong to no exercise."""
     return [_answer("Your code", cell, sources) for cell in sources.handed_in.extras if cell["cell_type"] == "code"]
 
 
@@ -143,7 +143,7 @@ def _check(cell: Cell, mark: Mark, sources: Sources) -> Check:
 
 
 def _test_name(cell: Cell) -> str:
-    """Give a name for a test of a course that is not ours: its id, with spaces."""
+    """Return a name for a test of a course that is not ours: its id, with spaces."""
     return re.sub(r"[_-]+", " ", cell.grade_id).strip() or cell.grade_id
 
 
@@ -165,7 +165,7 @@ def _tell(check: Check, cell: Cell, mark: Mark, sources: Sources) -> None:
 
 
 def _stub_before(cell: Cell, sources: Sources) -> bool:
-    """Tell whether the answer nearest before a test is still as it was handed out."""
+    """Return whether the answer nearest before a test is still as it was handed out."""
     before = [item for item in sources.cells[: sources.cells.index(cell)] if item.kind == "answer"]
     if not before or (found := sources.handed_in.cell(before[-1])) is None:
         return True

@@ -55,7 +55,7 @@ def _told_by_error(output: Mapping[str, Any], cell: Cell, released: str) -> Told
 
 
 def _visible_line(trace: str, cell: Cell, released: str) -> str:
-    """Give the line at which the cell failed if students have that line, else ""."""
+    """Return the line at which the cell failed if students have that line, else ""."""
     found = _FAILING_LINE.search(trace)
     line = found[1].strip() if found else ""
     visible = {item.strip() for item in released.splitlines()}

@@ -11,7 +11,7 @@ from studium_graders.results_store import StoredResult, file_name
 
 
 def read_result(folder: Path, student: str) -> SubmissionResult | None:
-    """Give the latest result of a student in the results store of an assignment, None where there is none."""
+    """Return the latest result of a student in the results store of an assignment, None where there is none."""
     try:
         content = (folder / f"{file_name(student)}.msgpack").read_bytes()
         result = msgspec.msgpack.decode(content, type=StoredResult).result
@@ -21,7 +21,7 @@ def read_result(folder: Path, student: str) -> SubmissionResult | None:
 
 
 def result_of(result: SubmissionResult | None, book: NotebookMarks, handed_in: HandedIn) -> NotebookResult | None:
-    """Give the engine's result of a notebook, None where marks or messages are others: it was graded anew since."""
+    """Return the engine's result of a notebook, None where marks or messages are others: it was graded anew since."""
     found = next((item for item in result.notebooks if item.name == book.name), None) if result else None
     if found is None:
         return None
@@ -36,7 +36,7 @@ def result_of(result: SubmissionResult | None, book: NotebookMarks, handed_in: H
 
 
 def _says_otherwise(cell: NotebookCell, test: TestResult) -> bool:
-    """Tell whether a graded test cell holds the error of another run; a mistake's sentence may be another one now."""
+    """Return whether a graded test cell holds the error of another run; a mistake's sentence may be another one now."""
     errors = [str(output.get("evalue")) for output in cell.get("outputs") or () if output.get("output_type") == "error"]
     message = test.message.encode("utf-8", "replace").decode()
     return bool(errors) and not any(error.startswith(message) for error in errors)

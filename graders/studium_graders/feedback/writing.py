@@ -130,7 +130,7 @@ def _zone(directory: CourseDirectory) -> ZoneInfo:
 
 
 def _notes(submission: SubmissionMarks, course: _Course) -> Iterator[str]:
-    """Tell where marks are older than what is in submitted/."""
+    """Report where marks are older than what is in submitted/."""
     directory = course.directory
     newer = read_time(_folder(course, directory.submitted_directory, submission.student))
     if newer and (submission.timestamp is None or newer > submission.timestamp):
@@ -214,7 +214,7 @@ def _page(
 
 
 def _title(material: NotebookMaterial, released: Mapping[str, str]) -> str:
-    """Give the notebook's first heading, or its name where it does not begin with one."""
+    """Return the notebook's first heading, or its name where it does not begin with one."""
     texts = (released[cell.id] for cell in material.cells if cell.kind == "text")
     found = _TITLE.match(next(texts, "").strip())
     return re.sub(r"[*_`$]", "", found[1]).strip() if found else material.name
@@ -232,6 +232,6 @@ def _notice(result: NotebookResult | None, has_cells: bool) -> str:
 
 
 def _whole(submission: SubmissionMarks) -> tuple[float, float]:
-    """Give the points of all notebooks after penalties as nbgrader exports them, and the points that could be had."""
+    """Return the points of all notebooks after penalties as nbgrader exports them, and the points that could be had."""
     score = sum(book.score - book.penalty for book in submission.notebooks)
     return max(0.0, score), sum(book.max_score for book in submission.notebooks)

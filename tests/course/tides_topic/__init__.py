@@ -7,7 +7,7 @@ from studium import Topic, hookimpl
 
 @hookimpl
 def studium_topics() -> Iterable[Topic]:
-    """Give the topic."""
+    """Return the topic."""
     yield Topic(
         slug="tides",
         title="Tides",

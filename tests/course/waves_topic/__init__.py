@@ -7,7 +7,7 @@ from studium import Paper, Topic, hookimpl
 
 @hookimpl
 def studium_topics() -> Iterable[Topic]:
-    """Give the topic."""
+    """Return the topic."""
     yield Topic(
         slug="waves",
         title="Waves",

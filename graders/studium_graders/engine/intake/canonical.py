@@ -47,7 +47,7 @@ def canonical_notebook(
 
 
 def untouched_notebook(material: NotebookMaterial, problem: str = "", *, missing: bool = False) -> CanonicalNotebook:
-    """Give the notebook as it was released, for a submission of which nothing can be graded."""
+    """Return the notebook as it was released, for a submission of which nothing can be graded."""
     submitted = [
         SubmittedCell(item.cell_type, item.released, item.cell.grade_id, item.own_id)
         for item in template_cells(material, json.loads(material.template))
@@ -57,7 +57,7 @@ def untouched_notebook(material: NotebookMaterial, problem: str = "", *, missing
 
 
 def template_cells(material: NotebookMaterial, document: dict[str, Any]) -> list[TemplateCell]:
-    """Give the cells to be found in a submission."""
+    """Return the cells to be found in a submission."""
     return [
         TemplateCell(
             cell,
@@ -73,7 +73,7 @@ def template_cells(material: NotebookMaterial, document: dict[str, Any]) -> list
 def _placed(
     template: Sequence[TemplateCell], submitted: Sequence[SubmittedCell], found: dict[int, int], halves: set[int]
 ) -> Iterator[Placed]:
-    """Give all cells: the template's in its order, extra ones after the cell that they followed."""
+    """Return all cells: the template's in its order, extra ones after the cell that they followed."""
     extra = _extra_places(template, submitted, found)
     taken = {item.cell.id for item in template}
     numbers = iter(range(1, len(submitted) + len(taken) + 1))
@@ -91,7 +91,7 @@ def _placed(
 def _extra_places(
     template: Sequence[TemplateCell], submitted: Sequence[SubmittedCell], found: dict[int, int]
 ) -> dict[int, list[int]]:
-    """Give the extra cells behind each index of the template (-1: before the first).
+    """Return the extra cells behind each index of the template (-1: before the first).
 
     A cell follows the one that it followed, but comes before every answer that it stood before.
     """
@@ -121,7 +121,7 @@ def _of_template(item: TemplateCell, given: SubmittedCell | None) -> Placed:
 
 
 def _type(item: TemplateCell, given: SubmittedCell) -> str:
-    """Give the type that counts: a given cell that the student rewrote as text is text, all else is as released."""
+    """Return the type that counts: a given cell that the student rewrote as text is text, all else is as released."""
     is_note = item.cell.kind == "given" and given.kind != "code" and plain(given.source) != plain(item.released)
     return given.kind if is_note else item.cell_type
 
@@ -139,7 +139,7 @@ def _steps(placed: Sequence[Placed]) -> Iterator[Step]:
 
 
 def _untouched(template: Sequence[TemplateCell], placed: Sequence[Placed]) -> frozenset[str]:
-    """Give the answers that are still the stub, and are written nowhere else either.
+    """Return the answers that are still the stub, and are written nowhere else either.
 
     What a person marks must equal the stub letter for letter, as in nbgrader.
     """
@@ -160,7 +160,7 @@ def _untouched(template: Sequence[TemplateCell], placed: Sequence[Placed]) -> fr
 def _notes(
     template: Sequence[TemplateCell], submitted: Sequence[SubmittedCell], found: dict[int, int]
 ) -> Iterator[str]:
-    """Tell what was put right."""
+    """Report what was put right."""
     claimed: dict[str, int] = defaultdict(int)
     for cell in submitted:
         claimed[cell.grade_id] += 1

@@ -41,12 +41,12 @@ class TemplateCell(msgspec.Struct):
 
 
 def is_answer(cell: Cell) -> bool:
-    """Tell whether students write in a cell: code that tests judge, code or text that a person marks."""
+    """Return whether students write in a cell: code that tests judge, code or text that a person marks."""
     return cell.kind == "answer" or (cell.graded and not cell.locked)
 
 
 def match_cells(template: Sequence[TemplateCell], submitted: Sequence[SubmittedCell]) -> dict[int, int]:
-    """Give for each index of the template the index of the student's cell that is it; those not found are absent."""
+    """Return for each index of the template the index of the student's cell that is it; those not found are absent."""
     matching = _Matching(template, submitted)
     matching.by_grade_id()
     matching.by_own_id()
@@ -58,12 +58,12 @@ def match_cells(template: Sequence[TemplateCell], submitted: Sequence[SubmittedC
 
 
 def plain(text: str) -> str:
-    """Give a text without blank lines and spaces at the ends of lines."""
+    """Return a text without blank lines and spaces at the ends of lines."""
     return "\n".join(line.rstrip() for line in text.strip().splitlines() if line.strip())
 
 
 def bound_names(source: str) -> frozenset[str]:
-    """Give the names that the unindented lines of a cell define or assign; it need not be Python that compiles."""
+    """Return the names that the unindented lines of a cell define or assign; it need not be Python that compiles."""
     found = (match["name"] or match["names"] for match in _BINDING.finditer(source))
     return frozenset(name.strip() for names in found for name in names.split(","))
 
@@ -109,7 +109,7 @@ class _Matching:
         return defines, plain(cell.source) != plain(item.released), cell.kind == item.cell_type, index
 
     def _is_other(self, index: int, item: TemplateCell, answers: dict[str, frozenset[str]]) -> bool:
-        """Tell whether a cell that claims to be ``item`` defines what another answer defines, and not its own."""
+        """Return whether a cell that claims to be ``item`` defines what another answer defines, and not its own."""
         names = self.names[index]
         if item.cell.kind != "answer" or not item.names or names & item.names:
             return False
@@ -150,7 +150,7 @@ class _Matching:
                     self._take(left, right)
 
     def _gaps(self) -> Iterator[tuple[list[int], list[int]]]:
-        """Give runs of open cells of the template, with the free cells between the neighbours of each."""
+        """Return runs of open cells of the template, with the free cells between the neighbours of each."""
         runs: list[list[int]] = []
         for index in self._open():
             if runs and runs[-1][-1] == index - 1:

@@ -30,7 +30,7 @@ class _Candidate(msgspec.Struct):
 
 
 def choose_notebooks(material: Material, files: Mapping[str, bytes]) -> dict[str, Choice]:
-    """Give the file of each notebook by its name: the one that is called so, or else one that can only be it.
+    """Return the file of each notebook by its name: the one that is called so, or else one that can only be it.
 
     Where that one is as it was released, and one other file has answers, the other one is taken.
     """
@@ -65,7 +65,7 @@ def _choice(book: NotebookMaterial, files: Mapping[str, bytes], candidates: list
 
 
 def _fitting(material: Material, candidates: list[_Candidate]) -> dict[str, list[_Candidate]]:
-    """Give the files that can be each notebook: by their cells, or by a name that is nearly its name."""
+    """Return the files that can be each notebook: by their cells, or by a name that is nearly its name."""
     fitting: dict[str, list[_Candidate]] = {book.name: [] for book in material.notebooks}
     marks = {book.name: _marks(book) for book in material.notebooks}
     for item in candidates:
@@ -81,7 +81,7 @@ def _fitting(material: Material, candidates: list[_Candidate]) -> dict[str, list
 
 
 def _marks(book: NotebookMaterial) -> set[str]:
-    """Give what a copy of a notebook has: its grade ids and the texts that students do not change."""
+    """Return what a copy of a notebook has: its grade ids and the texts that students do not change."""
     cells = template_cells(book, json.loads(book.template))
     texts = {plain(item.released) for item in cells if item.cell.locked or not item.cell.grade_id}
     return ({item.cell.grade_id for item in cells} | texts) - {""}

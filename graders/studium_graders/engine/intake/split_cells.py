@@ -15,7 +15,7 @@ _LONGEST = 50_000
 def join_halves(
     template: Sequence[TemplateCell], submitted: Sequence[SubmittedCell], found: Mapping[int, int]
 ) -> tuple[list[SubmittedCell], set[int]]:
-    """Give the cells with split answers joined, and the indices of the halves that went into one."""
+    """Return the cells with split answers joined, and the indices of the halves that went into one."""
     cells, halves = list(submitted), set[int]()
     taken = set(found.values())
     for wanted, given in found.items():
@@ -35,7 +35,7 @@ def join_halves(
 
 
 def is_python(source: str) -> bool:
-    """Tell whether a text of up to 50 000 characters parses."""
+    """Return whether a text of up to 50 000 characters parses."""
     if len(source) > _LONGEST:
         return False
     try:

@@ -32,7 +32,7 @@ def read_submission(material: Material, folder: Path, student: str) -> Canonical
 
 
 def files_beside(material: Material, found: SubmittedFiles) -> dict[str, bytes]:
-    """Give the student's files but for those that would replace one of the assignment, or be in the way of one."""
+    """Return the student's files but for those that would replace one of the assignment, or be in the way of one."""
     kept = set(material.files) - material.own_files
     taken = {*material.files, *(f"{book.name}.ipynb" for book in material.notebooks)}
     folders = {above for path in taken for above in _above(path)}
@@ -62,7 +62,7 @@ def _notebook(book: NotebookMaterial, choice: Choice, found: SubmittedFiles) -> 
 
 
 def _timestamp(found: SubmittedFiles) -> str:
-    """Give the time of timestamp.txt as it is written there, or "" where nbgrader cannot read it."""
+    """Return the time of timestamp.txt as it is written there, or "" where nbgrader cannot read it."""
     if found.timestamp and read_timestamp(found.timestamp) is None:
         found.notes.append(NO_TIME)
         return ""

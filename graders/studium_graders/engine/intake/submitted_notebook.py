@@ -67,7 +67,7 @@ class _Metadata(msgspec.Struct):
 
 
 def read_cells(data: bytes) -> list[SubmittedCell]:
-    """Give the cells of a notebook of nbformat 2 to 4. Raise UnreadableError with one sentence."""
+    """Return the cells of a notebook of nbformat 2 to 4. Raise UnreadableError with one sentence."""
     if len(data) > MOST_BYTES:
         raise UnreadableError(
             f"the notebook has {len(data) >> 20} MB and at most {MOST_BYTES >> 20} are read; clear its outputs"
@@ -89,7 +89,7 @@ def read_cells(data: bytes) -> list[SubmittedCell]:
 
 
 def _as_utf8(data: bytes) -> bytes:
-    """Give the text without byte order mark, whatever editor saved it."""
+    """Return the text without byte order mark, whatever editor saved it."""
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         return data.decode("utf-16", "replace").encode()
     return data.removeprefix(b"\xef\xbb\xbf").rstrip(b"\0")
@@ -149,7 +149,7 @@ def _cell(cell: _Cell) -> SubmittedCell:
 
 
 def _source(raw: Raw | UnsetType) -> str:
-    """Give the text of a cell with line feeds alone between its lines and no null characters."""
+    """Return the text of a cell with line feeds alone between its lines and no null characters."""
     if raw is not UNSET and len(memoryview(raw)) > 6 * MOST_SOURCE:  # an escaped character is 6 bytes
         raise UnreadableError(f"a cell has more than {MOST_SOURCE >> 20} MB of text; put data in a file")
     text = _value(raw, str | list[str], "", 6 * MOST_SOURCE)
@@ -164,7 +164,7 @@ def _grade_id(raw: Raw | UnsetType) -> str:
 
 
 def _attachments(cell: _Cell) -> dict[str, dict[str, str]]:
-    """Give the pictures that were pasted into a text cell."""
+    """Return the pictures that were pasted into a text cell."""
     found = _value(cell.attachments, dict[str, dict[str, str]], {}, _MOST_ATTACHMENTS)
     pictures = {name: {kind: data for kind, data in item.items() if kind in _IMAGES} for name, item in found.items()}
     return {name: item for name, item in pictures.items() if item}

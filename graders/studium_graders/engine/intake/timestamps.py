@@ -21,5 +21,5 @@ def read_timestamp(text: str) -> datetime | None:
 
 
 def has_local_times(when: datetime) -> bool:
-    """Tell whether a time can be said in every time zone: at both ends of the calendar it cannot."""
+    """Return whether a time can be said in every time zone: at both ends of the calendar it cannot."""
     return _EARLIEST <= when <= _LATEST

@@ -36,7 +36,7 @@ class CanonicalText:
         self._waiting.append(source)
 
     def source_of(self, path: str) -> str | None:
-        """Give the text of a function or class by its global name, or by ``Class.method``; None where it has none."""
+        """Return the text of a function or class by its global name, or by ``Class.method``; None where it has none."""
         self._read()
         unseen = self._all_unseen or path.partition(".")[0] in self._unseen
         return None if unseen else self._find(path, set())
@@ -52,7 +52,7 @@ class CanonicalText:
         return next((text for text in inherited if text is not None), None)
 
     def has_line(self, line: str) -> bool:
-        """Tell whether a line is the student's own, word for word."""
+        """Return whether a line is the student's own, word for word."""
         self._read()
         return bool(line.strip()) and line.strip() in self._lines
 
@@ -159,12 +159,12 @@ def readable(text: CanonicalText) -> Iterator[None]:
 
 
 def _is_of_engine(value: Any) -> bool:
-    """Tell whether something stands for an operator of the student's, whose text is the engine's own."""
+    """Return whether something stands for an operator of the student's, whose text is the engine's own."""
     return isinstance(value, FunctionType | MethodType) and value.__module__ == special_method.__module__
 
 
 def _path(value: Any) -> str | None:
-    """Give where the judge got an object of the student's: its name, which the student does not choose."""
+    """Return where the judge got an object of the student's: its name, which the student does not choose."""
     match value:
         case FunctionProxy():
             return value._path.removesuffix(".__wrapped__")  # of a cached one

@@ -11,12 +11,12 @@ _ORDERING = {"functools", "total_ordering"}
 
 
 def is_data(node: ast.ClassDef) -> bool:
-    """Tell whether a class is one of plain data by how it is written."""
+    """Return whether a class is one of plain data by how it is written."""
     return bool(_words([*node.decorator_list, *node.bases]) & _DATA)
 
 
 def is_value(node: ast.ClassDef) -> bool:
-    """Tell whether a class says itself which of its objects are equal, and neither links them nor counts them."""
+    """Return whether a class says itself which of its objects are equal, and neither links them nor counts them."""
     named = {inner.name for inner in node.body if isinstance(inner, ast.FunctionDef)}
     named |= {inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Store)}
     plain = not node.bases and not node.keywords and _words(node.decorator_list) <= _ORDERING

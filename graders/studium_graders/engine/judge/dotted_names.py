@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 
 
 def imported_names(trees: Iterable[ast.Module]) -> dict[str, str]:
-    """Give what each imported name stands for: ``{"np": "numpy", "patch": "unittest.mock.patch"}``."""
+    """Return what each imported name stands for: ``{"np": "numpy", "patch": "unittest.mock.patch"}``."""
     names: dict[str, str] = {}
     for node in (inner for tree in trees for inner in ast.walk(tree)):
         if isinstance(node, ast.Import):
@@ -19,7 +19,7 @@ def imported_names(trees: Iterable[ast.Module]) -> dict[str, str]:
 
 
 def path_of(node: ast.AST, imports: Mapping[str, str]) -> str:
-    """Give the dotted name of an expression, with imported names spelt out; "" where it has none."""
+    """Return the dotted name of an expression, with imported names spelt out; "" where it has none."""
     parts: list[str] = []
     while isinstance(node, ast.Attribute):
         parts.append(node.attr)
@@ -30,12 +30,12 @@ def path_of(node: ast.AST, imports: Mapping[str, str]) -> str:
 
 
 def root_of(node: ast.AST) -> str:
-    """Give the name at the bottom of a dotted expression, or ""."""
+    """Return the name at the bottom of a dotted expression, or ""."""
     while isinstance(node, ast.Attribute):
         node = node.value
     return node.id if isinstance(node, ast.Name) else ""
 
 
 def is_within(path: str, places: Iterable[str]) -> bool:
-    """Tell whether a dotted name is one of ``places`` or below one."""
+    """Return whether a dotted name is one of ``places`` or below one."""
     return any(path == place or path.startswith(f"{place}.") for place in places)

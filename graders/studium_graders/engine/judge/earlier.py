@@ -66,7 +66,7 @@ class Brought:
                 self.namespace.student.run(text)
 
     def give(self, left: Mapping[str, str]) -> None:
-        """Give the student's process what tests have bound, for the cell that runs next: by its text, if it has one.
+        """Send the student's process what tests have bound, for the cell that runs next: by its text, if it has one.
 
         Objects of the student's own go back; of the test's, data go as copies, and nothing that both would share.
         """
@@ -78,7 +78,7 @@ class Brought:
                 self._goes(name, value if is_proxy(value) else copy.deepcopy(value))
 
     def _missing(self, items: Iterable[Earlier]) -> list[Earlier]:
-        """Give the statements that are not there, without those whose names a later test has bound there since."""
+        """Return the statements that are not there, without those whose names a later test has bound there since."""
         found: list[Earlier] = []
         since: set[str] = set()
         for item in reversed(list(items)):
@@ -95,7 +95,7 @@ class Brought:
         return not (kept and item.repeatable)
 
     def _hand_over(self, name: str, given: set[str]) -> bool:
-        """Give the student's process the value of a name, if there is one; tell whether it can be given."""
+        """Return the student's process the value of a name, if there is one; tell whether it can be given."""
         if not dict.__contains__(self.namespace, name):
             return True
         if not self._goes(name, dict.__getitem__(self.namespace, name)):
@@ -104,7 +104,7 @@ class Brought:
         return True
 
     def _goes(self, name: str, value: Any) -> bool:
-        """Give a value away for good, if nothing in it would be asked for here."""
+        """Return a value away for good, if nothing in it would be asked for here."""
         if not (value is None or is_plain_data(value, objects=True) or isinstance(value, ModuleType)):
             return False
         try:

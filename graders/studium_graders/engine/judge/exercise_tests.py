@@ -43,7 +43,7 @@ def _bare(source: str) -> list[str]:
 
 
 def seeds(topic: str, exercise: Exercise, test: Test, secret: bytes) -> list[int]:
-    """Give the public seed, and for random data some that follow from the secret of what is judged."""
+    """Return the public seed, and for random data some that follow from the secret of what is judged."""
     public = seed_of(topic, exercise, test)
     if not test.wants_rng:
         return [public]

@@ -72,7 +72,7 @@ def failing_line(traceback: TracebackType | None, is_test: Callable[[str], bool]
 
 
 def _own(variables: Any) -> dict[str, Any]:
-    """Give the values that are in the judge, without asking the student's process for any."""
+    """Return the values that are in the judge, without asking the student's process for any."""
     return dict(dict.items(variables)) if isinstance(variables, dict) else dict(variables)
 
 
@@ -89,7 +89,7 @@ def _holds(node: Any, line: int) -> bool:
 
 
 def _literals(tree: ast.AST) -> set[Any]:
-    """Give the literals that stand where a message stands, and docstrings."""
+    """Return the literals that stand where a message stands, and docstrings."""
     messages = [node.msg for node in ast.walk(tree) if isinstance(node, ast.Assert)]
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
     messages += [word.value for call in calls for word in call.keywords if word.arg in _MESSAGE_WORDS]

@@ -17,7 +17,7 @@ _ITEM = re.compile(r"\[[^\]]*\]")
 
 
 def method_of(value: Any, name: str) -> Any:
-    """Give a method that fills in a text; AttributeError where that reads more than what the test offers.
+    """Return a method that fills in a text; AttributeError where that reads more than what the test offers.
 
     ``str.format`` and a ``string.Formatter`` are told the text when they are called.
     """

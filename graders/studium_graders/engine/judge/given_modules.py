@@ -28,7 +28,7 @@ class GivenModules(MetaPathFinder, InspectLoader):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Give the spec of a module that was handed out, or None; its ``__file__`` is in the working folder."""
+        """Return the spec of a module that was handed out, or None; its ``__file__`` is in the working folder."""
         file = self._file(fullname)
         spec = None if file is None else spec_from_loader(fullname, self, origin=str(Path(file).absolute()))
         if spec is not None:
@@ -46,11 +46,11 @@ class GivenModules(MetaPathFinder, InspectLoader):
         return compile_module(data, str(path))
 
     def is_package(self, fullname: str) -> bool:
-        """Tell whether a module is a folder."""
+        """Return whether a module is a folder."""
         return str(self._file(fullname)).endswith("/__init__.py")
 
     def get_source(self, fullname: str) -> str:
-        """Give the text of a module."""
+        """Return the text of a module."""
         return self._files[str(self._file(fullname))].decode("utf-8-sig")
 
     def _file(self, fullname: str) -> str | None:

@@ -94,14 +94,14 @@ def _compile(event: str, args: tuple[Any, ...], frame: FrameType) -> None:
 
 
 def _makes_a_tree(frame: FrameType) -> bool:
-    """Tell whether a text becomes a tree alone, and not for pandas, which walks it to evaluate it."""
+    """Return whether a text becomes a tree alone, and not for pandas, which walks it to evaluate it."""
     if _module(frame) != "ast":
         return False
     return not _is_within(_module(frame.f_back), _EVALUATORS) or _is_written_query(frame)
 
 
 def _is_written_query(frame: FrameType) -> bool:
-    """Tell whether pandas evaluates a text that is a literal of the code that asks a frame for it."""
+    """Return whether pandas evaluates a text that is a literal of the code that asks a frame for it."""
     caller = next((outer for outer in _stack(frame) if not _is_within(_module(outer), ("ast", "pandas"))), None)
     methods = (inner for inner in _stack(frame) if _module(inner) == "pandas.core.frame")
     asked = [inner.f_locals["expr"] for inner in methods if inner.f_code.co_name in _QUERIES]
@@ -203,13 +203,13 @@ def _is_within(name: str, packages: tuple[str, ...]) -> bool:
 
 
 def _runs_a_library(frame: FrameType) -> bool:
-    """Tell whether a frame is an import, or torch's compiler where a test is known to use it."""
+    """Return whether a frame is an import, or torch's compiler where a test is known to use it."""
     imports = frame.f_code.co_filename.startswith("<frozen importlib")
     return imports or (_guard.compiles and _is_within(_module(frame), _COMPILERS))
 
 
 def _stands_in(frame: FrameType, source: Any) -> bool:
-    """Tell whether a text is a literal of the code that evaluates it."""
+    """Return whether a text is a literal of the code that evaluates it."""
     text = source.decode("utf-8", "replace") if isinstance(source, bytes) else source
     literals = (constant for constant in frame.f_code.co_consts if isinstance(constant, str))
     return isinstance(text, str) and text.lstrip(" \t") in (literal.lstrip(" \t") for literal in literals)

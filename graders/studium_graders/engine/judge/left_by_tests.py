@@ -28,7 +28,7 @@ class Left:
         return {name: text for name, text in self.texts.items() if text.startswith(("import ", "from "))}
 
     def after(self, before: Mapping[str, str]) -> dict[str, str]:
-        """Give what is left once the test has run, where ``before`` was: names, each with its text or ""."""
+        """Return what is left once the test has run, where ``before`` was: names, each with its text or ""."""
         now = {**before, **dict.fromkeys(self.seen, ""), **self.texts}
         return {name: text for name, text in now.items() if name not in self.hidden}
 
@@ -56,7 +56,7 @@ def _names(item: Statement) -> frozenset[str]:
 
 
 def bound_by(cells: Iterable[Cell]) -> frozenset[str]:
-    """Give the names that cells bind or import, but for tests."""
+    """Return the names that cells bind or import, but for tests."""
     return frozenset(
         name for cell in cells if cell.kind != "test" for item in statements_of(cell) for name in _names(item)
     )

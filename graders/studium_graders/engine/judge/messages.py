@@ -56,13 +56,13 @@ def full_message(
 
 
 def _first_line(error: str) -> str:
-    """Give the line of a cell's error that says what it is; a SyntaxError begins with its place, and names the cell."""
+    """Return the line of a cell's error that says what it is; a SyntaxError begins with its place and the cell."""
     lines = error.strip().splitlines()
     return _CELL.sub("", lines[-1 if lines[0].startswith("File ") else 0].strip())
 
 
 def _said(error: BaseException) -> str:
-    """Give the text of an error; "" where that of an object in it cannot be had."""
+    """Return the text of an error; "" where that of an object in it cannot be had."""
     try:
         return str(error)
     except Exception:
@@ -92,7 +92,7 @@ def bounded_message(
 
 
 def _did_not_raise(error: BaseException) -> bool:
-    """Tell whether ``pytest.raises`` or ``pytest.fail`` has found what an assertion could have."""
+    """Return whether ``pytest.raises`` or ``pytest.fail`` has found what an assertion could have."""
     failed = getattr(sys.modules.get("_pytest.outcomes"), "Failed", None)
     return failed is not None and isinstance(error, failed)
 

@@ -43,13 +43,13 @@ def _statement(node: ast.stmt) -> Statement:
 
 
 def is_definition(node: ast.stmt) -> bool:
-    """Tell whether a statement makes a function or a class."""
+    """Return whether a statement makes a function or a class."""
     assigned = isinstance(node, ast.Assign) and isinstance(node.value, ast.Lambda)
     return assigned or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
 
 
 def _shell(node: ast.stmt) -> ast.stmt:
-    """Give a definition without the bodies of its functions: what is left runs at once."""
+    """Return a definition without the bodies of its functions: what is left runs at once."""
     copy = ast.parse(ast.unparse(node)).body[0]
     for inner in ast.walk(copy):
         if isinstance(inner, ast.FunctionDef | ast.AsyncFunctionDef):
@@ -64,12 +64,12 @@ def _globals(node: ast.stmt) -> frozenset[str]:
 
 
 def deleted_names(node: ast.AST) -> set[str]:
-    """Give the names that a piece of code deletes."""
+    """Return the names that a piece of code deletes."""
     return {inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Del)}
 
 
 def _bound(node: ast.stmt) -> frozenset[str]:
-    """Give the module's names that a statement binds, those that its functions declare ``global`` among them."""
+    """Return the module's names that a statement binds, those that its functions declare ``global`` among them."""
     scopes = [symtable.symtable(ast.unparse(node), "<cell>", "exec")]
     names: set[str] = set()
     while scopes:
@@ -83,7 +83,7 @@ def _bound(node: ast.stmt) -> frozenset[str]:
 
 
 def _starred(node: ast.ImportFrom) -> frozenset[str]:
-    """Give what ``from module import *`` binds, which only the module knows."""
+    """Return what ``from module import *`` binds, which only the module knows."""
     if node.names[0].name != "*" or node.level or node.module is None:
         return frozenset()
     try:
@@ -94,7 +94,7 @@ def _starred(node: ast.ImportFrom) -> frozenset[str]:
 
 
 def is_placeholder(node: ast.stmt) -> bool:
-    """Tell whether a statement only holds a place for the student's: ``x = None``, ``x = ...``, an empty function."""
+    """Return whether a statement only holds a place for the student's: ``x = None``, ``x = ...``, an empty function."""
     match node:
         case ast.Assign(value=ast.Constant(value)) if value is None or value is ...:
             return True
@@ -116,12 +116,12 @@ def _is_empty(node: ast.stmt) -> bool:
 
 
 def changed_names(tree: ast.AST) -> set[str]:
-    """Give the global names whose objects a piece of code changes in place, as far as its text tells."""
+    """Return the global names whose objects a piece of code changes in place, as far as its text tells."""
     return set(_changed(tree, frozenset()))
 
 
 def filled_names(tree: ast.AST) -> set[str]:
-    """Give the global names whose objects a piece of code changes in place beyond doubt, as ``x.append(1)`` does."""
+    """Return the global names whose objects a piece of code changes in place beyond doubt, as ``x.append(1)`` does."""
     return set(_changed(tree, frozenset(), _fills))
 
 
@@ -136,7 +136,7 @@ def _changed(node: ast.AST, local: frozenset[str], counts: Callable[[ast.AST], b
 
 
 def _fills(node: ast.AST) -> bool:
-    """Tell whether a node is no call, or one that changes something by its name."""
+    """Return whether a node is no call, or one that changes something by its name."""
     match node:
         case ast.Expr(ast.Call(ast.Attribute(_, name) | ast.Name(name))):
             return name in _FILLERS | _CHANGERS
@@ -154,7 +154,7 @@ def _locals(function: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> fr
 
 
 def _roots(node: ast.AST) -> Iterable[str]:
-    """Give the names at the bottom of what one node changes: ``x`` of ``x.y[0] = 1``, ``x.sort()``, ``shuffle(x)``."""
+    """Return the names at the root of what one node changes: ``x`` of ``x.y[0] = 1``, ``x.sort()``, ``shuffle(x)``."""
     if isinstance(node, ast.Attribute | ast.Subscript) and not isinstance(node.ctx, ast.Load):
         return _root(node)
     if isinstance(node, ast.AugAssign):

@@ -41,7 +41,7 @@ class Namespace(dict[str, Any]):
             raise KeyError(name) from None
 
     def _imported(self, name: str) -> Any:
-        """Give what the reference imports under a name; NameError where the student has another module or function.
+        """Return what the reference imports under a name; NameError where the student has another module or function.
 
         It is there from then on, until another cell imports it.
         """
@@ -76,11 +76,11 @@ class Namespace(dict[str, Any]):
         yield from (name for name in sorted(self.owned | self.lent.keys()) if self.student.has(name))
 
     def keys(self) -> Any:
-        """Give the judge's names and those of the student's that a test may expect."""
+        """Return the judge's names and those of the student's that a test may expect."""
         return list(self)
 
     def get(self, name: str, default: Any = None) -> Any:
-        """Give the value of a name, wherever it is."""
+        """Return the value of a name, wherever it is."""
         try:
             return self[name]
         except KeyError:
@@ -95,7 +95,7 @@ class Namespace(dict[str, Any]):
         return value
 
     def copy(self) -> "Namespace":
-        """Give globals of their own before the same student, for a test that copies its ``globals()``."""
+        """Return globals of their own before the same student, for a test that copies its ``globals()``."""
         other = Namespace(self.student, self.owned)
         for name in super().__iter__():
             dict.__setitem__(other, name, super().__getitem__(name))
@@ -103,7 +103,7 @@ class Namespace(dict[str, Any]):
         return other
 
     def of_judge(self, name: str) -> Any:
-        """Give what this process itself has under a name, or None."""
+        """Return what this process itself has under a name, or None."""
         return dict.get(self, name, self.lent.get(name))
 
     def lend(self, names: Iterable[str]) -> None:

@@ -65,7 +65,7 @@ def run_notebook(
 
 
 def _by_hand(prepared: Prepared, canonical: CanonicalNotebook, skip: Collection[str]) -> Iterator[Event]:
-    """Give a result to what a person grades: it waits, or nothing was written."""
+    """Return a result to what a person grades: it waits, or nothing was written."""
     for cell in prepared.material.cells:
         if cell.graded and cell.kind in ("answer", "text") and cell.id not in skip:
             untouched = cell.id in canonical.untouched

@@ -32,7 +32,7 @@ LIBRARIES: Mapping[str, str] = {
 
 
 def owned_by_student(cells: Iterable[Cell]) -> frozenset[str]:
-    """Give the names of a notebook that belong to the student."""
+    """Return the names of a notebook that belong to the student."""
     cells = list(cells)
     answers = [item for cell in cells if cell.kind == "answer" for item in statements_of(cell)]
     given = [item for cell in cells if cell.kind == "given" for item in statements_of(cell)]
@@ -42,7 +42,7 @@ def owned_by_student(cells: Iterable[Cell]) -> frozenset[str]:
 
 
 def unbound(cells: Iterable[Cell]) -> set[str]:
-    """Give the names that tests read before any cell of the template has bound them."""
+    """Return the names that tests read before any cell of the template has bound them."""
     found: set[str] = set()
     bound = set(dir(builtins)) | _SHELL
     later: set[str] = set()
@@ -56,7 +56,7 @@ def unbound(cells: Iterable[Cell]) -> set[str]:
 
 
 def _is_compound(node: ast.stmt) -> bool:
-    """Tell whether a statement has statements in it, of which one may bind what another reads."""
+    """Return whether a statement has statements in it, of which one may bind what another reads."""
     return any(isinstance(child, ast.stmt | ast.match_case) for child in ast.iter_child_nodes(node))
 
 
@@ -65,7 +65,7 @@ def _changed(answers: list[Statement], given: list[Statement]) -> set[str]:
 
 
 def _classes(answers: list[Statement], given: list[Statement]) -> set[str]:
-    """Give the given classes that answers mention. Those whose objects are what they hold cross as data and stay here.
+    """Return the given classes that answers mention; those whose objects are what they hold cross as data.
 
     One of these that answers extend, and that is none by how it is written, belongs to the student all the same.
     """
@@ -82,7 +82,7 @@ def _places(cells: Iterable[Cell]) -> set[str]:
 
 
 def statements_of(cell: Cell) -> list[Statement]:
-    """Give the statements of a code cell; of an answer, those of the stub and of the reference."""
+    """Return the statements of a code cell; of an answer, those of the stub and of the reference."""
     if cell.kind == "text":
         return []
     texts = (cell.source, cell.reference) if cell.kind == "answer" else (cell.source,)

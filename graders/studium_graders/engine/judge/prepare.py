@@ -64,7 +64,7 @@ class Prepared:
     as_released: "Prepared | None" = None
 
     def needs(self) -> dict[str, frozenset[str]]:
-        """Give, by grade id, the earlier visible tests of which a test needs something that is not the student's."""
+        """Return, by grade id, the earlier visible tests of which a test needs something that is not the student's."""
         ids = {test.cell.id: test.cell.grade_id for test in self.tests.values()}
         return {
             test.cell.grade_id: frozenset(ids[item.cell] for item in test.before if item.names and not item.hidden)
@@ -140,7 +140,7 @@ def _run_here(
     clean: Mapping[str, list[Statement]],
     data_classes: frozenset[str],
 ) -> dict[str, list[Statement]]:
-    """Give, by cell, what the judge runs itself: of given cells what tests need, of tests what they define."""
+    """Return, by cell, what the judge runs itself: of given cells what tests need, of tests what they define."""
     tests = {cell.id for cell in material.cells if cell.kind == "test"}
     wanted = {name for cell in tests for item in texts.get(cell, ()) for name in item.reads | item.later}
     given = needed(
@@ -163,7 +163,7 @@ def _may_draw(cell: Cell) -> bool:
 
 
 def _imports_of_answers(material: NotebookMaterial) -> dict[str, list[Statement]]:
-    """Give the import statements of the template's answer cells, on which tests may count."""
+    """Return the import statements of the template's answer cells, on which tests may count."""
     answers = (cell for cell in material.cells if cell.kind == "answer")
     return {cell.id: [item for item in statements_of(cell) if item.imports] for cell in answers}
 
@@ -201,7 +201,7 @@ class _Notebook:
         return frozenset(name for item in items for name in item.binds if name in deleted)
 
     def named(self) -> frozenset[str]:
-        """Give the names that occur in tests."""
+        """Return the names that occur in tests."""
         items = [item for cell in self.material.cells if cell.kind == "test" for item in self.texts.get(cell.id, ())]
         return frozenset(name for item in items for name in item.reads | item.later)
 
@@ -210,14 +210,14 @@ class _Notebook:
         return frozenset(answer for answer, names in self.answered.items() if names & reads)
 
     def _given(self, cell: Cell) -> frozenset[str]:
-        """Give the names of data of given cells that a test reads, and does not bind itself."""
+        """Return the names of data of given cells that a test reads, and does not bind itself."""
         own = self.texts.get(cell.id, ())
         reads = {name for item in own for name in item.reads | item.later}
         data = {name for other in self.material.cells if other.kind == "given" for name in self.data.get(other.id, ())}
         return frozenset(reads & data - {name for item in own for name in item.binds})
 
     def _before(self, cell: Cell) -> tuple[Earlier, ...]:
-        """Give the statements of earlier tests without which a test cannot run by itself."""
+        """Return the statements of earlier tests without which a test cannot run by itself."""
         tests = [other for other in self.material.cells if other.kind == "test"]
         earlier = tests[: tests.index(cell)]
         own = self.texts.get(cell.id, ())

@@ -13,7 +13,7 @@ _SKIPPED = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, to
 
 
 def parse(source: str) -> ast.Module | None:
-    """Give the tree of a cell, without what is mere display, or None where it is not Python.
+    """Return the tree of a cell, without what is mere display, or None where it is not Python.
 
     Its lines have the numbers that they have in the cell, though IPython drops empty ones at the beginning.
     """
@@ -30,7 +30,7 @@ def parse(source: str) -> ast.Module | None:
 
 
 def _shows_pictures(node: ast.stmt) -> bool:
-    """Tell whether a statement shows pictures, which are those of the student's process."""
+    """Return whether a statement shows pictures, which are those of the student's process."""
     match node:
         case ast.Expr(ast.Call(ast.Attribute(ast.Name("plt" | "pyplot"), "show"))):
             return True
@@ -38,7 +38,7 @@ def _shows_pictures(node: ast.stmt) -> bool:
 
 
 def magic(node: ast.stmt) -> str:
-    """Give the name of the line magic that a statement is, or ""."""
+    """Return the name of the line magic that a statement is, or ""."""
     match node:
         case ast.Expr(
             ast.Call(ast.Attribute(ast.Call(ast.Name("get_ipython")), "run_line_magic"), [ast.Constant(str(name)), *_])
@@ -48,7 +48,7 @@ def magic(node: ast.stmt) -> str:
 
 
 def is_silenced(source: str) -> bool:
-    """Tell whether a cell ends with a semicolon, so that its last value is not shown."""
+    """Return whether a cell ends with a semicolon, so that its last value is not shown."""
     last = ""
     try:
         for token in tokenize.generate_tokens(io.StringIO(source).readline):

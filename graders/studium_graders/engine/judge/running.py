@@ -98,6 +98,6 @@ def _run(code: CodeType, namespace: Namespace) -> Any:
 
 
 def outputs_of(ran: Ran) -> list[dict[str, Any]]:
-    """Give what a test printed, as nbformat outputs."""
+    """Return what a test printed, as nbformat outputs."""
     streams = (("stdout", ran.printed), ("stderr", ran.warned))
     return [{"output_type": "stream", "name": name, "text": sendable(text)} for name, text in streams if text]

@@ -27,7 +27,7 @@ _OF_ONE = re.compile(r"(?:array|tensor)\(([^\s,()]+)(?:, \w+=.*)?\)")
 
 
 def points_for_value(value: Any, maximum: float, *, scored: bool = False) -> float:
-    """Give the points of a test that ran to its end and whose last expression had this value.
+    """Return the points of a test that ran to its end and whose last expression had this value.
 
     ``scored`` where the reference solution's is a number.
     """
@@ -38,7 +38,7 @@ def points_for_value(value: Any, maximum: float, *, scored: bool = False) -> flo
 
 
 def _instead_of_number(value: Any) -> float:
-    """Give the number that a value is which nbgrader takes for none, or an array's only element; NaN for another."""
+    """Return the number that a value is which nbgrader takes for none, or an array's only element; NaN for another."""
     try:
         if isinstance(value, np.generic | np.ndarray | torch.Tensor) or kind_of(type(value)):
             value = value.item()
@@ -48,7 +48,7 @@ def _instead_of_number(value: Any) -> float:
 
 
 def _number(value: Any) -> float | None:
-    """Give a number as a float; None for one of a class that does not tell which it is."""
+    """Return a number as a float; None for one of a class that does not tell which it is."""
     try:
         return float(value)
     except OverflowError:
@@ -58,12 +58,12 @@ def _number(value: Any) -> float | None:
 
 
 def is_number(value: Any) -> bool:
-    """Tell whether a value is a plain number; True and False are none, as in nbgrader."""
+    """Return whether a value is a plain number; True and False are none, as in nbgrader."""
     return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
 
 
 def points_for_outputs(run: CellRun, maximum: float, *, silenced: bool = False, scored: bool = False) -> float:
-    """Give the points of a test from what its cell showed; ``silenced`` where it ends with a semicolon."""
+    """Return the points of a test from what its cell showed; ``silenced`` where it ends with a semicolon."""
     if run.error or any(output["output_type"] == "error" for output in run.outputs):
         return 0.0
     for output in run.outputs:
@@ -80,7 +80,7 @@ def _points_for_text(text: str, maximum: float, *, scored: bool) -> float:
 
 
 def _shown_instead_of_number(text: str) -> float:
-    """Give the number in a text that nbgrader takes for none, or that of an array's only element; NaN for another."""
+    """Return the number in a text that nbgrader takes for none, or that of an array's only element; NaN for another."""
     if found := _OF_ONE.fullmatch(text) or _DECIMAL.fullmatch(text):
         number = number_of(found[1].strip("[]"))
         return math.nan if number is None else number
@@ -90,7 +90,7 @@ def _shown_instead_of_number(text: str) -> float:
 
 
 def number_of(text: str) -> float | None:
-    """Give the number that a text is, None for another."""
+    """Return the number that a text is, None for another."""
     try:
         return float(_NUMPY_NUMBER.sub(r"\1", text))
     except ValueError:
@@ -98,7 +98,7 @@ def number_of(text: str) -> float | None:
 
 
 def shows_number(run: CellRun) -> bool:
-    """Tell whether the value that a cell showed last is a number."""
+    """Return whether the value that a cell showed last is a number."""
     shown = [
         output["data"].get("text/plain", "") for output in run.outputs if output["output_type"] == "execute_result"
     ]

@@ -22,7 +22,7 @@ class Dependence:
     data: set[str] = field(default_factory=set)  # names that statements bound which need nothing of the student's
 
     def take(self, item: Statement) -> bool:
-        """Tell whether a statement needs nothing of the student's, and remember what it binds and changes."""
+        """Return whether a statement needs nothing of the student's, and remember what it binds and changes."""
         clean = not self._reached(item.reads) & self.student
         if not clean:
             self.student |= item.binds | filled(item, self.data)
@@ -45,24 +45,24 @@ class Dependence:
 
 
 def clean_statements(cells: Mapping[str, list[Statement]], owned: frozenset[str]) -> dict[str, list[Statement]]:
-    """Give, by cell, the statements that need nothing of the student's."""
+    """Return, by cell, the statements that need nothing of the student's."""
     dependence = Dependence(set(owned) | {"get_ipython"})
     found = {cell: [item for item in items if dependence.take(item)] for cell, items in cells.items()}
     return {cell: [item for item in items if not item.binds & owned] for cell, items in found.items()}
 
 
 def data_of(item: Statement) -> frozenset[str]:
-    """Give the names that a statement binds to anything but a function or a class."""
+    """Return the names that a statement binds to anything but a function or a class."""
     return frozenset() if is_definition(item.node) else item.binds
 
 
 def filled(item: Statement, data: Collection[str]) -> frozenset[str]:
-    """Give the names of data that a statement changes in place, as ``losses.append(step(x))`` does."""
+    """Return the names of data that a statement changes in place, as ``losses.append(step(x))`` does."""
     return frozenset(filled_names(item.node).intersection(data))
 
 
 def left_to_student(items: Iterable[Statement], clean: Iterable[Statement], data: Collection[str]) -> frozenset[str]:
-    """Give the names of a cell that are last bound, or as ``data`` changed, by what the judge does not run.
+    """Return the names of a cell that are last bound, or as ``data`` changed, by what the judge does not run.
 
     It has them as they were before.
     """
@@ -75,7 +75,7 @@ def left_to_student(items: Iterable[Statement], clean: Iterable[Statement], data
 
 
 def needed(items: Iterable[Statement], names: Iterable[str], *, set_up: bool = True) -> list[Statement]:
-    """Give the statements that make ``names`` what they are and, with ``set_up``, those that set up a library."""
+    """Return the statements that make ``names`` what they are and, with ``set_up``, those that set up a library."""
     items = list(items)
     wanted, kept = set(names), {id(item) for item in items if set_up and _sets_up(item.node)}
     size = -1
@@ -89,7 +89,7 @@ def needed(items: Iterable[Statement], names: Iterable[str], *, set_up: bool = T
 
 
 def _sets_up(node: ast.stmt) -> bool:
-    """Tell whether a statement is a call into a library for its effect, as ``np.random.seed(0)`` is."""
+    """Return whether a statement is a call into a library for its effect, as ``np.random.seed(0)`` is."""
     if not isinstance(node, ast.Expr) or not isinstance(node.value, ast.Call):
         return False
     root = node.value.func

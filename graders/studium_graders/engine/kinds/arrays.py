@@ -43,7 +43,7 @@ def dtype_of(node: Any) -> np.dtype[Any]:
 
 
 def array_bytes(array: np.ndarray[Any, Any]) -> Buffer:
-    """Give the contents of a plain array in C order."""
+    """Return the contents of a plain array in C order."""
     if array.nbytes == 0:
         return b""
     return np.ascontiguousarray(array).reshape(-1).view(np.uint8).data

@@ -293,7 +293,7 @@ class ProxyIterator(Iterator[Any]):
             raise
 
     def send(self, value: Any) -> Any:
-        """Give the generator a value and return its next one."""
+        """Return the generator a value and return its next one."""
         return self._ask("method", "send", (value,), {})
 
     def throw(self, error: Any, *_: Any) -> Any:

@@ -38,7 +38,7 @@ def parts_of(value: Any) -> list[Any]:
 
 
 def refill(value: Any, content: Any) -> None:
-    """Give a set, a mapping or the like the contents of another."""
+    """Overwrite a set, a mapping or the like with the contents of another."""
     value.clear()
     value.update(content)
 

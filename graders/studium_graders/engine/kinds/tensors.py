@@ -55,7 +55,7 @@ def tensor_of(node: Node, decoder: Decoder) -> torch.Tensor:
 
 
 def overwrite_tensor(value: torch.Tensor, content: torch.Tensor) -> None:
-    """Give a tensor the contents of another, in place where the shapes are equal."""
+    """Overwrite a tensor with the contents of another, in place where the shapes are equal."""
     with torch.no_grad():
         if value.shape == content.shape and value.dtype == content.dtype:
             value.copy_(content)

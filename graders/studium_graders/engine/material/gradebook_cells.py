@@ -27,7 +27,7 @@ class GradebookNotebook(msgspec.Struct, frozen=True):
 
 
 def gradebook_notebooks(url: str, assignment: str) -> dict[str, GradebookNotebook]:
-    """Give the notebooks of an assignment in the gradebook by name; none where it does not know the assignment.
+    """Return the notebooks of an assignment in the gradebook by name; none where it does not know the assignment.
 
     Raise CourseError where the database cannot be read.
     """
@@ -40,7 +40,7 @@ def gradebook_notebooks(url: str, assignment: str) -> dict[str, GradebookNoteboo
 
 
 def _cells(session: Session, notebook: str) -> dict[str, GradebookCell]:
-    """Give the cells of a notebook; columns alone, for an object of nbgrader's comes with sums over the class."""
+    """Return the cells of a notebook; columns alone, for an object of nbgrader's comes with sums over the class."""
     points: dict[str, float] = {}
     for kind in (GradeCell, TaskCell):
         found = session.execute(select(kind.name, kind.max_score).where(kind.notebook_id == notebook))

@@ -44,5 +44,5 @@ class LimitsChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit
     message_mb: Count | UnsetType = UNSET
 
     def applied_to(self, limits: Limits) -> Limits:
-        """Give ``limits`` with what is set here."""
+        """Return ``limits`` with what is set here."""
         return msgspec.structs.replace(limits, **msgspec.to_builtins(self))

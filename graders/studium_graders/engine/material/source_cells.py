@@ -46,7 +46,7 @@ class SourceNotebook(msgspec.Struct):
 
 
 def read_source(path: Path, config: Config, root: Path, *, autotests: bool) -> SourceNotebook:
-    """Give the cells of a notebook in source/, with what its solutions were. ``autotests`` runs AUTOTEST lines.
+    """Return the cells of a notebook in source/, with what its solutions were. ``autotests`` runs AUTOTEST lines.
 
     Raise CourseError where nbgrader could not make a release of it.
     """
@@ -72,13 +72,13 @@ def read_source(path: Path, config: Config, root: Path, *, autotests: bool) -> S
 
 
 def read_release(path: Path) -> SourceNotebook:
-    """Give the cells of a released notebook, whose hidden parts and solutions are gone."""
+    """Return the cells of a released notebook, whose hidden parts and solutions are gone."""
     notebook = _read(path)
     return _paired(path.stem, notebook, deepcopy(notebook), [])
 
 
 def released_source(cell: NotebookNode, config: Config) -> str:
-    """Give what students see of a graded cell: no hidden tests, no mark scheme."""
+    """Return what students see of a graded cell: no hidden tests, no mark scheme."""
     seen = deepcopy(cell)
     for cleaner in (ClearHiddenTests(config=config), ClearMarkScheme(config=config)):
         cleaner.enforce_metadata = False
@@ -87,7 +87,7 @@ def released_source(cell: NotebookNode, config: Config) -> str:
 
 
 def hides(cell: NotebookNode, config: Config) -> bool:
-    """Tell whether a cell has hidden tests."""
+    """Return whether a cell has hidden tests."""
     return ClearHiddenTests(config=config).begin_test_delimeter in cell.source
 
 
@@ -108,7 +108,7 @@ def _read(path: Path) -> NotebookNode:
 
 
 def _with_cell_ids(text: str) -> str:
-    """Give a cell that has no id of its own one from its position: nbformat would draw it by chance."""
+    """Return a cell that has no id of its own one from its position: nbformat would draw it by chance."""
     notebook = json.loads(text)
     if (notebook.get("nbformat"), notebook.get("nbformat_minor", 0)) < (4, 5):
         notebook = json.loads(nbformat.writes(nbformat.reads(text, as_version=4)))
@@ -123,7 +123,7 @@ def _with_cell_ids(text: str) -> str:
 
 
 def numbered(name: str) -> Iterator[str]:
-    """Give ``name``, ``name-2``, ``name-3`` and so on."""
+    """Return ``name``, ``name-2``, ``name-3`` and so on."""
     yield name
     yield from (f"{name}-{number}" for number in count(2))
 
@@ -158,7 +158,7 @@ def _rooted(config: Config, root: Path, folder: Path) -> Config:
 
 
 def _references(notebook: NotebookNode, clear: ClearSolutions) -> Iterator[str]:
-    """Give the solution of each cell without its markers, "" where it is none."""
+    """Return the solution of each cell without its markers, "" where it is none."""
     for cell in notebook.cells:
         marks = (clear.begin_solution_delimeter, clear.end_solution_delimeter)
         lines = [line for line in cell.source.split("\n") if not any(mark in line for mark in marks)]
@@ -174,5 +174,5 @@ def _paired(name: str, graded: NotebookNode, released: NotebookNode, references:
 
 
 def checksummed(cell: NotebookNode) -> NotebookNode:
-    """Give the cell with the checksum that nbgrader compares a student's cell with."""
+    """Return the cell with the checksum that nbgrader compares a student's cell with."""
     return ComputeChecksums().preprocess_cell(deepcopy(cell), {}, 0)[0]

@@ -44,7 +44,7 @@ _FILES_MB = 512
 
 
 def material_of(config: Config, root: Path, assignment: str, limits: Limits) -> Material:
-    """Give the material of an assignment of the course in ``root`` under a configuration of nbgrader's.
+    """Return the material of an assignment of the course in ``root`` under a configuration of nbgrader's.
 
     Raise CourseError where there is nothing to grade against, or source and gradebook do not agree.
     """
@@ -87,7 +87,7 @@ def _excluded(config: Config, assignment: str) -> list[str]:
 def _notebooks(
     coursedir: CourseDirectory, config: Config, root: Path, known: Mapping[str, GradebookNotebook]
 ) -> Iterator[SourceNotebook]:
-    """Give each notebook from where it agrees with the gradebook, source/ before release/."""
+    """Return each notebook from where it agrees with the gradebook, source/ before release/."""
     places = {
         step: {path.stem: path for path in sorted(folder(coursedir, name, coursedir.assignment_id).glob("*.ipynb"))}
         for step, name in (("source", coursedir.source_directory), ("release", coursedir.release_directory))
@@ -139,7 +139,7 @@ def _agreed(book: SourceNotebook, known: Mapping[str, GradebookNotebook], config
 
 
 def _changed_cells(book: SourceNotebook, kept: GradebookNotebook, config: Config) -> Iterator[str]:
-    """Give the graded cells that are not as they were released; of an AUTOTEST line nobody knows what it was."""
+    """Return the graded cells that are not as they were released; of an AUTOTEST line nobody knows what it was."""
     mark = InstantiateTests(config=config).autotest_delimiter
     for cell in book.cells:
         marks = cell.graded.metadata.get("nbgrader", {})
@@ -176,7 +176,7 @@ def _notebook(book: SourceNotebook, config: Config) -> NotebookMaterial:
 
 
 def _ids(book: SourceNotebook) -> list[str]:
-    """Give each cell its grade id, or else its own id, or else one from its position."""
+    """Return each cell its grade id, or else its own id, or else one from its position."""
     wanted = [cell.graded.metadata.get("nbgrader", {}).get("grade_id", "") for cell in book.cells]
     taken = set(filter(None, wanted))
     ids: list[str] = []
@@ -227,7 +227,7 @@ def _is_locked(marks: Mapping[str, Any]) -> bool:
 
 
 def _document_cell(cell: SourceCell, cell_id: str) -> dict[str, Any]:
-    """Give a cell as students got it, with the checksum of what nbgrader grades."""
+    """Return a cell as students got it, with the checksum of what nbgrader grades."""
     metadata = deepcopy(checksummed(cell.graded).metadata)
     made = {"cell_type": cell.released.cell_type, "id": cell_id, "metadata": metadata, "source": cell.released.source}
     if attachments := cell.released.get("attachments"):
@@ -236,7 +236,7 @@ def _document_cell(cell: SourceCell, cell_id: str) -> dict[str, Any]:
 
 
 def _files(coursedir: CourseDirectory) -> Iterator[tuple[str, bytes]]:
-    """Give what lies beside the notebooks and nbgrader hands out. Raise CourseError for more than can be copied."""
+    """Return what lies beside the notebooks and nbgrader hands out. Raise CourseError for more than can be copied."""
     steps = (coursedir.source_directory, coursedir.release_directory)
     places = [folder(coursedir, step, coursedir.assignment_id) for step in steps]
     place = next((place for place in places if place.is_dir()), places[0])
@@ -253,7 +253,7 @@ def _files(coursedir: CourseDirectory) -> Iterator[tuple[str, bytes]]:
 
 
 def _secret(sharing: Sharing) -> bytes:
-    """Give the course's secret, which seeds its test data; made when it is first needed."""
+    """Return the course's secret, which seeds its test data; made when it is first needed."""
     path = sharing.root / ".studium" / "secret"
     if not path.is_file():
         path.parent.mkdir(exist_ok=True)

@@ -57,7 +57,7 @@ class ColdProcess:
         return self._process.poll() is not None
 
     def wait(self) -> int | None:
-        """Give its wait status, None where it does not end."""
+        """Return its wait status, None where it does not end."""
         code = self._process.returncode if self.ended(_END_SECONDS) else None
         return code if code is None else -code if code < 0 else code << 8
 
@@ -87,7 +87,7 @@ class _Waiting:
             send_bytes(self.control, setup)
 
     def begin(self, sockets: list[socket.socket]) -> ColdProcess:
-        """Give it its work; raise ZygoteError where it did not come up."""
+        """Return it its work; raise ZygoteError where it did not come up."""
         try:
             wrong = receive_bytes(self.control).decode()
             if not wrong:
@@ -130,7 +130,7 @@ class ColdStart(Launcher):
             self._fill()
 
     def launch(self, sockets: list[socket.socket]) -> ColdProcess:
-        """Give work to a process, and start the next one. Raise ZygoteError where it does not come up."""
+        """Return work to a process, and start the next one. Raise ZygoteError where it does not come up."""
         with self._lock:
             self._fill()
             one = self._waiting.popleft()

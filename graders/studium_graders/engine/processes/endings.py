@@ -84,13 +84,13 @@ def died(status: int | None, limits: Limits) -> Ending:
 
 
 def breach_in(message: str, limits: Limits) -> Ending | None:
-    """Give the limit behind an error that the kernel gave the student's code, by the text of the error."""
+    """Return the limit behind an error that the kernel gave the student's code, by the text of the error."""
     text = text_of_breach(message)
     return next((ending(limits) for texts, ending in _ERRORS.items() if text in texts), None)
 
 
 def text_of_breach(message: str) -> str:
-    """Give what the kernel says of a limit, where the text of an error has it, or ""; it can carry nobody's data."""
+    """Return what the kernel says of a limit, where the text of an error has it, or ""; it can carry nobody's data."""
     return next((text for texts in _ERRORS for text in texts if text in message), "")
 
 

@@ -20,7 +20,7 @@ def use_huge_pages() -> int:
 
 
 def _whole_pages() -> Iterator[int]:
-    """Give the addresses of the stretches of 2 MB that are private, writable and no file's."""
+    """Return the addresses of the stretches of 2 MB that are private, writable and no file's."""
     for line in Path("/proc/self/maps").read_text().splitlines():
         bounds, rights, _, _, inode, *name = line.split(maxsplit=5)
         if rights == "rw-p" and inode == "0" and name != ["[stack]"]:

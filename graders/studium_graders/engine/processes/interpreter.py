@@ -25,17 +25,17 @@ _BOOT = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from {module} 
 
 
 def environment() -> dict[str, str]:
-    """Give the environment of a helper process: a fixed one, and the few variables that a machine may need."""
+    """Return the environment of a helper process: a fixed one, and the few variables that a machine may need."""
     return _FIXED | {name: os.environ[name] for name in _KEPT if name in os.environ}
 
 
 def allowed_variables() -> frozenset[str]:
-    """Give the names that the environment of a helper process may have."""
+    """Return the names that the environment of a helper process may have."""
     return frozenset((*_FIXED, *_KEPT, "LC_CTYPE"))
 
 
 def import_path() -> list[str]:
-    """Give ``sys.path`` without the folders that are there by chance: the working folder and the script's own."""
+    """Return ``sys.path`` without the folders that are there by chance: the working folder and the script's own."""
     chosen = {Path(entry).resolve() for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry}
     chance = {Path.cwd()}
     if sys.argv and sys.argv[0] not in ("", "-c", "-m"):
@@ -45,7 +45,7 @@ def import_path() -> list[str]:
 
 
 def command(module: str, *arguments: str) -> list[str]:
-    """Give the command that calls ``module.main(*arguments)``.
+    """Return the command that calls ``module.main(*arguments)``.
 
     Like ``python -I`` it looks neither at the user's site nor at the working folder. The path is passed on, because
     topics may be found through PYTHONPATH, which the clean environment has not.

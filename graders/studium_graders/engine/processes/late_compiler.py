@@ -41,14 +41,14 @@ class _Compiler(_Part):
         """Do nothing, as the real one where nothing is compiled."""
 
     def disable(self, fn: Any = None, *given: Any, wrapping: bool = True, **more: Any) -> Any:
-        """Give a function of torch's own as it is, which keeps it until ``load`` makes it forget."""
+        """Return a function of torch's own as it is, which keeps it until ``load`` makes it forget."""
         if wrapping or fn is None:  # somebody else's
             return self.load().disable(fn, *given, wrapping=wrapping, **more)
         self._eager.append(fn)
         return fn
 
     def load(self) -> ModuleType:
-        """Give the real compiler, which torch's functions ask from the next call on."""
+        """Return the real compiler, which torch's functions ask from the next call on."""
         module = super().load()
         for fn in self._eager:
             vars(fn).pop("__dynamo_disable", None)
@@ -66,7 +66,7 @@ class _Shapes(_Part):
         return self.load().sym_eq(one, other)
 
     def expect_true(self, value: Any, skip: int = 0) -> bool:
-        """Give a plain truth as it is."""
+        """Return a plain truth as it is."""
         return value if isinstance(value, bool) else self.load().expect_true(value, skip + 1)
 
 

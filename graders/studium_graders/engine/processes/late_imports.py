@@ -39,7 +39,7 @@ class Later(ModuleType):
         return getattr(self.load(), name)
 
     def load(self) -> ModuleType:
-        """Give the real module, which takes the place of this one."""
+        """Return the real module, which takes the place of this one."""
         if sys.modules.get(self.__name__) is self:
             del sys.modules[self.__name__]
         return importlib.import_module(self.__name__)
@@ -126,7 +126,7 @@ def import_torch() -> None:
 
 
 def _note_files() -> None:
-    """Tell ``inspect`` of which modules some files are: torch asks it, and it would look at all modules for 40 ms."""
+    """Record for ``inspect`` of which modules some files are; torch asks, and a look at all modules takes 40 ms."""
     spec = find_spec("torch")
     for folder in (spec and spec.submodule_search_locations) or ():
         for name in _ASKING:

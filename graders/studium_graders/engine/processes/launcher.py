@@ -21,7 +21,7 @@ class Process(Protocol):
         """Wait some seconds; tell whether it is gone."""
 
     def wait(self) -> int | None:
-        """Give its wait status when all that it started is gone too; None where nobody knows."""
+        """Return its wait status when all that it started is gone too; None where nobody knows."""
 
 
 class Launcher(ABC):
@@ -37,7 +37,7 @@ class Launcher(ABC):
 
     @abstractmethod
     def launch(self, sockets: list[socket.socket]) -> Process:
-        """Give a process that gets these sockets. Raise ZygoteError where there is none to be had."""
+        """Return a process that gets these sockets. Raise ZygoteError where there is none to be had."""
 
     @abstractmethod
     def close(self) -> None:

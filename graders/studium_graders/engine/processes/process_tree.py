@@ -25,7 +25,7 @@ class Usage(NamedTuple):
 
 
 def children(pid: int) -> list[int]:
-    """Give the ids of a process's children; empty where it is gone."""
+    """Return the ids of a process's children; empty where it is gone."""
     try:
         tasks = os.listdir(f"/proc/{pid}/task")  # noqa: PTH208  pathlib is slow here
         return [child for task in tasks for child in _children_of_task(pid, task)]
@@ -43,7 +43,7 @@ def _children_of_task(pid: int, task: str) -> list[int]:
 
 
 def descendants(pid: int) -> Iterator[int]:
-    """Give the ids of all that a process started and that is still its own."""
+    """Return the ids of all that a process started and that is still its own."""
     for child in children(pid):
         yield child
         yield from descendants(child)

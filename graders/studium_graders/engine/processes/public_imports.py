@@ -39,7 +39,7 @@ def compiler_of(material: Material) -> list[str]:
 
 
 def starts_compilers(material: Material) -> bool:
-    """Tell whether a word in a cell says that a C compiler and the like will be started."""
+    """Return whether a word in a cell says that a C compiler and the like will be started."""
     cells = (cell for book in material.notebooks for cell in book.cells)
     words = any(_STARTING.search(f"{cell.source}\n{cell.reference}") for cell in cells)
     return words or bool(compiler_of(material))
@@ -57,7 +57,7 @@ def imported(source: str, package: str = "") -> Iterator[str]:
 
 
 def _tree(source: str) -> ast.Module:
-    """Give the tree of a cell without its lines for IPython; an empty one of what is no Python all the same."""
+    """Return the tree of a cell without its lines for IPython; an empty one of what is no Python all the same."""
     for text in (source, _MAGIC.sub(r"\1pass", source)):
         with contextlib.suppress(SyntaxError, ValueError, RecursionError):
             return parse(text)

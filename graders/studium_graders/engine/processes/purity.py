@@ -12,7 +12,7 @@ _JUDGE = ("judge", "intake", "material.template", "supervision.calibration")
 
 
 def impurities(descriptors: Collection[int], *, secrets: bool) -> Iterator[str]:
-    """Give a sentence for each thing that is wrong. ``secrets`` allows tests and topics, as the judge needs them."""
+    """Return a sentence for each thing that is wrong. ``secrets`` allows tests and topics, as the judge needs them."""
     if (threads := len(os.listdir("/proc/self/task"))) != 1:  # noqa: PTH208
         yield f"it must have one thread: it has {threads}"
     if extra := sorted(set(os.environ) - allowed_variables()):
@@ -36,7 +36,7 @@ def _target(name: str) -> str:
 
 
 def is_secret(module: str) -> bool:
-    """Tell whether a module knows tests or solutions: the judge's own, and the packages of topics."""
+    """Return whether a module knows tests or solutions: the judge's own, and the packages of topics."""
     return module in (secret := _secret_packages()) or module.startswith(tuple(f"{name}." for name in secret))
 
 

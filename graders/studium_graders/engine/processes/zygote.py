@@ -57,7 +57,7 @@ class Fork:
         return _readable(self._status, seconds)
 
     def wait(self) -> int | None:
-        """Give the wait status of the process and close this; None where its zygote died and nobody knows."""
+        """Return the wait status of the process and close this; None where its zygote died and nobody knows."""
         try:
             told = os.read(self._status, STATUS.size) if self.ended(_END_SECONDS) else b""
             if not told:  # its zygote is gone, and the kernel kills it at this moment
@@ -109,7 +109,7 @@ class _Program:
 
 
 def role_name(role: str) -> str:
-    """Give the name of a role for people: "student", "judge"."""
+    """Return the name of a role for people: "student", "judge"."""
     return role.rpartition(".")[2].removesuffix("_main")
 
 
@@ -239,5 +239,5 @@ class Zygote(Launcher):
 
 
 def common_ancestor() -> Zygote:
-    """Give the warm process that all engines of this process may share: it knows nothing of any course."""
+    """Return the warm process that all engines of this process may share: it knows nothing of any course."""
     return Zygote("studium_graders.engine.supervision.ancestor_main")

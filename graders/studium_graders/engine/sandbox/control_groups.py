@@ -10,7 +10,7 @@ _UNLIMITED = 1 << 60  # v1 says "unlimited" as a large number
 
 
 def require_memory_limit(groups: Path = Path("/proc/self/cgroup"), mounted: Path = Path("/sys/fs/cgroup")) -> int:
-    """Give the bytes that all processes of this one's control group may have together.
+    """Return the bytes that all processes of this one's control group may have together.
 
     Raise SandboxError where nothing limits them.
     """

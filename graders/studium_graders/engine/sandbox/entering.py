@@ -142,7 +142,7 @@ def _enter_with_limits_alone(policy: Policy) -> None:
 
 
 def _new_folder(scratch: str) -> str:
-    """Give a folder that no earlier attempt has written to."""
+    """Return a folder that no earlier attempt has written to."""
     own = f"{scratch}/{os.getpid()}"
     os.mkdir(own, 0o700)  # noqa: PTH102  pathlib is slow here
     return own

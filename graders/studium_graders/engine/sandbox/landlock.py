@@ -34,7 +34,7 @@ class _Rule(ctypes.Structure):
 
 
 def abi() -> int:
-    """Give the version of Landlock in this kernel, 0 where there is none."""
+    """Return the version of Landlock in this kernel, 0 where there is none."""
     try:
         return system_call(_CREATE_RULESET, None, 0, _VERSION)
     except OSError:

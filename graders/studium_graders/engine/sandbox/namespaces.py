@@ -41,12 +41,12 @@ def _depend_on(parent: int) -> None:
 
 
 def may_mount() -> bool:
-    """Tell whether this process is root, and not a container's root that is held back."""
+    """Return whether this process is root, and not a container's root that is held back."""
     return os.geteuid() == 0 and bool(kernel.capabilities() >> kernel.CAP_SYS_ADMIN & 1)
 
 
 def numbers() -> list[int]:
-    """Give the ids of this process: as ``/proc`` counts, then as each namespace of processes inside that counts."""
+    """Return the ids of this process: as ``/proc`` counts, then as each namespace of processes inside that counts."""
     with open("/proc/self/status", encoding="ascii") as status:  # noqa: PTH123  pathlib is slow here
         return next(list(map(int, line.split()[1:])) for line in status if line.startswith("NSpid:"))
 

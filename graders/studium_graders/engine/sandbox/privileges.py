@@ -24,7 +24,7 @@ _NOBODY = 65534
 
 
 def unused_user(pid: int) -> int:
-    """Give the number of a user that this machine has no other process of, or nobody's where there is no room."""
+    """Return the number of a user that this machine has no other process of, or nobody's where there is no room."""
     with open("/proc/self/uid_map", encoding="ascii") as text:  # noqa: PTH123  pathlib is slow here
         inside = [(int(first), int(first) + int(count)) for first, _, count in map(str.split, text)]
     for first, count in _RANGES:

@@ -17,7 +17,7 @@ _REPORT_BYTES = 4096
 
 
 def probe(policy: Policy | None = None) -> Probe:
-    """Give the highest level that works here for this user, and why higher ones do not.
+    """Return the highest level that works here for this user, and why higher ones do not.
 
     Each level is really entered, in a child of this process. ``policy``: what the students will have (default: what
     Python needs); its scratch is not used.
@@ -34,7 +34,7 @@ def probe(policy: Policy | None = None) -> Probe:
 
 
 def describe(found: Probe) -> str:
-    """Give one line for people: what works, what it means for grading, and what a higher level lacks."""
+    """Return one line for people: what works, what it means for grading, and what a higher level lacks."""
     landlock = f" (Landlock {found.abi})" if found.abi else ""
     enough = "" if found.level >= Level.L2 else "; grading needs L2 or --trust-submissions"
     higher = "".join(f"; {level.label}: {reason}" for level, reason in sorted(found.reasons.items()))
@@ -52,7 +52,7 @@ def _why_not(level: Level, policy: Policy) -> str:
 
 
 def _try(level: Level, policy: Policy, scratch: str, secret: str) -> str:
-    """Give "" where the level works, else one sentence."""
+    """Return "" where the level works, else one sentence."""
     reading, writing = os.pipe()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # threads of this process: the child uses none of theirs

@@ -14,7 +14,7 @@ _GPU = ("/sys", "/proc/driver", "/dev/shm")  # noqa: S108  how CUDA finds its de
 
 
 def rules_of_tests(own: Iterable[str], hidden: Iterable[str], *, programs: bool) -> tuple[Rule, ...]:
-    """Give what tests may read: Python, what is imported and ``own``, but nothing that is ``hidden``.
+    """Return what tests may read: Python, what is imported and ``own``, but nothing that is ``hidden``.
 
     They start programs with ``programs`` alone.
     """
@@ -44,7 +44,7 @@ def confine(folder: str, rules: Iterable[Rule], *, programs: bool) -> bool:
 
 
 def _imported() -> Iterator[str]:
-    """Give the places of imported packages and modules, wherever an editable installation has them."""
+    """Return the places of imported packages and modules, wherever an editable installation has them."""
     for name, module in list(sys.modules.items()):
         if "." not in name:
             yield from map(str, getattr(module, "__path__", None) or filter(None, [getattr(module, "__file__", None)]))

@@ -14,7 +14,7 @@ ld.so.cache ld.so.conf ld.so.conf.d localtime timezone alternatives fonts mime.t
 
 
 def readable_roots(more: Iterable[str] = ()) -> tuple[str, ...]:
-    """Give the files and folders that Python, its libraries and their shared libraries are in, outermost alone.
+    """Return the files and folders that Python, its libraries and their shared libraries are in, outermost alone.
 
     ``more`` are others that are wanted.
     """
@@ -71,7 +71,7 @@ def _loaded() -> Iterator[str]:
 
 
 def hidden_paths(topics: Iterable[Path]) -> tuple[str, ...]:
-    """Give what must not be seen of the folders of topics."""
+    """Return what must not be seen of the folders of topics."""
     return tuple(str(path) for folder in topics for path in _private(folder))
 
 

@@ -151,7 +151,7 @@ def _refusals(machine: str, shared_files: bool, shared_memory: bool) -> tuple[In
 
 @cache
 def program(machine: str, *, shared_files: bool, shared_memory: bool, only_pid: int = 0) -> bytes:
-    """Give the filter for an architecture ("x86_64", "aarch64") as the kernel wants it.
+    """Return the filter for an architecture ("x86_64", "aarch64") as the kernel wants it.
 
     ``shared_files``: the process sees files of its own user outside its scratch. ``shared_memory``: it may share memory
     that no file is behind, as a GPU's driver does. ``only_pid``: the one process that it may send signals to (0: any

@@ -102,13 +102,13 @@ def prctl(option: int, value: int = 0) -> None:
 
 
 def capabilities() -> int:
-    """Give the effective capabilities of this process as bits."""
+    """Return the effective capabilities of this process as bits."""
     with open("/proc/self/status", encoding="ascii") as status:  # noqa: PTH123  pathlib is slow here
         return next(int(line.split()[1], 16) for line in status if line.startswith("CapEff:"))
 
 
 def keep_capabilities(kept: int = 0) -> None:
-    """Give up all capabilities but the bits ``kept``."""
+    """Drop all capabilities but the bits ``kept``."""
     header = (ctypes.c_uint32 * 2)(_CAPABILITIES, 0)
     low, high = kept & 0xFFFFFFFF, kept >> 32
     _checked(
@@ -117,10 +117,10 @@ def keep_capabilities(kept: int = 0) -> None:
 
 
 def seccomp_mode() -> int:
-    """Give SECCOMP_FILTER where a filter holds this process, 0 where none does."""
+    """Return SECCOMP_FILTER where a filter holds this process, 0 where none does."""
     return call("prctl", _PR_GET_SECCOMP, 0, 0, 0, 0)
 
 
 def no_new_privileges() -> bool:
-    """Tell whether programs that are started gain nothing by setuid."""
+    """Return whether programs that are started gain nothing by setuid."""
     return call("prctl", _PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1

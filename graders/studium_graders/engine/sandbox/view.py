@@ -16,7 +16,7 @@ _PROCESS_TABLE = tuple(
 
 
 def landlock_rules(policy: Policy, scratch: str) -> Iterator[Rule]:
-    """Give the files that a process may have which still sees the machine's own root folder."""
+    """Return the files that a process may have which still sees the machine's own root folder."""
     yield from ((path, READ) for path in machine())
     yield from ((path, DEVICE) for path in (*DEVICES, *policy.devices))
     yield from allowed(policy.readable, _secret(policy))
@@ -25,7 +25,7 @@ def landlock_rules(policy: Policy, scratch: str) -> Iterator[Rule]:
 
 
 def landlock_rules_inside(policy: Policy, scratch: str) -> Iterator[Rule]:
-    """Give the same for a process that has a root folder of its own, in which nothing is hidden any more."""
+    """Return the same for a process that has a root folder of its own, in which nothing is hidden any more."""
     yield "/", READ
     yield from ((path, DEVICE) for path in (*DEVICES, *policy.devices))
     yield from ((path, ALL) for path in (scratch, "/tmp", "/dev/shm"))  # noqa: S108  in the new root
@@ -36,7 +36,7 @@ def _secret(policy: Policy) -> frozenset[str]:
 
 
 def machine() -> tuple[str, ...]:
-    """Give what libraries ask of the machine."""
+    """Return what libraries ask of the machine."""
     return (*MACHINE, *_PROCESS_TABLE)
 
 
@@ -61,7 +61,7 @@ def _beneath(path: str, secret: frozenset[str]) -> Iterator[Rule]:
 
 
 def shown(policy: Policy) -> tuple[tuple[str, str], ...]:
-    """Give the mounts of a policy."""
+    """Return the mounts of a policy."""
     return mounts((*policy.readable, *MACHINE), policy.hidden, policy.replaced)
 
 
@@ -69,7 +69,7 @@ def shown(policy: Policy) -> tuple[tuple[str, str], ...]:
 def mounts(
     readable: tuple[str, ...], hidden: tuple[str, ...], replaced: tuple[tuple[str, str], ...]
 ) -> tuple[tuple[str, str], ...]:
-    """Give (what to show, where), outer folders first; "" in place of what is hidden. What is absent is left out."""
+    """Return (what to show, where), outer folders first; "" in place of what is hidden. What is absent is left out."""
     shown = {}
     for path in readable:
         shown[path] = shown[os.path.realpath(path)] = os.path.realpath(path)
@@ -96,7 +96,7 @@ def _outermost(path: str, kept: dict[str, str]) -> str:
 
 
 def _changes(path: str, source: str, outer: str, kept: dict[str, str]) -> bool:
-    """Tell whether mounting makes a difference to what the mount above it shows."""
+    """Return whether mounting makes a difference to what the mount above it shows."""
     if not outer or not kept[outer]:
         return bool(source)  # nothing is shown there: a secret needs no cover
     return source != kept[outer] + path.removeprefix(outer)

@@ -12,7 +12,7 @@ from unittest import mock
 
 @cache
 def warm_up() -> Any:
-    """Give a quiet IPython shell whose namespace is ``__main__``, in a process that has used torch once.
+    """Return a quiet IPython shell whose namespace is ``__main__``, in a process that has used torch once.
 
     Run with one thread, before any fork; what is forked has it already. Nothing of a course is loaded.
     """

@@ -125,7 +125,7 @@ class Engine:
         self._folder.cleanup()
 
     def grade(self, submission: CanonicalSubmission) -> SubmissionResult:
-        """Give the result of a submission, whatever it does. Raise EngineError where this machine cannot grade."""
+        """Return the result of a submission, whatever it does. Raise EngineError where this machine cannot grade."""
         start = time.monotonic()
         with self._slots:
             books = self._grade(submission.notebooks, submission.files)

@@ -37,7 +37,7 @@ class Supervisor:
     def grade(
         self, material: NotebookMaterial, job: JudgeJob, student_job: StudentJob, spent: float = 0.0
     ) -> NotebookResult:
-        """Give the result of a submitted notebook, ``spent`` seconds after its submission had its turn.
+        """Return the result of a submitted notebook, ``spent`` seconds after its submission had its turn.
 
         Raise what the launchers raise, and SandboxRefusedError.
         """
@@ -52,7 +52,7 @@ class Supervisor:
     def observe(
         self, material: NotebookMaterial, job: JudgeJob, student_job: StudentJob
     ) -> tuple[NotebookResult, Recorded]:
-        """Give the result, in words for the instructor, and what the code needed where ``job.recording`` is set."""
+        """Return the result, in words for the instructor, and what the code needed where ``job.recording`` is set."""
         grading = _Grading(self, material, job, student_job)
         grading.run()
         return grading.result(), grading.heard.recorded
@@ -84,7 +84,7 @@ class _Grading:
         self.detail = ""
 
     def run(self) -> None:
-        """Give every test its result."""
+        """Record a result for every test."""
         while not self._out_of_time():
             ending = self.attempt.run(self._remaining(), self.student_job, self.heard)
             if not ending or not self._goes_on(ending):
@@ -111,7 +111,7 @@ class _Grading:
                 self._take_words(cell, self.heard.bounded.get(_key(cell), ""), clean)
 
     def result(self) -> NotebookResult:
-        """Give what came of it all."""
+        """Return what came of it all."""
         self._explain()
         self._name_mistakes()
         tests = [self.heard.results[key] for key in map(_key, self.material.cells) if key in self.heard.results]
@@ -125,12 +125,12 @@ class _Grading:
         return msgspec.structs.replace(self.job, skip=frozenset(done | self.stopped.keys()))
 
     def _is_half_seen(self, cell: Cell) -> bool:
-        """Tell whether a test failed of which students have a part."""
+        """Return whether a test failed of which students have a part."""
         failed = _key(cell) in self.heard.results and self.heard.results[_key(cell)].outcome == "failed"
         return failed and cell.id not in self.ended and _is_seen(cell)
 
     def _as_released(self, wanted: Set[str]) -> JudgeJob:
-        """Give the job of running the notebook as students have it, up to the last test that needs other words."""
+        """Return the job of running the notebook as students have it, up to the last test that needs other words."""
         steps = list(dropwhile(lambda step: step.cell not in wanted, reversed(self.job.notebook.steps)))
         notebook = msgspec.structs.replace(self.job.notebook, steps=tuple(reversed(steps)))
         unseen = {cell.id for cell in self.material.cells if cell.hidden and not _is_seen(cell)}
@@ -189,7 +189,7 @@ class _Grading:
             self.heard.runs[step] = CellRun(error=ending.sentence)
 
     def _fill(self, why: str) -> None:
-        """Give every graded cell that had no turn a result."""
+        """Record a result for every graded cell that had no turn."""
         for cell in self.material.cells:
             if _is_graded(cell) and _key(cell) not in self.heard.results:
                 outcome: Outcome = "failed" if cell.kind == "test" else "manual"
@@ -226,7 +226,7 @@ class _Grading:
                     self.heard.results[key] = msgspec.structs.replace(self.heard.results[key], mistake_id=mistake)
 
     def _stopped_before(self, key: str) -> str:
-        """Give the last stopped cell before a test, "" where there is none."""
+        """Return the last stopped cell before a test, "" where there is none."""
         last = ""
         for step in self.job.notebook.steps:
             last = step.cell if step.cell in self.stopped else last
@@ -251,7 +251,7 @@ def _is_graded(cell: Cell) -> bool:
 
 
 def _is_seen(cell: Cell) -> bool:
-    """Tell whether students have a part of a hidden test."""
+    """Return whether students have a part of a hidden test."""
     return cell.hidden and bool(cell.released.strip()) and not cell.test
 
 

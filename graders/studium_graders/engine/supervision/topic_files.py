@@ -40,7 +40,7 @@ def topic_files(folder: Path, material: Material) -> TopicFiles:
 
 
 def _copies(imported: Path, package: str) -> Iterator[Path]:
-    """Give the other folders on Python's path in which a package lies."""
+    """Return the other folders on Python's path in which a package lies."""
     places = (Path(entry).absolute().joinpath(*package.split(".")) for entry in dict.fromkeys(sys.path))
     return (place for place in places if place.is_dir() and place.resolve() != imported.resolve())
 

@@ -69,7 +69,7 @@ class Frame:
                 yield index, node
 
     def resend(self) -> None:
-        """Tell again what a message told that could not be sent."""
+        """Report again what a message held that could not be sent."""
         for index, state in self._told.items():
             self._states[index] = state
 
@@ -145,12 +145,12 @@ class Arguments:
         return told
 
     def resend(self) -> None:
-        """Tell again what a message told that could not be sent."""
+        """Report again what a message held that could not be sent."""
         for frame in (*self.incoming, *self._kept.values()):
             frame.resend()
 
     def overwrite(self, value: Any, content: Any) -> None:
-        """Give an argument of this side the contents of another value of its kind."""
+        """Overwrite an argument of this side with the contents of another value of its kind."""
         kind = self._context.kinds.changing(type(value), self._context)
         if kind is None or kind.overwrite is None or type(content) is not type(value):
             raise ProtocolError("an argument that became another kind of object")

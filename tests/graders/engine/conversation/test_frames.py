@@ -76,7 +76,7 @@ def same(make_module_student):
 
 @pytest.fixture(scope="module")
 def rebuilt(make_module_student):
-    """Give a function that has the student's process build the value anew."""
+    """Return a function that has the student's process build the value anew."""
     source = "import copy\ndef rebuilt(value):\n    return copy.deepcopy(value)"
     return make_module_student(source).get("rebuilt")
 

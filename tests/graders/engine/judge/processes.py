@@ -33,7 +33,7 @@ NOTHING_KNOWN = Calibration()
 
 @contextmanager
 def forked(shell, calibration=NOTHING_KNOWN, files=None, *, recording=False):
-    """Give a student in a process forked from this one; it and the judge are each in a folder of its own."""
+    """Return a student in a process forked from this one; it and the judge are each in a folder of its own."""
     here, there = socket.socketpair()
     files = files or {}
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as own, chdir(own):
@@ -92,7 +92,7 @@ def grade_split(shell, notebook, text):
 
 
 def oracle(shell, notebook, canonical, files=None):
-    """Give points by grade id: every cell in one kernel, scored with nbgrader's ``determine_grade``."""
+    """Return points by grade id: every cell in one kernel, scored with nbgrader's ``determine_grade``."""
     reading, writing = os.pipe()
     with tempfile.TemporaryDirectory() as folder:
         pid = os.fork()

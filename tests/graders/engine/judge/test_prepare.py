@@ -174,7 +174,7 @@ def test_other_tests_run_split(source):
 
 
 def here(*cells):
-    """Give what the judge runs itself of the first cell."""
+    """Return what the judge runs itself of the first cell."""
     made = prepare(material(*cells))
     return len(made.here["given0"])
 

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="Linux alone")
 
 
 def grandchild_says(*, parent_ends: bool) -> bytes:
-    """Give what a grandchild writes after the block; its parent may end within."""
+    """Return what a grandchild writes after the block; its parent may end within."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
