@@ -91,7 +91,7 @@ def test_a_site_has_its_pages_its_notebooks_and_shared_files(water_site):
 def test_nothing_in_a_site_tells_a_solution_a_hidden_test_or_a_misconception(water_site):
     texts = texts_of(water_site)
     assert {name for name, text in texts.items() for secret in SECRETS if secret in text} == set()
-    assert "Give the height of a wave" in texts["waves.html"]
+    assert "Return the height of a wave" in texts["waves.html"]
 
 
 def test_the_leak_test_sees_a_leak(water_site):

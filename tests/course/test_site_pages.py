@@ -108,7 +108,7 @@ def test_an_exercise_shows_its_prompt_and_hints_to_unfold(visit):
     page = visit("waves")
     exercise = page.get_by_role("region", name="height")
     assert exercise.get_by_text("warm-up · write · the lesson uses it · 2 points · about 4 minutes").is_visible()
-    assert exercise.locator("p", has_text="Give the height of a wave from crest to trough.").is_visible()
+    assert exercise.locator("p", has_text="Return the height of a wave from crest to trough.").is_visible()
     assert exercise.get_by_text("Not attempted yet: height").is_visible()
     assert exercise.get_by_text("is the difference of crest and trough").is_visible()
     hint = exercise.get_by_text("A wave has a height.")
