@@ -146,6 +146,11 @@ def test_more_than_half_warm_ups_are_told(counted):
     assert not any("at most half" in said for said in ladder._steps([short, long]))
 
 
+def test_a_short_exercise_that_is_derived_is_no_warm_up(counted):
+    derived, long = counted(made(level="core", kind="derive"), 1), counted(made(level="core"), 8)
+    assert not any("at most half" in said for said in ladder._steps([derived, derived, long]))
+
+
 def test_an_integrative_exercise_of_a_few_lines_is_told(counted):
     assert list(ladder._level(counted(made(level="integrative"), 3)))
     assert not list(ladder._level(counted(made(level="integrative"), 20)))

@@ -26,7 +26,7 @@ RotaryDial(dimensions=16, context=48, query_position=20, key_position=8)
 # 5. optionally **extend** the context to *distances* that training never had, where rotations fail too, and repair
 #    them by slowing some pairs down.
 #
-# You need a decoder, from [decoder-only](decoder-only.ipynb). Time: 20 minutes of reading, 51 of coding, 3 of running;
+# You need a decoder, from [decoder-only](decoder-only.ipynb). Time: 21 minutes of reading, 76 of coding, 3 of running;
 # the optional part takes half an hour more.
 #
 # **Before RoPE**, a transformer added a vector for the position to each token's embedding, fixed sinusoids (2017) or a
@@ -223,6 +223,32 @@ from studium_topics.rope.exercises import to_half
 
 # %% exercise="decode_positions"
 from studium_topics.rope.exercises import decode_positions
+
+# %% [markdown]
+# Now put the parts together: a whole layer of attention as a server runs it, for a batch of texts of different lengths
+# and with a cache. The rotated keys are what it keeps.
+
+# %% exercise="attend"
+from studium_topics.rope.exercises import attend
+
+# %% [markdown] tags=["experiment"]
+# Three texts of different lengths go through your layer in one batch, token by token after their prompts. Each row
+# should come out as if its text were alone:
+
+# %% tags=["experiment"]
+generator = torch.Generator().manual_seed(3)
+texts, weights = torch.randn(3, 12, 32, generator=generator), torch.randn(4, 32, 32, generator=generator) / 32**0.5
+mask = torch.arange(12) >= torch.tensor([[0], [2], [5]])  # padding at the left
+cache, outputs, end = None, [], 0
+for new in (8, 1, 1, 1, 1):
+    end += new
+    out, cache = lesson.mine(attend)(texts[:, end - new : end], *weights, 4, mask[:, :end], cache)
+    outputs.append(out)
+together = torch.cat(outputs, 1)
+for row, real in enumerate(mask):
+    alone, _ = lesson.mine(attend)(texts[row : row + 1, real], *weights, 4, mask[row : row + 1, real])
+    apart = (together[row, real] - alone[0]).abs().max()
+    print(f"row {row}, {int(real.sum()):2} tokens: differs from the text alone by {apart:.1e}")
 
 # %% [markdown] tags=["experiment"]
 # ## What is exact
@@ -487,7 +513,7 @@ for way, value in long.tuned.items():
 # * derive why a rotation by the position makes scores depend on offsets alone;
 # * write a rotary embedding in either layout, and compare two implementations by their scores;
 # * reorder the weights of a checkpoint for the other layout;
-# * give the tokens of a padded and cached batch their positions;
+# * write a layer of attention that serves a padded batch from a cache of rotated keys;
 # * tell a shift of positions, which is exact, from a longer distance, which is not.
 #
 # ## Open tasks
