@@ -21,7 +21,6 @@ HERE_ALREADY = "own tests"  # they are collected with these tests
 OF_FORM = ("lesson forms", "ladder", "plain English")
 # Lessons that are not rewritten to the standard yet. The list shrinks: a topic without advice may not stand on it.
 NOT_REWRITTEN = {
-    "mqa-gqa",
     "clip",
 }
 

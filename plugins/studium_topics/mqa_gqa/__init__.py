@@ -20,6 +20,6 @@ def studium_topics() -> Iterable[Topic]:
             Paper("DeepSeek-V2: A Strong, Economical, and Efficient Mixture-of-Experts Model", 2024, "2405.04434"),
         ),
         needs=("kv-caching",),
-        minutes=95,
+        minutes=110,
         order=9,
     )

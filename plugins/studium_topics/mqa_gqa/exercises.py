@@ -5,6 +5,7 @@ import math
 import torch
 import torch.nn.functional as F
 from studium import assert_close, exercise
+from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
@@ -918,6 +919,403 @@ def _(state, heads, groups):
         return tensor.reshape(groups, -1, size, *tensor.shape[1:]).mean(1).reshape(groups * size, *tensor.shape[1:])
 
     return {name: pooled(name, tensor) for name, tensor in state.items()}
+
+
+# -------------------------------------------------------------------------------------------------------- uptrain
+
+
+@exercise(
+    points=4,
+    minutes=20,
+    level="integrative",
+    importance=3,
+    hints=(
+        "The converted weights have another shape than those of the model. Into which network do they fit?",
+        "Load the converted checkpoint into a network from `smaller`, and train that one: for each batch the loss, the "
+        "gradients, a step. The learning rate falls after each step.",
+        "The logits are (B, T, V) and the labels (B, T): the cross-entropy takes (B · T, V) and (B · T,). With n "
+        "batches, step i = 0, 1, … has the rate lr · (1 − i / n).",
+        "`torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, n)` makes the rate fall; call its `.step()` after the "
+        "optimizer's.",
+    ),
+)
+def uptrain(model, smaller, heads, groups, batches, lr):
+    """Return a multi-head model with fewer key and value heads, converted and trained on, and what that cost.
+
+    Take one step of `torch.optim.Adam` for each batch in order, on all parameters and the mean
+    cross-entropy. The rate falls linearly, from lr for the first batch to lr / n for the last of n.
+
+    * model: ids (B, T) to logits (B, T, V); it is not changed
+    * smaller: called without arguments, it returns such a model with `groups` heads and new weights
+    * batches: pairs (ids, labels), each (B, T); the labels are shifted already
+    * returns: the trained model; its loss on the first batch before training, minus that of `model`;
+      the loss of each batch, before its step, as floats
+    """
+    ### BEGIN SOLUTION
+    pooled = smaller()
+    pooled.load_state_dict(convert_checkpoint(model.state_dict(), heads, groups))
+    optimizer = torch.optim.Adam(pooled.parameters(), lr=lr)
+    schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, len(batches))
+
+    def loss_on(network, batch):
+        ids, labels = batch
+        return F.cross_entropy(network(ids).flatten(0, 1), labels.flatten())
+
+    with torch.no_grad():
+        before = loss_on(model, batches[0]).item()
+    losses = []
+    for batch in batches:
+        loss = loss_on(pooled, batch)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+        losses.append(loss.item())
+    return pooled, losses[0] - before, losses
+    ### END SOLUTION
+
+
+class _Grouped(nn.Module):
+    """Four query heads of causal attention, with names as in Llama's checkpoints."""
+
+    def __init__(self, groups, vocabulary=9, size=3):
+        super().__init__()
+        self.size = size
+        self.embedding = nn.Embedding(vocabulary, 8)
+        self.q_proj, self.o_proj = nn.Linear(8, 4 * size, bias=False), nn.Linear(4 * size, 8, bias=False)
+        self.k_proj, self.v_proj = nn.Linear(8, groups * size, bias=False), nn.Linear(8, groups * size)
+        self.head = nn.Linear(8, vocabulary)
+        self.double()
+
+    def forward(self, ids):
+        x = self.embedding(ids)
+        projected = (project(x) for project in (self.q_proj, self.k_proj, self.v_proj))
+        q, k, v = (z.unflatten(-1, (-1, self.size)).transpose(1, 2) for z in projected)
+        k, v = (z.repeat_interleave(4 // z.shape[1], 1) for z in (k, v))
+        mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        return self.head(x + self.o_proj(mixed.transpose(1, 2).flatten(2)))
+
+
+def _drawn(groups, rng):
+    with torch.device("meta"):  # where a layer's own initialisation draws nothing
+        model = _Grouped(groups)
+    model.to_empty(device="cpu")
+    for parameter in model.parameters():
+        nn.init.normal_(parameter, std=0.5, generator=rng)
+    return model
+
+
+def _texts(rng, count, batch=3, length=5):
+    ids = torch.randint(9, (count, batch, length + 1), generator=rng)
+    return [(row[:, :-1], row[:, 1:]) for row in ids]
+
+
+@uptrain.test("starts from pooled heads, and lowers the loss of a batch that comes again", points=1)
+def _(uptrain, rng):
+    model, batch = _drawn(4, rng), _texts(rng, 1)[0]
+    pooled, damage, losses = uptrain(model, lambda: _drawn(2, rng), 4, 2, [batch] * 30, 0.05)
+    assert tuple(pooled.k_proj.weight.shape) == (6, 8), (
+        f"the trained model must have 2 heads of keys, (6, 8), got {tuple(pooled.k_proj.weight.shape)}"
+    )
+    converted = _drawn(2, rng)
+    converted.load_state_dict(_pooled(model, 2))
+    first = F.cross_entropy(converted(batch[0]).flatten(0, 1), batch[1].flatten()).item()
+    assert_close(losses[0], first, rtol=1e-4, atol=1e-4, message="the first loss, of the converted model")
+    own = F.cross_entropy(model(batch[0]).flatten(0, 1), batch[1].flatten()).item()
+    assert_close(damage, first - own, rtol=1e-3, atol=1e-4, message="what the conversion cost, on the first batch")
+    assert losses[-1] < losses[0] - 0.3, f"30 steps must lower the loss: from {losses[0]:.3f} to {losses[-1]:.3f}"
+
+
+def _pooled(model, groups):
+    state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    for name in ("k_proj.weight", "v_proj.weight", "v_proj.bias"):
+        rows = state[name].view(4, 3, -1)
+        merged = [rows[g * 4 // groups : (g + 1) * 4 // groups].mean(0) for g in range(groups)]
+        state[name] = torch.stack(merged).reshape(groups * 3, *state[name].shape[1:])
+    return state
+
+
+@uptrain.hidden("takes one step a batch, at a rate that falls, and leaves the multi-head model as it was", points=3)
+def _(uptrain, rng):
+    for groups, count, lr in ((2, 7, 0.03), (1, 4, 0.01)):
+        model, batches = _drawn(4, rng), _texts(rng, count)
+        kept = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+        given = [(ids.clone(), labels.clone()) for ids, labels in batches]
+        expected, losses = _drawn(groups, rng), []
+        expected.load_state_dict(_pooled(model, groups))
+        optimizer = torch.optim.Adam(expected.parameters())
+        for i, (ids, labels) in enumerate(batches):
+            loss = F.cross_entropy(expected(ids).flatten(0, 1), labels.flatten())
+            optimizer.param_groups[0]["lr"] = lr * (count - i) / count
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item())
+        pooled, damage, found = uptrain(model, lambda groups=groups: _drawn(groups, rng), 4, groups, batches, lr)
+        what = f"with {groups} heads left and {count} batches"
+        assert_close(found, losses, rtol=1e-3, atol=1e-4, message=f"the loss of each batch {what}")
+        own = F.cross_entropy(model(batches[0][0]).flatten(0, 1), batches[0][1].flatten()).item()
+        assert_close(damage, losses[0] - own, rtol=1e-2, atol=1e-3, message=f"what the conversion cost {what}")
+        states = (dict(pooled.state_dict()), dict(expected.state_dict()))
+        assert_close(*states, rtol=1e-2, atol=1e-3, message=f"the trained parameters {what}")
+        assert_close(dict(model.state_dict()), kept, message="the multi-head model, which must stay as it was")
+        for (ids, labels), (before, after) in zip(batches, given, strict=True):
+            assert torch.equal(ids, before), "the ids of the batches must stay as they are"
+            assert torch.equal(labels, after), "the labels of the batches must stay as they are"
+
+
+@uptrain.misconception(
+    "You trained a new network with its own weights. Uptraining starts from the converted checkpoint, which keeps what "
+    "the heads have learned.",
+    name="trained-from-scratch",
+)
+def _(model, smaller, heads, groups, batches, lr):
+    pooled = smaller()
+    optimizer = torch.optim.Adam(pooled.parameters(), lr=lr)
+    schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, len(batches))
+
+    def loss_on(network, batch):
+        ids, labels = batch
+        return F.cross_entropy(network(ids).flatten(0, 1), labels.flatten())
+
+    with torch.no_grad():
+        before = loss_on(model, batches[0]).item()
+    losses = []
+    for batch in batches:
+        loss = loss_on(pooled, batch)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+        losses.append(loss.item())
+    return pooled, losses[0] - before, losses
+
+
+@uptrain.misconception(
+    "You kept the rate at lr. It falls linearly, so that the last steps settle.",
+    name="constant-rate",
+)
+def _(model, smaller, heads, groups, batches, lr):
+    pooled = smaller()
+    pooled.load_state_dict(convert_checkpoint(model.state_dict(), heads, groups))
+    optimizer = torch.optim.Adam(pooled.parameters(), lr=lr)
+
+    def loss_on(network, batch):
+        ids, labels = batch
+        return F.cross_entropy(network(ids).flatten(0, 1), labels.flatten())
+
+    with torch.no_grad():
+        before = loss_on(model, batches[0]).item()
+    losses = []
+    for batch in batches:
+        loss = loss_on(pooled, batch)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    return pooled, losses[0] - before, losses
+
+
+@uptrain.misconception(
+    "You let the rate fall before the step: the first batch then has less than lr, and the last one none at all.",
+    name="rate-falls-before-the-first-step",
+)
+def _(model, smaller, heads, groups, batches, lr):
+    pooled = smaller()
+    pooled.load_state_dict(convert_checkpoint(model.state_dict(), heads, groups))
+    optimizer = torch.optim.Adam(pooled.parameters(), lr=lr)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 - (step + 1) / len(batches))
+
+    def loss_on(network, batch):
+        ids, labels = batch
+        return F.cross_entropy(network(ids).flatten(0, 1), labels.flatten())
+
+    with torch.no_grad():
+        before = loss_on(model, batches[0]).item()
+    losses = []
+    for batch in batches:
+        loss = loss_on(pooled, batch)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+        losses.append(loss.item())
+    return pooled, losses[0] - before, losses
+
+
+@uptrain.misconception(
+    "You never set the gradients to zero, so each step follows the sum of all gradients so far.",
+    name="gradients-added-up",
+)
+def _(model, smaller, heads, groups, batches, lr):
+    pooled = smaller()
+    pooled.load_state_dict(convert_checkpoint(model.state_dict(), heads, groups))
+    optimizer = torch.optim.Adam(pooled.parameters(), lr=lr)
+    schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, len(batches))
+
+    def loss_on(network, batch):
+        ids, labels = batch
+        return F.cross_entropy(network(ids).flatten(0, 1), labels.flatten())
+
+    with torch.no_grad():
+        before = loss_on(model, batches[0]).item()
+    losses = []
+    for batch in batches:
+        loss = loss_on(pooled, batch)
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+        losses.append(loss.item())
+    return pooled, losses[0] - before, losses
+
+
+@uptrain.misconception(
+    "You trained the merged keys and values alone. All parameters adapt to the merged heads.",
+    name="keys-and-values-alone",
+)
+def _(model, smaller, heads, groups, batches, lr):
+    pooled = smaller()
+    pooled.load_state_dict(convert_checkpoint(model.state_dict(), heads, groups))
+    optimizer = torch.optim.Adam([p for n, p in pooled.named_parameters() if "k_proj" in n or "v_proj" in n], lr=lr)
+    schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, len(batches))
+
+    def loss_on(network, batch):
+        ids, labels = batch
+        return F.cross_entropy(network(ids).flatten(0, 1), labels.flatten())
+
+    with torch.no_grad():
+        before = loss_on(model, batches[0]).item()
+    losses = []
+    for batch in batches:
+        loss = loss_on(pooled, batch)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+        losses.append(loss.item())
+    return pooled, losses[0] - before, losses
+
+
+@uptrain.misconception(
+    "You shifted the labels again, so the model learns to predict the token two places ahead.",
+    name="labels-shifted-again",
+)
+def _(model, smaller, heads, groups, batches, lr):
+    pooled = smaller()
+    pooled.load_state_dict(convert_checkpoint(model.state_dict(), heads, groups))
+    optimizer = torch.optim.Adam(pooled.parameters(), lr=lr)
+    schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, len(batches))
+
+    def loss_on(network, batch):
+        ids, labels = batch
+        return F.cross_entropy(network(ids)[:, :-1].flatten(0, 1), labels[:, 1:].flatten())
+
+    with torch.no_grad():
+        before = loss_on(model, batches[0]).item()
+    losses = []
+    for batch in batches:
+        loss = loss_on(pooled, batch)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+        losses.append(loss.item())
+    return pooled, losses[0] - before, losses
+
+
+@uptrain.misconception(
+    "You measured each loss after its step. The first one should be that of the converted model.",
+    name="loss-after-the-step",
+)
+def _(model, smaller, heads, groups, batches, lr):
+    pooled = smaller()
+    pooled.load_state_dict(convert_checkpoint(model.state_dict(), heads, groups))
+    optimizer = torch.optim.Adam(pooled.parameters(), lr=lr)
+    schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, len(batches))
+
+    def loss_on(network, batch):
+        ids, labels = batch
+        return F.cross_entropy(network(ids).flatten(0, 1), labels.flatten())
+
+    with torch.no_grad():
+        before = loss_on(model, batches[0]).item()
+    losses = []
+    for batch in batches:
+        loss = loss_on(pooled, batch)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+        losses.append(loss_on(pooled, batch).item())
+    return pooled, losses[0] - before, losses
+
+
+@uptrain.misconception(
+    "You compared the last loss with that of the multi-head model. What the conversion cost is seen before any step.",
+    name="damage-after-training",
+)
+def _(model, smaller, heads, groups, batches, lr):
+    pooled = smaller()
+    pooled.load_state_dict(convert_checkpoint(model.state_dict(), heads, groups))
+    optimizer = torch.optim.Adam(pooled.parameters(), lr=lr)
+    schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, len(batches))
+
+    def loss_on(network, batch):
+        ids, labels = batch
+        return F.cross_entropy(network(ids).flatten(0, 1), labels.flatten())
+
+    with torch.no_grad():
+        before = loss_on(model, batches[0]).item()
+    losses = []
+    for batch in batches:
+        loss = loss_on(pooled, batch)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+        losses.append(loss.item())
+    return pooled, losses[-1] - before, losses
+
+
+@uptrain.also_correct
+def _(model, smaller, heads, groups, batches, lr):
+    pooled, count = smaller(), len(batches)
+    pooled.load_state_dict(convert_checkpoint(model.state_dict(), heads, groups))
+    optimizer = torch.optim.Adam(pooled.parameters(), lr=lr)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 - step / count)
+    losses, before = [], None
+    for ids, labels in batches:
+        if before is None:
+            before = F.cross_entropy(model(ids).transpose(1, 2), labels).detach()
+        loss = F.cross_entropy(pooled(ids).transpose(1, 2), labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+        losses.append(float(loss.detach()))
+    return pooled, losses[0] - float(before), losses
+
+
+@uptrain.also_correct
+def _(model, smaller, heads, groups, batches, lr):
+    pooled = smaller()
+    pooled.load_state_dict(convert_checkpoint(dict(model.state_dict()), heads, groups))
+    optimizer = torch.optim.Adam(pooled.parameters(), lr)
+    losses = []
+    for i in range(len(batches)):
+        ids, labels = batches[i]
+        for group in optimizer.param_groups:
+            group["lr"] = lr * (1 - i / len(batches))
+        logits = pooled(ids)
+        loss = -logits.log_softmax(-1).gather(-1, labels[..., None]).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses += [loss.item()]
+    with torch.no_grad():
+        logits = model(batches[0][0])
+        own = -logits.log_softmax(-1).gather(-1, batches[0][1][..., None]).mean()
+    return pooled, losses[0] - own.item(), losses
 
 
 # -------------------------------------------------------------------------------------------- to_grouped_order
