@@ -1,5 +1,6 @@
 """Exercises: sharing keys and values without copying them, what that saves, and how a checkpoint gets there."""
 
+import copy
 import math
 
 import torch
@@ -1012,12 +1013,12 @@ def _texts(rng, count, batch=3, length=5):
 
 @uptrain.test("starts from pooled heads, and lowers the loss of a batch that comes again", points=1)
 def _(uptrain, rng):
-    model, batch = _drawn(4, rng), _texts(rng, 1)[0]
-    pooled, damage, losses = uptrain(model, lambda: _drawn(2, rng), 4, 2, [batch] * 30, 0.05)
+    model, fresh, batch = _drawn(4, rng), _drawn(2, rng), _texts(rng, 1)[0]
+    pooled, damage, losses = uptrain(model, lambda: copy.deepcopy(fresh), 4, 2, [batch] * 30, 0.05)
     assert tuple(pooled.k_proj.weight.shape) == (6, 8), (
         f"the trained model must have 2 heads of keys, (6, 8), got {tuple(pooled.k_proj.weight.shape)}"
     )
-    converted = _drawn(2, rng)
+    converted = copy.deepcopy(fresh)
     converted.load_state_dict(_pooled(model, 2))
     first = F.cross_entropy(converted(batch[0]).flatten(0, 1), batch[1].flatten()).item()
     assert_close(losses[0], first, rtol=1e-4, atol=1e-4, message="the first loss, of the converted model")
@@ -1038,10 +1039,10 @@ def _pooled(model, groups):
 @uptrain.hidden("takes one step a batch, at a rate that falls, and leaves the multi-head model as it was", points=3)
 def _(uptrain, rng):
     for groups, count, lr in ((2, 7, 0.03), (1, 4, 0.01)):
-        model, batches = _drawn(4, rng), _texts(rng, count)
+        model, fresh, batches = _drawn(4, rng), _drawn(groups, rng), _texts(rng, count)
         kept = {name: tensor.clone() for name, tensor in model.state_dict().items()}
         given = [(ids.clone(), labels.clone()) for ids, labels in batches]
-        expected, losses = _drawn(groups, rng), []
+        expected, losses = copy.deepcopy(fresh), []
         expected.load_state_dict(_pooled(model, groups))
         optimizer = torch.optim.Adam(expected.parameters())
         for i, (ids, labels) in enumerate(batches):
@@ -1051,7 +1052,7 @@ def _(uptrain, rng):
             loss.backward()
             optimizer.step()
             losses.append(loss.item())
-        pooled, damage, found = uptrain(model, lambda groups=groups: _drawn(groups, rng), 4, groups, batches, lr)
+        pooled, damage, found = uptrain(model, lambda fresh=fresh: copy.deepcopy(fresh), 4, groups, batches, lr)
         what = f"with {groups} heads left and {count} batches"
         assert_close(found, losses, rtol=1e-3, atol=1e-4, message=f"the loss of each batch {what}")
         own = F.cross_entropy(model(batches[0][0]).flatten(0, 1), batches[0][1].flatten()).item()
