@@ -156,6 +156,7 @@ def test_the_check_finds_a_promise_of_the_sample_topic_that_is_not_kept(copy_sam
         (torch.ones(3, 2), "with all its values equal"),
         (torch.eye(3), "with two axes of one length"),
         (torch.arange(6.0).view(2, 3), ""),
+        (torch.ones(1, 1), "with a single value"),
         (torch.tensor(1.0), ""),
     ],
 )

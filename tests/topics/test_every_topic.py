@@ -18,11 +18,6 @@ SUBJECTS = [
     Subject(entry.topic, CATALOGUE, Profile("smoke")) for entry in CATALOGUE.entries if entry.distribution == "studium"
 ]
 HERE_ALREADY = "own tests"  # they are collected with these tests
-OF_FORM = ("lesson forms", "ladder", "plain English")
-# Lessons that are not rewritten to the standard yet. The list shrinks: a topic without advice may not stand on it.
-NOT_REWRITTEN = {
-    "clip",
-}
 
 
 def checks_of_all(*, apart: bool) -> pytest.MarkDecorator:
@@ -43,21 +38,15 @@ each_exercise = pytest.mark.parametrize(
 
 
 def faults(subject, named):
-    """The problems that a check finds, and for a lesson that is rewritten its advice."""
+    """Return the problems and the advice that a check has."""
     finding = named.run(subject)
-    return [*finding.problems, *(() if subject.topic.slug in NOT_REWRITTEN else finding.advice)]
+    return [*finding.problems, *finding.advice]
 
 
 @checks_of_all(apart=False)
 def test_the_topic_passes_the_check(subject, named, monkeypatch):
     monkeypatch.setattr(answers, "DRAWS", 3)
     assert faults(subject, named) == []
-
-
-@pytest.mark.parametrize("subject", [s for s in SUBJECTS if s.topic.slug in NOT_REWRITTEN], ids=lambda s: s.topic.slug)
-def test_a_topic_that_is_not_rewritten_is_advised_to_be(subject):
-    checks = [check for check in checks_of(subject) if check.name in OF_FORM]
-    assert any(check.run(subject).advice for check in checks), "take the topic off NOT_REWRITTEN"
 
 
 @pytest.mark.heavy

@@ -37,8 +37,10 @@ def degenerate(value: Any) -> str:
     torch = sys.modules.get("torch")
     if type(value) is int and value in (0, 1):
         return f"= {value}"
-    if torch is None or not isinstance(value, torch.Tensor) or value.numel() < 2:
+    if torch is None or not isinstance(value, torch.Tensor) or value.numel() == 0 or value.ndim == 0:
         return ""
+    if value.numel() == 1:
+        return "with a single value"
     if bool((value == value.flatten()[0]).all()):
         return "with all its values equal"
     sizes = list(value.shape)

@@ -30,6 +30,6 @@ def studium_topics() -> Iterable[Topic]:
             ),
         ),
         needs=("encoder-only",),
-        minutes=90,
+        minutes=100,
         order=25,
     )

@@ -1,11 +1,13 @@
 """Exercises: logits, the loss and its floor, names out of prompts, retrieval, and the gap between modalities."""
 
+import copy
 import itertools
 import math
 
 import torch
 import torch.nn.functional as F
 from studium import assert_close, exercise
+from torch import nn
 
 # ------------------------------------------------------------------------------------------------- clip_logits
 
@@ -625,6 +627,334 @@ def _(embed, names, templates):
     return torch.stack(made, dim=-1)
 
 
+# ------------------------------------------------------------------------------------------------- name_images
+
+
+@exercise(
+    points=5,
+    minutes=20,
+    level="integrative",
+    importance=3,
+    hints=(
+        "Which of your functions are needed for training alone, which for naming alone, and which one for both?",
+        "Each step: features from both towers, logits, loss, gradients, step. Afterwards the names become features of "
+        "texts, one for each class, and an image is compared with all of them, at the scale that was learned.",
+        "`zero_shot_weights` returns (d, C), and `clip_logits` takes texts (C, d) and returns (M, C). The softmax is "
+        "over the classes.",
+        "`clip_logits(model.image(images), zero_shot_weights(model.text, names, templates).mT, model.log_scale)`, "
+        "within `torch.no_grad()`.",
+    ),
+)
+def name_images(model, batches, lr, images, names, templates):
+    """Train both towers and the scale on images with captions, then name images by the probability of each name.
+
+    Take one step of `torch.optim.Adam` on all parameters for each batch, in order, with your
+    `clip_loss`. The classes come from your `zero_shot_weights`, at the scale that the model learned.
+
+    * model: trained in place; `model.image(pixels)` and `model.text(sentences)` return features of any
+      length (n, d), and `model.log_scale` is the logarithm of the scale
+    * batches: pairs (pixels, captions) of equal length
+    * images: M of them, for `model.image`
+    * names, templates: as for `zero_shot_weights`
+    * returns: probabilities (M, C) without a gradient, and the loss of each batch, before its step, as floats
+    """
+    ### BEGIN SOLUTION
+    optimizer = torch.optim.Adam(model.parameters(), lr=lr)
+    losses = []
+    for pixels, captions in batches:
+        logits = clip_logits(model.image(pixels), model.text(captions), model.log_scale)
+        loss = clip_loss(logits)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+
+    with torch.no_grad():
+        classes = zero_shot_weights(model.text, names, templates)
+        logits = clip_logits(model.image(images), classes.mT, model.log_scale)
+        probabilities = logits.softmax(-1)
+    return probabilities, losses
+    ### END SOLUTION
+
+
+class _Towers(nn.Module):
+    """Two small towers, of which the second one reads the letters of a sentence."""
+
+    def __init__(self, rng, pixels=6, width=5):
+        super().__init__()
+        shapes = {"seen": (pixels, width), "read": (26, width)}
+        for name, shape in shapes.items():
+            setattr(self, name, nn.Parameter(torch.randn(shape, generator=rng, dtype=torch.float64)))
+        self.log_scale = nn.Parameter(torch.tensor(0.7, dtype=torch.float64))
+
+    def image(self, pixels):
+        return (pixels @ self.seen).tanh()
+
+    def text(self, sentences):
+        letters = [[sentence.count(chr(97 + i)) for i in range(26)] for sentence in sentences]
+        return (torch.tensor(letters, dtype=torch.float64) @ self.read / 5).tanh()
+
+
+_COLOURS, _FORMS = ("red", "green", "blue"), ("disc", "ring")
+_TEMPLATES = ("a small {}", "one large {}")
+
+
+def _shapes(rng, count):
+    """Return `count` batches of all six pairs of colour and form: pixels with noise, and captions."""
+    pairs = [(c, f) for c in range(3) for f in range(2)]
+    clean = torch.tensor([[c == i for i in range(3)] + [f == i for i in range(2)] + [True] for c, f in pairs])
+    captions = [_TEMPLATES[(c + f) % 2].format(f"{_COLOURS[c]} {_FORMS[f]}") for c, f in pairs]
+    noise = torch.randn(count, 6, 6, generator=rng, dtype=torch.float64) / 4
+    orders = [torch.randperm(6, generator=rng).tolist() for _ in range(count)]
+    batches = [((clean + noise[i])[order], [captions[k] for k in order]) for i, order in enumerate(orders)]
+    return batches, clean.double(), [f"{_COLOURS[c]} {_FORMS[f]}" for c, f in pairs]
+
+
+@name_images.test("learns to name six kinds of shapes", points=1)
+def _(name_images, rng):
+    batches, clean, names = _shapes(rng, 150)
+    model = _Towers(rng)
+    probabilities, losses = name_images(model, batches, 0.05, clean[:4], names, _TEMPLATES)
+    assert tuple(probabilities.shape) == (4, 6), (
+        f"four images and six names need probabilities (4, 6), got {tuple(probabilities.shape)}"
+    )
+    assert_close(probabilities.sum(-1), torch.ones(4), rtol=1e-4, atol=1e-4, message="the sum over the names")
+    assert not probabilities.requires_grad, "the probabilities must come without a gradient"
+    assert len(losses) == 150, f"150 batches have 150 losses, got {len(losses)}"
+    assert losses[-1] < losses[0] / 2, f"training must lower the loss: it went from {losses[0]:.3f} to {losses[-1]:.3f}"
+    assert_close(probabilities.argmax(-1), torch.arange(4), message="the most probable name of each image")
+
+
+@name_images.hidden("trains on the symmetric loss, and names at the scale that was learned", points=4)
+def _(name_images, rng):
+    for count, lr, templates in ((5, 0.05, _TEMPLATES), (3, 0.1, ("{} here",)), (1, 0.02, ("{}", "a {}", "this {}"))):
+        batches, clean, names = _shapes(rng, count)
+        model, given = _Towers(rng), [(pixels.clone(), list(captions)) for pixels, captions in batches]
+        expected, losses = copy.deepcopy(model), []
+        optimizer = torch.optim.Adam(expected.parameters(), lr=lr)
+        for pixels, captions in batches:
+            a, b = expected.image(pixels), expected.text(captions)
+            cosines = (a @ b.T) / a.norm(dim=1)[:, None] / b.norm(dim=1)
+            logits = cosines * expected.log_scale.exp()
+            loss = -(logits.log_softmax(0) + logits.log_softmax(1)).diagonal().mean() / 2
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item())
+        found = name_images(model, batches, lr, clean[:5], names[:4], templates)
+        what = f"with {count} batches, a rate of {lr} and the templates {templates}"
+        assert_close(found[1], losses, rtol=1e-4, atol=1e-5, message=f"the loss of each batch {what}")
+        states = (dict(model.state_dict()), dict(expected.state_dict()))
+        assert_close(*states, rtol=1e-3, atol=1e-4, message=f"the parameters after training {what}")
+        with torch.no_grad():
+            rows = []
+            for name in names[:4]:
+                each = [expected.text([template.replace("{}", name)])[0] for template in templates]
+                mean = sum(vector / vector.norm() for vector in each)
+                rows.append(mean / mean.norm())
+            unit = expected.image(clean[:5])
+            unit = unit / unit.norm(dim=1, keepdim=True)
+            odds = (unit @ torch.stack(rows).T * expected.log_scale.exp()).exp()
+        assert_close(found[0], odds / odds.sum(1, keepdim=True), rtol=1e-3, atol=1e-5, message=f"probabilities {what}")
+        for (pixels, captions), (before, words) in zip(batches, given, strict=True):
+            assert torch.equal(pixels, before), "the pixels of the batches must stay as they are"
+            assert captions == words, "the captions of the batches must stay as they are"
+
+
+@name_images.misconception(
+    "You took the softmax over the images. The question is which name suits an image, so the names compete.",
+    name="softmax-over-the-images",
+)
+def _(model, batches, lr, images, names, templates):
+    optimizer = torch.optim.Adam(model.parameters(), lr=lr)
+    losses = []
+    for pixels, captions in batches:
+        logits = clip_logits(model.image(pixels), model.text(captions), model.log_scale)
+        loss = clip_loss(logits)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+
+    with torch.no_grad():
+        classes = zero_shot_weights(model.text, names, templates)
+        logits = clip_logits(model.image(images), classes.mT, model.log_scale)
+        probabilities = logits.softmax(0)
+    return probabilities, losses
+
+
+@name_images.misconception(
+    "You took the softmax of the plain cosines. They lie between −1 and 1, so all names seem about equally likely; the "
+    "learned scale belongs before them.",
+    name="cosines-as-logits",
+)
+def _(model, batches, lr, images, names, templates):
+    optimizer = torch.optim.Adam(model.parameters(), lr=lr)
+    losses = []
+    for pixels, captions in batches:
+        logits = clip_logits(model.image(pixels), model.text(captions), model.log_scale)
+        loss = clip_loss(logits)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+
+    with torch.no_grad():
+        classes = zero_shot_weights(model.text, names, templates)
+        logits = F.normalize(model.image(images)) @ classes
+        probabilities = logits.softmax(-1)
+    return probabilities, losses
+
+
+@name_images.misconception(
+    "You never set the gradients to zero, so each step follows the sum of all gradients so far.",
+    name="gradients-added-up",
+)
+def _(model, batches, lr, images, names, templates):
+    optimizer = torch.optim.Adam(model.parameters(), lr=lr)
+    losses = []
+    for pixels, captions in batches:
+        logits = clip_logits(model.image(pixels), model.text(captions), model.log_scale)
+        loss = clip_loss(logits)
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+
+    with torch.no_grad():
+        classes = zero_shot_weights(model.text, names, templates)
+        logits = clip_logits(model.image(images), classes.mT, model.log_scale)
+        probabilities = logits.softmax(-1)
+    return probabilities, losses
+
+
+@name_images.misconception(
+    "You embedded the bare names. Training had sentences, so put each name into the templates.",
+    name="names-without-prompts",
+)
+def _(model, batches, lr, images, names, templates):
+    optimizer = torch.optim.Adam(model.parameters(), lr=lr)
+    losses = []
+    for pixels, captions in batches:
+        logits = clip_logits(model.image(pixels), model.text(captions), model.log_scale)
+        loss = clip_loss(logits)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+
+    with torch.no_grad():
+        classes = zero_shot_weights(model.text, names, ("{}",))
+        logits = clip_logits(model.image(images), classes.mT, model.log_scale)
+        probabilities = logits.softmax(-1)
+    return probabilities, losses
+
+
+@name_images.misconception(
+    "You trained on one direction, the text for each image. CLIP's loss asks for the image of each text as well.",
+    name="images-choose-texts-alone",
+)
+def _(model, batches, lr, images, names, templates):
+    optimizer = torch.optim.Adam(model.parameters(), lr=lr)
+    losses = []
+    for pixels, captions in batches:
+        logits = clip_logits(model.image(pixels), model.text(captions), model.log_scale)
+        loss = F.cross_entropy(logits, torch.arange(len(logits)))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+
+    with torch.no_grad():
+        classes = zero_shot_weights(model.text, names, templates)
+        logits = clip_logits(model.image(images), classes.mT, model.log_scale)
+        probabilities = logits.softmax(-1)
+    return probabilities, losses
+
+
+@name_images.misconception(
+    "You left the scale as it was. It is a parameter, and the optimiser learns it with the towers.",
+    name="fixed-scale",
+)
+def _(model, batches, lr, images, names, templates):
+    optimizer = torch.optim.Adam([p for p in model.parameters() if p is not model.log_scale], lr=lr)
+    losses = []
+    for pixels, captions in batches:
+        logits = clip_logits(model.image(pixels), model.text(captions), model.log_scale)
+        loss = clip_loss(logits)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+
+    with torch.no_grad():
+        classes = zero_shot_weights(model.text, names, templates)
+        logits = clip_logits(model.image(images), classes.mT, model.log_scale)
+        probabilities = logits.softmax(-1)
+    return probabilities, losses
+
+
+@name_images.misconception(
+    "You embedded the names before training. The text tower has changed since, so these classes belong to a model that "
+    "is gone.",
+    name="classes-before-training",
+)
+def _(model, batches, lr, images, names, templates):
+    optimizer = torch.optim.Adam(model.parameters(), lr=lr)
+    losses = []
+    with torch.no_grad():
+        classes = zero_shot_weights(model.text, names, templates)
+    for pixels, captions in batches:
+        logits = clip_logits(model.image(pixels), model.text(captions), model.log_scale)
+        loss = clip_loss(logits)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+
+    with torch.no_grad():
+        logits = clip_logits(model.image(images), classes.mT, model.log_scale)
+        probabilities = logits.softmax(-1)
+    return probabilities, losses
+
+
+@name_images.also_correct
+def _(model, batches, lr, images, names, templates):
+    optimizer, losses = torch.optim.Adam(list(model.parameters()), lr), []
+    for batch in batches:
+        features = F.normalize(model.image(batch[0])), F.normalize(model.text(batch[1]))
+        logits = model.log_scale.exp().clamp(max=100) * features[0] @ features[1].T
+        right = torch.arange(logits.shape[0])
+        loss = 0.5 * F.cross_entropy(logits, right) + 0.5 * F.cross_entropy(logits.T, right)
+        model.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(float(loss.detach()))
+    classes = zero_shot_weights(model.text, names, templates)
+    cosines = F.normalize(model.image(images)) @ classes
+    return torch.softmax(cosines * model.log_scale.exp().clamp(max=100), 1).detach(), losses
+
+
+@name_images.also_correct
+def _(model, batches, lr, images, names, templates):
+    optimizer = torch.optim.Adam(model.parameters(), lr=lr)
+
+    def step(pixels, captions):
+        optimizer.zero_grad()
+        loss = clip_loss(clip_logits(model.image(pixels), model.text(captions), model.log_scale))
+        loss.backward()
+        optimizer.step()
+        return loss.item()
+
+    losses = [step(*batch) for batch in batches]
+    rows = []
+    with torch.no_grad():
+        weights = zero_shot_weights(model.text, names, templates)
+        for i in range(len(images)):
+            logits = clip_logits(model.image(images[i : i + 1]), weights.T, model.log_scale)
+            rows.append(logits[0].exp() / logits[0].exp().sum())
+    return torch.stack(rows), losses
+
+
 # ------------------------------------------------------------------------------------------------ recall_at_k
 
 
@@ -691,6 +1021,8 @@ def _(recall_at_k, rng):
 
 @recall_at_k.hidden("does not count a tie as found", points=1)
 def _(recall_at_k):
+    similarity = torch.tensor([[2.0, 2.0, 2.0, 0.0], [1.0, 3.0, 0.0, 0.0], [0.0, 1.0, 1.0, 0.0], [5.0, 5.0, 0.0, 4.0]])
+    assert_close([float(share) for share in recall_at_k(similarity, 2)], [1 / 2, 1.0], message="with ties, k=2")
     similarity = torch.tensor([[2.0, 2.0, 0.0, 0.0], [1.0, 3.0, 0.0, 0.0], [0.0, 1.0, 1.0, 0.0], [0.0, 5.0, 0.0, 4.0]])
     assert_close([float(share) for share in recall_at_k(similarity, 1)], [1 / 4, 3 / 4], message="with two ties, k=1")
     assert_close([float(share) for share in recall_at_k(similarity, 2)], [1.0, 1.0], message="with two ties, k=2")
@@ -802,6 +1134,7 @@ def _(similarity, k):
 @exercise(
     points=3,
     minutes=10,
+    kind="derive",
     importance=1,
     hints=(
         "In which direction does the gap point, and which side has to move against it?",
@@ -814,9 +1147,9 @@ def _(similarity, k):
 def shift_gap(images, texts, amount):
     """Return the features of images and texts, moved towards each other along the gap between their means.
 
-    Each row is first made a unit vector. The gap is the mean of the images minus the mean of the
-    texts. Each side moves by half of `amount` times the gap: with 1 the means would meet, with 0
-    nothing moves, and below 0 the gap gets wider. Then each row is made a unit vector again.
+    Each row is first made a unit vector, and at the end again. In between, all images move by one
+    vector and all texts by its opposite. Both are parallel to the gap, the mean of the images minus
+    that of the texts, and what is left of the gap is 1 − amount of it.
 
     * images (N, d), texts (M, d): of any length; they stay as they are
     * amount: a number
