@@ -156,7 +156,6 @@ def test_the_check_finds_a_promise_of_the_sample_topic_that_is_not_kept(copy_sam
         (torch.ones(3, 2), "with all its values equal"),
         (torch.eye(3), "with two axes of one length"),
         (torch.arange(6.0).view(2, 3), ""),
-        (torch.ones(1, 1), "with a single value"),
         (torch.tensor(1.0), ""),
     ],
 )
@@ -172,3 +171,11 @@ def test_a_test_that_begins_with_a_degenerate_case_and_has_a_better_one_is_advis
 
     said = "".join(degenerate_cases(TOPIC, made("Returns x.", several, lambda x, y: x)))
     assert ("`x` = 1, on which many mistakes agree" in said) == advised
+
+
+def test_a_single_value_is_no_better_case():
+    def squares(answer):
+        for size in (3, 1):
+            answer(torch.rand(size, size), 5)
+
+    assert list(degenerate_cases(TOPIC, made("Returns x.", squares, lambda x, y: x))) == []

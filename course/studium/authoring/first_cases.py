@@ -24,7 +24,8 @@ def degenerate_cases(topic: Topic, exercise: Exercise) -> Iterator[str]:
         cases = [_arguments(exercise, call) for call in calls]
         for name, first in cases[0].items() if len(cases) > 1 else ():
             fault = degenerate(first)
-            if fault and any(not degenerate(case[name]) for case in cases[1:] if type(case.get(name)) is type(first)):
+            later = [case[name] for case in cases[1:] if type(case.get(name)) is type(first)]
+            if fault and any(not degenerate(value) and not _is_single(value) for value in later):
                 yield (
                     f"the first case of the test {test.name!r} of {exercise.id} has `{name}` {fault}, on which many "
                     "mistakes agree, and a later case has not; begin with that one [standard.md#first-cases]"
@@ -37,14 +38,17 @@ def degenerate(value: Any) -> str:
     torch = sys.modules.get("torch")
     if type(value) is int and value in (0, 1):
         return f"= {value}"
-    if torch is None or not isinstance(value, torch.Tensor) or value.numel() == 0 or value.ndim == 0:
+    if torch is None or not isinstance(value, torch.Tensor) or value.numel() < 2:
         return ""
-    if value.numel() == 1:
-        return "with a single value"
     if bool((value == value.flatten()[0]).all()):
         return "with all its values equal"
     sizes = list(value.shape)
     return "with two axes of one length" if len(set(sizes)) < len(sizes) else ""
+
+
+def _is_single(value: Any) -> bool:
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(value, torch.Tensor) and value.numel() < 2
 
 
 def _arguments(exercise: Exercise, call: Call) -> dict[str, Any]:
