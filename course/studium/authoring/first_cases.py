@@ -24,7 +24,7 @@ def degenerate_cases(topic: Topic, exercise: Exercise) -> Iterator[str]:
         cases = [_arguments(exercise, call) for call in calls]
         for name, first in cases[0].items() if len(cases) > 1 else ():
             fault = degenerate(first)
-            later = [case[name] for case in cases[1:] if type(case.get(name)) is type(first)]
+            later = [case[name] for case in cases[1:] if name in case and type(case[name]) is type(first)]
             if fault and any(not degenerate(value) and not _is_single(value) for value in later):
                 yield (
                     f"the first case of the test {test.name!r} of {exercise.id} has `{name}` {fault}, on which many "

@@ -7,7 +7,9 @@ import math
 import torch
 import torch.nn.functional as F
 from studium import assert_close, exercise
-from torch import nn
+
+from studium_topics.clip import shapes
+from studium_topics.clip.model import drawn
 
 # ------------------------------------------------------------------------------------------------- clip_logits
 
@@ -677,62 +679,34 @@ def name_images(model, batches, lr, images, names, templates):
     ### END SOLUTION
 
 
-class _Towers(nn.Module):
-    """Two small towers, of which the second one reads the letters of a sentence."""
-
-    def __init__(self, rng, pixels=6, width=5):
-        super().__init__()
-        shapes = {"seen": (pixels, width), "read": (26, width)}
-        for name, shape in shapes.items():
-            setattr(self, name, nn.Parameter(torch.randn(shape, generator=rng, dtype=torch.float64)))
-        self.log_scale = nn.Parameter(torch.tensor(0.7, dtype=torch.float64))
-
-    def image(self, pixels):
-        return (pixels @ self.seen).tanh()
-
-    def text(self, sentences):
-        letters = [[sentence.count(chr(97 + i)) for i in range(26)] for sentence in sentences]
-        return (torch.tensor(letters, dtype=torch.float64) @ self.read / 5).tanh()
-
-
-_COLOURS, _FORMS = ("red", "green", "blue"), ("disc", "ring")
-_TEMPLATES = ("a small {}", "one large {}")
-
-
-def _shapes(rng, count):
-    """Return `count` batches of all six pairs of colour and form: pixels with noise, and captions."""
-    pairs = [(c, f) for c in range(3) for f in range(2)]
-    clean = torch.tensor([[c == i for i in range(3)] + [f == i for i in range(2)] + [True] for c, f in pairs])
-    captions = [_TEMPLATES[(c + f) % 2].format(f"{_COLOURS[c]} {_FORMS[f]}") for c, f in pairs]
-    noise = torch.randn(count, 6, 6, generator=rng, dtype=torch.float64) / 4
-    orders = [torch.randperm(6, generator=rng).tolist() for _ in range(count)]
-    batches = [((clean + noise[i])[order], [captions[k] for k in order]) for i, order in enumerate(orders)]
-    return batches, clean.double(), [f"{_COLOURS[c]} {_FORMS[f]}" for c, f in pairs]
-
-
-@name_images.test("learns to name six kinds of shapes", points=1)
+@name_images.test("lowers the loss, and gives each name a probability", points=1)
 def _(name_images, rng):
-    batches, clean, names = _shapes(rng, 150)
-    model = _Towers(rng)
-    probabilities, losses = name_images(model, batches, 0.05, clean[:4], names, _TEMPLATES)
-    assert tuple(probabilities.shape) == (4, 6), (
-        f"four images and six names need probabilities (4, 6), got {tuple(probabilities.shape)}"
+    model = drawn(int(torch.randint(1000, (1,), generator=rng)))
+    kinds = shapes.SEEN[::6]
+    batch = (shapes.render(kinds, rng), shapes.captions(kinds))
+    probabilities, losses = name_images(model, [batch] * 12, 2e-3, batch[0][:5], shapes.NAMES[:7], shapes.TEMPLATES)
+    assert tuple(probabilities.shape) == (5, 7), (
+        f"five images and seven names need probabilities (5, 7), got {tuple(probabilities.shape)}"
     )
-    assert_close(probabilities.sum(-1), torch.ones(4), rtol=1e-4, atol=1e-4, message="the sum over the names")
+    assert_close(probabilities.sum(-1), torch.ones(5), rtol=1e-4, atol=1e-4, message="the sum over the names")
     assert not probabilities.requires_grad, "the probabilities must come without a gradient"
-    assert len(losses) == 150, f"150 batches have 150 losses, got {len(losses)}"
-    assert losses[-1] < losses[0] / 2, f"training must lower the loss: it went from {losses[0]:.3f} to {losses[-1]:.3f}"
-    assert_close(probabilities.argmax(-1), torch.arange(4), message="the most probable name of each image")
+    assert len(losses) == 12, f"12 batches have 12 losses, got {len(losses)}"
+    assert losses[-1] < losses[0] - 0.2, f"training must lower the loss: from {losses[0]:.3f} to {losses[-1]:.3f}"
 
 
 @name_images.hidden("trains on the symmetric loss, and names at the scale that was learned", points=4)
 def _(name_images, rng):
-    for count, lr, templates in ((5, 0.05, _TEMPLATES), (3, 0.1, ("{} here",)), (1, 0.02, ("{}", "a {}", "this {}"))):
-        batches, clean, names = _shapes(rng, count)
-        model, given = _Towers(rng), [(pixels.clone(), list(captions)) for pixels, captions in batches]
-        expected, losses = copy.deepcopy(model), []
+    for count, lr, templates in ((5, 5e-3, shapes.TEMPLATES), (3, 1e-2, ("{} here",)), (1, 2e-3, ("{}", "a {}"))):
+        model = drawn(int(torch.randint(1000, (1,), generator=rng)))
+        batches, given = [], []
+        for _ in range(count):
+            kinds = shapes.SEEN[torch.randperm(48, generator=rng)[:7]]
+            pixels = shapes.render(kinds, rng)
+            batches.append((pixels, shapes.captions(kinds)))
+            given.append((pixels.clone(), shapes.captions(kinds)))
+        images, expected, losses = shapes.render(shapes.HELD_OUT[:5], rng), copy.deepcopy(model), []
         optimizer = torch.optim.Adam(expected.parameters(), lr=lr)
-        for pixels, captions in batches:
+        for pixels, captions in given:
             a, b = expected.image(pixels), expected.text(captions)
             cosines = (a @ b.T) / a.norm(dim=1)[:, None] / b.norm(dim=1)
             logits = cosines * expected.log_scale.exp()
@@ -741,21 +715,21 @@ def _(name_images, rng):
             loss.backward()
             optimizer.step()
             losses.append(loss.item())
-        found = name_images(model, batches, lr, clean[:5], names[:4], templates)
+        found = name_images(model, batches, lr, images, shapes.NAMES[3:7], templates)
         what = f"with {count} batches, a rate of {lr} and the templates {templates}"
-        assert_close(found[1], losses, rtol=1e-4, atol=1e-5, message=f"the loss of each batch {what}")
-        states = (dict(model.state_dict()), dict(expected.state_dict()))
-        assert_close(*states, rtol=1e-3, atol=1e-4, message=f"the parameters after training {what}")
+        assert_close(found[1], losses, rtol=1e-3, atol=1e-3, message=f"the loss of each batch {what}")
         with torch.no_grad():
             rows = []
-            for name in names[:4]:
+            for name in shapes.NAMES[3:7]:
                 each = [expected.text([template.replace("{}", name)])[0] for template in templates]
                 mean = sum(vector / vector.norm() for vector in each)
                 rows.append(mean / mean.norm())
-            unit = expected.image(clean[:5])
+            unit = expected.image(images)
             unit = unit / unit.norm(dim=1, keepdim=True)
             odds = (unit @ torch.stack(rows).T * expected.log_scale.exp()).exp()
-        assert_close(found[0], odds / odds.sum(1, keepdim=True), rtol=1e-3, atol=1e-5, message=f"probabilities {what}")
+        assert_close(found[0], odds / odds.sum(1, keepdim=True), rtol=1e-2, atol=2e-3, message=f"probabilities {what}")
+        scales = float(model.log_scale.detach()), float(expected.log_scale.detach())
+        assert_close(*scales, rtol=1e-4, atol=1e-4, message=f"log_scale after training {what}")
         for (pixels, captions), (before, words) in zip(batches, given, strict=True):
             assert torch.equal(pixels, before), "the pixels of the batches must stay as they are"
             assert captions == words, "the captions of the batches must stay as they are"

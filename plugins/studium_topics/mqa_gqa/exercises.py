@@ -6,9 +6,10 @@ import math
 import torch
 import torch.nn.functional as F
 from studium import assert_close, exercise
-from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
+
+from studium_topics.mqa_gqa.model import Sizes, grouped_lm
 
 # --------------------------------------------------------------------------------------------------- repeat_kv
 
@@ -976,77 +977,46 @@ def uptrain(model, smaller, heads, groups, batches, lr):
     ### END SOLUTION
 
 
-class _Grouped(nn.Module):
-    """Four query heads of causal attention, with names as in Llama's checkpoints."""
-
-    def __init__(self, groups, vocabulary=9, size=3):
-        super().__init__()
-        self.size = size
-        self.embedding = nn.Embedding(vocabulary, 8)
-        self.q_proj, self.o_proj = nn.Linear(8, 4 * size, bias=False), nn.Linear(4 * size, 8, bias=False)
-        self.k_proj, self.v_proj = nn.Linear(8, groups * size, bias=False), nn.Linear(8, groups * size)
-        self.head = nn.Linear(8, vocabulary)
-        self.double()
-
-    def forward(self, ids):
-        x = self.embedding(ids)
-        projected = (project(x) for project in (self.q_proj, self.k_proj, self.v_proj))
-        q, k, v = (z.unflatten(-1, (-1, self.size)).transpose(1, 2) for z in projected)
-        k, v = (z.repeat_interleave(4 // z.shape[1], 1) for z in (k, v))
-        mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True)
-        return self.head(x + self.o_proj(mixed.transpose(1, 2).flatten(2)))
-
-
-def _drawn(groups, rng):
-    with torch.device("meta"):  # where a layer's own initialisation draws nothing
-        model = _Grouped(groups)
-    model.to_empty(device="cpu")
-    for parameter in model.parameters():
-        nn.init.normal_(parameter, std=0.5, generator=rng)
-    return model
-
-
-def _texts(rng, count, batch=3, length=5):
-    ids = torch.randint(9, (count, batch, length + 1), generator=rng)
-    return [(row[:, :-1], row[:, 1:]) for row in ids]
-
-
 @uptrain.test("starts from pooled heads, and lowers the loss of a batch that comes again", points=1)
 def _(uptrain, rng):
-    model, fresh, batch = _drawn(4, rng), _drawn(2, rng), _texts(rng, 1)[0]
-    pooled, damage, losses = uptrain(model, lambda: copy.deepcopy(fresh), 4, 2, [batch] * 30, 0.05)
-    assert tuple(pooled.k_proj.weight.shape) == (6, 8), (
-        f"the trained model must have 2 heads of keys, (6, 8), got {tuple(pooled.k_proj.weight.shape)}"
-    )
-    converted = copy.deepcopy(fresh)
-    converted.load_state_dict(_pooled(model, 2))
-    first = F.cross_entropy(converted(batch[0]).flatten(0, 1), batch[1].flatten()).item()
+    def attention(q, k, v, causal):
+        return F.scaled_dot_product_attention(q, k, v, is_causal=causal, enable_gqa=True)
+
+    seed, ids = int(torch.randint(1000, (1,), generator=rng)), torch.randint(9, (3, 6), generator=rng)
+    model, fresh = (grouped_lm(9, Sizes(4, groups, 4, 16, 1), attention, seed + groups) for groups in (4, 2))
+    batch = (ids[:, :-1], ids[:, 1:])
+    pooled, damage, losses = uptrain(model, lambda: copy.deepcopy(fresh), 4, 2, [batch] * 30, 0.02)
+    keys = tuple(pooled.layers[0].attention.k_proj.weight.shape)
+    assert keys == (8, 16), f"the trained model must have 2 heads of keys, a weight of (8, 16), got {keys}"
+    converted, state = copy.deepcopy(fresh), dict(model.state_dict())
+    for name in ("layers.0.attention.k_proj.weight", "layers.0.attention.v_proj.weight"):
+        state[name] = state[name].view(2, 2, 4, 16).mean(1).view(8, 16)
+    converted.load_state_dict(state)
+    losses_of = (F.cross_entropy(m(batch[0]).flatten(0, 1), batch[1].flatten()).item() for m in (model, converted))
+    own, first = losses_of
     assert_close(losses[0], first, rtol=1e-4, atol=1e-4, message="the first loss, of the converted model")
-    own = F.cross_entropy(model(batch[0]).flatten(0, 1), batch[1].flatten()).item()
     assert_close(damage, first - own, rtol=1e-3, atol=1e-4, message="what the conversion cost, on the first batch")
     assert losses[-1] < losses[0] - 0.3, f"30 steps must lower the loss: from {losses[0]:.3f} to {losses[-1]:.3f}"
 
 
-def _pooled(model, groups):
-    state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    for name in ("k_proj.weight", "v_proj.weight", "v_proj.bias"):
-        rows = state[name].view(4, 3, -1)
-        merged = [rows[g * 4 // groups : (g + 1) * 4 // groups].mean(0) for g in range(groups)]
-        state[name] = torch.stack(merged).reshape(groups * 3, *state[name].shape[1:])
-    return state
-
-
 @uptrain.hidden("takes one step a batch, at a rate that falls, and leaves the multi-head model as it was", points=3)
 def _(uptrain, rng):
+    def attention(q, k, v, causal):
+        return F.scaled_dot_product_attention(q, k, v, is_causal=causal, enable_gqa=True)
+
     for groups, count, lr in ((2, 7, 0.03), (1, 4, 0.01)):
-        model, fresh, batches = _drawn(4, rng), _drawn(groups, rng), _texts(rng, count)
+        seed = int(torch.randint(1000, (1,), generator=rng))
+        model, fresh = (grouped_lm(9, Sizes(4, g, 4, 16, 1), attention, seed + g).double() for g in (4, groups))
+        texts = torch.randint(9, (count, 3, 6), generator=rng)
+        batches = [(ids[:, :-1], ids[:, 1:]) for ids in texts.clone()]
         kept = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-        given = [(ids.clone(), labels.clone()) for ids, labels in batches]
-        expected, losses = copy.deepcopy(fresh), []
-        expected.load_state_dict(_pooled(model, groups))
+        expected, state, losses = copy.deepcopy(fresh), dict(kept), []
+        for name in ("layers.0.attention.k_proj.weight", "layers.0.attention.v_proj.weight"):
+            state[name] = state[name].view(groups, 4 // groups, 4, 16).mean(1).view(4 * groups, 16)
+        expected.load_state_dict(state)
         optimizer = torch.optim.Adam(expected.parameters())
-        for i, (ids, labels) in enumerate(batches):
-            loss = F.cross_entropy(expected(ids).flatten(0, 1), labels.flatten())
+        for i, ids in enumerate(texts):
+            loss = F.cross_entropy(expected(ids[:, :-1]).flatten(0, 1), ids[:, 1:].flatten())
             optimizer.param_groups[0]["lr"] = lr * (count - i) / count
             optimizer.zero_grad()
             loss.backward()
@@ -1055,14 +1025,14 @@ def _(uptrain, rng):
         pooled, damage, found = uptrain(model, lambda fresh=fresh: copy.deepcopy(fresh), 4, groups, batches, lr)
         what = f"with {groups} heads left and {count} batches"
         assert_close(found, losses, rtol=1e-3, atol=1e-4, message=f"the loss of each batch {what}")
-        own = F.cross_entropy(model(batches[0][0]).flatten(0, 1), batches[0][1].flatten()).item()
+        own = F.cross_entropy(model(texts[0][:, :-1]).flatten(0, 1), texts[0][:, 1:].flatten()).item()
         assert_close(damage, losses[0] - own, rtol=1e-2, atol=1e-3, message=f"what the conversion cost {what}")
         states = (dict(pooled.state_dict()), dict(expected.state_dict()))
         assert_close(*states, rtol=1e-2, atol=1e-3, message=f"the trained parameters {what}")
         assert_close(dict(model.state_dict()), kept, message="the multi-head model, which must stay as it was")
-        for (ids, labels), (before, after) in zip(batches, given, strict=True):
-            assert torch.equal(ids, before), "the ids of the batches must stay as they are"
-            assert torch.equal(labels, after), "the labels of the batches must stay as they are"
+        for (ids, labels), before in zip(batches, texts, strict=True):
+            assert torch.equal(ids, before[:, :-1]), "the ids of the batches must stay as they are"
+            assert torch.equal(labels, before[:, 1:]), "the labels of the batches must stay as they are"
 
 
 @uptrain.misconception(

@@ -858,54 +858,44 @@ def attend(x, wq, wk, wv, wo, heads, mask, cache=None):
     ### END SOLUTION
 
 
-def _layer(rng, batch, length, width):
-    x = torch.randn(batch, length, width, generator=rng, dtype=torch.float64)
-    return x, torch.randn(4, width, width, generator=rng, dtype=torch.float64) / width**0.5 * 1.5
-
-
-def _in_calls(attend, x, weights, heads, mask, calls):
-    cache, parts, end = None, [], 0
-    for new in calls:
-        end += new
-        out, cache = attend(x[:, end - new : end], *weights, heads, mask[:, :end], cache)
-        parts.append(out)
-    return torch.cat(parts, 1)
-
-
-def _by_formula(x, weights, heads, neighbours, sign):
-    """Return what a layer computes under one convention, from complex pairs and offsets (equation 12)."""
-    batch, length, width = x.shape
-    q, k, v = ((x @ w.T).view(batch, length, heads, -1).transpose(1, 2) for w in weights[:3])
-    pairs = width // heads // 2
-    split = (lambda z: z.unflatten(-1, (pairs, 2))) if neighbours else (lambda z: z.unflatten(-1, (2, pairs)).mT)
-    a, b = (torch.view_as_complex(split(z).contiguous()) for z in (q, k))
-    angle = sign * torch.arange(length, dtype=torch.float64)[:, None] * 10000.0 ** (-torch.arange(pairs) / pairs)
-    turn = torch.polar(torch.ones_like(angle), angle)
-    scores = torch.einsum("bhmc,bhnc->bhmn", a * turn, (b * turn).conj()).real / (2 * pairs) ** 0.5
-    hidden = torch.ones(length, length, dtype=torch.bool).triu(1)
-    mixed = scores.masked_fill(hidden, -torch.inf).softmax(-1) @ v
-    return mixed.transpose(1, 2).reshape(batch, length, width) @ weights[3].T
-
-
 @attend.test("gives the same in one call and token by token", points=1)
 def _(attend, rng):
-    x, weights = _layer(rng, 3, 5, 8)
+    x = torch.randn(3, 5, 8, generator=rng, dtype=torch.float64)
+    weights = torch.randn(4, 8, 8, generator=rng, dtype=torch.float64) / 2
     mask, kept = torch.ones(3, 5, dtype=torch.bool), x.clone()
-    whole = _in_calls(attend, x, weights, 2, mask, [5])
+    whole, _ = attend(x, *weights, 2, mask)
     assert tuple(whole.shape) == (3, 5, 8), f"the result must have the shape of x, got {tuple(whole.shape)}"
     assert torch.equal(x, kept), "the argument x must stay as it is"
+    parts, cache = [], None
+    for start, end in ((0, 2), (2, 3), (3, 4), (4, 5)):
+        part, cache = attend(x[:, start:end], *weights, 2, mask[:, :end], cache)
+        parts.append(part)
     what = "three texts of five tokens, token by token with the cache, against one call"
-    assert_close(_in_calls(attend, x, weights, 2, mask, [2, 1, 1, 1]), whole, rtol=1e-4, atol=1e-4, message=what)
+    assert_close(torch.cat(parts, 1), whole, rtol=1e-4, atol=1e-4, message=what)
 
 
 @attend.hidden("computes what the formula says, in one of the four conventions", points=2)
 def _(attend, rng):
+    def by_formula(x, weights, heads, neighbours, sign):  # from complex pairs, Su et al. 2021, equation 12
+        batch, length, width = x.shape
+        q, k, v = ((x @ w.T).view(batch, length, heads, -1).transpose(1, 2) for w in weights[:3])
+        pairs = width // heads // 2
+        shape = (pairs, 2) if neighbours else (2, pairs)
+        a, b = (z.unflatten(-1, shape) if neighbours else z.unflatten(-1, shape).mT for z in (q, k))
+        a, b = (torch.view_as_complex(z.contiguous()) for z in (a, b))
+        angle = sign * torch.arange(length, dtype=torch.float64)[:, None] * 10000.0 ** (-torch.arange(pairs) / pairs)
+        rotation = torch.polar(torch.ones_like(angle), angle)
+        scores = torch.einsum("bhmc,bhnc->bhmn", a * rotation, (b * rotation).conj()).real / (2 * pairs) ** 0.5
+        later = torch.ones(length, length, dtype=torch.bool).triu(1)
+        mixed = scores.masked_fill(later, -torch.inf).softmax(-1) @ v
+        return mixed.transpose(1, 2).reshape(batch, length, width) @ weights[3].T
+
     for batch, length, width, heads in ((2, 7, 12, 3), (1, 9, 8, 1), (3, 6, 16, 2)):
-        x, weights = _layer(rng, batch, length, width)
-        x.requires_grad_()
+        x = torch.randn(batch, length, width, generator=rng, dtype=torch.float64, requires_grad=True)
+        weights = torch.randn(4, width, width, generator=rng, dtype=torch.float64) / width**0.5 * 1.5
         found = attend(x, *weights, heads, torch.ones(batch, length, dtype=torch.bool))[0]
-        conventions = [_by_formula(x, weights, heads, n, sign) for n in (True, False) for sign in (1, -1)]
-        nearest = min(conventions, key=lambda expected: float((found - expected).abs().max()))
+        conventions = [by_formula(x, weights, heads, pairs, sign) for pairs in (True, False) for sign in (1, -1)]
+        nearest = min(conventions, key=lambda expected: (found - expected).detach().abs().max().item())
         what = f"{length} tokens without padding, {heads} heads, D={width}, against the nearest of the conventions"
         assert_close(found, nearest, rtol=1e-3, atol=1e-3, message=what)
         assert found.requires_grad, "gradients must reach x"
@@ -921,15 +911,19 @@ def _(attend, rng):
     }
     for kind, rows in masks.items():
         mask = torch.tensor(rows)
-        for heads, calls in ((2, [4, 1, 1, 1, 1]), (3, [5, 3]), (1, [8])):
-            x, weights = _layer(rng, 3, 8, 12)
-            found = _in_calls(attend, x, weights, heads, mask, calls)
+        for heads, ends in ((2, (4, 5, 6, 7, 8)), (3, (5, 8)), (1, (8,))):
+            x = torch.randn(3, 8, 12, generator=rng, dtype=torch.float64)
+            weights = torch.randn(4, 12, 12, generator=rng, dtype=torch.float64) / 2
+            parts, cache, start = [], None, 0
+            for end in ends:
+                part, cache = attend(x[:, start:end], *weights, heads, mask[:, :end], cache)
+                parts.append(part)
+                start = end
+            found = torch.cat(parts, 1)
             for row, real in enumerate(mask.bool()):
                 count = int(real.sum())
                 alone = attend(x[row : row + 1, real], *weights, heads, mask.new_ones(1, count))[0][0]
-                what = (
-                    f"the tokens of row {row}, with {kind}, {heads} heads and calls of {calls}, against the row alone"
-                )
+                what = f"row {row}, with {kind}, {heads} heads and calls up to {ends}, against its tokens alone"
                 assert_close(found[row, real], alone, rtol=1e-3, atol=1e-3, message=what)
 
 
