@@ -1056,17 +1056,6 @@ def _(guided_sample, rng):
     assert_close([start, noise], list(kept), message="start and noise after the call")
 
 
-def _sampled(move, model, start, betas, rows_of=lambda steps: reversed(range(steps))):
-    """Return the film of a sampler whose step from t is move(eps, x, t, rows)."""
-    x, frames = start, [start]
-    with torch.no_grad():
-        for t in rows_of(len(betas)):
-            rows = torch.full((len(x),), t, device=x.device)
-            x = move(model(x, rows), x, t, rows)
-            frames.append(x)
-    return torch.stack(frames)
-
-
 @guided_sample.misconception(
     "You guided every row to the class of the first; y has one class for each row.", name="first-class"
 )
@@ -1075,7 +1064,13 @@ def _(model, classifier, step, start, y, s, betas, noise):
         gradient = class_gradient(classifier, x, rows, y[:1].expand_as(y))
         return step(guide_eps(eps, gradient, t, betas, s), x, t, noise[t])
 
-    return _sampled(move, model, start, betas)
+    x, frames = start, [start]
+    with torch.no_grad():
+        for t in reversed(range(len(betas))):
+            rows = torch.full((len(x),), t, device=x.device)
+            x = move(model(x, rows), x, t, rows)
+            frames.append(x)
+    return torch.stack(frames)
 
 
 @guided_sample.misconception(
@@ -1088,7 +1083,13 @@ def _(model, classifier, step, start, y, s, betas, noise):
         gradient = class_gradient(classifier, x, rows, y)
         return step(guide_eps(eps, gradient, t, betas, s), x, t, noise[t]).clamp(-1, 1)
 
-    return _sampled(move, model, start, betas)
+    x, frames = start, [start]
+    with torch.no_grad():
+        for t in reversed(range(len(betas))):
+            rows = torch.full((len(x),), t, device=x.device)
+            x = move(model(x, rows), x, t, rows)
+            frames.append(x)
+    return torch.stack(frames)
 
 
 @guided_sample.misconception(
@@ -1100,7 +1101,13 @@ def _(model, classifier, step, start, y, s, betas, noise):
     def move(eps, x, t, rows):
         return step(eps, x, t, noise[t]) + s * class_gradient(classifier, x, rows, y)
 
-    return _sampled(move, model, start, betas)
+    x, frames = start, [start]
+    with torch.no_grad():
+        for t in reversed(range(len(betas))):
+            rows = torch.full((len(x),), t, device=x.device)
+            x = move(model(x, rows), x, t, rows)
+            frames.append(x)
+    return torch.stack(frames)
 
 
 @guided_sample.misconception(
@@ -1112,7 +1119,13 @@ def _(model, classifier, step, start, y, s, betas, noise):
         gradient = class_gradient(classifier, x, rows, y)
         return step(guide_eps(eps, gradient, t, betas, s), x, t, noise[t])
 
-    return _sampled(move, model, start, betas, range)
+    x, frames = start, [start]
+    with torch.no_grad():
+        for t in range(len(betas)):
+            rows = torch.full((len(x),), t, device=x.device)
+            x = move(model(x, rows), x, t, rows)
+            frames.append(x)
+    return torch.stack(frames)
 
 
 @guided_sample.misconception(
@@ -1124,7 +1137,13 @@ def _(model, classifier, step, start, y, s, betas, noise):
         gradient = class_gradient(classifier, x, rows, y)
         return step(guide_eps(eps, gradient, t, betas, s), x, t, noise[len(betas) - 1 - t])
 
-    return _sampled(move, model, start, betas)
+    x, frames = start, [start]
+    with torch.no_grad():
+        for t in reversed(range(len(betas))):
+            rows = torch.full((len(x),), t, device=x.device)
+            x = move(model(x, rows), x, t, rows)
+            frames.append(x)
+    return torch.stack(frames)
 
 
 @guided_sample.misconception(
@@ -1137,7 +1156,13 @@ def _(model, classifier, step, start, y, s, betas, noise):
         gradient = class_gradient(classifier, x, torch.zeros_like(rows), y)
         return step(guide_eps(eps, gradient, t, betas, s), x, t, noise[t])
 
-    return _sampled(move, model, start, betas)
+    x, frames = start, [start]
+    with torch.no_grad():
+        for t in reversed(range(len(betas))):
+            rows = torch.full((len(x),), t, device=x.device)
+            x = move(model(x, rows), x, t, rows)
+            frames.append(x)
+    return torch.stack(frames)
 
 
 @guided_sample.misconception(
@@ -1148,7 +1173,13 @@ def _(model, classifier, step, start, y, s, betas, noise):
         gradient = class_gradient(classifier, x, rows, y)
         return step(guide_eps(eps, gradient, t, betas, 1.0), x, t, noise[t])
 
-    return _sampled(move, model, start, betas)
+    x, frames = start, [start]
+    with torch.no_grad():
+        for t in reversed(range(len(betas))):
+            rows = torch.full((len(x),), t, device=x.device)
+            x = move(model(x, rows), x, t, rows)
+            frames.append(x)
+    return torch.stack(frames)
 
 
 @guided_sample.misconception(
@@ -1160,7 +1191,13 @@ def _(model, classifier, step, start, y, s, betas, noise):
         gradient = class_gradient(classifier, x, rows, y)
         return step(guide_eps(eps, gradient, t, betas, s), x, t, noise[t])
 
-    return _sampled(move, model, start, betas, lambda steps: range(steps - 1, 0, -1))
+    x, frames = start, [start]
+    with torch.no_grad():
+        for t in range(len(betas) - 1, 0, -1):
+            rows = torch.full((len(x),), t, device=x.device)
+            x = move(model(x, rows), x, t, rows)
+            frames.append(x)
+    return torch.stack(frames)
 
 
 @guided_sample.misconception(
@@ -1173,7 +1210,13 @@ def _(model, classifier, step, start, y, s, betas, noise):
         gradient = class_gradient(classifier, x, rows, y)
         return step(eps - s * betas[t].sqrt() * gradient, x, t, noise[t])
 
-    return _sampled(move, model, start, betas)
+    x, frames = start, [start]
+    with torch.no_grad():
+        for t in reversed(range(len(betas))):
+            rows = torch.full((len(x),), t, device=x.device)
+            x = move(model(x, rows), x, t, rows)
+            frames.append(x)
+    return torch.stack(frames)
 
 
 @guided_sample.misconception(
@@ -1186,7 +1229,13 @@ def _(model, classifier, step, start, y, s, betas, noise):
         gradient = class_gradient(classifier, x, rows, y)
         return step(guide_eps(eps, gradient, t, betas, s), x, t, noise[t])
 
-    return _sampled(move, model, start, betas)[-1]
+    x, frames = start, [start]
+    with torch.no_grad():
+        for t in reversed(range(len(betas))):
+            rows = torch.full((len(x),), t, device=x.device)
+            x = move(model(x, rows), x, t, rows)
+            frames.append(x)
+    return torch.stack(frames)[-1]
 
 
 @guided_sample.also_correct
