@@ -1,7 +1,7 @@
-"""A world of one shape a picture, 16 × 16 RGB, and what captions say of it: pairs of colour and form can be held out.
+"""A world of one shape on each 16 × 16 image, and what captions say of it: pairs of colour and form can be held out.
 
 A kind is a whole number: kind = 2 · pair + size, pair = 5 · colour + form. Where a shape stands, the colour of the
-ground, the shade of the ink and the noise are drawn anew for each picture, and no caption mentions them.
+ground, the shade of the ink and the noise are drawn anew for each image, and no caption mentions them.
 """
 
 from __future__ import annotations
@@ -9,18 +9,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from studium_topics.kits.shapes import COLOURS, FORMS, NAMES, outside
+
 SIDE = 16
-COLOURS = {
-    "red": (0.90, 0.20, 0.20),
-    "green": (0.20, 0.75, 0.30),
-    "blue": (0.25, 0.40, 0.95),
-    "yellow": (0.90, 0.85, 0.20),
-    "purple": (0.70, 0.30, 0.85),
-    "white": (0.92, 0.92, 0.92),
-}
-FORMS = ("disc", "ring", "square", "triangle", "cross")
 SIZES = {"small": 3.2, "large": 5.6}  # the radius in pixels
-NAMES = tuple(f"{colour} {form}" for colour in COLOURS for form in FORMS)  # of the 30 pairs
 TEMPLATES = tuple(f"a {size} {{}}" for size in SIZES)
 
 HELD_OUT_PAIRS = tuple(len(FORMS) * colour + colour % len(FORMS) for colour in range(len(COLOURS)))
@@ -30,45 +22,27 @@ SEEN, HELD_OUT = KINDS[~_held_out], KINDS[_held_out]  # (48,), (12,)
 
 
 def pair_of(kinds: Tensor) -> Tensor:
-    """Which of NAMES each kind is, (N,)."""
+    """Return which of NAMES each kind is, (N,)."""
     return kinds // len(SIZES)
 
 
 def captions(kinds: Tensor) -> list[str]:
-    """What training says of each kind, such as "a small red ring"."""
+    """Return what training says of each kind, such as "a small red ring"."""
     sizes = list(SIZES)
     return [f"a {sizes[kind % len(SIZES)]} {NAMES[kind // len(SIZES)]}" for kind in kinds.tolist()]
 
 
 def render(kinds: Tensor, generator: torch.Generator) -> Tensor:
-    """Pictures (N, 3, 16, 16) in [0, 1] of kinds (N,), each at a place of its own."""
+    """Return images (N, 3, 16, 16) in [0, 1] of kinds (N,), each at a place of its own."""
     count = len(kinds)
     radius = torch.tensor(list(SIZES.values()))[kinds % len(SIZES)].view(-1, 1, 1)
     room = torch.rand(count, 2, generator=generator).view(2, count, 1, 1)
-    centre = radius - 0.5 + (SIDE - 2 * radius) * room  # (2, N, 1, 1): the whole shape is in the picture
+    centre = radius - 0.5 + (SIDE - 2 * radius) * room  # (2, N, 1, 1): the whole shape is in the image
     axis = torch.arange(SIDE)
-    outside = _distance(pair_of(kinds) % len(FORMS), (axis - centre[0]) / radius, (axis[:, None] - centre[1]) / radius)
-    cover = (0.5 - outside * radius).clamp(0, 1)[:, None]  # (N, 1, 16, 16): half a pixel of soft edge
+    distance = outside(pair_of(kinds) % len(FORMS), (axis - centre[0]) / radius, (axis[:, None] - centre[1]) / radius)
+    cover = (0.5 - distance * radius).clamp(0, 1)[:, None]  # (N, 1, 16, 16): half a pixel of soft edge
     ink = torch.tensor(list(COLOURS.values()))[pair_of(kinds) // len(FORMS)]
     ink = (ink + 0.06 * torch.randn(count, 3, generator=generator))[..., None, None]
     ground = 0.35 * torch.rand(count, 3, 1, 1, generator=generator)
     noise = 0.05 * torch.randn(count, 3, SIDE, SIDE, generator=generator)
     return (ground + cover * (ink - ground) + noise).clamp(0, 1)
-
-
-def _distance(form: Tensor, x: Tensor, y: Tensor) -> Tensor:
-    """How far each pixel is outside of its shape, in radii and about right near the edge; (N, 16, 16).
-
-    x (N, 1, 16) and y (N, 16, 1): the pixel relative to the centre; y grows downwards.
-    """
-    across, down = x.abs(), y.abs()
-    length = (x.square() + y.square()).sqrt()
-    bar = torch.maximum(across - 0.32, down - 1)
-    shapes = (
-        length - 1,
-        (length - 0.76).abs() - 0.24,
-        torch.maximum(across, down) - 0.85,
-        torch.maximum(y - 0.6, (3**0.5 * across - y) / 2 - 0.5),
-        torch.minimum(bar, torch.maximum(across - 1, down - 0.32)),
-    )
-    return torch.stack(shapes, 1)[torch.arange(len(form)), form]
