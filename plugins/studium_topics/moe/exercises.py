@@ -155,8 +155,8 @@ def _(logits, k):
     kind="derive",
     hints=(
         "How many numbers does one expert hold? And how many multiplications does it cost a token?",
-        "Set the bill of the dense layer equal to that of the mixture, once for all numbers that it holds, once for those "
-        "that one token is multiplied with. The width D cancels.",
+        "Set the bill of the dense layer equal to that of the mixture, once for all numbers that it holds, once for "
+        "those that one token is multiplied with. The width D cancels.",
         "A gated layer of hidden width h holds three matrices of h D numbers. A router holds E D numbers, and every "
         "token is multiplied with all of them.",
         "Round down with `//`, once, at the end.",
@@ -482,7 +482,7 @@ def _(x, chosen, weights, gate_up, down):
         "seats.",
         "The line has k N entries, their one-hot rows are (k N, E), and so is the running count. At the end it goes "
         "back to (N, k).",
-        "`chosen.T.flatten()` is the line, `F.one_hot(line, experts).cumsum(0)` counts; take one column for each entry.",
+        "`chosen.T.flatten()` is the line, `F.one_hot(line, experts).cumsum(0)` counts; take one column an entry.",
     ),
 )
 def seats(chosen, experts, capacity):
@@ -1024,8 +1024,8 @@ def _(x, router, up, down):
     importance=3,
     hints=(
         "Which of your functions answer these questions: where to, with which weight, on which seat, at which price?",
-        "Flatten the tokens, route them, seat them, copy those with a seat into one buffer for each expert, compute all "
-        "buffers at once, and add the weighted results to the tokens that they came from.",
+        "Flatten the tokens, route them, seat them, copy those with a seat into one buffer for each expert, compute "
+        "all buffers at once, and add the weighted results to the tokens that they came from.",
         "With C seats: buffers (E, C, D), the fused product (E, C, 2 I), its halves (E, C, I), the results (E, C, D). "
         "The choices with a seat are pairs (token, choice).",
         "`buffers.index_put((expert, seat), rows)` fills, `results[expert, seat]` reads, `index_add(0, token, rows)` "

@@ -1,0 +1,283 @@
+"""Mixtures of experts in miniature: a task of eight clusters, a router that collapses, and a small language model.
+
+The docstrings of the three experiments have what was measured (CPU). All leave the global random state as it was.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from studium import Claim, Profile
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from studium_topics.kits import text
+from studium_topics.kits.tiny_lm import TinyLM, base_model
+from studium_topics.kits.training import one_thread, train
+from studium_topics.moe.model import Gated, Layer, Mixture
+
+Function = Callable[..., tuple[Tensor, ...]]
+CLUSTERS, WIDTH = 8, 16
+EXPERTS, HIDDEN, CHOICES = 8, 16, 2  # of the mixture for the clusters
+FAVOUR = 6.0  # the head start of the favoured experts, in logits
+RATE, BALANCE = 1e-2, 0.01
+
+
+@dataclass(frozen=True)
+class Task:
+    """Clusters of points, each with a linear map of its own: the answer for x is the map of x's cluster, times x."""
+
+    centres: Tensor  # (8, 16)
+    maps: Tensor  # (8, 16, 16)
+
+    @classmethod
+    def drawn(cls, seed: int) -> Task:
+        generator = torch.Generator().manual_seed(seed)
+        centres = torch.randn(CLUSTERS, WIDTH, generator=generator)
+        return cls(centres, torch.randn(CLUSTERS, WIDTH, WIDTH, generator=generator) / WIDTH**0.5)
+
+    def batch(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """Return x (4, count / 4, 17), whose last number is always 1, the answers (…, 16) and the clusters (…)."""
+        cluster = torch.randint(CLUSTERS, (4, count // 4), generator=generator)
+        x = self.centres[cluster] + torch.randn(*cluster.shape, WIDTH, generator=generator)
+        return F.pad(x, (0, 1), value=1.0), torch.einsum("btij,btj->bti", self.maps[cluster], x), cluster
+
+
+@dataclass(frozen=True)
+class Run:
+    """A layer trained on the clusters, and what was measured on points that it had not seen."""
+
+    name: str
+    parameters: int
+    flops: float  # of the forward pass, for each token
+    error: float  # mean squared error over the mean square of the answers
+    evenness: float  # entropy of the experts' load over that of an even load; nan without a router
+    busiest: float  # the largest share of all choices that one expert gets; nan without a router
+    dropped: float
+    balance: float  # the balance loss
+    logits: Tensor  # (tokens, E) of the router on the test points, empty without one
+    clusters: Tensor  # (tokens,)
+    history: tuple[float, ...]  # the evenness in each step
+
+
+@dataclass(frozen=True)
+class Layers:
+    """The mixture, the dense layers of equal cost and of equal size, and the mixture whose router was never trained."""
+
+    mixture: Run
+    equal_cost: Run
+    equal_size: Run
+    frozen: Run
+
+    @property
+    def cost_ratio(self) -> float:
+        """What the mixture costs a token over what the dense layer of equal cost does."""
+        return self.mixture.flops / self.equal_cost.flops
+
+    @property
+    def runs(self) -> tuple[Run, ...]:
+        """All four, in the order of the lesson's table."""
+        return self.mixture, self.equal_cost, self.equal_size, self.frozen
+
+
+def evenness(logits: Tensor, k: int) -> tuple[float, float]:
+    """Return the entropy of the experts' load over log E, and the largest share, for router logits (N, E)."""
+    share = torch.bincount(logits.topk(k).indices.flatten(), minlength=logits.shape[1]) / (logits.shape[0] * k)
+    return float(torch.special.entr(share).sum()) / math.log(len(share)), float(share.max())
+
+
+@one_thread()
+def three_layers(
+    route: Function,
+    mixture: Callable[..., Tensor],
+    router_losses: Function,
+    dense_twins: Callable[..., tuple[int, int]],
+    *,
+    profile: Profile,
+    seed: int = 0,
+) -> Layers:
+    """Train a mixture of eight experts, two for each token, and the dense layers that cost and hold as much.
+
+    All have the same data, steps and learning rate. Nothing is dropped, so that the mixture computes exactly two
+    experts for each token.
+    """
+    task = Task.drawn(seed)
+
+    def dropless(x: Tensor, *parameters: Tensor) -> tuple[Tensor, Tensor, Tensor, float]:
+        flat = x.flatten(0, 1)
+        logits = flat @ parameters[0].T
+        weights, chosen = route(logits, CHOICES)
+        return mixture(flat, chosen, weights, *parameters[1:]).view_as(x), *router_losses(logits, chosen), 0.0
+
+    def fresh() -> torch.Generator:
+        return torch.Generator().manual_seed(1000 + seed)
+
+    cost, size = dense_twins(HIDDEN, EXPERTS, CHOICES)
+    layers: dict[str, nn.Module] = {
+        "mixture": Mixture(dropless, WIDTH + 1, HIDDEN, EXPERTS, fresh()),
+        "dense, equal cost": Gated(WIDTH + 1, cost, fresh()),
+        "dense, equal size": Gated(WIDTH + 1, size, fresh()),
+        "router not trained": Mixture(dropless, WIDTH + 1, HIDDEN, EXPERTS, fresh()),
+    }
+    layers["router not trained"].router.requires_grad_(False)
+    return Layers(*(fit(name, layer, task, BALANCE, profile, seed) for name, layer in layers.items()))
+
+
+def fit(name: str, layer: nn.Module, task: Task, alpha: float, profile: Profile, seed: int) -> Run:
+    """Train a layer (4, T, 17) -> (4, T, 17) on a task and measure it; alpha weighs the balance loss."""
+    steps = profile.choose(smoke=40, laptop=600, gpu=3000)
+    size = profile.choose(smoke=128, laptop=256, gpu=2048)
+    layer.to(profile.device)
+    history = []
+
+    def error(count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        x, answers, cluster = (part.to(profile.device) for part in task.batch(count, generator))
+        difference = layer(x)[..., :WIDTH] - answers
+        return difference.square().mean() / answers.square().mean(), cluster
+
+    def loss(generator: torch.Generator) -> Tensor:
+        found = error(size, generator)[0]
+        if not isinstance(layer, Mixture):
+            return found
+        history.append(evenness(layer.logits, CHOICES)[0])
+        return found + alpha * layer.balance
+
+    train(layer, loss, steps, RATE, seed=seed, quiet=True)
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        count = profile.choose(smoke=512, laptop=4096, gpu=16384)
+        final, cluster = error(count, torch.Generator().manual_seed(2000 + seed))
+    held = sum(parameter.numel() for parameter in layer.parameters())
+    measured = counter.get_total_flops() / count, float(final)
+    routed = _routed(layer) if isinstance(layer, Mixture) else (math.nan, math.nan, 0.0, math.nan, torch.zeros(0, 0))
+    return Run(name, held, *measured, *routed, cluster.flatten().cpu(), tuple(history))
+
+
+def _routed(layer: Mixture) -> tuple[float, float, float, float, Tensor]:
+    logits = layer.logits.cpu()
+    return *evenness(logits, CHOICES), float(layer.dropped), float(layer.balance), logits
+
+
+@dataclass(frozen=True)
+class Collapse:
+    """A router with a head start for two experts, trained with three weights of the balance loss, and with more room."""
+
+    roomy: Run  # without a balance loss, but with seats for all
+    collapsed: Run  # without a balance loss
+    weak: Run
+    balanced: Run
+
+    @property
+    def runs(self) -> tuple[Run, ...]:
+        """All four, in the order of the lesson's table."""
+        return self.roomy, self.collapsed, self.weak, self.balanced
+
+
+@one_thread()
+def collapse(moe_layer: Function, *, profile: Profile, seed: int = 0) -> Collapse:
+    """Train the mixture from a router that favours experts 0 and 1 by 6 logits; the balance loss has weight alpha.
+
+    Three of the runs differ in alpha alone, at capacity factor 1.25. The first has alpha 0 and room for every choice.
+    """
+    task, room = Task.drawn(seed), EXPERTS / CHOICES
+
+    def favoured(name: str, alpha: float, factor: float = 1.25) -> Run:
+        compute = partial(moe_layer, k=CHOICES, factor=factor)
+        layer = Mixture(compute, WIDTH + 1, HIDDEN, EXPERTS, torch.Generator().manual_seed(1000 + seed))
+        with torch.no_grad():
+            layer.router[:CHOICES, -1] += FAVOUR
+        return fit(name, layer, task, alpha, profile, seed)
+
+    return Collapse(
+        favoured("alpha 0, room for all", 0.0, room),
+        favoured("alpha 0", 0.0),
+        favoured("alpha 0.01", 0.01),
+        favoured("alpha 0.1", 0.1),
+    )
+
+
+@dataclass(frozen=True)
+class Model:
+    """A small language model with one kind of feed-forward layer."""
+
+    name: str
+    parameters: int
+    loss: float  # nats a character, on held-out text
+    evenness: float  # of the worst of its routers; nan without one
+    model: TinyLM
+
+
+@dataclass(frozen=True)
+class Models:
+    """The language models: with mixtures, and dense ones whose layers cost or hold as much."""
+
+    mixture: Model
+    equal_cost: Model
+    equal_size: Model
+
+    @property
+    def gain(self) -> float:
+        """How much lower the loss of the mixture is than that of the dense model of equal cost, nats a character."""
+        return self.equal_cost.loss - self.mixture.loss
+
+
+@one_thread()
+def language_models(
+    moe_layer: Function, dense_twins: Callable[..., tuple[int, int]], *, profile: Profile, seed: int = 0
+) -> Models:
+    """Train three small language models on the same batches of English prose; only the feed-forward layers differ.
+
+    The mixture has eight experts, two for each token, and capacity factor 1.25 in training; on held-out text there is
+    room for all.
+    """
+    hidden = profile.choose(smoke=16, laptop=64, gpu=256)
+    cost, size = dense_twins(hidden, EXPERTS, CHOICES)
+
+    def expert_layer(width: int, generator: torch.Generator) -> nn.Module:
+        return Mixture(_limited(moe_layer), width, hidden, EXPERTS, generator)
+
+    def dense(hidden: int) -> Callable[[int, torch.Generator], nn.Module]:
+        return lambda width, generator: Gated(width, hidden, generator)
+
+    kinds = (("mixture", expert_layer), ("dense, equal cost", dense(cost)), ("dense, equal size", dense(size)))
+    return Models(*(_language_model(name, build, profile, seed) for name, build in kinds))
+
+
+def _limited(moe_layer: Function) -> Layer:
+    """Return the layer with capacity factor 1.25 while gradients are computed, and with room for all otherwise."""
+
+    def compute(*tensors: Tensor) -> tuple[Tensor, ...]:
+        return moe_layer(*tensors, CHOICES, 1.25 if torch.is_grad_enabled() else EXPERTS / CHOICES)
+
+    return compute
+
+
+def _language_model(
+    name: str, build: Callable[[int, torch.Generator], nn.Module], profile: Profile, seed: int
+) -> Model:
+    steps, batch = profile.choose(smoke=(8, 8), laptop=(300, 16), gpu=(2000, 64))
+    vocabulary = text.character_vocabulary()
+    ids, held_out = (part.to(profile.device) for part in text.split(vocabulary.encode(text.prose())))
+    sizes = profile.choose(smoke={}, laptop={}, gpu={"width": 512, "layers": 8, "heads": 8})
+    model = base_model(vocabulary.size, seed, **sizes)
+    generator = torch.Generator().manual_seed(3000 + seed)
+    for layer in model.layers:
+        layer.mlp = build(model.head.in_features, generator)
+    model.to(profile.device)
+    mixtures = [layer.mlp for layer in model.layers if isinstance(layer.mlp, Mixture)]
+
+    def loss(generator: torch.Generator) -> Tensor:
+        inputs, targets = text.next_token_batch(ids, batch, 64, generator)
+        balance = sum(mixture.balance for mixture in mixtures)
+        return F.cross_entropy(model(inputs).flatten(0, 1), targets.flatten()) + BALANCE * balance
+
+    train(model, loss, steps, 4e-3, schedule="onecycle", seed=seed, quiet=True)
+    windows = held_out[: profile.choose(smoke=16, laptop=128, gpu=512) * 65].view(-1, 65)
+    with torch.no_grad():
+        nats = F.cross_entropy(model(windows[:, :-1]).flatten(0, 1), windows[:, 1:].flatten())
+    worst = min((evenness(mixture.logits, CHOICES)[0] for mixture in mixtures), default=math.nan)
+    return Model(name, sum(p.numel() for p in model.parameters()), float(nats), worst, model)
