@@ -164,7 +164,7 @@ def _routed(layer: Mixture) -> tuple[float, float, float, float, Tensor]:
 
 @dataclass(frozen=True)
 class Collapse:
-    """A router with a head start for two experts, trained with three weights of the balance loss, and with more room."""
+    """A router with a head start for two experts, trained with three weights of the balance loss."""
 
     roomy: Run  # without a balance loss, but with seats for all
     collapsed: Run  # without a balance loss
@@ -272,8 +272,8 @@ def _language_model(
 
     def loss(generator: torch.Generator) -> Tensor:
         inputs, targets = text.next_token_batch(ids, batch, 64, generator)
-        balance = sum(mixture.balance for mixture in mixtures)
-        return F.cross_entropy(model(inputs).flatten(0, 1), targets.flatten()) + BALANCE * balance
+        nats = F.cross_entropy(model(inputs).flatten(0, 1), targets.flatten())
+        return nats + BALANCE * sum(mixture.balance for mixture in mixtures)
 
     train(model, loss, steps, 4e-3, schedule="onecycle", seed=seed, quiet=True)
     windows = held_out[: profile.choose(smoke=16, laptop=128, gpu=512) * 65].view(-1, 65)
