@@ -26,6 +26,7 @@ CLUSTERS, WIDTH = 8, 16
 EXPERTS, HIDDEN, CHOICES = 8, 16, 2  # of the mixture for the clusters
 FAVOUR = 6.0  # the head start of the favoured experts, in logits
 RATE, BALANCE = 1e-2, 0.01
+SHOWN = {" ": "space", "\n": "newline"}
 
 
 @dataclass(frozen=True)
@@ -261,7 +262,7 @@ def _language_model(
 ) -> Model:
     steps, batch = profile.choose(smoke=(8, 8), laptop=(300, 16), gpu=(2000, 64))
     vocabulary = text.character_vocabulary()
-    ids, held_out = (part.to(profile.device) for part in text.split(vocabulary.encode(text.prose())))
+    ids = text.split(vocabulary.encode(text.prose()))[0].to(profile.device)
     sizes = profile.choose(smoke={}, laptop={}, gpu={"width": 512, "layers": 8, "heads": 8})
     model = base_model(vocabulary.size, seed, **sizes)
     generator = torch.Generator().manual_seed(3000 + seed)
@@ -276,8 +277,81 @@ def _language_model(
         return nats + BALANCE * sum(mixture.balance for mixture in mixtures)
 
     train(model, loss, steps, 4e-3, schedule="onecycle", seed=seed, quiet=True)
-    windows = held_out[: profile.choose(smoke=16, laptop=128, gpu=512) * 65].view(-1, 65)
+    windows = held_out_windows(profile)
     with torch.no_grad():
         nats = F.cross_entropy(model(windows[:, :-1]).flatten(0, 1), windows[:, 1:].flatten())
     worst = min((evenness(mixture.logits, CHOICES)[0] for mixture in mixtures), default=math.nan)
     return Model(name, sum(p.numel() for p in model.parameters()), float(nats), worst, model)
+
+
+def held_out_windows(profile: Profile) -> Tensor:
+    """Return windows (n, 65) of the last tenth of the prose, the same ones at every call."""
+    ids = text.split(text.character_vocabulary().encode(text.prose()))[1]
+    return ids[: profile.choose(smoke=16, laptop=128, gpu=512) * 65].view(-1, 65).to(profile.device)
+
+
+@torch.no_grad()
+def favourites(model: TinyLM, profile: Profile, layer: int = 0, most: int = 10) -> list[str]:
+    """Return, for each expert of a layer, the frequent characters of which it gets the largest share as first choices.
+
+    Of these at most `most` are listed, and only those of which the expert gets at least twice an even share.
+    """
+    windows = held_out_windows(profile)[:, :-1]
+    model(windows)
+    logits = model.layers[layer].mlp.logits
+    experts, vocabulary = logits.shape[1], text.character_vocabulary()
+    pairs = F.one_hot(windows.flatten(), vocabulary.size).T.float() @ F.one_hot(logits.argmax(1), experts).float()
+    counts = pairs.sum(1, keepdim=True)  # (V, 1); pairs is (V, E)
+    share = torch.where(counts >= 20, pairs / counts.clamp(min=1), 0.0)
+    lists = []
+    for column in share.T:
+        chosen = [int(c) for c in column.argsort(descending=True)[:most] if column[c] >= 2 / experts]
+        lists.append(" ".join(SHOWN.get(vocabulary.characters[c], vocabulary.characters[c]) for c in chosen))
+    return lists
+
+
+claims = (
+    Claim(
+        "A dense layer as wide as `dense_twins` says costs what the mixture costs (ratio of the FLOPs counted)",
+        "2401.04088",
+        three_layers,
+        lambda layers: layers.cost_ratio,
+        at_most=1.03,
+        holds_from="smoke",
+    ),
+    Claim(
+        "At equal cost, the mixture's error is far below the dense layer's (ratio)",
+        "1701.06538",
+        three_layers,
+        lambda layers: layers.mixture.error / layers.equal_cost.error,
+        at_most=0.6,
+    ),
+    Claim(
+        "Ablation: with a router that is never trained, the error is higher (trained over untrained)",
+        "1701.06538",
+        three_layers,
+        lambda layers: layers.mixture.error / layers.frozen.error,
+        at_most=0.7,
+    ),
+    Claim(
+        "Without a balance loss, a router with a head start keeps to its favourites (evenness of the load)",
+        "2101.03961",
+        collapse,
+        lambda fallen: fallen.collapsed.evenness,
+        at_most=0.6,
+    ),
+    Claim(
+        "With a balance loss, the same router uses all experts (evenness of the load)",
+        "2101.03961",
+        collapse,
+        lambda fallen: fallen.balanced.evenness,
+        at_least=0.9,
+    ),
+    Claim(
+        "The balanced router's error is far below the collapsed one's (ratio)",
+        "2101.03961",
+        collapse,
+        lambda fallen: fallen.balanced.error / fallen.collapsed.error,
+        at_most=0.5,
+    ),
+)

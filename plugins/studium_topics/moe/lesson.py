@@ -1,25 +1,398 @@
 # %% [markdown]
-# # Mixture of experts
+# # Mixture of experts: the efficient feed-forward
 #
-# Placeholder.
+# Mixtral 8x7B holds **46.7 billion** parameters, and it reads each token with **12.9 billion** of them. It has the
+# memory of a large model at the cost of a small one. In each layer a *router* looks at the token and chooses two of
+# eight feed-forward networks. The other six do nothing for this token.
 #
+# A choice has no gradient. If a parameter changes a little, the choice stays what it was, or it jumps. How can gradient
+# descent teach a router to choose? And if it can, why does a router that is left alone send every token to the same two
+# experts?
+#
+# Below, 128 tokens flow to eight experts, two for each token. An expert has a limited number of places, and a striped
+# flow is dropped. **Raise the bias for expert 0** and watch what happens to its tokens. Then take **balancing steps**.
+
+# %% tags=["widget"]
+from studium_widgets import ExpertRouter
+
+ExpertRouter.drawn(top_k=2, capacity=1.25, favour=1.5)
+
+# %% [markdown]
+# In this lesson you will
+#
+# 1. **write** a router and a sparse mixture, and check them against Mixtral's own block;
+# 2. **derive** what gradient reaches a router, and find a layer whose router never learns;
+# 3. **balance** a router with a loss, and see why the value of this loss proves little;
+# 4. **build** a whole layer with limited room, watch its router collapse, and repair it;
+# 5. **measure** a mixture against a dense layer of equal cost and one of equal size.
+#
+# You need [decoder-only](decoder-only.ipynb) and matrix products. Time: 20 minutes of reading, 115 of coding, 2 of
+# running.
+#
+# **Before sparse mixtures**, every expert computed every input and a gate weighed the results
+# ([Jacobs et al. 1991](https://doi.org/10.1162/neco.1991.3.1.79)), so that more experts meant more cost. Shazeer and
+# his colleagues ([2017](https://arxiv.org/abs/1701.06538)) kept only the best few experts of each token, and had to
+# fight routers that used the same ones always. GShard ([2020](https://arxiv.org/abs/2006.16668)) and Switch
+# ([2021](https://arxiv.org/abs/2101.03961)) made the idea a layer of the transformer, with a capacity and a balancing
+# loss; Mixtral ([2024](https://arxiv.org/abs/2401.04088)) gave the weights to everyone.
+#
+# | symbol | meaning | shape |
+# |---|---|---|
+# | $x_n$, $y_n$ | input and output of the layer for token $n$ of $N$ | (D,) |
+# | $E$, $k$ | number of experts, and how many of them a token uses | numbers |
+# | $F_e$ | expert $e$, a gated network of hidden width $I$ | (D,) to (D,) |
+# | $\ell_{ne}$, $p_{ne}$ | logit and softmax probability of expert $e$ for token $n$ | (N, E) |
+# | $T_n$, $w_{ne}$ | the $k$ experts that token $n$ chose, and their weights | k numbers |
+# | $f_e$, $P_e$ | choices of expert $e$ for each token, and its mean probability | (E,) |
+# | $C$ | seats of an expert | a number |
+# | $\alpha$ | weight of the balance loss | a number |
+
+# %%
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+
+from studium_topics.moe import experiment, figures
+from studium_topics.moe.experiment import Task, collapse, language_models, three_layers
+from studium_topics.moe.model import Mixture
+from studium_widgets import Diagram
+
+# %% [markdown]
+# ## Parameters without their cost
+#
+# In a dense feed-forward layer each parameter is multiplied with each token once, which takes two floating-point
+# operations (FLOPs). Twice the parameters are twice the cost. An <dfn>expert</dfn> is a feed-forward network that
+# computes only some of the tokens. The layer adds the results of the few experts that a token chose:
+#
+# $$y_n = \sum_{e \in T_n} w_{ne}\, F_e(x_n).$$
+#
+# A <dfn>router</dfn> is the small matrix that gives each token a logit for each expert, $\ell_{ne} = r_e \cdot x_n$
+# with one row $r_e$ for each. $T_n$ is the set of the $k$ largest.
+
+# %% tags=["diagram"]
+Diagram.from_package("studium_topics.moe", "flow.svg")
+
+# %% [markdown]
+# Mixtral has 32 layers of width 4096, with eight experts of hidden width 14 336 in each. The rest of the model
+# (attention, norms, embedding) is used by every token. All matrices of an expert, counted:
+
+# %%
+one_expert = 3 * 4096 * 14336  # gate, up and down
+attention = 2 * 4096 * 32 * 128 + 2 * 4096 * 8 * 128  # queries and output, keys and values
+everywhere = 32 * (attention + 8 * 4096 + 2 * 4096) + 4096 + 2 * 32000 * 4096  # the router and the norms, too
+for experts in (8, 2):
+    print(f"{experts} experts in each layer: {everywhere + 32 * experts * one_expert:,} parameters")
+
+# %% [markdown]
+# With which weights are the results added? Mixtral takes the softmax over *all* experts, keeps the $k$ largest
+# probabilities and divides them by their sum:
+#
+# $$w_{ne} = \frac{p_{ne}}{\sum_{j \in T_n} p_{nj}}, \qquad p_{ne} = \frac{e^{\ell_{ne}}}{\sum_j e^{\ell_{nj}}} .$$
+
 # %% exercise="route"
 from studium_topics.moe.exercises import route
 
-# %% exercise="dense_twins"
-from studium_topics.moe.exercises import dense_twins
+# %% [markdown]
+# The choice makes each expert a network with a batch of its own: the rows that chose it. In Mixtral, an expert is a
+# gated network $F_e(x) = W^\text{down}_e(\operatorname{SiLU}(W^\text{gate}_e x) \odot W^\text{up}_e x)$ with
+# $\operatorname{SiLU}(z) = z\,\sigma(z)$. The first two matrices are stored as one, `gate_up`, with the gate on top.
 
 # %% exercise="mixture"
 from studium_topics.moe.exercises import mixture
 
-# %% exercise="seats"
-from studium_topics.moe.exercises import seats
+# %% [markdown]
+# **In practice** this is `MixtralSparseMoeBlock` in transformers. Give it your weights. (The block creates its tensors
+# empty, so they hold whatever was in memory until somebody fills them.)
+
+# %% tags=["experiment", "bridge"]
+try:
+    from transformers import MixtralConfig
+    from transformers.models.mixtral.modeling_mixtral import MixtralSparseMoeBlock
+except ImportError:
+    print("transformers is not installed here; `pip install transformers` brings MixtralSparseMoeBlock.")
+else:
+    config = MixtralConfig(hidden_size=24, intermediate_size=40, num_local_experts=6, num_experts_per_tok=2)
+    block = MixtralSparseMoeBlock(config)
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in block.parameters():
+            parameter.normal_(std=0.3, generator=generator)
+        x = torch.randn(2, 9, 24, generator=generator)
+        weights, chosen = lesson.mine(route)(x.flatten(0, 1) @ block.gate.weight.T, 2)
+        mine = lesson.mine(mixture)(
+            x.flatten(0, 1), chosen, weights, block.experts.gate_up_proj, block.experts.down_proj
+        )
+        apart = (mine.view_as(x) - block(x)).abs().max()
+    print(f"largest difference to {type(block).__name__}: {apart:.1e} of {mine.abs().max():.1f}")
+
+# %% [markdown]
+# ## How a choice learns
+#
+# The choice $T_n$ passes no gradient, but the weights do. Let $G = \partial L / \partial y$ be the gradient of the loss
+# at the output of one token (we drop the index $n$). The weights are a softmax over the chosen logits, because the sum
+# over all experts cancels, so $\partial w_j / \partial \ell_e = w_e(\delta_{je} - w_j)$, where $\delta_{je}$ is 1 for
+# $j = e$ and 0 otherwise. Then
+#
+# $$\frac{\partial L}{\partial \ell_e} = \sum_{j \in T} \frac{\partial w_j}{\partial \ell_e}\; G \cdot F_j
+# = w_e\; G \cdot (F_e - y) \qquad \text{for } e \in T, \text{ and } 0 \text{ otherwise.}$$
+#
+# Descent raises the logit of an expert if its result is better than the mixture $y$, and lowers the logit if it is
+# worse. The router compares the experts that it tried. Two things follow.
+#
+# * **An expert that was not chosen gets nothing**, neither a gradient for its logit nor one for its weights. It cannot
+#   become better, and so it has no reason to be chosen later. Experts that lead learn, and lead by more.
+# * **With $k = 1$ there is nothing to compare.** The only weight is 1, $y$ is $F_e$, and the gradient is exactly zero.
+#   Switch, which uses $k = 1$, does not divide: it multiplies the result by the probability $p_e$ (equation 2), and the
+#   derivative of $p_e$ with respect to every logit is alive.
+#
+# ## Balance
+#
+# A <dfn>balance loss</dfn> is a number that grows when a router uses its experts unevenly, and that is added to the
+# loss with a small weight $\alpha$. How uneven the load is can be counted, $f_e = \frac1N \sum_n [e \in T_n]$, but a
+# count has no gradient. The trick of GShard and Switch (equations 4 to 6) is to multiply the count by something that
+# has one, the mean probability $P_e = \frac1N \sum_n p_{ne}$:
+#
+# $$L_\text{balance} = E \sum_e f_e P_e, \qquad
+# \frac{\partial L_\text{balance}}{\partial \ell_{ne}} = \frac{E}{N}\, p_{ne}\Big(f_e - \sum_j p_{nj} f_j\Big).$$
+#
+# The second formula is the derivative of the softmax, with $f$ held constant: descent lowers the logits of experts that
+# have more than the load which this token expects, and raises the others. This reaches *every* expert, the unused ones
+# as well.
+#
+# ST-MoE ([Zoph et al. 2022](https://arxiv.org/abs/2202.08906), equation 5) adds a second loss, the <dfn>z-loss</dfn>,
+# which is the mean square of $\log \sum_e e^{\ell_{ne}}$ and keeps the logits small. A softmax does not care whether
+# all logits grow together, but rounding does:
+
+# %%
+spread = torch.randn(1000, 8, generator=torch.Generator().manual_seed(0))
+for size in (1, 10, 100):
+    exact, rounded = ((size + spread).softmax(-1), (size + spread).bfloat16().float().softmax(-1))
+    print(f"logits around {size:3}: bfloat16 changes a probability by up to {(exact - rounded).abs().max():.1%}")
 
 # %% exercise="router_losses"
 from studium_topics.moe.exercises import router_losses
 
+# %% [markdown]
+# **Predict first.** A new router has only zeros. All probabilities are 1/8, and `topk` breaks the ties, so that all
+# tokens may go to the same two of eight experts, the worst load that there is. What does the balance loss say?
+
+# %% tags=["experiment"]
+lesson.predict(
+    "loss of the worst load", ..., "What is the balance loss if all 8 logits are 0 and all tokens choose the same 2?"
+)
+
+# %% tags=["experiment"]
+worst, _ = lesson.mine(router_losses)(torch.zeros(1000, 8), torch.tensor([[0, 1]]).expand(1000, 2))
+lesson.found("loss of the worst load", float(worst), within=0)
+
+# %% [markdown]
+# If all probabilities are equal, $E \sum_e f_e P_e = \sum_e f_e = k$, whatever the load is. If the load is even, it is
+# $k$ as well, whatever the probabilities are. The value $k$ is what a balanced router has, and **it proves nothing**.
+# (It is no minimum either: it can be a little lower.) Look at the load itself.
+#
+# Now find a silent failure. The layer below is a Switch layer, $k = 1$, with experts of two matrices and a ReLU. It
+# runs, its loss falls, because the experts learn, and after a million steps its router is what it was at the start.
+
 # %% exercise="switch_layer"
 from studium_topics.moe.exercises import switch_layer
 
+# %% [markdown]
+# ## Limited room
+#
+# A GPU wants to compute all experts in one batched product, for which each expert needs a buffer of the same length.
+# The <dfn>capacity</dfn> $C$ of an expert is the number of seats in its buffer. If all loads were even, each expert
+# would get $Nk/E$ choices; a capacity *factor* of 1.25 gives a quarter more room. A choice that finds no seat is
+# <dfn>dropped</dfn>: it contributes nothing, and the residual connection around the layer carries the token on. Seats
+# are given to first choices before second ones, as in GShard.
+
+# %% exercise="seats"
+from studium_topics.moe.exercises import seats
+
+# %% [markdown]
+# **Predict first.** All tokens choose the same two of eight experts, and the capacity factor is 1.25. What share of the
+# choices is dropped?
+
+# %% tags=["experiment"]
+lesson.predict("dropped by a collapsed router", ..., "What share of the choices is dropped (from 0 to 1)?")
+
+# %% tags=["experiment"]
+everyone = torch.tensor([[0, 1]]).expand(800, 2)
+taken = lesson.mine(seats)(everyone, 8, int(1.25 * 800 * 2 / 8))
+lesson.found("dropped by a collapsed router", float((taken < 0).double().mean()), within=0.02)
+
+# %% [markdown]
+# Now put the layer together. This is the whole of it: route, seat, dispatch, compute, combine, and the two losses.
+
 # %% exercise="moe_layer"
 from studium_topics.moe.exercises import moe_layer
+
+# %% [markdown] tags=["experiment"]
+# ## A router collapses
+#
+# Our task has eight clusters of points $x$. The answer is a linear map of $x$, another one for each cluster, so that a
+# layer of specialists would be ideal. We spoil the start: two experts have a head start of 6 logits. The widget shows
+# *your* router's logits for points that are never trained on, coloured by cluster (six of the eight).
+
+# %% tags=["experiment", "widget"]
+task, generator = Task.drawn(seed=0), torch.Generator().manual_seed(0)
+points, _, cluster = task.batch(256, generator)
+shown = cluster < 6
+layer = Mixture(partial(lesson.mine(moe_layer), k=2, factor=1.25), 17, 16, 8, generator)
+with torch.no_grad():
+    layer.router[:2, -1] += 6.0  # the last input is always 1
+view = ExpertRouter(logits=points[shown] @ layer.router.detach().T, clusters=cluster[shown].tolist(), top_k=2)
+view
+
+# %% [markdown] tags=["experiment"]
+# Train, and scroll back to the widget while the cell runs. Run both cells again with `alpha = 0.1`.
+
+# %% tags=["experiment"]
+alpha = 0.0
+optimizer = torch.optim.Adam(layer.parameters(), lr=1e-2)
+for step in range(301):
+    x, answers, _ = task.batch(256, generator)
+    error = (layer(x)[..., :16] - answers).square().mean()
+    loss = error + alpha * layer.balance
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    if step % 20 == 0:
+        view.logits = points[shown] @ layer.router.detach().T
+    if step % 100 == 0:
+        even, busiest = experiment.evenness(layer.logits, 2)
+        print(
+            f"step {step:3}  error {error:.2f}  dropped {layer.dropped:4.0%}  evenness {even:.2f}  busiest {busiest:.0%}"
+        )
+
+# %% [markdown] tags=["experiment"]
+# *Evenness* is the entropy of the load over that of an even load, so it is 1 if all experts are used alike, and
+# $\log 2 / \log 8 = 0.33$ if only two are. Here is the full run. Three rows differ in $\alpha$ alone. The first one has
+# seats for everybody, which separates the two harms of a collapse: dropped tokens, and experts that never learn.
+
+# %% tags=["experiment"]
+fallen = collapse(lesson.mine(moe_layer), profile=lesson.profile, seed=0)
+print("                        error   evenness   busiest   dropped   balance loss")
+for run in fallen.runs:
+    print(
+        f"{run.name:21}   {run.error:5.3f}   {run.evenness:8.2f}   {run.busiest:7.0%}   {run.dropped:7.0%}   "
+        f"{run.balance:12.2f}"
+    )
+figures.evenness(fallen)
+
+# %% [markdown] tags=["experiment"]
+# COLLAPSE-TEXT
+#
+# ## What does sparsity buy?
+#
+# "A mixture beats a dense layer" needs two rows: a dense layer that **costs** as much for each token, and one that
+# **holds** as many parameters. How wide are they?
+
+# %% exercise="dense_twins"
+from studium_topics.moe.exercises import dense_twins
+
+# %% [markdown] tags=["experiment"]
+# All layers get the same points, steps and learning rate. The mixture is your `mixture`, without a capacity, so that
+# each token costs exactly two experts and the router; FLOPs are counted by PyTorch during the forward pass. In the last
+# row the router stays as it was drawn, and nothing else changes. *Which rows will the mixture beat?*
+
+# %% tags=["experiment"]
+compared = three_layers(
+    *(lesson.mine(function) for function in (route, mixture, router_losses, dense_twins)),
+    profile=lesson.profile,
+    seed=0,
+)
+print("                     parameters   FLOPs a token   error")
+for run in compared.runs:
+    print(f"{run.name:19}  {run.parameters:10,}   {run.flops:13,.0f}   {run.error:.3f}")
+figures.costs(compared)
+
+# %% [markdown] tags=["experiment"]
+# LAYERS-TEXT
+#
+# ## In a language model
+#
+# Clusters with a map each are made for specialists. Text is not. Here are three small language models that read
+# English prose, the texts of Python's own help, character by character. They have the same attention, batches and
+# steps, and differ in the feed-forward layers only; your `moe_layer` is in the first.
+
+# %% tags=["experiment"]
+models = language_models(lesson.mine(moe_layer), lesson.mine(dense_twins), profile=lesson.profile, seed=0)
+for model in (models.mixture, models.equal_cost, models.equal_size):
+    print(f"{model.name:18}  {model.parameters:8,} parameters   {model.loss:.3f} nats a character on held-out text")
+print("\nthe characters that an expert gets more often than others do, first choices in the first layer")
+for expert, characters in enumerate(experiment.favourites(models.mixture.model, lesson.profile)):
+    print(f"expert {expert}: {characters}")
+
+# %% [markdown] tags=["experiment"]
+# MODELS-TEXT
+#
+# ## Further
+#
+# **Seats look ahead.** A decoder must not use later tokens. But first choices are seated before second ones, so the
+# first choice of a *later* token can take the seat of an earlier token's second choice. Change the last token alone,
+# and count the earlier tokens whose output changes:
+
+# %% tags=["experiment"]
+generator = torch.Generator().manual_seed(1)
+tensors = [torch.randn(*shape, generator=generator) for shape in ((1, 64, 16), (8, 16), (8, 32, 16), (8, 16, 16))]
+changed = tensors[0].clone()
+changed[0, -1] = -changed[0, -1]
+for factor in (1.0, 4.0):
+    before, after = (lesson.mine(moe_layer)(x, *tensors[1:], 2, factor)[0] for x in (tensors[0], changed))
+    count = int(((before - after)[0, :-1].abs().amax(-1) > 1e-4).sum())
+    print(f"capacity factor {factor}: {count} of 63 earlier tokens changed")
+
+# %% [markdown]
+# In training this leaks a few bits about the future, in use it makes an answer depend on the other sentences in the
+# batch. Mixtral drops nothing, and has neither problem.
+#
+# **Balance without a loss.** The balance loss pulls against the task. DeepSeek-V3 instead adds a bias to each expert's
+# logit *for the choice only*, not for the weights, and moves it up or down by a fixed small amount after each step,
+# depending on whether the expert had too few or too many tokens ([Wang et al. 2024](https://arxiv.org/abs/2408.15664)).
+#
+# ## What does not reproduce at this size
+#
+# NOT-REPRODUCED
+#
+# ## Common misconceptions
+#
+# * *"A mixture saves memory."* It saves FLOPs. All experts must be in memory, since any token may ask for any of them.
+# * *"A balance loss at its balanced value means balance."* With equal probabilities it is exactly $k$ at any load, as
+#   you saw.
+# * *"The router learns end to end, through the choice."* It learns through the weights of what it chose. The choice
+#   itself passes no gradient.
+# * *"Top-2 is an average of two models."* The weights depend on the token, and the experts were trained to be added.
+# * *"Experts are specialists for topics."* Mixtral's authors looked for topics in section 5 of their paper, and found
+#   patterns in syntax instead, such as indentation in code.
+#
+# ## You can now
+#
+# * write a router and a sparse layer that agrees with the library's, and say what it costs and what it holds;
+# * derive the gradient of a router, and tell from it which layers cannot learn to choose;
+# * balance a router with a loss, and judge the balance by the load and not by the loss;
+# * give experts limited room, and predict how many choices a collapsed router drops;
+# * compare a mixture with the dense layer of equal cost and with that of equal size.
+#
+# ## Open tasks
+#
+# * **Ten minutes.** Train the loop above with a capacity factor of 4 and $\alpha = 0$. You should see nothing dropped, an
+#   error far below that of the collapsed run with a factor of 1.25, and six experts that still get no tokens.
+# * **An hour.** Replace the balance loss by the bias of *Further*: after each step, move the last column of the router
+#   by 0.05 up for experts with too few tokens and down for the others. You should see the evenness rise above 0.9 within
+#   some hundred steps, with $\alpha = 0$.
+# * **A day.** Keep the active and the total parameters of the language model and split each expert into four of a
+#   quarter of the width, with $k = 8$ of 32, as [DeepSeekMoE](https://arxiv.org/abs/2401.06066) does. You should see
+#   differences of about a hundredth of a nat; run five seeds before you believe one.
+#
+# ## Further reading
+#
+# * [Fedus et al. 2021, Switch Transformers](https://arxiv.org/abs/2101.03961): section 2 is this lesson in six pages;
+#   figure 3 shows capacity and drops.
+# * [Jiang et al. 2024, Mixtral of Experts](https://arxiv.org/abs/2401.04088): section 5 looks at what the experts
+#   read.
+# * [Zoph et al. 2022, ST-MoE](https://arxiv.org/abs/2202.08906): which tricks make training stable, and at what price.
+# * [Zhou et al. 2022, Expert Choice](https://arxiv.org/abs/2202.09368): what if the experts choose the tokens? The load
+#   is even by construction, and the future leaks by construction, too.
+# * [Dai et al. 2024, DeepSeekMoE](https://arxiv.org/abs/2401.06066): many small experts, and some that every token
+#   uses.
