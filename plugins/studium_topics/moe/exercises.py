@@ -166,15 +166,14 @@ def dense_twins(hidden, experts, k):
     """Return the hidden widths of the two dense layers with which a mixture is compared.
 
     A gated layer of hidden width h has matrices (h, D), (h, D) and (D, h). The mixture
-    has E of them, each of hidden width I, and a router (E, D). Every token goes through the
-    router and through k experts. Only matrix products cost anything.
-
-    Return the largest h that costs a token no more than the mixture does, and the largest h
-    that has no more parameters than the mixture, for any D: two integers.
+    has E of them, each of hidden width I, and a router (E, D). A token uses the router and
+    k experts. Only matrix products cost anything.
 
     * hidden: I
     * experts: E
     * k: from 1 to E
+    * returns: two integers, the largest h that costs a token no more than the mixture, and
+      the largest h that has no more parameters
     """
     ### BEGIN SOLUTION
     return (3 * k * hidden + experts) // 3, (3 * experts * hidden + experts) // 3
@@ -1035,17 +1034,16 @@ def _(x, router, up, down):
 def moe_layer(x, router, gate_up, down, k, factor):
     """Return the output of a mixture whose experts have limited room, its losses, and what was dropped.
 
-    All N = B T tokens are routed together, in their order, with the logits x routerᵀ. Each
-    expert has ⌊factor · N k / E⌋ seats, at least one. A choice without a seat contributes
-    nothing, and the other weights of that token stay as they are. No more rows may go
-    through an expert than it has seats.
+    All N = B T tokens are routed together, in order, by x routerᵀ. Each expert has
+    ⌊factor · N k / E⌋ seats, at least one, and computes no more rows. A choice without a
+    seat contributes nothing; the token's other weights stay as they are.
 
     * x: (B, T, D)
     * router: (E, D)
     * gate_up, down, k: as in `mixture`
     * factor: a positive number
-    * returns: the output (B, T, D), the balance loss, the z-loss, and the share of the N k
-      choices that were dropped
+    * returns: the output (B, T, D), the balance loss, the z-loss, and the share of choices
+      that were dropped
 
     Gradients must reach all tensors. They stay as they are.
     """

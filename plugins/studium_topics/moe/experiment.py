@@ -136,26 +136,28 @@ def fit(name: str, layer: nn.Module, task: Task, alpha: float, profile: Profile,
     layer.to(profile.device)
     history = []
 
-    def error(count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        x, answers, cluster = (part.to(profile.device) for part in task.batch(count, generator))
-        difference = layer(x)[..., :WIDTH] - answers
-        return difference.square().mean() / answers.square().mean(), cluster
-
     def loss(generator: torch.Generator) -> Tensor:
-        found = error(size, generator)[0]
+        x, answers, _ = (part.to(profile.device) for part in task.batch(size, generator))
+        error = _error(layer(x), answers)
         if not isinstance(layer, Mixture):
-            return found
+            return error
         history.append(evenness(layer.logits, CHOICES)[0])
-        return found + alpha * layer.balance
+        return error + alpha * layer.balance
 
     train(layer, loss, steps, RATE, seed=seed, quiet=True)
+    count = profile.choose(smoke=512, laptop=4096, gpu=16384)
+    batch = task.batch(count, torch.Generator().manual_seed(2000 + seed))
+    x, answers, cluster = (part.to(profile.device) for part in batch)
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        count = profile.choose(smoke=512, laptop=4096, gpu=16384)
-        final, cluster = error(count, torch.Generator().manual_seed(2000 + seed))
+        out = layer(x)
     held = sum(parameter.numel() for parameter in layer.parameters())
-    measured = counter.get_total_flops() / count, float(final)
+    measured = counter.get_total_flops() / count, float(_error(out, answers))
     routed = _routed(layer) if isinstance(layer, Mixture) else (math.nan, math.nan, 0.0, math.nan, torch.zeros(0, 0))
     return Run(name, held, *measured, *routed, cluster.flatten().cpu(), tuple(history))
+
+
+def _error(out: Tensor, answers: Tensor) -> Tensor:
+    return (out[..., :WIDTH] - answers).square().mean() / answers.square().mean()
 
 
 def _routed(layer: Mixture) -> tuple[float, float, float, float, Tensor]:
