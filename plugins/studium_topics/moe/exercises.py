@@ -344,7 +344,9 @@ def _(mixture, rng):
         chosen = torch.rand(tokens, experts, generator=rng).argsort(dim=1)[:, :k]
         counter = FlopCounterMode(display=False)
         with counter:
-            mixture(x, chosen, torch.rand(tokens, k, generator=rng), gate_up, down)
+            out = mixture(x, chosen, torch.rand(tokens, k, generator=rng), gate_up, down)
+        assert isinstance(out, torch.Tensor), f"a tensor is expected, got {type(out).__name__}"
+        assert tuple(out.shape) == (tokens, width), f"({tokens}, {width}) is expected, got {tuple(out.shape)}"
         rows = counter.get_total_flops() / (2 * 3 * width * inner)
         what = f"{tokens} tokens with k = {k} are {tokens * k} rows of work, your experts computed {rows:.0f}"
         assert rows <= 1.05 * tokens * k, what
@@ -839,7 +841,7 @@ def switch_layer(x, router, up, down):
         logits = x @ router.T
         best, chosen = logits.topk(1)
         weight = best.softmax(-1)
-        out = torch.zeros_like(x)
+        out = x.new_zeros(x.shape)
         for e in range(len(router)):
             rows = (chosen[:, 0] == e).nonzero()[:, 0]
             out[rows] = weight[rows] * (F.relu(x[rows] @ up[e].T) @ down[e].T)
@@ -1136,7 +1138,9 @@ def _(moe_layer, rng):
         down = torch.randn(experts, width, inner, generator=rng)
         counter = FlopCounterMode(display=False)
         with counter:
-            moe_layer(x, router, gate_up, down, k, factor)
+            out, *_ = moe_layer(x, router, gate_up, down, k=k, factor=factor)
+        assert isinstance(out, torch.Tensor), f"a tensor is expected as output, got {type(out).__name__}"
+        assert out.shape == x.shape, f"the output must be {tuple(x.shape)}, got {tuple(out.shape)}"
         tokens = batch * length
         rows = (counter.get_total_flops() - 2 * tokens * width * experts) / (6 * width * inner)
         limit = experts * int(factor * tokens * k / experts)

@@ -262,7 +262,7 @@ for step in range(301):
     if step % 100 == 0:
         even, busiest = experiment.evenness(layer.logits, 2)
         print(
-            f"step {step:3}  error {error:.2f}  dropped {layer.dropped:4.0%}  evenness {even:.2f}  busiest {busiest:.0%}"
+            f"step {step:3}: error {error:.2f}, dropped {layer.dropped:.0%}, evenness {even:.2f}, busiest {busiest:.0%}"
         )
 
 # %% [markdown] tags=["experiment"]
@@ -376,11 +376,11 @@ for factor in (1.0, 4.0):
 #
 # ## Open tasks
 #
-# * **Ten minutes.** Train the loop above with a capacity factor of 4 and $\alpha = 0$. You should see nothing dropped, an
-#   error far below that of the collapsed run with a factor of 1.25, and six experts that still get no tokens.
-# * **An hour.** Replace the balance loss by the bias of *Further*: after each step, move the last column of the router
-#   by 0.05 up for experts with too few tokens and down for the others. You should see the evenness rise above 0.9 within
-#   some hundred steps, with $\alpha = 0$.
+# * **Ten minutes.** Train the loop above with a capacity factor of 4 and $\alpha = 0$. You should see nothing dropped,
+#   an error far below that of the collapsed run with a factor of 1.25, and six experts that still get no tokens.
+# * **An hour.** Replace the balance loss by the bias of *Further*: after each step of the loop, move the last column of
+#   the router by 0.05, up for experts with fewer tokens than the mean and down for the others, with $\alpha = 0$. You
+#   should see an evenness near 1 after a hundred steps, and nothing dropped.
 # * **A day.** Keep the active and the total parameters of the language model and split each expert into four of a
 #   quarter of the width, with $k = 8$ of 32, as [DeepSeekMoE](https://arxiv.org/abs/2401.06066) does. You should see
 #   differences of about a hundredth of a nat; run five seeds before you believe one.
