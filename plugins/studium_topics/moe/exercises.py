@@ -250,7 +250,7 @@ def _(hidden, experts, k):
 @dense_twins.also_correct
 def _(hidden, experts, k):
     def width(numbers):
-        return int(numbers / 3 + 1e-9)
+        return int(numbers / 3)
 
     return width(3 * hidden * k + experts), width(experts * (3 * hidden + 1))
 
@@ -654,7 +654,7 @@ def router_losses(logits, chosen):
     The arguments and the result:
 
     * logits: (N, E), in float32 or float64, possibly in the hundreds
-    * chosen: (N, k), long
+    * chosen: (N, k), the numbers of the experts
     * returns: balance and z, two tensors without axes
 
     Gradients must reach the logits. fₑ is a count, so it has none.

@@ -24,7 +24,7 @@ from studium_topics.moe.model import Gated, Layer, Mixture
 Function = Callable[..., tuple[Tensor, ...]]
 CLUSTERS, WIDTH = 8, 16
 EXPERTS, HIDDEN, CHOICES = 8, 16, 2  # of the mixture for the clusters
-FAVOUR = 6.0  # the head start of the favoured experts, in logits
+FAVOUR = 10.0  # the head start of the favoured experts, in logits
 RATE, BALANCE = 1e-2, 0.01
 SHOWN = {" ": "space", "\n": "newline"}
 
@@ -106,6 +106,10 @@ def three_layers(
 
     All have the same data, steps and learning rate. Nothing is dropped, so that the mixture computes exactly two
     experts for each token.
+    Measured at laptop on one thread, seeds 0 to 4, about 8 s of CPU time each: error of the mixture .087 .086 .091 .121
+    .110, of the dense layer of equal cost .244 .236 .276 .288 .228, of equal size .120 .115 .140 .169 .114, with the
+    untrained router .220 .210 .247 .237 .211. Mixture over equal cost .33 to .48, over equal size .65 to .97, over the
+    untrained router .37 to .52. FLOPs over those of the dense layer of equal cost: 1.0196.
     """
     task = Task.drawn(seed)
 
@@ -182,9 +186,13 @@ class Collapse:
 
 @one_thread()
 def collapse(moe_layer: Function, *, profile: Profile, seed: int = 0) -> Collapse:
-    """Train the mixture from a router that favours experts 0 and 1 by 6 logits; the balance loss has weight alpha.
+    """Train the mixture from a router that favours experts 0 and 1 by 10 logits; the balance loss has weight alpha.
 
     Three of the runs differ in alpha alone, at capacity factor 1.25. The first has alpha 0 and room for every choice.
+    Measured at laptop on one thread, seeds 0 to 4, about 10 s of CPU time each. Error: with room for all .264 .243 .288
+    .294 .249; collapsed .753 .629 .598 .608 .578; alpha 0.01 .203 .389 .123 .325 .225; alpha 0.1 .107 .085 .115 .151
+    .108. Evenness: .333 to .334 with alpha 0, .62 to .87 with 0.01, .957 to .993 with 0.1. Dropped: .688 collapsed, .21
+    to .46 with 0.01, .009 to .044 with 0.1. Balanced over collapsed error .14 to .25, over that with room .35 to .51.
     """
     task, room = Task.drawn(seed), EXPERTS / CHOICES
 
@@ -340,7 +348,7 @@ claims = (
         "2101.03961",
         collapse,
         lambda fallen: fallen.collapsed.evenness,
-        at_most=0.6,
+        at_most=0.5,
     ),
     Claim(
         "With a balance loss, the same router uses all experts (evenness of the load)",
@@ -354,6 +362,13 @@ claims = (
         "2101.03961",
         collapse,
         lambda fallen: fallen.balanced.error / fallen.collapsed.error,
-        at_most=0.5,
+        at_most=0.4,
+    ),
+    Claim(
+        "A collapse costs more than its drops: the balanced error is below the collapsed one with room for all (ratio)",
+        "2101.03961",
+        collapse,
+        lambda fallen: fallen.balanced.error / fallen.roomy.error,
+        at_most=0.7,
     ),
 )

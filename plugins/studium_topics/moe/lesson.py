@@ -231,7 +231,7 @@ from studium_topics.moe.exercises import moe_layer
 # ## A router collapses
 #
 # Our task has eight clusters of points $x$. The answer is a linear map of $x$, another one for each cluster, so that a
-# layer of specialists would be ideal. We spoil the start: two experts have a head start of 6 logits. The widget shows
+# layer of specialists would be ideal. We spoil the start: two experts have a head start of 10 logits. The widget shows
 # *your* router's logits for points that are never trained on, coloured by cluster (six of the eight).
 
 # %% tags=["experiment", "widget"]
@@ -240,7 +240,7 @@ points, _, cluster = task.batch(256, generator)
 shown = cluster < 6
 layer = Mixture(partial(lesson.mine(moe_layer), k=2, factor=1.25), 17, 16, 8, generator)
 with torch.no_grad():
-    layer.router[:2, -1] += 6.0  # the last input is always 1
+    layer.router[:2, -1] += 10.0  # the last input is always 1
 view = ExpertRouter(logits=points[shown] @ layer.router.detach().T, clusters=cluster[shown].tolist(), top_k=2)
 view
 
@@ -281,7 +281,11 @@ for run in fallen.runs:
 figures.evenness(fallen)
 
 # %% [markdown] tags=["experiment"]
-# COLLAPSE-TEXT
+# With $\alpha = 0$ nothing brings the six unused experts back: they get no tokens, so they get no gradients. Over five
+# seeds (laptop) the collapsed router has an error of 0.58 to 0.75 and drops 69 % of the choices. Room for everyone
+# lowers the error to 0.24 to 0.29, which is what two experts can do; $\alpha = 0.1$ reaches 0.08 to 0.15 with *less* room,
+# because eight experts learn. $\alpha = 0.01$, the value of Switch, is too weak for a head start of 10 logits in 600 steps:
+# it is on its way, with an evenness of 0.62 to 0.87.
 #
 # ## What does sparsity buy?
 #
@@ -308,7 +312,10 @@ for run in compared.runs:
 figures.costs(compared)
 
 # %% [markdown] tags=["experiment"]
-# LAYERS-TEXT
+# Over five seeds (laptop) the mixture has 33 to 48 % of the error of the dense layer of **equal cost**. The dense layer
+# of **equal size** costs four times as much, and its error is higher, by a little (3 %, seed 4) or by half (seed 2). With
+# the router as it was drawn, the mixture is hardly better than the dense layer of equal cost: the experts alone do not
+# help, the *learned* choice does. And do not generalise from a task that was made for specialists.
 #
 # ## In a language model
 #
