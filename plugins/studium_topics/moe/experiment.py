@@ -230,11 +230,6 @@ class Models:
     equal_cost: Model
     equal_size: Model
 
-    @property
-    def gain(self) -> float:
-        """How much lower the loss of the mixture is than that of the dense model of equal cost, nats a character."""
-        return self.equal_cost.loss - self.mixture.loss
-
 
 @one_thread()
 def language_models(
@@ -244,6 +239,8 @@ def language_models(
 
     The mixture has eight experts, two for each token, and capacity factor 1.25 in training; on held-out text there is
     room for all.
+    Measured at laptop on one thread, seeds 0 and 1, about 38 s of CPU time each: mixture 2.104 and 2.101 nats a
+    character, equal cost 2.187 and 2.108, equal size 2.078 and 2.026; evenness .987 and .991. No claim rests on it.
     """
     hidden = profile.choose(smoke=16, laptop=64, gpu=256)
     cost, size = dense_twins(hidden, EXPERTS, CHOICES)

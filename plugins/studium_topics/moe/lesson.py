@@ -341,7 +341,13 @@ for expert, characters in enumerate(experiment.favourites(models.mixture.model, 
     print(f"expert {expert}: {characters}")
 
 # %% [markdown] tags=["experiment"]
-# MODELS-TEXT
+# The mixture comes between the two others, and where exactly depends on the seed (laptop): its loss is 0.083 nats a
+# character below that of equal cost with seed 0, and 0.007 with seed 1; it is 0.03 and 0.08 above that of equal size.
+# **No winner is declared over equal cost**: two seeds that differ tenfold are no result. The run is short, and each
+# expert has learned from a quarter of the tokens.
+#
+# The routers are balanced (evenness 0.99). In the first layer each expert has characters of its own, since a router there
+# sees little besides the character. These are no topics, and you would not have guessed the groups.
 #
 # ## Further
 #

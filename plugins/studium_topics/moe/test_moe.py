@@ -224,7 +224,7 @@ def test_a_router_with_a_head_start_drops_what_the_capacity_says(ours):
 def test_a_language_model_with_mixtures_lists_frequent_characters_for_its_experts():
     models = language_models(reference.moe_layer, reference.dense_twins, profile=SMOKE, seed=0)
     assert models.mixture.parameters == pytest.approx(models.equal_size.parameters, rel=0.01)
-    assert models.gain == models.equal_cost.loss - models.mixture.loss
+    assert models.equal_cost.parameters < models.mixture.parameters / 1.5
     lists = experiment.favourites(models.mixture.model, SMOKE)
     assert len(lists) == 8
     assert any(lists)
