@@ -346,8 +346,8 @@ for expert, characters in enumerate(experiment.favourites(models.mixture.model, 
 # **No winner is declared over equal cost**: two seeds that differ tenfold are no result. The run is short, and each
 # expert has learned from a quarter of the tokens.
 #
-# The routers are balanced (evenness 0.99). In the first layer each expert has characters of its own, since a router there
-# sees little besides the character. These are no topics, and you would not have guessed the groups.
+# The routers are balanced (evenness 0.99). In the first layer each expert has characters of its own, since a router
+# there sees little besides the character. These are no topics, and you would not have guessed the groups.
 #
 # ## Further
 #
