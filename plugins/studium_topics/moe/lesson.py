@@ -6,8 +6,8 @@
 # eight feed-forward networks. The other six do nothing for this token.
 #
 # A choice has no gradient. If a parameter changes a little, the choice stays what it was, or it jumps. How can gradient
-# descent teach a router to choose? And if it can, why does a router that is left alone send every token to the same two
-# experts?
+# descent teach a router to choose? And if it can, why did the first sparse routers, left alone, send almost every token
+# to the same few experts?
 #
 # Below, 128 tokens flow to eight experts, two for each token. An expert has a limited number of places, and a striped
 # flow is dropped. **Raise the bias for expert 0** and watch what happens to its tokens. Then take **balancing steps**.
@@ -31,8 +31,8 @@ ExpertRouter.drawn(top_k=2, capacity=1.25, favour=1.5)
 #
 # **Before sparse mixtures**, every expert computed every input and a gate weighed the results
 # ([Jacobs et al. 1991](https://doi.org/10.1162/neco.1991.3.1.79)), so that more experts meant more cost. Shazeer and
-# his colleagues ([2017](https://arxiv.org/abs/1701.06538)) kept only the best few experts of each token, and had to
-# fight routers that used the same ones always. GShard ([2020](https://arxiv.org/abs/2006.16668)) and Switch
+# his colleagues ([2017](https://arxiv.org/abs/1701.06538)) kept only the best few experts of each token, and found that
+# the router soon chose the same few for all. GShard ([2020](https://arxiv.org/abs/2006.16668)) and Switch
 # ([2021](https://arxiv.org/abs/2101.03961)) made the idea a layer of the transformer, with a capacity and a balancing
 # loss; Mixtral ([2024](https://arxiv.org/abs/2401.04088)) gave the weights to everyone.
 #
@@ -150,19 +150,20 @@ else:
 #
 # A <dfn>balance loss</dfn> is a number that grows when a router uses its experts unevenly, and that is added to the
 # loss with a small weight $\alpha$. How uneven the load is can be counted, $f_e = \frac1N \sum_n [e \in T_n]$, but a
-# count has no gradient. The trick of GShard and Switch (equations 4 to 6) is to multiply the count by something that
+# count has no gradient. The trick of GShard and Switch (there equations 4 to 6) is to multiply the count by something that
 # has one, the mean probability $P_e = \frac1N \sum_n p_{ne}$:
 #
 # $$L_\text{balance} = E \sum_e f_e P_e, \qquad
 # \frac{\partial L_\text{balance}}{\partial \ell_{ne}} = \frac{E}{N}\, p_{ne}\Big(f_e - \sum_j p_{nj} f_j\Big).$$
 #
-# The second formula is the derivative of the softmax, with $f$ held constant: descent lowers the logits of experts that
-# have more than the load which this token expects, and raises the others. This reaches *every* expert, the unused ones
-# as well.
+# The second formula holds $f$ constant and has the derivative of the softmax,
+# $\partial p_{nj} / \partial \ell_{ne} = p_{ne}(\delta_{je} - p_{nj})$. Descent lowers the logits of experts whose load
+# is above the token's own average $\sum_j p_{nj} f_j$, and raises the others. This reaches *every* expert, the unused
+# ones as well.
 #
-# ST-MoE ([Zoph et al. 2022](https://arxiv.org/abs/2202.08906), equation 5) adds a second loss, the <dfn>z-loss</dfn>,
-# which is the mean square of $\log \sum_e e^{\ell_{ne}}$ and keeps the logits small. A softmax does not care whether
-# all logits grow together, but rounding does:
+# ST-MoE ([Zoph et al. 2022](https://arxiv.org/abs/2202.08906)) adds a second loss. The <dfn>z-loss</dfn> of a router is
+# the mean square of $\log \sum_e e^{\ell_{ne}}$, and it keeps the logits small. A softmax does not change if all
+# logits grow together, but rounding does:
 
 # %%
 spread = torch.randn(1000, 8, generator=torch.Generator().manual_seed(0))
@@ -203,8 +204,8 @@ from studium_topics.moe.exercises import switch_layer
 # A GPU wants to compute all experts in one batched product, for which each expert needs a buffer of the same length.
 # The <dfn>capacity</dfn> $C$ of an expert is the number of seats in its buffer. If all loads were even, each expert
 # would get $Nk/E$ choices; a capacity *factor* of 1.25 gives a quarter more room. A choice that finds no seat is
-# <dfn>dropped</dfn>: it contributes nothing, and the residual connection around the layer carries the token on. Seats
-# are given to first choices before second ones, as in GShard.
+# <dfn>dropped</dfn>: it contributes nothing, and in a transformer the residual connection carries the token on.
+# Seats are given to first choices before second ones, as in GShard.
 
 # %% exercise="seats"
 from studium_topics.moe.exercises import seats
@@ -366,8 +367,8 @@ for factor in (1.0, 4.0):
     print(f"capacity factor {factor}: {count} of 63 earlier tokens changed")
 
 # %% [markdown]
-# In training this leaks a few bits about the future, in use it makes an answer depend on the other sentences in the
-# batch. Mixtral drops nothing, and has neither problem.
+# In training this leaks a little about the future. In use it makes an answer depend on the other sentences in the
+# batch. A mixture that drops nothing, such as our `mixture`, has neither problem.
 #
 # **Balance without a loss.** The balance loss pulls against the task. DeepSeek-V3 instead adds a bias to each expert's
 # logit *for the choice only*, not for the weights, and moves it up or down by a fixed small amount after each step,
@@ -375,15 +376,15 @@ for factor in (1.0, 4.0):
 #
 # ## What does not reproduce at this size
 #
-# * **Speed.** Switch trains up to seven times faster than T5 on TPUs (abstract). We save FLOPs and little time: on one
-#   CPU thread, our mixture of the language model takes half the time of the dense layer of equal size, and almost three
-#   times that of the dense layer of equal cost, since copying rows to seats and back is not free.
+# * **Speed.** Switch trains up to seven times faster than T5 (abstract). We save FLOPs and less time: on one CPU
+#   thread, the mixture in the language model takes half the time of the dense layer of equal size, forward and backward, and
+#   almost three times that of the layer of equal cost, since copying rows to seats and back is not free.
 # * **A collapse by itself.** Without the head start, our router balances itself with $\alpha = 0$, too (evenness 0.97,
-#   seed 0). We planted the collapse. In a large model many layers and long training make small leads large.
+#   seed 0). We planted the collapse that Shazeer et al. 2017 report from their large models.
 # * **Instability.** The z-loss is there for bfloat16 and for large models. Our logits stay small and are in float32, so
 #   we show the rounding alone.
 # * **Better than dense at equal size.** It happened on clusters, where it is built into the task, and not on text.
-# * Nothing here is distributed. With experts on many machines, moving tokens costs more than computing them.
+# * Nothing here is distributed. Experts on many machines exchange tokens over a network, and this cost is missing.
 #
 # ## Common misconceptions
 #
@@ -407,13 +408,13 @@ for factor in (1.0, 4.0):
 # ## Open tasks
 #
 # * **Ten minutes.** Train the loop above with a capacity factor of 4 and $\alpha = 0$. You should see nothing dropped,
-#   an error far below that of the collapsed run with a factor of 1.25, and six experts that still get no tokens.
+#   about half the error of the collapsed run with a factor of 1.25, and six experts that still get no tokens.
 # * **An hour.** Replace the balance loss by the bias of *Further*: after each step of the loop, move the last column of
 #   the router by 0.05, up for experts with fewer tokens than the mean and down for the others, with $\alpha = 0$. You
-#   should see an evenness near 1 after a hundred steps, and nothing dropped.
+#   should see an evenness above 0.9 after a hundred steps and near 1 after two hundred, and then nothing dropped.
 # * **A day.** Keep the active and the total parameters of the language model and split each expert into four of a
 #   quarter of the width, with $k = 8$ of 32, as [DeepSeekMoE](https://arxiv.org/abs/2401.06066) does. You should see
-#   differences of about a hundredth of a nat; run five seeds before you believe one.
+#   whether the loss changes by more than it does from seed to seed; five seeds of each are the least for an answer.
 #
 # ## Further reading
 #

@@ -58,7 +58,7 @@ def seats(chosen: Tensor, experts: int, capacity: int) -> Tensor:
 
 
 def router_losses(logits: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
-    """The balance loss (Switch, equation 4, with k choices a token) and the z-loss (ST-MoE, equation 5), both ()."""
+    """The balance loss (Switch, equation 4, with k choices a token) and the z-loss (Zoph et al. 2022), both ()."""
     tokens, experts = logits.shape
     log_sum = logits.logsumexp(-1)
     mean = (logits - log_sum[:, None]).exp().mean(0)
