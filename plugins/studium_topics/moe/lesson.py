@@ -150,8 +150,8 @@ else:
 #
 # A <dfn>balance loss</dfn> is a number that grows when a router uses its experts unevenly, and that is added to the
 # loss with a small weight $\alpha$. How uneven the load is can be counted, $f_e = \frac1N \sum_n [e \in T_n]$, but a
-# count has no gradient. The trick of GShard and Switch (there equations 4 to 6) is to multiply the count by something that
-# has one, the mean probability $P_e = \frac1N \sum_n p_{ne}$:
+# count has no gradient. The trick of GShard and Switch (there equations 4 to 6) is to multiply the count by something
+# that has one, the mean probability $P_e = \frac1N \sum_n p_{ne}$:
 #
 # $$L_\text{balance} = E \sum_e f_e P_e, \qquad
 # \frac{\partial L_\text{balance}}{\partial \ell_{ne}} = \frac{E}{N}\, p_{ne}\Big(f_e - \sum_j p_{nj} f_j\Big).$$
@@ -377,8 +377,8 @@ for factor in (1.0, 4.0):
 # ## What does not reproduce at this size
 #
 # * **Speed.** Switch trains up to seven times faster than T5 (abstract). We save FLOPs and less time: on one CPU
-#   thread, the mixture in the language model takes half the time of the dense layer of equal size, forward and backward, and
-#   almost three times that of the layer of equal cost, since copying rows to seats and back is not free.
+#   thread, the mixture in the language model takes half the time of the dense layer of equal size, forward and
+#   backward, and almost three times that of the layer of equal cost: copying rows to seats and back is not free.
 # * **A collapse by itself.** Without the head start, our router balances itself with $\alpha = 0$, too (evenness 0.97,
 #   seed 0). We planted the collapse that Shazeer et al. 2017 report from their large models.
 # * **Instability.** The z-loss is there for bfloat16 and for large models. Our logits stay small and are in float32, so
