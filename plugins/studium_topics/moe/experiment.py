@@ -239,8 +239,9 @@ def language_models(
 
     The mixture has eight experts, two for each token, and capacity factor 1.25 in training; on held-out text there is
     room for all.
-    Measured at laptop on one thread, seeds 0 and 1, about 38 s of CPU time each: mixture 2.104 and 2.101 nats a
-    character, equal cost 2.187 and 2.108, equal size 2.078 and 2.026; evenness .987 and .991. No claim rests on it.
+    Measured at laptop on one thread, seeds 0 to 3, about 38 s of CPU time each: mixture 2.104 2.101 2.162 2.101 nats a
+    character, equal cost 2.187 2.108 2.145 2.114, equal size 2.078 2.026 2.048 2.040; evenness .987 to .996. No claim
+    rests on it.
     """
     hidden = profile.choose(smoke=16, laptop=64, gpu=256)
     cost, size = dense_twins(hidden, EXPERTS, CHOICES)
