@@ -357,9 +357,7 @@ def _(static_masks):
     data = static_masks(torch.tensor([[1, 2, 3]]), 3, noise)
     assert len(drawn_so_far) == 3, f"3 copies are drawn beforehand, got {len(drawn_so_far)} calls of noise"
     found = [int(data(epoch)[0][0, 0]) // 10 for epoch in range(8)]
-    assert found == [1, 2, 3, 1, 2, 3, 1, 2], (
-        f"epochs 0 to 7 take the draws number 1, 2, 3, 1, 2, 3, 1, 2, got {found}"
-    )
+    assert found == [1, 2, 3, 1, 2, 3, 1, 2], f"epochs 0 to 7 take the draws number 1, 2, 3, 1, 2, 3, 1, 2, got {found}"
     assert len(drawn_so_far) == 3, "no noise is drawn after static_masks has returned"
 
 

@@ -1,0 +1,115 @@
+// The recipe board: the rows that a recipe makes of a text, what each epoch asks for, and the held-out losses.
+import { dataTable } from "studium_widgets/controls/data_table.js";
+import { h } from "studium_widgets/controls/element.js";
+import { facts } from "studium_widgets/controls/facts.js";
+import { heatMap } from "studium_widgets/controls/heat_map.js";
+import { legend } from "studium_widgets/controls/legend.js";
+import { lineChart } from "studium_widgets/controls/line_chart.js";
+import { memo } from "studium_widgets/controls/memo.js";
+import { player } from "studium_widgets/controls/player.js";
+import { select } from "studium_widgets/controls/select.js";
+import { slider } from "studium_widgets/controls/slider.js";
+import { widget } from "studium_widgets/controls/widget.js";
+import { asked, coverage, KEPT, MASK, masksOf, NONE, RANDOM, rowsOf } from "./board_maths.js";
+
+const RECIPES = { nsp: "sentence pairs, with NSP", pairs: "sentence pairs", full: "full sentences" };
+const CLASSES = { [MASK]: "st-chosen", [RANDOM]: "st-random", [KEPT]: "st-kept" };
+const FUTURE = 0.12; // the shade of what later epochs will ask for
+const percent = (share) => `${(100 * share).toFixed(0)} %`;
+const maskings = (copies) => ({ once: "static, drawn once", copies: `static, ${copies} masks in turn`, dynamic: "dynamic, a new mask each epoch" });
+
+export default widget((ui) => {
+  const text = memo((sentences, documents, recipe, length, seed) => rowsOf(sentences, documents, recipe, length, seed));
+  const masksFor = memo(masksOf);
+  const names = maskings(ui.get("copies"));
+  const epoch = player(ui, "epoch", { label: "Epoch", ends: () => [1, ui.get("epochs")] });
+  ui.controls(
+    select(ui, "recipe", { label: "Rows", options: Object.entries(RECIPES) }),
+    select(ui, "masking", { label: "Masks", options: Object.entries(names) }),
+    slider(ui, "rate", { label: "Rate", min: 0.05, max: 0.5, step: 0.05, format: percent }),
+    epoch.element,
+  );
+  const board = rowList();
+  const key = legend(ui);
+  const numbers = facts(["asked for so far", "expected", "rows, and padding"]);
+  const raster = heatMap(ui, { label: "Words that each epoch asks for", size: 520, square: false });
+  const chart = lineChart(ui, { label: "Held-out loss", x: { label: "epoch" }, y: { label: "nats a token" }, height: 230 });
+  const table = dataTable(ui, { caption: "What each epoch asks for, and the held-out loss" });
+  const part = (title, ...parts) => h("div", {}, h("h4", {}, title), ...parts);
+  const pictures = h("div", { class: "st-board" }, part("A row an epoch, a column a word: which words the loss asks for", raster.element), part("Loss on held-out rows, measured", chart.element));
+  ui.add(board.element, key.element, numbers.element, pictures, table.element);
+  return () => {
+    epoch.draw();
+    const [recipe, masking, now, epochs] = ["recipe", "masking", "epoch", "epochs"].map((name) => ui.get(name));
+    const [copies, rate, seed] = ["copies", "rate", "seed"].map((name) => ui.get(name));
+    const rows = text(ui.get("sentences"), ui.get("documents"), recipe, ui.get("length"), seed);
+    const all = rows.flatMap((row) => row.tokens);
+    const words = all.filter((token) => !token.special).map((token) => token.text);
+    const masks = masksFor(seed, masking, copies, epochs, words.length, rate);
+    const found = asked(masks, now);
+    const hoped = coverage(masking, copies, now, rate);
+    const padding = all.filter((token) => token.text === "<pad>").length / all.length;
+    board.draw(rows, masks[now - 1], words);
+    key.draw(keys(ui.theme));
+    numbers.draw([
+      [percent(found), `of ${words.length} words, by epoch ${now}`],
+      [percent(hoped), "of all words, in the mean"],
+      [String(rows.length), `${percent(padding)} of the tokens are padding`],
+    ]);
+    raster.draw({ ...picture(masks, now), range: [0, 1], marked: now - 1 });
+    const losses = curves(ui.array("losses"), names);
+    chart.draw({ x: masks.map((_, i) => i + 1), series: losses, marks: [{ x: now, label: `epoch ${now}` }] });
+    table.draw(() => content(masks, losses));
+    const loss = losses[Object.keys(names).indexOf(masking)].y[now - 1];
+    ui.say(`Epoch ${now}, ${RECIPES[recipe]}, ${names[masking]}: ${percent(found)} of ${words.length} words were asked for so far; the held-out loss is ${loss.toFixed(2)} nats.`);
+  };
+});
+
+// The rows as chips; what this epoch asks for has a sign of its own.
+function rowList() {
+  const list = h("ol");
+  const draw = (rows, mask, words) => {
+    let at = 0;
+    const chip = (token) => {
+      if (token.special) return h("span", { class: "st-special" }, token.text);
+      const what = mask[at];
+      const shown = { [NONE]: token.text, [MASK]: "<mask>", [RANDOM]: words[(at * 7 + 3) % words.length], [KEPT]: token.text }[what];
+      at += 1;
+      return h("span", what === NONE ? {} : { class: CLASSES[what] }, shown);
+    };
+    const line = ({ tokens, note }) => h("li", {}, ...shortened(tokens).map(chip), ...(note ? [h("em", {}, note)] : []));
+    list.replaceChildren(...rows.map(line));
+  };
+  return { element: h("div", { class: "st-recipe", "aria-hidden": "true" }, list), draw };
+}
+
+// A run of padding as one chip.
+function shortened(tokens) {
+  const real = tokens.filter((token) => token.text !== "<pad>");
+  const padding = tokens.length - real.length;
+  return padding ? [...real, { text: `<pad> × ${padding}`, special: true }] : real;
+}
+
+function keys(theme) {
+  return [
+    { name: "asked for, hidden", mark: "▭", stroke: theme.accent },
+    { name: "asked for, another word", mark: "┅", stroke: theme.warm },
+    { name: "asked for, left as it is", mark: "⋯", stroke: theme.text },
+  ];
+}
+
+function picture(masks, now) {
+  const columns = masks[0].length;
+  const data = new Float32Array(masks.length * columns);
+  masks.forEach((mask, row) => mask.forEach((what, column) => (data[row * columns + column] = what === NONE ? 0 : row < now ? 1 : FUTURE)));
+  return { data, rows: masks.length, columns };
+}
+
+function curves({ data, shape: [, epochs] }, names) {
+  return Object.values(names).map((name, i) => ({ name, y: Array.from(data.subarray(i * epochs, (i + 1) * epochs)) }));
+}
+
+function content(masks, losses) {
+  const rows = masks.map((mask, i) => [i + 1, mask.filter((what) => what !== NONE).length, percent(asked(masks, i + 1)), ...losses.map(({ y }) => y[i].toFixed(2))]);
+  return { columns: ["epoch", "words asked for", "so far", ...losses.map(({ name }) => name)], rows };
+}

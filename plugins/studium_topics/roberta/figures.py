@@ -1,0 +1,40 @@
+"""The lesson's result figures, and the losses that the recipe board opens with."""
+
+from __future__ import annotations
+
+import json
+from importlib.resources import files
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+from studium_widgets.plots import COLOURS, figure
+
+from studium_topics.roberta.experiment import Formats, Masking
+
+
+def opening_losses() -> NDArray[np.float32]:
+    """Return the held-out losses (3, 40) of `masking` at laptop, seed 0: one mask, ten masks, dynamic masking."""
+    saved = files(__package__).joinpath("opening.json").read_text("utf-8")
+    return np.array(json.loads(saved), dtype=np.float32)
+
+
+def masks(masking: Masking) -> go.Figure:
+    """Return the held-out loss of the three maskings after each epoch."""
+    made = figure(x="epoch", y="held-out loss (nats a token)", height=380)
+    runs = {"one mask": masking.once, "ten masks": masking.copied, "dynamic": masking.dynamic}
+    for (name, run), colour, dash in zip(runs.items(), COLOURS, ("solid", "dash", "dot"), strict=False):
+        epochs = list(range(1, len(run.held_out) + 1))
+        made.add_scatter(x=epochs, y=run.held_out, name=name, mode="lines", line={"color": colour, "dash": dash})
+    return made
+
+
+def formats(found: Formats) -> go.Figure:
+    """Return the loss of a hidden noun under each input format, and the lowest loss that the format allows."""
+    runs = (found.with_nsp, found.without_loss, found.pairs, found.full)
+    names = [run.name for run in runs]
+    made = figure(x="loss of a hidden noun (nats)", y="", height=340)
+    made.add_bar(x=[run.noun for run in runs], y=names, orientation="h", name="measured", marker={"color": COLOURS[0]})
+    floors = {"x": [run.floor for run in runs], "y": names, "name": "lowest that is possible", "mode": "markers"}
+    made.add_scatter(**floors, marker={"symbol": "line-ns-open", "size": 22, "color": COLOURS[1]})
+    return made.update_yaxes(autorange="reversed")
