@@ -1,4 +1,5 @@
 // The recipe board: the rows that a recipe makes of a text, what each epoch asks for, and the held-out losses.
+import { bars } from "studium_widgets/controls/bars.js";
 import { dataTable } from "studium_widgets/controls/data_table.js";
 import { h } from "studium_widgets/controls/element.js";
 import { facts } from "studium_widgets/controls/facts.js";
@@ -32,11 +33,12 @@ export default widget((ui) => {
   const board = rowList();
   const key = legend(ui);
   const numbers = facts(["asked for so far", "expected", "rows, and padding"]);
-  const raster = heatMap(ui, { label: "Words that each epoch asks for", size: 520, square: false });
+  const raster = heatMap(ui, { label: "Words that each epoch asks for", size: 440, square: false });
   const chart = lineChart(ui, { label: "Held-out loss", x: { label: "epoch" }, y: { label: "nats a token" }, height: 230 });
+  const nouns = bars(ui, { label: "Loss of a hidden noun", format: (nats) => `${nats.toFixed(2)} nats` });
   const table = dataTable(ui, { caption: "What each epoch asks for, and the held-out loss" });
   const part = (title, ...parts) => h("div", {}, h("h4", {}, title), ...parts);
-  const pictures = h("div", { class: "st-board" }, part("A row an epoch, a column a word: which words the loss asks for", raster.element), part("Loss on held-out rows, measured", chart.element));
+  const pictures = h("div", { class: "st-board" }, part("A row an epoch, a column a word: which words the loss asks for", raster.element), h("div", {}, part("Masks: loss on held-out rows after each epoch, measured", chart.element), part("Rows: loss of a hidden noun, measured", nouns.element)));
   ui.add(board.element, key.element, numbers.element, pictures, table.element);
   return () => {
     epoch.draw();
@@ -57,11 +59,13 @@ export default widget((ui) => {
       [String(rows.length), `${percent(padding)} of the tokens are padding`],
     ]);
     raster.draw({ ...picture(masks, now), range: [0, 1], marked: now - 1 });
+    const hidden = Array.from(ui.array("nouns").data);
     const losses = curves(ui.array("losses"), names);
     chart.draw({ x: masks.map((_, i) => i + 1), series: losses, marks: [{ x: now, label: `epoch ${now}` }] });
-    table.draw(() => content(masks, losses));
+    nouns.draw(Object.entries(RECIPES).map(([name, shown], i) => ({ name: shown, value: hidden[i], accent: name === recipe })), Math.max(...hidden));
+    table.draw(() => content(masks, losses, hidden));
     const loss = losses[Object.keys(names).indexOf(masking)].y[now - 1];
-    ui.say(`Epoch ${now}, ${RECIPES[recipe]}, ${names[masking]}: ${percent(found)} of ${words.length} words were asked for so far; the held-out loss is ${loss.toFixed(2)} nats.`);
+    ui.say(`Epoch ${now}, ${RECIPES[recipe]}, ${names[masking]}: ${percent(found)} of ${words.length} words were asked for so far; the held-out loss is ${loss.toFixed(2)} nats, that of a hidden noun ${hidden[Object.keys(RECIPES).indexOf(recipe)].toFixed(2)}.`);
   };
 });
 
@@ -109,7 +113,8 @@ function curves({ data, shape: [, epochs] }, names) {
   return Object.values(names).map((name, i) => ({ name, y: Array.from(data.subarray(i * epochs, (i + 1) * epochs)) }));
 }
 
-function content(masks, losses) {
+function content(masks, losses, hidden) {
   const rows = masks.map((mask, i) => [i + 1, mask.filter((what) => what !== NONE).length, percent(asked(masks, i + 1)), ...losses.map(({ y }) => y[i].toFixed(2))]);
-  return { columns: ["epoch", "words asked for", "so far", ...losses.map(({ name }) => name)], rows };
+  const shares = Object.values(RECIPES).map((name, i) => [`hidden noun, ${name}`, "", "", hidden[i].toFixed(2), "", ""]);
+  return { columns: ["epoch", "words asked for", "so far", ...losses.map(({ name }) => name)], rows: [...rows, ...shares] };
 }

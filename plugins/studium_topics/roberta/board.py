@@ -28,7 +28,8 @@ class RecipeBoard(Widget):
     recipe: how rows are made, one of FORMATS: pairs with next sentence prediction, pairs of neighbours, full sentences.
     masking: one of MASKINGS: drawn once, drawn `copies` times, drawn in each epoch. length: tokens in a full row.
     rate: the probability with which a mask chooses a token. epoch, epochs: the epoch that is shown, and their number.
-    losses (3, epochs): the held-out loss after each epoch under each masking, in nats. seed: of the masks.
+    losses (3, epochs): the held-out loss after each epoch under each masking, in nats. nouns (3,): the loss of a hidden
+    noun under each recipe, in nats. seed: of the masks.
     """
 
     _script = "board.js"
@@ -45,11 +46,14 @@ class RecipeBoard(Widget):
     epoch = Int(1, min=1, max=60).tag(sync=True)
     seed = Int(0, min=0, max=10**6).tag(sync=True)
     losses = Array("float32", ("maskings", "epochs"))
+    nouns = Array("float32", ("recipes",))
 
     @classmethod
     def example(cls) -> RecipeBoard:
-        after = np.arange(1, 41) / 10
-        return cls(losses=np.stack([1.6 + 0.5 * after, 1.7 + 2 / after, 1.6 + 2 / after]), epoch=6)
+        after = np.arange(4, 44) / 10
+        return cls(
+            losses=np.stack([1.6 + 0.5 * after, 1.7 + 2 / after, 1.6 + 2 / after]), nouns=[1.9, 1.8, 0.8], epoch=6
+        )
 
     @property
     def alt(self) -> str:
@@ -57,7 +61,7 @@ class RecipeBoard(Widget):
         masks = {"once": "one static mask", "copies": f"{self.copies} static masks", "dynamic": "dynamic masking"}
         return (
             f"A text of {len(self.sentences)} sentences as {rows} with {masks[self.masking]}, epoch {self.epoch} of "
-            f"{self.epochs}, and held-out losses under three maskings."
+            f"{self.epochs}, and held-out losses under each masking and each recipe."
         )
 
     def check(self) -> None:

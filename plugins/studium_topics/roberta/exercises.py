@@ -1,5 +1,7 @@
 """Exercises: the input pipeline of RoBERTa (packing, masking, positions), its batches, its loop, and its tokens."""
 
+from itertools import islice, pairwise
+
 import torch
 import torch.nn.functional as F
 from studium import assert_close, exercise
@@ -193,11 +195,10 @@ def _(mask_tokens, rng):
         assert abs(count - rate * words) < spread, (
             f"about {rate * words:.0f} of {words} tokens should be chosen at rate {rate}, got {count}"
         )
-        same = 0.1 + 0.1 / vocabulary
         for what, found, share in (
             ("mask_id", (noisy == mask_id)[chosen], 0.8 + 0.1 / vocabulary),
-            ("itself", (noisy == ids)[chosen], same),
-            ("another id", ((noisy != ids) & (noisy != mask_id))[chosen], 0.2 - same - 0.1 / vocabulary + 0.1),
+            ("itself", (noisy == ids)[chosen], 0.1 + 0.1 / vocabulary),
+            ("another id", ((noisy != ids) & (noisy != mask_id))[chosen], 0.1 * (1 - 2 / vocabulary)),
         ):
             spread, found = 5 * (count * share * (1 - share)) ** 0.5, int(found.sum())
             assert abs(found - share * count) < spread, (
@@ -972,8 +973,8 @@ def _(model, inputs, labels, micro):
     kind="write",
     hints=(
         "What happens once, what in each epoch, and what in each update?",
-        "Outside: two groups of parameters and one optimiser. In an epoch: ask for the data, draw an order, cut it into "
-        "batches. In an update: set the rate, clear the gradients, accumulate, step, note the loss.",
+        "Outside: two groups of parameters and one optimiser. In an epoch: ask for the data, draw an order, cut it "
+        "into batches. In an update: set the rate, clear the gradients, accumulate, step, note the loss.",
         "The order is a vector of N row numbers; a batch is `batch` of them; the loss of an update is one float.",
         "`torch.optim.AdamW(groups, lr=lr, betas=(0.9, 0.98), eps=1e-6)`; `for group in optimizer.param_groups: "
         "group['lr'] = ...`; `for rows in order.split(batch): ... inputs[rows]`; stop at `len(losses) == updates`.",
@@ -1132,7 +1133,7 @@ def _(model, data, updates, batch, micro, lr, generator):
 
 
 @pretrain.misconception(
-    "You kept the optimiser's default beta2 of 0.999; RoBERTa sets it to 0.98, so that the second moment follows faster.",
+    "You kept the optimiser's default beta2 of 0.999; RoBERTa has 0.98, so that the second moment follows faster.",
     name="default-betas",
 )
 def _(model, data, updates, batch, micro, lr, generator):
@@ -1233,13 +1234,12 @@ def _(model, data, updates, batch, micro, lr, generator):
             epoch += 1
 
     losses = []
-    for inputs, labels in batches():
+    for inputs, labels in islice(batches(), updates):
         losses.append(accumulate(model, inputs, labels, micro))
         optimizer.step()
         optimizer.zero_grad()
         schedule.step()
-        if len(losses) == updates:
-            return torch.tensor(losses, dtype=torch.float64)
+    return losses
 
 
 # ---------------------------------------------------------------------------------------------------------- bpe
@@ -1275,7 +1275,7 @@ def bpe(text, merges):
     number = {tuple(pair): k for k, pair in enumerate(merges)}
     ids = list(text.encode("utf-8"))
     while True:
-        known = [number[pair] for pair in zip(ids, ids[1:], strict=False) if pair in number]
+        known = [number[pair] for pair in pairwise(ids) if pair in number]
         if not known:
             return ids
         best, merged, at = min(known), [], 0
@@ -1428,7 +1428,7 @@ def _(text, merges):
 @bpe.also_correct
 def _(text, merges):
     def merged(ids):
-        options = [merges.index(pair) for pair in zip(ids, ids[1:], strict=False) if pair in merges]
+        options = [merges.index(pair) for pair in pairwise(ids) if pair in merges]
         if not options:
             return ids
         left, right = merges[min(options)]

@@ -7,16 +7,24 @@ from importlib.resources import files
 
 import numpy as np
 import plotly.graph_objects as go
-from numpy.typing import NDArray
 from studium_widgets.plots import COLOURS, figure
 
+from studium_topics.roberta.board import RecipeBoard
 from studium_topics.roberta.experiment import Formats, Masking
 
 
-def opening_losses() -> NDArray[np.float32]:
-    """Return the held-out losses (3, 40) of `masking` at laptop, seed 0: one mask, ten masks, dynamic masking."""
-    saved = files(__package__).joinpath("opening.json").read_text("utf-8")
-    return np.array(json.loads(saved), dtype=np.float32)
+def opening_board() -> RecipeBoard:
+    """Return the board with the losses of `masking` and `formats` at laptop, seed 0, with the reference."""
+    saved = json.loads(files(__package__).joinpath("opening.json").read_text("utf-8"))
+    return RecipeBoard(losses=np.array(saved["losses"]), nouns=saved["nouns"], epoch=4)
+
+
+def board_of(masking: Masking, formats: Formats) -> RecipeBoard:
+    """Return the board with measured losses."""
+    losses = np.array([run.held_out for run in (masking.once, masking.copied, masking.dynamic)])
+    nouns = [run.noun for run in (formats.with_nsp, formats.pairs, formats.full)]
+    count = losses.shape[1]
+    return RecipeBoard(losses=losses, nouns=nouns, epochs=count, epoch=count)
 
 
 def masks(masking: Masking) -> go.Figure:

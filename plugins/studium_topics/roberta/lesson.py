@@ -7,8 +7,8 @@
 #
 # Their programs differ in one line: *when* the masks are drawn. What did the first model learn?
 #
-# BERT (2018) hid 15 % of the tokens and asked for them. Its successors in the spring of 2019 had new architectures or
-# new training tasks and beat it, so both seemed necessary.
+# BERT (2018) hid 15 % of the tokens and asked for them. Its successors of 2019 changed the training task or the
+# architecture and beat it, so such changes seemed necessary.
 # [RoBERTa](https://arxiv.org/abs/1907.11692) (Liu et al. 2019) kept BERT's architecture and its main task, measured one
 # choice of the recipe at a time, and matched or beat them all: BERT had been undertrained.
 #
@@ -34,13 +34,12 @@ import torch
 
 from studium_topics.kits import grammar
 from studium_topics.roberta import experiment, figures, stories, tokens
-from studium_topics.roberta.board import RecipeBoard
 from studium_topics.roberta.library import roberta_model
 from studium_topics.roberta.model import Roberta
 from studium_widgets import Diagram
 
 # %% tags=["widget"]
-RecipeBoard(losses=figures.opening_losses(), epoch=4)
+figures.opening_board()
 
 # %% [markdown]
 # | symbol | meaning |
@@ -65,8 +64,8 @@ Diagram.from_package("studium_topics.roberta", "flow.svg")
 #
 # With <dfn>static masking</dfn>, the masks are drawn once, when the data are prepared, and written to disk with them.
 # BERT's code did this, but it wrote each sequence ten times with ten different masks. In 40 epochs of training, each
-# mask was therefore seen four times (section 4.1). With <dfn>dynamic masking</dfn>, a new mask is drawn every time a row
-# is fed to the model.
+# mask was therefore seen four times (section 4.1). With <dfn>dynamic masking</dfn>, a new mask is drawn every time a
+# row is fed to the model.
 #
 # Suppose that $K$ masks were drawn and that each chooses a token with probability $p$. How much of the text does the
 # loss ever ask for? Derive it before you compute it: for one token, think of the masks that do *not* choose it.
@@ -97,7 +96,7 @@ from studium_topics.roberta.exercises import mask_tokens
 # %%
 noise = experiment.noise_of(lesson.mine(mask_tokens), seed=1)
 row = grammar.encode("[CLS] these small dogs sleep . this old fox runs . [SEP]")[None]
-for epoch in range(3):
+for _ in range(3):
     noisy, labels = noise(row)
     pairs = zip(grammar.decode(noisy[0]).split(), labels[0].tolist(), strict=True)
     print(" ".join(word if label < 0 else f"«{word} ← {grammar.WORDS[label]}»" for word, label in pairs))
@@ -115,8 +114,8 @@ from studium_topics.roberta.exercises import static_masks
 # BERT read *pairs*: two segments, of which the second was the next one in only half of the rows. A second loss,
 # <dfn>next sentence prediction</dfn> (NSP), asks whether the second part of a row follows the first part in its
 # document. RoBERTa compares four formats (section 4.2, and the diagram), without changing the encoder. The one that it
-# keeps for its final runs is called <dfn>FULL-SENTENCES</dfn>: whole sentences in order, as many in a row as fit, across
-# the borders of documents, with an extra separator at each border and without NSP.
+# keeps for its final runs is called <dfn>FULL-SENTENCES</dfn>: whole sentences in order, as many in a row as fit,
+# across the borders of documents, with an extra separator at each border and without NSP.
 
 # %% exercise="pack"
 from studium_topics.roberta.exercises import pack
@@ -131,7 +130,8 @@ for one in rows:
 # ### Positions
 #
 # One detail of RoBERTa's code costs many people an evening: its position table has 514 rows for 512 tokens. Real tokens
-# count from `pad + 1`, and padding has a row of its own. With RoBERTa's padding id of 1, the first token has position 2.
+# count from `pad + 1`, and padding has a row of its own. With RoBERTa's padding id of 1, the first token has position
+# 2.
 
 # %% exercise="position_ids"
 from studium_topics.roberta.exercises import position_ids
@@ -157,18 +157,17 @@ else:
         logits = mine(noisy)
     real = noisy != grammar.PAD
     loss = torch.nn.functional.cross_entropy(logits.transpose(1, 2), labels)
+    ln_v = math.log(experiment.SIZES.vocabulary)
     difference = (theirs.logits - logits)[real].abs().max()
     print(f"transformers {transformers.__version__}, {type(library).__name__}: largest difference {difference:.1e}")
-    print(
-        f"loss of the library {theirs.loss:.6f}, of ours {loss:.6f}; ln V is {math.log(experiment.SIZES.vocabulary):.2f}"
-    )
+    print(f"loss of the library {theirs.loss:.6f}, of ours {loss:.6f}, and ln V is {ln_v:.2f}")
 
 # %% [markdown]
 # ## Batches and budgets
 #
 # RoBERTa's second theme is the batch. BERT-base made 1 million updates with 256 sequences each. The same number of
-# sequences is 125,000 updates with 2,048, or 31,000 with 8,192. All three cost the same computation. The paper's Table 3
-# has the whole comparison (perplexity on held-out text; accuracy on development sets in percent):
+# sequences is 125,000 updates with 2,048, or 31,000 with 8,192. All three cost the same computation. The paper's Table
+# 3 has the whole comparison (perplexity on held-out text; accuracy on development sets in percent):
 #
 # | batch | updates | learning rate | perplexity | MNLI-m | SST-2 |
 # |---|---|---|---|---|---|
@@ -225,8 +224,8 @@ from studium_topics.roberta.exercises import pretrain
 
 # %% [markdown] tags=["experiment"]
 # Run it once in the open, on packed rows with dynamic masks. The documents are *stories*: each has a cast of two nouns,
-# and every clause is about one of them, "these small **dogs** sleep . this old **fox** runs . these lazy **dogs** hide .".
-# So a hidden noun can be guessed much better by a model that sees other clauses.
+# and every clause is about one of them, "these small **dogs** sleep . this old **fox** runs . these lazy **dogs** hide
+# .". So a hidden noun can be guessed much better by a model that sees other clauses.
 
 # %% tags=["experiment"]
 generator = torch.Generator().manual_seed(0)
@@ -268,16 +267,16 @@ figures.masks(masked)
 # loss near 0, and its held-out loss rises as it becomes more certain of things that are not so.
 #
 # The paper never ran that row. It compares *ten* masks with dynamic ones: 78.3 against 78.7 on SQuAD 2.0 (F1), 84.3
-# against 84.0 on MNLI-m and 92.5 against 92.9 on SST-2 (Table 1, medians of five runs). Two small gains and a small loss:
-# "comparable or slightly better". Ours has the same two rows, and the gap between them is small as well. So dynamic
-# masking is **not** the secret of RoBERTa. It is simpler, it needs no copies on disk, and it cannot run out of masks in
-# longer training.
+# against 84.0 on MNLI-m and 92.5 against 92.9 on SST-2 (Table 1, medians of five runs). Two small gains and a small
+# loss: "comparable or slightly better". Ours has the same two rows, and the gap between them is small as well. So
+# dynamic masking is **not** the secret of RoBERTa. It is simpler, it needs no copies on disk, and it cannot run out of
+# masks in longer training.
 #
 # ## Ablation 2: sentence pairs or full sentences
 #
-# The paper's Table 2 compares SENTENCE-PAIR with NSP and FULL-SENTENCES without NSP, among others. From one to the other,
-# *three* things change: the loss of NSP goes, the wrong second sentences go, and rows become longer. We change them one
-# at a time, at equal tokens and equal updates.
+# The paper's Table 2 compares SENTENCE-PAIR with NSP and FULL-SENTENCES without NSP, among others. From one to the
+# other, *three* things change: the loss of NSP goes, the wrong second sentences go, and rows become longer. We change
+# them one at a time, at equal tokens and equal updates.
 #
 # | row | what changed from the row above |
 # |---|---|
@@ -287,9 +286,9 @@ figures.masks(masked)
 # | full sentences, MLM alone | the length of a row |
 #
 # We measure the loss of a hidden noun on held-out rows *of the same format*. How low can it be? In a pair, a model sees
-# one other noun of the cast. The hidden one is the same with probability 1/2, and otherwise any of 8:
-# $\tfrac12 \ln 2 + \tfrac12 \ln 16 = 1.73$ nats. With seven other clauses, it almost always knows both nouns of the cast,
-# and only $\ln 2 = 0.69$ is left, 0.71 with the rare exceptions. A format is a limit that no training can move.
+# one other noun of the cast. The hidden one is the same with probability 1/2, and otherwise any of 8: $\tfrac12 \ln 2 +
+# \tfrac12 \ln 16 = 1.73$ nats. With seven other clauses, it almost always knows both nouns of the cast, and only $\ln 2
+# = 0.69$ is left, 0.71 with the rare exceptions. A format is a limit that no training can move.
 
 # %% tags=["experiment"]
 formats = experiment.formats(**blocks, profile=lesson.profile)
@@ -299,10 +298,9 @@ print(f"NSP itself: {formats.next_accuracy:.1%} of held-out pairs right")
 figures.formats(formats)
 
 # %% [markdown] tags=["experiment"]
-# The length of the rows does nearly all of it. Is NSP *harmful*, then, as the paper's abstract of this table is often
-# summarised? Its loss alone changes little here, in either direction. The paper suspects that BERT's authors, whose own
-# ablation found NSP useful, left out the loss and kept the pairs (section 4.2): another row in which it matters *what*
-# was held fixed.
+# The length of the rows does nearly all of it. Is NSP *harmful*, then, as the table is often summarised? Its loss alone
+# changes little here, in either direction. The paper suspects that BERT's authors, whose own ablation found NSP useful,
+# left out the loss and kept the pairs (section 4.2): another row in which it matters *what* was held fixed.
 #
 # ## Ablation 3: large batches at equal tokens
 #
@@ -320,18 +318,19 @@ for run in sizes.runs:
 # %% [markdown] tags=["experiment"]
 # Here small batches win, and a higher rate returns only a part of the difference. This is **not** what Table 3 shows,
 # and both are right. A batch averages the noise of its gradient. While the model is far from the end and the noise is
-# small compared with the gradient, a larger batch makes each update hardly better, and there are fewer of them. Beyond a
-# critical batch size, which grows in the course of training
-# ([McCandlish et al. 2018](https://arxiv.org/abs/1812.06162)), more rows are wasted. A tiny model on a tiny language has
-# a small critical batch.
+# small compared with the gradient, a larger batch makes each update hardly better, and there are fewer of them. Beyond
+# a critical batch size, which grows in the course of training ([McCandlish et al.
+# 2018](https://arxiv.org/abs/1812.06162)), more rows are wasted. A tiny model on a tiny language has a small critical
+# batch.
 #
-# **To think about.** A friend reports: "With batches of 8K my model became better than with 256, both trained for 100,000
-# updates." What changed besides the batch?
+# **To think about.** A friend reports: "With batches of 8K my model became better than with 256, both trained for
+# 100,000 updates." What changed besides the batch?
 #
 # <details><summary>Answer</summary>
 #
-# The data: 32 times more tokens. RoBERTa's own final step does this too. In Table 4, the step from BERT's recipe to the
-# 500K updates with 8K sequences changes the data and the number of tokens, and the scores rise most there.
+# The data: 32 times more tokens. Read the paper's Table 4 in this way, too. Its first step, from BERT-large to RoBERTa
+# on about the same books and Wikipedia, is the largest of all, and it changes masks, format and batch at once. It also
+# goes from 1M updates of 256 sequences to 100K of 8K: that is 3.2 times more sequences.
 # </details>
 
 # %% [markdown]
@@ -340,13 +339,13 @@ for run in sizes.runs:
 # ### Bytes: a vocabulary without unknowns
 #
 # BERT's vocabulary has 30K pieces of words, and a character that it does not contain becomes `[UNK]`. RoBERTa takes the
-# vocabulary of GPT-2: 50K tokens of <dfn>byte-level BPE</dfn>, which begins with the 256 bytes and adds a token for each
-# of many merges of two neighbours, learned from their frequency. Every text is bytes, so nothing is unknown. The paper
-# saw *slightly worse* results on some tasks than with BERT's vocabulary and kept the bytes for being universal (section
-# 4.4).
+# vocabulary of GPT-2: 50K tokens of <dfn>byte-level BPE</dfn>, which begins with the 256 bytes and adds a token for
+# each of many merges of two neighbours, learned from their frequency. Every text is bytes, so nothing is unknown. The
+# paper saw *slightly worse* results on some tasks than with BERT's vocabulary and kept the bytes for being universal
+# (section 4.4).
 #
-# Learning the merges was [Sennrich et al. 2015](https://arxiv.org/abs/1508.07909)'s idea, for characters: merge the most
-# frequent pair, again and again. To encode a new text, replay the merges in the order in which they were learned.
+# Learning the merges was [Sennrich et al. 2015](https://arxiv.org/abs/1508.07909)'s idea, for characters: merge the
+# most frequent pair, again and again. To encode a new text, replay the merges in the order in which they were learned.
 
 # %% exercise="bpe"
 from studium_topics.roberta.exercises import bpe
@@ -362,14 +361,14 @@ for text in ("the model", "naïve café", "東京 🙂"):
 # %% [markdown]
 # ## What does not reproduce at this size
 #
-# * **The scores.** GLUE 88.5, SQuAD and RACE come from RoBERTa-large, 160 GB of text and 500,000 updates of 8K sequences.
-#   The gain from more data and longer training, the largest in the paper's Table 4, is not measured here.
+# * **The scores.** GLUE 88.5, SQuAD and RACE come from RoBERTa-large, 160 GB of text and 500,000 updates of 8K
+#   sequences. The gains from more data and longer training in Table 4 are not measured here.
 # * **Large batches.** In Table 3 the medium batch wins at equal tokens; here the smallest does.
 # * **The size of the masking effect.** One static mask is a row that the paper does not have, and our rows are few on
 #   purpose. The paper's own pair of rows, ten masks and dynamic ones, differs by a few tenths of a point there, and by
 #   too little here to call one of them better.
-# * **The harm of NSP.** Our stories decide in advance that context matters; in the paper, the differences in Table 2 are
-#   a point or two. What we can show is which of three changes is responsible in this language.
+# * **The harm of NSP.** Our stories decide in advance that context matters; in the paper, the differences in Table 2
+#   are a point or two. What we can show is which of three changes is responsible in this language.
 # * **DOC-SENTENCES.** The paper finds it slightly better than FULL-SENTENCES. We do not measure it.
 #
 # ## Common misconceptions
@@ -393,16 +392,17 @@ for text in ("the model", "naïve café", "東京 🙂"):
 #
 # * **Ten minutes.** Call `masking` with `experiment.COPIES` set to 3. The held-out loss should lie between those of one
 #   and of ten masks, and the share of tokens that are asked for should be 39 %.
-# * **An hour.** Add DOC-SENTENCES as a fifth row of `formats`: `pack` each document by itself. You should see more padding,
-#   fewer real tokens in a batch of 16 rows, and a noun's loss close to that of full sentences.
-# * **A day.** Plot the held-out loss over the batch size, from 4 to 256, at equal tokens and with the rate tuned for each
-#   size. You should see a flat part, where the best rate grows with the batch, and then a rise: the critical batch size.
-#   Then train four times longer and see whether the flat part becomes wider.
+# * **An hour.** Add DOC-SENTENCES as a fifth row of `formats`: `pack` each document by itself. You should see more
+#   padding, fewer real tokens in a batch of 16 rows, and a noun's loss close to that of full sentences.
+# * **A day.** Plot the held-out loss over the batch size, from 4 to 256, at equal tokens and with the rate tuned for
+#   each size. You should see a flat part, where the best rate grows with the batch, and then a rise: the critical batch
+#   size. Then train four times longer and see whether the flat part becomes wider.
 #
 # ## Further reading
 #
 # * [RoBERTa, 1907.11692](https://arxiv.org/abs/1907.11692): short, and a model of how to change one thing at a time.
-# * [An Empirical Model of Large-Batch Training, 1812.06162](https://arxiv.org/abs/1812.06162): why the best batch grows.
+# * [An Empirical Model of Large-Batch Training, 1812.06162](https://arxiv.org/abs/1812.06162): why the best batch
+#   grows.
 # * [Should You Mask 15 %?, 2202.08005](https://arxiv.org/abs/2202.08005): the ablation that RoBERTa left out.
-# * [How to Train BERT with an Academic Budget, 2104.07705](https://arxiv.org/abs/2104.07705): the same questions, for one
-#   day on eight GPUs.
+# * [How to Train BERT with an Academic Budget, 2104.07705](https://arxiv.org/abs/2104.07705): the same questions, for
+#   one day on eight GPUs.

@@ -7,6 +7,7 @@ of them. So whether a hidden noun can be known depends on how many clauses the m
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -43,7 +44,7 @@ def pairs(docs: list[Document], negatives: bool, generator: torch.Generator) -> 
     """
     rows, follows = [], []
     for number, document in enumerate(docs):
-        for first, second in zip(document, document[1:], strict=False):
+        for first, second in pairwise(document):
             wrong = negatives and bool(torch.rand((), generator=generator) < 0.5)
             if wrong:
                 step = 1 + int(torch.randint(len(docs) - 1, (), generator=generator))
