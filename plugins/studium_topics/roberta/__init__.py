@@ -19,6 +19,6 @@ def studium_topics() -> Iterable[Topic]:
             Paper("Neural Machine Translation of Rare Words with Subword Units", 2015, "1508.07909"),
         ),
         needs=("encoder-only",),
-        minutes=130,
+        minutes=115,
         order=2,
     )

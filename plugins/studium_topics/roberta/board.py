@@ -74,6 +74,7 @@ class RecipeBoard(Widget):
         longest = max(map(len, words))
         _require(longest <= self.length - 2, f"a row of {self.length} holds {self.length - 2} words, got {longest}")
         _require(self.epoch <= self.epochs, f"epoch goes up to {self.epochs}, the number of epochs, got {self.epoch}")
+        _require(self.nouns.shape == (3,), f"nouns need shape (3,), one loss a recipe, got {self.nouns.shape}")
         _require(
             self.losses.shape == (3, self.epochs), f"losses need shape (3, {self.epochs}), got {self.losses.shape}"
         )

@@ -10,7 +10,8 @@ import plotly.graph_objects as go
 from studium_widgets.plots import COLOURS, figure
 
 from studium_topics.roberta.board import RecipeBoard
-from studium_topics.roberta.experiment import Formats, Masking
+from studium_topics.roberta.formats import Formats
+from studium_topics.roberta.masking import Masking
 
 
 def opening_board() -> RecipeBoard:
@@ -39,10 +40,11 @@ def masks(masking: Masking) -> go.Figure:
 
 def formats(found: Formats) -> go.Figure:
     """Return the loss of a hidden noun under each input format, and the lowest loss that the format allows."""
-    runs = (found.with_nsp, found.without_loss, found.pairs, found.full)
-    names = [run.name for run in runs]
+    names = [run.name for run in found.runs]
     made = figure(x="loss of a hidden noun (nats)", y="", height=340)
-    made.add_bar(x=[run.noun for run in runs], y=names, orientation="h", name="measured", marker={"color": COLOURS[0]})
-    floors = {"x": [run.floor for run in runs], "y": names, "name": "lowest that is possible", "mode": "markers"}
+    made.add_bar(
+        x=[run.noun for run in found.runs], y=names, orientation="h", name="measured", marker={"color": COLOURS[0]}
+    )
+    floors = {"x": [run.floor for run in found.runs], "y": names, "name": "lowest that is possible", "mode": "markers"}
     made.add_scatter(**floors, marker={"symbol": "line-ns-open", "size": 22, "color": COLOURS[1]})
     return made.update_yaxes(autorange="reversed")

@@ -21,7 +21,7 @@
 # 5. **measure** masks, input formats and batch sizes, each against the row in which only that changes.
 #
 # You need the topic [encoder-only](encoder-only.ipynb), or to know BERT's masked language modelling. Allow 20 minutes
-# for reading, 105 for coding and 5 while models train.
+# for reading, 90 for coding and 5 while models train.
 #
 # The board shows one text under each recipe. Play the epochs with static and with dynamic masks: which words does the
 # loss never ask for? Then see what happens to the held-out loss (measured with this lesson's experiment at `laptop`,
@@ -33,7 +33,10 @@ import math
 import torch
 
 from studium_topics.kits import grammar
-from studium_topics.roberta import experiment, figures, stories, tokens
+from studium_topics.roberta import figures, setting, stories, tokens
+from studium_topics.roberta.batches import accumulated, batches
+from studium_topics.roberta.formats import formats
+from studium_topics.roberta.masking import masking
 from studium_topics.roberta.library import roberta_model
 from studium_topics.roberta.model import Roberta
 from studium_widgets import Diagram
@@ -94,7 +97,7 @@ for name, copies in (("one static mask", 1), ("ten static masks", 10), ("dynamic
 from studium_topics.roberta.exercises import mask_tokens
 
 # %%
-noise = experiment.noise_of(lesson.mine(mask_tokens), seed=1)
+noise = setting.noise_of(lesson.mine(mask_tokens), seed=1)
 row = grammar.encode("[CLS] these small dogs sleep . this old fox runs . [SEP]")[None]
 for _ in range(3):
     noisy, labels = noise(row)
@@ -122,7 +125,7 @@ from studium_topics.roberta.exercises import pack
 
 # %%
 docs = stories.documents(3, torch.Generator().manual_seed(0))
-rows = lesson.mine(pack)(docs, experiment.LENGTH, grammar.CLS, grammar.SEP, grammar.PAD)
+rows = lesson.mine(pack)(docs, setting.LENGTH, grammar.CLS, grammar.SEP, grammar.PAD)
 for one in rows:
     print(grammar.decode(one))
 
@@ -144,7 +147,7 @@ from studium_topics.roberta.exercises import position_ids
 # asks both for their loss on your noise.
 
 # %% tags=["experiment", "bridge"]
-mine = Roberta(experiment.SIZES, lesson.mine(position_ids))
+mine = Roberta(setting.SIZES, lesson.mine(position_ids))
 noisy, labels = noise(rows)
 try:
     import transformers
@@ -157,7 +160,7 @@ else:
         logits = mine(noisy)
     real = noisy != grammar.PAD
     loss = torch.nn.functional.cross_entropy(logits.transpose(1, 2), labels)
-    ln_v = math.log(experiment.SIZES.vocabulary)
+    ln_v = math.log(setting.SIZES.vocabulary)
     difference = (theirs.logits - logits)[real].abs().max()
     print(f"transformers {transformers.__version__}, {type(library).__name__}: largest difference {difference:.1e}")
     print(f"loss of the library {theirs.loss:.6f}, of ours {loss:.6f}, and ln V is {ln_v:.2f}")
@@ -205,9 +208,7 @@ print(f"{1_000_000 / 31_000:.0f} times more updates, for {256 * 1_000_000 / (819
 from studium_topics.roberta.exercises import accumulate
 
 # %% tags=["experiment"]
-gap = experiment.accumulated(
-    lesson.mine(mask_tokens), lesson.mine(position_ids), lesson.mine(accumulate), profile=lesson.profile
-)
+gap = accumulated(lesson.mine(mask_tokens), lesson.mine(position_ids), lesson.mine(accumulate), profile=lesson.profile)
 print(f"distance from the gradient of the whole batch: yours {gap.exact:.1e}, the mean of the means {gap.means:.1e}")
 
 # %% [markdown]
@@ -223,22 +224,22 @@ print(f"distance from the gradient of the whole batch: yours {gap.exact:.1e}, th
 from studium_topics.roberta.exercises import pretrain
 
 # %% [markdown] tags=["experiment"]
-# Run it once in the open, on packed rows with dynamic masks. The documents are *stories*: each has a cast of two nouns,
-# and every clause is about one of them, "these small **dogs** sleep . this old **fox** runs . these lazy **dogs** hide
-# .". So a hidden noun can be guessed much better by a model that sees other clauses.
+# Run it once in the open, on packed rows with dynamic masks. Our documents repeat their words, as real documents do:
+# each has two adjectives, two nouns and two verbs of its own, "this small **dog** sleeps . this old **dog** hides .
+# this small **fox** sleeps .". So a model that sees other clauses can guess a hidden noun much better.
 
 # %% tags=["experiment"]
 generator = torch.Generator().manual_seed(0)
 docs = stories.documents(lesson.profile.choose(smoke=20, laptop=200, gpu=1000), generator)
-rows = lesson.mine(pack)(docs, experiment.LENGTH, grammar.CLS, grammar.SEP, grammar.PAD)
-mine = Roberta(experiment.SIZES, lesson.mine(position_ids))
+rows = lesson.mine(pack)(docs, setting.LENGTH, grammar.CLS, grammar.SEP, grammar.PAD)
+mine = Roberta(setting.SIZES, lesson.mine(position_ids))
 losses = lesson.mine(pretrain)(
     mine,
     lambda epoch: noise(rows),  # dynamic masking
     updates=lesson.profile.choose(smoke=20, laptop=200, gpu=1000),
     batch=32,
     micro=16,
-    lr=experiment.LEARNING_RATE,
+    lr=setting.LEARNING_RATE,
     generator=generator,
 )
 print(f"{len(rows)} rows; loss {float(losses[0]):.2f} at first, {float(losses[-1]):.2f} after {len(losses)} updates")
@@ -256,7 +257,7 @@ lesson.predict("one mask", ..., "By how many nats will one static mask end above
 # %% tags=["experiment"]
 blocks = {name: lesson.mine(block) for name, block in (("pack", pack), ("mask_tokens", mask_tokens))}
 blocks |= {"position_ids": lesson.mine(position_ids), "pretrain": lesson.mine(pretrain)}
-masked = experiment.masking(static_masks=lesson.mine(static_masks), **blocks, profile=lesson.profile)
+masked = masking(static_masks=lesson.mine(static_masks), **blocks, profile=lesson.profile)
 for name, run in (("one mask", masked.once), ("ten masks", masked.copied), ("dynamic", masked.dynamic)):
     print(f"{name:10s} training loss {run.trained:.2f}   held-out loss {run.held_out[-1]:.2f}")
 lesson.found("one mask", masked.cost_of_one_mask, within=0.25)
@@ -286,16 +287,16 @@ figures.masks(masked)
 # | full sentences, MLM alone | the length of a row |
 #
 # We measure the loss of a hidden noun on held-out rows *of the same format*. How low can it be? In a pair, a model sees
-# one other noun of the cast. The hidden one is the same with probability 1/2, and otherwise any of 8: $\tfrac12 \ln 2 +
-# \tfrac12 \ln 16 = 1.73$ nats. With seven other clauses, it almost always knows both nouns of the cast, and only $\ln 2
-# = 0.69$ is left, 0.71 with the rare exceptions. A format is a limit that no training can move.
+# one other noun of the document. The hidden one is the same with probability 1/2, and otherwise any of 8: $\tfrac12 \ln
+# 2 + \tfrac12 \ln 16 = 1.73$ nats. With seven other clauses, it almost always knows both nouns of the document, and
+# only $\ln 2 = 0.69$ is left, 0.71 with the rare exceptions. A format is a limit that no training can move.
 
 # %% tags=["experiment"]
-formats = experiment.formats(**blocks, profile=lesson.profile)
-for run in (formats.with_nsp, formats.without_loss, formats.pairs, formats.full):
+rows_of = formats(**blocks, profile=lesson.profile)
+for run in rows_of.runs:
     print(f"{run.name:32s} {run.tokens} tokens a batch   hidden noun {run.noun:.2f} nats (lowest {run.floor:.2f})")
-print(f"NSP itself: {formats.next_accuracy:.1%} of held-out pairs right")
-figures.formats(formats)
+print(f"NSP itself: {rows_of.next_accuracy:.1%} of held-out pairs right")
+figures.formats(rows_of)
 
 # %% [markdown] tags=["experiment"]
 # The length of the rows does nearly all of it. Is NSP *harmful*, then, as the table is often summarised? Its loss alone
@@ -309,7 +310,7 @@ figures.formats(formats)
 # batches is unfair to large ones.
 
 # %% tags=["experiment"]
-sizes = experiment.batches(**blocks, profile=lesson.profile)
+sizes = batches(**blocks, profile=lesson.profile)
 for run in sizes.runs:
     print(
         f"batch {run.size:4d}, {run.updates:4d} updates, learning rate {run.lr:.0e}: held-out loss {run.held_out:.2f}"
@@ -390,7 +391,7 @@ for text in ("the model", "naïve café", "東京 🙂"):
 #
 # ## Open tasks
 #
-# * **Ten minutes.** Call `masking` with `experiment.COPIES` set to 3. The held-out loss should lie between those of one
+# * **Ten minutes.** Call `masking` with `copies=3`. The held-out loss should lie between those of one
 #   and of ten masks, and the share of tokens that are asked for should be 39 %.
 # * **An hour.** Add DOC-SENTENCES as a fifth row of `formats`: `pack` each document by itself. You should see more
 #   padding, fewer real tokens in a batch of 16 rows, and a noun's loss close to that of full sentences.

@@ -1,7 +1,8 @@
 """Documents whose words depend on each other over long distances, and the lowest loss that each input format allows.
 
-A document is 6 to 12 clauses of kits.grammar, which share a cast: two of the nine nouns, and each clause is about one
-of them. So whether a hidden noun can be known depends on how many clauses the model sees.
+A document is 6 to 12 clauses of kits.grammar, all singular or all plural. It repeats its words: two of the eleven
+adjectives, two of the nine nouns and two of the nine verbs are drawn for each document, and each clause takes one of
+the two. So how well a hidden noun can be known depends on how many clauses of its document the model sees.
 """
 
 from __future__ import annotations
@@ -14,20 +15,23 @@ from torch import Tensor
 
 from studium_topics.kits import grammar
 
-CAST, SHORTEST, LONGEST = 2, 6, 12  # nouns of a document; clauses of a document
+SHORTEST, LONGEST = 6, 12  # clauses of a document
 NOUN = grammar.ROLES.index("noun")
 KINDS = len(grammar.NOUNS[0])
 SPECIAL = torch.arange(len(grammar.SPECIAL))
+FORMS = {"adjective": (grammar.ADJECTIVES,) * 2, "noun": grammar.NOUNS, "verb": grammar.VERBS}
 Document = list[list[int]]
 
 
 def clauses(batch: int, count: int, generator: torch.Generator) -> Tensor:
-    """Return `count` clauses for each of `batch` casts: ids (batch, count, 5)."""
-    ids = grammar.sentences(batch, count, generator).view(batch, count, grammar.CLAUSE)
-    first = torch.tensor([grammar.WORDS.index(forms[0]) for forms in grammar.NOUNS])
-    cast = torch.rand(batch, KINDS, generator=generator).argsort(1)[:, :CAST]
-    chosen = cast.gather(1, torch.randint(CAST, (batch, count), generator=generator))
-    ids[..., NOUN] = first[grammar.number_of(ids[..., NOUN])] + chosen
+    """Return `count` clauses of each of `batch` documents: ids (batch, count, 5)."""
+    ids = grammar.sentences(batch, 1, generator).view(batch, 1, grammar.CLAUSE).repeat(1, count, 1)
+    number = grammar.number_of(ids[:, 0, 0])
+    for role, forms in FORMS.items():
+        first = torch.tensor([grammar.WORDS.index(words[0]) for words in forms])[number]
+        two = torch.rand(batch, len(forms[0]), generator=generator).argsort(1)[:, :2]
+        chosen = two.gather(1, torch.randint(2, (batch, count), generator=generator))
+        ids[..., grammar.ROLES.index(role)] = first[:, None] + chosen
     return ids
 
 
@@ -58,8 +62,8 @@ def pairs(docs: list[Document], negatives: bool, generator: torch.Generator) -> 
 def noun_floor(others: int) -> float:
     """Return the lowest loss of a hidden noun, in nats, for a model that sees `others` clauses of the same document.
 
-    If both nouns of the cast were seen, the loss is ln 2. If one was seen `others` times, the hidden noun is the same
-    with probability 1/2, and otherwise one of the 8 that are left.
+    If both nouns of the document were seen, the loss is ln 2. If one was seen `others` times, the hidden noun is the
+    same with probability 1/2, and otherwise one of the 8 that are left.
     """
     if others == 0:
         return math.log(KINDS)

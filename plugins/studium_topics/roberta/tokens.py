@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
-from studium import Claim, Profile
+from studium import Profile
 from tokenizers import Tokenizer
 
 from studium_topics.kits import text
@@ -105,15 +105,3 @@ def shown(spelled: bytes) -> str:
         return spelled.decode()
     except UnicodeDecodeError:
         return " ".join(f"<{byte:02X}>" for byte in spelled)
-
-
-claims = (
-    Claim(
-        "Replayed merges give the library's tokens: share of held-out pieces of text",
-        "1508.07909",
-        byte_pairs,
-        lambda found: found.same,
-        at_least=1.0,
-        holds_from="smoke",
-    ),
-)
