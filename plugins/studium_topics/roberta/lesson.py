@@ -7,6 +7,16 @@
 #
 # Their programs differ in one line: *when* the masks are drawn. What did the first model learn?
 #
+# The board shows one text under each recipe. Play the epochs with static and with dynamic masks: which words does the
+# loss never ask for? Then see what happens to the held-out loss (measured with this lesson's experiment at `laptop`,
+# seed 0).
+
+# %% tags=["widget"]
+from studium_topics.roberta import figures
+
+figures.opening_board()
+
+# %% [markdown]
 # BERT (2018) hid 15 % of the tokens and asked for them. Its successors of 2019 changed the training task or the
 # architecture and beat it, so such changes seemed necessary.
 # [RoBERTa](https://arxiv.org/abs/1907.11692) (Liu et al. 2019) kept BERT's architecture and its main task, measured one
@@ -22,10 +32,6 @@
 #
 # You need the topic [encoder-only](encoder-only.ipynb), or to know BERT's masked language modelling. Allow 20 minutes
 # for reading, 90 for coding and 5 while models train.
-#
-# The board shows one text under each recipe. Play the epochs with static and with dynamic masks: which words does the
-# loss never ask for? Then see what happens to the held-out loss (measured with this lesson's experiment at `laptop`,
-# seed 0).
 
 # %%
 import math
@@ -33,16 +39,13 @@ import math
 import torch
 
 from studium_topics.kits import grammar
-from studium_topics.roberta import figures, setting, stories, tokens
+from studium_topics.roberta import setting, stories, tokens
 from studium_topics.roberta.batches import accumulated, batches
 from studium_topics.roberta.formats import formats
 from studium_topics.roberta.masking import masking
 from studium_topics.roberta.library import roberta_model
 from studium_topics.roberta.model import Roberta
 from studium_widgets import Diagram
-
-# %% tags=["widget"]
-figures.opening_board()
 
 # %% [markdown]
 # | symbol | meaning |
