@@ -59,10 +59,10 @@ def batches(
     budget = profile.choose(smoke=256, laptop=4096, gpu=100_000)  # rows
     runs = []
     for size, lr in RUNS:
-        noise = setting.noise_of(mask_tokens, seed)
+        data = setting.dynamic(rows, mask_tokens, seed)
         model = Roberta(setting.SIZES, position_ids, seed=seed).to(profile.device)
         updates = budget // size
-        setting.train_on(model, lambda epoch, noise=noise: noise(rows), updates, size, lr, pretrain, profile, seed)
+        setting.train_on(model, data, updates, size, lr, pretrain, profile, seed)
         runs.append(Batch(size, updates, lr, setting.loss_on(model, test)))
     return Batches(tuple(runs))
 
@@ -81,7 +81,7 @@ def accumulated(
 ) -> Accumulated:
     """Compare gradients that were accumulated over uneven parts with the gradient of the whole batch."""
     rows = setting.held_out_nouns(setting.FULL, profile, seed)[0][:16].cpu()
-    inputs, labels = setting.noise_of(mask_tokens, seed)(rows)
+    inputs, labels = setting.dynamic(rows, mask_tokens, seed)(0)
     model = Roberta(setting.SIZES, position_ids, seed=seed)
     parameters = list(model.parameters())
     whole = torch.autograd.grad(setting.mean_loss(model, inputs, labels), parameters)

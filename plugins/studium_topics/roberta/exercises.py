@@ -1,6 +1,6 @@
 """Exercises: the input pipeline of RoBERTa (packing, masking, positions), its batches, its loop, and its tokens."""
 
-from itertools import islice, pairwise
+from itertools import cycle, islice, pairwise
 
 import torch
 import torch.nn.functional as F
@@ -327,115 +327,118 @@ def _(ids, special, mask_id, vocabulary, rate, generator):
     kind="write",
     hints=(
         "When is the noise drawn: while the data are prepared, or when an epoch begins?",
-        "Draw all versions first and keep them in a list; an epoch then looks one of them up.",
-        "With 3 copies, epochs 0, 1, 2, 3, 4 get the versions 0, 1, 2, 0, 1.",
-        "Return a function of `epoch`, for instance a `lambda`, that indexes the list with the remainder "
-        "`epoch % copies`.",
+        "Draw all versions first and keep them in a list; each epoch then takes one of them.",
+        "With 3 copies, epochs 0, 1, 2, 3, 4 get the versions 0, 1, 2, 0, 1; each is a pair of (N, T).",
+        "`[noise(rows, generator) for _ in range(copies)]` draws the versions; the remainder `epoch % copies` says "
+        "which one an epoch takes.",
     ),
 )
-def static_masks(rows, copies, noise):
-    """Return the data of BERT's static masking: a function of the epoch's number, 0, 1, 2, …
+def static_masks(rows, copies, epochs, noise, generator):
+    """Return the data of each epoch under static masking, as BERT prepared them.
 
     - rows (N, T): long.
-    - copies: how many versions are drawn, 1 or more.
-    - noise(rows): returns (noisy, labels), newly drawn at each call. Call it `copies` times, before you return.
-    - The function that you return gives version 0 for epoch 0, 1 for epoch 1, …, and begins again after the last one.
+    - copies: how many versions are drawn beforehand, 1 or more. Draw all, even if there are fewer epochs.
+    - noise(rows, generator): returns (noisy, labels), newly drawn at each call.
+    - Returns a list with one pair (noisy, labels) for each of the epochs: version 0, version 1, …, and after the last
+      version again from the first.
     """
     ### BEGIN SOLUTION
-    versions = [noise(rows) for _ in range(copies)]
-    return lambda epoch: versions[epoch % copies]
+    versions = [noise(rows, generator) for _ in range(copies)]
+    return [versions[epoch % copies] for epoch in range(epochs)]
     ### END SOLUTION
 
 
 @static_masks.test("repeats its masks after the last copy", points=1)
 def _(static_masks):
-    drawn_so_far = []
+    rows, calls = torch.tensor([[1, 2, 3], [4, 5, 6]]), []
 
-    def noise(rows):
-        drawn_so_far.append(len(drawn_so_far))
-        return rows + 10 * len(drawn_so_far), rows
+    def noise(some, generator):
+        calls.append(1)
+        return some + 10 * torch.randint(100, some.shape, generator=generator), some.clone()
 
-    data = static_masks(torch.tensor([[1, 2, 3]]), 3, noise)
-    assert len(drawn_so_far) == 3, f"3 copies are drawn beforehand, got {len(drawn_so_far)} calls of noise"
-    found = [int(data(epoch)[0][0, 0]) // 10 for epoch in range(8)]
-    assert found == [1, 2, 3, 1, 2, 3, 1, 2], f"epochs 0 to 7 take the draws number 1, 2, 3, 1, 2, 3, 1, 2, got {found}"
-    assert len(drawn_so_far) == 3, "no noise is drawn after static_masks has returned"
+    data = static_masks(rows, 3, 8, noise, torch.Generator().manual_seed(1))
+    assert len(calls) == 3, f"3 copies are drawn, got {len(calls)} calls of noise"
+    again = torch.Generator().manual_seed(1)
+    versions = [noise(rows, again) for _ in range(3)]
+    expected = [versions[number] for number in (0, 1, 2, 0, 1, 2, 0, 1)]
+    assert len(data) == 8, f"8 epochs have 8 pairs, got {len(data)}"
+    for epoch, (found, right) in enumerate(zip(data, expected, strict=True)):
+        assert_close(found[0], right[0], message=f"the inputs of epoch {epoch}")
+        assert_close(found[1], right[1], message=f"the labels of epoch {epoch}")
 
 
-@static_masks.hidden("gives the versions as they were drawn, in any order of epochs", points=2)
+@static_masks.hidden("gives the versions as they were drawn, for few and for many epochs", points=2)
 def _(static_masks, rng):
-    for copies, shape in ((4, (3, 5)), (1, (2, 7)), (7, (5, 3))):
-        rows = torch.randint(9, shape, generator=rng)
-        versions, seen = [], []
+    for copies, epochs, shape in ((4, 11, (3, 5)), (1, 4, (2, 7)), (7, 3, (5, 3)), (5, 10, (1, 6))):
+        rows, calls = torch.randint(9, shape, generator=rng), []
+        before, seed = rows.clone(), int(torch.randint(10**6, (), generator=rng))
 
-        def noise(given, versions=versions, seen=seen):
-            seen.append(given)
-            versions.append((torch.randint(9, given.shape, generator=rng), given.clone()))
-            return versions[-1]
+        def noise(some, generator, calls=calls):
+            calls.append(some)
+            labels = some.masked_fill(torch.rand(some.shape, generator=generator) < 0.5, -100)
+            return torch.randint(1000, some.shape, generator=generator), labels
 
-        data = static_masks(rows, copies, noise)
-        assert len(versions) == copies, f"noise must be called {copies} times beforehand, was called {len(versions)}"
-        assert all(torch.equal(given, rows) for given in seen), "every version is drawn from the rows as they came"
-        for epoch in (0, 5, 2, 11, 2, 3, 40, 1):
-            noisy, labels = data(epoch)
-            assert_close(noisy, versions[epoch % copies][0], message=f"epoch {epoch} with {copies} copies: the inputs")
-            assert_close(labels, versions[epoch % copies][1], message=f"epoch {epoch} with {copies} copies: the labels")
-        assert len(versions) == copies, "no noise is drawn when an epoch begins"
+        data = list(static_masks(rows, copies, epochs, noise, torch.Generator().manual_seed(seed)))
+        assert len(calls) == copies, f"noise must be called {copies} times, was called {len(calls)} times"
+        assert all(torch.equal(one, before) for one in calls), "every version is drawn from the rows as they came"
+        again = torch.Generator().manual_seed(seed)
+        versions = [noise(before, again) for _ in range(copies)]
+        assert len(data) == epochs, f"{epochs} epochs have {epochs} pairs, got {len(data)}"
+        for epoch, (noisy, labels) in enumerate(data):
+            right = versions[epoch % copies]
+            assert_close(noisy, right[0], message=f"epoch {epoch} with {copies} copies: the inputs")
+            assert_close(labels, right[1], message=f"epoch {epoch} with {copies} copies: the labels")
 
 
 @static_masks.misconception(
-    "You drew the noise when the epoch began; then every epoch has a mask of its own, which is dynamic masking.",
+    "You drew the noise anew for each epoch; that is dynamic masking. Draw `copies` versions, and use them again.",
     name="drawn-in-each-epoch",
 )
-def _(rows, copies, noise):
-    return lambda epoch: noise(rows)
+def _(rows, copies, epochs, noise, generator):
+    return [noise(rows, generator) for _ in range(epochs)]
 
 
 @static_masks.misconception(
-    "You drew one version and used it for all epochs; the data are masked `copies` times, in different ways.",
+    "You drew one version and used it for all epochs; the rows are masked `copies` times, in different ways.",
     name="one-version",
 )
-def _(rows, copies, noise):
-    version = noise(rows)
-    return lambda epoch: version
+def _(rows, copies, epochs, noise, generator):
+    return [noise(rows, generator)] * epochs
 
 
 @static_masks.misconception(
-    "You kept a version for `copies` epochs before you went on to the next; the epochs take them in turn.",
+    "You kept a version for several epochs before you went on to the next; the epochs take the versions in turn.",
     name="divided-by-copies",
 )
-def _(rows, copies, noise):
-    versions = [noise(rows) for _ in range(copies)]
-    return lambda epoch: versions[epoch // copies % copies]
+def _(rows, copies, epochs, noise, generator):
+    versions = [noise(rows, generator) for _ in range(copies)]
+    return [versions[epoch // copies % copies] for epoch in range(epochs)]
 
 
 @static_masks.misconception(
-    "You stopped at the last version; after it, the epochs begin again with version 0.",
-    name="stops-at-the-last",
+    "You stayed with the last version; after it, the epochs begin again with version 0.",
+    name="stays-with-the-last",
 )
-def _(rows, copies, noise):
-    versions = [noise(rows) for _ in range(copies)]
-    return lambda epoch: versions[min(epoch, copies - 1)]
+def _(rows, copies, epochs, noise, generator):
+    versions = [noise(rows, generator) for _ in range(copies)]
+    return [versions[min(epoch, copies - 1)] for epoch in range(epochs)]
 
 
 @static_masks.also_correct
-def _(rows, copies, noise):
+def _(rows, copies, epochs, noise, generator):
     versions = {}
     for number in range(copies):
-        versions[number] = noise(rows.clone())
-
-    def data(epoch):
-        while epoch >= copies:
-            epoch -= copies
-        return versions[epoch]
-
+        versions[number] = noise(rows.clone(), generator)
+    data, number = [], 0
+    while len(data) < epochs:
+        data.append(versions[number])
+        number = number + 1 if number + 1 < copies else 0
     return data
 
 
 @static_masks.also_correct
-def _(rows, copies, noise):
-    noisy, labels = (torch.stack(part) for part in zip(*(noise(rows) for _ in range(copies)), strict=True))
-    return lambda epoch: (noisy[epoch % copies], labels[epoch % copies])
+def _(rows, copies, epochs, noise, generator):
+    return list(islice(cycle([noise(rows, generator) for _ in range(copies)]), epochs))
 
 
 # -------------------------------------------------------------------------------------------------------- pack
@@ -906,22 +909,6 @@ def _(model, inputs, labels, micro):
 
 
 @accumulate.misconception(
-    "You cleared the gradients between the parts; then only the last part is left. Clear them once for each update, "
-    "outside of this function.",
-    name="cleared-between-parts",
-)
-def _(model, inputs, labels, micro):
-    chosen, total = int((labels != -100).sum()), 0.0
-    for some, wanted in zip(inputs.split(micro), labels.split(micro), strict=True):
-        model.zero_grad()
-        logits = model(some).flatten(0, 1)
-        loss = F.cross_entropy(logits, wanted.flatten(), ignore_index=-100, reduction="sum") / chosen
-        loss.backward()
-        total += loss.item()
-    return total
-
-
-@accumulate.misconception(
     "You counted every token, chosen or not; labels of -100 are no terms of the loss.",
     name="divided-by-all-tokens",
 )
@@ -1289,16 +1276,19 @@ def bpe(text, merges):
 
 @bpe.test("merges in the order of the numbers, and knows every character", points=1)
 def _(bpe):
-    # 256 = "lo", 257 = "er", 258 = "low" and 259 = "we"
-    merges = [(108, 111), (101, 114), (256, 119), (119, 101)]
-    assert_close(list(bpe("lower", merges)), [258, 257], message='"lower" is "low" and "er"')
-    assert_close(list(bpe("we", merges)), [259], message='"we" is one token')
+    # 256 = "bc", 257 = "ab", 258 = "abc", 259 = "yz" and 260 = "xy"
+    merges = [(98, 99), (97, 98), (97, 256), (121, 122), (120, 121)]
+    assert_close(list(bpe("abcxyz", merges)), [258, 120, 259], message='"abcxyz" is "abc", "x" and "yz"')
+    assert_close(list(bpe("xy", merges)), [260], message='"xy" is one token')
     assert_close(list(bpe("é", merges)), [195, 169], message="the two bytes of é, which no merge joins")
 
 
 @bpe.hidden("agrees with the merges applied one after the other, and loses nothing", points=2)
 def _(bpe, rng):
     letters = "abcab é€🙂"
+    merges = [(98, 99), (97, 98), (97, 256), (121, 122), (120, 121)]
+    found = [int(i) for i in bpe("xyzabc🙂", merges)]
+    assert found == [120, 259, 258, 240, 159, 153, 130], f'"xyzabc🙂" is "x", "yz", "abc" and four bytes, got {found}'
     for count, size in ((14, 30), (40, 60), (3, 12)):
         merges, symbols = [], sorted(set("".join(letters).encode()))
         spelled = {i: bytes([i]) for i in range(256)}
@@ -1326,18 +1316,20 @@ def _(bpe, rng):
 
 @bpe.hidden("copes with repeats, with nothing to merge, and with an empty text", points=1)
 def _(bpe):
-    merges = [(97, 97), (256, 256), (98, 256)]
+    merges = [(97, 97), (256, 256), (98, 256), (98, 99), (97, 98), (97, 259), (121, 122), (120, 121)]
+    before = list(merges)
     for text, expected in (
+        ("abcxyzé", [261, 120, 262, 195, 169]),
         ("aaaaa", [257, 97]),
         ("baab", [258, 98]),
         ("baaaa", [98, 257]),
-        ("xyz", [120, 121, 122]),
+        ("pqr", [112, 113, 114]),
         ("", []),
     ):
         found = [int(i) for i in bpe(text, merges)]
         assert found == expected, f"{text!r} should be {expected}, got {found}"
     assert [int(i) for i in bpe("né", [])] == [110, 195, 169], "without merges the ids are the bytes"
-    assert merges == [(97, 97), (256, 256), (98, 256)], "merges must stay as it is"
+    assert merges == before, "merges must stay as it is"
 
 
 @bpe.misconception(

@@ -13,7 +13,7 @@ from studium_topics.kits import grammar
 from studium_topics.kits.training import one_thread
 from studium_topics.roberta import setting, stories
 from studium_topics.roberta.model import Roberta
-from studium_topics.roberta.setting import FULL, Block, Pretrain, Task
+from studium_topics.roberta.setting import FULL, Block, Data, Pretrain, Task
 
 NEXT, OTHER = setting.SIZES.vocabulary - 2, setting.SIZES.vocabulary - 1  # the answers of next sentence prediction
 PAIRS = 52  # in a batch: 676 tokens, about as many as in 16 packed rows
@@ -79,7 +79,7 @@ def formats(
         ("pairs of neighbours, MLM alone", neighbours, None),
         ("full sentences, MLM alone", packed, None),
     ):
-        task = Asking(rows, setting.noise_of(mask_tokens, seed), asks)
+        task = asking(setting.dynamic(rows, mask_tokens, seed), asks)
         size, clauses = (setting.ROWS, FULL) if rows is packed else (PAIRS, 2)
         model = Roberta(setting.SIZES, position_ids, seed=seed).to(profile.device)
         setting.train_on(model, task, updates, size, setting.LEARNING_RATE, pretrain, profile, seed)
@@ -90,17 +90,14 @@ def formats(
     return Formats(*found, correct)
 
 
-class Asking:
-    """Rows with new masks in each epoch; with `answers`, the first position of a row is asked whether B follows A."""
+def asking(data: Data, answers: Tensor | None) -> Data:
+    """Return data in which the first position of each row is asked for an answer (N,), if there are answers."""
 
-    def __init__(self, rows: Tensor, noise: Block, answers: Tensor | None) -> None:
-        self.rows, self.noise, self.answers = rows, noise, answers
+    def with_answers(epoch: int) -> Task:
+        inputs, labels = data(epoch)
+        return inputs, labels if answers is None else torch.cat([answers[:, None], labels[:, 1:]], 1)
 
-    def __call__(self, epoch: int) -> Task:
-        inputs, labels = self.noise(self.rows)
-        if self.answers is None:
-            return inputs, labels
-        return inputs, torch.cat([self.answers[:, None], labels[:, 1:]], 1)
+    return with_answers
 
 
 @torch.no_grad()

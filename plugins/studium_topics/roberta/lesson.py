@@ -100,10 +100,10 @@ for name, copies in (("one static mask", 1), ("ten static masks", 10), ("dynamic
 from studium_topics.roberta.exercises import mask_tokens
 
 # %%
-noise = setting.noise_of(lesson.mine(mask_tokens), seed=1)
+noise, draws = setting.noise_of(lesson.mine(mask_tokens)), torch.Generator().manual_seed(1)
 row = grammar.encode("[CLS] these small dogs sleep . this old fox runs . [SEP]")[None]
 for _ in range(3):
-    noisy, labels = noise(row)
+    noisy, labels = noise(row, draws)
     pairs = zip(grammar.decode(noisy[0]).split(), labels[0].tolist(), strict=True)
     print(" ".join(word if label < 0 else f"«{word} ← {grammar.WORDS[label]}»" for word, label in pairs))
 
@@ -151,7 +151,7 @@ from studium_topics.roberta.exercises import position_ids
 
 # %% tags=["experiment", "bridge"]
 mine = Roberta(setting.SIZES, lesson.mine(position_ids))
-noisy, labels = noise(rows)
+noisy, labels = noise(rows, draws)
 try:
     import transformers
 except ImportError:
@@ -238,7 +238,7 @@ rows = lesson.mine(pack)(docs, setting.LENGTH, grammar.CLS, grammar.SEP, grammar
 mine = Roberta(setting.SIZES, lesson.mine(position_ids))
 losses = lesson.mine(pretrain)(
     mine,
-    lambda epoch: noise(rows),  # dynamic masking
+    lambda epoch: noise(rows, draws),  # dynamic masking
     updates=lesson.profile.choose(smoke=20, laptop=200, gpu=1000),
     batch=32,
     micro=16,

@@ -75,8 +75,11 @@ def masking(
     epochs = profile.choose(smoke=3, laptop=EPOCHS, gpu=EPOCHS)
     runs = []
     for masks in (1, copies, None):
-        noise = setting.noise_of(mask_tokens, seed)
-        data = static_masks(rows, masks, noise) if masks else lambda epoch, noise=noise: noise(rows)
+        if masks:
+            draws = torch.Generator().manual_seed(3000 + seed)
+            data = static_masks(rows, masks, epochs, setting.noise_of(mask_tokens), draws).__getitem__
+        else:
+            data = setting.dynamic(rows, mask_tokens, seed)
         watched = Watched(data, rows)
         model = Roberta(setting.SIZES, position_ids, seed=seed).to(profile.device)
         losses, curve = _run(model, watched, epochs, test, pretrain, profile, seed)

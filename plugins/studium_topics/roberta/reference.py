@@ -52,10 +52,12 @@ def mask_tokens(
     return torch.where(chosen & (kind >= 0.9), word, noisy), ids.masked_fill(~chosen, -100)
 
 
-def static_masks(rows: Tensor, copies: int, noise: Callable[[Tensor], Task]) -> Callable[[int], Task]:
+def static_masks(
+    rows: Tensor, copies: int, epochs: int, noise: Callable[[Tensor, torch.Generator], Task], generator: torch.Generator
+) -> list[Task]:
     """Return the data of each epoch where every row was masked `copies` times beforehand (section 4.1)."""
-    made = [noise(rows) for _ in range(copies)]
-    return lambda epoch: made[epoch % copies]
+    versions = [noise(rows, generator) for _ in range(copies)]
+    return [versions[epoch % copies] for epoch in range(epochs)]
 
 
 def position_ids(ids: Tensor, pad: int) -> Tensor:

@@ -29,10 +29,15 @@ LEARNING_RATE = 2e-3
 ROWS = 16  # packed rows in a batch: 672 tokens with padding
 
 
-def noise_of(mask_tokens: Callable[..., Task], seed: int) -> Callable[[Tensor], Task]:
-    """Return a function that draws new noise for rows at each call."""
-    generator = torch.Generator().manual_seed(3000 + seed)
-    return lambda rows: mask_tokens(rows, stories.SPECIAL, grammar.MASK, grammar.VOCABULARY, RATE, generator)
+def noise_of(mask_tokens: Block) -> Callable[[Tensor, torch.Generator], Task]:
+    """Return the noise of BERT for the grammar's words: noise(rows, generator) gives inputs and labels."""
+    return lambda rows, generator: mask_tokens(rows, stories.SPECIAL, grammar.MASK, grammar.VOCABULARY, RATE, generator)
+
+
+def dynamic(rows: Tensor, mask_tokens: Block, seed: int) -> Data:
+    """Return data with new masks in each epoch."""
+    noise, generator = noise_of(mask_tokens), torch.Generator().manual_seed(3000 + seed)
+    return lambda epoch: noise(rows, generator)
 
 
 def held_out_nouns(clauses: int, profile: Profile, seed: int) -> tuple[Tensor, int]:

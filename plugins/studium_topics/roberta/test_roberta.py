@@ -115,8 +115,8 @@ def test_the_reference_trains_as_the_exercise_does():
     found = []
     for source in (reference, exercises):
         model = Roberta(setting.SIZES, source.position_ids, seed=1)
-        noise = setting.noise_of(reference.mask_tokens, 0)
-        losses = source.pretrain(model, lambda _, noise=noise: noise(rows), 5, 3, 2, 1e-3, seeded(7))
+        data = setting.dynamic(rows, reference.mask_tokens, 0)
+        losses = source.pretrain(model, data, 5, 3, 2, 1e-3, seeded(7))
         found.append((torch.tensor(losses), torch.nn.utils.parameters_to_vector(model.parameters()).detach()))
     torch.testing.assert_close(*found, rtol=1e-3, atol=1e-5)
 
@@ -124,9 +124,8 @@ def test_the_reference_trains_as_the_exercise_does():
 @BOTH
 def test_static_masks_and_coverage_agree(ours):
     rows = torch.full((400, 50), 7)
-    noise = setting.noise_of(reference.mask_tokens, 3)
-    data = ours.static_masks(rows, 4, noise)
-    seen = torch.stack([data(epoch)[1] != -100 for epoch in range(9)]).any(0).double().mean()
+    data = ours.static_masks(rows, 4, 9, setting.noise_of(reference.mask_tokens), seeded(3))
+    seen = torch.stack([labels != -100 for _, labels in data]).any(0).double().mean()
     assert float(seen) == pytest.approx(ours.coverage(setting.RATE, 9, 4), abs=0.015)
 
 
@@ -136,10 +135,8 @@ def test_the_fast_path_on_a_gpu_trains_as_the_plain_one():
     found = []
     for fast in (False, True):
         model = Roberta(setting.SIZES, reference.position_ids, seed=1).cuda()
-        noise = setting.noise_of(reference.mask_tokens, 0)
-        losses = reference.pretrain(
-            model, lambda _, noise=noise: noise(rows), 20, 3, 2, 1e-3, seeded(7), bf16=fast, compile=fast
-        )
+        data = setting.dynamic(rows, reference.mask_tokens, 0)
+        losses = reference.pretrain(model, data, 20, 3, 2, 1e-3, seeded(7), bf16=fast, compile=fast)
         found.append(torch.tensor(losses))
     torch.testing.assert_close(*found, rtol=5e-2, atol=5e-2)
 
