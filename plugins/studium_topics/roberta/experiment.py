@@ -31,7 +31,7 @@ claims = (
         at_most=0.25,
     ),
     Claim(
-        "Ten masks ask for 1 - 0.85 ** 10 of the tokens: how far the counted share is from that",
+        "Ten masks ask for the share of the tokens that was derived: distance of the counted share",
         PAPER,
         masking,
         lambda result: result.coverage_gap,

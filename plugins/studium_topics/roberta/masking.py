@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -39,6 +40,7 @@ class Masking:
     once: Masked
     copied: Masked
     dynamic: Masked
+    expected: float  # the share that the copies should ask for, as the reader's function has it
 
     @property
     def cost_of_one_mask(self) -> float:
@@ -52,12 +54,13 @@ class Masking:
 
     @property
     def coverage_gap(self) -> float:
-        """How far the share that ten masks asked for is from 1 - 0.85 ** 10."""
-        return abs(self.copied.asked - (1 - (1 - setting.RATE) ** COPIES))
+        """How far the share of tokens that the copies asked for is from the expected one."""
+        return abs(self.copied.asked - self.expected)
 
 
 @one_thread()
 def masking(
+    coverage: Callable[..., float],
     pack: Block,
     mask_tokens: Block,
     static_masks: Block,
@@ -84,7 +87,7 @@ def masking(
         model = Roberta(setting.SIZES, position_ids, seed=seed).to(profile.device)
         losses, curve = _run(model, watched, epochs, test, pretrain, profile, seed)
         runs.append(Masked(masks, losses, curve, watched.share))
-    return Masking(*runs)
+    return Masking(*runs, float(coverage(setting.RATE, epochs, copies)))
 
 
 def _run(
