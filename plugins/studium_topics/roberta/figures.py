@@ -20,21 +20,12 @@ def opening_board() -> RecipeBoard:
     return RecipeBoard(losses=np.array(saved["losses"]), nouns=saved["nouns"], epoch=4)
 
 
-def board_of(masking: Masking, formats: Formats) -> RecipeBoard:
-    """Return the board with measured losses."""
-    losses = np.array([run.held_out for run in (masking.once, masking.copied, masking.dynamic)])
-    nouns = [run.noun for run in (formats.with_nsp, formats.pairs, formats.full)]
-    count = losses.shape[1]
-    return RecipeBoard(losses=losses, nouns=nouns, epochs=count, epoch=count)
-
-
 def masks(masking: Masking) -> go.Figure:
-    """Return the held-out loss of the three maskings after each epoch."""
+    """Return the held-out loss of the three maskings over the epochs."""
     made = figure(x="epoch", y="held-out loss (nats a token)", height=380)
     runs = {"one mask": masking.once, "ten masks": masking.copied, "dynamic": masking.dynamic}
     for (name, run), colour, dash in zip(runs.items(), COLOURS, ("solid", "dash", "dot"), strict=False):
-        epochs = list(range(1, len(run.held_out) + 1))
-        made.add_scatter(x=epochs, y=run.held_out, name=name, mode="lines", line={"color": colour, "dash": dash})
+        made.add_scatter(x=run.epochs, y=run.held_out, name=name, mode="lines", line={"color": colour, "dash": dash})
     return made
 
 

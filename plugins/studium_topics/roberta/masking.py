@@ -19,17 +19,18 @@ EPOCHS, COPIES = 40, 10  # of the paper, section 4.1
 
 @dataclass(frozen=True)
 class Masked:
-    """One masking: the training loss of each update, and the loss on held-out rows after each epoch, in nats."""
+    """One masking: the training loss of each update, and the loss on held-out rows after some epochs, in nats."""
 
     masks: int | None  # None is dynamic masking
     losses: list[float]
+    epochs: list[int]  # after which the held-out loss was measured
     held_out: list[float]
     asked: float  # the share of the tokens that were asked for at least once
 
     @property
     def trained(self) -> float:
         """The mean training loss of the last epoch."""
-        last = len(self.losses) // len(self.held_out)
+        last = len(self.losses) // self.epochs[-1]
         return sum(self.losses[-last:]) / last
 
 
@@ -86,19 +87,20 @@ def masking(
         watched = Watched(data, rows)
         model = Roberta(setting.SIZES, position_ids, seed=seed).to(profile.device)
         losses, curve = _run(model, watched, epochs, test, pretrain, profile, seed)
-        runs.append(Masked(masks, losses, curve, watched.share))
+        runs.append(Masked(masks, losses, list(curve), list(curve.values()), watched.share))
     return Masking(*runs, float(coverage(setting.RATE, epochs, copies)))
 
 
 def _run(
     model: Roberta, data: Watched, epochs: int, test: Tensor, pretrain: Pretrain, profile: Profile, seed: int
-) -> tuple[list[float], list[float]]:
+) -> tuple[list[float], dict[int, float]]:
     updates = -(-len(data.rows) // setting.ROWS)  # in an epoch
-    curve: list[float] = []
+    every = profile.choose(smoke=1, laptop=4, gpu=1)  # epochs
+    curve: dict[int, float] = {}
 
     def measure(done: int) -> None:
-        if done % updates == 0:
-            curve.append(setting.loss_on(model, test))
+        if done % (every * updates) == 0:
+            curve[done // updates] = setting.loss_on(model, test)
 
     with setting.after_each_update(measure):
         losses = setting.train_on(
