@@ -94,8 +94,8 @@ def asking(data: Data, answers: Tensor | None) -> Data:
     """Return data in which the first position of each row is asked for an answer (N,), if there are answers."""
 
     def with_answers(epoch: int) -> Task:
-        inputs, labels = data(epoch)
-        return inputs, labels if answers is None else torch.cat([answers[:, None], labels[:, 1:]], 1)
+        noisy, words = data(epoch)
+        return noisy, words if answers is None else torch.cat([answers[:, None], words[:, 1:]], 1)
 
     return with_answers
 

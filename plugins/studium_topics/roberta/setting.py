@@ -89,8 +89,8 @@ def train_on(
     seed: int,
 ) -> list[float]:
     def on_device(epoch: int) -> Task:
-        inputs, labels = data(epoch)
-        return inputs.to(profile.device), labels.to(profile.device)
+        noisy, words = data(epoch)
+        return noisy.to(profile.device), words.to(profile.device)
 
     order = torch.Generator().manual_seed(4000 + seed)
     return pretrain(model, on_device, updates, size, profile.choose(smoke=32, laptop=32, gpu=size), lr, order)
