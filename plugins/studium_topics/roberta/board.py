@@ -28,8 +28,8 @@ class RecipeBoard(Widget):
     recipe: how rows are made, one of FORMATS: pairs with next sentence prediction, pairs of neighbours, full sentences.
     masking: one of MASKINGS: drawn once, drawn `copies` times, drawn in each epoch. length: tokens in a full row.
     rate: the probability with which a mask chooses a token. epoch, epochs: the epoch that is shown, and their number.
-    losses (3, epochs): the held-out loss after each epoch under each masking, in nats. nouns (3,): the loss of a hidden
-    noun under each recipe, in nats. seed: of the masks.
+    losses (3, points): the held-out loss under each masking, in nats, after the epochs in `measured`, which rise.
+    nouns (3,): the loss of a hidden noun under each recipe, in nats. seed: of the masks.
     """
 
     _script = "board.js"
@@ -45,12 +45,13 @@ class RecipeBoard(Widget):
     epochs = Int(40, min=2, max=60).tag(sync=True)
     epoch = Int(1, min=1, max=60).tag(sync=True)
     seed = Int(0, min=0, max=10**6).tag(sync=True)
-    losses = Array("float32", ("maskings", "epochs"))
+    measured = List(Int(min=1, max=60), list(range(4, 41, 4)), minlen=1, maxlen=60).tag(sync=True)
+    losses = Array("float32", ("maskings", "points"))
     nouns = Array("float32", ("recipes",))
 
     @classmethod
     def example(cls) -> RecipeBoard:
-        after = np.arange(4, 44) / 10
+        after = np.arange(4, 41, 4) / 10 + 0.3
         return cls(
             losses=np.stack([1.6 + 0.5 * after, 1.7 + 2 / after, 1.6 + 2 / after]), nouns=[1.9, 1.8, 0.8], epoch=6
         )
@@ -75,9 +76,10 @@ class RecipeBoard(Widget):
         _require(longest <= self.length - 2, f"a row of {self.length} holds {self.length - 2} words, got {longest}")
         _require(self.epoch <= self.epochs, f"epoch goes up to {self.epochs}, the number of epochs, got {self.epoch}")
         _require(self.nouns.shape == (3,), f"nouns need shape (3,), one loss a recipe, got {self.nouns.shape}")
-        _require(
-            self.losses.shape == (3, self.epochs), f"losses need shape (3, {self.epochs}), got {self.losses.shape}"
-        )
+        points = len(self.measured)
+        _require(self.losses.shape == (3, points), f"losses need shape (3, {points}), got {self.losses.shape}")
+        rising = list(self.measured) == sorted(set(self.measured))
+        _require(rising and self.measured[-1] <= self.epochs, f"measured needs rising epochs up to {self.epochs}")
 
 
 def _require(fine: bool, sentence: str) -> None:

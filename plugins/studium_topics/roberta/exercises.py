@@ -462,7 +462,7 @@ def _(rows, copies, epochs, noise, generator):
 def pack(documents, length, cls, sep, pad):
     """Return the inputs of FULL-SENTENCES: sentences in order, each row filled with as many as fit.
 
-    A row is cls, whole sentences, sep, and pad up to length. Where a document ends inside a row, one more sep stands
+    A row is cls, whole sentences, sep, and pad up to length. Where a document ends inside a row, one more sep comes
     between its last sentence and the next document's first. A sentence that does not fit, with the separators it
     needs, begins the next row.
 

@@ -17,7 +17,7 @@ from studium_topics.roberta.masking import Masking
 def opening_board() -> RecipeBoard:
     """Return the board with the losses of `masking` and `formats` at laptop, seed 0, with the reference."""
     saved = json.loads(files(__package__).joinpath("opening.json").read_text("utf-8"))
-    return RecipeBoard(losses=np.array(saved["losses"]), nouns=saved["nouns"], epoch=4)
+    return RecipeBoard(losses=np.array(saved["losses"]), measured=saved["measured"], nouns=saved["nouns"], epoch=4)
 
 
 def masks(masking: Masking) -> go.Figure:
