@@ -483,6 +483,9 @@ def pack(documents, length, cls, sep, pad):
     ### END SOLUTION
 
 
+pack.equivalent("row = row + border + (sentence)", "a sentence is a list, as the statement says")
+
+
 @pack.test("fills a row across a border of documents", points=1)
 def _(pack):
     documents = [[[11, 12], [13, 14, 15]], [[21, 22], [23]], [[31, 32, 33, 34, 35, 36]]]
@@ -672,6 +675,9 @@ def position_ids(ids, pad):
     ### END SOLUTION
 
 
+position_ids.equivalent("real = (ids != pad)", "cumsum makes long of bool, and long times bool is long")
+
+
 @position_ids.test("numbers real tokens from pad + 1 on", points=1)
 def _(position_ids):
     found = position_ids(torch.tensor([[0, 7, 8, 2, 1], [0, 9, 2, 1, 1]]), 1)
@@ -794,6 +800,15 @@ def accumulate(model, inputs, labels, micro):
         total += loss.item()
     return total
     ### END SOLUTION
+
+
+accumulate.equivalent(
+    "for some, wanted in zip(inputs.split(micro), labels.split(micro), strict=False):",
+    "inputs and labels have the same number of rows",
+)
+accumulate.equivalent(
+    'loss = F.cross_entropy(logits, wanted.flatten(), reduction="sum") / chosen', "-100 is ignored by default"
+)
 
 
 @accumulate.test("gives two uneven parts the gradient of the whole", points=1)
@@ -1272,6 +1287,10 @@ def bpe(text, merges):
             at += 2 if found else 1
         ids = merged
     ### END SOLUTION
+
+
+bpe.equivalent('ids = (text.encode("utf-8"))', "bytes are read as a list of numbers is")
+bpe.equivalent("ids = (text.encode())", "bytes are read as a list of numbers is")
 
 
 @bpe.test("merges in the order of the numbers, and knows every character", points=1)
