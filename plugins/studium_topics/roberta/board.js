@@ -38,7 +38,8 @@ export default widget((ui) => {
   const nouns = bars(ui, { label: "Loss of a hidden noun", format: (nats) => `${nats.toFixed(2)} nats` });
   const table = dataTable(ui, { caption: "What each epoch asks for, and the held-out loss" });
   const part = (title, ...parts) => h("div", {}, h("h4", {}, title), ...parts);
-  const pictures = h("div", { class: "st-board" }, part("A row an epoch, a column a word: which words the loss asks for", raster.element), h("div", {}, part("Masks: loss on held-out rows, measured", chart.element), part("Rows: loss of a hidden noun, measured", nouns.element)));
+  const curve = part("Masks: loss on held-out rows, measured", chart.element);
+  const pictures = h("div", { class: "st-board" }, part("A row an epoch, a column a word: which words the loss asks for", raster.element), h("div", {}, curve, part("Rows: loss of a hidden noun, measured", nouns.element)));
   ui.add(board.element, key.element, numbers.element, pictures, table.element);
   return () => {
     epoch.draw();
@@ -60,14 +61,16 @@ export default widget((ui) => {
     ]);
     raster.draw({ ...picture(masks, now), range: [0, 1], marked: now - 1 });
     const hidden = Array.from(ui.array("nouns").data);
-    const losses = curves(ui.array("losses"), names);
+    const losses = ui.array("losses") ? curves(ui.array("losses"), names) : [];
+    curve.hidden = !losses.length;
     const measured = ui.get("measured");
-    chart.draw({ x: measured, series: losses, marks: [{ x: now, label: `epoch ${now}` }] });
+    if (losses.length) chart.draw({ x: measured, series: losses, marks: [{ x: now, label: `epoch ${now}` }] });
     nouns.draw(Object.entries(RECIPES).map(([name, shown], i) => ({ name: shown, value: hidden[i], accent: name === recipe })), Math.max(...hidden));
     table.draw(() => content(masks, measured, losses, hidden));
     const at = Math.max(0, measured.filter((after) => after <= now).length - 1);
-    const loss = losses[Object.keys(names).indexOf(masking)].y[at];
-    ui.say(`Epoch ${now}, ${RECIPES[recipe]}, ${names[masking]}: ${percent(found)} of ${words.length} words were asked for so far; the held-out loss after epoch ${measured[at]} is ${loss.toFixed(2)} nats, that of a hidden noun ${hidden[Object.keys(RECIPES).indexOf(recipe)].toFixed(2)}.`);
+    const loss = losses[Object.keys(names).indexOf(masking)]?.y[at].toFixed(2);
+    const measure = loss ? `; the held-out loss after epoch ${measured[at]} is ${loss} nats` : "";
+    ui.say(`Epoch ${now}, ${RECIPES[recipe]}, ${names[masking]}: ${percent(found)} of ${words.length} words were asked for so far${measure}; the loss of a hidden noun is ${hidden[Object.keys(RECIPES).indexOf(recipe)].toFixed(2)} nats.`);
   };
 });
 
@@ -117,7 +120,7 @@ function curves({ data, shape: [, points] }, names) {
 
 function content(masks, measured, losses, hidden) {
   const lossesAfter = (epoch) => losses.map(({ y }) => (measured.includes(epoch) ? y[measured.indexOf(epoch)].toFixed(2) : ""));
-  const rows = masks.map((mask, i) => [i + 1, mask.filter((what) => what !== NONE).length, percent(asked(masks, i + 1)), ...lossesAfter(i + 1)]);
-  const shares = Object.values(RECIPES).map((name, i) => [`hidden noun, ${name}`, "", "", hidden[i].toFixed(2), "", ""]);
-  return { columns: ["epoch", "words asked for", "so far", ...losses.map(({ name }) => name)], rows: [...rows, ...shares] };
+  const rows = masks.map((mask, i) => [i + 1, mask.filter((what) => what !== NONE).length, percent(asked(masks, i + 1)), "", ...lossesAfter(i + 1)]);
+  const shares = Object.values(RECIPES).map((name, i) => [`hidden noun, ${name}`, "", "", hidden[i].toFixed(2), ...losses.map(() => "")]);
+  return { columns: ["epoch", "words asked for", "so far", "hidden noun", ...losses.map(({ name }) => name)], rows: [...rows, ...shares] };
 }

@@ -29,7 +29,7 @@ class RecipeBoard(Widget):
     masking: one of MASKINGS: drawn once, drawn `copies` times, drawn in each epoch. length: tokens in a full row.
     rate: the probability with which a mask chooses a token. epoch, epochs: the epoch that is shown, and their number.
     losses (3, points): the held-out loss under each masking, in nats, after the epochs in `measured`, which rise.
-    nouns (3,): the loss of a hidden noun under each recipe, in nats. seed: of the masks.
+    Left out, no curve is shown. nouns (3,): the loss of a hidden noun under each recipe, in nats. seed: of the masks.
     """
 
     _script = "board.js"
@@ -46,7 +46,7 @@ class RecipeBoard(Widget):
     epoch = Int(1, min=1, max=60).tag(sync=True)
     seed = Int(0, min=0, max=10**6).tag(sync=True)
     measured = List(Int(min=1, max=60), list(range(4, 41, 4)), minlen=1, maxlen=60).tag(sync=True)
-    losses = Array("float32", ("maskings", "points"))
+    losses = Array("float32", ("maskings", "points"), optional=True)
     nouns = Array("float32", ("recipes",))
 
     @classmethod
@@ -77,7 +77,8 @@ class RecipeBoard(Widget):
         _require(self.epoch <= self.epochs, f"epoch goes up to {self.epochs}, the number of epochs, got {self.epoch}")
         _require(self.nouns.shape == (3,), f"nouns need shape (3,), one loss a recipe, got {self.nouns.shape}")
         points = len(self.measured)
-        _require(self.losses.shape == (3, points), f"losses need shape (3, {points}), got {self.losses.shape}")
+        shape = (3, points) if self.losses is None else self.losses.shape
+        _require(shape == (3, points), f"losses need shape (3, {points}), got {shape}")
         rising = list(self.measured) == sorted(set(self.measured))
         _require(rising and self.measured[-1] <= self.epochs, f"measured needs rising epochs up to {self.epochs}")
 

@@ -306,6 +306,12 @@ print(f"NSP itself: {rows_of.next_accuracy:.1%} of held-out pairs right")
 figures.formats(rows_of)
 
 # %% [markdown] tags=["experiment"]
+# This is the board of the beginning, with the losses that your functions have reached.
+
+# %% tags=["experiment", "widget"]
+figures.board_of(masked, rows_of)
+
+# %% [markdown] tags=["experiment"]
 # Two of the three changes matter. Without the wrong sentences every row has context that helps, and with longer rows
 # there is more of it: full sentences end below 1.73, which **no** reader of pairs can. The third change, NSP's loss
 # alone, moves the noun by a few hundredths. Is NSP *harmful*, then, as the table is often summarised? Its rows are; its

@@ -1,8 +1,6 @@
 """The solutions and the reference against transformers and tokenizers, the experiments, and the recipe board."""
 
-import json
 import math
-from importlib.resources import files
 
 import numpy as np
 import pytest
@@ -15,7 +13,7 @@ from studium.profiles import choose_profile
 from traitlets import TraitError
 
 from studium_topics.kits import grammar, text, training
-from studium_topics.roberta import exercises, figures, masking, reference, setting, stories, tokens
+from studium_topics.roberta import exercises, figures, formats, masking, reference, setting, stories, tokens
 from studium_topics.roberta.board import DOCUMENTS, SENTENCES, RecipeBoard
 from studium_topics.roberta.library import roberta_model
 from studium_topics.roberta.model import Roberta, Sizes
@@ -220,12 +218,25 @@ def test_every_claim_holds_at_laptop():
             assert claim.holds(claim.measure(result), profile), claim.text
 
 
-def test_the_board_opens_with_losses_of_a_whole_run():
-    board = figures.opening_board()
-    assert board.measured[-1] == board.epochs == masking.EPOCHS
-    assert board.losses[0, -1] > board.losses[2, -1]
-    saved = json.loads(files("studium_topics.roberta").joinpath("opening.json").read_text("utf-8"))
-    np.testing.assert_allclose(board.nouns, saved["nouns"], rtol=1e-6)
+def test_the_board_opens_with_measured_losses_and_takes_those_of_a_run():
+    opening = figures.opening_board()
+    assert opening.nouns[0] > opening.nouns[2]
+    masked = [masking.Masked(n, [3.0] * 8, [2, 4], [loss, loss - 1], 0.5) for n, loss in ((1, 4), (10, 3), (None, 2))]
+    formed = [formats.Format("", 676, loss, 1.7) for loss in (2.2, 2.1, 1.8, 1.4)]
+    board = figures.board_of(masking.Masking(*masked, 0.5), formats.Formats(*formed, 0.7))
+    assert board.losses.tolist() == [[4, 3], [3, 2], [2, 1]]
+    np.testing.assert_allclose(board.nouns, [2.2, 1.8, 1.4], rtol=1e-6)
+    assert (board.epochs, board.measured) == (4, [2, 4])
+
+
+@pytest.mark.browser
+def test_the_board_shows_no_curves_where_there_are_none(mount):
+    page = mount(RecipeBoard(nouns=[2.0, 1.8, 1.4]))
+    assert (
+        page.get_by_text("Masks: loss on held-out rows, measured").count() == 0
+        or not page.get_by_text("Masks: loss on held-out rows, measured").is_visible()
+    )
+    assert page.get_by_text("Rows: loss of a hidden noun, measured").is_visible()
 
 
 @pytest.mark.parametrize("length", [10, 19, 26, 64])
