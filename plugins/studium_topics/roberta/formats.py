@@ -64,7 +64,11 @@ class Formats:
 def formats(
     pack: Block, mask_tokens: Block, position_ids: Block, pretrain: Pretrain, *, profile: Profile, seed: int = 0
 ) -> Formats:
-    """Train on sentence pairs with and without next sentence prediction, and on full sentences, with equal tokens."""
+    """Train on sentence pairs with and without next sentence prediction, and on full sentences, with equal tokens.
+
+    Measured at laptop, seed 0, in 53 s of CPU time on a busy machine: a hidden noun costs 2.17 nats with NSP, 2.13
+    without its loss, 1.80 in pairs of neighbours and 1.39 in full sentences; NSP is right in 74.5 % of held-out pairs.
+    """
     generator = torch.Generator().manual_seed(seed)
     docs = stories.documents(profile.choose(smoke=30, laptop=600, gpu=3000), generator)
     updates = profile.choose(smoke=6, laptop=500, gpu=3000)

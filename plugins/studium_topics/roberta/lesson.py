@@ -2,14 +2,14 @@
 # # RoBERTa: a robustly optimised recipe
 #
 # Two students pretrain the same encoder on the same rows of text, for the same number of updates, from the same first
-# weights. One ends with a training loss near 0, the other with a training loss above 1.4. On held-out text, the first
-# model is **far worse**: at the end it is hardly better than a model that knows nothing.
+# weights. The first one's training loss comes down to almost nothing, the other's stays above 1 nat a token. On
+# held-out text, the first model is **far worse**.
 #
 # Their programs differ in one line: *when* the masks are drawn. What did the first model learn?
 #
 # The board shows one text under each recipe. Play the epochs with static and with dynamic masks: which words does the
-# loss never ask for? Then see what happens to the held-out loss (measured with this lesson's experiment at `laptop`,
-# seed 0).
+# loss never ask for? Then change the rows, and see how well a hidden noun can be guessed (measured with this lesson's
+# experiment at `laptop`, seed 0).
 
 # %% tags=["widget"]
 from studium_topics.roberta import figures
