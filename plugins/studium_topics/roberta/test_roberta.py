@@ -221,6 +221,8 @@ def test_every_claim_holds_at_laptop():
 def test_the_board_opens_with_measured_losses_and_takes_those_of_a_run():
     opening = figures.opening_board()
     assert opening.nouns[0] > opening.nouns[2]
+    assert opening.losses[0, -1] > opening.losses[2, -1]
+    assert opening.measured[-1] == opening.epochs == masking.EPOCHS
     masked = [masking.Masked(n, [3.0] * 8, [2, 4], [loss, loss - 1], 0.5) for n, loss in ((1, 4), (10, 3), (None, 2))]
     formed = [formats.Format("", 676, loss, 1.7) for loss in (2.2, 2.1, 1.8, 1.4)]
     board = figures.board_of(masking.Masking(*masked, 0.5), formats.Formats(*formed, 0.7))
