@@ -52,7 +52,11 @@ class Batches:
 def batches(
     pack: Block, mask_tokens: Block, position_ids: Block, pretrain: Pretrain, *, profile: Profile, seed: int = 0
 ) -> Batches:
-    """Read the same number of rows in batches of 8 and of 128, the large ones at three learning rates."""
+    """Read the same number of rows in batches of 8 and of 128, the large ones at three learning rates.
+
+    Measured at laptop, seed 0, in 22 s of CPU time on a busy machine: batches of 8 end at 1.22 nats on held-out rows,
+    of 128 at 2.59 with the same rate, 1.86 with four times the rate and 1.70 with eight times the rate.
+    """
     generator = torch.Generator().manual_seed(seed)
     rows = setting.packed(pack, profile.choose(smoke=20, laptop=600, gpu=3000), generator)
     test = setting.packed(pack, profile.choose(smoke=10, laptop=100, gpu=400), generator)

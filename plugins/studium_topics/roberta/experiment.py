@@ -56,7 +56,7 @@ claims = (
         PAPER,
         batches,
         lambda result: result.at_one_rate,
-        at_least=0.2,
+        at_least=0.5,
     ),
     Claim(
         "A batch in uneven parts has the gradient of the whole batch: relative distance",

@@ -333,7 +333,8 @@ for run in sizes.runs:
     )
 
 # %% [markdown] tags=["experiment"]
-# Here small batches win, and a higher rate returns only a part of the difference. This is **not** what Table 3 shows,
+# Here small batches win, and a higher rate returns only a part of the difference (`laptop`, seed 0: 1.22 nats against
+# 2.59 at the same rate and 1.70 at eight times the rate). This is **not** what Table 3 shows,
 # and both are right. A batch averages the noise of its gradient. While the model is far from the end and the noise is
 # small compared with the gradient, a larger batch makes each update hardly better, and there are fewer of them. Beyond
 # a critical batch size, which grows in the course of training ([McCandlish et al.
