@@ -1219,8 +1219,8 @@ def _(train_order):
     pairs = [([1, 3, 4, 2, 5, 2], [0, 0, 0, 0, 1, 1], 0), ([1, 5, 2, 3, 4, 2], [0, 0, 0, 1, 1, 1], 1)]
     pairs += [([1, 6, 2, 7, 4, 4, 2], [0, 0, 0, 1, 1, 1, 1], 0)]
     start = copy.deepcopy(made)
-    losses = list(train_order(made, 2, [pairs] * 30, 0.02, 0))
-    assert len(losses) == 30, f"30 batches give 30 losses, got {len(losses)}"
+    losses = list(train_order(made, 2, [pairs] * 22, 0.03, 0))
+    assert len(losses) == 22, f"22 batches give 22 losses, got {len(losses)}"
     z = 0.0
     for ids, segments, label in pairs:
         x = start["word"].weight[ids] + start["position"].weight[: len(ids)] + start["segment"].weight[segments]
@@ -1228,19 +1228,19 @@ def _(train_order):
         for _ in range(2):
             x = start["groups"][0](x, torch.ones(1, len(ids), dtype=torch.bool))
         logits = start["order"](torch.tanh(start["pooler"](x[:, 0])))
-        z += float(F.cross_entropy(logits, torch.tensor([label]))) / len(pairs)
+        z += float(F.cross_entropy(logits, torch.tensor([label])).detach()) / len(pairs)
     assert_close(losses[0], z, rtol=1e-3, atol=1e-4, message="the first loss, before the first step")
-    assert losses[-1] < 0.2, f"after 30 steps the loss of these three pairs should be below 0.2, got {losses[-1]:.2f}"
+    assert losses[-1] < 0.3, f"after 22 steps the loss of these three pairs should be below 0.3, got {losses[-1]:.2f}"
 
 
 @train_order.hidden("follows Adam with clipping step by step, each pair as if it were alone", points=4)
 def _(train_order, rng):
-    for steps, lr, pad, groups, layers, size in ((5, 0.02, 0, 1, 3, 0.3), (4, 0.01, 12, 2, 2, 0.7)):
+    for steps, lr, pad, groups, layers, size in ((4, 0.02, 0, 1, 3, 0.3), (3, 0.01, 12, 2, 2, 0.7)):
         sizes = Sizes(vocabulary=13, embedding=6, width=8, hidden=10, heads=2, groups=groups, length=9)
         made = drawn(partial(parts, sizes), rng, scale=size).double()
         twin = copy.deepcopy(made)
         batches = []
-        for count in [3, 5, 2, 4, 3][:steps]:
+        for count in [3, 4, 2, 3][:steps]:
             pairs = []
             for _ in range(count):
                 cut, length = (int(n) for n in torch.randint(2, 5, (2,), generator=rng))
