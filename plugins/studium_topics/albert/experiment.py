@@ -213,9 +213,9 @@ def orders(
 LEARNING_RATE = 1e-3
 
 
-def encoder_sizes() -> Sizes:
-    """Return the sizes of the encoder that reads stories: one group for four layers."""
-    return Sizes(vocabulary=stories.VOCABULARY, length=stories.LENGTH)
+def encoder_sizes(groups: int = 1) -> Sizes:
+    """Return the sizes of an encoder that reads stories; in the experiment, one group serves for all four layers."""
+    return Sizes(vocabulary=stories.VOCABULARY, length=stories.LENGTH, groups=groups)
 
 
 def batches(task: Make, profile: Profile, seed: int) -> list[list[Pair]]:
