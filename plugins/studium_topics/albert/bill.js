@@ -40,7 +40,7 @@ export default widget((ui) => {
     const both = [stored(name, VOCABULARIES.bert, null, layersNow()), stored(name, VOCABULARIES.albert, embedding, ui.get("sets"))];
     const spent = [computed(name, null, TOKENS), computed(name, embedding, TOKENS)];
     const [bert, mine] = both.map(total);
-    bills.forEach((bill, i) => bill.draw(`${["BERT", "Yours"][i]}-${name}`, both[i], Math.max(bert, mine)));
+    bills.forEach((bill, i) => bill.draw(i ? "Yours" : `BERT-${name}`, both[i], Math.max(bert, mine)));
     flops.draw(["BERT", "yours"].map((one, i) => ({ name: one, value: spent[i], accent: i === 0 })), Math.max(...spent));
     const [fewer, work] = [bert / mine, spent[1] / spent[0]];
     numbers.draw([

@@ -259,7 +259,7 @@ lesson.found("recovered", result.recovered, within=0.25)
 # %% [markdown] tags=["experiment"]
 # SHARING_RESULT
 #
-# The paper's ablation (table 4, ALBERT-base with $E = 128$, average of five tasks):
+# The paper's ablation (table 4, ALBERT-base with $E = 128$, its columns of parameters and averages):
 #
 # | shared | parameters | average |
 # |---|---|---|
@@ -268,8 +268,8 @@ lesson.found("recovered", result.recovered, within=0.25)
 # | perceptron | 38M | 80.2 |
 # | nothing | 89M | 81.6 |
 #
-# Sharing the attention costs nothing there; sharing the perceptron costs most of the 1.5 points. ALBERT shares both and
-# spends what it saved on width.
+# Sharing the attention costs nothing there, and sharing the perceptron costs most of the 1.5 points. ALBERT shares both
+# and spends what it saved on width.
 #
 # ### Does a repeated layer come to rest?
 #
@@ -301,9 +301,9 @@ lesson.found("overlap", rule.next)
 
 # %% [markdown]
 # <dfn>Sentence-order prediction</dfn> (SOP) takes two neighbours of one document and asks whether they are in order or
-# swapped. The second line above is exactly one half, and must be. A rule that looks at *which* words a pair has, but not
-# at which sentence has them, says the same about (A, B) and (B, A). One of the two answers is right, the other wrong.
-# So **no symmetric rule beats a coin on SOP**, however clever it is.
+# swapped. The second line above is exactly one half, and must be. A rule that looks at *which* words a pair has, but
+# not at which sentence has them, says the same about (A, B) and (B, A). One of the two answers is right, the other
+# wrong. So **no symmetric rule beats a coin on SOP**, however clever it is.
 #
 # The order must not leak by another way, though.
 
@@ -374,14 +374,16 @@ figures.learning(learned)
 # %% [markdown]
 # ## What does not reproduce at this size
 #
-# * **The scores of the paper** (GLUE 89.4, RACE 89.4, SQuAD 2.0 F1 92.2, its abstract) belong to ALBERT-xxlarge, trained on far more text.
+# * **The scores of the paper.** GLUE 89.4, RACE 89.4 and SQuAD 2.0 F1 92.2 (its introduction) belong to
+#   ALBERT-xxlarge, trained on far more text.
 # * **The speed.** We count operations. The paper's 1.7 comes from many machines that exchange gradients; on one, there
 #   is little to save.
 # * **What $E$ costs.** Our bill says what a narrow table saves, and we do not measure what it loses.
 # * **The rows of table 4.** Our stack shares all or nothing. Which part of a layer suffers most is not measured here.
 # * **From order to topic.** In the paper, training on SOP answers 78.9 % of NSP. Our number depends on our stories:
 #   strangers bring an event of any hour, and "not the next hour" is no question that SOP was trained to answer.
-# * **Better downstream tasks.** Table 5 reports about one point on average. We measure what the tasks teach, not its use.
+# * **Better downstream tasks.** Table 5 reports about one point on average. We measure what the tasks teach, and not
+#   what that is good for.
 #
 # ## Common misconceptions
 #
@@ -404,8 +406,8 @@ figures.learning(learned)
 #
 # * **Ten minutes.** In the bill, give ALBERT-xxlarge one set for each of its 12 layers. You should see more than two
 #   billion parameters: this is the model that sharing made affordable.
-# * **An hour.** Run `experiment.sharing` with two groups for four layers. The loss should come to lie between the shared
-#   stack and the other one, for twice the parameters of the first.
+# * **An hour.** Add four layers in two groups to `experiment.STACKS`. Their loss should lie between those of the
+#   shared stack and of the four own layers, for twice the parameters of the first.
 # * **A day.** Share attention alone, then the perceptron alone, and train both with three seeds. See whether the order
 #   of table 4 appears at this size, and how far the seeds are apart.
 #
