@@ -32,7 +32,7 @@ Make = Callable[..., list[Pair]]
 Stack = Callable[..., list[Tensor]]
 DEPTH = 4
 STACKS = {"one layer": (1, 1), "four layers, shared": (1, DEPTH), "four layers of their own": (DEPTH, DEPTH)}
-LENGTH = 64
+LENGTH = 32
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def sharing(shared_stack: Stack, *, profile: Profile, seed: int = 0) -> Sharing:
             logits = predict(shared_stack, made, layers, inputs)[0]
             return F.cross_entropy(logits.flatten(0, 1), wanted.flatten())
 
-        steps = profile.choose(smoke=4, laptop=220, gpu=2000)
+        steps = profile.choose(smoke=4, laptop=440, gpu=2000)
         training.train(made, loss, steps, 4e-3, schedule="onecycle", clip=1.0, seed=seed, quiet=True)
         runs.append(measure(shared_stack, made, layers, held_out, name))
     return Sharing(*runs)
@@ -221,7 +221,7 @@ def encoder_sizes(groups: int = 1) -> Sizes:
 def batches(task: Make, profile: Profile, seed: int) -> list[list[Pair]]:
     """Return the batches of one training run, one for each step, from stories of two sentences."""
     generator = torch.Generator().manual_seed(seed)
-    steps = profile.choose(smoke=8, laptop=250, gpu=1000)
+    steps = profile.choose(smoke=8, laptop=400, gpu=1000)
     size = profile.choose(smoke=8, laptop=32, gpu=256)
     return [task(stories.stories(size, generator), generator, stories.CLS, stories.SEP) for _ in range(steps)]
 
