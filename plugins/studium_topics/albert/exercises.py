@@ -652,6 +652,16 @@ def gradient_by_use(layer, x, weight, uses, loss):
     ### END SOLUTION
 
 
+gradient_by_use.equivalent(
+    "copies = [weight.detach().requires_grad_() for _ in range(uses)]",
+    "each detach makes a tensor of its own, and nothing writes to the numbers that they share",
+)
+gradient_by_use.equivalent(
+    "copies = [weight.clone().requires_grad_() for _ in range(uses)]",
+    "autograd.grad takes the gradient at a copy inside a graph just as well",
+)
+
+
 @gradient_by_use.test("splits the gradient of w x + w, applied three times, into its uses", points=1)
 def _(gradient_by_use):
     weight, x = torch.tensor(3.0), torch.tensor(2.0)
