@@ -1223,6 +1223,21 @@ def train_order(parts, layers, batches, lr, pad):
     ### END SOLUTION
 
 
+train_order.equivalent(
+    "segments = torch.tensor([[*kinds, *[1] * (longest - len(kinds))] for _, kinds, _ in pairs])",
+    "the segment of padding is never read",
+)
+train_order.equivalent(
+    "_, pooled = albert(ids, segments.to(device), parts, layers, pad)", "the parts are on the CPU in the tests"
+)
+train_order.equivalent(
+    "_, pooled = albert(ids.to(device), segments, parts, layers, pad)", "the parts are on the CPU in the tests"
+)
+train_order.equivalent(
+    'loss = F.cross_entropy(parts["order"](pooled), labels)', "the parts are on the CPU in the tests"
+)
+
+
 @train_order.test("learns pairs whose order is plain, and returns a loss for each batch", points=1)
 def _(train_order):
     made = parts(Sizes(vocabulary=8, embedding=6, width=8, hidden=12, heads=2, length=9), seed=1)
