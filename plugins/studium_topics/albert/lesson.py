@@ -282,10 +282,10 @@ lesson.found("recovered", result.recovered, within=0.25)
 figures.moves(result)
 
 # %% [markdown] tags=["experiment"]
-# At `laptop`, the shared layer turns a token by less at each use (43, 26, 18 and 15 degrees with seed 0), while the four
-# own layers go on with about 30 degrees each. So sharing makes the path smoother, but the last step is not 0. The paper
-# sees the same over 24 layers: smaller steps than in BERT, and no convergence. A layer that is used for the 24th time
-# still does something.
+# At `laptop`, the shared layer turns a token by less at each use (43, 26, 18 and 15 degrees with seed 0), while the
+# four own layers go on with about 30 degrees each. So sharing makes the path smoother, but the last step is not 0. The
+# paper sees the same over 24 layers: smaller steps than in BERT, and no convergence. A layer that is used for the 24th
+# time still does something.
 #
 # ## Two sentences
 #
@@ -358,9 +358,10 @@ figures.learning(learned)
 
 # %% [markdown] tags=["experiment"]
 # **Each encoder learned what its negatives asked for.** With NSP it finds strangers nearly always, and at order it is
-# not much better than a coin in most runs (seeds 0, 1, 2, 4 at `laptop`: 0.49, 0.65, 0.57, 0.77; in the last, NSP itself
-# was learned late, and only to 0.92). It might have learned more: a stranger's event may be of any hour, so that order
-# says something about NSP, too. But the topic answers everything, and what has been answered leaves no gradient.
+# not much better than a coin in most runs (seeds 0, 1, 2 and 4 at `laptop`: 0.49, 0.65, 0.57 and 0.77; in the last one,
+# NSP itself was learned late, and only to 0.92). It might have learned more: a stranger's event may be of any hour, so
+# that order says something about NSP, too. But the topic answers everything, and what has been answered leaves no
+# gradient.
 #
 # With SOP it knows the order, and is right in about seven of ten questions of NSP without any knowledge of topics. A
 # stranger brings an event that is earlier in about half of the cases; this reads as "swapped", which counts as "not
