@@ -1,0 +1,434 @@
+# %% [markdown]
+# # ALBERT: one layer, many times
+#
+# BERT-large is a file of 1.34 GB. ALBERT-large has the same width and the same 24 layers, and is a file of **71 MB**:
+# 19 times fewer parameters. How many times faster does it read a sentence?
+#
+# Below is the bill of the smaller pair, BERT-base and ALBERT-base. **Drag both sliders and watch which bars do not
+# move.** Then press *Play*: a token goes through all twelve layers, however few of them are stored.
+
+# %% tags=["widget"]
+from studium_topics.albert.bill import ParameterBill
+
+ParameterBill(model="base", embedding=128, sets=1)
+
+# %% [markdown]
+# In this lesson you will
+#
+# 1. **count** every parameter of BERT and of ALBERT, and meet the published totals to the digit;
+# 2. **derive** when two narrow tables are cheaper than a wide one;
+# 3. **share** a layer, and show that its gradient is the sum over its uses;
+# 4. **build** a whole ALBERT, and compare it with the library's;
+# 5. **train** it on the order of sentences, and measure what BERT's second task had left out.
+#
+# You need [encoder-only](encoder-only.ipynb). Allow 20 minutes for reading, 101 for coding, and two or three while
+# models train.
+#
+# **Before**, the recipe was: a larger BERT is a better BERT. But training keeps a gradient and two moments of Adam for
+# every parameter, and sends all gradients between machines, so memory and communication ran out before ideas did.
+# [ALBERT](https://arxiv.org/abs/1909.11942) (Lan et al. 2019) uses each parameter many times instead, as the
+# [Universal Transformer](https://arxiv.org/abs/1807.03819) (Dehghani et al. 2018) had done, and replaces BERT's next
+# sentence prediction by a question about order.
+#
+# | symbol | meaning |
+# |---|---|
+# | $V, E, H$ | words in the vocabulary, width of the tables, width of the layers |
+# | $F$ | width inside the perceptron, here $4H$ |
+# | $L, N$ | layers that are computed, sets of layer parameters that are stored |
+# | $B, T$ | sentences in a batch, tokens in a sentence |
+# | $x_i$ | the state after layer $i$; $x_0$ enters the first layer |
+# | $w$ | the parameters of a shared layer |
+
+# %%
+import torch
+from torch.func import functional_call
+
+from studium_topics.albert import experiment, figures, stories
+from studium_topics.albert.library import albert_model
+from studium_topics.albert.model import parts
+from studium_widgets import Diagram
+
+# %% [markdown]
+# ## Where 109 million parameters are
+
+# %% tags=["diagram"]
+Diagram.from_package("studium_topics.albert", "areas.svg")
+
+# %% [markdown]
+# Two things fill the left side: one table with a row of width $H$ for each of 30,522 words, and twelve layers. ALBERT
+# shrinks each in its own way. This is the model that is left:
+
+# %% tags=["diagram"]
+Diagram.from_package("studium_topics.albert", "flow.svg")
+
+# %% [markdown]
+# ### A narrow table
+#
+# In BERT the row of a word must be as wide as the layers, $E = H$, because the rows are what enters the first layer.
+# The paper (section 3.1) objects that the two do different work. A row knows a word *without* its context; the layers
+# build what a word means *in* its context. So $H$ should grow and $E$ need not. In a
+# <dfn>factorised embedding</dfn>, the table has width $E < H$, and one matrix for all words brings its rows to width
+# $H$: $V \times H$ becomes $V \times E$ times $E \times H$.
+#
+# What is lost? The product of the two has rank $E$ at most, so all words lie in an $E$-dimensional subspace when they
+# enter the first layer. What is gained? The table's cost falls from $VH$ to $VE + EH = E\,(V + H)$. There is an $E$
+# from which on nothing is gained.
+
+# %% exercise="break_even"
+from studium_topics.albert.exercises import break_even
+
+# %% [markdown]
+# For $V = 30\,000$ and $H = 768$ the break-even lies close to $H$: a vocabulary is so much larger than a width that the
+# second factor hardly counts. ALBERT takes $E = 128$ in all its sizes.
+#
+# The three tables of BERT (word, position, segment) all have width $E$ now, and so has the LayerNorm on their sum. The
+# projection comes last.
+
+# %% exercise="albert_embed"
+from studium_topics.albert.exercises import albert_embed
+
+# %% [markdown]
+# **To think about.** `project(word(ids))` and `(word.weight @ project.weight.T)[ids]` agree, up to the bias. Why does
+# the order matter all the same?
+#
+# <details><summary>Answer</summary>
+#
+# The second one makes the whole $V \times H$ table, at every step, and autograd keeps it. A batch looks up $BT$ rows,
+# which is far fewer than $V$.
+# </details>
+#
+# ### One layer
+#
+# <dfn>Cross-layer sharing</dfn> means that several layers of a stack use the same parameters. ALBERT shares everything:
+# attention, perceptron and LayerNorms, over all layers. What does that save? A Linear from $n$ to $m$ has $nm + m$
+# parameters, and a LayerNorm of $H$ has $2H$. So one layer has
+#
+# $$ \underbrace{4\,(H^2 + H)}_{\text{query, key, value, output}} + \underbrace{(HF + F) + (FH + H)}_{\text{up, down}}
+#    + \underbrace{2 \cdot 2H}_{\text{two LayerNorms}} \;=\; 12H^2 + 13H \quad\text{for } F = 4H. $$
+#
+# For $H = 768$ these are 7,087,872 parameters, and BERT-base stores them twelve times. Between the extremes, the paper
+# divides the $L$ layers into $N$ <dfn>groups</dfn> of $L/N$ neighbours, and the layers of one group share one set.
+
+# %% exercise="parameter_bill"
+from studium_topics.albert.exercises import parameter_bill
+
+# %% [markdown]
+# The published models (the paper's table 1 and table 2 print rounded totals: 108M, 334M, 12M, 18M, 60M and 235M):
+
+# %%
+bill = lesson.mine(parameter_bill)
+totals = {}
+for name, sizes in {
+    "BERT-base": (30522, None, 768, 3072, 12, 512, 12),
+    "BERT-large": (30522, None, 1024, 4096, 24, 512, 24),
+    "ALBERT-base": (30000, 128, 768, 3072, 12, 512, 1),
+    "ALBERT-large": (30000, 128, 1024, 4096, 24, 512, 1),
+    "ALBERT-xlarge": (30000, 128, 2048, 8192, 24, 512, 1),
+    "ALBERT-xxlarge": (30000, 128, 4096, 16384, 12, 512, 1),
+}.items():
+    totals[name] = sum(bill(*sizes).values())
+    print(f"{name:15s} {totals[name]:11,} parameters, {4 * totals[name] / 1e6:7.1f} MB in float32")
+print(f"large against large: {totals['BERT-large'] / totals['ALBERT-large']:.2f} times fewer")
+
+# %% [markdown]
+# These are the encoders as the library builds them, to the digit. Of xxlarge the paper prints 235M, which is 12 million
+# more, and we do not know what it counts there. That model stands out in another way: ALBERT-xxlarge is four times
+# as wide as BERT-large and stores a third less, because width costs $H^2$ *once*. That was the point: not a smaller
+# BERT, but a wider one that fits.
+#
+# ## The same layer again
+#
+# Now compute with it.
+
+# %% exercise="shared_stack"
+from studium_topics.albert.exercises import shared_stack
+
+# %% [markdown]
+# ### Parameters are not operations
+#
+# Take three small stacks: one layer; four layers that are one; four layers of their own. PyTorch counts the
+# floating-point operations of a forward pass.
+
+# %% tags=["experiment"]
+lesson.predict("operations", ..., "How many times as many operations does the unshared stack of four compute?")
+
+# %% tags=["experiment"]
+costs = experiment.costs(lesson.mine(shared_stack))
+for name, (stored, operations) in costs.items():
+    print(f"{name:26s} {stored:7,} parameters   {operations / 1e6:5.1f} million operations")
+shared, own = costs["four layers, shared"], costs["four layers of their own"]
+lesson.found("operations", own[1] / shared[1], within=0)
+
+# %% [markdown] tags=["experiment"]
+# **Sharing divides the parameters by four and leaves the operations as they are.** A parameter is read from memory as
+# often as it is used. What does fall is all that happens once a parameter: storing, the gradient, Adam's two moments,
+# sending gradients between machines, the optimiser's step. In table 2 of the paper, ALBERT-large trains 1.7 times as
+# fast as BERT-large on the same many machines, and ALBERT-xxlarge, which has fewer parameters than BERT-large, runs at
+# 0.3 times its speed.
+
+# %% [markdown]
+# ### A gradient of many uses
+#
+# How does one learn a layer that is used $L$ times? Give each use its own copy, $w_1, \dots, w_L$, and let
+# $f(w_1, \dots, w_L)$ be the loss. Sharing sets all copies to $w$. By the chain rule
+#
+# $$ \frac{d}{dw} f(w, \dots, w) = \sum_{i=1}^{L} \frac{\partial f}{\partial w_i}(w, \dots, w) : $$
+#
+# the gradient of a shared layer is the **sum over its uses**. Autograd forms this sum by itself and shows you the total
+# alone. Take it apart.
+
+# %% exercise="gradient_by_use"
+from studium_topics.albert.exercises import gradient_by_use
+
+# %% tags=["experiment"]
+made = parts(experiment.encoder_sizes(), seed=0)
+group = made["groups"][0]
+start = torch.randn(8, 11, 64, generator=torch.Generator().manual_seed(0))
+real = torch.ones(8, 11, dtype=torch.bool)
+target = torch.randn(8, 11, 64, generator=torch.Generator().manual_seed(1))
+
+
+def layer(x, weight):
+    """Return x after the layer, with another first matrix in its perceptron."""
+    return functional_call(group, {"linear1.weight": weight}, (x, real))
+
+
+uses = lesson.mine(gradient_by_use)(layer, start, group.linear1.weight, 12, lambda x: (x - target).square().mean())
+whole = lesson.mine(shared_stack)(start, real, [group], 12)[-1]
+(total,) = torch.autograd.grad((whole - target).square().mean(), [group.linear1.weight])
+print(f"the twelve uses add up to autograd's gradient, up to {(uses.sum(0) - total).abs().max():.0e}")
+figures.shares(uses)
+
+# %% [markdown] tags=["experiment"]
+# The uses pull in different directions. A layer of its own would follow its own arrow. The shared layer follows the
+# sum, so it has to find parameters that are good for every depth at once. Will it?
+#
+# ## A whole ALBERT
+
+# %% exercise="albert"
+from studium_topics.albert.exercises import albert
+
+# %% [markdown]
+# ### The same in the library
+#
+# In practice this is `AlbertModel` of Hugging Face's `transformers`. The next cell gives it the weights of your parts,
+# under the names that published checkpoints use: here with two groups for six layers.
+
+# %% tags=["experiment", "bridge"]
+sizes = experiment.encoder_sizes(groups=2)
+mine = parts(sizes, seed=1)
+ids = torch.randint(3, sizes.vocabulary, (4, 11), generator=torch.Generator().manual_seed(2))
+ids[1, 7:] = stories.PAD
+segments = (torch.arange(11) > 5).long().expand(4, 11)
+try:
+    import transformers
+except ImportError:
+    print("transformers is not installed, so there is nothing to compare with: pip install transformers")
+else:
+    library = albert_model(mine, 6, stories.PAD)
+    with torch.no_grad():
+        theirs = library(ids, attention_mask=(ids != stories.PAD).long(), token_type_ids=segments)
+        states, pooled = lesson.mine(albert)(ids, segments, mine, 6, stories.PAD)
+    real_words = ids != stories.PAD
+    print(f"transformers {transformers.__version__}, {type(library).__name__}, largest differences:")
+    print(f"    states {(states - theirs.last_hidden_state)[real_words].abs().max():.1e}")
+    print(f"    pooled {(pooled - theirs.pooler_output).abs().max():.1e}")
+    print(f"its layers: {library.config.num_hidden_layers}, its groups: {library.config.num_hidden_groups}")
+
+# %% [markdown]
+# A trap: `AlbertConfig()` without arguments is ALBERT-xxlarge, with $H = 4096$.
+#
+# ## What sharing costs
+#
+# Three small language models of characters, with your stack inside: one layer, four that are one, four of their own.
+# They see the same text in the same order, for equally many steps. (A causal mask stands in for masked words, because
+# it gives every position a label, and a model of this size then learns within seconds.)
+#
+# Three more layers of their own lower the loss by some amount. What share of this gain is left if all four layers are
+# one?
+
+# %% tags=["experiment"]
+lesson.predict("recovered", ..., "What share of the gain of depth (0 to 1) does the shared stack keep?")
+
+# %% tags=["experiment"]
+result = experiment.sharing(lesson.mine(shared_stack), profile=lesson.profile)
+for run in (result.one, result.shared, result.own):
+    print(f"{run.name:26s} {run.parameters:7,} parameters   loss {run.loss:.3f} nats a character")
+print(f"share of the gain that the shared stack keeps: {result.recovered:.2f}")
+lesson.found("recovered", result.recovered, within=0.25)
+
+# %% [markdown] tags=["experiment"]
+# Using one layer four times is better than using it once, although it stores nothing more: **depth is worth something
+# by itself**. Four layers of their own are better still, for four times the parameters. With seeds 0 and 1 at
+# `laptop`, the shared stack kept 0.54 and 0.73 of the gain.
+#
+# The paper's ablation (table 4, ALBERT-base with $E = 128$, its columns of parameters and averages):
+#
+# | shared | parameters | average |
+# |---|---|---|
+# | everything | 12M | 80.1 |
+# | attention | 64M | 81.7 |
+# | perceptron | 38M | 80.2 |
+# | nothing | 89M | 81.6 |
+#
+# Sharing the attention costs nothing there, and sharing the perceptron costs most of the 1.5 points. ALBERT shares both
+# and spends what it saved on width.
+#
+# ### Does a repeated layer come to rest?
+#
+# A layer that is applied again and again looks like an iteration, and an iteration may converge: $x_{i+1} = x_i$. The
+# paper's figure 1 measures by how much each layer of ALBERT-large changes its input. Here are your two stacks of four.
+
+# %% tags=["experiment"]
+figures.moves(result)
+
+# %% [markdown] tags=["experiment"]
+# At `laptop`, the shared layer turns a token by less at each use (43, 26, 18 and 15 degrees with seed 0), while the
+# four own layers go on with about 30 degrees each. So sharing makes the path smoother, but the last step is not 0. The
+# paper sees the same over 24 layers: smaller steps than in BERT, and no convergence. A layer that is used for the 24th
+# time still does something.
+#
+# ## Two sentences
+#
+# BERT's second task, next sentence prediction (NSP), asks whether sentence B follows A in its document. Its negatives
+# take B from *another* document. RoBERTa dropped the task without harm. ALBERT asked why it taught so little, and
+# answered: another document has another **topic**, and topic is easy. How easy? Here is a rule without a single
+# parameter. It sees a right and a wrong pair of paragraphs of English prose, and chooses the pair that shares more
+# words.
+
+# %% tags=["experiment"]
+lesson.predict("overlap", ..., "How often (0 to 1) does counting shared words find the next paragraph?")
+
+# %% tags=["experiment"]
+rule = experiment.overlap_rule(profile=lesson.profile)
+print(f"next paragraph, or one of another document:  {rule.next:.3f}")
+print(f"right order, or swapped:                     {rule.order:.3f}")
+lesson.found("overlap", rule.next)
+
+# %% [markdown]
+# <dfn>Sentence-order prediction</dfn> (SOP) takes two neighbours of one document and asks whether they are in order or
+# swapped. The second line above is exactly one half, and must be. A rule that looks at *which* words a pair has, but
+# not at which sentence has them, says the same about (A, B) and (B, A). One of the two answers is right, the other
+# wrong. So **no symmetric rule beats a coin on SOP**, however clever it is.
+#
+# The order must not leak by another way, though.
+
+# %% exercise="sop_pairs"
+from studium_topics.albert.exercises import sop_pairs
+
+# %% [markdown]
+# ### A text in which both can be learned
+#
+# The stories of this lesson have a topic (an animal and its place) and an order (events of a day):
+
+# %%
+docs = stories.stories(2, torch.Generator().manual_seed(4), sentences=3)
+for ids, segments, label in lesson.mine(sop_pairs)(docs, torch.Generator().manual_seed(5), stories.CLS, stories.SEP):
+    print(("in order", "swapped ")[label], " ", stories.decode(ids))
+    print("segments  ", *segments)
+
+# %% [markdown]
+# Now the loop. ALBERT trains on masked words and on order together; you built the first in
+# [encoder-only](encoder-only.ipynb), so here the order comes alone, and what the encoder learns comes from the pairs.
+
+# %% exercise="train_order"
+from studium_topics.albert.exercises import train_order
+
+# %% [markdown] tags=["experiment"]
+# ### One task, two kinds of negatives
+#
+# Two encoders, each one layer used four times, with the same start, the same stories and your loop. They differ in one
+# thing: whether a negative swaps the two sentences, or takes the second from another story. Afterwards each is asked
+# **both** questions, on new stories.
+
+# %% tags=["experiment"]
+lesson.predict("transfer", ..., "How often (0 to 1) does the encoder trained on NSP answer questions about order?")
+
+# %% tags=["experiment"]
+learned = experiment.orders(
+    lesson.mine(albert), lesson.mine(sop_pairs), lesson.mine(train_order), profile=lesson.profile
+)
+print("trained on        asked: next sentence   asked: order")
+for task, name in (("next", "next sentence"), ("order", "sentence order")):
+    right = learned.accuracy[task]
+    print(f"{name:17s} {right['next']:20.3f} {right['order']:14.3f}")
+lesson.found("transfer", learned.accuracy["next"]["order"])
+
+# %% tags=["experiment"]
+figures.learning(learned)
+
+# %% [markdown] tags=["experiment"]
+# **Each encoder learned what its negatives asked for.** With NSP it finds strangers nearly always, and at order it is
+# not much better than a coin in most runs (seeds 0 to 4 at `laptop`: 0.49, 0.65, 0.57, 0.60, 0.77; in the last one,
+# NSP itself was learned late, and only to 0.92). It might have learned more: a stranger's event may be of any hour, so
+# that order says something about NSP, too. But the topic answers everything, and what has been answered leaves no
+# gradient.
+#
+# With SOP it knows the order, and is right in about seven of ten questions of NSP without any knowledge of topics. A
+# stranger brings an event that is earlier in about half of the cases; this reads as "swapped", which counts as "not
+# next".
+#
+# The paper's table 5 has the same two rows (accuracy in per cent on the two tasks):
+#
+# | trained with | MLM | NSP | SOP |
+# |---|---|---|---|
+# | neither | 54.9 | 52.4 | 53.3 |
+# | NSP | 54.5 | 90.5 | 52.0 |
+# | SOP | 54.0 | 78.9 | 86.5 |
+#
+# **To think about.** A model may also solve SOP by a shortcut. Which one would our stories offer if each began with the
+# word "once" in its first sentence?
+#
+# <details><summary>Answer</summary>
+#
+# The place of "once" gives the order away without any knowledge of events. The proof above excludes rules that ignore
+# which sentence a word is in, and no others.
+# </details>
+
+# %% [markdown]
+# ## What does not reproduce at this size
+#
+# * **The scores of the paper.** GLUE 89.4, RACE 89.4 and SQuAD 2.0 F1 92.2 (its introduction) belong to
+#   ALBERT-xxlarge, trained on far more text.
+# * **The speed.** We count operations. The paper's 1.7 comes from many machines that exchange gradients; on one, there
+#   is little to save.
+# * **What $E$ costs.** Our bill says what a narrow table saves, and we do not measure what it loses.
+# * **The rows of table 4.** Our stack shares all or nothing. Which part of a layer suffers most is not measured here.
+# * **From order to topic.** In the paper, training on SOP answers 78.9 % of NSP. Our number depends on our stories:
+#   strangers bring an event of any hour, and "not the next hour" is no question that SOP was trained to answer.
+# * **Better downstream tasks.** Table 5 reports about one point on average. We measure what the tasks teach, and not
+#   what that is good for.
+#
+# ## Common misconceptions
+#
+# * *"19 times smaller is 19 times cheaper."* Storage and the optimiser's state are. Operations are not: you counted.
+# * *"ALBERT shares the perceptron."* It shares whole layers, and factorises the tables besides.
+# * *"A shared layer is averaged over the layers."* There is one layer. Its gradient is the sum over its uses.
+# * *"Factorising is a compression after training."* Both factors are trained from the start; there never was a
+#   $V \times H$ table.
+# * *"SOP is NSP with harder negatives."* It asks another question, to which topic gives no answer at all.
+#
+# ## You can now
+#
+# * count an encoder's parameters to the digit, and say which part a change touches;
+# * derive the table width below which factorising pays;
+# * write a stack that shares layers, and take its gradient apart by use;
+# * tell what falls with the number of parameters from what stays with the number of layers;
+# * build pairs whose negatives teach what you want, and check what else would answer them.
+#
+# ## Open tasks
+#
+# * **Ten minutes.** In the bill, give ALBERT-xxlarge one set for each of its 12 layers. You should see more than two
+#   billion parameters: this is the model that sharing made affordable.
+# * **An hour.** Add four layers in two groups to `experiment.STACKS`. Their loss should lie between those of the
+#   shared stack and of the four own layers, for twice the parameters of the first.
+# * **A day.** Share attention alone, then the perceptron alone, and train both with three seeds. See whether the order
+#   of table 4 appears at this size, and how far the seeds are apart.
+#
+# ## Further reading
+#
+# * [Universal Transformers, 1807.03819](https://arxiv.org/abs/1807.03819): the shared layer before ALBERT, with a
+#   number of steps that each token chooses for itself.
+# * [RoBERTa, 1907.11692](https://arxiv.org/abs/1907.11692): drops the pair task altogether, and trains longer.
+# * [Deep Equilibrium Models, 1909.01377](https://arxiv.org/abs/1909.01377): a shared layer, repeated until it rests.
+# * [ELECTRA, 2003.10555](https://arxiv.org/abs/2003.10555): saves compute where ALBERT saves parameters.
