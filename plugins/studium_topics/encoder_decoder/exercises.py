@@ -228,8 +228,8 @@ def _(x, keys, values, wq, wo, bias):
 
 
 @cross_attention.misconception(
-    "You took the softmax over the positions that ask; each of them spreads one unit of attention over the slots of the "
-    "memory, which are the last axis.",
+    "You took the softmax over the positions that ask; each of them spreads one unit of attention over the slots of "
+    "the memory, which are the last axis.",
     name="softmax-over-queries",
 )
 def _(x, keys, values, wq, wo, bias):
@@ -409,8 +409,8 @@ def _(distance, bidirectional, buckets=32, farthest=128):
 
 
 @relative_bucket.misconception(
-    "You cut the distances off at K - 1, one bucket each; then all distances beyond it look alike. The far buckets grow "
-    "wider on a logarithmic scale, up to `farthest`.",
+    "You cut the distances off at K - 1, one bucket each; then all distances beyond it look alike. The far buckets "
+    "grow wider on a logarithmic scale, up to `farthest`.",
     name="clipped",
 )
 def _(distance, bidirectional, buckets=32, farthest=128):
@@ -434,8 +434,8 @@ def _(distance, bidirectional, buckets=32, farthest=128):
 
 
 @relative_bucket.misconception(
-    "You did not halve the number of buckets for two directions; each side then reaches as many as the decoder has, and "
-    "the table has no rows for them.",
+    "You did not halve the number of buckets for two directions; each side then reaches as many as the decoder has, "
+    "and the table has no rows for them.",
     name="not-halved",
 )
 def _(distance, bidirectional, buckets=32, farthest=128):
@@ -495,9 +495,9 @@ def _(distance, bidirectional, buckets=32, farthest=128):
         "A decoder that has cached 6 tokens reads 1 more. At which position is the query, and at which the keys?",
         "Make the table of distances, look its buckets up, and bring the heads to the front. Causal means that keys "
         "behind the query are closed.",
-        "Positions of queries are (T, 1), of keys (S,); distances (T, S); looked up (T, S, H); the result (1, H, T, S).",
+        "Positions of queries are (T, 1), of keys (S,); distances (T, S); looked up (T, S, H); result (1, H, T, S).",
         "`torch.arange(keys) - torch.arange(keys - queries, keys)[:, None]` are the distances; "
-        "`table[relative_bucket(distance, not causal, len(table))]` looks up, `masked_fill(distance > 0, -1e9)` closes.",
+        "`table[relative_bucket(distance, not causal, len(table))]` looks up; `masked_fill(distance > 0, -1e9)`.",
     ),
 )
 def position_bias(table, queries, keys, causal):
@@ -569,8 +569,8 @@ def _(position_bias, rng):
 
 
 @position_bias.misconception(
-    "You put the queries at positions 0 to T - 1; the new queries of a decoder are at the end of the text, at the last T "
-    "of the S positions.",
+    "You put the queries at positions 0 to T - 1; the new queries of a decoder are at the end of the text, at the last "
+    "T of the S positions.",
     name="queries-from-zero",
 )
 def _(table, queries, keys, causal):
@@ -778,7 +778,8 @@ def _(decoder_layer, rng):
     assert stream.requires_grad, "gradients must reach the arguments: leave `detach` and `no_grad` away"
     gradients = torch.autograd.grad((stream * away).sum(), list(inputs.values()), allow_unused=True)
     for name, gradient in zip(inputs, gradients, strict=True):
-        assert gradient is not None and gradient.abs().sum() > 0, f"no gradient reaches {name}"
+        assert gradient is not None, f"no gradient reaches {name}"
+        assert gradient.abs().sum() > 0, f"the gradient of {name} must not be zero"
 
 
 @decoder_layer.misconception(
@@ -917,11 +918,11 @@ def _(x, weights, kept, memory, bias, memory_bias):
     importance=3,
     kind="find the bug",
     hints=(
-        "Take labels of three tokens. What does the decoder read at the second position, and what is it asked for there?",
+        "Take three labels. What does the decoder read at the second position, and what is it asked for there?",
         "At each position the decoder may read the label before, never the label itself. And padding is no target.",
         "The inputs are (B, T): the start token, then the first T - 1 labels. All T labels are targets.",
-        "`torch.cat([torch.full_like(labels[:, :1], start), labels[:, :-1]], 1)` shifts; `F.cross_entropy` ignores -100 "
-        "by itself.",
+        "`torch.cat([torch.full_like(labels[:, :1], start), labels[:, :-1]], 1)` shifts; `F.cross_entropy` ignores "
+        "-100 by itself.",
     ),
 )
 def teacher_forced_loss(decoder, labels, start, pad):
@@ -1020,8 +1021,8 @@ def _(decoder, labels, start, pad):
 
 
 @teacher_forced_loss.misconception(
-    "You counted padding as targets, as the code above does; the model is then rewarded for writing pad, and a batch of "
-    "short rows has a small loss. Leave -100 in the targets.",
+    "You counted padding as targets, as the code above does; the model is then rewarded for writing pad, and a batch "
+    "of short rows has a small loss. Leave -100 in the targets.",
     name="padding-is-target",
 )
 def _(decoder, labels, start, pad):
@@ -1469,8 +1470,8 @@ def _(step, start, eos, width, longest, alpha=0.0):
 
 
 @beam_search.misconception(
-    "You gave each answer its own best extension; the beam takes the best of all extensions together, so one answer may "
-    "get several heirs and another none.",
+    "You gave each answer its own best extension; the beam takes the best of all extensions together, so one answer "
+    "may get several heirs and another none.",
     name="best-of-each",
 )
 def _(step, start, eos, width, longest, alpha=0.0):
@@ -1544,8 +1545,8 @@ def _(step, start, eos, width, longest, alpha=0.0):
 
 
 @beam_search.misconception(
-    "You returned the first answer that ended; a longer one in the beam may be likelier. Go on until the beam is empty, "
-    "and compare all finished answers.",
+    "You returned the first answer that ended; a longer one in the beam may be likelier. Go on until the beam is "
+    "empty, and compare all finished answers.",
     name="first-finished",
 )
 def _(step, start, eos, width, longest, alpha=0.0):

@@ -132,11 +132,11 @@ def fitted(
 
     options = {"schedule": "onecycle", "clip": 1.0, "seed": seed, "bf16": True, "description": f"{task}, {slots}"}
     losses = train(model.checkpoint.values(), loss, steps_of(profile), RATE, **options)
-    source, labels = tested(task, seed, profile.device)
+    source, labels = held_out(task, seed, profile.device)
     return Run(model, right(answered(model, source, greedy), labels), losses)
 
 
-def tested(task: str, seed: int, device: str = "cpu") -> Pair:
+def held_out(task: str, seed: int, device: str = "cpu") -> Pair:
     """Return 500 sources and labels that no training has drawn."""
     return pairs(task, 500, torch.Generator().manual_seed(1000 + seed), device)
 
@@ -152,7 +152,7 @@ def looking(model: T5, task: str, seed: int = 0, device: str = "cpu") -> tuple[f
 
     Shares of all letters but the first of each answer. The two maxima may be of different heads.
     """
-    source, labels = tested(task, seed, device)
+    source, labels = held_out(task, seed, device)
     read = F.pad(labels.clamp(min=0)[:, :-1], (1, 0), value=PAD)
     most = model.looks(source, read).argmax(-1)[:, :, 1:]  # (B, H, T - 1)
     seen = torch.stack([source.gather(1, head) for head in most.unbind(1)])  # (H, B, T - 1)
@@ -166,7 +166,7 @@ def looking(model: T5, task: str, seed: int = 0, device: str = "cpu") -> tuple[f
 @torch.no_grad()
 def meddled(model: T5, greedy: Decoder, seed: int = 0, device: str = "cpu") -> tuple[float, float]:
     """Return the accuracy at reversing with the memory of the next source, for its answer, and without any memory."""
-    source, labels = tested("reverse", seed, device)
+    source, labels = held_out("reverse", seed, device)
     start = torch.full_like(source[:, 0], PAD)
 
     def reader(memory: list[Pair], closed: Tensor) -> Callable[..., tuple[Tensor, list[Tensor]]]:
@@ -254,7 +254,7 @@ def search(
 
     options = {"schedule": "onecycle", "clip": 1.0, "seed": seed, "bf16": True, "description": "garden path"}
     train(model.checkpoint.values(), loss, 2 * steps_of(profile), RATE, **options)
-    source, labels = tested("copy", seed, profile.device)
+    source, labels = held_out("copy", seed, profile.device)
     count = profile.choose(smoke=4, laptop=50, gpu=500)
     logp, copies = {}, {}
     for width in (1, 2, 4, 8):

@@ -18,8 +18,7 @@ from studium import Profile
 from torch import Tensor
 
 from studium_topics.encoder_decoder.experiment import TASKS, fitted
-from studium_topics.encoder_decoder.model import NEVER, Blocks, Pair, Weights, feed_forward, rmsnorm
-from studium_topics.encoder_decoder.model import T5 as Model
+from studium_topics.encoder_decoder.model import NEVER, T5, Blocks, Pair, Weights, feed_forward, rmsnorm
 from studium_topics.kits.training import one_thread
 
 Step = Callable[..., tuple[Tensor, list[Tensor]]]
@@ -123,14 +122,14 @@ def beam_search(
 BLOCKS = Blocks(remember, cross_attention, position_bias, decoder_layer)
 
 
-def decode_speed(model: Model, source: Tensor, tokens: int, *, cached: bool = True, compiled: bool = False) -> float:
+def decode_speed(model: T5, source: Tensor, tokens: int, *, cached: bool = True, compiled: bool = False) -> float:
     """Return the tokens a second of decoding for source (B, S), after a warm-up.
 
     cached: read the source once; otherwise encode and project it anew for every token. compiled: let torch.compile
     fuse the layer, which pays on CUDA alone. On CUDA everything is computed in bfloat16.
     """
     if compiled and source.is_cuda:
-        model = Model(model.checkpoint, model.heads, replace(BLOCKS, decoder_layer=_compiled_layer()), model.slots)
+        model = T5(model.checkpoint, model.heads, replace(BLOCKS, decoder_layer=_compiled_layer()), model.slots)
 
     @torch.no_grad()
     def run() -> None:

@@ -90,7 +90,7 @@ export function answer(model, letters, fault, longest, count) {
 
 function embed({ shared, width }, ids) {
   const x = new Float32Array(ids.length * width);
-  ids.forEach((token, row) => x.set(shared.subarray(token * width, (token + 1) * width), row * width));
+  ids.forEach((token, row) => x.set(shared.slice(token * width, (token + 1) * width), row * width));
   return x;
 }
 
