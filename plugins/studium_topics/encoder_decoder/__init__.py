@@ -12,7 +12,7 @@ def studium_topics() -> Iterable[Topic]:
         slug="encoder-decoder",
         title="Encoder-decoder transformers (T5)",
         track="Transformers",
-        summary="Build T5's decoder, see where it looks while it copies, reverses or sorts, and search with two caches.",
+        summary="Build T5's decoder, see where it looks as it copies, reverses or sorts, and search with two caches.",
         package=__name__,
         papers=(
             Paper(

@@ -86,8 +86,8 @@ from studium_topics.encoder_decoder.exercises import remember
 # <details><summary>Derivation</summary>
 #
 # Let $z$ be the normalised stream, $D$ numbers with mean square 1. T5 draws the entries of $W_K$ with variance
-# $1/D$, so each number of a key has variance $D \cdot 1/D = 1$. The entries of $W_Q$ have variance $1/(D d)$, so each number of a
-# query has variance $1/d$. A score is a sum of $d$ products of independent numbers with mean 0, so its variance is
+# $1/D$, so each number of a key has variance $D \cdot 1/D = 1$. The entries of $W_Q$ have variance $1/(D d)$, so each
+# number of a query has variance $1/d$. A score is a sum of $d$ products of independent numbers with mean 0, so its variance is
 # $d \cdot 1 \cdot 1/d = 1$. The division has moved into the first weights. From there on, training decides.
 # </details>
 
@@ -125,7 +125,7 @@ for name, both in (("encoder, keys before the query", True), ("decoder", False))
 
 # %% [markdown]
 # There are three patterns of who sees whom, and the bias makes all of them. In the encoder every token sees every
-# token. In the decoder a token sees itself and what came before it. In cross-attention every token sees the whole source.
+# token. In the decoder a token sees itself and what came before it. In cross-attention it sees the whole source.
 #
 # The first layer's table serves all layers of its stack, and a cached decoder needs only the rows of its new queries.
 
@@ -347,13 +347,13 @@ lesson.found("beam of 1", searched.logp[1])
 
 # %% [markdown] tags=["experiment"]
 # A beam of 1 walks into the garden path: it takes the mark, the likeliest token, and then has six or seven letters to
-# choose from, none of them likely. A beam of 2 keeps the copy as its second answer, and after the next token that one is
+# choose from, none of them likely. A beam of 2 keeps the copy as its second answer, and after the next token it is
 # ahead. (Seeds 0 to 4: SEARCHNUMBERS. The model's own log p is a little off ln 0.4, because it has learned the
 # probabilities from samples.) A wider beam finds nothing more here.
 #
 # Is the likeliest answer the best one? Not always. [Stahlberg and Byrne](https://arxiv.org/abs/1908.10090) searched
-# exactly for the likeliest translation of a trained model, and for more than half of their sentences it was *empty*. The
-# errors of greedy search and small beams hide such errors of the model. That is why $\alpha$ exists.
+# exactly for the likeliest translation of a trained model, and for more than half of the sentences it was *empty*.
+# The errors of greedy search and small beams hide such errors of the model. That is why $\alpha$ exists.
 #
 # ## What does not reproduce at this size
 #
@@ -361,7 +361,8 @@ lesson.found("beam of 1", searched.logp[1])
 #   83.28, a decoder with a fully visible prefix 81.82, and a causal decoder 74.70. Our tasks say nothing about this: a
 #   causal decoder learns to reverse letters, too. The comparison needs transfer from pretraining.
 # * **Learned positions.** Our tables begin with one distance in view of each head; T5's begin near zero and are learned
-#   over hundreds of thousands of steps. From T5's start, 400 steps did not teach our models to copy.
+#   over hundreds of thousands of steps. From T5's start, 400 steps taught one of three of our models to reverse (seeds
+#   0 to 2: 19, 99 and 1 % of the answers right).
 # * **The curse of wide beams.** Answers of at most ten letters leave little room for it.
 # * **Alignments of a translation** are soft and need many heads and layers. Here one layer must do everything, so its
 #   heads agree.

@@ -20,8 +20,8 @@ class SourceReader(Widget):
     """A source and its answer, with lines from the newest letter to the slots of the memory that its head has read.
 
     weights (tasks, numbers): for each task a model of one layer on each side, as `of` takes it from a checkpoint.
-    tasks: their names, of copy, reverse and sort. letters: what the tokens from 2 on are written as; the last token is a mark
-    behind them. width, heads, hidden: D, H and F. source: 4 to 9 different letters, as numbers from 0. task, head:
+    tasks: their names, of copy, reverse and sort. letters: what the tokens from 2 on are written as; the last token is
+    a mark behind them. width, heads, hidden: D, H and F. source: 4 to 9 different letters, as numbers from 0. task, head:
     which model and which of its heads. written: how many tokens of the answer are shown. fault: what is wrong with the
     memory, one of FAULTS. Raises TraitError where they do not fit together.
     """
@@ -48,8 +48,8 @@ class SourceReader(Widget):
         hidden, width = first["encoder.block.0.layer.1.DenseReluDense.wi.weight"].shape
         options = {"source": [6, 0, 11, 3, 17, 8], "written": 3, "task": next(iter(checkpoints))} | options
         rows = np.stack([_numbers(checkpoint) for checkpoint in checkpoints.values()])
-        sizes = {"width": width, "heads": heads, "hidden": hidden}
-        return cls(weights=rows, tasks=list(checkpoints), letters=letters, **sizes, **options)
+        options = {"width": width, "heads": heads, "hidden": hidden} | options
+        return cls(weights=rows, tasks=list(checkpoints), letters=letters, **options)
 
     @classmethod
     def example(cls) -> Self:
