@@ -221,15 +221,15 @@ def leaky_loss(decoder: Callable[[Tensor], Tensor], labels: Tensor, start: int, 
 class Search:
     """What greedy search and a beam find where 0.4 is the likeliest answer and 0.6 the likeliest first token.
 
-    Means over the sources: log p of the answer found by beams of 1, 2, 4 and 8; how often it is the copy; the most that
-    greedy search can reach, ln(0.6 / length), and the most that any search can, ln 0.4.
+    Means over the sources, for beams of 1, 2, 4 and 8: log p of the answer that is found, and how often it is the copy.
+    short, copy: log p of the two kinds of answers in the data, ln(0.6 / length) on average and ln 0.4.
     """
 
     model: T5
     logp: dict[int, float]
     copies: dict[int, float]
-    greedy_best: float
-    best: float
+    short: float
+    copy: float
 
     @property
     def gain(self) -> float:

@@ -87,8 +87,8 @@ from studium_topics.encoder_decoder.exercises import remember
 #
 # Let $z$ be the normalised stream, $D$ numbers with mean square 1. T5 draws the entries of $W_K$ with variance
 # $1/D$, so each number of a key has variance $D \cdot 1/D = 1$. The entries of $W_Q$ have variance $1/(D d)$, so each
-# number of a query has variance $1/d$. A score is a sum of $d$ products of independent numbers with mean 0, so its variance is
-# $d \cdot 1 \cdot 1/d = 1$. The division has moved into the first weights. From there on, training decides.
+# number of a query has variance $1/d$. A score is a sum of $d$ products of independent numbers with mean 0, so its
+# variance is $d \cdot 1 \cdot 1/d = 1$. The division has moved into the first weights. From there on, training decides.
 # </details>
 
 # %% exercise="cross_attention"
@@ -300,7 +300,22 @@ print(f"reversing with an empty memory:                {found.closed:.1%} right"
 lesson.found("one slot", 100 * found.one["sort"].accuracy, within=0.25)
 
 # %% [markdown] tags=["experiment"]
-# ALIGNTEXT
+# **With all slots nearly every answer is right; with one slot hardly any is.** (Laptop profile, seeds 0 to 4:
+# ALIGNNUMBERS.) A vector of 32 numbers has room for nine letters. But the encoder would have to pack them all into one
+# place, and the decoder to unpack them one by one. Attention fetches each from where it is, when it is needed.
+#
+# **The puzzle.** The decoder knows the letter that it wrote last, and a slot is found by what is in it. So there are two
+# ways to get at a neighbour, and the encoder prepares one of them, because its heads look one place to the left or
+# right. Either the *key* of a slot names the letter beside it: then the decoder asks for the last letter, arrives at the
+# next one, and reads that. Or the *value* names the letter beside it: then the decoder arrives at the last letter, and
+# reads the next one there. For this seed, the model that copies does the first and the model that reverses does the
+# second. Both are never wrong. The model that sorts needs no neighbours: it has to find the smallest letter after the
+# last one, and its heads share the larger letters among them.
+#
+# So **a weight says where a value was read, not what the value says.** An alignment is not an explanation. The last two
+# lines of the table are the evidence: with another memory, the model answers the other source.
+#
+# Here are your three models. Change the source, and look for a letter at which a head is unsure.
 
 # %% tags=["experiment", "widget"]
 SourceReader.of({task: run.model.checkpoint for task, run in found.full.items()}, LETTERS, heads=SIZES.heads)
@@ -324,23 +339,21 @@ from studium_topics.encoder_decoder.exercises import beam_search
 
 # %% [markdown] tags=["experiment"]
 # Here is that situation as a task. With probability 0.4 the answer is a copy of the source; otherwise it is the mark
-# `~`, one letter of the source, and the end. So the likeliest answer has log p = ln 0.4 = −0.92, and greedy search can
-# reach ln(0.6 / S) for a source of S letters. How often does a beam find the copy?
+# `~`, one letter of the source, and the end. So the copy has log p = ln 0.4 = −0.92, and each of the short answers to a
+# source of S letters has ln(0.6 / S). How often does a beam find the copy?
 
 # %% tags=["experiment"]
 lesson.predict("beam of 1", ..., "What is the mean log p of the answers of a beam of 1, in nats?")
 
 # %% tags=["experiment"]
 searched = experiment.search(*parts[:-1], lesson.mine(beam_search), profile=lesson.profile, seed=0)
-print(
-    f"the likeliest answer: {searched.best:.2f} nats; the best that greedy search can reach: {searched.greedy_best:.2f}"
-)
+print(f"in the data: log p {searched.copy:.2f} for a copy, {searched.short:.2f} on average for the mark and a letter")
 for width, logp in searched.logp.items():
     print(f"a beam of {width}: log p {logp:6.2f} on average, {searched.copies[width]:6.1%} copies")
 source, _ = experiment.held_out("copy", 0, lesson.profile.device)
-for alpha in (0.0, 2.0):
-    tokens, logp = experiment.searched(searched.model, source[0, source[0] != PAD], lesson.mine(beam_search), 4, alpha)
-    print(f"alpha {alpha}: {''.join(letters[token] for token in tokens)}, log p {logp:.2f}")
+for width in (1, 2):
+    tokens, logp = experiment.searched(searched.model, source[0, source[0] != PAD], lesson.mine(beam_search), width)
+    print(f"for example, a beam of {width}: {''.join(letters[token] for token in tokens)}, log p {logp:.2f}")
 
 # %% tags=["experiment"]
 lesson.found("beam of 1", searched.logp[1])

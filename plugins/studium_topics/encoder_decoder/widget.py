@@ -21,7 +21,7 @@ class SourceReader(Widget):
 
     weights (tasks, numbers): for each task a model of one layer on each side, as `of` takes it from a checkpoint.
     tasks: their names, of copy, reverse and sort. letters: what the tokens from 2 on are written as; the last token is
-    a mark behind them. width, heads, hidden: D, H and F. source: 4 to 9 different letters, as numbers from 0. task, head:
+    a mark behind them. width, heads, hidden: D, H and F. source: 4 to 9 different letters, numbers from 0. task, head:
     which model and which of its heads. written: how many tokens of the answer are shown. fault: what is wrong with the
     memory, one of FAULTS. Raises TraitError where they do not fit together.
     """
