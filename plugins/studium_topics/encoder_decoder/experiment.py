@@ -142,9 +142,9 @@ def held_out(task: str, seed: int, device: str = "cpu") -> Pair:
 
 
 @torch.no_grad()
-def answered(model: T5, source: Tensor, greedy: Decoder) -> Tensor:
-    """Return the greedy answers (B, t) to source (B, S)."""
-    return greedy(model.reader(source), torch.full_like(source[:, 0], PAD), EOS, PAD, LONGEST + 1)
+def answered(model: T5, source: Tensor, greedy: Decoder, longest: int = LONGEST + 1) -> Tensor:
+    """Return the greedy answers (B, t) to source (B, S), of at most `longest` tokens."""
+    return greedy(model.reader(source), torch.full_like(source[:, 0], PAD), EOS, PAD, longest)
 
 
 def looking(model: T5, task: str, seed: int = 0, device: str = "cpu") -> tuple[float, float]:

@@ -304,10 +304,10 @@ lesson.found("one slot", 100 * found.one["sort"].accuracy, within=0.25)
 # ALIGNNUMBERS.) A vector of 32 numbers has room for nine letters. But the encoder would have to pack them all into one
 # place, and the decoder to unpack them one by one. Attention fetches each from where it is, when it is needed.
 #
-# **The puzzle.** The decoder knows the letter that it wrote last, and a slot is found by what is in it. So there are two
-# ways to get at a neighbour, and the encoder prepares one of them, because its heads look one place to the left or
-# right. Either the *key* of a slot names the letter beside it: then the decoder asks for the last letter, arrives at the
-# next one, and reads that. Or the *value* names the letter beside it: then the decoder arrives at the last letter, and
+# **The puzzle.** The decoder knows the letter that it wrote last, and a slot is found by what is in it. So there are
+# two ways to get at a neighbour, and the encoder prepares one of them, because its heads look one place to the left or
+# right. Either the *key* of a slot names the letter beside it: then the decoder asks for the last letter, arrives at
+# the next one, and reads that. Or the *value* names the letter beside it: then the decoder arrives at the last letter, and
 # reads the next one there. For this seed, the model that copies does the first and the model that reverses does the
 # second. Both are never wrong. The model that sorts needs no neighbours: it has to find the smallest letter after the
 # last one, and its heads share the larger letters among them.
@@ -315,7 +315,27 @@ lesson.found("one slot", 100 * found.one["sort"].accuracy, within=0.25)
 # So **a weight says where a value was read, not what the value says.** An alignment is not an explanation. The last two
 # lines of the table are the evidence: with another memory, the model answers the other source.
 #
-# Here are your three models. Change the source, and look for a letter at which a head is unsure.
+# If slots are found by content, the length of the source should not matter, but a letter that stands twice should.
+# Training had at most nine letters, all different.
+
+# %% tags=["experiment"]
+draw = torch.Generator().manual_seed(1)
+many = (FIRST + torch.rand(200, 20, generator=draw).argsort(1)).to(lesson.profile.device)
+twice = many[:, :8].clone()
+twice[:, 5] = twice[:, 2]
+for name, text in (("20 different letters", many), ("8 letters, the third again as the sixth", twice)):
+    end = torch.full_like(text[:, :1], EOS)
+    answers = experiment.answered(model, torch.cat([text, end], 1), lesson.mine(greedy), 21)
+    backwards = torch.cat([text.flip(1), end], 1)
+    accuracy = experiment.right(answers[:, : backwards.shape[1]], backwards)
+    print(f"{name}: {accuracy:.1%} right; {''.join(letters[token] for token in answers[1].tolist())}")
+
+# %% [markdown] tags=["experiment"]
+# Twenty letters are no problem. But once a letter stands twice, the query that asks for it finds two slots, reads half
+# of each, and may run in a circle for ever. A position would tell them apart; T5 must make do with more context in
+# each vector.
+#
+# Here are your three models. Give them other letters, and exchange or close the memory.
 
 # %% tags=["experiment", "widget"]
 SourceReader.of({task: run.model.checkpoint for task, run in found.full.items()}, LETTERS, heads=SIZES.heads)
@@ -398,10 +418,10 @@ lesson.found("beam of 1", searched.logp[1])
 #
 # ## Open tasks
 #
-# * **Ten minutes.** Decode sources of 12 letters with the model that reverses. You should see that it fails on letters
-#   that it has read correctly. At which position does it go wrong, and what does the head look at there?
-# * **An hour.** Let letters repeat in `pairs`. You should see errors where a letter stands twice: the model finds the
-#   last letter written and cannot tell which of the two it was. Then try two layers.
+# * **Ten minutes.** Call `model.looks` on a source in which a letter stands twice, with the right answer as input. You
+#   should see two slots with about half of the weight each, right after that letter.
+# * **An hour.** Let letters repeat in `pairs`, and train again. You should see fewer right answers after the same
+#   number of steps. What must a query know now, and which part of the decoder can tell it?
 # * **A day.** Train the encoder-decoder and a decoder-only model of *decoder-only* on the same pairs, at equal work and
 #   at equal parameters, over several seeds. You should see that both learn to reverse. Which one gains from more
 #   parameters at equal work?
