@@ -345,7 +345,15 @@ def relative_bucket(distance, bidirectional, buckets=32, farthest=128):
     ### END SOLUTION
 
 
-relative_bucket.equivalent("far = (near + (position * near).long()).clamp(max=side - 1)", "near is half of side")
+relative_bucket.equivalent(
+    "position = torch.log(n.clamp(min=2) / near) / math.log(farthest / near)  # 0 at near, 1 at farthest",
+    "n = 1 is near, or in the only far bucket",
+)
+relative_bucket.equivalent(
+    "position = torch.log(n.clamp(min=0) / near) / math.log(farthest / near)  # 0 at near, 1 at farthest",
+    "n = 0 is near, so its position is not used",
+)
+relative_bucket.equivalent("return torch.where(n <= near, n, far) + behind", "the bucket of n = near is near")
 
 
 @relative_bucket.test("tells left from right, and near from far", points=1)
@@ -682,6 +690,12 @@ def decoder_layer(x, weights, kept, memory, bias, memory_bias):
     z = rmsnorm(x, weights["mlp_norm"])
     return x + feed_forward(z, weights["up"], weights["down"]), (keys, values)
     ### END SOLUTION
+
+
+decoder_layer.equivalent(
+    'keys, values = remember(z, weights["self_k"], weights["self_v"], memory[1].shape[1])',
+    "keys and values of the memory have the same shape",
+)
 
 
 @decoder_layer.test("adds all three parts, and keeps keys and values behind the earlier ones", points=1)
@@ -1309,14 +1323,14 @@ def beam_search(step, start, eos, width, longest, alpha=0.0):
       a list of tensors (n, …), a row for each answer: the cache of self-attention. That of the source is inside of
       step, the same for all.
     - Each step keeps the `width` likeliest extensions of all answers in the beam. Those that end in eos leave it,
-      finished. After `longest` tokens all are finished.
+      finished. After `longest` tokens all are finished. Stop when the beam is empty.
     - The best: the highest log p / lengthᵅ, counting eos.
 
     Returns its tokens, a list with eos if it has one, and log p, a float.
     """
     ### BEGIN SOLUTION
     newest, kept, finished = torch.tensor([start]), None, []
-    answers, total = torch.empty(1, 0, dtype=torch.long), torch.zeros(1)
+    answers, total = newest[None, :0], torch.zeros(1)
     for _ in range(longest):
         logits, kept = step(newest, kept)
         scores = total[:, None] + logits.log_softmax(-1)  # (n, V)
@@ -1333,6 +1347,13 @@ def beam_search(step, start, eos, width, longest, alpha=0.0):
         finished += zip(answers.tolist(), total.tolist(), strict=True)
     return max(finished, key=lambda one: one[1] / len(one[0]) ** alpha)
     ### END SOLUTION
+
+
+for _line in (
+    "finished += zip(answers[ended].tolist(), total[ended].tolist(), strict=False)",
+    "finished += zip(answers.tolist(), total.tolist(), strict=False)",
+):
+    beam_search.equivalent(_line, "both have one entry for each answer")
 
 
 @beam_search.test("finds what greedy search walks past", points=1)
@@ -1429,7 +1450,7 @@ def _(beam_search):
 
 @beam_search.hidden("feeds each answer in the beam once a step, and no finished one", points=1)
 def _(beam_search, rng):
-    for width, longest in ((3, 5), (1, 4), (2, 6)):
+    for width, longest in ((3, 5), (1, 30), (2, 40), (1, 4)):
         table, calls = torch.randn(61, 4, generator=rng), []
 
         def step(newest, kept, table=table, calls=calls):
@@ -1441,6 +1462,7 @@ def _(beam_search, rng):
         assert calls[0] == [3], f"the first call feeds the start token alone, [3], got {calls[0]}"
         assert len(calls) <= longest, f"at most {longest} calls of step are needed, got {len(calls)}"
         for newest in calls[1:]:
+            assert newest, "step was called without any answer: stop when the beam is empty"
             assert len(newest) <= width, f"a beam of {width} feeds at most {width} tokens, got {len(newest)}"
             assert 2 not in newest, f"eos, here 2, ends an answer and is never fed, got {newest}"
 

@@ -307,7 +307,7 @@ lesson.found("one slot", 100 * found.one["sort"].accuracy, within=0.25)
 # **The puzzle.** The decoder knows the letter that it wrote last, and a slot is found by what is in it. So there are
 # two ways to get at a neighbour, and the encoder prepares one of them, because its heads look one place to the left or
 # right. Either the *key* of a slot names the letter beside it: then the decoder asks for the last letter, arrives at
-# the next one, and reads that. Or the *value* names the letter beside it: then the decoder arrives at the last letter, and
+# the next one, and reads that. Or the *value* names the letter beside it: then it arrives at the last letter, and
 # reads the next one there. For this seed, the model that copies does the first and the model that reverses does the
 # second. Both are never wrong. The model that sorts needs no neighbours: it has to find the smallest letter after the
 # last one, and its heads share the larger letters among them.
