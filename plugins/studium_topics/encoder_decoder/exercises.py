@@ -1349,11 +1349,12 @@ def beam_search(step, start, eos, width, longest, alpha=0.0):
     ### END SOLUTION
 
 
-for _line in (
-    "finished += zip(answers[ended].tolist(), total[ended].tolist(), strict=False)",
-    "finished += zip(answers.tolist(), total.tolist(), strict=False)",
-):
-    beam_search.equivalent(_line, "both have one entry for each answer")
+beam_search.equivalent(
+    "finished += zip(answers[ended].tolist(), total[ended].tolist(), strict=False)", "each answer has one total"
+)
+beam_search.equivalent(
+    "finished += zip(answers.tolist(), total.tolist(), strict=False)", "each answer has one total here as well"
+)
 
 
 @beam_search.test("finds what greedy search walks past", points=1)

@@ -309,8 +309,8 @@ lesson.found("one slot", 100 * found.one["sort"].accuracy, within=0.25)
 # right. Either the *key* of a slot names the letter beside it: then the decoder asks for the last letter, arrives at
 # the next one, and reads that. Or the *value* names the letter beside it: then it arrives at the last letter, and
 # reads the next one there. For this seed, the model that copies does the first and the model that reverses does the
-# second. Both are never wrong. The model that sorts needs no neighbours: it has to find the smallest letter after the
-# last one, and its heads share the larger letters among them.
+# second; with seed 1 both do the first. The model that sorts needs no neighbours: it has to find the smallest letter
+# after the last one, and no single head does that alone.
 #
 # So **a weight says where a value was read, not what the value says.** An alignment is not an explanation. The last two
 # lines of the table are the evidence: with another memory, the model answers the other source.
