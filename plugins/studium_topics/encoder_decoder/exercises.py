@@ -1357,6 +1357,9 @@ beam_search.equivalent(
 )
 
 
+beam_search.equivalent("continue", "an empty beam has no extensions, and after `longest` tokens the loop ends anyway")
+
+
 @beam_search.test("finds what greedy search walks past", points=1)
 def _(beam_search):
     after = {
