@@ -62,7 +62,7 @@ def _(remember, rng):
             assert_close(one, expected, rtol=1e-5, atol=1e-5, message=f"the {name}, {heads} heads of {size} numbers")
             assert one.requires_grad, f"gradients must reach the arguments through the {name}"
             away = torch.randn(batch, heads, length, size, generator=rng, dtype=torch.float64)
-            pair = torch.autograd.grad((one * away).sum(), (inputs[0], weight), allow_unused=True)
+            pair = torch.autograd.grad((one * away).sum(), (inputs[0], weight), retain_graph=True, allow_unused=True)
             wanted = torch.autograd.grad((expected * away).sum(), (inputs[0], weight))
             for gradient, right in zip(pair, wanted, strict=True):
                 assert gradient is not None, f"gradients must reach states and weight through the {name}"
