@@ -23,7 +23,7 @@ SHORTEST, LONGEST = 4, 9
 MARK = FIRST + len(LETTERS)  # the one token that is no letter; only the garden path uses it
 SIZES = Sizes(MARK + 1)
 TASKS = ("copy", "reverse", "sort")
-RATE = 2e-2
+RATE = 1e-2
 Decoder = Callable[..., Tensor]
 Layer = Callable[..., tuple[Tensor, Pair]]
 
