@@ -397,8 +397,8 @@ lesson.found("beam of 1", searched.logp[1])
 #   83.28, a decoder with a fully visible prefix 81.82, and a causal decoder 74.70. Our tasks say nothing about this: a
 #   causal decoder learns to reverse letters, too. The comparison needs transfer from pretraining.
 # * **Learned positions.** Our tables begin with one distance in view of each head; T5's begin near zero and are learned
-#   over hundreds of thousands of steps. From T5's start, 400 steps taught one of three of our models to reverse (seeds
-#   0 to 2: 19, 99 and 1 % of the answers right).
+#   over hundreds of thousands of steps. From T5's start, 400 steps at twice this learning rate taught one of three of
+#   our models to reverse (seeds 0 to 2: 19, 99 and 1 % of the answers right).
 # * **The curse of wide beams.** Answers of at most ten letters leave little room for it.
 # * **Alignments of a translation** are soft and need many heads and layers. Here one layer must do everything, so its
 #   heads agree.
