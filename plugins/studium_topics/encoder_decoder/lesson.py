@@ -302,10 +302,10 @@ lesson.found("one slot", 100 * found.one["sort"].accuracy, within=0.25)
 
 # %% [markdown] tags=["experiment"]
 # **With all slots nearly every answer is right. With one slot, hardly any copy or reversal is, but most sorted
-# answers are.** (Laptop profile, seeds 0 to 2: 99 to 100 % with all slots; sorting with one slot 91, 82 and 70 %.) A
-# sorted answer needs only the *set* of letters, and 32 numbers have room for a set. Copying needs the *order*, and
-# 400 steps do not teach the encoder to pack an order into one vector. Attention leaves each letter where it is, and
-# fetches it when it is needed.
+# answers are.** (Laptop profile, seeds 0 to 2: 99 to 100 % with all slots; with one slot, 91, 82 and 70 % for
+# sorting and 3 to 5 % in three runs of the others.) A sorted answer needs only the *set* of letters, and 32 numbers
+# have room for a set. Copying needs the *order*, and 400 steps do not teach the encoder to pack an order into one
+# vector. Attention leaves each letter where it is, and fetches it when it is needed.
 #
 # **The puzzle.** The decoder knows the letter that it wrote last, and a slot is found by what is in it. So there are
 # two ways to get at a neighbour, and the encoder prepares one of them, because its heads look one place to the left or
@@ -331,12 +331,12 @@ for name, text in (("20 different letters", many), ("8 letters, the third again 
     answers = experiment.answered(model, torch.cat([text, end], 1), lesson.mine(greedy), 21)
     backwards = torch.cat([text.flip(1), end], 1)
     accuracy = experiment.right(answers[:, : backwards.shape[1]], backwards)
-    print(f"{name}: {accuracy:.1%} right; {''.join(letters[token] for token in answers[1].tolist())}")
+    print(f"{name}: {accuracy:.1%} right; {''.join(letters[token] for token in answers[0].tolist())}")
 
 # %% [markdown] tags=["experiment"]
-# Twenty letters are no problem. But once a letter stands twice, the query that asks for it finds two slots, reads half
-# of each, and may run in a circle for ever. A position would tell them apart; T5 must make do with more context in
-# each vector.
+# Twenty letters are no problem. But once a letter stands twice, the query that asks for it finds two slots and reads
+# half of each. The model skips what is between them, or writes it again and again. A position would tell them apart;
+# T5 must make do with more context in each vector.
 #
 # Here are your three models. Give them other letters, and exchange or close the memory.
 
@@ -384,8 +384,9 @@ lesson.found("beam of 1", searched.logp[1])
 # %% [markdown] tags=["experiment"]
 # A beam of 1 walks into the garden path: it takes the mark, the likeliest token, and then has six or seven letters
 # to choose from, none of them likely. A beam of 2 keeps the copy as its second answer, and after the next token it
-# is ahead. (Seed 2: the mean log p is −2.3 with a beam of 1, −1.0 with wider ones. The model's own log p is a little
-# off ln 0.4, because it has learned the probabilities from samples.) A beam wider than 2 finds nothing more.
+# is ahead. (Seeds 0 and 2: the mean log p is −2.2 and −2.3 with a beam of 1, −1.1 and −1.0 with wider ones. The
+# model's own log p is a little off ln 0.4, because it has learned the probabilities from samples.) A beam wider than
+# 2 finds nothing more.
 #
 # Is the likeliest answer the best one? Not always. [Stahlberg and Byrne](https://arxiv.org/abs/1908.10090) searched
 # exactly for the likeliest translation of a trained model, and for more than half of the sentences it was *empty*.
