@@ -110,9 +110,9 @@ def alignment(
 
     Measured at laptop on one thread, whole answers right: copy, seeds 0 and 1, 1.000 1.000; reverse, seeds 0 to 2,
     1.000 .998 .994; sort 1.000 .996 1.000, and with one slot .908 .818 .698. Copying with one slot: .038 with seed
-    1, .028 with seed 2; reversing: .054 with seed 0. Reversing with the memory of the next source 1.000 .998 .994, with none .000. The best head looks at the next
-    letter, or at the last one: copy 1.000 or .001, reverse .123 or 1.000 with seed 0 and 1.000 or .004 with seeds 1
-    and 2, sort .777 .704 .755 or .028 .077 .108.
+    1, .028 with seed 2; reversing: .054 with seed 0. Reversing with the memory of the next source 1.000 .998 .994,
+    with none .000. The best head looks at the next letter, or at the last one: copy 1.000 or .001, reverse .123 or
+    1.000 with seed 0 and 1.000 or .004 with seeds 1 and 2, sort .777 .704 .755 or .028 .077 .108.
     """
     blocks = Blocks(remember, cross_attention, position_bias, decoder_layer)
 
@@ -256,9 +256,9 @@ def search(
 ) -> Search:  # fmt: skip
     """Train a model on a garden path, then decode with beams of several widths.
 
-    Measured at laptop on one thread, seeds 0 and 2: log p -2.17 -2.31 with a beam of 1, -1.07 -1.00 with beams of 2, 4
-    and 8; copies .02 .00, and 1.00 1.00. At twice the rate, seeds 0 and 1: log p -2.20 -2.13 with a beam of 1 and -1.06 -1.05 with
-    beams of 2, 4 and 8; copies .02 .04, and 1.00 .98.
+    Measured at laptop on one thread, seeds 0 and 2: log p -2.17 -2.31 with a beam of 1, -1.07 -1.00 with beams of
+    2, 4 and 8; copies .02 .00, and 1.00 1.00. At twice the rate, seeds 0 and 1: log p -2.20 -2.13 with a beam of 1
+    and -1.06 -1.05 with beams of 2, 4 and 8; copies .02 .04, and 1.00 .98.
     """
     blocks = Blocks(remember, cross_attention, position_bias, decoder_layer)
     model = T5(fresh_checkpoint(SIZES, seed=seed, device=profile.device), SIZES.heads, blocks)
