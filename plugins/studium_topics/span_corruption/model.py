@@ -97,11 +97,11 @@ class TinyT5(nn.Module):
 
     def _initialise(self, generator: torch.Generator) -> None:
         width, head = self.sizes.width, self.sizes.width // self.sizes.heads
+        special = {"table": 1.0, "q.weight": (width * head) ** -0.5, "down.weight": self.sizes.hidden**-0.5}
         for name, parameter in self.named_parameters():
             if parameter.ndim == 2:
-                std = {"table": 1.0, "q": (width * head) ** -0.5, "down": self.sizes.hidden**-0.5}
-                nn.init.normal_(parameter, std=std.get(name.split(".")[-2 if "." in name else 0], width**-0.5),
-                                generator=generator)  # fmt: skip
+                std = next((std for end, std in special.items() if name.endswith(end)), width**-0.5)
+                nn.init.normal_(parameter, std=std, generator=generator)
 
     def forward(self, inputs: Tensor, decoder_inputs: Tensor) -> Tensor:
         return self.write(*self.read(inputs), decoder_inputs)
