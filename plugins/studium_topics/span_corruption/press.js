@@ -27,7 +27,7 @@ export default widget((ui) => {
     back.element,
   );
   const tapes = { text: tape("Text"), inputs: tape("Inputs: the encoder reads"), targets: tape("Targets: the decoder writes") };
-  const numbers = facts(["hidden", "spans, so many sentinels", "tokens a step, of the whole text's"]);
+  const numbers = facts(["hidden words", "spans", "tokens a step"]);
   const cost = bars(ui, { label: "Tokens", format: String });
   const table = dataTable(ui, { caption: "Spans" });
   ui.add(...Object.values(tapes).map(({ element }) => element), numbers.element, cost.element, table.element);
@@ -39,9 +39,9 @@ export default widget((ui) => {
     tapes.inputs.draw(now.inputs.flatMap((part) => (part.mark && part.span >= 0 && part.span < shown ? now.parts[part.span] : [part])));
     tapes.targets.draw(now.targets, ui.get("task") === "whole" ? 0 : shown);
     numbers.draw([
-      [`${now.hidden} of ${now.words.length}`, `words, ${((100 * now.hidden) / now.words.length).toFixed(0)} %`],
-      [String(now.count), now.count ? `${(now.hidden / now.count).toFixed(2)} words each on average` : "nothing is hidden"],
-      [`${Math.round(100 * now.share)} %`, `${now.inputs.length + now.targets.length} of ${now.inputs.length + now.whole}`],
+      [`${now.hidden} of ${now.words.length}`, `${((100 * now.hidden) / now.words.length).toFixed(0)} %`],
+      [String(now.count), now.count ? `mean length ${(now.hidden / now.count).toFixed(2)}` : "nothing is hidden"],
+      [String(now.inputs.length + now.targets.length), `${Math.round(100 * now.share)} % of the ${now.inputs.length + now.whole} for the whole text`],
     ]);
     const rows = [["inputs", now.inputs.length], ["targets", now.targets.length], ["whole text", now.whole]];
     cost.draw(rows.map(([name, value], i) => ({ name, value, accent: i === 1 })), now.whole + 1);

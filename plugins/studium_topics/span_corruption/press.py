@@ -29,7 +29,7 @@ class SpanPress(Widget):
     text = Unicode(TEXT).tag(sync=True)
     rate = Int(15, min=5, max=60).tag(sync=True)
     mean = Float(3.0, min=1, max=8).tag(sync=True)
-    seed = Int(1, min=0, max=99).tag(sync=True)
+    seed = Int(4, min=0, max=99).tag(sync=True)
     hiding = Enum(("spans", "coin"), "spans").tag(sync=True)
     task = Enum(("missing", "whole"), "missing").tag(sync=True)
     back = Int(0, min=0, max=20).tag(sync=True)
