@@ -42,7 +42,8 @@ class SpanPress(Widget):
     def alt(self) -> str:
         how = f"in spans of mean length {self.mean:g}" if self.hiding == "spans" else "by a coin for each word"
         what = "the missing words" if self.task == "missing" else "the whole text"
-        return f"A text of {len(self.text.split())} words, {self.rate} per cent of them hidden {how}; the decoder writes {what}."
+        words = len(self.text.split())
+        return f"A text of {words} words, {self.rate} per cent of them hidden {how}; the decoder writes {what}."
 
     def check(self) -> None:
         if len(self.text) > LONGEST:
