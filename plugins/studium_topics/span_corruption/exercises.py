@@ -51,7 +51,7 @@ def _(random_lengths):
 @random_lengths.hidden("makes every list of lengths equally likely", points=2)
 def _(random_lengths, rng):
     for total, parts, lists in ((6, 3, 10), (5, 2, 4), (7, 4, 20)):
-        draws = 150 * lists
+        draws = 60 * lists
         counts = {}
         for _ in range(draws):
             found = tuple(int(length) for length in random_lengths(total, parts, rng))
@@ -247,8 +247,8 @@ def _(span_mask, rng):
 
 @span_mask.hidden("makes all masks with these counts equally likely", points=2)
 def _(span_mask, rng):
-    for length, density, mean, ways in ((7, 0.57, 2, 6), (9, 0.44, 2, 12), (8, 0.5, 1.5, 9)):
-        draws = 200 * ways
+    for length, density, mean, ways in ((7, 0.57, 2, 6), (8, 0.5, 1.5, 9)):
+        draws = 70 * ways
         counts = {}
         for _ in range(draws):
             mask = tuple(torch.as_tensor(span_mask(length, density, mean, rng)).tolist())
@@ -1069,7 +1069,14 @@ def _(shift_right):
 
 @shift_right.hidden("reads every label but the last, one step late, and no -100", points=2)
 def _(shift_right, rng):
-    for rows, length, start, pad in ((3, 7, 0, 0), (5, 4, 2, 9), (1, 9, 8, 3), (4, 4, 6, 5), (2, 1, 4, 7)):
+    for rows, length, start, pad in (
+        (5, 4, 2, 9),
+        (3, 7, 8, 0),
+        (1, 9, 0, 3),
+        (3, 8, 0, 0),
+        (4, 4, 6, 5),
+        (2, 1, 4, 7),
+    ):
         labels = torch.randint(10, 40, (rows, length), generator=rng)
         labels[torch.rand(rows, length, generator=rng) < 0.3] = -100
         copy = labels.clone()
@@ -1205,8 +1212,8 @@ def _(collate):
 @collate.hidden("keeps every text whole, hides as much as it should, and fills up what is left", points=3)
 def _(collate, rng):
     for lengths, density, mean, pad, eos in (
-        ((40, 25, 33), 0.3, 3, 0, 1),
-        ((60, 60, 60, 60), 0.15, 3, 4, 3),
+        ((40, 25, 33), 0.3, 3, 4, 3),
+        ((60, 60, 60, 60), 0.15, 3, 0, 1),
         ((9, 50, 2, 17), 0.4, 2, 2, 0),
         ((13,), 0.15, 1, 1, 2),
     ):
