@@ -1220,12 +1220,12 @@ def _(collate, rng):
         texts = [torch.randint(10, 60, (length,), generator=rng) for length in lengths]
         copies = [ids.clone() for ids in texts]
         sentinels = (70 + torch.randperm(40, generator=rng)).tolist()
-        batch = tuple(collate(texts, density, mean, sentinels, eos, pad, rng))
-        assert len(batch) == 3, f"three tensors are expected, got {len(batch)}"
-        for what, part in zip(("inputs", "decoder_inputs", "labels"), batch, strict=True):
+        made = tuple(collate(texts, density, mean, sentinels, eos, pad, rng))
+        assert len(made) == 3, f"three tensors are expected, got {len(made)}"
+        for what, part in zip(("inputs", "decoder_inputs", "labels"), made, strict=True):
             assert isinstance(part, torch.Tensor), f"{what}: a tensor is expected, got {type(part).__name__}"
             assert part.dtype == torch.long, f"{what} must be long, got {part.dtype}"
-        inputs, decoder_inputs, labels = batch
+        inputs, decoder_inputs, labels = made
         assert all(torch.equal(a, b) for a, b in zip(texts, copies, strict=True)), "texts must stay as they are"
         widths = [0, 0]
         for row, ids in enumerate(copies):
@@ -1264,10 +1264,10 @@ def _(collate, rng):
     ids = torch.randint(10, 60, (80,), generator=rng)
     sentinels = list(range(99, 70, -1))
     seed = int(torch.randint(1000, (), generator=rng))
-    generator = torch.Generator().manual_seed(seed)
+    source = torch.Generator().manual_seed(seed)
     before = torch.get_rng_state()
-    first = collate([ids, ids, ids], 0.3, 3, sentinels, 1, 0, generator)
-    second = collate([ids, ids, ids], 0.3, 3, sentinels, 1, 0, generator)
+    first = collate([ids, ids, ids], 0.3, 3, sentinels, 1, 0, source)
+    second = collate([ids, ids, ids], 0.3, 3, sentinels, 1, 0, source)
     again = collate([ids, ids, ids], 0.3, 3, sentinels, 1, 0, torch.Generator().manual_seed(seed))
     assert not torch.equal(first[0][0], first[0][1]), "each text of a batch needs a mask of its own"
     assert not torch.equal(first[0], second[0]), "each call needs fresh masks"
