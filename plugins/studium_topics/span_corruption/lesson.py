@@ -11,6 +11,16 @@
 # word, each word knowing the ones before it. Writing takes a decoder, and a decoder pays for every token. Must it
 # write the whole text to fill in 15 % of it?
 #
+# **Press a sentence.** Type a text of your own. Drag the rate and the mean length and watch the targets: at the same
+# rate, longer spans make shorter targets. Let the decoder write the whole text, and compare the tokens of a step.
+# *Play* puts the spans back.
+
+# %% tags=["widget"]
+from studium_topics.span_corruption.press import SpanPress
+
+SpanPress()
+
+# %% [markdown]
 # BERT (2018) hides words one by one and cannot write. GPT (2018) writes, but cannot look to the right. A model that
 # reads a corrupted text and writes the *whole* text again does both, but spends most of its work on copying.
 # [T5](https://arxiv.org/abs/1910.10683) (Raffel et al. 2019) hides spans, gives each gap a name, and lets a decoder
@@ -35,18 +45,8 @@ from studium_topics.kits import grammar
 from studium_topics.span_corruption import experiment
 from studium_topics.span_corruption.library import t5_model
 from studium_topics.span_corruption.model import TinyT5
-from studium_topics.span_corruption.press import SpanPress
 from studium_widgets import Diagram, figure
 from studium_widgets.plots import COLOURS
-
-# %% [markdown]
-# ## Press your own sentence
-#
-# Type a text. Drag the rate and the mean length and watch the targets: at the same rate, longer spans make shorter
-# targets. Let the decoder write the whole text, and compare the tokens of a step. *Play* puts the spans back.
-
-# %% tags=["widget"]
-SpanPress()
 
 # %% [markdown]
 # | symbol | meaning |
