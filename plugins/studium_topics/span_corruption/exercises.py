@@ -123,6 +123,16 @@ def _(total, parts, generator):
 
 
 @random_lengths.misconception(
+    "You numbered the gaps from 0, so a cut can fall before the first token and leave the first piece empty; the gap "
+    "after the first token is at place 1.",
+    name="gaps-from-zero",
+)
+def _(total, parts, generator):
+    cuts = torch.randperm(total - 1, generator=generator)[: parts - 1].sort().values
+    return torch.cat([torch.tensor([0]), cuts, torch.tensor([total])]).diff()
+
+
+@random_lengths.misconception(
     "You made the pieces as equal as possible; they should be random, and only their mean is fixed.",
     name="equal-pieces",
 )
