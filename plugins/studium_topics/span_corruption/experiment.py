@@ -181,7 +181,7 @@ def objectives(
     seed: int = 0,
 ) -> dict[str, Learner]:
     """Train three models with the same first weights, texts, loop and number of steps, one for each objective."""
-    steps = profile.choose(smoke=10, laptop=400, gpu=2000)
+    steps = profile.choose(smoke=10, laptop=500, gpu=2000)
     size = profile.choose(smoke=8, laptop=64, gpu=256)
     test = texts(profile.choose(smoke=50, laptop=500, gpu=5000), torch.Generator().manual_seed(1000 + seed))
     learners = {}
@@ -191,7 +191,7 @@ def objectives(
         learner = Learner(TinyT5(SIZES, seed=seed).to(profile.device), objective)
 
         def batch(step: int, objective=objective, learner=learner, generator=generator, noise=noise) -> list[Tensor]:
-            if step % max(1, steps // 20) == 0:
+            if step % max(1, steps // 10) == 0:
                 measure(learner, step, test.to(profile.device))
             rows = texts(size, generator)
             return [part.to(profile.device) for part in batch_of(objective, rows, collate, shift_right, noise)]

@@ -118,7 +118,15 @@ def collate(
     pad: int,
     generator: torch.Generator,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Return inputs (B, S), decoder inputs (B, T) and labels (B, T) of a batch; labels are filled up with -100."""
+    """Return inputs (B, S), decoder inputs (B, T) and labels (B, T) of a batch; labels are filled up with -100.
+
+    Texts of one length need no padding, and are masked and corrupted all at once.
+    """
+    if len({len(ids) for ids in texts}) == 1:
+        ids = torch.stack(texts)
+        masks = span_masks(*ids.shape, density, mean, generator)
+        padded, labels = corrupt_batch(ids, masks, torch.tensor(sentinels), eos)
+        return padded, shift_right(labels, pad, pad), labels
     pairs = [corrupt(ids, span_mask(len(ids), density, mean, generator), sentinels, eos) for ids in texts]
     inputs, targets = (list(side) for side in zip(*pairs, strict=True))
     labels = nn.utils.rnn.pad_sequence(targets, batch_first=True, padding_value=-100)
