@@ -35,7 +35,7 @@ SpanPress()
 # 5. **measure** what short targets save, and what a denoiser can and cannot do.
 #
 # You need PyTorch tensors and the topic [encoder-only](encoder-only.ipynb): attention, masks, masked language models.
-# Allow 30 minutes for reading, 100 for coding, and two or three while models train.
+# Allow 20 minutes for reading, 110 for coding, and two or three while models train.
 
 # %%
 import torch
@@ -67,7 +67,7 @@ from studium_widgets.plots import COLOURS
 Diagram.from_package("studium_topics.span_corruption", "flow.svg")
 
 # %% [markdown]
-# ## Masks without luck
+# ## Masks with exact counts
 #
 # The simplest way to hide 15 % of a text is a coin for each token. It has two drawbacks. The number of hidden tokens
 # changes from text to text: its standard deviation is $\sqrt{np(1-p)}$, which is 8 tokens for a text of 512. And
@@ -106,7 +106,7 @@ for name, hidden, spans in (("span_mask", found.hidden, found.spans), ("a coin",
 # spared. Rotating the mask by a random number of places removes the quirk; a rotated mask may cut one span in two.
 # </details>
 #
-# ## Out with the spans, and back
+# ## Sentinels, and the way back
 #
 # A `[MASK]` of BERT says "a word is missing here". A sentinel says "gap X", whatever its length. Each gap of a text
 # has its own sentinel, so that the decoder can answer "X: …, Y: …". In T5's vocabulary their ids count *down*: 32099,
@@ -146,7 +146,7 @@ from studium_topics.span_corruption.exercises import restore
 # $$ S \approx n\,\bigl(1 - p + p/\mu\bigr) + 1, \qquad T \approx np\,\bigl(1 + 1/\mu\bigr) + 1 . $$
 #
 # At $p = 0.15$ and $\mu = 3$ the targets are a fifth of the text. Longer spans shorten *both* sides, because fewer
-# sentinels are needed. The limit for $\mu \to \infty$ is $np$: what is hidden has to be written, whatever its order.
+# sentinels are needed. The limit for $\mu \to \infty$ is $np$: what is hidden has to be written, however it is cut.
 #
 # These lengths hold exactly for every text, because $h$ and $k$ do not depend on chance. For a coin they are random.
 # Only their mean can be known beforehand, and it is your task to find it.
@@ -349,7 +349,7 @@ print(f"one draw, written word by word:   determiner, noun and verb agree in {re
 print(f"each word from a draw of its own: they agree in {result.agree_mixed:.1%}")
 
 # %% [markdown] tags=["experiment"]
-# ### Can it write on?
+# ### Can it continue a text?
 #
 # Now the second half of a text is missing, ten words. The denoiser gets one gap at the end, the language model the
 # first half alone. How many words does each of them write?
