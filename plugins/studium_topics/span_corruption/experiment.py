@@ -372,7 +372,7 @@ claims = (
         T5,
         uses,
         lambda result: result.learners["spans"].determiner[-1],
-        at_least=0.9,
+        at_least=0.95,
     ),
     Claim(
         "For the model that reads left to right it stays a coin: distance of its accuracy from 1/2",
@@ -382,11 +382,11 @@ claims = (
         at_most=0.08,
     ),
     Claim(
-        "All three know the verb, whose number is decided to its left: the worst of them",
+        "Both know the verb, whose number is decided to its left: the worse of the two",
         T5,
         uses,
-        lambda result: min(learner.verb[-1] for learner in result.learners.values()),
-        at_least=0.95,
+        lambda result: min(result.learners[name].verb[-1] for name in ("spans", "left to right")),
+        at_least=0.9,
     ),
     Claim(
         "A clause that the denoiser writes word by word agrees more often than one mixed from three (difference)",
@@ -400,6 +400,6 @@ claims = (
         T5,
         uses,
         lambda result: result.words["spans"] / result.words["left to right"],
-        at_most=0.8,
+        at_most=0.75,
     ),
 )
