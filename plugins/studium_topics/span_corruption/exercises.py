@@ -1230,7 +1230,9 @@ def _(collate, rng):
         texts = [torch.randint(10, 60, (length,), generator=rng) for length in lengths]
         copies = [ids.clone() for ids in texts]
         sentinels = (70 + torch.randperm(40, generator=rng)).tolist()
+        listed = list(sentinels)
         made = tuple(collate(texts, density, mean, sentinels, eos, pad, rng))
+        assert sentinels == listed, "sentinels must stay as they are"
         assert len(made) == 3, f"three tensors are expected, got {len(made)}"
         for what, part in zip(("inputs", "decoder_inputs", "labels"), made, strict=True):
             assert isinstance(part, torch.Tensor), f"{what}: a tensor is expected, got {type(part).__name__}"
