@@ -418,6 +418,11 @@ def corrupt(ids, mask, sentinels, eos):
     ### END SOLUTION
 
 
+corrupt.equivalent(
+    "for token, hidden in zip(ids.tolist(), mask.tolist(), strict=False):", "ids and mask have the same length"
+)
+
+
 @corrupt.test("hides two spans of a sentence", points=1)
 def _(corrupt):
     ids = torch.tensor([11, 12, 13, 14, 15, 16, 17, 18])
@@ -941,6 +946,13 @@ def raw_length(inputs_length, density, mean):
     ### END SOLUTION
 
 
+raw_length.equivalent("raw = 1", "a text of two tokens always fits")
+for bound in ("raw + 1", "raw", "raw - 0"):
+    raw_length.equivalent(
+        f"hidden = min(max(round(raw * density), 1), {bound})", "where this bound matters, a longer text fits, too"
+    )
+
+
 @raw_length.test("knows the numbers of T5", points=1)
 def _(raw_length):
     raw, targets = raw_length(512, 0.15, 3)
@@ -957,6 +969,8 @@ def _(raw_length):
         (200, 0.5, 3.4, 308, 200),
         (90, 0.3, 1, 89, 55),
         (77, 0.4, 7, 115, 54),
+        (40, 0.7, 1, 65, 66),
+        (3, 0.9, 3, 15, 16),
         (3, 0.15, 3, 2, 3),
         (10, 0.04, 2, 9, 3),
         (1024, 0.15, 3, 1137, 229),
@@ -1036,6 +1050,13 @@ def _(inputs_length, density, mean):
         hidden, spans = counts(middle)
         low, high = (middle, high) if middle - hidden + spans + 1 <= inputs_length else (low, middle)
     return [low, sum(counts(low)) + 1]
+
+
+raw_length.equivalent(
+    "while high - sum((1, -1)[i] * c for i, c in enumerate(counts(high))) + 0 <= inputs_length:",
+    "the search only starts from a longer text",
+)
+raw_length.equivalent("continue", "no longer text fits, either")
 
 
 # ------------------------------------------------------------------------------------------------- shift_right
