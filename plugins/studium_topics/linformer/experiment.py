@@ -6,7 +6,6 @@ All experiments leave the global random state as it was. Their docstrings have w
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -16,9 +15,9 @@ from studium import Claim, Profile
 from torch import Tensor
 
 from studium_topics.kits.training import one_thread, train
-from studium_topics.linformer.model import Reader, Sizes, attention_weights, full_attention, matrices, truncated
-from studium_topics.linformer.probe import measured
-from studium_topics.linformer.tasks import CEILING, TASKS, WORDS, Texts, draw
+from studium_topics.linformer.exact import Errors, Scaling, errors, scaling
+from studium_topics.linformer.model import Reader, Sizes, full_attention, matrices, truncated
+from studium_topics.linformer.tasks import TASKS, WORDS, Texts, draw
 
 Block = Callable[..., Tensor]
 RATE = 3e-3
@@ -55,9 +54,14 @@ class Costs:
         """The most slots that were tried, as many as there are names."""
         return self.tasks[TASKS[0]].slots[-1]
 
-    def projected(self, task: str) -> float:
-        """Return the accuracy of projected attention with the most slots."""
-        return self.tasks[task].projected[-1]
+    def price(self, task: str) -> float:
+        """Return how much accuracy projected attention with the most slots costs against full attention."""
+        return self.tasks[task].full - self.tasks[task].projected[-1]
+
+    def learned(self, task: str) -> float:
+        """Return how much accuracy is gained because e and f are learned, with the most slots."""
+        cost = self.tasks[task]
+        return cost.projected[-1] - (cost.frozen or 0.0)
 
     @property
     def promise(self) -> float:
@@ -146,119 +150,6 @@ def accuracy(reader: Reader, texts: Texts) -> float:
 
 
 @dataclass(frozen=True)
-class Errors:
-    """How well a projection to k rows keeps P V, for attention of three sharpnesses. Errors are relative to P V."""
-
-    sharpness: tuple[float, ...]  # what the scores are multiplied by
-    slots: tuple[int, ...]
-    best: tuple[tuple[float, ...], ...]  # by sharpness, then slots: P replaced by the best matrix of that rank
-    drawn: tuple[tuple[float, ...], ...]  # P Eᵀ E V with random E, root of the mean square over the draws
-    predicted: tuple[tuple[float, ...], ...]  # the same from the formula
-    weights: tuple[Tensor, ...]  # P (n, n) of each sharpness
-
-    @property
-    def ratio(self) -> tuple[float, float]:
-        """The smallest and the largest measured error, divided by the predicted one."""
-        pairs = zip(sum(self.drawn, ()), sum(self.predicted, ()), strict=True)
-        ratios = [drawn / predicted for drawn, predicted in pairs]
-        return min(ratios), max(ratios)
-
-    @property
-    def advantage(self) -> float:
-        """The smallest ratio of the random projection's error to the best one's."""
-        return min(drawn / max(best, 1e-9) for drawn, best in zip(sum(self.drawn, ()), sum(self.best, ()), strict=True))
-
-    @property
-    def slope(self) -> float:
-        """The slope of log error over log slots between the fewest and the most, farthest from -1/2 of the three."""
-        span = math.log(self.slots[-1] / self.slots[0])
-        slopes = [math.log(row[-1] / row[0]) / span for row in self.drawn]
-        return max(slopes, key=lambda slope: abs(slope + 0.5))
-
-
-@one_thread()
-@torch.no_grad()
-def errors(random_projection: Block, *, profile: Profile, seed: int = 0) -> Errors:
-    """Project the attention of random queries and keys, in double precision."""
-    length = profile.choose(smoke=64, laptop=256, gpu=1024)
-    draws = profile.choose(smoke=40, laptop=60, gpu=200)
-    slots = tuple(length // part for part in (32, 16, 8, 4, 2))
-    generator = torch.Generator().manual_seed(seed)
-    q, k, v = torch.randn(3, length, 32, generator=generator, dtype=torch.float64)
-    sharpness = (0.5, 1.0, 2.0)
-    weights = tuple(attention_weights(q * sharp, k) for sharp in sharpness)
-    best, drawn, predicted = [], [], []
-    for p in weights:
-        exact = p @ v
-        left, values, right = torch.linalg.svd(p)
-        cuts = [left[:, :rank] * values[:rank] @ right[:rank] @ v for rank in slots]
-        best.append(tuple(float((cut - exact).norm() / exact.norm()) for cut in cuts))
-        squares = [
-            [_square(p, v, random_projection(rank, length, generator).double()) for _ in range(draws)] for rank in slots
-        ]
-        drawn.append(tuple(math.sqrt(sum(row) / draws) for row in squares))
-        noise = 1 + float(p.square().sum() * v.square().sum() / exact.square().sum())
-        predicted.append(tuple(math.sqrt(noise / rank) for rank in slots))
-    return Errors(sharpness, slots, tuple(best), tuple(drawn), tuple(predicted), weights)
-
-
-def _square(p: Tensor, v: Tensor, e: Tensor) -> float:
-    exact = p @ v
-    return float(((p @ e.T) @ (e @ v) - exact).square().sum() / exact.square().sum())
-
-
-@dataclass(frozen=True)
-class Scaling:
-    """Full and projected attention of one text at several lengths: counts, and CPU time in seconds."""
-
-    lengths: tuple[int, ...]
-    slots: int
-    multiplications: tuple[tuple[int, int], ...]  # (full, projected), counted
-    predicted: tuple[tuple[int, int], ...]
-    largest: tuple[tuple[int, int], ...]  # numbers in the largest tensor
-    seconds: tuple[tuple[float, float], ...]
-
-    @staticmethod
-    def growth(pairs: tuple[tuple[float, float], ...]) -> tuple[float, float]:
-        """Return by what power of the length full and projected attention grow, from the first length to the last."""
-        doublings = len(pairs) - 1
-        return tuple(math.log2(last / first) / doublings for first, last in zip(pairs[0], pairs[-1], strict=True))  # type: ignore[return-value]
-
-
-@one_thread()
-@torch.no_grad()
-def scaling(linformer_attention: Block, multiplications: Block, *, profile: Profile, seed: int = 0) -> Scaling:
-    """Measure both at lengths that double, for 2 heads of width 32 and 64 slots."""
-    lengths = profile.choose(smoke=(64, 128), laptop=(256, 512, 1024, 2048), gpu=(1024, 2048, 4096, 8192, 16384))
-    heads, width, slots = 2, 32, profile.choose(smoke=16, laptop=64, gpu=128)
-    generator = torch.Generator().manual_seed(seed)
-    counted, largest, seconds = [], [], []
-    for length in lengths:
-        q, k, v = (torch.randn(1, heads, length, width, generator=generator).to(profile.device) for _ in range(3))
-        e, f = ((torch.randn(slots, length, generator=generator) / slots**0.5).to(profile.device) for _ in range(2))
-        ways = (
-            lambda q=q, k=k, v=v: attention_weights(q, k) @ v,
-            lambda q=q, k=k, v=v, e=e, f=f: linformer_attention(q, k, v, e, f, None),
-        )
-        meters = [measured(way) for way in ways]
-        counted.append(tuple(meter[0] for meter in meters))
-        largest.append(tuple(meter[1] for meter in meters))
-        seconds.append(tuple(_seconds(way) for way in ways))
-    predicted = tuple(tuple(multiplications(heads, length, width, slots)) for length in lengths)
-    return Scaling(lengths, slots, tuple(counted), predicted, tuple(largest), tuple(seconds))
-
-
-def _seconds(way: Callable[[], Tensor], repeats: int = 5) -> float:
-    """Return the least CPU time of several calls."""
-    times = []
-    for _ in range(repeats):
-        start = time.process_time()
-        way()
-        times.append(time.process_time() - start)
-    return max(min(times), 1e-6)
-
-
-@dataclass(frozen=True)
 class Leaks:
     """What reaches a token from later ones. tables (n, n): how far row i moves when token j changes."""
 
@@ -328,3 +219,128 @@ def _next_word(name: str, way: Block, encode: Block, random_projection: Block, p
     train(reader, loss, _steps(profile), RATE, schedule="onecycle", seed=seed, quiet=True)
     with torch.no_grad():
         return float(loss(torch.Generator().manual_seed(10_000 + seed), 64))
+
+
+def _bias(result: Errors) -> float:
+    return max(abs(ratio - 1) for ratio in result.ratio)
+
+
+def _miscounted(result: Scaling) -> int:
+    pairs = zip(sum(result.multiplications, ()), sum(result.predicted, ()), strict=True)
+    return max(abs(counted - predicted) for counted, predicted in pairs)
+
+
+claims = (
+    Claim(
+        "Where one average answers all questions, 32 slots do as well as 128 keys (accuracy that they cost)",
+        "2006.04768",
+        costs,
+        lambda result: result.price("topic"),
+        at_most=0.03,
+    ),
+    Claim(
+        "32 names in fixed places: 32 slots cost little accuracy",
+        "2006.04768",
+        costs,
+        lambda result: result.price("fixed places"),
+        at_most=0.08,
+    ),
+    Claim(
+        "There, slots keep what the spectrum promises: largest gap to the accuracy of P cut to the same rank",
+        "2006.04768",
+        costs,
+        lambda result: result.promise,
+        at_most=0.15,
+    ),
+    Claim(
+        "Ablation: the same names in any order have the same spectrum (largest difference of kept energy)",
+        "2006.04768",
+        costs,
+        lambda result: result.spectra_apart,
+        at_most=0.1,
+    ),
+    Claim(
+        "and cost 32 slots most of their accuracy",
+        "2006.04768",
+        costs,
+        lambda result: result.price("any order"),
+        at_least=0.5,
+    ),
+    Claim(
+        "Ablation: with random projections that are not trained, 32 slots keep less (fixed places)",
+        "2006.04768",
+        costs,
+        lambda result: result.learned("fixed places"),
+        at_least=0.2,
+    ),
+    Claim(
+        "A random projection's error is what the formula says (largest relative gap)",
+        "2006.04768",
+        errors,
+        _bias,
+        at_most=0.15,
+        holds_from="smoke",
+    ),
+    Claim(
+        "It is larger than that of the best matrix of the same rank, everywhere (smallest ratio)",
+        "2006.04768",
+        errors,
+        lambda result: result.advantage,
+        at_least=2.0,
+        holds_from="smoke",
+    ),
+    Claim(
+        "The largest tensor grows as the length (power)",
+        "2006.04768",
+        scaling,
+        lambda result: result.growth(result.largest)[1],
+        at_most=1.001,
+        holds_from="smoke",
+    ),
+    Claim(
+        "Ablation: that of full attention grows as its square (power)",
+        "2006.04768",
+        scaling,
+        lambda result: result.growth(result.largest)[0],
+        at_least=1.999,
+        holds_from="smoke",
+    ),
+    Claim(
+        "The multiplications are those of the formula (largest difference)",
+        "2006.04768",
+        scaling,
+        _miscounted,
+        at_most=0,
+        holds_from="smoke",
+    ),
+    Claim(
+        "A causal mask over slots leaks: largest influence of a later token",
+        "2006.04768",
+        leaks,
+        lambda result: result.above(LEAKY),
+        at_least=0.1,
+        holds_from="smoke",
+    ),
+    Claim(
+        "Summaries of blocks that have ended do not: largest influence of a later token",
+        "2006.04768",
+        leaks,
+        lambda result: result.above(BLOCKS),
+        at_most=1e-9,
+        holds_from="smoke",
+    ),
+    Claim(
+        "A model that leaks gets below the loss that no causal model gets below (nats a word)",
+        "2006.04768",
+        leaks,
+        lambda result: result.floor - result.losses[LEAKY],
+        at_least=0.05,
+    ),
+    Claim(
+        "Ablation: one that does not leak stays above it (nats a word)",
+        "2006.04768",
+        leaks,
+        lambda result: result.floor - result.losses[BLOCKS],
+        at_most=0.01,
+    ),
+)

@@ -1,4 +1,4 @@
-"""A reader that fills gaps: tables, an encoder that the lesson's reader writes, and one prediction for each position."""
+"""A model that fills gaps: tables, an encoder that the learner writes, and one prediction for each position."""
 
 from __future__ import annotations
 

@@ -12,9 +12,7 @@ import torch
 from torch import Tensor
 
 WORDS = 8
-FAVOURITE = (
-    0.6  # how often a text of one topic uses that topic's own word; each other word has an equal share of the rest
-)
+FAVOURITE = 0.6  # the share of a topic's own word in its texts; the other words share the rest equally
 TASKS = ("topic", "fixed places", "any order")
 CEILING = {"topic": FAVOURITE, "fixed places": 1.0, "any order": 1.0}
 
@@ -44,7 +42,7 @@ def draw(task: str, batch: int, length: int, generator: torch.Generator) -> Text
 
 
 def _topics(batch: int, length: int, generator: torch.Generator) -> Texts:
-    """Every text has a topic, and a topic a favourite word: whoever fills a gap needs one average over the text."""
+    """Every text has a topic, and every topic a favourite word: one average over the text tells which."""
     topic = torch.randint(WORDS, (batch, 1), generator=generator)
     share = torch.full((WORDS, WORDS), (1 - FAVOURITE) / (WORDS - 1)).fill_diagonal_(FAVOURITE)
     words = torch.multinomial(share[topic[:, 0]], length, replacement=True, generator=generator)
@@ -53,7 +51,7 @@ def _topics(batch: int, length: int, generator: torch.Generator) -> Texts:
 
 
 def _look_up(batch: int, length: int, generator: torch.Generator) -> Texts:
-    """A quarter as many names as tokens. The even places tell each name's word, twice; the odd places ask for it, twice.
+    """A quarter as many names as tokens: even places tell each name's word, twice, and odd places ask for it, twice.
 
     Names are told in the same order in every text, and asked for in another one each time.
     """
