@@ -48,8 +48,8 @@ import torch
 import torch.nn.functional as F
 
 from studium_topics.linformer.exact import errors, scaling
-from studium_topics.linformer.experiment import accuracy, costs, leaks, unseen
-from studium_topics.linformer.model import Reader, Sizes, full_attention
+from studium_topics.linformer.experiment import accuracy, blocks, costs, leaks
+from studium_topics.linformer.model import Reader, Sizes, attention_weights, full_attention
 from studium_topics.linformer.tasks import TASKS, draw
 
 # %% [markdown]
@@ -77,16 +77,13 @@ from studium_topics.linformer.exercises import kept_energy
 # and keys are drawn once, $n = 256$ and $d = 32$, and their scores are multiplied by ½, 1 and 2.
 
 # %% tags=["experiment"]
-from studium_topics.linformer.exercises import random_projection
-
-projected = errors(lesson.mine(random_projection), profile=lesson.profile, seed=0)
-ranks = (1, 8, 32, 64)
+generator = torch.Generator().manual_seed(0)
+q, k = torch.randn(2, 256, 32, generator=generator, dtype=torch.float64)
+ranks, share = (1, 8, 32, 64), lesson.mine(kept_energy)
 print("scores   kept energy at rank " + "   ".join(f"{rank:5}" for rank in ranks))
-for sharp, p in zip(projected.sharpness, projected.weights, strict=True):
-    print(
-        f"× {sharp:3}                        "
-        + "   ".join(f"{float(lesson.mine(kept_energy)(p, r)):5.3f}" for r in ranks)
-    )
+for sharp in (0.5, 1.0, 2.0):
+    p = attention_weights(q * sharp, k)
+    print(f"× {sharp:3}                        " + "   ".join(f"{float(share(p, rank)):5.3f}" for rank in ranks))
 
 # %% [markdown]
 # **Think about it.** $QK^\top$ has rank 32 at most, because it is a product of matrices with 32 columns. Why does
@@ -140,9 +137,7 @@ with torch.no_grad():
     theirs = F.scaled_dot_product_attention(q, to_keys(k.mT).mT, to_values(v.mT).mT)
     mine = lesson.mine(linformer_attention)(q, k, v, to_keys.weight, to_values.weight, None)
     whole = lesson.mine(linformer_attention)(q, k, v, torch.eye(128), torch.eye(128), None)
-print(
-    f"32 slots: largest difference to torch.nn.Linear and scaled_dot_product_attention {(mine - theirs).abs().max():.1e}"
-)
+print(f"32 slots: largest difference to nn.Linear and F.scaled_dot_product_attention {(mine - theirs).abs().max():.1e}")
 print(f"E = F = I: largest difference to full attention {(whole - full_attention(q, k, v, None)).abs().max():.1e}")
 
 # %% [markdown]
@@ -163,15 +158,12 @@ lesson.found(
 )
 scaled = scaling(lesson.mine(linformer_attention), count, profile=lesson.profile, seed=0)
 print(f"two heads of width 32, {scaled.slots} slots; CPU time on one thread\n")
-print("tokens   multiplications (millions)   largest tensor (thousands)       milliseconds")
-print("            full   projected              full   projected         full   projected")
-for n, work, largest, seconds in zip(
-    scaled.lengths, scaled.multiplications, scaled.largest, scaled.seconds, strict=True
-):
-    print(
-        f"{n:6}   {work[0] / 1e6:7.1f}   {work[1] / 1e6:9.1f}           {largest[0] / 1e3:7.0f}   {largest[1] / 1e3:9.0f}"
-        f"      {1e3 * seconds[0]:7.2f}   {1e3 * seconds[1]:9.2f}"
-    )
+print("          million multiplications     largest tensor, thousands           milliseconds")
+print("tokens        full   projected            full   projected            full   projected")
+for n, *rows in zip(scaled.lengths, scaled.multiplications, scaled.largest, scaled.seconds, strict=True):
+    (work, short), (square, strip), (slow, quick) = rows
+    counts = f"{work / 1e6:9.1f}   {short / 1e6:9.1f}       {square / 1e3:9.0f}   {strip / 1e3:9.0f}"
+    print(f"{n:6}   {counts}       {1e3 * slow:9.2f}   {1e3 * quick:9.2f}")
 for name, pairs in (("multiplications", scaled.multiplications), ("largest tensor", scaled.largest)):
     full, short = scaled.growth(pairs)
     print(f"{name} grow as the length to the power {full:.2f} in full attention, {short:.2f} with slots")
@@ -196,6 +188,7 @@ figures.growth(scaled)
 # average, how large must the entries be?
 
 # %% exercise="random_projection"
+from studium_topics.linformer.exercises import random_projection
 
 # %% [markdown]
 # Right on average is not right. For a row $p$ of $P$ and a column $v$ of $V$, slot $s$ contributes $\tfrac1k (g_s
@@ -215,6 +208,7 @@ lesson.predict(
 )
 
 # %% tags=["experiment"]
+projected = errors(lesson.mine(random_projection), profile=lesson.profile, seed=0)
 lesson.found("random error", projected.drawn[0][-1])
 print("scores   slots   best of that rank   random: measured   formula")
 for i, sharp in enumerate(projected.sharpness):
@@ -288,13 +282,10 @@ for task in TASKS:
     print(f"{task}: accuracy of full attention {cost.full:.3f}")
     for slots in cost.slots:
         kept, cut, reached = cost.at(slots)
-        print(
-            f"   k = {slots:2}   kept energy {kept:6.1%}   P cut to rank k {cut:.3f}   trained with k slots {reached:.3f}"
-        )
+        shown = f"kept energy {kept:6.1%}   P cut to rank k {cut:.3f}   trained with k slots"
+        print(f"   k = {slots:3}   {shown} {reached:.3f}")
     if cost.frozen is not None:
-        print(
-            f"   k = {cost.slots[-1]:2}   the same, with E and F as they were drawn                 {cost.frozen:.3f}"
-        )
+        print(f"   k = {cost.slots[-1]:3}   the same, E and F stay as they were drawn {cost.frozen:.3f}")
 lesson.found("any order", measured.tasks["any order"].projected[-1], within=0.3)
 figures.promises(measured)
 
@@ -328,14 +319,10 @@ figures.promises(measured)
 from studium_topics.linformer.exercises import influence
 
 # %% tags=["experiment"]
-from studium_topics.linformer.exercises import causal_summaries
-
-found = leaks(
-    my_encode, my_projection, lesson.mine(influence), lesson.mine(causal_summaries), profile=lesson.profile, seed=0
-)
+found = leaks(my_encode, my_projection, lesson.mine(influence), profile=lesson.profile, seed=0)
 for name in found.tables:
     print(f"{name:22} largest influence of a later token: {found.above(name):.3g}")
-print(f"\nloss when the next word is drawn at random: at best {found.floor:.3f} nats, for any causal model")
+print(f"\nnext word drawn at random: no causal model has a loss below {found.floor:.3f} nats on average")
 for name, loss in found.losses.items():
     print(f"{name:22} {loss:.3f} nats")
 figures.influences(found)
@@ -367,11 +354,20 @@ figures.influences(found)
 # ## Further
 #
 # **Summaries that are causal.** Cut the text into blocks of $c$ tokens. A block that has ended may be summarised,
-# because all of its tokens are in the past of every later query; the own block is read token by token. That costs $n/c
-# + c$ scores for each query, about $2 n\sqrt n$ in all for $c = \sqrt n$. The third row of the experiment above is
-# your version of this:
+# because all of its tokens are in the past of every later query; the own block is read token by token. That costs
+# $n/c + c$ scores for each query, about $2 n\sqrt n$ in all for $c = \sqrt n$: more than linear, and less than the
+# square.
 
 # %% exercise="causal_summaries"
+from studium_topics.linformer.exercises import causal_summaries
+
+# %% tags=["experiment"]
+ended = blocks(
+    my_encode, my_projection, lesson.mine(influence), lesson.mine(causal_summaries), profile=lesson.profile, seed=0
+)
+for name, loss in ended.losses.items():
+    print(f"{name}: largest influence of a later token {ended.above(name):.3g}, loss {loss:.3f} nats")
+figures.influences(ended)
 
 # %% [markdown]
 # ## What does not reproduce at this size
