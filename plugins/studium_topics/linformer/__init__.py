@@ -14,11 +14,8 @@ def studium_topics() -> Iterable[Topic]:
         track="Efficient attention",
         summary="Measure how few directions attention uses, project keys and values to them, and see what that breaks.",
         package=__name__,
-        papers=(
-            Paper("Linformer: Self-Attention with Linear Complexity", 2020, "2006.04768"),
-            Paper("Attention Is All You Need", 2017, "1706.03762"),
-        ),
+        papers=(Paper("Linformer: Self-Attention with Linear Complexity", 2020, "2006.04768"),),
         needs=("encoder-only", "flash-attention"),
-        minutes=120,
+        minutes=95,
         order=12,
     )

@@ -302,7 +302,8 @@ def linformer_attention(q, k, v, e, f, pad):
     No tensor that you make may have more than B · H · n · max(slots, d) numbers.
     """
     ### BEGIN SOLUTION
-    keys, values = project(k, e, pad), project(v, f, pad)
+    keys = project(k, e, pad)
+    values = project(v, f, pad)
     scores = q @ keys.mT / math.sqrt(q.shape[-1])  # (B, H, n, slots)
     return scores.softmax(-1) @ values
     ### END SOLUTION

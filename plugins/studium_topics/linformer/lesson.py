@@ -26,7 +26,7 @@ figures.opening()
 # 5. **find** the leak that keeps projected attention out of causal models.
 #
 # You need attention and padding masks, from [encoder-only](encoder-only.ipynb), and the singular value decomposition.
-# Time: 19 minutes of reading, 79 of coding, 2 of running.
+# Time: 14 minutes of reading, 79 of coding, 2 of running.
 #
 # **Before Linformer**, attention compared every token with every token, so that twice the text cost four times as much.
 # Sparse attention ([Child et al. 2019](https://arxiv.org/abs/1904.10509)) left out most pairs by a fixed pattern.
@@ -51,6 +51,13 @@ from studium_topics.linformer.exact import errors, scaling
 from studium_topics.linformer.experiment import accuracy, blocks, costs, leaks
 from studium_topics.linformer.model import Reader, Sizes, attention_weights, full_attention
 from studium_topics.linformer.tasks import TASKS, draw
+
+# %% [markdown]
+# This is the idea. Two trained matrices, $E$ and $F$, mix $n$ keys and values into $k$ of each before any query meets
+# them:
+
+# %% tags=["diagram"]
+Diagram.from_package("studium_topics.linformer", "flow.svg")
 
 # %% [markdown]
 # ## How many directions does attention use?
@@ -107,11 +114,7 @@ for sharp in (0.5, 1.0, 2.0):
 #
 # A <dfn>slot</dfn> is one row of $EK$ or of $FV$: a mixture of the keys, or values, of all tokens, with weights that
 # were learned in training and are the same for every text.
-
-# %% tags=["diagram"]
-Diagram.from_package("studium_topics.linformer", "flow.svg")
-
-# %% [markdown]
+#
 # With $k = n$ and $E = F = I$ this is full attention exactly. With fewer slots it is no approximation of a given model
 # but another model, trained with its slots.
 #
