@@ -161,9 +161,9 @@ def project(x, e, pad):
 
 @project.test("adds up the tokens of a slot, without the padding", points=1)
 def _(project):
-    x = torch.tensor([[1.0, 2.0], [3.0, 5.0], [100.0, 200.0]]).view(1, 1, 3, 2)
-    e = torch.tensor([[1.0, 2.0, 1.0], [0.5, -1.0, 3.0]])
-    pad = torch.tensor([[False, False, True]])
+    x = torch.tensor([[100.0, 200.0], [1.0, 2.0], [3.0, 5.0]]).view(1, 1, 3, 2)
+    e = torch.tensor([[1.0, 1.0, 2.0], [3.0, 0.5, -1.0]])
+    pad = torch.tensor([[True, False, False]])
     assert_close(project(x, e, pad)[0, 0], torch.tensor([[7.0, 12.0], [-2.5, -4.0]]))
 
 
@@ -174,7 +174,7 @@ def _(project, rng):
         e = torch.randn(slots, tokens, generator=rng, dtype=torch.float64)
         real = torch.randint(1, tokens, (batch, 1), generator=rng)
         kept = x.clone()
-        for pad in (torch.arange(tokens) >= real, torch.arange(tokens) < tokens - real, None):
+        for pad in (torch.arange(tokens) < tokens - real, torch.arange(tokens) >= real, None):
             expected = torch.zeros(batch, heads, slots, size, dtype=torch.float64)
             for text in range(batch):
                 for token in range(tokens):
@@ -325,7 +325,7 @@ def _(linformer_attention, rng):
         e, f = torch.randn(2, slots, tokens, generator=rng, dtype=torch.float64)
         kept = q.clone(), k.clone(), v.clone()
         real = torch.randint(1, tokens, (batch, 1), generator=rng)
-        for pad in (None, torch.arange(tokens) >= real):
+        for pad in (torch.arange(tokens) < tokens - real, torch.arange(tokens) >= real, None):
             alive = torch.ones(batch, tokens, dtype=torch.float64) if pad is None else (~pad).double()
             keys, values = (torch.einsum("sj,bj,bhjd->bhsd", weight, alive, x) for weight, x in ((e, k), (f, v)))
             expected = F.scaled_dot_product_attention(q, keys, values)
@@ -790,7 +790,7 @@ def _(encode, rng):
             layers.append(layer)
         x = torch.randn(3, tokens, width, generator=rng, dtype=torch.float64)
         real = torch.randint(1, tokens, (3, 1), generator=rng)
-        for pad in (torch.arange(tokens) >= real, None):
+        for pad in (torch.arange(tokens) < tokens - real, None):
             kept, states = x.clone(), x
             alive = torch.ones(3, tokens, dtype=torch.float64) if pad is None else (~pad).double()
             for layer in layers:

@@ -78,7 +78,15 @@ class Costs:
 
 @one_thread()
 def costs(encode: Block, random_projection: Block, kept_energy: Block, *, profile: Profile, seed: int = 0) -> Costs:
-    """Train full and projected readers on each task, all else equal, and cut the full ones to a rank afterwards."""
+    """Train full and projected readers on each task, all else equal, and cut the full ones to a rank afterwards.
+
+    Measured at laptop on one thread, seeds 0 to 4, 47 to 61 s of CPU time each. Topic: full .593 to .607, within .008
+    of it with 8 slots, and equal with 16 and 32. Fixed places: full 1.000; cut to rank 8, 16, 32 .460 to .557, .687 to
+    .872, .998 to 1.000; with as many slots .417 to .486, .748 to .808, .970 to .984; 32 slots that are not trained
+    .561 to .767. Any order: full 1.000; cut .483 to .574, .714 to .863, .996 to 1.000; slots .168 to .201, .137 to
+    .226, .208 to .228. Largest gap between cut and slots in fixed places .028 to .134, between the kept energies of
+    the two orders .010 to .027.
+    """
     length = profile.choose(smoke=32, laptop=128, gpu=512)
     slots = profile.choose(smoke=(4, 8), laptop=(8, 16, 32), gpu=(32, 64, 128))
     found = {}
@@ -169,7 +177,7 @@ LEAKY, BLOCKS = "projected, masked", "blocks that have ended"
 def leaks(encode: Block, random_projection: Block, influence: Block, *, profile: Profile, seed: int = 0) -> Leaks:
     """Look for the future in full causal attention and in projected attention with a mask over its slots.
 
-    Then train the latter to predict random words, with one layer of 32 slots over 128 tokens.
+    Then train the latter to predict random words, with one layer of 64 slots over 128 tokens.
     """
     length, slots = _small(profile)
     weights = torch.randn(2, slots, length, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
@@ -221,7 +229,7 @@ def masked_slots(q: Tensor, k: Tensor, v: Tensor, e: Tensor, f: Tensor) -> Tenso
 
 def _next_word(name: str, way: Block, encode: Block, random_projection: Block, profile: Profile, seed: int) -> float:
     """Train a reader to predict the next of words drawn at random, and return its loss on unseen ones."""
-    length, slots = profile.choose(smoke=(16, 4), laptop=(128, 32), gpu=(128, 32))
+    length, slots = profile.choose(smoke=(16, 8), laptop=(128, 64), gpu=(128, 64))
     batch = profile.choose(smoke=4, laptop=16, gpu=64)
     reader = Reader(Sizes(length, slots), encode, random_projection, seed=seed)
     block = reader.blocks[0]
@@ -262,21 +270,21 @@ claims = (
         "2006.04768",
         costs,
         lambda result: result.price("fixed places"),
-        at_most=0.08,
+        at_most=0.06,
     ),
     Claim(
         "There, slots keep what the spectrum promises: largest gap to the accuracy of P cut to the same rank",
         "2006.04768",
         costs,
         lambda result: result.promise,
-        at_most=0.15,
+        at_most=0.2,
     ),
     Claim(
         "Ablation: the same names in any order have the same spectrum (largest difference of kept energy)",
         "2006.04768",
         costs,
         lambda result: result.spectra_apart,
-        at_most=0.1,
+        at_most=0.06,
     ),
     Claim(
         "and cost 32 slots most of their accuracy",
@@ -290,7 +298,7 @@ claims = (
         "2006.04768",
         costs,
         lambda result: result.learned("fixed places"),
-        at_least=0.2,
+        at_least=0.12,
     ),
     Claim(
         "A random projection's error is what the formula says (largest relative gap)",
