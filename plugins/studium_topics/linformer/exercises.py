@@ -292,7 +292,7 @@ def _(x, e, pad):
 def linformer_attention(q, k, v, e, f, pad):
     """Return softmax(Q (E K)ᵀ / √d) (F V): attention over projected keys and values.
 
-    Padding never has an influence on the result of a real token. (Wang et al. 2020, equation 7.)
+    Padding never has an influence on the result of a real token. (Wang et al. 2020, section 4.)
 
     * q, k, v (B, H, n, d): they stay as they are
     * e, f (slots, n): the projection of the keys, and that of the values

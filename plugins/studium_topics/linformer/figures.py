@@ -88,6 +88,8 @@ def influences(leaks: Leaks) -> go.Figure:
     for column, table in enumerate(leaks.tables.values(), start=1):
         made.add_heatmap(
             z=(table > 1e-9).double().numpy(),
+            zmin=0,
+            zmax=1,
             colorscale=[[0, "rgba(128, 136, 145, 0.15)"], [1, COLOURS[0]]],
             showscale=False,
             row=1,

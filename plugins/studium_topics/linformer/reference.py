@@ -40,7 +40,7 @@ def project(x: Tensor, e: Tensor, pad: Tensor | None) -> Tensor:
 
 
 def linformer_attention(q: Tensor, k: Tensor, v: Tensor, e: Tensor, f: Tensor, pad: Tensor | None) -> Tensor:
-    """Return softmax(Q (E K)ᵀ / √d) (F V), (B, H, n, d). Source: Wang et al. 2020, equation 7."""
+    """Return softmax(Q (E K)ᵀ / √d) (F V), (B, H, n, d). Source: Wang et al. 2020, section 4."""
     return F.scaled_dot_product_attention(q, project(k, e, pad), project(v, f, pad))
 
 
