@@ -108,10 +108,12 @@ def scaling(linformer_attention: Block, multiplications: Block, *, profile: Prof
     counted, largest, seconds = [], [], []
     for length in lengths:
         q, k, v = (torch.randn(1, heads, length, width, generator=generator).to(profile.device) for _ in range(3))
-        e, f = ((torch.randn(slots, length, generator=generator) / slots**0.5).to(profile.device) for _ in range(2))
+        to_keys, to_values = (
+            (torch.randn(slots, length, generator=generator) / slots**0.5).to(profile.device) for _ in range(2)
+        )
         ways = (
             lambda q=q, k=k, v=v: attention_weights(q, k) @ v,
-            lambda q=q, k=k, v=v, e=e, f=f: linformer_attention(q, k, v, e, f, None),
+            lambda parts=(q, k, v, to_keys, to_values): linformer_attention(*parts, None),
         )
         meters = [measured(way) for way in ways]
         counted.append(tuple(meter[0] for meter in meters))

@@ -1,6 +1,7 @@
 """Exercises: the spectrum of attention, keys and values in a few slots, what that saves, costs and cannot do."""
 
 import math
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -9,6 +10,8 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
+
+from studium_topics.kits.weights import drawn
 
 # ------------------------------------------------------------------------------------------------- kept_energy
 
@@ -124,6 +127,9 @@ def _(p, rank):
 def _(p, rank):
     squares = torch.linalg.svd(p, full_matrices=False)[1] ** 2
     return 1 - squares[..., rank:].sum(dim=-1) / (p**2).flatten(-2).sum(dim=-1)
+
+
+kept_energy.equivalent("u, s, v = torch.linalg.svd(p, full_matrices=True)", "what it adds is cut off again")
 
 
 # ----------------------------------------------------------------------------------------------------- project
@@ -734,9 +740,9 @@ def encode(x, pad, layers, heads, attend):
 
     Each layer adds o(attention of norm1(x)) to x, and then down(gelu(up(norm2(x)))) to the sum.
 
-    * x (B, n, D): it stays as it is; pad (B, n), bool, or None
+    * x (B, n, D); pad (B, n), bool, or None: they stay as they are
     * layers: one dict for each layer, with the "weight" and "bias" of q, k, v, o, norm1, up, down and norm2 under
-      names such as "q.weight", shaped as in `nn.Linear` and `nn.LayerNorm`
+      names such as "q.weight", shaped as in `nn.Linear` and `nn.LayerNorm`; nothing in them changes
     * heads: H; head h has the columns h · d to (h + 1) · d - 1 of q, k and v
     * attend: attend(q, k, v, pad) returns (B, H, n, d); or None: then attention is your `linformer_attention`, with "e"
       and "f" of the layer
@@ -760,11 +766,8 @@ def encode(x, pad, layers, heads, attend):
 
 @encode.test("is PyTorch's own encoder layer if it attends to all tokens", points=1)
 def _(encode, rng):
-    theirs = nn.TransformerEncoderLayer(
-        6, 2, 10, dropout=0.0, activation="gelu", batch_first=True, norm_first=True, dtype=torch.float64
-    )
-    for parameter in theirs.parameters():
-        parameter.data = torch.randn(parameter.shape, generator=rng, dtype=torch.float64) / 2
+    layer = partial(nn.TransformerEncoderLayer, 6, 2, 10, 0.0, "gelu", dtype=torch.float64)
+    theirs = drawn(partial(layer, batch_first=True, norm_first=True), rng)
     state = theirs.state_dict()
     own = {"o": "self_attn.out_proj", "norm1": "norm1", "norm2": "norm2", "up": "linear1", "down": "linear2"}
     layer = {f"{name}.{kind}": state[f"{path}.{kind}"] for name, path in own.items() for kind in ("weight", "bias")}
@@ -791,7 +794,8 @@ def _(encode, rng):
         x = torch.randn(3, tokens, width, generator=rng, dtype=torch.float64)
         real = torch.randint(1, tokens, (3, 1), generator=rng)
         for pad in (torch.arange(tokens) < tokens - real, None):
-            kept, states = x.clone(), x
+            kept, states, kept_pad = x.clone(), x, None if pad is None else pad.clone()
+            before = [{name: weight.clone() for name, weight in layer.items()} for layer in layers]
             alive = torch.ones(3, tokens, dtype=torch.float64) if pad is None else (~pad).double()
             for layer in layers:
                 h = nn.functional.layer_norm(states, (width,), layer["norm1.weight"], layer["norm1.bias"])
@@ -812,6 +816,8 @@ def _(encode, rng):
             what = f"{count} layers of width {width}, H={heads}, n={tokens}, {slots} slots, {which}"
             assert_close(encode(x, pad, layers, heads, None), states, rtol=1e-6, atol=1e-6, message=what)
             assert torch.equal(x, kept), "x must stay as it is"
+            assert pad is None or torch.equal(pad, kept_pad), "pad must stay as it is"
+            assert_close(layers, before, rtol=0, atol=0, message="the weights must stay as they are")
 
 
 @encode.hidden("hands each layer's heads and the padding to attend, and can be trained", points=2)
@@ -1194,6 +1200,11 @@ def causal_summaries(q, k, v, e, f):
     mask = torch.cat([sees_block, sees_token], -1)
     return F.scaled_dot_product_attention(q, keys, values, attn_mask=mask)
     ### END SOLUTION
+
+
+causal_summaries.equivalent(
+    "place, block = torch.arange(n, device=q.device), torch.arange(n / c, device=q.device)", "n is a multiple of c"
+)
 
 
 @causal_summaries.test("gives the tokens of the first block causal attention, and keeps the future out", points=1)
