@@ -333,7 +333,7 @@ figures.influences(found)
 # %% [markdown] tags=["experiment"]
 # Each column is a token that was changed, and each coloured cell a row that has noticed. Nothing should be above the
 # diagonal. The mask over slots hides *slots* from query $i$, but slot 0, which every query sees, has the last token in
-# it. No mask can help, because the mixing comes first.
+# it. No mask over slots can help, because the mixing comes first.
 #
 # In training, this leak looks like success. The words of the last experiment are drawn at random, so that no causal
 # model can have a loss below $\ln 8 = 2.079$. The masked Linformer gets below it, to 1.62 to 1.91 over five seeds
