@@ -54,9 +54,9 @@ class Errors:
 def errors(random_projection: Block, *, profile: Profile, seed: int = 0) -> Errors:
     """Project the attention of random queries and keys, in double precision.
 
-    Measured at laptop, seeds 0 to 4, under 1 s each: measured over predicted error .932 to 1.038, at least 4.76
-    times the best one's; with 128 slots for 256 tokens and soft scores 1.37 to 1.57 times P V, where the best matrix has .041 to
-    .045. Kept energy at rank 32 for the three sharpnesses .977 to .980, .822 to .835, .653 to .664.
+    Measured at laptop, seeds 0 to 4, under 1 s each: measured over predicted error .932 to 1.038, at least 4.76 times
+    the best one's; with 128 slots for 256 tokens and soft scores 1.37 to 1.57 times P V, where the best matrix has
+    .041 to .045. Kept energy at rank 32 for the three sharpnesses .977 to .980, .822 to .835, .653 to .664.
     """
     length = profile.choose(smoke=64, laptop=256, gpu=1024)
     draws = profile.choose(smoke=40, laptop=60, gpu=200)

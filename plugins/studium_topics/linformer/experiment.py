@@ -177,9 +177,9 @@ LEAKY, BLOCKS = "projected, masked", "blocks that have ended"
 def leaks(encode: Block, random_projection: Block, influence: Block, *, profile: Profile, seed: int = 0) -> Leaks:
     """Look for the future in full causal attention and in projected attention with a mask over its slots.
 
-    Then train the latter to predict random words, with one layer of 64 slots over 128 tokens. Measured at laptop, seeds
-    0 to 4, about 5 s of CPU time each: influence of a later token 2.16 to 3.20 behind the mask, 0 in full attention; loss
-    1.806, 1.910, 1.694, 1.698, 1.624, where ln 8 = 2.079 is the floor.
+    Then train the latter to predict random words, with one layer of 64 slots over 128 tokens. Measured at laptop,
+    seeds 0 to 4, about 5 s of CPU time each: influence of a later token 2.16 to 3.20 behind the mask, 0 in full
+    attention; loss 1.806, 1.910, 1.694, 1.698, 1.624, where ln 8 = 2.079 is the floor.
     """
     length, slots = _small(profile)
     weights = torch.randn(2, slots, length, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
