@@ -106,9 +106,9 @@ for sharp in (0.5, 1.0, 2.0):
 #
 # ## Fewer keys
 #
-# Suppose $P$ is nearly of rank $k$: $P \approx AB$, with $A$ of shape (n, k) and $B$ of shape (k, n). Then $PV \approx
-# A\,(BV)$. Read it from the right: $BV$ are $k$ mixtures of the values, and $A$ says how each query mixes *them*. So
-# $k$ summaries are enough. But to find $A$ and $B$ by a decomposition, $P$ must exist, and the square is what we want
+# Suppose $P$ is nearly of rank $k$: $P \approx AB$, with $A$ of shape (n, k) and $B$ of shape (k, n). Then
+# $PV \approx A\,(BV)$. Read it from the right: $BV$ are $k$ mixtures of the values, and $A$ says how each query mixes
+# *them*. So $k$ summaries are enough. But to find $A$ and $B$ by a decomposition, $P$ must exist, and the square is what we want
 # to avoid. Linformer *learns* the summaries, and lets attention find $A$:
 #
 # $$\mathrm{softmax}\!\left(\frac{Q\,(EK)^\top}{\sqrt d}\right) FV .$$
@@ -194,10 +194,10 @@ figures.growth(scaled)
 from studium_topics.linformer.exercises import random_projection
 
 # %% [markdown]
-# Right on average is not right. For a row $p$ of $P$ and a column $v$ of $V$, slot $s$ contributes $\tfrac1k (g_s
-# \cdot p)(g_s \cdot v)$, where $g_s$ are independent standard normal vectors. Its mean over the draws is $p \cdot v /
-# k$, and $(g_s \cdot p)(g_s \cdot v)$ has the variance $\lVert p\rVert^2\lVert v\rVert^2 + (p \cdot v)^2$. Add up $k$
-# slots, and then all rows and columns:
+# Right on average is not right. For a row $p$ of $P$ and a column $v$ of $V$, slot $s$ contributes
+# $\tfrac1k (g_s \cdot p)(g_s \cdot v)$, where $g_s$ are independent standard normal vectors. Its mean over the draws is
+# $p \cdot v / k$, and $(g_s \cdot p)(g_s \cdot v)$ has the variance
+# $\lVert p\rVert^2\lVert v\rVert^2 + (p \cdot v)^2$. Add up $k$ slots, and then all rows and columns:
 #
 # $$\mathbb E\,\lVert P E^\top E V - P V\rVert^2 = \frac{\lVert P\rVert^2\,\lVert V\rVert^2 + \lVert PV\rVert^2}{k}.$$
 #
@@ -345,8 +345,8 @@ figures.influences(found)
 #
 # <details><summary>Answer</summary>
 #
-# Yes, and that is causal. The multiplications stay linear in $n$. But now every query has $k$ slots of its own: $n k
-# d$ numbers instead of $k d$, which must be kept for the backward pass or summed up in a scan, and the scores are no
+# Yes, and that is causal. The multiplications stay linear in $n$. But now every query has $k$ slots of its own:
+# $n k d$ numbers instead of $k d$, which must be kept for the backward pass or summed up in a scan, and the scores are no
 # single matrix product any more. The Performer, another linear attention, takes this way. While *writing* it is even
 # cheap, because a cache of $k$ slots has a constant size.
 # </details>
