@@ -108,8 +108,8 @@ for sharp in (0.5, 1.0, 2.0):
 #
 # Suppose $P$ is nearly of rank $k$: $P \approx AB$, with $A$ of shape (n, k) and $B$ of shape (k, n). Then
 # $PV \approx A\,(BV)$. Read it from the right: $BV$ are $k$ mixtures of the values, and $A$ says how each query mixes
-# *them*. So $k$ summaries are enough. But to find $A$ and $B$ by a decomposition, $P$ must exist, and the square is what we want
-# to avoid. Linformer *learns* the summaries, and lets attention find $A$:
+# *them*. So $k$ summaries are enough. But to find $A$ and $B$ by a decomposition, $P$ must exist, and the square
+# is what we want to avoid. Linformer *learns* the summaries, and lets attention find $A$:
 #
 # $$\mathrm{softmax}\!\left(\frac{Q\,(EK)^\top}{\sqrt d}\right) FV .$$
 #
@@ -346,9 +346,9 @@ figures.influences(found)
 # <details><summary>Answer</summary>
 #
 # Yes, and that is causal. The multiplications stay linear in $n$. But now every query has $k$ slots of its own:
-# $n k d$ numbers instead of $k d$, which must be kept for the backward pass or summed up in a scan, and the scores are no
-# single matrix product any more. The Performer, another linear attention, takes this way. While *writing* it is even
-# cheap, because a cache of $k$ slots has a constant size.
+# $n k d$ numbers instead of $k d$, which must be kept for the backward pass or summed up in a scan, and the
+# scores are no single matrix product any more. The Performer, another linear attention, takes this way. While *writing*
+# it is even cheap, because a cache of $k$ slots has a constant size.
 # </details>
 #
 # The same fixed positions limit the length. $E$ has $n$ columns: a shorter text is padded, and for a longer one there
