@@ -1,0 +1,320 @@
+"""What random features promise: no bias, a variance that is known, linear memory, and a decoder that trains with them.
+
+Each comparison changes one thing: the kind of features, the number of vectors, their orthogonality, or their length.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from studium import Claim, Profile
+from torch import Tensor
+
+from studium_topics.kits import text
+from studium_topics.kits.training import one_thread, train
+from studium_topics.performer.features import shares, sine_cosine
+from studium_topics.performer.model import Attend, Decoder, average_attention, decoder, softmax_attention
+from studium_topics.performer.probe import LargestTensor
+
+Block = Callable[..., Tensor]
+WIDTH = 16  # of a head
+KINDS = ("positive", "sine-cosine")
+
+
+def slope(x: list[int], y: list[float]) -> float:
+    """Return the exponent p of the best fit y ~ x^p."""
+    logs = [[math.log(value) for value in values] for values in (x, y)]
+    middles = [sum(values) / len(values) for values in logs]
+    pairs = list(zip(*logs, strict=True))
+    across = sum((a - middles[0]) ** 2 for a, _ in pairs)
+    return sum((a - middles[0]) * (b - middles[1]) for a, b in pairs) / across
+
+
+@dataclass(frozen=True)
+class Estimates:
+    """Estimates of exp(q · k) for pairs of moderate length, over many draws of the random vectors.
+
+    counts: numbers of vectors m. errors: root mean square error of each kind at each m, relative to exp(q · k).
+    ratios: measured variance over the formula's, at the smallest m, by kind. bias: the largest distance of a mean from
+    exp(q · k), in standard errors, among the positive estimates. orthogonal: mean square error of orthogonal vectors
+    over that of independent ones, for m = 16 = d. unsigned_bias: the mean error of 16 vectors whose directions are Q's as
+    QR returns it, in standard errors, for a query and key along the first axis. opposite: for k = -q, the relative error
+    of each kind.
+    """
+
+    counts: list[int]
+    errors: dict[str, list[float]]
+    ratios: dict[str, float]
+    bias: float
+    orthogonal: float
+    unsigned_bias: float
+    opposite: dict[str, float]
+
+    def slope(self, kind: str) -> float:
+        """Return the exponent with which the error of one kind falls with m."""
+        return slope(self.counts, self.errors[kind])
+
+
+def drawn(count: int, size: float, seed: int) -> tuple[Tensor, Tensor]:
+    """Return queries and keys (count, 16), normal with standard deviation size, already divided by the fourth root of d."""
+    generator = torch.Generator().manual_seed(seed)
+    q, k = (size * torch.randn(count, WIDTH, generator=generator, dtype=torch.float64) for _ in range(2))
+    return q / WIDTH**0.25, k / WIDTH**0.25
+
+
+def products(log_features: Block, kind: str, q: Tensor, k: Tensor, w: Tensor) -> Tensor:
+    """Return the estimates of exp(q · k) for pairs q, k (P, d) with vectors w (m, d), as (P,)."""
+    if kind == "positive":
+        return torch.exp(log_features(q, w) + log_features(k, w)).sum(-1)
+    half = (q.square().sum(-1) + k.square().sum(-1)) / 2
+    return half.exp() * torch.cos((q - k) @ w.mT).mean(-1)
+
+
+@one_thread()
+def estimates(
+    log_features: Block, variance: Block, orthogonal_gaussian: Block, *, profile: Profile, seed: int = 0
+) -> Estimates:
+    """Estimate exp(q · k) for 64 pairs again and again, and hold the errors against the formulas."""
+    draws = profile.choose(smoke=100, laptop=1000, gpu=4000)
+    q, k = drawn(64, 0.5, seed)
+    exact = torch.exp((q * k).sum(-1))
+    generator = torch.Generator().manual_seed(seed + 1)
+
+    def independent(m: int) -> Tensor:
+        return torch.randn(m, WIDTH, generator=generator, dtype=torch.float64)
+
+    def orthogonal(m: int) -> Tensor:
+        return orthogonal_gaussian(m, WIDTH, generator).double()
+
+    def repeated(kind: str, m: int, draw: Callable[[int], Tensor], count: int = draws) -> Tensor:
+        return torch.stack([products(log_features, kind, q, k, draw(m)) for _ in range(count)])  # (draws, pairs)
+
+    counts = [16, 32, 64, 128, 256]
+    found = {kind: [repeated(kind, m, independent, max(50, draws * 16 // m)) for m in counts] for kind in KINDS}
+    errors = {kind: [float(((x - exact) / exact).square().mean().sqrt()) for x in found[kind]] for kind in KINDS}
+    theory = {kind: variance(q, k, counts[0], kind) for kind in KINDS}
+    squares = {kind: (found[kind][0] - exact).square().mean(0) for kind in KINDS}
+    ratios = {kind: float((squares[kind] / theory[kind]).mean()) for kind in KINDS}
+    z = (found["positive"][0].mean(0) - exact) / (theory["positive"] / draws).sqrt()
+    both = [((repeated("positive", WIDTH, draw) - exact) / exact).square().mean() for draw in (orthogonal, independent)]
+    opposite = {kind: opposite_error(log_features, kind, independent(64)) for kind in KINDS}
+    return Estimates(
+        counts, errors, ratios, float(z.abs().max()), float(both[0] / both[1]),
+        unsigned_bias(log_features, draws, generator), opposite,
+    )  # fmt: skip
+
+
+def unsigned_bias(log_features: Block, draws: int, generator: torch.Generator) -> float:
+    """Return the mean error of vectors whose directions are the columns of QR's Q, signs uncorrected, in standard errors."""
+    q = torch.zeros(1, WIDTH, dtype=torch.float64)
+    q[0, 0] = 0.7
+    found = []
+    for _ in range(draws):
+        square = torch.randn(2, WIDTH, WIDTH, generator=generator, dtype=torch.float64)
+        w = torch.linalg.qr(square[0]).Q.mT * square[1].norm(dim=1, keepdim=True)
+        found.append(products(log_features, "positive", q, q, w))
+    errors = torch.cat(found) - math.exp(0.49)
+    return float(errors.mean() / errors.std() * math.sqrt(draws))
+
+
+def opposite_error(log_features: Block, kind: str, w: Tensor) -> float:
+    """Return the relative error for k = -q with |q| = 2, where exp(q · k) = exp(-4) is small."""
+    q = torch.ones(1, WIDTH, dtype=torch.float64) * 2 / math.sqrt(WIDTH)
+    return float((products(log_features, kind, q, -q, w) / math.exp(-4) - 1).abs())
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Errors of whole attention outputs for queries and keys of growing size, at one number of vectors.
+
+    sizes: standard deviation of the numbers in q and k before the scaling. errors: median over draws of the root mean
+    square error of the outputs, by kind, as a multiple of the error of the plain mean of all values. worst: the same for
+    the worst draw. negative: share of the rows whose weights have a negative sum, by kind.
+    """
+
+    sizes: list[float]
+    errors: dict[str, list[float]]
+    worst: dict[str, list[float]]
+    negative: dict[str, list[float]]
+
+
+@one_thread()
+def outputs(
+    log_features: Block, stabilise: Block, orthogonal_gaussian: Block, *, profile: Profile, seed: int = 0
+) -> Outputs:
+    """Attend from 64 queries to 64 keys with 64 vectors of each kind, over several draws."""
+    draws = profile.choose(smoke=10, laptop=40, gpu=100)
+    generator = torch.Generator().manual_seed(seed)
+    sizes = [0.25, 0.5, 0.75, 1.0, 1.5]
+    errors, worst, negative = ({kind: [] for kind in KINDS} for _ in range(3))
+    v = torch.randn(64, WIDTH, generator=generator, dtype=torch.float64)
+    for size in sizes:
+        q, k = drawn(64, size, seed)
+        exact = (q @ k.mT).softmax(-1) @ v
+        scale = (v.mean(0) - exact).square().mean().sqrt()
+        for kind in KINDS:
+            found = []
+            below = 0.0
+            for _ in range(draws):
+                w = orthogonal_gaussian(64, WIDTH, generator).double()
+                qf, kf = features(log_features, stabilise, kind, q, k, w)
+                found.append(float(((shares(qf, kf) @ v - exact).square().mean().sqrt()) / scale))
+                below += float((qf @ kf.sum(-2) < 0).double().mean()) / draws
+            errors[kind].append(sorted(found)[draws // 2])
+            worst[kind].append(max(found))
+            negative[kind].append(below)
+    return Outputs(sizes, errors, worst, negative)
+
+
+def features(
+    log_features: Block, stabilise: Block, kind: str, q: Tensor, k: Tensor, w: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Return the features of queries and keys, of one kind."""
+    if kind == "positive":
+        return stabilise(log_features(q, w), False), stabilise(log_features(k, w), True)
+    return sine_cosine(q, w, False), sine_cosine(k, w, True)
+
+
+@dataclass(frozen=True)
+class Prefix:
+    """Causal attention in chunks: its error against the masked square, and its largest tensor, in numbers.
+
+    lengths: of the text. errors: the largest difference in float64. chunked, table: the largest tensors of attention in
+    chunks of 64 and of the table of all products.
+    """
+
+    lengths: list[int]
+    errors: list[float]
+    chunked: list[int]
+    table: list[int]
+
+
+@one_thread()
+def prefix(causal_attention: Block, *, profile: Profile, seed: int = 0) -> Prefix:
+    """Hold causal attention in chunks against the table of all products, for texts of growing length."""
+    lengths = profile.choose(smoke=[128, 256, 512], laptop=[512, 1024, 2048, 4096], gpu=[1024, 4096, 16384])
+    errors, chunked, table = [], [], []
+    for length in lengths:
+        generator = torch.Generator().manual_seed(seed)
+        qf, kf, v = (torch.rand(length, 32, generator=generator, dtype=torch.float64) for _ in range(3))
+        with LargestTensor() as meter:
+            found = causal_attention(qf, kf, v, 64)
+        chunked.append(meter.numbers)
+        with LargestTensor() as meter:
+            weights = (qf @ kf.mT).tril_()
+        table.append(meter.numbers)
+        errors.append(float((found - weights @ v / weights.sum(-1, keepdim=True)).abs().max()))
+    return Prefix(lengths, errors, chunked, table)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """Losses of one decoder on held-out prose, in nats a character, by how its heads attend.
+
+    losses: after training with "softmax", "average", "positive" and "sine-cosine". swapped: the decoder trained with
+    softmax, read with positive features of each of `counts` vectors. tuned: the same after a short training with
+    positive features, and read with them. history: the training losses.
+    """
+
+    losses: dict[str, float]
+    history: dict[str, list[float]]
+    counts: list[int]
+    swapped: list[float]
+    tuned: float
+
+    def recovered(self, loss: float) -> float:
+        """Return which share of the gain of softmax over the plain average a loss has."""
+        return (self.losses["average"] - loss) / (self.losses["average"] - self.losses["softmax"])
+
+
+VECTORS, CHUNK, RATE, REDRAW = 64, 32, 3e-3, 25
+
+
+@one_thread()
+def training(
+    train_performer: Callable[..., list[float]],
+    causal_attention: Block,
+    log_features: Block,
+    stabilise: Block,
+    orthogonal_gaussian: Block,
+    *,
+    profile: Profile,
+    seed: int = 0,
+) -> Trained:
+    """Train one decoder four times on the same batches of prose, and read it with other kinds of attention."""
+    steps = profile.choose(smoke=6, laptop=300, gpu=2000)
+    batches, held_out = prose(profile, steps, seed)
+    generator = torch.Generator().manual_seed(seed + 1)
+
+    def vectors(count: int, each: int = VECTORS) -> list[Tensor]:
+        return [orthogonal_gaussian(each, WIDTH, generator).to(profile.device) for _ in range(count)]
+
+    def reads(w: Tensor) -> Attend:
+        def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+            scaled = (part / WIDTH**0.25 for part in (q, k))
+            return causal_attention(*features(log_features, stabilise, "positive", *scaled, w), v, CHUNK)
+
+        return attend
+
+    drawn_vectors = vectors(-(-steps // REDRAW))
+    made = {name: decoder(text.character_vocabulary().size, seed).to(profile.device) for name in NAMES}
+    history = {"positive": train_performer(made["positive"], batches, drawn_vectors, REDRAW, CHUNK, RATE)}
+    for name, attend in (("softmax", softmax_attention), ("average", average_attention)):
+        history[name] = trained(made[name], batches, [attend], steps)
+    waves = [sine_cosine_attention(causal_attention, w) for w in drawn_vectors]
+    history["sine-cosine"] = trained(made["sine-cosine"], batches, waves, REDRAW)
+    (last,) = vectors(1)
+    ways = {"softmax": softmax_attention, "average": average_attention, "positive": reads(last)}
+    ways["sine-cosine"] = sine_cosine_attention(causal_attention, last)
+    losses = {name: loss_on(made[name], held_out, ways[name]) for name in NAMES}
+    counts = [16, 64, 256, 1024]
+    swapped = [loss_on(made["softmax"], held_out, reads(vectors(1, count)[0])) for count in counts]
+    train_performer(made["softmax"], batches[: steps // 6], drawn_vectors, REDRAW, CHUNK, RATE / 3)
+    return Trained(losses, history, counts, swapped, loss_on(made["softmax"], held_out, reads(last)))
+
+
+NAMES = ("softmax", "average", "positive", "sine-cosine")
+
+
+def prose(profile: Profile, steps: int, seed: int) -> tuple[list[tuple[Tensor, Tensor]], tuple[Tensor, Tensor]]:
+    """Return batches of 16 windows of 64 characters, and one larger batch that is held out."""
+    ids = text.character_vocabulary().encode(text.prose()).to(profile.device)
+    kept, held_out = text.split(ids)
+    generator = torch.Generator().manual_seed(seed)
+    batches = [text.next_token_batch(kept, 16, 64, generator) for _ in range(steps)]
+    return batches, text.next_token_batch(held_out, 48, 64, torch.Generator().manual_seed(1))
+
+
+def sine_cosine_attention(causal_attention: Block, w: Tensor) -> Attend:
+    """Return causal attention with sine-cosine features."""
+
+    def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        q, k = q / WIDTH**0.25, k / WIDTH**0.25
+        return causal_attention(sine_cosine(q, w, False), sine_cosine(k, w, True), v, CHUNK)
+
+    return attend
+
+
+def trained(model: Decoder, batches: list[tuple[Tensor, Tensor]], ways: list[Attend], each: int) -> list[float]:
+    """Train a decoder on the batches in order, `each` steps with every way to attend, and return the losses."""
+    steps = iter(enumerate(batches))
+
+    def loss(_: torch.Generator) -> Tensor:
+        step, (ids, labels) = next(steps)
+        return F.cross_entropy(model(ids, ways[step // each]).flatten(0, 1), labels.flatten())
+
+    return train(model, loss, len(batches), RATE, schedule="constant")
+
+
+@torch.no_grad()
+def loss_on(model: Decoder, batch: tuple[Tensor, Tensor], attend: Attend) -> float:
+    """Return the mean loss on one batch, in nats a character."""
+    ids, labels = batch
+    return float(F.cross_entropy(model(ids, attend).flatten(0, 1), labels.flatten()))
+
+
+claims: tuple[Claim, ...] = ()
