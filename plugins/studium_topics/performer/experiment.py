@@ -39,19 +39,18 @@ class Estimates:
     """Estimates of exp(q · k) for pairs of moderate length, over many draws of the random vectors.
 
     counts: numbers of vectors m. errors: root mean square error of each kind at each m, relative to exp(q · k).
-    ratios: measured variance over the formula's, at the smallest m, by kind. bias: the largest distance of a mean from
-    exp(q · k), in standard errors, among the positive estimates. orthogonal: mean square error of orthogonal vectors
-    over that of independent ones, for m = 16 = d. unsigned_bias: the mean error of 16 vectors whose directions are Q's as
-    QR returns it, in standard errors, for a query and key along the first axis. opposite: for k = -q, the relative error
-    of each kind.
+    ratios: measured variance over the formula's, at the smallest m, by kind. bias: the mean error of the positive
+    estimates in standard errors, root mean square over the pairs: 1 for an unbiased one. unsigned: the mean error, in
+    standard errors, if directions are those of QR's Q with the signs that it comes with. orthogonal: mean square error
+    of orthogonal vectors over that of independent ones, at m = 16 = d. opposite: for k = -q, the relative error.
     """
 
     counts: list[int]
     errors: dict[str, list[float]]
     ratios: dict[str, float]
     bias: float
+    unsigned: float
     orthogonal: float
-    unsigned_bias: float
     opposite: dict[str, float]
 
     def slope(self, kind: str) -> float:
@@ -60,7 +59,7 @@ class Estimates:
 
 
 def drawn(count: int, size: float, seed: int) -> tuple[Tensor, Tensor]:
-    """Return queries and keys (count, 16), normal with standard deviation size, already divided by the fourth root of d."""
+    """Return queries and keys (count, 16), normal with standard deviation size, divided by the fourth root of d."""
     generator = torch.Generator().manual_seed(seed)
     q, k = (size * torch.randn(count, WIDTH, generator=generator, dtype=torch.float64) for _ in range(2))
     return q / WIDTH**0.25, k / WIDTH**0.25
@@ -79,7 +78,7 @@ def estimates(
     log_features: Block, variance: Block, orthogonal_gaussian: Block, *, profile: Profile, seed: int = 0
 ) -> Estimates:
     """Estimate exp(q · k) for 64 pairs again and again, and hold the errors against the formulas."""
-    draws = profile.choose(smoke=100, laptop=1000, gpu=4000)
+    draws = profile.choose(smoke=200, laptop=4000, gpu=10_000)
     q, k = drawn(64, 0.5, seed)
     exact = torch.exp((q * k).sum(-1))
     generator = torch.Generator().manual_seed(seed + 1)
@@ -102,14 +101,14 @@ def estimates(
     z = (found["positive"][0].mean(0) - exact) / (theory["positive"] / draws).sqrt()
     both = [((repeated("positive", WIDTH, draw) - exact) / exact).square().mean() for draw in (orthogonal, independent)]
     opposite = {kind: opposite_error(log_features, kind, independent(64)) for kind in KINDS}
+    unsigned = unsigned_error(log_features, draws, generator)
     return Estimates(
-        counts, errors, ratios, float(z.abs().max()), float(both[0] / both[1]),
-        unsigned_bias(log_features, draws, generator), opposite,
-    )  # fmt: skip
+        counts, errors, ratios, float(z.square().mean().sqrt()), unsigned, float(both[0] / both[1]), opposite
+    )
 
 
-def unsigned_bias(log_features: Block, draws: int, generator: torch.Generator) -> float:
-    """Return the mean error of vectors whose directions are the columns of QR's Q, signs uncorrected, in standard errors."""
+def unsigned_error(log_features: Block, draws: int, generator: torch.Generator) -> float:
+    """Return the mean error, in standard errors, of vectors with QR's own signs, for q = k along the first axis."""
     q = torch.zeros(1, WIDTH, dtype=torch.float64)
     q[0, 0] = 0.7
     found = []
@@ -129,45 +128,51 @@ def opposite_error(log_features: Block, kind: str, w: Tensor) -> float:
 
 @dataclass(frozen=True)
 class Outputs:
-    """Errors of whole attention outputs for queries and keys of growing size, at one number of vectors.
+    """Errors of whole attention outputs, for queries and keys of growing size and two numbers of vectors.
 
-    sizes: standard deviation of the numbers in q and k before the scaling. errors: median over draws of the root mean
-    square error of the outputs, by kind, as a multiple of the error of the plain mean of all values. worst: the same for
-    the worst draw. negative: share of the rows whose weights have a negative sum, by kind.
+    sizes: standard deviation of the numbers in q and k. counts: numbers of vectors. errors: root mean square error of
+    the outputs, by kind and number of vectors, the median over the draws; values have variance 1. mean: the error of
+    the plain mean of all values. negative: share of the rows whose weights have a negative sum.
     """
 
     sizes: list[float]
-    errors: dict[str, list[float]]
-    worst: dict[str, list[float]]
-    negative: dict[str, list[float]]
+    counts: list[int]
+    errors: dict[tuple[str, int], list[float]]
+    mean: list[float]
+    negative: dict[tuple[str, int], list[float]]
+
+    def ratio(self, size: float, count: int) -> float:
+        """Return the error of sine-cosine features over that of positive ones."""
+        at = self.sizes.index(size)
+        return self.errors["sine-cosine", count][at] / self.errors["positive", count][at]
 
 
 @one_thread()
 def outputs(
     log_features: Block, stabilise: Block, orthogonal_gaussian: Block, *, profile: Profile, seed: int = 0
 ) -> Outputs:
-    """Attend from 64 queries to 64 keys with 64 vectors of each kind, over several draws."""
-    draws = profile.choose(smoke=10, laptop=40, gpu=100)
+    """Attend from 64 queries to 64 keys with features of both kinds, over several draws."""
+    draws = profile.choose(smoke=9, laptop=41, gpu=101)
     generator = torch.Generator().manual_seed(seed)
-    sizes = [0.25, 0.5, 0.75, 1.0, 1.5]
-    errors, worst, negative = ({kind: [] for kind in KINDS} for _ in range(3))
     v = torch.randn(64, WIDTH, generator=generator, dtype=torch.float64)
+    sizes, counts = [0.25, 0.5, 1.0, 1.5], [64, 1024]
+    every = [(kind, count) for kind in KINDS for count in counts]
+    errors, negative = ({way: [] for way in every} for _ in range(2))
+    mean = []
     for size in sizes:
         q, k = drawn(64, size, seed)
         exact = (q @ k.mT).softmax(-1) @ v
-        scale = (v.mean(0) - exact).square().mean().sqrt()
-        for kind in KINDS:
-            found = []
-            below = 0.0
+        mean.append(float((v.mean(0) - exact).square().mean().sqrt()))
+        for kind, count in every:
+            found, below = [], []
             for _ in range(draws):
-                w = orthogonal_gaussian(64, WIDTH, generator).double()
+                w = orthogonal_gaussian(count, WIDTH, generator).double()
                 qf, kf = features(log_features, stabilise, kind, q, k, w)
-                found.append(float(((shares(qf, kf) @ v - exact).square().mean().sqrt()) / scale))
-                below += float((qf @ kf.sum(-2) < 0).double().mean()) / draws
-            errors[kind].append(sorted(found)[draws // 2])
-            worst[kind].append(max(found))
-            negative[kind].append(below)
-    return Outputs(sizes, errors, worst, negative)
+                found.append(float((shares(qf, kf) @ v - exact).square().mean().sqrt()))
+                below.append(float((qf @ kf.sum(-2) < 0).double().mean()))
+            errors[kind, count].append(sorted(found)[draws // 2])
+            negative[kind, count].append(sum(below) / draws)
+    return Outputs(sizes, counts, errors, mean, negative)
 
 
 def features(
@@ -201,12 +206,12 @@ def prefix(causal_attention: Block, *, profile: Profile, seed: int = 0) -> Prefi
     for length in lengths:
         generator = torch.Generator().manual_seed(seed)
         qf, kf, v = (torch.rand(length, 32, generator=generator, dtype=torch.float64) for _ in range(3))
-        with LargestTensor() as meter:
+        with LargestTensor() as probe:
             found = causal_attention(qf, kf, v, 64)
-        chunked.append(meter.numbers)
-        with LargestTensor() as meter:
+        chunked.append(probe.numbers)
+        with LargestTensor() as probe:
             weights = (qf @ kf.mT).tril_()
-        table.append(meter.numbers)
+        table.append(probe.numbers)
         errors.append(float((found - weights @ v / weights.sum(-1, keepdim=True)).abs().max()))
     return Prefix(lengths, errors, chunked, table)
 
@@ -273,7 +278,7 @@ def training(
     losses = {name: loss_on(made[name], held_out, ways[name]) for name in NAMES}
     counts = [16, 64, 256, 1024]
     swapped = [loss_on(made["softmax"], held_out, reads(vectors(1, count)[0])) for count in counts]
-    train_performer(made["softmax"], batches[: steps // 6], drawn_vectors, REDRAW, CHUNK, RATE / 3)
+    train_performer(made["softmax"], batches[: steps // 6], drawn_vectors, REDRAW, CHUNK, RATE)
     return Trained(losses, history, counts, swapped, loss_on(made["softmax"], held_out, reads(last)))
 
 

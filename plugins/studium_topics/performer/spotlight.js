@@ -22,10 +22,10 @@ export default widget((ui) => {
   const shown = memo((draw, m, orthogonal) => vectors(draw, m, width, orthogonal));
   const found = memo((...state) => findings(ui, others, shown, ...state));
   ui.controls(...controls(ui, count));
-  const maps = ["Softmax attention", "Estimate of this draw"].map((title) => titled(ui, title));
-  const chart = lineChart(ui, { label: "Weights of one query, with error bars", x: { label: "key" }, y: { label: "weight", range: RANGE }, height: 270 });
+  const maps = ["Softmax attention", "Estimate of this draw (dot: below 0)"].map((title) => titled(ui, title));
+  const chart = lineChart(ui, { label: "Weights of one query, with error bars", x: { label: "key", range: [0.4, ui.array("k").shape[0] + 0.6] }, y: { label: "weight", range: RANGE }, height: 270 });
   const heading = h("h4");
-  const numbers = facts(["weights that are wrong, in this draw", "rows with a negative sum", "error of a single exp(q·k)"]);
+  const numbers = facts(["misplaced attention, in this draw", "rows with a negative sum", "error of a single exp(q·k)"]);
   const table = dataTable(ui, { caption: "Weights of the query: exact, in this draw, and the middle 80 % of 24 draws" });
   const right = h("div", { class: "st-spot-part" }, heading, chart.element);
   ui.add(h("div", { class: "st-spot" }, ...maps.map(({ element }) => element), right), numbers.element, table.element);

@@ -16,10 +16,10 @@ WIDEST = 16
 class RandomSpotlight(Widget):
     """Exact attention, one estimate of it, and how much the weights of one query change from draw to draw.
 
-    q (n, d), k (s, d): queries and keys, n and s up to 12, d up to 16; attention is softmax(q kᵀ / √d). kind: of the features,
-    "positive" or "sine-cosine". vectors: how many random vectors there are, 4 to 128. orthogonal: whether each d of them
-    are orthogonal. size: what queries and keys are multiplied by, 0.25 to 2. draw: which random vectors are shown. query:
-    whose weights have error bars, from 1. Raises TraitError where the arrays do not fit together.
+    q (n, d), k (s, d): queries and keys, n and s up to 12, d up to 16; attention is softmax(q kᵀ / √d). kind: of the
+    features, "positive" or "sine-cosine". vectors: how many random vectors there are, 4 to 128. orthogonal: whether
+    each d of them are orthogonal. size: what q and k are multiplied by, 0.25 to 2. draw: which random vectors are
+    shown. query: whose weights have error bars, from 1. Raises TraitError where the arrays do not fit together.
     """
 
     _script = "spotlight.js"
@@ -37,7 +37,7 @@ class RandomSpotlight(Widget):
     @classmethod
     def example(cls) -> Self:
         """Return ten queries, of which each resembles the key before it."""
-        return cls.resembling(10, 8)
+        return cls.resembling(10, 8, query=3)
 
     @classmethod
     def largest(cls) -> Self:
@@ -56,7 +56,7 @@ class RandomSpotlight(Widget):
         return (
             f"Softmax attention of {len(self.q)} queries beside its estimate from {self.vectors} "
             f"{'orthogonal' if self.orthogonal else 'independent'} random vectors with {self.kind} features, draw "
-            f"{self.draw}, for queries and keys of {self.size:g} times their size, and error bars for query {self.query}."
+            f"{self.draw}, for queries and keys of {self.size:g} times their size; error bars for query {self.query}."
         )
 
     def check(self) -> None:
