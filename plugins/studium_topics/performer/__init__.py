@@ -19,6 +19,6 @@ def studium_topics() -> Iterable[Topic]:
             Paper("Transformers are RNNs: Fast Autoregressive Transformers with Linear Attention", 2020, "2006.16236"),
         ),
         needs=("flash-attention",),
-        minutes=120,
+        minutes=136,
         order=12,
     )

@@ -465,7 +465,7 @@ def _(q, k, m, kind):
 
 @exercise(
     points=5,
-    minutes=20,
+    minutes=15,
     importance=2,
     hints=(
         "How many vectors of d numbers can be orthogonal to each other, and what do you do when more are wanted?",
@@ -1051,7 +1051,7 @@ def _(qf, kf, v, chunk):
 
 @exercise(
     points=6,
-    minutes=30,
+    minutes=25,
     level="integrative",
     importance=3,
     hints=(

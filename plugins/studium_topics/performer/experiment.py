@@ -322,4 +322,114 @@ def loss_on(model: Decoder, batch: tuple[Tensor, Tensor], attend: Attend) -> flo
     return float(F.cross_entropy(model(ids, attend).flatten(0, 1), labels.flatten()))
 
 
-claims: tuple[Claim, ...] = ()
+PAPER = "2009.14794"
+claims = (
+    Claim(
+        "The estimate from positive features is unbiased (mean error in standard errors)",
+        PAPER,
+        estimates,
+        lambda result: result.bias,
+        at_most=1.5,
+    ),
+    Claim(
+        "Ablation: with directions as QR returns them it is biased (mean error in standard errors)",
+        PAPER,
+        estimates,
+        lambda result: result.unsigned,
+        at_most=-3,
+    ),
+    Claim(
+        "The variance of both kinds is that of the formulas (largest distance of the ratio from 1)",
+        PAPER,
+        estimates,
+        lambda result: max(abs(ratio - 1) for ratio in result.ratios.values()),
+        at_most=0.35,
+    ),
+    Claim(
+        "The error falls as the root of the number of vectors (distance of the exponent from -1/2)",
+        PAPER,
+        estimates,
+        lambda result: abs(result.slope("positive") + 0.5),
+        at_most=0.12,
+    ),
+    Claim(
+        "Orthogonal vectors have a smaller mean square error than independent ones (ratio)",
+        PAPER,
+        estimates,
+        lambda result: result.orthogonal,
+        at_most=1,
+    ),
+    Claim(
+        "For k = -q one draw of positive features is exact (relative error)",
+        PAPER,
+        estimates,
+        lambda result: result.opposite["positive"],
+        at_most=1e-9,
+        holds_from="smoke",
+    ),
+    Claim(
+        "There sine-cosine features are off by more than the value itself (relative error)",
+        PAPER,
+        estimates,
+        lambda result: result.opposite["sine-cosine"],
+        at_least=1,
+    ),
+    Claim(
+        "For queries and keys of usual length the outputs of sine-cosine features are many times worse (ratio)",
+        PAPER,
+        outputs,
+        lambda result: result.ratio(1.0, 64),
+        at_least=4,
+    ),
+    Claim(
+        "For short ones they are better than positive features (ratio)",
+        PAPER,
+        outputs,
+        lambda result: result.ratio(0.5, 64),
+        at_most=0.75,
+    ),
+    Claim(
+        "What holds is not accurate: at usual length 64 positive features have more error than the plain mean (ratio)",
+        PAPER,
+        outputs,
+        lambda result: result.errors["positive", 64][2] / result.mean[2],
+        at_least=1.1,
+    ),
+    Claim(
+        "Causal attention in chunks is the masked table of the same features (largest difference)",
+        PAPER,
+        prefix,
+        lambda result: max(result.errors),
+        at_most=1e-12,
+        holds_from="smoke",
+    ),
+    Claim(
+        "Its largest tensor grows as the text (exponent)",
+        PAPER,
+        prefix,
+        lambda result: slope(result.lengths, [float(count) for count in result.chunked]),
+        at_most=1.1,
+        holds_from="smoke",
+    ),
+    Claim(
+        "A decoder that trains with positive features learns what plain averages cannot (share of softmax's gain)",
+        PAPER,
+        training,
+        lambda result: result.recovered(result.losses["positive"]),
+        at_least=0.15,
+    ),
+    Claim(
+        "Ablation: with sine-cosine features of the same vectors it learns less than with plain averages (nats)",
+        PAPER,
+        training,
+        lambda result: result.losses["sine-cosine"] - result.losses["average"],
+        at_least=0.15,
+    ),
+    Claim(
+        "A decoder that trained with softmax cannot be read with 64 positive features (rise of the loss in nats)",
+        PAPER,
+        training,
+        lambda result: result.swapped[1] - result.losses["softmax"],
+        at_least=0.4,
+    ),
+)

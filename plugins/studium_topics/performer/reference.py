@@ -1,7 +1,7 @@
 """FAVOR+ in full (Choromanski et al. 2020, sections 2.2 to 2.4), on the CPU and on CUDA, and token by token.
 
-Beside the exercises' functions, which compute all chunks at once here: attention in half precision with sums in float32,
-compiled on CUDA, and decoding with a state whose size does not grow with the text.
+Beside the exercises' functions, which compute all chunks at once here: attention in half precision with sums in
+float32, compiled on CUDA, and decoding with a state whose size does not grow with the text.
 """
 
 from __future__ import annotations
