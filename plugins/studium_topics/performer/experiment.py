@@ -276,7 +276,7 @@ def training(
     ways = {"softmax": softmax_attention, "average": average_attention, "positive": reads(last)}
     ways["sine-cosine"] = sine_cosine_attention(causal_attention, last)
     losses = {name: loss_on(made[name], held_out, ways[name]) for name in NAMES}
-    counts = [16, 64, 256, 1024]
+    counts = profile.choose(smoke=[16, 64], laptop=[16, 64, 256, 1024], gpu=[16, 64, 256, 1024])
     swapped = [loss_on(made["softmax"], held_out, reads(vectors(1, count)[0])) for count in counts]
     train_performer(made["softmax"], batches[: steps // 6], drawn_vectors, REDRAW, CHUNK, RATE)
     return Trained(losses, history, counts, swapped, loss_on(made["softmax"], held_out, reads(last)))
@@ -291,7 +291,8 @@ def prose(profile: Profile, steps: int, seed: int) -> tuple[list[tuple[Tensor, T
     kept, held_out = text.split(ids)
     generator = torch.Generator().manual_seed(seed)
     batches = [text.next_token_batch(kept, 16, 64, generator) for _ in range(steps)]
-    return batches, text.next_token_batch(held_out, 48, 64, torch.Generator().manual_seed(1))
+    windows = profile.choose(smoke=4, laptop=48, gpu=48)
+    return batches, text.next_token_batch(held_out, windows, 64, torch.Generator().manual_seed(1))
 
 
 def sine_cosine_attention(causal_attention: Block, w: Tensor) -> Attend:

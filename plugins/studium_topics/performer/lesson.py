@@ -1,9 +1,9 @@
 # %% [markdown]
 # # Performer: attention from random features
 #
-# Attention over n tokens computes n × n weights exp(q · k). Suppose that each weight were the product of a short list of
-# numbers made from q and another one made from k. Then the table would never be needed, and the time would grow as n.
-# There are such lists, if the numbers may be random: two old formulas give products that are **right on average, for
+# Attention over n tokens computes n × n weights exp(q · k). Suppose that each weight were the product of a short list
+# of numbers made from q and another one made from k. Then the table would never be needed, and the time would grow as
+# n. There are such lists, if the numbers may be random: two formulas give products that are **right on average, for
 # every q and k**.
 #
 # Below, a small decoder is trained with each of them. With one it learns. With the other, on the same random vectors,
@@ -58,7 +58,8 @@ from studium_topics.performer import experiment, figures
 # If $e^{q \cdot k} = \varphi(q) \cdot \varphi(k)$ for some list of features $\varphi$, then $\varphi(q_i)$ does not
 # depend on j, and both sums can be made before any query is looked at:
 #
-# $$o_i = \frac{\varphi(q_i) \cdot \bigl(\sum_j \varphi(k_j)\, v_j^\top\bigr)}{\varphi(q_i) \cdot \sum_j \varphi(k_j)} .$$
+# $$o_i = \frac{\varphi(q_i) \cdot \bigl(\sum_j \varphi(k_j)\, v_j^\top\bigr)}{\varphi(q_i) \cdot \sum_j
+# \varphi(k_j)} .$$
 #
 # <dfn>Linear attention</dfn> is attention whose weights are products of features, so that keys and values can be
 # multiplied first. Its time and memory grow as n and not as n².
@@ -219,7 +220,7 @@ for count in (16, 256, 4096, 65536):
     print(f"{count:6} features: largest difference from torch's scaled_dot_product_attention {apart:.4f}")
 
 # %% [markdown]
-# Four times the digits need 256 times the features: this is a limit, not a way to compute softmax attention.
+# One more digit needs a hundred times the features: this is a limit, not a way to compute softmax attention.
 #
 # ## Causal, in chunks
 #
@@ -310,8 +311,8 @@ print(f"then trained with 64 features for a sixth of the steps: {result.tuned:.3
 #
 # * **"Competitive with softmax."** The paper reports results near those of softmax attention for images, text and
 #   proteins, in larger models with long training. Our decoder reaches about a third of softmax's gain.
-# * **Reading a model trained with softmax** after a little fine-tuning. The paper recovers accuracy that way with a small
-#   part of the original steps; ours is still far behind after a sixth of them.
+# * **Reading a model trained with softmax** after a little fine-tuning. The paper recovers accuracy that way with a
+#   small part of the original steps; ours is still far behind after a sixth of them.
 # * **Time.** At 64 tokens with 64 features, linear attention does *more* arithmetic than the table, and in this lesson
 #   it is slower. The order of growth is what we measured: exponents of memory of 1 and 2.
 # * One learning rate ($3 \cdot 10^{-3}$) serves all four trainings, and was chosen for softmax.
@@ -343,7 +344,7 @@ print(f"then trained with 64 features for a sixth of the steps: {result.tuned:.3
 # * **An hour.** Train with 16, 64 and 256 vectors. You should see the share of softmax's gain rise slowly, and the time
 #   of a step rise with m.
 # * **A day.** Replace the features by $\mathrm{relu}(w \cdot x)$ plus a small constant, which estimates another
-#   attention than softmax, as the paper's section 4 does for proteins. You should see training that is more stable, and
+#   attention than softmax; the paper calls it Performer-ReLU. You should see training that is more stable, and
 #   no limit in which it becomes softmax.
 #
 # ## Further reading
@@ -351,7 +352,7 @@ print(f"then trained with 64 features for a sixth of the steps: {result.tuned:.3
 # * [Choromanski et al. 2020](https://arxiv.org/abs/2009.14794), the paper: lemmas 1 and 2 are the two exercises that
 #   you derived.
 # * [Katharopoulos et al. 2020](https://arxiv.org/abs/2006.16236): linear attention as a recurrent network.
-# * [Peng et al. 2021](https://arxiv.org/abs/2103.02143): sine-cosine features that hold, because q and k are normalised.
+# * [Peng et al. 2021](https://arxiv.org/abs/2103.02143): sine-cosine features for q and k that are normalised.
 # * [Likhosherstov et al. 2022](https://arxiv.org/abs/2205.15317): positive features with a smaller variance.
-# * [Mezzadri 2006](https://arxiv.org/abs/math-ph/0609050): why the signs of QR matter, and how to correct them.
+# * [Mezzadri 2007](https://www.ams.org/notices/200705/fea-mezzadri-web.pdf): why the signs of QR matter.
 # * [Yang et al. 2023](https://arxiv.org/abs/2312.06635): linear attention in chunks that is fast on GPUs.
