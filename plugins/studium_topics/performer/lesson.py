@@ -134,7 +134,18 @@ from studium_topics.performer.exercises import variance
 # positive cannot do that: a row of their estimate is always a weighted mean of values. This is the answer to the
 # question at the top.
 # </details>
+
+# %% [markdown]
+# ## Orthogonal vectors
 #
+# Independent vectors leave gaps: two of them may point almost the same way. Make each d of them orthogonal, and they
+# cover the directions more evenly, while **each vector by itself is as normal as before**, so that the estimate stays
+# unbiased. That takes care in two places: the lengths, and the signs that a QR decomposition chooses.
+
+# %% exercise="orthogonal_gaussian"
+from studium_topics.performer.exercises import orthogonal_gaussian
+
+# %% [markdown] tags=["experiment"]
 # ## Measured
 #
 # *Predict first: the root mean square error with 16 vectors, divided by that with 256.*
@@ -151,10 +162,33 @@ for kind in experiment.KINDS:
 lesson.found("sixteen times the vectors", found.errors["positive"][0] / found.errors["positive"][-1], within=0.25)
 figures.errors(found)
 
+# %% tags=["experiment"]
+print(f"mean square error, orthogonal over independent vectors: {found.orthogonal:.2f}")
+print(f"mean error of yours, in standard errors (1 if unbiased): {found.bias:.2f}")
+print(f"mean error with the signs that QR returns: {found.unsigned:.1f} standard errors")
+
 # %% [markdown] tags=["experiment"]
 # The variances are those that you derived, and the error falls as $m^{-1/2}$. For these pairs, of length about 1, the
-# *sine-cosine* features have the smaller error. So positive features are not better in general. Look at whole rows of
-# attention, while q and k grow:
+# *sine-cosine* features have the smaller error. So positive features are not better in general.
+#
+# Orthogonality saves 6 to 25 % of the mean square error here (five seeds; lengths of about 1, m = d = 16). For
+# comparison: twice the vectors save half. And the signs matter: with Q as QR returns it, the mean of the estimate is
+# wrong by 5 to 8 standard errors.
+#
+# ## Features that vanish
+#
+# The logarithm of a positive feature contains $-|x|^2/2$. For a vector of length 15 that is −112, and float32 has no
+# $e^{-112}$: all features become 0, and attention 0/0. Softmax has the same problem and subtracts a row's maximum. Here
+# the factors are inside the features, and not every factor is allowed. The code in the next exercise subtracts maxima,
+# runs without a warning, and computes wrong attention.
+
+# %% exercise="stabilise"
+from studium_topics.performer.exercises import stabilise
+
+# %% [markdown] tags=["experiment"]
+# ## Whole rows of attention
+#
+# So far, an estimate was that of a single weight. Now look at outputs of attention over 64 keys, while q and k grow:
 
 # %% tags=["experiment"]
 grown = experiment.outputs(my_logs, lesson.mine(stabilise), my_orthogonal, profile=lesson.profile, seed=0)
@@ -175,35 +209,6 @@ figures.sizes(grown)
 # much. What positive features promise is that nothing explodes. To be *accurate*, m has to be well above
 # $e^{|q + k|^2}$, which is an exponential of the squared length and not a matter of patience: in the formula, lengths
 # that double need the fourth power of the features.
-#
-# ## Orthogonal vectors
-#
-# Independent vectors leave gaps: two of them may point almost the same way. Make each d of them orthogonal, and they
-# cover the directions more evenly, while **each vector by itself is as normal as before**, so that the estimate stays
-# unbiased. That takes care in two places: the lengths, and the signs that a QR decomposition chooses.
-
-# %% exercise="orthogonal_gaussian"
-from studium_topics.performer.exercises import orthogonal_gaussian
-
-# %% tags=["experiment"]
-print(f"mean square error, orthogonal over independent vectors: {found.orthogonal:.2f}")
-print(f"mean error of yours, in standard errors (1 if unbiased): {found.bias:.2f}")
-print(f"mean error with the signs that QR returns: {found.unsigned:.1f} standard errors")
-
-# %% [markdown] tags=["experiment"]
-# Orthogonality saves 6 to 25 % of the mean square error here (five seeds; lengths of about 1, m = d = 16). For
-# comparison: twice the vectors save half. And the signs matter: with Q as QR returns it, the mean of the estimate is
-# wrong by 5 to 8 standard errors.
-#
-# ## Features that vanish
-#
-# The logarithm of a positive feature contains $-|x|^2/2$. For a vector of length 15 that is −112, and float32 has no
-# $e^{-112}$: all features become 0, and attention 0/0. Softmax has the same problem and subtracts a row's maximum. Here
-# the factors are inside the features, and not every factor is allowed. The code in the next exercise subtracts maxima,
-# runs without a warning, and computes wrong attention.
-
-# %% exercise="stabilise"
-from studium_topics.performer.exercises import stabilise
 
 # %% [markdown]
 # **In practice**, exact attention is `F.scaled_dot_product_attention`. Yours has to come near to it as m grows:
