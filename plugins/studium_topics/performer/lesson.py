@@ -6,9 +6,9 @@
 # n. There are such lists, if the numbers may be random: two formulas give products that are **right on average, for
 # every q and k**.
 #
-# Below, a small decoder is trained with each of them. With one it learns. With the other, on the same random vectors,
-# it ends far behind a decoder whose attention is a plain average of everything before. How can two estimates that are
-# both right on average differ so much? **Switch the features, then move the size of q and k.**
+# Later you will train a small decoder with each of them. With one it learns. With the other, on the same random
+# vectors, it ends far behind a decoder whose attention is a plain average of everything before. How can two estimates
+# that are both right on average differ so much? **Switch the features, then move the size of q and k.**
 
 # %% tags=["widget"]
 from studium_topics.performer.spotlight import RandomSpotlight
@@ -259,7 +259,7 @@ for row in zip(chunks.lengths, chunks.errors, chunks.chunked, chunks.table, stri
 # <details><summary>Answer</summary>
 #
 # Not in exact arithmetic, because the factor is in the numerator and in the denominator of each row. In float32 it can
-# be one: if a later key's features are larger by more than $10^{38}$, the earlier ones become 0, and the first rows
+# be one: if a later key's features are larger by a factor of $10^{38}$ or more, the earlier ones become 0, and the first rows
 # 0/0. While a model writes, the maximum is not known beforehand; as in FlashAttention, the state then shrinks whenever
 # it rises.
 # </details>
