@@ -259,7 +259,7 @@ for row in zip(chunks.lengths, chunks.errors, chunks.chunked, chunks.table, stri
 # <details><summary>Answer</summary>
 #
 # Not in exact arithmetic, because the factor is in the numerator and in the denominator of each row. In float32 it can
-# be one: if a later key's features are larger by a factor of $10^{38}$ or more, the earlier ones become 0, and the first rows
+# be one: if a later key's features are larger by a factor of $10^{45}$, the earlier ones become 0, and the first rows
 # 0/0. While a model writes, the maximum is not known beforehand; as in FlashAttention, the state then shrinks whenever
 # it rises.
 # </details>
