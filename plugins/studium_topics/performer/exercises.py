@@ -502,6 +502,12 @@ def orthogonal_gaussian(m, d, generator):
 orthogonal_gaussian.equivalent(
     "lengths = torch.randn(d, d, generator=generator).norm(dim=0)", "rows and columns are normal alike"
 )
+orthogonal_gaussian.equivalent("for _ in range(math.ceil(m)):", "the blocks that are too many are cut off")
+orthogonal_gaussian.equivalent("for _ in range(math.ceil(m * d)):", "the blocks that are too many are cut off")
+orthogonal_gaussian.equivalent(
+    "directions = (q * r.diagonal().sign())", "the transpose of a uniform orthogonal matrix is one, too"
+)
+orthogonal_gaussian.equivalent("directions = (q / r.diagonal().sign()).mT", "a sign is its own inverse")
 
 
 @orthogonal_gaussian.test("makes blocks of orthogonal rows, with lengths that differ", points=2)
@@ -837,6 +843,12 @@ def causal_attention(qf, kf, v, chunk):
     sums = torch.cat(pieces, -2)
     return sums[..., :-1] / sums[..., -1:]
     ### END SOLUTION
+
+
+causal_attention.equivalent(
+    "for q, k, values in zip(qf.split(chunk, -2), kf.split(chunk, -2), v.split(chunk, -2), strict=False):",
+    "the three have the same number of chunks",
+)
 
 
 @causal_attention.test("is the masked quadratic form, whatever the chunk", points=2)
@@ -1325,9 +1337,7 @@ def _(model, batches, vectors, redraw, chunk, lr):
         def attend(q, k, v, w=w):
             q, k = (part * part.shape[-1] ** -0.25 for part in (q, k))
             logs = [part @ w.mT - part.square().sum(-1, keepdim=True) / 2 for part in (q, k)]
-            qf = torch.exp(logs[0] - logs[0].amax(-1, keepdim=True))
-            kf = torch.exp(logs[1] - logs[1].amax((-2, -1), keepdim=True))
-            weights = (qf @ kf.mT).tril()
+            weights = (stabilise(logs[0], False) @ stabilise(logs[1], True).mT).tril()
             return weights / weights.sum(-1, keepdim=True) @ v
 
         loss = -model(ids, attend).log_softmax(-1).gather(-1, labels[..., None]).mean()
