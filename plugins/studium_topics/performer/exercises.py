@@ -355,7 +355,7 @@ def _(variance):
 def _(variance, rng):
     points, shares = np.polynomial.hermite_e.hermegauss(120)
     share = torch.tensor(shares) / math.sqrt(2 * math.pi)
-    for kind in ("positive", "sine-cosine", "positive"):
+    for kind in ("positive", "sine-cosine"):
         for shape, size in (((4, 3), 0.5), ((2, 3, 5), 0.3), ((6,), 0.4), ((5, 2), 0.8)):
             q = size * torch.randn(*shape, generator=rng, dtype=torch.float64)
             k = size * torch.randn(*shape, generator=rng, dtype=torch.float64)
@@ -520,36 +520,36 @@ def _(orthogonal_gaussian, rng):
             products = block @ block.T
             off = products - torch.diag(products.diagonal())
             assert_close(off, torch.zeros_like(off), rtol=0, atol=1e-4, message=f"products of rows {start} and on")
-    lengths = torch.stack([orthogonal_gaussian(6, 3, rng) for _ in range(50)]).norm(dim=-1)
+    lengths = torch.stack([orthogonal_gaussian(6, 3, rng) for _ in range(20)]).norm(dim=-1)
     assert lengths.std() > 0.3, f"lengths of normal vectors differ from row to row; yours have std {lengths.std():.3f}"
 
 
 @orthogonal_gaussian.hidden("has the lengths of normal vectors, independent of each other", points=1)
 def _(orthogonal_gaussian, rng):
-    for m, d in ((4, 4), (5, 3)):
-        squares = torch.stack([orthogonal_gaussian(m, d, rng) for _ in range(600)]).square().sum(-1)  # (600, m)
-        mean, spread = squares.mean(), squares.var()
-        assert abs(mean - d) < 0.25, f"the mean of |w|² is d = {d} for normal vectors; yours is {mean:.2f}"
-        assert abs(spread / (2 * d) - 1) < 0.35, (
-            f"the variance of |w|² is 2d = {2 * d} for normal vectors; yours is {spread:.2f}"
-        )
-        pairs = torch.corrcoef(squares.T)
-        largest = (pairs - torch.eye(m)).abs().max()
-        assert largest < 0.25, f"lengths of two rows are independent; yours have a correlation of {largest:.2f}"
+    m, d = 5, 4
+    squares = torch.stack([orthogonal_gaussian(m, d, rng) for _ in range(150)]).square().sum(-1)  # (150, m)
+    mean, spread = squares.mean(), squares.var()
+    assert abs(mean - d) < 0.5, f"the mean of |w|² is d = {d} for normal vectors; yours is {mean:.2f}"
+    assert abs(spread / (2 * d) - 1) < 0.45, (
+        f"the variance of |w|² is 2d = {2 * d} for normal vectors; yours is {spread:.2f}"
+    )
+    largest = (torch.corrcoef(squares.T) - torch.eye(m)).abs().max()
+    assert largest < 0.45, f"lengths of two rows are independent; yours have a correlation of {largest:.2f}"
 
 
-@orthogonal_gaussian.hidden("has directions that are uniform", points=1)
+@orthogonal_gaussian.hidden("has directions that are uniform, and orthogonal", points=1)
 def _(orthogonal_gaussian, rng):
-    for m, d in ((3, 3), (6, 4), (2, 5)):
-        w = torch.stack([orthogonal_gaussian(m, d, rng) for _ in range(500)])  # (500, m, d)
+    for m, d in ((3, 3), (2, 5)):
+        w = torch.stack([orthogonal_gaussian(m, d, rng) for _ in range(130)])  # (130, m, d)
         mean = w.mean(0).abs().max()
-        assert mean < 0.25, (
+        assert mean < 0.5, (
             f"m = {m}, d = {d}: the mean of every entry is 0, and one of yours has mean {mean:.2f}, so that the "
             "estimate is biased; look at the signs"
         )
-        spread = w.square().mean(0)
-        worst = (spread - 1).abs().max()
-        assert worst < 0.5, f"m = {m}, d = {d}: the variance of every entry is 1, and one is off by {worst:.2f}"
+        worst = (w.square().mean(0) - 1).abs().max()
+        assert worst < 0.75, f"m = {m}, d = {d}: the variance of every entry is 1, and one is off by {worst:.2f}"
+        products = (w[:, 0] * w[:, 1]).sum(-1)
+        assert_close(products, torch.zeros(130), rtol=0, atol=1e-4, message="products of rows 0 and 1, 130 draws")
 
 
 @orthogonal_gaussian.hidden("draws from the generator alone, and new blocks each time", points=1)
@@ -1113,7 +1113,7 @@ def train_performer(model, batches, vectors, redraw, chunk, lr):
 
 @train_performer.test("reads with the features of the first vectors, and learns", points=2)
 def _(train_performer, rng):
-    model = decoder(11, seed=4, width=16, layers=2, heads=2, hidden=24).double()
+    model = decoder(11, seed=4, width=16, layers=1, heads=2, hidden=24).double()
     for layer in model.layers:  # queries and keys of some length, so that attention has favourites
         for part in (layer.attention.q, layer.attention.k):
             part.weight.data.mul_(3)
@@ -1129,22 +1129,21 @@ def _(train_performer, rng):
     labels = (ids + 1) % 11
     with torch.no_grad():
         first = F.cross_entropy(model(ids, oracle).flatten(0, 1), labels.flatten())
-    losses = train_performer(model, [(ids, labels)] * 12, [w, w, w], 4, 4, 0.02)
-    assert len(losses) == 12, f"one loss for each of 12 batches is needed, got {len(losses)}"
+    losses = train_performer(model, [(ids, labels)] * 6, [w, w, w], 2, 4, 0.04)
+    assert len(losses) == 6, f"one loss for each of 6 batches is needed, got {len(losses)}"
     assert_close(float(losses[0]), first.item(), rtol=1e-6, atol=1e-6, message="the loss before the first step")
     assert losses[-1] < losses[0] - 0.3, (
-        f"12 steps on one batch lower its loss; yours: {losses[0]:.3f}, {losses[-1]:.3f}"
+        f"6 steps on one batch lower its loss; yours: {losses[0]:.3f}, {losses[-1]:.3f}"
     )
 
 
 @train_performer.hidden("takes one Adam step for each batch, and changes the vectors in time", points=3)
 def _(train_performer, rng):
     for heads, length, redraw, chunk, lr, steps in (
-        (2, 7, 2, 3, 0.03, 5),
-        (1, 6, 3, 2, 0.01, 4),
+        (2, 7, 2, 3, 0.03, 4),
         (4, 5, 9, 8, 0.02, 3),
     ):
-        model, twin = (decoder(9, seed=heads, width=16, layers=2, heads=heads, hidden=20).double() for _ in range(2))
+        model, twin = (decoder(9, seed=heads, width=16, layers=1, heads=heads, hidden=20).double() for _ in range(2))
         for one in (model, twin):
             for layer in one.layers:
                 for part in (layer.attention.q, layer.attention.k):

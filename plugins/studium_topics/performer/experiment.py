@@ -77,7 +77,11 @@ def products(log_features: Block, kind: str, q: Tensor, k: Tensor, w: Tensor) ->
 def estimates(
     log_features: Block, variance: Block, orthogonal_gaussian: Block, *, profile: Profile, seed: int = 0
 ) -> Estimates:
-    """Estimate exp(q · k) for 64 pairs again and again, and hold the errors against the formulas."""
+    """Estimate exp(q · k) for 64 pairs again and again, and hold the errors against the formulas.
+
+    Measured at laptop, seeds 0 to 4: bias 0.76 to 1.09, unsigned -8.2 to -5.5, ratios 0.97 to 1.19 (positive) and 0.99
+    to 1.01 (sine-cosine), exponents -0.56 to -0.49, orthogonal 0.74 to 0.94, opposite 0 and 32 to 219.
+    """
     draws = profile.choose(smoke=200, laptop=4000, gpu=10_000)
     q, k = drawn(64, 0.5, seed)
     exact = torch.exp((q * k).sum(-1))
@@ -151,7 +155,12 @@ class Outputs:
 def outputs(
     log_features: Block, stabilise: Block, orthogonal_gaussian: Block, *, profile: Profile, seed: int = 0
 ) -> Outputs:
-    """Attend from 64 queries to 64 keys with features of both kinds, over several draws."""
+    """Attend from 64 queries to 64 keys with features of both kinds, over several draws.
+
+    Measured at laptop, seeds 0 to 4, 64 vectors: the errors of sine-cosine features are 10 to 36 times those of
+    positive ones at size 1 and 0.44 to 0.54 times at size 0.5; positive ones have 1.3 to 1.5 times the error of the
+    plain mean at size 1.
+    """
     draws = profile.choose(smoke=9, laptop=41, gpu=101)
     generator = torch.Generator().manual_seed(seed)
     v = torch.randn(64, WIDTH, generator=generator, dtype=torch.float64)
@@ -200,7 +209,10 @@ class Prefix:
 
 @one_thread()
 def prefix(causal_attention: Block, *, profile: Profile, seed: int = 0) -> Prefix:
-    """Hold causal attention in chunks against the table of all products, for texts of growing length."""
+    """Hold causal attention in chunks against the table of all products, for texts of growing length.
+
+    Measured at laptop, seeds 0 to 2: errors up to 4e-15; the sizes are exact.
+    """
     lengths = profile.choose(smoke=[128, 256, 512], laptop=[512, 1024, 2048, 4096], gpu=[1024, 4096, 16384])
     errors, chunked, table = [], [], []
     for length in lengths:
@@ -222,7 +234,8 @@ class Trained:
 
     losses: after training with "softmax", "average", "positive" and "sine-cosine". swapped: the decoder trained with
     softmax, read with positive features of each of `counts` vectors. tuned: the same after a short training with
-    positive features, and read with them. history: the training losses.
+    positive features, and read with them. history: the training losses. lengths: the mean of |q + k|² over all
+    pairs, in the decoders trained with "softmax" and "positive".
     """
 
     losses: dict[str, float]
@@ -230,6 +243,7 @@ class Trained:
     counts: list[int]
     swapped: list[float]
     tuned: float
+    lengths: dict[str, float]
 
     def recovered(self, loss: float) -> float:
         """Return which share of the gain of softmax over the plain average a loss has."""
@@ -250,7 +264,11 @@ def training(
     profile: Profile,
     seed: int = 0,
 ) -> Trained:
-    """Train one decoder four times on the same batches of prose, and read it with other kinds of attention."""
+    """Train one decoder four times on the same batches of prose, and read it with other kinds of attention.
+
+    Measured at laptop, seeds 0 to 2: losses 1.76 to 1.79 (softmax), 2.23 to 2.25 (average), 2.08 to 2.10 (positive, 0.31
+    to 0.34 of the gain) and 2.62 to 2.71 (sine-cosine); swapped with 64 vectors 2.59 to 2.73, tuned 2.13 to 2.17.
+    """
     steps = profile.choose(smoke=6, laptop=300, gpu=2000)
     batches, held_out = prose(profile, steps, seed)
     generator = torch.Generator().manual_seed(seed + 1)
@@ -276,10 +294,12 @@ def training(
     ways = {"softmax": softmax_attention, "average": average_attention, "positive": reads(last)}
     ways["sine-cosine"] = sine_cosine_attention(causal_attention, last)
     losses = {name: loss_on(made[name], held_out, ways[name]) for name in NAMES}
+    lengths = {name: mean_length(made[name], held_out[0][:4], ways[name]) for name in ("softmax", "positive")}
     counts = profile.choose(smoke=[16, 64], laptop=[16, 64, 256, 1024], gpu=[16, 64, 256, 1024])
     swapped = [loss_on(made["softmax"], held_out, reads(vectors(1, count)[0])) for count in counts]
     train_performer(made["softmax"], batches[: steps // 6], drawn_vectors, REDRAW, CHUNK, RATE)
-    return Trained(losses, history, counts, swapped, loss_on(made["softmax"], held_out, reads(last)))
+    tuned = loss_on(made["softmax"], held_out, reads(last))
+    return Trained(losses, history, counts, swapped, tuned, lengths)
 
 
 NAMES = ("softmax", "average", "positive", "sine-cosine")
@@ -321,6 +341,20 @@ def loss_on(model: Decoder, batch: tuple[Tensor, Tensor], attend: Attend) -> flo
     """Return the mean loss on one batch, in nats a character."""
     ids, labels = batch
     return float(F.cross_entropy(model(ids, attend).flatten(0, 1), labels.flatten()))
+
+
+@torch.no_grad()
+def mean_length(model: Decoder, ids: Tensor, attend: Attend) -> float:
+    """Return the mean of |q + k|² over all pairs of a query and a key in all heads, q and k divided by d^(1/4)."""
+    found = []
+
+    def watched(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        sums = (q[..., :, None, :] + k[..., None, :, :]) / WIDTH**0.25
+        found.append(float(sums.square().sum(-1).mean()))
+        return attend(q, k, v)
+
+    model(ids, watched)
+    return sum(found) / len(found)
 
 
 PAPER = "2009.14794"
