@@ -1182,6 +1182,7 @@ def _(train_performer, rng):
     ids = torch.arange(12).reshape(2, 6) % 9
     vectors = [torch.randn(20, 8, generator=rng) for _ in range(3)]
     losses = train_performer(model, [(ids, ids)] * 3, vectors, 1, 5, 1e-6)
+    assert len(losses) == 3, f"one loss for each of 3 batches is needed, got {len(losses)}"
     assert all(math.isfinite(loss) for loss in losses), (
         f"the losses stay finite for long queries and keys, got {losses}"
     )
