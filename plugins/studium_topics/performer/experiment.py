@@ -267,7 +267,7 @@ def training(
     """Train one decoder four times on the same batches of prose, and read it with other kinds of attention.
 
     Measured at laptop, seeds 0 to 2: losses 1.76 to 1.79 (softmax), 2.23 to 2.25 (average), 2.08 to 2.10 (positive,
-    0.31 to 0.34 of the gain) and 2.62 to 2.71 (sine-cosine); swapped with 64 vectors 2.59 to 2.73, tuned 2.13 to 2.17.
+    0.29 to 0.34 of the gain) and 2.62 to 2.71 (sine-cosine); swapped with 64 vectors 2.59 to 2.73, tuned 2.13 to 2.17.
     """
     steps = profile.choose(smoke=6, laptop=300, gpu=2000)
     batches, held_out = prose(profile, steps, seed)

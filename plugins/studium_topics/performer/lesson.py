@@ -299,7 +299,7 @@ figures.learning(result)
 # gain, and sine-cosine features, twice as many of them, lose nearly as much again.
 #
 # The answer to the opening question again, now in a trained model: only the features differ between the last two
-# rows. Both were unbiased.
+# rows, and both estimate each weight without bias.
 #
 # ## Into a model that was trained with softmax
 #
@@ -336,8 +336,8 @@ for name, length in result.lengths.items():
 #
 # ## Common misconceptions
 #
-# * *"Unbiased means accurate."* Both estimates are unbiased. Attention divides by the estimate, and one of them comes
-#   near to 0.
+# * *"Unbiased means accurate."* Both estimates of a weight are unbiased. Attention divides by a sum of them, which with
+#   one kind comes near to 0. (So the quotient itself is *not* unbiased, for either kind.)
 # * *"Positive features always have the lower variance."* For short vectors, and for keys near the query, sine-cosine
 #   features have.
 # * *"More features repair everything."* The error falls as $m^{-1/2}$ and grows as $e^{|q + k|^2/2}$.
