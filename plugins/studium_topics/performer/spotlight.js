@@ -1,0 +1,120 @@
+// A random spotlight: softmax attention, its estimate from one draw of random vectors, and error bars over many draws.
+import { choice } from "studium_widgets/controls/choice.js";
+import { dataTable } from "studium_widgets/controls/data_table.js";
+import { h, put } from "studium_widgets/controls/element.js";
+import { facts } from "studium_widgets/controls/facts.js";
+import { heatMap } from "studium_widgets/controls/heat_map.js";
+import { lineChart } from "studium_widgets/controls/line_chart.js";
+import { memo } from "studium_widgets/controls/memo.js";
+import { slider } from "studium_widgets/controls/slider.js";
+import { stepper } from "studium_widgets/controls/stepper.js";
+import { toggle } from "studium_widgets/controls/toggle.js";
+import { widget } from "studium_widgets/controls/widget.js";
+import { attention, bars, distance, DRAWS, estimate, relativeError, rowsOf, vectors } from "./spotlight_maths.js";
+
+const RANGE = [-0.4, 1];
+const percent = (share) => `${(100 * share).toFixed(Math.abs(share) < 0.0995 ? 1 : 0)} %`;
+const times = (value) => (value < 100 ? `${value.toPrecision(2)} ×` : "over 100 ×");
+
+export default widget((ui) => {
+  const [count, width] = ui.array("q").shape;
+  const others = memo((m, orthogonal) => Array.from({ length: DRAWS }, (_, i) => vectors(1000 + i, m, width, orthogonal)));
+  const shown = memo((draw, m, orthogonal) => vectors(draw, m, width, orthogonal));
+  const found = memo((...state) => findings(ui, others, shown, ...state));
+  ui.controls(...controls(ui, count));
+  const maps = ["Softmax attention", "Estimate of this draw (dot: below 0)"].map((title) => titled(ui, title));
+  const chart = lineChart(ui, { label: "Weights of one query, with error bars", x: { label: "key", range: [0.4, ui.array("k").shape[0] + 0.6] }, y: { label: "weight", range: RANGE }, height: 270 });
+  const heading = h("h4");
+  const numbers = facts(["misplaced attention, in this draw", "rows with a negative sum", "error of a single exp(q·k)"]);
+  const table = dataTable(ui, { caption: "Weights of the query: exact, in this draw, and the middle 80 % of 24 draws" });
+  const right = h("div", { class: "st-spot-part" }, heading, chart.element);
+  ui.add(h("div", { class: "st-spot" }, ...maps.map(({ element }) => element), right), numbers.element, table.element);
+  return () => {
+    const query = ui.get("query") - 1;
+    const now = found(...["kind", "vectors", "orthogonal", "size", "draw"].map(ui.get), ui.array("q"), ui.array("k"));
+    const spread = bars(now.estimates, query);
+    [now.exact, now.now.rows].forEach((rows, i) => maps[i].draw(rows, query));
+    put(heading, "textContent", `Query ${query + 1}: the middle 80 % of ${DRAWS} draws`);
+    chart.draw(lines(now, query, spread, ui.theme));
+    numbers.draw(tiles(now, query, ui));
+    table.draw(() => tableOf(now, query, spread));
+    ui.say(sentence(now, query, spread));
+  };
+});
+
+function controls(ui, count) {
+  return [
+    choice(ui, "kind", { label: "Features", options: ["positive", "sine-cosine"] }),
+    slider(ui, "vectors", { label: "Vectors m", values: [4, 8, 16, 32, 64, 128] }),
+    slider(ui, "size", { label: "Size of q and k", min: 0.25, max: 2, step: 0.05, format: (value) => `${value.toFixed(2)} ×` }),
+    toggle(ui, "orthogonal", { label: "Orthogonal" }),
+    stepper(ui, "draw", { label: "Draw", min: 1, max: 99 }),
+    stepper(ui, "query", { label: "Query", min: 1, max: count }),
+  ];
+}
+
+function findings(ui, others, shown, kind, m, orthogonal, size, draw, ...arrays) {
+  const [queries, keys] = arrays.map((array) => rowsOf(array, size));
+  const exact = attention(queries, keys);
+  const estimates = others(m, orthogonal).map((drawn) => estimate(queries, keys, drawn, kind));
+  const even = exact.map((row) => row.map(() => 1 / row.length));
+  return { queries, keys, exact, estimates, even, now: estimate(queries, keys, shown(draw, m, orthogonal), kind) };
+}
+
+// A table of shares: negative ones have a dot, and what is beyond the scale has the colour of its end.
+function titled(ui, title) {
+  const map = heatMap(ui, { label: title, size: 300, picked: ([row]) => ui.set("query", row + 1) });
+  const draw = (rows, query) => {
+    const data = Float32Array.from(rows.flat());
+    const dots = Uint8Array.from(data, (share) => share < 0);
+    map.draw({ data, rows: rows.length, columns: rows[0].length, range: [0, 0.7], marked: query, dots });
+  };
+  return { element: h("div", { class: "st-spot-part" }, h("h4", {}, title), map.element), draw };
+}
+
+function lines({ exact, now }, query, spread, theme) {
+  const layer = (context, { x, y }) => {
+    context.strokeStyle = theme.series[1];
+    context.lineWidth = 2;
+    spread.forEach((ends, key) => whisker(context, x.place(key + 1), ends.map((end) => y.place(clipped(end)))));
+  };
+  const series = [
+    { name: "softmax", y: exact[query], dots: true },
+    { name: "this draw", y: now.rows[query].map(clipped), dots: true },
+  ];
+  return { x: exact[query].map((_, key) => key + 1), series, layer };
+}
+
+const clipped = (share) => Math.min(RANGE[1], Math.max(RANGE[0], share));
+
+function whisker(context, x, [low, high]) {
+  context.beginPath();
+  context.moveTo(x, low);
+  context.lineTo(x, high);
+  for (const end of [low, high]) {
+    context.moveTo(x - 4, end);
+    context.lineTo(x + 4, end);
+  }
+  context.stroke();
+}
+
+function tiles({ queries, keys, exact, even, now, estimates }, query, ui) {
+  const errors = keys.map((key) => relativeError(queries[query], key, ui.get("vectors"), ui.get("kind")));
+  const negative = estimates.reduce((sum, one) => sum + one.negative, 0) / (estimates.length * queries.length);
+  return [
+    [percent(distance(exact, now.rows)), `equal weights for all keys: ${percent(distance(exact, even))}`],
+    [`${now.negative} of ${queries.length}`, `in ${DRAWS} draws: ${percent(negative)}`],
+    [`${times(Math.min(...errors))} to ${times(Math.max(...errors))}`, `of its value, for independent vectors and query ${query + 1}`],
+  ];
+}
+
+function tableOf({ exact, now }, query, spread) {
+  const rows = exact[query].map((share, key) => [key + 1, share, now.rows[query][key], ...spread[key]]);
+  return { columns: ["key", "softmax", "this draw", "10th percentile", "90th percentile"], rows: rows.map(([key, ...rest]) => [key, ...rest.map(percent)]) };
+}
+
+function sentence({ exact, now }, query, spread) {
+  const key = exact[query].indexOf(Math.max(...exact[query]));
+  const [low, high] = spread[key].map(percent);
+  return `Key ${key + 1} gets ${percent(exact[query][key])} of this query's attention, and ${percent(now.rows[query][key])} in this draw; most draws lie between ${low} and ${high}.`;
+}
