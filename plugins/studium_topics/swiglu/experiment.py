@@ -62,7 +62,7 @@ def products(gated: Gated, multiplier: Multiplier, *, profile: Profile, seed: in
 
     Measured at laptop, seeds 0 to 4.
     """
-    steps = profile.choose(smoke=300, laptop=1500, gpu=1500)
+    steps = profile.choose(smoke=40, laptop=1500, gpu=1500)
     side = torch.linspace(-2, 2, 81)
     grid, line = torch.cartesian_prod(side, side), side[:, None].expand(-1, 2)
     mse, largest, fits = {}, {}, {}
@@ -118,7 +118,7 @@ def dead_gates(gated: Gated, dead_units: DeadUnits, *, profile: Profile, seed: i
     Pixels are from 0 to 1, so that a gate whose weights are all negative is closed for every image.
     Measured at laptop, seeds 0 to 4.
     """
-    steps = profile.choose(smoke=100, laptop=200, gpu=200)
+    steps = profile.choose(smoke=60, laptop=200, gpu=200)
     seen, unseen = digits.split()
     x, unseen_x = (_pixels(half) for half in (seen, unseen))
     dead, accuracy = {}, {}

@@ -13,9 +13,11 @@ NAMES = {"relu": "ReLU", "silu": "SiLU", "bilinear": "Bilinear", "swiglu": "SwiG
 def diagonal(found: Products) -> go.Figure:
     """Return what a ReLU and a SwiGLU layer of equal size make of t² on the diagonal."""
     made = figure(x="t, with both inputs equal to t", y="Output less t²", height=340)
+    x = found.line.tolist()
     for kind, colour, dash in zip(("relu", "swiglu"), COLOURS, ("solid", "dash"), strict=False):
         line = {"color": colour, "dash": dash}
-        made.add_scatter(x=found.line, y=found.fits[kind] - found.line**2, name=NAMES[kind], mode="lines", line=line)
+        error = (found.fits[kind] - found.line.square()).tolist()
+        made.add_scatter(x=x, y=error, name=NAMES[kind], mode="lines", line=line)
     return made
 
 

@@ -89,7 +89,7 @@ try:
 except ImportError:
     print("transformers is not installed here; `pip install transformers` brings LlamaMLP.")
 else:
-    llama = LlamaMLP(LlamaConfig(hidden_size=48, intermediate_size=128))
+    llama = LlamaMLP(LlamaConfig(hidden_size=48, intermediate_size=128, num_attention_heads=4))
     x = torch.randn(2, 5, 48, generator=torch.Generator().manual_seed(0))
     weights = llama.gate_proj.weight, llama.up_proj.weight, llama.down_proj.weight
     with torch.no_grad():
@@ -383,8 +383,8 @@ figures.differences(measured)
 # * *"It is better because it has more parameters."* Both the paper's layers and ours have equal parameters. Code that
 #   keeps the width $4D$ when it adds the gate makes this mistake.
 # * *"`F.glu` is SwiGLU."* It is the kind with the logistic function, and its second half is the gate.
-# * *"The GLU gate is between 0 and 1, so all gates are."* SiLU's gate grows without bound and is slightly negative below
-#   zero. It scales as much as it gates.
+# * *"A gate is a number between 0 and 1."* That is true of GLU. SiLU's gate grows without bound and is slightly
+#   negative below zero, so it scales as much as it gates.
 #
 # ## You can now
 #
@@ -396,8 +396,8 @@ figures.differences(measured)
 #
 # ## Open tasks
 #
-# * **Ten minutes.** Call `products` with a `multiplier` whose weights are off by 1 %. You should see the exact error rise
-#   to about 1 %, and nothing else change.
+# * **Ten minutes.** Call `products` with a `multiplier` whose gate weights are all 1 % too large. You should see the
+#   exact error rise to 1 %, and nothing else change.
 # * **An hour.** Give SwiGLU the full width $4D$ in `table`, half as many parameters again. You should see a lower loss,
 #   and be able to say why it proves nothing about the gate.
 # * **A day.** Repeat `table` at three times as many steps, with each kind at its own best learning rate. You should see

@@ -49,8 +49,9 @@ def test_a_gated_layer_is_llamas_mlp_with_the_same_weights(ours, kind, name):
     transformers = pytest.importorskip("transformers", reason="transformers is the oracle")
     from transformers.models.llama.modeling_llama import LlamaMLP
 
-    mlp = LlamaMLP(transformers.LlamaConfig(hidden_size=5, intermediate_size=7, hidden_act=name)).double()
-    x = drawn(2, 3, 5)
+    config = transformers.LlamaConfig(hidden_size=6, intermediate_size=7, num_attention_heads=1, hidden_act=name)
+    mlp = LlamaMLP(config).double()
+    x = drawn(2, 3, 6)
     found = ours.gated(x, mlp.gate_proj.weight, mlp.up_proj.weight, mlp.down_proj.weight, kind)
     torch.testing.assert_close(found, mlp(x), **EXACT)
 
