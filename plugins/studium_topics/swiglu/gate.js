@@ -25,14 +25,14 @@ export default widget((ui) => {
   const angle = { min: -180, max: 180, step: 5, format: degrees };
   ui.controls(
     select(ui, "kind", { label: "Gate", options: KINDS }),
-    slider(ui, "gate_angle", { label: "Direction of the gate", ...angle }),
-    slider(ui, "value_angle", { label: "Direction of the value", ...angle }),
+    slider(ui, "gate_angle", { label: "Gate direction", ...angle }),
+    slider(ui, "value_angle", { label: "Value direction", ...angle }),
     slider(ui, "beta", { label: "β of SwiGLU", values: BETAS }),
     toggle(ui, "pair", { label: "Add the opposite unit" }),
   );
   const boards = PARTS.map((part) => board(ui, part));
-  const key = colourBar(ui, { label: "Colours of each image" });
-  const tiles = facts(["Gate", "Value", "Product", "Off the exact product"]);
+  const key = colourBar(ui, { label: "Colours" });
+  const tiles = facts(["Product at the ring", "Off the exact product"]);
   const table = dataTable(ui, { caption: "The unit at some inputs" });
   ui.add(h("div", { class: "st-gates" }, ...boards.map(({ element }) => element)), key.element, tiles.element, table.element);
   const painted = memo((...settings) => images(named(settings), SIDE, HALF));
@@ -40,8 +40,8 @@ export default widget((ui) => {
     const settings = ["kind", "beta", "gate_angle", "value_angle", "pair"].map(ui.get);
     const found = painted(...settings);
     const now = { ...unit(named(settings))(ui.get("x1"), ui.get("x2")), x1: ui.get("x1"), x2: ui.get("x2"), off: found.off, pair: ui.get("pair") };
-    boards.forEach((each, i) => each.draw(found[PARTS[i]], [now.x1, now.x2]));
-    key.draw({ from: "negative", to: "positive", palette: "diverging" });
+    boards.forEach((each, i) => each.draw(found[PARTS[i]], [now.x1, now.x2], now[PARTS[i]]));
+    key.draw({ from: "−", to: "+", palette: "diverging" });
     tiles.draw(tilesOf(now));
     table.draw(() => rowsOf(now, unit(named(settings))));
     ui.say(sentence(now));
@@ -59,14 +59,14 @@ function board(ui, part) {
   const image = document.createElement("canvas");
   const view = { size: MOST };
   steer(ui, picture, view);
-  const draw = (data, point) => {
+  const draw = (data, point, here) => {
     view.size = Math.max(100, Math.min(MOST, ui.widthOf(place) || MOST));
     const most = data.reduce((a, b) => Math.max(a, Math.abs(b)), 0) || 1;
     paint(image, { data, rows: SIDE, columns: SIDE, range: [-most, most], palette: "diverging" }, ui.theme.dark);
     const context = fit(view.size, view.size);
     context.drawImage(image, 0, 0, view.size, view.size);
     ring(context, ui.theme, point.map((value, axis) => ((axis ? HALF - value : value + HALF) / (2 * HALF)) * view.size));
-    put(note, "textContent", `from ${two(Math.min(...data))} to ${two(Math.max(...data))}`);
+    put(note, "textContent", `${two(here)} at the ring; from ${two(Math.min(...data))} to ${two(Math.max(...data))}`);
   };
   return { element, draw };
 }
@@ -92,11 +92,10 @@ function ring(context, theme, [x, y]) {
 }
 
 function tilesOf({ gate, value, product, off, pair, x1, x2 }) {
+  const made = pair ? "with the opposite unit" : `${two(gate)} · ${two(value)}, gate times value`;
   return [
-    [two(gate), `φ(w_g · x) at (${two(x1)}, ${two(x2)})`],
-    [two(value), "w_u · x"],
-    [two(product), pair ? "of the unit and its opposite" : "gate times value"],
-    [`${Math.round(100 * off)} %`, "of (w_g · x)(w_u · x), over the plane"],
+    [two(product), `${made}, at (${two(x1)}, ${two(x2)})`],
+    [`${Math.round(100 * off)} %`, "over the plane, of (w_g · x)(w_u · x)"],
   ];
 }
 
