@@ -376,6 +376,8 @@ def _(matched_width):
 
 @matched_width.hidden("rounds up to the multiple, and never below the parameters of the ungated layer", points=2)
 def _(matched_width):
+    even = matched_width(768, 64)
+    assert even == 512, f"for hidden=768, multiple_of=64 the width is 512, got {even}"
     llama = matched_width(16384, 256)
     assert llama == 11008, f"Llama 7B has D = 4096, 4 D = 16384, multiples of 256 and a width of 11008, got {llama}"
     for hidden, multiple in ((1000, 7), (257, 64), (96, 32), (97, 32), (10, 1), (11, 1), (12, 5), (3, 2), (1, 1)):

@@ -26,8 +26,8 @@ Pair = tuple[Tensor, Tensor]  # token numbers, and the token that follows each, 
 
 FITTED = {"relu": 14, "silu": 14, "glu": 8, "bilinear": 8, "reglu": 8, "geglu": 8, "swiglu": 8}  # 56 parameters each
 RATES, GATES = (0.01, 0.05, 0.1), ("reglu", "geglu", "swiglu")
-KINDS = ("relu", "silu", "bilinear", "swiglu")
-CRITICAL = {2: 12.706, 5: 2.776, 10: 2.262}  # Student's 97.5 % quantile with n - 1 degrees of freedom, by n
+KINDS = ("relu", "silu", "swiglu")
+CRITICAL = {2: 12.706, 3: 4.303, 10: 2.262}  # Student's 97.5 % quantile with n - 1 degrees of freedom, by n
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,9 @@ class Products:
 def products(gated: Gated, multiplier: Multiplier, *, profile: Profile, seed: int = 0) -> Products:
     """Fit x₁ x₂ with one hidden layer of each kind of FITTED, whose inputs are x₁, x₂ and 1.
 
-    Measured at laptop, seeds 0 to 4.
+    Measured at laptop, seeds 0 to 4, about 9 s of CPU time each: the squared error of ReLU over that of SwiGLU 13.5,
+    35.9, 21.5, 20.5, 222. Squared errors: ReLU 1.4e-3 to 1e-2, SiLU 7e-4 to 4e-3, GLU 4e-4 to 9e-4, ReGLU 3e-5 to 7e-4,
+    GEGLU 3e-5 to 5e-5, SwiGLU 5e-5 to 2e-4, Bilinear 1e-14. The multiplier's relative error is at most 4e-16.
     """
     steps = profile.choose(smoke=40, laptop=1500, gpu=1500)
     side = torch.linspace(-2, 2, 81)
@@ -116,7 +118,9 @@ def dead_gates(gated: Gated, dead_units: DeadUnits, *, profile: Profile, seed: i
     """Train each of GATES on digits at each of RATES with Adam, and count the units that are dead on all training data.
 
     Pixels are from 0 to 1, so that a gate whose weights are all negative is closed for every image.
-    Measured at laptop, seeds 0 to 4.
+    Measured at laptop, seeds 0 to 4, about 5 s of CPU time each. Dead at rates 0.01, 0.05, 0.1: ReGLU .14 to .36, .55
+    to .62, .84 to .88; GEGLU 0, 0 to .02, .30 to .41 (in float32 GELU and its slope are 0 from -6.2 down); SwiGLU 0.
+    Accuracies at 0.1: ReGLU .78 to .92, GEGLU .75 to .91, SwiGLU .87 to .92.
     """
     steps = profile.choose(smoke=60, laptop=200, gpu=200)
     seen, unseen = digits.split()
@@ -171,12 +175,12 @@ def table(
     gated: Gated, matched_width: MatchedWidth, compare: Callable[..., dict[str, tuple[list[float], Interval]]],
     paired_interval: PairedInterval, *, profile: Profile, seed: int = 0,
 ) -> Table:  # fmt: skip
-    """Train KINDS at equal parameters on the same batches, with five seeds a run of the experiment.
+    """Train KINDS at equal parameters on the same batches, three runs of each kind at laptop (2 at smoke, 10 at gpu).
 
     Measured at laptop, seeds 0 to 4.
     """
     data, hidden = Text.of(profile), 4 * profile.choose(smoke=16, laptop=64, gpu=256)
-    count = profile.choose(smoke=2, laptop=5, gpu=10)
+    count = profile.choose(smoke=2, laptop=3, gpu=10)
 
     def build(kind: str, run: int) -> nn.Module:
         width = hidden if kind in UNGATED else matched_width(hidden)
@@ -220,7 +224,7 @@ class Text:
         seen, unseen = text.split(vocabulary.encode(text.prose()))
         length, count = profile.choose(smoke=(32, 8), laptop=(64, 200), gpu=(256, 400))
         rows = unseen[: count * (length + 1)].view(-1, length + 1).to(profile.device)
-        steps, batch = profile.choose(smoke=(8, 8), laptop=(120, 16), gpu=(4000, 64))
+        steps, batch = profile.choose(smoke=(8, 8), laptop=(300, 16), gpu=(4000, 64))
         pair = rows[:, :-1], rows[:, 1:]
         return cls(seen.to(profile.device), pair, vocabulary.size, steps, batch, length)
 

@@ -7,7 +7,7 @@ from studium_widgets.plots import COLOURS, figure
 
 from studium_topics.swiglu.experiment import KINDS, Products, Table
 
-NAMES = {"relu": "ReLU", "silu": "SiLU", "bilinear": "Bilinear", "swiglu": "SwiGLU"}
+NAMES = {"relu": "ReLU", "silu": "SiLU", "swiglu": "SwiGLU"}
 
 
 def diagonal(found: Products) -> go.Figure:

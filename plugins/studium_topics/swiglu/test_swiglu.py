@@ -134,7 +134,7 @@ def test_gradients_by_hand_pass_gradcheck_against_the_layer_of_llama(ours):
 @BOTH
 def test_intervals_are_those_of_scipys_paired_t_test(ours):
     stats = pytest.importorskip("scipy.stats", reason="SciPy is the oracle")
-    for count in (2, 5, 10):
+    for count in (2, 3, 10):
         baseline = (2 + drawn(count)).tolist()
         losses = [b - 0.1 + 0.05 * float(e) for b, e in zip(baseline, drawn(count, seed=1), strict=True)]
         theirs = stats.ttest_rel(losses, baseline).confidence_interval(0.95)
