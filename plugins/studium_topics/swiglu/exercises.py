@@ -488,6 +488,9 @@ def multiplier(size):
     ### END SOLUTION
 
 
+multiplier.equivalent("return torch.cat([q, -q]), torch.cat([p, -p]), torch.ones(1, 2 * size)", "p · q is q · p")
+
+
 @multiplier.test("multiplies two numbers with two units", points=1)
 def _(multiplier):
     w_gate, w_up, w_down = (torch.as_tensor(weight).double() for weight in multiplier(1))
@@ -791,9 +794,8 @@ def dead_units(x, w_gate, w_up, w_down, kind):
     * returns: a tensor of F booleans
     """
     ### BEGIN SOLUTION
-    weights = [weight.detach().clone().requires_grad_(True) for weight in (w_gate, w_up, w_down)]
-    with torch.enable_grad():
-        y = gated(x.detach(), *weights, kind)
+    weights = [weight.detach().requires_grad_(True) for weight in (w_gate, w_up, w_down)]
+    y = gated(x, *weights, kind)
     noise = torch.randn(y.shape, generator=torch.Generator().manual_seed(0)).to(y)
     in_gate, in_up, in_down = (gradient != 0 for gradient in torch.autograd.grad(y, weights, noise))
     return ~(in_gate.any(1) | in_up.any(1) | in_down.any(0))
@@ -817,32 +819,55 @@ def _(dead_units):
 def _(dead_units, rng):
     for tokens, width, out in ((4, 5, 3), (3, 7, 4), (5, 6, 2)):
         x = torch.rand(tokens, width, generator=rng, dtype=torch.float64) + 0.2
+        x[:, 1] = 0.0
         w_gate, w_up = torch.rand(2, 8, width, generator=rng, dtype=torch.float64) + 0.1
         w_down = torch.randn(out, 8, generator=rng, dtype=torch.float64)
         w_gate[1] *= -1  # closed for all tokens
         w_gate[2] = 0.0
         w_up[3] = 0.0  # adds nothing, and learns through w_up
+        w_down[:, 3] -= w_down[:, 3].mean()
         w_down[:, 4] = 0.0  # adds nothing, and learns through w_down
         w_gate[5], w_up[5] = 0.0, 0.0
         w_up[6], w_down[:, 6] = 0.0, 0.0
         one_token = torch.full((tokens, 1), -1.0, dtype=torch.float64)
         one_token[0] = 1.0
-        w_gate[7] = torch.linalg.lstsq(x, one_token).solution[:, 0]  # open for the first token alone
-        dead = {"reglu": {1, 2, 5, 6}, "swiglu": {5, 6}, "glu": {6}, "bilinear": {5, 6}, "geglu": {5, 6}}
-        parts = [x, w_gate, w_up, w_down]
-        before = [tensor.clone() for tensor in parts]
-        for tensor in parts:
-            tensor.requires_grad_(True)
-        for kind, units in dead.items():
+        w_gate[7] = (torch.linalg.pinv(x) @ one_token)[:, 0]  # open for the first token alone
+        dead = {"swiglu": {5, 6}, "reglu": {1, 2, 5, 6}, "glu": {6}, "bilinear": {5, 6}, "geglu": {5, 6}}
+        silent = {"swiglu": {2, 3, 5, 6}, "reglu": {1, 2, 3, 5, 6}}  # dead where w_down is zero
+        cases = [(kind, w_down, units) for kind, units in dead.items()]
+        cases += [(kind, torch.zeros_like(w_down), units) for kind, units in silent.items()]
+        for case, (kind, down, units) in enumerate(cases):
+            parts = [x, w_gate, w_up, down]
+            before = [tensor.clone() for tensor in parts]
+            for tensor in parts:
+                tensor.requires_grad_(case % 2 == 1)
             found = torch.as_tensor(dead_units(*parts, kind))
             expected = torch.tensor([unit in units for unit in range(8)])
-            assert_close(found, expected, message=f"which of 8 units are dead, kind {kind!r}")
-        for name, tensor, kept in zip(("x", "w_gate", "w_up", "w_down"), parts, before, strict=True):
-            assert torch.equal(tensor, kept), f"the arguments must stay as they are, and {name} was changed"
-            assert tensor.requires_grad, (
-                f"the arguments must stay as they are, and {name} no longer asks for a gradient"
-            )
-            assert tensor.grad is None, f"nothing may be added to grad, and {name} has one now"
+            what = "and w_down zero" if case >= len(dead) else f"and {out} outputs"
+            assert_close(found, expected, message=f"which of 8 units are dead, kind {kind!r} {what}")
+            for name, tensor, kept in zip(("x", "w_gate", "w_up", "w_down"), parts, before, strict=True):
+                assert torch.equal(tensor, kept), f"the arguments must stay as they are, and {name} was changed"
+                asks = "asks" if tensor.requires_grad else "does not ask"
+                same = tensor.requires_grad == (case % 2 == 1)
+                assert same, f"the arguments must stay as they are, and {name} now {asks} for a gradient"
+                assert tensor.grad is None, f"nothing may be added to grad, and {name} has one now"
+
+
+dead_units.equivalent(
+    "noise = torch.randn(y.shape).to(y)", "any noise without a pattern shows whether there is a way back"
+)
+dead_units.equivalent(
+    "noise = torch.rand(y.shape, generator=torch.Generator().manual_seed(0)).to(y)",
+    "any noise without a pattern shows whether there is a way back",
+)
+dead_units.equivalent(
+    "noise = torch.randn(y.shape, generator=torch.Generator().manual_seed(1)).to(y)",
+    "any noise without a pattern shows whether there is a way back",
+)
+dead_units.equivalent(
+    "return ~(in_gate.any(1) | in_up.any(1) | in_down.all(0))",
+    "noise reaches every output, so a column has gradients everywhere or nowhere",
+)
 
 
 def _hidden_parts(x, w_gate, w_up, kind):
@@ -907,6 +932,30 @@ def _(x, w_gate, w_up, w_down, kind):
 
 
 @dead_units.misconception(
+    "You asked one loss alone, the sum of the outputs. A column of w_down that sums to zero, or values that cancel, "
+    "hide a way back that another loss would find.",
+    name="sum-of-the-outputs",
+)
+def _(x, w_gate, w_up, w_down, kind):
+    weights = [weight.detach().requires_grad_(True) for weight in (w_gate, w_up, w_down)]
+    summed = gated(x.detach(), *weights, kind).sum()
+    in_gate, in_up, in_down = (found.abs() > 1e-12 for found in torch.autograd.grad(summed, weights))
+    return ~(in_gate.any(1) | in_up.any(1) | in_down.any(0))
+
+
+@dead_units.misconception(
+    "You asked one loss alone, the square of the outputs. Where the outputs are zero it has no gradient, and other "
+    "losses do.",
+    name="square-of-the-outputs",
+)
+def _(x, w_gate, w_up, w_down, kind):
+    weights = [weight.detach().requires_grad_(True) for weight in (w_gate, w_up, w_down)]
+    squared = gated(x.detach(), *weights, kind).square().sum()
+    in_gate, in_up, in_down = (found != 0 for found in torch.autograd.grad(squared, weights))
+    return ~(in_gate.any(1) | in_up.any(1) | in_down.any(0))
+
+
+@dead_units.misconception(
     "You returned the units that are alive; the question is which are dead.", name="returned-the-living"
 )
 def _(x, w_gate, w_up, w_down, kind):
@@ -915,31 +964,21 @@ def _(x, w_gate, w_up, w_down, kind):
 
 @dead_units.also_correct
 def _(x, w_gate, w_up, w_down, kind):
-    x, w_gate, w_up, w_down = (tensor.detach() for tensor in (x, w_gate, w_up, w_down))
-    z, value = x @ w_gate.T, x @ w_up.T
-    gate = _ACTIVATIONS[kind](z)
-    slope = {
-        "reglu": lambda: (z > 0).to(z),
-        "bilinear": lambda: torch.ones_like(z),
-        "glu": lambda: gate * (1 - gate),
-        "swiglu": lambda: torch.sigmoid(z) * (1 + z * torch.sigmoid(-z)),
-        "geglu": lambda: 0.5 * torch.erfc(-z / 2**0.5) + z * torch.exp(-z * z / 2) / (2 * math.pi) ** 0.5,
-    }[kind]()
-    heard = (w_down != 0).any(0)
-    way_out = (gate * value != 0).any(0)
-    return ~way_out & ~(heard & ((gate != 0).any(0) | (slope * value != 0).any(0)))
+    parts = [tensor.detach().requires_grad_() for tensor in (w_gate, w_up, w_down)]
+    outputs = gated(x.detach(), *parts, kind)
+    outputs.backward(torch.randn_like(outputs))
+    largest = torch.stack([parts[0].grad.abs().amax(1), parts[1].grad.abs().amax(1), parts[2].grad.abs().amax(0)])
+    return (largest == 0).all(0)
 
 
 @dead_units.also_correct
 def _(x, w_gate, w_up, w_down, kind):
-    copies = [tensor.detach().double().clone().requires_grad_() for tensor in (x, w_gate, w_up, w_down)]
-    y = gated(*copies, kind)
-    seen = torch.zeros(len(w_gate), dtype=torch.bool)
-    for output in range(y.shape[1]):
-        for token in range(y.shape[0]):
-            found = torch.autograd.grad(y[token, output], copies[1:], retain_graph=True)
-            seen |= (found[0] != 0).any(1) | (found[1] != 0).any(1) | (found[2] != 0).any(0)
-    return seen.logical_not()
+    copies = [tensor.detach().requires_grad_() for tensor in (w_gate, w_up, w_down)]
+    alive = set()
+    for output in gated(x.detach(), *copies, kind).flatten():
+        gate, up, down = torch.autograd.grad(output, copies, retain_graph=True)
+        alive |= {unit for unit in range(len(gate)) if gate[unit].any() or up[unit].any() or down[:, unit].any()}
+    return torch.tensor([unit not in alive for unit in range(len(w_gate))])
 
 
 # ----------------------------------------------------------------------------------------------- paired_interval
@@ -972,6 +1011,12 @@ def paired_interval(losses, baseline, critical):
     error = statistics.stdev(differences) / math.sqrt(len(differences))
     return mean, mean - critical * error, mean + critical * error
     ### END SOLUTION
+
+
+paired_interval.equivalent(
+    "differences = [ours - theirs for ours, theirs in zip(losses, baseline, strict=False)]",
+    "both lists have one loss for each seed",
+)
 
 
 @paired_interval.test("finds a small difference that all seeds share", points=1)
@@ -1121,7 +1166,7 @@ def compare(build, batches, held_out, kinds, seeds, lr, critical):
         pairs = batches(seed)
         for kind in kinds:
             model = build(kind, seed)
-            optimizer = torch.optim.Adam(model.parameters(), lr=lr)
+            optimizer = torch.optim.Adam(model.parameters())
             for i, batch in enumerate(pairs):
                 for group in optimizer.param_groups:
                     group["lr"] = lr * (1 - i / len(pairs))
@@ -1133,6 +1178,9 @@ def compare(build, batches, held_out, kinds, seeds, lr, critical):
     baseline = losses[kinds[0]]
     return {kind: (losses[kind], paired_interval(losses[kind], baseline, critical)) for kind in kinds}
     ### END SOLUTION
+
+
+compare.equivalent('with __import__("contextlib").nullcontext():', "no gradient is asked for there")
 
 
 @compare.test("trains, and compares every kind with the first one", points=2)
@@ -1328,7 +1376,7 @@ def _(build, batches, held_out, kinds, seeds, lr, critical):
 def _(build, batches, held_out, kinds, seeds, lr, critical):
     def run(kind, seed):
         model, pairs = build(kind, seed), batches(seed)
-        optimizer = torch.optim.AdamW(model.parameters(), lr, weight_decay=0.0)
+        optimizer = torch.optim.AdamW(model.parameters(), lr, weight_decay=0)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda i: 1 - i / len(pairs))
         criterion = nn.CrossEntropyLoss()
         for ids, labels in pairs:
@@ -1348,11 +1396,11 @@ def _(build, batches, held_out, kinds, seeds, lr, critical):
 
 @compare.also_correct
 def _(build, batches, held_out, kinds, seeds, lr, critical):
-    table = torch.zeros(len(kinds), len(seeds), dtype=torch.float64)
+    table = torch.empty(len(kinds), len(seeds))
     for row, kind in enumerate(kinds):
         for column, seed in enumerate(seeds):
             model, pairs = build(kind, seed), batches(seed)
-            optimizer = torch.optim.Adam(model.parameters(), lr=lr)
+            optimizer = torch.optim.Adam(model.parameters())
             for step, (ids, labels) in enumerate(pairs):
                 optimizer.param_groups[0]["lr"] = lr * (len(pairs) - step) / len(pairs)
                 model.zero_grad()
