@@ -177,7 +177,9 @@ def table(
 ) -> Table:  # fmt: skip
     """Train KINDS at equal parameters on the same batches, three runs of each kind at laptop (2 at smoke, 10 at gpu).
 
-    Measured at laptop, seeds 0 to 4.
+    Measured at laptop on six single runs of each kind, about 7 s of CPU time each; the first two are the runs of seed 0
+    here, the others had the same distributions of weights and other draws. SwiGLU less ReLU: -.012 -.004 -.053 -.060
+    -.012 -.038; SwiGLU less SiLU: -.058 -.061 -.072 -.089 -.064 -.098; SiLU less ReLU: .046 .057 .019 .029 .052 .060.
     """
     data, hidden = Text.of(profile), 4 * profile.choose(smoke=16, laptop=64, gpu=256)
     count = profile.choose(smoke=2, laptop=3, gpu=10)
@@ -273,18 +275,18 @@ claims = (
         holds_from="smoke",
     ),
     Claim(
-        "A gate helps at equal parameters: SwiGLU against SiLU alone, upper end of the 95 % interval (nats)",
+        "A gate helps at equal parameters: SwiGLU against SiLU without a gate (mean paired difference, nats)",
         "2002.05202",
         table,
-        lambda result: result.against_silu["swiglu"][2],
-        at_most=0.0,
+        lambda result: result.against_silu["swiglu"][0],
+        at_most=-0.02,
     ),
     Claim(
-        "SwiGLU is ahead of ReLU on average (mean paired difference, nats a character)",
+        "SwiGLU is not behind ReLU; three seeds do not make it a winner (mean paired difference, nats)",
         "2002.05202",
         table,
         lambda result: result.against_relu["swiglu"][0],
-        at_most=0.0,
+        at_most=0.02,
     ),
     Claim(
         "Ablation: SiLU without a gate is not ahead of ReLU, so a smooth activation is not the reason (nats)",
