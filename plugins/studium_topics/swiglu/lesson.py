@@ -337,8 +337,8 @@ lesson.found("dead gates", gates.dead["reglu", RATES[-1]], within=0.1)
 # a gate. GEGLU and SwiGLU are 0.002 apart, less than the spread. The table says "gate", and it does not say "Swish".
 #
 # Would a smaller experiment see that? Two runs of the *same* layer with different seeds differ by some hundredths of a
-# nat here, as much as what we are looking for. But part of what a seed does, it does to all layers: its batches are easy
-# or hard for all of them. So compare *pairs* of runs with the same seed and batches. If $d_1, \dots, d_n$ are
+# nat here, as much as what we are looking for. But part of what a seed does, it does to all layers: its batches are
+# easy or hard for all of them. So compare *pairs* of runs with the same seed and batches. If $d_1, \dots, d_n$ are
 # their differences, with mean $\bar d$ and sample variance $s^2$, then $\bar d$ has the standard error $s / \sqrt n$,
 # and for normal differences $(\bar d - \mu)\sqrt n / s$ follows Student's distribution with $n - 1$ degrees of freedom.
 # A <dfn>confidence interval</dfn> of 95 % is a range computed from the data that contains the true mean $\mu$ in 95 %
