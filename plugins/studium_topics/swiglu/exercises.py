@@ -267,13 +267,13 @@ def _(ffn_cost):
 @ffn_cost.hidden("counts what PyTorch counts, with a gate and without", points=1)
 def _(ffn_cost):
     for tokens, width, hidden, has_gate in ((7, 5, 11, True), (4, 6, 3, False), (1, 8, 2, True), (9, 1, 4, True)):
-        x = torch.zeros(tokens, width)
-        ways_in = [nn.Linear(width, hidden, bias=False) for _ in range(1 + has_gate)]
-        way_out = nn.Linear(hidden, width, bias=False)
-        with FlopCounterMode(display=False) as counter:
-            inside = [linear(x) for linear in ways_in]
-            way_out(inside[0])
-        parameters = sum(linear.weight.numel() for linear in (*ways_in, way_out))
+        x, way_out = torch.zeros(tokens, width), torch.zeros(width, hidden)
+        ways_in = [torch.zeros(hidden, width) for _ in range(1 + has_gate)]
+        counter = FlopCounterMode(display=False)
+        with counter:
+            inside = [x @ way.T for way in ways_in]
+            inside[0] @ way_out.T
+        parameters = sum(way.numel() for way in (*ways_in, way_out))
         what = f"with {tokens} tokens, D={width}, F={hidden}, {'with' if has_gate else 'without'} a gate"
         assert_close(ffn_cost(tokens, width, hidden, has_gate), (parameters, counter.get_total_flops()), message=what)
 
