@@ -323,15 +323,14 @@ def _(tokens, width, hidden, has_gate):
 
 @ffn_cost.also_correct
 def _(tokens, width, hidden, has_gate):
-    matrices = 2 + bool(has_gate)
+    matrices = 3 if has_gate else 2
     return [matrices * width * hidden, sum(2 * tokens * width * hidden for _ in range(matrices))]
 
 
 @ffn_cost.also_correct
 def _(tokens, width, hidden, has_gate):
-    with torch.device("meta"):
-        layers = [torch.empty(hidden, width) for _ in range(3 if has_gate else 2)]
-    count = sum(layer.numel() for layer in layers)
+    shapes = [(hidden, width)] * (1 + has_gate) + [(width, hidden)]
+    count = sum(math.prod(shape) for shape in shapes)
     return count, tokens * (count + count)
 
 
@@ -584,7 +583,7 @@ def _(size):
 
 @multiplier.also_correct
 def _(size):
-    w_gate, w_up, w_down = torch.zeros(2 * size, 2 * size), torch.zeros(2 * size, 2 * size), torch.zeros(1, 2 * size)
+    w_gate, w_up, w_down = torch.zeros(2 * size, 2 * size), torch.zeros(2 * size, 2 * size), torch.empty(1, 2 * size)
     for i in range(size):
         for unit, sign in ((2 * i, 1.0), (2 * i + 1, -1.0)):
             w_gate[unit, size + i] = 0.5 * sign
@@ -597,8 +596,8 @@ def _(size):
 def _(size):
     signs = torch.tensor([1.0, -1.0]).repeat(size)
     place = torch.arange(size).repeat_interleave(2)
-    both = torch.eye(2 * size, dtype=torch.float64)
-    return both[place] * signs[:, None], both[size + place], signs[None].double()
+    both = torch.eye(2 * size)
+    return both[place] * signs[:, None], both[size + place], signs[None]
 
 
 # ----------------------------------------------------------------------------------------------- swiglu_backward
@@ -761,7 +760,7 @@ def _(x, w_gate, w_up, w_down, dy):
 
 @swiglu_backward.also_correct
 def _(x, w_gate, w_up, w_down, dy):
-    parts = [tensor.detach().clone().requires_grad_(True) for tensor in (x, w_gate, w_up, w_down)]
+    parts = [tensor.requires_grad_(True) for tensor in (x.clone(), w_gate.clone(), w_up.clone(), w_down.clone())]
     out = gated(*parts, "swiglu")
     return torch.autograd.grad(out, parts, dy)
 
@@ -1112,7 +1111,7 @@ def _(losses, baseline, critical):
 
 @paired_interval.also_correct
 def _(losses, baseline, critical):
-    apart = torch.tensor(losses, dtype=torch.float64) - torch.tensor(baseline, dtype=torch.float64)
+    apart = torch.tensor(losses) - torch.tensor(baseline)
     half = critical * apart.std() / len(apart) ** 0.5
     return apart.mean(), apart.mean() - half, apart.mean() + half
 
@@ -1121,7 +1120,7 @@ def _(losses, baseline, critical):
 def _(losses, baseline, critical):
     n = len(losses)
     mean = sum(losses) / n - sum(baseline) / n
-    squares = sum((ours - theirs - mean) ** 2 for ours, theirs in zip(losses, baseline, strict=True))
+    squares = sum((losses[i] - baseline[i] - mean) ** 2 for i in range(n))
     half = critical * (squares / (n - 1) / n) ** 0.5
     return [mean, mean - half, mean + half]
 
