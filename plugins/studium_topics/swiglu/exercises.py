@@ -864,6 +864,9 @@ dead_units.equivalent(
     "any noise without a pattern shows whether there is a way back",
 )
 dead_units.equivalent(
+    "outputs.backward(torch.rand_like(outputs))", "any noise without a pattern shows whether there is a way back"
+)
+dead_units.equivalent(
     "return ~(in_gate.any(1) | in_up.any(1) | in_down.all(0))",
     "noise reaches every output, so a column has gradients everywhere or nowhere",
 )
@@ -966,15 +969,15 @@ def _(x, w_gate, w_up, w_down, kind):
     parts = [tensor.detach().requires_grad_() for tensor in (w_gate, w_up, w_down)]
     outputs = gated(x.detach(), *parts, kind)
     outputs.backward(torch.randn_like(outputs))
-    largest = torch.stack([parts[0].grad.abs().amax(1), parts[1].grad.abs().amax(1), parts[2].grad.abs().amax(0)])
-    return (largest == 0).all(0)
+    gate, up, down = parts[0].grad.norm(dim=1), parts[1].grad.norm(dim=1), parts[2].grad.norm(dim=0)
+    return (gate == 0) & (up == 0) & (down == 0)
 
 
 @dead_units.also_correct
 def _(x, w_gate, w_up, w_down, kind):
     copies = [tensor.detach().requires_grad_() for tensor in (w_gate, w_up, w_down)]
     alive = set()
-    for output in gated(x.detach(), *copies, kind).flatten():
+    for output in gated(x, *copies, kind).flatten():
         gate, up, down = torch.autograd.grad(output, copies, retain_graph=True)
         alive |= {unit for unit in range(len(gate)) if gate[unit].any() or up[unit].any() or down[:, unit].any()}
     return torch.tensor([unit not in alive for unit in range(len(w_gate))])
