@@ -303,7 +303,7 @@ lesson.found("one slot", 100 * found.one["sort"].accuracy, within=0.25)
 # %% [markdown] tags=["experiment"]
 # **With all slots nearly every answer is right. With one slot, hardly any copy or reversal is, but most sorted
 # answers are.** (Laptop profile, seeds 0 to 2: 99 to 100 % with all slots; with one slot, 91, 82 and 70 % for
-# sorting and 3 to 5 % in three runs of the others.) A sorted answer needs only the *set* of letters, and 32 numbers
+# sorting and 3 to 5 % in four runs of the others.) A sorted answer needs only the *set* of letters, and 32 numbers
 # have room for a set. Copying needs the *order*, and 400 steps do not teach the encoder to pack an order into one
 # vector. Attention leaves each letter where it is, and fetches it when it is needed.
 #
