@@ -20,7 +20,7 @@ def studium_topics() -> Iterable[Topic]:
             ),
             Paper("SpanBERT: Improving Pre-training by Representing and Predicting Spans", 2019, "1907.10529"),
         ),
-        needs=("encoder-only",),
+        needs=("encoder-only", "encoder-decoder"),
         minutes=130,
         order=6,
     )

@@ -34,8 +34,9 @@ SpanPress()
 # 4. **compare** your batches and your loss with those of the library's T5;
 # 5. **measure** what short targets save, and what a denoiser can and cannot do.
 #
-# You need PyTorch tensors and the topic [encoder-only](encoder-only.ipynb): attention, masks, masked language models.
-# Allow 20 minutes for reading, 110 for coding, and two or three while models train.
+# You need PyTorch tensors and the topics [encoder-only](encoder-only.ipynb), for masked language models, and
+# [encoder-decoder](encoder-decoder.ipynb), for cross-attention. Allow 20 minutes for reading, 110 for coding, and two
+# or three while models train.
 
 # %%
 import torch
