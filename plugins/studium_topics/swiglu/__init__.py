@@ -21,6 +21,6 @@ def studium_topics() -> Iterable[Topic]:
             Paper("Gaussian Error Linear Units (GELUs)", 2016, "1606.08415"),
         ),
         needs=("decoder-only",),
-        minutes=120,
+        minutes=130,
         order=13,
     )

@@ -25,7 +25,7 @@ GateLab(kind="swiglu", gate_angle=0.0, value_angle=60.0)
 # 4. **compute** the gradients through a gate by hand, and find gates that are dead;
 # 5. **test** with seeds and intervals whether the gate is better, and say so only where it is.
 #
-# You need [decoder-only](decoder-only.ipynb) and the product rule. Time: 22 minutes of reading, 98 of coding, 4 of
+# You need [decoder-only](decoder-only.ipynb) and the product rule. Time: 18 minutes of reading, 108 of coding, 4 of
 # running.
 #
 # **Before the gate**, a transformer's feed-forward layer was two matrices with a ReLU between them
