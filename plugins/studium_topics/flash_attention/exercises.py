@@ -8,7 +8,7 @@ from studium import assert_close, exercise
 from torch.nn.attention.bias import causal_lower_right
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from studium_topics.flash_attention.probe import PeakTensor
+from studium_topics.kits.peak import PeakTensor
 
 # ----------------------------------------------------------------------------------------------- online_update
 

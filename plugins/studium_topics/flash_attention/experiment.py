@@ -17,7 +17,8 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from studium_topics.flash_attention.probe import PeakTensor, Traffic
+from studium_topics.flash_attention.probe import Traffic
+from studium_topics.kits.peak import PeakTensor
 from studium_topics.kits.training import one_thread
 
 Block = Callable[..., tuple[Tensor, ...]]

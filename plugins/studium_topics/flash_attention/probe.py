@@ -1,6 +1,6 @@
-"""Two meters for code that computes with tensors: the largest tensor made, and what moves to and from slow memory.
+"""A meter for what code that computes with tensors moves to and from slow memory.
 
-Both see every operation of PyTorch in their own process, whatever function of the library it came from.
+It sees every operation of PyTorch in its own process, whatever function of the library it came from.
 """
 
 from __future__ import annotations
@@ -12,42 +12,11 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
 
+from studium_topics.kits.peak import address, numbers
+
 
 def _tensors(values: Any) -> Iterator[Tensor]:
     return (value for value in tree_iter(values) if isinstance(value, Tensor))
-
-
-def _place(tensor: Tensor) -> int:
-    """Where the memory behind a tensor begins: the same for all views of it."""
-    return tensor.untyped_storage().data_ptr()
-
-
-def _numbers(tensor: Tensor) -> int:
-    """How many numbers the memory behind a tensor holds."""
-    return tensor.untyped_storage().nbytes() // tensor.element_size()
-
-
-class PeakTensor(TorchDispatchMode):
-    """Knows the largest tensor that was made inside the with block, and how many operations there were.
-
-    largest: numbers in the memory that it took; a view takes none. made: its shape. operations: calls of PyTorch's
-    kernels. What numpy does, or a kernel inside one operation, is not seen.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.largest = 0
-        self.made: tuple[int, ...] = ()
-        self.operations = 0
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        out = func(*args, **(kwargs or {}))
-        self.operations += 1
-        given = {_place(tensor) for tensor in _tensors((args, kwargs))}
-        for tensor in _tensors(out):
-            if _place(tensor) not in given and _numbers(tensor) > self.largest:
-                self.largest, self.made = _numbers(tensor), tuple(tensor.shape)
-        return out
 
 
 class Traffic(TorchDispatchMode):
@@ -63,7 +32,7 @@ class Traffic(TorchDispatchMode):
         super().__init__()
         self.sram = sram
         self.read = self.written = 0
-        self._slow = {_place(tensor): tensor for tensor in inputs}  # kept alive, so that no place is used again
+        self._slow = {address(tensor): tensor for tensor in inputs}  # kept alive, so that no place is used again
         self._inputs = set(self._slow)
         self._held: dict[int, tuple[int, int]] = {}
 
@@ -75,8 +44,8 @@ class Traffic(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
         given = list(_tensors((args, kwargs)))
-        places = {_place(tensor) for tensor in given}
-        made = [tensor for tensor in _tensors(out) if _place(tensor) not in places]
+        places = {address(tensor) for tensor in given}
+        made = [tensor for tensor in _tensors(out) if address(tensor) not in places]
         constant = not given or _is_constant(func)
         if func._schema.is_mutable:
             self._change(func, args)
@@ -84,8 +53,8 @@ class Traffic(TorchDispatchMode):
             for tensor in given:
                 self._read(tensor)
         for tensor in made:
-            if _numbers(tensor) > self.sram:
-                self._slow[_place(tensor)] = tensor
+            if numbers(tensor) > self.sram:
+                self._slow[address(tensor)] = tensor
                 self.written += 0 if constant else tensor.numel()
         return out
 
@@ -93,12 +62,12 @@ class Traffic(TorchDispatchMode):
         target, *others = args
         for tensor in _tensors(others):
             self._read(tensor)
-        if _place(target) in self._slow:
+        if address(target) in self._slow:
             self.written += target.numel()
             self.read += 0 if func.__name__.startswith(("copy_", "fill_", "zero_")) else target.numel()
 
     def _read(self, tensor: Tensor) -> None:
-        place = _place(tensor)
+        place = address(tensor)
         if place not in self._slow:
             return
         block = (tensor.storage_offset(), tensor.numel())
@@ -110,7 +79,7 @@ class Traffic(TorchDispatchMode):
 
     def results(self, *tensors: Tensor) -> None:
         """Bring the results home: those that are in fast memory are written once."""
-        self.written += sum(tensor.numel() for tensor in tensors if _place(tensor) not in self._slow)
+        self.written += sum(tensor.numel() for tensor in tensors if address(tensor) not in self._slow)
 
 
 def _is_constant(func: Any) -> bool:

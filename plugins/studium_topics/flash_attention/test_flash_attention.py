@@ -15,8 +15,9 @@ from studium.checking import check
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from studium_topics.flash_attention import exercises, experiment, measure_gpu, reference
-from studium_topics.flash_attention.probe import PeakTensor, Traffic
+from studium_topics.flash_attention.probe import Traffic
 from studium_topics.kits import training
+from studium_topics.kits.peak import PeakTensor
 
 SMOKE = Profile("smoke")
 TILING = "widgets/studium_widgets/tiling_maths.js"

@@ -14,8 +14,9 @@ from studium.claims import experiments, run_experiment
 from torch import nn
 
 from studium_topics.kits import training
+from studium_topics.kits.peak import PeakTensor
 from studium_topics.linformer import exact, exercises, experiment, figures, model, reference, tasks
-from studium_topics.linformer.probe import LargestTensor, measured
+from studium_topics.linformer.probe import measured
 
 SMOKE = Profile("smoke")
 BOTH = pytest.mark.parametrize("ours", [exercises, reference], ids=["exercises", "reference"])
@@ -228,9 +229,9 @@ def test_attention_cut_to_full_rank_is_full_attention_and_to_rank_one_has_rank_o
 def test_the_meters_count_products_and_memory_and_not_views():
     x = torch.zeros(10, 6)
     assert measured(lambda: x @ x.mT) == (600, 100)
-    with LargestTensor() as largest:
+    with PeakTensor() as peak:
         x.mT[2:].expand(3, 4, 10)
-    assert largest.numbers == 0
+    assert peak.largest == 0
 
 
 def test_the_error_of_random_projections_is_the_formulas_and_far_from_the_best():

@@ -22,5 +22,5 @@ def studium_topics() -> Iterable[Topic]:
         ),
         needs=("decoder-only",),
         minutes=135,
-        order=15,
+        order=16,
     )

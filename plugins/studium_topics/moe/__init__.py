@@ -26,7 +26,7 @@ def studium_topics() -> Iterable[Topic]:
             Paper("ST-MoE: Designing Stable and Transferable Sparse Expert Models", 2022, "2202.08906"),
             Paper("Mixtral of Experts", 2024, "2401.04088"),
         ),
-        needs=("decoder-only",),
+        needs=("swiglu",),
         minutes=135,
-        order=14,
+        order=15,
     )

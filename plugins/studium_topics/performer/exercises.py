@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from studium import assert_close, exercise
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from studium_topics.kits.peak import PeakTensor
 from studium_topics.performer.model import decoder
-from studium_topics.performer.probe import LargestTensor
 
 # -------------------------------------------------------------------------------------------- linear_attention
 
@@ -70,15 +70,15 @@ def _(linear_attention, rng):
 
 @linear_attention.hidden("makes no table of queries by keys", points=1)
 def _(linear_attention, rng):
-    assert issubclass(LargestTensor, TorchDispatchMode), "the meter sees this process alone"
+    assert issubclass(PeakTensor, TorchDispatchMode), "the meter sees this process alone"
     qf, kf, v = (torch.rand(size, width, generator=rng) for size, width in ((90, 5), (110, 5), (110, 7)))
-    with LargestTensor() as meter:
+    with PeakTensor() as meter:
         found = linear_attention(qf, kf, v)
     assert meter.operations >= 3, (
         f"the work must be done by PyTorch's operations, where this test can see them: it saw {meter.operations}"
     )
-    assert meter.numbers < 9900, (
-        f"you made a tensor of shape {meter.shape} with {meter.numbers} numbers, where 90 queries by 110 keys are "
+    assert meter.largest < 9900, (
+        f"you made a tensor of shape {meter.made} with {meter.largest} numbers, where 90 queries by 110 keys are "
         "9900: multiply in another order"
     )
     weights = qf.double() @ kf.double().T
@@ -895,17 +895,17 @@ def _(causal_attention, rng):
 
 @causal_attention.hidden("holds no table of the whole text, and no state for each token", points=1)
 def _(causal_attention, rng):
-    assert issubclass(LargestTensor, TorchDispatchMode), "the meter sees this process alone"
+    assert issubclass(PeakTensor, TorchDispatchMode), "the meter sees this process alone"
     for n, m, dv, chunk in ((160, 5, 8, 12), (150, 9, 4, 10)):
         qf, kf, v = (torch.rand(n, width, generator=rng) for width in (m, m, dv))
-        with LargestTensor() as meter:
+        with PeakTensor() as meter:
             found = causal_attention(qf, kf, v, chunk)
         assert meter.operations >= n // chunk, (
             f"the work must be done by PyTorch's operations, where this test can see them: it saw {meter.operations}"
         )
         most = n * (m + dv)
-        assert meter.numbers <= most, (
-            f"you made a tensor of shape {meter.shape} with {meter.numbers} numbers, for {n} tokens with {m} features "
+        assert meter.largest <= most, (
+            f"you made a tensor of shape {meter.made} with {meter.largest} numbers, for {n} tokens with {m} features "
             f"and values of width {dv}, of which {most} are allowed: keep one state, and tables of one chunk"
         )
         weights = (qf.double() @ kf.double().T).tril()

@@ -13,9 +13,9 @@ from studium.checking import check
 from traitlets import TraitError
 
 from studium_topics.kits import training
+from studium_topics.kits.peak import PeakTensor
 from studium_topics.performer import exercises, experiment, features, figures, reference
 from studium_topics.performer.model import average_attention, decoder, softmax_attention
-from studium_topics.performer.probe import LargestTensor
 from studium_topics.performer.spotlight import RandomSpotlight
 
 SMOKE = Profile("smoke")
@@ -198,13 +198,13 @@ def test_the_code_with_the_bug_fails_and_its_learner_hears_why():
 
 def test_the_meter_counts_memory_and_not_views():
     x = torch.zeros(10, 10)
-    with LargestTensor() as probe:
+    with PeakTensor() as probe:
         x.T[3:].unsqueeze(0)
         x.mul_(2)
-    assert (probe.numbers, probe.operations > 0) == (0, True)
-    with LargestTensor() as probe:
+    assert (probe.largest, probe.operations > 0) == (0, True)
+    with PeakTensor() as probe:
         (x[:4] + 1).sum()
-    assert (probe.numbers, probe.shape) == (40, (4, 10))
+    assert (probe.largest, probe.made) == (40, (4, 10))
 
 
 def test_the_decoder_reads_as_the_kit_does_and_the_average_cannot_choose():

@@ -303,8 +303,8 @@ lesson.found("operations", bill["whole text"].flops / least.flops, within=0.15)
 # encoder, since it also looks at the inputs, so the ratio of operations is larger than that of tokens.
 #
 # Cheaper steps are worth something only if they teach as much. T5 compared objectives at equal numbers of steps and
-# found small differences: table 7 of the paper has a GLUE average of 83.28 for words hidden one by one and of 83.49
-# for spans of mean length 3. The authors chose spans because they train faster.
+# found only small differences between words hidden one by one and spans (table 7 of the paper). The authors chose spans
+# because they train faster.
 #
 # ## A denoiser and a language model
 #

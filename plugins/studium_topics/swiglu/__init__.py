@@ -22,5 +22,5 @@ def studium_topics() -> Iterable[Topic]:
         ),
         needs=("decoder-only",),
         minutes=130,
-        order=13,
+        order=14,
     )
