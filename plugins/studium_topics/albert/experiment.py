@@ -5,11 +5,11 @@ layers that are one, four layers of their own. A causal mask stands in for ALBER
 then has a label, and a model of this size learns in the time of one page. Sentence order (table 5): two encoders that
 differ in nothing but the second sentence of their negative pairs, each asked both questions afterwards.
 
-Measured at laptop (2 cores, CPU), 30 s of CPU time for sharing and 20 s for the orders. Sharing, seeds 0 and 1: losses
-of one layer 1.998 2.008, four shared 1.884 1.863, four own 1.788 1.809 nats a character, so that sharing keeps .54 and
-.73 of the gain of depth. Sentence order, seeds 0 to 4: trained on order, order 1.000 each time and next sentence .658
-.710 .715 .765 .721; trained on the next sentence, next sentence 1.000 .998 1.000 .974 .923 and order .494 .652 .565 .604
-.770. The rule of shared words, seeds 0 to 5: next .849 .856 .830 .839 .841 .845, order .5 each time.
+Measured at laptop (2 cores, CPU), 30 s of CPU time for sharing and 20 s for the orders. Sharing, seeds 0 to 2: losses
+of one layer 1.998 2.008 1.983, four shared 1.884 1.863 1.867, four own 1.788 1.809 1.813 nats a character, so that
+sharing keeps .54 .73 .69 of the gain of depth. Sentence order, seeds 0 to 4: trained on order, order 1.000 each time,
+next sentence .658 .710 .715 .765 .721; trained on the next sentence, next sentence 1.000 .998 1.000 .974 .923, order
+.494 .652 .565 .604 .770. The rule of shared words, seeds 0 to 5: next .849 .856 .830 .839 .841 .845, order always .5.
 """
 
 from __future__ import annotations
