@@ -1023,6 +1023,11 @@ pretrain.equivalent(
 )
 
 
+pretrain.equivalent(
+    "losses.append((accumulate(model, inputs[rows], labels[rows], micro)))", "accumulate returns a float already"
+)
+
+
 @pretrain.test("learns which token goes with which, epoch by epoch", points=1)
 def _(pretrain):
     generator = torch.Generator().manual_seed(5)
