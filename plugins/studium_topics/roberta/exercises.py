@@ -503,7 +503,7 @@ def _(pack):
 
 @pack.hidden("packs every sentence once, whole, in order, and as tightly as it can", points=3)
 def _(pack, rng):
-    for length, longest, cls, sep, pad in ((12, 6, 1, 2, 0), (9, 7, 5, 0, 3), (17, 5, 0, 7, 1), (8, 6, 9, 8, 7)):
+    for length, longest, cls, sep, pad in ((9, 7, 5, 0, 3), (12, 6, 1, 2, 0), (17, 5, 0, 7, 1), (8, 6, 9, 8, 7)):
         documents, word = [], 100
         for _ in range(9):
             document = []
@@ -817,7 +817,7 @@ accumulate.equivalent(
 
 @accumulate.test("gives two uneven parts the gradient of the whole", points=1)
 def _(accumulate):
-    table = nn.Embedding(5, 5)
+    table = drawn(lambda: nn.Embedding(5, 5), torch.Generator().manual_seed(3), scale=1.0)
     inputs = torch.tensor([[0, 1, 2], [3, 4, 0], [1, 1, 3]])
     labels = torch.tensor([[1, 2, 3], [-100, 0, -100], [4, 4, -100]])
     whole = F.cross_entropy(table(inputs).flatten(0, 1), labels.flatten(), ignore_index=-100)
@@ -847,7 +847,7 @@ def _(accumulate, rng):
         ]
         whole = sum(terms) / len(terms)
         expected = torch.autograd.grad(whole, list(model.parameters()))
-        for micro in (1, 2, 3, batch):
+        for micro in (2, 1, 3, batch):
             model.zero_grad()
             found = accumulate(model, inputs, labels, micro)
             assert_close(float(found), whole.item(), rtol=1e-6, message=f"the loss, {micro} of {batch} rows at a time")
