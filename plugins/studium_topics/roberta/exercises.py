@@ -503,7 +503,7 @@ def _(pack):
 
 @pack.hidden("packs every sentence once, whole, in order, and as tightly as it can", points=3)
 def _(pack, rng):
-    for length, longest, cls, sep, pad in ((9, 7, 5, 0, 3), (12, 6, 1, 2, 0), (17, 5, 0, 7, 1), (8, 6, 9, 8, 7)):
+    for length, longest, cls, sep, pad in ((8, 6, 9, 8, 7), (9, 7, 5, 0, 3), (12, 6, 1, 2, 0), (17, 5, 0, 7, 1)):
         documents, word = [], 100
         for _ in range(9):
             document = []
