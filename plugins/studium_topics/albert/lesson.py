@@ -93,8 +93,8 @@ from studium_topics.albert.exercises import albert_embed
 #
 # <details><summary>Answer</summary>
 #
-# The second one makes the whole $V \times H$ table, at every step, and autograd keeps it. A batch looks up $BT$ rows,
-# which is far fewer than $V$.
+# The second one makes the whole $V \times H$ table, at every step, and its gradient is as large again. Both come on
+# top of the $BT$ rows of width $H$ that both ways make.
 # </details>
 #
 # ### One layer
