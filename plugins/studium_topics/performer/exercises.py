@@ -1207,7 +1207,7 @@ def _(train_performer, rng):
 
 
 @train_performer.misconception(
-    "You left `stabilise` out. The features of long queries and keys underflow to 0 in float32, and attention is 0 / 0.",
+    "You left `stabilise` out. Features of long queries and keys underflow to 0 in float32; attention is then 0 / 0.",
     name="not-stabilised",
 )
 def _(model, batches, vectors, redraw, chunk, lr):
