@@ -298,7 +298,8 @@ def _(x, e, pad):
 def linformer_attention(q, k, v, e, f, pad):
     """Return softmax(Q (E K)ᵀ / √d) (F V): attention over projected keys and values.
 
-    Padding never has an influence on the result of a real token. (Wang et al. 2020, section 4.)
+    Padding never has an influence on the result of a real token; the row of a padded one follows the same formula.
+    (Wang et al. 2020, section 4.)
 
     * q, k, v (B, H, n, d): they stay as they are
     * e, f (slots, n): the projection of the keys, and that of the values
@@ -529,6 +530,7 @@ def multiplications(heads, length, width, slots):
 def _(multiplications):
     found = multiplications(1, 6, 1, 2)
     assert_close(found, (72, 48), message="2 · 6 · 6 · 1, and 4 · 6 · 2 · 1")
+    assert not any(isinstance(number, float) for number in found), f"whole numbers are expected, got {found}"
 
 
 @multiplications.hidden("agrees with PyTorch's own counter", points=2)
@@ -633,8 +635,8 @@ def _(heads, length, width, slots):
 def random_projection(slots, length, generator):
     """Return a random projection E for which P Eᵀ E V is, on average over the draws, P V.
 
-    The entries are independent, normal, of mean 0, and all of one variance. Draw them with a single call of
-    `torch.randn` with the generator, and scale that.
+    The entries are independent, normal, of mean 0, and all of one variance. Draw them with the single call
+    `torch.randn(slots, length, generator=generator)`, and scale that.
 
     * slots, length: the shape of E
     * generator: a torch.Generator
@@ -826,7 +828,9 @@ def _(encode, rng):
     shapes = dict.fromkeys("qkvo", (width, width)) | {"up": (5, width), "down": (width, 5)}
     layers = []
     for _ in range(2):
-        layer = {}
+        layer = {
+            name: torch.randn(3, tokens, generator=rng, dtype=torch.float64, requires_grad=True) for name in ("e", "f")
+        }
         for name, shape in (shapes | {"norm1": (width,), "norm2": (width,)}).items():
             layer[f"{name}.weight"] = torch.randn(shape, generator=rng, dtype=torch.float64, requires_grad=True)
             layer[f"{name}.bias"] = torch.randn(shape[0], generator=rng, dtype=torch.float64, requires_grad=True)
@@ -851,8 +855,11 @@ def _(encode, rng):
     )
     assert found.requires_grad, "gradients must reach the weights: the lesson trains them"
     found.square().sum().backward()
-    without = [name for layer in layers for name, weight in layer.items() if weight.grad is None]
-    assert not without, f"no gradient reached {', '.join(sorted(set(without)))}"
+    without = {name for layer in layers for name, weight in layer.items() if weight.grad is None} - {"e", "f"}
+    assert not without, f"no gradient reached {', '.join(sorted(without))}"
+    encode(x, pad, layers, 3, None).square().sum().backward()
+    without = {name for layer in layers for name in "ef" if layer[name].grad is None}
+    assert not without, f"no gradient reached {', '.join(sorted(without))} without attend"
 
 
 @encode.misconception(

@@ -393,7 +393,7 @@ figures.influences(ended)
 #   the rank, and larger than the result in our experiment.
 # * *"Padding is masked in the scores."* A slot belongs to no token. Padding is removed before the projection.
 # * *"A mask over slots makes it causal."* Each slot has read all tokens. The mask comes too late.
-# * *"Linear is faster."* From $n = 2k$ on it multiplies less than full attention. Whether it is faster depends on the
+# * *"Linear is faster."* Above $n = 2k$ it multiplies less than full attention. Whether it is faster depends on the
 #   opponent: fused exact attention has linear memory too.
 #
 # ## You can now

@@ -33,7 +33,7 @@ def linear_attention(qf, kf, v):
 
     Query i gives key j the weight qf_i · kf_j, divided by the sum of its weights over all keys.
 
-    * qf (..., n, m), kf (..., s, m): features of the queries and of the keys
+    * qf (..., n, m), kf (..., s, m): features of the queries and of the keys, of any sign
     * v (..., s, dv): values
     * returns: the weighted means of the values, (..., n, dv)
 
@@ -64,8 +64,12 @@ def _(linear_attention, rng):
         v = torch.randn(*batch, s, dv, generator=rng, dtype=torch.float64)
         weights = torch.einsum("...im,...jm->...ij", qf, kf)
         expected = torch.einsum("...ij,...jd->...id", weights / weights.sum(-1, keepdim=True), v)
+        kept = [part.clone() for part in (qf, kf, v)]
         what = f"{n} queries, {s} keys, {m} features, batch {batch}"
         assert_close(linear_attention(qf, kf, v), expected, rtol=1e-9, atol=1e-9, message=what)
+        assert all(map(torch.equal, kept, (qf, kf, v))), "qf, kf and v must stay as they are"
+        what += ", all weights negative"
+        assert_close(linear_attention(-qf, kf, v), expected, rtol=1e-9, atol=1e-9, message=what)
 
 
 @linear_attention.hidden("makes no table of queries by keys", points=1)
@@ -480,7 +484,8 @@ def orthogonal_gaussian(m, d, generator):
     """Return m random vectors, of which each by itself looks like d independent standard normal numbers.
 
     Rows 0 to d - 1 are orthogonal to each other, rows d to 2d - 1 again, and so on; the last
-    block may be smaller. Each row's direction is uniform, so that the mean of every entry is 0.
+    block may be smaller. The blocks are independent of each other. Each row's direction is
+    uniform, so that the mean of every entry is 0.
     The lengths are independent of the directions and of each other, and have the
     distribution of the length of d independent standard normal numbers.
 
@@ -560,7 +565,8 @@ def _(orthogonal_gaussian):
     generator = torch.Generator().manual_seed(5)
     w = torch.stack([orthogonal_gaussian(6, 3, generator) for _ in range(3)])
     assert not torch.allclose(w[0], w[1]), "a second call with the same generator gives other vectors"
-    assert not torch.allclose(w[:, :3], w[:, 3:]), "each block is drawn anew"
+    first, second = (block / block.norm(dim=-1, keepdim=True) for block in (w[:, :3], w[:, 3:]))
+    assert not torch.allclose(first.abs(), second.abs(), atol=1e-4), "each block has directions of its own"
 
 
 @orthogonal_gaussian.misconception(
@@ -714,7 +720,7 @@ def _(stabilise):
 
 @stabilise.hidden("does so in every head, whatever the size of the logarithms", points=1)
 def _(stabilise, rng):
-    for shape, shift in (((3, 5), 0.0), ((2, 3, 4, 6), 800.0), ((2, 5, 3), -900.0)):
+    for shape, shift in (((2, 3, 4, 6), 800.0), ((2, 5, 3), -900.0), ((3, 5), 0.0)):
         logs = 2 * torch.randn(*shape, generator=rng, dtype=torch.float64) + shift
         logs = logs + 300 * torch.arange(shape[0], dtype=torch.float64).reshape(-1, *[1] * (len(shape) - 1)) * (
             len(shape) > 2
@@ -758,6 +764,15 @@ def _(logs, keys):
 )
 def _(logs, keys):
     return torch.exp(logs - logs.max())
+
+
+@stabilise.misconception(
+    "You took one maximum for all queries of a head, as for its keys. Each query has a largest feature of its own, and "
+    "that has to be 1: a query whose logarithms are far smaller than another's would have features that are all 0.",
+    name="one-maximum-for-all-queries",
+)
+def _(logs, keys):
+    return torch.exp(logs - logs.amax((-2, -1), keepdim=True))
 
 
 @stabilise.misconception(
@@ -825,7 +840,7 @@ def causal_attention(qf, kf, v, chunk):
     Query i sees the keys j <= i alone: key j gets the weight qf_i · kf_j, divided by the sum of
     the weights of those keys.
 
-    * qf, kf (..., n, m): features; v (..., n, dv): values
+    * qf, kf (..., n, m): features, of any sign; v (..., n, dv): values
     * chunk: int, 1 or more; go through the text in pieces of so many tokens, the last one may
       be smaller, and carry sums from one to the next
     * returns: (..., n, dv), the same for every chunk
@@ -875,6 +890,8 @@ def _(causal_attention, rng):
         assert_close(causal_attention(qf, kf, v, chunk), expected, rtol=1e-9, atol=1e-9, message=what)
         for part, old in zip((qf, kf, v), before, strict=True):
             assert_close(part, old, rtol=0, atol=0, message="the arguments stay as they are")
+        what += ", all weights negative"
+        assert_close(causal_attention(-qf, kf, v, chunk), expected, rtol=1e-9, atol=1e-9, message=what)
 
 
 @causal_attention.hidden("does not see the future, inside a chunk or beyond it", points=1)
@@ -1131,6 +1148,7 @@ def _(train_performer, rng):
         first = F.cross_entropy(model(ids, oracle).flatten(0, 1), labels.flatten())
     losses = train_performer(model, [(ids, labels)] * 6, [w, w, w], 2, 4, 0.04)
     assert len(losses) == 6, f"one loss for each of 6 batches is needed, got {len(losses)}"
+    assert all(isinstance(loss, float) for loss in losses), f"floats are expected, got {type(losses[0]).__name__}"
     assert_close(float(losses[0]), first.item(), rtol=1e-6, atol=1e-6, message="the loss before the first step")
     assert losses[-1] < losses[0] - 0.3, (
         f"6 steps on one batch lower its loss; yours: {losses[0]:.3f}, {losses[-1]:.3f}"
@@ -1181,11 +1199,33 @@ def _(train_performer, rng):
         part.weight.data.mul_(10)
     ids = torch.arange(12).reshape(2, 6) % 9
     vectors = [torch.randn(20, 8, generator=rng) for _ in range(3)]
-    losses = train_performer(model, [(ids, ids)] * 3, vectors, 1, 5, 1e-6)
+    losses = train_performer(model, [(ids, ids)] * 3, vectors, 1, 5, 1e-3)
     assert len(losses) == 3, f"one loss for each of 3 batches is needed, got {len(losses)}"
     assert all(math.isfinite(loss) for loss in losses), (
         f"the losses stay finite for long queries and keys, got {losses}"
     )
+
+
+@train_performer.misconception(
+    "You left `stabilise` out. Features of long queries and keys underflow to 0 in float32; attention is then 0 / 0.",
+    name="not-stabilised",
+)
+def _(model, batches, vectors, redraw, chunk, lr):
+    optimizer, losses = torch.optim.Adam(model.parameters(), lr=lr), []
+    for step, (ids, labels) in enumerate(batches):
+        w = vectors[step // redraw]
+
+        def attend(q, k, v, w=w):
+            scale = q.shape[-1] ** -0.25
+            features = [log_features(part * scale, w).exp() for part in (q, k)]
+            return causal_attention(*features, v, chunk)
+
+        loss = F.cross_entropy(model(ids, attend).flatten(0, 1), labels.flatten())
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    return losses
 
 
 @train_performer.misconception(

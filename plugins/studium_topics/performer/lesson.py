@@ -177,10 +177,10 @@ print(f"mean error with the signs that QR returns: {found.unsigned:.1f} standard
 #
 # ## Features that vanish
 #
-# The logarithm of a positive feature contains $-|x|^2/2$. For a vector of length 15 that is −112, and float32 has no
-# $e^{-112}$: all features become 0, and attention 0/0. Softmax has the same problem and subtracts a row's maximum. Here
-# the factors are inside the features, and not every factor is allowed. The code in the next exercise subtracts maxima,
-# runs without a warning, and computes wrong attention.
+# The logarithm of a positive feature contains $-|x|^2/2$. For a vector of length 15 that is −112.5, and float32 has no
+# $e^{-112.5}$: most features become 0, the products of the others do too, and attention is 0/0. Softmax has the same
+# problem and subtracts a row's maximum. Here the factors are inside the features, and not every factor is allowed. The
+# code in the next exercise subtracts maxima, runs without a warning, and computes wrong attention.
 
 # %% exercise="stabilise"
 from studium_topics.performer.exercises import stabilise
