@@ -1131,7 +1131,7 @@ def _(moe_layer, rng):
 
 @moe_layer.hidden("puts no more rows through the experts than there are seats", points=1)
 def _(moe_layer, rng):
-    for batch, length, width, inner, experts, k, factor in ((4, 10, 6, 5, 4, 2, 0.5), (2, 16, 5, 4, 8, 1, 0.25)):
+    for batch, length, width, inner, experts, k, factor in ((4, 10, 6, 400, 4, 2, 0.5), (2, 16, 5, 400, 8, 1, 0.25)):
         x = torch.randn(batch, length, width, generator=rng)
         router = torch.randn(experts, width, generator=rng)
         gate_up = torch.randn(experts, 2 * inner, width, generator=rng)

@@ -370,7 +370,7 @@ for factor in (1.0, 4.0):
 # batch. A mixture that drops nothing, such as our `mixture`, has neither problem.
 #
 # **Balance without a loss.** The balance loss pulls against the task. DeepSeek-V3 instead adds a bias to each expert's
-# logit *for the choice only*, not for the weights, and moves it up or down by a fixed small amount after each step,
+# score *for the choice only*, not for the weights, and moves it up or down by a fixed small amount after each step,
 # depending on whether the expert had too few or too many tokens ([Wang et al. 2024](https://arxiv.org/abs/2408.15664)).
 #
 # ## What does not reproduce at this size

@@ -66,7 +66,7 @@ from studium_widgets import Diagram
 # where $\circ$ multiplies entry by entry (equations 5 and 6 of the paper). The <dfn>gate</dfn> of a hidden unit is the
 # activated factor $\varphi(w_g \cdot x)$; it decides how much of the unit's <dfn>value</dfn> $w_u \cdot x$, the linear
 # factor, goes on. <dfn>SwiGLU</dfn> is the gated layer whose activation is SiLU, $z\,\sigma(z)$, which is also called
-# Swish. So SwiGLU is a layer with three matrices and no activation function.
+# Swish. So SwiGLU is a layer with three matrices, not an activation function.
 
 # %% tags=["diagram"]
 Diagram.from_package("studium_topics.swiglu", "flow.svg")
