@@ -1,6 +1,7 @@
 """Exercises: the parts of T5's decoder, the loss that must not leak, and search with a cache of its own."""
 
 import math
+from itertools import product
 
 import torch
 import torch.nn.functional as F
@@ -60,6 +61,7 @@ def _(remember, rng):
         for name, one, weight in zip(("keys", "values"), found, inputs[1:], strict=True):
             expected = torch.einsum("bsi,hdi->bhsd", inputs[0], weight.view(heads, size, width))
             assert_close(one, expected, rtol=1e-5, atol=1e-5, message=f"the {name}, {heads} heads of {size} numbers")
+            assert one.dtype == expected.dtype, f"the {name} must be in {expected.dtype} as states are, got {one.dtype}"
             assert one.requires_grad, f"gradients must reach the arguments through the {name}"
             away = torch.randn(batch, heads, length, size, generator=rng, dtype=torch.float64)
             pair = torch.autograd.grad((one * away).sum(), (inputs[0], weight), retain_graph=True, allow_unused=True)
@@ -547,6 +549,7 @@ def _(position_bias, rng):
         for causal in (True, False):
             side = buckets if causal else buckets // 2
             whole = position_bias(table, length, length, causal)
+            assert whole.dtype == table.dtype, f"the bias must be in {table.dtype}, as table is, got {whole.dtype}"
             assert tuple(whole.shape) == (1, heads, length, length), (
                 f"the bias must have shape {(1, heads, length, length)}, got {tuple(whole.shape)}"
             )
@@ -570,7 +573,7 @@ def _(position_bias, rng):
         table = torch.randn(8, 2, generator=rng, dtype=torch.float64).requires_grad_()
         bias = position_bias(table, 2, 5, causal)
         assert bias.requires_grad, "gradients must reach the table: look rows up by indexing it"
-        (gradient,) = torch.autograd.grad(bias.sum(), table)
+        (gradient,) = torch.autograd.grad(bias[bias > -5e8].sum(), table)
         counts = [2, 2, 2, 2, 1, 0, 0, 0] if causal else [2, 2, 5, 0, 0, 1, 0, 0]
         message = "how often each bucket is used by 2 queries at positions 3 and 4, of 5 keys"
         assert_close(gradient, torch.tensor(counts, dtype=torch.float64)[:, None].expand(8, 2), message=message)
@@ -794,6 +797,16 @@ def _(decoder_layer, rng):
     for name, gradient in zip(inputs, gradients, strict=True):
         assert gradient is not None, f"no gradient reaches {name}"
         assert gradient.abs().sum() > 0, f"the gradient of {name} must not be zero"
+    small = {name: 1e-6 * torch.randn(tensor.shape, generator=rng).double() for name, tensor in inputs.items()}
+    sums = []
+    for sign in (-1, 1):
+        moved = {name: tensor.detach() + sign * small[name] for name, tensor in inputs.items()}
+        pair = moved["memory's keys"], moved["memory's values"]
+        stream, _ = decoder_layer(moved["x"], moved, None, pair, torch.zeros(3, 3), torch.zeros(5))
+        sums.append(float((stream * away).sum()))
+    slope = sum(float((gradient * small[name]).sum()) for name, gradient in zip(inputs, gradients, strict=True))
+    message = "what a small step of all inputs changes, in millionths, by the gradients: no part may be detached"
+    assert_close(1e6 * slope, 1e6 * (sums[1] - sums[0]) / 2, rtol=1e-3, atol=1e-3, message=message)
 
 
 @decoder_layer.misconception(
@@ -1319,9 +1332,9 @@ def _(step, start, eos, pad, longest):
 def beam_search(step, start, eos, width, longest, alpha=0.0):
     """Return the best answer that a beam of `width` finds, and its log-probability.
 
-    - step(newest (n,), kept) → (logits (n, V), kept): feeds n answers one token each, first `start`. kept is None, then
-      a list of tensors (n, …), a row for each answer: the cache of self-attention. That of the source is inside of
-      step, the same for all.
+    - step(newest (n,), kept) → (logits (n, V), kept): feeds n answers one token each, first `start`; call it once for
+      the whole beam. kept is None, then a list of tensors (n, …), a row for each answer: the cache of self-attention.
+      That of the source is inside of step, the same for all.
     - Each step keeps the `width` likeliest extensions of all answers in the beam. Those that end in eos leave it,
       finished. After `longest` tokens all are finished. Stop when the beam is empty.
     - The best: the highest log p / lengthᵅ, counting eos.
@@ -1383,31 +1396,40 @@ def _(beam_search):
 
 @beam_search.hidden("keeps the likeliest extensions of the whole beam, and their caches with them", points=2)
 def _(beam_search, rng):
-    cases = ((7, 4, 6, 5, 2), (4, 3, 7, 3, 2), (5, 2, 6, 1, 3), (3, 5, 6, 2, 1), (6, 1, 8, 4, 0), (5, 8, 4, 0, 1))
-    for vocabulary, width, longest, eos, start in 4 * cases:
+    cases = ((5, 4, 6, 2, 3), (7, 4, 6, 5, 2), (4, 3, 7, 3, 2), (5, 2, 6, 1, 3), (6, 1, 8, 4, 0), (5, 8, 4, 0, 1))
+    reads = []
+    for alpha, (vocabulary, width, longest, eos, start) in product((1.0, 0.6, 0.0, 0.0), cases):
         table = 1.5 * torch.randn(97, vocabulary, generator=rng, dtype=torch.float64)
-        table[:, eos] -= 2  # so that answers grow long
+        table[:, eos] -= 1 if alpha else 2  # so that answers grow long
+        fed, wanted = [], []
 
-        def step(newest, kept, table=table):
-            hashes, steps = kept or (torch.zeros(len(newest), 1, dtype=torch.long), torch.zeros(len(newest)))
+        def step(newest, kept, table=table, fed=fed):
+            hashes, same = kept or (torch.zeros(len(newest), 1, dtype=torch.long), torch.zeros(len(newest)).long())
             assert len(newest) == len(hashes), f"kept has {len(hashes)} rows for {len(newest)} newest tokens"
+            assert torch.equal(hashes[:, 0], same), "row i of every tensor in kept must belong to the same answer"
             hashes = hashes * 5 + newest[:, None] + 1
-            return table[hashes[:, 0] % 97], [hashes, steps + 1]
+            fed.append(sorted(hashes[:, 0].tolist()))
+            return table[hashes[:, 0] % 97], [hashes, hashes[:, 0]]
 
         beam, finished = [((), 0.0, start + 1)], []
         for _ in range(longest):
             pool = []
+            wanted.append(sorted(seen for _, _, seen in beam))
             for tokens, total, seen in beam:
                 for token, logp in enumerate(table[seen % 97].log_softmax(-1).tolist()):
                     pool.append(((*tokens, token), total + logp, seen * 5 + token + 1))
             best = sorted(pool, key=lambda one: -one[1])[:width]
             finished += [one for one in best if one[0][-1] == eos]
             beam = [one for one in best if one[0][-1] != eos]
-        expected = max(finished + beam, key=lambda one: one[1])
-        tokens, total = beam_search(step, start, eos, width, longest)
-        what = f"{vocabulary} tokens, a beam of {width}, {longest} at most"
+        expected = max(finished + beam, key=lambda one: one[1] / len(one[0]) ** alpha)
+        tokens, total = beam_search(step, start, eos, width, longest, alpha)
+        what = f"{vocabulary} tokens, a beam of {width}, {longest} at most, alpha {alpha}"
         assert_close(list(map(int, tokens)), list(expected[0]), message=f"the tokens: {what}")
         assert_close(float(total), expected[1], rtol=1e-4, atol=1e-4, message=f"log p: {what}")
+        reads.append((what, fed, wanted))
+    for what, fed, wanted in reads:
+        same = all(one == two for one, two in zip(fed, wanted, strict=False))
+        assert same, f"each newest token needs the rows of kept that belong to its own answer: {what}"
 
 
 @beam_search.hidden("finds the likeliest of all answers when the beam is wide enough", points=1)
@@ -1437,13 +1459,15 @@ def _(beam_search, rng):
 
 @beam_search.hidden("divides by length to the power alpha, eos included", points=1)
 def _(beam_search):
+    ends = (0.1, 0.35, 0.45, 0.6, 0.45)
+
     def step(newest, kept):
-        """Offer eos with 0.3 at each of 5 steps, then end."""
+        """Offer eos with these probabilities at the first 5 steps, then end."""
         t = 0 if kept is None else int(kept[0][0])
-        rows = torch.tensor([0.7, 0.3] if t < 5 else [1e-9, 1.0]).log().expand(len(newest), 2)
+        rows = torch.tensor([1 - ends[t], ends[t]] if t < 5 else [1e-9, 1.0]).log().expand(len(newest), 2)
         return rows, [torch.full((len(newest),), t + 1)]
 
-    logp = [math.log(0.3) + t * math.log(0.7) for t in range(5)] + [5 * math.log(0.7)]
+    logp = [math.log(math.prod([1 - end for end in ends[:t]]) * [*ends, 1.0][t]) for t in range(6)]
     for alpha in (0.0, 0.5, 1.0, 2.0):
         length = max(range(6), key=lambda t: logp[t] / (t + 1) ** alpha)
         tokens, total = beam_search(step, 0, 1, 2, 9, alpha)
@@ -1568,6 +1592,29 @@ def _(step, start, eos, width, longest, alpha=0.0):
         kept = [part[parents] for part in kept]
     finished += zip(answers.tolist(), total.tolist(), strict=True)
     return max(finished, key=lambda one: one[1] / len(one[0]) ** alpha)
+
+
+@beam_search.misconception(
+    "You forgot the answers that are still in the beam after `longest` tokens; they are finished as well, without eos, "
+    "and the best may be one of them.",
+    name="unfinished-left-out",
+)
+def _(step, start, eos, width, longest, alpha=0.0):
+    newest, kept, finished = torch.tensor([start]), None, []
+    answers, total = torch.empty(1, 0, dtype=torch.long), torch.zeros(1)
+    for _ in range(longest):
+        logits, kept = step(newest, kept)
+        scores = total[:, None] + logits.log_softmax(-1)
+        total, flat = scores.flatten().topk(min(width, scores.numel()))
+        parents, newest = flat // scores.shape[1], flat % scores.shape[1]
+        answers = torch.cat([answers[parents], newest[:, None]], 1)
+        ended = newest == eos
+        finished += zip(answers[ended].tolist(), total[ended].tolist(), strict=True)
+        answers, total, newest, parents = (one[~ended] for one in (answers, total, newest, parents))
+        if not len(newest):
+            break
+        kept = [part[parents] for part in kept]
+    return max(finished, key=lambda one: one[1] / len(one[0]) ** alpha, default=([], 0.0))
 
 
 @beam_search.misconception(

@@ -50,8 +50,8 @@ def _(random_lengths):
 
 @random_lengths.hidden("makes every list of lengths equally likely", points=2)
 def _(random_lengths, rng):
-    for total, parts, lists in ((6, 3, 10), (5, 2, 4)):
-        draws = 50 * lists
+    for total, parts, lists in ((6, 3, 10), (8, 4, 35)):
+        draws = 30 * lists
         counts = {}
         for _ in range(draws):
             found = tuple(int(length) for length in random_lengths(total, parts, rng))
@@ -232,6 +232,9 @@ def _(span_mask, rng):
         (59, 0.3, 3, 18, 6),
         (512, 0.15, 3, 77, 26),
         (100, 0.22, 4.8, 22, 5),
+        (61, 0.2, 3, 12, 4),
+        (43, 0.3, 3, 13, 4),
+        (89, 0.05, 2.8, 4, 1),
         (37, 0.21, 1, 8, 8),
         (12, 0.15, 1, 2, 2),
         (40, 0.8, 1.3, 32, 8),
@@ -403,7 +406,7 @@ def corrupt(ids, mask, sentinels, eos):
 
     - ids (T,): long. mask (T,): bool, True where a token is hidden; any pattern, also at both ends.
     - sentinels: a list of ids in the order of their use, at least as many as runs.
-    - Returns two tensors of long, one-dimensional.
+    - Returns two tensors of long, one-dimensional. The arguments stay as they are.
     """
     ### BEGIN SOLUTION
     inputs, targets, span, before = [], [], 0, False
@@ -473,7 +476,7 @@ def _(corrupt):
         assert targets.tolist() == wanted_targets, f"mask {flags}: targets {wanted_targets}, got {targets.tolist()}"
 
 
-@corrupt.hidden("leaves ids and mask as they are, and has the lengths that the counts give", points=1)
+@corrupt.hidden("leaves its arguments as they are, and has the lengths that the counts give", points=1)
 def _(corrupt, rng):
     for length, runs, hidden in ((40, 3, 6), (25, 5, 10)):
         ids = torch.randint(9, (length,), generator=rng)
@@ -482,7 +485,9 @@ def _(corrupt, rng):
             start = 1 + run * (length // runs)
             mask[start : start + hidden // runs] = True
         copies = ids.clone(), mask.clone()
-        inputs, targets = corrupt(ids, mask, list(range(80, 60, -1)), 70)
+        sentinels = list(range(80, 60, -1))
+        inputs, targets = corrupt(ids, mask, sentinels, 50)
+        assert sentinels == list(range(80, 60, -1)), f"sentinels must stay as they are, {len(sentinels)} are left"
         assert torch.equal(ids, copies[0]), "ids must stay as they are"
         assert torch.equal(mask, copies[1]), "mask must stay as it is"
         assert len(inputs) == length - hidden + runs + 1, f"inputs: got {len(inputs)} tokens"
@@ -625,7 +630,7 @@ def restore(inputs, targets, sentinels, eos):
 
     - inputs (S,), targets (T,): long. Each ends with `eos`, which occurs nowhere else.
     - sentinels: a list of ids in the order of their use. No other token has one of these ids.
-    - Returns a tensor of long, one-dimensional, without sentinels and `eos`.
+    - Returns a tensor of long, one-dimensional, without sentinels and `eos`. The arguments stay as they are.
     """
     ### BEGIN SOLUTION
     spans, current = {}, []
@@ -655,17 +660,22 @@ def _(restore):
 @restore.hidden("inverts the corruption of random texts", points=1)
 def _(restore, rng):
     for length, density in ((23, 0.4), (60, 0.15), (17, 0.7), (31, 0.9), (12, 0.3)):
-        ids = torch.randint(5, 30, (length,), generator=rng)
+        numbers = (5 + torch.randperm(95, generator=rng)).tolist()  # sentinels are neither the largest nor in a row
+        sentinels, others = numbers[:35], torch.tensor(numbers[35:])
+        ids = others[torch.randint(len(others), (length,), generator=rng)]
         mask = torch.rand(length, generator=rng) < density
         mask[1:4] = torch.tensor([True, True, False])
-        sentinels = (40 + torch.randperm(35, generator=rng)).tolist()
         inputs, targets, names = [], [], iter(sentinels)
         for hidden, run in groupby(range(length), key=mask.tolist().__getitem__):
             words = ids[list(run)].tolist()
             name = [next(names)] if hidden else []
             inputs += name or words
             targets += [*name, *words] if hidden else []
-        found = restore(torch.tensor([*inputs, 2]), torch.tensor([*targets, 2]), sentinels, 2)
+        given = torch.tensor([*inputs, 2]), torch.tensor([*targets, 2]), list(sentinels)
+        found = restore(*given, 2)
+        assert given[0].tolist() == [*inputs, 2], "inputs must stay as they are"
+        assert given[1].tolist() == [*targets, 2], "targets must stay as they are"
+        assert given[2] == sentinels, "sentinels must stay as they are"
         assert isinstance(found, torch.Tensor), f"a tensor is expected, got {type(found).__name__}"
         assert found.dtype == torch.long, f"the text must be long, got {found.dtype}"
         assert found.tolist() == ids.tolist(), f"the text was {ids.tolist()}, got {found.tolist()}"
