@@ -179,7 +179,7 @@ def test_a_lesson_is_previewed_and_shared_and_has_nothing_to_undo(server):
 
 
 def test_search_glossary_labels_settings_and_predictions_answer(server):
-    assert server.ask("GET", "search", q="singular value")[1]["results"][0]["slug"] == "lora"
+    assert server.ask("GET", "search", q="low-rank adapter")[1]["results"][0]["slug"] == "lora"
     assert "rank" in [term["term"] for term in server.ask("GET", "glossary")[1]["terms"]]
     assert server.ask("GET", "labels")[1] == {"labels": []}
     assert server.ask("PUT", "settings", {"review_minutes": 5})[1]["settings"]["review_minutes"] == 5

@@ -54,12 +54,12 @@ export default widget((ui) => {
   };
 });
 
-const titled = (title, ...parts) => h("div", { class: "st-part" }, h("h4", {}, title), ...parts);
+const titled = (title, ...parts) => h("div", { class: "st-bill-part" }, h("h4", {}, title), ...parts);
 
 function billOf(name) {
   const bar = stackedBar(`Parameters of ${name}`, NAMES);
   const title = h("h4", {});
-  const element = h("div", { class: "st-part" }, title, bar.element);
+  const element = h("div", { class: "st-bill-part" }, title, bar.element);
   const draw = (shown, parts, most) => {
     put(title, "textContent", `${shown}: ${digits(total(parts))} parameters`);
     bar.draw(parts.map((count) => [count, digits(count)]), most);
@@ -71,7 +71,7 @@ function billOf(name) {
 function stackOf() {
   const [above, below, note] = [h("ol", { class: "st-sets" }), h("ol", { class: "st-layers" }), h("p", { class: "st-note" })];
   const [kept, run] = [h("h4", {}), h("h4", {})];
-  const element = h("div", { class: "st-part" }, kept, above, run, below, note);
+  const element = h("div", { class: "st-bill-part" }, kept, above, run, below, note);
   let shown = "";
   const draw = (sets, passed) => {
     const count = sets.at(-1) + 1;

@@ -89,8 +89,8 @@ from studium_topics.performer.exercises import linear_attention
 # e^{|k|^2/2} .$$
 #
 # That is almost $e^{q \cdot k}$. An estimate is <dfn>unbiased</dfn> if its mean over all random draws is the exact
-# value. Two factors are too many; put them where they belong, and average over m vectors. Such features are
-# <dfn>positive random features</dfn>: every feature is the exponential of something, so no weight can be negative.
+# value. Two factors are too many; put them where they belong, and average over m vectors. The
+# <dfn>positive random features</dfn> of a vector are exponentials, so no weight can be negative.
 #
 # Return logarithms. The features themselves can be too small for float32, as we shall see.
 

@@ -187,8 +187,8 @@ for budget in (64, 128, 512, 1024):
 # not, as in BERT, for each by itself. That is why the words of a span will agree.
 #
 # In training all $y_t$ are predicted in one pass. At position $t$ the decoder reads $y_{t-1}$, so its inputs are the
-# targets, one place later. This is <dfn>teacher forcing</dfn>: in training, the decoder reads the true earlier tokens
-# and not its own guesses.
+# targets, one place later. With <dfn>teacher forcing</dfn>, a decoder reads the true earlier tokens in training, and
+# not its own guesses.
 
 # %% exercise="shift_right"
 from studium_topics.span_corruption.exercises import shift_right

@@ -647,7 +647,7 @@ def _(swiglu_backward, rng):
     def loss(x, w_gate, w_up, w_down):
         return ((F.silu(x @ w_gate.T) * (x @ w_up.T)) @ w_down.T * dy).sum()
 
-    with torch.inference_mode():  # where autograd records nothing
+    with torch.inference_mode():
         found = swiglu_backward(*parts, dy)
     assert len(found) == 4, f"four gradients are expected, got {len(found)}"
     for place, name in enumerate(("x", "w_gate", "w_up", "w_down")):
