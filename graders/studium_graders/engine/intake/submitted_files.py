@@ -58,7 +58,7 @@ def read_folder(folder: Path, most_mb: int) -> SubmittedFiles:
 
 
 def _regular_files(folder: Path, notes: list[str]) -> Iterator[tuple[str, int]]:
-    """Return relative paths and open descriptors, in the order of names; whoever takes one closes it."""
+    """Return relative paths and open descriptors, in the order of names; the caller closes them."""
     top = os.fspath(folder)
     for place, folders, names, at in os.fwalk(top, follow_symlinks=False, onerror=_raise):
         inside = os.path.relpath(place, top)
