@@ -2,6 +2,11 @@
 import { ApiError } from "./api.js";
 import { h } from "./element.js";
 
+const STAGES = ["queued", "running"];
+const OVER = STAGES.length;
+
+const stage = (job) => (STAGES.includes(job.state) ? STAGES.indexOf(job.state) : OVER);
+
 export class Desk {
   syllabus = null;
   jobs = new Map(); // "path exercise" → job
@@ -77,8 +82,12 @@ export class Desk {
     if (status === "wrong" && !this.panelIsShown()) this.say(`${id} is not right yet: ${mistake || message}`);
   }
 
+  // A job only moves on: the answer to the request for it may come after the events that tell how it ended.
   #note(job) {
-    this.jobs.set(`${job.path} ${job.exercise ?? ""}`, job);
+    const key = `${job.path} ${job.exercise ?? ""}`;
+    const known = this.jobs.get(key);
+    if (known?.id === job.id && stage(job) < stage(known)) return;
+    this.jobs.set(key, job);
     this.tell("jobs");
     if (job.state === "failed" || job.state === "refused") this.say(job.message);
   }
@@ -86,7 +95,7 @@ export class Desk {
   /** The job that is waiting or running for an exercise of the notebook at `path`, or null. */
   jobOf(path, exercise) {
     const found = [this.jobs.get(`${path} ${exercise}`), this.jobs.get(`${path} `)];
-    return found.find((job) => job && (job.state === "queued" || job.state === "running")) ?? null;
+    return found.find((job) => job && stage(job) < OVER) ?? null;
   }
 
   /** Opens a lesson, written first where it is not there yet, at a cell. */

@@ -189,6 +189,20 @@ def test_a_late_answer_does_not_take_the_place_of_what_was_asked_for_since(page,
     assert row.locator(".studium-hints").count() == 0
 
 
+def test_a_check_is_over_on_the_screen_though_the_answer_to_its_request_comes_after_its_end(page, lab):
+    open_lesson(page, lab, "lab/tree", "first-steps")
+    answer(page, WRONG)
+    late: list[Any] = []
+    page.route("**/api/checks*", lambda route: late.append((route, route.fetch())))
+    button(page, "Check mean").click()
+    exercise(page, "mean").locator(".studium-mistake").wait_for()
+    with page.expect_response("**/api/checks*"):
+        route, response = late.pop()
+        route.fulfill(response=response)
+    page.wait_for_timeout(500)
+    assert cell(page).locator(".studium-badge").inner_text() == "✗ Not right yet"
+
+
 def test_a_check_that_would_be_killed_for_want_of_memory_is_refused_with_a_sentence(page, lab):
     with Store(lab.data) as store:
         keep_labels(store, [Label("first-steps", "first-steps-spread", 1, 10_000_000, "smoke", "spread")])
