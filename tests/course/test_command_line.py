@@ -234,6 +234,27 @@ def test_reproduce_tells_of_an_experiment_that_fails_and_goes_on(sample, studium
     assert {claim["topic"] for claim in json.loads(out)["claims"]} == {"sample"}
 
 
+def test_reproduce_goes_on_where_a_stopped_run_was_and_measures_changed_code_anew(sample, studium):
+    sample.topic(slug="other", package="other_topic")
+    experiment = sample.folder / "other_topic" / "experiment.py"
+    right = experiment.read_text()
+    experiment.write_text(right.replace("    return", "    import os; os._exit(9)\n    return"))
+    command = ("reproduce", "sample", "other", "--profile", "smoke", "--seeds", "1", "--jobs", "2", "--json")
+    code, out, _ = studium(*command)
+    assert (code, {claim["topic"] for claim in json.loads(out)["claims"]}) == (1, {"sample"})
+    first = json.loads(out)["claims"]
+    experiment.write_text(right)
+    code, out, _ = studium(*command, "--resume")
+    claims = json.loads(out)["claims"]
+    assert code == 0
+    assert [claim for claim in claims if claim["topic"] == "sample"] == first  # to the hundredth of a second
+    assert len(claims) == 2 * len(first)
+    path = sample.folder / "sample_topic" / "experiment.py"
+    path.write_text(path.read_text().replace("choose(smoke=0.5", "choose(smoke=0.6"))
+    _, out, _ = studium(*command, "--resume")
+    assert json.loads(out)["claims"][0]["measured"] == pytest.approx(0.6)
+
+
 def test_reproduce_without_a_reference_says_what_is_missing(sample, studium):
     (sample.folder / "sample_topic" / "reference.py").unlink()
     code, _, err = studium("reproduce", "sample", "--profile", "smoke")

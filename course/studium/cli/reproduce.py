@@ -13,6 +13,7 @@ from studium.progress import track
 from studium.topic import Topic
 
 if TYPE_CHECKING:
+    from studium.desk.reproducing import Run
     from studium.measuring import ClaimResult
 
 
@@ -23,15 +24,18 @@ def reproduce(
     profile: Annotated[str | None, typer.Option(help="smoke, laptop or gpu; by default the best here.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu or cuda; by default that of the profile.")] = None,
     seeds: Annotated[int, typer.Option(help="How many seeds to run, from seed 0.", min=1)] = 3,
+    jobs: Annotated[int, typer.Option(help="How many experiments to run at a time.", min=1)] = 1,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped.")] = False,
     by_seed: Annotated[bool, typer.Option("--by-seed", help="Also print the figure of each seed.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
     """Reproduce each paper's claim in miniature and measure it.
 
-    The figure is the worst over the seeds. Exit code 1 if a claim does not hold.
+    The figure is the worst over the seeds. Exit code 1 if a claim does not hold. With --resume, experiments that were
+    measured before with the same code, profile, device and number of seeds are not run again.
     """
     topics = choose_topics(ctx.obj, slugs or [], everything)
-    claims, problems = _measure(topics, choose_profile(profile, device), range(seeds))
+    claims, problems = _measure(ctx.obj, topics, choose_profile(profile, device), range(seeds), jobs, resume)
     if as_json:
         print_json({"claims": claims})
     else:
@@ -55,17 +59,25 @@ def choose_topics(catalogue: Catalogue, slugs: list[str], everything: bool) -> l
     )
 
 
-def _measure(topics: list[Topic], profile: Profile, seeds: range) -> "tuple[list[ClaimResult], list[str]]":
-    """Return the results of all claims, and why some topics could not be measured."""
-    from studium.measuring import reproduce
+def _measure(
+    catalogue: Catalogue, topics: list[Topic], profile: Profile, seeds: range, jobs: int, resume: bool
+) -> "tuple[list[ClaimResult], list[str]]":
+    """Return the results of all claims, and why some experiments could not be measured."""
+    from studium.desk.reproducing import measure, runs_of
 
     claims: list[ClaimResult] = []
     problems: list[str] = []
-    for topic in track(topics, "reproducing"):
+    runs: list[Run] = []
+    for topic in topics:
         try:
-            claims += reproduce(topic, profile, seeds)
+            runs += runs_of(catalogue, topic, profile, seeds)
         except TopicError as error:
             problems.append(str(error))
+    for found in track(measure(runs, jobs=jobs, resume=resume), "reproducing", total=len(runs)):
+        if isinstance(found, TopicError):
+            problems.append(str(found))
+        else:
+            claims += found
     return claims, problems
 
 

@@ -1,13 +1,10 @@
 """Descriptions of topics, kept on the disk, so that neither the server nor a command must import torch to show them."""
 
 import contextlib
-import hashlib
 import subprocess
 import sys
 import time
 from collections.abc import Iterable
-from importlib.resources import as_file, files
-from importlib.util import find_spec
 from pathlib import Path
 
 import msgspec
@@ -15,6 +12,7 @@ import msgspec
 from studium.catalogue import Catalogue, load_catalogue
 from studium.desk.description import Description, describe
 from studium.desk.places import data_folder
+from studium.desk.stamps import digest, installed
 from studium.errors import StudiumError
 from studium.notebooks import write_text
 from studium.topic import Topic
@@ -39,7 +37,7 @@ def description_of(catalogue: Catalogue, slug: str) -> Description:
 
 
 def _described(catalogue: Catalogue, topics: Iterable[Topic]) -> dict[str, Description]:
-    host = _installed(catalogue)
+    host = installed(catalogue)
     paths = {topic.slug: _path(topic, host) for topic in topics}
     found = {slug: known for slug, path in paths.items() if (known := _read(path))}
     missing = [slug for slug in paths if slug not in found]
@@ -87,23 +85,7 @@ def _keep(description: Description, path: Path) -> None:
 
 def _path(topic: Topic, host: bytes) -> Path:
     """Return the file of a description; its name changes with every file of the topic and of the host."""
-    with as_file(files(topic.package)) as folder:
-        digest = hashlib.sha256(host + _stamp(folder)).hexdigest()[:16]
-    return data_folder() / "topics" / f"{topic.slug}.{digest}.json"
-
-
-def _installed(catalogue: Catalogue) -> bytes:
-    """Return what a compiled lesson depends on besides its topic: the host's code, and every plugin's version."""
-    spec = find_spec("studium")
-    assert spec is not None
-    assert spec.origin is not None
-    versions = sorted(f"{entry.distribution} {entry.version}" for entry in catalogue.entries)
-    return _stamp(Path(spec.origin).parent) + "\n".join(versions).encode()
-
-
-def _stamp(folder: Path) -> bytes:
-    stats = ((path, path.stat()) for path in sorted(folder.rglob("*")) if path.suffix in (".py", ".svg"))
-    return "\n".join(f"{path} {stat.st_size} {stat.st_mtime_ns}" for path, stat in stats).encode()
+    return data_folder() / "topics" / f"{topic.slug}.{digest(topic.package, host)}.json"
 
 
 if __name__ == "__main__":
