@@ -1,11 +1,12 @@
 // Commands, in the palette, the launcher and (by schemas/plugin.json) the notebook's toolbar.
 
-export function addCommands(app, desk, show, { palette, launcher, icon }) {
+export function addCommands(app, desk, show, openCover, { palette, launcher, icon }) {
   const add = (name, label, execute, more = {}) => {
     app.commands.addCommand(`studium:${name}`, { label, execute, ...more });
     palette?.addItem({ command: `studium:${name}`, category: "Studium" });
   };
   const inLesson = () => Boolean(desk.here.topic);
+  add("cover", "Studium's cover", openCover, { caption: "All lessons, and where you stand" });
   add("desk", "Studium", show, { caption: "Syllabus, exercises and progress", icon });
   add("check", "Check my work", () => desk.check(desk.here.exercise?.id), {
     caption: "Check the exercise at the cursor, or the whole lesson",

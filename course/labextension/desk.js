@@ -1,6 +1,7 @@
 // The desk as a plugin: one panel, commands, and what it hangs on the applications' own parts where they are there.
 import { Api } from "./api.js";
 import { addCommands } from "./commands.js";
+import { coverTab } from "./cover.js";
 import { h } from "./element.js";
 import { watchIdle } from "./idle.js";
 import { markNotebooks } from "./marks.js";
@@ -65,14 +66,16 @@ async function start(app, tracker, { palette, launcher, statusBar, registry, ren
     app.shell.expandLeft?.(widget.id); // in Notebook this shows the panel; in JupyterLab the next line does
     app.shell.activateById(widget.id);
   };
-  addCommands(app, desk, show, { palette, launcher, icon });
+  const cover = coverTab(desk, widgets.Widget, icon, show);
+  addCommands(app, desk, show, cover.open, { palette, launcher, icon });
   markNotebooks(desk, tracker);
   if (statusBar) statusBar.registerStatusItem("studium-progress", { align: "left", rank: 50, item: statusItem(desk, widgets.Widget, show) });
   widget.disposed.connect(() => desk.end.abort());
-  app.restored.then(() => begin(desk, show)); // not awaited: the application is restored once every plugin is there
+  app.restored.then(() => begin(desk, show, cover)); // not awaited: the application is restored once every plugin is there
 }
 
-async function begin(desk, show) {
+async function begin(desk, show, cover) {
+  cover.takePlaceOf("START.md");
   await desk.load();
   if (desk.shared) {
     show();

@@ -1,6 +1,7 @@
 // The syllabus: search, filter, tracks, topics and their exercises.
 import { button, h, minutes } from "./element.js";
 import { exerciseView } from "./exercise.js";
+import { SIGNS } from "./states.js";
 import { updateView } from "./update.js";
 
 const FILTERS = [["all", "All lessons"], ["open", "Not done"], ["wrong", "With mistakes"], ["done", "Done"]];
@@ -10,7 +11,6 @@ const KEEPS = {
   wrong: (topic) => topic.exercises.some((exercise) => exercise.status === "wrong"),
   done: (topic) => topic.status === "done",
 };
-const SIGNS = { new: "○", begun: "◔", done: "●" };
 const WORDS = { new: "not begun", begun: "begun", done: "done" };
 
 export function lessonsView(desk) {

@@ -8,6 +8,9 @@ export const STATES = {
   checking: { mark: "…", word: "Checking" },
 };
 
+/** The sign of each state of a lesson. */
+export const SIGNS = { new: "○", begun: "◔", done: "●" };
+
 /** The state to show of an exercise in the notebook at `path`: "checking" while a check waits or runs. */
 export function stateOf(desk, path, exercise) {
   return desk.jobOf(path, exercise.id) ? "checking" : exercise.status;

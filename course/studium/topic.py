@@ -38,7 +38,8 @@ class Topic:
     """One topic of a course.
 
     ``package`` is the import name of the topic's folder, normally ``__name__`` of its ``__init__.py``. ``minutes`` is
-    the reading and working time, ``needs`` holds the slugs of prerequisites, ``order`` sorts within a track.
+    the reading and working time, ``needs`` holds the slugs of prerequisites, ``order`` sorts within a track. With
+    ``cover``, the lesson's first widget is what a course opens with; of several such topics, the first one's.
     """
 
     slug: str
@@ -50,6 +51,7 @@ class Topic:
     needs: tuple[str, ...] = ()
     minutes: int = 60
     order: int = 1000
+    cover: bool = False
 
     def __post_init__(self) -> None:
         if not _SLUG.fullmatch(self.slug):

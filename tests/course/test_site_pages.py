@@ -135,6 +135,13 @@ def test_lessons_lead_to_their_neighbours_and_to_what_they_need(visit):
     page.get_by_text("swimming").wait_for()
 
 
+def test_the_start_page_shows_the_first_widget_that_a_lesson_has_and_where_it_is_from(visit):
+    page = visit("index")
+    assert page.locator(".cover iframe").count() == 1
+    page.locator(".cover figcaption").get_by_role("link").click()
+    page.wait_for_url("**/waves.html")
+
+
 def test_searching_finds_a_word_anywhere_and_enter_opens_the_lesson(visit):
     page = visit("index")
     page.keyboard.press("/")

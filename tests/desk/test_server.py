@@ -126,6 +126,12 @@ def test_the_syllabus_has_tracks_topics_and_exercises(server):
     assert any(section["title"] == "Into a real model" for section in lora["sections"])
 
 
+def test_the_cover_is_the_first_widget_of_the_lesson_that_is_marked(server):
+    status, found = server.ask("GET", "cover")
+    assert (status, found["cover"]["slug"]) == (200, "ddpm")
+    assert found["cover"]["widget"]["widget"] == "studium_topics/kits/film"
+
+
 def test_a_wrong_answer_is_checked_named_helped_reset_and_reviewed(server):
     path = server.folder / "lora.ipynb"
     notebook = json.loads(path.read_text())

@@ -15,13 +15,19 @@ QUICK = "mqa-gqa"  # the one that every run opens
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("jupyterlab")]
 
 
-def test_the_start_page_opens_first_and_links_to_each_lesson(lab, page):
+def test_the_cover_opens_first_with_a_widget_that_moves_and_each_lesson_and_begins_the_course(lab, page):
     page.goto(lab.url(""))
-    preview = page.locator(".jp-MarkdownViewer")
-    preview.get_by_role("heading", name="Studium").wait_for()
+    cover = page.locator(".studium-cover")
+    cover.locator(".studium-cover-widget canvas").first.wait_for()
     catalogue = load_catalogue()
+    titles = cover.locator(".studium-card .studium-link").all_inner_texts()
     for slug in OURS:
-        assert preview.get_by_role("link", name=catalogue[slug].title, exact=True).count() == 1
+        assert sum(catalogue[slug].title in title for title in titles) == 1
+    assert page.get_by_role("menuitem", name="Nbgrader").count() == 0
+    assert page.locator(".jp-MarkdownViewer").count() == 0
+    assert page.locator(".studium-panel").is_visible()
+    cover.get_by_role("button", name=f"Begin: {catalogue[OURS[0]].title}").click()
+    page.locator(".jp-Notebook").get_by_role("heading", level=1).first.wait_for()
 
 
 @pytest.mark.parametrize(

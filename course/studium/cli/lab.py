@@ -41,7 +41,8 @@ def _command(course: Path, start: str, settings: Path, no_browser: bool, port: i
         *(sys.executable, "-c", _LAB, f"--port={port}"),
         f"--ServerApp.root_dir={course.resolve()}",  # by its bare name, "workspace" is a command of Lab
         f"--LabApp.default_url=/lab/tree/{start}",
-        f"--LabApp.app_settings_dir={settings}",
+        f"--LabApp.app_settings_dir={settings}",  # an instructor's tools are off there: `jupyter lab` has them
+        "--log-level=WARN",  # of what remains, the address is the first
         *(["--no-browser"] if no_browser else []),
         *(["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []),
     ]

@@ -27,6 +27,21 @@ class SyllabusHandler(DeskHandler):
         await self.reply(work)
 
 
+class CoverHandler(DeskHandler):
+    """What the course opens with."""
+
+    @authenticated
+    async def get(self) -> None:
+        """Send the cover's widget and its lesson, or null where no lesson has a widget."""
+
+        def work() -> Any:
+            from studium.desk.cover import cover_of
+
+            return {"cover": cover_of(self.service.catalogue)}
+
+        await self.reply(work)
+
+
 class LessonHandler(DeskHandler):
     """One lesson."""
 

@@ -12,6 +12,7 @@ from studium.server.base import DeskHandler
 
 HANDLERS: dict[str, type[DeskHandler]] = {
     "syllabus": learning.SyllabusHandler,
+    "cover": learning.CoverHandler,
     "lesson": learning.LessonHandler,
     "lessons": learning.LessonsHandler,
     "search": learning.SearchHandler,

@@ -74,6 +74,12 @@ class LessonPage:
     problems: list[str] = field(default_factory=list)
     has_plots: bool = False
 
+    @property
+    def first_widget(self) -> list[str]:
+        """The HTML of the first widget, empty where the lesson has none that moves."""
+        code = (block for block in self.blocks if isinstance(block, Code) and block.folded == _FOLDED["widget"])
+        return next((block.outputs for block in code if block.outputs), [])
+
 
 def annotate(notebook: NotebookNode, topic: Topic) -> None:
     """Write into the cells of each exercise what its page says of it, so that the notebook alone is enough."""

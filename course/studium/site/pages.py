@@ -67,7 +67,16 @@ def start_page(lessons: Sequence[Lesson]) -> str:
         titles={lesson.slug: lesson.page.title for lesson in lessons},
         minutes=sum(lesson.topic.minutes for lesson in lessons),
         exercises=sum(lesson.exercises for lesson in lessons),
+        cover=_cover(lessons),
     )
+
+
+def _cover(lessons: Sequence[Lesson]) -> tuple[Lesson, list[str]] | None:
+    """Return the first widget, as HTML, of the lesson that a course opens with, and that lesson."""
+    for lesson in sorted(lessons, key=lambda lesson: not lesson.topic.cover):
+        if widget := lesson.page.first_widget:
+            return lesson, widget
+    return None
 
 
 def search_index(lessons: Sequence[Lesson]) -> str:

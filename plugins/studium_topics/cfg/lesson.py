@@ -32,6 +32,8 @@ from studium_topics.cfg.network import NULL
 from studium_topics.cfg.sampling import cosine_abar
 from studium_topics.kits.diffusion import BATCH, LEARNING_RATE, STEPS, digit_unet
 from studium_topics.kits.digits import split
+from studium_topics.kits.film import DenoisingFilm
+from studium_topics.kits.shapes_unet import KINDS
 from studium_widgets import Chart, Diagram, ImageGrid, ParticleField
 
 # %% [markdown]
@@ -49,7 +51,17 @@ ParticleField.three_answers(scale=1.0, steps=200)
 
 # %% [markdown]
 # Watch "Distance to exact". The clouds do not only contract: DDIM's leaves the clusters and goes *outwards*, to where
-# there are no data at all. Later you will compute by how much. First, how guidance is built.
+# there are no data at all. Later you will compute by how much.
+#
+# On images it looks like this. A small network draws in this page what you ask it for. *Move the scale from 1 to 6 with
+# the same seed. What happens to the colours, to the ground, and to the variety of the six images?*
+
+# %% tags=["widget"]
+DenoisingFilm.trained(kind=KINDS.index("a large blue ring"), scale=1.0, sampling_steps=25, step=25)
+
+# %% [markdown]
+# At 6 every ring is whole and the blue glows, but the grounds, which were all different, have become dark or blue too.
+# Now to how guidance is built.
 
 # %% tags=["diagram"]
 Diagram.from_package("studium_topics.cfg", "flow.svg")

@@ -24,4 +24,5 @@ def studium_topics() -> Iterable[Topic]:
         needs=("ncsn",),
         minutes=135,
         order=20,
+        cover=True,
     )

@@ -37,16 +37,28 @@ from studium_topics.ddpm.experiment import (
     swiss_roll,
     wrong_samplers,
 )
+from studium_topics.kits import shapes_unet
 from studium_topics.kits.diffusion import BATCH, LEARNING_RATE, STEPS, digit_unet
 from studium_topics.kits.digits import split
+from studium_topics.kits.film import DenoisingFilm
 from studium_widgets import Diagram, ImageGrid, NoiseSchedule
+
+# %% [markdown]
+# ## Out of the noise
+#
+# A small network, trained as you will train yours, draws these six images now, in this page, out of nothing but noise.
+# Press Play to see it again, ask for a shape, or take another seed. Then put in the mistake *Noise added at t = 0*,
+# that of the sampler above: *where in these images can you see it, and would you see it in a photograph?*
+
+# %% tags=["widget"]
+DenoisingFilm.trained()
 
 # %% [markdown]
 # ## Into the noise and back
 #
-# The data here are eight narrow clusters of points on a ring. On the left every point is moved a little at random at
-# each step, until only a round cloud is left. On the right a sampler starts from such a cloud and walks back. Its
-# network is perfect, because for a mixture of Gaussians the best prediction has a formula.
+# In the next figure the data are eight narrow clusters of points on a ring. On the left every point is moved a little
+# at random at each step, until only a round cloud is left. On the right a sampler starts from such a cloud and walks
+# back. Its network is perfect, because for a mixture of Gaussians the best prediction has a formula.
 #
 # Press Play or move $t$. *At which $t$ have the eight clusters merged on the left? Is it earlier or later with the
 # linear schedule?*
@@ -276,6 +288,18 @@ ImageGrid(film[shown, :24], steps=[f"after {k} steps" for k in shown], columns=8
 # coarse strokes first, and the last ten remove the grain. Most of these images are digits that you can read; some are
 # not.
 #
+# Your sampler can draw with the network of the first film, too. That one also takes a label, as you will see in the
+# lesson on [guidance](cfg.ipynb), and here it is told to draw red triangles.
+
+# %% tags=["experiment"]
+shapes_model = shapes_unet.trained()
+kind = torch.full((8,), shapes_unet.KINDS.index("a large red triangle"))
+drawn = lesson.mine(sample)(
+    lambda x, t: shapes_model(x, t, kind), (8, 3, 16, 16), shapes_unet.betas(), torch.Generator().manual_seed(0)
+)
+ImageGrid(drawn[shown], steps=[f"after {k} steps" for k in shown], columns=8, label="eight triangles from your sampler")
+
+# %% [markdown] tags=["experiment"]
 # ## Two judges
 #
 # How good are they? The <dfn>energy distance</dfn> measures how far two sets of points are apart, and is 0 for equal

@@ -1,0 +1,30 @@
+"""What a course opens with: a widget that moves before anything was run."""
+
+from typing import Any
+
+import msgspec
+
+from studium.catalogue import Catalogue
+from studium.desk.describing import descriptions
+from studium.notebooks import SAVED_WIDGET
+
+
+class Cover(msgspec.Struct, frozen=True):
+    """The lesson that the widget is from, and the widget as a notebook keeps it."""
+
+    slug: str
+    title: str
+    widget: dict[str, Any]
+
+
+def cover_of(catalogue: Catalogue) -> Cover | None:
+    """Return the first widget of the first topic that is marked as cover, or else of the first that has one."""
+    described = descriptions(catalogue)
+    for topic in sorted(catalogue.topics, key=lambda topic: not topic.cover):
+        if described[topic.slug].problem:
+            continue
+        for cell in described[topic.slug].lesson().cells:
+            for output in cell.get("outputs", ()):
+                if "widget" in cell.metadata.get("tags", ()) and SAVED_WIDGET in output.get("data", {}):
+                    return Cover(topic.slug, topic.title, output.data[SAVED_WIDGET])
+    return None

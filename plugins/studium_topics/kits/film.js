@@ -1,0 +1,102 @@
+// A film of images that come out of noise, drawn by a small network that runs in the page.
+import { dataTable } from "studium_widgets/controls/data_table.js";
+import { h, put } from "studium_widgets/controls/element.js";
+import { player } from "studium_widgets/controls/player.js";
+import { select } from "studium_widgets/controls/select.js";
+import { slider } from "studium_widgets/controls/slider.js";
+import { stepper } from "studium_widgets/controls/stepper.js";
+import { widget } from "studium_widgets/controls/widget.js";
+import { film, MISTAKES, rgba, spread } from "./film_maths.js";
+import { unet, unpack } from "./film_unet.js";
+
+const BUDGET = 18; // ms of one frame that go into the network
+const SETTINGS = ["kind", "scale", "sampling_steps", "eta", "mistake", "seed", "images"];
+
+export default widget((ui) => {
+  const predict = networkOf(ui);
+  const channels = ui.get("channels");
+  let [made, key, seen] = [null, "", false];
+  const begin = () => {
+    const settings = SETTINGS.map(ui.get).join(" ");
+    if (settings !== key) [key, made] = [settings, film({ predict, ...settingsOf(ui) })];
+  };
+  const play = player(ui, "step", { label: "Step", ends: () => [0, ui.get("sampling_steps")], duration: 3000 });
+  ui.controls(play.element, ...controlsOf(ui));
+  const grid = canvases(ui.get("images"), ui.get("side"));
+  const note = h("p", { class: "st-note" });
+  const table = dataTable(ui, { caption: "All pixels of all images, after each step" });
+  ui.add(grid.element, note, table.element);
+  ui.on("sampling_steps", () => ui.set("step", ui.get("sampling_steps")));
+  whenSeen(ui, grid.element, () => ((seen = true), ui.redraw()));
+  return () => {
+    begin();
+    play.draw();
+    const wanted = Math.min(ui.get("step"), made.steps);
+    const arrived = !seen || work(made, wanted);
+    const at = arrived || !ui.still ? Math.min(wanted, made.made()) : 0; // no motion where less of it is wanted
+    grid.draw(made.states[at], channels);
+    put(note, "textContent", MISTAKES.find(([name]) => name === ui.get("mistake"))[2]);
+    table.draw(() => rowsOf(made));
+    ui.say(sentence(ui, made, at));
+    if (!arrived) ui.redraw();
+  };
+});
+
+function networkOf(ui) {
+  const tensors = unpack(ui.get("tensors"), ui.array("weights").data, ui.array("scales").data);
+  return unet(tensors, { levels: ui.array("abar").data.length, side: ui.get("side"), widths: ui.get("widths") });
+}
+
+function settingsOf(ui) {
+  const [names, side] = [ui.get("names"), ui.get("side")];
+  const setting = Object.fromEntries(["scale", "eta", "mistake", "seed", "images"].map((name) => [name, ui.get(name)]));
+  const none = names.length || -1;
+  const label = ui.get("kind") < 0 ? none : ui.get("kind");
+  return { ...setting, label, none, abar: ui.array("abar").data, steps: ui.get("sampling_steps"), size: ui.get("channels") * side * side };
+}
+
+function controlsOf(ui) {
+  const names = ui.get("names");
+  const levels = ui.array("abar").data.length;
+  const kinds = [[-1, "anything"], ...names.map((name, i) => [i, name])];
+  const scale = slider(ui, "scale", { label: "Guidance scale", min: 0, max: 8, step: 0.5, format: (value) => value.toFixed(1) });
+  return [
+    ...(names.length ? [select(ui, "kind", { label: "Draw", options: kinds }), scale] : []),
+    select(ui, "mistake", { label: "Put in a mistake", options: MISTAKES.map(([name, label]) => [name, label]) }),
+    slider(ui, "sampling_steps", { label: "Steps", values: [5, 10, 20, 25, 50, 100, 200].filter((steps) => steps <= levels) }),
+    stepper(ui, "seed", { label: "Seed", max: 999 }),
+  ];
+}
+
+function canvases(count, side) {
+  const all = Array.from({ length: count }, () => h("canvas", { width: side, height: side, "aria-hidden": "true" }));
+  const draw = (images, channels) => all.forEach((canvas, i) => canvas.getContext("2d").putImageData(new ImageData(rgba(images[i], channels), side, side), 0, 0));
+  return { draw, element: h("div", { class: "st-denoising" }, ...all) };
+}
+
+// The film begins when its place comes into view, and not before: a page may hold several.
+function whenSeen(ui, element, action) {
+  const watch = new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecting) && (watch.disconnect(), action()));
+  watch.observe(element);
+  ui.signal.addEventListener("abort", () => watch.disconnect(), { once: true });
+}
+
+// Whether `wanted` steps are made, after as many as fit into one frame.
+function work(made, wanted) {
+  const end = performance.now() + BUDGET;
+  while (made.made() < wanted && performance.now() < end) made.advance();
+  return made.made() >= wanted;
+}
+
+function sentence(ui, made, at) {
+  const kind = ui.get("names")[ui.get("kind")];
+  const what = `${ui.get("images")} images${kind ? ` of ${kind}` : ""}`;
+  const { deviation } = spread(made.states[at]);
+  if (at === 0) return `${what}: pure noise, before the first of ${made.steps} steps.`;
+  return `${what} after ${at} of ${made.steps} steps (t = ${made.times[at - 1]} is done): the spread of their pixels is ${deviation.toFixed(2)}.`;
+}
+
+function rowsOf(made) {
+  const row = (images, at) => [String(at), ...Object.values(spread(images)).map((value) => value.toFixed(3))];
+  return { columns: ["steps", "mean", "spread"], rows: made.states.slice(0, made.made() + 1).map(row) };
+}
