@@ -18,11 +18,15 @@ SUBJECTS = [
     Subject(entry.topic, CATALOGUE, Profile("smoke")) for entry in CATALOGUE.entries if entry.distribution == "studium"
 ]
 HERE_ALREADY = "own tests"  # they are collected with these tests
+SLOW = ("repeatability", "robustness", "tolerances", "vacuous answers", "promises")  # they run each test many times
 
 
-def checks_of_all(*, apart: bool) -> pytest.MarkDecorator:
+def checks_of_all(*, apart: bool, slow: bool = False) -> pytest.MarkDecorator:
     cases = [
-        (s, check) for s in SUBJECTS for check in checks_of(s) if check.apart == apart and check.name != HERE_ALREADY
+        (s, check)
+        for s in SUBJECTS
+        for check in checks_of(s)
+        if check.apart == apart and (check.name in SLOW) == slow and check.name != HERE_ALREADY
     ]
     names = [f"{subject.topic.slug}-{check.name}" for subject, check in cases]
     return pytest.mark.parametrize(("subject", "named"), cases, ids=names)
@@ -49,6 +53,12 @@ def test_the_topic_passes_the_check(subject, named, monkeypatch):
     assert faults(subject, named) == []
 
 
+@pytest.mark.sample(45)  # a third of them with 27 topics
+@checks_of_all(apart=False, slow=True)
+def test_the_topic_passes_the_check_that_runs_its_tests_many_times(subject, named):
+    assert faults(subject, named) == []
+
+
 @pytest.mark.heavy
 @each_subject
 def test_the_right_answers_are_right_on_every_draw(subject):
@@ -66,10 +76,16 @@ def test_the_topic_passes_the_check_in_processes_of_its_own(subject, named):
     assert faults(subject, named) == []
 
 
+@each_subject
+def test_an_exercise_has_two_hints_and_names_three_mistakes(subject):
+    for exercise in subject.exercises:
+        assert len(exercise.hints) >= 2, exercise.id
+        assert len(exercise.misconceptions) >= 3, exercise.id
+
+
+@pytest.mark.sample(30)
 @each_exercise
-def test_an_exercise_has_two_hints_and_names_three_mistakes_that_lose_a_hidden_test(topic, exercise):
-    assert len(exercise.hints) >= 2
-    assert len(exercise.misconceptions) >= 3
+def test_a_named_mistake_loses_a_hidden_test(topic, exercise):
     hidden = {test.name for test in exercise.tests if test.hidden}
     for misconception in exercise.misconceptions:
         result = check(topic.slug, exercise, misconception.function)
