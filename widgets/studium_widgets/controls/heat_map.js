@@ -3,6 +3,7 @@ import { cellCursor } from "./cell_cursor.js";
 import { memo } from "./memo.js";
 import { table } from "./palette.js";
 
+const FLAT = 18; // px above the columns, of names that are not turned
 const NAMED = 48; // rows or columns up to which each has its name on the axis
 const NAME_WIDTH = 84; // px at most
 const STRIPE = 7; // px from one stripe to the next
@@ -66,10 +67,12 @@ function layout(ui, { element, picture: { rows, columns, rowNames, columnNames }
     context.font = `12px ${ui.theme.font}`;
     return Math.min(NAME_WIDTH, width / 4, 8 + Math.max(...names.map(measure)));
   };
-  const [left, top] = [longest(rowNames, rows), longest(columnNames, columns)];
+  const [left, above] = [longest(rowNames, rows), longest(columnNames, columns)];
   const cell = (width - left - 1) / columns;
+  const flat = above > 0 && above - 8 <= cell - 4; // every column's name fits above its column
+  const top = flat ? FLAT : above;
   const inner = square ? cell * rows : Math.min(width - left, cell * rows);
-  return { left, top, width, cell, rowHeight: inner / rows, height: top + inner + 1 };
+  return { left, top, width, cell, rowHeight: inner / rows, height: top + inner + 1, flat };
 }
 
 function cellAt({ picture, box }, x, y) {
@@ -156,7 +159,7 @@ function outline(context, { left, top, cell, rowHeight }, [row, column], span, t
   }
 }
 
-// Row names to the left, column names turned above. A font costs as much as a word: it is set once for all that share it.
+// Row names to the left, column names above, turned where one is wider than its column. A font costs as much as a word: it is set once for all that share it.
 function names(context, { rowNames, columnNames }, box, theme, cell, widths) {
   const write = (list, at, most, chosen, place) => {
     const size = Math.min(12, at);
@@ -171,8 +174,13 @@ function names(context, { rowNames, columnNames }, box, theme, cell, widths) {
   context.save();
   Object.assign(context, { textBaseline: "middle", textAlign: "right" });
   if (box.left && box.rowHeight > 6) write(rowNames, box.rowHeight, box.left, cell?.[0], (y) => [box.left - 6, box.top + y]);
-  context.rotate(-Math.PI / 2);
-  context.textAlign = "left";
-  if (box.top && box.cell > 6) write(columnNames, box.cell, box.top, cell?.[1], (x) => [6 - box.top, box.left + x]);
+  if (box.flat) {
+    context.textAlign = "center";
+    write(columnNames, box.cell, box.cell, cell?.[1], (x) => [box.left + x, box.top / 2]);
+  } else if (box.top && box.cell > 6) {
+    context.rotate(-Math.PI / 2);
+    context.textAlign = "left";
+    write(columnNames, box.cell, box.top, cell?.[1], (x) => [6 - box.top, box.left + x]);
+  }
   context.restore();
 }
