@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from studium.diagnosis import Finding
     from studium.editions import Edition
+    from studium.exporting import ExportOptions
     from studium.topic import Topic
 
 hookspec = pluggy.HookspecMarker("studium")
@@ -75,10 +76,17 @@ def studium_executor(name: str, options: dict[str, Any]) -> Executor | None:
 
 
 @hookspec(firstresult=True)
-def studium_export(format: str, gradebook: str, path: Path, assignments: tuple[str, ...]) -> Path | None:  # noqa: A002
+def studium_export(
+    format: str,  # noqa: A002
+    gradebook: str,
+    path: Path,
+    assignments: tuple[str, ...],
+    options: ExportOptions,
+) -> Path | None:
     """Write the marks in ``gradebook`` (a database URL) to ``path``; None where ``format`` is not yours.
 
-    ``assignments`` names those that are wanted; all of them where it is empty. Return the path that was written.
+    ``assignments`` names those that are wanted; all of them where it is empty. An exporter that needs none of the
+    options leaves the parameter out. Return the path that was written.
     """
 
 

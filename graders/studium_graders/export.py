@@ -37,7 +37,7 @@ def write_csv(gradebook: str, path: Path, assignments: Collection[str] = ()) -> 
     Raise UnknownNameError for an assignment that the gradebook does not know, CourseError where it has no students.
     """
     with reading_gradebook(gradebook) as session:
-        rows = list(_rows(session, assignments))
+        rows = list(rows_of(session, assignments))
     if not rows:
         name = make_url(gradebook).database
         raise CourseError(f"there are no marks yet: {name} has no students; {path} was not written: grade first")
@@ -69,7 +69,11 @@ def _cell(value: Any) -> str:
     return "" if value is None else str(value)
 
 
-def _rows(session: Session, wanted: Collection[str]) -> Iterator[tuple[Any, ...]]:
+def rows_of(session: Session, wanted: Collection[str]) -> Iterator[tuple[Any, ...]]:
+    """Return the values of COLUMNS for each assignment, of ``wanted`` where some are named, and each student.
+
+    The timestamp is "" where nothing was handed in. Raise UnknownNameError for an assignment that is not known.
+    """
     found = session.execute(
         select(Assignment.id, Assignment.name, Assignment.duedate, Assignment.max_score).order_by(
             Assignment.duedate, Assignment.name

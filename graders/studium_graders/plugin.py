@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     import typer
     from studium.diagnosis import Finding
+    from studium.exporting import ExportOptions
     from studium.topic import Topic
 
 
@@ -80,18 +81,28 @@ def studium_topic_checks(topic: Topic) -> Mapping[str, Callable[[], Iterable[str
 
 @hookimpl
 def studium_export_formats() -> Iterable[str]:
-    """Name what nbgrader's own exporter writes."""
-    return ("csv",)
+    """Name what nbgrader's own exporter writes, and the systems whose sheets are filled in."""
+    return ("csv", "canvas", "moodle")
 
 
 @hookimpl
-def studium_export(format: str, gradebook: str, path: Path, assignments: tuple[str, ...]) -> Path | None:  # noqa: A002
-    """Write the marks as nbgrader's own CSV."""
-    if format != "csv":
-        return None
-    from studium_graders.export import write_csv
+def studium_export(
+    format: str,  # noqa: A002
+    gradebook: str,
+    path: Path,
+    assignments: tuple[str, ...],
+    options: ExportOptions,
+) -> Path | None:
+    """Write the marks as nbgrader's own CSV, or into a sheet that Canvas or Moodle exported."""
+    if format == "csv":
+        from studium_graders.export import write_csv
 
-    return write_csv(gradebook, path, assignments)
+        return write_csv(gradebook, path, assignments)
+    if format in ("canvas", "moodle"):
+        from studium_graders.lms.exporting import write_sheet
+
+        return write_sheet(format, gradebook, path, assignments, options)
+    return None
 
 
 def _group(app: typer.Typer, name: str) -> typer.Typer:

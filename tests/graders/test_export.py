@@ -188,7 +188,7 @@ def test_a_file_that_cannot_be_written_is_named_with_what_to_check(marked: Class
 def test_unknown_formats_and_assignments_are_usage_errors(marked: Class, studium: Callable) -> None:
     marked.fill(PEOPLE)
     code, _, err = studium("export", "--course", str(marked.root), "--format", "xlsx")
-    assert (code, "unknown format 'xlsx'; there is csv" in err) == (2, True)
+    assert (code, "unknown format 'xlsx'; there is canvas, csv, moodle" in err) == (2, True)
     code, _, err = studium("export", "--course", str(marked.root), "--assignment", "ps3")
     assert (code, "unknown assignment 'ps3'; did you mean 'ps" in err) == (2, True)
     assert not (marked.root / "grades.csv").exists()
@@ -218,7 +218,7 @@ def test_a_plugin_brings_a_format_of_its_own(marked: Class, studium: Callable, s
     assert (code, out.strip()) == (0, f"{marked.root / 'grades.sis'} is ready")
     assert (marked.root / "grades.sis").read_text().startswith("sqlite:///")
     code, _, err = studium("export", "--course", str(marked.root), "--format", "xlsx")
-    assert (code, "there is csv, sis" in err) == (2, True)
+    assert (code, "canvas, csv, moodle, sis" in err) == (2, True)
 
 
 def test_a_course_without_marks_is_told_so_and_gets_no_gradebook(marked: Class) -> None:

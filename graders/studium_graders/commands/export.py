@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 from studium.catalogue import Catalogue
 from studium.errors import UnknownNameError
+from studium.exporting import ExportOptions
 
 from studium_graders.commands.extra import require_grade_extra, settings_errors
 
@@ -18,21 +19,44 @@ def export(
     assignment: Annotated[
         list[str] | None, typer.Option(help="An assignment to write, and no others; may be given again.")
     ] = None,
+    into: Annotated[
+        Path | None, typer.Option(help="The file that Canvas or Moodle exported; its marks are filled in, in a copy.")
+    ] = None,
+    column: Annotated[
+        list[str] | None, typer.Option(help="ASSIGNMENT=COLUMN, where a column of that file has another name.")
+    ] = None,
+    scale: Annotated[bool, typer.Option("--scale", help="Scale marks to the maximum in that file.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would change in it; write nothing.")] = False,
 ) -> None:
-    """Write the marks of a course to a file, a row for each assignment and student."""
+    """Write the marks of a course to a file: a row for each assignment and student, or filled into an LMS's own file.
+
+    With --format canvas or moodle, --into names the file that the system exported. Its copy has the marks and is
+    otherwise the same, byte for byte. Students are matched by login, id and email address, never by name.
+    """
     require_grade_extra("nbgrader")
     from studium_graders.opening import open_course
 
     catalogue: Catalogue = ctx.obj
+    options = ExportOptions(into, _columns(column or []), scale, dry_run, typer.echo)
+    filled = into.with_stem(f"{into.stem}-filled") if into else course / f"grades.{format}"
     with settings_errors(course):
         gradebook = open_course(course).db_url
     written = catalogue.manager.hook.studium_export(
         format=format,
         gradebook=gradebook,
-        path=out or course / f"grades.{format}",
+        path=out or filled,
         assignments=tuple(assignment or ()),
+        options=options,
     )
     if written is None:
         known = catalogue.manager.hook.studium_export_formats()
         raise UnknownNameError("format", format, (name for names in known for name in names))
-    typer.echo(f"{written} is ready")
+    typer.echo(f"{written} was not written" if dry_run else f"{written} is ready")
+
+
+def _columns(given: list[str]) -> dict[str, str]:
+    """Return the column of each assignment, from "ps1=Problem set 1"."""
+    for text in given:
+        if "=" not in text:
+            raise typer.BadParameter(f"--column is ASSIGNMENT=COLUMN, such as ps1='Problem set 1': got {text!r}")
+    return dict(text.split("=", 1) for text in given)

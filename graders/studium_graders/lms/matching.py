@@ -1,0 +1,71 @@
+"""Which row of a sheet belongs to which student: by the columns that identify, never by names."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from studium.errors import CourseError
+
+from studium_graders.lms.sheet import Sheet
+
+
+@dataclass(frozen=True)
+class Person:
+    """A student of the gradebook."""
+
+    id: str
+    email: str
+
+
+@dataclass(frozen=True)
+class Matched:
+    """The row of each student; students without a row; and what the rows without a student say of whom they are."""
+
+    rows: dict[str, int]
+    students: list[str]
+    others: list[str]
+
+
+def match(sheet: Sheet, people: Iterable[Person], identifying: Sequence[str], first: int) -> Matched:
+    """Match the rows from ``first`` on with students, by the columns whose names are in ``identifying``.
+
+    Case does not matter. Raise CourseError where the sheet has no such column, or a match is not clear.
+    """
+    columns = [at for at, name in enumerate(sheet.columns) if name.casefold() in identifying]
+    if not columns:
+        raise CourseError(
+            f"{sheet.path} needs a column that says who each row is of, such as {', '.join(identifying[:4])}; "
+            f"it has {', '.join(sheet.columns[:8])}"
+        )
+    people = list(people)
+    known = _known(people)
+    rows: dict[str, int] = {}
+    others = []
+    for row in range(first, len(sheet.rows)):
+        told = [value for at in columns if (value := sheet.value(row, at).strip())]
+        found = {known[value.casefold()] for value in told if value.casefold() in known}
+        if len(found) > 1 or found & rows.keys():
+            raise CourseError(_unclear(sheet, row, found, rows))
+        if found:
+            rows[found.pop()] = row
+        elif told:
+            others.append(f"{sheet.value(row, 0)} (row {row + 1})")
+    return Matched(rows, [person.id for person in people if person.id not in rows], others)
+
+
+def _known(people: Iterable[Person]) -> Mapping[str, str]:
+    """Return the students by id and address; an address that two of them have says nothing."""
+    ids = {person.id.casefold(): person.id for person in people}
+    addresses: dict[str, str | None] = {}
+    for person in people:
+        if person.email:
+            key = person.email.casefold()
+            addresses[key] = person.id if addresses.get(key, person.id) == person.id else None
+    return {key: name for key, name in addresses.items() if name} | ids
+
+
+def _unclear(sheet: Sheet, row: int, found: set[str], rows: Mapping[str, int]) -> str:
+    what = f"row {row + 1} of {sheet.path} ({sheet.value(row, 0)})"
+    if len(found) > 1:
+        return f"each row needs to be of one student: {what} is of {' and of '.join(sorted(found))}; correct the roster"
+    (name,) = found
+    return f"each student needs one row: {name} has row {rows[name] + 1} and {what}; leave one in the file"
