@@ -31,6 +31,7 @@ def studium_begin(arguments: list[str]) -> None:
 def studium_commands(app: typer.Typer) -> None:
     """Add the classroom commands."""
     from studium_graders.commands.assign import assign
+    from studium_graders.commands.collect import collect
     from studium_graders.commands.export import export
     from studium_graders.commands.feedback import feedback
     from studium_graders.commands.grade import grade
@@ -38,6 +39,7 @@ def studium_commands(app: typer.Typer) -> None:
     from studium_graders.commands.student_wheel import student_wheel
 
     app.command("assign")(assign)
+    app.command("collect")(collect)
     app.command("grade")(grade)
     app.command("feedback")(feedback)
     app.command("export")(export)

@@ -1,0 +1,96 @@
+"""What a system's archive of submissions holds: whose file each entry is, by the names that the system gives."""
+
+import re
+import zipfile
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from studium.errors import CourseError
+
+MOST_OF_ENTRY = 128 << 20  # bytes, as of a notebook that is graded
+MOST = 8 << 30  # bytes of all entries together
+
+# Canvas: "How do I download all student submissions for an assignment?", community.canvaslms.com
+_CANVAS = re.compile(r"(?P<name>[^_]*)_(?:LATE_)?(?P<key>\d+)_\d+_(?P<file>.+)")
+# Moodle: folders of assign_submission_file, or files where folders are off (docs.moodle.org, Assignment_settings)
+_MOODLE = re.compile(r"(?P<name>.*)_(?P<key>\d+)_assignsubmission_file(?:_(?:/(?:.*/)?)?)(?P<file>[^/]+)")
+PATTERNS = {"canvas": _CANVAS, "moodle": _MOODLE}
+_VERSION = re.compile(r"(?:-(\d+)| ?\((\d+)\))?\.ipynb$", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One file of one student: the system's number for the student, and the name under which it was handed in.
+
+    ``version`` counts what Canvas or a browser appended to the name of a notebook, 0 for none.
+    """
+
+    info: zipfile.ZipInfo
+    person: str
+    key: str
+    file: str
+    version: int
+
+
+def entries_of(archive: zipfile.ZipFile, system: str, notebooks: Collection[str]) -> tuple[list[Entry], list[str]]:
+    """Return the students' files, and the names of entries that are nobody's.
+
+    ``notebooks``: the names of the assignment's notebooks. Raise CourseError where the whole archive is too large.
+    """
+    infos = [info for info in archive.infolist() if not info.is_dir()]
+    if sum(info.file_size for info in infos) > MOST:
+        raise CourseError(f"an archive unpacks to at most {MOST >> 30} GiB, {archive.filename} to more; split it")
+    entries, others = [], []
+    for info in infos:
+        found = PATTERNS[system].fullmatch(info.filename)
+        if found and (file := _safe(found["file"])):
+            entries.append(Entry(info, found["name"], found["key"], *_plain(file, notebooks)))
+        else:
+            others.append(info.filename)
+    return entries, others
+
+
+def read_entry(archive: zipfile.ZipFile, entry: Entry) -> bytes:
+    """Return the content of an entry; raise CourseError where it is damaged or too large."""
+    try:
+        with archive.open(entry.info) as file:
+            content = file.read(MOST_OF_ENTRY + 1)
+    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, OSError, EOFError) as error:
+        raise CourseError(f"{entry.info.filename} cannot be unpacked: {error}; download the archive again") from error
+    if len(content) > MOST_OF_ENTRY:
+        raise CourseError(f"a file has at most {MOST_OF_ENTRY >> 20} MiB: {entry.info.filename} has more; leave it out")
+    return content
+
+
+def opened(path: Path) -> zipfile.ZipFile:
+    """Open an archive; raise CourseError where it is none."""
+    try:
+        return zipfile.ZipFile(path)
+    except (OSError, zipfile.BadZipFile) as error:
+        raise CourseError(
+            f"the archive needs to be a ZIP file that is whole: {path}: {error}; download it again"
+        ) from error
+
+
+def _safe(name: str) -> str:
+    """Return the last part of a name, "" where that is no name for a file."""
+    last = PurePosixPath(name.replace("\\", "/")).name
+    return last if last.isprintable() and not last.startswith(".") and len(last.encode()) < 200 else ""
+
+
+def _plain(file: str, notebooks: Collection[str]) -> tuple[str, int]:
+    """Return the name of a notebook of the assignment without the number that was appended to it, and that number."""
+    found = _VERSION.search(file)
+    if file in notebooks or not found or (plain := f"{file[: found.start()]}.ipynb") not in notebooks:
+        return file, 0
+    return plain, int(found[1] or found[2] or 0)
+
+
+def newest(entries: list[Entry]) -> Iterator[Entry]:
+    """Return of each name the entry of the highest version, and of equal ones the one that comes last."""
+    kept: dict[str, Entry] = {}
+    for entry in entries:
+        if entry.file not in kept or entry.version >= kept[entry.file].version:
+            kept[entry.file] = entry
+    yield from kept.values()

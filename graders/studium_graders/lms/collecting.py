@@ -1,0 +1,118 @@
+"""``studium collect``: submissions out of a system's archive, into submitted/STUDENT/NAME of a course."""
+
+import re
+import tempfile
+import zipfile
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from nbgrader.api import Student
+from nbgrader.coursedir import CourseDirectory
+from sqlalchemy import select
+from studium.errors import CourseError, UnknownNameError
+
+from studium_graders.folder_swap import swap_folders
+from studium_graders.gradebook_reading import reading_if_there
+from studium_graders.lms.archive import Entry, entries_of, newest, opened, read_entry
+from studium_graders.lms.filling import FORMS
+from studium_graders.lms.matching import Person, match
+from studium_graders.lms.sheet import read_sheet
+from studium_graders.opening import open_course
+
+
+@dataclass(frozen=True)
+class Collected:
+    """Whose submission was taken over, whose was there and kept, who is unknown, and what is no submission."""
+
+    taken: list[str]
+    kept: list[str]
+    unknown: list[str]
+    others: list[str]
+
+
+def collect(
+    course: Path, name: str, archive: Path, system: str, roster: Path | None, *, replace: bool, dry_run: bool
+) -> Collected:
+    """Unpack the submissions of an assignment: all of the students that are known, or nothing. Raise CourseError.
+
+    ``roster``: the sheet of marks of the same system, which says whose number is whose; without it, a student's id is
+    the number.
+    """
+    coursedir = open_course(course)
+    notebooks = _notebooks(coursedir, name)
+    people = _people(coursedir)
+    numbers = _numbers(roster, system, people) if roster else {person.id: person.id for person in people}
+    with opened(archive) as content:
+        entries, others = entries_of(content, system, notebooks)
+        if not entries:
+            raise CourseError(
+                f"{archive} has no file that is named as {system.title()} names submissions; "
+                "use the archive as it was downloaded"
+            )
+        mine: defaultdict[str, list[Entry]] = defaultdict(list)
+        unknown = {}
+        for entry in entries:
+            if student := numbers.get(entry.key):
+                mine[student].append(entry)
+            else:
+                unknown[entry.key] = f"{entry.person} ({entry.key})"
+        targets = {
+            student: Path(coursedir.format_path(coursedir.submitted_directory, student, name)) for student in mine
+        }
+        kept = [] if replace else [student for student, target in targets.items() if target.exists()]
+        taken = [student for student in mine if student not in kept]
+        if taken and not dry_run:
+            _unpack(content, {targets[student]: mine[student] for student in taken}, notebooks, Path(coursedir.root))
+    return Collected(sorted(taken), sorted(kept), sorted(unknown.values()), others)
+
+
+def _notebooks(coursedir: CourseDirectory, name: str) -> list[str]:
+    """Return the names of the notebooks that students got; raise UnknownNameError where nothing was released."""
+    released = Path(coursedir.format_path(coursedir.release_directory, ".", name))
+    if not released.is_dir() or Path(name).name != name:
+        there = sorted(folder.name for folder in released.parent.glob("*/")) if released.parent.is_dir() else []
+        raise UnknownNameError("assignment", name, there)
+    return sorted(path.name for path in released.glob("*.ipynb"))
+
+
+def _people(coursedir: CourseDirectory) -> list[Person]:
+    with reading_if_there(coursedir.db_url, "student") as session:
+        rows = session.execute(select(Student.id, Student.email)).all() if session else []
+    if not rows:
+        raise CourseError("collecting needs to know the students: the gradebook has none; add them with `nbgrader db`")
+    return [Person(row.id, row.email or "") for row in rows]
+
+
+def _numbers(roster: Path, system: str, people: list[Person]) -> Mapping[str, str]:
+    """Return the student of each of the system's numbers: of Canvas's column ID, or of Moodle's first column."""
+    sheet = read_sheet(roster)
+    matched = match(sheet, people, FORMS[system].identifying, 1)
+    titles = [title.casefold() for title in sheet.columns]
+    at = titles.index("id") if system == "canvas" and "id" in titles else 0
+    numbers = {}
+    for student, row in matched.rows.items():
+        if found := re.search(r"\d+$", sheet.value(row, at).strip()):
+            numbers[found[0]] = student
+    return numbers
+
+
+def _unpack(content: zipfile.ZipFile, wanted: Mapping[Path, list[Entry]], notebooks: list[str], root: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=root, prefix=".collecting-") as made:
+        scratch = Path(made)
+        pairs = []
+        for number, (target, entries) in enumerate(wanted.items()):
+            new = scratch / f"new-{number}"
+            new.mkdir()
+            for entry, file in _named(list(newest(entries)), notebooks):
+                (new / file).write_bytes(read_entry(content, entry))
+            pairs.append((new, target))
+        swap_folders(pairs, scratch)
+
+
+def _named(entries: list[Entry], notebooks: list[str]) -> list[tuple[Entry, str]]:
+    """Give a student's only notebook the name of the assignment's only one; all else keeps its name."""
+    sent = [entry for entry in entries if entry.file.casefold().endswith(".ipynb")]
+    only = len(sent) == len(notebooks) == 1
+    return [(entry, notebooks[0] if only and entry is sent[0] else entry.file) for entry in entries]

@@ -1,0 +1,161 @@
+"""Submissions out of the archives of Canvas and Moodle: all of the known students', or nothing."""
+
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+pytest.importorskip("nbgrader")
+
+from nbgrader.api import Gradebook, Student
+from studium_graders.lms import archive, collecting
+from studium_graders.lms.archive import PATTERNS, entries_of
+
+CANVAS = "Student,ID,SIS User ID,SIS Login ID,Section,ps1 (4711)\nA,71,,ada,L,\nB,72,,bob,L,\n"
+MOODLE = "Identifier,Full name,Email address,Grade\nParticipant 71,A,ada@x.example,\nParticipant 72,B,bob@x.example,\n"
+
+
+@pytest.fixture
+def course(tmp_path: Path) -> Path:
+    root = tmp_path / "course"
+    (root / "release" / "ps1").mkdir(parents=True)
+    (root / "release" / "ps1" / "lora.ipynb").write_text("{}")
+    (root / "nbgrader_config.py").write_text("c = get_config()\n")
+    with Gradebook(f"sqlite:///{root / 'gradebook.db'}") as book:
+        book.db.add_all(Student(id=name, email=f"{name}@x.example") for name in ("ada", "bob"))
+        book.db.commit()
+    (root / "canvas.csv").write_text(CANVAS)
+    (root / "moodle.csv").write_text(MOODLE)
+    return root
+
+
+@pytest.fixture
+def collect(course: Path, studium: Callable) -> Callable:
+    """collect("canvas", {name: content}, …) → code, output and errors of the command."""
+
+    def run(system: str, files: dict[str, str], *more: str, roster: bool = True) -> tuple[int, str, str]:
+        with zipfile.ZipFile(course / "all.zip", "w", zipfile.ZIP_DEFLATED) as made:
+            for name, content in files.items():
+                made.writestr(name, content)
+        roll = ["--roster", str(course / f"{system}.csv")] if roster else []
+        return studium(
+            "collect", "ps1", "--course", str(course), f"--from-{system}", str(course / "all.zip"), *roll, *more
+        )
+
+    return run
+
+
+def submitted(course: Path) -> dict[str, str]:
+    root = course / "submitted"
+    return {str(path.relative_to(root)): path.read_text() for path in root.rglob("*") if path.is_file()}
+
+
+def test_canvas_names_the_student_by_number_and_the_last_version_counts(course, collect):
+    files = {
+        "aa_71_900_lora.ipynb": "old",
+        "aa_71_901_lora-2.ipynb": "newest",
+        "aa_71_902_lora-1.ipynb": "new",
+        "bb_LATE_72_903_lora (1).ipynb": "late",
+        "bb_LATE_72_904_data.csv": "1",
+        "zz_99_905_lora.ipynb": "stranger's",
+        "readme.txt": "",
+    }
+    code, out, err = collect("canvas", files)
+    assert (code, err) == (0, "")
+    assert submitted(course) == {
+        "ada/ps1/lora.ipynb": "newest",
+        "bob/ps1/lora.ipynb": "late",
+        "bob/ps1/data.csv": "1",
+    }
+    assert "2 submissions collected" in out
+    assert "not of this course: zz (99)" in out
+    assert "no submissions: readme.txt" in out
+
+
+@pytest.mark.parametrize("between", ["_/", "_", "_/sub/folder/"])
+def test_moodle_is_read_with_folders_and_without(course, collect, between):
+    code, _, err = collect("moodle", {f"Ada L._71_assignsubmission_file{between}my work.ipynb": "hers"})
+    assert (code, err) == (0, "")
+    assert submitted(course) == {"ada/ps1/lora.ipynb": "hers"}
+
+
+def test_without_a_roster_a_students_id_is_the_number(course, collect):
+    with Gradebook(f"sqlite:///{course / 'gradebook.db'}") as book:
+        book.db.add(Student(id="71"))
+        book.db.commit()
+    assert collect("canvas", {"aa_71_1_lora.ipynb": "x"}, roster=False)[0] == 0
+    assert set(submitted(course)) == {"71/ps1/lora.ipynb"}
+
+
+def test_what_is_there_is_kept_unless_it_is_to_be_replaced_and_a_dry_run_writes_nothing(course, collect):
+    assert "1 submissions would be collected" in collect("canvas", {"aa_71_1_lora.ipynb": "1"}, "--dry-run")[1]
+    assert submitted(course) == {}
+    collect("canvas", {"aa_71_1_lora.ipynb": "1"})
+    _, out, _ = collect("canvas", {"aa_71_1_lora.ipynb": "2", "bb_72_1_lora.ipynb": "b"})
+    assert "there already and kept (--replace takes the new ones): ada" in out
+    assert submitted(course) == {"ada/ps1/lora.ipynb": "1", "bob/ps1/lora.ipynb": "b"}
+    collect("canvas", {"aa_71_1_lora.ipynb": "3"}, "--replace")
+    assert submitted(course)["ada/ps1/lora.ipynb"] == "3"
+
+
+def test_a_notebook_whose_own_name_ends_in_a_number_keeps_it(course, collect):
+    (course / "release" / "ps1" / "part-2.ipynb").write_text("{}")
+    collect("canvas", {"aa_71_1_part-2.ipynb": "two", "aa_71_2_lora.ipynb": "one", "aa_71_3_extra.ipynb": "x"})
+    assert submitted(course) == {
+        "ada/ps1/part-2.ipynb": "two",
+        "ada/ps1/lora.ipynb": "one",
+        "ada/ps1/extra.ipynb": "x",
+    }
+
+
+def test_a_file_that_is_too_large_or_damaged_stops_all_and_nothing_is_written(course, collect, monkeypatch):
+    monkeypatch.setattr(archive, "MOST_OF_ENTRY", 10)
+    code, _, err = collect("canvas", {"aa_71_1_lora.ipynb": "fine", "bb_72_1_lora.ipynb": "x" * 11})
+    assert (code, "bb_72_1_lora.ipynb has more" in err, submitted(course)) == (1, True, {})
+    monkeypatch.setattr(archive, "MOST", 3)
+    assert "unpacks to at most" in collect("canvas", {"aa_71_1_lora.ipynb": "fine"})[2]
+    (course / "all.zip").write_bytes((course / "all.zip").read_bytes()[:-40])
+    code, _, err = _again(course, collect)
+    assert (code, "needs to be a ZIP file that is whole" in err) == (1, True)
+    assert [path.name for path in course.iterdir() if path.name.startswith(".collecting")] == []
+
+
+def _again(course, collect):
+    from studium.errors import StudiumError
+
+    try:
+        collecting.collect(course, "ps1", course / "all.zip", "canvas", None, replace=False, dry_run=False)
+    except StudiumError as error:
+        return 1, "", str(error)
+    return 0, "", ""
+
+
+def test_another_archive_an_unknown_assignment_and_no_archive_are_told(course, collect, studium):
+    code, _, err = collect("canvas", {"lora.ipynb": ""})
+    assert (code, "no file that is named as Canvas names submissions" in err) == (1, True)
+    code, _, err = studium("collect", "ps9", "--course", str(course), "--from-canvas", "x.zip")
+    assert (code, "unknown assignment 'ps9'; did you mean 'ps1'?" in err) == (2, True)
+    code, _, err = studium("collect", "ps1", "--course", str(course))
+    assert (code, "name one archive" in err) == (2, True)
+
+
+@given(st.sampled_from(["canvas", "moodle"]), st.text("a._-/\\7 ()", max_size=30))
+def test_no_entry_leads_out_of_its_folder(tmp_path_factory, system, name):
+    before = {"canvas": "aa_71_1_", "moodle": "A_71_assignsubmission_file_/"}[system]
+    path = tmp_path_factory.mktemp("zip") / "all.zip"
+    with zipfile.ZipFile(path, "w") as made:
+        made.writestr(f"{before}{name}", "")
+    with zipfile.ZipFile(path) as made:
+        entries, others = entries_of(made, system, ["lora.ipynb"])
+    assert len(entries) + len(others) <= 1
+    for entry in entries:
+        assert entry.key == "71"
+        assert Path(entry.file).name == entry.file
+        assert not entry.file.startswith(".")
+
+
+def test_each_system_has_a_pattern():
+    assert set(PATTERNS) == {"canvas", "moodle"}
