@@ -12,7 +12,7 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --dist loadgroup --reruns 1
 # As pip does it for what is not editable: the grading engine's processes write no bytecode themselves.
 COMPILE := $(BIN)/python -m compileall -q course graders plugins widgets
 
-.PHONY: lab install test test-all lint format docs gallery bench redteam student-wheel clean
+.PHONY: lab install test test-all lint format docs gallery pictures bench redteam student-wheel clean
 
 lab: install  ## the main job: JupyterLab on the course
 	$(BIN)/studium lab --course $(WORKSPACE)
@@ -47,6 +47,9 @@ docs: install  ## writes the generated pages again
 
 gallery: install  ## one page with every widget and every control, alive and offline
 	$(BIN)/python docs/gallery/build.py --out build/gallery.html
+
+pictures: install  ## takes the pictures of the README again, from the real product
+	$(BIN)/python docs/pictures.py
 
 bench: install  ## measures; judges nothing
 	$(COMPILE)

@@ -27,7 +27,9 @@ IMAGES = Path(__file__).parent / "images"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 SIZE = {"width": 1360, "height": 860}
 THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
-WRONG = "def scale_of_fans(alpha, r):\n    return alpha\n"
+WRONG = """def lora_linear(x, weight, bias, a, b, alpha):
+    return F.linear(x, weight, bias) + alpha * (x @ a.T @ b.T)
+"""
 STEPS = 50
 
 
@@ -95,15 +97,13 @@ def cover(page: Any, address: str, name: str, theme: str) -> None:
 
 
 def mistake(page: Any, address: str, name: str) -> None:
-    """Answer the first exercise of LoRA's with a wrong scale, check it, and take what is said."""
+    """Answer LoRA's first exercise without the rank, check it, and take what is said beside the cell."""
     page.goto(re.sub(r"/lab/tree/[^?]*", "/lab/tree/lora.ipynb", address))
     cell = page.locator(".jp-Cell:has(> .studium-badge)", has_text="def lora_linear(")
-    editor = cell.locator(".cm-content")
-    editor.wait_for()
-    stub = editor.inner_text().split("raise NotImplementedError")[0].split("### YOUR CODE")[0]
-    print(stub)
+    cell.locator(".cm-content").fill(WRONG)
     cell.locator(".studium-badge").click()
-    page.wait_for_timeout(2000)
+    page.locator(".studium-mistake").first.wait_for()
+    cell.scroll_into_view_if_needed()
     page.screenshot(path=IMAGES / f"mistake-{name}.png")
 
 
