@@ -6,7 +6,7 @@ Topics and exercises are only names here: whether the catalogue has them is aske
 import re
 import tomllib
 from collections import Counter
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, available_timezones
@@ -53,8 +53,20 @@ class Assignment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     gpu: bool = False
 
 
+class Extension(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A due date of one student's own, and why, for those who read the file."""
+
+    student: str
+    assignment: str
+    until: datetime
+    reason: str = ""
+
+
 class Course(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A course: its id for nbgrader, its title, the time zone of its due dates, its assignments and limits."""
+    """A course: its id for nbgrader, its title, the time zone of its due dates, its assignments and limits.
+
+    Of several ``extensions`` of a student for an assignment, the last one holds.
+    """
 
     id: str
     title: str = ""
@@ -62,6 +74,7 @@ class Course(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     assignments: tuple[Assignment, ...] = ()
     late: Late = Late()
     limits: Limits = Limits()
+    extensions: tuple[Extension, ...] = ()
 
     def assignment(self, name: str) -> Assignment:
         """Return the assignment called ``name``; raise UnknownNameError with the nearest name."""
@@ -81,9 +94,17 @@ class Course(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def due(self, assignment: Assignment) -> datetime | None:
         """Return the due date with its time zone: one that names none is in the course's."""
-        if assignment.due is None or assignment.due.tzinfo:
-            return assignment.due
-        return assignment.due.replace(tzinfo=ZoneInfo(self.timezone))
+        return assignment.due and self.zoned(assignment.due)
+
+    def zoned(self, when: datetime) -> datetime:
+        """Return a time of the file with its time zone, the course's where it names none."""
+        return when if when.tzinfo else when.replace(tzinfo=ZoneInfo(self.timezone))
+
+    def extensions_of(self, name: str) -> dict[str, timedelta]:
+        """Return how much later than others each student with an extension for an assignment is due."""
+        due = next((self.due(assignment) for assignment in self.assignments if assignment.name == name), None)
+        given = [extension for extension in self.extensions if extension.assignment == name]
+        return {one.student: max(timedelta(), self.zoned(one.until) - due) for one in given} if due else {}
 
     def due_for_nbgrader(self, assignment: Assignment) -> datetime | None:
         """Return the due date as nbgrader stores it: UTC without a time zone."""
@@ -105,6 +126,7 @@ def read_course(root: Path) -> Course:
         raise CourseError(f"{path} must be UTF-8 text: byte {error.start} is not; save it as UTF-8") from error
     except msgspec.ValidationError as error:
         tables: dict[str, type[msgspec.Struct]] = {"late": Late, "assignments": Assignment, "limits": Limits}
+        tables["extensions"] = Extension
         raise CourseError(f"{path} {convert_message(str(error), Course, tables)}") from error
     except (ValueError, RecursionError) as error:  # a number of 5000 digits, 1000 brackets
         why = str(error)[:1].lower() + str(error)[1:]
@@ -136,6 +158,11 @@ def _problem(course: Course) -> str:
             course.due_for_nbgrader(assignment)
         except OverflowError:
             return f"needs a due date in the years 1 to 9999 for {assignment.name!r}: got {assignment.due}; change it"
+    for extension in course.extensions:
+        named = next((one for one in course.assignments if one.name == extension.assignment), None)
+        if named is None or named.due is None:
+            what = "an assignment" if named is None else "a due date of the assignment"
+            return f"needs {what} for the extension of {extension.student!r}: got {extension.assignment!r}; correct it"
     return next(filter(None, map(_assignment_problem, course.assignments)), "")
 
 

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from contextlib import contextmanager
+from datetime import timedelta
 from itertools import chain
 from pathlib import Path
 from typing import Protocol
@@ -117,7 +118,7 @@ class _Run:
         self.coursedir, self.options, self.watcher = coursedir, options, watcher
         self.root = Path(coursedir.root)
         self.assignment, self.catalogue, self.sentences = assignment, catalogue, Sentences(catalogue)
-        self.limits, self.gpu = _settings(self.root, assignment)
+        self.limits, self.gpu, self.extensions = _settings(self.root, assignment)
         self.sharing = sharing_of(coursedir)
         self.store = ResultsStore(self.root / ".studium" / "results" / assignment, self.sharing)
         self.jobs = options.jobs or usable_cpus()
@@ -150,7 +151,9 @@ class _Run:
         line = _Line(self, level, report)
         marker = self.root / ".studium" / "runs" / self.assignment
         with (
-            Recorder(self.coursedir.db_url, self.coursedir.course_id, self.material.assignment, penalties) as recorder,
+            Recorder(
+                self.coursedir.db_url, self.coursedir.course_id, self.assignment, penalties, self.extensions
+            ) as recorder,
             _run_noted(marker, self.options, self.watcher, self.sharing),
         ):
             desk = RecordingDesk(
@@ -363,9 +366,9 @@ def _some(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
 
 
-def _settings(root: Path, assignment: str) -> tuple[Limits, bool]:
-    """Return the limits of an assignment and whether it needs a GPU, as course.toml has them."""
+def _settings(root: Path, assignment: str) -> tuple[Limits, bool, dict[str, timedelta]]:
+    """Return an assignment's limits, whether it needs a GPU, and students' extensions, as course.toml has them."""
     if not (root / FILE).is_file():
-        return Limits(), False
+        return Limits(), False, {}
     course = read_course(root)
-    return course.limits_of(assignment), course.needs_gpu(assignment)
+    return course.limits_of(assignment), course.needs_gpu(assignment), course.extensions_of(assignment)

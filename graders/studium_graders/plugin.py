@@ -33,6 +33,7 @@ def studium_commands(app: typer.Typer) -> None:
     from studium_graders.commands.assign import assign
     from studium_graders.commands.collect import collect
     from studium_graders.commands.export import export
+    from studium_graders.commands.extend import extend
     from studium_graders.commands.feedback import feedback
     from studium_graders.commands.grade import grade
     from studium_graders.commands.new_course import new_course
@@ -40,6 +41,7 @@ def studium_commands(app: typer.Typer) -> None:
 
     app.command("assign")(assign)
     app.command("collect")(collect)
+    app.command("extend")(extend)
     app.command("grade")(grade)
     app.command("feedback")(feedback)
     app.command("export")(export)

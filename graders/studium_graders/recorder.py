@@ -1,12 +1,14 @@
 """Recording marks: the one writer of the gradebook, with nbgrader's own models and the marks that nbgrader would give.
 
 What stock nbgrader does cell by cell in SaveAutoGrades and AssignLatePenalties is done here for many submissions in one
-transaction. Manual scores, extra credit, manual comments and extensions are read and never written.
+transaction. Manual scores, extra credit and manual comments are read and never written; of extensions, those alone
+that course.toml grants are.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any, Self
 
 import msgspec
@@ -85,9 +87,17 @@ class _Recorded(msgspec.Struct, frozen=True):
 class Recorder:
     """The gradebook of a course, open for one assignment. Raises GradebookError where it cannot be used."""
 
-    def __init__(self, url: str, course_id: str, assignment: str, penalties: LatePenalties) -> None:
+    def __init__(
+        self,
+        url: str,
+        course_id: str,
+        assignment: str,
+        penalties: LatePenalties,
+        extensions: Mapping[str, timedelta] = MappingProxyType({}),
+    ) -> None:
         self._url = url
         self._penalties = penalties
+        self.extensions = extensions
         _require_assignment(url, assignment)
         with gradebook_errors(url):
             self._gradebook = Gradebook(_patient(url), course_id or "default_course")
@@ -215,18 +225,23 @@ class _Planner:
             self._insert(Student, id=self.student)
         timestamp = read_timestamp(self.graded.submission.timestamp)
         row = self.recorded.submissions.get(self.student)
+        extension = self.recorder.extensions.get(self.student)
         if row is None:
-            submission, extension = new_uuid(), None
+            submission = new_uuid()
             self._insert(
                 SubmittedAssignment,
                 id=submission,
                 assignment_id=self.recorder.assignment_id,
                 student_id=self.student,
                 timestamp=timestamp,
+                extension=extension,
             )
         else:
-            submission, extension = row.id, row.extension
+            submission = row.id
+            extension = row.extension if extension is None else extension
             timestamp = timestamp or row.timestamp
+            if extension != row.extension:
+                self._update(SubmittedAssignment, id=submission, extension=extension)
             if timestamp != row.timestamp:
                 self._update(SubmittedAssignment, id=submission, timestamp=timestamp)
         for cells in self.recorder.cells:

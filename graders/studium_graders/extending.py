@@ -1,0 +1,37 @@
+"""Extensions of single students: tables at the end of course.toml, which `studium grade` applies."""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from studium.errors import CourseError
+
+from studium_graders.course_file import FILE, read_course
+from studium_graders.results_store import write_whole
+
+
+@dataclass(frozen=True)
+class Extended:
+    """The due date of everybody, and that of the student, both with their time zones."""
+
+    due: datetime
+    until: datetime
+
+
+def extend(root: Path, student: str, assignment: str, until: datetime, reason: str) -> Extended:
+    """Add a table to course.toml; raise CourseError or UnknownNameError, and leave it as it is, where it cannot be."""
+    course = read_course(root)
+    known = course.assignment(assignment)
+    due, later = course.due(known), course.zoned(until)
+    if due is None:
+        raise CourseError(f"an extension needs a due date: {assignment} has none in {root / FILE}; add one")
+    if later <= due:
+        raise CourseError(f"an extension ends after {due:%Y-%m-%d %H:%M %Z}, when {assignment} is due: got {later}")
+    path = root / FILE
+    before = path.read_text("utf-8-sig")
+    lines = ["", "[[extensions]]", f"student = {json.dumps(student)}", f"assignment = {json.dumps(assignment)}"]
+    lines += [f"until = {until.isoformat(timespec='seconds')}"]
+    lines += [f"reason = {json.dumps(reason)}"] if reason else []
+    write_whole(path, (before.rstrip("\n") + "\n" + "\n".join(lines) + "\n").encode(), 0o666)
+    return Extended(due, later)
