@@ -169,8 +169,14 @@ class Site:
 
 @pytest.fixture(scope="session")
 def described_topics(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which what is read of topics stays for the session: each of our topics is read once."""
-    return tmp_path_factory.mktemp("topics")
+    """A folder in which what is read of topics stays for the session: each of our topics is read once.
+
+    The processes of pytest-xdist share it.
+    """
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "topics"
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 @pytest.fixture(autouse=True)

@@ -13,6 +13,15 @@ from studium.errors import StudiumError
 
 from ..lab import little_topics
 
+HONOUR = """
+from studium import hookimpl
+
+
+@hookimpl
+def studium_edit_notebook(notebook):
+    notebook.cells[0].source += " I wrote it myself."
+"""
+
 
 @pytest.fixture
 def reads(monkeypatch):
@@ -31,6 +40,18 @@ def test_a_topic_is_read_once_and_again_when_its_files_change(sample, reads):
     file.write_text(file.read_text().replace("A question first.", "Something else."))
     assert "Something else." in description_of(load_catalogue(), "sample").notebook
     assert reads == ["sample", "sample"]
+
+
+def test_another_topic_leaves_what_was_read_and_a_plugin_that_changes_notebooks_has_all_read_again(sample, reads):
+    descriptions(load_catalogue())
+    reads.clear()
+    sample.topic(slug="other", package="other_topic")
+    descriptions(load_catalogue())
+    assert reads == ["other"]
+    reads.clear()
+    sample.install("honour-code", {"honour-code": "honour_code"}, {"honour_code.py": HONOUR})
+    assert "I wrote it myself." in descriptions(load_catalogue())["sample"].notebook
+    assert {"sample", "other", "lora"} <= set(reads)
 
 
 def test_a_description_has_what_the_desk_shows(sample):

@@ -1,20 +1,19 @@
 """Stamps of installed code: they change with every file, so that what was kept of other code is not believed."""
 
 import hashlib
+import sys
+from collections.abc import Iterator
 from importlib.resources import as_file, files
-from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 
 from studium.catalogue import Catalogue
 
 
 def installed(catalogue: Catalogue) -> bytes:
-    """Return what a topic depends on besides itself: the stamp of the host's code, and every plugin's version."""
-    spec = find_spec("studium")
-    assert spec is not None
-    assert spec.origin is not None
-    versions = sorted(f"{entry.distribution} {entry.version}" for entry in catalogue.entries)
-    return _stamp(Path(spec.origin).parent) + "\n".join(versions).encode()
+    """Return what a compiled lesson depends on besides its topic: the host, and the plugins that change notebooks."""
+    editors = {impl.plugin for impl in catalogue.manager.hook.studium_edit_notebook.get_hookimpls()}
+    return b"".join(sorted(_stamp(place) for place in {place for editor in editors for place in _places(editor)}))
 
 
 def digest(package: str, host: bytes) -> str:
@@ -23,6 +22,15 @@ def digest(package: str, host: bytes) -> str:
         return hashlib.sha256(host + _stamp(folder)).hexdigest()[:16]
 
 
-def _stamp(folder: Path) -> bytes:
-    stats = ((path, path.stat()) for path in sorted(folder.rglob("*")) if path.suffix in (".py", ".svg"))
+def _places(plugin: object) -> Iterator[Path]:
+    """Return the folder, or the file, of the outermost package that a plugin, a module or another object, is from."""
+    name = plugin.__name__ if isinstance(plugin, ModuleType) else type(plugin).__module__
+    if (module := sys.modules.get(name.partition(".")[0])) and module.__file__:
+        path = Path(module.__file__)
+        yield path.parent if path.name == "__init__.py" else path
+
+
+def _stamp(place: Path) -> bytes:
+    found = sorted(place.rglob("*")) if place.is_dir() else [place]
+    stats = ((path, path.stat()) for path in found if path.suffix in (".py", ".svg"))
     return "\n".join(f"{path} {stat.st_size} {stat.st_mtime_ns}" for path, stat in stats).encode()
