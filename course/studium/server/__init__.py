@@ -12,5 +12,7 @@ def _jupyter_server_extension_points() -> list[dict[str, str]]:
 
 def _load_jupyter_server_extension(app: Any) -> None:
     from studium.server.routes import add_handlers
+    from studium.server.static_files import separate_static_files
 
+    separate_static_files()
     add_handlers(app.web_app)
