@@ -1,17 +1,87 @@
 """Progress bars for long work, in the terminal and in notebooks; silent where nobody watches."""
 
 import sys
-from collections.abc import Iterable, Sequence
-from typing import TypeVar
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator, Sized
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from html import escape
+from typing import Any, TypeVar
 
 T = TypeVar("T")
+Draw = Callable[[int, str], None]  # of how many items are done, and the words beside the bar
+
+_EVERY = 0.1  # seconds between two pictures; what is over sooner shows no bar in a notebook
 
 
-def track(items: Iterable[T] | Sequence[T], description: str, *, total: float | None = None) -> Iterable[T]:
-    """Go through ``items`` behind a bar with the rate and the time left, which vanishes at the end."""
+def track(
+    items: Iterable[T], description: str, *, total: float | None = None, note: Callable[[], str] | None = None
+) -> Generator[T]:
+    """Yield ``items`` behind a bar with the time left, which leaves nothing behind at the end.
+
+    ``total`` is the number of items where they have no length. ``note()``, called up to ten times a second, returns a
+    few words to show beside the bar.
+    """
+    size = len(items) if total is None and isinstance(items, Sized) else total
+    with _bar(description, size) as draw:
+        drawn = time.monotonic()
+        for count, item in enumerate(items, 1):
+            yield item
+            if time.monotonic() - drawn >= _EVERY:
+                draw(count, note() if note else "")
+                drawn = time.monotonic()
+
+
+def _bar(description: str, total: float | None) -> AbstractContextManager[Draw]:
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    if hasattr(shell, "kernel"):
+        return _notebook_bar(description, total)
+    return _terminal_bar(description, total) if _watched() else nullcontext(lambda count, note: None)
+
+
+def _watched() -> bool:
     from rich.console import Console
-    from rich.progress import track as rich_track
 
-    console = Console(file=sys.stderr)
-    watched = console.is_terminal or console.is_jupyter
-    return rich_track(items, description, total=total, console=console, transient=True, disable=not watched)
+    return Console(stderr=True).is_terminal
+
+
+@contextmanager
+def _terminal_bar(description: str, total: float | None) -> Iterator[Draw]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    words = [TextColumn("{task.description}"), TextColumn("{task.fields[note]}")]
+    columns = (words[0], BarColumn(), MofNCompleteColumn(), words[1], TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(description, total=total, note="")
+        yield lambda count, note: bar.update(task, completed=count, note=note)
+
+
+@contextmanager
+def _notebook_bar(description: str, total: float | None) -> Iterator[Draw]:
+    """Draw into one output of the cell. At the end it holds no form that could be shown, so that it takes no room.
+
+    rich and tqdm leave an ipywidgets view there, which fails after the page is loaded again.
+    """
+    from IPython.display import HTML, display
+
+    begun, shown = time.monotonic(), list[Any]()
+
+    def draw(count: int, note: str) -> None:
+        picture = HTML(_markup(description, count, total, note, time.monotonic() - begun))
+        if shown:
+            shown[0].update(picture)
+        else:
+            shown.append(display(picture, display_id=True))
+
+    try:
+        yield draw
+    finally:
+        for handle in shown:
+            handle.update({}, raw=True)
+
+
+def _markup(description: str, count: int, total: float | None, note: str, seconds: float) -> str:
+    words = [f"{count}/{total:g}" if total else str(count), note]
+    words += [f"{seconds / count * (total - count):.0f} s left"] if total else []
+    bar = f'<progress value="{count}" max="{total:g}" aria-label="{escape(description)}"></progress> ' if total else ""
+    return f"<div>{escape(description)} {bar}{escape(' · '.join(filter(None, words)))}</div>"

@@ -121,9 +121,9 @@ def test_a_terminal_sees_the_description_unless_told_to_be_quiet(capsys, monkeyp
     monkeypatch.setenv("TERM", "xterm")
     parameter = fresh()
     train([parameter], target_loss(parameter), 3, 0.1, description="fitting")
-    assert "fitting" in capsys.readouterr().out
+    assert "fitting" in capsys.readouterr().err
     train([parameter], target_loss(parameter), 3, 0.1, description="fitting", quiet=True)
-    assert capsys.readouterr().out == ""
+    assert capsys.readouterr() == ("", "")
 
 
 def test_bf16_and_compile_change_nothing_on_the_cpu():

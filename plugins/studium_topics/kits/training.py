@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing, contextmanager
 
 import torch
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from studium import track
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR, LRScheduler, OneCycleLR
@@ -46,7 +45,7 @@ def train(
     compile: bool = False,  # noqa: A002 - torch's own word for it
     after_step: Callable[[int], None] | None = None,
     description: str = "training",
-    quiet: bool | None = None,
+    quiet: bool = False,
 ) -> list[float]:
     """Take `steps` steps of AdamW down loss_fn and return the loss of each, as `steps` floats.
 
@@ -56,7 +55,7 @@ def train(
     seed: the same seed gives the same run, dropout included; the global random state is left as it was found.
     bf16, compile: autocast to bfloat16 and compile the module, on CUDA; ignored on the CPU.
     after_step(step): called after each step, for a moving average of the weights or a plot.
-    quiet: no progress bar; by default there is one in a terminal or a notebook only.
+    quiet: no progress bar, where there would be one: in a terminal and in a notebook.
     Raises ValueError if the loss is not finite; weight_decay=0, the default, makes AdamW plain Adam.
     """
     parameters = _trainable(model, steps)
@@ -67,18 +66,23 @@ def train(
         _module(model).compile()
     generator = torch.Generator().manual_seed(seed)
     history: list[Tensor] = []
-    with _seeded(seed, device), _training_mode(model), _progress(quiet) as bar:
-        task = bar.add_task(description, total=steps, loss=math.nan)
-        for step in range(steps):
+    shown = math.nan
+    counted = _count(steps, None if quiet else description, lambda: f"loss {shown:.4f}")
+    with _seeded(seed, device), _training_mode(model), closing(counted):
+        for step in counted:
             with torch.autocast(device.type, torch.bfloat16, enabled=bf16 and device.type == "cuda"):
                 loss = loss_fn(generator)
             _descend(loss, parameters, optimizer, scheduler, clip)
             history.append(loss.detach())
             if step % max(1, steps // 100) == 0 or step == steps - 1:  # reading a loss waits for the GPU
-                bar.update(task, completed=step + 1, loss=_finite(loss, step, lr))
+                shown = _finite(loss, step, lr)
             if after_step:
                 after_step(step)
     return torch.stack(history).double().tolist()
+
+
+def _count(steps: int, description: str | None, note: Callable[[], str]) -> Generator[int]:
+    yield from range(steps) if description is None else track(range(steps), description, note=note)
 
 
 def _trainable(model: nn.Module | Iterable[Tensor], steps: int) -> list[Tensor]:
@@ -143,16 +147,3 @@ def _training_mode(model: nn.Module | Iterable[Tensor]) -> Iterator[None]:
     finally:
         for module, mode in modes.items():
             module.training = mode
-
-
-def _progress(quiet: bool | None) -> Progress:
-    console = Console()
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("loss {task.fields[loss]:.4f}"),
-        TimeRemainingColumn(),
-    )
-    seen = console.is_terminal or console.is_jupyter
-    return Progress(*columns, console=console, transient=True, disable=not seen if quiet is None else quiet)
