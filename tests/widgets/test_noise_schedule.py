@@ -371,6 +371,28 @@ def test_t_stays_inside_when_the_steps_grow_fewer_and_is_saved_with_them(mount):
     assert all(t < steps for steps, t in saved)
 
 
+ATTACH = """async (source) => {
+  const { default: view } = await import(URL.createObjectURL(new Blob([source], { type: "text/javascript" })));
+  const el = document.createElement("div");
+  view.render({ model: window.views[0].model, el, signal: new AbortController().signal });
+  document.querySelector("main").replaceChildren(el);
+}"""
+BLACK = """() => {
+  const curves = document.querySelector("canvas.st-noise-curves");
+  const { data } = curves.getContext("2d").getImageData(0, 0, curves.width, curves.height);
+  return new Uint32Array(data.buffer).filter((pixel) => pixel === 0xff000000).length;
+}"""
+
+
+@pytest.mark.browser
+def test_the_curves_have_the_pages_colours_where_they_come_to_the_page_before_their_first_frame(mount):
+    widget = NoiseSchedule(steps=100, t=0)
+    page = mount(widget)
+    page.evaluate(ATTACH, widget._esm)
+    page.drawn()
+    assert page.evaluate(BLACK) == 0
+
+
 @pytest.mark.browser
 def test_a_pointer_on_a_chart_moves_t(mount):
     page = mount(NoiseSchedule(steps=100, t=0))

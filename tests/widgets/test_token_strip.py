@@ -132,6 +132,25 @@ def test_sliders_cut_tokens_and_the_arrows_choose_a_position(mount):
 
 
 @pytest.mark.browser
+@pytest.mark.parametrize("width", [900, 320])
+def test_the_needle_stands_on_the_token_that_is_drawn_and_no_name_is_cut_off(mount, width):
+    page = mount(TokenStrip.example(), width=width)
+    for seed in range(1, 9):
+        page.evaluate("(seed) => window.views[0].model.set('seed', seed)", seed)
+        page.drawn()
+        line = page.evaluate(
+            """() => {
+              const parts = [...document.querySelectorAll(".st-cumulated > span:not([hidden])")];
+              const [hit, needle] = [".st-hit", "i"].map((part) => document.querySelector(`.st-cumulated > ${part}`).getBoundingClientRect());
+              const middle = (needle.left + needle.right) / 2;
+              return { on: hit.left - 0.5 <= middle && middle <= hit.right + 0.5,
+                       cut: parts.filter((part) => part.scrollWidth > part.clientWidth).map((part) => part.textContent) };
+            }"""  # noqa: E501
+        )
+        assert line == {"on": True, "cut": []}, seed
+
+
+@pytest.mark.browser
 def test_the_numbers_of_a_long_text_follow_a_moved_slider(mount):
     widget = TokenStrip.largest()
     widget.temperature = 1.5

@@ -24,7 +24,7 @@ export function curves(ui, { moved }) {
     const width = Math.max(240, ui.widthOf(element.parentElement));
     latest = now;
     const { times } = now.steps.wrong;
-    const parts = [now.lines, now.loss, now.kind, times.length, times[0], width, ui.theme.dark, window.devicePixelRatio];
+    const parts = [now.lines, now.loss, now.kind, times.length, times[0], width, ...Object.values(ui.theme), window.devicePixelRatio];
     if (parts.some((part, i) => part !== key[i])) {
       key = parts;
       boxes = layout(width);

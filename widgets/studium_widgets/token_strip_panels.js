@@ -9,6 +9,7 @@ import { FILTERS, MISTAKES } from "./token_strip_maths.js";
 import { number, share } from "./token_strip_words.js";
 
 const SHOWN = 10; // tokens with a bar
+const LETTER = 7.3; // px of a letter in the cumulated line, 12 px high
 const SEGMENTS = 12; // tokens in the cumulated line, the rest in one
 const TRIALS = [0, 10, 30, 100, 300, 1000, 3000, 10000];
 
@@ -18,7 +19,7 @@ const small = (text) => h("p", { class: "st-effect" }, text);
 /** One row of the logits: bars, the cumulated line with the draw, entropies and the text's perplexity. */
 export function single(ui) {
   const odds = bars(ui, { label: "Probabilities after the filters", format: share });
-  const line = cumulated();
+  const line = cumulated(ui);
   const tiles = facts(["Tokens that stay", "Entropy, bits", "Perplexity of the text"]);
   const left = titled("The likeliest tokens", odds.element, small("Bar: after the filters, renormalised. Stroke: before them."));
   const right = titled("The draw", line.element, small("Kept tokens from the likeliest on; a number from 0 to 1 falls on one of them."), tiles.element);
@@ -36,22 +37,24 @@ export function single(ui) {
 }
 
 // The kept tokens end to end, as wide as they are likely, and a needle where the draw falls.
-function cumulated() {
+function cumulated(ui) {
   const element = h("div", { class: "st-cumulated", "aria-hidden": "true" });
   const parts = Array.from({ length: SEGMENTS + 1 }, () => h("span"));
   const needle = h("i");
   element.append(...parts, needle);
   const draw = (vocabulary, { q, rank, count }, u, token) => {
     let [sum, hit] = [0, false];
+    const room = ui.widthOf(element);
     parts.forEach((part, at) => {
       const rest = at === SEGMENTS;
       const width = rest ? Math.max(0, 1 - sum) : at < count ? q[rank[at]] : 0;
       const here = rest ? !hit : rank[at] === token;
+      const text = rest ? "…" : visible(vocabulary[rank[at]] ?? "");
+      part.hidden = width < 1e-9;
+      Object.assign(part.style, { left: `${100 * sum}%`, width: `${100 * width}%` });
+      put(part, "textContent", text.length * LETTER + 4 < width * room ? text : "");
       sum += width;
       hit ||= here;
-      part.hidden = width < 1e-9;
-      part.style.width = `${100 * width}%`;
-      put(part, "textContent", width < 0.05 ? "" : rest ? "…" : visible(vocabulary[rank[at]]));
       part.classList.toggle("st-hit", here);
     });
     needle.hidden = u === null;
