@@ -2,8 +2,10 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 from studium.catalogue import Catalogue
 from studium.desk.base import with_base
@@ -49,8 +51,18 @@ def add_lesson(folder: Path, description: Description) -> str:
     """Write a lesson if it is not there, with itself as the base of updates; give the file's name."""
     name = f"{description.slug}.ipynb"
     if not (folder / name).exists():
-        write_notebook(with_base(description.lesson()), folder / name)
+        lesson = with_base(description.lesson())
+        lesson.metadata["language_info"] = _language_info()
+        write_notebook(lesson, folder / name)
     return name
+
+
+@cache
+def _language_info() -> dict[str, Any]:
+    """Return what the kernel says of its language: a notebook that has it is not changed by being opened."""
+    from ipykernel.ipkernel import IPythonKernel
+
+    return dict(IPythonKernel.language_info)
 
 
 def start_page(topics: Iterable[tuple[Topic, Description]]) -> str:

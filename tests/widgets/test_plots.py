@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import plotly.graph_objects as go
+import plotly.io
 import pytest
 from studium_widgets import figure
 from studium_widgets.plots import COLOURS, MIDDLE
@@ -47,3 +48,11 @@ def test_lines_get_dashes_of_their_own_unless_they_name_one():
 
 def test_a_figure_of_nothing_is_a_figure():
     assert len(figure().data) == 0
+
+
+def test_the_toolbar_saves_an_image_shares_nothing_and_lets_what_is_behind_it_shine_through():
+    made = figure(title="A finding")
+    assert made.layout.template.layout.modebar.bgcolor == "rgba(0,0,0,0)"
+    (shown,) = plotly.io.renderers["plotly_mimetype"].to_mimebundle(made.to_dict()).values()
+    assert shown["config"]["modeBarButtons"] == [["toImage"]]
+    assert shown["config"]["displaylogo"] is False

@@ -16,6 +16,8 @@ DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 MIDDLE = "#808891"  # of axes and text: 3:1 or more on both pages
 FAINT = "rgba(128, 136, 145, 0.3)"  # of grid lines
 SEQUENTIAL = ("#2c2150", "#3c4a86", "#35789f", "#46a9ab", "#86d0b6", "#e4f6ea")
+# More tools would cover titles, and one of them would share the figure.
+TOOLBAR = {"modeBarButtons": [["toImage"]], "displaylogo": False}
 DIVERGING = ("#12408a", "#3f7cc4", "#9fc4e8", "#f6f6f4", "#f8c590", "#dc7d1c", "#8f3d00")
 
 
@@ -35,12 +37,14 @@ def figure(*traces: Any, x: str = "", y: str = "", title: str = "", height: int 
 
 
 def template() -> Any:
-    """The plotly template, also registered as "studium" in `plotly.io.templates`."""
+    """The plotly template, also registered as "studium" in `plotly.io.templates`; figures get one tool, "save"."""
     import plotly.graph_objects as go
     import plotly.io
 
     if "studium" not in plotly.io.templates:
         plotly.io.templates["studium"] = go.layout.Template(layout=_layout(), data={"scatter": [{"line_width": 2.5}]})
+        for name in ("plotly_mimetype", "notebook"):
+            plotly.io.renderers[name].config = TOOLBAR
     return plotly.io.templates["studium"]
 
 
@@ -64,6 +68,7 @@ def _layout() -> dict[str, Any]:
         "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "bgcolor": "rgba(0,0,0,0)"},
         "xaxis": {**axis, "showgrid": False, "showline": True, "automargin": True},
         "yaxis": {**axis, "automargin": True},
+        "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": MIDDLE, "activecolor": MIDDLE},
         "hovermode": "x unified",
         "hoverlabel": {"bgcolor": "#ffffff", "font": {"color": "#1d232b"}},
     }
