@@ -261,6 +261,18 @@ def test_reproduce_without_a_reference_says_what_is_missing(sample, studium):
     assert (code, "has no reference.py, as on student machines" in err) == (1, True)
 
 
+def test_a_table_breaks_no_word_where_the_terminal_has_room_for_the_longest(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    rows = [
+        ("Adapting and using LLMs", "classifier-guidance", "Classifier-guided diffusion", "120 min", "studium 0.1.0"),
+        ("Diffusion", "ncsn", "Score matching and noise-conditional score networks", "130 min", "studium 0.1.0"),
+    ]
+    print_table(("track", "slug", "title", "time", "from"), rows, whole="slug")
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert sorted(" ".join(lines[1:]).split()) == sorted(" ".join(map(" ".join, rows)).split())
+
+
 def test_a_narrow_table_cuts_no_word_and_wraps_no_name_that_is_typed(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "40")
     print_table(("slug", "title"), [("classifier-guidance", "Noise-conditional-score-networks again")], whole="slug")

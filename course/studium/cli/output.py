@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import typer
 
+_GAP = 2  # blanks behind a column
 _STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
@@ -28,9 +29,31 @@ def print_table(header: Sequence[str], rows: Iterable[Sequence[str]], *, whole: 
     from rich.console import Console  # 60 ms that JSON need not pay
     from rich.table import Table
 
-    table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
-    for name in header:
-        table.add_column(name, overflow="fold", no_wrap=name == whole)
-    for row in rows:
-        table.add_row(*map(plain, row))
-    Console(highlight=False, markup=False, emoji=False).print(table)
+    console = Console(highlight=False, markup=False, emoji=False)
+    shown = [[plain(text) for text in row] for row in rows]
+    widths = _widths([header, *shown], whole, console.width - _GAP * len(header))
+    table = Table(box=None, header_style="bold", padding=(0, _GAP, 0, 0))
+    for name, width in zip(header, widths, strict=True):
+        table.add_column(name, overflow="fold", no_wrap=name == whole, width=width)
+    for row in shown:
+        table.add_row(*row)
+    console.print(table)
+
+
+def _widths(lines: Sequence[Sequence[str]], whole: str | None, room: int) -> Sequence[int | None]:
+    """Return the columns' widths: the widest ones become narrower, as far as no word breaks.
+
+    Where that is too wide for the terminal, each is None, and rich decides.
+    """
+    from rich.cells import cell_len
+
+    columns = list(zip(*lines, strict=True))
+    widths = [max(map(cell_len, column)) for column in columns]
+    least = [max(cell_len(word) for text in column for word in text.split() or [""]) for column in columns]
+    loose = [place for place, column in enumerate(columns) if column[0] != whole]
+    while sum(widths) > room:
+        wide = max((place for place in loose if widths[place] > least[place]), key=widths.__getitem__, default=None)
+        if wide is None:
+            return [None] * len(widths)
+        widths[wide] -= 1
+    return widths
