@@ -10,7 +10,7 @@ export function exerciseView(desk) {
     const { path } = topic;
     const state = stateOf(desk, path, exercise);
     const { mark, word } = STATES[state];
-    const name = [exercise.id, word.toLowerCase(), exercise.optional && "optional", `${exercise.points} points`].filter(Boolean).join(", ");
+    const name = [exercise.id, word.toLowerCase(), exercise.optional && "optional", exercise.points === 1 ? "1 point" : `${exercise.points} points`].filter(Boolean).join(", ");
     const focused = focusedButton(element);
     element.className = `studium-exercise studium-${state}`;
     element.replaceChildren(
@@ -68,14 +68,16 @@ function tools(desk, topic, exercise, turn) {
   const { path } = topic;
   const job = path && desk.jobOf(path, exercise.id);
   if (job) {
-    const left = job.state === "running" ? ` ${Math.ceil(job.left)} s left` : ` ${job.position} before it`;
-    return h("div", { class: "studium-row" }, h("span", { class: "studium-note" }, `${job.state === "running" ? "Running" : "Waiting"},${left}`), button("Cancel", () => desk.cancel(job)));
+    const wait = job.position ? `Waiting, ${job.position} before it` : "Waiting, the next one";
+    const text = job.state === "running" ? `Running, ${Math.ceil(job.left)} s left` : wait;
+    return h("div", { class: "studium-row" }, h("span", { class: "studium-note" }, text), button("Cancel", () => desk.cancel(job), { label: `Cancel the check of ${exercise.id}` }));
   }
   if (!path) return "";
   const named = (text) => ({ label: `${text} ${exercise.id}` });
   const made = [button("Check", () => checkAt(desk, topic, exercise), named("Check"))];
-  if (exercise.hints) made.push(button(`Hint ${exercise.hints_taken}/${exercise.hints}`, () => hint(desk, path, exercise, turn()), named("Hint for")));
-  if (exercise.can_reveal) made.push(button("Solution", () => solution(desk, path, exercise, turn()), named("Show the solution of")));
+  const taken = `Hint ${exercise.hints_taken}/${exercise.hints}`;
+  if (exercise.hints) made.push(button(taken, () => hint(desk, path, exercise, turn()), named(`${taken} for`)));
+  if (exercise.can_reveal) made.push(button("Solution", () => solution(desk, path, exercise, turn()), named("Solution of")));
   if (exercise.versions || exercise.attempts) {
     made.push(button("Start again", () => reset(desk, path, exercise, turn()), named("Start again with")));
     made.push(button("Old answers", () => versions(desk, path, exercise, turn()), named("Old answers of")));

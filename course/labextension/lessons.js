@@ -58,9 +58,9 @@ async function look(desk, query, found, list) {
   const line = (result) => {
     const topic = desk.topics.find((one) => one.slug === result.slug);
     const open = () => desk.open(topic, result.cell);
-    return h("li", {}, button(`${result.title} · ${result.section}`, open, { kind: "studium-link" }), h("span", { class: "studium-note" }, result.text));
+    return h("li", {}, button(`${result.title} · ${result.section}`, open, { kind: "studium-link" }), desk.markdown(result.text));
   };
-  found.replaceChildren(h("p", { class: "studium-note" }, `${results.length} places with “${query}”`), h("ul", { class: "studium-results" }, results.map(line)));
+  found.replaceChildren(h("p", { class: "studium-note" }, `${results.length === 1 ? "1 place" : `${results.length} places`} with “${query}”`), h("ul", { class: "studium-results" }, results.map(line)));
 }
 
 function topicView(desk, slug) {
@@ -87,13 +87,14 @@ function topicView(desk, slug) {
       return view.element;
     });
     const label = topic.experiments.map((one) => one.label?.text).find(Boolean);
+    const open = topic.path ? "Open the lesson" : "Write and open the lesson";
     body.replaceChildren(
       ...[
         topic.problem ? h("p", { class: "studium-note", role: "alert" }, topic.problem) : "",
         h("p", { class: "studium-note" }, topic.summary),
         missing,
         label ? h("p", { class: "studium-note" }, `Its experiment: ${label}`) : "",
-        button(topic.path ? "Open the lesson" : "Write and open the lesson", () => desk.open(topic), { kind: "studium-primary", label: `Open ${topic.title}` }),
+        button(open, () => desk.open(topic), { kind: "studium-primary", label: `${open}: ${topic.title}` }),
         update.element,
         views.length ? h("ul", { class: "studium-exercises" }, views) : "",
       ].filter(Boolean),

@@ -59,7 +59,7 @@ function edge(from, to) {
 
 function node(desk, topic, [x, y]) {
   const needs = topic.needs.length ? `, after ${topic.needs.join(" and ")}` : "";
-  const label = `${topic.title}, ${topic.status}${needs}. Open it`;
+  const label = `${topic.slug}: ${topic.title}, ${topic.status}${needs}. Open it`;
   const style = `left:${x}px; top:${y}px; width:${WIDTH}px; height:${HEIGHT}px`;
   const text = h("span", {}, topic.slug);
   return h("li", {}, h("button", { type: "button", class: `studium-node studium-${topic.status}`, style, "aria-label": label, title: topic.title, onclick: () => desk.open(topic) }, text));

@@ -8,7 +8,7 @@ export function reviewView(desk) {
     const answer = await desk.tried(desk.api.get("review"));
     questions = answer?.questions ?? [];
     if (questions.length) return ask();
-    const next = answer?.next ? `The next one is due on ${new Date(answer.next).toLocaleString()}.` : "They are made from mistakes that you made and predictions that missed.";
+    const next = answer?.next ? `The next one is due ${moment(new Date(answer.next))}.` : "They are made from mistakes that you made and predictions that missed.";
     element.replaceChildren(h("p", {}, "There is nothing to review now."), h("p", { class: "studium-note" }, next));
   };
   const ask = () => {
@@ -22,8 +22,7 @@ export function reviewView(desk) {
     const choices = question.choices.map((text, i) => h("li", {}, button(prose(text), () => choose(i), { kind: "studium-choice" })));
     element.replaceChildren(
       h("p", { class: "studium-note" }, `${question.slug} · ${question.exercise} · ${questions.length} left`),
-      desk.markdown(question.prompt),
-      question.code ? h("pre", { tabindex: 0 }, question.code) : "",
+      ...asked(desk, question),
       h("ol", { class: "studium-choices" }, choices),
     );
   };
@@ -31,13 +30,31 @@ export function reviewView(desk) {
     questions = questions.slice(1);
     const go = button(questions.length ? "Next" : "Done", () => (questions.length ? ask() : load()), { kind: "studium-primary" });
     element.replaceChildren(
-      h("p", { role: "status", class: right ? "studium-right" : "studium-wrong" }, right ? "✓ Right." : "✗ No."),
-      right ? "" : h("p", {}, prose(question.choices[answer])),
-      desk.markdown(explanation),
-      h("p", { class: "studium-note" }, `Again on ${new Date(due).toLocaleDateString()}.`),
+      h("p", { role: "status", class: right ? "studium-right" : "studium-wrong" }, right ? "✓ Right." : "✗ Not this one."),
+      ...asked(desk, question),
+      h("ol", { class: "studium-choices" }, question.choices.map((text, i) => h("li", {}, judged(text, i, choice, answer)))),
+      explanation === question.choices[answer] ? "" : desk.markdown(explanation),
+      h("p", { class: "studium-note" }, `Again ${moment(new Date(due))}.`),
       go,
     );
     go.focus();
   };
   return { element, shown: load };
+}
+
+function asked(desk, { prompt, code }) {
+  return [desk.markdown(prompt), code ? h("pre", { tabindex: 0, class: "studium-code" }, code) : ""];
+}
+
+// A choice after the answer: which one is right, and which one was chosen.
+function judged(text, i, choice, answer) {
+  if (i === answer) return h("p", { class: "studium-right" }, `✓ `, prose(text));
+  return h("p", { class: i === choice ? "studium-wrong" : "studium-note" }, i === choice ? "✗ Your choice: " : "", prose(text));
+}
+
+/** "today at 14:05", "on Tuesday, 1 December": a time from now on. */
+function moment(time) {
+  const today = time.toDateString() === new Date().toDateString();
+  if (today) return `today at ${time.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" })}`;
+  return `on ${time.toLocaleDateString([], { weekday: "long", day: "numeric", month: "long" })}`;
 }

@@ -13,7 +13,7 @@ export class Desk {
   end = new AbortController();
   #heard = new EventTarget();
   #reload = 0;
-  #asked = null; // the exercise whose check was asked for on the screen
+  #asked = new Set(); // the checks that were asked for here, until their results are told
 
   constructor(api, app, tracker, Notification) {
     Object.assign(this, { api, app, tracker, Notification });
@@ -70,25 +70,30 @@ export class Desk {
     if (name !== "progress") return;
     const exercise = this.topics.find((topic) => topic.slug === data.slug)?.exercises.find((one) => one.id === data.exercise);
     if (exercise) Object.assign(exercise, data.state);
-    if (exercise && exercise.id === this.#asked) this.#report(exercise);
     this.tell("syllabus");
     clearTimeout(this.#reload); // totals and minutes are the server's to count
     this.#reload = setTimeout(() => this.load(), 400);
   }
 
-  // What is wrong with the exercise that was checked, where no panel is there to say it.
-  #report({ id, status, mistake, message }) {
-    this.#asked = null;
-    if (status === "wrong" && !this.panelIsShown()) this.say(`${id} is not right yet: ${mistake || message}`);
+  // How a check came out that was asked for here, where no panel is there to say it.
+  #report({ id, results }) {
+    if (!results || !this.#asked.delete(id) || this.panelIsShown()) return;
+    const named = (outcome) => results.filter((one) => one.outcome === outcome).map((one) => one.id);
+    const [right, wrong] = [named("right"), named("wrong")];
+    const [first] = results;
+    if (results.length === 1 && wrong.length) return this.say(`${first.id} is not right yet: ${first.mistake || first.first_failure.message}`);
+    if (results.length === 1 && !right.length) return this.say(`${first.id} is not attempted yet.`);
+    if (results.length > 1) this.say(`${right.length} of ${results.length} exercises are right${wrong.length ? `; not right yet: ${wrong.join(", ")}` : ""}.`);
   }
 
   // A job only moves on: the answer to the request for it may come after the events that tell how it ended.
   #note(job) {
     const key = `${job.path} ${job.exercise ?? ""}`;
     const known = this.jobs.get(key);
-    if (known?.id === job.id && stage(job) < stage(known)) return;
+    if (known?.id === job.id && stage(job) < stage(known)) return this.#report(known);
     this.jobs.set(key, job);
     this.tell("jobs");
+    this.#report(job);
     if (job.state === "failed" || job.state === "refused") this.say(job.message);
   }
 
@@ -124,10 +129,11 @@ export class Desk {
   async check(exercise = null) {
     const widget = this.tracker.currentWidget;
     if (!widget) return this.say("Open a lesson first: what is checked is the notebook on the screen.");
-    this.#asked = exercise;
     const notebook = widget.context.model.toJSON();
     const job = await this.tried(this.api.post("checks", { path: this.path, notebook, ...(exercise ? { exercise } : {}) }));
-    if (job) this.#note(job);
+    if (!job) return;
+    this.#asked.add(job.id);
+    this.#note(job);
   }
 
   cancel = (job) => this.tried(this.api.request("DELETE", `checks/${job.id}`));

@@ -9,7 +9,7 @@ import { slider } from "./controls/slider.js";
 import { extent, short } from "./controls/ticks.js";
 import { toggle } from "./controls/toggle.js";
 import { widget } from "./controls/widget.js";
-import { distinct, front, isNumber, passing } from "./metric_scatter_maths.js";
+import { distinct, front, isNumber, passing, stops } from "./metric_scatter_maths.js";
 
 const [SMALL, LARGE] = [6, 20]; // px: radius of a point with no size, and of the largest
 const shown = (value) => (isNumber(value) ? short(Number(value.toPrecision(6))) : value == null ? "–" : String(value));
@@ -58,7 +58,7 @@ function controls(ui, name) {
 
 // A slider over the values of one field: what lies above is left out.
 function limit(ui, field, label) {
-  const values = [...new Set(ui.get("points").map((point) => point[field]).filter(isNumber))].sort((a, b) => a - b);
+  const values = stops(ui.get("points").map((point) => point[field]).filter(isNumber));
   const own = { ...ui, get: () => ui.get("limits")[field], set: (_, value) => ui.set("limits", { ...ui.get("limits"), [field]: value }) };
   return slider(own, "limits", { label: `Up to ${label}`, values, format: shown });
 }

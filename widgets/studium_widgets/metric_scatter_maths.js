@@ -27,3 +27,17 @@ export function front(points, { x, y, lower }) {
 
 /** The distinct values of a field as text, in the order of their first appearance. */
 export const distinct = (points, field) => [...new Set(points.map((point) => String(point[field] ?? "")))];
+
+/** The stops of a limit: for each value the roundest number that lets it pass and not the next larger one. */
+export function stops(values) {
+  const sorted = [...new Set(values)].sort((a, b) => a - b);
+  return sorted.map((value, i) => roundest(value, sorted[i + 1] ?? Infinity));
+}
+
+function roundest(from, below) {
+  for (let digits = 0; digits < 12; digits++) {
+    const candidate = Math.ceil(from * 10 ** digits) / 10 ** digits;
+    if (candidate < below) return candidate;
+  }
+  return from;
+}

@@ -23,7 +23,8 @@ export default widget((ui) => {
     facts.replaceChildren(...factList(now).map(({ text, wrong }) => h("li", { class: wrong ? "st-wrong" : false }, text)));
     const shown = now.same ? threeMaps(ui, now) : twoMaps(now);
     const palette = shown[1].palette;
-    pictures.draw(shown, { from: rounded(shown[1].range[0]), to: rounded(shown[1].range[1]), palette });
+    const [from, to] = ends(shown[1].range, now.actual.data);
+    pictures.draw(shown, { from, to, palette });
     table.draw(() => tableRows(now));
     ui.say(sentence(ui, now, pictures.cell()));
   };
@@ -94,6 +95,13 @@ function threeMaps(ui, now) {
 }
 
 const rounded = (value) => number(Number(value.toPrecision(4)));
+
+// The ends of the colour scale in words; values of yours beyond them have the colours of the ends.
+function ends([from, to], data) {
+  const [low, high] = extent([data]);
+  return [low < from ? `≤ ${rounded(from)}` : rounded(from), high > to ? `≥ ${rounded(to)}` : rounded(to)];
+}
+
 const cellOf = (at, columns) => [Math.floor(at / columns), at % columns];
 
 // The first slice of each: their shapes differ, so nothing can be laid upon the other.

@@ -9,14 +9,15 @@ from nbformat import NotebookNode
 from studium.catalogue import Catalogue
 from studium.desk.description import Description
 
-_MOST, _AROUND = 20, 80  # results; characters on each side of a hit
+_MOST = 20  # results
 _TERM = re.compile(r"<dfn>(.+?)</dfn>", re.DOTALL)  # where a lesson says what a word means, as HTML marks it
 _BLOCK = re.compile(r"\n\s*\n|^[*-] |^#+ .*$", re.MULTILINE)  # between paragraphs, bullets and headings
+_TABLE = re.compile(r"\||```")  # rows and code, which joined to a line say nothing
 _SENTENCE = re.compile(r"(?:(?<=[.!?])|(?<=[.!?]\*\*))\s+(?=[A-Z$*<])")
 
 
 class Place(msgspec.Struct, frozen=True):
-    """A place in a lesson where the words stand."""
+    """A place in a lesson where the words stand; ``text`` is a sentence of it as Markdown."""
 
     slug: str
     title: str
@@ -47,7 +48,7 @@ def search(catalogue: Catalogue, described: Mapping[str, Description], words: st
             text = cell.source.lower()
             if all(word in text or word in topic.title.lower() for word in wanted):
                 path = f"{topic.slug}.ipynb"
-                found.append(Place(topic.slug, topic.title, section, cell.id, path, _around(cell.source, wanted)))
+                found.append(Place(topic.slug, topic.title, section, cell.id, path, _passage(cell.source, wanted)))
     found.sort(key=lambda place: not all(word in f"{place.title} {place.section}".lower() for word in wanted))
     return found[:_MOST]
 
@@ -81,8 +82,7 @@ def _prose(description: Description) -> Iterator[tuple[str, NotebookNode]]:
             yield section, cell
 
 
-def _around(source: str, words: list[str]) -> str:
-    text = " ".join(source.split())
-    at = min((at for word in words if (at := text.lower().find(word)) >= 0), default=0)
-    start, end = max(0, at - _AROUND), at + _AROUND
-    return f"{'…' if start else ''}{text[start:end]}{'…' if end < len(text) else ''}"
+def _passage(source: str, words: list[str]) -> str:
+    """Return the sentence that has most of the words, the first of those, as Markdown that can stand alone."""
+    sentences = [sentence for sentence in _sentences(source) if sentence and not _TABLE.match(sentence)]
+    return max(sentences, key=lambda sentence: sum(word in sentence.lower() for word in words), default="")

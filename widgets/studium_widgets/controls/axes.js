@@ -3,6 +3,11 @@ import { logTicks, short, ticks } from "./ticks.js";
 
 export const MARGIN = { left: 52, right: 14, top: 12, bottom: 38 }; // px around the plot
 
+const LETTER = 7.8; // px of a digit, 12 px high, in the widest of usual fonts
+
+/** px left of the plot: room for the ticks' numbers and for the name beside them, so that neither lies on the other. */
+export const leftOf = (values) => Math.max(MARGIN.left, 26 + LETTER * Math.max(0, ...values.map((value) => short(value).length)));
+
 /** {label, ends, ticks, place(value) → pixel, invert(pixel) → value} of one axis over [low, high], from pixel `from` to `to`. */
 export function scale({ log = false, label }, [low, high], from, to) {
   const [f, g] = log ? [Math.log10, (value) => 10 ** value] : [Number, Number];
@@ -19,6 +24,7 @@ export function scale({ log = false, label }, [low, high], from, to) {
 /** Grid lines, ticks and names. Both axes come from `scale`. */
 export function drawAxes(context, { x, y, width, height }, theme) {
   const bottom = height - MARGIN.bottom;
+  const [left] = x.ends;
   context.strokeStyle = theme.line;
   context.fillStyle = theme.muted;
   context.lineWidth = 1;
@@ -26,13 +32,13 @@ export function drawAxes(context, { x, y, width, height }, theme) {
   context.textBaseline = "middle";
   for (const value of y.ticks) {
     const at = Math.round(y.place(value)) + 0.5;
-    segment(context, MARGIN.left, at, width - MARGIN.right, at);
-    context.fillText(short(value), MARGIN.left - 8, at);
+    segment(context, left, at, width - MARGIN.right, at);
+    context.fillText(short(value), left - 8, at);
   }
   context.textAlign = "center";
   context.textBaseline = "top";
   for (const value of x.ticks) context.fillText(short(value), x.place(value), bottom + 6);
-  context.fillText(x.label, (MARGIN.left + width - MARGIN.right) / 2, bottom + 22);
+  context.fillText(x.label, (left + width - MARGIN.right) / 2, bottom + 22);
   context.save();
   context.translate(2, (MARGIN.top + bottom) / 2);
   context.rotate(-Math.PI / 2);

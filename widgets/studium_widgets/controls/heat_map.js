@@ -138,14 +138,16 @@ function dots(context, { dots: shown, columns }, { left, top, cell, rowHeight },
   }
 }
 
-// A ring around a cell, large enough to be seen around a small one.
-function flag(context, { left, top, cell, rowHeight }, [row, column], theme) {
+// A ring around a cell, large enough to be seen around a small one, and moved inwards where it would be cut off.
+function flag(context, { left, top, width, height, cell, rowHeight }, [row, column], theme) {
   const radius = Math.max(7, 0.62 * Math.max(cell, rowHeight));
+  const inside = (at, size) => Math.max(radius + 3, Math.min(size - radius - 3, at));
+  const [x, y] = [inside(left + (column + 0.5) * cell, width), inside(top + (row + 0.5) * rowHeight, height)];
   for (const [stroke, width] of [[theme.surface, 5], [theme.text, 2]]) {
     context.strokeStyle = stroke;
     context.lineWidth = width;
     context.beginPath();
-    context.arc(left + (column + 0.5) * cell, top + (row + 0.5) * rowHeight, radius, 0, 7);
+    context.arc(x, y, radius, 0, 7);
     context.stroke();
   }
 }

@@ -1,4 +1,4 @@
-import { drawAxes, MARGIN, scale, segment } from "./axes.js";
+import { drawAxes, leftOf, MARGIN, scale, segment } from "./axes.js";
 import { canvas, shorten } from "./canvas.js";
 import { cellCursor } from "./cell_cursor.js";
 import { DASHES, legend } from "./legend.js";
@@ -35,9 +35,9 @@ export function lineChart(ui, { label, x, y, height = 260, moved = () => {} }) {
 }
 
 function axes(content, x, y, width, height) {
-  const across = scale(x, x.range ?? extent([content.x]), MARGIN.left, width - MARGIN.right);
-  const range = y.range ?? extent(content.series.map((line) => line.y));
-  return { x: across, y: scale(y, range, height - MARGIN.bottom, MARGIN.top), width, height };
+  const up = scale(y, y.range ?? extent(content.series.map((line) => line.y)), height - MARGIN.bottom, MARGIN.top);
+  const across = scale(x, x.range ?? extent([content.x]), leftOf(up.ticks), width - MARGIN.right);
+  return { x: across, y: up, width, height };
 }
 
 function nearest(values, wanted) {
@@ -57,7 +57,8 @@ function drawAll(ui, { content, axes: place, cursor }, fit) {
   content.marks.forEach((mark) => drawMark(context, mark, place, ui.theme));
   context.save();
   context.beginPath();
-  context.rect(MARGIN.left, MARGIN.top - 3, place.width - MARGIN.left - MARGIN.right, place.height - MARGIN.top - MARGIN.bottom + 6);
+  const [left] = place.x.ends;
+  context.rect(left, MARGIN.top - 3, place.width - left - MARGIN.right, place.height - MARGIN.top - MARGIN.bottom + 6);
   context.clip();
   content.series.forEach((line, i) => drawSeries(context, content.x, line, i, place, ui.theme));
   content.layer?.(context, place);
@@ -75,7 +76,7 @@ function drawSeries(context, x, line, i, place, theme) {
 }
 
 // A shaded stretch of the x axis, cut at the edges: [left, right] in px.
-const stretch = ({ from, to }, { x, width }) => [from, to].map((at) => Math.min(width - MARGIN.right, Math.max(MARGIN.left, x.place(at))));
+const stretch = ({ from, to }, { x, width }) => [from, to].map((at) => Math.min(width - MARGIN.right, Math.max(x.ends[0], x.place(at))));
 
 function drawBand(context, band, place, theme) {
   const [left, right] = stretch(band, place);

@@ -10,7 +10,7 @@ export function player(ui, name, { label, ends, duration = 6000, format }) {
   const range = slider(ui, name, { label, min: Math.min(...ends()), max: Math.max(...ends()), format });
   const input = range.querySelector("input");
   const button = h("button", { type: "button", class: "st-play", ...suppress }, "Play");
-  const { toggle, stop } = playing(ui, name, { ends, duration, button });
+  const { toggle, stop } = playing(ui, name, { ends, duration, button, label });
   button.addEventListener("click", toggle, { signal: ui.signal });
   input.addEventListener("input", stop, { signal: ui.signal });
   const draw = () => {
@@ -21,13 +21,16 @@ export function player(ui, name, { label, ends, duration = 6000, format }) {
   return { element: h("div", { class: "st-player" }, button, range), draw, stop };
 }
 
-function playing(ui, name, { ends, duration, button }) {
+function playing(ui, name, { ends, duration, button, label }) {
   let [frame, before, at] = [0, 0, 0];
-  const label = (running) => (button.textContent = running ? "Pause" : ui.still ? "Step" : "Play");
+  const call = (running) => {
+    button.textContent = running ? "Pause" : ui.still ? "Step" : "Play";
+    button.ariaLabel = `${button.textContent} ${label}`;
+  };
   const stop = () => {
     cancelAnimationFrame(frame);
     frame = 0;
-    label(false);
+    call(false);
   };
   const move = (share) => {
     const [first, last] = ends();
@@ -48,10 +51,10 @@ function playing(ui, name, { ends, duration, button }) {
     at = ui.get(name) === last ? first : ui.get(name);
     if (ui.still) return ui.get(name) === last ? ui.set(name, first) : move(0.1);
     before = performance.now();
-    label(true);
+    call(true);
     frame = requestAnimationFrame(tick);
   };
-  label(false);
+  call(false);
   ui.signal.addEventListener("abort", stop, { once: true });
   return { toggle, stop };
 }

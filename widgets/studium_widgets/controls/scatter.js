@@ -1,4 +1,4 @@
-import { drawAxes, MARGIN, scale } from "./axes.js";
+import { drawAxes, leftOf, MARGIN, scale } from "./axes.js";
 import { canvas } from "./canvas.js";
 import { cellCursor } from "./cell_cursor.js";
 import { marker } from "./markers.js";
@@ -23,7 +23,8 @@ export function scatter(ui, { label, height = 360, moved = () => {}, picked = ()
   });
   view.draw = (content) => {
     const width = Math.max(200, ui.widthOf(element.parentElement) || 480);
-    const [x, y] = [scale(content.x, content.x.range, MARGIN.left, width - MARGIN.right), scale(content.y, content.y.range, height - MARGIN.bottom, MARGIN.top)];
+    const y = scale(content.y, content.y.range, height - MARGIN.bottom, MARGIN.top);
+    const x = scale(content.x, content.x.range, leftOf(y.ticks), width - MARGIN.right);
     Object.assign(view, { content, axes: { x, y, width, height } });
     compose();
   };
@@ -49,7 +50,7 @@ function drawAll(ui, { content, axes, cursor }, fit) {
   const under = cursor?.cell?.[1] ?? -1;
   const order = content.points.map((_, i) => i).sort((a, b) => content.points[b].radius - content.points[a].radius); // small ones on top
   order.forEach((i) => drawPoint(context, content.points[i], axes, ui.theme, i === under || content.points[i].name === content.chosen));
-  if (content.points.length <= NAMED) names(context, content.points, axes, ui.theme);
+  if (content.points.length <= NAMED) names(context, content, axes, ui.theme);
 }
 
 function drawPoint(context, point, axes, theme, active) {
@@ -74,13 +75,24 @@ function drawPath(context, path, axes, theme) {
   context.setLineDash([]);
 }
 
+// Small boxes along the path, which names keep away from.
+function along(path, axes) {
+  const places = path.map((point) => placed(axes, point));
+  return places.slice(1).flatMap(([x, y], i) => {
+    const [x0, y0] = places[i];
+    const count = Math.ceil(Math.hypot(x - x0, y - y0) / 4);
+    return Array.from({ length: count }, (_, step) => [x0 + ((x - x0) * step) / count, y0 + ((y - y0) * step) / count]).map(([a, b]) => [a - 2, b - 2, a + 2, b + 2]);
+  });
+}
+
 // Names beside the points, each where nothing lies in the way.
-function names(context, points, axes, theme) {
+function names(context, { points, path }, axes, theme) {
   const taken = points.map((point) => {
     const [x, y] = placed(axes, point);
     return [x - point.radius, y - point.radius, x + point.radius, y + point.radius];
   });
-  const free = ([a, b, c, d]) => a > MARGIN.left && c < axes.width && b > 0 && d < axes.height - MARGIN.bottom && taken.every(([e, f, g, k]) => c < e || a > g || d < f || b > k);
+  taken.push(...along(path ?? [], axes));
+  const free = ([a, b, c, d]) => a > axes.x.ends[0] && c < axes.width && b > 0 && d < axes.height - MARGIN.bottom && taken.every(([e, f, g, k]) => c < e || a > g || d < f || b > k);
   context.fillStyle = theme.text;
   context.textAlign = "left";
   context.textBaseline = "middle";

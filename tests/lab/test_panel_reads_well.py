@@ -1,0 +1,71 @@
+"""The panel at its default width: nothing is cut off, names are what is written, search and review read as prose."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from .test_desk_panel import WRONG, answer, axe, button, exercise, open_lesson
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("jupyterlab"), pytest.mark.sample(2, of="browser")]
+
+NAMED = {"runOnly": {"type": "rule", "values": ["label-content-name-mismatch"]}}
+
+
+def sideways(page: Any) -> bool:
+    """Whether the panel scrolls sideways."""
+    return page.locator(".studium-desk").evaluate("(desk) => desk.scrollWidth > desk.clientWidth")
+
+
+def misnamed(page: Any) -> list[str]:
+    """What is named otherwise than it is labelled (WCAG 2.5.3)."""
+    found = axe.Axe().run(page, context=".studium-panel", options=NAMED)["violations"]
+    return [node["html"] for item in found for node in item["nodes"]]
+
+
+def choose_wrongly(page: Any) -> Any:
+    """Answer the review's question about the sum of some numbers by another sentence."""
+    review = page.locator(".studium-review")
+    page.get_by_role("tab", name="Review").click()
+    review.locator(".studium-choice").first.wait_for()
+    while not review.locator("pre", has_text="return sum(numbers)").count():
+        review.locator(".studium-choice").first.click()
+        review.get_by_role("button", name="Next").click()
+    review.locator(".studium-choice", has_text="You gave the middle number").click()
+    return review
+
+
+def test_solution_search_and_review_stay_inside_the_panel_and_read_as_prose(page, lab):
+    open_lesson(page, lab, "lab/tree", "first-steps")
+    answer(page, WRONG)
+    button(page, "Check mean").click()
+    exercise(page, "mean").locator(".studium-mistake").wait_for()
+    button(page, "Solution of mean").click()
+    exercise(page, "mean").get_by_role("button", name="Show it").click()
+    exercise(page, "mean").locator("pre").wait_for()
+    assert not sideways(page)
+    assert misnamed(page) == []
+    assert page.get_by_role("button", name="spread, not begun, optional, 1 point. Go there").count() == 1
+    page.get_by_role("searchbox", name="Search the lessons").fill("softmax")
+    page.locator(".studium-results mjx-container").first.wait_for()
+    said = " ".join(page.locator(".studium-results li").all_inner_texts())
+    assert re.findall(r"\$|##|\\operatorname", said) == []
+    assert not sideways(page)
+    page.get_by_role("tab", name="Map").click()
+    assert misnamed(page) == []
+    review = choose_wrongly(page)
+    review.get_by_text("✗ Your choice: You gave the middle number; that is the median.").wait_for()
+    assert review.inner_text().count("You gave the sum") == 1
+    assert review.get_by_text(re.compile(r"^Again (today at \d|on \w+)")).count() == 1
+    assert review.locator("pre").evaluate("(code) => code.scrollWidth <= code.clientWidth")
+
+
+@pytest.mark.parametrize("where", ["lab/tree", "notebooks"])
+def test_a_check_from_the_prose_says_how_the_whole_lesson_came_out(page, lab, where):
+    page.goto(lab.url(f"{where}/second-steps.ipynb"))
+    page.locator(".studium-badge").first.wait_for()
+    page.locator(".jp-MarkdownCell", has_text="A sentence that").click()
+    button(page, "Check my work").first.click()
+    page.locator(".Toastify__toast", has_text=re.compile(r"\d of 2 exercises are right")).wait_for()
