@@ -14,6 +14,7 @@ from studium.catalogue import load_catalogue
 from studium.desk.places import data_folder
 from studium.errors import StudiumError
 from studium.site.building import Options, Site
+from studium.site.prose import Prose, parse, plain_text
 from studium.site.running import failures, run_notebook
 
 pytestmark = pytest.mark.xdist_group("site")
@@ -313,6 +314,23 @@ def test_what_cannot_be_done_is_one_sentence_and_touches_nothing(quick, studium,
     got, _, err = studium("html", *names)
     assert (got, words in " ".join(err.split())) == (code, True), err
     assert (tmp_path / "FOLDER" / "index.html").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("text", "plain"),
+    [
+        ("The update $\\Delta W$ has $r < d$.", "The update ΔW has r<d."),
+        ("Then $\\sum_{s \\le t} a_s$.", "Then ∑s≤tas."),
+        ("a <b>bold</b> `<tag>`", "a bold"),
+    ],
+)
+def test_what_is_searched_has_the_signs_of_formulas_and_not_their_tex(text, plain):
+    assert plain_text(parse(text)) == plain
+
+
+def test_the_address_of_a_heading_is_made_of_its_tex():
+    (section,) = Prose().sections("## The update $\\Delta W$")
+    assert (section.heading.text, section.heading.anchor) == ("The update ΔW", "the-update-delta-w")
 
 
 def test_a_formula_that_is_not_understood_is_told(quick, site, studium, tmp_path):

@@ -198,6 +198,25 @@ def test_the_contents_mark_what_is_being_read(visit):
     assert marked.count() == 1
 
 
+def test_at_the_end_of_a_page_the_contents_mark_its_last_section(visit):
+    page = visit("waves")
+    page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
+    last = page.get_by_role("navigation", name="On this page").get_by_role("link").last
+    page.wait_for_function("(link) => link.getAttribute('aria-current') === 'location'", arg=last.element_handle())
+
+
+def test_what_goes_on_to_the_right_fades_there_until_it_is_scrolled_to(visit):
+    page = visit("waves", width=400)
+    mask = "(box) => getComputedStyle(box).maskImage"
+    box = page.locator("[data-more]").first
+    assert "linear-gradient" in box.evaluate(mask)
+    found = box.element_handle()
+    found.evaluate("(box) => (box.scrollLeft = box.scrollWidth)")
+    page.wait_for_function("(box) => getComputedStyle(box).maskImage === 'none'", arg=found)
+    whole = page.locator("pre.code:not([data-more])").first
+    assert whole.evaluate("(box) => box.scrollWidth <= box.clientWidth + 1")
+
+
 def test_code_can_be_copied_by_keyboard_users_too(visit):
     page = visit("tides")
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])

@@ -198,3 +198,66 @@ def test_axe_finds_nothing_in_curves_and_bars(mount, chart, dark):
     found = axe.run(mount(chart(), Chart(**BARS), dark=dark, width=320))["violations"]
     page_level = {"landmark-one-main", "page-has-heading-one", "region", "heading-order"}
     assert [(problem["id"], problem["nodes"][0]["html"]) for problem in found if problem["id"] not in page_level] == []
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(
+    ("drawn", "filled"),
+    [
+        ([None, *range(8), None], [0, *range(8), 7]),
+        ([None, None, *range(8)], [None, None, *range(8)]),
+        ([1, None, *range(8)], [1, None, *range(8)]),
+        ([None] * 10, [None] * 10),
+    ],
+    ids=["just missed", "a fifth is missing", "a hole inside", "nothing"],
+)
+def test_ends_that_a_stroke_just_missed_are_filled_and_no_more(call_js, drawn, filled):
+    assert call_js(SCORE, "extended", drawn) == filled
+
+
+@pytest.mark.browser
+def test_a_stroke_that_misses_an_end_by_a_point_can_be_revealed_and_a_shorter_one_is_told_what_is_missing(mount, chart):
+    page = mount(chart())
+    box = picture(page).bounding_box()
+    left, right, height = box["x"] + 54, box["x"] + box["width"] - 15, box["y"] + 0.5 * box["height"]
+    page.mouse.move(left + (right - left) / 11, height)
+    page.mouse.down()
+    page.mouse.move(left + (right - left) * 6 / 11, height, steps=3)
+    page.mouse.up()
+    page.get_by_text("Still missing: step 35 to step 55.").wait_for()
+    assert page.get_by_role("button", name="Reveal").is_disabled()
+    page.mouse.down()
+    page.mouse.move(left + (right - left) * 10 / 11, height, steps=3)
+    page.mouse.up()
+    page.get_by_text("Your prediction stands.").wait_for()
+    assert page.get_by_role("button", name="Reveal").is_enabled()
+
+
+@pytest.mark.browser
+def test_bars_that_are_not_predicted_yet_are_named(mount):
+    page = mount(Chart(**BARS))
+    page.get_by_role("slider", name="Your prediction for a").press("End")
+    page.get_by_text("Still missing: b to c.").wait_for()
+
+
+@pytest.mark.browser
+def test_an_axis_name_lies_on_no_number(mount, chart):
+    page = mount(chart(predict="", y=[100_000 * FALL, FALL], y_label="Largest tensor"))
+    page.evaluate(
+        """() => {
+          window.texts = [];
+          const { fillText } = CanvasRenderingContext2D.prototype;
+          CanvasRenderingContext2D.prototype.fillText = function (text, x, y) {
+            const turned = this.getTransform().b !== 0;
+            if (turned || this.textAlign === "right") window.texts.push({ text, turned, left: x - this.measureText(text).width });
+            fillText.call(this, text, x, y);
+          };
+          window.views[0].model.set("y_label", "Largest of all tensors");
+        }"""  # noqa: E501
+    )
+    page.drawn()
+    texts = page.evaluate("window.texts")
+    assert [text["text"] for text in texts if text["turned"]] == ["Largest of all tensors"]
+    numbers = [text for text in texts if not text["turned"]]
+    assert "100000" in [text["text"] for text in numbers]
+    assert min(text["left"] for text in numbers) >= 16  # the name ends 14 px from the left

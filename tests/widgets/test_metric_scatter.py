@@ -143,3 +143,66 @@ def test_nothing_left_is_said(mount):
     page = mount(plane(limits={"year": 2000}), width=320)
     said(page, "No point of 4 passes the filters.")
     assert page.evaluate("document.documentElement.scrollWidth") <= 320
+
+
+RECORD = """() => {
+  window.texts = [];
+  window.path = [];
+  const { fillText, lineTo, setLineDash } = CanvasRenderingContext2D.prototype;
+  let dashed = false;
+  Object.assign(CanvasRenderingContext2D.prototype, {
+    setLineDash(dash) {
+      dashed = dash.length > 0;
+      setLineDash.call(this, dash);
+    },
+    lineTo(x, y) {
+      if (dashed) window.path.push([x, y]);
+      lineTo.call(this, x, y);
+    },
+    fillText(text, x, y) {
+      const width = this.measureText(text).width;
+      const upright = this.getTransform().b === 0;
+      window.texts.push({ text, x: this.textAlign === "right" ? x - width : x, y, width, upright });
+      fillText.call(this, text, x, y);
+    },
+  });
+}"""
+
+
+def drawn(page, **state):
+    """What a canvas writes and the front that it draws: ([{text, x, y, width, upright}], [[x, y]])."""
+    page.evaluate(RECORD)
+    page.evaluate(
+        "(state) => Object.entries(state).forEach(([name, value]) => window.views[0].model.set(name, value))", state
+    )
+    page.drawn()
+    return page.evaluate("[window.texts, window.path]")
+
+
+def crosses(box, start, end):
+    """Whether a line passes through a box: of 200 points on it, one lies inside."""
+    left, top, right, bottom = box
+    points = (
+        (start[0] + (end[0] - start[0]) * step / 200, start[1] + (end[1] - start[1]) * step / 200)
+        for step in range(201)
+    )
+    return any(left < x < right and top < y < bottom for x, y in points)
+
+
+@pytest.mark.browser
+def test_the_front_goes_through_no_name(mount):
+    page = mount(MetricScatter.example())
+    texts, path = drawn(page, chosen="none")
+    names = {point["name"] for point in MetricScatter.example().points}
+    written = [text for text in texts if text["text"] in names]
+    assert len(written) > 3
+    assert len(path) > 2
+    for text in written:
+        box = (text["x"], text["y"] - 6, text["x"] + text["width"], text["y"] + 6)
+        assert not any(crosses(box, *ends) for ends in itertools.pairwise(path)), text
+
+
+@pytest.mark.browser
+def test_a_limit_stops_at_round_numbers_that_part_the_values(call_js):
+    assert call_js(MATHS, "stops", [2022.46, 2019.2, 2022.9, 2022.46]) == [2020, 2022.5, 2023]
+    assert call_js(MATHS, "stops", [0.84, 5, 1.5]) == [1, 2, 5]

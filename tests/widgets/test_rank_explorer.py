@@ -353,7 +353,7 @@ def test_extreme_updates_are_drawn(mount, delta, kernel):
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("width", [320, 400, 900])
+@pytest.mark.parametrize("width", [250, 320, 400, 900])
 def test_nothing_sticks_out(mount, width):
     page = mount(RankExplorer(rank=40, alpha=33), width=width)
     wide = "() => document.documentElement.scrollWidth"

@@ -237,3 +237,28 @@ def test_a_check_in_which_no_arrays_differ_has_nothing_to_show(sample):
 
 def test_values_that_are_no_real_numbers_have_no_picture():
     assert studium_show_difference(torch.ones(1, dtype=torch.complex64), torch.ones(1), 0, 0) is None
+
+
+@pytest.mark.browser
+def test_a_value_beyond_the_colours_is_told_at_their_end_and_the_ring_in_a_corner_is_whole(mount):
+    expected = np.linspace(-1, 1, 9).reshape(3, 3)
+    actual = expected.copy()
+    actual[0, 0] = -55.7
+    page = mount(TensorDifference.between(actual, expected))
+    bar = page.locator(".st-colour-bar").inner_text()
+    assert "≤ −1" in bar
+    assert "≥" not in bar
+    assert page.evaluate(RING) == []
+
+
+RING = """() => {
+  const cut = [];
+  const { arc } = CanvasRenderingContext2D.prototype;
+  CanvasRenderingContext2D.prototype.arc = function (x, y, radius, ...rest) {
+    const [width, height] = [this.canvas.clientWidth, this.canvas.clientHeight];
+    if (radius > 6 && (x - radius < 0 || y - radius < 0 || x + radius > width || y + radius > height)) cut.push([x, y, radius]);
+    arc.call(this, x, y, radius, ...rest);
+  };
+  document.querySelectorAll("canvas")[0].focus();
+  return new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(cut))));
+}"""  # noqa: E501

@@ -1,7 +1,7 @@
 """The text cells of a lesson as HTML: Markdown with formulas, tables and headings that can be linked to."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from html import escape
@@ -15,7 +15,7 @@ from mdit_py_plugins.dollarmath import dollarmath_plugin
 
 from studium.cell_ids import slug_of
 from studium.site.code import code_block
-from studium.site.maths import formula, why_not
+from studium.site.maths import formula, why_not, words
 
 _NOTEBOOK = re.compile(r"(?:\./)?([a-z0-9-]+)\.ipynb(#.*)?")
 _WEB = re.compile(r"(?:https?:)?//")
@@ -61,7 +61,7 @@ class Prose:
     def _section(self, tokens: Sequence[Token], env: dict[str, Any]) -> Section:
         opening, inline, _, *rest = tokens
         text = plain_text([inline])
-        anchor = self.anchor(text)
+        anchor = self.anchor(_source_text([inline]))
         heading = Heading(int(opening.tag[1]), anchor, _html([inline], env), text)
         return Section(heading, _html(rest, env), plain_text(rest))
 
@@ -90,16 +90,27 @@ def show_inline(text: str) -> str:
 
 def plain_text(tokens: Sequence[Token]) -> str:
     """Return what the tokens say, for searching: words, code and formulas within a line, without markup."""
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", "".join(_texts(tokens)))).strip()
+    return _joined(_texts(tokens, words))
 
 
-def _texts(tokens: Sequence[Token]) -> list[str]:
+def _source_text(tokens: Sequence[Token]) -> str:
+    """Return the same with formulas as TeX: anchors are made of it."""
+    return _joined(_texts(tokens, str))
+
+
+def _joined(texts: list[str]) -> str:
+    return re.sub(r"\s+", " ", "".join(texts)).strip()
+
+
+def _texts(tokens: Sequence[Token], formula_text: Callable[[str], str]) -> list[str]:
     found = []
     for token in tokens:
         if token.children:
-            found += _texts(token.children)
-        elif token.type in ("text", "code_inline", "math_inline", "fence", "html_block"):
-            found.append(token.content)
+            found += _texts(token.children, formula_text)
+        elif token.type == "math_inline":
+            found.append(formula_text(token.content))
+        elif token.type in ("text", "code_inline", "fence", "html_block"):
+            found.append(re.sub(r"<[^>]*>", " ", token.content))
         if token.block or token.type in ("softbreak", "hardbreak", "image"):
             found.append(" ")
     return found

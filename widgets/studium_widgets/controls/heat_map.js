@@ -56,7 +56,7 @@ export function paint(image, { data, rows, columns, range: [low, high], palette 
 }
 
 function layout(ui, { element, picture: { rows, columns, rowNames, columnNames }, widths }, size, square) {
-  const width = Math.max(120, Math.min(size, ui.widthOf(element.parentElement) || size));
+  const width = Math.max(48, Math.min(size, ui.widthOf(element.parentElement) || size));
   const context = element.getContext("2d");
   const measure = (name) => {
     if (!widths.has(name)) widths.set(name, context.measureText(name).width);

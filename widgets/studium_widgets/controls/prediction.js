@@ -1,16 +1,17 @@
 // Predict, then reveal: the learner draws first what the data will say, and only then sees them.
 import { h, suppress } from "./element.js";
-import { drawn, judge, ordered } from "./prediction_score.js";
+import { drawn, extended, judge, ordered } from "./prediction_score.js";
 import { short } from "./ticks.js";
 
 const SHOWING = 900; // ms in which the truth runs in from the left
 
 /**
  * The question and its buttons, over the state `prediction` (one number or null a point) and `revealed`.
- * Gives {element, asking(), values(), put(index, value, from), predicted(), share()}.
- * `count()` points are asked for; `how` says in one sentence how to answer. `share()`: how much of the truth to draw now.
+ * Gives {element, asking(), values(), put(index, value, from), extend(), predicted(), share()}.
+ * `count()` points are asked for, called `name(index)`; `how` says in one sentence how to answer. `extend()`: ends that a
+ * stroke has just missed are filled. `share()`: how much of the truth to draw now.
  */
-export function prediction(ui, { count, how }) {
+export function prediction(ui, { count, how, name: nameOf }) {
   let since = -Infinity;
   const values = () => (ui.get("prediction").length === count() ? ui.get("prediction") : Array(count()).fill(null));
   const missing = () => values().filter((value) => value == null).length;
@@ -33,9 +34,13 @@ export function prediction(ui, { count, how }) {
   show.classList.add("st-main");
   const question = h("span", { class: "st-prediction-question" });
   const element = h("div", { class: "st-prediction" }, question, show, skip, retry);
+  const told = (left) => {
+    if (left === 0) return "Your prediction stands. Change it, or reveal the truth.";
+    return left === count() ? how : `Still missing: ${gap(values(), nameOf)}.`;
+  };
   const refresh = () => {
     const left = missing();
-    question.textContent = asking() ? (left ? how : "Your prediction stands. Change it, or reveal the truth.") : "";
+    question.textContent = asking() ? told(left) : "";
     for (const part of [show, skip]) part.hidden = !asking();
     show.disabled = left > 0;
     retry.hidden = asking();
@@ -48,7 +53,16 @@ export function prediction(ui, { count, how }) {
     return part;
   };
   const put = (index, value, from = -1) => ui.set("prediction", drawn(values(), from, index, value));
-  return { element, asking, values, put, share, predicted: () => missing() === 0 };
+  const extend = () => ui.set("prediction", extended(values()));
+  return { element, asking, values, put, extend, share, predicted: () => missing() === 0 };
+}
+
+// The first stretch that has no value yet.
+function gap(values, name) {
+  const first = values.findIndex((value) => value == null);
+  const after = values.findIndex((value, i) => i > first && value != null);
+  const last = (after < 0 ? values.length : after) - 1;
+  return first === last ? name(first) : `${name(first)} to ${name(last)}`;
 }
 
 const WAYS = { "-1": "falls", 0: "ends where it began", 1: "rises" };

@@ -26,7 +26,11 @@ export function drawOn(ui, chart, guess, name) {
     state.dragging = true;
   });
   listen("pointermove", (event) => state.dragging && guess.asking() && point(event));
-  for (const type of ["pointerup", "pointercancel"]) listen(type, () => (state.dragging = false));
+  const lift = () => {
+    if (state.dragging) guess.extend();
+    state.dragging = false;
+  };
+  for (const type of ["pointerup", "pointercancel"]) listen(type, lift);
   listen("keydown", (event) => guess.asking() && keyed(event, chart, guess, state));
   const layer = (context, axes) => {
     picture.style.touchAction = guess.asking() ? "none" : "";

@@ -50,3 +50,14 @@ export function drawn(values, from, to, value) {
   next[to] = value;
   return next;
 }
+
+/** `values` whose ends are filled by the nearest value, where a tenth of the points at most is missing there. */
+export function extended(values) {
+  const known = Array.from(values, (value) => value != null);
+  const [first, last] = [known.indexOf(true), known.lastIndexOf(true)];
+  const most = values.length / 10;
+  return Array.from(values, (value, i) => {
+    if (i < first && first <= most) return values[first];
+    return first >= 0 && i > last && values.length - 1 - last <= most ? values[last] : value;
+  });
+}

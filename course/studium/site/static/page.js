@@ -9,7 +9,8 @@
     const headings = links.map((link) => document.getElementById(decodeURIComponent(link.hash.slice(1))));
     let current;
     const mark = () => {
-      const line = innerHeight / 4;
+      const below = document.documentElement.scrollHeight - innerHeight - scrollY;
+      const line = innerHeight - Math.min(below, 0.75 * innerHeight); // at the end of the page the last section counts
       const passed = headings.filter((heading) => heading.getBoundingClientRect().top < line).length;
       const link = links[passed - 1];
       if (link === current) return;
@@ -45,6 +46,11 @@
     }
   };
 
+  /** What goes on to the right fades out there. */
+  const markRest = () => {
+    for (const box of all(".scroll")) box.toggleAttribute("data-more", box.scrollLeft + box.clientWidth < box.scrollWidth - 1);
+  };
+
   const addCopyButtons = () => {
     if (!navigator.clipboard) return;
     for (const code of all("main pre.code")) {
@@ -70,10 +76,13 @@
   const contents = document.querySelector("nav.contents");
   if (contents) followContents(contents);
   addCopyButtons();
-  nameScrolling();
-  addEventListener("resize", nameScrolling);
-  addEventListener("load", nameScrolling);
-  document.addEventListener("toggle", nameScrolling, true);
+  for (const look of [nameScrolling, markRest]) {
+    look();
+    addEventListener("resize", look);
+    addEventListener("load", look);
+    document.addEventListener("toggle", look, true);
+  }
+  document.addEventListener("scroll", markRest, { passive: true, capture: true });
   document.addEventListener("studium-theme", tellWidgets);
   for (const frame of all(".widget iframe")) frame.addEventListener("load", tellWidgets);
   tellWidgets();
