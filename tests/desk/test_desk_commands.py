@@ -13,6 +13,7 @@ from studium.catalogue import load_catalogue
 from studium.desk.journal import Journal
 from studium.desk.labels import Label, label_text, read_labels
 from studium.desk.memory_guard import refusal
+from studium.desk.places import mark_workspace
 from studium.desk.records import Checked
 
 from .answering import MISTAKE, RIGHT, UNSCALED, sources, write_answer
@@ -52,6 +53,28 @@ def test_next_says_where_to_go_on_and_what_was_wrong(studium, workspace, failed)
     code, out, _ = studium("next", "--course", str(workspace))
     assert code == 0
     assert out.startswith(f"merge in {workspace / 'sample.ipynb'}: wrong, core, about 5 minutes\n  {MISTAKE}")
+
+
+@pytest.mark.parametrize("place", [".", "below", ".."], ids=["in it", "deep in it", "beside it"])
+def test_commands_find_the_workspace_that_is_here_whatever_its_name(studium, workspace, failed, monkeypatch, place):
+    here = workspace / place
+    here.mkdir(exist_ok=True)
+    monkeypatch.chdir(here)
+    code, out, err = studium("next")
+    assert (code, err) == (0, "")
+    file = os.path.relpath(workspace / "sample.ipynb", here)
+    assert out.startswith(f"merge in {file}: wrong")
+
+
+def test_where_there_are_two_workspaces_or_none_one_is_to_be_named(studium, workspace, tmp_path, monkeypatch):
+    for folder in (tmp_path / "none", tmp_path / "two" / "first", tmp_path / "two" / "second"):
+        folder.mkdir(parents=True)
+    for name in ("first", "second"):
+        mark_workspace(tmp_path / "two" / name)
+    for place in ("none", "two"):
+        monkeypatch.chdir(tmp_path / place)
+        code, _, err = studium("next")
+        assert (code, "there is no folder studium-workspace; name yours with --course" in err) == (2, True)
 
 
 def test_progress_shows_every_lesson_and_counts(studium, workspace, failed):

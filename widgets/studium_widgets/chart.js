@@ -36,7 +36,7 @@ function curvesView(ui) {
   const label = `${y.label} over ${x.label}: arrows read it${ui.get("predict") ? ", and draw a prediction" : ""}`;
   const chart = lineChart(ui, { label, x, y, height: 300, moved: () => ui.redraw() });
   const points = () => content(ui).x.length;
-  const guess = ui.get("predict") ? prediction(ui, { count: points, how: DRAW, name: (i) => `${x.label} ${short(content(ui).x[i])}` }) : null;
+  const guess = ui.get("predict") ? prediction(ui, { count: points, how: DRAW, called: (i) => `${x.label} ${short(content(ui).x[i])}` }) : null;
   const pen = guess && drawOn(ui, chart, guess, ui.get("predict"));
   if (guess) ui.add(guess.element);
   const table = dataTable(ui, { caption: `${y.label} over ${x.label}` });
@@ -66,7 +66,7 @@ function rowsOf(label, x, series) {
 }
 
 function barsView(ui) {
-  const guess = ui.get("predict") ? prediction(ui, { count: () => ui.get("labels").length, how: DRAG, name: (i) => ui.get("labels")[i] }) : null;
+  const guess = ui.get("predict") ? prediction(ui, { count: () => ui.get("labels").length, how: DRAG, called: (i) => ui.get("labels")[i] }) : null;
   const picture = bars(ui, { label: ui.get("y_label"), format: (value) => short(Number(value.toPrecision(3))), ask: guess });
   const table = dataTable(ui, { caption: ui.get("y_label") });
   if (guess) ui.add(guess.element);

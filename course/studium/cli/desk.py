@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from studium.desk.places import workspace_here
 from studium.errors import UsageError
 
 if TYPE_CHECKING:
@@ -15,9 +16,11 @@ if TYPE_CHECKING:
 
 Notebook = Annotated[Path, typer.Argument(help="The notebook with your answers.")]
 Exercise = Annotated[str, typer.Argument(help="The exercise's name in the notebook.")]
-Course = Annotated[Path, typer.Option(help="Your workspace.")]
+Course = Annotated[
+    Path,
+    typer.Option(help="Your workspace; by default the one here.", default_factory=workspace_here, show_default=False),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
-WORKSPACE = Path("studium-workspace")
 
 
 def open_file(ctx: typer.Context, notebook: Path) -> "LessonFile":

@@ -10,13 +10,21 @@ from typing import Annotated
 import typer
 
 from studium.catalogue import Catalogue
+from studium.desk.places import workspace_here
 
 _LAB = "import studium; from jupyterlab.labapp import main; main()"  # starts sooner: see studium.late_grammar
 
 
 def lab(
     ctx: typer.Context,
-    course: Annotated[Path, typer.Option(help="Your workspace; made if missing.")] = Path("studium-workspace"),
+    course: Annotated[
+        Path,
+        typer.Option(
+            help="Your workspace, made if missing; by default the one here, or studium-workspace where there is none.",
+            default_factory=workspace_here,
+            show_default=False,
+        ),
+    ],
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Print the address, open no browser.")] = False,
     no_start: Annotated[bool, typer.Option("--no-start", help="Build the lessons, start no JupyterLab.")] = False,
     port: Annotated[int, typer.Option(help="The port to listen on, or the next free one.", min=1, max=65535)] = 8888,

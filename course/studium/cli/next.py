@@ -2,11 +2,11 @@
 
 import typer
 
-from studium.cli.desk import WORKSPACE, AsJson, Course, open_syllabus
+from studium.cli.desk import AsJson, Course, open_syllabus
 from studium.cli.output import print_json
 
 
-def next_(ctx: typer.Context, course: Course = WORKSPACE, as_json: AsJson = False) -> None:
+def next_(ctx: typer.Context, course: Course, as_json: AsJson = False) -> None:
     """Name the exercise to continue with: in your last lesson the first wrong one, otherwise the first untouched."""
     syllabus = open_syllabus(ctx, course)
     if as_json:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from studium.cli.desk import WORKSPACE, AsJson, Course, open_file, open_journal, open_syllabus
+from studium.cli.desk import AsJson, Course, open_file, open_journal, open_syllabus
 from studium.cli.output import print_json, print_table
 from studium.errors import UsageError
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def progress(
     ctx: typer.Context,
-    course: Course = WORKSPACE,
+    course: Course,
     export: Annotated[Path | None, typer.Option(help="Write your progress to this file.")] = None,
     import_: Annotated[Path | None, typer.Option("--import", help="Merge this file into your progress.")] = None,
     share: Annotated[

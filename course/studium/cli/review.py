@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from studium.cli.desk import WORKSPACE, AsJson, Course, open_journal
+from studium.cli.desk import AsJson, Course, open_journal
 from studium.cli.output import print_json
 from studium.errors import UsageError
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def review(
     ctx: typer.Context,
-    course: Course = WORKSPACE,
+    course: Course,
     answer: Annotated[
         str | None, typer.Option(help="Answer a question of --json; CARD=CHOICE, counted from 0.")
     ] = None,

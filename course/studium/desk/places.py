@@ -9,6 +9,7 @@ import platformdirs
 
 VARIABLE = "STUDIUM_DATA"
 MARKER = ".studium.json"
+_NEW = Path("studium-workspace")
 
 
 def data_folder() -> Path:
@@ -24,6 +25,18 @@ def workspace_of(folder: Path) -> str:
         if found := _marked(place / MARKER):
             return found
     return str(folder)
+
+
+def workspace_here() -> Path:
+    """Return the workspace that the current folder lies in, or the only one in it, as a relative path.
+
+    Where there is none, or several, it is ``studium-workspace``.
+    """
+    here = Path.cwd()
+    around = (place for place in (here, *here.parents) if _marked(place / MARKER))
+    below = [marker.parent for marker in here.glob(f"*/{MARKER}") if _marked(marker)]
+    found = next(around, None) or (below[0] if len(below) == 1 else _NEW)
+    return Path(os.path.relpath(found, here))
 
 
 def mark_workspace(folder: Path) -> None:

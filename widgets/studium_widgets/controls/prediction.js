@@ -8,10 +8,10 @@ const SHOWING = 900; // ms in which the truth runs in from the left
 /**
  * The question and its buttons, over the state `prediction` (one number or null a point) and `revealed`.
  * Gives {element, asking(), values(), put(index, value, from), extend(), predicted(), share()}.
- * `count()` points are asked for, called `name(index)`; `how` says in one sentence how to answer. `extend()`: ends that a
+ * `count()` points are asked for, with the names `called(index)`; `how` says in one sentence how to answer. `extend()`: ends that a
  * stroke has just missed are filled. `share()`: how much of the truth to draw now.
  */
-export function prediction(ui, { count, how, name: nameOf }) {
+export function prediction(ui, { count, how, called }) {
   let since = -Infinity;
   const values = () => (ui.get("prediction").length === count() ? ui.get("prediction") : Array(count()).fill(null));
   const missing = () => values().filter((value) => value == null).length;
@@ -36,7 +36,7 @@ export function prediction(ui, { count, how, name: nameOf }) {
   const element = h("div", { class: "st-prediction" }, question, show, skip, retry);
   const told = (left) => {
     if (left === 0) return "Your prediction stands. Change it, or reveal the truth.";
-    return left === count() ? how : `Still missing: ${gap(values(), nameOf)}.`;
+    return left === count() ? how : `Still missing: ${gap(values(), called)}.`;
   };
   const refresh = () => {
     const left = missing();
@@ -58,11 +58,11 @@ export function prediction(ui, { count, how, name: nameOf }) {
 }
 
 // The first stretch that has no value yet.
-function gap(values, name) {
+function gap(values, called) {
   const first = values.findIndex((value) => value == null);
   const after = values.findIndex((value, i) => i > first && value != null);
   const last = (after < 0 ? values.length : after) - 1;
-  return first === last ? name(first) : `${name(first)} to ${name(last)}`;
+  return first === last ? called(first) : `${called(first)} to ${called(last)}`;
 }
 
 const WAYS = { "-1": "falls", 0: "ends where it began", 1: "rises" };
