@@ -1,6 +1,7 @@
 // What the panel knows, and what it asks the server for. Views listen to "syllabus", "jobs" and "place".
 import { ApiError } from "./api.js";
 import { h } from "./element.js";
+import { showVerdicts } from "./verdict.js";
 
 const STAGES = ["queued", "running"];
 const OVER = STAGES.length;
@@ -75,12 +76,16 @@ export class Desk {
     this.#reload = setTimeout(() => this.load(), 400);
   }
 
-  // How a check came out that was asked for here, where no panel is there to say it.
-  #report({ id, results }) {
-    if (!results || !this.#asked.delete(id) || this.panelIsShown()) return;
+  // How a check came out that was asked for here: below the cell, and where no panel is there to say it, as a message.
+  #report(job) {
+    const { id, results } = job;
+    if (!results || !this.#asked.delete(id)) return;
+    const shown = showVerdicts(this, job);
+    if (this.panelIsShown()) return;
     const named = (outcome) => results.filter((one) => one.outcome === outcome).map((one) => one.id);
     const [right, wrong] = [named("right"), named("wrong")];
     const [first] = results;
+    if (results.length === 1 && shown.length) return;
     if (results.length === 1 && wrong.length) return this.say(`${first.id} is not right yet: ${first.mistake || first.first_failure.message}`);
     if (results.length === 1 && !right.length) return this.say(`${first.id} is not attempted yet.`);
     if (results.length > 1) this.say(`${right.length} of ${results.length} exercises are right${wrong.length ? `; not right yet: ${wrong.join(", ")}` : ""}.`);

@@ -35,6 +35,10 @@ class Verdict:
         body = "".join(f"<div>{_code(line)}</div>" for line in self._details())
         return _box(f"<strong>{escape(self._headline())}</strong>{body}", _COLOURS[self.result.outcome])
 
+    def forms(self) -> dict[str, str]:
+        """Return what a notebook's cell shows of it, by MIME type."""
+        return {"text/html": self._repr_html_(), "text/plain": repr(self)}
+
     def _headline(self) -> str:
         result = self.result
         text = f"{_TITLES[result.outcome]}: {result.id}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from ipykernel.ipkernel import IPythonKernel
 from studium.clean_check import Terms
 from studium.desk.jobs import RefusedError
 from studium.desk.labels import Label, keep_labels
@@ -30,6 +31,17 @@ def test_a_reset_puts_the_stub_back_and_keeps_the_answer(open_lesson, path):
     replaced = open_lesson().reset("merge")
     assert "raise NotImplementedError()" in sources(path)["sample-merge"]
     assert [(v.answer, v.id, v.reason) for v in open_lesson().versions("merge")] == [(RIGHT, replaced.version, "reset")]
+
+
+@pytest.mark.parametrize("change", ["reset", "restore"])
+def test_a_verdict_goes_with_the_answer_that_it_was_about(open_lesson, path, change):
+    write_answer(path, RIGHT)
+    version = open_lesson().reset("merge").version
+    said = {"output_type": "stream", "name": "stdout", "text": "Right: merge"}
+    edit(path, lambda cells: next(c for c in cells if c["id"] == "sample-merge-check")["outputs"].append(said))
+    open_lesson().reset("merge") if change == "reset" else open_lesson().restore("merge", version)
+    (check,) = [cell for cell in json.loads(path.read_text())["cells"] if cell["id"] == "sample-merge-check"]
+    assert (check["outputs"], check["execution_count"]) == ([], None)
 
 
 def test_an_answer_comes_back_out_of_the_history(open_lesson, path):
@@ -90,6 +102,14 @@ def test_an_update_keeps_answers_and_can_be_undone_and_done_again(open_lesson, p
     assert path.read_bytes() == before
     open_lesson().undo(redo)
     assert sources(path) == after
+
+
+def test_a_lesson_says_of_its_language_what_the_kernel_says_after_an_update_too(open_lesson, path, sample):
+    language = json.loads(path.read_text())["metadata"]["language_info"]
+    assert language == IPythonKernel.language_info
+    improve(sample)
+    open_lesson().update()
+    assert json.loads(path.read_text())["metadata"]["language_info"] == language
 
 
 def test_an_update_of_a_file_that_changed_since_the_preview_is_refused(open_lesson, path, sample):

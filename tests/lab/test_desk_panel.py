@@ -313,13 +313,23 @@ def test_a_progress_file_that_is_none_gets_a_sentence(page, lab, tmp_path):
 
 
 @pytest.mark.parametrize("where", HOSTS)
-def test_a_check_with_the_panel_closed_says_what_is_wrong_beside_the_notebook(page, lab, where):
+def test_button_badge_and_check_cell_share_one_verdict_below_the_cell_and_the_last_one_counts(page, lab, where):
+    lab.ask("POST", "reset", {"path": "second-steps.ipynb", "exercise": "spread"})
     page.goto(lab.url(f"{where}/second-steps.ipynb"))
     badge = cell(page, "spread").locator(".studium-badge")
     badge.wait_for()
     assert not page.locator(".studium-panel").is_visible()
+    verdicts = page.locator(".jp-OutputArea-output [role=status]", has_text=": spread")
+    start_all(page)
+    verdicts.get_by_text("Not attempted yet: spread (1 point)").wait_for()
     answer(page, "def spread(numbers):\n    return max(numbers)\n", "spread")
     badge.click()
-    toast = page.locator(".Toastify__toast", has_text="spread is not right yet: You gave the largest number")
-    toast.wait_for()
+    verdicts.get_by_text("You gave the largest number; take the smallest one away from it.").wait_for()
     badge.get_by_text("✗ Not right yet").wait_for()
+    assert verdicts.count() == 1
+    answer(page, "def spread(numbers):\n    return max(numbers) - min(numbers)\n", "spread")
+    button(page, "Check my work").first.click()
+    verdicts.get_by_text("Right: spread, 1 of 1 point").wait_for()
+    badge.get_by_text("✓ Right").wait_for()
+    assert verdicts.count() == 1
+    assert page.locator(".Toastify__toast").count() == 0

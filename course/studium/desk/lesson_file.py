@@ -162,7 +162,9 @@ class LessonFile:
         if cell is None:
             cell = self._insert_answer_cell(exercise)
         cell.source = source
-        cell.outputs, cell.execution_count = [], None
+        checks = [one for one in self.notebook.cells if role(one) == "check" and exercise_of(one) == exercise]
+        for shown in (cell, *checks):  # a verdict on another answer would be wrong now
+            shown.outputs, shown.execution_count = [], None
         write_notebook(self.notebook, self.path)
         return Replaced(cell.get("id", ""), source, version)
 
@@ -194,6 +196,7 @@ class LessonFile:
         if digest is not None and digest != self.digest:
             raise ChangedError(f"{self.path.name} has changed since the preview; look at the preview again")
         theirs, merge = self.description.lesson(), self._merged()
+        del theirs.metadata["language_info"]  # what the learner's kernel says of itself stays
         for item in self.description.exercises:
             if (answer := self.answer(item.id)) and answer != item.stub.rstrip():
                 self.journal.keep(self.slug, item.id, "updated", answer)

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from studium.catalogue import Catalogue, load_catalogue
-from studium.checking import ExerciseResult, TestResult, shown_failure
+from studium.checking import ExerciseResult, TestResult, shown_failure, with_sentence
 from studium.clean_check import Terms
 from studium.desk.describing import descriptions
 from studium.desk.description import Description
@@ -23,12 +23,13 @@ from studium.desk.syllabus import Desk, ExerciseState, Syllabus, read_syllabus
 from studium.desk.zygote import Zygote
 from studium.notebooks import parse_notebook
 from studium.server.events import Events
+from studium.verdict import Verdict
 
 WARM_AFTER = 3.0  # seconds: what opens with a lesson comes first
 
 
 class CheckedExercise(msgspec.Struct, frozen=True):
-    """How one exercise came out, and its state after that."""
+    """How one exercise came out, its state after that, and the verdict as a cell shows it, by MIME type."""
 
     id: str
     outcome: str
@@ -39,6 +40,7 @@ class CheckedExercise(msgspec.Struct, frozen=True):
     tests: list[TestResult]
     first_failure: TestResult | None
     state: ExerciseState
+    output: dict[str, str]
 
 
 class Service:
@@ -136,7 +138,8 @@ class Service:
             known = lesson.description.exercise(item.id)
             state = desk.exercise(lesson.slug, known)
             self.tell_progress(lesson.journal.workspace, lesson.slug, state)
-            mistake = (known.sentence_of(item.mistake_id), item.mistake_id)
-            values = (item.points, item.max_points, *mistake, item.tests, shown_failure(item), state)
-            found.append(CheckedExercise(item.id, item.outcome, *values))
+            sentence = known.sentence_of(item.mistake_id)
+            output = Verdict(with_sentence(item, sentence), public=not known.solution).forms()
+            values = (item.points, item.max_points, sentence, item.mistake_id, item.tests, shown_failure(item), state)
+            found.append(CheckedExercise(item.id, item.outcome, *values, output))
         return found

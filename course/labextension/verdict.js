@@ -1,0 +1,15 @@
+// The verdict of a check, as the output of the exercise's check cell: there, and nowhere else, is it told in full.
+
+/** Puts the verdicts of a check in the place of older ones, where its notebook is open. The ids of those that are shown. */
+export function showVerdicts(desk, { path, slug, exercise: asked, results }) {
+  const cells = desk.tracker.find((widget) => widget.context.path === path)?.content.widgets ?? [];
+  const exercises = desk.topics.find((topic) => topic.slug === slug)?.exercises ?? [];
+  const shown = results.filter(({ id, outcome, output }) => {
+    const place = exercises.find((exercise) => exercise.id === id)?.check_cell;
+    const outputs = cells.find((cell) => cell.model.id === place)?.model.outputs;
+    outputs?.clear();
+    if (outcome !== "not attempted" || asked) outputs?.add({ output_type: "display_data", data: output, metadata: {} });
+    return outputs;
+  });
+  return shown.map(({ id }) => id);
+}
