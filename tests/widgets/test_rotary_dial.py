@@ -167,3 +167,10 @@ def test_arrow_keys_go_from_dial_to_dial(mount):
     said(page, "Pair 0 turns once every 6.283 positions")
     dials.press("ArrowRight")
     said(page, "Pair 1 turns once")
+
+
+@pytest.mark.browser
+def test_each_button_that_plays_says_what_it_plays(mount):
+    names = mount(RotaryDial()).locator(".st-play").evaluate_all("(found) => found.map((one) => one.ariaLabel)")
+    assert len(names) == len(set(names)) == 2
+    assert all(name.startswith("Play ") for name in names)

@@ -24,8 +24,8 @@ export function player(ui, name, { label, ends, duration = 6000, format }) {
 function playing(ui, name, { ends, duration, button, label }) {
   let [frame, before, at] = [0, 0, 0];
   const call = (running) => {
-    button.textContent = running ? "Pause" : ui.still ? "Step" : "Play";
-    button.ariaLabel = `${button.textContent} ${label}`;
+    const text = running ? "Pause" : ui.still ? "Step" : "Play";
+    Object.assign(button, { textContent: text, ariaLabel: text === label ? text : `${text} ${label}` });
   };
   const stop = () => {
     cancelAnimationFrame(frame);
