@@ -1,5 +1,5 @@
 // The syllabus: search, filter, tracks, topics and their exercises.
-import { button, h, minutes } from "./element.js";
+import { button, h, minutes, prose } from "./element.js";
 import { exerciseView } from "./exercise.js";
 import { SIGNS } from "./states.js";
 import { updateView } from "./update.js";
@@ -58,7 +58,7 @@ async function look(desk, query, found, list) {
   const line = (result) => {
     const topic = desk.topics.find((one) => one.slug === result.slug);
     const open = () => desk.open(topic, result.cell);
-    return h("li", {}, button(`${result.title} · ${result.section}`, open, { kind: "studium-link" }), desk.markdown(result.text));
+    return h("li", {}, button(prose(`${result.title} · ${result.section}`), open, { kind: "studium-link" }), desk.markdown(result.text));
   };
   found.replaceChildren(h("p", { class: "studium-note" }, `${results.length === 1 ? "1 place" : `${results.length} places`} with “${query}”`), h("ul", { class: "studium-results" }, results.map(line)));
 }

@@ -7,9 +7,11 @@ export function showVerdicts(desk, { path, slug, exercise: asked, results }) {
   const shown = results.filter(({ id, outcome, output }) => {
     const place = exercises.find((exercise) => exercise.id === id)?.check_cell;
     const outputs = cells.find((cell) => cell.model.id === place)?.model.outputs;
-    outputs?.clear();
-    if (outcome !== "not attempted" || asked) outputs?.add({ output_type: "display_data", data: output, metadata: {} });
-    return outputs;
+    if (!outputs) return false;
+    outputs.clear();
+    outputs.trusted = true; // as what the cell shows once it has run; in a lesson that is only opened colours would be lost
+    if (outcome !== "not attempted" || asked) outputs.add({ output_type: "display_data", data: output, metadata: {} });
+    return true;
   });
   return shown.map(({ id }) => id);
 }

@@ -327,6 +327,7 @@ def test_button_badge_and_check_cell_share_one_verdict_below_the_cell_and_the_la
     verdicts.get_by_text("You gave the largest number; take the smallest one away from it.").wait_for()
     badge.get_by_text("✗ Not right yet").wait_for()
     assert verdicts.count() == 1
+    assert verdicts.evaluate("(box) => getComputedStyle(box).borderLeftWidth") == "4px"
     answer(page, "def spread(numbers):\n    return max(numbers) - min(numbers)\n", "spread")
     button(page, "Check my work").first.click()
     verdicts.get_by_text("Right: spread, 1 of 1 point").wait_for()
