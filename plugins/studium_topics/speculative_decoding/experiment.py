@@ -23,20 +23,6 @@ Verify = Callable[[Tensor, Tensor, list[int], Chance], list[int]]
 STATES = 7  # rows of a table model, so many contexts that it tells apart
 
 
-@dataclass(frozen=True)
-class Exactness:
-    """How far the text is from the target's: total variation distances, the largest of several pairs of models.
-
-    rule: by what is wrong with the check of a draft; "nothing" is right. loop: of the whole loop. length: the largest
-    difference between the tokens that a pass adds on average and what `expected_tokens` says, where every position
-    has the same acceptance.
-    """
-
-    rule: dict[str, float]
-    loop: float
-    length: float
-
-
 class _KeepsAll:
     """Chance that keeps every drafted token."""
 
@@ -67,25 +53,96 @@ def all_kept(verify: Verify) -> Verify:
 
 
 @one_thread()
-def exactness(
-    verify: Verify, speculate: Speculate, acceptance: Callable[[Tensor, Tensor], Tensor],
-    expected_tokens: Callable[[float, int], float], *, profile: Profile, seed: int = 0,
-) -> Exactness:  # fmt: skip
-    """List every outcome of a pass, and of the whole loop, for random models of three tokens, and compare with p.
+def exactness(verify: Verify, *, profile: Profile, seed: int = 0) -> dict[str, float]:
+    """Return how far a pass leaves the text from the target's, by what is wrong with it; "nothing" is right.
 
-    Measured at laptop, seeds 0 to 4: nothing wrong below 1e-15; MEASURED.
+    The total variation distance of the next three tokens, exact, and the largest of several pairs of random models of
+    three tokens.
+    Measured at laptop, seeds 0 to 4: nothing MEASURED.
     """
-    generator = torch.Generator().manual_seed(seed)
-    count = profile.choose(smoke=2, laptop=8, gpu=8)
-    pairs = [tuple(random_rows(STATES, 3, generator) for _ in range(2)) for _ in range(count)]
     checks = {"nothing": (verify, False), "replaced from the target": (from_target(verify), False)}
     checks |= {"every draft kept": (all_kept(verify), False), "likeliest token drafted": (verify, True)}
-    rule = {
+    pairs = random_pairs(profile, seed)
+    return {
         name: max(pass_distance(check, *rows, likeliest=likeliest) for rows in pairs)
         for name, (check, likeliest) in checks.items()
     }
-    loop = max(loop_distance(speculate, *rows) for rows in pairs)
-    return Exactness(rule, loop, max(length_gap(verify, acceptance, expected_tokens, *rows) for rows in pairs))
+
+
+@one_thread()
+def whole_text(speculate: Speculate, *, profile: Profile, seed: int = 0) -> float:
+    """Return how far texts of the whole loop are from the target's: the total variation distance, exact.
+
+    Three tokens, or fewer up to a stop token, with 2 drafted tokens a pass: the largest of several pairs of models.
+    """
+
+    def off(target: Tensor, draft: Tensor) -> float:
+        def write(chance: Chance) -> list[int]:
+            return speculate(TableReader(target), TableReader(draft), [1, 0], 3, 2, 2, chance)[0]
+
+        return distance(law(write), TableReader(target).continuations([1, 0], 3, stop=2))
+
+    return max(off(*rows) for rows in random_pairs(profile, seed))
+
+
+@one_thread()
+def mean_length(
+    verify: Verify, acceptance: Callable[[Tensor, Tensor], Tensor], expected_tokens: Callable[[float, int], float], *,
+    profile: Profile, seed: int = 0,
+) -> float:  # fmt: skip
+    """Return by how much the mean number of tokens in a pass misses the formula, for models without a context.
+
+    The mean is over all outcomes of three drafted tokens, and so exact; the largest of several pairs of models.
+    """
+
+    def gap(target: Tensor, draft: Tensor) -> float:
+        p, q = target[:1].expand(4, -1), draft[:1].expand(3, -1)
+        passes = outcomes(lambda chance: len(verify(p, q, [chance.pick(row) for row in q], chance)))
+        mean = sum(probability * count for count, probability in passes)
+        return abs(mean - float(expected_tokens(float(acceptance(p[0], q[0])), 3)))
+
+    return max(gap(*rows) for rows in random_pairs(profile, seed))
+
+
+@dataclass(frozen=True)
+class Among:
+    """One position with 1 to 4 candidates: the distance from the target, and the probability that one is kept."""
+
+    distance: float
+    kept: list[float]
+
+
+@one_thread()
+def among(verify_among: Callable[..., int], *, profile: Profile, seed: int = 0) -> Among:
+    """List every outcome of 1 to 4 candidates drawn from a draft of three tokens, for several pairs of models.
+
+    The distance is the largest of all, the probabilities are means over the pairs. A replacement that happens to equal
+    a candidate counts as kept.
+    """
+    pairs = [(target[0], draft[0]) for target, draft in random_pairs(profile, seed)]
+    worst, kept = 0.0, []
+    for count in range(1, 5):
+        hits = 0.0
+        for p, q in pairs:
+
+            def draw(chance: Chance, p: Tensor = p, q: Tensor = q, count: int = count) -> list[int]:
+                candidates = [chance.pick(q) for _ in range(count)]
+                token = verify_among(p, q, candidates, chance)
+                return [token, int(token in candidates)]
+
+            found = law(draw)
+            out = {(token,): found.get((token, 0), 0.0) + found.get((token, 1), 0.0) for token in range(3)}
+            worst = max(worst, distance(out, {(token,): weight for token, weight in enumerate(p.tolist())}))
+            hits += sum(weight for (_, hit), weight in found.items() if hit)
+        kept.append(hits / len(pairs))
+    return Among(worst, kept)
+
+
+def random_pairs(profile: Profile, seed: int) -> list[tuple[Tensor, Tensor]]:
+    """Return the rows of several targets and drafts, each (STATES, 3)."""
+    generator = torch.Generator().manual_seed(seed)
+    count = profile.choose(smoke=2, laptop=8, gpu=8)
+    return [(random_rows(STATES, 3, generator), random_rows(STATES, 3, generator)) for _ in range(count)]
 
 
 def pass_distance(
@@ -111,29 +168,6 @@ def pass_distance(
         for rest, weight in target.continuations([*start, *tokens], gamma + 1 - len(tokens)).items():
             found[tokens + rest] = found.get(tokens + rest, 0.0) + probability * weight
     return distance(found, target.continuations(start, gamma + 1))
-
-
-def loop_distance(speculate: Speculate, target_rows: Tensor, draft_rows: Tensor) -> float:
-    """Return how far three tokens of the whole loop are from the target's, with 2 drafted tokens a pass."""
-
-    def write(chance: Chance) -> list[int]:
-        return speculate(TableReader(target_rows), TableReader(draft_rows), [1, 0], 3, 2, 2, chance)[0]
-
-    return distance(law(write), TableReader(target_rows).continuations([1, 0], 3, stop=2))
-
-
-def length_gap(
-    verify: Verify, acceptance: Callable[[Tensor, Tensor], Tensor], expected_tokens: Callable[[float, int], float],
-    target_rows: Tensor, draft_rows: Tensor, gamma: int = 3,
-) -> float:  # fmt: skip
-    """Return by how much the mean number of tokens in a pass misses the formula, for models without a context."""
-    p, q = target_rows[:1].expand(gamma + 1, -1), draft_rows[:1].expand(gamma, -1)
-
-    def added(chance: Chance) -> int:
-        return len(verify(p, q, [chance.pick(row) for row in q], chance))
-
-    mean = sum(probability * count for count, probability in outcomes(added))
-    return abs(mean - float(expected_tokens(float(acceptance(p[0], q[0])), gamma)))
 
 
 PAPER, TREES = "2211.17192", "2305.09781"

@@ -1,26 +1,365 @@
 # %% [markdown]
 # # Speculative decoding
+#
+# To choose one token, a model of 70 billion parameters fetches 140 GB of weights from memory. To *check* five tokens
+# that somebody suggests, it fetches the same 140 GB, once, and takes nearly the same time. A small model could suggest
+# them. But a small model is a worse writer. **Can a large model write with the guesses of a small one, several tokens
+# in each pass, so that the text is still distributed exactly as if it had written alone?**
+#
+# Below, a draft proposes words, and a target judges each by a bar and a random needle. Press *Play*. Then pull the
+# agreement down to 0, so that the draft is nearly always wrong, and watch the last number: the distance from the
+# target's distribution stays 0. Now choose something wrong.
+
+# %% tags=["widget"]
+from studium_topics.speculative_decoding import figures
+
+figures.opening()
+
+# %% [markdown]
+# **You will be able to**
+#
+# 1. derive the rule that keeps or replaces a drafted token, and **prove that the text stays exactly the target's**;
+# 2. test this by listing every outcome, without a statistical test;
+# 3. write the loop, with **two caches that are rolled back** after each pass;
+# 4. derive how many tokens a pass adds, and compare with measurements;
+# 5. say when a draft makes decoding slower.
+#
+# **You need** a cache that can forget: the topic [kv-caching](kv-caching.ipynb). **Time:** 20 minutes of reading, 90 of
+# coding, 1 of running, without the part called Further.
+#
+# **How it came about.** A decoder writes one token in each pass, and a pass is limited by memory, not by arithmetic. In
+# 2018 [Stern et al.](https://arxiv.org/abs/1811.03115) let extra heads of a model predict several tokens and let the
+# model check them, but only greedy decoding stayed unchanged by this. In 2022 and 2023
+# [Leviathan et al.](https://arxiv.org/abs/2211.17192) and [Chen et al.](https://arxiv.org/abs/2302.01318) independently
+# found the rule that leaves *sampling* unchanged as well, for any small model.
+#
+# | symbol | meaning |
+# |---|---|
+# | $p(x)$, $q(x)$ | probability of the token $x$ at one position: by the target, by the draft |
+# | $\gamma$ | drafted tokens in a pass of the target |
+# | $\alpha$ | probability that a drafted token is kept |
+# | $r(x)$ | distribution from which a rejected token is replaced |
+# | $N$ | tokens that a pass adds |
+# | $c$ | time of a pass of the draft, in passes of the target |
+
+# %%
+import torch
+import torch.nn.functional as F
+
+from studium_topics.kits import text
+from studium_topics.kits.tiny_lm import base_model
+from studium_topics.speculative_decoding import models, writing
+from studium_topics.speculative_decoding.chance import Dice
+from studium_topics.speculative_decoding.experiment import among, exactness, mean_length, whole_text
+from studium_topics.speculative_decoding.library import LibraryReader, tiny_llamas
+from studium_topics.speculative_decoding.readers import CachedLM
+from studium_widgets import Diagram
+
+# %% [markdown]
+# ## Two lanes
+#
+# <dfn>Speculative decoding</dfn> lets a small model, the <dfn>draft</dfn>, propose $\gamma$ tokens one after the other,
+# and lets the large model, the <dfn>target</dfn>, judge all of them in one pass. Thanks to the causal mask, a pass over
+# $\gamma$ drafted tokens gives the target's distribution behind *each* of them. So the pass yields $\gamma + 1$ rows of
+# $p$: one to judge each drafted token, and one for the token behind the last.
+
+# %% tags=["diagram"]
+Diagram.from_package("studium_topics.speculative_decoding", "flow.svg")
+
+# %% [markdown]
+# ## Keep or replace
+#
+# Look at one position. The draft has drawn $x$ from $q$. If the draft proposes $x$ less often than the target would,
+# the token is always kept. If it proposes $x$ too often, the token is kept only sometimes:
+#
+# $$\Pr(\text{keep } x) = \min\left(1, \frac{p(x)}{q(x)}\right) .$$
+#
+# This is the rule of Leviathan et al. (section 2.3). The height of a bar in the widget is this probability, and the
+# needle is a random number from 0 to 1. How often does the needle land inside the bar, over all drafted tokens? This
+# <dfn>acceptance rate</dfn> $\alpha$, the probability that a drafted token is kept, decides the speed.
 
 # %% exercise="acceptance"
 from studium_topics.speculative_decoding.exercises import acceptance
 
+# %% [markdown]
+# The acceptance rate is *one minus the total variation distance* of $p$ and $q$, because
+# $\sum_x \min(p, q) = 1 - \tfrac12 \sum_x |p - q|$. It is not the share of positions at which both have the same
+# likeliest token.
+#
+# A rejected token must be replaced, and the replacement decides whether the text is right. Most people's first guess,
+# a token from $p$, is wrong. What comes out must have the distribution $p$; which distribution $r$ achieves that?
+
 # %% exercise="residual"
 from studium_topics.speculative_decoding.exercises import residual
+
+# %% [markdown]
+# The <dfn>residual distribution</dfn> is what is left of the target's distribution when everything that the draft
+# brings is taken away, rescaled so that it sums to 1.
+#
+# <details><summary>Derivation</summary>
+#
+# A token $x$ comes out in one of two ways. It is drafted and kept, with probability
+# $q(x) \min(1, p(x)/q(x)) = \min(q(x), p(x))$. Or some token is rejected, which has the probability
+# $1 - \alpha = 1 - \sum_y \min(p(y), q(y))$, and $x$ replaces it, with probability $r(x)$. Both together must be $p(x)$:
+#
+# $$\min(p(x), q(x)) + (1 - \alpha)\, r(x) = p(x) .$$
+#
+# Solve for $r(x)$. The numerator $p(x) - \min(p(x), q(x))$ is the part of $p$ that lies above $q$, and is never
+# negative. Its sum is $1 - \alpha$, so that $r$ sums to 1: it is a distribution, and the only one that solves the
+# equation.
+#
+# **The whole text.** Each token that comes out has the distribution $p(\cdot \mid \text{text before it})$, whatever the
+# draft proposed. By the chain rule the product of these is the target's distribution of the whole text. Tokens behind a
+# rejected one are thrown away, because they were drafted behind a text that no longer exists.
+# </details>
+#
+# **Think about it.** At temperature 0, both distributions have all their weight on one token. What does the rule
+# become?
+#
+# <details><summary>Answer</summary>
+#
+# A drafted token is kept if it is the target's likeliest, with probability 1, and otherwise replaced by that. So greedy
+# decoding needs no rule of its own.
+# </details>
+#
+# Now judge a whole draft. All random decisions go through an object `chance`, for a reason that comes right after.
 
 # %% exercise="verify"
 from studium_topics.speculative_decoding.exercises import verify
 
+# %% [markdown] tags=["experiment"]
+# ## Exact, by listing every outcome
+#
+# How do you test a distribution? Drawing 20,000 texts and comparing frequencies leaves noise of about one percent, and
+# mistakes smaller than that pass. With three tokens and two drafted ones there is something better: run the program
+# *once for every way in which chance can decide*, multiply the probabilities of the decisions, and add up the
+# probabilities of each result. `chance.outcomes` does this with your function. It gives the distribution itself.
+#
+# The next cell does so for eight random pairs of models, and then with one thing wrong at a time:
+#
+# * **replaced from the target**: the replacement comes from $p$ instead of $r$;
+# * **every draft kept**: the bar is always full;
+# * **likeliest token drafted**: the draft does not draw from $q$, but takes its likeliest token and reports $q$.
+
+# %% tags=["experiment"]
+lesson.predict(
+    "wrong replacement", ..., "Replaced from the target: the largest distance among the eight pairs? (0 to 1)"
+)
+
+# %% tags=["experiment"]
+exact = exactness(lesson.mine(verify), profile=lesson.profile, seed=0)
+for name, off in exact.items():
+    print(f"{name:26} largest total variation distance {off:.1e}")
+lesson.found("wrong replacement", exact["replaced from the target"], within=0.3)
+
+# %% [markdown] tags=["experiment"]
+# What is left with nothing wrong is rounding, at $10^{-16}$. A wrong replacement raises no error and writes fluent
+# text, because most tokens are kept ones; only the distribution shows it.
+#
+# Exact does not mean *the same text*. Decoding alone and speculative decoding use random numbers in different ways, so
+# that equal seeds give different texts. The distributions are equal, as those of two fair dice are.
+
+# %% [markdown]
+# ## Two caches
+#
+# Both models keep the keys and values of what they have read, and both read tokens that are rejected later. Here is a
+# model with its cache, as you have written it in *kv-caching*:
+#
+# * `reader.length`: it holds the first `length` tokens of the text;
+# * `reader.read(tokens)`: reads tokens behind those, and returns the distribution of the token after each;
+# * `reader.crop(n)`: forgets all but the first `n` tokens.
+#
+# The draft comes first. It proposes in $\gamma$ passes, one token in each. The version below ran for a year in
+# somebody's project, let us say: its text looks right. Greedy proposals seem natural, and the draft has read the text
+# up to its last token. Has it?
+
 # %% exercise="propose"
 from studium_topics.speculative_decoding.exercises import propose
+
+# %% [markdown]
+# Now the whole loop. After a pass, the target has read the text and all $\gamma$ drafted tokens; the draft has read
+# all of them but the last. Kept tokens may stay in the caches. Everything behind them was computed for a text that no
+# longer exists. And the last token of the text, the replacement or the one more, has been read by *neither*: it was
+# drawn after the pass. <dfn>Rolling back</dfn> a cache means cutting it to the part of the text that it has really
+# read, so that the next pass continues behind that.
 
 # %% exercise="speculate"
 from studium_topics.speculative_decoding.exercises import speculate
 
+# %% tags=["experiment"]
+print(
+    f"the whole loop, every outcome listed: distance {whole_text(lesson.mine(speculate), profile=lesson.profile):.1e}"
+)
+
+# %% [markdown] tags=["experiment"]
+# Your loop on trained models: the target is a transformer with two layers, the draft one with a ninth of its weights.
+# Both read Python's help pages, character by character. Here is the whole training of the draft; that of the target
+# differs by its sizes.
+
+# %% tags=["experiment"]
+plan = models.draft_plan(lesson.profile)
+seen, held_out = models.prose()
+draft = base_model(seed=0, **plan.sizes).to(lesson.profile.device)
+optimizer = torch.optim.AdamW(draft.parameters(), lr=plan.rate, weight_decay=0.0)
+schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, plan.rate, total_steps=plan.steps)
+generator = torch.Generator().manual_seed(0)
+for _ in range(plan.steps):
+    batch = text.next_token_batch(seen, plan.batch, plan.length, generator)
+    ids, following = (part.to(lesson.profile.device) for part in batch)  # (B, T)
+    loss = F.cross_entropy(draft(ids).flatten(0, 1), following.flatten())
+    optimizer.zero_grad()
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(draft.parameters(), 1.0)
+    optimizer.step()
+    schedule.step()
+target = models.trained(models.target_plan(lesson.profile), lesson.profile, seed=0)
+pair = models.Pair(target, draft.eval().requires_grad_(False))
+print(f"the draft has {models.matrices(draft):,} weights, the target {models.matrices(target):,}")
+
+# %% tags=["experiment"]
+prompt, characters = writing.prompts(lesson.profile)[0], text.character_vocabulary()
+own = writing.greedy(CachedLM(target, temperature=0), prompt, 96)
+for temperature in (0.0, 1.0):
+    large, small = pair.readers(models.TRANSFORMER, temperature)
+    written, kept = lesson.mine(speculate)(large, small, prompt, 96, 4, -1, Dice(0))
+    print(f"temperature {temperature}: 96 tokens in {large.passes} passes of the target, kept {kept}")
+    print(f"{characters.decode(written)!r}\n")
+    if temperature == 0:
+        print(f"tokens that are not those of the target alone: {sum(a != b for a, b in zip(written, own))}\n")
+
+# %% [markdown] tags=["experiment"]
+# In practice this is `generate(assistant_model=…)` of the library transformers, for which a draft is an *assistant*.
+# The next cell gives the same two random Llamas to the library and to *your* loop.
+
+# %% tags=["experiment", "bridge"]
+try:
+    big_llama, small_llama = tiny_llamas()
+except ImportError:
+    print("transformers is not installed here, so there is nothing to compare with; the lesson goes on without it")
+else:
+    ids, passes = torch.arange(1, 9)[None], []
+    hook = big_llama.register_forward_hook(lambda *_: passes.append(1))
+    options = {"max_new_tokens": 40, "do_sample": False, "pad_token_id": 0}
+    theirs = big_llama.generate(ids, assistant_model=small_llama, **options)[0, 8:].tolist()
+    hook.remove()
+    readers = [LibraryReader(llama, temperature=0) for llama in (big_llama, small_llama)]
+    mine, _ = lesson.mine(speculate)(*readers, ids[0].tolist(), 40, 4, -1, Dice(0))
+    print(f"LlamaForCausalLM.generate(assistant_model=…): 40 tokens in {len(passes)} passes of the large model")
+    print(f"your loop: 40 tokens in {readers[0].passes} passes; {sum(a != b for a, b in zip(mine, theirs))} differ")
+
+# %% [markdown] tags=["experiment"]
+# ## Break it
+#
+# What if a cache is not rolled back? Greedy texts again, with 4 drafted tokens in a pass, and one thing wrong at a time:
+#
+# * **the target forgets nothing**: rejected tokens stay in its cache;
+# * **the draft forgets nothing**: they stay in the draft's cache;
+# * **the draft has holes**: the bug of `propose`. After a pass in which all was kept, the draft does not read the token
+#   that it missed.
+
+# %% tags=["experiment"]
+lesson.predict(
+    "spoilt text", ..., "The draft forgets nothing: what share of the tokens is no longer the target's? (0 to 1)"
+)
+
+# %% tags=["experiment"]
+broken = writing.roll_back(pair, lesson.mine(speculate), profile=lesson.profile)
+print(figures.faults(broken))
+lesson.found("spoilt text", broken["the draft forgets nothing"].differing, within=0)
+
+# %% [markdown] tags=["experiment"]
+# BROKENTEXT
+
+# %% [markdown]
+# ## What a pass yields
+#
+# The second idea is a count. Say that every drafted token is kept with the same probability $\alpha$, whatever came
+# before. A pass keeps tokens up to the first rejection, and then adds one more. How many tokens is that on average?
+# Derive it; there is a closed form.
+
 # %% exercise="expected_tokens"
 from studium_topics.speculative_decoding.exercises import expected_tokens
+
+# %% [markdown]
+# <details><summary>Derivation</summary>
+#
+# The pass adds at least $k$ tokens exactly if its first $k - 1$ drafted tokens are kept, so that
+# $\Pr(N \ge k) = \alpha^{k-1}$ for $k = 1, \dots, \gamma + 1$. The mean of a whole number is the sum of these
+# probabilities:
+#
+# $$\mathbb E[N] = \sum_{k=1}^{\gamma+1} \Pr(N \ge k) = 1 + \alpha + \dots + \alpha^{\gamma}
+# = \frac{1 - \alpha^{\gamma+1}}{1 - \alpha},$$
+#
+# for $\alpha < 1$ (Leviathan et al., equation 1). However long the draft, a pass adds fewer than $1/(1-\alpha)$ tokens
+# on average.
+# </details>
+
+# %% tags=["experiment"]
+lesson.predict("tokens in a pass", ..., "Sampled, 4 drafted tokens from the small transformer: tokens in a pass?")
+
+# %% tags=["experiment"]
+formula = lesson.mine(expected_tokens)
+gap = mean_length(lesson.mine(verify), lesson.mine(acceptance), formula, profile=lesson.profile)
+print(f"models without a context, every outcome listed: difference from the formula {gap:.1e}\n")
+runs = writing.lengths(pair, lesson.mine(speculate), profile=lesson.profile)
+print(figures.table(runs, [formula(run.share, run.gamma) for run in runs]))
+overlap = writing.overlaps(pair, lesson.mine(acceptance), profile=lesson.profile)
+print("\nyour acceptance on held-out text, temperature 1: " + ", ".join(f"{k} {v:.3f}" for k, v in overlap.items()))
+sampled = next(run for run in runs if (run.draft, run.temperature, run.gamma) == (models.TRANSFORMER, 1.0, 4))
+lesson.found("tokens in a pass", sampled.per_pass)
+figures.yields(runs, formula)
+
+# %% [markdown] tags=["experiment"]
+# YIELDTEXT
+
+# %% [markdown]
+# ## When does it pay?
+#
+# A turn takes $\gamma$ passes of the draft, each of which costs $c$ passes of the target, and one pass of the target.
+# Without a draft, $\mathbb E[N]$ tokens would take $\mathbb E[N]$ passes. How long should the draft be?
 
 # %% exercise="best_gamma"
 from studium_topics.speculative_decoding.exercises import best_gamma
 
+# %%
+best = lesson.mine(best_gamma)
+print("best γ and speed-up      c = 0       c = 0.05     c = 0.3      c = 0.5")
+for alpha in (0.3, 0.6, 0.8, 0.9):
+    found = (best(alpha, cost, 16) for cost in (0.0, 0.05, 0.3, 0.5))
+    print(f"alpha = {alpha}          " + "".join(f"{gamma:4} {speedup:4.2f}x   " for gamma, speedup in found))
+
+# %% [markdown]
+# With $\alpha = 0.3$ and $c = 0.5$ the best draft is none. The optimum is flat: one token more or less hardly matters.
+#
+# Compare with the paper. Leviathan et al. (table 2) translate from English to German with T5-XXL, 11 billion
+# parameters, and a T5-small of 77 million as the draft. At temperature 0 with $\gamma = 7$ they measure $\alpha = 0.75$
+# and a text that is ready 3.4 times as fast. With $c = 0.02$ the formula says $2.70\ldots$
+
+# %% [markdown]
+# ## Further
+#
+# This part is optional, and not counted in the minutes above.
+#
+# ### Several candidates
+#
+# A draft may propose several tokens at *one* position, as the first branches of a tree, and the target judges the whole
+# tree in one pass with a mask that lets each token see its own branch alone.
+# [SpecInfer](https://arxiv.org/abs/2305.09781) showed how to judge the candidates one after the other and stay exact:
+# after a rejection, the residual becomes the target.
+
 # %% exercise="verify_among"
 from studium_topics.speculative_decoding.exercises import verify_among
+
+# %% tags=["experiment"]
+several = among(lesson.mine(verify_among), profile=lesson.profile)
+print(f"largest distance from the target's distribution: {several.distance:.1e}")
+for count, share in enumerate(several.kept, 1):
+    print(f"{count} candidates: the token is one of them with probability {share:.3f}")
+
+# %% [markdown] tags=["experiment"]
+# AMONGTEXT
+
+# %% [markdown]
+# ## What does not reproduce at this size
+#
+# END

@@ -39,12 +39,13 @@ export default widget((ui) => {
     select(ui, "mistake", { label: "Something wrong", options: Object.entries(MISTAKES).map(([name, [label]]) => [name, label]) }),
   );
   const line = h("p", { class: "st-spec-text" });
+  const key = h("p", { class: "st-spec-key" }, h("span", { class: "st-spec-kept" }, "kept"), " ", h("span", { class: "st-spec-replacement" }, "replacement"), " ", h("span", { class: "st-spec-bonus" }, "one more"));
   const lanes = h("div", { class: "st-spec-lanes" });
   const note = h("p", { class: "st-spec-note" });
-  const numbers = facts(["words a pass adds", "formula", "passes saved", "from the target"]);
+  const numbers = facts(["words a pass adds", "formula", "passes saved", "distance from the target"]);
   const chart = lineChart(ui, { label: "Speed-up over the number of drafted words", x: { label: "drafted words in a pass" }, y: { label: "speed-up" }, height: 200 });
   const table = dataTable(ui, { caption: "The newest pass, one row a word" });
-  ui.add(line, lanes, note, numbers.element, chart.element, table.element);
+  ui.add(h("div", {}, line, key), lanes, note, h("div", { class: "st-spec-facts" }, numbers.element), chart.element, table.element);
   return () => {
     steps.draw();
     const [prompt, gamma, turns, seed, mistake, cost] = ["prompt", "gamma", "turns", "seed", "mistake", "cost"].map((name) => ui.get(name));
@@ -114,6 +115,6 @@ function rows({ drafted, last }, words) {
 function sentence(turns, { drafted, last }, words, off) {
   const judged = drafted.filter(({ fate }) => fate !== "unseen");
   const { bar, needle } = judged[judged.length - 1];
-  const end = last.kind === "bonus" ? `all are kept, and “${words[last.token]}” is one more` : `a needle at ${two(needle)} missed a bar of ${two(bar)}, and “${words[last.token]}” replaces the word`;
+  const end = last.kind === "bonus" ? `all are kept, and “${words[last.token]}” is one more` : `a needle at ${two(needle)} is above a bar of ${two(bar)}, and “${words[last.token]}” replaces the word`;
   return `Pass ${turns}: ${keptOf(drafted)} of ${drafted.length} drafted words are kept; ${end}. Distance from the target's distribution: ${off.toFixed(3)}.`;
 }
