@@ -12,7 +12,7 @@ def studium_topics() -> Iterable[Topic]:
         slug="speculative-decoding",
         title="Speculative decoding",
         track="Adapting and using LLMs",
-        summary="Let a small model guess, check it in one pass of the large one, and prove that the text stays the same.",
+        summary="Let a small model guess, check it in one pass, and prove that the text stays the large model's.",
         package=__name__,
         papers=(
             Paper("Fast Inference from Transformers via Speculative Decoding", 2022, "2211.17192"),

@@ -120,7 +120,10 @@ class StaticLM:
 
     @torch.no_grad()
     def read(self, ids: Tensor) -> Tensor:
-        """Read t tokens behind the first `length`; return the logits behind each. Raise ValueError if they do not fit."""
+        """Read t tokens behind the first `length`; return the logits behind each.
+
+        Raise ValueError if they do not fit.
+        """
         end = self.length + len(ids)
         if end > self.capacity:
             raise ValueError(f"the cache needs room for {end} tokens, got {self.capacity}: make a larger one")

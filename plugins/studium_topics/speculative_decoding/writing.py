@@ -199,13 +199,18 @@ def _fault(
     pair: Pair, speculate: Speculate, wrong: Callable[..., Iterable[object]], texts: list[list[int]], new: int,
     seed: int,
 ) -> Fault:  # fmt: skip
-    differing, kept = 0, []
+    wrong_tokens, kept = 0, []
     for number, prompt in enumerate(texts):
         own = greedy(CachedLM(pair.target, temperature=0), prompt, new)
         found, counts = speculate(*wrong(*pair.readers(TRANSFORMER, 0)), prompt, new, 4, -1, Dice(seed + number))
-        differing += sum(a != b for a, b in zip(found, own, strict=True))
+        wrong_tokens += differing(found, own)
         kept += counts
-    return Fault(differing / (new * len(texts)), sum(kept) / len(kept) + 1)
+    return Fault(wrong_tokens / (new * len(texts)), sum(kept) / len(kept) + 1)
+
+
+def differing(one: list[int], other: list[int]) -> int:
+    """Return at how many places two texts of one length differ."""
+    return sum(a != b for a, b in zip(one, other, strict=True))
 
 
 def _in_double(model: TinyLM) -> TinyLM:
