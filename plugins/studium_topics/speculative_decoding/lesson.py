@@ -239,7 +239,7 @@ except ImportError:
 else:
     ids, passes = torch.arange(1, 9)[None], []
     hook = big_llama.register_forward_hook(lambda *_: passes.append(1))
-    options = {"max_new_tokens": 40, "do_sample": False, "pad_token_id": 0}
+    options = {"max_new_tokens": 40, "do_sample": False}
     theirs = big_llama.generate(ids, assistant_model=small_llama, **options)[0, 8:].tolist()
     hook.remove()
     readers = [LibraryReader(llama, temperature=0) for llama in (big_llama, small_llama)]
@@ -272,7 +272,7 @@ lesson.found("spoilt text", broken["the draft forgets nothing"].differing, withi
 # Look at the columns separately. A target that forgets nothing judges behind a text that was never written, and the
 # *text* is spoilt. A draft that forgets nothing only guesses worse: whatever it proposes, the target decides, so that
 # not one token differs, and only the *speed* is lost. This is why bugs on the draft's side survive in practice. A test
-# of the output cannot see them; **a count of passes can**. (Laptop profile, seeds 0 to 4: BROKENNUMBERS.)
+# of the output cannot see them; **a count of passes can**. (Laptop profile, seeds 0 to 4: the target's fault changes BROKENNUMBERS of the tokens.)
 
 # %% [markdown]
 # ## What a pass yields

@@ -130,7 +130,7 @@ def written(
 
 def prompts(profile: Profile) -> list[list[int]]:
     """Return held-out beginnings of 32 characters."""
-    count = profile.choose(smoke=2, laptop=4, gpu=32)
+    count = profile.choose(smoke=1, laptop=4, gpu=32)
     _, held_out = prose()
     return held_out[: count * 1000].view(count, 1000)[:, :PROMPT].tolist()
 
