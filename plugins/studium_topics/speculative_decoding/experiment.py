@@ -59,7 +59,8 @@ def exactness(verify: Verify, *, profile: Profile, seed: int = 0) -> dict[str, f
 
     The total variation distance of the next three tokens, exact, and the largest of several pairs of random models of
     three tokens.
-    Measured at laptop, seeds 0 to 4: nothing MEASURED.
+    Measured at laptop, seeds 0 to 4: nothing below 3e-16; replaced .247 .225 .205 .212 .137; every draft kept .889 .925
+    .899 .857 .910; likeliest drafted .620 .359 .551 .489 .466.
     """
     checks = {"nothing": (verify, False), "replaced from the target": (from_target(verify), False)}
     checks |= {"every draft kept": (all_kept(verify), False), "likeliest token drafted": (verify, True)}
@@ -117,7 +118,8 @@ class Among:
 def among(verify_among: Callable[..., int], *, profile: Profile, seed: int = 0) -> Among:
     """List every outcome of 1 to 4 candidates drawn from a draft of three tokens, for several pairs of models.
 
-    The distance is the largest of all, the probabilities are means over the pairs.
+    The distance is the largest of all, the probabilities are means over the pairs. Measured at laptop, seeds 0 to 4:
+    four candidates instead of one raise the probability by .142 .193 .187 .124 .177.
     """
     pairs = [(target[0], draft[0]) for target, draft in random_pairs(profile, seed)]
     worst, kept = 0.0, []
