@@ -746,7 +746,7 @@ def _(speculate):
 
 @speculate.hidden("leaves the distribution of the whole text exactly the target's", points=2)
 def _(speculate, rng):
-    for size, prompt, new, gamma, stop in ((2, [0], 3, 2, 1), (3, [2], 2, 1, -1), (2, [1, 0], 3, 1, -1)):
+    for size, prompt, new, gamma, stop in ((3, [1, 0], 2, 2, 2), (2, [0], 3, 2, 1), (3, [2], 2, 1, -1)):
         theirs, ours = random_rows(7, size, rng), random_rows(7, size, rng)
 
         def write(chance, theirs=theirs, ours=ours, prompt=prompt, new=new, gamma=gamma, stop=stop):
