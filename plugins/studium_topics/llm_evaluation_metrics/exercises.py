@@ -210,10 +210,10 @@ def bleu_counts(hyp, refs, max_n):
 
 @bleu_counts.test("clips a repeated word, with two references", points=1)
 def _(bleu_counts):
-    hyp = "the cat the cat on the the mat the".split()
-    refs = ["the cat is on the mat".split(), "there is a cat on the mat near the cat by the door".split()]
+    hyp = list("TCTCOTTMT")  # the cat the cat on the the mat the
+    refs = [list("TCIOTM"), list("RIACOTMNTCBTD")]  # …; there is a cat on the mat near the cat by the door
     found = [float(count) for count in bleu_counts(hyp, refs, 2)]
-    # the: 3 of 5 as in the second reference, cat: 2, on and mat: 1; the pairs: the cat, cat on, on the, the mat
+    # T: 3 of 5 as in the second reference, C: 2, O and M: 1; the pairs: T C, C O, O T, T M
     assert_close(found, [9.0, 6.0, 7.0, 9.0, 4.0, 8.0], message="lengths, then matches and totals for n = 1 and 2")
 
 
@@ -243,7 +243,7 @@ def _(bleu_counts, rng):
 
 @bleu_counts.hidden("takes the shorter reference on a tie, and texts with fewer than n tokens", points=1)
 def _(bleu_counts):
-    words = "a b c d e f g h".split()
+    words = list("abcdefgh")
     cases = (
         (words[:5], [words[:7], words[:3]], 2, [5, 3, 5, 5, 4, 4]),
         (words[:5], [words[:3], words[:7], words[:8]], 1, [5, 3, 5, 5]),
@@ -807,7 +807,7 @@ def _(n, c, k):
     hints=(
         "Both systems answered the same items. When you draw an item for one of them, what belongs to the other?",
         "Draw as many items as there are, with replacement, and compute both scores on the drawn items. Repeat.",
-        "One draw gives N row numbers for both a and b; each score is computed from K column sums; draws leads are left.",
+        "One draw gives N row numbers for both a and b; each score comes from K sums; draws leads are left.",
         "`torch.randint(n, (n,), generator=generator)` draws rows; `torch.quantile` with 0.025 and 0.975 ends it.",
     ),
 )
@@ -843,10 +843,10 @@ def _(paired_interval, rng):
     def ratio(sums):
         return sums[0] / sums[1]
 
-    lead, low, high = (float(x) for x in paired_interval(a, b, ratio, 1500, rng))
+    lead, low, high = (float(x) for x in paired_interval(a, b, ratio, 800, rng))
     assert_close(lead, float(b[:, 0].sum() / size.sum() - a[:, 0].sum() / size.sum()), rtol=1e-6, message="the lead")
-    counts = torch.multinomial(torch.ones(4000, 80), 80, replacement=True, generator=rng)
-    weights = F.one_hot(counts, 80).sum(1).double()
+    picked = torch.multinomial(torch.ones(4000, 80), 80, replacement=True, generator=rng)
+    weights = torch.zeros(4000, 80, dtype=torch.float64).scatter_add_(1, picked, torch.ones(4000, 80).double())
     leads = (weights @ (b - a)[:, 0]) / (weights @ size)
     spread = float(leads.std())
     for name, found, share in (("low", low, 0.025), ("high", high, 0.975)):
@@ -862,20 +862,20 @@ def _(paired_interval, rng):
         return 10 * (sums[0] / sums[2]) ** 0.5 * (sums[1] / sums[2]) ** 0.5
 
     widths = []
-    for items, columns, score, noise in ((60, 2, ratio, 0.1), (150, 3, mixed, 0.05), (45, 3, mixed, 0.2)):
+    for items, columns, score, noise in ((60, 2, ratio, 0.1), (75, 3, mixed, 0.05), (45, 3, mixed, 0.2)):
         size = torch.randint(2, 40, (items, 1), generator=rng).double()
         shares = torch.rand(items, columns - 1, generator=rng, dtype=torch.float64)
         other = (shares + noise * torch.rand(items, columns - 1, generator=rng, dtype=torch.float64)).clamp(max=1)
         a, b = (torch.cat([size * part, size], 1) for part in (shares, other))
         kept = a.clone(), b.clone()
-        lead, low, high = (float(x) for x in paired_interval(a, b, score, 2000, rng))
+        lead, low, high = (float(x) for x in paired_interval(a, b, score, 1000, rng))
         assert torch.equal(a, kept[0]), "a must stay as it is"
         assert torch.equal(b, kept[1]), "b must stay as it is"
         what = f"with {items} items and {columns} columns"
         expected = score(kept[1].sum(0).tolist()) - score(kept[0].sum(0).tolist())
         assert_close(lead, expected, rtol=1e-6, message=f"the lead {what}")
-        picked = torch.multinomial(torch.ones(12_000, items), items, replacement=True, generator=rng)
-        weights = torch.zeros(12_000, items, dtype=torch.float64).scatter_add_(
+        picked = torch.multinomial(torch.ones(5000, items), items, replacement=True, generator=rng)
+        weights = torch.zeros(5000, items, dtype=torch.float64).scatter_add_(
             1, picked, torch.ones(picked.shape).double()
         )
         leads = score((weights @ kept[1]).unbind(1)) - score((weights @ kept[0]).unbind(1))
@@ -883,7 +883,7 @@ def _(paired_interval, rng):
         widths.append((high - low) / float(leads.quantile(0.975) - leads.quantile(0.025)))
         for name, found, share in (("low", low, 0.025), ("high", high, 0.975)):
             where = f"the {name} end of the interval {what}"
-            assert_close(found, float(leads.quantile(share)), rtol=0.0, atol=0.4 * spread, message=where)
+            assert_close(found, float(leads.quantile(share)), rtol=0.0, atol=0.45 * spread, message=where)
     mean = sum(widths) / len(widths)
     assert abs(mean - 1) < 0.1, f"the intervals have {mean:.2f} times the width of a 95 % interval"
 
@@ -1088,7 +1088,7 @@ def _(evaluate, rng):
         likely = table[context[-1]].topk(3).indices
         choices = (likely[:1], torch.stack([likely[1], table[likely[1]].argmin()]), table[context[-1]].argmin()[None])
         items.append(Choice(context, choices[number % 3 :] + choices[: number % 3], (1, 2, 1), -number % 3))
-    report = evaluate({"bad": bad, "good": good, "again": bad}, {"next": items}, 200, rng)
+    report = evaluate({"bad": bad, "good": good, "again": bad}, {"next": items}, 50, rng)
     names = [(row["task"], row["model"], row["verdict"]) for row in report]
     assert names == [("next", "bad", "baseline"), ("next", "good", "better"), ("next", "again", "undecided")], (
         f"the rows must be bad (baseline), good (better), again (undecided), got {names}"
@@ -1121,8 +1121,8 @@ def _(evaluate, rng):
         after = torch.randint(vocabulary, (number, 1), generator=rng)
         return [Writing(start[i], after[i], 9 + i % 3, 2 + i % 4, 100 + i) for i in range(number)]
 
-    tasks = {"long": choices(70, 6), "write": writings(30), "short": choices(50, 2)}
-    report = evaluate(models, tasks, 60, rng)
+    tasks = {"long": choices(35, 6), "write": writings(14), "short": choices(25, 2)}
+    report = evaluate(models, tasks, 20, rng)
     assert len(report) == 9, f"three tasks and three models make 9 rows, got {len(report)}"
     where = iter(report)
     for task, items in tasks.items():
@@ -1135,7 +1135,7 @@ def _(evaluate, rng):
                     means = []
                     for part in item.choices:
                         path = [int(item.context[-1]), *part.tolist()]
-                        means.append(sum(float(logs[s, t]) for s, t in zip(path, path[1:], strict=False)) / len(part))
+                        means.append(float(logs[path[:-1], path[1:]].mean()))
                     total += means.index(max(means)) == item.answer
                 else:
                     wrong = item.samples - item.count_correct(models[name])
@@ -1158,12 +1158,12 @@ def _(evaluate, rng):
         "worst": lambda ids: -table[ids],
     }
     items = []
-    for _ in range(120):
+    for _ in range(90):
         context = torch.randint(vocabulary, (1,), generator=rng)
         picked = torch.randperm(vocabulary, generator=rng)[:4]
         answer = int(table[context[0], picked].argmax())
         items.append(Choice(context, tuple(picked[:, None]), (1, 1, 1, 1), answer))
-    report = {row["model"]: row for row in evaluate(models, {"task": items}, 500, rng)}
+    report = {row["model"]: row for row in evaluate(models, {"task": items}, 300, rng)}
 
     def right(model):
         hits = [
