@@ -151,7 +151,7 @@ except ImportError:
     print("sacrebleu or rouge-score is not installed here; `pip install sacrebleu rouge-score` brings both.")
 else:
     counts = [list(lesson.mine(bleu_counts)(words(text), [words(REFERENCE)], 4)) for text in SYSTEMS.values()]
-    mine = float(lesson.mine(bleu)([sum(column) for column in zip(*counts)]))
+    mine = float(lesson.mine(bleu)([sum(column) for column in zip(*counts, strict=True)]))
     joined = [" ".join(words(text)) for text in (*SYSTEMS.values(), REFERENCE)]
     library = BLEU(tokenize="none", smooth_method="none")
     theirs = library.corpus_score(joined[:2], [[joined[2]] * 2]).score
@@ -171,9 +171,7 @@ else:
 # several tokenisers. *How far apart are the two that cut into words, at spaces and at punctuation?*
 
 # %% tags=["experiment"]
-lesson.predict(
-    "spread of BLEU", ..., "How many points of BLEU lie between the lowest and the highest of the word tokenisers?"
-)
+lesson.predict("spread of BLEU", ..., "How many points of BLEU lie between the word tokenisers?")
 
 # %% tags=["experiment"]
 noise = experiment.noisy_sentences(lesson.mine(bleu_counts), lesson.mine(bleu), profile=lesson.profile, seed=0)
@@ -252,14 +250,13 @@ for item in task[:4]:
     generator = torch.Generator().manual_seed(item.seed)
     ids = item.context.expand(item.samples, -1)  # (samples, C)
     with torch.no_grad():
-        for step in range(len(item.answer)):
+        for _ in item.answer:
             probabilities = base(ids)[:, -1].softmax(-1)
             ids = torch.cat([ids, torch.multinomial(probabilities, 1, generator=generator)], 1)
     correct = int((ids[:, -len(item.answer) :] == item.answer).all(1).sum())
     estimate = float(lesson.mine(pass_at_k)(item.samples, correct, item.k))
-    print(
-        f"…{decode(item.context[-8:].tolist())!r:32} → {decode(item.answer.tolist())!r:9} {correct:2} of 20, pass@5 {estimate:.2f}"
-    )
+    shown = f"…{decode(item.context[-8:].tolist())!r:32} → {decode(item.answer.tolist())!r:9}"
+    print(f"{shown} {correct:2} of 20, pass@5 {estimate:.2f}")
 
 # %% [markdown]
 # ## How sure is a score?
@@ -311,9 +308,8 @@ with torch.no_grad():
 print("task      model   score    lead   95 % interval      verdict")
 for row in report:
     interval = f"[{100 * row['low']:+5.1f}, {100 * row['high']:+5.1f}]"
-    print(
-        f"{row['task']:9} {row['model']:6} {100 * row['score']:6.1f} {100 * row['lead']:+7.1f}   {interval:17}  {row['verdict']}"
-    )
+    shown = f"{row['task']:9} {row['model']:6} {100 * row['score']:6.1f} {100 * row['lead']:+7.1f}"
+    print(f"{shown}   {interval:17}  {row['verdict']}")
 
 # %% [markdown] tags=["experiment"]
 # ## How many items does it take?
@@ -375,18 +371,12 @@ for half, name in enumerate(("seen in training", "new")):
 from studium_topics.llm_evaluation_metrics.exercises import expected_calibration_error
 
 # %% tags=["experiment"]
-with torch.no_grad():
-    scores = torch.stack(
-        [
-            torch.stack(
-                [
-                    s / len(c)
-                    for s, c in zip(lesson.mine(choice_logprobs)(base, item.context, item.choices), item.choices)
-                ]
-            )
-            for item in items
-        ]
-    )
+scores = []
+for item in items:
+    with torch.no_grad():
+        logprobs = lesson.mine(choice_logprobs)(base, item.context, item.choices)
+    scores.append(logprobs / torch.tensor([len(choice) for choice in item.choices]))
+scores = torch.stack(scores)
 answers = torch.tensor([item.answer for item in items])
 for temperature in (0.25, 0.5, 1.0, 2.0):
     confidence, picked = (scores / temperature).softmax(-1).max(-1)

@@ -16,9 +16,9 @@ class MetricMicroscope(Widget):
     """A hypothesis against one reference: the n-grams that match, the longest common subsequence, and ten numbers.
 
     hypothesis, reference: texts of up to 300 characters. tokeniser: how BLEU cuts them, at "spaces", with
-    "punctuation" apart, in "lower" case too, or into "characters". n: the length of the n-grams that are marked, 1 to 4.
-    ROUGE, chrF, exact match and token F1 cut texts in their own ways. BLEU is not smoothed: without a matching 4-gram it
-    is 0. Source: Papineni et al. 2002. Raises TraitError where a text is too long.
+    "punctuation" apart, in "lower" case too, or into "characters". n: the length of the n-grams that are marked, from 1
+    to 4. ROUGE, chrF, exact match and token F1 cut texts in their own ways. BLEU is not smoothed: without a matching
+    4-gram it is 0. Source: Papineni et al. 2002. Raises TraitError where a text is too long.
     """
 
     _script = "microscope.js"
