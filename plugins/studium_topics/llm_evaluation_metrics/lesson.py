@@ -135,10 +135,10 @@ for name, text in SYSTEMS.items():
     print(f"{name:16} {score:7.1f}   " + "   ".join(f"{100 * value:7.1f}" for value in row))
 
 # %% [markdown]
-# ROUGE-N is the F1 of n-grams, ROUGE-L of the longest common subsequence ([Lin 2004](https://aclanthology.org/W04-1013/)),
-# chrF an F-score of character n-grams in which recall counts twice
-# ([Popović 2015](https://aclanthology.org/W15-3049/)). Exact match and token F1 compare short answers after lower-casing
-# and removing punctuation and articles. You find all of them, twenty lines each at most, in `surface.py`. None of them
+# ROUGE-N is the F1 of n-grams, ROUGE-L of the longest common subsequence
+# ([Lin 2004](https://aclanthology.org/W04-1013/)), chrF an F-score of character n-grams in which recall counts twice
+# ([Popović 2015](https://aclanthology.org/W15-3049/)). Exact match and token F1 compare short answers after
+# lower-casing and removing punctuation and articles. All of them are short functions in `surface.py`. None of them
 # knows what "not" means.
 #
 # **In practice** these are `sacrebleu.metrics.BLEU`, `sacrebleu.metrics.CHRF` and `rouge_score.rouge_scorer`:
@@ -196,8 +196,8 @@ from studium_topics.llm_evaluation_metrics.exercises import choice_logprobs
 
 # %% [markdown]
 # Each further token multiplies the probability by a number below 1, so the sum of log-probabilities favours **short**
-# choices. Common remedies divide by the number of tokens or of bytes. EleutherAI's evaluation harness reports the sum as
-# `acc` and the sum per byte as `acc_norm`; GPT-3's authors
+# choices. Common remedies divide by the number of tokens or of bytes. EleutherAI's evaluation harness reports the sum
+# as `acc` and the sum per byte as `acc_norm`; GPT-3's authors
 # ([Brown et al. 2020](https://arxiv.org/abs/2005.14165), section 2.4) used the likelihood per token for most tasks.
 #
 # For our benchmark, cut the held-out prose of Python's help into stretches. The first 24 tokens of each are the
@@ -462,5 +462,5 @@ for bias in (0.0, 0.5, 1.0):
 # * [Post 2018](https://arxiv.org/abs/1804.08771): four pages on why a BLEU score needs a signature.
 # * [Miller 2024](https://arxiv.org/abs/2411.00640): error bars, clustered items and pairing for evaluations of language
 #   models.
-# * [Chen et al. 2021](https://arxiv.org/abs/2107.03374): section 2.1 defines pass@k, and its figure shows the bias.
+# * [Chen et al. 2021](https://arxiv.org/abs/2107.03374): section 2.1 defines pass@k and its unbiased estimate.
 # * [Zheng et al. 2023](https://arxiv.org/abs/2306.05685): section 3 on the biases of judges.

@@ -1,8 +1,8 @@
 // The metric microscope: a hypothesis of the reader's own beside a reference, its matches, and every metric.
 import { bars } from "studium_widgets/controls/bars.js";
-import { choice } from "studium_widgets/controls/choice.js";
 import { dataTable } from "studium_widgets/controls/data_table.js";
 import { h, put, suppress } from "studium_widgets/controls/element.js";
+import { select } from "studium_widgets/controls/select.js";
 import { stepper } from "studium_widgets/controls/stepper.js";
 import { widget } from "studium_widgets/controls/widget.js";
 import { bleu, chrf, common, cut, exactMatch, matches, rougeL, rougeN, rougeWords, stretches, tokenF1 } from "./microscope_maths.js";
@@ -14,7 +14,7 @@ const TRIES = [
   ["Repeats", "The the the the minister the the treaty the."],
   ["The reference", null],
 ];
-const CUTS = [["spaces", "spaces"], ["punctuation", "punctuation"], ["lower", "lower case"], ["characters", "characters"]];
+const CUTS = [["spaces", "cut at spaces"], ["punctuation", "punctuation apart"], ["lower", "and lower case"], ["characters", "characters"]];
 const WORDS = { match: "matched", clipped: "clipped: the reference has fewer", none: "not in the reference" };
 
 export default widget((ui) => {
@@ -22,7 +22,7 @@ export default widget((ui) => {
     line(ui, "hypothesis", "Hypothesis"),
     line(ui, "reference", "Reference"),
     tries(ui),
-    choice(ui, "tokeniser", { label: "BLEU cuts at", options: CUTS }),
+    select(ui, "tokeniser", { label: "BLEU's tokens", options: CUTS }),
     stepper(ui, "n", { label: "Mark n-grams of n =", min: 1, max: 4 }),
   );
   const grams = tape("n-grams of the hypothesis, as BLEU counts them");
