@@ -3,7 +3,7 @@
 #
 # A translation should say: *The minister did not sign the treaty on Friday.* System A writes "The minister did sign the
 # treaty on Friday." System B writes "On Friday the minister refused to sign the treaty." System B is right, and A says
-# the opposite. BLEU, ROUGE and chrF, which ranked translation and summarisation systems for two decades, all prefer
+# the opposite. BLEU, ROUGE-L and chrF, which ranked translations and summaries for two decades, all prefer
 # **A**.
 #
 # Here is a second puzzle. On a benchmark of 100 questions, one model answers 62 correctly and another 58. Which model
@@ -30,7 +30,7 @@ MetricMicroscope()
 # coding, 2 of running.
 #
 # **Before automatic metrics**, people read translations and graded them, which took weeks for each system. BLEU
-# (Papineni et al. 2002) and ROUGE (Lin 2004) replaced the readers by counts of shared words, which cannot see meaning.
+# (Papineni et al. 2002) and ROUGE-L (Lin 2004) replaced the readers by counts of shared words, which cannot see meaning.
 # Language models are therefore mostly tested on tasks with a checkable answer, by likelihood or by running what they
 # write, and the open question has moved from *what to count* to *how sure the score is*.
 #
@@ -88,7 +88,7 @@ Diagram.from_package("studium_topics.llm_evaluation_metrics", "flow.svg")
 from studium_topics.llm_evaluation_metrics.exercises import perplexity_and_bits
 
 # %% [markdown] tags=["experiment"]
-# Take the simplest language model, the frequencies of tokens in a training text, with three tokenisers. *Which one has
+# Take the simplest language model, the frequencies of tokens in a training text, with three tokenisers. *Which one gets
 # the lowest perplexity, and which one predicts the text best?*
 
 # %% tags=["experiment"]

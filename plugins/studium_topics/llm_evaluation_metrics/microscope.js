@@ -50,7 +50,7 @@ function stateOf(ui) {
   const pairs = common(...lists);
   const words = lists.map((list, side) => list.map((text, at) => ({ text, mark: pairs.some((pair) => pair[side] === at) ? "match" : "none" })));
   const rows = [
-    ...score.precisions.map(([matched, all], i) => [`precision of ${i + 1}-grams, ${matched} of ${all}`, all ? matched / all : 0, true]),
+    ...score.precisions.map(([matched, all], i) => [`${i + 1}-grams, ${matched} of ${all}`, all ? matched / all : 0, true]),
     ["brevity penalty", score.brevity, true],
     ["BLEU", score.score],
     ["ROUGE-1", rougeN(...texts, 1)],
