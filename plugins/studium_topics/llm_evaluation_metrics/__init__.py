@@ -17,6 +17,8 @@ def studium_topics() -> Iterable[Topic]:
         papers=(
             Paper("BLEU: a Method for Automatic Evaluation of Machine Translation", 2002),
             Paper("A Call for Clarity in Reporting BLEU Scores", 2018, "1804.08771"),
+            Paper("Language Models are Few-Shot Learners", 2020, "2005.14165"),
+            Paper("The Pile: An 800GB Dataset of Diverse Text for Language Modeling", 2021, "2101.00027"),
             Paper("Evaluating Large Language Models Trained on Code", 2021, "2107.03374"),
             Paper(
                 "Adding Error Bars to Evals: A Statistical Approach to Language Model Evaluations", 2024, "2411.00640"

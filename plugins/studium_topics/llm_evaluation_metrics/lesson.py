@@ -82,7 +82,8 @@ Diagram.from_package("studium_topics.llm_evaluation_metrics", "flow.svg")
 # The sum $\sum_t \ell_t$ is $-\ln p(\text{text})$, which does not depend on how the text was cut. The number of tokens
 # $T$ does. A tokeniser that makes fewer, longer tokens divides the same sum by a smaller number, so that the same
 # probability of the same text comes out as a higher perplexity. <dfn>Bits per byte</dfn> are the bits that a model
-# needs to encode a text, divided by the number of its bytes, which no tokeniser changes.
+# needs to encode a text, divided by the number of its bytes, which no tokeniser changes
+# ([Gao et al. 2021](https://arxiv.org/abs/2101.00027), section 3.1).
 
 # %% exercise="perplexity_and_bits"
 from studium_topics.llm_evaluation_metrics.exercises import perplexity_and_bits
@@ -351,14 +352,17 @@ figures.decided(race)
 #
 # ## Contamination
 #
-# The leaked model has the best score of all. Split the items into those that it saw while training and the others:
+# The leaked model leads, too. Split the items into those that it saw while training and the others:
 
 # %% tags=["experiment"]
 for half, name in enumerate(("seen in training", "new")):
     print(f"items {name:17} lead of the leaked model over the base: {100 * race.leak(half):+5.1f} points")
 
 # %% [markdown] tags=["experiment"]
-# LEAK_PROSE
+# Its lead is that of its memory: on new items the same model is no better than the base. On a real benchmark nobody
+# gives you the second row, so search the training text for long n-grams of the test items, as GPT-3's authors did
+# ([Brown et al. 2020](https://arxiv.org/abs/2005.14165), section 4), or test on items written after the training text
+# was collected.
 #
 # ## Further
 #
