@@ -71,19 +71,19 @@ def _(perplexity_and_bits, rng):
         assert_close(bits, math.fsum(values) / math.log(2) / size, rtol=1e-5, message="the bits per byte")
 
 
-@perplexity_and_bits.hidden("gives V for a uniform model, and bits that do not care how a text is cut", points=1)
+@perplexity_and_bits.hidden("gives bits that do not care how a text is cut, and V for a uniform model", points=1)
 def _(perplexity_and_bits, rng):
-    for size in (7, 50):
-        losses = torch.full((2, 6), math.log(size), dtype=torch.float64)
-        real = torch.ones(2, 6, dtype=torch.bool)
-        perplexity, _ = perplexity_and_bits(losses, real, ["abcdef", "ghijkl"])
-        assert_close(float(perplexity), float(size), rtol=1e-5, message=f"the perplexity where {size} tokens are equal")
     losses = torch.rand(1, 8, generator=rng, dtype=torch.float64) * 4
     merged = losses.view(1, 4, 2).sum(-1)  # pairs of tokens made one: the probability of the text is the same
     text = "zwölf Bären"
     _, cut = perplexity_and_bits(losses, torch.ones(1, 8, dtype=torch.bool), [text])
     _, whole = perplexity_and_bits(merged, torch.ones(1, 4, dtype=torch.bool), [text])
     assert_close(float(cut), float(whole), rtol=1e-5, message="the bits of one text, cut into 8 or into 4 tokens")
+    for size in (7, 50):
+        losses = torch.full((2, 6), math.log(size), dtype=torch.float64)
+        real = torch.ones(2, 6, dtype=torch.bool)
+        perplexity, _ = perplexity_and_bits(losses, real, ["abcdef", "ghijkl"])
+        assert_close(float(perplexity), float(size), rtol=1e-5, message=f"the perplexity where {size} tokens are equal")
 
 
 @perplexity_and_bits.misconception(
@@ -166,6 +166,9 @@ def _(losses, real, texts):
     ]
     size = sum(len(bytes(text, "utf-8")) for text in texts)
     return math.exp(sum(values) / len(values)), sum(value / math.log(2) for value in values) / size
+
+
+perplexity_and_bits.equivalent("total = (losses[real].sum())", "math.exp takes a tensor with one number")
 
 
 @exercise(
@@ -362,6 +365,11 @@ def _(hyp, refs, max_n):
     return torch.tensor([len(hyp), min(gaps)[1], *(number for pair in pairs for number in pair)])
 
 
+bleu_counts.equivalent(
+    "mine = Counter(tuple(hyp[i : i + n]) for i in range(len(hyp) + 1))", "shorter stretches match no n-gram"
+)
+
+
 @exercise(
     points=3,
     minutes=10,
@@ -508,6 +516,9 @@ def _(counts):
     if not matches.all():
         return 0
     return 100 * (torch.clamp(1 - numbers[1] / numbers[0], max=0) + (matches / totals).log().mean()).exp()
+
+
+bleu.equivalent("c, r, *pairs = ((count) for count in counts)", "the counts are numbers already")
 
 
 @exercise(
@@ -728,12 +739,11 @@ def _(pass_at_k):
 def _(pass_at_k):
     from itertools import combinations
 
-    for n in range(8, 0, -1):
-        for c in range(n + 1):
-            for k in range(1, n + 1):
-                sets = list(combinations([True] * c + [False] * (n - c), k))
-                expected = sum(any(chosen) for chosen in sets) / len(sets)
-                assert_close(float(pass_at_k(n, c, k)), expected, atol=1e-6, message=f"n = {n}, c = {c}, k = {k}")
+    cases = [(n, c, k) for n in range(1, 9) for c in range(n + 1) for k in range(1, n + 1)]
+    for n, c, k in ((8, 3, 4), *cases):
+        sets = list(combinations([True] * c + [False] * (n - c), k))
+        expected = sum(any(chosen) for chosen in sets) / len(sets)
+        assert_close(float(pass_at_k(n, c, k)), expected, atol=1e-6, message=f"n = {n}, c = {c}, k = {k}")
 
 
 @pass_at_k.hidden("is finite and precise for many samples", points=1)
@@ -796,8 +806,8 @@ def _(n, c, k):
 def _(n, c, k):
     if n - c < k:
         return 1.0
-    parts = torch.arange(n - c + 1, n + 1, dtype=torch.float64)
-    return -torch.expm1(torch.log1p(-k / parts).sum())
+    log = math.lgamma(n - c + 1) - math.lgamma(n - c - k + 1) + math.lgamma(n - k + 1) - math.lgamma(n + 1)
+    return 1.0 - math.exp(log)
 
 
 @exercise(
@@ -1513,3 +1523,14 @@ def _(confidence, correct, bins):
         if int(inside.sum()):
             total += abs(correct[inside].sum().item() - confidence[inside].sum().item())
     return total / confidence.numel()
+
+
+expected_calibration_error.equivalent("for number in range(0, bins + 1):", "no answer is in a bin before the first")
+
+
+expected_calibration_error.equivalent("for number in range(1, bins + 2):", "no answer is in a bin after the last")
+
+
+expected_calibration_error.equivalent(
+    "total += (gap.abs() * inside.sum())", "the sum is a tensor then, which is a number too"
+)
