@@ -871,31 +871,32 @@ def _(paired_interval, rng):
     def mixed(sums):
         return 10 * (sums[0] / sums[2]) ** 0.5 * (sums[1] / sums[2]) ** 0.5
 
-    widths = []
+    offsets = []
     for items, columns, score, noise in ((60, 2, ratio, 0.1), (75, 3, mixed, 0.05), (45, 3, mixed, 0.2)):
         size = torch.randint(2, 40, (items, 1), generator=rng).double()
         shares = torch.rand(items, columns - 1, generator=rng, dtype=torch.float64)
         other = (shares + noise * torch.rand(items, columns - 1, generator=rng, dtype=torch.float64)).clamp(max=1)
         a, b = (torch.cat([size * part, size], 1) for part in (shares, other))
         kept = a.clone(), b.clone()
-        lead, low, high = (float(x) for x in paired_interval(a, b, score, 1000, rng))
+        lead, low, high = (float(x) for x in paired_interval(a, b, score, 1500, rng))
         assert torch.equal(a, kept[0]), "a must stay as it is"
         assert torch.equal(b, kept[1]), "b must stay as it is"
         what = f"with {items} items and {columns} columns"
         expected = score(kept[1].sum(0).tolist()) - score(kept[0].sum(0).tolist())
         assert_close(lead, expected, rtol=1e-6, message=f"the lead {what}")
-        picked = torch.multinomial(torch.ones(5000, items), items, replacement=True, generator=rng)
-        weights = torch.zeros(5000, items, dtype=torch.float64).scatter_add_(
+        picked = torch.multinomial(torch.ones(8000, items), items, replacement=True, generator=rng)
+        weights = torch.zeros(8000, items, dtype=torch.float64).scatter_add_(
             1, picked, torch.ones(picked.shape).double()
         )
         leads = score((weights @ kept[1]).unbind(1)) - score((weights @ kept[0]).unbind(1))
         spread = float(leads.std())
-        widths.append((high - low) / float(leads.quantile(0.975) - leads.quantile(0.025)))
         for name, found, share in (("low", low, 0.025), ("high", high, 0.975)):
             where = f"the {name} end of the interval {what}"
             assert_close(found, float(leads.quantile(share)), rtol=0.0, atol=0.45 * spread, message=where)
-    mean = sum(widths) / len(widths)
-    assert abs(mean - 1) < 0.1, f"the intervals have {mean:.2f} times the width of a 95 % interval"
+            offsets.append((found - float(leads.quantile(share))) / spread)
+    for name, each in (("low", offsets[::2]), ("high", offsets[1::2])):
+        mean = sum(each) / len(each)
+        assert abs(mean) < 0.2, f"on average, the {name} end is {mean:+.2f} standard errors from where it should be"
 
 
 @paired_interval.hidden("gives no width to two equal systems, and a width to any others", points=1)
@@ -905,7 +906,8 @@ def _(paired_interval, rng):
     assert_close(found, [0.0, 0.0, 0.0], atol=1e-6, message="a system against itself")
     b = a.clone()
     b[:7, 0] += 0.5
-    lead, low, high = (float(x) for x in paired_interval(a, b, lambda sums: 100 * sums[0] / sums[1], 400, rng))
+    lead, low, high = (float(x) for x in paired_interval(a, b, lambda sums: sums[0], 400, rng))
+    assert_close(lead, 3.5, atol=1e-6, message="where the score is the first sum, 7 of 30 items with 0.5 more")
     assert low < lead < high, f"the interval [{low:.3f}, {high:.3f}] must contain the lead {lead:.3f}"
 
 
@@ -1024,6 +1026,18 @@ def _(a, b, score, draws, generator):
     leads = np.array([score(list(y)) - score(list(x)) for x, y in zip(left, right, strict=True)])
     low, high = np.percentile(leads, [2.5, 97.5])
     return np.array([score(b.sum(0).tolist()) - score(a.sum(0).tolist()), low, high])
+
+
+paired_interval.equivalent(
+    "return score(b.sum(0).tolist()) - score(a.sum(0).tolist()), (low), float(high)",
+    "a tensor of one number is a number",
+)
+
+
+paired_interval.equivalent(
+    "return score(b.sum(0).tolist()) - score(a.sum(0).tolist()), float(low), (high)",
+    "a tensor of one number is a number",
+)
 
 
 @exercise(
