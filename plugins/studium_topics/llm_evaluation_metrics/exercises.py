@@ -1378,6 +1378,20 @@ def _(models, tasks, draws, generator):
     return rows
 
 
+evaluate.equivalent("values.append(((logprobs / lengths).argmax() == item.answer))", "True counts as 1 and False as 0")
+
+
+evaluate.equivalent(
+    "counts = torch.tensor([[value, 1.0] for value in values])", "float32 is precise enough for counts up to thousands"
+)
+
+
+evaluate.equivalent(
+    "counts = torch.tensor([[value, 1.0] for value in values], dtype=torch.float32)",
+    "float32 is precise enough for counts up to thousands",
+)
+
+
 @exercise(
     points=4,
     minutes=14,
