@@ -1,0 +1,484 @@
+# %% [markdown]
+# # Evaluation metrics for LLMs
+#
+# A translation should say: *The minister did not sign the treaty on Friday.* System A writes "The minister did sign the
+# treaty on Friday." System B writes "On Friday the minister refused to sign the treaty." System B is right, and A says
+# the opposite. BLEU, ROUGE-L and chrF, which ranked translations and summaries for two decades, all prefer
+# **A**.
+#
+# Here is a second puzzle. On a benchmark of 100 questions, one model answers 62 correctly and another 58. Which model
+# is better? Nobody can know from these numbers, and by the end of this lesson you can say how many questions it takes.
+#
+# **Edit the hypothesis** below. Take out a word, repeat one, change a comma, or type system B's sentence, and watch
+# what each metric marks and what it ignores.
+
+# %% tags=["widget"]
+from studium_topics.llm_evaluation_metrics.microscope import MetricMicroscope
+
+MetricMicroscope()
+
+# %% [markdown]
+# In this lesson you will
+#
+# 1. **compute** perplexity and bits per byte, and say which one compares models with different tokenisers;
+# 2. **build** corpus BLEU from counts, and reproduce sacrebleu to the last digit;
+# 3. **find** the bug in a ranking by likelihood, and **derive** pass@k;
+# 4. **write** a paired bootstrap and a harness that reports scores with intervals;
+# 5. **measure** how many items it takes to tell two models apart.
+#
+# You need [decoder-only](decoder-only.ipynb) and the idea of a standard deviation. Time: 25 minutes of reading, 108 of
+# coding, 2 of running.
+#
+# **Before automatic metrics**, people read translations and graded them, which took weeks for each system. BLEU
+# (Papineni et al. 2002) and ROUGE-L (Lin 2004) replaced the readers by counts of shared words, which cannot see
+# meaning. Language models are therefore mostly tested on tasks with a checkable answer, by likelihood or by running
+# what they write, and the open question has moved from *what to count* to *how sure the score is*.
+#
+# | symbol | meaning |
+# |---|---|
+# | $\ell_t$ | loss of token $t$, $-\ln p$, in nats |
+# | $c$, $r$ | length of all hypotheses, and of the references nearest to them |
+# | $m_n$, $t_n$ | matched n-grams, and all n-grams of the hypotheses |
+# | $n$, $c$, $k$ | for pass@k alone: samples drawn, correct samples, samples allowed |
+# | $N$ | items of a benchmark |
+# | $d_i$ | value of item $i$ for one model minus its value for the other |
+# | $\delta$, $q$ | mean of the $d_i$, and the share of items on which the models differ |
+
+# %%
+import torch
+
+from studium_topics.llm_evaluation_metrics import comparison, experiment, figures
+from studium_topics.llm_evaluation_metrics.items import Choice, Writing
+from studium_topics.llm_evaluation_metrics.surface import (
+    TOKENISERS,
+    chrf,
+    exact_match,
+    grams,
+    rouge_l,
+    rouge_n,
+    token_f1,
+)
+from studium_widgets import Diagram
+
+# %% [markdown]
+# ## Where each metric looks
+#
+# Every metric in this lesson is a ratio of two counts, so ask two questions of each: what is counted, and what is it
+# divided by? Metrics differ in where they look: at the probabilities of a given text, at the ranking of several texts,
+# or at a text that the model wrote.
+
+# %% tags=["diagram"]
+Diagram.from_package("studium_topics.llm_evaluation_metrics", "flow.svg")
+
+# %% [markdown]
+# ## Perplexity, and a unit that travels
+#
+# A language model gives each token of a held-out text a probability. <dfn>Perplexity</dfn> is the exponential of a
+# model's mean loss per token: a model with perplexity 20 is as unsure as one that chooses among 20 equal tokens.
+#
+# $$\text{perplexity} = \exp\Big(\frac{1}{T} \sum_{t=1}^{T} \ell_t\Big), \qquad
+# \text{bits per byte} = \frac{1}{\ln 2} \cdot \frac{\sum_t \ell_t}{\text{bytes of the text}} .$$
+#
+# The sum $\sum_t \ell_t$ is $-\ln p(\text{text})$, which does not depend on how the text was cut. The number of tokens
+# $T$ does. A tokeniser that makes fewer, longer tokens divides the same sum by a smaller number, so that the same
+# probability of the same text comes out as a higher perplexity. <dfn>Bits per byte</dfn> are the bits that a model
+# needs to encode a text, divided by the number of its bytes, which no tokeniser changes
+# ([Gao et al. 2021](https://arxiv.org/abs/2101.00027), section 3.1).
+
+# %% exercise="perplexity_and_bits"
+from studium_topics.llm_evaluation_metrics.exercises import perplexity_and_bits
+
+# %% [markdown] tags=["experiment"]
+# Take the simplest language model, the frequencies of tokens in a training text, with three tokenisers. *Which one gets
+# the lowest perplexity, and which one predicts the text best?*
+
+# %% tags=["experiment"]
+units = experiment.token_frequencies(lesson.mine(perplexity_and_bits), profile=lesson.profile, seed=0)
+print("tokeniser     perplexity   bits per byte")
+for name, value in units.perplexity.items():
+    print(f"{name:11}   {value:10.1f}   {units.bits[name]:13.2f}")
+
+# %% [markdown] tags=["experiment"]
+# The order is exactly reversed. Characters have the lowest perplexity, because choosing among a hundred characters is
+# easy, and the most bits per byte, because each choice says little. **Compare perplexities only between models with
+# the same tokeniser**, on the same text.
+#
+# ## Counting words: BLEU
+#
+# A model that writes has no probability for *your* reference, so count what the two texts share. An <dfn>n-gram</dfn>
+# is a stretch of n neighbouring tokens. The hypothesis "the the the" shares every word with "the cat", so matches have
+# to be <dfn>clipped</dfn>: an n-gram counts at most as often as it occurs in one reference. Precision alone would
+# reward a hypothesis of one certain word, so a brevity penalty compares the lengths. BLEU is
+# ([Papineni et al. 2002](https://aclanthology.org/P02-1040/), section 2.3)
+#
+# $$\text{BLEU} = \min\big(1, e^{\,1 - r/c}\big) \cdot \exp\Big(\frac{1}{4} \sum_{n=1}^{4} \ln \frac{m_n}{t_n}\Big).$$
+#
+# The counts are summed over **all** sentences first, and divided once. That is why the work has two parts: count one
+# hypothesis, then score summed counts.
+
+# %% exercise="bleu_counts"
+from studium_topics.llm_evaluation_metrics.exercises import bleu_counts
+
+# %% exercise="bleu"
+from studium_topics.llm_evaluation_metrics.exercises import bleu
+
+# %%
+REFERENCE = "The minister did not sign the treaty on Friday."
+SYSTEMS = {
+    "A, the opposite": "The minister did sign the treaty on Friday.",
+    "B, a paraphrase": "On Friday the minister refused to sign the treaty.",
+}
+words = TOKENISERS["punctuation apart"]
+print("system              BLEU   ROUGE-1   ROUGE-L    chrF   exact match   token F1")
+for name, text in SYSTEMS.items():
+    row = [metric(text, REFERENCE) for metric in (lambda a, b: rouge_n(a, b, 1), rouge_l, chrf, exact_match, token_f1)]
+    score = float(lesson.mine(bleu)(list(lesson.mine(bleu_counts)(words(text), [words(REFERENCE)], 4))))
+    print(f"{name:16} {score:7.1f}   " + "   ".join(f"{100 * value:7.1f}" for value in row))
+
+# %% [markdown]
+# ROUGE-N is the F1 of n-grams, ROUGE-L of the longest common subsequence
+# ([Lin 2004](https://aclanthology.org/W04-1013/)), chrF an F-score of character n-grams in which recall counts twice
+# ([Popović 2015](https://aclanthology.org/W15-3049/)). Exact match and token F1 compare short answers after
+# lower-casing and removing punctuation and articles. All of them are short functions in `surface.py`. None of them
+# knows what "not" means.
+#
+# **In practice** these are `sacrebleu.metrics.BLEU`, `sacrebleu.metrics.CHRF` and `rouge_score.rouge_scorer`:
+
+# %% tags=["experiment", "bridge"]
+try:
+    from rouge_score import rouge_scorer
+    from sacrebleu.metrics import BLEU, CHRF
+except ImportError:
+    print("sacrebleu or rouge-score is not installed here; `pip install sacrebleu rouge-score` brings both.")
+else:
+    counts = [list(lesson.mine(bleu_counts)(words(text), [words(REFERENCE)], 4)) for text in SYSTEMS.values()]
+    mine = float(lesson.mine(bleu)([sum(column) for column in zip(*counts, strict=True)]))
+    joined = [" ".join(words(text)) for text in (*SYSTEMS.values(), REFERENCE)]
+    library = BLEU(tokenize="none", smooth_method="none")
+    theirs = library.corpus_score(joined[:2], [[joined[2]] * 2]).score
+    print(f"BLEU of both sentences: {mine:.10f}, {type(library)}: {theirs:.10f}, difference {abs(mine - theirs):.0e}")
+    text = SYSTEMS["B, a paraphrase"]
+    scorer = rouge_scorer.RougeScorer(["rougeL"], use_stemmer=False)
+    gaps = (
+        100 * chrf(text, REFERENCE) - CHRF().sentence_score(text, [REFERENCE]).score,
+        rouge_l(text, REFERENCE) - scorer.score(REFERENCE, text)["rougeL"].fmeasure,
+    )
+    print("difference of chrF and of ROUGE-L: " + ", ".join(f"{abs(gap):.0e}" for gap in gaps))
+
+# %% [markdown] tags=["experiment"]
+# "BLEU" is not yet one number: the formula does not say what a token is.
+# [Post 2018](https://arxiv.org/abs/1804.08771) found differences as high as 1.8 points between commonly used
+# configurations, as much as many published improvements. Damage some sentences of our prose, and score them under
+# several tokenisers. *How far apart are the two that cut into words, at spaces and at punctuation?*
+
+# %% tags=["experiment"]
+lesson.predict("spread of BLEU", ..., "How many points of BLEU lie between the word tokenisers?")
+
+# %% tags=["experiment"]
+noise = experiment.noisy_sentences(lesson.mine(bleu_counts), lesson.mine(bleu), profile=lesson.profile, seed=0)
+for name, score in noise.corpus.items():
+    print(f"{name:17}   BLEU {score:5.1f}")
+print(f"mean BLEU of each sentence alone, punctuation apart: {noise.mean:.1f}")
+lesson.found("spread of BLEU", noise.spread, within=0.25)
+
+# %% [markdown] tags=["experiment"]
+# Nothing about the sentences changed, only where they were cut. Report sacrebleu's signature with a score, and never
+# copy a baseline from a paper without it. The last line averages sentences instead of summing counts, which is a third
+# score again: a sentence without a matching 4-gram counts 0.
+#
+# ## Ranking by likelihood
+#
+# A multiple-choice question needs no writing: compute $\ln p(\text{choice} \mid \text{context})$ of each choice and see
+# whether the right one is highest. Row $t$ of a decoder's logits predicts token $t + 1$. This harness forgot it, and
+# its scores were plausible.
+
+# %% exercise="choice_logprobs"
+from studium_topics.llm_evaluation_metrics.exercises import choice_logprobs
+
+# %% [markdown]
+# Each further token multiplies the probability by a number below 1, so the sum of log-probabilities favours **short**
+# choices. Common remedies divide by the number of tokens or of bytes. EleutherAI's evaluation harness reports the sum
+# as `acc` and the sum per byte as `acc_norm`; GPT-3's authors
+# ([Brown et al. 2020](https://arxiv.org/abs/2005.14165), section 2.4) used the likelihood per token for most tasks.
+#
+# For our benchmark, cut the held-out prose of Python's help into stretches. The first 24 tokens of each are the
+# context; the model has to choose between the true continuation and three from elsewhere, of 3 to 12 tokens. Four tiny
+# language models take part, all of the same size: a **base**; its **twin**, which differs in the seed alone; a
+# **short** run with a third of the steps; and a **leaked** one, which saw half of the benchmark in training. Training
+# takes about a quarter of a minute.
+
+# %% tags=["experiment"]
+models = comparison.trained_models(lesson.profile, 0)
+items = comparison.benchmark(100, 0)
+decode = comparison.tokeniser().decode
+print("context:", decode(items[0].context.tolist()))
+for number, choice in enumerate(items[0].choices):
+    print("      →" if number == items[0].answer else "       ", repr(decode(choice.tolist())))
+
+# %% [markdown]
+# ## When a model writes: pass@k
+#
+# A program is right if its tests pass, however it is written. Codex solved 28.8 % of the problems of HumanEval with one
+# sample each, and 70.2 % when 100 samples per problem were allowed
+# ([Chen et al. 2021](https://arxiv.org/abs/2107.03374), abstract). <dfn>pass@k</dfn> is the probability that at least
+# one of k samples is correct. To draw k samples once is noisy, so draw $n > k$, count the $c$ correct ones, and use
+# all of them.
+
+# %% exercise="pass_at_k"
+from studium_topics.llm_evaluation_metrics.exercises import pass_at_k
+
+# %% [markdown]
+# <details><summary>Derivation: why the mean over sets is unbiased</summary>
+#
+# Let $X_S = 1$ if set $S$ of $k$ samples contains a correct one. The samples are independent, so every set has
+# $E[X_S] = 1 - (1 - p)^k$. The estimate is the mean of all $X_S$, and the mean of numbers with one expectation has that
+# expectation, although the sets overlap. The plug-in estimate $1 - (1 - c/n)^k$ is a concave function of $c$, so by
+# Jensen's inequality its mean is below $1 - (1 - p)^k$, and equal to it only for $k = 1$.
+# </details>
+
+# %% tags=["experiment"]
+sampling = experiment.repeated_sampling(lesson.mine(pass_at_k), profile=lesson.profile, seed=0)
+print(f"pass@10 of 400 problems is {sampling.truth:.4f}; mean error of your estimate from 20 samples")
+print(f"{sampling.unbiased:+.4f}, and of 1 − (1 − c/n)^10: {sampling.plug_in:+.4f}")
+
+# %% [markdown] tags=["experiment"]
+# Our models cannot program, but they can complete: 20 samples of the next two tokens of a stretch, correct if they
+# equal the text. This is the whole sampling loop:
+
+# %% tags=["experiment"]
+task, base = comparison.writing_task(12, 0), models["base"].cpu()
+for item in task[:4]:
+    generator = torch.Generator().manual_seed(item.seed)
+    ids = item.context.expand(item.samples, -1)  # (samples, C)
+    with torch.no_grad():
+        for _ in item.answer:
+            probabilities = base(ids)[:, -1].softmax(-1)
+            ids = torch.cat([ids, torch.multinomial(probabilities, 1, generator=generator)], 1)
+    correct = int((ids[:, -len(item.answer) :] == item.answer).all(1).sum())
+    estimate = float(lesson.mine(pass_at_k)(item.samples, correct, item.k))
+    shown = f"…{decode(item.context[-8:].tolist())!r:32} → {decode(item.answer.tolist())!r:9}"
+    print(f"{shown} {correct:2} of 20, pass@5 {estimate:.2f}")
+
+# %% [markdown]
+# ## How sure is a score?
+#
+# The items of a benchmark are a sample of all the items that somebody could have written. A score is therefore an
+# **estimate**, and another sample would have given another score. The score of one model that answers a share $a$ of
+# $N$ items right has the standard error $\sqrt{a(1-a)/N}$: for 62 of 100 that is 4.9 points. Two such scores, taken
+# from different questions, differ by chance by 6.9 points or so.
+#
+# But both models answered the *same* questions, and hard questions are hard for both. Look at the differences $d_i$.
+# They are 0 wherever the models agree, so their variance depends only on the share $q$ of items on which they differ:
+#
+# $$\operatorname{Var}(d) = q - \delta^2, \qquad \text{standard error of } \delta = \sqrt{\frac{q - \delta^2}{N}} .$$
+#
+# <details><summary>Derivation</summary>
+#
+# $d_i$ is 1, −1 or 0. So $d_i^2$ is 1 on the share $q$ of the items, $E[d^2] = q$, and
+# $\operatorname{Var}(d) = E[d^2] - E[d]^2 = q - \delta^2$. The mean of $N$ independent items has a variance $N$ times
+# smaller.
+# </details>
+#
+# The <dfn>paired bootstrap</dfn> draws items with replacement, computes the difference of two systems' scores on the
+# drawn items, and takes quantiles of many such differences. It needs no formula for the variance, so it works for
+# scores such as BLEU as well ([Koehn 2004](https://aclanthology.org/W04-3250/)). For that, each item brings a row of
+# counts, and the score is a function of their sums, which is what `bleu` already is.
+
+# %% exercise="paired_interval"
+from studium_topics.llm_evaluation_metrics.exercises import paired_interval
+
+# %% [markdown]
+# ## A harness
+#
+# You have all the parts of an evaluation harness. Items are data; a `Choice` has `context`, `choices` and `answer`, and
+# a `Writing` has `samples`, `k` and `count_correct(model)`, which is the sampling loop above. A report is a table of
+# scores with a verdict, and the verdict may be "undecided".
+
+# %% exercise="evaluate"
+from studium_topics.llm_evaluation_metrics.exercises import evaluate
+
+# %% tags=["experiment"]
+count = lesson.profile.choose(smoke=8, laptop=100, gpu=100)
+with torch.no_grad():
+    report = lesson.mine(evaluate)(
+        {name: models[name].cpu() for name in ("base", "twin", "short")},
+        {"ranking": comparison.benchmark(count, 0), "writing": comparison.writing_task(count, 0)},
+        1000,
+        torch.Generator().manual_seed(0),
+    )
+print("task      model   score    lead   95 % interval      verdict")
+for row in report:
+    interval = f"[{100 * row['low']:+5.1f}, {100 * row['high']:+5.1f}]"
+    shown = f"{row['task']:9} {row['model']:6} {100 * row['score']:6.1f} {100 * row['lead']:+7.1f}"
+    print(f"{shown}   {interval:17}  {row['verdict']}")
+
+# %% [markdown] tags=["experiment"]
+# ## How many items does it take?
+#
+# The twin is as good as the base *by construction*: only the random seed differs. Yet one of the two always leads.
+# The short run is worse by construction. Before you measure, compute: to find a lead $\delta$ with a 95 % interval in
+# 80 % of the benchmarks, the lead must be $1.96 + 0.84 = 2.8$ standard errors, because 80 % of a normal distribution
+# is above its mean minus 0.84 standard deviations. So
+#
+# $$N \approx 2.8^2 \cdot \frac{q - \delta^2}{\delta^2} .$$
+
+# %% tags=["experiment"]
+lesson.predict(
+    "items for four points",
+    ...,
+    "Two models differ on 14 % of the items, and one leads by 4 points. How many items does it take?",
+)
+
+# %% tags=["experiment"]
+lesson.found("items for four points", 2.8**2 * (0.14 - 0.04**2) / 0.04**2, within=0.1)
+
+# %% tags=["experiment"]
+race = comparison.comparison(lesson.mine(choice_logprobs), lesson.mine(paired_interval), profile=lesson.profile, seed=0)
+print("model     right by the sum   per token   per byte   lead per token, 95 % interval")
+for name in comparison.NAMES:
+    shares = "   ".join(f"{race.score(name, rule):9.1%}" for rule in comparison.NORMALISERS)
+    lead, low, high = race.lead.get(name, (0.0, 0.0, 0.0))
+    print(f"{name:7} {shares}   {100 * lead:+5.1f}   [{100 * low:+5.1f}, {100 * high:+5.1f}]")
+print("base, all choices of 7 tokens: " + ", ".join(f"{share:.1%}" for share in race.equal.mean(0).tolist()))
+for name in ("twin", "short"):
+    gaps = (race.hits[name] - race.hits["base"])[:, 1]
+    differ, gap = float(gaps.abs().mean()), abs(float(gaps.mean()))
+    need = f"{2.8**2 * (differ - gap**2) / gap**2:,.0f} items" if gap else "no number of items is enough"
+    print(f"{name}: differs from the base on {differ:.0%} of the items, by {100 * gap:.1f} points: {need}")
+figures.decided(race)
+
+# %% [markdown] tags=["experiment"]
+# Four things are in this output (the numbers are for seed 0 at laptop size).
+#
+# * **The twin is undecided**, with a lead of 1.7 points on 300 items and an interval from −2.3 to 5.7. The models
+#   differ on 12 % of the items, so a lead of that size takes thousands of items, and another seed may turn its sign.
+# * **The short run is worse**, by 13 points, and a benchmark of 100 items finds that in three of four cases.
+# * **The normaliser matters more than the seed.** From the same log-probabilities the base gets 35 % right by the sum,
+#   44 % per token and 35 % per byte. Where all choices have 7 tokens, the sum and the value per token rank alike, so
+#   the difference between the two is due to length alone.
+# * **Pairing narrows the interval** of the short run to 80 % of what two independent samples of items would give.
+#
+# In the figure, the twin is told from the base in 0 to 13 % of the benchmarks of up to 400 items and in 28 % of those
+# of 800, although the two are equal by construction. In the world that we draw from, these 300 items, the twin really
+# leads by 1.7 points, and a large enough benchmark finds that.
+#
+# ## Contamination
+#
+# The leaked model leads, too. Split the items into those that it saw while training and the others:
+
+# %% tags=["experiment"]
+for half, name in enumerate(("seen in training", "new")):
+    print(f"items {name:17} lead of the leaked model over the base: {100 * race.leak(half):+5.1f} points")
+
+# %% [markdown] tags=["experiment"]
+# Its lead is that of its memory: on new items the same model is not better than the base (−7 points for seed 0). On a
+# real benchmark nobody gives you the second row, so search the training text for long n-grams of the test items, as
+# GPT-3's authors did ([Brown et al. 2020](https://arxiv.org/abs/2005.14165), section 4), or test on items written after
+# the training text was collected.
+#
+# ## Further
+#
+# **Calibration.** A model that says "80 % sure" should be right in 80 % of those cases. The <dfn>expected calibration
+# error</dfn> is the mean gap between confidence and accuracy over bins of equal confidence, weighted by their sizes
+# ([Guo et al. 2017](https://arxiv.org/abs/1706.04599), equation 3, who found modern networks overconfident). A model
+# can be calibrated and useless: one that always says 25 % on four choices and guesses is perfectly calibrated.
+
+# %% exercise="expected_calibration_error"
+from studium_topics.llm_evaluation_metrics.exercises import expected_calibration_error
+
+# %% tags=["experiment"]
+scores = []
+for item in items:
+    with torch.no_grad():
+        logprobs = lesson.mine(choice_logprobs)(base, item.context, item.choices)
+    scores.append(logprobs / torch.tensor([len(choice) for choice in item.choices]))
+scores = torch.stack(scores)
+answers = torch.tensor([item.answer for item in items])
+for temperature in (0.25, 0.5, 1.0, 2.0):
+    confidence, picked = (scores / temperature).softmax(-1).max(-1)
+    error = float(lesson.mine(expected_calibration_error)(confidence, picked == answers, 10))
+    right = (picked == answers).float().mean()
+    print(
+        f"temperature {temperature:4}   right {right:.0%}   mean confidence {confidence.mean():.0%}   ECE {error:.3f}"
+    )
+
+# %% [markdown] tags=["experiment"]
+# The temperature changes the confidence and the calibration error, and never an answer. ECE depends on the number of
+# bins, and with 100 answers it is mostly noise: report both numbers with it.
+#
+# **Judges.** Open answers are compared by a judge, often a language model, and reported as a win rate. Strong judges
+# agree with people in over 80 % of the cases, as people do with each other
+# ([Zheng et al. 2023](https://arxiv.org/abs/2306.05685), abstract), and they have biases: the answer shown first wins
+# too often, and so does the longer one. Here is a simulated judge that prefers the first position. Both systems are
+# equally good.
+
+# %% tags=["experiment"]
+generator = torch.Generator().manual_seed(0)
+quality = torch.randn(4000, generator=generator) - torch.randn(4000, generator=generator)  # of A minus B, each pair
+
+
+def judge(gap, bias):
+    """Return 1 where the answer shown first wins, 0 where it loses and 0.5 for a tie, for gaps of quality (N,)."""
+    seen = gap + bias + 0.5 * torch.randn(len(gap), generator=generator)
+    return torch.where(seen.abs() < 0.2, 0.5, (seen > 0).float())
+
+
+for bias in (0.0, 0.5, 1.0):
+    first, second = judge(quality, bias), 1 - judge(-quality, bias)  # A shown first, A shown second
+    both = torch.where(first == second, first, 0.5)  # a win only where both orders agree
+    shown = "   ".join(f"{100 * wins.mean():5.1f}" for wins in (first, second, (first + second) / 2, both))
+    print(f"bias {bias}   win rate of A first, A second, mean of both, agreeing orders:   {shown}")
+
+# %% [markdown] tags=["experiment"]
+# Ask in both orders and average: the bias cancels because the two systems swap places. Ties count as half a win for
+# each side; if you drop them instead, say so, because that changes every win rate that is not 50 %. A verbosity bias
+# does not cancel in this way, because the longer answer is the longer one in either order.
+#
+# ## What does not reproduce at this size
+#
+# * **The levels.** Our models have about 165 000 parameters and trained for seconds. Their scores say nothing about
+#   those of large models; the arithmetic of intervals is the same.
+# * **Per byte is no general loser.** Our choices are cut by tokens, so that bytes add noise: a choice of long tokens
+#   looks better per byte. Choices written by people differ in other ways, and then bytes have the advantage that models
+#   with different tokenisers rank by the same unit.
+# * **Benchmarks drawn from our own items** with replacement treat these 300 items as the whole world, so the shares in
+#   the figure leave out that the items themselves are a sample.
+# * **Real contamination** is subtler: paraphrases, translations, and answers without questions. Ours repeats the texts
+#   word by word.
+# * The judge is a formula. It shows what averaging over orders cancels, and not how biased any real judge is.
+#
+# ## Common misconceptions
+#
+# * *"Lower perplexity, better model."* Only with the same tokeniser, on the same text.
+# * *"BLEU is the percentage of correct words."* It is a geometric mean of clipped precisions with a penalty, and 30 on
+#   one test set is not comparable with 30 on another.
+# * *"The mean of sentence BLEU is corpus BLEU."* Ratios of sums are not means of ratios.
+# * *"The intervals of two models overlap, so they do not differ."* The models share their items; look at the interval
+#   of the difference.
+# * *"Undecided means equal."* It means that these items cannot tell. Twice the precision takes four times the items.
+# * *"A calibrated model is a good model."* It knows how often it is right, which may be seldom.
+#
+# ## You can now
+#
+# * say for each metric what it counts, what it divides by, and one failure that it cannot see;
+# * choose bits per byte where tokenisers differ, and reproduce BLEU from counts;
+# * rank choices by likelihood without an index error, and report how lengths were normalised;
+# * put an interval on any difference of two scores, with pairing;
+# * compute how many items a claimed lead needs before you believe it.
+#
+# ## Open tasks
+#
+# * **Ten minutes.** Type system B into the microscope and change one word at a time towards the reference. You should
+#   see BLEU stay at 0 until a 4-gram matches, while chrF rises with nearly every edit.
+# * **An hour.** Compute the paired interval of BLEU for two kinds of damage to the same 120 sentences, with
+#   `bleu_counts` rows as a and b. You should see it shrink by half when you take four times the sentences.
+# * **A day.** Add a task of your own to the harness, with 200 items that you write or generate, and a model that beats
+#   the base on it. You should see a verdict other than "undecided", or know how many items are missing.
+#
+# ## Further reading
+#
+# * [Post 2018](https://arxiv.org/abs/1804.08771): four pages on why a BLEU score needs a signature.
+# * [Miller 2024](https://arxiv.org/abs/2411.00640): error bars, clustered items and pairing for evaluations of language
+#   models.
+# * [Chen et al. 2021](https://arxiv.org/abs/2107.03374): section 2.1 defines pass@k and its unbiased estimate.
+# * [Zheng et al. 2023](https://arxiv.org/abs/2306.05685): section 3 on the biases of judges.
