@@ -258,7 +258,8 @@ def _(answer_loss, rng):
     ids = torch.randint(4, (2, 5), generator=rng)
     lit = torch.tensor([[True, False, True, False, False], [False, False, False, False, True]])
     loss = answer_loss(logits, ids, lit)
-    assert isinstance(loss, torch.Tensor) and loss.requires_grad, "gradients must reach the logits, and none can"
+    assert isinstance(loss, torch.Tensor), f"a tensor is expected, got {type(loss).__name__}"
+    assert loss.requires_grad, "gradients must reach the logits, and none can"
     (found,) = torch.autograd.grad(loss, logits)
     expected = torch.zeros_like(found)
     for row, at in ((0, 1), (1, 3)):
@@ -503,7 +504,7 @@ def _(logits, ids, lit):
         "What do two examples in one row share, and what must each of them believe to be true: that it is alone?",
         "First decide which examples go into which row. Then fill four rectangles, one example after the other.",
         "An example of n tokens fills n columns: ids, lit, the positions 0 to n - 1, and its number, from 1 on.",
-        "`torch.full((rows, length), pad)` makes a rectangle; `ids[row, at : at + n] = torch.tensor(tokens)` fills a part.",
+        "`torch.full((rows, length), pad)` makes a rectangle; `ids[row, at:end] = torch.tensor(tokens)` fills a part.",
     ),
 )
 def pack(examples, length, pad):
@@ -592,7 +593,7 @@ def _(pack, rng):
     name="positions-run-on",
 )
 def _(examples, length, pad):
-    ids, lit, positions, segments = pack(examples, length, pad)
+    ids, lit, _, segments = pack(examples, length, pad)
     return ids, lit, torch.arange(length) * (segments > 0), segments
 
 
@@ -870,7 +871,7 @@ def _(finetune, rng):
     before = {name: parameter.detach().clone() for name, parameter in base.named_parameters()}
     pairs = (("dogs", "plural"), ("dog", "singular"))
     asked = [[{"role": "user", "content": a}, {"role": "assistant", "content": b}] for a, b in pairs]
-    model, losses, match = finetune(base, asked * 60, asked, numbers, 4, 12, 2, 0.1, rng)
+    _, losses, match = finetune(base, asked * 60, asked, numbers, 4, 12, 2, 0.1, rng)
     for name, parameter in base.named_parameters():
         assert torch.equal(parameter, before[name]), f"base must stay as it is, and {name} was changed"
     assert len(losses) == 30, (
@@ -912,7 +913,7 @@ def _(finetune, rng):
             if sum(len(one) for one, _ in rows[-1]) + len(ids) > length:
                 rows.append([])
             rows[-1].append((ids, lit))
-        steps = [sum(rows[at : at + batch], []) for at in range(0, len(rows), batch)]
+        steps = [[one for row in rows[at : at + batch] for one in row] for at in range(0, len(rows), batch)]
         optimizer, losses = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=lr), []
         for step, examples in enumerate(steps):
             terms = []
@@ -964,7 +965,7 @@ def _(base, conversations, held_out, numbers, rank, length, batch, lr, generator
     packed = pack([render(messages, numbers) for messages in conversations], length, numbers["[PAD]"])
     batches = list(zip(*(part.split(batch) for part in packed), strict=True))
     losses = []
-    for step, (ids, lit, positions, segments) in enumerate(batches):
+    for step, (ids, lit, positions, _) in enumerate(batches):
         optimizer.param_groups[0]["lr"] = lr * (1 - step / len(batches))
         optimizer.zero_grad()
         loss = answer_loss(model(ids, positions), ids, lit)
@@ -990,7 +991,7 @@ def _(base, conversations, held_out, numbers, rank, length, batch, lr, generator
     packed = pack([render(messages, numbers) for messages in conversations], length, numbers["[PAD]"])
     batches = list(zip(*(part.split(batch) for part in packed), strict=True))
     losses = []
-    for step, (ids, lit, positions, segments) in enumerate(batches):
+    for step, (ids, lit, _, segments) in enumerate(batches):
         optimizer.param_groups[0]["lr"] = lr * (1 - step / len(batches))
         optimizer.zero_grad()
         loss = answer_loss(model(ids, None, block_mask(segments)), ids, lit)
@@ -1015,7 +1016,7 @@ def _(base, conversations, held_out, numbers, rank, length, batch, lr, generator
     packed = pack([render(messages, numbers) for messages in conversations], length, numbers["[PAD]"])
     batches = list(zip(*(part.split(batch) for part in packed), strict=True))
     losses = []
-    for step, (ids, lit, positions, segments) in enumerate(batches):
+    for step, (ids, _, positions, segments) in enumerate(batches):
         optimizer.param_groups[0]["lr"] = lr * (1 - step / len(batches))
         optimizer.zero_grad()
         loss = answer_loss(model(ids, positions, block_mask(segments)), ids, segments > 0)
@@ -1252,12 +1253,12 @@ def retrieve(query, documents, k):
 @retrieve.test("finds the document with the rare word, not the one with the common words", points=1)
 def _(retrieve):
     documents = [
-        "the the dogs sleep the".split(),
-        "the old bears wait".split(),
-        "the dogs wait and the dogs sleep".split(),
-        "the young foxes hide".split(),
+        ["the", "the", "dogs", "sleep", "the"],
+        ["the", "old", "bears", "wait"],
+        ["the", "dogs", "wait", "and", "the", "dogs", "sleep"],
+        ["the", "young", "foxes", "hide"],
     ]
-    found = [int(index) for index in retrieve("what do the old dogs do".split(), documents, 2)]
+    found = [int(index) for index in retrieve(["what", "do", "the", "old", "dogs", "do"], documents, 2)]
     assert_close(found, [1, 0], message="the two documents nearest to “what do the old dogs do”")
 
 
