@@ -867,11 +867,11 @@ def finetune(base, conversations, held_out, numbers, rank, length, batch, lr, ge
 def _(finetune, rng):
     words = ("[PAD]", "[USER]", "[ASSISTANT]", "[END]", "dogs", "dog", "plural", "singular")
     numbers = {word: number for number, word in enumerate(words)}
-    base = drawn(lambda: TapeLM(8, length=12, width=8, layers=1, heads=2), rng)
+    base = drawn(lambda: TapeLM(8, length=12, width=16, layers=1, heads=2), rng, 0.3)
     before = {name: parameter.detach().clone() for name, parameter in base.named_parameters()}
     pairs = (("dogs", "plural"), ("dog", "singular"))
     asked = [[{"role": "user", "content": a}, {"role": "assistant", "content": b}] for a, b in pairs]
-    _, losses, match = finetune(base, asked * 60, asked, numbers, 4, 12, 2, 0.1, rng)
+    model, losses, match = finetune(base, asked * 60, asked, numbers, 4, 12, 2, 0.05, rng)
     for name, parameter in base.named_parameters():
         assert torch.equal(parameter, before[name]), f"base must stay as it is, and {name} was changed"
     assert len(losses) == 30, (
@@ -879,7 +879,13 @@ def _(finetune, rng):
     )
     went = f"it went from {losses[0]:.3f} to {losses[-1]:.3f}"
     assert losses[-1] < losses[0] / 2, f"the loss must fall to less than half, and {went}"
-    assert_close(float(match), 1.0, message="the exact match on the two conversations that were trained")
+    right = 0
+    for question, answer in pairs:
+        text = [numbers[word] for word in ("[USER]", question, "[END]", "[ASSISTANT]")]
+        for _ in range(2):
+            text.append(int(model(torch.tensor([text]))[0, -1].argmax()))
+        right += text[4:] == [numbers[answer], numbers["[END]"]]
+    assert_close(float(match), right / 2, message="the exact match, which decoding token by token gives as well")
 
 
 @finetune.hidden("trains on packed rows as on each conversation alone, and counts exact matches", points=5)
@@ -903,10 +909,13 @@ def _(finetune, rng):
             lit += [False] + [message["role"] == "assistant"] * (len(ids) - len(lit) - 1)
         return ids, lit
 
-    for count, turns, most, length, batch, rank, lr in ((9, 2, 3, 24, 2, 2, 0.05), (7, 4, 2, 20, 1, 3, 0.02)):
+    cases = ((9, 2, 3, 24, 2, 2, 0.05, ""), (7, 4, 2, 20, 1, 3, 0.02, ""), (90, 2, 1, 24, 1, 3, 0.1, "c"))
+    for count, turns, most, length, batch, rank, lr, always in cases:
         base = drawn(lambda: TapeLM(10, length=24, width=8, layers=2, heads=2), rng).double()
         conversations = [conversation(turns, most) for _ in range(count)]
         held_out = [conversation(2, 1) for _ in range(12)]
+        for messages in (*conversations, *held_out[:5]) if always else ():
+            messages[1]["content"] = always
         model = adapt(base, rank, torch.Generator().manual_seed(count))
         rows = [[]]
         for ids, lit in map(tokens, conversations):
@@ -926,12 +935,6 @@ def _(finetune, rng):
             torch.stack(terms).mean().backward()
             optimizer.step()
             losses.append(float(torch.stack(terms).mean().detach()))
-        for at, messages in enumerate(held_out):  # every other answer becomes what the model writes
-            ids, lit = tokens(messages[:1])
-            text = [*ids, headers["assistant"]]
-            best = int(model(torch.tensor([text]))[0, -1].argmax())
-            if at % 2 and words[best] in "abcde":
-                held_out[at] = [messages[0], {"role": "assistant", "content": words[best]}]
         written = 0
         for ids, lit in map(tokens, held_out):
             text = list(ids)

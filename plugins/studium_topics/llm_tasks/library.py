@@ -34,9 +34,9 @@ def library_tokenizer() -> PreTrainedTokenizerFast:
     """
     from transformers import PreTrainedTokenizerFast
 
-    words = Tokenizer(models.WordLevel(tape.NUMBERS, unk_token="[PAD]"))
+    words = Tokenizer(models.WordLevel(tape.NUMBERS))
     words.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    return PreTrainedTokenizerFast(tokenizer_object=words, pad_token="[PAD]", chat_template=TEMPLATE)
+    return PreTrainedTokenizerFast(tokenizer_object=words, chat_template=TEMPLATE)
 
 
 def peft_model(base: nn.Module, adapted: nn.Module) -> PeftModel:
