@@ -27,6 +27,7 @@ Finetune = Callable[..., tuple[TapeLM, list[float], float]]
 Matches = Callable[[Tensor, Tensor, Tensor], Tensor]
 NUMBERS = tape.NUMBERS
 LENGTH, BATCH, RANK, RATE = 64, 8, 8, 1e-2  # tokens of a row, rows of a step, rank and first learning rate of LoRA
+TURNS = 3  # of a dialogue
 NEW = "noun"  # a task that no conversation of `in_context` trains
 
 
@@ -50,13 +51,7 @@ def pretrained(profile: Profile) -> TapeLM:
 
 def split(seed: int) -> tuple[list[Clause], list[Clause]]:
     """Return the 1782 clauses of the grammar in random order: nine tenths to train on, and a tenth that is held out."""
-    every = [
-        (grammar.DETERMINERS[plural][0], adjective, noun, verb, ".")
-        for plural in (0, 1)
-        for adjective in grammar.ADJECTIVES
-        for noun in grammar.NOUNS[plural]
-        for verb in grammar.VERBS[plural]
-    ]
+    every = list(tape.EVERY)
     random.Random(seed).shuffle(every)
     cut = len(every) // 10
     return every[cut:], every[:cut]
@@ -124,10 +119,15 @@ def adapters(
 
 
 def _tuned(
-    finetune: Finetune, base: TapeLM, conversations: list[Conversation], held_out: list[Conversation], seed: int
+    finetune: Finetune,
+    base: TapeLM,
+    conversations: list[Conversation],
+    held_out: list[Conversation],
+    seed: int,
+    length: int = LENGTH,
 ) -> tuple[TapeLM, list[float], float]:
     generator = torch.Generator().manual_seed(seed)
-    return finetune(base, conversations, held_out, NUMBERS, RANK, LENGTH, BATCH, RATE, generator)
+    return finetune(base, conversations, held_out, NUMBERS, RANK, length, BATCH, RATE, generator)
 
 
 @dataclass(frozen=True)
@@ -153,17 +153,16 @@ class InContext:
 def in_context(
     finetune: Finetune, render: Render, greedy_matches: Matches, *, profile: Profile, seed: int = 0
 ) -> InContext:
-    """Fine-tune on dialogues of four turns that keep one unnamed task, and ask for known tasks and a new one."""
+    """Fine-tune on dialogues of three turns that keep one unnamed task, and ask for known tasks and a new one."""
     base, (clauses, held_out) = pretrained(profile), split(seed)
-    count = profile.choose(smoke=20, laptop=4000, gpu=10_000)
+    count = profile.choose(smoke=20, laptop=8000, gpu=16_000)
     chance = random.Random(seed)
-    talks = [tape.dialogue(chance.choice(tape.TRAINED), chance.sample(clauses, 4)) for _ in range(count)]
-    model, _, _ = _tuned(finetune, base, talks, talks[:1], seed)
-    tests = {
-        task: [tape.dialogue(task, held_out[at : at + 4]) for at in range(0, 176, 4)] for task in (*tape.TRAINED, NEW)
-    }
+    talks = [tape.dialogue(chance.choice(tape.TRAINED), chance.sample(clauses, TURNS)) for _ in range(count)]
+    model, _, _ = _tuned(finetune, base, talks, talks[:1], seed, length=80)
+    parts = [held_out[at : at + TURNS] for at in range(0, len(held_out) - TURNS + 1, TURNS)]
+    tests = {task: [tape.dialogue(task, part) for part in parts] for task in (*tape.TRAINED, NEW)}
     turns = {task: _by_turn(model, talks, render, greedy_matches) for task, talks in tests.items()}
-    new = profile.choose(smoke=20, laptop=2700, gpu=5000)
+    new = profile.choose(smoke=20, laptop=3600, gpu=5000)
     asked = [tape.turn(NEW, clause) for clause in held_out]
     _, _, tuned = _tuned(finetune, base, material([NEW], new, clauses, seed), asked, seed)
     return InContext({task: turns[task] for task in tape.TRAINED}, turns[NEW], tuned)
@@ -172,9 +171,9 @@ def in_context(
 @torch.no_grad()
 def _by_turn(model: TapeLM, talks: Sequence[Conversation], render: Render, greedy_matches: Matches) -> list[float]:
     ids, lit = (torch.tensor(part) for part in zip(*(render(talk, NUMBERS) for talk in talks), strict=True))
-    logits, size = model(ids), ids.shape[1] // 4
+    logits, size = model(ids), ids.shape[1] // TURNS
     found = []
-    for number in range(4):
+    for number in range(TURNS):
         here = torch.zeros_like(lit)
         here[:, number * size : (number + 1) * size] = True
         found.append(float(greedy_matches(logits, ids, lit & here).double().mean()))

@@ -28,8 +28,8 @@ def prompt_curves(result: PromptLoss) -> go.Figure:
 
 def turns(result: InContext) -> go.Figure:
     """Return the exact match of each turn of a conversation that never names its task."""
-    made = figure(x="Turn, after so many examples less one", y="Exact match", height=360)
+    made = figure(x="Turn", y="Exact match", height=360)
     curves = {**result.by_turn, "a new task": result.new_by_turn}
     for (name, curve), colour, dash in zip(curves.items(), COLOURS, DASHES, strict=False):
-        made.add_scatter(x=[1, 2, 3, 4], y=curve, name=name, line={"color": colour, "dash": dash})
+        made.add_scatter(x=list(range(1, len(curve) + 1)), y=curve, name=name, line={"color": colour, "dash": dash})
     return made.update_xaxes(dtick=1).update_yaxes(range=[-0.03, 1.03])

@@ -6,7 +6,8 @@ backwards, and the adjective comes after the noun.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import random
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from torch import Tensor
@@ -27,9 +28,13 @@ PLURAL = 1
 Clause = Sequence[str]
 
 
-def clauses(count: int, generator: torch.Generator) -> list[list[str]]:
-    """Return clauses as lists of five words, drawn with replacement."""
-    return [grammar.decode(ids).split() for ids in grammar.sentences(count, 1, generator)]
+EVERY = tuple(
+    (grammar.DETERMINERS[plural][0], adjective, noun, verb, ".")
+    for plural in (0, PLURAL)
+    for adjective in grammar.ADJECTIVES
+    for noun in grammar.NOUNS[plural]
+    for verb in grammar.VERBS[plural]
+)  # the 1782 clauses of the grammar, all equally likely
 
 
 def mirror(clause: Clause) -> list[str]:
@@ -86,35 +91,31 @@ def pages(count: int, length: int, generator: torch.Generator) -> Tensor:
     A third of the pages is prose in both languages, a third has clauses that come twice, in one language or in both,
     and a third has the headers of a conversation around words drawn at random.
     """
-    makers = (_prose, _parallel, _markup)
-    kinds = torch.randint(len(makers), (count,), generator=generator).tolist()
-    return torch.tensor([_fill(makers[kind], length, generator) for kind in kinds])
+    chance = random.Random(int(torch.randint(2**31, (), generator=generator)))
+    return torch.tensor([_page(chance.choice((_prose, _parallel, _markup)), length, chance) for _ in range(count)])
 
 
-def _fill(maker: Callable[[torch.Generator], list[int]], length: int, generator: torch.Generator) -> list[int]:
-    start = int(torch.randint(5, (1,), generator=generator))  # a page may begin anywhere in a clause
-    ids: list[int] = []
-    while len(ids) < start + length:
-        ids += maker(generator)
-    return ids[start : start + length]
+def _page(write: Callable[[random.Random], Iterable[str]], length: int, chance: random.Random) -> list[int]:
+    start = chance.randrange(5)  # a page may begin anywhere in a clause
+    words: list[str] = []
+    while len(words) < start + length:
+        words += write(chance)
+    return encode(words[start : start + length])
 
 
-def _prose(generator: torch.Generator) -> list[int]:
-    (clause,) = clauses(1, generator)
-    return encode(clause if torch.rand((), generator=generator) < 0.5 else mirror(clause))
+def _prose(chance: random.Random) -> Iterable[str]:
+    clause = chance.choice(EVERY)
+    return chance.choice((clause, mirror(clause)))
 
 
-def _parallel(generator: torch.Generator) -> list[int]:
-    (clause,) = clauses(1, generator)
-    pair = int(torch.randint(3, (1,), generator=generator))
-    first, second = ((clause, mirror(clause)), (mirror(clause), clause), (clause, clause))[pair]
-    return encode([*first, *second])
+def _parallel(chance: random.Random) -> Iterable[str]:
+    clause = chance.choice(EVERY)
+    first, second = chance.choice(((clause, mirror(clause)), (mirror(clause), clause), (clause, clause)))
+    return [*first, *second]
 
 
-def _markup(generator: torch.Generator) -> list[int]:
-    ids = []
+def _markup(chance: random.Random) -> Iterable[str]:
+    words = []
     for header in ("[USER]", "[ASSISTANT]"):
-        words = int(torch.randint(1, 6, (1,), generator=generator))
-        drawn = torch.randint(len(SPECIAL), len(WORDS), (words,), generator=generator).tolist()
-        ids += [NUMBERS[header], *drawn, NUMBERS["[END]"]]
-    return ids
+        words += [header, *chance.choices(WORDS[len(SPECIAL) :], k=chance.randint(1, 5)), "[END]"]
+    return words
