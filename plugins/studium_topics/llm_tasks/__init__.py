@@ -20,9 +20,11 @@ def studium_topics() -> Iterable[Topic]:
             ),
             Paper("Finetuned Language Models Are Zero-Shot Learners", 2021, "2109.01652"),
             Paper("Training Language Models to Follow Instructions with Human Feedback", 2022, "2203.02155"),
+            Paper("Language Models are Few-Shot Learners", 2020, "2005.14165"),
+            Paper("Efficient Sequence Packing without Cross-contamination", 2021, "2107.02027"),
             Paper("Retrieval-Augmented Generation for Knowledge-Intensive NLP Tasks", 2020, "2005.11401"),
         ),
         needs=("lora",),
-        minutes=125,
+        minutes=135,
         order=19,
     )

@@ -14,7 +14,7 @@ const LOSSES = { answer: "the answer", everything: "every token", late: "the ans
 const NOTES = {
   answer: "The model learns to write what the assistant writes, and to stop.",
   everything: "Most of each step goes into the prompt, which a user will bring along.",
-  late: "The first token of an answer is dark, and the token behind the answer is lit: this model learns to begin no answer.",
+  late: "The first token of an answer is dark, and the token behind the answer is lit: this model never learns how an answer begins.",
 };
 
 export default widget((ui) => {

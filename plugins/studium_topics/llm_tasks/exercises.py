@@ -710,7 +710,7 @@ def _(examples, length, pad):
     importance=3,
     hints=(
         "Two conditions decide whether one token may look at another. Which of them has nothing to do with packing?",
-        "Compare the number of each token with the number of every other token, and keep what is not later.",
+        "Compare the numbers of all pairs of tokens, and keep the pairs in which the second is not later.",
         "segments[:, :, None] is (B, T, 1) and segments[:, None, :] is (B, 1, T).",
         "`x.tril()` keeps the lower triangle of the last two axes, and sets the rest to zero, or false.",
     ),

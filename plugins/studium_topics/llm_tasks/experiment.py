@@ -32,6 +32,7 @@ NEW = "noun"  # a task that no conversation of `in_context` trains
 
 
 @cache
+@one_thread()
 def _pretrained(profile: Profile) -> TapeLM:
     model = base_model(len(tape.WORDS))
     steps = profile.choose(smoke=20, laptop=600, gpu=1500)
@@ -187,9 +188,9 @@ class PromptLoss:
     steps: list[int]
     curves: dict[str, list[float]]  # "the answer", "every token", "one place late"
 
-    def area(self, name: str) -> float:
-        """The mean exact match over the run."""
-        return sum(self.curves[name]) / len(self.curves[name])
+    def last(self, name: str) -> float:
+        """The exact match at the end of the run."""
+        return self.curves[name][-1]
 
 
 @one_thread()
@@ -332,4 +333,77 @@ def question(fact: Sequence[str], document: Sequence[str] = ()) -> Conversation:
     return tape.ask(" ".join([*document, "answer", ":", *fact[:2], "?"]), fact[2])
 
 
-claims: tuple[Claim, ...] = ()
+claims = (
+    Claim(
+        "An example in a packed row has the logits that it has alone (largest change)",
+        "2107.02027",
+        packing,
+        lambda packed: packed.whole,
+        at_most=1e-4,
+        holds_from="smoke",
+    ),
+    Claim(
+        "Ablation: with positions that run on, or with the causal triangle alone, logits change (smaller of the two)",
+        "2107.02027",
+        packing,
+        lambda packed: min(packed.no_reset, packed.no_mask),
+        at_least=0.1,
+        holds_from="smoke",
+    ),
+    Claim(
+        "An adapter of rank 8 learns its task (smallest exact match of three)",
+        "1910.10683",
+        adapters,
+        lambda tuned: tuned.own,
+        at_least=0.8,
+    ),
+    Claim(
+        "Ablation: an adapter does no other task, although the prompt names it (largest exact match)",
+        "1910.10683",
+        adapters,
+        lambda tuned: tuned.others,
+        at_most=0.1,
+    ),
+    Claim(
+        "One adapter does all three tasks, told apart by the first word of the prompt (smallest exact match)",
+        "2109.01652",
+        adapters,
+        lambda tuned: tuned.multi,
+        at_least=0.9,
+    ),
+    Claim(
+        "At equal steps, the loss on the answers gives more exact matches than the loss on every token (difference)",
+        "2203.02155",
+        prompt_loss,
+        lambda seen: seen.last("the answer") - seen.last("every token"),
+        at_least=0.2,
+    ),
+    Claim(
+        "Ablation: with lights one place late, no answer is right (exact match at the end)",
+        "2203.02155",
+        prompt_loss,
+        lambda seen: seen.last("one place late"),
+        at_most=0.01,
+    ),
+    Claim(
+        "One example in the context lifts the bound of 1/3 of an unnamed task (second turn minus first)",
+        "2005.14165",
+        in_context,
+        lambda shown: shown.second - shown.first,
+        at_least=0.3,
+    ),
+    Claim(
+        "On a task that was never trained, fine-tuning beats examples in the context (difference of exact matches)",
+        "2005.14165",
+        in_context,
+        lambda shown: shown.new_tuned - max(shown.new_by_turn),
+        at_least=0.5,
+    ),
+    Claim(
+        "On changed facts, reading what the index finds beats a model that learned by heart (difference)",
+        "2005.11401",
+        knowledge,
+        lambda known: known.retrieved_changed - known.memory_changed,
+        at_least=0.7,
+    ),
+)

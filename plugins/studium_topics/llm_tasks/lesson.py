@@ -2,12 +2,12 @@
 # # LLM tasks: from fine-tuning to applications
 #
 # Two colleagues fine-tune the same model on the same conversations, with the same optimiser and the same steps. Both
-# losses fall. One model answers nearly every question. The other answers **none**. Their programs differ in one
-# index: `lit[:, 1:]` in one, `lit[:, :-1]` in the other.
+# losses fall. One model answers nearly every question. The other answers **none**. Their programs differ in one index,
+# by one: in the row of booleans that says which tokens the loss sees.
 #
-# `lit` says which tokens the loss sees, and this lesson is about it. A language model does one thing: it writes one
-# token after another. Classification, translation, chat are the same tape of tokens with different tokens lit.
-# **Choose a task below, then change what the loss sees.** A lit token pulls at the model; a dark one is only read.
+# This lesson is about that row. A language model does one thing: it writes one token after another. Classification,
+# translation and chat are the same tape of tokens with different tokens lit. **Choose a task below, then change what
+# the loss sees.** A lit token pulls at the model; a dark one is only read.
 
 # %% tags=["widget"]
 from studium_topics.llm_tasks.bench import FormatBench
@@ -23,7 +23,7 @@ FormatBench.tasks()
 # 4. **fine-tune** one tiny base model to three tasks with LoRA, and then to all three at once;
 # 5. **compare** three places for what a task needs: the weights, the context, and an index.
 #
-# You need [LoRA](lora.ipynb) and cross-entropy. Time: 25 minutes of reading, 117 of coding, 2 of running.
+# You need [LoRA](lora.ipynb) and cross-entropy. Time: 18 minutes of reading, 117 of coding, 2 of running.
 #
 # **Before 2018**, each task had a model of its own. GPT ([Radford et al.
 # 2018](https://cdn.openai.com/research-covers/language-unsupervised/language_understanding_paper.pdf)) and BERT kept
@@ -63,7 +63,7 @@ from studium_widgets import Diagram
 # | tagging | tag : these small dogs sleep . | DETERMINER ADJECTIVE NOUN VERB STOP | F1 of the tags |
 # | extraction | noun : these small dogs sleep . | dogs | exact match, F1 |
 # | question answering | these small dogs sleep . answer : small dogs ? | sleep | exact match, F1 |
-# | summarisation | summarise : these small dogs sleep . | dogs sleep | ROUGE, human judges |
+# | summarisation | summarise : these small dogs sleep . | dogs sleep | `ROUGE`, human judges |
 # | translation | translate : these small dogs sleep . | eseht sgod llams peels . | BLEU, chrF |
 # | code | code : the third word of s | s.split()[2] | pass@k: run the tests |
 # | chat | a conversation so far | the next message | win rate against another model |
@@ -244,3 +244,150 @@ print(f"{'':12}" + "".join(f"{task:>12}" for task in tuned.tasks))
 for name, row in tuned.table.items():
     print(f"{name:12}" + "".join(f"{value:12.1%}" for value in row))
 lesson.found("wrong task", tuned.table["translate"][0], within=0.05)
+
+# %% [markdown] tags=["experiment"]
+# Each adapter does its own task and nothing else, whatever the prompt asks for: in its training the first word never
+# mattered, so it learned to ignore it. The fourth adapter has seen three first words with three meanings, and reads it.
+#
+# What if the prompt does *not* name the task? One prompt has one greedy answer, and the three tasks want three
+# different ones. So over the three tasks the exact match is at most 1/3, for every model. Nothing in the weights can
+# lift this bound; the missing word has to come from somewhere.
+#
+# ## Which tokens should the loss see?
+#
+# Back to the two colleagues, and a third one, who lights the whole text. Same base, same packed rows in the same order,
+# same steps; only the lights differ. The exact match is measured every 20 steps, on all three tasks.
+
+# %% tags=["experiment"]
+lesson.predict("every token", ..., "Exact match at the end with every token lit, if the answers alone give nearly 1?")
+
+# %% tags=["experiment"]
+names = {"render": render, "pack": pack, "block_mask": block_mask, "answer_loss": answer_loss}
+names["greedy_matches"] = greedy_matches
+seen = experiment.prompt_loss(
+    **{name: lesson.mine(part) for name, part in names.items()}, profile=lesson.profile, seed=0
+)
+for name, curve in seen.curves.items():
+    print(f"{name:15} exact match {curve[-1]:.1%} after {seen.steps[-1]} steps")
+lesson.found("every token", seen.curves["every token"][-1], within=0.15)
+figures.prompt_curves(seen)
+
+# %% [markdown] tags=["experiment"]
+# **One place late** is the colleague of the beginning. The first token of an answer was never trained, so no answer
+# begins correctly, and an exact match of 0 is what such a loss deserves; its value on its own tokens looked fine.
+#
+# PROMPT_NUMBERS
+#
+# ## Examples in the context
+#
+# GPT-3 ([Brown et al. 2020](https://arxiv.org/abs/2005.14165)) made another way popular: no training, a few examples in
+# the prompt. <dfn>In-context learning</dfn> is what a model does when examples in its prompt change its answer while
+# its weights stay as they are. When can that work?
+#
+# Fine-tune the base on dialogues of three turns. Each keeps to *one* of the three tasks and never names it. In the
+# first turn the bound of 1/3 holds. In the second, the first answer has shown which task it is. And for a task that is
+# in no dialogue, the noun alone, there are examples too. What will they do?
+
+# %% tags=["experiment"]
+lesson.predict("new task", ..., "Exact match on the new task in the third turn, after two examples?")
+
+# %% tags=["experiment"]
+shown = experiment.in_context(**blocks, profile=lesson.profile, seed=0)
+for name, curve in {**shown.by_turn, "noun (new)": shown.new_by_turn}.items():
+    print(f"{name:12}" + "".join(f"   turn {turn}: {value:5.1%}" for turn, value in enumerate(curve, 1)))
+print(f"{'noun':12}   after fine-tuning on it: {shown.new_tuned:5.1%}")
+lesson.found("new task", shown.new_by_turn[-1], within=0.05)
+figures.turns(shown)
+
+# %% [markdown] tags=["experiment"]
+# ICL_NUMBERS
+#
+# ## Look it up
+#
+# Tasks are one thing that training can put into weights. Facts are another: *clever teachers wait*, *hungry foxes
+# hide*, 99 of them. A model can learn them by heart. Or it learns to *read*, and gets the right fact with the question:
+# <dfn>retrieval-augmented generation</dfn> puts documents that an index finds into the prompt of a model
+# ([Lewis et al. 2020](https://arxiv.org/abs/2005.11401)).
+#
+# The index needs a measure of nearness. The oldest good one (<dfn>tf-idf</dfn>, [Spärck Jones
+# 1972](https://doi.org/10.1108/eb026526)) counts words and gives each a weight by its rarity: a word that is in $n$ of
+# $N$ documents has weight $\ln (N/n)$. If every document has it, its weight is 0, because knowing that a document has
+# it tells nothing.
+
+# %% exercise="retrieve"
+from studium_topics.llm_tasks.exercises import retrieve
+
+# %% [markdown] tags=["experiment"]
+# Now 33 of the 99 facts change. For the index that is an assignment in a list. For the model that knows the facts by
+# heart it would be another training run.
+
+# %% tags=["experiment"]
+known = experiment.knowledge(**blocks, retrieve=lesson.mine(retrieve), profile=lesson.profile, seed=0)
+print("exact match                  before   on 33 changed facts")
+print(f"learned by heart             {known.memory:6.1%}   {known.memory_changed:6.1%}")
+print(f"reads what the index finds   {known.retrieved:6.1%}   {known.retrieved_changed:6.1%}")
+print(f"reads a document at random   {known.wrong_document:6.1%}")
+index = [fact[:3] for fact in known.facts]
+for asked in (["clever", "teachers", "?"], ["foxes", "?"]):
+    found = lesson.mine(retrieve)(asked, index, 3)
+    print(" ".join(asked), "→", "; ".join(" ".join(index[at]) for at in found))
+
+# %% [markdown]
+# The last row matters: a model that reads says what the document says. With a wrong document it is wrong, with great
+# confidence. Most of the quality of such a system is in its index.
+#
+# **To think about.** A customer's contracts change daily; the tone in which the assistant should answer does not. What
+# belongs into the weights, what into the context, and what into the index?
+#
+# <details><summary>Answer</summary>
+#
+# The tone and the format are in every answer and never change: weights. The contracts change and are too many for a
+# prompt: index. What this one user said a minute ago: context.
+# </details>
+#
+# ## What does not reproduce at this size
+#
+# * **In-context learning of something new.** Our model recognises tasks that it was trained on. Large models also learn
+#   mappings in the context that they have never seen; two layers and some hundred steps do not.
+# * **Choosing among several documents.** Our reader gets one. Models of this size, trained from scratch for 800 to 1000
+#   steps to answer from four facts, were right in 32 to 39 % of cases, little better than a guess among the four.
+# * **Tasks that were never trained.** FLAN's 137 billion parameters, tuned on many tasks in words, beat GPT-3 without
+#   examples on 20 of 25 data sets (abstract of [Wei et al.](https://arxiv.org/abs/2109.01652)). Our model with three
+#   instructions understands three words.
+# * **A harmless prompt loss.** Our prompts are random clauses, the worst case, and training is short. With long
+#   answers and short prompts the difference is small, and some recipes keep a little weight on the prompt.
+# * **Long answers.** Exact match suits answers of five words. Whole texts need other metrics, each with its own blind
+#   spot.
+#
+# ## Common misconceptions
+#
+# * *"A new task needs a new architecture."* It needs other lit tokens.
+# * *"Padding costs nothing, it is masked."* It is computed like any other token, and thrown away.
+# * *"Loss on the prompt helps for free."* Its gradient shares the same few parameters and steps.
+# * *"A low loss means right answers."* The loss is a mean over tokens; one wrong token makes a wrong answer.
+# * *"Fine-tuning teaches facts."* It can, slowly, and they are out of date the day after.
+#
+# ## You can now
+#
+# * write a task as a line of tokens and say which of them are lit;
+# * find an off-by-one in a loss mask, and predict what it does to a model;
+# * pack examples so that each has the logits that it would have alone, and test that;
+# * fine-tune a model with LoRA from a list of conversations to an exact match;
+# * decide whether a task's knowledge belongs into weights, context or index, and measure it.
+#
+# ## Open tasks
+#
+# * **Ten minutes.** Ask the adapter for all three tasks with a word in front that it was not trained on, such as
+#   `noun`. You should see that it answers all the same, in the format of one of its three tasks.
+# * **An hour.** Train `finetune` on translation with 100, 400 and 1600 *different* clauses, repeated to the same number
+#   of steps. You should see similar losses at the end and different exact matches on held-out clauses.
+# * **A day.** Add a head: a Linear from the last vector to two classes, for *number*. Compare it with generation on 10,
+#   30 and 100 examples. You should see that the head never answers anything but the two classes, and when that helps.
+#
+# ## Further reading
+#
+# * [Raffel et al. 2019, T5](https://arxiv.org/abs/1910.10683): section 2.4 writes every task as text.
+# * [Ouyang et al. 2022, InstructGPT](https://arxiv.org/abs/2203.02155): supervised fine-tuning as the first of three
+#   steps; preferences come after it.
+# * [Zhou et al. 2023, LIMA](https://arxiv.org/abs/2305.11206): a thousand good conversations go a long way.
+# * [Min et al. 2022](https://arxiv.org/abs/2202.12837): how much of in-context learning is recognising the task.
