@@ -33,6 +33,7 @@ NEW = "noun"  # a task that no conversation of `in_context` trains
 
 @cache
 @one_thread()
+@torch.enable_grad()
 def _pretrained(profile: Profile) -> TapeLM:
     model = base_model(len(tape.WORDS))
     steps = profile.choose(smoke=20, laptop=600, gpu=1500)
