@@ -276,7 +276,10 @@ figures.prompt_curves(seen)
 # **One place late** is the colleague of the beginning. The first token of an answer was never trained, so no answer
 # begins correctly, and an exact match of 0 is what such a loss deserves; its value on its own tokens looked fine.
 #
-# PROMPT_NUMBERS
+# **Every token** is the third colleague. Its loss is no mistake, and given enough steps its model gets there. But in each
+# step most lit tokens belong to prompts, and nothing can be learned about the next random clause. In the figure, watch
+# the plateau at 1/3: there a model writes *one* format whatever it is asked for. The loss on the answers leaves it
+# first.
 #
 # ## Examples in the context
 #
@@ -300,7 +303,11 @@ lesson.found("new task", shown.new_by_turn[-1], within=0.05)
 figures.turns(shown)
 
 # %% [markdown] tags=["experiment"]
-# ICL_NUMBERS
+# In the first turn the three exact matches add up to at most one, as they must: the model has to guess the task. One
+# example is enough to lift them. This is not learning a task but *recognising* it, since all three are in the weights
+# already; [Min et al. 2022](https://arxiv.org/abs/2202.12837) found that much of in-context learning in large models is
+# of this kind. The new task shows the other side: its examples only select among the tasks that the model knows, and
+# none of them is right. Training on it works at once.
 #
 # ## Look it up
 #
