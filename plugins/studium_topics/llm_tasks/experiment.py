@@ -164,7 +164,7 @@ def in_context(
     parts = [held_out[at : at + TURNS] for at in range(0, len(held_out) - TURNS + 1, TURNS)]
     tests = {task: [tape.dialogue(task, part) for part in parts] for task in (*tape.TRAINED, NEW)}
     turns = {task: _by_turn(model, talks, render, greedy_matches) for task, talks in tests.items()}
-    new = profile.choose(smoke=20, laptop=3600, gpu=5000)
+    new = profile.choose(smoke=20, laptop=6400, gpu=6400)
     asked = [tape.turn(NEW, clause) for clause in held_out]
     _, _, tuned = _tuned(finetune, base, material([NEW], new, clauses, seed), asked, seed)
     return InContext({task: turns[task] for task in tape.TRAINED}, turns[NEW], tuned)
@@ -207,7 +207,7 @@ def prompt_loss(
 ) -> PromptLoss:
     """Fine-tune to three tasks with the loss on the answers, on every token, and on the tokens one place too late."""
     clauses, held_out = split(seed)
-    steps, every = profile.choose(smoke=(4, 2), laptop=(240, 20), gpu=(480, 20))
+    steps, every = profile.choose(smoke=(4, 2), laptop=(320, 40), gpu=(480, 40))
     mixed = material(tape.TRAINED, 5 * BATCH * steps, clauses, seed)
     ids, lit, positions, segments = pack([render(one, NUMBERS) for one in mixed], LENGTH, NUMBERS["[PAD]"])
     seen = {"the answer": lit, "every token": (segments > 0) & (positions > 0), "one place late": lit.roll(1, 1)}

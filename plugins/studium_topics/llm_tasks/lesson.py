@@ -256,7 +256,7 @@ lesson.found("wrong task", tuned.table["translate"][0], within=0.05)
 # ## Which tokens should the loss see?
 #
 # Back to the two colleagues, and a third one, who lights the whole text. Same base, same packed rows in the same order,
-# same steps; only the lights differ. The exact match is measured every 20 steps, on all three tasks.
+# same steps; only the lights differ. The exact match is measured every 40 steps, on all three tasks.
 
 # %% tags=["experiment"]
 lesson.predict("every token", ..., "Exact match at the end with every token lit, if the answers alone give nearly 1?")
@@ -276,10 +276,9 @@ figures.prompt_curves(seen)
 # **One place late** is the colleague of the beginning. The first token of an answer was never trained, so no answer
 # begins correctly, and an exact match of 0 is what such a loss deserves; its value on its own tokens looked fine.
 #
-# **Every token** is the third colleague. Its loss is no mistake, and given enough steps its model gets there. But in each
-# step most lit tokens belong to prompts, and nothing can be learned about the next random clause. In the figure, watch
-# the plateau at 1/3: there a model writes *one* format whatever it is asked for. The loss on the answers leaves it
-# first.
+# **Every token** is the third colleague. Most of the lit tokens belong to prompts, and about the next random clause
+# nothing can be learned. In the figure, watch the plateau at 1/3, the value of a model that does one of the three
+# tasks. The loss on the answers leaves it first.
 #
 # ## Examples in the context
 #

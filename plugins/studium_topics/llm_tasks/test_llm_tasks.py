@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+
 import numpy as np
 import pytest
 import torch
@@ -63,8 +65,8 @@ def seeded(seed: int = 0) -> torch.Generator:
 
 def arguments(function, ours):
     """Return the blocks that an experiment takes, from a module, in the order of its parameters."""
-    names = [name for name in function.__wrapped__.__code__.co_varnames if hasattr(ours, name)]
-    return {name: getattr(ours, name) for name in names}
+    names = inspect.signature(function).parameters
+    return {name: getattr(ours, name) for name in names if name not in ("profile", "seed")}
 
 
 @BOTH
