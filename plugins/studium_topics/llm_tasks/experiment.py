@@ -103,7 +103,11 @@ class Adapters:
 def adapters(
     finetune: Finetune, render: Render, greedy_matches: Matches, *, profile: Profile, seed: int = 0
 ) -> Adapters:
-    """Fine-tune the base to each of three tasks, and to all three with the name of the task in the prompt."""
+    """Fine-tune the base to each of three tasks, and to all three with the name of the task in the prompt.
+
+    Measured at laptop on seed 0, about 15 s of CPU time: 0.96 to 1.00 on the own task, 0 on the others, and 1.00 on
+    all three tasks with one adapter.
+    """
     base, (clauses, held_out) = pretrained(profile), split(seed)
     count = profile.choose(smoke=60, laptop=5400, gpu=10_000)
     tests = {task: [tape.turn(task, clause) for clause in held_out] for task in tape.TRAINED}
@@ -155,7 +159,11 @@ class InContext:
 def in_context(
     finetune: Finetune, render: Render, greedy_matches: Matches, *, profile: Profile, seed: int = 0
 ) -> InContext:
-    """Fine-tune on dialogues of three turns that keep one unnamed task, and ask for known tasks and a new one."""
+    """Fine-tune on dialogues of three turns that keep one unnamed task, and ask for known tasks and a new one.
+
+    Measured at laptop, seeds 0 and 1, about 15 s of CPU time: 0.33 in the first turn, on average over the tasks, 1.00
+    in the second and third; 0 on the new task in each turn.
+    """
     base, (clauses, held_out) = pretrained(profile), split(seed)
     count = profile.choose(smoke=20, laptop=8000, gpu=16_000)
     chance = random.Random(seed)
@@ -205,7 +213,10 @@ def prompt_loss(
     profile: Profile,
     seed: int = 0,
 ) -> PromptLoss:
-    """Fine-tune to three tasks with the loss on the answers, on every token, and on the tokens one place too late."""
+    """Fine-tune to three tasks with the loss on the answers, on every token, and on the tokens one place too late.
+
+    Measured at laptop on seed 0, about 18 s of CPU time: 1.00, 0.67 and 0 at the end.
+    """
     clauses, held_out = split(seed)
     steps, every = profile.choose(smoke=(4, 2), laptop=(320, 40), gpu=(480, 40))
     mixed = material(tape.TRAINED, 5 * BATCH * steps, clauses, seed)
@@ -254,7 +265,11 @@ def packing(
     profile: Profile,
     seed: int = 0,
 ) -> Packing:
-    """Compare the logits of packed examples with those of each example alone."""
+    """Compare the logits of packed examples with those of each example alone.
+
+    Measured at smoke and laptop on seed 0: 1e-6 and 3e-6; 3.1 and 9.1 with positions that run on, 1.9 and 7.0 with the
+    triangle alone.
+    """
     model, (clauses, _) = pretrained(profile), split(seed)
     chance = random.Random(seed)
     talks = [tape.dialogue(chance.choice(tape.TRAINED), chance.sample(clauses, 1 + at % 4)) for at in range(24)]
@@ -295,7 +310,11 @@ def knowledge(
     profile: Profile,
     seed: int = 0,
 ) -> Knowledge:
-    """Learn 99 facts by heart, or learn to read and look them up; then change 33 of them."""
+    """Learn 99 facts by heart, or learn to read and look them up; then change 33 of them.
+
+    Measured at laptop, seeds 0 and 1, about 6 s of CPU time: by heart 0.91 and 0.80, on the changed facts 0 and 0.06;
+    read 1.00, on the changed facts 1.00; with a random document 0.10 and 0.11.
+    """
     base, chance = pretrained(profile), random.Random(seed)
     facts, later = new_facts(chance), new_facts(chance)
     changed = [at for at in range(len(facts)) if facts[at] != later[at]][:33]
