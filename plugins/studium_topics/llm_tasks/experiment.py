@@ -5,71 +5,37 @@ The docstrings have what was measured (CPU). All experiments leave the global ra
 
 from __future__ import annotations
 
-import copy
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
 
 import torch
-import torch.nn.functional as F
 from studium import Claim, Profile
 from torch import Tensor
 
-from studium_topics.kits import grammar
 from studium_topics.kits.training import one_thread, train
 from studium_topics.llm_tasks import tape
-from studium_topics.llm_tasks.model import TapeLM, adapt, base_model
-from studium_topics.llm_tasks.tape import Clause, Conversation
+from studium_topics.llm_tasks.facts import knowledge
+from studium_topics.llm_tasks.model import TapeLM, adapt
+from studium_topics.llm_tasks.tape import Conversation
+from studium_topics.llm_tasks.tuning import (
+    BATCH,
+    LENGTH,
+    NUMBERS,
+    RANK,
+    RATE,
+    Finetune,
+    Matches,
+    Render,
+    match,
+    material,
+    pretrained,
+    split,
+    tuned,
+)
 
-Render = Callable[..., tuple[list[int], list[bool]]]
-Finetune = Callable[..., tuple[TapeLM, list[float], float]]
-Matches = Callable[[Tensor, Tensor, Tensor], Tensor]
-NUMBERS = tape.NUMBERS
-LENGTH, BATCH, RANK, RATE = 64, 8, 8, 1e-2  # tokens of a row, rows of a step, rank and first learning rate of LoRA
 TURNS = 3  # of a dialogue
 NEW = "noun"  # a task that no conversation of `in_context` trains
-
-
-@cache
-@one_thread()
-@torch.enable_grad()
-def _pretrained(profile: Profile) -> TapeLM:
-    model = base_model(len(tape.WORDS))
-    steps = profile.choose(smoke=20, laptop=600, gpu=1500)
-
-    def loss(generator: torch.Generator) -> Tensor:
-        ids = tape.pages(16, 49, generator)
-        return F.cross_entropy(model(ids[:, :-1]).flatten(0, 1), ids[:, 1:].flatten())
-
-    train(model, loss, steps, 3e-3, schedule="onecycle", quiet=True)
-    return model
-
-
-def pretrained(profile: Profile) -> TapeLM:
-    """Return a copy of the tiny base model, which has read pages and no task."""
-    return copy.deepcopy(_pretrained(profile))
-
-
-def split(seed: int) -> tuple[list[Clause], list[Clause]]:
-    """Return the 1782 clauses of the grammar in random order: nine tenths to train on, and a tenth that is held out."""
-    every = list(tape.EVERY)
-    random.Random(seed).shuffle(every)
-    cut = len(every) // 10
-    return every[cut:], every[:cut]
-
-
-def material(tasks: Sequence[str], count: int, clauses: Sequence[Clause], seed: int) -> list[Conversation]:
-    """Return `count` conversations of one turn: a task drawn from `tasks`, its name in front, and a clause."""
-    chance = random.Random(seed)
-    return [tape.turn(chance.choice(tasks), chance.choice(clauses)) for _ in range(count)]
-
-
-@torch.no_grad()
-def match(model: TapeLM, conversations: Sequence[Conversation], render: Render, greedy_matches: Matches) -> float:
-    """Return the exact match on conversations of one length: the share that greedy decoding would write."""
-    ids, lit = (torch.tensor(part) for part in zip(*(render(one, NUMBERS) for one in conversations), strict=True))
-    return float(greedy_matches(model(ids), ids, lit).double().mean())
 
 
 @dataclass(frozen=True)
@@ -113,27 +79,15 @@ def adapters(
     tests = {task: [tape.turn(task, clause) for clause in held_out] for task in tape.TRAINED}
     models = {"base": base}
     for task in tape.TRAINED:
-        models[task], _, _ = _tuned(finetune, base, material([task], count, clauses, seed), tests[task], seed)
+        models[task], _, _ = tuned(finetune, base, material([task], count, clauses, seed), tests[task], seed)
     mixed = material(tape.TRAINED, 2 * count, clauses, seed)
-    models["all three"], losses, _ = _tuned(finetune, base, mixed, tests["number"], seed)
+    models["all three"], losses, _ = tuned(finetune, base, mixed, tests["number"], seed)
     table = {
         name: [match(model, tests[task], render, greedy_matches) for task in tape.TRAINED]
         for name, model in models.items()
     }
     trained = sum(p.numel() for p in models["all three"].parameters() if p.requires_grad)
     return Adapters(tape.TRAINED, table, models, trained, losses)
-
-
-def _tuned(
-    finetune: Finetune,
-    base: TapeLM,
-    conversations: list[Conversation],
-    held_out: list[Conversation],
-    seed: int,
-    length: int = LENGTH,
-) -> tuple[TapeLM, list[float], float]:
-    generator = torch.Generator().manual_seed(seed)
-    return finetune(base, conversations, held_out, NUMBERS, RANK, length, BATCH, RATE, generator)
 
 
 @dataclass(frozen=True)
@@ -168,14 +122,14 @@ def in_context(
     count = profile.choose(smoke=20, laptop=8000, gpu=16_000)
     chance = random.Random(seed)
     talks = [tape.dialogue(chance.choice(tape.TRAINED), chance.sample(clauses, TURNS)) for _ in range(count)]
-    model, _, _ = _tuned(finetune, base, talks, talks[:1], seed, length=80)
+    model, _, _ = tuned(finetune, base, talks, talks[:1], seed, length=80)
     parts = [held_out[at : at + TURNS] for at in range(0, len(held_out) - TURNS + 1, TURNS)]
     tests = {task: [tape.dialogue(task, part) for part in parts] for task in (*tape.TRAINED, NEW)}
     turns = {task: _by_turn(model, talks, render, greedy_matches) for task, talks in tests.items()}
     new = profile.choose(smoke=20, laptop=6400, gpu=6400)
     asked = [tape.turn(NEW, clause) for clause in held_out]
-    _, _, tuned = _tuned(finetune, base, material([NEW], new, clauses, seed), asked, seed)
-    return InContext({task: turns[task] for task in tape.TRAINED}, turns[NEW], tuned)
+    _, _, exact = tuned(finetune, base, material([NEW], new, clauses, seed), asked, seed)
+    return InContext({task: turns[task] for task in tape.TRAINED}, turns[NEW], exact)
 
 
 @torch.no_grad()
@@ -223,11 +177,10 @@ def prompt_loss(
     ids, lit, positions, segments = pack([render(one, NUMBERS) for one in mixed], LENGTH, NUMBERS["[PAD]"])
     seen = {"the answer": lit, "every token": (segments > 0) & (positions > 0), "one place late": lit.roll(1, 1)}
     tests = [[tape.turn(task, clause) for clause in held_out] for task in tape.TRAINED]
-    curves: dict[str, list[float]] = {}
+    curves = {}
     for name, chosen in seen.items():
         model = adapt(pretrained(profile), RANK, torch.Generator().manual_seed(seed))
-        curve = curves[name] = []
-        place = iter(range(steps))
+        place, curve = iter(range(steps)), []
 
         def loss(_: torch.Generator, model=model, chosen=chosen, place=place) -> Tensor:
             step = next(place)
@@ -241,6 +194,7 @@ def prompt_loss(
                 curve.append(sum(found) / len(found))
 
         train(model, loss, steps, RATE, after_step=measure, quiet=True)
+        curves[name] = curve
     return PromptLoss(list(range(every, steps + 1, every)), curves)
 
 
@@ -287,72 +241,6 @@ def packing(
     return Packing(apart(positions, mask), apart(None, mask), apart(positions, None), padded, packed)
 
 
-@dataclass(frozen=True)
-class Knowledge:
-    """Exact matches on questions about facts, before and after a third of the facts changed."""
-
-    facts: list[list[str]]
-    memory: float  # a model that was fine-tuned on the facts, without a document
-    memory_changed: float  # the same model, on the changed facts
-    retrieved: float  # a model that reads, with the document that the index finds
-    retrieved_changed: float
-    wrong_document: float  # the reading model with a document drawn at random
-    reader: TapeLM
-
-
-@one_thread()
-def knowledge(
-    finetune: Finetune,
-    render: Render,
-    greedy_matches: Matches,
-    retrieve: Callable[..., list[int]],
-    *,
-    profile: Profile,
-    seed: int = 0,
-) -> Knowledge:
-    """Learn 99 facts by heart, or learn to read and look them up; then change 33 of them.
-
-    Measured at laptop, seeds 0 and 1, about 6 s of CPU time: by heart 0.91 and 0.80, on the changed facts 0 and 0.06;
-    read 1.00, on the changed facts 1.00; with a random document 0.10 and 0.11.
-    """
-    base, chance = pretrained(profile), random.Random(seed)
-    facts, later = new_facts(chance), new_facts(chance)
-    changed = [at for at in range(len(facts)) if facts[at] != later[at]][:33]
-    updated = [later[at] if at in changed else fact for at, fact in enumerate(facts)]
-    rounds = profile.choose(smoke=1, laptop=100, gpu=200)
-    by_heart = [question(fact) for _ in range(rounds) for fact in chance.sample(facts, len(facts))]
-    memory, _, found = _tuned(finetune, base, by_heart, [question(fact) for fact in facts], seed)
-    read = [question(fact, fact) for _ in range(max(1, rounds // 3)) for fact in new_facts(chance)]
-    reader, _, _ = _tuned(finetune, base, read, read[:1], seed)
-
-    def looked_up(index: list[list[str]], asked: Sequence[list[str]]) -> float:
-        found = [retrieve([*fact[:2], "?"], index, 1)[0] for fact in asked]
-        talks = [question(fact, index[at]) for fact, at in zip(asked, found, strict=True)]
-        return match(reader, talks, render, greedy_matches)
-
-    asked = [updated[at] for at in changed]
-    return Knowledge(
-        facts,
-        found,
-        match(memory, [question(fact) for fact in asked], render, greedy_matches),
-        looked_up(facts, facts),
-        looked_up(updated, asked),
-        match(reader, [question(fact, chance.choice(facts)) for fact in facts], render, greedy_matches),
-        reader,
-    )
-
-
-def new_facts(chance: random.Random) -> list[list[str]]:
-    """Return 99 facts, such as "clever teachers wait .": a verb for each pair of an adjective and a plural noun."""
-    pairs = [(adjective, noun) for adjective in grammar.ADJECTIVES for noun in grammar.NOUNS[1]]
-    return [[adjective, noun, chance.choice(grammar.VERBS[1]), "."] for adjective, noun in pairs]
-
-
-def question(fact: Sequence[str], document: Sequence[str] = ()) -> Conversation:
-    """Return the question for the verb of a fact and its answer, with a document in front or without."""
-    return tape.ask(" ".join([*document, "answer", ":", *fact[:2], "?"]), fact[2])
-
-
 claims = (
     Claim(
         "An example in a packed row has the logits that it has alone (largest change)",
@@ -374,21 +262,21 @@ claims = (
         "An adapter of rank 8 learns its task (smallest exact match of three)",
         "1910.10683",
         adapters,
-        lambda tuned: tuned.own,
+        lambda result: result.own,
         at_least=0.8,
     ),
     Claim(
         "Ablation: an adapter does no other task, although the prompt names it (largest exact match)",
         "1910.10683",
         adapters,
-        lambda tuned: tuned.others,
+        lambda result: result.others,
         at_most=0.1,
     ),
     Claim(
         "One adapter does all three tasks, told apart by the first word of the prompt (smallest exact match)",
         "2109.01652",
         adapters,
-        lambda tuned: tuned.multi,
+        lambda result: result.multi,
         at_least=0.9,
     ),
     Claim(

@@ -44,7 +44,7 @@ FormatBench.tasks()
 # %%
 import torch
 
-from studium_topics.llm_tasks import experiment, figures, tape
+from studium_topics.llm_tasks import experiment, figures, tape, tuning
 from studium_topics.llm_tasks.library import library_tokenizer, peft_model
 from studium_topics.llm_tasks.model import adapt, base_model
 from studium_topics.llm_tasks.tape import NUMBERS
@@ -201,10 +201,10 @@ print(f"    triangle alone, own positions      {packed.no_mask:.2f}")
 from studium_topics.llm_tasks.exercises import finetune
 
 # %% tags=["experiment"]
-clauses, held_out = experiment.split(seed=0)
-conversations = experiment.material(["translate"], lesson.profile.choose(smoke=80, laptop=5400, gpu=5400), clauses, 0)
+clauses, held_out = tuning.split(seed=0)
+conversations = tuning.material(["translate"], lesson.profile.choose(smoke=80, laptop=5400, gpu=5400), clauses, 0)
 tests = [tape.turn("translate", clause) for clause in held_out]
-base = experiment.pretrained(lesson.profile)
+base = tuning.pretrained(lesson.profile)
 model, losses, exact = lesson.mine(finetune)(
     base, conversations, tests, NUMBERS, 8, 64, 8, 1e-2, torch.Generator().manual_seed(0)
 )

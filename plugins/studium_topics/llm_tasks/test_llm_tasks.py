@@ -11,7 +11,7 @@ from studium import Profile
 from traitlets import TraitError
 
 from studium_topics.kits import training
-from studium_topics.llm_tasks import exercises, experiment, library, reference, tape
+from studium_topics.llm_tasks import exercises, experiment, library, reference, tape, tuning
 from studium_topics.llm_tasks.bench import FormatBench
 from studium_topics.llm_tasks.experiment import claims
 from studium_topics.llm_tasks.model import LowRank, adapt, base_model
@@ -199,7 +199,7 @@ def test_retrieval_orders_documents_as_the_cosine_of_scipy_does(ours):
 
 
 def test_the_reference_answers_as_its_exact_match_says():
-    model = experiment.pretrained(SMOKE)
+    model = tuning.pretrained(SMOKE)
     written = reference.answer(model, TALKS[0][:1], NUMBERS, most=3)
     talk = [TALKS[0][0], {"role": "assistant", "content": " ".join(tape.WORDS[i] for i in written)}]
     ended = len(written) < 3
@@ -223,7 +223,7 @@ def test_on_cuda_fine_tuning_follows_the_device_of_the_base_and_lowers_the_loss(
 
 
 def test_held_out_clauses_are_never_trained_and_every_clause_is_somewhere():
-    train, held_out = experiment.split(4)
+    train, held_out = tuning.split(4)
     assert not set(train) & set(held_out)
     assert sorted((*train, *held_out)) == sorted(tape.EVERY)
     assert len(tape.EVERY) == 1782
@@ -246,8 +246,8 @@ def test_pages_are_words_of_the_lesson_and_repeat_with_their_seed():
 def test_the_pretrained_model_is_a_copy_and_leaves_the_global_random_state():
     state = torch.get_rng_state()
     with torch.no_grad():
-        experiment.pretrained(SMOKE).head.weight.zero_()
-    assert experiment.pretrained(SMOKE).head.weight.any()
+        tuning.pretrained(SMOKE).head.weight.zero_()
+    assert tuning.pretrained(SMOKE).head.weight.any()
     assert torch.equal(torch.get_rng_state(), state)
 
 
