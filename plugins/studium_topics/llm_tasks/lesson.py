@@ -161,8 +161,9 @@ from studium_topics.llm_tasks.exercises import greedy_matches
 # ## Many conversations, one rectangle
 #
 # Conversations differ in length, a batch is a rectangle. Padding fills it up with tokens that are computed and thrown
-# away. <dfn>Packing</dfn> puts several examples one behind the other into a row. An example in a packed row must get
-# exactly the logits that it gets alone, so it may notice its neighbours in none of three places:
+# away. <dfn>Packing</dfn> puts several examples one behind the other into a row ([Krell et al.
+# 2021](https://arxiv.org/abs/2107.02027)). An example in a packed row must get exactly the logits that it gets alone,
+# so it may notice its neighbours in none of three places:
 #
 # * **attention**: a token may look at its own example alone, which needs a mask of blocks;
 # * **positions**: they start at 0 in each example (our model adds a learned vector for each position; with rotary
