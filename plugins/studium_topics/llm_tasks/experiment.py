@@ -71,8 +71,8 @@ def adapters(
 ) -> Adapters:
     """Fine-tune the base to each of three tasks, and to all three with the name of the task in the prompt.
 
-    Measured at laptop on seed 0, about 15 s of CPU time: 0.96 to 1.00 on the own task, 0 on the others, and 1.00 on
-    all three tasks with one adapter.
+    Measured at laptop, seeds 0 and 1, about 16 s of CPU time: at least 0.96 and 0.89 on the own task, 0 on the others,
+    and at least 1.00 and 0.98 with one adapter for all three.
     """
     base, (clauses, held_out) = pretrained(profile), split(seed)
     count = profile.choose(smoke=60, laptop=5400, gpu=10_000)
@@ -264,7 +264,7 @@ claims = (
         "1910.10683",
         adapters,
         lambda result: result.own,
-        at_least=0.8,
+        at_least=0.7,
     ),
     Claim(
         "Ablation: an adapter does no other task, although the prompt names it (largest exact match)",
@@ -278,7 +278,7 @@ claims = (
         "2109.01652",
         adapters,
         lambda result: result.multi,
-        at_least=0.9,
+        at_least=0.85,
     ),
     Claim(
         "At equal steps, the loss on the answers gives more exact matches than the loss on every token (difference)",
