@@ -20,7 +20,7 @@ HEADS = 4
 
 
 class Autoencoder(nn.Module):
-    """Turn images (B, 3, S, S) into Gaussians of latents (B, channels, S / factor, S / factor), and latents into images.
+    """Turn images (B, 3, S, S) into Gaussians of latents (B, channels, S / factor, S / factor), and latents back.
 
     S is a multiple of the factor. All convolutions work on patches of factor × factor pixels, at the resolution of the
     latents, so that a large factor is cheap.
