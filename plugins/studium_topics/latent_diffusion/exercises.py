@@ -88,7 +88,7 @@ def _(mean, logvar, eps):
 
 
 @reparameterise.misconception(
-    "You took the softplus of logvar for the standard deviation; the encoder's output is a logarithm, and exp undoes it.",
+    "You took the softplus of logvar for the standard deviation; the output is a logarithm, and exp undoes it.",
     name="softplus",
 )
 def _(mean, logvar, eps):
