@@ -123,7 +123,7 @@ def factors(
     """Train an autoencoder for each factor, and a U-Net of one shape on what it gives, all for the same operations."""
     blocks = (reparameterise, first_stage_loss, latent_scale, cross_attend, draw_images)
     generator = torch.Generator().manual_seed(seed)
-    seen, unseen = drawings(profile.choose(smoke=4, laptop=100, gpu=400), generator), drawings(4, generator)
+    seen, unseen = drawings(profile.choose(smoke=5, laptop=100, gpu=400), generator), drawings(4, generator)
     study = _Study(*blocks, profile, seed, seen, unseen, Judge(SIDE), cosine_abar(LEVELS).to(profile.device))
     found = {}
     for factor in FACTORS:

@@ -91,7 +91,7 @@ def second_stage(
 
 
 def step_flops(model: nn.Module, latents: Tensor, words: Tensor, batch: int) -> int:
-    """Return the floating-point operations of one training step on a batch of latents, both passes, as PyTorch counts."""
+    """Return the floating-point operations of one training step on a batch, both passes, as PyTorch counts them."""
     t = torch.zeros(batch, dtype=torch.long, device=latents.device)
     with FlopCounterMode(display=False) as counter:
         model(latents[:batch], t, words[:batch]).square().mean().backward()

@@ -1,0 +1,33 @@
+"""Latent diffusion in miniature: which latents survive, and what compression buys at equal operations.
+
+* `collapse` (collapse.py): linear VAEs of digits, trained; their active latents against an exact prediction (Lucas et
+  al. 2019).
+* `factors` (factors.py): diffusion on pixels and on latents of three factors, for the same number of operations, and
+  on latents that are not scaled (Rombach et al. 2022, section 4.1).
+"""
+
+from __future__ import annotations
+
+from studium import Claim
+
+from studium_topics.latent_diffusion.collapse import collapse
+from studium_topics.latent_diffusion.factors import factors
+
+__all__ = ["claims", "collapse", "factors"]
+
+claims = (
+    Claim(
+        "A linear VAE has as many active latents as its spectrum predicts (largest difference, five losses)",
+        "1911.02469",
+        collapse,
+        lambda result: result.wrong,
+        at_most=0,
+    ),
+    Claim(
+        "With a tiny KL weight on sums it is nearly PCA (squared error over that of PCA, d = 8)",
+        "1911.02469",
+        collapse,
+        lambda result: result.over_pca("sums, d = 8"),
+        at_most=1.25,
+    ),
+)
