@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import torch
 from studium import assert_close, exercise
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 
@@ -684,13 +684,12 @@ def _(cross_attend, rng):
         wk, wv = (torch.randn(width, told, generator=rng, dtype=torch.float64) for _ in range(2))
         mask = torch.rand(2, words, generator=rng) < 0.6
         mask[:, int(torch.randint(words, (), generator=rng))] = True
-        theirs = nn.MultiheadAttention(width, heads, bias=False, kdim=told, vdim=told, batch_first=True).double()
-        with torch.no_grad():
-            theirs.q_proj_weight.copy_(wq), theirs.k_proj_weight.copy_(wk), theirs.v_proj_weight.copy_(wv)
-            theirs.out_proj.weight.copy_(wo)
-            rows = x.permute(0, 2, 3, 1).reshape(2, -1, width)
-            read = theirs(rows, context, context, key_padding_mask=~mask, need_weights=False)[0]
-        expected = read.view(2, *places, width).permute(0, 3, 1, 2)
+        rows, allowed = x.movedim(1, -1).reshape(2, -1, width), mask.unsqueeze(1)  # (2, H W, C), (2, 1, L)
+        each = [
+            F.scaled_dot_product_attention(rows @ q.T, context @ k.T, context @ v.T, allowed)
+            for q, k, v in zip(*(weight.chunk(heads) for weight in (wq, wk, wv)), strict=True)
+        ]
+        expected = (torch.cat(each, -1) @ wo.T).view(2, *places, width).movedim(-1, 1)
         got = cross_attend(x, context, wq, wk, wv, wo, heads, mask)
         assert_close(got, expected, rtol=1e-4, atol=1e-5, message=f"{heads} heads, image {places}, {words} words")
 

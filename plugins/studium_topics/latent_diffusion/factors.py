@@ -17,7 +17,6 @@ from studium_topics.latent_diffusion.world import SIDE, Drawings, drawings
 
 FACTORS = {1: 8, 4: 16, 8: 64, 16: 128}  # the factor and the batch; 1 is pixels
 GUIDANCE, DRAWN_IN = 2.0, 25  # scale and number of steps
-ABLATED, WIDE = (
     8,
     5.5,
 )  # a factor, and the standard deviation of latents that nobody scales, as those of Stable Diffusion
@@ -43,10 +42,9 @@ class Drawn:
 
 @dataclass(frozen=True)
 class Factors:
-    """The result of each factor, and of factor 8 without a scale; `real` is the share of real drawings."""
+    """The result of each factor; `real` is the share that one shape explains of a real drawing."""
 
     by_factor: dict[int, Drawn]
-    unscaled: Drawn
     real: float
 
     @property
@@ -82,7 +80,7 @@ class _Study:
         if factor == 1:
             return (lambda z: z), images, float(1 / images.std()), self.unseen.images
         model = stages.autoencoder(factor, self.seed).to(device)
-        steps = self.profile.choose(smoke=20, laptop=200, gpu=600)
+        steps = self.profile.choose(smoke=20, laptop=160, gpu=600)
         stages.first_stage(model, images, self.reparameterise, self.first_stage_loss, steps, self.seed)
         mean, logvar = stages.encoded(model, images)
         with torch.no_grad():
@@ -94,9 +92,9 @@ class _Study:
         batch = FACTORS[factor]
         net = stages.unet(latents.shape[1], self.cross_attend, self.seed).to(latents.device)
         flops = stages.step_flops(net, latents, self.seen.words.to(latents.device), batch)
-        steps = max(2, round(self.profile.choose(smoke=1e9, laptop=70e9, gpu=700e9) / flops))
+        steps = max(2, round(self.profile.choose(smoke=1e9, laptop=60e9, gpu=700e9) / flops))
         stages.second_stage(net, scale * latents, self.seen.words, self.abar, steps, batch, self.seed)
-        words, kinds = stages.captioned(self.unseen, self.profile.choose(smoke=30, laptop=120, gpu=120))
+        words, kinds = stages.captioned(self.unseen, self.profile.choose(smoke=30, laptop=60, gpu=120))
         start = torch.randn(len(words), *latents.shape[1:], generator=torch.Generator().manual_seed(self.seed))
         denoiser = stages.noise_in(net.eval(), self.abar)
         given = (start.to(latents.device), words.to(latents.device), GUIDANCE, self.abar, DRAWN_IN)
@@ -129,10 +127,4 @@ def factors(
     for factor in FACTORS:
         decode, latents, scale, back = study.compressed(factor)
         found[factor] = study.drawn(factor, decode, latents, scale, back)
-        if factor == ABLATED:
-            found_wide = study.drawn(factor, _in_units(decode, WIDE * scale), WIDE * scale * latents, 1.0, back)
-    return Factors(found, found_wide, float(study.judge(unseen.images).share.mean()))
-
-
-def _in_units(decode: Block, unit: float) -> Block:
-    return lambda z: decode(z / unit)
+    return Factors(found, float(study.judge(unseen.images).share.mean()))

@@ -337,7 +337,7 @@ lesson.predict("best factor", ..., "Factor 1 is pixels. Which of 1, 4, 8 and 16 
 blocks = [lesson.mine(f) for f in (reparameterise, first_stage_loss, latent_scale, cross_attend, draw_images)]
 result = factors(*blocks, profile=lesson.profile)
 print("factor    numbers  steps  GFLOP  back: judged, PSNR   drawn: judged  explained by one shape")
-rows = {f"f = {factor}": found for factor, found in result.by_factor.items()} | {"8, wide": result.unscaled}
+rows = {f"f = {factor}": found for factor, found in result.by_factor.items()}
 for name, found in rows.items():
     cost = f"{found.numbers:8} {found.steps:6} {found.flops / 1e9:6.0f}"
     print(f"{name:8} {cost} {found.kept:13.1%} {found.psnr:5.1f} {found.accuracy:15.1%} {found.share:16.2f}")
@@ -349,7 +349,7 @@ ImageGrid(
     torch.cat([found.images[4:30:3][:8] for found in rows.values()]),
     captions=[name if i == 0 else NAMES[4 + 3 * i] for name in rows for i in range(8)],
     columns=8,
-    label="the same eight captions from pixels, from latents with f = 4, 8, 16, and from latents that are too wide",
+    label="the same eight captions from pixels, and from latents with f = 4, 8 and 16",
 )
 
 # %% [markdown] tags=["experiment"]
@@ -372,7 +372,7 @@ ImageGrid(
 # * *"More latents, better images."* Latents below the line are dead, however many there are.
 # * *"The text enters as one vector."* Each place reads the words separately.
 # * *"Stable Diffusion is a VAE."* The VAE only translates; what is drawn, the diffusion decides.
-# * *"Latent diffusion is always faster."* The decoder runs once an image; for tiny images it may cost more than it saves.
+# * *"Latent diffusion is always faster."* Autoencoder and decoder cost something, too; they pay off over many steps.
 #
 # ## You can now
 #
