@@ -20,7 +20,7 @@ from torch.nn import functional as F
         "Which two operations turn a standard normal number into one with a given mean and standard deviation?",
         "The encoder gives the logarithm of a variance. Halving the logarithm takes the square root.",
         "All three arguments and the result have the same shape; no axis plays a part of its own.",
-        "`mean + (0.5 * logvar).exp() * eps`.",
+        "`(0.5 * logvar).exp()` is the standard deviation.",
     ),
     level="warm-up",
     importance=3,

@@ -17,9 +17,6 @@ from studium_topics.latent_diffusion.world import SIDE, Drawings, drawings
 
 FACTORS = {1: 8, 4: 16, 8: 64, 16: 128}  # the factor and the batch; 1 is pixels
 GUIDANCE, DRAWN_IN = 2.0, 25  # scale and number of steps
-    8,
-    5.5,
-)  # a factor, and the standard deviation of latents that nobody scales, as those of Stable Diffusion
 
 
 @dataclass(frozen=True)

@@ -47,8 +47,8 @@ def noise_in(model: Callable[[Tensor, Tensor, Tensor], Tensor], abar: Tensor) ->
     """Return denoiser(z, t, words), the noise in z, of a model that predicts v = sqrt(abar) eps - sqrt(1 - abar) z0."""
 
     def denoiser(z: Tensor, t: Tensor, words: Tensor) -> Tensor:
-        level = abar[t].view(-1, 1, 1, 1).to(z.dtype)
-        return level.sqrt() * model(z, t, words) + (1 - level).sqrt() * z
+        share = abar[t].to(z.dtype)[:, None, None, None]
+        return share.sqrt() * model(z, t, words) + (1 - share).sqrt() * z
 
     return denoiser
 
@@ -57,9 +57,9 @@ def noised(z0: Tensor, abar: Tensor, generator: torch.Generator) -> tuple[Tensor
     """Return z_t, random levels t (B,) and the target v for clean z0 (B, C, h, w); noise from the CPU `generator`."""
     t = torch.randint(len(abar), (len(z0),), generator=generator)
     eps = torch.randn(z0.shape, generator=generator).to(z0.device)
-    level = abar[t].view(-1, 1, 1, 1).float().to(z0.device)
-    v = level.sqrt() * eps - (1 - level).sqrt() * z0
-    return level.sqrt() * z0 + (1 - level).sqrt() * eps, t.to(z0.device), v
+    share = abar[t].float().to(z0.device)[:, None, None, None]
+    v = share.sqrt() * eps - (1 - share).sqrt() * z0
+    return share.sqrt() * z0 + (1 - share).sqrt() * eps, t.to(z0.device), v
 
 
 def first_stage(
