@@ -16,7 +16,7 @@ from studium_topics.latent_diffusion.stages import LEVELS, Block, cosine_abar
 from studium_topics.latent_diffusion.world import SIDE, Drawings, drawings
 
 FACTORS = {1: 8, 4: 16, 8: 64, 16: 128}  # the factor and the batch; 1 is pixels
-GUIDANCE, DRAWN_IN = 2.0, 25  # scale and number of steps
+GUIDANCE = 2.0
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,8 @@ class _Study:
         words, kinds = stages.captioned(self.unseen, self.profile.choose(smoke=30, laptop=60, gpu=120))
         start = torch.randn(len(words), *latents.shape[1:], generator=torch.Generator().manual_seed(self.seed))
         denoiser = stages.noise_in(net.eval(), self.abar)
-        given = (start.to(latents.device), words.to(latents.device), GUIDANCE, self.abar, DRAWN_IN)
+        count = self.profile.choose(smoke=4, laptop=25, gpu=25)
+        given = (start.to(latents.device), words.to(latents.device), GUIDANCE, self.abar, count)
         images = self.draw_images(denoiser, decode, scale, *given)[-1].cpu().clamp(-1, 1)
         seen = self.judge(images)
         error = float((back - self.unseen.images).square().mean())
