@@ -116,7 +116,11 @@ def factors(
     reparameterise: Block, first_stage_loss: Block, latent_scale: Block, cross_attend: Block, draw_images: Block, *,
     profile: Profile, seed: int = 0,
 ) -> Factors:  # fmt: skip
-    """Train an autoencoder for each factor, and a U-Net of one shape on what it gives, all for the same operations."""
+    """Train an autoencoder for each factor, and a U-Net of one shape on what it gives, all for the same operations.
+
+    Measured at "laptop", seed 0, for the factors 1, 4, 8 and 16: after the autoencoder alone the judge names 1, 1, .942
+    and .617; of drawn images .133, .983, .933 and .583, and one shape explains .232, .744, .840 and .881. 65 s.
+    """
     blocks = (reparameterise, first_stage_loss, latent_scale, cross_attend, draw_images)
     generator = torch.Generator().manual_seed(seed)
     seen, unseen = drawings(profile.choose(smoke=5, laptop=100, gpu=400), generator), drawings(4, generator)

@@ -189,10 +189,10 @@ ImageGrid(torch.cat([pair[0], pair[1][8:]]), columns=8, label="digits; from 8 la
 #
 # A weight of $10^{-6}$ also means that nothing pulls the latents to variance 1. But a noise schedule assumes it: at
 # level $t$ the <dfn>signal-to-noise ratio</dfn> is the variance of the signal over that of the noise,
-# $\bar\alpha_t \operatorname{Var}(z) / (1 - \bar\alpha_t)$. Latents that are 5 times too wide shift every level by a
-# factor of 25: most levels look clean, and the start, $\mathcal N(0, 1)$, is no latent that training has seen. Stable
-# Diffusion multiplies by `scaling_factor` = 0.18215, so its raw latents have a standard deviation near 5.5. The factor
-# is measured once, on data (appendix G of the paper).
+# $\bar\alpha_t \operatorname{Var}(z) / (1 - \bar\alpha_t)$. Latents that are 5 times too wide raise it by a factor of 25
+# at every level, so that most levels look clean and few are left in which form and colour are decided. Stable Diffusion
+# multiplies by `scaling_factor` = 0.18215, so its raw latents have a standard deviation near 5.5. The factor is measured
+# once, on data.
 
 # %% exercise="latent_scale"
 from studium_topics.latent_diffusion.exercises import latent_scale
@@ -353,7 +353,15 @@ ImageGrid(
 )
 
 # %% [markdown] tags=["experiment"]
-# RESULTS
+# In the run that we measured (laptop profile, seed 0) the judge named 13 % of the images drawn in pixels, 98 % for
+# $f = 4$, 93 % for $f = 8$ and 58 % for $f = 16$. Two things pull in opposite directions:
+#
+# * Without compression, a step costs so much that the budget ends after 48 steps of 8 images. Only the cost changed.
+# * With $f = 16$ the diffusion learns everything there is to learn: 58 % is about what the judge names after the
+#   autoencoder alone (62 %). What the first stage throws away, no diffusion brings back.
+#
+# The column "explained by one shape" measures something else, how clean the images are. It rises with $f$, since a
+# strong autoencoder paints clean shapes, if not always the right ones.
 #
 # ## What does not reproduce at this size
 #
@@ -361,6 +369,8 @@ ImageGrid(
 #   judge textures, where strong compression hurts most.
 # * **The place of the sweet spot.** It depends on image size and content: a shape survives $f = 8$ at 32 pixels, a face
 #   would not.
+# * **The harm of a missing scale.** With the cosine schedule and $v$, latents 5.5 wide drew as well as scaled ones in
+#   the one run that we judged (96.7 % against 97.5 % named). Schedules that end with signal left are less forgiving.
 # * **Sharpness.** The paper trains its autoencoder with a perceptual loss and a discriminator (section 3.1). Squared
 #   errors blur, here too.
 # * **The text encoder.** The paper trains a transformer on captions, Stable Diffusion takes CLIP's. Two words need no
