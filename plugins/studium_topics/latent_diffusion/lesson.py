@@ -189,10 +189,10 @@ ImageGrid(torch.cat([pair[0], pair[1][8:]]), columns=8, label="digits; from 8 la
 #
 # A weight of $10^{-6}$ also means that nothing pulls the latents to variance 1. But a noise schedule assumes it: at
 # level $t$ the <dfn>signal-to-noise ratio</dfn> is the variance of the signal over that of the noise,
-# $\bar\alpha_t \operatorname{Var}(z) / (1 - \bar\alpha_t)$. Latents that are 5 times too wide raise it by a factor of 25
-# at every level, so that most levels look clean and few are left in which form and colour are decided. Stable Diffusion
-# multiplies by `scaling_factor` = 0.18215, so its raw latents have a standard deviation near 5.5. The factor is measured
-# once, on data.
+# $\bar\alpha_t \operatorname{Var}(z) / (1 - \bar\alpha_t)$. Latents that are 5 times too wide raise it by a factor of
+# 25 at every level, so that most levels look clean and few are left in which form and colour are decided. Stable
+# Diffusion multiplies by `scaling_factor` = 0.18215, so its raw latents have a standard deviation near 5.5. The factor
+# is measured once, on data.
 
 # %% exercise="latent_scale"
 from studium_topics.latent_diffusion.exercises import latent_scale
