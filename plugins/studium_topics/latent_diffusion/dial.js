@@ -23,7 +23,7 @@ export default widget((ui) => {
     choice(ui, "reduction", { label: "Loss adds up", options: [["sum", "sums"], ["mean", "means"]] }),
   );
   const tiles = facts(["Latents in use", "Numbers per digit", "Variance lost"]);
-  const axes = { x: { label: "direction of the data" }, y: { label: "variance", log: true } };
+  const axes = { x: { label: "direction of the data", range: [0, DRAWN + 1] }, y: { label: "variance", log: true } };
   const chart = lineChart(ui, { label: "Variance of each direction: arrows read it", ...axes, height: 250 });
   const map = heatMap(ui, { label: "Digits above, what comes back below", size: 900 });
   const note = h("p", { class: "st-note" }, "Above: eight digits. Below: what the decoder makes of their codes.");
@@ -59,7 +59,7 @@ function curves({ variances, least, latents, active }) {
   const x = drawn.map((_, i) => i + 1);
   const level = Math.min(Math.max(least, FLOOR), 10);
   const ends = latents < DRAWN ? [{ x: latents + 0.5, label: `d = ${latents}` }] : [];
-  const bands = active ? [{ from: 0.5, to: Math.min(active, DRAWN) + 0.5, label: "in use" }] : [];
+  const bands = active ? [{ from: 0.5, to: Math.min(active, DRAWN) + 0.5, label: active > 8 ? "in use" : "" }] : [];
   const border = { name: "needed to be worth a latent", y: drawn.map(() => level) };
   return { x, series: [{ name: "variance of the digits", y: drawn, dots: true }, border], marks: ends, bands };
 }
