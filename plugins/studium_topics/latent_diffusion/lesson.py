@@ -219,7 +219,8 @@ from studium_topics.latent_diffusion.exercises import cross_attend
 # caption, and 10 % of the captions are cut to it, for guidance. The network predicts
 # $v = \sqrt{\bar\alpha_t}\,\epsilon - \sqrt{1 - \bar\alpha_t}\,z_0$
 # ([Salimans and Ho 2022](https://arxiv.org/abs/2202.00512)), as the larger Stable Diffusion 2 does. After 600
-# steps the judge of the last section named 100 % of such images, and 51 % with $\epsilon$ (one run each); `noise_in` turns $v$ into $\epsilon = \sqrt{\bar\alpha_t}\,v + \sqrt{1 -
+# steps the judge of the last section named 100 % of such images, and 51 % with $\epsilon$ (one run each). `noise_in`
+# turns $v$ into $\epsilon = \sqrt{\bar\alpha_t}\,v + \sqrt{1 -
 # \bar\alpha_t}\,z_t$, which follows from the two definitions.
 
 # %% tags=["experiment"]
