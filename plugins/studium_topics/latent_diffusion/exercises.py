@@ -354,6 +354,9 @@ def _(x, reconstruction, mean, logvar, weight):
     return torch.mean(distance**2) + weight * torch.mean(kl(mean, logvar))
 
 
+first_stage_loss.equivalent('error = F.mse_loss(x, reconstruction, reduction="sum")', "a squared error is symmetric")
+
+
 @exercise(
     points=5,
     minutes=20,
@@ -392,7 +395,7 @@ def _(active_dims):
     corners = torch.cartesian_prod(*[torch.tensor([-1.0, 1.0])] * 7).double()  # (128, 7), uncorrelated, variance 1
     variances = [9.0, 4.0, 2.25, 0.64, 0.36, 0.3, 0.09]
     x = corners * torch.tensor(variances, dtype=torch.float64).sqrt() + 1
-    for d, b, expected in ((7, 1.0, 4), (2, 1.0, 2), (7, 24.0, 0)):
+    for d, b, expected in ((7, 1.0, 4), (2, 1.0, 2), (7, 24.0, 0), (7, 1.284, 3)):
         got = active_dims(x, d, 1.0, b)
         message = f"{expected} active latents are expected for variances {variances}, d = {d}, a = 1, b = {b}"
         assert got == expected, f"{message}, got {got}"
@@ -511,6 +514,16 @@ def _(x, d, a, b):
     return sum(a * v - b / 2 > 0 for v in variances.tolist())
 
 
+active_dims.equivalent(
+    "variances = torch.linalg.eigvalsh(centred @ centred.T / len(x))  # (D,)",
+    "both products have the same eigenvalues, except for zeros",
+)
+active_dims.equivalent(
+    "return min(d, int((variances >= b / (2 * a)).sum()))",
+    "it differs only where a variance is exactly at the border, where the latent is worth nothing",
+)
+
+
 @exercise(
     points=4,
     minutes=10,
@@ -620,6 +633,14 @@ def _(mean, logvar):
 def _(mean, logvar):
     wide, within = mean.flatten().std(), torch.exp(logvar / 2).square().mean().sqrt()
     return 1 / math.hypot(wide.item(), within.item())
+
+
+latent_scale.equivalent(
+    "variance = mean.var() + logvar.exp().mean()", "the statement asks for large N, where both variances agree"
+)
+latent_scale.equivalent(
+    "variance = mean.var(correction=1) + logvar.exp().mean()", "the statement asks for large N, where both agree"
+)
 
 
 @exercise(
