@@ -50,9 +50,9 @@ class UNet(nn.Module):
         self.label = nn.Embedding(classes, told) if classes else None
         self.enter = nn.Conv2d(channels, first, 3, padding=1)
         ins = (first, *widths[:-1])
-        self.down = nn.ModuleList(_Block(a, b, told) for a, b in zip(ins, widths, strict=True))
-        self.middle = _Block(widths[-1], widths[-1], told)
-        self.up = nn.ModuleList(_Block(2 * b, a, told) for a, b in zip(ins[::-1], widths[::-1], strict=True))
+        self.down = nn.ModuleList(Block(a, b, told) for a, b in zip(ins, widths, strict=True))
+        self.middle = Block(widths[-1], widths[-1], told)
+        self.up = nn.ModuleList(Block(2 * b, a, told) for a, b in zip(ins[::-1], widths[::-1], strict=True))
         self.leave = nn.Sequential(nn.GroupNorm(8, first), nn.SiLU(), nn.Conv2d(first, channels, 3, padding=1))
         nn.init.zeros_(self.leave[-1].weight)
         nn.init.zeros_(self.leave[-1].bias)
@@ -77,8 +77,11 @@ class UNet(nn.Module):
         return self.label(y)
 
 
-class _Block(nn.Module):
-    """Two convolutions with a residual connection; told (B, W) scales and shifts the channels between them."""
+class Block(nn.Module):
+    """Two convolutions with a residual connection; told (B, W) scales and shifts the channels between them.
+
+    Images (B, inputs, S, S) become (B, outputs, S, S); both numbers of channels are multiples of 8.
+    """
 
     def __init__(self, inputs: int, outputs: int, told: int) -> None:
         super().__init__()
