@@ -284,7 +284,7 @@ figures.overlaps(result)
 # * **pooled hint** ends at .31, where the base is. It had the same parameters, batches and steps; only the places were
 #   gone.
 # * **hint alone, both zero** is the trap, also at .31. Every other difference between the two is in one line: with one
-#   of the two convolutions drawn (**one drawn**), the same small network follows the drawing (HINTDRAWN).
+#   of the two convolutions drawn (**one drawn**), the same small network follows the drawing (.58).
 # * **drawn outputs** start with five times the loss of the base (.117 against .022). They recover in 200 steps, to .74,
 #   and we declare no winner. The paper's reason for zeros is that noise would harm a large, valuable model at the
 #   start; ours is small, and forgives.
