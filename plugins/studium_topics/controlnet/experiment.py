@@ -67,8 +67,8 @@ def wake(
 ) -> Wake:
     """Audit `steps` steps of SGD at the rate 0.1 on one batch of 16 drawings."""
     base = trained().to(profile.device)
-    generator = torch.Generator().manual_seed(seed)
-    batch = tuple(tensor.to(profile.device) for tensor in batches(1, 16, generator)[0])
+    drawings = batches(1, 16, torch.Generator().manual_seed(seed))[0]
+    batch = tuple(tensor.to(profile.device) for tensor in drawings)
     norms = {}
     for name, design in (("control", DESIGNS[0]), ("trap", DESIGNS[3])):
         control = designed(design, make_control, base, seed)
@@ -163,7 +163,9 @@ def follow(
 
     control: one with zero convolutions that was trained on these batches, trained anew if left out.
 
-    MEASURED
+    Measured at "laptop" for seed 0 alone: IoU .303 for the base, .749 with zero convolutions, .307 pooled, .744 with
+    drawn outputs, .306 in the trap, .584 freed; loss at step 0 .0223, with drawn outputs .1167, and after training .0203
+    with zero convolutions; 97 % of the colours right, as for the base.
     """
     base = trained().to(profile.device)
     before = [parameter.detach().clone() for parameter in base.parameters()]
@@ -196,9 +198,9 @@ class _Bench:
         self.base, self.blocks, self.device, self.seed = base, blocks, profile.device, seed
         count = profile.choose(smoke=3, laptop=200, gpu=2000)
         size = profile.choose(smoke=16, laptop=16, gpu=128)
-        generator = torch.Generator().manual_seed(seed)
-        self.batches = [self._moved(batch) for batch in batches(count, size, generator)]
-        self.test = self._moved(batches(1, profile.choose(smoke=6, laptop=60, gpu=600), generator)[0])
+        source = torch.Generator().manual_seed(seed)
+        self.batches = [self._moved(batch) for batch in batches(count, size, source)]
+        self.test = self._moved(batches(1, profile.choose(smoke=6, laptop=60, gpu=600), source)[0])
         self.abar = schedule().to(self.device)
 
     def _moved(self, batch: Batch) -> Batch:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -54,11 +56,9 @@ class HintOnly(nn.Module):
 
     def __init__(self, base: UNet) -> None:
         super().__init__()
-        widths = [block.second.out_channels for block in (*base.down, base.middle)]
-        ins = (base.enter.out_channels, *widths)
-        self.convolutions = nn.ModuleList(
-            nn.Conv2d(a, b, 3, padding=1, bias=False) for a, b in zip(ins, widths, strict=False)
-        )
+        sizes = [base.enter.out_channels] + [part.after.num_channels for part in base.down]
+        pairs = [*pairwise(sizes), (sizes[-1], sizes[-1])]
+        self.convolutions = nn.ModuleList(nn.Conv2d(a, b, 3, padding=1, bias=False) for a, b in pairs)
 
     def embed(self, t: Tensor, y: Tensor | None = None) -> None:
         """Return nothing: level and label are not looked at."""
