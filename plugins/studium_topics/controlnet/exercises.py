@@ -1107,8 +1107,8 @@ def _(controlled_sample, rng):
         control, given = Control(copied, look, enter, outs), (list(scales), list(rows))
         film = controlled_sample(base, control, hint, y, *given, abar, torch.Generator().manual_seed(seed))
         assert given == (scales, rows), "scales and rows must stay as they are"
-        generator = torch.Generator().manual_seed(seed)
-        x = torch.randn(count, 3, size, size, generator=generator)
+        twin = torch.Generator().manual_seed(seed)
+        x = torch.randn(count, 3, size, size, generator=twin)
         states = [x]
         with torch.no_grad():
             for place, t in enumerate(rows):
@@ -1122,7 +1122,7 @@ def _(controlled_sample, rng):
                 clean = ((x - (1 - now) ** 0.5 * eps) / now**0.5).clamp(-1, 1)
                 share = now / then
                 mean = then**0.5 * (1 - share) / (1 - now) * clean + share**0.5 * (1 - then) / (1 - now) * x
-                x = mean + ((1 - share) * (1 - then) / (1 - now)) ** 0.5 * torch.randn(x.shape, generator=generator)
+                x = mean + ((1 - share) * (1 - then) / (1 - now)) ** 0.5 * torch.randn(x.shape, generator=twin)
                 states.append(x)
         what = f"the film along the rows {rows} with the scales {scales}"
         assert_close(film, torch.stack(states), rtol=1e-3, atol=2e-3, message=what)

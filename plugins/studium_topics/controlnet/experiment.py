@@ -164,8 +164,8 @@ def follow(
     control: one with zero convolutions that was trained on these batches, trained anew if left out.
 
     Measured at "laptop" for seed 0 alone: IoU .303 for the base, .749 with zero convolutions, .307 pooled, .744 with
-    drawn outputs, .306 in the trap, .584 freed; loss at step 0 .0223, with drawn outputs .1167, and after training .0203
-    with zero convolutions; 97 % of the colours right, as for the base.
+    drawn outputs, .306 in the trap, .584 freed; loss at step 0 .0223, with drawn outputs .1167, and after training
+    .0203 with zero convolutions; 97 % of the colours right, as for the base.
     """
     base = trained().to(profile.device)
     before = [parameter.detach().clone() for parameter in base.parameters()]

@@ -360,8 +360,8 @@ for share in SHARES:
 #
 # ## What does not reproduce at this size
 #
-# * **Sudden convergence.** The paper reports that Stable Diffusion begins to follow its hint from one step to another, at
-#   step 6133 in its figure 4, usually before 10,000. In 200 steps of a small model we did not look for such a step.
+# * **Sudden convergence.** The paper reports that Stable Diffusion begins to follow its hint from one step to another,
+#   at step 6133 in its figure 4, usually before 10,000. In 200 steps of a small model we did not look for such a step.
 # * **Copy against scratch.** The paper also replaces the copy by a light encoder, and finds it weaker. We have not
 #   compared the two on equal terms: *hint alone, one drawn* is smaller, and begins untrained.
 # * **The figures.** ADE20K, FID and the user study need natural images. (In the study, users told its depth images from
@@ -388,8 +388,8 @@ for share in SHARES:
 #   should see the drawing's say grow with the scale, against the caption's.
 # * **An hour.** Train with outlines in place of filled masks: keep the pixels of a mask that have a neighbour outside.
 #   Expect the IoU with the filled mask to rise more slowly, because the inside has to be inferred. We have not run it.
-# * **A day.** Add two controls to one base, one for masks and one that you train for the colour of the ground, by adding
-#   both lists of residuals, as section 3.4 of the paper does. See whether both are obeyed at once.
+# * **A day.** Add two controls to one base, one for masks and one that you train for the colour of the ground, by
+#   adding both lists of residuals, as section 3.4 of the paper does. See whether both are obeyed at once.
 #
 # ## Further reading
 #
