@@ -1137,8 +1137,8 @@ def _(controlled_sample, rng):
     hint, y, abar = torch.rand(2, 1, 4, 4, generator=rng), torch.tensor([2, 1]), torch.linspace(0.95, 0.02, 20)
     films = []
     for seed in (4, 4, 5):
-        generator = torch.Generator().manual_seed(seed)
-        films.append(controlled_sample(base, control, hint, y, [1.0, 1.0], [18, 7], abar, generator))
+        again = torch.Generator().manual_seed(seed)
+        films.append(controlled_sample(base, control, hint, y, [1.0, 1.0], [18, 7], abar, again))
     assert films[0][-1].abs().max() <= 1 + 1e-5, "the last step ends on the clean image: its row before is -1"
     assert torch.equal(films[0], films[1]), "the same seed must give the same film"
     assert not torch.equal(films[0], films[2]), "another seed must give another film"
