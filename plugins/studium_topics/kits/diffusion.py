@@ -58,17 +58,31 @@ class UNet(nn.Module):
         nn.init.zeros_(self.leave[-1].bias)
 
     def forward(self, x: Tensor, t: Tensor, y: Tensor | None = None) -> Tensor:
-        told = self.level(timestep_embedding(t * self.scale, self.enter.out_channels))  # (B, 4 first)
-        if y is not None:
-            told = told + self._embedded(y)
-        x, skips = self.enter(x), []
+        told = self.embed(t, y)
+        return self.decode(*self.encode(x, told), told)
+
+    def embed(self, t: Tensor, y: Tensor | None = None) -> Tensor:
+        """Return what every block is told of the level t (B,) and the label y (B,): (B, 4 · widths[0])."""
+        told = self.level(timestep_embedding(t * self.scale, self.enter.out_channels))
+        return told if y is None else told + self._embedded(y)
+
+    def encode(self, x: Tensor, told: Tensor, extra: Tensor | float = 0.0) -> tuple[list[Tensor], Tensor]:
+        """Return the skips, one (B, widths[i], S / 2^i, S / 2^i) for each width, and the middle, like the last skip.
+
+        extra (B, widths[0], S, S): is added to what the first convolution makes of x.
+        """
+        x, skips = self.enter(x) + extra, []
         for depth, block in enumerate(self.down):
             x = block(F.avg_pool2d(x, 2) if depth else x, told)
             skips.append(x)
-        x = self.middle(x, told)
-        for depth, block in enumerate(self.up):
+        return skips, self.middle(x, told)
+
+    def decode(self, skips: list[Tensor], middle: Tensor, told: Tensor) -> Tensor:
+        """Return the prediction (B, C, S, S) for the skips and the middle of `encode`; the last skip is read first."""
+        x = middle
+        for depth, (block, skip) in enumerate(zip(self.up, reversed(skips), strict=True)):
             x = F.interpolate(x, scale_factor=2.0) if depth else x
-            x = block(torch.cat([x, skips.pop()], 1), told)
+            x = block(torch.cat([x, skip], 1), told)
         return self.leave(x)
 
     def _embedded(self, y: Tensor) -> Tensor:

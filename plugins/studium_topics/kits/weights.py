@@ -14,11 +14,10 @@ Module = TypeVar("Module", bound=nn.Module)
 def drawn(build: Callable[[], Module], rng: torch.Generator, scale: float = 0.5) -> Module:
     """Return the module that build() makes, on the CPU, with parameters and buffers drawn by rng from N(0, scale²).
 
-    It is built on the meta device first, so that torch's global generator stays as it is.
+    Torch's global generator stays as it is.
     """
-    with torch.device("meta"):
+    with torch.random.fork_rng([]):
         module = build()
-    module.to_empty(device="cpu")
     with torch.no_grad():
         for tensor in (*module.parameters(), *module.buffers()):
             tensor.copy_(scale * torch.randn(tensor.shape, generator=rng))

@@ -1,0 +1,121 @@
+// Two keys: a drawing that a model follows, and a control of three weights whose gradients wake one after the other.
+import { bars } from "studium_widgets/controls/bars.js";
+import { dataTable } from "studium_widgets/controls/data_table.js";
+import { h, put, suppress } from "studium_widgets/controls/element.js";
+import { facts } from "studium_widgets/controls/facts.js";
+import { slider } from "studium_widgets/controls/slider.js";
+import { toggle } from "studium_widgets/controls/toggle.js";
+import { widget } from "studium_widgets/controls/widget.js";
+import { board } from "./keys_board.js";
+import { descent, inkOf, nearest, overlap } from "./keys_maths.js";
+import { kernel } from "./keys_kernel.js";
+
+const SCALES = [0, 0.5, 1, 1.5, 2];
+const STEPS = 30;
+const PARTS = [["out", "zero out"], ["copy", "copy"], ["in", "zero in"]];
+const KEYS = [["zero_out", "Zero out: starts at 0"], ["zero_in", "Zero in: starts at 0"], ["sees_image", "The copy sees the image"], ["pooled", "Pool the hint"]];
+
+export default widget((ui) => {
+  const asked = kernel(ui);
+  const follow = followed(ui, asked);
+  const small = smallControl(ui);
+  const table = dataTable(ui, { caption: "Gradients of the small control, one row a step" });
+  ui.add(h("div", { class: "st-keys" }, follow.element, small.element), table.element);
+  return () => {
+    asked.draw();
+    const covered = follow.draw();
+    const rows = small.draw();
+    table.draw(() => tableOf(rows));
+    ui.say(sentence(ui, covered, rows[ui.get("taken")]));
+  };
+});
+
+// The drawing, its buttons and scale, and the images that came of it.
+function followed(ui, asked) {
+  const grid = board(ui);
+  const buttons = ui.get("drawings").map((drawing, i) => button(ui, ui.get("names")[i], drawing));
+  const clear = button(ui, "Clear", "0".repeat(ui.get("side") ** 2));
+  const strip = h("div", { class: "st-keys-strip", "aria-hidden": "true" });
+  const scale = slider(ui, "scale", { label: "Scale of the control", values: SCALES, format: (value) => value.toFixed(1) });
+  const tile = facts(["Overlap with your drawing"]);
+  const note = h("p", { class: "st-note" });
+  const from = h("p", { class: "st-keys-from", role: "group", "aria-label": "Start from a drawing" }, ...buttons, clear);
+  const sides = h("div", { class: "st-keys-sides" }, h("div", {}, grid.element), h("div", { class: "st-keys-result" }, strip, tile.element, scale));
+  const element = h("section", { "aria-label": "Draw" }, h("h4", {}, "Draw where the shape should be"), from, sides, note);
+  const draw = () => {
+    const drawing = ui.get("drawing");
+    grid.draw(drawing);
+    const shown = asked.fresh() ? { images: ui.array("images"), first: 0 } : stored(ui, drawing);
+    const ink = paint(strip, shown, ui.get("side"));
+    const covered = ink.map((image) => overlap(drawing, image)).reduce((sum, value) => sum + value, 0) / ink.length;
+    tile.draw([[covered.toFixed(2), `mean of ${ink.length} images; 1 is perfect`]]);
+    put(note, "textContent", asked.says(shown));
+    return covered;
+  };
+  return { element, draw };
+}
+
+function button(ui, name, drawing) {
+  const element = h("button", { type: "button", class: "st-button", ...suppress }, name);
+  element.addEventListener("click", () => ui.set("drawing", drawing), { signal: ui.signal });
+  return element;
+}
+
+// The stored images of the drawing that is nearest: where they start in `films`, and how near it is.
+function stored(ui, drawing) {
+  const films = ui.array("films");
+  const [, scales, images, side] = films.shape;
+  const found = nearest(drawing, ui.get("drawings"));
+  const scale = SCALES.findIndex((value) => value >= ui.get("scale"));
+  const size = images * side * side * 3;
+  return { images: { data: films.data, shape: [images] }, first: (found.index * scales + scale) * size, near: found, name: ui.get("names")[found.index] };
+}
+
+// One small canvas an image, at its own number of pixels; gives the ink of each as a drawing.
+function paint(strip, { images, first }, side) {
+  const count = images.shape[0];
+  while (strip.childElementCount < count) strip.append(h("canvas", { width: side, height: side }));
+  const size = side * side * 3;
+  return Array.from({ length: count }, (_, i) => {
+    const bytes = images.data.subarray(first + i * size, first + (i + 1) * size);
+    const context = strip.children[i].getContext("2d");
+    const pixels = context.createImageData(side, side);
+    for (let p = 0; p < side * side; p++) {
+      for (let part = 0; part < 3; part++) pixels.data[4 * p + part] = bytes[3 * p + part];
+      pixels.data[4 * p + 3] = 255;
+    }
+    context.putImageData(pixels, 0, 0);
+    return inkOf(bytes);
+  });
+}
+
+// Three weights, their gradients at the chosen step, and what is wrong with the way that they are connected.
+function smallControl(ui) {
+  const size = bars(ui, { label: "Size of each gradient", format: (value) => (value === 0 ? "0 exactly" : value.toFixed(3)) });
+  const tiles = facts(["Loss", "Change of the base's answer"]);
+  const toggles = KEYS.map(([name, label]) => toggle(ui, name, { label }));
+  const taken = slider(ui, "taken", { label: "Steps taken", min: 0, max: STEPS });
+  const controls = h("div", { class: "st-keys-toggles" }, ...toggles, taken);
+  const element = h("section", { "aria-label": "Gradients" }, h("h4", {}, "A control of three weights: residual = out × copy × (image + in × hint)"), controls, size.element, tiles.element);
+  const draw = () => {
+    const set = Object.fromEntries([["zeroOut", "zero_out"], ["zeroIn", "zero_in"], ["seesImage", "sees_image"], ["pooled", "pooled"]].map(([key, name]) => [key, ui.get(name)]));
+    const rows = descent(set, STEPS);
+    const now = rows[ui.get("taken")];
+    size.draw(PARTS.map(([name, shown]) => ({ name: shown, value: now[name], accent: now[name] > 0 })), Math.max(0.05, ...rows.flatMap((row) => PARTS.map(([name]) => row[name]))));
+    tiles.draw([[now.loss.toFixed(3), `it began at ${rows[0].loss.toFixed(3)}`], [now.moved === 0 ? "none" : now.moved.toFixed(2), now.moved === 0 ? "bit for bit the base" : "largest, of 8 pixels"]]);
+    return rows;
+  };
+  return { element, draw };
+}
+
+function tableOf(rows) {
+  const columns = ["steps taken", ...PARTS.map(([, shown]) => shown), "loss"];
+  return { columns, rows: rows.map((row, i) => [i, ...PARTS.map(([name]) => row[name].toFixed(4)), row.loss.toFixed(4)]) };
+}
+
+function sentence(ui, covered, now) {
+  const awake = PARTS.filter(([name]) => now[name] > 0).map(([, shown]) => shown);
+  const who = awake.length ? `a gradient reaches ${awake.join(", ")}` : "no gradient reaches any weight";
+  const taken = ui.get("taken");
+  return `At scale ${ui.get("scale").toFixed(1)} the images cover the drawing with an overlap of ${covered.toFixed(2)}. After ${taken} ${taken === 1 ? "step" : "steps"} of the small control ${who}; its loss is ${now.loss.toFixed(4)}.`;
+}
