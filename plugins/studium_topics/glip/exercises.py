@@ -1383,7 +1383,8 @@ def _(ground, rng):
     for count, size, lr, names in ((3, 4, 4e-3, ["red ring", "ring", "old blue disc"]), (2, 3, 8e-3, ["cross", "red"])):
         model = drawn(int(torch.randint(1000, (1,), generator=rng))).double()
         with torch.no_grad():
-            model.bias.fill_(0.1)
+            model.bias.fill_(0.5)
+            model.box.bias.fill_(2.0)
         batches = []
         for _ in range(count):
             batch = scenes.batch(size, rng)

@@ -128,7 +128,9 @@ def grounding(
             average_precision(search(model, scenes.swapped([query.name]), query.images, blocks), query.truths)
             for query in queries
         ]
-        return Grounding(runs, chance(queries, average_precision, seed), _mean(turned), sureness(model, blocks, queries))
+        return Grounding(
+            runs, chance(queries, average_precision, seed), _mean(turned), sureness(model, blocks, queries)
+        )
 
 
 def fit(run: str, blocks: Blocks, profile: Profile, seed: int) -> tuple[Detector, list[float]]:
@@ -213,7 +215,9 @@ def chance(queries: list[scenes.Query], average_precision: Measure, seed: int) -
     """Return the mean average precision of perfect boxes of all shapes, with random scores."""
     generator = torch.Generator().manual_seed(seed)
     return _mean(
-        average_precision([(boxes, torch.rand(len(boxes), generator=generator)) for boxes in query.others], query.truths)
+        average_precision(
+            [(boxes, torch.rand(len(boxes), generator=generator)) for boxes in query.others], query.truths
+        )
         for query in queries
         for _ in range(10)
     )
