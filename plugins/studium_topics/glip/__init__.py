@@ -26,6 +26,6 @@ def studium_topics() -> Iterable[Topic]:
             ),
         ),
         needs=("clip",),
-        minutes=130,
+        minutes=135,
         order=43,
     )
