@@ -137,7 +137,7 @@ def fit(run: str, blocks: Blocks, profile: Profile, seed: int) -> tuple[Detector
     """Train a detector on the text of `run`; return it with the loss of each step."""
     words = (".", *joined(NAMES)) if RUNS[run] is joined else WORDS
     model = drawn(seed, words).to(profile.device)
-    steps, size = profile.choose(smoke=(6, 8), laptop=(200, 32), gpu=(4000, 128))
+    steps, size = profile.choose(smoke=(6, 8), laptop=(300, 32), gpu=(4000, 128))
 
     def loss(generator: torch.Generator) -> Tensor:
         return loss_of(model, told(run, scenes.batch(size, generator)), blocks)

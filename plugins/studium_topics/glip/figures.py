@@ -23,7 +23,7 @@ def lit_boxes(image: Tensor, answers: Sequence[tuple[Tensor, Tensor]]) -> Tensor
     axis = (torch.arange(SIDE * LARGER) + 0.5) / LARGER
     lights = []
     for boxes, _ in answers:
-        left, top, right, bottom = boxes.T[:, :, None, None]
+        left, top, right, bottom = CELL * boxes.T[:, :, None, None]
         inside = (axis >= left) & (axis <= right) & (axis[:, None] >= top) & (axis[:, None] <= bottom)
         lights.append(inside.any(0)[None])
     return _lit(image, torch.stack(lights).float())

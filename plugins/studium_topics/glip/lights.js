@@ -129,7 +129,7 @@ function dim(context, view) {
 }
 
 function drawBoxes(context, theme, { now, size }) {
-  const unit = size / (4 * now.side); // a region is 4 pixels wide
+  const unit = size / now.side;
   now.found.forEach(({ text, kept, scores }, i) => {
     for (const place of kept) {
       const [left, top, right, bottom] = [0, 1, 2, 3].map((part) => Math.min(size - 2, Math.max(2, now.boxes[4 * place + part] * unit)));

@@ -13,7 +13,7 @@ from torch import Tensor
 from traitlets import Float, Int, List, TraitError, Unicode
 
 from studium_topics.glip.model import WORDS, Detector, drawn
-from studium_topics.glip.scenes import CENTRES, SIDE
+from studium_topics.glip.scenes import CELL, CENTRES, SIDE
 from studium_topics.kits.shapes import Drawing, draw, in_quadrants
 
 LONGEST = 80
@@ -28,7 +28,7 @@ class CaptionLights(Widget):
     """Images of shapes, a caption, and the boxes that a detector finds for its phrases or for one word of it.
 
     pixels (images, side, side, 3): from 0 to 255; regions (images, regions, width): vectors of the square grid of
-    regions, row by row; boxes (images, regions, 4): left, top, right, bottom in units of a quarter of a region. The
+    regions, row by row; boxes (images, regions, 4): left, top, right, bottom in units of a region's side. The
     reader of captions runs in the browser: vocabulary, V words with the full stop; embedding (V, width); kernel
     (3, width, width), which takes the word before, the word and the word after to a vector. log_scale, bias: of the
     logits. caption: names with full stops between them. word: 0 for the phrases, else the number of the word that is
@@ -77,15 +77,15 @@ class CaptionLights(Widget):
         drawing, width = scenes_with(SHOWN, 3), len(WORDS)
         random = torch.Generator().manual_seed(0)
         regions, boxes = torch.zeros(len(SHOWN), len(CENTRES), width), torch.zeros(len(SHOWN), len(CENTRES), 4)
-        boxes[:] = torch.cat([CENTRES - 2, CENTRES + 2], 1)
+        boxes[:] = torch.cat([CENTRES - 0.5, CENTRES + 0.5], 1)
         for image, names in enumerate(SHOWN):
             for slot, name in enumerate(names):
-                box = drawing.boxes[image, slot]
+                box = drawing.boxes[image, slot] / CELL
                 away = ((CENTRES - (box[:2] + box[2:]) / 2).abs() / (box[2:] - box[:2])).amax(1)
                 direction = torch.zeros(width)
                 direction[[WORDS.index(word) for word in name.split()]] = 1.0
                 regions[image, away < 0.5] = direction * torch.where(away < 0.3, 1.0, 0.75)[away < 0.5, None]
-                boxes[image, away < 0.5] = box + 0.6 * torch.randn(int((away < 0.5).sum()), 4, generator=random)
+                boxes[image, away < 0.5] = box + 0.15 * torch.randn(int((away < 0.5).sum()), 4, generator=random)
         kernel = torch.stack([torch.zeros(width, width), torch.eye(width), torch.zeros(width, width)])
         state = {"regions": regions, "boxes": boxes, "embedding": torch.eye(width), "kernel": kernel}
         state = {name: _numbers(part) for name, part in state.items()}

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from studium_topics.glip.scenes import CELL, CENTRES, offsets
+from studium_topics.glip.scenes import CENTRES, offsets
 from studium_topics.kits.shapes import COLOURS, FORMS
 
 WORDS = (".", *COLOURS, *FORMS)
@@ -49,10 +49,10 @@ class Detector(nn.Module):
     def look(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Return vectors (N, 36, 32) and boxes (N, 36, 4) of the regions of images (N, 3, 24, 24).
 
-        A box is left, top, right, bottom in pixels; the network gives how far each side is from the region's centre.
+        A box is left, top, right, bottom in cells; the network gives how far each side is from the region's centre.
         """
         features = self.trunk(images).flatten(2).mT
-        left, top, right, bottom = (CELL * F.softplus(self.box(features))).unbind(-1)
+        left, top, right, bottom = F.softplus(self.box(features)).unbind(-1)
         x, y = CENTRES.to(images.device).unbind(-1)
         return self.region(features), torch.stack([x - left, y - top, x + right, y + bottom], -1)
 

@@ -1,8 +1,8 @@
 """Scenes of shapes with captions and boxes: what a detector is trained on here, and what it is asked for.
 
-An image has 24 × 24 pixels and 6 × 6 regions, one for each square of 4 × 4 pixels. A caption is a list of names, such
-as "red ring. blue disc", in which some names are in the image and some are not. Six of the 30 names are held out: no
-image of training shows them, and no caption has them.
+An image has 24 × 24 pixels and 6 × 6 regions, one for each cell of 4 × 4 pixels. Boxes are measured in cells. A
+caption is a list of names, such as "red ring. blue disc", in which some names are in the image and some are not. Six of
+the 30 names are held out: no image of training shows them, and no caption has them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ HELD_OUT = tuple(f"{colour} {FORMS[place % len(FORMS)]}" for place, colour in en
 SEEN = tuple(name for name in NAMES if name not in HELD_OUT)
 
 _rows, _columns = torch.meshgrid(torch.arange(GRID), torch.arange(GRID), indexing="ij")
-CENTRES = CELL * (torch.stack([_columns, _rows], -1).view(-1, 2) + 0.5)  # (36, 2): x, y in pixels, row by row
+CENTRES = torch.stack([_columns, _rows], -1).view(-1, 2) + 0.5  # (36, 2): x, y in cells, row by row
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Batch:
     """N images with what a caption says of them.
 
     images (N, 3, 24, 24) in [-1, 1]. names: of each image, those that its caption lists. owner (N, 36): which of these
-    names a region belongs to, -1 for none. boxes (N, 36, 4): left, top, right, bottom of the region's shape in pixels.
+    names a region belongs to, -1 for none. boxes (N, 36, 4): left, top, right, bottom of the region's shape in cells.
     """
 
     images: Tensor
@@ -72,7 +72,7 @@ def batch(count: int, generator: torch.Generator) -> Batch:
         [[listed[row].index(name) for name in (*names, names[0])[:4]] for row, names in enumerate(shown)]
     )
     owner = torch.where(slots >= 0, places.gather(1, slots.clamp(min=0)), -1)
-    boxes = drawing.boxes[torch.arange(count)[:, None], slots.clamp(min=0)]
+    boxes = drawing.boxes[torch.arange(count)[:, None], slots.clamp(min=0)] / CELL
     return Batch(drawing.images, listed, owner, boxes)
 
 
@@ -80,10 +80,11 @@ def owners(drawing: Drawing) -> Tensor:
     """Return which shape each region belongs to, (N, 36), -1 for none.
 
     A region belongs to a shape if its centre is in the middle of the shape's box: at most a quarter of the box's side
-    away from the box's centre, or 2 pixels where that is more, so that each shape has a region.
+    away from the box's centre, or half a cell where that is more, so that each shape has a region.
     """
-    low, high = drawing.boxes[:, :, None, :2], drawing.boxes[:, :, None, 2:]
-    reach = ((high - low) / 4).clamp(min=CELL / 2)
+    boxes = drawing.boxes[:, :, None] / CELL
+    low, high = boxes[..., :2], boxes[..., 2:]
+    reach = ((high - low) / 4).clamp(min=0.5)
     inside = ((CENTRES - (low + high) / 2).abs() <= reach).all(-1) & (high > low).all(-1)  # (N, K, 36)
     return torch.where(inside.any(1), inside.to(torch.uint8).argmax(1), -1)
 
@@ -99,7 +100,8 @@ def query(name: str, count: int, generator: torch.Generator) -> Query:
         third = int(torch.randint(len(same_colour), (), generator=generator))
         shown.append([name, same_form[first], same_form[second], same_colour[third]])
     drawing = draw(in_quadrants(shown, generator), SIDE, generator)
-    return Query(name, drawing.images, list(drawing.boxes[:, :1]), list(drawing.boxes))
+    boxes = drawing.boxes / CELL
+    return Query(name, drawing.images, list(boxes[:, :1]), list(boxes))
 
 
 def swapped(names: Sequence[str]) -> list[str]:

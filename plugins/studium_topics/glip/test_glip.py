@@ -204,7 +204,7 @@ def test_each_shape_has_a_region_and_the_region_lies_within_its_box():
     for row in range(len(names)):
         assert set(owners[row].tolist()) == {-1, 0, 1, 2, 3}
         for region in (owners[row] >= 0).nonzero()[:, 0].tolist():
-            left, top, right, bottom = drawing.boxes[row, owners[row, region]]
+            left, top, right, bottom = drawing.boxes[row, owners[row, region]] / scenes.CELL
             x, y = scenes.CENTRES[region]
             assert left < x < right
             assert top < y < bottom
@@ -279,7 +279,7 @@ def test_perfect_boxes_with_random_scores_find_one_shape_in_four():
 
 def test_a_shape_is_bright_inside_its_box_and_in_its_regions_alone():
     image = torch.ones(3, 24, 24)
-    lit = figures.lit_boxes(image, [(torch.tensor([[0.0, 0.0, 12.0, 6.0]]), torch.ones(1)), (torch.zeros(0, 4), None)])
+    lit = figures.lit_boxes(image, [(torch.tensor([[0.0, 0.0, 3.0, 1.5]]), torch.ones(1)), (torch.zeros(0, 4), None)])
     assert lit.shape == (2, 3, 96, 96)
     assert float((lit[0] == 1).double().mean()) == pytest.approx(1 / 8)
     assert float(lit[1].max()) == pytest.approx(-0.5)
