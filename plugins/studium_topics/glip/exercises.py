@@ -1314,7 +1314,7 @@ def ground(model, batches, lr, images, names):
 
     For each batch take one step of `torch.optim.Adam` on your `token_focal`, plus the mean absolute
     error (`F.l1_loss`) of the boxes of regions with an owner. A caption lists an image's names,
-    separated by ". ". Then find the names, as one caption: boxes with a score of at least 0.5, after
+    separated by ". ". Then find the names, as one caption: boxes with a score of at least 0.3, after
     `nms` with overlap 0.5.
 
     * model: `look(images)` returns regions (B, R, d), boxes (B, R, 4); `read(captions)` returns words
@@ -1352,7 +1352,7 @@ def ground(model, batches, lr, images, names):
         for row in range(len(images)):
             answers = []
             for scores in phrase_scores(logits[row], positive):
-                sure = scores >= 0.5
+                sure = scores >= 0.3
                 kept = nms(boxes[row, sure], scores[sure], 0.5)
                 answers.append((boxes[row, sure][kept], scores[sure][kept]))
             found.append(answers)
@@ -1381,7 +1381,7 @@ def _(ground, rng):
     for count, size, lr, names in ((3, 4, 4e-3, ["red ring", "ring", "old blue disc"]), (2, 3, 8e-3, ["cross", "red"])):
         model = drawn(int(torch.randint(1000, (1,), generator=rng))).double()
         with torch.no_grad():
-            model.bias.fill_(0.5)
+            model.bias.fill_(-0.3)
             model.box.bias.fill_(2.0)
         batches = []
         for _ in range(count):
@@ -1428,7 +1428,7 @@ def _(ground, rng):
                 length = len(name.split())
                 scores = odds[row, :, start : start + length].mean(1)
                 start += length + 1
-                left = [box for box in scores.argsort(descending=True).tolist() if scores[box] >= 0.5]
+                left = [box for box in scores.argsort(descending=True).tolist() if scores[box] >= 0.3]
                 kept = []
                 for box in left:
                     a, b, c, d = boxes[row, box].tolist()
@@ -1479,7 +1479,7 @@ def _(model, batches, lr, images, names):
         for row in range(len(images)):
             answers = []
             for scores in phrase_scores(logits[row], positive):
-                sure = scores >= 0.5
+                sure = scores >= 0.3
                 kept = nms(boxes[row, sure], scores[sure], 0.5)
                 answers.append((boxes[row, sure][kept], scores[sure][kept]))
             found.append(answers)
@@ -1518,7 +1518,7 @@ def _(model, batches, lr, images, names):
         for row in range(len(images)):
             answers = []
             for scores in phrase_scores(logits[row], positive):
-                sure = scores >= 0.5
+                sure = scores >= 0.3
                 kept = nms(boxes[row, sure], scores[sure], 0.5)
                 answers.append((boxes[row, sure][kept], scores[sure][kept]))
             found.append(answers)
@@ -1560,7 +1560,7 @@ def _(model, batches, lr, images, names):
         for row in range(len(images)):
             answers = []
             for scores in phrase_scores(logits[row], positive):
-                sure = scores >= 0.5
+                sure = scores >= 0.3
                 kept = nms(boxes[row, sure], scores[sure], 0.5)
                 answers.append((boxes[row, sure][kept], scores[sure][kept]))
             found.append(answers)
@@ -1598,7 +1598,7 @@ def _(model, batches, lr, images, names):
         for row in range(len(images)):
             answers = []
             for scores in phrase_scores(logits[row], positive):
-                sure = scores >= 0.5
+                sure = scores >= 0.3
                 kept = nms(boxes[row, sure], scores[sure], 0.5)
                 answers.append((boxes[row, sure][kept], scores[sure][kept]))
             found.append(answers)
@@ -1636,7 +1636,7 @@ def _(model, batches, lr, images, names):
         for row in range(len(images)):
             answers = []
             for scores in phrase_scores(logits[row], positive):
-                sure = scores >= 0.5
+                sure = scores >= 0.3
                 kept = nms(boxes[row, sure], scores[sure], 0.5)
                 answers.append((boxes[row, sure][kept], scores[sure][kept]))
             found.append(answers)
@@ -1644,7 +1644,7 @@ def _(model, batches, lr, images, names):
 
 
 @ground.misconception(
-    "You kept every region with a score of at least 0.5. Neighbouring regions show the same shape, and each brings "
+    "You kept every region with a score of at least 0.3. Neighbouring regions show the same shape, and each brings "
     "its own box of it.",
     name="no-suppression",
 )
@@ -1676,7 +1676,7 @@ def _(model, batches, lr, images, names):
         for row in range(len(images)):
             answers = []
             for scores in phrase_scores(logits[row], positive):
-                sure = scores >= 0.5
+                sure = scores >= 0.3
                 kept = scores[sure].argsort(descending=True)
                 answers.append((boxes[row, sure][kept], scores[sure][kept]))
             found.append(answers)
@@ -1755,7 +1755,7 @@ def _(model, batches, lr, images, names):
         for row in range(len(images)):
             table = phrase_scores(logits[row], positive)
             best, own = table.max(0)
-            sure = best >= 0.5
+            sure = best >= 0.3
             kept = sure.nonzero()[:, 0][nms(boxes[row, sure], best[sure], 0.5)]
             ours = [kept[own[kept] == place] for place in range(len(names))]
             found.append([(boxes[row, place], best[place]) for place in ours])
@@ -1792,7 +1792,7 @@ def _(model, batches, lr, images, names):
     logits = compare(regions, [caption])[0].detach()
 
     def find(row, scores):
-        kept = [place for place in nms(boxes[row], scores, 0.5).tolist() if scores[place] >= 0.5]
+        kept = [place for place in nms(boxes[row], scores, 0.5).tolist() if scores[place] >= 0.3]
         return boxes[row][kept], scores[kept]
 
     return [
@@ -1828,7 +1828,7 @@ def _(model, batches, lr, images, names):
             table = phrase_scores(align_logits(regions, words, model.log_scale, model.bias, mask)[0], positive)
             answers = []
             for scores in table:
-                places = (scores >= 0.5).nonzero()[:, 0]
+                places = (scores >= 0.3).nonzero()[:, 0]
                 places = places[nms(boxes[0, places], scores[places], 0.5)]
                 answers.append((boxes[0, places], scores[places]))
             found.append(answers)

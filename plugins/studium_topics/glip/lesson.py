@@ -211,23 +211,24 @@ ImageGrid(batch.images, captions=[". ".join(row) for row in batch.names], column
 from studium_topics.glip.exercises import ground
 
 # %% [markdown] tags=["experiment"]
-# Train it on 120 batches, which takes some seconds, and ask for names in a new image. It is bright inside the boxes:
+# Train it on 160 batches, which takes some ten seconds, and ask for six names in a new image with three discs and a red
+# shape. Each copy of the image is bright inside the boxes that were found for one name:
 
 # %% tags=["experiment"]
 generator = torch.Generator().manual_seed(0)
-batches = [scenes.batch(32, generator) for _ in range(120 if lesson.profile.name != "smoke" else 4)]
+batches = [scenes.batch(32, generator) for _ in range(160 if lesson.profile.name != "smoke" else 4)]
 asked = scenes.query("red disc", 1, generator)
-names = ["red disc", "disc", "red", "blue ring"]
-found, losses = lesson.mine(ground)(drawn(0), batches, 1e-2, asked.images, names)
+names = ["red disc", "yellow disc", "purple disc", "red square", "green disc", "red cross"]
+found, losses = lesson.mine(ground)(drawn(0), batches, 4e-3, asked.images, names)
 print(f"loss of the first batch {losses[0]:.2f}, of the last {losses[-1]:.2f}")
 for name, (boxes, scores) in zip(names, found[0], strict=True):
-    print(f"{name:9} {len(boxes)} boxes, scores {', '.join(f'{score:.2f}' for score in scores.tolist())}")
-ImageGrid(figures.lit_boxes(asked.images[0], found[0]), captions=names, columns=4, label="what each phrase finds")
+    print(f"{name:12} {len(boxes)} boxes   {', '.join(f'score {score:.2f}' for score in scores.tolist())}")
+ImageGrid(figures.lit_boxes(asked.images[0], found[0]), captions=names, columns=3, label="what each name finds")
 
 # %% [markdown] tags=["experiment"]
 # "Red disc" was never boxed, and no caption had it: it is one of six names that are **held out**. If your detector
-# found one, it knows "red" from rings and crosses and "disc" from discs of other colours. One image proves little,
-# though. We need a measure.
+# found it, it knows "red" from rings and squares, and "disc" from discs of other colours. It is less sure than of the
+# others, and it may be wrong. One image proves little: we need a measure.
 #
 # ## Average precision
 #
@@ -289,7 +290,16 @@ for (name, run), colour, dash in zip(measured.runs.items(), COLOURS, DASHES, str
 curves
 
 # %% [markdown] tags=["experiment"]
-# RESULTS
+# From our runs at laptop (seeds 0 and 1; you ran one):
+#
+# * **Names that were never boxed are found**: HELD of 1 with captions, where chance is CHANCE. The words carry it, as
+#   in CLIP: the pair is new, its parts are not.
+# * **Names of forms**: FORMS on held-out names. All the boxes are there, and nothing in the text told red from blue.
+#   This is what grounding data adds to detection data: not boxes, but words.
+# * **One word a name** is as good as captions on the names that it saw, and finds SINGLE of the others, below chance:
+#   the row of an unknown class was never trained, so it points anywhere. A list of classes cannot be extended by
+#   asking.
+# * **Shuffled captions** are at chance on all names, SHUFFLED, and put a box on every shape.
 #
 # ## Why does a shuffled caption still find boxes?
 #
@@ -320,7 +330,7 @@ print(
 )
 
 # %% [markdown] tags=["experiment"]
-# REVERSED
+# REVERSEDTEXT
 #
 # ## Ask it yourself
 #
@@ -375,7 +385,7 @@ CaptionLights.of(captions.model, seed=5)
 # ## Open tasks
 #
 # * **Ten minutes.** Call `ground` with captions of which each is another image's, as in the experiment. You should see
-#   boxes on all shapes for each name as soon as you lower the score from 0.5 to 0.1.
+#   boxes on all shapes for each name as soon as you lower the score from 0.3 to 0.1.
 # * **An hour.** Take the neighbours' weights away: set `detector.mix.weight[:, :, 0]` and `[:, :, 2]` to zero after
 #   each step, and train. You should see scores near one half where two names of a caption share a word.
 # * **A day.** Add relations: captions such as "left disc. right disc" for images with two discs of one colour. You

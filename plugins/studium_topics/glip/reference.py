@@ -23,7 +23,7 @@ Tokens = Callable[[str], Sequence[tuple[int, int]]]
 Found = tuple[Tensor, Tensor]
 
 SEPARATOR = ". "
-LEAST, OVERLAP = 0.5, 0.5
+LEAST, OVERLAP = 0.3, 0.5
 
 
 def build_prompt(names: Sequence[str], separator: str, offsets: Tokens) -> tuple[str, Tensor]:
