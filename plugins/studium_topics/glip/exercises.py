@@ -394,11 +394,10 @@ def _(regions, words, log_scale, bias, mask):
 def token_focal(logits, targets, mask, alpha=0.25, gamma=2.0):
     """Return the focal loss of word-region logits, over the number of positive entries.
 
-    An entry costs −w (1 − p)^gamma ln p, where p is the probability that the logit gives to what is
-    right, by a sigmoid. The weight w is alpha for target 1 and 1 − alpha for target 0. Places without
-    a token do not count. Divide the sum by the number of targets 1 that count, or by 1 if there is
-    none. Loss and gradients are finite for logits of ±100 in float32, and for any of a place without
-    a token.
+    An entry costs −w (1 − p)^gamma ln p: p is the probability of what is right, by a sigmoid, and w is
+    alpha for target 1, 1 − alpha for target 0. Places without a token do not count. Divide the sum by
+    the number of targets 1 that count, at least 1. Loss and gradients are finite for logits of ±100 in
+    float32.
 
     * logits, targets (B, N, M): targets are 0.0 or 1.0
     * mask (B, M): bool, True where there is a token
@@ -1313,16 +1312,16 @@ def ground(model, batches, lr, images, names):
     """Train a detector on captions with boxes, then find each of the names in new images.
 
     For each batch take one step of `torch.optim.Adam` on your `token_focal`, plus the mean absolute
-    error (`F.l1_loss`) of the boxes of regions with an owner. A caption lists an image's names,
-    separated by ". ". Then find the names, as one caption: boxes with a score of at least 0.3, after
-    `nms` with overlap 0.5.
+    error of the boxes of regions with an owner. A caption lists an image's names, separated by ". ".
+    Then find the names, as one caption: boxes that score at least 0.3, after `nms` with overlap 0.5.
 
-    * model: `look(images)` returns regions (B, R, d), boxes (B, R, 4); `read(captions)` returns words
-      (B, M, d), mask (B, M); `log_scale` and `bias` are parameters
-    * batches: each has `images`, `names` (a list for each image), `boxes` (B, R, 4), `owner` (B, R)
-      with the place in that list of a region's name, or −1
-    * returns: for each image and each name (boxes, scores), best first, without a gradient; and the
-      loss of each batch before its step, as floats
+    * `model.look(images)`: returns regions (B, R, d) and boxes (B, R, 4)
+    * `model.read(captions)`: returns words (B, M, d) and mask (B, M)
+    * `model.log_scale`, `model.bias`: parameters
+    * batches: each has `images`, `names` (a list for each image), `boxes` (B, R, 4) and `owner`
+    * `owner` (B, R): the place in its image's list of the name that a region belongs to, or −1
+    * returns: for each image and each name (boxes, scores), best first, without a gradient
+    * and returns: the loss of each batch before its step, as floats
     """
     ### BEGIN SOLUTION
     optimizer = torch.optim.Adam(model.parameters(), lr=lr)

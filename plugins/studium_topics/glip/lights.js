@@ -3,6 +3,7 @@ import { canvas } from "studium_widgets/controls/canvas.js";
 import { cellCursor } from "studium_widgets/controls/cell_cursor.js";
 import { dataTable } from "studium_widgets/controls/data_table.js";
 import { h, put, suppress } from "studium_widgets/controls/element.js";
+import { DASHES } from "studium_widgets/controls/legend.js";
 import { memo } from "studium_widgets/controls/memo.js";
 import { player } from "studium_widgets/controls/player.js";
 import { slider } from "studium_widgets/controls/slider.js";
@@ -133,14 +134,15 @@ function drawBoxes(context, theme, { now, size }) {
   now.found.forEach(({ text, kept, scores }, i) => {
     for (const place of kept) {
       const [left, top, right, bottom] = [0, 1, 2, 3].map((part) => Math.min(size - 2, Math.max(2, now.boxes[4 * place + part] * unit)));
-      outline(context, theme, [left, top, right - left, bottom - top], theme.series[i % theme.series.length], 2.5);
+      outline(context, theme, [left, top, right - left, bottom - top], theme.series[i % theme.series.length], 2.5, DASHES[i % DASHES.length]);
       label(context, theme, `${text} ${scores[place].toFixed(2)}`, left, top, size);
     }
   });
 }
 
-function outline(context, theme, [x, y, width, height], stroke, thick) {
-  for (const [shade, line] of [[theme.surface, thick + 3], [stroke, thick]]) {
+function outline(context, theme, [x, y, width, height], stroke, thick, dash = []) {
+  for (const [shade, line, gaps] of [[theme.surface, thick + 3, []], [stroke, thick, dash]]) {
+    context.setLineDash(gaps);
     context.strokeStyle = shade;
     context.lineWidth = line;
     context.strokeRect(x, y, width, height);
