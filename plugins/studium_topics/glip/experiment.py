@@ -120,10 +120,10 @@ def grounding(
 ) -> Grounding:  # fmt: skip
     """Train each of RUNS and ask it for all names.
 
-    Measured at laptop on one thread, seeds 0 and 1, as mean average precision of seen and held-out names: captions .999
-    .943 and .999 .778, names of forms .362 .282 and .414 .345, shuffled captions .300 .274 and .334 .345, one word a
-    name .991 .060 and .891 .032; random scores .305 and .316. Seed 2: captions .999 .722, shuffled captions .294 .420 (of
-    all names .319). Of all shapes, .963 to 1.000 had a box in each run.
+    Measured at laptop on one thread, seeds 0 to 2, as mean average precision of seen and held-out names: captions .999
+    .943, .999 .778, .999 .722; names of forms .362 .282, .414 .345, .443 .326; shuffled captions .300 .274, .334 .345,
+    .294 .420 (of all names .295 .336 .319); one word a name .991 .060, .891 .032, .990 .214; random scores .305 .316
+    .314. Of all shapes, .963 to 1.000 had a box.
     """
     blocks = Blocks(build_prompt, align_logits, token_focal, phrase_scores, box_iou, nms, average_precision)
     with one_thread():
