@@ -59,8 +59,7 @@ from studium_widgets.plots import COLOURS, DASHES
 # %% [markdown]
 # ## The class is a word
 #
-# A detector looks at many regions of an image. For each it computes a vector $o_i$, a box, and the logits of its
-# classes
+# A detector looks at many regions of an image. For each it computes a vector $o_i$, a box, and logits
 # $W o_i + b$, where $W$ has one row for each class. A row is a vector that is compared with the region. GLIP changes
 # one thing: the rows are not learned one by one, they are **computed from text**. <dfn>Grounding</dfn> is the task of
 # finding the region of an image that each phrase of a text speaks of. A list of classes is a text as well: write them
@@ -120,8 +119,7 @@ else:
 #
 # The targets $T$ are a matrix of zeros and ones: a region that shows the red ring has ones under "red" and "ring" of
 # *its* name, and zeros under all else, the full stops and a "red" of another name included. Each entry is judged by
-# itself, with a sigmoid. A softmax over the words could not say that a region is red *and* a ring, nor that it shows
-# nothing.
+# itself, with a sigmoid. A softmax over the words could not say that a region is red *and* a ring.
 #
 # There are many more zeros than ones: 36 regions times 17 tokens are 612 entries, and some 16 of them are ones. The
 # cross-entropy of so many easy zeros, though each is small, hides the rest. The <dfn>focal loss</dfn>
@@ -310,8 +308,8 @@ curves
 # The loss of the boxes does not contain the caption, so the boxes are learned as before. What can the words learn? The
 # caption of another image says nothing of a region, except this: if the region shows *any* shape, 2 of the 12 words of
 # the caption are marked, whichever those are; if it shows the ground, none is. The best that the model can do is to
-# give **every word the same probability where there is a shape, and almost 0 elsewhere**. So each word finds each shape,
-# the boxes are right, and only a test with other shapes in the image shows that the names mean nothing.
+# give **every word the same probability where there is a shape, and almost 0 elsewhere**. So each word finds each
+# shape, the boxes are right, and only a test with other shapes in the image shows that the names mean nothing.
 # </details>
 #
 # The same trap waits without any shuffling. If each test image had one shape only, a detector that ignores the caption
@@ -328,9 +326,9 @@ print(
 )
 
 # %% [markdown] tags=["experiment"]
-# With its words turned around, the detector still has a mAP of 0.60 to 0.72 (three seeds): *ring* alone points to rings,
-# and *red* to red shapes, in whichever order they come. What is lost is what a word had learned of its neighbour: in
-# training a colour was always followed by a form.
+# With its words turned around, the detector still has a mAP of 0.60 to 0.72 (three seeds): *ring* alone points to
+# rings, and *red* to red shapes, in whichever order they come. What is lost is what a word had learned of its
+# neighbour: in training a colour was always followed by a form.
 #
 # And a held-out name ranks its own shape first without being *sure* of it: its best score is 0.28 to 0.44 where it is
 # there, and 0.07 to 0.13 where it is not. Average precision asks for the order alone, so it hides this; a threshold
