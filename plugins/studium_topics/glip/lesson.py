@@ -121,8 +121,8 @@ else:
 # *its* name, and zeros under all else, the full stops and a "red" of another name included. Each entry is judged by
 # itself, with a sigmoid. A softmax over the words could not say that a region is red *and* a ring.
 #
-# There are many more zeros than ones: 36 regions times 17 tokens are 612 entries, and some 16 of them are ones. The
-# cross-entropy of so many easy zeros, though each is small, hides the rest. The <dfn>focal loss</dfn>
+# There are many more zeros than ones: 36 regions times 17 tokens are 612 entries, and 7 of them are ones on average.
+# The cross-entropy of so many easy zeros, though each is small, hides the rest. The <dfn>focal loss</dfn>
 # ([Lin et al. 2017](https://arxiv.org/abs/1708.02002), equation 5) is a cross-entropy in which an entry counts less the
 # better it is already predicted. With $p$ the probability that the model gives to what is right,
 #
