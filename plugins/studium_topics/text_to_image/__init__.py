@@ -13,7 +13,7 @@ def studium_topics() -> Iterable[Topic]:
         title="Text-to-image models, by year",
         track="Vision and language",
         summary="Type a sentence and watch a model that you trained draw it: the whole pipeline with rectified flow, "
-        "DDIM as the same steps at other times, the measures that rank image models, and the sentences that break them.",
+        "DDIM as the same steps at other times, the measures that rank models, and the sentences that break them.",
         package=__name__,
         papers=(
             Paper("Generative Adversarial Text to Image Synthesis", 2016, "1605.05396"),

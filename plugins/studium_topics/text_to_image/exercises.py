@@ -82,14 +82,14 @@ def _(flow_loss, rng):
         z, t = calls[0]
         assert tuple(t.shape) == shape[:1], f"t is expected with shape {shape[:1]}, got {tuple(t.shape)}"
         mean, spread, low = float(t.mean()), float(t.std()), float(t.min())
-        assert low >= 0 and abs(mean - 0.5) < 0.08, (
-            f"times are expected to be uniform in [0, 1], got the mean {mean:.2f}"
-        )
+        assert low >= 0, f"times from 0 to 1 are expected, got {low:.2f}"
+        assert abs(mean - 0.5) < 0.08, f"uniform times have the mean 0.5, got {mean:.2f}"
         assert abs(spread - 0.289) < 0.04, f"uniform times have a standard deviation of 0.289, got {spread:.3f}"
         share = t.view(-1, *[1] * (len(shape) - 1))
         noise = ((z - (1 - share) * x0) / share)[t > 0.05]
         mean, spread = float(noise.mean()), float(noise.std())
-        assert abs(mean) < 0.15 and abs(spread - 1) < 0.1, f"noise of N(0, 1) is expected, got {mean:.2f}, {spread:.2f}"
+        assert abs(mean) < 0.15, f"noise with the mean 0 is expected, got {mean:.2f}"
+        assert abs(spread - 1) < 0.1, f"noise with a standard deviation of 1 is expected, got {spread:.2f}"
         expected = (x0 - (z - (1 - share) * x0) / share)[t > 0.05].square().mean()
         assert_close(loss, expected, rtol=0.1, atol=0.01, message="the loss of a model that answers 0")
 
@@ -392,7 +392,7 @@ def _(model, z, t, ids, other, scale):
     hints=(
         "In which order do the parts of the diagram work, and which of them works in each step?",
         "Make P · S rows: each prompt with each seed. Follow the velocity from each time to the next one, then decode.",
-        "ids (P, L) and noise (S, *) both become (P · S, …), prompt by prompt. The step from `now` to `then` is negative.",
+        "ids (P, L) and noise (S, *) both become (P · S, …), prompt by prompt. Each step is negative.",
         "`ids.repeat_interleave(S, 0)`, `noise.repeat(P, 1, …)`, `z = z + (then - now) * v`, `.unflatten(0, (P, S))`.",
     ),
     level="integrative",
@@ -615,7 +615,7 @@ def _(model, tokens, noise, decode, prompts, seeds, times, scale, negative=""):
     pairs = [(prompt, seed) for prompt in prompts for seed in seeds]
     ids, other = tokens([prompt for prompt, _ in pairs]), tokens([negative] * len(pairs))
     z = torch.stack([noise(seed) * times[0] for _, seed in pairs])
-    for now, then in zip(times[:-1], times[1:], strict=True):
+    for now, then in itertools.pairwise(times):
         with torch.no_grad():
             z = z - (now - then) * guided_velocity(model, z, now, ids, other, scale)
     return torch.stack(decode(z).detach().split(len(seeds)))
@@ -832,7 +832,7 @@ def _(images, texts, weight=2.5):
     minutes=15,
     hints=(
         "Which root is meant: of each number of the matrix, or of the matrix?",
-        "The trace of a root is the sum of the roots of the eigenvalues. Those of cov1 @ cov2 are real and not negative.",
+        "The trace of a root is the sum of the roots of the eigenvalues. Those of the product are real and at least 0.",
         "Rounding makes an eigenvalue of 0 slightly negative or complex. The result has no axis.",
         "`torch.linalg.eigvals(cov1 @ cov2).real.clamp(min=0).sqrt().sum()`.",
     ),

@@ -1,4 +1,4 @@
-"""A judge of drawn images: a small CLIP that also lists the shapes it sees. It never sees a generated image in training.
+"""A judge of drawn images: a small CLIP that also lists the shapes it sees. It is trained on real images only.
 
 Its features carry the Fréchet distance, precision and recall; its text side carries the CLIP score; its list of shapes
 finds leaked colours and wrong counts. A measure is never better than such a judge, so `checked` says how good it is.

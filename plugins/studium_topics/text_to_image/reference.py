@@ -7,6 +7,7 @@ Hessel et al. 2021 (2104.08718). Everything follows the device and dtype of its 
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Sequence
 
@@ -58,7 +59,7 @@ def text_to_image(
     z = times[0] * start.repeat(len(prompts), *[1] * (start.ndim - 1))
     ids = tokens(prompts).to(z.device).repeat_interleave(len(seeds), 0)
     other = tokens([negative]).to(z.device).expand_as(ids)
-    for now, then in zip(times[:-1], times[1:], strict=True):
+    for now, then in itertools.pairwise(times):
         z = z + (then - now) * guided_velocity(model, z, now, ids, other, scale)
     return decode(z).unflatten(0, (len(prompts), len(seeds)))
 
@@ -96,8 +97,11 @@ def precision_recall(real: Tensor, fake: Tensor, k: int) -> tuple[float, float]:
     return covered(fake, real), covered(real, fake)
 
 
-def trained_model(seed: int = 0, steps: int = 3000) -> tuple[nn.Module, parts.Patches]:
-    """Return the model that the lesson opens with, trained for longer than the lesson's own, and its autoencoder."""
+def trained_model(seed: int = 0, steps: int = 2000) -> tuple[nn.Module, parts.Patches]:
+    """Return the model that the lesson opens with, trained longer than the lesson's own, and its autoencoder.
+
+    `PromptBench.of(...).saved()` makes the lesson's `opening.json` of them.
+    """
     from studium_topics.kits.training import train
 
     data = parts.Captioned.drawn(20_000, seed)
