@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import base64
-import json
-from importlib.resources import files
 from typing import Any, Self
 
 import numpy as np
-import torch
 from studium_widgets import Array, Widget
 from torch import Tensor, nn
 from traitlets import Enum, Float, Int, List, TraitError, Unicode
 
 from studium_topics.text_to_image.model import WORDS, Patches
+from studium_topics.text_to_image.packing import as_text, from_file, packed
 
 SPACINGS = ("straight", "DDIM")
 MOST_STEPS, LONGEST = 32, 80
@@ -53,11 +50,11 @@ class PromptBench(Widget):
     @classmethod
     def of(cls, model: nn.Module, patches: Patches, levels: Tensor, **options: Any) -> Self:
         """Take a model like `painter`, its autoencoder and the times (1000,) of DDPM's timesteps; options as above."""
-        parts = {name: part.detach().float().cpu().numpy() for name, part in model.named_parameters()}
-        packed = [_packed(part) for part in parts.values()]
+        weights, scales = packed(model)
+        parts = dict(model.named_parameters())
         return cls(
-            weights=np.concatenate([numbers for numbers, _ in packed]),
-            scales=np.concatenate([scales for _, scales in packed]),
+            weights=weights,
+            scales=scales,
             names=list(parts),
             shapes=[list(part.shape) for part in parts.values()],
             vocabulary=list(WORDS),
@@ -70,13 +67,8 @@ class PromptBench(Widget):
     @classmethod
     def opening(cls, **options: Any) -> Self:
         """Take the model that the lesson opens with; `trained_model` of the reference trained it."""
-        saved = json.loads(files(__package__).joinpath("opening.json").read_text("utf-8"))
-        state = {name: saved[name] for name in ("names", "shapes", "vocabulary")}
-        state["weights"] = np.frombuffer(base64.b64decode(saved["weights"]), np.uint8)
-        for name in ("scales", "mean", "basis", "levels"):
-            numbers = np.frombuffer(base64.b64decode(saved[name]), "<f4")
-            state[name] = numbers.reshape(12, -1) if name == "basis" else numbers
-        return cls(**state | options)
+        saved = from_file("opening.json")
+        return cls(**saved | {"basis": saved["basis"].reshape(12, -1)} | options)
 
     @classmethod
     def example(cls) -> Self:
@@ -93,8 +85,7 @@ class PromptBench(Widget):
     def saved(self) -> dict[str, Any]:
         """Return the model as JSON, in the form of `opening.json`."""
         arrays = {name: getattr(self, name) for name in ("weights", "scales", "mean", "basis", "levels")}
-        coded = {name: base64.b64encode(array.tobytes()).decode("ascii") for name, array in arrays.items()}
-        return coded | {"names": self.names, "shapes": self.shapes, "vocabulary": self.vocabulary}
+        return as_text(**arrays) | {"names": self.names, "shapes": self.shapes, "vocabulary": self.vocabulary}
 
     def check(self) -> None:
         for name in ("prompt", "negative"):
@@ -106,21 +97,3 @@ class PromptBench(Widget):
         rows = sum(shape[0] for shape in self.shapes)
         if len(self.scales) != rows or len(self.names) != len(self.shapes):
             raise TraitError(f"scales need one number for each of {rows} rows, got {len(self.scales)}")
-
-
-def _packed(part: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """Return a parameter as bytes, and the scale of each of its rows."""
-    rows = part.reshape(len(part), -1)
-    scales = np.maximum(np.abs(rows).max(1), 1e-12) / 127
-    return (128 + np.round(rows / scales[:, None])).astype(np.uint8).ravel(), scales.astype(np.float32)
-
-
-def unpacked(bench: PromptBench) -> dict[str, Tensor]:
-    """Return the parameters as the page sees them, by name."""
-    found, byte, row = {}, 0, 0
-    for name, shape in zip(bench.names, bench.shapes, strict=True):
-        size = int(np.prod(shape))
-        numbers = bench.weights[byte : byte + size].astype(np.float32).reshape(shape[0], -1) - 128
-        found[name] = torch.from_numpy((numbers * bench.scales[row : row + shape[0], None]).reshape(shape))
-        byte, row = byte + size, row + shape[0]
-    return found

@@ -21,7 +21,7 @@ from studium import Claim, Profile
 from torch import Tensor, nn
 
 from studium_topics.kits import shapes
-from studium_topics.kits.diffusion import UNet, linear_betas
+from studium_topics.kits.diffusion import UNet
 from studium_topics.kits.digits import split
 from studium_topics.kits.training import one_thread, train
 from studium_topics.text_to_image import judge as judging
@@ -30,8 +30,8 @@ from studium_topics.text_to_image.model import NOISE, SIDE, Captioned, Patches, 
 Block = Callable[..., Any]
 Model = Callable[[Tensor, Tensor, Tensor], Tensor]
 
-LEVELS = 1000
-ABAR = torch.cumprod(1 - linear_betas(LEVELS), 0)
+LEVELS = 1000  # with the noise schedule of Stable Diffusion
+ABAR = torch.cumprod(1 - torch.linspace(0.00085**0.5, 0.012**0.5, LEVELS, dtype=torch.float64) ** 2, 0)
 COUNTS = (70, 100, 200, 400, 800, 1600, 3200)
 BATCH, LEARNING_RATE, DROP = 64, 4e-3, 0.1
 STEPS, SCALES, SCALE = (2, 4, 8, 16), (1.0, 2.0, 4.0, 8.0), 3.0
@@ -201,10 +201,10 @@ class Networks:
 
 
 def networks(flow_loss: Block, as_flow: Block, *, profile: Profile, seed: int = 0) -> Networks:
-    """Train a rectified flow, a noise predictor and a judge."""
+    """Train a rectified flow and a noise predictor alike, and fetch the judge."""
     with one_thread():
         data = prepared(seed, profile)
-        judge = judging.trained(seed, profile.choose(smoke=10, laptop=400, gpu=2000))
+        judge = judging.public()
         flow = trained(partial(dropping, flow_loss), data, profile, seed, "rectified flow")
         noise = NoisePredictor(trained(noise_loss, data, profile, seed, "noise predictor"), as_flow)
     return Networks(flow, noise, data.patches, judge, judging.checked(judge, seed))
@@ -401,3 +401,39 @@ def studio(
         guided(text_to_image, clip_score, frechet, precision_recall, made, profile),
         composition(text_to_image, made, profile),
     )
+
+
+claims = (
+    Claim(
+        "DDIM takes Euler's steps on the straight path (largest difference of the samples, predictions exact)",
+        "2010.02502",
+        straight,
+        lambda apart: apart,
+        at_most=1e-9,
+        holds_from="smoke",
+    ),
+    Claim(
+        "The Fréchet distance of a perfect generator falls like 1 / N (N times it, largest share away from its mean)",
+        "1911.07023",
+        bias,
+        lambda result: result.constancy,
+        at_most=0.3,
+        holds_from="smoke",
+    ),
+    Claim(
+        "So a perfect generator with 100 samples looks worse than a poor one with 3200 (ratio of the distances)",
+        "1911.07023",
+        bias,
+        lambda result: result.flipped,
+        at_least=4.0,
+        holds_from="smoke",
+    ),
+    Claim(
+        "Extrapolation to infinitely many samples restores the order (limit of the poor one minus that of the perfect)",
+        "1911.07023",
+        bias,
+        lambda result: result.narrow_limit - result.perfect_limit,
+        at_least=0.05,
+        holds_from="smoke",
+    ),
+)

@@ -15,9 +15,10 @@ from torch.nn import functional as F
 from studium_topics.kits import shapes
 from studium_topics.kits.training import train
 from studium_topics.text_to_image.model import NOISE, SIDE, WORDS, tokens
+from studium_topics.text_to_image.packing import from_file, unpack
 
 WIDTH, MOST = 64, 4  # features; shapes in an image
-SCALE = 10.0  # of the cosines, in training
+SCALE = 16.0  # of the cosines, in training
 
 
 class Judge(nn.Module):
@@ -25,17 +26,18 @@ class Judge(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.image = nn.Sequential(
+        self.map = nn.Sequential(
             nn.Conv2d(3, 24, 3, padding=1), nn.ReLU(),
             nn.Conv2d(24, 48, 3, stride=2, padding=1), nn.ReLU(),
+            nn.Conv2d(48, 48, 3, padding=1), nn.ReLU(),
             nn.Conv2d(48, 48, 3, stride=2, padding=1), nn.ReLU(),
-            nn.Flatten(), nn.Linear(3 * SIDE**2, WIDTH),
         )  # fmt: skip
+        self.image = nn.Sequential(nn.Flatten(), nn.Linear(3 * SIDE**2, WIDTH))
         self.text = nn.EmbeddingBag(len(WORDS), WIDTH, mode="sum", padding_idx=0)
-        self.names, self.count = nn.Linear(WIDTH, len(shapes.NAMES)), nn.Linear(WIDTH, MOST)
+        self.names, self.count = nn.Conv2d(48, len(shapes.NAMES), 1), nn.Linear(3 * SIDE**2, MOST)
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.image(images)
+        return self.image(self.map(images))
 
     def kinds(self, images: Tensor) -> Tensor:
         """Return rows of `shapes.kinds()` (N, 3): colour, form and size of the one shape in each image."""
@@ -44,8 +46,8 @@ class Judge(nn.Module):
 
     def listed(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Return which of NAMES each image shows, (N, 30) in [0, 1], and how many shapes, (N,) from 1 to 4."""
-        features = F.relu(self(images))
-        return self.names(features).sigmoid(), self.count(features).argmax(1) + 1
+        seen = self.map(images)
+        return self.names(seen).amax((2, 3)).sigmoid(), self.count(seen.flatten(1)).argmax(1) + 1
 
 
 def captions_of_kinds() -> list[str]:
@@ -58,7 +60,15 @@ def _unit_texts(judge: Judge) -> Tensor:
     return F.normalize(judge.text(tokens(captions_of_kinds())), dim=1)
 
 
-def trained(seed: int, steps: int) -> Judge:
+def public() -> Judge:
+    """Return the judge that everybody uses, as FID has one Inception network for all; `trained` made it, seed 0."""
+    judge = Judge().eval()
+    saved = from_file("judge.json")
+    unpack(judge, saved["weights"], saved["scales"])
+    return judge
+
+
+def trained(seed: int, steps: int = 1200) -> Judge:
     """Return a judge after `steps` batches of 48 images of one shape and 48 of one to four small ones."""
     with torch.random.fork_rng([]):
         torch.default_generator.manual_seed(seed)
@@ -67,11 +77,11 @@ def trained(seed: int, steps: int) -> Judge:
     def loss(generator: torch.Generator) -> Tensor:
         rows = torch.randint(len(shapes.kinds()), (48,), generator=generator)
         scenes, (names, count) = _scenes(rows, generator)
-        features = judge(shapes.draw(scenes, SIDE, generator, NOISE).images)
-        cosines = F.normalize(features[:48], dim=1) @ _unit_texts(judge).T
-        seen = F.relu(features)
-        listing = F.binary_cross_entropy_with_logits(judge.names(seen), names)
-        return F.cross_entropy(SCALE * cosines, rows) + 8 * listing + F.cross_entropy(judge.count(seen), count)
+        seen = judge.map(shapes.draw(scenes, SIDE, generator, NOISE).images)
+        cosines = F.normalize(judge.image(seen[:48]), dim=1) @ _unit_texts(judge).T
+        listing = F.binary_cross_entropy_with_logits(judge.names(seen).amax((2, 3)), names)
+        counting = F.cross_entropy(judge.count(seen.flatten(1)), count)
+        return F.cross_entropy(SCALE * cosines, rows) + 8 * listing + counting
 
     train(judge, loss, steps, 4e-3, schedule="onecycle", seed=seed, description="judge")
     return judge.eval()

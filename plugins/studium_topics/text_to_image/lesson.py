@@ -24,8 +24,8 @@ PromptBench.opening()
 # 4. **write** the measures that rank image models, and find out when two of their figures cannot be compared;
 # 5. **measure** three failures of composition, and fix one without training.
 #
-# You need [clip](clip.ipynb) for the text side and [cfg](cfg.ipynb) for guidance and DDIM. Time: 20 minutes of reading,
-# 105 of coding, 4 of running.
+# You need [clip](clip.ipynb) for the text side and [cfg](cfg.ipynb) for guidance and DDIM. Time: 20 minutes of
+# reading, 105 of coding, 4 of running.
 #
 # **History.** The first networks that drew a sentence were adversarial ones
 # ([Reed et al. 2016](https://arxiv.org/abs/1605.05396)): a generator and a discriminator that both read it. They drew
@@ -75,11 +75,9 @@ Diagram.from_package("studium_topics.text_to_image", "flow.svg")
 
 # %%
 import itertools
-import math
 
 import torch
 
-from studium_topics.kits import shapes
 from studium_topics.text_to_image import figures
 from studium_topics.text_to_image.experiment import (
     BATCH,
@@ -87,13 +85,19 @@ from studium_topics.text_to_image.experiment import (
     NETWORKS,
     SPACINGS,
     STEPS,
+    at_equal_steps,
     bias,
+    composition,
+    evenly,
+    guided,
+    networks,
     prepared,
+    shrinks,
     straight,
-    studio,
     time_of,
     times,
 )
+from studium_topics.text_to_image.judge import captions_of_kinds
 from studium_topics.text_to_image.model import Captioned, noise_of, painter, tokens
 from studium_widgets import ImageGrid
 
@@ -125,20 +129,22 @@ ImageGrid(decoded, columns=5, label="images after encoder and decoder")
 #
 # The network sees $z_t$, $t$ and the prompt, and is trained to predict $\epsilon - x_0$ with the squared error. Many
 # lines cross at one point, so the best prediction is their mean velocity,
-# $v(z, t) = \mathbb E[\epsilon - x_0 \mid z_t = z]$. Following this mean from noise at $t = 1$ to $t = 0$ gives images:
+# $v(z, t) = \mathbb E[\epsilon - x_0 \mid z_t = z]$. Following this mean from noise at $t = 1$ to $t = 0$ gives
+# images:
 #
 # <details><summary>Derivation: why the mean velocity is enough</summary>
 #
 # Let $p_t$ be the density of $z_t$ and $f$ any smooth test function. Then
 # $\frac{d}{dt}\mathbb E f(z_t) = \mathbb E\,[\nabla f(z_t) \cdot (\epsilon - x_0)]$. Given $z_t$, replace
 # $\epsilon - x_0$ by its mean: this is $\mathbb E\,[\nabla f(z_t) \cdot v(z_t, t)]
-# = \int \nabla f \cdot v\, p_t\, dz = -\int f\, \nabla\!\cdot(v\, p_t)\, dz$, after an integration by parts. It holds for all
-# $f$, so $\partial_t p_t = -\nabla\!\cdot(v\, p_t)$, which is the equation of points that start with density $p_1$ and
-# follow $dz/dt = v(z, t)$. So such points have density $p_t$ at each time, and that of the images at $t = 0$. (Theorem
-# 3.3 in the paper.)
+# = \int \nabla f \cdot v\, p_t\, dz = -\int f\, \nabla\!\cdot(v\, p_t)\, dz$, after an integration by parts. It holds
+# for all $f$, so $\partial_t p_t = -\nabla\!\cdot(v\, p_t)$, which is the equation of points that start with density
+# $p_1$ and follow $dz/dt = v(z, t)$. So such points have density $p_t$ at each time, and that of the images at $t =
+# 0$. (The paper calls this the marginal-preserving property.)
 # </details>
 #
-# The lines are straight; the mean of them is not, because it changes along the way. That is why one step is not enough.
+# The lines are straight; the mean of them is not, because it changes along the way. That is why one step is not
+# enough.
 
 # %% exercise="flow_loss"
 from studium_topics.text_to_image.exercises import flow_loss
@@ -167,7 +173,7 @@ steps = lesson.profile.choose(smoke=10, laptop=500, gpu=3000)
 optimizer = torch.optim.AdamW(model.parameters(), weight_decay=0.0)
 schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=LEARNING_RATE, total_steps=steps)
 generator, losses = torch.Generator().manual_seed(0), []
-for step in range(steps):
+for _ in range(steps):
     rows = torch.randint(len(data.ids), (BATCH,), generator=generator)
     loss = lesson.mine(flow_loss)(model, data.latents[rows], data.ids[rows], 0.1, generator)
     optimizer.zero_grad()
@@ -182,8 +188,7 @@ print(f"loss of the first tenth {sum(losses[:tenth]) / tenth:.2f}, of the last {
 # %% tags=["experiment"]
 prompts = ["a small red ring", "a large blue disc", "a large yellow triangle", "a small green cross"]
 draw = lesson.mine(text_to_image)
-sixteen = [1 - step / 16 for step in range(17)]
-images = draw(model, tokens, noise_of, data.patches.decode, prompts, range(8), sixteen, 3.0)
+images = draw(model, tokens, noise_of, data.patches.decode, prompts, range(8), evenly(16), 3.0)
 ImageGrid(
     images.flatten(0, 1),
     captions=[f"{prompt}, seed {seed}" for prompt in prompts for seed in range(8)],
@@ -197,8 +202,8 @@ ImageGrid(
 #
 # ## DDIM, on the straight path
 #
-# DDPM mixes with other weights: $x = \sqrt{\bar\alpha}\, x_0 + \sqrt{1 - \bar\alpha}\, \epsilon$. Divided by the sum of
-# the two weights, they sum to 1, and the noisy image is on the straight path. So a network that predicts noise also
+# DDPM mixes with other weights: $x = \sqrt{\bar\alpha}\, x_0 + \sqrt{1 - \bar\alpha}\, \epsilon$. Divided by the sum
+# of the two weights, they sum to 1, and the noisy image is on the straight path. So a network that predicts noise also
 # knows a velocity. Derive which.
 
 # %% exercise="as_flow"
@@ -241,33 +246,220 @@ else:
         convert, guide = lesson.mine(as_flow), lesson.mine(guided_velocity)
         levels = pipeline.scheduler.timesteps.tolist()
         signal = [float(pipeline.scheduler.alphas_cumprod[level]) for level in levels] + [1.0]
-        x = start
+        z = convert(start, start, signal[0])[0]
         for level, (abar, cleaner) in zip(levels, itertools.pairwise(signal), strict=True):
 
             def velocity(z, t, rows, level=level, abar=abar):
-                noisy = torch.cat([x, x])
-                return convert(noisy, pipeline.unet(noisy, level, rows).sample, abar)[2]
+                x = z / shrinks(convert, abar)  # what DDPM's networks are used to
+                return convert(x, pipeline.unet(x, level, rows).sample, abar)[2]
 
-            z, now, _ = convert(x, x, abar)
-            z = z + (time_of(convert, cleaner) - now) * guide(velocity, z, now, words, away, 3.0)
-            x = z / convert(torch.ones(1), torch.ones(1), cleaner)[0]  # back to DDPM's scale
-    gap = float((x - theirs).abs().max() / theirs.abs().max())
+            now, then = time_of(convert, abar), time_of(convert, cleaner)
+            z = z + (then - now) * guide(velocity, z, now, words, away, 3.0)
+    gap = float((z - theirs).abs().max() / theirs.abs().max())
     print(f"diffusers.StableDiffusionPipeline with DDIMScheduler: largest difference {gap:.0e} of the largest value")
 
 # %% [markdown] tags=["experiment"]
 # ## At equal steps
 #
-# Are rectified flows better with few steps because of what the network predicts, or because of where the sampler stops?
-# The experiment trains two networks alike: one with your `flow_loss`, one to predict DDPM's noise. Each is drawn with
-# even times ("straight") and with DDIM's, from the same noise, at the scale 3: between two neighbouring rows, one thing
-# changes. A judge says how often colour, form and size are all as asked for. It is a small CLIP with lists of what it
-# sees, trained on real images alone.
+# Are rectified flows better with few steps because of what the network predicts, or because of where the sampler
+# stops? The experiment trains two networks alike: one with your `flow_loss`, one to predict DDPM's noise. Each is
+# drawn with even times ("straight") and with DDIM's, from the same noise, at the scale 3, so that two neighbouring
+# rows differ in one thing alone. A judge says how often colour, form and size are all as asked for. The judge is a
+# small CLIP that also lists the shapes that it sees; it was trained on real images alone.
 #
-# *Guess: with 4 steps, what share of the flow's images on even times is right? By chance it is 0.02.* The cell takes
-# about a minute and a half on an idle core; it also measures what the rest of the lesson needs.
+# *Guess: with 4 even steps, what share of the flow's images is right? Chance is 0.02.* The cell takes about a minute
+# on an idle core.
 
 # %% tags=["experiment"]
 lesson.predict("right in 4 steps", ..., "What share of the flow's images is right with 4 even steps?")
 
 # %% tags=["experiment"]
-blocks = [lesson.mine(f) for f in (flow_loss, as_flow, text_to_image)]
+made = networks(lesson.mine(flow_loss), lesson.mine(as_flow), profile=lesson.profile, seed=0)
+trust = made.checked
+print(f"the judge on new real images: kind {trust.kind:.2f}, both of a pair {trust.both:.2f}, count {trust.count:.2f}")
+equal = at_equal_steps(lesson.mine(text_to_image), lesson.mine(as_flow), made, lesson.profile)
+print("right, by steps          " + "".join(f"{steps:7}" for steps in STEPS))
+for network, spacing in itertools.product(NETWORKS, SPACINGS):
+    row = "".join(f"{equal[network, spacing, steps]:7.2f}" for steps in STEPS)
+    print(f"{network + ' network, ' + spacing:25}{row}")
+lesson.found("right in 4 steps", equal["flow", "straight", 4], within=0.15)
+figures.equal_steps(equal)
+
+# %% [markdown] tags=["experiment"]
+# TABLE_STEPS
+
+# %% [markdown]
+# ## Measures
+#
+# Which of two models is better? A <dfn>CLIP score</dfn> is the cosine between the features of an image and of its
+# caption, times 2.5 and cut off at 0 ([Hessel et al. 2021](https://arxiv.org/abs/2104.08718)); it asks whether the
+# image fits the words.
+
+# %% exercise="clip_score"
+from studium_topics.text_to_image.exercises import clip_score
+
+# %% [markdown]
+# A CLIP score cannot tell a drawing from a photograph, or one image repeated a thousand times from a thousand images.
+# The <dfn>Fréchet inception distance</dfn>, FID, compares two sets of images: it fits a Gaussian to the features of
+# each set, and takes the squared distance between the two Gaussians
+# ([Heusel et al. 2017](https://arxiv.org/abs/1706.08500)). It never looks at the words. The distance is the
+# least mean squared length by which points of the one can be moved to become points of the other; for
+# Gaussians that has a closed form.
+
+# %% exercise="frechet"
+from studium_topics.text_to_image.exercises import frechet
+
+# %% [markdown]
+# Here is a perfect generator: its samples come from the same Gaussian as the real ones. Its FID ought to be 0. With
+# $N$ samples on both sides, both Gaussians are estimated, and their errors do not cancel. *Which FID does a perfect
+# generator have with 100 samples? Is it below that of a poor one, with 0.9 of the spread, that is measured with 3200?*
+
+# %% exercise="fid_inf"
+from studium_topics.text_to_image.exercises import fid_inf
+
+# %% tags=["experiment"]
+biased = bias(lesson.mine(frechet), lesson.mine(fid_inf), profile=lesson.profile)
+print("     N   perfect   N · FID   spread × 0.9")
+for count, fid in biased.perfect.items():
+    print(f"{count:6}  {fid:8.3f}  {count * fid:8.0f}  {biased.narrow[count]:13.3f}")
+print(f" limit  {biased.perfect_limit:8.3f}            {biased.narrow_limit:13.3f}")
+figures.fewer_samples(biased)
+
+# %% [markdown] tags=["experiment"]
+# Over seeds 0 to 4 the perfect generator with 100 samples scores 8 to 11 times *worse* than the poor one with 3200.
+# $N \cdot \mathrm{FID}$ hardly changes (at most 17 % from its mean), so the bias falls like $1/N$, and your
+# extrapolation removes most of it: the limits are −0.06 to −0.01 and 0.10 to 0.21
+# ([Chong and Forsyth 2019](https://arxiv.org/abs/1911.07023) do this for real models). **Two FIDs with different $N$
+# cannot be compared.** The same holds for different crops, features or reference sets.
+#
+# One number also hides *how* a model fails. <dfn>Precision</dfn> is the share of generated images that are near real
+# ones, and <dfn>recall</dfn> is the share of real images that are near generated ones
+# ([Kynkäänniemi et al. 2019](https://arxiv.org/abs/1904.06991)). "Near" means inside a ball that reaches to the $k$-th
+# neighbour.
+
+# %% exercise="precision_recall"
+from studium_topics.text_to_image.exercises import precision_recall
+
+# %% [markdown] tags=["experiment"]
+# Now all of them on the trained flow, over the scale of the guidance. *Which scale will each measure choose?*
+
+# %% tags=["experiment"]
+measures = [lesson.mine(f) for f in (text_to_image, clip_score, frechet, precision_recall)]
+trade = guided(*measures, made, lesson.profile)
+print("           right   CLIP score   distance   precision   recall")
+for name, found in trade.items():
+    print(
+        f"{name:9} {found.accuracy:6.2f} {found.score:12.2f} {found.distance:10.2f} "
+        f"{found.precision:11.2f} {found.recall:8.2f}"
+    )
+
+# %% [markdown] tags=["experiment"]
+# TABLE_TRADE
+#
+# ### Ask a person
+#
+# Papers therefore end with <dfn>human preference</dfn>: people see two images of one prompt, without names, and
+# choose. Be the judge. In each column below, one image was drawn at the scale 1 and one at 4, in random order. Note
+# the columns in which you prefer the upper one, write them into the next cell, and run it.
+
+# %% tags=["experiment"]
+asked = captions_of_kinds()[::5]
+upper = torch.rand(12, generator=torch.Generator().manual_seed(5)) < 0.5  # where the scale 4 is in the upper row
+plain, strong = (made.draw(draw, "flow")(asked, [11], evenly(12), scale)[:, 0] for scale in (1.0, 4.0))
+swap = upper.view(12, 1, 1, 1)
+rows = torch.cat([torch.where(swap, strong, plain), torch.where(swap, plain, strong)])
+ImageGrid(rows, columns=12, captions=[name.removeprefix("a ") for name in asked] * 2, label="which do you prefer?")
+
+# %% tags=["experiment"]
+preferred = []  # the columns, from 0 to 11, in which you prefer the upper image
+wins = sum((column in preferred) == bool(upper[column]) for column in range(12))
+low, high = figures.interval(wins, 12)
+print(f"the scale 4 won {wins} of 12 votes; with more of yours its share would be {low:.2f} to {high:.2f} (95 %)")
+for votes in (100, 1000):
+    low, high = figures.interval(round(0.55 * votes), votes)
+    print(f"55 % of {votes} votes: between {low:.2f} and {high:.2f}")
+
+# %% [markdown] tags=["experiment"]
+# With 55 % of 100 votes nothing is decided; a thousand are enough. And a vote says nothing about *why*: people who see
+# one image of each model never notice that a model draws the same image every time.
+#
+# ## Sentences that break it
+#
+# Back to the opening. The judge counts. *In which share of the images of "a ring, not red" is the ring red? By chance
+# it would be 1 in 6.*
+
+# %% tags=["experiment"]
+lesson.predict("red in spite of not", ..., "In which share of the images is the colour that was excluded?")
+
+# %% tags=["experiment"]
+broken = composition(lesson.mine(text_to_image), made, lesson.profile)
+print("how the colour is excluded     colour is there   form is right")
+for way, (colour, form) in broken.avoided.items():
+    print(f"{way:28} {colour:17.2f} {form:15.2f}")
+print(f"\ntwo shapes: both as asked {broken.both:.2f}, colours exchanged {broken.exchanged:.2f}, ", end="")
+print(f"two shapes at all {broken.two:.2f}")
+print(f"largest difference between the images of the two sentences: {broken.apart:.0e}")
+lesson.found("red in spite of not", broken.avoided["“not” in the prompt"][0], within=0.1)
+
+# %% tags=["experiment"]
+ways = [("a ring", ""), ("a ring, not red", ""), ("a ring", "a red shape")]
+rows = [made.draw(draw, "flow")([prompt], range(8), evenly(12), 3.0, negative)[0] for prompt, negative in ways]
+names = [prompt + (f" | {negative}" if negative else "") for prompt, negative in ways]
+ImageGrid(
+    torch.cat(rows),
+    columns=8,
+    captions=[name for name in names for _ in range(8)],
+    label="a form, a form without a colour, and the same with a negative prompt",
+)
+
+# %% [markdown] tags=["experiment"]
+# TABLE_WORDS
+
+# %% [markdown]
+# ## What does not reproduce at this size
+#
+# * **FID on COCO, and the ranking of the families.** Our Fréchet distance has the features of a small judge, on drawn
+#   shapes. We trained no GAN and no autoregressive model.
+# * **Attention between image and words.** Our text tower is one vector, and Stable Diffusion's U-Net attends to every
+#   token ([latent-diffusion](latent-diffusion.ipynb)). Large models leak colours less often than ours, and they still
+#   do.
+# * **A learned autoencoder.** Ours is linear, and exact up to 6 % of the variance.
+# * **One or two steps.** Liu et al. straighten the paths again by training on the flow's own pairs ("reflow"). We did
+#   not.
+#
+# ## Common misconceptions
+#
+# * *"FID measures whether the image fits the prompt."* It never sees a prompt.
+# * *"A lower FID from another paper is a better model."* Only with the same $N$, features, crops and reference images.
+# * *"Flow matching and diffusion are rival theories."* With Gaussian noise the paths are the same up to a scale; what
+#   differs is the target of the training and the times of the steps.
+# * *"Newer is better on every axis."* LAFITE, a GAN of 2021, has a lower FID than DALL-E 2 and draws in one pass.
+# * *"The model ignores 'not'."* Ours never saw it. A text encoder that has seen it hardly uses it
+#   ([Alhamoud et al. 2025](https://arxiv.org/abs/2501.09425)).
+#
+# ## You can now
+#
+# * place a text-to-image model by its family, its passes and its text encoder;
+# * train a rectified flow, and draw a grid of images from prompts, seeds, a scale and a negative prompt;
+# * convert DDPM's predictions to velocities, and say what DDIM and Euler's method have in common;
+# * compute CLIP score, Fréchet distance, precision and recall, and refuse to compare FIDs that cannot be compared;
+# * measure where a model fails at composition, and fix negation without training.
+#
+# ## Open tasks
+#
+# * *Ten minutes.* Draw with the scale 3 in the first half of the steps and 1 in the second, and the other way round.
+#   You should see that the early steps decide what is drawn.
+# * *An hour.* Give the two halves of the latent two prompts: at each step, take the velocity of "a red ring" on the
+#   left and of "a blue disc" on the right. The colours should stop leaking; look at what happens at the border.
+# * *A day.* Replace the sum in `TextTower` by one layer of attention with positions, and train for ten times as long.
+#   Then `composition` should find more images as asked than with exchanged colours; with the sum the two are equal.
+#
+# ## Further reading
+#
+# * [Esser et al. 2024](https://arxiv.org/abs/2403.03206): Stable Diffusion 3. Section 3 puts all paths and targets
+#   into one table.
+# * [Saharia et al. 2022](https://arxiv.org/abs/2205.11487): Imagen, on what a larger text encoder buys, and how people
+#   judged it.
+# * [Kynkäänniemi et al. 2019](https://arxiv.org/abs/1904.06991): two generators with one FID and different faults.
+# * [Feng et al. 2022](https://arxiv.org/abs/2212.05032): colours that leak in Stable Diffusion, and a repair at the
+#   cross-attention.
