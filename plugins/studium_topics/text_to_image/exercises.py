@@ -369,7 +369,7 @@ def _(model, z, t, ids, other, scale):
     minutes=25,
     hints=(
         "In which order do the parts of the diagram work, and which of them works in each step?",
-        "Make P · S rows: each prompt with each seed. Follow the velocity from each time to the next one, then decode.",
+        "Make P · S rows, each prompt with each seed. Take a batch of them from time to time, then decode.",
         "ids (P, L) and noise (S, *) both become (P · S, …), prompt by prompt. Each step is negative.",
         "`ids.repeat_interleave(S, 0)`, `noise.repeat(P, 1, …)`, `z = z + (then - now) * v`, `.unflatten(0, (P, S))`.",
     ),
@@ -386,6 +386,7 @@ def text_to_image(
     times: Sequence[float],
     scale: float,
     negative: str = "",
+    batch: int = 64,
 ) -> Tensor:
     """Return a grid of images, one for each prompt and seed, without gradients.
 
@@ -394,21 +395,27 @@ def text_to_image(
     * prompts: P texts; seeds: S integers, each with the same noise for every prompt
     * times: where to stand, falling to 0; Euler's method steps from each to the next
     * scale, negative: of the guidance, away from the negative prompt
+    * batch: how many images to draw at a time, at most; the last batch may be smaller
     * returns: images (P, S, C, H, W)
 
-    At times[0] there is times[0] times the noise. Call `decode` once.
+    At times[0] there is times[0] times the noise.
     """
     ### BEGIN SOLUTION
+    grid = (len(prompts), len(seeds))
+    ids = tokens(prompts).repeat_interleave(len(seeds), 0)
+    other = tokens([negative]).expand_as(ids)
+    start = torch.stack([noise(seed) for seed in seeds])
+    latents = times[0] * torch.cat([start] * len(prompts))
+    images = []
     with torch.no_grad():
-        ids = tokens(prompts).repeat_interleave(len(seeds), 0)
-        other = tokens([negative]).expand_as(ids)
-        start = torch.stack([noise(seed) for seed in seeds])
-        z = times[0] * torch.cat([start] * len(prompts))
-        for now, then in itertools.pairwise(times):
-            v = guided_velocity(model, z, now, ids, other, scale)
-            z = z + (then - now) * v
-        images = decode(z)
-    return images.unflatten(0, (len(prompts), len(seeds)))
+        for first in range(0, len(ids), batch):
+            rows = slice(first, first + batch)
+            z = latents[rows]
+            for now, then in itertools.pairwise(times):
+                v = guided_velocity(model, z, now, ids[rows], other[rows], scale)
+                z = z + (then - now) * v
+            images.append(decode(z))
+    return torch.cat(images).unflatten(0, grid)
     ### END SOLUTION
 
 
@@ -465,10 +472,10 @@ def _(text_to_image, rng):
 
 
 @text_to_image.hidden(
-    "draws the same image of a prompt and a seed in any grid, decodes once, and keeps no gradient", points=2
+    "draws the same image of a prompt and a seed in any grid and batch, and keeps no gradient", points=2
 )
 def _(text_to_image, rng):
-    weight, calls = torch.randn(3, generator=rng).requires_grad_(), []
+    weight, sizes = torch.randn(3, generator=rng).requires_grad_(), []
 
     def tokens(captions):
         return torch.tensor([[len(caption), ord(caption[:1] or "0")] for caption in captions])
@@ -477,24 +484,29 @@ def _(text_to_image, rng):
         return torch.randn(3, 2, 1, generator=torch.Generator().manual_seed(seed))
 
     def model(z, t, ids):
+        sizes.append(len(z))
         return weight.view(3, 1, 1) * z + ids.float().sin().sum(1).view(-1, 1, 1, 1) * t.view(-1, 1, 1, 1)
 
     def decode(z):
-        calls.append(len(z))
-        return z.clone()
+        return z.flip(0).flip(0) / 2
 
-    grid = text_to_image(model, tokens, noise, decode, ["ab", "cde"], [3, 1, 8], [1.0, 0.5, 0.0], 4.0, "x")
-    assert calls == [6], f"one call of decode with 6 rows is expected, got calls with {calls} rows"
-    assert not grid.requires_grad, "images are expected without gradients; draw under torch.no_grad()"
+    whole = text_to_image(model, tokens, noise, decode, ["ab", "cde"], [3, 1, 8], [1.0, 0.5, 0.0], 4.0, "x")
+    assert not whole.requires_grad, "images are expected without gradients; draw under torch.no_grad()"
     alone = text_to_image(model, tokens, noise, decode, ["cde"], [8], [1.0, 0.5, 0.0], 4.0, "x")
-    assert_close(alone[0, 0], grid[1, 2], message="the same prompt and seed, drawn alone")
+    assert_close(alone[0, 0], whole[1, 2], message="the same prompt and seed, drawn alone")
+    for batch in (4, 1, 5):
+        sizes.clear()
+        parts = text_to_image(model, tokens, noise, decode, ["ab", "cde"], [3, 1, 8], [1.0, 0.5, 0.0], 4.0, "x", batch)
+        assert_close(parts, whole, rtol=1e-4, atol=1e-5, message=f"the same grid in batches of {batch}")
+        most = max(sizes)
+        assert most <= 2 * batch, f"at most {2 * batch} rows at a time are expected with batches of {batch}, got {most}"
 
 
 @text_to_image.misconception(
     "You stepped with now - then; time falls on the way to the image, so that the step then - now is negative.",
     name="steps-backward",
 )
-def _(model, tokens, noise, decode, prompts, seeds, times, scale, negative=""):
+def _(model, tokens, noise, decode, prompts, seeds, times, scale, negative="", batch=64):
     with torch.no_grad():
         ids = tokens(prompts).repeat_interleave(len(seeds), 0)
         z = times[0] * torch.cat([torch.stack([noise(seed) for seed in seeds])] * len(prompts))
@@ -509,7 +521,7 @@ def _(model, tokens, noise, decode, prompts, seeds, times, scale, negative=""):
     "meets seed 2: interleave one of them, so that each prompt meets each seed in its row.",
     name="pairs-instead-of-grid",
 )
-def _(model, tokens, noise, decode, prompts, seeds, times, scale, negative=""):
+def _(model, tokens, noise, decode, prompts, seeds, times, scale, negative="", batch=64):
     with torch.no_grad():
         ids = tokens(prompts).repeat(len(seeds), 1)
         z = times[0] * torch.cat([torch.stack([noise(seed) for seed in seeds])] * len(prompts))
@@ -524,7 +536,7 @@ def _(model, tokens, noise, decode, prompts, seeds, times, scale, negative=""):
     "that is where z is.",
     name="velocity-at-the-end",
 )
-def _(model, tokens, noise, decode, prompts, seeds, times, scale, negative=""):
+def _(model, tokens, noise, decode, prompts, seeds, times, scale, negative="", batch=64):
     with torch.no_grad():
         ids = tokens(prompts).repeat_interleave(len(seeds), 0)
         z = times[0] * torch.cat([torch.stack([noise(seed) for seed in seeds])] * len(prompts))
@@ -537,7 +549,7 @@ def _(model, tokens, noise, decode, prompts, seeds, times, scale, negative=""):
 @text_to_image.misconception(
     "You took equal steps; the distances of `times` differ, and the last step has to end at 0.", name="equal-steps"
 )
-def _(model, tokens, noise, decode, prompts, seeds, times, scale, negative=""):
+def _(model, tokens, noise, decode, prompts, seeds, times, scale, negative="", batch=64):
     with torch.no_grad():
         ids = tokens(prompts).repeat_interleave(len(seeds), 0)
         z = times[0] * torch.cat([torch.stack([noise(seed) for seed in seeds])] * len(prompts))
@@ -551,7 +563,7 @@ def _(model, tokens, noise, decode, prompts, seeds, times, scale, negative=""):
     "You took one step too few; the last step, from the last time before 0 to 0, takes the rest of the noise away.",
     name="stops-early",
 )
-def _(model, tokens, noise, decode, prompts, seeds, times, scale, negative=""):
+def _(model, tokens, noise, decode, prompts, seeds, times, scale, negative="", batch=64):
     with torch.no_grad():
         ids = tokens(prompts).repeat_interleave(len(seeds), 0)
         z = times[0] * torch.cat([torch.stack([noise(seed) for seed in seeds])] * len(prompts))
@@ -564,7 +576,7 @@ def _(model, tokens, noise, decode, prompts, seeds, times, scale, negative=""):
 @text_to_image.misconception(
     "You left the negative prompt out; pass its tokens as what to lead away from.", name="no-negative"
 )
-def _(model, tokens, noise, decode, prompts, seeds, times, scale, negative=""):
+def _(model, tokens, noise, decode, prompts, seeds, times, scale, negative="", batch=64):
     with torch.no_grad():
         ids = tokens(prompts).repeat_interleave(len(seeds), 0)
         z = times[0] * torch.cat([torch.stack([noise(seed) for seed in seeds])] * len(prompts))
@@ -575,7 +587,7 @@ def _(model, tokens, noise, decode, prompts, seeds, times, scale, negative=""):
 
 @text_to_image.also_correct
 @torch.no_grad()
-def _(model, tokens, noise, decode, prompts, seeds, times, scale, negative=""):
+def _(model, tokens, noise, decode, prompts, seeds, times, scale, negative="", batch=64):
     rows = []
     for prompt, seed in itertools.product(prompts, seeds):
         z = times[0] * noise(seed)[None]
@@ -589,14 +601,17 @@ def _(model, tokens, noise, decode, prompts, seeds, times, scale, negative=""):
 
 
 @text_to_image.also_correct
-def _(model, tokens, noise, decode, prompts, seeds, times, scale, negative=""):
-    pairs = [(prompt, seed) for prompt in prompts for seed in seeds]
-    ids, other = tokens([prompt for prompt, _ in pairs]), tokens([negative] * len(pairs))
-    z = torch.stack([noise(seed) * times[0] for _, seed in pairs])
-    for now, then in itertools.pairwise(times):
-        with torch.no_grad():
-            z = z - (now - then) * guided_velocity(model, z, now, ids, other, scale)
-    return torch.stack(decode(z).detach().split(len(seeds)))
+def _(model, tokens, noise, decode, prompts, seeds, times, scale, negative="", batch=64):
+    pairs, images = [(prompt, seed) for prompt in prompts for seed in seeds], []
+    while len(images) < len(pairs):
+        some = pairs[len(images) : len(images) + batch]
+        ids, other = tokens([prompt for prompt, _ in some]), tokens([negative] * len(some))
+        z = torch.stack([noise(seed) * times[0] for _, seed in some])
+        for now, then in itertools.pairwise(times):
+            with torch.no_grad():
+                z = z - (now - then) * guided_velocity(model, z, now, ids, other, scale)
+        images.extend(decode(z).detach())
+    return torch.stack(images).reshape(len(prompts), len(seeds), *images[0].shape)
 
 
 @exercise(

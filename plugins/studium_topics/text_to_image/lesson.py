@@ -210,8 +210,9 @@ ImageGrid(
 from studium_topics.text_to_image.exercises import as_flow
 
 # %% [markdown]
-# Now take DDIM's step from $\bar\alpha$ to $\bar\alpha'$: it predicts $\hat x_0$ and mixes it again with the same
-# $\hat\epsilon$, in the new ratio. Divided by the sum of the new weights, with $t'$ the new share of the noise, it is
+# Now take the step of DDIM ([Song et al. 2020](https://arxiv.org/abs/2010.02502)) from $\bar\alpha$ to $\bar\alpha'$:
+# it predicts $\hat x_0$ and mixes it again with the same $\hat\epsilon$, in the new ratio. Divided by the sum of the
+# new weights, with $t'$ the new share of the noise, it is
 #
 # $$(1 - t')\, \hat x_0 + t'\, \hat\epsilon
 # = \underbrace{(1 - t)\, \hat x_0 + t\, \hat\epsilon}_{z} + (t' - t)\,(\hat\epsilon - \hat x_0) = z + (t' - t)\, v.$$
@@ -265,7 +266,8 @@ else:
 # stops? The experiment trains two networks alike: one with your `flow_loss`, one to predict DDPM's noise. Each is
 # drawn with even times ("straight") and with DDIM's, from the same noise, at the scale 3, so that two neighbouring
 # rows differ in one thing alone. A judge says how often colour, form and size are all as asked for. The judge is a
-# small CLIP that also lists the shapes that it sees; it was trained on real images alone.
+# small CLIP that also lists the shapes that it sees, trained once on real images and the same for everybody, as
+# Inception is for FID.
 #
 # *Guess: with 4 even steps, what share of the flow's images is right? Chance is 0.02.* The cell takes about a minute
 # on an idle core.
@@ -421,7 +423,7 @@ ImageGrid(
 # * **FID on COCO, and the ranking of the families.** Our Fréchet distance has the features of a small judge, on drawn
 #   shapes. We trained no GAN and no autoregressive model.
 # * **Attention between image and words.** Our text tower is one vector, and Stable Diffusion's U-Net attends to every
-#   token ([latent-diffusion](latent-diffusion.ipynb)). Large models leak colours less often than ours, and they still
+#   token (latent-diffusion). Large models leak colours less often than ours, and they still
 #   do.
 # * **A learned autoencoder.** Ours is linear, and exact up to 6 % of the variance.
 # * **One or two steps.** Liu et al. straighten the paths again by training on the flow's own pairs ("reflow"). We did

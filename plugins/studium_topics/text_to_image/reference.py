@@ -52,16 +52,18 @@ def guided_velocity(model: Model, z: Tensor, t: float, ids: Tensor, other: Tenso
 def text_to_image(
     model: Model, tokens: Callable[[Sequence[str]], Tensor], noise: Callable[[int], Tensor],
     decode: Callable[[Tensor], Tensor], prompts: Sequence[str], seeds: Sequence[int], times: Sequence[float],
-    scale: float, negative: str = "",
+    scale: float, negative: str = "", batch: int = 64,
 ) -> Tensor:  # fmt: skip
-    """Return images (P, S, 3, H, W) of P prompts and S seeds, drawn in len(times) - 1 Euler steps."""
-    start = torch.stack([noise(seed) for seed in seeds])
-    z = times[0] * start.repeat(len(prompts), *[1] * (start.ndim - 1))
-    ids = tokens(prompts).to(z.device).repeat_interleave(len(seeds), 0)
-    other = tokens([negative]).to(z.device).expand_as(ids)
-    for now, then in itertools.pairwise(times):
-        z = z + (then - now) * guided_velocity(model, z, now, ids, other, scale)
-    return decode(z).unflatten(0, (len(prompts), len(seeds)))
+    """Return images (P, S, 3, H, W) of P prompts and S seeds, drawn by Euler steps, `batch` at a time."""
+    start = times[0] * torch.stack([noise(seed) for seed in seeds])
+    ids, other = tokens(prompts).to(start.device), tokens([negative]).to(start.device)
+    images = []
+    for rows in torch.arange(len(prompts) * len(seeds)).split(batch):
+        z, words = start[rows % len(seeds)], ids[rows // len(seeds)]
+        for now, then in itertools.pairwise(times):
+            z = z + (then - now) * guided_velocity(model, z, now, words, other.expand_as(words), scale)
+        images.append(decode(z))
+    return torch.cat(images).unflatten(0, (len(prompts), len(seeds)))
 
 
 def clip_score(images: Tensor, texts: Tensor, weight: float = 2.5) -> Tensor:
