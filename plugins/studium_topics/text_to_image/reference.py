@@ -99,7 +99,7 @@ def precision_recall(real: Tensor, fake: Tensor, k: int) -> tuple[float, float]:
     return covered(fake, real), covered(real, fake)
 
 
-def trained_model(seed: int = 0, steps: int = 2000) -> tuple[nn.Module, parts.Patches]:
+def trained_model(seed: int = 0, steps: int = 1600) -> tuple[nn.Module, parts.Patches]:
     """Return the model that the lesson opens with, trained longer than the lesson's own, and its autoencoder.
 
     `PromptBench.of(...).saved()` makes the lesson's `opening.json` of them.
