@@ -100,19 +100,23 @@ def _(flow_loss, rng):
     kept, seen = (x0.clone(), ids.clone()), []
 
     def model(z, t, ids):
-        seen.append(ids)
+        seen.append((z, t, ids))
         return z * ids.float().mean(1, keepdim=True)
 
     for drop in (0.2, 0.7, 0.0, 1.0):
-        flow_loss(model, x0, ids, drop, rng)
+        loss = flow_loss(model, x0, ids, drop, rng)
         assert_close([x0, ids], list(kept), message="x0 and ids after the call")
-        gone = seen[-1] == 0
+        z, t, words = seen[-1]
+        velocity = (z - x0) / t[:, None]  # of the line through z
+        expected = (z * words.float().mean(1, keepdim=True) - velocity).square().mean()
+        assert_close(loss, expected, rtol=1e-3, atol=1e-4, message=f"the loss with drop = {drop}")
+        gone = words == 0
         assert torch.equal(gone.any(1), gone.all(1)), (
             "a dropped caption is dropped whole; some lost a part of its words"
         )
         share = float(gone.all(1).double().mean())
         assert abs(share - drop) < 0.08, f"a share of {drop} dropped captions is expected, got {share:.2f}"
-        assert_close(seen[-1][~gone.all(1)], ids[~gone.all(1)], message="captions that were kept")
+        assert_close(words[~gone.all(1)], ids[~gone.all(1)], message="captions that were kept")
 
 
 @flow_loss.hidden("draws from the generator alone, and has the gradient of the model's parameters", points=1)
