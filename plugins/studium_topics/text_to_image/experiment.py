@@ -226,7 +226,13 @@ def beside(flow: UNet, as_flow: Block, data: Data, profile: Profile, seed: int =
     with one_thread():
         noise = NoisePredictor(trained(noise_loss, data, profile, seed, "noise predictor"), as_flow)
     judge = judging.public()
-    return Networks(flow.eval(), noise, data.patches, judge, judging.checked(judge, seed))
+    return Networks(
+        flow.eval(),
+        noise,
+        data.patches,
+        judge,
+        judging.checked(judge, seed, profile.choose(smoke=100, laptop=960, gpu=960)),
+    )
 
 
 def dropping(flow_loss: Block, model: UNet, x0: Tensor, ids: Tensor, generator: torch.Generator) -> Tensor:
