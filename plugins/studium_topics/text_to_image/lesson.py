@@ -1,7 +1,7 @@
 # %% [markdown]
 # # Text-to-image models, by year
 #
-# Below is a model that draws what you type. It was trained on one processor core in a few minutes, it has 199,000
+# Below is a model that draws what you type. It was trained in 80 seconds on one processor core, it has 199,000
 # parameters, and it runs in this page. By the end of this lesson you will have built every step of it.
 #
 # 1. *Type "a large yellow triangle". Which seed do you like best? What do the seeds decide that the sentence leaves
