@@ -377,8 +377,9 @@ for name, found in trade.items():
 #
 # The measures disagree: the distance chooses no guidance, the CLIP score chooses 4, and precision, recall and the
 # judge choose 2. A team that tunes by one of them ships another model than a team that tunes by the next. Strong
-# guidance drives colours beyond those of any real image, so precision falls most. And the last row says what half a
-# minute of training is worth: a right image in two of five.
+# guidance drives colours beyond those of any real image, so precision falls most. And the last row
+# says how far a short training has come: two images of five are right. The model at the top of this page had 1600
+# steps instead of 700, and 20,000 images instead of 8000; it is right in 82 % (60 images, scale 3, 12 steps).
 #
 # ### Ask a person
 #
