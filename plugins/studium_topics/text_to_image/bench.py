@@ -40,7 +40,7 @@ class PromptBench(Widget):
     mean = Array("float32", (12,))
     basis = Array("float32", (12, "channels"))
     levels = Array("float32", (LEVELS,))
-    prompt = Unicode("a small red ring").tag(sync=True)
+    prompt = Unicode("a large red ring").tag(sync=True)
     negative = Unicode("").tag(sync=True)
     scale = Float(3.0).tag(sync=True, between=(0, 10))
     steps = Int(12, min=1, max=MOST_STEPS).tag(sync=True)

@@ -4,8 +4,7 @@
 # Below is a model that draws what you type. It was trained in 80 seconds on one processor core, it has 199,000
 # parameters, and it runs in this page. By the end of this lesson you will have built every step of it.
 #
-# 1. *Type "a large yellow triangle". Which seed do you like best? What do the seeds decide that the sentence leaves
-#    open?*
+# 1. *Type "a small red ring". Which seeds do you accept? What do the seeds decide that the sentence leaves open?*
 # 2. *Set the guidance to 0, 1 and 8, then the steps to 2. What breaks first?*
 # 3. *Now break it with words: "a ring, not red". Then "a red ring and a blue disc". Which images are right?*
 
