@@ -396,9 +396,12 @@ ImageGrid(rows, columns=12, captions=[name.removeprefix("a ") for name in asked]
 
 # %% tags=["experiment"]
 preferred = []  # the columns, from 0 to 11, in which you prefer the upper image
-wins = sum((column in preferred) == bool(upper[column]) for column in range(12))
-low, high = figures.interval(wins, 12)
-print(f"the scale 4 won {wins} of 12 votes; with more of yours its share would be {low:.2f} to {high:.2f} (95 %)")
+if preferred:
+    wins = sum((column in preferred) == bool(upper[column]) for column in range(12))
+    low, high = figures.interval(wins, 12)
+    print(f"the scale 4 won {wins} of 12 votes; with many more its share would be {low:.2f} to {high:.2f} (95 %)")
+else:
+    print("write your columns into the list, and run this cell again")
 for votes in (100, 1000):
     low, high = figures.interval(round(0.55 * votes), votes)
     print(f"55 % of {votes} votes: between {low:.2f} and {high:.2f}")

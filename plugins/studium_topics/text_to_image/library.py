@@ -17,11 +17,14 @@ def tiny_pipeline(seed: int = 0) -> StableDiffusionPipeline:
 
     Latents are (B, 4, 8, 8). Raise ImportError where diffusers or transformers is not installed.
     """
-    from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
     from diffusers.utils import logging
     from transformers import CLIPTextConfig, CLIPTextModel
+    from transformers.utils import logging as transformers_logging
 
     logging.set_verbosity_error()
+    transformers_logging.set_verbosity_error()  # before the pipeline's import, which warns of missing torchvision
+    from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+
     config = CLIPTextConfig(
         vocab_size=len(WORDS), hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
         max_position_embeddings=LENGTH, bos_token_id=0, eos_token_id=0,
