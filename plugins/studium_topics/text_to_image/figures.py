@@ -5,7 +5,8 @@ from __future__ import annotations
 import plotly.graph_objects as go
 from studium_widgets.plots import COLOURS, DASHES, figure
 
-from studium_topics.text_to_image.experiment import NETWORKS, SPACINGS, STEPS, Bias
+from studium_topics.text_to_image.exact import SPACINGS, STEPS, Bias
+from studium_topics.text_to_image.experiment import NETWORKS
 
 
 def fewer_samples(result: Bias) -> go.Figure:
