@@ -104,11 +104,11 @@ def trained(loss: Callable[[UNet, Tensor, Tensor, torch.Generator], Tensor], dat
 def noise_loss(model: UNet, x0: Tensor, ids: Tensor, generator: torch.Generator) -> Tensor:
     """Return DDPM's loss, a scalar: the mean squared error of the noise at a random timestep; some captions drop."""
     level = torch.randint(LEVELS, (len(x0),), generator=generator)
-    noise = torch.randn(x0.shape, generator=generator)
+    wanted = torch.normal(0.0, 1.0, x0.shape, generator=generator)
     abar = ABAR[level].float().view(-1, 1, 1, 1)
     ids = ids * (torch.rand(len(x0), 1, generator=generator) >= DROP)
-    eps = model(abar.sqrt() * x0 + (1 - abar).sqrt() * noise, level / LEVELS, ids)
-    return (eps - noise).square().mean()
+    eps = model(abar.sqrt() * x0 + (1 - abar).sqrt() * wanted, level / LEVELS, ids)
+    return (eps - wanted).square().mean()
 
 
 @dataclass(frozen=True)
