@@ -14,8 +14,8 @@ from studium_topics.text_to_image.bench import PromptBench
 PromptBench.opening()
 
 # %% [markdown]
-# **It draws a red ring because you said "not red".** Large models do this, too, and no measure on their leaderboards
-# would have told you. In this lesson you will
+# **It draws a red ring because you said "not red".** Models of any size have trouble with "not", and neither FID nor
+# CLIP score shows it. In this lesson you will
 #
 # 1. **place** a text-to-image model by its family, and say what that family changed;
 # 2. **train** a rectified flow on captioned images, and **build** the pipeline from prompt to image grid;
