@@ -33,6 +33,6 @@ def studium_topics() -> Iterable[Topic]:
             Paper("CLIPScore: A Reference-free Evaluation Metric for Image Captioning", 2021, "2104.08718"),
         ),
         needs=("clip", "cfg"),
-        minutes=110,
+        minutes=120,
         order=44,
     )
