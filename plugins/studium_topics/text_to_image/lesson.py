@@ -291,8 +291,8 @@ figures.equal_steps(equal)
 # In one run at laptop size (seed 0, 120 images each), the flow on even times was right in .25, .34, .38 and .43 of the
 # images with 2, 4, 8 and 16 steps, and on DDIM's times in .33, .40, .43 and .44. So for this network DDIM's times are
 # no worse, and better with few steps: nothing ties a rectified flow to even ones. **Compare the rows in pairs.** Only
-# the times change within a network, and only the network within a spacing. Papers that set "flow with its times"
-# against "diffusion with its own" change both.
+# the times change within a network, and only the network within a spacing. To set "flow with its times" against
+# "diffusion with its own" changes both.
 #
 # Two of the four kinds of row also have a handicap that you should know. The noise predictor never saw pure noise: the
 # schedule, Stable Diffusion's, ends at $\bar\alpha = 0.0047$, which is $t = 0.94$, and even times ask it about $t =
