@@ -54,7 +54,7 @@ def film(browser: Any) -> None:
     page = browser.new_page(viewport={"width": 720, "height": 700}, color_scheme="dark", device_scale_factor=1)
     page.set_content(f"<body>{widget._saved()['text/html']}</body>")
     frame = page.frame_locator("iframe")
-    frame.get_by_text(f"after {STEPS} of {STEPS} steps").wait_for(timeout=180_000)
+    frame.locator(".st-summary", has_text=f"after {STEPS} of {STEPS} steps").wait_for(timeout=180_000)
     slider, grid = frame.get_by_role("slider", name="Step").first, frame.locator(".st-denoising")
     frames = []
     for step in range(0, STEPS + 1, 2):
@@ -92,7 +92,7 @@ def cover(page: Any, address: str, name: str, theme: str) -> None:
     page.get_by_role("menuitem", name=theme, exact=True).or_(
         page.get_by_role("menuitemcheckbox", name=theme, exact=True)
     ).click()
-    page.get_by_text(f"after {STEPS} of {STEPS} steps").wait_for()
+    page.locator(".st-summary", has_text=f"after {STEPS} of {STEPS} steps").wait_for()
     page.screenshot(path=IMAGES / f"cover-{name}.png")
 
 
