@@ -10,6 +10,7 @@ import io
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -26,7 +27,7 @@ from studium_topics.kits.shapes_unet import KINDS
 IMAGES = Path(__file__).parent / "images"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 SIZE = {"width": 1360, "height": 860}
-THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
+THEMES = Path(".jupyter/lab/user-settings/@jupyterlab/apputils-extension/themes.jupyterlab-settings")
 WRONG = """def lora_linear(x, weight, bias, a, b, alpha):
     return F.linear(x, weight, bias) + alpha * (x @ a.T @ b.T)
 """
@@ -40,10 +41,10 @@ def main() -> None:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
         film(browser)
         with laboratory(Path(home)) as address:
-            for name, theme in THEMES.items():
+            for name in ("light", "dark"):
                 page = browser.new_context(viewport=SIZE, color_scheme=name).new_page()
                 page.set_default_timeout(180_000)
-                cover(page, address, name, theme)
+                cover(page, address, name)
                 mistake(page, address, name)
                 page.context.close()
 
@@ -68,9 +69,11 @@ def film(browser: Any) -> None:
 @contextmanager
 def laboratory(home: Path) -> Iterator[str]:
     """Run `studium lab` on a fresh workspace; give its address with the token."""
+    (home / THEMES).parent.mkdir(parents=True)
+    (home / THEMES).write_text('{"adaptive-theme": true}')  # light or dark as the browser is
     command = [sys.executable, "-m", "studium", "lab", "--course", str(home / "workspace"), "--no-browser"]
     environment = os.environ | {"HOME": str(home), "STUDIUM_DATA": str(home / "data"), "STUDIUM_PROFILE": "smoke"}
-    server = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+    server = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True)
     try:
         assert server.stderr
         for line in server.stderr:
@@ -79,19 +82,15 @@ def laboratory(home: Path) -> Iterator[str]:
                 return
         raise SystemExit("JupyterLab did not start: run `studium lab` to see why")
     finally:
-        server.terminate()
+        os.killpg(server.pid, signal.SIGTERM)
+        server.wait()
 
 
-def cover(page: Any, address: str, name: str, theme: str) -> None:
+def cover(page: Any, address: str, name: str) -> None:
     """Take the cover once its film has ended."""
     page.goto(address)
     widget = page.locator(".studium-cover-widget")
     widget.locator("canvas").first.wait_for()
-    page.get_by_role("menuitem", name="Settings", exact=True).click()
-    page.get_by_role("menuitem", name="Theme", exact=True).hover()
-    page.get_by_role("menuitem", name=theme, exact=True).or_(
-        page.get_by_role("menuitemcheckbox", name=theme, exact=True)
-    ).click()
     page.locator(".st-summary", has_text=f"after {STEPS} of {STEPS} steps").wait_for()
     page.screenshot(path=IMAGES / f"cover-{name}.png")
 

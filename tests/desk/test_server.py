@@ -37,7 +37,7 @@ class Server:
         data = body if isinstance(body, bytes) else None if body is None else json.dumps(body).encode()
         headers = {"Authorization": f"token {token}"} if token else {}
         request = HTTPRequest(
-            address, verb, headers, data, allow_nonstandard_methods=True, request_timeout=60, follow_redirects=False
+            address, verb, headers, data, allow_nonstandard_methods=True, request_timeout=300, follow_redirects=False
         )
         response = asyncio.run(_fetch(request))
         return response.code, json.loads(response.body) if response.body else None
