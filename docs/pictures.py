@@ -101,7 +101,7 @@ def mistake(page: Any, address: str, name: str) -> None:
     cell = page.locator(".jp-Cell:has(> .studium-badge)", has_text="def lora_linear(")
     cell.locator(".cm-content").fill(WRONG)
     cell.locator(".studium-badge").click()
-    page.locator(".studium-mistake").first.wait_for()
+    page.get_by_text("You scaled the update by").locator("visible=true").first.wait_for()
     cell.scroll_into_view_if_needed()
     page.screenshot(path=IMAGES / f"mistake-{name}.png")
 
