@@ -124,7 +124,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory, described_topics: Path) -> Ite
 
 
 def _wait_for(address: str, log: Path) -> None:
-    for _ in range(600):
+    for _ in range(2400):  # each lesson is read once
         try:
             urllib.request.urlopen(address, timeout=1).close()
         except OSError:
