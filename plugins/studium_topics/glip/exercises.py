@@ -261,7 +261,7 @@ def _(align_logits, rng):
         regions = torch.randn(batch, count, size, generator=rng, dtype=torch.float64)
         words = torch.randn(batch, tokens, size, generator=rng, dtype=torch.float64)
         mask = torch.rand(batch, tokens, generator=rng) < 0.7
-        mask[:, 0] = True
+        mask[:, 0], mask[0, -1] = True, False
         kept = regions.clone(), words.clone(), mask.clone()
         given = torch.tensor(log_scale, dtype=torch.float64), torch.tensor(bias, dtype=torch.float64)
         found = align_logits(regions, words, *given, mask)
@@ -433,7 +433,7 @@ def _(token_focal, rng):
         logits = 2 * torch.randn(batch, count, tokens, generator=rng, dtype=torch.float64)
         targets = (torch.rand(batch, count, tokens, generator=rng) < 0.3).double()
         mask = torch.rand(batch, tokens, generator=rng) < 0.7
-        mask[:, 0], targets[:, 0, 0] = True, 1.0
+        mask[:, 0], mask[0, -1], targets[:, 0, 0] = True, False, 1.0
         logits = logits.masked_fill(~mask[:, None], -math.inf)
         kept = logits.clone(), targets.clone(), mask.clone()
         total, positives = 0.0, 0
@@ -777,8 +777,8 @@ def _(box_iou, rng):
 def _(box_iou, rng):
     corners = torch.rand(9, 2, generator=rng, dtype=torch.float64)
     boxes = torch.cat([corners, corners + 0.2 + torch.rand(9, 2, generator=rng, dtype=torch.float64)], 1)
-    kept, plain = boxes.clone(), box_iou(boxes[:4], boxes[4:])
-    assert_close(box_iou(0.01 * boxes[:4] - 3, 0.01 * boxes[4:] - 3), plain, rtol=1e-5, atol=1e-6)
+    kept, plain = boxes.clone(), box_iou(boxes[:3], boxes[3:])
+    assert_close(box_iou(0.01 * boxes[:3] - 3, 0.01 * boxes[3:] - 3), plain, rtol=1e-5, atol=1e-6)
     assert torch.equal(boxes, kept), "the boxes must stay as they are"
     for count, other_count in ((0, 3), (2, 0)):
         found = box_iou(boxes[:count], boxes[:other_count])
