@@ -64,6 +64,7 @@ def _(build_prompt):
     assert caption == "red ring. blue disc", f"the caption must be 'red ring. blue disc', got {caption!r}"
     expected = torch.tensor([[True, True, False, False, False], [False, False, False, True, True]])
     assert_close(positive, expected)
+    assert positive.dtype == torch.bool, f"the map of tokens and names needs dtype torch.bool, got {positive.dtype}"
 
 
 @build_prompt.hidden("finds a name inside another one, and the same name twice", points=2)
@@ -260,7 +261,7 @@ def _(align_logits, rng):
         regions = torch.randn(batch, count, size, generator=rng, dtype=torch.float64)
         words = torch.randn(batch, tokens, size, generator=rng, dtype=torch.float64)
         mask = torch.rand(batch, tokens, generator=rng) < 0.7
-        mask[:, 0] = True
+        mask[:, 0], mask[0, -1] = True, False
         kept = regions.clone(), words.clone(), mask.clone()
         given = torch.tensor(log_scale, dtype=torch.float64), torch.tensor(bias, dtype=torch.float64)
         found = align_logits(regions, words, *given, mask)
@@ -395,9 +396,9 @@ def token_focal(logits, targets, mask, alpha=0.25, gamma=2.0):
     """Return the focal loss of word-region logits, over the number of positive entries.
 
     An entry costs −w (1 − p)^gamma ln p: p is the probability of what is right, by a sigmoid, and w is
-    alpha for target 1, 1 − alpha for target 0. Places without a token do not count. Divide the sum by
-    the number of targets 1 that count, at least 1. Loss and gradients are finite for logits of ±100 in
-    float32.
+    alpha for target 1, 1 − alpha for target 0. Places without a token, with the logit −∞ or any other,
+    do not count. Divide the sum by the number of targets 1 that count, at least 1. Loss and gradients
+    are finite for logits of ±100 in float32.
 
     * logits, targets (B, N, M): targets are 0.0 or 1.0
     * mask (B, M): bool, True where there is a token
@@ -432,7 +433,7 @@ def _(token_focal, rng):
         logits = 2 * torch.randn(batch, count, tokens, generator=rng, dtype=torch.float64)
         targets = (torch.rand(batch, count, tokens, generator=rng) < 0.3).double()
         mask = torch.rand(batch, tokens, generator=rng) < 0.7
-        mask[:, 0], targets[:, 0, 0] = True, 1.0
+        mask[:, 0], mask[0, -1], targets[:, 0, 0] = True, False, 1.0
         logits = logits.masked_fill(~mask[:, None], -math.inf)
         kept = logits.clone(), targets.clone(), mask.clone()
         total, positives = 0.0, 0
@@ -546,8 +547,8 @@ def _(logits, targets, mask, alpha=0.25, gamma=2.0):
 
 
 @token_focal.misconception(
-    "You counted all entries. The padding holds −∞, and −∞ times 0 is not a number: choose the entries of tokens "
-    "first.",
+    "You counted all entries. Whatever stands in a place without a token, a logit or a target, must not change the "
+    "loss: choose the entries of tokens first.",
     name="padding-counted",
 )
 def _(logits, targets, mask, alpha=0.25, gamma=2.0):
@@ -776,8 +777,8 @@ def _(box_iou, rng):
 def _(box_iou, rng):
     corners = torch.rand(9, 2, generator=rng, dtype=torch.float64)
     boxes = torch.cat([corners, corners + 0.2 + torch.rand(9, 2, generator=rng, dtype=torch.float64)], 1)
-    kept, plain = boxes.clone(), box_iou(boxes[:4], boxes[4:])
-    assert_close(box_iou(0.01 * boxes[:4] - 3, 0.01 * boxes[4:] - 3), plain, rtol=1e-5, atol=1e-6)
+    kept, plain = boxes.clone(), box_iou(boxes[:3], boxes[3:])
+    assert_close(box_iou(0.01 * boxes[:3] - 3, 0.01 * boxes[3:] - 3), plain, rtol=1e-5, atol=1e-6)
     assert torch.equal(boxes, kept), "the boxes must stay as they are"
     for count, other_count in ((0, 3), (2, 0)):
         found = box_iou(boxes[:count], boxes[:other_count])
@@ -909,6 +910,7 @@ def nms(boxes, scores, overlap):
 def _(nms):
     row = [[8.0, 0.0, 18.0, 6.0], [4.0, 0.0, 14.0, 6.0], [0.0, 0.0, 10.0, 6.0], [30.0, 0.0, 34.0, 9.0]]
     found = nms(torch.tensor(row), torch.tensor([0.5, 0.7, 0.9, 0.8]), 0.3)
+    assert isinstance(found, torch.Tensor), f"the places must be a tensor, got a {type(found).__name__}"
     assert [int(place) for place in found] == [2, 3, 0], (
         f"of the boxes 2 (score 0.9), 3 (0.8), 1 (0.7), 0 (0.5) only 1 overlaps a better one that remains, so [2, 3, "
         f"0] remain, got {[int(place) for place in found]}"
@@ -1066,9 +1068,10 @@ def average_precision(found, truths, least=0.5):
         return sum(precisions) / len(precisions)
     ```
 
-    In order of score, a box takes the truth of its image that it overlaps most, among those not yet
-    taken, and is right if that overlap is at least `least`. The result is the mean over all truths
-    of the precision down to the box that took it, and 0 for truths that none took.
+    In order of score, a box is compared with the truth of its image that it overlaps most, among those
+    not yet taken. If that overlap is at least `least`, the box is right and takes the truth; else it
+    takes none. The result is the mean over all truths of the precision down to the box that took it,
+    and 0 for truths that none took.
 
     * found: for each image boxes (k, 4) and scores (k,), in any order; no two scores are equal
     * truths: for each image boxes (m, 4); k and m may be 0, but there is a truth in some image
@@ -1138,8 +1141,8 @@ def _(average_precision):
     scores = torch.tensor([0.6, 0.9, 0.8])  # overlaps: 0.6, 0.9; 0.67, 0.82
     for least, expected in (
         (0.5, (1 + 2 / 3) / 2),
-        (0.7, 1 / 2),
         (0.85, (1 / 3) / 2),
+        (0.7, 1 / 2),
         (0.95, 0.0),
         (0.3, (1 + 2 / 3) / 2),
     ):

@@ -44,6 +44,7 @@ def some_boxes(count, seed=0):
     return torch.cat([10 * corners, 10 * corners + 2 + 6 * sides], 1)
 
 
+@pytest.mark.heavy
 @BOTH
 @pytest.mark.parametrize("module", ["grounding_dino", "mm_grounding_dino"])
 def test_logits_are_those_of_both_grounding_dinos(ours, module):
