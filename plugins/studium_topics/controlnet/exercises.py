@@ -1108,7 +1108,7 @@ def _(controlled_sample, rng):
         copied = drawn(partial(UNet, 20, 3, (8, 16), 5), rng, scale=0.25)
         outs = nn.ModuleList(drawn(partial(nn.Conv2d, width, width, 1), rng, scale=0.5) for width in (8, 16, 16))
         look, enter = drawn(partial(Look, 8), rng), drawn(partial(nn.Conv2d, 8, 8, 1), rng)
-        hint, y = torch.rand(count, 1, size, size, generator=rng), torch.randint(5, (count,), generator=rng)
+        hint, y = torch.rand(count, 1, size, size, generator=rng), torch.randperm(5, generator=rng)[:count]
         abar = torch.cumprod(1 - torch.linspace(0.01, 0.3, 20), 0)
         control, given = Control(copied, look, enter, outs), (list(scales), list(rows))
         film = controlled_sample(base, control, hint, y, *given, abar, torch.Generator().manual_seed(seed))
