@@ -1,4 +1,4 @@
-"""What holds for every kit: it ships to students, works alone, and downloads nothing."""
+"""What holds for every kit: it ships to students, works without any topic, and downloads nothing."""
 
 import ast
 import subprocess
@@ -10,20 +10,33 @@ import pytest
 
 FOLDER = Path(find_spec("studium_topics.kits").submodule_search_locations[0])
 MODULES = sorted(FOLDER.glob("[a-z]*.py"))
-ALLOWED = {"numpy", "rich", "sklearn", "tokenizers", "torch"}
+ALLOWED = {"numpy", "rich", "sklearn", "studium", "studium_widgets", "tokenizers", "torch", "traitlets"}
+KITS = "studium_topics.kits"
 
 
-def imported(path):
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+def imported(source):
+    """Yield the top-level package of each import, or the kits' own: all of them ship, so one may build on another."""
+    for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
-            yield from (alias.name.partition(".")[0] for alias in node.names)
+            names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            yield "." if node.level else node.module.partition(".")[0]
+            names = ["." * node.level + (node.module or "")]
+        else:
+            continue
+        yield from (KITS if f"{name}.".startswith(f"{KITS}.") else name.partition(".")[0] for name in names)
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
-def test_a_kit_imports_only_the_libraries_that_every_student_has(path):
-    assert set(imported(path)) - sys.stdlib_module_names <= ALLOWED
+def test_a_kit_imports_only_other_kits_and_the_libraries_that_every_student_has(path):
+    assert set(imported(path.read_text(encoding="utf-8"))) - sys.stdlib_module_names <= ALLOWED | {KITS}
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["import diffusers", "from . import film", "from studium_topics import kits_2", "import studium_topics.lora.model"],
+)
+def test_a_kit_that_imports_a_topic_or_an_unknown_library_is_noticed(line):
+    assert not set(imported(line)) <= ALLOWED | {KITS}
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)

@@ -199,6 +199,7 @@ def _(make_control, rng):
     for widths, classes in (((8, 16), 5), ((8, 24, 16), 0)):
         base = drawn(partial(UNet, 20, 3, widths, classes), rng).requires_grad_(False)
         look = drawn(partial(Look, 8), rng)
+        drew = copy.deepcopy(look)
         control = make_control(base, look)
         theirs = {parameter.data_ptr() for parameter in base.parameters()}
         shared = [name for name, parameter in control.named_parameters() if parameter.data_ptr() in theirs]
@@ -209,6 +210,8 @@ def _(make_control, rng):
         found = {name for name, _ in control.copy.named_parameters()}
         assert found == needed, f"the copy must hold the encoder's parameters alone, not {sorted(found ^ needed)[:2]}"
         assert control.look is look, "look must be used as it was given"
+        kept = all(map(torch.equal, look.parameters(), drew.parameters()))
+        assert kept, "the numbers of look must stay as they were given"
         for name in ("up", "leave"):
             assert hasattr(base, name), f"base must keep its own decoder, and {name} is gone"
 
@@ -882,9 +885,9 @@ def _(train_control, rng):
             assert_close(parameter.detach(), right.detach(), rtol=2e-2, atol=lr, message=f"{name} {what}")
 
 
-@train_control.hidden("neither changes the base nor collects gradients in it", points=1)
+@train_control.hidden("trains every part with AdamW's own weight decay, and the base collects no gradients", points=1)
 def _(train_control, rng):
-    base = drawn(partial(UNet, 20, 3, (8,), 4), rng, scale=0.3).requires_grad_(False)
+    base = drawn(partial(UNet, 20, 3, (8,), 6), rng, scale=0.3).requires_grad_(False)
     copied = copy.deepcopy(base).requires_grad_(True)
     del copied.up, copied.leave
     outs = nn.ModuleList(drawn(partial(nn.Conv2d, 8, 8, 1), rng, scale=0.3) for _ in range(2))
@@ -892,7 +895,7 @@ def _(train_control, rng):
     batch = torch.randn(4, 3, 4, 4, generator=rng), torch.rand(4, 1, 4, 4, generator=rng), torch.arange(4)
     before = {name: parameter.clone() for name, parameter in base.named_parameters()}
     starts = {name: parameter.detach().clone() for name, parameter in control.named_parameters()}
-    train_control(base, control, [batch], torch.linspace(0.9, 0.1, 20), 3, 0.05, rng)
+    train_control(base, control, [batch], torch.linspace(0.9, 0.1, 20), 3, 0.4, rng)
     for name, parameter in base.named_parameters():
         assert torch.equal(parameter, before[name]), f"the base must stay as it is, and {name} was changed"
         locked = not parameter.requires_grad and parameter.grad is None
@@ -900,6 +903,9 @@ def _(train_control, rng):
     for part in PARTS:
         moved = [not torch.equal(p, starts[name]) for name, p in control.named_parameters() if name.startswith(part)]
         assert all(moved), f"every parameter of the control must be trained, and {part} has one that never moved"
+    what = "labels 4 and 5 of the copy, which no image has: AdamW's weight decay alone shrinks them by 0.01 * lr"
+    unused = control.copy.label.weight.detach()[4:]
+    assert_close(unused, starts["copy.label.weight"][4:] * (1 - 0.01 * 0.4), rtol=1e-4, atol=1e-6, message=what)
 
 
 @train_control.misconception(
@@ -1102,7 +1108,7 @@ def _(controlled_sample, rng):
         copied = drawn(partial(UNet, 20, 3, (8, 16), 5), rng, scale=0.25)
         outs = nn.ModuleList(drawn(partial(nn.Conv2d, width, width, 1), rng, scale=0.5) for width in (8, 16, 16))
         look, enter = drawn(partial(Look, 8), rng), drawn(partial(nn.Conv2d, 8, 8, 1), rng)
-        hint, y = torch.rand(count, 1, size, size, generator=rng), torch.randint(5, (count,), generator=rng)
+        hint, y = torch.rand(count, 1, size, size, generator=rng), torch.randperm(5, generator=rng)[:count]
         abar = torch.cumprod(1 - torch.linspace(0.01, 0.3, 20), 0)
         control, given = Control(copied, look, enter, outs), (list(scales), list(rows))
         film = controlled_sample(base, control, hint, y, *given, abar, torch.Generator().manual_seed(seed))
@@ -1271,14 +1277,14 @@ def _(mask_iou, rng):
     hints = torch.zeros(2, 1, 4, 6)
     hints[0, :, :2, :3], hints[1, :, 1:, :] = 1, 1
     images = torch.full((2, 3, 4, 6), -0.8)
-    images[0, 1, 1:4, :3], images[1, 2, 1:, 2:4] = 0.7, 0.4
+    images[0, 0, 1:4, :3], images[0, 1, 1:4, :3], images[1, 1:, 1:, 2:4] = 0.3, 0.7, 0.9
     assert_close(torch.as_tensor(mask_iou(images, hints)), torch.tensor([3 / 12, 6 / 18]), message="3 of 12, 6 of 18")
 
 
 @mask_iou.hidden("judges each image alone, by the brightest channel, and empty ones too", points=1)
 def _(mask_iou, rng):
     for count, size in ((5, 4), (3, 7), (4, 6)):
-        images = torch.rand(count, 3, size, size, generator=rng) * 1.6 - 1.3
+        images = torch.rand(count, 3, size, size, generator=rng) * 1.8 - 1
         hints = (torch.rand(count, 1, size, size, generator=rng) < 0.4).float()
         images[-1], hints[-1] = -0.5, 0
         images[1] = -0.9

@@ -165,7 +165,8 @@ def follow(
 
     Measured at "laptop" for seed 0 alone: IoU .303 for the base, .749 with zero convolutions, .307 pooled, .744 with
     drawn outputs, .306 in the trap, .584 freed; loss at step 0 .0223, with drawn outputs .1167, and after training
-    .0203 with zero convolutions; 97 % of the colours right, as for the base.
+    .0203 with zero convolutions; 97 % of the colours right, as for the base. Over seeds 0 to 4, drawn outputs multiply
+    the loss at step 0 by 5.2, 6.3, 5.7, 6.6 and 6.6.
     """
     base = trained().to(profile.device)
     before = [parameter.detach().clone() for parameter in base.parameters()]
