@@ -317,10 +317,10 @@ def test_the_bench_is_set_by_keyboard(mount):
     page = mount(FormatBench.tasks())
     page.get_by_role("combobox", name="Task").select_option("7")
     page.get_by_role("combobox", name="The loss sees").select_option("late")
-    page.get_by_label("Pack with the next two").press("Space")
+    page.get_by_role("slider", name="Conversations in a row").press("ArrowRight")
     page.get_by_label("Mask of blocks").press("Space")
     state = page.state()
-    assert (state["task"], state["loss"], state["packed"], state["blocks"]) == (7, "late", True, False)
+    assert (state["task"], state["loss"], state["together"], state["blocks"]) == (7, "late", 2, False)
 
 
 @pytest.mark.parametrize(
