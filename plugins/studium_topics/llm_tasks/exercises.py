@@ -380,12 +380,12 @@ def greedy_matches(logits, ids, lit):
 
 @greedy_matches.test("is false as soon as one lit token is not the likeliest", points=1)
 def _(greedy_matches):
-    ids = torch.tensor([[2, 0, 1, 3], [2, 0, 1, 3], [2, 0, 1, 3]])
-    lit = torch.tensor([[False, False, True, True]] * 3)
-    best = torch.tensor([[1, 1, 3, 2], [0, 1, 0, 3], [0, 1, 3, 0]])  # the likeliest token after each position
-    logits = F.one_hot(best, 4).double()
-    found = greedy_matches(logits, ids, lit)
-    assert_close(torch.as_tensor(found), torch.tensor([True, False, True]), message="three answers of two tokens")
+    ids = torch.tensor([[2, 0, 1, 3, 0]] * 5)
+    lit = torch.tensor([[False, False, True, True, True]] * 5)
+    best = [[1, 1, 3, 0, 2], [0, 1, 0, 1, 3], [0, 1, 3, 2, 0], [1, 0, 3, 0, 1], [0, 1, 3, 0, 2]]
+    logits = F.one_hot(torch.tensor(best), 4).double()  # the likeliest token after each position
+    found = torch.as_tensor(greedy_matches(logits, ids, lit))
+    assert_close(found, torch.tensor([True, False, False, False, True]), message="five answers of three tokens")
 
 
 @greedy_matches.hidden("says what decoding token by token says", points=2)
@@ -464,7 +464,7 @@ def _(logits, ids, lit):
 
 
 @greedy_matches.misconception(
-    "You called a row right when more than half of its lit tokens are; an exact match needs all of them.",
+    "You called a row right when at least half of its lit tokens are; an exact match needs all of them.",
     name="most-tokens",
 )
 def _(logits, ids, lit):
@@ -1289,9 +1289,14 @@ def _(retrieve, rng):
                 found = [int(index) for index in retrieve(list(asked), documents, k)]
                 assert documents == before, "the documents must stay as they are"
                 what = f"for {asked} in {documents} with k = {k}"
-                assert len(set(found)) == len(found) == k, f"{k} different indices are needed, got {found} {what}"
-                order = sorted(range(count), key=lambda at, near=near: (-round(float(near[at]), 9), at))[:k]
-                assert_close(found, order, message=f"the nearest documents {what}")
+                fits = len(set(found)) == len(found) == k and set(found) <= set(range(count))
+                assert fits, f"{k} different indices from 0 to {count - 1} are needed, got {found} {what}"
+                nearest = near.sort(descending=True).values[:k]
+                told = f"the cosines of the documents {found}, nearest first, {what}"
+                assert_close(near[found], nearest, rtol=0, atol=1e-6, message=told)
+                zero = [at for at in range(count) if near[at] == 0]
+                last = [at for at in found if near[at] == 0]
+                assert_close(last, zero[: len(last)], message=f"the order of documents whose cosine is 0 {what}")
 
 
 @retrieve.misconception(
