@@ -57,7 +57,7 @@ class FormatBench(Widget):
 
     @classmethod
     def example(cls) -> Self:
-        return cls.tasks(task=5, together=3)
+        return cls.tasks(task=4, together=3)
 
     @property
     def alt(self) -> str:
