@@ -5,11 +5,11 @@ import { facts } from "studium_widgets/controls/facts.js";
 import { heatMap } from "studium_widgets/controls/heat_map.js";
 import { legend } from "studium_widgets/controls/legend.js";
 import { select } from "studium_widgets/controls/select.js";
+import { slider } from "studium_widgets/controls/slider.js";
 import { toggle } from "studium_widgets/controls/toggle.js";
 import { widget } from "studium_widgets/controls/widget.js";
 import { LEAK, lights, maskOf, positions, rowOf } from "./bench_maths.js";
 
-const PACKED = 3;
 const LOSSES = { answer: "the answer", everything: "every token", late: "the answer, one place late" };
 const NOTES = {
   answer: "The model learns to write what the assistant writes, and to stop.",
@@ -22,7 +22,7 @@ export default widget((ui) => {
   ui.controls(
     select(ui, "task", { label: "Task", options: names.map((name, at) => [at, name]) }),
     select(ui, "loss", { label: "The loss sees", options: Object.entries(LOSSES) }),
-    toggle(ui, "packed", { label: "Pack with the next two" }),
+    slider(ui, "together", { label: "Conversations in a row", min: 1, max: 3 }),
     toggle(ui, "blocks", { label: "Mask of blocks" }),
     toggle(ui, "reset", { label: "Positions start again" }),
   );
@@ -36,7 +36,7 @@ export default widget((ui) => {
   ui.add(tape.element, key.element, note, numbers.element, grid, table.element);
   return () => {
     const [task, loss, blocks] = ["task", "loss", "blocks"].map((name) => ui.get(name));
-    const row = rowOf(ui.get("turns"), task, ui.get("packed") ? PACKED : 1);
+    const row = rowOf(ui.get("turns"), task, ui.get("together"));
     const lit = lights(row, loss);
     const at = positions(row, ui.get("reset"));
     const { data, leaks } = maskOf(row, blocks);

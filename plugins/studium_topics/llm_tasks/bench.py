@@ -20,8 +20,9 @@ class FormatBench(Widget):
     names: the tasks. turns: for each task its messages in one list, role, text, role, text, …; roles are "system",
     "user" and "assistant", and words are separated by spaces, up to 60 in one task. metrics: how each task is judged.
     task: which one is shown. loss: what the loss sees, one of LOSSES: the answers, every token, or the answers read one
-    place too late. packed: whether the next two tasks are in the same row. blocks: whether each token looks at its own
-    example alone. reset: whether positions begin at 0 in each example. Raises TraitError where they do not fit.
+    place too late. together: how many conversations share a row, 1 to 3: this task's and those of the next tasks.
+    blocks: whether each token looks at its own example alone. reset: whether positions begin at 0 in each example.
+    Raises TraitError where they do not fit.
     """
 
     _script = "bench.js"
@@ -32,7 +33,7 @@ class FormatBench(Widget):
     metrics = List(Unicode(), minlen=1, maxlen=12).tag(sync=True)
     task = Int(0, min=0, max=11).tag(sync=True)
     loss = Enum(LOSSES, "answer").tag(sync=True)
-    packed = Bool(False).tag(sync=True)
+    together = Int(1, min=1, max=3).tag(sync=True)
     blocks = Bool(True).tag(sync=True)
     reset = Bool(True).tag(sync=True)
 
@@ -56,12 +57,12 @@ class FormatBench(Widget):
 
     @classmethod
     def example(cls) -> Self:
-        return cls.tasks(task=5, packed=True)
+        return cls.tasks(task=4, together=3)
 
     @property
     def alt(self) -> str:
         seen = {"answer": "the answer", "everything": "every token", "late": "the tokens one place late"}[self.loss]
-        row = "packed with the next two tasks" if self.packed else "alone in its row"
+        row = "alone in its row" if self.together == 1 else f"packed into a row of {self.together} conversations"
         return f"The task {self.names[self.task]} as a line of tokens, {row}; the loss sees {seen}."
 
     def check(self) -> None:

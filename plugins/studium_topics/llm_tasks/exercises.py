@@ -380,12 +380,12 @@ def greedy_matches(logits, ids, lit):
 
 @greedy_matches.test("is false as soon as one lit token is not the likeliest", points=1)
 def _(greedy_matches):
-    ids = torch.tensor([[2, 0, 1, 3], [2, 0, 1, 3], [2, 0, 1, 3]])
-    lit = torch.tensor([[False, False, True, True]] * 3)
-    best = torch.tensor([[1, 1, 3, 2], [0, 1, 0, 3], [0, 1, 3, 0]])  # the likeliest token after each position
-    logits = F.one_hot(best, 4).double()
-    found = greedy_matches(logits, ids, lit)
-    assert_close(torch.as_tensor(found), torch.tensor([True, False, True]), message="three answers of two tokens")
+    ids = torch.tensor([[2, 0, 1, 3, 0]] * 5)
+    lit = torch.tensor([[False, False, True, True, True]] * 5)
+    best = [[1, 1, 3, 0, 2], [0, 1, 0, 1, 3], [0, 1, 3, 2, 0], [1, 0, 3, 0, 1], [0, 1, 3, 0, 2]]
+    logits = F.one_hot(torch.tensor(best), 4).double()  # the likeliest token after each position
+    found = torch.as_tensor(greedy_matches(logits, ids, lit))
+    assert_close(found, torch.tensor([True, False, False, False, True]), message="five answers of three tokens")
 
 
 @greedy_matches.hidden("says what decoding token by token says", points=2)
@@ -464,7 +464,7 @@ def _(logits, ids, lit):
 
 
 @greedy_matches.misconception(
-    "You called a row right when more than half of its lit tokens are; an exact match needs all of them.",
+    "You called a row right when at least half of its lit tokens are; an exact match needs all of them.",
     name="most-tokens",
 )
 def _(logits, ids, lit):
@@ -560,7 +560,7 @@ def _(pack):
 
 @pack.hidden("keeps every token in the order given, for any lengths, and leaves the examples as they are", points=3)
 def _(pack, rng):
-    for count, longest, length, pad in ((9, 5, 8, 0), (14, 4, 7, 33), (3, 6, 6, 1), (1, 3, 10, 2), (6, 1, 4, 5)):
+    for count, longest, length, pad in ((14, 4, 7, 33), (9, 5, 8, 0), (3, 6, 6, 1), (1, 3, 10, 2), (6, 1, 4, 5)):
         examples = []
         for at in range(count):
             size = longest if at % 4 == 0 else int(torch.randint(1, longest + 1, (1,), generator=rng))
@@ -1285,13 +1285,18 @@ def _(retrieve, rng):
             lengths = (rows * weight).norm(dim=1) * (query * weight).norm()
             near = torch.where(lengths > 0, (rows * weight) @ (query * weight) / lengths.clamp(min=1e-30), 0.0)
             before = [list(document) for document in documents]
-            for k in (1, count // 2, count):
+            for k in (count // 2, 1, count):
                 found = [int(index) for index in retrieve(list(asked), documents, k)]
                 assert documents == before, "the documents must stay as they are"
                 what = f"for {asked} in {documents} with k = {k}"
-                assert len(set(found)) == len(found) == k, f"{k} different indices are needed, got {found} {what}"
-                order = sorted(range(count), key=lambda at, near=near: (-round(float(near[at]), 9), at))[:k]
-                assert_close(found, order, message=f"the nearest documents {what}")
+                fits = len(set(found)) == len(found) == k and set(found) <= set(range(count))
+                assert fits, f"{k} different indices from 0 to {count - 1} are needed, got {found} {what}"
+                nearest = near.sort(descending=True).values[:k]
+                told = f"the cosines of the documents {found}, nearest first, {what}"
+                assert_close(near[found], nearest, rtol=0, atol=1e-6, message=told)
+                zero = [at for at in range(count) if near[at] == 0]
+                last = [at for at in found if near[at] == 0]
+                assert_close(last, zero[: len(last)], message=f"the order of documents whose cosine is 0 {what}")
 
 
 @retrieve.misconception(

@@ -307,7 +307,7 @@ figures.turns(shown)
 # example is enough to lift them. This is not learning a task but *recognising* it, since all three are in the weights
 # already; [Min et al. 2022](https://arxiv.org/abs/2202.12837) found that much of in-context learning in large models is
 # of this kind. The new task shows the other side: its examples only select among the tasks that the model knows, and
-# none of them is right. Training on it works at once.
+# none of them is right. Training on it works: 240 steps are enough.
 #
 # ## Look it up
 #

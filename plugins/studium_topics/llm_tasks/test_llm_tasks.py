@@ -251,11 +251,10 @@ def test_the_pretrained_model_is_a_copy_and_leaves_the_global_random_state():
     assert torch.equal(torch.get_rng_state(), state)
 
 
-@BOTH
 @pytest.mark.parametrize("name", ["adapters", "in_context", "prompt_loss", "knowledge"])
-def test_an_experiment_runs_at_the_smallest_profile_without_a_verdict_on_training(ours, name):
+def test_an_experiment_runs_at_the_smallest_profile_without_a_verdict_on_training(name):
     run = getattr(experiment, name)
-    result = run(**arguments(run, ours), profile=SMOKE, seed=2)
+    result = run(**arguments(run, reference), profile=SMOKE, seed=2)
     judged = [claim for claim in claims if claim.experiment is run]
     assert judged
     for claim in judged:
@@ -317,10 +316,10 @@ def test_the_bench_is_set_by_keyboard(mount):
     page = mount(FormatBench.tasks())
     page.get_by_role("combobox", name="Task").select_option("7")
     page.get_by_role("combobox", name="The loss sees").select_option("late")
-    page.get_by_label("Pack with the next two").press("Space")
+    page.get_by_role("slider", name="Conversations in a row").press("ArrowRight")
     page.get_by_label("Mask of blocks").press("Space")
     state = page.state()
-    assert (state["task"], state["loss"], state["packed"], state["blocks"]) == (7, "late", True, False)
+    assert (state["task"], state["loss"], state["together"], state["blocks"]) == (7, "late", 2, False)
 
 
 @pytest.mark.parametrize(
