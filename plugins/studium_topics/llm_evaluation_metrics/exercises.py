@@ -213,11 +213,11 @@ def bleu_counts(hyp, refs, max_n):
 
 @bleu_counts.test("clips a repeated word, with two references", points=1)
 def _(bleu_counts):
-    hyp = list("TCTCOTTMT")  # the cat the cat on the the mat the
+    hyp = list("TCTCOTTMTT")  # the cat the cat on the the mat the the
     refs = [list("TCIOTM"), list("RIACOTMNTCBTD")]  # …; there is a cat on the mat near the cat by the door
     found = [float(count) for count in bleu_counts(hyp, refs, 2)]
-    # T: 3 of 5 as in the second reference, C: 2, O and M: 1; the pairs: T C, C O, O T, T M
-    assert_close(found, [9.0, 6.0, 7.0, 9.0, 4.0, 8.0], message="lengths, then matches and totals for n = 1 and 2")
+    # T: 3 of 6 as in the second reference, C: 2, O and M: 1; the pairs: T C, C O, O T, T M
+    assert_close(found, [10.0, 13.0, 7.0, 10.0, 4.0, 9.0], message="lengths, then matches and totals for n = 1 and 2")
 
 
 @bleu_counts.hidden("counts as a search through all stretches does, for any number of references", points=2)
@@ -284,6 +284,18 @@ def _(hyp, refs, max_n):
     for n in range(1, max_n + 1):
         mine = grams(hyp, n)
         counts += [(mine & sum((grams(ref, n) for ref in refs), Counter())).total(), mine.total()]
+    return counts
+
+
+@bleu_counts.misconception(
+    "You took all matches from the one reference that shares the most; every n-gram is clipped by the reference that "
+    "has most of it, and these may be different references.",
+    name="one-reference-for-all",
+)
+def _(hyp, refs, max_n):
+    counts = [len(hyp), min((len(ref) for ref in refs), key=lambda length: (abs(length - len(hyp)), length))]
+    for n in range(1, max_n + 1):
+        counts += [max((grams(hyp, n) & grams(ref, n)).total() for ref in refs), grams(hyp, n).total()]
     return counts
 
 
@@ -413,7 +425,7 @@ def _(bleu):
 
 @bleu.hidden("has any N, no reward for length, and 0 where an order has no match", points=2)
 def _(bleu, rng):
-    for orders, ratio in ((3, 1.4), (1, 0.8), (4, 0.7), (6, 1.05), (2, 1.0), (4, 1.3)):
+    for orders, ratio in ((4, 0.7), (3, 1.4), (1, 0.8), (6, 1.05), (2, 1.0), (4, 1.3)):
         totals = (torch.rand(orders, generator=rng, dtype=torch.float64) * 50 + 20).round().tolist()
         shares = torch.rand(orders, generator=rng, dtype=torch.float64).tolist()
         matches = [float(max(1, round(t * share))) for t, share in zip(totals, shares, strict=True)]
@@ -477,6 +489,17 @@ def _(counts):
         return 0.0
     logs = [math.log(m / t) for m, t in zip(counts[2::2], counts[3::2], strict=True)]
     return 100 * min(1.0, counts[0] / counts[1]) * math.exp(sum(logs) / len(logs))
+
+
+@bleu.misconception(
+    "You divided c by r in the penalty; exp(1 − c / r) punishes long hypotheses, and the short ones go free.",
+    name="inverted-penalty",
+)
+def _(counts):
+    if min(counts[2::2]) == 0:
+        return 0.0
+    logs = [math.log(m / t) for m, t in zip(counts[2::2], counts[3::2], strict=True)]
+    return 100 * min(1.0, math.exp(1 - counts[0] / counts[1])) * math.exp(sum(logs) / len(logs))
 
 
 @bleu.misconception(
@@ -1107,7 +1130,7 @@ def _(evaluate, rng):
     table = 3 * torch.randn(vocabulary, vocabulary, generator=rng, dtype=torch.float64)
     good, bad = (lambda ids: table[ids]), (lambda ids: -table[ids])
     items = []
-    for number in range(40):
+    for number in range(21):
         context = torch.randint(vocabulary, (3,), generator=rng)
         likely = table[context[-1]].topk(3).indices
         choices = (likely[:1], torch.stack([likely[1], table[likely[1]].argmin()]), table[context[-1]].argmin()[None])
@@ -1145,7 +1168,7 @@ def _(evaluate, rng):
         after = torch.randint(vocabulary, (number, 1), generator=rng)
         return [Writing(start[i], after[i], 9 + i % 3, 2 + i % 4, 100 + i) for i in range(number)]
 
-    tasks = {"long": choices(35, 6), "write": writings(14), "short": choices(25, 2)}
+    tasks = {"long": choices(20, 6), "write": writings(10), "short": choices(15, 2)}
     report = evaluate(models, tasks, 20, rng)
     assert len(report) == 9, f"three tasks and three models make 9 rows, got {len(report)}"
     where = iter(report)
@@ -1176,13 +1199,13 @@ def _(evaluate, rng):
     table = 2 * torch.randn(vocabulary, vocabulary, generator=rng, dtype=torch.float64)
     noise = torch.randn(vocabulary, vocabulary, generator=rng, dtype=torch.float64)
     models = {
-        "base": lambda ids: table[ids] + 1.2 * noise[ids],
+        "base": lambda ids: table[ids] + 2.0 * noise[ids],
         "best": lambda ids: table[ids],
-        "twin": lambda ids: table[ids] + 1.1 * noise[ids],
+        "twin": lambda ids: table[ids] + 1.8 * noise[ids],
         "worst": lambda ids: -table[ids],
     }
     items = []
-    for _ in range(90):
+    for _ in range(60):
         context = torch.randint(vocabulary, (1,), generator=rng)
         picked = torch.randperm(vocabulary, generator=rng)[:4]
         answer = int(table[context[0], picked].argmax())
