@@ -706,9 +706,9 @@ def speculate(target, draft, prompt, new, gamma, stop, chance):
       tokens.
     * prompt: a list of tokens; it stays as it is.
 
-    Return `new` tokens, or fewer if one is `stop`, the last then; and for each pass what verify kept of gamma drafted
-    tokens. The target reads the text once, in one pass a turn; afterwards both caches hold only text, as much as they
-    can without reading more, and not its last token.
+    Return `new` tokens, or fewer if one is `stop`, the last then; and for each pass how many of gamma drafted tokens
+    verify kept, used or not. The target reads the text once, in one pass a turn; afterwards both caches hold only
+    text, as much as they can without reading more, and not its last token.
     """
     ### BEGIN SOLUTION
     text, kept, end = list(prompt), [], len(prompt) + new
@@ -746,7 +746,7 @@ def _(speculate):
 
 @speculate.hidden("leaves the distribution of the whole text exactly the target's", points=2)
 def _(speculate, rng):
-    for size, prompt, new, gamma, stop in ((2, [1, 0], 3, 2, 1), (3, [2, 0], 2, 1, 2), (2, [0], 2, 2, -1)):
+    for size, prompt, new, gamma, stop in ((2, [1, 0], 2, 2, -1), (2, [0], 3, 2, 1), (3, [2, 0], 2, 1, 2)):
         theirs, ours = random_rows(7, size, rng), random_rows(7, size, rng)
 
         def write(chance, theirs=theirs, ours=ours, prompt=prompt, new=new, gamma=gamma, stop=stop):
@@ -794,7 +794,9 @@ def _(speculate):
         target, draft = TableReader(cycle), TableReader(cycle)
         found, kept = speculate(target, draft, [3, 0], 12, 3, stop, Dice(1))
         assert_close(found, expected, message=f"the text of the target is {text[2:]}, and {stop} ends it")
-        assert len(kept) == -(-len(expected) // 4), f"no pass is needed behind the stop token, got {len(kept)} passes"
+        passes = -(-len(expected) // 4)
+        assert len(kept) == passes, f"no pass is needed behind the stop token, got {len(kept)} passes"
+        assert_close(kept, [3] * passes, message=f"what verify kept in each pass, also behind the stop token {stop}")
         assert_close(target.held, [3, 0, *expected[:-1]], message=f"the target's cache when {stop} ended the text")
 
 
