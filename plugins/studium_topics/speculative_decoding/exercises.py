@@ -289,7 +289,7 @@ def verify(p, q, drafted, chance):
     ### BEGIN SOLUTION
     tokens = []
     for i, token in enumerate(drafted):
-        if not chance.happens(min(1.0, float(p[i, token] / q[i, token]))):
+        if not chance.happens(min(1.0, p[i, token] / q[i, token])):
             return [*tokens, chance.pick(residual(p[i], q[i]))]
         tokens.append(token)
     return [*tokens, chance.pick(p[len(drafted)])]
@@ -297,6 +297,9 @@ def verify(p, q, drafted, chance):
 
 
 verify.equivalent("return [*tokens, chance.pick(p[len(tokens)])]", "all are kept there")
+verify.equivalent(
+    "if not chance.happens(min(2.0, p[i, token] / q[i, token])):", "what has a probability above 1 always happens"
+)
 
 
 @verify.test("gives each list of tokens its probability", points=1)
@@ -1031,11 +1034,11 @@ def expected_tokens(alpha, gamma):
     * alpha: a number from 0 to 1, ends included.
     * gamma: a whole number, 0 or more.
 
-    Return a float.
+    Return a number.
     """
     ### BEGIN SOLUTION
     if alpha == 1:
-        return float(gamma + 1)
+        return gamma + 1
     return (1 - alpha ** (gamma + 1)) / (1 - alpha)
     ### END SOLUTION
 
@@ -1109,7 +1112,7 @@ def _(alpha, gamma):
 
 @expected_tokens.also_correct
 def _(alpha, gamma):
-    return float(sum(alpha**k for k in range(gamma + 1)))
+    return sum(alpha**k for k in range(gamma + 1))
 
 
 @expected_tokens.also_correct
@@ -1151,7 +1154,7 @@ def best_gamma(alpha, cost, longest):
     """
     ### BEGIN SOLUTION
     speedups = [expected_tokens(alpha, gamma) / (gamma * cost + 1) for gamma in range(longest + 1)]
-    best = max(range(longest + 1), key=speedups.__getitem__)
+    best = max(range(len(speedups)), key=speedups.__getitem__)
     return best, speedups[best]
     ### END SOLUTION
 
@@ -1282,11 +1285,16 @@ def verify_among(p, q, candidates, chance):
     """
     ### BEGIN SOLUTION
     for token in candidates:
-        if chance.happens(min(1.0, float(p[token] / q[token]))):
+        if chance.happens(min(1.0, p[token] / q[token])):
             return token
         p = residual(p, q)
     return chance.pick(p)
     ### END SOLUTION
+
+
+verify_among.equivalent(
+    "if chance.happens(min(2.0, p[token] / q[token])):", "what has a probability above 1 always happens"
+)
 
 
 @verify_among.test("judges the second candidate by what is still missing", points=1)
