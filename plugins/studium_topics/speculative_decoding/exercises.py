@@ -289,7 +289,7 @@ def verify(p, q, drafted, chance):
     ### BEGIN SOLUTION
     tokens = []
     for i, token in enumerate(drafted):
-        if not chance.happens(min(1.0, float(p[i, token] / q[i, token]))):
+        if not chance.happens(min(1.0, p[i, token] / q[i, token])):
             return [*tokens, chance.pick(residual(p[i], q[i]))]
         tokens.append(token)
     return [*tokens, chance.pick(p[len(drafted)])]
@@ -297,6 +297,9 @@ def verify(p, q, drafted, chance):
 
 
 verify.equivalent("return [*tokens, chance.pick(p[len(tokens)])]", "all are kept there")
+verify.equivalent(
+    "if not chance.happens(min(2.0, p[i, token] / q[i, token])):", "what has a probability above 1 always happens"
+)
 
 
 @verify.test("gives each list of tokens its probability", points=1)
@@ -551,7 +554,7 @@ def _(propose, rng):
     drafted, q = propose(draft, text, 2, Dice(1))
     assert_close(q[0], draft.row(text), message="the first row of q: the draft's distribution behind the text")
     assert_close(q[1], draft.row([*text, drafted[0]]), message="the second row of q, behind the first drafted token")
-    found = law(lambda chance: propose(TableReader(rows, text[:2]), text, 2, chance)[0])
+    found = law(lambda chance: propose(TableReader(rows, text[:2]), [*text], 2, chance)[0])
     expected = draft.continuations(text, 2)
     assert_close(found, expected, rtol=1e-5, atol=1e-6, message="the probability of each pair of drafted tokens")
 
@@ -575,7 +578,7 @@ def _(propose, rng):
 @propose.hidden("draws, and does not take the likeliest", points=1)
 def _(propose, rng):
     rows, text = random_rows(7, 4, rng), [3, 1, 1, 0]
-    found = law(lambda chance: propose(TableReader(rows, text[:1]), text, 3, chance)[0])
+    found = law(lambda chance: propose(TableReader(rows, text[:1]), [*text], 3, chance)[0])
     expected = TableReader(rows).continuations(text, 3)
     assert_close(found, expected, rtol=1e-5, atol=1e-6, message="the probability of each three drafted tokens")
 
@@ -706,9 +709,9 @@ def speculate(target, draft, prompt, new, gamma, stop, chance):
       tokens.
     * prompt: a list of tokens; it stays as it is.
 
-    Return `new` tokens, or fewer if one is `stop`, the last then; and for each pass what verify kept of gamma drafted
-    tokens. The target reads the text once, in one pass a turn; afterwards both caches hold only text, as much as they
-    can without reading more, and not its last token.
+    Return `new` tokens, or fewer if one is `stop`, the last then; and for each pass how many of gamma drafted tokens
+    verify kept, used or not. The target reads the text once, in one pass a turn; afterwards both caches hold only
+    text, as much as they can without reading more, and not its last token.
     """
     ### BEGIN SOLUTION
     text, kept, end = list(prompt), [], len(prompt) + new
@@ -746,11 +749,11 @@ def _(speculate):
 
 @speculate.hidden("leaves the distribution of the whole text exactly the target's", points=2)
 def _(speculate, rng):
-    for size, prompt, new, gamma, stop in ((3, [1, 0], 2, 2, 2), (2, [0], 3, 2, 1), (3, [2], 2, 1, -1)):
+    for size, prompt, new, gamma, stop in ((2, [1, 0], 2, 2, -1), (2, [0], 3, 2, 1), (3, [2, 0], 2, 1, 2)):
         theirs, ours = random_rows(7, size, rng), random_rows(7, size, rng)
 
         def write(chance, theirs=theirs, ours=ours, prompt=prompt, new=new, gamma=gamma, stop=stop):
-            return speculate(TableReader(theirs), TableReader(ours), prompt, new, gamma, stop, chance)[0]
+            return speculate(TableReader(theirs), TableReader(ours), [*prompt], new, gamma, stop, chance)[0]
 
         off = distance(law(write), TableReader(theirs).continuations(prompt, new, stop))
         assert off < 1e-6, (
@@ -794,7 +797,9 @@ def _(speculate):
         target, draft = TableReader(cycle), TableReader(cycle)
         found, kept = speculate(target, draft, [3, 0], 12, 3, stop, Dice(1))
         assert_close(found, expected, message=f"the text of the target is {text[2:]}, and {stop} ends it")
-        assert len(kept) == -(-len(expected) // 4), f"no pass is needed behind the stop token, got {len(kept)} passes"
+        passes = -(-len(expected) // 4)
+        assert len(kept) == passes, f"no pass is needed behind the stop token, got {len(kept)} passes"
+        assert_close(kept, [3] * passes, message=f"what verify kept in each pass, also behind the stop token {stop}")
         assert_close(target.held, [3, 0, *expected[:-1]], message=f"the target's cache when {stop} ended the text")
 
 
@@ -1029,11 +1034,11 @@ def expected_tokens(alpha, gamma):
     * alpha: a number from 0 to 1, ends included.
     * gamma: a whole number, 0 or more.
 
-    Return a float.
+    Return a number.
     """
     ### BEGIN SOLUTION
     if alpha == 1:
-        return float(gamma + 1)
+        return gamma + 1
     return (1 - alpha ** (gamma + 1)) / (1 - alpha)
     ### END SOLUTION
 
@@ -1107,7 +1112,7 @@ def _(alpha, gamma):
 
 @expected_tokens.also_correct
 def _(alpha, gamma):
-    return float(sum(alpha**k for k in range(gamma + 1)))
+    return sum(alpha**k for k in range(gamma + 1))
 
 
 @expected_tokens.also_correct
@@ -1149,7 +1154,7 @@ def best_gamma(alpha, cost, longest):
     """
     ### BEGIN SOLUTION
     speedups = [expected_tokens(alpha, gamma) / (gamma * cost + 1) for gamma in range(longest + 1)]
-    best = max(range(longest + 1), key=speedups.__getitem__)
+    best = max(range(len(speedups)), key=speedups.__getitem__)
     return best, speedups[best]
     ### END SOLUTION
 
@@ -1280,11 +1285,16 @@ def verify_among(p, q, candidates, chance):
     """
     ### BEGIN SOLUTION
     for token in candidates:
-        if chance.happens(min(1.0, float(p[token] / q[token]))):
+        if chance.happens(min(1.0, p[token] / q[token])):
             return token
         p = residual(p, q)
     return chance.pick(p)
     ### END SOLUTION
+
+
+verify_among.equivalent(
+    "if chance.happens(min(2.0, p[token] / q[token])):", "what has a probability above 1 always happens"
+)
 
 
 @verify_among.test("judges the second candidate by what is still missing", points=1)

@@ -319,7 +319,7 @@ figures.yields(runs, formula)
 # %% [markdown] tags=["experiment"]
 # Without a context the formula is exact. With trained models some positions are easy and others hard, and neighbours
 # resemble each other, so that the assumption of one $\alpha$ for all positions fails. Still the formula is within 7 %
-# in all 16 rows (laptop profile, seeds 0 and 1).
+# in all 16 rows (laptop profile, seeds 0 to 2).
 #
 # Two things deserve a second look. The table of pairs, which knows nothing but the last character and costs nothing,
 # gives a *larger* speed-up than the transformer in sampling, although it is kept less often. And at temperature 0 the

@@ -120,7 +120,7 @@ def test_the_whole_loop_writes_the_targets_distribution_exactly(ours):
 def test_the_rule_gives_the_frequencies_of_transformers_own_sampling():
     utils = pytest.importorskip("transformers.generation.utils", reason="transformers is the oracle")
     p, q, drafted = rows(4, 3, seed=5), rows(4, 2, seed=6), [3, 1]
-    exact, counts, draws = law(lambda chance: reference.verify(p, q, drafted, chance)), {}, 3000
+    exact, counts, draws = law(lambda chance: reference.verify(p, q, drafted, chance)), {}, 1500
     with torch.random.fork_rng():
         torch.manual_seed(0)
         for _ in range(draws):
