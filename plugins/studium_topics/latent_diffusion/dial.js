@@ -9,7 +9,7 @@ import { slider } from "studium_widgets/controls/slider.js";
 import { widget } from "studium_widgets/controls/widget.js";
 import { border, optimum, reconstructions } from "./dial_maths.js";
 
-const LATENTS = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64];
+const LATENTS = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48];
 const WEIGHTS = [1e-6, 1e-4, 1e-2, 0.03, 0.1, 0.2, 0.5, 1, 2, 5, 10];
 const FLOOR = 1e-3; // variances below are drawn here
 const DRAWN = 40; // directions in the chart

@@ -30,7 +30,7 @@ class CompressionDial(Widget):
     variances = Array("float32", ("pixels",))
     directions = Array("float32", ("pixels", "pixels"))
     images = Array("float32", ("images", "pixels"))
-    latents = Int(16, min=1, max=64).tag(sync=True, between=(1, "pixels"))
+    latents = Int(16, min=1, max=63).tag(sync=True, between=(1, "pixels"))
     weight = Float(1.0).tag(sync=True, between=(1e-6, 100))
     reduction = Enum(REDUCTIONS, "sum").tag(sync=True)
 

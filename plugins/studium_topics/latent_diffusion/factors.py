@@ -118,8 +118,9 @@ def factors(
 ) -> Factors:  # fmt: skip
     """Train an autoencoder for each factor, and a U-Net of one shape on what it gives, all for the same operations.
 
-    Measured at "laptop", seed 0, for the factors 1, 4, 8 and 16: after the autoencoder alone the judge names 1, 1, .942
-    and .617; of drawn images .133, .983, .933 and .583, and one shape explains .232, .744, .840 and .881. 65 s.
+    Measured at "laptop", seeds 0 to 2, for the factors 1, 4, 8 and 16: after the autoencoder alone the judge names 1,
+    1, .917 to .975 and .600 to .642; of drawn images .133 to .167, .983 to 1, .900 to .950 and .567 to .617, and one
+    shape explains .175 to .232, .744 to .752, .824 to .840 and .880 to .882. 67 s of CPU a seed.
     """
     blocks = (reparameterise, first_stage_loss, latent_scale, cross_attend, draw_images)
     generator = torch.Generator().manual_seed(seed)

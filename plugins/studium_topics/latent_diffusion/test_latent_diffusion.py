@@ -127,11 +127,11 @@ def test_linear_vaes_at_smoke_predict_and_leave_the_random_state_alone():
 
 
 def test_the_judge_names_every_drawing():
-    data = drawings(3, torch.Generator().manual_seed(5))
-    seen = Judge(SIDE)(data.images)
+    judge, data = Judge(SIDE), drawings(3, torch.Generator().manual_seed(5))
+    seen = judge(data.images)
     assert seen.accuracy(data.kinds) == 1
     assert float(seen.share.min()) > 0.7
-    grey = Judge(SIDE)(drawn(30, 3, SIDE, SIDE))
+    grey = judge(drawn(30, 3, SIDE, SIDE))
     assert grey.accuracy(KINDS) < 0.3
     assert float(grey.share.max()) < 0.3
 
