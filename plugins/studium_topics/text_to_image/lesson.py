@@ -462,7 +462,7 @@ ImageGrid(
 # * **FID on COCO, and the ranking of the families.** Our Fréchet distance has the features of a small judge, on drawn
 #   shapes. We trained no GAN and no autoregressive model.
 # * **Attention between image and words.** Our text tower is one vector, and Stable Diffusion's U-Net attends to every
-#   token (latent-diffusion). Large models leak colours less often than ours, and they still
+#   token ([latent-diffusion](latent-diffusion.ipynb)). Large models leak colours less often than ours, and they still
 #   do.
 # * **A learned autoencoder.** Ours is linear, and exact up to 6 % of the variance.
 # * **One or two steps.** Liu et al. straighten the paths again by training on the flow's own pairs ("reflow"). We did
