@@ -288,7 +288,7 @@ lesson.found("right in 4 steps", equal["flow", "straight", 4], within=0.15)
 figures.equal_steps(equal)
 
 # %% [markdown] tags=["experiment"]
-# In one run at laptop size (seed 0, 120 images each), the flow on even times was right in .25, .34, .38 and .43 of the
+# In one run at laptop size (seed 0, 240 images each), the flow on even times was right in .25, .34, .38 and .43 of the
 # images with 2, 4, 8 and 16 steps, and on DDIM's times in .33, .40, .43 and .44. So for this network DDIM's times are
 # no worse, and better with few steps: nothing ties a rectified flow to even ones. **Compare the rows in pairs.** Only
 # the times change within a network, and only the network within a spacing. To set "flow with its times" against
