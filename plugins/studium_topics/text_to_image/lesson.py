@@ -294,9 +294,10 @@ figures.equal_steps(equal)
 # the times change within a network, and only the network within a spacing. To set "flow with its times" against
 # "diffusion with its own" changes both.
 #
-# Two of the four kinds of row also have a handicap that you should know. The noise predictor never saw pure noise: the
-# schedule, Stable Diffusion's, ends at $\bar\alpha = 0.0047$, which is $t = 0.94$, and even times ask it about $t =
-# 1$. And its velocity divides by $\sqrt{\bar\alpha}$, so an error in the noise grows 15-fold there.
+# The rows of the noise network have a handicap that follows from the formulas. It never saw pure noise: its schedule,
+# Stable Diffusion's, ends at $\bar\alpha = 0.0047$, which is $t = 0.94$, and even times ask it about $t = 1$. And its
+# velocity divides by $\sqrt{\bar\alpha}$, so an error in the noise grows 15-fold there. How much of the gap between
+# the networks each of the two explains, this experiment does not measure.
 
 # %% [markdown]
 # ## Measures
