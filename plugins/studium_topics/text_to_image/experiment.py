@@ -265,7 +265,7 @@ class Composition:
     apart: float
 
     @property
-    def mended(self) -> float:
+    def avoidance(self) -> float:
         """Return by how much a negative prompt lowers the share of the colour that "not" brought in."""
         return self.avoided["“not” in the prompt"][0] - self.avoided["negative prompt"][0]
 
@@ -378,7 +378,7 @@ claims = (
         "A prompt that says “not” draws the colour that a negative prompt avoids (share of images, difference)",
         "2205.11487",
         studio,
-        lambda result: result.composition.mended,
+        lambda result: result.composition.avoidance,
         at_least=0.7,
     ),
     Claim(
