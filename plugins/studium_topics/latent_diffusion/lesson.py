@@ -180,8 +180,8 @@ ImageGrid(torch.cat([pair[0], pair[1][8:]]), columns=8, label="digits; from 8 la
 
 # %% [markdown] tags=["experiment"]
 # Predicted and found agree in every row. Tiny weights come within 16 % of PCA's error, and more latents do not help
-# where the price is too high: with means, eight latents out of eight are dead. This is
-# <dfn>posterior collapse</dfn>: the encoder answers with the standard normal whatever the image.
+# where the price is too high: with means, eight latents out of eight are dead. In
+# <dfn>posterior collapse</dfn>, the encoder answers with the standard normal whatever the image.
 # [Lucas et al. 2019](https://arxiv.org/abs/1911.02469) showed that it is no failure of the optimiser but the optimum of
 # the loss.
 #

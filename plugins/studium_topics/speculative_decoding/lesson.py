@@ -75,7 +75,7 @@ Diagram.from_package("studium_topics.speculative_decoding", "flow.svg")
 # $$\Pr(\text{keep } x) = \min\left(1, \frac{p(x)}{q(x)}\right) .$$
 #
 # This is the rule of Leviathan et al. (section 2.3). The height of a bar in the widget is this probability, and the
-# needle is a random number from 0 to 1. How often does the needle land inside the bar, over all drafted tokens? This
+# needle is a random number from 0 to 1. How often does the needle land inside the bar, over all drafted tokens? The
 # <dfn>acceptance rate</dfn> $\alpha$, the probability that a drafted token is kept, decides the speed.
 
 # %% exercise="acceptance"
