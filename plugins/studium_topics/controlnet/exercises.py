@@ -380,11 +380,11 @@ def _(controlled_eps, rng):
     x, hint = torch.randn(3, 3, 4, 4, generator=rng), torch.rand(3, 1, 4, 4, generator=rng)
     t, y = torch.tensor([2, 11, 19]), torch.tensor([4, 0, 2])
     told, own = base.embed(t, y), copied.embed(t, y)
-    skips, middle = base.encode(x, told)
+    kept, lowest = base.encode(x, told)
     first = copied.down[0](copied.enter(x) + control.zero_in(control.look(hint)), own)
     second = copied.down[1](F.avg_pool2d(first, 2), own)
     added = [0.7 * out(f) for out, f in zip(outs, (first, second, copied.middle(second, own)), strict=True)]
-    expected = base.decode([skips[0] + added[0], skips[1] + added[1]], middle + added[2], told)
+    expected = base.decode([kept[0] + added[0], kept[1] + added[1]], lowest + added[2], told)
     found = controlled_eps(base, control, x, t, y, hint, 0.7)
     assert_close(found, expected.detach(), rtol=1e-4, atol=1e-4, message="with the scale 0.7")
 
@@ -826,7 +826,7 @@ def train_control(base, control, batches, abar, null, lr, generator):
 def _(train_control, rng):
     base = drawn(partial(UNet, 20, 3, (8,), 5), rng, scale=0.2).requires_grad_(False)
     copied = copy.deepcopy(base).requires_grad_(True)
-    del copied.up, copied.leave
+    del copied.leave, copied.up
     outs = nn.ModuleList(drawn(partial(nn.Conv2d, width, width, 1), rng, scale=0.0) for width in (8, 8))
     enter = drawn(partial(nn.Conv2d, 8, 8, 1), rng, scale=0.0)
     control = Control(copied, drawn(partial(Look, 8), rng), enter, outs)
@@ -851,7 +851,7 @@ def _(train_control, rng):
             drawn(partial(nn.Conv2d, width, width, 1), rng, scale=0.3) for width in (*widths, widths[-1])
         )
         look, enter = drawn(partial(Look, widths[0]), rng), drawn(partial(nn.Conv2d, widths[0], widths[0], 1), rng)
-        control = Control(copied, look, enter, outs)
+        control = Control(copied, look, enter, nn.ModuleList(outs))
         twin, batches = copy.deepcopy(control), []
         for length in (6, 3, 5, 4)[:count]:
             x0 = torch.randn(length, 3, size, size, generator=rng)
@@ -891,7 +891,8 @@ def _(train_control, rng):
     copied = copy.deepcopy(base).requires_grad_(True)
     del copied.up, copied.leave
     outs = nn.ModuleList(drawn(partial(nn.Conv2d, 8, 8, 1), rng, scale=0.3) for _ in range(2))
-    control = Control(copied, drawn(partial(Look, 8), rng), drawn(partial(nn.Conv2d, 8, 8, 1), rng), outs)
+    look, enter = drawn(partial(Look, 8), rng), drawn(partial(nn.Conv2d, 8, 8, 1), rng)
+    control = Control(copied, look, enter, nn.ModuleList(outs))
     batch = torch.randn(4, 3, 4, 4, generator=rng), torch.rand(4, 1, 4, 4, generator=rng), torch.arange(4)
     before = {name: parameter.clone() for name, parameter in base.named_parameters()}
     starts = {name: parameter.detach().clone() for name, parameter in control.named_parameters()}

@@ -347,7 +347,7 @@ def test_a_source_can_be_typed_and_the_memory_closed_by_keyboard(mount):
     page = mount(small()[1])
     field = page.get_by_role("textbox")
     field.fill("dbca")
-    page.get_by_label("Letters written").press("ArrowRight")
+    page.get_by_role("slider", name="Letters written").press("ArrowRight")
     page.get_by_label("Something wrong").select_option("closed")
     state = page.state()
     assert (state["source"], state["written"], state["fault"]) == ([3, 1, 2, 0], 4, "closed")

@@ -29,7 +29,7 @@ export default widget((ui) => {
   const note = h("p", { class: "st-note" }, "Above: eight digits. Below: what the decoder makes of their codes.");
   const table = dataTable(ui, { caption: "Directions of the data" });
   const pictures = h("div", {}, map.element, note);
-  ui.add(tiles.element, h("div", { class: "ld-dial" }, chart.element, pictures), table.element);
+  ui.add(tiles.element, h("div", { class: "st-ld-dial" }, chart.element, pictures), table.element);
   return () => {
     const now = look(ui);
     tiles.draw([

@@ -15,7 +15,7 @@ const ASKED = ["prompt", "negative", "scale", "steps", "spacing", "seed"];
 
 export default widget((ui) => {
   const job = drawing(ui);
-  ui.element.prepend(h("div", { class: "t2i-prompts" }, field(ui, "prompt", "Prompt"), field(ui, "negative", "Negative prompt")));
+  ui.element.prepend(h("div", { class: "st-t2i-prompts" }, field(ui, "prompt", "Prompt"), field(ui, "negative", "Negative prompt")));
   ui.controls(
     slider(ui, "scale", { label: "Guidance scale", min: 0, max: 10, step: 0.5 }),
     slider(ui, "steps", { label: "Steps", min: 1, max: 32 }),
@@ -29,7 +29,7 @@ export default widget((ui) => {
   });
   const note = h("p", { class: "st-note" });
   const table = dataTable(ui, { caption: "The colour that stands out in each image" });
-  ui.add(h("div", { class: "t2i-grid" }, ...tiles.map((tile) => tile.element)), note, table.element);
+  ui.add(h("div", { class: "st-t2i-grid" }, ...tiles.map((tile) => tile.element)), note, table.element);
   return () => {
     const now = job();
     tiles.forEach((tile, i) => show(tile, now.pixels[i], `seed ${ui.get("seed") + i}`));
