@@ -52,6 +52,7 @@ def test_the_solution_passes_every_test(case, make_student):
     assert result.outcome == "right", [(t.name, t.message) for t in result.tests if not t.passed]
 
 
+@pytest.mark.sample(10)
 def test_each_misconception_fails_a_test_and_each_alternative_passes(case, make_student):
     topic, module, exercise = case
     run(make_student, module, exercise)
