@@ -7,9 +7,9 @@ import { slider } from "studium_widgets/controls/slider.js";
 import { stepper } from "studium_widgets/controls/stepper.js";
 import { widget } from "studium_widgets/controls/widget.js";
 import { film, MISTAKES, rgba, spread } from "./film_maths.js";
-import { unet, unpack } from "./film_unet.js";
+import { unet, unpack } from "./unet.js";
 
-const BUDGET = 18; // ms of one frame that go into the network
+const BUDGET = 30; // ms of one frame that go into the network
 const SETTINGS = ["kind", "scale", "sampling_steps", "eta", "mistake", "seed", "images"];
 
 export default widget((ui) => {
@@ -44,7 +44,10 @@ export default widget((ui) => {
 
 function networkOf(ui) {
   const tensors = unpack(ui.get("tensors"), ui.array("weights").data, ui.array("scales").data);
-  return unet(tensors, { levels: ui.array("abar").data.length, side: ui.get("side"), widths: ui.get("widths") });
+  const labels = tensors.get("label.weight")?.data;
+  const width = tensors.get("label.weight")?.shape[1];
+  const net = unet(tensors, ui.array("abar").data.length);
+  return (x, t, label) => net(x, t, labels && label >= 0 ? labels.subarray(label * width, (label + 1) * width) : null);
 }
 
 function settingsOf(ui) {

@@ -1,23 +1,20 @@
 """A small trained U-Net that draws shapes of `kits.shapes` at 16 × 16 pixels: its weights are a file beside this one.
 
 ``python -m studium_topics.kits.shapes_unet`` trains it again and writes the file: one seed, one thread, some minutes.
-The weights are kept as 8-bit integers with one scale for each output, so that a page can carry the network.
+`packing` keeps the weights as bytes, so that a page can carry the network.
 """
 
 from __future__ import annotations
 
 import copy
 import logging
-from importlib.resources import files
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from studium_topics.kits import shapes
+from studium_topics.kits import packing, shapes
 from studium_topics.kits.diffusion import UNet, linear_betas
 
 LEVELS, SIDE, WIDTHS = 100, 16, (16, 32, 48)
@@ -40,10 +37,8 @@ def trained() -> UNet:
 
     t (B,): the row of `betas()`. y (B,): the index in KINDS, or NO_KIND.
     """
-    with files(__package__).joinpath(FILE).open("rb") as file, np.load(file) as kept:
-        state = {name: torch.from_numpy(value) for name, value in unpacked(dict(kept)).items()}
-    model = untrained()
-    model.load_state_dict(state)
+    kept, model = packing.read(__package__, FILE), untrained()
+    packing.unpack(model, kept["weights"], kept["scales"])
     return model.eval()
 
 
@@ -52,24 +47,6 @@ def untrained() -> UNet:
     with torch.random.fork_rng([]):
         torch.default_generator.manual_seed(SEED)
         return UNet(LEVELS, channels=3, widths=WIDTHS, classes=len(KINDS) + 1)
-
-
-def packed(state: dict[str, Tensor]) -> dict[str, NDArray[np.int8 | np.float32]]:
-    """Return tensors as int8 arrays, and beside NAME the array "NAME/scale" (rows,) float32 of what one unit is."""
-    kept: dict[str, NDArray[np.int8 | np.float32]] = {}
-    for name, tensor in state.items():
-        rows = tensor.detach().flatten(1) if tensor.ndim > 1 else tensor.detach()[:, None]
-        scale = rows.abs().amax(1).clamp(min=1e-12) / 127
-        kept[name] = (tensor / scale.view(-1, *[1] * (tensor.ndim - 1))).round().to(torch.int8).numpy()
-        kept[f"{name}/scale"] = scale.numpy()
-    return kept
-
-
-def unpacked(kept: dict[str, NDArray[np.int8 | np.float32]]) -> dict[str, NDArray[np.float32]]:
-    """Return the float32 arrays of what `packed` returned, rounded to a 127th of each row's largest weight."""
-    names = [name for name in kept if not name.endswith("/scale")]
-    scales = {name: kept[f"{name}/scale"].reshape(-1, *[1] * (kept[name].ndim - 1)) for name in names}
-    return {name: kept[name].astype(np.float32) * scales[name] for name in names}
 
 
 def train(steps: int = STEPS) -> UNet:
@@ -108,4 +85,4 @@ def _loss(model: UNet, abar: Tensor, generator: torch.Generator) -> Tensor:
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     torch.set_num_threads(1)
-    np.savez_compressed(Path(__file__).with_name(FILE), **packed(train().state_dict()))
+    packing.write(Path(__file__).with_name(FILE), train())

@@ -6,10 +6,11 @@ import { memo } from "studium_widgets/controls/memo.js";
 import { slider } from "studium_widgets/controls/slider.js";
 import { settle } from "studium_widgets/controls/timing.js";
 import { widget } from "studium_widgets/controls/widget.js";
-import { guided, idsOf, noiseOf, pixelsOf, standsOut, textVector, timesOf, unknownWords, unpack } from "./bench_maths.js";
+import { guided, idsOf, noiseOf, painter, pixelsOf, standsOut, timesOf, unknownWords } from "./bench_maths.js";
 
 const IMAGES = 8;
 const LONGEST = 80; // characters of a prompt
+const BUDGET = 24; // ms of one frame that go into the network
 const WAIT = 200; // ms without a change before drawing begins
 const ASKED = ["prompt", "negative", "scale", "steps", "spacing", "seed"];
 
@@ -48,15 +49,17 @@ function field(ui, name, label) {
   return h("label", { class: "st-control" }, h("span", { class: "st-label" }, label), input);
 }
 
-// The images as far as they are: begins again when something that is asked for has changed, one step of one image a frame.
+// The images as far as they are: begins again when something that is asked for has changed.
 function drawing(ui) {
-  const network = memo((weights, scales, names, shapes) => unpack({ weights: weights.data, scales: scales.data, names, shapes }));
-  const net = () => network(ui.array("weights"), ui.array("scales"), ui.get("names"), ui.get("shapes"));
+  const network = memo((layout, weights, scales) => painter(layout, weights.data, scales.data));
+  const net = () => network(ui.get("tensors"), ui.array("weights"), ui.array("scales"));
   let job = begun(ui, net());
   let frame = 0;
   const advance = () => {
-    work(ui, net(), job);
-    frame = job.step < job.times.length - 1 ? requestAnimationFrame(advance) : 0;
+    const end = performance.now() + BUDGET;
+    const more = () => job.step < job.times.length - 1;
+    while (more() && performance.now() < end) work(ui, net(), job);
+    frame = more() ? requestAnimationFrame(advance) : 0;
     ui.redraw();
   };
   const begin = () => {
@@ -77,7 +80,7 @@ function begun(ui, net) {
   const size = basis.shape[1] * 64;
   const times = timesOf(ui.get("spacing"), ui.get("steps"), ui.array("levels").data);
   const latents = Array.from({ length: IMAGES }, (_, i) => noiseOf(ui.get("seed") + i, size).map((value) => times[0] * value));
-  const [text, away] = ["prompt", "negative"].map((name) => textVector(net, idsOf(ui.get(name), ui.get("vocabulary"))));
+  const [text, away] = ["prompt", "negative"].map((name) => net.text(idsOf(ui.get(name), ui.get("vocabulary"))));
   const pixels = latents.map((z) => pixelsOf(z, mean.data, basis.data));
   return { times, latents, pixels, text, away, scale: ui.get("scale"), step: 0, image: 0 };
 }

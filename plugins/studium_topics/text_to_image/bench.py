@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Self
 
-import numpy as np
 from studium_widgets import Array, Widget
 from torch import Tensor, nn
 from traitlets import Enum, Float, Int, List, TraitError, Unicode
 
-from studium_topics.text_to_image.model import WORDS, Patches
-from studium_topics.text_to_image.packing import as_text, from_file, packed
+from studium_topics.kits import packing
+from studium_topics.text_to_image.model import WORDS, Patches, painter
 
 SPACINGS = ("straight", "DDIM")
 MOST_STEPS, LONGEST = 32, 80
@@ -20,10 +19,9 @@ LEVELS = 1000
 class PromptBench(Widget):
     """A prompt, and what a model makes of it: eight images of eight seeds, drawn step by step in the browser.
 
-    weights (bytes,): all parameters one after another in the order of `names`, each number as 128 + a whole number from
-    -127 to 127 that is multiplied by its row's entry of scales (rows,). names, shapes: of each parameter.
-    vocabulary: V words, the first empty. mean (12,), basis (12, channels): what decodes a latent position to 2 × 2
-    pixels. levels (1000,): the times of DDPM's timesteps on the straight path.
+    tensors, weights, scales: the model, as `kits.packing` lays it out and packs it. vocabulary: V words, the first one
+    empty. mean (12,), basis (12, channels): what decodes a latent position to 2 × 2 pixels. levels (1000,): the times
+    of DDPM's timesteps on the straight path.
     prompt, negative: up to 80 characters. scale: of the guidance, 0 to 10. steps: 1 to 32. spacing: "straight" for
     even times, "DDIM" for those of evenly spaced timesteps. seed: of the first image, 0 to 999.
     Raises TraitError where the parts do not fit together.
@@ -34,8 +32,7 @@ class PromptBench(Widget):
 
     weights = Array("uint8", ("bytes",))
     scales = Array("float32", ("rows",))
-    names = List(Unicode()).tag(sync=True, each="parameters")
-    shapes = List(List(Int(min=1, max=4096))).tag(sync=True, each="parameters")
+    tensors = List(Unicode()).tag(sync=True)
     vocabulary = List(Unicode()).tag(sync=True)
     mean = Array("float32", (12,))
     basis = Array("float32", (12, "channels"))
@@ -50,13 +47,11 @@ class PromptBench(Widget):
     @classmethod
     def of(cls, model: nn.Module, patches: Patches, levels: Tensor, **options: Any) -> Self:
         """Take a model like `painter`, its autoencoder and the times (1000,) of DDPM's timesteps; options as above."""
-        weights, scales = packed(model)
-        parts = dict(model.named_parameters())
+        weights, scales = packing.packed(model)
         return cls(
+            tensors=packing.layout(model),
             weights=weights,
             scales=scales,
-            names=list(parts),
-            shapes=[list(part.shape) for part in parts.values()],
             vocabulary=list(WORDS),
             mean=patches.mean,
             basis=patches.basis * patches.scale,
@@ -67,12 +62,12 @@ class PromptBench(Widget):
     @classmethod
     def opening(cls, **options: Any) -> Self:
         """Take the model that the lesson opens with; `trained_model` of the reference trained it."""
-        saved = from_file("opening.json")
-        return cls(**saved | {"basis": saved["basis"].reshape(12, -1)} | options)
+        kept = packing.read(__package__, "opening.npz")
+        return cls(tensors=packing.layout(painter(0)), vocabulary=list(WORDS), **kept | options)
 
     @classmethod
     def example(cls) -> Self:
-        return cls.opening()
+        return cls.opening(steps=4)
 
     @property
     def alt(self) -> str:
@@ -82,18 +77,10 @@ class PromptBench(Widget):
             f"{self.spacing} times, seeds {self.seed} to {self.seed + 7}."
         )
 
-    def saved(self) -> dict[str, Any]:
-        """Return the model as JSON, in the form of `opening.json`."""
-        arrays = {name: getattr(self, name) for name in ("weights", "scales", "mean", "basis", "levels")}
-        return as_text(**arrays) | {"names": self.names, "shapes": self.shapes, "vocabulary": self.vocabulary}
-
     def check(self) -> None:
         for name in ("prompt", "negative"):
             if (length := len(getattr(self, name))) > LONGEST:
                 raise TraitError(f"{name} needs at most {LONGEST} characters, got {length}: say it in fewer words")
-        numbers = sum(int(np.prod(shape)) for shape in self.shapes)
-        if len(self.weights) != numbers:
-            raise TraitError(f"weights need one byte for each of {numbers} parameters, got {len(self.weights)}")
-        rows = sum(shape[0] for shape in self.shapes)
-        if len(self.scales) != rows or len(self.names) != len(self.shapes):
-            raise TraitError(f"scales need one number for each of {rows} rows, got {len(self.scales)}")
+        needed, got = packing.sizes(self.tensors), (self.weights.size, self.scales.size)
+        if needed != got:
+            raise TraitError(f"the tensors need {needed[0]} weights and {needed[1]} scales, got {got[0]} and {got[1]}")

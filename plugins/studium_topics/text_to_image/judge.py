@@ -12,10 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from studium_topics.kits import shapes
+from studium_topics.kits import packing, shapes
 from studium_topics.kits.training import train
 from studium_topics.text_to_image.model import NOISE, SIDE, WORDS, tokens
-from studium_topics.text_to_image.packing import from_file, unpack
 
 WIDTH, MOST = 64, 4  # features; shapes in an image
 SCALE = 16.0  # of the cosines, in training
@@ -63,8 +62,8 @@ def _unit_texts(judge: Judge) -> Tensor:
 def public() -> Judge:
     """Return the judge that everybody uses, as FID has one Inception network for all; `trained` made it, seed 0."""
     judge = Judge().eval()
-    saved = from_file("judge.json")
-    unpack(judge, saved["weights"], saved["scales"])
+    kept = packing.read(__package__, "judge.npz")
+    packing.unpack(judge, kept["weights"], kept["scales"])
     return judge
 
 

@@ -102,7 +102,7 @@ def precision_recall(real: Tensor, fake: Tensor, k: int) -> tuple[float, float]:
 def trained_model(seed: int = 0, steps: int = 1600) -> tuple[nn.Module, parts.Patches]:
     """Return the model that the lesson opens with, trained longer than the lesson's own, and its autoencoder.
 
-    `PromptBench.of(...).saved()` makes the lesson's `opening.json` of them.
+    `kits.packing.write` makes the lesson's `opening.npz` of them, with mean, basis times scale, and levels.
     """
     from studium_topics.kits.training import train
 

@@ -13,13 +13,14 @@ from studium.checking import check
 from studium.claims import experiments, run_experiment
 from traitlets import TraitError
 
-from studium_topics.kits import shapes, training
+from studium_topics.kits import packing, shapes, training
 from studium_topics.kits.weights import drawn
-from studium_topics.text_to_image import exercises, experiment, figures, judge, model, packing, reference, timeline
+from studium_topics.text_to_image import exercises, experiment, figures, judge, model, reference, timeline
 from studium_topics.text_to_image.bench import PromptBench
 
 SMOKE = Profile("smoke")
 MATHS = "plugins/studium_topics/text_to_image/bench_maths.js"
+RUN = "plugins/studium_topics/text_to_image/test_bench.js"
 BOTH = pytest.mark.parametrize("ours", [exercises, reference], ids=["exercises", "reference"])
 EXACT = {"rtol": 1e-9, "atol": 1e-9}
 DRAWN = ("flow_loss", "as_flow", "text_to_image", "clip_score", "frechet", "precision_recall")
@@ -209,17 +210,6 @@ def test_training_a_judge_leaves_the_random_state_alone():
     assert set(count.tolist()) <= {1, 2, 3, 4}
 
 
-def test_parameters_survive_packing_to_half_a_step():
-    net, again = untrained(), model.painter(1)
-    weights, scales = packing.packed(net)
-    packing.unpack(again, weights, scales)
-    row = 0
-    for part, other in zip(net.parameters(), again.parameters(), strict=True):
-        step = torch.tensor(scales[row : row + len(part)]).view(-1, *[1] * (part.ndim - 1))
-        assert bool(((part - other).abs() <= 0.51 * step).all())
-        row += len(part)
-
-
 def test_even_times_and_those_of_ddim_fall_from_noise_to_zero():
     assert experiment.times("straight", 4, None) == [1, 0.75, 0.5, 0.25, 0]
     found = experiment.times("DDIM", 4, reference.as_flow)
@@ -309,13 +299,11 @@ def test_the_velocity_in_the_browser_is_that_of_the_model(call_js):
     ids = model.tokens(["a small red ring", "a blue disc and a white cross"])
     with torch.no_grad():
         expected = net(z, torch.tensor([0.3, 0.3]), ids)
-    state = {
-        name: {"data": part.flatten().tolist(), "shape": list(part.shape)} for name, part in net.named_parameters()
-    }
+    weights, scales = packing.packed(net)
     for row in range(2):
-        text = call_js(MATHS, "textVector", state, [i for i in ids[row].tolist() if i])
-        found = call_js(MATHS, "velocity", state, z[row].flatten().tolist(), 0.3, text)
-        torch.testing.assert_close(torch.tensor(found), expected[row].flatten(), rtol=1e-3, atol=1e-3)
+        words = [i for i in ids[row].tolist() if i]
+        found = call_js(RUN, "velocity", packing.layout(net), weights.tolist(), scales, z[row].flatten(), 0.3, words)
+        assert (torch.tensor(found) - expected[row].flatten()).norm() < 0.02 * expected[row].norm()  # a byte a weight
 
 
 def test_words_times_and_pixels_in_the_browser_are_those_of_the_pipeline(call_js):
@@ -338,10 +326,10 @@ def test_the_bench_takes_a_trained_model_and_comes_back_from_its_file():
     net = untrained()
     patches = model.Patches.fit(model.Captioned.drawn(50, 0).images)
     bench = PromptBench.of(net, patches, torch.linspace(0, 0.9, 1000), prompt="a disc")
-    assert sum(int(np.prod(shape)) for shape in bench.shapes) == len(bench.weights) == 198_605
+    assert packing.sizes(bench.tensors)[0] == len(bench.weights) == 198_605
     opening = PromptBench.opening(seed=5)
     assert opening.seed == 5
-    assert opening.names == bench.names
+    assert opening.tensors == bench.tensors
     assert len(opening.weights) < 400_000
 
 
@@ -358,9 +346,8 @@ def test_the_model_that_the_lesson_opens_with_draws_what_it_is_asked_for():
 def test_the_bench_says_what_does_not_fit():
     with pytest.raises(TraitError, match="at most 80 characters, got 81"):
         PromptBench.opening(prompt="a" * 81)
-    state = packing.from_file("opening.json")
-    with pytest.raises(TraitError, match="one byte for each of 198605 parameters, got 198604"):
-        PromptBench(**state | {"basis": state["basis"].reshape(12, -1), "weights": state["weights"][1:]})
+    with pytest.raises(TraitError, match="the tensors need 198605 weights and 3307 scales, got 198604 and 3307"):
+        PromptBench.opening(weights=PromptBench.opening().weights[1:])
 
 
 @pytest.mark.heavy

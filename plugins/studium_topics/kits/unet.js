@@ -4,37 +4,40 @@ const GROUPS = 8;
 const EPSILON = 1e-5;
 
 /**
- * The function predict(x (C S S,), t, label) → the noise in x, of tensors by name ({data, shape}, as in the state dict).
- * `levels`, `side`, `widths` as in Python; no label is added where it is negative.
+ * The function predict(x (C S S,), t, said) → what the network answers, of tensors by name ({data, shape}, as in the state
+ * dict). `levels`: the number of levels t. `said`: what is added to the embedding of t, a label's or a text's; or null.
  */
-export function unet(tensors, { levels, side, widths }) {
-  const told = memoTold(tensors, levels, widths[0]);
+export function unet(tensors, levels) {
+  const told = levelOf(tensors, levels);
   const block = blockOf(tensors);
   const [enter, leave] = [convOf(tensors, "enter"), convOf(tensors, "leave.2")];
   const [gain, offset] = [tensors.get("leave.0.weight").data, tensors.get("leave.0.bias").data];
-  return (image, t, label) => {
-    const about = told(t, label);
+  const channels = tensors.get("enter.weight").shape[1];
+  const depths = [...tensors.keys()].filter((name) => /^down\.\d+\.first\.bias$/.test(name)).map((_, depth) => depth);
+  return (image, t, said) => {
+    const about = told(t, said);
     const skips = [];
-    let [x, size] = [enter(image, side), side];
-    widths.forEach((_, depth) => {
+    let size = Math.sqrt(image.length / channels);
+    let x = enter(image, size);
+    for (const depth of depths) {
       if (depth) [x, size] = [pool(x, size), size / 2];
       x = block(`down.${depth}`, x, size, about);
       skips.push(x);
-    });
+    }
     x = block("middle", x, size, about);
-    widths.forEach((_, depth) => {
+    for (const depth of depths) {
       if (depth) [x, size] = [enlarge(x, size), size * 2];
       x = block(`up.${depth}`, joined(x, skips.pop()), size, about);
-    });
+    }
     return leave(silu(groupNorm(x, gain, offset, size * size)), size);
   };
 }
 
-/** The tensors by name of `names` ("down.0.first.weight 16 3 3 3"), their bytes (128 is 0) and one scale for each row. */
-export function unpack(names, bytes, scales) {
+/** The tensors by name of a `layout` ("down.0.first.weight 16 3 3 3"), their bytes (128 is 0) and one scale for each row. */
+export function unpack(layout, bytes, scales) {
   const tensors = new Map();
   let [byte, row] = [0, 0];
-  for (const text of names) {
+  for (const text of layout) {
     const [name, ...lengths] = text.split(" ");
     const shape = lengths.map(Number);
     const size = shape.reduce((product, length) => product * length, 1);
@@ -48,19 +51,13 @@ export function unpack(names, bytes, scales) {
   return tensors;
 }
 
-// The embedding of level and label, after SiLU, kept: a film asks for it once for each image.
-function memoTold(tensors, levels, width) {
+// The embedding of a level, with what is said beside it, after SiLU.
+function levelOf(tensors, levels) {
   const [first, second] = [linearOf(tensors, "level.0"), linearOf(tensors, "level.2")];
-  const labels = tensors.get("label.weight")?.data;
-  const kept = new Map();
-  return (t, label) => {
-    const key = `${t} ${label}`;
-    if (!kept.has(key)) {
-      const out = second(silu(first(sinusoid((t * 1000) / levels, width))));
-      if (labels && label >= 0) for (let i = 0; i < out.length; i++) out[i] += labels[label * out.length + i];
-      kept.set(key, silu(out));
-    }
-    return kept.get(key);
+  const width = tensors.get("enter.weight").shape[0];
+  return (t, said) => {
+    const out = second(silu(first(sinusoid((t * 1000) / levels, width))));
+    return silu(said ? out.map((value, i) => value + said[i]) : out);
   };
 }
 
@@ -70,7 +67,8 @@ function sinusoid(t, width) {
   return Float32Array.from({ length: width }, (_, i) => (i < half ? Math.sin(angle(i)) : Math.cos(angle(i - half))));
 }
 
-function linearOf(tensors, name) {
+/** The function of a vector that the linear layer `name` is. */
+export function linearOf(tensors, name) {
   const [weight, bias] = [tensors.get(`${name}.weight`).data, tensors.get(`${name}.bias`).data];
   return (x) => bias.map((start, o) => x.reduce((sum, value, i) => sum + weight[o * x.length + i] * value, start));
 }
@@ -112,7 +110,8 @@ function scaleAndShift(x, told, area) {
   return x;
 }
 
-function silu(x) {
+/** x / (1 + e^-x) of each number. */
+export function silu(x) {
   const out = new Float32Array(x.length);
   for (let i = 0; i < x.length; i++) out[i] = x[i] / (1 + Math.exp(-x[i]));
   return out;
