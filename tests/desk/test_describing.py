@@ -9,6 +9,7 @@ import pytest
 from studium.catalogue import load_catalogue
 from studium.desk import describing
 from studium.desk.describing import description_of, descriptions
+from studium.desk.stamps import place
 from studium.errors import StudiumError
 
 from ..lab import little_topics
@@ -91,9 +92,18 @@ def test_a_broken_topic_has_its_problem_and_closes_no_other(site, reads):
         description_of(load_catalogue(), "broken")
 
 
+def test_the_same_topic_in_another_environment_leaves_what_was_read_here(sample, monkeypatch, reads):
+    description_of(load_catalogue(), "sample")
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr(describing, "place", lambda package: "elsewhere")
+        description_of(load_catalogue(), "sample")
+    description_of(load_catalogue(), "sample")
+    assert reads == ["sample", "sample"]
+
+
 def test_a_file_that_was_damaged_is_read_anew(sample, data_folder, reads):
     first = description_of(load_catalogue(), "sample")
-    (path,) = (data_folder / "topics").glob("sample.*.json")
+    (path,) = (data_folder / "topics").glob(f"sample.{place('sample_topic')}.*.json")
     path.write_text("{")
     assert description_of(load_catalogue(), "sample") == first
     assert reads == ["sample", "sample"]

@@ -12,7 +12,7 @@ import msgspec
 from studium.catalogue import Catalogue, load_catalogue
 from studium.desk.description import Description, describe
 from studium.desk.places import data_folder
-from studium.desk.stamps import digest, installed
+from studium.desk.stamps import digest, installed, place
 from studium.errors import StudiumError
 from studium.notebooks import write_text
 from studium.topic import Topic
@@ -78,14 +78,14 @@ def _read(path: Path) -> Description | None:
 def _keep(description: Description, path: Path) -> None:
     with contextlib.suppress(OSError):  # it is only slower then
         write_text(msgspec.json.encode(description).decode(), path)
-        for old in path.parent.glob(f"{description.slug}.*.json"):
+        for old in path.parent.glob(f"{path.stem.rpartition('.')[0]}.*.json"):
             if old != path:
                 old.unlink(missing_ok=True)
 
 
 def _path(topic: Topic, host: bytes) -> Path:
-    """Return the file of a description; its name changes with every file of the topic and of the host."""
-    return data_folder() / "topics" / f"{topic.slug}.{digest(topic.package, host)}.json"
+    """Return the file of a description: for each place of a topic one, whose name changes with every file of it."""
+    return data_folder() / "topics" / f"{topic.slug}.{place(topic.package)}.{digest(topic.package, host)}.json"
 
 
 if __name__ == "__main__":

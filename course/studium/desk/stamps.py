@@ -22,6 +22,12 @@ def digest(package: str, host: bytes) -> str:
         return hashlib.sha256(host + _stamp(folder)).hexdigest()[:16]
 
 
+def place(package: str) -> str:
+    """Return 8 hexadecimal digits for where a package lies: another environment's topic is another one."""
+    with as_file(files(package)) as folder:
+        return hashlib.sha256(str(folder).encode()).hexdigest()[:8]
+
+
 def _places(plugin: object) -> Iterator[Path]:
     """Return the folder, or the file, of the outermost package that a plugin, a module or another object, is from."""
     name = plugin.__name__ if isinstance(plugin, ModuleType) else type(plugin).__module__

@@ -20,7 +20,7 @@ def extend(
     reason: Annotated[str, typer.Option(help="Why; it stands in course.toml.")] = "",
     course: Annotated[Path, typer.Option(help="The course folder.")] = Path(),
 ) -> None:
-    """Give one student more time for an assignment: a table in course.toml, which the next grading applies."""
+    """Extend the due date of an assignment for one student; course.toml keeps it, and the next grading applies it."""
     require_grade_extra("nbgrader")
     from studium_graders.extending import extend as write
 

@@ -112,7 +112,7 @@ def _unpack(content: zipfile.ZipFile, wanted: Mapping[Path, list[Entry]], notebo
 
 
 def _named(entries: list[Entry], notebooks: list[str]) -> list[tuple[Entry, str]]:
-    """Give a student's only notebook the name of the assignment's only one; all else keeps its name."""
+    """Return each entry with the name of its file: a student's only notebook gets that of the assignment's only one."""
     sent = [entry for entry in entries if entry.file.casefold().endswith(".ipynb")]
     only = len(sent) == len(notebooks) == 1
     return [(entry, notebooks[0] if only and entry is sent[0] else entry.file) for entry in entries]

@@ -1103,7 +1103,7 @@ def _(alpha, gamma):
 
 
 @expected_tokens.misconception(
-    "You let the draft go on for ever: 1 / (1 - alpha) is the mean without a limit. A pass ends after gamma tokens.",
+    "You let the draft go on without end: 1 / (1 - alpha) is the mean without a limit. A pass ends after gamma tokens.",
     name="no-limit",
 )
 def _(alpha, gamma):

@@ -382,7 +382,7 @@ claims = (
         at_least=0.7,
     ),
     Claim(
-        "Two sentences that differ in who has which colour give the same images (largest difference)",
+        "Two sentences that differ only in which shape has which colour give the same images (largest difference)",
         "2112.10752",
         studio,
         lambda result: result.composition.apart,
