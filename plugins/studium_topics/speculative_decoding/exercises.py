@@ -296,7 +296,6 @@ def verify(p, q, drafted, chance):
     ### END SOLUTION
 
 
-verify.equivalent("return [*tokens, chance.pick(p[len(tokens)])]", "all are kept there")
 verify.equivalent(
     "if not chance.happens(min(2.0, p[i, token] / q[i, token])):", "what has a probability above 1 always happens"
 )
