@@ -126,8 +126,16 @@ def _observation(
 
 
 def comparable(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
-    """Return the arguments that can be compared by content, in their order: no functions and no random generators."""
-    return [value for value in (*args, *kwargs.values()) if not _opaque(value)]
+    """Return the arguments without what cannot be compared by content: functions and random generators."""
+    return _transparent([*args, *kwargs.values()])
+
+
+def _transparent(value: Any) -> Any:
+    if type(value) is list or type(value) is tuple:
+        return type(value)(_transparent(item) for item in value if not _opaque(item))
+    if type(value) is dict:
+        return {key: _transparent(item) for key, item in value.items() if not _opaque(item)}
+    return value
 
 
 def _said(error: BaseException) -> str:

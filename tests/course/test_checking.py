@@ -236,6 +236,15 @@ def test_a_call_without_gradients_is_replayed_without_them():
     assert [call.replay(lambda x: torch.is_grad_enabled()).result for call in recorder.calls] == [False, True]
 
 
+def test_functions_in_an_argument_are_not_compared_and_what_is_beside_them_is():
+    recorder = Recorder(lambda models, sizes: len(models))
+    for scale, sizes in ((2.0, [3]), (5.0, [3]), (2.0, [4])):
+        recorder.wrapped()({"twice": lambda x, scale=scale: scale * x}, sizes)
+    first, other_function, other_sizes = (call.observed for call in recorder.calls)
+    assert first.matches(other_function)
+    assert not first.matches(other_sizes)
+
+
 def test_checking_leaves_the_random_numbers_of_torch_alone(merge):
     torch.manual_seed(1)
     before = torch.get_rng_state()

@@ -18,7 +18,8 @@ SUBJECTS = [
     Subject(entry.topic, CATALOGUE, Profile("smoke")) for entry in CATALOGUE.entries if entry.distribution == "studium"
 ]
 HERE_ALREADY = "own tests"  # they are collected with these tests
-SLOW = ("repeatability", "robustness", "tolerances", "vacuous answers", "promises")  # they run each test many times
+# They run each test many times.
+SLOW = ("misconceptions", "repeatability", "robustness", "tolerances", "vacuous answers", "promises")
 
 
 def checks_of_all(*, apart: bool, slow: bool = False) -> pytest.MarkDecorator:
@@ -53,7 +54,7 @@ def test_the_topic_passes_the_check(subject, named, monkeypatch):
     assert faults(subject, named) == []
 
 
-@pytest.mark.sample(45)  # a third of them with 27 topics
+@pytest.mark.sample(54)  # a third of them with 27 topics
 @checks_of_all(apart=False, slow=True)
 def test_the_topic_passes_the_check_that_runs_its_tests_many_times(subject, named):
     assert faults(subject, named) == []
