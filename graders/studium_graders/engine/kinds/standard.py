@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
+from statistics import NormalDist
 from types import MappingProxyType
 from typing import Any
 
@@ -189,6 +190,12 @@ def _path(tag: str, cls: type[PurePath]) -> Kind:
     return _of_parts(tag, cls, lambda value: [PurePath.__str__(value)[:_MOST_PATH]], cls)
 
 
+def _distribution(mean: Any, deviation: Any) -> NormalDist:
+    if type(mean) is not float or type(deviation) is not float:
+        raise ProtocolError("no normal distribution")
+    return NormalDist(mean, deviation)
+
+
 KINDS = (
     _of_parts("datetime", datetime.datetime, _parts_of_time, _moment(datetime.datetime)),
     _of_parts(
@@ -213,6 +220,7 @@ KINDS = (
     _of_parts("decimal", Decimal, lambda value: [Decimal.__str__(value)], Decimal),
     _of_parts("fraction", Fraction, lambda value: [value.numerator, value.denominator], Fraction),
     _of_parts("uuid", uuid.UUID, lambda value: [value.int], lambda number: uuid.UUID(int=number)),
+    _of_parts("normal distribution", NormalDist, lambda value: [value.mean, value.stdev], _distribution, exact=True),
     _path("path", Path),
     _path("windows path", PureWindowsPath),
     _path("posix path", PurePosixPath),

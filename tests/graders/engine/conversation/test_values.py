@@ -15,6 +15,7 @@ import random
 import uuid
 from collections import ChainMap, UserDict, UserList, UserString
 from dataclasses import dataclass, field
+from statistics import NormalDist
 from types import MappingProxyType
 
 import numpy as np
@@ -65,6 +66,7 @@ VALUES = [
     pathlib.PurePosixPath("a/b"),
     pathlib.Path("a"),
     uuid.UUID(int=5),
+    NormalDist(1.5, 2),
     collections.OrderedDict([("b", 1), ("a", 2)]),
     collections.Counter("abca"),
     collections.deque([1, 2], maxlen=3),
@@ -102,6 +104,29 @@ def test_plain_values_come_back_as_they_went(same, value):
         assert found == value
         assert repr(found) == repr(value)
     assert same.get("kind")(value) == type(value).__name__
+
+
+def test_a_test_compares_and_adds_normal_distributions(make_student):
+    source = "from statistics import NormalDist\ndef fit(data): return NormalDist.from_samples(data)"
+    found = make_student(source, recording=False, known=True, objects=["fit"]).get("fit")([1, 2, 3])
+    assert type(found) is NormalDist
+    assert found == NormalDist(2, 1)
+    assert NormalDist(2, 1).overlap(found) == 1
+    assert NormalDist(2, 1) + found == NormalDist(4, math.sqrt(2))
+
+
+def test_a_subclass_of_a_normal_distribution_keeps_its_methods(make_student):
+    source = """
+from statistics import NormalDist
+
+class Wide(NormalDist):
+    def wider(self):
+        return NormalDist(self.mean, 2 * self.stdev)
+
+def wide():
+    return Wide(1, 3)
+"""
+    assert make_student(source).get("wide")().wider() == NormalDist(1, 6)
 
 
 def test_nan_stays_nan(same):

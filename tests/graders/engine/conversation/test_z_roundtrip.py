@@ -1,6 +1,7 @@
 """Any value that is made of plain parts comes back as it went, and a changed argument changes here in the same way."""
 
 import math
+from statistics import NormalDist
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ leaves = (
     | st.decimals(allow_nan=False)
     | st.fractions()
     | st.uuids()
+    | st.builds(NormalDist, st.floats(), st.floats(min_value=0))
     | arrays.arrays(arrays.scalar_dtypes(), arrays.array_shapes(min_dims=0, min_side=0, max_dims=3, max_side=3))
 )
 values = st.recursive(
