@@ -203,7 +203,7 @@ from studium_topics.llm_tasks.exercises import finetune
 
 # %% tags=["experiment"]
 clauses, held_out = tuning.split(seed=0)
-conversations = tuning.material(["translate"], lesson.profile.choose(smoke=80, laptop=5400, gpu=5400), clauses, 0)
+conversations = tuning.material(["translate"], lesson.profile.choose(smoke=80, laptop=8000, gpu=8000), clauses, 0)
 tests = [tape.turn("translate", clause) for clause in held_out]
 base = tuning.pretrained(lesson.profile)
 model, losses, exact = lesson.mine(finetune)(

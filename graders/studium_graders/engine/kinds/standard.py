@@ -23,15 +23,16 @@ _Build = Callable[..., Any]
 _MOST_PATH = 10_000
 
 
-def _of_parts(tag: str, classes: type | tuple[type, ...], parts: _Parts, build: _Build, **more: Any) -> Kind:
-    """Return a kind of values that plain ``parts`` say all of."""
-    return Kind(
-        tag,
-        classes if isinstance(classes, tuple) else (classes,),
-        lambda encoder, value: [encoder.encode(part) for part in parts(value)],
-        lambda decoder, node: build(*[decoder.decode(part) for part in node]),
-        **more,
-    )
+def _of_parts(tag: str, cls: type, parts: _Parts, types: tuple[Any, ...], build: _Build, **more: Any) -> Kind:
+    """Return a kind of values that plain ``parts`` of these ``types`` say all of."""
+
+    def read(decoder: Decoder, node: list[Any]) -> Any:
+        found = [decoder.decode(part) for part in node]
+        if len(found) != len(types) or not all(map(isinstance, found, types)):
+            raise ProtocolError(f"these are no parts of a {tag}")
+        return build(*found)
+
+    return Kind(tag, (cls,), lambda encoder, value: [encoder.encode(part) for part in parts(value)], read, **more)
 
 
 # ------------------------------------------------------------------------------------------------------------ times
@@ -120,7 +121,7 @@ _NUMBERS = frozenset("bBhHiIlLqQfd")  # formats of an array or a view of memory
 
 
 def _memory(code: Any, data: Any) -> memoryview:
-    if code not in _NUMBERS or type(data) is not bytes:
+    if code not in _NUMBERS:
         raise ProtocolError("no numbers")
     return memoryview(data).cast(code)
 
@@ -187,40 +188,42 @@ def _overwrite_stream(value: Any, content: Any) -> None:
 
 
 def _path(tag: str, cls: type[PurePath]) -> Kind:
-    return _of_parts(tag, cls, lambda value: [PurePath.__str__(value)[:_MOST_PATH]], cls)
+    return _of_parts(tag, cls, lambda value: [PurePath.__str__(value)[:_MOST_PATH]], (str,), cls)
 
 
-def _distribution(mean: Any, deviation: Any) -> NormalDist:
-    if type(mean) is not float or type(deviation) is not float:
-        raise ProtocolError("no normal distribution")
-    return NormalDist(mean, deviation)
-
+_TIME = (str, datetime.tzinfo | None, int)
 
 KINDS = (
-    _of_parts("datetime", datetime.datetime, _parts_of_time, _moment(datetime.datetime)),
+    _of_parts("datetime", datetime.datetime, _parts_of_time, _TIME, _moment(datetime.datetime)),
     _of_parts(
-        "date",
-        datetime.date,
-        lambda value: [datetime.date.isoformat(value)],
-        lambda text: datetime.date.fromisoformat(text),
+        "date", datetime.date, lambda value: [datetime.date.isoformat(value)], (str,), datetime.date.fromisoformat
     ),
-    _of_parts("time", datetime.time, _parts_of_time, _moment(datetime.time)),
+    _of_parts("time", datetime.time, _parts_of_time, _TIME, _moment(datetime.time)),
     _of_parts(
         "timedelta",
         datetime.timedelta,
         lambda value: [value.days, value.seconds, value.microseconds],
+        (int, int, int),
         datetime.timedelta,
     ),
     _of_parts(
         "timezone",
         datetime.timezone,
         lambda value: [value.utcoffset(None).total_seconds(), value.tzname(None)],
+        (float, str | None),
         _timezone,
     ),
-    _of_parts("decimal", Decimal, lambda value: [Decimal.__str__(value)], Decimal),
-    _of_parts("fraction", Fraction, lambda value: [value.numerator, value.denominator], Fraction),
-    _of_parts("uuid", uuid.UUID, lambda value: [value.int], lambda number: uuid.UUID(int=number)),
-    _of_parts("normal distribution", NormalDist, lambda value: [value.mean, value.stdev], _distribution, exact=True),
+    _of_parts("decimal", Decimal, lambda value: [Decimal.__str__(value)], (str,), Decimal),
+    _of_parts("fraction", Fraction, lambda value: [value.numerator, value.denominator], (int, int), Fraction),
+    _of_parts("uuid", uuid.UUID, lambda value: [value.int], (int,), lambda number: uuid.UUID(int=number)),
+    _of_parts(
+        "normal distribution",
+        NormalDist,
+        lambda value: [value.mean, value.stdev],
+        (float, float),
+        NormalDist,
+        exact=True,
+    ),
     _path("path", Path),
     _path("windows path", PureWindowsPath),
     _path("posix path", PurePosixPath),
@@ -238,10 +241,11 @@ KINDS = (
         "array.array",
         array.array,
         _parts_of_array,
+        (str, bytes),
         lambda code, data: array.array(code, _memory(code, data).tobytes()),
         exact=True,
     ),
-    _of_parts("memoryview", memoryview, _parts_of_memory, _memory),
+    _of_parts("memoryview", memoryview, _parts_of_memory, (str, bytes), _memory),
     _stream(io.StringIO, str),
     _stream(io.BytesIO, bytes),
 )

@@ -47,6 +47,7 @@ MALFORMED = [
     reply(["mine", 1], classes=[[1, "class"]]),
     reply(["mine", 1, "class", ["A", None, [["torch.nn.modules.module", "Proxy"]], [], []]]),
     reply(["mine", 1, "instance", [["mine", 1], ""]]),
+    *map(reply, (["fraction", "1e30000000"], ["fraction", 1], ["uuid", 1.5], ["decimal", 1.5], ["date", 1])),
     reply(["library", "os", "system"]),
     reply(["library", "os"]),
     reply(["library", "studium_graders"]),
