@@ -211,7 +211,7 @@ def answer_loss(logits, ids, lit):
 
     * logits: (B, T, V); row t predicts token t + 1
     * ids: (B, T) long
-    * lit: (B, T) bool, at least one true after the first column
+    * lit: (B, T), true or false, at least one true after the first column
     * returns: a tensor (), through which gradients reach the logits
     """
     ### BEGIN SOLUTION
@@ -543,6 +543,10 @@ def pack(examples, length, pad):
     ### END SOLUTION
 
 
+pack.equivalent("if len(example[0]) > free:", "a token has one light")
+pack.equivalent("free -= len(example[0])", "a token has one light")
+
+
 @pack.test("packs three examples into two rows", points=2)
 def _(pack):
     examples = [
@@ -863,6 +867,16 @@ def finetune(base, conversations, held_out, numbers, rank, length, batch, lr, ge
     ### END SOLUTION
 
 
+finetune.equivalent(
+    "optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=lr)",
+    "each step sets the rate, and what has no gradient is left as it is",
+)
+finetune.equivalent(
+    "batches = list(zip(*(part.split(batch) for part in packed), strict=True))", "the four parts have the same rows"
+)
+finetune.equivalent("with torch.no_grad():", "nothing is differentiated there")
+
+
 @finetune.test("learns to say which of two words came, and leaves the base as it was", points=2)
 def _(finetune, rng):
     words = ("[PAD]", "[USER]", "[ASSISTANT]", "[END]", "dogs", "dog", "plural", "singular")
@@ -943,6 +957,7 @@ def _(finetune, rng):
                     text[at] = int(model(torch.tensor([text[:at]]))[0, -1].argmax())
             written += text == ids
         before = {name: parameter.detach().clone() for name, parameter in base.named_parameters()}
+        talks = [[dict(message) for message in messages] for messages in (*conversations, *held_out)]
         mine, found, match = finetune(
             base, conversations, held_out, numbers, rank, length, batch, lr, torch.Generator().manual_seed(count)
         )
@@ -950,6 +965,7 @@ def _(finetune, rng):
         for name, parameter in base.named_parameters():
             assert torch.equal(parameter, before[name]), f"base must stay as it is, and {name} was changed"
             assert parameter.requires_grad, f"base must stay as it is, and {name} was frozen"
+        assert [*conversations, *held_out] == talks, f"the conversations must stay as they are {what}"
         assert len(found) == len(steps), f"{len(steps)} steps have as many losses, you returned {len(found)}: {what}"
         assert_close([float(loss) for loss in found], losses, rtol=1e-3, atol=1e-4, message=f"the losses {what}")
         probe = torch.randint(10, (3, 9), generator=rng)
@@ -1253,6 +1269,21 @@ def retrieve(query, documents, k):
     ### END SOLUTION
 
 
+retrieve.equivalent(
+    "return {word: count * math.log(len(documents) / found_in[word]) for word, count in counts.items()}",
+    "a cosine is the same for logarithms of any base",
+)
+retrieve.equivalent(
+    "lengths = math.hypot(*u.values()) * math.hypot(*v.values())", "the length of the question orders no documents"
+)
+retrieve.equivalent(
+    "nearness = [cosine(asked, vector(document)) for document in documents]", "a cosine is the same both ways"
+)
+retrieve.equivalent(
+    "words = sorted({word for document in documents for word in document})", "any order of words will do"
+)
+
+
 @retrieve.test("finds the document with the rare word, not the one with the common words", points=1)
 def _(retrieve):
     documents = [
@@ -1276,6 +1307,7 @@ def _(retrieve, rng):
 
         documents = [text(1 + (3 * at + most) % most) for at in range(count)]
         documents[-1] = [vocabulary[-1], "the"]
+        documents[0] = []
         documents = [[*document, "the"] for document in documents]
         for asked in (text(4), [*text(2), "new", "the"], ["new"], [*documents[1], "the", "the"], [vocabulary[-1]]):
             present = sorted({word for document in documents for word in document})
