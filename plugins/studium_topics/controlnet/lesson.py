@@ -86,7 +86,7 @@ Diagram.from_package("studium_topics.controlnet", "flow.svg")
 # $$\frac{\partial L}{\partial W} = g\,u^\top, \qquad \frac{\partial L}{\partial b} = g, \qquad
 # \frac{\partial L}{\partial u} = W^\top g .$$
 #
-# (the first two are then summed over all pixels and images). Read the three with $W = 0$ and $b = 0$. The output is 0,
+# The first two are summed over all pixels and images. Read the three with $W = 0$ and $b = 0$. The output is 0,
 # so the features to which it is added stay as they were. The gradient of $W$ does not contain $W$: it is not 0 as soon
 # as neither $g$ nor the *input* $u$ is 0. The gradient that is passed on to the layers *before* does contain $W$, so it
 # is exactly 0. A zero convolution learns from the first step; the layers before it have to wait.
@@ -248,7 +248,7 @@ TwoKeys(on_draw=follow_my_drawing)
 # The <dfn>IoU</dfn> (intersection over union) of two sets of pixels is the number in both, over the number in at least
 # one of them: 1 for equal sets, 0 for sets that do not meet. The paper measures it on ADE20K, where another network
 # finds the regions in the images: ControlNet .35, its variant with a light encoder .32, latent diffusion .31, PITI .26,
-# real images .58 (table 2). Our images are simple enough to find the ink by its brightness.
+# VQGAN .21, real images .58 (table 2). Our images are simple enough to find the ink by its brightness.
 
 # %% exercise="mask_iou"
 from studium_topics.controlnet.exercises import mask_iou

@@ -63,7 +63,7 @@ from studium_widgets.plots import COLOURS, DASHES
 # $W o_i + b$, where $W$ has one row for each class. A row is a vector that is compared with the region. GLIP changes
 # one thing: the rows are not learned one by one, they are **computed from text**. <dfn>Grounding</dfn> is the task of
 # finding, for each phrase of a text, the region of the image to which it refers. A list of classes is a text as well:
-# write the names one after the other, and detection becomes grounding.
+# write the names one after another, and detection becomes grounding.
 
 # %% tags=["diagram"]
 Diagram.from_package("studium_topics.glip", "flow.svg")

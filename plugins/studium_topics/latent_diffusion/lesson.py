@@ -9,7 +9,7 @@
 # 1. train an autoencoder with your own loss, and predict *exactly* how many of its latents carry anything;
 # 2. scale latents, attend to words, and draw "red ring" with a diffusion that works on 64 numbers;
 # 3. match your parts with `diffusers`: the same weights, the same latents, the same images;
-# 4. measure at equal operations what compression buys, and where it takes too much.
+# 4. measure at equal operations what compression gains, and where it removes too much.
 #
 # **You need** DDIM and guidance (`cfg`), and attention as in `encoder-only`. **Time:** about 20 minutes to read, 75 to
 # write, 5 to run.

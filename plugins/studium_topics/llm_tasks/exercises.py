@@ -149,7 +149,7 @@ def _(messages, numbers):
 
 
 @render.misconception(
-    "You put one `[END]` behind the whole conversation; then nothing tells where a turn ends.", name="one-end-for-all"
+    "You put one `[END]` after the whole conversation; then nothing marks where a turn ends.", name="one-end-for-all"
 )
 def _(messages, numbers):
     ids, lit = [], []

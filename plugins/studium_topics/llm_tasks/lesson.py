@@ -95,7 +95,7 @@ Diagram.from_package("studium_topics.llm_tasks", "flow.svg")
 # A <dfn>chat template</dfn> turns a list of messages into one line of tokens, with special tokens that mark the speaker
 # and the end of a message. Special tokens are ordinary rows of the embedding table. What makes them special is that no
 # user can type them: `[END]` in a user's text has to be read as letters and brackets. Otherwise users could end their
-# own message and write the assistant's.
+# own message and write the assistant's. (No text of this lesson contains brackets, so your function need not check.)
 #
 # Which tokens are lit? When the model is used, a program writes everything up to `[ASSISTANT]`, and the model goes on
 # from there, until it writes `[END]`. Light exactly what the model has to write.

@@ -16,7 +16,7 @@ from studium_topics.speculative_decoding.readers import TableReader, random_rows
     importance=3,
     kind="derive",
     hints=(
-        "With which probability is the drafted token x, and kept as well?",
+        "With what probability is the drafted token x, and kept as well?",
         "Sum over x the product of two probabilities: that x is drafted, and that x is then kept. The product is "
         "simpler than its factors.",
         "p and q are (..., V); the sum over the last axis leaves (...).",
@@ -1018,7 +1018,7 @@ def _(target, draft, prompt, new, gamma, stop, chance):
     importance=3,
     kind="derive",
     hints=(
-        "With which probability does a pass add at least 1 token, at least 2, at least k?",
+        "With what probability does a pass add at least 1 token, at least 2, at least k?",
         "The mean of a whole number N from 1 on is the sum over k of the probability that N is at least k.",
         "There are gamma + 1 terms: the first is 1, and each is alpha times the one before. At 1 all are equal.",
         "`(1 - alpha ** (gamma + 1)) / (1 - alpha)` is the sum, unless alpha is 1.",
@@ -1198,7 +1198,7 @@ def _(alpha, cost, longest):
 
 
 @best_gamma.misconception(
-    "You counted the draft once a turn; it takes gamma passes, one after the other.",
+    "You counted the draft once a turn; it takes gamma passes, one after another.",
     name="one-draft-pass",
 )
 def _(alpha, cost, longest):

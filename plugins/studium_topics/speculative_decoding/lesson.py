@@ -58,7 +58,7 @@ from studium_widgets import Diagram
 # %% [markdown]
 # ## Two lanes
 #
-# <dfn>Speculative decoding</dfn> lets a small model, the <dfn>draft</dfn>, propose $\gamma$ tokens one after the other,
+# <dfn>Speculative decoding</dfn> lets a small model, the <dfn>draft</dfn>, propose $\gamma$ tokens one after another,
 # and lets the large model, the <dfn>target</dfn>, judge all of them in one pass. Thanks to the causal mask, a pass over
 # $\gamma$ drafted tokens gives the target's distribution after *each* of them. So the pass yields $\gamma + 1$ rows of
 # $p$: one to judge each drafted token, and one for the token after the last.
@@ -104,7 +104,7 @@ from studium_topics.speculative_decoding.exercises import residual
 #
 # $$\min(p(x), q(x)) + (1 - \alpha)\, r(x) = p(x) .$$
 #
-# Solve for $r(x)$. The numerator $p(x) - \min(p(x), q(x))$ is the part of $p$ that lies above $q$, and is never
+# Solve for $r(x)$. The numerator $p(x) - \min(p(x), q(x))$ is the amount by which $p$ exceeds $q$, or 0, and is never
 # negative. Its sum is $1 - \alpha$, so that $r$ sums to 1: it is a distribution, and the only one that solves the
 # equation.
 #

@@ -6,7 +6,7 @@
 #
 # 1. *Type "a small red ring". Which seeds do you accept? What do the seeds decide that the sentence leaves open?*
 # 2. *Set the guidance to 0, 1 and 8, then the steps to 2. What breaks first?*
-# 3. *Now break it with words: "a ring, not red". Then "a red ring and a blue disc". Which images are right?*
+# 3. *Now try to break it with words: "a ring, not red". Then "a red ring and a blue disc". Which images are right?*
 
 # %% tags=["widget"]
 from studium_topics.text_to_image.bench import PromptBench
@@ -26,11 +26,12 @@ PromptBench.opening()
 # You need [clip](clip.ipynb) for the text side and [cfg](cfg.ipynb) for guidance and DDIM. Time: 20 minutes of
 # reading, 105 of coding, 4 of running.
 #
-# **History.** The first networks that drew a sentence were adversarial ones
-# ([Reed et al. 2016](https://arxiv.org/abs/1605.05396)), with a generator and a discriminator that both read the
-# sentence. They drew birds and flowers, and failed on scenes. [DALL-E](https://arxiv.org/abs/2102.12092) wrote an
-# image as 1024 tokens in 2021, and within a year guided diffusion ([GLIDE](https://arxiv.org/abs/2112.10741)) and
-# diffusion on an autoencoder's latents ([LDM](https://arxiv.org/abs/2112.10752)) had replaced both.
+# **History.** The first networks that drew a sentence gave small, blurred images
+# ([Mansimov et al. 2015](https://arxiv.org/abs/1511.02793)). Adversarial ones, with a generator and a discriminator
+# that both read the sentence ([Reed et al. 2016](https://arxiv.org/abs/1605.05396)), drew sharp birds and flowers, and
+# failed on scenes. [DALL-E](https://arxiv.org/abs/2102.12092) wrote an image as 1024 tokens in 2021, and within a year
+# guided diffusion ([GLIDE](https://arxiv.org/abs/2112.10741)) and diffusion on an autoencoder's latents
+# ([LDM](https://arxiv.org/abs/2112.10752)) were ahead of both.
 
 # %% tags=["diagram"]
 from studium_widgets import Diagram
@@ -513,10 +514,10 @@ ImageGrid(
 #
 # ## Further reading
 #
-# * [Esser et al. 2024](https://arxiv.org/abs/2403.03206): Stable Diffusion 3. Section 3 puts all paths and targets
-#   into one table.
-# * [Saharia et al. 2022](https://arxiv.org/abs/2205.11487): Imagen, on what a larger text encoder buys, and how people
-#   judged it.
+# * [Esser et al. 2024](https://arxiv.org/abs/2403.03206): Stable Diffusion 3. Sections 2 and 3 write several paths and
+#   targets in one notation.
+# * [Saharia et al. 2022](https://arxiv.org/abs/2205.11487): Imagen, on the benefit of a larger text encoder, and how
+#   people judged it.
 # * [Kynkäänniemi et al. 2019](https://arxiv.org/abs/1904.06991): two generators with one FID and different faults.
 # * [Feng et al. 2022](https://arxiv.org/abs/2212.05032): colours that leak in Stable Diffusion, and a repair at the
 #   cross-attention.
