@@ -45,7 +45,7 @@ CompressionDial.of_digits(latents=16, weight=0.5)
 
 # %% [markdown]
 # All eight latents die, and each digit becomes the mean digit. A loss like this runs without any error message, and
-# looks right when one reads it. You will derive the height of the line. First, the whole model:
+# looks right to a reader. You will derive the height of the line. First, the whole model:
 
 # %% tags=["diagram"]
 Diagram.from_package("studium_topics.latent_diffusion", "flow.svg")
@@ -192,11 +192,10 @@ ImageGrid(torch.cat([pair[0], pair[1][8:]]), columns=8, label="digits; from 8 la
 #
 # A weight of $10^{-6}$ also means that hardly anything pulls the latents to variance 1. But a noise schedule is made
 # for data of variance 1: at level $t$ the <dfn>signal-to-noise ratio</dfn> is the variance of the signal over that of
-# the noise,
-# $\bar\alpha_t \operatorname{Var}(z) / (1 - \bar\alpha_t)$. Latents that are 5 times too wide raise it by a factor of
-# 25 at every level, so that most levels look clean and few are left in which form and colour are decided. Stable
-# Diffusion multiplies by `scaling_factor` = 0.18215, so its raw latents have a standard deviation near 5.5. The factor
-# is measured once, on data.
+# the noise, $\bar\alpha_t \operatorname{Var}(z) / (1 - \bar\alpha_t)$. Latents that are 5 times too wide raise it by a
+# factor of 25 at every level, so that most levels look clean and few are left in which form and colour are decided.
+# Stable Diffusion multiplies by `scaling_factor` = 0.18215, so its raw latents have a standard deviation near 5.5. The
+# factor is measured once, on data.
 
 # %% exercise="latent_scale"
 from studium_topics.latent_diffusion.exercises import latent_scale

@@ -248,8 +248,8 @@ print(f"pass@10 of 400 problems is {sampling.truth:.4f}; mean error of your esti
 print(f"{sampling.unbiased:+.4f}, and of 1 − (1 − c/n)^10: {sampling.plug_in:+.4f}")
 
 # %% [markdown] tags=["experiment"]
-# Our models cannot write programs, but they can continue a text: each draws 20 samples of the next two tokens, and a
-# sample is correct if it equals the original. This is the whole sampling loop:
+# Our models cannot write programs, but they can continue a text. Draw 20 samples of the next two tokens; a sample is
+# correct if it equals the original. This is the whole sampling loop:
 
 # %% tags=["experiment"]
 task, base = comparison.writing_task(12, 0), models["base"].cpu()
