@@ -148,7 +148,7 @@ def _(module):
     importance=3,
     hints=(
         "What happens to `requires_grad` when you copy a parameter that is frozen already?",
-        "Copy the base, wake the copy, remove what a control never uses, and only then build the convolutions.",
+        "Copy the base, make the copy trainable, remove what a control never uses, then build the convolutions.",
         "The skips have the widths `block.second.out_channels` for block in base.down; the middle has its own.",
         "`copy.deepcopy(base).requires_grad_(True)`, `del made.up, made.leave`, and "
         "`zero_module(nn.Conv2d(width, width, 1))` for each place.",
@@ -513,8 +513,8 @@ def _(base, control, x, t, y, hint, scale):
 
 
 @controlled_eps.misconception(
-    "You told the copy what the base's embedding says of level and label; the copy has an embedding of its own, which "
-    "is trained.",
+    "You gave the copy the base's embedding of level and label; the copy has an embedding of its own, which is "
+    "trained.",
     name="embedding-of-the-base",
 )
 def _(base, control, x, t, y, hint, scale):
@@ -729,7 +729,7 @@ def _(control, loss_fn, lr, steps):
 
 
 @grad_audit.misconception(
-    "You trained the parts named in `zero_outs` and `zero_in` alone; all parts of the control take the step.",
+    "You trained `zero_outs` and `zero_in` alone; all parts of the control take the step.",
     name="stepped-the-convolutions-alone",
 )
 def _(control, loss_fn, lr, steps):
@@ -1058,7 +1058,7 @@ def _(base, control, batches, abar, null, lr, generator):
     ),
 )
 def controlled_sample(base, control, hint, y, scales, rows, abar, generator):
-    """Return the film in which noise becomes images that follow a drawing.
+    """Return the states of sampling, from noise to images that follow a drawing.
 
     Start from `torch.randn((B, 3, S, S), generator=generator)`. From each row of `rows` go to the next one, and from
     the last one to -1, with `step_between(eps, x, t, before, abar, z)`; eps comes from `controlled_eps`, and z is fresh
@@ -1313,7 +1313,7 @@ def _(images, hints):
 
 
 @mask_iou.misconception(
-    "You counted the pixels that agree; most pixels are ground in both, so that even an empty image does well.",
+    "You counted the pixels that agree; most pixels are background in both, so even an empty image gets a high score.",
     name="share-of-equal-pixels",
 )
 def _(images, hints):

@@ -1,16 +1,17 @@
 # %% [markdown]
 # # ControlNet: conditional control
 #
-# You type "a large red ring", and a diffusion model draws one somewhere. Where exactly? A caption is a poor ruler, and
-# the model is finished: its training data are gone, and if you retrain it on a few drawings, it forgets the rest.
+# You type "a large red ring", and a diffusion model draws one somewhere. Where exactly? A caption cannot say it to the
+# pixel, and you cannot simply retrain the model: you do not have its training data, and a model that is fine-tuned on a
+# few drawings forgets much of what it knew.
 #
 # In 2023 Lvmin Zhang and his colleagues taught Stable Diffusion to follow edges, depth maps and scribbles without
-# changing one of its weights. The parts that they added begin as **layers in which every weight is zero**. Such a layer
-# passes nothing on. How can anything be learned through it?
+# changing one of its weights. They joined a second network to the model by **layers in which every weight is zero**.
+# Such a layer passes nothing on. How can anything be learned through it?
 #
 # **Draw with the pointer** (or with the arrow keys and Enter), or start from one of the drawings. The images come from
-# a control like the one that you will build. Then move *Steps taken* from 0 upwards, and watch which gradients wake.
-# *Can you set the switches so that nothing ever wakes?*
+# a control like the one that you will build. Then move *Steps taken* from 0 upwards, and watch which gradients become
+# different from 0: such a gradient has *woken*. *Can you set the switches so that no gradient ever wakes?*
 
 # %% tags=["widget"]
 from studium_topics.controlnet.keys import TwoKeys
@@ -31,7 +32,8 @@ TwoKeys()
 # **History.** Before 2023, spatial control meant a model trained for it, such as PITI
 # ([Wang et al. 2022](https://arxiv.org/abs/2205.12952)), or fine-tuning all weights, which forgets and overfits on
 # small data sets. [ControlNet](https://arxiv.org/abs/2302.05543) locked the model and trained a copy beside it.
-# [T2I-Adapter](https://arxiv.org/abs/2302.08453) appeared within days, with a smaller network that sees the hint alone.
+# [T2I-Adapter](https://arxiv.org/abs/2302.08453) appeared within days, with a smaller network that sees the drawing
+# alone.
 #
 # | symbol | code | meaning |
 # |---|---|---|
@@ -54,9 +56,9 @@ from studium_widgets import Diagram, ImageGrid
 # %% [markdown]
 # ## The base, and what it cannot be told
 #
-# Our Stable Diffusion is a U-Net with 195,000 parameters that somebody else trained on drawn shapes of 16 × 16 pixels.
-# It knows 60 captions, from "a small red disc" to "a large white cross". These are eight drawings, and the images that
-# belong to them. The captions say size, colour and form. The place is the one thing that only the drawing tells.
+# The part of Stable Diffusion is played by a U-Net with 195,000 parameters, which was trained on drawn shapes of
+# 16 × 16 pixels. It knows 60 captions, from "a small red disc" to "a large white cross". These are eight drawings, and
+# the images that belong to them. The captions state size, colour and form; only the drawing shows the place.
 
 # %%
 examples = batches(1, 8, torch.Generator().manual_seed(3))[0]
@@ -79,14 +81,15 @@ Diagram.from_package("studium_topics.controlnet", "flow.svg")
 # ## A layer of zeros
 #
 # A <dfn>zero convolution</dfn> is a 1 × 1 convolution whose weight and bias start at 0. For one pixel it computes
-# $v = Wu + b$, and so
+# $v = Wu + b$. With $g = \partial L / \partial v$, the chain rule gives
 #
 # $$\frac{\partial L}{\partial W} = g\,u^\top, \qquad \frac{\partial L}{\partial b} = g, \qquad
 # \frac{\partial L}{\partial u} = W^\top g .$$
 #
-# Read the three with $W = 0$ and $b = 0$. The output is 0, so whatever it is added to stays as it was. The gradient of
-# $W$ holds no $W$: it is alive as soon as the *input* $u$ is not 0. The gradient that goes on to the layers *before*
-# holds $W$, so it is exactly 0. A zero convolution learns; what stands before it has to wait.
+# The first two are summed over all pixels and images. Read the three with $W = 0$ and $b = 0$. The output is 0,
+# so the features to which it is added stay as they were. The gradient of $W$ does not contain $W$: it is not 0 as soon
+# as neither $g$ nor the *input* $u$ is 0. The gradient that is passed on to the layers *before* does contain $W$, so it
+# is exactly 0. A zero convolution learns from the first step; the layers before it have to wait.
 
 # %% exercise="zero_module"
 from studium_topics.controlnet.exercises import zero_module
@@ -96,8 +99,9 @@ from studium_topics.controlnet.exercises import zero_module
 #
 # $$y_c = F(x; \Theta) + \mathcal Z\big(F(x + \mathcal Z(c; \Theta_{z1});\ \Theta_c);\ \Theta_{z2}\big),$$
 #
-# where $\mathcal Z$ is a zero convolution, and $\Theta_c$ begins as a copy of $\Theta$. The copy already sees well: it
-# was part of a model that draws. In code, four parts are held by a container that is given:
+# where $\mathcal Z$ is a zero convolution, $y_c$ is the block's output under control, and $\Theta_c$ begins as a copy
+# of $\Theta$. The copy starts with good features, because it was part of a model that draws. In code, four parts are
+# held by a container that is given:
 #
 # ```python
 # class Control(nn.Module):
@@ -105,21 +109,23 @@ from studium_topics.controlnet.exercises import zero_module
 #         ...  # copy: the encoder; look: a small network that looks at the hint
 # ```
 #
-# A mistake is waiting here: a copy of a frozen parameter is frozen, and no error is raised when it never learns.
+# Take care with the order of copying and freezing: a copy of a frozen parameter is frozen, and no error is raised when
+# it never learns.
 
 # %% exercise="make_control"
 from studium_topics.controlnet.exercises import make_control
 
 # %% [markdown]
-# The U-Net's forward pass comes in three pieces: `embed(t, y)` for level and label, `encode(x, told, extra)`, which
-# returns the skips and the middle, and `decode(skips, middle, told)`. The residuals are added between the last two.
-# The decoder is frozen, but gradients have to pass *through* it to reach the control.
+# The U-Net's forward pass comes in three pieces: `told = embed(t, y)` embeds level and label; `encode(x, told, extra)`
+# returns the skips and the middle, and adds `extra` to its first features; `decode(skips, middle, told)` predicts the
+# noise. The control's residuals are added between the last two. The decoder is frozen, but gradients have to pass
+# *through* it to reach the control.
 
 # %% exercise="controlled_eps"
 from studium_topics.controlnet.exercises import controlled_eps
 
 # %% [markdown]
-# If both exercises are right, the difference from the base is not small but 0:
+# If both exercises are right, the difference from the base is exactly 0:
 
 # %%
 base, abar = trained(), schedule()
@@ -135,8 +141,8 @@ print(f"{sizes[0]} parameters locked, {sizes[1]} trained")
 # ## Which gradient wakes when?
 #
 # The chain from the hint to the loss is: `look`, `zero_in`, `copy`, `zero_outs`, the frozen decoder. At step 0 only one
-# of the four trained parts has a gradient. *Use the three formulas above: in which step does each of the others get its
-# first one?* Count from step 0, and mind that `zero_in` is zero as well.
+# of the four trained parts has a gradient other than 0. *Use the three formulas above: in which step does each of the
+# others get its first one?* Count from step 0, and remember that `zero_in` is zero as well.
 
 # %% tags=["experiment"]
 lesson.predict("look wakes", ..., "In which step does `look` get its first gradient, if the first step is step 0?")
@@ -154,33 +160,34 @@ first = next((step for step, norms in enumerate(woken.norms["control"]) if norms
 lesson.found("look wakes", first, within=0)
 
 # %% [markdown]
-# The gradients wake like a wave that runs from the base outwards. At step 0 `zero_outs` alone has one. After its first
-# step its weight is not 0 any more and lets a gradient through, so `copy` and `zero_in` wake at step 1. `look` waits
-# for `zero_in` to move, until step 2. Zeros delay learning by two steps; they do not prevent it. The zeros in the table
-# are exact.
+# The gradients wake one after another, from the base outwards. At step 0 only `zero_outs` has one. After its first
+# step its weight is no longer 0 and lets a gradient through, so `copy` and `zero_in` wake at step 1. `look` has to wait
+# until the weight of `zero_in` has moved, and wakes at step 2. Zeros delay learning by at most two steps; they do not
+# prevent it. The zeros in the table are exact.
 #
 # ### The double-zero trap
 #
-# The second table belongs to a control with one change: in place of the copy stands a network that sees *the hint
-# alone*, made of convolutions without biases. It looks like a saving. Both zero convolutions are in their places, and
-# nothing but the biases of `zero_outs` ever moves. Follow the numbers: `zero_in` returns 0, so the network returns 0,
-# so the input $u$ of `zero_outs` is 0, and with it the gradient $g\,u^\top$ of its weight. Its weight stays 0, so
-# $W^\top g = 0$ reaches `zero_in`, which stays 0. Each of the two waits for the other. The <dfn>double-zero trap</dfn>
-# is a pair of zero layers with nothing but zeros between them, neither of which ever gets a gradient. A real copy
-# escapes because it sees $x_t$ as well, so its features are never all 0.
+# The second table belongs to a control with one change: the copy is replaced by a network that sees *the hint alone*,
+# made of convolutions without biases. It looks like a saving, because it is smaller. Both zero convolutions are in
+# their places, but nothing except the biases of `zero_outs` ever moves. Follow the numbers: `zero_in` returns 0, so the
+# network returns 0, so the input $u$ of `zero_outs` is 0, and so is the gradient $g\,u^\top$ of its weight. Its weight
+# stays 0, so $W^\top g = 0$ reaches `zero_in`, which stays 0. Each of the two waits for the other. The
+# <dfn>double-zero trap</dfn> is a pair of zero layers with nothing but zeros between them, whose weights never get a
+# gradient. A real copy escapes because it sees $x_t$ as well, so its features are never all 0.
 #
-# **Think about it.** The widget at the top can be set to the trap. Which *two* different switches free it?
+# **Think about it.** The widget at the top can be set to the trap. Which *two* kinds of switch free it?
 #
 # <details><summary>Answer</summary>
 #
-# Let either of the convolutions start away from 0, or let the copy see the image. With zeros at one end only, one
-# factor of each product is alive. LoRA's $BA$ is the same case: $A$ is drawn and $B$ is 0.
+# Let either of the convolutions start away from 0, or let the copy see the image. With zeros at one end only, one of
+# the two gradients is not a product with 0. LoRA's $BA$ is the same case: $A$ starts with random numbers and $B$ with
+# zeros.
 # </details>
 #
 # ## Train it, and let it draw
 #
-# The loss is DDPM's: noise an image to a random level, and let the controlled model predict the noise. One thing is
-# added (section 3.3 of the paper): half of the captions are replaced by none, so that the control has to read from the
+# The loss is DDPM's: noise an image to a random level, and let the controlled model predict the noise. The paper adds
+# one thing (section 3.3): half of the captions are replaced by the empty one, so that the control has to read from the
 # drawing what the caption would have said.
 
 # %% exercise="train_control"
@@ -190,7 +197,7 @@ from studium_topics.controlnet.exercises import train_control
 from studium_topics.controlnet.exercises import controlled_sample
 
 # %% [markdown] tags=["experiment"]
-# Everything in the next cell is yours but the base. It takes about a quarter of a minute.
+# The next cell trains and samples with your functions; only the base is given. It takes about a quarter of a minute.
 
 # %% tags=["experiment"]
 generator = torch.Generator().manual_seed(0)
@@ -215,11 +222,13 @@ ImageGrid(
 )
 
 # %% [markdown] tags=["experiment"]
-# The base draws what the caption says, at a place of its own; the controlled model draws it at yours. Switch the
-# control off ($\lambda = 0$), and the base is back, bit for bit, however long you trained: nothing in it has changed.
+# The base draws what the caption says, somewhere; the controlled model draws it where you asked for it. Switch the
+# control off ($\lambda = 0$), and the base is back, bit for bit, however long you trained, because none of its weights
+# has changed.
 #
-# Now draw yourself. The widget asks *your* control in the kernel each time your drawing rests, from four noises and
-# without a caption. *Draw two shapes, or a letter: no training image had those. And what does a scale of 2 do?*
+# Now draw something yourself. Whenever you pause, the widget samples with *your* control in the kernel, from four
+# noises and without a caption. *Draw two shapes, or a letter: no training image had those. And what does a scale of 2
+# do?*
 
 # %% tags=["experiment", "widget"]
 untold = torch.full((4,), NO_KIND)
@@ -239,7 +248,7 @@ TwoKeys(on_draw=follow_my_drawing)
 # The <dfn>IoU</dfn> (intersection over union) of two sets of pixels is the number in both, over the number in at least
 # one of them: 1 for equal sets, 0 for sets that do not meet. The paper measures it on ADE20K, where another network
 # finds the regions in the images: ControlNet .35, its variant with a light encoder .32, latent diffusion .31, PITI .26,
-# real images .58 (table 2). Our images are simple enough to find the ink by its brightness.
+# VQGAN .21, real images .58 (table 2). Our images are simple enough to find the ink by its brightness.
 
 # %% exercise="mask_iou"
 from studium_topics.controlnet.exercises import mask_iou
@@ -250,15 +259,16 @@ from studium_topics.controlnet.exercises import mask_iou
 # A drawing is 256 numbers with places. Many networks look at an image and end in a *global pool*, the mean of each
 # channel over all pixels, as a classifier does. A hint that passes a pool becomes a list of numbers without places.
 # Move the drawing by three pixels, and (away from the border) the list is the same. No training can bring back what the
-# features no longer hold.
+# features no longer contain.
 #
-# The next cell trains five controls on the same batches beside the same base. In each, one thing differs:
+# The next cell compares five controls, trained on the same batches beside the same base. The second and the third
+# differ from yours in one thing, and the last two from each other:
 #
 # * **zero convolutions**: yours;
-# * **drawn outputs**: `zero_outs` start as PyTorch draws them;
+# * **drawn outputs**: `zero_outs` start with PyTorch's random initial weights;
 # * **pooled hint**: `look` ends in a global pool;
 # * **hint alone, both zero**: the trap;
-# * **hint alone, one drawn**: the trap, with `zero_in` as PyTorch draws it.
+# * **hint alone, one drawn**: the trap, but `zero_in` starts with PyTorch's random initial weights.
 #
 # All draw the same 60 masks from the same noise, with captions. *What IoU does the base alone reach? It knows size and
 # form, but not the place.*
@@ -283,15 +293,15 @@ figures.overlaps(result)
 #
 # * **pooled hint** ends at .31, where the base is. It had the same parameters, batches and steps; only the places were
 #   gone.
-# * **hint alone, both zero** is the trap, also at .31. Every other difference between the two is in one line: with one
-#   of the two convolutions drawn (**one drawn**), the same small network follows the drawing (.58).
+# * **hint alone, both zero** is the trap, also at .31. Compare it with the row below it: once one of the two
+#   convolutions starts away from 0 (**one drawn**), the same small network follows the drawing (.58).
 # * **drawn outputs** start with five times the loss of the base (.117 against .022). They recover in 200 steps, to .74,
-#   and we declare no winner. The paper's reason for zeros is that noise would harm a large, valuable model at the
-#   start; ours is small, and forgives.
+#   and with one seed we declare no winner. The paper's reason for zeros is that noise in the features would harm a
+#   large, well-trained model at the start of training.
 #
 # Look at the losses as well. From the base to your control the loss falls from .0223 to .0203, by a tenth, while the
-# IoU more than doubles: most of the loss is noise that no drawing could explain. That is why users of ControlNet see a
-# loss that hardly moves and look at images instead.
+# IoU more than doubles: most of the loss is noise that no drawing could explain. That is why the loss tells you little
+# about whether a control follows; look at images.
 #
 # ## In practice
 #
@@ -348,8 +358,8 @@ for share in SHARES:
     print(f"control on for the first {share:4.0%} of the rows: IoU {result.early[share]:.2f}")
 
 # %% [markdown] tags=["experiment"]
-# With this seed it is .30, .36, .53, .68 and .75: half of the rows buy half of the gain. In this model there is no
-# moment at which the place is decided; the base pulls its own way for as long as it is left alone.
+# With this seed it is .30, .36, .53, .68 and .75: half of the rows bring half of the gain. In this model there is no
+# single row at which the place is decided; in the rows without control, the base moves the shape away again.
 #
 # ### Control and guidance
 #
@@ -371,7 +381,7 @@ for share in SHARES:
 #
 # * *"Zero weights get zero gradients."* They do not; zero *inputs* do. A layer before zero weights gets none.
 # * *"ControlNet fine-tunes the model."* Not one weight of the base moves. Remove the control, and the base is back.
-# * *"The loss shows whether it follows."* A tenth less loss was twice the IoU.
+# * *"The loss shows whether it follows."* The loss fell by a tenth while the IoU more than doubled.
 # * *"Any encoder will do for the hint."* Not one that ends in a pool.
 #
 # ## You can now
@@ -385,10 +395,10 @@ for share in SHARES:
 # ## Open tasks
 #
 # * **Ten minutes.** Ask for "a small red disc" with a large drawn ring, and the other way round, at several scales. You
-#   should see the drawing's say grow with the scale, against the caption's.
+#   should see the drawing gain influence over the caption as the scale grows.
 # * **An hour.** Train with outlines in place of filled masks: keep the pixels of a mask that have a neighbour outside.
 #   Expect the IoU with the filled mask to rise more slowly, because the inside has to be inferred. We have not run it.
-# * **A day.** Add two controls to one base, one for masks and one that you train for the colour of the ground, by
+# * **A day.** Add two controls to one base, one for masks and one that you train for the colour of the background, by
 #   adding both lists of residuals, as section 3.4 of the paper does. See whether both are obeyed at once.
 #
 # ## Further reading

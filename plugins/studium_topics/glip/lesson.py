@@ -4,14 +4,14 @@
 # The last layer of a detector trained on COCO has 80 rows, one for each class. Ask it for a stroller, and there is no
 # row to ask. In December 2021 Liunian Harold Li and his colleagues took the rows away and put **the words of a
 # caption** in their place. Their detector scored 49.8 AP on COCO without having seen one of its images, and it can be
-# asked for things that nobody ever drew a box around. How can a box be found without a box to learn from?
+# asked for things around which nobody ever drew a box. How can a detector find what no training box showed?
 #
 # Below is a small world of shapes, and a detector made by hand: each word is a direction, and a region of the image is
 # the sum of the words of what it shows. **Write into the caption**, and step through it word by word.
 #
-# 1. *Which boxes has "red" alone, and which has "ring" alone? Which of them remain for "red ring"?*
+# 1. *Which boxes does "red" alone find, and which does "ring"? Which of them remain for "red ring"?*
 # 2. *Write "ring red". Write "red disc. blue ring". What does this reader not notice?*
-# 3. *Let overlaps up to 1 stand. Where do all these boxes come from?*
+# 3. *Allow overlaps up to 1. Where do all these boxes come from?*
 # 4. *Ask for a "white cross", which is in none of the images. Lower the score until something is found.*
 
 # %% tags=["widget"]
@@ -62,17 +62,17 @@ from studium_widgets.plots import COLOURS, DASHES
 # A detector looks at many regions of an image. For each it computes a vector $o_i$, a box, and logits
 # $W o_i + b$, where $W$ has one row for each class. A row is a vector that is compared with the region. GLIP changes
 # one thing: the rows are not learned one by one, they are **computed from text**. <dfn>Grounding</dfn> is the task of
-# finding the region of an image that each phrase of a text speaks of. A list of classes is a text as well: write them
-# one after the other, and detection is grounding.
+# finding, for each phrase of a text, the region of the image to which it refers. A list of classes is a text as well:
+# write the names one after another, and detection becomes grounding.
 
 # %% tags=["diagram"]
 Diagram.from_package("studium_topics.glip", "flow.svg")
 
 # %% [markdown]
-# The text is called a <dfn>prompt</dfn>, the caption in which a detector's names are listed, such as "red ring. blue
-# disc". Since the network reads tokens, and a name may have several of them, we need to know which tokens are whose.
-# MMDetection searched the caption for each name, and found "container" inside
-# "containernumber", as [a user reported](https://github.com/open-mmlab/mmdetection/issues/11501).
+# The <dfn>prompt</dfn> is the caption in which a detector's names are listed, such as "red ring. blue disc". Since the
+# network reads tokens, and a name may have several of them, we need to know which tokens belong to which name. This is
+# easy to get wrong: MMDetection searched the caption for each name, and found "container" inside "containernumber", as
+# [a user reported](https://github.com/open-mmlab/mmdetection/issues/11501).
 
 # %% exercise="build_prompt"
 from studium_topics.glip.exercises import build_prompt
@@ -84,9 +84,10 @@ from studium_topics.glip.exercises import build_prompt
 #
 # $$S = s\, O P^\top + b .$$
 #
-# With fixed vectors $P$ this *is* a linear classifier, as your test will show: row $j$ of the layer is $s\,p_j$. The
-# bias $b$ starts at −3, so that all probabilities start near $\sigma(-3) = 0.05$, because most regions show nothing
-# that the caption names. Captions differ in length, and shorter ones are padded.
+# (equation 3 of the paper, which leaves scale and bias to the code). With fixed vectors $P$ this *is* a linear
+# classifier, as your test will show: row $j$ of the layer is $s\,p_j$. The bias $b$ starts at −3, so that all
+# probabilities start near $\sigma(-3) = 0.05$, because most regions show nothing that the caption names. Captions
+# differ in length, and shorter ones are padded.
 
 # %% exercise="align_logits"
 from studium_topics.glip.exercises import align_logits
@@ -122,16 +123,16 @@ else:
 # itself, with a sigmoid. A softmax over the words could not say that a region is red *and* a ring.
 #
 # There are many more zeros than ones: 36 regions times 17 tokens are 612 entries, and 7 of them are ones on average.
-# The cross-entropy of so many easy zeros, though each is small, hides the rest. The <dfn>focal loss</dfn>
+# Each easy zero adds little to a cross-entropy, but together they outweigh the few ones. The <dfn>focal loss</dfn>
 # ([Lin et al. 2017](https://arxiv.org/abs/1708.02002), equation 5) is a cross-entropy in which an entry counts less the
-# better it is already predicted. With $p$ the probability that the model gives to what is right,
+# better it is already predicted. With $p$ the probability that the model gives to the right answer, 1 or 0,
 #
 # $$\ell = -w\,(1 - p)^{\gamma} \ln p, \qquad w = \alpha \text{ for ones}, \; 1 - \alpha \text{ for zeros}.$$
 #
 # <details><summary>What the factor does to the gradient</summary>
 #
-# Write $x$ for the logit of what is right, so that $p = \sigma(x)$ and $dp/dx = p(1-p)$. Without the factor the
-# gradient of $-\ln p$ is $-(1 - p)$. With it,
+# Write $x$ for the logit of the right answer, so that $p = \sigma(x)$ and $dp/dx = p(1-p)$. Without the factor, the
+# gradient of $-\ln p$ is $-(1 - p)$. With it, the product rule gives
 # $\frac{d\ell}{dx} = w\,(1-p)^{\gamma}\big(\gamma\, p \ln p - (1 - p)\big)$.
 # At $p = 0.99$ and $\gamma = 2$ the bracket is $-0.030$ and the factor $10^{-4}$: the gradient is about 3300 times
 # smaller than the cross-entropy's $-0.01$. At $p = 0.1$ the bracket is $-1.36$ and the factor $0.81$: the gradient even
@@ -144,7 +145,8 @@ from studium_topics.glip.exercises import token_focal
 # %% [markdown]
 # ## From words to phrases
 #
-# A region's score for a phrase is the mean of the *probabilities* of its tokens (section 3.1 of the paper).
+# The logits compare regions with tokens, but the question is about phrases of several tokens. A region's score for a
+# phrase is the mean of the *probabilities* of its tokens (section 3.1 of the paper).
 
 # %% exercise="phrase_scores"
 from studium_topics.glip.exercises import phrase_scores
@@ -166,17 +168,17 @@ scores = lesson.mine(phrase_scores)(logits[0], positive)
 ImageGrid(figures.lit_regions(image, scores), captions=names, columns=5, label="one image, lit by five phrases")
 
 # %% [markdown] tags=["experiment"]
-# "red ring" is brightest where both words hold, and half as bright where one does. **Nobody had to define a class "red
-# ring".** This is the whole idea: what is found is decided by words, and words combine.
+# "red ring" is brightest where both words apply, and half as bright where only one does. **Nobody had to define a class
+# "red ring".** This is the central idea: words decide what is found, and words combine.
 #
 # **Think about it.** This reader gives "red" the same vector in "red ring" and in "red disc". What do the targets $T$
 # then ask for, if a caption lists both names?
 #
 # <details><summary>Answer</summary>
 #
-# They ask for the impossible: the region of the red ring has a 1 under the first "red" and a 0 under the second, and
-# the two columns are equal. The best compromise is one half. So a reader has to look at a word's neighbours. GLIP takes
-# BERT; our small detector takes one convolution over three tokens.
+# They ask for the impossible: the region of the red ring has a 1 under the first "red" and a 0 under the second, but
+# the two columns of logits are equal. The best compromise of a cross-entropy is one half. So a reader has to look at a
+# word's neighbours. GLIP uses BERT; our small detector uses one convolution over three tokens.
 # </details>
 
 # %% [markdown]
@@ -196,10 +198,10 @@ from studium_topics.glip.exercises import box_iou
 from studium_topics.glip.exercises import nms
 
 # %% [markdown]
-# Now the detector. Its network is given: `look` makes 36 regions and their boxes of an image, `read` makes vectors of a
-# caption. Its training and its decoding are yours. A region belongs to a shape if its centre is near the middle of the
-# shape's box. Here is what it learns from: each image has three or four shapes, and its caption lists six names, in any
-# order, of which some are in the image and some are not.
+# Now the detector. Its network is given: `look` turns an image into 36 regions and their boxes, and `read` turns a
+# caption into vectors. You write its training and its decoding. A region belongs to a shape if its centre is near the
+# middle of the shape's box. The detector learns from images with three or four shapes. Each caption lists six names, in
+# any order, of which some are in the image and some are not:
 
 # %%
 batch = scenes.batch(4, torch.Generator().manual_seed(3))
@@ -224,33 +226,34 @@ for name, (boxes, scores) in zip(names, found[0], strict=True):
 ImageGrid(figures.lit_boxes(asked.images[0], found[0]), captions=names, columns=3, label="what each name finds")
 
 # %% [markdown] tags=["experiment"]
-# "Red disc" was never boxed, and no caption had it: it is one of six names that are **held out**. If your detector
-# found it, it knows "red" from rings and squares, and "disc" from discs of other colours. It is less sure than of the
-# others, and it may be wrong. One image proves little: we need a measure.
+# "Red disc" was in no caption and had no box in training: it is one of six names that are **held out**. If your
+# detector found it, it learned "red" from rings and squares, and "disc" from discs of other colours. Its score is lower
+# than those of the other names, and it may be wrong. One image proves little, so we need a measure.
 #
 # ## Average precision
 #
 # Rank all boxes of all images for one name by their scores, and go down the list. <dfn>Average precision</dfn> is the
 # mean, over all true boxes, of the share of right boxes in the list down to the one that found it; a true box that is
-# never found adds 0. (COCO takes 101 fixed recalls and ten overlaps from 0.5 to 0.95; we take every true box, and the
-# overlap 0.5.) The mean over names is called mAP. A box that finds a shape for the second time is *wrong*:
+# never found adds 0. (COCO averages over 101 fixed recalls and ten overlaps from 0.5 to 0.95; we average over the true
+# boxes, at the overlap 0.5.) The mean over names is called mAP. A box that finds a shape for the second time is
+# *wrong*:
 
 # %% exercise="average_precision"
 from studium_topics.glip.exercises import average_precision
 
 # %% [markdown] tags=["experiment"]
-# ## The experiment: what does the text buy?
+# ## The experiment: what does the text add?
 #
 # Four detectors see the same images and the same boxes, for as many steps. **Only the text differs.**
 #
 # * *Captions*, as above: names of colour and form.
 # * *Names of forms*: each image has the prompt "disc. ring. square. triangle. cross", as detection data has.
-# * *Shuffled captions*: each image has the caption of another one. The boxes stay where they are.
+# * *Shuffled captions*: each image has the caption of another one. The boxes stay as they are.
 # * *One word a name*: "redring" is a word of its own, so each name has a row of its own, as in an ordinary detector.
 #
 # Each is asked for each of the 30 names in images that have it once, beside **two shapes of the same form in other
-# colours and one of the same colour**. The detector of forms is asked for the form, which is the best that it can do.
-# Scores drawn at random for perfect boxes set the level of chance.
+# colours and one of the same colour**. The detector of forms is asked for the form, because it knows no colours. Random
+# scores for perfect boxes give the level of chance.
 #
 # *Predict two numbers. What mAP do captions reach on names that were held out? And what share of all shapes will the
 # detector with the shuffled captions still put a box on?* The cell takes about a minute on two idle cores.
@@ -290,32 +293,34 @@ curves
 # %% [markdown] tags=["experiment"]
 # Over three seeds at laptop (you ran one):
 #
-# * **Names that were never boxed are found**: a mAP of 0.72 to 0.94 with captions, where random scores have 0.31. The
-#   words carry it, as in CLIP: the pair is new, its parts are not.
-# * **Names of forms**: 0.28 to 0.35 on held-out names. All the boxes are there, and nothing in the text told red from
-#   blue. This is what grounding data adds to detection data: not boxes, but words.
-# * **One word a name** has 0.89 to 0.99 on the names that it saw, and 0.03 to 0.21 on the others, below chance: the row
-#   of an unknown class was never trained, so it points anywhere. Asking does not extend a list of classes.
+# * **Names that never had a box are found**: a mAP of 0.72 to 0.94 with captions, where random scores have 0.31. The
+#   pair of words is new, but each of its words is known.
+# * **Names of forms**: 0.28 to 0.35 on held-out names, which is chance. All the boxes are there, but nothing in the
+#   text told red from blue. This is what grounding data adds to detection data: not boxes, but words.
+# * **One word a name** has 0.89 to 0.99 on the names that it saw, and 0.03 to 0.21 on the others, below chance: the
+#   vector of a word that was never trained points in a random direction. A fixed list of classes does not grow when you
+#   ask for a new one.
 # * **Shuffled captions** are at chance, 0.30 to 0.34 over all names, and put a box on practically every shape.
 #
 # ## Why does a shuffled caption still find boxes?
 #
-# The row of the shuffled captions is the warning of this lesson. Its boxes look perfect. **Finding boxes is no evidence
-# that a model read the caption.** Think about why before you read on.
+# The row of the shuffled captions is a warning. Its boxes look perfect. **Finding boxes is no evidence that a model has
+# read the caption.** Think about why before you read on.
 #
 # <details><summary>Answer</summary>
 #
 # The loss of the boxes does not contain the caption, so the boxes are learned as before. What can the words learn? The
-# caption of another image says nothing of a region, except this: if the region shows *any* shape, 2 of the 12 words of
-# the caption are marked, whichever those are; if it shows the ground, none is. The best that the model can do is to
+# caption of another image says nothing about a region, except this: if the region shows *any* shape, 2 of the 12 words
+# of the caption are marked, no matter which; if it shows the background, none is. The best that the model can do is to
 # give **every word the same probability where there is a shape, and almost 0 elsewhere**. So each word finds each
 # shape, the boxes are right, and only a test with other shapes in the image shows that the names mean nothing.
 # </details>
 #
-# The same trap waits without any shuffling. If each test image had one shape only, a detector that ignores the caption
-# would score as well as one that reads it. Three shapes that are *nearly* right make the test.
+# A test can make the same mistake without any shuffling. If each test image had one shape only, a detector that ignores
+# the caption would score as well as one that reads it. That is why each of our test images has three shapes that are
+# *nearly* right.
 #
-# There is a second way to shuffle: leave training as it was and turn the words of the *question* around.
+# There is a second way to shuffle: leave training as it was and reverse the words of the *question*.
 
 # %% tags=["experiment"]
 captions = measured.runs["captions"]
@@ -326,13 +331,13 @@ print(
 )
 
 # %% [markdown] tags=["experiment"]
-# With its words turned around, the detector still has a mAP of 0.60 to 0.72 (three seeds): *ring* alone points to
-# rings, and *red* to red shapes, in whichever order they come. What is lost is what a word had learned of its
-# neighbour: in training a colour was always followed by a form.
+# With reversed words, the detector still has a mAP of 0.60 to 0.72 (three seeds): *ring* alone points to rings, and
+# *red* to red shapes, in either order. What is lost comes from the neighbours: in training a colour was always followed
+# by a form.
 #
-# And a held-out name ranks its own shape first without being *sure* of it: its best score is 0.28 to 0.44 where it is
-# there, and 0.07 to 0.13 where it is not. Average precision asks for the order alone, so it hides this; a threshold
-# that suits seen names misses many held-out ones.
+# A held-out name mostly ranks its own shape first, but with a low score: its best score is 0.28 to 0.44 where the shape
+# is there, and 0.07 to 0.13 where it is not. Average precision depends on the order alone, so it hides this; a
+# threshold that suits seen names misses many held-out ones.
 #
 # ## Ask it yourself
 #
@@ -350,7 +355,8 @@ CaptionLights.of(captions.model, seed=5)
 # ## What does not reproduce at this size
 #
 # * **49.8 AP on COCO, and 26.9 on LVIS**, both zero-shot. Our names are made of 11 words that were all trained on. What
-#   is repeated is that a *pair* of words is found that no box had. A colour that no caption named would not be found.
+#   is repeated here is that the detector finds a *pair* of words that no box had. It would not find a colour that no
+#   caption named.
 # * **Grounding data beside detection data.** The paper adds captions to a large detection set, and rare names gain
 #   most:
 #
@@ -362,9 +368,10 @@ CaptionLights.of(captions.model, seed=5)
 #
 #   We replace the text of the same images instead, so that nothing but the text differs.
 # * **Deep fusion**, layers in which regions and words exchange information before they are compared. Ours meet in the
-#   dot product alone, as in row A. Look at the table: fusion helps on COCO and not with rare names. We promise no gain
-#   at this size.
-# * **Self-training**: GLIP boxes the phrases of 24 million captions from the web by itself, and trains on those.
+#   dot product alone, as in row A. In the table, fusion helps on COCO and not with rare names. We have not tested it at
+#   this size.
+# * **Self-training**: a first GLIP predicts boxes for the phrases of 24 million captions from the web, and a second one
+#   is trained on them.
 #
 # ## Common misconceptions
 #
@@ -378,7 +385,7 @@ CaptionLights.of(captions.model, seed=5)
 #
 # ## You can now
 #
-# * turn a list of names into a prompt, and tell which tokens are whose;
+# * turn a list of names into a prompt, and tell which tokens belong to which name;
 # * replace a classifier's rows by word vectors, and train them with a focal loss over tokens;
 # * decode scores of regions into boxes, and compute average precision so that a double find is an error;
 # * name the control that shows whether a detector has read its caption;
@@ -388,7 +395,7 @@ CaptionLights.of(captions.model, seed=5)
 #
 # * **Ten minutes.** Call `ground` with captions of which each is another image's, as in the experiment. You should see
 #   boxes on all shapes for each name as soon as you lower the score from 0.3 to 0.1.
-# * **An hour.** Take the neighbours' weights away: set `detector.mix.weight[:, :, 0]` and `[:, :, 2]` to zero after
+# * **An hour.** Remove the weights of the neighbours: set `detector.mix.weight[:, :, 0]` and `[:, :, 2]` to zero after
 #   each step, and train. You should see scores near one half where two names of a caption share a word.
 # * **A day.** Add relations: captions such as "left disc. right disc" for images with two discs of one colour. You
 #   should see that the dot product cannot tell them apart, because no region knows what the others show; then let the

@@ -532,7 +532,7 @@ active_dims.equivalent(
     minutes=10,
     hints=(
         "The latents of the whole data set are one large mixture of Gaussians. Where does its variance come from?",
-        "From two sources: the means differ from one another, and each Gaussian is wide. The variances add up.",
+        "From two sources: the means differ from one another, and each Gaussian has a width. The variances add up.",
         "All axes go into one number: the variance of the means (B, C, h, w), and the mean of the variances.",
         "`mean.var(correction=0)` and `logvar.exp().mean()`; the scale is one over the root of their sum.",
     ),
@@ -543,7 +543,7 @@ active_dims.equivalent(
 def latent_scale(mean: Tensor, logvar: Tensor) -> float:
     """Return the number by which latents are multiplied before the diffusion.
 
-    * mean, logvar: (N, C, h, w), what the encoder says of N images
+    * mean, logvar: (N, C, h, w), the encoder's outputs for N images
     * returns: a float
 
     Draw one z from the Gaussian of each entry, and put all N C h w numbers together: multiplied by the scale, they have
@@ -587,7 +587,7 @@ def _(latent_scale, rng):
 
 
 @latent_scale.misconception(
-    "You measured the means alone; each Gaussian is wide itself, and its variance adds to theirs.", name="means-alone"
+    "You measured the means alone; each Gaussian has a variance of its own, which adds to theirs.", name="means-alone"
 )
 def _(mean, logvar):
     return float(1 / mean.std(correction=0))
@@ -649,7 +649,7 @@ latent_scale.equivalent(
     points=6,
     minutes=20,
     hints=(
-        "Who asks, and who answers? An image has H W places that ask, and a caption has L words.",
+        "Which side gives the queries, and which the keys and values? An image has H W places, and a caption L words.",
         "Each place gets a weighted average of the words' values. The weights of one place over the words sum to 1, in "
         "each head separately.",
         "Queries (B, heads, H W, C / heads), keys and values (B, heads, L, C / heads), scores (B, heads, H W, L). The "
@@ -663,7 +663,7 @@ latent_scale.equivalent(
 def cross_attend(
     x: Tensor, context: Tensor, wq: Tensor, wk: Tensor, wv: Tensor, wo: Tensor, heads: int, mask: Tensor
 ) -> Tensor:
-    """Return what every place of an image reads in the words of its caption.
+    """Return, for every place of an image, what it reads from the words of its caption.
 
     * x: (B, C, H, W); context: (B, L, E), one vector for each word
     * wq, wo: (C, C); wk, wv: (C, E), rows are outputs, as in `nn.Linear`
@@ -906,7 +906,7 @@ def draw_images(
     abar: Tensor,
     count: int,
 ) -> Tensor:
-    """Return the film of guided DDIM in the latent space, decoded.
+    """Return the images of all steps of guided DDIM on latents, decoded.
 
     * denoiser(z, t, words): predicts the noise in scaled latents, each row by itself; t is (B,) long
     * decode: latents, not scaled, to images; scale: as in `latent_scale`

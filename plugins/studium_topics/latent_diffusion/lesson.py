@@ -2,14 +2,14 @@
 # # Latent diffusion (Stable Diffusion)
 #
 # The network that denoises in Stable Diffusion never sees a pixel. An image of 512 × 512 pixels is 786,432 numbers; the
-# network works on 64 × 64 × 4 = 16,384, and an *autoencoder* paints the image from them. Forty-eight times fewer
-# numbers are why it runs on a laptop. **Who decides what is thrown away, and how much is too much?** In this lesson you
-# will
+# network works on 64 × 64 × 4 = 16,384, and the decoder of an *autoencoder* turns them into an image. Forty-eight times
+# fewer numbers are the reason why it runs on a laptop. **What decides which details are thrown away, and how much
+# compression is too much?** In this lesson you will
 #
 # 1. train an autoencoder with your own loss, and predict *exactly* how many of its latents carry anything;
 # 2. scale latents, attend to words, and draw "red ring" with a diffusion that works on 64 numbers;
 # 3. match your parts with `diffusers`: the same weights, the same latents, the same images;
-# 4. measure at equal operations what compression buys, and where it takes too much.
+# 4. measure at equal operations what compression gains, and where it removes too much.
 #
 # **You need** DDIM and guidance (`cfg`), and attention as in `encoder-only`. **Time:** about 20 minutes to read, 75 to
 # write, 5 to run.
@@ -37,14 +37,15 @@ from studium_widgets import Diagram, ImageGrid
 # The simplest autoencoder is linear. Its loss has two terms: the squared error of what comes back, and a price for the
 # information in the code, the KL term. The dial shows the optimum for 1797 digits of 64 pixels; nothing is trained.
 # Lower the weight with "sums", and the digits come back. Now choose 8 latents, weight 1, and switch from "sums" to
-# "means": in code, `.sum()` becomes `.mean()`. *What do you expect? And where does the line run that decides it?*
+# "means": in code, `.sum()` becomes `.mean()`. *What do you expect? The line in the spectrum decides it: what
+# determines its height?*
 
 # %% tags=["widget"]
 CompressionDial.of_digits(latents=16, weight=0.5)
 
 # %% [markdown]
-# All eight latents die, and each digit becomes the mean digit. Such losses are common in tutorials. You will derive
-# where the line runs. First, the whole machine:
+# All eight latents die, and each digit becomes the mean digit. A loss like this runs without any error message, and
+# looks right to a reader. You will derive the height of the line. First, the whole model:
 
 # %% tags=["diagram"]
 Diagram.from_package("studium_topics.latent_diffusion", "flow.svg")
@@ -65,17 +66,18 @@ Diagram.from_package("studium_topics.latent_diffusion", "flow.svg")
 #
 # ## Stage one: a code with a price
 #
-# A <dfn>variational autoencoder</dfn> (VAE) has an encoder that answers with a Gaussian for each latent and a decoder
-# that reads a draw from it. The noise in a draw limits how much a latent can say. A draw must let gradients through, so
-# the randomness comes from outside: <dfn>reparameterisation</dfn> writes a draw as the mean plus the standard deviation
-# times standard normal noise ([Kingma and Welling 2014](https://arxiv.org/abs/1312.6114), section 2.4).
+# A <dfn>variational autoencoder</dfn> (VAE) has an encoder whose output is a Gaussian for each latent, and a decoder
+# that reads a sample from it. The noise in a sample limits how much information a latent can carry. Gradients must flow
+# through a sample, so the randomness comes from outside: <dfn>reparameterisation</dfn> writes a sample as the mean plus
+# the standard deviation times standard normal noise ([Kingma and Welling 2014](https://arxiv.org/abs/1312.6114),
+# section 2.4).
 
 # %% exercise="reparameterise"
 from studium_topics.latent_diffusion.exercises import reparameterise
 
 # %% [markdown]
-# Without a price, the encoder would make its noise vanish. The price is the divergence from a standard normal, for one
-# latent
+# Without a price for information, training would shrink the encoder's noise to nothing, because noise only adds error.
+# The price is the divergence from a standard normal, for one latent
 #
 # $$\mathrm{KL}\big(\mathcal N(\mu, s)\,\|\,\mathcal N(0, 1)\big)
 # = \mathbb E\Big[\tfrac12 z^2 - \tfrac{(z - \mu)^2}{2s} - \tfrac12\log s\Big]
@@ -100,7 +102,7 @@ from studium_topics.latent_diffusion.exercises import kl
 # </details>
 #
 # The paper keeps the KL term, but with a weight of about $10^{-6}$ (section 3.1 and the published configurations), on
-# sums. Here is the version of many tutorials. Find what is wrong with it.
+# sums. The exercise starts with the version from the dial, with means. Correct it.
 
 # %% exercise="first_stage_loss"
 from studium_topics.latent_diffusion.exercises import first_stage_loss
@@ -109,7 +111,7 @@ from studium_topics.latent_diffusion.exercises import first_stage_loss
 # ### The autoencoder, trained
 #
 # Large shapes in six colours and five forms, 32 × 32 pixels. A convolutional autoencoder with $f = 8$ turns their 3072
-# numbers into 4 × 4 × 4 = 64: forty-eight times fewer, as in Stable Diffusion. The loop is all there is.
+# numbers into 4 × 4 × 4 = 64: forty-eight times fewer, as in Stable Diffusion. This is the whole training:
 
 # %% tags=["experiment"]
 torch.manual_seed(0)
@@ -142,15 +144,17 @@ ImageGrid(torch.cat([shown, back]), columns=len(shown), label="above: images; be
 ImageGrid(channels, columns=len(shown), label="the four channels of their latents, 4 × 4 numbers each")
 
 # %% [markdown] tags=["experiment"]
-# Pixels, latents, pixels. Colour, form and place come back; grain and sharp edges do not. The latents are still a small
-# image: neighbours in the latent are neighbours in the image, which is why a U-Net can work on them.
+# Colour, form and place come back; grain and sharp edges do not. The latents are still a small image: neighbours in the
+# latent are neighbours in the image, which is why a U-Net can work on them.
 #
 # ## Which latents survive?
 #
 # Back to the line in the dial. In a linear VAE the encoder's mean is a linear function of the centred image, and the
-# variances $s_i$ are free numbers. Rotate to principal directions, and the loss splits into one problem for each:
-# a direction with variance $\lambda$ gets a code with signal of variance $m$ and noise of variance $s$. The best linear
-# guess of the direction from such a code leaves the error $\lambda\,s/(m + s)$, as in any regression.
+# variances $s_i$ are free numbers. At the optimum each latent can be taken to code one principal direction
+# ([Lucas et al. 2019](https://arxiv.org/abs/1911.02469) prove it), so the loss splits into one problem for each
+# direction. A direction with variance $\lambda$ gets a code whose signal has variance $m$ and whose noise has variance
+# $s$. The best linear guess of the direction from such a code leaves the error $\lambda\,s/(m + s)$, as in any
+# regression.
 #
 # An <dfn>active</dfn> latent is a latent whose divergence from the standard normal is not 0.
 
@@ -158,12 +162,12 @@ ImageGrid(channels, columns=len(shown), label="the four channels of their latent
 from studium_topics.latent_diffusion.exercises import active_dims
 
 # %% [markdown] tags=["experiment"]
-# A prediction is worth something if it can fail. Linear VAEs are now *trained*, with your loss and sampled noise, and
-# their active latents are counted. "Means" stands for the mean of both terms, which for 64 pixels and $d$ latents is a
-# loss of sums with the KL weight $64/d$. *How many of 16 latents survive the means?*
+# Now test the prediction: linear VAEs are *trained*, with your loss and sampled noise, and their active latents are
+# counted. "Means" is the loss in which both terms are means. For 64 pixels and $d$ latents it is 1/64 of a loss of sums
+# with the KL weight $64/d$. *How many of 16 latents survive with means?*
 
 # %% tags=["experiment"]
-lesson.predict("active of 16", ..., "With means and d = 16, how many latents are active? The dial knows.")
+lesson.predict("active of 16", ..., "With means and d = 16, how many latents are active? The dial can tell you.")
 
 # %% tags=["experiment"]
 blocks = [lesson.mine(f) for f in (reparameterise, kl, first_stage_loss, active_dims)]
@@ -179,20 +183,19 @@ pair = [counted.cases[name].images for name in ("sums, d = 8", "means, d = 8")]
 ImageGrid(torch.cat([pair[0], pair[1][8:]]), columns=8, label="digits; from 8 latents, sums; from 8 latents, means")
 
 # %% [markdown] tags=["experiment"]
-# Predicted and found agree in every row. Tiny weights come within 16 % of PCA's error, and more latents do not help
-# where the price is too high: with means, eight latents out of eight are dead. In
-# <dfn>posterior collapse</dfn>, the encoder answers with the standard normal whatever the image.
-# [Lucas et al. 2019](https://arxiv.org/abs/1911.02469) showed that it is no failure of the optimiser but the optimum of
-# the loss.
+# Predicted and found agree in every row. With tiny weights the error is within 16 % of PCA's. With means the price is
+# too high, and of eight latents none is active. This is <dfn>posterior collapse</dfn>: the encoder's output is the
+# standard normal, whatever the image. Lucas et al. showed that in a linear VAE it is no failure of the optimiser but
+# the optimum of the loss.
 #
 # ## Stage two: what the diffusion needs to know
 #
-# A weight of $10^{-6}$ also means that nothing pulls the latents to variance 1. But a noise schedule assumes it: at
-# level $t$ the <dfn>signal-to-noise ratio</dfn> is the variance of the signal over that of the noise,
-# $\bar\alpha_t \operatorname{Var}(z) / (1 - \bar\alpha_t)$. Latents that are 5 times too wide raise it by a factor of
-# 25 at every level, so that most levels look clean and few are left in which form and colour are decided. Stable
-# Diffusion multiplies by `scaling_factor` = 0.18215, so its raw latents have a standard deviation near 5.5. The factor
-# is measured once, on data.
+# A weight of $10^{-6}$ also means that hardly anything pulls the latents to variance 1. But a noise schedule is made
+# for data of variance 1: at level $t$ the <dfn>signal-to-noise ratio</dfn> is the variance of the signal over that of
+# the noise, $\bar\alpha_t \operatorname{Var}(z) / (1 - \bar\alpha_t)$. Latents that are 5 times too wide raise it by a
+# factor of 25 at every level, so that most levels look clean and few are left in which form and colour are decided.
+# Stable Diffusion multiplies by `scaling_factor` = 0.18215, so its raw latents have a standard deviation near 5.5. The
+# factor is measured once, on data.
 
 # %% exercise="latent_scale"
 from studium_topics.latent_diffusion.exercises import latent_scale
@@ -200,14 +203,14 @@ from studium_topics.latent_diffusion.exercises import latent_scale
 # %% [markdown]
 # ## Words
 #
-# A caption is a row of vectors, one for each word. <dfn>Cross-attention</dfn> lets each place of an image ask, and the
-# words answer: queries come from the image, keys and values from the caption (section 3.3 of the paper),
+# A caption is a row of vectors, one for each word. In <dfn>cross-attention</dfn> each place of an image reads the
+# words: queries come from the image, keys and values from the caption (section 3.3 of the paper),
 #
 # $$\operatorname{softmax}\Big(\frac{Q K^\top}{\sqrt{C / \text{heads}}}\Big) V,
 # \qquad Q = W_Q\,x, \quad K = W_K\,y, \quad V = W_V\,y.$$
 #
-# The root is there because a product of $n$ independent numbers of variance 1, summed, has variance $n$. Captions
-# differ in length, so padding has to be hidden from the image.
+# The root is there because the inner product of two vectors of $n$ independent numbers with mean 0 and variance 1 has
+# variance $n$. Captions differ in length, so padding has to be hidden from the image.
 
 # %% exercise="cross_attend"
 from studium_topics.latent_diffusion.exercises import cross_attend
@@ -215,13 +218,13 @@ from studium_topics.latent_diffusion.exercises import cross_attend
 # %% [markdown] tags=["experiment"]
 # ### The diffusion, trained
 #
-# A U-Net with 92,000 parameters reads captions with *your* `cross_attend`, in three places. One word begins each
-# caption, and 10 % of the captions are cut to it, for guidance. The network predicts
-# $v = \sqrt{\bar\alpha_t}\,\epsilon - \sqrt{1 - \bar\alpha_t}\,z_0$
-# ([Salimans and Ho 2022](https://arxiv.org/abs/2202.00512)), as the larger Stable Diffusion 2 does. After 600
-# steps the judge of the last section named 100 % of such images, and 51 % with $\epsilon$ (one run each). `noise_in`
-# turns $v$ into $\epsilon = \sqrt{\bar\alpha_t}\,v + \sqrt{1 -
-# \bar\alpha_t}\,z_t$, which follows from the two definitions.
+# A U-Net with 92,000 parameters reads captions with *your* `cross_attend`, in three places. Each caption begins with a
+# start word. For guidance, 10 % of the captions are cut to the start word alone, which is the empty caption. The
+# network predicts $v = \sqrt{\bar\alpha_t}\,\epsilon - \sqrt{1 - \bar\alpha_t}\,z_0$
+# ([Salimans and Ho 2022](https://arxiv.org/abs/2202.00512)), as the larger Stable Diffusion 2 does. After 600 steps the
+# judge of the last section recognised 100 % of the images drawn with $v$, and 51 % with $\epsilon$ (one run each).
+# `noise_in` turns $v$ into $\epsilon = \sqrt{\bar\alpha_t}\,v + \sqrt{1 - \bar\alpha_t}\,z_t$: insert the definitions
+# of $v$ and of $z_t = \sqrt{\bar\alpha_t}\,z_0 + \sqrt{1 - \bar\alpha_t}\,\epsilon$, and $z_0$ cancels.
 
 # %% tags=["experiment"]
 abar = cosine_abar()
@@ -243,7 +246,9 @@ for _ in range(steps):
 print(f"scale {scale:.3f}, loss of the last step {loss.item():.3f}")
 
 # %% [markdown]
-# No pixel took part. Now put it together: noise, guided DDIM on the latents, the scale undone, the decoder.
+# This training used no pixels. Now write the whole sampler. It starts from noise and takes guided DDIM steps on the
+# latents. As in [cfg](cfg.ipynb), each step computes the clean latents from the predicted noise, and mixes them with
+# that noise again at the next level. At the end the scale is undone, and the decoder makes the images.
 
 # %% exercise="draw_images"
 from studium_topics.latent_diffusion.exercises import draw_images
@@ -262,14 +267,14 @@ ImageGrid(
 )
 
 # %% [markdown] tags=["experiment"]
-# Type other captions into `asked`. The last two are shorter than any caption of the training data: what is left open,
-# the model fills in. Look at the first frame, too: it is the decoder's reading of pure noise.
+# Type other captions into `asked`. The last two are shorter than any full caption of the training data, and the model
+# fills in what they leave open. The first frame is what the decoder makes of pure noise.
 
 # %% [markdown]
 # ## The same through `diffusers`
 #
 # In practice these parts are the classes `AutoencoderKL`, `UNet2DConditionModel` and `DDIMScheduler`. The next cell
-# builds tiny ones with random weights and asks them and your functions the same questions.
+# builds tiny ones with random weights, and compares their results with those of your functions.
 
 # %% tags=["experiment", "bridge"]
 try:
@@ -323,12 +328,13 @@ else:
 # ## How much is too much?
 #
 # A U-Net does the same work at each place, so a factor $f$ makes a step $f^2$ times cheaper. The paper trained
-# factors from 1 (pixels) to 32 for equal numbers of steps: 1 and 2 learned slowly, 32 stopped early, 4 to 16 did best,
-# and after two million steps "FID gap of 38" lay between pixels and 8 (section 4.1).
+# factors from 1 (pixels) to 32 for equal numbers of steps: 1 and 2 learned slowly, 32 stopped improving early, and 4 to
+# 16 did best. After two million steps the FID of pixels was 38 worse than that of $f = 8$ (section 4.1).
 #
-# Here every factor gets the same number of *operations*: one U-Net, its training step counted by PyTorch, and as many
-# steps as the budget pays for. What an autoencoder costs comes on top, once. A judge names colour and form: it finds
-# the drawn shape that explains an image best, and names all real drawings correctly. *Which factor wins?*
+# Here every factor gets the same number of *operations*: one architecture of U-Net, whose training step PyTorch counts,
+# and as many steps as the budget allows. The training of the autoencoder comes on top, once. A judge finds the shape
+# that explains an image best, and so names its colour and form; it names all real drawings correctly. *Which factor
+# wins?*
 
 # %% tags=["experiment"]
 lesson.predict("best factor", ..., "Factor 1 is pixels. Which of 1, 4, 8 and 16 does the judge name best?")
@@ -353,15 +359,16 @@ ImageGrid(
 )
 
 # %% [markdown] tags=["experiment"]
-# In three runs (laptop profile, seeds 0 to 2) the judge named 13 to 17 % of the images drawn in pixels, 98 to 100 % for
-# $f = 4$, 90 to 95 % for $f = 8$ and 57 to 62 % for $f = 16$. Two things pull in opposite directions:
+# In three runs (laptop profile, seeds 0 to 2) the judge named correctly 13 to 17 % of the images drawn in pixels, 98 to
+# 100 % for $f = 4$, 90 to 95 % for $f = 8$ and 57 to 62 % for $f = 16$. Two effects pull in opposite directions:
 #
-# * Without compression, a step costs so much that the budget ends after 48 steps of 8 images. Only the cost changed.
-# * With $f = 16$ the diffusion learns everything there is to learn: its images are named nearly as often as those that
-#   only went through the autoencoder (60 to 64 %). What the first stage throws away, no diffusion brings back.
+# * Without compression, a step costs so much that the budget ends after 48 steps of 8 images. The pixel model is
+#   undertrained; this experiment does not show what it would reach with a larger budget.
+# * With $f = 16$ the autoencoder is the limit: drawn images are named correctly nearly as often as real ones that only
+#   went through the autoencoder (60 to 64 %). The diffusion cannot restore what the first stage has thrown away.
 #
-# The column "explained by one shape" measures something else, how clean the images are. It rises with $f$, since a
-# strong autoencoder paints clean shapes, if not always the right ones.
+# The column "explained by one shape" measures how clean the images are. It rises with $f$, because the decoder of a
+# strong compression draws clean shapes, even where they are the wrong ones.
 #
 # ## What does not reproduce at this size
 #
@@ -372,17 +379,20 @@ ImageGrid(
 # * **The harm of a missing scale.** With the cosine schedule and $v$, latents 5.5 wide drew as well as scaled ones in
 #   the one run that we judged (96.7 % against 97.5 % named). Schedules that end with signal left are less forgiving.
 # * **Sharpness.** The paper trains its autoencoder with a perceptual loss and a discriminator (section 3.1). Squared
-#   errors blur, here too.
+#   errors give blurred edges, here too.
 # * **The text encoder.** The paper trains a transformer on captions, Stable Diffusion takes CLIP's. Two words need no
 #   more than a table of vectors.
 #
 # ## Common misconceptions
 #
-# * *"The KL term makes latents standard normal."* Not at $10^{-6}$: you measured their width and had to scale.
+# * *"The KL term makes latents standard normal."* Not at $10^{-6}$: Stable Diffusion's have a standard deviation near
+#   5.5, so they have to be scaled.
 # * *"More latents, better images."* Latents below the line are dead, however many there are.
 # * *"The text enters as one vector."* Each place reads the words separately.
-# * *"Stable Diffusion is a VAE."* The VAE only translates; what is drawn, the diffusion decides.
-# * *"Latent diffusion is always faster."* Autoencoder and decoder cost something, too; they pay off over many steps.
+# * *"Stable Diffusion is a VAE."* The VAE only translates between images and latents; the diffusion decides what is
+#   drawn.
+# * *"Latent diffusion is always faster."* Training the autoencoder and decoding cost time, too; they pay off over many
+#   steps.
 #
 # ## You can now
 #
@@ -394,8 +404,8 @@ ImageGrid(
 #
 # ## Open tasks
 #
-# * *Ten minutes.* Decode `start` after multiplying it by 0.5, 1 and 2. You should see the blots gain contrast: the
-#   decoder is smooth, and no latent is forbidden.
+# * *Ten minutes.* Decode `start` after multiplying it by 0.5, 1 and 2. You should see blobs that gain contrast: the
+#   decoder is smooth, and turns any latents into some image.
 # * *An hour.* Train the autoencoder with KL weights 1e-6, 0.01 and 10, and count the channels whose mean divergence
 #   exceeds 0.02. You should see fewer latents in use as the weight rises, and reconstructions lose their edges.
 # * *A day.* Replace squared errors by absolute ones plus a small discriminator on 8 × 8 patches, as in the paper. You

@@ -116,7 +116,7 @@ def _(losses, real, texts):
 
 
 @perplexity_and_bits.misconception(
-    "You gave nats per byte; the losses are natural logarithms, and a bit is ln 2 nats.", name="nats-for-bits"
+    "You returned nats per byte; the losses are natural logarithms, and a bit is ln 2 nats.", name="nats-for-bits"
 )
 def _(losses, real, texts):
     total = float(losses[real].sum())
@@ -469,8 +469,8 @@ def _(counts):
 
 
 @bleu.misconception(
-    "You let the brevity penalty exceed 1, so that a long hypothesis is rewarded; it is at most 1, because the "
-    "precisions punish words too many already.",
+    "You let the brevity penalty exceed 1, so that a long hypothesis is rewarded; it is at most 1, because surplus "
+    "words lower the precisions already.",
     name="rewarded-length",
 )
 def _(counts):
@@ -727,8 +727,8 @@ def _(model, context, choices):
     importance=3,
     kind="derive",
     hints=(
-        "When does a handful of k samples contain no correct one?",
-        "Count the handfuls that hold wrong samples only; every other handful contains a correct one.",
+        "When does a set of k samples contain no correct one?",
+        "Count the sets that hold wrong samples only; every other set contains a correct one.",
         "There are n − c wrong samples, so binomial coefficients of n − c and of n above k give the share.",
         "`math.comb(n, k)` is exact for any size, and it is 0 if k is larger than n.",
     ),
@@ -799,7 +799,7 @@ def _(n, c, k):
     return min(1.0, k * c / n)
 
 
-@pass_at_k.misconception("You gave the share of correct samples, which is pass@1 for any k.", name="pass-at-one")
+@pass_at_k.misconception("You returned the share of correct samples, which is pass@1 for any k.", name="pass-at-one")
 def _(n, c, k):
     return c / n
 
@@ -812,7 +812,7 @@ def _(n, c, k):
 
 
 @pass_at_k.misconception(
-    "You gave the share of sets without a correct sample; subtract it from 1.", name="share-of-failures"
+    "You returned the share of sets without a correct sample; subtract it from 1.", name="share-of-failures"
 )
 def _(n, c, k):
     return math.comb(n - c, k) / math.comb(n, k)
@@ -840,7 +840,7 @@ def _(n, c, k):
     hints=(
         "Both systems answered the same items. When you draw an item for one of them, what belongs to the other?",
         "Draw as many items as there are, with replacement, and compute both scores on the drawn items. Repeat.",
-        "One draw gives N row numbers for both a and b; each score comes from K sums; draws leads are left.",
+        "One draw gives N row numbers for both a and b; each score comes from K sums. You end with `draws` leads.",
         "`torch.randint(n, (n,), generator=generator)` draws rows; `torch.quantile` with 0.025 and 0.975 ends it.",
     ),
 )
@@ -1015,7 +1015,8 @@ def _(a, b, score, draws, generator):
 
 
 @paired_interval.misconception(
-    "You gave the smallest and the largest of the draws; they move outwards with every further draw.", name="extremes"
+    "You returned the smallest and the largest of the draws; they move outwards with every further draw.",
+    name="extremes",
 )
 def _(a, b, score, draws, generator):
     leads = []
@@ -1268,8 +1269,8 @@ def _(models, tasks, draws, generator):
 
 
 @evaluate.misconception(
-    "You gave the share of correct samples for a `Writing`; that is pass@1, and the item asks for pass@k with its own "
-    "k.",
+    "You returned the share of correct samples for a `Writing`; that is pass@1, and the item asks for pass@k with its "
+    "own k.",
     name="pass-at-one",
 )
 def _(models, tasks, draws, generator):
@@ -1310,7 +1311,7 @@ def _(models, tasks, draws, generator):
 
 
 @evaluate.misconception(
-    "You gave the lead of the baseline over the model; the lead is positive where the model is better.",
+    "You returned the lead of the baseline over the model; the lead is positive where the model is better.",
     name="lead-of-the-baseline",
 )
 def _(models, tasks, draws, generator):
@@ -1529,8 +1530,8 @@ def _(confidence, correct, bins):
 
 
 @expected_calibration_error.misconception(
-    "You compared each answer with its own confidence; a 70 % that turns out right is no error of 0.3. Only a group "
-    "of answers can be calibrated.",
+    "You compared each answer with its own confidence; a right answer with a confidence of 70 % is no error of 0.3. "
+    "Only a group of answers can be calibrated.",
     name="answer-by-answer",
 )
 def _(confidence, correct, bins):

@@ -3,11 +3,11 @@
 #
 # A translation should say: *The minister did not sign the treaty on Friday.* System A writes "The minister did sign the
 # treaty on Friday." System B writes "On Friday the minister refused to sign the treaty." System B is right, and A says
-# the opposite. BLEU, ROUGE-L and chrF, which ranked translations and summaries for two decades, all prefer
-# **A**.
+# the opposite. BLEU, ROUGE-L and chrF, metrics by which translations and summaries have been ranked for many years, all
+# prefer **A**.
 #
 # Here is a second puzzle. On a benchmark of 100 questions, one model answers 62 correctly and another 58. Which model
-# is better? Nobody can know from these numbers, and by the end of this lesson you can say how many questions it takes.
+# is better? These numbers do not tell, and by the end of this lesson you can say how many questions it takes.
 #
 # **Edit the hypothesis** below. Take out a word, repeat one, change a comma, or type system B's sentence, and watch
 # what each metric marks and what it ignores.
@@ -31,8 +31,9 @@ MetricMicroscope()
 #
 # **Before automatic metrics**, people read translations and graded them, which took weeks for each system. BLEU
 # (Papineni et al. 2002) and ROUGE-L (Lin 2004) replaced the readers by counts of shared words, which cannot see
-# meaning. Language models are therefore mostly tested on tasks with a checkable answer, by likelihood or by running
-# what they write, and the open question has moved from *what to count* to *how sure the score is*.
+# meaning. Language models are therefore often tested on tasks with a checkable answer, by likelihood or by running the
+# programs that they write. The question *what to count* is then settled, and *how sure the score is* becomes the main
+# one.
 #
 # | symbol | meaning |
 # |---|---|
@@ -63,25 +64,26 @@ from studium_widgets import Diagram
 # %% [markdown]
 # ## Where each metric looks
 #
-# Every metric in this lesson is a ratio of two counts, so ask two questions of each: what is counted, and what is it
-# divided by? Metrics differ in where they look: at the probabilities of a given text, at the ranking of several texts,
-# or at a text that the model wrote.
+# Ask two questions about each metric of this lesson: what is added up, and what is the sum divided by? Most mistakes
+# with metrics are a wrong answer to the second one. Metrics also differ in where they look: at the probabilities of a
+# given text, at the ranking of several texts, or at a text that the model wrote.
 
 # %% tags=["diagram"]
 Diagram.from_package("studium_topics.llm_evaluation_metrics", "flow.svg")
 
 # %% [markdown]
-# ## Perplexity, and a unit that travels
+# ## Perplexity and bits per byte
 #
 # A language model gives each token of a held-out text a probability. <dfn>Perplexity</dfn> is the exponential of a
-# model's mean loss per token: a model with perplexity 20 is as unsure as one that chooses among 20 equal tokens.
+# model's mean loss per token: a model with perplexity 20 is as unsure as one that chooses among 20 equally likely
+# tokens.
 #
 # $$\text{perplexity} = \exp\Big(\frac{1}{T} \sum_{t=1}^{T} \ell_t\Big), \qquad
 # \text{bits per byte} = \frac{1}{\ln 2} \cdot \frac{\sum_t \ell_t}{\text{bytes of the text}} .$$
 #
 # The sum $\sum_t \ell_t$ is $-\ln p(\text{text})$, which does not depend on how the text was cut. The number of tokens
-# $T$ does. A tokeniser that makes fewer, longer tokens divides the same sum by a smaller number, so that the same
-# probability of the same text comes out as a higher perplexity. <dfn>Bits per byte</dfn> are the bits that a model
+# $T$ does depend on it. A tokeniser that makes fewer, longer tokens divides the same sum by a smaller number, so the
+# same probability of the same text becomes a higher perplexity. <dfn>Bits per byte</dfn> are the bits that a model
 # needs to encode a text, divided by the number of its bytes, which no tokeniser changes
 # ([Gao et al. 2021](https://arxiv.org/abs/2101.00027), section 3.1).
 
@@ -99,17 +101,19 @@ for name, value in units.perplexity.items():
     print(f"{name:11}   {value:10.1f}   {units.bits[name]:13.2f}")
 
 # %% [markdown] tags=["experiment"]
-# The order is exactly reversed. Characters have the lowest perplexity, because choosing among a hundred characters is
-# easy, and the most bits per byte, because each choice says little. **Compare perplexities only between models with
-# the same tokeniser**, on the same text.
+# The order is exactly reversed. Characters have the lowest perplexity, because each choice is among about a hundred
+# characters, and the most bits per byte, because a character's frequency says nothing about its neighbours. **Compare
+# perplexities only between models with the same tokeniser**, on the same text.
 #
 # ## Counting words: BLEU
 #
-# A model that writes has no probability for *your* reference, so count what the two texts share. An <dfn>n-gram</dfn>
-# is a stretch of n neighbouring tokens. The hypothesis "the the the" shares every word with "the cat", so matches have
-# to be <dfn>clipped</dfn>: an n-gram counts at most as often as it occurs in one reference. Precision alone would
-# reward a hypothesis of one certain word, so a brevity penalty compares the lengths. BLEU is
-# ([Papineni et al. 2002](https://aclanthology.org/P02-1040/), section 2.3)
+# Often you have only the text that a system wrote, and not its probability for a *reference*, a text known to be good.
+# Then count what the two texts share. The system's text is called the *hypothesis*. An <dfn>n-gram</dfn> is a stretch
+# of n neighbouring tokens, and the <dfn>precision</dfn> of order n is the share of the hypothesis's n-grams that match
+# the reference. The hypothesis "the the the" shares every word with "the cat", so matches have to be
+# <dfn>clipped</dfn>: an n-gram counts at most as often as it occurs in one reference. Precision alone would reward a
+# hypothesis of one safe word, so a brevity penalty compares the lengths. BLEU is the penalty times the geometric mean
+# of the precisions ([Papineni et al. 2002](https://aclanthology.org/P02-1040/), section 2.3):
 #
 # $$\text{BLEU} = \min\big(1, e^{\,1 - r/c}\big) \cdot \exp\Big(\frac{1}{4} \sum_{n=1}^{4} \ln \frac{m_n}{t_n}\Big).$$
 #
@@ -182,23 +186,25 @@ print(f"mean BLEU of each sentence alone, punctuation apart: {noise.mean:.1f}")
 lesson.found("spread of BLEU", noise.spread, within=0.25)
 
 # %% [markdown] tags=["experiment"]
-# Nothing about the sentences changed, only where they were cut. Report sacrebleu's signature with a score, and never
-# copy a baseline from a paper without it. The last line averages sentences instead of summing counts, which is a third
-# score again: a sentence without a matching 4-gram counts 0.
+# The sentences are the same; only the places where they were cut differ. Report sacrebleu's signature, which names
+# tokeniser and smoothing, with a score, and never copy a baseline from a paper without it. The last line averages the
+# scores of single sentences instead of summing counts, and is different again: a sentence without a matching 4-gram
+# has the score 0.
 #
 # ## Ranking by likelihood
 #
 # A multiple-choice question needs no writing: compute $\ln p(\text{choice} \mid \text{context})$ of each choice and see
-# whether the right one is highest. Row $t$ of a decoder's logits predicts token $t + 1$. This harness forgot it, and
-# its scores were plausible.
+# whether the right one is highest. Row $t$ of a decoder's logits predicts token $t + 1$. The code in the next exercise
+# forgets this, and still returns plausible scores.
 
 # %% exercise="choice_logprobs"
 from studium_topics.llm_evaluation_metrics.exercises import choice_logprobs
 
 # %% [markdown]
 # Each further token multiplies the probability by a number below 1, so the sum of log-probabilities favours **short**
-# choices. Common remedies divide by the number of tokens or of bytes. EleutherAI's evaluation harness reports the sum
-# as `acc` and the sum per byte as `acc_norm`; GPT-3's authors
+# choices. Common remedies divide by the number of tokens, characters or bytes. In EleutherAI's
+# [evaluation harness](https://github.com/EleutherAI/lm-evaluation-harness), `acc` ranks by the sum and `acc_norm` by
+# the sum over the number of characters, which for English is nearly that of bytes; GPT-3's authors
 # ([Brown et al. 2020](https://arxiv.org/abs/2005.14165), section 2.4) used the likelihood per token for most tasks.
 #
 # For our benchmark, cut the held-out prose of Python's help into stretches. The first 24 tokens of each are the
@@ -221,8 +227,8 @@ for number, choice in enumerate(items[0].choices):
 # A program is right if its tests pass, however it is written. Codex solved 28.8 % of the problems of HumanEval with one
 # sample each, and 70.2 % when 100 samples per problem were allowed
 # ([Chen et al. 2021](https://arxiv.org/abs/2107.03374), abstract). <dfn>pass@k</dfn> is the probability that at least
-# one of k samples is correct. To draw k samples once is noisy, so draw $n > k$, count the $c$ correct ones, and use
-# all of them.
+# one of k samples is correct. An estimate from a single draw of k samples is noisy, so draw $n > k$ samples, count the
+# $c$ correct ones, and use all of them.
 
 # %% exercise="pass_at_k"
 from studium_topics.llm_evaluation_metrics.exercises import pass_at_k
@@ -233,7 +239,7 @@ from studium_topics.llm_evaluation_metrics.exercises import pass_at_k
 # Let $X_S = 1$ if set $S$ of $k$ samples contains a correct one. The samples are independent, so every set has
 # $E[X_S] = 1 - (1 - p)^k$. The estimate is the mean of all $X_S$, and the mean of numbers with one expectation has that
 # expectation, although the sets overlap. The plug-in estimate $1 - (1 - c/n)^k$ is a concave function of $c$, so by
-# Jensen's inequality its mean is below $1 - (1 - p)^k$, and equal to it only for $k = 1$.
+# Jensen's inequality its mean is below $1 - (1 - p)^k$ for $k > 1$ and $0 < p < 1$.
 # </details>
 
 # %% tags=["experiment"]
@@ -242,8 +248,8 @@ print(f"pass@10 of 400 problems is {sampling.truth:.4f}; mean error of your esti
 print(f"{sampling.unbiased:+.4f}, and of 1 − (1 − c/n)^10: {sampling.plug_in:+.4f}")
 
 # %% [markdown] tags=["experiment"]
-# Our models cannot program, but they can complete: 20 samples of the next two tokens of a stretch, correct if they
-# equal the text. This is the whole sampling loop:
+# Our models cannot write programs, but they can continue a text. Draw 20 samples of the next two tokens; a sample is
+# correct if it equals the original. This is the whole sampling loop:
 
 # %% tags=["experiment"]
 task, base = comparison.writing_task(12, 0), models["base"].cpu()
@@ -264,11 +270,12 @@ for item in task[:4]:
 #
 # The items of a benchmark are a sample of all the items that somebody could have written. A score is therefore an
 # **estimate**, and another sample would have given another score. The score of one model that answers a share $a$ of
-# $N$ items right has the standard error $\sqrt{a(1-a)/N}$: for 62 of 100 that is 4.9 points. Two such scores, taken
-# from different questions, differ by chance by 6.9 points or so.
+# $N$ items right has the standard error $\sqrt{a(1-a)/N}$: for 62 of 100 that is 4.9 points. The difference of two such
+# scores, on different questions, has a standard error of $\sqrt 2 \cdot 4.9 = 6.9$ points.
 #
-# But both models answered the *same* questions, and hard questions are hard for both. Look at the differences $d_i$.
-# They are 0 wherever the models agree, so their variance depends only on the share $q$ of items on which they differ:
+# But both models answered the *same* questions, and hard questions are hard for both. Look at the differences $d_i$
+# between their values, 1 for right and 0 for wrong. They are 0 wherever both are right or both are wrong, so their
+# variance depends only on $\delta$ and the share $q$ of items on which the models differ:
 #
 # $$\operatorname{Var}(d) = q - \delta^2, \qquad \text{standard error of } \delta = \sqrt{\frac{q - \delta^2}{N}} .$$
 #
@@ -315,12 +322,14 @@ for row in report:
 # %% [markdown] tags=["experiment"]
 # ## How many items does it take?
 #
-# The twin is as good as the base *by construction*: only the random seed differs. Yet one of the two always leads.
-# The short run is worse by construction. Before you measure, compute: to find a lead $\delta$ with a 95 % interval in
-# 80 % of the benchmarks, the lead must be $1.96 + 0.84 = 2.8$ standard errors, because 80 % of a normal distribution
-# is above its mean minus 0.84 standard deviations. So
+# The twin is as good as the base *by construction*: only the random seed differs. Yet on any benchmark one of the two
+# nearly always leads. The short run had less training. Before you measure, compute: to find a lead $\delta$ with a 95 %
+# interval in 80 % of the benchmarks, the lead must be $1.96 + 0.84 = 2.8$ standard errors, because 80 % of a normal
+# distribution is above its mean minus 0.84 standard deviations. So
 #
 # $$N \approx 2.8^2 \cdot \frac{q - \delta^2}{\delta^2} .$$
+#
+# This answers the second puzzle of the opening, once you know on how many questions the two models differ.
 
 # %% tags=["experiment"]
 lesson.predict(
@@ -357,13 +366,13 @@ figures.decided(race)
 #   seeds; of 100 items, three of four do.
 # * **The normaliser matters more than the twin's seed.** From the same log-probabilities the base gets 35 % right by
 #   the sum, 44 % per token and 35 % per byte; per token it gains 10, 12 and 13 points over the sum. Where all choices
-#   have 7 tokens, the two rank alike, so the difference between them is due to length alone.
+#   have 7 tokens, the sum and the sum per token rank alike, so the difference between them is due to length alone.
 # * **Pairing narrows the interval** of the short run to 80, 85 and 73 % of what two independent samples of items would
 #   give.
 #
-# In the figure, the twin is told from the base in 0 to 13 % of the benchmarks of up to 400 items and in 28 % of those
-# of 800, although the two are equal by construction. In the world that we draw from, these 300 items, the twin really
-# leads by 1.7 points, and a large enough benchmark finds that.
+# In the figure, benchmarks of up to 400 items tell the twin from the base in 0 to 13 % of the cases, and those of 800
+# in 28 %, although the two are equal by construction. The reason is that the benchmarks are drawn from our 300 items,
+# on which the twin does lead by 1.7 points, and a large enough benchmark finds that.
 #
 # ## Contamination
 #
@@ -374,7 +383,7 @@ for half, name in enumerate(("seen in training", "new")):
     print(f"items {name:17} lead of the leaked model over the base: {100 * race.leak(half):+5.1f} points")
 
 # %% [markdown] tags=["experiment"]
-# Its lead is that of its memory: on new items the same model is not better than the base (−7 points for seed 0). With
+# Its lead comes from memory: on new items the same model is not better than the base (−7 points for seed 0). With
 # seeds 0, 1 and 2, the lead on the seen items exceeds that on the new ones by 22, 26 and 18 points. On a real benchmark
 # nobody gives you the second row, so search the training text for long n-grams of the test items, as GPT-3's authors
 # did ([Brown et al. 2020](https://arxiv.org/abs/2005.14165), section 4), or test on items written after the training
@@ -384,7 +393,7 @@ for half, name in enumerate(("seen in training", "new")):
 #
 # **Calibration.** A model that says "80 % sure" should be right in 80 % of those cases. The <dfn>expected calibration
 # error</dfn> is the mean gap between confidence and accuracy over bins of equal confidence, weighted by their sizes
-# ([Guo et al. 2017](https://arxiv.org/abs/1706.04599), equation 3, who found modern networks overconfident). A model
+# ([Guo et al. 2017](https://arxiv.org/abs/1706.04599), equation 3; they found modern networks overconfident). A model
 # can be calibrated and useless: one that always says 25 % on four choices and guesses is perfectly calibrated.
 
 # %% exercise="expected_calibration_error"
@@ -459,8 +468,9 @@ for bias in (0.0, 0.5, 1.0):
 # * *"The mean of sentence BLEU is corpus BLEU."* Ratios of sums are not means of ratios.
 # * *"The intervals of two models overlap, so they do not differ."* The models share their items; look at the interval
 #   of the difference.
-# * *"Undecided means equal."* It means that these items cannot tell. Twice the precision takes four times the items.
-# * *"A calibrated model is a good model."* It knows how often it is right, which may be seldom.
+# * *"Undecided means equal."* It means that these items cannot tell the two apart. Half the width of the interval takes
+#   four times the items.
+# * *"A calibrated model is a good model."* Its confidence says how often it is right, which may be seldom.
 #
 # ## You can now
 #

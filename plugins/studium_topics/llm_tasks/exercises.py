@@ -149,7 +149,7 @@ def _(messages, numbers):
 
 
 @render.misconception(
-    "You put one `[END]` behind the whole conversation; then nothing tells where a turn ends.", name="one-end-for-all"
+    "You put one `[END]` after the whole conversation; then nothing marks where a turn ends.", name="one-end-for-all"
 )
 def _(messages, numbers):
     ids, lit = [], []
@@ -501,7 +501,7 @@ def _(logits, ids, lit):
     minutes=20,
     importance=3,
     hints=(
-        "What do two examples in one row share, and what must each of them believe to be true: that it is alone?",
+        "What do two examples in one row share, and what must not differ from when each of them is alone?",
         "First decide which examples go into which row. Then fill four rectangles, one example after the other.",
         "An example of n tokens fills n columns: ids, lit, the positions 0 to n - 1, and its number, from 1 on.",
         "`torch.full((rows, length), pad)` makes a rectangle; `ids[row, at:end] = torch.tensor(tokens)` fills a part.",
@@ -511,8 +511,8 @@ def pack(examples, length, pad):
     """Return examples packed into rows, as four tensors (R, length).
 
     In the order given, an example joins the last row if it fits there, and begins a new row
-    if not. Each believes to be alone: its positions begin at 0, and its first token, which
-    nothing predicts, is dark.
+    if not. Each example is treated as if it were alone: its positions begin at 0, and its
+    first token, which nothing predicts, is dark.
 
     * examples: pairs (ids, lit), two lists of 1 to `length` entries; one example at least
     * pad: the number of `[PAD]`
@@ -1051,7 +1051,7 @@ def _(base, conversations, held_out, numbers, rank, length, batch, lr, generator
 
 
 @finetune.misconception(
-    "You kept the rate at lr; it falls in a straight line, so that the last steps no longer throw the model about.",
+    "You kept the rate at lr; it falls in a straight line, so that the noise of the last batches moves the model less.",
     name="rate-not-lowered",
 )
 def _(base, conversations, held_out, numbers, rank, length, batch, lr, generator):
@@ -1232,7 +1232,7 @@ def _(base, conversations, held_out, numbers, rank, length, batch, lr, generator
     minutes=18,
     importance=2,
     hints=(
-        "Which words of a question tell documents apart, and which stand in all of them?",
+        "Which words of a question tell documents apart, and which are in all of them?",
         "Make a dict from words to numbers for the question and for each document, and compare by the angle.",
         "A dict has one entry for each different word: how often it occurs, times its ln(N / n).",
         "`Counter(words)` counts, `math.sqrt(sum(x * x for x in weights.values()))` is a length, and "
@@ -1332,7 +1332,7 @@ def _(retrieve, rng):
 
 
 @retrieve.misconception(
-    "You counted shared words; then words that stand in every document decide, and long documents win.",
+    "You counted shared words; then words that are in every document decide, and long documents win.",
     name="counted-shared-words",
 )
 def _(query, documents, k):
@@ -1398,7 +1398,7 @@ def _(query, documents, k):
 
 
 @retrieve.misconception(
-    "You asked only whether a word occurs; a document that says it twice is more about it.", name="presence-not-counts"
+    "You asked only whether a word occurs; a word that a document has twice counts twice.", name="presence-not-counts"
 )
 def _(query, documents, k):
     return retrieve(sorted(set(query)), [sorted(set(document)) for document in documents], k)

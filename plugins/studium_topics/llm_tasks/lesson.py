@@ -6,8 +6,9 @@
 # by one: in the row of booleans that says which tokens the loss sees.
 #
 # This lesson is about that row. A language model does one thing: it writes one token after another. Classification,
-# translation and chat are the same tape of tokens with different tokens lit. **Choose a task below, then change what
-# the loss sees.** A lit token pulls at the model; a dark one is only read.
+# translation and chat are all a tape of tokens; they differ in which tokens are lit. A *lit* token is one that the loss
+# sees, so the model is trained to write it; a *dark* one is only read. **Choose a task below, then change what the loss
+# sees.**
 
 # %% tags=["widget"]
 from studium_topics.llm_tasks.bench import FormatBench
@@ -19,9 +20,9 @@ FormatBench.tasks()
 #
 # 1. **turn** a conversation into tokens, and say which of them are lit;
 # 2. **find** the mistake that trains on the prompt, and measure what it costs;
-# 3. **pack** conversations into full rows so that none of them notices the others;
+# 3. **pack** conversations into full rows so that none of them influences another;
 # 4. **fine-tune** one tiny base model to three tasks with LoRA, and then to all three at once;
-# 5. **compare** three places for what a task needs: the weights, the context, and an index.
+# 5. **compare** three places for the knowledge that a task needs: the weights, the context, and an index.
 #
 # You need [LoRA](lora.ipynb) and cross-entropy. Time: 18 minutes of reading, 117 of coding, 2 of running.
 #
@@ -38,7 +39,7 @@ FormatBench.tasks()
 # | $w_t$ | the token at place $t$ |
 # | $m_t$ | 1 if token $t$ is lit, 0 if it is dark |
 # | $x, y$ | a prompt and its answer |
-# | $p(w_t \mid w_{<t})$ | what the model says about token $t$, having read those before it |
+# | $p(w_t \mid w_{<t})$ | the model's probability for token $t$, given those before it |
 # | $r$ | rank of a LoRA update |
 
 # %%
@@ -54,8 +55,9 @@ from studium_widgets import Diagram
 # ## A task is a labelling of the tape
 #
 # Our language is small: clauses such as *these small dogs sleep .*, and **Mirror**, in which every word is spelled
-# backwards and the adjective follows the noun. Here is one clause in eight tasks. The column *lit* is what the loss
-# sees; after it comes one more lit token, `[END]`.
+# backwards and the adjective follows the noun. Here are eight tasks, most of them for the same clause. The loss sees
+# the answer, and one more lit token after it, `[END]`. The last column names the usual metric;
+# [llm-evaluation-metrics](llm-evaluation-metrics.ipynb) explains those that this lesson does not.
 #
 # | task | prompt (dark) | answer (lit) | metric |
 # |---|---|---|---|
@@ -83,16 +85,17 @@ from studium_widgets import Diagram
 Diagram.from_package("studium_topics.llm_tasks", "flow.svg")
 
 # %% [markdown]
-# A text model has three ways to give a decision, and you will meet all of them. A *head* is a new matrix on top of the
-# last vector, one row for each class; it cannot say anything else. A *verbaliser* compares the probabilities of a few
-# fixed answers. *Generation* writes the answer token by token, and fits every row of the table. This lesson generates.
+# A text model can give a decision in three ways, and you will meet all of them in practice. A *head* is a new matrix on
+# top of the last vector, with one row for each class; it cannot give any other answer. A *verbaliser* compares the
+# probabilities of a few fixed answers. *Generation* writes the answer token by token, and fits every row of the table.
+# This lesson generates.
 #
 # ## The template
 #
-# A <dfn>chat template</dfn> turns a list of messages into one line of tokens, with special tokens for who speaks and
-# where a message ends. Special tokens are ordinary rows of the embedding table. What makes them special is that no user
-# can type them: `[END]` in a user's text has to come out as the four letters and two brackets, or users could speak
-# with the assistant's voice.
+# A <dfn>chat template</dfn> turns a list of messages into one line of tokens, with special tokens that mark the speaker
+# and the end of a message. Special tokens are ordinary rows of the embedding table. What makes them special is that no
+# user can type them: `[END]` in a user's text has to be read as letters and brackets. Otherwise users could end their
+# own message and write the assistant's. (No text of this lesson contains brackets, so your function need not check.)
 #
 # Which tokens are lit? When the model is used, a program writes everything up to `[ASSISTANT]`, and the model goes on
 # from there, until it writes `[END]`. Light exactly what the model has to write.
@@ -128,12 +131,12 @@ else:
 # ## The loss that trains on the prompt
 #
 # The model's row of logits at place $t$ is about token $t + 1$, so somewhere in the program everything is shifted by
-# one. Ids and mask must be shifted *together*. Otherwise the first token of an answer goes dark, and the token behind
+# one. Ids and mask must be shifted *together*. Otherwise the first token of an answer goes dark, and the token after
 # the answer is lit: the header of the next user. The loss falls as before, since headers are easy. What will this model
 # write?
 #
-# A second mistake is quieter. A mean over *all* tokens, dark ones included, is the right loss times the share of lit
-# tokens. With long prompts the steps shrink, and a batch of short prompts counts more than one of long prompts.
+# A second mistake is harder to notice. A mean over *all* tokens, dark ones included, is the right loss times the share
+# of lit tokens. So a batch of long prompts has a smaller gradient than a batch of short ones, for no reason.
 
 # %% exercise="answer_loss"
 from studium_topics.llm_tasks.exercises import answer_loss
@@ -144,15 +147,16 @@ from studium_topics.llm_tasks.exercises import answer_loss
 # <details><summary>Answer</summary>
 #
 # It is another goal: $\log p(x, y) = \log p(x) + \log p(y \mid x)$. The second term is ours. The first one trains the
-# model to write questions. Its gradient is not wrong, only about something else, and it can drown the answer's: a
-# clause has $\ln 1782 = 7.5$ nats of surprise that no training removes. You will measure it.
+# model to write questions. Its gradient is not wrong, but it serves another goal, and it can be much larger than that
+# of the answer: a clause is drawn at random from 1782, so it has $\ln 1782 = 7.5$ nats of loss that no training
+# removes. You will measure the effect.
 # </details>
 #
 # ## Is the answer right?
 #
-# The loss is an average over tokens, and a user reads whole answers. The <dfn>exact match</dfn> of a model is the share
-# of prompts for which its answer is right to the last token. To measure it, one would decode token by token. For greedy
-# decoding there is a shortcut: one pass over the right text. Find out why it is enough.
+# The loss is an average over tokens, but a user reads whole answers. The <dfn>exact match</dfn> of a model is the share
+# of prompts for which its answer is right to the last token. The obvious way to measure it is to decode token by token.
+# For greedy decoding there is a shortcut: one pass over the right text. Find out why it is enough.
 
 # %% exercise="greedy_matches"
 from studium_topics.llm_tasks.exercises import greedy_matches
@@ -160,15 +164,15 @@ from studium_topics.llm_tasks.exercises import greedy_matches
 # %% [markdown]
 # ## Many conversations, one rectangle
 #
-# Conversations differ in length, a batch is a rectangle. Padding fills it up with tokens that are computed and thrown
-# away. <dfn>Packing</dfn> puts several examples one behind the other into a row ([Krell et al.
+# Conversations differ in length, but a batch is a rectangle. Padding fills it up with tokens that are computed and
+# thrown away. <dfn>Packing</dfn> puts several examples one after another into a row ([Krell et al.
 # 2021](https://arxiv.org/abs/2107.02027)). An example in a packed row must get exactly the logits that it gets alone,
-# so it may notice its neighbours in none of three places:
+# so its neighbours must not influence it in any of three places:
 #
 # * **attention**: a token may look at its own example alone, which needs a mask of blocks;
 # * **positions**: they start at 0 in each example (our model adds a learned vector for each position; with rotary
 #   positions only differences count, and the blocks alone suffice);
-# * **the loss**: the last token of one example must not be asked for the first token of the next.
+# * **the loss**: the last token of one example must not be trained to predict the first token of the next.
 
 # %% exercise="pack"
 from studium_topics.llm_tasks.exercises import pack
@@ -189,14 +193,14 @@ print(f"    mask of blocks, positions run on   {packed.no_reset:.2f}")
 print(f"    triangle alone, own positions      {packed.no_mask:.2f}")
 
 # %% [markdown]
-# **In practice** this is `DataCollatorWithFlattening` of transformers, which passes the positions on; an attention
-# kernel reads the borders off them.
+# **In practice** this is `DataCollatorWithFlattening` of transformers. It passes the positions on, and an attention
+# kernel finds the borders of the examples where the positions start again at 0.
 #
 # ## The loop
 #
-# You have every part of supervised fine-tuning. The base is a decoder with two layers of width 64. It has read pages of
-# both languages, some with translations, and scraps of markup around random words, but not a single task. `adapt` gives
-# each of its Linears a LoRA update, as you wrote it in [LoRA](lora.ipynb). Write the loop.
+# You have every part of supervised fine-tuning. The base is a decoder with two layers of width 64. It was pretrained on
+# text of both languages, some of it with translations, and on special tokens around random words, but on no task.
+# `adapt` gives each of its Linears a LoRA update, as you wrote it in [LoRA](lora.ipynb). Write the loop.
 
 # %% exercise="finetune"
 from studium_topics.llm_tasks.exercises import finetune
@@ -251,8 +255,8 @@ lesson.found("wrong task", tuned.table["translate"][0], within=0.05)
 # mattered, so it learned to ignore it. The fourth adapter has seen three first words with three meanings, and reads it.
 #
 # What if the prompt does *not* name the task? One prompt has one greedy answer, and the three tasks want three
-# different ones. So over the three tasks the exact match is at most 1/3, for every model. Nothing in the weights can
-# lift this bound; the missing word has to come from somewhere.
+# different ones. So over the three tasks the exact match is at most 1/3, for every model. No weights can lift this
+# bound; the context has to tell the model which task is meant.
 #
 # ## Which tokens should the loss see?
 #
@@ -275,11 +279,11 @@ figures.prompt_curves(seen)
 
 # %% [markdown] tags=["experiment"]
 # **One place late** is the colleague of the beginning. The first token of an answer was never trained, so no answer
-# begins correctly, and an exact match of 0 is what such a loss deserves; its value on its own tokens looked fine.
+# begins correctly, and the exact match is 0, although the loss on the tokens that it sees falls.
 #
-# **Every token** is the third colleague. Most of the lit tokens belong to prompts, and about the next random clause
-# nothing can be learned. In the figure, watch the plateau at 1/3, the value of a model that does one of the three
-# tasks. The loss on the answers leaves it first.
+# **Every token** is the third colleague. Most of the lit tokens belong to prompts, and no training can predict the next
+# random clause. In the figure, watch the plateau at 1/3, the value of a model that does one of the three tasks. The
+# loss on the answers leaves it first.
 #
 # ## Examples in the context
 #
@@ -288,8 +292,8 @@ figures.prompt_curves(seen)
 # its weights stay as they are. When can that work?
 #
 # Fine-tune the base on dialogues of three turns. Each keeps to *one* of the three tasks and never names it. In the
-# first turn the bound of 1/3 holds. In the second, the first answer has shown which task it is. And for a task that is
-# in no dialogue, the noun alone, there are examples too. What will they do?
+# first turn the bound of 1/3 holds. In the second, the first answer has shown which task it is. The test also has
+# dialogues with a task that was in no training dialogue: to answer with the noun alone. What will its examples do?
 
 # %% tags=["experiment"]
 lesson.predict("new task", ..., "Exact match on the new task in the third turn, after two examples?")
@@ -305,21 +309,22 @@ figures.turns(shown)
 # %% [markdown] tags=["experiment"]
 # In the first turn the three exact matches add up to at most one, as they must: the model has to guess the task. One
 # example is enough to lift them. This is not learning a task but *recognising* it, since all three are in the weights
-# already; [Min et al. 2022](https://arxiv.org/abs/2202.12837) found that much of in-context learning in large models is
-# of this kind. The new task shows the other side: its examples only select among the tasks that the model knows, and
-# none of them is right. Training on it works: 240 steps are enough.
+# already. [Min et al. 2022](https://arxiv.org/abs/2202.12837) found that large models use examples with random labels
+# nearly as well as right ones in classification, which points in the same direction. The new task shows the limit: its
+# examples only select among the tasks that the model knows, and none of them is right. Fine-tuning on the new task
+# works: 240 steps are enough.
 #
 # ## Look it up
 #
-# Tasks are one thing that training can put into weights. Facts are another: *clever teachers wait*, *hungry foxes
-# hide*, 99 of them. A model can learn them by heart. Or it learns to *read*, and gets the right fact with the question:
+# Training can put tasks into weights, and it can put facts there: *clever teachers wait*, *hungry foxes hide*, 99 of
+# them. A model can learn them by heart. Or it learns to *read*, and gets the right fact with the question:
 # <dfn>retrieval-augmented generation</dfn> puts documents that an index finds into the prompt of a model
 # ([Lewis et al. 2020](https://arxiv.org/abs/2005.11401)).
 #
-# The index needs a measure of nearness. The oldest good one (<dfn>tf-idf</dfn>, [Spärck Jones
-# 1972](https://doi.org/10.1108/eb026526)) counts words and gives each a weight by its rarity: a word that is in $n$ of
-# $N$ documents has weight $\ln (N/n)$. If every document has it, its weight is 0, because knowing that a document has
-# it tells nothing.
+# The index needs a measure of nearness. <dfn>Tf-idf</dfn> counts words and weights each by its rarity, an idea of
+# [Spärck Jones 1972](https://doi.org/10.1108/eb026526): a word that is in $n$ of $N$ documents has the weight
+# $\ln (N/n)$. This is the information, in nats, that a random document has the word. If every document has it, its
+# weight is 0, because it does not tell documents apart.
 
 # %% exercise="retrieve"
 from studium_topics.llm_tasks.exercises import retrieve
@@ -340,11 +345,11 @@ for asked in (["clever", "teachers", "?"], ["foxes", "?"]):
     print(" ".join(asked), "→", "; ".join(" ".join(index[at]) for at in found))
 
 # %% [markdown]
-# The last row matters: a model that reads says what the document says. With a wrong document it is wrong, with great
-# confidence. Most of the quality of such a system is in its index.
+# The last row matters: a model that reads repeats what the document says, so with a wrong document its answer is wrong.
+# Such a system cannot be better than its index.
 #
 # **To think about.** A customer's contracts change daily; the tone in which the assistant should answer does not. What
-# belongs into the weights, what into the context, and what into the index?
+# belongs in the weights, what in the context, and what in the index?
 #
 # <details><summary>Answer</summary>
 #
@@ -361,8 +366,9 @@ for asked in (["clever", "teachers", "?"], ["foxes", "?"]):
 # * **Tasks that were never trained.** FLAN's 137 billion parameters, tuned on many tasks in words, beat GPT-3 without
 #   examples on 20 of 25 data sets (abstract of [Wei et al.](https://arxiv.org/abs/2109.01652)). Our model with three
 #   instructions understands three words.
-# * **A harmless prompt loss.** Our prompts are random clauses, the worst case, and training is short. With long
-#   answers and short prompts the difference is small, and some recipes keep a little weight on the prompt.
+# * **A harmless prompt loss.** Our prompts are random clauses, the worst case, and training is short. With real
+#   instructions, [Shi et al. 2024](https://arxiv.org/abs/2405.14394) found that a loss on the prompt often helps, above
+#   all with little data, or with long prompts and short answers.
 # * **Long answers.** Exact match suits answers of five words. Whole texts need other metrics, each with its own blind
 #   spot.
 #
@@ -370,9 +376,9 @@ for asked in (["clever", "teachers", "?"], ["foxes", "?"]):
 #
 # * *"A new task needs a new architecture."* It needs other lit tokens.
 # * *"Padding costs nothing, it is masked."* It is computed like any other token, and thrown away.
-# * *"Loss on the prompt helps for free."* Its gradient shares the same few parameters and steps.
+# * *"Loss on the prompt costs nothing."* Its gradient shares the same few parameters and steps.
 # * *"A low loss means right answers."* The loss is a mean over tokens; one wrong token makes a wrong answer.
-# * *"Fine-tuning teaches facts."* It can, slowly, and they are out of date the day after.
+# * *"Facts belong in the weights."* Fine-tuning can put them there, but each change needs another training run.
 #
 # ## You can now
 #
@@ -380,7 +386,7 @@ for asked in (["clever", "teachers", "?"], ["foxes", "?"]):
 # * find an off-by-one in a loss mask, and predict what it does to a model;
 # * pack examples so that each has the logits that it would have alone, and test that;
 # * fine-tune a model with LoRA from a list of conversations to an exact match;
-# * decide whether a task's knowledge belongs into weights, context or index, and measure it.
+# * decide whether a task's knowledge belongs in the weights, the context or an index, and measure it.
 #
 # ## Open tasks
 #

@@ -16,7 +16,7 @@ from studium_topics.speculative_decoding.readers import TableReader, random_rows
     importance=3,
     kind="derive",
     hints=(
-        "With which probability is the drafted token x, and kept as well?",
+        "With what probability is the drafted token x, and kept as well?",
         "Sum over x the product of two probabilities: that x is drafted, and that x is then kept. The product is "
         "simpler than its factors.",
         "p and q are (..., V); the sum over the last axis leaves (...).",
@@ -186,7 +186,7 @@ def _(residual, rng):
 
 
 @residual.misconception(
-    "You replaced a rejected token by one from p. Tokens that the draft likes too little then come out too rarely, "
+    "You replaced a rejected token by one from p. Tokens that the draft proposes too rarely then come out too rarely, "
     "because the accepted tokens have already brought a part of p.",
     name="from-target",
 )
@@ -195,7 +195,7 @@ def _(p, q):
 
 
 @residual.misconception(
-    "You took |p - q|. Tokens that the draft likes too much need no further probability: only where p exceeds q is "
+    "You took |p - q|. Tokens that the draft proposes too often need no further probability: only where p exceeds q is "
     "something missing.",
     name="absolute-difference",
 )
@@ -266,7 +266,7 @@ def _(p, q):
     level="core",
     importance=3,
     hints=(
-        "What happens to the drafted tokens behind the first rejected one, and from which row of p and q does its "
+        "What happens to the drafted tokens after the first rejected one, and from which row of p and q does its "
         "replacement come?",
         "Go through the drafted tokens in order. A rejection ends the pass with a replacement; if there is none, the "
         "last row of p gives one token more.",
@@ -382,7 +382,7 @@ def _(p, q, drafted, chance):
 
 
 @verify.misconception(
-    "You added no token when all were kept. The pass has computed the target's distribution behind the last one, too, "
+    "You added no token when all were kept. The pass has computed the target's distribution after the last one, too, "
     "so a further token costs nothing.",
     name="no-bonus",
 )
@@ -396,7 +396,7 @@ def _(p, q, drafted, chance):
 
 
 @verify.misconception(
-    "You went on after a rejection. The later tokens were drafted behind the rejected one, so they belong to a text "
+    "You went on after a rejection. The later tokens were drafted after the rejected one, so they belong to a text "
     "that does not exist any more.",
     name="went-on",
 )
@@ -411,7 +411,7 @@ def _(p, q, drafted, chance):
 
 
 @verify.misconception(
-    "You turned the ratio round: q / p always keeps the tokens that the draft likes too much.",
+    "You inverted the ratio: q / p always keeps the tokens that the draft proposes too often.",
     name="ratio-upside-down",
 )
 def _(p, q, drafted, chance):
@@ -451,7 +451,7 @@ def _(p, q, drafted, chance):
 
 
 @verify.misconception(
-    "You took the replacement from the row behind the rejected token; its own row, the one by which it was judged, "
+    "You took the replacement from the row after the rejected token; its own row, the one by which it was judged, "
     "says what belongs in its place.",
     name="row-behind",
 )
@@ -516,7 +516,7 @@ def _(p, q, drafted, chance):
     ),
 )
 def propose(draft, text, gamma, chance):
-    """Return gamma tokens that the draft proposes behind text, and their distributions.
+    """Return gamma tokens that the draft proposes as the continuation of text, and their distributions.
 
     * draft: has read the first `draft.length` tokens of text, not all of them. `draft.read(tokens)` reads t more and
       returns (t, V): the distribution after each.
@@ -551,8 +551,8 @@ def _(propose, rng):
     rows, text = random_rows(7, 3, rng), [2, 0, 1]
     draft = TableReader(rows, text[:2])
     drafted, q = propose(draft, text, 2, Dice(1))
-    assert_close(q[0], draft.row(text), message="the first row of q: the draft's distribution behind the text")
-    assert_close(q[1], draft.row([*text, drafted[0]]), message="the second row of q, behind the first drafted token")
+    assert_close(q[0], draft.row(text), message="the first row of q: the draft's distribution after the text")
+    assert_close(q[1], draft.row([*text, drafted[0]]), message="the second row of q, after the first drafted token")
     found = law(lambda chance: propose(TableReader(rows, text[:2]), [*text], 2, chance)[0])
     expected = draft.continuations(text, 2)
     assert_close(found, expected, rtol=1e-5, atol=1e-6, message="the probability of each pair of drafted tokens")
@@ -564,7 +564,7 @@ def _(propose, rng):
         draft = TableReader(random_rows(11, size, rng), text[:known])
         given = list(text)
         drafted, q = propose(draft, given, gamma, Dice(3))
-        what = f"behind {len(text)} tokens, of which the draft has read {known}, for gamma = {gamma}"
+        what = f"after {len(text)} tokens, of which the draft has read {known}, for gamma = {gamma}"
         assert given == text, "the argument text must stay as it is"
         assert len(drafted) == gamma, f"{gamma} tokens are needed {what}, got {len(drafted)}"
         assert_close(draft.held, [*text, *drafted[:-1]], message=f"the tokens that the draft has read {what}")
@@ -584,7 +584,7 @@ def _(propose, rng):
 
 @propose.misconception(
     "You still read the last token of the text alone. After a pass in which everything was kept the draft has missed "
-    "two, and reads on behind a hole.",
+    "two, and reads on after a hole.",
     name="last-token-alone",
 )
 def _(draft, text, gamma, chance):
@@ -641,7 +641,7 @@ def _(draft, text, gamma, chance):
 
 
 @propose.misconception(
-    "You drew all tokens from the row behind the text; each drafted token has to be read before the next is drawn.",
+    "You drew all tokens from the row after the text; each drafted token has to be read before the next is drawn.",
     name="one-row-for-all",
 )
 def _(draft, text, gamma, chance):
@@ -650,7 +650,7 @@ def _(draft, text, gamma, chance):
 
 
 @propose.misconception(
-    "You read the last proposed token, too. Nothing is drawn behind it, so this pass of the draft is wasted.",
+    "You read the last proposed token, too. Nothing is drawn after it, so this pass of the draft is wasted.",
     name="one-pass-too-many",
 )
 def _(draft, text, gamma, chance):
@@ -708,8 +708,8 @@ def speculate(target, draft, prompt, new, gamma, stop, chance):
       tokens.
     * prompt: a list of tokens; it stays as it is.
 
-    Return `new` tokens, or fewer if one is `stop`, the last then; and for each pass how many of gamma drafted tokens
-    verify kept, used or not. The target reads the text once, in one pass a turn; afterwards both caches hold only
+    Return `new` tokens, or fewer if one is `stop`, which is then the last; and for each pass how many of gamma drafted
+    tokens verify kept, used or not. The target reads the text once, in one pass a turn. After it both caches hold only
     text, as much as they can without reading more, and not its last token.
     """
     ### BEGIN SOLUTION
@@ -756,7 +756,7 @@ def _(speculate, rng):
 
         off = distance(law(write), TableReader(theirs).continuations(prompt, new, stop))
         assert off < 1e-6, (
-            f"{new} new tokens behind {prompt}, {gamma} drafted in each pass, must be distributed as the target's: the "
+            f"{new} new tokens after {prompt}, {gamma} drafted in each pass, must be distributed as the target's: the "
             f"total variation distance must be 0, got {off:.4f}"
         )
 
@@ -768,7 +768,7 @@ def _(speculate, rng):
         draft = TableReader(0.5 * target.rows + 0.5 * random_rows(11, size, rng))
         given = list(prompt)
         found, kept = speculate(target, draft, given, new, gamma, -1, Dice(seed))
-        what = f"{new} tokens behind {len(prompt)}, gamma = {gamma}"
+        what = f"{new} tokens after {len(prompt)}, gamma = {gamma}"
         text = [*prompt, *found]
         assert given == prompt, "the argument prompt must stay as it is"
         assert len(found) == new, f"{new} new tokens are needed, got {len(found)}"
@@ -797,13 +797,13 @@ def _(speculate):
         found, kept = speculate(target, draft, [3, 0], 12, 3, stop, Dice(1))
         assert_close(found, expected, message=f"the text of the target is {text[2:]}, and {stop} ends it")
         passes = -(-len(expected) // 4)
-        assert len(kept) == passes, f"no pass is needed behind the stop token, got {len(kept)} passes"
-        assert_close(kept, [3] * passes, message=f"what verify kept in each pass, also behind the stop token {stop}")
+        assert len(kept) == passes, f"no pass is needed after the stop token, got {len(kept)} passes"
+        assert_close(kept, [3] * passes, message=f"what verify kept in each pass, also after the stop token {stop}")
         assert_close(target.held, [3, 0, *expected[:-1]], message=f"the target's cache when {stop} ended the text")
 
 
 @speculate.misconception(
-    "You did not roll the target's cache back. Rejected tokens stay in it, and all later tokens are judged behind a "
+    "You did not roll the target's cache back. Rejected tokens stay in it, and all later tokens are judged after a "
     "text that was never written.",
     name="target-not-cropped",
 )
@@ -846,7 +846,7 @@ def _(target, draft, prompt, new, gamma, stop, chance):
 
 
 @speculate.misconception(
-    "You rolled back the target's cache and not the draft's. The text stays right, but the draft goes on behind tokens "
+    "You rolled back the target's cache and not the draft's. The text stays right, but the draft goes on after tokens "
     "that were rejected.",
     name="draft-not-cropped",
 )
@@ -1018,7 +1018,7 @@ def _(target, draft, prompt, new, gamma, stop, chance):
     importance=3,
     kind="derive",
     hints=(
-        "With which probability does a pass add at least 1 token, at least 2, at least k?",
+        "With what probability does a pass add at least 1 token, at least 2, at least k?",
         "The mean of a whole number N from 1 on is the sum over k of the probability that N is at least k.",
         "There are gamma + 1 terms: the first is 1, and each is alpha times the one before. At 1 all are equal.",
         "`(1 - alpha ** (gamma + 1)) / (1 - alpha)` is the sum, unless alpha is 1.",
@@ -1086,7 +1086,7 @@ def _(alpha, gamma):
 
 
 @expected_tokens.misconception(
-    "You multiplied gamma by alpha, as if the tokens behind a rejected one could still be kept.",
+    "You multiplied gamma by alpha, as if the tokens after a rejected one could still be kept.",
     name="rejections-do-not-end",
 )
 def _(alpha, gamma):
@@ -1198,7 +1198,7 @@ def _(alpha, cost, longest):
 
 
 @best_gamma.misconception(
-    "You counted the draft once a turn; it takes gamma passes, one after the other.",
+    "You counted the draft once a turn; it takes gamma passes, one after another.",
     name="one-draft-pass",
 )
 def _(alpha, cost, longest):

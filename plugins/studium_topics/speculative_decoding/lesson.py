@@ -1,14 +1,14 @@
 # %% [markdown]
 # # Speculative decoding
 #
-# To choose one token, a model of 70 billion parameters fetches 140 GB of weights from memory. To *check* five tokens
-# that somebody suggests, it fetches the same 140 GB, once, and takes nearly the same time. A small model could suggest
-# them. But a small model is a worse writer. **Can a large model write with the guesses of a small one, several tokens
-# in each pass, so that the text is still distributed exactly as if it had written alone?**
+# To choose one token, a model of 70 billion parameters, 2 bytes each, fetches 140 GB of weights from memory. To *check*
+# five tokens that are suggested to it, it fetches the same 140 GB, once, and takes nearly the same time. A small model
+# could suggest them, but a small model is a worse writer. **Can a large model write with the guesses of a small one,
+# several tokens in each pass, so that the text is still distributed exactly as if it had written alone?**
 #
-# Below, a draft proposes words, and a target judges each by a bar and a random needle. Press *Play*. Then pull the
-# agreement down to 0, so that the draft is nearly always wrong, and watch the last number: the distance from the
-# target's distribution stays 0. Now choose something wrong.
+# Below, a small model, the *draft*, proposes words, and a large one, the *target*, judges each by a bar and a random
+# needle. Press *Play*. Then pull the agreement down to 0, so that the draft is nearly always wrong, and watch the last
+# number: the distance from the target's distribution stays 0. Now choose one of the mistakes.
 
 # %% tags=["widget"]
 from studium_topics.speculative_decoding import figures
@@ -27,9 +27,9 @@ figures.opening()
 # **You need** a cache that can forget: the topic [kv-caching](kv-caching.ipynb). **Time:** 20 minutes of reading, 90 of
 # coding, 1 of running, without the part called Further.
 #
-# **How it came about.** A decoder writes one token in each pass, and a pass is limited by memory, not by arithmetic. In
-# 2018 [Stern et al.](https://arxiv.org/abs/1811.03115) let extra heads of a model predict several tokens and let the
-# model check them, but only greedy decoding stayed unchanged by this. In 2022 and 2023
+# **History.** A decoder writes one token in each pass, and a pass is limited by memory, not by arithmetic. In 2018
+# [Stern et al.](https://arxiv.org/abs/1811.03115) let extra heads of a model predict several tokens and let the model
+# check them, which leaves greedy decoding unchanged, but not sampling. In 2022 and 2023
 # [Leviathan et al.](https://arxiv.org/abs/2211.17192) and [Chen et al.](https://arxiv.org/abs/2302.01318) independently
 # found the rule that leaves *sampling* unchanged as well, for any small model.
 #
@@ -58,10 +58,10 @@ from studium_widgets import Diagram
 # %% [markdown]
 # ## Two lanes
 #
-# <dfn>Speculative decoding</dfn> lets a small model, the <dfn>draft</dfn>, propose $\gamma$ tokens one after the other,
+# <dfn>Speculative decoding</dfn> lets a small model, the <dfn>draft</dfn>, propose $\gamma$ tokens one after another,
 # and lets the large model, the <dfn>target</dfn>, judge all of them in one pass. Thanks to the causal mask, a pass over
-# $\gamma$ drafted tokens gives the target's distribution behind *each* of them. So the pass yields $\gamma + 1$ rows of
-# $p$: one to judge each drafted token, and one for the token behind the last.
+# $\gamma$ drafted tokens gives the target's distribution after *each* of them. So the pass yields $\gamma + 1$ rows of
+# $p$: one to judge each drafted token, and one for the token after the last.
 
 # %% tags=["diagram"]
 Diagram.from_package("studium_topics.speculative_decoding", "flow.svg")
@@ -82,19 +82,19 @@ Diagram.from_package("studium_topics.speculative_decoding", "flow.svg")
 from studium_topics.speculative_decoding.exercises import acceptance
 
 # %% [markdown]
-# The acceptance rate is *one minus the total variation distance* of $p$ and $q$, because
-# $\sum_x \min(p, q) = 1 - \tfrac12 \sum_x |p - q|$. It is not the share of positions at which both have the same
-# likeliest token.
+# The acceptance rate is *one minus the total variation distance* of $p$ and $q$: since
+# $\min(p, q) = \tfrac12 (p + q - |p - q|)$, we have $\sum_x \min(p, q) = 1 - \tfrac12 \sum_x |p - q|$. It is not the
+# share of positions at which both have the same likeliest token.
 #
-# A rejected token must be replaced, and the replacement decides whether the text is right. Most people's first guess,
-# a token from $p$, is wrong. What comes out must have the distribution $p$; which distribution $r$ achieves that?
+# A rejected token must be replaced, and the replacement decides whether the text is right. The obvious choice, a token
+# from $p$, is wrong. The token that comes out must have the distribution $p$; which distribution $r$ achieves that?
 
 # %% exercise="residual"
 from studium_topics.speculative_decoding.exercises import residual
 
 # %% [markdown]
-# The <dfn>residual distribution</dfn> is what is left of the target's distribution when everything that the draft
-# brings is taken away, rescaled so that it sums to 1.
+# The <dfn>residual distribution</dfn> is what is left of the target's distribution after the draft's is subtracted,
+# with negative values set to 0, rescaled so that it sums to 1.
 #
 # <details><summary>Derivation</summary>
 #
@@ -104,13 +104,14 @@ from studium_topics.speculative_decoding.exercises import residual
 #
 # $$\min(p(x), q(x)) + (1 - \alpha)\, r(x) = p(x) .$$
 #
-# Solve for $r(x)$. The numerator $p(x) - \min(p(x), q(x))$ is the part of $p$ that lies above $q$, and is never
+# Solve for $r(x)$. The numerator $p(x) - \min(p(x), q(x))$ is the amount by which $p$ exceeds $q$, or 0, and is never
 # negative. Its sum is $1 - \alpha$, so that $r$ sums to 1: it is a distribution, and the only one that solves the
 # equation.
 #
-# **The whole text.** Each token that comes out has the distribution $p(\cdot \mid \text{text before it})$, whatever the
-# draft proposed. By the chain rule the product of these is the target's distribution of the whole text. Tokens behind a
-# rejected one are thrown away, because they were drafted behind a text that no longer exists.
+# **The whole text.** Given the text before it, each token that comes out has the distribution
+# $p(\cdot \mid \text{text before it})$, for any draft $q$. By the chain rule the product of these is the target's
+# distribution of the whole text. Tokens after a rejected one are thrown away, because they were drafted for a text that
+# no longer exists.
 # </details>
 #
 # **Think about it.** At temperature 0, both distributions have all their weight on one token. What does the rule
@@ -122,7 +123,7 @@ from studium_topics.speculative_decoding.exercises import residual
 # decoding needs no rule of its own.
 # </details>
 #
-# Now judge a whole draft. All random decisions go through an object `chance`, for a reason that comes right after.
+# Now judge a whole draft. All random decisions go through an object `chance`; the reason follows after the exercise.
 
 # %% exercise="verify"
 from studium_topics.speculative_decoding.exercises import verify
@@ -131,9 +132,9 @@ from studium_topics.speculative_decoding.exercises import verify
 # ## Exact, by listing every outcome
 #
 # How do you test a distribution? Drawing 20,000 texts and comparing frequencies leaves noise of about one percent, and
-# mistakes smaller than that pass. With three tokens and two drafted ones there is something better: run the program
-# *once for every way in which chance can decide*, multiply the probabilities of the decisions, and add up the
-# probabilities of each result. `chance.outcomes` does this with your function. It gives the distribution itself.
+# mistakes smaller than that pass. With a vocabulary of three tokens and two drafted tokens there is a better way: run
+# the program *once for every way in which chance can decide*, multiply the probabilities of the decisions, and add up
+# the probabilities of each result. `chance.outcomes` does this with your function, and returns the distribution itself.
 #
 # The next cell does so for eight random pairs of models, and then with one thing wrong at a time:
 #
@@ -156,8 +157,8 @@ lesson.found("wrong replacement", exact["replaced from the target"], within=0.3)
 # What is left with nothing wrong is rounding, at $10^{-16}$. A wrong replacement raises no error and writes fluent
 # text, because most tokens are kept ones; only the distribution shows it.
 #
-# Exact does not mean *the same text*. Decoding alone and speculative decoding use random numbers in different ways, so
-# that equal seeds give different texts. The distributions are equal, as those of two fair dice are.
+# Exact does not mean *the same text*. Plain and speculative decoding use random numbers in different ways, so that
+# equal seeds give different texts. The distributions are equal, as those of two fair dice are.
 
 # %% [markdown]
 # ## Two caches
@@ -166,7 +167,7 @@ lesson.found("wrong replacement", exact["replaced from the target"], within=0.3)
 # model with its cache, as you have written it in *kv-caching*:
 #
 # * `reader.length`: it holds the first `length` tokens of the text;
-# * `reader.read(tokens)`: reads tokens behind those, and returns the distribution of the token after each;
+# * `reader.read(tokens)`: reads the tokens that follow, and returns the distribution of the token after each;
 # * `reader.crop(n)`: forgets all but the first `n` tokens.
 #
 # The draft comes first. It proposes in $\gamma$ passes, one token in each. The version below contains two mistakes that
@@ -178,10 +179,10 @@ from studium_topics.speculative_decoding.exercises import propose
 
 # %% [markdown]
 # Now the whole loop. After a pass, the target has read the text and all $\gamma$ drafted tokens; the draft has read
-# all of them but the last. Kept tokens may stay in the caches. Everything behind them was computed for a text that no
-# longer exists. And the last token of the text, the replacement or the one more, has been read by *neither*: it was
-# drawn after the pass. <dfn>Rolling back</dfn> a cache means cutting it to the part of the text that it has really
-# read, so that the next pass continues behind that.
+# all of them but the last. Kept tokens may stay in the caches. Everything after them was computed for a text that no
+# longer exists. The last token of the text, a replacement or the additional one, has been read by *neither*, because it
+# was drawn after the pass. <dfn>Rolling back</dfn> a cache means cutting it to the part of the text that it has really
+# read, so that the next pass continues from there.
 
 # %% exercise="speculate"
 from studium_topics.speculative_decoding.exercises import speculate
@@ -192,9 +193,9 @@ print(
 )
 
 # %% [markdown] tags=["experiment"]
-# Your loop on trained models: the target is a transformer with two layers, the draft one with a ninth of its weights.
-# Both read Python's help pages, character by character. Here is the whole training of the draft; that of the target
-# differs by its sizes.
+# Now run your loop on trained models: the target is a transformer with two layers, the draft one with a ninth of its
+# weights. Both are trained on Python's help pages, character by character. Here is the whole training of the draft;
+# that of the target differs only in its sizes and its learning rate.
 
 # %% tags=["experiment"]
 plan = models.draft_plan(lesson.profile)
@@ -255,8 +256,8 @@ else:
 #
 # * **the target forgets nothing**: rejected tokens stay in its cache;
 # * **the draft forgets nothing**: they stay in the draft's cache;
-# * **the draft has holes**: the bug of `propose`. After a pass in which all was kept, the draft does not read the token
-#   that it missed.
+# * **the draft has holes**: the bug of `propose`. After a pass in which every token was kept, the draft does not read
+#   the token that it missed.
 
 # %% tags=["experiment"]
 lesson.predict(
@@ -269,10 +270,10 @@ print(figures.faults(broken))
 lesson.found("spoilt text", broken["the draft forgets nothing"].differing, within=0)
 
 # %% [markdown] tags=["experiment"]
-# Look at the columns separately. A target that forgets nothing judges behind a text that was never written, and the
-# *text* is spoilt. A draft that forgets nothing only guesses worse: whatever it proposes, the target decides, so that
-# not one token differs, and only the *speed* is lost. This is why bugs on the draft's side survive in practice. A test
-# of the output cannot see them; **a count of passes can**, if the loss is large enough. The hole costs next to nothing
+# Look at the columns separately. A target that forgets nothing judges tokens as if they followed a text that was never
+# written, and the *text* is spoilt. A draft that forgets nothing only guesses worse: whatever it proposes, the target
+# decides, so not one token differs, and only *speed* is lost. A test of the output cannot find such bugs on the draft's
+# side; **a count of passes can**, if the loss of speed is large enough. The hole costs next to nothing
 # here, because this draft looks mostly at the last few characters. (Laptop profile, seeds 0 and 1: the target's fault
 # changes 42 and 82 % of the tokens; the draft's reduces the tokens of a pass from 2.78 to 2.41 and from 1.87 to 1.61;
 # with holes it is 2.74 and 1.89.)
@@ -280,9 +281,9 @@ lesson.found("spoilt text", broken["the draft forgets nothing"].differing, withi
 # %% [markdown]
 # ## What a pass yields
 #
-# The second idea is a count. Say that every drafted token is kept with the same probability $\alpha$, whatever came
-# before. A pass keeps tokens up to the first rejection, and then adds one more. How many tokens is that on average?
-# Derive it; there is a closed form.
+# The second question is how much is gained. Suppose that every drafted token is kept with the same probability
+# $\alpha$, whatever came before. A pass keeps tokens up to the first rejection, and then adds one more. How many tokens
+# is that on average? Derive it; there is a closed form.
 
 # %% exercise="expected_tokens"
 from studium_topics.speculative_decoding.exercises import expected_tokens
@@ -321,17 +322,18 @@ figures.yields(runs, formula)
 # resemble each other, so that the assumption of one $\alpha$ for all positions fails. Still the formula is within 7 %
 # in all 16 rows (laptop profile, seeds 0 to 2).
 #
-# Two things deserve a second look. The table of pairs, which knows nothing but the last character and costs nothing,
-# gives a *larger* speed-up than the transformer in sampling, although it is kept less often. And at temperature 0 the
-# share that is kept says little about the two models: greedy text of so small a target soon repeats itself, and the
-# share depends on whether the draft follows the same loop (for the transformer and $\gamma = 4$, 0.73 with seed 0 and
-# 0.48 with seed 1).
+# Two rows deserve a second look. The table of pairs is a draft that knows only the last character, and costs nothing.
+# In sampling it gives a *larger* speed-up than the transformer, although its tokens are kept less often. At temperature
+# 0 the share that is kept says little about the two models: greedy text of so small a target soon repeats itself, and
+# the share depends on whether the draft falls into the same loop (for the transformer and $\gamma = 4$, 0.73 with seed
+# 0 and 0.48 with seed 1).
 
 # %% [markdown]
 # ## When does it pay?
 #
-# A turn takes $\gamma$ passes of the draft, each of which costs $c$ passes of the target, and one pass of the target.
-# Without a draft, $\mathbb E[N]$ tokens would take $\mathbb E[N]$ passes. How long should the draft be?
+# A turn consists of $\gamma$ passes of the draft, each of which costs as much as $c$ passes of the target, and of one
+# pass of the target. Without a draft, $\mathbb E[N]$ tokens would take $\mathbb E[N]$ passes. How many tokens should be
+# drafted?
 
 # %% exercise="best_gamma"
 from studium_topics.speculative_decoding.exercises import best_gamma
@@ -344,7 +346,8 @@ for alpha in (0.3, 0.6, 0.8, 0.9):
     print(f"alpha = {alpha}          " + "".join(f"{gamma:4} {speedup:4.2f}x   " for gamma, speedup in found))
 
 # %% [markdown]
-# With $\alpha = 0.3$ and $c = 0.5$ the best draft is none. The optimum is flat: one token more or less hardly matters.
+# With $\alpha = 0.3$ and $c = 0.5$ it is best to draft nothing. With $c = 0.05$ the optimum is flat: one token more or
+# less costs less than 3 % of the speed-up.
 #
 # Compare with the paper. Leviathan et al. (table 2) translate from English to German with T5-XXL, which has 11 billion
 # parameters, and draft with T5-small, which has 77 million. At temperature 0 with $\gamma = 7$ they measure
@@ -355,10 +358,10 @@ for alpha in (0.3, 0.6, 0.8, 0.9):
 #
 # <details><summary>Answer</summary>
 #
-# When arithmetic limits the pass, and not the bytes that it fetches. An H100 SXM does some 300 multiplications in the
-# time in which it fetches two bytes (see *kv-caching*), so a few tokens more are free for *one* text. A server that
-# decodes 64 texts at once has used that room already: there a drafted token that is rejected has cost real time, and
-# speculative decoding can be slower than plain decoding.
+# It is wrong when arithmetic limits the pass, and not the bytes that it fetches. An H100 SXM does some 300
+# multiplications in 16-bit precision in the time in which it fetches one weight of two bytes (see *kv-caching*), so a
+# few tokens more are free for *one* text. A server that decodes hundreds of texts at once has used that room already:
+# there a rejected token has cost real time, and speculative decoding can be slower than plain decoding.
 # </details>
 
 # %% [markdown]
@@ -370,7 +373,7 @@ for alpha in (0.3, 0.6, 0.8, 0.9):
 #
 # A draft may propose several tokens at *one* position, as the first branches of a tree, and the target judges the whole
 # tree in one pass with a mask that lets each token see its own branch alone.
-# [SpecInfer](https://arxiv.org/abs/2305.09781) showed how to judge the candidates one after the other and stay exact:
+# [SpecInfer](https://arxiv.org/abs/2305.09781) showed how to judge the candidates one after another and stay exact:
 # after a rejection, the residual becomes the target.
 
 # %% exercise="verify_among"
@@ -383,16 +386,16 @@ for count, share in enumerate(several.kept, 1):
     print(f"{count} candidates: the token is one of them with probability {share:.3f}")
 
 # %% [markdown] tags=["experiment"]
-# Each further candidate is kept less often than the one before, since the first has taken what both distributions
-# share. Real systems spread their candidates over several positions of a tree.
+# Each further candidate adds less than the one before, since the first has taken what both distributions share. Real
+# systems spread their candidates over several positions of a tree.
 # [Medusa](https://arxiv.org/abs/2401.10774) drafts with extra heads of the target itself, and
 # [EAGLE](https://arxiv.org/abs/2401.15077) with a small network that reads the target's features.
 
 # %% [markdown]
 # ## What does not reproduce at this size
 #
-# * **Seconds.** A pass of this target takes a fraction of a millisecond, and most of it is spent on calling PyTorch. We
-#   count passes and weights. Only a model that is limited by memory turns these into time.
+# * **Seconds.** A pass of this target is so small that calling PyTorch costs more than the arithmetic. We count passes
+#   and weights. Only in a model that is limited by memory do these determine the time.
 # * **The paper's $\alpha$.** Characters of help pages are not words of a translation, and both models here are weak.
 # * **That a transformer is the better draft.** Here a table of pairs wins, because the target is so small that a ninth
 #   of its weights is a high price. With T5-XXL, T5-small costs 2 %.
@@ -402,11 +405,11 @@ for count, share in enumerate(several.kept, 1):
 # * *"The text is approximately the target's."* Its distribution is exactly the target's; a given seed gives another
 #   text.
 # * *"A longer draft is always faster."* Its later tokens are rarely reached, and each costs a pass of the draft.
-# * *"$\alpha$ is how often the likeliest tokens agree."* That is so for greedy decoding alone. In sampling it is one
+# * *"$\alpha$ is how often the likeliest tokens agree."* That holds for greedy decoding alone. In sampling it is one
 #   minus the total variation distance.
 # * *"A bad draft makes bad text."* It makes slow text.
-# * *"It does less arithmetic."* It does more: rejected tokens are computed for nothing. What it saves is the weights'
-#   way from memory, once for every token that a pass adds beyond the first.
+# * *"It does less arithmetic."* It does more: rejected tokens are computed for nothing. What it saves is fetching the
+#   weights from memory, once for every token that a pass adds beyond the first.
 #
 # ## You can now
 #

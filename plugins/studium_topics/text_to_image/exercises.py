@@ -373,7 +373,7 @@ def _(model, z, t, ids, other, scale):
     minutes=25,
     hints=(
         "In which order do the parts of the diagram work, and which of them works in each step?",
-        "Make P · S rows, each prompt with each seed. Take a batch of them from time to time, then decode.",
+        "Make P · S rows, each prompt with each seed. Step each batch of rows through all times, then decode it.",
         "ids (P, L) and noise (S, *) both become (P · S, …), prompt by prompt. Each step is negative.",
         "`ids.repeat_interleave(S, 0)`, `noise.repeat(P, 1, …)`, `z = z + (then - now) * v`, `.unflatten(0, (P, S))`.",
     ),
@@ -397,12 +397,12 @@ def text_to_image(
     * model(z, t, ids): the velocity; use your `guided_velocity`
     * tokens(captions): ids (N, L); noise(seed): one latent's noise (*); decode(latents): images
     * prompts: P texts; seeds: S integers, each with the same noise for every prompt
-    * times: where to stand, falling to 0; Euler's method steps from each to the next
-    * scale, negative: of the guidance, away from the negative prompt
+    * times: from times[0] falling to 0; Euler's method steps from each to the next
+    * scale, negative: of the guidance; the prompt to lead away from
     * batch: how many images to draw at a time, at most; the last batch may be smaller
     * returns: images (P, S, C, H, W)
 
-    At times[0] there is times[0] times the noise.
+    Start at times[0], with times[0] · noise as the latent.
     """
     ### BEGIN SOLUTION
     grid = (len(prompts), len(seeds))
@@ -920,8 +920,8 @@ def _(mean1, cov1, mean2, cov2):
 
 
 @frechet.misconception(
-    "You compared the variances alone and left the correlations out; two clouds of the same width can lie across each "
-    "other.",
+    "You compared the variances alone and left the correlations out; two Gaussians with the same variances can still "
+    "point in different directions.",
     name="diagonal-only",
 )
 def _(mean1, cov1, mean2, cov2):

@@ -6,7 +6,7 @@
 #
 # 1. *Type "a small red ring". Which seeds do you accept? What do the seeds decide that the sentence leaves open?*
 # 2. *Set the guidance to 0, 1 and 8, then the steps to 2. What breaks first?*
-# 3. *Now break it with words: "a ring, not red". Then "a red ring and a blue disc". Which images are right?*
+# 3. *Now try to break it with words: "a ring, not red". Then "a red ring and a blue disc". Which images are right?*
 
 # %% tags=["widget"]
 from studium_topics.text_to_image.bench import PromptBench
@@ -19,18 +19,19 @@ PromptBench.opening()
 #
 # 1. **place** a text-to-image model by its family, and say what that family changed;
 # 2. **train** a rectified flow on captioned images, and **build** the pipeline from prompt to image grid;
-# 3. **derive** that DDIM takes the same steps at other times, and compare both at equal steps;
-# 4. **write** the measures that rank image models, and find out when two of their figures cannot be compared;
+# 3. **derive** that DDIM is Euler's method on the flow's path, at other times, and compare both at equal steps;
+# 4. **write** the measures that rank image models, and find out when two of their values cannot be compared;
 # 5. **measure** three failures of composition, and fix one without training.
 #
 # You need [clip](clip.ipynb) for the text side and [cfg](cfg.ipynb) for guidance and DDIM. Time: 20 minutes of
 # reading, 105 of coding, 4 of running.
 #
-# **History.** The first networks that drew a sentence were adversarial ones
-# ([Reed et al. 2016](https://arxiv.org/abs/1605.05396)): a generator and a discriminator that both read it. They drew
-# birds and flowers, and failed on scenes. [DALL-E](https://arxiv.org/abs/2102.12092) wrote an image as 1024 tokens in
-# 2021, and within a year guided diffusion ([GLIDE](https://arxiv.org/abs/2112.10741)) and diffusion on an
-# autoencoder's latents ([LDM](https://arxiv.org/abs/2112.10752)) had replaced both.
+# **History.** The first networks that drew a sentence gave small, blurred images
+# ([Mansimov et al. 2015](https://arxiv.org/abs/1511.02793)). Adversarial ones, with a generator and a discriminator
+# that both read the sentence ([Reed et al. 2016](https://arxiv.org/abs/1605.05396)), drew sharp birds and flowers, and
+# failed on scenes. [DALL-E](https://arxiv.org/abs/2102.12092) wrote an image as 1024 tokens in 2021, and within a year
+# guided diffusion ([GLIDE](https://arxiv.org/abs/2112.10741)) and diffusion on an autoencoder's latents
+# ([LDM](https://arxiv.org/abs/2112.10752)) were ahead of both.
 
 # %% tags=["diagram"]
 from studium_widgets import Diagram
@@ -38,7 +39,8 @@ from studium_widgets import Diagram
 Diagram.from_package("studium_topics.text_to_image", "timeline.svg")
 
 # %% [markdown]
-# Each family changed one thing. What it costs to draw one image is the number of passes through the network:
+# Each family changed one thing. The cost of one image is the number of passes through the network; guidance doubles
+# it, because each step asks for a prediction with the prompt and for one without:
 #
 # | family | passes | what changed | what reads the text |
 # |---|---|---|---|
@@ -59,8 +61,9 @@ timeline.scatter()
 
 # %% [markdown]
 # The line joins two kinds of models: those that were trained on COCO, where FID is measured, and those that never saw
-# it. The GAN LAFITE (8.12) beats DALL-E 2 (10.39), because it trained on the test's own distribution. And the order of
-# the points is a choice, too: GLIDE and LDM are preprints of December 2021 that appeared at conferences in 2022.
+# it. The GAN LAFITE (8.12) has a lower FID than DALL-E 2 (10.39), but it was trained on images from the test's own
+# distribution. The dates are a choice, too: GLIDE and LDM are preprints of December 2021 that appeared at conferences
+# in 2022.
 #
 # ## One pipeline
 
@@ -121,14 +124,14 @@ ImageGrid(decoded, columns=5, label="images after encoder and decoder")
 #
 # ## A straight path
 #
-# DDPM needs a schedule of noise and a derivation of its reverse steps. A <dfn>rectified flow</dfn> is a model of the
-# velocity at which a straight line from an image to noise is travelled
+# DDPM needs a schedule of noise and a derivation of its reverse steps. A <dfn>rectified flow</dfn> needs neither: it
+# is a model of the velocity of points that move on straight lines from images to noise
 # ([Liu et al. 2022](https://arxiv.org/abs/2209.03003)). Draw an image and noise, and join them by a line:
 #
 # $$z_t = (1 - t)\, x_0 + t\, \epsilon, \qquad \frac{dz_t}{dt} = \epsilon - x_0.$$
 #
 # The network sees $z_t$, $t$ and the prompt, and is trained to predict $\epsilon - x_0$ with the squared error. Many
-# lines cross at one point, so the best prediction is their mean velocity,
+# lines pass through one point, so the best prediction there is their mean velocity,
 # $v(z, t) = \mathbb E[\epsilon - x_0 \mid z_t = z]$. Following this mean from noise at $t = 1$ to $t = 0$ gives
 # images:
 #
@@ -143,16 +146,17 @@ ImageGrid(decoded, columns=5, label="images after encoder and decoder")
 # 0$. (The paper calls this the marginal-preserving property.)
 # </details>
 #
-# The lines are straight; the mean of them is not, because it changes along the way. That is why one step is not
-# enough.
+# Each line is straight, but a sample that follows the mean velocity moves on a curve, because the mean changes from
+# point to point. That is why one step is not enough.
 
 # %% exercise="flow_loss"
 from studium_topics.text_to_image.exercises import flow_loss
 
 # %% [markdown]
-# [cfg](cfg.ipynb) combined two predictions of the noise. Velocities combine in the same way, and the empty caption can
-# be replaced by words: a <dfn>negative prompt</dfn> is a caption that guidance leads away from, in the place of the
-# empty one.
+# [cfg](cfg.ipynb) combined two predictions of the noise, with weights $s$ and $1 - s$. Velocities combine in the same
+# way: at a given $z_t$ and $t$ the velocity is a multiple of the noise plus a constant, and the weights sum to 1, so
+# the constant stays as it is. The empty caption can be replaced by words: a <dfn>negative prompt</dfn> is a caption
+# from which guidance leads away.
 
 # %% exercise="guided_velocity"
 from studium_topics.text_to_image.exercises import guided_velocity
@@ -197,14 +201,14 @@ ImageGrid(
 )
 
 # %% [markdown] tags=["experiment"]
-# Those are yours. Look along a column: the same seed gives the same ground and often the same place to all four
-# prompts, because it is the same noise.
+# Your own pipeline drew these images. Look along a column: the same seed gives all four prompts the same background
+# and often the same place for the shape, because they start from the same noise.
 #
 # ## DDIM, on the straight path
 #
-# DDPM mixes with other weights: $x = \sqrt{\bar\alpha}\, x_0 + \sqrt{1 - \bar\alpha}\, \epsilon$. Divided by the sum
-# of the two weights, they sum to 1, and the noisy image is on the straight path. So a network that predicts noise also
-# knows a velocity. Derive which.
+# DDPM mixes with other weights: $x = \sqrt{\bar\alpha}\, x_0 + \sqrt{1 - \bar\alpha}\, \epsilon$. Divide $x$ by the
+# sum of the two weights: the new weights sum to 1, so the noisy image is now on the straight path. A network that
+# predicts noise therefore also predicts a velocity. Derive which.
 
 # %% exercise="as_flow"
 from studium_topics.text_to_image.exercises import as_flow
@@ -217,8 +221,8 @@ from studium_topics.text_to_image.exercises import as_flow
 # $$(1 - t')\, \hat x_0 + t'\, \hat\epsilon
 # = \underbrace{(1 - t)\, \hat x_0 + t\, \hat\epsilon}_{z} + (t' - t)\,(\hat\epsilon - \hat x_0) = z + (t' - t)\, v.$$
 #
-# **DDIM is Euler's method on the straight path.** The two samplers differ in nothing but the times at which they stop.
-# Your function, in numbers, with predictions that are exact:
+# **DDIM is Euler's method on the straight path.** The two samplers differ in nothing but the times that they step
+# through. The next cell checks this with your function and with exact predictions of the noise:
 
 # %% tags=["experiment"]
 apart = straight(lesson.mine(as_flow), profile=lesson.profile)
@@ -262,12 +266,12 @@ else:
 # %% [markdown] tags=["experiment"]
 # ## At equal steps
 #
-# Are rectified flows better with few steps because of what the network predicts, or because of where the sampler
-# stops? The experiment trains two networks alike: one with your `flow_loss`, one to predict DDPM's noise. Each is
-# drawn with even times ("straight") and with DDIM's, from the same noise, at the scale 3, so that two neighbouring
-# rows differ in one thing alone. A judge says how often colour, form and size are all as asked for. The judge is a
-# small CLIP that also lists the shapes that it sees, trained once on real images and the same for everybody, as
-# Inception is for FID.
+# Are rectified flows better with few steps because of what the network predicts, or because of the times that the
+# sampler steps through? The experiment trains two networks alike: one with your `flow_loss`, one to predict DDPM's
+# noise. Both draw with even times ("straight") and with DDIM's, from the same noise, at the scale 3, so that two
+# neighbouring rows differ in one thing alone. A judge says how often colour, form and size are all as the prompt asks.
+# The judge is a small CLIP that also lists the shapes that it sees. It was trained once, on real images, and is the
+# same for everybody, as the Inception network is for FID.
 #
 # *Guess: with 4 even steps, what share of the flow's images is right? Chance is 0.02.* The cell takes about half a
 # minute on an idle core.
@@ -290,14 +294,14 @@ figures.equal_steps(equal)
 # %% [markdown] tags=["experiment"]
 # In one run at laptop size (seed 0, 240 images each), the flow on even times was right in .25, .34, .38 and .43 of the
 # images with 2, 4, 8 and 16 steps, and on DDIM's times in .33, .40, .43 and .44. So for this network DDIM's times are
-# no worse, and better with few steps: nothing ties a rectified flow to even ones. **Compare the rows in pairs.** Only
-# the times change within a network, and only the network within a spacing. To set "flow with its times" against
-# "diffusion with its own" changes both.
+# no worse, and better with few steps: nothing ties a rectified flow to even ones. **Compare the rows in pairs.** Two
+# rows of one network differ only in the times, and two rows of one spacing only in the network. A comparison of "flow
+# with its times" and "diffusion with its own" changes both at once.
 #
 # The rows of the noise network have a handicap that follows from the formulas. It never saw pure noise: its schedule,
-# Stable Diffusion's, ends at $\bar\alpha = 0.0047$, which is $t = 0.94$, and even times ask it about $t = 1$. And its
-# velocity divides by $\sqrt{\bar\alpha}$, so an error in the noise grows 15-fold there. How much of the gap between
-# the networks each of the two explains, this experiment does not measure.
+# Stable Diffusion's, ends at $\bar\alpha = 0.0047$, which is $t = 0.94$, and even times ask it about $t = 1$. Also,
+# its velocity divides by $\sqrt{\bar\alpha}$, so an error in the noise grows 15-fold there. This experiment does not
+# measure how much of the gap between the networks either of the two explains.
 
 # %% [markdown]
 # ## Measures
@@ -314,16 +318,27 @@ from studium_topics.text_to_image.exercises import clip_score
 # The <dfn>Fréchet inception distance</dfn>, FID, compares two sets of images: it fits a Gaussian to the features of
 # each set, and takes the squared distance between the two Gaussians
 # ([Heusel et al. 2017](https://arxiv.org/abs/1706.08500)). It never looks at the words. The distance is the
-# least mean squared length by which points of the one can be moved to become points of the other; for
-# Gaussians that has a closed form.
+# least mean squared length by which the points of one Gaussian can be moved so that they become points of the other.
 
 # %% exercise="frechet"
 from studium_topics.text_to_image.exercises import frechet
 
 # %% [markdown]
-# Here is a perfect generator: its samples come from the same Gaussian as the real ones. Its FID ought to be 0. With
-# $N$ samples on both sides, both Gaussians are estimated, and their errors do not cancel. *Which FID does a perfect
-# generator have with 100 samples? Is it below that of a poor one, with 0.9 of the spread, that is measured with 3200?*
+# <details><summary>Derivation: where the trace of the root comes from</summary>
+#
+# Write the points as $\mu_1 + A u$ and $\mu_2 + B w$ with white $u$ and $w$, so that $C_1 = A A^\top$ and $C_2 = B
+# B^\top$. Their mean squared distance is $\|\mu_1 - \mu_2\|^2 + \mathrm{tr}\, C_1 + \mathrm{tr}\, C_2 - 2\,
+# \mathrm{tr}(A R B^\top)$ with $R = \mathbb E[u w^\top]$, and only $R$ depends on how points are paired. No singular
+# value of $R$ exceeds 1, so $\mathrm{tr}(R B^\top\! A)$ is at most the sum of the singular values of $B^\top\! A$, and
+# an orthogonal $R$ reaches it. Their squares are the eigenvalues of $B^\top C_1 B$, and those other than 0 are also
+# the eigenvalues of $C_1 B B^\top = C_1 C_2$. So the sum is $\mathrm{tr}\,(C_1 C_2)^{1/2}$.
+# </details>
+#
+# Here is a perfect generator: its samples come from the same Gaussian as the real ones, so its FID ought to be 0. But
+# both Gaussians are estimated from $N$ samples, and their errors do not cancel: the estimated means alone are
+# $2\, \mathrm{tr}(C) / N$ apart in the mean square, and the estimated covariances also add a term that falls like
+# $1/N$. *What FID does a perfect generator have with 100 samples? Is it below that of a poor generator, with 0.9 of
+# the right standard deviation, that is measured with 3200?*
 
 # %% exercise="fid_inf"
 from studium_topics.text_to_image.exercises import fid_inf
@@ -377,10 +392,9 @@ for name, found in trade.items():
 #
 # The measures disagree: the distance chooses no guidance, the CLIP score chooses 4, and precision, recall and the
 # judge choose 2. With seed 1 the distance and the CLIP score choose the same scales again, but precision chooses 1, and
-# recall and the judge choose 4. A team that tunes by one of them ships another model than a team that tunes by the
-# next. Strong
-# guidance drives colours beyond those of any real image, so precision falls most. And the last row
-# says how far a short training has come: two images of five are right. The model at the top of this page had 1600
+# recall and the judge choose 4. Two teams that tune by different measures therefore ship different models. Strong
+# guidance drives colours beyond those of any real image, so precision falls most. The last row shows how far this
+# short training is from real images: at best two images of five are right. The model at the top of this page had 1600
 # steps instead of 700, and 20,000 images instead of 8000; it is right in 82 % (60 images, scale 3, 12 steps).
 #
 # ### Ask a person
@@ -410,16 +424,16 @@ for votes in (100, 1000):
     print(f"55 % of {votes} votes: between {low:.2f} and {high:.2f}")
 
 # %% [markdown] tags=["experiment"]
-# With 55 % of 100 votes nothing is decided; a thousand are enough. And a vote says nothing about *why*: people who see
-# one image of each model never notice that a model draws the same image every time.
+# With 55 % of 100 votes nothing is decided; a thousand votes are enough. A vote also says nothing about variety:
+# people who see one image of each model never notice that a model draws the same image every time.
 #
 # ## Sentences that break it
 #
-# Back to the opening. The judge counts. *In which share of the images of "a ring, not red" is the ring red? By chance
-# it would be 1 in 6.*
+# Back to the opening, and now the judge counts. *In what share of the images of "a ring, not red" is the ring red? By
+# chance it would be 1 in 6.*
 
 # %% tags=["experiment"]
-lesson.predict("red in spite of not", ..., "In which share of the images is the colour that was excluded?")
+lesson.predict("red in spite of not", ..., "In what share of the images is the colour that was excluded?")
 
 # %% tags=["experiment"]
 broken = composition(lesson.mine(text_to_image), made, lesson.profile)
@@ -456,8 +470,8 @@ ImageGrid(
 # * **Counting.** There are two shapes in 38 % of the images of two. No word of the prompt says "two"; the sum is only
 #   longer.
 #
-# No measure above asked any of this. FID reads no prompt, and a CLIP score from a bag of words is the same for both
-# sentences.
+# None of the measures above sees these failures. FID reads no prompt, and a CLIP score from a bag of words is the same
+# for both sentences.
 
 # %% [markdown]
 # ## What does not reproduce at this size
@@ -467,7 +481,7 @@ ImageGrid(
 # * **Attention between image and words.** Our text tower is one vector, and Stable Diffusion's U-Net attends to every
 #   token ([latent-diffusion](latent-diffusion.ipynb)). Large models leak colours less often than ours, and they still
 #   do.
-# * **A learned autoencoder.** Ours is linear, and exact up to 6 % of the variance.
+# * **A learned autoencoder.** Ours is linear, and loses 6 % of the variance.
 # * **One or two steps.** Liu et al. straighten the paths again by training on the flow's own pairs ("reflow"). We did
 #   not.
 #
@@ -475,8 +489,8 @@ ImageGrid(
 #
 # * *"FID measures whether the image fits the prompt."* It never sees a prompt.
 # * *"A lower FID from another paper is a better model."* Only with the same $N$, features, crops and reference images.
-# * *"Flow matching and diffusion are rival theories."* With Gaussian noise the paths are the same up to a scale; what
-#   differs is the target of the training and the times of the steps.
+# * *"Flow matching and diffusion are rival theories."* With Gaussian noise the paths are the same up to a scale at
+#   each time; the target of the training and the times of the steps differ.
 # * *"Newer is better on every axis."* LAFITE, a GAN of 2021, has a lower FID than DALL-E 2 and draws in one pass.
 # * *"The model ignores 'not'."* Ours never saw it. A text encoder that has seen it hardly uses it
 #   ([Alhamoud et al. 2025](https://arxiv.org/abs/2501.09425)).
@@ -500,10 +514,10 @@ ImageGrid(
 #
 # ## Further reading
 #
-# * [Esser et al. 2024](https://arxiv.org/abs/2403.03206): Stable Diffusion 3. Section 3 puts all paths and targets
-#   into one table.
-# * [Saharia et al. 2022](https://arxiv.org/abs/2205.11487): Imagen, on what a larger text encoder buys, and how people
-#   judged it.
+# * [Esser et al. 2024](https://arxiv.org/abs/2403.03206): Stable Diffusion 3. Sections 2 and 3 write several paths and
+#   targets in one notation.
+# * [Saharia et al. 2022](https://arxiv.org/abs/2205.11487): Imagen, on the benefit of a larger text encoder, and how
+#   people judged it.
 # * [Kynkäänniemi et al. 2019](https://arxiv.org/abs/1904.06991): two generators with one FID and different faults.
 # * [Feng et al. 2022](https://arxiv.org/abs/2212.05032): colours that leak in Stable Diffusion, and a repair at the
 #   cross-attention.
