@@ -26,6 +26,16 @@ def studium_topics() -> Iterable[Topic]:
             Paper("Scaling Rectified Flow Transformers for High-Resolution Image Synthesis", 2024, "2403.03206"),
             Paper("Denoising Diffusion Implicit Models", 2020, "2010.02502"),
             Paper(
+                "When and why vision-language models behave like bags-of-words, and what to do about it?",
+                2022,
+                "2210.01936",
+            ),
+            Paper(
+                "Training-Free Structured Diffusion Guidance for Compositional Text-to-Image Synthesis",
+                2022,
+                "2212.05032",
+            ),
+            Paper(
                 "GANs Trained by a Two Time-Scale Update Rule Converge to a Local Nash Equilibrium", 2017, "1706.08500"
             ),
             Paper("Effectively Unbiased FID and Inception Score and where to find them", 2019, "1911.07023"),
