@@ -543,8 +543,8 @@ def pack(examples, length, pad):
     ### END SOLUTION
 
 
-pack.equivalent("if len(example[0]) > free:", "a token has one light")
-pack.equivalent("free -= len(example[0])", "a token has one light")
+pack.equivalent("if len(example[1]) > free:", "a token has one light")
+pack.equivalent("free -= len(example[1])", "a token has one light")
 
 
 @pack.test("packs three examples into two rows", points=2)
@@ -868,13 +868,16 @@ def finetune(base, conversations, held_out, numbers, rank, length, batch, lr, ge
 
 
 finetune.equivalent(
-    "optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=lr)",
-    "each step sets the rate, and what has no gradient is left as it is",
+    "optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad])", "each step sets the rate"
 )
 finetune.equivalent(
-    "batches = list(zip(*(part.split(batch) for part in packed), strict=True))", "the four parts have the same rows"
+    "optimizer = torch.optim.Adam([p for p in model.parameters() if True], lr=lr)",
+    "the optimizer leaves alone what has no gradient",
 )
-finetune.equivalent("with torch.no_grad():", "nothing is differentiated there")
+finetune.equivalent(
+    "batches = list(zip(*(part.split(batch) for part in packed), strict=False))", "the four parts have the same rows"
+)
+finetune.equivalent('with __import__("contextlib").nullcontext():', "nothing is differentiated there")
 
 
 @finetune.test("learns to say which of two words came, and leaves the base as it was", points=2)
@@ -1270,18 +1273,14 @@ def retrieve(query, documents, k):
 
 
 retrieve.equivalent(
-    "return {word: count * math.log(len(documents) / found_in[word]) for word, count in counts.items()}",
+    "return {word: count * math.log2(len(documents) / found_in[word]) for word, count in counts.items()}",
     "a cosine is the same for logarithms of any base",
 )
+retrieve.equivalent("lengths = math.hypot(*v.values())", "the length of the question orders no documents")
 retrieve.equivalent(
-    "lengths = math.hypot(*u.values()) * math.hypot(*v.values())", "the length of the question orders no documents"
+    "nearness = [cosine(vector(document), asked) for document in documents]", "a cosine is the same both ways"
 )
-retrieve.equivalent(
-    "nearness = [cosine(asked, vector(document)) for document in documents]", "a cosine is the same both ways"
-)
-retrieve.equivalent(
-    "words = sorted({word for document in documents for word in document})", "any order of words will do"
-)
+retrieve.equivalent("words = ({word for document in documents for word in document})", "any order of words will do")
 
 
 @retrieve.test("finds the document with the rare word, not the one with the common words", points=1)
