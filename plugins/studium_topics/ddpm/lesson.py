@@ -7,7 +7,7 @@
 #
 # **How would you notice?** In this lesson you will look at samples of the right and of the wrong sampler and not be
 # able to tell them apart; a common distance between distributions will not tell them apart either. But there is an
-# exact number, computed without a network and without a single sample, that does. You will derive it.
+# exact number that does, computed without training a network or drawing a single sample. You will derive it.
 #
 # In this lesson you will
 #
@@ -302,9 +302,11 @@ ImageGrid(drawn[shown], steps=[f"after {k} steps" for k in shown], columns=8, la
 # %% [markdown] tags=["experiment"]
 # ## Two judges
 #
-# How good are they? The <dfn>energy distance</dfn> measures how far two sets of points are apart, and is 0 for equal
-# distributions. As a rival, take a Gaussian with the mean and the covariance of the training digits. Both are compared
-# with 898 digits that nothing was trained on. *Which of the two will be nearer?*
+# How good are they? The <dfn>energy distance</dfn> of two distributions is
+# $2\,\mathbb E\lVert a - b\rVert - \mathbb E\lVert a - a'\rVert - \mathbb E\lVert b - b'\rVert$, where $a, a'$ are
+# independent draws from the one and $b, b'$ from the other; it is 0 only if the two are equal. As a rival, take a
+# Gaussian with the mean and the covariance of the training digits. Both are compared with 898 digits that nothing was
+# trained on. *Which of the two will be nearer?*
 
 # %% tags=["experiment"]
 judged = judge_digits(film[-1], generator)
@@ -328,7 +330,7 @@ ImageGrid(
 #
 # ## A test bench without samples
 #
-# A judge that is exact exists where the data are Gaussian. Let $x_0 \sim \mathcal N(0, s^2)$, one number. Then the
+# Where the data are Gaussian, a sampler can be judged exactly. Let $x_0 \sim \mathcal N(0, s^2)$, one number. Then the
 # perfect network is a straight line through the origin, each step of the sampler is linear in $x$ and $z$, and the
 # variance of the output follows from a short recursion. At the end it should be $s^2$.
 
@@ -370,10 +372,14 @@ for name, verdict in verdicts.items():
 figures.eyes_on_samplers(verdicts)
 
 # %% [markdown] tags=["experiment"]
-# One of A, B and C is right. Which? With noise after the last step the energy distances differ from the right sampler's
-# by less than 5 %, while repetitions of one sampler differ by a factor of four, because the number of points on each
-# cluster varies. The exact variance of narrow data is .814 instead of .764. (A adds noise after the last step, B is
-# right, C reads the table one row too early.)
+# With noise after the last step the energy distances differ from the right sampler's by less than 5 %, while
+# repetitions of one sampler differ by a factor of four, because the number of points on each cluster varies. The exact
+# variance of narrow data is .814 instead of .764. *One of A, B and C in the figure is from the right sampler. Which?*
+#
+# <details><summary>Answer</summary>
+#
+# B. A adds noise after the last step, and C reads the table one row too early.
+# </details>
 #
 # **Think about it.** Wide data, $s^2 = 1$, hardly change with the extra noise; narrow data do. Why? Which column would
 # you choose if you could test only one?
@@ -451,7 +457,7 @@ figures.roll_samples(result)
 # | x0 | .006 – .010 | 2.6 – 7.2 | .038 – .051 |
 # | no time | .044 – .054 | 14 – 43 | .15 – .16 |
 #
-# The paper reports that predicting $x_0$ "led to worse sample quality early in our experiments" (section 3.2). At the
+# The authors found predicting $x_0$ "to lead to worse sample quality early in our experiments" (section 3.2). At the
 # cleanest levels the input is almost the answer, so a small relative error of $\hat x_0$ is a large error of the noise,
 # and it is the noise that the last steps subtract.
 #
@@ -474,9 +480,9 @@ for count in memory.points:
 figures.memory(memory)
 
 # %% [markdown] tags=["experiment"]
-# It **copies its training set**. A diffusion model draws new images because its network *fails* to reach the minimum in
-# a helpful way: it is too smooth for a peak at every training point ([Gu et al.
-# 2023](https://arxiv.org/abs/2310.02664)).
+# It **copies its training set**. A trained diffusion model draws new images only because its network does *not* reach
+# this minimum: the network's function is too smooth to have a peak at every training point ([Gu et al.
+# 2023](https://arxiv.org/abs/2310.02664) measure when that fails).
 
 # %% [markdown]
 # ### Fewer steps: DDIM
@@ -499,8 +505,10 @@ from studium_topics.ddpm.exercises import ddim_steps
 
 # %% [markdown]
 # With $T = 1000$ and $n = 10$ this "leading" spacing starts at row 900, where real data still have a little signal, and
-# hands the network pure noise. "Trailing" spacing avoids that ([Lin et al. 2023](https://arxiv.org/abs/2305.08891); it
-# began as [issue 2585 of diffusers](https://github.com/huggingface/diffusers/issues/2585)). In the step, mind the end.
+# hands the network pure noise. A user reported this as
+# [issue 2585 of diffusers](https://github.com/huggingface/diffusers/issues/2585), and "trailing" spacing avoids it
+# ([Lin et al. 2023](https://arxiv.org/abs/2305.08891)). In the step itself, think of the last one, which ends at clean
+# data.
 
 # %% exercise="ddim_step"
 from studium_topics.ddpm.exercises import ddim_step
@@ -536,8 +544,9 @@ print(f"the first 50 rows instead of 50 spaced ones: spread {fewer.wrong:.2f}")
 figures.spread_by_steps(fewer)
 
 # %% [markdown] tags=["experiment"]
-# In the plane the advantage of $\eta = 0$ is small: at 50 steps its clusters are less shrunk, as your test bench
-# foretold for large steps with $\tilde\beta$. On CIFAR-10 with 10 steps the paper's table 1 has FID 13.36 for
+# In the plane the advantage of $\eta = 0$ is small: at 50 steps its clusters have shrunk less, which agrees with your
+# test bench, where large steps with $\tilde\beta$ lost variance. On CIFAR-10 with 10 steps the paper's table 1 has the
+# <dfn>FID</dfn> (Fréchet inception distance between generated and real images, lower is better) 13.36 for
 # $\eta = 0$ and 41.07 for $\eta = 1$.
 
 # %% [markdown]
