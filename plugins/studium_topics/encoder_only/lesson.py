@@ -10,10 +10,11 @@
 # A model that reads both sides has the opposite problem: its input contains the answer. How can it learn to predict a
 # word that it can see?
 #
-# Until 2018 a language model read from left to right (GPT), or two models read in opposite directions and only their
-# results were joined (ELMo). Neither could use both sides of a word inside one layer, although tasks such as finding
-# the answer to a question in a text depend on it. [BERT](https://arxiv.org/abs/1810.04805) (Devlin et al. 2018) lets
-# every word see every other word in every layer, and learns by filling in words that were hidden.
+# Until 2018 a language model read from left to right ([GPT](https://openai.com/index/language-unsupervised/)), or two
+# models read in opposite directions and only their results were joined ([ELMo](https://arxiv.org/abs/1802.05365)).
+# Neither could use both sides of a word inside one layer, although tasks such as finding the answer to a question in a
+# text depend on it. [BERT](https://arxiv.org/abs/1810.04805) (Devlin et al. 2018) lets every word see every other word
+# in every layer, and learns by filling in words that were hidden.
 #
 # In this lesson you will
 #
@@ -37,16 +38,17 @@ from studium_widgets import AttentionHeatmap, Diagram, figure
 from studium_widgets.plots import COLOURS
 
 # %% [markdown]
-# ## One bit of number lives to the right
+# ## One bit, written three times
 #
-# Today's language is so small that we know everything about it. A clause is *determiner, adjective, noun, verb, full
-# stop*. For each clause a fair coin decides between singular and plural, and determiner, noun and verb agree:
+# The language of this lesson is so small that everything about it can be computed. A clause is *determiner, adjective,
+# noun, verb, full stop*. For each clause a fair coin decides between singular and plural, and determiner, noun and verb
+# agree:
 #
 # * *this small dog sleeps .*
 # * *these small dogs sleep .*
 #
-# So number is **one bit**, written three times. The verb can read it on its left, from the noun. The determiner can
-# read it on its right alone.
+# So the grammatical number of a clause is **one bit**, written three times. The verb can read it on its left, from the
+# noun. The determiner comes first and can read it only on its right.
 #
 # <dfn>Attention</dfn> is the step in which each word takes a weighted average over the words that it looks at. Below,
 # each row is a word that looks (the *query*), each column a word that is looked at (the *key*), and each row of weights
@@ -84,7 +86,7 @@ AttentionHeatmap(
 # ## Why three projections?
 #
 # Position $i$ should collect information from the positions that matter to it. The simplest attempt scores each pair of
-# words by the dot product of their vectors, $s_{ij} = x_i \cdot x_j$. It fails in two ways.
+# words by the dot product of their vectors, $s_{ij} = x_i \cdot x_j$. This score fails in two ways.
 #
 # * **It is symmetric**: $s_{ij} = s_{ji}$. But *these* needs *dogs*, and *dogs* can do without *these*.
 # * **Every word finds itself.** If all vectors have the same length, $x_i \cdot x_j \le x_i \cdot x_i$
@@ -127,8 +129,8 @@ Diagram.from_package("studium_topics.encoder_only", "qkv.svg")
 from studium_topics.encoder_only.exercises import attention
 
 # %% [markdown]
-# Are three projections enough to do what the widget shows? Here they are for one head, written by hand. The features
-# are what a word is: determiner, adjective, noun, verb, plural.
+# Are three projections enough to do what the widget shows? Here they are for one head, written by hand. Each word's
+# vector has five features, which say whether it is a determiner, an adjective, a noun, a verb, and plural.
 
 # %%
 features = torch.tensor(
@@ -298,8 +300,9 @@ from studium_topics.encoder_only.exercises import mlm_loss
 # %% [markdown]
 # ## The loop
 #
-# Everything is there now: a model, a task and a loss. BERT's recipe (appendix A.2, and the released code for the last
-# two points) adds three things to a step of Adam.
+# You now have a model, a task and a loss. BERT's recipe (appendix A.2, and the
+# [released code](https://github.com/google-research/bert/blob/master/optimization.py) for the last two points) adds
+# three things to a step of Adam.
 #
 # * **Warm-up**: the learning rate rises from near 0 and then falls in a straight line. Post-norm layers need this,
 #   because their gradients near the output are large at the start
@@ -333,8 +336,9 @@ for text in ("[CLS] [MASK] small dogs sleep .", "[CLS] [MASK] small dog sleeps .
 # %% [markdown]
 # ## How good can it become?
 #
-# The nouns stay uncertain: nine of them fit. So a loss above 0 may be perfect, and to judge a model we need the lowest
-# loss that is possible. Our grammar has 1782 clauses, all equally likely, so it can be computed.
+# The model cannot be certain about the noun, because nine nouns fit. So the loss of a perfect model is above 0, and to
+# judge a model we need to know this lowest possible loss. Our grammar has 1782 clauses, all equally likely, so it can
+# be computed.
 
 # %% exercise="best_loss"
 from studium_topics.encoder_only.exercises import best_loss
@@ -386,8 +390,8 @@ chart.add_hline(y=0.5, line_dash="dot", line_color="#808891", annotation_text="a
 chart
 
 # %% [markdown] tags=["experiment"]
-# The left-to-right model reaches its floor everywhere, so it is a good learner. Its determiner is a coin because the
-# bit is not on its side.
+# The left-to-right model reaches its floor everywhere, so nothing is wrong with its training. It guesses the determiner
+# no better than a coin because the bit comes later in the sentence.
 #
 # Table 5 of the paper has the same comparison on real tasks (development sets, per cent; F1 for SQuAD):
 #
@@ -413,7 +417,8 @@ lesson.found("price", result.price, within=0.25)
 
 # %% [markdown] tags=["experiment"]
 # At the size `smoke` neither model gets there, and the ratio means nothing. At `laptop`, seeds 0 to 5 gave 2.0 to 5.3.
-# That is less than 1/0.15 = 6.7, the ratio of the numbers of loss terms: the terms of one sentence repeat each other.
+# That is less than 1/0.15 = 6.7, the ratio of the numbers of loss terms, as one expects when the terms of one sentence
+# carry partly the same information.
 #
 # ### What does your model look at?
 #
@@ -479,8 +484,9 @@ for at_once, name in ((True, "all three at once"), (False, "one after the other"
     print(f"{name:20s} agree in {agree:.1%}    for example: {example}")
 
 # %% [markdown] tags=["experiment"]
-# At `laptop`, seeds 0 to 5, the first share was between 0.24 and 0.48: three blanks in a row are rare in training, some
-# models prefer one number there, and loaded coins agree more often. The second was always near 0.97.
+# At `laptop`, seeds 0 to 5, the first share was between 0.24 and 0.48. It exceeds 1/4 where a model prefers one number,
+# because biased coins agree more often than fair ones, and a model may do so here because three hidden words in one
+# clause are rare in training. The second share was always near 0.97.
 #
 # MLM predicts each hidden word **by itself**: every marginal may be right, but the joint distribution is not modelled.
 # Filling in word by word repairs this here, at one pass for each word, in a context whose length is fixed beforehand.
@@ -555,8 +561,8 @@ print(f"right in {experiment.minimal_pairs(model, score):.0%} of 40 pairs that d
 # ## What does not reproduce at this size
 #
 # * **The scores of the paper.** GLUE 80.5, MultiNLI 86.7 and SQuAD 93.2 come from BERT-large with 340 million
-#   parameters, 3.3 billion words of text, and fine-tuning on each task. Our model has about 100,000 parameters and is
-#   not fine-tuned.
+#   parameters (for SQuAD, an ensemble of them), 3.3 billion words of text, and fine-tuning on each task. Our model has
+#   about 100,000 parameters and is not fine-tuned.
 # * **The size of the effect.** On our determiner it is all or nothing, because the bit is nowhere else. In English the
 #   left context helps too, and in table 5 the direction costs between 0.5 points (SST-2) and 10.1 (SQuAD).
 # * **The price.** Our ratio belongs to one kind of word in a tiny grammar, and to one learning rate.
