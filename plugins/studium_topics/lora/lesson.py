@@ -55,7 +55,7 @@ from studium_topics.lora.experiment import ALL, QV, adaptation, layer_updates, p
 from studium_widgets import Diagram
 
 # %% [markdown]
-# ## How many directions has a change?
+# ## How many directions does a change have?
 #
 # Fine-tuning takes $W_0$ to $W_0 + \Delta W$. A change that says only "where the input points along $v$, push the
 # output along $u$" is the matrix $u v^\top$: it has 4096 entries, and 128 numbers describe it. The <dfn>rank</dfn> of a
@@ -189,8 +189,9 @@ for step in range(801):
 print(f"tail energy    {energy[4:].sum():.6f}")
 
 # %% [markdown] tags=["experiment"]
-# The loss ends on the tail energy. Now the same at several ranks, and two ablations: both factors zero at the start,
-# and **$B$ trained alone**, with $A$ as it was drawn. *What will the second one lose?* Before you look, compute it.
+# The loss ends on the tail energy. Next you repeat this at several ranks, with two ablations: both factors zero at the
+# start, and **$B$ trained alone**, with $A$ as it was drawn. *At which loss will the second one end?* Before you look,
+# compute it.
 
 # %% exercise="b_only_floor"
 from studium_topics.lora.exercises import b_only_floor
@@ -209,10 +210,11 @@ figures.fits(planted)
 
 # %% [markdown] tags=["experiment"]
 # Each curve comes down to its dashed line: **gradient descent on $A$ and $B$ finds what the singular value
-# decomposition finds**, to the last digits of float32. The problem is not convex, yet it has no bad minimum (its other
-# stationary points are saddles). With $A$ frozen, the loss ends on *your* floor, and at rank 8 that is some 280 times
-# the tail energy (seed 0, laptop): an $A$ with random rows holds on average only $r/\text{in}$ of the energy, whatever
-# the spectrum. Finding the right directions is most of the work.
+# decomposition finds**, to the last digits of float32. The problem is not convex, yet it has no bad minimum: all its
+# other stationary points are saddles ([Baldi and Hornik 1989](https://doi.org/10.1016/0893-6080%2889%2990014-2)). With
+# $A$ frozen, the loss ends on *your* floor, and at rank 8 that is some 280 times the tail energy (seed 0, laptop),
+# because an $A$ with random rows captures on average only $r/\text{in}$ of the energy, whatever the spectrum. Finding
+# the right directions is most of the work.
 #
 # **Think about it.** Below, $\alpha$ is eight times the rank. Play the learning steps with plain gradient descent, then
 # with Adam. Which of the two cares about $\alpha$?
@@ -231,9 +233,9 @@ RankExplorer(update="decaying", factors="learned", rank=2, alpha=16.0, steps=100
 # %% [markdown]
 # ## Into a real model
 #
-# A transformer has many Linears. Name those that get an update, and replace each one by an adapter. An
-# <dfn>adapter</dfn> is a small trainable part added to a frozen model; in LoRA it holds the two factors of one layer.
-# The module is given:
+# A transformer has many linear layers (`nn.Linear`, "Linears" for short). You name those that get an update, and
+# replace each one by an adapter. An <dfn>adapter</dfn> is a small trainable part added to a frozen model; in LoRA it
+# holds the two factors of one layer. The module is given:
 #
 # ```python
 # class Adapter(nn.Module):
@@ -353,13 +355,13 @@ for seed in range(4):
     print("after ", repr(experiment.write_line(served, "        if ", seed=seed)), "\n")
 
 # %% [markdown] tags=["experiment"]
-# Before, the model continues `if` as an English sentence; after, it reaches for `self.`, dots and underscores. Most of
-# the words are still no words: this model has 112 448 parameters and has trained for seconds.
+# Before, the model continues `if` as an English sentence; after, it writes `self.`, dots and underscores. Most of the
+# names that it writes do not exist, because this model has only 112 448 parameters and has trained for seconds.
 #
 # ## Where to spend the budget
 #
-# The paper's Table 5 asks which weights of GPT-3 should get a budget of 18 million parameters. All of it, as validation
-# accuracy in percent (standard deviation 0.5 for WikiSQL, 0.1 for MultiNLI):
+# The paper's Table 5 asks which weights of GPT-3 should get a budget of 18 million parameters. Here is the whole table,
+# as validation accuracy in percent (standard deviation 0.5 for WikiSQL, 0.1 for MultiNLI):
 #
 # | weights | $W_q$ | $W_k$ | $W_v$ | $W_o$ | $W_q, W_k$ | $W_q, W_v$ | all four |
 # |---|---|---|---|---|---|---|---|
@@ -367,9 +369,9 @@ for seed in range(4):
 # | WikiSQL | 70.4 | 70.0 | 73.0 | 73.2 | 71.4 | 73.7 | 73.7 |
 # | MultiNLI | 91.0 | 90.8 | 91.0 | 91.3 | 91.3 | 91.3 | 91.7 |
 #
-# Is it better to *spread* a budget over many matrices? The row pair that shows it must differ in nothing else. Our
+# Is it better to *spread* a budget over many matrices? Two runs can show it only if they differ in nothing else. Our
 # version gives about 2048 parameters to one matrix in each layer, to two, to four, or to all six Linears, and asks what
-# share of full fine-tuning's gain it **recovers**:
+# share of full fine-tuning's gain each choice **recovers**:
 #
 # $$\text{recovered} = \frac{L_\text{before} - L_\text{LoRA}}{L_\text{before} - L_\text{full}} ,$$
 #
@@ -463,8 +465,9 @@ for name, (layers, width, size) in MODELS.items():
 # **Two adapters at once.** One adapter was trained for law, one for medicine, on the same base. Both updates may be
 # added to it, each with a weight; a negative weight takes a skill away
 # ([Ilharco et al. 2022](https://arxiv.org/abs/2212.04089)). Nothing promises that the sum does both jobs, but it should
-# at least *be* the sum. The code below makes a mistake that an early version of peft's `add_weighted_adapter` made too,
-# until [a user noticed](https://github.com/huggingface/peft/issues/643).
+# at least *be* the sum. The code below sums the wrong things, as peft's `add_weighted_adapter` did when
+# [a user compared it with another program](https://github.com/huggingface/peft/issues/643). peft has since added the
+# exact way, and keeps the old one under the name `combination_type="linear"`.
 
 # %% exercise="combine"
 from studium_topics.lora.exercises import combine
