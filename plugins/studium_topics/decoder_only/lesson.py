@@ -207,9 +207,11 @@ print(f"Training Llama 2 7B on 2 trillion tokens: {days:.0f} days on 64 H100 SXM
 #
 # A matrix $W$ with $n$ entries turns one token's $y$ into $Wy$ with $n$ multiplications and $n$ additions: $2n$
 # operations. The backward pass needs two products of the same size, one for the gradient of $y$ ($W^\top \bar y$) and
-# one for that of $W$ ($\bar y\, y^\top$): $4n$ more. Summed over all matrices this is $6N$. Attention's own products
-# add $12 L D T$ for a text of $T$ tokens ([Kaplan et al. 2020](https://arxiv.org/abs/2001.08361), section 2.1), which
-# is small as long as $T$ is small against $D$.
+# one for that of $W$ ($\bar y\, y^\top$): $4n$ more. Summed over all matrices this is $6N$
+# ([Kaplan et al. 2020](https://arxiv.org/abs/2001.08361), section 2.1). Attention also multiplies queries with keys
+# and weights with values, which takes at most $12 L D T$ operations more for each token of a text of $T$ tokens
+# ([PaLM](https://arxiv.org/abs/2204.02311), appendix B). With the common $N \approx 12 L D^2$ that is a share
+# $T / 6D$ of $6N$, so it is small as long as $T$ is small compared with $6D$.
 # </details>
 #
 # ## What the model is trained for
@@ -230,9 +232,10 @@ from studium_topics.decoder_only.exercises import lm_loss
 # <details><summary>Answer</summary>
 #
 # About $\ln 32 \approx 3.47$ nats, because it gives each token a probability near 1/32. (Check this on every new model:
-# a first loss far from $\ln V$ is a bug.) No loss means that everything is understood, because text has an entropy of
-# its own. A <dfn>perplexity</dfn> is the exponential of the loss: a model with perplexity 7 is as unsure as if it chose
-# among 7 equally likely tokens. A perplexity of 1 would mean that all texts are known beforehand.
+# a first loss far from $\ln V$ is a bug.) There is no loss that means that everything is understood: the lowest
+# possible loss is the entropy of text itself, which is above 0 and unknown. A <dfn>perplexity</dfn> is the exponential
+# of the loss: a model with perplexity 7 is as unsure as if it chose among 7 equally likely tokens. A perplexity of 1
+# would mean that all texts are known beforehand.
 # </details>
 
 # %% [markdown] tags=["experiment"]
@@ -259,8 +262,8 @@ for _ in range(plan.steps):
     losses.append(loss.item())
 
 # %% [markdown] tags=["experiment"]
-# What should the result be compared with? With a table that takes a second to make: for each character, how often which
-# one follows it. A transformer that does not beat this table clearly has made no use of its context.
+# What should the result be compared with? A good baseline is a table that takes a second to make: how often each
+# character follows each other one. A transformer that does not clearly beat this table has made no use of its context.
 
 # %% tags=["experiment"]
 with torch.no_grad():
@@ -346,9 +349,10 @@ from studium_topics.decoder_only.exercises import induction_score
 
 # %% [markdown] tags=["experiment"]
 # The next cell trains four models of your `rmsnorm` and your `causal_attention`, without feed-forward networks. Their
-# loss, your `lm_loss`, counts the second half only. Each of the other three differs from the model
-# with one layer in one thing: the number of layers; the width, so that one layer has as many parameters as the two; the
-# period, which is always 16. A random guess is right in 1 of 32 cases, or 3 %. The cell takes about half a minute.
+# loss, your `lm_loss`, counts the second half only. One model has a single layer. Each of the other three differs from
+# it in one thing: the number of layers, which is two; the width, so that one layer has as many parameters as the two;
+# or the period, which is always 16. A random guess is right in 1 of 32 cases, or 3 %. The cell takes about half a
+# minute.
 
 # %% tags=["experiment"]
 lesson.predict("one layer", ..., "What percentage of the second half does the model with one layer predict correctly?")
@@ -372,10 +376,10 @@ figures.learning(found)
 lesson.found("one layer", 100 * found.one.accuracy, within=0.25)
 
 # %% [markdown] tags=["experiment"]
-# **One layer does not learn it, however wide it is.** It reaches 18 to 19 % by betting on tokens that have occurred in
-# this text. Two layers copy almost perfectly, and they get there in a *phase change*: for a while nothing happens, then
-# the loss drops within a few dozen steps. (Laptop profile, seeds 0 to 5: two layers 99 %, one layer 18.1 to 18.9 %, one
-# wide layer 18.7 to 19.3 %.)
+# **One layer does not learn it, not even a wide one.** It reaches 18 to 19 % by giving more probability to tokens that
+# have occurred in this text. Two layers copy almost perfectly, and they get there in a *phase change*: for a while
+# nothing happens, then the loss drops within a few dozen steps. (Laptop profile, seeds 0 to 5: two layers 99 %, one
+# layer 18.1 to 18.9 %, one wide layer 18.7 to 19.3 %.)
 #
 # The reason is in the first widget. To find "the token after the last 17", a head has to look for a place by the token
 # *before* it. But a key is computed from the stream at its own position. The previous token must be brought there
@@ -416,7 +420,7 @@ for name, heads in (
 
 # %% [markdown] tags=["experiment"]
 # Without layer 1 the model is back at chance. Without layer 0 the heads of layer 1 are all there and find nothing,
-# because nobody has written down the previous tokens.
+# because the previous tokens were never written into the stream.
 #
 # Two warnings. This model is so small, and its task so narrow, that *all* heads of layer 1 do the same job; in a large
 # model some do, and others do other things. And a bright square alone explains little, because a head may look
