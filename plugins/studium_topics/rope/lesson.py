@@ -1,10 +1,10 @@
 # %% [markdown]
 # # Rotary positional embedding
 #
-# In 2021 Su Jianlin and his colleagues published a paper whose headline was 27.5 BLEU on English to German, where the
-# transformer of 2017 had 27.3, without error bars. Today its method is in most large language models that you can
-# download, among them Llama, Mistral and Qwen. What people adopted was not a fifth of a BLEU point. It was an argument,
-# three lines long, about what a position should *do*.
+# In 2021 Su Jianlin and his colleagues published a paper whose first result was 27.5 BLEU on English to German
+# translation, where the transformer of 2017 had 27.3, without error bars. Today its method is in most large language
+# models that you can download, among them Llama, Mistral and Qwen. What convinced people was not a fifth of a BLEU
+# point. It was an argument, three lines long, about what a position should *do*.
 #
 # Each dial below is a pair of coordinates of an attention head, with one hand for the query and one for the key. The
 # score is the mean of the cosines between the hands. **First move the query alone: the curve is traced. Now switch
@@ -63,8 +63,8 @@ from studium_topics.rope.model import VOCABULARY, Decoder, Sizes
 # matters in language, "the word before this one", "the noun that this verb belongs to", no absolute position occurs.
 # The <dfn>offset</dfn> of a query and a key is how many positions the key is behind the query.
 #
-# So write down what we want. A query $q$ at position $m$ and a key $k$ at position $n$ are changed to $f(q, m)$ and
-# $f(k, n)$, so that for some function $g$
+# So write down the requirement. A query $q$ at position $m$ and a key $k$ at position $n$ are changed to $f(q, m)$ and
+# $f(k, n)$, such that for some function $g$
 #
 # $$f(q, m) \cdot f(k, n) = g(q, k, m - n).$$
 #
@@ -346,8 +346,8 @@ lesson.found("table moved by 48", found.by_table[SHIFTS.index(48)])
 # The table's accuracy falls token by token, as the text leaves the rows that training has changed. Beyond 48 each row
 # is still the random vector that it was at the start.
 #
-# **A trap in measuring this.** Keep the text at position 0 and make it eight times as long, with the same periods of 8
-# to 24. Does the table model still copy in the second half, from position 192 on?
+# **A trap in measuring this.** Keep the text at position 0 and make it eight times as long, 384 tokens, with the same
+# periods of 8 to 24. Does the table model still copy in the second half, from position 192 on?
 
 # %% tags=["experiment"]
 generator = torch.Generator().manual_seed(2)
@@ -359,9 +359,10 @@ for name, model in (("learned table", found.table), ("rotary positions", found.r
     print(f"{name:35} {copying(model, texts):10.1%} {copying(model, elsewhere):10.1%}")
 
 # %% [markdown] tags=["experiment"]
-# As it is, the table model copies the greater part, even more than the rotary model. It has not learned to count
-# further: everything that it needs has occurred within the first 48 positions, and it copies from there. Put other
-# tokens into those, and it fails. **A test of length that can be passed by looking at the beginning tests nothing.**
+# With the texts as they are, the table model copies most tokens correctly, even more than the rotary model. It has not
+# learned positions beyond 47: everything that it needs has occurred within the first 48 positions, and it copies from
+# there. Put other tokens into those, and it fails. **A test of length that can be passed by looking at the beginning
+# tests nothing.**
 #
 # And the rotary model? The first 48 tokens hardly matter to it. But it is not as good as it was either: it falls from
 # 99 % to little more than half. The optional part below finds out why.
@@ -370,9 +371,10 @@ for name, model in (("learned table", found.table), ("rotary positions", found.r
 #
 # ### Distances that training has never shown
 #
-# Do rotary positions extrapolate? Two claims hide in that word. *The same offsets at other positions* are exact, as you
-# have just seen. *Other offsets* are another matter. Texts of 96 and 192 tokens which repeat after a sixth to a half of
-# their length, as those of training do, need offsets of up to 96. In training no offset was above 47.
+# Do rotary positions extrapolate? The word has two meanings. For *the same offsets at other positions* the answer is
+# yes, and exact, as you have just seen. *Other offsets* are another matter. Texts of 96 and 192 tokens which repeat
+# after a sixth to a half of their length, as those of training do, need offsets of up to 96. In training no offset was
+# above 47.
 #
 # Look at the dials. The first two pairs make more than one revolution within 48 positions: they have shown every angle
 # between query and key. The others have not finished one. **At an offset of 80 they show angles that they never showed
@@ -455,9 +457,9 @@ figures.offsets(curves)
 # score is as high: in a longer text the head looks at the wrong token. (These are the numbers of seed 0 with pairs of
 # halves. With other pairs the peak is elsewhere.)
 #
-# Interpolated by 4, the familiar curve is drawn out. There is no new peak, but the one at 1 is now at 4 and four times
-# as wide, so that the head can no longer point at *the* previous token. Scaling by parts keeps the sharp peak at 1,
-# because fast pairs make it, and no later score reaches it.
+# Interpolated by 4, the curve is the trained one, stretched four times. There is no new peak, but the one at 1 is now
+# at 4 and four times as wide, so that the head can no longer point at *the* previous token. Scaling by parts keeps the
+# sharp peak at 1, because fast pairs make it, and no later score reaches it.
 #
 # The paper on interpolation does not claim otherwise. Its claim is about **fine-tuning**: within 1000 steps Llama got
 # used to it. And Llama's heads have 64 pairs, many of which are slower than any of ours needs to be. Let us give ours
