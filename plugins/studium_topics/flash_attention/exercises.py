@@ -1003,7 +1003,7 @@ def merge_partials(o, lse):
     """
     ### BEGIN SOLUTION
     total = lse.logsumexp(0)
-    share = torch.exp(lse - total.masked_fill(total == -math.inf, 0.0))  # (S, R)
+    share = torch.exp(lse - total.masked_fill(total == -math.inf, 0.0))  # (W, R)
     return (share[..., None] * o).sum(0), total
     ### END SOLUTION
 

@@ -80,12 +80,12 @@ from studium_topics.flash_attention.experiment import drawn, exactness, movement
 Diagram.from_package("studium_topics.flash_attention", "flow.svg")
 
 # %% [markdown]
-# One thing seems to forbid it:
+# The softmax seems to forbid this. The output
 #
 # $$o_i = \frac{\sum_j e^{s_{ij}} v_j}{\sum_j e^{s_{ij}}}$$
 #
 # has a sum over the **whole row** in its denominator. And to keep $e^{s}$ from overflowing, the largest score is
-# subtracted first, which again is known only at the end of the row.
+# subtracted first, which is also known only at the end of the row.
 #
 # ## A softmax that gets its row in pieces
 #
@@ -111,8 +111,8 @@ Diagram.from_package("studium_topics.flash_attention", "flow.svg")
 AttentionTiling(length=32, block_rows=8, block_columns=8, causal=True)
 
 # %% [markdown]
-# Mind one case: a mask may hide all of a row's keys so far. Then $m = m' = -\infty$, and $-\infty - (-\infty)$ is not
-# a number.
+# One case needs care: a mask may hide all of a row's keys so far. Then $m = m' = -\infty$, and $-\infty - (-\infty)$ is
+# not a number.
 
 # %% exercise="online_update"
 from studium_topics.flash_attention.exercises import online_update
@@ -133,9 +133,10 @@ from studium_topics.flash_attention.exercises import online_update
 # compute: in a long text that is almost half of all tiles. The mask itself is needed only on the tiles that the
 # diagonal crosses.
 #
-# Mind the alignment. In training there are as many queries as keys. While a model writes, it has a few *new* queries
-# and many earlier keys, and the queries are the **last** ones of the text: with $N$ queries and $M$ keys, query $i$
-# sees the keys $j \le i + M - N$. (`scaled_dot_product_attention(is_causal=True)` aligns at the *first* one.)
+# The alignment of the mask matters. In training there are as many queries as keys. While a model writes, it has a few
+# *new* queries and many earlier keys, and the queries are the **last** ones of the text: with $N$ queries and $M$ keys,
+# query $i$ sees the keys $j \le i + M - N$. (`scaled_dot_product_attention(is_causal=True)` instead lets the first
+# query see the *first* key alone.)
 
 # %% exercise="causal_tiles"
 from studium_topics.flash_attention.exercises import causal_tiles
@@ -143,10 +144,11 @@ from studium_topics.flash_attention.exercises import causal_tiles
 # %% [markdown]
 # ## Attention in tiles
 #
-# Take a block of queries. Let all keys and values stream past it, block by block, and feed the online softmax. When the
-# last one has passed, divide, write, and take the next block of queries. That is the order of
-# [FlashAttention-2](https://arxiv.org/abs/2307.08691); the first FlashAttention had the loops the other way round, and
-# wrote its unfinished rows out again and again. (The widget above has both orders: compare what moves.)
+# Take a block of queries. Let all keys and values stream past it, block by block, and update the online softmax with
+# each. After the last block, divide $a$ by $\ell$, write the result, and take the next block of queries. That is the
+# order of [FlashAttention-2](https://arxiv.org/abs/2307.08691); the first FlashAttention had the loops the other way
+# round, and wrote its unfinished rows out once for every block of keys. (The widget above has both orders: compare what
+# moves.)
 #
 # One more number is kept for each row, $\mathrm{lse} = m + \ln \ell = \ln \sum_j e^{s_j}$. The backward pass will
 # need it.
@@ -260,8 +262,8 @@ print(f"seven workers, merged:             error {joined.workers:.1e}")
 from studium_topics.flash_attention.exercises import hbm_floats
 
 # %% [markdown] tags=["experiment"]
-# Standard attention moves S and P twice each, and q, k, v, o once: $4N^2 + 4Nd$. In tiles the number of passes is
-# $\lceil N / \lfloor F / 4d \rfloor \rceil$, so that the traffic is about
+# Standard attention moves S and P twice each, and q, k, v, o once: $4N^2 + 4Nd$ numbers. In tiles the keys and values,
+# $2Nd$ numbers, pass $\lceil N / \lfloor F / 4d \rfloor \rceil$ times, so that the traffic is about
 #
 # $$\frac{N}{F/4d} \cdot 2Nd = \frac{8 N^2 d^2}{F}.$$
 #
@@ -284,9 +286,10 @@ print(f"\n1024 tokens of width 64, the fast memory of an A100: {moved.paper:.1f}
 figures.traffic(moved, count(4096, 64, 1)[0])
 
 # %% [markdown] tags=["experiment"]
-# Twice the fast memory, half the traffic: a straight line of slope −1. It crosses the standard algorithm at about 8000
-# numbers; with less fast memory than that, tiling would move *more*. At the paper's size it moves 8.5 times fewer
-# numbers in the forward pass; the paper measured 9.2 times fewer bytes, forward and backward together.
+# Twice the fast memory halves the traffic, so the figure (4096 tokens of width 64) shows a straight line of slope −1.
+# It meets the standard algorithm where $8N^2d^2/F = 4N^2$, at $F = 2d^2$, about 8000 numbers; with less fast memory
+# than that, tiling would move *more*. At the paper's size it moves 8.5 times fewer numbers in the forward pass; the
+# paper measured 9.2 times fewer bytes, forward and backward together.
 #
 # **Think about it.** On which machine would FlashAttention be no gain at all?
 #
