@@ -115,10 +115,11 @@ AttentionHeatmap(tokens=words, scores=drawn, mask="causal")
 
 # %% [markdown]
 # PyTorch's `is_causal=True` does not give these rows: its triangle starts at the *top left* corner of the rectangle.
-# For squares that is the same. For one query and eight keys it means that the newest token sees the *oldest* one alone
-# ([reported](https://github.com/pytorch/pytorch/issues/144858), documented, and kept). A forgotten mask goes unnoticed,
-# too, because with one new token no mask is the right mask. The tests pass until a prompt is read in chunks; the
-# [reference cache of ExecuTorch](https://github.com/pytorch/executorch/pull/21749) had this bug.
+# For squares that is the same. For one query and eight keys it means that the newest token sees the *oldest* one alone.
+# (Users [have reported this](https://github.com/pytorch/pytorch/issues/144858); it is the documented behaviour.) The
+# [reference cache of ExecuTorch](https://github.com/pytorch/executorch/pull/21749) had this bug for prompts in chunks.
+# A forgotten mask goes unnoticed, too, because with one new token no mask is the right mask, so the tests pass until a
+# prompt is read in chunks.
 
 # %% exercise="cached_mask"
 from studium_topics.kv_caching.exercises import cached_mask
@@ -273,10 +274,10 @@ figures.harms(broken)
 # again cost 0.95 to 1.16, the mask at the top left 1.22 to 1.30, a text left in 0.82 to 0.97, and no mask in a chunk,
 # the least, from 0.49 to 0.66.)
 #
-# Look at the *text* without a mask, though. The model may well write the same as without a mistake, because decoding
-# feeds one token at a time and only the prompt was read wrongly. That is how this mistake survives: **text that looks
-# fine is no test; compare logits.** And why does seeing *more* make the model worse? In training it never saw the
-# future, so nothing has taught it what to do with it.
+# Look at the *text* written without a mask, though. The model may well write the same as without a mistake, because
+# decoding feeds one token at a time and only the prompt was read wrongly. That is how this mistake survives: **text
+# that looks fine is no test; compare logits.** And why does seeing *more* make the model worse? In training no position
+# ever saw later tokens, so the model has not learned to use them.
 #
 # Here is your model in the widget of the beginning.
 
@@ -311,13 +312,14 @@ for turn, tokens, fed, again in zip(talk.turns, talk.tokens, talk.fed, talk.agai
 print(f"\ntokens of the answers that differ: {talk.differing}; tokens read although the cache held them: {talk.wasted}")
 
 # %% [markdown] tags=["experiment"]
-# With a memory a turn costs its own length; without one it costs the length of the conversation. The edit is expensive
-# again. That is why services put what never changes, the instructions, at the very beginning.
+# With a memory a turn costs its own length; without one it costs the length of the conversation. After an edit
+# everything behind it has to be read again. That is why services put what never changes, the instructions, at the very
+# beginning.
 
 # %% [markdown]
 # ## The bill
 #
-# The arithmetic is gone, and memory is the price.
+# The repeated arithmetic is gone; the price is memory.
 
 # %% exercise="kv_bytes"
 from studium_topics.kv_caching.exercises import kv_bytes
@@ -406,9 +408,8 @@ print(f"the same if the pads are not hidden:                  {together.unmasked
 #
 # How much room should be reserved for a text whose length nobody knows? In the systems that the authors of vLLM
 # measured in 2023, **20.4 to 38.2 %** of the reserved cache held a token. The authors kept the cache in
-# <dfn>pages</dfn> instead, pieces of, say, 16 tokens. A text gets a page when it needs one, any page, and a
-# *page table* records which.
-# At most one page of each text is not full, and texts with the same beginning can share its pages.
+# <dfn>pages</dfn> instead, pieces of, say, 16 tokens. When a text needs room it gets any free page, and a *page table*
+# records which one. At most one page of each text is not full, and texts with the same beginning can share its pages.
 
 # %% exercise="paged_gather"
 from studium_topics.kv_caching.exercises import paged_gather
