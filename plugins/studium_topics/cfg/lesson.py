@@ -242,7 +242,7 @@ else:
 # Back to the claim of the first paragraph. Let all data be $\mathcal N(0, a)$ and those with our label
 # $\mathcal N(0, b)$, for example $a = 2$ and $b = 1$. What *should* guidance give? It adds $s - 1$ times the gradient
 # of $\log p(c \mid x)$ to the conditional score. The <dfn>tilted density</dfn> is the conditional density times a power
-# of the classifier. Without noise, we would have its score:
+# of the classifier. At the clean end, without noise, the guided score is the score of this density:
 #
 # $$p_s(x) \;\propto\; p(x \mid c)\; p(c \mid x)^{s - 1} \;\propto\; p(x \mid c)^s\; p(x)^{1 - s},$$
 #
@@ -287,11 +287,12 @@ lesson.found("variance of DDIM at s = 5", exact.found["DDIM"][-1])
 figures.variances(exact)
 
 # %% [markdown] tags=["experiment"]
-# Three different answers, and only the first was asked for. At $s = 1$ they agree. At $s = 5$ DDIM's samples have a
-# fifth of the variance that they should have, DDPM's two thirds. The reason is an order: the sampler follows, at each
-# level, the score of $p_\tau(x \mid c)^s\,p_\tau(x)^{1-s}$, **first noise, then tilt**. To arrive at $p_s$ it would
-# need the score of $p_s$ with noise, first tilt, then noise. The two agree at $\tau = 0$, which is too late. DDPM
-# repairs a part of the error, because fresh noise lets points forget where they came from; DDIM carries it to the end.
+# The three answers differ, and only the first was asked for. At $s = 1$ they agree. At $s = 5$ DDIM's samples have a
+# fifth of the variance that they should have, DDPM's two thirds. The reason is the order of two operations. At each
+# level the sampler follows the score of $p_\tau(x \mid c)^s\,p_\tau(x)^{1-s}$: **noise is added first, and the result
+# is tilted**. To arrive at $p_s$ it would need the score of $p_s$ after noise was added: tilted first, then noised. The
+# two agree only at $\tau = 0$, where the sampling is over. DDPM repairs a part of the error, because fresh noise lets
+# points forget where they came from; DDIM carries all of it to the end.
 #
 # The widget does the same calculation for any pair of Gaussians. Give the label a mean of 1: guidance now *moves* the
 # samples as well. *Which of the three goes farthest out? Then set "Guided up to σ" to 1. What happens to DDIM?*
@@ -407,12 +408,12 @@ figures.trade(result)
 # | 8 | .992 – 1 | 3.57 – 3.89 | .181 – .240 | .041 – .048 | |
 #
 # The trained network is nearest to real digits at $s = 1.5$; the perfect one is nearest where there is no guidance.
-# Guidance, wrong as it is, corrects a network that is wrong, too. How much is best depends on how wrong: the U-Net of
-# your loop was nearest without guidance in the one run that we judged (.029 at $s = 1$, .035 at 1.5), although its
-# accuracy rose from 96.0 % to 99.8 %.
+# Guidance samples the wrong density, and it still makes the samples of an imperfect network better. How much guidance
+# is best depends on how imperfect the network is: the U-Net of your loop was nearest without guidance in the one run
+# that we judged (.029 at $s = 1$, .035 at 1.5), although its accuracy rose from 96.0 % to 99.8 %.
 #
-# The accuracy cannot see where to stop: to the classifier, digits from 1.5 on are as good as perfect. Tuning a scale by
-# a classifier's opinion always tunes it up.
+# The accuracy does not say where to stop: the classifier recognises nearly all digits from 1.5 on, so tuning a scale by
+# a classifier's opinion gives no reason ever to lower it.
 #
 # **Think about it.** The trained network's diversity falls until about 2 and then *rises* again. Is there more variety
 # at 8?
@@ -484,7 +485,7 @@ for part, accuracy in rings.within.items():
 ParticleField.three_answers(scale=5.0, steps=200, guide_from=0.7, beside="ancestral", sampler="ddim")
 
 # %% [markdown] tags=["experiment"]
-# ### A classifier that is none
+# ### Is the difference the gradient of a classifier?
 #
 # With perfect predictions the difference is the gradient of a classifier. Is it one for a trained network? A gradient
 # has a symmetric Jacobian $J$. Measured at noisy digits: $\lVert J - J^\top \rVert / \lVert J + J^\top \rVert$, which
