@@ -379,8 +379,8 @@ figures.clouds(result, mixture)
 #
 # ## The mistake that tuning hides
 #
-# Guidance is too weak, so raise the scale? *Before you reveal it: draw how the accuracy with $\sqrt{\beta_t}$ depends
-# on the scale.*
+# With $\sqrt{\beta_t}$ guidance is too weak. Can a larger scale repair that? *Before you reveal it: draw how the
+# accuracy with $\sqrt{\beta_t}$ depends on the scale.*
 
 # %% tags=["experiment", "widget"]
 scales = list(result.tuned)
@@ -405,19 +405,20 @@ for name, cloud in rows.items():
 
 # %% [markdown] tags=["experiment"]
 # At scale 3 the wrong formula has the accuracy of real points and their spread, so tuning the scale by these two
-# numbers would stop here. Only the energy distance is several times too large, and it needs real points of the class,
-# which are missing wherever guidance is used to get some.
+# numbers would stop here. Only the energy distance is several times too large, and it can only be computed with real
+# points of the class, which in practice may not be at hand.
 #
-# A constant makes up for a factor that depends on $t$ only on average: guidance is too weak in the middle and too
-# strong at the end. No better metric found the mistake, but the table in which guided and conditional $\epsilon$ should
-# agree to rounding. **Test a formula where you know the answer. Do not tune it where you do not.**
+# A constant scale can make up for a wrong factor that depends on $t$ only on average: guidance is too weak in the
+# middle and too strong at the end. What finds the mistake for certain is not a better metric but the earlier table, in
+# which guided and conditional $\epsilon$ must agree to rounding. **Test a formula where you know the answer. Do not
+# tune it where you do not.**
 #
 # ## A classifier that had to learn
 #
-# Rule and sampler are exact at scale 1, so the classifier is left. Back to the digits, at scale: three guides take
-# turns, the exact classifier, a network that your `noisy_classifier_loss` trains at all noise levels, and the same
-# network trained by the same function for as many steps on clean digits ($\bar\alpha = 1$). The judge is a
-# support-vector machine that has seen other digits, and nothing of all this.
+# Rule and sampler are exact at scale 1, so only the classifier can be at fault. Back to the digits, now with many more
+# samples and three guides: the exact classifier, a network that your `noisy_classifier_loss` trains at all noise
+# levels, and the same network trained by the same function for as many steps on clean digits ($\bar\alpha = 1$). The
+# judge is a support-vector machine that was trained on other digits.
 #
 # *With scale 1 the exact guide leads 99 of 100 digits to their class. What share will the noise-trained network reach?*
 
@@ -478,8 +479,8 @@ for t, slope in learned.slopes.items():
 #
 # ### Without a model of digits
 #
-# The last row of the figure takes judging to its end: the noise-aware guide with $s = 10$ on a model that has never
-# seen a digit and knows only how large noise is. *What will the guide say of these images, and what the judge?*
+# The last row of the next figure is an extreme case: the noise-aware guide with $s = 10$ on a model that has never seen
+# a digit and knows only how large noise is. *What will the guide say of these images, and what will the judge say?*
 
 # %% tags=["experiment"]
 without = learned.ignorant
@@ -517,8 +518,8 @@ ParticleField.tug_of_war(steps=100, step=100, scale=s, particles=400, background
 #
 # * **The FID.** Points in the plane and digits of 64 pixels have none. The direction is reproduced: a larger scale
 #   gives more of the class and less variety.
-# * **The corgis' factor of ten** is imitated and not explained. Our learned classifier is too flat, and theirs may have
-#   been flat in the same way; there is no exact one to compare it with.
+# * **The corgis' factor of ten** is reproduced and not explained. Our learned classifier is too flat, and theirs may
+#   have been flat in the same way; there is no exact one to compare it with.
 # * **That the classifier must have seen noise.** In the plane the exact classifier of *clean* points, used at all noise
 #   levels, gets .986 from the judge and an energy distance of .006: not right, but good.
 # * **A learned diffusion model.** Ours is exact and copies its 300 digits. So only the classifier can be at fault, but
@@ -528,7 +529,8 @@ ParticleField.tug_of_war(steps=100, step=100, scale=s, particles=400, background
 #
 # * *"Scale 1 means no guidance."* It is the conditional model; no guidance is 0. (In guidance without a classifier the
 #   weight $w$ is often $s - 1$.)
-# * *"A higher accuracy means better samples."* At $s = 10$ it was perfect, and the cloud was not the class any more.
+# * *"A higher accuracy means better samples."* At $s = 10$ it was perfect, and the samples no longer had the
+#   distribution of the class.
 # * *"Any trained classifier can be plugged in."* Its *gradient* is used, at every noise level, and its accuracy says
 #   nothing about that.
 # * *"The guide can judge."* The sample was optimised until the guide agreed.
