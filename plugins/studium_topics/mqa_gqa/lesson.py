@@ -83,9 +83,10 @@ for groups in (64, 8, 1):
 lesson.found("intensity of decoding", intensity(16, 8192, 64, 64, 128, 2))
 
 # %% [markdown]
-# One. The processor could do 150, and is idle for more than 99 % of the time. Note what is *not* in the formula: the
-# batch. A layer's weights are read once for all texts of a batch, so that a larger batch makes better use of them. A
-# cache belongs to one text. With long texts and large batches the cache is most of what is read.
+# Multi-head attention does one operation a byte. The processor could do 150, and is idle for more than 99 % of the
+# time. Note that the batch is *not* in the formula. A layer's weights are read once for all texts of a batch, so that a
+# larger batch makes better use of them. But each text has a cache of its own, and with long texts and large batches the
+# caches are most of what is read.
 #
 # The remedy is to use each key more than once. That is Shazeer's idea: **if $H / G$ query heads share a head of keys
 # and values, each byte serves $H / G$ times as many operations.** In <dfn>grouped-query attention</dfn> (GQA) $H$ query
@@ -143,8 +144,8 @@ HeadWiring.drawn(8, 24, 8, groups=2)
 # memory *between* the steps and none within, and reads as much as before.
 #
 # So do not bring the keys to the queries. Bring the queries to the keys: the $H / G$ queries of a group are the rows of
-# one matrix, and its product with the group's keys is **one** matrix product. That is also where the intensity comes
-# from: vector times matrix becomes matrix times matrix.
+# one matrix, and its product with the group's keys is **one** matrix product. This is also why the intensity rises,
+# because a product of a vector with a matrix becomes one of two matrices.
 #
 # There is a trap on the way: a product that broadcasts the keys over the queries of a group gives the right result. But
 # before it multiplies, `@` *expands* the batch axes and makes them contiguous, and that is the copy. The hidden test
@@ -184,9 +185,9 @@ for name, way in ways.items():
     print(f"{name:15} largest tensor {largest_made(way, q, k, v):>9,} bytes, differs by {error:.0e}")
 
 # %% [markdown]
-# Two warnings about the last line. With `is_causal=True` its mask starts at the upper left, so that a single new query
-# would see the *first* key alone. And not each of its implementations shares: the plain one copies inside.
-# FlashAttention's does not.
+# Two warnings about the last line, PyTorch's own function. With `is_causal=True` its mask starts at the upper left, so
+# that a single new query would see the *first* key alone. And not all of its implementations share the keys: the plain
+# one copies them inside, and FlashAttention's does not.
 #
 # **Think about it.** Does GQA save arithmetic, as it saves memory?
 #
@@ -194,7 +195,7 @@ for name, way in ways.items():
 #
 # Hardly. Every query head still multiplies with $T$ keys and $T$ values. Only the projections $W_K$ and $W_V$ get
 # smaller, by $2 D^2 (1 - G/H)$ weights of a layer's $12 D^2$ or so. That is why reading a prompt, which waits for
-# arithmetic, gets only a little faster, and writing much.
+# arithmetic, gets only a little faster, whereas writing, which waits for memory, gets much faster.
 # </details>
 #
 # ## Weights of the other order
@@ -232,22 +233,23 @@ MemoryMeter(model="llama-3-70b", batch=16, context=8192, kv_heads=-1)
 # %% [markdown]
 # ## A checkpoint changes its heads
 #
-# A company has a multi-head model that cost millions. Does it have to train a new one? Ainslie and others: no. To
-# <dfn>pool</dfn> heads is to replace a group's key heads by their mean, and its value heads by theirs; queries and
-# outputs stay. To <dfn>uptrain</dfn> is to train the changed model for a small part of the original steps, 5 % in the
-# paper.
+# A company has a multi-head model that cost millions. Does it have to train a new one? Ainslie and others showed that
+# it does not. To <dfn>pool</dfn> heads is to replace a group's key heads by their mean, and its value heads by theirs;
+# queries and outputs stay. To <dfn>uptrain</dfn> is to train the changed model for a small part of the original steps,
+# 5 % in the paper.
 
 # %% exercise="pool_heads"
 from studium_topics.mqa_gqa.exercises import pool_heads
 
 # %% [markdown]
-# **Think about it.** The mean of *weights*, then, not of keys. Is it the same?
+# **Think about it.** `pool_heads` takes the mean of *weights* and not of keys. Does that make a difference?
 #
 # <details><summary>Answer</summary>
 #
-# For values, and for keys before rotary positions: yes, because $k = W x$ is linear in $W$. Rotary positions rotate all
-# heads by the same angles and are linear too, so it stays true after them. What is *not* linear is the softmax:
-# attention to the mean of two keys is not the mean of two attentions. That is what uptraining has to correct.
+# No. Values, and keys before rotary positions, are linear in the weights ($k = W x$), so the mean of weights makes the
+# mean of keys. Rotary positions rotate all heads by the same angles and are linear too, so this stays true after them.
+# What is *not* linear is the softmax: attention to the mean of two keys is not the mean of two attentions. That is what
+# uptraining has to correct.
 # </details>
 
 # %% exercise="convert_checkpoint"
@@ -394,11 +396,12 @@ HeadWiring.of(measured.model.cpu(), line, layer=1, groups=4)
 # * **Mean before first before random.** In the paper that order holds after uptraining. Here only "before random" does.
 #   In our toy the first head is better at first, perhaps because a few heads do most of the work in it, and the mean of
 #   four sharp heads is blunt; we have not tested that.
-# * **5 % of the steps.** Fifteen steps of a model that was trained for 300 are too few to repair it; a large model's 5
-#   % are thousands. We show 20 % as well.
+# * **5 % of the steps.** Fifteen steps are too few to repair a model that was trained for 300. For a large model, 5 %
+#   are thousands of steps. We show 20 % as well.
 # * **MQA is worse than GQA.** Here the difference is smaller than that between seeds. The paper's other reason for
 #   groups, that training with one head is unstable, does not show in two layers.
-# * **Seconds.** All of these KV caches fit into the processor's own cache. The bytes are exact.
+# * **Seconds.** Our KV caches are so small that they fit into the processor's own cache, so decoding here does not wait
+#   for memory. The bytes are exact.
 #
 # ## Common misconceptions
 #
