@@ -1401,7 +1401,7 @@ def _(model, images, sigmas, steps, batch, lr, generator):
         "What does one step do to x if the score of N(0, variance) is a straight line through the origin?",
         "A step multiplies x by a number and adds independent noise. What happens to the variance of the walkers, and "
         "when does it stay as it is?",
-        "All of it are plain numbers. If the factor is not below 1 in size, the variance grows in every step.",
+        "All of these are plain numbers. If the factor is not below 1 in size, the variance grows in every step.",
         "`math.inf` where `(1 - step / (2 * variance)) ** 2 >= 1`.",
     ),
     level="core",

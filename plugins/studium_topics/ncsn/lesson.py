@@ -22,10 +22,9 @@
 #
 # **History.** A model of a density must integrate to 1, and for images that integral cannot be computed.
 # [Hyvärinen 2005](https://jmlr.org/papers/v6/hyvarinen05a.html) therefore fitted gradients of log densities, and
-# Vincent 2011 ("A Connection Between Score Matching and Denoising Autoencoders") replaced the costly second derivatives
-# of that loss by added noise. [Song and Ermon 2019](https://arxiv.org/abs/1907.05600) trained one network for many
-# noise levels and walked down from the largest to the smallest, which made images as good as those of the adversarial
-# networks of the time.
+# [Vincent 2011](https://doi.org/10.1162/NECO_a_00142) replaced the costly second derivatives of that loss by added
+# noise. [Song and Ermon 2019](https://arxiv.org/abs/1907.05600) trained one network for many noise levels and walked
+# down from the largest to the smallest, which made images as good as those of the adversarial networks of the time.
 
 # %%
 import torch
@@ -167,9 +166,9 @@ figures.seen(looked)
 #
 # ## A ladder of noise levels
 #
-# So begin at a noise level so high that $p_\sigma$ is a single hill, where walkers go where the weights send them. Then
-# lower the noise little by little. At each level the walkers start almost right, because the level before was almost
-# the same; when the barrier rises, they are already distributed over its two sides.
+# So begin at a noise level so high that $p_\sigma$ has a single mode, which walkers reach from anywhere. Then lower the
+# noise little by little. At each level the walkers start with almost the right distribution, because the level before
+# was almost the same; when the barrier rises, they are already distributed over its two sides in the right proportion.
 # <dfn>Annealed Langevin dynamics</dfn> runs some Langevin steps at each level of a ladder
 # $\sigma_1 > \dots > \sigma_L$, each level from where the last one ended. Three things are to be chosen.
 #
@@ -239,9 +238,9 @@ figures.clouds({name: crossed.samples[name] for name in ("exact", "Langevin", "a
 from studium_topics.ncsn.exercises import dsm_loss
 
 # %% [markdown]
-# A score also says where the clean data are. The last formula gives the mean of the noise in $x$, and
-# $x = x_0 + \sigma z$ then leaves the mean of the clean data. Annealing ends at $\sigma_L > 0$, and this mean
-# removes the rest of the noise.
+# A score also says where the clean data are. The formula $\nabla\log p_\sigma(x) = \mathbb E[-z/\sigma \mid x]$ gives
+# the mean of the noise in $x$, and with $x = x_0 + \sigma z$ the mean of the clean data follows. Annealing ends at
+# $\sigma_L > 0$, so replacing $x$ by this mean at the end removes the rest of the noise.
 
 # %% exercise="tweedie"
 from studium_topics.ncsn.exercises import tweedie
@@ -337,9 +336,9 @@ for a, variance in settled.measured.items():
 lesson.found("variance at a = 1", settled.measured[1.0], within=0.02)
 
 # %% [markdown] tags=["experiment"]
-# Large steps make the cloud too wide, and beyond a limit it explodes. Small steps are more exact and get nowhere:
-# walkers must lose a fifth of their width between two levels of our ladder, and a step shrinks the distance from a
-# clean point only by the factor $1 - a/(2\sigma^2)$.
+# Large steps make the cloud too wide, and beyond a limit its variance grows without bound. Small steps are more exact,
+# but many of them are needed: walkers must lose a fifth of their width between two levels of our ladder, and a step
+# shrinks the distance from a clean point only by the factor $1 - a/(2\sigma^2)$.
 #
 # **Think about it.** Around one clean point, level $\sigma$ is $\mathcal N(x_0, \sigma^2 I)$. How much too wide are the
 # walkers with $a = \sigma^2/2$, and why does that hardly matter for the digits?
@@ -394,10 +393,10 @@ Chart(
 # | first level at 2 | .53–.55 | at $\sigma = 2$ the barrier is 4.9 nats |
 # | no ladder | .49–.50 | |
 #
-# The first level and the growing steps matter most. Why not quite .80? The next figure follows the walkers of another
-# run, beside the share at which each level would settle (which is below .80 at $\sigma = 20$, because both points throw
-# walkers over the middle). Down to $\sigma \approx 4$ they keep up. Then the barrier rises before the last few per cent
-# have crossed.
+# The first level and the growing steps matter most. Why is the annealed share not quite .80? The next figure follows
+# the walkers of another run, beside the share at which each level would settle. (At $\sigma = 20$ that is below .80,
+# because noise carries points of both modes across the middle.) Down to $\sigma \approx 4$ the walkers keep up. Then
+# the barrier rises before the last few per cent have crossed.
 
 # %% tags=["experiment"]
 figures.descent(crossed)
@@ -476,7 +475,7 @@ figures.floor(compared)
 # <details><summary>Answer</summary>
 #
 # The model has to guess the noise. At $\sigma = 20$ nearly all of $x$ is noise, so it can be read off. At $\sigma = 1$
-# noise and data have the same width, and nothing tells which half is which. For a Gaussian of variance $v$ in $D$
+# noise and data have the same width, and nothing tells them apart. For a Gaussian of variance $v$ in $D$
 # dimensions the floor is $\tfrac D2\,v/(v + \sigma^2)$; as $\sigma \to 0$ it tends to $D/2$, the loss of a model that
 # answers 0. **A high loss at small $\sigma$ is no sign of a bad network.** At the hump a second doubt is added: from
 # which of the two modes the point came.
