@@ -17,6 +17,7 @@ from studium_topics.clip.model import drawn
 @exercise(
     points=4,
     minutes=10,
+    level="warm-up",
     importance=3,
     hints=(
         "What is the cosine of two vectors whose length is 1?",
@@ -175,6 +176,7 @@ def _(images, texts, log_scale):
 @exercise(
     points=4,
     minutes=8,
+    level="warm-up",
     importance=3,
     hints=(
         "Row i is a classification with N classes. Which class is the right answer? And in column i?",

@@ -146,8 +146,12 @@ else:
 #
 # In each row the right logit is $s$ and the $N - 1$ others are $-s/(N-1)$. So the cross-entropy is
 # $-\ln \frac{e^{s}}{e^{s} + (N-1) e^{-s/(N-1)}} = \ln\big(1 + (N-1) e^{-s - s/(N-1)}\big)$, and $s + s/(N-1) =
-# sN/(N-1)$. Columns are the same. No arrangement is better: $\lVert \sum_i x_i \rVert^2 \ge 0$ says that the cosines of
-# different vectors are at least $-1/(N-1)$ on average, and the loss is convex in the logits, so equal ones are best.
+# sN/(N-1)$. Columns are the same.
+#
+# No unit vectors $x_i, y_j$ do better. The loss is convex in the differences $\ell_{ii} - \ell_{ij}$ and
+# $\ell_{ii} - \ell_{ji}$, so by Jensen's inequality it is at least $\ln(1 + (N-1)\,e^{-\delta})$, where $\delta$ is
+# their mean, $\frac{sN}{N-1} \cdot \frac1N \sum_i (x_i - \bar x) \cdot (y_i - \bar y)$. The sum is at most $N$ by
+# Cauchy–Schwarz, because $\sum_i \lVert x_i - \bar x \rVert^2 = N - N \lVert \bar x \rVert^2$.
 # </details>
 #
 # *Guess: with the scale fixed at 1, that is, without a temperature, and $N = 48$, how low can the loss get? A model
@@ -186,11 +190,12 @@ print(f"on noise the two losses differ by {lowest.noise:.0e}")
 lesson.found("floor without a temperature", lowest.lowest[1.0, 48])
 
 # %% [markdown] tags=["experiment"]
-# Look at the first column. Without a temperature even *perfect* features cannot single out the right answer: 2.89 of
-# 3.87, and at $N = 32\,768$ hardly less than $\ln N$. The loss is high and its gradient pushes on all pairs, the solved
-# ones as well. At a scale of 14 the problem is gone.
+# In the first column, without a temperature, even *perfect* features cannot single out the right answer: the loss is
+# 2.89 of 3.87, and at $N = 32\,768$ it is 9.40 of 10.40. So its gradient also pushes on pairs that are right already.
+# At a scale of 14 the problem is gone.
 #
-# And the copies? They add $\ln m$ to the floor, **with either loss**, and on noise the two are equal but for rounding.
+# Captions that occur $m$ times add $\ln m$ to the floor, **with either loss**, and on random features the two losses
+# are equal but for rounding.
 #
 # **Think about it.** Why are they equal, for any features? And when would they not be?
 #
@@ -269,7 +274,7 @@ best = probabilities.argmax(-1)
 ImageGrid(images, captions=[names[i] for i in best], columns=4, low=0, high=1, label="what the model calls them")
 
 # %% [markdown] tags=["experiment"]
-# After 60 steps most colours are right, and many forms are not. The experiment below trains for longer.
+# Most colours are right, and many forms are not. The experiment below trains for longer.
 #
 # ## Retrieval
 #
@@ -430,20 +435,19 @@ Chart(
 #
 # ## What does not reproduce at this size
 #
-# * **76.2 % on ImageNet.** Our classes are 30, made of 13 words that were all trained on. What is repeated is that
-#   *pairs* can be named which no image had.
-# * **Efficiency.** The paper's second figure: to predict which caption is right learns four times faster than to
-#   predict the bag of its words. With 14 words that describe an image completely, we would not expect that here; we
-#   have not tried.
-# * **A scale that grows to 100.** Ours ends near 20: 24 000 images are few.
-# * **A modality gap that stays.** Ours closes almost; see above. We do not know which of the differences (depth, noisy
+# * **76.2 % on ImageNet.** We have 30 classes, and training showed every word of their names. What is reproduced is
+#   that a model can name *pairs* which no image of training had.
+# * **Efficiency.** In the paper's second figure, predicting which caption is right is four times as efficient as
+#   predicting the bag of its words. We have not tried that, and with 14 words would not expect it.
+# * **A scale that grows to 100.** Ours ends near 20, perhaps because 24 000 images are few.
+# * **A modality gap that stays.** Ours almost closes, as you saw. We do not know which of the differences (depth, noisy
 #   pairs, temperature at the end) is the main reason.
 # * **Prompt ensembles on held-out pairs.** The gain shows on seen pairs only.
 #
 # ## Common misconceptions
 #
 # * *"The cosine is a confidence."* It is no probability of anything: right pairs of CLIP have cosines near .3. And the
-#   softmax is a probability among the candidates on the table, right or wrong.
+#   softmax is a probability among the given candidates only, even if all of them are wrong.
 # * *"A lower loss is a better model."* Batches of 8 ended with about the loss of batches of 48, and named less. Compare
 #   with $\ln N$, and then with a test.
 # * *"The temperature is a detail."* At 1 it costs half of the accuracy or more, at 0.01 an eighth to a third.
