@@ -359,8 +359,8 @@ lesson.found("V / s²", bench.final["posterior"][2], within=0.05)
 # is no bug but the price of large steps.
 #
 # Now the bugs. Six slips are made out of *your* step (their code is in `studium_topics/ddpm/mistakes.py`). The table
-# has your exact variances, and the energy distance of 1500 samples from the ring of eight clusters, for four pairs of
-# noise and data.
+# has your exact variances, and the energy distance between 1500 samples and 1500 data points of the ring of eight
+# clusters, in four repetitions with fresh noise and fresh data.
 
 # %% tags=["experiment"]
 blocks = [lesson.mine(f) for f in (make_betas, posterior, p_step, final_variance)]
@@ -373,8 +373,9 @@ figures.eyes_on_samplers(verdicts)
 
 # %% [markdown] tags=["experiment"]
 # With noise after the last step the energy distances differ from the right sampler's by less than 5 %, while
-# repetitions of one sampler differ by a factor of four, because the number of points on each cluster varies. The exact
-# variance of narrow data is .814 instead of .764. *One of A, B and C in the figure is from the right sampler. Which?*
+# repetitions of one sampler differ by a factor of four, because the number of points on each cluster varies. But the
+# exact $V / s^2$ of narrow data is .814 instead of .764. *One of A, B and C in the figure is from the right sampler.
+# Which?*
 #
 # <details><summary>Answer</summary>
 #
@@ -386,9 +387,9 @@ figures.eyes_on_samplers(verdicts)
 #
 # <details><summary>Answer</summary>
 #
-# The extra variance is $\beta_1 = 0.0005$, whatever the data. Beside $s^2 = 1$ that is half a thousandth, beside 0.01
-# it is five hundredths. Images are like the narrow data in their fine detail, where they vary least. So choose the
-# narrowest; better, test all three, because at one width two errors can cancel.
+# The extra variance is $\beta_1 = 0.0005$, whatever the data. Compared with $s^2 = 1$ that is half a thousandth,
+# compared with 0.01 it is five hundredths. Images are like the narrow data in their fine detail, where they vary least.
+# So choose the narrowest; better, test all three, because at one width two errors can cancel.
 # </details>
 #
 # ## Clipping, and the library's step
