@@ -52,8 +52,8 @@ from studium_widgets.plots import COLOURS
 #
 # <dfn>Attention</dfn> is the step in which each word takes a weighted average over the words that it looks at. Below,
 # each row is a word that looks (the *query*), each column a word that is looked at (the *key*), and each row of weights
-# sums to 1. We set these weights by hand. Hide the determiner, then the verb, and compare the bars with and without a
-# causal mask, which forbids every look to the right.
+# sums to 1. We set these weights by hand. (`[CLS]` is a special token with which every text of BERT begins.) Hide the
+# determiner, then the verb, and compare the bars with and without a causal mask, which forbids every look to the right.
 
 # %% tags=["widget"]
 sentence = ["[CLS]", "these", "small", "dogs", "sleep", "."]
@@ -196,8 +196,9 @@ from studium_topics.encoder_only.exercises import bert_embed
 # In <dfn>multi-head attention</dfn> $H$ heads look side by side, each with its own $d = D/H$ columns of query, key and
 # value, so that one head may look for the noun while another looks at the neighbour. $W_O$ mixes their results.
 #
-# Around each part goes a residual connection. BERT is <dfn>post-norm</dfn>: it normalises after the addition, like the
-# transformer of 2017 and unlike most of its successors.
+# Around each part goes a residual connection: the input of the part is added to its result. BERT is
+# <dfn>post-norm</dfn>: it normalises after the addition, like the transformer of 2017 and unlike most of its
+# successors.
 #
 # $$ x \leftarrow \mathrm{LN}\big(x + W_O\,[\text{head}_1; \dots; \text{head}_H] + b_O\big) $$
 #
@@ -214,7 +215,8 @@ from studium_topics.encoder_only.exercises import bert_layer
 
 # %% [markdown]
 # `Encoder` puts your parts together: your embeddings, a stack of your layers, and the word table once more, which
-# turns the last vectors into logits. It is 60 lines; read it with `Encoder??`.
+# turns the last vectors into logits, from which a softmax makes the probabilities of all words. It is 60 lines; read it
+# with `Encoder??`.
 #
 # ### The same in the library
 #
