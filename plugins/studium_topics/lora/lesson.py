@@ -70,9 +70,9 @@ from studium_widgets import Diagram
 #
 # $$\min_{\operatorname{rank} M \le r} \lVert \Delta W - M \rVert^2 = \sum_{i > r} \sigma_i^2 ,$$
 #
-# where $\lVert\cdot\rVert^2$ is the sum of the squares of all entries. The <dfn>tail energy</dfn> at rank $r$ is the
-# sum of the squared singular values after the first $r$, the least error that a matrix of rank $r$ can leave. Your
-# training will meet this number again.
+# where $\lVert\cdot\rVert^2$ is the sum of the squares of all entries, the *energy* of a matrix. The <dfn>tail
+# energy</dfn> at rank $r$ is the sum of the squared singular values after the first $r$, the least error that a matrix
+# of rank $r$ can leave. You will see this number again when you train.
 #
 # <details><summary>Derivation</summary>
 #
@@ -361,7 +361,8 @@ for seed in range(4):
 # ## Where to spend the budget
 #
 # The paper's Table 5 asks which weights of GPT-3 should get a budget of 18 million parameters. Here is the whole table,
-# as validation accuracy in percent (standard deviation 0.5 for WikiSQL, 0.1 for MultiNLI):
+# as validation accuracy in percent (standard deviation 0.5 for WikiSQL, which asks for database queries, and 0.1 for
+# MultiNLI, which asks whether one sentence follows from another):
 #
 # | weights | $W_q$ | $W_k$ | $W_v$ | $W_o$ | $W_q, W_k$ | $W_q, W_v$ | all four |
 # |---|---|---|---|---|---|---|---|
