@@ -4,8 +4,8 @@ A case is a TOML file: ``tries`` says in words what it does, ``answers`` hold th
 ``last`` are extra cells, ``files``, ``links``, ``pipes`` and ``sparse`` (sizes in bytes) lie beside the notebook, and
 ``mutate`` is Python that changes the notebook ``nb`` (``raw`` are other bytes for the file, None for no file).
 ``marks`` are what each test must get, by a pattern of its grade id; else honest cases earn full marks, hostile ones 0
-but for the exercises that they ``solve``. What vacuous ones earn beyond that is earned in tests whose author has been
-told that they let vacuous answers pass.
+but for the exercises that they ``solve``. What hostile ones earn beyond that is earned in tests whose author has been
+told that they let vacuous answers pass, or which are labelled as run in one process; else ``known`` says why.
 """
 
 import tomllib
@@ -58,11 +58,6 @@ class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def honest(self) -> bool:
         """Whether it must earn what it deserves, rather than nothing."""
         return self.kind == HONEST
-
-    @property
-    def vacuous(self) -> bool:
-        """Whether it says nothing: it earns what a test gives for that, and the test's author has been told."""
-        return self.kind == VACUOUS
 
     def solved(self, exercises: Mapping[str, str]) -> list[str]:
         """Name the exercises that get the reference solution."""

@@ -19,7 +19,8 @@ from .classroom import COURSES
 from .corpus import Case, cases
 
 Row = tuple[Case, str, str, str]
-HELD, LABELLED, TOLD, HOLE = "blocked", "blocked, in one process", "vacuous: the author was told", "HOLE"
+HELD, TOGETHER = "blocked", "blocked, in one process"
+EARNS, TOLD, KNOWN, HOLE = "earns, labelled one process", "earns, the author was told", "known", "HOLE"
 RIGHT, WRONG = "right", "WRONG"
 
 
@@ -58,15 +59,17 @@ def _rows(folder: Path, course: str, own: list[Case]) -> list[Row]:
 
 
 def _verdict(case: Case, wrong: set[str], run: ClassRun) -> str:
-    if case.honest:
-        return WRONG if wrong else RIGHT
+    if case.honest and not wrong:
+        return RIGHT
+    if wrong - run.labelled(case):
+        return KNOWN if case.known else WRONG if case.honest else HOLE
     if wrong:
-        return TOLD if case.vacuous and wrong <= run.passed_vacuously else HOLE
+        return TOLD if wrong <= run.passed_vacuously else EARNS
     result = run.outcomes[case.id].result
     attacked = [
         test for test in (result.tests if result else []) if test.exercise not in case.solved(run.room.exercises)
     ]
-    return LABELLED if any(test.mode == "one process" for test in attacked) else HELD
+    return TOGETHER if any(test.mode == "one process" for test in attacked) else HELD
 
 
 def _stock(known: dict, deserved: dict[str, float]) -> str:
@@ -88,7 +91,7 @@ def _matrix(rows: list[Row], title: str = "Attacks") -> Table:
 
 
 def _figures(rows: list[Row]) -> Table:
-    verdicts = (RIGHT, HELD, LABELLED, TOLD, HOLE, WRONG)
+    verdicts = (RIGHT, HELD, TOGETHER, EARNS, TOLD, KNOWN, HOLE, WRONG)
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     for case, before, _, verdict in rows:
         unrun = not before.startswith(tuple("0123456789"))

@@ -17,7 +17,7 @@ from studium_graders.engine.sandbox import Level, probe
 
 from .class_run import CANARY, LIMITS, TOKEN, ClassRun, Outcome, changed_files, run_class, set_traps
 from .classroom import COURSES
-from .corpus import Case, cases
+from .corpus import HONEST, VACUOUS, Case, cases
 from .pages import active_content, active_outputs
 
 CASES = cases()
@@ -77,7 +77,7 @@ def test_a_case_gets_the_marks_that_it_deserves(
     run, found = graded(case.course), outcome(graded, case)
     deserved = case.deserves(run.room.tests, run.room.exercises)
     messages = {test.grade_id: test.message for test in found.result.tests} if found.result else {}
-    told = run.passed_vacuously if case.vacuous else set()
+    told = set() if case.honest else run.labelled(case)
     wrong = {
         name: (found.marks.get(name), points)
         for name, points in deserved.items()
@@ -131,7 +131,7 @@ def test_every_test_of_a_course_that_can_runs_apart_from_the_answers(
 
 
 def test_the_corpora_are_large_and_of_all_classes() -> None:
-    hostile = [case for case in CASES if not case.honest and not case.vacuous]
+    hostile = [case for case in CASES if case.kind not in (HONEST, VACUOUS)]
     assert len(hostile) >= 90
     assert sum(case.honest for case in CASES) >= 40
     kinds = {"harness", "secrets", "forgery", "notebook", "exhaustion", "lookup", "reader"}
