@@ -59,10 +59,12 @@ def _rows(folder: Path, course: str, own: list[Case]) -> list[Row]:
 
 
 def _verdict(case: Case, wrong: set[str], run: ClassRun) -> str:
-    if case.honest and not wrong:
-        return RIGHT
+    if wrong and case.known:
+        return KNOWN
+    if case.honest:
+        return WRONG if wrong else RIGHT
     if wrong - run.labelled(case):
-        return KNOWN if case.known else WRONG if case.honest else HOLE
+        return HOLE
     if wrong:
         return TOLD if wrong <= run.passed_vacuously else EARNS
     result = run.outcomes[case.id].result
