@@ -371,6 +371,21 @@ def controlled_eps(base, control, x, t, y, hint, scale):
     ### END SOLUTION
 
 
+controlled_eps.equivalent(
+    "residuals = [scale * out(features) for out, features in zip(control.zero_outs, [*seen, deep], strict=False)]",
+    "both have one for each place",
+)
+controlled_eps.equivalent(
+    "skips = [skip + residual for skip, residual in zip(residuals[:-1], skips, strict=True)]",
+    "a sum is the same both ways",
+)
+controlled_eps.equivalent(
+    "skips = [skip + residual for skip, residual in zip(skips, residuals[:-1], strict=False)]",
+    "both have one for each place",
+)
+controlled_eps.equivalent('with __import__("contextlib").nullcontext():', "no gradient of the base is asked for")
+
+
 @controlled_eps.test("adds each residual where it belongs", points=1)
 def _(controlled_eps, rng):
     base = drawn(partial(UNet, 20, 3, (8, 16), 5), rng, scale=0.3)
@@ -584,6 +599,12 @@ def grad_audit(control, loss_fn, lr, steps):
         optimizer.step()
     return found
     ### END SOLUTION
+
+
+grad_audit.equivalent(
+    "norms[part] = math.sqrt(sum((gradient.square().sum()) for gradient in gradients))",
+    "math.sqrt takes a tensor of one number, too",
+)
 
 
 @grad_audit.test("measures four parts before each step", points=1)
@@ -820,6 +841,18 @@ def train_control(base, control, batches, abar, null, lr, generator):
         losses.append(loss.item())
     return losses
     ### END SOLUTION
+
+
+train_control.equivalent(
+    "untold = y.masked_fill(coins <= 0.5, null)", "a random number is exactly 0.5 once in 16 million"
+)
+train_control.equivalent(
+    "loss = F.mse_loss(eps, controlled_eps(base, control, x, t, untold, hint, 1.0))", "a squared difference has no sign"
+)
+train_control.equivalent(
+    "trained = [parameter for parameter in control.parameters() if True]",
+    "the optimizer leaves alone what has no gradient",
+)
 
 
 @train_control.test("learns a batch, and leaves the base alone", points=1)
@@ -1084,6 +1117,16 @@ def controlled_sample(base, control, hint, y, scales, rows, abar, generator):
     ### END SOLUTION
 
 
+controlled_sample.equivalent(
+    "for t, before, scale in zip(rows, [*rows[1:], -2], scales, strict=True):",
+    "any negative row stands for the clean image",
+)
+controlled_sample.equivalent(
+    "for t, before, scale in zip(rows, [*rows[1:], -1], scales, strict=False):", "each row has its scale"
+)
+controlled_sample.equivalent("times = torch.tensor([rows[i]])", "one time is broadcast to all images")
+
+
 @controlled_sample.test("keeps the noise and the state after each row", points=1)
 def _(controlled_sample, rng):
     base = drawn(partial(UNet, 20, 3, (8, 16), 5), rng, scale=0.2)
@@ -1273,6 +1316,16 @@ def mask_iou(images, hints):
     ### END SOLUTION
 
 
+mask_iou.equivalent(
+    "ink, wanted = images.amax(1, keepdim=True) >= 0.1, hints > 0.5", "the limit is no number of single precision"
+)
+mask_iou.equivalent("ink, wanted = images.amax(1, keepdim=True) > 0.1, hints >= 0.5", "a drawing has 0 and 1 alone")
+mask_iou.equivalent(
+    "return torch.where(union > 0, both / union.clamp(min=0), torch.ones(len(images), device=images.device))",
+    "where the union is empty, the other value is taken",
+)
+
+
 @mask_iou.test("counts ink that both have over ink that either has", points=1)
 def _(mask_iou, rng):
     hints = torch.zeros(2, 1, 4, 6)
@@ -1280,6 +1333,9 @@ def _(mask_iou, rng):
     images = torch.full((2, 3, 4, 6), -0.8)
     images[0, 0, 1:4, :3], images[0, 1, 1:4, :3], images[1, 1:, 1:, 2:4] = 0.3, 0.7, 0.9
     assert_close(torch.as_tensor(mask_iou(images, hints)), torch.tensor([3 / 12, 6 / 18]), message="3 of 12, 6 of 18")
+    images, hints = torch.full((2, 3, 3, 2), -0.8), torch.zeros(2, 1, 3, 2)
+    images[:, 1, 2, 0], hints[0, :, 2, 0] = 0.6, 1
+    assert_close(torch.as_tensor(mask_iou(images, hints)), torch.tensor([1.0, 0.0]), message="1 of 1, 0 of 1")
 
 
 @mask_iou.hidden("judges each image alone, by the brightest channel, and empty ones too", points=1)

@@ -237,7 +237,7 @@ def align_logits(regions, words, log_scale, bias, mask):
 
     * regions (B, N, d), words (B, M, d)
     * log_scale, bias: tensors with one number each, which are learned
-    * mask (B, M): bool, True where there is a token
+    * mask (B, M): true where there is a token, else false
     * returns: (B, N, M)
     """
     ### BEGIN SOLUTION
@@ -401,7 +401,7 @@ def token_focal(logits, targets, mask, alpha=0.25, gamma=2.0):
     are finite for logits of ±100 in float32.
 
     * logits, targets (B, N, M): targets are 0.0 or 1.0
-    * mask (B, M): bool, True where there is a token
+    * mask (B, M): true where there is a token, else false
     * returns: a tensor with one number
     """
     ### BEGIN SOLUTION
@@ -1095,6 +1095,11 @@ def average_precision(found, truths, least=0.5):
     ### END SOLUTION
 
 
+average_precision.equivalent(
+    "for (boxes, scores), truth in zip(found, truths, strict=False):", "both have an entry for each image"
+)
+
+
 @average_precision.test("counts a truth once, and those that nobody found", points=1)
 def _(average_precision):
     truth = torch.tensor([[0.0, 0.0, 10.0, 10.0], [20.0, 0.0, 30.0, 10.0], [40.0, 0.0, 50.0, 10.0]])
@@ -1139,6 +1144,9 @@ def _(average_precision):
     truth = torch.tensor([[0.0, 0.0, 10.0, 10.0], [3.0, 0.0, 13.0, 10.0]])
     boxes = torch.tensor([[2.5, 0.0, 12.5, 10.0], [2.0, 0.0, 12.0, 10.0], [30.0, 0.0, 40.0, 10.0]])
     scores = torch.tensor([0.6, 0.9, 0.8])  # overlaps: 0.6, 0.9; 0.67, 0.82
+    half = [(torch.tensor([[0.0, 0.0, 1.0, 2.0]]), torch.tensor([0.4]))]
+    found = average_precision(half, [torch.tensor([[0.0, 0.0, 1.0, 1.0]])], 0.5)
+    assert_close(float(found), 1.0, message="a box whose overlap is exactly least=0.5")
     for least, expected in (
         (0.5, (1 + 2 / 3) / 2),
         (0.85, (1 / 3) / 2),
@@ -1360,6 +1368,18 @@ def ground(model, batches, lr, images, names):
             found.append(answers)
     return found, losses
     ### END SOLUTION
+
+
+ground.equivalent("targets = torch.zeros(len(regions), regions.shape[1], words.shape[1])", "single precision is enough")
+ground.equivalent(
+    "loss = token_focal(logits, targets, mask) + F.l1_loss(batch.boxes[there], boxes[there])",
+    "a difference of absolute value has no sign",
+)
+ground.equivalent("sure = scores > 0.3", "a score is hardly ever exactly 0.3")
+ground.equivalent(
+    "padded = F.pad(positive, (0, words.shape[1] - positive.shape[1], 0, 2))",
+    "the last row of zeros is the one that -1 names",
+)
 
 
 @ground.test("lowers the loss, and finds shapes of the images that it was trained on", points=1)

@@ -121,20 +121,20 @@ def _(flow_loss, rng):
 
 @flow_loss.hidden("draws from the generator alone, and has the gradient of the model's parameters", points=1)
 def _(flow_loss, rng):
-    x0, ids = torch.randn(7, 4, generator=rng), torch.ones(7, 2, dtype=torch.long)
+    x0, ids = torch.randn(40, 4, generator=rng), torch.ones(40, 2, dtype=torch.long)
     weight, seed = torch.ones((), requires_grad=True), int(torch.randint(0, 10**6, (), generator=rng))
 
     def model(z, t, ids):
-        return weight * z
+        return weight * z * (1 + ids[:, :1])
 
-    losses = [flow_loss(model, x0, ids, 0.1, torch.Generator().manual_seed(k)) for k in (seed, seed, seed + 1)]
+    losses = [flow_loss(model, x0, ids, 0.5, torch.Generator().manual_seed(k)) for k in (seed, seed, seed + 1)]
     assert_close(losses[1], losses[0], message="the loss with the same seed again")
     assert not torch.equal(losses[2], losses[0]), "another seed is expected to give another loss"
     (slope,) = torch.autograd.grad(losses[0], weight)
     weight.data += 1e-2
-    moved = flow_loss(model, x0, ids, 0.1, torch.Generator().manual_seed(seed))
+    moved = flow_loss(model, x0, ids, 0.5, torch.Generator().manual_seed(seed))
     weight.data -= 2e-2
-    back = flow_loss(model, x0, ids, 0.1, torch.Generator().manual_seed(seed))
+    back = flow_loss(model, x0, ids, 0.5, torch.Generator().manual_seed(seed))
     assert_close(slope, ((moved - back) / 2e-2).detach(), rtol=1e-2, atol=1e-3, message="the gradient")
 
 
@@ -224,6 +224,7 @@ def _(model, x0, ids, drop, generator):
     return torch.mean((noise - x0 - model(z, t, words)) ** 2)
 
 
+flow_loss.equivalent("return F.mse_loss(noise - x0, velocity)", "a squared difference has no sign")
 flow_loss.equivalent(
     "keep = torch.rand(len(x0), generator=generator) > drop",
     "it differs only where a random number is exactly drop, once in 16 million",
@@ -262,6 +263,11 @@ def guided_velocity(
     v, away = model(torch.cat([z, z]), torch.cat([times, times]), torch.cat([ids, other])).chunk(2)
     return away + scale * (v - away)
     ### END SOLUTION
+
+
+guided_velocity.equivalent(
+    "times = torch.full((len(z),), t, device=z.device)", "the statement leaves the dtype of the times open"
+)
 
 
 @guided_velocity.test("goes from the velocity of the other prompt through that of the prompt", points=1)
@@ -763,6 +769,14 @@ def clip_score(images: Tensor, texts: Tensor, weight: float = 2.5) -> Tensor:
     ### END SOLUTION
 
 
+clip_score.equivalent(
+    "return weight * F.cosine_similarity(texts, images, dim=1).clamp(min=0)", "a cosine is the same both ways"
+)
+clip_score.equivalent(
+    "return weight * F.cosine_similarity(images, texts).clamp(min=0)", "dim is 1 where it is left out"
+)
+
+
 @clip_score.test("is the weighted cosine of each row", points=1)
 def _(clip_score):
     images = torch.tensor([[3.0, 4.0, 0.0], [0.0, 0.0, 2.0]])
@@ -848,6 +862,11 @@ def frechet(mean1: Tensor, cov1: Tensor, mean2: Tensor, cov2: Tensor) -> Tensor:
     roots = torch.linalg.eigvals(cov1 @ cov2).real.clamp(min=0).sqrt()
     return (mean1 - mean2).square().sum() + cov1.trace() + cov2.trace() - 2 * roots.sum()
     ### END SOLUTION
+
+
+frechet.equivalent(
+    "roots = torch.linalg.eigvals(cov2 @ cov1).real.clamp(min=0).sqrt()", "A B and B A have the same eigenvalues"
+)
 
 
 @frechet.test("is the squared distance of means, and of standard deviations, in one dimension", points=1)
@@ -977,6 +996,15 @@ def fid_inf(counts: Sequence[int], fids: Sequence[float]) -> float:
     ### END SOLUTION
 
 
+fid_inf.equivalent("share = 2 / torch.tensor(counts, dtype=torch.float64)", "a scaled axis changes the slope alone")
+fid_inf.equivalent("share = 1 / torch.tensor(counts)", "single precision is enough")
+fid_inf.equivalent("share = 1 / torch.tensor(counts, dtype=torch.float32)", "single precision is enough")
+fid_inf.equivalent("fid = torch.tensor(fids)", "single precision is enough")
+fid_inf.equivalent("fid = torch.tensor(fids, dtype=torch.float32)", "single precision is enough")
+fid_inf.equivalent("return (fid.mean() - slope * share.mean())", "a tensor of one number is a number")
+fid_inf.equivalent("return (np.polyfit([1 / count for count in counts], fids, 1)[-1])", "a NumPy number is a number")
+
+
 @fid_inf.test("goes on along the line over 1 / N", points=1)
 def _(fid_inf):
     assert_close(fid_inf([100, 50, 400], [8.0, 13.0, 4.25]), 3.0, rtol=1e-5, atol=1e-5, message="3 + 500 / N")
@@ -1063,6 +1091,15 @@ def precision_recall(real: Tensor, fake: Tensor, k: int) -> tuple[float, float]:
 
     return covered(fake, real), covered(real, fake)
     ### END SOLUTION
+
+
+precision_recall.equivalent(
+    "radius = torch.cdist(centres, centres).kthvalue(k + 1).values", "dim is the last one where it is left out"
+)
+precision_recall.equivalent(
+    "radius = torch.cdist(centres, centres).kthvalue(k + 1, dim=0).values", "distances are the same both ways"
+)
+precision_recall.equivalent("return (inside.any(1).double().mean())", "a tensor of one number is a number")
 
 
 @precision_recall.test("covers fakes by real images, and real images by fakes", points=1)
