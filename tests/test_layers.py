@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 MAY_IMPORT = {
     "course/studium": {"studium"},
     "widgets/studium_widgets": {"studium_widgets"},
-    "graders/studium_graders": {"studium", "studium_graders"},
+    "graders/studium_graders": {"studium", "studium_graders", "studium_widgets"},
     "plugins/studium_topics": {"studium", "studium_topics", "studium_widgets"},
 }
 OURS = {"studium", "studium_graders", "studium_topics", "studium_widgets"}

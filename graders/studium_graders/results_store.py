@@ -5,7 +5,8 @@ import hashlib
 import os
 import platform
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -43,6 +44,12 @@ class ResultsStore:
             return None
         return stored.result if stored.key == key and stored.result.student == student else None
 
+    def all(self) -> Iterator[tuple[SubmissionResult, float]]:
+        """Return the latest result of each student, and when it was written (seconds since 1970)."""
+        for path in sorted(self._folder.glob("*.msgpack")):
+            with suppress(OSError, msgspec.MsgspecError):
+                yield msgspec.msgpack.decode(path.read_bytes(), type=StoredResult).result, path.stat().st_mtime
+
     def save(self, key: str, result: SubmissionResult) -> None:
         """Keep a result in the place of the student's earlier one. Raise OSError with the earlier one kept."""
         path = self._path(result.student)
@@ -70,14 +77,14 @@ def looks_graded(root: Path, assignment: str) -> bool:
         return True
     folders = [folder for folder in (root / "submitted").glob(f"*/{glob.escape(assignment)}") if folder.is_dir()]
     settings = [root / name for name in ("course.toml", "nbgrader_config.py")]
-    changed = max(map(_newest, [root / "source" / assignment, root / "release" / assignment, *settings]))
+    changed = max(map(newest, [root / "source" / assignment, root / "release" / assignment, *settings]))
     kept = root / ".studium" / "results" / assignment
     return bool(folders) and all(
-        max(changed, _newest(folder)) < _newest(kept / f"{file_name(folder.parent.name)}.msgpack") for folder in folders
+        max(changed, newest(folder)) < newest(kept / f"{file_name(folder.parent.name)}.msgpack") for folder in folders
     )
 
 
-def _newest(path: Path) -> float:
+def newest(path: Path) -> float:
     """Return the time of the last change at or below a path, 0 where there is nothing."""
     below = (Path(where, name) for where, folders, names in os.walk(path) for name in (*folders, *names))
     return max((item.lstat().st_mtime for item in (path, *below) if os.path.lexists(item)), default=0.0)

@@ -1,0 +1,91 @@
+"""The answers of one class to one assignment, as plain data: all that the report is made of."""
+
+import msgspec
+
+from studium_graders.engine.material.results import TestResult
+
+
+class Item(msgspec.Struct, frozen=True):
+    """One graded test. ``hidden``: its text may not be shown."""
+
+    grade_id: str
+    name: str
+    points: float
+    hidden: bool = False
+
+
+class Exercise(msgspec.Struct, frozen=True):
+    """One answer cell and the tests that grade it.
+
+    ``topic`` is "" in courses that are none of Studium's. ``given`` are the stub and the other code that students got,
+    ``right`` the solution and the other registered right answers: what everybody may have in common.
+    """
+
+    notebook: str
+    id: str
+    items: tuple[Item, ...]
+    topic: str = ""
+    given: tuple[str, ...] = ()
+    right: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """What it is called in front of people: "lora.merge"."""
+        return f"{self.topic or self.notebook}.{self.id}"
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What one student wrote for an exercise, and what became of its tests, by grade id."""
+
+    source: str
+    tests: dict[str, TestResult]
+
+    @property
+    def outcome(self) -> str:
+        """Return "right", "wrong" or "not attempted", as a check would."""
+        outcomes = {test.outcome for test in self.tests.values()} - {"manual"}
+        if outcomes <= {"passed"}:
+            return "right"
+        return "not attempted" if outcomes == {"not attempted"} else "wrong"
+
+    @property
+    def mistakes(self) -> tuple[str, ...]:
+        """The ids of the mistakes that were recognised, sorted."""
+        return tuple(sorted({test.mistake_id for test in self.tests.values()} - {""}))
+
+    @property
+    def is_unnamed(self) -> bool:
+        """Whether it is wrong and no registered mistake explains it."""
+        return self.outcome == "wrong" and not self.mistakes
+
+
+class ClassData(msgspec.Struct, frozen=True):
+    """A class. ``answers`` has, by student, the answer to each exercise (in the order of ``exercises``).
+
+    An answer is None where the notebook was not handed in or could not be read. ``notes`` are sentences for the
+    instructor about what is not in it.
+    """
+
+    assignment: str
+    exercises: tuple[Exercise, ...]
+    answers: dict[str, tuple[Answer | None, ...]]
+    title: str = ""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def students(self) -> list[str]:
+        """The students, in the order of ``answers``."""
+        return list(self.answers)
+
+    def of(self, index: int) -> dict[str, Answer]:
+        """Return the answers to one exercise, by student."""
+        return {student: answer for student, row in self.answers.items() if (answer := row[index])}
+
+
+def anonymous(data: ClassData) -> ClassData:
+    """Return the same class with numbers in the place of students' ids, in an order that says nothing about them."""
+    rows = sorted(data.answers.values(), key=lambda row: [answer.source if answer else "" for answer in row])
+    digits = len(str(len(rows)))
+    return msgspec.structs.replace(
+        data, answers={f"student {number:0{digits}}": row for number, row in enumerate(rows, 1)}
+    )

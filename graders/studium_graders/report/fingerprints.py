@@ -1,0 +1,92 @@
+"""Fingerprints of code that stay when names, comments, layout and the order of statements change.
+
+Each statement is read as a sequence of the kinds of its nodes, in which names that the code itself makes are all one.
+Hashes of five nodes in a row are winnowed (Schleimer, Wilkerson and Aiken, SIGMOD 2003) within their statement: of four
+that follow each other, the smallest is kept. So two answers that share eight nodes of a statement share a fingerprint.
+"""
+
+import ast
+import re
+import warnings
+import zlib
+from collections.abc import Iterator
+from functools import lru_cache
+
+_GRAM, _WINDOW = 5, 4  # nodes in a hash; hashes of which one is kept
+_TOKEN = re.compile(r"[^\W\d]\w*|\d+(?:\.\d+)?|\S")
+
+
+@lru_cache(maxsize=65_536)
+def fingerprints(source: str) -> frozenset[int]:
+    """Return the fingerprints of a piece of Python; of text that is no Python, those of its lines of tokens."""
+    tree = parsed(source)
+    sequences = _broken(source) if tree is None else _statements(tree)
+    return frozenset(mark for sequence in sequences for mark in _winnowed(sequence))
+
+
+def parsed(source: str) -> ast.Module | None:
+    """Return the syntax tree of a student's cell, None where it is no Python."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of strings with odd escapes
+            return ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+
+
+def _winnowed(sequence: list[str]) -> Iterator[int]:
+    grams = [
+        zlib.crc32("\0".join(sequence[start : start + _GRAM]).encode("utf-8", "replace"))
+        for start in range(max(1, len(sequence) - _GRAM + 1))
+    ]
+    for start in range(max(1, len(grams) - _WINDOW + 1)):
+        yield min(grams[start : start + _WINDOW])
+
+
+def _statements(tree: ast.Module) -> Iterator[list[str]]:
+    own = _own_names(tree)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.stmt) and not _is_remark(node):
+            yield list(_kinds(node, own))
+
+
+def _is_remark(node: ast.stmt) -> bool:
+    """Return whether a statement is a bare constant, such as a docstring."""
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+
+
+def _own_names(tree: ast.Module) -> set[str]:
+    """Name what the code makes itself: these names are the author's to choose."""
+    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load)}
+    names |= {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
+    return names | {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+
+
+def _kinds(node: ast.AST, own: set[str]) -> Iterator[str]:
+    """Return the kinds of a node and of what is below it, without the statements inside."""
+    yield _label(node, own)
+    for child in ast.iter_child_nodes(node):
+        if not isinstance(child, ast.stmt | ast.expr_context):
+            yield from _kinds(child, own)
+
+
+def _label(node: ast.AST, own: set[str]) -> str:
+    kind = type(node).__name__
+    match node:
+        case ast.Name(id=name):
+            return "own" if name in own else name
+        case ast.Attribute(attr=name):
+            return f".{name}"
+        case ast.Constant(value=value):
+            return repr(value)
+        case ast.keyword(arg=name):
+            return f"{name}="
+        case ast.ExceptHandler():
+            return kind
+    return kind
+
+
+def _broken(source: str) -> Iterator[list[str]]:
+    for line in source.splitlines():
+        if tokens := _TOKEN.findall(line.partition("#")[0]):
+            yield tokens
