@@ -36,7 +36,9 @@ def studium_commands(app: typer.Typer) -> None:
     from studium_graders.commands.extend import extend
     from studium_graders.commands.feedback import feedback
     from studium_graders.commands.grade import grade
+    from studium_graders.commands.mine import mine
     from studium_graders.commands.new_course import new_course
+    from studium_graders.commands.report import report
     from studium_graders.commands.student_wheel import student_wheel
 
     app.command("assign")(assign)
@@ -45,8 +47,10 @@ def studium_commands(app: typer.Typer) -> None:
     app.command("grade")(grade)
     app.command("feedback")(feedback)
     app.command("export")(export)
+    app.command("report")(report)
     app.command("student-wheel")(student_wheel)
     _group(app, "new").command("course")(new_course)
+    _group(app, "topic").command("mine")(mine)
 
 
 @hookimpl

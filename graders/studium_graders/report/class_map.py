@@ -45,7 +45,7 @@ class ClassMap(Widget):
     @property
     def alt(self) -> str:
         mean = 0.0 if np.isnan(self.earned).all() else float(np.nanmean(self.earned))
-        return f"{len(self.students)} students in {len(self.tests)} tests; together they earned {mean:.0%} of the marks."
+        return f"{len(self.students)} students in {len(self.tests)} tests; they earned {mean:.0%} of the marks."
 
     def check(self) -> None:
         if self.earned is None or self.earned.shape != (len(self.students), len(self.tests)) or not self.earned.size:

@@ -1,11 +1,12 @@
 """Pairs of students whose answers are more alike than chance makes them. Evidence to look at, never a verdict.
 
 For each exercise, the fingerprints of the course's own code and of the registered right answers are taken away; the
-others weigh the more, the rarer they are in the class. With s, the cosine of two students' fingerprints, and r, the
-number of others who are at least as close to one of the two, the exercise adds s · log2((n - 1) / r) bits: none where
-an answer is common, and log2(n - 1) at most. If answers were independent, a pair would reach b bits with a probability
-of about 2^-b. So a pair is named from log2(100 · pairs) bits on, where one class in a hundred would name a pair by
-chance, and only above the 99.5th percentile of its own class.
+others weigh the more, the rarer they are in the class. With s, the cosine of two students' fingerprints, r, the number
+of students who are at least as close to one of the two as the other is, and n, that of all others who have something of
+their own there, the exercise adds s · log2(n / r) bits: none where an answer is common, and log2(n) at most. If answers
+were independent, a pair would reach b bits with a probability of about 2^-b. So a pair is named from
+log2(1000 · pairs) bits on, where one class in a thousand would name a pair by chance, and only above the 99.5th
+percentile of its own class.
 """
 
 import math
@@ -20,7 +21,7 @@ from sklearn.preprocessing import normalize
 from studium_graders.report.class_data import Answer, ClassData, Exercise
 from studium_graders.report.fingerprints import fingerprints
 
-_CHANCE = 100  # classes, of which one names a pair by chance
+_CHANCE = 1000  # classes, of which one names a pair by chance
 _PERCENTILE = 99.5
 
 
@@ -49,7 +50,7 @@ class Pair(msgspec.Struct, frozen=True):
 
 
 class Similarity(msgspec.Struct, frozen=True):
-    """The pairs of a class. ``reachable`` is what a pair could have at most, with as many exercises as there are."""
+    """The pairs of a class. ``reachable`` is what a pair could have at most in these exercises."""
 
     pairs: tuple[Pair, ...]
     compared: int
@@ -58,9 +59,10 @@ class Similarity(msgspec.Struct, frozen=True):
 
 
 class _Exercise(msgspec.Struct, frozen=True):
-    """One exercise's cosines and bits (students, students), zero on and below the diagonal."""
+    """One exercise's cosines and bits (students, students); bits are zero on and below the diagonal."""
 
     exercise: Exercise
+    most: float  # bits
     alike: NDArray[np.float64]
     closer: NDArray[np.int64]
     bits: NDArray[np.float64]
@@ -82,7 +84,7 @@ def similar_pairs(data: ClassData, earlier: Sequence[ClassData] = (), most: int 
     threshold = max(chance, float(np.percentile(found, _PERCENTILE)) if compared else 0.0)
     order = [at for at in np.argsort(-found, kind="stable")[:most] if found[at] >= threshold]
     pairs = tuple(_pair(people, exercises, int(rows[at]), int(columns[at]), float(found[at])) for at in order)
-    return Similarity(pairs, compared, threshold, len(exercises) * math.log2(max(count - 1, 1)))
+    return Similarity(pairs, compared, threshold, sum(one.most for one in exercises))
 
 
 def _title(data: ClassData) -> str:
@@ -105,8 +107,9 @@ def _compared(exercise: Exercise, people: Sequence[tuple[ClassData, str, str]]) 
     answers = [_answer(data, student, exercise) for data, student, _ in people]
     alike = cosines([own_fingerprints(exercise, answer.source) if answer else frozenset() for answer in answers])
     closer = _closer(alike)
-    bits = np.triu(alike * np.log2((len(people) - 1) / np.maximum(closer, 1)), 1)
-    return _Exercise(exercise, alike, closer, bits)
+    others = max(int((alike.diagonal() > 0).sum()) - 1, 1)
+    bits = np.triu(alike * np.maximum(np.log2(others / np.maximum(closer, 1)), 0), 1)
+    return _Exercise(exercise, math.log2(others), alike, closer, bits)
 
 
 def cosines(sets: Sequence[frozenset[int]]) -> NDArray[np.float64]:

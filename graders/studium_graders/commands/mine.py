@@ -1,0 +1,58 @@
+"""``studium topic mine``: mistakes without a name in graded answers, for the topic's author."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from studium.catalogue import Catalogue
+
+from studium_graders.commands.extra import require_grade_extra, settings_errors
+
+if TYPE_CHECKING:
+    from studium_graders.report.mining import Mined, MinedMistake
+
+
+def mine(
+    ctx: typer.Context,
+    slug: Annotated[str, typer.Argument(help="The topic's slug.")],
+    from_: Annotated[
+        list[Path], typer.Option("--from", help="A course folder with graded assignments; may be given again.")
+    ],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+) -> None:
+    """Print wrong answers without a name that at least three students gave, as misconceptions to register.
+
+    What is printed is Python for the topic's exercises.py. No student's id is in it, no comment and no docstring.
+    """
+    require_grade_extra("nbgrader", "scipy")
+    from studium.cli.output import print_json
+
+    from studium_graders.report.mining import mine as look
+
+    catalogue: Catalogue = ctx.obj
+    with settings_errors(from_[0]):
+        mined = look(slug, from_, catalogue)
+    if as_json:
+        print_json(mined)
+    else:
+        _print(mined)
+    for note in mined.notes:
+        typer.echo(f"studium: {note}", err=True)
+
+
+def _print(mined: "Mined") -> None:
+    from studium.cli.output import plain
+
+    for exercise in mined.exercises:
+        typer.echo(
+            f"# {exercise.exercise}: {exercise.wrong} of {exercise.tried} wrong, {exercise.unnamed} of them without a "
+            f"name, {len(exercise.found) or 'no'} group{'' if len(exercise.found) == 1 else 's'} of three or more\n"
+        )
+        for found in exercise.found:
+            typer.echo(plain(f"{_head(found)}\n{found.code or '# the cell does not define the function'}\n"))
+
+
+def _head(found: "MinedMistake") -> str:
+    low, high = (f"{100 * end:.0f}" for end in (found.share.low, found.share.high))
+    fails = "; ".join(found.failed)
+    return f"# {found.count} students, {100 * found.share.value:.0f} % ({low} to {high} %); fails: {fails}"

@@ -1,0 +1,55 @@
+"""``studium report``: what a class's answers say, as one page."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from studium.catalogue import Catalogue
+
+from studium_graders.commands.extra import require_grade_extra, settings_errors
+
+
+def report(
+    ctx: typer.Context,
+    name: Annotated[str, typer.Argument(help="The assignment's name.")],
+    out: Annotated[Path, typer.Option(help="The page to write.")] = Path("report.html"),
+    course: Annotated[Path, typer.Option(help="The course folder.")] = Path(),
+    from_: Annotated[
+        list[Path] | None,
+        typer.Option("--from", help="The course folder of an earlier term, to compare with; may be given again."),
+    ] = None,
+    anonymous: Annotated[
+        bool, typer.Option("--anonymous", help="Show numbers in the place of the students' ids.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs; write no page.")] = False,
+) -> None:
+    """Write a page about an assignment: its tests, the mistakes that were made, and answers that are alike.
+
+    The page shows which tests do not discriminate, how often each mistake was made, groups of wrong answers without a
+    name as code for the topic's author, and pairs of students whose answers are more alike than chance makes them. It
+    is one file that needs no network. It shows no hidden test's code, but students' answers: keep it to yourself.
+    """
+    require_grade_extra("nbgrader", "scipy")
+    from studium.cli.output import print_json
+    from studium.notebooks import write_text
+
+    from studium_graders.mistakes import Sentences
+    from studium_graders.report.class_data import anonymous as without_names
+    from studium_graders.report.making import make_report
+    from studium_graders.report.page import report_page
+    from studium_graders.report.reading import read_class
+
+    catalogue: Catalogue = ctx.obj
+    with settings_errors(course):
+        data = read_class(course, name, catalogue)
+        earlier = [read_class(folder, name, catalogue) for folder in from_ or ()]
+    if anonymous:
+        data, earlier = without_names(data), [without_names(term) for term in earlier]
+    made = make_report(data, Sentences(catalogue).of, earlier)
+    if as_json:
+        print_json(made)
+        return
+    write_text(report_page(made, data), out)
+    for note in made.notes:
+        typer.echo(f"studium: {note}", err=True)
+    typer.echo(f"{out} is ready: {len(made.tests)} tests, {made.students} students, {len(made.similarity.pairs)} pairs")
