@@ -101,6 +101,13 @@ def test_a_package_of_the_engine_imports_from_those_below_it_alone(package):
     assert {name: bad for name, bad in found.items() if bad} == {}
 
 
+def test_the_engine_draws_nothing():
+    texts = {path.name: path.read_text("utf-8") for path in ENGINE.rglob("*.py")}
+    assert [
+        name for name, text in texts.items() if any(module == "studium_widgets" for module, _ in imports_of(text))
+    ] == []
+
+
 def test_the_packages_of_the_engine_have_an_order():
     order = list(BELOW)
     assert all(order.index(lower) < order.index(package) for package, below in BELOW.items() for lower in below)

@@ -238,7 +238,7 @@ def _with_outcomes(answer: Answer, chances: dict, ability: float, rng: random.Ra
 
 
 def planted_mistake(data: ClassData, index: int, share: float = 0.12, seed: int = 2) -> tuple[ClassData, list[str]]:
-    """Let a share of the students make the same mistake without a name in one exercise, each in a style of their own."""
+    """Let a share of the students make the same mistake without a name in one exercise, each in an own style."""
     rng = random.Random(seed)
     makers = sorted(rng.sample(data.students, round(share * len(data.students))))
     wrong = pools()[index].mutants[0]

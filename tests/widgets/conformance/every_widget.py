@@ -7,7 +7,8 @@ import importlib
 from studium_widgets import Widget
 from studium_widgets.topic_widgets import widgets_of
 
-WIDGETS = sorted(widgets_of("studium_widgets") + widgets_of("studium_topics"))
+PACKAGES = ("studium_widgets", "studium_topics", "studium_graders")
+WIDGETS = sorted(name for package in PACKAGES for name in widgets_of(package))
 
 
 def load(name: str) -> type[Widget]:
