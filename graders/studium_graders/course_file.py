@@ -27,13 +27,15 @@ Percent = Annotated[float, Meta(ge=0, le=100)]
 class Late(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a late submission costs: ``penalty_percent`` of its points for each day or hour that has begun.
 
-    Nothing within ``grace_minutes``, after which the clock starts; never more than ``cap_percent``.
+    Nothing within ``grace_minutes``, after which the clock starts; never more than ``cap_percent``. ``late_days`` is
+    how many days each student may be late in the whole term before it costs anything.
     """
 
     policy: Literal["none", "zero", "per-day", "per-hour"] = "none"
     penalty_percent: Percent = 0
     grace_minutes: Annotated[float, Meta(ge=0)] = 0
     cap_percent: Percent = 100
+    late_days: Annotated[int, Meta(ge=0, le=366)] = 0
 
 
 class Assignment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -4,6 +4,7 @@ import msgspec
 
 from studium_graders.engine.material.results import SubmissionResult, TestResult, Verdict
 from studium_graders.engine.supervision.vacuous_answers import VacuousTest
+from studium_graders.history import Basis
 from studium_graders.mistakes import Sentences
 from studium_graders.recorder import MarkChange
 
@@ -21,6 +22,8 @@ class TestRow(msgspec.Struct, frozen=True):
     mistake_id: str
     mode: str
     reason: str = ""  # why it ran in one process
+    notebook: str = ""
+    grade_id: str = ""
 
 
 class SubmissionRow(msgspec.Struct, frozen=True):
@@ -40,6 +43,7 @@ class SubmissionRow(msgspec.Struct, frozen=True):
     notes: list[str] = []
     reused: bool = False
     recorded: bool = False
+    sha256: str = ""  # of the code and files that were graded
 
 
 class ClassResult(msgspec.Struct):
@@ -56,6 +60,7 @@ class ClassResult(msgspec.Struct):
     changes: list[MarkChange] = []
     problems: list[str] = []
     vacuous: list[VacuousTest] = []
+    basis: Basis = Basis()
 
     def changes_of(self, *, recorded: bool) -> list[MarkChange]:
         """Return the marks that became others, or those that would: somebody said no, or they could not be recorded."""
@@ -83,6 +88,7 @@ def submission_row(
     late_penalty: float = 0.0,
     reused: bool = False,
     recorded: bool = False,
+    sha256: str = "",
 ) -> SubmissionRow:
     """Return the row of a result."""
     return SubmissionRow(
@@ -97,6 +103,7 @@ def submission_row(
         [*notes, *(note for book in result.notebooks for note in book.notes)],
         reused,
         recorded,
+        sha256,
     )
 
 
@@ -113,4 +120,6 @@ def _test_row(test: TestResult, sentences: Sentences) -> TestRow:
         test.mistake_id,
         test.mode,
         test.reason,
+        test.notebook,
+        test.grade_id,
     )

@@ -8,7 +8,6 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from contextlib import contextmanager
-from datetime import timedelta
 from itertools import chain
 from pathlib import Path
 from typing import Protocol
@@ -22,6 +21,7 @@ from studium_graders import work
 from studium_graders.calibrating import Calibrating
 from studium_graders.course_file import FILE, read_course
 from studium_graders.engine.intake.submissions import read_submission
+from studium_graders.engine.intake.timestamps import read_timestamp
 from studium_graders.engine.material.assignment import CanonicalSubmission
 from studium_graders.engine.material.limits import Limits
 from studium_graders.engine.material.results import SubmissionResult
@@ -31,10 +31,13 @@ from studium_graders.executors import usable_cpus
 from studium_graders.exercise_files import packages_of
 from studium_graders.grade_report import ClassResult, submission_row
 from studium_graders.grading_lock import only_grader
+from studium_graders.history import FILE as HISTORY
+from studium_graders.history import Recorded, basis_of, open_history
+from studium_graders.late_budget import Extensions, extensions, times_of
 from studium_graders.late_penalties import LatePenalties
 from studium_graders.mistakes import Sentences
 from studium_graders.opening import open_course
-from studium_graders.recorder import Graded, MarkChange, Recorder
+from studium_graders.recorder import ALL, Graded, MarkChange, Recorder, Selection
 from studium_graders.recording_desk import DISK_FULL, AutogradedFolder, RecordingDesk
 from studium_graders.results_store import ResultsStore, environment_hash, result_key
 from studium_graders.sharing import Sharing, sharing_of
@@ -57,6 +60,7 @@ class GradeOptions(msgspec.Struct, frozen=True):
     force: bool = False
     trust: bool = False
     dry_run: bool = False
+    selection: Selection = ALL
 
 
 class Watcher(Protocol):
@@ -118,7 +122,7 @@ class _Run:
         self.coursedir, self.options, self.watcher = coursedir, options, watcher
         self.root = Path(coursedir.root)
         self.assignment, self.catalogue, self.sentences = assignment, catalogue, Sentences(catalogue)
-        self.limits, self.gpu, self.extensions = _settings(self.root, assignment)
+        self.limits, self.gpu, self.extensions = _settings(self.root, assignment, coursedir.db_url)
         self.sharing = sharing_of(coursedir)
         self.store = ResultsStore(self.root / ".studium" / "results" / assignment, self.sharing)
         self.jobs = options.jobs or usable_cpus()
@@ -142,7 +146,8 @@ class _Run:
             )
         self.packages = packages_of(self.material, self.catalogue)
         self.environment = environment_hash(self.packages)
-        report = ClassResult(self.material.assignment, level)
+        basis = basis_of(self.material, self.environment, level)
+        report = ClassResult(self.material.assignment, level, basis=basis)
         report.problems += filter(None, (submitted.problem for submitted in submissions))
         submissions = [submitted for submitted in submissions if not submitted.problem]
         self.watcher.begin(len(submissions), level)
@@ -152,7 +157,12 @@ class _Run:
         marker = self.root / ".studium" / "runs" / self.assignment
         with (
             Recorder(
-                self.coursedir.db_url, self.coursedir.course_id, self.assignment, penalties, self.extensions
+                self.coursedir.db_url,
+                self.coursedir.course_id,
+                self.assignment,
+                penalties,
+                self.extensions,
+                self.options.selection,
             ) as recorder,
             _run_noted(marker, self.options, self.watcher, self.sharing),
         ):
@@ -162,12 +172,25 @@ class _Run:
                 report,
                 self.sentences,
                 lambda student: line.stored(folders[student]),
+                lambda graded: self._keep(graded, report),
                 write=not self.options.dry_run,
             )
             for graded, reused in line.results(submissions):
                 desk.take(graded, reused=reused)
             desk.finish(self.watcher.agree)
         return report
+
+    def _keep(self, graded: Sequence[Graded], report: ClassResult) -> None:
+        """Put what was recorded into the history; marks count without it, so that one which fails is a problem only."""
+        results = [
+            Recorded(one.submission.digest, read_timestamp(one.submission.timestamp), one.result) for one in graded
+        ]
+        try:
+            with open_history(self.root) as history:
+                history.record(self.assignment, report.basis, results)
+            self.sharing.share(self.root / HISTORY)
+        except CourseError as error:
+            report.problems += [str(error)] if str(error) not in report.problems else []
 
     def _executor(self) -> Executor:
         if self.options.scheduler and self.options.executor == "local":
@@ -366,9 +389,10 @@ def _some(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
 
 
-def _settings(root: Path, assignment: str) -> tuple[Limits, bool, dict[str, timedelta]]:
+def _settings(root: Path, assignment: str, url: str) -> tuple[Limits, bool, Extensions]:
     """Return an assignment's limits, whether it needs a GPU, and students' extensions, as course.toml has them."""
     if not (root / FILE).is_file():
-        return Limits(), False, {}
+        return Limits(), False, lambda student, received: None
     course = read_course(root)
-    return course.limits_of(assignment), course.needs_gpu(assignment), course.extensions_of(assignment)
+    times = times_of(url) if course.late.late_days else {}
+    return course.limits_of(assignment), course.needs_gpu(assignment), extensions(course, assignment, times)

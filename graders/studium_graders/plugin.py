@@ -36,6 +36,8 @@ def studium_commands(app: typer.Typer) -> None:
     from studium_graders.commands.extend import extend
     from studium_graders.commands.feedback import feedback
     from studium_graders.commands.grade import grade
+    from studium_graders.commands.history import history
+    from studium_graders.commands.late_days import late_days
     from studium_graders.commands.mine import mine
     from studium_graders.commands.new_course import new_course
     from studium_graders.commands.report import report
@@ -48,6 +50,8 @@ def studium_commands(app: typer.Typer) -> None:
     app.command("feedback")(feedback)
     app.command("export")(export)
     app.command("report")(report)
+    app.command("history")(history)
+    app.command("late-days")(late_days)
     app.command("student-wheel")(student_wheel)
     _group(app, "new").command("course")(new_course)
     _group(app, "topic").command("mine")(mine)

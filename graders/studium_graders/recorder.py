@@ -5,11 +5,10 @@ transaction. Manual scores, extra credit and manual comments are read and never 
 that course.toml grants are.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 from functools import cached_property
-from types import MappingProxyType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import msgspec
 from nbgrader.api import (
@@ -24,16 +23,18 @@ from nbgrader.api import (
 )
 from sqlalchemy import insert, select, update
 from sqlalchemy.engine import make_url
-from studium.errors import CourseError
+from studium.errors import CourseError, UnknownNameError
 
 from studium_graders.engine.intake.timestamps import read_timestamp
 from studium_graders.engine.material.assignment import CanonicalNotebook, CanonicalSubmission
 from studium_graders.engine.material.results import NotebookResult, SubmissionResult
 from studium_graders.gradebook_errors import WAIT_SECONDS, gradebook_errors
 from studium_graders.gradebook_reading import reading_if_there
+from studium_graders.late_budget import Extensions
 from studium_graders.late_penalties import LatePenalties
 
 NO_RESPONSE = "No response."
+LATE = "late penalty"
 _MODELS = (Student, SubmittedAssignment, SubmittedNotebook, Grade, Comment)  # each refers to those before it
 
 
@@ -45,6 +46,32 @@ class MarkChange(msgspec.Struct, frozen=True):
     cell: str  # grade id, or "late penalty"
     before: float | None
     after: float | None
+
+    @property
+    def is_gain(self) -> bool:
+        """Whether the student gains by it; a mark that a person has to give is none."""
+        if self.before is None or self.after is None:
+            return False
+        return self.after < self.before if self.cell == LATE else self.after > self.before
+
+
+class Selection(msgspec.Struct, frozen=True):
+    """Which marks in the gradebook may become others: all, only gains, or none; of ``tests`` alone, if there are any.
+
+    Tests are named as "notebook/cell". A late penalty follows where another mark of its notebook changes.
+    """
+
+    changes: Literal["all", "gains", "none"] = "all"
+    tests: frozenset[str] = frozenset()
+
+    def wants(self, change: MarkChange) -> bool:
+        """Return whether a mark may become another one."""
+        if self.changes == "none" or (self.tests and f"{change.notebook}/{change.cell}" not in self.tests):
+            return False
+        return self.changes == "all" or change.is_gain
+
+
+ALL = Selection()
 
 
 class Graded(msgspec.Struct, frozen=True):
@@ -93,11 +120,12 @@ class Recorder:
         course_id: str,
         assignment: str,
         penalties: LatePenalties,
-        extensions: Mapping[str, timedelta] = MappingProxyType({}),
+        extensions: Extensions = lambda student, received: None,
+        selection: Selection = ALL,
     ) -> None:
         self._url = url
         self._penalties = penalties
-        self.extensions = extensions
+        self.extensions, self.selection = extensions, selection
         _require_assignment(url, assignment)
         with gradebook_errors(url):
             self._gradebook = Gradebook(_patient(url), course_id or "default_course")
@@ -152,6 +180,9 @@ class Recorder:
             for book in assignment.notebooks
         ]
         self._gradebook.db.rollback()
+        known = {f"{cells.name}/{cell}" for cells in self.cells for cell in cells.graded}
+        for test in sorted(self.selection.tests - known):
+            raise UnknownNameError("test", test, known)
 
     def penalty(self, student: str, score: float, timestamp: datetime | None, extension: Any) -> float | None:
         """Return the points that a late notebook loses, None for none, by the course's plugin and nbgrader's rules."""
@@ -225,7 +256,7 @@ class _Planner:
             self._insert(Student, id=self.student)
         timestamp = read_timestamp(self.graded.submission.timestamp)
         row = self.recorded.submissions.get(self.student)
-        extension = self.recorder.extensions.get(self.student)
+        extension = self.recorder.extensions(self.student, timestamp or (row.timestamp if row else None))
         if row is None:
             submission = new_uuid()
             self._insert(
@@ -261,11 +292,16 @@ class _Planner:
         missing = book is None or book.missing
         penalty = None if missing else self.recorder.penalty(self.student, score, timestamp, extension)
         before = row.late_submission_penalty if row else None
+        if row and (penalty or 0.0) != (before or 0.0):
+            change = MarkChange(self.student, cells.name, LATE, before or 0.0, penalty or 0.0)
+            follows = any(made.notebook == cells.name for made in self.made.changes)
+            if follows or self.recorder.selection.wants(change):
+                self.made.changes.append(change)
+            else:
+                penalty = before
         self.made.penalty += penalty or 0.0
         if penalty != before:
             self._update(SubmittedNotebook, id=notebook, late_submission_penalty=penalty)
-            if row and (penalty or before):
-                self._change(cells.name, "late penalty", before or 0.0, penalty or 0.0)
 
     def _grade(
         self,
@@ -288,6 +324,8 @@ class _Planner:
             needs = manual is not None or auto is None or result.verdict == "unreadable"
             if needs and row and row.auto_score == auto and not row.needs_manual_grade:
                 needs = not self.is_known
+        if row is not None and not self._may_change(MarkChange(self.student, cells.name, name, row.auto_score, auto)):
+            auto, needs = row.auto_score, row.needs_manual_grade
         if row is None:
             self._insert(
                 Grade,
@@ -299,8 +337,6 @@ class _Planner:
             )
         elif (row.auto_score, row.needs_manual_grade) != (auto, needs):
             self._update(Grade, id=row.id, auto_score=auto, needs_manual_grade=needs)
-            if row.auto_score is not None and row.auto_score != auto:
-                self._change(cells.name, name, row.auto_score, auto)
         mark = manual if manual is not None else auto
         return 0.0 if mark is None else mark + extra
 
@@ -318,8 +354,13 @@ class _Planner:
     def _update(self, model: Any, **values: Any) -> None:
         self.made.updates.setdefault(model.__name__, []).append(values)
 
-    def _change(self, notebook: str, cell: str, before: float | None, after: float | None) -> None:
-        self.made.changes.append(MarkChange(self.student, notebook, cell, before, after))
+    def _may_change(self, change: MarkChange) -> bool:
+        """Return whether a mark may become another one, and note that it does; one that is new always may."""
+        if change.before is None or change.before == change.after:
+            return True
+        if wanted := self.recorder.selection.wants(change):
+            self.made.changes.append(change)
+        return wanted
 
 
 def _waits(task: Any) -> bool:

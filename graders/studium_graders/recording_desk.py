@@ -62,7 +62,8 @@ def _mode(permissions: int) -> int:
 class RecordingDesk:
     """Takes results and records them. ``write`` false looks only at what would change.
 
-    ``again`` gives the result of a student once more: those that wait are in the store, not in memory.
+    ``again`` gives the result of a student once more: those that wait are in the store, not in memory. ``keep`` puts
+    what was recorded into the history.
     """
 
     def __init__(
@@ -72,11 +73,12 @@ class RecordingDesk:
         report: ClassResult,
         sentences: Sentences,
         again: Callable[[str], Graded | None],
+        keep: Callable[[Sequence[Graded]], None],
         *,
         write: bool,
     ) -> None:
         self._recorder, self._autograded, self._report, self._sentences = recorder, autograded, report, sentences
-        self._again, self._write = again, write
+        self._again, self._keep, self._write = again, keep, write
         self._batch: list[Graded] = []
         self._reused: set[str] = set()
         self._changed: list[str] = []  # students who wait until somebody agrees
@@ -137,6 +139,7 @@ class RecordingDesk:
         written = {graded.submission.student for graded in batch if write and self._has_written(graded)}
         if written:
             self._recorder.write([plan for plan in plans if plan.student in written])
+            self._keep([graded for graded in batch if graded.submission.student in written])
         self._report.submissions += [
             submission_row(
                 graded.result,
@@ -145,6 +148,7 @@ class RecordingDesk:
                 late_penalty=plan.penalty,
                 reused=plan.student in self._reused,
                 recorded=plan.student in written,
+                sha256=graded.submission.digest,
             )
             for graded, plan in zip(batch, plans, strict=True)
         ]

@@ -4,6 +4,7 @@ import gc
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,7 +19,17 @@ if TYPE_CHECKING:
     from studium_graders.engine.supervision.vacuous_answers import VacuousTest
     from studium_graders.grade_report import ClassResult, SubmissionRow
     from studium_graders.grading import Watcher
+    from studium_graders.history import Attempt
     from studium_graders.recorder import MarkChange
+
+
+class Changes(Enum):
+    """Which marks in the gradebook may become others."""
+
+    ALL = "all"
+    GAINS = "gains"
+    NONE = "none"
+
 
 _MOST_CHANGES = 40
 _SWITCH_SECONDS = 5e-4  # whoever reads and records must not keep those waiting who watch over the processes
@@ -42,6 +53,16 @@ def grade(
         bool, typer.Option("--trust-submissions", help="Grade although the sandbox is weaker than L2.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Grade, and show what would change.")] = False,
+    report: Annotated[
+        Path | None, typer.Option(help="A page to write about the marks that change: old and new, for whom, and why.")
+    ] = None,
+    changes: Annotated[
+        Changes, typer.Option(help="Which marks in the gradebook may become others: all, gains or none.")
+    ] = Changes.ALL,
+    only_test: Annotated[
+        list[str] | None,
+        typer.Option(help="NOTEBOOK/CELL of a test whose marks may change, and no others; may be given again."),
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before marks change.")] = False,
     check: Annotated[
         bool, typer.Option("--check", help="Grade nothing: list the tests that a vacuous answer passes.")
@@ -58,6 +79,8 @@ def grade(
     from studium.cli.output import print_json
 
     from studium_graders.grading import GradeOptions, grade_class
+    from studium_graders.history import read_attempts
+    from studium_graders.recorder import Selection
     from studium_graders.vacuous_check import check_assignment
 
     gc.freeze()
@@ -68,10 +91,26 @@ def grade(
             tests = check_assignment(course, name, catalogue)
         print_json(tests) if as_json else show_vacuous(tests, asked=True)
         return
-    options = GradeOptions(tuple(student or ()), jobs, executor, scheduler, resume, force, trust_submissions, dry_run)
+    selection = Selection(changes.value, frozenset(only_test or ()))
+    options = GradeOptions(
+        tuple(student or ()), jobs, executor, scheduler, resume, force, trust_submissions, dry_run, selection
+    )
+    attempts = read_attempts(course, name) if report else []
     with stoppable(), settings_errors(course), _watching(ask=not (yes or as_json)) as watcher:
         result = grade_class(course, name, options, catalogue, watcher)
+    if report:
+        _write_report(report, result, attempts, dry_run=dry_run)
     _show(result, dry_run=dry_run, as_json=as_json)
+
+
+def _write_report(path: Path, result: "ClassResult", attempts: "Sequence[Attempt]", *, dry_run: bool) -> None:
+    from studium.notebooks import write_text
+
+    from studium_graders.regrading import regrades
+    from studium_graders.report.regrade_page import regrade_page
+
+    write_text(regrade_page(result, regrades(result, attempts), dry_run=dry_run), path)
+    typer.echo(f"{path} is ready", err=True)
 
 
 def show_vacuous(tests: "Sequence[VacuousTest]", *, asked: bool = False) -> None:

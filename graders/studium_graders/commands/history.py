@@ -1,0 +1,57 @@
+"""``studium history``: the attempts that were graded, and what each got."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from studium_graders.commands.extra import require_grade_extra, settings_errors
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from zoneinfo import ZoneInfo
+
+    from studium_graders.history import Attempt
+
+
+def history(
+    name: Annotated[str, typer.Argument(help="The assignment's name; all assignments if left out.")] = "",
+    course: Annotated[Path, typer.Option(help="The course folder.")] = Path(),
+    student: Annotated[str, typer.Option(help="A student, and no others.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+) -> None:
+    """Show every submission that was graded: attempt, time, content, and its points each time they were recorded.
+
+    The history is kept in history.db beside the gradebook. What a student replaced before it was graded is not in it.
+    """
+    require_grade_extra("nbgrader")
+    from studium.cli.output import print_json
+
+    from studium_graders.history import read_attempts
+    from studium_graders.late_budget import course_zone
+    from studium_graders.opening import open_course
+
+    with settings_errors(course):
+        root = Path(open_course(course).root)
+        attempts = read_attempts(root, name, student)
+        zone = course_zone(root)
+    if as_json:
+        print_json(attempts)
+    elif attempts:
+        _print(attempts, zone)
+    else:
+        typer.echo("no submission is in the history yet; studium grade adds those that it records")
+
+
+def _print(attempts: "Sequence[Attempt]", zone: "ZoneInfo") -> None:
+    from studium.cli.output import print_table
+
+    rows = []
+    for one in attempts:
+        received = f"{one.received.astimezone(zone):%Y-%m-%d %H:%M %Z}" if one.received else "no time"
+        where = (one.assignment, one.student, str(one.attempt), received, one.sha256[:12])
+        for result in one.results:
+            recorded = f"{result.recorded.astimezone(zone):%Y-%m-%d %H:%M}"
+            rows.append((*where, f"{result.score:g} of {result.max_score:g}", result.verdict, recorded))
+            where = ("", "", "", "", "")
+    print_table(("assignment", "student", "attempt", "received", "sha256", "points", "verdict", "recorded"), rows)
