@@ -4,7 +4,7 @@ import gc
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from studium_graders.recorder import MarkChange
 
 
-class Changes(Enum):
+class Changes(StrEnum):
     """Which marks in the gradebook may become others."""
 
     ALL = "all"

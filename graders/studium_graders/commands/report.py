@@ -19,7 +19,7 @@ def report(
         typer.Option("--from", help="The course folder of an earlier term, to compare with; may be given again."),
     ] = None,
     anonymous: Annotated[
-        bool, typer.Option("--anonymous", help="Show numbers in the place of the students' ids.")
+        bool, typer.Option("--anonymous", help="Show numbers in the place of ids, and answers without comments.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs; write no page.")] = False,
 ) -> None:

@@ -3,6 +3,7 @@
 import msgspec
 
 from studium_graders.engine.material.results import TestResult
+from studium_graders.report.misconception_code import without_remarks
 
 
 class Item(msgspec.Struct, frozen=True):
@@ -83,9 +84,17 @@ class ClassData(msgspec.Struct, frozen=True):
 
 
 def anonymous(data: ClassData) -> ClassData:
-    """Return the same class with numbers in the place of students' ids, in an order that says nothing about them."""
-    rows = sorted(data.answers.values(), key=lambda row: [answer.source if answer else "" for answer in row])
+    """Return the same class with numbers in the place of students' ids, in an order that says nothing about them.
+
+    Comments and docstrings, in which students write their names, are taken out of the answers.
+    """
+    rows = [tuple(answer and _bare(answer) for answer in row) for row in data.answers.values()]
+    rows.sort(key=lambda row: [answer.source if answer else "" for answer in row])
     digits = len(str(len(rows)))
     return msgspec.structs.replace(
         data, answers={f"student {number:0{digits}}": row for number, row in enumerate(rows, 1)}
     )
+
+
+def _bare(answer: Answer) -> Answer:
+    return msgspec.structs.replace(answer, source=without_remarks(answer.source))

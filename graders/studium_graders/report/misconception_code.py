@@ -32,6 +32,12 @@ def misconception_code(name: str, source: str) -> str:
     return _HEAD.format(name=name) + ast.unparse(outer) + "\n"
 
 
+def without_remarks(source: str) -> str:
+    """Return the code without comments and docstrings; nothing is kept of text that is no Python."""
+    tree = parsed(source)
+    return f"{ast.unparse(_Bare().visit(tree))}\n" if tree else "# Python cannot read this answer\n"
+
+
 def _with_imports(function: ast.FunctionDef, imports: list[str]) -> str:
     """Put imports of the cell into the function: the topic's module may lack them."""
     function.body = [*(ast.parse(line).body[0] for line in imports), *function.body]

@@ -1,4 +1,4 @@
-"""`studium report` and `studium topic mine` on a course folder: what they read, what they leave out, what they refuse."""
+"""`studium report` and `studium topic mine` on a course folder: what they read, leave out and refuse."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_answers_and_tests_are_read_by_exercise(graded, by_hand):
     ]
     assert data.students == sorted(f"pupil{number}" for number in range(12))
     assert data.answers["pupil3"][0].source == WRONG.format(name="pupil3", number=3)
-    assert "fsum" in data.exercises[0].right[1]
+    assert any("fsum" in source for source in data.exercises[0].right)
     assert data.exercises[0].right[0].startswith("def total")
     assert all("raise NotImplementedError" in one.given[0] for one in data.exercises)
 
@@ -80,9 +80,8 @@ def test_the_page_is_written_and_the_numbers_are_there_for_programs(course, stud
 def test_no_id_is_shown_where_the_report_is_anonymous(course, studium, tmp_path):
     out = str(tmp_path / "report.html")
     assert studium("report", "ps1", "--course", str(course), "--anonymous", "--out", out)[0] == 0
-    assert "pupil" not in studium("report", "ps1", "--course", str(course), "--anonymous", "--json")[1].replace(
-        "By pupil", ""
-    )
+    assert "pupil" not in studium("report", "ps1", "--course", str(course), "--anonymous", "--json")[1]
+    assert "pupil" not in Path(out).read_text("utf-8")
 
 
 def test_what_has_changed_since_it_was_graded_is_left_out_and_said(course, studium, submit):
