@@ -29,6 +29,7 @@ policy = "none"          # or "zero", "per-day", "per-hour"
 # penalty_percent = 10   # of the points earned, for each day or hour that has begun
 # grace_minutes = 15     # within which nothing is lost; then the clock starts
 # cap_percent = 50       # never more than this
+# late_days = 3          # that each student may be late in the whole term before it costs anything
 
 # The limits of a submission while it is graded. An assignment may change some: limits = {{ call_seconds = 60 }}
 # [limits]

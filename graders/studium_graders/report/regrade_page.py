@@ -22,6 +22,7 @@ def regrade_page(result: ClassResult, changes: Sequence[Regrade], *, dry_run: bo
         result=result,
         changes=changes,
         dry_run=dry_run,
+        late=LATE,
         students=sorted(students.items(), key=lambda pair: (nets[pair[0]], pair[0])),
         nets=nets,
         tests=sorted(tests.items(), key=lambda pair: -len(pair[1])),
