@@ -127,7 +127,7 @@ def _observation(
 
 def comparable(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
     """Return the arguments without what cannot be compared by content: functions and random generators."""
-    return _transparent([*args, *kwargs.values()])
+    return [_transparent(value) for value in (*args, *kwargs.values()) if not _opaque(value)]
 
 
 def _transparent(value: Any) -> Any:
