@@ -1,4 +1,4 @@
-"""The course folders of a server: what they hand out, to whom and until when. course.toml is read again when it changes."""
+"""The course folders of a server: what they hand out, to whom and until when. A changed course.toml is read again."""
 
 import hashlib
 import threading

@@ -39,7 +39,7 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[Session]:
-        """Return the only session that writes: what was done is kept at its end, or undone where something is raised."""
+        """Return the only session that writes: its work is kept at its end, or undone where something is raised."""
         with self._lock, Session(self._writer, expire_on_commit=False) as session, session.begin():
             yield session
 

@@ -33,7 +33,7 @@ c.JupyterHub.load_roles += [
         ],
     }}
 ]
-c.Spawner.environment["STUDIUM_CLASSROOM"] = "/services/{service}/"
+c.Spawner.environment["STUDIUM_CLASSROOM"] = {link!r}
 # Groups are roles: studium:COURSE:student, studium:COURSE:ta:SECTION, studium:COURSE:instructor, studium:COURSE:owner.
 # c.JupyterHub.load_groups |= {{"studium:COURSE:instructor": {{"users": ["grace"]}}}}
 """
@@ -46,5 +46,6 @@ def configuration(settings: Settings, folder: Path, service: str) -> str:
             f"a service's name has small letters, digits and hyphens: got {service[:60]!a}; choose another"
         )
     url = f"http://{settings.address}:{settings.port}"
+    link = f"{settings.link}/services/{service}/"
     command = [sys.executable, "-m", "studium", "classroom", "serve", "--course", str(folder)]
-    return _LINES.format(service=service, url=url, command=command, folder=str(folder))
+    return _LINES.format(service=service, url=url, command=command, folder=str(folder), link=link)

@@ -43,7 +43,7 @@ _WARM = 4  # assignments whose engines are kept
 
 
 class Checker:
-    """Checks notebooks; one engine for each assignment. A context manager; ``check`` may be called from many threads."""
+    """Checks notebooks with an engine for each assignment. A context manager; many threads may call ``check``."""
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue, self._sentences = catalogue, Sentences(catalogue)
