@@ -6,7 +6,7 @@ Nothing is allowed by default: a verb without ``@allowed`` is refused, whoever a
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
@@ -95,7 +95,7 @@ class ClassroomHandler(RequestHandler):
         """Take what all handlers share."""
         self.classroom, self._authentication = classroom, authentication
         self.person = Person("", {})
-        self._body = bytearray()
+        self._body, self._size = bytearray(), 0
 
     def set_default_headers(self) -> None:
         """Let no browser keep, frame, sniff or run what is sent."""
@@ -123,12 +123,14 @@ class ClassroomHandler(RequestHandler):
             self._require(course, rule.role)
 
     def data_received(self, chunk: bytes) -> None:
-        """Take a part of the body, as long as there may be more."""
-        if len(self._body) + len(chunk) > self._most:
-            self._refuse_size()
-        self._body += chunk
+        """Take a part of the body; of one that is too large nothing is kept."""
+        self._size += len(chunk)
+        if self._size <= self._most:
+            self._body += chunk
+        else:
+            self._body.clear()
 
-    def _refuse_size(self) -> None:
+    def _refuse_size(self) -> NoReturn:
         self.set_header("Connection", "close")
         raise HTTPError(413, f"the body has {self._most >> 10} KB at most here; send less")
 
@@ -170,14 +172,16 @@ class ClassroomHandler(RequestHandler):
     def body(self, form: type[T]) -> T:
         """Return the body as ``form``; raise 400 with a sentence where it is something else."""
         try:
-            found: T = _DECODERS[form].decode(bytes(self._body))
+            found: T = _DECODERS[form].decode(self.raw_body)
         except (msgspec.DecodeError, RecursionError) as error:
             raise HTTPError(400, f"the body is not what this address takes: {str(error).replace('%', '%%')}") from None
         return found
 
     @property
     def raw_body(self) -> bytes:
-        """The body as it came."""
+        """The body as it came; raise 413 where it was too large, which its head did not say."""
+        if self._size > self._most:
+            self._refuse_size()
         return bytes(self._body)
 
     async def reply(self, work: Callable[[], Any], status: int = 200) -> None:

@@ -5,6 +5,7 @@ from datetime import datetime
 from studium.errors import UsageError
 from studium_graders.extending import extend
 
+from studium_classroom.classroom import RefusedError
 from studium_classroom.members import require_user
 from studium_classroom.roles import Place, Role
 from studium_classroom.web.base import ClassroomHandler, ExtensionRequest, MemberRequest, allowed
@@ -40,7 +41,7 @@ class MembersHandler(ClassroomHandler):
         own = self.person.places[course].role
         if place.role >= Role.INSTRUCTOR and own < Role.OWNER:
             self.note(course, "invite", f"{asked.user} as {asked.role}", refused=True)
-            raise UsageError(f"only an owner of {course} invites somebody as {place.role.label}")
+            raise RefusedError(f"only an owner of {course} invites somebody as {place.role.label}")
 
         def invite() -> dict[str, str]:
             require_user(asked.user)
