@@ -11,7 +11,7 @@ from studium_classroom.settings import Settings
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,39}")
 _LINES = """\
 # Studium's course server as a service of this hub. Written by `studium classroom init-hub`.
-c.JupyterHub.services += [
+c.JupyterHub.services.extend([
     {{
         "name": {service!r},
         "url": {url!r},
@@ -19,9 +19,11 @@ c.JupyterHub.services += [
         "cwd": {folder!r},
         "oauth_no_confirm": True,
     }}
-]
+])
 # A student's own server asks with its own token: it may reach the service, and says whose it is and in which groups.
-c.JupyterHub.load_roles += [
+# A token can do what its owner can do, too, and no more.
+c.JupyterHub.load_roles.extend([
+    {{"name": "user", "scopes": ["self", "access:services!service={service}"]}},
     {{
         "name": "server",
         "scopes": [
@@ -32,10 +34,10 @@ c.JupyterHub.load_roles += [
             "read:users:groups!user",
         ],
     }}
-]
-c.Spawner.environment["STUDIUM_CLASSROOM"] = {link!r}
+])
+c.Spawner.environment.update({{"STUDIUM_CLASSROOM": {link!r}}})
 # Groups are roles: studium:COURSE:student, studium:COURSE:ta:SECTION, studium:COURSE:instructor, studium:COURSE:owner.
-# c.JupyterHub.load_groups |= {{"studium:COURSE:instructor": {{"users": ["grace"]}}}}
+# c.JupyterHub.load_groups.update({{"studium:COURSE:instructor": {{"users": ["grace"]}}}})
 """
 
 
