@@ -16,7 +16,7 @@ from studium.errors import CourseError, StudiumError, UsageError
 from tornado.web import HTTPError, RequestHandler, stream_request_body
 
 from studium_classroom.classroom import Classroom, RefusedError, TooManyError
-from studium_classroom.courses import CourseFolder
+from studium_classroom.courses import CourseFolder, utc_now
 from studium_classroom.members import InvitationError
 from studium_classroom.people import Authentication
 from studium_classroom.roles import Person, Role
@@ -168,6 +168,10 @@ class ClassroomHandler(RequestHandler):
     def course(self, course: str) -> CourseFolder:
         """Return the folder of a course that the person belongs to."""
         return self.classroom.courses[course]
+
+    def require_assignment(self, course: str, assignment: str) -> None:
+        """Raise UnknownNameError for an assignment that the person may not see."""
+        self.course(course).assignment(assignment, self.person.places[course].role, utc_now())
 
     def body(self, form: type[T]) -> T:
         """Return the body as ``form``; raise 400 with a sentence where it is something else."""

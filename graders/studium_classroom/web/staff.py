@@ -77,6 +77,7 @@ class GradeHandler(ClassroomHandler):
         """Grade the newest submission of each student again, after the assignment or a mark by hand has changed."""
 
         def again() -> dict[str, int]:
+            self.require_assignment(course, assignment)
             number = self.classroom.submissions.grade_again(course, assignment)
             self.note(course, "grade again", f"{assignment}: {number}")
             return {"waiting": number}
@@ -93,6 +94,7 @@ class ReleaseHandler(ClassroomHandler):
         """Let students see the marks and the feedback, in a course that shows them when released."""
 
         def release() -> dict[str, bool]:
+            self.require_assignment(course, assignment)
             self.classroom.releases.add(course, assignment)
             self.note(course, "release", assignment)
             return {"released": True}
