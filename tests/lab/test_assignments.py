@@ -51,7 +51,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     (root / "course.toml").write_text(COURSE)
     (root / "release" / "ps1").mkdir(parents=True)
     cell = new_code_cell("def mean(numbers):\n    ...", metadata={"studium": {"role": "exercise", "exercise": "mean"}})
-    nbformat.write(new_notebook(cells=[cell]), root / "release" / "ps1" / "means.ipynb")
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    nbformat.write(new_notebook(cells=[cell], metadata=kernel), root / "release" / "ps1" / "means.ipynb")
     classroom = Classroom([root], root / "data")
     with serving(classroom) as url:
         found = Served(classroom, url, {"ada": join(classroom, "genai", "ada", Place(Role.STUDENT))})

@@ -123,14 +123,14 @@ def hub(course: Path, tmp_path: Path) -> Iterator[Hub]:
 
 
 def wait_for(url: str, log: Path) -> None:
-    for _ in range(900):
+    for _ in range(1500):
         try:
             if httpx.get(url, timeout=5).status_code == 200:
                 return
         except httpx.HTTPError:
             pass
         time.sleep(0.2)
-    raise AssertionError(log.read_text()[-4000:])
+    raise AssertionError("\n".join(line for line in log.read_text().splitlines() if "JupyterHub" in line)[-4000:])
 
 
 def test_groups_of_the_hub_are_roles_and_a_students_own_server_hands_in(hub, archive, monkeypatch):
