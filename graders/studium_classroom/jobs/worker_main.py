@@ -7,8 +7,9 @@ notebooks at once as there are processors.
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
+from queue import SimpleQueue
 from typing import BinaryIO
 
 import msgspec
@@ -30,14 +31,15 @@ def main() -> None:
     os.nice(_NICENESS)
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a course's plugins print is no answer
+    waiting: SimpleQueue[Asked] = SimpleQueue()
+    threading.Thread(target=_read, args=(sys.stdin.buffer, waiting), daemon=True).start()
     warm.begin()
     kind = sys.argv[1]
     work, jobs = (_grading(), 1) if kind == "grade" else (_checking(), usable_cpus())
     lock = threading.Lock()
     with ThreadPoolExecutor(jobs) as executor:
-        for asked in _read(sys.stdin.buffer):
-            _begin(executor, work, asked, answers, lock)
-        os._exit(0)  # nobody waits for what is under way: the next server asks again
+        while True:
+            _begin(executor, work, waiting.get(), answers, lock)
 
 
 def _grading() -> Work:
@@ -64,9 +66,11 @@ def _checking() -> Work:
     return work
 
 
-def _read(stream: BinaryIO) -> Iterator[Asked]:
+def _read(stream: BinaryIO, waiting: "SimpleQueue[Asked]") -> None:
+    """Take jobs in; when the server is gone, end at once: the next one asks again for what is under way."""
     while len(head := stream.read(4)) == 4:
-        yield _asked.decode(stream.read(int.from_bytes(head, "big")))
+        waiting.put(_asked.decode(stream.read(int.from_bytes(head, "big"))))
+    os._exit(0)
 
 
 def _begin(executor: Executor, work: Work, asked: Asked, answers: BinaryIO, lock: threading.Lock) -> None:

@@ -120,7 +120,7 @@ class ClassroomHandler(RequestHandler):
             return
         self.person = await self._who()
         if course := self.path_kwargs.get("course"):
-            self._require(course, rule.role)
+            await self._require(course, rule.role)
 
     def data_received(self, chunk: bytes) -> None:
         """Take a part of the body; of one that is too large nothing is kept."""
@@ -151,13 +151,13 @@ class ClassroomHandler(RequestHandler):
             raise HTTPError(401, "the token is none of this server's, or no more; ask for another invitation")
         return person
 
-    def _require(self, course: str, role: Role) -> None:
+    async def _require(self, course: str, role: Role) -> None:
         """Refuse somebody who has a lesser role in the course, or none; whether there is such a course is not said."""
         place = self.person.places.get(course)
         if place and place.role >= role and course in self.classroom.courses:
             return
         if place:
-            self.note(course, self.request.method or "", self.request.path, refused=True)
+            await asyncio.to_thread(self.note, course, self.request.method or "", self.request.path, refused=True)
             raise HTTPError(403, f"the role {role.label} in {course} is needed, and yours is {place.role.label}")
         raise HTTPError(403, f"you are no member of a course {course[:60]!a} here; ask its instructor to invite you")
 
@@ -205,7 +205,7 @@ class ClassroomHandler(RequestHandler):
         if isinstance(error, StudiumError):
             self.set_status(next((code for kind, code in _STATUS.items() if isinstance(error, kind)), 400))
             sentence = str(error)
-        elif isinstance(error, HTTPError):
+        elif isinstance(error, HTTPError) and status_code < 500:  # a hub that does not answer is not described
             sentence = (error.log_message or error.reason or sentence).replace("%%", "%")
         elif status_code == 404:
             sentence = "there is nothing at this address"

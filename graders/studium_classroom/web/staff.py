@@ -1,5 +1,6 @@
 """What the staff asks for. A TA with a section sees that section alone; what changes things is an instructor's."""
 
+import asyncio
 from datetime import datetime
 
 from studium.errors import UsageError
@@ -40,7 +41,7 @@ class MembersHandler(ClassroomHandler):
         place = Place(Role.named(asked.role), asked.section[:100])
         own = self.person.places[course].role
         if place.role >= Role.INSTRUCTOR and own < Role.OWNER:
-            self.note(course, "invite", f"{asked.user} as {asked.role}", refused=True)
+            await asyncio.to_thread(self.note, course, "invite", f"{asked.user} as {asked.role}", refused=True)
             raise RefusedError(f"only an owner of {course} invites somebody as {place.role.label}")
 
         def invite() -> dict[str, str]:

@@ -20,6 +20,7 @@ from contextlib import closing
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 from studium.classroom.client import ClassroomError, Client
 from studium.classroom.messages import CheckRequest
@@ -28,6 +29,7 @@ from studium_classroom.roles import Place, Role
 
 from .conftest import join
 
+pytestmark = pytest.mark.timeout(3600)
 STUDENTS, SECONDS, AT_ONCE = 300, 60.0, 30
 KILLS = int(os.environ.get("KILLS", "20"))
 ANSWER = "def total(values):\n    # {}\n    return sum(values)\n"
@@ -144,6 +146,17 @@ def wait_until_graded(classroom: Classroom) -> None:
     while classroom.submissions.waiting():
         assert time.monotonic() < end
         time.sleep(1)
+
+
+def test_what_a_submission_costs_the_server(tokens, server, archive: Callable[..., bytes]):
+    process, times = psutil.Process(server.process.pid), []
+    before = process.cpu_times()
+    for name in list(tokens)[:50]:
+        submit(server.url, tokens[name], archive(total=ANSWER.format(name)), 0.0, times)
+    after = process.cpu_times()
+    used = after.user + after.system - before.user - before.system
+    shown("submissions one by one", times)
+    print(f"processor time of the server: {1000 * used / len(times):.1f} ms for each")
 
 
 def test_thirty_students_check_at_once(tokens, server, answered: Callable[..., dict[str, bytes]]):
