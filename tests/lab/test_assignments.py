@@ -30,7 +30,7 @@ from tests.lab.conftest import TOKEN, _wait_for
 
 axe = pytest.importorskip("axe_core_python.sync_playwright")
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("jupyterlab"), pytest.mark.sample(1, of="browser")]
+pytestmark = [pytest.mark.browser, pytest.mark.heavy, pytest.mark.xdist_group("jupyterlab")]
 
 COURSE = """
 id = "genai"

@@ -1,7 +1,8 @@
 """Measures the course server: a class hands in within a minute while the server is killed, then many check at once.
 
-Run by `make bench`. KILLS in the environment says how often the server is killed. Judges nothing but that nothing is
-lost: each student has one submission, its archive is there, and the gradebook has one mark of it.
+Run by `make bench`. KILLS and STUDENTS in the environment say how often the server is killed and how many hand in.
+Judges nothing but that nothing is lost: each student has one submission, its archive is there, and the gradebook has
+one mark of it.
 """
 
 import os
@@ -30,7 +31,7 @@ from studium_classroom.roles import Place, Role
 from .conftest import join
 
 pytestmark = pytest.mark.timeout(3600)
-STUDENTS, SECONDS, AT_ONCE = 300, 60.0, 30
+STUDENTS, SECONDS, AT_ONCE = int(os.environ.get("STUDENTS", "300")), 60.0, 30
 KILLS = int(os.environ.get("KILLS", "20"))
 ANSWER = "def total(values):\n    # {}\n    return sum(values)\n"
 
