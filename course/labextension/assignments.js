@@ -15,8 +15,8 @@ export function assignmentsView(desk) {
   const said = h("div", { role: "status" });
   const list = h("div", {});
   const element = h("div", { class: "studium-assignments" }, said, list);
-  const answers = new Map(); // "course name" → the last check or receipt, kept while the list is drawn anew
-  let timer = 0;
+  const kept = { answers: new Map(), opened: new Set() }; // by "course name": what is shown while the list is drawn anew
+  let [timer, path] = [0, null];
   const load = async () => {
     clearTimeout(timer);
     const found = await desk.tried(desk.api.get("classroom"));
@@ -32,25 +32,29 @@ export function assignmentsView(desk) {
     const groups = courses.map(({ course, title }) => {
       const own = assignments.filter((one) => one.course === course);
       const none = own.length ? "" : h("p", { class: "studium-note" }, "Nothing has been handed out yet.");
-      return h("section", {}, h("h3", {}, title), none, own.map((one) => card(desk, one, answers, load)));
+      return h("section", {}, h("h3", {}, title), none, own.map((one) => card(desk, one, kept, load)));
     });
     list.replaceChildren(...groups, ...problems.map((problem) => h("p", { class: "studium-note", role: "alert" }, problem)));
   };
-  desk.on("place", () => desk.classroom?.connected && draw());
+  desk.on("place", () => {
+    if (desk.path === path || !desk.classroom?.connected) return;
+    path = desk.path;
+    draw();
+  });
   load();
   return { element, shown: load };
 }
 
-function card(desk, view, answers, load) {
+function card(desk, view, kept, load) {
   const key = `${view.course} ${view.name}`;
   const folder = desk.classroom.folders[key];
   const last = view.attempts.at(-1);
   const marked = view.attempts.findLast((one) => one.score !== null);
   const overdue = view.due && !last && new Date(view.due) < new Date();
   const kind = marked ? "studium-graded" : overdue ? "studium-overdue" : "";
-  const answer = h("div", { class: "studium-extra", role: "status" }, answers.get(key) ?? "");
+  const answer = h("div", { class: "studium-extra", role: "status" }, kept.answers.get(key) ?? "");
   const show = (...nodes) => {
-    answers.set(key, nodes);
+    kept.answers.set(key, nodes);
     answer.replaceChildren(...nodes);
   };
   return h("article", { class: `studium-assignment ${kind}`.trim(), "aria-label": view.name },
@@ -61,13 +65,12 @@ function card(desk, view, answers, load) {
     last?.sentence ? h("p", { class: "studium-note" }, last.sentence) : "",
     tools(desk, view, folder, show, load),
     answer,
-    view.attempts.length ? attempts(desk, view) : "",
+    view.attempts.length ? attempts(desk, view, kept.opened, key) : "",
   );
 }
 
 function tools(desk, view, folder, show, load) {
-  const named = { label: null };
-  const label = (text) => ({ ...named, label: `${text}: ${view.name}` });
+  const label = (text) => ({ label: `${text}: ${view.name}` });
   if (!folder) return h("div", { class: "studium-tools" }, button("Fetch", () => fetchIt(desk, view, load), { ...label("Fetch"), kind: "studium-primary" }));
   const here = desk.path?.startsWith(`${folder}/`);
   const open = view.notebooks.map((book) => button(view.notebooks.length > 1 ? `Open ${book}` : "Open", () => desk.open({ path: `${folder}/${book}.ipynb` }), label(`Open ${book}`)));
@@ -114,7 +117,7 @@ function checked(one) {
   );
 }
 
-function attempts(desk, view) {
+function attempts(desk, view, opened, key) {
   const line = ({ receipt, state: name, score, max_score: most, feedback }) => {
     const page = (book) => desk.api.page(`studium/api/classroom/feedback/${[view.course, view.name, receipt.attempt, book].map(encodeURIComponent).join("/")}`);
     const links = feedback.map((book) => h("a", { href: page(book), target: "_blank", rel: "noopener noreferrer" }, `Feedback on ${book}`));
@@ -125,7 +128,8 @@ function attempts(desk, view) {
     );
   };
   const count = view.attempts.length;
-  return h("details", {}, h("summary", {}, `${count} attempt${count === 1 ? "" : "s"}, with receipts and feedback`), h("ul", { class: "studium-exercises" }, [...view.attempts].reverse().map(line)));
+  const remember = (event) => (event.target.open ? opened.add(key) : opened.delete(key));
+  return h("details", { open: opened.has(key), ontoggle: remember }, h("summary", {}, `${count} attempt${count === 1 ? "" : "s"}, with receipts and feedback`), h("ul", { class: "studium-exercises" }, [...view.attempts].reverse().map(line)));
 }
 
 const points = (number) => String(Math.round(number * 100) / 100);

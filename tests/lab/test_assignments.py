@@ -138,7 +138,7 @@ def test_a_student_fetches_checks_submits_and_reads_mark_and_feedback_in_the_pan
     page.locator(".jp-Notebook .cm-content").fill("def mean(numbers):\n    return 2")
     card.get_by_role("button", name="Submit: ps1").click()
     card.get_by_text("Attempt 1 was received").wait_for()
-    card.get_by_text("the mark is on its way").wait_for()
+    card.get_by_text("the mark is on its way · attempt 1").wait_for()
     (row,) = served.classroom.submissions.attempts("genai")["ps1", "ada"]
     assert "return 2" in unpack(served.classroom.submissions.archive(row))["means.ipynb"].decode()
 
