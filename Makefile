@@ -12,7 +12,7 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --dist loadgroup --reruns 1
 # As pip does it for what is not editable: the grading engine's processes write no bytecode themselves.
 COMPILE := $(BIN)/python -m compileall -q course graders plugins widgets
 
-.PHONY: lab install test test-all lint format docs gallery pictures bench redteam student-wheel clean
+.PHONY: lab install test test-all lint format docs gallery pictures bench redteam hub-proxy student-wheel clean
 
 lab: install  ## the main job: JupyterLab on the course
 	$(BIN)/studium lab --course $(WORKSPACE)
@@ -53,10 +53,13 @@ pictures: install  ## takes the pictures of the README again, from the real prod
 
 bench: install  ## measures; judges nothing
 	$(COMPILE)
-	$(BIN)/pytest -q -s tests/course/bench_commands.py tests/desk/bench_desk.py tests/widgets/bench_frames.py tests/lab/bench_frames_in_notebooks.py tests/graders/bench_grading.py
+	$(BIN)/pytest -q -s tests/course/bench_commands.py tests/desk/bench_desk.py tests/widgets/bench_frames.py tests/lab/bench_frames_in_notebooks.py tests/graders/bench_grading.py tests/graders/classroom/bench_classroom.py
 
 redteam: install  ## hostile submissions, ours beside stock nbgrader
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.redteam.matrix
+
+hub-proxy:  ## the proxy of JupyterHub, for the tests with a real hub; needs npm, and they are skipped without it
+	npm install --prefix build/hub --no-fund --no-audit --silent configurable-http-proxy
 
 student-wheel: install  ## the wheel for student machines, in dist/
 	rm -rf build/wheel

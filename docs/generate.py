@@ -18,8 +18,11 @@ from typing import Any, get_args, get_type_hints
 
 import typer
 from studium.catalogue import Catalogue
+from studium.classroom import messages
 from studium.cli.app import build_app
 from studium.plugins import load_plugins
+from studium_classroom.web.base import Rule, rule_of
+from studium_classroom.web.routes import ROUTES, VERBS
 
 DOCS = Path(__file__).parent
 SCORES = DOCS / "scores"
@@ -60,6 +63,7 @@ def pages() -> dict[str, str]:
     made["commands/index.md"] = commands_index(commands)
     made["hooks/index.md"] = hooks_index(hooks)
     made["controls/index.md"] = controls_page(ROOT)
+    made["classroom-api.md"] = classroom_page()
     made["scores/index.md"] = scores_page(
         [json.loads(path.read_text("utf-8")) for path in sorted(SCORES.glob("*.json"))]
     )
@@ -326,6 +330,46 @@ def _control(path: Path, used: set[str]) -> Iterator[str]:
         lines = [line.strip().removeprefix("*").removeprefix(" ") for line in found["text"].strip().splitlines()]
         yield f'```js\nimport {{ {name} }} from "studium_widgets/controls/{path.name}";\n{call}'.rstrip() + "\n```\n"
         yield "\n".join(lines).strip() + "\n"
+
+
+# The course server
+
+
+def classroom_page() -> str:
+    """List the addresses of the course server: who may ask, what is sent and what comes back."""
+    lines = [_CLASSROOM, "| who | request | what it does |", "|---|---|---|"]
+    for path, handler in ROUTES.items():
+        for verb in VERBS:
+            if rule := rule_of(handler, verb):
+                text = (inspect.getdoc(getattr(handler, verb)) or "").replace("\n", " ")
+                lines.append(f"| {_asker(path, rule)} | `{verb.upper()} {path}` | {text} |")
+    return "\n".join([*lines, "", "## Forms", "", *map(_form, _forms()), _BACK.replace("../", "")])
+
+
+_CLASSROOM = """# The course server's interface
+
+All addresses begin with `/api/`, behind a JupyterHub with `/services/classroom/api/`. Whoever asks sends the header
+`Authorization: token …`; no cookie counts. Bodies and answers are JSON, but for archives (ZIP) and pages of feedback
+(HTML). A refusal is `{"message": "one sentence"}` with the status 400 (the request), 401 (no token), 403 (not allowed),
+404 (not there), 405 (no such method), 413 (too large) or 429 (too many checks). A role may do what the roles before it
+may: student, ta, instructor, owner. A TA with a section sees that section.
+"""
+
+
+def _asker(path: str, rule: Rule) -> str:
+    if rule.role is None:
+        return "anybody"
+    return rule.role.label if "{course}" in path else "any member"
+
+
+def _forms() -> list[type]:
+    return [item for item in vars(messages).values() if inspect.isclass(item) and item.__module__ == messages.__name__]
+
+
+def _form(form: type) -> str:
+    fields = ", ".join(f"`{name}`" for name in form.__struct_fields__)  # type: ignore[attr-defined]
+    text = " ".join((inspect.getdoc(form) or "").split()).replace("``", "`")
+    return f"**{form.__name__}**: {fields}. {text}\n"
 
 
 # Scores

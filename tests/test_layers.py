@@ -13,9 +13,10 @@ MAY_IMPORT = {
     "course/studium": {"studium"},
     "widgets/studium_widgets": {"studium_widgets"},
     "graders/studium_graders": {"studium", "studium_graders", "studium_widgets"},
+    "graders/studium_classroom": {"studium", "studium_graders", "studium_classroom"},
     "plugins/studium_topics": {"studium", "studium_topics", "studium_widgets"},
 }
-OURS = {"studium", "studium_graders", "studium_topics", "studium_widgets"}
+OURS = {"studium", "studium_classroom", "studium_graders", "studium_topics", "studium_widgets"}
 FILES = sorted(path for folder in MAY_IMPORT for path in (ROOT / folder).rglob("*.py"))
 
 
@@ -61,6 +62,8 @@ def test_a_file_imports_only_what_its_layer_may(path):
     ("path", "text"),
     [
         ("course/studium/x.py", "import studium_graders"),
+        ("course/studium/classroom/x.py", "from studium_classroom.schema import Member"),
+        ("graders/studium_graders/x.py", "import studium_classroom"),
         ("course/studium/x.py", "from studium_topics.lora import y"),
         ("widgets/studium_widgets/x.py", "from studium import Topic"),
         ("plugins/studium_topics/lora/x.py", "from studium_topics.ddpm import x"),

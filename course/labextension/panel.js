@@ -1,4 +1,5 @@
-// The panel: a head that says where one stands, and five tabs.
+// The panel: a head that says where one stands, and its tabs.
+import { assignmentsView } from "./assignments.js";
 import { button, h, minutes } from "./element.js";
 import { glossaryView } from "./glossary.js";
 import { lessonsView } from "./lessons.js";
@@ -9,6 +10,7 @@ import { reviewView } from "./review.js";
 
 const TABS = [
   ["lessons", "Lessons", lessonsView],
+  ["assignments", "Assignments", assignmentsView],
   ["map", "Map", mapView],
   ["review", "Review", reviewView],
   ["glossary", "Words", glossaryView],
@@ -36,12 +38,16 @@ export function buildPanel(desk) {
     bar.append(tab.head);
   });
   bar.addEventListener("keydown", (event) => {
-    const at = tabs.findIndex((tab) => tab.head === document.activeElement);
-    const to = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: tabs.length - 1 }[event.key];
+    const there = tabs.filter((tab) => !tab.head.hidden);
+    const at = there.findIndex((tab) => tab.head === document.activeElement);
+    const to = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: there.length - 1 }[event.key];
     if (to === undefined) return;
     event.preventDefault();
-    choose((to + tabs.length) % tabs.length, true);
+    choose(tabs.indexOf(there[(to + there.length) % there.length]), true);
   });
+  const assignments = tabs.find((tab) => tab.name === "assignments");
+  assignments.head.hidden = true; // until a course was joined
+  desk.on("classroom", () => (assignments.head.hidden = !desk.classroom.connected));
   desk.on("shared", () => choose(tabs.findIndex((tab) => tab.name === "progress")));
   choose(0);
   return h("div", { class: "studium-panel", role: "region", "aria-label": "Studium" }, head(desk), bar, ...pages);

@@ -42,11 +42,14 @@ class Assignment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One assignment: whole topics by slug, and single exercises as "topic.exercise".
 
     ``points`` gives an exercise another worth; ``experiments`` keeps the cells that train or measure. ``limits``
-    changes single limits of the course; ``gpu`` has submissions graded where there is one.
+    changes single limits of the course; ``gpu`` has submissions graded where there is one. The course server hands it
+    out from ``opens`` on, and not at all without it; after ``closes`` it takes nothing more in.
     """
 
     name: str
     due: datetime | None = None
+    opens: datetime | None = None
+    closes: datetime | None = None
     topics: tuple[str, ...] = ()
     exercises: tuple[str, ...] = ()
     points: dict[str, Annotated[float, Meta(gt=0, le=1e6)]] = {}
@@ -64,6 +67,19 @@ class Extension(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reason: str = ""
 
 
+class Classroom(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What students see of their work on the course server, and when.
+
+    ``checks_per_hour`` counts the checks of one student on one assignment; 0 turns checks off. ``hidden_tests`` says
+    whether a check runs hidden tests and tells how many of them pass.
+    """
+
+    marks: Literal["at once", "when due", "when released"] = "at once"
+    checks_per_hour: Annotated[int, Meta(ge=0, le=3600)] = 30
+    name_mistakes: bool = True
+    hidden_tests: Literal["count", "nothing"] = "count"
+
+
 class Course(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A course: its id for nbgrader, its title, the time zone of its due dates, its assignments and limits.
 
@@ -77,6 +93,7 @@ class Course(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     late: Late = Late()
     limits: Limits = Limits()
     extensions: tuple[Extension, ...] = ()
+    classroom: Classroom = Classroom()
 
     def assignment(self, name: str) -> Assignment:
         """Return the assignment called ``name``; raise UnknownNameError with the nearest name."""
@@ -128,7 +145,7 @@ def read_course(root: Path) -> Course:
         raise CourseError(f"{path} must be UTF-8 text: byte {error.start} is not; save it as UTF-8") from error
     except msgspec.ValidationError as error:
         tables: dict[str, type[msgspec.Struct]] = {"late": Late, "assignments": Assignment, "limits": Limits}
-        tables["extensions"] = Extension
+        tables |= {"extensions": Extension, "classroom": Classroom}
         raise CourseError(f"{path} {convert_message(str(error), Course, tables)}") from error
     except (ValueError, RecursionError) as error:  # a number of 5000 digits, 1000 brackets
         why = str(error)[:1].lower() + str(error)[1:]

@@ -1,7 +1,8 @@
 """A wheel for student machines, made from a built one: text only, no code of it runs.
 
-Left out: the ``reference.py`` and tests of topics, and the graders. A topic's ``exercises.py`` is replaced by its
-public edition. A topic is a folder with both ``lesson.py`` and ``exercises.py``; the host, which has both, is none.
+Left out: the ``reference.py`` and tests of topics, the graders and the course server. A topic's ``exercises.py`` is
+replaced by its public edition. A topic is a folder with both ``lesson.py`` and ``exercises.py``; the host, which has
+both, is none.
 """
 
 import configparser
@@ -19,7 +20,7 @@ from wheel.wheelfile import WheelFile  # type: ignore[import-untyped]
 from studium_graders.public_exercises import public_source
 
 _PRIVATE = ("reference.py", "test_*.py", "conftest.py")
-_GRADERS = "studium_graders"
+_STAFF = frozenset(("studium_graders", "studium_classroom"))
 _HOST = PurePosixPath("studium")
 _NAME = re.compile(r"(?P<name>[^-]+)-(?P<version>[^-]+)(?P<tags>(-\d[^-]*)?-[^-]+-[^-]+-[^-]+)\.whl")
 
@@ -80,7 +81,7 @@ def topic_folders(names: list[str]) -> set[PurePosixPath]:
 
 
 def _is_private(path: PurePosixPath, topics: set[PurePosixPath]) -> bool:
-    if _GRADERS in path.parts:
+    if _STAFF.intersection(path.parts):
         return True
     inside = any(folder in topics for folder in path.parents)
     return inside and any(fnmatch(path.name, pattern) for pattern in _PRIVATE)
@@ -93,21 +94,21 @@ def _renamed(entry: zipfile.ZipInfo, name: str) -> zipfile.ZipInfo:
 
 
 def _metadata(name: str, data: bytes, version: str) -> bytes:
-    """Change the version in METADATA and take the graders out of the entry points."""
+    """Change the version in METADATA and take graders and course server out of the entry points."""
     if name.endswith(".dist-info/METADATA"):
         return re.sub(rb"(?m)^Version: .*$", b"Version: " + version.encode(), data, count=1)
     if name.endswith(".dist-info/entry_points.txt"):
-        return _without_graders(data.decode("utf-8")).encode()
+        return _without_staff(data.decode("utf-8")).encode()
     return data
 
 
-def _without_graders(text: str) -> str:
+def _without_staff(text: str) -> str:
     parser = configparser.ConfigParser(delimiters=("=",), interpolation=None)
     parser.optionxform = str  # type: ignore[assignment, method-assign]
     parser.read_string(text)
     for section in parser.sections():
         for name, value in parser.items(section):
-            if value.split(".")[0].split(":")[0] == _GRADERS:
+            if value.split(".")[0].split(":")[0] in _STAFF:
                 parser.remove_option(section, name)
     written = io.StringIO()
     parser.write(written)

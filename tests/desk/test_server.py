@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -98,7 +99,7 @@ def wait(server, name):
 VERBS = ("get", "post", "put", "patch", "delete", "head")
 BUILT_IN = ("options",)
 ALL = [
-    (verb, path.replace("([0-9a-f]{32})", "0" * 32))
+    (verb, re.sub(r"\([^)]*\)", "1", path.replace("([0-9a-f]{32})", "0" * 32)))
     for path, handler in HANDLERS.items()
     for verb in VERBS
     if verb in vars(handler)

@@ -17,8 +17,9 @@ _MAKE = re.compile(r"(?:^\$ |`)make ([a-z-]+)", re.MULTILINE)
 
 def stale_pages(docs: Path, made: Mapping[str, str]) -> list[str]:
     """Name the generated pages that are missing, differ from what would be written now, or should be gone."""
-    folders = {name.split("/")[0] for name in made}
+    folders = {name.split("/")[0] for name in made if "/" in name}
     found = {path.relative_to(docs).as_posix() for folder in folders for path in (docs / folder).glob("*.md")}
+    found |= {name for name in made if "/" not in name and (docs / name).is_file()}
     differ = [name for name in made if name in found and (docs / name).read_text("utf-8") != made[name]]
     return sorted([*differ, *(found ^ made.keys())])
 

@@ -12,7 +12,7 @@ import typer
 from studium import hookimpl, hookspecs
 from studium.catalogue import load_catalogue
 from studium.plugins import Loaded, Plugins, builtin_plugins
-from studium_graders.course_file import Assignment, Course, Late, read_course
+from studium_graders.course_file import Assignment, Classroom, Course, Late, read_course
 from studium_graders.engine.material.limits import Limits
 from studium_graders.plan import plan_notebooks
 
@@ -104,7 +104,7 @@ def test_the_settings_that_instructors_are_shown_make_a_course(tmp_path):
 
 def test_every_key_of_the_settings_is_in_the_instructors_table():
     rows = re.findall(r"^\| `\[*(\w+)\]*` \|", (DOCS / "instructor.md").read_text("utf-8"), re.MULTILINE)
-    keys = {name for struct in (Course, Assignment, Late, Limits) for name in struct.__struct_fields__}
+    keys = {name for struct in (Course, Assignment, Classroom, Late, Limits) for name in struct.__struct_fields__}
     assert set(rows) == keys
 
 

@@ -70,14 +70,15 @@ def test_the_record_lists_every_file_with_its_hash(make_wheel: Callable, tmp_pat
             assert (digest, int(size)) == (f"sha256={expected}", len(files[name].encode()))
 
 
-def test_references_tests_and_graders_are_left_out(make_wheel: Callable, tmp_path: Path) -> None:
+def test_references_tests_graders_and_the_course_server_are_left_out(make_wheel: Callable, tmp_path: Path) -> None:
     more = {
         "classroom_topic/test_counting.py": "",
         "classroom_topic/more/reference.py": "",
         "studium_graders/plugin.py": "",
+        "studium_classroom/plugin.py": "",
         "other/reference.py": "not a topic's",
     }
-    entry_points = ENTRY_POINTS + "graders = studium_graders.plugin\n"
+    entry_points = ENTRY_POINTS + "graders = studium_graders.plugin\nclassroom = studium_classroom.plugin\n"
     files = read(write_student_wheel(make_wheel(more, entry_points), tmp_path / "out"))
     modules = sorted(name for name in files if name.endswith(".py"))
     assert modules == [
@@ -88,6 +89,7 @@ def test_references_tests_and_graders_are_left_out(make_wheel: Callable, tmp_pat
     ]
     points = next(text for name, text in files.items() if name.endswith("entry_points.txt"))
     assert "studium_graders" not in points
+    assert "studium_classroom" not in points
     assert "counting = classroom_topic" in points
     assert "Studium = studium.cli:main" in points
 

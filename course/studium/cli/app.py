@@ -10,6 +10,7 @@ from studium.catalogue import Catalogue
 from studium.cli import (
     calibrate,
     check,
+    courses,
     doctor,
     hint,
     html,
@@ -39,6 +40,9 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
     calibrate.calibrate,
     reproduce.reproduce,
     html.html,
+    courses.courses,
+    courses.fetch,
+    courses.submit,
     doctor.doctor,
 )
 

@@ -19,12 +19,18 @@ def check(
     limit: Annotated[
         float | None, typer.Option(help="Longest time for one cell or exercise, in seconds.", min=0.1)
     ] = None,
+    on_server: Annotated[
+        bool, typer.Option("--on-server", help="Let the course server check it, against the hidden tests, too.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Check the exercises of a notebook: right, wrong (and why), or not attempted.
 
     Exit code 1 if an answer is wrong. The notebook stays as it is; your progress records the results.
     """
+    if on_server:
+        _check_on_server(notebook, exercise, as_json=as_json)
+        return
     results = checked(ctx, notebook, exercise, limit)
     if as_json:
         print_json({"exercises": results})
@@ -32,6 +38,16 @@ def check(
         show_verdicts(results)
         typer.echo(summary(results))
     if any(item.outcome == "wrong" for item in results):
+        raise typer.Exit(1)
+
+
+def _check_on_server(notebook: Path, exercise: str | None, *, as_json: bool) -> None:
+    from studium.classroom.folder import check as ask
+    from studium.cli.courses import show_answer
+
+    answer = ask(notebook, exercise or "")
+    print_json(answer) if as_json else show_answer(answer)
+    if any(item.outcome == "wrong" for item in answer.exercises):
         raise typer.Exit(1)
 
 

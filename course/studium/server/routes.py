@@ -7,7 +7,7 @@ from typing import Any
 
 from jupyter_server.utils import url_path_join
 
-from studium.server import answers, checks, learning, progress
+from studium.server import answers, checks, classroom, learning, progress
 from studium.server.base import DeskHandler
 
 HANDLERS: dict[str, type[DeskHandler]] = {
@@ -33,6 +33,11 @@ HANDLERS: dict[str, type[DeskHandler]] = {
     "share": progress.ShareHandler,
     "review": progress.ReviewHandler,
     "predictions": progress.PredictionsHandler,
+    "classroom": classroom.ClassroomHandler,
+    "classroom/fetch": classroom.FetchHandler,
+    "classroom/submit": classroom.SubmitHandler,
+    "classroom/check": classroom.ServerCheckHandler,
+    "classroom/feedback/([^/]+)/([^/]+)/([1-9][0-9]{0,5})/([^/]+)": classroom.FeedbackHandler,
 }
 
 

@@ -1,0 +1,117 @@
+"""A folder as a ZIP archive and back. The same files give the same bytes; an archive of anybody's can be unpacked."""
+
+import io
+import os
+import stat
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path, PurePosixPath
+
+from studium.errors import StudiumError
+
+MOST_ARCHIVE = 64 << 20  # bytes of an archive
+MOST_UNPACKED = 256 << 20  # bytes of all files together
+MOST_FILES, MOST_DEPTH, MOST_NAME = 1000, 8, 200
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a ZIP archive can say
+_PASSED_OVER = ("__pycache__", "node_modules")
+_BAD = frozenset('\\:*?"<>|')  # in names of files, somewhere
+
+
+class ArchiveError(StudiumError):
+    """An archive, or a folder to be packed, that cannot be used."""
+
+
+def pack(files: Mapping[str, bytes]) -> bytes:
+    """Return an archive of files by relative path. Raise ArchiveError where they are too many or too large."""
+    if len(files) > MOST_FILES:
+        raise ArchiveError(f"a folder has {MOST_FILES} files at most: got {len(files)}; move the others elsewhere")
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted(files):
+            entry = zipfile.ZipInfo(path, _EPOCH)
+            entry.external_attr, entry.compress_type = (stat.S_IFREG | 0o644) << 16, zipfile.ZIP_DEFLATED
+            archive.writestr(entry, files[path])
+    packed = made.getvalue()
+    if len(packed) > MOST_ARCHIVE:
+        raise ArchiveError(
+            f"an archive has {MOST_ARCHIVE >> 20} MB at most: these files have {len(packed) >> 20} MB; "
+            "move data and models out of the folder"
+        )
+    return packed
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    """Return the regular files of a folder by relative path; hidden ones, links and caches are passed over."""
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(_regular(folder))}
+
+
+def _regular(folder: Path) -> Iterator[Path]:
+    for place, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in _PASSED_OVER)
+        for path in (Path(place, name) for name in names if not name.startswith(".")):
+            if path.is_file() and not path.is_symlink():
+                yield path
+
+
+def unpack(archive: bytes) -> dict[str, bytes]:
+    """Return the files of an archive by relative path, whoever made it.
+
+    Raise ArchiveError, one sentence, for what is no archive, is damaged or too large, or has a name that leads out.
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(archive)) as opened:
+            entries = [entry for entry in opened.infolist() if not entry.is_dir()]
+            _require_usable(entries)
+            return dict(_read_all(opened, entries))
+    except ArchiveError:
+        raise
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, EOFError, ValueError) as error:
+        raise ArchiveError(f"a ZIP archive that is whole is needed: {error}; pack and send it again") from error
+    except Exception as error:  # zlib, lzma and bz2 have errors of their own
+        raise ArchiveError("a ZIP archive that is whole is needed: this one is damaged; send it again") from error
+
+
+def _require_usable(entries: list[zipfile.ZipInfo]) -> None:
+    if len(entries) > MOST_FILES:
+        raise ArchiveError(f"an archive has {MOST_FILES} files at most: got {len(entries)}; leave some out")
+    names = [entry.filename for entry in entries]
+    if len({name.casefold() for name in names}) < len(names):
+        raise ArchiveError("an archive has each file once: this one has a name twice; leave one out")
+    for entry in entries:
+        if entry.orig_filename != entry.filename or (why := _odd(entry)):
+            why = "its name" if entry.orig_filename != entry.filename else why
+            raise ArchiveError(f"an archive has plain files with relative paths: got {entry.filename[:80]!a} ({why})")
+    _require_no_folder_is_a_file(names)
+
+
+def _odd(entry: zipfile.ZipInfo) -> str:
+    """Say why an entry cannot be used, or ""."""
+    name, kind = entry.filename, stat.S_IFMT(entry.external_attr >> 16)
+    parts = PurePosixPath(name).parts
+    if name.startswith("/") or any(part in ("..", ".", "") for part in name.split("/")):
+        return "a path that leads out"
+    if not name.isprintable() or _BAD & set(name) or any(part.startswith(".") or part[-1] in " ." for part in parts):
+        return "its name"
+    if len(parts) > MOST_DEPTH or max(len(part.encode()) for part in parts) > MOST_NAME:
+        return "a path that is too long"
+    return "" if kind in (0, stat.S_IFREG) else "no regular file"
+
+
+def _require_no_folder_is_a_file(names: Iterable[str]) -> None:
+    files = set(names)
+    for name in files:
+        if above := files.intersection(str(folder) for folder in PurePosixPath(name).parents):
+            raise ArchiveError(f"an archive has plain files with relative paths: {min(above)!a} is a folder, too")
+
+
+def _read_all(archive: zipfile.ZipFile, entries: Iterable[zipfile.ZipInfo]) -> Iterator[tuple[str, bytes]]:
+    left = MOST_UNPACKED  # what an entry says of its own size is not believed
+    for entry in entries:
+        with archive.open(entry) as file:
+            content = file.read(left + 1)
+        left -= len(content)
+        if left < 0:
+            raise ArchiveError(
+                f"an archive unpacks to {MOST_UNPACKED >> 20} MB at most: this one to more; leave some out"
+            )
+        yield entry.filename, content

@@ -1,0 +1,129 @@
+"""What the course server and its clients send to each other, as JSON. Times have a time zone."""
+
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+
+Role = Literal["student", "ta", "instructor", "owner"]
+State = Literal["not handed in", "waiting", "replaced", "graded", "not graded", "handed in"]
+"""``replaced``: a newer attempt came before this one was graded. ``handed in``: marks are not shown yet."""
+Outcome = Literal["right", "wrong", "not attempted"]
+
+
+class Membership(msgspec.Struct, frozen=True):
+    """A course that somebody belongs to. A TA with a ``section`` sees and serves that section alone."""
+
+    course: str
+    title: str
+    role: Role
+    section: str = ""
+
+
+class Me(msgspec.Struct, frozen=True):
+    """Who asks, and in which courses."""
+
+    user: str
+    courses: list[Membership]
+
+
+class Invitation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The secret of an invitation link."""
+
+    invitation: str
+
+
+class Joined(msgspec.Struct, frozen=True):
+    """What an invitation was changed into: a token for one member of one course."""
+
+    user: str
+    course: str
+    token: str
+
+
+class Receipt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the server has of a submission, signed: ``sha256`` names the archive that was sent, ``size`` its bytes."""
+
+    course: str
+    assignment: str
+    student: str
+    attempt: int
+    received: datetime
+    sha256: str
+    size: int
+    late: bool
+    signature: str = ""
+
+
+class Attempt(msgspec.Struct, frozen=True):
+    """One submission: its receipt, and what became of it.
+
+    ``score`` is None until there is a mark that the student may see; ``feedback`` names the notebooks with a page.
+    """
+
+    receipt: Receipt
+    state: State
+    score: float | None = None
+    max_score: float | None = None
+    penalty: float = 0.0
+    sentence: str = ""
+    feedback: list[str] = []
+
+
+class AssignmentView(msgspec.Struct, frozen=True):
+    """An assignment as one student has it; ``due`` is the student's own date, where ``extended`` a later one."""
+
+    course: str
+    name: str
+    digest: str
+    notebooks: list[str]
+    due: datetime | None = None
+    closes: datetime | None = None
+    extended: bool = False
+    open: bool = True
+    state: State = "not handed in"
+    attempts: list[Attempt] = []
+    checks_left: int = 0
+
+
+class CheckRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A notebook to be checked, or one exercise of it. ``document`` is the notebook's JSON as text."""
+
+    notebook: str
+    document: str
+    exercise: str = ""
+
+
+class CheckedTest(msgspec.Struct, frozen=True):
+    """A test that the student has, too, and why it fails ("" where it passes)."""
+
+    name: str
+    passed: bool
+    message: str = ""
+
+
+class CheckedExercise(msgspec.Struct, frozen=True):
+    """One exercise: its own tests, how many hidden ones pass, and the mistake that explains the failures."""
+
+    exercise: str
+    outcome: Outcome
+    tests: list[CheckedTest] = []
+    hidden_passed: int = 0
+    hidden_total: int = 0
+    mistake: str = ""
+
+
+class CheckAnswer(msgspec.Struct, frozen=True):
+    """What a check found. ``problem`` says why a notebook ended before its end, "" as a rule."""
+
+    notebook: str
+    exercises: list[CheckedExercise]
+    problem: str = ""
+    seconds: float = 0.0
+    checks_left: int = 0
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """Why a request was refused, in one sentence."""
+
+    message: str

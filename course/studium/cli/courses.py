@@ -1,0 +1,107 @@
+"""``studium courses``, ``studium fetch``, ``studium submit``: a student and the course server."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from studium.cli.desk import AsJson
+from studium.cli.output import plain, print_json, print_table
+
+if TYPE_CHECKING:
+    from studium.classroom.messages import AssignmentView, CheckAnswer
+
+CourseId = Annotated[str, typer.Option("--id", help="The id of the course, where several have the assignment.")]
+
+
+def courses(
+    join: Annotated[str, typer.Option(help="The link of an invitation; it works once.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """List your courses and what is due: dates, attempts, marks. Exit code 1 if a course server does not answer."""
+    from studium.classroom import connections
+    from studium.classroom.overview import overview
+
+    if join:
+        connections.join(join)
+    found = overview()
+    if as_json:
+        print_json(found)
+    else:
+        rows = [(one.course, one.name, _when(one.due), _state(one), _mark(one)) for one in found.assignments]
+        print_table(("course", "assignment", "due", "state", "mark"), rows)
+        if not found.courses and not found.problems:
+            typer.echo("you have joined no course: use the link of your invitation with --join")
+    for problem in found.problems:
+        typer.echo(f"studium: {plain(problem)}", err=True)
+    if found.problems:
+        raise typer.Exit(1)
+
+
+def fetch(
+    name: Annotated[str, typer.Argument(help="The assignment's name.")],
+    into: Annotated[Path | None, typer.Option(help="The folder for it; by default one of its name.")] = None,
+    course_id: CourseId = "",
+    as_json: AsJson = False,
+) -> None:
+    """Fetch an assignment into a folder. A file that is there already stays as it is: it may hold your answers."""
+    from studium.classroom.folder import fetch as write
+    from studium.classroom.overview import assignment_named
+
+    connection, view = assignment_named(name, course_id)
+    with connection.client() as client:
+        done = write(client, view.course, name, into or Path(name), view.digest)
+    if as_json:
+        print_json(done)
+        return
+    kept = f", {len(done.kept)} stay as they are" if done.kept else ""
+    typer.echo(f"{name} of {view.course} is in {done.folder}: {len(done.written)} files written{kept}")
+    if view.due:
+        typer.echo(f"due {_when(view.due)}; hand it in with: studium submit {done.folder}")
+
+
+def submit(
+    notebook: Annotated[Path, typer.Argument(help="A notebook of the assignment, or its folder.")],
+    as_json: AsJson = False,
+) -> None:
+    """Hand in the folder of an assignment, with all its notebooks as they are saved, and show the receipt."""
+    from studium.classroom.folder import folder_of
+    from studium.classroom.folder import submit as hand_in
+
+    receipt = hand_in(folder_of(notebook))
+    if as_json:
+        print_json(receipt)
+        return
+    late = ", late" if receipt.late else ""
+    typer.echo(f"attempt {receipt.attempt} of {receipt.assignment} was received {_when(receipt.received)}{late}")
+    typer.echo(f"sha256 {receipt.sha256}, {receipt.size} bytes; the receipt is kept in the folder")
+
+
+def show_answer(answer: "CheckAnswer") -> None:
+    """Print what the course server says of a notebook."""
+    for one in answer.exercises:
+        hidden = f", {one.hidden_passed} of {one.hidden_total} hidden tests pass" if one.hidden_total else ""
+        typer.echo(f"{plain(one.exercise)}: {one.outcome}{hidden}")
+        for test in one.tests:
+            if not test.passed:
+                typer.echo(f"  {plain(test.name)}: {plain(test.message)}")
+        if one.mistake:
+            typer.echo(f"  {plain(one.mistake)}")
+    if answer.problem:
+        typer.echo(plain(answer.problem))
+    typer.echo(f"{answer.checks_left} checks are left in this hour")
+
+
+def _when(when: datetime | None) -> str:
+    return f"{when.astimezone():%Y-%m-%d %H:%M %Z}" if when else ""
+
+
+def _state(view: "AssignmentView") -> str:
+    tries = f" (attempt {len(view.attempts)})" if view.attempts else ""
+    return f"{view.state}{tries}" if view.open else f"{view.state}{tries}, closed"
+
+
+def _mark(view: "AssignmentView") -> str:
+    last = next((one for one in reversed(view.attempts) if one.score is not None), None)
+    return f"{last.score:g} of {last.max_score:g}" if last else ""

@@ -1,0 +1,41 @@
+"""The audit log: who did what, and who was refused."""
+
+from datetime import UTC, datetime
+
+import msgspec
+from sqlalchemy import select
+
+from studium_classroom.database import Database
+from studium_classroom.schema import Event
+
+_MOST = 1000
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One line of the log."""
+
+    at: datetime
+    user: str
+    action: str
+    subject: str
+    refused: bool
+
+
+class Audit:
+    """The log of one server."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def note(self, course: str, user: str, action: str, subject: str = "", *, refused: bool = False) -> None:
+        """Add a line."""
+        row = Event(at=datetime.now(UTC), course=course[:255], user=user[:255], action=action, refused=refused)
+        row.subject = subject[:255]
+        with self._database.writing() as session:
+            session.add(row)
+
+    def of(self, course: str) -> list[Entry]:
+        """Return the last thousand lines of a course, the newest first."""
+        query = select(Event).where(Event.course == course).order_by(Event.id.desc()).limit(_MOST)
+        with self._database.reading() as session:
+            return [Entry(row.at, row.user, row.action, row.subject, row.refused) for row in session.scalars(query)]

@@ -1,0 +1,219 @@
+"""The course server without HTTP: who may see what of which assignment, and what is done with what comes in."""
+
+import asyncio
+import contextlib
+from collections.abc import Iterable
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+from studium.classroom.archive import ArchiveError, unpack
+from studium.classroom.messages import AssignmentView, Attempt, CheckAnswer, CheckRequest, Receipt, State
+from studium.errors import StudiumError
+from studium_graders.course_file import Assignment
+
+from studium_classroom.audit import Audit
+from studium_classroom.blobs import Blobs
+from studium_classroom.checks import Checks, Standing
+from studium_classroom.courses import CourseFolder, Courses, Deadline, utc_now
+from studium_classroom.database import Database
+from studium_classroom.grading_line import GradingLine, Terms
+from studium_classroom.jobs.forms import CheckJob
+from studium_classroom.jobs.worker import Worker
+from studium_classroom.members import Members
+from studium_classroom.receipts import Seal
+from studium_classroom.releases import Releases
+from studium_classroom.roles import Person, Role
+from studium_classroom.schema import Submission
+from studium_classroom.submissions import Submissions, receipt_of
+
+
+class RefusedError(StudiumError):
+    """Something that this person may not do now."""
+
+
+class TooManyError(RefusedError):
+    """A check more than the course allows in an hour, or one beside another."""
+
+
+class Row(msgspec.Struct, frozen=True):
+    """One student in the status of an assignment."""
+
+    student: str
+    section: str
+    state: str
+    attempts: int
+    late: bool = False
+    score: float | None = None
+    max_score: float | None = None
+    sentence: str = ""
+    checks: list[Standing] = []
+
+
+class Status(msgspec.Struct, frozen=True):
+    """An assignment as the staff has it: all students, and why grading stands still ("" where it does not)."""
+
+    course: str
+    assignment: str
+    students: list[Row]
+    problem: str = ""
+
+
+class Classroom:
+    """A course server: its courses, its database in the folder ``data`` or at ``url``, and its two processes."""
+
+    def __init__(self, roots: Iterable[Path], data: Path, url: str = "", terms: Terms | None = None) -> None:
+        self.terms = terms or Terms()
+        self.courses = Courses(roots)
+        data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.database = Database(url or f"sqlite:///{data.resolve() / 'classroom.db'}")
+        self.members, self.audit = Members(self.database), Audit(self.database)
+        self.blobs = Blobs(data / "blobs")
+        self.seal = Seal(data / "secret")
+        self.submissions = Submissions(self.database, self.blobs, self.seal)
+        self.releases, self.checks = Releases(self.database), Checks(self.database)
+        self._checker, self._grader = Worker("check"), Worker("grade")
+        self.line = GradingLine(self.courses, self.submissions, self.blobs, self._grader, self.terms)
+        self._checking: set[tuple[str, str]] = set()
+        self._grading: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Begin to grade what waits, and warm up."""
+        self._grading = asyncio.create_task(self.line.run())
+        await self._grader.start()
+        await self._checker.start()
+
+    async def close(self) -> None:
+        """End the processes; what waits is graded by the next server."""
+        if self._grading:
+            self._grading.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._grading
+        await self._grader.close()
+        await self._checker.close()
+        self.database.close()
+
+    # ------------------------------------------------------------------------------------------------ for students
+
+    def assignments(self, course: CourseFolder, person: Person, now: datetime) -> list[AssignmentView]:
+        """Return the assignments of a course as somebody has them."""
+        role = person.places[course.id].role
+        attempts = self.submissions.attempts(course.id, [person.name])
+        return [
+            self._view(course, one, person.name, attempts.get((one.name, person.name), []), now)
+            for one in course.assignments(role, now)
+        ]
+
+    def _view(
+        self, course: CourseFolder, assignment: Assignment, student: str, rows: list[Submission], now: datetime
+    ) -> AssignmentView:
+        deadline, handout = course.deadline(assignment, student), course.handout(assignment.name)
+        shown = self.shows_marks(course, assignment, deadline, now)
+        pages = self.submissions.pages([row.id for row in rows]) if shown else {}
+        attempts = [_attempt(row, pages.get(row.id, []), shown=shown) for row in rows]
+        per_hour = course.course.classroom.checks_per_hour
+        return AssignmentView(
+            course.id,
+            assignment.name,
+            handout.digest,
+            handout.notebooks,
+            deadline.due,
+            deadline.closes,
+            deadline.extended,
+            not deadline.is_closed(now),
+            attempts[-1].state if attempts else "not handed in",
+            attempts,
+            self.checks.left(course.id, assignment.name, student, per_hour, now),
+        )
+
+    def shows_marks(self, course: CourseFolder, assignment: Assignment, deadline: Deadline, now: datetime) -> bool:
+        """Return whether a student may see marks and feedback now."""
+        match course.course.classroom.marks:
+            case "at once":
+                return True
+            case "when due":
+                return deadline.due is not None and now > deadline.due
+            case _:
+                return self.releases.has(course.id, assignment.name)
+
+    def take(self, course: CourseFolder, person: Person, name: str, archive: bytes, now: datetime) -> Receipt:
+        """Take a submission in and return its receipt. Raise StudiumError where it cannot be taken."""
+        assignment = course.assignment(name, person.places[course.id].role, now)
+        deadline = course.deadline(assignment, person.name)
+        if deadline.is_closed(now):
+            raise RefusedError(f"{name} has been closed since {deadline.closes:%Y-%m-%d %H:%M %Z}; ask your instructor")
+        files, wanted = unpack(archive), course.handout(name).notebooks
+        if not any(path.casefold().endswith(".ipynb") for path in files):
+            raise ArchiveError(f"a submission of {name} needs a notebook, such as {wanted[0]}.ipynb: got none")
+        late = deadline.is_late(now)
+        receipt = self.submissions.take(course.id, name, person.name, archive, now, late=late)
+        self.audit.note(course.id, person.name, "submit", f"{name} attempt {receipt.attempt}")
+        return receipt
+
+    async def check(self, course: CourseFolder, person: Person, name: str, asked: CheckRequest) -> CheckAnswer:
+        """Check a notebook against all tests. Raise TooManyError, or StudiumError where it cannot be checked."""
+        now = utc_now()
+        course.assignment(name, person.places[course.id].role, now)
+        per_hour = course.course.classroom.checks_per_hour
+        left = await asyncio.to_thread(self.checks.left, course.id, name, person.name, per_hour, now)
+        if not left:
+            raise TooManyError(f"{per_hour} checks of {name} an hour are allowed, and you have made them; wait a while")
+        key = (course.id, person.name)
+        if key in self._checking:
+            raise TooManyError("one check at a time is allowed, and one of yours is under way; wait for its answer")
+        self._checking.add(key)
+        try:
+            job = CheckJob(str(course.root), name, asked.notebook, asked.document, asked.exercise, self.terms.trust)
+            done = await self._checker.check(job)
+        finally:
+            self._checking.discard(key)
+        await asyncio.to_thread(self.checks.note, course.id, name, person.name, done.answer, done.mistakes)
+        return msgspec.structs.replace(done.answer, checks_left=left - 1)
+
+    def feedback(self, course: CourseFolder, student: str, name: str, attempt: int, notebook: str) -> bytes:
+        """Return a page of a student's own feedback. Raise RefusedError where there is none to be seen."""
+        assignment, now = course.assignment(name, Role.STUDENT, utc_now()), utc_now()
+        rows = self.submissions.attempts(course.id, [student]).get((name, student), [])
+        row = next((row for row in rows if row.attempt == attempt), None)
+        shown = self.shows_marks(course, assignment, course.deadline(assignment, student), now)
+        page = self.submissions.page(row.id, notebook) if row and shown else None
+        if page is None:
+            raise RefusedError(f"there is no feedback on attempt {attempt} of {name} to be seen yet; look again later")
+        return page
+
+    # ------------------------------------------------------------------------------------------------ for the staff
+
+    def status(self, course: CourseFolder, person: Person, name: str) -> Status:
+        """Return where all students are whom somebody of the staff serves."""
+        place = person.places[course.id]
+        course.assignment(name, place.role, utc_now())
+        attempts, standings = self.submissions.attempts(course.id), self.checks.standings(course.id, name)
+        sections = {one.user: one.section for one in self.members.roster(course.id) if one.role == Role.STUDENT.label}
+        active = {student for assignment, student in attempts if assignment == name}
+        found = {student: sections.get(student, "") for student in sorted({*sections, *active, *standings})}
+        rows = [
+            _status_row(student, section, attempts.get((name, student), []), standings.get(student, []))
+            for student, section in found.items()
+            if place.sees(section)
+        ]
+        return Status(course.id, name, rows, self.line.problems.get((course.id, name), ""))
+
+
+def _attempt(row: Submission, pages: list[str], *, shown: bool) -> Attempt:
+    state = _state(row)
+    if not shown:
+        return Attempt(receipt_of(row), "replaced" if state == "replaced" else "handed in")
+    return Attempt(receipt_of(row), state, row.score, row.max_score, row.penalty, row.sentence, pages)
+
+
+def _state(row: Submission) -> State:
+    states: tuple[State, ...] = ("waiting", "replaced", "graded", "not graded")
+    return next(state for state in states if state == row.state)
+
+
+def _status_row(student: str, section: str, rows: list[Submission], checks: list[Standing]) -> Row:
+    if not rows:
+        return Row(student, section, "not handed in", 0, checks=checks)
+    last = rows[-1]
+    values = (last.late, last.score, last.max_score, last.sentence)
+    return Row(student, section, _state(last), len(rows), *values, checks)

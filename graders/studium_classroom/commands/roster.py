@@ -1,0 +1,39 @@
+"""``studium classroom roster``: who is in a course."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from studium_classroom.commands.opening import CourseId, Folder, chosen, opened, settings_of
+
+
+def roster(
+    add: Annotated[
+        Path | None,
+        typer.Option("--import", help="A CSV file with the columns student (or user), and role and section, if any."),
+    ] = None,
+    remove: Annotated[list[str] | None, typer.Option(help="Somebody who is to leave; may be given again.")] = None,
+    course: Folder = Path(),
+    course_id: CourseId = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+) -> None:
+    """List the members of a course, after taking some in or out. What somebody has handed in stays."""
+    settings = settings_of(course)
+    from studium.cli.output import print_json, print_table
+
+    from studium_classroom.roster_file import read_roster
+
+    entries = read_roster(add) if add else {}
+    with opened(settings) as classroom:
+        chosen_id = chosen(classroom, course_id)
+        for user, place in entries.items():
+            classroom.members.put(chosen_id, user, place)
+        for user in remove or ():
+            classroom.members.remove(chosen_id, user)
+        members = classroom.members.roster(chosen_id)
+    if as_json:
+        print_json(members)
+    else:
+        rows = [(one.user, one.role, one.section, "yes" if one.joined else "") for one in members]
+        print_table(("who", "role", "section", "joined"), rows)

@@ -1,0 +1,43 @@
+"""``studium classroom serve``: the course server."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from studium_classroom.commands.opening import Folder, made_of, settings_of
+
+
+def serve(
+    course: Folder = Path(),
+    port: Annotated[
+        int | None, typer.Option(help="Listen here instead; 0 is any port that is free.", min=0, max=65535)
+    ] = None,
+) -> None:
+    """Hand assignments out, take submissions in, check and grade them, until Ctrl-C.
+
+    Behind a JupyterHub, which starts this command itself, the hub says who asks; without one, invitations do.
+    """
+    import asyncio
+
+    settings = settings_of(course)
+    from studium_classroom.serving import serve as run
+
+    classroom = made_of(settings)
+    place = _place(settings.address, settings.port if port is None else port)
+    prefix = os.environ.get("JUPYTERHUB_SERVICE_PREFIX", "/")
+
+    def ready(real: int) -> None:
+        names = ", ".join(one.id for one in classroom.courses)
+        typer.echo(f"serving {names} at http://{place[0]}:{real}{prefix}; stop with Ctrl-C")
+
+    asyncio.run(run(classroom, *place, prefix, ready))
+
+
+def _place(address: str, port: int) -> tuple[str, int]:
+    """Return address and port: where a hub has started this, what it says."""
+    from urllib.parse import urlsplit
+
+    told = urlsplit(os.environ.get("JUPYTERHUB_SERVICE_URL", ""))
+    return (told.hostname, told.port) if told.hostname and told.port else (address, port)

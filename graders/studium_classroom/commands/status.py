@@ -1,0 +1,47 @@
+"""``studium classroom status``: what came in for an assignment, and what became of it."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from studium_classroom.commands.opening import CourseId, Folder, chosen, opened, settings_of
+
+if TYPE_CHECKING:
+    from studium_classroom.classroom import Row
+
+
+def status(
+    name: Annotated[str, typer.Argument(help="The assignment's name.")],
+    course: Folder = Path(),
+    course_id: CourseId = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+) -> None:
+    """Show for each student the state, the mark and the exercises on which the student makes one mistake again."""
+    settings = settings_of(course)
+    from studium.cli.output import print_json, print_table
+
+    from studium_classroom.roles import Person, Place, Role
+
+    with opened(settings) as classroom:
+        chosen_id = chosen(classroom, course_id)
+        operator = Person("", {chosen_id: Place(Role.OWNER)})
+        found = classroom.status(classroom.courses[chosen_id], operator, name)
+    if as_json:
+        print_json(found)
+        return
+    rows = [(row.student, row.section, row.state, str(row.attempts), _mark(row), _stuck(row)) for row in found.students]
+    print_table(("student", "section", "state", "attempts", "mark", "stuck on"), rows)
+    waiting = sum(row.state == "waiting" for row in found.students)
+    typer.echo(
+        f"{sum(row.attempts > 0 for row in found.students)} of {len(rows)} have handed in, {waiting} wait for a mark"
+    )
+
+
+def _mark(row: "Row") -> str:
+    late = " (late)" if row.late else ""
+    return f"{row.score:g} of {row.max_score:g}{late}" if row.score is not None else late.strip()
+
+
+def _stuck(row: "Row") -> str:
+    return ", ".join(one.exercise for one in row.checks if one.stuck)

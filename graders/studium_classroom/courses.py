@@ -1,0 +1,147 @@
+"""The course folders of a server: what they hand out, to whom and until when. A changed course.toml is read again."""
+
+import hashlib
+import threading
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+from studium.classroom.archive import files_of, pack
+from studium.errors import CourseError, UnknownNameError
+from studium_graders.course_file import FILE, Assignment, Course, read_course
+from studium_graders.course_folder import folder as folder_of
+from studium_graders.opening import open_course
+
+from studium_classroom.roles import Role
+
+
+class Handout(msgspec.Struct, frozen=True):
+    """An assignment as students get it: an archive of ``release/``, named by its content, and its notebooks."""
+
+    digest: str
+    archive: bytes
+    notebooks: list[str]
+
+
+class Deadline(msgspec.Struct, frozen=True):
+    """When one student is due, and when nothing is taken any more; None where there is no such date."""
+
+    due: datetime | None
+    closes: datetime | None
+    extended: bool
+
+    def is_late(self, when: datetime) -> bool:
+        """Return whether something that comes then is late."""
+        return self.due is not None and when > self.due
+
+    def is_closed(self, when: datetime) -> bool:
+        """Return whether nothing is taken then."""
+        return self.closes is not None and when > self.closes
+
+
+class CourseFolder:
+    """One course. Its methods may be called from any thread."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.resolve()
+        self._lock = threading.Lock()
+        self._read: tuple[tuple[int, int], Course] | None = None
+        self._handouts: dict[str, tuple[tuple[tuple[str, int, int], ...], Handout]] = {}
+        self.id = self.course.id
+        self._directory = open_course(self.root)
+
+    @property
+    def course(self) -> Course:
+        """What course.toml says now. Raise CourseError where it cannot be used."""
+        found = (self.root / FILE).stat() if (self.root / FILE).is_file() else None
+        stamp = (found.st_mtime_ns, found.st_size) if found else (0, 0)
+        with self._lock:
+            if self._read is None or self._read[0] != stamp:
+                self._read = stamp, read_course(self.root)
+            return self._read[1]
+
+    def assignments(self, role: Role, now: datetime) -> list[Assignment]:
+        """Return the assignments that somebody may see: students those that have opened, staff all of them."""
+        course = self.course
+        released = [one for one in course.assignments if self._release(one.name).is_dir()]
+        return [one for one in released if role > Role.STUDENT or self._is_open(course, one, now)]
+
+    def assignment(self, name: str, role: Role, now: datetime) -> Assignment:
+        """Return an assignment that somebody may see; raise UnknownNameError for every other name."""
+        seen = {one.name: one for one in self.assignments(role, now)}
+        if name not in seen:
+            raise UnknownNameError("assignment", name[:100], seen)
+        return seen[name]
+
+    def deadline(self, assignment: Assignment, student: str) -> Deadline:
+        """Return a student's own dates: an extension moves both."""
+        course = self.course
+        due, closes = course.due(assignment), assignment.closes and course.zoned(assignment.closes)
+        later = course.extensions_of(assignment.name).get(student)
+        if due and later:
+            due = due + later
+            closes = closes and max(closes, due)
+        return Deadline(due, closes, bool(later))
+
+    def handout(self, name: str) -> Handout:
+        """Return what students get of an assignment that was released."""
+        folder = self._release(name)
+        stamp = tuple(sorted((str(path), *_times(path)) for path in folder.rglob("*") if path.is_file()))
+        with self._lock:
+            kept = self._handouts.get(name)
+            if kept is None or kept[0] != stamp:
+                files = files_of(folder)
+                archive = pack(files)
+                books = sorted(
+                    path.removesuffix(".ipynb") for path in files if path.endswith(".ipynb") and "/" not in path
+                )
+                kept = stamp, Handout(hashlib.sha256(archive).hexdigest(), archive, books)
+                self._handouts[name] = kept
+            return kept[1]
+
+    def _release(self, name: str) -> Path:
+        return folder_of(self._directory, self._directory.release_directory, name)
+
+    @staticmethod
+    def _is_open(course: Course, assignment: Assignment, now: datetime) -> bool:
+        return assignment.opens is not None and course.zoned(assignment.opens) <= now
+
+
+def _times(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_mtime_ns, found.st_size
+
+
+class Courses:
+    """The courses of a server, by id."""
+
+    def __init__(self, roots: Iterable[Path]) -> None:
+        self._by_id: dict[str, CourseFolder] = {}
+        for root in roots:
+            course = CourseFolder(root)
+            if other := self._by_id.get(course.id):
+                raise CourseError(
+                    f"each course of a server needs an id of its own: {other.root} and {course.root} are both "
+                    f"{course.id!r}; change one course.toml"
+                )
+            self._by_id[course.id] = course
+        if not self._by_id:
+            raise CourseError("a course server needs a course folder: name one with --course")
+
+    def __iter__(self) -> Iterator[CourseFolder]:
+        return iter(self._by_id.values())
+
+    def __contains__(self, course: str) -> bool:
+        return course in self._by_id
+
+    def __getitem__(self, course: str) -> CourseFolder:
+        """Return a course; raise UnknownNameError."""
+        if course not in self._by_id:
+            raise UnknownNameError("course", course, self._by_id)
+        return self._by_id[course]
+
+
+def utc_now() -> datetime:
+    """Return the server's time, which alone counts."""
+    return datetime.now(UTC)

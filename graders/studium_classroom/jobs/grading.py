@@ -1,0 +1,96 @@
+"""Grading what the server received: into submitted/, through ``studium grade``'s own run, and out of the gradebook."""
+
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC
+from pathlib import Path
+
+from nbgrader.coursedir import CourseDirectory
+from studium.catalogue import Catalogue
+from studium.classroom.archive import unpack
+from studium_graders.feedback import write_feedback
+from studium_graders.feedback.marks import SubmissionMarks, read_marks
+from studium_graders.folder_swap import swap_folders
+from studium_graders.grade_report import ClassResult, SubmissionRow
+from studium_graders.grading import GradeOptions, grade_class
+from studium_graders.opening import open_course
+from studium_graders.recorder import MarkChange
+
+from studium_classroom.jobs.forms import GradeDone, GradeJob, HandedIn
+from studium_classroom.submissions import Graded
+
+_SCRATCH = ".received-"
+
+
+class _Notes:
+    """A watcher that keeps what it is told. Marks may change: each student graded here has handed in anew."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def begin(self, total: int, sandbox: str) -> None:
+        """Take note of nothing: the server knows how many it has sent."""
+
+    def done(self, student: str, *, reused: bool) -> None:
+        """Take note of nothing: results come together."""
+
+    def note(self, sentence: str) -> None:
+        """Keep a sentence."""
+        self.notes.append(sentence)
+
+    def agree(self, changes: Sequence[MarkChange]) -> bool:
+        """Let the marks of a newer attempt take the place of those of an older one."""
+        return True
+
+
+def grade(job: GradeJob, catalogue: Catalogue) -> GradeDone:
+    """Grade submissions and record them. Raise StudiumError or OSError where the course cannot be used."""
+    root, watcher = Path(job.root), _Notes()
+    lay_out(open_course(root, job.assignment), job.assignment, job.submissions)
+    students = tuple(one.student for one in job.submissions)
+    options = GradeOptions(students, executor=job.executor, scheduler=job.scheduler, trust=job.trust)
+    result = grade_class(root, job.assignment, options, catalogue, watcher)
+    recorded = {row.student: row for row in result.submissions if row.recorded}
+    feedback = write_feedback(root, job.assignment, recorded) if recorded else None
+    url = open_course(root, job.assignment).db_url
+    marks = {one.student: one for one in read_marks(url, job.assignment, recorded)} if recorded else {}
+    pages: dict[str, dict[str, bytes]] = {student: {} for student in students}
+    for page in feedback.pages if feedback else ():
+        pages[page.student][page.notebook] = Path(page.path).read_bytes()
+    graded = [_graded(marks[name], row, pages[name]) for name, row in recorded.items()]
+    graded += [Graded(name, problem=_problem(name, result)) for name in students if name not in recorded]
+    return GradeDone(graded, [*watcher.notes, *(feedback.problems if feedback else [])])
+
+
+def lay_out(directory: CourseDirectory, assignment: str, submissions: Iterable[HandedIn]) -> None:
+    """Put each submission into ``submitted/STUDENT/ASSIGNMENT``, all or none, as nbgrader's collect does."""
+    for left in Path(directory.root).glob(f"{_SCRATCH}*"):  # of a server that was killed
+        shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(dir=directory.root, prefix=_SCRATCH) as made:
+        scratch, pairs = Path(made), []
+        for number, one in enumerate(submissions):
+            new = scratch / f"new-{number}"
+            for path, content in _files(one):
+                (new / path).parent.mkdir(parents=True, exist_ok=True)
+                (new / path).write_bytes(content)
+            target = directory.format_path(directory.submitted_directory, one.student, assignment)
+            pairs.append((new, Path(target)))
+        swap_folders(pairs, scratch)
+
+
+def _files(one: HandedIn) -> Iterator[tuple[str, bytes]]:
+    yield from unpack(Path(one.archive).read_bytes()).items()
+    yield "timestamp.txt", f"{one.received.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f} UTC".encode()
+
+
+def _graded(marks: SubmissionMarks, row: SubmissionRow, pages: dict[str, bytes]) -> Graded:
+    penalty = sum(book.penalty for book in marks.notebooks)
+    score = max(0.0, sum(book.score for book in marks.notebooks) - penalty)
+    most = sum(book.max_score for book in marks.notebooks)
+    return Graded(marks.student, score, most, penalty, row.detail, pages=pages)
+
+
+def _problem(student: str, result: ClassResult) -> str:
+    """Return what the run said about a student who has no mark."""
+    return next((text for text in result.problems if student in text), f"{student} was not recorded")

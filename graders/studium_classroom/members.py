@@ -1,0 +1,114 @@
+"""Who is in which course, by a roster or an invitation, and which token is whose."""
+
+import hashlib
+import re
+import secrets
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+from sqlalchemy import select
+from studium.classroom.messages import Joined
+from studium.errors import StudiumError, UsageError
+
+from studium_classroom.database import Database
+from studium_classroom.roles import Person, Place, Role
+from studium_classroom.schema import AccessToken, InvitationRow, Member
+
+INVITED_DAYS = 30
+_USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,99}")
+
+
+class RosterEntry(msgspec.Struct, frozen=True):
+    """One member of a course, and since when; ``joined`` is false until an invitation was used."""
+
+    user: str
+    role: str
+    section: str
+    since: datetime
+    joined: bool
+
+
+class InvitationError(StudiumError):
+    """An invitation that is not, or no more, one of this server's."""
+
+
+def require_user(name: str) -> str:
+    """Return a name that can be a student's: a folder is called so. Raise UsageError for another."""
+    if not _USER.fullmatch(name) or name.endswith("."):
+        raise UsageError(
+            f"a student's name has letters, digits and . _ @ + - and begins with a letter or digit: got {name[:100]!a}"
+        )
+    return name
+
+
+class Members:
+    """The members of all courses of one server."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def put(self, course: str, user: str, place: Place) -> None:
+        """Let somebody be in a course, at this place and no other. Raise UsageError for a name that cannot be."""
+        with self._database.writing() as session:
+            row = Member(course=course, user=require_user(user), since=datetime.now(UTC))
+            row.role, row.section = place.role.label, place.section
+            session.merge(row)
+
+    def remove(self, course: str, user: str) -> None:
+        """Let somebody be in a course no more: the tokens and invitations end; what was handed in stays."""
+        with self._database.writing() as session:
+            for kind in (AccessToken, InvitationRow, Member):
+                for row in session.scalars(select(kind).where(kind.course == course, kind.user == user)):
+                    session.delete(row)
+
+    def places(self, user: str) -> dict[str, Place]:
+        """Return the place of somebody in each course whose roster has the name."""
+        with self._database.reading() as session:
+            rows = session.scalars(select(Member).where(Member.user == user))
+            return {row.course: _place(row) for row in rows}
+
+    def roster(self, course: str) -> list[RosterEntry]:
+        """Return the members of a course by name."""
+        with self._database.reading() as session:
+            joined = set(session.scalars(select(AccessToken.user).where(AccessToken.course == course)))
+            rows = session.scalars(select(Member).where(Member.course == course).order_by(Member.user))
+            return [RosterEntry(row.user, row.role, row.section, row.since, row.user in joined) for row in rows]
+
+    def invite(self, course: str, user: str, place: Place) -> str:
+        """Return the secret of a new invitation, which one person may use once, within 30 days."""
+        secret = secrets.token_urlsafe(32)
+        with self._database.writing() as session:
+            expires = datetime.now(UTC) + timedelta(days=INVITED_DAYS)
+            row = InvitationRow(sha256=_hash(secret), course=course, user=require_user(user), expires=expires)
+            row.role, row.section, row.used = place.role.label, place.section, None
+            session.add(row)
+        return secret
+
+    def join(self, secret: str) -> Joined:
+        """Change an invitation into a token, once. Raise InvitationError for one that cannot be used."""
+        token = secrets.token_urlsafe(32)
+        with self._database.writing() as session:
+            row, now = session.get(InvitationRow, _hash(secret)), datetime.now(UTC)
+            if row is None or row.used or row.expires < now:
+                raise InvitationError("the invitation is unknown, used or older than 30 days; ask for another one")
+            row.used = now
+            member = Member(course=row.course, user=row.user, role=row.role, section=row.section, since=now)
+            session.merge(member)
+            session.add(AccessToken(sha256=_hash(token), course=row.course, user=row.user, since=now))
+            return Joined(row.user, row.course, token)
+
+    def person(self, token: str) -> Person | None:
+        """Return whose token it is: somebody in one course, and in no other even where the name is there, too."""
+        with self._database.reading() as session:
+            found = session.get(AccessToken, _hash(token))
+            member = found and session.get(Member, (found.course, found.user))
+            return Person(member.user, {member.course: _place(member)}) if member else None
+
+
+def _place(row: Member) -> Place:
+    return Place(Role.named(row.role), row.section)
+
+
+def _hash(secret: str) -> str:
+    """Hash a secret of 256 random bits: nothing slower is needed, as with a password."""
+    return hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()

@@ -1,0 +1,33 @@
+"""What the course server adds to the command line. Loading this module imports nothing but the host."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from studium import hookimpl
+
+if TYPE_CHECKING:
+    import typer
+
+
+@hookimpl
+def studium_commands(app: typer.Typer) -> None:
+    """Add the group ``classroom``."""
+    from typer import Typer
+
+    from studium_classroom.commands.init_hub import init_hub
+    from studium_classroom.commands.invite import invite
+    from studium_classroom.commands.roster import roster
+    from studium_classroom.commands.serve import serve
+    from studium_classroom.commands.status import status
+
+    group = Typer(help="Run a course server.", no_args_is_help=True)
+    for name, command in (
+        ("serve", serve),
+        ("invite", invite),
+        ("roster", roster),
+        ("status", status),
+        ("init-hub", init_hub),
+    ):
+        group.command(name)(command)
+    app.add_typer(group, name="classroom")

@@ -1,0 +1,143 @@
+"""The tables of the course server. Marks stay in the gradebook; here is who may do what, and what came in when."""
+
+from datetime import UTC, datetime
+
+from sqlalchemy import DateTime, ForeignKey, String, TypeDecorator, UniqueConstraint
+from sqlalchemy.engine import Dialect
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+VERSION = 1
+
+
+class Moment(TypeDecorator[datetime]):
+    """A time in UTC: SQLite keeps no zone, PostgreSQL does."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Return the time in UTC; one without a zone is a mistake of ours."""
+        assert value is None or value.tzinfo
+        return value and value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Return the time with its zone."""
+        return value and (value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC))
+
+
+class Base(DeclarativeBase):
+    """What all tables share: names of people and courses are short, times are in UTC."""
+
+    type_annotation_map = {str: String(255), datetime: Moment}  # noqa: RUF012 - as SQLAlchemy has it
+
+
+class Setting(Base):
+    """What is true of the database itself: the version of its tables."""
+
+    __tablename__ = "setting"
+    name: Mapped[str] = mapped_column(primary_key=True)
+    value: Mapped[str]
+
+
+class Member(Base):
+    """Somebody in a course. ``section`` "" is the whole course."""
+
+    __tablename__ = "member"
+    course: Mapped[str] = mapped_column(primary_key=True)
+    user: Mapped[str] = mapped_column(primary_key=True)
+    role: Mapped[str]
+    section: Mapped[str]
+    since: Mapped[datetime]
+
+
+class InvitationRow(Base):
+    """An invitation that can be used once. The secret of its link is not kept, only its hash."""
+
+    __tablename__ = "invitation"
+    sha256: Mapped[str] = mapped_column(primary_key=True)
+    course: Mapped[str]
+    user: Mapped[str]
+    role: Mapped[str]
+    section: Mapped[str]
+    expires: Mapped[datetime]
+    used: Mapped[datetime | None]
+
+
+class AccessToken(Base):
+    """A token of one member in one course; only its hash is kept."""
+
+    __tablename__ = "access_token"
+    sha256: Mapped[str] = mapped_column(primary_key=True)
+    course: Mapped[str]
+    user: Mapped[str]
+    since: Mapped[datetime]
+
+
+class Submission(Base):
+    """What somebody handed in, and what became of it. Rows are added, and only the part below ``state`` changes."""
+
+    __tablename__ = "submission"
+    __table_args__ = (UniqueConstraint("course", "assignment", "user", "attempt"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    course: Mapped[str] = mapped_column(index=True)
+    assignment: Mapped[str]
+    user: Mapped[str]
+    attempt: Mapped[int]
+    received: Mapped[datetime]
+    sha256: Mapped[str]
+    size: Mapped[int]
+    late: Mapped[bool]
+    signature: Mapped[str]
+    state: Mapped[str]
+    tries: Mapped[int]
+    score: Mapped[float | None]
+    max_score: Mapped[float | None]
+    penalty: Mapped[float]
+    sentence: Mapped[str] = mapped_column(String(2000))
+    graded: Mapped[datetime | None]
+
+
+class FeedbackPage(Base):
+    """One page of feedback, as it was when the submission was graded."""
+
+    __tablename__ = "feedback_page"
+    submission: Mapped[int] = mapped_column(ForeignKey("submission.id"), primary_key=True)
+    notebook: Mapped[str] = mapped_column(primary_key=True)
+    sha256: Mapped[str]
+
+
+class Release(Base):
+    """Marks that an instructor has let students see."""
+
+    __tablename__ = "release"
+    course: Mapped[str] = mapped_column(primary_key=True)
+    assignment: Mapped[str] = mapped_column(primary_key=True)
+    at: Mapped[datetime]
+
+
+class Check(Base):
+    """A check against the hidden tests: one row for each exercise; ``mistake`` is the id of a misconception."""
+
+    __tablename__ = "check"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    request: Mapped[str] = mapped_column(index=True)  # the same for all rows of one check
+    course: Mapped[str]
+    assignment: Mapped[str]
+    user: Mapped[str]
+    exercise: Mapped[str]
+    outcome: Mapped[str]
+    mistake: Mapped[str]
+    at: Mapped[datetime]
+
+
+class Event(Base):
+    """The audit log: who did, or tried to do, what. Rows are added and never changed."""
+
+    __tablename__ = "event"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    at: Mapped[datetime]
+    course: Mapped[str]
+    user: Mapped[str]
+    action: Mapped[str]
+    subject: Mapped[str]
+    refused: Mapped[bool]

@@ -1,0 +1,62 @@
+"""``classroom.toml``: which courses a server serves, where it keeps what came in, and where it listens.
+
+A folder with a course.toml and no classroom.toml is a server of that one course.
+"""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+from studium.errors import CourseError, UsageError
+from studium_graders.course_file import FILE as COURSE_FILE
+from studium_graders.course_messages import convert_message
+
+FILE = "classroom.toml"
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A course server. Paths begin at the folder of the file; ``database`` "" is a file of SQLite's in ``data``.
+
+    ``url`` is what students' links begin with, "" where it is the address itself. The rest is as in ``studium grade``.
+    """
+
+    courses: Annotated[tuple[str, ...], Meta(min_length=1)]
+    data: str = "classroom-data"
+    database: str = ""
+    address: str = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65535)] = 8710
+    url: str = ""
+    executor: str = "local"
+    scheduler: str = ""
+    trust_submissions: bool = False
+
+    @property
+    def link(self) -> str:
+        """What the links of invitations begin with."""
+        return self.url.rstrip("/") or f"http://{self.address}:{self.port}"
+
+
+def read_settings(folder: Path) -> Settings:
+    """Return the settings of the server in a folder, their paths made absolute. Raise CourseError or UsageError."""
+    folder = folder.resolve()
+    found = _read(folder)
+    data, courses = str(folder / found.data), tuple(str(folder / course) for course in found.courses)
+    return msgspec.structs.replace(found, data=data, courses=courses)
+
+
+def _read(folder: Path) -> Settings:
+    path = folder / FILE
+    if not path.is_file():
+        if (folder / COURSE_FILE).is_file():
+            return Settings((".",), data=".studium/classroom")
+        raise UsageError(f"a course server needs {FILE} or {COURSE_FILE}: {folder} has neither; name it with --course")
+    try:
+        return msgspec.convert(tomllib.loads(path.read_text("utf-8-sig")), Settings)
+    except msgspec.ValidationError as error:
+        raise CourseError(f"{path} {convert_message(str(error), Settings, {})}") from error
+    except ValueError as error:
+        raise CourseError(
+            f"{path} must be TOML: {str(error)[:1].lower()}{str(error)[1:]}; correct that line"
+        ) from error

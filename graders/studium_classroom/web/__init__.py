@@ -1,0 +1,1 @@
+"""The course server's addresses: who may ask for what. ``routes.py`` lists them for docs/classroom-api.md, too."""

@@ -1,0 +1,53 @@
+"""Which address leads to which handler."""
+
+from typing import Any
+
+from tornado.web import Application
+
+from studium_classroom.classroom import Classroom
+from studium_classroom.people import Authentication
+from studium_classroom.web import staff, student
+from studium_classroom.web.base import ClassroomHandler, UnknownHandler
+
+_COURSE = "courses/{course}"
+_ASSIGNMENT = f"{_COURSE}/assignments/{{assignment}}"
+ROUTES: dict[str, type[ClassroomHandler]] = {
+    "health": student.HealthHandler,
+    "join": student.JoinHandler,
+    "me": student.MeHandler,
+    f"{_COURSE}/assignments": student.AssignmentsHandler,
+    f"{_ASSIGNMENT}/handout": student.HandoutHandler,
+    f"{_ASSIGNMENT}/check": student.CheckHandler,
+    f"{_ASSIGNMENT}/submissions": student.SubmissionsHandler,
+    f"{_ASSIGNMENT}/feedback/{{attempt}}/{{notebook}}": student.FeedbackHandler,
+    f"{_COURSE}/receipts": student.ReceiptsHandler,
+    f"{_ASSIGNMENT}/status": staff.StatusHandler,
+    f"{_ASSIGNMENT}/grade": staff.GradeHandler,
+    f"{_ASSIGNMENT}/release": staff.ReleaseHandler,
+    f"{_COURSE}/members": staff.MembersHandler,
+    f"{_COURSE}/extensions": staff.ExtensionsHandler,
+    f"{_COURSE}/audit": staff.AuditHandler,
+}
+VERBS = ("get", "post", "put", "delete", "patch")
+_PARTS = {
+    "{course}": r"(?P<course>[A-Za-z0-9_][A-Za-z0-9_.-]*)",
+    "{assignment}": r"(?P<assignment>[A-Za-z0-9_][A-Za-z0-9_.-]*)",
+    "{attempt}": r"(?P<attempt>[1-9][0-9]{0,5})",
+    "{notebook}": r"(?P<notebook>[^/]{1,200})",
+}
+
+
+def application(classroom: Classroom, authentication: Authentication, prefix: str = "/") -> Application:
+    """Return the web application; ``prefix`` is what the addresses of a service of a hub begin with."""
+    shared: dict[str, Any] = {"classroom": classroom, "authentication": authentication}
+    base = f"{prefix.rstrip('/')}/api/"
+    rules = [(base + _pattern(path), handler, shared) for path, handler in ROUTES.items()]
+    return Application(
+        rules, default_handler_class=UnknownHandler, default_handler_args=shared, log_function=lambda handler: None
+    )
+
+
+def _pattern(path: str) -> str:
+    for name, pattern in _PARTS.items():
+        path = path.replace(name, pattern)
+    return path

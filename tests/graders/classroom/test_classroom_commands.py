@@ -1,0 +1,122 @@
+"""The commands for the server's machine: settings, invitations, the roster, the status and the lines for a hub."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from studium.catalogue import load_catalogue
+from studium.cli.app import build_app
+from studium.errors import CourseError, UsageError
+from studium_classroom.hub import configuration
+from studium_classroom.settings import Settings, read_settings
+from traitlets.config import Config
+from typer.testing import CliRunner
+
+
+@pytest.fixture
+def classroom(course: Path):
+    """classroom("invite", "ada") → what `studium classroom` prints about the course, or the error's sentence."""
+    app = build_app(load_catalogue())
+
+    def run(*words: str) -> str:
+        done = CliRunner().invoke(app, ["classroom", *words, "--course", str(course)])
+        if done.exception and not isinstance(done.exception, SystemExit):
+            raise done.exception
+        return done.stdout
+
+    return run
+
+
+def test_an_invitation_is_a_link_of_its_own_for_each(classroom):
+    links = json.loads(classroom("invite", "ada", "bob", "--json"))
+    assert list(links) == ["ada", "bob"]
+    assert all(link.startswith("http://127.0.0.1:8710/join#") for link in links.values())
+    assert links["ada"] != links["bob"]
+    with pytest.raises(UsageError, match="a role is student, ta, instructor or owner: got 'boss'"):
+        classroom("invite", "ada", "--role", "boss")
+
+
+def test_a_roster_is_taken_in_from_a_file_and_members_leave(classroom, tmp_path):
+    file = tmp_path / "roster.csv"
+    file.write_text("\ufeffstudent,role,section\nada,,a\ntom,ta,a\n", "utf-8")
+    members = json.loads(classroom("roster", "--import", str(file), "--json"))
+    assert [(one["user"], one["role"], one["section"], one["joined"]) for one in members] == [
+        ("ada", "student", "a", False),
+        ("tom", "ta", "a", False),
+    ]
+    assert [one["user"] for one in json.loads(classroom("roster", "--remove", "tom", "--json"))] == ["ada"]
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("name,role\nada,ta\n", "line 2"),
+        ("student\n../x\n", "a student's name"),
+        ("student,role\nada,boss\n", "a role is"),
+    ],
+)
+def test_a_roster_that_cannot_be_used_changes_nothing(classroom, tmp_path, text, sentence):
+    file = tmp_path / "roster.csv"
+    file.write_text(text)
+    with pytest.raises(UsageError, match=sentence):
+        classroom("roster", "--import", str(file))
+    assert json.loads(classroom("roster", "--json")) == []
+
+
+def test_the_status_says_who_has_handed_in_and_who_is_stuck_on_what(classroom, course, archive):
+    from studium.classroom.messages import CheckAnswer, CheckedExercise
+    from studium_classroom.classroom import Classroom
+
+    opened = Classroom([course], course / ".studium" / "classroom")
+    opened.submissions.take("course101", "ps1", "ada", archive(), datetime.now(UTC), late=True)
+    wrong = CheckAnswer("counting", [CheckedExercise("total", "wrong")])
+    for _ in range(3):
+        opened.checks.note("course101", "ps1", "bob", wrong, {"total": "counting.total:added-the-sizes"})
+    opened.database.close()
+    ada, bob = json.loads(classroom("status", "ps1", "--json"))["students"]
+    assert (ada["student"], ada["state"], ada["late"]) == ("ada", "waiting", True)
+    assert (bob["state"], bob["checks"][0]["stuck"]) == ("not handed in", "counting.total:added-the-sizes")
+    shown = classroom("status", "ps1")
+    assert "1 of 2 have handed in, 1 wait for a mark" in shown
+
+
+def test_settings_name_several_courses_and_a_course_folder_is_a_server_of_one(course, tmp_path):
+    assert read_settings(course) == Settings((str(course),), data=str(course / ".studium" / "classroom"))
+    (tmp_path / "classroom.toml").write_text('courses = ["course"]\nport = 9000\nurl = "https://x.example/"\n')
+    found = read_settings(tmp_path)
+    assert (found.courses, found.data, found.link) == (
+        (str(course),),
+        str(tmp_path / "classroom-data"),
+        "https://x.example",
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("cours = []", r"has the unknown key 'cours'; did you mean 'courses'\?"),
+        ("port = 1", "needs the key 'courses'"),
+        ("courses = []", "courses"),
+        ("courses = [", "must be TOML"),
+    ],
+)
+def test_settings_that_cannot_be_used_are_told_in_a_sentence(tmp_path, text, sentence):
+    (tmp_path / "classroom.toml").write_text(text)
+    with pytest.raises(CourseError, match=sentence):
+        read_settings(tmp_path)
+
+
+def test_a_folder_that_is_no_server_is_refused(tmp_path):
+    with pytest.raises(UsageError, match=r"needs classroom.toml or course.toml"):
+        read_settings(tmp_path)
+
+
+def test_the_lines_for_a_hub_keep_what_its_configuration_has_already(tmp_path):
+    c = Config()
+    c.JupyterHub.services = [{"name": "culler"}]
+    exec(configuration(Settings((".",), port=9001), tmp_path, "classroom"), {"c": c})
+    assert [one["name"] for one in c.JupyterHub.services] == ["culler", "classroom"]
+    assert c.JupyterHub.services[1]["url"] == "http://127.0.0.1:9001"
+    with pytest.raises(UsageError, match="a service's name has small letters"):
+        configuration(Settings((".",)), tmp_path, "x'; import os")

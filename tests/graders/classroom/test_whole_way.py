@@ -1,0 +1,95 @@
+"""The whole way with the real server, as a process of its own: invite, join, fetch, check, submit, mark, feedback."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+WRONG = "def total(values):\n    return sum(abs(value) for value in values)\n"
+RIGHT = "def total(values):\n    return sum(values)\n"
+
+
+@contextmanager
+def server(course: Path) -> Iterator[tuple[subprocess.Popen, str]]:
+    """``studium classroom serve`` and its address."""
+    command = [sys.executable, "-m", "studium", "classroom", "serve", "--course", str(course), "--port", "0"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        said = process.stdout.readline()
+        assert said.startswith("serving course101 at http://"), said
+        yield process, said.split(" at ")[1].split(";")[0].rstrip("/")
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+        process.wait(120)
+        process.stdout.close()
+
+
+@pytest.fixture
+def studium(tmp_path: Path) -> Callable[..., dict]:
+    """studium("courses", "--json", cwd=…) → its JSON; ``code`` is the exit code that it must have."""
+    own = {"STUDIUM_DATA": str(tmp_path / "ada"), "COLUMNS": "200"}
+
+    def run(*words: str, code: int = 0, cwd: Path = tmp_path) -> dict:
+        command = [sys.executable, "-m", "studium", *words, "--json"]
+        done = subprocess.run(command, cwd=cwd, env=os.environ | own, capture_output=True, text=True, check=False)
+        assert done.returncode == code, done.stdout + done.stderr
+        return json.loads(done.stdout)
+
+    return run
+
+
+def graded(studium: Callable[..., dict], attempt: int) -> dict:
+    """Wait for the mark of an attempt."""
+    end = time.monotonic() + 300
+    while time.monotonic() < end:
+        (view,) = studium("courses")["assignments"]
+        if view["attempts"][attempt - 1]["state"] == "graded":
+            return view["attempts"][attempt - 1]
+        time.sleep(0.5)
+    raise AssertionError(view)
+
+
+def answer(path: Path, source: str) -> None:
+    notebook = json.loads(path.read_text())
+    for cell in notebook["cells"]:
+        if (own := cell["metadata"].get("studium", {})).get("role") == "exercise" and own["exercise"] == "total":
+            cell["source"] = source
+    path.write_text(json.dumps(notebook))
+
+
+@pytest.mark.xdist_group("classroom")
+def test_a_student_joins_fetches_checks_submits_and_has_mark_and_feedback(course, studium, tmp_path):
+    link = studium("classroom", "invite", "ada", "--course", str(course))["ada"]
+    with server(course) as (process, url):
+        studium("courses", "--join", f"{url}/join#{link.partition('#')[2]}")
+        assert studium("fetch", "ps1")["written"] == ["counting.ipynb"]
+        notebook = tmp_path / "ps1" / "counting.ipynb"
+        assert studium("fetch", "ps1")["kept"] == ["counting.ipynb"]
+
+        answer(notebook, WRONG)
+        (found,) = studium("check", str(notebook), "--on-server", "--exercise", "total", code=1)["exercises"]
+        assert (found["outcome"], found["hidden_passed"], found["hidden_total"]) == ("wrong", 0, 1)
+        assert found["mistake"] == "You added the sizes of the numbers, whatever their signs."
+        assert found["tests"] == [{"name": "is zero for no values", "passed": True, "message": ""}]
+        assert "the hidden sum" not in json.dumps(found)
+
+        assert studium("submit", str(notebook))["attempt"] == 1
+        first = graded(studium, 1)
+        assert (first["score"], first["max_score"], first["feedback"]) == (1.0, 5.0, ["counting"])
+
+        process.send_signal(signal.SIGKILL)  # what waits is graded by the next server
+        process.wait(60)
+        answer(notebook, RIGHT)
+    submitted = studium("classroom", "status", "ps1", "--course", str(course))["students"]
+    assert [(row["student"], row["state"], row["score"]) for row in submitted] == [("ada", "graded", 1.0)]
+    assert [(one["exercise"], one["checks"]) for one in submitted[0]["checks"]] == [("total", 1)]
+    assert (course / "submitted" / "ada" / "ps1" / "timestamp.txt").read_text().endswith("UTC")
+    assert (course / "feedback" / "ada" / "ps1" / "counting.html").is_file()

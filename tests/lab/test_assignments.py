@@ -1,0 +1,155 @@
+"""The tab "Assignments" in JupyterLab with a real course server: fetch, check, submit, mark and feedback."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+
+pytest.importorskip("nbgrader")
+from nbformat.v4 import new_code_cell, new_notebook
+from studium.classroom.archive import unpack
+from studium.classroom.messages import CheckAnswer, CheckedExercise, CheckedTest
+from studium_classroom.classroom import Classroom
+from studium_classroom.jobs.forms import CheckDone
+from studium_classroom.roles import Place, Role
+from studium_classroom.submissions import Graded
+
+from tests.graders.classroom.conftest import Served, join, serving
+from tests.lab.conftest import TOKEN, _wait_for
+
+axe = pytest.importorskip("axe_core_python.sync_playwright")
+
+pytestmark = [pytest.mark.browser, pytest.mark.heavy, pytest.mark.xdist_group("jupyterlab")]
+
+COURSE = """
+id = "genai"
+title = "Generative AI"
+
+[[assignments]]
+name = "ps1"
+opens = 2026-01-01T08:00:00
+due = 2099-03-01T23:59:00
+"""
+EVIL = "<img src=x onerror=alert(1)>"
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A course server whose course hands out one notebook, and its member ada."""
+    root = tmp_path_factory.mktemp("genai")
+    (root / "course.toml").write_text(COURSE)
+    (root / "release" / "ps1").mkdir(parents=True)
+    cell = new_code_cell("def mean(numbers):\n    ...", metadata={"studium": {"role": "exercise", "exercise": "mean"}})
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    nbformat.write(new_notebook(cells=[cell], metadata=kernel), root / "release" / "ps1" / "means.ipynb")
+    classroom = Classroom([root], root / "data")
+    with serving(classroom) as url:
+        found = Served(classroom, url, {"ada": join(classroom, "genai", "ada", Place(Role.STUDENT))})
+        yield found
+        found.close()
+
+
+@pytest.fixture(scope="module")
+def jupyter(served: Served, tmp_path_factory: pytest.TempPathFactory, described_topics: Path) -> Iterator[str]:
+    """The address of a JupyterLab whose user has joined the course."""
+    home = tmp_path_factory.mktemp("student")
+    for name in ("data", "work"):
+        (home / name).mkdir()
+    (home / "data" / "topics").symlink_to(described_topics)
+    joined = [{"url": served.url, "token": served.tokens["ada"], "course": "genai"}]
+    (home / "data" / "classroom.json").write_text(json.dumps(joined))
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{probe.getsockname()[1]}"
+    command = [
+        sys.executable,
+        "-m",
+        "jupyterlab",
+        "--no-browser",
+        "--allow-root",
+        f"--port={address.rpartition(':')[2]}",
+    ]
+    command += [f"--ServerApp.root_dir={home / 'work'}", f"--IdentityProvider.token={TOKEN}"]
+    own = {
+        "HOME": str(home),
+        "STUDIUM_DATA": str(home / "data"),
+        "JUPYTER_CONFIG_DIR": str(home),
+        "STUDIUM_PROFILE": "smoke",
+    }
+    with (home / "log").open("w") as log:
+        server = subprocess.Popen(command, env=os.environ | own, stdout=log, stderr=log, start_new_session=True)
+    try:
+        _wait_for(f"{address}/api/status?token={TOKEN}", home / "log")
+        yield address
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        server.wait()
+
+
+async def checked(job: Any) -> CheckDone:
+    """Answer as the checking process does, without an engine."""
+    tests = [CheckedTest("is 2 for 1, 2, 3", False, "2 was expected")]
+    mistake = f"You gave the sum {EVIL}; the mean is the sum through the number."
+    one = CheckedExercise(job.exercise or "mean", "wrong", tests, 1, 3, mistake)
+    return CheckDone(CheckAnswer(job.notebook, [one]), {"mean": "means.mean:sum"})
+
+
+def marked(served: Served, score: float) -> None:
+    """Write a mark down, as the grading line does."""
+    submissions = served.classroom.submissions
+    graded = Graded(
+        "ada", score, 5.0, 0.5, EVIL, pages={"means": b"<h1>Feedback</h1><script>document.title = 'ran'</script>"}
+    )
+    submissions.note(submissions.next_batch("genai", "ps1", 9), [graded], datetime.now(UTC))
+
+
+def open_tab(page: Any, jupyter: str) -> Any:
+    page.goto(f"{jupyter}/lab?token={TOKEN}&reset")
+    page.locator('.lm-TabBar-tab[data-id="studium-desk"]').click()
+    page.get_by_role("tab", name="Assignments").click()
+    return page.get_by_role("article", name="ps1")
+
+
+def test_a_student_fetches_checks_submits_and_reads_mark_and_feedback_in_the_panel(
+    served, jupyter, new_page, monkeypatch
+):
+    monkeypatch.setattr(served.classroom._checker, "check", checked)
+    page = new_page()
+    card = open_tab(page, jupyter)
+    card.get_by_text("Not handed in").wait_for()
+    card.get_by_role("button", name="Fetch: ps1").click()
+    page.locator(".jp-Notebook .cm-content", has_text="def mean").click()
+
+    card.get_by_role("button", name="Check on the server").click()
+    card.get_by_text("1 of 3 hidden tests pass").wait_for()
+    assert EVIL in card.locator(".studium-mistake").inner_text()
+
+    page.locator(".jp-Notebook .cm-content").fill("def mean(numbers):\n    return 2")
+    card.get_by_role("button", name="Submit: ps1").click()
+    card.get_by_text("Attempt 1 was received").wait_for()
+    card.get_by_text("the mark is on its way · attempt 1").wait_for()
+    (row,) = served.classroom.submissions.attempts("genai")["ps1", "ada"]
+    assert "return 2" in unpack(served.classroom.submissions.archive(row))["means.ipynb"].decode()
+
+    marked(served, 4.0)
+    card.get_by_text("4 of 5, 0.5 taken off for lateness").wait_for()
+    assert page.locator("img[src=x]").count() == 0
+    card.get_by_text("1 attempt, with receipts and feedback").click()
+    with page.expect_popup() as opened:
+        card.get_by_role("link", name="Feedback on means").click()
+    feedback = opened.value
+    feedback.get_by_role("heading", name="Feedback").wait_for()
+    assert feedback.title() != "ran"
+    found = axe.Axe().run(page, context=".studium-panel")["violations"]
+    assert [f"{item['id']}: {item['nodes'][0]['html']}" for item in found] == []
