@@ -17,7 +17,7 @@ export function markNotebooks(desk, tracker) {
 
 function topicOf(desk, widget) {
   const slug = widget.model?.getMetadata("studium")?.topic;
-  return desk.topics.find((topic) => topic.slug === slug);
+  return desk.lessons.find((topic) => topic.slug === slug);
 }
 
 function markAll(desk, widget) {

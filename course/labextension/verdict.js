@@ -3,7 +3,7 @@
 /** Puts the verdicts of a check in the place of older ones, where its notebook is open. The ids of those that are shown. */
 export function showVerdicts(desk, { path, slug, exercise: asked, results }) {
   const cells = desk.tracker.find((widget) => widget.context.path === path)?.content.widgets ?? [];
-  const exercises = desk.topics.find((topic) => topic.slug === slug)?.exercises ?? [];
+  const exercises = desk.lessons.find((topic) => topic.slug === slug)?.exercises ?? [];
   const shown = results.filter(({ id, outcome, output }) => {
     const place = exercises.find((exercise) => exercise.id === id)?.check_cell;
     const outputs = cells.find((cell) => cell.model.id === place)?.model.outputs;
