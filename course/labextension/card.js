@@ -1,41 +1,40 @@
 // The verdict of a check: a card that Python makes, the same in every application, and below it what to do next.
 import { button, h, prose } from "./element.js";
-import { endingView } from "./ending.js";
+import { goToEnding } from "./ending.js";
 import { helpButtons, redraw, turns } from "./help.js";
 
 const VERDICT = "application/vnd.studium.verdict+json";
 const RANK = 0; // before the card's form without buttons, which has 50
 
 /** Has the application show verdicts as cards with buttons. */
-export function addCards(desk, Widget) {
-  const Card = cardClass(desk, Widget);
+export function addCards(desk, { Panel, Widget }) {
+  const Card = cardClass(desk, Panel, Widget);
   desk.rendermime?.addFactory({ safe: true, mimeTypes: [VERDICT], createRenderer: () => new Card() }, RANK);
 }
 
-const cardClass = (desk, Widget) =>
-  class Card extends Widget {
+const cardClass = (desk, Panel, Widget) =>
+  class Card extends Panel {
     #about = null;
     #end = new AbortController();
-    #shown = null; // the renderer of a difference
-    #ended = 0; // when the check was that ended the lesson
-    #next = h("div", { class: "studium-next", "data-lm-suppress-shortcuts": "true" });
-    #extra = h("div", { class: "studium-extra", "data-lm-suppress-shortcuts": "true" });
-    #ending = h("div", { "data-lm-suppress-shortcuts": "true" });
+    #difference = null; // the view of what the tests saw
+    #next = h("div", { class: "studium-next" });
+    #extra = h("div", { class: "studium-extra" });
     #turn = turns(this.#extra);
 
     constructor() {
       super();
-      this.addClass("studium-verdict-output");
+      this.addClass("studium-verdict-card");
       for (const name of ["syllabus", "jobs"]) desk.on(name, () => this.#draw(), this.#end.signal);
     }
 
     async renderModel(model) {
       this.#about = model.data[VERDICT];
+      this.addClass(`studium-${this.#about.outcome.replace(" ", "-")}`);
       const face = desk.rendermime.createRenderer("text/html");
       await face.renderModel(model);
-      const card = face.node.firstElementChild ?? face.node;
-      card.append(this.#next, this.#extra);
-      this.node.replaceChildren(face.node, this.#ending);
+      if (this.isDisposed) return face.dispose();
+      this.addWidget(face);
+      this.addWidget(new Widget({ node: h("div", { "data-lm-suppress-shortcuts": "true" }, this.#next, this.#extra) }));
       this.#draw();
     }
 
@@ -47,52 +46,47 @@ const cardClass = (desk, Widget) =>
 
     dispose() {
       this.#end.abort();
-      this.#shown?.dispose();
       super.dispose();
     }
 
     #draw() {
       const place = this.#about && placeOf(desk, this.node, this.#about);
-      if (!place) return;
-      redraw(this.#next, () => this.#next.replaceChildren(...this.#actions(place)));
-      const { topic, exercise, panel } = place;
-      if (!isEnd(this.#about, topic, exercise)) return this.#ending.replaceChildren();
-      if (this.#ended === exercise.checked_at) return;
-      this.#ended = exercise.checked_at;
-      endingView(desk, panel.context.path).then((view) => this.#ending.replaceChildren(...view));
+      if (place) redraw(this.#next, () => this.#next.replaceChildren(...this.#actions(place)));
     }
 
-    #actions({ topic, exercise, panel }) {
+    #actions(place) {
+      const { topic, exercise, panel } = place;
       const { path } = panel.context;
       const right = this.#about.outcome === "right";
-      const experiment = (right || (exercise.as_it_is && this.#about.outcome === "wrong")) && hasCell(panel, exercise.experiment);
       const next = nextOf(topic, exercise);
-      const made = [];
-      if (right) made.push(...onward(desk, { topic, exercise, panel, experiment, next }));
-      if (this.#about.differs) made.push(button("See the difference", () => this.#difference(path, exercise)));
-      if (!right && experiment) made.push(button("Run the experiment", () => desk.run(panel, exercise.experiment)));
-      made.push(...helpButtons(desk, path, exercise, this.#turn));
+      const made = right ? onward(desk, place, next) : [];
+      if (this.#about.differs) made.push(button("See the difference", () => this.#showDifference(path, exercise)));
+      if (this.#about.outcome === "wrong" && exercise.as_it_is && hasCell(panel, exercise.experiment)) {
+        made.push(button("Run the experiment", () => desk.run(panel, exercise.experiment)));
+      }
+      made.push(...helpButtons(desk, path, exercise, () => this.#begin()));
       if (!right && next) made.push(button("Next exercise", () => desk.open(topic, next.cell), { label: `Next exercise: ${next.id}` }));
-      const unlocked = right && experiment ? h("p", { class: "studium-note" }, "The experiment below now runs with your ", ...prose(`\`${exercise.id}\`.`)) : "";
-      return [unlocked, h("div", { class: "studium-tools" }, made)].filter(Boolean);
+      return [right ? unlocked(place) : "", h("div", { class: "studium-tools" }, made)].filter(Boolean);
     }
 
-    async #difference(path, exercise) {
-      const show = this.#turn();
-      show(h("p", { class: "studium-note" }, "Running the tests again …"));
+    // What was asked for takes the place of what was shown before.
+    #begin() {
+      this.#difference?.dispose();
+      this.#difference = null;
+      return this.#turn();
+    }
+
+    async #showDifference(path, exercise) {
+      const show = this.#begin();
+      show(h("p", { class: "studium-note", role: "status" }, "Running the tests again …"));
       const answer = await desk.difference(path, exercise.id);
-      const place = h("div", { class: "studium-difference" });
-      show(place);
-      if (answer && place.isConnected) await this.#render(answer.output, place);
-    }
-
-    async #render(data, place) {
+      if (show() === false) return;
+      if (!answer) return;
       const { rendermime } = desk;
-      this.#shown?.dispose();
-      const renderer = rendermime.createRenderer(rendermime.preferredMimeType(data, "any"));
-      this.#shown = renderer;
-      await renderer.renderModel(rendermime.createModel({ data, trusted: true }));
-      if (place.isConnected) Widget.attach(renderer, place);
+      const renderer = rendermime.createRenderer(rendermime.preferredMimeType(answer.output, "any"));
+      await renderer.renderModel(rendermime.createModel({ data: answer.output, trusted: true }));
+      this.#difference = renderer;
+      this.addWidget(renderer);
     }
   };
 
@@ -106,26 +100,24 @@ function placeOf(desk, node, about) {
 
 const hasCell = (panel, id) => panel.content.widgets.some((cell) => cell.model.id === id);
 
-const isOver = ({ status }) => status === "right" || status === "revealed";
-
-/** The exercise to go on with: the next one that is left to do, else the first; none where all are done. */
+/** The exercise to go on with: the next one that is left to do, else the first; none where all of its kind are done. */
 function nextOf({ exercises }, exercise) {
   const at = exercises.indexOf(exercise);
-  const left = [...exercises.slice(at + 1), ...exercises.slice(0, at)].filter((one) => !isOver(one));
-  return left.find((one) => one.optional === exercise.optional) ?? null;
+  const others = [...exercises.slice(at + 1), ...exercises.slice(0, at)];
+  return others.find((one) => one.optional === exercise.optional && !["right", "revealed"].includes(one.status)) ?? null;
 }
 
 // What a right answer leads to; the first is the thing to do.
-function onward(desk, { topic, exercise, panel, experiment, next }) {
+function onward(desk, { topic, exercise, panel }, next) {
   const ways = [];
-  if (experiment) ways.push(["Run the experiment", () => desk.run(panel, exercise.experiment)]);
+  if (hasCell(panel, exercise.experiment)) ways.push(["Run the experiment", () => desk.run(panel, exercise.experiment)]);
   if (next) ways.push([`Next exercise: ${next.id}`, () => desk.open(topic, next.cell)]);
+  if (topic.status === "done") ways.push(["The end of the lesson", () => goToEnding(desk, panel)]);
   return ways.map(([text, action], i) => button(text, action, { kind: i ? "" : "studium-primary" }));
 }
 
-/** Whether a card tells of the check that ended its lesson: the last one of an exercise that is not optional. */
-function isEnd({ outcome }, { status, exercises }, exercise) {
-  const core = exercises.filter((one) => !one.optional);
-  const last = core.reduce((found, one) => ((one.checked_at ?? 0) >= (found.checked_at ?? 0) ? one : found), core[0]);
-  return outcome === "right" && status === "done" && exercise === last;
+function unlocked({ topic, exercise, panel }) {
+  const done = topic.status === "done" && !exercise.optional ? "Every exercise of this lesson is done." : "";
+  const runs = hasCell(panel, exercise.experiment) ? ["The experiment below now runs with your ", ...prose(`\`${exercise.id}\``), ". "] : [];
+  return done || runs.length ? h("p", { class: "studium-note" }, ...runs, done) : "";
 }

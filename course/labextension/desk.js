@@ -54,7 +54,7 @@ async function start(app, tracker, { palette, launcher, statusBar, registry, ren
   desk.shared = location.hash.startsWith("#studium1.") ? location.hash.slice(1) : null; // read before Lab changes it
   desk.settings = settingsOf(registry, app.restored);
   desk.rendermime = rendermime ?? null;
-  addCards(desk, widgets.Widget);
+  addCards(desk, widgets);
   const icon = new components.LabIcon({ name: "studium-desk:studium", svgstr: ICON });
   const widget = new widgets.Widget();
   widget.id = "studium-desk";

@@ -1,20 +1,39 @@
-// The end of a lesson: what one can do now, how one's predictions came out, the mistakes overcome, and the next lesson.
+// The end of a lesson, below its last cell: what one can do now, predictions, mistakes overcome, and the next lesson.
 import { button, h, prose } from "./element.js";
 
-/** What stands below the last verdict of the lesson at `path`. */
-export async function endingView(desk, path) {
+/** Puts the end of a lesson below its last cell once every exercise is done, and takes it away where one is not. */
+export function markEnding(desk, panel, topic) {
+  const last = panel.content.widgets.at(-1);
+  const old = panel.node.querySelector(".studium-ending");
+  if (!last || topic?.status !== "done") return old?.remove();
+  const told = JSON.stringify(topic.exercises.map(({ status, checked_at: at }) => [status, at]));
+  if (old?.parentElement === last.node && old.dataset.told === told) return;
+  const view = h("section", { class: "studium-ending", "data-told": told, "data-lm-suppress-shortcuts": "true", tabindex: -1, "aria-label": `The end of ${topic.title}` });
+  old?.remove();
+  last.node.append(view);
+  fill(desk, view, panel.context.path);
+}
+
+/** Scrolls to the end of a lesson, as markEnding has put it there. */
+export async function goToEnding(desk, { content, node }) {
+  await content.scrollToItem(content.widgets.length - 1, "end");
+  const ending = node.querySelector(".studium-ending");
+  ending?.scrollIntoView({ block: "center" });
+  ending?.focus({ preventScroll: true });
+}
+
+async function fill(desk, view, path) {
   const ending = await desk.tried(desk.api.get("ending", { path }));
-  if (!ending) return [];
+  if (!ending) return view.remove();
   const next = desk.topics.find(({ slug }) => slug === ending.next);
-  return [
-    h("section", { class: "studium-ending", "aria-label": `The end of ${ending.title}` },
-      h("p", { class: "studium-eyebrow" }, "Lesson done"),
-      h("h3", {}, ending.title),
-      ...abilities(desk, ending.abilities),
-      h("div", { class: "studium-results-row" }, ...predictions(desk, ending.predictions), ...mistakes(desk, ending.mistakes)),
-      next ? button(`Next lesson: ${next.title}`, () => desk.open(next), { kind: "studium-primary studium-begin" }) : "",
-    ),
-  ];
+  const counts = [...predictions(desk, ending.predictions), ...mistakes(ending.mistakes)];
+  view.append(
+    h("p", { class: "studium-eyebrow" }, "Lesson done"),
+    h("h2", {}, ending.title),
+    ...abilities(desk, ending.abilities),
+    ...(counts.length ? [h("div", { class: "studium-counts" }, counts)] : []),
+    ...(next ? [button(`Next lesson: ${next.title}`, () => desk.open(next), { kind: "studium-primary studium-begin" })] : []),
+  );
 }
 
 function abilities(desk, lines) {
@@ -24,20 +43,20 @@ function abilities(desk, lines) {
 
 function predictions(desk, found) {
   if (!found.length) return [];
-  const line = ({ question, guess, value, hit }) => h("li", {}, desk.markdown(question), h("span", { class: "studium-note" }, `You expected ${number(guess)}, it was ${number(value)}: ${hit ? "a hit" : "a miss"}`));
-  return [counted(found.filter(({ hit }) => hit).length, `of ${count(found, "prediction")} hit`, found.map(line))];
+  const line = ({ question, guess, value, hit }) => h("li", {}, desk.markdown(question), `You expected ${number(guess)}, it was ${number(value)}: ${hit ? "a hit" : "a miss"}.`);
+  const words = `of ${found.length} prediction${found.length === 1 ? "" : "s"} hit`;
+  return [counted(found.filter(({ hit }) => hit).length, words, found.map(line))];
 }
 
-function mistakes(desk, found) {
+function mistakes(found) {
   if (!found.length) return [];
-  const line = ({ exercise, sentence }) => h("li", {}, h("code", {}, exercise), ": ", prose(sentence));
-  return [counted(found.length, `${found.length === 1 ? "mistake" : "mistakes"} overcome`, found.map(line))];
+  const line = ({ exercise, sentence }) => h("li", {}, h("code", {}, exercise), ": ", ...prose(sentence));
+  return [counted(found.length, `mistake${found.length === 1 ? "" : "s"} overcome`, found.map(line))];
 }
 
-// A number that counts, and what it counts, to be unfolded.
+// A number, what it counts, and each of what was counted, to be unfolded.
 function counted(total, words, lines) {
-  return h("details", { class: "studium-counted" }, h("summary", {}, h("strong", {}, String(total)), ` ${words}`), h("ul", {}, lines));
+  return h("details", {}, h("summary", {}, h("strong", {}, String(total)), ` ${words}`), h("ul", {}, lines));
 }
 
-const count = ({ length }, word) => `${length} ${word}${length === 1 ? "" : "s"}`;
 const number = (value) => Number(value.toPrecision(3)).toLocaleString("en");

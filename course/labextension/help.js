@@ -1,21 +1,23 @@
 // Help with an exercise, in the panel and in its card: hints and solutions, shown where they were asked for.
 import { button, h, prose } from "./element.js";
 
-/** turn() → show(...content) of one action: a late answer to an earlier one does not take the place of what was asked for since. */
+/** turn() → show(...content) of one action; false where it is late, and something else was asked for since. */
 export function turns(element) {
   let latest = null;
   return () => {
-    const show = (...content) => show === latest && element.replaceChildren(...content);
+    const show = (...content) => (show === latest ? element.replaceChildren(...content) : false);
     return (latest = show);
   };
 }
 
-/** Draws an element anew; whoever has the focus in it keeps it. */
+/** Draws an element anew; whoever has the focus in it keeps it, on the button of the same name. */
 export function redraw(element, draw) {
-  const focused = element.contains(document.activeElement) ? document.activeElement.textContent : null;
+  const focused = element.contains(document.activeElement) ? nameOf(document.activeElement) : null;
   draw();
-  if (focused) [...element.querySelectorAll("button")].find((one) => one.textContent === focused)?.focus();
+  if (focused) [...element.querySelectorAll("button")].find((one) => nameOf(one) === focused)?.focus();
 }
+
+const nameOf = (element) => element.textContent.replace(/\d/g, ""); // "Hint 0/3" becomes "Hint 1/3"
 
 /** The buttons for help that an exercise has: its hints, and its solution once it may be seen. */
 export function helpButtons(desk, path, exercise, turn) {
