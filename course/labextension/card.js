@@ -64,7 +64,7 @@ const cardClass = (desk, Panel, Widget) =>
       if (this.#about.outcome === "wrong" && exercise.as_it_is && hasCell(panel, exercise.experiment)) {
         made.push(button("Run the experiment", () => desk.run(panel, exercise.experiment)));
       }
-      made.push(...helpButtons(desk, path, exercise, () => this.#begin()));
+      made.push(...helpButtons(desk, path, exercise, () => this.#begin(), { hints: !right }));
       if (!right && next) made.push(button("Next exercise", () => desk.open(topic, next.cell), { label: `Next exercise: ${next.id}` }));
       return [right ? unlocked(place) : "", h("div", { class: "studium-tools" }, made)].filter(Boolean);
     }
@@ -112,7 +112,7 @@ function onward(desk, { topic, exercise, panel }, next) {
   const ways = [];
   if (hasCell(panel, exercise.experiment)) ways.push(["Run the experiment", () => desk.run(panel, exercise.experiment)]);
   if (next) ways.push([`Next exercise: ${next.id}`, () => desk.open(topic, next.cell)]);
-  if (topic.status === "done") ways.push(["The end of the lesson", () => goToEnding(desk, panel)]);
+  if (topic.status === "done") ways.push(["The end of the lesson", () => goToEnding(panel)]);
   return ways.map(([text, action], i) => button(text, action, { kind: i ? "" : "studium-primary" }));
 }
 

@@ -4,7 +4,7 @@ import { button, h, prose } from "./element.js";
 /** Puts the end of a lesson below its last cell once every exercise is done, and takes it away where one is not. */
 export function markEnding(desk, panel, topic) {
   const last = panel.content.widgets.at(-1);
-  const old = panel.node.querySelector(".studium-ending");
+  const old = endingIn(panel);
   if (!last || topic?.status !== "done") return old?.remove();
   const told = JSON.stringify(topic.exercises.map(({ status, checked_at: at }) => [status, at]));
   if (old?.parentElement === last.node && old.dataset.told === told) return;
@@ -14,10 +14,15 @@ export function markEnding(desk, panel, topic) {
   fill(desk, view, panel.context.path);
 }
 
+// Not in the panel's node: what is far from the screen is taken out of it.
+function endingIn({ content }) {
+  return content.widgets.map((cell) => cell.node.querySelector(":scope > .studium-ending")).find(Boolean);
+}
+
 /** Scrolls to the end of a lesson, as markEnding has put it there. */
-export async function goToEnding(desk, { content, node }) {
-  await content.scrollToItem(content.widgets.length - 1, "end");
-  const ending = node.querySelector(".studium-ending");
+export async function goToEnding(panel) {
+  await panel.content.scrollToItem(panel.content.widgets.length - 1, "end");
+  const ending = endingIn(panel);
   ending?.scrollIntoView({ block: "center" });
   ending?.focus({ preventScroll: true });
 }

@@ -19,11 +19,11 @@ export function redraw(element, draw) {
 
 const nameOf = (element) => element.textContent.replace(/\d/g, ""); // "Hint 0/3" becomes "Hint 1/3"
 
-/** The buttons for help that an exercise has: its hints, and its solution once it may be seen. */
-export function helpButtons(desk, path, exercise, turn) {
+/** The buttons for help that an exercise has: its hints, where they are wanted, and its solution once it may be seen. */
+export function helpButtons(desk, path, exercise, turn, { hints = true } = {}) {
   const taken = `Hint ${exercise.hints_taken}/${exercise.hints}`;
   const made = [];
-  if (exercise.hints) made.push(button(taken, () => hint(desk, path, exercise, turn()), { label: `${taken} for ${exercise.id}` }));
+  if (hints && exercise.hints) made.push(button(taken, () => hint(desk, path, exercise, turn()), { label: `${taken} for ${exercise.id}` }));
   if (exercise.can_reveal) made.push(button("Solution", () => solution(desk, path, exercise, turn()), { label: `Solution of ${exercise.id}` }));
   return made;
 }

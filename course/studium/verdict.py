@@ -77,7 +77,7 @@ class Verdict:
         """Return the sentence that stands largest: the mistake, else the failed test; or what is right."""
         result, failing = self.result, shown_failure(self.result)
         if result.outcome == "not attempted":
-            return "Write your code in the cell above, then check it."
+            return ""
         if failing is None:
             return f"`{result.id}` {result.tests[0].name}." if result.tests else ""
         return result.mistake or f"`{result.id}` fails this test: {failing.name}."

@@ -13,7 +13,7 @@ from studium import assert_close, exercise
     minutes=2,
     hints=(
         "Where does the guess have to be at scale 0, and where at scale 1?",
-        "Start at the untold guess. The way from there to the told guess is their difference; go `scale` times that way.",
+        "Start at the untold guess. The way from there to the told one is their difference; go `scale` times that way.",
         "`untold + ... * (told - untold)`",
     ),
     level="warm-up",
@@ -32,13 +32,13 @@ def guide(told, untold, scale):
 @guide.test("is the untold guess at scale 0 and the told guess at scale 1", points=1)
 def _(guide):
     told, untold = torch.tensor([5.0, 1.0]), torch.tensor([3.0, 2.0])
-    assert_close(guide(told, untold, 0), untold, message="scale 0")
     assert_close(guide(told, untold, 1), told, message="scale 1")
+    assert_close(guide(told, untold, 0), untold, message="scale 0")
 
 
 @guide.hidden("goes past the told guess at larger scales, in proportion, and leaves both guesses alone", points=1)
 def _(guide, rng):
-    for scale in (0.0, 1.0, 2.5, 4.0, 7.5):
+    for scale in (2.5, 0.0, 4.0, 1.0, 7.5):
         told, untold = (torch.randn(2, 3, 4, 4, generator=rng) for _ in range(2))
         kept = told.clone(), untold.clone()
         got = guide(told, untold, scale)
@@ -57,8 +57,8 @@ def _(told, untold, scale):
 
 
 @guide.misconception(
-    "You swapped the two guesses; start at the untold one and go towards the told one, because otherwise a larger scale "
-    "moves the image away from what you asked for.",
+    "You swapped the two guesses; start at the untold one and go towards the told one, because otherwise a larger "
+    "scale moves the image away from what you asked for.",
     name="swapped",
 )
 def _(told, untold, scale):
