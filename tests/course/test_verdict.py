@@ -10,7 +10,7 @@ from studium import checking
 from studium.checking import ShownResult
 from studium.verdict import VERDICT, Verdict
 
-FAILED = TestResult(
+FAILED = checking.TestResult(
     "keeps the <shape>", False, 0.0, "for r = 2: expected shape (3, 4), got (4, 3) (2 of 2 values differ)"
 )
 PASSED = checking.TestResult("scales with `alpha`", True, 2.0)
