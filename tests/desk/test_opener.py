@@ -63,7 +63,10 @@ from first_minutes.exercises import twice
 from first_minutes.exercises import half
 
 # %% tags=["experiment"]
-print(half(lesson.mine(twice)(3)))
+print(half(6))
+
+# %% tags=["experiment"]
+print(*[lesson.mine(function)(3) for function in (twice, half)])
 """
 
 
@@ -113,9 +116,9 @@ def test_the_syllabus_has_the_opener_apart_and_counts_it_nowhere(syllabus):
 
 def test_an_exercise_knows_the_experiment_that_it_runs_in_and_whether_a_wrong_answer_runs_there_too(syllabus):
     twice, half = syllabus.opener.exercises
-    (experiment,) = syllabus.opener.experiments
-    assert (twice.experiment, twice.as_it_is) == (experiment.cell, False)
-    assert (half.experiment, half.as_it_is) == (experiment.cell, True)
+    first, second = syllabus.opener.experiments
+    assert (half.experiment, half.as_it_is) == (first.cell, True)
+    assert (twice.experiment, twice.as_it_is) == (second.cell, False)
     (sample,) = syllabus.topics
     assert [one.experiment for one in sample.exercises] == [sample.experiments[0].cell, ""]
 
@@ -124,6 +127,6 @@ def test_an_openers_code_is_folded_except_for_what_is_written_and_what_runs_it(c
     cells = descriptions(catalogue)["first-minutes"].lesson().cells
     code = [cell for cell in cells if cell.cell_type == "code"]
     shown = [cell.metadata.studium.role for cell in code if not cell.metadata.get("jupyter", {}).get("source_hidden")]
-    assert shown == ["exercise", "exercise", "experiment"]
+    assert shown == ["exercise", "exercise", "experiment", "experiment"]
     sample = descriptions(catalogue)["sample"].lesson()
     assert not any("jupyter" in cell.metadata for cell in sample.cells)

@@ -174,11 +174,11 @@ def test_the_cells_that_an_experiment_needs_are_told_in_order_without_checks(ser
     notebook = json.loads((server.folder / "lora.ipynb").read_text())
     cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
     roles = {cell["id"]: cell["metadata"]["studium"]["role"] for cell in cells}
-    merge = next(one for one in exercises_of(server, "lora") if one["id"] == "merge")
-    body = {"path": "lora.ipynb", "cell": merge["experiment"], "notebook": notebook}
+    serve = next(one for one in exercises_of(server, "lora") if one["id"] == "serve")
+    body = {"path": "lora.ipynb", "cell": serve["experiment"], "notebook": notebook}
     found = server.ask("POST", "needed", body)[1]["cells"]
-    assert found[-1] == merge["experiment"]
-    assert "lora-merge" in found
+    assert found[-1] == serve["experiment"]
+    assert "lora-serve" in found
     assert found == [name for name in roles if name in found]
     assert {roles[name] for name in found} <= {"setup", "code", "exercise", "experiment"}
     status, error = server.ask("POST", "needed", {**body, "cell": "nowhere"})

@@ -144,7 +144,7 @@ def _text(slug: str, exercise: Exercise, optional: bool, experiment: NotebookNod
         "" if exercise.public else solved(exercise),
         [_wrong_answer(slug, exercise.id, one) for one in exercise.misconceptions],
         str(experiment.id) if experiment else "",
-        experiment is not None and f"mine({exercise.id})" not in experiment.source,
+        experiment is not None and "lesson.mine" not in experiment.source,
     )
 
 
