@@ -91,7 +91,9 @@ def main() -> None:
     parser.add_argument("slugs", nargs="*")
     asked = parser.parse_args()
     catalogue = load_catalogue()
-    ours = [entry.topic.slug for entry in catalogue.entries if entry.distribution == "studium"]
+    ours = [
+        entry.topic.slug for entry in catalogue.entries if entry.distribution == "studium" and not entry.topic.opener
+    ]
     waiting = [slug for slug in ours if asked.again or not has_score(slug, asked.profile)]
     SCORES.mkdir(exist_ok=True)
     failed = [

@@ -36,16 +36,17 @@ export function coverTab(desk, Widget, icon, show) {
 
 function coverView(desk, Widget) {
   const line = h("p", { class: "studium-note", role: "status" }, "Reading the lessons …");
-  const begin = button("Begin", () => resume(desk), { kind: "studium-primary studium-begin", disabled: true });
+  const first = () => isFresh(desk.syllabus);
+  const begin = button("Begin", () => (first() ? desk.open(desk.syllabus.opener) : resume(desk)), { kind: "studium-primary studium-begin", disabled: true });
   const figure = h("figure", { class: "studium-cover-widget" });
   const tracks = h("div", { class: "studium-cover-tracks" });
   const draw = () => {
     if (!desk.syllabus) return;
-    const { totals, resume: next } = desk.syllabus;
+    const { opener, totals, resume: next } = desk.syllabus;
     const topic = desk.topics.find(({ slug }) => slug === next?.slug);
     line.textContent = `${totals.right} of ${totals.exercises} exercises right · ${minutes(totals.minutes_left)} left`;
-    begin.disabled = !next;
-    begin.textContent = topic ? `${totals.right ? "Go on" : "Begin"}: ${topic.title}` : "Everything is done";
+    begin.disabled = !next && !first();
+    begin.textContent = first() ? `Begin: ${minutes(opener.minutes).replace("min", "minutes")}` : topic ? `${totals.right ? "Go on" : "Begin"}: ${topic.title}` : "Everything is done";
     tracks.replaceChildren(...desk.syllabus.tracks.map((track) => trackView(desk, track)));
   };
   desk.on("syllabus", draw);
@@ -60,6 +61,11 @@ function coverView(desk, Widget) {
     figure,
     tracks,
   );
+}
+
+/** Whether there is an opener that is not done, and no exercise of any lesson was begun. */
+function isFresh({ opener, totals }) {
+  return Boolean(opener) && opener.status !== "done" && totals.untouched === totals.exercises;
 }
 
 // As an output of a notebook, so that it lives without a kernel and follows the theme.

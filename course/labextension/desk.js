@@ -1,5 +1,6 @@
 // The desk as a plugin: one panel, commands, and what it hangs on the applications' own parts where they are there.
 import { Api } from "./api.js";
+import { addCards } from "./card.js";
 import { addCommands } from "./commands.js";
 import { coverTab } from "./cover.js";
 import { h } from "./element.js";
@@ -49,10 +50,11 @@ async function start(app, tracker, { palette, launcher, statusBar, registry, ren
   const { services, widgets, apputils, components } = modules;
   document.head.append(h("link", { rel: "stylesheet", href: new URL("desk.css", here).href }));
   const api = new Api(services.ServerConnection);
-  const desk = new Desk(api, app, tracker, apputils?.Notification);
+  const desk = new Desk(api, app, tracker, { Notification: apputils?.Notification, NotebookActions: modules.notebook.NotebookActions });
   desk.shared = location.hash.startsWith("#studium1.") ? location.hash.slice(1) : null; // read before Lab changes it
   desk.settings = settingsOf(registry, app.restored);
   desk.rendermime = rendermime ?? null;
+  addCards(desk, widgets);
   const icon = new components.LabIcon({ name: "studium-desk:studium", svgstr: ICON });
   const widget = new widgets.Widget();
   widget.id = "studium-desk";

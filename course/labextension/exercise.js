@@ -1,5 +1,6 @@
 // One exercise: its state, what is wrong with it, and what one can do: check, hint, solution, start again, old answers.
 import { button, h, prose } from "./element.js";
+import { helpButtons, redraw, turns } from "./help.js";
 import { STATES, stateOf } from "./states.js";
 
 export function exerciseView(desk) {
@@ -11,9 +12,8 @@ export function exerciseView(desk) {
     const state = stateOf(desk, path, exercise);
     const { mark, word } = STATES[state];
     const name = [exercise.id, word.toLowerCase(), exercise.optional && "optional", exercise.points === 1 ? "1 point" : `${exercise.points} points`].filter(Boolean).join(", ");
-    const focused = focusedButton(element);
     element.className = `studium-exercise studium-${state}`;
-    element.replaceChildren(
+    redraw(element, () => element.replaceChildren(
       h("div", { class: "studium-row" },
         button([h("span", { class: "studium-mark", "aria-hidden": "true" }, mark), exercise.id], () => desk.open(topic, exercise.cell), { kind: "studium-link", label: `${name}. Go there` }),
         h("span", { class: "studium-note" }, exercise.label?.text ?? `${exercise.minutes} min`),
@@ -23,24 +23,9 @@ export function exerciseView(desk) {
       ...(exercise.outcome === "wrong" ? trouble(exercise) : []),
       tools(desk, topic, exercise, turn),
       extra,
-    );
-    if (focused) [...element.querySelectorAll("button")].find((one) => one.textContent === focused)?.focus();
+    ));
   };
   return { element, draw };
-}
-
-// turn() → show(...content) of one action: a late answer to an earlier one does not take the place of what was asked for since.
-function turns(element) {
-  let latest = null;
-  return () => {
-    const show = (...content) => show === latest && element.replaceChildren(...content);
-    return (latest = show);
-  };
-}
-
-// A view is drawn anew whenever something changes; whoever has the focus keeps it.
-function focusedButton(element) {
-  return element.contains(document.activeElement) ? document.activeElement.textContent : null;
 }
 
 const IMPORTANCE = { 1: "good to know", 2: "the lesson uses it", 3: "the lesson's heart" };
@@ -74,10 +59,7 @@ function tools(desk, topic, exercise, turn) {
   }
   if (!path) return "";
   const named = (text) => ({ label: `${text} ${exercise.id}` });
-  const made = [button("Check", () => checkAt(desk, topic, exercise), named("Check"))];
-  const taken = `Hint ${exercise.hints_taken}/${exercise.hints}`;
-  if (exercise.hints) made.push(button(taken, () => hint(desk, path, exercise, turn()), named(`${taken} for`)));
-  if (exercise.can_reveal) made.push(button("Solution", () => solution(desk, path, exercise, turn()), named("Solution of")));
+  const made = [button("Check", () => checkAt(desk, topic, exercise), named("Check")), ...helpButtons(desk, path, exercise, turn)];
   if (exercise.versions || exercise.attempts) {
     made.push(button("Start again", () => reset(desk, path, exercise, turn()), named("Start again with")));
     made.push(button("Old answers", () => versions(desk, path, exercise, turn()), named("Old answers of")));
@@ -88,23 +70,6 @@ function tools(desk, topic, exercise, turn) {
 async function checkAt(desk, topic, exercise) {
   if (desk.path !== topic.path) await desk.open(topic, exercise.cell);
   await desk.check(exercise.id);
-}
-
-async function hint(desk, path, exercise, show) {
-  const answer = await desk.hint(path, exercise.id);
-  if (answer) show(h("ol", { class: "studium-hints" }, answer.hints.map((text) => h("li", {}, prose(text)))));
-}
-
-async function solution(desk, path, exercise, show) {
-  const reveal = async () => {
-    const answer = await desk.reveal(path, exercise.id);
-    if (answer) show(h("pre", { tabindex: 0 }, answer.solution));
-  };
-  if (exercise.revealed || exercise.status === "right") return reveal();
-  show(
-    h("p", { class: "studium-note" }, "It will be noted that you have seen the solution."),
-    h("div", { class: "studium-tools" }, button("Show it", reveal), button("Not yet", () => show())),
-  );
 }
 
 async function reset(desk, path, exercise, show) {

@@ -1,5 +1,6 @@
-// A badge on each exercise of an open lesson: its state, which is also a button that checks it.
+// What an open lesson is marked with: a badge on each exercise, which tells its state and checks it, and the lesson's end.
 import { h } from "./element.js";
+import { markEnding } from "./ending.js";
 import { STATES, stateOf } from "./states.js";
 
 export function markNotebooks(desk, tracker) {
@@ -8,8 +9,10 @@ export function markNotebooks(desk, tracker) {
   tracker.widgetAdded.connect((_, widget) => {
     widget.context.ready.then(() => {
       widget.model?.cells.changed.connect(() => requestAnimationFrame(() => markAll(desk, widget)));
-      if (!topicOf(desk, widget)) return desk.load();
-      markAll(desk, widget);
+      const topic = topicOf(desk, widget);
+      if (topic) markAll(desk, widget);
+      else desk.load();
+      if (widget.model?.getMetadata("studium")?.topic) desk.api.get("lesson", { path: widget.context.path }).catch(() => {}); // warms the checks
     });
   });
   desk.settings.changed = draw;
@@ -17,7 +20,7 @@ export function markNotebooks(desk, tracker) {
 
 function topicOf(desk, widget) {
   const slug = widget.model?.getMetadata("studium")?.topic;
-  return desk.topics.find((topic) => topic.slug === slug);
+  return desk.lessons.find((topic) => topic.slug === slug);
 }
 
 function markAll(desk, widget) {
@@ -28,6 +31,7 @@ function markAll(desk, widget) {
     if (!exercise || !desk.settings.get("badges")) old?.remove();
     else mark(desk, widget, cell, exercise, old);
   }
+  markEnding(desk, widget, topic);
 }
 
 function mark(desk, widget, cell, exercise, old) {

@@ -16,14 +16,14 @@ export class Desk {
   #reload = 0;
   #asked = new Set(); // the checks that were asked for here, until their results are told
 
-  constructor(api, app, tracker, Notification) {
-    Object.assign(this, { api, app, tracker, Notification });
+  constructor(api, app, tracker, { Notification, NotebookActions }) {
+    Object.assign(this, { api, app, tracker, Notification, NotebookActions });
     tracker.currentChanged.connect(() => this.tell("place"));
     tracker.activeCellChanged?.connect(() => this.tell("place"));
   }
 
-  on(name, action) {
-    this.#heard.addEventListener(name, action, { signal: this.end.signal });
+  on(name, action, signal = this.end.signal) {
+    this.#heard.addEventListener(name, action, { signal });
   }
 
   tell(name) {
@@ -51,10 +51,15 @@ export class Desk {
     return this.syllabus?.tracks.flatMap((track) => track.topics) ?? [];
   }
 
+  /** The topics, and the lesson before them all. */
+  get lessons() {
+    return [this.syllabus?.opener, ...this.topics].filter(Boolean);
+  }
+
   /** The topic whose lesson is open, and the exercise whose cells hold the cursor. */
   get here() {
     const slug = this.tracker.currentWidget?.model?.getMetadata?.("studium")?.topic;
-    const topic = this.topics.find((one) => one.path === this.path || one.slug === slug) ?? null;
+    const topic = this.lessons.find((one) => one.path === this.path || one.slug === slug) ?? null;
     const cell = this.tracker.activeCell?.model;
     const name = cell?.getMetadata?.("studium")?.exercise;
     const exercise = topic?.exercises.find((one) => one.id === name || one.cell === cell?.id) ?? null;
@@ -69,7 +74,7 @@ export class Desk {
     if (name === "hello") data.jobs.forEach((job) => this.#note(job));
     if (name === "job") this.#note(data);
     if (name !== "progress") return;
-    const exercise = this.topics.find((topic) => topic.slug === data.slug)?.exercises.find((one) => one.id === data.exercise);
+    const exercise = this.lessons.find((topic) => topic.slug === data.slug)?.exercises.find((one) => one.id === data.exercise);
     if (exercise) Object.assign(exercise, data.state);
     this.tell("syllabus");
     clearTimeout(this.#reload); // totals and minutes are the server's to count
@@ -139,6 +144,23 @@ export class Desk {
     if (!job) return;
     this.#asked.add(job.id);
     this.#note(job);
+  }
+
+  /** What shows the arrays that differ in an answer as it now stands on the screen. */
+  difference(path, exercise) {
+    const notebook = this.tracker.find((widget) => widget.context.path === path).context.model.toJSON();
+    return this.tried(this.api.post("difference", { path, exercise, notebook }));
+  }
+
+  /** Runs a cell of an open notebook, after what it needs, and goes there. */
+  async run(panel, cell) {
+    const { path, model, sessionContext } = panel.context;
+    const answer = await this.tried(this.api.post("needed", { path, cell, notebook: model.toJSON() }));
+    if (!answer) return;
+    this.#goTo(panel, cell);
+    await sessionContext.ready;
+    await this.NotebookActions.runCells(panel.content, panel.content.widgets.filter((one) => answer.cells.includes(one.model.id)), sessionContext);
+    this.#goTo(panel, cell);
   }
 
   cancel = (job) => this.tried(this.api.request("DELETE", `checks/${job.id}`));

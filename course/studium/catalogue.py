@@ -32,14 +32,24 @@ class Catalogue:
 
     @property
     def topics(self) -> tuple[Topic, ...]:
-        """The topics by track, order and slug; a track stands where its first topic does."""
-        return tuple(entry.topic for entry in self.entries)
+        """The topics by track, order and slug; a track stands where its first topic does. Openers are left out."""
+        return tuple(entry.topic for entry in self.entries if not entry.topic.opener)
+
+    @property
+    def opener(self) -> Topic | None:
+        """The lesson before all topics, the first of several; None where there is none."""
+        return next((entry.topic for entry in self.entries if entry.topic.opener), None)
+
+    @property
+    def lessons(self) -> tuple[Topic, ...]:
+        """The opener, where there is one, and the topics."""
+        return (*([self.opener] if self.opener else []), *self.topics)
 
     def __getitem__(self, slug: str) -> Topic:
         """Return the topic called ``slug``; raise with the nearest slug, or with the problem that keeps it away."""
-        for topic in self.topics:
-            if topic.slug == slug:
-                return topic
+        for entry in self.entries:
+            if entry.topic.slug == slug:
+                return entry.topic
         for problem in self.problems:
             if slug in (problem.entry_point, problem.slug):
                 raise StudiumError(f"topic {slug} cannot be used: {problem.error}")

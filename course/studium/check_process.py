@@ -15,7 +15,8 @@ from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
 from studium.catalogue import load_catalogue
-from studium.checking import ExerciseResult, check, failed
+from studium.checking import ExerciseResult, TestRun, examine, failed, first_difference
+from studium.comparison import saved_difference
 from studium.desk.places import VARIABLE
 from studium.exercises import Exercise
 from studium.topic import Topic
@@ -31,6 +32,7 @@ class CodeCell(msgspec.Struct, frozen=True):
 class Request(msgspec.Struct):
     """What to do: run the cells, check the exercises, write events to the file.
 
+    ``differences``: also show the arrays that differ in a wrong answer.
     ``scratch`` is a folder that may be written to. ``memory_mb`` is what the process may take beyond what it has; 0 for
     no limit.
     """
@@ -40,6 +42,7 @@ class Request(msgspec.Struct):
     exercises: list[str]
     scratch: str
     memory_mb: float = 0.0
+    differences: bool = False
 
     @property
     def events(self) -> Path:
@@ -48,12 +51,16 @@ class Request(msgspec.Struct):
 
 
 class Event(msgspec.Struct):
-    """What comes next (the number of a cell, or an exercise), or an exercise's result, or how it ended early."""
+    """What comes next (the number of a cell, or an exercise), or an exercise's result, or how it ended early.
+
+    ``difference`` holds what shows the arrays that differ, by MIME type, where it was asked for.
+    """
 
     cell: int | None = None
     exercise: str = ""
     result: ExerciseResult | None = None
     ending: str = ""
+    difference: dict[str, Any] = {}
 
 
 def prepare() -> InteractiveShell:
@@ -90,7 +97,9 @@ def run(request: Request, shell: InteractiveShell, topic: Topic) -> None:
                 errors[cell.exercise] = error
         for name in request.exercises:
             tell(Event(exercise=name))
-            tell(Event(exercise=name, result=_check(topic, exercises[name], shell.user_ns, errors)))
+            result, runs = _check(topic, exercises[name], shell.user_ns, errors)
+            shown = first_difference(runs) if request.differences else None
+            tell(Event(exercise=name, result=result, difference=saved_difference(shown) if shown else {}))
 
 
 def _limit_memory(more_mb: float) -> None:
@@ -116,10 +125,12 @@ def _run_cell(shell: InteractiveShell, cell: CodeCell) -> str:
     return f"the cell does not run: {type(error).__name__}: {message}{where}"
 
 
-def _check(topic: Topic, exercise: Exercise, names: dict[str, Any], errors: dict[str, str]) -> ExerciseResult:
+def _check(
+    topic: Topic, exercise: Exercise, names: dict[str, Any], errors: dict[str, str]
+) -> tuple[ExerciseResult, list[TestRun]]:
     if exercise.id not in names and exercise.id in errors:
-        return failed(exercise, errors[exercise.id])
-    return check(topic.slug, exercise, names.get(exercise.id), beside=topic.exercises)
+        return failed(exercise, errors[exercise.id]), []
+    return examine(topic.slug, exercise, names.get(exercise.id), beside=topic.exercises)
 
 
 if __name__ == "__main__":

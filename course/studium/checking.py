@@ -7,7 +7,7 @@ An exercise is *not attempted* while its function is missing or still the stub, 
 import dis
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import CodeType, FunctionType
@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from studium.comparison import DifferenceError
 from studium.exercises import AnyFunction, Exercise, Test
 from studium.explaining import explain
 from studium.naming import commonest, reproduced
@@ -38,6 +39,7 @@ class ExerciseResult(msgspec.Struct, frozen=True):
     """One exercise: its outcome and its tests.
 
     Where a mistake was recognised, ``mistake_id`` names the misconception and ``mistake_in`` the test that it failed.
+    ``differs``: arrays were compared and differ, so that there is a difference to look at.
     """
 
     id: str
@@ -47,6 +49,7 @@ class ExerciseResult(msgspec.Struct, frozen=True):
     tests: list[TestResult]
     mistake_id: str = ""
     mistake_in: str = ""
+    differs: bool = False
 
 
 class ShownResult(ExerciseResult, frozen=True):
@@ -103,6 +106,12 @@ def examine(
     return result, runs
 
 
+def first_difference(runs: Iterable[TestRun]) -> DifferenceError | None:
+    """Return the error of the first run in which arrays differed, None where none did."""
+    errors = (run.error for run in runs)
+    return next((error for error in errors if isinstance(error, DifferenceError) and error.pair), None)
+
+
 def _runs(topic: str, exercise: Exercise, function: AnyFunction, draw: int) -> list[TestRun]:
     return [run_test(test, function, seed_of(topic, exercise, test) + draw) for test in exercise.tests]
 
@@ -118,6 +127,7 @@ def _judged(topic: str, exercise: Exercise, runs: list[TestRun]) -> ExerciseResu
         [_result(exercise, run) for run in runs],
         mistake,
         next((test for test, found in possible.items() if found and mistake in found), ""),
+        first_difference(runs) is not None,
     )
 
 

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 from nbformat import NotebookNode
@@ -36,9 +36,13 @@ class CancelledError(StudiumError):
 
 
 class NotebookResult(msgspec.Struct, frozen=True):
-    """The result of every exercise that was asked for, in the lesson's order."""
+    """The result of every exercise that was asked for, in the lesson's order.
+
+    ``differences`` holds what shows the arrays that differ, by exercise and MIME type, where it was asked for.
+    """
 
     exercises: list[ExerciseResult]
+    differences: dict[str, dict[str, Any]] = {}
 
 
 class Child(Protocol):
@@ -61,6 +65,7 @@ class Terms:
     ``limit`` is the longest that one cell or one exercise may take, in seconds; ``memory_mb`` what the process may take
     (None: what is free here); ``launch`` starts a process. ``watch`` is told the name of each exercise when its turn
     comes and the moment (of ``time.monotonic``) at which its time is up; ``stopped`` is asked whether to stop.
+    ``differences``: also show the arrays that differ.
     """
 
     limit: float = 60.0
@@ -68,6 +73,7 @@ class Terms:
     launch: "Launch | None" = None
     watch: Callable[[str, float], None] = lambda name, deadline: None
     stopped: Callable[[], bool] = lambda: False
+    differences: bool = False
 
 
 def check_notebook(path: Path, exercise: str | None = None, terms: Terms | None = None) -> NotebookResult:
@@ -88,7 +94,8 @@ def check_document(
     topic = description_of(catalogue, slug_in(notebook, path))
     wanted = [topic.exercise(exercise).id] if exercise else [item.id for item in topic.exercises]
     cells = cells_to_run(notebook, topic.slug, [item.id for item in topic.exercises], wanted)
-    return NotebookResult(_Batch(topic, cells, path.resolve().parent, terms).results(wanted))
+    batch = _Batch(topic, cells, path.resolve().parent, terms)
+    return NotebookResult(batch.results(wanted), batch.differences)
 
 
 class _Batch:
@@ -98,11 +105,13 @@ class _Batch:
         self.topic, self.cells, self.folder, self.terms = topic, cells, folder, terms
         self.memory = available_mb() if terms.memory_mb is None else terms.memory_mb
         self.found: dict[str, ExerciseResult] = {}
+        self.differences: dict[str, dict[str, Any]] = {}
 
     def results(self, wanted: list[str]) -> list[ExerciseResult]:
         while missing := [name for name in wanted if name not in self.found]:
             with tempfile.TemporaryDirectory(prefix="studium-", ignore_cleanup_errors=True) as scratch:
-                self._run(Request(self.topic.slug, self.cells, missing, scratch, self.memory))
+                asked = Request(self.topic.slug, self.cells, missing, scratch, self.memory, self.terms.differences)
+                self._run(asked)
         return [self.found[name] for name in wanted]
 
     def _run(self, request: Request) -> None:
@@ -110,6 +119,7 @@ class _Batch:
         for event in _events(request, self.folder, self.terms):
             if event.result:
                 self.found[event.exercise] = event.result
+                self.differences |= {event.exercise: event.difference} if event.difference else {}
             last = event
         if all(name in self.found for name in request.exercises):
             return

@@ -9,6 +9,7 @@ from studium import host_plugin
 from studium.plugins import load_plugins
 
 _IDENTITY: Any = object.__eq__
+_LIVE_WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
 def assert_close(
@@ -50,6 +51,15 @@ def show_difference(error: DifferenceError) -> Any | None:
     rtol, atol = tolerances(actual, expected, error.rtol, error.atol)
     values = {"actual": actual, "expected": expected, "rtol": rtol, "atol": atol}
     return load_plugins().manager.hook.studium_show_difference(**values)
+
+
+def saved_difference(error: DifferenceError) -> dict[str, Any]:
+    """Return the same by MIME type, without what needs a kernel; its sentence where no plugin knows the arrays."""
+    shown = show_difference(error)
+    if shown is None:
+        return {"text/plain": str(error)}
+    forms: dict[str, Any] = shown._repr_mimebundle_()[0]
+    return {kind: form for kind, form in forms.items() if kind != _LIVE_WIDGET}
 
 
 def _has_axes(value: Any) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from studium.catalogue import load_catalogue
-from studium.checking import ExerciseResult, TestRun, check, examine, untouched, with_sentence
+from studium.checking import ExerciseResult, TestRun, check, examine, first_difference, untouched, with_sentence
 from studium.comparison import DifferenceError, show_difference
 from studium.errors import StudiumError
 from studium.exercises import Exercise
@@ -58,11 +58,9 @@ class Lesson:
         if answer is not None:
             result, runs = examine(self.topic.slug, exercise, answer, beside=self.topic.exercises)
         self._results[exercise.id], self._functions[exercise.id] = result, answer
-        errors = (run.error for run in runs)
-        found = next((error for error in errors if isinstance(error, DifferenceError) and error.pair), None)
-        self._differences[exercise.id] = found
+        self._differences[exercise.id] = first_difference(runs)
         shown = with_sentence(result, exercise.sentence_of(result.mistake_id))
-        verdict = Verdict(shown, public=exercise.public, differs=found is not None)
+        verdict = Verdict(shown, self.topic.slug, public=exercise.public)
         try:
             self._journal.write_result(self.topic.slug, result, _source(answer))
         except StudiumError as error:

@@ -117,6 +117,23 @@ def cells_to_run(notebook: NotebookNode, slug: str, known: Iterable[str], wanted
     return [cells[number][1] for number in needed([cell.source for _, cell in cells], first)]
 
 
+def cells_up_to(notebook: NotebookNode, name: str) -> list[str]:
+    """Return the ids of the code cells that the cell called ``name`` needs, itself last; no checks, no tests.
+
+    Raise UsageError where there is no such cell.
+    """
+    cells = [
+        cell
+        for cell in notebook.cells
+        if cell.cell_type == "code" and role(cell) not in ("check", "test") and not _is_graded_test(cell)
+    ]
+    place = next((number for number, cell in enumerate(cells) if cell.get("id") == name), None)
+    if place is None:
+        raise UsageError(f"the notebook has no code cell called {name!r}; open the lesson again")
+    setup = [number for number, cell in enumerate(cells[:place]) if role(cell) == "setup"]
+    return [str(cells[number].id) for number in needed([cell.source for cell in cells[: place + 1]], [*setup, place])]
+
+
 def answered_in(cell: NotebookNode, slug: str, known: Iterable[str]) -> str:
     """Return the name of the exercise that is answered in a code cell, even where its metadata was lost, or ""."""
     if name := exercise_of(cell):

@@ -4,7 +4,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
 
 from studium.cell_ids import cell_id
-from studium.editions import exercise_of
+from studium.editions import exercise_of, role
 from studium.exercises import Exercise
 from studium.sources import imports_used, public_imports
 from studium.topic import Topic
@@ -19,6 +19,13 @@ def insert_setup_cell(topic: Topic, notebook: NotebookNode) -> None:
         metadata={"studium": {"role": "setup"}},
     )
     notebook.cells.insert(1 if first_is_title else 0, cell)
+
+
+def fold_code(notebook: NotebookNode) -> None:
+    """Hide the source of all cells that a reader neither writes nor reads: Jupyter shows three dots in its place."""
+    for cell in notebook.cells:
+        if cell.cell_type == "code" and role(cell) in ("setup", "code", "check"):
+            cell.metadata["jupyter"] = {"source_hidden": True}
 
 
 def setup_source(topic: Topic, exercises: list[str]) -> str:

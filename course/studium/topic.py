@@ -39,7 +39,8 @@ class Topic:
 
     ``package`` is the import name of the topic's folder, normally ``__name__`` of its ``__init__.py``. ``minutes`` is
     the reading and working time, ``needs`` holds the slugs of prerequisites, ``order`` sorts within a track. With
-    ``cover``, the lesson's first widget is what a course opens with; of several such topics, the first one's.
+    ``cover``, the lesson's first widget is what a course opens with; of several such topics, the first one's. An
+    ``opener`` is a lesson of a few minutes before all others, reached from the cover, which is in no list of topics.
     """
 
     slug: str
@@ -52,6 +53,7 @@ class Topic:
     minutes: int = 60
     order: int = 1000
     cover: bool = False
+    opener: bool = False
 
     def __post_init__(self) -> None:
         if not _SLUG.fullmatch(self.slug):

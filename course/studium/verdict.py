@@ -1,43 +1,53 @@
-"""How a check, a hint or a solution looks in a notebook, in plain text and as HTML in the theme's colours."""
+"""How a check, a hint or a solution looks in a notebook, in plain text and as HTML in the theme's colours.
+
+A verdict is a card, made here alone: the badge, the toolbar's button and the check cell all show this one. JupyterLab's
+extension takes it by its own MIME type and adds buttons below; everywhere else it is HTML.
+"""
 
 import re
 from dataclasses import dataclass
 from html import escape
+from typing import Any
 
 from studium.checking import ShownResult, TestResult, shown_failure
 from studium.exercises import in_points
 
+VERDICT = "application/vnd.studium.verdict+json"
+
 _TITLES = {"right": "Right", "wrong": "Not right yet", "not attempted": "Not attempted yet"}
-_COLOURS = {
-    "right": "var(--jp-success-color1, #2e7d32)",
-    "wrong": "var(--jp-warn-color1, #b26a00)",
-    "not attempted": "var(--jp-info-color1, #1565c0)",
-}
 _MARKS = {True: "✓", False: "✗"}
+_SIGNS = {"right": "✓", "wrong": "✗", "not attempted": "○"}
+_COLOURS = {  # the extension's and the site's own, which follow their themes; else those of JupyterLab's theme
+    "right": "var(--studium-good, var(--jp-success-color1, #2e7d32))",
+    "wrong": "var(--studium-bad, var(--jp-warn-color1, #b26a00))",
+    "not attempted": "var(--studium-open, var(--jp-info-color1, #1565c0))",
+}
+_VALUES = re.compile(r"(?<!is )(?<!are )\bexpected (.+?), got (.+?)(?=$| \(\d|; )", re.DOTALL)
 
 
 @dataclass(frozen=True)
 class Verdict:
     """The answer to ``lesson.check``. One failed test is shown in full, the others by name; last a remark.
 
-    ``differs``: arrays were compared and differ, so that ``lesson.difference`` has something to show.
+    ``topic`` is the slug of the exercise's topic.
     """
 
     result: ShownResult
+    topic: str = ""
     public: bool = False
     remark: str = ""
-    differs: bool = False
 
     def __repr__(self) -> str:
-        return "\n".join([self._headline(), *self._details()])
+        return "\n".join(filter(None, (self._headline(), *self._details())))
 
-    def _repr_html_(self) -> str:
-        body = "".join(f"<div>{_code(line)}</div>" for line in self._details())
-        return _box(f"<strong>{escape(self._headline())}</strong>{body}", _COLOURS[self.result.outcome])
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
+        return self.forms()
 
-    def forms(self) -> dict[str, str]:
+    def forms(self) -> dict[str, Any]:
         """Return what a notebook's cell shows of it, by MIME type."""
-        return {"text/html": self._repr_html_(), "text/plain": repr(self)}
+        result = self.result
+        about = {"topic": self.topic, "exercise": result.id, "outcome": result.outcome, "differs": result.differs}
+        return {VERDICT: about, "text/html": self._html(), "text/plain": repr(self)}
 
     def _headline(self) -> str:
         result = self.result
@@ -48,16 +58,56 @@ class Verdict:
         return f"{text}, {result.points:g} of {in_points(result.max_points)}{visible}"
 
     def _details(self) -> list[str]:
-        return [*self._tests(), *filter(None, (self.remark,))]
+        return [*self._tests(), self._call(), self.remark]
 
     def _tests(self) -> list[str]:
         failing = shown_failure(self.result)
         if failing is None:
-            return []
+            return [self._sentence()] if self.result.outcome == "right" else []
         lines = [f"{_MARKS[test.passed]} {test.name}{_reason(test, failing)}" for test in self.result.tests]
-        if self.differs:
-            lines.append(f"See your values beside the expected ones: `lesson.difference({self.result.id})`")
-        return [self.result.mistake, *lines] if self.result.mistake else lines
+        return [self.result.mistake, *lines]
+
+    def _call(self) -> str:
+        """Return how to see the arrays that differ, "" where none do; the extension has a button in its place."""
+        if not self.result.differs:
+            return ""
+        return f"See your values beside the expected ones: `lesson.difference({self.result.id})`"
+
+    def _sentence(self) -> str:
+        """Return the sentence that stands largest: the mistake, else the failed test; or what is right."""
+        result, failing = self.result, shown_failure(self.result)
+        if result.outcome == "not attempted":
+            return ""
+        if failing is None:
+            return f"`{result.id}` {result.tests[0].name}." if result.tests else ""
+        return result.mistake or f"`{result.id}` fails this test: {failing.name}."
+
+    def _html(self) -> str:
+        outcome, colour = self.result.outcome, _COLOURS[self.result.outcome]
+        sign = f'<span aria-hidden="true" style="color:{colour}">{_SIGNS[outcome]}</span>'
+        parts = [
+            _part("headline", f"{sign} {escape(self._headline())}", "font-weight:600"),
+            _part(
+                "sentence", _code(self._sentence()), "margin:.35em 0;font-size:1.3em;font-weight:600;line-height:1.35"
+            ),
+            *self._html_of_tests(),
+            _part("call", _code(self._call())) if self.result.differs else "",
+            _part("remark", _code(self.remark)) if self.remark else "",
+        ]
+        return _box("".join(parts), colour, f"studium-verdict studium-{outcome.replace(' ', '-')}")
+
+    def _html_of_tests(self) -> list[str]:
+        result, failing = self.result, shown_failure(self.result)
+        if result.outcome == "not attempted":
+            return []
+        name = f"{_MARKS[False]} {_code(failing.name)}" if failing and result.mistake else ""
+        shown = "<br>".join(filter(None, (name, _values(failing.message) if failing else "")))
+        told = failing or result.tests[0] if result.tests else None
+        others = [f"{_MARKS[test.passed]} {_code(test.name)}" for test in result.tests if test is not told]
+        items = "".join(f'<li style="margin:0">{line}</li>' for line in others)
+        style = "margin:.4em 0 0;padding:0;list-style:none;opacity:.85"
+        listed = f'<ul class="studium-verdict-tests" style="{style}">{items}</ul>' if items else ""
+        return [_part("failure", shown) if shown else "", listed]
 
 
 @dataclass(frozen=True)
@@ -85,6 +135,23 @@ def _code(line: str) -> str:
     return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(line))
 
 
-def _box(content: str, colour: str) -> str:
-    style = f"border-left:4px solid {colour};padding:.4em .8em;margin:.2em 0;line-height:1.5;overflow-wrap:anywhere"
-    return f'<div role="status" style="{style}">{content}</div>'
+def _values(message: str) -> str:
+    """Escape a test's message and set the two values in it, the expected one and the learner's, as code."""
+    pieces, end = [], 0
+    for found in _VALUES.finditer(message):
+        expected, got = (f"<code><strong>{escape(value)}</strong></code>" for value in found.groups())
+        pieces += [_code(message[end : found.start()]), f"expected {expected}, got {got}"]
+        end = found.end()
+    return "".join([*pieces, _code(message[end:])])
+
+
+def _part(name: str, content: str, style: str = "margin:0") -> str:
+    return f'<div class="studium-verdict-{name}" style="{style}">{content}</div>' if content else ""
+
+
+def _box(content: str, colour: str, kind: str = "") -> str:
+    style = (
+        f"border:1px solid {colour};border-left-width:4px;border-radius:6px;padding:.6em 1em;margin:.2em 0;"
+        "line-height:1.5;overflow-wrap:anywhere"
+    )
+    return f'<div role="status" class="{kind}" style="{style}">{content}</div>'

@@ -38,7 +38,7 @@ def build_workspace(catalogue: Catalogue, folder: Path) -> Workspace:
         raise StudiumError(f"the workspace must be a folder: {folder} is a file; name another with --course")
     described = descriptions(catalogue)
     problems = [one.problem for one in described.values() if one.problem]
-    usable = [topic for topic in catalogue.topics if not described[topic.slug].problem]
+    usable = [topic for topic in catalogue.lessons if not described[topic.slug].problem]
     kept = [topic.slug for topic in usable if (folder / f"{topic.slug}.ipynb").exists()]
     for topic in usable:
         add_lesson(folder, described[topic.slug])

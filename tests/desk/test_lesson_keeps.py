@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
+
 import pytest
 from studium import open_lesson as open_in_kernel
+from studium.clean_check import Terms
 from studium.desk.journal import Journal
+from studium.verdict import Verdict
+
+from .answering import write_answer
 
 
 def unscaled(weight, a, b, alpha):
@@ -44,6 +50,15 @@ def test_attempts_hints_and_reveals_outlast_the_kernel(kernel, standing):
     assert "alpha / a.shape[0]" in repr(kernel().reveal("merge"))
     kernel().check(correct)
     assert (standing().status, standing().outcome, standing().by_yourself) == ("revealed", "right", False)
+
+
+@pytest.mark.parametrize("answer", [unscaled, correct])
+def test_the_kernel_and_the_desk_show_the_same_card(kernel, open_lesson, workspace, answer):
+    source = inspect.getsource(answer).replace(f"def {answer.__code__.co_name}", "def merge")
+    write_answer(workspace / "sample.ipynb", source)
+    lesson = open_lesson()
+    (result,) = lesson.shown(lesson.check("merge", Terms(limit=60)))
+    assert Verdict(result, "sample").forms() == kernel().check(answer).forms()
 
 
 def test_mine_is_no_attempt(kernel, standing, capsys):

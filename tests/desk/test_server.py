@@ -17,6 +17,7 @@ import pytest
 from studium.desk.journal import Journal
 from studium.desk.records import Checked, Revealed
 from studium.desk.store import Store
+from studium.notebooks import SAVED_WIDGET
 from studium.server.routes import HANDLERS
 from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest, HTTPResponse
 
@@ -155,6 +156,57 @@ def test_a_wrong_answer_is_checked_named_helped_reset_and_reviewed(server):
     assert server.ask("POST", "reset", one)[1]["state"]["status"] == "revealed"
 
 
+def test_what_the_tests_saw_of_a_wrong_answer_is_shown_and_nothing_is_recorded(server):
+    notebook = json.loads((server.folder / "lora.ipynb").read_text())
+    answer = next(cell for cell in notebook["cells"] if cell["id"] == "lora-merge")
+    answer["source"] = UNSCALED
+    before = snapshot(server)
+    body = {"path": "lora.ipynb", "exercise": "merge", "notebook": notebook}
+    status, shown = server.ask("POST", "difference", body)
+    assert (status, snapshot(server)) == (200, before)
+    assert shown["output"][SAVED_WIDGET]["widget"].endswith("tensor_difference")
+    assert "application/vnd.jupyter.widget-view+json" not in shown["output"]
+    answer["source"] = "def merge(weight, a, b, alpha):\n    raise ValueError('no')"
+    status, error = server.ask("POST", "difference", body)
+    assert (status, error["message"]) == (400, "no arrays differ in merge as it is now; check it again")
+
+
+def test_the_cells_that_an_experiment_needs_are_told_in_order_without_checks(server):
+    notebook = json.loads((server.folder / "lora.ipynb").read_text())
+    cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    roles = {cell["id"]: cell["metadata"]["studium"]["role"] for cell in cells}
+    serve = next(one for one in exercises_of(server, "lora") if one["id"] == "serve")
+    body = {"path": "lora.ipynb", "cell": serve["experiment"], "notebook": notebook}
+    found = server.ask("POST", "needed", body)[1]["cells"]
+    assert found[-1] == serve["experiment"]
+    assert "lora-serve" in found
+    assert found == [name for name in roles if name in found]
+    assert {roles[name] for name in found} <= {"setup", "code", "exercise", "experiment"}
+    status, error = server.ask("POST", "needed", {**body, "cell": "nowhere"})
+    assert (status, error["message"]) == (404, "the notebook has no code cell called 'nowhere'; open the lesson again")
+
+
+def test_the_end_of_a_lesson_tells_what_the_learner_can_do_now_and_what_comes_next(server):
+    found = server.ask("GET", "ending", path="lora.ipynb")[1]
+    assert found["title"].startswith("LoRA")
+    assert len(found["abilities"]) == 5
+    assert found["next"] in {topic["slug"] for topic in topics_of(server)} - {"lora"}
+
+
+def test_the_opener_is_told_apart_from_the_topics(server):
+    found = server.ask("GET", "syllabus")[1]
+    assert (found["opener"]["slug"], found["opener"]["minutes"]) == ("four-minutes", 4)
+    assert "four-minutes" not in {topic["slug"] for topic in topics_of(server)}
+
+
+def topics_of(server):
+    return [topic for track in server.ask("GET", "syllabus")[1]["tracks"] for topic in track["topics"]]
+
+
+def exercises_of(server, slug):
+    return next(topic["exercises"] for topic in topics_of(server) if topic["slug"] == slug)
+
+
 def test_hints_come_after_as_many_attempts_as_the_settings_ask_for(server):
     one = {"path": "lora.ipynb", "exercise": "svd_lora"}
     assert server.ask("PUT", "settings", {"hints_after": 1})[0] == 200
@@ -216,6 +268,8 @@ def test_a_path_that_leads_elsewhere_is_refused_and_nothing_changes(server, path
     one = {"path": path, "exercise": "merge"}
     for verb, address, body in [
         ("POST", "checks", one),
+        ("POST", "difference", {**one, "notebook": {}}),
+        ("POST", "needed", {"path": path, "cell": "x", "notebook": {}}),
         ("POST", "hint", one),
         ("POST", "reveal", one),
         ("POST", "reset", one),
@@ -226,7 +280,7 @@ def test_a_path_that_leads_elsewhere_is_refused_and_nothing_changes(server, path
         status, answer = server.ask(verb, address, body)
         assert status == 400, address
         assert answer["message"].startswith("a path"), address
-    for address in ("lesson", "history", "update", "share"):
+    for address in ("lesson", "history", "update", "share", "ending"):
         assert server.ask("GET", address, **one)[0] in (400, 404), address  # a query loses control characters
     assert snapshot(server) == before
 

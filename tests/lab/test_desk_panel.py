@@ -319,7 +319,7 @@ def test_button_badge_and_check_cell_share_one_verdict_below_the_cell_and_the_la
     badge = cell(page, "spread").locator(".studium-badge")
     badge.wait_for()
     assert not page.locator(".studium-panel").is_visible()
-    verdicts = page.locator(".jp-OutputArea-output [role=status]", has_text=": spread")
+    verdicts = page.locator(".studium-verdict-card", has_text=": spread")
     start_all(page)
     verdicts.get_by_text("Not attempted yet: spread (1 point)").wait_for()
     answer(page, "def spread(numbers):\n    return max(numbers)\n", "spread")

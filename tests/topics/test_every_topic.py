@@ -34,7 +34,8 @@ def checks_of_all(*, apart: bool, slow: bool = False) -> pytest.MarkDecorator:
 
 
 each_subject = pytest.mark.parametrize("subject", SUBJECTS, ids=[s.topic.slug for s in SUBJECTS])
-each_topic = pytest.mark.parametrize("topic", [s.topic for s in SUBJECTS], ids=[s.topic.slug for s in SUBJECTS])
+LESSONS = [s.topic for s in SUBJECTS if not s.topic.opener]
+each_lesson = pytest.mark.parametrize("topic", LESSONS, ids=[topic.slug for topic in LESSONS])
 each_exercise = pytest.mark.parametrize(
     ("topic", "exercise"),
     [(subject.topic, exercise) for subject in SUBJECTS for exercise in subject.exercises],
@@ -93,14 +94,14 @@ def test_a_named_mistake_loses_a_hidden_test(topic, exercise):
         assert hidden & {test.name for test in result.tests if not test.passed}, misconception.message
 
 
-@each_topic
+@each_lesson
 def test_a_topic_has_a_paper_claims_and_five_exercises(topic):
     assert topic.papers
     assert topic.claims
     assert len(topic.exercises) >= 5
 
 
-@each_topic
+@each_lesson
 def test_experiments_take_their_blocks_from_the_reference(topic):
     reference = topic.module("reference")
     for experiment, _ in experiments(topic):

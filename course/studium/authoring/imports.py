@@ -62,7 +62,7 @@ def _heavy(subject: Subject) -> Iterator[str]:
 
 def _private(subject: Subject) -> Iterator[str]:
     """Look for imports on which a topic may not rely: the host's own modules, the graders, other topics, answers."""
-    others = {topic.package for topic in subject.catalogue.topics} - {subject.topic.package}
+    others = {topic.package for topic in subject.catalogue.lessons} - {subject.topic.package}
     for name in ("__init__", "lesson", *modules_of(subject.folder)):
         tree = _tree(subject.folder / f"{name}.py")
         for module, part in sorted(_imported(ast.walk(tree), subject.topic.package)):

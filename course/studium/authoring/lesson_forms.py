@@ -12,12 +12,13 @@ from nbformat import NotebookNode
 
 from studium.authoring.findings import Finding
 from studium.authoring.subject import Subject
+from studium.desk.ending import ABILITIES, section_below
 from studium.editions import exercise_of, is_optional, read_lesson, role
 from studium.sources import solved
 from studium.syntax import parse
 
 MOST_WORDS = 3300  # "about 3,000"
-ABILITIES, TASKS = 5, 3
+TASKS = 3
 _WORDS = re.compile(r"^```.*?^```|\$\$.*?\$\$|<svg.*?</svg>", re.MULTILINE | re.DOTALL)
 _ITEM = re.compile(r"^(?:[*+-]|\d+[.)]) ", re.MULTILINE)
 _LOOPS = (ast.For, ast.While)
@@ -110,20 +111,14 @@ def _length(subject: Subject, cells: Cells) -> Iterator[str]:
 def _end(subject: Subject, cells: Cells) -> Iterator[str]:
     text = "\n\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
     for heading, wanted, what in (
-        ("You can now", ABILITIES, "five lines that begin with a verb"),
+        (ABILITIES, 5, "five lines that begin with a verb"),
         ("Open tasks", TASKS, "three: ten minutes, an hour, a day"),
     ):
-        section = _section(text, heading)
+        section = section_below(text, heading)
         count = None if section is None else len(_ITEM.findall(section))
         if count != wanted:
             found = "there is no such heading" if count is None else f"it has {count} items"
             yield f"the lesson ends with `## {heading}`, a list of {what}: {found}; write it"
-
-
-def _section(text: str, heading: str) -> str | None:
-    """Return what stands below a heading of the second level, None where there is no such heading."""
-    found = re.search(rf"^## {heading}[^\n]*\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL | re.IGNORECASE)
-    return found[1] if found else None
 
 
 def _calls(cell: NotebookNode, name: str) -> Iterator[ast.Call]:

@@ -33,6 +33,7 @@ from studium.errors import StudiumError, UnknownNameError
 
 _BUILDS = ("imports",)
 _RIGHT = ("imports", "solutions")
+_OF_LESSONS = ("lesson forms", "ladder", "reading time")
 OWN_CHECKS = (
     TopicCheck("imports", imports.imports),
     TopicCheck("metadata", metadata.metadata, _BUILDS),
@@ -75,8 +76,9 @@ BEFORE_PUBLISHING = (
 
 
 def checks_of(subject: Subject) -> list[TopicCheck]:
-    """Return the host's checks, and those that plugins add."""
-    return [*OWN_CHECKS, *_plugged(subject), *(BEFORE_PUBLISHING if subject.publish else ())]
+    """Return the host's checks, and those that plugins add; an opener need not have the forms of a lesson."""
+    own = [check for check in OWN_CHECKS if not (subject.topic.opener and check.name in _OF_LESSONS)]
+    return [*own, *_plugged(subject), *(BEFORE_PUBLISHING if subject.publish else ())]
 
 
 def _plugged(subject: Subject) -> Iterator[TopicCheck]:

@@ -112,11 +112,11 @@ def open_subject(target: str, profile: Profile, *, publish: bool = False) -> Ite
 def _is_slug(target: str, catalogue: Catalogue) -> bool:
     if os.sep in target or target in (".", ".."):
         return False
-    return any(topic.slug == target for topic in catalogue.topics)
+    return any(topic.slug == target for topic in catalogue.lessons)
 
 
 def _topic_in(path: Path, catalogue: Catalogue) -> Topic | None:
-    for topic in catalogue.topics:
+    for topic in catalogue.lessons:
         if Path(str(files(topic.package))).resolve() == path:
             return topic
     return None
@@ -126,7 +126,7 @@ def _require_topic(path: Path, catalogue: Catalogue) -> Topic:
     """Return the one topic whose package is, or is below, ``path``."""
     project = project_at(path)
     packages = set(project.entry_points.values())
-    topics = [topic for topic in catalogue.topics if topic.package in packages]
+    topics = [topic for topic in catalogue.lessons if topic.package in packages]
     inside = [topic for topic in topics if Path(str(files(topic.package))).resolve().is_relative_to(path)]
     if len(inside) == 1:
         return inside[0]

@@ -49,6 +49,7 @@ def describe(catalogue: Catalogue) -> dict[str, Any]:
                 "papers": [asdict(paper) for paper in entry.topic.papers],
             }
             for entry in catalogue.entries
+            if not entry.topic.opener
         ],
         "problems": [
             {"entry_point": problem.entry_point, "distribution": problem.distribution, "error": problem.error}
@@ -61,6 +62,7 @@ def _print(catalogue: Catalogue) -> None:
     rows = [
         (e.topic.track, e.topic.slug, e.topic.title, f"{e.topic.minutes} min", f"{e.distribution} {e.version}")
         for e in catalogue.entries
+        if not e.topic.opener
     ]
     print_table(("track", "slug", "title", "time", "from"), rows, whole="slug")
     for problem in catalogue.problems:

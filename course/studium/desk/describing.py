@@ -25,7 +25,7 @@ _BELIEVED_SECONDS = 60.0  # of a problem: what mends it may lie outside the topi
 
 def descriptions(catalogue: Catalogue) -> dict[str, Description]:
     """Describe every topic of a catalogue, by slug. What is new or changed is read in a process of its own."""
-    return _described(catalogue, catalogue.topics)
+    return _described(catalogue, catalogue.lessons)
 
 
 def description_of(catalogue: Catalogue, slug: str) -> Description:

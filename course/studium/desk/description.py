@@ -12,6 +12,7 @@ from studium.desk.first_widget import show_diagrams, show_first_widget
 from studium.editions import compile_lesson, exercise_of, is_optional, role
 from studium.errors import StudiumError, UnknownNameError
 from studium.exercises import Exercise, Misconception, mistake_id
+from studium.needed_cells import names_in
 from studium.sources import definition, solved, stub
 from studium.topic import Topic
 
@@ -27,7 +28,8 @@ class WrongAnswer(msgspec.Struct, frozen=True):
 class ExerciseText(msgspec.Struct, frozen=True):
     """One exercise as text. In the public edition ``solution`` is "" and there are no wrong answers.
 
-    ``optional`` exercises stand below the lesson's heading "Further".
+    ``optional`` exercises stand below the lesson's heading "Further". ``experiment`` is the first cell that runs an
+    experiment with the learner's function, "" for none; ``as_it_is``: with a wrong one, too.
     """
 
     id: str
@@ -43,6 +45,8 @@ class ExerciseText(msgspec.Struct, frozen=True):
     stub: str
     solution: str
     wrong: list[WrongAnswer]
+    experiment: str = ""
+    as_it_is: bool = False
 
     def wrong_answer(self, mistake: str) -> WrongAnswer | None:
         """Return the wrong answer that a record names: by its id, or by its sentence where the record is an old one."""
@@ -114,10 +118,17 @@ def describe(topic: Topic, manager: PluginManager) -> Description:
 def _exercises(topic: Topic, notebook: NotebookNode) -> Iterator[ExerciseText]:
     for cell in notebook.cells:
         if role(cell) == "exercise":
-            yield _text(topic.slug, topic.exercise(exercise_of(cell)), is_optional(cell))
+            exercise = topic.exercise(exercise_of(cell))
+            yield _text(topic.slug, exercise, is_optional(cell), _experiment_with(exercise.id, notebook))
 
 
-def _text(slug: str, exercise: Exercise, optional: bool) -> ExerciseText:
+def _experiment_with(exercise: str, notebook: NotebookNode) -> NotebookNode | None:
+    """Return the first experiment that reads the name of an exercise, None where none does."""
+    cells = (cell for cell in notebook.cells if cell.cell_type == "code" and role(cell) == "experiment")
+    return next((cell for cell in cells if exercise in names_in(cell.source).reads), None)
+
+
+def _text(slug: str, exercise: Exercise, optional: bool, experiment: NotebookNode | None) -> ExerciseText:
     return ExerciseText(
         exercise.id,
         exercise.points,
@@ -132,6 +143,8 @@ def _text(slug: str, exercise: Exercise, optional: bool) -> ExerciseText:
         stub(exercise),
         "" if exercise.public else solved(exercise),
         [_wrong_answer(slug, exercise.id, one) for one in exercise.misconceptions],
+        str(experiment.id) if experiment else "",
+        experiment is not None and "lesson.mine" not in experiment.source,
     )
 
 

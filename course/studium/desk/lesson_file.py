@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from nbformat import NotebookNode
@@ -14,6 +15,7 @@ from studium.desk.answer_codes import encode_answer
 from studium.desk.base import base_of, cells_of, digest_of, with_base
 from studium.desk.describing import description_of
 from studium.desk.description import Description
+from studium.desk.ending import Ending, ending_of
 from studium.desk.jobs import RefusedError
 from studium.desk.journal import Journal
 from studium.desk.labels import read_labels
@@ -21,7 +23,7 @@ from studium.desk.merging import Change, Merge, merge_lessons, recognise
 from studium.desk.records import new_id, now_ms
 from studium.desk.standing import Version
 from studium.desk.store import Store
-from studium.desk.syllabus import Desk, ExerciseState, TopicState
+from studium.desk.syllabus import Desk, ExerciseState, Syllabus, TopicState
 from studium.editions import exercise_of, role
 from studium.errors import StudiumError, UsageError
 from studium.notebooks import answer_cell, read_notebook, slug_in, write_notebook, write_text
@@ -101,6 +103,21 @@ class LessonFile:
         """Return results of a check with the sentences of their mistakes."""
         known = self.description
         return [with_sentence(item, known.exercise(item.id).sentence_of(item.mistake_id)) for item in results]
+
+    def difference(self, exercise: str, terms: Terms, notebook: NotebookNode) -> dict[str, Any]:
+        """Check an answer again and return what shows the arrays that differ, by MIME type; nothing is written down.
+
+        Raise StudiumError where none do.
+        """
+        name, terms = self.description.exercise(exercise).id, replace(terms, differences=True)
+        found = check_document(notebook, self.path, name, terms, self.catalogue).differences
+        if name not in found:
+            raise StudiumError(f"no arrays differ in {name} as it is now; check it again")
+        return found[name]
+
+    def ending(self, syllabus: Syllabus) -> Ending:
+        """Return how the lesson ends."""
+        return ending_of(self.description, self.catalogue[self.slug].title, self.journal, syllabus)
 
     def answer(self, exercise: str, notebook: NotebookNode | None = None) -> str:
         """Return the text of an answer; "" where there is no cell for it."""

@@ -46,6 +46,8 @@ class ExerciseState(msgspec.Struct, frozen=True):
     message: str
     checked_at: int | None
     versions: int
+    experiment: str
+    as_it_is: bool
     label: Label | None = None
 
     @property
@@ -99,10 +101,14 @@ class Resume(msgspec.Struct, frozen=True):
 
 
 class Syllabus(msgspec.Struct, frozen=True):
-    """All topics of a catalogue, and one learner's state in one folder."""
+    """All topics of a catalogue, and one learner's state in one folder.
+
+    The ``opener`` stands before all topics and counts nowhere.
+    """
 
     folder: str
     workspace: str
+    opener: TopicState | None
     tracks: list[Track]
     totals: dict[str, float]
     resume: Resume | None
@@ -151,6 +157,8 @@ class Desk:
             message=last.message if last else "",
             checked_at=known.checked_at,
             versions=len(known.versions),
+            experiment=item.experiment,
+            as_it_is=item.as_it_is,
             label=self.labels.get((slug, cell)),
         )
 
@@ -184,11 +192,15 @@ def read_syllabus(
     catalogue: Catalogue, described: Mapping[str, Description], journal: Journal, root: Path, folder: str
 ) -> Syllabus:
     """Return the syllabus of the lessons in ``root / folder``; paths are given from ``root``."""
-    desk, topics = Desk(journal), []
-    for topic in catalogue.topics:
+    desk = Desk(journal)
+
+    def state_of(topic: Topic) -> TopicState:
         name = "/".join(filter(None, (folder, f"{topic.slug}.ipynb")))
         there, update = _on_disk(root / name, described[topic.slug])
-        topics.append(desk.topic(topic, described[topic.slug], name if there else None, update))
+        return desk.topic(topic, described[topic.slug], name if there else None, update)
+
+    opener = state_of(catalogue.opener) if catalogue.opener else None
+    topics = [state_of(topic) for topic in catalogue.topics]
     done = {topic.slug for topic in topics if topic.status == "done"}
     topics = [
         msgspec.structs.replace(topic, missing=[slug for slug in topic.needs if slug not in done]) for topic in topics
@@ -200,7 +212,7 @@ def read_syllabus(
     ]
     broken = [f"{problem.entry_point} of {problem.distribution}: {problem.error}" for problem in catalogue.problems]
     problems = [*filter(None, (topic.problem for topic in topics)), *broken, *filter(None, (journal.store.notice,))]
-    return Syllabus(folder, journal.workspace, tracks, _totals(topics), resume(topics), problems)
+    return Syllabus(folder, journal.workspace, opener, tracks, _totals(topics), resume(topics), problems)
 
 
 def resume(topics: list[TopicState]) -> Resume | None:

@@ -42,6 +42,51 @@ class ChecksHandler(DeskHandler):
         await self.reply(lambda: self.service.check(new.path, file, new.exercise, new.notebook, new.limit), 202)
 
 
+class Shown(msgspec.Struct, forbid_unknown_fields=True):
+    """One exercise of a notebook as it is on the screen."""
+
+    path: str
+    exercise: str
+    notebook: dict[str, Any]
+
+
+class DifferenceHandler(DeskHandler):
+    """What the tests of a wrong answer saw."""
+
+    @authenticated
+    async def post(self) -> None:
+        """Check it again, and send what shows the arrays that differ, by MIME type."""
+        shown = self.body(Shown)
+        file = notebook_path(self.service.root, shown.path)
+        await self.reply(lambda: {"output": self.service.difference(file, shown.exercise, shown.notebook)})
+
+
+class Cell(msgspec.Struct, forbid_unknown_fields=True):
+    """One cell of a notebook as it is on the screen."""
+
+    path: str
+    cell: str
+    notebook: dict[str, Any]
+
+
+class NeededHandler(DeskHandler):
+    """What has to run before a cell."""
+
+    @authenticated
+    async def post(self) -> None:
+        """Send the ids of the cells to run, in order, the cell itself last."""
+        wanted = self.body(Cell)
+        file = notebook_path(self.service.root, wanted.path)
+
+        def work() -> dict[str, Any]:
+            from studium.notebooks import cells_up_to
+            from studium.server.service import document_of
+
+            return {"cells": cells_up_to(document_of(wanted.notebook, file), wanted.cell)}
+
+        await self.reply(work)
+
+
 class CheckHandler(DeskHandler):
     """One job."""
 

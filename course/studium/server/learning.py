@@ -59,6 +59,17 @@ class LessonHandler(DeskHandler):
         await self.reply(work)
 
 
+class EndingHandler(DeskHandler):
+    """The end of a lesson."""
+
+    @authenticated
+    async def get(self) -> None:
+        """Send what the learner can do now, predictions, mistakes overcome and the next lesson."""
+        path = self.get_query_argument("path")
+        file = notebook_path(self.service.root, path)
+        await self.reply(lambda: self.service.lesson(file).ending(self.service.syllabus(path.rpartition("/")[0])))
+
+
 class NewLesson(msgspec.Struct, forbid_unknown_fields=True):
     """Which lesson to write, and where."""
 

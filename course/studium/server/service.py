@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from nbformat import NotebookNode
 
 from studium.catalogue import Catalogue, load_catalogue
 from studium.checking import ExerciseResult, TestResult, shown_failure, with_sentence
-from studium.clean_check import Terms
+from studium.clean_check import Launch, Terms
 from studium.desk.describing import descriptions
 from studium.desk.description import Description
 from studium.desk.jobs import Job, Jobs, JobState
@@ -40,7 +41,7 @@ class CheckedExercise(msgspec.Struct, frozen=True):
     tests: list[TestResult]
     first_failure: TestResult | None
     state: ExerciseState
-    output: dict[str, str]
+    output: dict[str, Any]
 
 
 class Service:
@@ -115,22 +116,30 @@ class Service:
     def check(self, name: str, path: Path, exercise: str | None, document: Any, limit: float | None) -> JobState:
         """Put a check into the queue. ``document`` is the unsaved notebook, None for the one on the disk."""
         lesson = self.lesson(path)
-        notebook = None if document is None else parse_notebook(msgspec.json.encode(document).decode(), path)
+        notebook = None if document is None else document_of(document, path)
         settings = lesson.journal.settings
         wanted = lesson.description.exercise(exercise).id if exercise else None
         seconds = settings.limit if limit is None else limit
-        launch = self.zygote.launch if settings.warm else None
 
         def work(job: Job) -> list[CheckedExercise]:
             terms = Terms(
                 limit=seconds,
-                launch=launch,
+                launch=self._launch(lesson),
                 watch=lambda doing, deadline: self.jobs.step(job, doing, deadline),
                 stopped=job.stop.is_set,
             )
             return self._checked(lesson, lesson.check(wanted, terms, notebook))
 
         return self.jobs.add(Job(name, lesson.slug, wanted, seconds, work))
+
+    def difference(self, path: Path, exercise: str, document: Any) -> dict[str, Any]:
+        """Return what shows the arrays that differ in an answer of an unsaved notebook, by MIME type."""
+        lesson = self.lesson(path)
+        terms = Terms(limit=lesson.journal.settings.limit, launch=self._launch(lesson))
+        return lesson.difference(exercise, terms, document_of(document, path))
+
+    def _launch(self, lesson: LessonFile) -> Launch | None:
+        return self.zygote.launch if lesson.journal.settings.warm else None
 
     def _checked(self, lesson: LessonFile, results: list[ExerciseResult]) -> list[CheckedExercise]:
         desk, found = Desk(lesson.journal), []
@@ -139,7 +148,12 @@ class Service:
             state = desk.exercise(lesson.slug, known)
             self.tell_progress(lesson.journal.workspace, lesson.slug, state)
             sentence = known.sentence_of(item.mistake_id)
-            output = Verdict(with_sentence(item, sentence), public=not known.solution).forms()
+            output = Verdict(with_sentence(item, sentence), lesson.slug, public=not known.solution).forms()
             values = (item.points, item.max_points, sentence, item.mistake_id, item.tests, shown_failure(item), state)
             found.append(CheckedExercise(item.id, item.outcome, *values, output))
         return found
+
+
+def document_of(document: Any, path: Path) -> NotebookNode:
+    """Return an unsaved notebook as it came in a request."""
+    return parse_notebook(msgspec.json.encode(document).decode(), path)

@@ -1,0 +1,75 @@
+"""A verdict is one card: the mistake largest, then the failed test with its values; the same in HTML and as text."""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+import pytest
+from studium import checking
+from studium.checking import ShownResult
+from studium.verdict import VERDICT, Verdict
+
+FAILED = checking.TestResult(
+    "keeps the <shape>", False, 0.0, "for r = 2: expected shape (3, 4), got (4, 3) (2 of 2 values differ)"
+)
+PASSED = checking.TestResult("scales with `alpha`", True, 2.0)
+WRONG = ShownResult("merge", "wrong", 2.0, 3.0, [FAILED, PASSED], mistake="You scaled by `alpha` & no more.")
+RIGHT = ShownResult("merge", "right", 2.0, 2.0, [PASSED, msgspec.structs.replace(FAILED, passed=True, message="")])
+
+
+def card(result: ShownResult, **more: object) -> str:
+    return str(Verdict(result, "lora", **more).forms()["text/html"])
+
+
+def large(html: str) -> str:
+    return re.search(r'class="studium-verdict-sentence"[^>]*>(.*?)</div>', html)[1]
+
+
+def test_the_mistake_is_the_largest_sentence_and_is_set_as_text():
+    assert large(card(WRONG)) == "You scaled by <code>alpha</code> &amp; no more."
+
+
+def test_without_a_name_for_the_mistake_the_failed_test_is_the_largest_sentence():
+    html = card(msgspec.structs.replace(WRONG, mistake=""))
+    assert large(html) == "<code>merge</code> fails this test: keeps the &lt;shape&gt;."
+    assert html.count("keeps the &lt;shape&gt;") == 1
+
+
+def test_the_expected_value_and_the_learners_are_set_as_code():
+    assert (
+        "for r = 2: expected <code><strong>shape (3, 4)</strong></code>, got <code><strong>(4, 3)</strong></code> "
+        "(2 of 2 values differ)" in card(WRONG)
+    )
+
+
+def test_prose_with_the_word_expected_is_not_taken_for_a_value():
+    prose = msgspec.structs.replace(FAILED, message="labels are expected in int64, got a list")
+    assert "labels are expected in int64, got a list" in card(msgspec.structs.replace(WRONG, tests=[prose]))
+
+
+def test_a_right_answer_says_what_is_right_about_it():
+    assert large(card(RIGHT)) == "<code>merge</code> scales with <code>alpha</code>."
+    assert "✓ keeps the &lt;shape&gt;" in card(RIGHT)
+
+
+def test_what_was_not_attempted_has_no_sentence_and_no_tests():
+    html = card(ShownResult("merge", "not attempted", 0.0, 3.0, [FAILED]))
+    assert "Not attempted yet: merge (3 points)" in html
+    assert "shape" not in html
+    assert "studium-verdict-sentence" not in html
+
+
+@pytest.mark.parametrize("result", [WRONG, RIGHT])
+def test_the_text_says_what_the_card_says(result):
+    verdict = Verdict(result, "lora", remark="Not recorded.")
+    said = re.sub(r"<[^>]*>", " ", verdict.forms()["text/html"])
+    for words in re.findall(r"[a-z]{4,}", repr(verdict)):
+        assert words in said
+
+
+def test_the_extension_is_told_which_exercise_it_is_and_whether_arrays_differ():
+    forms = Verdict(msgspec.structs.replace(WRONG, differs=True), "lora").forms()
+    assert forms[VERDICT] == {"topic": "lora", "exercise": "merge", "outcome": "wrong", "differs": True}
+    assert "lesson.difference(merge)" in forms["text/html"]
+    assert "lesson.difference" not in card(WRONG)

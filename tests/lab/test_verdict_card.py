@@ -1,0 +1,89 @@
+"""The verdict's card in JupyterLab and Notebook: what its buttons do, and the way through the opener by them alone."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from .test_desk_panel import RIGHT, WRONG, answer, axe, cell
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("jupyterlab")]
+
+PAPERS = "def guide(told, untold, scale):\n    return told + scale * (told - untold)\n"
+OURS = "def guide(told, untold, scale):\n    return untold + scale * (told - untold)\n"
+
+
+def press(page: Any, name: str) -> None:
+    """Press a button of the only card by keyboard, and find the focus still there."""
+    button = page.locator(".studium-verdict-card").get_by_role("button", name=re.compile(name))
+    button.focus()
+    page.keyboard.press("Enter")
+
+
+def violations(page: Any, context: str) -> list[str]:
+    found = axe.Axe().run(page, context=context)["violations"]
+    return [f"{item['id']}: {item['nodes'][0]['html']}" for item in found]
+
+
+def first_row(page: Any) -> list[Any]:
+    """Return the pixels of what the experiment drew at scale 0."""
+    images = page.locator(".jp-Cell", has_text="drawings(guide)").locator("figure canvas, .jp-OutputArea-output canvas")
+    images.first.wait_for()
+    page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for()
+    return [images.nth(i).evaluate("(image) => image.toDataURL()") for i in range(6)]
+
+
+def test_the_opener_is_done_by_its_buttons_and_its_experiment_changes_with_the_line(lab, page):
+    page.goto(lab.url("lab/tree/four-minutes.ipynb"))
+    page.locator(".jp-NotebookPanel canvas").first.wait_for()
+    answer(page, PAPERS, "guide")
+    cell(page, "guide").locator(".studium-badge").click()
+    card = page.locator(".studium-verdict-card")
+    card.locator(".studium-verdict-sentence", has_text="You started at the told guess").wait_for()
+    card.get_by_role("button", name="See the difference").click()
+    card.locator("canvas").first.wait_for()
+    card.get_by_role("button", name="Run the experiment").click()
+    wrong = first_row(page)
+    answer(page, OURS, "guide")
+    cell(page, "guide").locator(".studium-badge").click()
+    card.locator(".studium-verdict-sentence", has_text="guide is the untold guess at scale 0").wait_for()
+    card.get_by_text("The experiment below now runs with your guide.").wait_for()
+    card.get_by_role("button", name="Run the experiment").click()
+    page.locator(".jp-Cell", has_text="drawings(guide)").get_by_text("[8]:").first.wait_for()
+    assert first_row(page) != wrong
+    card.get_by_role("button", name="The end of the lesson").click()
+    ending = page.locator(".studium-ending")
+    ending.get_by_text("run an experiment with your own code, and see it change.").wait_for()
+    ending.get_by_text("1 mistake overcome").click()
+    ending.get_by_text("You started at the told guess").wait_for()
+    assert violations(page, ".studium-ending") == []
+    ending.get_by_role("button", name=re.compile("^Next lesson: ")).click()
+    page.locator(".jp-Notebook").get_by_role("heading", level=1, name=re.compile("(?!Four minutes)")).first.wait_for()
+
+
+def test_a_card_is_used_by_keyboard_and_stays_when_the_notebook_is_opened_again(lab, page):
+    for name in ("mean", "spread"):
+        lab.ask("POST", "reset", {"path": "second-steps.ipynb", "exercise": name})
+    page.goto(lab.url("notebooks/second-steps.ipynb"))
+    answer(page, WRONG)
+    cell(page).locator(".studium-badge").click()
+    card = page.locator(".studium-verdict-card")
+    card.locator(".studium-verdict-sentence", has_text="You gave the sum; the mean is").wait_for()
+    press(page, "Hint")
+    card.get_by_text("How many numbers are there?").wait_for()
+    press(page, "Solution of mean")
+    press(page, "Show it")
+    card.locator("pre", has_text="return sum(numbers) / len(numbers)").wait_for()
+    assert violations(page, ".studium-verdict-card") == []
+    page.keyboard.press("ControlOrMeta+S")
+    page.wait_for_function("() => !document.querySelector('.jp-mod-dirty')")
+    page.goto(lab.url("notebooks/second-steps.ipynb"))
+    card.locator(".studium-verdict-sentence", has_text="You gave the sum; the mean is").wait_for()
+    answer(page, RIGHT)
+    cell(page).locator(".studium-badge").click()
+    card.locator(".studium-verdict-sentence", has_text="mean knows the mean of three numbers.").wait_for()
+    assert card.count() == 1
+    card.get_by_role("button", name="The end of the lesson").click()
+    page.wait_for_function("() => document.activeElement.matches('.studium-ending')")
