@@ -17,7 +17,12 @@ MIDDLE = "#808891"  # of axes and text: 3:1 or more on both pages
 FAINT = "rgba(128, 136, 145, 0.3)"  # of grid lines
 SEQUENTIAL = ("#2c2150", "#3c4a86", "#35789f", "#46a9ab", "#86d0b6", "#e4f6ea")
 # More tools would cover titles, and one of them would share the figure.
-TOOLBAR = {"modeBarButtons": [["toImage"]], "displaylogo": False}
+TOOLBAR = {
+    "modeBarButtons": [["toImage"]],
+    "displaylogo": False,
+    "displayModeBar": "hover",
+    "toImageButtonOptions": {"format": "png", "scale": 2, "filename": "studium-figure"},
+}
 DIVERGING = ("#12408a", "#3f7cc4", "#9fc4e8", "#f6f6f4", "#f8c590", "#dc7d1c", "#8f3d00")
 
 
