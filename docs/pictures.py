@@ -23,6 +23,7 @@ from typing import Any
 
 from PIL import Image
 from playwright.sync_api import sync_playwright
+from studium.cell_ids import cell_id
 from studium_topics.kits.film import DenoisingFilm
 from studium_topics.kits.shapes_unet import KINDS
 
@@ -33,8 +34,7 @@ SHARP = 1.5  # pixels of an image for one of the page: text stays legible where 
 LIMIT = 300_000  # bytes of an image
 THEMES = Path(".jupyter/lab/user-settings/@jupyterlab/apputils-extension/themes.jupyterlab-settings")
 WRONG = """def lora_linear(x, weight, bias, a, b, alpha):
-    return F.linear(x, weight, bias) + alpha * (x @ a.T @ b.T)
-"""
+    return F.linear(x, weight, bias) + alpha * (x @ a.T @ b.T)"""
 STEPS = 50
 
 
@@ -114,18 +114,21 @@ def cover(page: Any, address: str) -> bytes:
 
 
 def mistake(page: Any, address: str) -> bytes:
-    """Answer LoRA's first exercise without the rank, check it; return the exercise with what is said below its cell."""
-    page.goto(re.sub(r"/lab/tree/[^?]*", "/lab/tree/lora.ipynb", f"{address}&reset"))
+    """Answer LoRA's first exercise without the rank, check it; return its cell with what is said below."""
+    place = f"&reset#cell-id={cell_id('lora', 'lora_linear')}"
+    page.goto(re.sub(r"/lab/tree/[^?]*", "/lab/tree/lora.ipynb", address) + place)
     cell = page.locator(".jp-Cell:has(> .studium-badge)", has_text="def lora_linear(")
     cell.locator(".cm-content").fill(WRONG)
     cell.locator(".studium-badge").click()
     said = page.locator(".jp-CodeCell", has_text="You scaled the update by").locator("visible=true").first
     said.wait_for()
-    statement = page.locator(".jp-MarkdownCell", has_text="Exercise: lora_linear").first
-    statement.evaluate("(cell) => cell.scrollIntoView()")
+    cell.evaluate("(cell) => cell.scrollIntoView({ block: 'center' })")
     page.wait_for_timeout(1000)  # the notebook draws what has come into view
-    top, end = statement.bounding_box(), said.bounding_box()
-    return page.screenshot(clip={**top, "height": end["y"] + end["height"] - top["y"] + 8})
+    top, end = cell.bounding_box(), said.bounding_box()
+    badge = 20  # px that it stands out above its cell
+    return page.screenshot(
+        clip={**top, "y": top["y"] - badge, "height": end["y"] + end["height"] - top["y"] + badge + 8}
+    )
 
 
 if __name__ == "__main__":
