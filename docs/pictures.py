@@ -77,12 +77,12 @@ def film(browser: Any) -> None:
     frame.locator(".st-summary", has_text=f"after {STEPS} of {STEPS} steps").wait_for(timeout=180_000)
     slider, grid = frame.get_by_role("slider", name="Step").first, frame.locator(".st-denoising")
     frames = []
-    for step in range(0, STEPS + 1, 2):
+    for step in (*range(0, STEPS, 3), STEPS):
         slider.fill(str(step))
         page.wait_for_timeout(120)
         frames.append(Image.open(io.BytesIO(grid.screenshot())).convert("RGB"))
-    pause = [90] * (len(frames) - 1) + [2500]
-    save(frames[0], "film", save_all=True, append_images=frames[1:], duration=pause, loop=0, quality=60)
+    pause = [130] * (len(frames) - 1) + [2500]
+    save(frames[0], "film", save_all=True, append_images=frames[1:], duration=pause, loop=0, quality=50)
 
 
 @contextmanager

@@ -67,6 +67,7 @@ async function start(app, tracker, { palette, launcher, statusBar, registry, ren
     app.shell.activateById(widget.id);
   };
   const cover = coverTab(desk, widgets.Widget, icon, show);
+  desk.openMap = cover.openMap;
   addCommands(app, desk, show, cover.open, { palette, launcher, icon });
   markNotebooks(desk, tracker);
   if (statusBar) statusBar.registerStatusItem("studium-progress", { align: "left", rank: 50, item: statusItem(desk, widgets.Widget, show) });
