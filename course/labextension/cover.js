@@ -28,7 +28,7 @@ export function coverTab(desk, Widget, icon, show) {
       shell.layoutModified.disconnect(look);
       open();
       files.forEach((widget) => widget.close());
-      show();
+      if (matchMedia("(min-width: 600px)").matches) show(); // on a phone, the panel would leave nothing of the cover
     };
     shell.layoutModified.connect(look);
     look();

@@ -43,17 +43,22 @@ export function graphView(desk) {
   return h("div", { class: "studium-scroll", tabindex: 0, role: "group", "aria-label": "Map of the topics" }, canvas);
 }
 
+// In a column, each topic is as near as may be to the mean height of what it needs, so that few lines cross.
 function layout(topics) {
   const column = columns(topics);
   const filled = [];
+  for (const topic of topics) (filled[column.get(topic.slug)] ??= []).push(topic);
   const at = new Map();
-  for (const topic of topics) {
-    const x = column.get(topic.slug);
-    const y = (filled[x] ??= 0);
-    filled[x] += 1;
-    at.set(topic.slug, [x * (WIDTH + GAP_X) + 4, y * (HEIGHT + GAP_Y) + 4]);
-  }
-  return { at, width: filled.length * (WIDTH + GAP_X) - GAP_X + 8, height: Math.max(1, ...filled) * (HEIGHT + GAP_Y) + 8 };
+  filled.forEach((members, x) => {
+    const mean = ({ needs }) => {
+      const heights = needs.flatMap((need) => at.get(need)?.[1] ?? []);
+      return heights.reduce((sum, y) => sum + y, 0) / (heights.length || 1);
+    };
+    members.sort((a, b) => mean(a) - mean(b));
+    members.forEach(({ slug }, y) => at.set(slug, [x * (WIDTH + GAP_X) + 4, y * (HEIGHT + GAP_Y) + 4]));
+  });
+  const rows = Math.max(1, ...filled.map((members) => members.length));
+  return { at, width: filled.length * (WIDTH + GAP_X) - GAP_X + 8, height: rows * (HEIGHT + GAP_Y) + 8 };
 }
 
 function edge(from, to) {
