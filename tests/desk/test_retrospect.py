@@ -13,8 +13,16 @@ FLAT = WrongAnswer("sample/merge/flat", "You forgot the scale.", "…")
 MERGE = msgspec.convert(
     {
         **dict.fromkeys(("points", "max_points", "minutes"), 1.0),
-        **{"id": "merge", "level": "core", "importance": 2, "kind": "write", "optional": False},
-        **{"tests": [], "hints": [], "stub": "", "solution": "", "wrong": [SCALED, FLAT]},
+        "id": "merge",
+        "level": "core",
+        "importance": 2,
+        "kind": "write",
+        "optional": False,
+        "tests": [],
+        "hints": [],
+        "stub": "",
+        "solution": "",
+        "wrong": [SCALED, FLAT],
     },
     ExerciseText,
     from_attributes=True,
