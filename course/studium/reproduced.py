@@ -111,7 +111,7 @@ def titled(figure: Any, found: Reproduction) -> None:
     row = found.headline
     lines = textwrap.wrap(row.claim.text, _WIDTH)
     small = [row.beside, found.badge(row.holds)]
-    title = {"text": f"<b>{'<br>'.join(lines)}</b>", "subtitle": {"text": "<br>".join(small)}}
+    title = {"text": f"<b>{'<br>'.join(lines)}</b>", "subtitle": {"text": "<br>".join(small), "font": {"size": 12}}}
     place = {"x": 0, "xref": "paper", "y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 14}}
     room = _LINE * (len(lines) + len(small)) + 20
     legend = room if any(trace.name for trace in figure.data) else 0
@@ -185,11 +185,10 @@ def _row(row: Measured) -> str:
         f'<span style="position:absolute;inset:0 auto 0 0;width:{share};border-radius:3px;background:{colour}"></span>'
     )
     line = f'<span style="position:absolute;inset:-2px auto -2px {bound};border-left:2px solid currentColor"></span>'
-    track = "position:relative;flex:0 0 120px;height:8px;border-radius:3px;background:rgba(128,136,145,.25)"
+    track = "position:relative;align-self:center;height:8px;border-radius:3px;background:rgba(128,136,145,.25)"
     return (
-        '<div style="display:flex;flex-wrap:wrap;gap:0 .8em;align-items:center;margin:.3em 0">'
+        '<div style="display:grid;grid-template-columns:1em minmax(0,1fr) minmax(60px,120px);gap:0 .6em;margin:.4em 0">'
         f'<span style="color:{colour};font-weight:700">{_MARKS[row.holds]}</span>'
-        f'<span style="flex:1 1 22em">{escape(row.claim.text)}</span>'
-        f'<span aria-hidden="true" style="{track}">{bar}{line}</span>'
-        f'<span style="flex:0 1 17em;font-size:.9em">{escape(row.beside)}</span></div>'
+        f'<span>{escape(row.claim.text)}<br><span style="font-size:.9em;opacity:.8">{escape(row.beside)}</span></span>'
+        f'<span aria-hidden="true" style="{track}">{bar}{line}</span></div>'
     )

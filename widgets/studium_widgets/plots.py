@@ -9,8 +9,9 @@ if TYPE_CHECKING:
 
 __all__ = ["COLOURS", "DASHES", "figure"]
 
-# Each has a contrast of 3:1 or more on white and on #111111, and they differ for every kind of colour vision.
-COLOURS = ("#4277c3", "#d76c54", "#0f9b70", "#b9689f", "#94801a", "#7f86d6")
+# The hues of the widgets' series, in the same order. Each has a contrast of 3:1 or more on white and on #111111, and they
+# differ for every kind of colour vision.
+COLOURS = ("#1398e5", "#e86717", "#2a8970", "#c965ae", "#71632b", "#6353c4")
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 
 MIDDLE = "#808891"  # of axes and text: 3:1 or more on both pages
