@@ -9,8 +9,8 @@ if TYPE_CHECKING:
 
 __all__ = ["COLOURS", "DASHES", "figure"]
 
-# The hues of the widgets' series, in the same order. Each has a contrast of 3:1 or more on white and on #111111, and they
-# differ for every kind of colour vision.
+# The hues of the widgets' series, in the same order. Each has a contrast of 3:1 or more on white and on #111111, and
+# they differ for every kind of colour vision.
 COLOURS = ("#1398e5", "#e86717", "#2a8970", "#c965ae", "#71632b", "#6353c4")
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 
