@@ -37,12 +37,12 @@ export function mapView(desk) {
 export function nodeOf(desk, topic, filled = null) {
   const { right, of } = done(topic);
   const titles = topic.needs.map((need) => desk.topics.find((one) => one.slug === need)?.title ?? need);
-  const count = `${right} of ${of}`;
-  const label = `${topic.title}, ${count}, ${WORDS[topic.status]}${titles.length ? `, after ${titles.join(" and ")}` : ""}. Open it`;
-  const node = h("button", { type: "button", class: `studium-node studium-${topic.status}`, "data-slug": topic.slug, "aria-label": label, title: topic.title, onclick: () => desk.open(topic) },
+  const after = titles.length ? `, after ${titles.join(" and ")}` : "";
+  const node = h("button", { type: "button", class: `studium-node studium-${topic.status}`, "data-slug": topic.slug, title: topic.title, onclick: () => desk.open(topic) },
     h("span", { class: "studium-sign", "aria-hidden": "true" }, SIGNS[topic.status]),
     h("span", { class: "studium-title" }, topic.title),
-    h("span", { class: "studium-note" }, count),
+    h("span", { class: "studium-note" }, `${right} of ${of}`),
+    h("span", { class: "studium-hidden" }, `, ${WORDS[topic.status]}${after}. Open it`),
   );
   if (filled !== null) node.style.setProperty("--studium-filled", filled);
   return node;

@@ -25,10 +25,12 @@ export function progressView(desk) {
 
 function tile(desk, topic) {
   const { right, of, share } = done(topic);
-  const count = `${right} of ${of}`;
-  const name = `${topic.title}, ${count} right. Open the lesson`;
-  const content = [lessonImage(desk, topic, share), h("span", { class: "studium-title" }, topic.title), h("span", { class: "studium-note" }, count)];
-  return h("li", {}, h("button", { type: "button", class: `studium-tile studium-${topic.status}`, "aria-label": name, title: topic.title, onclick: () => desk.open(topic) }, content));
+  return h("li", {}, h("button", { type: "button", class: `studium-tile studium-${topic.status}`, title: topic.title, onclick: () => desk.open(topic) },
+    lessonImage(desk, topic, share),
+    h("span", { class: "studium-title" }, topic.title),
+    h("span", { class: "studium-note" }, `${right} of ${of}`),
+    h("span", { class: "studium-hidden" }, " right. Open the lesson"),
+  ));
 }
 
 const titleOf = (desk, slug) => desk.topics.find((topic) => topic.slug === slug)?.title ?? slug;
