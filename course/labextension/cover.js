@@ -59,7 +59,7 @@ function coverView(desk, Widget) {
   draw();
   showWidget(desk, Widget, figure);
   return h("div", { class: "studium-desk studium-cover" },
-    h("header", {},
+    h("div", { class: "studium-cover-head" },
       h("h1", {}, "Modern generative AI, one paper at a time"),
       h("p", {}, "Move what can be moved. Write the function that matters, and be told which mistake you made. Then see the paper's claim measured with your own code."),
       h("div", { class: "studium-row" }, begin, line),
