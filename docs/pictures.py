@@ -125,7 +125,7 @@ def mistake(page: Any, address: str) -> bytes:
     cell.evaluate("(cell) => cell.scrollIntoView({ block: 'center' })")
     page.wait_for_timeout(1000)  # the notebook draws what has come into view
     top, end = cell.bounding_box(), said.bounding_box()
-    badge = 20  # px that it stands out above its cell
+    badge = 14  # px that it stands out above its cell
     return page.screenshot(
         clip={**top, "y": top["y"] - badge, "height": end["y"] + end["height"] - top["y"] + badge + 8}
     )
