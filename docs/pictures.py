@@ -1,12 +1,14 @@
 """Takes the pictures of the README from the real product: ``python docs/pictures.py``, or `make pictures`.
 
 Starts JupyterLab on a fresh workspace, opens it in Chromium, and writes `docs/images`: the cover, and an exercise whose
-mistake is named, in light and dark; and a film of the first widget as an animation.
+mistake is named, in light and dark; and a film of the first widget as an animation. Names choose some of them:
+``python docs/pictures.py mistake``.
 """
 
 from __future__ import annotations
 
 import io
+import itertools
 import os
 import re
 import shutil
@@ -21,32 +23,49 @@ from typing import Any
 
 from PIL import Image
 from playwright.sync_api import sync_playwright
+from studium.cell_ids import cell_id
 from studium_topics.kits.film import DenoisingFilm
 from studium_topics.kits.shapes_unet import KINDS
 
 IMAGES = Path(__file__).parent / "images"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-SIZE = {"width": 1360, "height": 860}
+SIZES = {"cover": {"width": 1200, "height": 780}, "mistake": {"width": 1000, "height": 900}}
+SHARP = 1.5  # pixels of an image for one of the page: text stays legible where the README shows it smaller
+LIMIT = 300_000  # bytes of an image
 THEMES = Path(".jupyter/lab/user-settings/@jupyterlab/apputils-extension/themes.jupyterlab-settings")
 WRONG = """def lora_linear(x, weight, bias, a, b, alpha):
-    return F.linear(x, weight, bias) + alpha * (x @ a.T @ b.T)
-"""
+    return F.linear(x, weight, bias) + alpha * (x @ a.T @ b.T)"""
 STEPS = 50
 
 
-def main() -> None:
-    """Write all pictures."""
+def main(names: list[str]) -> None:
+    """Write the pictures with these names, or all of them."""
+    taken = {"film": film, "cover": cover, "mistake": mistake}
+    if unknown := set(names) - set(taken):
+        raise SystemExit(f"there is no picture {', '.join(sorted(unknown))}: choose from {', '.join(taken)}")
     IMAGES.mkdir(exist_ok=True)
-    with sync_playwright() as playwright, tempfile.TemporaryDirectory() as home:
+    wanted = names or list(taken)
+    with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
-        film(browser)
-        with laboratory(Path(home)) as address:
-            for name in ("light", "dark"):
-                page = browser.new_context(viewport=SIZE, color_scheme=name).new_page()
-                page.set_default_timeout(180_000)
-                cover(page, address, name)
-                mistake(page, address, name)
-                page.context.close()
+        if "film" in wanted:
+            film(browser)
+        if in_lab := [name for name in ("cover", "mistake") if name in wanted]:  # the cover shows a fresh workspace
+            with tempfile.TemporaryDirectory() as home, laboratory(Path(home)) as address:
+                for name, theme in itertools.product(in_lab, ("light", "dark")):
+                    context = browser.new_context(
+                        viewport=SIZES[name], color_scheme=theme, device_scale_factor=SHARP, reduced_motion="reduce"
+                    )
+                    context.set_default_timeout(180_000)
+                    save(Image.open(io.BytesIO(taken[name](context.new_page(), address))), f"{name}-{theme}")
+                    context.close()
+
+
+def save(image: Image.Image, name: str, **more: Any) -> None:
+    """Write an image as WebP; raise SystemExit where it is too large for a README."""
+    path = IMAGES / f"{name}.webp"
+    image.convert("RGB").save(path, **{"quality": 88, "method": 6} | more)
+    if (size := path.stat().st_size) > LIMIT:
+        raise SystemExit(f"{path.name} has {size} bytes, more than {LIMIT}: make it smaller")
 
 
 def film(browser: Any) -> None:
@@ -58,12 +77,12 @@ def film(browser: Any) -> None:
     frame.locator(".st-summary", has_text=f"after {STEPS} of {STEPS} steps").wait_for(timeout=180_000)
     slider, grid = frame.get_by_role("slider", name="Step").first, frame.locator(".st-denoising")
     frames = []
-    for step in range(0, STEPS + 1, 2):
+    for step in (*range(0, STEPS, 3), STEPS):
         slider.fill(str(step))
         page.wait_for_timeout(120)
         frames.append(Image.open(io.BytesIO(grid.screenshot())).convert("RGB"))
-    pause = [90] * (len(frames) - 1) + [2500]
-    frames[0].save(IMAGES / "film.webp", save_all=True, append_images=frames[1:], duration=pause, loop=0, quality=80)
+    pause = [130] * (len(frames) - 1) + [2500]
+    save(frames[0], "film", save_all=True, append_images=frames[1:], duration=pause, loop=0, quality=50)
 
 
 @contextmanager
@@ -86,25 +105,31 @@ def laboratory(home: Path) -> Iterator[str]:
         server.wait()
 
 
-def cover(page: Any, address: str, name: str) -> None:
-    """Take the cover once its film has ended."""
-    page.goto(address)
-    widget = page.locator(".studium-cover-widget")
-    widget.locator("canvas").first.wait_for()
+def cover(page: Any, address: str) -> bytes:
+    """Return the cover once its film has ended."""
+    page.goto(f"{address}&reset")
+    page.locator(".studium-cover-widget canvas").first.wait_for()
     page.locator(".st-summary", has_text=f"after {STEPS} of {STEPS} steps").wait_for()
-    page.screenshot(path=IMAGES / f"cover-{name}.png")
+    return page.screenshot()
 
 
-def mistake(page: Any, address: str, name: str) -> None:
-    """Answer LoRA's first exercise without the rank, check it, and take what is said beside the cell."""
-    page.goto(re.sub(r"/lab/tree/[^?]*", "/lab/tree/lora.ipynb", address))
+def mistake(page: Any, address: str) -> bytes:
+    """Answer LoRA's first exercise without the rank, check it; return its cell with what is said below."""
+    place = f"&reset#cell-id={cell_id('lora', 'lora_linear')}"
+    page.goto(re.sub(r"/lab/tree/[^?]*", "/lab/tree/lora.ipynb", address) + place)
     cell = page.locator(".jp-Cell:has(> .studium-badge)", has_text="def lora_linear(")
     cell.locator(".cm-content").fill(WRONG)
     cell.locator(".studium-badge").click()
-    page.get_by_text("You scaled the update by").locator("visible=true").first.wait_for()
-    cell.scroll_into_view_if_needed()
-    page.screenshot(path=IMAGES / f"mistake-{name}.png")
+    said = page.locator(".jp-CodeCell", has_text="You scaled the update by").locator("visible=true").first
+    said.wait_for()
+    cell.evaluate("(cell) => cell.scrollIntoView({ block: 'center' })")
+    page.wait_for_timeout(1000)  # the notebook draws what has come into view
+    top, end = cell.bounding_box(), said.bounding_box()
+    badge = 14  # px that it stands out above its cell
+    return page.screenshot(
+        clip={**top, "y": top["y"] - badge, "height": end["y"] + end["height"] - top["y"] + badge + 8}
+    )
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -1,6 +1,8 @@
 // The cover: a tab that a course opens with. A widget that moves, one button, and all lessons with the learner's state.
 import { resume } from "./commands.js";
 import { button, h, minutes } from "./element.js";
+import { graphView } from "./graph.js";
+import { done, lessonImage } from "./images.js";
 import { SIGNS } from "./states.js";
 
 const SAVED = "application/vnd.studium.widget+json";
@@ -26,12 +28,17 @@ export function coverTab(desk, Widget, icon, show) {
       shell.layoutModified.disconnect(look);
       open();
       files.forEach((widget) => widget.close());
-      show();
+      if (matchMedia("(min-width: 600px)").matches) show(); // on a phone, the panel would leave nothing of the cover
     };
     shell.layoutModified.connect(look);
     look();
   };
-  return { open, takePlaceOf };
+  const openMap = () => {
+    open();
+    const heading = tab.node.querySelector(".studium-cover-map h2");
+    requestAnimationFrame(() => (heading.scrollIntoView({ block: "start" }), heading.focus({ preventScroll: true })));
+  };
+  return { open, openMap, takePlaceOf };
 }
 
 function coverView(desk, Widget) {
@@ -53,13 +60,14 @@ function coverView(desk, Widget) {
   draw();
   showWidget(desk, Widget, figure);
   return h("div", { class: "studium-desk studium-cover" },
-    h("header", {},
+    h("div", { class: "studium-cover-head" },
       h("h1", {}, "Modern generative AI, one paper at a time"),
       h("p", {}, "Move what can be moved. Write the function that matters, and be told which mistake you made. Then see the paper's claim measured with your own code."),
       h("div", { class: "studium-row" }, begin, line),
     ),
     figure,
     tracks,
+    h("section", { class: "studium-cover-map" }, h("h2", { tabindex: -1 }, "The map: what builds on what"), graphView(desk)),
   );
 }
 
@@ -82,13 +90,13 @@ async function showWidget(desk, Widget, figure) {
 
 function trackView(desk, track) {
   const cards = track.topics.map((topic) => {
-    const core = topic.exercises.filter((one) => !one.optional);
-    const right = core.filter((one) => one.status === "right").length;
-    const state = `${right} of ${core.length} right`;
+    const { right, of } = done(topic);
+    const state = `${right} of ${of} right`;
     return h("li", { class: `studium-card studium-${topic.status}` },
+      lessonImage(desk, topic, 1),
       button([h("span", { class: "studium-sign", "aria-hidden": "true" }, SIGNS[topic.status]), topic.title], () => desk.open(topic), { kind: "studium-link" }),
       h("span", { class: "studium-note" }, `${state} · ${minutes(topic.minutes)}`),
-      h("progress", { class: "studium-bar", max: Math.max(1, core.length), value: right, "aria-label": `${topic.title}: ${state}` }),
+      h("progress", { class: "studium-bar", max: Math.max(1, of), value: right, "aria-label": `${topic.title}: ${state}` }),
     );
   });
   return h("section", {}, h("h2", {}, track.title), h("ul", { class: "studium-cards" }, cards));

@@ -48,7 +48,7 @@ export async function extension(shared, here) {
 
 async function start(app, tracker, { palette, launcher, statusBar, registry, rendermime }, modules, here) {
   const { services, widgets, apputils, components } = modules;
-  document.head.append(h("link", { rel: "stylesheet", href: new URL("desk.css", here).href }));
+  const looks = document.head.appendChild(h("link", { rel: "stylesheet", href: new URL("desk.css", here).href }));
   const api = new Api(services.ServerConnection);
   const desk = new Desk(api, app, tracker, { Notification: apputils?.Notification, NotebookActions: modules.notebook.NotebookActions });
   desk.shared = location.hash.startsWith("#studium1.") ? location.hash.slice(1) : null; // read before Lab changes it
@@ -64,11 +64,13 @@ async function start(app, tracker, { palette, launcher, statusBar, registry, ren
   widget.node.append(buildPanel(desk));
   desk.panelIsShown = () => widget.isVisible;
   app.shell.add(widget, "left", { rank: RANK });
+  looks.addEventListener("load", () => widget.parent?.fit()); // its least width is known only now
   const show = () => {
     app.shell.expandLeft?.(widget.id); // in Notebook this shows the panel; in JupyterLab the next line does
     app.shell.activateById(widget.id);
   };
   const cover = coverTab(desk, widgets.Widget, icon, show);
+  desk.openMap = cover.openMap;
   addCommands(app, desk, show, cover.open, { palette, launcher, icon });
   markNotebooks(desk, tracker);
   if (statusBar) statusBar.registerStatusItem("studium-progress", { align: "left", rank: 50, item: statusItem(desk, widgets.Widget, show) });

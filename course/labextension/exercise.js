@@ -45,7 +45,9 @@ function byYourself(exercise, word) {
 function trouble(exercise) {
   const lines = [];
   if (exercise.mistake) lines.push(h("p", { class: "studium-mistake" }, prose(exercise.mistake)));
-  if (exercise.message) lines.push(h("p", { class: "studium-note" }, prose(`${exercise.test}: ${exercise.message}`)));
+  const failed = () => h("p", { class: "studium-note" }, prose(`${exercise.test}: ${exercise.message}`));
+  if (exercise.message && !exercise.mistake) lines.push(failed());
+  if (exercise.message && exercise.mistake) lines.push(h("details", {}, h("summary", { class: "studium-note" }, "The test that failed"), failed()));
   return lines;
 }
 

@@ -1,7 +1,7 @@
 // The syllabus: search, filter, tracks, topics and their exercises.
 import { button, h, minutes, prose } from "./element.js";
 import { exerciseView } from "./exercise.js";
-import { SIGNS } from "./states.js";
+import { SIGNS, WORDS } from "./states.js";
 import { updateView } from "./update.js";
 
 const FILTERS = [["all", "All lessons"], ["open", "Not done"], ["wrong", "With mistakes"], ["done", "Done"]];
@@ -11,7 +11,6 @@ const KEEPS = {
   wrong: (topic) => topic.exercises.some((exercise) => exercise.status === "wrong"),
   done: (topic) => topic.status === "done",
 };
-const WORDS = { new: "not begun", begun: "begun", done: "done" };
 
 export function lessonsView(desk) {
   const list = h("div", { class: "studium-list" });
@@ -67,6 +66,8 @@ function topicView(desk, slug) {
   const summary = h("summary", {});
   const body = h("div", { class: "studium-topic-body" });
   const element = h("details", { class: "studium-topic" }, summary, body);
+  // What unfolds below the edge of the panel would look as if nothing had happened.
+  element.addEventListener("toggle", () => element.open && element.contains(document.activeElement) && element.scrollIntoView({ block: "start" }));
   const exercises = new Map();
   const update = updateView(desk);
   const draw = (topic) => {
@@ -79,7 +80,7 @@ function topicView(desk, slug) {
       h("span", { class: "studium-note" }, `${right(false)}/${core}${further} · ${minutes(topic.minutes_left)}`),
     );
     update.draw(topic);
-    const missing = topic.missing.length ? h("p", { class: "studium-note" }, `Comes after: ${topic.missing.join(", ")}`) : "";
+    const missing = topic.missing.length ? h("p", { class: "studium-note" }, `Comes after: ${topic.missing.map((slug) => desk.topics.find((one) => one.slug === slug)?.title ?? slug).join(", ")}`) : "";
     const views = topic.exercises.map((exercise) => {
       if (!exercises.has(exercise.id)) exercises.set(exercise.id, exerciseView(desk, slug));
       const view = exercises.get(exercise.id);

@@ -1,66 +1,58 @@
-// The graph of prerequisites: topics in columns, each to the right of all that it needs.
-import { h } from "./element.js";
+// The map in the panel: lessons from top to bottom, and arcs beside them from what comes first to what builds on it.
+import { done } from "./images.js";
+import { button, h } from "./element.js";
+import { SIGNS, WORDS } from "./states.js";
 
-const [WIDTH, HEIGHT, GAP_X, GAP_Y] = [132, 36, 28, 12];
+const [ROW, GUTTER] = [46, 44]; // px
 const SVG = "http://www.w3.org/2000/svg";
-
-/** The column of each topic: one more than the largest of those that it needs and that are there. Map slug → number. */
-export function columns(topics) {
-  const known = new Map(topics.map((topic) => [topic.slug, topic]));
-  const found = new Map();
-  const of = (slug, seen) => {
-    if (found.has(slug)) return found.get(slug);
-    const needs = known.get(slug).needs.filter((need) => known.has(need) && !seen.has(need));
-    const column = needs.length ? 1 + Math.max(...needs.map((need) => of(need, new Set([...seen, slug])))) : 0;
-    found.set(slug, column);
-    return column;
-  };
-  topics.forEach((topic) => of(topic.slug, new Set()));
-  return found;
-}
 
 export function mapView(desk) {
   const canvas = h("div", { class: "studium-map" });
   const draw = () => {
-    const places = layout(desk.topics);
+    const rows = new Map(desk.topics.map((topic, i) => [topic.slug, i]));
     const lines = document.createElementNS(SVG, "svg");
-    lines.setAttribute("aria-hidden", "true");
-    lines.setAttribute("width", places.width);
-    lines.setAttribute("height", places.height);
-    for (const topic of desk.topics) for (const need of topic.needs) lines.append(...edge(places.at.get(need), places.at.get(topic.slug)));
-    const nodes = desk.topics.map((topic) => node(desk, topic, places.at.get(topic.slug)));
-    canvas.style.height = `${places.height}px`;
+    for (const [name, value] of Object.entries({ "aria-hidden": "true", width: GUTTER, height: ROW * rows.size })) lines.setAttribute(name, value);
+    const nodes = desk.topics.map((topic, at) => {
+      for (const need of topic.needs.filter((slug) => rows.has(slug))) {
+        const line = lines.appendChild(arc(rows.get(need), at, rows.size));
+        Object.assign(line.dataset, { from: need, to: topic.slug });
+      }
+      return h("li", {}, nodeOf(desk, topic));
+    });
     canvas.replaceChildren(lines, h("ul", { "aria-label": "Topics, by what comes first" }, nodes));
   };
+  // The arcs of the lesson under the pointer or with the focus stand out.
+  const light = ({ target }) => {
+    const slug = target.closest?.(".studium-node")?.dataset.slug;
+    for (const line of canvas.querySelectorAll("path")) line.classList.toggle("studium-lit", [line.dataset.from, line.dataset.to].includes(slug));
+  };
+  for (const name of ["pointerover", "focusin"]) canvas.addEventListener(name, light);
   desk.on("syllabus", draw);
-  return { element: h("div", { class: "studium-scroll", tabindex: 0, role: "group", "aria-label": "Map of the topics" }, canvas) };
+  const key = h("p", { class: "studium-note" }, Object.keys(SIGNS).map((state) => `${SIGNS[state]} ${WORDS[state]}`).join("   "));
+  const large = button("Open the large map", () => desk.openMap());
+  return { element: h("div", { class: "studium-map-page" }, h("div", { class: "studium-row" }, key, large), canvas) };
 }
 
-function layout(topics) {
-  const column = columns(topics);
-  const filled = [];
-  const at = new Map();
-  for (const topic of topics) {
-    const x = column.get(topic.slug);
-    const y = (filled[x] ??= 0);
-    filled[x] += 1;
-    at.set(topic.slug, [x * (WIDTH + GAP_X) + 4, y * (HEIGHT + GAP_Y) + 4]);
-  }
-  return { at, width: filled.length * (WIDTH + GAP_X), height: Math.max(1, ...filled) * (HEIGHT + GAP_Y) + 8 };
+/** A lesson on a map: its sign, title and count; its ground is filled up to `filled`, a CSS length. */
+export function nodeOf(desk, topic, filled = null) {
+  const { right, of } = done(topic);
+  const titles = topic.needs.map((need) => desk.topics.find((one) => one.slug === need)?.title ?? need);
+  const after = titles.length ? `, after ${titles.join(" and ")}` : "";
+  const node = h("button", { type: "button", class: `studium-node studium-${topic.status}`, "data-slug": topic.slug, title: topic.title, onclick: () => desk.open(topic) },
+    h("span", { class: "studium-sign", "aria-hidden": "true" }, SIGNS[topic.status]),
+    h("span", { class: "studium-title" }, topic.title),
+    h("span", { class: "studium-note" }, `${right} of ${of}`),
+    h("span", { class: "studium-hidden" }, `, ${WORDS[topic.status]}${after}. Open it`),
+  );
+  if (filled !== null) node.style.setProperty("--studium-filled", filled);
+  return node;
 }
 
-function edge(from, to) {
-  if (!from || !to) return [];
-  const [x1, y1, x2, y2] = [from[0] + WIDTH, from[1] + HEIGHT / 2, to[0], to[1] + HEIGHT / 2];
+// From the middle of one row to that of another: the further apart, the further out.
+function arc(from, to, rows) {
+  const out = GUTTER - 8 - (GUTTER - 14) * Math.sqrt((to - from) / rows);
+  const [y1, y2] = [from, to].map((row) => ROW * (row + 0.5));
   const path = document.createElementNS(SVG, "path");
-  path.setAttribute("d", `M${x1} ${y1} C${x1 + 20} ${y1} ${x2 - 20} ${y2} ${x2} ${y2}`);
-  return [path];
-}
-
-function node(desk, topic, [x, y]) {
-  const needs = topic.needs.length ? `, after ${topic.needs.join(" and ")}` : "";
-  const label = `${topic.slug}: ${topic.title}, ${topic.status}${needs}. Open it`;
-  const style = `left:${x}px; top:${y}px; width:${WIDTH}px; height:${HEIGHT}px`;
-  const text = h("span", {}, topic.slug);
-  return h("li", {}, h("button", { type: "button", class: `studium-node studium-${topic.status}`, style, "aria-label": label, title: topic.title, onclick: () => desk.open(topic) }, text));
+  path.setAttribute("d", `M${GUTTER} ${y1 + 5} C${out} ${y1 + 5} ${out} ${y2 - 5} ${GUTTER} ${y2 - 5}`);
+  return path;
 }

@@ -61,6 +61,7 @@ function head(desk) {
   desk.on("syllabus", () => {
     const { totals, due, resume: next, problems: found } = desk.syllabus;
     Object.assign(bar, { max: Math.max(1, totals.exercises), value: totals.right });
+    go.textContent = desk.topics.some(({ status }) => status !== "new") ? "Resume" : "Begin";
     const parts = [`${totals.right} of ${totals.exercises} exercises right`];
     if (totals.optional_right) parts.push(`${totals.optional_right} optional`);
     if (totals.revealed) parts.push(`${totals.revealed} with the solution seen`);
@@ -68,7 +69,8 @@ function head(desk) {
     if (due) parts.push(`${due} to review`);
     line.textContent = parts.join(" · ");
     go.disabled = !next;
-    go.title = next ? `${next.slug}${next.exercise ? `, exercise ${next.exercise}` : ""}` : "Everything is done";
+    const title = desk.topics.find(({ slug }) => slug === next?.slug)?.title;
+    go.title = next ? `${title}${next.exercise ? `, exercise ${next.exercise}` : ""}` : "Everything is done";
     problems.replaceChildren(...found.map((problem) => h("p", { class: "studium-note" }, problem)));
   });
   return h("div", { class: "studium-head" }, h("h2", {}, "Studium"), go, bar, line, problems);

@@ -1,63 +1,74 @@
-// Progress that travels: a file to save and to take over, and a link for one short answer.
-import { button, h } from "./element.js";
+// What was learned: lessons as images that fill with colour, mistakes overcome, and predictions over time.
+import { button, h, prose } from "./element.js";
+import { carryingView } from "./carrying.js";
+import { done, lessonImage } from "./images.js";
+
+const SHOWN = 5; // of the last mistakes and predictions
 
 export function progressView(desk) {
-  const said = h("p", { class: "studium-note", role: "status" });
-  const say = (text) => (said.textContent = text);
-  const file = h("input", { type: "file", accept: ".json,application/json", class: "studium-file", "aria-label": "A progress file to take over" });
-  file.addEventListener("change", () => take(desk, file, say));
-  const code = h("input", { type: "text", class: "studium-search", placeholder: "A link that somebody gave you", "aria-label": "A link that somebody gave you" });
-  const answer = h("div", {});
-  const element = h("div", { class: "studium-progress" },
-    h("h3", {}, "Take it with you"),
-    h("p", { class: "studium-note" }, "One file holds your answers, attempts and reviews. Take it over on another machine, in Notebook or with `studium progress`.".replaceAll("`", "")),
-    h("div", { class: "studium-tools" }, button("Save as a file", () => save(desk, say))),
-    h("label", {}, "Take over a file", file),
-    h("h3", {}, "One answer as a link"),
-    h("div", { class: "studium-tools" }, button("Link to the answer at the cursor", () => share(desk, answer, say))),
-    h("div", { class: "studium-row" }, code, button("Read it", () => read(desk, code.value.trim(), answer))),
-    answer,
-    said,
-  );
-  desk.on("shared", () => read(desk, desk.shared, answer));
-  return { element };
+  const wall = h("ul", { class: "studium-wall", "aria-label": "Lessons, in colour as far as they are done" });
+  const mistakes = h("section", {});
+  const predictions = h("section", {});
+  const element = h("div", { class: "studium-progress" }, h("h3", {}, "Lessons"), wall, mistakes, predictions, carryingView(desk));
+  let open = false;
+  const draw = async () => {
+    if (!open || !desk.syllabus) return;
+    wall.replaceChildren(...desk.topics.map((topic) => tile(desk, topic)));
+    const back = await desk.tried(desk.api.get("retrospect", { folder: desk.folder }));
+    if (!back) return;
+    mistakes.replaceChildren(...mistakesOf(desk, back.mistakes));
+    predictions.replaceChildren(...predictionsOf(desk, back.predictions));
+  };
+  desk.on("syllabus", draw);
+  return { element, shown: () => ((open = true), draw()) };
 }
 
-async function save(desk, say) {
-  const file = await desk.tried(desk.api.get("progress", { folder: desk.folder }));
-  if (!file) return;
-  const url = URL.createObjectURL(new Blob([JSON.stringify(file)], { type: "application/json" }));
-  const link = h("a", { href: url, download: "studium-progress.json" });
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(url), 10_000);
-  say(`Saved: ${file.entries.length} entries.`);
+function tile(desk, topic) {
+  const { right, of, share } = done(topic);
+  return h("li", {}, h("button", { type: "button", class: `studium-tile studium-${topic.status}`, title: topic.title, onclick: () => desk.open(topic) },
+    lessonImage(desk, topic, share),
+    h("span", { class: "studium-title" }, topic.title),
+    h("span", { class: "studium-note" }, `${right} of ${of}`),
+    h("span", { class: "studium-hidden" }, " right. Open the lesson"),
+  ));
 }
 
-async function take(desk, input, say) {
-  const [chosen] = input.files;
-  input.value = "";
-  let file;
-  try {
-    file = JSON.parse(await chosen.text());
-  } catch {
-    return say(`${chosen.name} is not a progress file; choose one that Studium has saved.`);
-  }
-  const answer = await desk.tried(desk.api.post("progress", { folder: desk.folder, file }));
-  if (!answer) return;
-  say(`${answer.added} entries were new, ${answer.known} were known.`);
-  await desk.load();
+const titleOf = (desk, slug) => desk.topics.find((topic) => topic.slug === slug)?.title ?? slug;
+
+function mistakesOf(desk, met) {
+  const head = h("h3", {}, "Mistakes overcome");
+  if (!met.length) return [head, h("p", { class: "studium-note" }, "No mistake has been named yet. Each one that is, and that you overcome, is kept here.")];
+  const overcome = met.filter((one) => one.overcome).length;
+  const line = ({ slug, exercise, sentence, overcome: when }) => {
+    const topic = desk.topics.find((one) => one.slug === slug);
+    const cell = topic?.exercises.find((one) => one.id === exercise)?.cell;
+    return h("li", { class: when ? "studium-right" : "studium-wrong" },
+      h("span", { class: "studium-mark", role: "img", "aria-label": when ? "overcome" : "not overcome yet" }, when ? "✓" : "✗"),
+      h("span", {}, ...prose(sentence || "A mistake that this edition no longer names"), " ", topic ? button(exercise, () => desk.open(topic, cell), { kind: "studium-link" }) : ""),
+    );
+  };
+  const open = met.filter((one) => !one.overcome);
+  const ended = met.filter((one) => one.overcome).reverse();
+  return [
+    head,
+    h("p", {}, h("b", {}, `${overcome} of ${met.length}`), ` named ${met.length === 1 ? "mistake" : "mistakes"} overcome`),
+    h("progress", { class: "studium-bar", max: met.length, value: overcome, "aria-label": "Mistakes overcome" }),
+    h("ul", { class: "studium-met" }, [...open, ...ended].slice(0, SHOWN).map(line)),
+  ];
 }
 
-async function share(desk, element, say) {
-  const { topic, exercise } = desk.here;
-  if (!exercise) return say("Put the cursor into the cell of an exercise first.");
-  const answer = await desk.tried(desk.api.get("share", { path: topic.path, exercise: exercise.id }));
-  if (!answer) return;
-  const link = desk.api.page(`lab/tree/${encodeURI(topic.path)}#${answer.code}`);
-  element.replaceChildren(h("pre", { tabindex: 0, class: "studium-code" }, link));
-}
-
-async function read(desk, code, element) {
-  const answer = await desk.tried(desk.api.post("share", { code }));
-  if (answer) element.replaceChildren(h("p", { class: "studium-note" }, `${answer.slug}, ${answer.exercise}`), h("pre", { tabindex: 0 }, answer.answer));
+function predictionsOf(desk, told) {
+  const head = h("h3", {}, "Predictions");
+  if (!told.length) return [head, h("p", { class: "studium-note" }, "None has an answer yet. A guess that you write down before you look appears here, hit or miss.")];
+  const hits = told.filter((one) => one.hit).length;
+  const last = told.slice(-SHOWN).reverse();
+  const mark = ({ hit, name }) => h("li", { class: hit ? "studium-hit" : "studium-miss", title: name }, h("span", { class: "studium-hidden" }, `${name}: ${hit ? "hit" : "miss"}`));
+  const short = (number) => Number(number.toPrecision(3)).toLocaleString("en");
+  const row = ({ slug, name, guess, value, hit }) => h("li", { class: hit ? "studium-right" : "studium-note", title: titleOf(desk, slug) }, `${hit ? "✓" : "✗"} ${name}: ${short(guess)} expected, ${short(value)} found`);
+  return [
+    head,
+    h("p", {}, h("b", {}, `${hits} of ${told.length}`), " hit, in the order of time:"),
+    h("ol", { class: "studium-hits", "aria-label": "Predictions over time" }, told.map(mark)),
+    h("ul", { class: "studium-met" }, last.map(row)),
+  ];
 }

@@ -21,7 +21,7 @@ export function reviewView(desk) {
     };
     const choices = question.choices.map((text, i) => h("li", {}, button(prose(text), () => choose(i), { kind: "studium-choice" })));
     element.replaceChildren(
-      h("p", { class: "studium-note" }, `${question.slug} · ${question.exercise} · ${questions.length} left`),
+      h("p", { class: "studium-note" }, `${desk.topics.find(({ slug }) => slug === question.slug)?.title ?? question.slug} · ${question.exercise} · ${questions.length} left`),
       ...asked(desk, question),
       h("ol", { class: "studium-choices" }, choices),
     );

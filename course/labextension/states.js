@@ -8,8 +8,9 @@ export const STATES = {
   checking: { mark: "…", word: "Checking" },
 };
 
-/** The sign of each state of a lesson. */
+/** The sign of each state of a lesson, and its word. */
 export const SIGNS = { new: "○", begun: "◔", done: "●" };
+export const WORDS = { new: "not begun", begun: "begun", done: "done" };
 
 /** The state to show of an exercise in the notebook at `path`: "checking" while a check waits or runs. */
 export function stateOf(desk, path, exercise) {

@@ -35,8 +35,10 @@ def open_lesson(slug: str, profile: str | None = None) -> "Lesson":
     shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
     if hasattr(shell, "kernel"):  # a notebook's own
         from studium.desk.memory_guard import guard_memory
+        from studium.reproduced import show_reproductions
 
         guard_memory(shell, slug, lesson.profile)
+        show_reproductions(shell, lesson.topic, lesson.profile)
     return lesson
 
 

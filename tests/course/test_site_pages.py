@@ -74,6 +74,19 @@ def test_a_plotly_figure_is_drawn_in_the_colours_of_the_page(visit):
     page.wait_for_function(f"getComputedStyle(document.querySelector('text.xtitle')).fill !== '{shade}'")
 
 
+def test_a_figure_has_one_tool_while_the_pointer_is_on_it_which_saves_it_as_an_image(visit):
+    page = visit("waves")
+    figure = page.get_by_role("figure", name="Figure: height against time (surface )")
+    figure.scroll_into_view_if_needed()
+    figure.locator("text.xtitle").wait_for()
+    (tools,) = figure.locator(".modebar").all()
+    assert tools.locator(".modebar-btn").count() == 1
+    figure.hover()
+    with page.expect_download() as saved:
+        tools.locator(".modebar-btn").click()
+    assert saved.value.suggested_filename.endswith(".png")
+
+
 def test_a_widget_moves(visit):
     page = visit("waves")
     page.locator(".widget iframe").scroll_into_view_if_needed()

@@ -121,6 +121,16 @@ def test_what_is_optional_takes_no_minutes_away(studium, workspace, further, jou
     assert (sample["status"], sample["minutes_left"]) == ("begun", sample["minutes"])
 
 
+def test_progress_counts_named_mistakes_that_are_overcome_and_predictions(studium, workspace, failed, journal_of):
+    journal = journal_of(workspace)
+    assert "0 of 1 named mistakes overcome" in studium("progress", "--course", str(workspace))[1]
+    journal.write("sample", "merge", DONE)
+    journal.predict("sample", "ratio", 10)
+    journal.found("sample", "ratio", 12.5)
+    out = studium("progress", "--course", str(workspace))[1]
+    assert out.splitlines()[-2:] == ["1 of 1 named mistakes overcome", "0 of 1 predictions hit"]
+
+
 def test_progress_goes_to_another_folder_in_a_file(studium, workspace, failed, tmp_path):
     file, other = tmp_path / "my.json", tmp_path / "other"
     other.mkdir()

@@ -313,7 +313,16 @@ def test_ticks_are_round_numbers_inside_the_range(call_js, low, high, expected):
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(0, "0"), (-0.25, "−0.25"), (1e-5, "1e-5"), (1234567, "1.2e6"), (2 / 3, "0.6667")]
+    ("value", "text"),
+    [
+        (0, "0"),
+        (-0.25, "−0.25"),
+        (1e-5, "1e-5"),
+        (1234567, "1.2e6"),
+        (1200, "1,200"),
+        (-16384, "−16,384"),
+        (2 / 3, "0.6667"),
+    ],
 )
 def test_numbers_are_written_short(call_js, value, text):
     assert call_js("widgets/studium_widgets/controls/ticks.js", "short", value) == text

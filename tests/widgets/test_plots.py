@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import colorsys
+import re
+from pathlib import Path
+
 import plotly.graph_objects as go
 import plotly.io
 import pytest
-from studium_widgets import figure
+from studium_widgets import figure, plots
 from studium_widgets.plots import COLOURS, MIDDLE
 
 
@@ -18,6 +22,20 @@ def luminance(colour: str) -> float:
 def contrast(first: str, second: str) -> float:
     low, high = sorted((luminance(first), luminance(second)))
     return (high + 0.05) / (low + 0.05)
+
+
+def hue(colour: str) -> float:
+    return 360 * colorsys.rgb_to_hls(*(int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)))[0]
+
+
+def test_figures_have_the_hues_of_the_widgets_in_the_same_order():
+    theme = Path(plots.__file__).with_name("controls") / "theme.js"
+    light, dark = (
+        re.findall(r"#\w{6}", line) for line in re.findall(r"(?:light|dark): (\[.*\])", theme.read_text("utf-8"))
+    )
+    for colour, *series in zip(COLOURS, light, dark, strict=True):
+        low, high = sorted(map(hue, series))
+        assert low - 8 <= hue(colour) <= high + 8
 
 
 @pytest.mark.parametrize("page", ["#ffffff", "#111111"])
@@ -56,3 +74,4 @@ def test_the_toolbar_saves_an_image_shares_nothing_and_lets_what_is_behind_it_sh
     (shown,) = plotly.io.renderers["plotly_mimetype"].to_mimebundle(made.to_dict()).values()
     assert shown["config"]["modeBarButtons"] == [["toImage"]]
     assert shown["config"]["displaylogo"] is False
+    assert shown["config"]["displayModeBar"] == "hover"

@@ -145,7 +145,7 @@ def test_moving_both_stops_at_the_end_with_the_offset_kept(mount):
 @pytest.mark.browser
 def test_a_mistake_shows_that_the_score_moves(mount):
     page = mount(RotaryDial())
-    page.get_by_label("Break it").select_option("sign")
+    page.get_by_label("Put in a mistake").select_option("sign")
     page.wait_for_function(
         "document.querySelector('.st-summary').textContent.includes('no longer depends on the offset')"
     )

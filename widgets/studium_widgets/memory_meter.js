@@ -15,12 +15,14 @@ import { duration, gigabytes, heading, three } from "./memory_meter_words.js";
 import { BYTES, CARDS, decode, parameters, seconds } from "./transformer_costs.js";
 
 const RANKS = [1, 2, 4, 8, 16, 32, 64, 128, 256];
-const WINDOWS = [[-1, "As published"], [0, "None: all tokens"], [1024, "1 024"], [4096, "4 096"], [16384, "16 384"]];
+const WINDOWS = [[-1, "As published"], [0, "None: all tokens"], [1024, "1,024"], [4096, "4,096"], [16384, "16,384"]];
 const OPTIMISERS = [["sgd", "SGD"], ["momentum", "SGD, momentum"], ["adam", "Adam"], ["adam-8bit", "Adam, 8 bits"]];
 
 export default widget((ui) => {
   const tasks = choice(ui, "task", { label: "Memory to", options: [["inference", "Run"], ["training", "Train"]] });
-  ui.controls(tasks, modelList(ui), batchSlider(ui), contextSlider(ui), cardList(ui));
+  ui.controls(tasks, modelList(ui), contextSlider(ui));
+  ui.more(batchSlider(ui), cardList(ui));
+  ui.invite("lengthen the context: the weights stay as they are, and the cache grows until it is the larger part.");
   const settings = {
     inference: h("div", { class: "st-controls" }, headList(ui), select(ui, "window", { label: "Sliding window", options: WINDOWS }), weightList(ui), cacheList(ui)),
     training: h(

@@ -7,7 +7,7 @@ export function gigabytes(bytes) {
 }
 
 /** Three digits. */
-export const three = (value) => (value >= 1000 ? Math.round(value).toLocaleString("en").replaceAll(",", " ") : String(Number(value.toPrecision(3))));
+export const three = (value) => (value >= 1000 ? Math.round(value).toLocaleString("en") : String(Number(value.toPrecision(3))));
 
 /** Seconds as 1.23 ms. */
 export function duration(seconds) {

@@ -23,13 +23,16 @@ export default widget((ui) => {
   const lengths = slider(ui, "steps", { label: "Steps T", values: LENGTHS });
   const kinds = Object.entries(NAMES).filter(([kind]) => kind !== "yours" || ui.get("abar"));
   const clock = timeline(ui);
-  ui.controls(select(ui, "schedule", { label: "Schedule", options: kinds }), lengths, clock.element);
+  const { mistake, effect, rest } = sampler(ui);
+  ui.controls(clock.element, select(ui, "schedule", { label: "Schedule", options: kinds }), mistake);
+  ui.more(lengths, ...rest);
+  ui.invite("play t down to the data: noise falls into the modes. Then put in a mistake and see where the particles end.");
   const plane = planes(ui);
   const facts = readouts();
   const charts = curves(ui, { moved: (t) => ui.set("t", t) });
   const key = legend(ui);
   const table = dataTable(ui, { caption: "The schedule at some t" });
-  ui.add(h("div", { class: "st-noise" }, plane.element, sampler(ui), facts.element), h("div", {}, key.element, charts.element), table.element);
+  ui.add(h("div", { class: "st-noise" }, plane.element, effect, facts.element), h("div", {}, key.element, charts.element), table.element);
   return () => {
     const now = read();
     const arrived = advance(BUDGET);
@@ -53,16 +56,14 @@ function sampler(ui) {
   const explain = () => (effect.textContent = BUGS.find(([bug]) => bug === ui.get("bug"))[2]);
   ui.on("bug", explain);
   explain();
-  return h(
-    "div",
-    { class: "st-noise-sampler", role: "group", "aria-label": "Sampler" },
+  const mistake = select(ui, "bug", { label: "Put in a mistake", options: BUGS.map(([bug, shown]) => [bug, shown]) });
+  const rest = [
     slider(ui, "sampling_steps", { label: "Sampling steps", values: COUNTS }),
     slider(ui, "eta", { label: "η: 0 DDIM, 1 DDPM", min: 0, max: 1, step: 0.05, format: (value) => value.toFixed(2) }),
     choice(ui, "variance", { label: "Noise variance", options: variances }),
     choice(ui, "spacing", { label: "Timesteps", options: spacings }),
-    select(ui, "bug", { label: "Put in a mistake", options: BUGS.map(([bug, shown]) => [bug, shown]) }),
-    effect,
-  );
+  ];
+  return { mistake, effect, rest };
 }
 
 // T − 1 is where t starts to play, and it moves with T.

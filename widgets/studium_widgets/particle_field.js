@@ -23,15 +23,17 @@ export default widget((ui) => {
   const clock = player(ui, "step", { label: "Step", ends, duration: 5000 });
   const others = Object.entries(NAMES).filter(([name]) => name !== "yours" || ui.array("trajectory"));
   ui.on("steps", () => ui.set("step", ui.get("steps")));
-  ui.controls(
-    select(ui, "sampler", { label: "Sampler", options: others.filter(([name]) => name !== "yours") }),
+  const side = settings(ui);
+  ui.controls(clock.element, select(ui, "sampler", { label: "Sampler", options: others.filter(([name]) => name !== "yours") }));
+  ui.more(
     slider(ui, "steps", { label: "Steps in all", values: COUNTS }),
     select(ui, "background", { label: "Background", options: GROUNDS }),
     select(ui, "arrows", { label: "Arrows", options: ARROWS }),
     select(ui, "beside", { label: "Beside it", options: [["none", "Nothing"], ...others.map(([name, shown]) => [name, name === "yours" ? shown : `${shown}, correct`])] }),
-    clock.element,
+    ...side.rest,
   );
-  const parts = { planes: planes(ui), side: settings(ui), shares: bars(ui, { label: "Share of the particles", format: percent }) };
+  ui.invite(ui.get("guidance") === "none" ? "play the steps and read the shares below: do the particles find both modes in the right proportion?" : "raise the scale: the particles obey the label more, and leave the density that they came from.");
+  const parts = { planes: planes(ui), side, shares: bars(ui, { label: "Share of the particles", format: percent }) };
   const tiles = facts(["Distance to exact", "Covariance, trace", "Mean radius"]);
   const table = dataTable(ui, { caption: "Shares of the particles now, and of the exact density" });
   const key = h("p", { class: "st-effect" }, "Share of the particles; the stroke marks the exact density's.");

@@ -9,15 +9,21 @@ if TYPE_CHECKING:
 
 __all__ = ["COLOURS", "DASHES", "figure"]
 
-# Each has a contrast of 3:1 or more on white and on #111111, and they differ for every kind of colour vision.
-COLOURS = ("#4277c3", "#d76c54", "#0f9b70", "#b9689f", "#94801a", "#7f86d6")
+# The hues of the widgets' series, in the same order. Each has a contrast of 3:1 or more on white and on #111111, and
+# they differ for every kind of colour vision.
+COLOURS = ("#1398e5", "#e86717", "#2a8970", "#c965ae", "#71632b", "#6353c4")
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 
 MIDDLE = "#808891"  # of axes and text: 3:1 or more on both pages
 FAINT = "rgba(128, 136, 145, 0.3)"  # of grid lines
 SEQUENTIAL = ("#2c2150", "#3c4a86", "#35789f", "#46a9ab", "#86d0b6", "#e4f6ea")
 # More tools would cover titles, and one of them would share the figure.
-TOOLBAR = {"modeBarButtons": [["toImage"]], "displaylogo": False}
+TOOLBAR = {
+    "modeBarButtons": [["toImage"]],
+    "displaylogo": False,
+    "displayModeBar": "hover",
+    "toImageButtonOptions": {"format": "png", "scale": 2, "filename": "studium-figure"},
+}
 DIVERGING = ("#12408a", "#3f7cc4", "#9fc4e8", "#f6f6f4", "#f8c590", "#dc7d1c", "#8f3d00")
 
 

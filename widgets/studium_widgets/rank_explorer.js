@@ -23,7 +23,10 @@ const FACTORS = [["best", "Best (SVD)"], ["learned", "Learned"], ["rescaled", "R
 export default widget((ui) => {
   const look = source(ui);
   const { rows, columns } = look();
-  ui.controls(...controls(ui, Math.min(rows, columns)));
+  const { first, rest } = controls(ui, Math.min(rows, columns));
+  ui.controls(...first);
+  ui.more(...rest);
+  ui.invite("lower the rank: what is lost shows beside the picture, and the bill falls with it.");
   const parts = {
     pictures: maps(ui),
     line: equation(),
@@ -46,14 +49,10 @@ export default widget((ui) => {
 function controls(ui, largest) {
   const alpha = (value) => `${amount(value)} → α/r = ${amount(scaleOf(ui))}`;
   const scaled = slider(ui, "alpha", { label: "Alpha", min: 1, max: 64, format: alpha });
-  const shown = [
-    slider(ui, "rank", { label: "Rank r", min: 1, max: largest, format: (value) => `${value} of ${largest}` }),
-    scaled,
-    choice(ui, "factors", { label: "A and B are", options: FACTORS }),
-  ];
+  const rank = slider(ui, "rank", { label: "Rank r", min: 1, max: largest, format: (value) => `${value} of ${largest}` });
   ui.on("rank", () => refresh(scaled, alpha(ui.get("alpha"))));
-  if (!ui.array("delta")) shown.unshift(select(ui, "update", { label: "Update ΔW", options: UPDATES }));
-  return shown;
+  const update = ui.array("delta") ? [] : [select(ui, "update", { label: "Update ΔW", options: UPDATES })];
+  return { first: [rank, ...update], rest: [scaled, choice(ui, "factors", { label: "A and B are", options: FACTORS })] };
 }
 
 // The alpha slider says the scale too, which a change of rank changes.

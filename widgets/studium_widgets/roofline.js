@@ -11,7 +11,9 @@ import { BYTES, CARDS } from "./transformer_costs.js";
 const VALUES = { batch: BATCHES, context: CONTEXTS };
 
 export default widget((ui) => {
-  ui.controls(modelList(ui), cardList(ui), batchSlider(ui), contextSlider(ui), headList(ui), weightList(ui), cacheList(ui));
+  ui.controls(batchSlider(ui), contextSlider(ui));
+  ui.more(modelList(ui), cardList(ui), headList(ui), weightList(ui), cacheList(ui));
+  ui.invite("raise the batch: decoding climbs the slope, where memory is the limit, towards the roof, where arithmetic is.");
   const read = (more = {}) => {
     const card = CARDS[ui.get("card")];
     const state = { model: ui.get("model"), kvHeads: ui.get("kv_heads"), batch: ui.get("batch"), context: ui.get("context") };

@@ -92,7 +92,7 @@ function axes(context, { x, y, rates, box }, theme) {
   for (const power of powers(-1, 5)) {
     context.moveTo(x(power), top);
     context.lineTo(x(power), top + down);
-    context.fillText(power < 1000 ? short(power) : `${power / 1000}k`, x(power), top + down + 5);
+    context.fillText(power < 1000 ? short(power) : power.toLocaleString("en"), x(power), top + down + 5);
   }
   context.textAlign = "right";
   context.textBaseline = "middle";

@@ -30,7 +30,10 @@ const MISTAKES = [
 export default widget((ui) => {
   const look = source(ui);
   const positions = follow(ui);
-  ui.controls(...controls(ui, positions));
+  const { mistake, rest } = controls(ui);
+  ui.controls(positions[0].element, mistake);
+  ui.more(positions[1].element, ...rest);
+  ui.invite("let the query move on. The first dials turn fast, the last ones hardly at all, and the score depends on the offset alone.");
   const dials = faces(ui, { moved: () => ui.redraw() });
   const key = legend(ui);
   const [x, y] = [{ label: "offset, query − key" }, { label: "score" }];
@@ -69,17 +72,17 @@ function follow(ui) {
   return [made("query_position", "Query stands at"), made("key_position", "Key stands at")];
 }
 
-function controls(ui, positions) {
+function controls(ui) {
   const dimensions = ui.array("query") || ui.array("key") ? [] : [slider(ui, "dimensions", { label: "Dimensions d", values: DIMENSIONS })];
-  return [
-    ...positions.map((part) => part.element),
+  const mistake = select(ui, "mistake", { label: "Put in a mistake", options: MISTAKES });
+  const rest = [
     toggle(ui, "together", { label: "Move both" }),
     ...dimensions,
     slider(ui, "base", { label: "Base θ", values: BASES, format: (value) => value.toLocaleString("en") }),
     select(ui, "method", { label: "Stretch the context by", options: METHODS }),
     slider(ui, "factor", { label: "Stretch factor", values: FACTORS, format: (value) => `${value} ×` }),
-    select(ui, "mistake", { label: "Break it", options: MISTAKES }),
   ];
+  return { mistake, rest };
 }
 
 function source(ui) {

@@ -23,7 +23,9 @@ export default widget((ui) => {
   const clock = player(ui, "step", { label: "Tiles done", ends: () => [0, count()], duration: 7000 });
   const inside = () => ui.set("step", Math.min(ui.get("step"), count()));
   for (const name of ["length", "block_rows", "block_columns", "causal", "order"]) ui.on(name, inside);
-  ui.controls(...settings(ui), clock.element);
+  ui.controls(clock.element);
+  ui.more(...settings(ui));
+  ui.invite("play the tiles: the big matrix is never there as a whole, and the sums of a row still come out exact. Then put in a mistake.");
   const go = (step) => (clock.stop(), ui.set("step", Math.max(0, Math.min(count(), step))));
   const picture = board(ui, { label: "Tiles: arrows go from tile to tile", picked: go, moved: (by) => go(ui.get("step") + by) });
   const parts = panel(ui);

@@ -5,7 +5,7 @@ import { WRONG } from "./tiling_board.js";
 
 const ROWS = 8; // of the block on the chip that are shown
 
-export const number = (value) => Math.round(value).toLocaleString("en").replaceAll(",", " ");
+export const number = (value) => Math.round(value).toLocaleString("en");
 
 const size = (value) => (value === 0 ? "0" : value === -Infinity ? "−∞" : !Number.isFinite(value) ? "∞" : Math.abs(value) < 1e-3 || Math.abs(value) >= 1e4 ? value.toExponential(1).replace("-", "−") : value.toFixed(3).replace("-", "−"));
 

@@ -19,12 +19,15 @@ export default widget((ui) => {
   const counts = [0, ...[1, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 40, 50, 100].filter((k) => k < V)];
   ui.controls(
     slider(ui, "temperature", { label: "Temperature", min: 0, max: 2, step: 0.05, format: two }),
-    slider(ui, "top_k", { label: "Top-k", values: counts, format: off }),
     slider(ui, "top_p", { label: "Top-p", min: 0.05, max: 1, step: 0.05, format: (p) => (p === 1 ? "off" : two(p)) }),
+  );
+  ui.more(
+    slider(ui, "top_k", { label: "Top-k", values: counts, format: off }),
     slider(ui, "min_p", { label: "Min-p", min: 0, max: 0.5, step: 0.01, format: (p) => (p ? two(p) : "off") }),
     stepper(ui, "seed", { label: "Draw", max: 999 }),
     ...(drafted ? [] : [toggle(ui, "greedy", { label: "Greedy" })]),
   );
+  ui.invite(drafted ? "raise the temperature: the draft and the target part, and more tokens are refused." : "raise the temperature: the likely words lose to the rest, until top-p cuts them off.");
   let looked = 0; // the source token that has the focus
   const source = ui.get("source").length ? tokenStrip(ui, { label: "Source", picked: (s) => ((looked = s), ui.redraw()) }) : null;
   const strip = tokenStrip(ui, { label: drafted ? "Draft and what the target makes of it" : "Text", picked: (t) => t < read().positions && ui.set("position", t) });

@@ -10,7 +10,7 @@ from studium.cli.output import print_json, print_table
 from studium.errors import UsageError
 
 if TYPE_CHECKING:
-    from studium.desk.syllabus import Syllabus, TopicState
+    from studium.desk.syllabus import TopicState
 
 
 def progress(
@@ -37,10 +37,14 @@ def progress(
     elif export or import_:
         _carry(course, export, import_)
     else:
-        _show(open_syllabus(ctx, course), as_json)
+        _show(ctx, course, as_json)
 
 
-def _show(syllabus: "Syllabus", as_json: bool) -> None:
+def _show(ctx: typer.Context, course: Path, as_json: bool) -> None:
+    from studium.desk.describing import descriptions
+    from studium.desk.retrospect import look_back
+
+    syllabus = open_syllabus(ctx, course)
     if as_json:
         print_json(syllabus)
         return
@@ -50,6 +54,12 @@ def _show(syllabus: "Syllabus", as_json: bool) -> None:
     typer.echo(f"\n{totals['right']:g} of {totals['exercises']:g} exercises right by yourself")
     if totals["optional"]:
         typer.echo(f"{totals['optional_right']:g} of {totals['optional']:g} optional ones")
+    journal = open_journal(course)
+    back = look_back(journal.store.entries(journal.workspace), descriptions(ctx.obj))
+    if back.mistakes:
+        typer.echo(f"{back.overcome} of {len(back.mistakes)} named mistakes overcome")
+    if back.predictions:
+        typer.echo(f"{back.hits} of {len(back.predictions)} predictions hit")
     for problem in syllabus.problems:
         typer.echo(f"problem: {problem}", err=True)
 

@@ -42,6 +42,21 @@ class CoverHandler(DeskHandler):
         await self.reply(work)
 
 
+class ImagesHandler(DeskHandler):
+    """What lessons look like."""
+
+    @authenticated
+    async def get(self) -> None:
+        """Send one image for each lesson that has a diagram."""
+
+        def work() -> Any:
+            from studium.desk.lesson_images import lesson_images
+
+            return {"images": lesson_images(self.service.descriptions())}
+
+        await self.reply(work)
+
+
 class LessonHandler(DeskHandler):
     """One lesson."""
 

@@ -1,4 +1,4 @@
-"""Progress that travels, review questions, predictions."""
+"""Progress that travels, a look back, review questions, predictions."""
 
 from typing import Annotated, Any
 
@@ -70,6 +70,23 @@ class ProgressHandler(DeskHandler):
             added = import_progress(journal, msgspec.json.encode(given.file))
             self.service.tell_progress(journal.workspace, None, None)
             return added
+
+        await self.reply(work)
+
+
+class RetrospectHandler(DeskHandler):
+    """What the learner has been through."""
+
+    @authenticated
+    async def get(self) -> None:
+        """Send the mistakes that were named and the predictions whose answer was found."""
+        folder = inside(self.service.root, self.get_query_argument("folder", ""))
+
+        def work() -> Any:
+            from studium.desk.retrospect import look_back
+
+            journal = self.service.journal(folder)
+            return look_back(journal.store.entries(journal.workspace), self.service.descriptions())
 
         await self.reply(work)
 

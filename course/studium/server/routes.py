@@ -13,6 +13,7 @@ from studium.server.base import DeskHandler
 HANDLERS: dict[str, type[DeskHandler]] = {
     "syllabus": learning.SyllabusHandler,
     "cover": learning.CoverHandler,
+    "images": learning.ImagesHandler,
     "lesson": learning.LessonHandler,
     "lessons": learning.LessonsHandler,
     "ending": learning.EndingHandler,
@@ -33,6 +34,7 @@ HANDLERS: dict[str, type[DeskHandler]] = {
     "update": answers.UpdateHandler,
     "undo": answers.UndoHandler,
     "progress": progress.ProgressHandler,
+    "retrospect": progress.RetrospectHandler,
     "share": progress.ShareHandler,
     "review": progress.ReviewHandler,
     "predictions": progress.PredictionsHandler,

@@ -25,7 +25,7 @@ export default widget((ui) => {
     sourceField(ui, letters),
     steps.element,
     slider(ui, "head", { label: "Head", min: 0, max: ui.get("heads") - 1 }),
-    select(ui, "fault", { label: "Something wrong", options: Object.entries(FAULTS).map(([name, [label]]) => [name, label]) }),
+    select(ui, "fault", { label: "Put in a mistake", options: Object.entries(FAULTS).map(([name, [label]]) => [name, label]) }),
   );
   const note = h("p", { class: "st-reader-note" });
   const lines = linesOf();

@@ -21,7 +21,10 @@ export default widget((ui) => {
     if (settings !== key) [key, made] = [settings, film({ predict, ...settingsOf(ui) })];
   };
   const play = player(ui, "step", { label: "Step", ends: () => [0, ui.get("sampling_steps")], duration: 3000 });
-  ui.controls(play.element, ...controlsOf(ui));
+  const { first, rest } = controlsOf(ui);
+  ui.controls(play.element, ...first);
+  ui.more(...rest);
+  ui.invite("drag the step back into the noise, then put in a mistake and see how these very images change.");
   const grid = canvases(ui.get("images"), ui.get("side"));
   const note = h("p", { class: "st-note" });
   const table = dataTable(ui, { caption: "All pixels of all images, after each step" });
@@ -63,12 +66,14 @@ function controlsOf(ui) {
   const levels = ui.array("abar").data.length;
   const kinds = [[-1, "anything"], ...names.map((name, i) => [i, name])];
   const scale = slider(ui, "scale", { label: "Guidance scale", min: 0, max: 8, step: 0.5, format: (value) => value.toFixed(1) });
-  return [
-    ...(names.length ? [select(ui, "kind", { label: "Draw", options: kinds }), scale] : []),
-    select(ui, "mistake", { label: "Put in a mistake", options: MISTAKES.map(([name, label]) => [name, label]) }),
+  const mistake = select(ui, "mistake", { label: "Put in a mistake", options: MISTAKES.map(([name, label]) => [name, label]) });
+  const labels = names.length ? [select(ui, "kind", { label: "Draw", options: kinds }), scale] : [];
+  const guided = names.length && ui.get("scale") !== 1; // then guidance is what the lesson shows
+  const rest = [
     slider(ui, "sampling_steps", { label: "Steps", values: [5, 10, 20, 25, 50, 100, 200].filter((steps) => steps <= levels) }),
     stepper(ui, "seed", { label: "Seed", max: 999 }),
   ];
+  return guided ? { first: labels, rest: [mistake, ...rest] } : { first: [...labels.slice(0, 1), mistake], rest: [...labels.slice(1), ...rest] };
 }
 
 function canvases(count, side) {

@@ -25,7 +25,7 @@ export default widget((ui) => {
   const plain = memo((prompt) => without(weights, prompt, passes));
   const cached = memo((prompt, fault) => through(weights, prompt, passes, fault));
   const steps = player(ui, "written", { label: "Tokens written", ends: () => [1, passes] });
-  const fault = select(ui, "fault", { label: "Something wrong", options: Object.entries(FAULTS).map(([name, [label]]) => [name, label]) });
+  const fault = select(ui, "fault", { label: "Put in a mistake", options: Object.entries(FAULTS).map(([name, [label]]) => [name, label]) });
   ui.controls(steps.element, fault, slider(ui, "page", { label: "Slots in a page", values: [1, 2, 4, 8, 16, 32] }));
   const line = texts();
   const lanes = ["Without a cache", "With a cache"].map((title) => laneOf(ui, title));

@@ -36,7 +36,7 @@ export default widget((ui) => {
     slider(ui, "cost", { label: "Cost of a draft, in target passes", min: 0, max: 0.5, step: 0.01, format: two }),
     stepper(ui, "seed", { label: "Draw", min: 0, max: 99 }),
     toggle(ui, "greedy", { label: "Greedy" }),
-    select(ui, "mistake", { label: "Something wrong", options: Object.entries(MISTAKES).map(([name, [label]]) => [name, label]) }),
+    select(ui, "mistake", { label: "Put in a mistake", options: Object.entries(MISTAKES).map(([name, [label]]) => [name, label]) }),
   );
   const line = h("p", { class: "st-spec-text" });
   const key = h("p", { class: "st-spec-key" }, h("span", { class: "st-spec-kept" }, "kept"), " ", h("span", { class: "st-spec-replacement" }, "replacement"), " ", h("span", { class: "st-spec-bonus" }, "one more"));

@@ -118,8 +118,11 @@ def lent(browser: Any, root: Path, free: dict[float, list[Any]]) -> Iterator[Cal
         raise AssertionError(f"errors are left in a page: {errors}")
 
 
-def mount(page: Any, widgets: Iterable[Any], *, kernel: bool = True) -> None:
-    """Add a view of each widget to the page: as a notebook with a kernel does, or as a host without one."""
+def mount(page: Any, widgets: Iterable[Any], *, kernel: bool = True, more: bool = True) -> None:
+    """Add a view of each widget to the page: as a notebook with a kernel does, or as a host without one.
+
+    *More* is opened, so that all controls are there, unless `more` is false.
+    """
     for widget in widgets:
         shot = widget.snapshot()
         if kernel:
@@ -127,6 +130,8 @@ def mount(page: Any, widgets: Iterable[Any], *, kernel: bool = True) -> None:
             page.evaluate("view => window.mountWidget(view)", view)
         else:
             page.evaluate("view => window.mountSaved(view)", {"source": widget.module(), "snapshot": shot})
+    if more:
+        page.evaluate("document.querySelectorAll('details.st-more').forEach((more) => (more.open = true))")
 
 
 def call(page: Any, module: str, function: str, *arguments: Any) -> Any:

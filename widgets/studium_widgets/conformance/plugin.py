@@ -72,12 +72,15 @@ def open_page(
 
 @pytest.fixture
 def mount(open_page: Callable[..., Any]) -> Callable[..., Any]:
-    """mount(widget, ..., kernel=True, **page options) → the page that shows them; kernel=False: in the host without."""
+    """mount(widget, ..., kernel=True, more=True, **page options) → the page that shows them.
+
+    kernel=False: in the host without a kernel. more=False: with *More* closed, as a reader first sees it.
+    """
     from studium_widgets.conformance import pages
 
-    def mount(*widgets: Any, kernel: bool = True, **options: Any) -> Any:
+    def mount(*widgets: Any, kernel: bool = True, more: bool = True, **options: Any) -> Any:
         page = open_page(**options)
-        pages.mount(page, widgets, kernel=kernel)
+        pages.mount(page, widgets, kernel=kernel, more=more)
         return page
 
     return mount

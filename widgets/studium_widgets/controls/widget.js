@@ -1,6 +1,6 @@
 // The frame of every widget: state, drawing, saving, theme, and an end that leaves nothing behind.
 import { decode } from "./arrays.js";
-import { h } from "./element.js";
+import { h, suppress } from "./element.js";
 import { summary } from "./summary.js";
 import { watchTheme } from "./theme.js";
 import { inFrame, throttle } from "./timing.js";
@@ -15,7 +15,10 @@ const SAVING = { rest: 100, most: 1000 };
  * - `get(name)`, `set(name, value)`: the state. What is set reaches Python, other views and the saved notebook.
  * - `array(name)`: {data, shape} of an `Array` of the state; null where there is none.
  * - `on(name, listener)`: listens to one name of the state, with "" to all, until the view ends.
- * - `controls(...elements)`: puts them above the picture. `add(...elements)`: into it, and a `details` below its sentence.
+ * - `controls(...elements)`: puts them above the picture: the one or two that carry its idea. `more(...elements)`: puts all
+ *   others there below a line *More* that opens. `invite(sentence)`: a line above them, "Try: …", that says what to do and
+ *   what to watch.
+ * - `add(...elements)`: puts them into the picture, and a `details` below its sentence.
  * - `say(sentence)`: what the picture shows, under it and for screen readers. Say it in each frame.
  * - `redraw()`: draws in the next frame.
  * - `theme`: the colours in force (`text`, `muted`, `line`, `surface`, `raised`, `accent`, `warm`, `series`), `dark`, `font`.
@@ -28,7 +31,7 @@ export function widget(setup) {
 }
 
 function start(setup, model, el, signal) {
-  const { element, controls, stage, say } = frame(model, signal);
+  const { element, controls, opener, stage, say } = frame(model, signal);
   el.append(element);
   signal.addEventListener("abort", () => element.remove(), { once: true });
   let draw = () => {};
@@ -36,7 +39,9 @@ function start(setup, model, el, signal) {
   const { widthOf, resized } = widths(redraw);
   const ui = { ...state(model, signal), element, signal, redraw, say, widthOf };
   ui.theme = watchTheme(element, signal, redraw);
-  ui.controls = (...more) => controls.append(...more);
+  ui.controls = (...parts) => controls.append(...parts);
+  ui.more = opener.add;
+  ui.invite = opener.invite;
   ui.add = (...more) => more.forEach((part) => (part.matches("details") ? element : stage).append(part));
   Object.defineProperty(ui, "still", { get: () => matchMedia("(prefers-reduced-motion: reduce)").matches });
   guarded(element, () => (draw = setup(ui) ?? draw));
@@ -48,11 +53,25 @@ function start(setup, model, el, signal) {
 function frame(model, signal) {
   const { elements, say } = summary(signal, (sentence) => model.describe?.(sentence));
   const controls = h("div", { class: "st-controls" });
+  const opener = opening();
   const stage = h("div", { class: "st-stage" });
-  const element = h("section", { class: "studium", "aria-label": model.get("_alt") }, controls, stage, ...elements);
+  const element = h("section", { class: "studium", "aria-label": model.get("_alt") }, opener.line, controls, opener.rest, stage, ...elements);
   const relabel = () => element.setAttribute("aria-label", model.get("_alt"));
   listen(model, "change:_alt", relabel, signal);
-  return { element, controls, stage, say };
+  return { element, controls, opener, stage, say };
+}
+
+// What a reader sees first, and what is folded away: the line "Try: …", and the controls below *More*.
+function opening() {
+  const line = h("p", { class: "st-try", hidden: true });
+  const folded = h("div", { class: "st-controls" });
+  const rest = h("details", { class: "st-more", hidden: true }, h("summary", { ...suppress }, "More"), folded);
+  const invite = (sentence) => Object.assign(line, { hidden: false }).replaceChildren(h("b", {}, "Try: "), sentence);
+  const add = (...parts) => {
+    folded.append(...parts);
+    rest.hidden = !folded.childElementCount;
+  };
+  return { line, rest, add, invite };
 }
 
 // get, set, array, on: the widget's state. A change that comes from Python and one made here look the same.

@@ -2,6 +2,8 @@
 (() => {
   "use strict";
   const CLEAR = "rgba(0,0,0,0)";
+  // One tool, while the pointer is on the figure: save it as an image.
+  const TOOLBAR = { displayModeBar: "hover", displaylogo: false, modeBarButtons: [["toImage"]], toImageButtonOptions: { scale: 2 } };
   const touch = matchMedia("(pointer: coarse)").matches;
 
   const ink = () => getComputedStyle(document.documentElement).getPropertyValue("--plot-ink").trim();
@@ -16,7 +18,7 @@
     if (isClear(layout)) layout.font = { ...layout.font, color: ink() };
     if (touch) layout.dragmode = false; // else a finger on a figure cannot scroll the page
     const place = figure.appendChild(document.createElement("div"));
-    window.Plotly.newPlot(place, data, layout, { responsive: true, displayModeBar: false });
+    window.Plotly.newPlot(place, data, layout, { responsive: true, ...TOOLBAR });
   };
 
   const figures = [...document.querySelectorAll("figure.plot")];

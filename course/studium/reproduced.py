@@ -1,0 +1,194 @@
+"""What a cell of a lesson has reproduced: its figure gets the claim as title, and each claim its number below."""
+
+import ast
+import contextlib
+import os
+import sys
+import textwrap
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+from studium.claims import Claim
+from studium.profiles import Profile
+from studium.topic import Topic
+
+_FIGURES = "plotly.graph_objs._figure", "Figure"  # by name: whoever shows none imports no plotly
+_WIDTH = 60  # characters of a title's line
+_LINE = 20  # px
+_WORDS = {True: "reproduced", False: "not reproduced", None: "too small a run to judge, measured"}
+_MARKS = {True: "✓", False: "✗", None: "○"}
+_COLOURS = {
+    True: "var(--jp-success-color1, #2e7d32)",
+    False: "var(--jp-warn-color1, #b26a00)",
+    None: "var(--jp-info-color1, #1565c0)",
+}
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One claim and the number that a run has found for it; ``holds`` is None where the profile is too small."""
+
+    claim: Claim
+    value: float
+    holds: bool | None
+
+    @property
+    def beside(self) -> str:
+        """The measured number beside the one that the claim needs."""
+        bound = "at most" if self.claim.at_least is None else "at least"
+        return f"{self.value:.3g} here; the claim needs {bound} {self.claim.threshold:g}"
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """The claims of the experiments that one cell has run, and the seconds until they were there."""
+
+    rows: tuple[Measured, ...]
+    seconds: float
+    machine: str
+
+    @property
+    def headline(self) -> Measured:
+        """The first claim: what the experiment is about."""
+        return self.rows[0]
+
+    def badge(self, holds: bool | None) -> str:
+        """Return how the run came out, where, and in which time: "reproduced on 2 cores in 84 s"."""
+        return f"{_WORDS[holds]} on {self.machine} in {max(1, round(self.seconds))} s"
+
+    def __repr__(self) -> str:
+        lines = (f"{_MARKS[row.holds]} {row.claim.text}: {row.beside}" for row in self.rows)
+        return "\n".join([*lines, self.badge(_together(self.rows))])
+
+    def _repr_html_(self) -> str:
+        badge = escape(self.badge(_together(self.rows)).capitalize())
+        return (
+            f'<div role="group" aria-label="{badge}" style="margin:.4em 0 .8em;max-width:60em;line-height:1.45">'
+            f"{''.join(map(_row, self.rows))}"
+            f'<div style="margin-top:.4em;font-size:.9em;opacity:.8">{badge}.</div></div>'
+        )
+
+
+def show_reproductions(shell: Any, topic: Topic, profile: Profile) -> None:
+    """Have a kernel's shell say, for each cell that runs experiments of ``topic``, what its claims measure.
+
+    A plotly figure without a title that such a cell ends with is titled with the first claim.
+    """
+    remove_reproductions(shell)
+    watch = _Watch(shell, topic, profile)
+    shell.events.register("pre_run_cell", watch.begin)
+    shell.events.register("post_run_cell", watch.end)
+    shell.display_formatter.ipython_display_formatter.for_type_by_name(*_FIGURES, watch.show)
+
+
+def remove_reproductions(shell: Any) -> None:
+    """Take away what a lesson that was opened before in the same kernel has registered."""
+    for name, method in (("pre_run_cell", "begin"), ("post_run_cell", "end")):
+        for old in [one for one in shell.events.callbacks[name] if isinstance(getattr(one, "__self__", None), _Watch)]:
+            shell.events.unregister(name, getattr(old.__self__, method))
+
+
+def measured_in(source: str, names: dict[str, Any], topic: Topic, profile: Profile) -> Iterator[Measured]:
+    """Yield the claims of the experiments whose results the code of a cell binds to a name, as ``x = experiment()``."""
+    for node in ast.walk(ast.parse(source)):
+        if not (isinstance(node, ast.Assign) and isinstance(node.value, ast.Call)):
+            continue
+        function, target = _value(node.value.func, names), _value(node.targets[0], names)
+        for claim in topic.claims:
+            if function is claim.experiment and target is not None:
+                with contextlib.suppress(Exception):  # a result of the learner's own functions may have any form
+                    value = float(claim.measure(target))
+                    yield Measured(claim, value, claim.holds(value, profile))
+
+
+def titled(figure: Any, found: Reproduction) -> None:
+    """Give a plotly figure without a title the first claim as title; its plot keeps its size."""
+    if figure.layout.title.text:
+        return
+    row = found.headline
+    lines = textwrap.wrap(row.claim.text, _WIDTH)
+    small = [row.beside, found.badge(row.holds)]
+    title = {"text": f"<b>{'<br>'.join(lines)}</b>", "subtitle": {"text": "<br>".join(small), "font": {"size": 12}}}
+    place = {"x": 0, "xref": "paper", "y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 14}}
+    room = _LINE * (len(lines) + len(small)) + 20
+    legend = room if any(trace.name for trace in figure.data) else 0
+    figure.update_layout(title=title | place, margin_t=room + (30 if legend else 0))
+    if figure.layout.height:
+        figure.update_layout(height=figure.layout.height + room)
+
+
+class _Watch:
+    """Knows the code of the cell that runs and when it was begun."""
+
+    def __init__(self, shell: Any, topic: Topic, profile: Profile) -> None:
+        self.shell, self.topic, self.profile = shell, topic, profile
+        self.source, self.since = "", 0.0
+
+    def begin(self, info: Any) -> None:
+        self.source, self.since = info.raw_cell or "", time.perf_counter()
+
+    def end(self, result: Any) -> None:
+        if result.success and (found := self.found()):
+            from IPython.display import display
+
+            display(found)
+
+    def show(self, figure: Any) -> None:
+        """Show a figure, titled where the cell has reproduced something."""
+        if found := self.found():
+            titled(figure, found)
+        figure._ipython_display_()
+
+    def found(self) -> Reproduction | None:
+        """Return what the cell has reproduced so far, None where it runs no experiment of a claim."""
+        if f"{self.topic.package}.experiment" not in sys.modules:  # then no cell can have run it
+            return None
+        with contextlib.suppress(SyntaxError):  # a magic, say
+            rows = tuple(measured_in(self.source, self.shell.user_ns, self.topic, self.profile))
+            if rows:
+                return Reproduction(rows, time.perf_counter() - self.since, _machine(self.profile))
+        return None
+
+
+def _value(node: ast.expr, names: dict[str, Any]) -> Any:
+    """Return the value of a name, or of an attribute of one; None for all else."""
+    match node:
+        case ast.Name(id=name):
+            return names.get(name)
+        case ast.Attribute(value=ast.Name(id=name), attr=attribute):
+            return getattr(names.get(name), attribute, None)
+    return None
+
+
+def _machine(profile: Profile) -> str:
+    if profile.device != "cpu":
+        return f"a {profile.device.upper()} device"
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return "1 core" if count == 1 else f"{count} cores"
+
+
+def _together(rows: tuple[Measured, ...]) -> bool | None:
+    """Return False where a claim does not hold, None where the run is too small to judge one, else True."""
+    judged = {row.holds for row in rows}
+    return False if False in judged else None if None in judged else True
+
+
+def _row(row: Measured) -> str:
+    """Return a claim with its number as a bar, on which a line marks what the claim needs."""
+    whole = 1.15 * max(abs(row.value), abs(row.claim.threshold)) or 1.0
+    share, bound = (f"{min(100, 100 * abs(value) / whole):.1f}%" for value in (row.value, row.claim.threshold))
+    colour = _COLOURS[row.holds]
+    bar = (
+        f'<span style="position:absolute;inset:0 auto 0 0;width:{share};border-radius:3px;background:{colour}"></span>'
+    )
+    line = f'<span style="position:absolute;inset:-2px auto -2px {bound};border-left:2px solid currentColor"></span>'
+    track = "position:relative;align-self:center;height:8px;border-radius:3px;background:rgba(128,136,145,.25)"
+    return (
+        '<div style="display:grid;grid-template-columns:1em minmax(0,1fr) minmax(60px,120px);gap:0 .6em;margin:.4em 0">'
+        f'<span style="color:{colour};font-weight:700">{_MARKS[row.holds]}</span>'
+        f'<span>{escape(row.claim.text)}<br><span style="font-size:.9em;opacity:.8">{escape(row.beside)}</span></span>'
+        f'<span aria-hidden="true" style="{track}">{bar}{line}</span></div>'
+    )
