@@ -29,14 +29,14 @@ def test_check_shows_points_the_mistake_and_every_test(lesson):
 
 
 def test_check_looks_the_same_in_html_and_escapes_it(lesson):
-    html = lesson.check(unscaled)._repr_html_()
+    html = lesson.check(unscaled).forms()["text/html"]
     assert "Not right yet: merge" in html
     assert 'role="status"' in html
-    assert "<script" not in lesson.check(unscaled)._repr_html_()
+    assert "<script" not in html
 
 
-def test_a_right_answer_shows_no_more_than_that(lesson):
-    assert repr(lesson.check(correct)) == "Right: merge, 3 of 3 points"
+def test_a_right_answer_says_what_is_right_and_no_more(lesson):
+    assert repr(lesson.check(correct)) == "Right: merge, 3 of 3 points\n`merge` keeps the shape of weight."
 
 
 def test_checking_by_name_says_that_nothing_was_attempted(lesson):

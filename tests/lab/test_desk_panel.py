@@ -50,7 +50,8 @@ def button(page: Any, name: str) -> Any:
 
 
 def hint(page: Any, name: str) -> Any:
-    return page.get_by_role("button", name=re.compile(rf"^Hint \d.\d for {name}$"))
+    panel = page.get_by_role("tabpanel", name="Lessons")
+    return panel.get_by_role("button", name=re.compile(rf"^Hint \d.\d for {name}$"))
 
 
 def cell(page: Any, name: str = "mean") -> Any:

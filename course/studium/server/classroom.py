@@ -1,16 +1,11 @@
 """The panel's way to the course server: what the commands courses, fetch, check and submit do, for a browser."""
 
 import asyncio
-from pathlib import Path
 from typing import Any
 
 import msgspec
 from tornado.web import HTTPError, authenticated
 
-from studium.classroom import folder as folders
-from studium.classroom.client import ClassroomError
-from studium.classroom.connections import connection_of, connections
-from studium.classroom.overview import Overview, overview
 from studium.server.base import DeskHandler, inside, notebook_path
 
 _PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:; sandbox"
@@ -37,14 +32,6 @@ class ServerCheck(msgspec.Struct, forbid_unknown_fields=True):
     exercise: str = ""
 
 
-class ClassroomView(msgspec.Struct):
-    """What the tab shows. ``folders`` are the contents paths of what was fetched, by "course assignment"."""
-
-    connected: bool
-    overview: Overview
-    folders: dict[str, str]
-
-
 class ClassroomHandler(DeskHandler):
     """Courses and assignments."""
 
@@ -52,7 +39,13 @@ class ClassroomHandler(DeskHandler):
     async def get(self) -> None:
         """Send all assignments; of somebody who has joined no course an empty list."""
         root = self.service.root
-        await self.reply(lambda: ClassroomView(bool(connections()), overview(), _fetched(root)))
+
+        def show() -> Any:
+            from studium.classroom.panel import view
+
+            return view(root)
+
+        await self.reply(show)
 
 
 class FetchHandler(DeskHandler):
@@ -64,12 +57,12 @@ class FetchHandler(DeskHandler):
         wanted = self.body(Assignment)
         target = inside(self.service.root, f"{wanted.course}/{wanted.assignment}")
 
-        def fetch() -> dict[str, Any]:
-            with connection_of(wanted.course).client() as client:
-                done = folders.fetch(client, wanted.course, wanted.assignment, target)
-            return {"folder": f"{wanted.course}/{wanted.assignment}", "written": done.written, "kept": done.kept}
+        def write() -> Any:
+            from studium.classroom.panel import fetch
 
-        await self.reply(fetch, 201)
+            return fetch(wanted.course, wanted.assignment, target)
+
+        await self.reply(write, 201)
 
 
 class SubmitHandler(DeskHandler):
@@ -79,7 +72,13 @@ class SubmitHandler(DeskHandler):
     async def post(self) -> None:
         """Hand a folder in as it is on the disk, and send the receipt."""
         folder = inside(self.service.root, self.body(Folder).folder)
-        await self.reply(lambda: folders.submit(folder), 201)
+
+        def hand_in() -> Any:
+            from studium.classroom.folder import submit
+
+            return submit(folder)
+
+        await self.reply(hand_in, 201)
 
 
 class ServerCheckHandler(DeskHandler):
@@ -91,7 +90,13 @@ class ServerCheckHandler(DeskHandler):
         asked = self.body(ServerCheck)
         path = notebook_path(self.service.root, asked.path)
         document = msgspec.json.encode(asked.notebook).decode()
-        await self.reply(lambda: folders.check(path, asked.exercise, document))
+
+        def ask() -> Any:
+            from studium.classroom.folder import check
+
+            return check(path, asked.exercise, document)
+
+        await self.reply(ask)
 
 
 class FeedbackHandler(DeskHandler):
@@ -100,27 +105,12 @@ class FeedbackHandler(DeskHandler):
     @authenticated
     async def get(self, course: str, assignment: str, attempt: str, notebook: str) -> None:
         """Send a page in which nothing runs, whoever wrote it."""
-        page = await self._page(course, assignment, int(attempt), notebook)
-        self.set_header("Content-Security-Policy", _PAGE_POLICY)
-        self.finish(page, set_content_type="text/html; charset=utf-8")
-
-    async def _page(self, course: str, assignment: str, attempt: int, notebook: str) -> bytes:
-
-        def ask() -> bytes:
-            with connection_of(course).client() as client:
-                return client.feedback(course, assignment, attempt, notebook)
+        from studium.classroom.client import ClassroomError
+        from studium.classroom.panel import feedback
 
         try:
-            return await asyncio.to_thread(ask)
+            page = await asyncio.to_thread(feedback, course, assignment, int(attempt), notebook)
         except ClassroomError as error:
             raise HTTPError(error.status or 502, str(error).replace("%", "%%")) from error
-
-
-def _fetched(root: Path) -> dict[str, str]:
-    """Return the folders that were fetched, at the top or one level below."""
-    found = {}
-    for pattern in (f"*/{folders.MARKER}", f"*/*/{folders.MARKER}"):
-        for marker in sorted(root.glob(pattern)):
-            one = folders.marker_of(marker.parent)
-            found[f"{one.course} {one.assignment}"] = marker.parent.relative_to(root).as_posix()
-    return found
+        self.set_header("Content-Security-Policy", _PAGE_POLICY)
+        self.finish(page, set_content_type="text/html; charset=utf-8")

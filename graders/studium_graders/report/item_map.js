@@ -26,11 +26,11 @@ export default widget((ui) => {
   let placed = [];
   const pick = (index) => ui.set("chosen", ui.get("chosen") === placed[index].name ? "" : placed[index].name);
   const plane = scatter(ui, { label: "Items: arrows go from one to the next, Enter keeps its figures", moved: () => ui.redraw(), picked: pick });
-  const details = h("dl", { class: "st-details" });
+  const details = h("dl", { class: "st-items-details" });
   const mistakes = bars(ui, { label: "Mistakes among those who fail it" });
-  const below = h("div", { class: "st-mistakes" }, h("p", {}, "What those who fail it did:"), mistakes.element);
+  const below = h("div", { class: "st-items-mistakes" }, h("p", {}, "What those who fail it did:"), mistakes.element);
   const table = dataTable(ui, { caption: "The items that are shown" });
-  ui.add(key.element, h("div", { class: "st-plane" }, plane.element), details, below, table.element);
+  ui.add(key.element, h("div", { class: "st-items-plane" }, plane.element), details, below, table.element);
   return () => {
     const items = shown(ui);
     placed = items.filter((item) => item.discrimination != null).sort((a, b) => a.solved - b.solved);

@@ -47,8 +47,8 @@ from studium_widgets import Diagram, ImageGrid, NoiseSchedule
 # ## Out of the noise
 #
 # A small network, trained as you will train yours, draws six red rings now, in this page, out of nothing but noise.
-# Press Play to see it again, ask for another shape, or take another seed. Then put in the mistake *Noise added at t = 0*,
-# that of the sampler above: *where in these images can you see it, and would you see it in a photograph?*
+# Press Play to see it again, ask for another shape, or take another seed. Then put in the mistake *Noise added at
+# t = 0*, that of the sampler above: *where in these images can you see it, and would you see it in a photograph?*
 
 # %% tags=["widget"]
 DenoisingFilm.trained(kind=3)
@@ -288,8 +288,8 @@ ImageGrid(film[shown, :24], steps=[f"after {k} steps" for k in shown], columns=8
 # coarse strokes first, and the last ten remove the grain. Most of these images are digits that you can read; some are
 # not.
 #
-# Your sampler can draw with the network of the first film, too. That one takes a label, as you will see in the lesson on
-# [guidance](cfg.ipynb): it was told to draw red rings, and here it is told to draw red triangles.
+# Your sampler can draw with the network of the first film, too. That one takes a label, as you will see in the lesson
+# on [guidance](cfg.ipynb): it was told to draw red rings, and here it is told to draw red triangles.
 
 # %% tags=["experiment"]
 shapes_model = shapes_unet.trained()

@@ -6,7 +6,7 @@
 # it has just written.** How does it know what comes next?
 #
 # Move *Letters written*, and follow the lines from the answer to the source. Then choose the model that copies, and the
-# one that sorts. Under *Something wrong*, close the memory, or exchange it for that of another source.
+# one that sorts. Under *Put in a mistake*, close the memory, or exchange it for that of another source.
 
 # %% tags=["widget"]
 from studium_topics.encoder_decoder import figures

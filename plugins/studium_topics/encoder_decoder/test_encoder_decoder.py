@@ -348,7 +348,7 @@ def test_a_source_can_be_typed_and_the_memory_closed_by_keyboard(mount):
     field = page.get_by_role("textbox")
     field.fill("dbca")
     page.get_by_role("slider", name="Letters written").press("ArrowRight")
-    page.get_by_label("Something wrong").select_option("closed")
+    page.get_by_label("Put in a mistake").select_option("closed")
     state = page.state()
     assert (state["source"], state["written"], state["fault"]) == ([3, 1, 2, 0], 4, "closed")
 

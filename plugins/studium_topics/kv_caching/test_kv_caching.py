@@ -379,7 +379,7 @@ def test_a_lane_with_a_cache_computes_each_token_once(call_js):
 def test_the_cache_can_be_broken_and_the_text_stepped_through_by_keyboard(mount):
     page = mount(small_lanes(written=4))
     page.get_by_role("slider", name="Tokens written").press("ArrowRight")
-    page.get_by_label("Something wrong").select_option("top-left")
+    page.get_by_label("Put in a mistake").select_option("top-left")
     page.get_by_role("slider", name="Slots in a page").press("ArrowRight")
     state = page.state()
     assert (state["written"], state["fault"], state["page"]) == (5, "top-left", 16)

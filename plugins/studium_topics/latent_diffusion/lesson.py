@@ -184,9 +184,9 @@ ImageGrid(torch.cat([pair[0], pair[1][8:]]), columns=8, label="digits; from 8 la
 
 # %% [markdown] tags=["experiment"]
 # Predicted and found agree in every row. With tiny weights the error is within 16 % of PCA's. With means the price is
-# too high, and of eight latents none is active. This is <dfn>posterior collapse</dfn>: the encoder's output is the
-# standard normal, whatever the image. Lucas et al. showed that in a linear VAE it is no failure of the optimiser but
-# the optimum of the loss.
+# too high, and of eight latents none is active. A VAE shows <dfn>posterior collapse</dfn> where the encoder's output is
+# the standard normal, whatever the image. Lucas et al. showed that in a linear VAE this is no failure of the optimiser
+# but the optimum of the loss.
 #
 # ## Stage two: what the diffusion needs to know
 #

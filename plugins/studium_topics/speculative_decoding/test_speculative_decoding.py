@@ -352,7 +352,7 @@ def test_the_lanes_can_be_broken_and_stepped_through_by_keyboard(mount):
     page = mount(figures.opening())
     page.get_by_role("slider", name="Passes of the target").press("ArrowRight")
     page.get_by_role("slider", name="Agreement of the draft").press("ArrowLeft")
-    page.get_by_label("Something wrong").select_option("replaced-from-target")
+    page.get_by_label("Put in a mistake").select_option("replaced-from-target")
     state = page.state()
     assert (state["turns"], round(state["agreement"], 2), state["mistake"]) == (3, 0.45, "replaced-from-target")
 

@@ -1,0 +1,46 @@
+"""What the panel's tab Assignments shows and does, for the desk's server."""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from studium.classroom import folder as folders
+from studium.classroom.connections import connection_of, connections
+from studium.classroom.overview import Overview, overview
+
+
+class ClassroomView(msgspec.Struct):
+    """What the tab shows. ``folders`` are the contents paths of what was fetched, by "course assignment"."""
+
+    connected: bool
+    overview: Overview
+    folders: dict[str, str]
+
+
+def view(root: Path) -> ClassroomView:
+    """Return all assignments; of somebody who has joined no course an empty list."""
+    return ClassroomView(bool(connections()), overview(), _fetched(root))
+
+
+def fetch(course: str, assignment: str, target: Path) -> dict[str, Any]:
+    """Write a hand-out into ``target`` and return what was written and what was kept."""
+    with connection_of(course).client() as client:
+        done = folders.fetch(client, course, assignment, target)
+    return {"folder": f"{course}/{assignment}", "written": done.written, "kept": done.kept}
+
+
+def feedback(course: str, assignment: str, attempt: int, notebook: str) -> bytes:
+    """Return a page of feedback. Raise ClassroomError where there is none."""
+    with connection_of(course).client() as client:
+        return client.feedback(course, assignment, attempt, notebook)
+
+
+def _fetched(root: Path) -> dict[str, str]:
+    """Return the folders that were fetched, at the top or one level below."""
+    found = {}
+    for pattern in (f"*/{folders.MARKER}", f"*/*/{folders.MARKER}"):
+        for marker in sorted(root.glob(pattern)):
+            one = folders.marker_of(marker.parent)
+            found[f"{one.course} {one.assignment}"] = marker.parent.relative_to(root).as_posix()
+    return found
