@@ -34,9 +34,9 @@ def test_progress_shows_lessons_that_fill_with_colour_and_a_mistake_that_was_ove
     check(page, LARGEST, "Not right yet")
     page.get_by_role("tab", name="Progress").click()
     met = page.locator(".studium-met li", has_text="You gave the largest number")
-    met.get_by_role("img", name="not overcome yet").wait_for()
+    met.get_by_role("img", name="not overcome yet").first.wait_for()
     check(page, RIGHT, "✓ Right")
-    met.get_by_role("img", name="not overcome yet").wait_for(state="detached")
+    met.get_by_role("img", name="overcome", exact=True).first.wait_for()
     page.get_by_text(re.compile(r"^[1-9]\d* of \d+ named mistakes? overcome$")).wait_for()
     lora = page.get_by_role("button", name=re.compile(r"^LoRA.* 0 of \d right\. Open the lesson$"))
     assert lora.locator(".studium-image-colour").evaluate("(image) => image.style.clipPath") == "inset(100% 0px 0px)"
