@@ -53,11 +53,11 @@ ParticleField.three_answers(scale=1.0, steps=200)
 # Watch "Distance to exact". The clouds do not only contract: DDIM's leaves the clusters and goes *outwards*, to where
 # there are no data at all. Later you will compute by how much.
 #
-# On images it looks like this. A small network draws in this page what you ask it for. *Move the scale from 1 to 6 with
-# the same seed. What happens to the colours, to the ground, and to the variety of the six images?*
+# On images it looks like this. A small network draws in this page what you ask it for. *Move the scale to 1, then to 6,
+# with the same seed. What happens to the colours, to the ground, and to the variety of the six images?*
 
 # %% tags=["widget"]
-DenoisingFilm.trained(kind=KINDS.index("a large blue ring"), scale=1.0, sampling_steps=25, step=25)
+DenoisingFilm.trained(kind=KINDS.index("a large blue ring"), scale=2.0, sampling_steps=25, step=25)
 
 # %% [markdown]
 # At 6 every ring is whole and the blue glows, but the grounds, which were all different, have become dark or blue too.

@@ -17,7 +17,7 @@ from studium_topics.kits.film import DenoisingFilm
 # each time. *At which scale does the network ignore the request?*
 
 # %% tags=["widget"]
-DenoisingFilm.trained(kind=shapes_unet.KINDS.index("a large red ring"), scale=1.0, sampling_steps=25, seed=9)
+DenoisingFilm.trained(kind=shapes_unet.KINDS.index("a large red ring"), scale=2.0, sampling_steps=25, seed=9)
 
 # %% [markdown]
 # ## 2. Write one line

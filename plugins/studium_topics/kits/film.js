@@ -21,10 +21,13 @@ export default widget((ui) => {
     if (settings !== key) [key, made] = [settings, film({ predict, ...settingsOf(ui) })];
   };
   const play = player(ui, "step", { label: "Step", ends: () => [0, ui.get("sampling_steps")], duration: 3000 });
-  const { first, rest } = controlsOf(ui);
+  const guided = ui.get("names").length > 0 && ui.get("scale") !== 1; // then guidance is what the lesson shows
+  const { first, rest } = controlsOf(ui, guided);
   ui.controls(play.element, ...first);
   ui.more(...rest);
-  ui.invite("drag the step back into the noise, then put in a mistake and see how these very images change.");
+  ui.invite(guided
+    ? "move the guidance scale to 0, then far up, and see what becomes of the same noise."
+    : "drag the step back into the noise, then put in a mistake and see how these very images change.");
   const grid = canvases(ui.get("images"), ui.get("side"));
   const note = h("p", { class: "st-note" });
   const table = dataTable(ui, { caption: "All pixels of all images, after each step" });
@@ -61,14 +64,13 @@ function settingsOf(ui) {
   return { ...setting, label, none, abar: ui.array("abar").data, steps: ui.get("sampling_steps"), size: ui.get("channels") * side * side };
 }
 
-function controlsOf(ui) {
+function controlsOf(ui, guided) {
   const names = ui.get("names");
   const levels = ui.array("abar").data.length;
   const kinds = [[-1, "anything"], ...names.map((name, i) => [i, name])];
   const scale = slider(ui, "scale", { label: "Guidance scale", min: 0, max: 8, step: 0.5, format: (value) => value.toFixed(1) });
   const mistake = select(ui, "mistake", { label: "Put in a mistake", options: MISTAKES.map(([name, label]) => [name, label]) });
   const labels = names.length ? [select(ui, "kind", { label: "Draw", options: kinds }), scale] : [];
-  const guided = names.length && ui.get("scale") !== 1; // then guidance is what the lesson shows
   const rest = [
     slider(ui, "sampling_steps", { label: "Steps", values: [5, 10, 20, 25, 50, 100, 200].filter((steps) => steps <= levels) }),
     stepper(ui, "seed", { label: "Seed", max: 999 }),
