@@ -29,7 +29,7 @@ from studium_topics.kits.shapes_unet import KINDS
 
 IMAGES = Path(__file__).parent / "images"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-SIZES = {"cover": {"width": 1200, "height": 780}, "mistake": {"width": 1000, "height": 900}}
+SIZES = {"cover": {"width": 1200, "height": 780}, "mistake": {"width": 1000, "height": 1100}}
 SHARP = 1.5  # pixels of an image for one of the page: text stays legible where the README shows it smaller
 LIMIT = 300_000  # bytes of an image
 THEMES = Path(".jupyter/lab/user-settings/@jupyterlab/apputils-extension/themes.jupyterlab-settings")
