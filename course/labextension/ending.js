@@ -9,8 +9,10 @@ export function markEnding(desk, panel, topic) {
   const told = JSON.stringify(topic.exercises.map(({ status, checked_at: at }) => [status, at]));
   if (old?.parentElement === last.node && old.dataset.told === told) return;
   const view = h("section", { class: "studium-ending", "data-told": told, "data-lm-suppress-shortcuts": "true", tabindex: -1, "aria-label": `The end of ${topic.title}` });
+  const focused = old?.contains(document.activeElement);
   old?.remove();
   last.node.append(view);
+  if (focused) view.focus({ preventScroll: true });
   fill(desk, view, panel.context.path);
 }
 
@@ -21,7 +23,7 @@ function endingIn({ content }) {
 
 /** Scrolls to the end of a lesson, as markEnding has put it there. */
 export async function goToEnding(panel) {
-  await panel.content.scrollToItem(panel.content.widgets.length - 1, "end");
+  await panel.content.scrollToItem(panel.content.widgets.length - 1, "end").catch(() => {}); // where another scroll takes over
   const ending = endingIn(panel);
   ending?.scrollIntoView({ block: "center" });
   ending?.focus({ preventScroll: true });

@@ -10,7 +10,7 @@ export function turns(element) {
   };
 }
 
-/** Draws an element anew; whoever has the focus in it keeps it, on the button of the same name. */
+/** Draws an element anew; where the focus is in it, the button of the same name gets it. */
 export function redraw(element, draw) {
   const focused = element.contains(document.activeElement) ? nameOf(document.activeElement) : null;
   draw();

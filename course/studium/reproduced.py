@@ -15,7 +15,7 @@ from studium.claims import Claim
 from studium.profiles import Profile
 from studium.topic import Topic
 
-_FIGURES = "plotly.graph_objs._figure", "Figure"  # by name: whoever shows none imports no plotly
+_FIGURES = "plotly.graph_objs._figure", "Figure"  # by name, so that plotly is not imported without need
 _WIDTH = 60  # characters of a title's line
 _LINE = 20  # px
 _WORDS = {True: "reproduced", False: "not reproduced", None: "too small a run to judge, measured"}
@@ -105,7 +105,7 @@ def measured_in(source: str, names: dict[str, Any], topic: Topic, profile: Profi
 
 
 def titled(figure: Any, found: Reproduction) -> None:
-    """Give a plotly figure without a title the first claim as title; its plot keeps its size."""
+    """Set the first claim as title of a plotly figure that has none; its plot keeps its size."""
     if figure.layout.title.text:
         return
     row = found.headline

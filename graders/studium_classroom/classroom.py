@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from studium.classroom.archive import ArchiveError, unpack
 from studium.classroom.messages import AssignmentView, Attempt, CheckAnswer, CheckRequest, Receipt, State
 from studium.errors import StudiumError
 from studium_graders.course_file import Assignment
+from studium_graders.engine.intake.submitted_notebook import UnreadableError, read_cells
 
 from studium_classroom.audit import Audit
 from studium_classroom.blobs import Blobs
@@ -143,8 +144,10 @@ class Classroom:
         if deadline.is_closed(now):
             raise RefusedError(f"{name} has been closed since {deadline.closes:%Y-%m-%d %H:%M %Z}; ask your instructor")
         files, wanted = unpack(archive), course.handout(name).notebooks
-        if not any(path.casefold().endswith(".ipynb") for path in files):
+        notebooks = {path: data for path, data in files.items() if path.casefold().endswith(".ipynb")}
+        if not notebooks:
             raise ArchiveError(f"a submission of {name} needs a notebook, such as {wanted[0]}.ipynb: got none")
+        _require_readable(notebooks)
         late = deadline.is_late(now)
         receipt = self.submissions.take(course.id, name, person.name, archive, now, late=late)
         self.audit.note(course.id, person.name, "submit", f"{name} attempt {receipt.attempt}")
@@ -217,3 +220,14 @@ def _status_row(student: str, section: str, rows: list[Submission], checks: list
     last = rows[-1]
     values = (last.late, last.score, last.max_score, last.sentence)
     return Row(student, section, _state(last), len(rows), *values, checks)
+
+
+def _require_readable(notebooks: Mapping[str, bytes]) -> None:
+    """Raise ArchiveError for a notebook that grading could not read: taken in, it would replace one that counts."""
+    for path, data in notebooks.items():
+        try:
+            read_cells(data)
+        except UnreadableError as error:
+            raise ArchiveError(
+                f"{path} was not handed in, and what you handed in before still counts: {error}"
+            ) from error

@@ -47,7 +47,7 @@ class Place(msgspec.Struct, frozen=True, order=True):
 
 
 class Person(msgspec.Struct, frozen=True):
-    """Somebody who has shown who they are, with the place in each of their courses."""
+    """A user whose identity is known, with the place in each of their courses."""
 
     name: str
     places: Mapping[str, Place]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 from studium.desk.description import Description, ExerciseText, WrongAnswer
 from studium.desk.lesson_images import lesson_images
-from studium.desk.records import Checked, Found, Predicted, new_entry
+from studium.desk.records import Checked, Found, Predicted, Revealed, new_entry
 from studium.desk.retrospect import look_back
 
 SCALED = WrongAnswer("sample/merge/scaled", "You scaled by alpha.", "…")
@@ -51,6 +51,15 @@ def test_a_named_mistake_is_overcome_once_its_exercise_is_right():
 def test_the_same_mistake_twice_is_one_and_another_is_another():
     back = look(wrong(SCALED), wrong(SCALED), wrong(FLAT), wrong(None))
     assert [one.sentence for one in back.mistakes] == ["You scaled by alpha.", "You forgot the scale."]
+
+
+def test_a_mistake_that_is_made_again_is_not_overcome_until_the_exercise_is_right_again():
+    assert look(wrong(SCALED), RIGHT, wrong(SCALED)).overcome == 0
+    assert look(wrong(SCALED), RIGHT, wrong(SCALED), RIGHT).overcome == 1
+
+
+def test_being_right_with_the_solution_seen_overcomes_nothing():
+    assert look(wrong(SCALED), Revealed(), RIGHT).overcome == 0
 
 
 def test_being_right_elsewhere_overcomes_nothing():

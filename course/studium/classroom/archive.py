@@ -54,7 +54,7 @@ def _regular(folder: Path) -> Iterator[Path]:
 
 
 def unpack(archive: bytes) -> dict[str, bytes]:
-    """Return the files of an archive by relative path, whoever made it.
+    """Return the files of an archive by relative path. Anybody may have made it.
 
     Raise ArchiveError, one sentence, for what is no archive, is damaged or too large, or has a name that leads out.
     """

@@ -19,7 +19,7 @@ class ClassroomView(msgspec.Struct):
 
 
 def view(root: Path) -> ClassroomView:
-    """Return all assignments; of somebody who has joined no course an empty list."""
+    """Return all assignments, an empty list where no course was joined."""
     return ClassroomView(bool(connections()), overview(), _fetched(root))
 
 

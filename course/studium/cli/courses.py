@@ -56,7 +56,7 @@ def fetch(
         print_json(done)
         return
     kept = f", {len(done.kept)} stay as they are" if done.kept else ""
-    typer.echo(f"{name} of {view.course} is in {done.folder}: {len(done.written)} files written{kept}")
+    typer.echo(f"{name} of {view.course} is in {done.folder}: {_files(len(done.written))} written{kept}")
     if view.due:
         typer.echo(f"due {_when(view.due)}; hand it in with: studium submit {done.folder}")
 
@@ -105,3 +105,7 @@ def _state(view: "AssignmentView") -> str:
 def _mark(view: "AssignmentView") -> str:
     last = next((one for one in reversed(view.attempts) if one.score is not None), None)
     return f"{last.score:g} of {last.max_score:g}" if last else ""
+
+
+def _files(number: int) -> str:
+    return f"{number} {'file' if number == 1 else 'files'}"

@@ -5,11 +5,11 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from studium.desk.description import Description
-from studium.desk.records import Checked, Entry, Found, Predicted
+from studium.desk.records import Checked, Entry, Found, Predicted, Revealed
 
 
 class MistakeMet(msgspec.Struct, frozen=True):
-    """A mistake that was named, when first, and when the exercise was right after it, None while it is not."""
+    """A mistake that was named, when first, and when its exercise was right after its last time, None if not yet."""
 
     slug: str
     exercise: str
@@ -19,10 +19,11 @@ class MistakeMet(msgspec.Struct, frozen=True):
 
 
 class PredictionTold(msgspec.Struct, frozen=True):
-    """A prediction whose answer was found."""
+    """A prediction whose answer was found. ``question`` is its name where it has none."""
 
     slug: str
     name: str
+    question: str
     guess: float
     value: float
     hit: bool
@@ -47,24 +48,31 @@ class Retrospect(msgspec.Struct, frozen=True):
 
 
 def look_back(entries: Iterable[Entry], described: Mapping[str, Description]) -> Retrospect:
-    """Derive it from a learner's entries in the order of time."""
+    """Derive it from a learner's entries in the order of time. Being right with the solution seen overcomes nothing."""
     met: dict[tuple[str, str, str], MistakeMet] = {}
-    guesses: dict[tuple[str, str], float] = {}
-    told = []
+    guesses: dict[tuple[str, str], Predicted] = {}
+    told: list[PredictionTold] = []
+    seen: set[tuple[str, str]] = set()
     for entry in entries:
         match entry.what:
             case Checked(outcome="wrong", mistake_id=known) if known:
+                key = (entry.lesson, entry.exercise, known)
+                first = met[key].met if key in met else entry.time
                 sentence = _sentence(described.get(entry.lesson), entry.exercise, known)
-                new = MistakeMet(entry.lesson, entry.exercise, sentence, entry.time, None)
-                met.setdefault((entry.lesson, entry.exercise, known), new)
-            case Checked(outcome="right"):
+                met[key] = MistakeMet(entry.lesson, entry.exercise, sentence, first, None)
+            case Revealed():
+                seen.add((entry.lesson, entry.exercise))
+            case Checked(outcome="right") if (entry.lesson, entry.exercise) not in seen:
                 for key, one in met.items():
                     if key[:2] == (entry.lesson, entry.exercise) and one.overcome is None:
                         met[key] = msgspec.structs.replace(one, overcome=entry.time)
-            case Predicted(name=name, guess=guess):
-                guesses[entry.lesson, name] = guess
+            case Predicted(name=name) as predicted:
+                guesses[entry.lesson, name] = predicted
             case Found(name=name, value=value, hit=hit) if (entry.lesson, name) in guesses:
-                told.append(PredictionTold(entry.lesson, name, guesses[entry.lesson, name], value, hit, entry.time))
+                made = guesses[entry.lesson, name]
+                told.append(
+                    PredictionTold(entry.lesson, name, made.question or name, made.guess, value, hit, entry.time)
+                )
     return Retrospect(list(met.values()), told)
 
 

@@ -37,7 +37,7 @@ class ClassroomHandler(DeskHandler):
 
     @authenticated
     async def get(self) -> None:
-        """Send all assignments; of somebody who has joined no course an empty list."""
+        """Send all assignments, an empty list where no course was joined."""
         root = self.service.root
 
         def show() -> Any:
@@ -104,7 +104,7 @@ class FeedbackHandler(DeskHandler):
 
     @authenticated
     async def get(self, course: str, assignment: str, attempt: str, notebook: str) -> None:
-        """Send a page in which nothing runs, whoever wrote it."""
+        """Send a page in which nothing runs, since students' text is in it."""
         from studium.classroom.client import ClassroomError
         from studium.classroom.panel import feedback
 

@@ -13,7 +13,7 @@ def roster(
         Path | None,
         typer.Option("--import", help="A CSV file with the columns student (or user), and role and section, if any."),
     ] = None,
-    remove: Annotated[list[str] | None, typer.Option(help="Somebody who is to leave; may be given again.")] = None,
+    remove: Annotated[list[str] | None, typer.Option(help="A member who leaves; may be given again.")] = None,
     course: Folder = Path(),
     course_id: CourseId = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,

@@ -60,7 +60,7 @@ class CheckDone(msgspec.Struct, frozen=True, tag=True):
 
 
 class Failed(msgspec.Struct, frozen=True, tag=True):
-    """A job that could not be done. ``asked_wrongly``: whoever asked can put it right."""
+    """A job that could not be done. ``asked_wrongly``: the request was at fault and can be corrected."""
 
     sentence: str
     asked_wrongly: bool = False

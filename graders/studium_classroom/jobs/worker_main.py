@@ -20,7 +20,7 @@ from studium_graders.executors import usable_cpus
 
 from studium_classroom.jobs.forms import Answered, Asked, CheckDone, CheckJob, Failed, GradeDone, GradeJob
 
-_NICENESS = 10  # whoever hands in must not wait for those who are graded
+_NICENESS = 10  # handing in must not wait for grading
 _asked = msgspec.msgpack.Decoder(Asked)  # made here and not in threads, where msgspec may end the process
 
 Work = Callable[[GradeJob | CheckJob], GradeDone | CheckDone]

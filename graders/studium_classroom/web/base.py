@@ -1,6 +1,6 @@
 """What all addresses share: who asks, whether that person may, how much is read, how a refusal is told.
 
-Nothing is allowed by default: a verb without ``@allowed`` is refused, whoever asks.
+Nothing is allowed by default: a verb without ``@allowed`` is refused to everybody.
 """
 
 import asyncio
@@ -45,7 +45,7 @@ class ExtensionRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class MemberRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Somebody who is to be invited."""
+    """A person to be invited."""
 
     user: str
     role: str = "student"
@@ -108,7 +108,7 @@ class ClassroomHandler(RequestHandler):
         """Do nothing: no cookie says who asks, so that a page of another site has nothing to make use of."""
 
     async def prepare(self) -> None:
-        """Refuse, before a body is read, whoever may not ask."""
+        """Refuse, before its body is read, a request that is not allowed."""
         rule = rule_of(type(self), (self.request.method or "").lower())
         if rule is None:
             raise HTTPError(405, "this address has no such method")
@@ -152,7 +152,7 @@ class ClassroomHandler(RequestHandler):
         return person
 
     async def _require(self, course: str, role: Role) -> None:
-        """Refuse somebody who has a lesser role in the course, or none; whether there is such a course is not said."""
+        """Refuse a user with a lesser role in the course, or none; whether the course exists is not said."""
         place = self.person.places.get(course)
         if place and place.role >= role and course in self.classroom.courses:
             return

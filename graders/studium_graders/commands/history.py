@@ -23,6 +23,7 @@ def history(
     """Show every submission that was graded: attempt, time, content, and its points each time they were recorded.
 
     The history is kept in history.db beside the gradebook. What a student replaced before it was graded is not in it.
+    With --json, the times of recording are shown, too.
     """
     require_grade_extra("nbgrader")
     from studium.cli.output import print_json
@@ -49,9 +50,8 @@ def _print(attempts: "Sequence[Attempt]", zone: "ZoneInfo") -> None:
     rows = []
     for one in attempts:
         received = f"{one.received.astimezone(zone):%Y-%m-%d %H:%M %Z}" if one.received else "no time"
-        where = (one.assignment, one.student, str(one.attempt), received, one.sha256[:12])
+        where = (f"{one.assignment} #{one.attempt}", one.student, received)
         for result in one.results:
-            recorded = f"{result.recorded.astimezone(zone):%Y-%m-%d %H:%M}"
-            rows.append((*where, f"{result.score:g} of {result.max_score:g}", result.verdict, recorded))
-            where = ("", "", "", "", "")
-    print_table(("assignment", "student", "attempt", "received", "sha256", "points", "verdict", "recorded"), rows)
+            rows.append((*where, f"{result.score:g} of {result.max_score:g}", result.verdict, one.sha256[:7]))
+            where = ("", "", "")
+    print_table(("attempt", "student", "received", "points", "verdict", "sha256"), rows)

@@ -50,6 +50,17 @@ def test_the_same_archive_again_gives_the_same_receipt_and_another_one_the_next_
     assert served.client("bob").submit(C, A, archive()).attempt == 1
 
 
+@pytest.mark.parametrize("content", [b"junk", b"", b"[]", b'{"cells": ['])
+def test_a_notebook_that_cannot_be_read_is_refused_and_the_attempt_before_still_counts(served, archive, content):
+    ada = served.client("ada")
+    ada.submit(C, A, archive())
+    marked(served, "ada", 5.0)
+    with pytest.raises(ClassroomError, match=r"counting\.ipynb was not handed in, and what you handed in before still"):
+        ada.submit(C, A, pack({"counting.ipynb": content}))
+    [row] = served.classroom.submissions.attempts(C, ["ada"])[A, "ada"]
+    assert (row.attempt, row.score) == (1, 5.0)
+
+
 def test_many_at_once_get_numbers_without_gap_and_each_its_own_receipt(served, archive):
     sources = [archive(total=f"# {number}") for number in range(12)]
     with ThreadPoolExecutor(6) as executor:
