@@ -51,7 +51,10 @@ const cardClass = (desk, Panel, Widget) =>
 
     #draw() {
       const place = this.#about && placeOf(desk, this.node, this.#about);
-      if (place) redraw(this.#next, () => this.#next.replaceChildren(...this.#actions(place)));
+      if (!place) return;
+      const { panel, topic, exercise } = place;
+      const has = hasCell(panel, exercise.experiment);
+      redraw(this.#next, [panel.context.path, topic, has], () => this.#next.replaceChildren(...this.#actions(place)));
     }
 
     #actions(place) {

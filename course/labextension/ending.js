@@ -23,10 +23,24 @@ function endingIn({ content }) {
 
 /** Scrolls to the end of a lesson, as markEnding has put it there. */
 export async function goToEnding(panel) {
-  await panel.content.scrollToItem(panel.content.widgets.length - 1, "end").catch(() => {}); // where another scroll takes over
   const ending = endingIn(panel);
-  ending?.scrollIntoView({ block: "center" });
-  ending?.focus({ preventScroll: true });
+  if (!ending) return;
+  panel.content.scrollToItem(panel.content.widgets.length - 1, "end").catch(() => {}); // it may never settle
+  await laidOut(ending);
+  ending.scrollIntoView({ block: "center" });
+  ending.focus({ preventScroll: true });
+}
+
+// The application hides, or takes out of the page, what is far from the screen.
+function laidOut(element) {
+  return new Promise((resolve) => {
+    const observer = new ResizeObserver(([{ contentRect }]) => {
+      if (!contentRect.height) return;
+      observer.disconnect();
+      resolve();
+    });
+    observer.observe(element);
+  });
 }
 
 async function fill(desk, view, path) {

@@ -10,10 +10,11 @@ export function exerciseView(desk) {
   const draw = (topic, exercise) => {
     const { path } = topic;
     const state = stateOf(desk, path, exercise);
+    const job = path && desk.jobOf(path, exercise.id);
     const { mark, word } = STATES[state];
     const name = [exercise.id, word.toLowerCase(), exercise.optional && "optional", exercise.points === 1 ? "1 point" : `${exercise.points} points`].filter(Boolean).join(", ");
     element.className = `studium-exercise studium-${state}`;
-    redraw(element, () => element.replaceChildren(
+    redraw(element, [path, exercise, state, job], () => element.replaceChildren(
       h("div", { class: "studium-row" },
         button([h("span", { class: "studium-mark", "aria-hidden": "true" }, mark), exercise.id], () => desk.open(topic, exercise.cell), { kind: "studium-link", label: `${name}. Go there` }),
         h("span", { class: "studium-note" }, exercise.label?.text ?? `${exercise.minutes} min`),
@@ -21,7 +22,7 @@ export function exerciseView(desk) {
       h("p", { class: "studium-note" }, facts(exercise)),
       h("p", { class: "studium-word" }, byYourself(exercise, word)),
       ...(exercise.outcome === "wrong" ? trouble(exercise) : []),
-      tools(desk, topic, exercise, turn),
+      tools(desk, topic, exercise, job, turn),
       extra,
     ));
   };
@@ -51,9 +52,8 @@ function trouble(exercise) {
   return lines;
 }
 
-function tools(desk, topic, exercise, turn) {
+function tools(desk, topic, exercise, job, turn) {
   const { path } = topic;
-  const job = path && desk.jobOf(path, exercise.id);
   if (job) {
     const wait = job.position ? `Waiting, ${job.position} before it` : "Waiting, the next one";
     const text = job.state === "running" ? `Running, ${Math.ceil(job.left)} s left` : wait;

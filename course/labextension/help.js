@@ -10,8 +10,13 @@ export function turns(element) {
   };
 }
 
-/** Draws an element anew; where the focus is in it, the button of the same name gets it. */
-export function redraw(element, draw) {
+const drawn = new WeakMap(); // what each element was drawn from
+
+/** Draws an element where what it is drawn from has changed: a button that is replaced while it is pressed is not clicked. The focus stays on the button of the same name. */
+export function redraw(element, from, draw) {
+  const told = JSON.stringify(from);
+  if (drawn.get(element) === told) return;
+  drawn.set(element, told);
   const focused = element.contains(document.activeElement) ? nameOf(document.activeElement) : null;
   draw();
   if (focused) [...element.querySelectorAll("button")].find((one) => nameOf(one) === focused)?.focus();
