@@ -557,9 +557,18 @@ def test_the_instructor_is_told_of_a_newer_submission(mark: Callable, course: Pa
     submitted = course / "submitted" / "uma" / "ps1"
     submitted.mkdir(parents=True)
     (submitted / "timestamp.txt").write_text("2026-03-01 12:00:00 UTC")
-    assert write_feedback(course, "ps1", ["uma"]).notes == []
+    assert write_feedback(course, "ps1", ["uma"]).problems == []
     (submitted / "timestamp.txt").write_text("2026-03-01 12:30:00 UTC")
-    assert write_feedback(course, "ps1", ["uma"]).notes == ["uma has handed in again since; grade that first"]
+    said = "1 submission of ps1 handed in again since they were graded (uma): run studium grade ps1"
+    assert write_feedback(course, "ps1", ["uma"]).problems == [said]
+
+
+def test_a_class_that_is_not_graded_to_its_end_does_not_look_finished(mark: Callable, course: Path, studium) -> None:
+    mark("vera")
+    shutil.copytree(course / "release" / "ps1", course / "submitted" / "wim" / "ps1")
+    code, _, err = studium("feedback", "ps1", "--course", str(course))
+    shutil.rmtree(course / "submitted" / "wim")
+    assert (code, err) == (1, "studium: 1 submission of ps1 not graded (wim): run studium grade ps1\n")
 
 
 @pytest.mark.parametrize("student", ["Zoë Ü. 李", "-dash", "dot.", "a" * 120, "'quote\"<b>&"])

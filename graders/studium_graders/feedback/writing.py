@@ -23,13 +23,14 @@ from studium_graders.feedback.hidden_lines import secret_finder
 from studium_graders.feedback.marks import NotebookMarks, SubmissionMarks, read_marks
 from studium_graders.feedback.model import Page
 from studium_graders.feedback.page import render
-from studium_graders.feedback.release_files import copy_for_release, read_time
 from studium_graders.feedback.room import Room
 from studium_graders.feedback.sections import Sources, other_answers, sections_of
 from studium_graders.feedback.stored import read_result, result_of
 from studium_graders.mistakes import Sentences
 from studium_graders.opening import open_course
+from studium_graders.release_files import copy_for_release
 from studium_graders.sharing import sharing_of
+from studium_graders.unfinished import unfinished_of
 
 _TITLE = re.compile(r"^#\s+(.+)$", re.MULTILINE)
 _SENTENCES = {
@@ -59,7 +60,7 @@ class FeedbackPage(msgspec.Struct, frozen=True):
 class Feedback(msgspec.Struct, frozen=True):
     """What was written for an assignment; ``notes`` are for the instructor.
 
-    ``problems`` are sentences about students whose pages could not be written.
+    ``problems`` are sentences about students whose pages are missing or older than what they handed in.
     """
 
     assignment: str
@@ -103,14 +104,14 @@ def write_feedback(root: Path, assignment: str, students: Collection[str] = (), 
     )
     pages: list[FeedbackPage] = []
     notes = [] if submissions else [f"no marks of {assignment} to write about; run: studium grade {assignment}"]
-    problems: list[str] = []
+    graded = {one.student: one.timestamp for one in found}
+    problems = list(unfinished_of(directory, assignment, graded, students))
     for submission in passing(submissions):
         if submission.student in (".", "..") or re.search(r"[/\\\0]", submission.student):
             notes.append(f"no page for {submission.student!r}: it cannot be the name of a folder")
             continue
         try:
             pages += _write(submission, course)
-            notes += _notes(submission, course)
         except Exception as error:  # one student's notebook costs nobody else the feedback
             problems.append(_problem(submission.student, error))
     return Feedback(assignment, pages, notes, problems)
@@ -127,14 +128,6 @@ def _zone(directory: CourseDirectory) -> ZoneInfo:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, TypeError, OSError):
         return ZoneInfo("UTC")
-
-
-def _notes(submission: SubmissionMarks, course: _Course) -> Iterator[str]:
-    """Report where marks are older than what is in submitted/."""
-    directory = course.directory
-    newer = read_time(_folder(course, directory.submitted_directory, submission.student))
-    if newer and (submission.timestamp is None or newer > submission.timestamp):
-        yield f"{submission.student} has handed in again since; grade that first"
 
 
 def _folder(course: _Course, step: str, student: str) -> Path:
