@@ -1,12 +1,12 @@
-"""What a mark list or a feedback folder would be silent about: submissions that are not graded, or not any more."""
+"""What marks and feedback would be silent about: submissions that are not graded, and answers that a person marks."""
 
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
 
-from nbgrader.api import Assignment, SubmittedAssignment
+from nbgrader.api import Assignment, Grade, SubmittedAssignment, SubmittedNotebook
 from nbgrader.coursedir import CourseDirectory
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 from studium.errors import StudiumError
 
@@ -45,6 +45,21 @@ def unfinished_of(
     for students, what in ((missing, "not graded"), (newer, "handed in again since they were graded")):
         if students:
             yield f"{_counted(students)} of {assignment} {what} ({_some(students)}): run studium grade {assignment}"
+
+
+def waiting_marks(url: str, assignment: str) -> dict[str, int]:
+    """Return how many answers of an assignment a person has to mark, by student."""
+    query = (
+        select(SubmittedAssignment.student_id, func.count(Grade.id))
+        .join(SubmittedNotebook, SubmittedNotebook.assignment_id == SubmittedAssignment.id)
+        .join(Grade, Grade.notebook_id == SubmittedNotebook.id)
+        .join(Assignment, Assignment.id == SubmittedAssignment.assignment_id)
+        .where(Assignment.name == assignment, Grade.needs_manual_grade)
+        .group_by(SubmittedAssignment.student_id)
+        .order_by(SubmittedAssignment.student_id)
+    )
+    with reading_gradebook(url) as session:
+        return {student: int(number) for student, number in session.execute(query)}
 
 
 def _graded(session: Session, assignment: str) -> dict[str, datetime | None]:

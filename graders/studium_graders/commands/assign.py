@@ -7,7 +7,7 @@ import typer
 from studium.catalogue import Catalogue
 
 from studium_graders.commands.extra import require_grade_extra, settings_errors
-from studium_graders.commands.grade import show_vacuous
+from studium_graders.commands.graded_table import show_vacuous
 from studium_graders.commands.stopping import stoppable
 
 if TYPE_CHECKING:
