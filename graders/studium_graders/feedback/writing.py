@@ -1,6 +1,7 @@
 """Writing the feedback folder: stale pages are replaced, those that say the same are left alone."""
 
 import re
+import shutil
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,7 +29,7 @@ from studium_graders.feedback.sections import Sources, other_answers, sections_o
 from studium_graders.feedback.stored import read_result, result_of
 from studium_graders.mistakes import Sentences
 from studium_graders.opening import open_course
-from studium_graders.release_files import copy_for_release
+from studium_graders.release_files import copy_for_release, renamed_notebooks
 from studium_graders.sharing import sharing_of
 from studium_graders.unfinished import unfinished_of
 
@@ -145,8 +146,13 @@ def _write(submission: SubmissionMarks, course: _Course) -> Iterator[FeedbackPag
             path = folder / f"{book.name}.html"
             written = _write_page(page, path, course.zone)
             yield FeedbackPage(submission.student, book.name, str(path), page.final, page.max_score, written)
+    kept = {material.name for material in course.material.notebooks} & books.keys()
+    submitted = _folder(course, course.directory.submitted_directory, submission.student)
+    others = {own: name for own, name in renamed_notebooks(course.material, submitted).items() if own in kept}
+    for own, name in others.items():
+        shutil.copyfile(folder / f"{own}.html", folder / f"{name}.html")
     for stale in folder.glob("*.html"):
-        if stale.stem not in {material.name for material in course.material.notebooks} & books.keys():
+        if stale.stem not in kept | set(others.values()):
             stale.unlink()
     steps = (course.directory.autograded_directory, course.directory.submitted_directory)
     copy_for_release(tuple(_folder(course, step, submission.student) for step in steps), folder)

@@ -226,6 +226,12 @@ def test_late_days_are_spent_first_and_an_extension_takes_the_penalty_back(term:
     assert all(found[one.id] == most for one in term.term.students if one.kind == 8)
 
 
+def test_a_syntax_error_is_told_with_its_line(term: TermOnThisMachine) -> None:
+    student = term.term.students[7].id
+    page = (term.course / "feedback" / student / "ps3" / "kv-caching.html").read_text("utf-8")
+    assert "its cell is not Python (line 1: " in page
+
+
 def test_each_assignment_has_its_report_and_no_page_has_a_hidden_test(term: TermOnThisMachine) -> None:
     for name in EXERCISES:
         text = (term.folder / f"report-{name}.html").read_text("utf-8")
