@@ -93,7 +93,7 @@ def test_learners_and_operators_are_told(operator, studium, workspace):
     code, _, err = studium("progress", "--course", str(workspace), "--set", "warm=true")
     assert (code, err.count("\n"), "ask them" in err) == (2, 1, True)
     code, out, _ = studium("doctor", "--json")
-    (found,) = [row for row in json.loads(out) if row["what"] == "defaults"]
+    (found,) = [row for row in json.loads(out)["findings"] if row["what"] == "defaults"]
     assert (found["found"], found["fine"]) == (f"{path}; locked: warm", True)
 
 
