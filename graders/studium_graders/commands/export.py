@@ -38,6 +38,8 @@ def export(
     otherwise the same, byte for byte. Students are matched by login, id and email address, never by name. With
     --feedback, the pages of those whose marks are written go into an archive that Moodle takes.
     """
+    if feedback and format != "moodle":
+        raise typer.BadParameter(f"--feedback is for --format moodle: got {format}")
     require_grade_extra("nbgrader", *(["nh3"] if feedback else []))
     from studium_graders.opening import open_course
     from studium_graders.unfinished import unfinished

@@ -24,9 +24,7 @@ def print_result(result: "ClassResult", *, dry_run: bool, everyone: bool = False
     if shown:
         print_table(("student", "points", "late", "verdict", ""), map(_cells, shown))
     if more := len(rows) - len(shown):
-        typer.echo(
-            f"{'and ' if shown else ''}{_counted(more, 'submission')} more, graded to the end (--all lists them)"
-        )
+        typer.echo(f"{_counted(more, 'more submission')} graded to the end (--all lists all)")
     for recorded in (True, False):
         if changes := result.changes_of(recorded=recorded):
             typer.echo("\n".join(change_lines(changes, changed=recorded)))

@@ -30,7 +30,7 @@ def write_sheet(
         )
     marks = list(_marks(gradebook, assignments))
     filled = fill(options.into, FORMS[format], marks, options.columns, scale=options.scale)
-    with feedback_zip(format, filled, marks, options) as pages:
+    with feedback_zip(filled, marks, options) as pages:
         _report(filled, options)
         if not options.dry_run:
             write_whole(path, filled.sheet.content(), 0o666)

@@ -22,7 +22,7 @@ _NAMES = ("full name", "vollständiger name", "nom complet", "nombre completo")
 
 
 @contextmanager
-def feedback_zip(format: str, filled: Filled, marks: list[Mark], options: ExportOptions) -> Iterator[int]:  # noqa: A002
+def feedback_zip(filled: Filled, marks: list[Mark], options: ExportOptions) -> Iterator[int]:
     """Write ``options.feedback`` when the block, which writes the marks, has ended; return the number of pages.
 
     Nothing happens where no archive is asked for. Raise CourseError where it cannot be written as Moodle takes it.
@@ -30,7 +30,7 @@ def feedback_zip(format: str, filled: Filled, marks: list[Mark], options: Export
     if (target := options.feedback) is None:
         yield 0
         return
-    assignment, numbers = _numbers(format, filled, marks)
+    assignment, numbers = _numbers(filled, marks)
     if options.dry_run:
         yield 0
         return
@@ -46,10 +46,8 @@ def feedback_zip(format: str, filled: Filled, marks: list[Mark], options: Export
         staged.unlink(missing_ok=True)
 
 
-def _numbers(format: str, filled: Filled, marks: list[Mark]) -> tuple[str, dict[str, str]]:  # noqa: A002
+def _numbers(filled: Filled, marks: list[Mark]) -> tuple[str, dict[str, str]]:
     """Return the assignment, and the participant number of each student whose mark is in the sheet."""
-    if format != "moodle":
-        raise CourseError(f"an archive of feedback is for --format moodle: got {format}; leave --feedback out")
     names = sorted({mark.assignment for mark in marks})
     if len(names) != 1:
         raise CourseError(f"an archive of feedback is of one assignment: got {', '.join(names)}; give --assignment")
