@@ -235,5 +235,7 @@ def test_a_syntax_error_is_told_with_its_line(term: TermOnThisMachine) -> None:
 def test_each_assignment_has_its_report_and_no_page_has_a_hidden_test(term: TermOnThisMachine) -> None:
     for name in EXERCISES:
         text = (term.folder / f"report-{name}.html").read_text("utf-8")
-        assert f"{len(term.term.students)}" in text
+        number = sum(not one.is_missing(name) for one in term.term.students)
+        (said,) = (out for command, out in term.outputs.items() if command.startswith(f"studium report {name}"))
+        assert f", {number} students, " in said
         assert "BEGIN HIDDEN TESTS" not in text
