@@ -42,9 +42,9 @@ def unfinished_of(
         there = {one.student: read_time(one.folder) for one in found if not wanted or one.student in wanted}
     missing = [student for student in there if student not in graded]
     newer = [student for student, when in there.items() if _is_newer(when, graded.get(student, when))]
-    for students, what in ((missing, "not graded"), (newer, "handed in again since they were graded")):
+    for students, what in ((missing, "not graded"), (newer, "newer than the marks")):
         if students:
-            yield f"{_counted(students)} of {assignment} {what} ({_some(students)}): run studium grade {assignment}"
+            yield f"{_counted(students, assignment)} {what} ({_some(students)}): run studium grade {assignment}"
 
 
 def waiting_marks(url: str, assignment: str) -> dict[str, int]:
@@ -74,8 +74,9 @@ def _is_newer(handed_in: datetime | None, graded: datetime | None) -> bool:
     return handed_in is not None and (graded is None or handed_in > graded)
 
 
-def _counted(students: Collection[str]) -> str:
-    return "1 submission" if len(students) == 1 else f"{len(students)} submissions"
+def _counted(students: Collection[str], assignment: str) -> str:
+    many = len(students) != 1
+    return f"{len(students)} submission{'s' if many else ''} of {assignment} {'are' if many else 'is'}"
 
 
 def _some(students: Collection[str]) -> str:

@@ -559,7 +559,7 @@ def test_the_instructor_is_told_of_a_newer_submission(mark: Callable, course: Pa
     (submitted / "timestamp.txt").write_text("2026-03-01 12:00:00 UTC")
     assert write_feedback(course, "ps1", ["uma"]).problems == []
     (submitted / "timestamp.txt").write_text("2026-03-01 12:30:00 UTC")
-    said = "1 submission of ps1 handed in again since they were graded (uma): run studium grade ps1"
+    said = "1 submission of ps1 is newer than the marks (uma): run studium grade ps1"
     assert write_feedback(course, "ps1", ["uma"]).problems == [said]
 
 
@@ -590,7 +590,8 @@ def test_a_class_that_is_not_graded_to_its_end_does_not_look_finished(mark: Call
     shutil.copytree(course / "release" / "ps1", course / "submitted" / "wim" / "ps1")
     code, _, err = studium("feedback", "ps1", "--course", str(course))
     shutil.rmtree(course / "submitted" / "wim")
-    assert (code, err) == (1, "studium: 1 submission of ps1 not graded (wim): run studium grade ps1\n")
+    assert code == 1
+    assert "studium: 1 submission of ps1 is not graded (wim): run studium grade ps1\n" in err
 
 
 @pytest.mark.parametrize("student", ["Zoë Ü. 李", "-dash", "dot.", "a" * 120, "'quote\"<b>&"])

@@ -121,4 +121,4 @@ def test_a_submission_that_is_not_graded_is_told_and_the_exit_code_is_1(course: 
     submit(course, "grace", {})
     code, out, err = studium("export", "--course", str(course))
     assert (code, out) == (1, f"{course / 'grades.csv'} is ready\n")
-    assert err == "studium: 1 submission of ps1 not graded (grace): run studium grade ps1\n"
+    assert err == "studium: 1 submission of ps1 is not graded (grace): run studium grade ps1\n"
