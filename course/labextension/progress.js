@@ -9,7 +9,8 @@ export function progressView(desk) {
   const wall = h("ul", { class: "studium-wall", "aria-label": "Lessons, in colour as far as they are done" });
   const mistakes = h("section", {});
   const predictions = h("section", {});
-  const element = h("div", { class: "studium-progress" }, h("h3", {}, "Lessons"), wall, mistakes, predictions, carryingView(desk));
+  const locks = h("p", { class: "studium-note" });
+  const element = h("div", { class: "studium-progress" }, h("h3", {}, "Lessons"), wall, mistakes, predictions, carryingView(desk), locks);
   let open = false;
   const draw = async () => {
     if (!open || !desk.syllabus) return;
@@ -18,6 +19,7 @@ export function progressView(desk) {
     if (!back) return;
     mistakes.replaceChildren(...mistakesOf(desk, back.mistakes));
     predictions.replaceChildren(...predictionsOf(desk, back.predictions));
+    locks.textContent = (await desk.tried(desk.api.get("settings")))?.sentence ?? "";
   };
   desk.on("syllabus", draw);
   return { element, shown: () => ((open = true), draw()) };

@@ -9,6 +9,7 @@ import msgspec
 
 from studium import __version__
 from studium.catalogue import Catalogue
+from studium.errors import StudiumError
 from studium.profiles import LAPTOP_MB, available_mb, choose_profile
 
 _PACKAGES = ("jupyterlab", "notebook", "ipywidgets", "anywidget", "plotly", "jupytext", "nbgrader")
@@ -37,9 +38,22 @@ def diagnose(catalogue: Catalogue) -> list[Finding]:
             ", ".join(topic.slug for topic in catalogue.topics) or "none: install a topic",
             bool(catalogue.topics),
         ),
+        *_operator(),
         *_of_plugins(catalogue),
         *(Finding(f"plugin {p.entry_point}", f"{p.error} ({p.distribution})", fine=False) for p in catalogue.problems),
     ]
+
+
+def _operator() -> Iterator[Finding]:
+    """Say which defaults an operator has set, or why their file cannot be used; nothing without a file."""
+    from studium.desk.operator_defaults import place, read_defaults
+
+    if (path := place()) is None:
+        return
+    try:
+        yield Finding("defaults", f"{path}; locked: {', '.join(read_defaults().locked) or 'nothing'}")
+    except StudiumError as error:
+        yield Finding("defaults", str(error), fine=False)
 
 
 def _of_plugins(catalogue: Catalogue) -> Iterator[Finding]:

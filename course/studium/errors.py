@@ -55,7 +55,7 @@ class UnknownNameError(UsageError):
 def suggestion(name: str, known: Iterable[str]) -> str:
     """Return "did you mean …?" where a known name is near, else a list of them, all if not a class."""
     known = list(known)
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
     if near:
         return f"did you mean {near[0]!r}?"
     more = f" and {len(known) - _MOST_NAMES} more" if len(known) > _MOST_NAMES else ""

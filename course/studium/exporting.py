@@ -11,7 +11,8 @@ class ExportOptions:
 
     ``into``: a file that another system exported and that is to be filled in, or None. ``columns``: the column of an
     assignment in it. ``scale``: marks become shares of that file's maximum. ``dry_run``: nothing is written.
-    ``say``: takes a line for the user.
+    ``say``: takes a line for the user. ``course``: the course folder. ``feedback``: a ZIP file to write, with the
+    feedback pages of those whose marks are written, or None.
     """
 
     into: Path | None = None
@@ -19,3 +20,5 @@ class ExportOptions:
     scale: bool = False
     dry_run: bool = False
     say: Callable[[str], None] = print
+    course: Path = Path()
+    feedback: Path | None = None

@@ -14,3 +14,14 @@ def parse(source: str) -> ast.Module:
     """
     with _one_at_a_time:
         return ast.parse(source)
+
+
+def fault(source: str) -> str:
+    """Return what keeps a text from being Python, with its line, or "" where nothing does."""
+    try:
+        parse(source)
+    except SyntaxError as error:
+        return f"line {error.lineno}: {error.msg}"
+    except (ValueError, RecursionError, MemoryError):
+        return "it has a null byte, or too many brackets"
+    return ""

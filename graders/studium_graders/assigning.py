@@ -3,7 +3,7 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from pathlib import Path
 
@@ -11,9 +11,10 @@ import msgspec
 from nbformat import NotebookNode
 from nbgrader.coursedir import CourseDirectory
 from studium.catalogue import Catalogue
-from studium.errors import CourseError, NotebookError
+from studium.errors import CourseError
 from studium.notebooks import read_notebook, write_notebook
 
+from studium_graders.changed_sources import changed_notebooks, put_aside, seal, was_built
 from studium_graders.course_file import FILE, read_course
 from studium_graders.course_folder import course_directory, folder, load_config
 from studium_graders.folder_swap import swap_folders
@@ -35,19 +36,26 @@ class AssignedNotebook(msgspec.Struct, frozen=True):
 
 
 class Assigned(msgspec.Struct, frozen=True):
-    """An assignment that was built: where, for when, and what is in it."""
+    """An assignment that was built: where, for when, and what is in it.
+
+    ``kept`` are notebooks that were changed in source/ and stay as they are; ``copies`` are the files to which changed
+    notebooks were copied before they were built anew.
+    """
 
     assignment: str
     due: datetime | None
     source: str
     release: str
     notebooks: list[AssignedNotebook]
+    kept: list[str] = []
+    copies: list[str] = []
 
 
-def build_assignment(root: Path, name: str, catalogue: Catalogue) -> Assigned:
+def build_assignment(root: Path, name: str, catalogue: Catalogue, *, replace: bool = False) -> Assigned:
     """Build ``source/name`` and ``release/name`` of the course in ``root`` and note them in its gradebook.
 
-    Raise StudiumError or OSError with both folders and the gradebook as they were.
+    A notebook that was changed in source/ stays as it is, and is released so. With ``replace`` it is built anew, and
+    a copy of it is kept. Raise StudiumError or OSError with both folders and the gradebook as they were.
     """
     course = read_course(root)
     assignment = course.assignment(name)
@@ -70,15 +78,22 @@ def build_assignment(root: Path, name: str, catalogue: Catalogue) -> Assigned:
         new_source, new_release = (
             folder(staged, step, name) for step in (staged.source_directory, staged.release_directory)
         )
-        _write_source(notebooks, source, new_source)
+        changed = changed_notebooks(source)
+        kept = [] if replace else [book for book in changed if book in notebooks]
+        _write_source({book: made for book, made in notebooks.items() if book not in kept}, source, new_source, kept)
         with schema_known(), gradebook_errors(final.db_url), restored_on_error(final.db_url, root, scratch):
             require_same_cells(final.db_url, name, _all_notebooks(new_source))
             generate_release(staged, config, course.due_for_nbgrader(assignment))
             _put_links_back(source, new_source)
+            lost = [book for book in changed if book not in kept]
+            copies = put_aside(source, lost, root / ".studium" / "replaced" / name)
             swap_folders([(new_source, source), (new_release, release)], scratch)
     for written in filter(None, (source, release, gradebook_file(final.db_url, root))):
         sharing_of(final).share(written)
-    return Assigned(name, course.due(assignment), str(source), str(release), [_summary(plan) for plan in plans])
+    summaries = [_summary(plan, source) for plan in plans]
+    return Assigned(
+        name, course.due(assignment), str(source), str(release), summaries, kept, [str(path) for path in copies]
+    )
 
 
 def _staged(coursedir: CourseDirectory, scratch: str) -> CourseDirectory:
@@ -88,23 +103,26 @@ def _staged(coursedir: CourseDirectory, scratch: str) -> CourseDirectory:
     return coursedir
 
 
-def _write_source(notebooks: Mapping[str, NotebookNode], old: Path, new: Path) -> None:
-    """Write the notebooks beside a copy of what else the instructor keeps in the folder: data, pictures, notebooks."""
+def _write_source(notebooks: Mapping[str, NotebookNode], old: Path, new: Path, kept: Collection[str]) -> None:
+    """Write the notebooks beside a copy of what else the instructor keeps in the folder: data, images, notebooks.
+
+    ``kept`` are names of notebooks that were built here and changed, and are copied, too.
+    """
     new.mkdir(parents=True)
     if old.is_dir():
         try:
-            shutil.copytree(old, new, dirs_exist_ok=True, ignore=_generated)
+            shutil.copytree(old, new, dirs_exist_ok=True, ignore=lambda where, names: _generated(where, names, kept))
         except shutil.Error as error:
             place, _, why = error.args[0][0]
             raise CourseError(f"{place} must be a file that can be copied: {why}; mend it or remove it") from error
     for name, notebook in notebooks.items():
-        write_notebook(notebook, new / f"{name}.ipynb")
+        write_notebook(seal(notebook), new / f"{name}.ipynb")
 
 
-def _generated(where: str, names: list[str]) -> set[str]:
+def _generated(where: str, names: list[str], kept: Collection[str]) -> set[str]:
     """Name what is not to be copied: the notebooks that were built here before, and what nbgrader ignores."""
     paths = [Path(where, name) for name in names]
-    built = {path.name for path in paths if path.suffix == ".ipynb" and _was_built(path)}
+    built = {path.name for path in paths if path.suffix == ".ipynb" and path.stem not in kept and was_built(path)}
     linked = {path.name for path in paths if path.is_symlink() and path.is_dir()}
     return built | linked | ({".ipynb_checkpoints", "__pycache__"} & set(names))
 
@@ -114,21 +132,17 @@ def _put_links_back(old: Path, new: Path) -> None:
     for where, folders, names in os.walk(old):
         for link in (path for name in (*folders, *names) if (path := Path(where, name)).is_symlink()):
             copied = new / link.relative_to(old)
-            if copied.parent.is_dir() and not (copied.suffix == ".ipynb" and _was_built(copied)):
+            if copied.parent.is_dir() and not (copied.suffix == ".ipynb" and was_built(copied)):
                 copied.unlink(missing_ok=True)
                 copied.symlink_to(link.readlink())
-
-
-def _was_built(path: Path) -> bool:
-    try:
-        return bool(read_notebook(path).metadata.get("studium"))
-    except NotebookError:
-        return False
 
 
 def _all_notebooks(source: Path) -> dict[str, NotebookNode]:
     return {path.stem: read_notebook(path) for path in sorted(source.glob("*.ipynb"))}
 
 
-def _summary(plan: NotebookPlan) -> AssignedNotebook:
-    return AssignedNotebook(plan.topic.slug, list(plan.exercises), plan.points)
+def _summary(plan: NotebookPlan, source: Path) -> AssignedNotebook:
+    """Return what is in a notebook as it lies in ``source``, where points may have been changed."""
+    cells = read_notebook(source / f"{plan.topic.slug}.ipynb").cells
+    points = sum(cell.metadata.get("nbgrader", {}).get("points", 0) for cell in cells)
+    return AssignedNotebook(plan.topic.slug, list(plan.exercises), points)

@@ -42,10 +42,19 @@ def convert_message(text: str, root: type[msgspec.Struct], tables: Mapping[str, 
         needed = " or ".join(_TYPES.get(name, name) for name in found[1].split(" | ") if name != "null")
         limit = f" {found[2].removesuffix('.0')}" if found[2] else ""
         got = f": got {_TYPES.get(found[3], found[3])}" if found[3] else ""
-        return f"needs {needed}{limit} for {place or 'the file'}{got}; change it"
+        return f"needs {needed}{limit} for {place or 'the file'}{got}; {_advice(found[1], found[3], place)}"
     if "RFC3339" in what:
         return f"needs {_TYPES['datetime']} for {place}; change it"
     return f"cannot be used: {what[:1].lower()}{what[1:]}{place and f' for {place}'}; change it"
+
+
+def _advice(needed: str, got: str | None, place: str) -> str:
+    """Say what to write where brackets or quotes are missing, as TOML needs them."""
+    if (needed, got) == ("array", "object"):
+        return f"write [[{place}]] in two brackets"
+    if (needed, got) == ("float", "object"):
+        return 'write a name with a dot in quotes, such as { "lora.merge" = 5 }'
+    return "change it"
 
 
 def _nearest(key: str, struct: type[msgspec.Struct]) -> str:

@@ -50,7 +50,8 @@ class ClassResult(msgspec.Struct):
     """A grading run. ``problems`` are sentences about what is not the students' fault.
 
     ``judged`` is how many submissions were run: what several students handed in alike is run once. ``vacuous`` are the
-    tests that vacuous answers pass, where their author has not been told yet.
+    tests that vacuous answers pass, where their author has not been told yet. ``waiting`` counts the answers that a
+    person has to mark, by student.
     """
 
     assignment: str
@@ -61,16 +62,12 @@ class ClassResult(msgspec.Struct):
     problems: list[str] = []
     vacuous: list[VacuousTest] = []
     basis: Basis = Basis()
+    waiting: dict[str, int] = {}
 
     def changes_of(self, *, recorded: bool) -> list[MarkChange]:
         """Return the marks that became others, or those that would: somebody said no, or they could not be recorded."""
         students = {row.student for row in self.submissions if row.recorded}
         return [change for change in self.changes if (change.student in students) == recorded]
-
-    @property
-    def stopped(self) -> list[SubmissionRow]:
-        """The submissions that a limit stopped, in whole or in part."""
-        return [row for row in self.submissions if row.verdict.endswith(" limit")]
 
     @property
     def in_one_process(self) -> dict[str, list[str]]:

@@ -19,11 +19,9 @@ from studium.errors import CourseError, StudiumError, UnknownNameError, UsageErr
 
 from studium_graders import work
 from studium_graders.calibrating import Calibrating
-from studium_graders.course_file import FILE, read_course
 from studium_graders.engine.intake.submissions import read_submission
 from studium_graders.engine.intake.timestamps import read_timestamp
 from studium_graders.engine.material.assignment import CanonicalSubmission
-from studium_graders.engine.material.limits import Limits
 from studium_graders.engine.material.results import SubmissionResult
 from studium_graders.engine.material.template import material_of
 from studium_graders.engine.supervision.vacuous_answers import VacuousTest
@@ -31,9 +29,9 @@ from studium_graders.executors import usable_cpus
 from studium_graders.exercise_files import packages_of
 from studium_graders.grade_report import ClassResult, submission_row
 from studium_graders.grading_lock import only_grader
+from studium_graders.grading_terms import terms_of
 from studium_graders.history import FILE as HISTORY
 from studium_graders.history import Recorded, basis_of, open_history
-from studium_graders.late_budget import Extensions, extensions, times_of
 from studium_graders.late_penalties import LatePenalties
 from studium_graders.mistakes import Sentences
 from studium_graders.opening import open_course
@@ -42,6 +40,7 @@ from studium_graders.recording_desk import DISK_FULL, AutogradedFolder, Recordin
 from studium_graders.results_store import ResultsStore, environment_hash, result_key
 from studium_graders.sharing import Sharing, sharing_of
 from studium_graders.submissions import Submitted, find_submissions
+from studium_graders.unfinished import waiting_marks
 from studium_graders.vacuous_check import is_checked, note_checked
 
 _ON_A_CLUSTER = 64  # submissions that are under way at the same time where nothing else is said
@@ -122,7 +121,7 @@ class _Run:
         self.coursedir, self.options, self.watcher = coursedir, options, watcher
         self.root = Path(coursedir.root)
         self.assignment, self.catalogue, self.sentences = assignment, catalogue, Sentences(catalogue)
-        self.limits, self.gpu, self.extensions = _settings(self.root, assignment, coursedir.db_url)
+        self.limits, self.gpu, self.extensions, self.due = terms_of(self.root, assignment, coursedir.db_url)
         self.sharing = sharing_of(coursedir)
         self.store = ResultsStore(self.root / ".studium" / "results" / assignment, self.sharing)
         self.jobs = options.jobs or usable_cpus()
@@ -163,6 +162,7 @@ class _Run:
                 penalties,
                 self.extensions,
                 self.options.selection,
+                self.due,
             ) as recorder,
             _run_noted(marker, self.options, self.watcher, self.sharing),
         ):
@@ -178,6 +178,7 @@ class _Run:
             for graded, reused in line.results(submissions):
                 desk.take(graded, reused=reused)
             desk.finish(self.watcher.agree)
+        report.waiting = waiting_marks(self.coursedir.db_url, self.assignment)
         return report
 
     def _keep(self, graded: Sequence[Graded], report: ClassResult) -> None:
@@ -387,12 +388,3 @@ class _Line:
 
 def _some(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
-
-
-def _settings(root: Path, assignment: str, url: str) -> tuple[Limits, bool, Extensions]:
-    """Return an assignment's limits, whether it needs a GPU, and students' extensions, as course.toml has them."""
-    if not (root / FILE).is_file():
-        return Limits(), False, lambda student, received: None
-    course = read_course(root)
-    times = times_of(url) if course.late.late_days else {}
-    return course.limits_of(assignment), course.needs_gpu(assignment), extensions(course, assignment, times)

@@ -17,6 +17,11 @@ _STOCK = [
     "nbgrader.preprocessors.AssignLatePenalties",
     "nbgrader.preprocessors.CheckCellMetadata",
 ]
+_FEEDBACK = [
+    "nbgrader.preprocessors.GetGrades",
+    "nbconvert.preprocessors.CSSHTMLHeaderPreprocessor",
+    "nbgrader.preprocessors.ClearHiddenTests",
+]
 
 
 def configure(config: Any, file: str) -> None:
@@ -67,6 +72,8 @@ def grade_with_engine(config: Any) -> None:
     nbgrader shows lose their scripts.
     """
     config.HTMLExporter.sanitize_html = True
+    if "preprocessors" not in config.GenerateFeedback:
+        config.GenerateFeedback.preprocessors = _FEEDBACK
     own = config.Autograde.get("autograde_preprocessors")
     config.Autograde.autograde_preprocessors = [
         "studium_graders.preprocessor.SplitExecute" if _is_execute(item) else item

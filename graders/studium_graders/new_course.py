@@ -65,7 +65,7 @@ def make_course(name: str, root: Path, catalogue: Catalogue) -> Path:
     root.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=root.parent, prefix=f".{root.name}.") as made:
         staged = Path(made) / "course"
-        staged.mkdir()
+        staged.mkdir(mode=0o700)  # answers, marks and students' work will be in it
         (staged / "course.toml").write_text(course_text(name, catalogue), "utf-8")
         (staged / "nbgrader_config.py").write_text(_NBGRADER, "utf-8")
         staged.rename(root)

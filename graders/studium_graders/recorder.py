@@ -122,8 +122,10 @@ class Recorder:
         penalties: LatePenalties,
         extensions: Extensions = lambda student, received: None,
         selection: Selection = ALL,
+        due: datetime | None = None,
     ) -> None:
-        self._url = url
+        """Open the gradebook. ``due`` (UTC, naive) replaces the due date in it, where course.toml names one."""
+        self._url, self._due = url, due
         self._penalties = penalties
         self.extensions, self.selection = extensions, selection
         _require_assignment(url, assignment)
@@ -156,6 +158,9 @@ class Recorder:
         plans, database = list(plans), self._gradebook.db
         with gradebook_errors(self._url):
             try:
+                if self.due != self._due_before:
+                    own = Assignment.id == self.assignment_id
+                    database.execute(update(Assignment).where(own).values(duedate=self.due))
                 for model in _MODELS:
                     for statement, kind in ((insert(model), "inserts"), (update(model), "updates")):
                         rows = [row for plan in plans for row in getattr(plan, kind).get(model.__name__, ())]
@@ -168,7 +173,8 @@ class Recorder:
 
     def _read_assignment(self, name: str) -> None:
         assignment = self._gradebook.find_assignment(name)
-        self.assignment_id, self.due = assignment.id, assignment.duedate
+        self.assignment_id, self._due_before = assignment.id, assignment.duedate
+        self.due = self._due or self._due_before
         self.cells = [
             _Cells(
                 book.id,

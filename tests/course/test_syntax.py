@@ -8,7 +8,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from studium.syntax import parse
+from studium.syntax import fault, parse
 
 LONG = "def f(x):\n    return [[i**2 for i in range(x)] if x > 3 else {'a': (x, -x)} for x in g(x)]\n" * 40
 
@@ -39,3 +39,16 @@ def test_what_is_no_python_raises_as_it_does_elsewhere() -> None:
     with pytest.raises(SyntaxError):
         parse("def f(:")
     assert ast.dump(parse("x = 1")) == ast.dump(ast.parse("x = 1"))
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("def f(x):\n    return (x\n", "line 2: '(' was never closed"),
+        ("x = 1\0", "null byte"),
+        ("def f(x):\n    return x\n", ""),
+    ],
+)
+def test_what_keeps_a_text_from_being_python_is_said_with_its_line(source, said):
+    assert said in fault(source)
+    assert bool(fault(source)) == bool(said)

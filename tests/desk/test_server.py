@@ -241,7 +241,8 @@ def test_search_glossary_labels_settings_and_predictions_answer(server):
     assert server.ask("GET", "search", q="low-rank adapter")[1]["results"][0]["slug"] == "lora"
     assert "rank" in [term["term"] for term in server.ask("GET", "glossary")[1]["terms"]]
     assert server.ask("GET", "labels")[1] == {"labels": []}
-    assert server.ask("PUT", "settings", {"review_minutes": 5})[1]["settings"]["review_minutes"] == 5
+    settings = server.ask("PUT", "settings", {"review_minutes": 5})[1]
+    assert (settings["settings"]["review_minutes"], settings["locked"], settings["sentence"]) == (5, [], "")
     prediction = {"path": "lora.ipynb", "name": "r", "guess": 3, "value": 7}
     assert server.ask("POST", "predictions", prediction)[1] == {"hit": False}
 

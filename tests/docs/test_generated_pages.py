@@ -11,6 +11,8 @@ import pytest
 import typer
 from studium import hookimpl, hookspecs
 from studium.catalogue import load_catalogue
+from studium.desk.operator_defaults import read_defaults
+from studium.desk.settings_form import Settings
 from studium.plugins import Loaded, Plugins, builtin_plugins
 from studium_graders.course_file import Assignment, Classroom, Course, Late, read_course
 from studium_graders.engine.material.limits import Limits
@@ -97,9 +99,18 @@ def test_the_settings_that_instructors_are_shown_make_a_course(tmp_path):
     (shown,) = re.findall(r"```toml\n(.*?)```", (DOCS / "instructor.md").read_text("utf-8"), re.DOTALL)
     (tmp_path / "course.toml").write_text(shown, "utf-8")
     course = read_course(tmp_path)
-    assert [assignment.name for assignment in course.assignments] == ["ps1", "ps2"]
+    assert [assignment.name for assignment in course.assignments] == ["ps1", "ps2", "ps3"]
     for assignment in course.assignments:
         assert plan_notebooks(assignment, load_catalogue())
+
+
+def test_the_desks_defaults_that_operators_are_shown_can_be_used(tmp_path, monkeypatch):
+    (shown,) = re.findall(r"```toml\n(.*?)```", (DOCS / "operator.md").read_text("utf-8"), re.DOTALL)
+    (tmp_path / "desk.toml").write_text(shown, "utf-8")
+    monkeypatch.setenv("STUDIUM_DEFAULTS", str(tmp_path / "desk.toml"))
+    found = read_defaults()
+    assert (found.locked, found.settings.limit) == (("warm", "limit"), 30.0)
+    assert all(f"`{name}`" in (DOCS / "operator.md").read_text("utf-8") for name in Settings.__struct_fields__)
 
 
 def test_every_key_of_the_settings_is_in_the_instructors_table():

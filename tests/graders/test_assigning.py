@@ -250,3 +250,46 @@ def test_building_again_keeps_marks_and_a_change_of_cells_is_refused(counting: C
     assert contents(course) == before
     with Gradebook(f"sqlite:///{course / 'gradebook.db'}") as gradebook:
         assert gradebook.find_grade(cell, "counting", "ps1", "alice").score == 0.5
+
+
+def changed(course: Path) -> Path:
+    """Correct a hidden test by hand, as an instructor does in Jupyter, which writes outputs and a kernel, too."""
+    path = course / "source" / "ps1" / "counting.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.source = cell.source.replace("-3.0, message=", "-3.0, rtol=0.1, message=")
+            cell.outputs = [nbformat.v4.new_output("stream", text="seen")]
+    notebook.metadata.kernelspec.display_name = "another"
+    nbformat.write(notebook, path)
+    return path
+
+
+def test_a_notebook_that_was_changed_in_source_is_kept_and_said_to_be(course: Path, studium: Studium) -> None:
+    path = changed(course)
+    before = path.read_bytes()
+    code, out, _ = studium("assign", "ps1", "--course", str(course))
+    assert code == 0
+    assert "changed in source/ps1 and kept as it is (--replace builds it anew): counting\n" in out
+    assert path.read_bytes() == before
+    assert not (course / ".studium" / "replaced").exists()
+
+
+def test_replace_builds_a_changed_notebook_anew_and_keeps_a_copy_each_time(course: Path, studium: Studium) -> None:
+    built = (course / "source" / "ps1" / "counting.ipynb").read_bytes()
+    copies = course / ".studium" / "replaced" / "ps1"
+    for number in (1, 2):
+        before = changed(course).read_bytes()
+        code, out, _ = studium("assign", "ps1", "--course", str(course), "--replace")
+        assert (code, f"is kept in {copies / f'counting-{number}.ipynb'}\n" in out) == (0, True)
+        assert (copies / f"counting-{number}.ipynb").read_bytes() == before
+        assert (course / "source" / "ps1" / "counting.ipynb").read_bytes() == built
+
+
+def test_outputs_and_a_kernel_that_jupyter_wrote_are_no_change(counting: Catalogue, course: Path) -> None:
+    path = course / "source" / "ps1" / "counting.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells[-1].outputs = [nbformat.v4.new_output("stream", text="seen")]
+    notebook.metadata.kernelspec.display_name = "another"
+    nbformat.write(notebook, path)
+    assert build_assignment(course, "ps1", counting).kept == []

@@ -46,6 +46,12 @@ def test_an_assignment_may_have_no_due_date(tmp_path: Path) -> None:
     assert course.due_for_nbgrader(course.assignment("ps1")) is None
 
 
+def test_assignments_in_single_brackets_are_told_how_to_be_written(tmp_path: Path) -> None:
+    text = 'id = "gen-ai"\n\n[assignments]\nname = "ps1"\ntopics = ["lora"]\n'
+    with pytest.raises(CourseError, match=r"got a table; write \[\[assignments\]\] in two brackets"):
+        read_course(course_with(tmp_path, text))
+
+
 def test_an_unknown_assignment_is_answered_with_the_nearest_name(tmp_path: Path) -> None:
     with pytest.raises(UnknownNameError, match=r"unknown assignment 'ps3'; did you mean 'ps[12]'\?"):
         read_course(course_with(tmp_path, GOOD)).assignment("ps3")
@@ -65,7 +71,10 @@ BROKEN = {
     "unknown policy": (('"per-day"', '"per-dya"'), r"unknown value 'per-dya' .*; did you mean 'per-day'\?"),
     "too much": (("percent = 10", "percent = 101"), "needs a number <= 100 for penalty_percent of late; change it"),
     "no points": (("= 5 }", "= 0 }"), "needs a number > 0 for points of assignment 1; change it"),
-    "dotted points": (('"lora.merge" = 5', "lora.merge = 5"), "a number for points of assignment 1: got a table"),
+    "dotted points": (
+        ('"lora.merge" = 5', "lora.merge = 5"),
+        'got a table; write a name with a dot in quotes, such as { "lora.merge" = 5 }',
+    ),
     "endless points": (("= 5 }", "= inf }"), "needs a number <= 1000000 for points of assignment 1; change it"),
     "endless time": (("[late]", "limits = { call_seconds = inf }\n[late]"), "needs a number <= 1000000 for call_sec"),
     "no memory has it": (

@@ -557,9 +557,41 @@ def test_the_instructor_is_told_of_a_newer_submission(mark: Callable, course: Pa
     submitted = course / "submitted" / "uma" / "ps1"
     submitted.mkdir(parents=True)
     (submitted / "timestamp.txt").write_text("2026-03-01 12:00:00 UTC")
-    assert write_feedback(course, "ps1", ["uma"]).notes == []
+    assert write_feedback(course, "ps1", ["uma"]).problems == []
     (submitted / "timestamp.txt").write_text("2026-03-01 12:30:00 UTC")
-    assert write_feedback(course, "ps1", ["uma"]).notes == ["uma has handed in again since; grade that first"]
+    said = "1 submission of ps1 is newer than the marks (uma): run studium grade ps1"
+    assert write_feedback(course, "ps1", ["uma"]).problems == [said]
+
+
+def test_a_renamed_notebook_has_its_page_under_the_name_that_the_exchange_asks_for(mark, course: Path) -> None:
+    submitted = course / "submitted" / "yan" / "ps1"
+    shutil.copytree(course / "release" / "ps1", submitted)
+    (submitted / "counting.ipynb").rename(submitted / "my counting.ipynb")
+    folder = mark("yan")
+    assert (folder / "my counting.html").read_bytes() == (folder / "counting.html").read_bytes()
+    (submitted / "my counting.ipynb").rename(submitted / "counting.ipynb")
+    write_feedback(course, "ps1", ["yan"])
+    assert sorted(path.name for path in folder.glob("*.html")) == ["counting.html", "essay.html"]
+    shutil.rmtree(course / "submitted" / "yan")
+
+
+@pytest.mark.nbgrader
+def test_nbgraders_own_feedback_has_no_hidden_test_in_a_course_of_ours(mark, course: Path, nbgrader: Callable) -> None:
+    mark("zed", sources={"total": WRONG})
+    assert SECRET in (course / "autograded" / "zed" / "ps1" / "counting.ipynb").read_text("utf-8")
+    nbgrader(course, "generate_feedback", "ps1", "--student=zed", "--force")
+    page = (course / "feedback" / "zed" / "ps1" / "counting.html").read_text("utf-8")
+    assert "is zero for no values" in page
+    assert SECRET not in page
+
+
+def test_a_class_that_is_not_graded_to_its_end_does_not_look_finished(mark: Callable, course: Path, studium) -> None:
+    mark("vera")
+    shutil.copytree(course / "release" / "ps1", course / "submitted" / "wim" / "ps1")
+    code, _, err = studium("feedback", "ps1", "--course", str(course))
+    shutil.rmtree(course / "submitted" / "wim")
+    assert code == 1
+    assert "studium: 1 submission of ps1 is not graded (wim): run studium grade ps1\n" in err
 
 
 @pytest.mark.parametrize("student", ["Zoë Ü. 李", "-dash", "dot.", "a" * 120, "'quote\"<b>&"])

@@ -17,7 +17,7 @@ from studium.errors import CourseError
 from studium.sources import solved
 from studium_graders import beginning
 from studium_graders.assigning import build_assignment
-from studium_graders.commands import grade as command
+from studium_graders.commands import graded_table as table
 from studium_graders.course_file import read_course
 from studium_graders.engine.material.limits import Limits, LimitsChange
 from studium_graders.grade_report import SubmissionRow
@@ -56,10 +56,33 @@ def test_a_table_and_a_summary_are_printed(grade: Studium) -> None:
     assert lines[-1] == "2 submissions of ps1 graded in sandbox L2, 1 of them run, 2 recorded"  # they are equal
 
 
-def test_the_summary_names_what_a_limit_stopped(grade: Studium, course: Path, submit: Callable) -> None:
-    assert "stopped by a limit" not in grade()[1]
+def test_what_a_person_should_look_at_is_listed(grade: Studium, course: Path, submit: Callable) -> None:
+    assert "look at these" not in grade()[1]
     submit(course, "eve", {"counting": {"total": "hog()"}})
-    assert grade()[1].splitlines()[-2] == "stopped by a limit: eve (time limit)"
+    submit(course, "dan", {}).joinpath("counting.ipynb").rename(course / "submitted/dan/ps1/counting-final.ipynb")
+    lines = grade()[1].partition("look at these:\n")[2].splitlines()
+    assert lines[:2] == ["  time limit: eve", "  dan: 'counting-final.ipynb' was taken for counting.ipynb"]
+
+
+def test_of_a_large_class_ordinary_students_are_listed_where_that_is_asked_for(
+    grade: Studium, course: Path, submit: Callable
+) -> None:
+    for number in range(45):
+        submit(course, f"s{number:02}", {})
+    submit(course, "eve", {"counting": {"total": "hog()"}})
+    out = grade()[1]
+    assert ("s07" in out, out.splitlines()[1].startswith("eve ")) == (False, True)
+    assert "47 more submissions graded to the end (--all lists all)\n" in out
+    assert "s07" in grade("--all")[1]
+
+
+def test_a_due_date_that_was_changed_in_course_toml_counts_at_once(grade: Studium, course: Path) -> None:
+    rows = json.loads(grade("--json")[1])["submissions"]
+    assert [row["late_penalty"] > 0 for row in rows] == [False, True]
+    text = (course / "course.toml").read_text("utf-8")
+    (course / "course.toml").write_text(text.replace("2026-03-01T23:59:00", "2026-03-10T23:59:00"), "utf-8")
+    assert "bob  counting/late penalty: " in grade("--yes")[1]
+    assert [row["late_penalty"] for row in json.loads(grade("--json")[1])["submissions"]] == [0, 0]
 
 
 def test_what_is_said_of_a_student_cannot_steer_the_terminal(grade: Studium, course: Path) -> None:
@@ -398,21 +421,21 @@ def test_torch_is_not_imported_early_for_a_class_that_is_graded(
 
 def test_changes_are_listed_and_cut_where_there_are_many() -> None:
     changes = [MarkChange("ada", "lora", f"cell-{number}", 1.0, None) for number in range(60)]
-    lines = command._change_lines(changes, changed=True)
+    lines = table.change_lines(changes, changed=True)
     assert lines[:2] == ["60 marks changed:", "ada  lora/cell-0: 1 → by hand"]
     assert lines[-1] == "and 20 more"
-    assert command._change_lines(changes[:1], changed=False)[0] == "1 mark would change:"
+    assert table.change_lines(changes[:1], changed=False)[0] == "1 mark would change:"
 
 
 def test_why_a_submission_ended_stands_before_its_seconds() -> None:
     row = SubmissionRow("ada", 0.0, 5.0, "time limit", 2.07, [], detail="stopped after 2 s: is there an endless loop?")
-    assert command._ending(row) == "stopped after 2 s: is there an endless loop? (2.07 s)"
+    assert table.ending(row) == "stopped after 2 s: is there an endless loop? (2.07 s)"
 
 
-def test_a_submission_whose_time_cannot_be_read_is_told_in_the_table(grade: Studium, course: Path) -> None:
+def test_a_submission_whose_time_cannot_be_read_is_told(grade: Studium, course: Path) -> None:
     (course / "submitted" / "bob" / "ps1" / "timestamp.txt").write_text("yesterday evening")
     _, out, _ = grade()
-    assert "timestamp.txt holds no time, so it counts as never late" in " ".join(out.split())
+    assert "  timestamp.txt holds no time, so it counts as never late: bob\n" in out
 
 
 def test_course_toml_sets_limits_for_the_course_and_for_an_assignment(make_course: Callable) -> None:

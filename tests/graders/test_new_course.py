@@ -26,6 +26,7 @@ def test_a_new_course_is_valid_and_its_example_comes_from_the_catalogue(
     assert course.id == "gen-ai"
     assert plan_notebooks(course.assignment("ps1"), counting)
     assert sorted(path.name for path in root.iterdir()) == ["course.toml", "nbgrader_config.py"]
+    assert oct(root.stat().st_mode & 0o777) == "0o700"
 
 
 def test_the_commented_examples_are_valid_too(counting: Catalogue, tmp_path: Path, studium: Studium) -> None:

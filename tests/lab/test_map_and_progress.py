@@ -44,6 +44,14 @@ def test_progress_shows_lessons_that_fill_with_colour_and_a_mistake_that_was_ove
     assert (sideways(page), misnamed(page)) == (False, [])
 
 
+def test_progress_says_what_the_operator_of_the_machine_has_set(page, lab):
+    told = "The operator of this machine has set warm = false."
+    page.route("**/studium/api/settings*", lambda route: route.fulfill(json={"sentence": told}))
+    open_lesson(page, lab, "lab/tree", "first-steps")
+    page.get_by_role("tab", name="Progress").click()
+    page.get_by_text(told).wait_for()
+
+
 def test_the_map_has_titles_and_states_and_each_lesson_stands_below_what_it_needs(page, lab):
     open_lesson(page, lab, "lab/tree", "first-steps")
     page.get_by_role("tab", name="Map").click()

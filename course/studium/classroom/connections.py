@@ -8,10 +8,11 @@ from urllib.parse import urlsplit
 import msgspec
 
 from studium.classroom.client import Client
+from studium.desk.operator_defaults import read_defaults
 from studium.desk.places import data_folder
 from studium.errors import StudiumError, UsageError
 
-VARIABLE = "STUDIUM_CLASSROOM"  # a hub's spawner sets it to the address of the course server
+VARIABLE = "STUDIUM_CLASSROOM"  # the address of a hub's course server, where the operator's defaults do not have it
 _HUB_TOKEN = "JUPYTERHUB_API_TOKEN"  # noqa: S105 - the name of a variable
 _FILE = "classroom.json"
 
@@ -30,7 +31,8 @@ class Connection(msgspec.Struct, frozen=True):
 
 def connections() -> list[Connection]:
     """Return the hub's server where there is one, and those that were joined."""
-    url, token = os.environ.get(VARIABLE, ""), os.environ.get(_HUB_TOKEN, "")
+    token = os.environ.get(_HUB_TOKEN, "")
+    url = os.environ.get(VARIABLE, "") or (read_defaults().classroom if token else "")
     return [*([Connection(url, token)] if url and token else []), *_read()]
 
 

@@ -42,6 +42,7 @@ def progress(
 
 def _show(ctx: typer.Context, course: Path, as_json: bool) -> None:
     from studium.desk.describing import descriptions
+    from studium.desk.operator_defaults import read_defaults
     from studium.desk.retrospect import look_back
 
     syllabus = open_syllabus(ctx, course)
@@ -60,6 +61,8 @@ def _show(ctx: typer.Context, course: Path, as_json: bool) -> None:
         typer.echo(f"{back.overcome} of {len(back.mistakes)} named mistakes overcome")
     if back.predictions:
         typer.echo(f"{back.hits} of {len(back.predictions)} predictions hit")
+    if sentence := read_defaults().sentence:
+        typer.echo(sentence)
     for problem in syllabus.problems:
         typer.echo(f"problem: {problem}", err=True)
 

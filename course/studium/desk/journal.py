@@ -7,7 +7,8 @@ from pathlib import Path
 from studium.checking import ExerciseResult
 from studium.desk.places import workspace_of
 from studium.desk.records import Entry, Found, Hinted, Kept, Predicted, Revealed, What, new_entry
-from studium.desk.settings import Settings, read_settings
+from studium.desk.settings import read_settings
+from studium.desk.settings_form import Settings
 from studium.desk.standing import Standing, checked, standing
 from studium.desk.store import Store
 from studium.errors import StudiumError

@@ -6,7 +6,8 @@ from typing import Any
 from studium.desk.labels import Label, read_labels
 from studium.desk.places import data_folder
 from studium.desk.settings import read_settings
-from studium.desk.store import FILE, StateError, Store
+from studium.desk.store import FILE, Store
+from studium.errors import StudiumError
 from studium.profiles import Profile, available_mb
 
 
@@ -19,7 +20,7 @@ def guard_memory(shell: Any, slug: str, profile: Profile) -> None:
             if not read_settings(store).memory_guard:
                 return
             labels = {label.cell: label for label in read_labels(store, slug, profile.name).values()}
-    except StateError:
+    except StudiumError:
         return
     remove_guard(shell)
     guard = _Guard(labels, slug)

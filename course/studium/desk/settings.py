@@ -1,31 +1,19 @@
-"""The learner's settings: few, typed, each with a default."""
+"""The learner's settings: what they chose, below what the operator of the machine has decided."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 
+from studium.desk.operator_defaults import read_defaults
+from studium.desk.settings_form import Settings
 from studium.desk.store import Store
 from studium.errors import UnknownNameError, UsageError
 
 
-class Settings(msgspec.Struct, frozen=True):
-    """How the desk behaves.
-
-    ``hints_after`` and ``reveal_after`` count attempts. ``limit`` is the longest time for one cell or one exercise, in
-    seconds. ``memory_guard`` refuses what would be killed for want of memory. ``warm`` keeps a process for checks.
-    """
-
-    hints_after: Annotated[int, msgspec.Meta(ge=0, le=100)] = 0
-    reveal_after: Annotated[int, msgspec.Meta(ge=0, le=100)] = 1
-    limit: Annotated[float, msgspec.Meta(ge=0.1, le=86_400)] = 60.0
-    memory_guard: bool = True
-    warm: bool = True
-    review_minutes: Annotated[float, msgspec.Meta(ge=1, le=60)] = 3.0
-
-
 def read_settings(store: Store) -> Settings:
-    """Return the settings; one that is not understood has its default."""
+    """Return the settings; one that is locked, or that is not understood, has its default."""
+    defaults = read_defaults()
     found: dict[str, Any] = {}
     for name, text in store.read("select name, value from settings"):
         try:
@@ -33,15 +21,19 @@ def read_settings(store: Store) -> Settings:
             msgspec.convert({name: value}, Settings)
         except (msgspec.DecodeError, msgspec.ValidationError):
             continue
-        found[str(name)] = value
-    return msgspec.convert(found, Settings)
+        if name not in defaults.locked:
+            found[str(name)] = value
+    return msgspec.convert(msgspec.structs.asdict(defaults.settings) | found, Settings)
 
 
 def change_settings(store: Store, changes: Mapping[str, Any]) -> Settings:
-    """Change some settings, all or none; give all of them. Raise UsageError for one that cannot be."""
+    """Change some settings, all or none; return all of them. Raise UsageError for one that cannot be changed."""
+    locked = read_defaults().locked
     for name in changes:
         if name not in Settings.__struct_fields__:
             raise UnknownNameError("setting", name, Settings.__struct_fields__)
+        if name in locked:
+            raise UsageError(f"the operator of this machine has set {name}, so it cannot be changed here; ask them")
     try:
         msgspec.convert(dict(changes), Settings)
     except msgspec.ValidationError as error:

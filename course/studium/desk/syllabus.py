@@ -14,7 +14,7 @@ from studium.desk.base import cells_of, digest_of
 from studium.desk.description import Description, ExerciseText, Section
 from studium.desk.journal import Journal
 from studium.desk.labels import Label, read_labels
-from studium.desk.settings import Settings
+from studium.desk.settings_form import Settings
 from studium.desk.standing import Standing
 from studium.topic import Topic
 

@@ -180,6 +180,13 @@ class SettingsHandler(DeskHandler):
         await self.reply(work)
 
     def _settings(self) -> dict[str, Any]:
-        from studium.desk.settings import Settings, read_settings
+        from studium.desk.operator_defaults import read_defaults
+        from studium.desk.settings import read_settings
 
-        return {"settings": read_settings(self.service.store), "defaults": Settings()}
+        operator = read_defaults()
+        return {
+            "settings": read_settings(self.service.store),
+            "defaults": operator.settings,
+            "locked": operator.locked,
+            "sentence": operator.sentence,
+        }

@@ -7,7 +7,7 @@ import typer
 from studium.catalogue import Catalogue
 
 from studium_graders.commands.extra import require_grade_extra, settings_errors
-from studium_graders.commands.grade import show_vacuous
+from studium_graders.commands.graded_table import show_vacuous
 from studium_graders.commands.stopping import stoppable
 
 if TYPE_CHECKING:
@@ -21,9 +21,15 @@ def assign(
     check: Annotated[
         bool, typer.Option("--check/--no-check", help="List the tests that a vacuous answer passes.")
     ] = True,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Build notebooks anew that were changed in source/, and keep a copy.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
-    """Build source/NAME and release/NAME and note both in the gradebook. All or nothing: an error changes nothing."""
+    """Build source/NAME and release/NAME and note both in the gradebook. All or nothing: an error changes nothing.
+
+    A notebook that you changed in source/NAME stays as it is and is released with your changes.
+    """
     require_grade_extra("nbgrader")
     from studium.cli.output import print_json
 
@@ -32,7 +38,7 @@ def assign(
 
     catalogue: Catalogue = ctx.obj
     with stoppable(), settings_errors(course):
-        assigned = build_assignment(course, name, catalogue)
+        assigned = build_assignment(course, name, catalogue, replace=replace)
         vacuous = check_assignment(course, name, catalogue) if check and not as_json else []
     if as_json:
         print_json(assigned)
@@ -47,4 +53,8 @@ def _print(assigned: "Assigned") -> None:
     due = f"{assigned.due:%Y-%m-%d %H:%M %Z}" if assigned.due else "never"
     rows = [(book.notebook, ", ".join(book.exercises), f"{book.points:g}", due) for book in assigned.notebooks]
     print_table(("notebook", "exercises", "points", "due"), rows)
+    if kept := ", ".join(assigned.kept):
+        typer.echo(f"changed in source/{assigned.assignment} and kept as it is (--replace builds it anew): {kept}")
+    if copies := ", ".join(assigned.copies):
+        typer.echo(f"what was changed in source/{assigned.assignment} is kept in {copies}")
     typer.echo(f"{assigned.source} and {assigned.release} are ready")

@@ -25,25 +25,34 @@ def export(
     column: Annotated[
         list[str] | None, typer.Option(help="ASSIGNMENT=COLUMN, where a column of that file has another name.")
     ] = None,
+    feedback: Annotated[
+        Path | None,
+        typer.Option(help="A ZIP file to write: the feedback pages, as Moodle takes them, beside the marks."),
+    ] = None,
     scale: Annotated[bool, typer.Option("--scale", help="Scale marks to the maximum in that file.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would change in it; write nothing.")] = False,
 ) -> None:
     """Write the marks of a course to a file: a row for each assignment and student, or filled into an LMS's own file.
 
     With --format canvas or moodle, --into names the file that the system exported. Its copy has the marks and is
-    otherwise the same, byte for byte. Students are matched by login, id and email address, never by name.
+    otherwise the same, byte for byte. Students are matched by login, id and email address, never by name. With
+    --feedback, the pages of those whose marks are written go into an archive that Moodle takes.
     """
-    require_grade_extra("nbgrader")
+    if feedback and format != "moodle":
+        raise typer.BadParameter(f"--feedback is for --format moodle: got {format}")
+    require_grade_extra("nbgrader", *(["nh3"] if feedback else []))
     from studium_graders.opening import open_course
+    from studium_graders.unfinished import unfinished
 
     catalogue: Catalogue = ctx.obj
-    options = ExportOptions(into, _columns(column or []), scale, dry_run, typer.echo)
+    options = ExportOptions(into, _columns(column or []), scale, dry_run, typer.echo, course, feedback)
     filled = into.with_stem(f"{into.stem}-filled") if into else course / f"grades.{format}"
     with settings_errors(course):
-        gradebook = open_course(course).db_url
+        directory = open_course(course)
+        problems = list(unfinished(directory, assignment or ()))
     written = catalogue.manager.hook.studium_export(
         format=format,
-        gradebook=gradebook,
+        gradebook=directory.db_url,
         path=out or filled,
         assignments=tuple(assignment or ()),
         options=options,
@@ -52,6 +61,10 @@ def export(
         known = catalogue.manager.hook.studium_export_formats()
         raise UnknownNameError("format", format, (name for names in known for name in names))
     typer.echo(f"{written} was not written" if dry_run else f"{written} is ready")
+    for problem in problems:
+        typer.echo(f"studium: {problem}", err=True)
+    if problems:
+        raise typer.Exit(1)
 
 
 def _columns(given: list[str]) -> dict[str, str]:

@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from studium.catalogue import Catalogue
+from studium.cli.output import plain
 
 from studium_graders.beginning import begin
 from studium_graders.commands.extra import import_nbgrader, require_grade_extra, settings_errors
+from studium_graders.commands.graded_table import change_lines, print_result, show_vacuous
 from studium_graders.commands.stopping import stoppable
 
 if TYPE_CHECKING:
-    from studium_graders.engine.supervision.vacuous_answers import VacuousTest
-    from studium_graders.grade_report import ClassResult, SubmissionRow
+    from studium_graders.grade_report import ClassResult
     from studium_graders.grading import Watcher
     from studium_graders.history import Attempt
     from studium_graders.recorder import MarkChange
@@ -31,7 +32,6 @@ class Changes(StrEnum):
     NONE = "none"
 
 
-_MOST_CHANGES = 40
 _SWITCH_SECONDS = 5e-4  # whoever reads and records must not keep those waiting who watch over the processes
 
 
@@ -67,6 +67,7 @@ def grade(
     check: Annotated[
         bool, typer.Option("--check", help="Grade nothing: list the tests that a vacuous answer passes.")
     ] = False,
+    everyone: Annotated[bool, typer.Option("--all", help="List every student of a large class, too.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
     """Grade what was handed in and record it in the gradebook. Only what is new or has changed is run."""
@@ -100,7 +101,11 @@ def grade(
         result = grade_class(course, name, options, catalogue, watcher)
     if report:
         _write_report(report, result, attempts, dry_run=dry_run)
-    _show(result, dry_run=dry_run, as_json=as_json)
+    if as_json:
+        print_json(result)
+    else:
+        print_result(result, dry_run=dry_run, everyone=everyone)
+    _tell_problems(result)
 
 
 def _write_report(path: Path, result: "ClassResult", attempts: "Sequence[Attempt]", *, dry_run: bool) -> None:
@@ -113,25 +118,8 @@ def _write_report(path: Path, result: "ClassResult", attempts: "Sequence[Attempt
     typer.echo(f"{path} is ready", err=True)
 
 
-def show_vacuous(tests: "Sequence[VacuousTest]", *, asked: bool = False) -> None:
-    """Print the table of tests that vacuous answers pass; where nobody has asked, only if there are some."""
-    from studium.cli.output import print_table
-
-    if tests:
-        typer.echo("tests that a vacuous answer passes, too; no marks are taken for that:")
-        print_table(("test", "what passes it"), [(test.test, ", ".join(test.answers)) for test in tests])
-    elif asked:
-        typer.echo("no test is passed by a vacuous answer")
-
-
-def _show(result: "ClassResult", *, dry_run: bool, as_json: bool) -> None:
-    """Print the result; exit with 1 where something is not the students' fault."""
-    from studium.cli.output import plain, print_json
-
-    if as_json:
-        print_json(result)
-    else:
-        _print(result, dry_run=dry_run)
+def _tell_problems(result: "ClassResult") -> None:
+    """Print what is not the students' fault, and exit with 1 where there is anything."""
     for problem in result.problems:
         typer.echo(f"studium: {plain(problem)}", err=True)
     if result.problems:
@@ -190,7 +178,7 @@ class _Screen:
         if not self._ask:
             return True
         self.progress.stop()
-        for line in _change_lines(changes, changed=False):
+        for line in change_lines(changes, changed=False):
             self._console.print(line, soft_wrap=True)
         return typer.confirm("Change these marks in the gradebook?", err=True)
 
@@ -203,68 +191,3 @@ def _watching(*, ask: bool) -> Iterator["Watcher"]:
     screen = _Screen(ask=ask and sys.stdin.isatty())
     with screen.progress:
         yield screen
-
-
-def _ending(row: "SubmissionRow") -> str:
-    from studium_graders.engine.intake.timestamps import NO_TIME
-
-    time = "kept result" if row.reused else f"{row.seconds:.2f} s"
-    said = [row.detail] if row.detail else []
-    if NO_TIME in row.notes:
-        said.append(f"{NO_TIME}, so it counts as never late")
-    return f"{'; '.join(said)} ({time})" if said else time
-
-
-def _change_lines(changes: "Sequence[MarkChange]", *, changed: bool) -> list[str]:
-    from studium.cli.output import plain
-
-    lines = [
-        f"{plain(change.student)}  {change.notebook}/{change.cell}: {_mark(change.before)} → {_mark(change.after)}"
-        for change in changes[:_MOST_CHANGES]
-    ]
-    more = len(changes) - _MOST_CHANGES
-    return [
-        f"{_counted(len(changes), 'mark')} {'changed' if changed else 'would change'}:",
-        *lines,
-        *([f"and {more} more"] if more > 0 else []),
-    ]
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
-
-
-def _mark(points: float | None) -> str:
-    return "by hand" if points is None else f"{points:g}"
-
-
-def _print(result: "ClassResult", *, dry_run: bool) -> None:
-    from studium.cli.output import plain, print_table
-
-    rows = [
-        (
-            row.student,
-            f"{row.score:g} of {row.max_score:g}",
-            f"-{row.late_penalty:g}" if row.late_penalty else "",
-            row.verdict,
-            _ending(row),
-        )
-        for row in result.submissions
-    ]
-    print_table(("student", "points", "late", "verdict", ""), rows)
-    for recorded in (True, False):
-        if changes := result.changes_of(recorded=recorded):
-            typer.echo("\n".join(_change_lines(changes, changed=recorded)))
-    if stopped := result.stopped:
-        typer.echo(f"stopped by a limit: {', '.join(f'{plain(row.student)} ({row.verdict})' for row in stopped)}")
-    if shared := result.in_one_process:
-        number = sum(map(len, shared.values()))
-        reasons = "; ".join(f"{', '.join(names)} ({why})" for why, names in shared.items())
-        typer.echo(f"{_counted(number, 'test')} ran in one process with the answer: {reasons}")
-    show_vacuous(result.vacuous)
-    number = sum(row.recorded for row in result.submissions)
-    what = "nothing was recorded: a dry run" if dry_run else f"{number} recorded"
-    typer.echo(
-        f"{_counted(len(result.submissions), 'submission')} of {result.assignment} graded in sandbox {result.sandbox}, "
-        f"{result.judged} of them run, {what}"
-    )

@@ -21,6 +21,7 @@ from studium_graders.outputs import safe_outputs
 
 _MADE_UP = re.compile(r"(?:cell-)?[0-9a-f]*")
 _WITHHELD = "<p>The output of this cell is not shown here: a hidden test had run before it.</p>"
+_SAID_ONCE = ("missing", "unreadable")  # at the top of the page, so that tests need not repeat it
 _HEADING = re.compile(r"^#+\s+(.+)$", re.MULTILINE)
 
 
@@ -137,7 +138,7 @@ def _check(cell: Cell, mark: Mark, sources: Sources) -> Check:
         check.mistake = sources.sentences.of(test.mistake_id)
     else:
         _tell(check, cell, mark, sources)
-    if check.word in ("passed", "not attempted"):
+    if check.word in ("passed", "not attempted") or (sources.result and sources.result.verdict in _SAID_ONCE):
         check.message = ""
     return _with_hand_marks(check, mark)
 

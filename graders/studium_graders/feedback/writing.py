@@ -1,6 +1,7 @@
 """Writing the feedback folder: stale pages are replaced, those that say the same are left alone."""
 
 import re
+import shutil
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,13 +24,14 @@ from studium_graders.feedback.hidden_lines import secret_finder
 from studium_graders.feedback.marks import NotebookMarks, SubmissionMarks, read_marks
 from studium_graders.feedback.model import Page
 from studium_graders.feedback.page import render
-from studium_graders.feedback.release_files import copy_for_release, read_time
 from studium_graders.feedback.room import Room
 from studium_graders.feedback.sections import Sources, other_answers, sections_of
 from studium_graders.feedback.stored import read_result, result_of
 from studium_graders.mistakes import Sentences
 from studium_graders.opening import open_course
+from studium_graders.release_files import copy_for_release, renamed_notebooks
 from studium_graders.sharing import sharing_of
+from studium_graders.unfinished import unfinished_of
 
 _TITLE = re.compile(r"^#\s+(.+)$", re.MULTILINE)
 _SENTENCES = {
@@ -59,7 +61,7 @@ class FeedbackPage(msgspec.Struct, frozen=True):
 class Feedback(msgspec.Struct, frozen=True):
     """What was written for an assignment; ``notes`` are for the instructor.
 
-    ``problems`` are sentences about students whose pages could not be written.
+    ``problems`` are sentences about students whose pages are missing or older than what they handed in.
     """
 
     assignment: str
@@ -103,14 +105,14 @@ def write_feedback(root: Path, assignment: str, students: Collection[str] = (), 
     )
     pages: list[FeedbackPage] = []
     notes = [] if submissions else [f"no marks of {assignment} to write about; run: studium grade {assignment}"]
-    problems: list[str] = []
+    graded = {one.student: one.timestamp for one in found}
+    problems = list(unfinished_of(directory, assignment, graded, students))
     for submission in passing(submissions):
         if submission.student in (".", "..") or re.search(r"[/\\\0]", submission.student):
             notes.append(f"no page for {submission.student!r}: it cannot be the name of a folder")
             continue
         try:
             pages += _write(submission, course)
-            notes += _notes(submission, course)
         except Exception as error:  # one student's notebook costs nobody else the feedback
             problems.append(_problem(submission.student, error))
     return Feedback(assignment, pages, notes, problems)
@@ -129,14 +131,6 @@ def _zone(directory: CourseDirectory) -> ZoneInfo:
         return ZoneInfo("UTC")
 
 
-def _notes(submission: SubmissionMarks, course: _Course) -> Iterator[str]:
-    """Report where marks are older than what is in submitted/."""
-    directory = course.directory
-    newer = read_time(_folder(course, directory.submitted_directory, submission.student))
-    if newer and (submission.timestamp is None or newer > submission.timestamp):
-        yield f"{submission.student} has handed in again since; grade that first"
-
-
 def _folder(course: _Course, step: str, student: str) -> Path:
     return Path(course.directory.format_path(step, student, course.material.assignment))
 
@@ -152,8 +146,13 @@ def _write(submission: SubmissionMarks, course: _Course) -> Iterator[FeedbackPag
             path = folder / f"{book.name}.html"
             written = _write_page(page, path, course.zone)
             yield FeedbackPage(submission.student, book.name, str(path), page.final, page.max_score, written)
+    kept = {material.name for material in course.material.notebooks} & books.keys()
+    submitted = _folder(course, course.directory.submitted_directory, submission.student)
+    others = {own: name for own, name in renamed_notebooks(course.material, submitted).items() if own in kept}
+    for own, name in others.items():
+        shutil.copyfile(folder / f"{own}.html", folder / f"{name}.html")
     for stale in folder.glob("*.html"):
-        if stale.stem not in {material.name for material in course.material.notebooks} & books.keys():
+        if stale.stem not in kept | set(others.values()):
             stale.unlink()
     steps = (course.directory.autograded_directory, course.directory.submitted_directory)
     copy_for_release(tuple(_folder(course, step, submission.student) for step in steps), folder)

@@ -13,8 +13,9 @@ MOST = 8 << 30  # bytes of all entries together
 
 # Canvas: "How do I download all student submissions for an assignment?", community.canvaslms.com
 _CANVAS = re.compile(r"(?P<name>[^_]*)_(?:LATE_)?(?P<key>\d+)_\d+_(?P<file>.+)")
-# Moodle: folders of assign_submission_file, or files where folders are off (docs.moodle.org, Assignment_settings)
-_MOODLE = re.compile(r"(?P<name>.*)_(?P<key>\d+)_assignsubmission_file(?:_(?:/(?:.*/)?)?)(?P<file>[^/]+)")
+# Moodle: folders of assign_submission_file, which end in "_" before 4.1, or files where folders are off
+# (docs.moodle.org, Assignment_settings; mod/assign/feedback/file/importziplib.php)
+_MOODLE = re.compile(r"(?P<name>.*)_(?P<key>\d+)_assignsubmission_file(?:_?/(?:.*/)?|_)(?P<file>[^/]+)")
 PATTERNS = {"canvas": _CANVAS, "moodle": _MOODLE}
 _VERSION = re.compile(r"(?:-(\d+)| ?\((\d+)\))?\.ipynb$", re.IGNORECASE)
 

@@ -1,6 +1,5 @@
 """``studium collect``: submissions out of a system's archive, into submitted/STUDENT/NAME of a course."""
 
-import re
 import tempfile
 import zipfile
 from collections import defaultdict
@@ -17,7 +16,7 @@ from studium_graders.folder_swap import swap_folders
 from studium_graders.gradebook_reading import reading_if_there
 from studium_graders.lms.archive import Entry, entries_of, newest, opened, read_entry
 from studium_graders.lms.filling import FORMS
-from studium_graders.lms.matching import Person, match
+from studium_graders.lms.matching import Person, match, numbers_of
 from studium_graders.lms.sheet import read_sheet
 from studium_graders.opening import open_course
 
@@ -89,13 +88,7 @@ def _numbers(roster: Path, system: str, people: list[Person]) -> Mapping[str, st
     """Return the student of each of the system's numbers: of Canvas's column ID, or of Moodle's first column."""
     sheet = read_sheet(roster)
     matched = match(sheet, people, FORMS[system].identifying, 1)
-    titles = [title.casefold() for title in sheet.columns]
-    at = titles.index("id") if system == "canvas" and "id" in titles else 0
-    numbers = {}
-    for student, row in matched.rows.items():
-        if found := re.search(r"\d+$", sheet.value(row, at).strip()):
-            numbers[found[0]] = student
-    return numbers
+    return {number: student for student, number in numbers_of(sheet, matched.rows).items()}
 
 
 def _unpack(content: zipfile.ZipFile, wanted: Mapping[Path, list[Entry]], notebooks: list[str], root: Path) -> None:

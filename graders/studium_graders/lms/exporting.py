@@ -8,6 +8,7 @@ from studium.exporting import ExportOptions
 
 from studium_graders.export import COLUMNS, rows_of
 from studium_graders.gradebook_reading import reading_gradebook
+from studium_graders.lms.feedback_zip import feedback_zip
 from studium_graders.lms.filling import FORMS, Filled, Mark, fill
 from studium_graders.lms.matching import Person
 from studium_graders.results_store import write_whole
@@ -29,9 +30,12 @@ def write_sheet(
         )
     marks = list(_marks(gradebook, assignments))
     filled = fill(options.into, FORMS[format], marks, options.columns, scale=options.scale)
-    _report(filled, options)
-    if not options.dry_run:
-        write_whole(path, filled.sheet.content(), 0o666)
+    with feedback_zip(filled, marks, options) as pages:
+        _report(filled, options)
+        if not options.dry_run:
+            write_whole(path, filled.sheet.content(), 0o666)
+    if pages:
+        options.say(f"{options.feedback} has {pages} feedback pages of {len(filled.rows)} students")
     return path
 
 

@@ -63,9 +63,13 @@ class Change:
 
 @dataclass(frozen=True)
 class Filled:
-    """A sheet with its marks: each change, students without a row, rows without a student, who handed nothing in."""
+    """A sheet with its marks: each change, students without a row, rows without a student, who handed nothing in.
+
+    ``rows`` has the row of each student with a mark.
+    """
 
     sheet: Sheet
+    rows: dict[str, int]
     changes: list[Change]
     students: list[str]
     others: list[str]
@@ -85,19 +89,19 @@ def fill(path: Path, form: Form, marks: Sequence[Mark], columns: Mapping[str, st
     names = list(dict.fromkeys(mark.assignment for mark in marks))
     places = {name: _column(sheet, form, columns.get(name, name), name in columns or len(names) > 1) for name in names}
     comma = _has_decimal_comma(sheet)
-    changes, nothing = [], []
+    changes, nothing, rows = [], [], {}
     for mark in marks:
         if mark.score is None:
             nothing.append(f"{mark.student.id} for {mark.assignment}")
         elif (row := matched.rows.get(mark.student.id)) is not None:
-            column = places[mark.assignment]
+            column, rows[mark.student.id] = places[mark.assignment], row
             share = _share(sheet, form, mark, row, column, scale=scale)
             new = f"{round(mark.score * share, 5):.10g}".replace(".", "," if comma else ".")
             old = sheet.value(row, column)
             if _number(old) != _number(new):
                 sheet.write(row, column, new)
                 changes.append(Change(mark.student.id, mark.assignment, old, new))
-    return Filled(sheet, changes, matched.students, matched.others, nothing)
+    return Filled(sheet, rows, changes, matched.students, matched.others, nothing)
 
 
 def _is_maximum(sheet: Sheet, row: int, form: Form) -> bool:

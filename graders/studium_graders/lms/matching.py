@@ -1,5 +1,6 @@
 """Which row of a sheet belongs to which student: by the columns that identify, never by names."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -50,6 +51,14 @@ def match(sheet: Sheet, people: Iterable[Person], identifying: Sequence[str], fi
         elif told:
             others.append(f"{sheet.value(row, 0)} (row {row + 1})")
     return Matched(rows, [person.id for person in people if person.id not in rows], others)
+
+
+def numbers_of(sheet: Sheet, rows: Mapping[str, int]) -> dict[str, str]:
+    """Return the system's own number of each student in ``rows``: of the column ID, or else of the first one."""
+    titles = [title.casefold() for title in sheet.columns]
+    at = titles.index("id") if "id" in titles else 0
+    found = {student: re.search(r"\d+$", sheet.value(row, at).strip()) for student, row in rows.items()}
+    return {student: number[0] for student, number in found.items() if number}
 
 
 def _known(people: Iterable[Person]) -> Mapping[str, str]:

@@ -75,7 +75,7 @@ def test_canvas_names_the_student_by_number_and_the_last_version_counts(course, 
     assert "no submissions: readme.txt" in out
 
 
-@pytest.mark.parametrize("between", ["_/", "_", "_/sub/folder/"])
+@pytest.mark.parametrize("between", ["/", "_/", "_", "_/sub/folder/", "/sub/"])
 def test_moodle_is_read_with_folders_and_without(course, collect, between):
     code, _, err = collect("moodle", {f"Ada L._71_assignsubmission_file{between}my work.ipynb": "hers"})
     assert (code, err) == (0, "")

@@ -18,7 +18,7 @@ from studium_graders.engine.judge.prepare import Prepared, PreparedTest
 from studium_graders.engine.judge.python_text import is_silenced
 from studium_graders.engine.judge.running import outputs_of, run_definitions, run_test_code
 from studium_graders.engine.judge.scoring import is_number, points_for_outputs, points_for_value, shows_number
-from studium_graders.engine.judge.verdicts import outcome_for, result_of
+from studium_graders.engine.judge.verdicts import UNMADE, outcome_for, result_of
 from studium_graders.engine.judge_side.student_gone import KeptError
 from studium_graders.engine.material.assignment import Calibration
 from studium_graders.engine.material.limits import Limits
@@ -114,7 +114,7 @@ class TestJudge:
         try:
             function = self.student.get(name)
         except NameError:
-            return self._judged(test, message=f"{name} is not there: the cell that defines it did not run to its end")
+            return self._judged(test, message=f"{name} is not there: {UNMADE}")
         if not callable(function):
             bounded = f"{name} must be a function"
             return self._judged(test, message=f"{bounded}, and is a {type(function).__name__}", bounded=bounded)

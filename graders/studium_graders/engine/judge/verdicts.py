@@ -3,6 +3,8 @@
 from studium_graders.engine.material.assignment import Cell, NotebookMaterial
 from studium_graders.engine.material.results import Outcome, TestResult
 
+UNMADE = "the cell that defines it did not run to its end"
+
 
 def result_of(
     notebook: NotebookMaterial,

@@ -57,7 +57,10 @@ def material_of(config: Config, root: Path, assignment: str, limits: Limits) -> 
             "release/ has it; put it back"
         )
     if not books:
-        raise CourseError(f"grading needs source/{assignment} or release/{assignment}: there is no notebook in either")
+        raise CourseError(
+            f"grading needs source/{assignment} or release/{assignment}: there is no notebook in either; run: studium "
+            f"assign {assignment}, or nbgrader generate_assignment {assignment}"
+        )
     notebooks = tuple(_notebook(book, config) for book in books)
     files = dict(_files(coursedir))
     own = frozenset(_excluded(config, assignment))

@@ -13,9 +13,10 @@ from itertools import dropwhile
 
 import msgspec
 from studium.naming import commonest
+from studium.syntax import fault
 
 from studium_graders.engine.judge.judge_job import JudgeJob, Recorded
-from studium_graders.engine.judge.verdicts import result_of
+from studium_graders.engine.judge.verdicts import UNMADE, result_of
 from studium_graders.engine.material.assignment import CanonicalNotebook, Cell, NotebookMaterial
 from studium_graders.engine.material.limits import Limits
 from studium_graders.engine.material.results import CellRun, NotebookResult, Outcome, TestResult, Verdict
@@ -212,6 +213,13 @@ class _Grading:
                 self.heard.results[key] = _with(
                     test, f"{self.stopped[cell]} ({test.message})" if cell else test.message
                 )
+            elif test.message.endswith(UNMADE) and (why := self._no_python(test.exercise)):
+                self.heard.results[key] = _with(test, f"{test.exercise} is not there: its cell is not Python ({why})")
+
+    def _no_python(self, exercise: str) -> str:
+        """Return what keeps the cell of an answer from being Python: it is about the student's own text alone."""
+        cells = {cell.id for cell in self.material.cells if f"def {exercise}(" in cell.reference}
+        return next((why for step in self.job.notebook.steps if step.cell in cells and (why := fault(step.source))), "")
 
     def _name_mistakes(self) -> None:
         """Name the mistake of each exercise in those of its failed tests that it explains."""

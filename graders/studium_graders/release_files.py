@@ -1,11 +1,14 @@
-"""The two small files that nbgrader's exchange keeps with a submission: its time, and its secret."""
+"""What nbgrader's exchange needs to release feedback: a time, a secret, and pages by the names of the notebooks."""
 
 from datetime import datetime
 from pathlib import Path
 
 from studium.notebooks import write_text
 
+from studium_graders.engine.intake.chosen_files import choose_notebooks
+from studium_graders.engine.intake.submitted_files import read_folder
 from studium_graders.engine.intake.timestamps import read_timestamp
+from studium_graders.engine.material.assignment import Material
 
 _NAMES = ("timestamp.txt", "submission_secret.txt")
 _BIGGEST = 10_000  # bytes
@@ -17,6 +20,19 @@ def copy_for_release(folders: tuple[Path, ...], target: Path) -> None:
         text = next(filter(None, (_read(folder / name) for folder in folders)), "")
         if text and text != _read(target / name):
             write_text(text, target / name)
+
+
+def renamed_notebooks(material: Material, submitted: Path) -> dict[str, str]:
+    """Return under which other name each notebook was handed in, without ``.ipynb``: the exchange asks for that one."""
+    own = {f"{book.name}.ipynb" for book in material.notebooks}
+    if {path.name for path in submitted.glob("*.ipynb")} <= own:
+        return {}
+    chosen = choose_notebooks(material, read_folder(submitted, 0).notebooks)
+    return {
+        name: choice.path.removesuffix(".ipynb")
+        for name, choice in chosen.items()
+        if choice.path not in {"", f"{name}.ipynb"} and "/" not in choice.path
+    }
 
 
 def read_time(folder: Path) -> datetime | None:

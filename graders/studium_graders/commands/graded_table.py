@@ -1,0 +1,112 @@
+"""What ``studium grade`` prints of a class: a table, what to look at, which marks changed, and a summary."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import typer
+from studium.cli.output import plain, print_table
+
+if TYPE_CHECKING:
+    from studium_graders.engine.supervision.vacuous_answers import VacuousTest
+    from studium_graders.grade_report import ClassResult, SubmissionRow
+    from studium_graders.recorder import MarkChange
+
+_MOST_ROWS = 40  # of a table that has everybody
+_MOST_CHANGES = 40
+_MOST_NAMES = 10  # in a line
+
+
+def print_result(result: "ClassResult", *, dry_run: bool, everyone: bool = False) -> None:
+    """Print a grading run. Of a large class, the table has what is not ordinary alone, unless ``everyone`` is asked."""
+    rows = result.submissions
+    shown = rows if everyone or len(rows) <= _MOST_ROWS else [row for row in rows if row.verdict != "graded"]
+    if shown:
+        print_table(("student", "points", "late", "verdict", ""), map(_cells, shown))
+    if more := len(rows) - len(shown):
+        typer.echo(f"{_counted(more, 'more submission')} graded to the end (--all lists all)")
+    for recorded in (True, False):
+        if changes := result.changes_of(recorded=recorded):
+            typer.echo("\n".join(change_lines(changes, changed=recorded)))
+    if lines := list(_to_look_at(result)):
+        typer.echo("\n".join(["look at these:", *(f"  {plain(line)}" for line in lines)]))
+    if shared := result.in_one_process:
+        number = sum(map(len, shared.values()))
+        reasons = "; ".join(f"{', '.join(names)} ({why})" for why, names in shared.items())
+        typer.echo(f"{_counted(number, 'test')} ran in one process with the answer: {reasons}")
+    show_vacuous(result.vacuous)
+    number = sum(row.recorded for row in rows)
+    what = "nothing was recorded: a dry run" if dry_run else f"{number} recorded"
+    typer.echo(
+        f"{_counted(len(rows), 'submission')} of {result.assignment} graded in sandbox {result.sandbox}, "
+        f"{result.judged} of them run, {what}"
+    )
+
+
+def _cells(row: "SubmissionRow") -> tuple[str, ...]:
+    late = f"-{row.late_penalty:g}" if row.late_penalty else ""
+    return (row.student, f"{row.score:g} of {row.max_score:g}", late, row.verdict, ending(row))
+
+
+def ending(row: "SubmissionRow") -> str:
+    """Return why a submission ended as it did, and how long it took."""
+    time = "kept result" if row.reused else f"{row.seconds:.2f} s"
+    return f"{row.detail} ({time})" if row.detail else time
+
+
+def _to_look_at(result: "ClassResult") -> Iterator[str]:
+    """Return a line for each kind of thing that a person should look at, with whom it is about."""
+    from studium_graders.engine.intake.timestamps import NO_TIME
+
+    verdicts: defaultdict[str, list[str]] = defaultdict(list)
+    for row in result.submissions:
+        if row.verdict != "graded":
+            verdicts[row.verdict].append(row.student)
+    for verdict, students in verdicts.items():
+        yield f"{verdict}: {_names(students)}"
+    if result.waiting:
+        yield f"waiting for your marks: {_counted(sum(result.waiting.values()), 'answer')} of {_names(result.waiting)}"
+    if untimed := [row.student for row in result.submissions if NO_TIME in row.notes]:
+        yield f"{NO_TIME}, so it counts as never late: {_names(untimed)}"
+    repaired = {row.student: [note for note in row.notes if note != NO_TIME] for row in result.submissions}
+    told = [f"{student}: {'; '.join(notes)}" for student, notes in repaired.items() if notes]
+    yield from told[:_MOST_NAMES]
+    if len(told) > _MOST_NAMES:
+        yield f"notes on {len(told) - _MOST_NAMES} more students (--json has them)"
+
+
+def _names(students: "Sequence[str] | dict[str, int]") -> str:
+    names = list(students)
+    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+    return ", ".join(names[:_MOST_NAMES]) + more
+
+
+def change_lines(changes: "Sequence[MarkChange]", *, changed: bool) -> list[str]:
+    """Return a line for each mark that changed, or would, and how many more there are."""
+    lines = [
+        f"{plain(change.student)}  {change.notebook}/{change.cell}: {_mark(change.before)} → {_mark(change.after)}"
+        for change in changes[:_MOST_CHANGES]
+    ]
+    more = len(changes) - _MOST_CHANGES
+    return [
+        f"{_counted(len(changes), 'mark')} {'changed' if changed else 'would change'}:",
+        *lines,
+        *([f"and {more} more"] if more > 0 else []),
+    ]
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def _mark(points: float | None) -> str:
+    return "by hand" if points is None else f"{points:g}"
+
+
+def show_vacuous(tests: "Sequence[VacuousTest]", *, asked: bool = False) -> None:
+    """Print the table of tests that vacuous answers pass; where nobody has asked, only if there are some."""
+    if tests:
+        typer.echo("tests that a vacuous answer passes, too; no marks are taken for that:")
+        print_table(("test", "what passes it"), [(test.test, ", ".join(test.answers)) for test in tests])
+    elif asked:
+        typer.echo("no test is passed by a vacuous answer")

@@ -1,0 +1,28 @@
+"""What course.toml says of the grading of one assignment."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from studium_graders.course_file import FILE, read_course
+from studium_graders.engine.material.limits import Limits
+from studium_graders.late_budget import Extensions, extensions, times_of
+
+
+class Terms(NamedTuple):
+    """An assignment's limits, whether it needs a GPU, students' extensions, and its due date (UTC, naive) or None."""
+
+    limits: Limits
+    gpu: bool
+    extensions: Extensions
+    due: datetime | None
+
+
+def terms_of(root: Path, assignment: str, url: str) -> Terms:
+    """Return the terms of an assignment; ``url`` is the gradebook, which knows when students handed other ones in."""
+    if not (root / FILE).is_file():
+        return Terms(Limits(), False, lambda student, received: None, None)
+    course = read_course(root)
+    times = times_of(url) if course.late.late_days else {}
+    due = next((course.due_for_nbgrader(one) for one in course.assignments if one.name == assignment), None)
+    return Terms(course.limits_of(assignment), course.needs_gpu(assignment), extensions(course, assignment, times), due)
