@@ -7,7 +7,8 @@ import { slider } from "studium_widgets/controls/slider.js";
 import { stepper } from "studium_widgets/controls/stepper.js";
 import { widget } from "studium_widgets/controls/widget.js";
 import { film, MISTAKES, rgba, spread } from "./film_maths.js";
-import { unet, unpack } from "./unet.js";
+import { unpack } from "./packing.js";
+import { unet } from "./unet.js";
 
 const BUDGET = 30; // ms of one frame that go into the network
 const SETTINGS = ["kind", "scale", "sampling_steps", "eta", "mistake", "seed", "images"];
