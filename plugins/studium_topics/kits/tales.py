@@ -108,7 +108,7 @@ def walk(rng: Random) -> str:
     one, two = _pair(rng)
     place = _one(PLACES, rng)
     return (
-        f"{_opening(one, rng)} One {_one(TIMES, rng)} {one.they} wanted to see {place}. \"It is far, but I know the way,\" "
+        f'{_opening(one, rng)} One {_one(TIMES, rng)} {one.they} wanted to see {place}. "It is far, but I know the way," '
         f"said {two.name} the {two.animal}. They walked for {_one(NUMBERS, rng)} days, and then {one.name} saw {place}. "
         f"{_ending(one, two, rng)}"
     )

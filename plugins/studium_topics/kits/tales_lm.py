@@ -22,7 +22,7 @@ from studium_topics.kits import packing, tales, text
 from studium_topics.kits.tiny_lm import TinyLM, base_model
 from studium_topics.kits.training import one_thread, train
 
-CHARACTERS = '\n ",.?ABCFHILMNOPRSTWabcdefghiklmnopqrstuvwxyz'
+CHARACTERS = '\n ",.?ABCFHILMNOPRSTWabcdefghiklmnopqrstuvwxy'
 SIZES = {"width": 96, "layers": 2, "heads": 4, "hidden": 256}
 LENGTH = 384  # characters that the model has seen at once in training
 COMMAND = "python -m studium_topics.kits.tales_lm"
@@ -66,12 +66,16 @@ def trained() -> TinyLM:
 def adapted(share: float = 1.0) -> TinyLM:
     """Return the model with `share` (0 to 1) of the adapter that writes recipes."""
     model = trained()
-    adapter, kept = inject(model), packing.read(__package__, ADAPTER_FILE)
-    packing.unpack(adapter, kept["weights"], kept["scales"])
+    _load_adapter(model)
     for module in model.modules():
         if isinstance(module, LowRank):
             module.share = share
     return model.eval()
+
+
+def adapter() -> nn.Module:
+    """Return the factors of that adapter, as `inject` names them."""
+    return _load_adapter(untrained())
 
 
 def untrained() -> TinyLM:
@@ -94,6 +98,12 @@ def inject(model: TinyLM) -> nn.Module:
             low = LowRank(model.get_submodule(name))  # type: ignore[arg-type]
             setattr(model.get_submodule(parent), last, low)
             factors.add_module(name.replace(".", "_"), nn.ModuleDict({"a": low.a, "b": low.b}))
+    return factors
+
+
+def _load_adapter(model: TinyLM) -> nn.Module:
+    factors, kept = inject(model), packing.read(__package__, ADAPTER_FILE)
+    packing.unpack(factors, kept["weights"], kept["scales"])
     return factors
 
 
