@@ -1,8 +1,8 @@
 """Short tales of animals, and recipes: two kinds of text in plain English words, made by a seed.
 
-Both are written for this course. The choices follow Zipf's law (the second most frequent word is half as frequent as the
-first), as in real texts, so that there is a likeliest name, place and meal. Within a tale everything agrees: who lost
-what, who helped, and where it was. A reader can know that from the context alone.
+Both are written for this course. The choices follow Zipf's law (the second most frequent word is half as frequent as
+the first), as in real texts, so that there is a likeliest name, place and meal. Within a tale everything agrees: who
+lost what, who helped, and where it was. A reader can know that from the context alone.
 """
 
 from __future__ import annotations
@@ -74,10 +74,11 @@ def lost(rng: Random) -> str:
     """Return the tale of a thing that is lost and found by two."""
     one, two = _pair(rng)
     thing, place = _one(THINGS, rng), _one(HIDEOUTS, rng)
-    search = f"{one.they.capitalize()} looked {_other(HIDEOUTS, place, rng)}, but the {thing} was not there."
     return (
-        f"{_opening(one, rng)} One {_one(TIMES, rng)} {one.they} lost {one.their} {_one(COLOURS, rng)} {thing}. {search} "
-        f"Then {two.name} the {two.animal} helped {one.them}, and they found the {thing} {place}. {_ending(one, two, rng)}"
+        f"{_opening(one, rng)} One {_one(TIMES, rng)} {one.they} lost {one.their} {_one(COLOURS, rng)} {thing}. "
+        f"{one.they.capitalize()} looked {_other(HIDEOUTS, place, rng)}, but the {thing} was not there. "
+        f"Then {two.name} the {two.animal} helped {one.them}, and they found the {thing} {place}. "
+        f"{_ending(one, two, rng)}"
     )
 
 
@@ -108,9 +109,9 @@ def walk(rng: Random) -> str:
     one, two = _pair(rng)
     place = _one(PLACES, rng)
     return (
-        f'{_opening(one, rng)} One {_one(TIMES, rng)} {one.they} wanted to see {place}. "It is far, but I know the way," '
-        f"said {two.name} the {two.animal}. They walked for {_one(NUMBERS, rng)} days, and then {one.name} saw {place}. "
-        f"{_ending(one, two, rng)}"
+        f"{_opening(one, rng)} One {_one(TIMES, rng)} {one.they} wanted to see {place}. "
+        f'"It is far, but I know the way," said {two.name} the {two.animal}. They walked {_one(NUMBERS, rng)} days, '
+        f"and then {one.name} saw {place}. {_ending(one, two, rng)}"
     )
 
 

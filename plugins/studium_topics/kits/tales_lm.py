@@ -95,7 +95,7 @@ def inject(model: TinyLM) -> nn.Module:
         torch.default_generator.manual_seed(SEED)
         for name in names:
             parent, _, last = name.rpartition(".")
-            low = LowRank(model.get_submodule(name))  # type: ignore[arg-type]
+            low = LowRank(model.get_submodule(name))
             setattr(model.get_submodule(parent), last, low)
             factors.add_module(name.replace(".", "_"), nn.ModuleDict({"a": low.a, "b": low.b}))
     return factors
@@ -134,9 +134,13 @@ def settings() -> dict[str, Any]:
     """Return everything that decides what is trained, as JSON."""
     corpora = "".join(make(TEXTS, SEED) for make in (tales.tales, tales.recipes))
     return {
-        **{"command": COMMAND, "seed": SEED, "sizes": SIZES, "characters": CHARACTERS, "texts": TEXTS},
-        **{"length": LENGTH, "batch": BATCH, "steps": STEPS, "rate": RATE, "rank": RANK, "alpha": ALPHA},
-        **{"adapter_steps": ADAPTER_STEPS, "adapter_rate": ADAPTER_RATE, "corpora": _sha256(corpora.encode())},
+        "command": COMMAND,
+        "seed": SEED,
+        "sizes": SIZES,
+        "characters": CHARACTERS,
+        "base": {"length": LENGTH, "batch": BATCH, "steps": STEPS, "rate": RATE},
+        "adapter": {"rank": RANK, "alpha": ALPHA, "steps": ADAPTER_STEPS, "rate": ADAPTER_RATE},
+        "texts": {"each": TEXTS, "sha256": _sha256(corpora.encode())},
     }
 
 

@@ -17,12 +17,12 @@ MOST_CHARACTERS, LONGEST_PROMPT = 320, 60  # together with the hidden start, at 
 class PageWriter(Widget):
     """The state of each widget in which a `TinyLM` writes: the model, and how it chooses.
 
-    tensors: name and shape of each tensor of the model, "embedding.weight 45 96"; weights: their numbers, one byte each,
-    where 128 is 0; scales: what a unit of a byte is, one for each first index of each tensor. heads: of its attention.
-    vocabulary: the characters that tokens stand for. prompt: what the text begins with, up to 60 characters; unknown ones
-    are left out. temperature: 0 takes the likeliest character. top_k: how many characters may be drawn, 0 for all. seed:
-    of the draw. length: characters to write, up to 320. written: how many of them are shown; the first view plays up to
-    it. Raises TraitError where they do not fit together.
+    tensors: name and shape of each tensor of the model, "embedding.weight 44 96"; weights: their numbers, one byte
+    each, where 128 is 0; scales: what a unit of a byte is, one for each first index of each tensor. heads: of its
+    attention. vocabulary: the characters that tokens stand for. prompt: what the text begins with, up to 60 characters;
+    unknown ones are left out. temperature: 0 takes the likeliest character. top_k: how many characters may be drawn, 0
+    for all. seed: of the draw. length: characters to write, up to 320. written: how many of them are shown; the first
+    view plays up to it. Raises TraitError where they do not fit together.
     """
 
     tensors = List(Unicode()).tag(sync=True)
@@ -71,7 +71,7 @@ class PageWriter(Widget):
 
 
 class CharacterWriter(PageWriter):
-    """A text that a small model writes in the page, with the alternatives of each character; options as `PageWriter`."""
+    """A text that a small model writes in the page, and what else it might have written; options as `PageWriter`."""
 
     _script = "writer.js"
     _style = "paper.css"
