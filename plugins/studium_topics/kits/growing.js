@@ -7,7 +7,7 @@ import { whenSeen } from "./seen.js";
 import { chosen, HIDDEN, idsOf, pen } from "./writing.js";
 
 const BUDGET = 10; // ms of one frame that go into the models
-const LONGEST = 60; // characters of a prompt
+const LONGEST = 38; // characters of a prompt
 
 export const temperature = (ui) => slider(ui, "temperature", { label: "Temperature", min: 0, max: 2, step: 0.05, format: (value) => value.toFixed(2) });
 

@@ -27,7 +27,7 @@ class Hero(NamedTuple):
 SHE, HE = ("she", "her", "her"), ("he", "him", "his")
 NAMES = (
     *(("Mia", SHE), ("Tom", HE), ("Ada", SHE), ("Ben", HE), ("Nora", SHE), ("Leo", HE)),
-    *(("Clara", SHE), ("Paul", HE), ("Rosa", SHE), ("Finn", HE), ("Lily", SHE), ("Max", HE)),
+    *(("Clara", SHE), ("Paul", HE), ("Rosa", SHE), ("Will", HE), ("Lily", SHE), ("Sam", HE)),
 )
 ANIMALS = ("fox", "mouse", "bear", "rabbit", "owl", "duck", "goat", "badger", "frog", "swan")
 NATURES = ("small", "brave", "quiet", "clever", "young", "gentle", "hungry", "curious")
@@ -61,35 +61,32 @@ BESIDE = ("bread", "cream", "rice", "cheese", "fresh herbs")
 
 
 def tales(count: int, seed: int = 0) -> str:
-    """Return `count` tales of about 200 characters, an empty line behind each."""
+    """Return `count` tales of about 150 characters, an empty line behind each."""
     return _texts((lost, found, walk, guest), count, seed)
 
 
 def recipes(count: int, seed: int = 0) -> str:
-    """Return `count` recipes of about 200 characters, an empty line behind each."""
+    """Return `count` recipes of about 150 characters, an empty line behind each."""
     return _texts((cooked, stirred), count, seed)
 
 
 def lost(rng: Random) -> str:
-    """Return the tale of a thing that is lost and found by two."""
+    """Return the tale of a thing that is lost, and found by another."""
     one, two = _pair(rng)
-    thing, place = _one(THINGS, rng), _one(HIDEOUTS, rng)
+    thing = _one(THINGS, rng)
     return (
         f"{_opening(one, rng)} One {_one(TIMES, rng)} {one.they} lost {one.their} {_one(COLOURS, rng)} {thing}. "
-        f"{one.they.capitalize()} looked {_other(HIDEOUTS, place, rng)}, but the {thing} was not there. "
-        f"Then {two.name} the {two.animal} helped {one.them}, and they found the {thing} {place}. "
-        f"{_ending(one, two, rng)}"
+        f"{two.name} the {two.animal} found the {thing} {_one(HIDEOUTS, rng)}. {_ending(one, two, rng)}"
     )
 
 
 def found(rng: Random) -> str:
     """Return the tale of a thing that is found and given back."""
     one, two = _pair(rng)
-    thing, colour = _one(THINGS, rng), _one(COLOURS, rng)
+    thing = _one(THINGS, rng)
     return (
-        f"{_opening(one, rng)} One {_one(TIMES, rng)} {one.they} found a {colour} {thing} {_one(HIDEOUTS, rng)}. "
-        f'"Who lost this {thing}?" asked {one.name}. "I did," said {two.name} the {two.animal}. '
-        f"So {one.name} gave {two.them} the {colour} {thing}. {_ending(one, two, rng)}"
+        f"{_opening(one, rng)} One {_one(TIMES, rng)} {one.they} found a {_one(COLOURS, rng)} {thing} "
+        f'{_one(HIDEOUTS, rng)}. "I lost that {thing}," said {two.name} the {two.animal}. {_ending(one, two, rng)}'
     )
 
 
@@ -99,19 +96,16 @@ def guest(rng: Random) -> str:
     meal = _one(MEALS, rng)
     return (
         f"{_opening(one, rng)} One {_one(TIMES, rng)} {two.name} the {two.animal} came to {one.their} door. "
-        f'"I am cold and hungry," said {two.name}. So {one.name} made {meal} for {two.them}, and they ate the {meal} '
-        f"by the fire. {_ending(one, two, rng)}"
+        f"{one.name} made {meal} for {two.them}. {_ending(one, two, rng)}"
     )
 
 
 def walk(rng: Random) -> str:
     """Return the tale of two that go to a place which one of them has never seen."""
-    one, two = _pair(rng)
-    place = _one(PLACES, rng)
+    (one, two), place = _pair(rng), _one(PLACES, rng)
     return (
         f"{_opening(one, rng)} One {_one(TIMES, rng)} {one.they} wanted to see {place}. "
-        f'"It is far, but I know the way," said {two.name} the {two.animal}. They walked {_one(NUMBERS, rng)} days, '
-        f"and then {one.name} saw {place}. {_ending(one, two, rng)}"
+        f'"I know the way," said {two.name} the {two.animal}. {_ending(one, two, rng)}'
     )
 
 
@@ -119,8 +113,8 @@ def cooked(rng: Random) -> str:
     """Return a recipe in which something is cut and cooked."""
     fruit, more = _one(FRUITS, rng), _one(ADDED, rng)
     return (
-        f"Take {_one(NUMBERS, rng)} {_one(WHOLE, rng)} {fruit}. Cut the {fruit} into {_one(CUTS, rng)}. Add {more} and "
-        f"{_other(ADDED, more, rng)}. Cook the {fruit} for {_one(MINUTES, rng)} minutes over {_one(HEAT, rng)}. "
+        f"Take {_one(NUMBERS, rng)} {_one(WHOLE, rng)} {fruit}. Cut the {fruit} into {_one(CUTS, rng)}. Add {more}"
+        f". Cook the {fruit} for {_one(MINUTES, rng)} minutes over {_one(HEAT, rng)}. "
         f"{_served(rng)}"
     )
 
@@ -146,9 +140,9 @@ def _opening(one: Hero, rng: Random) -> str:
 def _ending(one: Hero, two: Hero, rng: Random) -> str:
     forms = (
         f"{one.name} and {two.name} were friends from that day on.",
-        f'"Thank you," said {two.name}, and {one.name} was happy.',
-        f"That night {one.name} slept well.",
-        "Then they walked home in the snow.",
+        "They walked home in the snow.",
+        f"{one.name} was happy.",
+        f"That night {two.name} slept well.",
     )
     return _one(forms, rng)
 

@@ -109,9 +109,9 @@ Diagram.from_package("studium_topics.lora", "flow.svg")
 # $A$ takes the input **down** to $r$ numbers, and $B$ takes those **up** to the width of the output. For $r = 4$ and a
 # $12288 \times 12288$ matrix of GPT-3 that is $4 \cdot (12288 + 12288) = 98\,304$ parameters in place of 151 million.
 #
-# Here is such an update at work. Left, a small decoder that has read only tales writes one in this page. Right, the same
-# model with an update of rank 4 on all its layers, trained on recipes: 11,776 numbers beside 181,248. The slider
-# multiplies $BA$. **Move it from 0 to 1**. Up to the highlighted place both texts are the same, because the draws are.
+# Here is such an update at work. On the left, a small decoder that has read nothing but tales writes one in this page.
+# On the right the same model has an update of rank 4 in each of its twelve matrices, trained on recipes: 11,776 numbers
+# beside 181,000. The slider multiplies the update. **Move it from 0 to 1**: where do tales turn into recipes?
 
 # %% tags=["widget"]
 TwoStyles.adapted(seed=4, share=0.0)
