@@ -13,8 +13,8 @@ import { multiplications } from "./writing.js";
 
 const TURN = 6; // ms of one frame that go into each lane
 const LANES = [
-  { name: "without a cache", title: "Without a cache: reads all of it again for each character", way: { keep: false, chunk: 16 } },
-  { name: "with a cache", title: "With a cache: reads the newest character", way: {} },
+  { name: "without a cache", title: "Without a cache: reads it all again", way: { keep: false, chunk: 16 } },
+  { name: "with a cache", title: "With a cache: reads what is new", way: {} },
 ];
 
 export default widget((ui) => {
@@ -24,17 +24,17 @@ export default widget((ui) => {
   ui.controls(h("div", { class: "st-control" }, again), slider(ui, "written", { label: "Characters", min: 1, max: ui.get("length") }));
   ui.more(temperature(ui), ...choices(ui));
   ui.invite("let them race, and then again with twice as many characters. Who falls behind, and how far?");
-  const sheets = LANES.map(({ name }) => paper(`The text ${name}`, ui.get("length")));
+  const sheets = LANES.map(({ name }) => paper(`The text ${name}`));
   const lanes = LANES.map(({ title }, i) => h("div", { class: "st-part" }, h("h4", {}, title), sheets[i].element));
-  const work = bars(ui, { label: "Multiply-adds so far, in millions", format: millions });
+  const work = bars(ui, { label: "Multiply-adds so far, in millions", format: (value) => `${millions(value)} M` });
   const tiles = facts(["Multiply-adds", "For the last character", "Time in this page"]);
   const chart = lineChart(ui, { label: "Multiply-adds of each character", x: { label: "character" }, y: { label: "million multiply-adds" }, height: 220 });
   const table = dataTable(ui, { caption: "Multiply-adds of both lanes, in millions" });
-  ui.add(h("div", { class: "st-sheets" }, ...lanes), work.element, tiles.element, chart.element, table.element);
+  ui.add(h("div", { class: "st-sheets" }, ...lanes), h("div", {}, h("span", { class: "st-label" }, "Multiply-adds so far, in millions"), work.element), tiles.element, chart.element, table.element);
   whenSeen(ui, lanes[0], run.begin);
   return () => {
     const now = run.state();
-    sheets.forEach((sheet, i) => sheet.draw(given(ui), worded(ui, now.pens[i].written.slice(0, now.shown[i])), { writes: now.running && now.shown[i] < now.wanted }));
+    sheets.forEach((sheet, i) => sheet.draw(given(ui), worded(ui, now.pens[i].written.slice(0, now.shown[i])), { writes: now.running && now.shown[i] < now.wanted, room: now.wanted }));
     const spent = now.pens.map((pen, i) => sum(pen.costs.slice(0, now.shown[i])) / 1e6);
     const plan = planned(now, now.wanted);
     work.draw(LANES.map(({ name }, i) => ({ name, value: spent[i], accent: i === 0 })), sum(plan[0]));
@@ -81,7 +81,7 @@ function turn(pen, wanted) {
 }
 
 const sum = (values) => values.reduce((total, value) => total + value, 0);
-const millions = (value) => (value < 100 ? value.toFixed(2) : Math.round(value).toLocaleString("en"));
+const millions = (value) => (value < 100 ? value.toFixed(value < 10 ? 2 : 1) : Math.round(value).toLocaleString("en"));
 const times = ([more, less]) => `${(more / less).toFixed(1)} ×`;
 const against = (values, unit) => `${values.map(millions).join(" against ")} ${unit}`;
 
@@ -114,10 +114,10 @@ function rowsOf(now) {
   const costs = now.pens.map((pen) => pen.costs.slice(0, both).map((cost) => cost / 1e6));
   const row = (at) => [String(at + 1), ...costs.map((each) => millions(each[at]))];
   const some = Array.from({ length: both }, (_, i) => i).filter((i) => i === both - 1 || i % 20 === 19);
-  return { columns: ["character", ...LANES.map(({ name }) => name)], rows: [...some.map(row), ["all together", ...costs.map((each) => millions(sum(each)))]] };
+  return { columns: ["character", ...LANES.map(({ name }) => name)], rows: [["to write", now.wanted, now.wanted], ["written", ...now.shown], ...some.map(row), ["all together", ...costs.map((each) => millions(sum(each)))]] };
 }
 
 function sentence({ shown, wanted }, spent) {
-  if (shown[0] < wanted) return `${shown[0]} of ${wanted} characters without a cache, ${shown[1]} with one.`;
+  if (shown[0] < wanted) return `Both lanes write ${wanted} characters.`;
   return `${wanted} characters took ${millions(spent[0])} million multiply-adds without a cache and ${millions(spent[1])} million with one.`;
 }

@@ -9,19 +9,18 @@ export function modelOf(ui) {
 }
 
 /**
- * A sheet of paper as high as `length` characters need. `draw(given, text, {from, kind, writes})`: `given` is the prompt;
- * the text from character `from` on is marked as `kind`, "repeated" or "other"; while it `writes`, a caret is at the end.
+ * A sheet of paper. `draw(given, text, {from, kind, writes, room})`: `given` is the prompt; the text from character `from` on
+ * is marked as `kind`, "repeated" or "other"; while it `writes`, a caret is at the end; there is room for `room` characters.
  */
-export function paper(label, length) {
+export function paper(label) {
   const parts = { given: h("b"), plain: h("span"), marked: h("mark") };
-  const element = h("p", { class: "st-paper", role: "img", "aria-label": label }, ...Object.values(parts));
-  element.style.setProperty("--st-lines", Math.ceil(length / 30));
-  element.style.setProperty("--st-wide-lines", Math.ceil(length / 62));
+  const element = h("div", { class: "st-paper", role: "group", "aria-label": label }, ...Object.values(parts));
   let shown = "";
-  const draw = (given, text, { from = text.length, kind = "", writes = false }) => {
-    const key = JSON.stringify([given, text, from, kind, writes]);
+  const draw = (given, text, { from = text.length, kind = "", writes = false, room }) => {
+    const key = JSON.stringify([given, text, from, kind, writes, room]);
     if (key === shown) return;
     shown = key;
+    element.style.setProperty("--st-room", room);
     parts.given.textContent = given;
     parts.plain.textContent = text.slice(0, from);
     parts.marked.textContent = text.slice(from);

@@ -16,7 +16,7 @@ export default widget((ui) => {
   ui.controls(slider(ui, "share", { label: "Scale of the adapter", min: 0, max: 1, step: 0.05, format: (value) => value.toFixed(2) }), play.element);
   ui.more(temperature(ui), ...choices(ui));
   ui.invite("move the scale from 0 to 1 and find the point at which tales become recipes. What does it write in between?");
-  const sheets = ["The base", "The base with the adapter"].map((name) => paper(name, ui.get("length")));
+  const sheets = ["The base", "The base with the adapter"].map(paper);
   const title = h("h4", {});
   const parts = [h("h4", {}, "The base model alone"), title].map((head, i) => h("div", { class: "st-part" }, head, sheets[i].element));
   const tiles = facts(["Numbers of the base", "Numbers of the adapter", "The texts part"]);
@@ -27,7 +27,7 @@ export default widget((ui) => {
     play.draw();
     const now = text();
     put(title, "textContent", `The base model with ${now.share.toFixed(2)} of the adapter`);
-    sheets.forEach((sheet, i) => sheet.draw(given(ui), now.texts[i], { from: i ? now.parts : undefined, kind: "other", writes: !now.arrived }));
+    sheets.forEach((sheet, i) => sheet.draw(given(ui), now.texts[i], { from: i ? now.parts : undefined, kind: "other", writes: !now.arrived, room: ui.get("length") }));
     tiles.draw([
       [now.base.toLocaleString("en"), "frozen, and shared by all adapters"],
       [now.adapter.toLocaleString("en"), `rank ${ui.get("rank")}: ${((100 * now.adapter) / now.base).toFixed(1)} % of the base`],
@@ -60,7 +60,8 @@ function rowsOf(ui, { base, adapter, share, parts, shown }) {
   return { columns: ["what", "how much"], rows: rows.map(([what, value]) => [what, value.toLocaleString("en")]) };
 }
 
-function sentence({ share, parts, shown }) {
+function sentence({ arrived, share, parts, shown }) {
+  if (!arrived) return `Both are writing, with a scale of ${share.toFixed(2)}.`;
   if (parts === shown) return `With a scale of ${share.toFixed(2)} both texts are the same, for ${shown} characters.`;
   return `With a scale of ${share.toFixed(2)} the first ${parts} of ${shown} characters are the same.`;
 }

@@ -50,8 +50,8 @@ export function confidence({ rows, written }, count) {
   return Float64Array.from(written.slice(0, count), (token, i) => softmax(rows[i])[token]);
 }
 
-/** {nats, perplexity, bitsPerByte} of those probabilities; each character is a byte. */
-export const judged = (probabilities) => score(probabilities, probabilities.length);
+/** Among how many equally likely characters the model hesitated on average, of those probabilities. */
+export const perplexity = (probabilities) => score(probabilities, probabilities.length).perplexity;
 
 /** How many of the last characters of a text occurred before in the same order; 0 where they are few. */
 export function repeated(text) {
