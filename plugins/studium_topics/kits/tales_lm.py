@@ -27,8 +27,8 @@ SIZES = {"width": 96, "layers": 2, "heads": 4, "hidden": 256}
 LENGTH = 320  # characters that the model has seen at once in training
 COMMAND = "python -m studium_topics.kits.tales_lm"
 TEXTS, SEED, BATCH = 8000, 0, 8
-STEPS, RATE = 500, 8e-3
-RANK, ALPHA, ADAPTER_STEPS, ADAPTER_RATE = 4, 8.0, 150, 1.5e-2
+STEPS, RATE = 1000, 8e-3
+RANK, ALPHA, ADAPTER_STEPS, ADAPTER_RATE = 8, 16.0, 400, 8e-3
 FILE, ADAPTER_FILE, RECORD = "tales_lm.npz", "recipes_lora.npz", "tales_lm.json"
 
 

@@ -46,7 +46,7 @@ export function read(weights, cache, ids, fault = "nothing") {
   const { width, hidden, layers, tokens } = weights;
   const times = (x, matrix, inner, outer, offset) => linear(cache, x, matrix, inner, outer, offset);
   let x = new Float32Array(ids.length * width);
-  ids.forEach((token, row) => x.set(weights.embedding.subarray(token * width, (token + 1) * width), row * width));
+  ids.forEach((token, row) => x.set(weights.embedding.slice(token * width, (token + 1) * width), row * width));
   for (let layer = 0; layer < layers; layer++) {
     x = sum(x, attention(weights, rmsnorm(x, width, weights.norms, 2 * layer * width), layer, cache, fault));
     const z = rmsnorm(x, width, weights.norms, (2 * layer + 1) * width);
