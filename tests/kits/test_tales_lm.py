@@ -89,7 +89,7 @@ def test_without_its_share_the_adapter_changes_nothing(model):
 def test_the_adapter_is_a_small_part_of_the_model(model):
     adapter, base = (sum(part.numel() for part in one.parameters()) for one in (tales_lm.adapter(), model))
     assert 100_000 < base < 300_000
-    assert adapter < 0.1 * base
+    assert adapter < 0.15 * base
 
 
 def test_training_moves_the_base_and_then_only_the_adapter():

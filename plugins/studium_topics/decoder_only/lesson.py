@@ -286,10 +286,10 @@ figures.reading(losses, read)
 # * <dfn>top-p</dfn>, or nucleus sampling, keeps as many of the most probable tokens as are needed to reach the
 #   probability p: few where the model is sure, many where it is not.
 #
-# The decoder below has 181,000 parameters and has read five thousand short tales. It runs in this page and writes one
-# character at a time. **Set the temperature to 0**: the tale is flawless, and then it comes again, word for word. Then
-# raise the temperature until the words fall apart. Under the text you see what the model considered for each character:
-# it hesitates where a name or a place begins, and hardly ever inside a word.
+# The decoder below has 181,000 parameters and has read eight thousand short tales. It runs in this page and writes one
+# character at a time. **Set the temperature to 0**: it tells its likeliest tale, and then the same tale again, word for
+# word. Then raise the temperature until the words fall apart. Under the text you see what the model considered for each
+# character: it hesitates where a name or a place begins, and hardly ever inside a word.
 
 # %% tags=["widget"]
 CharacterWriter.trained(seed=4)

@@ -110,7 +110,7 @@ Diagram.from_package("studium_topics.lora", "flow.svg")
 # $12288 \times 12288$ matrix of GPT-3 that is $4 \cdot (12288 + 12288) = 98\,304$ parameters in place of 151 million.
 #
 # Here is such an update at work. On the left, a small decoder that has read nothing but tales writes one in this page.
-# On the right the same model has an update of rank 4 in each of its twelve matrices, trained on recipes: 11,776 numbers
+# On the right the same model has an update of rank 8 in each of its twelve matrices, trained on recipes: 23,552 numbers
 # beside 181,000. The slider multiplies the update. **Move it from 0 to 1**: where do tales turn into recipes?
 
 # %% tags=["widget"]
