@@ -15,11 +15,11 @@ export default widget((ui) => {
   const play = player(ui, "written", { label: "Characters", ends: () => [0, ui.get("length")], duration: 12000 });
   ui.controls(slider(ui, "share", { label: "Scale of the adapter", min: 0, max: 1, step: 0.05, format: (value) => value.toFixed(2) }), play.element);
   ui.more(temperature(ui), ...choices(ui));
-  ui.invite("move the scale from 0 to 1 and find the point at which tales become recipes. What does it write in between?");
+  ui.invite("move the scale down to 0 and up again. Where do recipes become tales, and what does it write in between?");
   const sheets = ["The base", "The base with the adapter"].map(paper);
   const title = h("h4", {});
   const parts = [h("h4", {}, "The base model alone"), title].map((head, i) => h("div", { class: "st-part" }, head, sheets[i].element));
-  const tiles = facts(["Numbers of the base", "Numbers of the adapter", "The texts part"]);
+  const tiles = facts(["Numbers of the base", "Numbers of the adapter", "Characters until the texts part"]);
   const table = dataTable(ui, { caption: "The adapter beside the base" });
   ui.add(h("div", { class: "st-sheets" }, ...parts), tiles.element, table.element);
   const text = both(ui, parts[0]);
@@ -31,7 +31,7 @@ export default widget((ui) => {
     tiles.draw([
       [now.base.toLocaleString("en"), "frozen, and shared by all adapters"],
       [now.adapter.toLocaleString("en"), `rank ${ui.get("rank")}: ${((100 * now.adapter) / now.base).toFixed(1)} % of the base`],
-      now.parts < now.shown ? [`at character ${now.parts + 1}`, "the same draws up to there"] : ["nowhere", `${now.shown} characters are the same`],
+      [String(now.parts), now.parts < now.shown ? "with the same draws" : "of these, so they are the same"],
     ]);
     table.draw(() => rowsOf(ui, now));
     ui.say(sentence(now));

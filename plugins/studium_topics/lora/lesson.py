@@ -111,10 +111,10 @@ Diagram.from_package("studium_topics.lora", "flow.svg")
 #
 # Here is such an update at work. On the left, a small decoder that has read nothing but tales writes one in this page.
 # On the right the same model has an update of rank 8 in each of its twelve matrices, trained on recipes: 23,552 numbers
-# beside 181,000. The slider multiplies the update. **Move it from 0 to 1**: where do tales turn into recipes?
+# beside 181,000. The slider multiplies the update. **Move it down to 0**: where do recipes turn into tales?
 
 # %% tags=["widget"]
-TwoStyles.adapted(seed=4, share=0.0)
+TwoStyles.adapted(seed=4)
 
 # %% [markdown]
 # The factor $\alpha / r$ keeps the first steps equally long at every rank, so that a learning rate found at one rank
