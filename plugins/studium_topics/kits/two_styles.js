@@ -27,7 +27,7 @@ export default widget((ui) => {
     play.draw();
     const now = text();
     put(title, "textContent", `The base model with ${now.share.toFixed(2)} of the adapter`);
-    sheets.forEach((sheet, i) => sheet.draw(given(ui), now.texts[i], { from: i ? now.parts : undefined, kind: "other", writes: !now.arrived, room: ui.get("length") }));
+    sheets.forEach((sheet, i) => sheet.draw(given(ui), now.texts[i], { from: i && now.parts ? now.parts : undefined, kind: "other", writes: !now.arrived, room: ui.get("length") }));
     tiles.draw([
       [now.base.toLocaleString("en"), "frozen, and shared by all adapters"],
       [now.adapter.toLocaleString("en"), `rank ${ui.get("rank")}: ${((100 * now.adapter) / now.base).toFixed(1)} % of the base`],
