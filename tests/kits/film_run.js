@@ -1,6 +1,7 @@
 // The network and the film of the page, called with plain data.
 import { film } from "../../plugins/studium_topics/kits/film_maths.js";
-import { unet, unpack } from "../../plugins/studium_topics/kits/unet.js";
+import { unpack } from "../../plugins/studium_topics/kits/packing.js";
+import { unet } from "../../plugins/studium_topics/kits/unet.js";
 
 function network({ tensors, weights, scales, levels }) {
   const parts = unpack(tensors, weights, scales);

@@ -32,11 +32,11 @@ export function model(ui) {
   };
 }
 
-// One number for each seed and position.
-const draw = (seed, position) => uniforms(Math.imul(seed + 1, 0x9e3779b1) ^ Math.imul(position + 1, 0x85ebca6b))();
+/** A uniform number for each seed and position. */
+export const draw = (seed, position) => uniforms(Math.imul(seed + 1, 0x9e3779b1) ^ Math.imul(position + 1, 0x85ebca6b))();
 
 /** A row of the logits through temperature and filters: {p, rank, q, cut, count, mass, before, after}. */
-function row(logits, V, position, temperature, topK, topP, minP) {
+export function row(logits, V, position, temperature, topK, topP, minP) {
   const p = maths.softmax(logits, temperature, position * V, V);
   const rank = maths.ranking(temperature === 0 ? p : logits.subarray(position * V, (position + 1) * V));
   const found = maths.filter(p, rank, { topK, topP, minP });

@@ -7,7 +7,9 @@ import { slider } from "studium_widgets/controls/slider.js";
 import { stepper } from "studium_widgets/controls/stepper.js";
 import { widget } from "studium_widgets/controls/widget.js";
 import { film, MISTAKES, rgba, spread } from "./film_maths.js";
-import { unet, unpack } from "./unet.js";
+import { unpack } from "./packing.js";
+import { whenSeen } from "./seen.js";
+import { unet } from "./unet.js";
 
 const BUDGET = 30; // ms of one frame that go into the network
 const SETTINGS = ["kind", "scale", "sampling_steps", "eta", "mistake", "seed", "images"];
@@ -82,13 +84,6 @@ function canvases(count, side) {
   const all = Array.from({ length: count }, () => h("canvas", { width: side, height: side, "aria-hidden": "true" }));
   const draw = (images, channels) => all.forEach((canvas, i) => canvas.getContext("2d").putImageData(new ImageData(rgba(images[i], channels), side, side), 0, 0));
   return { draw, element: h("div", { class: "st-denoising" }, ...all) };
-}
-
-// The film begins when its place comes into view, and not before: a page may hold several.
-function whenSeen(ui, element, action) {
-  const watch = new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecting) && (watch.disconnect(), action()));
-  watch.observe(element);
-  ui.signal.addEventListener("abort", () => watch.disconnect(), { once: true });
 }
 
 // Whether `wanted` steps are made, after as many as fit into one frame.

@@ -50,6 +50,7 @@ import torch
 
 from studium_topics.kits import text
 from studium_topics.kits.tiny_lm import base_model
+from studium_topics.kits.two_styles import TwoStyles
 from studium_topics.lora import experiment, figures
 from studium_topics.lora.experiment import ALL, QV, adaptation, layer_updates, planted_update
 from studium_widgets import Diagram
@@ -108,6 +109,14 @@ Diagram.from_package("studium_topics.lora", "flow.svg")
 # $A$ takes the input **down** to $r$ numbers, and $B$ takes those **up** to the width of the output. For $r = 4$ and a
 # $12288 \times 12288$ matrix of GPT-3 that is $4 \cdot (12288 + 12288) = 98\,304$ parameters in place of 151 million.
 #
+# Here is such an update at work. On the left, a small decoder that has read nothing but tales writes one in this page.
+# On the right the same model has an update of rank 8 in each of its twelve matrices, trained on recipes: 23,552 numbers
+# beside 181,000. The slider multiplies the update. **Move it down to 0**: where do recipes turn into tales?
+
+# %% tags=["widget"]
+TwoStyles.adapted(seed=4)
+
+# %% [markdown]
 # The factor $\alpha / r$ keeps the first steps equally long at every rank, so that a learning rate found at one rank
 # can be kept at another.
 #

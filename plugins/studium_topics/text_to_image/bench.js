@@ -1,11 +1,12 @@
 // Type a prompt and watch eight seeds of it being drawn: the model runs here, in the page.
 import { choice } from "studium_widgets/controls/choice.js";
 import { dataTable } from "studium_widgets/controls/data_table.js";
-import { h, put, suppress } from "studium_widgets/controls/element.js";
+import { h, put } from "studium_widgets/controls/element.js";
 import { memo } from "studium_widgets/controls/memo.js";
 import { slider } from "studium_widgets/controls/slider.js";
 import { settle } from "studium_widgets/controls/timing.js";
 import { widget } from "studium_widgets/controls/widget.js";
+import { field } from "../kits/field.js";
 import { guided, idsOf, noiseOf, painter, pixelsOf, standsOut, timesOf, unknownWords } from "./bench_maths.js";
 
 const IMAGES = 8;
@@ -16,7 +17,7 @@ const ASKED = ["prompt", "negative", "scale", "steps", "spacing", "seed"];
 
 export default widget((ui) => {
   const job = drawing(ui);
-  ui.element.prepend(h("div", { class: "st-t2i-prompts" }, field(ui, "prompt", "Prompt"), field(ui, "negative", "Negative prompt")));
+  ui.element.prepend(h("div", { class: "st-t2i-prompts" }, field(ui, "prompt", { label: "Prompt", longest: LONGEST }), field(ui, "negative", { label: "Negative prompt", longest: LONGEST })));
   ui.controls(
     slider(ui, "scale", { label: "Guidance scale", min: 0, max: 10, step: 0.5 }),
     slider(ui, "steps", { label: "Steps", min: 1, max: 32 }),
@@ -39,15 +40,6 @@ export default widget((ui) => {
     ui.say(sentence(ui, now));
   };
 });
-
-function field(ui, name, label) {
-  const input = h("input", { type: "text", maxlength: LONGEST, autocomplete: "off", spellcheck: "false", "aria-label": label, ...suppress });
-  const read = () => put(input, "value", ui.get(name));
-  input.addEventListener("input", () => ui.set(name, input.value), { signal: ui.signal });
-  ui.on(name, read);
-  read();
-  return h("label", { class: "st-control" }, h("span", { class: "st-label" }, label), input);
-}
 
 // The images as far as they are: begins again when something that is asked for has changed.
 function drawing(ui) {

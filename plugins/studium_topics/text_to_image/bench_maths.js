@@ -1,6 +1,7 @@
 // The pipeline in the page: words to ids, a text tower, a U-Net that answers with a velocity, guidance, and pixels.
 import { normals } from "studium_widgets/random.js";
-import { linearOf, silu, unet, unpack } from "../kits/unet.js";
+import { unpack } from "../kits/packing.js";
+import { linearOf, silu, unet } from "../kits/unet.js";
 
 export const LENGTH = 9; // tokens of a prompt
 const PATCH = 2; // pixels a side that a latent position holds
