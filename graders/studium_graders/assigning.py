@@ -11,6 +11,7 @@ import msgspec
 from nbformat import NotebookNode
 from nbgrader.coursedir import CourseDirectory
 from studium.catalogue import Catalogue
+from studium.elsewhere import Repository, open_elsewhere
 from studium.errors import CourseError, NotebookError
 from studium.notebooks import read_notebook, write_notebook
 
@@ -57,7 +58,7 @@ def build_assignment(root: Path, name: str, catalogue: Catalogue) -> Assigned:
             f"from notebooks of your own with nbgrader generate_assignment {name}"
         )
     plans = plan_notebooks(assignment, catalogue)
-    notebooks = {plan.topic.slug: source_notebook(plan, catalogue.manager) for plan in plans}
+    notebooks = {plan.topic.slug: _notebook(plan, catalogue, course.repository, name) for plan in plans}
     config = load_config(root.resolve(), course)
     final = course_directory(config, name)
     root = Path(final.root)  # nbgrader's settings may have the course elsewhere
@@ -79,6 +80,14 @@ def build_assignment(root: Path, name: str, catalogue: Catalogue) -> Assigned:
     for written in filter(None, (source, release, gradebook_file(final.db_url, root))):
         sharing_of(final).share(written)
     return Assigned(name, course.due(assignment), str(source), str(release), [_summary(plan) for plan in plans])
+
+
+def _notebook(plan: NotebookPlan, catalogue: Catalogue, repository: Repository | None, name: str) -> NotebookNode:
+    """Build a notebook of the assignment ``name``, with what opens it elsewhere if the course has a repository."""
+    notebook = source_notebook(plan, catalogue.manager)
+    if repository:
+        open_elsewhere(notebook, plan.topic, repository, repository.handouts, name, f"{plan.topic.slug}.ipynb")
+    return notebook
 
 
 def _staged(coursedir: CourseDirectory, scratch: str) -> CourseDirectory:
