@@ -9,6 +9,7 @@ import { markNotebooks } from "./marks.js";
 import { keepMirror } from "./mirror.js";
 import { Desk } from "./state.js";
 import { buildPanel } from "./panel.js";
+import { keepChosenTheme } from "./theme.js";
 
 const ID = "studium-desk:plugin";
 const ICON =
@@ -75,6 +76,7 @@ async function start(app, tracker, { palette, launcher, statusBar, registry, ren
   markNotebooks(desk, tracker);
   if (statusBar) statusBar.registerStatusItem("studium-progress", { align: "left", rank: 50, item: statusItem(desk, widgets.Widget, show) });
   widget.disposed.connect(() => desk.end.abort());
+  app.restored.then(() => keepChosenTheme(app, registry));
   app.restored.then(() => begin(desk, show, cover)); // not awaited: the application is restored once every plugin is there
 }
 
