@@ -45,10 +45,7 @@ def html(
     repository = _repository(catalogue, course) if course else None
     options = Options(choose_profile(profile).name, limit, not no_run, force, repository)
     site = _build(catalogue, topics, out, options)
-    if as_json:
-        print_json(site)
-    else:
-        _print(site)
+    (print_json if as_json else _print)(site)
     broken = [f"{p.entry_point} of {p.distribution}: {p.error}" for p in catalogue.problems] if everything else []
     for problem in [*site.all_problems, *broken]:
         typer.echo(f"problem: {problem}", err=True)
