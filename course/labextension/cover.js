@@ -28,7 +28,8 @@ export function coverTab(desk, Widget, icon, show) {
       shell.layoutModified.disconnect(look);
       open();
       files.forEach((widget) => widget.close());
-      if (matchMedia("(min-width: 600px)").matches) show(); // on a phone, the panel would leave nothing of the cover
+      if (matchMedia("(min-width: 600px)").matches) show();
+      else shell.collapseLeft(); // on a phone, anything beside the cover would leave nothing of it
     };
     shell.layoutModified.connect(look);
     look();

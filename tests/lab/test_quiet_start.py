@@ -42,8 +42,8 @@ def started(tmp_path: Path, described_topics: Path) -> Iterator[Callable[[], lis
 
 
 def wait_for(pattern: re.Pattern[str], lines: Callable[[], list[str]]) -> re.Match[str]:
-    """Return the first line of that form, within two minutes."""
-    for _ in range(600):
+    """Return the first line of that form, within eight minutes: topics may have to be read."""
+    for _ in range(2400):
         if found := next(filter(None, map(pattern.fullmatch, lines())), None):
             return found
         time.sleep(0.2)
