@@ -339,7 +339,10 @@ def test_the_site_begins_with_the_opener_which_is_in_no_list_and_no_count(
     assert '<a class="button" href="first.html">Begin: 4 minutes</a>' in start
     assert start.count("first.html") == 1
     assert "<span>1 lesson</span>" in start
-    assert 'rel="next" href="quick.html"' in (out / "first.html").read_text("utf-8")
+    first = (out / "first.html").read_text("utf-8")
+    assert 'rel="next" href="quick.html"' in first
+    assert "<summary>Code</summary>" in first  # as in its notebook
+    assert "<summary>Code</summary>" not in (out / "quick.html").read_text("utf-8")
 
 
 def test_a_site_without_an_opener_begins_with_its_first_lesson(quick, studium, tmp_path):

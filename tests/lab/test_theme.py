@@ -35,8 +35,8 @@ def wait_for_theme(page: Any, light: bool) -> None:
 def choose(page: Any, theme: str) -> None:
     """Choose a theme as learners do, from the menu."""
     page.get_by_role("menuitem", name="Settings", exact=True).click()
-    page.get_by_role("menuitem", name="Theme", exact=True).hover()
-    page.get_by_role("menuitem", name=theme, exact=True).click()
+    page.locator(".lm-Menu-itemLabel").get_by_text("Theme", exact=True).hover()
+    page.locator(".lm-Menu-itemLabel").get_by_text(theme, exact=True).click()
 
 
 @pytest.mark.parametrize(("scheme", "light"), [("light", True), ("dark", False)])
