@@ -5,6 +5,8 @@ import { graphView } from "./graph.js";
 import { done, lessonImage } from "./images.js";
 import { SIGNS } from "./states.js";
 
+/** Whether there is room for a panel beside a page: on a phone, it would leave nothing of the page. */
+export const WIDE = matchMedia("(min-width: 600px)");
 const SAVED = "application/vnd.studium.widget+json";
 
 /** The tab: {open(), takePlaceOf(path)}; the latter opens it in place of the file at `path`, when that is opened first. */
@@ -28,7 +30,7 @@ export function coverTab(desk, Widget, icon, show) {
       shell.layoutModified.disconnect(look);
       open();
       files.forEach((widget) => widget.close());
-      if (matchMedia("(min-width: 600px)").matches) show(); // on a phone, the panel would leave nothing of the cover
+      if (WIDE.matches) show();
     };
     shell.layoutModified.connect(look);
     look();

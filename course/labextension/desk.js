@@ -2,13 +2,14 @@
 import { Api } from "./api.js";
 import { addCards } from "./card.js";
 import { addCommands } from "./commands.js";
-import { coverTab } from "./cover.js";
+import { coverTab, WIDE } from "./cover.js";
 import { h } from "./element.js";
 import { watchIdle } from "./idle.js";
 import { markNotebooks } from "./marks.js";
 import { keepMirror } from "./mirror.js";
 import { Desk } from "./state.js";
 import { buildPanel } from "./panel.js";
+import { keepChosenTheme } from "./theme.js";
 
 const ID = "studium-desk:plugin";
 const ICON =
@@ -75,10 +76,12 @@ async function start(app, tracker, { palette, launcher, statusBar, registry, ren
   markNotebooks(desk, tracker);
   if (statusBar) statusBar.registerStatusItem("studium-progress", { align: "left", rank: 50, item: statusItem(desk, widgets.Widget, show) });
   widget.disposed.connect(() => desk.end.abort());
+  app.restored.then(() => keepChosenTheme(app, registry));
   app.restored.then(() => begin(desk, show, cover)); // not awaited: the application is restored once every plugin is there
 }
 
 async function begin(desk, show, cover) {
+  if (!WIDE.matches) desk.app.shell.collapseLeft?.(); // JupyterLab opens its list of files
   cover.takePlaceOf("START.md");
   await desk.load();
   if (desk.shared) {

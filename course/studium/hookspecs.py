@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from studium.diagnosis import Finding
     from studium.editions import Edition
+    from studium.elsewhere import Repository
     from studium.exporting import ExportOptions
     from studium.topic import Topic
 
@@ -93,6 +94,14 @@ def studium_export(
 @hookspec
 def studium_export_formats() -> Iterable[str]:  # type: ignore[empty-body]
     """Return the formats that your ``studium_export`` writes, to be listed where somebody asks for another."""
+
+
+@hookspec(firstresult=True)
+def studium_repository(course: Path) -> Repository | None:
+    """Return the public repository that the course in the folder ``course`` names; None where it names none.
+
+    Raise StudiumError, one sentence, for a course whose settings cannot be used.
+    """
 
 
 @hookspec

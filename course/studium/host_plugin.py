@@ -25,12 +25,9 @@ def studium_compare(actual: Any, expected: Any, rtol: float | None, atol: float 
 
 @hookimpl(tryfirst=True)
 def studium_edit_notebook(topic: Topic, notebook: NotebookNode, edition: Edition) -> None:
-    """Put the setup cell first and, in a lesson, the link to Binder under the title; fold an opener's code."""
-    from studium.binder import link_to_binder
+    """Put the setup cell first, and fold an opener's code."""
     from studium.setup_cell import fold_code, insert_setup_cell
 
     insert_setup_cell(topic, notebook)
-    if edition == "lesson":
-        link_to_binder(topic, notebook)
     if topic.opener:
         fold_code(notebook)

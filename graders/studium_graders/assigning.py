@@ -11,6 +11,7 @@ import msgspec
 from nbformat import NotebookNode
 from nbgrader.coursedir import CourseDirectory
 from studium.catalogue import Catalogue
+from studium.elsewhere import Repository, open_elsewhere
 from studium.errors import CourseError
 from studium.notebooks import read_notebook, write_notebook
 
@@ -65,7 +66,7 @@ def build_assignment(root: Path, name: str, catalogue: Catalogue, *, replace: bo
             f"from notebooks of your own with nbgrader generate_assignment {name}"
         )
     plans = plan_notebooks(assignment, catalogue)
-    notebooks = {plan.topic.slug: source_notebook(plan, catalogue.manager) for plan in plans}
+    notebooks = {plan.topic.slug: _notebook(plan, catalogue, course.repository, name) for plan in plans}
     config = load_config(root.resolve(), course)
     final = course_directory(config, name)
     root = Path(final.root)  # nbgrader's settings may have the course elsewhere
@@ -96,6 +97,14 @@ def build_assignment(root: Path, name: str, catalogue: Catalogue, *, replace: bo
     )
 
 
+def _notebook(plan: NotebookPlan, catalogue: Catalogue, repository: Repository | None, name: str) -> NotebookNode:
+    """Build a notebook of the assignment ``name``, with what opens it elsewhere if the course has a repository."""
+    notebook = source_notebook(plan, catalogue.manager)
+    if repository:
+        open_elsewhere(notebook, plan.topic, repository, repository.handouts, name, f"{plan.topic.slug}.ipynb")
+    return notebook
+
+
 def _staged(coursedir: CourseDirectory, scratch: str) -> CourseDirectory:
     """Let nbgrader read and write below ``scratch``, a folder of the course, and keep the course's gradebook."""
     coursedir.source_directory = f"{scratch}/{coursedir.source_directory}"
@@ -114,7 +123,7 @@ def _write_source(notebooks: Mapping[str, NotebookNode], old: Path, new: Path, k
             shutil.copytree(old, new, dirs_exist_ok=True, ignore=lambda where, names: _generated(where, names, kept))
         except shutil.Error as error:
             place, _, why = error.args[0][0]
-            raise CourseError(f"{place} must be a file that can be copied: {why}; mend it or remove it") from error
+            raise CourseError(f"{place} must be a file that can be copied: {why}; repair it or remove it") from error
     for name, notebook in notebooks.items():
         write_notebook(seal(notebook), new / f"{name}.ipynb")
 

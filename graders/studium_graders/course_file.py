@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 import msgspec
 from msgspec import Meta
+from studium.elsewhere import Repository
 from studium.errors import CourseError, UnknownNameError, suggestion
 
 from studium_graders.course_messages import convert_message
@@ -94,6 +95,7 @@ class Course(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     limits: Limits = Limits()
     extensions: tuple[Extension, ...] = ()
     classroom: Classroom = Classroom()
+    repository: Repository | None = None
 
     def assignment(self, name: str) -> Assignment:
         """Return the assignment called ``name``; raise UnknownNameError with the nearest name."""
@@ -145,7 +147,7 @@ def read_course(root: Path) -> Course:
         raise CourseError(f"{path} must be UTF-8 text: byte {error.start} is not; save it as UTF-8") from error
     except msgspec.ValidationError as error:
         tables: dict[str, type[msgspec.Struct]] = {"late": Late, "assignments": Assignment, "limits": Limits}
-        tables |= {"extensions": Extension, "classroom": Classroom}
+        tables |= {"extensions": Extension, "classroom": Classroom, "repository": Repository}
         raise CourseError(f"{path} {convert_message(str(error), Course, tables)}") from error
     except (ValueError, RecursionError) as error:  # a number of 5000 digits, 1000 brackets
         why = str(error)[:1].lower() + str(error)[1:]
@@ -172,6 +174,8 @@ def _problem(course: Course) -> str:
         return f"names the unknown timezone {course.timezone!r}; {suggestion(course.timezone, _zones())}"
     if course.late.policy.startswith("per") and not course.late.penalty_percent:
         return f"needs penalty_percent in late for the policy {course.late.policy!r}; add one, such as 10"
+    if course.repository and (found := course.repository.problem()):
+        return found
     for assignment in course.assignments:
         try:
             course.due_for_nbgrader(assignment)

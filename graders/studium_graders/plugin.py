@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     import typer
     from studium.diagnosis import Finding
+    from studium.elsewhere import Repository
     from studium.exporting import ExportOptions
     from studium.topic import Topic
 
@@ -115,6 +116,14 @@ def studium_export(
 
         return write_sheet(format, gradebook, path, assignments, options)
     return None
+
+
+@hookimpl
+def studium_repository(course: Path) -> Repository | None:
+    """Return the table [repository] of the course.toml in a folder."""
+    from studium_graders.course_file import read_course
+
+    return read_course(course).repository
 
 
 def _group(app: typer.Typer, name: str) -> typer.Typer:

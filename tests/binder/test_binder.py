@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -16,8 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from studium.binder import binder_url
-from studium.errors import UsageError
 
 ROOT = Path(__file__).parents[2]
 CONDA_NAMES = {"torch": "pytorch-cpu"}  # conda-forge calls the build for CPUs so
@@ -79,18 +76,6 @@ def test_a_session_gets_as_many_threads_as_it_has_cores(limit, threads):
     command = [str(ROOT / "binder" / "start"), "printenv", "OMP_NUM_THREADS"]
     shown = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert shown.stdout.strip() == threads
-
-
-def test_a_lesson_links_to_binder_where_the_repository_is_named(sample, studium, monkeypatch, tmp_path):
-    monkeypatch.setenv("STUDIUM_BINDER", "gh/someone/course/main")
-    assert studium("lab", "--no-start", "--course", str(tmp_path / "lessons"))[0] == 0
-    title = json.loads((tmp_path / "lessons" / "sample.ipynb").read_text("utf-8"))["cells"][0]["source"]
-    assert title[-1] == f"[Open this lesson on Binder]({binder_url('gh/someone/course/main', 'sample.ipynb')})"
-
-
-def test_a_repository_that_binder_would_not_find_is_a_usage_error():
-    with pytest.raises(UsageError, match=r"gh/owner/repository/branch: got 'https://example\.org'"):
-        binder_url("https://example.org", "lora.ipynb")
 
 
 @pytest.mark.heavy

@@ -279,6 +279,78 @@ def test_a_failure_that_the_author_announces_is_none():
     assert failures(notebook) == ["cell 1 failed: ZeroDivisionError: division by zero"]
 
 
+COURSE = """
+id = "water"
+
+[repository]
+url = "https://github.com/owner/water"
+site = "docs"
+"""
+
+
+def test_with_a_course_pages_and_notebooks_lead_to_where_the_notebook_can_be_opened(quick, studium, tmp_path):
+    quick()
+    (tmp_path / "course.toml").write_text(COURSE)
+    out = tmp_path / "out"
+    code, _, err = studium("html", "quick", "--no-run", "--out", str(out), "--course", str(tmp_path))
+    assert code == 0, err
+    page, notebook = (out / "quick.html").read_text("utf-8"), nbformat.read(out / "quick.ipynb", as_version=4)
+    colab = "https://colab.research.google.com/github/owner/water/blob/main/docs/quick.ipynb"
+    assert f'href="{colab}"' in page
+    assert f"[Colab]({colab})" in notebook.cells[0].source
+    assert "import studium" in notebook.cells[1].source
+    assert "import studium\n" not in page  # the lesson of the page is the one without these cells
+
+
+def test_without_a_course_nothing_leads_elsewhere(quick, studium, tmp_path):
+    quick()
+    out = tmp_path / "out"
+    assert studium("html", "quick", "--no-run", "--out", str(out))[0] == 0
+    assert "colab" not in (out / "quick.html").read_text("utf-8") + (out / "quick.ipynb").read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (COURSE.replace("https", "http"), "needs the https address of a public repository"),
+        ('id = "water"', "needs a table [repository] with a url for --course; add it"),
+        (COURSE.replace("site =", "sight ="), "has the unknown key 'sight' in repository; did you mean 'site'?"),
+    ],
+)
+def test_a_course_that_leads_nowhere_is_one_sentence_and_writes_nothing(quick, studium, tmp_path, text, words):
+    quick()
+    (tmp_path / "course.toml").write_text(text)
+    code, _, err = studium("html", "quick", "--no-run", "--out", str(tmp_path / "out"), "--course", str(tmp_path))
+    assert (code, words in err) == (1, True), err
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_site_begins_with_the_opener_which_is_in_no_list_and_no_count(
+    strangers_only, quick, studium, site, tmp_path
+):
+    quick()
+    quick(slug="first")
+    package = site.folder / "first_topic" / "__init__.py"
+    package.write_text(package.read_text().replace('summary="S."', 'summary="S.", minutes=4, opener=True'))
+    out = tmp_path / "out"
+    code, _, err = studium("html", "--all", "--no-run", "--out", str(out))
+    assert code == 0, err
+    start = (out / "index.html").read_text("utf-8")
+    assert '<a class="button" href="first.html">Begin: 4 minutes</a>' in start
+    assert start.count("first.html") == 1
+    assert "<span>1 lesson</span>" in start
+    first = (out / "first.html").read_text("utf-8")
+    assert 'rel="next" href="quick.html"' in first
+    assert "<summary>Code</summary>" in first  # as in its notebook
+    assert "<summary>Code</summary>" not in (out / "quick.html").read_text("utf-8")
+
+
+def test_a_site_without_an_opener_begins_with_its_first_lesson(quick, studium, tmp_path):
+    quick()
+    assert studium("html", "quick", "--no-run", "--out", str(tmp_path / "out"))[0] == 0
+    assert 'href="quick.html">Begin: quick</a>' in (tmp_path / "out" / "index.html").read_text("utf-8")
+
+
 def test_html_as_json_has_the_promised_keys(quick, studium, tmp_path):
     quick()
     code, printed, _ = studium("html", "quick", "--out", str(tmp_path / "out"), "--no-run", "--json")

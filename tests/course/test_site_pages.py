@@ -248,6 +248,19 @@ def test_a_narrow_window_needs_no_scrolling_sideways(visit, width):
     assert contents.get_by_role("link").first.is_visible()
 
 
+LONGER = """() => {
+    const math = document.querySelector(".prose p math");
+    for (let times = 0; times < 60; times++) math.append(math.firstElementChild.cloneNode(true));
+    return math.getBoundingClientRect().width;
+}"""
+
+
+def test_a_formula_that_is_wider_than_a_telephone_scrolls_in_its_paragraph(visit):
+    page = visit("waves", width=400)
+    assert page.evaluate(LONGER) > 400
+    assert page.evaluate("document.documentElement.scrollWidth") <= 400
+
+
 def test_a_page_prints_without_what_only_a_screen_needs(visit):
     page = visit("waves", dark=True)
     page.emulate_media(media="print", color_scheme="dark")

@@ -30,6 +30,14 @@ def test_the_cover_opens_first_with_a_widget_that_moves_and_each_lesson_and_begi
     page.locator(".jp-Notebook").get_by_role("heading", level=1).first.wait_for()
 
 
+@pytest.mark.parametrize(("path", "shown"), [("START.md", ".studium-cover"), ("lora.ipynb", ".jp-NotebookPanel")])
+def test_on_a_phone_what_is_opened_has_the_whole_width_between_the_side_bars(lab, page, path, shown):
+    page.set_viewport_size({"width": 400, "height": 900})
+    page.goto(lab.url(f"lab/tree/{path}"))
+    page.locator(shown).wait_for()
+    page.wait_for_function(f"document.querySelector('{shown}').clientWidth > 300")
+
+
 @pytest.mark.parametrize(
     "slug", [pytest.param(slug, marks=[pytest.mark.heavy] if slug != QUICK else []) for slug in OURS]
 )

@@ -8,10 +8,12 @@ import typer
 
 from studium.catalogue import Catalogue
 from studium.cli.output import print_json
+from studium.errors import StudiumError
 from studium.profiles import VARIABLE, choose_profile
 from studium.topic import Topic
 
 if TYPE_CHECKING:
+    from studium.elsewhere import Repository
     from studium.site.building import Options, WrittenSite
 
 
@@ -24,6 +26,9 @@ def html(
     limit: Annotated[int, typer.Option(help="Longest time for one cell, in seconds.", min=1)] = 600,
     no_run: Annotated[bool, typer.Option("--no-run", help="Write the pages without running the lessons.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Run lessons again even if they did not change.")] = False,
+    course: Annotated[
+        Path | None, typer.Option(help="A course folder; pages link to its repository on Binder, Colab and Kaggle.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
     """Write lessons as a site that opens from disk, with text, formulas, figures and working widgets.
@@ -36,17 +41,23 @@ def html(
     catalogue: Catalogue = ctx.obj
     if everything == bool(slug):
         raise typer.BadParameter("name a topic, or give --all (see `studium topics`)")
-    topics = catalogue.topics if slug is None else [catalogue[slug]]
-    site = _build(catalogue, topics, out, Options(choose_profile(profile).name, limit, not no_run, force))
-    if as_json:
-        print_json(site)
-    else:
-        _print(site)
+    topics = catalogue.lessons if slug is None else [catalogue[slug]]
+    repository = _repository(catalogue, course) if course else None
+    options = Options(choose_profile(profile).name, limit, not no_run, force, repository)
+    site = _build(catalogue, topics, out, options)
+    (print_json if as_json else _print)(site)
     broken = [f"{p.entry_point} of {p.distribution}: {p.error}" for p in catalogue.problems] if everything else []
     for problem in [*site.all_problems, *broken]:
         typer.echo(f"problem: {problem}", err=True)
     if site.all_problems or broken:
         raise typer.Exit(1)
+
+
+def _repository(catalogue: Catalogue, course: Path) -> "Repository":
+    found: Repository | None = catalogue.manager.hook.studium_repository(course=course)
+    if found is None:
+        raise StudiumError(f"{course}/course.toml needs a table [repository] with a url for --course; add it")
+    return found
 
 
 def _build(catalogue: Catalogue, topics: Sequence[Topic], out: Path, options: "Options") -> "WrittenSite":

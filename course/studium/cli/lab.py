@@ -12,7 +12,7 @@ import typer
 from studium.catalogue import Catalogue
 from studium.desk.places import workspace_here
 
-_LAB = "import studium; from jupyterlab.labapp import main; main()"  # starts sooner: see studium.late_grammar
+_LAB = "import studium; from studium.lab_process import main; main()"  # starts sooner: see studium.late_grammar
 
 
 def lab(
@@ -50,7 +50,8 @@ def _command(course: Path, start: str, settings: Path, no_browser: bool, port: i
         f"--ServerApp.root_dir={course.resolve()}",  # by its bare name, "workspace" is a command of Lab
         f"--LabApp.default_url=/lab/tree/{start}",
         f"--LabApp.app_settings_dir={settings}",  # an instructor's tools are off there: `jupyter lab` has them
-        "--log-level=WARN",  # of what remains, the address is the first
+        f"--JupyterNotebookApp.app_settings_dir={settings}",
+        *("--log-level=ERROR", "--LabApp.log_level=ERROR"),
         *(["--no-browser"] if no_browser else []),
         *(["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []),
     ]

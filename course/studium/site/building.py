@@ -2,13 +2,15 @@
 
 import time
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import msgspec
 
 from studium.catalogue import Catalogue
 from studium.editions import compile_lesson
+from studium.elsewhere import Repository, open_elsewhere
 from studium.errors import StudiumError, TopicError
 from studium.notebooks import write_notebook, write_text
 from studium.site.assets import write_assets
@@ -52,12 +54,16 @@ class WrittenSite(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Options:
-    """How lessons are run: profile, longest time for a cell in seconds, whether at all, whether again."""
+    """How lessons are run: profile, longest time for a cell in seconds, whether at all, whether again.
+
+    With ``repository``, pages and notebooks lead to the services that open a notebook of it.
+    """
 
     profile: str = "laptop"
     limit: int = 600
     run: bool = True
     force: bool = False
+    repository: Repository | None = None
 
 
 @dataclass
@@ -94,10 +100,13 @@ class Site:
 
     def _update(self, topic: Topic) -> float | None:
         """Run a lesson whose inputs changed; give the seconds that it took, None where it need not or shall not run."""
-        notebook = compile_lesson(topic, self.catalogue.manager)
-        write_notebook(notebook, self.folder / f"{topic.slug}.ipynb")
-        annotate(notebook, topic)
         options = self.options
+        notebook = compile_lesson(topic, self.catalogue.manager)
+        published = deepcopy(notebook)
+        if options.repository:
+            open_elsewhere(published, topic, options.repository, options.repository.site, f"{topic.slug}.ipynb")
+        write_notebook(published, self.folder / f"{topic.slug}.ipynb")
+        annotate(notebook, topic)
         inputs = inputs_of(topic, notebook, options.profile, self.catalogue)
         if self.runs.is_fresh(topic.slug, inputs) and not (options.run and options.force):
             return None
@@ -115,15 +124,20 @@ class Site:
         self.runs.keep(topic.slug, notebook, "" if failures(notebook) else inputs)
         return time.perf_counter() - start
 
+    def _services(self, notebook: str) -> dict[str, str]:
+        repository = self.options.repository
+        return repository.services(str(PurePosixPath(repository.site, notebook))) if repository else {}
+
     def _write_pages(self) -> list[Lesson]:
-        kept = {topic: self.runs.get(topic.slug) for topic in self.catalogue.topics}
+        kept = {topic: self.runs.get(topic.slug) for topic in self.catalogue.lessons}
         lessons = [
             Lesson(topic, read_page(notebook, topic.title), str(notebook.metadata.studium.get("profile", "")))
             for topic, notebook in kept.items()
             if notebook
         ]
         for index, lesson in enumerate(lessons):
-            write_text(lesson_page(lessons, index), self.folder / f"{lesson.slug}.html")
+            services = self._services(f"{lesson.slug}.ipynb")
+            write_text(lesson_page(lessons, index, services=services), self.folder / f"{lesson.slug}.html")
         write_text(start_page(lessons), self.folder / START)
         write_assets(self.folder, search_index(lessons), plots=any(lesson.page.has_plots for lesson in lessons))
         for slug in self.runs.slugs() - {lesson.slug for lesson in lessons}:  # its topic is installed no more

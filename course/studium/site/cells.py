@@ -118,7 +118,8 @@ class _Reader:
                 yield from map(self._text, self.prose.sections(cell.source))
             elif cell.cell_type == "code" and cell.source.strip():
                 words = (*cell.metadata.get("tags", ()), role(cell))
-                folded = next((_FOLDED[word] for word in words if word in _FOLDED), "")
+                hidden = "Code" if cell.metadata.get("jupyter", {}).get("source_hidden") else ""
+                folded = next((_FOLDED[word] for word in words if word in _FOLDED), hidden)
                 yield Code(code_block(cell.source), show_outputs(cell), folded)
 
     def _text(self, section: Section) -> Text:

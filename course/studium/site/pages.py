@@ -1,10 +1,11 @@
 """Laying out pages: the templates, filled in."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import groupby
+from types import MappingProxyType
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -44,8 +45,13 @@ class Lesson:
         return [block for block in self.page.blocks if isinstance(block, Exercise) and block.optional == optional]
 
 
-def lesson_page(lessons: Sequence[Lesson], index: int, policy: str = POLICY) -> str:
-    """Lay out the page of ``lessons[index]``, between its neighbours."""
+def lesson_page(
+    lessons: Sequence[Lesson], index: int, policy: str = POLICY, services: Mapping[str, str] = MappingProxyType({})
+) -> str:
+    """Lay out the page of ``lessons[index]``, between its neighbours.
+
+    ``services`` holds the addresses that open its notebook elsewhere, by name.
+    """
     return _fill(
         "lesson.html",
         policy=policy,
@@ -53,21 +59,25 @@ def lesson_page(lessons: Sequence[Lesson], index: int, policy: str = POLICY) -> 
         before=lessons[index - 1] if index else None,
         after=lessons[index + 1] if index + 1 < len(lessons) else None,
         titles={lesson.slug: lesson.page.title for lesson in lessons},
+        services=services,
     )
 
 
 def start_page(lessons: Sequence[Lesson]) -> str:
-    """Lay out the page from which the course is entered: tracks in reading order."""
-    numbered = list(enumerate(lessons, 1))
+    """Lay out the page from which the course is entered: the opener, then tracks in reading order."""
+    opener = next((lesson for lesson in lessons if lesson.topic.opener), None)
+    listed = [lesson for lesson in lessons if not lesson.topic.opener]
+    numbered = list(enumerate(listed, 1))
     tracks = [(track, list(members)) for track, members in groupby(numbered, key=lambda pair: pair[1].topic.track)]
     return _fill(
         "start.html",
         policy=POLICY,
         tracks=tracks,
         titles={lesson.slug: lesson.page.title for lesson in lessons},
-        minutes=sum(lesson.topic.minutes for lesson in lessons),
-        exercises=sum(lesson.exercises for lesson in lessons),
-        cover=_cover(lessons),
+        minutes=sum(lesson.topic.minutes for lesson in listed),
+        exercises=sum(lesson.exercises for lesson in listed),
+        opener=opener,
+        cover=_cover(listed),
     )
 
 

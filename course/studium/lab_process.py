@@ -1,0 +1,26 @@
+"""The process of ``studium lab``: JupyterLab, which says in one line where it is, and else only what goes wrong."""
+
+from jupyter_server.serverapp import ServerApp
+from jupyterlab.labapp import LabApp
+
+
+class QuietServer(ServerApp):  # type: ignore[misc]  # jupyter_server has no types for mypy here
+    """JupyterLab's server, without the dozen lines around its address."""
+
+    def find_server_extensions(self) -> None:
+        """Leave out nbgrader's: they are an instructor's, and warn each learner that nothing is configured."""
+        super().find_server_extensions()
+        for name in [name for name in self.jpserver_extensions if name.startswith("nbgrader.")]:
+            del self.jpserver_extensions[name]
+
+    def start_app(self) -> None:
+        """Print the address, and start."""
+        print(f"JupyterLab is at {self.public_url}", flush=True)  # noqa: T201
+        self.identity_provider.token_generated = False  # of one that it has generated, the server tells in many lines
+        super().start_app()
+
+
+def main() -> None:
+    """Run JupyterLab with the arguments of the command line."""
+    LabApp.serverapp_class = QuietServer
+    LabApp.launch_instance()
