@@ -1,5 +1,6 @@
 // A film of images that come out of noise, drawn by a small network that runs in the page.
 import { dataTable } from "studium_widgets/controls/data_table.js";
+import { whenSeen } from "studium_widgets/controls/demonstration.js";
 import { h, put } from "studium_widgets/controls/element.js";
 import { player } from "studium_widgets/controls/player.js";
 import { select } from "studium_widgets/controls/select.js";
@@ -82,13 +83,6 @@ function canvases(count, side) {
   const all = Array.from({ length: count }, () => h("canvas", { width: side, height: side, "aria-hidden": "true" }));
   const draw = (images, channels) => all.forEach((canvas, i) => canvas.getContext("2d").putImageData(new ImageData(rgba(images[i], channels), side, side), 0, 0));
   return { draw, element: h("div", { class: "st-denoising" }, ...all) };
-}
-
-// The film begins when its place comes into view, and not before: a page may hold several.
-function whenSeen(ui, element, action) {
-  const watch = new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecting) && (watch.disconnect(), action()));
-  watch.observe(element);
-  ui.signal.addEventListener("abort", () => watch.disconnect(), { once: true });
 }
 
 // Whether `wanted` steps are made, after as many as fit into one frame.

@@ -127,7 +127,7 @@ function names(context, { left, right }, box, colours, chosen, theme) {
   context.textAlign = "left";
   right.forEach(({ name, note, limit }, e) => {
     const place = box.right[e];
-    context.strokeStyle = e === chosen ? theme.warm : theme.muted;
+    context.strokeStyle = e === chosen ? theme.text : theme.muted;
     context.lineWidth = e === chosen ? 2.5 : 1;
     context.strokeRect(box.x2 + 0.5, place.top + 0.5, WIDTH - 1, Math.max(1, limit * box.unit - 1));
     if (place.room >= 9 || e === chosen) write(context, note ? `${name} ${note}` : name, box.x2 + WIDTH + 6, place, e === chosen, theme);

@@ -154,7 +154,7 @@ function flag(context, { left, top, width, height, cell, rowHeight }, [row, colu
 
 function outline(context, { left, top, cell, rowHeight }, [row, column], span, theme, width) {
   const [x, y, w] = [left + column * cell, top + row * rowHeight, Math.max(cell * span, 3)];
-  for (const [stroke, thick] of [[theme.surface, width + 2], [theme.warm, width]]) {
+  for (const [stroke, thick] of [[theme.surface, width + 2], [theme.text, width]]) {
     context.lineWidth = thick;
     context.strokeStyle = stroke;
     context.strokeRect(x, y, w, Math.max(rowHeight, 3));
