@@ -1,6 +1,7 @@
 // The memory of a decoder, part by part, against the cards; and how it grows with the context.
 import { choice } from "./controls/choice.js";
 import { dataTable } from "./controls/data_table.js";
+import { demonstrate } from "./controls/demonstration.js";
 import { h, put } from "./controls/element.js";
 import { facts } from "./controls/facts.js";
 import { lineChart } from "./controls/line_chart.js";
@@ -20,8 +21,7 @@ const OPTIMISERS = [["sgd", "SGD"], ["momentum", "SGD, momentum"], ["adam", "Ada
 
 export default widget((ui) => {
   const tasks = choice(ui, "task", { label: "Memory to", options: [["inference", "Run"], ["training", "Train"]] });
-  ui.controls(tasks, modelList(ui), contextSlider(ui));
-  ui.more(batchSlider(ui), cardList(ui));
+  ui.controls(contextSlider(ui), batchSlider(ui));
   ui.invite("lengthen the context: the weights stay as they are, and the cache grows until it is the larger part.");
   const settings = {
     inference: h("div", { class: "st-controls" }, headList(ui), select(ui, "window", { label: "Sliding window", options: WINDOWS }), weightList(ui), cacheList(ui)),
@@ -36,12 +36,14 @@ export default widget((ui) => {
       toggle(ui, "flash", { label: "FlashAttention" }),
     ),
   };
+  ui.more(tasks, modelList(ui), cardList(ui), settings.inference, settings.training);
+  demonstrate(ui, "context", () => CONTEXTS.filter((context) => context <= ui.get("context")));
   const bar = stackedBar("Memory", PARTS);
   const tiles = { inference: facts(["In all", "Cards", "Largest batch", "A token, at best"]), training: facts(["In all", "Cards", "Largest batch", "For each parameter"]) };
   const chart = lineChart(ui, { label: "Memory over the context", x: { label: "context, tokens", log: true }, y: { label: "GB", log: true }, height: 230 });
   const source = h("p", { class: "st-effect" });
   const table = dataTable(ui, { caption: "Memory by parts, in bytes" });
-  ui.add(h("div", { class: "st-memory" }, settings.inference, settings.training, bar.element, tiles.inference.element, tiles.training.element, chart.element, source), table.element);
+  ui.add(h("div", { class: "st-memory" }, bar.element, tiles.inference.element, tiles.training.element, chart.element, source), table.element);
   return () => {
     const now = read(ui);
     for (const task of ["inference", "training"]) settings[task].hidden = tiles[task].element.hidden = task !== now.options.task;

@@ -1,6 +1,7 @@
 // Particles in the plane under the exact scores of a Gaussian mixture: Langevin, annealed, diffusion, and guidance.
 import { bars } from "./controls/bars.js";
 import { dataTable } from "./controls/data_table.js";
+import { demonstrate } from "./controls/demonstration.js";
 import { h } from "./controls/element.js";
 import { facts } from "./controls/facts.js";
 import { player } from "./controls/player.js";
@@ -24,8 +25,11 @@ export default widget((ui) => {
   const others = Object.entries(NAMES).filter(([name]) => name !== "yours" || ui.array("trajectory"));
   ui.on("steps", () => ui.set("step", ui.get("steps")));
   const side = settings(ui);
-  ui.controls(clock.element, select(ui, "sampler", { label: "Sampler", options: others.filter(([name]) => name !== "yours") }));
+  const sampler = select(ui, "sampler", { label: "Sampler", options: others.filter(([name]) => name !== "yours") });
+  const guided = ui.get("guidance") !== "none";
+  ui.controls(clock.element, guided ? side.scale : sampler);
   ui.more(
+    ...(guided ? [sampler] : [side.scale]),
     slider(ui, "steps", { label: "Steps in all", values: COUNTS }),
     select(ui, "background", { label: "Background", options: GROUNDS }),
     select(ui, "arrows", { label: "Arrows", options: ARROWS }),
@@ -33,6 +37,7 @@ export default widget((ui) => {
     ...side.rest,
   );
   ui.invite(ui.get("guidance") === "none" ? "play the steps and read the shares below: do the particles find both modes in the right proportion?" : "raise the scale: the particles obey the label more, and leave the density that they came from.");
+  demonstrate(ui, "step", clock.all, 4000);
   const parts = { planes: planes(ui), side, shares: bars(ui, { label: "Share of the particles", format: percent }) };
   const tiles = facts(["Distance to exact", "Covariance, trace", "Mean radius"]);
   const table = dataTable(ui, { caption: "Shares of the particles now, and of the exact density" });
@@ -49,7 +54,7 @@ export default widget((ui) => {
     parts.planes.draw(now);
     parts.side.draw(now);
     tiles.draw(readings(ui, now));
-    parts.shares.draw([...now.found.shares].map((value, g) => ({ name: groupName(ui, now.guidance, g), value, mark: now.goal.shares[g], accent: now.guidance !== "none" && g === ui.get("label") })));
+    parts.shares.draw([...now.found.shares].map((value, g) => ({ name: groupName(ui, now.guidance, g), value, mark: now.goal.shares[g], kind: now.guidance === "none" || g === ui.get("label") ? "chosen" : "context" })));
     table.draw(() => rowsOf(ui, now));
     ui.say(sentence(ui, now));
     if (!now.arrived) ui.redraw();

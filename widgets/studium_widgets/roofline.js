@@ -1,5 +1,6 @@
 // The roofline of a card, with the work of a model below it; the points of batch and prompt can be dragged.
 import { dataTable } from "./controls/data_table.js";
+import { demonstrate } from "./controls/demonstration.js";
 import { h } from "./controls/element.js";
 import { widget } from "./controls/widget.js";
 import { BATCHES, batchSlider, cacheList, cardList, CONTEXTS, contextSlider, headList, modelList, weightList } from "./memory_meter_controls.js";
@@ -14,6 +15,7 @@ export default widget((ui) => {
   ui.controls(batchSlider(ui), contextSlider(ui));
   ui.more(modelList(ui), cardList(ui), headList(ui), weightList(ui), cacheList(ui));
   ui.invite("raise the batch: decoding climbs the slope, where memory is the limit, towards the roof, where arithmetic is.");
+  demonstrate(ui, "batch", () => BATCHES.filter((batch) => batch <= ui.get("batch")));
   const read = (more = {}) => {
     const card = CARDS[ui.get("card")];
     const state = { model: ui.get("model"), kvHeads: ui.get("kv_heads"), batch: ui.get("batch"), context: ui.get("context") };

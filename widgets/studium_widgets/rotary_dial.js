@@ -1,5 +1,6 @@
 // Rotary positions: dials that turn with the position, and the score of query and key over their offset.
 import { dataTable } from "./controls/data_table.js";
+import { demonstrate } from "./controls/demonstration.js";
 import { h } from "./controls/element.js";
 import { legend } from "./controls/legend.js";
 import { lineChart } from "./controls/line_chart.js";
@@ -30,10 +31,11 @@ const MISTAKES = [
 export default widget((ui) => {
   const look = source(ui);
   const positions = follow(ui);
-  const { mistake, rest } = controls(ui);
-  ui.controls(positions[0].element, mistake);
+  const { mistake, together, rest } = controls(ui);
+  ui.controls(positions[0].element, together, mistake);
   ui.more(positions[1].element, ...rest);
-  ui.invite("let the query move on. The first dials turn fast, the last ones hardly at all, and the score depends on the offset alone.");
+  ui.invite("let the query move on: the first dials turn fast, the last ones hardly at all. Then move both: all hands turn, and the score stays.");
+  if (!ui.get("together")) demonstrate(ui, "query_position", positions[0].all);
   const dials = faces(ui, { moved: () => ui.redraw() });
   const key = legend(ui);
   const [x, y] = [{ label: "offset, query − key" }, { label: "score" }];
@@ -75,14 +77,14 @@ function follow(ui) {
 function controls(ui) {
   const dimensions = ui.array("query") || ui.array("key") ? [] : [slider(ui, "dimensions", { label: "Dimensions d", values: DIMENSIONS })];
   const mistake = select(ui, "mistake", { label: "Put in a mistake", options: MISTAKES });
+  const together = toggle(ui, "together", { label: "Move both" });
   const rest = [
-    toggle(ui, "together", { label: "Move both" }),
     ...dimensions,
     slider(ui, "base", { label: "Base θ", values: BASES, format: (value) => value.toLocaleString("en") }),
     select(ui, "method", { label: "Stretch the context by", options: METHODS }),
     slider(ui, "factor", { label: "Stretch factor", values: FACTORS, format: (value) => `${value} ×` }),
   ];
-  return { mistake, rest };
+  return { mistake, together, rest };
 }
 
 function source(ui) {
