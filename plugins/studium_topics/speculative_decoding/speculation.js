@@ -1,5 +1,6 @@
 // Two lanes, draft and target: what each pass proposes, the bar that decides each word, and the text that comes out.
 import { dataTable } from "studium_widgets/controls/data_table.js";
+import { demonstrate } from "studium_widgets/controls/demonstration.js";
 import { h, put } from "studium_widgets/controls/element.js";
 import { facts } from "studium_widgets/controls/facts.js";
 import { lineChart } from "studium_widgets/controls/line_chart.js";
@@ -32,12 +33,16 @@ export default widget((ui) => {
   ui.controls(
     steps.element,
     slider(ui, "agreement", { label: "Agreement of the draft", min: 0, max: 1, step: 0.05, format: two }),
+    select(ui, "mistake", { label: "Put in a mistake", options: Object.entries(MISTAKES).map(([name, [label]]) => [name, label]) }),
+  );
+  ui.more(
     slider(ui, "gamma", { label: "Drafted words in a pass", min: 1, max: 8 }),
     slider(ui, "cost", { label: "Cost of a draft, in target passes", min: 0, max: 0.5, step: 0.01, format: two }),
     stepper(ui, "seed", { label: "Draw", min: 0, max: 99 }),
     toggle(ui, "greedy", { label: "Greedy" }),
-    select(ui, "mistake", { label: "Put in a mistake", options: Object.entries(MISTAKES).map(([name, [label]]) => [name, label]) }),
   );
+  ui.invite("pull the agreement down to 0: more drafted words are rejected, and still the text is the target's own. Then put in a mistake.");
+  demonstrate(ui, "turns", steps.all, 5000);
   const line = h("p", { class: "st-spec-text" });
   const key = h("p", { class: "st-spec-key" }, h("span", { class: "st-spec-kept" }, "kept"), " ", h("span", { class: "st-spec-replacement" }, "replacement"), " ", h("span", { class: "st-spec-bonus" }, "one more"));
   const lanes = h("div", { class: "st-spec-lanes" });

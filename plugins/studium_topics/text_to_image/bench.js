@@ -16,13 +16,14 @@ const ASKED = ["prompt", "negative", "scale", "steps", "spacing", "seed"];
 
 export default widget((ui) => {
   const job = drawing(ui);
-  ui.element.prepend(h("div", { class: "st-t2i-prompts" }, field(ui, "prompt", "Prompt"), field(ui, "negative", "Negative prompt")));
-  ui.controls(
-    slider(ui, "scale", { label: "Guidance scale", min: 0, max: 10, step: 0.5 }),
+  ui.controls(field(ui, "prompt", "Prompt"), slider(ui, "scale", { label: "Guidance scale", min: 0, max: 10, step: 0.5 }));
+  ui.more(
+    field(ui, "negative", "Negative prompt"),
     slider(ui, "steps", { label: "Steps", min: 1, max: 32 }),
     choice(ui, "spacing", { label: "Times", options: [["straight", "straight"], ["DDIM", "DDIM"]] }),
     slider(ui, "seed", { label: "First seed", min: 0, max: 999 }),
   );
+  ui.invite("write another colour or shape. Then set the guidance to 0: the images no longer do what they are told.");
   const tiles = Array.from({ length: IMAGES }, () => {
     const canvas = h("canvas", { width: 16, height: 16, "aria-hidden": "true" });
     const caption = h("figcaption");
@@ -46,7 +47,7 @@ function field(ui, name, label) {
   input.addEventListener("input", () => ui.set(name, input.value), { signal: ui.signal });
   ui.on(name, read);
   read();
-  return h("label", { class: "st-control" }, h("span", { class: "st-label" }, label), input);
+  return h("label", { class: "st-control st-t2i-field" }, h("span", { class: "st-label" }, label), input);
 }
 
 // The images as far as they are: begins again when something that is asked for has changed.
