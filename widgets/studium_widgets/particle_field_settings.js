@@ -12,7 +12,7 @@ const LEVELS = [1, 2, 3, 5, 10, 20, 50, 100];
 const GUIDANCE = [["none", "None"], ["classifier", "Classifier"], ["classifier-free", "Classifier-free"]];
 const two = (value) => value.toFixed(2);
 
-/** Gives {element, scale, rest, draw(now)}: the mistake beside the picture, the scale of guidance, and all others; `now` as from `model`. */
+/** Gives {menu, effect, scale, rest, draw(now)}: the mistake and what it does, the scale of guidance, and all others; `now` as from `model`. */
 export function settings(ui) {
   const classes = [...new Set(ui.get("classes"))].sort((a, b) => a - b);
   const langevin = ({ sampler }) => /langevin|annealed/.test(sampler);
@@ -38,7 +38,6 @@ export function settings(ui) {
   const scale = rows.find(([name]) => name === "scale")[1];
   const menu = select(ui, "mistake", { label: "Put in a mistake", options: MISTAKES.map(([name, shown]) => [name, shown]) });
   const effect = h("p", { class: "st-effect", "aria-live": "polite" });
-  const element = h("div", { class: "st-particles-settings", role: "group", "aria-label": "Settings" }, menu, effect);
   const draw = (now) => {
     for (const [, control, shown] of rows) control.hidden = !shown(now);
     const names = possible(now).map(([name]) => name);
@@ -46,5 +45,5 @@ export function settings(ui) {
     menu.querySelector("select").value = now.mistake[0];
     put(effect, "textContent", now.mistake[2]);
   };
-  return { element, scale, rest: rows.map(([, control]) => control).filter((control) => control !== scale), draw };
+  return { menu, effect, scale, rest: rows.map(([, control]) => control).filter((control) => control !== scale), draw };
 }

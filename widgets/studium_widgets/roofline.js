@@ -32,7 +32,7 @@ export default widget((ui) => {
   };
   const chart = rooflineChart(ui, { label: "Roofline: left and right change the batch, up and down the context", dragged, stepped });
   const list = h("ul", { class: "st-roof-points" });
-  const hint = h("p", { class: "st-effect" }, "Drag point 1 to change the batch and point 2 to change the context. Round points are what the card allows at best; square ones were measured.");
+  const hint = h("p", { class: "st-effect" }, "Drag point 1 to change the batch and point 2 to change the context. Round points are what the card allows at best; square ones were measured. Dotted roofs are other cards.");
   const table = dataTable(ui, { caption: "Work, traffic and the roof" });
   ui.add(chart.element, hint, list, table.element);
   return () => {

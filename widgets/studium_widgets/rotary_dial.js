@@ -14,7 +14,7 @@ import { widget } from "./controls/widget.js";
 import { faces } from "./rotary_dial_faces.js";
 import { curve, frequencies, score, unseen } from "./rotary_dial_maths.js";
 
-const FURTHEST = 8; // contexts: rotary_dial.py has the same number
+const [NEAR, FURTHEST] = [2, 8]; // contexts that the positions reach to; rotary_dial.py has the second too
 const POINTS = 360; // of the curve
 const BASES = [100, 500, 1000, 5000, 10000, 50000, 100000, 500000, 1000000];
 const DIMENSIONS = [4, 8, 16, 32, 64, 128];
@@ -55,7 +55,8 @@ export default widget((ui) => {
 
 // The two positions; while they move together, a change of one is made to the other too.
 function follow(ui) {
-  const ends = () => [0, FURTHEST * ui.get("context")];
+  const near = () => ui.get("method") === "none" && Math.max(ui.get("query_position"), ui.get("key_position")) <= NEAR * ui.get("context");
+  const ends = () => [0, (near() ? NEAR : FURTHEST) * ui.get("context")];
   let offset = 0;
   const keep = () => (offset = ui.get("query_position") - ui.get("key_position"));
   const along = (from, to, sign) => ui.on(from, () => {

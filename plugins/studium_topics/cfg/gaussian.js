@@ -19,7 +19,7 @@ const level = (sigma) => (sigma === 200 ? "∞" : String(sigma));
 export default widget((ui) => {
   ui.controls(slider(ui, "scale", { label: "Scale", min: 0, max: 10, step: 0.25, format: (s) => `s ${s.toFixed(2)}, w ${minus((s - 1).toFixed(2))}` }));
   ui.more(
-    slider(ui, "steps", { label: "Steps", values: STEPS }),
+    slider(ui, "steps", { label: "Steps", values: STEPS, format: (steps) => steps.toLocaleString("en") }),
     slider(ui, "mean", { label: "Label's mean", min: 0, max: 2, step: 0.1, format: (value) => value.toFixed(1) }),
     slider(ui, "variance", { label: "Label's variance", min: 0.1, max: 1.9, step: 0.1, format: (value) => value.toFixed(1) }),
     slider(ui, "high", { label: "Guided up to σ", values: LEVELS, format: level }),
@@ -77,6 +77,6 @@ function rowsOf(now, { exact, ddpm, ddim }) {
 function sentence({ scale, high }, steps, { exact, ddpm, ddim }) {
   const of = ({ mean, variance }) => `${three(variance)} and mean ${three(mean)}`;
   const where = high === 200 ? "" : high === 0 ? ", guided nowhere" : `, guided up to the noise level ${level(high)}`;
-  const asked = `s = ${three(scale)} (w = ${three(scale - 1)}), ${steps} steps${where}`;
+  const asked = `s = ${three(scale)} (w = ${three(scale - 1)}), ${steps.toLocaleString("en")} steps${where}`;
   return `${asked}: the tilted density has variance ${of(exact)}; DDPM gives ${of(ddpm)}, DDIM ${of(ddim)}.`;
 }

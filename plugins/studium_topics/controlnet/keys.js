@@ -20,6 +20,8 @@ export default widget((ui) => {
   const asked = kernel(ui);
   const follow = followed(ui, asked);
   const small = smallControl(ui);
+  const taken = slider(ui, "taken", { label: "Steps taken", min: 0, max: STEPS });
+  ui.controls(slider(ui, "scale", { label: "Scale of the control", values: SCALES, format: (value) => value.toFixed(1) }), taken);
   ui.more(...KEYS.map(([name, label]) => toggle(ui, name, { label })));
   ui.invite("draw on the board, and the images follow. Then take steps, and see which gradient wakes first.");
   demonstrate(ui, "scale", () => SCALES.filter((scale) => scale <= ui.get("scale")), 2000);
@@ -40,11 +42,10 @@ function followed(ui, asked) {
   const buttons = ui.get("drawings").map((drawing, i) => button(ui, ui.get("names")[i], drawing));
   const clear = button(ui, "Clear", "0".repeat(ui.get("side") ** 2));
   const strip = h("div", { class: "st-keys-strip", "aria-hidden": "true" });
-  const scale = slider(ui, "scale", { label: "Scale of the control", values: SCALES, format: (value) => value.toFixed(1) });
   const tile = facts(["Overlap with your drawing"]);
   const note = h("p", { class: "st-note" });
   const from = h("p", { class: "st-keys-from", role: "group", "aria-label": "Start from a drawing" }, ...buttons, clear);
-  const sides = h("div", { class: "st-keys-sides" }, h("div", {}, grid.element), h("div", { class: "st-keys-result" }, strip, tile.element, scale));
+  const sides = h("div", { class: "st-keys-sides" }, h("div", {}, grid.element), h("div", { class: "st-keys-result" }, strip, tile.element));
   const element = h("section", { "aria-label": "Draw" }, h("h4", {}, "Draw where the shape should be"), from, sides, note);
   const draw = () => {
     const drawing = ui.get("drawing");
@@ -97,8 +98,7 @@ function paint(strip, { images, first }, side) {
 function smallControl(ui) {
   const size = bars(ui, { label: "Size of each gradient", format: (value) => (value === 0 ? "0 exactly" : value.toFixed(3)) });
   const tiles = facts(["Loss", "Change of the base's answer"]);
-  const taken = slider(ui, "taken", { label: "Steps taken", min: 0, max: STEPS });
-  const element = h("section", { "aria-label": "Gradients" }, h("h4", {}, "A control of three weights: residual = out × copy × (image + in × hint)"), taken, size.element, tiles.element);
+  const element = h("section", { "aria-label": "Gradients" }, h("h4", {}, "A control of three weights: residual = out × copy × (image + in × hint)"), size.element, tiles.element);
   const draw = () => {
     const set = Object.fromEntries([["zeroOut", "zero_out"], ["zeroIn", "zero_in"], ["seesImage", "sees_image"], ["pooled", "pooled"]].map(([key, name]) => [key, ui.get(name)]));
     const rows = descent(set, STEPS);

@@ -168,12 +168,13 @@ function label(context, theme, text, x, y, bold) {
   context.fillText(text, x, y);
 }
 
-function tilesOf({ heads, groups, error, right }) {
+function tilesOf({ heads, groups, order, error, right }) {
   const ratio = heads / groups;
+  const against = order === "grouped" ? "of a head's result, against its own" : `without the mistake ${mean(right).toFixed(3)}`;
   return [
     [ratio === 1 ? "all of it" : `1 / ${ratio}`, `${groups} of ${heads} heads of keys and values`],
     [String(ratio), "decoding in bfloat16, long context"],
-    [mean(error).toFixed(3), `with the right wiring ${mean(right).toFixed(3)}`],
+    [mean(error).toFixed(3), against],
   ];
 }
 

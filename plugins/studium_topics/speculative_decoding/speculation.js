@@ -64,7 +64,7 @@ export default widget((ui) => {
     lanes.style.setProperty("--st-spec-columns", gamma + 1);
     put(note, "textContent", MISTAKES[mistake][1]);
     numbers.draw([
-      [two(mean.perPass), `mean of ${MANY} passes`],
+      [two(mean.perPass), `mean of ${MANY.toLocaleString("en")} passes`],
       [two(expected(mean.share, gamma)), `from the share that is kept, ${two(mean.share)}`],
       [`${added - turns} of ${added}`, `${added} words in ${turns} ${turns === 1 ? "pass" : "passes"}`],
       [off.toFixed(3), off < 5e-4 ? "the same distribution" : "another distribution"],

@@ -4,7 +4,7 @@ import { memo } from "./memo.js";
 import { table } from "./palette.js";
 
 const FLAT = 18; // px above the columns, of names that are not turned
-const NAMED = 48; // rows or columns up to which each has its name on the axis
+const NAMED = 11; // px of a row or column from which each has its name on the axis
 const NAME_WIDTH = 84; // px at most
 const STRIPE = 7; // px from one stripe to the next
 
@@ -63,7 +63,7 @@ function layout(ui, { element, picture: { rows, columns, rowNames, columnNames }
     return widths.get(name);
   };
   const longest = (names, count) => {
-    if (!names || count > NAMED) return 0;
+    if (!names || width / count < NAMED) return 0;
     context.font = `12px ${ui.theme.font}`;
     return Math.min(NAME_WIDTH, width / 4, 8 + Math.max(...names.map(measure)));
   };

@@ -66,6 +66,7 @@ function drawAll(ui, view, fit) {
   content.series.forEach((line, i) => drawSeries(context, content.x, line, i, place, ui.theme));
   content.layer?.(context, place);
   context.restore();
+  content.marks.forEach((mark) => nameMark(context, mark, place, ui.theme));
   const plain = content.series.every(({ dots, share }) => !dots && share === undefined) && !content.named.length;
   const named = plain && content.series.length > 1 && nameLines(context, content, place, ui.theme, view.places);
   view.legend ||= !named; // once it is there it stays, so that nothing below it jumps
@@ -115,18 +116,24 @@ function drawLine(context, x, values, i, { x: across, y: up }, theme) {
   context.setLineDash([]);
 }
 
-function drawMark(context, mark, { x, width, height }, theme) {
+function drawMark(context, mark, { x, height }, theme) {
   const at = Math.round(x.place(mark.x)) + 0.5;
   context.strokeStyle = theme.text;
-  context.fillStyle = theme.text;
   context.setLineDash([3, 3]);
   segment(context, at, MARGIN.top, at, height - MARGIN.bottom);
   context.setLineDash([]);
-  const text = mark.label ?? "";
+}
+
+// Over the lines, with a rim in the page's colour.
+function nameMark(context, { x: value, label: text = "" }, { x, width }, theme) {
+  const at = Math.round(x.place(value)) + 0.5;
   const before = at + 5 + context.measureText(text).width > width;
   context.textAlign = before ? "right" : "left";
   context.textBaseline = "top";
+  Object.assign(context, { strokeStyle: theme.surface, fillStyle: theme.text, lineWidth: 4, lineJoin: "round" });
+  context.strokeText(text, at + (before ? -5 : 5), MARGIN.top);
   context.fillText(text, at + (before ? -5 : 5), MARGIN.top);
+  context.lineWidth = 1;
 }
 
 function drawReading(context, { x, series }, index, place, theme) {

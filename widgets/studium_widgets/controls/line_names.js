@@ -1,58 +1,63 @@
 // Names beside the lines that they belong to, where there is room.
 
-const PLACES = [0.9, 0.78, 0.66, 0.54, 0.42, 0.3, 0.18, 0.1]; // shares of a line, the preferred ones first
-const [LETTERS, APART] = [13, 5]; // px: the height of a name, and what is between it and any line
+const PLACES = [0.93, 0.85, 0.77, 0.69, 0.61, 0.57, 0.53, 0.45, 0.37, 0.29, 0.21, 0.13, 0.07]; // shares of a line, the preferred ones first
+const [LETTERS, NEAR, FAR] = [13, 2, 8]; // px: the height of a name, and around it to its own line and to others
 
 /**
- * Writes the name of each line of `series` above or below it, clear of all lines and names. Gives whether all found room.
- * `kept`: a Map from a name to its place, so that it stays there while the lines move.
+ * Writes the name of each line of `series` beside it, nearer to it than to any other, and none where one finds no room;
+ * gives whether all found room. `kept`: a Map from a name to its place, so that it stays there while the lines move.
  */
 export function nameLines(context, { series, x }, axes, theme, kept) {
+  const lines = series.map(({ name, y }) => ({ name, wide: context.measureText(name).width, points: pixels(x, y, axes) }));
   const boxes = [];
-  for (const line of series) {
-    const known = kept.get(line.name);
-    const places = [...(known ? [known] : []), ...placesOf(line)];
-    const found = places.find((place) => isFree(boxOf(context, line, place, x, axes), { series, x, axes, boxes }));
-    if (found) boxes.push({ ...boxOf(context, line, found, x, axes), name: line.name });
+  for (const line of lines) {
+    const places = [kept.get(line.name), ...placesOf(line)].filter((place) => place && line.points[place.at]);
+    const found = places.find((place) => isFree(boxOf(line, place), line, { lines, axes, boxes }));
     kept.set(line.name, found);
+    if (!found) return false;
+    boxes.push(boxOf(line, found));
   }
-  for (const box of boxes) write(context, box, theme);
-  return boxes.length === series.length;
+  boxes.forEach((box, i) => write(context, lines[i].name, box, theme));
+  return true;
 }
 
-// Above, then below: at the line's top, and then from its end to its beginning.
-function placesOf({ y }) {
-  const top = y.indexOf(Math.max(...y.filter(Number.isFinite)));
-  const all = [top, ...PLACES.map((share) => Math.round(share * (y.length - 1)))];
-  return [-1, 1].flatMap((side) => all.map((at) => ({ at, side })));
+const pixels = (x, y, axes) => Array.from(y, (value, i) => (Number.isFinite(value) ? [axes.x.place(x[i]), axes.y.place(value)] : null));
+
+// At the line's top, then from its end to its beginning: above, below, to the right and to the left, nearer and farther.
+function placesOf({ points }) {
+  const top = points.reduce((best, point, i) => (point && (!points[best] || point[1] < points[best][1]) ? i : best), 0);
+  const all = [top, ...PLACES.map((share) => Math.round(share * (points.length - 1)))];
+  const sides = [5, 12, 20].flatMap((far) => [[0, -far], [0, far]]);
+  return [...sides, [8, 0], [-8, 0]].flatMap((side) => all.map((at) => ({ at, side })));
 }
 
-function boxOf(context, line, { at, side }, x, axes) {
-  const half = context.measureText(line.name).width / 2 + 2;
-  const [across, up] = [axes.x.place(x[at]), axes.y.place(line.y[at]) + side * (LETTERS / 2 + APART)];
-  return { left: across - half, right: across + half, top: up - LETTERS / 2, bottom: up + LETTERS / 2 };
+function boxOf({ points, wide }, { at, side: [dx, dy] }) {
+  const [x, y] = points[at];
+  const across = x + Math.sign(dx) * (wide / 2) + dx;
+  const up = y + Math.sign(dy) * (LETTERS / 2) + dy;
+  return { left: across - wide / 2, right: across + wide / 2, top: up - LETTERS / 2, bottom: up + LETTERS / 2 };
 }
 
-function isFree(box, { series, x, axes, boxes }) {
+function isFree(box, own, { lines, axes, boxes }) {
   const [[left, right], [bottom, top]] = [axes.x.ends, axes.y.ends];
   if (!(box.left >= left && box.right <= right && box.top >= top && box.bottom <= bottom)) return false;
-  if (boxes.some((other) => box.left < other.right && box.right > other.left && box.top < other.bottom && box.bottom > other.top)) return false;
-  return !series.some(({ y }) => crosses(box, x, y, axes));
+  if (boxes.some((other) => box.left < other.right + FAR && box.right > other.left - FAR && box.top < other.bottom && box.bottom > other.top)) return false;
+  return !lines.some((line) => crosses(grown(box, line === own ? NEAR : FAR), line.points));
 }
 
+const grown = ({ left, right, top, bottom }, by) => ({ left: left - by, right: right + by, top: top - by, bottom: bottom + by });
+
 // Whether a line passes through a box: each piece of it, by its ends.
-function crosses(box, x, y, axes) {
-  const room = { left: box.left, right: box.right, top: box.top - 2, bottom: box.bottom + 2 };
-  for (let i = 1; i < y.length; i++) {
-    const [from, to] = [axes.x.place(x[i - 1]), axes.x.place(x[i])];
-    if (to < room.left || from > room.right) continue;
-    const ends = [axes.y.place(y[i - 1]), axes.y.place(y[i])];
-    if (Math.max(...ends) >= room.top && Math.min(...ends) <= room.bottom) return true;
+function crosses(box, points) {
+  for (let i = 1; i < points.length; i++) {
+    const [from, to] = [points[i - 1], points[i]];
+    if (!from || !to || to[0] < box.left || from[0] > box.right) continue;
+    if (Math.max(from[1], to[1]) >= box.top && Math.min(from[1], to[1]) <= box.bottom) return true;
   }
   return false;
 }
 
-function write(context, { name, left, right, top, bottom }, theme) {
+function write(context, name, { left, right, top, bottom }, theme) {
   Object.assign(context, { textAlign: "center", textBaseline: "middle", fillStyle: theme.text });
   context.fillText(name, (left + right) / 2, (top + bottom) / 2 + 0.5);
 }
