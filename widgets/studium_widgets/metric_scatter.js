@@ -25,9 +25,10 @@ export default widget((ui) => {
   let visible = [];
   const pick = (index) => ui.set("chosen", ui.get("chosen") === visible[index].name ? "" : visible[index].name);
   const plane = scatter(ui, { label: "Models: arrows go from one to the next, Enter keeps its details", moved: () => ui.redraw(), picked: pick });
+  const large = ui.get("size") ? [h("p", { class: "st-note" }, `The larger a mark, the larger its ${name(ui.get("size"))}.`)] : [];
   const details = h("dl", { class: "st-details" });
   const table = dataTable(ui, { caption: "The points that are shown" });
-  ui.add(key.element, h("div", { class: "st-plane" }, plane.element), details, table.element);
+  ui.add(key.element, h("div", { class: "st-plane" }, plane.element), ...large, details, table.element);
   return () => {
     const now = look(ui);
     visible = now.visible;

@@ -47,7 +47,7 @@ class Spectrum(Widget):
         sentence = np.repeat(np.arange(5), (12, 7, 11, 8, 10))
         scores = (6.0 * np.equal.outer(sentence, sentence), -((apart / 6) ** 2), -3.0 * apart)
         attention = [np.exp(each) / np.exp(each).sum(-1, keepdims=True) for each in scores]
-        return cls(matrix=attention, names=["sentences", "neighbourhood", "one neighbour"], cut=5)
+        return cls(matrix=attention, names=["sentences", "neighbourhood", "one neighbour"], cut=4)
 
     @classmethod
     def largest(cls) -> Self:

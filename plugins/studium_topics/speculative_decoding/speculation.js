@@ -48,7 +48,8 @@ export default widget((ui) => {
   const lanes = h("div", { class: "st-spec-lanes" });
   const note = h("p", { class: "st-spec-note" });
   const numbers = facts(["words a pass adds", "formula", "passes saved", "distance from the target"]);
-  const chart = lineChart(ui, { label: "Speed-up over the number of drafted words", x: { label: "drafted words in a pass" }, y: { label: "speed-up" }, height: 200 });
+  const up = { label: "speed-up" };
+  const chart = lineChart(ui, { label: "Speed-up over the number of drafted words", x: { label: "drafted words in a pass" }, y: up, height: 200 });
   const table = dataTable(ui, { caption: "The newest pass, one row a word" });
   ui.add(h("div", {}, line, key), lanes, note, h("div", { class: "st-spec-facts" }, numbers.element), chart.element, table.element);
   return () => {
@@ -70,6 +71,7 @@ export default widget((ui) => {
       [off.toFixed(3), off < 5e-4 ? "the same distribution" : "another distribution"],
     ]);
     const y = LENGTHS.map((length) => expected(mean.share, length) / (1 + length * cost));
+    up.range = [Math.min(1, ...y), 1.2 * Math.max(1.2, ...y)];
     chart.draw({ x: LENGTHS, series: [{ name: "speed-up by the formula", y }], marks: [{ x: gamma, label: `${gamma} drafted` }] });
     table.draw(() => rows(newest, words));
     ui.say(sentence(turns, newest, words, off));

@@ -17,7 +17,7 @@ import { extent, short } from "./ticks.js";
 export function lineChart(ui, { label, x, y, height = 260, moved = () => {} }) {
   const { element: picture, fit } = canvas(label);
   const key = legend(ui);
-  const view = { element: document.createElement("div"), picture, content: null, axes: null, places: new Map(), legend: false };
+  const view = { element: document.createElement("div"), picture, content: null, axes: null, places: new Map(), named: false, legend: false };
   view.element.className = "st-chart";
   view.element.append(key.element, picture);
   const compose = () => view.content && drawAll(ui, view, fit);
@@ -32,6 +32,7 @@ export function lineChart(ui, { label, x, y, height = 260, moved = () => {} }) {
     const names = [...content.series.map(({ name, dots }, i) => (dots ? { name, mark: mark(i) } : name)), ...view.content.named];
     compose();
     key.draw(names.length > 1 && view.legend ? names : []);
+    key.element.style.visibility = view.named ? "hidden" : "";
   };
   return view;
 }
@@ -68,8 +69,8 @@ function drawAll(ui, view, fit) {
   context.restore();
   content.marks.forEach((mark) => nameMark(context, mark, place, ui.theme));
   const plain = content.series.every(({ dots, share }) => !dots && share === undefined) && !content.named.length;
-  const named = plain && content.series.length > 1 && nameLines(context, content, place, ui.theme, view.places);
-  view.legend ||= !named; // once it is there it stays, so that nothing below it jumps
+  view.named = plain && content.series.length > 1 && nameLines(context, content, place, ui.theme, view.places);
+  view.legend ||= !view.named; // once it is there it keeps its room, so that nothing below it jumps
   if (cursor?.cell) drawReading(context, content, cursor.cell[1], place, ui.theme);
 }
 

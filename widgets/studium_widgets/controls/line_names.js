@@ -1,7 +1,7 @@
 // Names beside the lines that they belong to, where there is room.
 
 const PLACES = [0.93, 0.85, 0.77, 0.69, 0.61, 0.57, 0.53, 0.45, 0.37, 0.29, 0.21, 0.13, 0.07]; // shares of a line, the preferred ones first
-const [LETTERS, NEAR, FAR] = [13, 2, 8]; // px: the height of a name, and around it to its own line and to others
+const [LETTERS, NEAR, FARTHER] = [13, 2, 6]; // px: the height of a name, around it to its own line, and how much more to others
 
 /**
  * Writes the name of each line of `series` beside it, nearer to it than to any other, and none where one finds no room;
@@ -12,7 +12,7 @@ export function nameLines(context, { series, x }, axes, theme, kept) {
   const boxes = [];
   for (const line of lines) {
     const places = [kept.get(line.name), ...placesOf(line)].filter((place) => place && line.points[place.at]);
-    const found = places.find((place) => isFree(boxOf(line, place), line, { lines, axes, boxes }));
+    const found = places.find((place) => isFree(line, place, { lines, axes, boxes }));
     kept.set(line.name, found);
     if (!found) return false;
     boxes.push(boxOf(line, found));
@@ -38,11 +38,13 @@ function boxOf({ points, wide }, { at, side: [dx, dy] }) {
   return { left: across - wide / 2, right: across + wide / 2, top: up - LETTERS / 2, bottom: up + LETTERS / 2 };
 }
 
-function isFree(box, own, { lines, axes, boxes }) {
+function isFree(own, place, { lines, axes, boxes }) {
+  const box = boxOf(own, place);
+  const far = Math.max(...place.side.map(Math.abs)) + FARTHER;
   const [[left, right], [bottom, top]] = [axes.x.ends, axes.y.ends];
   if (!(box.left >= left && box.right <= right && box.top >= top && box.bottom <= bottom)) return false;
-  if (boxes.some((other) => box.left < other.right + FAR && box.right > other.left - FAR && box.top < other.bottom && box.bottom > other.top)) return false;
-  return !lines.some((line) => crosses(grown(box, line === own ? NEAR : FAR), line.points));
+  if (boxes.some((other) => box.left < other.right + far && box.right > other.left - far && box.top < other.bottom && box.bottom > other.top)) return false;
+  return !lines.some((line) => crosses(grown(box, line === own ? NEAR : far), line.points));
 }
 
 const grown = ({ left, right, top, bottom }, by) => ({ left: left - by, right: right + by, top: top - by, bottom: bottom + by });
