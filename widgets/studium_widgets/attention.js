@@ -24,7 +24,8 @@ const LIVE = 128; // tokens up to which the small pictures follow a moving slide
 
 export default widget((ui) => {
   const head = source(ui);
-  ui.controls(choice(ui, "mask", { label: "Mask", options: MASKS }));
+  const temperature = slider(ui, "temperature", { label: "Temperature", values: TEMPERATURES, format: (value) => value.toFixed(2) });
+  ui.controls(choice(ui, "mask", { label: "Mask", options: MASKS }), temperature);
   ui.more(...further(ui, head()));
   ui.invite(invitation(ui));
   demonstrate(ui, "temperature", () => TEMPERATURES.filter((value) => value >= ui.get("temperature")).reverse());
@@ -56,7 +57,6 @@ function further(ui, { layers, headCount }) {
   const made = [choice(ui, "view", { label: "View", options: VIEWS })];
   if (layers > 1) made.push(stepper(ui, "layer", { label: "Layer", max: layers - 1 }));
   if (headCount > 1) made.push(stepper(ui, "head", { label: "Head", max: headCount - 1 }));
-  made.push(slider(ui, "temperature", { label: "Temperature", values: TEMPERATURES, format: (value) => value.toFixed(2) }));
   if (ui.get("padding").some(Boolean)) made.push(toggle(ui, "mask_padding", { label: "Hide padding" }));
   return made;
 }
