@@ -103,7 +103,7 @@ function ribbon(context, x1, y1, x2, y2, thick) {
 // A fill through which others are seen is pale: its edges have the full colour. A thin band is a line.
 function edges(context, x1, y1, x2, y2, thick) {
   const middle = (x1 + x2) / 2;
-  context.lineWidth = thick > 2 ? 1 : Math.max(1, thick);
+  context.lineWidth = thick > 2 ? 1 : Math.min(1.4, Math.max(1, thick));
   context.beginPath();
   for (const side of thick > 2 ? [0.5, thick - 0.5] : [thick / 2]) {
     context.moveTo(x1, y1 + side);
