@@ -20,6 +20,7 @@ NOT_SHOWN = {
         "cut_axes",
         "element",
         "keys",
+        "line_names",
         "memo",
         "prediction_drawing",
         "prediction_score",

@@ -209,7 +209,7 @@ def test_a_path_in_which_nbgrader_finds_no_notebooks_is_named(counting: Catalogu
 def test_a_file_beside_the_notebooks_that_cannot_be_copied_is_named(counting: Catalogue, course: Path) -> None:
     place = course / "source" / "ps1" / "data.csv"
     place.symlink_to("nowhere")
-    with pytest.raises(CourseError, match=rf"^{place} must be a file that can be copied: .*; mend it or remove it$"):
+    with pytest.raises(CourseError, match=rf"^{place} must be a file that can be copied: .*; repair it or remove it$"):
         build_assignment(course, "ps1", counting)
 
 

@@ -15,7 +15,7 @@ MISTAKE = re.compile(r"""select\(ui, "(?:mistake|fault|bug)", \{ label: "([^"]*)
 @pytest.mark.browser
 def test_a_widget_opens_with_what_carries_its_idea_and_the_keyboard_opens_the_rest(mount):
     page = mount(RotaryDial(), more=False)
-    assert page.get_by_text("Try: let the query move on.").is_visible()
+    assert page.get_by_text("Try: let the query move on").is_visible()
     assert page.get_by_role("slider").evaluate_all("(all) => all.map((one) => one.ariaLabel)") == ["Query stands at"]
     page.locator(".st-more > summary").focus()
     page.keyboard.press("Enter")

@@ -6,6 +6,7 @@ import { question } from "./attention_question.js";
 import { predictions, sentence, shownTokens } from "./attention_words.js";
 import { choice } from "./controls/choice.js";
 import { dataTable } from "./controls/data_table.js";
+import { demonstrate } from "./controls/demonstration.js";
 import { h } from "./controls/element.js";
 import { heatMap } from "./controls/heat_map.js";
 import { colourBar } from "./controls/legend.js";
@@ -23,7 +24,11 @@ const LIVE = 128; // tokens up to which the small pictures follow a moving slide
 
 export default widget((ui) => {
   const head = source(ui);
-  ui.controls(...controls(ui, head()));
+  const temperature = slider(ui, "temperature", { label: "Temperature", values: TEMPERATURES, format: (value) => value.toFixed(2) });
+  ui.controls(choice(ui, "mask", { label: "Mask", options: MASKS }), temperature);
+  ui.more(...further(ui, head()));
+  ui.invite(invitation(ui));
+  demonstrate(ui, "temperature", () => TEMPERATURES.filter((value) => value >= ui.get("temperature")).reverse());
   const { pictures, words, panel, thumbnails, key, table } = build(ui, head());
   let drawn = null;
   const small = (now) => thumbnails.draw(now.scoresOf, now.size, now.mask, ui.get("temperature"));
@@ -42,11 +47,16 @@ export default widget((ui) => {
   };
 });
 
-function controls(ui, { layers, headCount }) {
-  const made = [choice(ui, "mask", { label: "Mask", options: MASKS }), choice(ui, "view", { label: "View", options: VIEWS })];
+function invitation(ui) {
+  if (ui.get("predictions").length) return "hide another word, then switch the mask: what can still be read from the words that it sees?";
+  if (ui.get("asks")) return "write a sentence of your own, and point at a row: where does this word look?";
+  return "point at a row to see where one word looks. Then switch the mask: what lies to the right is gone, and the rest shares the weight.";
+}
+
+function further(ui, { layers, headCount }) {
+  const made = [choice(ui, "view", { label: "View", options: VIEWS })];
   if (layers > 1) made.push(stepper(ui, "layer", { label: "Layer", max: layers - 1 }));
   if (headCount > 1) made.push(stepper(ui, "head", { label: "Head", max: headCount - 1 }));
-  made.push(slider(ui, "temperature", { label: "Temperature", values: TEMPERATURES, format: (value) => value.toFixed(2) }));
   if (ui.get("padding").some(Boolean)) made.push(toggle(ui, "mask_padding", { label: "Hide padding" }));
   return made;
 }

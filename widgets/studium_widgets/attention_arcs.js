@@ -90,7 +90,7 @@ function fan(context, theme, { weights, size, range }, box, row, chosen) {
     if (strength < 0.01 && key !== chosen) continue;
     const path = new Path2D();
     curve(path, box, row, key);
-    context.strokeStyle = key === chosen ? theme.warm : theme.accent;
+    context.strokeStyle = key === chosen ? theme.text : theme.accent;
     context.globalAlpha = key === chosen ? 1 : Math.min(1, 0.15 + strength);
     context.lineWidth = Math.max(key === chosen ? 2 : 0, thickness(strength, box) * 1.2);
     context.stroke(path);

@@ -1,5 +1,6 @@
 // A router: tokens flow to experts, buckets run over, and a loss tries to keep the flows even.
 import { dataTable } from "./controls/data_table.js";
+import { demonstrate } from "./controls/demonstration.js";
 import { h } from "./controls/element.js";
 import { facts } from "./controls/facts.js";
 import { flowGraph } from "./controls/graph.js";
@@ -16,7 +17,13 @@ const percent = (share) => `${(100 * share).toFixed(1)} %`;
 
 export default widget((ui) => {
   const look = source(ui);
-  ui.controls(...controls(ui));
+  ui.controls(
+    slider(ui, "favour", { label: "Bias for expert 0", min: 0, max: 6, step: 0.25, format: (value) => value.toFixed(2) }),
+    slider(ui, "balance", { label: "Balancing steps", min: 0, max: 40 }),
+  );
+  ui.more(...further(ui));
+  ui.invite("raise the bias for expert 0: more tokens ask for it than it has places, and the striped ones are dropped. Then balance.");
+  demonstrate(ui, "favour", () => Array.from({ length: 4 * ui.get("favour") + 1 }, (_, i) => i / 4));
   const flows = flowGraph(ui, { label: "Tokens to experts: arrows go from expert to expert", moved: () => ui.redraw() });
   const tiles = facts(["Dropped", "Auxiliary loss", "Evenness", "Importance CV²", "z-loss"]);
   const [x, y] = [{ label: "expert" }, { label: "share" }];
@@ -42,7 +49,7 @@ function expertsOf(ui) {
   return Math.min(columns, Math.max(2, ui.get("experts") || columns));
 }
 
-function controls(ui) {
+function further(ui) {
   const columns = ui.array("logits").shape[1];
   const whole = { ...ui, get: (name) => (name === "experts" ? expertsOf(ui) : ui.get(name)) };
   return [
@@ -50,8 +57,6 @@ function controls(ui) {
     stepper(ui, "top_k", { label: "Experts a token, k", min: 1, max: Math.min(8, columns) }),
     slider(ui, "capacity", { label: "Capacity factor", values: CAPACITIES }),
     slider(ui, "noise", { label: "Noise on the gate", min: 0, max: 3, step: 0.1, format: (value) => value.toFixed(1) }),
-    slider(ui, "favour", { label: "Bias for expert 0", min: 0, max: 6, step: 0.25, format: (value) => value.toFixed(2) }),
-    slider(ui, "balance", { label: "Balancing steps", min: 0, max: 40 }),
     toggle(ui, "renormalise", { label: "Gates sum to 1" }),
   ];
 }
@@ -98,7 +103,7 @@ function graphOf(ui, { tokens, experts, k, limit, chosen, kept, load }) {
     const size = sizes.subarray(i * experts, (i + 1) * experts).reduce((sum, count) => sum + count, 0);
     return { name: clusters.length ? `cluster ${name}` : "tokens", size, colour: i };
   });
-  const right = Array.from(load, (size, e) => ({ name: `${e}`, size, limit, note: size > limit ? `−${size - limit}` : "" }));
+  const right = Array.from(load, (size, e) => ({ name: `${e}`, size, limit, note: size > limit ? `${size - limit} dropped` : "" }));
   return { left, right, links: links.filter(({ size }) => size) };
 }
 

@@ -1,5 +1,6 @@
 // A grid of images; over steps, a film of them with every step of one image in a strip below.
 import { dataTable } from "./controls/data_table.js";
+import { demonstrate } from "./controls/demonstration.js";
 import { h, put } from "./controls/element.js";
 import { player } from "./controls/player.js";
 import { stepper } from "./controls/stepper.js";
@@ -45,7 +46,10 @@ function filmControls(ui) {
   const format = (step) => ui.get("steps")[step] ?? `${step + 1} of ${steps}`;
   const play = player(ui, "step", { label: "Step", ends: () => [0, steps - 1], duration, format });
   const which = stepper(ui, "image", { label: "Image in the strip", max: count - 1 });
-  ui.controls(play.element, ...(count > 1 ? [which] : []));
+  ui.controls(play.element);
+  if (count > 1) ui.more(which);
+  ui.invite("play the steps, or point at one in the strip: when can you tell what it will be?");
+  demonstrate(ui, "step", play.all, duration);
   const all = strip(ui, { label: "All steps", picked: (step) => (play.stop(), ui.set("step", step)), format });
   const heading = h("p", { class: "st-note" });
   const draw = (now) => {

@@ -1,6 +1,7 @@
 // The memory of a decoder, part by part, against the cards; and how it grows with the context.
 import { choice } from "./controls/choice.js";
 import { dataTable } from "./controls/data_table.js";
+import { demonstrate } from "./controls/demonstration.js";
 import { h, put } from "./controls/element.js";
 import { facts } from "./controls/facts.js";
 import { lineChart } from "./controls/line_chart.js";
@@ -14,14 +15,14 @@ import { largestBatch, memory, PARTS, shape, total } from "./memory_meter_maths.
 import { duration, gigabytes, heading, three } from "./memory_meter_words.js";
 import { BYTES, CARDS, decode, parameters, seconds } from "./transformer_costs.js";
 
+const MOST_CARDS = 16; // drawn
 const RANKS = [1, 2, 4, 8, 16, 32, 64, 128, 256];
 const WINDOWS = [[-1, "As published"], [0, "None: all tokens"], [1024, "1,024"], [4096, "4,096"], [16384, "16,384"]];
 const OPTIMISERS = [["sgd", "SGD"], ["momentum", "SGD, momentum"], ["adam", "Adam"], ["adam-8bit", "Adam, 8 bits"]];
 
 export default widget((ui) => {
   const tasks = choice(ui, "task", { label: "Memory to", options: [["inference", "Run"], ["training", "Train"]] });
-  ui.controls(tasks, modelList(ui), contextSlider(ui));
-  ui.more(batchSlider(ui), cardList(ui));
+  ui.controls(contextSlider(ui), batchSlider(ui));
   ui.invite("lengthen the context: the weights stay as they are, and the cache grows until it is the larger part.");
   const settings = {
     inference: h("div", { class: "st-controls" }, headList(ui), select(ui, "window", { label: "Sliding window", options: WINDOWS }), weightList(ui), cacheList(ui)),
@@ -36,17 +37,21 @@ export default widget((ui) => {
       toggle(ui, "flash", { label: "FlashAttention" }),
     ),
   };
+  ui.more(tasks, modelList(ui), cardList(ui), settings.inference, settings.training);
+  demonstrate(ui, "context", () => CONTEXTS.filter((context) => context <= ui.get("context")));
   const bar = stackedBar("Memory", PARTS);
+  const needed = cardsOf();
   const tiles = { inference: facts(["In all", "Cards", "Largest batch", "A token, at best"]), training: facts(["In all", "Cards", "Largest batch", "For each parameter"]) };
   const chart = lineChart(ui, { label: "Memory over the context", x: { label: "context, tokens", log: true }, y: { label: "GB", log: true }, height: 230 });
   const source = h("p", { class: "st-effect" });
   const table = dataTable(ui, { caption: "Memory by parts, in bytes" });
-  ui.add(h("div", { class: "st-memory" }, settings.inference, settings.training, bar.element, tiles.inference.element, tiles.training.element, chart.element, source), table.element);
+  ui.add(h("div", { class: "st-memory" }, bar.element, needed.element, tiles.inference.element, tiles.training.element, chart.element, source), table.element);
   return () => {
     const now = read(ui);
     for (const task of ["inference", "training"]) settings[task].hidden = tiles[task].element.hidden = task !== now.options.task;
     const most = Math.max(now.sum, now.card.memory) * 1.12;
     bar.draw(now.parts.map((value) => [value, gigabytes(value)]), most, [{ at: now.card.memory, text: now.card.name }]);
+    needed.draw(now);
     tiles[now.options.task].draw(readings(now));
     chart.draw(curves(now));
     put(source, "textContent", sourceOf(now));
@@ -65,6 +70,19 @@ function read(ui) {
   };
   const parts = memory(model, options);
   return { model, options, parts, sum: total(parts), card: CARDS[ui.get("card")] };
+}
+
+// The cards that are needed, each filled as far as it is; many are told by their number.
+function cardsOf() {
+  const [boxes, words] = [h("span", { class: "st-cards-row" }), h("span", { class: "st-label" })];
+  const element = h("div", { class: "st-cards", "aria-hidden": "true" }, boxes, words);
+  const draw = ({ sum, card }) => {
+    const count = Math.ceil(sum / card.memory);
+    const filled = (at) => Math.round(100 * Math.min(1, sum / card.memory - at));
+    boxes.replaceChildren(...Array.from({ length: Math.min(MOST_CARDS, count) }, (_, at) => h("span", { class: "st-card" }, h("i", { style: `height: ${filled(at)}%` }))));
+    put(words, "textContent", `${count > MOST_CARDS ? `… ${three(count)}` : count} × ${card.name}`);
+  };
+  return { element, draw };
 }
 
 function readings({ model, options, parts, sum, card }) {

@@ -17,14 +17,18 @@ const shown = (value) => (isNumber(value) ? short(Number(value.toPrecision(6))) 
 export default widget((ui) => {
   const name = (field) => ui.get("labels")[field] ?? field;
   const chips = ui.get("filters").map((field) => filter(ui, field, name(field)));
-  ui.controls(...controls(ui, name), ...chips.map((part) => part.element));
+  const { first, rest } = controls(ui, name);
+  ui.controls(...first);
+  ui.more(...rest, ...chips.map((part) => part.element));
+  ui.invite("draw the front, and ask for another metric: no other model beats those on the line in both.");
   const key = legend(ui);
   let visible = [];
   const pick = (index) => ui.set("chosen", ui.get("chosen") === visible[index].name ? "" : visible[index].name);
   const plane = scatter(ui, { label: "Models: arrows go from one to the next, Enter keeps its details", moved: () => ui.redraw(), picked: pick });
+  const large = ui.get("size") ? [h("p", { class: "st-note" }, `The larger a mark, the larger its ${name(ui.get("size"))}.`)] : [];
   const details = h("dl", { class: "st-details" });
   const table = dataTable(ui, { caption: "The points that are shown" });
-  ui.add(key.element, h("div", { class: "st-plane" }, plane.element), details, table.element);
+  ui.add(key.element, h("div", { class: "st-plane" }, plane.element), ...large, details, table.element);
   return () => {
     const now = look(ui);
     visible = now.visible;
@@ -48,12 +52,9 @@ function controls(ui, name) {
   const options = fields.map((field) => [field, name(field)]);
   const positive = (field) => ui.get("points").every((point) => !isNumber(point[field]) || point[field] > 0);
   const log = fields.every(positive) ? ["x", "y"].map((axis) => toggle(ui, `log_${axis}`, { label: `Log ${axis}` })) : [];
-  return [
-    ...["x", "y"].map((axis) => select(ui, axis, { label: axis === "x" ? "Across" : "Up", options })),
-    ...log,
-    toggle(ui, "front", { label: "Front" }),
-    ...Object.keys(ui.get("limits")).map((field) => limit(ui, field, name(field))),
-  ];
+  const [across, up] = ["x", "y"].map((axis) => select(ui, axis, { label: axis === "x" ? "Across" : "Up", options }));
+  const limits = Object.keys(ui.get("limits")).map((field) => limit(ui, field, name(field)));
+  return { first: [up, toggle(ui, "front", { label: "Front" })], rest: [across, ...log, ...limits] };
 }
 
 // A slider over the values of one field: what lies above is left out.

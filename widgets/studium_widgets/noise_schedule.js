@@ -1,6 +1,7 @@
 // Forward and backward ladder of a diffusion on a Gaussian mixture: schedule, particles and an exact sampler.
 import { choice } from "./controls/choice.js";
 import { dataTable } from "./controls/data_table.js";
+import { demonstrate } from "./controls/demonstration.js";
 import { h } from "./controls/element.js";
 import { facts } from "./controls/facts.js";
 import { legend } from "./controls/legend.js";
@@ -27,6 +28,7 @@ export default widget((ui) => {
   ui.controls(clock.element, select(ui, "schedule", { label: "Schedule", options: kinds }), mistake);
   ui.more(lengths, ...rest);
   ui.invite("play t down to the data: noise falls into the modes. Then put in a mistake and see where the particles end.");
+  demonstrate(ui, "t", clock.all, 4000);
   const plane = planes(ui);
   const facts = readouts();
   const charts = curves(ui, { moved: (t) => ui.set("t", t) });
@@ -75,14 +77,14 @@ function timeline(ui) {
 }
 
 function readouts() {
-  const tiles = facts(["On a mode", "Mode spread", "V / s², exact"]);
+  const tiles = facts(["Samples on a mode", "Spread of a mode", "Variance in theory"]);
   const draw = ({ crowd, variance, steps }) => {
     const found = crowd.quality;
     const wrong = steps.wrong !== steps.right;
     tiles.draw([
-      [found ? percent(found.onMode) : "…", `truth ${percent(TRUE_ON_MODE)}`],
-      [found ? `× ${number(found.ratio)}` : "…", "truth × 1"],
-      [number(variance.wrong), `√ = ${number(Math.sqrt(variance.wrong))}; ${wrong ? `correct ${number(variance.right)}` : "truth 1"}`],
+      [found ? percent(found.onMode) : "…", `of the data ${percent(TRUE_ON_MODE)}`],
+      [found ? off(found.ratio) : "…", found ? `× ${number(found.ratio)}` : ""],
+      [off(variance.wrong), `V / s² = ${number(variance.wrong)}${wrong ? `; without the mistake ${number(variance.right)}` : ""}`],
     ]);
   };
   return { element: tiles.element, draw };
@@ -90,6 +92,14 @@ function readouts() {
 
 const percent = (share) => (Number.isFinite(share) ? `${(100 * share).toFixed(1)}\u00a0%` : "–");
 const number = (value) => (Number.isFinite(value) ? (value > 100 ? value.toExponential(1) : value.toFixed(3)) : "–");
+
+// How far a size is from the true one, of which it is `ratio` times.
+function off(ratio) {
+  if (!Number.isFinite(ratio)) return "–";
+  if (Math.abs(ratio - 1) < 0.005) return "right";
+  if (ratio > 10) return `× ${number(ratio)}`;
+  return `${(100 * Math.abs(ratio - 1)).toFixed(ratio < 1.1 && ratio > 0.9 ? 1 : 0)} % ${ratio < 1 ? "too small" : "too large"}`;
+}
 
 function sentence(ui, { t, T, kind, chosen, abar, crowd, steps }) {
   const where = t < 0 ? "t = −1: the data" : `t = ${t} of ${T}, ${NAMES[kind]}: ᾱ = ${reading(abar)}, SNR ${reading(chosen.snr[t])}`;

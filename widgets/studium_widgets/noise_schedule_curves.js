@@ -166,14 +166,14 @@ function mark(context, box, panel, now, theme) {
   const values = panel.part ? now.chosen[panel.part] : now.loss.simple;
   const value = now.t < 0 ? (panel.part === "abar" ? 1 : NaN) : values[now.t];
   const x = across(box, Math.max(0, now.t) / (now.T - 1));
-  Object.assign(context, { strokeStyle: theme.warm, fillStyle: theme.text, lineWidth: 1.5, textAlign: "left", textBaseline: "alphabetic" });
+  Object.assign(context, { strokeStyle: theme.text, fillStyle: theme.text, lineWidth: 1.5, textAlign: "left", textBaseline: "alphabetic" });
   stroke(context, [], [x, box.top - 4], [x, box.bottom]);
   context.font = `600 13px ${theme.font}`;
   context.fillText(Number.isNaN(value) ? "–" : reading(value), box.x + 2, box.y + 31);
   if (Number.isNaN(value)) return;
   context.beginPath();
   context.arc(x, Math.min(box.bottom, Math.max(box.top, up(box, panel, value))), 4.5, 0, 7);
-  Object.assign(context, { fillStyle: theme.warm, strokeStyle: theme.surface });
+  Object.assign(context, { fillStyle: theme.text, strokeStyle: theme.surface });
   context.fill();
   context.stroke();
 }

@@ -1,6 +1,7 @@
 // Particles in the plane under the exact scores of a Gaussian mixture: Langevin, annealed, diffusion, and guidance.
 import { bars } from "./controls/bars.js";
 import { dataTable } from "./controls/data_table.js";
+import { demonstrate } from "./controls/demonstration.js";
 import { h } from "./controls/element.js";
 import { facts } from "./controls/facts.js";
 import { player } from "./controls/player.js";
@@ -24,8 +25,11 @@ export default widget((ui) => {
   const others = Object.entries(NAMES).filter(([name]) => name !== "yours" || ui.array("trajectory"));
   ui.on("steps", () => ui.set("step", ui.get("steps")));
   const side = settings(ui);
-  ui.controls(clock.element, select(ui, "sampler", { label: "Sampler", options: others.filter(([name]) => name !== "yours") }));
+  const sampler = select(ui, "sampler", { label: "Sampler", options: others.filter(([name]) => name !== "yours") });
+  const guided = ui.get("guidance") !== "none";
+  ui.controls(clock.element, guided ? side.scale : sampler, side.menu);
   ui.more(
+    ...(guided ? [sampler] : [side.scale]),
     slider(ui, "steps", { label: "Steps in all", values: COUNTS }),
     select(ui, "background", { label: "Background", options: GROUNDS }),
     select(ui, "arrows", { label: "Arrows", options: ARROWS }),
@@ -33,12 +37,13 @@ export default widget((ui) => {
     ...side.rest,
   );
   ui.invite(ui.get("guidance") === "none" ? "play the steps and read the shares below: do the particles find both modes in the right proportion?" : "raise the scale: the particles obey the label more, and leave the density that they came from.");
+  demonstrate(ui, "step", clock.all, 4000);
   const parts = { planes: planes(ui), side, shares: bars(ui, { label: "Share of the particles", format: percent }) };
-  const tiles = facts(["Distance to exact", "Covariance, trace", "Mean radius"]);
+  const tiles = facts(["Distance to exact", "Width of the cloud", "Mean radius"]);
   const table = dataTable(ui, { caption: "Shares of the particles now, and of the exact density" });
   const key = h("p", { class: "st-effect" }, "Share of the particles; the stroke marks the exact density's.");
-  const main = h("div", { class: "st-particles-main" }, parts.planes.element, tiles.element, h("div", { class: "st-particles-key" }, key, parts.shares.element));
-  ui.add(h("div", { class: "st-particles" }, main, parts.side.element), table.element);
+  const main = h("div", { class: "st-particles" }, parts.planes.element, side.effect, tiles.element, h("div", { class: "st-particles-key" }, key, parts.shares.element));
+  ui.add(main, table.element);
   let moved = false;
   ui.on("", () => (moved = true));
   return () => {
@@ -49,21 +54,27 @@ export default widget((ui) => {
     parts.planes.draw(now);
     parts.side.draw(now);
     tiles.draw(readings(ui, now));
-    parts.shares.draw([...now.found.shares].map((value, g) => ({ name: groupName(ui, now.guidance, g), value, mark: now.goal.shares[g], accent: now.guidance !== "none" && g === ui.get("label") })));
+    parts.shares.draw([...now.found.shares].map((value, g) => ({ name: groupName(ui, now.guidance, g), value, mark: now.goal.shares[g], kind: now.guidance === "none" || g === ui.get("label") ? "chosen" : "context" })));
     table.draw(() => rowsOf(ui, now));
     ui.say(sentence(ui, now));
     if (!now.arrived) ui.redraw();
   };
 });
 
+// How far the trace of the covariance is from the exact one.
+function widthOf(ratio) {
+  if (Math.abs(ratio - 1) < 0.02) return "right";
+  return ratio < 2 ? `${Math.round(100 * Math.abs(ratio - 1))} % too ${ratio < 1 ? "narrow" : "wide"}` : `× ${number(ratio)}, too wide`;
+}
+
 function readings(ui, { found, other, goal }) {
   const name = NAMES[ui.get("beside")];
   const far = (value) => (Number.isNaN(value) ? "…" : value < 100 ? value.toFixed(3) : number(value));
   const note = (exact, value) => (other ? `${exact}; ${name} ${value(other)}` : exact);
-  const wide = (cloud) => `× ${number(cloud.spread / goal.spread)}`;
+  const wide = (cloud) => widthOf(cloud.spread / goal.spread);
   return [
     [far(found.distance), note("right 0.00", (cloud) => far(cloud.distance))],
-    [wide(found), note("right × 1", wide)],
+    [wide(found), note("covariance, trace", wide)],
     [number(found.radius), note(`right ${number(goal.radius)}`, (cloud) => number(cloud.radius))],
   ];
 }

@@ -12,9 +12,7 @@ const LEVELS = [1, 2, 3, 5, 10, 20, 50, 100];
 const GUIDANCE = [["none", "None"], ["classifier", "Classifier"], ["classifier-free", "Classifier-free"]];
 const two = (value) => value.toFixed(2);
 
-const FIRST = ["scale", "label", "share", "distance"]; // what the picture is about
-
-/** Gives {element, rest, draw(now)}: the settings that stay in sight, and the others; `now` as from `model`. */
+/** Gives {menu, effect, scale, rest, draw(now)}: the mistake and what it does, the scale of guidance, and all others; `now` as from `model`. */
 export function settings(ui) {
   const classes = [...new Set(ui.get("classes"))].sort((a, b) => a - b);
   const langevin = ({ sampler }) => /langevin|annealed/.test(sampler);
@@ -37,10 +35,9 @@ export function settings(ui) {
     ["guide_to", slider(ui, "guide_to", { label: "Guided until", min: 0, max: 1, step: 0.05, format: part }), free],
     ["rescale", slider(ui, "rescale", { label: "Rescale φ", min: 0, max: 1, step: 0.05, format: two }), free],
   ];
-  const inSight = (wanted) => rows.filter(([name]) => FIRST.includes(name) === wanted).map(([, control]) => control);
+  const scale = rows.find(([name]) => name === "scale")[1];
   const menu = select(ui, "mistake", { label: "Put in a mistake", options: MISTAKES.map(([name, shown]) => [name, shown]) });
   const effect = h("p", { class: "st-effect", "aria-live": "polite" });
-  const element = h("div", { class: "st-particles-settings", role: "group", "aria-label": "Settings" }, ...inSight(true), menu, effect);
   const draw = (now) => {
     for (const [, control, shown] of rows) control.hidden = !shown(now);
     const names = possible(now).map(([name]) => name);
@@ -48,5 +45,5 @@ export function settings(ui) {
     menu.querySelector("select").value = now.mistake[0];
     put(effect, "textContent", now.mistake[2]);
   };
-  return { element, rest: inSight(false), draw };
+  return { menu, effect, scale, rest: rows.map(([, control]) => control).filter((control) => control !== scale), draw };
 }

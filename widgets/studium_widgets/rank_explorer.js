@@ -1,6 +1,7 @@
 // An update, its product of rank r and what is left; why the loss of an adapter stops where the tail energy begins.
 import { choice } from "./controls/choice.js";
 import { dataTable } from "./controls/data_table.js";
+import { demonstrate } from "./controls/demonstration.js";
 import { h } from "./controls/element.js";
 import { select } from "./controls/select.js";
 import { slider } from "./controls/slider.js";
@@ -27,6 +28,7 @@ export default widget((ui) => {
   ui.controls(...first);
   ui.more(...rest);
   ui.invite("lower the rank: what is lost shows beside the picture, and the bill falls with it.");
+  demonstrate(ui, "rank", () => Array.from({ length: Math.min(rows, columns) - ui.get("rank") + 1 }, (_, i) => Math.min(rows, columns) - i));
   const parts = {
     pictures: maps(ui),
     line: equation(),

@@ -1,5 +1,6 @@
 // The roofline of a card, with the work of a model below it; the points of batch and prompt can be dragged.
 import { dataTable } from "./controls/data_table.js";
+import { demonstrate } from "./controls/demonstration.js";
 import { h } from "./controls/element.js";
 import { widget } from "./controls/widget.js";
 import { BATCHES, batchSlider, cacheList, cardList, CONTEXTS, contextSlider, headList, modelList, weightList } from "./memory_meter_controls.js";
@@ -14,6 +15,7 @@ export default widget((ui) => {
   ui.controls(batchSlider(ui), contextSlider(ui));
   ui.more(modelList(ui), cardList(ui), headList(ui), weightList(ui), cacheList(ui));
   ui.invite("raise the batch: decoding climbs the slope, where memory is the limit, towards the roof, where arithmetic is.");
+  demonstrate(ui, "batch", () => BATCHES.filter((batch) => batch <= ui.get("batch")));
   const read = (more = {}) => {
     const card = CARDS[ui.get("card")];
     const state = { model: ui.get("model"), kvHeads: ui.get("kv_heads"), batch: ui.get("batch"), context: ui.get("context") };
@@ -30,7 +32,7 @@ export default widget((ui) => {
   };
   const chart = rooflineChart(ui, { label: "Roofline: left and right change the batch, up and down the context", dragged, stepped });
   const list = h("ul", { class: "st-roof-points" });
-  const hint = h("p", { class: "st-effect" }, "Drag point 1 to change the batch and point 2 to change the context. Round points are what the card allows at best; square ones were measured.");
+  const hint = h("p", { class: "st-effect" }, "Drag point 1 to change the batch and point 2 to change the context. Round points are what the card allows at best; square ones were measured. Dotted roofs are other cards.");
   const table = dataTable(ui, { caption: "Work, traffic and the roof" });
   ui.add(chart.element, hint, list, table.element);
   return () => {

@@ -10,6 +10,7 @@ const MARGIN = { left: 58, right: 26, top: 14, bottom: 40 };
 const HEIGHT = 330;
 const [LOW, HIGH] = [0.1, 1e5]; // FLOP a byte
 const WAYS = { ArrowLeft: ["batch", -1], ArrowRight: ["batch", 1], ArrowDown: ["context", -1], ArrowUp: ["context", 1] };
+const ROOM = 52; // px of a power of ten from which each has its number
 const REACH = 22; // px from a point at which a pointer takes it
 
 /**
@@ -82,14 +83,40 @@ function paint(context, { now, place }, theme) {
   roof(context, place, now.card, theme.text, 3);
   ridge(context, place, now.card, theme);
   context.restore();
-  now.points.forEach((point, i) => mark(context, place, point, i, theme));
+  const spots = now.points.map(({ intensity, rate }) => [place.x(Math.min(HIGH, Math.max(LOW, intensity))), place.y(rate)]);
+  names(context, place, now, spots, theme);
+  now.points.forEach((point, i) => mark(context, spots[i], point, i, theme));
+}
+
+// The card's name at its roof, and that of each point beside it, where it lies on no other name or point and is not cut off.
+function names(context, { y: height, box: [left, top, across, down] }, { points, card }, spots, theme) {
+  Object.assign(context, { textAlign: "left", textBaseline: "middle", font: `12px ${theme.font}` });
+  const taken = spots.map(([x, y]) => [x - 12, y - 12, x + 12, y + 12]);
+  const free = ([a, b, c, d]) => a >= left && c <= left + across && b >= top && d <= top + down && !taken.some(([e, f, g, i]) => a < g && c > e && b < i && d > f);
+  const write = (name, places, wide) => {
+    const box = places.map(([at, up]) => [at, up - 8, at + wide, up + 8]).find(free);
+    if (!box) return;
+    taken.push(box);
+    context.fillStyle = theme.surface;
+    context.fillRect(box[0] - 2, box[1], wide + 4, 16);
+    context.fillStyle = theme.text;
+    context.fillText(name, box[0], box[1] + 8.5);
+  };
+  const wide = context.measureText(card.name).width;
+  write(card.name, [-14, 14].map((by) => [left + across - wide - 4, height(card.peak) + by]), wide);
+  points.forEach(({ name }, i) => {
+    const [[x, y], long] = [spots[i], context.measureText(name).width];
+    const beside = [[x + 15, y + 12], [x + 15, y], [x - 15 - long, y - 12], [x - 15 - long, y], [x - long / 2, y + 22], [x - long / 2, y - 22]];
+    write(name, beside, long);
+  });
 }
 
 function axes(context, { x, y, rates, box }, theme) {
   const [left, top, across, down] = box;
   Object.assign(context, { strokeStyle: theme.line, fillStyle: theme.muted, lineWidth: 1, textAlign: "center", textBaseline: "top" });
   context.beginPath();
-  for (const power of powers(-1, 5)) {
+  const every = across < 6 * ROOM ? 2 : 1;
+  for (const power of powers(-1, 5).filter((_, i) => i % every === 0)) {
     context.moveTo(x(power), top);
     context.lineTo(x(power), top + down);
     context.fillText(power < 1000 ? short(power) : power.toLocaleString("en"), x(power), top + down + 5);
@@ -137,9 +164,8 @@ function ridge(context, { x, y, box }, { peak, bandwidth }, theme) {
 }
 
 // Points at their best are round, measured ones square; the number is that of the list below.
-function mark(context, { x, y }, { intensity, rate, share }, i, theme) {
-  const [px, py] = [x(Math.min(HIGH, Math.max(LOW, intensity))), y(rate)];
-  Object.assign(context, { fillStyle: share === undefined ? theme.accent : theme.warm, strokeStyle: theme.surface, lineWidth: 2 });
+function mark(context, [px, py], { share }, i, theme) {
+  Object.assign(context, { fillStyle: share === undefined ? theme.accent : theme.text, strokeStyle: theme.surface, lineWidth: 2 });
   context.beginPath();
   if (share === undefined) context.arc(px, py, 10, 0, 7);
   else context.rect(px - 9, py - 9, 18, 18);

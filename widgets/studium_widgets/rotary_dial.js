@@ -1,5 +1,6 @@
 // Rotary positions: dials that turn with the position, and the score of query and key over their offset.
 import { dataTable } from "./controls/data_table.js";
+import { demonstrate } from "./controls/demonstration.js";
 import { h } from "./controls/element.js";
 import { legend } from "./controls/legend.js";
 import { lineChart } from "./controls/line_chart.js";
@@ -13,7 +14,7 @@ import { widget } from "./controls/widget.js";
 import { faces } from "./rotary_dial_faces.js";
 import { curve, frequencies, score, unseen } from "./rotary_dial_maths.js";
 
-const FURTHEST = 8; // contexts: rotary_dial.py has the same number
+const [NEAR, FURTHEST] = [2, 8]; // contexts that the positions reach to; rotary_dial.py has the second too
 const POINTS = 360; // of the curve
 const BASES = [100, 500, 1000, 5000, 10000, 50000, 100000, 500000, 1000000];
 const DIMENSIONS = [4, 8, 16, 32, 64, 128];
@@ -30,10 +31,11 @@ const MISTAKES = [
 export default widget((ui) => {
   const look = source(ui);
   const positions = follow(ui);
-  const { mistake, rest } = controls(ui);
-  ui.controls(positions[0].element, mistake);
+  const { mistake, together, rest } = controls(ui);
+  ui.controls(positions[0].element, together, mistake);
   ui.more(positions[1].element, ...rest);
-  ui.invite("let the query move on. The first dials turn fast, the last ones hardly at all, and the score depends on the offset alone.");
+  ui.invite("let the query move on: the first dials turn fast, the last ones hardly at all. Then move both: all hands turn, and the score stays.");
+  if (!ui.get("together")) demonstrate(ui, "query_position", positions[0].all);
   const dials = faces(ui, { moved: () => ui.redraw() });
   const key = legend(ui);
   const [x, y] = [{ label: "offset, query − key" }, { label: "score" }];
@@ -53,7 +55,8 @@ export default widget((ui) => {
 
 // The two positions; while they move together, a change of one is made to the other too.
 function follow(ui) {
-  const ends = () => [0, FURTHEST * ui.get("context")];
+  const near = () => ui.get("method") === "none" && Math.max(ui.get("query_position"), ui.get("key_position")) <= NEAR * ui.get("context");
+  const ends = () => [0, (near() ? NEAR : FURTHEST) * ui.get("context")];
   let offset = 0;
   const keep = () => (offset = ui.get("query_position") - ui.get("key_position"));
   const along = (from, to, sign) => ui.on(from, () => {
@@ -75,14 +78,14 @@ function follow(ui) {
 function controls(ui) {
   const dimensions = ui.array("query") || ui.array("key") ? [] : [slider(ui, "dimensions", { label: "Dimensions d", values: DIMENSIONS })];
   const mistake = select(ui, "mistake", { label: "Put in a mistake", options: MISTAKES });
+  const together = toggle(ui, "together", { label: "Move both" });
   const rest = [
-    toggle(ui, "together", { label: "Move both" }),
     ...dimensions,
     slider(ui, "base", { label: "Base θ", values: BASES, format: (value) => value.toLocaleString("en") }),
     select(ui, "method", { label: "Stretch the context by", options: METHODS }),
     slider(ui, "factor", { label: "Stretch factor", values: FACTORS, format: (value) => `${value} ×` }),
   ];
-  return { mistake, rest };
+  return { mistake, together, rest };
 }
 
 function source(ui) {

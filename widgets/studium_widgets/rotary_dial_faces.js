@@ -24,7 +24,7 @@ export function faces(ui, { moved }) {
     const centres = Array.from({ length: count }, (_, i) => [(i % columns) * size + size / 2, Math.floor(i / columns) * height + size / 2]);
     discs(context, centres, size / 2 - 5, now, ui.theme);
     hands(context, centres, size / 2 - 5, now, ui.theme);
-    if (view.chosen() >= 0) rings(context, [centres[view.chosen()]], size / 2 - 2, ui.theme.warm, 2);
+    if (view.chosen() >= 0) rings(context, [centres[view.chosen()]], size / 2 - 2, ui.theme.text, 2);
     if (size >= 36) centres.forEach((centre, i) => label(context, centre, size, i, ui.theme));
   };
   return view;

@@ -2,6 +2,7 @@
 import { choice } from "./controls/choice.js";
 import { cutBars } from "./controls/cut_bars.js";
 import { dataTable } from "./controls/data_table.js";
+import { demonstrate } from "./controls/demonstration.js";
 import { h, put, suppress } from "./controls/element.js";
 import { heatMap } from "./controls/heat_map.js";
 import { lineChart } from "./controls/line_chart.js";
@@ -19,7 +20,11 @@ const percent = (share) => `${(100 * share).toFixed(share > 0.9995 && share < 1 
 
 export default widget((ui) => {
   const look = source(ui);
-  ui.controls(...controls(ui, look));
+  const { chosen, rest } = controls(ui, look);
+  ui.controls(...chosen);
+  ui.more(...rest);
+  ui.invite("drag the cut through the values: how few of them give back what you see?");
+  demonstrate(ui, "cut", () => [...Array(Math.min(ui.get("cut"), look().weights.length) + 1).keys()]);
   const bars = cutBars(ui, "cut", { label: "Cut behind value", least: 0 });
   const [x, y] = [{ label: "values kept" }, { label: "energy kept", range: [0, 1] }];
   const chart = lineChart(ui, { label: "Energy kept by each cut: arrows read it", x, y, height: 270 });
@@ -47,7 +52,7 @@ function controls(ui, look) {
     return button;
   };
   const chosen = names.length > 1 ? [pick(proxy, "case", { label: "Matrix", options: cases })] : [];
-  return [...chosen, toggle(ui, "logarithmic", { label: "Log scale" }), ...SHARES.map(share)];
+  return { chosen, rest: [toggle(ui, "logarithmic", { label: "Log scale" }), ...SHARES.map(share)] };
 }
 
 // The decomposition of each case is kept, and the product moves with the cut from where it was.

@@ -41,10 +41,13 @@ class Spectrum(Widget):
 
     @classmethod
     def example(cls) -> Self:
-        rng = np.random.default_rng(0)
-        scores = rng.normal(size=(48, 8)) @ rng.normal(size=(8, 48)) / 8**0.5
-        attention = [np.exp(sharp * scores) / np.exp(sharp * scores).sum(-1, keepdims=True) for sharp in (0.5, 1, 2)]
-        return cls(matrix=attention, names=["soft", "plain", "sharp"], cut=6)
+        """Attention of 48 tokens that look at their own sentence, at their neighbourhood, and at one neighbour."""
+        place = np.arange(48)
+        apart = np.abs(np.subtract.outer(place, place))
+        sentence = np.repeat(np.arange(5), (12, 7, 11, 8, 10))
+        scores = (6.0 * np.equal.outer(sentence, sentence), -((apart / 6) ** 2), -3.0 * apart)
+        attention = [np.exp(each) / np.exp(each).sum(-1, keepdims=True) for each in scores]
+        return cls(matrix=attention, names=["sentences", "neighbourhood", "one neighbour"], cut=4)
 
     @classmethod
     def largest(cls) -> Self:

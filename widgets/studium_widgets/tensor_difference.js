@@ -16,7 +16,7 @@ export default widget((ui) => {
   const facts = h("ul", { class: "st-remarks" });
   const pictures = matrices(ui, { titles: ["Yours", "Reference", "Yours − reference"], signs: ["−", "="], key: "value" });
   const table = dataTable(ui, { caption: "Values of this slice that differ" });
-  ui.controls(...controls(ui, look, pictures.go));
+  controls(ui, look, pictures.go);
   ui.add(facts, pictures.element, table.element);
   return () => {
     const now = look();
@@ -51,7 +51,7 @@ function describe(actual, expected, rtol, atol) {
 
 function controls(ui, look, go) {
   const { same, actual: { shape }, bad } = look();
-  if (!same) return [];
+  if (!same) return;
   let at = -1;
   const onwards = () => {
     const { next: found, cell } = following(ui, look(), at);
@@ -61,7 +61,9 @@ function controls(ui, look, go) {
   const steppers = shape.slice(0, -2).map((size, axis) => stepper(entry(ui, axis), "index", { label: `Axis ${axis}`, max: size - 1 }));
   const next = h("button", { type: "button", class: "st-button", ...suppress }, "Next wrong value");
   next.addEventListener("click", onwards, { signal: ui.signal });
-  return [...steppers, choice(ui, "show", { label: "Third map", options: SHOW }), ...(bad ? [next] : [])];
+  ui.controls(...(bad ? [next] : []));
+  ui.more(...steppers, choice(ui, "show", { label: "Third map", options: SHOW }));
+  ui.invite(bad ? "go from one wrong value to the next, and look for what they have in common." : "look through the slices: no value differs.");
 }
 
 // One number of the list `index`, as a control reads and writes it.

@@ -2,6 +2,7 @@
 import { bars } from "./controls/bars.js";
 import { choice } from "./controls/choice.js";
 import { dataTable } from "./controls/data_table.js";
+import { demonstrate } from "./controls/demonstration.js";
 import { h, put } from "./controls/element.js";
 import { facts } from "./controls/facts.js";
 import { lineChart } from "./controls/line_chart.js";
@@ -25,6 +26,7 @@ export default widget((ui) => {
   for (const name of ["length", "block_rows", "block_columns", "causal", "order"]) ui.on(name, inside);
   ui.controls(clock.element);
   ui.more(...settings(ui));
+  demonstrate(ui, "step", clock.all, 3500);
   ui.invite("play the tiles: the big matrix is never there as a whole, and the sums of a row still come out exact. Then put in a mistake.");
   const go = (step) => (clock.stop(), ui.set("step", Math.max(0, Math.min(count(), step))));
   const picture = board(ui, { label: "Tiles: arrows go from tile to tile", picked: go, moved: (by) => go(ui.get("step") + by) });
@@ -67,7 +69,7 @@ function panel(ui) {
     rows.replaceChildren(...rowTable(now));
     const flash = now.all.flash.read + now.all.flash.written;
     const plain = now.all.standard.read + now.all.standard.written;
-    const bar = [{ name: "Standard", value: plain }, { name: "Tiled", value: flash, accent: true }, { name: "Tiled, so far", value: now.soFar.read + now.soFar.written, accent: true }];
+    const bar = [{ name: "Standard", value: plain, kind: "context" }, { name: "Tiled", value: flash }, { name: "Tiled, so far", value: now.soFar.read + now.soFar.written }];
     traffic.draw(bar, Math.max(plain, flash));
     tiles.draw(measured(now));
     chart.draw(now.growth);

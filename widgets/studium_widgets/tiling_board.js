@@ -150,7 +150,7 @@ function outcome(context, { size, state, errors, causal }, { left, top, cell, in
 
 function current(context, { size, rows, columns, list, step }, { left, top, cell }, theme) {
   const [[r0, r1], [c0, c1]] = [span(list[step - 1][0], rows, size), span(list[step - 1][1], columns, size)];
-  for (const [colour, width] of [[theme.surface, 5], [theme.warm, 2.5]]) {
+  for (const [colour, width] of [[theme.surface, 5], [theme.text, 2.5]]) {
     Object.assign(context, { strokeStyle: colour, lineWidth: width });
     context.strokeRect(left + c0 * cell, top + r0 * cell, (c1 - c0) * cell, (r1 - r0) * cell);
   }

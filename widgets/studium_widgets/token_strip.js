@@ -1,5 +1,6 @@
 // A sentence token by token, the next token's probabilities through temperature and filters, and a draft's check.
 import { dataTable } from "./controls/data_table.js";
+import { demonstrate } from "./controls/demonstration.js";
 import { h } from "./controls/element.js";
 import { slider } from "./controls/slider.js";
 import { stepper } from "./controls/stepper.js";
@@ -28,6 +29,7 @@ export default widget((ui) => {
     ...(drafted ? [] : [toggle(ui, "greedy", { label: "Greedy" })]),
   );
   ui.invite(drafted ? "raise the temperature: the draft and the target part, and more tokens are refused." : "raise the temperature: the likely words lose to the rest, until top-p cuts them off.");
+  demonstrate(ui, "temperature", () => Array.from({ length: Math.round(20 * ui.get("temperature")) + 1 }, (_, i) => i / 20));
   let looked = 0; // the source token that has the focus
   const source = ui.get("source").length ? tokenStrip(ui, { label: "Source", picked: (s) => ((looked = s), ui.redraw()) }) : null;
   const strip = tokenStrip(ui, { label: drafted ? "Draft and what the target makes of it" : "Text", picked: (t) => t < read().positions && ui.set("position", t) });

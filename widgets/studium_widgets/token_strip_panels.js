@@ -25,7 +25,7 @@ export function single(ui) {
   const right = titled("The draw", line.element, small("Kept tokens from the likeliest on; a number from 0 to 1 falls on one of them."), tiles.element);
   const draw = ({ vocabulary, here, u, token, text }) => {
     const { p, q, rank, cut } = here;
-    odds.draw(Array.from(rank.subarray(0, SHOWN), (i) => ({ name: cut[i] ? `${visible(vocabulary[i])} ✗ ${FILTERS[cut[i]]}` : visible(vocabulary[i]), value: q[i], mark: p[i], accent: i === token })));
+    odds.draw(Array.from(rank.subarray(0, SHOWN), (i) => ({ name: cut[i] ? `${visible(vocabulary[i])} ✗ ${FILTERS[cut[i]]}` : visible(vocabulary[i]), value: q[i], mark: p[i], kind: i === token ? "chosen" : "context" })));
     line.draw(vocabulary, here, ui.get("greedy") ? null : u, token);
     tiles.draw([
       [String(here.count), `of ${vocabulary.length}, ${share(here.mass)} of the mass`],

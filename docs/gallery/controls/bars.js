@@ -8,7 +8,7 @@ export default widget((ui) => {
   ui.add(odds.element);
   return () => {
     const p = ui.get("value");
-    odds.draw([{ name: "is", value: p, accent: true }, { name: "are", value: 1 - p }]);
+    odds.draw([{ name: "is", value: p }, { name: "are", value: 1 - p, kind: "context" }]);
     ui.say(`“is” has ${p.toFixed(2)}, “are” the rest.`);
   };
 });

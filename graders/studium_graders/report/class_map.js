@@ -9,6 +9,7 @@ const SIZE = 720; // px
 
 export default widget((ui) => {
   ui.controls(choice(ui, "order", { label: "Order", options: [["marks", "By marks"], ["given", "As given"]] }));
+  ui.invite("order the students by marks: a column that breaks the pattern is a test to look at.");
   const map = heatMap(ui, { label: "Students down, tests across; arrow keys move", size: SIZE, square: false, moved: () => ui.redraw() });
   const table = dataTable(ui, { caption: "The share of its points that each student earned in each test" });
   ui.add(map.element, table.element);

@@ -22,6 +22,7 @@ export default widget((ui) => {
     choice(ui, "level", { label: "Show", options: [["tests", "Tests"], ["exercises", "Exercises"]] }),
     toggle(ui, "hide_good", { label: "Only those to look at" }),
   );
+  ui.invite("show only those to look at, and point at one: which tests do good students fail?");
   const key = legend(ui);
   let placed = [];
   const pick = (index) => ui.set("chosen", ui.get("chosen") === placed[index].name ? "" : placed[index].name);

@@ -1,6 +1,7 @@
 // The bill: what BERT stores beside what is left with narrow tables and shared layers, and the stack that it unrolls to.
 import { bars } from "studium_widgets/controls/bars.js";
 import { dataTable } from "studium_widgets/controls/data_table.js";
+import { demonstrate } from "studium_widgets/controls/demonstration.js";
 import { h, put } from "studium_widgets/controls/element.js";
 import { facts } from "studium_widgets/controls/facts.js";
 import { player } from "studium_widgets/controls/player.js";
@@ -15,7 +16,7 @@ const TOKENS = 128;
 const WIDTHS = [16, 32, 64, 128, 256, 512, 768, 1024];
 const SETS = [1, 2, 3, 4, 6, 12, 24];
 const NAMES = ["word, position and segment tables", "projection from E to H", "layers", "pooler"];
-const digits = (count) => String(count).replace(/\B(?=(\d{3})+$)/g, " ");
+const digits = (count) => count.toLocaleString("en");
 const giga = (flops) => `${(flops / 1e9).toFixed(1)} GFLOP`;
 const letter = (set) => String.fromCharCode(65 + set);
 const times = (ratio) => (ratio < 10 ? ratio.toFixed(2) : ratio.toFixed(1));
@@ -26,13 +27,16 @@ export default widget((ui) => {
   const steps = player(ui, "passed", { label: "Layers passed", ends: () => [0, layersNow()], duration: 5000 });
   const width = slider(ui, "embedding", { label: "E, width of the tables", values: WIDTHS });
   const sets = slider(ui, "sets", { label: "Sets of layer parameters", values: SETS, format: (count) => (count === 24 ? "one a layer" : String(count)) });
-  ui.controls(model, toggle(ui, "factorised", { label: "Factorise" }), width, sets, steps.element);
+  ui.controls(sets, steps.element);
+  ui.more(model, toggle(ui, "factorised", { label: "Factorise" }), width);
+  ui.invite("lower the sets: the bill shrinks, and the operations stay. Then play, and a token still goes through every layer.");
+  demonstrate(ui, "sets", () => SETS.filter((count) => count <= layersNow()).reverse());
   const bills = ["BERT", "yours"].map((name) => billOf(name));
   const flops = bars(ui, { label: "Operations for a sentence of 128 tokens", format: giga });
   const numbers = facts(["parameters", "times fewer than BERT", "times BERT's operations"]);
   const stack = stackOf();
   const table = dataTable(ui, { caption: "Parameters by part" });
-  ui.add(...bills.map(({ element }) => element), titled(`Operations for a sentence of ${TOKENS} tokens`, flops.element), numbers.element, stack.element, table.element);
+  ui.add(stack.element, ...bills.map(({ element }) => element), titled(`Operations for a sentence of ${TOKENS} tokens`, flops.element), numbers.element, table.element);
   return () => {
     steps.draw();
     const name = ui.get("model");
@@ -41,7 +45,7 @@ export default widget((ui) => {
     const spent = [computed(name, null, TOKENS), computed(name, embedding, TOKENS)];
     const [bert, mine] = both.map(total);
     bills.forEach((bill, i) => bill.draw(i ? "Yours" : `BERT-${name}`, both[i], Math.max(bert, mine)));
-    flops.draw(["BERT", "yours"].map((one, i) => ({ name: one, value: spent[i], accent: i === 0 })), Math.max(...spent));
+    flops.draw(["BERT", "yours"].map((one, i) => ({ name: one, value: spent[i], kind: i ? "chosen" : "context" })), Math.max(...spent));
     const [fewer, work] = [bert / mine, spent[1] / spent[0]];
     numbers.draw([
       [digits(mine), `BERT-${name} has ${digits(bert)}`],

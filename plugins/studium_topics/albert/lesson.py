@@ -4,8 +4,9 @@
 # BERT-large is a file of 1.34 GB. ALBERT-large has the same width and the same 24 layers, and is a file of **71 MB**:
 # 19 times fewer parameters. How many times faster does it read a sentence?
 #
-# Below is the bill of the smaller pair, BERT-base and ALBERT-base. **Drag both sliders and watch which bars do not
-# move.** Then press *Play*: a token goes through all twelve layers, however few of them are stored.
+# Below is the bill of the smaller pair, BERT-base and ALBERT-base. **Drag the number of sets and watch which bars do
+# not move.** Then press *Play*: a token goes through all twelve layers, however few of them are stored. The width of
+# the tables is under *More*.
 
 # %% tags=["widget"]
 from studium_topics.albert.bill import ParameterBill

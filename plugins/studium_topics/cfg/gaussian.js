@@ -1,6 +1,7 @@
 // Five densities on a line: all data, those with the label, the tilted density, and the samples of DDPM and DDIM.
 import { dataTable } from "studium_widgets/controls/data_table.js";
 import { h } from "studium_widgets/controls/element.js";
+import { demonstrate } from "studium_widgets/controls/demonstration.js";
 import { facts } from "studium_widgets/controls/facts.js";
 import { lineChart } from "studium_widgets/controls/line_chart.js";
 import { memo } from "studium_widgets/controls/memo.js";
@@ -16,13 +17,15 @@ const three = (value) => minus(String(Number(value.toPrecision(3))));
 const level = (sigma) => (sigma === 200 ? "∞" : String(sigma));
 
 export default widget((ui) => {
-  ui.controls(
-    slider(ui, "scale", { label: "Scale", min: 0, max: 10, step: 0.25, format: (s) => `s ${s.toFixed(2)}, w ${minus((s - 1).toFixed(2))}` }),
-    slider(ui, "steps", { label: "Steps", values: STEPS }),
+  ui.controls(slider(ui, "scale", { label: "Scale", min: 0, max: 10, step: 0.25, format: (s) => `s ${s.toFixed(2)}, w ${minus((s - 1).toFixed(2))}` }));
+  ui.more(
+    slider(ui, "steps", { label: "Steps", values: STEPS, format: (steps) => steps.toLocaleString("en") }),
     slider(ui, "mean", { label: "Label's mean", min: 0, max: 2, step: 0.1, format: (value) => value.toFixed(1) }),
     slider(ui, "variance", { label: "Label's variance", min: 0.1, max: 1.9, step: 0.1, format: (value) => value.toFixed(1) }),
     slider(ui, "high", { label: "Guided up to σ", values: LEVELS, format: level }),
   );
+  ui.invite("raise the scale. The formula promises one density; the two samplers end in two others, both too narrow or in the wrong place.");
+  demonstrate(ui, "scale", () => Array.from({ length: 4 * ui.get("scale") + 1 }, (_, i) => i / 4));
   const axes = { x: { label: "x" }, y: { label: "density" } };
   const chart = lineChart(ui, { label: "Densities: arrows move the reading", ...axes, height: 300 });
   const tiles = facts(["Tilted: variance", "DDPM: variance", "DDIM: variance"]);
@@ -56,8 +59,14 @@ function drawCurves(chart, axes, now, { exact, ddpm, ddim }) {
 }
 
 function tilesOf({ exact, ddpm, ddim }) {
-  const against = ({ mean, variance }) => [three(variance), `× ${three(variance / exact.variance)}; mean ${three(mean)}`];
+  const against = ({ mean, variance }) => [three(variance), `${off(variance / exact.variance)}; mean ${three(mean)}`];
   return [[three(exact.variance), `what should be sampled; mean ${three(exact.mean)}`], against(ddpm), against(ddim)];
+}
+
+// How far a variance is from the exact one.
+function off(ratio) {
+  if (Math.abs(ratio - 1) < 0.005) return "as it should be";
+  return ratio < 1 ? `${Math.round(100 * (1 - ratio))} % too small` : `${Math.round(100 * (ratio - 1))} % too large`;
 }
 
 function rowsOf(now, { exact, ddpm, ddim }) {
@@ -68,6 +77,6 @@ function rowsOf(now, { exact, ddpm, ddim }) {
 function sentence({ scale, high }, steps, { exact, ddpm, ddim }) {
   const of = ({ mean, variance }) => `${three(variance)} and mean ${three(mean)}`;
   const where = high === 200 ? "" : high === 0 ? ", guided nowhere" : `, guided up to the noise level ${level(high)}`;
-  const asked = `s = ${three(scale)} (w = ${three(scale - 1)}), ${steps} steps${where}`;
+  const asked = `s = ${three(scale)} (w = ${three(scale - 1)}), ${steps.toLocaleString("en")} steps${where}`;
   return `${asked}: the tilted density has variance ${of(exact)}; DDPM gives ${of(ddpm)}, DDIM ${of(ddim)}.`;
 }

@@ -391,9 +391,9 @@ def test_the_three_variances_in_the_browser_are_those_of_the_experiment(call_js)
 def test_the_scale_pulls_the_three_densities_apart(mount):
     page = mount(GuidedGaussian(mean=0.0, scale=1.0))
     said = page.locator(".st-summary")
-    said.filter(has_text="s = 1 (w = 0), 1000 steps: the tilted density has variance 1 and mean 0").wait_for()
+    said.filter(has_text="s = 1 (w = 0), 1,000 steps: the tilted density has variance 1 and mean 0").wait_for()
     page.get_by_role("slider", name="Scale").press("End")
-    said.filter(has_text="s = 10 (w = 9), 1000 steps: the tilted density has variance 0.182").wait_for()
+    said.filter(has_text="s = 10 (w = 9), 1,000 steps: the tilted density has variance 0.182").wait_for()
     page.get_by_role("slider", name="Guided up to").press("Home")
     said.filter(has_text="guided nowhere").wait_for()
     assert page.state()["high"] == 0

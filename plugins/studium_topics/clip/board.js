@@ -3,6 +3,7 @@ import { canvas } from "studium_widgets/controls/canvas.js";
 import { cellCursor } from "studium_widgets/controls/cell_cursor.js";
 import { choice } from "studium_widgets/controls/choice.js";
 import { dataTable } from "studium_widgets/controls/data_table.js";
+import { demonstrate } from "studium_widgets/controls/demonstration.js";
 import { h, put, suppress } from "studium_widgets/controls/element.js";
 import { facts } from "studium_widgets/controls/facts.js";
 import { memo } from "studium_widgets/controls/memo.js";
@@ -23,8 +24,10 @@ export default widget((ui) => {
   ui.controls(
     slider(ui, "temperature", { label: "Temperature τ", values: TEMPERATURES, format: (value) => value.toPrecision(2) }),
     choice(ui, "shown", { label: "Softmax over the", options: SHOWN }),
-    slider(ui, "closed", { label: "Gap closed", min: 0, max: 1, step: 0.05, format: (share) => `${Math.round(100 * share)} %` }),
   );
+  ui.more(slider(ui, "closed", { label: "Gap closed", min: 0, max: 1, step: 0.05, format: (share) => `${Math.round(100 * share)} %` }));
+  ui.invite("write into a caption: the row of each image shows at once which caption it now prefers, and the ring is where it should be.");
+  demonstrate(ui, "temperature", () => TEMPERATURES.filter((tau) => tau >= ui.get("temperature")).reverse());
   const grid = board(ui);
   const list = captionList(ui);
   const tiles = facts(["Loss", "Find their own", "Gap between the means"]);
@@ -115,7 +118,7 @@ function drawAll(ui, view, fit) {
   }
   now.cells.forEach((value, at) => drawCell(context, ui.theme, view, value, Math.floor(at / now.count), at % now.count));
   for (let i = 0; i < now.count; i++) ring(context, ui.theme, view, [i, i], ui.theme.text, 1.5);
-  if (cursor.cell) ring(context, ui.theme, view, cursor.cell, ui.theme.warm, 3);
+  if (cursor.cell) ring(context, ui.theme, view, cursor.cell, ui.theme.text, 3);
 }
 
 function name(context, theme, text, x, y, bold) {

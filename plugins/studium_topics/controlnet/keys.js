@@ -1,6 +1,7 @@
 // Two keys: a drawing that a model follows, and a control of three weights whose gradients wake one after the other.
 import { bars } from "studium_widgets/controls/bars.js";
 import { dataTable } from "studium_widgets/controls/data_table.js";
+import { demonstrate } from "studium_widgets/controls/demonstration.js";
 import { h, put, suppress } from "studium_widgets/controls/element.js";
 import { facts } from "studium_widgets/controls/facts.js";
 import { slider } from "studium_widgets/controls/slider.js";
@@ -19,6 +20,11 @@ export default widget((ui) => {
   const asked = kernel(ui);
   const follow = followed(ui, asked);
   const small = smallControl(ui);
+  const taken = slider(ui, "taken", { label: "Steps taken", min: 0, max: STEPS });
+  ui.controls(slider(ui, "scale", { label: "Scale of the control", values: SCALES, format: (value) => value.toFixed(1) }), taken);
+  ui.more(...KEYS.map(([name, label]) => toggle(ui, name, { label })));
+  ui.invite("draw on the board, and the images follow. Then take steps, and see which gradient wakes first.");
+  demonstrate(ui, "scale", () => SCALES.filter((scale) => scale <= ui.get("scale")), 2000);
   const table = dataTable(ui, { caption: "Gradients of the small control, one row a step" });
   ui.add(h("div", { class: "st-keys" }, follow.element, small.element), table.element);
   return () => {
@@ -36,11 +42,10 @@ function followed(ui, asked) {
   const buttons = ui.get("drawings").map((drawing, i) => button(ui, ui.get("names")[i], drawing));
   const clear = button(ui, "Clear", "0".repeat(ui.get("side") ** 2));
   const strip = h("div", { class: "st-keys-strip", "aria-hidden": "true" });
-  const scale = slider(ui, "scale", { label: "Scale of the control", values: SCALES, format: (value) => value.toFixed(1) });
   const tile = facts(["Overlap with your drawing"]);
   const note = h("p", { class: "st-note" });
   const from = h("p", { class: "st-keys-from", role: "group", "aria-label": "Start from a drawing" }, ...buttons, clear);
-  const sides = h("div", { class: "st-keys-sides" }, h("div", {}, grid.element), h("div", { class: "st-keys-result" }, strip, tile.element, scale));
+  const sides = h("div", { class: "st-keys-sides" }, h("div", {}, grid.element), h("div", { class: "st-keys-result" }, strip, tile.element));
   const element = h("section", { "aria-label": "Draw" }, h("h4", {}, "Draw where the shape should be"), from, sides, note);
   const draw = () => {
     const drawing = ui.get("drawing");
@@ -93,15 +98,12 @@ function paint(strip, { images, first }, side) {
 function smallControl(ui) {
   const size = bars(ui, { label: "Size of each gradient", format: (value) => (value === 0 ? "0 exactly" : value.toFixed(3)) });
   const tiles = facts(["Loss", "Change of the base's answer"]);
-  const toggles = KEYS.map(([name, label]) => toggle(ui, name, { label }));
-  const taken = slider(ui, "taken", { label: "Steps taken", min: 0, max: STEPS });
-  const controls = h("div", { class: "st-keys-toggles" }, ...toggles, taken);
-  const element = h("section", { "aria-label": "Gradients" }, h("h4", {}, "A control of three weights: residual = out × copy × (image + in × hint)"), controls, size.element, tiles.element);
+  const element = h("section", { "aria-label": "Gradients" }, h("h4", {}, "A control of three weights: residual = out × copy × (image + in × hint)"), size.element, tiles.element);
   const draw = () => {
     const set = Object.fromEntries([["zeroOut", "zero_out"], ["zeroIn", "zero_in"], ["seesImage", "sees_image"], ["pooled", "pooled"]].map(([key, name]) => [key, ui.get(name)]));
     const rows = descent(set, STEPS);
     const now = rows[ui.get("taken")];
-    size.draw(PARTS.map(([name, shown]) => ({ name: shown, value: now[name], accent: now[name] > 0 })), Math.max(0.05, ...rows.flatMap((row) => PARTS.map(([name]) => row[name]))));
+    size.draw(PARTS.map(([name, shown]) => ({ name: shown, value: now[name] })), Math.max(0.05, ...rows.flatMap((row) => PARTS.map(([name]) => row[name]))));
     tiles.draw([[now.loss.toFixed(3), `it began at ${rows[0].loss.toFixed(3)}`], [now.moved === 0 ? "none" : now.moved.toFixed(2), now.moved === 0 ? "bit for bit the base" : "largest, of 8 pixels"]]);
     return rows;
   };

@@ -75,7 +75,7 @@ function cells(context, theme, drawing, side, cell) {
 }
 
 function ring(context, theme, [row, column], cell) {
-  context.strokeStyle = theme.warm;
+  context.strokeStyle = theme.text;
   context.lineWidth = 2.5;
   context.strokeRect(column * cell + 1, row * cell + 1, cell - 2, cell - 2);
 }

@@ -1,6 +1,7 @@
 // The glass transformer: the model runs here, at every change, and nothing of it is hidden.
 import { bars } from "studium_widgets/controls/bars.js";
 import { dataTable } from "studium_widgets/controls/data_table.js";
+import { demonstrate } from "studium_widgets/controls/demonstration.js";
 import { h, put, suppress } from "studium_widgets/controls/element.js";
 import { facts } from "studium_widgets/controls/facts.js";
 import { heatMap, paint } from "studium_widgets/controls/heat_map.js";
@@ -20,7 +21,11 @@ export default widget((ui) => {
   const run = memo((text, silent) => ({ text, ...forward(weights, text, silent) }));
   const text = memo((fresh, period, edits) => textOf(fresh, period, edits));
   const current = () => run(text(ui.get("fresh"), ui.get("period"), ui.get("edits")), ui.get("silent"));
-  ui.controls(...controls(ui, tokens));
+  const { first, rest } = controls(ui, tokens);
+  ui.controls(...first);
+  ui.more(...rest);
+  ui.invite("look from another place: the chosen head finds where this token came before and reads the token after it. Then silence the head.");
+  demonstrate(ui, "place", () => [...Array(ui.get("period")).keys()].map((at) => at + ui.get("place") - ui.get("period") + 1).filter((at) => at >= 0), 4000);
   const line = words(2 * ui.get("fresh").length);
   const grid = glassHeads(ui, layers, heads);
   const numbers = facts(["copied in the second half", "induction score of this head", "next token, model's guess"]);
@@ -52,7 +57,7 @@ export default widget((ui) => {
     lens.forEach((panel, after) => panel.draw(now.logits[after].subarray(place * tokens, (place + 1) * tokens), now.text[place + 1]));
     const last = now.logits[layers];
     const odds = filtered(last.subarray(place * tokens, (place + 1) * tokens), ui.get("temperature"), ui.get("top_k"), ui.get("top_p"));
-    drawn.draw(best(odds, 6).map((token) => ({ name: String(token), value: odds[token], accent: token === now.text[place + 1] })));
+    drawn.draw(best(odds, 6).map((token) => ({ name: String(token), value: odds[token], kind: token === now.text[place + 1] ? "right" : "context" })));
     const { right, of } = copied(last, now.text, tokens);
     const [guess] = best(odds, 1);
     numbers.draw([
@@ -82,14 +87,15 @@ function controls(ui, tokens) {
   const show = () => mute.setAttribute("aria-pressed", String(ui.get("silent").includes(numberOf(ui))));
   for (const name of ["silent", "layer", "shown"]) ui.on(name, show);
   show();
-  return [
+  const place = slider(ui, "place", { label: "Look from place", min: 0, max: 2 * ui.get("fresh").length - 2 });
+  const rest = [
     slider(ui, "period", { label: "Starts again after", min: 2, max: ui.get("fresh").length }),
-    slider(ui, "place", { label: "Look from place", min: 0, max: 2 * ui.get("fresh").length - 2 }),
     slider(ui, "temperature", { label: "Temperature", min: 0.1, max: 3, step: 0.1, format: (value) => value.toFixed(1) }),
     stepper(ui, "top_k", { label: "Top-k (0: all)", max: tokens }),
     slider(ui, "top_p", { label: "Top-p", min: 0, max: 1, step: 0.05, format: (value) => value.toFixed(2) }),
-    h("div", { class: "st-buttons" }, mute, edit, undo),
+    h("div", { class: "st-buttons" }, edit, undo),
   ];
+  return { first: [place, mute], rest };
 }
 
 const numberOf = (ui) => ui.get("layer") * ui.get("heads") + ui.get("shown");
@@ -161,7 +167,7 @@ function guesses(ui, title) {
   const element = h("div", { class: "st-lens" }, h("h4", {}, title), odds.element);
   const draw = (logits, right) => {
     const probability = filtered(logits);
-    odds.draw(best(probability, GUESSES).map((token) => ({ name: String(token), value: probability[token], accent: token === right })));
+    odds.draw(best(probability, GUESSES).map((token) => ({ name: String(token), value: probability[token], kind: token === right ? "right" : "context" })));
   };
   return { element, draw };
 }

@@ -1,6 +1,7 @@
 // Where a decoder looks: the source above, the answer below, lines for the weights of one head; the model runs here.
 import { bars } from "studium_widgets/controls/bars.js";
 import { dataTable } from "studium_widgets/controls/data_table.js";
+import { demonstrate } from "studium_widgets/controls/demonstration.js";
 import { h, put, suppress } from "studium_widgets/controls/element.js";
 import { heatMap } from "studium_widgets/controls/heat_map.js";
 import { memo } from "studium_widgets/controls/memo.js";
@@ -21,12 +22,13 @@ export default widget((ui) => {
   const current = () => run(ui.get("task"), ui.get("source"), ui.get("fault"));
   const steps = player(ui, "written", { label: "Letters written", ends: () => [1, LONGEST + 1], duration: 9000 });
   ui.controls(
-    select(ui, "task", { label: "Trained to", options: ui.get("tasks") }),
-    sourceField(ui, letters),
     steps.element,
-    slider(ui, "head", { label: "Head", min: 0, max: ui.get("heads") - 1 }),
+    select(ui, "task", { label: "Trained to", options: ui.get("tasks") }),
     select(ui, "fault", { label: "Put in a mistake", options: Object.entries(FAULTS).map(([name, [label]]) => [name, label]) }),
   );
+  ui.more(sourceField(ui, letters), slider(ui, "head", { label: "Head", min: 0, max: ui.get("heads") - 1 }));
+  ui.invite("write letter by letter, and follow the blue line from each letter to the place in the source where the decoder looks.");
+  demonstrate(ui, "written", steps.all, 4000);
   const note = h("p", { class: "st-reader-note" });
   const lines = linesOf();
   const map = heatMap(ui, { label: "Weights of this head: a row a token of the answer, a column a slot", size: 300 });
@@ -50,7 +52,7 @@ export default widget((ui) => {
     map.draw({ data, rows: written, columns: slots.length, range: [0, 1], rowNames: now.map(({ name }) => name), columnNames: slots, marked: written - 1 });
     const newest = now[written - 1];
     const best = newest.odds.map((_, token) => token).sort((a, b) => newest.odds[b] - newest.odds[a]).slice(0, GUESSES);
-    odds.draw(best.map((token) => ({ name: shown(token), value: newest.odds[token], accent: token === newest.token })));
+    odds.draw(best.map((token) => ({ name: shown(token), value: newest.odds[token], kind: token === newest.token ? "chosen" : "context" })));
     table.draw(() => rows(slots, now));
     ui.say(sentence(slots, now, source.map((letter) => letters[letter]).join("")));
   };

@@ -11,7 +11,7 @@
 #
 # 1. *Which boxes does "red" alone find, and which does "ring"? Which of them remain for "red ring"?*
 # 2. *Write "ring red". Write "red disc. blue ring". What does this reader not notice?*
-# 3. *Allow overlaps up to 1. Where do all these boxes come from?*
+# 3. *Under More, allow overlaps up to 1. Where do all these boxes come from?*
 # 4. *Ask for a "white cross", which is in none of the images. Lower the score until something is found.*
 
 # %% tags=["widget"]

@@ -2,6 +2,7 @@
 import { canvas } from "studium_widgets/controls/canvas.js";
 import { cellCursor } from "studium_widgets/controls/cell_cursor.js";
 import { dataTable } from "studium_widgets/controls/data_table.js";
+import { demonstrate } from "studium_widgets/controls/demonstration.js";
 import { h, put, suppress } from "studium_widgets/controls/element.js";
 import { DASHES } from "studium_widgets/controls/legend.js";
 import { memo } from "studium_widgets/controls/memo.js";
@@ -18,13 +19,14 @@ export default widget((ui) => {
   const look = source(ui);
   const line = captionLine(ui);
   const words = player(ui, "word", { label: "Word by word", ends: () => [0, Math.max(1, tokensOf(ui.get("caption")).length)], duration: 6000 });
-  ui.controls(
-    line,
-    words.element,
+  ui.controls(line, words.element);
+  ui.more(
     stepper(ui, "image", { label: "Image", max: ui.array("pixels").shape[0] - 1 }),
     slider(ui, "threshold", { label: "Score at least", min: 0.05, max: 0.95, step: 0.05, format: (value) => value.toFixed(2) }),
     slider(ui, "overlap", { label: "Overlap at most", min: 0.05, max: 1, step: 0.05, format: (value) => value.toFixed(2) }),
   );
+  ui.invite("write another shape and colour into the caption, and see which boxes answer; then go through it word by word.");
+  demonstrate(ui, "word", words.all);
   const scene = sceneOf(ui);
   const strip = h("div", { class: "st-lit-words" });
   const note = h("p", { class: "st-note" });

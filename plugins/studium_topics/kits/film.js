@@ -1,5 +1,6 @@
 // A film of images that come out of noise, drawn by a small network that runs in the page.
 import { dataTable } from "studium_widgets/controls/data_table.js";
+import { whenSeen } from "studium_widgets/controls/demonstration.js";
 import { h, put } from "studium_widgets/controls/element.js";
 import { player } from "studium_widgets/controls/player.js";
 import { select } from "studium_widgets/controls/select.js";

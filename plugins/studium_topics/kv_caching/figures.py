@@ -17,7 +17,7 @@ from studium_topics.kv_caching.pages import Paging
 def opening() -> TwoLanes:
     """Return both lanes with a small trained model, whose weights `opening_model` of the reference has made."""
     saved = json.loads(files(__package__).joinpath("opening.json").read_text("utf-8"))
-    return TwoLanes(**saved, new=40, written=8)
+    return TwoLanes(**saved, new=40, written=40)
 
 
 def growth(decode_flops: Callable[..., int], sizes: tuple[int, int, int, int, int], longest: int = 4096) -> go.Figure:

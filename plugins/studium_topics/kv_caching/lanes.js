@@ -1,6 +1,7 @@
 // Two lanes: the same text written without a cache and with one, pass by pass; the model runs here.
 import { bars } from "studium_widgets/controls/bars.js";
 import { dataTable } from "studium_widgets/controls/data_table.js";
+import { demonstrate } from "studium_widgets/controls/demonstration.js";
 import { h, put } from "studium_widgets/controls/element.js";
 import { facts } from "studium_widgets/controls/facts.js";
 import { heatMap } from "studium_widgets/controls/heat_map.js";
@@ -26,7 +27,10 @@ export default widget((ui) => {
   const cached = memo((prompt, fault) => through(weights, prompt, passes, fault));
   const steps = player(ui, "written", { label: "Tokens written", ends: () => [1, passes] });
   const fault = select(ui, "fault", { label: "Put in a mistake", options: Object.entries(FAULTS).map(([name, [label]]) => [name, label]) });
-  ui.controls(steps.element, fault, slider(ui, "page", { label: "Slots in a page", values: [1, 2, 4, 8, 16, 32] }));
+  ui.controls(steps.element, fault);
+  ui.more(slider(ui, "page", { label: "Slots in a page", values: [1, 2, 4, 8, 16, 32] }));
+  ui.invite("play: without a cache every pass computes all tokens again, with one only the newest. Then put in a mistake.");
+  demonstrate(ui, "written", steps.all, 4000);
   const line = texts();
   const lanes = ["Without a cache", "With a cache"].map((title) => laneOf(ui, title));
   const key = legend(ui);
@@ -50,7 +54,7 @@ export default widget((ui) => {
     lanes.forEach(({ map }, use) => map.draw({ ...lane(prompt.length, passes, written, use === 1, SHADES), range: [0, 1] }));
     key.draw(keys(ui.theme.dark));
     const most = work(weights, prompt.length, passes, false);
-    flops.draw(["without", "with"].map((name, i) => ({ name, value: spent[i], accent: i === 0 })), most);
+    flops.draw(["without", "with"].map((name, i) => ({ name, value: spent[i], kind: i ? "chosen" : "wrong" })), most);
     const reserved = Math.ceil(held / page) * page;
     const room = Math.ceil((prompt.length + passes - 1) / page) * page;
     memory.draw([{ name: "tokens", value: bytes(weights, held) }, { name: "pages", value: bytes(weights, reserved) }], bytes(weights, room));

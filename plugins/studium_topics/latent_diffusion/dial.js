@@ -1,10 +1,11 @@
 // A linear VAE of digits: turn the number of latents and the weight of the KL term, and see what comes back.
-import { choice } from "studium_widgets/controls/choice.js";
 import { dataTable } from "studium_widgets/controls/data_table.js";
+import { demonstrate } from "studium_widgets/controls/demonstration.js";
 import { h } from "studium_widgets/controls/element.js";
 import { facts } from "studium_widgets/controls/facts.js";
 import { heatMap } from "studium_widgets/controls/heat_map.js";
 import { lineChart } from "studium_widgets/controls/line_chart.js";
+import { select } from "studium_widgets/controls/select.js";
 import { slider } from "studium_widgets/controls/slider.js";
 import { widget } from "studium_widgets/controls/widget.js";
 import { border, optimum, reconstructions } from "./dial_maths.js";
@@ -20,8 +21,10 @@ export default widget((ui) => {
   ui.controls(
     slider(ui, "latents", { label: "Latents", values: LATENTS }),
     slider(ui, "weight", { label: "KL weight", values: WEIGHTS, format: three }),
-    choice(ui, "reduction", { label: "Loss adds up", options: [["sum", "sums"], ["mean", "means"]] }),
+    select(ui, "reduction", { label: "Put in a mistake", options: [["sum", "None: the loss adds up sums"], ["mean", "Means in place of sums"]] }),
   );
+  ui.invite("lower the KL weight until the digits come back. Then put in the mistake: one word in the loss, and every digit is the mean.");
+  demonstrate(ui, "latents", () => LATENTS.filter((latents) => latents <= ui.get("latents")));
   const tiles = facts(["Latents in use", "Numbers per digit", "Variance lost"]);
   const axes = { x: { label: "direction of the data", range: [0, DRAWN + 1] }, y: { label: "variance", log: true } };
   const chart = lineChart(ui, { label: "Variance of each direction: arrows read it", ...axes, height: 250 });

@@ -36,9 +36,9 @@ from studium_widgets import Diagram, ImageGrid
 #
 # The simplest autoencoder is linear. Its loss has two terms: the squared error of what comes back, and a price for the
 # information in the code, the KL term. The dial shows the optimum for 1797 digits of 64 pixels; nothing is trained.
-# Lower the weight with "sums", and the digits come back. Now choose 8 latents, weight 1, and switch from "sums" to
-# "means": in code, `.sum()` becomes `.mean()`. *What do you expect? The line in the spectrum decides it: what
-# determines its height?*
+# Lower the weight, and the digits come back. Now choose 8 latents, weight 1, and put in the mistake, means in place of
+# sums: in code, `.sum()` becomes `.mean()`. *What do you expect? The line in the spectrum decides it: what determines
+# its height?*
 
 # %% tags=["widget"]
 CompressionDial.of_digits(latents=16, weight=0.5)

@@ -224,6 +224,6 @@ def test_switching_to_means_kills_the_latents(mount):
     page = mount(CompressionDial.of_digits(latents=8, weight=1.0))
     said = page.locator(".st-summary")
     said.filter(has_text="8 latents, KL weight 1, sums: 8 in use").wait_for()
-    page.get_by_role("radio", name="means").check(force=True)
+    page.get_by_label("Put in a mistake").select_option("mean")
     said.filter(has_text="8 latents, KL weight 1, means: 0 in use").wait_for()
     assert page.state()["reduction"] == "mean"

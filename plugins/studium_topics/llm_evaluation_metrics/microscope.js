@@ -18,13 +18,13 @@ const CUTS = [["spaces", "cut at spaces"], ["punctuation", "punctuation apart"],
 const WORDS = { match: "matched", clipped: "clipped: the reference has fewer", none: "not in the reference" };
 
 export default widget((ui) => {
-  ui.controls(
-    line(ui, "hypothesis", "Hypothesis"),
+  ui.controls(line(ui, "hypothesis", "Hypothesis"), tries(ui));
+  ui.more(
     line(ui, "reference", "Reference"),
-    tries(ui),
     select(ui, "tokeniser", { label: "BLEU's tokens", options: CUTS }),
     stepper(ui, "n", { label: "Mark n-grams of n =", min: 1, max: 4 }),
   );
+  ui.invite("take system A, then system B: the sentence that says the opposite has the higher BLEU, ROUGE-L and chrF.");
   const grams = tape("n-grams of the hypothesis, as BLEU counts them");
   const sides = [tape("Longest common subsequence: hypothesis"), tape("Longest common subsequence: reference")];
   const scores = bars(ui, { label: "Metrics", format: (value) => value.toFixed(1) });
@@ -34,7 +34,7 @@ export default widget((ui) => {
     const now = stateOf(ui);
     grams.draw(now.grams);
     sides.forEach((side, i) => side.draw(now.words[i]));
-    scores.draw(now.rows.map(([name, value, part]) => ({ name, value: 100 * value, accent: !part })), 100);
+    scores.draw(now.rows.map(([name, value, part]) => ({ name, value: 100 * value, kind: part ? "context" : "chosen" })), 100);
     table.draw(() => ({ columns: ["metric", "score"], rows: now.rows.map(([name, value]) => [name, (100 * value).toFixed(1)]) }));
     ui.say(now.sentence);
   };
@@ -82,7 +82,7 @@ function tries(ui) {
     return button;
   });
   const bar = h("div", { class: "st-scope-tries", role: "group", "aria-label": "Hypotheses to try" }, ...buttons);
-  return h("div", { class: "st-control" }, h("span", { class: "st-label" }, "Try"), bar);
+  return h("div", { class: "st-control" }, h("span", { class: "st-label" }, "Take"), bar);
 }
 
 function tape(title) {

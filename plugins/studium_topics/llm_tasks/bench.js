@@ -22,10 +22,13 @@ export default widget((ui) => {
   ui.controls(
     select(ui, "task", { label: "Task", options: names.map((name, at) => [at, name]) }),
     select(ui, "loss", { label: "The loss sees", options: Object.entries(LOSSES) }),
+  );
+  ui.more(
     slider(ui, "together", { label: "Conversations in a row", min: 1, max: 3 }),
     toggle(ui, "blocks", { label: "Mask of blocks" }),
     toggle(ui, "reset", { label: "Positions start again" }),
   );
+  ui.invite("let the loss see the answer one place late: the first token of each answer goes dark, and the model never learns how to begin.");
   const tape = tapeOf();
   const note = h("p", { class: "st-fb-note" });
   const key = legend(ui);

@@ -117,7 +117,7 @@ Roofline(model="llama-2-13b", batch=64, context=4096)
 from studium_topics.mqa_gqa.exercises import repeat_kv
 
 # %% [markdown]
-# Why does that mistake survive? Look at the wiring once more. Choose *h % G (repeat)*, and move $G$ from one end to the
+# Why does that mistake survive? Look at the wiring once more. Put the mistake in, and move $G$ from one end to the
 # other. **At which values of $G$ would a test have noticed?**
 
 # %% tags=["widget"]

@@ -282,7 +282,7 @@ def test_a_wiring_starts_from_a_multi_head_model():
 @pytest.mark.browser
 def test_the_mistake_shows_between_the_ends_and_not_at_them(mount):
     page = mount(HeadWiring.drawn(8, 12, 4, groups=8))
-    page.get_by_label("h % G (repeat)").check()
+    page.get_by_label("Put in a mistake").select_option("tiled")
     page.get_by_text("both orders are the same here").wait_for()
     page.get_by_label("Shared heads G").press("ArrowLeft")
     page.get_by_text("6 wires go astray").wait_for()

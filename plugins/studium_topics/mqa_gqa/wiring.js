@@ -4,16 +4,18 @@ import { canvas } from "studium_widgets/controls/canvas.js";
 import { cellCursor } from "studium_widgets/controls/cell_cursor.js";
 import { choice } from "studium_widgets/controls/choice.js";
 import { dataTable } from "studium_widgets/controls/data_table.js";
+import { demonstrate } from "studium_widgets/controls/demonstration.js";
 import { h } from "studium_widgets/controls/element.js";
 import { facts } from "studium_widgets/controls/facts.js";
 import { memo } from "studium_widgets/controls/memo.js";
+import { select } from "studium_widgets/controls/select.js";
 import { slider } from "studium_widgets/controls/slider.js";
 import { widget } from "studium_widgets/controls/widget.js";
 import { divisors, errors, merged, results, sharedBy } from "./wiring_maths.js";
 
-const HEIGHT = 210;
-const [TOP, BOTTOM] = [38, 172]; // of the dots
-const ORDERS = [["grouped", "h // (H / G)"], ["tiled", "h % G (repeat)"]];
+const HEIGHT = 268;
+const [TOP, BOTTOM, CACHE] = [56, 176, 246]; // px: of the dots, and of the cache
+const ORDERS = [["grouped", "None: head h looks at h // (H / G)"], ["tiled", "Head h looks at h % G, as repeat does"]];
 const WAYS = [["mean", "Mean of the group"], ["first", "Its first head"]];
 
 export default widget((ui) => {
@@ -23,9 +25,11 @@ export default widget((ui) => {
   const whole = { ...ui, get: (name) => (name === "groups" ? ui.get(name) || heads : ui.get(name)) };
   ui.controls(
     slider(whole, "groups", { label: "Shared heads G", values: divisors(heads), format: (groups) => `${groups}${groups === 1 ? " (MQA)" : groups === heads ? " (MHA)" : ""}` }),
-    choice(ui, "order", { label: "Query head h looks at", options: ORDERS }),
-    choice(ui, "merge", { label: "A shared head is", options: WAYS }),
+    select(ui, "order", { label: "Put in a mistake", options: ORDERS }),
   );
+  ui.more(choice(ui, "merge", { label: "A shared head is", options: WAYS }));
+  ui.invite("lower G: query heads share fewer keys and values, the cache shrinks, and each head's result moves away from its own.");
+  demonstrate(ui, "groups", () => [...divisors(heads)].reverse());
   const wires = wiring(ui, () => ui.redraw());
   const tiles = facts(["KV cache", "Operations a byte", "Mean error"]);
   const list = bars(ui, { label: "Error of each query head", format: (value) => value.toFixed(2) });
@@ -115,6 +119,27 @@ function drawAll(ui, view, context) {
     dot(context, at(g, now.groups), BOTTOM, radius, theme.accent, true);
     if (now.groups <= 16) label(context, theme, `kv${g}`, at(g, now.groups), BOTTOM + radius + 12, false);
   }
+  drawCache(context, theme, now, width);
+  captions(context, theme, now);
+}
+
+// The cache of the multi-head model, as wide as all its heads, and the part of it that is left.
+function drawCache(context, theme, { heads, groups }, width) {
+  for (let head = 0; head < heads; head++) {
+    const place = [head * (width / heads) + 2, CACHE, width / heads - 4, 16];
+    context.fillStyle = head < groups ? theme.accent : theme.raised;
+    context.fillRect(...place);
+    context.strokeStyle = head < groups ? theme.accent : theme.line;
+    context.lineWidth = 1;
+    context.strokeRect(...place);
+  }
+}
+
+function captions(context, theme, { heads, groups }) {
+  context.textAlign = "left";
+  label(context, theme, `${heads} query heads`, 2, 10, false);
+  const cache = groups === heads ? "the whole cache" : `${Math.round((100 * groups) / heads)} % of the cache`;
+  label(context, theme, `${groups === 1 ? "1 head" : `${groups} heads`} of keys and values: ${cache}`, 2, CACHE - 14, true);
 }
 
 function wire(context, from, to, colour, wrong, bold) {
@@ -143,19 +168,20 @@ function label(context, theme, text, x, y, bold) {
   context.fillText(text, x, y);
 }
 
-function tilesOf({ heads, groups, error, right }) {
+function tilesOf({ heads, groups, order, error, right }) {
   const ratio = heads / groups;
+  const against = order === "grouped" ? "of a head's result, against its own" : `without the mistake ${mean(right).toFixed(3)}`;
   return [
     [ratio === 1 ? "all of it" : `1 / ${ratio}`, `${groups} of ${heads} heads of keys and values`],
     [String(ratio), "decoding in bfloat16, long context"],
-    [mean(error).toFixed(3), `with the right wiring ${mean(right).toFixed(3)}`],
+    [mean(error).toFixed(3), against],
   ];
 }
 
 function barsOf(now) {
   return now.error.map((value, head) => {
     const wrong = astray(now, head);
-    return { name: `q${head}`, value, accent: wrong, mark: wrong ? now.right[head] : undefined };
+    return { name: `q${head}`, value, kind: wrong ? "wrong" : "chosen", mark: wrong ? now.right[head] : undefined };
   });
 }
 

@@ -1,6 +1,7 @@
 // A random spotlight: softmax attention, its estimate from one draw of random vectors, and error bars over many draws.
 import { choice } from "studium_widgets/controls/choice.js";
 import { dataTable } from "studium_widgets/controls/data_table.js";
+import { demonstrate } from "studium_widgets/controls/demonstration.js";
 import { h, put } from "studium_widgets/controls/element.js";
 import { facts } from "studium_widgets/controls/facts.js";
 import { heatMap } from "studium_widgets/controls/heat_map.js";
@@ -12,6 +13,7 @@ import { toggle } from "studium_widgets/controls/toggle.js";
 import { widget } from "studium_widgets/controls/widget.js";
 import { attention, bars, distance, DRAWS, estimate, relativeError, rowsOf, vectors } from "./spotlight_maths.js";
 
+const DEMONSTRATED = Array.from({ length: 10 }, (_, i) => i + 2); // draws
 const RANGE = [-0.4, 1];
 const percent = (share) => `${(100 * share).toFixed(Math.abs(share) < 0.0995 ? 1 : 0)} %`;
 const times = (value) => (value < 100 ? `${value.toPrecision(2)} ×` : "over 100 ×");
@@ -21,7 +23,13 @@ export default widget((ui) => {
   const others = memo((m, orthogonal) => Array.from({ length: DRAWS }, (_, i) => vectors(1000 + i, m, width, orthogonal)));
   const shown = memo((draw, m, orthogonal) => vectors(draw, m, width, orthogonal));
   const found = memo((...state) => findings(ui, others, shown, ...state));
-  ui.controls(...controls(ui, count));
+  ui.controls(
+    choice(ui, "kind", { label: "Features", options: ["positive", "sine-cosine"] }),
+    slider(ui, "size", { label: "Size of q and k", min: 0.25, max: 2, step: 0.05, format: (value) => `${value.toFixed(2)} ×` }),
+  );
+  ui.more(...further(ui, count));
+  ui.invite("switch the features, then enlarge q and k: with one kind, the error bars explode where the weights are small.");
+  demonstrate(ui, "draw", () => DEMONSTRATED, 3000);
   const maps = ["Softmax attention", "Estimate of this draw (dot: below 0)"].map((title) => titled(ui, title));
   const chart = lineChart(ui, { label: "Weights of one query, with error bars", x: { label: "key", range: [0.4, ui.array("k").shape[0] + 0.6] }, y: { label: "weight", range: RANGE }, height: 270 });
   const heading = h("h4");
@@ -42,11 +50,9 @@ export default widget((ui) => {
   };
 });
 
-function controls(ui, count) {
+function further(ui, count) {
   return [
-    choice(ui, "kind", { label: "Features", options: ["positive", "sine-cosine"] }),
     slider(ui, "vectors", { label: "Vectors m", values: [4, 8, 16, 32, 64, 128] }),
-    slider(ui, "size", { label: "Size of q and k", min: 0.25, max: 2, step: 0.05, format: (value) => `${value.toFixed(2)} ×` }),
     toggle(ui, "orthogonal", { label: "Orthogonal" }),
     stepper(ui, "draw", { label: "Draw", min: 1, max: 99 }),
     stepper(ui, "query", { label: "Query", min: 1, max: count }),

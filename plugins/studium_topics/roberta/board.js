@@ -1,6 +1,7 @@
 // The recipe board: the rows that a recipe makes of a text, what each epoch asks for, and the held-out losses.
 import { bars } from "studium_widgets/controls/bars.js";
 import { dataTable } from "studium_widgets/controls/data_table.js";
+import { demonstrate } from "studium_widgets/controls/demonstration.js";
 import { h } from "studium_widgets/controls/element.js";
 import { facts } from "studium_widgets/controls/facts.js";
 import { heatMap } from "studium_widgets/controls/heat_map.js";
@@ -24,12 +25,13 @@ export default widget((ui) => {
   const masksFor = memo(masksOf);
   const names = maskings(ui.get("copies"));
   const epoch = player(ui, "epoch", { label: "Epoch", ends: () => [1, ui.get("epochs")] });
-  ui.controls(
+  ui.controls(epoch.element, select(ui, "masking", { label: "Masks", options: Object.entries(names) }));
+  ui.more(
     select(ui, "recipe", { label: "Rows", options: Object.entries(RECIPES) }),
-    select(ui, "masking", { label: "Masks", options: Object.entries(names) }),
     slider(ui, "rate", { label: "Rate", min: 0.05, max: 0.5, step: 0.05, format: percent }),
-    epoch.element,
   );
+  ui.invite("play the epochs with masks that are drawn once, then with a new mask each epoch: which words does the loss never ask for?");
+  demonstrate(ui, "epoch", epoch.all);
   const board = rowList();
   const key = legend(ui);
   const numbers = facts(["asked for so far", "expected", "rows, and padding"]);
@@ -65,7 +67,7 @@ export default widget((ui) => {
     curve.hidden = !losses.length;
     const measured = ui.get("measured");
     if (losses.length) chart.draw({ x: measured, series: losses, marks: [{ x: now, label: `epoch ${now}` }] });
-    nouns.draw(Object.entries(RECIPES).map(([name, shown], i) => ({ name: shown, value: hidden[i], accent: name === recipe })), Math.max(...hidden));
+    nouns.draw(Object.entries(RECIPES).map(([name, shown], i) => ({ name: shown, value: hidden[i], kind: name === recipe ? "chosen" : "context" })), Math.max(...hidden));
     table.draw(() => content(masks, measured, losses, hidden));
     const at = Math.max(0, measured.filter((after) => after <= now).length - 1);
     const loss = losses[Object.keys(names).indexOf(masking)]?.y[at].toFixed(2);

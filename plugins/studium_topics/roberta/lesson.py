@@ -8,8 +8,8 @@
 # Their programs differ in one line: *when* the masks are drawn. What did the first model learn?
 #
 # The board shows one text under each recipe. Play the epochs with static and with dynamic masks: which words does the
-# loss never ask for? Then look at the held-out loss, and change the rows (losses measured with this lesson's
-# experiments at `laptop`, seed 0).
+# loss never ask for? Then look at the held-out loss, and change the rows under *More* (losses measured with this
+# lesson's experiments at `laptop`, seed 0).
 
 # %% tags=["widget"]
 from studium_topics.roberta import figures

@@ -12,8 +12,8 @@
 # write the whole text to fill in 15 % of it?
 #
 # **Press a sentence.** Type a text of your own. Drag the rate and the mean length and watch the targets: at the same
-# rate, longer spans make shorter targets. Let the decoder write the whole text, and compare the tokens of a step.
-# *Play* puts the spans back.
+# rate, longer spans make shorter targets. Under *More*, let the decoder write the whole text, and compare the tokens of
+# a step; *Play* puts the spans back.
 
 # %% tags=["widget"]
 from studium_topics.span_corruption.press import SpanPress

@@ -2,6 +2,7 @@
 import { bars } from "studium_widgets/controls/bars.js";
 import { choice } from "studium_widgets/controls/choice.js";
 import { dataTable } from "studium_widgets/controls/data_table.js";
+import { demonstrate } from "studium_widgets/controls/demonstration.js";
 import { h, put, suppress } from "studium_widgets/controls/element.js";
 import { facts } from "studium_widgets/controls/facts.js";
 import { player } from "studium_widgets/controls/player.js";
@@ -18,19 +19,22 @@ export default widget((ui) => {
   const spanCount = () => Math.min(MOST_BACK, Math.max(1, 1 + Math.max(...stateOf(ui).spans)));
   const back = player(ui, "back", { label: "Spans put back", ends: () => [0, spanCount()], duration: 3000 });
   ui.controls(
-    text,
     slider(ui, "rate", { label: "Hidden words", min: 5, max: 60, format: (value) => `${value} %` }),
     slider(ui, "mean", { label: "Mean span length", min: 1, max: 8, step: 0.5, format: (value) => value.toFixed(1) }),
+  );
+  ui.more(
     choice(ui, "hiding", { label: "Hide", options: [["spans", "spans"], ["coin", "a coin a word"]] }),
     choice(ui, "task", { label: "The decoder writes", options: [["missing", "what is missing"], ["whole", "the whole text"]] }),
     stepper(ui, "seed", { label: "Mask", max: 99 }),
     back.element,
   );
+  ui.invite("lengthen the spans at the same rate: as many words are hidden, and the decoder has less to write.");
+  demonstrate(ui, "rate", () => Array.from({ length: ui.get("rate") - 4 }, (_, i) => 5 + i));
   const tapes = { text: tape("Text"), inputs: tape("Inputs: the encoder reads"), targets: tape("Targets: the decoder writes") };
   const numbers = facts(["hidden words", "spans", "tokens a step"]);
   const cost = bars(ui, { label: "Tokens", format: String });
   const table = dataTable(ui, { caption: "Spans" });
-  ui.add(...Object.values(tapes).map(({ element }) => element), numbers.element, cost.element, table.element);
+  ui.add(text, ...Object.values(tapes).map(({ element }) => element), numbers.element, cost.element, table.element);
   return () => {
     const now = stateOf(ui);
     const shown = Math.min(ui.get("back"), now.count);
@@ -44,7 +48,7 @@ export default widget((ui) => {
       [String(now.inputs.length + now.targets.length), `${Math.round(100 * now.share)} % of the ${now.inputs.length + now.whole} for the whole text`],
     ]);
     const rows = [["inputs", now.inputs.length], ["targets", now.targets.length], ["whole text", now.whole]];
-    cost.draw(rows.map(([name, value], i) => ({ name, value, accent: i === 1 })), now.whole + 1);
+    cost.draw(rows.map(([name, value], i) => ({ name, value, kind: i === 2 ? "context" : "chosen" })), now.whole + 1);
     table.draw(() => tableOf(now));
     ui.say(sentence(ui, now, shown));
   };

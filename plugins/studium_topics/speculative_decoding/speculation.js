@@ -1,5 +1,6 @@
 // Two lanes, draft and target: what each pass proposes, the bar that decides each word, and the text that comes out.
 import { dataTable } from "studium_widgets/controls/data_table.js";
+import { demonstrate } from "studium_widgets/controls/demonstration.js";
 import { h, put } from "studium_widgets/controls/element.js";
 import { facts } from "studium_widgets/controls/facts.js";
 import { lineChart } from "studium_widgets/controls/line_chart.js";
@@ -32,18 +33,23 @@ export default widget((ui) => {
   ui.controls(
     steps.element,
     slider(ui, "agreement", { label: "Agreement of the draft", min: 0, max: 1, step: 0.05, format: two }),
+    select(ui, "mistake", { label: "Put in a mistake", options: Object.entries(MISTAKES).map(([name, [label]]) => [name, label]) }),
+  );
+  ui.more(
     slider(ui, "gamma", { label: "Drafted words in a pass", min: 1, max: 8 }),
     slider(ui, "cost", { label: "Cost of a draft, in target passes", min: 0, max: 0.5, step: 0.01, format: two }),
     stepper(ui, "seed", { label: "Draw", min: 0, max: 99 }),
     toggle(ui, "greedy", { label: "Greedy" }),
-    select(ui, "mistake", { label: "Put in a mistake", options: Object.entries(MISTAKES).map(([name, [label]]) => [name, label]) }),
   );
+  ui.invite("pull the agreement down to 0: more drafted words are rejected, and still the text is the target's own. Then put in a mistake.");
+  demonstrate(ui, "turns", steps.all, 5000);
   const line = h("p", { class: "st-spec-text" });
   const key = h("p", { class: "st-spec-key" }, h("span", { class: "st-spec-kept" }, "kept"), " ", h("span", { class: "st-spec-replacement" }, "replacement"), " ", h("span", { class: "st-spec-bonus" }, "one more"));
   const lanes = h("div", { class: "st-spec-lanes" });
   const note = h("p", { class: "st-spec-note" });
   const numbers = facts(["words a pass adds", "formula", "passes saved", "distance from the target"]);
-  const chart = lineChart(ui, { label: "Speed-up over the number of drafted words", x: { label: "drafted words in a pass" }, y: { label: "speed-up" }, height: 200 });
+  const up = { label: "speed-up" };
+  const chart = lineChart(ui, { label: "Speed-up over the number of drafted words", x: { label: "drafted words in a pass" }, y: up, height: 200 });
   const table = dataTable(ui, { caption: "The newest pass, one row a word" });
   ui.add(h("div", {}, line, key), lanes, note, h("div", { class: "st-spec-facts" }, numbers.element), chart.element, table.element);
   return () => {
@@ -59,12 +65,13 @@ export default widget((ui) => {
     lanes.style.setProperty("--st-spec-columns", gamma + 1);
     put(note, "textContent", MISTAKES[mistake][1]);
     numbers.draw([
-      [two(mean.perPass), `mean of ${MANY} passes`],
+      [two(mean.perPass), `mean of ${MANY.toLocaleString("en")} passes`],
       [two(expected(mean.share, gamma)), `from the share that is kept, ${two(mean.share)}`],
       [`${added - turns} of ${added}`, `${added} words in ${turns} ${turns === 1 ? "pass" : "passes"}`],
       [off.toFixed(3), off < 5e-4 ? "the same distribution" : "another distribution"],
     ]);
     const y = LENGTHS.map((length) => expected(mean.share, length) / (1 + length * cost));
+    up.range = [Math.min(1, ...y), 1.2 * Math.max(1.2, ...y)];
     chart.draw({ x: LENGTHS, series: [{ name: "speed-up by the formula", y }], marks: [{ x: gamma, label: `${gamma} drafted` }] });
     table.draw(() => rows(newest, words));
     ui.say(sentence(turns, newest, words, off));

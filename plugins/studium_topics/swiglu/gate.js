@@ -1,6 +1,7 @@
 // Three images of a gated unit, gate, value and product, with one point that is dragged over all of them.
 import { canvas } from "studium_widgets/controls/canvas.js";
 import { dataTable } from "studium_widgets/controls/data_table.js";
+import { demonstrate } from "studium_widgets/controls/demonstration.js";
 import { h, put } from "studium_widgets/controls/element.js";
 import { facts } from "studium_widgets/controls/facts.js";
 import { paint } from "studium_widgets/controls/heat_map.js";
@@ -17,24 +18,26 @@ const [HALF, SIDE, MOST] = [2, 81, 240]; // of the plane, its points along a sid
 const KINDS = [["swiglu", "SwiGLU: z σ(βz)"], ["geglu", "GEGLU: z Φ(z)"], ["reglu", "ReGLU: max(0, z)"], ["glu", "GLU: σ(z)"], ["bilinear", "Bilinear: z"]];
 const BETAS = [0.05, 0.1, 0.2, 0.5, 1, 1.7, 3, 5, 10, 20];
 const STEPS = { ArrowUp: [0, 1], ArrowDown: [0, -1], ArrowLeft: [-1, 0], ArrowRight: [1, 0] };
+const TURN = Array.from({ length: 25 }, (_, i) => 5 * i - 120); // degrees, before what is in force
 const PARTS = ["gate", "value", "product"];
 const two = (value) => (Math.abs(value) < 0.005 ? 0 : value).toFixed(2).replace("-", "−");
 const degrees = (value) => `${String(value).replace("-", "−")}°`;
 
 export default widget((ui) => {
   const angle = { min: -180, max: 180, step: 5, format: degrees };
-  ui.controls(
-    select(ui, "kind", { label: "Gate", options: KINDS }),
+  ui.controls(select(ui, "kind", { label: "Gate", options: KINDS }), toggle(ui, "pair", { label: "Add the opposite unit" }));
+  ui.more(
     slider(ui, "gate_angle", { label: "Gate direction", ...angle }),
     slider(ui, "value_angle", { label: "Value direction", ...angle }),
     slider(ui, "beta", { label: "β of SwiGLU", values: BETAS }),
-    toggle(ui, "pair", { label: "Add the opposite unit" }),
   );
+  ui.invite("drag the ring over the images. Then add the opposite unit: two gated units together come close to an exact product.");
   const boards = PARTS.map((part) => board(ui, part));
   const key = colourBar(ui, { label: "Colours" });
   const tiles = facts(["Product at the ring", "Off the exact product"]);
   const table = dataTable(ui, { caption: "The unit at some inputs" });
   ui.add(h("div", { class: "st-gates" }, ...boards.map(({ element }) => element)), key.element, tiles.element, table.element);
+  demonstrate(ui, "value_angle", () => TURN.map((by) => ui.get("value_angle") + by));
   const painted = memo((...settings) => images(named(settings), SIDE, HALF));
   return () => {
     const settings = ["kind", "beta", "gate_angle", "value_angle", "pair"].map(ui.get);

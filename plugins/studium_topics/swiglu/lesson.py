@@ -7,9 +7,9 @@
 # benevolence". Most large open models, Llama among them, have the layer today.
 #
 # What can a product do that a sum cannot? Below is one hidden unit with two inputs: its gate, its value and their
-# product, as images over the plane. Orange is positive, blue negative. **Drag the ring**, and turn the two directions.
-# Then try to make the third image a saddle, which is the exact product $x_1 x_2$. With *Bilinear* it is easy. SwiGLU
-# alone stays far off; *Add the opposite unit*, and see what happens to the last number.
+# product, as images over the plane. Orange is positive, blue negative. **Drag the ring**, and turn the two directions
+# (under *More*). Then try to make the third image a saddle, which is the exact product $x_1 x_2$. With *Bilinear* it is
+# easy. SwiGLU alone stays far off; *Add the opposite unit*, and see what happens to the last number.
 
 # %% tags=["widget"]
 from studium_topics.swiglu.gate import GateLab

@@ -17,13 +17,15 @@ const ASKED = ["prompt", "negative", "scale", "steps", "spacing", "seed"];
 
 export default widget((ui) => {
   const job = drawing(ui);
-  ui.element.prepend(h("div", { class: "st-t2i-prompts" }, field(ui, "prompt", { label: "Prompt", longest: LONGEST }), field(ui, "negative", { label: "Negative prompt", longest: LONGEST })));
-  ui.controls(
-    slider(ui, "scale", { label: "Guidance scale", min: 0, max: 10, step: 0.5 }),
+  const named = (name, label) => h("div", { class: "st-t2i-field" }, field(ui, name, { label, longest: LONGEST }));
+  ui.controls(named("prompt", "Prompt"), slider(ui, "scale", { label: "Guidance scale", min: 0, max: 10, step: 0.5 }));
+  ui.more(
+    named("negative", "Negative prompt"),
     slider(ui, "steps", { label: "Steps", min: 1, max: 32 }),
     choice(ui, "spacing", { label: "Times", options: [["straight", "straight"], ["DDIM", "DDIM"]] }),
     slider(ui, "seed", { label: "First seed", min: 0, max: 999 }),
   );
+  ui.invite("write another colour or shape. Then set the guidance to 0: the images no longer do what they are told.");
   const tiles = Array.from({ length: IMAGES }, () => {
     const canvas = h("canvas", { width: 16, height: 16, "aria-hidden": "true" });
     const caption = h("figcaption");

@@ -5,7 +5,7 @@
 # parameters, and it runs in this page. By the end of this lesson you will have built every step of it.
 #
 # 1. *Type "a small red ring". Which seeds do you accept? What do the seeds decide that the sentence leaves open?*
-# 2. *Set the guidance to 0, 1 and 8, then the steps to 2. What breaks first?*
+# 2. *Set the guidance to 0, 1 and 8, then the steps (under More) to 2. What breaks first?*
 # 3. *Now try to break it with words: "a ring, not red". Then "a red ring and a blue disc". Which images are right?*
 
 # %% tags=["widget"]

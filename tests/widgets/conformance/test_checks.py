@@ -10,6 +10,7 @@ import pytest
 from studium_widgets import Array, Widget
 from studium_widgets.conformance import hosting_checks as hosting
 from studium_widgets.conformance import keyboard_checks as keyboard
+from studium_widgets.conformance import opening_checks as opening
 from studium_widgets.conformance import reading_checks as reading
 from studium_widgets.conformance import sight_checks as sight
 from studium_widgets.conformance.verdicts import CHECKS, judge
@@ -114,6 +115,22 @@ BREAKS: dict[str, tuple[Callable, str, str, str]] = {
         *(hosting.leaves_nothing_running, END),
         'new Worker("data:text/javascript,0");' + END,
         "Worker",
+    ),
+    "no line that says what to try": (opening.opens_with_one_idea, "ui.invite(", "String(", "call ui.invite"),
+    "three controls in sight": (
+        *(opening.opens_with_one_idea, ", play);"),
+        ', play, slider(ui, "waves", { label: "Again", min: 1, max: 9 }));',
+        "3 controls are in sight (“Waves”, “▶”, “Again”)",
+    ),
+    "thousands without a comma": (
+        *(opening.numbers_read_alike, "${count} waves"),
+        "${count} waves of 40000 points",
+        "write it as 40,000",
+    ),
+    "thousands with a space on a canvas": (
+        *(opening.numbers_read_alike, '{ label: "x" }'),
+        '{ label: "x, of 1\u202f797" }',
+        "write it as 1,797",
     ),
     "no sentence": (reading.changes_are_announced, "    ui.say(", "    String(", "stays empty"),
     "a sentence that never changes": (reading.changes_are_announced, "${count} waves", "many waves", "as it was"),

@@ -17,6 +17,7 @@ export default widget((ui) => {
   play.addEventListener("click", () => (frame ? stop() : step()), { signal: ui.signal });
   ui.signal.addEventListener("abort", stop);
   ui.controls(slider(ui, "waves", { label: "Waves", min: 1, max: 9 }), play);
+  ui.invite("count the waves that fit into the picture.");
   const chart = lineChart(ui, { label: "Two waves", x: { label: "x" }, y: { label: "y", range: [-1, 1] } });
   const table = dataTable(ui, { caption: "The waves" });
   ui.add(chart.element, table.element);

@@ -24,6 +24,7 @@ TYPES = {".js": "text/javascript", ".css": "text/css", ".html": "text/html", ".j
 
 LEAVE = "scrollTo(0, 0), localStorage.clear(), sessionStorage.clear()"
 DRAWN = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"  # the second: for new sizes
+TOUCH = "document.querySelectorAll('.studium').forEach((view) => view.dispatchEvent(new Event('pointerdown')))"
 CALL = """async ([url, name, sent]) => {
   const module = await import(url);
   const fields = (value) => Object.fromEntries(Object.entries(value).map(([key, item]) => [key, back(item)]));
@@ -118,10 +119,11 @@ def lent(browser: Any, root: Path, free: dict[float, list[Any]]) -> Iterator[Cal
         raise AssertionError(f"errors are left in a page: {errors}")
 
 
-def mount(page: Any, widgets: Iterable[Any], *, kernel: bool = True, more: bool = True) -> None:
+def mount(page: Any, widgets: Iterable[Any], *, kernel: bool = True, more: bool = True, plays: bool = False) -> None:
     """Add a view of each widget to the page: as a notebook with a kernel does, or as a host without one.
 
-    *More* is opened, so that all controls are there, unless `more` is false.
+    *More* is opened, so that all controls are there, unless `more` is false. What plays by itself is stopped as by a
+    touch, so that the picture shows the state, unless `plays` is true.
     """
     for widget in widgets:
         shot = widget.snapshot()
@@ -130,6 +132,8 @@ def mount(page: Any, widgets: Iterable[Any], *, kernel: bool = True, more: bool 
             page.evaluate("view => window.mountWidget(view)", view)
         else:
             page.evaluate("view => window.mountSaved(view)", {"source": widget.module(), "snapshot": shot})
+    if not plays:
+        page.evaluate(TOUCH)
     if more:
         page.evaluate("document.querySelectorAll('details.st-more').forEach((more) => (more.open = true))")
 

@@ -72,15 +72,16 @@ def open_page(
 
 @pytest.fixture
 def mount(open_page: Callable[..., Any]) -> Callable[..., Any]:
-    """mount(widget, ..., kernel=True, more=True, **page options) → the page that shows them.
+    """mount(widget, ..., kernel=True, more=True, plays=False, **page options) → the page that shows them.
 
-    kernel=False: in the host without a kernel. more=False: with *More* closed, as a reader first sees it.
+    kernel=False: in the host without a kernel. more=False: with *More* closed, as a reader first sees it. plays=True:
+    what moves by itself once is left to do so.
     """
     from studium_widgets.conformance import pages
 
-    def mount(*widgets: Any, kernel: bool = True, more: bool = True, **options: Any) -> Any:
+    def mount(*widgets: Any, kernel: bool = True, more: bool = True, plays: bool = False, **options: Any) -> Any:
         page = open_page(**options)
-        pages.mount(page, widgets, kernel=kernel, more=more)
+        pages.mount(page, widgets, kernel=kernel, more=more, plays=plays)
         return page
 
     return mount

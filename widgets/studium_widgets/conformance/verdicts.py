@@ -9,7 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from studium_widgets.base import Widget
-from studium_widgets.conformance import hosting_checks, keyboard_checks, reading_checks, sight_checks
+from studium_widgets.conformance import (
+    hosting_checks,
+    keyboard_checks,
+    opening_checks,
+    reading_checks,
+    sight_checks,
+)
 from studium_widgets.conformance.browser import UnavailableError
 from studium_widgets.conformance.trial import Trial
 
@@ -21,6 +27,7 @@ CRASHED = re.compile("(Page|Target) crashed")  # what playwright says
 # Those that only look come first: they share one drawing.
 CHECKS: tuple[Check, ...] = (
     reading_checks.alternative_text_says_it,
+    opening_checks.opens_with_one_idea,
     keyboard_checks.controls_have_names,
     keyboard_checks.shortcuts_are_kept_away,
     keyboard_checks.tab_reaches_controls,
@@ -30,6 +37,7 @@ CHECKS: tuple[Check, ...] = (
     hosting_checks.lives_without_a_kernel,
     reading_checks.changes_are_announced,
     reading_checks.table_agrees,
+    opening_checks.numbers_read_alike,
     sight_checks.text_stands_out,
     sight_checks.lines_stand_out,
     sight_checks.colours_tell_apart,

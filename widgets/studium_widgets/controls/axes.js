@@ -8,6 +8,9 @@ const LETTER = 7.8; // px of a digit, 12 px high, in the widest of usual fonts
 /** px left of the plot: room for the ticks' numbers and for the name beside them, so that neither lies on the other. */
 export const leftOf = (values) => Math.max(MARGIN.left, 26 + LETTER * Math.max(0, ...values.map((value) => short(value).length)));
 
+// A year is no amount: 2018, and no comma in it.
+const written = ({ label }, value) => (/\byear\b/i.test(label) ? String(value) : short(value));
+
 /** {label, ends, ticks, place(value) → pixel, invert(pixel) → value} of one axis over [low, high], from pixel `from` to `to`. */
 export function scale({ log = false, label }, [low, high], from, to) {
   const [f, g] = log ? [Math.log10, (value) => 10 ** value] : [Number, Number];
@@ -33,11 +36,11 @@ export function drawAxes(context, { x, y, width, height }, theme) {
   for (const value of y.ticks) {
     const at = Math.round(y.place(value)) + 0.5;
     segment(context, left, at, width - MARGIN.right, at);
-    context.fillText(short(value), left - 8, at);
+    context.fillText(written(y, value), left - 8, at);
   }
   context.textAlign = "center";
   context.textBaseline = "top";
-  for (const value of x.ticks) context.fillText(short(value), x.place(value), bottom + 6);
+  for (const value of x.ticks) context.fillText(written(x, value), x.place(value), bottom + 6);
   context.fillText(x.label, (left + width - MARGIN.right) / 2, bottom + 22);
   context.save();
   context.translate(2, (MARGIN.top + bottom) / 2);

@@ -1,8 +1,9 @@
 import { h, put, suppress } from "./element.js";
 
 /**
- * Horizontal bars with their values as text. `draw([{name, value, accent?, mark?}], top?)`; a bar of length `top` fills its
- * row, and `mark` is a value to compare with, drawn as a stroke.
+ * Horizontal bars with their values as text. `draw([{name, value, kind?, mark?}], top?)`; a bar of length `top` fills its
+ * row, and `mark` is a value to compare with, drawn as a stroke. `kind` is what its colour says: "chosen" (blue, also for
+ * what was learned), "right" (green), "wrong" (orange, also for what is lost) or "context" (grey).
  * With `ask` (see `prediction`), each bar is a slider while it asks, and keeps a mark of what was predicted afterwards.
  */
 export function bars(ui, { label, max = 1, format = (value) => value.toFixed(2), ask = null }) {
@@ -33,13 +34,13 @@ function row(ui, ask, index) {
   return parts;
 }
 
-function fill(parts, { name, value, accent = false, mark }, top, format) {
+function fill(parts, { name, value, kind = "chosen", mark }, top, format) {
   put(parts.name, "textContent", name);
   put(parts.value, "textContent", value === null ? "" : format(value));
   parts.bar.style.transform = `scaleX(${Math.min(1, Math.max(0, value / top))})`;
   parts.stroke.hidden = mark === undefined;
   if (mark !== undefined) parts.stroke.style.transform = `translateX(${100 * Math.min(1, Math.max(0, mark / top))}%)`;
-  parts.element.classList.toggle("st-accent", accent);
+  put(parts.element.dataset, "kind", kind);
 }
 
 function question(parts, name, ask, index, top, format) {

@@ -3,7 +3,7 @@ import { cellCursor } from "./cell_cursor.js";
 
 const GAP = 7; // px between nodes
 const WIDTH = 14; // of a node
-const NAME = 76; // px for names on either side
+const [NAME, NOTED] = [76, 98]; // px for names at the left, and for names with notes at the right
 
 /**
  * Flows from the nodes at the left to those at the right. Up and down go from one right node to the next.
@@ -47,7 +47,7 @@ function layout({ left, right }, width, height) {
       return place;
     });
   };
-  return { width, height, unit, left: stack(left), right: stack(right), x1: NAME + WIDTH, x2: width - NAME - WIDTH };
+  return { width, height, unit, left: stack(left), right: stack(right), x1: NAME + WIDTH, x2: width - NOTED - WIDTH };
 }
 
 function drawAll(ui, view, fit) {
@@ -103,7 +103,7 @@ function ribbon(context, x1, y1, x2, y2, thick) {
 // A fill through which others are seen is pale: its edges have the full colour. A thin band is a line.
 function edges(context, x1, y1, x2, y2, thick) {
   const middle = (x1 + x2) / 2;
-  context.lineWidth = thick > 2 ? 1 : Math.max(1, thick);
+  context.lineWidth = thick > 2 ? 1 : Math.min(1.4, Math.max(1, thick));
   context.beginPath();
   for (const side of thick > 2 ? [0.5, thick - 0.5] : [thick / 2]) {
     context.moveTo(x1, y1 + side);
@@ -122,20 +122,20 @@ function names(context, { left, right }, box, colours, chosen, theme) {
   left.forEach(({ name }, i) => {
     context.fillStyle = colours[i];
     context.fillRect(NAME, box.left[i].top, WIDTH, box.left[i].room);
-    write(context, name, NAME - 6, box.left[i], false, theme);
+    write(context, name, NAME - 6, box.left[i], { active: false, most: NAME }, theme);
   });
   context.textAlign = "left";
   right.forEach(({ name, note, limit }, e) => {
     const place = box.right[e];
-    context.strokeStyle = e === chosen ? theme.warm : theme.muted;
+    context.strokeStyle = e === chosen ? theme.text : theme.muted;
     context.lineWidth = e === chosen ? 2.5 : 1;
     context.strokeRect(box.x2 + 0.5, place.top + 0.5, WIDTH - 1, Math.max(1, limit * box.unit - 1));
-    if (place.room >= 9 || e === chosen) write(context, note ? `${name} ${note}` : name, box.x2 + WIDTH + 6, place, e === chosen, theme);
+    if (place.room >= 9 || e === chosen) write(context, note ? `${name}: ${note}` : name, box.x2 + WIDTH + 6, place, { active: e === chosen, most: NOTED }, theme);
   });
 }
 
-function write(context, text, x, { top, room }, active, theme) {
+function write(context, text, x, { top, room }, { active, most }, theme) {
   context.font = `${active ? "600 " : ""}12px ${theme.font}`;
   context.fillStyle = active ? theme.text : theme.muted;
-  context.fillText(shorten(context, text, NAME - 8), x, top + room / 2);
+  context.fillText(shorten(context, text, most - 8), x, top + room / 2);
 }

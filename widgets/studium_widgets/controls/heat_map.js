@@ -4,7 +4,7 @@ import { memo } from "./memo.js";
 import { table } from "./palette.js";
 
 const FLAT = 18; // px above the columns, of names that are not turned
-const NAMED = 48; // rows or columns up to which each has its name on the axis
+const NAMED = 11; // px of a row or column from which each has its name on the axis
 const NAME_WIDTH = 84; // px at most
 const STRIPE = 7; // px from one stripe to the next
 
@@ -63,7 +63,7 @@ function layout(ui, { element, picture: { rows, columns, rowNames, columnNames }
     return widths.get(name);
   };
   const longest = (names, count) => {
-    if (!names || count > NAMED) return 0;
+    if (!names || width / count < NAMED) return 0;
     context.font = `12px ${ui.theme.font}`;
     return Math.min(NAME_WIDTH, width / 4, 8 + Math.max(...names.map(measure)));
   };
@@ -154,7 +154,7 @@ function flag(context, { left, top, width, height, cell, rowHeight }, [row, colu
 
 function outline(context, { left, top, cell, rowHeight }, [row, column], span, theme, width) {
   const [x, y, w] = [left + column * cell, top + row * rowHeight, Math.max(cell * span, 3)];
-  for (const [stroke, thick] of [[theme.surface, width + 2], [theme.warm, width]]) {
+  for (const [stroke, thick] of [[theme.surface, width + 2], [theme.text, width]]) {
     context.lineWidth = thick;
     context.strokeStyle = stroke;
     context.strokeRect(x, y, w, Math.max(rowHeight, 3));

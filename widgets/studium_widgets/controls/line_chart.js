@@ -2,6 +2,7 @@ import { drawAxes, leftOf, MARGIN, scale, segment } from "./axes.js";
 import { canvas, shorten } from "./canvas.js";
 import { cellCursor } from "./cell_cursor.js";
 import { DASHES, legend } from "./legend.js";
+import { nameLines } from "./line_names.js";
 import { marker, MARKS } from "./markers.js";
 import { extent, short } from "./ticks.js";
 
@@ -11,11 +12,12 @@ import { extent, short } from "./ticks.js";
  * `draw({x?, series: [{name, y, dots?, share?}], marks?: [{x, label}], bands?: [{from, to, label}], layer?, named?})`: x
  * defaults to 0, 1, 2 …; all arrays have one length. `dots` draws markers instead of a line, `share` (0 to 1) only the left
  * part; a band is a shaded stretch of x; `layer(context, axes)` draws on top; `named` are more entries of the legend.
+ * Lines have their names beside them where there is room for all; a legend above names what has no room.
  */
 export function lineChart(ui, { label, x, y, height = 260, moved = () => {} }) {
   const { element: picture, fit } = canvas(label);
   const key = legend(ui);
-  const view = { element: document.createElement("div"), picture, content: null, axes: null };
+  const view = { element: document.createElement("div"), picture, content: null, axes: null, places: new Map(), named: false, legend: false };
   view.element.className = "st-chart";
   view.element.append(key.element, picture);
   const compose = () => view.content && drawAll(ui, view, fit);
@@ -28,8 +30,9 @@ export function lineChart(ui, { label, x, y, height = 260, moved = () => {} }) {
     view.axes = axes(view.content, x, y, width, height);
     const mark = (i) => MARKS[i % MARKS.length];
     const names = [...content.series.map(({ name, dots }, i) => (dots ? { name, mark: mark(i) } : name)), ...view.content.named];
-    key.draw(names.length > 1 ? names : []);
     compose();
+    key.draw(names.length > 1 && view.legend ? names : []);
+    key.element.style.visibility = view.named ? "hidden" : "";
   };
   return view;
 }
@@ -48,7 +51,8 @@ function nearest(values, wanted) {
   return best;
 }
 
-function drawAll(ui, { content, axes: place, cursor }, fit) {
+function drawAll(ui, view, fit) {
+  const { content, axes: place, cursor } = view;
   const context = fit(place.width, place.height);
   context.font = `12px ${ui.theme.font}`;
   content.bands.forEach((band) => drawBand(context, band, place, ui.theme));
@@ -63,9 +67,12 @@ function drawAll(ui, { content, axes: place, cursor }, fit) {
   content.series.forEach((line, i) => drawSeries(context, content.x, line, i, place, ui.theme));
   content.layer?.(context, place);
   context.restore();
+  content.marks.forEach((mark) => nameMark(context, mark, place, ui.theme));
+  const plain = content.series.every(({ dots, share }) => !dots && share === undefined) && !content.named.length;
+  view.named = plain && content.series.length > 1 && nameLines(context, content, place, ui.theme, view.places);
+  view.legend ||= !view.named; // once it is there it keeps its room, so that nothing below it jumps
   if (cursor?.cell) drawReading(context, content, cursor.cell[1], place, ui.theme);
 }
-
 
 function drawSeries(context, x, line, i, place, theme) {
   const shown = line.share === undefined ? x.length : Math.ceil(line.share * x.length);
@@ -110,18 +117,24 @@ function drawLine(context, x, values, i, { x: across, y: up }, theme) {
   context.setLineDash([]);
 }
 
-function drawMark(context, mark, { x, width, height }, theme) {
+function drawMark(context, mark, { x, height }, theme) {
   const at = Math.round(x.place(mark.x)) + 0.5;
-  context.strokeStyle = theme.warm;
-  context.fillStyle = theme.text;
+  context.strokeStyle = theme.text;
   context.setLineDash([3, 3]);
   segment(context, at, MARGIN.top, at, height - MARGIN.bottom);
   context.setLineDash([]);
-  const text = mark.label ?? "";
+}
+
+// Over the lines, with a rim in the page's colour.
+function nameMark(context, { x: value, label: text = "" }, { x, width }, theme) {
+  const at = Math.round(x.place(value)) + 0.5;
   const before = at + 5 + context.measureText(text).width > width;
   context.textAlign = before ? "right" : "left";
   context.textBaseline = "top";
+  Object.assign(context, { strokeStyle: theme.surface, fillStyle: theme.text, lineWidth: 4, lineJoin: "round" });
+  context.strokeText(text, at + (before ? -5 : 5), MARGIN.top);
   context.fillText(text, at + (before ? -5 : 5), MARGIN.top);
+  context.lineWidth = 1;
 }
 
 function drawReading(context, { x, series }, index, place, theme) {

@@ -4,7 +4,8 @@ import { slider } from "./slider.js";
 /**
  * Play, and a slider over the whole number `name`. `ends()` → [first, last], where playing starts and stops; the first
  * may be the larger. `duration`: ms from end to end. Where motion is to be reduced, each press goes on by a tenth.
- * `draw()` follows ends that have moved; `stop()` pauses. Gives {element, draw, stop}.
+ * `draw()` follows ends that have moved; `stop()` pauses; `all()`: the numbers up to the one in force, from the first, or all
+ * where that is the first one, for `demonstrate`. Gives {element, draw, stop, all}.
  */
 export function player(ui, name, { label, ends, duration = 6000, format }) {
   const range = slider(ui, name, { label, min: Math.min(...ends()), max: Math.max(...ends()), format });
@@ -18,7 +19,13 @@ export function player(ui, name, { label, ends, duration = 6000, format }) {
     Object.assign(input, { min: low, max: high, value: ui.get(name) });
     input.style.setProperty("--st-filled", `${(100 * (input.value - low)) / (high - low || 1)}%`);
   };
-  return { element: h("div", { class: "st-player" }, button, range), draw, stop };
+  const all = () => {
+    const [first, last] = ends();
+    const [now, by] = [ui.get(name), Math.sign(last - first)];
+    const end = now === first ? last : now;
+    return Array.from({ length: Math.abs(end - first) + 1 }, (_, i) => first + by * i);
+  };
+  return { element: h("div", { class: "st-player" }, button, range), draw, stop, all };
 }
 
 function playing(ui, name, { ends, duration, button, label }) {

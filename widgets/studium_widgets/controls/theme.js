@@ -1,6 +1,6 @@
 // Which colours are in force: the host's own theme first, then what the reader's system prefers.
 
-const COLOURS = ["text", "muted", "line", "surface", "raised", "accent", "warm"];
+const COLOURS = ["text", "muted", "line", "surface", "raised", "accent", "warm", "right"];
 
 /** Colours of series: 3:1 or more on the page, and apart for every kind of colour vision. */
 export const SERIES = {

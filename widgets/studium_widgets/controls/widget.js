@@ -13,6 +13,7 @@ const SAVING = { rest: 100, most: 1000 };
  * is called in each frame before which state, size or theme changed. `ui` has
  *
  * - `get(name)`, `set(name, value)`: the state. What is set reaches Python, other views and the saved notebook.
+ * - `pretend(name, value)`: `get` answers with this value until `pretend(name)`; nothing is saved (demonstration.js).
  * - `array(name)`: {data, shape} of an `Array` of the state; null where there is none.
  * - `on(name, listener)`: listens to one name of the state, with "" to all, until the view ends.
  * - `controls(...elements)`: puts them above the picture: the one or two that carry its idea. `more(...elements)`: puts all
@@ -21,7 +22,7 @@ const SAVING = { rest: 100, most: 1000 };
  * - `add(...elements)`: puts them into the picture, and a `details` below its sentence.
  * - `say(sentence)`: what the picture shows, under it and for screen readers. Say it in each frame.
  * - `redraw()`: draws in the next frame.
- * - `theme`: the colours in force (`text`, `muted`, `line`, `surface`, `raised`, `accent`, `warm`, `series`), `dark`, `font`.
+ * - `theme`: the colours in force (`text`, `muted`, `line`, `surface`, `raised`, `accent`, `warm`, `right`, `series`), `dark`, `font`.
  * - `still`: whether the reader wants less motion. `widthOf(element)`: its inner width in px, 0 while it is not shown.
  * - `signal`: an AbortSignal that aborts when the view ends. Give it to each listener of your own, and stop timers then.
  * - `element`: the whole view. `model`: the state as the host has it.
@@ -74,13 +75,19 @@ function opening() {
   return { line, rest, add, invite };
 }
 
-// get, set, array, on: the widget's state. A change that comes from Python and one made here look the same.
+// get, set, pretend, array, on: the widget's state. A change that comes from Python and one made here look the same.
 function state(model, signal) {
   const save = throttle(() => model.save_changes(), SAVING, signal);
-  const decoded = new Map();
+  const [decoded, pretended, listeners] = [new Map(), new Map(), []];
+  const pretend = (name, value) => {
+    if (value === undefined ? !pretended.delete(name) : pretended.get(name) === value) return;
+    if (value !== undefined) pretended.set(name, value);
+    for (const [heard, listener] of listeners) if (!heard || heard === name) listener();
+  };
   return {
     model,
-    get: (name) => model.get(name),
+    pretend,
+    get: (name) => pretended.get(name) ?? model.get(name),
     set(name, value) {
       if (model.get(name) === value) return;
       model.set(name, value);
@@ -91,7 +98,10 @@ function state(model, signal) {
       if (decoded.get(name)?.wire !== wire) decoded.set(name, { wire, array: decode(wire) });
       return decoded.get(name).array;
     },
-    on: (name, listener) => listen(model, name ? `change:${name}` : "change", listener, signal),
+    on(name, listener) {
+      listeners.push([name, listener]);
+      listen(model, name ? `change:${name}` : "change", listener, signal);
+    },
   };
 }
 
