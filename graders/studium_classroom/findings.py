@@ -4,7 +4,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 from sqlalchemy import Row, Select, select
@@ -130,21 +130,21 @@ def _state(findings: Iterable[Finding]) -> State:
     return "stuck" if same else "trying"
 
 
-def _checks(course: str, assignment: str) -> Select[tuple[int, str, str, datetime, str, str]]:
+def _checks(course: str, assignment: str) -> Select[Any]:
     query = select(Check.id, Check.user, Check.exercise, Check.at, Check.outcome, Check.mistake)
     return query.where(Check.course == course, Check.assignment == assignment)
 
 
-def _graded(course: str, assignment: str) -> Select[tuple[str, str, datetime, int, str, str]]:
+def _graded(course: str, assignment: str) -> Select[Any]:
     query = select(Submission.user, GradedExercise.exercise, Submission.received, Submission.attempt)
     found = query.add_columns(GradedExercise.outcome, GradedExercise.mistake)
     joined = found.join(GradedExercise, GradedExercise.submission == Submission.id)
     return joined.where(Submission.course == course, Submission.assignment == assignment)
 
 
-def _of_check(row: Row[tuple[int, str, str, datetime, str, str]]) -> Finding:
+def _of_check(row: Row[Any]) -> Finding:
     return Finding(row.at, row.outcome, row.mistake)
 
 
-def _of_grading(row: Row[tuple[str, str, datetime, int, str, str]]) -> Finding:
+def _of_grading(row: Row[Any]) -> Finding:
     return Finding(row.received, row.outcome, row.mistake, row.attempt)

@@ -80,7 +80,9 @@ class Checker:
         hidden = [one.outcome == "passed" for one in tests if one.hidden]
         mistake = next((one.mistake_id for one in tests if one.mistake_id), "")
         sentence = self._sentences.of(mistake) if mistake and terms.name_mistakes else ""
-        return CheckedExercise(name, outcome_of(one.outcome for one in tests), shown, sum(hidden), len(hidden), sentence), mistake
+        return CheckedExercise(
+            name, outcome_of(one.outcome for one in tests), shown, sum(hidden), len(hidden), sentence
+        ), mistake
 
     @contextmanager
     def _engine(self, job: CheckJob) -> Iterator["_Warm"]:

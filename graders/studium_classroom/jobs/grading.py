@@ -101,7 +101,9 @@ def _exercises(tests: Iterable[TestRow]) -> dict[str, GradedOutcome]:
         if test.outcome != "manual":
             by_name[exercise_key(test.notebook, test.exercise)].append(test)
     return {
-        name: GradedOutcome(outcome_of(one.outcome for one in own), next((one.mistake_id for one in own if one.mistake_id), ""))
+        name: GradedOutcome(
+            outcome_of(one.outcome for one in own), next((one.mistake_id for one in own if one.mistake_id), "")
+        )
         for name, own in by_name.items()
     }
 

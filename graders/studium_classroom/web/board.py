@@ -42,7 +42,7 @@ class LinkHandler(ClassroomHandler):
 
     @allowed(Role.TA)
     async def post(self, course: str) -> None:
-        """Return the secret of a link that opens a board once, within five minutes: `/board/COURSE/ASSIGNMENT#SECRET`."""
+        """Return the secret of a link that opens a board once: `/board/COURSE/ASSIGNMENT#SECRET`, in five minutes."""
 
         def link() -> BoardLink:
             self.note(course, "open a board")
@@ -56,7 +56,7 @@ class StatusHandler(ClassroomHandler):
 
     @allowed(Role.TA, board=True)
     async def get(self, course: str, assignment: str) -> None:
-        """Return the queue, for each student state, mark and standing in each exercise, and the mistakes by exercise."""
+        """Return what needs you, each student's mark and standing in each exercise, and the mistakes by exercise."""
         await self.reply(lambda: self.classroom.status(self.course(course), self.person, assignment))
 
 

@@ -19,7 +19,7 @@ from studium_classroom.classroom import Classroom
 from studium_classroom.roles import Place, Role
 from studium_classroom.submissions import Graded, GradedOutcome
 
-from .conftest import Served, join, serving
+from .conftest import Served, serving
 
 axe = pytest.importorskip("axe_core_python.sync_playwright")
 
@@ -52,7 +52,9 @@ class Class:
         self.classroom.checks.note("genai", "ps1", student, answer, {name: mistake} if mistake else {})
         self.classroom.live.changed("genai", "ps1")
 
-    def link(self, place: Place = Place(Role.INSTRUCTOR)) -> str:
+    def link(self, place: Place | None = None) -> str:
+        """A link that opens the board once, an instructor's where no place is named."""
+        place = place or Place(Role.INSTRUCTOR)
         return f"{self.served.url}/board/genai/ps1#{self.classroom.boards.link('genai', 'grace', place)}"
 
 
@@ -159,7 +161,12 @@ def test_the_queue_says_what_needs_the_instructor_and_leaves_those_students_alon
 
 def test_a_state_has_a_sign_and_words_beside_its_colour(opened):
     page = opened()
-    signs = {("ada", "lora.rank"): "✓", ("bob", "lora.merge"): "!", ("dan", "lora.merge"): "~", ("eva", "lora.rank"): "·"}
+    signs = {
+        ("ada", "lora.rank"): "✓",
+        ("bob", "lora.merge"): "!",
+        ("dan", "lora.merge"): "~",
+        ("eva", "lora.rank"): "·",
+    }
     for (student, exercise), sign in signs.items():
         assert cell(page, student, exercise).locator("span").inner_text() == sign
     name = cell(page, "bob", "lora.merge").get_attribute("aria-label")
@@ -244,9 +251,8 @@ def test_the_table_says_the_same_in_words(opened):
     page.get_by_text("Show as table").click()
     rows = page.locator(".twin tbody tr")
     rows.first.wait_for()
-    assert [text.split("\t") for text in rows.all_inner_texts()][0][:8] == [
-        *("ada", "friday", "graded", "4.5 of 5", "", "right", "right", "right")
-    ]
+    shown = rows.first.inner_text().split("\t")
+    assert shown[:8] == ["ada", "friday", "graded", "4.5 of 5", "", "right", "right", "right"]
 
 
 def test_markup_in_names_sections_mistakes_and_sentences_is_text(opened):

@@ -30,9 +30,7 @@ def verbs():
 
 
 def filled(path):
-    return path.format(
-        course=C, assignment=A, attempt=1, notebook="counting", student="bob", exercise="counting.total"
-    )
+    return path.format(course=C, assignment=A, attempt=1, notebook="counting", student="bob", exercise="counting.total")
 
 
 def refused(response, status, sentence):
