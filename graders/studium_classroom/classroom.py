@@ -75,7 +75,6 @@ class Classroom:
 
     async def close(self) -> None:
         """End the processes; what waits is graded by the next server."""
-        self.live.close()
         if self._grading:
             self._grading.cancel()
             with contextlib.suppress(asyncio.CancelledError):

@@ -36,7 +36,7 @@ class Live:
     def __init__(self, read: Read, show: Show) -> None:
         self._read, self._show = read, show
         self._classes: defaultdict[tuple[str, str], _Class] = defaultdict(_Class)
-        self._closed = False
+        self._closing = asyncio.Event()
 
     def changed(self, course: str, assignment: str) -> None:
         """Have those who look at an assignment see what became of it."""
@@ -47,7 +47,7 @@ class Live:
 
     def close(self) -> None:
         """End all streams."""
-        self._closed = True
+        self._closing.set()
         for found in self._classes.values():
             found.news.set()
 
@@ -55,14 +55,14 @@ class Live:
         """Yield the status as JSON, whole, now and whenever it has changed; b"" where it has not for a while."""
         found, clock = self._classes[course, assignment], asyncio.get_running_loop().time
         sent, end = b"", clock() + LASTS
-        while not self._closed and clock() < end:
+        while not self._closing.is_set() and clock() < end:
             news = found.news
             text = await self._status(found, course, assignment, place)
             yield b"" if text == sent else text
             sent = text
-            await asyncio.sleep(AT_MOST)
-            with suppress(TimeoutError):
-                await asyncio.wait_for(news.wait(), LOOK_AGAIN)
+            for event, seconds in ((self._closing, AT_MOST), (news, LOOK_AGAIN)):
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(event.wait(), seconds)
 
     async def _status(self, found: _Class, course: str, assignment: str, place: Place) -> bytes:
         clock = asyncio.get_running_loop().time

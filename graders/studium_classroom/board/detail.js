@@ -1,7 +1,7 @@
 // What is behind a cell, or behind a column: a student's way through an exercise, or the mistakes that were made in it.
 import { bars } from "studium_widgets/controls/bars.js";
 import { h } from "studium_widgets/controls/element.js";
-import { moment, STATES, standingOf } from "./words.js";
+import { moment, plain, STATES, standingOf } from "./words.js";
 
 const SIGNS = { right: "✓", wrong: "✗", "not attempted": "·" };
 const percent = ({ value }) => `${Math.round(100 * value)} %`;
@@ -62,7 +62,7 @@ function mistakes(status, found) {
   if (!found.wrong) return [outcomes, h("p", { class: "note" }, "Nobody's newest answer is wrong.")];
   const [named, rest] = [found.mistakes, found.unnamed];
   const chart = bars(null, { label: `Mistakes in ${found.exercise}`, format: (value) => `${value} · ${Math.round((100 * value) / found.wrong)} %` });
-  const items = named.map(({ mistake, count }) => ({ name: status.sentences[mistake], value: count }));
+  const items = named.map(({ mistake, count }) => ({ name: plain(status.sentences[mistake]), value: count }));
   chart.draw([...items, { name: "without a name", value: rest.count, accent: true }], Math.max(rest.count, ...named.map(({ count }) => count), 1));
   const unnamed = `No name for ${rest.count} of ${found.wrong} wrong answers (${percent(found.unnamed_of_wrong)}, ${between(found.unnamed_of_wrong)}).`;
   return [outcomes, h("p", { class: "note" }, "The newest wrong answers, by mistake:"), h("div", { class: "studium" }, chart.element), h("p", { class: "note" }, unnamed)];

@@ -1,6 +1,6 @@
 // Students down, exercises across: a grid with one place in the order of Tab, in which arrow keys move and Enter opens.
 import { h, put } from "studium_widgets/controls/element.js";
-import { count, points, standingOf, STATES } from "./words.js";
+import { count, plain, points, standingOf, STATES } from "./words.js";
 
 const STEPS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1], PageUp: [-10, 0], PageDown: [10, 0], Home: [0, -Infinity], End: [0, Infinity] };
 const LABEL = "Students down, exercises across; arrow keys move, Enter opens";
@@ -37,9 +37,12 @@ export function classGrid(opened) {
 function columnHead(exercise) {
   const [, book, name] = /^(.*?)\.?([^.]+)$/.exec(exercise);
   const bar = Object.keys(STATES).map((state) => h("span", { class: state }));
-  const words = [h("span", { class: "book" }, book || "\u00a0"), h("span", { class: "name" }, name)];
+  const words = [h("span", { class: "book" }, book || "\u00a0"), h("span", { class: "name" }, ...broken(name))];
   return h("th", { scope: "col", tabindex: -1, "data-exercise": exercise }, ...words, h("span", { class: "states", "aria-hidden": "true" }, ...bar));
 }
+
+// A long name breaks behind an underscore.
+const broken = (name) => name.split(/(?<=_)/).flatMap((part, i) => (i ? [h("wbr"), part] : [part]));
 
 function fillHead(cell, { exercise }, rows, open) {
   const counts = Object.fromEntries(Object.keys(STATES).map((state) => [state, 0]));
@@ -69,7 +72,7 @@ function fillLine(line, row, columns, sentences, open) {
     put(cell.firstChild, "textContent", sign);
     put(cell.lastChild, "textContent", found.checks ? String(found.checks) : "");
     const tries = found.checks ? `, ${count(found.checks, "check")}` : "";
-    label(cell, `${row.student}, ${exercise}: ${words}${tries}${found.mistake ? `. ${sentences[found.mistake] ?? found.mistake}` : ""}`);
+    label(cell, `${row.student}, ${exercise}: ${words}${tries}${found.mistake ? `. ${plain(sentences[found.mistake])}` : ""}`);
     select(cell, open?.student === row.student && open.exercise === exercise);
   });
 }

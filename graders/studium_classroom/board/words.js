@@ -19,6 +19,8 @@ export const NEEDS = {
 const SHOWN = 3; // changes that are named one by one
 
 export const count = (number, noun) => `${number} ${noun}${number === 1 ? "" : "s"}`;
+/** A sentence without the marks of code, where it can be nothing but text. */
+export const plain = (text) => text.replaceAll("`", "");
 export const points = (number) => String(Math.round(100 * number) / 100);
 
 /** The state of a student in an exercise, "untouched" where nothing was found. */
