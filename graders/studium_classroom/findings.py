@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 import msgspec
-from sqlalchemy import Row, Select, select
+from sqlalchemy import Select, select
 from studium.classroom.messages import Outcome
 
 from studium_classroom.database import Database
@@ -130,7 +130,7 @@ def _state(findings: Iterable[Finding]) -> State:
     return "stuck" if same else "trying"
 
 
-def _checks(course: str, assignment: str) -> Select[Any]:
+def _checks(course: str, assignment: str) -> "Select[int, str, str, datetime, str, str]":
     query = select(Check.id, Check.user, Check.exercise, Check.at, Check.outcome, Check.mistake)
     return query.where(Check.course == course, Check.assignment == assignment)
 
@@ -142,9 +142,9 @@ def _graded(course: str, assignment: str) -> Select[Any]:
     return joined.where(Submission.course == course, Submission.assignment == assignment)
 
 
-def _of_check(row: Row[Any]) -> Finding:
+def _of_check(row: Any) -> Finding:
     return Finding(row.at, row.outcome, row.mistake)
 
 
-def _of_grading(row: Row[Any]) -> Finding:
+def _of_grading(row: Any) -> Finding:
     return Finding(row.received, row.outcome, row.mistake, row.attempt)

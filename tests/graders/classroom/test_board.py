@@ -157,12 +157,13 @@ def test_marks_by_hand_that_the_gradebook_waits_for_or_has_already_are_told(serv
     url = f"sqlite:///{served.classroom.courses[C].root / 'gradebook.db'}"
     with Gradebook(url) as gradebook:
         gradebook.add_student("ada")
-        grade = gradebook.add_submission(A, "ada").notebooks[0].grades[0]
-        grade.needs_manual_grade = True
+        grade, *others = gradebook.add_submission(A, "ada").notebooks[0].grades
+        for other in others:
+            other.needs_manual_grade = False
         gradebook.db.commit()
         marked(served, "ada", 0.0)
         assert needs(served) == {"ada": ["to mark"]}
-        grade.manual_score, grade.needs_manual_grade = 1.0, False
+        grade.manual_score = 1.0
         gradebook.db.commit()
     assert needs(served) == {"ada": ["would change"]}
     served.classroom.submissions.grade_again(C, A)
