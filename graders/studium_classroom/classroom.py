@@ -6,15 +6,14 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
-from studium.catalogue import load_catalogue
 from studium.classroom.archive import ArchiveError, unpack
 from studium.classroom.messages import AssignmentView, Attempt, CheckAnswer, CheckRequest, Receipt, State
 from studium.errors import StudiumError
 from studium_graders.course_file import Assignment
 from studium_graders.engine.intake.submitted_notebook import UnreadableError, read_cells
-from studium_graders.mistakes import Sentences
 
 from studium_classroom.audit import Audit
 from studium_classroom.blobs import Blobs
@@ -35,6 +34,9 @@ from studium_classroom.roles import Person, Place, Role
 from studium_classroom.schema import Submission
 from studium_classroom.status import ClassState, History, Status
 from studium_classroom.submissions import Submissions, receipt_of
+
+if TYPE_CHECKING:
+    from studium_graders.mistakes import Sentences
 
 
 class RefusedError(StudiumError):
@@ -203,7 +205,10 @@ class Classroom:
         return self._sentences.of(mistake)
 
     @cached_property
-    def _sentences(self) -> Sentences:
+    def _sentences(self) -> "Sentences":
+        from studium.catalogue import load_catalogue  # here: a server at whose boards nobody looks needs neither
+        from studium_graders.mistakes import Sentences
+
         return Sentences(load_catalogue())
 
 

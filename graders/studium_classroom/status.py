@@ -21,7 +21,11 @@ NEEDS: tuple[Need, ...] = get_args(Need)
 
 
 class Row(msgspec.Struct, frozen=True):
-    """One student: the newest attempt, what it needs, and the standing in each exercise that was tried or graded."""
+    """One student: the newest attempt, and the standing in each exercise that was tried or graded.
+
+    ``needs`` says why the student needs the staff: stuck, not graded, to mark (by hand), would change (the gradebook
+    has another mark), waiting (for a mark), late.
+    """
 
     student: str
     section: str

@@ -2,13 +2,16 @@
 
 import asyncio
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from studium.classroom.messages import BoardLink
 from tornado.iostream import StreamClosedError
 
-from studium_classroom.board.page import board_page
 from studium_classroom.roles import Role
 from studium_classroom.web.base import ClassroomHandler, allowed
+
+if TYPE_CHECKING:
+    from studium_classroom.board.page import Page
 
 
 class PageHandler(ClassroomHandler):
@@ -20,7 +23,7 @@ class PageHandler(ClassroomHandler):
     @allowed(None)
     async def get(self, course: str, assignment: str) -> None:
         """Return the page, the same for every address: it holds nothing of a course, and asks for it with a token."""
-        page = await asyncio.to_thread(board_page)
+        page = await asyncio.to_thread(_page)
         self.set_header("Content-Type", "text/html; charset=utf-8")
         self.set_header("Content-Security-Policy", page.policy)
         self.set_header("Cross-Origin-Opener-Policy", "same-origin")
@@ -83,3 +86,9 @@ class LiveHandler(ClassroomHandler):
             async for status in self.classroom.live.follow(course, assignment, self.person.places[course]):
                 self.write(b"data: %b\n\n" % status if status else b":\n\n")
                 await self.flush()
+
+
+def _page() -> "Page":
+    from studium_classroom.board.page import board_page  # here: a server that shows no board needs no templates
+
+    return board_page()

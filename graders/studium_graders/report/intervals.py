@@ -1,5 +1,7 @@
 """Shares, and the intervals around them."""
 
+from functools import lru_cache
+
 import msgspec
 
 
@@ -11,6 +13,7 @@ class Interval(msgspec.Struct, frozen=True):
     high: float
 
 
+@lru_cache(4096)  # a board counts the same again and again
 def share(successes: int, count: int) -> Interval:
     """Return a share with Wilson's interval; all of it where nothing was counted."""
     from scipy.stats import binomtest  # here: a course server where nobody looks at mistakes need not load it
