@@ -10,7 +10,7 @@ import msgspec
 from studium_classroom.roles import Place
 from studium_classroom.status import ClassState, Status
 
-AT_MOST = 1.0  # seconds between two readings of one class
+AT_MOST = 2.0  # seconds between two readings of one class
 LOOK_AGAIN = 15.0  # seconds until what other programs changed is looked for, and a sign of life is sent
 LASTS = 300.0  # seconds of one stream: a role that was taken away ends then at the latest
 
