@@ -38,7 +38,7 @@ function frame() {
     problem.hidden = !status.problem;
     put(problem, "textContent", status.problem && `Grading stands still: ${status.problem}.`);
     queue.draw(status.queue, state.need);
-    section.offer(["", ...new Set(status.students.map((row) => row.section))].sort(), (name) => name || "All sections");
+    section.offer([...new Set(["", ...status.students.map((row) => row.section)])].sort(), (name) => name || "All sections");
     grid.draw({ rows, exercises: status.exercises, sentences: status.sentences, open: state.open });
     table.draw(() => twinRows(status, rows));
     stage.classList.toggle("opened", Boolean(state.open));
