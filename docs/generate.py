@@ -21,6 +21,7 @@ from studium.catalogue import Catalogue
 from studium.classroom import messages
 from studium.cli.app import build_app
 from studium.plugins import load_plugins
+from studium_classroom import findings, status
 from studium_classroom.web.base import Rule, rule_of
 from studium_classroom.web.routes import ROUTES, VERBS
 
@@ -353,17 +354,23 @@ All addresses begin with `/api/`, behind a JupyterHub with `/services/classroom/
 (HTML). A refusal is `{"message": "one sentence"}` with the status 400 (the request), 401 (no token), 403 (not allowed),
 404 (not there), 405 (no such method), 413 (too large) or 429 (too many checks). A role may do what the roles before it
 may: student, ta, instructor, owner. A TA with a section sees that section.
+
+Addresses with *or a board* also take `Authorization: board …`, the session of [a board](classroom.md#the-board), which
+reads them for one course until it ends. `GET live` sends server-sent events (`text/event-stream`), each a whole
+`Status`; a line that begins with a colon is a sign of life.
 """
 
 
 def _asker(path: str, rule: Rule) -> str:
     if rule.role is None:
         return "anybody"
-    return rule.role.label if "{course}" in path else "any member"
+    role = rule.role.label if "{course}" in path else "any member"
+    return f"{role}, or a board" if rule.board else role
 
 
 def _forms() -> list[type]:
-    return [item for item in vars(messages).values() if inspect.isclass(item) and item.__module__ == messages.__name__]
+    staff = [status.Status, status.Row, findings.Standing, status.History, findings.Finding]
+    return [item for item in vars(messages).values() if getattr(item, "__module__", "") == messages.__name__] + staff
 
 
 def _form(form: type) -> str:

@@ -4,7 +4,9 @@ import asyncio
 import contextlib
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 from studium.classroom.archive import ArchiveError, unpack
@@ -15,18 +17,26 @@ from studium_graders.engine.intake.submitted_notebook import UnreadableError, re
 
 from studium_classroom.audit import Audit
 from studium_classroom.blobs import Blobs
-from studium_classroom.checks import Checks, Standing
+from studium_classroom.boards import Boards
+from studium_classroom.checks import Checks
+from studium_classroom.class_reading import ClassReader
 from studium_classroom.courses import CourseFolder, Courses, Deadline, utc_now
 from studium_classroom.database import Database
+from studium_classroom.findings import Findings
 from studium_classroom.grading_line import GradingLine, Terms
 from studium_classroom.jobs.forms import CheckJob
 from studium_classroom.jobs.worker import Worker
+from studium_classroom.live import Live
 from studium_classroom.members import Members
 from studium_classroom.receipts import Seal
 from studium_classroom.releases import Releases
-from studium_classroom.roles import Person, Role
+from studium_classroom.roles import Person, Place, Role
 from studium_classroom.schema import Submission
+from studium_classroom.status import ClassState, History, Status
 from studium_classroom.submissions import Submissions, receipt_of
+
+if TYPE_CHECKING:
+    from studium_graders.mistakes import Sentences
 
 
 class RefusedError(StudiumError):
@@ -35,29 +45,6 @@ class RefusedError(StudiumError):
 
 class TooManyError(RefusedError):
     """A check more than the course allows in an hour, or one beside another."""
-
-
-class Row(msgspec.Struct, frozen=True):
-    """One student in the status of an assignment."""
-
-    student: str
-    section: str
-    state: str
-    attempts: int
-    late: bool = False
-    score: float | None = None
-    max_score: float | None = None
-    sentence: str = ""
-    checks: list[Standing] = []
-
-
-class Status(msgspec.Struct, frozen=True):
-    """An assignment as the staff has it: all students, and why grading stands still ("" where it does not)."""
-
-    course: str
-    assignment: str
-    students: list[Row]
-    problem: str = ""
 
 
 class Classroom:
@@ -73,8 +60,12 @@ class Classroom:
         self.seal = Seal(data / "secret")
         self.submissions = Submissions(self.database, self.blobs, self.seal)
         self.releases, self.checks = Releases(self.database), Checks(self.database)
+        self.findings, self.boards = Findings(self.database), Boards(self.database)
+        self._reader = ClassReader(self.submissions, self.findings, self.members)
+        self.live = Live(self._state, self._seen)
         self._checker, self._grader = Worker("check"), Worker("grade")
-        self.line = GradingLine(self.courses, self.submissions, self.blobs, self._grader, self.terms)
+        parts = (self.courses, self.submissions, self.blobs, self._grader, self.terms)
+        self.line = GradingLine(*parts, changed=self.live.changed)
         self._checking: set[tuple[str, str]] = set()
         self._grading: asyncio.Task[None] | None = None
 
@@ -171,6 +162,7 @@ class Classroom:
         finally:
             self._checking.discard(key)
         await asyncio.to_thread(self.checks.note, course.id, name, person.name, done.answer, done.mistakes)
+        self.live.changed(course.id, name)
         return msgspec.structs.replace(done.answer, checks_left=left - 1)
 
     def feedback(self, course: CourseFolder, student: str, name: str, attempt: int, notebook: str) -> bytes:
@@ -190,16 +182,34 @@ class Classroom:
         """Return where all students are whom somebody of the staff serves."""
         place = person.places[course.id]
         course.assignment(name, place.role, utc_now())
-        attempts, standings = self.submissions.attempts(course.id), self.checks.standings(course.id, name)
-        sections = {one.user: one.section for one in self.members.roster(course.id) if one.role == Role.STUDENT.label}
-        active = {student for assignment, student in attempts if assignment == name}
-        found = {student: sections.get(student, "") for student in sorted({*sections, *active, *standings})}
-        rows = [
-            _status_row(student, section, attempts.get((name, student), []), standings.get(student, []))
-            for student, section in found.items()
-            if place.sees(section)
-        ]
-        return Status(course.id, name, rows, self.line.problems.get((course.id, name), ""))
+        return self._seen(self._state(course.id, name), place)
+
+    def history(self, course: CourseFolder, person: Person, name: str, student: str, exercise: str) -> History:
+        """Return what was found in one exercise of a student. Raise RefusedError for one whom they do not serve."""
+        place = person.places[course.id]
+        course.assignment(name, place.role, utc_now())
+        sections = {one.user: one.section for one in self.members.roster(course.id)}
+        if not place.sees(sections.get(student, "")):
+            raise RefusedError(f"you serve the section {place.section!a} of {course.id}, which has no {student[:60]!a}")
+        found = self.findings.history(course.id, name, student, exercise)
+        mistakes = {one.mistake for one in found if one.mistake}
+        return History(student, exercise, found, {one: self._sentence(one) or one for one in sorted(mistakes)})
+
+    def _state(self, course: str, name: str) -> ClassState:
+        return self._reader.read(self.courses[course], name, self.line.problems.get((course, name), ""))
+
+    def _seen(self, state: ClassState, place: Place) -> Status:
+        return state.seen_by(place, self._sentence)
+
+    def _sentence(self, mistake: str) -> str:
+        return self._sentences.of(mistake)
+
+    @cached_property
+    def _sentences(self) -> "Sentences":
+        from studium.catalogue import load_catalogue  # here: a server at whose boards nobody looks needs neither
+        from studium_graders.mistakes import Sentences
+
+        return Sentences(load_catalogue())
 
 
 def _attempt(row: Submission, pages: list[str], *, shown: bool) -> Attempt:
@@ -212,14 +222,6 @@ def _attempt(row: Submission, pages: list[str], *, shown: bool) -> Attempt:
 def _state(row: Submission) -> State:
     states: tuple[State, ...] = ("waiting", "replaced", "graded", "not graded")
     return next(state for state in states if state == row.state)
-
-
-def _status_row(student: str, section: str, rows: list[Submission], checks: list[Standing]) -> Row:
-    if not rows:
-        return Row(student, section, "not handed in", 0, checks=checks)
-    last = rows[-1]
-    values = (last.late, last.score, last.max_score, last.sentence)
-    return Row(student, section, _state(last), len(rows), *values, checks)
 
 
 def _require_readable(notebooks: Mapping[str, bytes]) -> None:

@@ -1,9 +1,11 @@
 """The course folders of a server: what they hand out, to whom and until when. A changed course.toml is read again."""
 
 import hashlib
+import json
 import threading
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 
 import msgspec
@@ -13,15 +15,20 @@ from studium_graders.course_file import FILE, Assignment, Course, read_course
 from studium_graders.course_folder import folder as folder_of
 from studium_graders.opening import open_course
 
+from studium_classroom.findings import exercise_key
 from studium_classroom.roles import Role
 
 
 class Handout(msgspec.Struct, frozen=True):
-    """An assignment as students get it: an archive of ``release/``, named by its content, and its notebooks."""
+    """An assignment as students get it: an archive of ``release/``, named by its content, and its notebooks.
+
+    ``exercises`` are those of all notebooks, as ``exercise_key`` names them.
+    """
 
     digest: str
     archive: bytes
     notebooks: list[str]
+    exercises: tuple[str, ...]
 
 
 class Deadline(msgspec.Struct, frozen=True):
@@ -96,7 +103,8 @@ class CourseFolder:
                 books = sorted(
                     path.removesuffix(".ipynb") for path in files if path.endswith(".ipynb") and "/" not in path
                 )
-                kept = stamp, Handout(hashlib.sha256(archive).hexdigest(), archive, books)
+                exercises = tuple(chain.from_iterable(_exercises(name, files[f"{name}.ipynb"]) for name in books))
+                kept = stamp, Handout(hashlib.sha256(archive).hexdigest(), archive, books, exercises)
                 self._handouts[name] = kept
             return kept[1]
 
@@ -106,6 +114,16 @@ class CourseFolder:
     @staticmethod
     def _is_open(course: Course, assignment: Assignment, now: datetime) -> bool:
         return assignment.opens is not None and course.zoned(assignment.opens) <= now
+
+
+def _exercises(notebook: str, content: bytes) -> list[str]:
+    """Return the exercises of a notebook in their order; graded cells of no exercise count for the whole of it."""
+    found: dict[str, None] = {}
+    for cell in json.loads(content)["cells"]:
+        ours, marks = cell["metadata"].get("studium", {}), cell["metadata"].get("nbgrader", {})
+        if ours.get("exercise") or (marks.get("grade") and not marks.get("solution")):
+            found[exercise_key(notebook, str(ours.get("exercise", "")))] = None
+    return list(found)
 
 
 def _times(path: Path) -> tuple[int, int]:

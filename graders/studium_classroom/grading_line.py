@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 from contextlib import suppress
 
 import msgspec
@@ -30,12 +31,21 @@ class Terms(msgspec.Struct, frozen=True):
 class GradingLine:
     """The line of submissions that wait. It is kept in the database, so that a server that was killed goes on with it.
 
-    ``problems`` has a sentence for each assignment, by course and name, that cannot be graded now.
+    ``problems`` has a sentence for each assignment, by course and name, that cannot be graded now; ``changed`` is
+    called with course and name after each batch.
     """
 
-    def __init__(self, courses: Courses, submissions: Submissions, blobs: Blobs, worker: Worker, terms: Terms) -> None:
+    def __init__(
+        self,
+        courses: Courses,
+        submissions: Submissions,
+        blobs: Blobs,
+        worker: Worker,
+        terms: Terms,
+        changed: Callable[[str, str], None] | None = None,
+    ) -> None:
         self._courses, self._submissions, self._blobs = courses, submissions, blobs
-        self._worker, self._terms = worker, terms
+        self._worker, self._terms, self._changed = worker, terms, changed
         self._woken = asyncio.Event()
         self.problems: dict[tuple[str, str], str] = {}
 
@@ -74,6 +84,8 @@ class GradingLine:
             _log.warning("%s %s: %s", course, assignment, note)
         if graded is not None:
             await asyncio.to_thread(self._submissions.note, batch, graded, utc_now())
+        if self._changed:
+            self._changed(course, assignment)
 
     def _job(self, course: str, assignment: str, batch: list[Submission]) -> GradeJob:
         handed_in = [HandedIn(row.user, row.received, str(self._blobs.path(row.sha256))) for row in batch]

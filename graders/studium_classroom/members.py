@@ -6,13 +6,14 @@ import secrets
 from datetime import UTC, datetime, timedelta
 
 import msgspec
-from sqlalchemy import select
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
 from studium.classroom.messages import Joined
 from studium.errors import StudiumError, UsageError
 
 from studium_classroom.database import Database
 from studium_classroom.roles import Person, Place, Role
-from studium_classroom.schema import AccessToken, InvitationRow, Member
+from studium_classroom.schema import AccessToken, BoardPass, InvitationRow, Member
 
 INVITED_DAYS = 30
 _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,99}")
@@ -53,13 +54,13 @@ class Members:
             row = Member(course=course, user=require_user(user), since=datetime.now(UTC))
             row.role, row.section = place.role.label, place.section
             session.merge(row)
+            _delete(session, BoardPass, course, user)  # which has the place that was
 
     def remove(self, course: str, user: str) -> None:
-        """Let somebody be in a course no more: the tokens and invitations end; what was handed in stays."""
+        """Let somebody be in a course no more: tokens, invitations and boards end; what was handed in stays."""
         with self._database.writing() as session:
-            for kind in (AccessToken, InvitationRow, Member):
-                for row in session.scalars(select(kind).where(kind.course == course, kind.user == user)):
-                    session.delete(row)
+            for kind in (AccessToken, BoardPass, InvitationRow, Member):
+                _delete(session, kind, course, user)
 
     def places(self, user: str) -> dict[str, Place]:
         """Return the place of somebody in each course whose roster has the name."""
@@ -79,7 +80,7 @@ class Members:
         secret = secrets.token_urlsafe(32)
         with self._database.writing() as session:
             expires = datetime.now(UTC) + timedelta(days=INVITED_DAYS)
-            row = InvitationRow(sha256=_hash(secret), course=course, user=require_user(user), expires=expires)
+            row = InvitationRow(sha256=hash_of(secret), course=course, user=require_user(user), expires=expires)
             row.role, row.section, row.used = place.role.label, place.section, None
             session.add(row)
         return secret
@@ -88,27 +89,33 @@ class Members:
         """Change an invitation into a token, once. Raise InvitationError for one that cannot be used."""
         token = secrets.token_urlsafe(32)
         with self._database.writing() as session:
-            row, now = session.get(InvitationRow, _hash(secret)), datetime.now(UTC)
+            row, now = session.get(InvitationRow, hash_of(secret)), datetime.now(UTC)
             if row is None or row.used or row.expires < now:
                 raise InvitationError("the invitation is unknown, used or older than 30 days; ask for another one")
             row.used = now
             member = Member(course=row.course, user=row.user, role=row.role, section=row.section, since=now)
             session.merge(member)
-            session.add(AccessToken(sha256=_hash(token), course=row.course, user=row.user, since=now))
+            session.add(AccessToken(sha256=hash_of(token), course=row.course, user=row.user, since=now))
             return Joined(row.user, row.course, token)
 
     def person(self, token: str) -> Person | None:
         """Return whose token it is: somebody in one course, and in no other even where the name is there, too."""
         with self._database.reading() as session:
-            found = session.get(AccessToken, _hash(token))
+            found = session.get(AccessToken, hash_of(token))
             member = found and session.get(Member, (found.course, found.user))
             return Person(member.user, {member.course: _place(member)}) if member else None
+
+
+def _delete(
+    session: Session, kind: type[AccessToken | BoardPass | InvitationRow | Member], course: str, user: str
+) -> None:
+    session.execute(delete(kind).where(kind.course == course, kind.user == user))
 
 
 def _place(row: Member) -> Place:
     return Place(Role.named(row.role), row.section)
 
 
-def _hash(secret: str) -> str:
-    """Hash a secret of 256 random bits: nothing slower is needed, as with a password."""
+def hash_of(secret: str) -> str:
+    """Return the hash of a secret of 256 random bits: nothing slower is needed, as with a password."""
     return hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()

@@ -73,6 +73,22 @@ class AccessToken(Base):
     since: Mapped[datetime]
 
 
+class BoardPass(Base):
+    """The secret of a link that opens a board once, or of the session that it was changed into; only its hash is kept.
+
+    It has the place that its owner had in the course when the link was made.
+    """
+
+    __tablename__ = "board_pass"
+    sha256: Mapped[str] = mapped_column(primary_key=True)
+    course: Mapped[str]
+    user: Mapped[str]
+    role: Mapped[str]
+    section: Mapped[str]
+    is_link: Mapped[bool]
+    expires: Mapped[datetime]
+
+
 class Submission(Base):
     """What somebody handed in, and what became of it. Rows are added, and only the part below ``state`` changes."""
 
@@ -104,6 +120,16 @@ class FeedbackPage(Base):
     submission: Mapped[int] = mapped_column(ForeignKey("submission.id"), primary_key=True)
     notebook: Mapped[str] = mapped_column(primary_key=True)
     sha256: Mapped[str]
+
+
+class GradedExercise(Base):
+    """What grading found in one exercise of a submission; ``mistake`` is the id of a misconception."""
+
+    __tablename__ = "graded_exercise"
+    submission: Mapped[int] = mapped_column(ForeignKey("submission.id"), primary_key=True)
+    exercise: Mapped[str] = mapped_column(primary_key=True)
+    outcome: Mapped[str]
+    mistake: Mapped[str]
 
 
 class Release(Base):

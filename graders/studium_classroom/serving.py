@@ -44,6 +44,7 @@ async def serve(classroom: Classroom, address: str, port: int, prefix: str, read
     try:
         await stopped.wait()
     finally:
+        classroom.live.close()
         server.stop()
         await server.close_all_connections()
         await classroom.close()

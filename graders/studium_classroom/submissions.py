@@ -7,15 +7,22 @@ from datetime import datetime
 import msgspec
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
-from studium.classroom.messages import Receipt
+from studium.classroom.messages import Outcome, Receipt
 
 from studium_classroom.blobs import Blobs
 from studium_classroom.database import Database
 from studium_classroom.receipts import Seal
-from studium_classroom.schema import FeedbackPage, Submission
+from studium_classroom.schema import FeedbackPage, GradedExercise, Submission
 
 WAITING, GRADED, FAILED, REPLACED = "waiting", "graded", "not graded", "replaced"
 MOST_TRIES = 3  # of grading one submission, before an instructor has to ask for it
+
+
+class GradedOutcome(msgspec.Struct, frozen=True):
+    """What grading found in an exercise; ``mistake`` is the id of a misconception, "" where none was recognised."""
+
+    outcome: Outcome
+    mistake: str = ""
 
 
 class Graded(msgspec.Struct, frozen=True):
@@ -28,6 +35,7 @@ class Graded(msgspec.Struct, frozen=True):
     sentence: str = ""
     problem: str = ""
     pages: dict[str, bytes] = {}
+    exercises: dict[str, GradedOutcome] = {}
 
 
 class Submissions:
@@ -66,6 +74,15 @@ class Submissions:
                 found[row.assignment, row.user].append(row)
         return dict(found)
 
+    def of_assignment(self, course: str, assignment: str) -> dict[str, list[Submission]]:
+        """Return the submissions of an assignment by student, the oldest first."""
+        query = select(Submission).where(Submission.course == course, Submission.assignment == assignment)
+        found: defaultdict[str, list[Submission]] = defaultdict(list)
+        with self._database.reading() as session:
+            for row in session.scalars(query.order_by(Submission.attempt)):
+                found[row.user].append(row)
+        return dict(found)
+
     def waiting(self) -> list[tuple[str, str]]:
         """Return the courses and assignments with submissions that wait to be graded, the longest wait first."""
         query = (
@@ -96,16 +113,19 @@ class Submissions:
 
     def note(self, batch: Sequence[Submission], graded: Collection[Graded], now: datetime) -> None:
         """Write down what became of a batch. One that has no result waits, or is given up after some tries."""
-        found = {one.student: one for one in graded}
+        by_student = {one.student: one for one in graded}
         pages = {one.student: {name: self._blobs.put(html) for name, html in one.pages.items()} for one in graded}
         with self._database.writing() as session:
             for row in session.scalars(select(Submission).where(Submission.id.in_([one.id for one in batch]))):
-                one = found.get(row.user, Graded(row.user, problem="it was not graded"))
+                one = by_student.get(row.user, Graded(row.user, problem="it was not graded"))
                 if not one.problem:
                     row.score, row.max_score, row.penalty = one.score, one.max_score, one.penalty
                     row.state, row.sentence, row.graded = GRADED, one.sentence[:2000], now
                     for name, sha256 in pages[row.user].items():
                         session.merge(FeedbackPage(submission=row.id, notebook=name, sha256=sha256))
+                    for name, found in one.exercises.items():
+                        values = {"outcome": found.outcome, "mistake": found.mistake}
+                        session.merge(GradedExercise(submission=row.id, exercise=name, **values))
                     continue
                 row.tries += 1
                 if row.tries >= MOST_TRIES and row.state == WAITING:

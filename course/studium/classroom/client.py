@@ -9,6 +9,7 @@ import msgspec
 
 from studium.classroom.messages import (
     AssignmentView,
+    BoardLink,
     CheckAnswer,
     CheckRequest,
     Invitation,
@@ -82,6 +83,11 @@ class Client:
         """Return a page of feedback, HTML."""
         return self._sent("GET", f"{_path(course, assignment)}/feedback/{attempt}/{_part(notebook)}").content
 
+    def board(self, course: str, assignment: str) -> str:
+        """Return a link that opens the board of an assignment once, within minutes."""
+        link = self._asked("POST", f"courses/{_part(course)}/board", BoardLink)
+        return board_link(self.url, course, assignment, link.secret)
+
     def _asked(self, method: str, path: str, form: type[T], *, json: Any = None, **options: Any) -> T:
         content = options.pop("content", None) if json is None else msgspec.json.encode(json)
         answer = self._sent(method, path, content=content, **options)
@@ -99,6 +105,11 @@ class Client:
         if answer.is_success:
             return answer
         raise ClassroomError(_sentence(answer), answer.status_code)
+
+
+def board_link(url: str, course: str, assignment: str, secret: str) -> str:
+    """Return the address at which a browser opens the board; the secret stands where no server is sent it."""
+    return f"{url}/board/{_part(course)}/{_part(assignment)}#{secret}"
 
 
 def _sentence(answer: httpx.Response) -> str:

@@ -41,6 +41,21 @@ class Joined(msgspec.Struct, frozen=True):
     token: str
 
 
+class BoardLink(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The secret of a link that opens a board once."""
+
+    secret: str
+
+
+class BoardSession(msgspec.Struct, frozen=True):
+    """What the link was changed into: a token that reads the boards of one course until ``expires``."""
+
+    course: str
+    user: str
+    token: str
+    expires: datetime
+
+
 class Receipt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the server has of a submission, signed: ``sha256`` names the archive that was sent, ``size`` its bytes."""
 

@@ -8,7 +8,16 @@ import typer
 from studium_classroom.commands.opening import CourseId, Folder, chosen, opened, settings_of
 
 if TYPE_CHECKING:
-    from studium_classroom.classroom import Row
+    from studium_classroom.status import Need, Row
+
+_WORDS: dict["Need", str] = {
+    "stuck": "stuck",
+    "not graded": "could not be graded",
+    "to mark": "to mark by hand",
+    "would change": "marks would change",
+    "waiting": "wait for a mark",
+    "late": "late",
+}
 
 
 def status(
@@ -17,7 +26,10 @@ def status(
     course_id: CourseId = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
-    """Show for each student the state, the mark and the exercises on which the student makes one mistake again."""
+    """Show for each student the state, the mark and the exercises on which the student makes one mistake again.
+
+    --json has more: what each student needs, the standing in each exercise, and the mistakes by exercise.
+    """
     settings = settings_of(course)
     from studium.cli.output import print_json, print_table
 
@@ -32,10 +44,9 @@ def status(
         return
     rows = [(row.student, row.section, row.state, str(row.attempts), _mark(row), _stuck(row)) for row in found.students]
     print_table(("student", "section", "state", "attempts", "mark", "stuck on"), rows)
-    waiting = sum(row.state == "waiting" for row in found.students)
-    typer.echo(
-        f"{sum(row.attempts > 0 for row in found.students)} of {len(rows)} have handed in, {waiting} wait for a mark"
-    )
+    typer.echo(f"{sum(row.attempts > 0 for row in found.students)} of {len(rows)} have handed in")
+    if found.queue:
+        typer.echo(", ".join(f"{count} {_WORDS[need]}" for need, count in found.queue.items()))
 
 
 def _mark(row: "Row") -> str:
@@ -44,4 +55,4 @@ def _mark(row: "Row") -> str:
 
 
 def _stuck(row: "Row") -> str:
-    return ", ".join(one.exercise for one in row.checks if one.stuck)
+    return ", ".join(one.exercise for one in row.exercises if one.state == "stuck")

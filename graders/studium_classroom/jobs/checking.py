@@ -12,7 +12,7 @@ from typing import Self
 
 import msgspec
 from studium.catalogue import Catalogue
-from studium.classroom.messages import CheckAnswer, CheckedExercise, CheckedTest, Outcome
+from studium.classroom.messages import CheckAnswer, CheckedExercise, CheckedTest
 from studium.errors import CourseError, UnknownNameError
 from studium_graders import warm, work
 from studium_graders.calibrating import Calibrating
@@ -34,6 +34,7 @@ from studium_graders.executors import usable_cpus
 from studium_graders.exercise_files import packages_of
 from studium_graders.mistakes import Sentences
 from studium_graders.opening import open_course
+from studium_graders.outcomes import outcome_of
 from studium_graders.results_store import environment_hash
 
 from studium_classroom.jobs.forms import CheckDone, CheckJob
@@ -79,7 +80,9 @@ class Checker:
         hidden = [one.outcome == "passed" for one in tests if one.hidden]
         mistake = next((one.mistake_id for one in tests if one.mistake_id), "")
         sentence = self._sentences.of(mistake) if mistake and terms.name_mistakes else ""
-        return CheckedExercise(name, _outcome(tests), shown, sum(hidden), len(hidden), sentence), mistake
+        return CheckedExercise(
+            name, outcome_of(one.outcome for one in tests), shown, sum(hidden), len(hidden), sentence
+        ), mistake
 
     @contextmanager
     def _engine(self, job: CheckJob) -> Iterator["_Warm"]:
@@ -192,12 +195,6 @@ def _by_exercise(cells: Sequence[Cell], result: NotebookResult) -> list[tuple[st
 
 def _name(test: TestResult) -> str:
     return test.exercise or test.notebook
-
-
-def _outcome(tests: Sequence[TestResult]) -> Outcome:
-    if all(one.outcome == "not attempted" for one in tests):
-        return "not attempted"
-    return "right" if all(one.outcome == "passed" for one in tests) else "wrong"
 
 
 def _said(result: NotebookResult) -> str:

@@ -2,6 +2,7 @@
 
 import shutil
 import tempfile
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC
 from pathlib import Path
@@ -12,13 +13,15 @@ from studium.classroom.archive import unpack
 from studium_graders.feedback import write_feedback
 from studium_graders.feedback.marks import SubmissionMarks, read_marks
 from studium_graders.folder_swap import swap_folders
-from studium_graders.grade_report import ClassResult, SubmissionRow
+from studium_graders.grade_report import ClassResult, SubmissionRow, TestRow
 from studium_graders.grading import GradeOptions, grade_class
 from studium_graders.opening import open_course
+from studium_graders.outcomes import outcome_of
 from studium_graders.recorder import MarkChange
 
+from studium_classroom.findings import exercise_key
 from studium_classroom.jobs.forms import GradeDone, GradeJob, HandedIn
-from studium_classroom.submissions import Graded
+from studium_classroom.submissions import Graded, GradedOutcome
 
 _SCRATCH = ".received-"
 
@@ -88,7 +91,21 @@ def _graded(marks: SubmissionMarks, row: SubmissionRow, pages: dict[str, bytes])
     penalty = sum(book.penalty for book in marks.notebooks)
     score = max(0.0, sum(book.score for book in marks.notebooks) - penalty)
     most = sum(book.max_score for book in marks.notebooks)
-    return Graded(marks.student, score, most, penalty, row.detail, pages=pages)
+    return Graded(marks.student, score, most, penalty, row.detail, pages=pages, exercises=_exercises(row.tests))
+
+
+def _exercises(tests: Iterable[TestRow]) -> dict[str, GradedOutcome]:
+    """Return what was found in each exercise that has a test; what a person marks alone is left out."""
+    by_name: defaultdict[str, list[TestRow]] = defaultdict(list)
+    for test in tests:
+        if test.outcome != "manual":
+            by_name[exercise_key(test.notebook, test.exercise)].append(test)
+    return {
+        name: GradedOutcome(
+            outcome_of(one.outcome for one in own), next((one.mistake_id for one in own if one.mistake_id), "")
+        )
+        for name, own in by_name.items()
+    }
 
 
 def _problem(student: str, result: ClassResult) -> str:

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 from studium.classroom.archive import ArchiveError
-from studium.classroom.messages import CheckRequest, Invitation, Receipt, Refusal
+from studium.classroom.messages import BoardLink, CheckRequest, Invitation, Receipt, Refusal
 from studium.errors import CourseError, StudiumError, UsageError
 from tornado.web import HTTPError, RequestHandler, stream_request_body
 
@@ -54,25 +54,27 @@ class MemberRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 # Made here and not in threads, where msgspec may end the process.
 _DECODERS: dict[type, msgspec.json.Decoder[Any]] = {
-    form: msgspec.json.Decoder(form) for form in (CheckRequest, Invitation, Receipt, ExtensionRequest, MemberRequest)
+    form: msgspec.json.Decoder(form)
+    for form in (BoardLink, CheckRequest, Invitation, Receipt, ExtensionRequest, MemberRequest)
 }
 
 
 class Rule(msgspec.Struct, frozen=True):
-    """Who may use a verb, and the largest body in bytes; the role None is anybody."""
+    """Who may use a verb, the largest body in bytes, and whether a board may; the role None is anybody."""
 
     role: Role | None
     most: int
+    board: bool
 
 
-def allowed(role: Role | None, *, most: int = SMALL) -> Callable[[Verb], Verb]:
+def allowed(role: Role | None, *, most: int = SMALL, board: bool = False) -> Callable[[Verb], Verb]:
     """Let members of the course with this role or a higher one use a verb; None lets anybody.
 
-    ``most`` is the largest body in bytes.
+    ``most`` is the largest body in bytes. ``board`` lets them use it with the session of a board, too.
     """
 
     def mark(verb: Verb) -> Verb:
-        vars(verb)["rule"] = Rule(role, most)
+        vars(verb)["rule"] = Rule(role, most, board)
         return verb
 
     return mark
@@ -112,13 +114,13 @@ class ClassroomHandler(RequestHandler):
         rule = rule_of(type(self), (self.request.method or "").lower())
         if rule is None:
             raise HTTPError(405, "this address has no such method")
-        self._refuse_other_sites()
+        self.refuse_other_sites()
         self._most = rule.most
         if int(self.request.headers.get("Content-Length", 0)) > self._most:
             self._refuse_size()
         if rule.role is None:
             return
-        self.person = await self._who()
+        self.person = await self._who(rule)
         if course := self.path_kwargs.get("course"):
             await self._require(course, rule.role)
 
@@ -134,14 +136,16 @@ class ClassroomHandler(RequestHandler):
         self.set_header("Connection", "close")
         raise HTTPError(413, f"the body has {self._most >> 10} KB at most here; send less")
 
-    def _refuse_other_sites(self) -> None:
+    def refuse_other_sites(self) -> None:
         """Refuse what a browser sends for a page of another site, though it could not send a token with it."""
         site, origin = self.request.headers.get("Sec-Fetch-Site", ""), self.request.headers.get("Origin", "")
         if site in ("cross-site", "same-site") or (origin and urlsplit(origin).netloc != self.request.host):
             raise HTTPError(403, "a page of another site may not ask here; use studium, or the panel")
 
-    async def _who(self) -> Person:
+    async def _who(self, rule: Rule) -> Person:
         scheme, _, token = self.request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() == "board":
+            return await self._at_the_board(token.strip(), rule)
         if scheme.lower() not in ("token", "bearer") or not token:
             raise HTTPError(
                 401, "a token is needed; join with the link of your invitation: studium courses --join LINK"
@@ -149,6 +153,14 @@ class ClassroomHandler(RequestHandler):
         person = await self._authentication.person(token.strip())
         if person is None:
             raise HTTPError(401, "the token is none of this server's, or no more; ask for another invitation")
+        return person
+
+    async def _at_the_board(self, token: str, rule: Rule) -> Person:
+        person = await asyncio.to_thread(self.classroom.boards.person, token)
+        if person is None:
+            raise HTTPError(401, "the board was open for 8 hours, or its owner's place has changed; open another one")
+        if not rule.board:
+            raise HTTPError(403, "the session of a board reads the board alone; use your token here")
         return person
 
     async def _require(self, course: str, role: Role) -> None:

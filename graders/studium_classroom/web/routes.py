@@ -6,7 +6,7 @@ from tornado.web import Application
 
 from studium_classroom.classroom import Classroom
 from studium_classroom.people import Authentication
-from studium_classroom.web import staff, student
+from studium_classroom.web import board, staff, student
 from studium_classroom.web.base import ClassroomHandler, UnknownHandler
 
 _COURSE = "courses/{course}"
@@ -21,27 +21,35 @@ ROUTES: dict[str, type[ClassroomHandler]] = {
     f"{_ASSIGNMENT}/submissions": student.SubmissionsHandler,
     f"{_ASSIGNMENT}/feedback/{{attempt}}/{{notebook}}": student.FeedbackHandler,
     f"{_COURSE}/receipts": student.ReceiptsHandler,
-    f"{_ASSIGNMENT}/status": staff.StatusHandler,
+    "board": board.OpenHandler,
+    f"{_COURSE}/board": board.LinkHandler,
+    f"{_ASSIGNMENT}/status": board.StatusHandler,
+    f"{_ASSIGNMENT}/status/{{student}}/{{exercise}}": board.HistoryHandler,
+    f"{_ASSIGNMENT}/live": board.LiveHandler,
     f"{_ASSIGNMENT}/grade": staff.GradeHandler,
     f"{_ASSIGNMENT}/release": staff.ReleaseHandler,
     f"{_COURSE}/members": staff.MembersHandler,
     f"{_COURSE}/extensions": staff.ExtensionsHandler,
     f"{_COURSE}/audit": staff.AuditHandler,
 }
+PAGES: dict[str, type[ClassroomHandler]] = {"board/{course}/{assignment}": board.PageHandler}
 VERBS = ("get", "post", "put", "delete", "patch")
 _PARTS = {
     "{course}": r"(?P<course>[A-Za-z0-9_][A-Za-z0-9_.-]*)",
     "{assignment}": r"(?P<assignment>[A-Za-z0-9_][A-Za-z0-9_.-]*)",
     "{attempt}": r"(?P<attempt>[1-9][0-9]{0,5})",
     "{notebook}": r"(?P<notebook>[^/]{1,200})",
+    "{student}": r"(?P<student>[^/]{1,200})",
+    "{exercise}": r"(?P<exercise>[^/]{1,400})",
 }
 
 
 def application(classroom: Classroom, authentication: Authentication, prefix: str = "/") -> Application:
     """Return the web application; ``prefix`` is what the addresses of a service of a hub begin with."""
     shared: dict[str, Any] = {"classroom": classroom, "authentication": authentication}
-    base = f"{prefix.rstrip('/')}/api/"
-    rules = [(base + _pattern(path), handler, shared) for path, handler in ROUTES.items()]
+    addresses = {f"api/{path}": handler for path, handler in ROUTES.items()} | PAGES
+    base = prefix.rstrip("/") + "/"
+    rules = [(base + _pattern(path), handler, shared) for path, handler in addresses.items()]
     return Application(
         rules, default_handler_class=UnknownHandler, default_handler_args=shared, log_function=lambda handler: None
     )

@@ -12,15 +12,6 @@ from studium_classroom.roles import Place, Role
 from studium_classroom.web.base import ClassroomHandler, ExtensionRequest, MemberRequest, allowed
 
 
-class StatusHandler(ClassroomHandler):
-    """The state of an assignment."""
-
-    @allowed(Role.TA)
-    async def get(self, course: str, assignment: str) -> None:
-        """Return for each student the state, the mark, and the exercises on which the student is stuck."""
-        await self.reply(lambda: self.classroom.status(self.course(course), self.person, assignment))
-
-
 class MembersHandler(ClassroomHandler):
     """The roster of a course."""
 
@@ -85,6 +76,7 @@ class GradeHandler(ClassroomHandler):
 
         await self.reply(again, 202)
         self.classroom.line.wake()
+        self.classroom.live.changed(course, assignment)
 
 
 class ReleaseHandler(ClassroomHandler):

@@ -77,6 +77,7 @@ class SubmissionsHandler(ClassroomHandler):
         archive, now = self.raw_body, utc_now()
         await self.reply(lambda: self.classroom.take(self.course(course), self.person, assignment, archive, now), 201)
         self.classroom.line.wake()
+        self.classroom.live.changed(course, assignment)
 
 
 class CheckHandler(ClassroomHandler):

@@ -3,6 +3,7 @@
 import msgspec
 
 from studium_graders.engine.material.results import TestResult
+from studium_graders.outcomes import ExerciseOutcome, outcome_of
 from studium_graders.report.misconception_code import without_remarks
 
 
@@ -42,12 +43,9 @@ class Answer(msgspec.Struct, frozen=True):
     tests: dict[str, TestResult]
 
     @property
-    def outcome(self) -> str:
+    def outcome(self) -> ExerciseOutcome:
         """Return "right", "wrong" or "not attempted", as a check would."""
-        outcomes = {test.outcome for test in self.tests.values()} - {"manual"}
-        if outcomes <= {"passed"}:
-            return "right"
-        return "not attempted" if outcomes == {"not attempted"} else "wrong"
+        return outcome_of(test.outcome for test in self.tests.values())
 
     @property
     def mistakes(self) -> tuple[str, ...]:

@@ -11,9 +11,10 @@ from typing import Literal
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest, pearsonr
+from scipy.stats import pearsonr
 
 from studium_graders.report.class_data import ClassData
+from studium_graders.report.intervals import Interval, share
 
 FEWEST = 20  # students with an answer, below which nothing is called good or bad
 GOOD = 0.3  # discrimination from which an item is "reasonably good" (Ebel, Measuring Educational Achievement, 1965)
@@ -32,14 +33,6 @@ WORDS: dict[Verdict, str] = {
 }
 
 
-class Interval(msgspec.Struct, frozen=True):
-    """An estimate and the interval of 95 % around it."""
-
-    value: float
-    low: float
-    high: float
-
-
 class ItemStatistics(msgspec.Struct, frozen=True):
     """One item. ``discrimination`` is None where everybody earned the same.
 
@@ -53,14 +46,6 @@ class ItemStatistics(msgspec.Struct, frozen=True):
     upper_lower: float
     alpha_without: float | None
     verdict: Verdict
-
-
-def share(successes: int, count: int) -> Interval:
-    """Return a share with Wilson's interval; all of it where nothing was counted."""
-    if not count:
-        return Interval(0.0, 0.0, 1.0)
-    found = binomtest(successes, count).proportion_ci(method="wilson")
-    return Interval(successes / count, float(found.low), float(found.high))
 
 
 def item_statistics(scores: NDArray[np.float64], points: NDArray[np.float64]) -> list[ItemStatistics]:

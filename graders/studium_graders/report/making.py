@@ -7,14 +7,13 @@ import msgspec
 
 from studium_graders.report.class_data import Answer, ClassData, Exercise, Item
 from studium_graders.report.clusters import Clusters, cluster_unnamed
+from studium_graders.report.intervals import Interval, share
 from studium_graders.report.items import (
-    Interval,
     ItemStatistics,
     cronbach_alpha,
     exercise_scores,
     item_statistics,
     scores_of,
-    share,
 )
 from studium_graders.report.mistakes import ExerciseMistakes, count_mistakes
 from studium_graders.report.similarity import Similarity, similar_pairs

@@ -9,7 +9,7 @@ from studium.errors import CourseError
 
 from studium_graders.report.class_data import Answer, ClassData, Exercise
 from studium_graders.report.clusters import cluster_unnamed
-from studium_graders.report.items import Interval
+from studium_graders.report.intervals import Interval
 from studium_graders.report.mistakes import MistakeCount, count_mistakes
 from studium_graders.report.reading import read_class
 

@@ -1,11 +1,13 @@
 """How often each mistake was made, and how many wrong answers no registered mistake explains."""
 
 from collections import Counter
+from collections.abc import Collection
+from typing import Protocol
 
 import msgspec
 
 from studium_graders.report.class_data import ClassData
-from studium_graders.report.items import Interval, share
+from studium_graders.report.intervals import Interval, share
 
 
 class MistakeCount(msgspec.Struct, frozen=True):
@@ -34,24 +36,39 @@ class ExerciseMistakes(msgspec.Struct, frozen=True):
         return self.right + self.wrong
 
 
+class Judged(Protocol):
+    """An answer whose outcome is known, and the ids of the mistakes that were recognised in it."""
+
+    @property
+    def outcome(self) -> str:
+        """Return "right", "wrong" or "not attempted"."""
+
+    @property
+    def mistakes(self) -> tuple[str, ...]:
+        """Return the ids, none where nothing was recognised."""
+
+
 def count_mistakes(data: ClassData) -> list[ExerciseMistakes]:
     """Return the counts for each exercise, in their order. An answer with two named mistakes counts for both."""
-    return [_counted(data, index) for index in range(len(data.exercises))]
+    return [
+        count_exercise(exercise.name, data.of(index).values(), len(data.answers))
+        for index, exercise in enumerate(data.exercises)
+    ]
 
 
-def _counted(data: ClassData, index: int) -> ExerciseMistakes:
-    answers = data.of(index).values()
+def count_exercise(name: str, answers: Collection[Judged], students: int) -> ExerciseMistakes:
+    """Return the counts for one exercise; those of ``students`` who are not in ``answers`` are missing."""
     outcomes = Counter(answer.outcome for answer in answers)
     named = Counter(mistake for answer in answers for mistake in answer.mistakes)
-    unnamed = sum(answer.is_unnamed for answer in answers)
+    unnamed = sum(answer.outcome == "wrong" and not answer.mistakes for answer in answers)
     tried = outcomes["right"] + outcomes["wrong"]
     counts = [MistakeCount(mistake, count, share(count, tried)) for mistake, count in named.most_common()]
     return ExerciseMistakes(
-        data.exercises[index].name,
+        name,
         outcomes["right"],
         outcomes["wrong"],
         outcomes["not attempted"],
-        len(data.answers) - sum(outcomes.values()),
+        students - sum(outcomes.values()),
         tuple(counts),
         MistakeCount("", unnamed, share(unnamed, tried)),
         share(unnamed, outcomes["wrong"]),

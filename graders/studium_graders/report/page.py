@@ -1,30 +1,19 @@
 """The report as one HTML file that needs nothing else: the site's style, and our widgets in frames."""
 
-import re
-from functools import cache
-from html import escape
 from itertools import groupby
-from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
-from studium.site.assets import asset
-from studium.site.code import code_block
 from studium_widgets import Widget
 from studium_widgets.hosts.page import frame
 
 from studium_graders.report.class_data import ClassData
 from studium_graders.report.class_map import ClassMap
 from studium_graders.report.item_map import ItemMap
-from studium_graders.report.items import GOOD, WORDS, Interval, Verdict, scores_of
+from studium_graders.report.items import GOOD, WORDS, Verdict, scores_of
 from studium_graders.report.making import ItemRow, Report
+from studium_graders.report.rendering import render
 
-_HERE = Path(__file__).parent
-POLICY = (
-    "default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; script-src data: 'unsafe-inline'; "
-    "frame-src 'self' blob: data:; base-uri 'none'; form-action 'none'"
-)
 LOOK: tuple[Verdict, ...] = ("negative", "bad", "hard", "easy")  # what is said first, in this order
 _COMMON, _MOST = 0.05, 5  # share from which a mistake without a name is said first, and how many of them
 _SIGNS: dict[Verdict, str] = {
@@ -59,46 +48,15 @@ def report_page(report: Report, data: ClassData) -> str:
         whole={row.name: row for row in report.exercises},
         items_map=shown(items) if tests else "",
         class_map=shown(whole) if tests and report.students else "",
+        words=WORDS,
+        signs=_SIGNS,
+        good=GOOD,
     )
 
 
 def shown(widget: Widget) -> Markup:
     """Return a widget as HTML that is alive without a kernel."""
     return Markup(frame(widget.module(), widget.snapshot()))  # noqa: S704 - frame escapes
-
-
-def render(name: str, **values: Any) -> str:
-    """Fill a template of this package, with the style and the scripts of the site."""
-    parts = {"style": asset("site.css") + (_HERE / "report.css").read_text("utf-8")}
-    parts |= {"theme": asset("theme.js"), "script": asset("page.js")}
-    safe = {key: Markup(text) for key, text in parts.items()}  # noqa: S704 - our own files
-    return _template(name).render(**safe, **values, policy=POLICY, words=WORDS, signs=_SIGNS, good=GOOD)
-
-
-@cache
-def _template(name: str) -> Template:
-    environment = Environment(
-        loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters |= {
-        "percent": lambda share: f"{100 * share:.0f} %",
-        "between": _between,
-        "prose": _prose,
-        "signed": lambda value: "–" if value is None else f"{value:.2f}".replace("-", "−"),
-        "number": lambda value: f"{round(value, 2):g}",
-        "count": lambda number, noun: f"{number} {noun}{'' if number == 1 else 's'}",
-        "code": lambda source: Markup(code_block(source)),  # noqa: S704 - pygments escapes
-    }
-    return environment.get_template(name)
-
-
-def _prose(text: str) -> Markup:
-    """Escape a sentence and set what stands between backticks as code."""
-    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text)))  # noqa: S704
-
-
-def _between(interval: Interval) -> str:
-    return f"{100 * interval.low:.0f} to {100 * interval.high:.0f} %"
 
 
 def _item(row: ItemRow, name: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from studium_graders.grade_report import ClassResult
 from studium_graders.recorder import LATE
 from studium_graders.regrading import Regrade
-from studium_graders.report.page import render
+from studium_graders.report.rendering import render
 
 
 def regrade_page(result: ClassResult, changes: Sequence[Regrade], *, dry_run: bool) -> str:

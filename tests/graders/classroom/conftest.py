@@ -119,6 +119,7 @@ def serving(classroom: Classroom) -> Iterator[str]:
         ends.extend((sockets[0].getsockname()[1], lambda: loop.call_soon_threadsafe(stop.set)))
         ready.set()
         await stop.wait()
+        classroom.live.close()
         server.stop()
         await server.close_all_connections()
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from studium.catalogue import load_catalogue
 from studium.cli.app import build_app
-from studium.errors import CourseError, UsageError
+from studium.errors import CourseError, UnknownNameError, UsageError
 from studium_classroom.hub import configuration
 from studium_classroom.settings import Settings, read_settings
 from traitlets.config import Config
@@ -74,11 +74,33 @@ def test_the_status_says_who_has_handed_in_and_who_is_stuck_on_what(classroom, c
     for _ in range(3):
         opened.checks.note("course101", "ps1", "bob", wrong, {"total": "counting.total:added-the-sizes"})
     opened.database.close()
-    ada, bob = json.loads(classroom("status", "ps1", "--json"))["students"]
+    found = json.loads(classroom("status", "ps1", "--json"))
+    ada, bob = found["students"]
     assert (ada["student"], ada["state"], ada["late"]) == ("ada", "waiting", True)
-    assert (bob["state"], bob["checks"][0]["stuck"]) == ("not handed in", "counting.total:added-the-sizes")
+    (stuck,) = bob["exercises"]
+    assert (stuck["exercise"], stuck["state"], stuck["checks"]) == ("counting.total", "stuck", 3)
+    assert stuck["mistake"] == "counting.total:added-the-sizes"
+    assert found["queue"] == {"stuck": 1, "waiting": 1, "late": 1}
     shown = classroom("status", "ps1")
-    assert "1 of 2 have handed in, 1 wait for a mark" in shown
+    assert "1 of 2 have handed in\n1 stuck, 1 wait for a mark, 1 late\n" in shown
+
+
+def test_a_link_to_the_board_comes_from_the_course_folder_or_from_the_server_that_was_joined(
+    classroom, served, data_folder
+):
+    from studium.classroom.connections import join
+    from studium_classroom.roles import Place, Role
+
+    with pytest.raises(UnknownNameError, match=r"unknown assignment 'ps2'; did you mean 'ps1'\?"):
+        classroom("board", "ps2")
+    assert classroom("board", "ps1").startswith("http://127.0.0.1:8710/board/course101/ps1#")
+
+    secret = served.classroom.members.invite("course101", "grace", Place(Role.INSTRUCTOR))
+    join(f"{served.url}/join#{secret}")
+    app = build_app(load_catalogue())
+    done = CliRunner().invoke(app, ["classroom", "board", "ps1", "--json"])
+    link = json.loads(done.stdout)["link"]
+    assert served.classroom.boards.open(link.partition("#")[2]).user == "grace"
 
 
 def test_settings_name_several_courses_and_a_course_folder_is_a_server_of_one(course, tmp_path):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from studium.classroom.overview import overview
+from studium.classroom.overview import assignment_named, overview
 from studium_classroom.hub import configuration
 from studium_classroom.settings import read_settings
 
@@ -100,7 +100,8 @@ class Hub:
 @pytest.fixture
 def hub(course: Path, tmp_path: Path) -> Iterator[Hub]:
     public, api, port, own = free_ports(4)
-    (course / "classroom.toml").write_text(f'courses = ["."]\nport = {own}\n')
+    settings = f'courses = ["."]\nport = {own}\nurl = "http://127.0.0.1:{public}"\n'
+    (course / "classroom.toml").write_text(settings)
     script = tmp_path / "single_user.py"
     script.write_text(SINGLE_USER)
     homes = str(tmp_path / "homes" / "{username}")
@@ -151,6 +152,25 @@ def test_groups_of_the_hub_are_roles_and_a_students_own_server_hands_in(hub, arc
     assert ask(eve, "GET", f"{ps1}/handout").status_code == 403
     assert ask({}, "GET", "me").status_code == 401
     assert ask({"JUPYTERHUB_API_TOKEN": ADMIN}, "GET", "me").status_code == 401  # a service is nobody's student
+    assert ask(ada, "POST", "courses/course101/board").status_code == 403
+    look_at_the_board(hub, grace, monkeypatch)
+
+
+def look_at_the_board(hub: Hub, grace: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Open a board from a terminal of grace's server, and read its first event through the proxy."""
+    for name in ("STUDIUM_CLASSROOM", "JUPYTERHUB_API_TOKEN"):
+        monkeypatch.setenv(name, grace[name])
+    connection, view = assignment_named("ps1")
+    with connection.client() as client:
+        page, _, secret = client.board(view.course, view.name).partition("#")
+    assert page == f"{hub.url}/services/classroom/board/course101/ps1"
+    assert httpx.get(page).headers["content-type"].startswith("text/html")
+    api = f"{hub.url}/services/classroom/api"
+    session = httpx.post(f"{api}/board", json={"secret": secret}).json()
+    headers = {"Authorization": f"board {session['token']}"}
+    with httpx.stream("GET", f"{api}/courses/course101/assignments/ps1/live", headers=headers, timeout=60) as events:
+        first = next(line for line in events.iter_lines() if line.startswith("data: "))
+    assert [row["student"] for row in json.loads(first.removeprefix("data: "))["students"]] == ["ada"]
 
 
 def asking(hub: Hub) -> Callable[..., httpx.Response]:

@@ -14,7 +14,7 @@ from studium_classroom.classroom import Classroom
 from studium_classroom.members import Members, require_user
 from studium_classroom.roles import Place, Role, places_of
 from studium_classroom.web.base import ClassroomHandler, rule_of
-from studium_classroom.web.routes import ROUTES, VERBS
+from studium_classroom.web.routes import PAGES, ROUTES, VERBS
 from studium_graders.assigning import build_assignment
 
 C, A = "course101", "ps1"
@@ -30,7 +30,7 @@ def verbs():
 
 
 def filled(path):
-    return path.format(course=C, assignment=A, attempt=1, notebook="counting")
+    return path.format(course=C, assignment=A, attempt=1, notebook="counting", student="bob", exercise="counting.total")
 
 
 def refused(response, status, sentence):
@@ -46,7 +46,7 @@ def refused(response, status, sentence):
 
 
 def test_every_verb_of_every_address_says_who_may_use_it():
-    for path, handler in ROUTES.items():
+    for path, handler in (ROUTES | PAGES).items():
         own = [verb for verb in VERBS if verb in vars(handler)]
         assert own, path
         assert all(rule_of(handler, verb) for verb in own), path
@@ -72,6 +72,30 @@ def test_a_students_token_is_refused_at_addresses_of_the_staff_and_the_audit_log
     )
     (line, *_) = served.classroom.audit.of(C)
     assert (line.user, line.refused, line.action) == ("ada", True, verb.upper())
+
+
+@pytest.mark.parametrize(("path", "verb"), [(p, v) for p, v, rule in verbs() if rule.role and not rule.board])
+def test_the_session_of_a_board_reads_the_board_and_can_do_nothing_else(served, path, verb):
+    boards = served.classroom.boards
+    token = boards.open(boards.link(C, "olga", Place(Role.OWNER))).token
+    refused(
+        served.ask("", verb.upper(), filled(path), headers={"Authorization": f"board {token}"}),
+        403,
+        "the session of a board reads the board alone",
+    )
+
+
+def test_what_a_board_may_read_are_addresses_of_the_staff_that_change_nothing():
+    found = {(path.rpartition("{assignment}/")[2], verb, rule.role) for path, verb, rule in verbs() if rule.board}
+    paths = ("status", "status/{student}/{exercise}", "live")
+    assert found == {(path, "get", Role.TA) for path in paths}
+
+
+@pytest.mark.parametrize(("path", "verb"), [(p, v) for p, v, rule in verbs() if rule.role])
+def test_what_is_no_session_of_a_board_opens_nothing_though_it_is_a_token(served, path, verb):
+    for token in ("forged", served.tokens["olga"]):
+        headers = {"Authorization": f"board {token}"}
+        refused(served.ask("", verb.upper(), filled(path), headers=headers), 401, "the board was open for 8 hours")
 
 
 def test_a_ta_may_not_do_what_is_an_instructors_nor_an_instructor_what_is_an_owners(served):
@@ -324,4 +348,4 @@ def test_an_error_of_our_own_tells_nothing_of_the_inside(served, monkeypatch):
 
 
 def test_only_a_handler_of_ours_is_at_an_address():
-    assert all(issubclass(handler, ClassroomHandler) for handler in ROUTES.values())
+    assert all(issubclass(handler, ClassroomHandler) for handler in (ROUTES | PAGES).values())

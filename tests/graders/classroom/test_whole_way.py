@@ -90,6 +90,8 @@ def test_a_student_joins_fetches_checks_submits_and_has_mark_and_feedback(course
         answer(notebook, RIGHT)
     submitted = studium("classroom", "status", "ps1", "--course", str(course))["students"]
     assert [(row["student"], row["state"], row["score"]) for row in submitted] == [("ada", "graded", 1.0)]
-    assert [(one["exercise"], one["checks"]) for one in submitted[0]["checks"]] == [("total", 1)]
+    found = {one["exercise"]: (one["checks"], one["state"]) for one in submitted[0]["exercises"]}
+    assert found == {"counting.total": (1, "trying"), "counting.distance": (0, "untouched")}
+    assert [one["mistake"] for one in submitted[0]["exercises"]] == ["", "counting.total:added-the-sizes"]
     assert (course / "submitted" / "ada" / "ps1" / "timestamp.txt").read_text().endswith("UTC")
     assert (course / "feedback" / "ada" / "ps1" / "counting.html").is_file()

@@ -18,7 +18,8 @@ from studium.checking import check
 from studium_graders.report.class_data import ClassData, anonymous
 from studium_graders.report.clusters import cluster_unnamed
 from studium_graders.report.fingerprints import fingerprints
-from studium_graders.report.items import cronbach_alpha, item_statistics, scores_of, share
+from studium_graders.report.intervals import share
+from studium_graders.report.items import cronbach_alpha, item_statistics, scores_of
 from studium_graders.report.making import Report, make_report
 from studium_graders.report.mining import merged
 from studium_graders.report.mistakes import count_mistakes

@@ -1,0 +1,1 @@
+"""The page on which the staff sees where a class is."""

@@ -1,0 +1,58 @@
+"""Who may look at a board: a link that works once, within minutes, and the session that it is changed into."""
+
+import secrets
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import delete
+from sqlalchemy.orm import Session
+from studium.classroom.messages import BoardSession
+
+from studium_classroom.database import Database
+from studium_classroom.members import InvitationError, hash_of
+from studium_classroom.roles import Person, Place, Role
+from studium_classroom.schema import BoardPass
+
+LINK = timedelta(minutes=5)
+SESSION = timedelta(hours=8)  # a day of teaching
+
+
+class Boards:
+    """The boards of all courses of one server. A session reads the boards of one course, and can do nothing else."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def link(self, course: str, user: str, place: Place) -> str:
+        """Return the secret of a new link, which opens a board once, within five minutes."""
+        with self._database.writing() as session:
+            session.execute(delete(BoardPass).where(BoardPass.expires < datetime.now(UTC)))
+            return _add(session, Person(user, {course: place}), LINK, is_link=True)
+
+    def open(self, secret: str) -> BoardSession:
+        """Change the secret of a link into a session, once. Raise InvitationError for one that cannot be used."""
+        with self._database.writing() as session:
+            row, now = session.get(BoardPass, hash_of(secret)), datetime.now(UTC)
+            if row is None or not row.is_link or row.expires < now:
+                raise InvitationError("the link of the board is unknown, used or older than 5 minutes; make another")
+            person = _person(row)
+            session.delete(row)
+            return BoardSession(row.course, row.user, _add(session, person, SESSION, is_link=False), now + SESSION)
+
+    def person(self, token: str) -> Person | None:
+        """Return whose session it is, with the place in its one course; None where there is none, or no more."""
+        with self._database.reading() as session:
+            row = session.get(BoardPass, hash_of(token))
+        return _person(row) if row and not row.is_link and row.expires > datetime.now(UTC) else None
+
+
+def _add(session: Session, person: Person, lasts: timedelta, *, is_link: bool) -> str:
+    secret = secrets.token_urlsafe(32)
+    [(course, place)] = person.places.items()
+    row = BoardPass(sha256=hash_of(secret), course=course, user=person.name, is_link=is_link)
+    row.role, row.section, row.expires = place.role.label, place.section, datetime.now(UTC) + lasts
+    session.add(row)
+    return secret
+
+
+def _person(row: BoardPass) -> Person:
+    return Person(row.user, {row.course: Place(Role.named(row.role), row.section)})

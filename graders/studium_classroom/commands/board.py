@@ -1,0 +1,53 @@
+"""``studium classroom board``: the board of an assignment in a browser."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from studium_classroom.commands.opening import CourseId, chosen, opened, settings_of
+
+
+def board(
+    name: Annotated[str, typer.Argument(help="The assignment's name.")],
+    course: Annotated[
+        Path | None,
+        typer.Option("--course", help="On the server's machine: the course folder, or one with a classroom.toml."),
+    ] = None,
+    course_id: CourseId = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+) -> None:
+    """Print a link that opens the board of an assignment: queue and heat map of the class, live.
+
+    The link works once, within five minutes, and the board is open for eight hours. Without --course, the course
+    server that you have joined, or your hub's, is asked for it, and a TA with a section sees that section.
+    """
+    from studium.cli.output import print_json
+
+    link = _on_this_machine(course, course_id, name) if course else _asked(course_id, name)
+    if as_json:
+        print_json({"link": link})
+        return
+    typer.echo(link)
+    typer.echo("open this link in a browser within five minutes; it works once, and shows what students handed in")
+
+
+def _on_this_machine(folder: Path, course_id: str, name: str) -> str:
+    settings = settings_of(folder)
+    from studium.classroom.client import board_link
+
+    from studium_classroom.courses import utc_now
+    from studium_classroom.roles import Place, Role
+
+    with opened(settings) as classroom:
+        course = classroom.courses[chosen(classroom, course_id)]
+        course.assignment(name, Role.OWNER, utc_now())
+        return board_link(settings.link, course.id, name, classroom.boards.link(course.id, "", Place(Role.OWNER)))
+
+
+def _asked(course_id: str, name: str) -> str:
+    from studium.classroom.overview import assignment_named
+
+    connection, view = assignment_named(name, course_id)
+    with connection.client() as client:
+        return client.board(view.course, name)

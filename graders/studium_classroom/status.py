@@ -1,0 +1,98 @@
+"""An assignment as the staff has it: who is where with each exercise, and what needs the instructor now."""
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Literal, get_args
+
+import msgspec
+from studium_graders.report.mistakes import ExerciseMistakes, count_exercise
+
+from studium_classroom.findings import Finding, Standing
+from studium_classroom.roles import Place
+
+Need = Literal["stuck", "not graded", "to mark", "would change", "waiting", "late"]
+"""Why a student needs the staff, the most urgent first.
+
+``stuck``: three times the same mistake. ``not graded``: grading failed, and ``sentence`` says why. ``to mark``: the
+gradebook waits for a mark by hand. ``would change``: the gradebook has other marks than the student sees, who gets them
+when the assignment is graded again. ``waiting``: handed in and not graded yet. ``late``: the newest attempt is late.
+"""
+NEEDS: tuple[Need, ...] = get_args(Need)
+
+
+class Row(msgspec.Struct, frozen=True):
+    """One student: the newest attempt, and the standing in each exercise that was tried or graded.
+
+    ``needs`` says why the student needs the staff: stuck, not graded, to mark (by hand), would change (the gradebook
+    has another mark), waiting (for a mark), late.
+    """
+
+    student: str
+    section: str
+    state: str
+    attempts: int
+    late: bool = False
+    score: float | None = None
+    max_score: float | None = None
+    sentence: str = ""
+    needs: list[Need] = []
+    exercises: list[Standing] = []
+
+
+class Status(msgspec.Struct, frozen=True):
+    """An assignment as one of the staff sees it. ``problem`` says why grading stands still, "" where it does not.
+
+    ``queue`` counts the students by what they need; ``exercises`` counts outcomes and mistakes among the students who
+    are listed, in the order of the assignment; ``sentences`` are those of the mistakes, by id.
+    """
+
+    course: str
+    title: str
+    assignment: str
+    students: list[Row]
+    problem: str
+    queue: dict[Need, int]
+    exercises: list[ExerciseMistakes]
+    sentences: dict[str, str]
+
+
+class History(msgspec.Struct, frozen=True):
+    """What was found in one exercise of a student, the newest first, and the sentences of the mistakes, by id."""
+
+    student: str
+    exercise: str
+    findings: list[Finding]
+    sentences: dict[str, str]
+
+
+class ClassState(msgspec.Struct, frozen=True):
+    """An assignment with all students, of which each of the staff sees those that they serve."""
+
+    course: str
+    title: str
+    assignment: str
+    exercises: tuple[str, ...]
+    rows: tuple[Row, ...]
+    problem: str
+
+    def seen_by(self, place: Place, sentence: Callable[[str], str]) -> Status:
+        """Return the part that somebody of the staff sees; ``sentence`` words a mistake by its id."""
+        rows = [row for row in self.rows if place.sees(row.section)]
+        needs = Counter(need for row in rows for need in row.needs)
+        counted = [_counted(name, rows) for name in self.exercises]
+        mistakes = sorted({one.mistake for exercise in counted for one in exercise.mistakes})
+        return Status(
+            self.course,
+            self.title,
+            self.assignment,
+            rows,
+            self.problem,
+            {need: needs[need] for need in NEEDS if needs[need]},
+            counted,
+            {mistake: sentence(mistake) or mistake for mistake in mistakes},
+        )
+
+
+def _counted(exercise: str, rows: list[Row]) -> ExerciseMistakes:
+    standings = [one for row in rows for one in row.exercises if one.exercise == exercise]
+    return count_exercise(exercise, standings, len(rows))

@@ -1,0 +1,94 @@
+"""The board: where a class is, live. Its page is empty; what it shows it reads with the session of its link."""
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from studium.classroom.messages import BoardLink
+from tornado.iostream import StreamClosedError
+
+from studium_classroom.roles import Role
+from studium_classroom.web.base import ClassroomHandler, allowed
+
+if TYPE_CHECKING:
+    from studium_classroom.board.page import Page
+
+
+class PageHandler(ClassroomHandler):
+    """The page of a board."""
+
+    def refuse_other_sites(self) -> None:
+        """Let links from anywhere lead here: there is nothing in the page, and no other page may frame or script it."""
+
+    @allowed(None)
+    async def get(self, course: str, assignment: str) -> None:
+        """Return the page, the same for every address: it holds nothing of a course, and asks for it with a token."""
+        page = await asyncio.to_thread(_page)
+        self.set_header("Content-Type", "text/html; charset=utf-8")
+        self.set_header("Content-Security-Policy", page.policy)
+        self.set_header("Cross-Origin-Opener-Policy", "same-origin")
+        self.finish(page.html)
+
+
+class OpenHandler(ClassroomHandler):
+    """Links of boards."""
+
+    @allowed(None)
+    async def post(self) -> None:
+        """Change the secret of a board's link into a session that reads the boards of its course; it works once."""
+        secret = self.body(BoardLink).secret
+        await self.reply(lambda: self.classroom.boards.open(secret), 201)
+
+
+class LinkHandler(ClassroomHandler):
+    """New links of boards."""
+
+    @allowed(Role.TA)
+    async def post(self, course: str) -> None:
+        """Return the secret of a link that opens a board once: `/board/COURSE/ASSIGNMENT#SECRET`, in five minutes."""
+
+        def link() -> BoardLink:
+            self.note(course, "open a board")
+            return BoardLink(self.classroom.boards.link(course, self.person.name, self.person.places[course]))
+
+        await self.reply(link, 201)
+
+
+class StatusHandler(ClassroomHandler):
+    """The state of an assignment."""
+
+    @allowed(Role.TA, board=True)
+    async def get(self, course: str, assignment: str) -> None:
+        """Return what needs you, each student's mark and standing in each exercise, and the mistakes by exercise."""
+        await self.reply(lambda: self.classroom.status(self.course(course), self.person, assignment))
+
+
+class HistoryHandler(ClassroomHandler):
+    """The way of one student through one exercise."""
+
+    @allowed(Role.TA, board=True)
+    async def get(self, course: str, assignment: str, student: str, exercise: str) -> None:
+        """Return what checks and grading found in one exercise of a student, the newest first."""
+        folder, person = self.course(course), self.person
+        await self.reply(lambda: self.classroom.history(folder, person, assignment, student, exercise))
+
+
+class LiveHandler(ClassroomHandler):
+    """The state of an assignment as it changes."""
+
+    @allowed(Role.TA, board=True)
+    async def get(self, course: str, assignment: str) -> None:
+        """Send the status as server-sent events, whole at each change, for five minutes; then connect again."""
+        await asyncio.to_thread(self.require_assignment, course, assignment)
+        self.set_header("Content-Type", "text/event-stream; charset=utf-8")
+        self.set_header("X-Accel-Buffering", "no")  # or nginx keeps events back
+        with suppress(StreamClosedError):
+            async for status in self.classroom.live.follow(course, assignment, self.person.places[course]):
+                self.write(b"data: %b\n\n" % status if status else b":\n\n")
+                await self.flush()
+
+
+def _page() -> "Page":
+    from studium_classroom.board.page import board_page  # here: a server that shows no board needs no templates
+
+    return board_page()
