@@ -2,14 +2,14 @@
 
 import asyncio
 import contextlib
+import hashlib
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import msgspec
 from studium.classroom.archive import ArchiveError, unpack
 from studium.classroom.messages import AssignmentView, Attempt, CheckAnswer, CheckRequest, Receipt, State
-from studium.errors import StudiumError
 from studium_graders.course_file import Assignment
 from studium_graders.engine.intake.submitted_notebook import UnreadableError, read_cells
 
@@ -23,18 +23,13 @@ from studium_classroom.jobs.forms import CheckJob
 from studium_classroom.jobs.worker import Worker
 from studium_classroom.members import Members
 from studium_classroom.receipts import Seal
+from studium_classroom.refusals import RefusedError, TooManyError
 from studium_classroom.releases import Releases
 from studium_classroom.roles import Person, Role
 from studium_classroom.schema import Submission
 from studium_classroom.submissions import Submissions, receipt_of
 
-
-class RefusedError(StudiumError):
-    """Something that this person may not do now."""
-
-
-class TooManyError(RefusedError):
-    """A check more than the course allows in an hour, or one beside another."""
+_HOUR = timedelta(hours=1)
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -67,7 +62,8 @@ class Classroom:
         self.terms = terms or Terms()
         self.courses = Courses(roots)
         data.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self.database = Database(url or f"sqlite:///{data.resolve() / 'classroom.db'}")
+        self.data = data.resolve()
+        self.database = Database(url or f"sqlite:///{self.data / 'classroom.db'}")
         self.members, self.audit = Members(self.database), Audit(self.database)
         self.blobs = Blobs(data / "blobs")
         self.seal = Seal(data / "secret")
@@ -148,10 +144,22 @@ class Classroom:
         if not notebooks:
             raise ArchiveError(f"a submission of {name} needs a notebook, such as {wanted[0]}.ipynb: got none")
         _require_readable(notebooks)
+        self._require_room(course, name, person.name, archive, now)
         late = deadline.is_late(now)
         receipt = self.submissions.take(course.id, name, person.name, archive, now, late=late)
         self.audit.note(course.id, person.name, "submit", f"{name} attempt {receipt.attempt}")
         return receipt
+
+    def _require_room(self, course: CourseFolder, name: str, student: str, archive: bytes, now: datetime) -> None:
+        """Raise TooManyError after many submissions in an hour; the newest one, sent again, is none more."""
+        per_hour = course.course.classroom.submissions_per_hour
+        rows = self.submissions.attempts(course.id, [student]).get((name, student), [])
+        recent = sum(row.received > now - _HOUR for row in rows)
+        if recent >= per_hour and rows[-1].sha256 != hashlib.sha256(archive).hexdigest():
+            raise TooManyError(
+                f"{per_hour} submissions of {name} an hour are taken, and you have sent them; the last one counts, "
+                "so wait a while before you send another"
+            )
 
     async def check(self, course: CourseFolder, person: Person, name: str, asked: CheckRequest) -> CheckAnswer:
         """Check a notebook against all tests. Raise TooManyError, or StudiumError where it cannot be checked."""
@@ -191,7 +199,7 @@ class Classroom:
         place = person.places[course.id]
         course.assignment(name, place.role, utc_now())
         attempts, standings = self.submissions.attempts(course.id), self.checks.standings(course.id, name)
-        sections = {one.user: one.section for one in self.members.roster(course.id) if one.role == Role.STUDENT.label}
+        sections = self._sections(course)
         active = {student for assignment, student in attempts if assignment == name}
         found = {student: sections.get(student, "") for student in sorted({*sections, *active, *standings})}
         rows = [
@@ -200,6 +208,34 @@ class Classroom:
             if place.sees(section)
         ]
         return Status(course.id, name, rows, self.line.problems.get((course.id, name), ""))
+
+    def received(self, course: CourseFolder, person: Person, name: str) -> list[Receipt]:
+        """Return the receipts of all that was handed in by the students whom somebody of the staff serves."""
+        return [receipt_of(row) for row in self._received(course, person, name)]
+
+    def archive(self, course: CourseFolder, person: Person, name: str, student: str, attempt: int) -> bytes:
+        """Return what a student handed in. Raise RefusedError where there is none that the person may see."""
+        rows = self._received(course, person, name)
+        row = next((row for row in rows if (row.user, row.attempt) == (student, attempt)), None)
+        if row is None:
+            raise RefusedError(f"there is no attempt {attempt} of {student} at {name} among the students you serve")
+        return self.submissions.archive(row)
+
+    def _received(self, course: CourseFolder, person: Person, name: str) -> list[Submission]:
+        place, sections = person.places[course.id], self._sections(course)
+        course.assignment(name, place.role, utc_now())
+        attempts = self.submissions.attempts(course.id)
+        return [
+            row
+            for (assignment, student), rows in sorted(attempts.items())
+            if assignment == name and place.sees(sections.get(student, ""))
+            for row in rows
+        ]
+
+    def _sections(self, course: CourseFolder) -> dict[str, str]:
+        """Return the section of each student on the roster."""
+        roster = self.members.roster(course.id)
+        return {one.user: one.section for one in roster if one.role == Role.STUDENT.label}
 
 
 def _attempt(row: Submission, pages: list[str], *, shown: bool) -> Attempt:

@@ -15,6 +15,7 @@ def studium_commands(app: typer.Typer) -> None:
     """Add the group ``classroom``."""
     from typer import Typer
 
+    from studium_classroom.commands.archive import archive, restore
     from studium_classroom.commands.init_hub import init_hub
     from studium_classroom.commands.invite import invite
     from studium_classroom.commands.roster import roster
@@ -27,6 +28,8 @@ def studium_commands(app: typer.Typer) -> None:
         ("invite", invite),
         ("roster", roster),
         ("status", status),
+        ("archive", archive),
+        ("restore", restore),
         ("init-hub", init_hub),
     ):
         group.command(name)(command)

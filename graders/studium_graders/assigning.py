@@ -3,7 +3,7 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from studium.catalogue import Catalogue
 from studium.errors import CourseError, NotebookError
 from studium.notebooks import read_notebook, write_notebook
 
-from studium_graders.course_file import FILE, read_course
+from studium_graders.course_file import FILE, Assignment, Course, read_course
 from studium_graders.course_folder import course_directory, folder, load_config
 from studium_graders.folder_swap import swap_folders
 from studium_graders.generating import generate_release
@@ -58,7 +58,32 @@ def build_assignment(root: Path, name: str, catalogue: Catalogue) -> Assigned:
         )
     plans = plan_notebooks(assignment, catalogue)
     notebooks = {plan.topic.slug: source_notebook(plan, catalogue.manager) for plan in plans}
-    config = load_config(root.resolve(), course)
+    source, release = _replace(root, course, assignment, lambda old, new: _write_source(notebooks, old, new))
+    return Assigned(name, course.due(assignment), str(source), str(release), [_summary(plan) for plan in plans])
+
+
+def release_source(root: Path, assignment: Assignment, files: Mapping[str, bytes]) -> None:
+    """Let ``files``, by relative path, be the source of an assignment, and make its release of them as nbgrader does.
+
+    Raise StudiumError or OSError with both folders and the gradebook as they were.
+    """
+
+    def write(_: Path, new: Path) -> None:
+        for path, content in files.items():
+            (new / path).parent.mkdir(parents=True, exist_ok=True)
+            (new / path).write_bytes(content)
+
+    _replace(root, read_course(root), assignment, write, links=False)
+
+
+def _replace(
+    root: Path, course: Course, assignment: Assignment, write: Callable[[Path, Path], None], *, links: bool = True
+) -> tuple[Path, Path]:
+    """Put a new source, which ``write(old, new)`` writes, and its release in the place of the old ones.
+
+    ``links`` says whether what was a link in the old source becomes one again. Return both folders.
+    """
+    name, config = assignment.name, load_config(root.resolve(), course)
     final = course_directory(config, name)
     root = Path(final.root)  # nbgrader's settings may have the course elsewhere
     if "[" in str(root):  # a pattern for nbgrader, which looks for notebooks with glob
@@ -70,15 +95,16 @@ def build_assignment(root: Path, name: str, catalogue: Catalogue) -> Assigned:
         new_source, new_release = (
             folder(staged, step, name) for step in (staged.source_directory, staged.release_directory)
         )
-        _write_source(notebooks, source, new_source)
+        write(source, new_source)
         with schema_known(), gradebook_errors(final.db_url), restored_on_error(final.db_url, root, scratch):
             require_same_cells(final.db_url, name, _all_notebooks(new_source))
             generate_release(staged, config, course.due_for_nbgrader(assignment))
-            _put_links_back(source, new_source)
+            if links:
+                _put_links_back(source, new_source)
             swap_folders([(new_source, source), (new_release, release)], scratch)
     for written in filter(None, (source, release, gradebook_file(final.db_url, root))):
         sharing_of(final).share(written)
-    return Assigned(name, course.due(assignment), str(source), str(release), [_summary(plan) for plan in plans])
+    return source, release
 
 
 def _staged(coursedir: CourseDirectory, scratch: str) -> CourseDirectory:

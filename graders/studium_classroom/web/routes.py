@@ -5,8 +5,9 @@ from typing import Any
 from tornado.web import Application
 
 from studium_classroom.classroom import Classroom
+from studium_classroom.guesses import Guesses
 from studium_classroom.people import Authentication
-from studium_classroom.web import staff, student
+from studium_classroom.web import staff, student, transfer
 from studium_classroom.web.base import ClassroomHandler, UnknownHandler
 
 _COURSE = "courses/{course}"
@@ -24,6 +25,9 @@ ROUTES: dict[str, type[ClassroomHandler]] = {
     f"{_ASSIGNMENT}/status": staff.StatusHandler,
     f"{_ASSIGNMENT}/grade": staff.GradeHandler,
     f"{_ASSIGNMENT}/release": staff.ReleaseHandler,
+    f"{_ASSIGNMENT}/received": transfer.ReceivedHandler,
+    f"{_ASSIGNMENT}/received/{{student}}/{{attempt}}": transfer.ArchiveHandler,
+    f"{_ASSIGNMENT}/source": transfer.SourceHandler,
     f"{_COURSE}/members": staff.MembersHandler,
     f"{_COURSE}/extensions": staff.ExtensionsHandler,
     f"{_COURSE}/audit": staff.AuditHandler,
@@ -32,6 +36,7 @@ VERBS = ("get", "post", "put", "delete", "patch")
 _PARTS = {
     "{course}": r"(?P<course>[A-Za-z0-9_][A-Za-z0-9_.-]*)",
     "{assignment}": r"(?P<assignment>[A-Za-z0-9_][A-Za-z0-9_.-]*)",
+    "{student}": r"(?P<student>[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,99})",
     "{attempt}": r"(?P<attempt>[1-9][0-9]{0,5})",
     "{notebook}": r"(?P<notebook>[^/]{1,200})",
 }
@@ -39,7 +44,7 @@ _PARTS = {
 
 def application(classroom: Classroom, authentication: Authentication, prefix: str = "/") -> Application:
     """Return the web application; ``prefix`` is what the addresses of a service of a hub begin with."""
-    shared: dict[str, Any] = {"classroom": classroom, "authentication": authentication}
+    shared: dict[str, Any] = {"classroom": classroom, "authentication": authentication, "guesses": Guesses()}
     base = f"{prefix.rstrip('/')}/api/"
     rules = [(base + _pattern(path), handler, shared) for path, handler in ROUTES.items()]
     return Application(
