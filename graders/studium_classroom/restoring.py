@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from sqlalchemy import Column, select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 from studium.errors import UsageError
 
@@ -100,5 +100,5 @@ def _add(session: Session, kind: type[Base], row: dict[str, Any], numbers: dict[
         numbers[old] = made.id
 
 
-def _value(column: Column[Any], value: Any) -> Any:
+def _value(column: ColumnElement[Any], value: Any) -> Any:
     return datetime.fromisoformat(value) if isinstance(column.type, Moment) and value is not None else value

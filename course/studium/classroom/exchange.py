@@ -232,9 +232,9 @@ class ExchangeList(Exchange, abc.ExchangeList):  # type: ignore[misc]
         )
         updated = any(book["feedback_updated"] for book in books)
         what = "already fetched" if here and not updated else "ready to be fetched" if there else ""
-        note = f"feedback {what}" if what else "no feedback available"
+        note = "" if not books else f" (feedback {what})" if what else " (no feedback available)"
         stamp = self.stamp(receipt.received)
-        self.log.info("%s %s %s %s (%s)", receipt.course, receipt.student, receipt.assignment, stamp, note)
+        self.log.info("%s %s %s %s%s", receipt.course, receipt.student, receipt.assignment, stamp, note)
         return {
             "course_id": receipt.course,
             "student_id": receipt.student,
