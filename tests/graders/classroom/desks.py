@@ -28,7 +28,7 @@ import json, sys
 from nbgrader.server_extensions.assignment_list.handlers import AssignmentList
 lab = AssignmentList()
 lab.root_dir = "."
-print(json.dumps(getattr(lab, sys.argv[1])(*sys.argv[2:])))
+print(json.dumps([getattr(lab, name)(*words) for name, *words in json.loads(sys.argv[1])]))
 """
 
 
@@ -55,6 +55,6 @@ class Desk:
         views = json.loads(self.run("-m", "studium", "courses", "--json"))["assignments"]
         return next(view for view in views if view["name"] == name)["attempts"][-1]
 
-    def lab(self, *words: str) -> dict:
-        """Ask the server's side of nbgrader's Assignment List, as JupyterLab does."""
-        return json.loads(self.run("-c", LAB, *words).splitlines()[-1])
+    def lab(self, asked: list[list[str]]) -> list[dict]:
+        """Ask the server's side of nbgrader's Assignment List for these things in turn, as JupyterLab does."""
+        return json.loads(self.run("-c", LAB, json.dumps(asked)).splitlines()[-1])
