@@ -11,7 +11,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
-from tests.lab.conftest import run_all
+from tests.lab.conftest import new_page, run_all  # noqa: F401 - a fixture
 
 from .desks import STAFF
 from .real_hub import PROXY, WITHOUT_PROXY, Hub, running_hub
@@ -93,7 +93,8 @@ def write(page: Any, source: str) -> None:
 
 
 def test_two_students_and_an_instructor_do_one_assignment_from_release_to_mark_and_feedback(
-    hub: Hub, new_page: Callable[[], Any], tmp_path: Path
+    hub: Hub,
+    new_page: Callable[[], Any],  # noqa: F811 - the fixture
 ):
     grace, ada, bob = new_page(), new_page(), new_page()
     card = assignments(hub, ada, "ada")
