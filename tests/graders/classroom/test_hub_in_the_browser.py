@@ -63,9 +63,9 @@ def instructor(home: Path, course: Path) -> None:
         nbformat.write(new_notebook(cells=[cell], metadata=KERNEL), home / f"{name}.ipynb")
 
 
-def lab(hub: Hub, page: Any, user: str, path: str = "") -> None:
-    """Log a user in and open their JupyterLab, which the hub starts."""
-    page.goto(f"{hub.url}/hub/login?next=/hub/user/{user}/lab{path}")
+def lab(hub: Hub, page: Any, user: str) -> None:
+    """Log a user in, and wait for the JupyterLab that the hub starts."""
+    page.goto(f"{hub.url}/hub/login")
     page.locator("#username_input").fill(user)
     page.locator("#password_input").fill("any")
     page.locator("#login_submit").click()
