@@ -82,7 +82,7 @@ def assignments(hub: Hub, page: Any, user: str) -> Any:
 
 def commanded(hub: Hub, page: Any, name: str) -> str:
     """Have the instructor run a notebook with a command of nbgrader's, and return what it printed."""
-    page.goto(f"{hub.url}/user/grace/lab/tree/{name}.ipynb")
+    page.goto(f"{hub.url}/user/grace/lab/tree/{name}.ipynb?reset")  # no notebook of before is open
     run_all(page)
     return page.locator(".jp-OutputArea-output").last.inner_text()
 
