@@ -82,7 +82,7 @@ def running_hub(server: Path, folder: Path, command: list[str], groups: dict[str
         yield Hub(f"http://127.0.0.1:{public}", homes)
     finally:
         os.killpg(process.pid, signal.SIGTERM)
-        process.wait(60)
+        process.wait(300)
 
 
 def free_ports(number: int) -> list[int]:
