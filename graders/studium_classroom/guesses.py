@@ -11,7 +11,7 @@ _MOST_KEPT = 10_000  # addresses, and tokens that worked
 
 
 class Guesses:
-    """Who has tried what, in memory. A token that failed before counts once, so that an old client stops nobody else.
+    """Secrets that failed and tokens that worked, in memory. One secret counts once: an old client stops nobody else.
 
     A token that worked within the last hour is looked up even where its address has to wait: on a hub, all students
     may have one address. ``clock`` gives seconds.

@@ -30,7 +30,8 @@ def restore(
     file: Annotated[Path, typer.Argument(help="An archive of a course.")],
     into: Annotated[Path, typer.Option(help="A new folder for the course.")],
     course: Annotated[
-        Path | None, typer.Option(help="A folder with a classroom.toml whose server takes the course; by default none.")
+        Path | None,
+        typer.Option(help="A folder with a classroom.toml: its server takes the course, too."),
     ] = None,
 ) -> None:
     """Read an archive into a new course folder, with all that was handed in. Members need new invitations."""
