@@ -352,7 +352,7 @@ _CLASSROOM = """# The course server's interface
 All addresses begin with `/api/`, behind a JupyterHub with `/services/classroom/api/`. A client sends the header
 `Authorization: token …`; no cookie counts. Bodies and answers are JSON, but for archives (ZIP) and pages of feedback
 (HTML). A refusal is `{"message": "one sentence"}` with the status 400 (the request), 401 (no token), 403 (not allowed),
-404 (not there), 405 (no such method), 413 (too large) or 429 (too many checks). A role may do what the roles before it
+404 (not there), 405 (no such method), 413 (too large) or 429 (too often). A role may do what the roles before it
 may: student, ta, instructor, owner. A TA with a section sees that section.
 
 Addresses with *or a board* also take `Authorization: board …`, the session of [a board](classroom.md#the-board), which

@@ -2,8 +2,9 @@
 
 import asyncio
 import contextlib
+import hashlib
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +12,6 @@ from typing import TYPE_CHECKING
 import msgspec
 from studium.classroom.archive import ArchiveError, unpack
 from studium.classroom.messages import AssignmentView, Attempt, CheckAnswer, CheckRequest, Receipt, State
-from studium.errors import StudiumError
 from studium_graders.course_file import Assignment
 from studium_graders.engine.intake.submitted_notebook import UnreadableError, read_cells
 
@@ -29,6 +29,7 @@ from studium_classroom.jobs.worker import Worker
 from studium_classroom.live import Live
 from studium_classroom.members import Members
 from studium_classroom.receipts import Seal
+from studium_classroom.refusals import RefusedError, TooManyError
 from studium_classroom.releases import Releases
 from studium_classroom.roles import Person, Place, Role
 from studium_classroom.schema import Submission
@@ -38,13 +39,7 @@ from studium_classroom.submissions import Submissions, receipt_of
 if TYPE_CHECKING:
     from studium_graders.mistakes import Sentences
 
-
-class RefusedError(StudiumError):
-    """Something that this person may not do now."""
-
-
-class TooManyError(RefusedError):
-    """A check more than the course allows in an hour, or one beside another."""
+_HOUR = timedelta(hours=1)
 
 
 class Classroom:
@@ -54,7 +49,8 @@ class Classroom:
         self.terms = terms or Terms()
         self.courses = Courses(roots)
         data.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self.database = Database(url or f"sqlite:///{data.resolve() / 'classroom.db'}")
+        self.data = data.resolve()
+        self.database = Database(url or f"sqlite:///{self.data / 'classroom.db'}")
         self.members, self.audit = Members(self.database), Audit(self.database)
         self.blobs = Blobs(data / "blobs")
         self.seal = Seal(data / "secret")
@@ -139,10 +135,22 @@ class Classroom:
         if not notebooks:
             raise ArchiveError(f"a submission of {name} needs a notebook, such as {wanted[0]}.ipynb: got none")
         _require_readable(notebooks)
+        self._require_room(course, name, person.name, archive, now)
         late = deadline.is_late(now)
         receipt = self.submissions.take(course.id, name, person.name, archive, now, late=late)
         self.audit.note(course.id, person.name, "submit", f"{name} attempt {receipt.attempt}")
         return receipt
+
+    def _require_room(self, course: CourseFolder, name: str, student: str, archive: bytes, now: datetime) -> None:
+        """Raise TooManyError after many submissions in an hour; the newest one, sent again, is none more."""
+        per_hour = course.course.classroom.submissions_per_hour
+        rows = self.submissions.attempts(course.id, [student]).get((name, student), [])
+        recent = sum(row.received > now - _HOUR for row in rows)
+        if recent >= per_hour and rows[-1].sha256 != hashlib.sha256(archive).hexdigest():
+            raise TooManyError(
+                f"{per_hour} submissions of {name} an hour are taken, and you have sent them; the last one counts, "
+                "so wait a while before you send another"
+            )
 
     async def check(self, course: CourseFolder, person: Person, name: str, asked: CheckRequest) -> CheckAnswer:
         """Check a notebook against all tests. Raise TooManyError, or StudiumError where it cannot be checked."""
@@ -209,7 +217,37 @@ class Classroom:
         from studium.catalogue import load_catalogue  # here: a server at whose boards nobody looks needs neither
         from studium_graders.mistakes import Sentences
 
+_HOUR = timedelta(hours=1)
+
         return Sentences(load_catalogue())
+
+    def received(self, course: CourseFolder, person: Person, name: str) -> list[Receipt]:
+        """Return the receipts of all that was handed in by the students whom somebody of the staff serves."""
+        return [receipt_of(row) for row in self._received(course, person, name)]
+
+    def archive(self, course: CourseFolder, person: Person, name: str, student: str, attempt: int) -> bytes:
+        """Return what a student handed in. Raise RefusedError where there is none that the person may see."""
+        rows = self._received(course, person, name)
+        row = next((row for row in rows if (row.user, row.attempt) == (student, attempt)), None)
+        if row is None:
+            raise RefusedError(f"there is no attempt {attempt} of {student} at {name} among the students you serve")
+        return self.submissions.archive(row)
+
+    def _received(self, course: CourseFolder, person: Person, name: str) -> list[Submission]:
+        place, sections = person.places[course.id], self._sections(course)
+        course.assignment(name, place.role, utc_now())
+        attempts = self.submissions.attempts(course.id)
+        return [
+            row
+            for (assignment, student), rows in sorted(attempts.items())
+            if assignment == name and place.sees(sections.get(student, ""))
+            for row in rows
+        ]
+
+    def _sections(self, course: CourseFolder) -> dict[str, str]:
+        """Return the section of each student on the roster."""
+        roster = self.members.roster(course.id)
+        return {one.user: one.section for one in roster if one.role == Role.STUDENT.label}
 
 
 def _attempt(row: Submission, pages: list[str], *, shown: bool) -> Attempt:

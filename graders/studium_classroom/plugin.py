@@ -15,6 +15,7 @@ def studium_commands(app: typer.Typer) -> None:
     """Add the group ``classroom``."""
     from typer import Typer
 
+    from studium_classroom.commands.archive import archive, restore
     from studium_classroom.commands.board import board
     from studium_classroom.commands.init_hub import init_hub
     from studium_classroom.commands.invite import invite
@@ -29,6 +30,8 @@ def studium_commands(app: typer.Typer) -> None:
         ("roster", roster),
         ("status", status),
         ("board", board),
+        ("archive", archive),
+        ("restore", restore),
         ("init-hub", init_hub),
     ):
         group.command(name)(command)

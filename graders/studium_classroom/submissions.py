@@ -63,6 +63,13 @@ class Submissions:
                 newest.state = REPLACED
             return receipt
 
+    def has(self, receipt: Receipt) -> bool:
+        """Return whether this very receipt was given, by this server or by the one that archived the course."""
+        query = _of(receipt.course, receipt.assignment, receipt.student).where(Submission.attempt == receipt.attempt)
+        with self._database.reading() as session:
+            row = session.scalar(query)
+        return row is not None and receipt_of(row) == receipt
+
     def attempts(self, course: str, students: Collection[str] = ()) -> dict[tuple[str, str], list[Submission]]:
         """Return the submissions of a course by assignment and student, the oldest first; of ``students`` alone."""
         query = select(Submission).where(Submission.course == course).order_by(Submission.attempt)

@@ -3,7 +3,8 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from studium.errors import CourseError
 from studium.notebooks import read_notebook, write_notebook
 
 from studium_graders.changed_sources import changed_notebooks, put_aside, seal, was_built
-from studium_graders.course_file import FILE, read_course
+from studium_graders.course_file import FILE, Assignment, Course, read_course
 from studium_graders.course_folder import course_directory, folder, load_config
 from studium_graders.folder_swap import swap_folders
 from studium_graders.generating import generate_release
@@ -67,7 +68,63 @@ def build_assignment(root: Path, name: str, catalogue: Catalogue, *, replace: bo
         )
     plans = plan_notebooks(assignment, catalogue)
     notebooks = {plan.topic.slug: _notebook(plan, catalogue, course.repository, name) for plan in plans}
-    config = load_config(root.resolve(), course)
+    built = _Built(notebooks, name, replace)
+    source, release = _replace(root, course, assignment, built.write, built.finish)
+    summaries = [_summary(plan, source) for plan in plans]
+    copies = [str(path) for path in built.copies]
+    return Assigned(name, course.due(assignment), str(source), str(release), summaries, built.kept, copies)
+
+
+def release_source(root: Path, assignment: Assignment, files: Mapping[str, bytes]) -> None:
+    """Let ``files``, by relative path, be the source of an assignment, and make its release of them as nbgrader does.
+
+    Raise StudiumError or OSError with both folders and the gradebook as they were.
+    """
+
+    def write(_: Path, new: Path) -> None:
+        for path, content in files.items():
+            (new / path).parent.mkdir(parents=True, exist_ok=True)
+            (new / path).write_bytes(content)
+
+    _replace(root, read_course(root), assignment, write)
+
+
+@dataclass
+class _Built:
+    """The notebooks of an assignment on their way into source/, where the instructor may have changed the ones before.
+
+    ``kept`` are those that stay as they were changed; ``copies`` are the files to which others were copied.
+    """
+
+    notebooks: Mapping[str, NotebookNode]
+    assignment: str
+    replace: bool
+    kept: list[str] = field(default_factory=list)
+    copies: list[Path] = field(default_factory=list)
+
+    def write(self, old: Path, new: Path) -> None:
+        self.kept = [] if self.replace else [book for book in changed_notebooks(old) if book in self.notebooks]
+        made = {book: notebook for book, notebook in self.notebooks.items() if book not in self.kept}
+        _write_source(made, old, new, self.kept)
+
+    def finish(self, root: Path, old: Path, new: Path) -> None:
+        _put_links_back(old, new)
+        lost = [book for book in changed_notebooks(old) if book not in self.kept]
+        self.copies = put_aside(old, lost, root / ".studium" / "replaced" / self.assignment)
+
+
+def _replace(
+    root: Path,
+    course: Course,
+    assignment: Assignment,
+    write: Callable[[Path, Path], None],
+    finish: Callable[[Path, Path, Path], None] = lambda root, old, new: None,
+) -> tuple[Path, Path]:
+    """Put a new source, which ``write(old, new)`` writes, and its release in the place of the old ones. Return both.
+
+    ``finish(root, old, new)`` is called when all is built and nothing is replaced yet.
+    """
+    name, config = assignment.name, load_config(root.resolve(), course)
     final = course_directory(config, name)
     root = Path(final.root)  # nbgrader's settings may have the course elsewhere
     if "[" in str(root):  # a pattern for nbgrader, which looks for notebooks with glob
@@ -79,22 +136,15 @@ def build_assignment(root: Path, name: str, catalogue: Catalogue, *, replace: bo
         new_source, new_release = (
             folder(staged, step, name) for step in (staged.source_directory, staged.release_directory)
         )
-        changed = changed_notebooks(source)
-        kept = [] if replace else [book for book in changed if book in notebooks]
-        _write_source({book: made for book, made in notebooks.items() if book not in kept}, source, new_source, kept)
+        write(source, new_source)
         with schema_known(), gradebook_errors(final.db_url), restored_on_error(final.db_url, root, scratch):
             require_same_cells(final.db_url, name, _all_notebooks(new_source))
             generate_release(staged, config, course.due_for_nbgrader(assignment))
-            _put_links_back(source, new_source)
-            lost = [book for book in changed if book not in kept]
-            copies = put_aside(source, lost, root / ".studium" / "replaced" / name)
+            finish(root, source, new_source)
             swap_folders([(new_source, source), (new_release, release)], scratch)
     for written in filter(None, (source, release, gradebook_file(final.db_url, root))):
         sharing_of(final).share(written)
-    summaries = [_summary(plan, source) for plan in plans]
-    return Assigned(
-        name, course.due(assignment), str(source), str(release), summaries, kept, [str(path) for path in copies]
-    )
+    return source, release
 
 
 def _notebook(plan: NotebookPlan, catalogue: Catalogue, repository: Repository | None, name: str) -> NotebookNode:

@@ -72,13 +72,15 @@ class Classroom(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What students see of their work on the course server, and when.
 
     ``checks_per_hour`` counts the checks of one student on one assignment; 0 turns checks off. ``hidden_tests`` says
-    whether a check runs hidden tests and tells how many of them pass.
+    whether a check runs hidden tests and tells how many of them pass. ``submissions_per_hour`` counts one student's
+    submissions of one assignment.
     """
 
     marks: Literal["at once", "when due", "when released"] = "at once"
     checks_per_hour: Annotated[int, Meta(ge=0, le=3600)] = 30
     name_mistakes: bool = True
     hidden_tests: Literal["count", "nothing"] = "count"
+    submissions_per_hour: Annotated[int, Meta(ge=1, le=3600)] = 30
 
 
 class Course(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

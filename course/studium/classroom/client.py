@@ -50,26 +50,26 @@ class Client:
 
     def join(self, invitation: str) -> Joined:
         """Change the secret of an invitation into a token; it works once."""
-        return self._asked("POST", "join", Joined, json=Invitation(invitation))
+        return self.asked("POST", "join", Joined, json=Invitation(invitation))
 
     def me(self) -> Me:
         """Return who the token's owner is, and in which courses."""
-        return self._asked("GET", "me", Me)
+        return self.asked("GET", "me", Me)
 
     def assignments(self, course: str) -> list[AssignmentView]:
         """Return the assignments of a course that have opened."""
-        return self._asked("GET", f"courses/{_part(course)}/assignments", list[AssignmentView])
+        return self.asked("GET", f"courses/{quoted(course)}/assignments", list[AssignmentView])
 
     def handout(self, course: str, assignment: str) -> bytes:
         """Return the archive of an assignment as students get it."""
-        return self._sent("GET", f"{_path(course, assignment)}/handout", timeout=_LONG).content
+        return self.sent("GET", f"{path_of(course, assignment)}/handout", timeout=_LONG).content
 
     def submit(self, course: str, assignment: str, archive: bytes) -> Receipt:
         """Hand an archive in and return the receipt; where the answer is lost, ask again."""
         for left in reversed(range(_TRIES)):
             try:
-                path = f"{_path(course, assignment)}/submissions"
-                return self._asked("POST", path, Receipt, content=archive, timeout=_LONG)
+                path = f"{path_of(course, assignment)}/submissions"
+                return self.asked("POST", path, Receipt, content=archive, timeout=_LONG)
             except ClassroomError as error:
                 if error.status or not left:
                     raise
@@ -77,26 +77,28 @@ class Client:
 
     def check(self, course: str, assignment: str, request: CheckRequest) -> CheckAnswer:
         """Have a notebook checked against all tests, those too that are on the server alone."""
-        return self._asked("POST", f"{_path(course, assignment)}/check", CheckAnswer, json=request, timeout=_LONG)
+        return self.asked("POST", f"{path_of(course, assignment)}/check", CheckAnswer, json=request, timeout=_LONG)
 
     def feedback(self, course: str, assignment: str, attempt: int, notebook: str) -> bytes:
         """Return a page of feedback, HTML."""
-        return self._sent("GET", f"{_path(course, assignment)}/feedback/{attempt}/{_part(notebook)}").content
+        return self.sent("GET", f"{path_of(course, assignment)}/feedback/{attempt}/{quoted(notebook)}").content
 
     def board(self, course: str, assignment: str) -> str:
         """Return a link that opens the board of an assignment once, within minutes."""
-        link = self._asked("POST", f"courses/{_part(course)}/board", BoardLink)
+        link = self.asked("POST", f"courses/{quoted(course)}/board", BoardLink)
         return board_link(self.url, course, assignment, link.secret)
 
-    def _asked(self, method: str, path: str, form: type[T], *, json: Any = None, **options: Any) -> T:
+    def asked(self, method: str, path: str, form: type[T], *, json: Any = None, **options: Any) -> T:
+        """Return the answer to a request as ``form``. Raise ClassroomError where it is a refusal, or none."""
         content = options.pop("content", None) if json is None else msgspec.json.encode(json)
-        answer = self._sent(method, path, content=content, **options)
+        answer = self.sent(method, path, content=content, **options)
         try:
             return msgspec.json.decode(answer.content, type=form)
         except msgspec.MsgspecError as error:
             raise ClassroomError(f"{self.url} is no course server of this version: {error}; update Studium") from error
 
-    def _sent(self, method: str, path: str, **options: Any) -> httpx.Response:
+    def sent(self, method: str, path: str, **options: Any) -> httpx.Response:
+        """Send a request and return the answer. Raise ClassroomError where it is a refusal, or none."""
         try:
             answer = self._http.request(method, path, **options)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
@@ -109,7 +111,7 @@ class Client:
 
 def board_link(url: str, course: str, assignment: str, secret: str) -> str:
     """Return the address at which a browser opens the board; the secret stands where no server is sent it."""
-    return f"{url}/board/{_part(course)}/{_part(assignment)}#{secret}"
+    return f"{url}/board/{quoted(course)}/{quoted(assignment)}#{secret}"
 
 
 def _sentence(answer: httpx.Response) -> str:
@@ -124,9 +126,11 @@ def _plain(text: str) -> str:
     return _UNPRINTABLE.sub(" ", text)[:1000].strip()
 
 
-def _path(course: str, assignment: str) -> str:
-    return f"courses/{_part(course)}/assignments/{_part(assignment)}"
+def path_of(course: str, assignment: str) -> str:
+    """Return what the addresses of an assignment begin with."""
+    return f"courses/{quoted(course)}/assignments/{quoted(assignment)}"
 
 
-def _part(name: str) -> str:
+def quoted(name: str) -> str:
+    """Return a name as a part of an address."""
     return quote(name, safe="")

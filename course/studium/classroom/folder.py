@@ -1,5 +1,6 @@
 """An assignment's folder on the student's machine: what was handed out, what goes back, and the receipts."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -65,9 +66,14 @@ def folder_of(path: Path) -> Path:
 def submit(folder: Path) -> Receipt:
     """Hand a folder in and keep the receipt in it. Raise StudiumError where it was not taken."""
     marker = marker_of(folder)
-    archive = pack(files_of(folder))
+    files = files_of(folder)
     with connection_of(marker.course).client() as client:
-        receipt = client.submit(marker.course, marker.assignment, archive)
+        return hand_in(client, marker.course, marker.assignment, folder, files)
+
+
+def hand_in(client: Client, course: str, assignment: str, folder: Path, files: Mapping[str, bytes]) -> Receipt:
+    """Hand files of a folder in and keep the receipt in it. Raise StudiumError where they were not taken."""
+    receipt = client.submit(course, assignment, pack(files))
     receipts = folder / RECEIPTS
     receipts.mkdir(exist_ok=True)
     text = msgspec.json.format(msgspec.json.encode(receipt), indent=2)

@@ -101,6 +101,15 @@ class AssignmentView(msgspec.Struct, frozen=True):
     checks_left: int = 0
 
 
+class Opened(msgspec.Struct, frozen=True):
+    """An assignment that was released: its notebooks, and from when on students get it."""
+
+    course: str
+    assignment: str
+    notebooks: list[str]
+    opens: datetime
+
+
 class CheckRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A notebook to be checked, or one exercise of it. ``document`` is the notebook's JSON as text."""
 

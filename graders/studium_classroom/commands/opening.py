@@ -19,7 +19,9 @@ CourseId = Annotated[str, typer.Option("--id", help="The id of the course, where
 
 def settings_of(folder: Path) -> "Settings":
     """Read the settings of a server. Raise StudiumError where the extra is not installed."""
-    if missing := next((name for name in ("nbgrader", "sqlalchemy", "nh3") if find_spec(name) is None), None):
+    if missing := next(
+        (name for name in ("nbgrader", "sqlalchemy", "nh3", "tomlkit") if find_spec(name) is None), None
+    ):
         raise StudiumError(
             f"this command needs {missing}, which is not installed; run: pip install 'studium[classroom]'"
         )

@@ -50,14 +50,16 @@ class _Notes:
 def grade(job: GradeJob, catalogue: Catalogue) -> GradeDone:
     """Grade submissions and record them. Raise StudiumError or OSError where the course cannot be used."""
     root, watcher = Path(job.root), _Notes()
-    lay_out(open_course(root, job.assignment), job.assignment, job.submissions)
+    directory = open_course(root, job.assignment)
+    for left in Path(directory.root).glob(f"{_SCRATCH}*"):  # of a server that was killed
+        shutil.rmtree(left, ignore_errors=True)
+    lay_out(directory, job.assignment, job.submissions, _SCRATCH)
     students = tuple(one.student for one in job.submissions)
     options = GradeOptions(students, executor=job.executor, scheduler=job.scheduler, trust=job.trust)
     result = grade_class(root, job.assignment, options, catalogue, watcher)
     recorded = {row.student: row for row in result.submissions if row.recorded}
     feedback = write_feedback(root, job.assignment, recorded) if recorded else None
-    url = open_course(root, job.assignment).db_url
-    marks = {one.student: one for one in read_marks(url, job.assignment, recorded)} if recorded else {}
+    marks = {one.student: one for one in read_marks(directory.db_url, job.assignment, recorded)} if recorded else {}
     pages: dict[str, dict[str, bytes]] = {student: {} for student in students}
     for page in feedback.pages if feedback else ():
         pages[page.student][page.notebook] = Path(page.path).read_bytes()
@@ -66,11 +68,12 @@ def grade(job: GradeJob, catalogue: Catalogue) -> GradeDone:
     return GradeDone(graded, [*watcher.notes, *(feedback.problems if feedback else [])])
 
 
-def lay_out(directory: CourseDirectory, assignment: str, submissions: Iterable[HandedIn]) -> None:
-    """Put each submission into ``submitted/STUDENT/ASSIGNMENT``, all or none, as nbgrader's collect does."""
-    for left in Path(directory.root).glob(f"{_SCRATCH}*"):  # of a server that was killed
-        shutil.rmtree(left, ignore_errors=True)
-    with tempfile.TemporaryDirectory(dir=directory.root, prefix=_SCRATCH) as made:
+def lay_out(directory: CourseDirectory, assignment: str, submissions: Iterable[HandedIn], scratch_prefix: str) -> None:
+    """Put each submission into ``submitted/STUDENT/ASSIGNMENT``, all or none, as nbgrader's collect does.
+
+    ``scratch_prefix`` begins the name of a folder that is in the course meanwhile.
+    """
+    with tempfile.TemporaryDirectory(dir=directory.root, prefix=scratch_prefix) as made:
         scratch, pairs = Path(made), []
         for number, one in enumerate(submissions):
             new = scratch / f"new-{number}"

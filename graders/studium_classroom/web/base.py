@@ -5,7 +5,8 @@ Nothing is allowed by default: a verb without ``@allowed`` is refused to everybo
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NoReturn, TypeVar
 from urllib.parse import urlsplit
 
@@ -15,10 +16,12 @@ from studium.classroom.messages import BoardLink, CheckRequest, Invitation, Rece
 from studium.errors import CourseError, StudiumError, UsageError
 from tornado.web import HTTPError, RequestHandler, stream_request_body
 
-from studium_classroom.classroom import Classroom, RefusedError, TooManyError
+from studium_classroom.classroom import Classroom
 from studium_classroom.courses import CourseFolder, utc_now
+from studium_classroom.guesses import Guesses
 from studium_classroom.members import InvitationError
 from studium_classroom.people import Authentication
+from studium_classroom.refusals import RefusedError, TooManyError
 from studium_classroom.roles import Person, Role
 
 SMALL = 1 << 16  # bytes of a body that is a few words
@@ -93,9 +96,9 @@ KNOWN = Role.STUDENT  # where an address is in no course: somebody with a token
 class ClassroomHandler(RequestHandler):
     """A handler of the course server."""
 
-    def initialize(self, classroom: Classroom, authentication: Authentication) -> None:
+    def initialize(self, classroom: Classroom, authentication: Authentication, guesses: Guesses) -> None:
         """Take what all handlers share."""
-        self.classroom, self._authentication = classroom, authentication
+        self.classroom, self._authentication, self._guesses = classroom, authentication, guesses
         self.person = Person("", {})
         self._body, self._size = bytearray(), 0
 
@@ -150,10 +153,25 @@ class ClassroomHandler(RequestHandler):
             raise HTTPError(
                 401, "a token is needed; join with the link of your invitation: studium courses --join LINK"
             )
-        person = await self._authentication.person(token.strip())
-        if person is None:
+        with self.guessing(token.strip()):
+            person = await self._authentication.person(token.strip())
+            if person is not None:
+                return person
             raise HTTPError(401, "the token is none of this server's, or no more; ask for another invitation")
-        return person
+
+    @contextmanager
+    def guessing(self, secret: str) -> Iterator[None]:
+        """Refuse to look a secret up where many others of this address have failed, and take note of what comes out."""
+        address = self.request.remote_ip or ""
+        if not self._guesses.may_try(address, secret):
+            raise HTTPError(429, "many tokens from your address have failed; wait a minute, and use your own")
+        try:
+            yield
+        except (HTTPError, InvitationError) as error:
+            if getattr(error, "status_code", 401) == 401:  # a hub that does not answer says nothing of the token
+                self._guesses.failed(address, secret)
+            raise
+        self._guesses.worked(secret)
 
     async def _at_the_board(self, token: str, rule: Rule) -> Person:
         person = await asyncio.to_thread(self.classroom.boards.person, token)

@@ -5,8 +5,9 @@ from typing import Any
 from tornado.web import Application
 
 from studium_classroom.classroom import Classroom
+from studium_classroom.guesses import Guesses
 from studium_classroom.people import Authentication
-from studium_classroom.web import board, staff, student
+from studium_classroom.web import board, staff, student, transfer
 from studium_classroom.web.base import ClassroomHandler, UnknownHandler
 
 _COURSE = "courses/{course}"
@@ -28,6 +29,9 @@ ROUTES: dict[str, type[ClassroomHandler]] = {
     f"{_ASSIGNMENT}/live": board.LiveHandler,
     f"{_ASSIGNMENT}/grade": staff.GradeHandler,
     f"{_ASSIGNMENT}/release": staff.ReleaseHandler,
+    f"{_ASSIGNMENT}/received": transfer.ReceivedHandler,
+    f"{_ASSIGNMENT}/received/{{student}}/{{attempt}}": transfer.ArchiveHandler,
+    f"{_ASSIGNMENT}/source": transfer.SourceHandler,
     f"{_COURSE}/members": staff.MembersHandler,
     f"{_COURSE}/extensions": staff.ExtensionsHandler,
     f"{_COURSE}/audit": staff.AuditHandler,
@@ -46,7 +50,7 @@ _PARTS = {
 
 def application(classroom: Classroom, authentication: Authentication, prefix: str = "/") -> Application:
     """Return the web application; ``prefix`` is what the addresses of a service of a hub begin with."""
-    shared: dict[str, Any] = {"classroom": classroom, "authentication": authentication}
+    shared: dict[str, Any] = {"classroom": classroom, "authentication": authentication, "guesses": Guesses()}
     addresses = {f"api/{path}": handler for path, handler in ROUTES.items()} | PAGES
     base = prefix.rstrip("/") + "/"
     rules = [(base + _pattern(path), handler, shared) for path, handler in addresses.items()]

@@ -6,8 +6,8 @@ from datetime import datetime
 from studium.errors import UsageError
 from studium_graders.extending import extend
 
-from studium_classroom.classroom import RefusedError
 from studium_classroom.members import require_user
+from studium_classroom.refusals import RefusedError
 from studium_classroom.roles import Place, Role
 from studium_classroom.web.base import ClassroomHandler, ExtensionRequest, MemberRequest, allowed
 

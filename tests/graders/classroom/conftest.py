@@ -26,6 +26,8 @@ from studium_graders.assigning import build_assignment
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 
+from .desks import Desk
+
 ASSIGNMENTS = """
 [[assignments]]
 name = "ps1"
@@ -152,3 +154,18 @@ def answered(built_course: Path) -> Callable[..., dict[str, bytes]]:
 def archive(answered: Callable[..., dict[str, bytes]]) -> Callable[..., bytes]:
     """archive(total=…) → what a student sends."""
     return lambda **answers: pack(answered(**answers))
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Callable[..., Desk]:
+    """desk("ada", url, token, STUDENT) → a machine of hers."""
+
+    def make(name: str, url: str, token: str, config: str) -> Desk:
+        folder = tmp_path / name
+        (folder / "data").mkdir(parents=True)
+        (folder / "nbgrader_config.py").write_text(config)
+        joined = [{"url": url, "token": token, "course": "course101"}]
+        (folder / "data" / "classroom.json").write_text(json.dumps(joined))
+        return Desk(folder)
+
+    return make

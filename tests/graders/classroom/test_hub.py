@@ -1,11 +1,6 @@
 """The course server as a service of a real JupyterHub, behind its proxy: groups are roles, tokens are the hub's."""
 
 import json
-import os
-import shutil
-import signal
-import socket
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -14,22 +9,15 @@ from pathlib import Path
 import httpx
 import pytest
 from studium.classroom.overview import assignment_named, overview
-from studium_classroom.hub import configuration
-from studium_classroom.settings import read_settings
 
-ROOT = Path(__file__).parents[3]
-PROXY = shutil.which("configurable-http-proxy") or shutil.which(
-    "configurable-http-proxy", path=ROOT / "build/hub/node_modules/.bin"
-)
+from .real_hub import ADMIN, PROXY, WITHOUT_PROXY, Hub, running_hub
+
 pytest.importorskip("jupyterhub")
 pytestmark = [
     pytest.mark.heavy,
     pytest.mark.xdist_group("classroom"),
-    pytest.mark.skipif(
-        not PROXY, reason="configurable-http-proxy is not installed: run `make hub-proxy`, which needs npm"
-    ),
+    pytest.mark.skipif(not PROXY, reason=WITHOUT_PROXY),
 ]
-ADMIN = "a-token-of-the-tests"
 SINGLE_USER = """
 import http.server, json, os, pathlib, urllib.parse
 pathlib.Path("environment.json").write_text(json.dumps(dict(os.environ)))
@@ -40,56 +28,19 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def log_message(self, *_): pass
 http.server.HTTPServer((url.hostname, url.port), Handler).serve_forever()
 """
-HUB = """
-c.JupyterHub.bind_url = "http://127.0.0.1:{public}"
-c.JupyterHub.hub_port = {hub}
-c.ConfigurableHTTPProxy.api_url = "http://127.0.0.1:{api}"
-c.ConfigurableHTTPProxy.command = [{proxy!r}]
-c.ConfigurableHTTPProxy.pid_file = {pid!r}
-c.JupyterHub.db_url = "sqlite://"
-c.JupyterHub.cookie_secret_file = {cookie!r}
-c.JupyterHub.authenticator_class = "dummy"
-c.Authenticator.allow_all = True
-c.JupyterHub.spawner_class = "simple"
-c.SimpleLocalProcessSpawner.home_dir_template = {homes!r}
-c.Spawner.cmd = [{python!r}, {script!r}]
-c.JupyterHub.services = [{{"name": "tests", "api_token": {admin!r}}}]
-c.JupyterHub.load_roles = [
-    {{"name": "tests", "services": ["tests"], "scopes": ["admin:users", "admin:servers", "tokens"]}}
-]
-c.JupyterHub.load_groups = {{
-    "studium:course101:student": {{"users": ["ada"]}},
-    "formgrade-course101": {{"users": ["grace"]}},
-    "studium:another:owner": {{"users": ["ada"]}},
-}}
-"""
 
 
-def free_ports(number: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(number)]
-    for one in sockets:
-        one.bind(("127.0.0.1", 0))
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
+class Spawned:
+    """What the own server of each of the hub's users has been told."""
 
-
-class Hub:
-    """A running hub: ``url`` is its public address, ``token(user)`` gives what the user's own server has."""
-
-    def __init__(self, url: str, homes: str) -> None:
-        self.url, self.homes = url, homes
-
-    def api(self, method: str, path: str, **options: object) -> httpx.Response:
-        headers = {"Authorization": f"token {ADMIN}"}
-        return httpx.request(method, f"{self.url}/hub/api/{path}", headers=headers, timeout=120, **options)
+    def __init__(self, hub: Hub) -> None:
+        self.hub = hub
 
     def environment(self, user: str) -> dict[str, str]:
         """Spawn a user's server and return its environment."""
-        self.api("POST", f"users/{user}")
-        assert self.api("POST", f"users/{user}/server").status_code in (201, 202)
-        path = Path(self.homes.format(username=user)) / "environment.json"
+        self.hub.api("POST", f"users/{user}")
+        assert self.hub.api("POST", f"users/{user}/server").status_code in (201, 202)
+        path = self.hub.home(user) / "environment.json"
         for _ in range(600):
             if path.is_file() and (text := path.read_text()):
                 return json.loads(text)
@@ -99,43 +50,16 @@ class Hub:
 
 @pytest.fixture
 def hub(course: Path, tmp_path: Path) -> Iterator[Hub]:
-    public, api, port, own = free_ports(4)
-    settings = f'courses = ["."]\nport = {own}\nurl = "http://127.0.0.1:{public}"\n'
-    (course / "classroom.toml").write_text(settings)
     script = tmp_path / "single_user.py"
     script.write_text(SINGLE_USER)
-    homes = str(tmp_path / "homes" / "{username}")
-    text = HUB.format(
-        public=public, hub=port, api=api, proxy=PROXY, pid=str(tmp_path / "proxy.pid"), cookie=str(tmp_path / "cookie"),
-        homes=homes, python=sys.executable, script=str(script), admin=ADMIN,
-    )  # fmt: skip
-    (tmp_path / "jupyterhub_config.py").write_text(text + configuration(read_settings(course), course, "classroom"))
-    with (tmp_path / "hub.log").open("w") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "jupyterhub", "-f", "jupyterhub_config.py"],
-            cwd=tmp_path, stdout=log, stderr=log, start_new_session=True,
-        )  # fmt: skip
-    try:
-        wait_for(f"http://127.0.0.1:{public}/services/classroom/api/health", tmp_path / "hub.log")
-        yield Hub(f"http://127.0.0.1:{public}", homes)
-    finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait(60)
-
-
-def wait_for(url: str, log: Path) -> None:
-    for _ in range(1500):
-        try:
-            if httpx.get(url, timeout=5).status_code == 200:
-                return
-        except httpx.HTTPError:
-            pass
-        time.sleep(0.2)
-    raise AssertionError("\n".join(line for line in log.read_text().splitlines() if "JupyterHub" in line)[-4000:])
+    groups = {"studium:course101:student": ["ada"], "formgrade-course101": ["grace"], "studium:another:owner": ["ada"]}
+    with running_hub(course, tmp_path, [sys.executable, str(script)], groups) as hub:
+        yield hub
 
 
 def test_groups_of_the_hub_are_roles_and_a_students_own_server_hands_in(hub, archive, monkeypatch):
-    ada, grace, eve = (hub.environment(user) for user in ("ada", "grace", "eve"))
+    spawned = Spawned(hub)
+    ada, grace, eve = (spawned.environment(user) for user in ("ada", "grace", "eve"))
     ask = asking(hub)
     assert ask(ada, "GET", "me").json() == {
         "user": "ada",

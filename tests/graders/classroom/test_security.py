@@ -113,6 +113,10 @@ def test_a_ta_sees_the_own_section_alone(served, archive):
     status = served.ask("tom", "GET", f"courses/{C}/assignments/{A}/status").json()
     assert [row["student"] for row in status["students"]] == ["ada"]
     assert {one["user"] for one in served.ask("tom", "GET", f"courses/{C}/members").json()} == {"ada", "tom"}
+    received = f"courses/{C}/assignments/{A}/received"
+    assert [one["student"] for one in served.ask("tom", "GET", received).json()] == ["ada"]
+    assert served.ask("tom", "GET", f"{received}/ada/1").content == archive(total="# ada")
+    refused(served.ask("tom", "GET", f"{received}/bob/1"), 403, "no attempt 1 of bob at ps1 among the students you")
     everybody = served.ask("grace", "GET", f"courses/{C}/assignments/{A}/status").json()
     assert [row["student"] for row in everybody["students"]] == ["ada", "bob"]
 

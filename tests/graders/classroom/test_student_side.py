@@ -1,6 +1,7 @@
 """The student's side: joining, fetching without loss, handing in with a receipt, and servers that do not answer."""
 
 import json
+import shutil
 import stat
 from pathlib import Path
 
@@ -11,7 +12,10 @@ from studium.classroom.client import ClassroomError, Client
 from studium.classroom.connections import connection_of, join
 from studium.classroom.overview import assignment_named, overview
 from studium.errors import UnknownNameError, UsageError
+from studium_classroom.classroom import Classroom
 from studium_classroom.roles import Place, Role
+
+from .conftest import serving
 
 C, A = "course101", "ps1"
 
@@ -156,3 +160,27 @@ def test_one_server_that_does_not_answer_takes_nothing_from_the_others(joined, d
     found = overview()
     assert [view.name for view in found.assignments] == [A]
     assert len(found.problems) == 1
+
+
+def test_a_student_of_two_courses_has_the_assignments_of_both_and_hands_in_to_each_by_its_own_token(
+    course, built_course, archive, tmp_path
+):
+    second = Path(shutil.copytree(built_course, tmp_path / "second"))
+    text = (second / "course.toml").read_text()
+    (second / "course.toml").write_text(text.replace('"course101"', '"second"'))
+    classroom = Classroom([course, second], tmp_path / "both")
+    with serving(classroom) as url:
+        for id_ in (C, "second"):
+            join(f"{url}/join#{classroom.members.invite(id_, 'ada', Place(Role.STUDENT))}")
+        found = overview()
+        assert [(view.course, view.name) for view in found.assignments] == [(C, A), ("second", A)]
+        with pytest.raises(UsageError, match="several of your courses have ps1: course101, second; name one with --id"):
+            assignment_named(A)
+        connection, view = assignment_named(A, "second")
+        with connection.client() as client:
+            folder.fetch(client, "second", A, tmp_path / "ps1", view.digest)
+            with pytest.raises(ClassroomError, match="you are no member of a course"):
+                client.submit(C, A, archive())
+        assert folder.submit(tmp_path / "ps1").course == "second"
+        assert [len(view.attempts) for view in overview().assignments] == [0, 1]
+    classroom.database.close()

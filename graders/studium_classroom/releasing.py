@@ -1,0 +1,51 @@
+"""Releasing an assignment from afar: its source comes in, the release is made here, and course.toml says since when."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import msgspec
+import tomlkit
+from studium.classroom.archive import ArchiveError
+from studium.errors import CourseError, UsageError
+from studium_graders.assigning import release_source
+from studium_graders.course_file import FILE, Assignment, Course, is_usable_name, read_course
+from studium_graders.results_store import write_whole
+
+
+def release(root: Path, name: str, files: Mapping[str, bytes], now: datetime) -> datetime:
+    """Make what students get of an assignment's source files, and return from when on they get it.
+
+    That is when ``opens`` in course.toml says, and ``now`` where it says nothing: then it is written there. Raise
+    StudiumError or OSError with the course as it was.
+    """
+    if not any(path.endswith(".ipynb") and "/" not in path for path in files):
+        raise ArchiveError(f"the source of {name} needs a notebook: got none; send the folder source/{name}")
+    if not is_usable_name(name):
+        raise UsageError(f"an assignment's name has letters, digits, hyphens, dots and underscores: got {name[:60]!a}")
+    course = read_course(root)
+    found = next((one for one in course.assignments if one.name == name), Assignment(name))
+    changed = _opened(course, name, now, root / FILE) if found.opens is None else ""
+    release_source(root, found, files)
+    if changed:
+        write_whole(root / FILE, changed.encode(), 0o666)
+    return course.zoned(found.opens or now)
+
+
+def _opened(course: Course, name: str, now: datetime, path: Path) -> str:
+    """Return course.toml with ``opens`` for an assignment, all else as it is. Raise CourseError where it cannot be."""
+    document = tomlkit.parse(path.read_text("utf-8-sig"))
+    tables = document.setdefault("assignments", tomlkit.aot())
+    table = next((table for table in tables if table["name"] == name), None)
+    if table is None:
+        table = tomlkit.table()
+        table["name"] = name
+        tables.append(table)
+    table["opens"] = now.astimezone(ZoneInfo(course.timezone)).replace(microsecond=0)
+    text = tomlkit.dumps(document)
+    try:
+        msgspec.toml.decode(text, type=Course)
+    except msgspec.MsgspecError as error:
+        raise CourseError(f"{path} cannot say since when {name} is open: {error}; add opens by hand") from error
+    return text

@@ -1,0 +1,34 @@
+"""A course server, as a client of the staff sees it: what was handed in, sources, releases."""
+
+from studium.classroom.client import Client, path_of, quoted
+from studium.classroom.connections import connection_of
+from studium.classroom.messages import Opened, Receipt
+
+_LONG = 300.0  # seconds
+
+
+class StaffClient(Client):
+    """A connection with the token of somebody of the staff. A context manager."""
+
+    def received(self, course: str, assignment: str) -> list[Receipt]:
+        """Return the receipts of all that was handed in by the students whom the token's owner serves."""
+        return self.asked("GET", f"{path_of(course, assignment)}/received", list[Receipt])
+
+    def archive(self, receipt: Receipt) -> bytes:
+        """Return what a receipt is for."""
+        path = f"{path_of(receipt.course, receipt.assignment)}/received/{quoted(receipt.student)}/{receipt.attempt}"
+        return self.sent("GET", path, timeout=_LONG).content
+
+    def put_source(self, course: str, assignment: str, archive: bytes) -> Opened:
+        """Send an assignment with its solutions and hidden tests; the server makes of it what students get."""
+        return self.asked("PUT", f"{path_of(course, assignment)}/source", Opened, content=archive, timeout=_LONG)
+
+    def release(self, course: str, assignment: str) -> None:
+        """Let students see their marks and feedback."""
+        self.sent("POST", f"{path_of(course, assignment)}/release")
+
+
+def staff_client(course: str) -> StaffClient:
+    """Return a client of the server of a course. Raise UsageError where the course was not joined."""
+    connection = connection_of(course)
+    return StaffClient(connection.url, connection.token)
