@@ -217,8 +217,6 @@ class Classroom:
         from studium.catalogue import load_catalogue  # here: a server at whose boards nobody looks needs neither
         from studium_graders.mistakes import Sentences
 
-_HOUR = timedelta(hours=1)
-
         return Sentences(load_catalogue())
 
     def received(self, course: CourseFolder, person: Person, name: str) -> list[Receipt]:
