@@ -16,12 +16,23 @@ from studium.errors import UsageError
 
 from studium_classroom.classroom import Classroom
 from studium_classroom.database import Database
-from studium_classroom.schema import VERSION, Base, Check, Event, FeedbackPage, Member, Release, Submission
+from studium_classroom.schema import (
+    VERSION,
+    Base,
+    Check,
+    Event,
+    FeedbackPage,
+    GradedExercise,
+    Member,
+    Release,
+    Submission,
+)
 from studium_classroom.settings import FILE as SETTINGS
 
 FORMAT = 1
 MANIFEST, ROWS, FILES, BLOBS = "archive.json", "rows.json", "course", "blobs"
-KINDS: tuple[type[Base], ...] = (Member, Submission, FeedbackPage, Release, Check, Event)
+OF_SUBMISSIONS: tuple[type[FeedbackPage | GradedExercise], ...] = (FeedbackPage, GradedExercise)
+KINDS: tuple[type[Base], ...] = (Member, Submission, *OF_SUBMISSIONS, Release, Check, Event)
 _SQLITE = b"SQLite format 3\0"
 _BESIDE_SQLITE = ("-wal", "-shm", "-journal")
 
@@ -62,10 +73,12 @@ def archive_course(classroom: Classroom, course: str, target: Path) -> Manifest:
 def _rows(database: Database, course: str) -> dict[str, list[dict[str, Any]]]:
     """Return the rows of a course by table, all as they are at one moment."""
     with database.reading() as session:
-        found = {table_name(kind): _of(session, kind.__table__, course) for kind in KINDS if kind is not FeedbackPage}
+        whole = [kind for kind in KINDS if "course" in kind.__table__.c]
+        found = {table_name(kind): _of(session, kind.__table__, course) for kind in whole}
         numbers = {row["id"] for row in found[table_name(Submission)]}
-        pages = session.execute(select(FeedbackPage.__table__)).mappings()
-        found[table_name(FeedbackPage)] = [dict(row) for row in pages if row["submission"] in numbers]
+        for kind in OF_SUBMISSIONS:
+            rows = session.execute(select(kind.__table__)).mappings()
+            found[table_name(kind)] = [dict(row) for row in rows if row["submission"] in numbers]
     return found
 
 

@@ -17,7 +17,7 @@ from studium.errors import UsageError
 
 from studium_classroom.archiving import BLOBS, FILES, FORMAT, KINDS, MANIFEST, ROWS, Manifest, table_name
 from studium_classroom.classroom import Classroom
-from studium_classroom.schema import VERSION, Base, FeedbackPage, Moment, Submission
+from studium_classroom.schema import VERSION, Base, Moment, Submission
 
 
 class Archive:
@@ -92,7 +92,7 @@ def _add(session: Session, kind: type[Base], row: dict[str, Any], numbers: dict[
     """Add a row; ``numbers`` has the new numbers of submissions by the old ones."""
     values = {name: _value(kind.__table__.c[name], value) for name, value in row.items()}
     old = values.pop("id", 0)
-    if kind is FeedbackPage:
+    if "submission" in values:
         values["submission"] = numbers[values["submission"]]
     made = session.merge(kind(**values))
     if isinstance(made, Submission):

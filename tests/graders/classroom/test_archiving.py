@@ -12,6 +12,7 @@ from studium.errors import UsageError
 from studium_classroom.archiving import archive_course
 from studium_classroom.classroom import Classroom
 from studium_classroom.roles import Place, Role
+from studium_classroom.submissions import GradedOutcome
 from typer.testing import CliRunner
 
 from .conftest import Served, join, serving
@@ -22,7 +23,8 @@ from .test_submissions import A, C, marked
 def archived(served, archive, tmp_path: Path) -> Path:
     """The archive of a course in which ada has a mark and feedback, bob waits for one, and one check was made."""
     served.client("ada").submit(C, A, archive())
-    marked(served, "ada", 4.0, pages={"counting": b"<h1>Feedback</h1>"})
+    total = {"counting.total": GradedOutcome("right")}
+    marked(served, "ada", 4.0, pages={"counting": b"<h1>Feedback</h1>"}, exercises=total)
     served.client("bob").submit(C, A, archive(total="# bob"))
     wrong = CheckAnswer("counting", [CheckedExercise("total", "wrong")])
     served.classroom.checks.note(C, A, "ada", wrong, {"total": "counting.total:added-the-sizes"})
@@ -53,8 +55,8 @@ def test_what_was_handed_in_marked_and_checked_is_there_again_with_its_receipts(
         assert genuine.json() == {"genuine": True}
         forged = _json(receipts["ada"]) | {"attempt": 7}
         assert again.ask("ada", "POST", f"courses/{C}/receipts", json=forged).status_code == 403
-        (standing,) = classroom.checks.standings(C, A)["ada"]
-        assert (standing.exercise, standing.outcome) == ("total", "wrong")
+        found = classroom.findings.history(C, A, "ada", "counting.total")
+        assert sorted((one.attempt, one.outcome) for one in found) == [(0, "wrong"), (1, "right")]
         again.close()
     assert (tmp_path / "again" / "gradebook.db").is_file()
     assert (tmp_path / "again" / "source" / "ps1" / "counting.ipynb").is_file()
