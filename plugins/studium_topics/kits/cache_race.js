@@ -1,6 +1,7 @@
 // One text in two lanes, without a cache and with one. Both get the same time, and the products are counted in them.
 import { bars } from "studium_widgets/controls/bars.js";
 import { dataTable } from "studium_widgets/controls/data_table.js";
+import { whenSeen } from "studium_widgets/controls/demonstration.js";
 import { h, suppress } from "studium_widgets/controls/element.js";
 import { facts } from "studium_widgets/controls/facts.js";
 import { lineChart } from "studium_widgets/controls/line_chart.js";
@@ -8,7 +9,6 @@ import { slider } from "studium_widgets/controls/slider.js";
 import { widget } from "studium_widgets/controls/widget.js";
 import { choices, given, penOf, temperature, worded } from "./growing.js";
 import { modelOf, paper } from "./paper.js";
-import { whenSeen } from "./seen.js";
 import { multiplications } from "./writing.js";
 
 const TURN = 6; // ms of one frame that go into each lane

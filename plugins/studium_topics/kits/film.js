@@ -9,7 +9,6 @@ import { stepper } from "studium_widgets/controls/stepper.js";
 import { widget } from "studium_widgets/controls/widget.js";
 import { film, MISTAKES, rgba, spread } from "./film_maths.js";
 import { unpack } from "./packing.js";
-import { whenSeen } from "./seen.js";
 import { unet } from "./unet.js";
 
 const BUDGET = 30; // ms of one frame that go into the network

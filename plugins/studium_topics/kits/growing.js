@@ -1,9 +1,9 @@
 // Texts that grow in a view as far as a frame allows, and the controls that they follow.
+import { whenSeen } from "studium_widgets/controls/demonstration.js";
 import { memo } from "studium_widgets/controls/memo.js";
 import { slider } from "studium_widgets/controls/slider.js";
 import { stepper } from "studium_widgets/controls/stepper.js";
 import { field } from "./field.js";
-import { whenSeen } from "./seen.js";
 import { chosen, HIDDEN, idsOf, pen } from "./writing.js";
 
 const BUDGET = 10; // ms of one frame that go into the models
