@@ -12,7 +12,7 @@ from studium_widgets.conformance import pages
 __all__ = ["Trial"]
 
 HERE = Path(__file__).parent
-SPOKEN_AFTER = 700  # ms: a sentence may wait until the picture is still
+SPOKEN = "kit.rests(0, 700, 10000)"  # ms: a sentence may wait until the picture is still
 SCRIPTS = ("jupyterlab.js", "watch.js", "controls.js", "canvas.js")
 
 
@@ -66,7 +66,7 @@ class Trial:
         return self._moved
 
     def _said(self) -> list[str]:
-        self.page.wait_for_timeout(SPOKEN_AFTER)
+        self.kit(SPOKEN)
         return self.kit("kit.summary(0)")  # type: ignore[no-any-return]
 
     def kit(self, script: str, argument: Any = None) -> Any:
