@@ -30,7 +30,7 @@ export default widget((ui) => {
   const table = dataTable(ui, { caption: "The last characters, and the probability that the model gave to each" });
   ui.add(
     h("div", {}, sheet.element, note),
-    h("div", { class: "st-strip-line" }, h("span", { class: "st-label" }, "The last characters, and how sure the model was of each. The least sure is chosen; choose another."), strip.element),
+    h("div", { class: "st-paper-line" }, h("span", { class: "st-label" }, "The last characters, and how sure the model was of each. The least sure is chosen; choose another."), strip.element),
     h("div", { class: "st-others" }, heading, others.element, h("p", { class: "st-note" }, "Bar: the probability with which it was drawn, after temperature and top-k. Stroke: what the model says, at temperature 1.")),
     table.element,
   );

@@ -26,6 +26,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning:distributed"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
     pytest.mark.xdist_group("dask"),
+    pytest.mark.heavy,
 ]
 NO_SLURM = next(
     (
@@ -85,7 +86,6 @@ def test_what_is_handed_in_is_graded_by_the_workers_of_a_dask_cluster(course, de
         assert "grade" in cluster.scheduler.task_prefixes
 
 
-@pytest.mark.heavy
 def test_what_is_handed_in_while_the_cluster_is_away_waits_for_it(course, desk):
     (port,) = free_ports(1)
     clusters = []
@@ -101,7 +101,6 @@ def test_what_is_handed_in_while_the_cluster_is_away_waits_for_it(course, desk):
             cluster.close()
 
 
-@pytest.mark.heavy
 @pytest.mark.skipif(bool(NO_SLURM), reason=NO_SLURM)
 def test_what_is_handed_in_is_graded_by_a_job_of_slurm(course, desk):
     with slurm_cluster() as cluster:

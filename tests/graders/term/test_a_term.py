@@ -30,6 +30,8 @@ from .page_commands import Shown, page, same, shown_commands, with_outputs
 from .simulated_students import EXERCISES, Student, Term
 
 pytestmark = [
+    pytest.mark.heavy,
+    pytest.mark.xdist_group("term"),  # one term for all tests of a size
     pytest.mark.nbgrader,
     pytest.mark.timeout(3600),
     pytest.mark.skipif(probe().level < Level.L2, reason="this machine has no L2"),
@@ -119,7 +121,7 @@ class TermOnThisMachine:
             return float(book.find_assignment(assignment).max_score)
 
 
-@pytest.fixture(scope="module", params=[12, pytest.param(300, marks=pytest.mark.heavy)])
+@pytest.fixture(scope="module", params=[12, 300])
 def term(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> TermOnThisMachine:
     """A term that was run to its end; its folder is open to students' processes."""
     folder = tmp_path_factory.mktemp("term")
