@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 WORKSPACE ?= workspace
-# One more than the cores that most machines have at least: tests wait for browsers, servers and time limits.
+# Twice the cores that most machines have at least: tests wait for browsers, servers and time limits.
 JOBS ?= 4
 # One thread for each of the parallel test processes: two that want both cores slow each other down tenfold.
 # Chromium's own processes crash now and then: a test that this befell, and no other, runs once more.

@@ -32,6 +32,7 @@ def test_a_touch_ends_it(mount, dial):
     page = mount(dial, plays=True)
     page.wait_for_function(f"() => ({SHOWN})() < 200")
     page.get_by_label("Put in a mistake").focus()
+    page.drawn()
     assert page.evaluate(SHOWN) == 300
     page.drawn()
     assert page.evaluate(SHOWN) == 300

@@ -160,6 +160,24 @@ def test_what_a_submission_costs_the_server(tokens, server, archive: Callable[..
     print(f"processor time of the server: {1000 * used / len(times):.1f} ms for each")
 
 
+def test_how_soon_a_submission_has_its_mark_and_feedback(tokens, server, archive: Callable[..., bytes]):
+    """Where the course shows marks at once, one submission after the other; the first one starts the engine."""
+    times = [marked(server.url, tokens[name], archive(total=ANSWER.format(name))) for name in list(tokens)[:11]]
+    print(f"the first mark, for which the engine starts: {times[0]:.2f} s")
+    shown("from a submission to its mark and feedback", times[1:])
+
+
+def marked(url: str, token: str, archive: bytes) -> float:
+    start = time.monotonic()
+    with Client(url, token) as client:
+        client.submit("course101", "ps1", archive)
+        while True:
+            [attempt] = next(one for one in client.assignments("course101") if one.name == "ps1").attempts
+            if attempt.score is not None and attempt.feedback:
+                return time.monotonic() - start
+            time.sleep(0.05)
+
+
 def test_thirty_students_check_at_once(tokens, server, answered: Callable[..., dict[str, bytes]]):
     document = answered(total=ANSWER.format("a check"))["counting.ipynb"].decode()
     names = list(tokens)[:AT_ONCE]
