@@ -93,24 +93,27 @@ def release_source(root: Path, assignment: Assignment, files: Mapping[str, bytes
 class _Built:
     """The notebooks of an assignment on their way into source/, where the instructor may have changed the ones before.
 
-    ``kept`` are those that stay as they were changed; ``copies`` are the files to which others were copied.
+    ``kept`` are those that stay as they were changed, ``lost`` those that do not; ``copies`` are the files to which
+    these were copied.
     """
 
     notebooks: Mapping[str, NotebookNode]
     assignment: str
     replace: bool
     kept: list[str] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
     copies: list[Path] = field(default_factory=list)
 
     def write(self, old: Path, new: Path) -> None:
-        self.kept = [] if self.replace else [book for book in changed_notebooks(old) if book in self.notebooks]
+        changed = changed_notebooks(old)
+        self.kept = [] if self.replace else [book for book in changed if book in self.notebooks]
+        self.lost = [book for book in changed if book not in self.kept]
         made = {book: notebook for book, notebook in self.notebooks.items() if book not in self.kept}
         _write_source(made, old, new, self.kept)
 
     def finish(self, root: Path, old: Path, new: Path) -> None:
         _put_links_back(old, new)
-        lost = [book for book in changed_notebooks(old) if book not in self.kept]
-        self.copies = put_aside(old, lost, root / ".studium" / "replaced" / self.assignment)
+        self.copies = put_aside(old, self.lost, root / ".studium" / "replaced" / self.assignment)
 
 
 def _replace(

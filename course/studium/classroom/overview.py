@@ -32,8 +32,12 @@ def overview() -> Overview:
 
 def assignment_named(name: str, course: str = "") -> tuple[Connection, AssignmentView]:
     """Return an assignment and the connection to its server. Raise UsageError without one, and for several."""
+    if not (joined := connections()):
+        raise UsageError(
+            "you have joined no course; run: studium courses --join LINK, with the link of your invitation"
+        )
     found = []
-    for connection in connections():
+    for connection in joined:
         with connection.client() as client:
             for membership in client.me().courses:
                 if course in ("", membership.course):

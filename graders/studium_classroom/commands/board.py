@@ -20,11 +20,14 @@ def board(
     """Print a link that opens the board of an assignment: queue and heat map of the class, live.
 
     The link works once, within five minutes, and the board is open for eight hours. Without --course, the course
-    server that you have joined, or your hub's, is asked for it, and a TA with a section sees that section.
+    server that you have joined, or your hub's, is asked for it, and a TA with a section sees that section. Where you
+    have joined none, the folder in which you are is the course.
     """
+    from studium.classroom.connections import connections
     from studium.cli.output import print_json
 
-    link = _on_this_machine(course, course_id, name) if course else _asked(course_id, name)
+    asked = course is None and connections()
+    link = _asked(course_id, name) if asked else _on_this_machine(course or Path(), course_id, name)
     if as_json:
         print_json({"link": link})
         return

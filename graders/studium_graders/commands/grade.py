@@ -32,7 +32,7 @@ class Changes(StrEnum):
     NONE = "none"
 
 
-_SWITCH_SECONDS = 5e-4  # whoever reads and records must not keep those waiting who watch over the processes
+_SWITCH_SECONDS = 5e-4  # reading and recording must not hold up the threads that watch over the processes
 
 
 def grade(

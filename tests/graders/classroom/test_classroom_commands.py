@@ -86,7 +86,7 @@ def test_the_status_says_who_has_handed_in_and_who_is_stuck_on_what(classroom, c
 
 
 def test_a_link_to_the_board_comes_from_the_course_folder_or_from_the_server_that_was_joined(
-    classroom, served, data_folder
+    classroom, served, course, data_folder, monkeypatch
 ):
     from studium.classroom.connections import join
     from studium_classroom.roles import Place, Role
@@ -95,9 +95,13 @@ def test_a_link_to_the_board_comes_from_the_course_folder_or_from_the_server_tha
         classroom("board", "ps2")
     assert classroom("board", "ps1").startswith("http://127.0.0.1:8710/board/course101/ps1#")
 
+    monkeypatch.chdir(course)
+    app = build_app(load_catalogue())
+    here = CliRunner().invoke(app, ["classroom", "board", "ps1"])  # no course was joined
+    assert here.stdout.startswith("http://127.0.0.1:8710/board/course101/ps1#")
+
     secret = served.classroom.members.invite("course101", "grace", Place(Role.INSTRUCTOR))
     join(f"{served.url}/join#{secret}")
-    app = build_app(load_catalogue())
     done = CliRunner().invoke(app, ["classroom", "board", "ps1", "--json"])
     link = json.loads(done.stdout)["link"]
     assert served.classroom.boards.open(link.partition("#")[2]).user == "grace"

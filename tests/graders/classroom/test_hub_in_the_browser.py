@@ -35,7 +35,7 @@ KERNEL = {"kernelspec": {"name": "python3", "display_name": "Python 3", "languag
 
 @pytest.fixture
 def hub(course: Path, tmp_path: Path, described_topics: Path) -> Iterator[Hub]:
-    """A hub with two courses of one server; ps1 of the first is with its instructor alone, who has not released it."""
+    """A hub with two courses of one server. The ps1 of the first has not been released: only its instructor has it."""
     second = Path(shutil.copytree(course, tmp_path / "second"))
     text = (second / "course.toml").read_text().replace('"course101"', '"second"\ntitle = "Second course"')
     (second / "course.toml").write_text(text.replace("2099-01-01", "2026-01-01"))

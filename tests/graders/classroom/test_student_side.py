@@ -65,6 +65,11 @@ def test_a_course_that_was_not_joined_is_told_in_a_sentence(joined):
         assignment_named("ps2")
 
 
+def test_where_no_course_was_joined_the_way_to_join_is_said(served, data_folder):
+    with pytest.raises(UsageError, match="you have joined no course; run: studium courses --join LINK"):
+        assignment_named(A)
+
+
 def test_fetching_again_writes_what_is_missing_and_leaves_answers_alone(joined, tmp_path):
     connection, view = assignment_named(A)
     target = tmp_path / "ps1"

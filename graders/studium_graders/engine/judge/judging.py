@@ -158,7 +158,8 @@ class TestJudge:
             message=message,
             reason=reason,
         )
-        return [Ran(test.cell.id, run), Judged(result, self._instead(test, "this test failed") if message else "")]
+        bounded = self._instead(test, "this test failed") if message else ""
+        return [Ran(test.cell.id, run), Judged(result, bounded, mistakes=None)]  # its calls were not seen
 
     def _passes_without(self, test: PreparedTest) -> bool:
         """Return whether a test passes with the stub, too, though it fails so for the reference: the negative control.

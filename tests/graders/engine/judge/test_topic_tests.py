@@ -6,6 +6,7 @@ import pytest
 from studium.catalogue import load_catalogue
 from studium.sources import solved, stub
 from studium.sources import test_cell as written_test
+from studium_graders.engine.material.assignment import Calibration
 
 from .notebooks import answer, checked, given, grade, material, submission
 
@@ -43,8 +44,8 @@ def svd_lora():
     return material(*cells_for("svd_lora"))
 
 
-def grade_topic(student, notebook, *answers):
-    return grade(student, notebook, submission(notebook, *answers), exercises=exercises)
+def grade_topic(student, notebook, *answers, **options):
+    return grade(student, notebook, submission(notebook, *answers), exercises=exercises, **options)
 
 
 @pytest.mark.parametrize("name", ["lora_linear", "svd_lora", "train_memory", "init_lora"])
@@ -76,6 +77,16 @@ def test_a_mistake_is_found_also_by_a_hidden_test_and_its_data_are_not_told(stud
     (mistake,) = graded.mistakes[hidden.grade_id]
     assert mistake == "lora.svd_lora:kept-the-smallest"
     assert hidden.message == "a hidden test of svd_lora failed: the result is not what is expected"
+
+
+def test_a_test_in_one_process_says_nothing_of_mistakes(student):
+    notebook = material(*cells_for("merge"))
+    [visible, hidden] = [cell.grade_id for cell in notebook.cells if cell.kind == "test"]
+    scaled = "def merge(weight, a, b, alpha):\n    return weight + alpha * (b @ a)\n"
+    calibration = Calibration(one_process={hidden: "it changes a value after it has crossed"})
+    graded = grade_topic(student, notebook, scaled, calibration=calibration)
+    assert (graded.results[hidden].outcome, graded.results[hidden].mode) == ("failed", "one process")
+    assert graded.mistakes == {visible: ["lora.merge:scaled-by-alpha"], hidden: None}
 
 
 def test_an_answer_that_only_says_that_it_is_not_there_yet_is_not_attempted(student, svd_lora):
