@@ -98,7 +98,7 @@ def _outputs(run: CellRun | None, test: TestResult | None, sentences: Sentences)
     A hidden test shows its message alone, because what it printed may tell its data.
     """
     printed = safe_outputs(run.outputs) if run and not (test and test.hidden) else []
-    if test is None or test.outcome == "manual":
+    if test is None or (test.outcome == "manual" and not test.message):
         return printed
     kept = [output for output in printed if output.get("name") == "stdout" or output["output_type"] == "display_data"]
     if test.outcome == "passed":  # nbgrader takes a value for partial credit, and a warning for a failure
@@ -106,4 +106,5 @@ def _outputs(run: CellRun | None, test: TestResult | None, sentences: Sentences)
     if test.outcome == "partial":
         return [*kept, value_output(repr(test.points))]
     why = " ".join(filter(None, (test.message, sentences.of(test.mistake_id))))
-    return [*kept, error_output("NotAttempted" if test.outcome == "not attempted" else "TestFailed", why)]
+    names = {"not attempted": "NotAttempted", "manual": "WaitsForMarking"}
+    return [*kept, error_output(names.get(test.outcome, "TestFailed"), why)]

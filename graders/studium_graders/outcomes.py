@@ -7,8 +7,8 @@ ExerciseOutcome = Literal["right", "wrong", "not attempted"]
 
 
 def outcome_of(tests: Iterable[str]) -> ExerciseOutcome:
-    """Return the outcome of an exercise; ``tests`` are the outcomes of its tests. Those marked by hand do not count."""
-    outcomes = set(tests) - {"manual"}
-    if outcomes <= {"passed"}:
+    """Return the outcome of an exercise from those of its tests. Those that a person marks count if they are all."""
+    outcomes = set(tests)
+    if outcomes - {"manual"} == {"passed"}:
         return "right"
     return "not attempted" if outcomes == {"not attempted"} else "wrong"

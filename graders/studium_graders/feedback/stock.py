@@ -11,7 +11,11 @@ from studium_graders.engine.material.assignment import Cell
 from studium_graders.feedback.outputs import plain, show_text, traceback_of
 
 _FAILING_LINE = re.compile(r"^-+>\s*\d+ (.*)$", re.MULTILINE)
-_OF_THE_ENGINE = ("TestFailed", "NotAttempted")  # SplitExecute leaves these, with a message that may be shown
+_OF_THE_ENGINE = (
+    "TestFailed",
+    "NotAttempted",
+    "WaitsForMarking",
+)  # as SplitExecute leaves them, to be shown
 _LONGEST = 600  # characters of a message
 _UNTOLD = "the test stopped at an error"
 

@@ -26,6 +26,7 @@ from studium_graders.engine.material.results import CellRun, TestResult
 
 NOT_YET = "not attempted yet"
 HARNESS_CHANGED = "your code has changed how tests run: this test passes without your answer, too"
+WAITS = "; the test passes where it runs together with your code, so a person will mark it"
 CHANGES = "it changes a value that it has passed to the answer, or got from it"
 _GIVES_AWAY = "it gives the answer an object that must not leave the judge"
 
@@ -107,7 +108,7 @@ class TestJudge:
             return self._in_one_process(test, _GIVES_AWAY)  # else the reference has shown it
         judged = self._error(test, error, failing_line(error.__traceback__, _is_test_file))
         run.error = judged.result.message
-        return [Ran(test.cell.id, run), judged]
+        return [Ran(test.cell.id, run), self._or_waits(test, judged, error)]
 
     def _exercise(self, test: PreparedTest, found: ExerciseTest) -> Judged:
         name = found.exercise.id
@@ -121,8 +122,8 @@ class TestJudge:
         self.student.forget_refusal()
         run = run_draws(found.test, function, seeds(test.cell.topic, found.exercise, found.test, self.seed))
         self._require_student()
-        if run.error is None and self.student.refusal is not None:
-            return self._error(test, self.student.refusal, None, name)
+        if run.error is None and (refusal := self.student.refusal) is not None:
+            return self._or_waits(test, self._error(test, refusal, None, name), refusal)
         if run.error is None:
             return self._judged(test, test.cell.points)
         file = found.test.function.__code__.co_filename
@@ -132,7 +133,22 @@ class TestJudge:
             return judged
         if changed := changed_argument(found.exercise, run.calls):
             judged = self._judged(test, message=changed, bounded=f"{name} changed an argument that must stay as it is")
-        return msgspec.structs.replace(judged, mistakes=reproduced(test.cell.topic, found.exercise, run.calls))
+        judged = msgspec.structs.replace(judged, mistakes=reproduced(test.cell.topic, found.exercise, run.calls))
+        return self._or_waits(test, judged, run.error)
+
+    def _or_waits(self, test: PreparedTest, failed: Judged, error: BaseException) -> Judged:
+        """Return ``failed``; where a test met an error that it does not meet beside the answer, it waits for a person.
+
+        An assertion of the test is its word. Beside the answer it runs in a fork, of which nothing is left.
+        """
+        by_assertion = isinstance(error, AssertionError) and self.student.refusal is None
+        if by_assertion or failed.result.outcome != "failed" or self.permissions.recording:
+            return failed
+        self.met_hidden = self.brought.bring(test.before) or self.met_hidden
+        if not self.student.control([], [], test.cell.source):
+            return failed
+        waiting = msgspec.structs.replace(failed.result, outcome="manual", message=f"{failed.result.message}{WAITS}")
+        return Judged(waiting, failed.bounded and f"{failed.bounded}{WAITS}", mistakes=None)
 
     # ------------------------------------------------------------------------------------------------ in one process
 

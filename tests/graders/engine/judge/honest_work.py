@@ -3,8 +3,8 @@
 A file has cells between ``# %%`` lines: ``given``, ``stub``, ``reference``, any number of ``test`` and ``answer``;
 ``and`` is the next answer cell of the same student.
 ``# %% test 0=0.25`` says that the reference (0; 1 is the stub, 2 the first answer) gets 0.25 points from us on purpose,
-where nbgrader gives others, for the reason in the line ``# why:``. ``# mode: one process`` says that some tests cannot
-run split, ``# hidden`` that they are secret.
+where nbgrader gives others, for the reason in the line ``# why:``; ``waits`` that a person is to decide.
+``# mode: one process`` says that some tests cannot run split, ``# hidden`` that they are secret.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Work:
     cells: list[tuple] = field(default_factory=list)
     references: list[str] = field(default_factory=list)
     answers: list[list[str]] = field(default_factory=list)
-    differs: dict[tuple[int, str], float] = field(default_factory=dict)
+    differs: dict[tuple[int, str], str] = field(default_factory=dict)
     tests: int = 0
 
     def notebook(self):
@@ -52,8 +52,8 @@ def read_work(path):
             stub = STUB
         elif kind == "test":
             name = f"t{work.tests}"
-            for number, points in re.findall(r"(\d+)=([\d.]+)", marks):
-                work.differs[int(number), name] = float(points)
+            for number, points in re.findall(r"(\d+)=([\d.]+|waits)", marks):
+                work.differs[int(number), name] = points if points == "waits" else str(float(points))
             work.cells.append(checked(source, id=name, grade_id=name, hidden=work.hidden))
             work.tests += 1
         elif kind == "answer":
