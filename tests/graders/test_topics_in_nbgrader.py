@@ -11,7 +11,7 @@ pytest.importorskip("nbgrader")
 from nbgrader.api import Gradebook  # nbgrader is an extra
 from studium.catalogue import Catalogue, load_catalogue
 from studium.exercises import AnyFunction, Exercise
-from studium.sources import definition, imports_used, solved
+from studium.sources import definition, global_names, imports_used, solved
 from studium.topic import Topic
 from studium_graders.assigning import build_assignment
 from studium_graders.grade_ids import test_ids as ids_of_tests
@@ -34,8 +34,17 @@ class Graded:
 
 
 def as_answer(topic: Topic, exercise: Exercise, function: AnyFunction) -> str:
-    """Write a function of ``exercises.py`` as a student would: under the exercise's name, with its imports."""
-    imports = imports_used(function, topic.exercises, f"an answer to {exercise.id}")
+    """Write a function of ``exercises.py`` as a student would: under the exercise's name, with its imports.
+
+    What several misconceptions share stays in the module, and is imported from there.
+    """
+    shared = sorted(
+        name
+        for name in global_names(definition(function))
+        if name in vars(topic.module("exercises")) and name.startswith("_")
+    )
+    imports = imports_used(function, {*topic.exercises, *shared}, f"an answer to {exercise.id}")
+    imports += [f"from {function.__module__} import {name}" for name in shared]
     return "\n".join([*imports, "", "", definition(function).replace("def _(", f"def {exercise.id}(", 1)])
 
 
