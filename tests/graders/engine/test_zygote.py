@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 from studium_graders.engine.processes import purity
+from studium_graders.engine.processes import zygote as zygote_module
 from studium_graders.engine.processes.interpreter import allowed_variables, environment, import_path
 from studium_graders.engine.processes.zygote import Zygote, ZygoteError, common_ancestor
 
@@ -175,6 +176,12 @@ def test_a_zygote_that_dies_each_time_is_given_up(make_zygote):
     zygote = make_zygote("import threading; threading.Timer(0.0, os._exit, [1]).run()")
     with pytest.raises(ZygoteError, match="did not"):
         fork(zygote)
+
+
+def test_a_zygote_that_is_not_ready_in_time_is_told_apart_from_one_that_was_ended(make_zygote, monkeypatch):
+    monkeypatch.setattr(zygote_module, "START_SECONDS", 1.0)
+    with pytest.raises(ZygoteError, match=r"not ready within 1 s; run the command again on a less busy machine"):
+        fork(make_zygote("time.sleep(60)"))
 
 
 def test_many_threads_may_fork_at_the_same_time(make_zygote):

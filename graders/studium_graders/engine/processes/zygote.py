@@ -193,8 +193,11 @@ class Zygote(Launcher):
         try:
             wrong = receive_bytes(self._control).decode()
             what = f"must be fit for grading: {wrong}" if wrong else ""
-        except (LinkClosedError, TimeoutError):
+        except LinkClosedError:
             what = f"must start: it did not; {self._said()}"
+        except TimeoutError:
+            late = f"it was not ready within {START_SECONDS:.0f} s"
+            what = f"must start: {late}; run the command again on a less busy machine"
         if what:
             self._stop()
             if self._instead is None:
