@@ -16,6 +16,7 @@ const cardClass = (desk, Panel, Widget) =>
   class Card extends Panel {
     #about = null;
     #end = new AbortController();
+    #answer = null; // the model of the cell whose answer was checked
     #difference = null; // the view of what the tests saw
     #next = h("div", { class: "studium-next" });
     #extra = h("div", { class: "studium-extra" });
@@ -46,6 +47,7 @@ const cardClass = (desk, Panel, Widget) =>
 
     dispose() {
       this.#end.abort();
+      this.#answer?.contentChanged.disconnect(this.#draw, this);
       super.dispose();
     }
 
@@ -54,7 +56,17 @@ const cardClass = (desk, Panel, Widget) =>
       if (!place) return;
       const { panel, topic, exercise } = place;
       const has = hasCell(panel, exercise.experiment);
-      redraw(this.#next, [panel.context.path, topic, has], () => this.#next.replaceChildren(...this.#actions(place)));
+      const old = this.#isOld(place);
+      this.toggleClass("studium-old", old);
+      redraw(this.#next, [panel.context.path, topic, has, old], () => this.#next.replaceChildren(...(old ? this.#again(place) : this.#actions(place))));
+    }
+
+    // Whether the answer is no longer the one that was checked.
+    #isOld({ panel, exercise }) {
+      const model = panel.content.widgets.find((cell) => cell.model.id === exercise.cell)?.model;
+      if (model !== this.#answer) model?.contentChanged.connect(this.#draw, this);
+      this.#answer = model;
+      return Boolean(model && this.#about.answer) && !model.sharedModel.getSource().includes(this.#about.answer.trim());
     }
 
     #actions(place) {
@@ -64,12 +76,23 @@ const cardClass = (desk, Panel, Widget) =>
       const next = nextOf(topic, exercise);
       const made = right ? onward(desk, place, next) : [];
       if (this.#about.differs) made.push(button("See the difference", () => this.#showDifference(path, exercise)));
-      if (this.#about.outcome === "wrong" && exercise.as_it_is && hasCell(panel, exercise.experiment)) {
+      if (this.#about.outcome === "wrong" && this.#about.tested && exercise.as_it_is && hasCell(panel, exercise.experiment)) {
         made.push(button("Run the experiment", () => desk.run(panel, exercise.experiment)));
       }
       made.push(...helpButtons(desk, path, exercise, () => this.#begin(), { hints: !right }));
       if (!right && next) made.push(button("Next exercise", () => desk.open(topic, next.cell), { label: `Next exercise: ${next.id}` }));
       return [right ? unlocked(place) : "", h("div", { class: "studium-tools" }, made)].filter(Boolean);
+    }
+
+    // Of an answer that has changed nothing is known, but help with it is at hand.
+    #again({ exercise, panel }) {
+      const check = () => {
+        desk.app.shell.activateById(panel.id);
+        desk.check(exercise.id);
+      };
+      const help = helpButtons(desk, panel.context.path, exercise, () => this.#begin(), { hints: this.#about.outcome !== "right" });
+      const made = [button("Check again", check, { label: `Check again: ${exercise.id}`, kind: "studium-primary" }), ...help];
+      return [h("p", { class: "studium-note", role: "status" }, "Your answer has changed since this check."), h("div", { class: "studium-tools" }, made)];
     }
 
     // What was asked for takes the place of what was shown before.

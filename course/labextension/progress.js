@@ -42,7 +42,7 @@ function mistakesOf(desk, met) {
   if (!met.length) return [head, h("p", { class: "studium-note" }, "No mistake has been named yet. Each one that is, and that you overcome, is kept here.")];
   const overcome = met.filter((one) => one.overcome).length;
   const line = ({ slug, exercise, sentence, overcome: when }) => {
-    const topic = desk.topics.find((one) => one.slug === slug);
+    const topic = desk.lessons.find((one) => one.slug === slug);
     const cell = topic?.exercises.find((one) => one.id === exercise)?.cell;
     return h("li", { class: when ? "studium-right" : "studium-wrong" },
       h("span", { class: "studium-mark", role: "img", "aria-label": when ? "overcome" : "not overcome yet" }, when ? "✓" : "✗"),

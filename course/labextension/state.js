@@ -93,7 +93,7 @@ export class Desk {
     if (results.length === 1 && shown.length) return;
     if (results.length === 1 && wrong.length) return this.say(`${first.id} is not right yet: ${first.mistake || first.first_failure.message}`);
     if (results.length === 1 && !right.length) return this.say(`${first.id} is not attempted yet.`);
-    if (results.length > 1) this.say(`${right.length} of ${results.length} exercises are right${wrong.length ? `; not right yet: ${wrong.join(", ")}` : ""}.`);
+    if (results.length > 1) this.say(`${right.length} of ${results.length} exercises are right${wrong.length ? `; not right yet: ${wrong.join(", ")}` : ""}.`, wrong.length ? "warning" : "info");
   }
 
   // A job only moves on: the answer to the request for it may come after the events that tell how it ended.
@@ -205,8 +205,8 @@ export class Desk {
     return renderer.node;
   }
 
-  say(sentence) {
-    if (this.Notification) this.Notification.warning(`Studium: ${sentence}`, { autoClose: 8000 });
+  say(sentence, tone = "warning") {
+    if (this.Notification) this.Notification[tone](`Studium: ${sentence}`, { autoClose: 8000 });
     else console.warn(sentence);
   }
 }

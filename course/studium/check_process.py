@@ -19,6 +19,7 @@ from studium.checking import ExerciseResult, TestRun, examine, failed, first_dif
 from studium.comparison import saved_difference
 from studium.desk.places import VARIABLE
 from studium.exercises import Exercise
+from studium.syntax import parse
 from studium.topic import Topic
 
 
@@ -120,9 +121,18 @@ def _run_cell(shell: InteractiveShell, cell: CodeCell) -> str:
     error = outcome.error_before_exec or outcome.error_in_exec
     if error is None:
         return ""
-    where = f" (line {error.lineno} of the cell)" if isinstance(error, SyntaxError) and error.lineno else ""
-    message = error.msg if isinstance(error, SyntaxError) else str(error)
-    return f"the cell does not run: {type(error).__name__}: {message}{where}"
+    return f"the cell does not run: {type(error).__name__}: {_told(error, shell, cell.source)}"
+
+
+def _told(error: BaseException, shell: InteractiveShell, source: str) -> str:
+    """Return what an error says; what a syntax error says in Python's own words, as IPython has fewer, and its line."""
+    if not isinstance(error, SyntaxError):
+        return str(error)
+    try:
+        parse(shell.transform_cell(source))
+    except SyntaxError as plain:
+        error = plain
+    return f"{error.msg} (line {error.lineno} of the cell)" if error.lineno else error.msg
 
 
 def _check(

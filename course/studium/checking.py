@@ -39,7 +39,8 @@ class ExerciseResult(msgspec.Struct, frozen=True):
     """One exercise: its outcome and its tests.
 
     Where a mistake was recognised, ``mistake_id`` names the misconception and ``mistake_in`` the test that it failed.
-    ``differs``: arrays were compared and differ, so that there is a difference to look at.
+    ``differs``: arrays were compared and differ, so that there is a difference to look at. ``tested`` is false where
+    no test ran, because the cell fails, say; then the message of each test says why.
     """
 
     id: str
@@ -50,6 +51,7 @@ class ExerciseResult(msgspec.Struct, frozen=True):
     mistake_id: str = ""
     mistake_in: str = ""
     differs: bool = False
+    tested: bool = True
 
 
 class ShownResult(ExerciseResult, frozen=True):
@@ -158,7 +160,8 @@ def failed(exercise: Exercise, message: str) -> ExerciseResult:
 
 def untested(name: str, max_points: float, tests: list[str], message: str) -> ExerciseResult:
     """Return the same of an exercise that is known by name and ``tests`` alone."""
-    return ExerciseResult(name, "wrong", 0.0, max_points, [TestResult(test, False, 0.0, message) for test in tests])
+    rows = [TestResult(test, False, 0.0, message) for test in tests]
+    return ExerciseResult(name, "wrong", 0.0, max_points, rows, tested=False)
 
 
 def shown_failure(result: ExerciseResult) -> TestResult | None:
@@ -168,6 +171,13 @@ def shown_failure(result: ExerciseResult) -> TestResult | None:
     """
     failures = [test for test in result.tests if not test.passed] if result.outcome == "wrong" else []
     return next((test for test in failures if test.name == result.mistake_in), failures[0] if failures else None)
+
+
+def common_cause(result: ExerciseResult) -> str:
+    """Return why no test of a wrong answer passed, where that is the same for each of several, or none ran; else ""."""
+    messages = {test.message for test in result.tests}
+    alone = len(result.tests) == 1 and result.tested  # its name says more
+    return "" if result.outcome != "wrong" or result.differs or alone or len(messages) != 1 else messages.pop()
 
 
 def with_sentence(result: ExerciseResult, mistake: str) -> ShownResult:

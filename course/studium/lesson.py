@@ -62,9 +62,9 @@ class Lesson:
         self._results[exercise.id], self._functions[exercise.id] = result, answer
         self._differences[exercise.id] = first_difference(runs)
         shown = with_sentence(result, exercise.sentence_of(result.mistake_id))
-        verdict = Verdict(shown, self.topic.slug, public=exercise.public)
+        verdict = Verdict(shown, self.topic.slug, public=exercise.public, answer=(source := _source(answer)))
         try:
-            self._journal.write_result(self.topic.slug, result, _source(answer))
+            self._journal.write_result(self.topic.slug, result, source)
         except StudiumError as error:
             return replace(verdict, remark=f"Not recorded: {error}")
         return verdict

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-from studium.checking import ShownResult, TestResult, shown_failure
+from studium.checking import ShownResult, TestResult, common_cause, shown_failure
 from studium.exercises import in_points
 
 VERDICT = "application/vnd.studium.verdict+json"
@@ -29,13 +29,14 @@ _VALUES = re.compile(r"(?<!is )(?<!are )\bexpected (.+?), got (.+?)(?=$| \(\d|; 
 class Verdict:
     """The answer to ``lesson.check``. One failed test is shown in full, the others by name; last a remark.
 
-    ``topic`` is the slug of the exercise's topic.
+    ``topic`` is the slug of the exercise's topic; ``answer`` is the text that was checked, "" where it is not known.
     """
 
     result: ShownResult
     topic: str = ""
     public: bool = False
     remark: str = ""
+    answer: str = ""
 
     def __repr__(self) -> str:
         return "\n".join(filter(None, (self._headline(), *self._details())))
@@ -47,6 +48,7 @@ class Verdict:
         """Return what a notebook's cell shows of it, by MIME type."""
         result = self.result
         about = {"topic": self.topic, "exercise": result.id, "outcome": result.outcome, "differs": result.differs}
+        about |= {"tested": result.tested, "answer": self.answer}
         return {VERDICT: about, "text/html": self._html(), "text/plain": repr(self)}
 
     def _headline(self) -> str:
@@ -64,6 +66,8 @@ class Verdict:
         failing = shown_failure(self.result)
         if failing is None:
             return [self._sentence()] if self.result.outcome == "right" else []
+        if self._cause():
+            return [self._sentence()]
         lines = [f"{_MARKS[test.passed]} {test.name}{_reason(test, failing)}" for test in self.result.tests]
         return [self.result.mistake, *lines]
 
@@ -74,13 +78,20 @@ class Verdict:
         return f"See your values beside the expected ones: `lesson.difference({self.result.id})`"
 
     def _sentence(self) -> str:
-        """Return the sentence that stands largest: the mistake, else the failed test; or what is right."""
+        """Return the sentence that stands largest: the mistake, the cause or the failed test; or what is right."""
         result, failing = self.result, shown_failure(self.result)
         if result.outcome == "not attempted":
             return ""
         if failing is None:
             return f"`{result.id}` {result.tests[0].name}." if result.tests else ""
-        return result.mistake or f"`{result.id}` fails this test: {failing.name}."
+        return result.mistake or self._cause() or f"`{result.id}` fails this test: {failing.name}."
+
+    def _cause(self) -> str:
+        """Return why every test failed, as a sentence, "" where each has its own reason or the mistake has a name."""
+        cause = "" if self.result.mistake else common_cause(self.result)
+        if cause.startswith(f"{self.result.id} "):
+            cause = f"`{self.result.id}`{cause.removeprefix(self.result.id)}"
+        return cause and f"{cause[0].upper()}{cause[1:]}{'' if cause.endswith('?') else '.'}"
 
     def _html(self) -> str:
         outcome, colour = self.result.outcome, _COLOURS[self.result.outcome]
@@ -98,7 +109,7 @@ class Verdict:
 
     def _html_of_tests(self) -> list[str]:
         result, failing = self.result, shown_failure(self.result)
-        if result.outcome == "not attempted":
+        if result.outcome == "not attempted" or self._cause():
             return []
         name = f"{_MARKS[False]} {_code(failing.name)}" if failing and result.mistake else ""
         shown = "<br>".join(filter(None, (name, _values(failing.message) if failing else "")))

@@ -36,6 +36,35 @@ def test_without_a_name_for_the_mistake_the_failed_test_is_the_largest_sentence(
     assert html.count("keeps the &lt;shape&gt;") == 1
 
 
+@pytest.mark.parametrize("tests", [["keeps the shape"], ["keeps the shape", "scales"]])
+def test_an_answer_that_could_not_be_tested_says_why_and_names_no_test(tests):
+    message = "the cell does not run: SyntaxError: '(' was never closed (line 2 of the cell)"
+    verdict = Verdict(
+        msgspec.convert(checking.untested("merge", 3.0, tests, message), ShownResult, from_attributes=True)
+    )
+    html = verdict.forms()["text/html"]
+    assert large(html) == "The cell does not run: SyntaxError: &#x27;(&#x27; was never closed (line 2 of the cell)."
+    assert "keeps the shape" not in html + repr(verdict)
+    assert message.removeprefix("the ") in repr(verdict)
+    assert verdict.forms()[VERDICT]["tested"] is False
+
+
+def test_an_error_that_ends_every_test_is_the_largest_sentence():
+    raised = "merge raised NameError: name 'q' is not defined, in the line `return q`"
+    tests = [checking.TestResult(name, False, 0.0, raised) for name in ("keeps the shape", "scales")]
+    html = card(ShownResult("merge", "wrong", 0.0, 3.0, tests))
+    assert large(html).startswith("<code>merge</code> raised NameError: name ")
+    assert large(html).endswith(" is not defined, in the line <code>return q</code>.")
+    assert "scales" not in html
+
+
+@pytest.mark.parametrize("change", [{"differs": True}, {"outcome": "wrong", "tests": [FAILED]}])
+def test_values_that_are_wrong_everywhere_stay_below_the_name_of_their_test(change):
+    alike = [msgspec.structs.replace(FAILED, name=name) for name in ("keeps the shape", "scales")]
+    result = msgspec.structs.replace(ShownResult("merge", "wrong", 0.0, 3.0, alike), **change)
+    assert large(card(result)).startswith("<code>merge</code> fails this test: keeps the")
+
+
 def test_the_expected_value_and_the_learners_are_set_as_code():
     assert (
         "for r = 2: expected <code><strong>shape (3, 4)</strong></code>, got <code><strong>(4, 3)</strong></code> "
@@ -70,6 +99,13 @@ def test_the_text_says_what_the_card_says(result):
 
 def test_the_extension_is_told_which_exercise_it_is_and_whether_arrays_differ():
     forms = Verdict(msgspec.structs.replace(WRONG, differs=True), "lora").forms()
-    assert forms[VERDICT] == {"topic": "lora", "exercise": "merge", "outcome": "wrong", "differs": True}
+    assert forms[VERDICT] == {
+        "topic": "lora",
+        "exercise": "merge",
+        "outcome": "wrong",
+        "differs": True,
+        "tested": True,
+        "answer": "",
+    }
     assert "lesson.difference(merge)" in forms["text/html"]
     assert "lesson.difference" not in card(WRONG)

@@ -58,7 +58,7 @@ def test_the_kernel_and_the_desk_show_the_same_card(kernel, open_lesson, workspa
     write_answer(workspace / "sample.ipynb", source)
     lesson = open_lesson()
     (result,) = lesson.shown(lesson.check("merge", Terms(limit=60)))
-    assert Verdict(result, "sample").forms() == kernel().check(answer).forms()
+    assert Verdict(result, "sample", answer=inspect.getsource(answer)).forms() == kernel().check(answer).forms()
 
 
 def test_mine_is_no_attempt(kernel, standing, capsys):

@@ -41,7 +41,8 @@ def lab(
     if no_start:
         return
     with as_file(files("studium") / "lab_settings") as settings:
-        raise typer.Exit(subprocess.call(_command(course, START, settings, no_browser, port)))
+        command = _command(course, START, settings, no_browser, port)
+        raise typer.Exit(subprocess.call(command, env=_environment(settings)))
 
 
 def _command(course: Path, start: str, settings: Path, no_browser: bool, port: int) -> list[str]:
@@ -49,9 +50,15 @@ def _command(course: Path, start: str, settings: Path, no_browser: bool, port: i
         *(sys.executable, "-c", _LAB, f"--port={port}"),
         f"--ServerApp.root_dir={course.resolve()}",  # by its bare name, "workspace" is a command of Lab
         f"--LabApp.default_url=/lab/tree/{start}",
-        f"--LabApp.app_settings_dir={settings}",  # an instructor's tools are off there: `jupyter lab` has them
+        f"--LabApp.app_settings_dir={settings}",
         f"--JupyterNotebookApp.app_settings_dir={settings}",
         *("--log-level=ERROR", "--LabApp.log_level=ERROR"),
         *(["--no-browser"] if no_browser else []),
         *(["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []),
     ]
+
+
+def _environment(settings: Path) -> dict[str, str]:
+    """Return the environment in which an instructor's tools are off, in Lab and in Notebook: `jupyter lab` has them."""
+    paths = filter(None, (str(settings), os.environ.get("JUPYTER_CONFIG_PATH")))
+    return os.environ | {"JUPYTER_CONFIG_PATH": os.pathsep.join(paths)}

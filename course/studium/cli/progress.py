@@ -50,7 +50,9 @@ def _show(ctx: typer.Context, course: Path, as_json: bool) -> None:
         print_json(syllabus)
         return
     rows = [_row(topic) for topic in syllabus.topics]
-    print_table(("lesson", "state", "right", "revealed", "wrong", "untouched", "optional", "left"), rows)
+    print_table(
+        ("lesson", "state", "right", "revealed", "wrong", "untouched", "optional", "left"), rows, whole="lesson"
+    )
     totals = syllabus.totals
     typer.echo(f"\n{totals['right']:g} of {totals['exercises']:g} exercises right by yourself")
     if totals["optional"]:

@@ -33,6 +33,7 @@ def watch(
         yield_on_timeout=True,
     )
     try:
+        typer.echo(f"Checking {notebook.name} now and whenever it is saved; Ctrl+C ends this.", err=True)
         next(saved)  # begins to watch, so that a save during a round is noticed after it
         while not _round(ctx, notebook, limit, zygote):
             while not next(saved):

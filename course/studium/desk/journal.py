@@ -33,9 +33,11 @@ class Journal:
         return entry
 
     def write_result(self, lesson: str, result: ExerciseResult, answer: str) -> None:
-        """Write down how a check came out; what was not attempted is no attempt and leaves no entry."""
+        """Write down how a check came out; what was not attempted is no attempt, but a wrong answer is gone then."""
         if result.outcome != "not attempted":
             self.write(lesson, result.id, checked(result, answer))
+        elif self.standing(lesson, result.id).outcome == "wrong":
+            self.write(lesson, result.id, Kept("reset", ""))
 
     def standing(self, lesson: str, exercise: str) -> Standing:
         """Return where the learner stands with one exercise."""

@@ -128,7 +128,7 @@ class Service:
                 watch=lambda doing, deadline: self.jobs.step(job, doing, deadline),
                 stopped=job.stop.is_set,
             )
-            return self._checked(lesson, lesson.check(wanted, terms, notebook))
+            return self._checked(lesson, lesson.check(wanted, terms, notebook), notebook)
 
         return self.jobs.add(Job(name, lesson.slug, wanted, seconds, work))
 
@@ -141,14 +141,17 @@ class Service:
     def _launch(self, lesson: LessonFile) -> Launch | None:
         return self.zygote.launch if lesson.journal.settings.warm else None
 
-    def _checked(self, lesson: LessonFile, results: list[ExerciseResult]) -> list[CheckedExercise]:
+    def _checked(
+        self, lesson: LessonFile, results: list[ExerciseResult], notebook: NotebookNode | None
+    ) -> list[CheckedExercise]:
         desk, found = Desk(lesson.journal), []
         for item in results:
             known = lesson.description.exercise(item.id)
             state = desk.exercise(lesson.slug, known)
             self.tell_progress(lesson.journal.workspace, lesson.slug, state)
             sentence = known.sentence_of(item.mistake_id)
-            output = Verdict(with_sentence(item, sentence), lesson.slug, public=not known.solution).forms()
+            shown, answer = with_sentence(item, sentence), lesson.answer(item.id, notebook)
+            output = Verdict(shown, lesson.slug, public=not known.solution, answer=answer).forms()
             values = (item.points, item.max_points, sentence, item.mistake_id, item.tests, shown_failure(item), state)
             found.append(CheckedExercise(item.id, item.outcome, *values, output))
         return found
