@@ -36,10 +36,10 @@ export function lessonsView(desk) {
     if (!topic || desk.path === shown) return;
     shown = desk.path;
     topics.get(topic.slug)?.open();
-    scroll();
+    scrollHere();
   };
-  // To the lesson that is open: it may be the last of many. Not while the panel is hidden, and not away from a search.
-  const scroll = () => topics.get(desk.here.topic?.slug)?.element.scrollIntoView({ block: "start" });
+  const scrollHere = () => topics.get(desk.here.topic?.slug)?.element.scrollIntoView({ block: "start" }); // it may be the last of many
+  new IntersectionObserver(([{ isIntersecting }]) => isIntersecting && scrollHere()).observe(list); // nothing scrolls while it is hidden
   desk.on("syllabus", draw);
   desk.on("jobs", () => desk.syllabus && draw());
   for (const event of ["syllabus", "place"]) desk.on(event, openHere);

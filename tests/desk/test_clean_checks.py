@@ -81,6 +81,15 @@ def test_a_forked_check_says_what_a_fresh_process_says(check, warm):
         assert forked.exercises[1].outcome == "not attempted"
 
 
+def test_what_does_not_run_is_not_tested_and_python_itself_says_why(check, warm):
+    result = check(ANSWERS["syntax"], warm, "merge").exercises[0]
+    assert {test.message for test in result.tests} == {
+        "the cell does not run: SyntaxError: '(' was never closed (line 1 of the cell)"
+    }
+    assert not result.tested
+    assert check(UNSCALED, warm, "merge").exercises[0].tested
+
+
 def test_what_an_answer_changes_is_not_there_at_the_next_check(check, warm):
     spoiled = "import torch\ntorch.zeros = None\n" + RIGHT
     assert check(spoiled, warm, "merge").exercises[0].outcome == "wrong"

@@ -121,6 +121,13 @@ def test_what_is_optional_takes_no_minutes_away(studium, workspace, further, jou
     assert (sample["status"], sample["minutes_left"]) == ("begun", sample["minutes"])
 
 
+def test_progress_breaks_the_name_of_no_lesson_at_80_columns(studium, workspace, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    _, out, _ = studium("progress", "--course", str(workspace))
+    first = [line.split()[0] for line in out.splitlines() if "untouched" not in line and " min" in line]
+    assert {entry.topic.slug for entry in load_catalogue().entries if not entry.topic.opener} == set(first)
+
+
 def test_progress_counts_named_mistakes_that_are_overcome_and_predictions(studium, workspace, failed, journal_of):
     journal = journal_of(workspace)
     assert "0 of 1 named mistakes overcome" in studium("progress", "--course", str(workspace))[1]

@@ -43,6 +43,13 @@ def test_a_check_in_the_kernel_is_an_attempt_at_the_desk(kernel, standing):
     assert "alpha * (b @ a)" in standing().versions[0].answer
 
 
+@pytest.mark.parametrize(("before", "after"), [(unscaled, "untouched"), (correct, "right")])
+def test_a_wrong_answer_that_is_gone_is_no_longer_wrong_and_a_right_one_stays(kernel, standing, before, after):
+    kernel().check(before)
+    assert kernel().check("merge").result.outcome == "not attempted"
+    assert (standing().status, standing().attempts, len(standing().versions)) == (after, 1, 1)
+
+
 def test_attempts_hints_and_reveals_outlast_the_kernel(kernel, standing):
     kernel().hint("merge")
     assert "Hint 2 of 2" in repr(kernel().hint("merge"))

@@ -76,3 +76,24 @@ def test_a_check_from_the_prose_says_how_the_whole_lesson_came_out(page, lab, wh
     page.locator(".jp-MarkdownCell", has_text="A sentence that").click()
     button(page, "Check my work").first.click()
     page.locator(".Toastify__toast", has_text=re.compile(r"\d of 2 exercises are right")).wait_for()
+
+
+def test_the_lesson_that_is_open_is_in_view_below_the_tabs(page, lab):
+    open_lesson(page, lab, "lab/tree", "text-to-image")
+    page.locator(".studium-topic[open] > summary", has_text="Text-to-image").wait_for()
+    page.wait_for_function(
+        """() => {
+          const { top, bottom } = document.querySelector(".studium-topic[open] > summary").getBoundingClientRect();
+          return top >= document.querySelector(".studium-tabs").getBoundingClientRect().bottom && bottom < innerHeight;
+        }"""
+    )
+
+
+def test_what_is_found_stands_clear_of_the_search_field(page, lab):
+    open_lesson(page, lab, "lab/tree", "first-steps")
+    search = page.get_by_role("searchbox", name="Search the lessons")
+    search.fill("softmax")
+    found = page.locator(".studium-found p")
+    found.wait_for()
+    field = search.bounding_box()
+    assert found.bounding_box()["y"] >= field["y"] + field["height"] + 4

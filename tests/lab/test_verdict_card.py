@@ -96,3 +96,40 @@ def test_a_card_is_used_by_keyboard_and_stays_when_the_notebook_is_opened_again(
     assert card.count() == 1
     card.get_by_role("button", name="The end of the lesson").click()
     page.wait_for_function("() => document.activeElement.matches('.studium-ending')")
+
+
+def test_what_does_not_run_is_said_first_and_no_experiment_is_offered_and_what_is_blank_is_no_longer_wrong(lab, page):
+    lab.ask("POST", "reset", {"path": "four-minutes.ipynb", "exercise": "guide"})
+    page.goto(lab.url("lab/tree/four-minutes.ipynb"))
+    badge, card = cell(page, "guide").locator(".studium-badge"), page.locator(".studium-verdict-card")
+    answer(page, "def guide(told, untold, scale):\n    return (told\n", "guide")
+    badge.click()
+    said = card.locator(".studium-verdict-sentence", has_text="The cell does not run: SyntaxError: '(' was never closed")
+    said.get_by_text("(line 2 of the cell)").wait_for()
+    assert card.get_by_role("button", name="Run the experiment").count() == 0
+    answer(page, "def guide(told, untold, scale):\n    return None\n", "guide")
+    badge.click()
+    card.get_by_text("Not attempted yet: guide").wait_for()
+    badge.get_by_text("Not begun").wait_for()
+    assert "SyntaxError" not in badge.get_attribute("title")
+    lab.ask("POST", "reset", {"path": "four-minutes.ipynb", "exercise": "guide"})
+
+
+def test_a_card_says_that_its_answer_has_changed_also_after_the_notebook_is_opened_again(lab, page):
+    lab.ask("POST", "reset", {"path": "second-steps.ipynb", "exercise": "mean"})
+    page.goto(lab.url("lab/tree/second-steps.ipynb"))
+    answer(page, RIGHT)
+    cell(page).locator(".studium-badge").click()
+    card, told = page.locator(".studium-verdict-card"), page.get_by_text("Your answer has changed since this check.")
+    card.locator(".studium-verdict-sentence", has_text="mean knows the mean of three numbers.").wait_for()
+    assert told.count() == 0
+    answer(page, WRONG)
+    told.wait_for()
+    assert violations(page, ".studium-verdict-card") == []
+    with page.expect_response(lambda answer: answer.request.method == "PUT" and "/api/contents/" in answer.url):
+        page.keyboard.press("ControlOrMeta+S")
+    page.goto(lab.url("lab/tree/second-steps.ipynb"))
+    told.wait_for()
+    card.get_by_role("button", name="Check again").click()
+    card.locator(".studium-verdict-sentence", has_text="You gave the sum; the mean is").wait_for()
+    assert told.count() == 0
