@@ -345,6 +345,20 @@ def test_the_site_begins_with_the_opener_which_is_in_no_list_and_no_count(
     assert "<summary>Code</summary>" not in (out / "quick.html").read_text("utf-8")
 
 
+def test_a_site_of_the_opener_alone_counts_no_lessons_and_claims_no_solution(
+    strangers_only, quick, studium, site, tmp_path
+):
+    quick(slug="first")
+    package = site.folder / "first_topic" / "__init__.py"
+    package.write_text(package.read_text().replace('summary="S."', 'summary="S.", minutes=4, opener=True'))
+    out = tmp_path / "out"
+    assert studium("html", "first", "--out", str(out))[0] == 0
+    assert 'class="sum"' not in (out / "index.html").read_text("utf-8")
+    first = (out / "first.html").read_text("utf-8")
+    assert "they wait for it to be written, in the notebook" in first
+    assert "the course's own solution ran" not in first
+
+
 def test_a_site_without_an_opener_begins_with_its_first_lesson(quick, studium, tmp_path):
     quick()
     assert studium("html", "quick", "--no-run", "--out", str(tmp_path / "out"))[0] == 0
