@@ -9,6 +9,16 @@
 # able to tell them apart; a common distance between distributions will not tell them apart either. But there is an
 # exact number that does, computed without training a network or drawing a single sample. You will derive it.
 #
+# Below, a small network, trained as you will train yours, draws six red rings in this page, out of nothing but noise.
+# Press Play to see it again, ask for another shape, or take another seed. Then put in the mistake *Noise added at
+# t = 0*, that of the sampler above: *where in these images can you see it, and would you see it in a photograph?*
+
+# %% tags=["widget"]
+from studium_topics.kits.film import DenoisingFilm
+
+DenoisingFilm.trained(kind=3)
+
+# %% [markdown]
 # In this lesson you will
 #
 # 1. turn images into noise, in one jump to any of $T$ levels;
@@ -40,18 +50,7 @@ from studium_topics.ddpm.experiment import (
 from studium_topics.kits import shapes_unet
 from studium_topics.kits.diffusion import BATCH, LEARNING_RATE, STEPS, digit_unet
 from studium_topics.kits.digits import split
-from studium_topics.kits.film import DenoisingFilm
 from studium_widgets import Diagram, ImageGrid, NoiseSchedule
-
-# %% [markdown]
-# ## Out of the noise
-#
-# A small network, trained as you will train yours, draws six red rings now, in this page, out of nothing but noise.
-# Press Play to see it again, ask for another shape, or take another seed. Then put in the mistake *Noise added at
-# t = 0*, that of the sampler above: *where in these images can you see it, and would you see it in a photograph?*
-
-# %% tags=["widget"]
-DenoisingFilm.trained(kind=3)
 
 # %% [markdown]
 # ## Into the noise and back

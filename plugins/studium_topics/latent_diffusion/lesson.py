@@ -4,7 +4,24 @@
 # The network that denoises in Stable Diffusion never sees a pixel. An image of 512 × 512 pixels is 786,432 numbers; the
 # network works on 64 × 64 × 4 = 16,384, and the decoder of an *autoencoder* turns them into an image. Forty-eight times
 # fewer numbers are the reason why it runs on a laptop. **What decides which details are thrown away, and how much
-# compression is too much?** In this lesson you will
+# compression is too much?**
+#
+# The simplest autoencoder is linear. Its loss has two terms: the squared error of what comes back, and a price for the
+# information in the code, the KL term. The dial below shows the optimum for 1797 digits of 64 pixels; nothing is
+# trained. Lower the weight, and the digits come back. Now choose 8 latents, weight 1, and put in the mistake, means in
+# place of sums: in code, `.sum()` becomes `.mean()`. *What do you expect? The line in the spectrum decides it: what
+# determines its height?*
+
+# %% tags=["widget"]
+from studium_topics.latent_diffusion.dial import CompressionDial
+
+CompressionDial.of_digits(latents=16, weight=0.5)
+
+# %% [markdown]
+# All eight latents die, and each digit becomes the mean digit. A loss like this runs without any error message, and
+# looks right to a reader. You will derive the height of the line.
+#
+# In this lesson you will
 #
 # 1. train an autoencoder with your own loss, and predict *exactly* how many of its latents carry anything;
 # 2. scale latents, attend to words, and draw "red ring" with a diffusion that works on 64 numbers;
@@ -23,7 +40,6 @@
 import torch
 
 from studium_topics.kits.shapes import NAMES
-from studium_topics.latent_diffusion.dial import CompressionDial
 from studium_topics.latent_diffusion.experiment import collapse, factors
 from studium_topics.latent_diffusion.stages import (
     KL_WEIGHT, autoencoder, cosine_abar, encoded, noise_in, noised, unet,
@@ -32,20 +48,9 @@ from studium_topics.latent_diffusion.world import drawings, drop_captions, token
 from studium_widgets import Diagram, ImageGrid
 
 # %% [markdown]
-# ## One word in a loss
+# ## The whole model
 #
-# The simplest autoencoder is linear. Its loss has two terms: the squared error of what comes back, and a price for the
-# information in the code, the KL term. The dial shows the optimum for 1797 digits of 64 pixels; nothing is trained.
-# Lower the weight, and the digits come back. Now choose 8 latents, weight 1, and put in the mistake, means in place of
-# sums: in code, `.sum()` becomes `.mean()`. *What do you expect? The line in the spectrum decides it: what determines
-# its height?*
-
-# %% tags=["widget"]
-CompressionDial.of_digits(latents=16, weight=0.5)
-
-# %% [markdown]
-# All eight latents die, and each digit becomes the mean digit. A loss like this runs without any error message, and
-# looks right to a reader. You will derive the height of the line. First, the whole model:
+# An autoencoder is trained first, and once. Then a diffusion learns its latents:
 
 # %% tags=["diagram"]
 Diagram.from_package("studium_topics.latent_diffusion", "flow.svg")
