@@ -44,6 +44,15 @@ def test_progress_shows_lessons_that_fill_with_colour_and_a_mistake_that_was_ove
     assert (sideways(page), misnamed(page)) == (False, [])
 
 
+def test_a_mistake_of_the_opener_leads_to_its_exercise_too(page, lab):
+    met = {"slug": "four-minutes", "exercise": "guide", "sentence": "You swapped the guesses.", "overcome": None}
+    page.route("**/studium/api/retrospect*", lambda route: route.fulfill(json={"mistakes": [met], "predictions": []}))
+    open_lesson(page, lab, "lab/tree", "first-steps")
+    page.get_by_role("tab", name="Progress").click()
+    page.locator(".studium-met li", has_text="You swapped").get_by_role("button", name="guide", exact=True).click()
+    cell(page, "guide").wait_for()
+
+
 def test_progress_says_what_the_operator_of_the_machine_has_set(page, lab):
     told = "The operator of this machine has set warm = false."
     page.route("**/studium/api/settings*", lambda route: route.fulfill(json={"sentence": told}))

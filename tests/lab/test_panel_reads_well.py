@@ -75,7 +75,10 @@ def test_a_check_from_the_prose_says_how_the_whole_lesson_came_out(page, lab, wh
     page.locator(".studium-badge").first.wait_for()
     page.locator(".jp-MarkdownCell", has_text="A sentence that").click()
     button(page, "Check my work").first.click()
-    page.locator(".Toastify__toast", has_text=re.compile(r"\d of 2 exercises are right")).wait_for()
+    told = page.locator(".Toastify__toast", has_text=re.compile(r"\d of 2 exercises are right"))
+    told.wait_for()
+    warns = "Toastify__toast--warning" in str(told.get_attribute("class"))
+    assert warns == ("not right yet" in told.inner_text())  # what is not begun is no fault
 
 
 def test_the_lesson_that_is_open_is_in_view_below_the_tabs(page, lab):
