@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from studium.checking import ExerciseResult, TestResult
 from studium.desk.records import Checked, Hinted, Kept, Revealed, new_entry
-from studium.desk.standing import standing
+from studium.desk.standing import checked, standing
 from studium.errors import StudiumError
 
 WRONG = Checked("wrong", 1.0, 3.0, "keeps the shape", "expected 3", "You forgot the scale.", "first try")
@@ -69,6 +70,13 @@ def test_what_was_revealed_before_it_was_right_is_never_shown_as_ones_own(whats)
 def test_no_answer_is_missing_from_the_history(whats):
     answers = {what.answer for what in whats if hasattr(what, "answer")}
     assert {one.answer for one in after(*whats).versions} == answers
+
+
+@pytest.mark.parametrize(("messages", "test"), [(["no 1", "no 2"], "first"), (["no", "no"], "")])
+def test_a_record_names_the_failed_test_unless_all_fail_for_one_reason(messages, test):
+    tests = [TestResult(name, False, 0.0, why) for name, why in zip(("first", "second"), messages, strict=True)]
+    record = checked(ExerciseResult("merge", "wrong", 0.0, 2.0, tests), "answer")
+    assert (record.test, record.message) == (test, messages[0])
 
 
 def test_a_solution_comes_after_an_attempt_and_is_written_down_once(journal):

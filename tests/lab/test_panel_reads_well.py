@@ -96,7 +96,7 @@ def test_what_is_found_stands_clear_of_the_search_field(page, lab):
     open_lesson(page, lab, "lab/tree", "first-steps")
     search = page.get_by_role("searchbox", name="Search the lessons")
     search.fill("softmax")
-    found = page.locator(".studium-found p")
+    found = page.locator(".studium-found > p")
     found.wait_for()
     field = search.bounding_box()
     assert found.bounding_box()["y"] >= field["y"] + field["height"] + 4

@@ -104,8 +104,8 @@ def test_what_does_not_run_is_said_first_and_no_experiment_is_offered_and_what_i
     badge, card = cell(page, "guide").locator(".studium-badge"), page.locator(".studium-verdict-card")
     answer(page, "def guide(told, untold, scale):\n    return (told\n", "guide")
     badge.click()
-    said = card.locator(".studium-verdict-sentence", has_text="The cell does not run: SyntaxError: '(' was never closed")
-    said.get_by_text("(line 2 of the cell)").wait_for()
+    why = "The cell does not run: SyntaxError: '(' was never closed (line 2 of the cell)."
+    card.locator(".studium-verdict-sentence").get_by_text(why, exact=True).wait_for()
     assert card.get_by_role("button", name="Run the experiment").count() == 0
     answer(page, "def guide(told, untold, scale):\n    return None\n", "guide")
     badge.click()

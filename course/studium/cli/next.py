@@ -21,7 +21,7 @@ def next_(ctx: typer.Context, course: Course, as_json: AsJson = False) -> None:
     file = course / resume.path if resume.path else f"{resume.slug}.ipynb, which `studium lab` writes"
     level = f"optional, {item.level}" if item.optional else item.level
     typer.echo(f"{item.id} in {file}: {item.status}, {level}, about {item.minutes:g} minutes")
-    for line in filter(None, (item.mistake, f"{item.test}: {item.message}" if item.test else "")):
+    for line in filter(None, (item.mistake, ": ".join(filter(None, (item.test, item.message))))):
         typer.echo(f"  {line}")
     if topic.missing:
         typer.echo(f"  first finish the topics that it builds on: {', '.join(topic.missing)}")

@@ -5,7 +5,7 @@ from typing import Literal
 
 import msgspec
 
-from studium.checking import ExerciseResult, shown_failure
+from studium.checking import ExerciseResult, common_cause, shown_failure
 from studium.desk.records import LONGEST_ANSWER, Checked, Entry, Hinted, Kept, Revealed
 
 Status = Literal["untouched", "wrong", "right", "revealed"]
@@ -81,14 +81,14 @@ def standing(entries: Iterable[Entry]) -> Standing:
 
 
 def checked(result: ExerciseResult, answer: str) -> Checked:
-    """Return the record of a result that is right or wrong."""
+    """Return the record of a result that is right or wrong; where every test fails for one reason, it names no test."""
     assert result.outcome != "not attempted"
-    failure = shown_failure(result)
+    failure, everywhere = shown_failure(result), bool(common_cause(result))
     return Checked(
         result.outcome,
         result.points,
         result.max_points,
-        failure.name[:1000] if failure else "",
+        failure.name[:1000] if failure and not everywhere else "",
         failure.message[:10_000] if failure else "",
         result.mistake_id[:10_000],
         answer[:LONGEST_ANSWER],
