@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from studium.checking import ExerciseResult, TestResult
+from studium import checking
+from studium.checking import ExerciseResult
 from studium.desk.records import Checked, Hinted, Kept, Revealed, new_entry
 from studium.desk.standing import checked, standing
 from studium.errors import StudiumError
@@ -74,7 +75,9 @@ def test_no_answer_is_missing_from_the_history(whats):
 
 @pytest.mark.parametrize(("messages", "test"), [(["no 1", "no 2"], "first"), (["no", "no"], "")])
 def test_a_record_names_the_failed_test_unless_all_fail_for_one_reason(messages, test):
-    tests = [TestResult(name, False, 0.0, why) for name, why in zip(("first", "second"), messages, strict=True)]
+    tests = [
+        checking.TestResult(name, False, 0.0, why) for name, why in zip(("first", "second"), messages, strict=True)
+    ]
     record = checked(ExerciseResult("merge", "wrong", 0.0, 2.0, tests), "answer")
     assert (record.test, record.message) == (test, messages[0])
 
