@@ -44,7 +44,7 @@ def test_solution_search_and_review_stay_inside_the_panel_and_read_as_prose(page
     button(page, "Check mean").click()
     row = exercise(page, "mean")
     row.locator(".studium-mistake", has_text="You gave the middle number").wait_for()
-    button(page, "Solution of mean").click()
+    row.get_by_role("button", name="Solution of mean", exact=True).click()  # not that of the card
     shown, asked = row.locator("pre"), row.get_by_role("button", name="Show it")
     shown.or_(asked).first.wait_for()
     if asked.count():
