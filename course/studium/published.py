@@ -34,7 +34,8 @@ class Published:
 
     ``source`` names paper and place, as in "Hu et al. 2021, Table 5". ``ours`` takes the experiment's result and one of
     the names in ``values``, and returns our number, which is in ``our_unit``. ``differs`` is a sentence on why the
-    sizes are not the same. Two numbers of the paper that are at most ``spread`` apart count as equal.
+    sizes are not the same. Two numbers of the paper that are at most ``spread`` apart count as equal. With
+    ``opposite``, more in the paper is less here, as with accuracy and loss.
     """
 
     source: str
@@ -44,6 +45,7 @@ class Published:
     our_unit: str
     differs: str
     spread: float = 0.0
+    opposite: bool = False
 
     def __post_init__(self) -> None:
         if len(self.values) < 2 or not all(map(math.isfinite, self.values.values())):
@@ -61,19 +63,18 @@ class Published:
     def order(self, ours: Mapping[str, float]) -> str:
         """Return a sentence on how many pairs have the same order in ``ours`` as in the paper."""
         pairs = list(self._ordered())
-        same = sum(ours[less] < ours[more] for less, more in pairs)
+        same = sum((ours[less] > ours[more]) if self.opposite else (ours[less] < ours[more]) for less, more in pairs)
         left_out = math.comb(len(self.values), 2) - len(pairs)
-        apart = f", which leaves out pairs that the paper does not tell apart ({left_out})" if left_out else ""
+        apart = f", apart from {left_out} that are too close in the paper" if left_out else ""
+        what = "from worse to better" if self.opposite else "from small to large"
         if not pairs:
             return "The paper's numbers are too close to each other to have an order."
-        if same == len(pairs):
-            return f"The order is that of the paper{apart}."
-        if same == 0:
-            return f"The order is the reverse of the paper's{apart}."
-        return f"{same} of {len(pairs)} pairs have the order that they have in the paper{apart}."
+        if len(pairs) == 1 and not left_out:
+            return f"The order, {what}, is that of the paper." if same else "The order is the reverse of the paper's."
+        return f"{same} of {len(pairs)} pairs have the paper's order, {what}{apart}."
 
     def _ordered(self) -> Iterator[tuple[str, str]]:
-        """Yield each pair of names that the paper's numbers tell apart, the lower one first."""
+        """Yield each pair of names that the paper's numbers tell apart, the one with the lower number first."""
         for one, other in combinations(self.values, 2):
             if abs(self.values[one] - self.values[other]) > self.spread:
                 yield (one, other) if self.values[one] < self.values[other] else (other, one)
