@@ -52,13 +52,17 @@ class Claim:
 
     def holds(self, value: float, profile: Profile) -> bool | None:
         """Return whether ``value`` bears the claim out; None where the profile is too small to judge."""
-        if NAMES.index(profile.name) < NAMES.index(self.holds_from):
+        if not self.judged_at(profile):
             return None
         return bool(value <= self.threshold if self.at_least is None else value >= self.threshold)
 
-    def beside_paper(self, results: Sequence[Any]) -> BesidePaper | None:
+    def judged_at(self, profile: Profile) -> bool:
+        """Return whether a run at ``profile`` is large enough to judge the claim."""
+        return NAMES.index(profile.name) >= NAMES.index(self.holds_from)
+
+    def beside_paper(self, results: Sequence[Any], profile: Profile) -> BesidePaper | None:
         """Return the paper's numbers beside those of some runs of the experiment, None where the claim has none."""
-        return self.published.beside(results) if self.published else None
+        return self.published.beside(results, judged=self.judged_at(profile)) if self.published else None
 
 
 def run_experiment(topic: Topic, experiment: Callable[..., Any], profile: Profile, seed: int) -> Any:

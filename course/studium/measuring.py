@@ -72,7 +72,7 @@ def _measure(slug: str, index: int, profile: Profile, seeds: list[int], threads:
     try:
         results = [run_experiment(topic, experiment, profile, seed) for seed in seeds]
         figures = [[float(claim.measure(result)) for result in results] for claim in claims]
-        papers = [claim.beside_paper(results) for claim in claims]
+        papers = [claim.beside_paper(results, profile) for claim in claims]
     except TopicError:
         raise
     except Exception as error:

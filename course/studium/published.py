@@ -15,8 +15,8 @@ from studium.errors import TopicError
 class BesidePaper(msgspec.Struct, frozen=True):
     """Our numbers (``ours``) and the paper's (``values``) for the same things, in the paper's order.
 
-    Both have a unit of their own and are never on one axis. ``order`` is a sentence on whether the things come in the
-    same order, ``differs`` one on why the sizes differ.
+    Both have a unit of their own and are never on one axis. ``seen`` says whether the things come in the same order,
+    and why the sizes differ.
     """
 
     source: str
@@ -24,8 +24,7 @@ class BesidePaper(msgspec.Struct, frozen=True):
     values: dict[str, float]
     our_unit: str
     ours: dict[str, float]
-    order: str
-    differs: str
+    seen: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,25 +52,33 @@ class Published:
                 f"{self.source!r} needs two or more finite numbers to compare: got {dict(self.values)}; name each one"
             )
 
-    def beside(self, results: Sequence[Any]) -> BesidePaper:
-        """Return the paper's numbers beside ours, which are means over the results of one experiment."""
+    def beside(self, results: Sequence[Any], *, judged: bool = True) -> BesidePaper | None:
+        """Return the paper's numbers beside ours, which are means over the results of one experiment.
+
+        Nothing is said of results that are not ``judged``, because their experiment was too small. None if one of our
+        numbers is not finite.
+        """
         ours = {name: fmean(float(self.ours(result, name)) for result in results) for name in self.values}
-        return BesidePaper(
-            self.source, self.unit, dict(self.values), self.our_unit, ours, self.order(ours), self.differs
+        seen = (
+            f"{self.order(ours)} {self.differs}" if judged else "This run is too small to be compared with the paper."
         )
+        return BesidePaper(self.source, self.unit, dict(self.values), self.our_unit, ours, seen)
 
     def order(self, ours: Mapping[str, float]) -> str:
         """Return a sentence on how many pairs have the same order in ``ours`` as in the paper."""
         pairs = list(self._ordered())
-        same = sum((ours[less] > ours[more]) if self.opposite else (ours[less] < ours[more]) for less, more in pairs)
-        left_out = math.comb(len(self.values), 2) - len(pairs)
-        apart = f", apart from {left_out} that are too close in the paper" if left_out else ""
+        sign = -1 if self.opposite else 1
+        same = sum(sign * ours[less] < sign * ours[more] for less, more in pairs)
         what = "from worse to better" if self.opposite else "from small to large"
         if not pairs:
             return "The paper's numbers are too close to each other to have an order."
-        if len(pairs) == 1 and not left_out:
-            return f"The order, {what}, is that of the paper." if same else "The order is the reverse of the paper's."
-        return f"{same} of {len(pairs)} pairs have the paper's order, {what}{apart}."
+        if len(self.values) == 2:
+            is_that = "is that" if same else "is not that"
+            return f"The order, {what}, {is_that} of the paper."
+        some = f"All {same}" if same == len(pairs) else f"{same} of {len(pairs)}"
+        left_out = math.comb(len(self.values), 2) - len(pairs)
+        close = f" (pairs that are too close in the paper are left out: {left_out})" if left_out else ""
+        return f"{some} pairs have the paper's order, {what}{close}."
 
     def _ordered(self) -> Iterator[tuple[str, str]]:
         """Yield each pair of names that the paper's numbers tell apart, the one with the lower number first."""

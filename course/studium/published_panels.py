@@ -15,7 +15,7 @@ def panels(found: BesidePaper) -> str:
     theirs = _panel(f"{found.source}: {found.unit}", found.values, _printed(found.values))
     return (
         f'<div style="margin:.5em 0 .9em 1.6em"><div style="display:flex;flex-wrap:wrap;gap:.7em 2.4em">{ours}{theirs}'
-        f'</div><div style="margin-top:.4em;font-size:.9em">{escape(f"{found.order} {found.differs}")}</div></div>'
+        f'</div><div style="margin-top:.4em;font-size:.9em">{escape(found.seen)}</div></div>'
     )
 
 
@@ -23,7 +23,7 @@ def as_lines(found: BesidePaper) -> list[str]:
     """Return the same as lines of text, for where there is no HTML."""
     numbers = (f"  {name}: {ours} here, {theirs} in the paper" for name, ours, theirs in rows(found))
     head = f"  here: {found.our_unit}; {found.source}: {found.unit}"
-    return [head, *numbers, f"  {found.order} {found.differs}"]
+    return [head, *numbers, f"  {found.seen}"]
 
 
 def rows(found: BesidePaper) -> list[tuple[str, str, str]]:
@@ -71,9 +71,9 @@ def _ends(numbers: Mapping[str, float]) -> tuple[float, float]:
 
 
 def _decimals(numbers: Mapping[str, float]) -> int:
-    """Return how many decimals show three digits of the range of some numbers."""
+    """Return how many decimals show two digits of the range of some numbers."""
     spread = max(numbers.values()) - min(numbers.values()) or max(map(abs, numbers.values())) or 1.0
-    return max(0, 2 - math.floor(math.log10(spread)))
+    return max(0, 1 - math.floor(math.log10(spread)))
 
 
 def _printed(numbers: Mapping[str, float]) -> int:

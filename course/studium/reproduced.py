@@ -110,7 +110,14 @@ def measured_in(source: str, names: dict[str, Any], topic: Topic, profile: Profi
             if function is claim.experiment and target is not None:
                 with contextlib.suppress(Exception):  # a result of the learner's own functions may have any form
                     value = float(claim.measure(target))
-                    yield Measured(claim, value, claim.holds(value, profile), claim.beside_paper([target]))
+                    yield Measured(claim, value, claim.holds(value, profile), _beside_paper(claim, target, profile))
+
+
+def _beside_paper(claim: Claim, result: Any, profile: Profile) -> BesidePaper | None:
+    """Return what a lesson shows of the paper; None where nothing is published, or a learner's result has no such form."""
+    with contextlib.suppress(Exception):
+        return claim.beside_paper([result], profile)
+    return None
 
 
 def titled(figure: Any, found: Reproduction) -> None:

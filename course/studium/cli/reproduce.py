@@ -109,4 +109,4 @@ def _print_beside(topic: str, found: "BesidePaper") -> None:
 
     typer.echo()
     print_table((topic, found.our_unit, found.unit, "source"), [(*row, found.source) for row in rows(found)])
-    typer.echo(f"{found.order} {found.differs}")
+    typer.echo(found.seen)

@@ -474,8 +474,8 @@ claims = (
             "FID on CIFAR-10, where lower is better",
             lambda result, name: abs(1 - result.spread[float(name[-1]), int(name[:2])]),
             "distance of the spread within a mode from the truth, as a share of it",
-            "FID counts the errors of the paper's network, too; our noise is exact, so that only the width of the modes can "
-            "be wrong.",
+            "FID counts the errors of the paper's network, too; our noise is exact, so that only the width of the "
+            "modes can be wrong.",
         ),
     ),
 )

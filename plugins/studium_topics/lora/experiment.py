@@ -292,8 +292,8 @@ claims = (
             "right answers on WikiSQL, %",
             lambda adapted, name: 100 * adapted.named(name).recovered,
             "share of full fine-tuning's gain that is recovered, %",
-            "GPT-3 writes database queries there, and right answers are counted; here a model of two layers moves from "
-            "prose to code, and a share of the loss is what remains to be gained.",
+            "The paper counts database queries that GPT-3 writes correctly; ours is a model of two layers that moves "
+            "from prose to code, and is measured by its loss.",
             spread=0.5,
         ),
     ),
