@@ -59,6 +59,8 @@ class Published:
         numbers is not finite.
         """
         ours = {name: fmean(float(self.ours(result, name)) for result in results) for name in self.values}
+        if not all(map(math.isfinite, ours.values())):
+            return None
         seen = (
             f"{self.order(ours)} {self.differs}" if judged else "This run is too small to be compared with the paper."
         )

@@ -114,7 +114,7 @@ def measured_in(source: str, names: dict[str, Any], topic: Topic, profile: Profi
 
 
 def _beside_paper(claim: Claim, result: Any, profile: Profile) -> BesidePaper | None:
-    """Return what a lesson shows of the paper; None where nothing is published, or a learner's result has no such form."""
+    """Return the paper's numbers for a claim, None where there are none or a learner's result cannot be read."""
     with contextlib.suppress(Exception):
         return claim.beside_paper([result], profile)
     return None
