@@ -10,7 +10,7 @@ from studium.catalogue import Entry
 from studium.errors import suggestion
 from studium.exercises import Exercise
 
-_PLACE = re.compile(r"\b(?:(?:table|figure|section) \w|abstract\b)", re.IGNORECASE)
+PLACE = re.compile(r"\b(?:(?:table|figure|section) \w|abstract\b)", re.IGNORECASE)
 
 
 def metadata(subject: Subject) -> Finding:
@@ -40,7 +40,7 @@ def _metadata(subject: Subject) -> Iterator[str]:
 def _places(subject: Subject) -> Iterator[str]:
     """Look for published numbers that cannot be looked up, because their source names no place in the paper."""
     for claim in subject.topic.claims:
-        if claim.published and not _PLACE.search(claim.published.source):
+        if claim.published and not PLACE.search(claim.published.source):
             yield (
                 f"the published numbers of the claim {claim.text!r} need the table, figure or section that they are "
                 f"from: got {claim.published.source!r}; name it, as in 'Hu et al. 2021, Table 5'"
