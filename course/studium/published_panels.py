@@ -44,11 +44,11 @@ def _panel(title: str, numbers: Mapping[str, float], decimals: int) -> str:
     )
     ends = f"<span>{low:g}</span><span>{high:g}</span>"
     axis = f'<span style="display:flex;justify-content:space-between;opacity:.8">{ends}</span>'
-    grid = "display:grid;align-items:center;grid-template-columns:fit-content(50%) minmax(60px,1fr) max-content;gap:.1em .7em"
+    columns = "grid-template-columns:fit-content(50%) minmax(60px,1fr) max-content"
     return (
         f'<div role="img" aria-label="{heard}" style="flex:1 1 250px;min-width:0;max-width:28em;font-size:.9em">'
         f'<div style="font-weight:600;margin-bottom:.2em">{escape(title)}</div>'
-        f'<div style="{grid}">{"".join(lines)}<span></span>{axis}<span></span></div></div>'
+        f'<div style="display:grid;align-items:center;gap:.1em .7em;{columns}">{"".join(lines)}<span></span>{axis}<span></span></div></div>'
     )
 
 
