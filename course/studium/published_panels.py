@@ -48,7 +48,8 @@ def _panel(title: str, numbers: Mapping[str, float], decimals: int) -> str:
     return (
         f'<div role="img" aria-label="{heard}" style="flex:1 1 250px;min-width:0;max-width:28em;font-size:.9em">'
         f'<div style="font-weight:600;margin-bottom:.2em">{escape(title)}</div>'
-        f'<div style="display:grid;align-items:center;gap:.1em .7em;{columns}">{"".join(lines)}<span></span>{axis}<span></span></div></div>'
+        f'<div style="display:grid;align-items:center;gap:.1em .7em;{columns}">{"".join(lines)}'
+        f"<span></span>{axis}<span></span></div></div>"
     )
 
 
