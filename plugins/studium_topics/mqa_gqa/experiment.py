@@ -167,7 +167,7 @@ class Cost:
     model: TinyLM
 
     @property
-    def of(self) -> dict[str, float]:
+    def by_name(self) -> dict[str, float]:
         """The losses by the names of the paper's Table 1, in which the last model is a smaller one."""
         return {
             "MHA": self.scratch[HEADS],
@@ -351,7 +351,7 @@ claims = (
             "Ainslie et al. 2023, Table 1",
             {"MHA": 47.2, "GQA": 47.1, "MQA": 46.6, "a smaller MHA": 46.0},
             "mean quality on seven data sets, T5-XXL (the last: T5-Large)",
-            lambda result, name: result.of[name],
+            lambda result, name: result.by_name[name],
             "held-out loss, nats a character",
             "The paper's GQA and MQA were converted from a trained model of 11 billion parameters; ours have two "
             "layers and train from scratch, and seeds move GQA and MQA by more than they are apart.",
