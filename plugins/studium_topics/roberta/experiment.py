@@ -35,8 +35,8 @@ claims = (
             "F1 on SQuAD 2.0",
             lambda result, name: (result.copied if "static" in name else result.dynamic).held_out[-1],
             "held-out loss, nats a token",
-            "Neither pair is far apart, and on MNLI the paper has the other order (84.3 % with static masks, 84.0 % with "
-            "dynamic ones), so that one task or one seed decides nothing.",
+            "Neither pair is far apart, and on MNLI the paper has the other order (84.3 % with static masks, 84.0 % "
+            "with dynamic ones), so that one task or one seed decides nothing.",
             opposite=True,
         ),
     ),
