@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from studium.lesson import open_lesson as open_lesson
     from studium.profiles import Profile as Profile
     from studium.progress import track as track
+    from studium.published import Published as Published
     from studium.topic import Paper as Paper
     from studium.topic import Topic as Topic
 
@@ -35,6 +36,7 @@ _HOMES = {
     "Lesson": "lesson",
     "Paper": "topic",
     "Profile": "profiles",
+    "Published": "published",
     "StudiumError": "errors",
     "Topic": "topic",
     "assert_close": "comparison",
@@ -49,6 +51,7 @@ __all__ = [
     "Lesson",
     "Paper",
     "Profile",
+    "Published",
     "StudiumError",
     "Topic",
     "assert_close",

@@ -6,12 +6,13 @@ building blocks by name (``reference.py`` supplies them; in the lesson the learn
 """
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from studium.errors import TopicError
 from studium.profiles import NAMES, Name, Profile
+from studium.published import BesidePaper, Published
 from studium.topic import Topic
 
 
@@ -20,7 +21,8 @@ class Claim:
     """One measurable claim: ``measure`` reads a number off the experiment's result, which must reach the threshold.
 
     Exactly one of ``at_least`` and ``at_most`` is given. ``paper`` is an arXiv id. Below the profile ``holds_from`` the
-    claim is measured and not judged: a smoke run is too small for it.
+    claim is measured and not judged: a smoke run is too small for it. ``published`` has the paper's numbers for the
+    same comparison, which a lesson shows beside its own.
     """
 
     text: str
@@ -30,6 +32,7 @@ class Claim:
     at_least: float | None = None
     at_most: float | None = None
     holds_from: Name = "laptop"
+    published: Published | None = None
 
     def __post_init__(self) -> None:
         if (self.at_least is None) == (self.at_most is None):
@@ -49,9 +52,17 @@ class Claim:
 
     def holds(self, value: float, profile: Profile) -> bool | None:
         """Return whether ``value`` bears the claim out; None where the profile is too small to judge."""
-        if NAMES.index(profile.name) < NAMES.index(self.holds_from):
+        if not self.judged_at(profile):
             return None
         return bool(value <= self.threshold if self.at_least is None else value >= self.threshold)
+
+    def judged_at(self, profile: Profile) -> bool:
+        """Return whether a run at ``profile`` is large enough to judge the claim."""
+        return NAMES.index(profile.name) >= NAMES.index(self.holds_from)
+
+    def beside_paper(self, results: Sequence[Any], profile: Profile) -> BesidePaper | None:
+        """Return the paper's numbers beside those of some runs of the experiment, None where the claim has none."""
+        return self.published.beside(results, judged=self.judged_at(profile)) if self.published else None
 
 
 def run_experiment(topic: Topic, experiment: Callable[..., Any], profile: Profile, seed: int) -> Any:

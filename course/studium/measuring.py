@@ -13,6 +13,7 @@ from studium.catalogue import load_catalogue
 from studium.claims import experiments, run_experiment
 from studium.errors import TopicError
 from studium.profiles import Profile
+from studium.published import BesidePaper
 from studium.topic import Topic
 
 
@@ -20,7 +21,8 @@ class ClaimResult(msgspec.Struct, frozen=True):
     """One claim: ``measured`` is the worst over the seeds; ``seconds`` is the time of all seeds together.
 
     ``holds`` is None where the profile is too small to judge the claim. Claims of one experiment share its run, and so
-    its ``seconds`` and ``peak_mb`` (resident memory of the process).
+    its ``seconds`` and ``peak_mb`` (resident memory of the process). ``published`` has the paper's numbers for the same
+    comparison, where the claim gives some, beside ours, which are means over the seeds.
     """
 
     topic: str
@@ -34,6 +36,7 @@ class ClaimResult(msgspec.Struct, frozen=True):
     profile: str
     device: str
     by_seed: list[float]
+    published: BesidePaper | None = None
 
 
 def reproduce(
@@ -69,6 +72,7 @@ def _measure(slug: str, index: int, profile: Profile, seeds: list[int], threads:
     try:
         results = [run_experiment(topic, experiment, profile, seed) for seed in seeds]
         figures = [[float(claim.measure(result)) for result in results] for claim in claims]
+        papers = [claim.beside_paper(results, profile) for claim in claims]
     except TopicError:
         raise
     except Exception as error:
@@ -77,11 +81,12 @@ def _measure(slug: str, index: int, profile: Profile, seeds: list[int], threads:
         ) from None
     seconds, peak = time.perf_counter() - start, peak_mb()
     rows = []
-    for claim, measured in zip(claims, figures, strict=True):
+    for claim, measured, paper in zip(claims, figures, papers, strict=True):
         worst = claim.worst(measured)
         held = claim.holds(worst, profile)
         bound = (claim.threshold, held, round(seconds, 2), round(peak, 1))
-        rows.append(ClaimResult(slug, claim.text, claim.paper, worst, *bound, profile.name, profile.device, measured))
+        run = (profile.name, profile.device, measured, paper)
+        rows.append(ClaimResult(slug, claim.text, claim.paper, worst, *bound, *run))
     return rows
 
 

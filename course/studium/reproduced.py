@@ -13,6 +13,8 @@ from typing import Any
 
 from studium.claims import Claim
 from studium.profiles import Profile
+from studium.published import BesidePaper
+from studium.published_panels import as_lines, panels
 from studium.topic import Topic
 
 _FIGURES = "plotly.graph_objs._figure", "Figure"  # by name, so that plotly is not imported without need
@@ -29,11 +31,15 @@ _COLOURS = {
 
 @dataclass(frozen=True)
 class Measured:
-    """One claim and the number that a run has found for it; ``holds`` is None where the profile is too small."""
+    """One claim and the number that a run has found for it; ``holds`` is None where the profile is too small.
+
+    ``paper`` has the paper's numbers for the same comparison beside those of the run, where the claim gives some.
+    """
 
     claim: Claim
     value: float
     holds: bool | None
+    paper: BesidePaper | None = None
 
     @property
     def beside(self) -> str:
@@ -60,7 +66,10 @@ class Reproduction:
         return f"{_WORDS[holds]} on {self.machine} in {max(1, round(self.seconds))} s"
 
     def __repr__(self) -> str:
-        lines = (f"{_MARKS[row.holds]} {row.claim.text}: {row.beside}" for row in self.rows)
+        lines = []
+        for row in self.rows:
+            lines.append(f"{_MARKS[row.holds]} {row.claim.text}: {row.beside}")
+            lines += as_lines(row.paper) if row.paper else []
         return "\n".join([*lines, self.badge(_together(self.rows))])
 
     def _repr_html_(self) -> str:
@@ -101,7 +110,14 @@ def measured_in(source: str, names: dict[str, Any], topic: Topic, profile: Profi
             if function is claim.experiment and target is not None:
                 with contextlib.suppress(Exception):  # a result of the learner's own functions may have any form
                     value = float(claim.measure(target))
-                    yield Measured(claim, value, claim.holds(value, profile))
+                    yield Measured(claim, value, claim.holds(value, profile), _beside_paper(claim, target, profile))
+
+
+def _beside_paper(claim: Claim, result: Any, profile: Profile) -> BesidePaper | None:
+    """Return the paper's numbers for a claim, None where there are none or a learner's result cannot be read."""
+    with contextlib.suppress(Exception):
+        return claim.beside_paper([result], profile)
+    return None
 
 
 def titled(figure: Any, found: Reproduction) -> None:
@@ -177,7 +193,7 @@ def _together(rows: tuple[Measured, ...]) -> bool | None:
 
 
 def _row(row: Measured) -> str:
-    """Return a claim with its number as a bar, on which a line marks what the claim needs."""
+    """Return a claim with its number as a bar, on which a line marks what the claim needs, and what the paper found."""
     whole = 1.15 * max(abs(row.value), abs(row.claim.threshold)) or 1.0
     share, bound = (f"{min(100, 100 * abs(value) / whole):.1f}%" for value in (row.value, row.claim.threshold))
     colour = _COLOURS[row.holds]
@@ -191,4 +207,5 @@ def _row(row: Measured) -> str:
         f'<span style="color:{colour};font-weight:700">{_MARKS[row.holds]}</span>'
         f'<span>{escape(row.claim.text)}<br><span style="font-size:.9em;opacity:.8">{escape(row.beside)}</span></span>'
         f'<span aria-hidden="true" style="{track}">{bar}{line}</span></div>'
+        f"{panels(row.paper) if row.paper else ''}"
     )

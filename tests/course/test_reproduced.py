@@ -8,7 +8,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 import pytest
-from studium import Profile
+from studium import Profile, Published
 from studium.catalogue import load_catalogue
 from studium.reproduced import show_reproductions
 
@@ -121,6 +121,32 @@ def test_a_result_that_no_claim_can_read_and_a_magic_stop_nothing(shell, shown):
     shell.events.trigger("pre_run_cell", SimpleNamespace(raw_cell="%time 1 +"))
     shell.events.trigger("post_run_cell", SimpleNamespace(success=True))
     assert shown == []
+
+
+def published(ours):
+    return Published("Hu et al. 2021, Table 5", {"q": 70.4, "v": 73.0}, "right, %", ours, "gap", "Ours is small.")
+
+
+def test_a_claims_row_has_the_papers_numbers_below_it(shell, shown):
+    claim = shell.user_ns["experiment"].claims[0]
+    object.__setattr__(claim, "published", published(lambda result, name: result * (1 + (name == "v"))))
+    shell.user_ns["profile"] = LAPTOP
+    shell.run(RUN)
+    (found,) = shown
+    lines = repr(found).splitlines()
+    assert lines[2:4] == ["  q: 0.10 here, 70.4 in the paper", "  v: 0.20 here, 73.0 in the paper"]
+    assert lines[5].startswith("✓ the gap is there")
+    html = found._repr_html_()
+    assert html.index("the gap is small") < html.index("Table 5: right, %") < html.index("the gap is there")
+
+
+def test_a_result_that_the_comparison_cannot_read_still_has_its_claim(shell, shown):
+    claim = shell.user_ns["experiment"].claims[0]
+    object.__setattr__(claim, "published", published(lambda result, name: result[name]))
+    shell.user_ns["profile"] = LAPTOP
+    shell.run(RUN)
+    assert "the gap is small: 0.1 here" in repr(shown[0])
+    assert "Table 5" not in repr(shown[0])
 
 
 def test_a_lesson_that_is_opened_again_says_everything_once(shell, shown):

@@ -88,10 +88,10 @@ def test_commands_shown_exist_and_take_what_they_are_given(path, app):
     assert unknown_targets(text, (ROOT / "Makefile").read_text("utf-8")) == []
 
 
-def test_what_authors_are_shown_stands_in_the_sample():
-    sample = DOCS / "examples" / "studium-topic-echo"
-    files = [*sample.glob("*.toml"), *sample.glob("studium_topic_echo/*.py")]
-    sources = {path.name: path.read_text("utf-8") for path in files}
+def test_what_authors_are_shown_stands_in_the_sample_or_in_lora():
+    sample, lora = DOCS / "examples" / "studium-topic-echo", ROOT / "plugins/studium_topics/lora"
+    files = [*sample.glob("*.toml"), *sample.glob("studium_topic_echo/*.py"), lora / "experiment.py"]
+    sources = {str(path): path.read_text("utf-8") for path in files}
     assert invented_snippets((DOCS / "author.md").read_text("utf-8"), sources) == []
 
 

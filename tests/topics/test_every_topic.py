@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import inspect
+import re
 
 import pytest
 from studium.authoring import answers, secrecy
+from studium.authoring.metadata import PLACE
 from studium.authoring.runner import checks_of
 from studium.authoring.subject import Subject
 from studium.catalogue import load_catalogue
@@ -109,3 +111,25 @@ def test_experiments_take_their_blocks_from_the_reference(topic):
         wanted = {p.name for p in parameters if p.default is p.empty} - {"profile", "seed"}
         assert {"profile", "seed"} <= {p.name for p in parameters}
         assert [name for name in wanted if not hasattr(reference, name)] == []
+
+
+PRINTED = {"cfg": "for w, fid, score, fid_half, score_half in PAPER"}
+"""Lessons that print a paper's whole table from a constant, and the line that does."""
+
+
+@each_lesson
+def test_a_papers_numbers_name_their_place_and_stand_in_the_lesson(topic):
+    text = topic.lesson.read_text("utf-8")
+    for claim in topic.claims:
+        if published := claim.published:
+            assert PLACE.search(published.source), published.source
+            missing = {abs(number) for number in published.values.values() if number} - _numbers(text)
+            assert not missing or PRINTED.get(topic.slug, "no line") in text, (published.source, missing)
+
+
+def _numbers(text: str) -> set[float]:
+    return {float(number) for number in re.findall(r"\d+(?:\.\d+)?", text)}
+
+
+def test_a_number_stands_in_a_text_only_as_a_whole():
+    assert _numbers("| 170.4 | 73.0 | 12M, of -1.731.") == {170.4, 73.0, 12.0, 1.731}

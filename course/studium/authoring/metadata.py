@@ -1,5 +1,6 @@
 """The topic's metadata, its place among other topics, and the parts of its exercises."""
 
+import re
 from collections.abc import Iterator
 from datetime import date
 
@@ -9,10 +10,13 @@ from studium.catalogue import Entry
 from studium.errors import suggestion
 from studium.exercises import Exercise
 
+PLACE = re.compile(r"\b(?:(?:table|figure|section) \w|abstract\b)", re.IGNORECASE)
+
 
 def metadata(subject: Subject) -> Finding:
-    """Look at title, track, summary, minutes and papers, and at the papers of claims."""
-    return Finding(list(_metadata(subject)), "title, track, summary, minutes and papers are there")
+    """Look at title, track, summary, minutes and papers, at the papers of claims and at the places of their numbers."""
+    advice = list(_places(subject))
+    return Finding(list(_metadata(subject)), "title, track, summary, minutes and papers are there", advice=advice)
 
 
 def _metadata(subject: Subject) -> Iterator[str]:
@@ -31,6 +35,16 @@ def _metadata(subject: Subject) -> Iterator[str]:
     for claim in topic.claims:
         if claim.paper not in known:
             yield f"the claim {claim.text!r} is of {claim.paper}, which is no paper of the topic; add it to papers"
+
+
+def _places(subject: Subject) -> Iterator[str]:
+    """Look for published numbers that cannot be looked up, because their source names no place in the paper."""
+    for claim in subject.topic.claims:
+        if claim.published and not PLACE.search(claim.published.source):
+            yield (
+                f"the published numbers of the claim {claim.text!r} need the table, figure or section that they are "
+                f"from: got {claim.published.source!r}; name it, as in 'Hu et al. 2021, Table 5'"
+            )
 
 
 def prerequisites(subject: Subject) -> Finding:

@@ -44,6 +44,9 @@ def _small_print(subject: Subject) -> Iterator[tuple[str, str]]:
             yield f"the test {test.name!r} of {exercise.id}", f"{test.name} {_texts_of(definition(test.function))}"
     for claim in subject.topic.claims:
         yield "a claim", claim.text
+        if published := claim.published:
+            words = (*published.values, published.unit, published.our_unit, published.differs)
+            yield "what a claim has of its paper", " ".join(words)
     for cell in subject.lesson.cells:
         if cell.cell_type == "code":
             yield subject.place(str(cell.id)), _texts_of(cell.source)

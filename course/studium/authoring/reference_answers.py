@@ -78,7 +78,7 @@ def _environment() -> dict[str, str]:
 def claims(subject: Subject) -> Finding:
     """Measure the claims that can be judged at this profile; at smoke measure all, so that each is known to run."""
     profile, all_claims = subject.profile, subject.topic.claims
-    judged = [claim for claim in all_claims if claim.holds(0.0, profile) is not None]
+    judged = [claim for claim in all_claims if claim.judged_at(profile)]
     measured = all_claims if profile.name == "smoke" else judged
     if not measured:
         return Finding([], f"no claim is judged at {profile.name}")

@@ -1,6 +1,6 @@
 """``studium reproduce``: the paper's claim, our figure, the verdict."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,6 +15,7 @@ from studium.topic import Topic
 if TYPE_CHECKING:
     from studium.desk.reproducing import Run
     from studium.measuring import ClaimResult
+    from studium.published import BesidePaper
 
 
 def reproduce(
@@ -31,7 +32,8 @@ def reproduce(
 ) -> None:
     """Reproduce each paper's claim in miniature and measure it.
 
-    The figure is the worst over the seeds. Exit code 1 if a claim does not hold. With --resume, experiments that were
+    The figure is the worst over the seeds. Where a paper published numbers for the same comparison, they follow beside
+    ours, which are means over the seeds. Exit code 1 if a claim does not hold. With --resume, experiments that were
     measured before with the same code, profile, device and number of seeds are not run again.
     """
     topics = choose_topics(ctx.obj, slugs or [], everything)
@@ -81,7 +83,7 @@ def _measure(
     return claims, problems
 
 
-def _print(claims: "Iterable[ClaimResult]") -> None:
+def _print(claims: "Sequence[ClaimResult]") -> None:
     words = {True: "holds", False: "does not hold", None: "too small to judge"}
     rows = [
         (
@@ -96,3 +98,15 @@ def _print(claims: "Iterable[ClaimResult]") -> None:
         for c in claims
     ]
     print_table(("topic", "claim", "measured", "threshold", "verdict", "time", "memory"), rows)
+    for claim in claims:
+        if claim.published:
+            _print_beside(claim.topic, claim.published)
+
+
+def _print_beside(topic: str, found: "BesidePaper") -> None:
+    """Print our numbers, means over the seeds, beside those that the paper published."""
+    from studium.published_panels import rows
+
+    typer.echo()
+    print_table((topic, found.our_unit, found.unit, "source"), [(*row, found.source) for row in rows(found)])
+    typer.echo(found.seen)

@@ -15,7 +15,7 @@ from functools import cached_property
 from itertools import pairwise
 
 import torch
-from studium import Claim, Profile
+from studium import Claim, Profile, Published
 from torch import Tensor
 
 from studium_topics.classifier_guidance.learned import GUIDES, SCALES, Classifier, Function, Report, learned_guidance
@@ -286,6 +286,16 @@ claims = (
         learned_guidance,
         lambda result: result.runs[GUIDES[0]][10.0].accuracy,
         at_least=0.95,
+        published=Published(
+            "Dhariwal and Nichol 2021, Figure 3",
+            {"s = 1": 33.0, "s = 10": 12.0},
+            "FID of a class of dogs, where lower is better",
+            lambda result, name: result.runs[GUIDES[0]][float(name[4:])].accuracy,
+            "accuracy of the judge",
+            "FID measures how near images are to photographs of the class; our judge counts the digits that are what "
+            "was asked for.",
+            opposite=True,
+        ),
     ),
     Claim(
         "… at the price of diversity within a class (over that of real digits)",

@@ -217,8 +217,8 @@ lesson.found("floor without a temperature", lowest.lowest[1.0, 48])
 # by their names only, with no labelled image of any.
 #
 # Why a sentence and not the bare word? Because training had sentences. "A photo of a {label}." gave CLIP 1.3 points on
-# ImageNet, and averaging 80 such <dfn>prompts</dfn>, sentences with a place for the name, another 3.5 (section 3.1.4).
-# The average is of unit vectors, and is made a unit vector again.
+# ImageNet, and averaging 80 such <dfn>prompts</dfn>, sentences with a place for the name, another 3.5, together 4.8
+# (section 3.1.4). The average is of unit vectors, and is made a unit vector again.
 
 # %% exercise="zero_shot_weights"
 from studium_topics.clip.exercises import zero_shot_weights

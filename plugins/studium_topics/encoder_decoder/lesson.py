@@ -307,6 +307,10 @@ lesson.found("one slot", 100 * found.one["sort"].accuracy, within=0.25)
 # have room for a set. Copying needs the *order*, and 400 steps do not teach the encoder to pack an order into one
 # vector. Attention leaves each letter where it is, and fetches it when it is needed.
 #
+# In 2014 this was the finding of [Bahdanau et al.](https://arxiv.org/abs/1409.0473), table 1. Trained to translate
+# sentences of up to 50 words from English to French, the model that reads all of the source (*RNNsearch-50*) has 26.75
+# BLEU, and the one that gets a single vector (*RNNencdec-50*) 17.82; with up to 30 words 21.50 and 13.93.
+#
 # **The puzzle.** The decoder knows the letter that it wrote last, and a slot is found by what is in it. So there are
 # two ways to get at a neighbour, and the encoder prepares one of them, because its heads look one place to the left or
 # right. Either the *key* of a slot names the letter beside it: then the decoder asks for the last letter, arrives at

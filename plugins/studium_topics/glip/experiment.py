@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from studium import Claim, Profile
+from studium import Claim, Profile, Published
 from torch import Tensor
 
 from studium_topics.glip import scenes
@@ -261,6 +261,15 @@ claims = (
         grounding,
         lambda result: result.ahead_of("names of forms"),
         at_least=0.2,
+        published=Published(
+            "Li et al. 2021, Table 2",
+            {"detection data": 44.9, "with grounding data": 46.7},
+            "zero-shot AP on COCO, GLIP-T (B) and (C)",
+            lambda result, name: 100 * result.runs["captions" if "grounding" in name else "names of forms"].held_out,
+            "average precision on held-out names, %",
+            "The paper adds captions to much detection data and tests on common objects; we change the text of the "
+            "same images alone and test names that no box had, so that the gap is far larger.",
+        ),
     ),
     Claim(
         "Ablation: so do names that are one word each, the classes of an ordinary detector (the same)",

@@ -96,6 +96,11 @@ class Scaling:
     largest: tuple[tuple[int, int], ...]  # numbers in the largest tensor
     seconds: tuple[tuple[float, float], ...]
 
+    def saved(self, times: int) -> float:
+        """Return how many times smaller the largest tensor is with slots, at a length of so many times the slots."""
+        full, projected = self.largest[self.lengths.index(times * self.slots)]
+        return full / projected
+
     @staticmethod
     def growth(pairs: tuple[tuple[float, float], ...]) -> tuple[float, float]:
         """Return by what power of the length full and projected attention grow, from the first length to the last."""
@@ -107,7 +112,9 @@ class Scaling:
 @torch.no_grad()
 def scaling(linformer_attention: Block, multiplications: Block, *, profile: Profile, seed: int = 0) -> Scaling:
     """Measure both at lengths that double, for 2 heads of width 32 and 64 slots, in about 2 s of CPU time at laptop."""
-    lengths = profile.choose(smoke=(64, 128), laptop=(256, 512, 1024, 2048), gpu=(1024, 2048, 4096, 8192, 16384))
+    lengths = profile.choose(
+        smoke=(64, 128, 256, 512), laptop=(256, 512, 1024, 2048), gpu=(1024, 2048, 4096, 8192, 16384)
+    )
     heads, width, slots = 2, 32, profile.choose(smoke=16, laptop=64, gpu=128)
     generator = torch.Generator().manual_seed(seed)
     counted, largest, seconds = [], [], []

@@ -12,7 +12,7 @@ from functools import partial
 
 import torch
 import torch.nn.functional as F
-from studium import Claim, Profile
+from studium import Claim, Profile, Published
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -333,6 +333,16 @@ claims = (
         three_layers,
         lambda layers: layers.mixture.error / layers.equal_cost.error,
         at_most=0.6,
+        published=Published(
+            "Fedus et al. 2021, Table 1",
+            {"dense layer of equal cost": -1.731, "mixture": -1.561},
+            "negative log-perplexity of T5-Base and Switch-Base, where higher is better",
+            lambda result, name: (result.mixture if name == "mixture" else result.equal_cost).error,
+            "squared error as a share of the answers' squares, where lower is better",
+            "The paper's data are text of all kinds; our points come in eight clusters, each with a linear map of its "
+            "own, which suits experts, so that the gap is far larger.",
+            opposite=True,
+        ),
     ),
     Claim(
         "Ablation: with a router that is never trained, the error is higher (trained over untrained)",

@@ -327,6 +327,10 @@ figures.costs(compared)
 # (seed 2). With the router as it was drawn, the mixture is hardly better than the dense layer of equal cost: the
 # experts alone do not help, the *learned* choice does. And do not generalise from a task made for specialists.
 #
+# On text, table 1 of [Switch Transformers](https://arxiv.org/abs/2101.03961) has the comparison at equal FLOPs a token:
+# after 100,000 steps T5-Base has a negative log-perplexity of -1.731, and Switch-Base, with 128 experts, one a token
+# and a capacity factor of 1.0, of -1.561 (higher is better). T5-Large, with 3.5 times the FLOPs, has -1.550.
+#
 # ## In a language model
 #
 # Clusters with a map each are made for specialists. Text is not. Here are three small language models that read

@@ -339,6 +339,9 @@ chart
 # ended at 0.99 and stayed above 0.9 from step 350 on, **spans** from step 250 on. One seed does not show which of them
 # learns more in a step. It is certain that a step of spans is cheaper.
 #
+# Table 2 of the T5 paper has the same two objectives for an encoder-decoder, measured after fine-tuning: the denoiser
+# has 83.28 on GLUE and 71.36 on SuperGLUE, the language model 79.56 and 64.29.
+#
 # ### Words that agree
 #
 # Back to the puzzle. The last clause of each text is hidden behind one sentinel, and one more word is hidden
