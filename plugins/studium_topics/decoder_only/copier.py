@@ -1,6 +1,6 @@
 """The two layers of this topic's experiment, trained: what the widget shows before a learner has trained them.
 
-``python -m studium_topics.decoder_only.copier`` trains them again on one thread, in half a minute, and writes their file.
+``python -m studium_topics.decoder_only.copier`` trains them again on one thread and writes their file.
 """
 
 from __future__ import annotations
