@@ -9,9 +9,9 @@ import { slider } from "./controls/slider.js";
 import { extent, short } from "./controls/ticks.js";
 import { toggle } from "./controls/toggle.js";
 import { widget } from "./controls/widget.js";
-import { distinct, front, isNumber, passing, stops } from "./metric_scatter_maths.js";
+import { distinct, front, isNumber, passing, stairs, stops } from "./metric_scatter_maths.js";
 
-const [SMALL, LARGE] = [6, 20]; // px: radius of a point with no size, and of the largest
+const [SMALL, LARGE] = [7, 16]; // px: radius of a point with no size, and of the largest
 const shown = (value) => (isNumber(value) ? short(Number(value.toPrecision(6))) : value == null ? "–" : String(value));
 
 export default widget((ui) => {
@@ -20,19 +20,20 @@ export default widget((ui) => {
   const { first, rest } = controls(ui, name);
   ui.controls(...first);
   ui.more(...rest, ...chips.map((part) => part.element));
-  ui.invite("draw the front, and ask for another metric: no other model beats those on the line in both.");
+  ui.invite("ask for another figure upwards. No other model beats those on the line in both.");
   const key = legend(ui);
   let visible = [];
   const pick = (index) => ui.set("chosen", ui.get("chosen") === visible[index].name ? "" : visible[index].name);
   const plane = scatter(ui, { label: "Models: arrows go from one to the next, Enter keeps its details", moved: () => ui.redraw(), picked: pick });
-  const large = ui.get("size") ? [h("p", { class: "st-note" }, `The larger a mark, the larger its ${name(ui.get("size"))}.`)] : [];
+  const large = ui.get("size") ? [h("p", { class: "st-note" }, sizes(ui, name(ui.get("size"))))] : [];
   const details = h("dl", { class: "st-details" });
   const table = dataTable(ui, { caption: "The points that are shown" });
   ui.add(key.element, h("div", { class: "st-plane" }, plane.element), ...large, details, table.element);
   return () => {
     const now = look(ui);
     visible = now.visible;
-    key.draw(now.kinds.map((kind, i) => ({ name: kind, mark: MARKS[i] })));
+    const line = now.best.length > 1 ? [{ name: "front: no other beats these", stroke: ui.theme.accent, dash: [5, 4] }] : [];
+    key.draw([...now.kinds.map((kind, i) => ({ name: kind, mark: MARKS[i] })), ...line]);
     plane.draw(contentOf(ui, now, name));
     chips.forEach((part) => part.draw());
     const pointed = visible[plane.cursor.cell?.[1] ?? -1];
@@ -41,6 +42,12 @@ export default widget((ui) => {
     ui.say(sentence(ui, now, pointed, name));
   };
 });
+
+// What the area of a mark says, by its largest.
+function sizes(ui, label) {
+  const [top] = ui.get("points").filter((point) => isNumber(point[ui.get("size")])).sort((a, b) => b[ui.get("size")] - a[ui.get("size")]);
+  return `The area of a mark: ${label}, up to the ${shown(top[ui.get("size")])} of ${top.name}.`;
+}
 
 const numbers = (ui) => {
   const fields = [...new Set(ui.get("points").flatMap(Object.keys))];
@@ -86,16 +93,17 @@ function look(ui) {
   const visible = passing(points, { x, y, hidden: ui.get("hidden"), limits: ui.get("limits") }).sort((a, b) => a[x] - b[x]);
   const better = { x: lower.includes(x), y: lower.includes(y) };
   const best = ui.get("front") ? front(visible, { x, y, lower: better }) : [];
-  return { points, x, y, kinds, visible, best };
+  return { points, x, y, kinds, visible, best, better };
 }
 
-function contentOf(ui, { points, x, y, kinds, visible, best }, name) {
+function contentOf(ui, { points, x, y, kinds, visible, best, better }, name) {
   const most = Math.max(...points.map((point) => point[ui.get("size")]).filter(isNumber), 0);
   const radius = (value) => (most && isNumber(value) ? Math.max(5, LARGE * Math.sqrt(Math.max(0, value) / most)) : SMALL);
-  const place = (point) => ({ name: point.name, x: point[x], y: point[y], kind: kinds.indexOf(String(point[ui.get("colour")] ?? "")), radius: radius(point[ui.get("size")]) });
-  const axis = (field, log) => ({ label: name(field), log, range: range(points, field, log) });
-  const path = best.length > 1 ? best.map(place) : null;
-  return { points: visible.map(place), x: axis(x, ui.get("log_x")), y: axis(y, ui.get("log_y")), path, chosen: ui.get("chosen") };
+  const place = (point) => ({ name: point.name, x: point[x], y: point[y], kind: kinds.indexOf(String(point[ui.get("colour")] ?? "")), radius: radius(point[ui.get("size")]), faint: best.length > 1 && !best.includes(point) });
+  const axis = (field, log, more = "") => ({ label: name(field) + more, log, range: range(points, field, log) });
+  const path = best.length > 1 ? stairs(best.map(place), better.x) : null;
+  const up = axis(y, ui.get("log_y"), better.y ? ", lower is better" : ", higher is better");
+  return { points: visible.map(place), x: axis(x, ui.get("log_x")), y: up, path, chosen: ui.get("chosen") };
 }
 
 // All points set the axes, so that nothing jumps while one filters.
