@@ -129,11 +129,10 @@ function bow(context, [x, y], [toX], off, colour) {
 }
 
 function head(context, [x, y], angle) {
-  context.setLineDash([]);
   context.beginPath();
-  for (const turn of [2.6, -2.6]) {
-    context.moveTo(x, y);
-    context.lineTo(x + 7 * Math.cos(angle + turn), y + 7 * Math.sin(angle + turn));
-  }
-  context.stroke();
+  context.moveTo(x, y);
+  for (const turn of [2.6, -2.6]) context.lineTo(x + 9 * Math.cos(angle + turn), y + 9 * Math.sin(angle + turn));
+  context.fillStyle = context.strokeStyle;
+  context.fill();
+  context.setLineDash([]);
 }

@@ -2,7 +2,7 @@ import { drawAxes, leftOf, MARGIN, scale, segment } from "./axes.js";
 import { canvas, shorten } from "./canvas.js";
 import { cellCursor } from "./cell_cursor.js";
 import { DASHES, legend } from "./legend.js";
-import { nameLines } from "./line_names.js";
+import { nameAt, nameLines } from "./line_names.js";
 import { marker, MARKS } from "./markers.js";
 import { ink } from "./theme.js";
 import { extent, short } from "./ticks.js";
@@ -10,10 +10,11 @@ import { extent, short } from "./ticks.js";
 /**
  * Lines over a common x axis, with a reading under the pointer or the arrow keys.
  * `x`, `y`: {label, range?, log?}, read again at each `draw`. `height` in px. `moved(index | null)` as the reading moves.
- * `draw({x?, series: [{name, y, dots?, share?, kind?}], marks?: [{x, label}], bands?: [{from, to, label}], layer?, named?})`: x
+ * `draw({x?, series: [{name, y, dots?, share?, kind?, at?}], marks?: [{x, label}], bands?: [{from, to, label}], layer?, named?})`: x
  * defaults to 0, 1, 2 …; all arrays have one length. `dots` draws markers instead of a line, `share` (0 to 1) only the left
  * part; `kind` is what a line's colour says, as in `bars`; a band is a shaded stretch of x; `layer(context, axes)` draws on top; `named` are more entries of the legend.
- * Lines have their names beside them where there is room for all; a legend above names what has no room.
+ * Lines have their names beside them where there is room for all; a legend above names what has no room. A line with `at`,
+ * the index of a point, has its name there, left of it.
  */
 export function lineChart(ui, { label, x, y, height = 260, moved = () => {} }) {
   const { element: picture, fit } = canvas(label);
@@ -70,7 +71,8 @@ function drawAll(ui, view, fit) {
   context.restore();
   content.marks.forEach((mark) => nameMark(context, mark, place, ui.theme));
   const plain = content.series.every(({ dots, share }) => !dots && share === undefined) && !content.named.length;
-  view.named = plain && content.series.length > 1 && nameLines(context, content, place, ui.theme, view.places);
+  if (content.series.every(({ at }) => at !== undefined)) view.named = nameAt(context, content, place, ui.theme);
+  else view.named = plain && content.series.length > 1 && nameLines(context, content, place, ui.theme, view.places);
   view.legend ||= !view.named; // once it is there it keeps its room, so that nothing below it jumps
   if (cursor?.cell) drawReading(context, content, cursor.cell[1], place, ui.theme);
 }
