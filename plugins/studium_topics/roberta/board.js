@@ -43,7 +43,7 @@ export default widget((ui) => {
   const table = dataTable(ui, { caption: "What each epoch asks for, and the held-out loss" });
   const part = (title, ...parts) => h("div", {}, h("h4", {}, title), ...parts);
   const curve = part("Masks: loss on held-out rows, measured", chart.element);
-  const pictures = h("div", { class: "st-board" }, part("A row an epoch, a column a word: dark is asked for", raster.element), curve);
+  const pictures = h("div", { class: "st-board" }, part("A row an epoch, a column a word: what stands out is asked for", raster.element), curve);
   const padded = h("p", { class: "st-note" });
   const formats = fold(ui, "Rows: sentence pairs, or full sentences", [part("Rows: loss of a hidden noun, measured", nouns.element), padded]);
   const ground = h("p", { class: "st-note" }, "The deeper a word's ground, the more often it was asked for. Grey words were never asked for.");

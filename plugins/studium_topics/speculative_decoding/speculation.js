@@ -19,7 +19,7 @@ const LENGTHS = [0, 1, 2, 3, 4, 5, 6, 7, 8];
 const SIGNS = { kept: "✓", rejected: "✗", unseen: "–", replacement: "↻", bonus: "+" };
 const SAID = { kept: "kept", rejected: "rejected", unseen: "not looked at", replacement: "replaces it", bonus: "one more" };
 const two = (value) => value.toFixed(2);
-const percent = (share) => `${Math.round(100 * share)} %`;
+const percent = (share) => `${Math.round(100 * share)}\u00a0%`;
 
 export default widget((ui) => {
   const words = ui.get("words");
