@@ -1,4 +1,5 @@
 // Models in a plane of two of their figures, with filters, details, and the front that none beats.
+import { written } from "./controls/axes.js";
 import { dataTable } from "./controls/data_table.js";
 import { h, suppress } from "./controls/element.js";
 import { legend } from "./controls/legend.js";
@@ -6,13 +7,13 @@ import { MARKS } from "./controls/markers.js";
 import { scatter } from "./controls/scatter.js";
 import { select } from "./controls/select.js";
 import { slider } from "./controls/slider.js";
-import { extent, short } from "./controls/ticks.js";
+import { extent } from "./controls/ticks.js";
 import { toggle } from "./controls/toggle.js";
 import { widget } from "./controls/widget.js";
 import { distinct, front, isNumber, passing, stairs, stops } from "./metric_scatter_maths.js";
 
 const [SMALL, LARGE] = [7, 16]; // px: radius of a point with no size, and of the largest
-const shown = (value) => (isNumber(value) ? short(Number(value.toPrecision(6))) : value == null ? "–" : String(value));
+const shown = (value, label = "") => (isNumber(value) ? written({ label }, Number(value.toPrecision(6))) : value == null ? "–" : String(value));
 
 export default widget((ui) => {
   const name = (field) => ui.get("labels")[field] ?? field;
@@ -38,7 +39,7 @@ export default widget((ui) => {
     chips.forEach((part) => part.draw());
     const pointed = visible[plane.cursor.cell?.[1] ?? -1];
     describe(details, pointed ?? ui.get("points").find((point) => point.name === ui.get("chosen")), name);
-    table.draw(() => rowsOf(now));
+    table.draw(() => rowsOf(now, name));
     ui.say(sentence(ui, now, pointed, name));
   };
 });
@@ -68,7 +69,7 @@ function controls(ui, name) {
 function limit(ui, field, label) {
   const values = stops(ui.get("points").map((point) => point[field]).filter(isNumber));
   const own = { ...ui, get: () => ui.get("limits")[field], set: (_, value) => ui.set("limits", { ...ui.get("limits"), [field]: value }) };
-  return slider(own, "limits", { label: `Up to ${label}`, values, format: shown });
+  return slider(own, "limits", { label: `Up to ${label}`, values, format: (value) => shown(value, label) });
 }
 
 // One switch for each value of a field of text.
@@ -116,21 +117,21 @@ function range(points, field, log) {
 
 function describe(element, point, name) {
   const entries = Object.entries(point ?? {}).filter(([, value]) => value != null);
-  element.replaceChildren(...entries.map(([field, value]) => h("div", {}, h("dt", {}, name(field)), h("dd", {}, shown(value)))));
+  element.replaceChildren(...entries.map(([field, value]) => h("div", {}, h("dt", {}, name(field)), h("dd", {}, shown(value, name(field))))));
   element.hidden = entries.length === 0;
 }
 
 function sentence(ui, { points, x, y, visible, best }, pointed, name) {
-  if (pointed) return `${pointed.name}: ${name(x)} ${shown(pointed[x])}, ${name(y)} ${shown(pointed[y])}, ${shown(pointed[ui.get("colour")])}.`;
+  if (pointed) return `${pointed.name}: ${name(x)} ${shown(pointed[x], name(x))}, ${name(y)} ${shown(pointed[y], name(y))}, ${shown(pointed[ui.get("colour")])}.`;
   if (!visible.length) return `No point of ${points.length} passes the filters.`;
   const lowest = ui.get("lower").includes(y);
   const top = visible.reduce((one, other) => ((lowest ? other[y] < one[y] : other[y] > one[y]) ? other : one));
   const line = best.length ? ` On the front: ${best.slice(0, 6).map((point) => point.name).join(", ")}${best.length > 6 ? ` and ${best.length - 6} more` : ""}.` : "";
-  return `${visible.length} of ${points.length} are shown; ${lowest ? "lowest" : "highest"} ${name(y)}: ${top.name}, ${shown(top[y])}.${line}`;
+  return `${visible.length} of ${points.length} are shown; ${lowest ? "lowest" : "highest"} ${name(y)}: ${top.name}, ${shown(top[y], name(y))}.${line}`;
 }
 
-function rowsOf({ points, visible }) {
+function rowsOf({ points, visible }, name) {
   const fields = [...new Set(points.flatMap(Object.keys))];
   const order = ["name", ...fields.filter((field) => field !== "name")];
-  return { columns: order, rows: visible.map((point) => order.map((field) => shown(point[field]))) };
+  return { columns: order, rows: visible.map((point) => order.map((field) => shown(point[field], name(field)))) };
 }
