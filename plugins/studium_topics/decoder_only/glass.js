@@ -16,6 +16,7 @@ import { nameOf, textLines } from "./glass_text.js";
 
 const percent = (value) => `${(100 * value).toFixed(value < 0.1 ? 1 : 0)} %`;
 const GUESSES = 4;
+const LONGEST = 24; // tokens that a text is made from, as in glass.py
 
 export default widget((ui) => {
   const weights = weightsOf(ui);
@@ -48,6 +49,7 @@ export default widget((ui) => {
   const said = fold(ui, "What the model would say before, between and after the layers", [read]);
   ui.add(line.element, numbers.element, grid.element, weighed, said, table.element);
   return () => {
+    if (ui.get("fresh").length > LONGEST) throw new Error(`at most ${LONGEST} tokens are needed for a text, got ${ui.get("fresh").length}`);
     const now = current();
     const [layer, head, place] = [ui.get("layer"), Math.min(ui.get("shown"), heads - 1), ui.get("place")];
     if (!now.logits[layers].every(Number.isFinite)) throw new Error("weights are needed whose sums a number can hold, got larger ones");

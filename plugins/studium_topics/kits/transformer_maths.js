@@ -40,14 +40,16 @@ export const sum = (x, y) => x.map((value, i) => value + y[i]);
 export function products(queries, keys, { row, seen, width, at, size }) {
   const out = new Float64Array(seen);
   for (let key = 0; key < seen; key++) {
-    for (let i = at; i < at + size; i++) out[key] += queries[row * width + i] * keys[key * width + i];
+    let dot = 0;
+    for (let i = at; i < at + size; i++) dot += queries[row * width + i] * keys[key * width + i];
+    out[key] = dot;
   }
   return out;
 }
 
 /** Adds the values, each times its weight, to row `row` of `mixed`; places as in `products`. */
 export function collect(mixed, weights, values, { row, width, at, size }) {
-  weights.forEach((weight, key) => {
-    for (let i = at; i < at + size; i++) mixed[row * width + i] += weight * values[key * width + i];
-  });
+  for (let key = 0; key < weights.length; key++) {
+    for (let i = at; i < at + size; i++) mixed[row * width + i] += weights[key] * values[key * width + i];
+  }
 }

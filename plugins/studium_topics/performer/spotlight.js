@@ -15,8 +15,8 @@ import { attention, bars, distance, DRAWS, estimate, relativeError, rowsOf, vect
 
 const DEMONSTRATED = Array.from({ length: 10 }, (_, i) => i + 2); // draws
 const RANGE = [-0.4, 1];
-const percent = (share) => `${(100 * share).toFixed(Math.abs(share) < 0.0995 ? 1 : 0)} %`;
-const times = (value) => (value < 100 ? `${value.toPrecision(2)} ×` : "over 100 ×");
+const percent = (share) => (Number.isFinite(share) ? `${(100 * share).toFixed(Math.abs(share) < 0.0995 ? 1 : 0)} %` : "–");
+const times = (value) => (!Number.isFinite(value) ? "over 100 ×" : value < 100 ? `${value.toPrecision(2)} ×` : "over 100 ×");
 
 export default widget((ui) => {
   const [count, width] = ui.array("q").shape;
@@ -31,6 +31,7 @@ export default widget((ui) => {
   ui.invite("switch the features, then enlarge q and k: with one kind, the error bars explode where the weights are small.");
   demonstrate(ui, "draw", () => DEMONSTRATED, 3000);
   const words = ui.get("words");
+  if (words.length && !(words.length === count && words.length === ui.array("k").shape[0])) throw new Error("a word is needed for each query and each key");
   const maps = ["Softmax attention", "Estimate of this draw"].map((title) => titled(ui, title));
   const named = (query) => (words.length ? `“${words[query]}”` : `query ${query + 1}`);
   const chart = lineChart(ui, { label: "Weights of one query, with error bars", x: { label: "key", range: [0.4, ui.array("k").shape[0] + 0.6] }, y: { label: "weight", range: RANGE }, height: 270 });

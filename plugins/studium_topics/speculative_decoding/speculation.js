@@ -59,6 +59,7 @@ export default widget((ui) => {
   return () => {
     steps.draw();
     const [prompt, gamma, turns, seed, mistake, cost] = ["prompt", "gamma", "turns", "seed", "mistake", "cost"].map((name) => ui.get(name));
+    if (prompt.some((token) => words[token] === undefined)) throw new Error("a prompt of words that the models know is needed");
     const both = models(ui.get("agreement"), ui.get("greedy"));
     const written = shown(both, prompt, gamma, seed, mistake).slice(0, turns);
     const mean = many(both, prompt, gamma, seed, mistake);
