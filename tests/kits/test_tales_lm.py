@@ -4,6 +4,7 @@ import re
 
 import pytest
 import torch
+import torch.nn.functional as F
 from studium_topics.kits import packing, tales, tales_lm, text
 
 
@@ -116,3 +117,23 @@ def test_the_recorded_run_can_be_repeated():
 def test_the_characters_are_those_of_a_vocabulary():
     assert text.Vocabulary(tales_lm.CHARACTERS).decode(tales_lm.vocabulary().encode("Mia")) == "Mia"
     assert packing.layout(tales_lm.untrained())[0] == f"embedding.weight {len(tales_lm.CHARACTERS)} 96"
+
+
+def test_the_scores_of_words_give_the_sums_of_the_weights_of_their_characters(monkeypatch):
+    weights, attend = [], F.scaled_dot_product_attention
+
+    def recorded(q, k, v, **options):
+        weights.append(attend(q, k, torch.eye(q.shape[-2]).expand(*q.shape[:2], -1, -1), **options)[0])
+        return attend(q, k, v, **options)
+
+    monkeypatch.setattr(F, "scaled_dot_product_attention", recorded)
+    text = "Ada lost her key"
+    tales_lm.trained()(tales_lm.vocabulary().encode("\n\n" + text)[None])
+    of_characters = torch.stack(weights)[:, :, 2:, 2:]
+    asking = of_characters[:, :, [3, 8, 12, 15]]  # the last character of each word, its space included
+    summed = torch.stack([part.sum(-1) for part in asking.split([4, 5, 4, 3], -1)], -1)
+    words, scores = tales_lm.word_scores(text)
+    ahead = torch.ones(4, 4, dtype=torch.bool).triu(1)
+    found = scores.masked_fill(ahead, float("-inf")).softmax(-1)
+    assert words == text.split()
+    torch.testing.assert_close(found, summed / summed.sum(-1, keepdim=True), rtol=1e-4, atol=1e-5)

@@ -46,6 +46,13 @@ def test_the_front_holds_what_no_other_point_beats(call_js, lower):
 
 
 @pytest.mark.browser
+@pytest.mark.parametrize(("lower", "corner"), [(True, {"x": 3, "y": 9}), (False, {"x": 1, "y": 4})])
+def test_the_line_of_the_front_turns_where_nothing_beyond_is_beaten(call_js, lower, corner):
+    first, second = {"x": 1, "y": 9}, {"x": 3, "y": 4}
+    assert call_js(MATHS, "stairs", [first, second], lower) == [first, corner, second]
+
+
+@pytest.mark.browser
 @pytest.mark.parametrize(
     ("change", "names"),
     [

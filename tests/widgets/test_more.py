@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from studium_widgets import RotaryDial
+from studium_widgets import RankExplorer, RotaryDial
 
 ROOT = Path(__file__).parents[2]
 MISTAKE = re.compile(r"""select\(ui, "(?:mistake|fault|bug)", \{ label: "([^"]*)\"""")
@@ -27,6 +27,17 @@ def test_a_widget_that_folds_nothing_has_neither_line(mount, gallery):
     page = mount(gallery(), more=False)
     assert not page.locator(".st-more").is_visible()
     assert not page.locator(".st-try").is_visible()
+
+
+@pytest.mark.browser
+def test_a_folded_part_has_its_size_once_it_is_opened_and_is_open_where_the_state_is_about_it(mount):
+    page = mount(RankExplorer(), RankExplorer(factors="learned"), more=False)
+    loss = page.locator("canvas[role=img]")
+    assert [part.is_visible() for part in loss.all()] == [False, True]
+    page.get_by_text("Learning A and B").first.press("Enter")
+    page.drawn()
+    first, second = (part.bounding_box()["width"] for part in loss.all())
+    assert first == second > 600
 
 
 def test_what_can_be_broken_has_one_name_in_all_widgets():

@@ -173,9 +173,9 @@ def test_a_draft_is_checked_and_a_mistake_shows(mount):
     assert f"{kept} of 5 drafted tokens are accepted" in page.locator(".st-summary").inner_text()
     assert page.get_by_role("option").nth(kept).get_attribute("aria-label").endswith("rejected")
     off = page.locator("dl > div").nth(1).locator("dd").first
-    assert off.inner_text() == "0.000"
+    assert off.inner_text() == "0 %"
     page.get_by_label("Put in a mistake").select_option("resample-target")
-    page.wait_for_function("document.querySelectorAll('dd')[2].textContent > '0.01'")
+    page.wait_for_function("parseFloat(document.querySelectorAll('dd')[2].textContent) > 1")
 
 
 @pytest.mark.browser
@@ -191,7 +191,7 @@ def test_attention_shows_how_much_a_token_looks_at_each_of_the_source(mount):
     )
     page = mount(widget)
     notes = page.get_by_role("listbox", name="Source").locator(".st-chip-note").all_inner_texts()
-    assert notes == [".100", ".100", ".800"]
+    assert notes == ["10 %", "10 %", "80 %"]
 
 
 def test_the_alternative_text_names_the_likeliest_token_and_the_settings():

@@ -42,7 +42,7 @@ export default widget((ui) => {
   const bar = stackedBar("Memory", PARTS);
   const needed = cardsOf();
   const tiles = { inference: facts(["In all", "Cards", "Largest batch", "A token, at best"]), training: facts(["In all", "Cards", "Largest batch", "For each parameter"]) };
-  const chart = lineChart(ui, { label: "Memory over the context", x: { label: "context, tokens", log: true }, y: { label: "GB", log: true }, height: 230 });
+  const chart = lineChart(ui, { label: "Memory over the context", x: { label: "context, tokens", log: true }, y: { label: "GB", log: true }, height: 280 });
   const source = h("p", { class: "st-effect" });
   const table = dataTable(ui, { caption: "Memory by parts, in bytes" });
   ui.add(h("div", { class: "st-memory" }, bar.element, needed.element, tiles.inference.element, tiles.training.element, chart.element, source), table.element);
@@ -105,8 +105,8 @@ function curves({ model, options, card }) {
   const compared = options.task === "training"
     ? [["checkpointing", size(model, { checkpointing: true })], ["everything kept", size(model, { checkpointing: false, flash: false })]]
     : [["one KV head (MQA)", size(other(1))], [`${model.heads} KV heads (MHA)`, size(other(model.heads))]];
-  const lines = [["in all", size(model)], ...compared, [card.name, CONTEXTS.map(() => card.memory / 1e9)]];
-  return { x: CONTEXTS, series: lines.map(([name, y]) => ({ name, y })), marks: [{ x: options.context, label: three(options.context) }] };
+  const lines = [["in all", size(model), "chosen"], ...compared.map((line) => [...line, "context"]), [card.name, CONTEXTS.map(() => card.memory / 1e9), "wrong"]];
+  return { x: CONTEXTS, series: lines.map(([name, y, kind]) => ({ name, y, kind })), marks: [{ x: options.context, label: three(options.context) }] };
 }
 
 function sourceOf({ model, options }) {

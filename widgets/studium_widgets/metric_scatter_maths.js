@@ -25,6 +25,12 @@ export function front(points, { x, y, lower }) {
   return kept.sort((p, q) => p[x] - q[x]);
 }
 
+/** The corners of the front [{x, y}, …], sorted by x: what lies behind them is beaten. `lower`: less x is better. */
+export function stairs(points, lower) {
+  const corner = (from, to) => (lower ? { x: to.x, y: from.y } : { x: from.x, y: to.y });
+  return points.flatMap((point, i) => (i ? [corner(points[i - 1], point), point] : [point]));
+}
+
 /** The distinct values of a field as text, in the order of their first appearance. */
 export const distinct = (points, field) => [...new Set(points.map((point) => String(point[field] ?? "")))];
 

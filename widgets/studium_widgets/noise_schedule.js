@@ -83,8 +83,8 @@ function readouts() {
     const wrong = steps.wrong !== steps.right;
     tiles.draw([
       [found ? percent(found.onMode) : "…", `of the data ${percent(TRUE_ON_MODE)}`],
-      [found ? off(found.ratio) : "…", found ? `× ${number(found.ratio)}` : ""],
-      [off(variance.wrong), `V / s² = ${number(variance.wrong)}${wrong ? `; without the mistake ${number(variance.right)}` : ""}`],
+      [found ? off(found.ratio) : "…", found ? `× ${number(found.ratio)} of the data's` : ""],
+      [off(variance.wrong), `of a mode, by the formula: V / s² = ${number(variance.wrong)}${wrong ? `; without the mistake ${number(variance.right)}` : ""}`],
     ]);
   };
   return { element: tiles.element, draw };

@@ -87,7 +87,7 @@ function paint(context, box, panel, now, theme) {
 
 // Which timesteps the sampler visits, as a row of strokes under the axis.
 function rug(context, box, { T, steps: { wrong } }, theme) {
-  context.fillStyle = theme.warm;
+  context.fillStyle = theme.accent;
   for (const t of wrong.times) context.fillRect(across(box, t / (T - 1)) - 0.5, box.bottom + 1, 1, 5);
 }
 

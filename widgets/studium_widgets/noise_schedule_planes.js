@@ -12,7 +12,7 @@ const POINTS = 100; // of a path, at most
 
 /** `draw(now)` with what `model` reads. Gives {element}. */
 export function planes(ui) {
-  const [forward, backward] = ["Forward: data with noise added", "Backward: the sampler's particles and 30 of their paths"].map(plane);
+  const [forward, backward] = ["Forward, into the noise: data with noise added", "Backward, out of it: the sampler's particles and 30 of their paths"].map(plane);
   const element = h("div", { class: "st-noise-planes" }, forward.element, backward.element);
   const shade = shading();
   const points = new Float64Array(2 * PARTICLES);
@@ -100,7 +100,7 @@ function paths(context, { size, scale, theme }, { ways, stride }, [first, last],
       else context.moveTo(x, y);
     }
   }
-  context.strokeStyle = theme.warm;
+  context.strokeStyle = theme.muted;
   context.globalAlpha = alpha;
   context.lineWidth = 1;
   context.stroke();
@@ -115,7 +115,7 @@ function heads(context, { size, scale, theme }, { ways, stride }, done, count) {
     context.moveTo(x + 3.4, y);
     context.arc(x, y, 3.4, 0, 7);
   }
-  context.fillStyle = theme.warm;
+  context.fillStyle = theme.text;
   context.strokeStyle = theme.surface;
   context.lineWidth = 1.2;
   context.fill();

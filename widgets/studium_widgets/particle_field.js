@@ -4,6 +4,7 @@ import { dataTable } from "./controls/data_table.js";
 import { demonstrate } from "./controls/demonstration.js";
 import { h } from "./controls/element.js";
 import { facts } from "./controls/facts.js";
+import { fold } from "./controls/fold.js";
 import { player } from "./controls/player.js";
 import { select } from "./controls/select.js";
 import { slider } from "./controls/slider.js";
@@ -18,6 +19,12 @@ const [BUSY, IDLE, AT_ONCE] = [2, 6, 60]; // ms of a frame for walking: while so
 const GROUNDS = [["density", "Density"], ["class", "p(class | x)"], ["none", "None"]];
 const ARROWS = [["none", "None"], ["score", "Score"], ["change", "Score: what a weight changes"]];
 
+const INVITES = {
+  none: "play the steps and read the shares in the picture: do the particles find both modes in the right proportion?",
+  classifier: "raise the scale: the pull to the class grows, and the particles keep away from its borders. The ground is the classifier's certainty.",
+  "classifier-free": "raise the scale: the particles obey the label more, and leave the ground, the density that they should have.",
+};
+
 export default widget((ui) => {
   const { read, advance } = model(ui);
   const ends = () => [0, ui.get("steps")];
@@ -27,7 +34,8 @@ export default widget((ui) => {
   const side = settings(ui);
   const sampler = select(ui, "sampler", { label: "Sampler", options: others.filter(([name]) => name !== "yours") });
   const guided = ui.get("guidance") !== "none";
-  ui.controls(clock.element, guided ? side.scale : sampler, side.menu);
+  side.scale.classList.add("st-particles-scale");
+  ui.controls(...(guided ? [side.scale, clock.element] : [clock.element, sampler]), side.menu);
   ui.more(
     ...(guided ? [sampler] : [side.scale]),
     slider(ui, "steps", { label: "Steps in all", values: COUNTS }),
@@ -36,14 +44,14 @@ export default widget((ui) => {
     select(ui, "beside", { label: "Beside it", options: [["none", "Nothing"], ...others.map(([name, shown]) => [name, name === "yours" ? shown : `${shown}, correct`])] }),
     ...side.rest,
   );
-  ui.invite(ui.get("guidance") === "none" ? "play the steps and read the shares below: do the particles find both modes in the right proportion?" : "raise the scale: the particles obey the label more, and leave the density that they came from.");
+  ui.invite(INVITES[ui.get("guidance")]);
   demonstrate(ui, "step", clock.all, 4000);
   const parts = { planes: planes(ui), side, shares: bars(ui, { label: "Share of the particles", format: percent }) };
   const tiles = facts(["Distance to exact", "Width of the cloud", "Mean radius"]);
   const table = dataTable(ui, { caption: "Shares of the particles now, and of the exact density" });
   const key = h("p", { class: "st-effect" }, "Share of the particles; the stroke marks the exact density's.");
-  const main = h("div", { class: "st-particles" }, parts.planes.element, side.effect, tiles.element, h("div", { class: "st-particles-key" }, key, parts.shares.element));
-  ui.add(main, table.element);
+  const main = h("div", { class: "st-particles" }, parts.planes.element, h("div", { class: "st-particles-key" }, tiles.element, side.effect));
+  ui.add(main, fold(ui, "All shares as bars", [key, parts.shares.element]), table.element);
   let moved = false;
   ui.on("", () => (moved = true));
   return () => {
@@ -52,6 +60,7 @@ export default widget((ui) => {
     const now = read();
     clock.draw();
     parts.planes.draw(now);
+    main.classList.toggle("st-particles-one", !now.beside && !now.yours);
     parts.side.draw(now);
     tiles.draw(readings(ui, now));
     parts.shares.draw([...now.found.shares].map((value, g) => ({ name: groupName(ui, now.guidance, g), value, mark: now.goal.shares[g], kind: now.guidance === "none" || g === ui.get("label") ? "chosen" : "context" })));
@@ -73,8 +82,8 @@ function readings(ui, { found, other, goal }) {
   const note = (exact, value) => (other ? `${exact}; ${name} ${value(other)}` : exact);
   const wide = (cloud) => widthOf(cloud.spread / goal.spread);
   return [
-    [far(found.distance), note("right 0.00", (cloud) => far(cloud.distance))],
-    [wide(found), note("covariance, trace", wide)],
-    [number(found.radius), note(`right ${number(goal.radius)}`, (cloud) => number(cloud.radius))],
+    [far(found.distance), note("of the two densities; right 0", (cloud) => far(cloud.distance))],
+    [wide(found), note("spread beside the right one", wide)],
+    [number(found.radius), note(`from the middle; right ${number(goal.radius)}`, (cloud) => number(cloud.radius))],
   ];
 }

@@ -112,7 +112,7 @@ class ParticleField(Widget):
     @classmethod
     def tug_of_war(cls, **state: Any) -> Self:
         """Classifier guidance on the ring: the score pulls to the data, the classifier's gradient to the class."""
-        return cls(**{"guidance": "classifier", "background": "class", "arrows": "score", "step": 120} | state)
+        return cls(**{"guidance": "classifier", "background": "class", "step": 120} | state)
 
     @classmethod
     def three_answers(cls, **state: Any) -> Self:

@@ -1,15 +1,16 @@
 // The plane, and the one beside it: ground, arrows, particles and the probe, from what `model` reads.
 import { h } from "./controls/element.js";
-import { DASHES, legend } from "./controls/legend.js";
+import { DASHES } from "./controls/legend.js";
 import { memo } from "./controls/memo.js";
 import { particleField } from "./controls/particle_field.js";
 import { fieldAt, SIDE } from "./particle_field_model.js";
-import { NAMES } from "./particle_field_words.js";
+import { groupName, NAMES, percent } from "./particle_field_words.js";
 import { adjusted, fieldOf, grids, guided, tilted } from "./particle_field_maths.js";
 
 const GRID = 15; // arrows across
 const POINTER = 80; // px of the longest arrow at the probe
-const [MARKED, TRAIL] = [12, 24]; // particles with a trail, and its frames
+const [MARKED, TRAIL] = [3, 24]; // particles with a trail, and its frames
+const MOST_NAMED = 8; // groups whose names are written beside them
 
 /** `draw(now)`. Gives {element}. */
 export function planes(ui) {
@@ -18,9 +19,7 @@ export function planes(ui) {
     ui.set("probe_y", y);
   };
   const fields = ["Particles: drag or press the arrow keys to move the probe", "Beside: drag or press the arrow keys to move the probe"].map((label) => particleField(ui, { label, moved }));
-  const key = legend(ui);
   const boards = h("div", { class: "st-particles-planes" }, ...fields.map((field) => field.element));
-  const element = h("div", {}, boards, key.element);
   const grounds = [0, 1].map(() => ({ level: memo(fieldAt), exact: memo(grids), picture: memo(ground) }));
   const draw = (now) => {
     const both = now.beside ?? now.yours;
@@ -28,15 +27,32 @@ export function planes(ui) {
     fields[1].element.hidden = !both;
     const stacked = both && ui.widthOf(boards) < 450;
     const size = Math.max(120, Math.min(520, Math.floor(both && !stacked ? (ui.widthOf(boards) - 10) / 2 : ui.widthOf(boards))));
-    const names = pointerNames(now);
-    key.draw(names);
-    const first = content(ui, now, now.main, grounds[0]);
+    const rings = modesOf(now);
+    const first = { ...content(ui, now, now.main, grounds[0]), rings, marks: marks(ui, now, now.found) };
     const note = `step ${now.step} of ${now.n}`;
     fields[0].draw({ size, ...first, title: NAMES[now.sampler], note });
-    if (now.beside) fields[1].draw({ size, ...content(ui, now, now.beside, grounds[1], sameLevel(now) ? first.ground : null), title: `${NAMES[ui.get("beside")]}, correct`, note });
-    if (now.yours) fields[1].draw({ size, ...first, ...yours(now), title: "Yours" });
+    if (now.beside) fields[1].draw({ size, ...content(ui, now, now.beside, grounds[1], sameLevel(now) ? first.ground : null), rings, marks: marks(ui, now, now.other), title: `${NAMES[ui.get("beside")]}${now.mistake[0] === "none" ? "" : ", correct"}`, note });
+    if (now.yours) fields[1].draw({ size, ...first, marks: [], ...yours(now), title: "Yours" });
   };
-  return { element, draw };
+  return { element: boards, draw };
+}
+
+// Two standard deviations around each mode of the data.
+const modesOf = ({ mix }) => Array.from({ length: mix.count }, (_, k) => [mix.means[2 * k], mix.means[2 * k + 1], 2 * Math.sqrt(mix.variances[k])]);
+
+// Beside each group its share of the particles, with its name and the right share; the class that is asked for is large.
+function marks(ui, { mix, groups, guidance, goal, half }, found) {
+  const count = goal.shares.length;
+  if (count > MOST_NAMED) return [];
+  return Array.from({ length: count }, (_, g) => {
+    const own = [...mix.variances.keys()].filter((k) => groups[k] === g);
+    const [x, y] = [0, 1].map((axis) => own.reduce((sum, k) => sum + mix.means[2 * k + axis], 0) / own.length);
+    const far = 1 + (2.6 * Math.sqrt(mix.variances[own[0]])) / (Math.hypot(x, y) || 1);
+    const asked = guidance === "none" || g === ui.get("label");
+    const name = groupName(ui, guidance, g);
+    const high = asked && guidance !== "none"; // out of the way of a cloud that goes outwards
+    return { x: x * far, y: high ? Math.sign(y || 1) * half : y * far, lines: asked ? [percent(found.shares[g]), `${name}, right ${percent(goal.shares[g])}`] : [name], strong: asked };
+  });
 }
 
 // Two diffusions have the same density at the same step.
@@ -113,19 +129,17 @@ function weightChange({ mix }, { signal, variance }, step) {
   };
 }
 
-const pointerNames = ({ guidance }) => (guidance === "none" ? ["score at the probe"] : ["score of p(x)", "s × pull to the class", "sum"]);
-
 function pointers(ui, { guidance }, { field, guide, step, at }, [x, y]) {
   const e = new Float64Array(5);
   guided(field, guide, at, x, y, e, step);
   const sum = [-e[0], -e[1]];
-  if (guidance === "none") return scaled(ui, [sum]);
+  if (guidance === "none") return scaled([[sum, "score", ui.theme.accent]]);
   const whole = new Float64Array(5);
   guided(field, { kind: "none" }, at, x, y, whole, step);
-  return scaled(ui, [[-whole[0], -whole[1]], [sum[0] + whole[0], sum[1] + whole[1]], sum]);
+  return scaled([[[-whole[0], -whole[1]], "to the data", ui.theme.muted], [[sum[0] + whole[0], sum[1] + whole[1]], "s × to the class", ui.theme.accent], [sum, "sum", ui.theme.text]]);
 }
 
-function scaled(ui, vectors) {
-  const longest = Math.max(...vectors.map(([x, y]) => Math.hypot(x, y))) || 1;
-  return vectors.map(([x, y], i) => ({ dx: (POINTER * x) / longest, dy: (POINTER * y) / longest, colour: ui.theme.series[i], dash: DASHES[i] }));
+function scaled(vectors) {
+  const longest = Math.max(...vectors.map(([[x, y]]) => Math.hypot(x, y))) || 1;
+  return vectors.map(([[x, y], name, colour], i) => ({ dx: (POINTER * x) / longest, dy: (POINTER * y) / longest, colour, name, dash: vectors.length > 1 ? DASHES[2 - i] : [] }));
 }

@@ -2,14 +2,14 @@
 import { choice } from "./controls/choice.js";
 import { dataTable } from "./controls/data_table.js";
 import { demonstrate } from "./controls/demonstration.js";
-import { h } from "./controls/element.js";
+import { fold } from "./controls/fold.js";
 import { select } from "./controls/select.js";
 import { slider } from "./controls/slider.js";
 import { widget } from "./controls/widget.js";
 import { costs } from "./rank_explorer_costs.js";
 import { lossPanel } from "./rank_explorer_loss.js";
 import { maps } from "./rank_explorer_maps.js";
-import { amount, equation, scaleOf, sentence, tableRows } from "./rank_explorer_words.js";
+import { amount, equation, headline, scaleOf, sentence, tableRows } from "./rank_explorer_words.js";
 import { source } from "./rank_explorer_source.js";
 import { spectrumPanel } from "./rank_explorer_spectrum.js";
 
@@ -27,21 +27,23 @@ export default widget((ui) => {
   const { first, rest } = controls(ui, Math.min(rows, columns));
   ui.controls(...first);
   ui.more(...rest);
-  ui.invite("lower the rank: what is lost shows beside the picture, and the bill falls with it.");
+  ui.invite("raise the rank one by one. How few of its numbers are enough to rebuild the update?");
   demonstrate(ui, "rank", () => Array.from({ length: Math.min(rows, columns) - ui.get("rank") + 1 }, (_, i) => Math.min(rows, columns) - i));
   const parts = {
     pictures: maps(ui),
+    size: headline(),
     line: equation(),
     spectrum: spectrumPanel(ui),
     loss: lossPanel(ui),
     table: dataTable(ui, { caption: "Singular values, and the energy that a cut behind each leaves and keeps" }),
     costs: costs(ui),
   };
-  const charts = h("div", { class: "st-rank-pair st-rank-charts" }, parts.spectrum.element, ...parts.loss.elements);
-  ui.add(parts.pictures.element, parts.line.element, charts, parts.table.element, parts.costs.element);
+  const learning = fold(ui, "Learning A and B: the loss stops at the tail", [parts.line.element, ...parts.loss.elements], ui.get("factors") === "learned");
+  const bill = fold(ui, "The bill: memory to train, work to use", [parts.costs.element]);
+  ui.add(parts.pictures.element, parts.size.element, parts.spectrum.element, learning, bill, parts.table.element);
   return () => {
     const now = look();
-    for (const part of [parts.spectrum, parts.loss, parts.pictures, parts.line, parts.costs]) part.draw(now);
+    for (const part of [parts.spectrum, parts.loss, parts.pictures, parts.size, parts.line, parts.costs]) part.draw(now);
     parts.table.draw(() => tableRows(now));
     ui.say(sentence(now, parts.pictures.cell()));
     if (!now.run.complete) ui.redraw();

@@ -4,7 +4,7 @@ import { h, suppress } from "./controls/element.js";
 import { slider } from "./controls/slider.js";
 import { grid, hatching, line, MARGIN, vertical } from "./controls/cut_axes.js";
 import { MOMENTS, STEPS } from "./rank_explorer_learning.js";
-import { amount, heading } from "./rank_explorer_words.js";
+import { amount } from "./rank_explorer_words.js";
 
 const HEIGHT = 270;
 const BAR = 40; // px: the bar of all the energy, left of the curve
@@ -15,7 +15,6 @@ const METHODS = [["adam", "Adam"], ["descent", "Gradient descent"]];
 export function lossPanel(ui) {
   const canvas = h("canvas", { role: "img" });
   const frame = h("div", { class: "st-cut-frame" }, canvas);
-  const title = heading("Learning A and B: the loss stops at the tail");
   const settings = h(
     ...["div", { class: "st-controls st-rank-learning" }, player(ui)],
     slider(ui, "steps", { label: "Learning steps", values: MOMENTS, format: (step) => `${step}` }),
@@ -27,7 +26,7 @@ export function lossPanel(ui) {
     canvas.setAttribute("aria-label", spoken(now));
     paint(fit(canvas, width, HEIGHT), now, width, ui.theme, ui.still);
   };
-  return { elements: [h("div", { class: "st-rank-panel" }, title, frame), settings], draw };
+  return { elements: [frame, settings], draw };
 }
 
 const spoken = ({ total, tail, run }) =>

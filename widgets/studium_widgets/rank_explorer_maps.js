@@ -1,7 +1,7 @@
 import { matrices } from "./controls/matrix.js";
 import { amount, percent } from "./rank_explorer_words.js";
 
-const TITLES = ["ΔW, the update", "(α/r)·B·A", "Residual"];
+const TITLES = ["ΔW, the update", "B·A, two thin matrices", "Residual, what is missing"];
 
 /** The update, the product and the residual in one colour scale, with one cursor over all three. */
 export function maps(ui) {
@@ -16,8 +16,7 @@ export function maps(ui) {
 }
 
 function captions({ rows, columns, rank, scale, total, left, factors }) {
-  const numbers = rank * (rows + columns);
-  const size = `${numbers.toLocaleString("en")} numbers for ${(rows * columns).toLocaleString("en")} (${percent(numbers / (rows * columns))})`;
-  const how = factors === "rescaled" ? "fitted at 1, used at" : "α/r =";
-  return [`${rows} × ${columns}, energy ${amount(total)}`, `${size}, ${how} ${amount(scale)}`, `energy ${amount(left)}`];
+  const numbers = (count) => `${count.toLocaleString("en")} number${count > 1 ? "s" : ""}`;
+  const how = factors === "rescaled" ? `, fitted at 1, used at ${amount(scale)}` : scale === 1 ? "" : `, times α/r = ${amount(scale)}`;
+  return [`${rows} × ${columns}: ${numbers(rows * columns)}`, `${rank} · (${rows} + ${columns}): ${numbers(rank * (rows + columns))}${how}`, `${percent(total ? left / total : 0)} of the update`];
 }

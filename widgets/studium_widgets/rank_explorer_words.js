@@ -21,24 +21,38 @@ export const scaleOf = (ui) => ui.get("alpha") / ui.get("rank");
 /** True where the residual is the tail energy, to a tenth of a percent. */
 export const onFloor = ({ left, tail, total }) => left <= tail * 1.001 + total * 1e-6;
 
-/** ‖residual‖² beside the tail energy, and the share that is kept. */
-export function equation() {
-  const part = (name) => {
-    const [value, label] = [h("strong", { class: "st-value" }), h("span", { class: "st-label" })];
-    return { value, label, element: h("div", { class: `st-rank-number st-rank-${name}` }, label, value) };
+// A large number below its label; `kind` is what its colour says.
+function part(kind) {
+  const [value, label] = [h("strong", { class: "st-value" }), h("span", { class: "st-label" })];
+  return { value, label, element: h("div", { class: `st-rank-number st-rank-${kind}` }, label, value) };
+}
+
+/** The share of the update that is kept, and the share of the numbers that this takes. */
+export function headline() {
+  const [kept, stored] = [part("kept"), part("stored")];
+  const element = h("div", { class: "st-rank-equation" }, kept.element, h("span", { class: "st-rank-for" }, "with"), stored.element);
+  const draw = ({ rank, rows, columns, kept: share }) => {
+    put(kept.label, "textContent", `rank ${rank} can keep`);
+    put(kept.value, "textContent", `${percent(share)} of the update`);
+    const numbers = (rank * (rows + columns)) / (rows * columns);
+    put(stored.label, "textContent", numbers > 1 ? "A and B are larger than ΔW:" : "A and B are");
+    put(stored.value, "textContent", `${percent(numbers)} of its numbers`);
+    element.classList.toggle("st-rank-dear", numbers >= 1);
   };
-  const [left, tail, kept] = ["left", "tail", "kept"].map(part);
+  return { element, draw };
+}
+
+/** ‖residual‖² beside the tail energy. */
+export function equation() {
+  const [left, tail] = [part("left"), part("tail")];
   const sign = h("span", { class: "st-rank-sign" });
   left.label.textContent = "‖residual‖²";
-  kept.label.textContent = "energy that rank r can keep";
-  const element = h("div", { class: "st-rank-equation" }, left.element, sign, tail.element, kept.element);
+  const element = h("div", { class: "st-rank-equation" }, left.element, sign, tail.element);
   const draw = (now) => {
     put(left.value, "textContent", amount(now.left));
     put(tail.value, "textContent", amount(now.tail));
     put(tail.label, "textContent", `tail energy, Σ σᵢ² for i > ${now.rank}`);
-    put(kept.value, "textContent", percent(now.kept));
     put(sign, "textContent", onFloor(now) ? "=" : ">");
-    element.classList.toggle("st-rank-apart", !onFloor(now));
   };
   return { element, draw };
 }

@@ -2,6 +2,7 @@
 import { dataTable } from "./controls/data_table.js";
 import { demonstrate } from "./controls/demonstration.js";
 import { h } from "./controls/element.js";
+import { fold } from "./controls/fold.js";
 import { widget } from "./controls/widget.js";
 import { BATCHES, batchSlider, cacheList, cardList, CONTEXTS, contextSlider, headList, modelList, weightList } from "./memory_meter_controls.js";
 import { duration, operations, three } from "./memory_meter_words.js";
@@ -34,7 +35,7 @@ export default widget((ui) => {
   const list = h("ul", { class: "st-roof-points" });
   const hint = h("p", { class: "st-effect" }, "Drag point 1 to change the batch and point 2 to change the context. Round points are what the card allows at best; square ones were measured. Dotted roofs are other cards.");
   const table = dataTable(ui, { caption: "Work, traffic and the roof" });
-  ui.add(chart.element, hint, list, table.element);
+  ui.add(chart.element, hint, fold(ui, "The points in numbers", [list]), table.element);
   return () => {
     const card = CARDS[ui.get("card")];
     if (ui.array("measured")?.data.some((number) => !(number > 0))) throw new Error("measured numbers above 0 are needed");

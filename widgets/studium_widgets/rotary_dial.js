@@ -45,7 +45,7 @@ export default widget((ui) => {
   return () => {
     const now = look();
     positions.forEach((part) => part.draw?.());
-    key.draw(["query", "key", { name: "angles seen in training (grey)", stroke: ui.theme.line, dash: [] }]);
+    key.draw([{ name: "query", stroke: ui.theme.accent }, { name: "key", stroke: ui.theme.muted }, { name: "angles seen in training (grey)", stroke: ui.theme.line, dash: [] }]);
     dials.draw(now);
     chart.draw(chartOf(now, y));
     table.draw(() => rowsOf(now));

@@ -25,7 +25,7 @@ export function faces(ui, { moved }) {
     discs(context, centres, size / 2 - 5, now, ui.theme);
     hands(context, centres, size / 2 - 5, now, ui.theme);
     if (view.chosen() >= 0) rings(context, [centres[view.chosen()]], size / 2 - 2, ui.theme.text, 2);
-    if (size >= 36) centres.forEach((centre, i) => label(context, centre, size, i, ui.theme));
+    if (size >= 36) centres.forEach((centre, i) => label(context, centre, size, i ? (i === centres.length - 1 ? `${i}, slow` : String(i)) : "0, fast", ui.theme));
   };
   return view;
 }
@@ -84,8 +84,8 @@ function hands(context, centres, radius, { query, key, speeds, layout, mistake, 
   };
   const turned = mistake === "key still" ? 0 : mistake === "sign" ? -n : n;
   const dash = radius > 16 ? [4, 3] : [3, 2];
-  pointers(context, centres, radius * 0.72, (i) => start(key, i) + turned * speeds[i], theme.series[1], dash);
-  pointers(context, centres, radius * 0.92, (i) => start(query, i) + m * speeds[i], theme.series[0], []);
+  pointers(context, centres, radius * 0.72, (i) => start(key, i) + turned * speeds[i], theme.muted, dash);
+  pointers(context, centres, radius * 0.92, (i) => start(query, i) + m * speeds[i], theme.accent, []);
 }
 
 // Angles run clockwise from twelve o'clock, as on a clock.
@@ -102,10 +102,10 @@ function pointers(context, centres, length, angleOf, stroke, dash) {
   context.setLineDash([]);
 }
 
-function label(context, [x, y], size, i, theme) {
+function label(context, [x, y], size, name, theme) {
   context.fillStyle = theme.muted;
   context.font = `11px ${theme.font}`;
   context.textAlign = "center";
   context.textBaseline = "top";
-  context.fillText(String(i), x, y + size / 2 - 2);
+  context.fillText(name, x, y + size / 2 - 2);
 }

@@ -26,7 +26,7 @@ export default widget((ui) => {
   ui.invite("drag the cut through the values: how few of them give back what you see?");
   demonstrate(ui, "cut", () => [...Array(Math.min(ui.get("cut"), look().weights.length) + 1).keys()]);
   const bars = cutBars(ui, "cut", { label: "Cut behind value", least: 0 });
-  const [x, y] = [{ label: "values kept" }, { label: "energy kept", range: [0, 1] }];
+  const [x, y] = [{ label: "values kept" }, { label: "energy kept, %", range: [0, 118] }];
   const chart = lineChart(ui, { label: "Energy kept by each cut: arrows read it", x, y, height: 270 });
   const picture = ui.array("matrix") ? (ui.get("image").length ? images(ui) : products(ui)) : null;
   const table = dataTable(ui, { caption: "Values, and the energy that a cut behind each keeps" });
@@ -34,7 +34,7 @@ export default widget((ui) => {
   return () => {
     const now = look();
     bars.draw(barsOf(ui, now));
-    chart.draw({ series: [{ name: "energy kept", y: now.kept }], marks: [{ x: now.cut }] });
+    chart.draw({ series: [{ name: "energy kept", y: Array.from(now.kept, (share) => 100 * share) }], marks: [{ x: now.cut, label: `${now.cut} keep ${percent(now.kept[now.cut])}` }] });
     picture?.draw(now);
     table.draw(() => rowsOf(now));
     ui.say(picture?.spoken(now) || sentence(now));
@@ -114,7 +114,7 @@ function products(ui) {
     const whole = back(now);
     const rest = now.target.map((value, i) => value - whole[i]);
     const error = Math.sqrt(energy(rest) / (energy(now.target) || 1));
-    const notes = [`${now.rows} × ${now.columns}`, `${now.cut} of ${now.values.length} values`, `relative error ${rounded(error)}`];
+    const notes = [`${now.rows} × ${now.columns}`, `${now.cut} of ${now.values.length} values`, `an error of ${percent(error)}`];
     const pictures = [now.target, whole].map((data, i) => ({ data, range, palette, note: notes[i], ...shared }));
     const reach = Math.max(...rest.map(Math.abs), 1e-12 * now.largest);
     maps.draw([...pictures, { data: rest, range: [-reach, reach], palette: "diverging", note: `${notes[2]}; colours to ±${rounded(reach)}`, ...shared }], { from: rounded(range[0]), to: rounded(range[1]), palette });

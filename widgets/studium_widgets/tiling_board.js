@@ -52,6 +52,7 @@ function drawAll(context, now, place, image, theme) {
   strips(context, now, place, theme);
   outcome(context, now, place, theme);
   if (now.step) current(context, now, place, theme);
+  words(context, now, place, theme);
 }
 
 // A tile's scores are gone once it is done: it fades.
@@ -103,18 +104,18 @@ function strips(context, now, { left, top, cell }, theme) {
   const { size, rows, columns, list, step } = now;
   const [i, j] = step ? list[step - 1] : [-1, -1];
   const [thin, across] = [EDGE * 0.62, Math.ceil(size / columns)];
-  for (const [name, y] of [["K", top - GAP - 2 * thin], ["V", top - GAP - thin]]) {
+  for (const [name, y] of [["keys K", top - GAP - 2 * thin], ["values V", top - GAP - thin]]) {
     for (let block = 0; block < across; block++) {
       const [from, to] = span(block, columns, size);
       box(context, [left + from * cell, y, (to - from) * cell, thin - 3], block === j, theme);
     }
-    label(context, name, left - GAP - 10, y + thin / 2 - 1, theme);
+    label(context, name, left + size * cell - 4, y + thin / 2 - 1, { textAlign: "right", fillStyle: j === across - 1 ? theme.surface : theme.text });
   }
   for (let block = 0; block < Math.ceil(size / rows); block++) {
     const [from, to] = span(block, rows, size);
     box(context, [left - GAP - thin, top + from * cell, thin - 3, (to - from) * cell], block === i, theme);
   }
-  label(context, "Q", left - GAP - thin / 2 - 1, top + size * cell + 11, theme);
+  label(context, "queries Q", 0, top + size * cell + 11, { textAlign: "left", fillStyle: theme.text });
 }
 
 function box(context, [x, y, width, height], held, theme) {
@@ -125,9 +126,26 @@ function box(context, [x, y, width, height], held, theme) {
   context.strokeRect(x + 0.5, y + 0.5, width - 1, height - 1);
 }
 
-function label(context, text, x, y, theme) {
-  Object.assign(context, { fillStyle: theme.text, textAlign: "center", textBaseline: "middle" });
+function label(context, text, x, y, style) {
+  Object.assign(context, { textBaseline: "middle", ...style });
   context.fillText(text, x, y);
+}
+
+// What has become of the tiles, on the tiles: the last one, the first one, and those to come.
+function words(context, { list, step, size, rows, columns, causal }, { left, top, cell, inner }, theme) {
+  const said = [];
+  if (step) said.push(["on the chip", list[step - 1]]);
+  if (step > 1 && list[0] + "" !== list[step - 1] + "") said.push(["thrown away", list[0]]);
+  const last = list.findLast(([, j]) => j === 0);
+  if (list.indexOf(last) >= step) said.push(["to come", last]);
+  Object.assign(context, { textAlign: "center", textBaseline: "middle", fillStyle: theme.text, strokeStyle: theme.surface, lineWidth: 4, lineJoin: "round" });
+  const write = (text, x, y) => (context.strokeText(text, x, y), context.fillText(text, x, y));
+  for (const [text, [i, j]] of said) {
+    const [[r0, r1], [c0, c1]] = [span(i, rows, size), span(j, columns, size)];
+    const half = context.measureText(text).width / 2 + 2;
+    write(text, Math.max(left + half, Math.min(left + inner - half, left + ((c0 + c1) / 2) * cell)), top + ((r0 + r1) / 2) * cell);
+  }
+  if (causal) write("hidden by the mask", left + 0.68 * inner, top + 0.3 * inner);
 }
 
 // O at the right: how much of each row has been seen; a wrong row is warm and crossed.
@@ -145,7 +163,7 @@ function outcome(context, { size, state, errors, causal }, { left, top, cell, in
       context.fillRect(x + (EDGE - 4) / 2 - 5, top + (row + 0.5) * cell - 1.2, 10, 1.8);
     }
   }
-  label(context, "O", x + EDGE / 2 - 2, top + size * cell + 11, theme);
+  label(context, "output O", x + EDGE - 4, top + size * cell + 11, { textAlign: "right", fillStyle: theme.text });
 }
 
 function current(context, { size, rows, columns, list, step }, { left, top, cell }, theme) {

@@ -53,5 +53,5 @@ function growth(...values) {
     const { read, written } = maths.standard(N, now.width);
     return read + written;
   };
-  return { x: LENGTHS, series: [{ name: "standard", y: LENGTHS.map(whole) }, { name: "tiled", y: LENGTHS.map((N) => maths.moved(N, now)) }] };
+  return { x: LENGTHS, series: [{ name: "standard", y: LENGTHS.map(whole), kind: "context" }, { name: "tiled", y: LENGTHS.map((N) => maths.moved(N, now)), kind: "chosen" }] };
 }

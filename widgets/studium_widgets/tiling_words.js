@@ -13,7 +13,7 @@ const verdict = (error) => (error <= WRONG ? "exact" : size(error));
 
 /** The rows of the block on the chip: maximum before and after, factor, sum, and how wrong acc / l is. */
 export function rowTable({ list, step, rows, size: N, state, before, errors }) {
-  const head = h("tr", {}, ...["row", "m before", "m′", "e^(m − m′)", "l", "acc / l"].map((name) => h("th", { scope: "col" }, name)));
+  const head = h("tr", {}, ...["row", "maximum m", "now m′", "× e^(m − m′)", "sum ℓ", "a / ℓ"].map((name) => h("th", { scope: "col" }, name)));
   if (!step) return [head, h("tr", {}, h("td", { colspan: 6 }, "Nothing is loaded yet: play, or press the arrow keys on the picture."))];
   const [from, to] = span(list[step - 1][0], rows, N);
   const shown = Array.from({ length: Math.min(ROWS, to - from) }, (_, r) => from + r);
@@ -22,17 +22,19 @@ export function rowTable({ list, step, rows, size: N, state, before, errors }) {
   return [head, ...shown.map(line)];
 }
 
-/** Values and notes of the three tiles. */
-export function measured({ all, errors, state, width, rows, columns }) {
+/** Values and notes of the two tiles, and whether any row is wrong. */
+export function measured({ all, errors, state }) {
   const worst = Math.max(...errors);
   const met = state.seen.reduce((count, seen) => count + (seen > 0), 0);
   const wrong = errors.filter((error) => !(error <= WRONG)).length;
   const work = ({ flops, read, written }) => (flops / (read + written)).toFixed(1);
-  return [
-    [number(all.chip), `numbers: ${rows} × ${width} of q, ${columns} × ${width} of k and v, a tile, the sums`],
-    [met ? (worst <= WRONG ? "0" : size(worst)) : "–", met ? `${wrong} of ${met} rows are wrong${worst <= WRONG ? `; rounding ${size(worst)}` : ""}` : "no row has been met"],
-    [work(all.flash), `FLOP; standard ${work(all.standard)}`],
-  ];
+  const result = !met ? ["–", "no row has been met"] : wrong ? [`${wrong} of ${met} wrong`, `by up to ${size(worst)}`] : [`all ${met} exact`, `for the keys seen so far`];
+  return { wrong: wrong > 0, tiles: [result, [work(all.flash), `operations; standard ${work(all.standard)}`]] };
+}
+
+/** What is on the chip, as `stackedBar` takes it: q and a, k and v, the scores of a tile, m and ℓ. */
+export function chipParts({ rows, columns, width }) {
+  return [2 * rows * width, 2 * columns * width, rows * columns, 2 * rows].map((count) => [count, number(count)]);
 }
 
 export function sentence({ list, step, size: N, rows, columns, all, soFar, errors, state, causal }) {

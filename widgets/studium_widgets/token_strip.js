@@ -36,7 +36,8 @@ export default widget((ui) => {
   const panel = drafted ? drafting(ui) : single(ui);
   const table = dataTable(ui, { caption: "The tokens at this position" });
   if (source) ui.add(h("div", { class: "st-strip-line" }, h("span", { class: "st-label" }, "Source, and how much this token looks at each"), source.element));
-  ui.add(strip.element, panel.element, table.element);
+  const says = drafted ? "The draft: ✓ accepted, struck through where refused, + what the target adds" : "The text, and how likely the model found each token. Choose one.";
+  ui.add(h("div", { class: "st-strip-line" }, h("span", { class: "st-label" }, says), strip.element), panel.element, table.element);
   return () => {
     const now = read();
     if (source) source.draw(sourceItems(ui, now), looked);

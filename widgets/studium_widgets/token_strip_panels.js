@@ -20,16 +20,20 @@ const small = (text) => h("p", { class: "st-effect" }, text);
 export function single(ui) {
   const odds = bars(ui, { label: "Probabilities after the filters", format: share });
   const line = cumulated(ui);
-  const tiles = facts(["Tokens that stay", "Entropy, bits", "Perplexity of the text"]);
-  const left = titled("The likeliest tokens", odds.element, small("Bar: after the filters, renormalised. Stroke: before them."));
-  const right = titled("The draw", line.element, small("Kept tokens from the likeliest on; a number from 0 to 1 falls on one of them."), tiles.element);
+  const tiles = facts(["Tokens that stay", "As unsure as between", "Perplexity of the text"]);
+  const left = titled("The likeliest tokens", odds.element, small("Bar: with these settings. Stroke: as the model says."));
+  const fallen = small("");
+  const right = titled("The draw: each token as wide as it is likely", line.element, fallen, tiles.element);
   const draw = ({ vocabulary, here, u, token, text }) => {
     const { p, q, rank, cut } = here;
-    odds.draw(Array.from(rank.subarray(0, SHOWN), (i) => ({ name: cut[i] ? `${visible(vocabulary[i])} ✗ ${FILTERS[cut[i]]}` : visible(vocabulary[i]), value: q[i], mark: p[i], kind: i === token ? "chosen" : "context" })));
+    const widest = Math.max(0.5, ...Array.from(rank.subarray(0, SHOWN), (i) => Math.max(p[i], q[i])));
+    odds.draw(Array.from(rank.subarray(0, SHOWN), (i) => ({ name: cut[i] ? `${visible(vocabulary[i])} ✗ ${FILTERS[cut[i]]}` : visible(vocabulary[i]), value: q[i], mark: p[i], kind: i === token ? "chosen" : "context" })), widest);
     line.draw(vocabulary, here, ui.get("greedy") ? null : u, token);
+    const name = `“${visible(vocabulary[token])}”`;
+    put(fallen, "textContent", ui.get("greedy") ? `Greedy takes the likeliest, ${name}.` : `A random number, ${u.toFixed(2)}, falls on ${name}.`);
     tiles.draw([
-      [String(here.count), `of ${vocabulary.length}, ${share(here.mass)} of the mass`],
-      [here.after.toFixed(2), `${here.before.toFixed(2)} before the filters`],
+      [String(here.count), `of ${vocabulary.length}, ${share(here.mass)} of the probability`],
+      [(2 ** here.after).toFixed(1), `equal tokens: entropy ${here.after.toFixed(2)} bits, ${here.before.toFixed(2)} by the model`],
       [number(text.perplexity), Number.isFinite(text.nats) ? `${text.nats.toFixed(2)} nats a token, ${text.bitsPerByte.toFixed(2)} bits a byte` : "a token has probability 0"],
     ]);
   };
@@ -75,13 +79,14 @@ export function drafting(ui) {
   const draw = ({ vocabulary, draft: { at, counts, gain }, ids }) => {
     const all = counts.reduce((sum, count) => sum + count, 0);
     const top = Array.from(at.p.rank.subarray(0, SHOWN));
-    const bar = (values) => top.map((i) => ({ name: visible(vocabulary[i]), value: values(i), mark: at.p.q[i] }));
-    proposed.draw(bar((i) => at.q.q[i]));
-    counted.draw(bar((i) => (all ? counts[i] / all : at.out[i])));
+    const bar = (values, kind) => top.map((i) => ({ name: visible(vocabulary[i]), value: values(i), mark: at.p.q[i], kind }));
+    const widest = Math.max(0.5, ...top.map((i) => Math.max(at.p.q[i], at.q.q[i])));
+    proposed.draw(bar((i) => at.q.q[i], "context"), widest);
+    counted.draw(bar((i) => (all ? counts[i] / all : at.out[i]), at.distance < 1e-9 ? "right" : "wrong"), widest);
     const chance = all ? counts.reduce((sum, count, i) => sum + Math.abs(count / all - at.p.q[i]) / 2, 0) : at.distance;
     tiles.draw([
-      [at.alpha.toFixed(3), "Σ min(p, q) where the check is right"],
-      [at.distance.toFixed(3), all ? `total variation; counted ${chance.toFixed(3)}` : "total variation, exact"],
+      [share(at.alpha), "Σ min(p, q) where the check is right"],
+      [share(at.distance < 1e-9 ? 0 : at.distance), all ? `of what comes out; counted ${share(chance)}` : "of what comes out, exact"],
       [number(gain.tokens), `of ${ids.length + 1}; × ${number(gain.speedup)} in speed`],
     ]);
     put(effect, "textContent", MISTAKES[ui.get("mistake")][1]);

@@ -4,7 +4,8 @@ import { FILTERS } from "./token_strip_maths.js";
 
 const SPOKEN = { kept: "accepted", cut: "rejected", late: "never looked at", new: "added by the target" };
 
-export const share = (p) => (p >= 0.9995 ? "1" : p >= 0.0005 ? p.toFixed(3).replace(/^0/, "") : p > 0 ? "<.001" : "0");
+/** A probability in per cent: 65 %, 2.6 %, <0.1 %. */
+export const share = (p) => (p <= 0 ? "0 %" : p < 0.0005 ? "<0.1 %" : `${p < 0.0995 ? (100 * p).toFixed(1) : Math.round(100 * p)} %`);
 
 export const number = (value) => (Number.isFinite(value) ? (value >= 1e4 ? value.toExponential(1).replace("e+", "e") : String(Number(value.toPrecision(3)))) : "∞");
 
@@ -49,7 +50,7 @@ export function sentence(ui, now) {
 function singleSentence(ui, { vocabulary, ids, position, here, token, u, text }) {
   const before = ids.slice(Math.max(0, position - 3), position).map((id) => vocabulary[id]).join(" ");
   const place = position ? `After “${before}”` : "At the start";
-  const kept = `${here.count} of ${vocabulary.length} tokens stay, with ${share(here.mass)} of the mass`;
+  const kept = `${here.count} of ${vocabulary.length} tokens stay, with ${share(here.mass)} of the probability`;
   const how = ui.get("greedy") ? "greedy takes" : `the draw ${u.toFixed(2)} gives`;
   return `${place} ${kept}; ${how} “${visible(vocabulary[token])}”. Perplexity of the text ${number(text.perplexity)}.`;
 }
@@ -57,6 +58,6 @@ function singleSentence(ui, { vocabulary, ids, position, here, token, u, text })
 function draftSentence(ui, { vocabulary, ids, draft: { checked: { kept, token, bonus }, at, gain } }) {
   const added = token < 0 ? "" : ` and the target adds “${visible(vocabulary[token])}”${bonus ? " as a bonus" : ""}`;
   const speed = `${number(gain.tokens)} tokens a call on average, ${number(gain.speedup)} times as fast as without a draft`;
-  const far = at.distance < 1e-9 ? "what comes out is exactly the target" : `what comes out is off the target by ${at.distance.toFixed(3)}`;
+  const far = at.distance < 1e-9 ? "what comes out is exactly the target" : `${share(at.distance)} of what comes out is off the target`;
   return `${kept} of ${ids.length} drafted tokens are accepted${added}. ${speed}; here ${far}.`;
 }

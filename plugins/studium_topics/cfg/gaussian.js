@@ -27,8 +27,8 @@ export default widget((ui) => {
   ui.invite("raise the scale. The formula promises one density; the two samplers end in two others, both too narrow or in the wrong place.");
   demonstrate(ui, "scale", () => Array.from({ length: 4 * ui.get("scale") + 1 }, (_, i) => i / 4));
   const axes = { x: { label: "x" }, y: { label: "density" } };
-  const chart = lineChart(ui, { label: "Densities: arrows move the reading", ...axes, height: 300 });
-  const tiles = facts(["Tilted: variance", "DDPM: variance", "DDIM: variance"]);
+  const chart = lineChart(ui, { label: "Densities: arrows move the reading", ...axes, height: 340 });
+  const tiles = facts(["Promised: variance", "DDPM: variance", "DDIM: variance"]);
   const note = h("p", { class: "st-effect" }, "A peak that is cut off at the top is narrower than can be drawn beside the others.");
   const table = dataTable(ui, { caption: "Mean and variance" });
   ui.add(tiles.element, chart.element, note, table.element);
@@ -50,17 +50,19 @@ function drawCurves(chart, axes, now, { exact, ddpm, ddim }) {
   const all = { mean: 0, variance: WIDE };
   const end = Math.max(5, ...[exact, ddpm, ddim].map(({ mean, variance }) => mean + 3 * Math.sqrt(variance)));
   const x = Array.from({ length: POINTS }, (_, i) => -5 + ((end + 5) * i) / (POINTS - 1));
-  const series = [["all data", all], ["with the label", given], ["tilted density", exact], ["DDPM", ddpm], ["DDIM", ddim]];
+  const series = [["all data", all, "context"], ["with the label", given, "context"], ["promised", exact, "right"], ["DDPM", ddpm, "chosen"], ["DDIM", ddim, "wrong"]];
   const peak = (...gaussians) => Math.max(...gaussians.map(({ variance }) => 1 / Math.sqrt(2 * Math.PI * variance)));
   const [highest, most] = [1.06 * peak(all, given, exact, ddpm, ddim), 3 * peak(all, given, exact)];
   axes.y.range = [0, Math.min(highest, most)];
-  chart.draw({ x, series: series.map(([name, gaussian]) => ({ name, y: density(gaussian, x) })) });
+  chart.draw({ x, series: series.map(([name, gaussian, kind]) => ({ name, kind, y: density(gaussian, x), at: nearest(x, gaussian.mean) })) });
   return highest > most;
 }
 
+const nearest = (x, mean) => Math.round(((mean - x[0]) / (x.at(-1) - x[0])) * (x.length - 1));
+
 function tilesOf({ exact, ddpm, ddim }) {
   const against = ({ mean, variance }) => [three(variance), `${off(variance / exact.variance)}; mean ${three(mean)}`];
-  return [[three(exact.variance), `what should be sampled; mean ${three(exact.mean)}`], against(ddpm), against(ddim)];
+  return [[three(exact.variance), `the tilted density; mean ${three(exact.mean)}`], against(ddpm), against(ddim)];
 }
 
 // How far a variance is from the exact one.

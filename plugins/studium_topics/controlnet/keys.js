@@ -4,6 +4,7 @@ import { dataTable } from "studium_widgets/controls/data_table.js";
 import { demonstrate } from "studium_widgets/controls/demonstration.js";
 import { h, put, suppress } from "studium_widgets/controls/element.js";
 import { facts } from "studium_widgets/controls/facts.js";
+import { fold } from "studium_widgets/controls/fold.js";
 import { slider } from "studium_widgets/controls/slider.js";
 import { toggle } from "studium_widgets/controls/toggle.js";
 import { widget } from "studium_widgets/controls/widget.js";
@@ -13,6 +14,7 @@ import { kernel } from "./keys_kernel.js";
 
 const SCALES = [0, 0.5, 1, 1.5, 2];
 const STEPS = 30;
+const percent = (share) => `${Math.round(100 * share)} %`;
 const PARTS = [["out", "zero out"], ["copy", "copy"], ["in", "zero in"]];
 const KEYS = [["zero_out", "Zero out: starts at 0"], ["zero_in", "Zero in: starts at 0"], ["sees_image", "The copy sees the image"], ["pooled", "Pool the hint"]];
 
@@ -20,13 +22,12 @@ export default widget((ui) => {
   const asked = kernel(ui);
   const follow = followed(ui, asked);
   const small = smallControl(ui);
-  const taken = slider(ui, "taken", { label: "Steps taken", min: 0, max: STEPS });
-  ui.controls(slider(ui, "scale", { label: "Scale of the control", values: SCALES, format: (value) => value.toFixed(1) }), taken);
-  ui.more(...KEYS.map(([name, label]) => toggle(ui, name, { label })));
-  ui.invite("draw on the board, and the images follow. Then take steps, and see which gradient wakes first.");
+  ui.controls(slider(ui, "scale", { label: "Scale of the control", values: SCALES, format: (value) => value.toFixed(1) }));
+  ui.invite("draw on the board, and the images follow. Then take the control away: pull its scale down to 0.");
   demonstrate(ui, "scale", () => SCALES.filter((scale) => scale <= ui.get("scale")), 2000);
   const table = dataTable(ui, { caption: "Gradients of the small control, one row a step" });
-  ui.add(h("div", { class: "st-keys" }, follow.element, small.element), table.element);
+  const zeros = fold(ui, "How can zeros learn? The first steps of a control of three weights", [small.element]);
+  ui.add(follow.element, zeros, table.element);
   return () => {
     asked.draw();
     const covered = follow.draw();
@@ -41,24 +42,28 @@ function followed(ui, asked) {
   const grid = board(ui);
   const buttons = ui.get("drawings").map((drawing, i) => button(ui, ui.get("names")[i], drawing));
   const clear = button(ui, "Clear", "0".repeat(ui.get("side") ** 2));
-  const strip = h("div", { class: "st-keys-strip", "aria-hidden": "true" });
-  const tile = facts(["Overlap with your drawing"]);
+  const [strip, bare] = [0, 1].map(() => h("div", { class: "st-keys-strip", "aria-hidden": "true" }));
+  const [made, without] = [0, 1].map(() => h("h4"));
   const note = h("p", { class: "st-note" });
   const from = h("p", { class: "st-keys-from", role: "group", "aria-label": "Start from a drawing" }, ...buttons, clear);
-  const sides = h("div", { class: "st-keys-sides" }, h("div", {}, grid.element), h("div", { class: "st-keys-result" }, strip, tile.element));
-  const element = h("section", { "aria-label": "Draw" }, h("h4", {}, "Draw where the shape should be"), from, sides, note);
+  const sides = h("div", { class: "st-keys-sides" }, h("div", {}, grid.element), h("div", { class: "st-keys-result" }, made, strip, without, bare));
+  const element = h("section", { class: "st-keys", "aria-label": "Draw" }, h("h4", {}, "Draw where the shape should be"), from, sides, note);
+  const side = ui.get("side");
   const draw = () => {
     const drawing = ui.get("drawing");
     grid.draw(drawing);
-    const shown = asked.fresh() ? { images: ui.array("images"), first: 0 } : stored(ui, drawing);
-    const ink = paint(strip, shown, ui.get("side"));
-    const covered = ink.map((image) => overlap(drawing, image)).reduce((sum, value) => sum + value, 0) / ink.length;
-    tile.draw([[covered.toFixed(2), `mean of ${ink.length} images; 1 is perfect`]]);
+    const shown = asked.fresh() ? { images: ui.array("images"), first: 0 } : stored(ui, drawing, ui.get("scale"));
+    const covered = meanOverlap(drawing, paint(strip, shown, side));
+    const alone = meanOverlap(drawing, paint(bare, stored(ui, drawing, 0), side));
+    put(made, "textContent", `With the control, scale ${ui.get("scale").toFixed(1)}: ${percent(covered)} overlap with your drawing`);
+    put(without, "textContent", `The same model without it: ${percent(alone)}`);
     put(note, "textContent", asked.says(shown));
     return covered;
   };
   return { element, draw };
 }
+
+const meanOverlap = (drawing, ink) => ink.reduce((sum, image) => sum + overlap(drawing, image), 0) / ink.length;
 
 function button(ui, name, drawing) {
   const element = h("button", { type: "button", class: "st-button", ...suppress }, name);
@@ -67,11 +72,11 @@ function button(ui, name, drawing) {
 }
 
 // The stored images of the drawing that is nearest: where they start in `films`, and how near it is.
-function stored(ui, drawing) {
+function stored(ui, drawing, wanted) {
   const films = ui.array("films");
   const [, scales, images, side] = films.shape;
   const found = nearest(drawing, ui.get("drawings"));
-  const scale = SCALES.findIndex((value) => value >= ui.get("scale"));
+  const scale = SCALES.findIndex((value) => value >= wanted);
   const size = images * side * side * 3;
   return { images: { data: films.data, shape: [images] }, first: (found.index * scales + scale) * size, near: found, name: ui.get("names")[found.index] };
 }
@@ -98,7 +103,10 @@ function paint(strip, { images, first }, side) {
 function smallControl(ui) {
   const size = bars(ui, { label: "Size of each gradient", format: (value) => (value === 0 ? "0 exactly" : value.toFixed(3)) });
   const tiles = facts(["Loss", "Change of the base's answer"]);
-  const element = h("section", { "aria-label": "Gradients" }, h("h4", {}, "A control of three weights: residual = out × copy × (image + in × hint)"), size.element, tiles.element);
+  const taken = slider(ui, "taken", { label: "Steps taken", min: 0, max: STEPS });
+  const settings = h("div", { class: "st-controls st-keys-zeros" }, taken, ...KEYS.map(([name, label]) => toggle(ui, name, { label })));
+  const title = h("h4", {}, "Size of each gradient, where residual = out × copy × (image + in × hint)");
+  const element = h("section", { class: "st-keys", "aria-label": "Gradients" }, settings, title, size.element, tiles.element);
   const draw = () => {
     const set = Object.fromEntries([["zeroOut", "zero_out"], ["zeroIn", "zero_in"], ["seesImage", "sees_image"], ["pooled", "pooled"]].map(([key, name]) => [key, ui.get(name)]));
     const rows = descent(set, STEPS);
@@ -119,5 +127,5 @@ function sentence(ui, covered, now) {
   const awake = PARTS.filter(([name]) => now[name] > 0).map(([, shown]) => shown);
   const who = awake.length ? `a gradient reaches ${awake.join(", ")}` : "no gradient reaches any weight";
   const taken = ui.get("taken");
-  return `At scale ${ui.get("scale").toFixed(1)} the images cover the drawing with an overlap of ${covered.toFixed(2)}. After ${taken} ${taken === 1 ? "step" : "steps"} of the small control ${who}; its loss is ${now.loss.toFixed(4)}.`;
+  return `At scale ${ui.get("scale").toFixed(1)} the images cover the drawing with an overlap of ${percent(covered)}. After ${taken} ${taken === 1 ? "step" : "steps"} of the small control ${who}; its loss is ${now.loss.toFixed(4)}.`;
 }

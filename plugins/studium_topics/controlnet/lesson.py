@@ -10,9 +10,9 @@
 # Such a layer passes nothing on. How can anything be learned through it?
 #
 # **Draw with the pointer** (or with the arrow keys and Enter), or start from one of the drawings. The images come from
-# a control like the one that you will build. Then move *Steps taken* from 0 upwards, and watch which gradients become
-# different from 0: such a gradient has *woken*. *Can you set the switches under More so that no gradient
-# ever wakes?*
+# a control like the one that you will build. Then open *How can zeros learn?* and move *Steps taken* from 0 upwards:
+# which gradients become different from 0? Such a gradient has *woken*. *Can you set the switches there so that no
+# gradient ever wakes?*
 
 # %% tags=["widget"]
 from studium_topics.controlnet.keys import TwoKeys

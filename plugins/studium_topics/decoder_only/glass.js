@@ -4,6 +4,7 @@ import { dataTable } from "studium_widgets/controls/data_table.js";
 import { demonstrate } from "studium_widgets/controls/demonstration.js";
 import { h, put, suppress } from "studium_widgets/controls/element.js";
 import { facts } from "studium_widgets/controls/facts.js";
+import { fold } from "studium_widgets/controls/fold.js";
 import { heatMap, paint } from "studium_widgets/controls/heat_map.js";
 import { colourBar } from "studium_widgets/controls/legend.js";
 import { memo } from "studium_widgets/controls/memo.js";
@@ -11,9 +12,11 @@ import { slider } from "studium_widgets/controls/slider.js";
 import { stepper } from "studium_widgets/controls/stepper.js";
 import { widget } from "studium_widgets/controls/widget.js";
 import { copied, filtered, forward, inductionScore, textOf } from "./glass_maths.js";
+import { nameOf, textLines } from "./glass_text.js";
 
 const percent = (value) => `${(100 * value).toFixed(value < 0.1 ? 1 : 0)} %`;
 const GUESSES = 4;
+const LONGEST = 24; // tokens that a text is made from, as in glass.py
 
 export default widget((ui) => {
   const weights = weightsOf(ui);
@@ -24,14 +27,14 @@ export default widget((ui) => {
   const { first, rest } = controls(ui, tokens);
   ui.controls(...first);
   ui.more(...rest);
-  ui.invite("look from another place: the chosen head finds where this token came before and reads the token after it. Then silence the head.");
+  ui.invite("move the place. The chosen head finds where this letter came before, and copies what followed it there. Then silence it.");
   demonstrate(ui, "place", () => [...Array(ui.get("period")).keys()].map((at) => at + ui.get("place") - ui.get("period") + 1).filter((at) => at >= 0), 4000);
-  const line = words(2 * ui.get("fresh").length);
+  const line = textLines(ui);
   const grid = glassHeads(ui, layers, heads);
-  const numbers = facts(["copied in the second half", "induction score of this head", "next token, model's guess"]);
+  const numbers = facts(["letters copied in the second half", "what this head gives to the letter that followed", "the model's next letter"]);
   const map = heatMap(ui, {
     label: "The chosen head: arrows move, Enter looks at that query",
-    size: 420,
+    size: 620,
     moved: () => ui.redraw(),
     picked: ([row]) => ui.set("place", Math.min(row, current().text.length - 2)),
   });
@@ -42,28 +45,33 @@ export default widget((ui) => {
   const table = dataTable(ui, { caption: "Weights of the chosen head, one row a query" });
   const large = h("div", { class: "st-figure" }, map.element, key.element);
   const read = h("div", { class: "st-lenses" }, ...lens.map(({ element }) => element), next);
-  ui.add(line.element, numbers.element, h("div", { class: "st-glass" }, grid.element, large), read, table.element);
+  const weighed = fold(ui, "All weights of the chosen head", [large]);
+  const said = fold(ui, "What the model would say before, between and after the layers", [read]);
+  ui.add(line.element, numbers.element, grid.element, weighed, said, table.element);
   return () => {
+    if (ui.get("fresh").length > LONGEST) throw new Error(`at most ${LONGEST} tokens are needed for a text, got ${ui.get("fresh").length}`);
     const now = current();
     const [layer, head, place] = [ui.get("layer"), Math.min(ui.get("shown"), heads - 1), ui.get("place")];
     if (!now.logits[layers].every(Number.isFinite)) throw new Error("weights are needed whose sums a number can hold, got larger ones");
     const rows = now.text.length;
     const shown = now.attention[layer][head];
-    const names = now.text.map(String);
+    const names = now.text.map(nameOf);
     map.draw({ data: shown, rows, columns: rows, range: [0, 1], rowNames: names, columnNames: names, marked: place });
     key.draw({ from: "0", to: "1" });
     grid.draw(now.attention, rows, ui.get("period"));
-    line.draw(now.text, place, ui.get("period"), ui.get("edits"));
     lens.forEach((panel, after) => panel.draw(now.logits[after].subarray(place * tokens, (place + 1) * tokens), now.text[place + 1]));
     const last = now.logits[layers];
     const odds = filtered(last.subarray(place * tokens, (place + 1) * tokens), ui.get("temperature"), ui.get("top_k"), ui.get("top_p"));
-    drawn.draw(best(odds, 6).map((token) => ({ name: String(token), value: odds[token], kind: token === now.text[place + 1] ? "right" : "context" })));
+    drawn.draw(best(odds, 6).map((token) => ({ name: nameOf(token), value: odds[token], kind: token === now.text[place + 1] ? "right" : "context" })));
     const { right, of } = copied(last, now.text, tokens);
     const [guess] = best(odds, 1);
+    const source = most(shown, rows, place);
+    const told = layer && source ? Math.max(...now.attention[layer - 1].map((below) => below[source * rows + source - 1])) : null;
+    line.draw({ text: now.text, place, period: ui.get("period"), edits: ui.get("edits"), weights: shown.subarray(place * rows, (place + 1) * rows), best: source, told, guess });
     numbers.draw([
       [`${right} of ${of}`, ui.get("silent").length ? `${ui.get("silent").length} heads silent` : "all heads speak"],
-      [inductionScore(shown, rows, ui.get("period")).toFixed(2), `head ${layer}.${head}`],
-      [String(guess), guess === now.text[place + 1] ? "right" : `wrong: it is ${now.text[place + 1]}`],
+      [percent(inductionScore(shown, rows, ui.get("period"))), `of its weight, head ${layer}.${head}, on average`],
+      [nameOf(guess), guess === now.text[place + 1] ? "right" : `wrong: it is ${nameOf(now.text[place + 1])}`],
     ]);
     table.draw(() => ({ columns: ["query", ...names], rows: names.map((name, row) => [name, ...cells(shown, rows, row)]) }));
     ui.say(sentence(now, layer, head, map.cursor.cell ?? [place, null], rows));
@@ -111,20 +119,6 @@ function change(ui, tokens) {
   ui.set("edits", { ...ui.get("edits"), [place]: (now + 1) % tokens });
 }
 
-// The text, a new line for each round; the place that is looked from, what follows it, and edits are marked.
-function words(length) {
-  const parts = Array.from({ length }, () => ({ again: h("span", { class: "st-again", hidden: true }, "↻"), token: h("span") }));
-  const element = h("p", { class: "st-text", "aria-label": "The text" }, ...parts.flatMap(({ again, token }) => [again, token]));
-  const draw = (text, place, period, edits) =>
-    parts.forEach(({ again, token }, at) => {
-      const kind = at === place ? "st-here" : at === place + 1 ? "st-next" : "";
-      put(again, "hidden", !at || at % period !== 0);
-      put(token, "className", `${kind} ${at in edits ? "st-edited" : ""}`.trim());
-      put(token, "textContent", String(text[at]));
-    });
-  return { element, draw };
-}
-
 // All heads of all layers as small pictures: radio buttons that choose the one shown large.
 function glassHeads(ui, layers, heads) {
   const parts = Array.from({ length: layers * heads }, (_, number) => {
@@ -137,7 +131,7 @@ function glassHeads(ui, layers, heads) {
   });
   const rows = Array.from({ length: layers }, (_, layer) => {
     const own = parts.filter((part) => part.layer === layer).map(({ button }) => button);
-    return h("div", { class: "st-glass-layer", role: "group", "aria-label": `Layer ${layer}` }, ...own);
+    return h("div", {}, h("h4", {}, `Layer ${layer}`), h("div", { class: "st-glass-layer", role: "group", "aria-label": `Layer ${layer}` }, ...own));
   });
   const painted = memo((attention, rowCount, dark) => {
     for (const { layer, head, canvas } of parts) paint(canvas, { data: attention[layer][head], rows: rowCount, columns: rowCount, range: [0, 1] }, dark);
@@ -146,7 +140,7 @@ function glassHeads(ui, layers, heads) {
   const labelled = memo((attention, rowCount, period, chosenLayer, chosenHead, silenced) => {
     parts.forEach(({ layer, head, label, button }, number) => {
       const [chosen, silent] = [layer === chosenLayer && head === chosenHead, silenced.includes(number)];
-      const score = inductionScore(attention[layer][head], rowCount, period).toFixed(2);
+      const score = percent(inductionScore(attention[layer][head], rowCount, period));
       put(label, "textContent", silent ? `${layer}.${head} silent` : `${layer}.${head}: ${score}`);
       button.setAttribute("aria-label", `Head ${layer}.${head}, induction score ${score}${silent ? ", silent" : ""}`);
       button.setAttribute("aria-pressed", String(chosen));
@@ -167,7 +161,7 @@ function guesses(ui, title) {
   const element = h("div", { class: "st-lens" }, h("h4", {}, title), odds.element);
   const draw = (logits, right) => {
     const probability = filtered(logits);
-    odds.draw(best(probability, GUESSES).map((token) => ({ name: String(token), value: probability[token], kind: token === right ? "right" : "context" })));
+    odds.draw(best(probability, GUESSES).map((token) => ({ name: nameOf(token), value: probability[token], kind: token === right ? "right" : "context" })));
   };
   return { element, draw };
 }
@@ -176,17 +170,23 @@ function best(odds, count) {
   return Array.from(odds, (_, token) => token).sort((a, b) => odds[b] - odds[a]).slice(0, count);
 }
 
+// The key that a query gives the most weight.
+function most(weights, size, row) {
+  let at = 0;
+  for (let i = 1; i <= row; i++) if (weights[row * size + i] > weights[row * size + at]) at = i;
+  return at;
+}
+
 function cells(weights, size, row) {
   return Array.from({ length: size }, (_, at) => (at > row ? "–" : weights[row * size + at].toFixed(2)));
 }
 
 function sentence({ text, attention, scores }, layer, head, [row, column], size) {
   const own = attention[layer][head];
-  let at = column;
-  if (at === null) for (let i = (at = 0); i <= row; i++) if (own[row * size + i] > own[row * size + at]) at = i;
+  const at = column ?? most(own, size, row);
   if (at > row) return `Place ${row} may not look at place ${at}: it lies ahead.`;
-  const after = at ? `after a ${text[at - 1]}` : "the first token";
+  const after = at ? `after ${nameOf(text[at - 1])}` : "the first token";
   const weight = own[row * size + at];
   const dot = scores[layer][head][row * size + at];
-  return `Head ${layer}.${head}: from ${text[row]} at place ${row} to ${text[at]} at place ${at} (${after}), score ${dot.toFixed(2)}, weight ${weight.toFixed(3)}.`;
+  return `Head ${layer}.${head}: from ${nameOf(text[row])} at place ${row} to ${nameOf(text[at])} at place ${at} (${after}), score ${dot.toFixed(2)}, weight ${weight.toFixed(3)}.`;
 }

@@ -59,11 +59,9 @@ class GlassTransformer(Widget):
 
     @classmethod
     def example(cls) -> Self:
-        from studium_topics.decoder_only import reference
-        from studium_topics.decoder_only.model import Sizes
+        from studium_topics.decoder_only import copier
 
-        blocks = {"rmsnorm": reference.rmsnorm, "causal_attention": reference.causal_attention}
-        return cls.of(Copier(Sizes(32), **blocks))
+        return cls.of(copier.trained())
 
     @property
     def alt(self) -> str:

@@ -1,4 +1,6 @@
 // A decoder of attention alone, as arithmetic on plain arrays: no DOM. Matrices are rows of an array, as in PyTorch.
+import { softmax } from "studium_widgets/token_strip_maths.js";
+import { collect, embedded, linear, products, rmsnorm, sum } from "../kits/transformer_maths.js";
 
 const EPS = 1e-6;
 const BASE = 10000;
@@ -8,34 +10,8 @@ export function textOf(fresh, period, edits = {}) {
   return Array.from({ length: 2 * fresh.length }, (_, at) => edits[at] ?? fresh[at % period]);
 }
 
-/** x (rows × width) over its root mean square, times `gain`, from `offset` on. */
-export function rmsnorm(x, width, gain, offset = 0) {
-  const out = new Float32Array(x.length);
-  for (let row = 0; row < x.length; row += width) {
-    let sum = 0;
-    for (let i = 0; i < width; i++) sum += x[row + i] ** 2;
-    const scale = 1 / Math.sqrt(sum / width + EPS);
-    for (let i = 0; i < width; i++) out[row + i] = x[row + i] * scale * gain[offset + i];
-  }
-  return out;
-}
-
-/** x (rows × inner) times the transpose of the (outer × inner) matrix that starts at `offset` of `weight`. */
-export function linear(x, weight, inner, outer, offset = 0) {
-  const rows = x.length / inner;
-  const out = new Float32Array(rows * outer);
-  for (let row = 0, from = 0; row < rows; row++, from += inner) {
-    for (let o = 0, at = offset; o < outer; o++, at += inner) {
-      let sum = 0;
-      for (let i = 0; i < inner; i++) sum += x[from + i] * weight[at + i];
-      out[row * outer + o] = sum;
-    }
-  }
-  return out;
-}
-
-/** Turns each head's vectors by angles that grow with the row: halves of a vector are its pairs, as in Llama. */
-export function rotate(x, width, heads) {
+// Turns each head's vectors by angles that grow with the row: halves of a vector are its pairs, as in Llama.
+function rotate(x, width, heads) {
   const size = width / heads;
   const half = size / 2;
   const rates = Array.from({ length: half }, (_, i) => BASE ** ((-2 * i) / size));
@@ -60,62 +36,40 @@ export function rotate(x, width, heads) {
  */
 export function forward(weights, text, silent = []) {
   const { width, layers } = weights;
-  const first = new Float32Array(text.length * width);
-  text.forEach((token, row) => first.set(weights.embedding.slice(token * width, (token + 1) * width), row * width));
-  const [streams, attention, scores] = [[first], [], []];
+  const [streams, attention, scores] = [[embedded(weights.embedding, width, text)], [], []];
   for (let layer = 0; layer < layers; layer++) {
     const found = attend(weights, streams[layer], layer, silent);
     attention.push(found.attention);
     scores.push(found.scores);
     streams.push(found.stream);
   }
-  const logits = streams.map((x) => linear(rmsnorm(x, width, weights.norm), weights.head, width, weights.tokens));
+  const logits = streams.map((x) => linear(rmsnorm(x, width, weights.norm, EPS), weights.head, width, weights.tokens));
   return { streams, attention, scores, logits };
 }
 
 function attend(weights, x, layer, silent) {
   const { width, heads, norms, q, k, v, o } = weights;
   const [rows, size, offset] = [x.length / width, width / heads, layer * width * width];
-  const z = rmsnorm(x, width, norms, layer * width);
+  const z = rmsnorm(x, width, norms, EPS, layer * width);
   const query = rotate(linear(z, q, width, width, offset), width, heads);
   const key = rotate(linear(z, k, width, width, offset), width, heads);
   const value = linear(z, v, width, width, offset);
   const mixed = new Float32Array(x.length);
   const [attention, scores] = [[], []];
   for (let head = 0; head < heads; head++) {
-    const found = oneHead(query, key, rows, width, head * size, size);
-    attention.push(found.weights);
-    scores.push(found.scores);
-    if (!silent.includes(layer * heads + head)) mix(mixed, found.weights, value, rows, width, head * size, size);
-  }
-  const added = linear(mixed, o, width, width, offset);
-  return { attention, scores, stream: x.map((before, i) => before + added[i]) };
-}
-
-function oneHead(query, key, rows, width, start, size) {
-  const [scores, weights] = [new Float32Array(rows * rows).fill(NaN), new Float32Array(rows * rows).fill(NaN)];
-  for (let row = 0; row < rows; row++) {
-    let top = -Infinity;
-    for (let at = 0; at <= row; at++) {
-      let sum = 0;
-      for (let i = start; i < start + size; i++) sum += query[row * width + i] * key[at * width + i];
-      scores[row * rows + at] = sum / Math.sqrt(size);
-      top = Math.max(top, scores[row * rows + at]);
+    const [weights, own] = [0, 1].map(() => new Float32Array(rows * rows).fill(NaN));
+    for (let row = 0; row < rows; row++) {
+      const place = { row, seen: row + 1, width, at: head * size, size };
+      const seen = products(query, key, place).map((product) => product / Math.sqrt(size));
+      const odds = softmax(seen);
+      own.set(seen, row * rows);
+      weights.set(odds, row * rows);
+      if (!silent.includes(layer * heads + head)) collect(mixed, odds, value, place);
     }
-    let total = 0;
-    for (let at = 0; at <= row; at++) total += weights[row * rows + at] = Math.exp(scores[row * rows + at] - top);
-    for (let at = 0; at <= row; at++) weights[row * rows + at] /= total;
+    attention.push(weights);
+    scores.push(own);
   }
-  return { scores, weights };
-}
-
-function mix(mixed, weights, value, rows, width, start, size) {
-  for (let row = 0; row < rows; row++) {
-    for (let at = 0; at <= row; at++) {
-      const weight = weights[row * rows + at];
-      for (let i = start; i < start + size; i++) mixed[row * width + i] += weight * value[at * width + i];
-    }
-  }
+  return { attention, scores, stream: sum(x, linear(mixed, o, width, width, offset)) };
 }
 
 /** The mean weight of a head (T × T) on what followed the current token last time, over the second and later rounds. */

@@ -398,10 +398,10 @@ lesson.found("one layer", 100 * found.one.accuracy, within=0.25)
 # The last row shows that the two layers really *search*. With a fixed period, one layer is enough, because "look 15
 # to the left" is a matter of distance, and rotated keys know distances.
 #
-# Here is your model. It runs inside the widget: the small matrices are all heads of both layers with their induction
-# scores, the large one is the head that you choose, and below is what the stream would predict before, between and
-# after the layers. Change a token in the first round and watch what is copied in the second. Then **silence heads of
-# layer 1**, one after the other. When does the copying stop?
+# Here is your model. It runs inside the widget, on a text that starts again after 20 letters. The three arrows are the
+# copy: what the layer below has written, where the chosen head looks, and what it takes from there. The small matrices
+# are all heads of both layers with their induction scores. Under *More*, change a letter in the first round and watch
+# what is copied in the second. Then **silence heads of layer 1**, one after the other. When does the copying stop?
 
 # %% tags=["experiment", "widget"]
 GlassTransformer.of(found.two.model)

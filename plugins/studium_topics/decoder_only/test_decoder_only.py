@@ -8,7 +8,7 @@ from studium.claims import experiments, run_experiment
 from studium_widgets import AttentionHeatmap
 from traitlets import TraitError
 
-from studium_topics.decoder_only import exercises, experiment, figures, reference
+from studium_topics.decoder_only import copier, exercises, experiment, figures, reference
 from studium_topics.decoder_only.glass import GlassTransformer
 from studium_topics.decoder_only.model import Copier, Sizes, fresh_checkpoint
 from studium_topics.decoder_only.rotary import rotate
@@ -159,6 +159,23 @@ def test_the_saved_attention_has_a_previous_token_head_and_induction_heads():
     attention = scores.masked_fill(torch.ones(14, 14).triu(1).bool(), -torch.inf).softmax(-1)
     assert attention[0, 1].diagonal(-1).mean() > 0.95
     assert (reference.induction_score(attention, 7)[1] > 0.9).all()
+
+
+def test_the_saved_layers_copy_with_a_previous_token_head_below_induction_heads():
+    model = copier.trained()
+    ids = experiment.repeated(100, torch.Generator().manual_seed(3), 16)
+    attention = model.attention(ids[0])
+    assert experiment.copying(model, ids) > 0.97
+    assert attention[0].diagonal(-1, -2, -1).mean(-1).max() > 0.8
+    assert reference.induction_score(attention, 16)[1].max() > 0.8
+
+
+@pytest.mark.heavy
+def test_the_saved_layers_can_be_trained_again():
+    ids = experiment.repeated(100, torch.Generator().manual_seed(3), 16)
+    assert experiment.copying(copier.train_again(), ids) == pytest.approx(
+        experiment.copying(copier.trained(), ids), abs=0.01
+    )
 
 
 @pytest.mark.heavy

@@ -10,8 +10,6 @@ from studium_widgets import Array, Widget
 from torch import Tensor
 from traitlets import Enum, Int, List, TraitError, Unicode
 
-from studium_topics.encoder_decoder.model import Sizes, fresh_checkpoint
-
 FAULTS = ("nothing", "other", "closed")
 SHORTEST, LONGEST = 4, 9  # letters of a source
 
@@ -53,11 +51,9 @@ class SourceReader(Widget):
 
     @classmethod
     def example(cls) -> Self:
-        letters = "abcdefghijklmnopqrst"
-        models = {
-            task: fresh_checkpoint(Sizes(23, width=16, hidden=24), seed=n) for n, task in enumerate(("copy", "sort"))
-        }
-        return cls.of(models, letters, 4)
+        from studium_topics.encoder_decoder import figures
+
+        return figures.opening()
 
     @property
     def alt(self) -> str:

@@ -1,5 +1,7 @@
 // A small T5 of one layer on each side, as arithmetic on plain arrays: no DOM. Matrices are rows of an array, as in
 // PyTorch, and `flat` holds all of a model's tensors in the order of `fresh_checkpoint`.
+import { softmax } from "studium_widgets/token_strip_maths.js";
+import { collect, embedded, linear, products, rmsnorm, sum } from "../kits/transformer_maths.js";
 
 const EPS = 1e-6;
 const PAD = 0;
@@ -51,25 +53,25 @@ export function answerOf(task, letters) {
 /** The keys and values of a source (token ids): one array of S × D each. */
 export function memoryOf(model, source) {
   const { width, hidden } = model;
-  let x = embed(model, source);
-  const z = rmsnorm(x, width, model["encoder.norm"]);
+  let x = embedded(model.shared, width, source);
+  const z = rmsnorm(x, width, model["encoder.norm"], EPS);
   x = sum(x, attend(model, z, pairOf(model, z, "encoder"), "encoder", (t, s, head) => model["encoder.table"][bucket(s - t, true) * model.heads + head]).out);
-  x = sum(x, feedForward(rmsnorm(x, width, model["encoder.mlp.norm"]), model["encoder.mlp.up"], model["encoder.mlp.down"], width, hidden));
-  return pairOf(model, rmsnorm(x, width, model["encoder.end"]), "cross");
+  x = sum(x, feedForward(rmsnorm(x, width, model["encoder.mlp.norm"], EPS), model["encoder.mlp.up"], model["encoder.mlp.down"], width, hidden));
+  return pairOf(model, rmsnorm(x, width, model["encoder.end"], EPS), "cross");
 }
 
 /** Logits of the last position (V), and its weights on the slots of the memory, one array a head. */
 export function decode(model, ids, memory) {
   const { width, hidden, tokens, heads } = model;
-  let x = embed(model, ids);
-  let z = rmsnorm(x, width, model["self.norm"]);
+  let x = embedded(model.shared, width, ids);
+  let z = rmsnorm(x, width, model["self.norm"], EPS);
   const bias = (t, s, head) => (s > t ? -1e9 : model["decoder.table"][bucket(s - t, false) * heads + head]);
   x = sum(x, attend(model, z, pairOf(model, z, "self"), "self", bias).out);
-  z = rmsnorm(x, width, model["cross.norm"]);
+  z = rmsnorm(x, width, model["cross.norm"], EPS);
   const { out, weights } = attend(model, z, memory, "cross", () => 0);
   x = sum(x, out);
-  x = sum(x, feedForward(rmsnorm(x, width, model["mlp.norm"]), model["mlp.up"], model["mlp.down"], width, hidden));
-  const end = rmsnorm(x.subarray(x.length - width), width, model["decoder.end"]).map((value) => value / Math.sqrt(width));
+  x = sum(x, feedForward(rmsnorm(x, width, model["mlp.norm"], EPS), model["mlp.up"], model["mlp.down"], width, hidden));
+  const end = rmsnorm(x.subarray(x.length - width), width, model["decoder.end"], EPS).map((value) => value / Math.sqrt(width));
   return { logits: linear(end, model.shared, width, tokens), looks: weights.map((rows) => rows[ids.length - 1]) };
 }
 
@@ -81,17 +83,11 @@ export function answer(model, letters, fault, longest, count) {
   const [steps, ids] = [[], [PAD]];
   while (steps.length < longest && ids.at(-1) !== EOS) {
     const { logits, looks } = decode(model, ids, memory);
-    const odds = softmax(logits);
+    const odds = Array.from(softmax(logits));
     ids.push(odds.indexOf(Math.max(...odds)));
     steps.push({ token: ids.at(-1), looks, odds });
   }
   return steps;
-}
-
-function embed({ shared, width }, ids) {
-  const x = new Float32Array(ids.length * width);
-  ids.forEach((token, row) => x.set(shared.slice(token * width, (token + 1) * width), row * width));
-  return x;
 }
 
 function pairOf(model, states, name) {
@@ -106,13 +102,11 @@ function attend(model, z, { keys, values }, name, bias) {
   const q = linear(z, model[`${name}.q`], width, width);
   const mixed = new Float32Array(z.length);
   const weights = Array.from({ length: heads }, (_, head) =>
-    Array.from({ length: rows }, (__, t) => {
-      const scores = Array.from({ length: slots }, (___, s) => dot(q, t * width + head * size, keys, s * width + head * size, size) + bias(t, s, head));
-      const odds = softmax(scores);
-      odds.forEach((odd, s) => {
-        for (let i = head * size; i < (head + 1) * size; i++) mixed[t * width + i] += odd * values[s * width + i];
-      });
-      return odds;
+    Array.from({ length: rows }, (__, row) => {
+      const place = { row, seen: slots, width, at: head * size, size };
+      const odds = softmax(products(q, keys, place).map((product, slot) => product + bias(row, slot, head)));
+      collect(mixed, odds, values, place);
+      return Array.from(odds);
     }),
   );
   return { out: linear(mixed, model[`${name}.o`], width, width), weights };
@@ -120,38 +114,4 @@ function attend(model, z, { keys, values }, name, bias) {
 
 function feedForward(z, up, down, width, hidden) {
   return linear(linear(z, up, width, hidden).map((value) => Math.max(value, 0)), down, hidden, width);
-}
-
-function softmax(scores) {
-  const top = Math.max(...scores);
-  const odds = Array.from(scores, (score) => Math.exp(score - top));
-  const total = odds.reduce((before, odd) => before + odd, 0);
-  return odds.map((odd) => odd / total);
-}
-
-const sum = (x, y) => x.map((value, i) => value + y[i]);
-
-function dot(a, from, b, start, size) {
-  let total = 0;
-  for (let i = 0; i < size; i++) total += a[from + i] * b[start + i];
-  return total;
-}
-
-function rmsnorm(x, width, gain) {
-  const out = new Float32Array(x.length);
-  for (let row = 0; row < x.length; row += width) {
-    const scale = 1 / Math.sqrt(dot(x, row, x, row, width) / width + EPS);
-    for (let i = 0; i < width; i++) out[row + i] = x[row + i] * scale * gain[i];
-  }
-  return out;
-}
-
-// x (rows × inner) times the transpose of weight (outer × inner).
-function linear(x, weight, inner, outer) {
-  const rows = x.length / inner;
-  const out = new Float32Array(rows * outer);
-  for (let row = 0; row < rows; row++) {
-    for (let o = 0; o < outer; o++) out[row * outer + o] = dot(x, row * inner, weight, o * inner, inner);
-  }
-  return out;
 }

@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from studium_topics.kits import packing, tales, text
-from studium_topics.kits.tiny_lm import TinyLM, base_model
+from studium_topics.kits.tiny_lm import TinyLM, base_model, rotated
 from studium_topics.kits.training import one_thread, train
 
 CHARACTERS = '\n ",.ABCILMNOPRSTWabcdefghiklmnopqrstuvwxy'
@@ -76,6 +76,27 @@ def adapted(share: float = 1.0) -> TinyLM:
 def adapter() -> nn.Module:
     """Return the factors of that adapter, as `inject` names them."""
     return _load_adapter(untrained())
+
+
+@torch.no_grad()
+def word_scores(text: str) -> tuple[list[str], Tensor]:
+    """Return the W words of a text and the scores (layers, heads, W, W) of the model that writes tales.
+
+    The model reads characters. Here the last character of a word asks, and the characters of a word answer together:
+    the softmax over words, under any mask of words, gives the sums of the softmax over characters.
+    """
+    model, words = trained(), text.split(" ")
+    start = "\n\n"  # as each text of the corpus
+    found, x = [], model.embedding(vocabulary().encode(start + text))[None]
+    for layer in model.layers:
+        z, attention = layer.attention_norm(x), layer.attention
+        q, k = (part(z).unflatten(-1, (attention.heads, -1)).transpose(1, 2) for part in (attention.q, attention.k))
+        found.append((rotated(q) @ rotated(k).mT)[0, :, len(start) :, len(start) :] / q.shape[-1] ** 0.5)
+        x = layer(x)
+    lengths = [len(word) + 1 for word in words[:-1]] + [len(words[-1])]  # a space belongs to the word before it
+    last = torch.tensor(lengths).cumsum(0) - 1
+    columns = [part.logsumexp(-1) for part in torch.stack(found)[:, :, last].split(lengths, -1)]
+    return words, torch.stack(columns, -1)
 
 
 def untrained() -> TinyLM:

@@ -1,6 +1,8 @@
 // The TinyLM of tiny_lm.py as arithmetic on plain arrays, with a cache and without one: no DOM. Matrices are rows of an
 // array, as in PyTorch; the `weights` of all layers stand one behind the other: {embedding, head, norm, norms, q, k, v, o,
 // up, down}, with the numbers {tokens, width, hidden, layers, heads}.
+import { softmax } from "studium_widgets/token_strip_maths.js";
+import { collect, embedded, linear, products, rmsnorm, sum } from "./transformer_maths.js";
 
 const EPS = 1.1920929e-7; // of nn.RMSNorm in float32
 const BASE = 10000;
@@ -44,24 +46,23 @@ export function emptyCache({ layers, width }, capacity) {
  */
 export function read(weights, cache, ids, fault = "nothing") {
   const { width, hidden, layers, tokens } = weights;
-  const times = (x, matrix, inner, outer, offset) => linear(cache, x, matrix, inner, outer, offset);
-  let x = new Float32Array(ids.length * width);
-  ids.forEach((token, row) => x.set(weights.embedding.slice(token * width, (token + 1) * width), row * width));
+  const times = (x, matrix, inner, outer, offset) => counted(cache, x, matrix, inner, outer, offset);
+  let x = embedded(weights.embedding, width, ids);
   for (let layer = 0; layer < layers; layer++) {
-    x = sum(x, attention(weights, rmsnorm(x, width, weights.norms, 2 * layer * width), layer, cache, fault));
-    const z = rmsnorm(x, width, weights.norms, (2 * layer + 1) * width);
+    x = sum(x, attention(weights, rmsnorm(x, width, weights.norms, EPS, 2 * layer * width), layer, cache, fault));
+    const z = rmsnorm(x, width, weights.norms, EPS, (2 * layer + 1) * width);
     const up = times(z, weights.up, width, hidden, layer * width * hidden).map(gelu);
     x = sum(x, times(up, weights.down, hidden, width, layer * width * hidden));
   }
   cache.length += ids.length;
-  return times(rmsnorm(x, width, weights.norm), weights.head, width, tokens, 0);
+  return times(rmsnorm(x, width, weights.norm, EPS), weights.head, width, tokens, 0);
 }
 
 function attention(weights, z, layer, cache, fault) {
   const { width, heads, q, k, v, o } = weights;
   const [offset, start, rows, size] = [layer * width * width, cache.length, z.length / width, width / heads];
   const from = fault === "positions" ? 0 : start;
-  const project = (x, matrix) => linear(cache, x, matrix, width, width, offset);
+  const project = (x, matrix) => counted(cache, x, matrix, width, width, offset);
   const query = rotate(project(z, q), width, heads, from);
   const [keys, values] = [cache.keys[layer], cache.values[layer]];
   keys.set(rotate(project(z, k), width, heads, from), start * width);
@@ -69,54 +70,20 @@ function attention(weights, z, layer, cache, fault) {
   const mixed = new Float32Array(z.length);
   for (let row = 0; row < rows; row++) {
     const seen = (fault === "top-left" ? 0 : start) + row + 1;
-    for (let head = 0; head < heads; head++) look(mixed, query, keys, values, { row, seen, width, size, at: head * size });
+    for (let at = 0; at < width; at += size) {
+      const place = { row, seen, width, size, at };
+      const scores = products(query, keys, place);
+      collect(mixed, softmax(scores, Math.sqrt(size)), values, place);
+    }
     cache.multiplied += 2 * seen * width;
   }
   return project(mixed, o);
 }
 
-// One query of one head looks at the first `seen` keys, and takes from their values.
-function look(mixed, query, keys, values, { row, seen, width, size, at }) {
-  const scores = new Float64Array(seen);
-  let top = -Infinity;
-  for (let key = 0; key < seen; key++) {
-    let dot = 0;
-    for (let i = at; i < at + size; i++) dot += query[row * width + i] * keys[key * width + i];
-    scores[key] = dot / Math.sqrt(size);
-    top = Math.max(top, scores[key]);
-  }
-  const odds = scores.map((score) => Math.exp(score - top));
-  const total = odds.reduce((before, weight) => before + weight, 0);
-  for (let key = 0; key < seen; key++) {
-    for (let i = at; i < at + size; i++) mixed[row * width + i] += (odds[key] / total) * values[key * width + i];
-  }
-}
-
-const sum = (x, y) => x.map((value, i) => value + y[i]);
-
-function rmsnorm(x, width, gain, offset = 0) {
-  const out = new Float32Array(x.length);
-  for (let row = 0; row < x.length; row += width) {
-    let squares = 0;
-    for (let i = 0; i < width; i++) squares += x[row + i] ** 2;
-    const scale = 1 / Math.sqrt(squares / width + EPS);
-    for (let i = 0; i < width; i++) out[row + i] = x[row + i] * scale * gain[offset + i];
-  }
-  return out;
-}
-
-// x (rows × inner) times the transpose of the (outer × inner) matrix that starts at `offset` of `weight`; `count` counts.
-function linear(count, x, weight, inner, outer, offset) {
-  const rows = x.length / inner;
-  const out = new Float32Array(rows * outer);
-  for (let row = 0, from = 0; row < rows; row++, from += inner) {
-    for (let o = 0, at = offset; o < outer; o++, at += inner) {
-      let dot = 0;
-      for (let i = 0; i < inner; i++) dot += x[from + i] * weight[at + i];
-      out[row * outer + o] = dot;
-    }
-  }
-  count.multiplied += rows * inner * outer;
+// As `linear`, and counts.
+function counted(count, x, weight, inner, outer, offset) {
+  const out = linear(x, weight, inner, outer, offset);
+  count.multiplied += out.length * inner;
   return out;
 }
 

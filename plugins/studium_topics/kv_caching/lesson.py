@@ -48,7 +48,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from studium_topics.kits import text
+from studium_topics.kits import tales_lm, text
 from studium_topics.kits.cache_race import CacheRace
 from studium_topics.kits.tiny_lm import base_model
 from studium_topics.kv_caching.conversation import conversation
@@ -107,12 +107,12 @@ from studium_topics.kv_caching.exercises import write_cache
 #
 # A long prompt is read in <dfn>chunks</dfn>, a limited number of tokens in each pass, so that no pass needs too much
 # memory. Say that 5 tokens are in the cache and a chunk of 3 comes. The scores are a rectangle of 3 queries and 8 keys.
-# Below is the mask for the whole text of 8 tokens. Which of its rows does the chunk need?
+# Below is what one head of a small trained model sees of a text of 8 words, under the mask for the whole text ("her"
+# looks back at the mouse). Which rows of the mask does the chunk need?
 
 # %% tags=["widget"]
-words = ["the", "cache", "holds", "five", "words", "and", "three", "come"]
-drawn = torch.randn(1, 1, 8, 8, generator=torch.Generator().manual_seed(4))
-AttentionHeatmap(tokens=words, scores=drawn, mask="causal")
+words, scores = tales_lm.word_scores("Ada the mouse lost her red key and")
+AttentionHeatmap(tokens=words, scores=scores, mask="causal", layer=1, head=0)
 
 # %% [markdown]
 # PyTorch's `is_causal=True` does not give these rows: its triangle starts at the *top left* corner of the rectangle.

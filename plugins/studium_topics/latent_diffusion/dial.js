@@ -25,20 +25,19 @@ export default widget((ui) => {
   );
   ui.invite("lower the KL weight until the digits come back. Then put in the mistake: one word in the loss, and every digit is the mean.");
   demonstrate(ui, "latents", () => LATENTS.filter((latents) => latents <= ui.get("latents")));
-  const tiles = facts(["Latents in use", "Numbers per digit", "Variance lost"]);
+  const tiles = facts(["Numbers that a digit is kept in", "Lost on the way"]);
   const axes = { x: { label: "direction of the data", range: [0, DRAWN + 1] }, y: { label: "variance", log: true } };
   const chart = lineChart(ui, { label: "Variance of each direction: arrows read it", ...axes, height: 250 });
   const map = heatMap(ui, { label: "Digits above, what comes back below", size: 900 });
-  const note = h("p", { class: "st-note" }, "Above: eight digits. Below: what the decoder makes of their codes.");
+  const note = h("p", { class: "st-note" }, "Above: eight digits. Below: what comes back from the few numbers that are kept.");
   const table = dataTable(ui, { caption: "Directions of the data" });
   const pictures = h("div", {}, map.element, note);
-  ui.add(tiles.element, h("div", { class: "st-ld-dial" }, chart.element, pictures), table.element);
+  ui.add(pictures, h("div", { class: "st-ld-dial" }, chart.element, tiles.element), table.element);
   return () => {
     const now = look(ui);
     tiles.draw([
-      [String(now.active), `of ${now.latents}`],
-      [String(now.active), `instead of ${now.size} pixels`],
-      [percent(now.lost), now.active ? "with the code's noise" : "every digit becomes the mean"],
+      [String(now.active), `of ${now.latents} latents are in use, for ${now.size} pixels`],
+      [percent(now.lost), now.active ? "of the variance, with the code's noise" : "of the variance: every digit becomes the mean"],
     ]);
     chart.draw(curves(now));
     map.draw(board(now));
@@ -63,7 +62,7 @@ function curves({ variances, least, latents, active }) {
   const level = Math.min(Math.max(least, FLOOR), 10);
   const ends = latents < DRAWN ? [{ x: latents + 0.5, label: `d = ${latents}` }] : [];
   const bands = active ? [{ from: 0.5, to: Math.min(active, DRAWN) + 0.5, label: active > 8 ? "in use" : "" }] : [];
-  const border = { name: "needed to be worth a latent", y: drawn.map(() => level) };
+  const border = { name: "needed to be worth a latent", y: drawn.map(() => level), kind: "wrong" };
   return { x, series: [{ name: "variance of the digits", y: drawn, dots: true }, border], marks: ends, bands };
 }
 

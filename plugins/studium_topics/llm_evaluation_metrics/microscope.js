@@ -2,6 +2,7 @@
 import { bars } from "studium_widgets/controls/bars.js";
 import { dataTable } from "studium_widgets/controls/data_table.js";
 import { h, put, suppress } from "studium_widgets/controls/element.js";
+import { fold } from "studium_widgets/controls/fold.js";
 import { select } from "studium_widgets/controls/select.js";
 import { stepper } from "studium_widgets/controls/stepper.js";
 import { widget } from "studium_widgets/controls/widget.js";
@@ -9,12 +10,15 @@ import { bleu, chrf, common, cut, exactMatch, matches, rougeL, rougeN, rougeWord
 
 const LONGEST = 300;
 const TRIES = [
-  ["System A", "The minister did sign the treaty on Friday."],
-  ["System B", "On Friday the minister refused to sign the treaty."],
+  ["System A: the opposite", "The minister did sign the treaty on Friday."],
+  ["System B: the same meaning", "On Friday the minister refused to sign the treaty."],
   ["Repeats", "The the the the minister the the treaty the."],
   ["The reference", null],
 ];
 const CUTS = [["spaces", "cut at spaces"], ["punctuation", "punctuation apart"], ["lower", "and lower case"], ["characters", "characters"]];
+const [, [, RIGHT]] = TRIES; // says what MEANT says
+const MEANT = "The minister did not sign the treaty on Friday.";
+const FIRST = ["BLEU", "ROUGE-L", "chrF"];
 const WORDS = { match: "matched", clipped: "clipped: the reference has fewer", none: "not in the reference" };
 
 export default widget((ui) => {
@@ -25,16 +29,22 @@ export default widget((ui) => {
     stepper(ui, "n", { label: "Mark n-grams of n =", min: 1, max: 4 }),
   );
   ui.invite("take system A, then system B: the sentence that says the opposite has the higher BLEU, ROUGE-L and chrF.");
-  const grams = tape("n-grams of the hypothesis, as BLEU counts them");
-  const sides = [tape("Longest common subsequence: hypothesis"), tape("Longest common subsequence: reference")];
-  const scores = bars(ui, { label: "Metrics", format: (value) => value.toFixed(1) });
+  const grams = tape("It says, in n-grams as BLEU counts them");
+  const sides = [tape("Longest common subsequence: hypothesis"), tape("It should say; marked is the longest common subsequence")];
+  const [scores, others] = ["Metrics", "All metrics, and the parts of BLEU"].map((label) => bars(ui, { label, format: (value) => value.toFixed(1) }));
+  const stroke = h("p", { class: "st-note" }, "Out of 100. The stroke: system B, which is right in other words.");
   const table = dataTable(ui, { caption: "Metrics" });
-  ui.add(grams.element, key(), ...sides.map(({ element }) => element), scores.element, table.element);
+  const rest = fold(ui, "All metrics, and the parts of BLEU", [sides[0].element, others.element]);
+  ui.add(sides[1].element, grams.element, key(), scores.element, stroke, rest, table.element);
   return () => {
     const now = stateOf(ui);
     grams.draw(now.grams);
     sides.forEach((side, i) => side.draw(now.words[i]));
-    scores.draw(now.rows.map(([name, value, part]) => ({ name, value: 100 * value, kind: part ? "context" : "chosen" })), 100);
+    const comparable = ui.get("reference") === MEANT;
+    const bar = ([name, value, part], mark) => ({ name, value: 100 * value, kind: part ? "context" : "chosen", ...mark });
+    scores.draw(now.rows.filter(([name]) => FIRST.includes(name)).map((row) => bar(row, { mark: comparable ? 100 * now.right(row[0]) : undefined })), 100);
+    stroke.hidden = !comparable;
+    others.draw(now.rows.filter(([name]) => !FIRST.includes(name)).map((row) => bar(row)), 100);
     table.draw(() => ({ columns: ["metric", "score"], rows: now.rows.map(([name, value]) => [name, (100 * value).toFixed(1)]) }));
     ui.say(now.sentence);
   };
@@ -61,9 +71,10 @@ function stateOf(ui) {
     ["token F1", tokenF1(...texts)],
   ];
   const [found, clipped] = ["match", "clipped"].map((kind) => marks.filter((mark) => mark === kind).length);
+  const right = (name) => ({ BLEU: () => bleu(cut[ui.get("tokeniser")](RIGHT), theirs).score, "ROUGE-L": () => rougeL(RIGHT, texts[1]), chrF: () => chrf(RIGHT, texts[1]) })[name]();
   const value = (name) => (100 * rows.find(([title]) => title === name)[1]).toFixed(1);
   const sentence = `${found} of ${marks.length} ${n}-grams match, ${clipped} clipped. BLEU ${value("BLEU")}, ROUGE-L ${value("ROUGE-L")}, chrF ${value("chrF")}.`;
-  return { grams, words, rows, sentence };
+  return { grams, words, rows, right, sentence };
 }
 
 function line(ui, name, label) {

@@ -32,9 +32,9 @@ export default widget((ui) => {
   demonstrate(ui, "groups", () => [...divisors(heads)].reverse());
   const wires = wiring(ui, () => ui.redraw());
   const tiles = facts(["KV cache", "Operations a byte", "Mean error"]);
-  const list = bars(ui, { label: "Error of each query head", format: (value) => value.toFixed(2) });
+  const list = bars(ui, { label: "Error of each query head", format: percent });
   const table = dataTable(ui, { caption: "Query heads" });
-  const note = h("p", { class: "st-note" }, "Error of a head's result against the multi-head one, relative to its length; where a wire goes astray, a stroke marks what it would be with the right one.");
+  const note = h("p", { class: "st-note" }, "How far each head's result is from what it would be with keys and values of its own. Where a wire goes astray, a stroke marks the error with the right one.");
   ui.add(h("div", { class: "st-wiring" }, wires.element), tiles.element, note, list.element, table.element);
   return () => {
     const now = look();
@@ -80,6 +80,7 @@ function everySetting(query, keys, values, tokens) {
 }
 
 const astray = ({ heads, groups, order }, head) => sharedBy(head, heads, groups, order) !== sharedBy(head, heads, groups, "grouped");
+const percent = (share) => `${Math.round(100 * share)} %`;
 const mean = (numbers) => numbers.reduce((sum, number) => sum + number, 0) / numbers.length;
 
 // The picture: left and right go from query head to query head.
@@ -170,11 +171,11 @@ function label(context, theme, text, x, y, bold) {
 
 function tilesOf({ heads, groups, order, error, right }) {
   const ratio = heads / groups;
-  const against = order === "grouped" ? "of a head's result, against its own" : `without the mistake ${mean(right).toFixed(3)}`;
+  const against = order === "grouped" ? "of a head's result, against its own" : `without the mistake ${percent(mean(right))}`;
   return [
     [ratio === 1 ? "all of it" : `1 / ${ratio}`, `${groups} of ${heads} heads of keys and values`],
     [String(ratio), "decoding in bfloat16, long context"],
-    [mean(error).toFixed(3), against],
+    [percent(mean(error)), against],
   ];
 }
 
@@ -190,19 +191,19 @@ function sentence(now, chosen) {
   if (chosen >= 0 && chosen < heads) {
     const g = sharedBy(chosen, heads, groups, order);
     const wrong = astray(now, chosen) ? `, but should look at kv${sharedBy(chosen, heads, groups, "grouped")}` : "";
-    return `Query head ${chosen} looks at kv${g}${wrong}; its error is ${error[chosen].toFixed(3)}.`;
+    return `Query head ${chosen} looks at kv${g}${wrong}; its error is ${percent(error[chosen])}.`;
   }
   const count = error.filter((_, head) => astray(now, head)).length;
   const cache = `${heads} query heads share ${groups} heads of keys and values, ${((100 * groups) / heads).toFixed(0)} % of the cache`;
   if (order === "tiled" && !count) return `${cache}; both orders are the same here, and the mistake does not show.`;
-  if (count) return `${cache}; ${count} wires go astray: mean error ${mean(error).toFixed(3)} in place of ${mean(right).toFixed(3)}.`;
-  return `${cache}; mean error ${mean(error).toFixed(3)}.`;
+  if (count) return `${cache}; ${count} wires go astray: mean error ${percent(mean(error))} in place of ${percent(mean(right))}.`;
+  return `${cache}; mean error ${percent(mean(error))}.`;
 }
 
 function rowsOf(now) {
   const rows = now.error.map((value, head) => {
     const [own, right] = [now.order, "grouped"].map((order) => sharedBy(head, now.heads, now.groups, order));
-    return [`q${head}`, `kv${own}`, `kv${right}`, value.toFixed(3), now.right[head].toFixed(3)];
+    return [`q${head}`, `kv${own}`, `kv${right}`, percent(value), percent(now.right[head])];
   });
   return { columns: ["query head", "looks at", "should look at", "error", "error if right"], rows };
 }

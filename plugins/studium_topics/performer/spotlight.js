@@ -15,8 +15,8 @@ import { attention, bars, distance, DRAWS, estimate, relativeError, rowsOf, vect
 
 const DEMONSTRATED = Array.from({ length: 10 }, (_, i) => i + 2); // draws
 const RANGE = [-0.4, 1];
-const percent = (share) => `${(100 * share).toFixed(Math.abs(share) < 0.0995 ? 1 : 0)} %`;
-const times = (value) => (value < 100 ? `${value.toPrecision(2)} ×` : "over 100 ×");
+const percent = (share) => (Number.isFinite(share) ? `${(100 * share).toFixed(Math.abs(share) < 0.0995 ? 1 : 0)} %` : "–");
+const times = (value) => (!Number.isFinite(value) ? "over 100 ×" : value < 100 ? `${value.toPrecision(2)} ×` : "over 100 ×");
 
 export default widget((ui) => {
   const [count, width] = ui.array("q").shape;
@@ -30,10 +30,13 @@ export default widget((ui) => {
   ui.more(...further(ui, count));
   ui.invite("switch the features, then enlarge q and k: with one kind, the error bars explode where the weights are small.");
   demonstrate(ui, "draw", () => DEMONSTRATED, 3000);
-  const maps = ["Softmax attention", "Estimate of this draw (dot: below 0)"].map((title) => titled(ui, title));
+  const words = ui.get("words");
+  if (words.length && !(words.length === count && words.length === ui.array("k").shape[0])) throw new Error("a word is needed for each query and each key");
+  const maps = ["Softmax attention", "Estimate of this draw"].map((title) => titled(ui, title));
+  const named = (query) => (words.length ? `“${words[query]}”` : `query ${query + 1}`);
   const chart = lineChart(ui, { label: "Weights of one query, with error bars", x: { label: "key", range: [0.4, ui.array("k").shape[0] + 0.6] }, y: { label: "weight", range: RANGE }, height: 270 });
   const heading = h("h4");
-  const numbers = facts(["misplaced attention, in this draw", "rows with a negative sum", "error of a single exp(q·k)"]);
+  const numbers = facts(["attention in the wrong place", "rows with a negative sum", "error of a single exp(q·k)"]);
   const table = dataTable(ui, { caption: "Weights of the query: exact, in this draw, and the middle 80 % of 24 draws" });
   const right = h("div", { class: "st-spot-part" }, heading, chart.element);
   ui.add(h("div", { class: "st-spot" }, ...maps.map(({ element }) => element), right), numbers.element, table.element);
@@ -41,12 +44,14 @@ export default widget((ui) => {
     const query = ui.get("query") - 1;
     const now = found(...["kind", "vectors", "orthogonal", "size", "draw"].map(ui.get), ui.array("q"), ui.array("k"));
     const spread = bars(now.estimates, query);
-    [now.exact, now.now.rows].forEach((rows, i) => maps[i].draw(rows, query));
-    put(heading, "textContent", `Query ${query + 1}: the middle 80 % of ${DRAWS} draws`);
-    chart.draw(lines(now, query, spread, ui.theme));
+    const off = percent(distance(now.exact, now.now.rows));
+    const titles = [`Exact: the softmax${words.length ? ", mostly the word before" : ""}`, `Estimate from ${ui.get("vectors")} random vectors: ${off} misplaced`];
+    [now.exact, now.now.rows].forEach((rows, i) => maps[i].draw(rows, query, titles[i], words));
+    put(heading, "textContent", `Where ${named(query)} looks. Bars: the middle 80 % of ${DRAWS} draws`);
+    chart.draw(lines(now, query, spread, ui.theme, words));
     numbers.draw(tiles(now, query, ui));
     table.draw(() => tableOf(now, query, spread));
-    ui.say(sentence(now, query, spread));
+    ui.say(sentence(now, query, spread, words));
   };
 });
 
@@ -67,26 +72,30 @@ function findings(ui, others, shown, kind, m, orthogonal, size, draw, ...arrays)
   return { queries, keys, exact, estimates, even, now: estimate(queries, keys, shown(draw, m, orthogonal), kind) };
 }
 
-// A table of shares: negative ones have a dot, and what is beyond the scale has the colour of its end.
+// A table of shares below its heading: negative ones have a dot, and what is beyond the scale has the colour of its end.
 function titled(ui, title) {
-  const map = heatMap(ui, { label: title, size: 300, picked: ([row]) => ui.set("query", row + 1) });
-  const draw = (rows, query) => {
+  const map = heatMap(ui, { label: title, size: 400, picked: ([row]) => ui.set("query", row + 1) });
+  const heading = h("h4");
+  const draw = (rows, query, words, tokens) => {
+    put(heading, "textContent", words);
     const data = Float32Array.from(rows.flat());
     const dots = Uint8Array.from(data, (share) => share < 0);
-    map.draw({ data, rows: rows.length, columns: rows[0].length, range: [0, 0.7], marked: query, dots });
+    map.draw({ data, rows: rows.length, columns: rows[0].length, range: [0, 0.7], marked: query, dots, ...(tokens.length && { rowNames: tokens, columnNames: tokens }) });
   };
-  return { element: h("div", { class: "st-spot-part" }, h("h4", {}, title), map.element), draw };
+  return { element: h("div", { class: "st-spot-part" }, heading, map.element), draw };
 }
 
-function lines({ exact, now }, query, spread, theme) {
+function lines({ exact, now }, query, spread, theme, words) {
   const layer = (context, { x, y }) => {
-    context.strokeStyle = theme.series[1];
+    Object.assign(context, { fillStyle: theme.muted, textAlign: "center", textBaseline: "bottom" });
+    words.forEach((word, key) => context.fillText(word, x.place(key + 1), y.ends[0] - 2));
+    context.strokeStyle = theme.accent;
     context.lineWidth = 2;
     spread.forEach((ends, key) => whisker(context, x.place(key + 1), ends.map((end) => y.place(clipped(end)))));
   };
   const series = [
-    { name: "softmax", y: exact[query], dots: true },
-    { name: "this draw", y: now.rows[query].map(clipped), dots: true },
+    { name: "softmax", y: exact[query], dots: true, kind: "right" },
+    { name: "this draw", y: now.rows[query].map(clipped), dots: true, kind: "chosen" },
   ];
   return { x: exact[query].map((_, key) => key + 1), series, layer };
 }
@@ -119,8 +128,9 @@ function tableOf({ exact, now }, query, spread) {
   return { columns: ["key", "softmax", "this draw", "10th percentile", "90th percentile"], rows: rows.map(([key, ...rest]) => [key, ...rest.map(percent)]) };
 }
 
-function sentence({ exact, now }, query, spread) {
+function sentence({ exact, now }, query, spread, words) {
   const key = exact[query].indexOf(Math.max(...exact[query]));
   const [low, high] = spread[key].map(percent);
-  return `Key ${key + 1} gets ${percent(exact[query][key])} of this query's attention, and ${percent(now.rows[query][key])} in this draw; most draws lie between ${low} and ${high}.`;
+  const [from, to] = words.length ? [words[query], words[key]].map((word) => `“${word}”`) : [`Query ${query + 1}`, `key ${key + 1}`];
+  return `${from} gives ${to} ${percent(exact[query][key])} of its attention, and ${percent(now.rows[query][key])} in this draw; most draws lie between ${low} and ${high}.`;
 }

@@ -6,11 +6,12 @@ from typing import Any, Self
 
 import numpy as np
 from studium_widgets import Array, Widget
-from traitlets import Bool, Enum, Float, Int, TraitError
+from traitlets import Bool, Enum, Float, Int, List, TraitError, Unicode
 
 KINDS = ("positive", "sine-cosine")
 MOST = 12  # queries or keys
 WIDEST = 16
+WORDS = ["once", "a", "small", "fox", "lost", "her", "kite", "near", "the", "well"]
 
 
 class RandomSpotlight(Widget):
@@ -19,7 +20,8 @@ class RandomSpotlight(Widget):
     q (n, d), k (s, d): queries and keys, n and s up to 12, d up to 16; attention is softmax(q kᵀ / √d). kind: of the
     features, "positive" or "sine-cosine". vectors: how many random vectors there are, 4 to 128. orthogonal: whether
     each d of them are orthogonal. size: what q and k are multiplied by, 0.25 to 2. draw: which random vectors are
-    shown. query: whose weights have error bars, from 1. Raises TraitError where the arrays do not fit together.
+    shown. query: whose weights have error bars, from 1. words: of
+    the queries and keys, or none. Raises TraitError where the arrays do not fit together.
     """
 
     _script = "spotlight.js"
@@ -33,11 +35,12 @@ class RandomSpotlight(Widget):
     size = Float(1.0, min=0.25, max=2.0).tag(sync=True)
     draw = Int(1, min=1, max=99).tag(sync=True)
     query = Int(1, min=1, max=MOST).tag(sync=True)
+    words = List(Unicode()).tag(sync=True)
 
     @classmethod
     def example(cls) -> Self:
-        """Return ten queries, of which each resembles the key before it."""
-        return cls.resembling(10, 8, query=3)
+        """Return ten queries, of which each resembles the key before it: a head that looks one word back."""
+        return cls.resembling(len(WORDS), 8, query=3, words=WORDS)
 
     @classmethod
     def largest(cls) -> Self:
@@ -64,5 +67,9 @@ class RandomSpotlight(Widget):
             count, width = getattr(self, name).shape
             if count > MOST or width > WIDEST:
                 raise TraitError(f"{name} needs shape ({MOST}, {WIDEST}) at most, got ({count}, {width}): take fewer")
+        if self.words and not len(self.words) == len(self.q) == len(self.k):
+            raise TraitError(
+                f"words need one for each of {len(self.q)} queries and {len(self.k)} keys, got {len(self.words)}"
+            )
         if self.query > len(self.q):
             raise TraitError(f"query goes up to {len(self.q)}, the number of queries, got {self.query}")

@@ -256,6 +256,8 @@ def test_the_widget_refuses_arrays_that_do_not_fit():
         RandomSpotlight(q=np.ones((3, 4)), k=np.ones((2, 4)), query=4)
     with pytest.raises(TraitError, match=r"k needs shape \(12, 16\) at most, got \(13, 4\)"):
         RandomSpotlight(q=np.ones((3, 4)), k=np.ones((13, 4)))
+    with pytest.raises(TraitError, match="words need one for each of 3 queries and 3 keys, got 2"):
+        RandomSpotlight(q=np.ones((3, 4)), k=np.ones((3, 4)), words=["a", "b"])
 
 
 @BOTH

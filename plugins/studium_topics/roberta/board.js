@@ -4,6 +4,7 @@ import { dataTable } from "studium_widgets/controls/data_table.js";
 import { demonstrate } from "studium_widgets/controls/demonstration.js";
 import { h } from "studium_widgets/controls/element.js";
 import { facts } from "studium_widgets/controls/facts.js";
+import { fold } from "studium_widgets/controls/fold.js";
 import { heatMap } from "studium_widgets/controls/heat_map.js";
 import { legend } from "studium_widgets/controls/legend.js";
 import { lineChart } from "studium_widgets/controls/line_chart.js";
@@ -19,6 +20,7 @@ const CLASSES = { [MASK]: "st-chosen", [RANDOM]: "st-random", [KEPT]: "st-kept" 
 const FUTURE = 0.12; // the shade of what later epochs will ask for
 const percent = (share) => `${(100 * share).toFixed(0)} %`;
 const maskings = (copies) => ({ once: "static, drawn once", copies: `static, ${copies} masks in turn`, dynamic: "dynamic, a new mask each epoch" });
+const LINES = { once: ["drawn once", "wrong"], copies: ["masks in turn", "context"], dynamic: ["new each epoch", "right"] };
 
 export default widget((ui) => {
   const text = memo((sentences, documents, recipe, length, seed) => rowsOf(sentences, documents, recipe, length, seed));
@@ -34,15 +36,18 @@ export default widget((ui) => {
   demonstrate(ui, "epoch", epoch.all);
   const board = rowList();
   const key = legend(ui);
-  const numbers = facts(["asked for so far", "expected", "rows, and padding"]);
+  const numbers = facts(["words asked for so far", "never asked for", "expected of such masks"]);
   const raster = heatMap(ui, { label: "Words that each epoch asks for", size: 440, square: false });
   const chart = lineChart(ui, { label: "Held-out loss", x: { label: "epoch" }, y: { label: "nats a token" }, height: 230 });
   const nouns = bars(ui, { label: "Loss of a hidden noun", format: (nats) => `${nats.toFixed(2)} nats` });
   const table = dataTable(ui, { caption: "What each epoch asks for, and the held-out loss" });
   const part = (title, ...parts) => h("div", {}, h("h4", {}, title), ...parts);
   const curve = part("Masks: loss on held-out rows, measured", chart.element);
-  const pictures = h("div", { class: "st-board" }, part("A row an epoch, a column a word: which words the loss asks for", raster.element), h("div", {}, curve, part("Rows: loss of a hidden noun, measured", nouns.element)));
-  ui.add(board.element, key.element, numbers.element, pictures, table.element);
+  const pictures = h("div", { class: "st-board" }, part("A row an epoch, a column a word: what stands out is asked for", raster.element), curve);
+  const padded = h("p", { class: "st-note" });
+  const formats = fold(ui, "Rows: sentence pairs, or full sentences", [part("Rows: loss of a hidden noun, measured", nouns.element), padded]);
+  const ground = h("p", { class: "st-note" }, "The deeper a word's ground, the more often it was asked for. Grey words were never asked for.");
+  ui.add(h("div", {}, board.element, key.element, ground), numbers.element, pictures, formats, table.element);
   return () => {
     epoch.draw();
     const [recipe, masking, now, epochs] = ["recipe", "masking", "epoch", "epochs"].map((name) => ui.get(name));
@@ -54,16 +59,17 @@ export default widget((ui) => {
     const found = asked(masks, now);
     const hoped = coverage(masking, copies, now, rate);
     const padding = all.filter((token) => token.text === "<pad>").length / all.length;
-    board.draw(rows, masks[now - 1], words);
+    board.draw(rows, masks, now, words);
     key.draw(keys(ui.theme));
     numbers.draw([
       [percent(found), `of ${words.length} words, by epoch ${now}`],
-      [percent(hoped), "of all words, in the mean"],
-      [String(rows.length), `${percent(padding)} of the tokens are padding`],
+      [`${words.length - Math.round(found * words.length)} of ${words.length}`, "words: the loss learns nothing from them"],
+      [percent(hoped), `of all words after ${now} epoch${now > 1 ? "s" : ""}`],
     ]);
+    padded.textContent = `${rows.length} rows; ${percent(padding)} of the tokens are padding.`;
     raster.draw({ ...picture(masks, now), range: [0, 1], marked: now - 1 });
     const hidden = Array.from(ui.array("nouns").data);
-    const losses = ui.array("losses") ? curves(ui.array("losses"), names) : [];
+    const losses = ui.array("losses") ? curves(ui.array("losses")) : [];
     curve.hidden = !losses.length;
     const measured = ui.get("measured");
     if (losses.length) chart.draw({ x: measured, series: losses, marks: [{ x: now, label: `epoch ${now}` }] });
@@ -79,14 +85,18 @@ export default widget((ui) => {
 // The rows as chips; what this epoch asks for has a sign of its own.
 function rowList() {
   const list = h("ol");
-  const draw = (rows, mask, words) => {
+  const draw = (rows, masks, now, words) => {
+    const mask = masks[now - 1];
+    const times = words.map((_, word) => masks.slice(0, now).filter((one) => one[word] !== NONE).length);
     let at = 0;
     const chip = (token) => {
       if (token.special) return h("span", { class: "st-special" }, token.text);
       const what = mask[at];
       const shown = { [NONE]: token.text, [MASK]: "<mask>", [RANDOM]: words[(at * 7 + 3) % words.length], [KEPT]: token.text }[what];
+      const depth = `--st-asked: ${Math.round(Math.min(1, times[at] / 5) * 30)}%`;
+      const kind = what === NONE ? (times[at] ? null : "st-never") : CLASSES[what];
       at += 1;
-      return h("span", what === NONE ? {} : { class: CLASSES[what] }, shown);
+      return h("span", { class: kind, style: depth }, shown);
     };
     const line = ({ tokens, note }) => h("li", {}, ...shortened(tokens).map(chip), ...(note ? [h("em", {}, note)] : []));
     list.replaceChildren(...rows.map(line));
@@ -103,9 +113,9 @@ function shortened(tokens) {
 
 function keys(theme) {
   return [
-    { name: "asked for, hidden", mark: "▭", stroke: theme.accent },
-    { name: "asked for, another word", mark: "┅", stroke: theme.warm },
-    { name: "asked for, left as it is", mark: "⋯", stroke: theme.text },
+    { name: "asked for now, hidden", mark: "▭", stroke: theme.accent },
+    { name: "asked for now, another word in its place", mark: "┅", stroke: theme.warm },
+    { name: "asked for now, left as it is", mark: "⋯", stroke: theme.text },
   ];
 }
 
@@ -116,8 +126,8 @@ function picture(masks, now) {
   return { data, rows: masks.length, columns };
 }
 
-function curves({ data, shape: [, points] }, names) {
-  return Object.values(names).map((name, i) => ({ name, y: Array.from(data.subarray(i * points, (i + 1) * points)) }));
+function curves({ data, shape: [, points] }) {
+  return Object.values(LINES).map(([name, kind], i) => ({ name, kind, y: Array.from(data.subarray(i * points, (i + 1) * points)) }));
 }
 
 function content(masks, measured, losses, hidden) {

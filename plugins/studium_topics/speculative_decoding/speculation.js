@@ -3,6 +3,7 @@ import { dataTable } from "studium_widgets/controls/data_table.js";
 import { demonstrate } from "studium_widgets/controls/demonstration.js";
 import { h, put } from "studium_widgets/controls/element.js";
 import { facts } from "studium_widgets/controls/facts.js";
+import { fold } from "studium_widgets/controls/fold.js";
 import { lineChart } from "studium_widgets/controls/line_chart.js";
 import { memo } from "studium_widgets/controls/memo.js";
 import { player } from "studium_widgets/controls/player.js";
@@ -18,6 +19,7 @@ const LENGTHS = [0, 1, 2, 3, 4, 5, 6, 7, 8];
 const SIGNS = { kept: "✓", rejected: "✗", unseen: "–", replacement: "↻", bonus: "+" };
 const SAID = { kept: "kept", rejected: "rejected", unseen: "not looked at", replacement: "replaces it", bonus: "one more" };
 const two = (value) => value.toFixed(2);
+const percent = (share) => `${Math.round(100 * share)}\u00a0%`;
 
 export default widget((ui) => {
   const words = ui.get("words");
@@ -44,17 +46,20 @@ export default widget((ui) => {
   ui.invite("pull the agreement down to 0: more drafted words are rejected, and still the text is the target's own. Then put in a mistake.");
   demonstrate(ui, "turns", steps.all, 5000);
   const line = h("p", { class: "st-spec-text" });
-  const key = h("p", { class: "st-spec-key" }, h("span", { class: "st-spec-kept" }, "kept"), " ", h("span", { class: "st-spec-replacement" }, "replacement"), " ", h("span", { class: "st-spec-bonus" }, "one more"));
+  const key = h("p", { class: "st-spec-key" }, h("span", { class: "st-spec-kept" }, "kept from the draft"), " ", h("span", { class: "st-spec-replacement" }, "replaced by the target"), " ", h("span", { class: "st-spec-bonus" }, "one more, the target's own"));
   const lanes = h("div", { class: "st-spec-lanes" });
   const note = h("p", { class: "st-spec-note" });
-  const numbers = facts(["words a pass adds", "formula", "passes saved", "distance from the target"]);
+  const numbers = facts(["words a pass of the target adds", "passes of the target saved", "distance from the target's distribution"]);
   const up = { label: "speed-up" };
   const chart = lineChart(ui, { label: "Speed-up over the number of drafted words", x: { label: "drafted words in a pass" }, y: up, height: 200 });
   const table = dataTable(ui, { caption: "The newest pass, one row a word" });
-  ui.add(h("div", {}, line, key), lanes, note, h("div", { class: "st-spec-facts" }, numbers.element), chart.element, table.element);
+  const formula = h("p", { class: "st-note" });
+  const lengths = fold(ui, "How many words to draft: the speed-up by the formula", [chart.element, formula]);
+  ui.add(h("div", {}, line, key), lanes, note, h("div", { class: "st-spec-facts" }, numbers.element), lengths, table.element);
   return () => {
     steps.draw();
     const [prompt, gamma, turns, seed, mistake, cost] = ["prompt", "gamma", "turns", "seed", "mistake", "cost"].map((name) => ui.get(name));
+    if (prompt.some((token) => words[token] === undefined)) throw new Error("a prompt of words that the models know is needed");
     const both = models(ui.get("agreement"), ui.get("greedy"));
     const written = shown(both, prompt, gamma, seed, mistake).slice(0, turns);
     const mean = many(both, prompt, gamma, seed, mistake);
@@ -66,10 +71,11 @@ export default widget((ui) => {
     put(note, "textContent", MISTAKES[mistake][1]);
     numbers.draw([
       [two(mean.perPass), `mean of ${MANY.toLocaleString("en")} passes`],
-      [two(expected(mean.share, gamma)), `from the share that is kept, ${two(mean.share)}`],
       [`${added - turns} of ${added}`, `${added} words in ${turns} ${turns === 1 ? "pass" : "passes"}`],
-      [off.toFixed(3), off < 5e-4 ? "the same distribution" : "another distribution"],
+      [percent(off), off < 5e-4 ? "exact: as if the target had written alone" : "of the words come out otherwise"],
     ]);
+    numbers.element.classList.toggle("st-spec-off", off >= 5e-4);
+    put(formula, "textContent", `Of the drafts looked at, ${percent(mean.share)} are kept: by the formula a pass of ${gamma} drafts adds ${two(expected(mean.share, gamma))} words.`);
     const y = LENGTHS.map((length) => expected(mean.share, length) / (1 + length * cost));
     up.range = [Math.min(1, ...y), 1.2 * Math.max(1.2, ...y)];
     chart.draw({ x: LENGTHS, series: [{ name: "speed-up by the formula", y }], marks: [{ x: gamma, label: `${gamma} drafted` }] });
@@ -96,8 +102,8 @@ function columns({ drafted, last }, words) {
     const below = one.fate === "rejected" ? [`${SIGNS.rejected} → `, h("b", {}, words[last.token])] : [`${SIGNS[one.fate]} `, one.fate === "kept" ? words[one.token] : "…"];
     return column(one.fate, words[one.token], meter(one), below, one.fate === "rejected" ? "replaced" : SAID[one.fate]);
   });
-  const more = last.kind === "bonus" ? column("bonus", "", h("div", { class: "st-spec-free" }, "no draft to judge"), [`${SIGNS.bonus} `, h("b", {}, words[last.token])], SAID.bonus) : column("unseen", "", h("div", { class: "st-spec-free" }), ["–"], "");
-  const head = h("div", { class: "st-spec-column st-spec-head" }, h("span", {}, "draft"), h("span", {}, "bar and needle"), h("span", {}, "target"));
+  const more = last.kind === "bonus" ? column("bonus", "", h("div", { class: "st-spec-free" }, "all kept: the target adds a word"), [`${SIGNS.bonus} `, h("b", {}, words[last.token])], SAID.bonus) : column("unseen", "", h("div", { class: "st-spec-free" }), ["–"], "");
+  const head = h("div", { class: "st-spec-column st-spec-head" }, h("span", {}, "draft proposes"), h("span", {}, "kept if the needle falls in the bar"), h("span", {}, "target says"));
   return [head, ...each, more];
 }
 
@@ -111,7 +117,7 @@ function meter({ bar, needle, fate }) {
   const mark = h("b", {});
   mark.style.bottom = `${100 * needle}%`;
   const box = h("div", { class: "st-spec-meter" }, fill, ...(fate === "unseen" ? [] : [mark]));
-  return h("div", { class: "st-spec-judged" }, box, h("small", {}, `bar ${two(bar)}`), h("small", {}, fate === "unseen" ? "no needle" : `needle ${two(needle)}`));
+  return h("div", { class: "st-spec-judged" }, box, h("small", {}, `bar ${percent(bar)}`), h("small", {}, fate === "unseen" ? "no needle" : `needle ${percent(needle)}`));
 }
 
 function rows({ drafted, last }, words) {
@@ -122,6 +128,6 @@ function rows({ drafted, last }, words) {
 function sentence(turns, { drafted, last }, words, off) {
   const judged = drafted.filter(({ fate }) => fate !== "unseen");
   const { bar, needle } = judged[judged.length - 1];
-  const end = last.kind === "bonus" ? `all are kept, and “${words[last.token]}” is one more` : `a needle at ${two(needle)} is above a bar of ${two(bar)}, and “${words[last.token]}” replaces the word`;
-  return `Pass ${turns}: ${keptOf(drafted)} of ${drafted.length} drafted words are kept; ${end}. Distance from the target's distribution: ${off.toFixed(3)}.`;
+  const end = last.kind === "bonus" ? `all are kept, and “${words[last.token]}” is one more` : `a needle at ${percent(needle)} is above a bar of ${percent(bar)}, and “${words[last.token]}” replaces the word`;
+  return `Pass ${turns}: ${keptOf(drafted)} of ${drafted.length} drafted words are kept; ${end}. Distance from the target's distribution: ${percent(off)}.`;
 }

@@ -34,7 +34,12 @@ def scatter() -> MetricScatter:
         filters=["training"],
         lower=["fid", "date"],
         front=True,
-        labels={"fid": "FID-30k on COCO", "date": "first preprint", "arxiv": "arXiv", "text_encoder": "text encoder"},
+        labels={
+            "fid": "FID-30k on COCO",
+            "date": "year of first preprint",
+            "arxiv": "arXiv",
+            "text_encoder": "text encoder",
+        },
     )
 
 

@@ -8,8 +8,8 @@ const LETTER = 7.8; // px of a digit, 12 px high, in the widest of usual fonts
 /** px left of the plot: room for the ticks' numbers and for the name beside them, so that neither lies on the other. */
 export const leftOf = (values) => Math.max(MARGIN.left, 26 + LETTER * Math.max(0, ...values.map((value) => short(value).length)));
 
-// A year is no amount: 2018, and no comma in it.
-const written = ({ label }, value) => (/\byear\b/i.test(label) ? String(value) : short(value));
+/** A value of what `label` names, as text. A year is no amount: 2018, and no comma in it. */
+export const written = ({ label }, value) => (/\byear\b/i.test(label) ? String(value) : short(value));
 
 /** {label, ends, ticks, place(value) → pixel, invert(pixel) → value} of one axis over [low, high], from pixel `from` to `to`. */
 export function scale({ log = false, label }, [low, high], from, to) {

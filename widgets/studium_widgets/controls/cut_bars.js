@@ -4,7 +4,6 @@ import { fit } from "./canvas.js";
 import { h, suppress } from "./element.js";
 import { keys } from "./keys.js";
 
-const HEIGHT = 270;
 const STEPS = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, PageDown: -8, PageUp: 8, Home: -Infinity, End: Infinity };
 
 /**
@@ -12,17 +11,17 @@ const STEPS = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, PageDow
  * `draw({values, cut, logarithmic, label, words, spoken})`: `label` names the axis, `words` stand beside the cut, the first
  * in bold, and `spoken` is what a screen reader says of it.
  */
-export function cutBars(ui, name, { label, least = 1 }) {
+export function cutBars(ui, name, { label, least = 1, height = 270 }) {
   const roles = { role: "slider", tabindex: 0, "aria-label": label, "aria-valuemin": least, ...suppress };
   const canvas = h("canvas", { class: "st-cut", ...roles });
   const element = h("div", { class: "st-cut-frame" }, canvas);
-  const view = { count: 1, width: 300 };
+  const view = { count: 1, width: 300, height };
   steer(ui, name, least, canvas, view);
   const draw = (now) => {
     Object.assign(view, { count: now.values.length, width: Math.max(200, ui.widthOf(element)) });
     const values = { "aria-valuemax": view.count, "aria-valuenow": now.cut, "aria-valuetext": now.spoken };
     for (const [attribute, value] of Object.entries(values)) canvas.setAttribute(attribute, value);
-    paint(fit(canvas, view.width, HEIGHT), now, view, ui.theme);
+    paint(fit(canvas, view.width, height), now, view, ui.theme);
   };
   return { element, draw };
 }
@@ -43,9 +42,9 @@ function steer(ui, name, least, canvas, view) {
   keys(ui, canvas, STEPS, (step) => cut(ui.get(name) + step));
 }
 
-function paint(context, now, { count, width }, theme) {
+function paint(context, now, { count, width, height }, theme) {
   context.font = `12px ${theme.font}`;
-  const axis = vertical(now.values[0], HEIGHT, now.logarithmic);
+  const axis = vertical(now.values[0], height, now.logarithmic);
   const [left, right] = [MARGIN.left, width - MARGIN.right];
   const step = (right - left) / count;
   const at = left + now.cut * step;

@@ -2,17 +2,19 @@ import { drawAxes, leftOf, MARGIN, scale, segment } from "./axes.js";
 import { canvas, shorten } from "./canvas.js";
 import { cellCursor } from "./cell_cursor.js";
 import { DASHES, legend } from "./legend.js";
-import { nameLines } from "./line_names.js";
+import { nameAt, nameLines } from "./line_names.js";
 import { marker, MARKS } from "./markers.js";
+import { ink } from "./theme.js";
 import { extent, short } from "./ticks.js";
 
 /**
  * Lines over a common x axis, with a reading under the pointer or the arrow keys.
  * `x`, `y`: {label, range?, log?}, read again at each `draw`. `height` in px. `moved(index | null)` as the reading moves.
- * `draw({x?, series: [{name, y, dots?, share?}], marks?: [{x, label}], bands?: [{from, to, label}], layer?, named?})`: x
+ * `draw({x?, series: [{name, y, dots?, share?, kind?, at?}], marks?: [{x, label}], bands?: [{from, to, label}], layer?, named?})`: x
  * defaults to 0, 1, 2 …; all arrays have one length. `dots` draws markers instead of a line, `share` (0 to 1) only the left
- * part; a band is a shaded stretch of x; `layer(context, axes)` draws on top; `named` are more entries of the legend.
- * Lines have their names beside them where there is room for all; a legend above names what has no room.
+ * part; `kind` is what a line's colour says, as in `bars`; a band is a shaded stretch of x; `layer(context, axes)` draws on top; `named` are more entries of the legend.
+ * Lines have their names beside them where there is room for all; a legend above names what has no room. A line with `at`,
+ * the index of a point, has its name there, left of it.
  */
 export function lineChart(ui, { label, x, y, height = 260, moved = () => {} }) {
   const { element: picture, fit } = canvas(label);
@@ -29,7 +31,7 @@ export function lineChart(ui, { label, x, y, height = 260, moved = () => {} }) {
     const width = Math.max(160, ui.widthOf(view.element) || 480);
     view.axes = axes(view.content, x, y, width, height);
     const mark = (i) => MARKS[i % MARKS.length];
-    const names = [...content.series.map(({ name, dots }, i) => (dots ? { name, mark: mark(i) } : name)), ...view.content.named];
+    const names = [...content.series.map(({ name, dots, kind }, i) => ({ name, stroke: ink(ui.theme, i, kind), ...(dots && { mark: mark(i) }) })), ...view.content.named];
     compose();
     key.draw(names.length > 1 && view.legend ? names : []);
     key.element.style.visibility = view.named ? "hidden" : "";
@@ -69,16 +71,18 @@ function drawAll(ui, view, fit) {
   context.restore();
   content.marks.forEach((mark) => nameMark(context, mark, place, ui.theme));
   const plain = content.series.every(({ dots, share }) => !dots && share === undefined) && !content.named.length;
-  view.named = plain && content.series.length > 1 && nameLines(context, content, place, ui.theme, view.places);
+  if (content.series.every(({ at }) => at !== undefined)) view.named = nameAt(context, content, place, ui.theme);
+  else view.named = plain && content.series.length > 1 && nameLines(context, content, place, ui.theme, view.places);
   view.legend ||= !view.named; // once it is there it keeps its room, so that nothing below it jumps
   if (cursor?.cell) drawReading(context, content, cursor.cell[1], place, ui.theme);
 }
 
 function drawSeries(context, x, line, i, place, theme) {
   const shown = line.share === undefined ? x.length : Math.ceil(line.share * x.length);
-  if (!line.dots) return drawLine(context, x, line.y.slice(0, shown), i, place, theme);
+  const stroke = ink(theme, i, line.kind);
+  if (!line.dots) return drawLine(context, x, line.y.slice(0, shown), { stroke, dash: DASHES[i % DASHES.length] }, place);
   for (let at = 0; at < shown; at++) {
-    if (Number.isFinite(line.y[at])) marker(context, i, place.x.place(x[at]), place.y.place(line.y[at]), 5, theme);
+    if (Number.isFinite(line.y[at])) marker(context, i, place.x.place(x[at]), place.y.place(line.y[at]), 5, theme, { fill: stroke });
   }
 }
 
@@ -104,11 +108,11 @@ function nameBand(context, band, place, theme) {
   context.fillText(text, right - 5, top + 2);
 }
 
-function drawLine(context, x, values, i, { x: across, y: up }, theme) {
-  context.strokeStyle = theme.series[i % theme.series.length];
+function drawLine(context, x, values, { stroke, dash }, { x: across, y: up }) {
+  context.strokeStyle = stroke;
   context.lineWidth = 2.5;
   context.lineJoin = "round";
-  context.setLineDash(DASHES[i % DASHES.length]);
+  context.setLineDash(dash);
   context.beginPath();
   for (let at = 0; at < values.length; at++) {
     if (Number.isFinite(values[at])) context.lineTo(across.place(x[at]), up.place(values[at]));
@@ -143,7 +147,7 @@ function drawReading(context, { x, series }, index, place, theme) {
   segment(context, at, MARGIN.top, at, place.height - MARGIN.bottom);
   const lines = [`${place.x.label} ${short(x[index])}`, ...series.map((line) => `${line.name} ${short(line.y[index])}`)];
   series.forEach((line, i) => {
-    context.fillStyle = theme.series[i % theme.series.length];
+    context.fillStyle = ink(theme, i, line.kind);
     context.beginPath();
     context.arc(at, place.y.place(line.y[index]), 4, 0, 7);
     context.fill();

@@ -12,7 +12,8 @@ const STEPS = { ArrowUp: [0, 1], ArrowDown: [0, -1], ArrowLeft: [-1, 0], ArrowRi
  * A square piece of the plane, [−half, half]², with a shaded ground, arrows, particles and their trails.
  * `moved(x, y)`: a pointer drags, or the arrow keys move, the probe. Gives {element, draw(content)}; the content:
  * `size` px, `half`, `ground` {values 0 to 1, side}, `arrows` [x, y, dx, dy, warmth] five numbers each, dx and dy in px,
- * `points` (N, 2), `trails` [(M, 2), …], `pointers` [{dx, dy, colour, dash}] from `probe` [x, y], in px.
+ * `points` (N, 2), `trails` [(M, 2), …], `pointers` [{dx, dy, colour, dash, name}] from `probe` [x, y], in px; `rings`
+ * [[x, y, radius], …] and `marks` [{x, y, lines, strong}], words in the plane, may be left out.
  */
 export function particleField(ui, { label, moved }) {
   const { element: picture, fit } = canvas(label);
@@ -77,11 +78,44 @@ function paint(context, frame, image, layer) {
   context.globalAlpha = 1;
   if (image) context.drawImage(image, 0, 0, size, size);
   else Object.assign(context, { fillStyle: theme.raised }).fillRect(0, 0, size, size);
+  paintRings(context, frame);
   paintArrows(context, frame);
   paintTrails(context, frame);
   context.globalAlpha = 1;
   context.drawImage(layer, 0, 0, size, size);
   paintPointers(context, frame);
+  paintMarks(context, frame);
+}
+
+// Where the data are.
+function paintRings(context, { rings = [], scale, size, theme }) {
+  Object.assign(context, { strokeStyle: theme.muted, lineWidth: 1, globalAlpha: 0.7 });
+  context.setLineDash([3, 4]);
+  for (const [x, y, radius] of rings) {
+    context.beginPath();
+    context.arc(size / 2 + x * scale, size / 2 - y * scale, radius * scale, 0, 7);
+    context.stroke();
+  }
+  context.setLineDash([]);
+  context.globalAlpha = 1;
+}
+
+// Lines of words, the first of them large, around their place and inside the frame.
+function paintMarks(context, { marks = [], scale, size, theme }) {
+  for (const { x, y, lines, strong } of marks) {
+    const fonts = lines.map((_, i) => (i ? `12px ${theme.font}` : `600 ${strong ? 17 : 13}px ${theme.font}`));
+    const wide = Math.max(...lines.map((text, i) => (Object.assign(context, { font: fonts[i] }), context.measureText(text).width))) / 2 + 6;
+    const inside = (at, edge) => Math.max(edge, Math.min(size - edge, at));
+    const [left, top] = [inside(size / 2 + x * scale, wide), inside(size / 2 - y * scale, 8 * lines.length + 4) - 8 * (lines.length - 1)];
+    lines.forEach((text, i) => write(context, text, left, top + 16 * i, { font: fonts[i], fillStyle: strong && !i ? theme.accent : theme.text, textAlign: "center" }, theme));
+  }
+}
+
+// Words with a rim in the page's colour, which are read on any ground.
+function write(context, text, x, y, style, theme) {
+  Object.assign(context, { textBaseline: "middle", lineJoin: "round", lineWidth: 4, strokeStyle: theme.surface, ...style });
+  context.strokeText(text, x, y);
+  context.fillText(text, x, y);
 }
 
 function paintArrows(context, { arrows, scale, size, theme }) {
@@ -112,8 +146,8 @@ function arrow(context, x, y, dx, dy, head = 3.5) {
 }
 
 function paintTrails(context, { trails, scale, size, theme }) {
-  context.strokeStyle = theme.warm;
-  context.globalAlpha = 0.75;
+  context.strokeStyle = theme.muted;
+  context.globalAlpha = 0.8;
   context.lineWidth = 1.2;
   context.beginPath();
   for (const trail of trails) {
@@ -177,8 +211,20 @@ function paintPointers(context, { pointers, probe, scale, size, theme }) {
   }
   context.setLineDash([]);
   context.beginPath();
-  context.arc(x, y, 5, 0, 7);
-  Object.assign(context, { fillStyle: theme.warm, strokeStyle: theme.surface, lineWidth: 2 });
+  context.arc(x, y, 6, 0, 7);
+  Object.assign(context, { fillStyle: theme.text, strokeStyle: theme.surface, lineWidth: 2 });
   context.fill();
   context.stroke();
+  pointers.forEach((pointer, i) => name(context, pointer, pointers.slice(i + 1), [x, y, size], theme));
+}
+
+// The name of an arrow at its tip; none where the tip of a `later` one is as near.
+function name(context, { dx, dy, colour, name: text }, later, [x, y, size], theme) {
+  const length = Math.hypot(dx, dy);
+  if (!text || length < 12 || later.some((other) => Math.hypot(other.dx - dx, other.dy - dy) < 26)) return;
+  context.font = `600 12px ${theme.font}`;
+  const half = context.measureText(text).width / 2 + 3;
+  const middle = x + dx + (dx / length) * (half + 7);
+  const style = { font: context.font, fillStyle: colour, textAlign: "center" };
+  write(context, text, Math.max(half, Math.min(size - half, middle)), y - dy - 11 * (dy / length), style, theme);
 }

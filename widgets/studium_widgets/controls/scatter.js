@@ -8,8 +8,8 @@ const NAMED = 40; // points up to which names are written where there is room
 
 /**
  * Named points in a plane; the arrow keys go through them from left to right.
- * `draw({points: [{name, x, y, kind, radius}], x, y, path?, chosen?})`: `x`, `y`: {label, log, range}; points sorted by x;
- * `kind` is the number of a shape and colour; `path` is a list of points to join. `moved(index | null)`, `picked(index)`.
+ * `draw({points: [{name, x, y, kind, radius, faint?}], x, y, path?, chosen?})`: `x`, `y`: {label, log, range}; points sorted
+ * by x; `kind` is the number of a shape and colour; `path` is a list of places to join. `moved(index | null)`, `picked(index)`.
  */
 export function scatter(ui, { label, height = 360, moved = () => {}, picked = () => {} }) {
   const { element, fit } = canvas(label);
@@ -55,7 +55,9 @@ function drawAll(ui, { content, axes, cursor }, fit) {
 
 function drawPoint(context, point, axes, theme, active) {
   const [x, y] = placed(axes, point);
+  context.globalAlpha = point.faint ? 0.5 : 1;
   marker(context, point.kind, x, y, point.radius, theme);
+  context.globalAlpha = 1;
   if (!active) return;
   context.strokeStyle = theme.text;
   context.lineWidth = 2;
@@ -64,10 +66,9 @@ function drawPoint(context, point, axes, theme, active) {
   context.stroke();
 }
 
-// Steps from one point of the front to the next: between them nothing is known to be better.
 function drawPath(context, path, axes, theme) {
-  context.strokeStyle = theme.muted;
-  context.lineWidth = 1.5;
+  context.strokeStyle = theme.accent;
+  context.lineWidth = 2;
   context.setLineDash([5, 4]);
   context.beginPath();
   path.forEach((point) => context.lineTo(...placed(axes, point)));
@@ -93,14 +94,14 @@ function names(context, { points, path }, axes, theme) {
   });
   taken.push(...along(path ?? [], axes));
   const free = ([a, b, c, d]) => a > axes.x.ends[0] && c < axes.width && b > 0 && d < axes.height - MARGIN.bottom && taken.every(([e, f, g, k]) => c < e || a > g || d < f || b > k);
-  context.fillStyle = theme.text;
   context.textAlign = "left";
   context.textBaseline = "middle";
-  for (const point of points) {
+  for (const point of points.toSorted((a, b) => Boolean(a.faint) - Boolean(b.faint))) {
+    Object.assign(context, { font: `${point.faint ? 400 : 600} 12px ${theme.font}`, fillStyle: point.faint ? theme.muted : theme.text });
     const [x, y] = placed(axes, point);
     const width = context.measureText(point.name).width;
     const gap = point.radius + 5;
-    const spots = [[x + gap, y], [x - gap - width, y], [x - width / 2, y - gap - 6], [x - width / 2, y + gap + 6]];
+    const spots = [[x + gap, y], [x - gap - width, y], [x - width / 2, y - gap - 6], [x - width / 2, y + gap + 6], [x + 4, y - gap - 6], [x - 4 - width, y - gap - 6], [x + 4, y + gap + 6], [x - 4 - width, y + gap + 6], [x - width / 2, y + gap + 20]];
     const spot = spots.find(([left, middle]) => free([left, middle - 7, left + width, middle + 7]));
     if (!spot) continue;
     taken.push([spot[0], spot[1] - 7, spot[0] + width, spot[1] + 7]);

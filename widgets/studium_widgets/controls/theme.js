@@ -8,6 +8,12 @@ export const SERIES = {
   dark: ["#5cb8f0", "#ff9d57", "#05e2ad", "#cc99bd", "#ebd34e", "#b0ceff"],
 };
 
+/** The colour of series `i`, or of what `kind` says: "chosen", "right", "wrong" or "context". */
+export function ink(theme, i, kind) {
+  const said = { chosen: "accent", right: "right", wrong: "warm", context: "muted" }[kind];
+  return said ? theme[said] : theme.series[i % theme.series.length];
+}
+
 /** Keeps `element` marked light or dark; the returned object always holds the colours now in force. */
 export function watchTheme(element, signal, changed) {
   const theme = {};
