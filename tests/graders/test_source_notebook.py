@@ -2,11 +2,13 @@
 
 from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 from nbformat import NotebookNode
 from studium.catalogue import Catalogue
+from studium.clean_check import Terms, check_document
 from studium.editions import role
 from studium.errors import CourseError, UnknownNameError
 from studium_graders.course_file import Assignment
@@ -81,6 +83,12 @@ def test_below_the_title_stand_the_assignment_its_due_date_and_the_lesson_of_sin
     whole, single = said
     assert whole == "**Assignment ps1, due 2026-03-01 23:59 CET.**"
     assert single.startswith(f"{whole} These exercises are from the lesson *Counting*, ")
+
+
+def test_a_check_of_single_exercises_is_about_these_alone(counting: Catalogue, tmp_path: Path) -> None:
+    notebook = build(counting, exercises=("counting.distance",))
+    found = check_document(notebook, tmp_path / "counting.ipynb", None, Terms(), counting)
+    assert [(item.id, item.outcome) for item in found.exercises] == [("distance", "right")]
 
 
 def test_names_that_come_to_the_same_letters_get_grade_ids_of_their_own(counting: Catalogue) -> None:
