@@ -99,6 +99,15 @@ def test_a_topic_that_nobody_has_is_a_problem_of_course_toml(
     assert f"{root}/course.toml cannot be used for ps1: unknown topic 'conting'; did you mean " in err
 
 
+@pytest.mark.parametrize("command", ["grade", "feedback"])
+def test_an_assignment_that_is_not_built_is_told_how_to_be(command: str, course: Path, studium: Studium) -> None:
+    with (course / "course.toml").open("a") as file:
+        file.write('\n[[assignments]]\nname = "ps2"\ntopics = ["counting"]\n')
+    code, _, err = studium(command, "ps2", "--course", str(course))
+    said = "studium: ps2 must be built before this: course.toml alone has it; run: studium assign ps2\n"
+    assert (code, err) == (1, said)
+
+
 def test_header_and_footer_of_the_course_stand_around_each_notebook_wherever_the_command_is_run(
     counting: Catalogue, course: Path, submit: Callable[..., Path], studium: Studium
 ) -> None:
