@@ -23,6 +23,7 @@ from studium.check_process import CodeCell, Event, Request
 from studium.checking import ExerciseResult, untested
 from studium.desk.describing import description_of
 from studium.desk.description import Description
+from studium.editions import Edition, exercise_of
 from studium.errors import StudiumError
 from studium.notebooks import cells_to_run, read_notebook, slug_in
 from studium.profiles import VARIABLE, available_mb
@@ -92,10 +93,19 @@ def check_document(
     Raise CancelledError where it was stopped.
     """
     topic = description_of(catalogue, slug_in(notebook, path))
-    wanted = [topic.exercise(exercise).id] if exercise else [item.id for item in topic.exercises]
+    wanted = [topic.exercise(exercise).id] if exercise else _exercises(notebook, topic)
     cells = cells_to_run(notebook, topic.slug, [item.id for item in topic.exercises], wanted)
     batch = _Batch(topic, cells, path.resolve().parent, terms)
     return NotebookResult(batch.results(wanted), batch.differences)
+
+
+def _exercises(notebook: NotebookNode, topic: Description) -> list[str]:
+    """Return the exercises of the topic; of an assignment those that it hands out."""
+    names = [item.id for item in topic.exercises]
+    if notebook.metadata.get("studium", {}).get("edition") != Edition.ASSIGNMENT:
+        return names
+    there = {exercise_of(cell) for cell in notebook.cells}
+    return [name for name in names if name in there] or names
 
 
 class _Batch:

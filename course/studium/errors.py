@@ -7,6 +7,7 @@ StudiumError                     the user can mend it: shown as one sentence, ex
 ├── UsageError                   the command was given something that is not there: exit code 2
 │   └── UnknownNameError         a slug, exercise or format that nobody has
 ├── NotebookError                a notebook that cannot be read or written
+├── StoppedError                 somebody stopped the command, which says what is kept: exit code 130
 └── CourseError                  a course.toml or course folder that cannot be used
 """
 
@@ -38,6 +39,10 @@ class NotebookError(StudiumError):
 
 class CourseError(StudiumError):
     """A course.toml or course folder that cannot be used."""
+
+
+class StoppedError(StudiumError):
+    """Somebody stopped the command; the sentence says what is kept and how to continue."""
 
 
 class UsageError(StudiumError):

@@ -34,8 +34,19 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def link(self) -> str:
-        """What the links of invitations begin with."""
-        return self.url.rstrip("/") or f"http://{self.address}:{self.port}"
+        """What the links of invitations begin with: ``url``, or the address of the server that is running."""
+        return self.url.rstrip("/") or self._running() or f"http://{self.address}:{self.port}"
+
+    @property
+    def noted(self) -> Path:
+        """The file in which a running server leaves its address, which --port may have changed."""
+        return Path(self.data, "address")
+
+    def _running(self) -> str:
+        try:
+            return self.noted.read_text("utf-8").strip()
+        except OSError:
+            return ""
 
 
 def read_settings(folder: Path) -> Settings:

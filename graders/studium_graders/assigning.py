@@ -12,25 +12,29 @@ import msgspec
 from nbformat import NotebookNode
 from nbgrader.coursedir import CourseDirectory
 from studium.catalogue import Catalogue
-from studium.elsewhere import Repository, open_elsewhere
-from studium.errors import CourseError
+from studium.elsewhere import open_elsewhere
+from studium.errors import CourseError, UnknownNameError
 from studium.notebooks import read_notebook, write_notebook
+from traitlets.config import Config
 
 from studium_graders.changed_sources import changed_notebooks, put_aside, seal, was_built
 from studium_graders.course_file import FILE, Assignment, Course, read_course
 from studium_graders.course_folder import course_directory, folder, load_config
 from studium_graders.folder_swap import swap_folders
-from studium_graders.generating import generate_release
+from studium_graders.generating import generate_release, with_header_and_footer
 from studium_graders.gradebook_errors import gradebook_errors
 from studium_graders.gradebook_guard import gradebook_file, require_same_cells, restored_on_error
 from studium_graders.newest_schema import schema_known
 from studium_graders.plan import NotebookPlan, plan_notebooks
 from studium_graders.sharing import sharing_of
-from studium_graders.source_notebook import source_notebook
+from studium_graders.source_notebook import introduce, source_notebook
 
 
 class AssignedNotebook(msgspec.Struct, frozen=True):
-    """One notebook of an assignment: its name without .ipynb, its exercises and their points together."""
+    """One notebook of an assignment: its name without .ipynb, its exercises and all its points.
+
+    A notebook of the instructor's own has no exercises of a topic.
+    """
 
     notebook: str
     exercises: list[str]
@@ -66,11 +70,13 @@ def build_assignment(root: Path, name: str, catalogue: Catalogue, *, replace: bo
             f"{root / FILE} needs topics or exercises for the assignment {name!r}: got neither; add one, or build it "
             f"from notebooks of your own with nbgrader generate_assignment {name}"
         )
-    plans = plan_notebooks(assignment, catalogue)
-    notebooks = {plan.topic.slug: _notebook(plan, catalogue, course.repository, name) for plan in plans}
+    plans = _plans(root, assignment, catalogue)
+    notebooks = {plan.topic.slug: _notebook(plan, catalogue, course, assignment) for plan in plans}
     built = _Built(notebooks, name, replace)
     source, release = _replace(root, course, assignment, built.write, built.finish)
-    summaries = [_summary(plan, source) for plan in plans]
+    exercises = {plan.topic.slug: list(plan.exercises) for plan in plans}
+    own = sorted({path.stem for path in source.glob("*.ipynb")} - exercises.keys())
+    summaries = [_summary(source, book, exercises.get(book, [])) for book in (*exercises, *own)]
     copies = [str(path) for path in built.copies]
     return Assigned(name, course.due(assignment), str(source), str(release), summaries, built.kept, copies)
 
@@ -141,7 +147,7 @@ def _replace(
         )
         write(source, new_source)
         with schema_known(), gradebook_errors(final.db_url), restored_on_error(final.db_url, root, scratch):
-            require_same_cells(final.db_url, name, _all_notebooks(new_source))
+            require_same_cells(final.db_url, name, _all_notebooks(new_source, config))
             generate_release(staged, config, course.due_for_nbgrader(assignment))
             finish(root, source, new_source)
             swap_folders([(new_source, source), (new_release, release)], scratch)
@@ -150,11 +156,20 @@ def _replace(
     return source, release
 
 
-def _notebook(plan: NotebookPlan, catalogue: Catalogue, repository: Repository | None, name: str) -> NotebookNode:
-    """Build a notebook of the assignment ``name``, with what opens it elsewhere if the course has a repository."""
-    notebook = source_notebook(plan, catalogue.manager)
-    if repository:
+def _plans(root: Path, assignment: Assignment, catalogue: Catalogue) -> list[NotebookPlan]:
+    """Look up topics and exercises. Raise CourseError where course.toml names one that nobody has."""
+    try:
+        return plan_notebooks(assignment, catalogue)
+    except UnknownNameError as error:
+        raise CourseError(f"{root / FILE} cannot be used for {assignment.name}: {error}") from error
+
+
+def _notebook(plan: NotebookPlan, catalogue: Catalogue, course: Course, assignment: Assignment) -> NotebookNode:
+    """Build a notebook of an assignment, with what opens it elsewhere if the course has a repository."""
+    notebook, name = source_notebook(plan, catalogue.manager), assignment.name
+    if repository := course.repository:
         open_elsewhere(notebook, plan.topic, repository, repository.handouts, name, f"{plan.topic.slug}.ipynb")
+    introduce(notebook, plan, name, course.due(assignment))
     return notebook
 
 
@@ -199,12 +214,13 @@ def _put_links_back(old: Path, new: Path) -> None:
                 copied.symlink_to(link.readlink())
 
 
-def _all_notebooks(source: Path) -> dict[str, NotebookNode]:
-    return {path.stem: read_notebook(path) for path in sorted(source.glob("*.ipynb"))}
+def _all_notebooks(source: Path, config: Config) -> dict[str, NotebookNode]:
+    paths = sorted(source.glob("*.ipynb"))
+    return {path.stem: with_header_and_footer(read_notebook(path), config) for path in paths}
 
 
-def _summary(plan: NotebookPlan, source: Path) -> AssignedNotebook:
+def _summary(source: Path, name: str, exercises: list[str]) -> AssignedNotebook:
     """Return what is in a notebook as it lies in ``source``, where points may have been changed."""
-    cells = read_notebook(source / f"{plan.topic.slug}.ipynb").cells
-    points = sum(cell.metadata.get("nbgrader", {}).get("points", 0) for cell in cells)
-    return AssignedNotebook(plan.topic.slug, list(plan.exercises), points)
+    marks = [cell.metadata.get("nbgrader", {}) for cell in read_notebook(source / f"{name}.ipynb").cells]
+    points = sum(each.get("points") or 0 for each in marks if each.get("grade") or each.get("task"))
+    return AssignedNotebook(name, exercises, points)

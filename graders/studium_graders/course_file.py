@@ -137,10 +137,10 @@ class Course(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def read_course(root: Path) -> Course:
     """Read the course.toml of a course folder. Raise CourseError, one sentence, for a file that cannot be used."""
-    path = root / FILE
+    path, text = root / FILE, ""
     try:
-        data = tomllib.loads(path.read_text("utf-8-sig"))  # some editors write a mark before the text
-        course = msgspec.convert(data, Course)
+        text = path.read_text("utf-8-sig")  # some editors write a mark before the text
+        course = msgspec.convert(tomllib.loads(text), Course)
     except FileNotFoundError:
         raise CourseError(
             f"a course needs {path}: there is none; run studium new course, or name it with --course"
@@ -153,10 +153,17 @@ def read_course(root: Path) -> Course:
         raise CourseError(f"{path} {convert_message(str(error), Course, tables)}") from error
     except (ValueError, RecursionError) as error:  # a number of 5000 digits, 1000 brackets
         why = str(error)[:1].lower() + str(error)[1:]
-        raise CourseError(f"{path} must be TOML: {why}; correct that line") from error
+        raise CourseError(f"{path} must be TOML: {why}; correct that line{_line(text, why)}") from error
     if found := _problem(course):
         raise CourseError(f"{path} {found}")
     return course
+
+
+def _line(text: str, why: str) -> str:
+    """Return the line of the file that an error names, as ``: due = 8.12.2026``, or ""."""
+    found = re.search(r"at line (\d+)", why)
+    lines = text.split("\n")
+    return f": {lines[int(found[1]) - 1].strip()[:80]}" if found else ""
 
 
 def is_usable_name(name: str) -> bool:

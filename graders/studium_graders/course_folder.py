@@ -34,6 +34,7 @@ def load_config(root: Path, course: Course | None) -> Config:
         apply_course(config, course, root)
     _merge(config, root, root)
     _anchor(config.CourseDirectory, root)
+    _anchor_header_and_footer(config)
     return config
 
 
@@ -74,6 +75,13 @@ def _anchor(settings: Config, root: Path) -> None:
     if file not in ("", url, ":memory:") and not Path(file).is_absolute():
         settings.db_url = f"{sqlite_url(Path(settings.root))}/{file}"
     reach_gradebook(settings, Path(settings.root))
+
+
+def _anchor_header_and_footer(config: Config) -> None:
+    """Let the notebooks that nbgrader puts around each assignment be found from wherever this program is."""
+    for name in ("header", "footer"):
+        if path := config.IncludeHeaderFooter.get(name):
+            config.IncludeHeaderFooter[name] = str(Path(config.CourseDirectory.root, str(path)))
 
 
 def course_directory(config: Config, assignment: str) -> CourseDirectory:

@@ -6,10 +6,12 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
+from nbformat import NotebookNode
 from nbgrader.api import Gradebook
 from nbgrader.converters import GenerateAssignment
 from nbgrader.converters.base import NbGraderException
 from nbgrader.coursedir import CourseDirectory
+from nbgrader.preprocessors import IncludeHeaderFooter
 from studium.errors import CourseError
 from traitlets.config import Config
 
@@ -35,6 +37,15 @@ def generate_release(coursedir: CourseDirectory, config: Config, due: datetime |
         ) from error
     with Gradebook(coursedir.db_url, coursedir.course_id or "default_course") as gradebook:
         gradebook.update_or_create_assignment(coursedir.assignment_id, duedate=due)
+
+
+def with_header_and_footer(notebook: NotebookNode, config: Config) -> NotebookNode:
+    """Return a notebook between the cells that nbgrader's settings put around each. Raise CourseError or OSError."""
+    try:
+        return IncludeHeaderFooter(config=config)(notebook, {})[0]
+    except _OF_SETTINGS as error:
+        names = " and ".join(filter(None, map(config.IncludeHeaderFooter.get, ("header", "footer"))))
+        raise CourseError(f"{names} must be a notebook that can be read: {error}; correct it") from error
 
 
 @contextmanager

@@ -6,13 +6,14 @@ from nbgrader.coursedir import CourseDirectory
 from studium.errors import CourseError
 
 from studium_graders.course_file import FILE, read_course
-from studium_graders.course_folder import CONFIG, course_directory, load_config
+from studium_graders.course_folder import CONFIG, course_directory, folder, load_config
 
 
 def open_course(root: Path, assignment: str = "") -> CourseDirectory:
     """Return nbgrader's view of the course in ``root``; its ``config`` is the whole configuration.
 
-    Raise CourseError for a folder that is no course, or whose files cannot be used.
+    Raise CourseError for a folder that is no course, or whose files cannot be used, and for an ``assignment`` that
+    course.toml describes and nobody has built.
     """
     root = root.resolve()
     if not any((root / name).is_file() for name in (FILE, CONFIG, "gradebook.db")):
@@ -20,4 +21,11 @@ def open_course(root: Path, assignment: str = "") -> CourseDirectory:
             f"a course folder has {FILE}, {CONFIG} or gradebook.db: {root} has none; name the course with --course"
         )
     course = read_course(root) if (root / FILE).is_file() else None
-    return course_directory(load_config(root, course), assignment)
+    directory = course_directory(load_config(root, course), assignment)
+    steps = (directory.source_directory, directory.release_directory)
+    described = [one for one in course.assignments if one.name == assignment] if course else []
+    if described and not any(folder(directory, step, assignment).is_dir() for step in steps):
+        ours = described[0].topics or described[0].exercises
+        build = "studium assign" if ours else "nbgrader generate_assignment"
+        raise CourseError(f"{assignment} must be built before this: {FILE} alone has it; run: {build} {assignment}")
+    return directory

@@ -1,5 +1,6 @@
 """What nbgrader's exchange needs to release feedback: a time, a secret, and pages by the names of the notebooks."""
 
+import secrets
 from datetime import datetime
 from pathlib import Path
 
@@ -15,9 +16,14 @@ _BIGGEST = 10_000  # bytes
 
 
 def copy_for_release(folders: tuple[Path, ...], target: Path) -> None:
-    """Put both files, each from the first folder that has it, where nbgrader's release_feedback looks for them."""
+    """Put both files, each from the first folder that has it, where nbgrader's release_feedback looks for them.
+
+    Without one of them it would release nobody's pages. So a submission that did not come through the exchange gets a
+    secret that nobody knows, under which its page is released to nobody.
+    """
+    missing = {"timestamp.txt": "no time", "submission_secret.txt": secrets.token_hex(32)}
     for name in _NAMES:
-        text = next(filter(None, (_read(folder / name) for folder in folders)), "")
+        text = next(filter(None, (_read(folder / name) for folder in (*folders, target))), missing[name])
         if text and text != _read(target / name):
             write_text(text, target / name)
 

@@ -1,5 +1,6 @@
 """The notebooks in nbgrader's source/: solutions between markers, a graded cell for each test, a locked setup cell."""
 
+from datetime import datetime
 from typing import Any
 
 from nbformat import NotebookNode
@@ -14,6 +15,10 @@ from studium.topic import Topic
 from studium_graders.grade_ids import test_ids
 from studium_graders.plan import NotebookPlan
 
+_LESSON = (
+    " These exercises are from the lesson *{title}*, which explains their symbols and the functions that they use. "
+    "`studium lab` opens it, as does the side panel of Studium in JupyterLab."
+)
 _QUIET = """
 
 import warnings
@@ -40,6 +45,16 @@ def source_notebook(plan: NotebookPlan, manager: PluginManager) -> NotebookNode:
             cell.source += _QUIET
             cell.metadata.nbgrader = _marks(cell.id, locked=True)
     return notebook
+
+
+def introduce(notebook: NotebookNode, plan: NotebookPlan, assignment: str, due: datetime | None) -> None:
+    """Insert a cell below the title that names the assignment, its due date, and the lesson if that is not here."""
+    when = f", due {due:%Y-%m-%d %H:%M %Z}" if due else ""
+    lesson = "" if plan.whole else _LESSON.format(title=plan.topic.title)
+    text = f"**Assignment {assignment}{when}.**{lesson}"
+    own = {"id": cell_id(plan.topic.slug, "import", "assignment"), "metadata": {"studium": {"role": "prose"}}}
+    at = 1 if notebook.cells[0].cell_type == "markdown" else 0
+    notebook.cells.insert(at, new_markdown_cell(text, **own))
 
 
 def exercise_cells(topic: Topic, exercise: Exercise) -> list[NotebookNode]:

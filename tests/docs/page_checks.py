@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _INLINE = re.compile(r"`([^`\n]+)`")
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 _COMMAND = re.compile(r"^\$ (?:\w+=\S+ )*(?:\S*/)?studium(?= |$)(.*)$", re.MULTILINE)
+_SYMPTOMS = re.compile(r"^\| what you see \|.*\n\|[-|]+\|\n((?:\|.*\n)+)", re.MULTILINE)
 _MAKE = re.compile(r"(?:^\$ |`)make ([a-z-]+)", re.MULTILINE)
 
 
@@ -89,6 +90,22 @@ def invented_snippets(text: str, sources: Mapping[str, str]) -> list[str]:
     """Return the first line of each ```python and ```toml block that stands in none of the sources, word for word."""
     blocks = [block for language, block in _FENCE.findall(text) if language in ("python", "toml")]
     return [block.splitlines()[0] for block in blocks if not any(block in source for source in sources.values())]
+
+
+def unsaid_messages(text: str, sources: Iterable[str]) -> list[str]:
+    """Name the messages in a page's tables of what you see that no source can say; … stands for what varies.
+
+    A message counts as said where all its fixed parts stand in one source, with its string literals put together.
+    """
+    said = [re.sub(r"""["']\s*\n\s*f?["']""", "", source) for source in sources]
+    rows = [row.split("|")[1] for table in _SYMPTOMS.findall(text) for row in table.splitlines()]
+    messages = [message for row in rows for message in _INLINE.findall(row) if " " in message]
+    return [message for message in messages if not any(_says(source, message) for source in said)]
+
+
+def _says(source: str, message: str) -> bool:
+    parts = (part.strip(" ():") for part in message.split("…"))
+    return all(part in source for part in parts)
 
 
 def unknown_targets(text: str, makefile: str) -> list[str]:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+import nbgrader
 import pytest
 import typer
 from studium import hookimpl, hookspecs
@@ -18,7 +19,14 @@ from studium_graders.course_file import Assignment, Classroom, Course, Late, rea
 from studium_graders.engine.material.limits import Limits
 from studium_graders.plan import plan_notebooks
 
-from .page_checks import broken_links, invented_snippets, stale_pages, unknown_targets, wrong_commands
+from .page_checks import (
+    broken_links,
+    invented_snippets,
+    stale_pages,
+    unknown_targets,
+    unsaid_messages,
+    wrong_commands,
+)
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -95,6 +103,21 @@ def test_what_authors_are_shown_stands_in_the_sample_or_in_lora():
     assert invented_snippets((DOCS / "author.md").read_text("utf-8"), sources) == []
 
 
+@pytest.mark.parametrize("name", ["troubleshooting.md", "students.md"])
+def test_the_messages_in_a_table_of_symptoms_are_what_the_commands_print(name):
+    folders = [*(ROOT / folder for folder in ("course", "graders")), Path(nbgrader.__file__).parent / "apps"]
+    folders += [Path(nbgrader.__file__).parent / "exchange", Path(typer.__file__).parent]
+    sources = [path.read_text("utf-8") for folder in folders for path in folder.rglob("*.py")]
+    assert unsaid_messages((DOCS / name).read_text("utf-8"), sources) == []
+
+
+def test_the_commands_of_a_term_at_a_glance_are_twelve_and_in_the_instructors_page():
+    glance, page = ((DOCS / f"{name}.md").read_text("utf-8") for name in ("term-at-a-glance", "instructor"))
+    commands = re.findall(r"^\|[^|]*\| `(.+?)` \|", glance, re.MULTILINE)
+    assert len(commands) == 12
+    assert [one for one in commands if not re.search(" ".join(one.split()[:2]), page)] == []
+
+
 def test_the_settings_that_instructors_are_shown_make_a_course(tmp_path):
     (shown,) = re.findall(r"```toml\n(.*?)```", (DOCS / "instructor.md").read_text("utf-8"), re.DOTALL)
     (tmp_path / "course.toml").write_text(shown, "utf-8")
@@ -158,6 +181,12 @@ def test_a_changed_a_missing_and_a_left_over_page_are_stale(generate, tmp_path):
     (docs / "commands/lab.md").unlink()
     (docs / "hooks/studium_gone.md").write_text("old", "utf-8")
     assert stale_pages(docs, made) == ["commands/check.md", "commands/lab.md", "hooks/studium_gone.md"]
+
+
+def test_a_message_that_no_command_prints_is_named():
+    source = 'raise Error(f"{name} must be built "\n    f"before this: {file}")'
+    page = "| what you see |\n|---|\n| `… must be built before this: …` |\n| `… must be made before` | |\n"
+    assert unsaid_messages(page, [source]) == ["… must be made before"]
 
 
 def test_a_link_to_no_file_or_no_heading_is_broken(tmp_path):

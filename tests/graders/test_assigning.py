@@ -79,6 +79,59 @@ def test_the_command_prints_a_table_or_json(counting: Catalogue, course: Path, s
     assert told["due"] == "2026-03-01T23:59:00+01:00"
 
 
+def test_a_notebook_of_the_instructors_own_is_in_the_table_with_its_points(
+    counting: Catalogue, course: Path, studium: Studium
+) -> None:
+    marks = {"schema_version": 3, "grade_id": "why", "grade": True, "solution": True, "locked": False, "task": False}
+    essay = nbformat.v4.new_markdown_cell("Why?", metadata={"nbgrader": marks | {"points": 4}})
+    nbformat.write(nbformat.v4.new_notebook(cells=[essay]), course / "source" / "ps1" / "essay.ipynb")
+    code, out, _ = studium("assign", "ps1", "--course", str(course))
+    assert code == 0
+    assert "essay     a notebook of your own  4       2026-03-01 23:59 CET" in out
+
+
+def test_a_topic_that_nobody_has_is_a_problem_of_course_toml(
+    make_course: Callable[..., Path], studium: Studium
+) -> None:
+    root = make_course('[[assignments]]\nname = "ps1"\ntopics = ["conting"]\n')
+    code, _, err = studium("assign", "ps1", "--course", str(root))
+    assert code == 1
+    assert f"{root}/course.toml cannot be used for ps1: unknown topic 'conting'; did you mean " in err
+
+
+@pytest.mark.parametrize("command", ["grade", "feedback"])
+def test_an_assignment_that_is_not_built_is_told_how_to_be(command: str, course: Path, studium: Studium) -> None:
+    with (course / "course.toml").open("a") as file:
+        file.write('\n[[assignments]]\nname = "ps2"\ntopics = ["counting"]\n')
+    code, _, err = studium(command, "ps2", "--course", str(course))
+    said = "studium: ps2 must be built before this: course.toml alone has it; run: studium assign ps2\n"
+    assert (code, err) == (1, said)
+
+
+def test_header_and_footer_of_the_course_stand_around_each_notebook_wherever_the_command_is_run(
+    counting: Catalogue, course: Path, submit: Callable[..., Path], studium: Studium
+) -> None:
+    rules = {"schema_version": 3, "grade_id": "rules", "grade": False, "solution": False, "locked": True, "task": False}
+    texts = {"header": nbformat.v4.new_markdown_cell("Cite your sources.", metadata={"nbgrader": rules})}
+    texts["footer"] = nbformat.v4.new_markdown_cell("The end.")
+    settings = [(course / "nbgrader_config.py").read_text("utf-8"), "c = get_config()"]
+    for name, cell in texts.items():
+        nbformat.write(nbformat.v4.new_notebook(cells=[cell]), course / "source" / f"{name}.ipynb")
+        settings.append(f'c.IncludeHeaderFooter.{name} = "source/{name}.ipynb"')
+    (course / "nbgrader_config.py").write_text("\n".join(settings), "utf-8")
+    build_assignment(course, "ps1", counting)
+    released = nbformat.read(course / "release" / "ps1" / "counting.ipynb", as_version=4)
+    assert (released.cells[0].source, released.cells[-1].source) == ("Cite your sources.", "The end.")
+    submit(course, "ada", {})
+    with Gradebook(f"sqlite:///{course / 'gradebook.db'}") as gradebook:
+        gradebook.add_student("ada")
+        gradebook.add_submission("ps1", "ada")
+    assert studium("assign", "ps1", "--course", str(course))[0] == 0  # the header's cell is still there
+    (course / "source" / "header.ipynb").write_text("rules")
+    code, _, err = studium("assign", "ps1", "--course", str(course))
+    assert (code, "source/header.ipynb" in err, "must be a notebook that can be read" in err) == (1, True, True)
+
+
 def test_building_again_gives_the_same_bytes_and_leaves_nothing_behind(counting: Catalogue, course: Path) -> None:
     before = contents(course)
     build_assignment(course, "ps1", counting)

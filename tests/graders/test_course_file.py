@@ -63,7 +63,10 @@ BROKEN = {
     "wrong type inside": (('["lora"]', '"lora"'), r"needs a list in \[ \] for topics of assignment 1: got text in"),
     "wrong item": (('["lora"]', "[3]"), "needs text in quotes for topic 1 of assignment 1: got a whole number"),
     "a date alone": (("2026-07-01T12:00:00\n", "2026-07-01\n"), "needs a date with a time, .* of assignment 1: got"),
-    "no date": (("2026-07-01T12:00:00\n", '"soon"\n'), "needs a date with a time, .* for due of assignment 1; change"),
+    "no date": (
+        ("2026-07-01T12:00:00\n", '"soon"\n'),
+        "needs a date with a time, .* for due of assignment 1: got text in quotes; write a date without them",
+    ),
     "unknown key": (("title =", "titel ="), r"has the unknown key 'titel'; did you mean 'title'\?"),
     "unknown key inside": (("topics =", "topcs ="), r"unknown key 'topcs' in assignment 1; did you mean 'topics'\?"),
     "unknown key in late": (("penalty_percent", "penalty"), r"'penalty' in late; did you mean 'penalty_percent'\?"),
@@ -86,6 +89,10 @@ BROKEN = {
         "needs a due date in the years 1 to 9999 f",
     ),
     "a long number": (("= 5 }", f"= {'5' * 5000} }}"), "must be TOML: exceeds the limit .*; correct that line"),
+    "another date": (
+        ("2026-07-01T12:00:00\n", "1.7.2026\n"),
+        r"must be TOML: .* \(at line \d+, column \d+\); correct that line: due = 1\.7\.2026$",
+    ),
     "many brackets": (("= 5 }", f"= {'[' * 2000} }}"), "must be TOML: .*; correct that line"),
     "no penalty": (("penalty_percent = 10", ""), "needs penalty_percent in late for the policy 'per-day'; add one"),
     "same name": (('"ps2"', '"ps1"'), "needs a name of its own for each assignment: 'ps1' came twice; rename one"),

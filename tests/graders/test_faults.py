@@ -276,6 +276,9 @@ def undisturbed(course: Path, executor: str) -> float:
     return time.monotonic() - start
 
 
+STOPPED = "studium: stopped; what was graded is kept: run studium grade ps1 again to grade the rest\n"
+
+
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
 def test_a_run_that_is_asked_to_end_stops_as_by_ctrl_c_and_goes_on_later(
     name: str, course: Path, by_hand: Catalogue
@@ -286,7 +289,7 @@ def test_a_run_that_is_asked_to_end_stops_as_by_ctrl_c_and_goes_on_later(
             time.sleep(0.01)
         process.send_signal(getattr(signal, name))
         out, err = process.communicate()
-    assert (process.returncode, out, err) == (130, "", "studium: stopped\n")
+    assert (process.returncode, out, err) == (130, "", STOPPED)
     undisturbed(course, "by-hand")
 
 

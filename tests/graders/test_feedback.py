@@ -539,7 +539,8 @@ def test_a_page_of_a_notebook_that_is_gone_is_removed(mark: Callable, course: Pa
     (folder / "older.html").write_text("stale")
     (folder / "data.csv").write_text("kept")
     write_feedback(course, "ps1", ["sam"])
-    assert sorted(path.name for path in folder.iterdir()) == ["counting.html", "data.csv", "essay.html"]
+    found = sorted(path.name for path in folder.iterdir())
+    assert found == ["counting.html", "data.csv", "essay.html", "submission_secret.txt", "timestamp.txt"]
 
 
 def test_what_release_needs_lies_beside_the_pages_but_no_link_is_followed(mark: Callable, course: Path) -> None:
@@ -549,7 +550,12 @@ def test_what_release_needs_lies_beside_the_pages_but_no_link_is_followed(mark: 
     (autograded / "timestamp.txt").symlink_to(course / "course.toml")
     folder = mark("tom")
     assert (folder / "submission_secret.txt").read_text() == "s3cret"
-    assert not (folder / "timestamp.txt").exists()
+    assert (folder / "timestamp.txt").read_text() == "no time"
+
+
+def test_a_submission_that_was_sent_by_mail_gets_a_secret_that_stays(mark: Callable) -> None:
+    found = {(mark(student) / "submission_secret.txt").read_text() for student in ("ted", "tim", "ted")}
+    assert [len(secret) for secret in found] == [64, 64]
 
 
 def test_the_instructor_is_told_of_a_newer_submission(mark: Callable, course: Path) -> None:
@@ -623,11 +629,13 @@ def test_a_course_without_marks_is_told_so(make_course: Callable, tmp_path: Path
         write_feedback(tmp_path, "ps1")
 
 
-def test_an_assignment_of_which_nobody_has_marks_is_told_what_to_do(counting: Catalogue, make_course: Callable) -> None:
+def test_an_assignment_of_which_nobody_has_marks_is_told_what_to_do(
+    counting: Catalogue, make_course: Callable, studium: Callable
+) -> None:
     root = make_course()
     build_assignment(root, "ps1", counting)
-    written = write_feedback(root, "ps1")
-    assert (written.pages, written.notes) == ([], ["no marks of ps1 to write about; run: studium grade ps1"])
+    code, out, err = studium("feedback", "ps1", "--course", str(root))
+    assert (code, out, err) == (1, "", "studium: no marks of ps1 to write about; run: studium grade ps1\n")
 
 
 def test_the_command_prints_a_table_or_json(mark: Callable, course: Path, studium: Callable) -> None:
@@ -731,8 +739,9 @@ def test_the_policy_of_a_page_stops_what_a_hole_would_let_through(rich: Path, ch
 
 @pytest.mark.nbgrader
 def test_pages_of_a_course_that_nbgrader_graded_can_be_released(ps1_course: Path, nbgrader: Callable) -> None:
-    for student in ("bitdiddle", "hacker"):
-        (ps1_course / "submitted" / student / "ps1" / "submission_secret.txt").write_text(f"secret of {student}")
+    (ps1_course / "submitted" / "bitdiddle" / "ps1" / "submission_secret.txt").write_text("secret of bitdiddle")
+    for name in ("timestamp.txt", "submission_secret.txt"):  # a submission that was sent by mail has neither
+        (ps1_course / "submitted" / "hacker" / "ps1" / name).unlink(missing_ok=True)
     nbgrader(ps1_course, "autograde", "ps1")
     pages = {(page.student, page.notebook): page.score for page in write_feedback(ps1_course, "ps1").pages}
     assert (pages["bitdiddle", "problem1"], pages["hacker", "problem1"]) == (1.5, 3)

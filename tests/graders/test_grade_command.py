@@ -18,6 +18,7 @@ from studium.sources import solved
 from studium_graders import beginning
 from studium_graders.assigning import build_assignment
 from studium_graders.commands import graded_table as table
+from studium_graders.commands.grade import Quiet
 from studium_graders.course_file import read_course
 from studium_graders.engine.material.limits import Limits, LimitsChange
 from studium_graders.grade_report import SubmissionRow
@@ -106,6 +107,18 @@ def test_a_terminal_shows_how_many_are_done_and_a_pipe_does_not(
     assert code == 0
     assert "grading" in err
     assert "2/2" in err
+
+
+def test_a_long_run_that_no_terminal_shows_writes_a_line_each_minute(capsys: pytest.CaptureFixture[str]) -> None:
+    times = iter([0.0, 0.0, 30.0, 61.0, 90.0, 122.0])
+    watcher = Quiet(lambda: next(times))
+    watcher.begin(300, "L2")
+    for number in range(4):
+        watcher.done(f"s{number}", reused=False)
+    assert capsys.readouterr().err.splitlines() == [
+        "studium: 2 of 300 submissions are graded",
+        "studium: 4 of 300 submissions are graded",
+    ]
 
 
 def test_json_has_every_test_of_every_student(grade: Studium) -> None:

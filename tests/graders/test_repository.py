@@ -35,8 +35,10 @@ def course(built: Path, tmp_path: Path) -> Path:
 
 
 def test_a_handout_links_to_where_it_opens_and_installs_the_wheel_below_its_title(course: Path) -> None:
-    title, links, install, setup, *_ = nbformat.read(course / "release" / "ps1" / "counting.ipynb", as_version=4).cells
+    cells = nbformat.read(course / "release" / "ps1" / "counting.ipynb", as_version=4).cells
+    title, assignment, links, install, setup, *_ = cells
     assert title.source.startswith("# ")
+    assert assignment.source.startswith("**Assignment ps1")
     assert (
         "(https://colab.research.google.com/github/owner/course/blob/main/homework/ps1/counting.ipynb)" in links.source
     )

@@ -1,16 +1,20 @@
 """The source version of an assignment's notebooks."""
 
 from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from nbformat import NotebookNode
 from studium.catalogue import Catalogue
+from studium.clean_check import Terms, check_document
 from studium.editions import role
 from studium.errors import CourseError, UnknownNameError
 from studium_graders.course_file import Assignment
 from studium_graders.grade_ids import test_ids as ids_of_tests
 from studium_graders.plan import plan_notebooks, worth_points
-from studium_graders.source_notebook import source_notebook
+from studium_graders.source_notebook import introduce, source_notebook
 
 
 def build(catalogue: Catalogue, **settings: object) -> NotebookNode:
@@ -64,6 +68,27 @@ def test_a_notebook_of_single_exercises_has_a_title_the_setup_and_those_exercise
     assert [role(cell) for cell in notebook.cells] == ["prose", "setup", "prompt", "exercise", "test", "test"]
     assert notebook.cells[0].source == "# Counting"
     assert "import math" in notebook.cells[1].source
+
+
+def test_below_the_title_stand_the_assignment_its_due_date_and_the_lesson_of_single_exercises(
+    counting: Catalogue,
+) -> None:
+    due, said = datetime(2026, 3, 1, 23, 59, tzinfo=ZoneInfo("Europe/Berlin")), []
+    for settings in ({"topics": ("counting",)}, {"exercises": ("counting.distance",)}):
+        (plan,) = plan_notebooks(Assignment("ps1", **settings), counting)  # type: ignore[arg-type]
+        notebook = source_notebook(plan, counting.manager)
+        introduce(notebook, plan, "ps1", due)
+        assert notebook.cells[0].source.startswith("# ")
+        said.append(notebook.cells[1].source)
+    whole, single = said
+    assert whole == "**Assignment ps1, due 2026-03-01 23:59 CET.**"
+    assert single.startswith(f"{whole} These exercises are from the lesson *Counting*, ")
+
+
+def test_a_check_of_single_exercises_is_about_these_alone(counting: Catalogue, tmp_path: Path) -> None:
+    notebook = build(counting, exercises=("counting.distance",))
+    found = check_document(notebook, tmp_path / "counting.ipynb", None, Terms(), counting)
+    assert [(item.id, item.outcome) for item in found.exercises] == [("distance", "right")]
 
 
 def test_names_that_come_to_the_same_letters_get_grade_ids_of_their_own(counting: Catalogue) -> None:

@@ -11,7 +11,7 @@ import sys
 from typing import NoReturn
 
 from studium.catalogue import load_catalogue
-from studium.errors import StudiumError, UsageError
+from studium.errors import StoppedError, StudiumError, UsageError
 
 _STOPPED = 130  # as shells have it for Ctrl-C
 
@@ -48,6 +48,8 @@ def run() -> None:
         raise
     except UsageError as error:
         _exit(str(error), 2)
+    except StoppedError as error:
+        _exit(str(error), _STOPPED)
     except StudiumError as error:
         _exit(str(error), 1)
     except OSError as error:

@@ -20,6 +20,7 @@ def serve(
     Behind a JupyterHub, which starts this command itself, the hub says who asks; without one, invitations do.
     """
     import asyncio
+    from contextlib import ExitStack
 
     settings = settings_of(course)
     from studium_classroom.serving import serve as run
@@ -29,10 +30,14 @@ def serve(
     prefix = os.environ.get("JUPYTERHUB_SERVICE_PREFIX", "/")
 
     def ready(real: int) -> None:
-        names = ", ".join(one.id for one in classroom.courses)
-        typer.echo(f"serving {names} at http://{place[0]}:{real}{prefix}; stop with Ctrl-C")
+        names, address = ", ".join(one.id for one in classroom.courses), f"http://{place[0]}:{real}"
+        if prefix == "/":  # behind a hub, people use the hub's address
+            ended.callback(settings.noted.unlink, missing_ok=True)
+            settings.noted.write_text(address, "utf-8")
+        typer.echo(f"serving {names} at {address}{prefix}; stop with Ctrl-C")
 
-    asyncio.run(run(classroom, *place, prefix, ready))
+    with ExitStack() as ended:
+        asyncio.run(run(classroom, *place, prefix, ready))
 
 
 def _place(address: str, port: int) -> tuple[str, int]:

@@ -51,7 +51,10 @@ def _print(assigned: "Assigned") -> None:
     from studium.cli.output import print_table
 
     due = f"{assigned.due:%Y-%m-%d %H:%M %Z}" if assigned.due else "never"
-    rows = [(book.notebook, ", ".join(book.exercises), f"{book.points:g}", due) for book in assigned.notebooks]
+    rows = [
+        (book.notebook, ", ".join(book.exercises) or "a notebook of your own", f"{book.points:g}", due)
+        for book in assigned.notebooks
+    ]
     print_table(("notebook", "exercises", "points", "due"), rows)
     if kept := ", ".join(assigned.kept):
         typer.echo(f"changed in source/{assigned.assignment} and kept as it is (--replace builds it anew): {kept}")

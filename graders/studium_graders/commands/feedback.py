@@ -31,7 +31,10 @@ def feedback(
 
     from studium_graders.feedback import write_feedback
 
-    with stoppable(), settings_errors(course):
+    with (
+        stoppable(f"pages written so far stay: run studium feedback {name} again to write the rest"),
+        settings_errors(course),
+    ):
         written = write_feedback(course, name, student or (), _counted)
     if as_json:
         print_json(written)
@@ -64,7 +67,9 @@ def _print(written: "Feedback") -> None:
         )
         for page in written.pages
     ]
-    print_table(("student", "notebook", "points", "page"), rows)
+    if rows:
+        print_table(("student", "notebook", "points", "page"), rows)
     for note in written.notes:
         typer.echo(plain(note))
-    typer.echo(f"{sum(page.written for page in written.pages)} of {len(written.pages)} pages were written")
+    if rows:
+        typer.echo(f"{sum(page.written for page in written.pages)} of {len(written.pages)} pages were written")

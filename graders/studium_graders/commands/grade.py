@@ -2,7 +2,8 @@
 
 import gc
 import sys
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -32,6 +33,7 @@ class Changes(StrEnum):
     NONE = "none"
 
 
+_LINE_SECONDS = 60.0  # between two lines of a long run that no terminal shows
 _SWITCH_SECONDS = 5e-4  # reading and recording must not hold up the threads that watch over the processes
 
 
@@ -97,7 +99,8 @@ def grade(
         tuple(student or ()), jobs, executor, scheduler, resume, force, trust_submissions, dry_run, selection
     )
     attempts = read_attempts(course, name) if report else []
-    with stoppable(), settings_errors(course), _watching(ask=not (yes or as_json)) as watcher:
+    kept = f"what was graded is kept: run studium grade {name} again to grade the rest"
+    with stoppable(kept), settings_errors(course), _watching(ask=not (yes or as_json)) as watcher:
         result = grade_class(course, name, options, catalogue, watcher)
     if report:
         _write_report(report, result, attempts, dry_run=dry_run)
@@ -126,14 +129,21 @@ def _tell_problems(result: "ClassResult") -> None:
         raise typer.Exit(1)
 
 
-class _Quiet:
-    """Tells notes, and no more: nobody watches, and nobody can be asked."""
+class Quiet:
+    """Writes notes, and a line each minute, into a log or a pipe; nobody can be asked. ``clock`` counts seconds."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock, self._told = clock, clock()
+        self._done, self._total = 0, 0
 
     def begin(self, total: int, sandbox: str) -> None:
-        pass
+        self._total, self._told = total, self._clock()
 
     def done(self, student: str, *, reused: bool) -> None:
-        pass
+        self._done += 1
+        if (now := self._clock()) - self._told >= _LINE_SECONDS:
+            self._told = now
+            self.note(f"{self._done} of {self._total} submissions are graded")
 
     def note(self, sentence: str) -> None:
         typer.echo(f"studium: {sentence}", err=True)
@@ -186,7 +196,7 @@ class _Screen:
 @contextmanager
 def _watching(*, ask: bool) -> Iterator["Watcher"]:
     if not sys.stderr.isatty():
-        yield _Quiet()
+        yield Quiet()
         return
     screen = _Screen(ask=ask and sys.stdin.isatty())
     with screen.progress:

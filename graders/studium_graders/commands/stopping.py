@@ -6,15 +6,18 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from studium.errors import StoppedError
+
 _NOWHERE = logging.NullHandler()
 _NAMES = ("SIGTERM", "SIGHUP")  # Windows has no second one
 
 
 @contextmanager
-def stoppable() -> Iterator[None]:
+def stoppable(then: str = "") -> Iterator[None]:
     """Let what asks this process to end raise KeyboardInterrupt meanwhile; what is ignored, as by nohup, stays so.
 
-    Where that falls into the closing of a database, SQLAlchemy would log it as an error of its own as well.
+    Raise StoppedError in its place where ``then`` says what is kept and how to continue. Where the interruption falls
+    into the closing of a database, SQLAlchemy would log it as an error of its own as well.
     """
     logging.getLogger("sqlalchemy").addHandler(_NOWHERE)
     numbers = [getattr(signal, name) for name in _NAMES if hasattr(signal, name)]
@@ -25,6 +28,10 @@ def stoppable() -> Iterator[None]:
         signal.signal(number, signal.default_int_handler)
     try:
         yield
+    except KeyboardInterrupt:
+        if then:
+            raise StoppedError(f"stopped; {then}") from None
+        raise
     finally:
         for number in ours:
             signal.signal(number, signal.SIG_DFL)

@@ -104,9 +104,11 @@ def write_feedback(root: Path, assignment: str, students: Collection[str] = (), 
         Sentences(load_catalogue()),
     )
     pages: list[FeedbackPage] = []
-    notes = [] if submissions else [f"no marks of {assignment} to write about; run: studium grade {assignment}"]
+    notes: list[str] = []
     graded = {one.student: one.timestamp for one in found}
     problems = list(unfinished_of(directory, assignment, graded, students))
+    if not (submissions or problems):
+        problems = [f"no marks of {assignment} to write about; run: studium grade {assignment}"]
     for submission in passing(submissions):
         if submission.student in (".", "..") or re.search(r"[/\\\0]", submission.student):
             notes.append(f"no page for {submission.student!r}: it cannot be the name of a folder")

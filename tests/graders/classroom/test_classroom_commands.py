@@ -118,6 +118,27 @@ def test_settings_name_several_courses_and_a_course_folder_is_a_server_of_one(co
     )
 
 
+def test_links_begin_with_the_url_else_with_the_address_that_a_running_server_left(tmp_path):
+    named, unnamed = (Settings((".",), data=str(tmp_path), url=url) for url in ("https://x.example/", ""))
+    assert unnamed.link == "http://127.0.0.1:8710"
+    unnamed.noted.write_text("http://127.0.0.1:9001")
+    assert (named.link, unnamed.link) == ("https://x.example", "http://127.0.0.1:9001")
+
+
+def test_a_server_leaves_its_address_while_it_runs_but_not_behind_a_hub(course, classroom, monkeypatch):
+    noted, seen = read_settings(course).noted, []
+
+    async def run(_classroom, _address, _port, _prefix, ready):
+        ready(9001)
+        seen.append(noted.read_text("utf-8") if noted.exists() else "")
+
+    monkeypatch.setattr("studium_classroom.serving.serve", run)
+    classroom("serve", "--port", "0")
+    monkeypatch.setenv("JUPYTERHUB_SERVICE_PREFIX", "/services/classroom/")
+    classroom("serve", "--port", "0")
+    assert (seen, noted.exists()) == (["http://127.0.0.1:9001", ""], False)
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
