@@ -6,7 +6,7 @@ from studium_graders.engine.material.results import SubmissionResult, TestResult
 from studium_graders.engine.supervision.vacuous_answers import VacuousTest
 from studium_graders.history import Basis
 from studium_graders.mistakes import Sentences
-from studium_graders.recorder import MarkChange
+from studium_graders.recorder import MarkChange, Plan
 
 
 class TestRow(msgspec.Struct, frozen=True):
@@ -29,6 +29,8 @@ class TestRow(msgspec.Struct, frozen=True):
 class SubmissionRow(msgspec.Struct, frozen=True):
     """One submission. ``score`` is what the engine gave, before a late penalty and marks by hand.
 
+    ``mark`` is what counts, in the gradebook and in feedback: with marks by hand, after the late penalty; None where
+    the submission could not be graded. ``waiting`` are the points that wait for a person, and count as 0 until then.
     ``reused`` where an earlier run had the result already; ``recorded`` where it is in the gradebook now.
     """
 
@@ -39,6 +41,8 @@ class SubmissionRow(msgspec.Struct, frozen=True):
     seconds: float
     tests: list[TestRow]
     late_penalty: float = 0.0
+    mark: float | None = None
+    waiting: float = 0.0
     detail: str = ""
     notes: list[str] = []
     reused: bool = False
@@ -82,12 +86,12 @@ def submission_row(
     notes: tuple[str, ...],
     sentences: Sentences,
     *,
-    late_penalty: float = 0.0,
+    plan: Plan | None = None,
     reused: bool = False,
     recorded: bool = False,
     sha256: str = "",
 ) -> SubmissionRow:
-    """Return the row of a result."""
+    """Return the row of a result; ``plan`` is what recording it writes, None where it cannot be recorded."""
     return SubmissionRow(
         result.student,
         result.score,
@@ -95,7 +99,9 @@ def submission_row(
         result.verdict,
         round(result.seconds, 3),
         [_test_row(test, sentences) for test in result.tests],
-        late_penalty,
+        plan.penalty if plan else 0.0,
+        plan.mark if plan else None,
+        plan.waiting if plan else 0.0,
         next((book.detail for book in result.notebooks if book.detail), ""),
         [*notes, *(note for book in result.notebooks for note in book.notes)],
         reused,

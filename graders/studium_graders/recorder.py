@@ -82,13 +82,24 @@ class Graded(msgspec.Struct, frozen=True):
 
 
 class Plan(msgspec.Struct):
-    """What recording one submission would write: rows by model, and the marks that would change."""
+    """What recording one submission would write: rows by model, and the marks that would change.
+
+    ``score`` are the points that count then, with marks by hand, before the ``penalty``; ``waiting`` are the points
+    that nobody has given or refused yet.
+    """
 
     student: str
     inserts: dict[str, list[dict[str, Any]]] = {}
     updates: dict[str, list[dict[str, Any]]] = {}
     changes: list[MarkChange] = []
     penalty: float = 0.0
+    score: float = 0.0
+    waiting: float = 0.0
+
+    @property
+    def mark(self) -> float:
+        """The points after the penalty, never below 0: the mark in feedback and export."""
+        return max(0.0, self.score - self.penalty)
 
 
 class _Cells(msgspec.Struct, frozen=True):
@@ -305,6 +316,7 @@ class _Planner:
                 self.made.changes.append(change)
             else:
                 penalty = before
+        self.made.score += score
         self.made.penalty += penalty or 0.0
         if penalty != before:
             self._update(SubmittedNotebook, id=notebook, late_submission_penalty=penalty)
@@ -344,6 +356,8 @@ class _Planner:
         elif (row.auto_score, row.needs_manual_grade) != (auto, needs):
             self._update(Grade, id=row.id, auto_score=auto, needs_manual_grade=needs)
         mark = manual if manual is not None else auto
+        if mark is None:
+            self.made.waiting += _most_points(name, result)
         return 0.0 if mark is None else mark + extra
 
     def _comment(self, cell: str, notebook: str, untouched: bool) -> None:
@@ -380,6 +394,12 @@ def _auto_score(name: str, result: NotebookResult) -> float | None:
     if test is None:
         return 0.0
     return None if test.outcome == "manual" else float(test.points)
+
+
+def _most_points(name: str, result: NotebookResult | None) -> float:
+    """Return the points that a cell is worth."""
+    tests = result.tests if result else ()
+    return next((test.max_points for test in tests if (test.grade_id or test.name) == name), 0.0)
 
 
 def _by_columns(rows: Iterable[dict[str, Any]]) -> list[list[dict[str, Any]]]:

@@ -145,7 +145,7 @@ class RecordingDesk:
                 graded.result,
                 graded.submission.notes,
                 self._sentences,
-                late_penalty=plan.penalty,
+                plan=plan,
                 reused=plan.student in self._reused,
                 recorded=plan.student in written,
                 sha256=graded.submission.digest,

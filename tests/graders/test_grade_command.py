@@ -12,6 +12,7 @@ import pytest
 
 pytest.importorskip("nbgrader")
 
+from nbgrader.api import Gradebook
 from studium.catalogue import Catalogue
 from studium.errors import CourseError
 from studium.sources import solved
@@ -50,10 +51,37 @@ def test_a_table_and_a_summary_are_printed(grade: Studium) -> None:
     code, out, err = grade()
     lines = out.splitlines()
     assert (code, err) == (0, "")
-    assert lines[0].split() == ["student", "points", "late", "verdict"]
+    assert lines[0].split() == ["student", "mark", "late", "verdict"]
     assert lines[1].startswith("[bold]ada ")
     assert " of 5 " in lines[1]
     assert lines[-1] == "2 submissions of ps1 graded in sandbox L2, 1 of them run, 2 recorded"  # they are equal
+
+
+def line_of(student: str, table: str) -> list[str]:
+    return next(words for line in table.splitlines() if (words := line.split())[:1] == [student])
+
+
+def test_the_mark_in_the_table_is_that_of_feedback_with_marks_by_hand_and_the_late_penalty(
+    grade: Studium, studium: Studium, course: Path
+) -> None:
+    grade()
+    with Gradebook(f"sqlite:///{course / 'gradebook.db'}") as book:
+        for mark in book.find_submission_notebook("counting", "ps1", "bob").grades:
+            mark.manual_score, mark.needs_manual_grade = 0.75, False
+        book.db.commit()
+    out = grade("--yes")[1]
+    told = studium("feedback", "ps1", "--course", str(course))[1]
+    assert line_of("bob", out)[1:6] == ["0.6", "of", "5", "-2.4", "graded"]
+    assert line_of("bob", told)[1:5] == ["counting", "0.6", "of", "5"]
+    row = next(row for row in json.loads(grade("--json")[1])["submissions"] if row["student"] == "bob")
+    assert (round(row["mark"], 6), row["waiting"]) == (0.6, 0)
+
+
+def test_a_mark_that_was_not_recorded_is_labelled(grade: Studium, course: Path) -> None:
+    (course / "autograded").mkdir()
+    (course / "autograded" / "bob").touch()
+    lines = grade()[1].splitlines()
+    assert [line.split()[0] for line in lines if "not recorded: " in line] == ["bob"]
 
 
 def test_what_a_person_should_look_at_is_listed(grade: Studium, course: Path, submit: Callable) -> None:

@@ -22,7 +22,7 @@ def print_result(result: "ClassResult", *, dry_run: bool, everyone: bool = False
     rows = result.submissions
     shown = rows if everyone or len(rows) <= _MOST_ROWS else [row for row in rows if row.verdict != "graded"]
     if shown:
-        print_table(("student", "points", "late", "verdict", ""), map(_cells, shown))
+        print_table(("student", "mark", "late", "verdict", ""), (_cells(row, dry_run=dry_run) for row in shown))
     if more := len(rows) - len(shown):
         typer.echo(f"{_counted(more, 'more submission')} graded to the end (--all lists all)")
     for recorded in (True, False):
@@ -43,9 +43,13 @@ def print_result(result: "ClassResult", *, dry_run: bool, everyone: bool = False
     )
 
 
-def _cells(row: "SubmissionRow") -> tuple[str, ...]:
+def _cells(row: "SubmissionRow", *, dry_run: bool) -> tuple[str, ...]:
+    """Return a student's line: the mark that feedback and export have too, unless it says that it was not recorded."""
     late = f"-{row.late_penalty:g}" if row.late_penalty else ""
-    return (row.student, f"{row.score:g} of {row.max_score:g}", late, row.verdict, ending(row))
+    mark = "none" if row.mark is None else f"{round(row.mark, 2):g} of {row.max_score:g}"
+    waiting = f", {row.waiting:g} to mark" if row.waiting else ""
+    recorded = "" if row.recorded or dry_run else "not recorded: "
+    return (row.student, mark, late, f"{row.verdict}{waiting}", f"{recorded}{ending(row)}")
 
 
 def ending(row: "SubmissionRow") -> str:
