@@ -2,11 +2,12 @@
 
 import msgspec
 
+from studium_graders.engine.intake.chosen_files import NOT_THERE
 from studium_graders.engine.material.results import SubmissionResult, TestResult, Verdict
 from studium_graders.engine.supervision.vacuous_answers import VacuousTest
 from studium_graders.history import Basis
+from studium_graders.mark_changes import MarkChange, Plan
 from studium_graders.mistakes import Sentences
-from studium_graders.recorder import MarkChange, Plan
 
 
 class TestRow(msgspec.Struct, frozen=True):
@@ -31,6 +32,7 @@ class SubmissionRow(msgspec.Struct, frozen=True):
 
     ``mark`` is what counts, in the gradebook and in feedback: with marks by hand, after the late penalty; None where
     the submission could not be graded. ``waiting`` are the points that wait for a person, and count as 0 until then.
+    ``untimed`` where late work loses points and nobody knows when this came.
     ``reused`` where an earlier run had the result already; ``recorded`` where it is in the gradebook now.
     """
 
@@ -43,6 +45,7 @@ class SubmissionRow(msgspec.Struct, frozen=True):
     late_penalty: float = 0.0
     mark: float | None = None
     waiting: float = 0.0
+    untimed: bool = False
     detail: str = ""
     notes: list[str] = []
     reused: bool = False
@@ -102,12 +105,21 @@ def submission_row(
         plan.penalty if plan else 0.0,
         plan.mark if plan else None,
         plan.waiting if plan else 0.0,
-        next((book.detail for book in result.notebooks if book.detail), ""),
+        bool(plan and plan.untimed),
+        _detail(result),
         [*notes, *(note for book in result.notebooks for note in book.notes)],
         reused,
         recorded,
         sha256,
     )
+
+
+def _detail(result: SubmissionResult) -> str:
+    """Return why the notebooks ended as they did, each reason once."""
+    details = list(dict.fromkeys(book.detail for book in result.notebooks if book.detail))
+    if 1 < len(details) == len(result.notebooks) and all(detail.endswith(NOT_THERE) for detail in details):
+        return "no notebook was handed in"
+    return "; ".join(details)
 
 
 def _test_row(test: TestResult, sentences: Sentences) -> TestRow:

@@ -268,6 +268,20 @@ def test_a_notebook_that_could_not_be_read_is_not_shown_as_the_students_code(mar
     assert "Your code" not in page
 
 
+def test_why_a_notebook_has_no_marks_is_said_once_with_the_file_named_as_it_is(mark: Callable, course: Path) -> None:
+    folder = mark("lou")
+    why = "essay.ipynb was not handed in"
+    tests = [
+        engine.TestResult("essay", name, 0, 2, "failed", why, notebook="essay", grade_id=name)
+        for name in ("why", "plot")
+    ]
+    result = SubmissionResult("lou", "L2", 0.1, [NotebookResult("essay", "missing", tests, detail=why)])
+    ResultsStore(course / ".studium" / "results" / "ps1").save("key", result)
+    write_feedback(course, "ps1", ["lou"])
+    text = text_of(page_of(folder, "essay"))
+    assert (text.count(why), "Essay.ipynb was" in text) == (1, False)
+
+
 def test_cells_of_the_students_own_are_shown_with_their_outputs(mark: Callable) -> None:
     own = new_code_cell("helper = 41 + 1\nhelper", outputs=[new_output("execute_result", {"text/plain": "42"})])
     text = text_of(page_of(mark("ida", extra=[own])))

@@ -21,8 +21,10 @@ from studium_graders.assigning import build_assignment
 from studium_graders.commands import graded_table as table
 from studium_graders.course_file import read_course
 from studium_graders.engine.material.limits import Limits, LimitsChange
-from studium_graders.grade_report import SubmissionRow
-from studium_graders.recorder import MarkChange
+from studium_graders.engine.material.results import NotebookResult, SubmissionResult
+from studium_graders.grade_report import SubmissionRow, submission_row
+from studium_graders.mark_changes import MarkChange
+from studium_graders.mistakes import Sentences
 
 Studium = Callable[..., tuple[int, str, str]]
 
@@ -90,6 +92,33 @@ def test_what_a_person_should_look_at_is_listed(grade: Studium, course: Path, su
     submit(course, "dan", {}).joinpath("counting.ipynb").rename(course / "submitted/dan/ps1/counting-final.ipynb")
     lines = grade()[1].partition("look at these:\n")[2].splitlines()
     assert lines[:2] == ["  time limit: eve", "  dan: 'counting-final.ipynb' was taken for counting.ipynb"]
+
+
+def test_a_submission_without_a_time_is_said_to_be_never_late_where_late_work_loses_points(
+    grade: Studium, course: Path, submit: Callable
+) -> None:
+    submit(course, "dan", {})
+    assert "  no timestamp.txt, so it counts as never late: dan\n" in grade()[1]
+    settings = course / "course.toml"
+    settings.write_text(settings.read_text("utf-8").replace('"per-day"', '"none"'), "utf-8")
+    assert "never late" not in grade("--yes")[1]
+
+
+@pytest.mark.parametrize(
+    ("details", "told"),
+    [
+        (("a.ipynb was not handed in", "b.ipynb was not handed in"), "no notebook was handed in"),
+        (("a.ipynb was not handed in", ""), "a.ipynb was not handed in"),
+        (("a.ipynb was not handed in", "the notebook file is empty"),) * 2,
+        (("a.ipynb was not handed in",), "a.ipynb was not handed in"),
+    ],
+)
+def test_what_happened_to_every_notebook_is_told(
+    details: tuple[str, ...], told: str | tuple[str, ...], by_hand: Catalogue
+) -> None:
+    books = [NotebookResult(str(number), "missing", [], detail=detail) for number, detail in enumerate(details)]
+    row = submission_row(SubmissionResult("ada", "L2", 0.0, books), (), Sentences(by_hand))
+    assert row.detail == (told if isinstance(told, str) else "; ".join(told))
 
 
 def test_of_a_large_class_ordinary_students_are_listed_where_that_is_asked_for(

@@ -25,8 +25,9 @@ from studium_graders.engine.material.results import NotebookResult, SubmissionRe
 from studium_graders.engine.material.template import material_of
 from studium_graders.gradebook_errors import GradebookError
 from studium_graders.late_penalties import LatePenalties
+from studium_graders.mark_changes import MarkChange
 from studium_graders.opening import open_course
-from studium_graders.recorder import Graded, MarkChange, Recorder
+from studium_graders.recorder import Graded, Recorder
 
 LATE = '[late]\npolicy = "per-day"\npenalty_percent = 10\ngrace_minutes = 5\n'
 ON_TIME, LATE_BY_TWO_DAYS = "2026-03-01 20:00:00 UTC", "2026-03-03 11:00:00 UTC"

@@ -10,7 +10,7 @@ from studium.cli.output import plain, print_table
 if TYPE_CHECKING:
     from studium_graders.engine.supervision.vacuous_answers import VacuousTest
     from studium_graders.grade_report import ClassResult, SubmissionRow
-    from studium_graders.recorder import MarkChange
+    from studium_graders.mark_changes import MarkChange
 
 _MOST_ROWS = 40  # of a table that has everybody
 _MOST_CHANGES = 40
@@ -72,6 +72,8 @@ def _to_look_at(result: "ClassResult") -> Iterator[str]:
         yield f"waiting for your marks: {_counted(sum(result.waiting.values()), 'answer')} of {_names(result.waiting)}"
     if untimed := [row.student for row in result.submissions if NO_TIME in row.notes]:
         yield f"{NO_TIME}, so it counts as never late: {_names(untimed)}"
+    if untimed := [row.student for row in result.submissions if row.untimed and NO_TIME not in row.notes]:
+        yield f"no timestamp.txt, so it counts as never late: {_names(untimed)}"
     repaired = {row.student: [note for note in row.notes if note != NO_TIME] for row in result.submissions}
     told = [f"{student}: {'; '.join(notes)}" for student, notes in repaired.items() if notes]
     yield from told[:_MOST_NAMES]

@@ -226,7 +226,8 @@ def _local(when: datetime | None, zone: ZoneInfo) -> datetime | None:
 def _notice(result: NotebookResult | None, has_cells: bool) -> str:
     if result and result.verdict != "graded":
         sentence = result.detail or _SENTENCES.get(result.verdict, "")
-        return sentence[:1].upper() + sentence[1:]
+        begins_with_file = "." in sentence.partition(" ")[0]
+        return sentence if begins_with_file else sentence[:1].upper() + sentence[1:]
     return "" if has_cells else _SENTENCES["missing"]
 
 

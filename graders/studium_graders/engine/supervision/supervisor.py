@@ -79,6 +79,7 @@ class _Grading:
         self.heard = Heard(seconds=spent)
         self.stopped: dict[str, str] = {}
         self.ended: set[str] = set()
+        self.late: set[str] = set()
         self.tries: Counter[str] = Counter()
         self.notes = list(job.notebook.notes)
         self.verdict: Verdict = "graded"
@@ -123,7 +124,7 @@ class _Grading:
 
     def _remaining(self) -> JudgeJob:
         done = {cell.id for cell in self.material.cells if _key(cell) in self.heard.results}
-        return msgspec.structs.replace(self.job, skip=frozenset(done | self.stopped.keys()))
+        return msgspec.structs.replace(self.job, skip=frozenset(done | self.stopped.keys()), late=frozenset(self.late))
 
     def _is_half_seen(self, cell: Cell) -> bool:
         """Return whether a test failed of which students have a part."""
@@ -184,6 +185,7 @@ class _Grading:
         self._note_breach(ending)
         if cell is not None and cell.kind == "test":
             self.ended.add(step)
+            self.late |= {step} if ending.verdict == "time limit" else set()
             self.heard.results[_key(cell)] = result_of(self.material, cell, "failed", message=ending.sentence)
         else:
             self.stopped[step] = ending.sentence
