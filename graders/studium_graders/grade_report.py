@@ -107,7 +107,7 @@ def submission_row(
         plan.waiting if plan else 0.0,
         bool(plan and plan.untimed),
         _detail(result),
-        [*notes, *(note for book in result.notebooks for note in book.notes)],
+        [*notes, *(note for book in result.notebooks for note in (*book.repairs, *book.notes))],
         reused,
         recorded,
         sha256,

@@ -282,6 +282,15 @@ def test_why_a_notebook_has_no_marks_is_said_once_with_the_file_named_as_it_is(m
     assert (text.count(why), "Essay.ipynb was" in text) == (1, False)
 
 
+def test_what_was_put_right_is_told_and_what_the_engine_noted_is_not(mark: Callable) -> None:
+    repairs = ["'counting-final.ipynb' was taken for counting.ipynb", "a test of <total> was missing and was put back"]
+    tests = engine_test(ZERO, 0, 1, "failed"), engine_test(SUM, 0, 2, "failed")
+    text = text_of(page_of(mark("moe", results=shown(*tests, repairs=repairs, notes=["the start was run again"]))))
+    assert "What was put right before grading 'counting-final.ipynb' was taken for counting.ipynb" in text
+    assert "a test of &lt;total&gt; was missing and was put back" in text
+    assert "run again" not in text
+
+
 def test_cells_of_the_students_own_are_shown_with_their_outputs(mark: Callable) -> None:
     own = new_code_cell("helper = 41 + 1\nhelper", outputs=[new_output("execute_result", {"text/plain": "42"})])
     text = text_of(page_of(mark("ida", extra=[own])))

@@ -23,10 +23,11 @@ from studium_graders.course_file import read_course
 from studium_graders.engine.material.limits import Limits, LimitsChange
 from studium_graders.engine.material.results import NotebookResult, SubmissionResult
 from studium_graders.grade_report import SubmissionRow, submission_row
-from studium_graders.mark_changes import MarkChange
+from studium_graders.mark_changes import LATE, MarkChange
 from studium_graders.mistakes import Sentences
 
 Studium = Callable[..., tuple[int, str, str]]
+ON_TIME = "2026-03-01 20:00:00 UTC"
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +35,7 @@ def class_of_two(by_hand: Catalogue, make_course: Callable, submit: Callable) ->
     course: Path = make_course(rest='[late]\npolicy = "per-day"\npenalty_percent = 10\n')
     build_assignment(course, "ps1", by_hand)
     right = {name: solved(exercise) for name, exercise in by_hand["counting"].exercises.items()}
-    submit(course, "[bold]ada", {"counting": right}, "2026-03-01 20:00:00 UTC")
+    submit(course, "[bold]ada", {"counting": right}, ON_TIME)
     submit(course, "bob", {"counting": right}, "2026-03-09 20:00:00 UTC")
     return course
 
@@ -88,8 +89,9 @@ def test_a_mark_that_was_not_recorded_is_labelled(grade: Studium, course: Path) 
 
 def test_what_a_person_should_look_at_is_listed(grade: Studium, course: Path, submit: Callable) -> None:
     assert "look at these" not in grade()[1]
-    submit(course, "eve", {"counting": {"total": "hog()"}})
-    submit(course, "dan", {}).joinpath("counting.ipynb").rename(course / "submitted/dan/ps1/counting-final.ipynb")
+    submit(course, "eve", {"counting": {"total": "hog()"}}, ON_TIME)
+    dan = submit(course, "dan", {}, ON_TIME)
+    (dan / "counting.ipynb").rename(dan / "counting-final.ipynb")
     lines = grade()[1].partition("look at these:\n")[2].splitlines()
     assert lines[:2] == ["  time limit: eve", "  dan: 'counting-final.ipynb' was taken for counting.ipynb"]
 
@@ -482,6 +484,17 @@ def test_changes_are_listed_and_cut_where_there_are_many() -> None:
     assert lines[:2] == ["60 marks changed:", "ada  lora/cell-0: 1 → by hand"]
     assert lines[-1] == "and 20 more"
     assert table.change_lines(changes[:1], changed=False)[0] == "1 mark would change:"
+
+
+def test_many_marks_of_a_students_notebook_that_change_are_one_line() -> None:
+    changes = [MarkChange("ada", "lora", f"cell-{number}", 0.0, 1.5) for number in range(12)]
+    changes += [MarkChange("ada", "lora", LATE, 0.0, 2.0), MarkChange("bob", "lora", "cell-0", 1.0, 0.0)]
+    assert table.change_lines(changes, changed=True) == [
+        "14 marks changed:",
+        "ada  lora: 0 → 18 in 12 cells",
+        "ada  lora/late penalty: 0 → 2",
+        "bob  lora/cell-0: 1 → 0",
+    ]
 
 
 def test_why_a_submission_ended_stands_before_its_seconds() -> None:

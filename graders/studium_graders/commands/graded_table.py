@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import typer
 from studium.cli.output import plain, print_table
 
+from studium_graders.mark_changes import LATE
+
 if TYPE_CHECKING:
     from studium_graders.engine.supervision.vacuous_answers import VacuousTest
     from studium_graders.grade_report import ClassResult, SubmissionRow
@@ -88,17 +90,33 @@ def _names(students: "Sequence[str] | dict[str, int]") -> str:
 
 
 def change_lines(changes: "Sequence[MarkChange]", *, changed: bool) -> list[str]:
-    """Return a line for each mark that changed, or would, and how many more there are."""
-    lines = [
-        f"{plain(change.student)}  {change.notebook}/{change.cell}: {_mark(change.before)} → {_mark(change.after)}"
-        for change in changes[:_MOST_CHANGES]
-    ]
-    more = len(changes) - _MOST_CHANGES
+    """Return a line for each mark that changed, or would, and how many more there are.
+
+    Several marks of a student's notebook are one line, with their sums; ``--json`` and ``--report`` have each.
+    """
+    books: defaultdict[tuple[str, str, bool], list[MarkChange]] = defaultdict(list)
+    for change in changes:
+        books[change.student, change.notebook, change.cell == LATE or None in (change.before, change.after)].append(
+            change
+        )
+    lines = [line for (*_, alone), book in books.items() for line in _lines_of(book, alone=alone)]
+    more = len(lines) - _MOST_CHANGES
     return [
         f"{_counted(len(changes), 'mark')} {'changed' if changed else 'would change'}:",
-        *lines,
+        *lines[:_MOST_CHANGES],
         *([f"and {more} more"] if more > 0 else []),
     ]
+
+
+def _lines_of(changes: "Sequence[MarkChange]", *, alone: bool) -> list[str]:
+    if alone or len(changes) == 1:
+        return [_line(one, f"/{one.cell}", one.before, one.after) for one in changes]
+    before, after = (sum(getattr(one, when) for one in changes) for when in ("before", "after"))
+    return [_line(changes[0], "", before, after) + f" in {len(changes)} cells"]
+
+
+def _line(change: "MarkChange", cell: str, before: float | None, after: float | None) -> str:
+    return f"{plain(change.student)}  {change.notebook}{cell}: {_mark(before)} → {_mark(after)}"
 
 
 def _counted(number: int, what: str) -> str:
@@ -106,7 +124,7 @@ def _counted(number: int, what: str) -> str:
 
 
 def _mark(points: float | None) -> str:
-    return "by hand" if points is None else f"{points:g}"
+    return "by hand" if points is None else f"{round(points, 2):g}"
 
 
 def show_vacuous(tests: "Sequence[VacuousTest]", *, asked: bool = False) -> None:

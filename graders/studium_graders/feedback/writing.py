@@ -207,6 +207,7 @@ def _page(
         sections=sections,
         others=other_answers(sources),
         notice=_notice(found, bool(handed_in.cells)),
+        repairs=found.repairs if found else [],
         graded_by=f"Studium, sandbox {result.sandbox}" if found and result else "nbgrader",
         whole=_whole(submission) if len(submission.notebooks) > 1 else None,
     )

@@ -9,6 +9,7 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import nbformat
 import pytest
 
@@ -491,6 +492,20 @@ def test_another_notebook_is_not_taken_for_it(hand_in: Callable[..., CanonicalNo
     assert (found.missing, found.problem, found.steps) == (True, "ps.ipynb was not handed in", ())
 
 
+def test_a_cell_of_an_exercise_is_named_by_it_and_not_by_a_long_id(tmp_path: Path) -> None:
+    cells = [msgspec.structs.replace(cell, exercise="first") for cell in (answer("first"), graded_test("first"))]
+    cells.append(msgspec.structs.replace(cells[-1], id="another-test", grade_id="another-test"))
+    released = {"cells": [template_cell(cell) for cell in cells], "metadata": {}, "nbformat": 4}
+    material = Material("ps1", (NotebookMaterial("ps", tuple(cells), json.dumps(released).encode()),))
+    lost = released["cells"][0] | {"metadata": {}, "id": "x", "source": ANSWERS["first"]}
+    (tmp_path / "ps.ipynb").write_text(json.dumps(released | {"cells": [lost]}))
+    (found,) = read_submission(material, tmp_path, "alice").notebooks
+    assert found.notes == (
+        "the answer first had lost its id and was recognised",
+        "a test of first was missing and was put back",
+    )
+
+
 def two_notebooks() -> tuple[Material, dict[str, Notebook]]:
     """An assignment of the notebooks "one" and "two", and what an honest student hands in of each."""
     books, contents = [], {}
@@ -531,12 +546,12 @@ def test_a_folder_that_is_not_there_is_a_missing_notebook(tmp_path: Path) -> Non
 UNREADABLE = {
     b"": "the notebook file is empty",
     b"\0\0\0\0": "the notebook file is empty",
-    b"hello": "the file is no notebook: it is not JSON; hand in the .ipynb file itself",
-    b"PK\x03\x04": "the file is no notebook: it is not JSON; hand in the .ipynb file itself",
-    b"[]": "the file is no notebook: it is not JSON; hand in the .ipynb file itself",
-    b"{}": "the file is no notebook: it has no list of cells; hand in the .ipynb file itself",
+    b"hello": "the file is no notebook: it is not JSON, as an .ipynb file must be",
+    b"PK\x03\x04": "the file is no notebook: it is not JSON, as an .ipynb file must be",
+    b"[]": "the file is no notebook: it is not JSON, as an .ipynb file must be",
+    b"{}": "the file is no notebook: it has no list of cells, as an .ipynb file must have",
     b'{"cells": 3}': "restore it from a copy",
-    b'{"cells": [{"cell_type": "code", "source": "x': "the notebook file ends in the middle: it was not saved or uploaded to its end",
+    b'{"cells": [{"cell_type": "code", "source": "x': "the notebook file ends in the middle",
     b'{"cells": [\n<<<<<<< HEAD\n{},\n=======\n>>>>>>> b\n]}': "merge conflict",
     b'{"cells": ' + b"[" * 100_000: "restore it from a copy",
     b'{"x": ' + b"[" * 100_000: "nested too deeply",

@@ -81,7 +81,7 @@ class _Grading:
         self.ended: set[str] = set()
         self.late: set[str] = set()
         self.tries: Counter[str] = Counter()
-        self.notes = list(job.notebook.notes)
+        self.notes: list[str] = []
         self.verdict: Verdict = "graded"
         self.detail = ""
 
@@ -118,8 +118,9 @@ class _Grading:
         self._name_mistakes()
         tests = [self.heard.results[key] for key in map(_key, self.material.cells) if key in self.heard.results]
         heard = self.heard
+        repairs = list(self.job.notebook.notes)
         return NotebookResult(
-            self.material.name, self.verdict, tests, heard.runs, self.detail, self.notes, heard.crowded
+            self.material.name, self.verdict, tests, heard.runs, self.detail, self.notes, repairs, heard.crowded
         )
 
     def _remaining(self) -> JudgeJob:
@@ -253,7 +254,7 @@ def _ungraded(material: NotebookMaterial, notebook: CanonicalNotebook) -> Notebo
     verdict: Verdict = "missing" if notebook.missing else "unreadable"
     message = notebook.problem or "this notebook was not handed in"
     tests = [result_of(material, cell, "failed", message=message) for cell in material.cells if _is_graded(cell)]
-    return NotebookResult(material.name, verdict, tests, detail=message, notes=list(notebook.notes))
+    return NotebookResult(material.name, verdict, tests, detail=message, repairs=list(notebook.notes))
 
 
 def _is_graded(cell: Cell) -> bool:
