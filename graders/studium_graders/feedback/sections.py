@@ -116,10 +116,11 @@ def _answer(label: str, cell: Mapping[str, Any], sources: Sources, known: Cell |
     outputs = cell.get("outputs") or []
     runs = sources.result.runs if sources.result else {}
     run = runs.get(known.id if known else cell.get("id", ""))
+    known_as_released = False
     if run and safe_outputs(run.outputs) == outputs:  # else it was graded anew since
-        outputs = run.outputs
+        outputs, known_as_released = run.outputs, run.as_released
     code = show_code(cell["source"], sources.room)
-    if outputs and sources.handed_in.may_know_hidden_tests(cell):
+    if outputs and not known_as_released and sources.handed_in.may_know_hidden_tests(cell):
         shown = [_WITHHELD]
     else:
         shown = show_outputs(outputs, sources.is_secret, sources.room)

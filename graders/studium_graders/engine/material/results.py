@@ -48,6 +48,7 @@ class CellRun(msgspec.Struct):
 
     outputs: list[dict[str, Any]] = []
     error: str = ""
+    as_released: bool = False  # no hidden test had run before it
 
 
 class NotebookResult(msgspec.Struct):
