@@ -48,13 +48,14 @@ _SENTENCES = {
 
 
 class FeedbackPage(msgspec.Struct, frozen=True):
-    """One page: its points after the penalty, and whether it had to be written again."""
+    """One page: its points after the penalty, those that wait for a person, and whether it had to be written again."""
 
     student: str
     notebook: str
     path: str
     score: float
     max_score: float
+    waiting: float
     written: bool
 
 
@@ -145,7 +146,9 @@ def _write(submission: SubmissionMarks, course: _Course) -> Iterator[FeedbackPag
             page = _page(submission, book, material, result, course)
             path = folder / f"{book.name}.html"
             written = _write_page(page, path, course.zone)
-            yield FeedbackPage(submission.student, book.name, str(path), page.final, page.max_score, written)
+            yield FeedbackPage(
+                submission.student, book.name, str(path), page.final, page.max_score, page.waiting, written
+            )
     kept = {material.name for material in course.material.notebooks} & books.keys()
     submitted = _folder(course, course.directory.submitted_directory, submission.student)
     others = {own: name for own, name in renamed_notebooks(course.material, submitted).items() if own in kept}
