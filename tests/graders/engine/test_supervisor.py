@@ -10,13 +10,15 @@ from concurrent.futures import ThreadPoolExecutor
 import msgspec
 import psutil
 import pytest
+from studium_graders.engine.judge.events import Started
+from studium_graders.engine.judge.judge_job import Gone
 from studium_graders.engine.material.assignment import Step
 from studium_graders.engine.material.limits import Limits
 from studium_graders.engine.processes.endings import breach_in, died
 from studium_graders.engine.processes.exit_codes import ENGINE_FAILED
 from studium_graders.engine.processes.process_tree import Usage
 from studium_graders.engine.sandbox import probe
-from studium_graders.engine.supervision.attempt import was_crowded
+from studium_graders.engine.supervision.attempt import Heard, was_crowded
 from studium_graders.engine.supervision.engine import Engine
 
 from .conftest import handed_in
@@ -256,3 +258,11 @@ def test_a_late_step_is_run_again_if_it_waited_for_a_processor_and_not_if_it_had
     before = Usage(0, 1, waited=20, computed=20)
     after = Usage(0, 1, waited=20 + waited, computed=20 + computed)
     assert was_crowded(before, after, Limits(call_seconds=10)) is crowded
+
+
+def test_what_a_step_used_is_counted_from_its_own_beginning():
+    heard = Heard(before=Usage(0, 1, 20, 20))
+    heard.note(Gone("time limit", "stopped"))
+    assert heard.before == Usage(0, 1, 20, 20)
+    heard.note(Started("test-second"))
+    assert heard.before is None

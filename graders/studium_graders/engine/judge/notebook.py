@@ -49,15 +49,15 @@ def run_notebook(
     run_definitions(prepared.libraries, namespace)
     for event in _by_hand(prepared, canonical, skip):
         emit(event)
-    slow = frozenset[str]().union(*(prepared.tests[test].answers for test in late))
+    usual, slow = student.limits, frozenset[str]().union(*(prepared.tests[test].answers for test in late))
     left: dict[str, str] = {}
     for step in canonical.steps:
         if step.kind == "test":
             imports = prepared.left[step.cell].imports
             judge.brought.bring_imports(imports[name] for name in sorted(mentioned(imports, sources)))
-            student.allow(limits.after_a_stop() if prepared.tests[step.cell].answers & slow else limits)
+            student.allow(usual.after_a_stop() if prepared.tests[step.cell].answers & slow else usual)
             _test(judge, step, emit, skip)
-            student.allow(limits)
+            student.allow(usual)
             left = prepared.left[step.cell].after(left)
         else:
             wanted = mentioned(left, [step.source])

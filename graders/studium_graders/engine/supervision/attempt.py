@@ -61,10 +61,10 @@ class Heard:
 
     def note(self, event: Message) -> Ending | None:
         """Take in an event; give the end that it tells of."""
-        self.since, self.before = time.monotonic(), None
+        self.since = time.monotonic()
         match event:
             case Started(cell):
-                self.step = cell
+                self.step, self.before = cell, None
             case Ran(cell, run):
                 self.runs[cell] = run
             case Judged(result, bounded, mistakes):
