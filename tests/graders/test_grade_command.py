@@ -127,8 +127,8 @@ def test_of_a_large_class_ordinary_students_are_listed_where_that_is_asked_for(
     grade: Studium, course: Path, submit: Callable
 ) -> None:
     for number in range(45):
-        submit(course, f"s{number:02}", {})
-    submit(course, "eve", {"counting": {"total": "hog()"}})
+        submit(course, f"s{number:02}", {}, ON_TIME)
+    submit(course, "eve", {"counting": {"total": "hog()"}}, ON_TIME)
     out = grade()[1]
     assert ("s07" in out, out.splitlines()[1].startswith("eve ")) == (False, True)
     assert "47 more submissions graded to the end (--all lists all)\n" in out
