@@ -710,7 +710,10 @@ def rich(mark: Callable) -> Path:
         engine_test(ZERO, 0.5, 1, "partial", message="`total([])` gave 1 where 0 was expected"),
         engine_test(SUM, 0, 2, "failed", message="a hidden test of `total` failed", mistake_id=MISTAKE_ID, hidden=True),
     )
-    result = shown(*tests, verdict="time limit", detail="stopped after 30 s: is there an endless loop?")
+    repairs = [f"{name}.ipynb was taken for {'c' * 90}.ipynb" for name in "abc"]
+    result = shown(
+        *tests, verdict="time limit", detail="stopped after 30 s: is there an endless loop?", repairs=repairs
+    )
 
     def by_hand(book: Gradebook) -> None:
         book.find_comment("counting-total", "counting", "ps1", "yan").manual_comment = "Nearly there."
