@@ -2,11 +2,12 @@
 
 import msgspec
 
+from studium_graders.engine.intake.chosen_files import NOT_THERE
 from studium_graders.engine.material.results import SubmissionResult, TestResult, Verdict
 from studium_graders.engine.supervision.vacuous_answers import VacuousTest
 from studium_graders.history import Basis
+from studium_graders.mark_changes import MarkChange, Plan
 from studium_graders.mistakes import Sentences
-from studium_graders.recorder import MarkChange
 
 
 class TestRow(msgspec.Struct, frozen=True):
@@ -29,6 +30,9 @@ class TestRow(msgspec.Struct, frozen=True):
 class SubmissionRow(msgspec.Struct, frozen=True):
     """One submission. ``score`` is what the engine gave, before a late penalty and marks by hand.
 
+    ``mark`` is what counts, in the gradebook and in feedback: with marks by hand, after the late penalty; None where
+    the submission could not be graded. ``waiting`` are the points that wait for a person, and count as 0 until then.
+    ``untimed`` where late work loses points and nobody knows when this came.
     ``reused`` where an earlier run had the result already; ``recorded`` where it is in the gradebook now.
     """
 
@@ -39,6 +43,9 @@ class SubmissionRow(msgspec.Struct, frozen=True):
     seconds: float
     tests: list[TestRow]
     late_penalty: float = 0.0
+    mark: float | None = None
+    waiting: float = 0.0
+    untimed: bool = False
     detail: str = ""
     notes: list[str] = []
     reused: bool = False
@@ -82,12 +89,12 @@ def submission_row(
     notes: tuple[str, ...],
     sentences: Sentences,
     *,
-    late_penalty: float = 0.0,
+    plan: Plan | None = None,
     reused: bool = False,
     recorded: bool = False,
     sha256: str = "",
 ) -> SubmissionRow:
-    """Return the row of a result."""
+    """Return the row of a result; ``plan`` is what recording it writes, None where it cannot be recorded."""
     return SubmissionRow(
         result.student,
         result.score,
@@ -95,13 +102,24 @@ def submission_row(
         result.verdict,
         round(result.seconds, 3),
         [_test_row(test, sentences) for test in result.tests],
-        late_penalty,
-        next((book.detail for book in result.notebooks if book.detail), ""),
-        [*notes, *(note for book in result.notebooks for note in book.notes)],
+        plan.penalty if plan else 0.0,
+        plan.mark if plan else None,
+        plan.waiting if plan else 0.0,
+        bool(plan and plan.untimed),
+        _detail(result),
+        [*notes, *(note for book in result.notebooks for note in (*book.repairs, *book.notes))],
         reused,
         recorded,
         sha256,
     )
+
+
+def _detail(result: SubmissionResult) -> str:
+    """Return why the notebooks ended as they did, each reason once."""
+    details = list(dict.fromkeys(book.detail for book in result.notebooks if book.detail))
+    if 1 < len(details) == len(result.notebooks) and all(detail.endswith(NOT_THERE) for detail in details):
+        return "no notebook was handed in"
+    return "; ".join(details)
 
 
 def _test_row(test: TestResult, sentences: Sentences) -> TestRow:

@@ -33,9 +33,10 @@ from studium_graders.grading_terms import terms_of
 from studium_graders.history import FILE as HISTORY
 from studium_graders.history import Recorded, basis_of, open_history
 from studium_graders.late_penalties import LatePenalties
+from studium_graders.mark_changes import ALL, MarkChange, Selection
 from studium_graders.mistakes import Sentences
 from studium_graders.opening import open_course
-from studium_graders.recorder import ALL, Graded, MarkChange, Recorder, Selection
+from studium_graders.recorder import Graded, Recorder
 from studium_graders.recording_desk import DISK_FULL, AutogradedFolder, RecordingDesk
 from studium_graders.results_store import ResultsStore, environment_hash, result_key
 from studium_graders.sharing import Sharing, sharing_of

@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
+from nbgrader.plugins import LateSubmissionPlugin
 from nbgrader.preprocessors import AssignLatePenalties
 from studium.errors import CourseError
 from traitlets.config import Config
 
 from studium_graders.course_folder import modules_of
+from studium_graders.late_policy import LatePolicy
 
 
 class LatePenalties:
@@ -16,6 +18,13 @@ class LatePenalties:
         with modules_of(root):
             self._preprocessor = AssignLatePenalties(config=config)
             self._preprocessor.init_plugin()
+
+    @property
+    def may_cost(self) -> bool:
+        """Whether handing in late can cost points; of a plugin of the course's own it is not known, and so it may."""
+        plugin = self._preprocessor.plugin_inst
+        setting = {LatePolicy: "policy", LateSubmissionPlugin: "penalty_method"}.get(type(plugin))
+        return bool(self._preprocessor.enabled) and (setting is None or getattr(plugin, setting) != "none")
 
     def points(self, student: str, score: float, seconds: float) -> float | None:
         """Return the points taken off ``score`` for being ``seconds`` late, between 0 and the score; None for none.

@@ -64,7 +64,7 @@ class SplitExecute(Execute):  # type: ignore[misc]
         for book in result.notebooks:
             if book.verdict == "engine error":
                 raise StudiumError(f"{names['student']} could not be graded: {book.detail}; try it again and report it")
-            for note in filter(None, (book.detail, *book.notes)):
+            for note in filter(None, (book.detail, *book.repairs, *book.notes)):
                 self.log.warning("%s of %s: %s", book.name, names["student"], note)
         files = autograded_files(submission, result, material, Sentences(load_catalogue()))
         document = files[f"{names['notebook']}.ipynb"]

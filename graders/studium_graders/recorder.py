@@ -8,7 +8,7 @@ that course.toml grants are.
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from functools import cached_property
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import msgspec
 from nbgrader.api import (
@@ -32,46 +32,10 @@ from studium_graders.gradebook_errors import WAIT_SECONDS, gradebook_errors
 from studium_graders.gradebook_reading import reading_if_there
 from studium_graders.late_budget import Extensions
 from studium_graders.late_penalties import LatePenalties
+from studium_graders.mark_changes import ALL, LATE, MarkChange, Plan, Selection
 
 NO_RESPONSE = "No response."
-LATE = "late penalty"
 _MODELS = (Student, SubmittedAssignment, SubmittedNotebook, Grade, Comment)  # each refers to those before it
-
-
-class MarkChange(msgspec.Struct, frozen=True):
-    """A mark that is in the gradebook and would become another. None is a mark that a person has to give."""
-
-    student: str
-    notebook: str
-    cell: str  # grade id, or "late penalty"
-    before: float | None
-    after: float | None
-
-    @property
-    def is_gain(self) -> bool:
-        """Whether the student gains by it; a mark that a person has to give is none."""
-        if self.before is None or self.after is None:
-            return False
-        return self.after < self.before if self.cell == LATE else self.after > self.before
-
-
-class Selection(msgspec.Struct, frozen=True):
-    """Which marks in the gradebook may become others: all, only gains, or none; of ``tests`` alone, if there are any.
-
-    Tests are named as "notebook/cell". A late penalty follows where another mark of its notebook changes.
-    """
-
-    changes: Literal["all", "gains", "none"] = "all"
-    tests: frozenset[str] = frozenset()
-
-    def wants(self, change: MarkChange) -> bool:
-        """Return whether a mark may become another one."""
-        if self.changes == "none" or (self.tests and f"{change.notebook}/{change.cell}" not in self.tests):
-            return False
-        return self.changes == "all" or change.is_gain
-
-
-ALL = Selection()
 
 
 class Graded(msgspec.Struct, frozen=True):
@@ -79,16 +43,6 @@ class Graded(msgspec.Struct, frozen=True):
 
     submission: CanonicalSubmission
     result: SubmissionResult
-
-
-class Plan(msgspec.Struct):
-    """What recording one submission would write: rows by model, and the marks that would change."""
-
-    student: str
-    inserts: dict[str, list[dict[str, Any]]] = {}
-    updates: dict[str, list[dict[str, Any]]] = {}
-    changes: list[MarkChange] = []
-    penalty: float = 0.0
 
 
 class _Cells(msgspec.Struct, frozen=True):
@@ -190,6 +144,11 @@ class Recorder:
         for test in sorted(self.selection.tests - known):
             raise UnknownNameError("test", test, known)
 
+    @property
+    def loses_points_late(self) -> bool:
+        """Whether there is a due date after which a submission can lose points."""
+        return self.due is not None and self._penalties.may_cost
+
     def penalty(self, student: str, score: float, timestamp: datetime | None, extension: Any) -> float | None:
         """Return the points that a late notebook loses, None for none, by the course's plugin and nbgrader's rules."""
         due = self.due + extension if self.due and extension else self.due
@@ -281,6 +240,7 @@ class _Planner:
                 self._update(SubmittedAssignment, id=submission, extension=extension)
             if timestamp != row.timestamp:
                 self._update(SubmittedAssignment, id=submission, timestamp=timestamp)
+        self.made.untimed = timestamp is None and self.recorder.loses_points_late
         for cells in self.recorder.cells:
             self._notebook(cells, submission, timestamp, extension)
         return self.made
@@ -305,6 +265,7 @@ class _Planner:
                 self.made.changes.append(change)
             else:
                 penalty = before
+        self.made.score += score
         self.made.penalty += penalty or 0.0
         if penalty != before:
             self._update(SubmittedNotebook, id=notebook, late_submission_penalty=penalty)
@@ -344,6 +305,8 @@ class _Planner:
         elif (row.auto_score, row.needs_manual_grade) != (auto, needs):
             self._update(Grade, id=row.id, auto_score=auto, needs_manual_grade=needs)
         mark = manual if manual is not None else auto
+        if mark is None:
+            self.made.waiting += _most_points(name, result)
         return 0.0 if mark is None else mark + extra
 
     def _comment(self, cell: str, notebook: str, untouched: bool) -> None:
@@ -380,6 +343,12 @@ def _auto_score(name: str, result: NotebookResult) -> float | None:
     if test is None:
         return 0.0
     return None if test.outcome == "manual" else float(test.points)
+
+
+def _most_points(name: str, result: NotebookResult | None) -> float:
+    """Return the points that a cell is worth."""
+    tests = result.tests if result else ()
+    return next((test.max_points for test in tests if (test.grade_id or test.name) == name), 0.0)
 
 
 def _by_columns(rows: Iterable[dict[str, Any]]) -> list[list[dict[str, Any]]]:

@@ -12,8 +12,9 @@ from studium_graders.autograded import autograded_files, holds, write_folder
 from studium_graders.engine.material.assignment import Material
 from studium_graders.grade_report import ClassResult, submission_row
 from studium_graders.gradebook_errors import GradebookError
+from studium_graders.mark_changes import MarkChange, Plan
 from studium_graders.mistakes import Sentences
-from studium_graders.recorder import Graded, MarkChange, Plan, Recorder
+from studium_graders.recorder import Graded, Recorder
 from studium_graders.sharing import sharing_of
 
 BATCH = 16
@@ -145,7 +146,7 @@ class RecordingDesk:
                 graded.result,
                 graded.submission.notes,
                 self._sentences,
-                late_penalty=plan.penalty,
+                plan=plan,
                 reused=plan.student in self._reused,
                 recorded=plan.student in written,
                 sha256=graded.submission.digest,

@@ -7,7 +7,7 @@ import msgspec
 from studium_graders.engine.material.results import TestResult
 from studium_graders.grade_report import ClassResult, TestRow
 from studium_graders.history import Attempt, Basis, HistoryResult
-from studium_graders.recorder import LATE, MarkChange
+from studium_graders.mark_changes import LATE, MarkChange
 
 _PARTS = (
     ("tests", "the assignment was built anew"),

@@ -268,6 +268,29 @@ def test_a_notebook_that_could_not_be_read_is_not_shown_as_the_students_code(mar
     assert "Your code" not in page
 
 
+def test_why_a_notebook_has_no_marks_is_said_once_with_the_file_named_as_it_is(mark: Callable, course: Path) -> None:
+    folder = mark("lou")
+    why = "essay.ipynb was not handed in"
+    tests = [
+        engine.TestResult("essay", name, 0, 2, "failed", why, notebook="essay", grade_id=name)
+        for name in ("why", "plot")
+    ]
+    result = SubmissionResult("lou", "L2", 0.1, [NotebookResult("essay", "missing", tests, detail=why)])
+    ResultsStore(course / ".studium" / "results" / "ps1").save("key", result)
+    write_feedback(course, "ps1", ["lou"])
+    text = text_of(page_of(folder, "essay"))
+    assert (text.count(why), "Essay.ipynb was" in text) == (1, False)
+
+
+def test_what_was_put_right_is_told_and_what_the_engine_noted_is_not(mark: Callable) -> None:
+    repairs = ["'counting-final.ipynb' was taken for counting.ipynb", "a test of <total> was missing and was put back"]
+    tests = engine_test(ZERO, 0, 1, "failed"), engine_test(SUM, 0, 2, "failed")
+    text = text_of(page_of(mark("moe", results=shown(*tests, repairs=repairs, notes=["the start was run again"]))))
+    assert "What was put right before grading 'counting-final.ipynb' was taken for counting.ipynb" in text
+    assert "a test of &lt;total&gt; was missing and was put back" in text
+    assert "run again" not in text
+
+
 def test_cells_of_the_students_own_are_shown_with_their_outputs(mark: Callable) -> None:
     own = new_code_cell("helper = 41 + 1\nhelper", outputs=[new_output("execute_result", {"text/plain": "42"})])
     text = text_of(page_of(mark("ida", extra=[own])))
@@ -372,6 +395,16 @@ def test_what_a_cell_shows_after_a_hidden_test_is_withheld_because_it_can_show_i
     page = page_of(mark("uri", outputs={"counting-distance": leak, "counting-total": leak}))
     assert page.count("total was called with") == 1
     assert "is not shown here: a hidden test had run before it" in page
+
+
+def test_what_a_cell_shows_where_no_hidden_test_had_run_is_shown(mark: Callable) -> None:
+    plain = [new_output("stream", text="a line of my own\n")]
+    tests = engine_test(ZERO, 0, 1, "failed"), engine_test(SUM, 0, 2, "failed")
+    runs = {"counting-distance": CellRun(plain, as_released=True)}
+    recorded = {"counting-distance": [nbformat.from_dict(output) for output in safe_outputs(plain)]}
+    page = page_of(mark("una", results=shown(*tests, runs=runs), outputs=recorded))
+    assert "a line of my own" in page
+    assert "a hidden test had run before it" not in page
 
 
 def test_no_page_has_the_instructors_solution(mark: Callable) -> None:
@@ -642,6 +675,7 @@ def test_the_command_prints_a_table_or_json(mark: Callable, course: Path, studiu
     mark("xia", {ZERO: 1})
     code, out, _ = studium("feedback", "ps1", "--course", str(course), "--student", "xia")
     assert (code, "0 of 2 pages were written" in out) == (0, True)
+    assert "0 of 4, 4 to mark  as before" in out
     code, out, _ = studium("feedback", "ps1", "--course", str(course), "--student", "xia", "--json")
     pages = {page["notebook"]: page for page in json.loads(out)["pages"]}
     assert (pages["counting"]["score"], pages["counting"]["max_score"], pages["counting"]["written"]) == (1, 5, False)
@@ -684,7 +718,10 @@ def rich(mark: Callable) -> Path:
         engine_test(ZERO, 0.5, 1, "partial", message="`total([])` gave 1 where 0 was expected"),
         engine_test(SUM, 0, 2, "failed", message="a hidden test of `total` failed", mistake_id=MISTAKE_ID, hidden=True),
     )
-    result = shown(*tests, verdict="time limit", detail="stopped after 30 s: is there an endless loop?")
+    repairs = [f"{name}.ipynb was taken for {'c' * 90}.ipynb" for name in "abc"]
+    result = shown(
+        *tests, verdict="time limit", detail="stopped after 30 s: is there an endless loop?", repairs=repairs
+    )
 
     def by_hand(book: Gradebook) -> None:
         book.find_comment("counting-total", "counting", "ps1", "yan").manual_comment = "Nearly there."

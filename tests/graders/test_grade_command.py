@@ -12,6 +12,7 @@ import pytest
 
 pytest.importorskip("nbgrader")
 
+from nbgrader.api import Gradebook
 from studium.catalogue import Catalogue
 from studium.errors import CourseError
 from studium.sources import solved
@@ -21,10 +22,13 @@ from studium_graders.commands import graded_table as table
 from studium_graders.commands.grade import Quiet
 from studium_graders.course_file import read_course
 from studium_graders.engine.material.limits import Limits, LimitsChange
-from studium_graders.grade_report import SubmissionRow
-from studium_graders.recorder import MarkChange
+from studium_graders.engine.material.results import NotebookResult, SubmissionResult
+from studium_graders.grade_report import SubmissionRow, submission_row
+from studium_graders.mark_changes import LATE, MarkChange
+from studium_graders.mistakes import Sentences
 
 Studium = Callable[..., tuple[int, str, str]]
+ON_TIME = "2026-03-01 20:00:00 UTC"
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +36,7 @@ def class_of_two(by_hand: Catalogue, make_course: Callable, submit: Callable) ->
     course: Path = make_course(rest='[late]\npolicy = "per-day"\npenalty_percent = 10\n')
     build_assignment(course, "ps1", by_hand)
     right = {name: solved(exercise) for name, exercise in by_hand["counting"].exercises.items()}
-    submit(course, "[bold]ada", {"counting": right}, "2026-03-01 20:00:00 UTC")
+    submit(course, "[bold]ada", {"counting": right}, ON_TIME)
     submit(course, "bob", {"counting": right}, "2026-03-09 20:00:00 UTC")
     return course
 
@@ -51,26 +55,81 @@ def test_a_table_and_a_summary_are_printed(grade: Studium) -> None:
     code, out, err = grade()
     lines = out.splitlines()
     assert (code, err) == (0, "")
-    assert lines[0].split() == ["student", "points", "late", "verdict"]
+    assert lines[0].split() == ["student", "mark", "late", "verdict"]
     assert lines[1].startswith("[bold]ada ")
     assert " of 5 " in lines[1]
     assert lines[-1] == "2 submissions of ps1 graded in sandbox L2, 1 of them run, 2 recorded"  # they are equal
 
 
+def line_of(student: str, table: str) -> list[str]:
+    return next(words for line in table.splitlines() if (words := line.split())[:1] == [student])
+
+
+def test_the_mark_in_the_table_is_that_of_feedback_with_marks_by_hand_and_the_late_penalty(
+    grade: Studium, studium: Studium, course: Path
+) -> None:
+    grade()
+    with Gradebook(f"sqlite:///{course / 'gradebook.db'}") as book:
+        for mark in book.find_submission_notebook("counting", "ps1", "bob").grades:
+            mark.manual_score, mark.needs_manual_grade = 0.75, False
+        book.db.commit()
+    out = grade("--yes")[1]
+    told = studium("feedback", "ps1", "--course", str(course))[1]
+    assert line_of("bob", out)[1:6] == ["0.6", "of", "5", "-2.4", "graded"]
+    assert line_of("bob", told)[1:5] == ["counting", "0.6", "of", "5"]
+    row = next(row for row in json.loads(grade("--json")[1])["submissions"] if row["student"] == "bob")
+    assert (round(row["mark"], 6), row["waiting"]) == (0.6, 0)
+
+
+def test_a_mark_that_was_not_recorded_is_labelled(grade: Studium, course: Path) -> None:
+    (course / "autograded").mkdir()
+    (course / "autograded" / "bob").touch()
+    lines = grade()[1].splitlines()
+    assert [line.split()[0] for line in lines if "not recorded: " in line] == ["bob"]
+
+
 def test_what_a_person_should_look_at_is_listed(grade: Studium, course: Path, submit: Callable) -> None:
     assert "look at these" not in grade()[1]
-    submit(course, "eve", {"counting": {"total": "hog()"}})
-    submit(course, "dan", {}).joinpath("counting.ipynb").rename(course / "submitted/dan/ps1/counting-final.ipynb")
+    submit(course, "eve", {"counting": {"total": "hog()"}}, ON_TIME)
+    dan = submit(course, "dan", {}, ON_TIME)
+    (dan / "counting.ipynb").rename(dan / "counting-final.ipynb")
     lines = grade()[1].partition("look at these:\n")[2].splitlines()
     assert lines[:2] == ["  time limit: eve", "  dan: 'counting-final.ipynb' was taken for counting.ipynb"]
+
+
+def test_a_submission_without_a_time_is_said_to_be_never_late_where_late_work_loses_points(
+    grade: Studium, course: Path, submit: Callable
+) -> None:
+    submit(course, "dan", {})
+    assert "  no timestamp.txt, so it counts as never late: dan\n" in grade()[1]
+    settings = course / "course.toml"
+    settings.write_text(settings.read_text("utf-8").replace('"per-day"', '"none"'), "utf-8")
+    assert "never late" not in grade("--yes")[1]
+
+
+@pytest.mark.parametrize(
+    ("details", "told"),
+    [
+        (("a.ipynb was not handed in", "b.ipynb was not handed in"), "no notebook was handed in"),
+        (("a.ipynb was not handed in", ""), "a.ipynb was not handed in"),
+        (("a.ipynb was not handed in", "the notebook file is empty"),) * 2,
+        (("a.ipynb was not handed in",), "a.ipynb was not handed in"),
+    ],
+)
+def test_what_happened_to_every_notebook_is_told(
+    details: tuple[str, ...], told: str | tuple[str, ...], by_hand: Catalogue
+) -> None:
+    books = [NotebookResult(str(number), "missing", [], detail=detail) for number, detail in enumerate(details)]
+    row = submission_row(SubmissionResult("ada", "L2", 0.0, books), (), Sentences(by_hand))
+    assert row.detail == (told if isinstance(told, str) else "; ".join(told))
 
 
 def test_of_a_large_class_ordinary_students_are_listed_where_that_is_asked_for(
     grade: Studium, course: Path, submit: Callable
 ) -> None:
     for number in range(45):
-        submit(course, f"s{number:02}", {})
-    submit(course, "eve", {"counting": {"total": "hog()"}})
+        submit(course, f"s{number:02}", {}, ON_TIME)
+    submit(course, "eve", {"counting": {"total": "hog()"}}, ON_TIME)
     out = grade()[1]
     assert ("s07" in out, out.splitlines()[1].startswith("eve ")) == (False, True)
     assert "47 more submissions graded to the end (--all lists all)\n" in out
@@ -438,6 +497,17 @@ def test_changes_are_listed_and_cut_where_there_are_many() -> None:
     assert lines[:2] == ["60 marks changed:", "ada  lora/cell-0: 1 → by hand"]
     assert lines[-1] == "and 20 more"
     assert table.change_lines(changes[:1], changed=False)[0] == "1 mark would change:"
+
+
+def test_many_marks_of_a_students_notebook_that_change_are_one_line() -> None:
+    changes = [MarkChange("ada", "lora", f"cell-{number}", 0.0, 1.5) for number in range(12)]
+    changes += [MarkChange("ada", "lora", LATE, 0.0, 2.0), MarkChange("bob", "lora", "cell-0", 1.0, 0.0)]
+    assert table.change_lines(changes, changed=True) == [
+        "14 marks changed:",
+        "ada  lora: 0 → 18 in 12 cells",
+        "ada  lora/late penalty: 0 → 2",
+        "bob  lora/cell-0: 1 → 0",
+    ]
 
 
 def test_why_a_submission_ended_stands_before_its_seconds() -> None:

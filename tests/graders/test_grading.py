@@ -24,7 +24,7 @@ from studium_graders.engine.material.results import SubmissionResult
 from studium_graders.feedback import write_feedback
 from studium_graders.grade_report import ClassResult
 from studium_graders.grading import GradeOptions, grade_class
-from studium_graders.recorder import MarkChange
+from studium_graders.mark_changes import MarkChange
 
 pytestmark = pytest.mark.filterwarnings("ignore:Object of type <Submitted:sqlalchemy.exc.SAWarning")
 STUDENTS = ("ada", "bob", "Grace Hopper", "-rf", "学生.x", "n" * 200)

@@ -25,8 +25,9 @@ from studium_graders.engine.material.results import NotebookResult, SubmissionRe
 from studium_graders.engine.material.template import material_of
 from studium_graders.gradebook_errors import GradebookError
 from studium_graders.late_penalties import LatePenalties
+from studium_graders.mark_changes import MarkChange
 from studium_graders.opening import open_course
-from studium_graders.recorder import Graded, MarkChange, Recorder
+from studium_graders.recorder import Graded, Recorder
 
 LATE = '[late]\npolicy = "per-day"\npenalty_percent = 10\ngrace_minutes = 5\n'
 ON_TIME, LATE_BY_TWO_DAYS = "2026-03-01 20:00:00 UTC", "2026-03-03 11:00:00 UTC"
@@ -154,6 +155,19 @@ def test_a_task_of_a_missing_notebook_is_worth_nothing_and_waits_once_the_notebo
     kept.rename(notebook)
     assert record(task_course, graded(task_course, {})) == [MarkChange("ada", "essay", "essay-task", 0.0, None)]
     assert [row[3:] for row in gradebook_rows(task_course)["grades"]] == [(None, None, None, 1)]
+
+
+def test_the_points_of_a_plan_have_marks_by_hand_and_tell_those_that_wait(task_course: Path) -> None:
+    items = graded(task_course, {("ada", "essay", "essay-task"): None})
+    record(task_course, items)
+    with recorder_of(task_course) as recorder:
+        assert [(plan.mark, plan.waiting) for plan in recorder.plan(items)] == [(0, 3)]
+    with Gradebook(f"sqlite:///{task_course / 'gradebook.db'}") as book:
+        grade = book.find_grade("essay-task", "essay", "ps1", "ada")
+        grade.manual_score, grade.needs_manual_grade = 2.0, False
+        book.db.commit()
+    with recorder_of(task_course) as recorder:
+        assert [(plan.mark, plan.waiting) for plan in recorder.plan(items)] == [(2, 0)]
 
 
 def test_a_task_that_a_person_has_marked_stays_marked(task_course: Path, gradebook_rows: Callable) -> None:

@@ -15,9 +15,9 @@ from studium_graders.feedback.marks import SubmissionMarks, read_marks
 from studium_graders.folder_swap import swap_folders
 from studium_graders.grade_report import ClassResult, SubmissionRow, TestRow
 from studium_graders.grading import GradeOptions, grade_class
+from studium_graders.mark_changes import MarkChange
 from studium_graders.opening import open_course
 from studium_graders.outcomes import outcome_of
-from studium_graders.recorder import MarkChange
 
 from studium_classroom.findings import exercise_key
 from studium_classroom.jobs.forms import GradeDone, GradeJob, HandedIn

@@ -62,7 +62,7 @@ def _print(written: "Feedback") -> None:
         (
             page.student,
             page.notebook,
-            f"{page.score:g} of {page.max_score:g}",
+            f"{page.score:g} of {page.max_score:g}" + (f", {page.waiting:g} to mark" if page.waiting else ""),
             "written" if page.written else "as before",
         )
         for page in written.pages

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from studium_graders.grade_report import ClassResult
     from studium_graders.grading import Watcher
     from studium_graders.history import Attempt
-    from studium_graders.recorder import MarkChange
+    from studium_graders.mark_changes import MarkChange
 
 
 class Changes(StrEnum):
@@ -83,7 +83,7 @@ def grade(
 
     from studium_graders.grading import GradeOptions, grade_class
     from studium_graders.history import read_attempts
-    from studium_graders.recorder import Selection
+    from studium_graders.mark_changes import Selection
     from studium_graders.vacuous_check import check_assignment
 
     gc.freeze()

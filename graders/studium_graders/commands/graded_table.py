@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 import typer
 from studium.cli.output import plain, print_table
 
+from studium_graders.mark_changes import LATE
+
 if TYPE_CHECKING:
     from studium_graders.engine.supervision.vacuous_answers import VacuousTest
     from studium_graders.grade_report import ClassResult, SubmissionRow
-    from studium_graders.recorder import MarkChange
+    from studium_graders.mark_changes import MarkChange
 
 _MOST_ROWS = 40  # of a table that has everybody
 _MOST_CHANGES = 40
@@ -22,7 +24,7 @@ def print_result(result: "ClassResult", *, dry_run: bool, everyone: bool = False
     rows = result.submissions
     shown = rows if everyone or len(rows) <= _MOST_ROWS else [row for row in rows if row.verdict != "graded"]
     if shown:
-        print_table(("student", "points", "late", "verdict", ""), map(_cells, shown))
+        print_table(("student", "mark", "late", "verdict", ""), (_cells(row, dry_run=dry_run) for row in shown))
     if more := len(rows) - len(shown):
         typer.echo(f"{_counted(more, 'more submission')} graded to the end (--all lists all)")
     for recorded in (True, False):
@@ -43,9 +45,13 @@ def print_result(result: "ClassResult", *, dry_run: bool, everyone: bool = False
     )
 
 
-def _cells(row: "SubmissionRow") -> tuple[str, ...]:
+def _cells(row: "SubmissionRow", *, dry_run: bool) -> tuple[str, ...]:
+    """Return a student's line: the mark that feedback and export have too, unless it says that it was not recorded."""
     late = f"-{row.late_penalty:g}" if row.late_penalty else ""
-    return (row.student, f"{row.score:g} of {row.max_score:g}", late, row.verdict, ending(row))
+    mark = "none" if row.mark is None else f"{round(row.mark, 2):g} of {row.max_score:g}"
+    waiting = f", {row.waiting:g} to mark" if row.waiting else ""
+    recorded = "" if row.recorded or dry_run else "not recorded: "
+    return (row.student, mark, late, f"{row.verdict}{waiting}", f"{recorded}{ending(row)}")
 
 
 def ending(row: "SubmissionRow") -> str:
@@ -68,6 +74,8 @@ def _to_look_at(result: "ClassResult") -> Iterator[str]:
         yield f"waiting for your marks: {_counted(sum(result.waiting.values()), 'answer')} of {_names(result.waiting)}"
     if untimed := [row.student for row in result.submissions if NO_TIME in row.notes]:
         yield f"{NO_TIME}, so it counts as never late: {_names(untimed)}"
+    if untimed := [row.student for row in result.submissions if row.untimed and NO_TIME not in row.notes]:
+        yield f"no timestamp.txt, so it counts as never late: {_names(untimed)}"
     repaired = {row.student: [note for note in row.notes if note != NO_TIME] for row in result.submissions}
     told = [f"{student}: {'; '.join(notes)}" for student, notes in repaired.items() if notes]
     yield from told[:_MOST_NAMES]
@@ -82,17 +90,33 @@ def _names(students: "Sequence[str] | dict[str, int]") -> str:
 
 
 def change_lines(changes: "Sequence[MarkChange]", *, changed: bool) -> list[str]:
-    """Return a line for each mark that changed, or would, and how many more there are."""
-    lines = [
-        f"{plain(change.student)}  {change.notebook}/{change.cell}: {_mark(change.before)} → {_mark(change.after)}"
-        for change in changes[:_MOST_CHANGES]
-    ]
-    more = len(changes) - _MOST_CHANGES
+    """Return a line for each mark that changed, or would, and how many more there are.
+
+    Several marks of a student's notebook are one line, with their sums; ``--json`` and ``--report`` have each.
+    """
+    books: defaultdict[tuple[str, str, bool], list[MarkChange]] = defaultdict(list)
+    for change in changes:
+        books[change.student, change.notebook, change.cell == LATE or None in (change.before, change.after)].append(
+            change
+        )
+    lines = [line for (*_, alone), book in books.items() for line in _lines_of(book, alone=alone)]
+    more = len(lines) - _MOST_CHANGES
     return [
         f"{_counted(len(changes), 'mark')} {'changed' if changed else 'would change'}:",
-        *lines,
+        *lines[:_MOST_CHANGES],
         *([f"and {more} more"] if more > 0 else []),
     ]
+
+
+def _lines_of(changes: "Sequence[MarkChange]", *, alone: bool) -> list[str]:
+    if alone or len(changes) == 1:
+        return [_line(one, f"/{one.cell}", one.before, one.after) for one in changes]
+    before, after = (sum(getattr(one, when) for one in changes) for when in ("before", "after"))
+    return [_line(changes[0], "", before, after) + f" in {len(changes)} cells"]
+
+
+def _line(change: "MarkChange", cell: str, before: float | None, after: float | None) -> str:
+    return f"{plain(change.student)}  {change.notebook}{cell}: {_mark(before)} → {_mark(after)}"
 
 
 def _counted(number: int, what: str) -> str:
@@ -100,7 +124,7 @@ def _counted(number: int, what: str) -> str:
 
 
 def _mark(points: float | None) -> str:
-    return "by hand" if points is None else f"{points:g}"
+    return "by hand" if points is None else f"{round(points, 2):g}"
 
 
 def show_vacuous(tests: "Sequence[VacuousTest]", *, asked: bool = False) -> None:

@@ -68,7 +68,10 @@ class Section(msgspec.Struct):
 
 
 class Page(msgspec.Struct):
-    """One notebook of one submission. Times have a zone; ``whole`` are points of an assignment of more notebooks."""
+    """One notebook of one submission. Times have a zone; ``whole`` are points of an assignment of more notebooks.
+
+    ``repairs`` are sentences about what was put right in the notebook before it was graded.
+    """
 
     course: str
     assignment: str
@@ -85,6 +88,7 @@ class Page(msgspec.Struct):
     sections: list[Section]
     others: list[Answer] = []
     notice: str = ""
+    repairs: list[str] = []
     graded_by: str = ""
     whole: tuple[float, float] | None = None
 

@@ -61,7 +61,7 @@ def sections_of(sources: Sources) -> list[Section]:
 
 def _was_not_read(sources: Sources) -> bool:
     """Return whether the cells on disk are the assignment's own, because nothing that was handed in could be read."""
-    return sources.result is not None and sources.result.verdict in ("missing", "unreadable")
+    return sources.result is not None and sources.result.verdict in _SAID_ONCE
 
 
 def _title(cell: Cell, sources: Sources, number: int) -> str:
@@ -116,10 +116,11 @@ def _answer(label: str, cell: Mapping[str, Any], sources: Sources, known: Cell |
     outputs = cell.get("outputs") or []
     runs = sources.result.runs if sources.result else {}
     run = runs.get(known.id if known else cell.get("id", ""))
+    known_as_released = False
     if run and safe_outputs(run.outputs) == outputs:  # else it was graded anew since
-        outputs = run.outputs
+        outputs, known_as_released = run.outputs, run.as_released
     code = show_code(cell["source"], sources.room)
-    if outputs and sources.handed_in.may_know_hidden_tests(cell):
+    if outputs and not known_as_released and sources.handed_in.may_know_hidden_tests(cell):
         shown = [_WITHHELD]
     else:
         shown = show_outputs(outputs, sources.is_secret, sources.room)
@@ -130,7 +131,7 @@ def _check(cell: Cell, mark: Mark, sources: Sources) -> Check:
     tests = sources.result.tests if sources.result else []
     test = next((test for test in tests if test.grade_id == cell.grade_id), None)
     if cell.kind != "test":
-        return _hand_check(mark, test)
+        return _hand_check(mark, test, sources)
     hidden = cell.hidden or bool(test and test.hidden)
     check = Check(cell.test or _test_name(cell), mark.score, mark.max_score, "failed", hidden=hidden)
     if test and (test.hidden or not cell.hidden):
@@ -138,7 +139,7 @@ def _check(cell: Cell, mark: Mark, sources: Sources) -> Check:
         check.mistake = sources.sentences.of(test.mistake_id)
     else:
         _tell(check, cell, mark, sources)
-    if check.word in ("passed", "not attempted") or (sources.result and sources.result.verdict in _SAID_ONCE):
+    if check.word in ("passed", "not attempted") or _was_not_read(sources):
         check.message = ""
     return _with_hand_marks(check, mark)
 
@@ -173,9 +174,9 @@ def _stub_before(cell: Cell, sources: Sources) -> bool:
     return bool(str(found["source"]).strip() == sources.released.get(before[-1].id, "").strip())
 
 
-def _hand_check(mark: Mark, test: TestResult | None) -> Check:
+def _hand_check(mark: Mark, test: TestResult | None, sources: Sources) -> Check:
     word: Word = "waits for marking" if mark.waits else "not attempted"
-    message = test.message if test else ""
+    message = test.message if test and not _was_not_read(sources) else ""
     return _with_hand_marks(Check("your answer", mark.score, mark.max_score, word, message), mark)
 
 

@@ -48,13 +48,14 @@ _SENTENCES = {
 
 
 class FeedbackPage(msgspec.Struct, frozen=True):
-    """One page: its points after the penalty, and whether it had to be written again."""
+    """One page: its points after the penalty, those that wait for a person, and whether it had to be written again."""
 
     student: str
     notebook: str
     path: str
     score: float
     max_score: float
+    waiting: float
     written: bool
 
 
@@ -147,7 +148,9 @@ def _write(submission: SubmissionMarks, course: _Course) -> Iterator[FeedbackPag
             page = _page(submission, book, material, result, course)
             path = folder / f"{book.name}.html"
             written = _write_page(page, path, course.zone)
-            yield FeedbackPage(submission.student, book.name, str(path), page.final, page.max_score, written)
+            yield FeedbackPage(
+                submission.student, book.name, str(path), page.final, page.max_score, page.waiting, written
+            )
     kept = {material.name for material in course.material.notebooks} & books.keys()
     submitted = _folder(course, course.directory.submitted_directory, submission.student)
     others = {own: name for own, name in renamed_notebooks(course.material, submitted).items() if own in kept}
@@ -209,6 +212,7 @@ def _page(
         sections=sections,
         others=other_answers(sources),
         notice=_notice(found, bool(handed_in.cells)),
+        repairs=found.repairs if found else [],
         graded_by=f"Studium, sandbox {result.sandbox}" if found and result else "nbgrader",
         whole=_whole(submission) if len(submission.notebooks) > 1 else None,
     )
@@ -228,7 +232,8 @@ def _local(when: datetime | None, zone: ZoneInfo) -> datetime | None:
 def _notice(result: NotebookResult | None, has_cells: bool) -> str:
     if result and result.verdict != "graded":
         sentence = result.detail or _SENTENCES.get(result.verdict, "")
-        return sentence[:1].upper() + sentence[1:]
+        begins_with_file = "." in sentence.partition(" ")[0]
+        return sentence if begins_with_file else sentence[:1].upper() + sentence[1:]
     return "" if has_cells else _SENTENCES["missing"]
 
 

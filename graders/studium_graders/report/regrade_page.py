@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from studium_graders.grade_report import ClassResult
-from studium_graders.recorder import LATE
+from studium_graders.mark_changes import LATE
 from studium_graders.regrading import Regrade
 from studium_graders.report.rendering import render
 

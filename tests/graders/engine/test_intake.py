@@ -9,6 +9,7 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import nbformat
 import pytest
 
@@ -482,13 +483,58 @@ def test_two_copies_with_other_answers_are_not_guessed_between(hand_in: Callable
     found = hand_in(answered(), "ps (2).ipynb")
     assert found.missing
     assert found.problem == (
-        "ps.ipynb was not handed in; 'ps (1).ipynb' and 'ps (2).ipynb' could both be it: hand in one of them"
+        "ps.ipynb was not handed in; 'ps (1).ipynb' and 'ps (2).ipynb' could both be it, and their answers differ"
     )
 
 
 def test_another_notebook_is_not_taken_for_it(hand_in: Callable[..., CanonicalNotebook]) -> None:
     found = hand_in({"cells": [code("x = 1")], "nbformat": 4, "nbformat_minor": 5, "metadata": {}}, "other.ipynb")
     assert (found.missing, found.problem, found.steps) == (True, "ps.ipynb was not handed in", ())
+
+
+def test_a_cell_of_an_exercise_is_named_by_it_and_not_by_a_long_id(tmp_path: Path) -> None:
+    cells = [msgspec.structs.replace(cell, exercise="first") for cell in (answer("first"), graded_test("first"))]
+    cells.append(msgspec.structs.replace(cells[-1], id="another-test", grade_id="another-test"))
+    released = {"cells": [template_cell(cell) for cell in cells], "metadata": {}, "nbformat": 4}
+    material = Material("ps1", (NotebookMaterial("ps", tuple(cells), json.dumps(released).encode()),))
+    lost = released["cells"][0] | {"metadata": {}, "id": "x", "source": ANSWERS["first"]}
+    (tmp_path / "ps.ipynb").write_text(json.dumps(released | {"cells": [lost]}))
+    (found,) = read_submission(material, tmp_path, "alice").notebooks
+    assert found.notes == (
+        "the answer first had lost its id and was recognised",
+        "a test of first was missing and was put back",
+    )
+
+
+def two_notebooks() -> tuple[Material, dict[str, Notebook]]:
+    """An assignment of the notebooks "one" and "two", and what an honest student hands in of each."""
+    books, contents = [], {}
+    for name in ("one", "two"):
+        cells = (Cell("title", "text", "# Both begin so"), answer(name), graded_test(name))
+        released = {"cells": [template_cell(cell) for cell in cells], "metadata": {}, "nbformat": 4}
+        books.append(NotebookMaterial(name, cells, json.dumps(released).encode()))
+        contents[name] = deepcopy(released)
+        contents[name]["cells"][1]["source"] = f"def {name}(x):\n    return x + 1"
+    return Material("ps1", tuple(books)), contents
+
+
+def test_two_notebooks_that_were_swapped_by_name_are_told_apart_by_their_cells(tmp_path: Path) -> None:
+    material, contents = two_notebooks()
+    (tmp_path / "one.ipynb").write_text(json.dumps(contents["two"]))
+    (tmp_path / "two.ipynb").write_text(json.dumps(contents["one"]))
+    one, two = read_submission(material, tmp_path, "alice").notebooks
+    assert (one.untouched, two.untouched) == (frozenset(), frozenset())
+    assert one.notes == ("'two.ipynb' was taken for one.ipynb",)
+    assert two.notes == ("'one.ipynb' was taken for two.ipynb",)
+
+
+def test_a_notebook_under_anothers_name_is_named_where_that_other_one_is_nowhere(tmp_path: Path) -> None:
+    material, contents = two_notebooks()
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.ipynb").write_text(json.dumps(contents["two"]))
+    one, two = read_submission(material, tmp_path, "alice").notebooks
+    assert one.problem == "one.ipynb was not handed in: the file of that name has the cells of two.ipynb"
+    assert (two.missing, two.untouched, two.notes) == (False, frozenset(), ())
 
 
 def test_a_folder_that_is_not_there_is_a_missing_notebook(tmp_path: Path) -> None:
@@ -498,14 +544,14 @@ def test_a_folder_that_is_not_there_is_a_missing_notebook(tmp_path: Path) -> Non
 
 
 UNREADABLE = {
-    b"": "the notebook file is empty; hand it in again",
-    b"\0\0\0\0": "the notebook file is empty; hand it in again",
-    b"hello": "the file is no notebook: it is not JSON; hand in the .ipynb file itself",
-    b"PK\x03\x04": "the file is no notebook: it is not JSON; hand in the .ipynb file itself",
-    b"[]": "the file is no notebook: it is not JSON; hand in the .ipynb file itself",
-    b"{}": "the file is no notebook: it has no list of cells; hand in the .ipynb file itself",
+    b"": "the notebook file is empty",
+    b"\0\0\0\0": "the notebook file is empty",
+    b"hello": "the file is no notebook: it is not JSON, as an .ipynb file must be",
+    b"PK\x03\x04": "the file is no notebook: it is not JSON, as an .ipynb file must be",
+    b"[]": "the file is no notebook: it is not JSON, as an .ipynb file must be",
+    b"{}": "the file is no notebook: it has no list of cells, as an .ipynb file must have",
     b'{"cells": 3}': "restore it from a copy",
-    b'{"cells": [{"cell_type": "code", "source": "x': "the notebook file ends in the middle; hand it in again",
+    b'{"cells": [{"cell_type": "code", "source": "x': "the notebook file ends in the middle",
     b'{"cells": [\n<<<<<<< HEAD\n{},\n=======\n>>>>>>> b\n]}': "merge conflict",
     b'{"cells": ' + b"[" * 100_000: "restore it from a copy",
     b'{"x": ' + b"[" * 100_000: "nested too deeply",

@@ -10,12 +10,18 @@ from concurrent.futures import ThreadPoolExecutor
 import msgspec
 import psutil
 import pytest
+from studium_graders.engine.judge.events import Started
+from studium_graders.engine.judge.judge_job import Gone
 from studium_graders.engine.material.assignment import Step
 from studium_graders.engine.material.limits import Limits
 from studium_graders.engine.processes.endings import breach_in, died
 from studium_graders.engine.processes.exit_codes import ENGINE_FAILED
+from studium_graders.engine.processes.process_tree import Usage
 from studium_graders.engine.sandbox import probe
+from studium_graders.engine.supervision.attempt import Heard, was_crowded
 from studium_graders.engine.supervision.engine import Engine
+
+from .conftest import handed_in
 
 ALL = [1, 1, 1, 1]
 
@@ -217,3 +223,46 @@ def test_a_submission_that_fills_the_processors_costs_no_other_one_its_marks(mat
     assert points(hostile.result()) == [0, 0, 0, 1]
     assert "the notebook was run again alone" in result.notebooks[0].notes[-1]
     assert (points(result), result.verdict) == (ALL, "graded")
+
+
+def test_after_a_test_was_stopped_for_its_time_the_others_of_its_answer_have_less(make_material, ancestor):
+    answers = {"spin": "def spin(n):\n    return n", "last": "def last():\n    return 1"}
+    material = make_material(answers, {"spin": "assert spin(1) == 1", "last": "assert last() == 1"})
+    (book,) = material.notebooks
+    again = [
+        msgspec.structs.replace(
+            book.cells[2], id=f"again-{n}", grade_id=f"again-{n}", source=f"assert spin({n}) == {n}"
+        )
+        for n in (2, 3)
+    ]
+    book = msgspec.structs.replace(book, cells=book.cells[:3] + tuple(again) + book.cells[3:])
+    limits = Limits(call_seconds=4, next_call_seconds=1)
+    material = msgspec.structs.replace(material, notebooks=(book,), limits=limits)
+    endless = "def spin(n):\n    while n < 3:\n        pass\n    return n"
+    slow = "def last():\n    __import__('time').sleep(2)\n    return 1"
+    with Engine(material, probe().level, trust=True, ancestor=ancestor) as engine:
+        result = engine.grade(handed_in(material, "alice", {"spin": endless, "last": slow}))
+    assert [test.message for test in result.tests] == [
+        "stopped after 4 s: is there an endless loop?",
+        "stopped after 1 s: is there an endless loop?",
+        "",
+        "",
+    ]
+    assert points(result) == [0, 0, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("waited", "computed", "crowded"), [(6, 1, True), (6, 3, False), (4, 1, False)], ids=["waited", "burnt", "slept"]
+)
+def test_a_late_step_is_run_again_if_it_waited_for_a_processor_and_not_if_it_had_one(waited, computed, crowded):
+    before = Usage(0, 1, waited=20, computed=20)
+    after = Usage(0, 1, waited=20 + waited, computed=20 + computed)
+    assert was_crowded(before, after, Limits(call_seconds=10)) is crowded
+
+
+def test_what_a_step_used_is_counted_from_its_own_beginning():
+    heard = Heard(before=Usage(0, 1, 20, 20))
+    heard.note(Gone("time limit", "stopped"))
+    assert heard.before == Usage(0, 1, 20, 20)
+    heard.note(Started("test-second"))
+    assert heard.before is None

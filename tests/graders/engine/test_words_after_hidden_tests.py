@@ -160,3 +160,24 @@ def test_a_limit_that_was_met_after_a_hidden_test_is_still_named(grade):
 def test_there_is_no_attempt_for_words_where_none_are_needed(grade, attempts, answers):
     grade(**answers)
     assert len(attempts) == 1
+
+
+PRINTS = "def second(x):\n    return 2 * x\nprint(len(seen), second(21))"
+
+
+def test_what_a_cell_shows_after_a_hidden_test_is_what_it_shows_without_one(grade, attempts):
+    result = grade(first=SPY, second=PRINTS)
+    run = result.notebooks[0].runs["second"]
+    assert (outcomes(result), run.outputs[0]["text"], run.as_released) == (["passed", "passed"], "0 42\n", True)
+    assert [job.as_released for job in attempts] == [False, True]
+
+
+def test_a_cell_that_the_attempt_without_hidden_tests_does_not_reach_is_not_said_to_be_shown_as_released(grade):
+    limits = msgspec.structs.replace(LIMITS, submission_seconds=3)
+    result = grade(limits=limits, first=SLOW.format(2) + SPY, second=PRINTS)
+    assert (outcomes(result), result.notebooks[0].runs["second"].as_released) == (["passed", "passed"], False)
+
+
+def test_what_a_cell_shows_before_any_hidden_test_needs_no_attempt(grade, attempts):
+    result = grade(first=f"{SPY}\nprint(first(1))")
+    assert (result.notebooks[0].runs["first"].outputs[0]["text"], len(attempts)) == ("2\n", 1)

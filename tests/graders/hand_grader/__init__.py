@@ -76,7 +76,7 @@ def result_by_hand(material: Material, submission: CanonicalSubmission) -> Submi
         verdict = "missing" if canonical.missing else "unreadable" if canonical.problem else "graded"
         if b"hog()" in canonical.document:
             verdict = "time limit"
-        books.append(NotebookResult(notebook.name, verdict, tests, runs, notes=list(canonical.notes)))
+        books.append(NotebookResult(notebook.name, verdict, tests, runs, repairs=list(canonical.notes)))
     return SubmissionResult(submission.student, "L0", 0.01, books)
 
 

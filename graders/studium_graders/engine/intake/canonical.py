@@ -34,7 +34,7 @@ def canonical_notebook(
     found = match_cells(template, submitted)
     submitted, halves = join_halves(template, submitted, found)
     placed = list(_placed(template, submitted, found, halves))
-    said = [*notes, *_notes(template, submitted, found)]
+    said = list(dict.fromkeys((*notes, *_notes(template, submitted, found))))
     if len(said) > _MOST_NOTES:
         said[_MOST_NOTES:] = [f"and {len(said) - _MOST_NOTES} more"]
     return CanonicalNotebook(
@@ -165,19 +165,26 @@ def _notes(
     for cell in submitted:
         claimed[cell.grade_id] += 1
     for wanted, item in enumerate(template):
+        called = _called(item.cell)
         if wanted not in found:
             if item.cell.kind != "text":
-                yield f"{item.cell.id} was missing and was put back"
+                yield f"{called} was missing and was put back"
             continue
         given = submitted[found[wanted]]
         if item.cell.grade_id and given.grade_id != item.cell.grade_id:
-            yield f"{item.cell.id} had lost its id and was recognised"
+            yield f"{called} had lost its id and was recognised"
         if item.cell.grade_id and claimed[item.cell.grade_id] > 1:
-            yield f"{item.cell.id} was there {claimed[item.cell.grade_id]} times"
+            yield f"{called} was there {claimed[item.cell.grade_id]} times"
         if given.kind != item.cell_type and item.cell.kind != "given":
-            yield f"{item.cell.id} had become a {given.kind} cell"
+            yield f"{called} had become a {given.kind} cell"
         if item.cell.locked and plain(given.source) != plain(item.released):
-            yield f"{item.cell.id} had been changed and was put back"
+            yield f"{called} had been changed and was put back"
+
+
+def _called(cell: Cell) -> str:
+    """Return words for a cell: the id of one of ours is a sentence without its end, and says less than these."""
+    words = {"answer": "the answer", "test": "a test of"}
+    return f"{words[cell.kind]} {cell.exercise}" if cell.exercise and cell.kind in words else cell.id
 
 
 def _document(document: dict[str, Any], placed: Sequence[Placed]) -> bytes:

@@ -12,6 +12,7 @@ from studium_graders.engine.intake.cell_matching import is_answer, plain
 from studium_graders.engine.intake.submitted_notebook import SubmittedCell, UnreadableError, read_cells
 from studium_graders.engine.material.assignment import Material, NotebookMaterial
 
+NOT_THERE = "was not handed in"
 _MOST_CANDIDATES = 12
 _ENDING = re.compile(r"(\.ipynb(\.json|\.txt)?)$")
 _COPY = re.compile(r"[\s_.-]*(\(\d+\)|(copy|kopie|copie|copia)[\s_-]*\d*|final|solution)$")
@@ -34,18 +35,38 @@ def choose_notebooks(material: Material, files: Mapping[str, bytes]) -> dict[str
 
     Where that one is as it was released, and one other file has answers, the other one is taken.
     """
-    exact = {f"{book.name}.ipynb" for book in material.notebooks}
+    misnamed = _misnamed(material, files)
+    exact = {
+        path: files[path] for book in material.notebooks if (path := f"{book.name}.ipynb") in files.keys() - misnamed
+    }
     others = [path for path in files if path not in exact][:_MOST_CANDIDATES]
     if not others:
-        return {book.name: _exact(book, files) for book in material.notebooks}
+        return {book.name: _exact(book, exact) for book in material.notebooks}
     candidates = [_Candidate(path, cells) for path in others if (cells := _cells(files[path])) is not None]
     fitting = _fitting(material, candidates)
-    return {book.name: _choice(book, files, fitting[book.name]) for book in material.notebooks}
+    chosen = {book.name: _choice(book, exact, fitting[book.name]) for book in material.notebooks}
+    for name, other in ((path.removesuffix(".ipynb"), other) for path, other in misnamed.items()):
+        if not chosen[name].path:
+            chosen[name] = Choice("", f"{chosen[name].note}: the file of that name has the cells of {other}.ipynb")
+    return chosen
+
+
+def _misnamed(material: Material, files: Mapping[str, bytes]) -> dict[str, str]:
+    """Return the files named like one notebook of which every known grade id is another's, and that one's name."""
+    own = {book.name: {cell.grade_id for cell in book.cells if cell.grade_id} for book in material.notebooks}
+    found = {}
+    for name in own if len(own) > 1 else ():
+        cells = _cells(files.get(f"{name}.ipynb", b"")) or ()
+        claimed = {cell.grade_id for cell in cells}
+        others = [other for other, ids in own.items() if claimed & ids]
+        if others and name not in others:
+            found[f"{name}.ipynb"] = max(others, key=lambda other: len(claimed & own[other]))
+    return found
 
 
 def _exact(book: NotebookMaterial, files: Mapping[str, bytes]) -> Choice:
     path = f"{book.name}.ipynb"
-    return Choice(path) if path in files else Choice("", f"{path} was not handed in")
+    return Choice(path) if path in files else Choice("", f"{path} {NOT_THERE}")
 
 
 def _choice(book: NotebookMaterial, files: Mapping[str, bytes], candidates: list[_Candidate]) -> Choice:
@@ -60,7 +81,7 @@ def _choice(book: NotebookMaterial, files: Mapping[str, bytes], candidates: list
         return exact
     if any(item.cells != usable[0].cells for item in usable):
         names = " and ".join(ascii(item.path) for item in usable[:2])
-        return exact if exact.path else Choice("", f"{exact.note}; {names} could both be it: hand in one of them")
+        return exact if exact.path else Choice("", f"{exact.note}; {names} could both be it, and their answers differ")
     return Choice(usable[0].path, f"{usable[0].path!a} was taken for {book.name}.ipynb")
 
 

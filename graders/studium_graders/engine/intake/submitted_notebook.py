@@ -77,7 +77,7 @@ def read_cells(data: bytes) -> list[SubmittedCell]:
     if cells is None and notebook.worksheets is not None:
         cells = [cell for sheet in notebook.worksheets for cell in sheet.cells]
     if cells is None:
-        raise UnreadableError("the file is no notebook: it has no list of cells; hand in the .ipynb file itself")
+        raise UnreadableError("the file is no notebook: it has no list of cells, as an .ipynb file must have")
     if len(cells) > MOST_CELLS:
         raise UnreadableError(f"the notebook has {len(cells)} cells and at most {MOST_CELLS} are read; remove some")
     read = [_cell(cell) for cell in cells]
@@ -97,7 +97,7 @@ def _as_utf8(data: bytes) -> bytes:
 
 def _decoded(data: bytes) -> _Notebook:
     if not data.strip():
-        raise UnreadableError("the notebook file is empty; hand it in again")
+        raise UnreadableError("the notebook file is empty")
     try:
         return _decode(data)
     except _BAD as error:
@@ -130,11 +130,11 @@ def _reason(data: bytes, error: Exception) -> str:
     if isinstance(error, RecursionError):
         return "the notebook is nested too deeply to be read; restore it from a copy"
     if b"<<<<<<<" in data and b">>>>>>>" in data:
-        return "the notebook holds the marks of a merge conflict; resolve it and hand it in again"
+        return "the notebook holds the marks of a merge conflict; resolve it in your copy"
     if "truncated" in str(error):
-        return "the notebook file ends in the middle; hand it in again"
+        return "the notebook file ends in the middle: it was not saved or uploaded whole"
     if not data.lstrip().startswith(b"{"):
-        return "the file is no notebook: it is not JSON; hand in the .ipynb file itself"
+        return "the file is no notebook: it is not JSON, as an .ipynb file must be"
     why = str(error).splitlines()[0][:100]
     return f"the file is no notebook that can be read ({why[:1].lower()}{why[1:]}); restore it from a copy"
 

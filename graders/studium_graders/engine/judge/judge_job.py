@@ -23,8 +23,9 @@ class JudgeSetup(msgspec.Struct, frozen=True):
 class JudgeJob(msgspec.Struct, frozen=True):
     """What one judge process is told: a submitted notebook, and which of its cells had their turn before.
 
-    ``seed`` is secret. ``folder`` is for this notebook alone: the working folder is a new one inside it.
-    ``recording`` notes what the reference solution needs. ``as_released``: of tests what students got, no hidden one.
+    ``late`` are the tests among these that were stopped for their time. ``seed`` is secret. ``folder`` is for this
+    notebook alone: the working folder is a new one inside it. ``recording`` notes what the reference solution needs.
+    ``as_released``: of tests what students got, no hidden one.
     """
 
     notebook: CanonicalNotebook
@@ -32,6 +33,7 @@ class JudgeJob(msgspec.Struct, frozen=True):
     folder: str
     calibration: Calibration = Calibration()
     skip: frozenset[str] = frozenset()
+    late: frozenset[str] = frozenset()
     recording: bool = False
     as_released: bool = False
 

@@ -138,6 +138,7 @@ def _judge(prepared: Prepared, job: JudgeJob, student: StudentProcess, emit: Cal
         calibration=job.calibration,
         limits=prepared.limits,
         skip=job.skip,
+        late=job.late,
     )
     if job.recording:
         emit(

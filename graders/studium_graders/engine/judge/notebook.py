@@ -30,12 +30,14 @@ def run_notebook(
     calibration: Calibration = Calibration(),  # noqa: B008 (frozen)
     limits: Limits = Limits(),  # noqa: B008 (frozen)
     skip: Collection[str] = (),
+    late: Collection[str] = (),
 ) -> Needs:
     """Run the steps of a notebook in order and tell ``emit`` what happens; return what a recorded reference needs.
 
     ``seed`` is the secret from which random test data follow. ``skip`` are ids of cells that had their
     turn in an earlier attempt, or that ended it: they are not run again, and what later tests need of a test's
-    definitions is made. Lets through StudentGone.
+    definitions is made. ``late`` are the tests among them that were stopped for their time: others of the same answers
+    have less of it. Lets through StudentGone.
     """
     text = CanonicalText()
     student.permissions.named |= prepared.named
@@ -47,12 +49,15 @@ def run_notebook(
     run_definitions(prepared.libraries, namespace)
     for event in _by_hand(prepared, canonical, skip):
         emit(event)
+    usual, slow = student.limits, frozenset[str]().union(*(prepared.tests[test].answers for test in late))
     left: dict[str, str] = {}
     for step in canonical.steps:
         if step.kind == "test":
             imports = prepared.left[step.cell].imports
             judge.brought.bring_imports(imports[name] for name in sorted(mentioned(imports, sources)))
+            student.allow(usual.after_a_stop() if prepared.tests[step.cell].answers & slow else usual)
             _test(judge, step, emit, skip)
+            student.allow(usual)
             left = prepared.left[step.cell].after(left)
         else:
             wanted = mentioned(left, [step.source])

@@ -1,6 +1,6 @@
 """What a submission may use. The defaults fit small torch exercises; ``[limits]`` in course.toml changes them."""
 
-from typing import Annotated
+from typing import Annotated, Self
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -15,6 +15,8 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     call_seconds: Positive = 30.0
     """The longest that one cell, or one call of a student's function, may take."""
+    next_call_seconds: Positive = 3.0
+    """The same in tests of an answer of which an earlier test was stopped after ``call_seconds``, and never more."""
     submission_seconds: Positive = 300.0
     """The longest that a whole submission may take: all cells and tests of all its notebooks, retries included."""
     cpu_seconds: Positive = 300.0
@@ -29,11 +31,16 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     message_mb: Count = 256
     """The greatest value that may cross between the two processes."""
 
+    def after_a_stop(self) -> Self:
+        """Return the limits for tests of an answer of which an earlier test was stopped for its time."""
+        return msgspec.structs.replace(self, call_seconds=min(self.call_seconds, self.next_call_seconds))
+
 
 class LimitsChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Limits that an assignment sets for itself; what is unset is as in the course."""
 
     call_seconds: Positive | UnsetType = UNSET
+    next_call_seconds: Positive | UnsetType = UNSET
     submission_seconds: Positive | UnsetType = UNSET
     cpu_seconds: Positive | UnsetType = UNSET
     memory_mb: Count | UnsetType = UNSET

@@ -48,6 +48,7 @@ class CellRun(msgspec.Struct):
 
     outputs: list[dict[str, Any]] = []
     error: str = ""
+    as_released: bool = False  # no hidden test had run before it
 
 
 class NotebookResult(msgspec.Struct):
@@ -58,7 +59,8 @@ class NotebookResult(msgspec.Struct):
     tests: list[TestResult]
     runs: dict[str, CellRun] = {}  # by the id of the canonical cell
     detail: str = ""
-    notes: list[str] = []  # what the instructor should know: retries, cells that were put back
+    notes: list[str] = []  # what the instructor should know, such as retries
+    repairs: list[str] = []  # what was put right in the notebook before it was graded, for the student too
     crowded: bool = False  # a time limit was hit while the machine was busy with others
 
 

@@ -155,6 +155,7 @@ class Cells:
     def _traceback(self, show: Any) -> Any:
         def showtraceback(*args: Any, **kwargs: Any) -> None:
             try:
+                _end_at_input(sys.exception())
                 show(*args, **kwargs)
             except Exception as error:
                 self._error(type(error), error, [_text(error)])
@@ -166,6 +167,15 @@ class Cells:
         shown = sendable("\n".join(str(line) for line in lines)[: self._most]).split("\n")
         about = {"ename": kind.__name__, "evalue": _text(error), "traceback": shown}
         self.outputs.append({"output_type": "error", **about})
+
+
+def _end_at_input(error: BaseException | None) -> None:
+    """Let a traceback end where the student's code called ``input``."""
+    trace = error.__traceback__ if error else None
+    while trace is not None:
+        if trace.tb_next is not None and trace.tb_next.tb_frame.f_code is no_input.__code__:
+            trace.tb_next = None
+        trace = trace.tb_next
 
 
 def _show_pictures_inline(shell: Any) -> None:

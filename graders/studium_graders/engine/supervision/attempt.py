@@ -18,12 +18,14 @@ from studium_graders.engine.processes import endings
 from studium_graders.engine.processes.endings import Ending
 from studium_graders.engine.processes.launcher import Process
 from studium_graders.engine.processes.links import LinkClosedError, receive_bytes, send
+from studium_graders.engine.processes.process_tree import Usage
 from studium_graders.engine.student_side.student_job import Refused, StudentJob
 
 _TICK = 0.2
 _OWN_TASKS = 2  # of a student's process: itself, and the one that keeps it
 _GRACE = 5.0  # the judge itself ends a call that takes too long; the supervisor is for a judge that hangs
-_CROWDED = 0.5  # of the time of a call: who waited longer for a processor may not be to blame for being late
+_CROWDED = 0.5  # of the time of a call: code that waited longer for a processor may not be to blame for being late
+_COMPUTED = 0.25  # of the time of a call: code that had a processor for so long is to blame all the same
 _LAST_WORDS = 2.0  # between the end of a process and the moment when its zygote has told of it
 
 # Made here and not in threads: where two make what decodes a type at the same time, msgspec ends the process.
@@ -53,6 +55,7 @@ class Heard:
     recorded: Recorded = field(default_factory=Recorded)
     step: str = ""
     since: float = 0.0
+    before: Usage | None = None  # what the student's process had used early in that step
     seconds: float = 0.0  # that all attempts took, without the start of their processes
     crowded: bool = False  # the student's code was late, and had waited for a processor
 
@@ -61,7 +64,7 @@ class Heard:
         self.since = time.monotonic()
         match event:
             case Started(cell):
-                self.step = cell
+                self.step, self.before = cell, None
             case Ran(cell, run):
                 self.runs[cell] = run
             case Judged(result, bounded, mistakes):
@@ -147,6 +150,7 @@ class Attempt:
 
     def _breach(self, student: Process, heard: Heard) -> Ending | None:
         usage = student.usage(self.limits.memory_mb)
+        heard.before = heard.before or usage
         if time.monotonic() - heard.since > self.limits.call_seconds + _GRACE:
             return endings.too_long(self.limits.call_seconds)
         if usage.computed > self.limits.cpu_seconds:
@@ -164,8 +168,14 @@ class Attempt:
         usage = student.usage(math.inf)
         if usage.tasks >= self.limits.processes - _OWN_TASKS:
             return endings.too_many(self.limits)
-        heard.crowded |= ending.verdict == "time limit" and usage.waited > self.limits.call_seconds * _CROWDED
+        heard.crowded |= ending.verdict == "time limit" and was_crowded(heard.before or Usage(0, 0), usage, self.limits)
         return ending
+
+
+def was_crowded(before: Usage, after: Usage, limits: Limits) -> bool:
+    """Return whether a step was late for the lack of a processor; the usage of its process before and after it."""
+    waited, computed = after.waited - before.waited, after.computed - before.computed
+    return waited > limits.call_seconds * _CROWDED and computed < limits.call_seconds * _COMPUTED
 
 
 def _raise_refusal(link: socket.socket) -> None:

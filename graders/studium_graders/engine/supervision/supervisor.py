@@ -2,8 +2,9 @@
 
 An attempt that a step ends costs this step alone: the next one leaves it out, and what has its result.
 
-A student's code can keep what a hidden test gives it, and say it in the message of a later visible test. So the words
-for such a test come from one attempt more, at the notebook as students have it: no hidden test is in it.
+A student's code can keep what a hidden test gives it, and say it in the message of a later visible test, or print it in
+a later cell. So the words for such a test, and what the student's own cells show, come from one attempt more, at the
+notebook as students have it: no hidden test is in it.
 """
 
 from collections import Counter
@@ -17,7 +18,7 @@ from studium.syntax import fault
 
 from studium_graders.engine.judge.judge_job import JudgeJob, Recorded
 from studium_graders.engine.judge.verdicts import UNMADE, result_of
-from studium_graders.engine.material.assignment import CanonicalNotebook, Cell, NotebookMaterial
+from studium_graders.engine.material.assignment import CanonicalNotebook, Cell, NotebookMaterial, Step
 from studium_graders.engine.material.limits import Limits
 from studium_graders.engine.material.results import CellRun, NotebookResult, Outcome, TestResult, Verdict
 from studium_graders.engine.processes.endings import Ending, breach_in, out_of_time
@@ -79,8 +80,9 @@ class _Grading:
         self.heard = Heard(seconds=spent)
         self.stopped: dict[str, str] = {}
         self.ended: set[str] = set()
+        self.late: set[str] = set()
         self.tries: Counter[str] = Counter()
-        self.notes = list(job.notebook.notes)
+        self.notes: list[str] = []
         self.verdict: Verdict = "graded"
         self.detail = ""
 
@@ -97,19 +99,22 @@ class _Grading:
         self._note_breaches()
 
     def reword(self) -> None:
-        """Replace what visible tests say that failed once the student's code knew a hidden one. No mark changes.
+        """Replace what failed visible tests say, and cells show, once the student's code knew a hidden test.
 
-        A test that is hidden in part says what its visible part says, where that fails.
+        A test that is hidden in part says what its visible part says, where that fails. No mark changes.
         """
         clean = Heard(seconds=self.heard.seconds)
         wanted = {
             cell.id for cell in self.material.cells if _key(cell) in self.heard.bounded or self._is_half_seen(cell)
         }
-        if wanted and not self._out_of_time():
-            self.attempt.run(self._as_released(wanted), self.student_job, clean)
+        shown = self._shown_after_hidden()
+        if wanted | shown and not self._out_of_time():
+            self.attempt.run(self._as_released(wanted | shown), self.student_job, clean)
         for cell in self.material.cells:
             if cell.id in wanted:
                 self._take_words(cell, self.heard.bounded.get(_key(cell), ""), clean)
+        for name in shown & clean.runs.keys():
+            self.heard.runs[name] = msgspec.structs.replace(clean.runs[name], as_released=True)
 
     def result(self) -> NotebookResult:
         """Return what came of it all."""
@@ -117,13 +122,24 @@ class _Grading:
         self._name_mistakes()
         tests = [self.heard.results[key] for key in map(_key, self.material.cells) if key in self.heard.results]
         heard = self.heard
+        repairs = list(self.job.notebook.notes)
         return NotebookResult(
-            self.material.name, self.verdict, tests, heard.runs, self.detail, self.notes, heard.crowded
+            self.material.name, self.verdict, tests, heard.runs, self.detail, self.notes, repairs, heard.crowded
         )
 
     def _remaining(self) -> JudgeJob:
         done = {cell.id for cell in self.material.cells if _key(cell) in self.heard.results}
-        return msgspec.structs.replace(self.job, skip=frozenset(done | self.stopped.keys()))
+        return msgspec.structs.replace(self.job, skip=frozenset(done | self.stopped.keys()), late=frozenset(self.late))
+
+    def _shown_after_hidden(self) -> set[str]:
+        """Return the cells of the student's own that showed something after the place of the first hidden test."""
+        hidden = {name for name, cell in self.cells.items() if cell.hidden}
+        later = dropwhile(lambda step: step.cell not in hidden, self.job.notebook.steps)
+        own = {step.cell for step in later if step.kind != "test" and not self._is_as_released(step)}
+        return {name for name in own if name in self.heard.runs and self.heard.runs[name].outputs}
+
+    def _is_as_released(self, step: Step) -> bool:
+        return step.cell in self.cells and step.source == self.cells[step.cell].source
 
     def _is_half_seen(self, cell: Cell) -> bool:
         """Return whether a test failed of which students have a part."""
@@ -184,6 +200,7 @@ class _Grading:
         self._note_breach(ending)
         if cell is not None and cell.kind == "test":
             self.ended.add(step)
+            self.late |= {step} if ending.verdict == "time limit" else set()
             self.heard.results[_key(cell)] = result_of(self.material, cell, "failed", message=ending.sentence)
         else:
             self.stopped[step] = ending.sentence
@@ -251,7 +268,7 @@ def _ungraded(material: NotebookMaterial, notebook: CanonicalNotebook) -> Notebo
     verdict: Verdict = "missing" if notebook.missing else "unreadable"
     message = notebook.problem or "this notebook was not handed in"
     tests = [result_of(material, cell, "failed", message=message) for cell in material.cells if _is_graded(cell)]
-    return NotebookResult(material.name, verdict, tests, detail=message, notes=list(notebook.notes))
+    return NotebookResult(material.name, verdict, tests, detail=message, repairs=list(notebook.notes))
 
 
 def _is_graded(cell: Cell) -> bool:

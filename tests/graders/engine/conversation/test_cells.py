@@ -160,3 +160,13 @@ def test_an_assertion_of_the_cell_that_fails_without_a_text_is_named(make_studen
 def test_an_error_that_the_students_code_has_made_unreadable_is_still_one(make_student):
     source = "import ast\ndef fail(*_): raise OSError\nast.parse = ast.walk = fail\nassert 0"
     assert make_student().run(source).error.startswith("AssertionError")
+
+
+def test_the_traceback_of_input_ends_at_the_line_that_asked(make_student):
+    run = make_student().run("def ask():\n    return input('How old are you? ')\nask()")
+    (shown,) = [output for output in run.outputs if output["output_type"] == "error"]
+    text = "\n".join(shown["traceback"])
+    assert "return input('How old are you? ')" in text
+    assert "nobody is there while this is graded" in text
+    assert "cells.py" not in text
+    assert "no_input" not in text
