@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -47,6 +48,7 @@ def test_one():
 def test_two():
     pathlib.Path("ran-browser-two").touch()
 """
+PLUGINS = ("-p", "xdist", "-p", "pytest_rerunfailures")
 SETTINGS = (
     "[pytest]\nmarkers =\n  heavy: as ours\n  sample: as ours\n  browser: as ours\naddopts = --strict-markers -raR\n"
 )
@@ -65,8 +67,9 @@ def run(tmp_path: Path):
         (folder / "test_it.py").write_text(TESTS.replace("CASES", repr([f"case-{letter}" for letter in cases])))
         for path in tmp_path.glob("ran-*"):
             path.unlink()
-        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *options]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *PLUGINS, *options]
+        alone = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+        done = subprocess.run(command, cwd=tmp_path, env=alone, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
         return {path.name.removeprefix("ran-") for path in tmp_path.glob("ran-*")}, done.stdout
 

@@ -107,11 +107,11 @@ class Lab:
 
 
 @pytest.fixture(scope="session")
-def lab(tmp_path_factory: pytest.TempPathFactory, described_topics: Path) -> Iterator[Lab]:
+def lab(tmp_path_factory: pytest.TempPathFactory, all_described: Path) -> Iterator[Lab]:
     """A running `studium lab` on a fresh workspace."""
     lab = Lab(tmp_path_factory.mktemp("lab"))
     lab.data.mkdir()
-    (lab.data / "topics").symlink_to(described_topics)
+    (lab.data / "topics").symlink_to(all_described)
     for name, text in STRANGER.items():
         (lab.site / name).parent.mkdir(parents=True, exist_ok=True)
         (lab.site / name).write_text(text)

@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-pytestmark = [pytest.mark.browser, pytest.mark.sample(15, of="browser")]
+pytestmark = [pytest.mark.browser, pytest.mark.sample(8, of="browser")]
 
 FOCUSABLE = ".studium :is(input, select, button, canvas, summary, [tabindex])"
 COLOURS = """() => {
