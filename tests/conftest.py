@@ -6,6 +6,7 @@ import importlib
 import os
 import shutil
 import sys
+import tempfile
 import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -197,13 +198,24 @@ def described_topics(made_once: Callable[..., Path]) -> Path:
     return made_once("topics", lambda folder: None)
 
 
+@pytest.fixture(scope="session")
+def new_data_folder(described_topics: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]:
+    """new_data_folder() → an empty folder for a learner's state, with what is known of topics."""
+    parent = tmp_path_factory.mktemp("data")
+
+    def make() -> Path:
+        folder = Path(tempfile.mkdtemp(dir=parent))  # pytest's own looks through all folders for the next number
+        (folder / "topics").symlink_to(described_topics)
+        return folder
+
+    return make
+
+
 @pytest.fixture(scope="session", autouse=True)
-def shared_data(described_topics: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def shared_data(new_data_folder: Callable[[], Path]) -> Iterator[None]:
     """Let what fixtures of a module or session start have a state of its own, never the real one."""
-    folder = tmp_path_factory.mktemp("shared-data")
-    (folder / "topics").symlink_to(described_topics)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("STUDIUM_DATA", str(folder))
+        patch.setenv("STUDIUM_DATA", str(new_data_folder()))
         yield
 
 
@@ -218,12 +230,9 @@ def all_described(described_topics: Path, shared_data: None, made_once: Callable
 
 
 @pytest.fixture(autouse=True)
-def data_folder(
-    described_topics: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
-) -> Path:
+def data_folder(new_data_folder: Callable[[], Path], monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of the learner's state: a fresh one for each test, never the real one."""
-    folder = tmp_path_factory.mktemp("data")
-    (folder / "topics").symlink_to(described_topics)
+    folder = new_data_folder()
     monkeypatch.setenv("STUDIUM_DATA", str(folder))
     return folder
 
