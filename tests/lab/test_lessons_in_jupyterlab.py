@@ -30,6 +30,7 @@ def test_the_cover_opens_first_with_a_widget_that_moves_and_each_lesson_and_begi
     page.locator(".jp-Notebook").get_by_role("heading", level=1).first.wait_for()
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize(("path", "shown"), [("START.md", ".studium-cover"), ("lora.ipynb", ".jp-NotebookPanel")])
 def test_on_a_phone_what_is_opened_has_the_whole_width_between_the_side_bars(lab, page, path, shown):
     page.set_viewport_size({"width": 400, "height": 900})

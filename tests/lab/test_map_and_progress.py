@@ -10,7 +10,7 @@ import pytest
 from .test_desk_panel import answer, axe, button, cell, open_lesson
 from .test_panel_reads_well import misnamed, sideways
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("jupyterlab"), pytest.mark.sample(2, of="browser")]
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("jupyterlab"), pytest.mark.sample(1, of="browser")]
 
 LARGEST = "def spread(numbers):\n    return max(numbers)\n"
 RIGHT = "def spread(numbers):\n    return max(numbers) - min(numbers)\n"

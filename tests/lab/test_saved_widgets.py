@@ -18,7 +18,7 @@ from studium_widgets import AttentionHeatmap, NoiseSchedule
 
 from .conftest import TOKEN, Lab, wait_until
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("jupyterlab"), pytest.mark.sample(4, of="browser")]
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("jupyterlab"), pytest.mark.sample(2, of="browser")]
 
 SAVED = "application/vnd.studium.widget+json"
 DECLINE = """setInterval(() => {

@@ -18,8 +18,11 @@ SUBJECTS = [
     Subject(entry.topic, CATALOGUE, Profile("smoke")) for entry in CATALOGUE.entries if entry.distribution == "studium"
 ]
 HERE_ALREADY = "own tests"  # they are collected with these tests
-# They run each test many times.
-SLOW = ("misconceptions", "repeatability", "robustness", "tolerances", "vacuous answers", "promises")
+# Each runs the tests many times, but "test cells", which runs them once more, as "solutions" does.
+SLOW = (
+    *("misconceptions", "repeatability", "robustness", "test cells"),
+    *("tolerances", "vacuous answers", "promises"),
+)
 
 
 def checks_of_all(*, apart: bool, slow: bool = False) -> pytest.MarkDecorator:
