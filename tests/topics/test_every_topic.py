@@ -58,7 +58,7 @@ def test_the_topic_passes_the_check(subject, named, monkeypatch):
     assert faults(subject, named) == []
 
 
-@pytest.mark.sample(28)
+@pytest.mark.sample(20)
 @checks_of_all(apart=False, slow=True)
 def test_the_topic_passes_the_check_that_runs_its_tests_many_times(subject, named):
     assert faults(subject, named) == []

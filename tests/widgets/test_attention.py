@@ -10,7 +10,7 @@ import torch
 from studium_widgets import AttentionHeatmap
 from traitlets import TraitError
 
-pytestmark = pytest.mark.sample(4, of="browser")
+pytestmark = pytest.mark.sample(3, of="browser")
 
 MATHS = "widgets/studium_widgets/attention_maths.js"
 TOKENS = ["this", "dog", "barks", ".", "those", "cats", "sleep", "."]

@@ -19,7 +19,7 @@ from studium_widgets.hosts.server import first_widget
 from studium_widgets.schema import rules
 from traitlets import Bool, Dict, Enum, Float, Int, List, Tuple, Unicode
 
-pytestmark = pytest.mark.sample(4, of="browser")
+pytestmark = pytest.mark.sample(3, of="browser")
 
 ROOT = Path(__file__).parents[2]
 RULES = "widgets/studium_widgets/hosts/rules.js"

@@ -12,7 +12,7 @@ from studium_widgets import NoiseSchedule
 from torch import distributions
 from traitlets import TraitError
 
-pytestmark = pytest.mark.sample(4, of="browser")
+pytestmark = pytest.mark.sample(3, of="browser")
 
 MATHS = "widgets/studium_widgets/noise_schedule_maths.js"
 RANDOM = "widgets/studium_widgets/random.js"

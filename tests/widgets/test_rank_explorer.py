@@ -10,7 +10,7 @@ import torch
 from studium_widgets import RankExplorer
 from traitlets import TraitError
 
-pytestmark = pytest.mark.sample(4, of="browser")
+pytestmark = pytest.mark.sample(3, of="browser")
 
 ALGEBRA = "widgets/studium_widgets/spectrum_maths.js"
 MATHS = "widgets/studium_widgets/rank_explorer_maths.js"

@@ -11,7 +11,7 @@ from studium_widgets import AttentionTiling
 from torch.nn import functional
 from traitlets import TraitError
 
-pytestmark = pytest.mark.sample(4, of="browser")
+pytestmark = pytest.mark.sample(3, of="browser")
 
 MATHS = "widgets/studium_widgets/tiling_maths.js"
 

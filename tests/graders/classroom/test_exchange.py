@@ -32,6 +32,7 @@ def own_source(desk: Desk, course: Path, name: str) -> None:
     shutil.copy(course / "source" / "ps1" / "counting.ipynb", desk.folder / "source" / name)
 
 
+@pytest.mark.heavy
 def test_an_instructor_releases_a_student_fetches_submits_and_reads_feedback_by_nbgraders_commands(
     course, desk, tmp_path
 ):
