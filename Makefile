@@ -7,8 +7,7 @@ WORKSPACE ?= workspace
 # Twice the cores that most machines have at least: tests wait for browsers, servers and time limits.
 JOBS ?= 4
 # One thread for each of the parallel test processes: two that want both cores slow each other down tenfold.
-# Chromium's own processes crash now and then: a test that this befell, and no other, runs once more.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --dist loadgroup --reruns 1 --only-rerun "(Target|Page) crashed"
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --dist loadgroup
 # As pip does it for what is not editable: the grading engine's processes write no bytecode themselves.
 COMPILE := $(BIN)/python -m compileall -q course graders plugins widgets
 

@@ -1,8 +1,13 @@
-"""What `make test` leaves out, chosen by markers, and the lines at the end that say so.
+"""What `make test` leaves out, chosen by markers, what is run twice, and the lines at the end that say so.
 
 `@pytest.mark.heavy` is for what `make test-all` runs and `make test` does not. `@pytest.mark.sample(2)` makes the cases
 of a test heavy but for a fixed sample of two; `pytestmark = pytest.mark.sample(5, of="browser")` does so with the tests
 of a file that carry the other marker. A case that is added leaves the sample as it is, or takes the place of one.
+
+A test in a browser that fails is run once more, because browsers and servers are late or crash on a busy machine. The
+summary lists what passed at the second run only.
+
+Tests of a module that share one of its fixtures run in one process of pytest-xdist, as those of an `xdist_group` do.
 """
 
 from __future__ import annotations
@@ -12,7 +17,7 @@ import zlib
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import pytest
 
@@ -34,9 +39,42 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_LEFT_OUT] = Counter()
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Let the processes of pytest-xdist read the test modules that one of them has compiled with its assertions.
+
+    Only here: a test that edits a module within a second would get the old bytecode.
+    """
+    before, sys.dont_write_bytecode = sys.dont_write_bytecode, False
+    try:
+        return (yield)
+    finally:
+        sys.dont_write_bytecode = before
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark as heavy what is not in its sample, before -m looks at it. What is heavy by itself is never drawn."""
+    """Choose the samples, before -m looks at the markers; group tests, and let those in a browser have a second run."""
+    _mark_heavy(items)
+    for item in filter(_is_function, items):
+        if item.get_closest_marker("browser") or "chromium" in item.fixturenames:
+            item.add_marker(pytest.mark.flaky(reruns=1))
+        if not item.get_closest_marker("xdist_group") and _shares_with_its_module(item):
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+
+
+def _is_function(item: pytest.Item) -> TypeGuard[pytest.Function]:
+    return isinstance(item, pytest.Function)
+
+
+def _shares_with_its_module(item: pytest.Function) -> bool:
+    """Whether a fixture that is made once for the module is made for it: each process would make it again."""
+    used = item._fixtureinfo.name2fixturedefs.values()
+    return any(definitions[-1].scope == "module" for definitions in used)
+
+
+def _mark_heavy(items: list[pytest.Item]) -> None:
+    """Mark as heavy what is not in its sample. What is heavy by itself is never drawn."""
     groups: defaultdict[tuple[str, int], list[pytest.Item]] = defaultdict(list)
     for item in items:
         mark = item.get_closest_marker("sample")
@@ -78,6 +116,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.write_line(f"left out: {skipped} tests that cannot run here, each with its reason above")
     if not left_out and not skipped:
         terminalreporter.write_line("left out: nothing")
+    passed = {report.nodeid for report in terminalreporter.stats.get("passed", ())}
+    again = sorted({report.nodeid for report in terminalreporter.stats.get("rerun", ())} & passed)
+    for name in again:
+        terminalreporter.write_line(f"passed at the second run only: {name}")
 
 
 def _folder(item: pytest.Item) -> str:

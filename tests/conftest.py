@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import importlib
 import os
+import shutil
 import sys
+import tempfile
 import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 EXERCISES = '''
 import torch
@@ -168,24 +171,68 @@ class Site:
 
 
 @pytest.fixture(scope="session")
-def described_topics(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which what is read of topics stays for the session: each of our topics is read once.
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[Path], object]], Path]:
+    """made_once("site", make) → a folder that the processes of pytest-xdist share, filled once by make(folder).
 
-    The processes of pytest-xdist share it.
+    It is only to be read or copied.
     """
     base = tmp_path_factory.getbasetemp()
-    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "topics"
-    folder.mkdir(exist_ok=True)
-    return folder
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+    def made(name: str, make: Callable[[Path], object]) -> Path:
+        folder, done = shared / name, shared / f"{name}.done"
+        with FileLock(shared / f"{name}.lock"):
+            if not done.exists():
+                shutil.rmtree(folder, ignore_errors=True)
+                folder.mkdir()
+                make(folder)
+                done.touch()
+        return folder
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def described_topics(made_once: Callable[..., Path]) -> Path:
+    """A folder in which what is read of topics stays for the session: each of our topics is read once."""
+    return made_once("topics", lambda folder: None)
+
+
+@pytest.fixture(scope="session")
+def new_data_folder(described_topics: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]:
+    """new_data_folder() → an empty folder for a learner's state, with what is known of topics."""
+    parent = tmp_path_factory.mktemp("data")
+
+    def make() -> Path:
+        folder = Path(tempfile.mkdtemp(dir=parent))  # pytest's own looks through all folders for the next number
+        (folder / "topics").symlink_to(described_topics)
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="session", autouse=True)
+def shared_data(new_data_folder: Callable[[], Path]) -> Iterator[None]:
+    """Let what fixtures of a module or session start have a state of its own, never the real one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("STUDIUM_DATA", str(new_data_folder()))
+        yield
+
+
+@pytest.fixture(scope="session")
+def all_described(described_topics: Path, shared_data: None, made_once: Callable[..., Path]) -> Path:
+    """`described_topics` with all of our topics: what starts with a list of the lessons need not read them again."""
+    from studium.catalogue import load_catalogue
+    from studium.desk.describing import descriptions
+
+    made_once("all-described", lambda folder: descriptions(load_catalogue()))
+    return described_topics
 
 
 @pytest.fixture(autouse=True)
-def data_folder(
-    described_topics: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
-) -> Path:
+def data_folder(new_data_folder: Callable[[], Path], monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of the learner's state: a fresh one for each test, never the real one."""
-    folder = tmp_path_factory.mktemp("data")
-    (folder / "topics").symlink_to(described_topics)
+    folder = new_data_folder()
     monkeypatch.setenv("STUDIUM_DATA", str(folder))
     return folder
 

@@ -1,7 +1,8 @@
-"""`make test` runs a fixed sample of what is heavy, `make test-all` all of it, and both say what they left out."""
+"""`make test` runs a fixed sample of what is heavy, `make test-all` all of it; both say what is left out, and late."""
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -47,6 +48,21 @@ def test_one():
 def test_two():
     pathlib.Path("ran-browser-two").touch()
 """
+PLUGINS = ("-p", "xdist", "-p", "pytest_rerunfailures")
+LATE = """
+import pathlib, pytest
+
+def there_before(name):
+    file = pathlib.Path(name)
+    return file.exists() or file.touch()
+
+@pytest.mark.browser
+def test_in_a_browser():
+    assert there_before("late-browser")
+
+def test_elsewhere():
+    assert there_before("late-elsewhere")
+"""
 SETTINGS = (
     "[pytest]\nmarkers =\n  heavy: as ours\n  sample: as ours\n  browser: as ours\naddopts = --strict-markers -raR\n"
 )
@@ -61,13 +77,14 @@ def run(tmp_path: Path):
     folder.mkdir(parents=True)
     (folder.parent / "test_file.py").write_text(OF_A_FILE)
 
-    def run_tests(cases: str, *options: str) -> tuple[set[str], str]:
+    def run_tests(cases: str, *options: str, code: int = 0) -> tuple[set[str], str]:
         (folder / "test_it.py").write_text(TESTS.replace("CASES", repr([f"case-{letter}" for letter in cases])))
         for path in tmp_path.glob("ran-*"):
             path.unlink()
-        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *options]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
+        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *PLUGINS, *options]
+        alone = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+        done = subprocess.run(command, cwd=tmp_path, env=alone, capture_output=True, text=True, check=False)
+        assert done.returncode == code, done.stdout + done.stderr
         return {path.name.removeprefix("ran-") for path in tmp_path.glob("ran-*")}, done.stdout
 
     return run_tests
@@ -98,3 +115,10 @@ def test_the_sample_is_the_same_at_each_run_and_a_new_case_changes_one_of_it_at_
 
 def test_where_nothing_is_left_out_that_is_said(run):
     assert "left out: nothing" in run("ab", "tests/some/test_it.py::test_of_many")[1]
+
+
+def test_a_test_in_a_browser_that_fails_runs_once_more_and_is_named_and_no_other(run, tmp_path):
+    (tmp_path / "test_late.py").write_text(LATE)
+    said = run("", "-n", "2", "test_late.py", code=1)[1]
+    assert "passed at the second run only: test_late.py::test_in_a_browser\n" in said
+    assert "1 failed, 1 passed, 1 rerun" in said

@@ -8,6 +8,7 @@ import symtable
 import textwrap
 import zlib
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
 from studium.errors import ExerciseError
 from studium.exercises import AnyFunction, Exercise, Test
@@ -104,8 +105,13 @@ def public_imports(exercise: Exercise) -> list[str]:
     return sorted({line for _, line in _imports(source) if not line.startswith(("from studium ", "from __future__"))})
 
 
-def _imports(source: str) -> Iterator[tuple[str, str]]:
-    for node in parse(source).body:
+@lru_cache(maxsize=64)  # each test and each solution of a module asks, and parsing the module takes most of the time
+def _imports(source: str) -> tuple[tuple[str, str], ...]:
+    return tuple(_imported(parse(source)))
+
+
+def _imported(module: ast.Module) -> Iterator[tuple[str, str]]:
+    for node in module.body:
         if isinstance(node, ast.Import | ast.ImportFrom):
             prefix = f"from {'.' * node.level}{node.module or ''} " if isinstance(node, ast.ImportFrom) else ""
             for alias in node.names:

@@ -70,6 +70,7 @@ def untouched(tmp_path):
     return template.make_topic(template.NewTopic("soft-choice", "Soft choice", "My topics", tmp_path, False))
 
 
+@pytest.mark.heavy
 def test_the_own_tests_of_an_untouched_template_pass_beside_its_checks(untouched):
     code, said = run_pytest(untouched, "-k", "widget_says or metadata")
     assert code == 0, said

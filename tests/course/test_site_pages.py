@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("site"), pytest.mark.sample(9, of="browser")]
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("site"), pytest.mark.sample(5, of="browser")]
 
 
 @pytest.fixture

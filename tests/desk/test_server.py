@@ -50,11 +50,11 @@ async def _fetch(request: HTTPRequest) -> HTTPResponse:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory, described_topics):
+def server(tmp_path_factory, all_described):
     """A server on a workspace with the lesson of lora; its state is in a folder of its own."""
     home = tmp_path_factory.mktemp("home")
     (home / "data").mkdir()
-    (home / "data" / "topics").symlink_to(described_topics)
+    (home / "data" / "topics").symlink_to(all_described)
     folder = home / "ws"
     folder.mkdir()
     secret = home / "secret.ipynb"

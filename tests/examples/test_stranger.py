@@ -53,7 +53,7 @@ def echo(x, delay, gain):
 
 
 @pytest.fixture(scope="session")
-def lesson(stranger: Environment, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def lesson(stranger: Environment, all_described: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The lesson in the workspace that ``studium lab`` would open."""
     folder = tmp_path_factory.mktemp("workspace")
     stranger.run("-c", BUILD, folder)

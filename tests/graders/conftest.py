@@ -127,17 +127,19 @@ def documentation_guide() -> Path:
 
 @pytest.fixture(scope="session")
 def documentation_course(
-    documentation_guide: Path, tmp_path_factory: pytest.TempPathFactory, nbgrader: Callable[..., str]
+    documentation_guide: Path, made_once: Callable[..., Path], nbgrader: Callable[..., str]
 ) -> Path:
     """The course of nbgrader's own documentation, its ps1 released by stock nbgrader; only to be copied."""
-    root = tmp_path_factory.mktemp("documentation") / "course101"
-    guide = documentation_guide
-    for name in ("source/header.ipynb", "source/ps1", "submitted"):
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (shutil.copytree if (guide / name).is_dir() else shutil.copy)(guide / name, root / name)
-    (root / "nbgrader_config.py").write_text(DOCUMENTATION)
-    nbgrader(root, "generate_assignment", "ps1")
-    return root
+
+    def make(root: Path) -> None:
+        for name in ("source/header.ipynb", "source/ps1", "submitted"):
+            whole = documentation_guide / name
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            (shutil.copytree if whole.is_dir() else shutil.copy)(whole, root / name)
+        (root / "nbgrader_config.py").write_text(DOCUMENTATION)
+        nbgrader(root, "generate_assignment", "ps1")
+
+    return made_once("documentation", make)
 
 
 @pytest.fixture

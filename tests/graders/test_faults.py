@@ -279,6 +279,7 @@ def undisturbed(course: Path, executor: str) -> float:
 STOPPED = "studium: stopped; what was graded is kept: run studium grade ps1 again to grade the rest\n"
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
 def test_a_run_that_is_asked_to_end_stops_as_by_ctrl_c_and_goes_on_later(
     name: str, course: Path, by_hand: Catalogue

@@ -96,6 +96,7 @@ def visit(chromium: Any, tmp_path: Path) -> Callable[[str], list[str]]:
         page.goto(file.as_uri(), wait_until="load")
         for link in page.query_selector_all("#notebook-container a:not(.anchor-link), #notebook-container b"):
             link.dispatch_event("click")
+        page.wait_for_function("[...document.images].every((image) => image.complete)")
         page.wait_for_timeout(200)
         did += ["a script ran"] if page.evaluate("window.struck === 1") else []
         page.close()

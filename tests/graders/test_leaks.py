@@ -44,7 +44,7 @@ def test_no_lesson_shows_a_whole_solution(slug: str, everything: Catalogue) -> N
 
 
 @pytest.mark.nbgrader
-@pytest.mark.sample(4)
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("slug", [*SLUGS, "counting"])
 def test_a_release_notebook_leaks_nothing(slug: str, everything: Catalogue, make_course) -> None:  # type: ignore[no-untyped-def]
     course = make_course(f'[[assignments]]\nname = "ps1"\nexperiments = true\ntopics = ["{slug}"]')

@@ -51,10 +51,13 @@ def course(class_of_four: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(class_of_four, tmp_path / "course"))
 
 
-@pytest.fixture
-def task_course(tmp_path: Path, nbgrader: Callable) -> Path:
-    """A course of nbgrader's own: a notebook with a task that people mark, and one with text; ada handed both in."""
-    root = tmp_path / "tasks"
+@pytest.fixture(scope="module")
+def course_with_a_task(tmp_path_factory: pytest.TempPathFactory, nbgrader: Callable) -> Path:
+    """A course of nbgrader's own: a notebook with a task that people mark, and one with text; ada handed both in.
+
+    It is only to be copied.
+    """
+    root = tmp_path_factory.mktemp("with-a-task") / "tasks"
     marks = {"grade_id": "essay-task", "task": True, "points": 3, "cell_type": "markdown"}
     flags = {"grade": False, "solution": False, "locked": True, "schema_version": 3}
     cell = nbformat.v4.new_markdown_cell("Write.", metadata={"nbgrader": marks | flags})
@@ -67,6 +70,11 @@ def task_course(tmp_path: Path, nbgrader: Callable) -> Path:
     nbgrader(root, "generate_assignment", "ps1")
     shutil.copytree(root / "release" / "ps1", root / "submitted" / "ada" / "ps1")
     return root
+
+
+@pytest.fixture
+def task_course(course_with_a_task: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(course_with_a_task, tmp_path / "tasks"))
 
 
 def recorder_of(course: Path, url: str = "") -> Recorder:

@@ -10,6 +10,8 @@ from studium_topics.kits.diffusion import digit_unet, linear_betas
 from studium_topics.kits.film import MISTAKES, DenoisingFilm
 from traitlets import TraitError
 
+pytestmark = pytest.mark.sample(5, of="browser")
+
 RUN = "tests/kits/film_run.js"
 
 

@@ -10,6 +10,8 @@ from studium_topics.kits.two_styles import TwoStyles
 from studium_topics.kits.writer import CharacterWriter
 from traitlets import TraitError
 
+pytestmark = pytest.mark.sample(7, of="browser")
+
 RUN = "tests/kits/writing_run.js"
 SETTING = {"temperature": 0.8, "topK": 0, "seed": 3}
 START = [0, 0]

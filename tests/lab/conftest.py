@@ -105,13 +105,24 @@ class Lab:
         self.stop()
         self.start()
 
+    def begin_again(self) -> None:
+        """Start it anew without what a learner has done in the little topics."""
+        self.stop()
+        for path in self.data.glob("*"):
+            if path.is_file():
+                path.unlink()
+        for slug in little_topics.TOPICS:
+            (self.folder / f"{slug}.ipynb").unlink(missing_ok=True)
+        little_topics.install(self.site)
+        self.start()
+
 
 @pytest.fixture(scope="session")
-def lab(tmp_path_factory: pytest.TempPathFactory, described_topics: Path) -> Iterator[Lab]:
+def lab(tmp_path_factory: pytest.TempPathFactory, all_described: Path) -> Iterator[Lab]:
     """A running `studium lab` on a fresh workspace."""
     lab = Lab(tmp_path_factory.mktemp("lab"))
     lab.data.mkdir()
-    (lab.data / "topics").symlink_to(described_topics)
+    (lab.data / "topics").symlink_to(all_described)
     for name, text in STRANGER.items():
         (lab.site / name).parent.mkdir(parents=True, exist_ok=True)
         (lab.site / name).write_text(text)
@@ -121,6 +132,13 @@ def lab(tmp_path_factory: pytest.TempPathFactory, described_topics: Path) -> Ite
     lab.start()
     yield lab
     lab.stop()
+
+
+@pytest.fixture(autouse=True)
+def _as_at_first(request: pytest.FixtureRequest) -> None:
+    """Let the second run of a test that failed find what the first one found."""
+    if getattr(request.node, "execution_count", 1) > 1 and "lab" in request.fixturenames:
+        request.getfixturevalue("lab").begin_again()
 
 
 def _wait_for(address: str, log: Path) -> None:
@@ -164,6 +182,26 @@ def page(new_page: Callable[[], Any]) -> Any:
 
 def _is_foreign(url: str) -> bool:
     return not re.match(r"(https?|wss?)://(127\.0\.0\.1|[\w.]+\.localhost)[:/]|data:|blob:|about:", url)
+
+
+def wait_until(page: Any, true: Callable[[], Any]) -> None:
+    """Wait, for a minute at most, until something is true."""
+    end = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < end, "it did not become true"
+        page.wait_for_timeout(100)
+
+
+def save(page: Any, notebook: Path, *texts: str) -> None:
+    """Save until the texts are on the disk: JupyterLab takes no request to save while it saves."""
+
+    def saved() -> bool:
+        page.keyboard.press("ControlOrMeta+S")
+        page.wait_for_timeout(400)
+        kept = notebook.read_text("utf-8")
+        return all(text in kept for text in texts)
+
+    wait_until(page, saved)
 
 
 def start_all(page: Any) -> None:

@@ -96,8 +96,8 @@ def install(site: Path) -> None:
     for slug, title in TOPICS.items():
         name = slug.replace("-", "_")
         info, package = site / f"{name}-1.0.dist-info", site / name
-        info.mkdir(parents=True)
-        package.mkdir()
+        for folder in (info, package):
+            folder.mkdir(parents=True, exist_ok=True)
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {slug}\nVersion: 1.0\n")
         (info / "entry_points.txt").write_text(f"[studium]\n{slug} = {name}\n")
         (package / "__init__.py").write_text(PLUGIN.format(slug=slug, title=title))

@@ -61,12 +61,12 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 
 @pytest.fixture(scope="module")
-def jupyter(served: Served, tmp_path_factory: pytest.TempPathFactory, described_topics: Path) -> Iterator[str]:
+def jupyter(served: Served, tmp_path_factory: pytest.TempPathFactory, all_described: Path) -> Iterator[str]:
     """The address of a JupyterLab whose user has joined the course."""
     home = tmp_path_factory.mktemp("student")
     for name in ("data", "work"):
         (home / name).mkdir()
-    (home / "data" / "topics").symlink_to(described_topics)
+    (home / "data" / "topics").symlink_to(all_described)
     joined = [{"url": served.url, "token": served.tokens["ada"], "course": "genai"}]
     (home / "data" / "classroom.json").write_text(json.dumps(joined))
     with socket.socket() as probe:

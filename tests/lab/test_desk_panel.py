@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,11 +11,11 @@ from studium.desk.labels import Label, keep_labels
 from studium.desk.store import Store
 
 from . import little_topics
-from .conftest import start_all
+from .conftest import save, start_all
 
 axe = pytest.importorskip("axe_core_python.sync_playwright")
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("jupyterlab"), pytest.mark.sample(5, of="browser")]
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("jupyterlab"), pytest.mark.sample(4, of="browser")]
 
 HOSTS = {"lab/tree": "first-steps", "notebooks": "second-steps"}  # each application with a lesson of its own
 WRONG = "def mean(numbers):\n    return sum(numbers)\n"
@@ -62,16 +61,6 @@ def answer(page: Any, source: str, name: str = "mean") -> None:
     cell(page, name).locator(".cm-content").fill(source)
 
 
-def save(page: Any, notebook: Path) -> None:
-    """Save, and wait until the answer is on the disk."""
-    page.keyboard.press("ControlOrMeta+S")
-    for _ in range(600):
-        if "len(numbers)" in notebook.read_text("utf-8"):
-            return
-        page.wait_for_timeout(100)
-    raise AssertionError(f"{notebook} was not saved")
-
-
 def violations(page: Any) -> list[str]:
     found = axe.Axe().run(page, context=".studium-panel")["violations"]
     return [f"{item['id']}: {item['nodes'][0]['html']}" for item in found]
@@ -93,7 +82,7 @@ def work(page: Any, lab: Any, where: str, slug: str) -> None:
     badge.get_by_text("✓ Right").wait_for()
     topic(page, little_topics.TOPICS[slug]).locator("summary", has_text=re.compile(r"1/1 · [01]/1 optional")).wait_for()
     page.wait_for_function(f"() => localStorage.getItem('studium-progress')?.includes('{slug}')")
-    save(page, lab.folder / f"{slug}.ipynb")
+    save(page, lab.folder / f"{slug}.ipynb", "len(numbers)")
 
 
 def find_again(page: Any, lab: Any, where: str, slug: str) -> None:
@@ -128,7 +117,7 @@ def test_a_mistake_is_named_a_hint_helps_and_nothing_is_lost_when_server_and_bro
 def test_an_improved_lesson_is_merged_around_the_answer_and_the_merge_can_be_undone(lab, new_page, where, slug):
     open_lesson(page := new_page(), lab, where, slug)
     answer(page, RIGHT)
-    save(page, lab.folder / f"{slug}.ipynb")
+    save(page, lab.folder / f"{slug}.ipynb", "len(numbers)")
     page.context.close()
     little_topics.improve(lab.site, slug)
     title = little_topics.TOPICS[slug]
@@ -136,7 +125,7 @@ def test_an_improved_lesson_is_merged_around_the_answer_and_the_merge_can_be_und
     button(page, f"See what is new in {title}").click()
     topic(page, title).locator(".studium-update li").wait_for()
     text = page.locator(".jp-Notebook .jp-RenderedMarkdown")
-    assert text.get_by_text("A sentence that will be improved.").count() == 1
+    text.get_by_text("A sentence that will be improved.").wait_for()
     button(page, f"Update {title}").click()
     text.get_by_text("A sentence that has been improved.").wait_for()
     cell(page).get_by_text("len(numbers)").wait_for()
@@ -226,7 +215,7 @@ def test_a_file_carries_progress_to_notebook_and_terminal_and_a_link_one_answer(
     lab.ask("POST", "hint", {"path": "first-steps.ipynb", "exercise": "mean"})
     open_lesson(page := new_page(), lab, "lab/tree", "first-steps")
     answer(page, RIGHT)
-    save(page, lab.folder / "first-steps.ipynb")
+    save(page, lab.folder / "first-steps.ipynb", "len(numbers)")
     page.get_by_role("tab", name="Progress").click()
     page.locator(".jp-Cell.jp-mod-active", has_text="def mean(").wait_for()
     page.get_by_role("button", name="Link to the answer at the cursor").click()

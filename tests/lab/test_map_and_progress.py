@@ -10,7 +10,7 @@ import pytest
 from .test_desk_panel import answer, axe, button, cell, open_lesson
 from .test_panel_reads_well import misnamed, sideways
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("jupyterlab"), pytest.mark.sample(2, of="browser")]
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("jupyterlab"), pytest.mark.sample(1, of="browser")]
 
 LARGEST = "def spread(numbers):\n    return max(numbers)\n"
 RIGHT = "def spread(numbers):\n    return max(numbers) - min(numbers)\n"
@@ -65,7 +65,8 @@ def test_the_map_has_titles_and_states_and_each_lesson_stands_below_what_it_need
     open_lesson(page, lab, "lab/tree", "first-steps")
     page.get_by_role("tab", name="Map").click()
     shown = page.locator(".studium-map")
-    assert shown.locator(".studium-title", has_text="LoRA: low-rank adaptation").count() == 1
+    shown.locator(".studium-title", has_text="LoRA: low-rank adaptation").wait_for()
+    shown.locator("path").first.wait_for(state="attached")
     assert shown.evaluate(BELOW)
     page.mouse.move(1000, 450)  # a row that scrolls under the pointer would light up in its place
     shown.get_by_role("button", name=re.compile("^LoRA")).focus()
@@ -88,7 +89,7 @@ def test_the_large_map_is_on_the_cover_and_axe_finds_nothing_there(page, lab):
 
 def test_the_panel_is_wide_enough_for_its_tabs_where_there_is_room(page, lab):
     open_lesson(page, lab, "lab/tree", "first-steps")
-    assert page.locator("#studium-desk").evaluate("(panel) => panel.clientWidth") >= 300
+    page.wait_for_function("document.querySelector('#studium-desk').clientWidth >= 300")
     rows = page.locator(".studium-tabs button:not([hidden])").evaluate_all(
         "(tabs) => new Set(tabs.map((tab) => tab.offsetTop)).size"
     )

@@ -9,7 +9,7 @@ import pytest
 
 from .test_desk_panel import answer, axe, button, exercise, open_lesson
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("jupyterlab"), pytest.mark.sample(2, of="browser")]
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("jupyterlab"), pytest.mark.sample(1, of="browser")]
 
 MIDDLE = "def mean(numbers):\n    return sorted(numbers)[len(numbers) // 2]\n"
 NAMED = {"runOnly": {"type": "rule", "values": ["label-content-name-mismatch"]}}

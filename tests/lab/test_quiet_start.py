@@ -19,10 +19,10 @@ ADDRESS = re.compile(r"JupyterLab is at (http://localhost:\d+)/lab/tree/START\.m
 
 
 @pytest.fixture
-def started(tmp_path: Path, described_topics: Path) -> Iterator[Callable[[], list[str]]]:
+def started(tmp_path: Path, all_described: Path) -> Iterator[Callable[[], list[str]]]:
     """`studium lab --no-browser`, and started() → the lines that it has printed so far."""
     (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "topics").symlink_to(described_topics)
+    (tmp_path / "data" / "topics").symlink_to(all_described)
     folders = {"HOME": tmp_path, "JUPYTER_CONFIG_DIR": tmp_path / "config", "STUDIUM_DATA": tmp_path / "data"}
     environment = {name: value for name, value in os.environ.items() if name != "JUPYTER_TOKEN"}
     command = [sys.executable, "-m", "studium", "lab", "--no-browser", "--course", "ws", "--port", "8931"]

@@ -16,9 +16,9 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 from studium_widgets import AttentionHeatmap, NoiseSchedule
 
-from .conftest import TOKEN, Lab
+from .conftest import TOKEN, Lab, wait_until
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("jupyterlab"), pytest.mark.sample(4, of="browser")]
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("jupyterlab"), pytest.mark.sample(2, of="browser")]
 
 SAVED = "application/vnd.studium.widget+json"
 DECLINE = """setInterval(() => {
@@ -69,17 +69,18 @@ def test_pictures_ours_and_a_strangers_move_by_arrow_keys_in_command_mode_and_by
     slider = first.get_by_label("Temperature", exact=True)
     slider.wait_for()
     picture = first.locator("canvas").first
-    seen = [picture.screenshot()]
+    before = picture.screenshot()
     focus_by_keyboard(page, "Temperature")
     assert page.evaluate("document.querySelector('.jp-Notebook').classList.contains('jp-mod-commandMode')")
     page.keyboard.press("ArrowRight")
+    wait_until(page, lambda: picture.screenshot() != before)
     page.keyboard.press("ArrowRight")
-    seen.append(moved(picture, seen[-1]))
     page.keyboard.press("ArrowLeft")
     assert page.evaluate("document.activeElement.getAttribute('aria-label')") == "Temperature"
     assert page.locator(".jp-Cell.jp-mod-active").count() == 1
+    before = picture.screenshot()
     drag(page, slider)
-    moved(picture, seen[-1])
+    wait_until(page, lambda: picture.screenshot() != before)
     dial = page.get_by_label("Turn", exact=True)  # the stranger's
     dial.scroll_into_view_if_needed()
     dial.press("ArrowRight")
@@ -120,26 +121,19 @@ def drag(page: Any, slider: Any) -> None:
     page.mouse.up()
 
 
-def moved(picture: Any, before: bytes) -> bytes:
-    """The picture, once it is another than before."""
-    for _ in range(50):
-        if (now := picture.screenshot()) != before:
-            return bytes(now)
-    raise AssertionError("the picture did not change")
-
-
 def test_what_a_reader_moved_is_what_the_notebook_saves(lab, page):
     write(lab.folder / "kept.ipynb", [{SAVED: DIAL, "text/plain": "A dial at 3."}])
     open_without_kernel(page, lab.url("lab/tree/kept.ipynb"))
     page.get_by_label("Turn", exact=True).press("ArrowRight")
     page.locator(".st-summary", has_text="The dial is at 4.").wait_for()
     save = page.locator(".jp-NotebookPanel-toolbar [data-jp-item-name='save'] jp-button")
-    for _ in range(100):  # JupyterLab takes no second click while it saves
-        save.click()
+
+    def saved() -> bool:
+        save.click()  # JupyterLab takes no second click while it saves
         page.wait_for_timeout(200)
-        if (kept := kept_state(lab.folder / "kept.ipynb")) == {"turn": 4}:
-            return
-    raise AssertionError(kept)
+        return kept_state(lab.folder / "kept.ipynb") == {"turn": 4}
+
+    wait_until(page, saved)
 
 
 def kept_state(path: Path) -> Any:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from .conftest import save, wait_until
 from .test_desk_panel import RIGHT, WRONG, answer, axe, cell
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("jupyterlab")]
@@ -36,15 +36,6 @@ def first_row(page: Any) -> list[Any]:
     return [images.nth(i).evaluate("(image) => image.toDataURL()") for i in range(6)]
 
 
-def changes(look: Callable[[], Any], before: Any, page: Any) -> None:
-    """Wait, for 30 s at most, until what is seen is no longer what was seen before."""
-    for _ in range(300):
-        if look() != before:
-            return
-        page.wait_for_timeout(100)
-    raise AssertionError("it stayed as it was")
-
-
 def test_the_opener_is_done_by_its_buttons_and_its_experiment_changes_with_the_line(lab, page):
     page.goto(lab.url("lab/tree/four-minutes.ipynb"))
     page.locator(".jp-NotebookPanel canvas").first.wait_for()
@@ -61,7 +52,7 @@ def test_the_opener_is_done_by_its_buttons_and_its_experiment_changes_with_the_l
     card.locator(".studium-verdict-sentence", has_text="guide is the untold guess at scale 0").wait_for()
     card.get_by_text("The experiment below now runs with your guide.").wait_for()
     card.get_by_role("button", name="Run the experiment").click()
-    changes(lambda: first_row(page), wrong, page)
+    wait_until(page, lambda: first_row(page) != wrong)
     card.get_by_role("button", name="The end of the lesson").click()
     ending = page.locator(".studium-ending")
     ending.get_by_text("run an experiment with your own code, and see it change.").wait_for()
@@ -86,8 +77,7 @@ def test_a_card_is_used_by_keyboard_and_stays_when_the_notebook_is_opened_again(
     press(page, "Show it")
     card.locator("pre", has_text="return sum(numbers) / len(numbers)").wait_for()
     assert violations(page, ".studium-verdict-card") == []
-    with page.expect_response(lambda answer: answer.request.method == "PUT" and "/api/contents/" in answer.url):
-        page.keyboard.press("ControlOrMeta+S")
+    save(page, lab.folder / "second-steps.ipynb", "    return sum(numbers)\\n", "You gave the sum; the mean is")
     page.goto(lab.url("notebooks/second-steps.ipynb"))
     card.locator(".studium-verdict-sentence", has_text="You gave the sum; the mean is").wait_for()
     answer(page, RIGHT)

@@ -20,8 +20,11 @@ SUBJECTS = [
     Subject(entry.topic, CATALOGUE, Profile("smoke")) for entry in CATALOGUE.entries if entry.distribution == "studium"
 ]
 HERE_ALREADY = "own tests"  # they are collected with these tests
-# They run each test many times.
-SLOW = ("misconceptions", "repeatability", "robustness", "tolerances", "vacuous answers", "promises")
+# Each runs the tests many times, but "test cells", which runs them once more, as "solutions" does.
+SLOW = (
+    *("misconceptions", "repeatability", "robustness", "test cells"),
+    *("tolerances", "vacuous answers", "promises"),
+)
 
 
 def checks_of_all(*, apart: bool, slow: bool = False) -> pytest.MarkDecorator:
@@ -53,11 +56,11 @@ def faults(subject, named):
 
 @checks_of_all(apart=False)
 def test_the_topic_passes_the_check(subject, named, monkeypatch):
-    monkeypatch.setattr(answers, "DRAWS", 3)
+    monkeypatch.setattr(answers, "DRAWS", 1)
     assert faults(subject, named) == []
 
 
-@pytest.mark.sample(54)  # a third of them with 27 topics
+@pytest.mark.sample(20)
 @checks_of_all(apart=False, slow=True)
 def test_the_topic_passes_the_check_that_runs_its_tests_many_times(subject, named):
     assert faults(subject, named) == []
@@ -87,7 +90,7 @@ def test_an_exercise_has_two_hints_and_names_three_mistakes(subject):
         assert len(exercise.misconceptions) >= 3, exercise.id
 
 
-@pytest.mark.sample(30)
+@pytest.mark.sample(14)
 @each_exercise
 def test_a_named_mistake_loses_a_hidden_test(topic, exercise):
     hidden = {test.name for test in exercise.tests if test.hidden}

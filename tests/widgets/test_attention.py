@@ -10,7 +10,7 @@ import torch
 from studium_widgets import AttentionHeatmap
 from traitlets import TraitError
 
-pytestmark = pytest.mark.sample(6, of="browser")
+pytestmark = pytest.mark.sample(3, of="browser")
 
 MATHS = "widgets/studium_widgets/attention_maths.js"
 TOKENS = ["this", "dog", "barks", ".", "those", "cats", "sleep", "."]
@@ -361,7 +361,7 @@ def test_a_long_token_has_room_though_its_width_was_measured_before_the_page_had
         inside = page.frames[-1]
         inside.evaluate(RECORD)
         inside.get_by_role("application", name="Attention matrix").press("ArrowDown")
-        for _ in range(250):  # `wait_for_function` needs what the page's policy forbids
+        for _ in range(3000):  # `wait_for_function` needs what the page's policy forbids
             if inside.evaluate("drawn.length") >= 2 * len(tokens):
                 break
             page.wait_for_timeout(20)

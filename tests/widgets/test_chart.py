@@ -7,7 +7,7 @@ import pytest
 from studium_widgets import Chart
 from traitlets import TraitError
 
-pytestmark = pytest.mark.sample(6, of="browser")
+pytestmark = pytest.mark.sample(3, of="browser")
 
 SCORE = "widgets/studium_widgets/controls/prediction_score.js"
 X = np.arange(0, 60, 5.0)

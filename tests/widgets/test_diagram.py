@@ -10,6 +10,8 @@ from studium_widgets import Diagram
 from studium_widgets.diagram_markup import ATTRIBUTES, CLASSES, ELEMENTS
 from traitlets import TraitError
 
+pytestmark = pytest.mark.sample(3, of="browser")
+
 MARKUP = "widgets/studium_widgets/diagram_markup.js"
 HEAD = "<title>Two boxes</title><desc>Box A leads to box B.</desc>"
 

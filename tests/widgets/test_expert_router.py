@@ -8,7 +8,7 @@ import torch
 from studium_widgets import ExpertRouter
 from traitlets import TraitError
 
-pytestmark = pytest.mark.sample(6, of="browser")
+pytestmark = pytest.mark.sample(3, of="browser")
 
 MATHS = "widgets/studium_widgets/expert_router_maths.js"
 TOKENS, EXPERTS = 50, 6

@@ -8,6 +8,8 @@ import torch
 from studium_widgets import ImageGrid
 from traitlets import TraitError
 
+pytestmark = pytest.mark.sample(3, of="browser")
+
 MATHS = "widgets/studium_widgets/image_grid_maths.js"
 
 

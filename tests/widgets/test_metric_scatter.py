@@ -9,7 +9,7 @@ import pytest
 from studium_widgets import MetricScatter
 from traitlets import TraitError
 
-pytestmark = pytest.mark.sample(6, of="browser")
+pytestmark = pytest.mark.sample(3, of="browser")
 
 MATHS = "widgets/studium_widgets/metric_scatter_maths.js"
 POINTS = [

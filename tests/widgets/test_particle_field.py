@@ -11,7 +11,7 @@ from studium_widgets import ParticleField
 from torch import distributions
 from traitlets import TraitError
 
-pytestmark = pytest.mark.sample(6, of="browser")
+pytestmark = pytest.mark.sample(3, of="browser")
 
 MATHS = "widgets/studium_widgets/particle_field_maths.js"
 MEASURES = "widgets/studium_widgets/particle_field_measures.js"

@@ -10,7 +10,7 @@ import torch
 from studium_widgets import RankExplorer
 from traitlets import TraitError
 
-pytestmark = pytest.mark.sample(6, of="browser")
+pytestmark = pytest.mark.sample(3, of="browser")
 
 ALGEBRA = "widgets/studium_widgets/spectrum_maths.js"
 MATHS = "widgets/studium_widgets/rank_explorer_maths.js"
@@ -285,10 +285,9 @@ def test_the_learn_button_plays_and_stops_with_the_view(mount):
     page = mount(RankExplorer())
     button = page.locator(".st-rank-play")
     button.click()
-    page.wait_for_timeout(700)
+    stop = "(button) => views[0].model.state.steps > 0 && views[0].model.state.steps < 800 && (button.click(), true)"
+    page.wait_for_function(stop, arg=button.element_handle())
     assert page.state()["factors"] == "learned"
-    assert 0 < page.state()["steps"] < 800
-    button.click()
     stopped = page.state()["steps"]
     page.wait_for_timeout(200)
     assert page.state()["steps"] == stopped

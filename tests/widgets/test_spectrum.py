@@ -8,7 +8,7 @@ import torch
 from studium_widgets import Spectrum
 from traitlets import TraitError
 
-pytestmark = pytest.mark.sample(6, of="browser")
+pytestmark = pytest.mark.sample(3, of="browser")
 
 MATHS = "widgets/studium_widgets/spectrum_maths.js"
 

@@ -10,7 +10,7 @@ from studium_widgets import TensorDifference
 from studium_widgets.plugin import studium_show_difference
 from traitlets import TraitError
 
-pytestmark = pytest.mark.sample(6, of="browser")
+pytestmark = pytest.mark.sample(3, of="browser")
 
 MATHS = "widgets/studium_widgets/tensor_difference_maths.js"
 NAN, INF = float("nan"), float("inf")

@@ -11,6 +11,8 @@ from studium_widgets import AttentionTiling
 from torch.nn import functional
 from traitlets import TraitError
 
+pytestmark = pytest.mark.sample(3, of="browser")
+
 MATHS = "widgets/studium_widgets/tiling_maths.js"
 
 

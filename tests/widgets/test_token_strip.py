@@ -10,7 +10,7 @@ import torch
 from studium_widgets import TokenStrip
 from traitlets import TraitError
 
-pytestmark = pytest.mark.sample(6, of="browser")
+pytestmark = pytest.mark.sample(3, of="browser")
 
 MATHS = "widgets/studium_widgets/token_strip_maths.js"
 

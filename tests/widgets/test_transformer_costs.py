@@ -11,7 +11,7 @@ from studium_widgets import MemoryMeter, Roofline
 from torch.nn import functional
 from traitlets import TraitError
 
-pytestmark = pytest.mark.sample(6, of="browser")
+pytestmark = pytest.mark.sample(3, of="browser")
 
 COSTS = "widgets/studium_widgets/transformer_costs.js"
 MEMORY = "widgets/studium_widgets/memory_meter_maths.js"

@@ -21,7 +21,8 @@ def widgets_of(package: str) -> list[str]:
         f"{'.'.join((package, *path.relative_to(folder).with_suffix('').parts))}:{node.name}"
         for folder in folders
         for path in sorted(folder.rglob("*.py"))
-        for node in ast.parse(path.read_text("utf-8")).body
+        if "_script" in (text := path.read_text("utf-8"))
+        for node in ast.parse(text).body
         if isinstance(node, ast.ClassDef) and any(_is_script(line) for line in node.body)
     ]
 

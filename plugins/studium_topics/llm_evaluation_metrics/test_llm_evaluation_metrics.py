@@ -278,5 +278,6 @@ def test_the_microscope_refuses_a_long_text():
         MetricMicroscope(hypothesis="a" * 301)
 
 
+@pytest.mark.heavy
 def test_the_microscope_conforms(conforms):
     conforms(MetricMicroscope)

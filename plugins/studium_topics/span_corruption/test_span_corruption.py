@@ -298,5 +298,6 @@ def test_the_press_takes_any_text_and_refuses_a_long_one(mount):
         SpanPress(text="a " * 301)
 
 
+@pytest.mark.heavy
 def test_the_press_conforms(conforms):
     conforms(SpanPress)

@@ -134,6 +134,7 @@ def violations(page: Any) -> list[tuple[str, str]]:
     return [(item["id"], item["nodes"][0]["html"][:120]) for item in found]
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize(("width", "dark"), [(1440, False), (1440, True), (720, False), (400, True), (400, False)])
 def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(opened, width, dark):
     page = opened(width, dark=dark)

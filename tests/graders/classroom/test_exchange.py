@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +19,7 @@ from traitlets.config import Config
 from .conftest import join
 from .desks import STAFF, STUDENT, Desk
 from .test_submissions import change_course, marked
-from .test_whole_way import RIGHT, answer, server
+from .test_whole_way import RIGHT, answer, server, wait_for_mark
 
 pytestmark = [pytest.mark.nbgrader, pytest.mark.xdist_group("classroom")]
 
@@ -33,6 +32,7 @@ def own_source(desk: Desk, course: Path, name: str) -> None:
     shutil.copy(course / "source" / "ps1" / "counting.ipynb", desk.folder / "source" / name)
 
 
+@pytest.mark.heavy
 def test_an_instructor_releases_a_student_fetches_submits_and_reads_feedback_by_nbgraders_commands(
     course, desk, tmp_path
 ):
@@ -59,16 +59,11 @@ def test_an_instructor_releases_a_student_fetches_submits_and_reads_feedback_by_
         grace.nbgrader("collect", "ps2")
         assert "return sum(values)" in (grace.folder / "submitted" / "ada" / "ps2" / "counting.ipynb").read_text()
 
-        wait_for_feedback(ada)
+        wait_for_mark(course, "ps2", "ada", 1)
+        assert "feedback ready to be fetched" in ada.nbgrader("list", "--cached")
         ada.nbgrader("fetch_feedback", "ps2")
         (page,) = (ada.folder / "ps2" / "feedback").glob("*/counting.html")
         assert "counting" in page.read_text()
-
-
-def wait_for_feedback(desk: Desk) -> None:
-    end = time.monotonic() + 300
-    while "feedback ready to be fetched" not in (said := desk.nbgrader("list", "--cached")):
-        assert time.monotonic() < end, said
 
 
 def test_the_assignment_list_of_jupyterlab_fetches_and_submits(served, desk):

@@ -178,6 +178,7 @@ def test_the_author_learns_of_mistakes_from_two_classes_and_nothing_of_students(
 
 
 @pytest.mark.browser
+@pytest.mark.sample(1)
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (400, "dark")])
 def test_the_page_is_alive_from_disk_with_no_network_and_axe_finds_nothing(chromium, tmp_path, width, scheme):
     (tmp_path / "report.html").write_text(report_page(*planted()), "utf-8")

@@ -226,7 +226,7 @@ def test_a_sound_widget_passes_every_check(waves, chromium):
 SLOW = "a picture that never rests"  # the check watches it for a quarter of a minute
 
 
-@pytest.mark.sample(12)
+@pytest.mark.sample(8)
 @pytest.mark.parametrize(
     "broken", [pytest.param(name, marks=pytest.mark.heavy) if name == SLOW else name for name in BREAKS]
 )

@@ -22,7 +22,7 @@ def test_the_widgets_are_found():
     assert {"studium_widgets.attention:AttentionHeatmap", "studium_widgets.rank_explorer:RankExplorer"} <= set(WIDGETS)
 
 
-@pytest.mark.sample(6)
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("name", WIDGETS)
 def test_it_can_be_read_and_reached(chromium, name):
     verdicts = judge(load(name), chromium, WITHOUT_PIXELS)

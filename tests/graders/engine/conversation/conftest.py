@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import faulthandler
+import gc
 import os
 import signal
 import socket
@@ -52,6 +53,7 @@ def students(shell: Any) -> Iterator[Callable[..., StudentProcess]]:
         here, there = socket.socketpair()
         pid = os.fork()
         if pid == 0:
+            gc.freeze()  # as the fork server does; else looking for garbage copies the memory of all tests
             here.close()
             for _, other in running:
                 other.channel.close()

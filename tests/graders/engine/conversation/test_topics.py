@@ -42,7 +42,7 @@ def hand_in(student, module, function):
     return student.get("answer")
 
 
-@pytest.mark.sample(10)
+@pytest.mark.sample(4)
 def test_the_solution_passes_every_test(case, make_student):
     topic, module, exercise = case
     result = check(topic, exercise, run(make_student, module, exercise))
@@ -53,7 +53,7 @@ def test_the_solution_passes_every_test(case, make_student):
     assert result.outcome == "right", [(t.name, t.message) for t in result.tests if not t.passed]
 
 
-@pytest.mark.sample(10)
+@pytest.mark.sample(4)
 def test_each_misconception_fails_a_test_and_each_alternative_passes(case, make_student):
     topic, module, exercise = case
     run(make_student, module, exercise)

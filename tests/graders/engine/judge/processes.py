@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import json
 import os
@@ -40,6 +41,7 @@ def forked(shell, calibration=NOTHING_KNOWN, files=None, *, recording=False):
         write_files(files)
         pid = os.fork()
         if pid == 0:
+            gc.freeze()  # as the fork server does; else looking for garbage copies the memory of all tests
             here.close()
             os.chdir(folder)
             write_files(files)
@@ -97,6 +99,7 @@ def oracle(shell, notebook, canonical, files=None):
     with tempfile.TemporaryDirectory() as folder:
         pid = os.fork()
         if pid == 0:
+            gc.freeze()
             os.chdir(folder)
             write_files(files or {})
             sys.modules["__main__"] = shell.user_module

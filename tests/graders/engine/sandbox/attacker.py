@@ -25,7 +25,7 @@ from studium_graders.engine.material.limits import Limits
 from studium_graders.engine.sandbox import Level, Policy, SandboxError, enter, foresee, fork, probe, readable_roots
 
 LIMITS = Limits(memory_mb=256, processes=16, open_files=64, disk_mb=16, cpu_seconds=1)
-SECONDS = 30
+SECONDS = 120  # a busy machine gives an attempt little of its time
 
 
 def make_world(root: Path, user: int) -> World:

@@ -34,7 +34,7 @@ def attacked(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., dict]:
         folder = tmp_path_factory.mktemp("world")
         let_others_in(folder)
         command = [sys.executable, "-I", str(ATTACKER), str(folder), str(user), denied, levels]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=580)
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 
