@@ -15,7 +15,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     call_seconds: Positive = 30.0
     """The longest that one cell, or one call of a student's function, may take."""
-    next_call_seconds: Positive = 3.0
+    next_call_seconds: Positive = 10.0
     """The same in tests of an answer of which an earlier test was stopped after ``call_seconds``, and never more."""
     submission_seconds: Positive = 300.0
     """The longest that a whole submission may take: all cells and tests of all its notebooks, retries included."""
