@@ -5,7 +5,6 @@ import math
 import torch
 import torch.nn.functional as F
 from studium import assert_close, exercise
-from torch.nn.attention.bias import causal_lower_right
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from studium_topics.kits.peak import PeakTensor
@@ -488,7 +487,7 @@ def _(flash_forward, rng):
     for queries, keys, causal in ((33, 33, True), (17, 40, True), (20, 20, False)):
         q = 8 * torch.randn(queries, 8, generator=rng)
         k, v = torch.randn(2, keys, 8, generator=rng)
-        mask = causal_lower_right(queries, keys) if causal else None
+        mask = torch.ones(queries, keys, dtype=torch.bool).tril(keys - queries) if causal else None
         exact = F.scaled_dot_product_attention(*(t.double()[None] for t in (q, k, v)), attn_mask=mask)[0]
         o, _ = flash_forward(q, k, v, 8, 16, causal)
         what = f"for N={queries}, M={keys}, causal={causal} in float32"
