@@ -65,7 +65,7 @@ def test_a_formula_reads_as_tex_where_somebody_copies_it(visit):
 
 def test_a_plotly_figure_is_drawn_in_the_colours_of_the_page(visit):
     page = visit("waves", dark=True)
-    figure = page.get_by_role("figure", name="Figure: height against time (surface )")
+    figure = page.get_by_role("figure", name="Figure: its height against time (surface )")
     figure.scroll_into_view_if_needed()
     title = figure.locator("text.xtitle")
     title.wait_for()
@@ -76,7 +76,7 @@ def test_a_plotly_figure_is_drawn_in_the_colours_of_the_page(visit):
 
 def test_a_figure_has_one_tool_while_the_pointer_is_on_it_which_saves_it_as_an_image(visit):
     page = visit("waves")
-    figure = page.get_by_role("figure", name="Figure: height against time (surface )")
+    figure = page.get_by_role("figure", name="Figure: its height against time (surface )")
     figure.scroll_into_view_if_needed()
     figure.locator("text.xtitle").wait_for()
     (tools,) = figure.locator(".modebar").all()

@@ -92,7 +92,7 @@ def _plot_label(figure: dict[str, Any]) -> str:
     what = _title(layout) or " against ".join(filter(None, titles))
     names = ", ".join(dict.fromkeys(str(trace["name"]) for trace in figure["data"] if trace.get("name")))
     label = ": ".join(filter(None, ("Figure", what))) + (f" ({names})" if names else "")
-    return re.sub(r"<[^>]*>", "", label)
+    return re.sub(r"<[^>]*>", "", label.replace("<br>", " "))
 
 
 def _title(part: Any) -> str:

@@ -36,7 +36,7 @@ from studium_widgets import NoiseSchedule, figure
 NoiseSchedule()
 
 # %%
-figure(go.Scatter(y=[1, 3, 2], name="surface <i>"), x="time", y="height")
+figure(go.Scatter(y=[1, 3, 2], name="surface <i>"), x="time", y="its<br>height")
 
 # %%
 print("\x1b[32mplain\x1b[0m text <b>not bold</b>")
