@@ -656,7 +656,7 @@ def test_unknown_names_are_usage_errors(mark: Callable, course: Path) -> None:
 
 
 def test_a_course_without_marks_is_told_so(make_course: Callable, tmp_path: Path) -> None:
-    with pytest.raises(CourseError, match="there are no marks yet"):
+    with pytest.raises(CourseError, match="ps1 must be built before this"):
         write_feedback(make_course(), "ps1")
     with pytest.raises(CourseError, match="a course folder has"):
         write_feedback(tmp_path, "ps1")

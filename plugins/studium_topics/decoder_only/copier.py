@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from studium_topics.decoder_only import reference
 from studium_topics.decoder_only.experiment import HALF, VOCABULARY, repeated
 from studium_topics.decoder_only.model import Copier, Sizes
 from studium_topics.kits import packing
@@ -21,31 +22,30 @@ FILE = "copier.npz"
 STEPS, BATCH, RATE, SEED = 400, 32, 1e-2, 0  # as the experiment on a laptop
 
 
-def untrained() -> Copier:
-    """Return the model with the parameters of SEED."""
-    sizes = Sizes(VOCABULARY)
-    return Copier(sizes, rmsnorm=reference.rmsnorm, causal_attention=reference.causal_attention, seed=SEED)
+def untrained(parts: Any) -> Copier:
+    """Return the model with the parameters of SEED; ``parts`` has the functions of this topic's exercises."""
+    return Copier(Sizes(VOCABULARY), rmsnorm=parts.rmsnorm, causal_attention=parts.causal_attention, seed=SEED)
 
 
-def trained() -> Copier:
+def trained(parts: Any) -> Copier:
     """Return the model that this package keeps, one byte a weight."""
-    kept, model = packing.read(__package__, FILE), untrained()
+    kept, model = packing.read(__package__, FILE), untrained(parts)
     packing.unpack(model, kept["weights"], kept["scales"])
     return model.eval()
 
 
 @one_thread()
-def train_again() -> Copier:
+def train_again(parts: Any) -> Copier:
     """Return the model of the file, trained anew."""
-    model = untrained()
+    model = untrained(parts)
 
     def loss(generator: torch.Generator) -> Tensor:
         ids = repeated(BATCH, generator)
-        return reference.lm_loss(model(ids), F.pad(ids[:, HALF:], (HALF, 0), value=-100))
+        return parts.lm_loss(model(ids), F.pad(ids[:, HALF:], (HALF, 0), value=-100))
 
     train(model, loss, STEPS, RATE, schedule="onecycle", clip=1.0, seed=SEED, description="two layers")
     return model
 
 
 if __name__ == "__main__":
-    packing.write(Path(__file__).with_name(FILE), train_again())
+    packing.write(Path(__file__).with_name(FILE), train_again(import_module(".reference", __package__)))

@@ -59,9 +59,9 @@ class GlassTransformer(Widget):
 
     @classmethod
     def example(cls) -> Self:
-        from studium_topics.decoder_only import copier
+        from studium_topics.decoder_only import copier, exercises
 
-        return cls.of(copier.trained())
+        return cls.of(copier.trained(exercises))  # of which the parameters alone are shown
 
     @property
     def alt(self) -> str:
