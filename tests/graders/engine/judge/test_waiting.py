@@ -48,6 +48,11 @@ def test_an_assertion_of_the_test_is_its_word(shell):
     assert grade(shell, knows, checked(test)).only.outcome == "failed"
 
 
+def test_an_answer_that_reads_a_name_of_the_tests_fails(shell):
+    result = grade(shell, "def half(n):\n    return m / 2", checked("m = 3\nassert half(3) == 1.5")).only
+    assert (result.outcome, "name 'm' is not defined" in result.message) == ("failed", True)
+
+
 def test_what_a_hidden_test_says_stays_bounded(shell):
     result = grade(shell, EXACT, checked(TEST, hidden=True)).only
     assert result.outcome == "manual"
