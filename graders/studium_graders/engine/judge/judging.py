@@ -139,8 +139,8 @@ class TestJudge:
     def _or_waits(self, test: PreparedTest, failed: Judged, error: BaseException) -> Judged:
         """Return ``failed``; where a test met an error that it does not meet beside the answer, it waits for a person.
 
-        An assertion of the test is its word, and a name that only the test makes is not the answer's to read. Beside the
-        answer it runs in a fork, of which nothing is left.
+        An assertion of the test is its word, and a name that only the test makes is not the answer's to read. Beside
+        the answer it runs in a fork, of which nothing is left.
         """
         decided = isinstance(error, AssertionError | NameError) and self.student.refusal is None
         if decided or failed.result.outcome != "failed" or self.permissions.recording:
