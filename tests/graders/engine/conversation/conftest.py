@@ -18,6 +18,8 @@ from studium_graders.engine.student_side.cells import Cells
 from studium_graders.engine.student_side.serving import serve
 from studium_graders.engine.student_side.warm_up import warm_up
 
+from tests.graders.engine.shells import make_current
+
 from .permitting import permissions
 
 LIMITS = Limits(call_seconds=20)
@@ -53,6 +55,7 @@ def students(shell: Any) -> Iterator[Callable[..., StudentProcess]]:
         here, there = socket.socketpair()
         pid = os.fork()
         if pid == 0:
+            make_current(shell)
             gc.freeze()  # as the fork server does; else looking for garbage copies the memory of all tests
             here.close()
             for _, other in running:

@@ -26,6 +26,8 @@ from studium_graders.engine.student_side.cells import Cells
 from studium_graders.engine.student_side.serving import serve
 from studium_graders.engine.supervision.calibration import calibrate as calibrate_with
 
+from tests.graders.engine.shells import make_current
+
 from .notebooks import grade, no_exercises, prepared, submission
 
 LIMITS = Limits(call_seconds=20)
@@ -41,6 +43,7 @@ def forked(shell, calibration=NOTHING_KNOWN, files=None, *, recording=False):
         write_files(files)
         pid = os.fork()
         if pid == 0:
+            make_current(shell)
             gc.freeze()  # as the fork server does; else looking for garbage copies the memory of all tests
             here.close()
             os.chdir(folder)
@@ -99,6 +102,7 @@ def oracle(shell, notebook, canonical, files=None):
     with tempfile.TemporaryDirectory() as folder:
         pid = os.fork()
         if pid == 0:
+            make_current(shell)
             gc.freeze()
             os.chdir(folder)
             write_files(files or {})
