@@ -92,11 +92,12 @@ def laboratory(home: Path) -> Iterator[str]:
     (home / THEMES).write_text('{"adaptive-theme": true}')  # light or dark as the browser is
     command = [sys.executable, "-m", "studium", "lab", "--course", str(home / "workspace"), "--no-browser"]
     environment = os.environ | {"HOME": str(home), "STUDIUM_DATA": str(home / "data"), "STUDIUM_PROFILE": "smoke"}
-    server = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    server = subprocess.Popen(command, env=environment, **output, text=True, start_new_session=True)
     try:
-        assert server.stderr
-        for line in server.stderr:
-            if found := re.search(r"http://127\.0\.0\.1:\d+/lab\S+", line):
+        assert server.stdout
+        for line in server.stdout:
+            if found := re.search(r"http://localhost:\d+/lab\S+", line):
                 yield found[0]
                 return
         raise SystemExit("JupyterLab did not start: run `studium lab` to see why")
