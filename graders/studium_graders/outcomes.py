@@ -7,7 +7,10 @@ ExerciseOutcome = Literal["right", "wrong", "not attempted"]
 
 
 def outcome_of(tests: Iterable[str]) -> ExerciseOutcome:
-    """Return the outcome of an exercise from those of its tests. Those that a person marks count if they are all."""
+    """Return the outcome of an exercise from those of its tests.
+
+    A test that waits for a person counts neither way; an exercise of such tests alone is not right yet.
+    """
     outcomes = set(tests)
     if outcomes - {"manual"} == {"passed"}:
         return "right"

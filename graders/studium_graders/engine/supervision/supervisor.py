@@ -155,9 +155,9 @@ class _Grading:
         return msgspec.structs.replace(self.job, notebook=notebook, skip=skip, as_released=True)
 
     def _take_words(self, cell: Cell, bounded: str, clean: Heard) -> None:
-        """Let a test say what it says in the clean attempt; where it does not fail there, what is ``bounded``."""
+        """Let a test say what it says in the clean attempt; where it ends otherwise there, what is ``bounded``."""
         test, again = self.heard.results[_key(cell)], clean.results.get(_key(cell))
-        if again is None or again.outcome != "failed" or _key(cell) in clean.bounded:
+        if again is None or again.outcome != test.outcome or _key(cell) in clean.bounded:
             if not bounded:
                 return
             again, run = _with(test, bounded), CellRun(error=bounded)

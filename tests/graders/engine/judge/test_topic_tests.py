@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from studium import exercise
 from studium.catalogue import load_catalogue
 from studium.sources import solved, stub
 from studium.sources import test_cell as written_test
 from studium_graders.engine.material.assignment import Calibration
 
 from .notebooks import answer, checked, given, grade, material, submission
+from .processes import calibrate, grade_forked
 
 TOPIC = "lora"
 
@@ -46,6 +48,12 @@ def svd_lora():
 
 def grade_topic(student, notebook, *answers, **options):
     return grade(student, notebook, submission(notebook, *answers), exercises=exercises, **options)
+
+
+def graded_apart(shell, notebook, text, exercises):
+    """Grade an answer in a process of its own."""
+    calibration = calibrate(shell, notebook, exercises=exercises)
+    return grade_forked(shell, notebook, submission(notebook, text), calibration, exercises=exercises)
 
 
 @pytest.mark.parametrize("name", ["lora_linear", "svd_lora", "train_memory", "init_lora"])
@@ -109,3 +117,45 @@ def test_an_answer_that_changes_an_argument_is_told_so_and_of_a_hidden_test_no_v
     told = {result.hidden: result.message for result in failed}
     assert told[True] == "merge changed an argument that must stay as it is"
     assert told[False].startswith("merge changed its argument `weight`, which must stay as it is: at index")
+
+
+def test_an_error_that_only_secret_data_lead_to_fails(shell):
+    """The answer is right for the data of the public seed, which are those of the test beside it."""
+    svd, seen = exercises(TOPIC)["svd_lora"], []
+
+    def noted(delta, rank, alpha):
+        seen.append(delta.tolist())
+        return svd.solution(delta, rank, alpha)
+
+    for test in svd.tests:
+        exec(written_test(TOPIC, svd, test), {"svd_lora": noted})
+    knows = f"""{solved(svd).replace("svd_lora", "right", 1)}
+def svd_lora(delta, rank, alpha):
+    if delta.tolist() not in {seen}:
+        raise RuntimeError("unknown")
+    return right(delta, rank, alpha)
+"""
+    graded = graded_apart(shell, material(*cells_for("svd_lora")), knows, exercises)
+    assert [result.outcome for result in graded.results.values()] == ["failed"] * len(svd.tests)
+
+
+@exercise(points=1, minutes=1)
+def tripled(number):
+    """Return a number three times."""
+    ### BEGIN SOLUTION
+    return 3 * number
+    ### END SOLUTION
+
+
+@tripled.test("is the sum of three", points=1)
+def _(tripled):
+    assert tripled(2) + 1 == 7
+
+
+def test_an_object_that_the_test_may_not_ask_waits_for_a_person(shell):
+    own = "class Three:\n    def __init__(self, n): self.n = n\n    def __add__(self, n): return 3 * self.n + n\n"
+    (test,) = tripled.tests
+    cell = checked(written_test(TOPIC, tripled, test), topic=TOPIC, exercise="tripled", test=test.name)
+    notebook = material(answer(solved(tripled), stub=stub(tripled)), cell)
+    graded = graded_apart(shell, notebook, f"{own}def tripled(n):\n    return Three(n)", lambda _: {"tripled": tripled})
+    assert (graded.only.outcome, graded.only.points) == ("manual", 0)
