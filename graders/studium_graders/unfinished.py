@@ -47,6 +47,17 @@ def unfinished_of(
             yield f"{_counted(students, assignment)} {what} ({_some(students)}): run studium grade {assignment}"
 
 
+def waiting(directory: CourseDirectory, assignments: Collection[str] = ()) -> Iterator[str]:
+    """Return sentences about answers that a person has to mark: of ``assignments``, or of all in the gradebook."""
+    with reading_gradebook(directory.db_url) as session:
+        known = set(session.scalars(select(Assignment.name)))
+    for name in sorted(known & set(assignments) if assignments else known):
+        if students := waiting_marks(directory.db_url, name):
+            number = sum(students.values())
+            verb = "answers wait" if number != 1 else "answer waits"
+            yield f"{number} {verb} for your marks in {name}, which are 0 until then: {_some(students)}"
+
+
 def waiting_marks(url: str, assignment: str) -> dict[str, int]:
     """Return how many answers of an assignment a person has to mark, by student."""
     query = (

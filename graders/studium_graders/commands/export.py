@@ -42,7 +42,7 @@ def export(
         raise typer.BadParameter(f"--feedback is for --format moodle: got {format}")
     require_grade_extra("nbgrader", *(["nh3"] if feedback else []))
     from studium_graders.opening import open_course
-    from studium_graders.unfinished import unfinished
+    from studium_graders.unfinished import unfinished, waiting
 
     catalogue: Catalogue = ctx.obj
     options = ExportOptions(into, _columns(column or []), scale, dry_run, typer.echo, course, feedback)
@@ -50,6 +50,7 @@ def export(
     with settings_errors(course):
         directory = open_course(course)
         problems = list(unfinished(directory, assignment or ()))
+        notes = list(waiting(directory, assignment or ()))
     written = catalogue.manager.hook.studium_export(
         format=format,
         gradebook=directory.db_url,
@@ -61,8 +62,8 @@ def export(
         known = catalogue.manager.hook.studium_export_formats()
         raise UnknownNameError("format", format, (name for names in known for name in names))
     typer.echo(f"{written} was not written" if dry_run else f"{written} is ready")
-    for problem in problems:
-        typer.echo(f"studium: {problem}", err=True)
+    for sentence in (*notes, *problems):
+        typer.echo(f"studium: {sentence}", err=True)
     if problems:
         raise typer.Exit(1)
 
