@@ -29,7 +29,7 @@ def test_it_has_no_mark_until_a_person_gives_one(ps1_course: Path, submit: Calla
     submit(course, "ada", {"problem1": {"squares": OWN}})
 
     def grade(*more: str) -> str:
-        code, out, err = studium("grade", "ps1", "--course", str(course), "--student", "ada", "--force", *more)
+        code, out, err = studium("grade", "ps1", "--course", str(course), "--student", "ada", *more)
         assert code == 0, err
         return str(out)
 
