@@ -251,10 +251,8 @@ def test_after_a_test_was_stopped_for_its_time_the_others_of_its_answer_have_les
     assert points(result) == [0, 0, 1, 1]
 
 
-@pytest.mark.parametrize(
-    ("waited", "computed", "crowded"), [(6, 1, True), (6, 3, False), (4, 1, False)], ids=["waited", "burnt", "slept"]
-)
-def test_a_late_step_is_run_again_if_it_waited_for_a_processor_and_not_if_it_had_one(waited, computed, crowded):
+@pytest.mark.parametrize(("waited", "computed", "crowded"), [(6, 1, True), (6, 4, True), (4, 6, False), (4, 1, False)])
+def test_a_late_step_is_run_again_if_it_waited_for_a_processor_for_half_of_its_time(waited, computed, crowded):
     before = Usage(0, 1, waited=20, computed=20)
     after = Usage(0, 1, waited=20 + waited, computed=20 + computed)
     assert was_crowded(before, after, Limits(call_seconds=10)) is crowded
