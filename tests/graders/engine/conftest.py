@@ -21,7 +21,7 @@ from studium_graders.engine.processes.zygote import Zygote, common_ancestor
 from studium_graders.engine.sandbox import probe
 from studium_graders.engine.supervision.engine import Engine
 
-SECRET = b"the-marker-that-only-the-judge-may-know"
+SECRET = b"the-marker-that-only-the-engine-may-know"
 GIVEN = "import torch"
 SOLUTIONS = {
     "first": "def first(x):\n    return x + 1",

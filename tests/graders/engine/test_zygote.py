@@ -271,12 +271,14 @@ def _until(condition, seconds=10):
         time.sleep(0.01)
 
 
-def test_a_secret_of_the_material_is_in_the_judges_memory_and_not_in_the_students(engine, material, grade):
+def test_the_tests_are_in_the_judges_memory_alone_and_the_courses_secret_in_neithers(engine, material, grade):
     grade()
-    assert _memory_holds(engine._judge.pid, material.secret)
-    assert not _memory_holds(engine._student.pid, material.secret)
-    assert not _memory_holds(engine._student._ancestor.pid, material.secret)
-    assert not _memory_holds(engine._student.pid, b"assert second(4) == 8")
+    tests = b"assert second(4) == 8"
+    assert _memory_holds(engine._judge.pid, tests)
+    for pid in (engine._student.pid, engine._student._ancestor.pid):
+        assert not _memory_holds(pid, tests)
+    for pid in (engine._judge.pid, engine._student.pid, engine._student._ancestor.pid):
+        assert not _memory_holds(pid, material.secret)
 
 
 def test_the_zygotes_have_one_thread_and_a_clean_environment(engine, grade):

@@ -81,7 +81,8 @@ class Engine:
             self._new_folder("root", 0o711),
         )
         self._tests = self._new_folder("tests", 0o700)
-        judge = JudgeSetup(material, self._new_folder("ready", 0o700), hidden, imports)
+        without_secret = msgspec.structs.replace(material, secret=b"")  # each job brings the seed that follows from it
+        judge = JudgeSetup(without_secret, self._new_folder("ready", 0o700), hidden, imports)
         self._own = ExitStack()  # what this engine starts
         self._student, self._judge = self._launchers(setup, judge, ancestor, jobs)
         self._jobs = jobs
