@@ -104,33 +104,28 @@ def test_a_slider_is_answered_within_the_next_frame(mount, gallery):
 
 def dragged(page, steps: int) -> list[list[float]]:
     """When each save came, in ms since the first, and with which value, while a slider went up by one every 10 ms."""
-    saved = page.evaluate(
-        """(last) => new Promise((done) => {
-          const input = document.querySelector('input[aria-label="Steps"]');
-          let steps = 0;
-          const timer = setInterval(() => {
-            input.value = ++steps;
-            input.dispatchEvent(new Event("input"));
-            if (steps === last) { clearInterval(timer); setTimeout(done, 400); }
-          }, 10);
-        }).then(() => window.views[0].model.saved.map((save) => [save.at, save.state.steps]))""",
-        steps,
-    )
+    page.clock.install(time=0)
+    page.clock.pause_at(1000)
+    slider = page.locator('input[aria-label="Steps"]')
+    for step in range(1, steps + 1):
+        slider.evaluate("(input, step) => { input.value = step; input.dispatchEvent(new Event('input')); }", step)
+        page.clock.run_for(10)
+    page.clock.run_for(400)
+    page.clock.resume()  # it is the clock of the pages to come, too
+    saved = page.evaluate("window.views[0].model.saved.map((save) => [save.at, save.state.steps])")
     return [[at - saved[0][0], value] for at, value in saved]
 
 
 def test_a_drag_is_saved_when_it_begins_and_when_it_rests(mount, gallery):
     saved = dragged(mount(gallery()), 60)
-    assert (saved[0][1], saved[-1][1]) == (1, 60)
-    assert len(saved) <= 4  # two, unless the machine itself pauses
+    assert [value for _, value in saved] == [1, 60]
 
 
 def test_a_long_drag_is_saved_once_a_second_too(mount, gallery):
     saved = dragged(mount(gallery()), 180)
     assert saved[-1][1] == 180
-    times = [at for at, _ in saved]
-    assert max(later - at for at, later in pairwise(times)) < 1750  # the drag and its rest take 1800 at least
-    assert len(saved) <= 6
+    assert len(saved) == 3
+    assert max(later - at for at, later in pairwise(at for at, _ in saved)) <= 1010
 
 
 def test_abort_leaves_no_element_listener_frame_or_observer(mount, gallery):
