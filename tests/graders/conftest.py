@@ -22,6 +22,14 @@ NBGRADER = "from studium_graders.nbgrader_config import configure\n\nconfigure(g
 STOCK = f"{NBGRADER}del get_config().Autograde.autograde_preprocessors  # these courses are graded by nbgrader alone\n"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def machine_with_time() -> Iterator[None]:
+    """Judge what is late as on a machine that has time, since the tests themselves fill this one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("studium_graders.engine.supervision.attempt.was_crowded", lambda *_: False)
+        yield
+
+
 @contextmanager
 def installed(site: Path, package: str, entry_point: str) -> Iterator[None]:
     """Install a package that lies beside this file in ``site``, for this process and its children."""

@@ -209,7 +209,8 @@ WORKS = "def second(x):\n    import time\n    while time.thread_time() < 0.8:\n 
 
 
 @pytest.mark.heavy
-def test_a_submission_that_fills_the_processors_costs_no_other_one_its_marks(material, ancestor, hand_in):
+def test_a_submission_that_fills_the_processors_costs_no_other_one_its_marks(material, ancestor, hand_in, monkeypatch):
+    monkeypatch.setattr("studium_graders.engine.supervision.attempt.was_crowded", was_crowded)
     few = msgspec.structs.replace(material.limits, call_seconds=3)
     hog = {name: HOG.format(name=name) for name in ("first", "second", "third")}
     busy = msgspec.structs.replace(material, limits=few)
@@ -221,8 +222,8 @@ def test_a_submission_that_fills_the_processors_costs_no_other_one_its_marks(mat
             time.sleep(0.5)
             result = threads.submit(engine.grade, hand_in(second=WORKS)).result()
     assert points(hostile.result()) == [0, 0, 0, 1]
-    assert "the notebook was run again alone" in result.notebooks[0].notes[-1]
-    assert (points(result), result.verdict) == (ALL, "graded")
+    assert any("the notebook was run again alone" in note for note in result.notebooks[0].notes)
+    assert {test.outcome for test in result.tests} <= {"passed", "manual"}  # others may fill this machine, too
 
 
 def test_after_a_test_was_stopped_for_its_time_the_others_of_its_answer_have_less(make_material, ancestor):
@@ -249,6 +250,21 @@ def test_after_a_test_was_stopped_for_its_time_the_others_of_its_answer_have_les
         "",
     ]
     assert points(result) == [0, 0, 1, 1]
+
+
+def test_what_fails_twice_on_a_machine_without_time_waits_for_a_person_and_is_no_zero(
+    make_material, ancestor, monkeypatch
+):
+    monkeypatch.setattr("studium_graders.engine.supervision.attempt.was_crowded", lambda *_: True)
+    answers = {"slow": "def slow():\n    return 1", "quick": "def quick():\n    return 1"}
+    tests = {"slow": "assert slow() == 1", "quick": "assert quick() == 1"}
+    material = make_material(answers, tests, limits=Limits(call_seconds=1))
+    late = answers | {"slow": "def slow():\n    __import__('time').sleep(9)\n    return 1"}
+    with Engine(material, probe().level, trust=True, ancestor=ancestor) as engine:
+        result = engine.grade(handed_in(material, "alice", late))
+    assert [test.outcome for test in result.tests] == ["manual", "passed"]
+    assert "the machine was too busy to give your code its time" in result.tests[0].message
+    assert "what failed waits for your marks" in result.notebooks[0].notes[-1]
 
 
 @pytest.mark.parametrize(("waited", "computed", "crowded"), [(6, 1, True), (6, 4, True), (4, 6, False), (4, 1, False)])
