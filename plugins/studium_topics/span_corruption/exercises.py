@@ -392,7 +392,7 @@ def _(length, density, mean, generator):
         "How do you see, at a hidden token, that a new span begins?",
         "Go through the text once. At the first token of a span both sides get the next sentinel; afterwards a token "
         "goes to one side only.",
-        "Both results are one-dimensional. With h hidden tokens in k spans, inputs have T - h + k + 1 tokens and "
+        "Both results are one-dimensional. With h hidden tokens in k spans, inputs have n - h + k + 1 tokens and "
         "targets have h + k + 1.",
         "`for token, hidden in zip(ids.tolist(), mask.tolist()):` with a counter of spans and the flag before it; at "
         "the end `torch.tensor([*inputs, eos])`.",
@@ -404,7 +404,7 @@ def corrupt(ids, mask, sentinels, eos):
     inputs are the text with each run of hidden tokens replaced by one sentinel. targets are, for each run, its sentinel
     and its tokens. Both end with `eos`, and the first run has the first sentinel in both, the second the second, …
 
-    - ids (T,): long. mask (T,): bool, True where a token is hidden; any pattern, also at both ends.
+    - ids (n,): long. mask (n,): bool, True where a token is hidden; any pattern, also at both ends.
     - sentinels: a list of ids in the order of their use, at least as many as runs.
     - Returns two tensors of long, one-dimensional. The arguments stay as they are.
     """
