@@ -37,7 +37,7 @@ MetricMicroscope()
 #
 # | symbol | meaning |
 # |---|---|
-# | $\ell_t$ | loss of token $t$, $-\ln p$, in nats |
+# | $T$, $\ell_t$ | tokens of a text; loss of token $t$, $-\ln p$, in nats |
 # | $c$, $r$ | length of all hypotheses, and of the references nearest to them |
 # | $m_n$, $t_n$ | matched n-grams, and all n-grams of the hypotheses |
 # | $n$, $c$, $k$ | for pass@k alone: samples drawn, correct samples, samples allowed |
@@ -362,8 +362,8 @@ figures.decided(race)
 #
 # * **The twin is undecided** here: it leads by 1.7 points on 300 items, with an interval from −2.3 to 5.7. The models
 #   differ on 12 % of the items, so a lead of that size takes thousands of items, and another seed may turn its sign.
-# * **The short run is worse**, here by 13 points. Every benchmark of 800 items finds that, with each of the three
-#   seeds; of 100 items, three of four do.
+# * **The short run is worse**, here by 13 points. With each of the three seeds, every benchmark of 800 items finds
+#   that, and about three of four benchmarks of 100 items do.
 # * **The normaliser matters more than the twin's seed.** From the same log-probabilities the base gets 35 % right by
 #   the sum, 44 % per token and 35 % per byte; per token it gains 10, 12 and 13 points over the sum. Where all choices
 #   have 7 tokens, the sum and the sum per token rank alike, so the difference between them is due to length alone.
@@ -470,7 +470,7 @@ for bias in (0.0, 0.5, 1.0):
 #   of the difference.
 # * *"Undecided means equal."* It means that these items cannot tell the two apart. Half the width of the interval takes
 #   four times the items.
-# * *"A calibrated model is a good model."* Its confidence says how often it is right, which may be seldom.
+# * *"A calibrated model is a good model."* Its confidence says how often it is right, which may be rarely.
 #
 # ## You can now
 #
