@@ -334,7 +334,7 @@ def bert_embed(ids, segments, tables, gamma, beta, eps=1e-12):
     """Return LayerNorm(word + position + segment) for every token.
 
     - ids (B, T): token ids. segments (B, T): 0 for the first sentence, 1 for the second.
-    - tables: a mapping of "word" (V, D), "position" (P, D) with P >= T, and "segment" (2, D). Positions count from 0.
+    - tables: a mapping of "word" (V, D), "position" (T rows or more, D) and "segment" (2, D). Positions count from 0.
     - gamma, beta (D,): scale and shift of the LayerNorm over the last axis; eps is added to its variance.
 
     Returns (B, T, D). The lesson trains through it: gradients reach the tables, gamma and beta.

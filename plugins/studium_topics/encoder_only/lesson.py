@@ -577,7 +577,7 @@ print(f"right in {experiment.minimal_pairs(model, score):.0%} of 40 pairs that d
 # * *"BERT reads once from the left and once from the right."* That was ELMo. In BERT every layer sees both sides.
 # * *"`[CLS]` is the meaning of the sentence."* It is trained for NSP alone. Without fine-tuning, the mean of the words'
 #   vectors compares sentences better ([Reimers and Gurevych 2019](https://arxiv.org/abs/1908.10084), table 1).
-# * *"`[MASK]` appears in use."* Only if you ask for a hidden word; hence 80/10/10.
+# * *"A model in use reads `[MASK]`."* Only if you ask it for a hidden word; hence 80/10/10.
 # * *"MLM models whole sentences."* You saw three coins: hidden words are predicted independently.
 # * *"Padding is harmless, the model learns to ignore it."* Without the mask, noise in the padding moved real words.
 #
