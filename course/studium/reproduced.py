@@ -18,7 +18,7 @@ from studium.published_panels import as_lines, panels
 from studium.topic import Topic
 
 _FIGURES = "plotly.graph_objs._figure", "Figure"  # by name, so that plotly is not imported without need
-_WIDTH = 60  # characters of a title's line
+_WIDTH, _SMALL = 42, 54  # characters of a line of a title and of its subtitle: a phone shows so many
 _LINE = 20  # px
 _WORDS = {True: "reproduced", False: "not reproduced", None: "too small a run to judge, measured"}
 _MARKS = {True: "✓", False: "✗", None: "○"}
@@ -126,9 +126,9 @@ def titled(figure: Any, found: Reproduction) -> None:
         return
     row = found.headline
     lines = textwrap.wrap(row.claim.text, _WIDTH)
-    small = [row.beside, found.badge(row.holds)]
+    small = [line for text in (row.beside, found.badge(row.holds)) for line in textwrap.wrap(text, _SMALL)]
     title = {"text": f"<b>{'<br>'.join(lines)}</b>", "subtitle": {"text": "<br>".join(small), "font": {"size": 12}}}
-    place = {"x": 0, "xref": "paper", "y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 14}}
+    place = {"x": 0, "xref": "container", "y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 14}}
     room = _LINE * (len(lines) + len(small)) + 20
     legend = room if any(trace.name for trace in figure.data) else 0
     figure.update_layout(title=title | place, margin_t=room + (30 if legend else 0))
