@@ -320,7 +320,8 @@ batches = experiment.batches(lesson.profile, torch.Generator().manual_seed(2))
 losses = lesson.mine(pretrain)(mine, batches, hide, lr=experiment.LEARNING_RATE)
 chart = figure(x="training step", y="loss (nats a hidden word)", height=320)
 chart.add_scatter(y=losses, name="your BERT", line={"color": COLOURS[0]})
-chart.add_hline(y=torch.tensor(grammar.VOCABULARY).log().item(), line_dash="dot", annotation_text="ln V")
+ln_v = torch.tensor(grammar.VOCABULARY).log().item()
+chart.add_hline(y=ln_v, line_dash="dot", line_color="#808891", annotation_text="ln V")
 chart
 
 # %% [markdown] tags=["experiment"]

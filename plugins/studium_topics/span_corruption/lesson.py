@@ -272,7 +272,8 @@ def batch(step):
 losses = pretrain(TinyT5(experiment.SIZES), batch, lesson.profile.choose(smoke=10, laptop=120, gpu=400), 5e-3)
 chart = figure(x="training step", y="loss (nats a target token)", height=300)
 chart.add_scatter(y=losses, name="your T5", line={"color": COLOURS[0]})
-chart.add_hline(y=torch.tensor(experiment.VOCABULARY).log().item(), line_dash="dot", annotation_text="ln V")
+ln_v = torch.tensor(experiment.VOCABULARY).log().item()
+chart.add_hline(y=ln_v, line_dash="dot", line_color="#808891", annotation_text="ln V")
 chart
 
 # %% [markdown]
