@@ -37,7 +37,7 @@ figures.opening()
 # | $B$, $D$, $H$, $d$ | texts in a batch, width of the stream, heads, width of a head: $D = H d$ |
 # | $m_s$; $k_s$, $v_s$ | the encoder's vector of source token $s$; its key and value |
 # | $q_t$, $a_{ts}$ | query of the decoder at position $t$; weight with which it reads slot $s$ |
-# | $b_{s-t}$ | bias of a head for the distance from query $t$ to key $s$ |
+# | $b_{ts}$, $b_{s-t}$ | bias on the score of query $t$ and key $s$; one that depends on their distance alone |
 # | $V$, $K$ | number of tokens; number of buckets of one side |
 
 # %%
@@ -72,13 +72,15 @@ from studium_topics.encoder_decoder.exercises import remember
 # %% [markdown]
 # ## Reading it
 #
-# The decoder asks with its stream. For one head,
+# A decoder's layer asks with its own vectors: the query at position $t$ is $q_t = W_Q z_t$, where $z_t$ is the vector
+# there, normalised. For one head,
 #
 # $$\operatorname{read}_t = \sum_{s=1}^{S} a_{ts} v_s, \qquad
 # a_{ts} = \frac{\exp(q_t \cdot k_s + b_{ts})}{\sum_{r} \exp(q_t \cdot k_r + b_{tr})} .$$
 #
 # That is a dictionary that can be differentiated: $q_t$ is looked up among the keys, and what comes back is a mixture
-# of values. The bias $b_{ts}$ closes slots, here those of padding. There is no causal mask, because the whole source is
+# of values. The heads' results, side by side, go through a matrix $W_O$. The bias $b_{ts}$ closes slots, here those of
+# padding. There is no causal mask, because the whole source is
 # there before the first token of the answer. *Self*-attention is the special case in which both sides are the same
 # text, so T5's code, and yours, needs only one function.
 #
@@ -86,10 +88,11 @@ from studium_topics.encoder_decoder.exercises import remember
 #
 # <details><summary>Derivation</summary>
 #
-# Let $z$ be the normalised stream, $D$ numbers with mean square 1. T5 draws the entries of $W_K$ with variance
-# $1/D$, so each number of a key has variance $D \cdot 1/D = 1$. The entries of $W_Q$ have variance $1/(D d)$, so each
-# number of a query has variance $1/d$. A score is a sum of $d$ products of independent numbers with mean 0, so its
-# variance is $d \cdot 1 \cdot 1/d = 1$. The division has moved into the first weights. From there on, training decides.
+# The normalised vector $z_t$ holds $D$ numbers with mean square 1, and so does $m_s$. T5 draws the entries of $W_K$
+# with variance $1/D$, so each number of a key has variance $D \cdot 1/D = 1$. The entries of $W_Q$ have variance $1/(D
+# d)$, so each number of a query has variance $1/d$. A score is a sum of $d$ products of independent numbers with mean
+# 0, so its variance is $d \cdot 1 \cdot 1/d = 1$. The division has moved into the first weights. From there on,
+# training decides.
 # </details>
 
 # %% exercise="cross_attention"
@@ -113,7 +116,7 @@ from studium_topics.encoder_decoder.exercises import cross_attention
 #
 # How many numbers does that take? A text may have thousands of tokens, and whether a word is 500 or 510 tokens away
 # hardly matters, whereas 1 or 2 makes a difference. So T5 puts distances into buckets: each near distance has its own,
-# and the far ones share buckets whose width is a constant *factor*.
+# and the far ones share buckets, each of which ends a constant *factor* farther away than the one before.
 
 # %% exercise="relative_bucket"
 from studium_topics.encoder_decoder.exercises import relative_bucket
@@ -137,9 +140,9 @@ from studium_topics.encoder_decoder.exercises import position_bias
 # ## The decoder's layer
 #
 # A layer of the encoder has two parts, attention and a feed-forward network, as in *encoder-only*; like Llama, T5
-# normalises only the copy that a part reads. The decoder's layer has three parts, with cross-attention in the middle.
-# So there are **two caches**: one for its own tokens, which grows by one token a step, and the memory, which never
-# changes.
+# normalises only the copy that a part reads (`rmsnorm` and `feed_forward` are given). The decoder's layer has three
+# parts, with cross-attention in the middle. So there are **two caches**: one for its own tokens, which grows by one
+# token a step, and the memory, which never changes.
 
 # %% exercise="decoder_layer"
 from studium_topics.encoder_decoder.exercises import decoder_layer

@@ -140,9 +140,10 @@ for name, text in SYSTEMS.items():
     print(f"{name:16} {score:7.1f}   " + "   ".join(f"{100 * value:7.1f}" for value in row))
 
 # %% [markdown]
-# ROUGE-N is the F1 of n-grams, ROUGE-L of the longest common subsequence
-# ([Lin 2004](https://aclanthology.org/W04-1013/)), chrF an F-score of character n-grams in which recall counts twice
-# ([Popović 2015](https://aclanthology.org/W15-3049/)). Exact match and token F1 compare short answers after
+# ROUGE-N compares the n-grams of two texts and ROUGE-L their longest common subsequence
+# ([Lin 2004](https://aclanthology.org/W04-1013/), who defines ROUGE-N as a recall; today, as here, the F1 is usually
+# reported). chrF is an F-score of character n-grams ([Popović 2015](https://aclanthology.org/W15-3049/)); as in
+# sacrebleu, its recall weighs twice as much as its precision. Exact match and token F1 compare short answers after
 # lower-casing and removing punctuation and articles. All of them are short functions in `surface.py`. None of them
 # knows what "not" means.
 #
