@@ -380,7 +380,7 @@ for name, reader, side in (("both sides", result.both, 0), ("left to right", res
         print(f"    {role:11s} loss {reader.nats[role]:.3f}   floor {floors[role][side]:.3f}")
 
 # %% tags=["experiment"]
-chart = figure(x="training step", y="accuracy of the number", height=380)
+chart = figure(x="training step", y="share with the right number", height=380)
 readers = {"both sides": result.both, "left to right": result.left}
 for (name, reader), colour in zip(readers.items(), COLOURS, strict=False):
     for word, curve, dash in (
