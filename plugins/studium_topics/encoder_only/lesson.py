@@ -3,7 +3,7 @@
 #
 # > ▢ small dogs sleep.
 #
-# Which word is missing, *this* or *these*? The answer stands to the right of the gap: you read on, came to *dogs*, and
+# Which word is missing, *this* or *these*? The answer is to the right of the gap: you read on, came to *dogs*, and
 # looked back. A model that reads from left to right cannot look back. When it reaches ▢ it has read nothing, so it is
 # right half of the time, and **no amount of training makes it better than a coin**.
 #

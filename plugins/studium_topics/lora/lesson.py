@@ -156,8 +156,9 @@ from studium_topics.lora.exercises import lora_linear
 # \frac{\partial L}{\partial A} = \frac{\alpha}{r}\, B^\top G\, x^\top .$$
 #
 # Each gradient is multiplied by the *other* factor. If both are zero, both gradients vanish, at this step and at every
-# later one. With $B = 0$ and a random $A$, the gradient of $B$ is alive; after one step $B$ is no longer zero, and $A$
-# learns as well. How large should the random $A$ be? Large enough that $Ax$ is about as large as $x$, for every width.
+# later one. With $B = 0$ and a random $A$, the gradient of $B$ is not zero; after one step $B$ is no longer zero, and
+# $A$ learns as well. How large should the random $A$ be? Large enough that $Ax$ is about as large as $x$, for every
+# width.
 
 # %% exercise="init_lora"
 from studium_topics.lora.exercises import init_lora

@@ -95,7 +95,7 @@ for name, copies in (("one static mask", 1), ("ten static masks", 10), ("dynamic
 # </details>
 #
 # So one static mask leaves 85 % of the text as blind spots: the model never has to predict them. The other 15 % it can
-# learn by heart, without learning any language, because the same row always has the same answers.
+# memorise without learning any language, because the same row always has the same answers.
 #
 # Now write the function that masks. BERT's shares stay the same: of the chosen tokens, 80 % become the mask token,
 # 10 % a random token, and 10 % stay.

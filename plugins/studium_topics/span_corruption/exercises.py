@@ -567,7 +567,7 @@ def _(ids, mask, sentinels, eos):
 
 
 @corrupt.misconception(
-    "You swapped the sides: hidden tokens belong into the targets, and what is left into the inputs.",
+    "You swapped the sides: hidden tokens belong in the targets, and the others in the inputs.",
     name="sides-swapped",
 )
 def _(ids, mask, sentinels, eos):
@@ -1085,7 +1085,7 @@ raw_length.equivalent("continue", "no longer text fits, either")
     kind="write",
     hints=(
         "What may the decoder have read when it predicts the first label? And the second?",
-        "The decoder reads the labels one place later, and something else stands in the first place.",
+        "The decoder reads the labels one place later, and something else comes first.",
         "The last label is never read, so the shape (B, T) stays the same.",
         "`labels.new_full(labels.shape, start)`, then `[:, 1:]` takes `labels[:, :-1]`; `masked_fill` replaces -100.",
     ),
@@ -1139,7 +1139,7 @@ def _(shift_right, rng):
 
 
 @shift_right.misconception(
-    "You rolled the labels around, so the last label stands in the first place, where the decoder reads it too early; "
+    "You rolled the labels around, so the last label is in the first place, where the decoder reads it too early; "
     "put `start` there.",
     name="rolled-around",
 )

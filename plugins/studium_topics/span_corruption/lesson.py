@@ -79,7 +79,7 @@ Diagram.from_package("studium_topics.span_corruption", "flow.svg")
 # $n - h$ kept tokens are cut into $k$ pieces, and the pieces are laid alternately.
 #
 # So the first thing we need is a fair cut. All lists of lengths should be equally likely, and a list such as (4, 1, 1)
-# has to come up as often as (2, 2, 2).
+# must come up as often as (2, 2, 2).
 
 # %% exercise="random_lengths"
 from studium_topics.span_corruption.exercises import random_lengths
