@@ -18,7 +18,7 @@ from studium.published_panels import as_lines, panels
 from studium.topic import Topic
 
 _FIGURES = "plotly.graph_objs._figure", "Figure"  # by name, so that plotly is not imported without need
-_WIDTH = 60  # characters of a title's line
+_WIDTH, _SMALL = 40, 54  # characters of a line of a title and of its subtitle: a phone shows so many
 _LINE = 20  # px
 _WORDS = {True: "reproduced", False: "not reproduced", None: "too small a run to judge, measured"}
 _MARKS = {True: "✓", False: "✗", None: "○"}
@@ -126,14 +126,21 @@ def titled(figure: Any, found: Reproduction) -> None:
         return
     row = found.headline
     lines = textwrap.wrap(row.claim.text, _WIDTH)
-    small = [row.beside, found.badge(row.holds)]
+    small = [line for text in (row.beside, found.badge(row.holds)) for line in textwrap.wrap(text, _SMALL)]
     title = {"text": f"<b>{'<br>'.join(lines)}</b>", "subtitle": {"text": "<br>".join(small), "font": {"size": 12}}}
-    place = {"x": 0, "xref": "paper", "y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 14}}
+    top = 14 if len(lines) == 1 else 25  # plotly sets the first of several lines 11 px higher
+    place = {"x": 0, "xref": "container", "y": 1, "yref": "container", "yanchor": "top", "pad": {"t": top}}
     room = _LINE * (len(lines) + len(small)) + 20
-    legend = room if any(trace.name for trace in figure.data) else 0
-    figure.update_layout(title=title | place, margin_t=room + (30 if legend else 0))
+    legend = _LINE * _legend_rows([trace.name for trace in figure.data if trace.name])
+    figure.update_layout(title=title | place, margin_t=room + (legend + 10 if legend else 0))
     if figure.layout.height:
-        figure.update_layout(height=figure.layout.height + room)
+        figure.update_layout(height=figure.layout.height + room + max(legend - _LINE, 0))
+
+
+def _legend_rows(names: list[str]) -> int:
+    """Return how many rows a legend has on a phone, where plotly gives each name as much room as the longest needs."""
+    beside = max(300 // (7 * max(map(len, names)) + 40), 1) if names else 1
+    return -(-len(names) // beside)
 
 
 class _Watch:

@@ -83,11 +83,21 @@ def test_a_figures_title_is_the_claim_with_the_number_beside_the_claims_own(shel
     assert made.layout.height - made.layout.margin.t >= 300 - 30
 
 
-def test_a_long_claim_is_broken_into_lines_that_a_narrow_notebook_shows(shell, shown):
+def test_a_long_claim_is_broken_into_lines_that_a_phone_shows(shell, shown):
     claim = shell.user_ns["experiment"].claims[0]
     object.__setattr__(claim, "text", "word " * 40)
     lines = re.split("<br>", figure_in(shell, f"{RUN}figure = go.Figure()\n").layout.title.text)
-    assert max(map(len, lines)) <= 67
+    assert max(map(len, lines)) <= 40 + len("<b>")
+
+
+def test_a_titled_figure_has_room_for_each_row_of_its_legend_on_a_phone_and_keeps_its_plot(shell, shown):
+    def made(names):
+        lines = ", ".join(f"go.Scatter(y=[1], name={name!r})" for name in names)
+        return figure_in(shell, f"{RUN}figure = go.Figure([{lines}], layout={{'height': 300}})\n").layout
+
+    one, four = made(["short"]), made(["one of four names of some length"] * 4)
+    assert four.margin.t - one.margin.t == 3 * 20
+    assert four.height - four.margin.t == one.height - one.margin.t
 
 
 def test_a_title_that_the_author_has_set_stays(shell, shown):

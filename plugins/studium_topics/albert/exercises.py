@@ -747,7 +747,7 @@ def _(layer, x, weight, uses, loss):
 
 
 @gradient_by_use.misconception(
-    "Your rows stand in reverse; row 0 belongs to the first use, the one that is farthest from the loss.",
+    "Your rows are in reverse order; row 0 belongs to the first use, the one that is farthest from the loss.",
     name="last-use-first",
 )
 def _(layer, x, weight, uses, loss):
@@ -966,7 +966,7 @@ def _(ids, segments, parts, layers, pad):
     kind="find the bug",
     hints=(
         "Print the pairs of one document. From which column can you tell the label without reading the words?",
-        "A segment says which of the two places a token stands in: the first or the second.",
+        "A segment says which of the two places a token is in: the first or the second.",
         "Segments are 0 for [CLS], the first sentence and its [SEP], and 1 for the rest, whatever the label.",
         "Decide the order first, and number the places afterwards: `for segment, sentence in enumerate(...)`.",
     ),

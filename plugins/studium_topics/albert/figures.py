@@ -26,7 +26,7 @@ def shares(rows: Tensor) -> go.Figure:
 
 def moves(result: Sharing) -> go.Figure:
     """Return by which angle each layer turns a token, for both stacks of four layers (the paper's figure 1)."""
-    made = figure(x="layer", y="angle between its input and output (degrees)", height=320)
+    made = figure(x="layer", y="angle from input to output (degrees)", height=320)
     for run, colour, dash in zip((result.shared, result.own), COLOURS, ("solid", "dash"), strict=False):
         _, angles = steps_between(run.states)
         layers = list(range(1, len(angles) + 1))

@@ -26,7 +26,7 @@ ParameterBill(model="base", embedding=128, sets=1)
 # models train.
 #
 # **Before**, the recipe was: a larger BERT is a better BERT. But training keeps a gradient and two moments of Adam for
-# every parameter, and sends all gradients between machines, so memory and communication ran out before ideas did.
+# every parameter, and sends all gradients between machines, so memory and communication set the limit.
 # [ALBERT](https://arxiv.org/abs/1909.11942) (Lan et al. 2019) uses each parameter many times instead, as the
 # [Universal Transformer](https://arxiv.org/abs/1807.03819) (Dehghani et al. 2018) had done, and replaces BERT's next
 # sentence prediction by a question about order.
@@ -114,7 +114,7 @@ from studium_topics.albert.exercises import albert_embed
 from studium_topics.albert.exercises import parameter_bill
 
 # %% [markdown]
-# The published models (the paper's table 1 and table 2 print rounded totals: 108M, 334M, 12M, 18M, 60M and 235M):
+# Count the published models. The paper's tables 1 and 2 print rounded totals: 108M, 334M, 12M, 18M, 60M and 235M.
 
 # %%
 bill = lesson.mine(parameter_bill)
@@ -132,10 +132,10 @@ for name, sizes in {
 print(f"large against large: {totals['BERT-large'] / totals['ALBERT-large']:.2f} times fewer")
 
 # %% [markdown]
-# These are the encoders as the library builds them, to the digit. Of xxlarge the paper prints 235M, which is 12 million
-# more, and we do not know what it counts there. That model stands out in another way: ALBERT-xxlarge is four times
-# as wide as BERT-large and stores a third less, because width costs $H^2$ *once*. That was the point: not a smaller
-# BERT, but a wider one that fits.
+# These are the encoders as the library builds them, to the digit. For xxlarge the paper prints 235M, which is 12
+# million more; we do not know what else it counts. This model also shows what sharing was for: ALBERT-xxlarge is four
+# times as wide as BERT-large and stores a third less, because width costs $H^2$ *once*. The aim was not a smaller BERT,
+# but a wider one that fits into memory.
 #
 # ## The same layer again
 #
@@ -161,22 +161,22 @@ shared, own = costs["four layers, shared"], costs["four layers of their own"]
 lesson.found("operations", own[1] / shared[1], within=0)
 
 # %% [markdown] tags=["experiment"]
-# **Sharing divides the parameters by four and leaves the operations as they are.** A parameter is read from memory as
-# often as it is used. What does fall is all that happens once a parameter: storing, the gradient, Adam's two moments,
-# sending gradients between machines, the optimiser's step. In table 2 of the paper, ALBERT-large trains 1.7 times as
-# fast as BERT-large on the same many machines, and ALBERT-xxlarge, which has fewer parameters than BERT-large, runs at
-# 0.3 times its speed.
+# **Sharing divides the parameters by four and leaves the operations as they are.** Each of the four layers is computed,
+# whether or not its parameters are its own. What does fall is everything that happens once per parameter: storing it,
+# its gradient, Adam's two moments, sending the gradient between machines, the optimiser's step. In table 2 of the
+# paper, ALBERT-large trains 1.7 times as fast as BERT-large on the same many machines, and ALBERT-xxlarge, which has
+# fewer parameters than BERT-large, runs at 0.3 times its speed.
 
 # %% [markdown]
 # ### A gradient of many uses
 #
-# How does one learn a layer that is used $L$ times? Give each use its own copy, $w_1, \dots, w_L$, and let
+# How is a layer trained that is used $L$ times? Give each use its own copy, $w_1, \dots, w_L$, and let
 # $f(w_1, \dots, w_L)$ be the loss. Sharing sets all copies to $w$. By the chain rule
 #
 # $$ \frac{d}{dw} f(w, \dots, w) = \sum_{i=1}^{L} \frac{\partial f}{\partial w_i}(w, \dots, w) : $$
 #
-# the gradient of a shared layer is the **sum over its uses**. Autograd forms this sum by itself and shows you the total
-# alone. Take it apart.
+# the gradient of a shared layer is the **sum over its uses**. Autograd forms this sum by itself and shows you only the
+# total. Take it apart.
 
 # %% exercise="gradient_by_use"
 from studium_topics.albert.exercises import gradient_by_use
@@ -201,8 +201,9 @@ print(f"the twelve uses add up to autograd's gradient, up to {(uses.sum(0) - tot
 figures.shares(uses)
 
 # %% [markdown] tags=["experiment"]
-# The uses pull in different directions. A layer of its own would follow its own arrow. The shared layer follows the
-# sum, so it has to find parameters that are good for every depth at once. Will it?
+# Each bar is the gradient of one use: its length, and its angle to the sum. The uses pull in different directions. A
+# layer with parameters of its own would follow its own gradient. The shared layer follows the sum, so it has to find
+# parameters that are good at every depth at once. Whether it does is measured below, as soon as the model is complete.
 #
 # ## A whole ALBERT
 
@@ -292,8 +293,8 @@ figures.moves(result)
 # ## Two sentences
 #
 # BERT's second task, next sentence prediction (NSP), asks whether sentence B follows A in its document. Its negatives
-# take B from *another* document. RoBERTa dropped the task without harm. ALBERT asked why it taught so little, and
-# answered: another document has another **topic**, and topic is easy. How easy? Here is a rule without a single
+# take B from *another* document. RoBERTa dropped the task without harm. ALBERT's authors suspected the reason: another
+# document has another **topic**, and topics are easy to tell apart. How easy? Here is a rule without a single
 # parameter. It sees a right and a wrong pair of paragraphs of English prose, and chooses the pair that shares more
 # words.
 
@@ -362,8 +363,8 @@ figures.learning(learned)
 # **Each encoder learned what its negatives asked for.** With NSP it finds strangers nearly always, and at order it is
 # not much better than a coin in most runs (seeds 0 to 4 at `laptop`: 0.49, 0.65, 0.57, 0.60, 0.77; in the last one,
 # NSP itself was learned late, and only to 0.92). It might have learned more: a stranger's event may be of any hour, so
-# that order says something about NSP, too. But the topic answers everything, and what has been answered leaves no
-# gradient.
+# that order says something about NSP, too. But the topic already answers every question, and where the answer is
+# right and certain, the loss has no gradient left that could teach anything else.
 #
 # With SOP it knows the order, and is right in about seven of ten questions of NSP without any knowledge of topics. A
 # stranger brings an event that is earlier in about half of the cases; this reads as "swapped", which counts as "not

@@ -1740,7 +1740,7 @@ def _(induction_score, rng):
 
 
 @induction_score.misconception(
-    "You measured the weight on i - period, where the same token stood; an induction head looks at what *followed* "
+    "You measured the weight on i - period, where the same token was; an induction head looks at what *followed* "
     "it, one to the right.",
     name="same-token",
 )

@@ -27,8 +27,8 @@ figures.opening()
 # **Time:** 20 minutes of reading, 110 of coding, 2 of running.
 #
 # **How it came about.** Until 2017, language models were recurrent: they read one token after the other, so training
-# could not work on all positions at once, and what stood far back faded. The transformer replaced recurrence by
-# attention, and GPT kept its decoder alone and trained it to predict the next token; in 2020
+# could not work on all positions at once, and little of a distant token was left in the state. The transformer replaced
+# recurrence by attention, and GPT kept its decoder alone and trained it to predict the next token; in 2020
 # [GPT-3](https://arxiv.org/abs/2005.14165) used a made-up word in a sentence after a single example, without any change
 # of its weights. [Llama](https://arxiv.org/abs/2302.13971) is this decoder with three better parts: RMSNorm, a gated
 # feed-forward network and rotary positions.
@@ -127,8 +127,8 @@ from studium_topics.decoder_only.exercises import causal_attention
 #
 # In BERT the norm is applied to the stream itself, after each sum. In Llama it is applied to a copy. After $L$ layers
 # the stream is then $x_0$ plus a sum of $2L$ contributions, so its derivative with respect to $x_0$ is the identity
-# plus further terms. Gradients reach the first layer without passing through every norm, which is why eighty layers
-# train.
+# plus further terms. Gradients reach the first layer without passing through every norm, which is why networks of
+# eighty layers can be trained.
 
 # %% exercise="llama_block"
 from studium_topics.decoder_only.exercises import llama_block

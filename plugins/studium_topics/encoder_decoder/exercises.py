@@ -327,8 +327,8 @@ def relative_bucket(distance, bidirectional, buckets=32, farthest=128):
 
     One side has K buckets. n is how far away the key is.
 
-    - If bidirectional, K = buckets / 2; keys behind the query (distance > 0) get their bucket plus K.
-    - Else K = buckets; keys behind the query are never read, and count as n = 0.
+    - If bidirectional, K = buckets / 2; keys after the query (distance > 0) get their bucket plus K.
+    - Else K = buckets; keys after the query are never read, and count as n = 0.
     - n < K / 2: bucket n.
     - Other n: the remaining K / 2 buckets divide the range from K / 2 to farthest into steps that are equal on a
       logarithmic scale, rounding down.
@@ -399,7 +399,7 @@ def _(relative_bucket):
 
 
 @relative_bucket.misconception(
-    "You swapped the sides: the distance is key minus query, so positive distances are keys behind the query, and they "
+    "You swapped the sides: the distance is key minus query, so positive distances are keys after the query, and they "
     "get the upper buckets.",
     name="sides-swapped",
 )
@@ -408,7 +408,7 @@ def _(distance, bidirectional, buckets=32, farthest=128):
 
 
 @relative_bucket.misconception(
-    "You gave both directions the same buckets, so the model cannot tell the next word from the last one. Keys behind "
+    "You gave both directions the same buckets, so the model cannot tell the next word from the last one. Keys after "
     "the query get K more.",
     name="both-sides-alike",
 )
@@ -504,7 +504,7 @@ def _(distance, bidirectional, buckets=32, farthest=128):
     hints=(
         "A decoder that has cached 6 tokens reads 1 more. At which position is the query, and at which the keys?",
         "Make the table of distances, look its buckets up, and bring the heads to the front. Causal means that keys "
-        "behind the query are closed.",
+        "after the query are closed.",
         "Positions of queries are (T, 1), of keys (S,); distances (T, S); looked up (T, S, H); result (1, H, T, S).",
         "`torch.arange(keys) - torch.arange(keys - queries, keys)[:, None]` are the distances; "
         "`table[relative_bucket(distance, not causal, len(table))]` looks up; `masked_fill(distance > 0, -1e9)`.",
@@ -516,7 +516,7 @@ def position_bias(table, queries, keys, causal):
     - table (N, H): for each of N buckets, one number for each head.
     - keys: S, at positions 0 to S − 1. queries: T, at the *last* T of these positions, because a decoder's earlier
       queries have been answered before.
-    - causal: True in the decoder, whose buckets have one direction; keys behind their query get -1e9. False in the
+    - causal: True in the decoder, whose buckets have one direction; keys after their query get -1e9. False in the
       encoder, whose buckets have two.
 
     Use `relative_bucket` with farthest 128. Returns (1, H, T, S). The lesson trains through it.
@@ -663,8 +663,8 @@ def _(table, queries, keys, causal):
         "The layer adds three times to its stream. Which of the three parts reads the text so far, which the source, "
         "and which neither?",
         "Each part reads a normalised copy of the stream and adds its result to the stream. Only the first part makes "
-        "new keys and values; they go behind the kept ones.",
-        "New keys are (B, H, T, d); behind P kept ones, (B, H, P + T, d). The stream is (B, T, D) throughout.",
+        "new keys and values; they go after the kept ones.",
+        "New keys are (B, H, T, d); after P kept ones, (B, H, P + T, d). The stream is (B, T, D) throughout.",
         '`keys = torch.cat([kept[0], keys], 2)` if something is kept; `cross_attention(z, *memory, weights["cross_q"], '
         'weights["cross_o"], memory_bias)` reads the source.',
     ),
@@ -701,7 +701,7 @@ decoder_layer.equivalent(
 )
 
 
-@decoder_layer.test("adds all three parts, and keeps keys and values behind the earlier ones", points=1)
+@decoder_layer.test("adds all three parts, and keeps keys and values after the earlier ones", points=1)
 def _(decoder_layer):
     names = ("self_q", "self_k", "self_v", "self_o", "cross_q", "cross_o", "up", "down")
     weights = {name: torch.eye(2) * (1 + n % 3) for n, name in enumerate(names)} | {"self_q": torch.zeros(2, 2)}
@@ -719,7 +719,7 @@ def _(decoder_layer):
     assert_close(values, torch.tensor([[[[2.0], [3.0], [3.0]], [[5.0], [1.0], [3.0]]]]), message=message)
     stream = torch.tensor([3 + 8 / 3 + 3 * 3, 3 + 9 / 3 + 3 * 3])
     z = stream / stream.square().mean().sqrt() * torch.tensor([1.0, 3.0])
-    assert_close(found[0, 0], stream + 2 * z, rtol=1e-4, atol=1e-4, message="the stream of one token behind two")
+    assert_close(found[0, 0], stream + 2 * z, rtol=1e-4, atol=1e-4, message="the stream of one token after two")
 
 
 @decoder_layer.hidden("computes self-attention, cross-attention and feed-forward, in this order", points=2)
@@ -752,7 +752,7 @@ def _(decoder_layer, rng):
         z = F.rms_norm(stream, (width,), weights["mlp_norm"], 1e-6)
         expected = stream + (z @ weights["up"].T).clamp(min=0) @ weights["down"].T
         found, (keys, values) = decoder_layer(x, weights, kept, memory, bias, memory_bias)
-        what = f"{new} new tokens behind {before}, {heads} heads, a source of {slots}"
+        what = f"{new} new tokens after {before}, {heads} heads, a source of {slots}"
         assert_close(found, expected, rtol=1e-5, atol=1e-5, message=f"the stream: {what}")
         assert_close(keys, pair[0], rtol=1e-5, atol=1e-5, message=f"the keys: {what}")
         assert_close(values, pair[1], rtol=1e-5, atol=1e-5, message=f"the values: {what}")
@@ -776,7 +776,7 @@ def _(decoder_layer, rng):
     for size in (2, 1, 1, 2):
         end = start + size
         part, kept = decoder_layer(x[:, start:end], weights, kept, memory, bias[..., start:end, :end], nothing)
-        message = f"tokens {start} to {end - 1}, read behind what was kept"
+        message = f"tokens {start} to {end - 1}, read after what was kept"
         assert_close(part, whole[:, start:end], rtol=1e-5, atol=1e-5, message=message)
         start = end
 
@@ -1320,7 +1320,7 @@ def _(step, start, eos, pad, longest):
     level="integrative",
     importance=3,
     hints=(
-        "An answer's row may get several heirs in the next step, or none. What does that mean for what was kept of it?",
+        "Several extensions of one answer may stay in the beam, and none of another. Which cache does each need?",
         "Add the log-probabilities of all next tokens to the totals of their answers, take the best of all of them at "
         "once, and find from the flat index which answer and which token it was. Then everything that belongs to an "
         "answer moves with it.",
@@ -1521,7 +1521,7 @@ def _(step, start, eos, width, longest, alpha=0.0):
 
 @beam_search.misconception(
     "You gave each answer its own best extension; the beam takes the best of all extensions together, so one answer "
-    "may get several heirs and another none.",
+    "may be extended several times and another not at all.",
     name="best-of-each",
 )
 def _(step, start, eos, width, longest, alpha=0.0):

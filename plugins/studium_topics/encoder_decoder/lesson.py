@@ -37,7 +37,7 @@ figures.opening()
 # | $B$, $D$, $H$, $d$ | texts in a batch, width of the stream, heads, width of a head: $D = H d$ |
 # | $m_s$; $k_s$, $v_s$ | the encoder's vector of source token $s$; its key and value |
 # | $q_t$, $a_{ts}$ | query of the decoder at position $t$; weight with which it reads slot $s$ |
-# | $b_{s-t}$ | bias of a head for the distance from query $t$ to key $s$ |
+# | $b_{ts}$, $b_{s-t}$ | bias on the score of query $t$ and key $s$; one that depends on their distance alone |
 # | $V$, $K$ | number of tokens; number of buckets of one side |
 
 # %%
@@ -53,17 +53,18 @@ from studium_widgets import Diagram
 # %% [markdown]
 # ## A memory that is written once
 #
-# A translation depends on *all* of its source, also on what stands far right. So the two texts get two stacks. The
-# encoder reads the source in both directions and turns each token into a vector $m_s$. The decoder writes the answer
-# from left to right, and in every layer it may read all of these vectors. <dfn>Cross-attention</dfn> is attention whose
-# queries come from one text and whose keys and values come from another.
+# A translation may depend on any word of its source, including the last one. So source and answer get a stack of layers
+# each. The encoder reads the source in both directions and turns each token into a vector $m_s$. The decoder writes the
+# answer from left to right, and in every layer it may read all of these vectors. <dfn>Cross-attention</dfn> is
+# attention whose queries come from one text and whose keys and values come from another.
 
 # %% tags=["diagram"]
 Diagram.from_package("studium_topics.encoder_decoder", "flow.svg")
 
 # %% [markdown]
 # The source does not change while the answer grows. So its keys and values, the <dfn>memory</dfn> of an
-# encoder-decoder, are computed once for each source and layer, $k_s = W_K m_s$ and $v_s = W_V m_s$, cut into heads.
+# encoder-decoder, are computed once for each source and layer, $k_s = W_K m_s$ and $v_s = W_V m_s$, cut into heads. One
+# token's key and value are a *slot* of the memory.
 
 # %% exercise="remember"
 from studium_topics.encoder_decoder.exercises import remember
@@ -71,24 +72,27 @@ from studium_topics.encoder_decoder.exercises import remember
 # %% [markdown]
 # ## Reading it
 #
-# The decoder asks with its stream. For one head,
+# A decoder's layer asks with its own vectors: the query at position $t$ is $q_t = W_Q z_t$, where $z_t$ is the vector
+# there, normalised. For one head,
 #
 # $$\operatorname{read}_t = \sum_{s=1}^{S} a_{ts} v_s, \qquad
 # a_{ts} = \frac{\exp(q_t \cdot k_s + b_{ts})}{\sum_{r} \exp(q_t \cdot k_r + b_{tr})} .$$
 #
 # That is a dictionary that can be differentiated: $q_t$ is looked up among the keys, and what comes back is a mixture
-# of values. The bias $b_{ts}$ closes slots, here those of padding. Nothing is causal: the whole source is there before
-# the first token of the answer. *Self*-attention is the special case in which both sides are the same text, so T5's
-# code, and yours, needs only one function.
+# of values. The heads' results, side by side, go through a matrix $W_O$. The bias $b_{ts}$ closes slots, here those of
+# padding. There is no causal mask, because the whole source is
+# there before the first token of the answer. *Self*-attention is the special case in which both sides are the same
+# text, so T5's code, and yours, needs only one function.
 #
 # You may miss the division by $\sqrt{d}$. T5 has none.
 #
 # <details><summary>Derivation</summary>
 #
-# Let $z$ be the normalised stream, $D$ numbers with mean square 1. T5 draws the entries of $W_K$ with variance
-# $1/D$, so each number of a key has variance $D \cdot 1/D = 1$. The entries of $W_Q$ have variance $1/(D d)$, so each
-# number of a query has variance $1/d$. A score is a sum of $d$ products of independent numbers with mean 0, so its
-# variance is $d \cdot 1 \cdot 1/d = 1$. The division has moved into the first weights. From there on, training decides.
+# The normalised vector $z_t$ holds $D$ numbers with mean square 1, and so does $m_s$. T5 draws the entries of $W_K$
+# with variance $1/D$, so each number of a key has variance $D \cdot 1/D = 1$. The entries of $W_Q$ have variance $1/(D
+# d)$, so each number of a query has variance $1/d$. A score is a sum of $d$ products of independent numbers with mean
+# 0, so its variance is $d \cdot 1 \cdot 1/d = 1$. The division has moved into the first weights. From there on,
+# training decides.
 # </details>
 
 # %% exercise="cross_attention"
@@ -110,9 +114,9 @@ from studium_topics.encoder_decoder.exercises import cross_attention
 # self-attention, each head adds to a score a learned number $b_{s-t}$ that depends on the *distance* alone. A
 # <dfn>relative bias</dfn> is a number for each head and distance that is added to the attention scores.
 #
-# How many numbers does that take? A text may have thousands of tokens, and whether a word stands 500 or 510 tokens away
-# hardly matters, whereas 1 or 2 does. So T5 puts distances into buckets: each near distance has its own, and the far
-# ones share buckets whose width is a constant *factor*.
+# How many numbers does that take? A text may have thousands of tokens, and whether a word is 500 or 510 tokens away
+# hardly matters, whereas 1 or 2 makes a difference. So T5 puts distances into buckets: each near distance has its own,
+# and the far ones share buckets, each of which ends a constant *factor* farther away than the one before.
 
 # %% exercise="relative_bucket"
 from studium_topics.encoder_decoder.exercises import relative_bucket
@@ -124,7 +128,7 @@ for name, both in (("encoder, keys before the query", True), ("decoder", False))
     print(f"{name}: a new bucket begins at the distances {edges}")
 
 # %% [markdown]
-# There are three patterns of who sees whom, and the bias makes all of them. In the encoder every token sees every
+# There are three patterns of who sees whom, and the bias produces all three. In the encoder every token sees every
 # token. In the decoder a token sees itself and what came before it. In cross-attention it sees the whole source.
 #
 # The first layer's table serves all layers of its stack, and a cached decoder needs only the rows of its new queries.
@@ -136,9 +140,9 @@ from studium_topics.encoder_decoder.exercises import position_bias
 # ## The decoder's layer
 #
 # A layer of the encoder has two parts, attention and a feed-forward network, as in *encoder-only*; like Llama, T5
-# normalises only the copy that a part reads. The decoder's layer has three parts, with cross-attention in the middle.
-# So there are **two caches**: one for its own tokens, which grows by one token a step, and the memory, which never
-# changes.
+# normalises only the copy that a part reads (`rmsnorm` and `feed_forward` are given). The decoder's layer has three
+# parts, with cross-attention in the middle. So there are **two caches**: one for its own tokens, which grows by one
+# token a step, and the memory, which never changes.
 
 # %% exercise="decoder_layer"
 from studium_topics.encoder_decoder.exercises import decoder_layer
@@ -322,8 +326,8 @@ lesson.found("one slot", 100 * found.one["sort"].accuracy, within=0.25)
 # So **a weight says where a value was read, not what the value says.** An alignment is not an explanation. The last two
 # lines of the table are the evidence: with another memory, the model answers the other source.
 #
-# If slots are found by content, the length of the source should not matter, but a letter that stands twice should.
-# Training had at most nine letters, all different.
+# If slots are found by content, then a longer source should do no harm, but a letter that occurs twice should. Training
+# had at most nine letters, all different.
 
 # %% tags=["experiment"]
 draw = torch.Generator().manual_seed(1)
@@ -338,7 +342,7 @@ for name, text in (("20 different letters", many), ("8 letters, the third again 
     print(f"{name}: {accuracy:.1%} right; {''.join(letters[token] for token in answers[0].tolist())}")
 
 # %% [markdown] tags=["experiment"]
-# Twenty letters are no problem. But once a letter stands twice, the query that asks for it finds two slots and reads
+# Twenty letters are no problem. But once a letter occurs twice, the query that asks for it finds two slots and reads
 # half of each. The model skips what is between them, or writes it again and again. A position would tell them apart;
 # T5 must make do with more context in each vector.
 #
@@ -350,16 +354,17 @@ SourceReader.of({task: run.model.checkpoint for task, run in found.full.items()}
 # %% [markdown]
 # ## Searching for the likeliest answer
 #
-# Greedy search takes the likeliest *token* at each step. The likeliest *answer* may begin with another one. Suppose two
-# translations are possible: one way to say it word for word, with probability 0.4, and otherwise a fixed first word and
-# then any of six endings, 0.1 each. Greedy search takes the first word with 0.6, and ends at 0.1.
+# Greedy search takes the likeliest *token* at each step. The likeliest *answer* may begin with another one. Suppose a
+# sentence has one translation of probability 0.4, and six others of probability 0.1 each that all begin with the same
+# word. Greedy search takes that word, because its probability is 0.6, and ends at an answer of probability 0.1.
 #
 # <dfn>Beam search</dfn> keeps several unfinished answers at once, and at each step the likeliest of all their
-# extensions. An answer's cache must move with it: when answer 3 has two heirs and answer 1 none, the rows of the cache
-# are copied in the same way. The memory of the source is the same for all answers, so it is neither copied nor moved.
+# extensions. An answer's cache must move with it: when two extensions of answer 3 are kept and none of answer 1, the
+# rows of the cache are copied and dropped in the same way. The memory of the source is the same for all answers, so it
+# is neither copied nor moved.
 #
-# Finished answers of different lengths are compared by $\log p / T^{\alpha}$. With $\alpha = 0$ that is log p, which
-# falls with every token and so prefers short answers; larger $\alpha$ favours longer ones.
+# Finished answers of different lengths are compared by $\log p / T^{\alpha}$. With $\alpha = 0$ that is $\log p$, which
+# falls with every token and so prefers short answers; a larger $\alpha$ favours longer ones.
 
 # %% exercise="beam_search"
 from studium_topics.encoder_decoder.exercises import beam_search
@@ -386,8 +391,8 @@ for width in (1, 2):
 lesson.found("beam of 1", searched.logp[1])
 
 # %% [markdown] tags=["experiment"]
-# A beam of 1 walks into the garden path: it takes the mark, the likeliest token, and then has six or seven letters
-# to choose from, none of them likely. A beam of 2 keeps the copy as its second answer, and after the next token it
+# A beam of 1 goes wrong at the first token: it takes the mark, the likeliest one, and then has six or seven letters to
+# choose from, none of them likely. A beam of 2 keeps the copy as its second answer, and after the next token it
 # is ahead. (Seeds 0 and 2: the mean log p is −2.2 and −2.3 with a beam of 1, −1.1 and −1.0 with wider ones. The
 # model's own log p is a little off ln 0.4, because it has learned the probabilities from samples.) A beam wider than
 # 2 finds nothing more.
@@ -402,8 +407,8 @@ lesson.found("beam of 1", searched.logp[1])
 #   83.28, a decoder with a fully visible prefix 81.82, and a causal decoder 74.70. Our tasks say nothing about this: a
 #   causal decoder learns to reverse letters, too. The comparison needs transfer from pretraining.
 # * **Learned positions.** Our tables begin with one distance in view of each head; T5's begin near zero and are learned
-#   over hundreds of thousands of steps. From T5's start, 400 steps at twice this learning rate taught one of three of
-#   our models to reverse (seeds 0 to 2: 19, 99 and 1 % of the answers right).
+#   over hundreds of thousands of steps. From T5's initialisation, 400 steps at twice this learning rate taught one of
+#   three of our models to reverse (seeds 0 to 2: 19, 99 and 1 % of the answers right).
 # * **The curse of wide beams.** Answers of at most ten letters leave little room for it.
 # * **Alignments of a translation** are soft and need many heads and layers. Here one layer must do everything, so its
 #   heads agree.
@@ -426,7 +431,7 @@ lesson.found("beam of 1", searched.logp[1])
 #
 # ## Open tasks
 #
-# * **Ten minutes.** Call `model.looks` on a source in which a letter stands twice, with the right answer as input. You
+# * **Ten minutes.** Call `model.looks` on a source in which a letter occurs twice, with the right answer as input. You
 #   should see two slots with about half of the weight each, right after that letter.
 # * **An hour.** Let letters repeat in `pairs`, and train again. You should see fewer right answers after the same
 #   number of steps. What must a query know now, and which part of the decoder can tell it?

@@ -334,7 +334,7 @@ def bert_embed(ids, segments, tables, gamma, beta, eps=1e-12):
     """Return LayerNorm(word + position + segment) for every token.
 
     - ids (B, T): token ids. segments (B, T): 0 for the first sentence, 1 for the second.
-    - tables: a mapping of "word" (V, D), "position" (P, D) with P >= T, and "segment" (2, D). Positions count from 0.
+    - tables: a mapping of "word" (V, D), "position" (T rows or more, D) and "segment" (2, D). Positions count from 0.
     - gamma, beta (D,): scale and shift of the LayerNorm over the last axis; eps is added to its variance.
 
     Returns (B, T, D). The lesson trains through it: gradients reach the tables, gamma and beta.
@@ -414,7 +414,7 @@ def _(ids, segments, tables, gamma, beta, eps=1e-12):
 
 
 @bert_embed.misconception(
-    "You looked positions up by the token's id; the position is where the token stands, whatever word it is.",
+    "You looked positions up by the token's id; a position is a place in the sentence, whatever word is there.",
     name="position-by-word",
 )
 def _(ids, segments, tables, gamma, beta, eps=1e-12):
@@ -1101,7 +1101,7 @@ def _(logits, labels):
 
 
 @mlm_loss.misconception(
-    "You shifted the labels by one, as a left-to-right model does; BERT predicts the hidden word where it stands.",
+    "You shifted the labels by one, as a left-to-right model does; BERT predicts the hidden word at its own position.",
     name="shifted",
 )
 def _(logits, labels):
@@ -1702,7 +1702,7 @@ def _(sentences, place, seen):
 
 
 @best_loss.misconception(
-    "You took all words that can stand there for equally likely; the best model predicts their frequencies.",
+    "You took all words that can occur there for equally likely; the best model predicts their frequencies.",
     name="words-alike",
 )
 def _(sentences, place, seen):
@@ -1878,7 +1878,7 @@ def _(nsp_pairs, rng):
 
 
 @nsp_pairs.misconception(
-    "You drew the wrong sentence from the same document; it comes from another one, else the pair may "
+    "You drew the wrong sentence from the same document; it comes from another one, otherwise the pair may "
     "even be the right one.",
     name="negative-from-same-document",
 )

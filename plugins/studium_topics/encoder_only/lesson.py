@@ -3,7 +3,7 @@
 #
 # > ▢ small dogs sleep.
 #
-# Which word is missing, *this* or *these*? The answer stands to the right of the gap: you read on, came to *dogs*, and
+# Which word is missing, *this* or *these*? The answer is to the right of the gap: you read on, came to *dogs*, and
 # looked back. A model that reads from left to right cannot look back. When it reaches ▢ it has read nothing, so it is
 # right half of the time, and **no amount of training makes it better than a coin**.
 #
@@ -320,7 +320,8 @@ batches = experiment.batches(lesson.profile, torch.Generator().manual_seed(2))
 losses = lesson.mine(pretrain)(mine, batches, hide, lr=experiment.LEARNING_RATE)
 chart = figure(x="training step", y="loss (nats a hidden word)", height=320)
 chart.add_scatter(y=losses, name="your BERT", line={"color": COLOURS[0]})
-chart.add_hline(y=torch.tensor(grammar.VOCABULARY).log().item(), line_dash="dot", annotation_text="ln V")
+ln_v = torch.tensor(grammar.VOCABULARY).log().item()
+chart.add_hline(y=ln_v, line_dash="dot", line_color="#808891", annotation_text="ln V")
 chart
 
 # %% [markdown] tags=["experiment"]
@@ -379,7 +380,7 @@ for name, reader, side in (("both sides", result.both, 0), ("left to right", res
         print(f"    {role:11s} loss {reader.nats[role]:.3f}   floor {floors[role][side]:.3f}")
 
 # %% tags=["experiment"]
-chart = figure(x="training step", y="accuracy of the number", height=380)
+chart = figure(x="training step", y="share with the right number", height=380)
 readers = {"both sides": result.both, "left to right": result.left}
 for (name, reader), colour in zip(readers.items(), COLOURS, strict=False):
     for word, curve, dash in (
@@ -577,7 +578,7 @@ print(f"right in {experiment.minimal_pairs(model, score):.0%} of 40 pairs that d
 # * *"BERT reads once from the left and once from the right."* That was ELMo. In BERT every layer sees both sides.
 # * *"`[CLS]` is the meaning of the sentence."* It is trained for NSP alone. Without fine-tuning, the mean of the words'
 #   vectors compares sentences better ([Reimers and Gurevych 2019](https://arxiv.org/abs/1908.10084), table 1).
-# * *"`[MASK]` appears in use."* Only if you ask for a hidden word; hence 80/10/10.
+# * *"A model in use reads `[MASK]`."* Only if you ask it for a hidden word; hence 80/10/10.
 # * *"MLM models whole sentences."* You saw three coins: hidden words are predicted independently.
 # * *"Padding is harmless, the model learns to ignore it."* Without the mask, noise in the padding moved real words.
 #

@@ -37,7 +37,7 @@ MetricMicroscope()
 #
 # | symbol | meaning |
 # |---|---|
-# | $\ell_t$ | loss of token $t$, $-\ln p$, in nats |
+# | $T$, $\ell_t$ | tokens of a text; loss of token $t$, $-\ln p$, in nats |
 # | $c$, $r$ | length of all hypotheses, and of the references nearest to them |
 # | $m_n$, $t_n$ | matched n-grams, and all n-grams of the hypotheses |
 # | $n$, $c$, $k$ | for pass@k alone: samples drawn, correct samples, samples allowed |
@@ -140,9 +140,10 @@ for name, text in SYSTEMS.items():
     print(f"{name:16} {score:7.1f}   " + "   ".join(f"{100 * value:7.1f}" for value in row))
 
 # %% [markdown]
-# ROUGE-N is the F1 of n-grams, ROUGE-L of the longest common subsequence
-# ([Lin 2004](https://aclanthology.org/W04-1013/)), chrF an F-score of character n-grams in which recall counts twice
-# ([Popović 2015](https://aclanthology.org/W15-3049/)). Exact match and token F1 compare short answers after
+# ROUGE-N compares the n-grams of two texts and ROUGE-L their longest common subsequence
+# ([Lin 2004](https://aclanthology.org/W04-1013/), who defines ROUGE-N as a recall; today, as here, the F1 is usually
+# reported). chrF is an F-score of character n-grams ([Popović 2015](https://aclanthology.org/W15-3049/)); as in
+# sacrebleu, its recall weighs twice as much as its precision. Exact match and token F1 compare short answers after
 # lower-casing and removing punctuation and articles. All of them are short functions in `surface.py`. None of them
 # knows what "not" means.
 #
@@ -362,8 +363,8 @@ figures.decided(race)
 #
 # * **The twin is undecided** here: it leads by 1.7 points on 300 items, with an interval from −2.3 to 5.7. The models
 #   differ on 12 % of the items, so a lead of that size takes thousands of items, and another seed may turn its sign.
-# * **The short run is worse**, here by 13 points. Every benchmark of 800 items finds that, with each of the three
-#   seeds; of 100 items, three of four do.
+# * **The short run is worse**, here by 13 points. With each of the three seeds, every benchmark of 800 items finds
+#   that, and about three of four benchmarks of 100 items do.
 # * **The normaliser matters more than the twin's seed.** From the same log-probabilities the base gets 35 % right by
 #   the sum, 44 % per token and 35 % per byte; per token it gains 10, 12 and 13 points over the sum. Where all choices
 #   have 7 tokens, the sum and the sum per token rank alike, so the difference between them is due to length alone.
@@ -470,7 +471,7 @@ for bias in (0.0, 0.5, 1.0):
 #   of the difference.
 # * *"Undecided means equal."* It means that these items cannot tell the two apart. Half the width of the interval takes
 #   four times the items.
-# * *"A calibrated model is a good model."* Its confidence says how often it is right, which may be seldom.
+# * *"A calibrated model is a good model."* Its confidence says how often it is right, which may be rarely.
 #
 # ## You can now
 #

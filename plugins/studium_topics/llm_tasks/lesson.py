@@ -323,8 +323,8 @@ figures.turns(shown)
 #
 # The index needs a measure of nearness. <dfn>Tf-idf</dfn> counts words and weights each by its rarity, an idea of
 # [Spärck Jones 1972](https://doi.org/10.1108/eb026526): a word that is in $n$ of $N$ documents has the weight
-# $\ln (N/n)$. This is the information, in nats, that a random document has the word. If every document has it, its
-# weight is 0, because it does not tell documents apart.
+# $\ln (N/n)$. A random document has the word with probability $n/N$, so this is the information, in nats, in learning
+# that it does. If every document has the word, its weight is 0, because it does not tell documents apart.
 
 # %% exercise="retrieve"
 from studium_topics.llm_tasks.exercises import retrieve

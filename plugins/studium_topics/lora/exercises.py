@@ -808,7 +808,7 @@ def _(model, targets, rank, alpha, generator):
 
 
 @inject.misconception(
-    "You looked at the direct children of the model only; adapters belong into layers at any depth, so walk over "
+    "You looked at the direct children of the model only; adapters belong in layers at any depth, so walk over "
     "`model.named_modules()`.",
     name="top-level-only",
 )

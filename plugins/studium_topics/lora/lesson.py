@@ -6,9 +6,9 @@
 # a file of **35 MB** beside them, with the same quality. The hundred customers now need 350 GB once, and 3.5 GB of
 # differences.
 #
-# How can one ten-thousandth of the parameters be enough? The matrix on the left below has 64 × 64 entries, and it
-# changes what a layer does. **Move the rank from 1 upwards**: the middle shows the best copy of that rank, the right
-# what is still missing. Long before rank 64 you will see nothing there.
+# How can one ten-thousandth of the parameters be enough? The matrix on the left below is a change of one layer's
+# weight, with 64 × 64 entries. **Move the rank from 1 upwards**: the middle shows the best approximation of that rank,
+# the right what is still missing. Long before rank 64 you will see nothing there.
 
 # %% tags=["widget"]
 from studium_widgets import RankExplorer
@@ -122,8 +122,9 @@ TwoStyles.adapted(seed=4)
 #
 # <details><summary>Derivation</summary>
 #
-# Training starts at $B = 0$. Adam's first step moves each entry of $B$ by the learning rate $\eta$, against the sign of
-# its gradient $\tfrac{\alpha}{r} G_o (Ax)_i$. The output $o$ then changes by
+# Training starts at $B = 0$. The entry of $B$ in row $o$ and column $i$ has the gradient
+# $\tfrac{\alpha}{r} G_o (Ax)_i$, as the next section shows. Adam's first step moves each entry by the learning rate
+# $\eta$, against the sign of its gradient. Output number $o$ then changes by
 # $\frac{\alpha}{r} \sum_{i=1}^{r} -\eta \operatorname{sign}(G_o (Ax)_i)\,(Ax)_i
 # = -\alpha\,\eta \operatorname{sign}(G_o) \cdot \frac{1}{r} \sum_{i=1}^{r} |(Ax)_i|$.
 # That is $\alpha\eta$ times a mean, which does not depend on $r$. (For many steps and large ranks another power of $r$
@@ -155,8 +156,9 @@ from studium_topics.lora.exercises import lora_linear
 # \frac{\partial L}{\partial A} = \frac{\alpha}{r}\, B^\top G\, x^\top .$$
 #
 # Each gradient is multiplied by the *other* factor. If both are zero, both gradients vanish, at this step and at every
-# later one. With $B = 0$ and a random $A$, the gradient of $B$ is alive; after one step $B$ is no longer zero, and $A$
-# learns as well. How large should the random $A$ be? Large enough that $Ax$ is about as large as $x$, for every width.
+# later one. With $B = 0$ and a random $A$, the gradient of $B$ is not zero; after one step $B$ is no longer zero, and
+# $A$ learns as well. How large should the random $A$ be? Large enough that $Ax$ is about as large as $x$, for every
+# width.
 
 # %% exercise="init_lora"
 from studium_topics.lora.exercises import init_lora

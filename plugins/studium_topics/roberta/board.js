@@ -43,10 +43,10 @@ export default widget((ui) => {
   const table = dataTable(ui, { caption: "What each epoch asks for, and the held-out loss" });
   const part = (title, ...parts) => h("div", {}, h("h4", {}, title), ...parts);
   const curve = part("Masks: loss on held-out rows, measured", chart.element);
-  const pictures = h("div", { class: "st-board" }, part("A row an epoch, a column a word: what stands out is asked for", raster.element), curve);
+  const pictures = h("div", { class: "st-board" }, part("One row per epoch, one column per word: what stands out is asked for", raster.element), curve);
   const padded = h("p", { class: "st-note" });
   const formats = fold(ui, "Rows: sentence pairs, or full sentences", [part("Rows: loss of a hidden noun, measured", nouns.element), padded]);
-  const ground = h("p", { class: "st-note" }, "The deeper a word's ground, the more often it was asked for. Grey words were never asked for.");
+  const ground = h("p", { class: "st-note" }, "The stronger a word's background, the more often it was asked for. Grey words were never asked for.");
   ui.add(h("div", {}, board.element, key.element, ground), numbers.element, pictures, formats, table.element);
   return () => {
     epoch.draw();

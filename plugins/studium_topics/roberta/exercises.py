@@ -328,7 +328,7 @@ def _(ids, special, mask_id, vocabulary, rate, generator):
     hints=(
         "When is the noise drawn: while the data are prepared, or when an epoch begins?",
         "Draw all versions first and keep them in a list; each epoch then takes one of them.",
-        "With 3 copies, epochs 0, 1, 2, 3, 4 get the versions 0, 1, 2, 0, 1; each is a pair of (N, T).",
+        "With 3 copies, epochs 0, 1, 2, 3, 4 get the versions 0, 1, 2, 0, 1; each is a pair of tensors (N, T).",
         "`[noise(rows, generator) for _ in range(copies)]` draws the versions; the remainder `epoch % copies` says "
         "which one an epoch takes.",
     ),

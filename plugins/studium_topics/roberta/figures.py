@@ -40,11 +40,11 @@ def masks(masking: Masking) -> go.Figure:
 
 def formats(found: Formats) -> go.Figure:
     """Return the loss of a hidden noun under each input format, and the lowest loss that the format allows."""
-    names = [run.name for run in found.runs]
+    names = [run.name.replace(", ", ",<br>") for run in found.runs]
     made = figure(x="loss of a hidden noun (nats)", y="", height=340)
     made.add_bar(
         x=[run.noun for run in found.runs], y=names, orientation="h", name="measured", marker={"color": COLOURS[0]}
     )
     floors = {"x": [run.floor for run in found.runs], "y": names, "name": "lowest that is possible", "mode": "markers"}
-    made.add_scatter(**floors, marker={"symbol": "line-ns-open", "size": 22, "color": COLOURS[1]})
+    made.add_scatter(**floors, marker={"symbol": "line-ns", "size": 22, "line": {"width": 3, "color": COLOURS[1]}})
     return made.update_yaxes(autorange="reversed")

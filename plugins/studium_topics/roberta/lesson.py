@@ -7,9 +7,9 @@
 #
 # Their programs differ in one line: *when* the masks are drawn. What did the first model learn?
 #
-# The board shows one text under each recipe. Play the epochs with static and with dynamic masks: which words does the
-# loss never ask for? Then look at the held-out loss, and change the rows under *More* (losses measured with this
-# lesson's experiments at `laptop`, seed 0).
+# The board shows two rows of text and the words that the loss asks for. Play the epochs with static and with dynamic
+# masks: which words does the loss never ask for? Then look at the held-out loss, and change the rows under *More*. (The
+# losses were measured with this lesson's experiments at `laptop`, seed 0.)
 
 # %% tags=["widget"]
 from studium_topics.roberta import figures
@@ -17,10 +17,11 @@ from studium_topics.roberta import figures
 figures.opening_board()
 
 # %% [markdown]
-# BERT (2018) hid 15 % of the tokens and asked for them. Its successors of 2019 changed the training task or the
-# architecture and beat it, so such changes seemed necessary.
-# [RoBERTa](https://arxiv.org/abs/1907.11692) (Liu et al. 2019) kept BERT's architecture and its main task, measured one
-# choice of the recipe at a time, and matched or beat them all: BERT had been undertrained.
+# BERT (2018) hid 15 % of the tokens and learned to predict them. Its successors of 2019 changed the training task or
+# the architecture and beat it, so such changes seemed necessary.
+# [RoBERTa](https://arxiv.org/abs/1907.11692) (Liu et al. 2019) kept BERT's architecture and its main task, *masked
+# language modelling* (MLM), and measured one choice of the recipe at a time. The result matched or beat all of them:
+# BERT had been undertrained.
 #
 # In this lesson you will
 #
@@ -55,12 +56,13 @@ from studium_widgets import Diagram
 # | $p$ | the masking rate, 0.15 |
 # | $E, K$ | epochs, and static masks drawn for each row |
 # | $M$ | the chosen tokens of a batch, those that the loss asks for |
-# | $U, n, \eta$ | updates, the number of an update from 1 to $U$, the peak learning rate |
+# | $U, n$ | updates of a training run, and the number of an update, from 1 to $U$ |
+# | $\eta, w$ | the peak learning rate, and the updates until it is reached |
 #
 # ## The pipeline is part of the model
 #
-# The loss never sees a text. It sees rows that a program cut from the text, with masks that the program drew. RoBERTa
-# changes two steps of this program: how rows are made, and when masks are drawn.
+# The model never reads a document. It reads rows that a program cut from the documents, under masks that the program
+# drew. RoBERTa changes two steps of this program: how rows are made, and when masks are drawn.
 
 # %% tags=["diagram"]
 Diagram.from_package("studium_topics.roberta", "flow.svg")
@@ -92,9 +94,11 @@ for name, copies in (("one static mask", 1), ("ten static masks", 10), ("dynamic
 # expected share of all tokens. Static masking has $m = \min(E, K)$ masks that differ, dynamic masking $m = E$.
 # </details>
 #
-# So one static mask leaves 85 % of the text as blind spots: the model never has to predict them. In the chosen 15 % it
-# can do without language altogether, because the same row always has the same answers. Now write the noise. BERT's
-# shares stay the same: of the chosen tokens, 80 % become the mask token, 10 % a random token, and 10 % stay.
+# So one static mask leaves 85 % of the text as blind spots: the model never has to predict them. The other 15 % it can
+# memorise without learning any language, because the same row always has the same answers.
+#
+# Now write the function that masks. BERT's shares stay the same: of the chosen tokens, 80 % become the mask token,
+# 10 % a random token, and 10 % stay.
 
 # %% exercise="mask_tokens"
 from studium_topics.roberta.exercises import mask_tokens
@@ -108,8 +112,8 @@ for _ in range(3):
     print(" ".join(word if label < 0 else f"«{word} ← {grammar.WORDS[label]}»" for word, label in pairs))
 
 # %% [markdown]
-# Each call draws anew, so `lambda epoch: mask_tokens(rows, …)` is dynamic masking. Static masking needs more code, and
-# we need it as the row to compare with.
+# Each call draws anew, so dynamic masking only has to call `mask_tokens` again in every epoch. Static masking needs
+# more code, and we need it for the comparison.
 
 # %% exercise="static_masks"
 from studium_topics.roberta.exercises import static_masks
@@ -119,9 +123,9 @@ from studium_topics.roberta.exercises import static_masks
 #
 # BERT read *pairs*: two segments, of which the second was the next one in only half of the rows. A second loss,
 # <dfn>next sentence prediction</dfn> (NSP), asks whether the second part of a row follows the first part in its
-# document. RoBERTa compares four formats (section 4.2, and the diagram), without changing the encoder. The one that it
-# keeps for its final runs is called <dfn>FULL-SENTENCES</dfn>: whole sentences in order, as many in a row as fit,
-# across the borders of documents, with an extra separator at each border and without NSP.
+# document. RoBERTa compares four formats (section 4.2, and the diagram), without changing the encoder. The format of
+# its final runs is <dfn>FULL-SENTENCES</dfn>: whole sentences in order, as many in a row as fit, across the borders of
+# documents, with an extra separator at each border and without NSP.
 
 # %% exercise="pack"
 from studium_topics.roberta.exercises import pack
@@ -135,9 +139,9 @@ for one in rows:
 # %% [markdown]
 # ### Positions
 #
-# One detail of RoBERTa's code costs many people an evening: its position table has 514 rows for 512 tokens. Real tokens
-# count from `pad + 1`, and padding has a row of its own. With RoBERTa's padding id of 1, the first token has position
-# 2.
+# One detail of RoBERTa's code surprises many readers: its position table has 514 rows for 512 tokens. Padding has a row
+# of its own, the one with the number of its id, and real tokens are numbered from `pad + 1`. RoBERTa's padding has the
+# id 1, so the first token has position 2, and row 0 is never used.
 
 # %% exercise="position_ids"
 from studium_topics.roberta.exercises import position_ids
@@ -182,10 +186,10 @@ else:
 # | 8K | 31K | 1e-3 | 3.77 | 84.6 | 92.8 |
 #
 # Read it slowly. The learning rate was tuned for each row, so two things change from row to row. And 2K is better than
-# 8K in every column: "bigger is better" is not what the table says. The paper goes on with 8K because large batches are
-# easier to spread over many GPUs.
+# 8K in every column: "bigger is better" is not what the table says. The paper goes on with 8K all the same, and points
+# out that large batches are easier to spread over many GPUs.
 #
-# Before you ask whether large batches are better, count what the small ones get for the same tokens.
+# Before you ask whether large batches are better, count the updates that small ones make for the same number of tokens.
 
 # %% tags=["experiment"]
 lesson.predict("updates", ..., "How many times more updates has the first row of the table than the last?")
@@ -204,7 +208,7 @@ print(f"{1_000_000 / 31_000:.0f} times more updates, for {256 * 1_000_000 / (819
 #
 # where $\ell_i$ is the cross-entropy of token $i$ and $M_j$ are the chosen tokens of part $j$. The gradient of a sum is
 # the sum of the gradients, so this is exact, whatever the size of the parts. It is exact only with the right weights,
-# though. The next function had them wrong, as the best-known training library had until the
+# though. The next function has them wrong, and so had the `Trainer` of `transformers` until the
 # [autumn of 2024](https://huggingface.co/blog/gradient_accumulation).
 
 # %% exercise="accumulate"
@@ -218,18 +222,23 @@ print(f"distance from the gradient of the whole batch: yours {gap.exact:.1e}, th
 # ## The loop
 #
 # Everything is there now: rows, masks, a model, and gradients of a batch of any size. Write the loop. Its settings are
-# the paper's (section 3.1 and table 9): Adam with $\beta_2 = 0.98$, which was found to be more stable with large
-# batches, $\varepsilon = 10^{-6}$, weight decay 0.01, warm-up and linear decay, and no clipping of gradients. Where
-# the second moment is averaged over about $1/(1-\beta_2) = 50$ updates in place of 1,000, a sudden large gradient is
-# noticed sooner.
+# the paper's (section 3.1 and table 9): Adam with $\beta_2 = 0.98$, which the authors found more stable with large
+# batches, $\varepsilon = 10^{-6}$, weight decay 0.01, warm-up and linear decay, and no clipping of gradients. Adam's
+# second moment is then averaged over about $1/(1-\beta_2) = 50$ updates and not over 1,000, so that Adam reacts sooner
+# to a sudden large gradient. Update $n$ has the learning rate
+#
+# $$ \eta_n = \eta \cdot \min\left(\frac{n}{w},\; \frac{U + 1 - n}{U + 1 - w}\right) , $$
+#
+# which rises from $\eta / w$ to $\eta$ in the first $w$ updates and then falls in a straight line, towards 0 at the
+# update after the last.
 
 # %% exercise="pretrain"
 from studium_topics.roberta.exercises import pretrain
 
 # %% [markdown] tags=["experiment"]
-# Run it once in the open, on packed rows with dynamic masks. Our documents repeat their words, as real documents do:
-# each has two adjectives, two nouns and two verbs of its own, "this small **dog** sleeps . this old **dog** hides .
-# this small **fox** sleeps .". So a model that sees other clauses can guess a hidden noun much better.
+# Run it once before the ablations, on packed rows with dynamic masks. Our documents repeat their words, as real
+# documents do: each has two adjectives, two nouns and two verbs of its own, "this small **dog** sleeps . this old
+# **dog** hides . this small **fox** sleeps .". So a model that sees other clauses can guess a hidden noun much better.
 
 # %% tags=["experiment"]
 generator = torch.Generator().manual_seed(0)
@@ -271,15 +280,15 @@ lesson.found("one mask", masked.cost_of_one_mask, within=0.25)
 figures.masks(masked)
 
 # %% [markdown] tags=["experiment"]
-# This answers the puzzle: the first model learned *which answers belong to which row*. It names them with a training
-# loss of 0.2 nats (`laptop`, seed 0), and on held-out rows it is certain of things that are not so: 2.64 nats there,
-# and 1.66 with dynamic masks.
+# This answers the puzzle: the first model learned *which answers belong to which row*. On its training rows it has a
+# loss of 0.2 nats (`laptop`, seed 0). On held-out rows it is confident and often wrong: its loss there is 2.64 nats,
+# against 1.66 with dynamic masks.
 #
-# The paper never ran that row. It compares *ten* masks with dynamic ones: 78.3 against 78.7 on SQuAD 2.0 (F1), 84.3
-# against 84.0 on MNLI-m and 92.5 against 92.9 on SST-2 (Table 1, medians of five runs). Two small gains and a small
-# loss: "comparable or slightly better". Ours has the same two rows, and they end 0.02 nats apart (1.68 and 1.66). So
-# dynamic masking is **not** the secret of RoBERTa. It is simpler, it needs no copies on disk, and it cannot run out of
-# masks in longer training.
+# The paper has no run with a single mask. It compares *ten* masks with dynamic ones: 78.3 against 78.7 on SQuAD 2.0
+# (F1), 84.3 against 84.0 on MNLI-m and 92.5 against 92.9 on SST-2 (Table 1, medians of five runs). Two small gains and
+# a small loss: "comparable or slightly better". Our table has the same two rows, and they end 0.02 nats apart (1.68 and
+# 1.66). So dynamic masking does **not** explain RoBERTa's gains. Its advantages are practical: it is simpler, it needs
+# no copies on disk, and it cannot run out of masks in longer training.
 #
 # ## Ablation 2: sentence pairs or full sentences
 #
@@ -297,7 +306,7 @@ figures.masks(masked)
 # We measure the loss of a hidden noun on held-out rows *of the same format*. How low can it be? In a pair, a model sees
 # one other noun of the document. The hidden one is the same with probability 1/2, and otherwise any of 8: $\tfrac12 \ln
 # 2 + \tfrac12 \ln 16 = 1.73$ nats. With seven other clauses, it almost always knows both nouns of the document, and
-# only $\ln 2 = 0.69$ is left, 0.71 with the rare exceptions. A format is a limit that no training can move.
+# only $\ln 2 = 0.69$ is left, 0.71 with the rare exceptions. The format sets a limit that no training can lower.
 
 # %% tags=["experiment"]
 rows_of = formats(**blocks, profile=lesson.profile)
@@ -314,14 +323,15 @@ figures.board_of(masked, rows_of)
 
 # %% [markdown] tags=["experiment"]
 # Two of the three changes matter. Without the wrong sentences every row has context that helps, and with longer rows
-# there is more of it: full sentences end below 1.73, which **no** reader of pairs can. The third change, NSP's loss
-# alone, moves the noun by a few hundredths. Is NSP *harmful*, then, as the table is often summarised? Its rows are; its
-# loss is hardly to blame here. The paper suspects that BERT's authors, whose own ablation found NSP useful, left out
-# the loss and kept the pairs (section 4.2). Once more it matters *what* was held fixed.
+# there is more of it: full sentences end below 1.73, which **no** model that reads pairs can reach. The third change,
+# NSP's loss alone, moves the noun's loss by a few hundredths. Is NSP *harmful*, then, as the table is often summarised?
+# In this experiment the rows that it needs are harmful, and its loss hardly is. BERT's own ablation found NSP useful;
+# the RoBERTa paper suspects that it removed the loss and kept the pairs (section 4.2). Once more it matters *what* was
+# held fixed.
 #
 # ## Ablation 3: large batches at equal tokens
 #
-# Read the same number of rows in batches of 8 and of 128, so that the small batches make 16 times more updates. First
+# The same number of rows is read in batches of 8 and of 128, so the small batches make 16 times more updates. First
 # only the batch changes; then the large batch gets two more learning rates, because a rate that was tuned for small
 # batches is unfair to large ones.
 
@@ -333,13 +343,13 @@ for run in sizes.runs:
     )
 
 # %% [markdown] tags=["experiment"]
-# Here small batches win, and a higher rate returns only a part of the difference (`laptop`, seed 0: 1.22 nats against
-# 2.59 at the same rate and 1.70 at eight times the rate). This is **not** what Table 3 shows,
-# and both are right. A batch averages the noise of its gradient. While the model is far from the end and the noise is
-# small compared with the gradient, a larger batch makes each update hardly better, and there are fewer of them. Beyond
-# a critical batch size, which grows in the course of training ([McCandlish et al.
-# 2018](https://arxiv.org/abs/1812.06162)), more rows are wasted. A tiny model on a tiny language has a small critical
-# batch.
+# Here small batches win, and a higher rate makes up for only a part of the difference (`laptop`, seed 0: 1.22 nats
+# against 2.59 at the same rate and 1.70 at eight times the rate). This is **not** what Table 3 shows, and the two do
+# not contradict each other. The mean over a batch reduces the noise of the gradient. Early in training the noise is
+# small compared with the gradient, so a larger batch makes each update hardly better, and there are fewer updates.
+# Beyond a critical batch size, which grows in the course of training ([McCandlish et al.
+# 2018](https://arxiv.org/abs/1812.06162)), further rows are mostly wasted. A tiny model on a tiny language has a small
+# critical batch size.
 #
 # **To think about.** A friend reports: "With batches of 8K my model became better than with 256, both trained for
 # 100,000 updates." What changed besides the batch?
@@ -356,14 +366,14 @@ for run in sizes.runs:
 #
 # ### Bytes: a vocabulary without unknowns
 #
-# BERT's vocabulary has 30K pieces of words, and a character that it does not contain becomes `[UNK]`. RoBERTa takes the
-# vocabulary of GPT-2: 50K tokens of <dfn>byte-level BPE</dfn>, which begins with the 256 bytes and adds a token for
-# each of many merges of two neighbours, learned from their frequency. Every text is bytes, so nothing is unknown. The
-# paper saw *slightly worse* results on some tasks than with BERT's vocabulary and kept the bytes for being universal
-# (section 4.4).
+# BERT's vocabulary has 30K pieces of words, and a word with a character that it does not contain becomes `[UNK]`.
+# RoBERTa takes the vocabulary of GPT-2: 50K tokens of <dfn>byte-level BPE</dfn>, which begins with the 256 bytes and
+# adds a token for each of many merges of two neighbours, learned from their frequency. Every text is a sequence of
+# bytes, so nothing is unknown. The paper saw *slightly worse* results on some tasks than with BERT's vocabulary, and
+# kept the bytes because one vocabulary then encodes every text (section 4.4).
 #
-# Learning the merges was [Sennrich et al. 2015](https://arxiv.org/abs/1508.07909)'s idea, for characters: merge the
-# most frequent pair, again and again. To encode a new text, replay the merges in the order in which they were learned.
+# [Sennrich et al. 2015](https://arxiv.org/abs/1508.07909) learned such merges for characters: merge the most frequent
+# pair, again and again. To encode a new text, replay the merges in the order in which they were learned.
 
 # %% exercise="bpe"
 from studium_topics.roberta.exercises import bpe

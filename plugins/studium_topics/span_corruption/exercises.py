@@ -392,7 +392,7 @@ def _(length, density, mean, generator):
         "How do you see, at a hidden token, that a new span begins?",
         "Go through the text once. At the first token of a span both sides get the next sentinel; afterwards a token "
         "goes to one side only.",
-        "Both results are one-dimensional. With h hidden tokens in k spans, inputs have T - h + k + 1 tokens and "
+        "Both results are one-dimensional. With h hidden tokens in k spans, inputs have n - h + k + 1 tokens and "
         "targets have h + k + 1.",
         "`for token, hidden in zip(ids.tolist(), mask.tolist()):` with a counter of spans and the flag before it; at "
         "the end `torch.tensor([*inputs, eos])`.",
@@ -404,7 +404,7 @@ def corrupt(ids, mask, sentinels, eos):
     inputs are the text with each run of hidden tokens replaced by one sentinel. targets are, for each run, its sentinel
     and its tokens. Both end with `eos`, and the first run has the first sentinel in both, the second the second, …
 
-    - ids (T,): long. mask (T,): bool, True where a token is hidden; any pattern, also at both ends.
+    - ids (n,): long. mask (n,): bool, True where a token is hidden; any pattern, also at both ends.
     - sentinels: a list of ids in the order of their use, at least as many as runs.
     - Returns two tensors of long, one-dimensional. The arguments stay as they are.
     """
@@ -567,7 +567,7 @@ def _(ids, mask, sentinels, eos):
 
 
 @corrupt.misconception(
-    "You swapped the sides: hidden tokens belong into the targets, and what is left into the inputs.",
+    "You swapped the sides: hidden tokens belong in the targets, and the others in the inputs.",
     name="sides-swapped",
 )
 def _(ids, mask, sentinels, eos):
@@ -1085,7 +1085,7 @@ raw_length.equivalent("continue", "no longer text fits, either")
     kind="write",
     hints=(
         "What may the decoder have read when it predicts the first label? And the second?",
-        "The decoder reads the labels one place later, and something else stands in the first place.",
+        "The decoder reads the labels one place later, and something else comes first.",
         "The last label is never read, so the shape (B, T) stays the same.",
         "`labels.new_full(labels.shape, start)`, then `[:, 1:]` takes `labels[:, :-1]`; `masked_fill` replaces -100.",
     ),
@@ -1139,7 +1139,7 @@ def _(shift_right, rng):
 
 
 @shift_right.misconception(
-    "You rolled the labels around, so the last label stands in the first place, where the decoder reads it too early; "
+    "You rolled the labels around, so the last label is in the first place, where the decoder reads it too early; "
     "put `start` there.",
     name="rolled-around",
 )

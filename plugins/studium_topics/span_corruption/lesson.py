@@ -7,9 +7,9 @@
 # predicts each of them by itself: *this* or *these*, *dog* or *dogs*, *sleep* or *sleeps*. Three independent coins
 # agree **one time in four**, and no amount of training changes that.
 #
-# Now suppose that BERT is not even told how many words are missing. Then a model has to **write** its answer: word by
-# word, each word knowing the ones before it. Writing takes a decoder, and a decoder pays for every token. Must it
-# write the whole text to fill in 15 % of it?
+# Now suppose that the model is not even told how many words are missing. Then it has to **write** its answer word by
+# word, and each word is chosen with knowledge of those before it. Writing takes a decoder, and a decoder pays for every
+# token. Must it write the whole text to fill in 15 % of it?
 #
 # **Press a sentence.** Type a text of your own. Drag the rate and the mean length and watch the targets: at the same
 # rate, longer spans make shorter targets. Under *More*, let the decoder write the whole text, and compare the tokens of
@@ -79,7 +79,7 @@ Diagram.from_package("studium_topics.span_corruption", "flow.svg")
 # $n - h$ kept tokens are cut into $k$ pieces, and the pieces are laid alternately.
 #
 # So the first thing we need is a fair cut. All lists of lengths should be equally likely, and a list such as (4, 1, 1)
-# has to come up as often as (2, 2, 2).
+# must come up as often as (2, 2, 2).
 
 # %% exercise="random_lengths"
 from studium_topics.span_corruption.exercises import random_lengths
@@ -111,7 +111,8 @@ for name, hidden, spans in (("span_mask", found.hidden, found.spans), ("a coin",
 #
 # A `[MASK]` of BERT says "a word is missing here". A sentinel says "gap X", whatever its length. Each gap of a text
 # has its own sentinel, so that the decoder can answer "X: …, Y: …". In T5's vocabulary their ids count *down*: 32099,
-# 32098, 32097, … Code that counts them up runs without an error and trains on other gaps than it says.
+# 32098, 32097, … Code that counts them up runs without an error, but names the gaps in an order that a pretrained T5
+# has never seen.
 #
 # Both sides end with `</s>`. (Figure 2 of the paper closes the targets with one more sentinel. The lengths below are
 # those of the code, which does not.)
@@ -271,7 +272,8 @@ def batch(step):
 losses = pretrain(TinyT5(experiment.SIZES), batch, lesson.profile.choose(smoke=10, laptop=120, gpu=400), 5e-3)
 chart = figure(x="training step", y="loss (nats a target token)", height=300)
 chart.add_scatter(y=losses, name="your T5", line={"color": COLOURS[0]})
-chart.add_hline(y=torch.tensor(experiment.VOCABULARY).log().item(), line_dash="dot", annotation_text="ln V")
+ln_v = torch.tensor(experiment.VOCABULARY).log().item()
+chart.add_hline(y=ln_v, line_dash="dot", line_color="#808891", annotation_text="ln V")
 chart
 
 # %% [markdown]
@@ -283,8 +285,8 @@ chart
 # * **one by one**: the same number of hidden tokens, but each in a span of its own;
 # * **whole text**: the inputs of the first row, but the decoder writes all 568 words again.
 #
-# The encoder does the same work in the first row and in the third. How many times the operations of the first row does
-# the third one need?
+# The encoder does the same work in the first row and in the third. How many times as many operations as the first row
+# does the third one need?
 
 # %% tags=["experiment"]
 lesson.predict("operations", ..., "Operations of a step that writes the whole text, divided by those of spans of 3?")
@@ -316,8 +318,8 @@ lesson.found("operations", bill["whole text"].flops / least.flops, within=0.15)
 # * **left to right**: the encoder reads the first half, the decoder writes the second, as a language model with a
 #   prefix.
 #
-# Each is asked twice in the third clause: which number has the *determiner*, for which a denoiser sees the words to
-# its right; and which number has the *verb*, which the noun to its left gives away to all three.
+# Each model is asked two questions about the third clause. Is the *determiner* singular or plural? A denoiser sees the
+# words to its right, which decide it. And is the *verb* singular or plural? The noun to its left tells all three.
 
 # %% tags=["experiment"]
 blocks = {"collate": lesson.mine(collate), "shift_right": lesson.mine(shift_right), "pretrain": pretrain}
@@ -327,17 +329,17 @@ for name, learner in result.learners.items():
           f"CPU time {learner.seconds:.0f} s")  # fmt: skip
 
 # %% tags=["experiment"]
-chart = figure(x="training step", y="numbers of the determiner that are right", height=380)
+chart = figure(x="training step", y="share of right determiners", height=380)
 for (name, learner), colour in zip(result.learners.items(), COLOURS, strict=False):
     chart.add_scatter(x=learner.steps, y=learner.determiner, name=name, line={"color": colour})
 chart.add_hline(y=0.5, line_dash="dot", line_color="#808891", annotation_text="a coin")
 chart
 
 # %% [markdown] tags=["experiment"]
-# The language model's determiner is a coin, since what decides it comes later. Both denoisers read it off the words to
-# the right. At `laptop`, the determiner of **spans** ended at 0.97 to 1.00 in seeds 0 to 4. In seed 0, **whole text**
-# ended at 0.99 and stayed above 0.9 from step 350 on, **spans** from step 250 on. One seed does not show which of them
-# learns more in a step. It is certain that a step of spans is cheaper.
+# The language model guesses the determiner no better than a coin, since what decides it comes later. Both denoisers
+# read it off the words to the right. At `laptop`, the determiner of **spans** ended at 0.97 to 1.00 in seeds 0 to 4. In
+# seed 0, **whole text** ended at 0.99 and stayed above 0.9 from step 350 on, **spans** from step 250 on. One seed does
+# not show which of them learns more in a step. It is certain that a step of spans is cheaper.
 #
 # Table 2 of the T5 paper has the same two objectives for an encoder-decoder, measured after fine-tuning: the denoiser
 # has 83.28 on GLUE and 71.36 on SuperGLUE, the language model 79.56 and 64.29.
@@ -346,8 +348,8 @@ chart
 #
 # Back to the puzzle. The last clause of each text is hidden behind one sentinel, and one more word is hidden
 # elsewhere. The denoiser writes what is missing, word by word. For comparison we take the determiner from one draw,
-# the noun from a second and the verb from a third: each of the three has the same distribution as before, but they
-# know nothing of each other.
+# the noun from a second and the verb from a third: each of the three has the same distribution as before, but the
+# three are independent.
 
 # %% tags=["experiment"]
 print(result.example)
@@ -373,9 +375,9 @@ for name, count in result.words.items():
 lesson.found("words", result.words["spans"], within=0.2)
 
 # %% [markdown] tags=["experiment"]
-# The language model writes as many words as there were, because in training it always did. The denoiser stops after
-# about six, and that is no accident: 30 % of 20 words are 6. Exact counts taught it that six words are missing from
-# every text. (At `laptop`, seeds 0 to 4: 5.3 to 6.2 words.)
+# The language model writes as many words as there were, because all its targets in training had ten words. The denoiser
+# stops after about six, and that is no accident: 30 % of 20 words are 6. Exact counts taught it that six words are
+# missing from every text. (At `laptop`, seeds 0 to 4: 5.3 to 6.2 words.)
 #
 # T5 has the same habit. [Lester et al. 2021](https://arxiv.org/abs/2104.08691) could not prompt a T5 that had only
 # filled gaps well, and trained it further as a language model first.
