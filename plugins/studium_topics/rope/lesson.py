@@ -3,8 +3,8 @@
 #
 # In 2021 Su Jianlin and his colleagues published a paper whose first result was 27.5 BLEU on English to German
 # translation, where the transformer of 2017 had 27.3, without error bars. Today its method is in most large language
-# models that you can download, among them Llama, Mistral and Qwen. What convinced people was not a fifth of a BLEU
-# point. It was an argument, three lines long, about what a position should *do*.
+# models that you can download, among them Llama, Mistral and Qwen. A fifth of a BLEU point is not the reason. The
+# reason is an argument, three lines long, about what a position should *do*.
 #
 # Each dial below is a pair of coordinates of an attention head, with one hand for the query and one for the key. The
 # score is the mean of the cosines between the hands. **First move the query alone: the curve is traced. Now switch
@@ -453,9 +453,9 @@ figures.offsets(curves)
 
 # %% [markdown] tags=["experiment"]
 # As trained, the head prefers offset 1, and within 48 positions no other score comes near, because training pushed
-# those scores down. **Beyond position 48 nothing constrained them.** At 58 the rotations happen to agree again, and the
-# score is as high: in a longer text the head looks at the wrong token. (These are the numbers of seed 0 with pairs of
-# halves. With other pairs the peak is elsewhere.)
+# those scores down. **Beyond an offset of 47 nothing constrained them.** At 58 the rotations happen to agree again, and
+# the score is as high: in a longer text the head looks at the wrong token. (These are the numbers of seed 0 with pairs
+# of halves. With other pairs the peak is elsewhere.)
 #
 # Interpolated by 4, the curve is the trained one, stretched four times. There is no new peak, but the one at 1 is now
 # at 4 and four times as wide, so that the head can no longer point at *the* previous token. Scaling by parts keeps the
