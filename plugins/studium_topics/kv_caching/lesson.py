@@ -416,8 +416,8 @@ print(f"the same if the pads are not hidden:                  {together.unmasked
 # %% [markdown]
 # ### Pages
 #
-# How much room should be reserved for a text whose length nobody knows? In the systems that the authors of vLLM
-# measured in 2023, **20.4 to 38.2 %** of the reserved cache held a token. The authors kept the cache in
+# How much room should be reserved for a text whose length is not known beforehand? In the systems that the authors of
+# vLLM measured in 2023, **20.4 to 38.2 %** of the reserved cache held a token. The authors kept the cache in
 # <dfn>pages</dfn> instead, pieces of, say, 16 tokens. When a text needs room it gets any free page, and a *page table*
 # records which one. At most one page of each text is not full, and texts with the same beginning can share its pages.
 

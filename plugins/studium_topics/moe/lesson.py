@@ -103,7 +103,7 @@ from studium_topics.moe.exercises import mixture
 
 # %% [markdown]
 # **In practice** this is `MixtralSparseMoeBlock` in transformers. Give it your weights. (The block creates its tensors
-# empty, so they hold whatever was in memory until somebody fills them.)
+# empty: until they are filled, they hold whatever was in memory.)
 
 # %% tags=["experiment", "bridge"]
 try:
@@ -270,7 +270,7 @@ for step in range(301):
 # %% [markdown] tags=["experiment"]
 # *Evenness* is the entropy of the load over that of an even load, so it is 1 if all experts are used alike, and
 # $\log 2 / \log 8 = 0.33$ if only two are. Here is the full run. Three rows differ in $\alpha$ alone. The first one has
-# seats for everybody, which separates the two harms of a collapse: dropped tokens, and experts that never learn.
+# seats for every choice, which separates the two harms of a collapse: dropped tokens, and experts that never learn.
 
 # %% tags=["experiment"]
 fallen = collapse(lesson.mine(moe_layer), profile=lesson.profile, seed=0)

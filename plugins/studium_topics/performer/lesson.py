@@ -83,7 +83,7 @@ from studium_topics.performer.exercises import linear_attention
 # \frac{e^{-|w - u|^2/2}}{(2\pi)^{d/2}}\, dw = e^{|u|^2/2},$$
 #
 # because the last integral is that of a normal density around u, which is 1. Now set $u = q + k$. The left side is then
-# a product of something that knows only q and something that knows only k:
+# a product of one factor that depends on q alone and another one that depends on k alone:
 #
 # $$\mathbb E\, \bigl[e^{w \cdot q}\, e^{w \cdot k}\bigr] = e^{|q + k|^2/2} = e^{|q|^2/2}\; e^{q \cdot k}\;
 # e^{|k|^2/2} .$$
