@@ -413,8 +413,8 @@ for kind in ("relu", "silu"):
 # those of unrelated runs would spread by 0.025. The layers start from other weights, so that their runs soon diverge.
 # More seeds help, and the last cell estimates how many.
 #
-# That the gate makes the difference is the paper's finding in miniature. With a single run of each layer, the seed would
-# have decided what you see.
+# That the gate makes the difference is the paper's finding in miniature. With a single run of each layer, the seed
+# would have decided what you see.
 #
 # ## What does not reproduce at this size
 #
