@@ -168,7 +168,7 @@ for n, *rows in zip(scaled.lengths, scaled.multiplications, scaled.largest, scal
     print(f"{n:6}   {counts}       {1e3 * slow:9.2f}   {1e3 * quick:9.2f}")
 for name, pairs in (("multiplications", scaled.multiplications), ("largest tensor", scaled.largest)):
     full, short = scaled.growth(pairs)
-    print(f"{name} grow as the length to the power {full:.2f} in full attention, {short:.2f} with slots")
+    print(f"{name}: proportional to the length to the power {full:.2f} in full attention, {short:.2f} with slots")
 figures.growth(scaled)
 
 # %% [markdown] tags=["experiment"]

@@ -112,7 +112,8 @@ try:
 except ImportError:
     print("transformers is not installed here; `pip install transformers` brings MixtralSparseMoeBlock.")
 else:
-    config = MixtralConfig(hidden_size=24, intermediate_size=40, num_local_experts=6, num_experts_per_tok=2)
+    sizes = {"hidden_size": 24, "intermediate_size": 40, "num_local_experts": 6, "num_experts_per_tok": 2}
+    config = MixtralConfig(**sizes, experts_implementation="eager")
     block = MixtralSparseMoeBlock(config)
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
