@@ -125,7 +125,7 @@ def titled(figure: Any, found: Reproduction) -> None:
     if figure.layout.title.text:
         return
     row = found.headline
-    lines = textwrap.wrap(row.claim.text, _WIDTH)
+    lines = textwrap.wrap(row.claim.text, _WIDTH, break_on_hyphens=False)
     small = [row.beside, found.badge(row.holds)]
     title = {"text": f"<b>{'<br>'.join(lines)}</b>", "subtitle": {"text": "<br>".join(small), "font": {"size": 12}}}
     place = {"x": 0, "xref": "paper", "y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 14}}

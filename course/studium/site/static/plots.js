@@ -30,8 +30,8 @@
     const lines = wrapped(layout.title.text, width / 9);
     const added = LINE * (lines.length - layout.title.text.split("<br>").length);
     layout.title = { ...layout.title, text: lines.join("<br>"), x: 0, xref: "container" };
-    layout.margin = { ...layout.margin, t: (layout.margin?.t ?? 0) + added };
-    layout.height += added;
+    layout.margin = { ...layout.margin, t: (layout.margin?.t ?? 72) + added };
+    layout.height = (layout.height ?? 450) + added;
   };
 
   const draw = (figure) => {
