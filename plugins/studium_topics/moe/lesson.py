@@ -40,7 +40,8 @@ ExpertRouter.drawn(top_k=2, capacity=1.25, favour=1.5)
 # |---|---|---|
 # | $x_n$, $y_n$ | input and output of the layer for token $n$ of $N$ | (D,) |
 # | $E$, $k$ | number of experts, and how many of them a token uses | numbers |
-# | $F_e$ | expert $e$, a gated network of hidden width $I$ | (D,) to (D,) |
+# | $D$, $I$ | width of the model, hidden width of an expert | numbers |
+# | $F_e$ | expert $e$, a gated network | (D,) to (D,) |
 # | $\ell_{ne}$, $p_{ne}$ | logit and softmax probability of expert $e$ for token $n$ | (N, E) |
 # | $T_n$, $w_{ne}$ | the $k$ experts that token $n$ chose, and their weights | k numbers |
 # | $f_e$, $P_e$ | choices of expert $e$ for each token, and its mean probability | (E,) |
