@@ -39,13 +39,6 @@ NoiseSchedule()
 figure(go.Scatter(y=[1, 3, 2], name="surface <i>"), x="time", y="its<br>height")
 
 # %%
-figure(
-    *(go.Scatter(y=[1, 3, 2], name=f"the height of the water at noon in harbour {name}") for name in "ab"),
-    x="day",
-    title="The water of two harbours,<br>whose names are longer than a narrow page is wide",
-)
-
-# %%
 print("\x1b[32mplain\x1b[0m text <b>not bold</b>")
 print("a warning", file=sys.stderr)
 
@@ -68,6 +61,13 @@ from waves_topic.exercises import height
 # ## What a page can show
 #
 # Once more under the same name.
+
+# %%
+figure(
+    *(go.Scatter(y=[1, 3, 2], name=f"the height of the water at noon in harbour {name}") for name in "ab"),
+    x="day",
+    title="The water of two harbours,<br>whose names are longer than a narrow page is wide",
+)
 
 # %% tags=["experiment"]
 lesson.mine(height)(2.0, -1.0)
