@@ -253,8 +253,8 @@ print(f"seven workers, merged:             error {joined.workers:.1e}")
 # %% [markdown]
 # ## What moves
 #
-# The paper's title calls its algorithm "IO-aware": it is designed by how much it moves. In standard attention each of
-# three kernels reads its inputs from HBM and writes its output back. In tiles, q and o move once, but **all keys and
+# The paper's title speaks of "IO-awareness": the algorithm is designed by how much it moves. In standard attention each
+# of three kernels reads its inputs from HBM and writes its output back. In tiles, q and o move once, but **all keys and
 # values move again for each block of queries**. Larger blocks mean fewer passes, and the fast memory of $F$ numbers
 # limits the block, because it has to hold four of them: of q, k, v and o. How many numbers move? Derive it.
 

@@ -273,8 +273,8 @@ for name, reader in readers.items():
 # * **any order**: the tokens of a text are shuffled.
 #
 # The cell trains each task with full attention and with 8, 16 and 32 slots (about a minute). Then each matrix $P$ of
-# the *full* model is replaced by its best matrix of rank $k$, and the accuracy is measured again. This is what the
-# spectrum lets one hope for; the slots are what a trained Linformer reaches.
+# the *full* model is replaced by its best matrix of rank $k$, and the accuracy is measured again. This is what
+# the spectrum suggests; the models with slots show what a trained Linformer reaches.
 
 # %% tags=["experiment"]
 lesson.predict("any order", ..., "32 names in any order: what is the accuracy with 32 slots, from 0 to 1?")
