@@ -125,22 +125,16 @@ def titled(figure: Any, found: Reproduction) -> None:
     if figure.layout.title.text:
         return
     row = found.headline
-    lines = textwrap.wrap(row.claim.text, _WIDTH)
+    lines = textwrap.wrap(row.claim.text, _WIDTH, break_on_hyphens=False)
     small = [line for text in (row.beside, found.badge(row.holds)) for line in textwrap.wrap(text, _SMALL)]
     title = {"text": f"<b>{'<br>'.join(lines)}</b>", "subtitle": {"text": "<br>".join(small), "font": {"size": 12}}}
     top = 14 if len(lines) == 1 else 25  # plotly sets the first of several lines 11 px higher
     place = {"x": 0, "xref": "container", "y": 1, "yref": "container", "yanchor": "top", "pad": {"t": top}}
     room = _LINE * (len(lines) + len(small)) + 20
-    legend = _LINE * _legend_rows([trace.name for trace in figure.data if trace.name])
-    figure.update_layout(title=title | place, margin_t=room + (legend + 10 if legend else 0))
+    legend = 30 if any(trace.name for trace in figure.data) else 0
+    figure.update_layout(title=title | place, margin_t=room + legend)
     if figure.layout.height:
-        figure.update_layout(height=figure.layout.height + room + max(legend - _LINE, 0))
-
-
-def _legend_rows(names: list[str]) -> int:
-    """Return how many rows a legend has on a phone, where plotly gives each name as much room as the longest needs."""
-    beside = max(300 // (7 * max(map(len, names)) + 40), 1) if names else 1
-    return -(-len(names) // beside)
+        figure.update_layout(height=figure.layout.height + room)
 
 
 class _Watch:

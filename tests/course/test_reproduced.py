@@ -90,16 +90,6 @@ def test_a_long_claim_is_broken_into_lines_that_a_phone_shows(shell, shown):
     assert max(map(len, lines)) <= 40 + len("<b>")
 
 
-def test_a_titled_figure_has_room_for_each_row_of_its_legend_on_a_phone_and_keeps_its_plot(shell, shown):
-    def made(names):
-        lines = ", ".join(f"go.Scatter(y=[1], name={name!r})" for name in names)
-        return figure_in(shell, f"{RUN}figure = go.Figure([{lines}], layout={{'height': 300}})\n").layout
-
-    one, four = made(["short"]), made(["one of four names of some length"] * 4)
-    assert four.margin.t - one.margin.t == 3 * 20
-    assert four.height - four.margin.t == one.height - one.margin.t
-
-
 def test_a_title_that_the_author_has_set_stays(shell, shown):
     made = figure_in(shell, f"{RUN}figure = go.Figure(layout={{'title': 'Mine', 'height': 300}})\n")
     assert (made.layout.title.text, made.layout.height) == ("Mine", 300)

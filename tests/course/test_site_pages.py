@@ -74,6 +74,17 @@ def test_a_plotly_figure_is_drawn_in_the_colours_of_the_page(visit):
     page.wait_for_function(f"getComputedStyle(document.querySelector('text.xtitle')).fill !== '{shade}'")
 
 
+def test_on_a_narrow_page_a_title_fits_and_the_names_are_below_the_figure(visit):
+    page = visit("waves", width=400)
+    figure = page.get_by_role("figure", name="Figure: The water of two harbours")
+    figure.scroll_into_view_if_needed()
+    names, axis, title = (figure.locator(part) for part in (".legend", "text.xtitle", "text.gtitle"))
+    names.wait_for()
+    assert names.bounding_box()["y"] > axis.bounding_box()["y"]
+    end = title.bounding_box()["x"] + title.bounding_box()["width"]
+    assert end <= figure.bounding_box()["x"] + figure.bounding_box()["width"]
+
+
 def test_a_figure_has_one_tool_while_the_pointer_is_on_it_which_saves_it_as_an_image(visit):
     page = visit("waves")
     figure = page.get_by_role("figure", name="Figure: its height against time (surface )")

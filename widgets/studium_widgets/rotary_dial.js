@@ -117,7 +117,7 @@ function chartOf(now, y) {
   const top = Math.max(1e-6, ...scores.map(Math.abs));
   y.range = [Math.min(-0.6 * top, 1.05 * Math.min(...scores)), 1.05 * top];
   const at = Math.abs(now.m - now.n);
-  return { x: offsets, series, marks: [{ x: at, label: `offset ${at}` }], bands: [{ from: now.context, to: end, label: "never seen in training" }] };
+  return { x: offsets, series, marks: [{ x: at, label: `offset ${at}` }], bands: [{ from: now.context, to: end, label: "unseen in training" }] };
 }
 
 const turns = (speed) => short(Number(((2 * Math.PI) / speed).toPrecision(4)));

@@ -981,7 +981,7 @@ def _(q, k, v, o, lse, do, block_rows, block_columns, causal=False):
     minutes=10,
     importance=2,
     hints=(
-        "Which share of the whole row's sum of exponentials does one worker's lse stand for?",
+        "Which share of the whole row's sum of exponentials has one worker summed, by its lse?",
         "The whole row's lse is the logsumexp of the workers'. A worker's share is the exponential of a difference of "
         "two lse, so subtract before you take the exponential.",
         "The shares are (W, R) and o is (W, R, dv): the shares need a third axis, and the sum runs over the workers.",

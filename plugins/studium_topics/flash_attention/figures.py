@@ -16,7 +16,7 @@ def memory(result: Exactness) -> go.Figure:
     ):  # fmt: skip
         made.add_scatter(x=result.lengths, y=numbers, name=name, line={"color": colour, "dash": dash})
     made.update_xaxes(type="log", tickvals=result.lengths, ticktext=[str(length) for length in result.lengths])
-    made.update_yaxes(type="log")
+    made.update_yaxes(type="log", dtick="D2")
     return made
 
 
@@ -29,5 +29,5 @@ def traffic(result: Moved, standard: int) -> go.Figure:
         annotation_position="bottom right",
     )  # fmt: skip
     made.update_xaxes(type="log", tickvals=result.sizes, ticktext=[f"{size // 1024}k" for size in result.sizes])
-    made.update_yaxes(type="log")
+    made.update_yaxes(type="log", dtick="D2")
     return made

@@ -2,12 +2,12 @@
 # # FlashAttention: exact attention in tiles
 #
 # On the attention of GPT-2 medium with 1024 tokens, forward and backward, the ordinary algorithm does 66.6 billion
-# operations in 41.7 ms on an A100. In 2022 Tri Dao and four colleagues published one that does **75.2 billion
-# operations, more, in 7.3 ms**, and approximates nothing. It only moves less: 4.4 GB instead of 40.3.
+# operations in 41.7 ms on an A100. In 2022 Tri Dao and four colleagues published one that does **more operations, 75.2
+# billion, in 7.3 ms**, and approximates nothing. It only moves less data: 4.4 GB instead of 40.3.
 #
 # How can more work take a sixth of the time? In the chart below, the horizontal axis is how many operations an
 # algorithm does for each byte that it moves, and the vertical axis is how many it does in a second. **Find the two
-# measurements of the paper's figure 2.** Which of them is nearer to the limit above it?
+# measurements of the paper's figure 2**, and read off what limits each of them. Which is nearer to the limit above it?
 
 # %% tags=["widget"]
 from studium_widgets import AttentionTiling, Diagram, Roofline
@@ -26,10 +26,10 @@ Roofline.example()
 # You need causal attention, from [decoder-only](decoder-only.ipynb). Time: 18 minutes of reading, 100 of coding, 2 of
 # running.
 #
-# **Before FlashAttention**, attention made a table of N × N scores, and many papers approximated that square: by low
-# rank, by sparsity, by hashing. They counted operations, and most were not faster in practice, because the time went
-# into moving numbers. [FlashAttention](https://arxiv.org/abs/2205.14135) kept attention exact and moved less, with the
-# [online softmax](https://arxiv.org/abs/1805.02867) of 2018.
+# **Before FlashAttention**, attention made a table of N × N scores, and many papers approximated this table: by low
+# rank, by sparsity, by hashing. They reduced the operations, but many were not faster in practice, because the time
+# went into moving numbers. [FlashAttention](https://arxiv.org/abs/2205.14135) kept attention exact and moved fewer
+# numbers, with the [online softmax](https://arxiv.org/abs/1805.02867) of 2018.
 #
 # | symbol | meaning | shape |
 # |---|---|---|
@@ -73,8 +73,8 @@ from studium_topics.flash_attention.experiment import drawn, exactness, movement
 # high, not because it comes nearer to the limit. FlashAttention-2 came nearer a year later, with the same mathematics.
 # </details>
 #
-# So the N × N scores cost time because they are *written down*. If a tile of them could be used up while it is in SRAM,
-# the whole table would never be needed:
+# So the N × N scores cost time because they are *written to HBM and read again*. If each tile of the table could be
+# used while it is in SRAM, the whole table would never have to be stored:
 
 # %% tags=["diagram"]
 Diagram.from_package("studium_topics.flash_attention", "flow.svg")
@@ -253,10 +253,10 @@ print(f"seven workers, merged:             error {joined.workers:.1e}")
 # %% [markdown]
 # ## What moves
 #
-# Now the count that the paper's title calls "IO-awareness". In standard attention each of three kernels reads its
-# inputs from HBM and writes its output back. In tiles, q and o move once, but **all keys and values pass by for each
-# block of queries**. Larger blocks mean fewer passes, and the fast memory of $F$ numbers limits the block, because it
-# has to hold four of them: of q, k, v and o. How many numbers move? Derive it.
+# The paper's title speaks of "IO-awareness": the algorithm is designed by how much it moves. In standard attention each
+# of three kernels reads its inputs from HBM and writes its output back. In tiles, q and o move once, but **all keys and
+# values move again for each block of queries**. Larger blocks mean fewer passes, and the fast memory of $F$ numbers
+# limits the block, because it has to hold four of them: of q, k, v and o. How many numbers move? Derive it.
 
 # %% exercise="hbm_floats"
 from studium_topics.flash_attention.exercises import hbm_floats
@@ -267,11 +267,12 @@ from studium_topics.flash_attention.exercises import hbm_floats
 #
 # $$\frac{N}{F/4d} \cdot 2Nd = \frac{8 N^2 d^2}{F}.$$
 #
-# This is still a square, but divided by $F/d^2$, which is large: 100 000 against 64². The paper also proves that no
-# exact algorithm can improve on this order for all sizes of the fast memory (its proposition 3).
+# This still grows as $N^2$, but with the factor $8d^2/F$ in place of 4: about 0.33 for a width of 64 and a fast memory
+# of 100 000 numbers. The paper also proves that no exact algorithm can improve on this order for all sizes of the fast
+# memory (its proposition 3).
 #
 # The second meter of this topic keeps a fast memory of $F$ numbers and counts, operation by operation, what your
-# `flash_forward` reads from the slow one and writes to it. It should be what your formula says, *to the last number*.
+# `flash_forward` reads from the slow one and writes to it. The count should equal your formula *exactly*.
 # (If yours moves more, look at what is larger than $F$: perhaps you scaled all of q at once, and wrote it out.)
 
 # %% tags=["experiment"]
@@ -296,7 +297,7 @@ figures.traffic(moved, count(4096, 64, 1)[0])
 # <details><summary>Answer</summary>
 #
 # On one whose slow memory keeps up with its arithmetic, or whose cache holds the N × N table anyway. A CPU with a few
-# megabytes of cache and modest arithmetic is near that for short texts: it gains memory, and hardly any time.
+# megabytes of cache and modest arithmetic is near that for short texts: it saves memory, and hardly any time.
 # </details>
 #
 # ## What does not reproduce at this size
@@ -304,8 +305,8 @@ figures.traffic(moved, count(4096, 64, 1)[0])
 # * **Time.** The paper's point is that fewer bytes take less time. Your tiles are operations of PyTorch on a CPU, each
 #   with overhead of its own, so they are *slower* than standard attention here. What this lesson measures exactly are
 #   results, operations, memory and traffic.
-# * **The traffic** is that of a model with one fast memory and no cache. A real card has caches between, which help
-#   standard attention a little.
+# * **The traffic** is that of a machine with one fast memory and no cache. A real card has caches between HBM and SRAM,
+#   which help standard attention a little.
 # * **Longer contexts, better models**: the paper trains on sequences of 16 384 (Path-X) and 65 536 tokens (Path-256),
 #   which no laptop does.
 #

@@ -1213,7 +1213,7 @@ def _(step, ids, memory, new, chunk, stop):
     ),
 )
 def ragged_mask(pads, queries, keys):
-    """Return who sees whom in a batch of prompts that are padded on the left to one length.
+    """Return which columns each query may see in a batch of prompts, padded on the left to one length.
 
     This version works for a while. Then the shorter prompts give nan, and each new token reads the wrong keys:
 

@@ -7,8 +7,8 @@
 # and what does it cost to avoid the rest?**
 #
 # The small model below writes the same text in two ways. A row is one pass, a column one token. Step through it: the
-# left lane computes the triangle again and again, whereas the right lane adds a single cell. Watch the two bars of
-# work, and then the bar of memory. Then choose something wrong for the cache, and look for the first character that
+# left lane computes all tokens again in each pass, whereas the right lane computes a single new one. Compare the two
+# bars of work, and then the bar of memory. Then choose a mistake for the cache, and look for the first character that
 # differs.
 
 # %% tags=["widget"]
@@ -61,10 +61,10 @@ from studium_widgets import AttentionHeatmap, Diagram, MemoryMeter, Roofline
 # %% [markdown]
 # ## What never changes
 #
-# In a decoder, position $p$ looks at positions $0 \dots p$ and at nothing else. So its key $k_p$ and its value $v_p$
-# depend, in every layer, on the tokens $0 \dots p$ alone: in the first layer this is plain, and each further layer
-# reads positions $0 \dots p$ of the layer before it. Whatever is written later, **they stay what they are**. This is
-# exact. It follows from the causal mask and does not depend on training.
+# In a decoder, position $p$ attends to positions $0 \dots p$ and to no others. So its key $k_p$ and its value $v_p$
+# depend, in every layer, on the tokens $0 \dots p$ alone: in the first layer they are made from token $p$, and each
+# further layer reads positions $0 \dots p$ of the layer before it. Whatever tokens follow, **these keys and values do
+# not change**. This is exact. It follows from the causal mask and does not depend on training.
 #
 # To choose the next token, only the output at the newest position is needed (Vaswani et al. 2017, equation 1, for one
 # query):
@@ -72,7 +72,7 @@ from studium_widgets import AttentionHeatmap, Diagram, MemoryMeter, Roofline
 # $$\operatorname{out}_p = \sum_{s \le p} \frac{\exp(q_p \cdot k_s / \sqrt d)}{\sum_{r \le p} \exp(q_p \cdot k_r /
 # \sqrt d)}\, v_s .$$
 #
-# It takes one query, the newest, and *all* keys and values. A <dfn>KV cache</dfn> keeps the keys and values of all
+# This takes one query, the newest, and *all* keys and values. A <dfn>KV cache</dfn> keeps the keys and values of all
 # earlier tokens, for each layer, so that only those of the newest token are computed.
 
 # %% tags=["diagram"]
@@ -84,8 +84,8 @@ Diagram.from_package("studium_topics.kv_caching", "flow.svg")
 # <details><summary>Answer</summary>
 #
 # A query is used by its own token, once, in the pass that reads it; no later token needs it. BERT cannot have a cache:
-# there position 3 looks at position 7, so a new token changes *every* key in every layer but the first. The cache is a
-# consequence of the causal mask.
+# there position 3 attends to position 7, so a new token changes *every* key in every layer but the first. The cache is
+# a consequence of the causal mask.
 # </details>
 #
 # ## A place to write
@@ -101,7 +101,8 @@ Diagram.from_package("studium_topics.kv_caching", "flow.svg")
 from studium_topics.kv_caching.exercises import write_cache
 
 # %% [markdown]
-# Taking tokens back costs nothing: count fewer of them, and let the next ones overwrite the rest. You will use that.
+# Removing the newest tokens costs nothing: count fewer of them, and let the next ones overwrite the rest. You will use
+# that.
 #
 # ## The mask trap
 #
@@ -133,8 +134,8 @@ for name, visible in (("is_causal=True", torch.ones(3, 8, dtype=torch.bool).tril
 # %% [markdown]
 # ## Attention with a cache
 #
-# Now everything comes together in one function. Take care of the **positions**. A rotary key is rotated by its own
-# position once, when it is written. The newest token is alone in its tensor, in row 0, and yet its position may be 412.
+# Now write attention with both. Take care of the **positions**. A rotary key is rotated by its own position once, when
+# it is written. The newest token is alone in its tensor, in row 0, and yet its position may be 412.
 
 # %% exercise="cached_attention"
 from studium_topics.kv_caching.exercises import cached_attention
@@ -305,10 +306,10 @@ TwoLanes.of(model, text.character_vocabulary().characters, "The statement is not
 #
 # ## A conversation
 #
-# A chat sends the whole conversation with each turn. Most of it is in the cache already, unless the user has edited an
-# earlier message. Then everything behind the edit has read it, and nothing before it has. Reusing the common beginning
-# is called <dfn>prefix caching</dfn>: the keys and values of an unchanged beginning serve again, and only what follows
-# is read.
+# A chat program sends the whole conversation with each turn. Most of it is in the cache already, unless the user has
+# edited an earlier message. Then the keys and values of all tokens after the edit depend on the old message and are
+# wrong, while those before it are still right. <dfn>Prefix caching</dfn> reuses the keys and values of the beginning
+# that two texts share, so that only what follows has to be read.
 
 # %% exercise="chat"
 from studium_topics.kv_caching.exercises import chat
@@ -322,13 +323,13 @@ print(f"\ntokens of the answers that differ: {talk.differing}; tokens read altho
 
 # %% [markdown] tags=["experiment"]
 # With a memory a turn costs its own length; without one it costs the length of the conversation. After an edit
-# everything behind it has to be read again. That is why services put what never changes, the instructions, at the very
-# beginning.
+# everything that follows it has to be read again. That is why the part that never changes, the instructions, is put at
+# the very beginning.
 
 # %% [markdown]
-# ## The bill
+# ## What a cache costs
 #
-# The repeated arithmetic is gone; the price is memory.
+# A cache saves arithmetic and takes memory. How much?
 
 # %% exercise="kv_bytes"
 from studium_topics.kv_caching.exercises import kv_bytes
@@ -415,8 +416,8 @@ print(f"the same if the pads are not hidden:                  {together.unmasked
 # %% [markdown]
 # ### Pages
 #
-# How much room should be reserved for a text whose length nobody knows? In the systems that the authors of vLLM
-# measured in 2023, **20.4 to 38.2 %** of the reserved cache held a token. The authors kept the cache in
+# How much room should be reserved for a text whose length is not known beforehand? In the systems that the authors of
+# vLLM measured in 2023, **20.4 to 38.2 %** of the reserved cache held a token. The authors kept the cache in
 # <dfn>pages</dfn> instead, pieces of, say, 16 tokens. When a text needs room it gets any free page, and a *page table*
 # records which one. At most one page of each text is not full, and texts with the same beginning can share its pages.
 

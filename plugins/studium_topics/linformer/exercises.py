@@ -22,7 +22,7 @@ from studium_topics.kits.weights import drawn
     level="warm-up",
     importance=2,
     hints=(
-        "How do the squares of a matrix's entries and its singular values belong together?",
+        "How is the sum of the squares of a matrix's entries related to its singular values?",
         "The squares of the singular values add up to the energy, and the best approximation of a rank keeps the "
         "largest of them.",
         "The singular values of (..., n, m) are (..., min(n, m)), the largest first; the result is (...,).",
@@ -298,7 +298,7 @@ def _(x, e, pad):
 def linformer_attention(q, k, v, e, f, pad):
     """Return softmax(Q (E K)ᵀ / √d) (F V): attention over projected keys and values.
 
-    Padding never has an influence on the result of a real token; the row of a padded one follows the same formula.
+    Padded tokens never influence the result of a real one; the row of a padded token follows the same formula.
     (Wang et al. 2020, section 4.)
 
     * q, k, v (B, H, n, d): they stay as they are

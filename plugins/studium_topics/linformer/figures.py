@@ -63,7 +63,7 @@ def projections(errors: Errors) -> go.Figure:
             made.add_scatter(
                 x=errors.slots, y=values, name=name, mode="lines+markers", line={"color": colour, "dash": dash}
             )
-    made.update_yaxes(type="log")
+    made.update_yaxes(type="log", dtick="D2")
     return made.update_xaxes(type="log", tickvals=errors.slots, ticktext=[str(slots) for slots in errors.slots])
 
 

@@ -1,11 +1,11 @@
 # %% [markdown]
 # # Linformer: attention of low rank
 #
-# Two small transformers do the same job. Each reads 128 tokens that tell the words of 32 names and ask for them, and
-# each is right every time. In the first, every text tells its names in the same order; in the second, the order is
-# drawn anew. The attention matrices of both have the same spectrum: 32 of 128 directions are enough, and the answers
-# stay perfect. So give both models 32 keys in place of 128. The first is still right **98 % of the time, the second 22
-# %**.
+# Two small transformers solve the same task. A text of 128 tokens gives a word to each of 32 names and then asks for
+# these words, and both models always answer correctly. For the first model, all texts present the names in the same
+# order; for the second, every text has an order of its own. The attention matrices of both have the same spectrum:
+# cut to 32 of 128 directions, they still give perfect answers. So train both again with 32 keys in place of 128. The
+# first is still right **98 % of the time, the second only 22 %**.
 #
 # Why? Below are the attention matrices of both on one text, and of a third model that only has to guess a text's topic.
 # **Drag the cut**, and compare how much of each matrix is left. Where would you cut, and what can the spectrum not
@@ -54,8 +54,8 @@ from studium_topics.linformer.model import Reader, Sizes, attention_weights, ful
 from studium_topics.linformer.tasks import TASKS, draw
 
 # %% [markdown]
-# This is the idea. Two trained matrices, $E$ and $F$, mix $n$ keys and values into $k$ of each before any query meets
-# them:
+# The idea of Linformer is that two trained matrices, $E$ and $F$, mix the $n$ keys and values into $k$ of each before
+# any query meets them:
 
 # %% tags=["diagram"]
 Diagram.from_package("studium_topics.linformer", "flow.svg")
@@ -64,8 +64,8 @@ Diagram.from_package("studium_topics.linformer", "flow.svg")
 # ## How many directions does attention use?
 #
 # Every row of $P$ holds the weights with which one query mixes the values. If all queries mix them in the same way,
-# all rows are equal, and $P$ has rank 1: a single mixture, computed once, would do for all. If every query looks at a
-# key of its own, $P$ is a permutation, and no direction can be spared.
+# all rows are equal, and $P$ has rank 1: a single mixture, computed once, serves all queries. If every query attends to
+# a key of its own, $P$ is a permutation matrix, and no direction can be left out.
 #
 # By the theorem of Eckart and Young (1936), the best matrix $P_k$ of rank $k$ keeps the $k$ largest singular values and
 # leaves the error $\lVert P - P_k\rVert^2 = \sum_{i>k}\sigma_i^2$. The <dfn>spectrum</dfn> of a matrix is the list of
@@ -80,9 +80,9 @@ Diagram.from_package("studium_topics.linformer", "flow.svg")
 from studium_topics.linformer.exercises import kept_energy
 
 # %% [markdown]
-# Low rank is no law of attention. The softmax of small scores is nearly uniform, and a uniform matrix has rank 1. The
-# larger the scores, the sharper the rows, and the less of the matrix is in its first directions. Here the same queries
-# and keys are drawn once, $n = 256$ and $d = 32$, and their scores are multiplied by ½, 1 and 2.
+# Attention need not have a low rank. The softmax of small scores is nearly uniform, and a uniform matrix has rank 1.
+# The larger the scores, the sharper the rows, and the less of the matrix is in its first directions. Here the same
+# queries and keys are drawn once, $n = 256$ and $d = 32$, and their scores are multiplied by ½, 1 and 2.
 
 # %% tags=["experiment"]
 generator = torch.Generator().manual_seed(0)
@@ -108,20 +108,19 @@ for sharp in (0.5, 1.0, 2.0):
 #
 # Suppose $P$ is nearly of rank $k$: $P \approx AB$, with $A$ of shape (n, k) and $B$ of shape (k, n). Then
 # $PV \approx A\,(BV)$. Read it from the right: $BV$ are $k$ mixtures of the values, and $A$ says how each query mixes
-# *them*. So $k$ summaries are enough. But to find $A$ and $B$ by a decomposition, $P$ must exist, and the square
-# is what we want to avoid. Linformer *learns* the summaries, and lets attention find $A$:
+# *them*. So $k$ summaries are enough. But to find $A$ and $B$ by a decomposition, $P$ must be computed first, and this
+# n × n matrix is what we want to avoid. Linformer *learns* the summaries, and lets attention find $A$:
 #
 # $$\mathrm{softmax}\!\left(\frac{Q\,(EK)^\top}{\sqrt d}\right) FV .$$
 #
 # A <dfn>slot</dfn> is one row of $EK$ or of $FV$: a mixture of the keys, or values, of all tokens, with weights that
 # were learned in training and are the same for every text.
 #
-# With $k = n$ and $E = F = I$ this is full attention exactly. With fewer slots it is no approximation of a given model
-# but another model, trained with its slots.
+# With $k = n$ and $E = F = I$ this is full attention exactly. With fewer slots it does not approximate a given model:
+# it is another model, and is trained with its slots.
 #
-# Texts of a batch have different lengths and are filled up with padding. Full attention masks padded keys in its
-# scores. Here there is no score for a token any more, because a slot mixes all of them. So where must padding be
-# stopped?
+# Texts of a batch have different lengths and are filled up with padding. Full attention masks the scores of padded
+# keys. Here no score belongs to a single token, because a slot mixes all of them. So where must padding be removed?
 
 # %% exercise="project"
 from studium_topics.linformer.exercises import project
@@ -147,7 +146,7 @@ print(f"E = F = I: largest difference to full attention {(whole - full_attention
 # %% [markdown]
 # ## What it saves
 #
-# Count the multiplications. Mind that the slots have to be made, too.
+# Count the multiplications, including those that make the slots.
 
 # %% exercise="multiplications"
 from studium_topics.linformer.exercises import multiplications
@@ -169,7 +168,7 @@ for n, *rows in zip(scaled.lengths, scaled.multiplications, scaled.largest, scal
     print(f"{n:6}   {counts}       {1e3 * slow:9.2f}   {1e3 * quick:9.2f}")
 for name, pairs in (("multiplications", scaled.multiplications), ("largest tensor", scaled.largest)):
     full, short = scaled.growth(pairs)
-    print(f"{name} grow as the length to the power {full:.2f} in full attention, {short:.2f} with slots")
+    print(f"{name}: proportional to the length to the power {full:.2f} in full attention, {short:.2f} with slots")
 figures.growth(scaled)
 
 # %% [markdown] tags=["experiment"]
@@ -178,33 +177,35 @@ figures.growth(scaled)
 # batches fit. For lengths that double from 512 to 65 536, its column for the memory at $k = 128$ has factors of 1.7,
 # 3.0, 6.1, 14, 28, 56, 56 and 60.
 #
-# The fair opponent is not the square, though. [FlashAttention](flash-attention.ipynb) never writes the square down
-# either, and its memory is linear *and* its result exact; only its arithmetic stays quadratic. Linformer's memory
-# argument holds against the plain algorithm alone.
+# The plain algorithm is not the strongest competitor, though. [FlashAttention](flash-attention.ipynb) does not store
+# the n × n matrix either: its memory is linear *and* its result exact, and only its arithmetic stays quadratic. So
+# Linformer saves memory against plain attention alone.
 #
 # The price in parameters is $E$ and $F$, $k \cdot n$ numbers each. They can be shared between heads, between keys and
 # values, or between all layers. In a model of 12 layers that leaves 24, 12 or 1 matrices (section 4 of the paper).
 #
 # ## Any projection?
 #
-# The paper's proofs use no learning: by the lemma of Johnson and Lindenstrauss, a *random* projection will do if it
-# has enough rows. Let $E$ have independent normal entries, and take $P E^\top E V$ for $PV$. For that to be right on
-# average, how large must the entries be?
+# The paper's proofs use no learning: by the lemma of Johnson and Lindenstrauss, a *random* projection is good enough if
+# it has enough rows. Let $E$ have independent normal entries, and use $P E^\top E V$ in place of $PV$. Which variance
+# must the entries have so that this is right on average?
 
 # %% exercise="random_projection"
 from studium_topics.linformer.exercises import random_projection
 
 # %% [markdown]
-# Right on average is not right. For a row $p$ of $P$ and a column $v$ of $V$, slot $s$ contributes
+# An estimate that is right on average can still be far off in each draw. For a row $p$ of $P$ and a column $v$ of $V$,
+# slot $s$ contributes
 # $\tfrac1k (g_s \cdot p)(g_s \cdot v)$, where $g_s$ are independent standard normal vectors. Its mean over the draws is
 # $p \cdot v / k$, and $(g_s \cdot p)(g_s \cdot v)$ has the variance
 # $\lVert p\rVert^2\lVert v\rVert^2 + (p \cdot v)^2$. Add up $k$ slots, and then all rows and columns:
 #
 # $$\mathbb E\,\lVert P E^\top E V - P V\rVert^2 = \frac{\lVert P\rVert^2\,\lVert V\rVert^2 + \lVert PV\rVert^2}{k}.$$
 #
-# Compare it with the spectrum's promise: here are *no singular values*. A random projection does not profit from a low
-# rank. Since $\lVert PV\rVert \le \lVert P\rVert\lVert V\rVert$, its error relative to $PV$ is at least $\sqrt{2/k}$
-# for any $P$ and $V$, and much larger where attention averages, because averages are small.
+# Compare this with the theorem of Eckart and Young: the formula contains *no singular values*, so a random projection
+# does not profit from a low rank. Since $\lVert PV\rVert \le \lVert P\rVert\lVert V\rVert$, its error relative to $PV$
+# (root mean square) is at least $\sqrt{2/k}$ for any $P$ and $V$, and much larger where attention averages, because the
+# average of many values is small.
 
 # %% tags=["experiment"]
 lesson.predict(
@@ -221,9 +222,9 @@ for i, sharp in enumerate(projected.sharpness):
 figures.projections(projected)
 
 # %% [markdown] tags=["experiment"]
-# The error falls as $1/\sqrt k$, as the formula has it, and with 128 slots for 256 tokens it is still larger than the
-# result itself. The best matrix of the same rank is wrong by 4 % where attention is soft. So the low rank is real, and
-# a projection that does not know its directions cannot use it. $E$ and $F$ have to be *learned*.
+# The error falls as $1/\sqrt k$, as the formula says, and with 128 slots for 256 tokens it is still larger than the
+# result itself. The best matrix of the same rank is wrong by 4 % where attention is soft. So the low rank is real, but
+# a projection drawn at random does not use it. $E$ and $F$ have to be *learned*.
 #
 # ## An encoder, trained beside the full one
 #
@@ -261,19 +262,19 @@ for name, reader in readers.items():
     print(f"{name:8} fills {right:.1%} of the gaps of unseen texts; the ceiling is 60 %\n")
 
 # %% [markdown] tags=["experiment"]
-# Eight slots are as good as 128 keys. The attention of this task is one average for all queries, of rank 1, and a sum
+# Eight slots are as good as 128 keys. This task needs one average for all queries, which has rank 1, and a weighted sum
 # over all tokens is exactly what a slot is.
 #
-# The other two tasks need more directions. Half of the tokens *tell*: each names one of 32 names and its word. The
-# other half *ask*: a name, and a gap. To answer, a query must find the tokens with its own name. Queries for 32 names
-# have 32 different rows, so that $P$ has about 32 directions. The two tasks differ in one thing:
+# The other two tasks need more directions. Half of the tokens *tell*: each contains one of 32 names and its word. The
+# other half *ask*: each contains a name and a gap. To answer, a query must find the tokens with its own name. Queries
+# for 32 names have 32 different rows, so that $P$ has about 32 directions. The two tasks differ in one thing:
 #
 # * **fixed places**: name number $j$ is told at the same positions in every text;
 # * **any order**: the tokens of a text are shuffled.
 #
 # The cell trains each task with full attention and with 8, 16 and 32 slots (about a minute). Then each matrix $P$ of
-# the *full* model is replaced by its best matrix of rank $k$, and the accuracy is measured again. That is the
-# spectrum's promise; the slots are what one gets.
+# the *full* model is replaced by its best matrix of rank $k$, and the accuracy is measured again. This is what
+# the spectrum suggests; the models with slots show what a trained Linformer reaches.
 
 # %% tags=["experiment"]
 lesson.predict("any order", ..., "32 names in any order: what is the accuracy with 32 slots, from 0 to 1?")
@@ -293,16 +294,16 @@ lesson.found("any order", measured.tasks["any order"].projected[-1], within=0.3)
 figures.promises(measured)
 
 # %% [markdown] tags=["experiment"]
-# With names in **fixed places**, projecting costs what the spectrum says, nearly to the point: at 8, 16 and 32 slots
-# the trained Linformer reaches .42 to .49, .75 to .81 and .97 to .98 over five seeds (laptop), and the full model
-# whose attention is cut to that rank .46 to .56, .69 to .87 and 1.00. In the row below only the training of $E$ and
-# $F$ is left out, and 32 slots fall to .56 to .77: learning finds the directions.
+# With names in **fixed places**, projecting costs about what the spectrum says: at 8, 16 and 32 slots the trained
+# Linformer reaches .42 to .49, .75 to .81 and .97 to .98 over five seeds (laptop), and the full model whose attention
+# is cut to that rank .46 to .56, .69 to .87 and 1.00. In the row below only the training of $E$ and $F$ is left out,
+# and 32 slots fall to .56 to .77: learning finds the directions.
 #
 # With names in **any order**, the spectrum is the same, to within 3 % of the energy at every rank, and 32 slots reach
 # .21 to .23. Here is the answer to the puzzle. The singular vectors of $P$ belong to *one text*: a decomposition may
-# choose other directions for the next one. $E$ and $F$ may not. They know positions and not contents, and a slot that
-# always adds up positions 3, 40 and 77 cannot pull apart the names that happen to be there. The spectrum says how many
-# directions one matrix has; a fixed projection needs the directions that *all* matrices share.
+# choose other directions for the next one. $E$ and $F$ may not. They weight positions, whatever these contain, and a
+# slot that always adds up positions 3, 40 and 77 cannot separate the names that happen to be there. The spectrum says
+# how many directions one matrix has; a fixed projection needs the directions that *all* matrices share.
 #
 # **Think about it.** Would more slots help with any order? With how many is the task certainly solvable?
 #
@@ -316,8 +317,8 @@ figures.promises(measured)
 # ## Every slot has read the whole text
 #
 # An encoder may look at all of a text. A decoder may not: the state of token $i$ must not depend on later tokens,
-# because in training those are the answers. Full attention masks their scores. Masked slots look just as
-# causal: let query $i$ see the slots $s \le i\,k/n$. Before you believe such a mask, *measure* it.
+# because in training those are the answers. Full attention masks their scores. A mask over slots looks just as causal:
+# let query $i$ see the slots $s \le i\,k/n$ alone. Before you trust such a mask, *measure* what it lets through.
 
 # %% exercise="influence"
 from studium_topics.linformer.exercises import influence
@@ -332,14 +333,14 @@ for name, loss in found.losses.items():
 figures.influences(found)
 
 # %% [markdown] tags=["experiment"]
-# Each column is a token that was changed, and each coloured cell a row that has noticed. Nothing should be above the
-# diagonal. The mask over slots hides *slots* from query $i$, but slot 0, which every query sees, has the last token in
-# it. No mask over slots can help, because the mixing comes first.
+# Each column stands for a token that was changed, and each coloured cell for a row of the result that changed with it.
+# No cell above the diagonal should be coloured. The mask hides *slots* from query $i$, but slot 0, which every query
+# sees, contains the last token. No mask over slots can help, because the mixing comes first.
 #
 # In training, this leak looks like success. The words of the last experiment are drawn at random, so that no causal
 # model can have a loss below $\ln 8 = 2.079$. The masked Linformer gets below it, to 1.62 to 1.91 over five seeds
-# (laptop): it has learned to read the answer. **A loss below a floor that you can compute is a leak.** When it writes
-# a text, there is no later token to read, and the model fails.
+# (laptop): it has learned to read the answer. **A loss below a floor that you can compute is a leak.** When the model
+# generates text, there is no later token to read, and it fails.
 #
 # **Think about it.** Could query $i$ have slots of its own, $\sum_{j \le i} E_{sj} K_j$, a running sum over the tokens
 # so far?
@@ -358,9 +359,9 @@ figures.influences(found)
 # ## Further
 #
 # **Summaries that are causal.** Cut the text into blocks of $c$ tokens. A block that has ended may be summarised,
-# because all of its tokens are in the past of every later query; the own block is read token by token. That costs
-# $n/c + c$ scores for each query, about $2 n\sqrt n$ in all for $c = \sqrt n$: more than linear, and less than the
-# square.
+# because all of its tokens are in the past of every later query; a query reads its own block token by token. That costs
+# at most $n/c + c$ scores for each query, so at most $2 n\sqrt n$ in all for $c = \sqrt n$: more than linear, and less
+# than quadratic.
 
 # %% exercise="causal_summaries"
 from studium_topics.linformer.exercises import causal_summaries
@@ -381,14 +382,14 @@ figures.influences(ended)
 #   are extremes: natural text is between "one average" and "look up an exact name".
 # * **The spectrum of a large model.** The paper's figure 1 shows the spectra of a pretrained RoBERTa. Ours are of
 #   models with one layer and two heads, trained for seconds.
-# * **The theorem.** Its number of slots grows as $\log n$. We did not test which constant it needs at our lengths, and
-#   measured an exact formula for the error instead.
+# * **The theorems.** They ask for a number of slots that grows as $\log n$, or as $d \log d$ whatever the length. We
+#   did not test which constants they need at our lengths, and measured an exact formula for the error instead.
 # * **Very long texts.** Our lengths end at 2048 tokens on one CPU thread, and the opponent there is plain attention.
 #
 # ## Common misconceptions
 #
 # * *"Attention is of low rank."* Soft attention is. The sharper it is, the more directions it needs.
-# * *"A low rank means that k slots are enough."* It means so for directions that all texts share. $E$ is the same for
+# * *"A low rank means that k slots are enough."* Only if all texts share the directions, because $E$ is the same for
 #   every text.
 # * *"Random projections suffice; Johnson and Lindenstrauss proved it."* Their error is at least $\sqrt{2/k}$, whatever
 #   the rank, and larger than the result in our experiment.

@@ -591,7 +591,8 @@ def _(chosen, experts, capacity):
 
 
 @seats.misconception(
-    "You gave those who came too late the last seat; it is taken, so they get -1.", name="squeezed-into-the-last-seat"
+    "You gave choices that came too late the last seat; it is taken, so they get -1.",
+    name="squeezed-into-the-last-seat",
 )
 def _(chosen, experts, capacity):
     return seats(chosen, experts, chosen.numel()).clamp(max=capacity - 1)

@@ -1,13 +1,13 @@
 # %% [markdown]
 # # Mixture of experts: the efficient feed-forward
 #
-# Mixtral 8x7B holds **46.7 billion** parameters, and it reads each token with **12.9 billion** of them. It has the
-# memory of a large model at the cost of a small one. In each layer a *router* looks at the token and chooses two of
-# eight feed-forward networks. The other six do nothing for this token.
+# Mixtral 8x7B holds **46.7 billion** parameters, and it processes each token with **12.9 billion** of them. It stores
+# as much as a large model and computes as little as a small one. In each layer a *router* reads the token and chooses
+# two of eight feed-forward networks, the *experts*. The other six do nothing for this token.
 #
 # A choice has no gradient. If a parameter changes a little, the choice stays what it was, or it jumps. How can gradient
-# descent teach a router to choose? And if it can, why did the first sparse routers, left alone, send almost every token
-# to the same few experts?
+# descent teach a router to choose? And if it can, why did the first sparse routers, without further measures, send
+# almost every token to the same few experts?
 #
 # Below, 128 tokens flow to eight experts, two for each token. An expert has a limited number of places, and a striped
 # flow is dropped. **Raise the bias for expert 0** and watch what happens to its tokens. Then take **balancing steps**.
@@ -34,13 +34,14 @@ ExpertRouter.drawn(top_k=2, capacity=1.25, favour=1.5)
 # his colleagues ([2017](https://arxiv.org/abs/1701.06538)) kept only the best few experts of each token, and found that
 # the router soon chose the same few for all. GShard ([2020](https://arxiv.org/abs/2006.16668)) and Switch
 # ([2021](https://arxiv.org/abs/2101.03961)) made the idea a layer of the transformer, with a capacity and a balancing
-# loss; Mixtral ([2024](https://arxiv.org/abs/2401.04088)) gave the weights to everyone.
+# loss; Mixtral ([2024](https://arxiv.org/abs/2401.04088)) came with open weights.
 #
 # | symbol | meaning | shape |
 # |---|---|---|
 # | $x_n$, $y_n$ | input and output of the layer for token $n$ of $N$ | (D,) |
 # | $E$, $k$ | number of experts, and how many of them a token uses | numbers |
-# | $F_e$ | expert $e$, a gated network of hidden width $I$ | (D,) to (D,) |
+# | $D$, $I$ | width of the model, hidden width of an expert | numbers |
+# | $F_e$ | expert $e$, a gated network | (D,) to (D,) |
 # | $\ell_{ne}$, $p_{ne}$ | logit and softmax probability of expert $e$ for token $n$ | (N, E) |
 # | $T_n$, $w_{ne}$ | the $k$ experts that token $n$ chose, and their weights | k numbers |
 # | $f_e$, $P_e$ | choices of expert $e$ for each token, and its mean probability | (E,) |
@@ -85,7 +86,7 @@ for experts in (8, 2):
     print(f"{experts} experts in each layer: {everywhere + 32 * experts * one_expert:,} parameters")
 
 # %% [markdown]
-# With which weights are the results added? Mixtral takes the softmax over *all* experts, keeps the $k$ largest
+# What are the weights $w_{ne}$ of the sum? Mixtral takes the softmax over *all* experts, keeps the $k$ largest
 # probabilities and divides them by their sum:
 #
 # $$w_{ne} = \frac{p_{ne}}{\sum_{j \in T_n} p_{nj}}, \qquad p_{ne} = \frac{e^{\ell_{ne}}}{\sum_j e^{\ell_{nj}}} .$$
@@ -94,7 +95,7 @@ for experts in (8, 2):
 from studium_topics.moe.exercises import route
 
 # %% [markdown]
-# The choice makes each expert a network with a batch of its own: the rows that chose it. In Mixtral, an expert is a
+# After the choice, each expert has a batch of its own: the rows that chose it. In Mixtral, an expert is a
 # gated network $F_e(x) = W^\text{down}_e(\operatorname{SiLU}(W^\text{gate}_e x) \odot W^\text{up}_e x)$ with
 # $\operatorname{SiLU}(z) = z\,\sigma(z)$. The first two matrices are stored as one, `gate_up`, with the gate on top.
 
@@ -103,7 +104,7 @@ from studium_topics.moe.exercises import mixture
 
 # %% [markdown]
 # **In practice** this is `MixtralSparseMoeBlock` in transformers. Give it your weights. (The block creates its tensors
-# empty, so they hold whatever was in memory until somebody fills them.)
+# empty: until they are filled, they hold whatever was in memory.)
 
 # %% tags=["experiment", "bridge"]
 try:
@@ -112,7 +113,8 @@ try:
 except ImportError:
     print("transformers is not installed here; `pip install transformers` brings MixtralSparseMoeBlock.")
 else:
-    config = MixtralConfig(hidden_size=24, intermediate_size=40, num_local_experts=6, num_experts_per_tok=2)
+    sizes = {"hidden_size": 24, "intermediate_size": 40, "num_local_experts": 6, "num_experts_per_tok": 2}
+    config = MixtralConfig(**sizes, experts_implementation="eager")
     block = MixtralSparseMoeBlock(config)
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
@@ -138,13 +140,13 @@ else:
 # = w_e\; G \cdot (F_e - y) \qquad \text{for } e \in T, \text{ and } 0 \text{ otherwise.}$$
 #
 # Descent raises the logit of an expert if its result is better than the mixture $y$, and lowers the logit if it is
-# worse. The router compares the experts that it tried. Two things follow.
+# worse. So the router compares the experts that it tried, and no others. Two things follow.
 #
-# * **An expert that was not chosen gets nothing**, neither a gradient for its logit nor one for its weights. It cannot
-#   become better, and so it has no reason to be chosen later. Experts that lead learn, and lead by more.
+# * **An expert that was not chosen gets no gradient**, neither for its logit nor for its weights. It cannot become
+#   better, so it is unlikely to be chosen later, while the experts that are chosen learn and increase their lead.
 # * **With $k = 1$ there is nothing to compare.** The only weight is 1, $y$ is $F_e$, and the gradient is exactly zero.
-#   Switch, which uses $k = 1$, does not divide: it multiplies the result by the probability $p_e$ (equation 2), and the
-#   derivative of $p_e$ with respect to every logit is alive.
+#   Switch, which uses $k = 1$, does not divide: it multiplies the result by the probability $p_e$ (equation 2), which
+#   has a derivative with respect to every logit.
 #
 # ## Balance
 #
@@ -192,8 +194,9 @@ lesson.found("loss of the worst load", float(worst), within=0)
 # $k$ as well, whatever the probabilities are. The value $k$ is what a balanced router has, and **it proves nothing**.
 # (It is no minimum either: it can be a little lower.) Look at the load itself.
 #
-# Now find a silent failure. The layer below is a Switch layer, $k = 1$, with experts of two matrices and a ReLU. It
-# runs, its loss falls, because the experts learn, and after a million steps its router is what it was at the start.
+# Now find a failure that raises no error. The layer below is a Switch layer, $k = 1$, with experts of two matrices and
+# a ReLU. It runs, and its loss falls, because the experts learn. But after any number of steps its router is what it
+# was at the start.
 
 # %% exercise="switch_layer"
 from studium_topics.moe.exercises import switch_layer
@@ -201,7 +204,7 @@ from studium_topics.moe.exercises import switch_layer
 # %% [markdown]
 # ## Limited room
 #
-# A GPU wants to compute all experts in one batched product, for which each expert needs a buffer of the same length.
+# On a GPU all experts are computed in one batched product, for which each expert needs a buffer of the same length.
 # The <dfn>capacity</dfn> $C$ of an expert is the number of seats in its buffer. If all loads were even, each expert
 # would get $Nk/E$ choices; a capacity *factor* of 1.25 gives a quarter more room. A choice that finds no seat is
 # <dfn>dropped</dfn>: it contributes nothing, and in a transformer the residual connection carries the token on.
@@ -269,7 +272,7 @@ for step in range(301):
 # %% [markdown] tags=["experiment"]
 # *Evenness* is the entropy of the load over that of an even load, so it is 1 if all experts are used alike, and
 # $\log 2 / \log 8 = 0.33$ if only two are. Here is the full run. Three rows differ in $\alpha$ alone. The first one has
-# seats for everybody, which separates the two harms of a collapse: dropped tokens, and experts that never learn.
+# seats for every choice, which separates the two harms of a collapse: dropped tokens, and experts that never learn.
 
 # %% tags=["experiment"]
 fallen = collapse(lesson.mine(moe_layer), profile=lesson.profile, seed=0)
@@ -283,8 +286,8 @@ figures.evenness(fallen)
 
 # %% [markdown] tags=["experiment"]
 # With $\alpha = 0$ nothing brings the six unused experts back: they get no tokens, so they get no gradients. Over five
-# seeds (laptop) the collapsed router has an error of 0.58 to 0.75 and drops 69 % of the choices. Room for everyone
-# lowers the error to 0.24 to 0.29, which is what two experts can do. With *less* room, $\alpha = 0.1$ reaches 0.08 to
+# seeds (laptop) the collapsed router has an error of 0.58 to 0.75 and drops 69 % of the choices. Seats for every choice
+# lower the error to 0.24 to 0.29, which is what two experts can do. With *fewer* seats, $\alpha = 0.1$ reaches 0.08 to
 # 0.15, because eight experts learn. $\alpha = 0.01$, the value of Switch, is too weak for a head start of 10 logits in
 # 600 steps: it is on its way, with an evenness of 0.62 to 0.87. These are your balanced router's logits:
 
@@ -295,7 +298,7 @@ ExpertRouter(
 )
 
 # %% [markdown] tags=["experiment"]
-# Follow one colour: the points of a cluster share their experts. No label told the router about clusters.
+# Follow one colour: the points of a cluster share their experts, although the router was never given the clusters.
 #
 # ## What does sparsity buy?
 #
@@ -325,7 +328,8 @@ figures.costs(compared)
 # Over five seeds (laptop) the mixture has 33 to 48 % of the error of the dense layer of **equal cost**. The dense layer
 # of **equal size** costs almost four times as much, and its error is higher in each seed, by 3 % (seed 4) to 53 %
 # (seed 2). With the router as it was drawn, the mixture is hardly better than the dense layer of equal cost: the
-# experts alone do not help, the *learned* choice does. And do not generalise from a task made for specialists.
+# additional experts alone help little, and the *learned* choice makes the difference. But this task is made for
+# specialists, so the result does not carry over to other data.
 #
 # On text, table 1 of [Switch Transformers](https://arxiv.org/abs/2101.03961) has the comparison at equal FLOPs a token:
 # after 100,000 steps T5-Base has a negative log-perplexity of -1.731, and Switch-Base, with 128 experts, one a token
@@ -333,9 +337,9 @@ figures.costs(compared)
 #
 # ## In a language model
 #
-# Clusters with a map each are made for specialists. Text is not. Here are three small language models that read
-# English prose, the texts of Python's own help, character by character. They have the same attention, batches and
-# steps, and differ in the feed-forward layers only; your `moe_layer` is in the first.
+# Text is not made for specialists. Here are three small language models that read English prose, the texts of Python's
+# own help, character by character. They have the same attention, batches and steps, and differ in the feed-forward
+# layers only; your `moe_layer` is in the first.
 
 # %% tags=["experiment"]
 models = language_models(lesson.mine(moe_layer), lesson.mine(dense_twins), profile=lesson.profile, seed=0)
@@ -350,8 +354,9 @@ for expert, characters in enumerate(experiment.favourites(models.mixture.model, 
 # −0.013 nats a character. **No winner is declared.** The model of equal size is the best in each seed, by 0.03 to 0.12.
 # The run is short, and each expert has learned from a quarter of the tokens.
 #
-# The routers are balanced (evenness 0.99 or more). In the first layer each expert has characters of its own, since a
-# router there sees little besides the character. These are no topics, and you would not have guessed the groups.
+# The routers are balanced (evenness about 0.99). In the first layer each expert has characters of its own, because a
+# router there has little to read besides the character. These groups are not topics, and nobody would have predicted
+# them.
 #
 # ## Further
 #
@@ -370,12 +375,13 @@ for factor in (1.0, 4.0):
     print(f"capacity factor {factor}: {count} of 63 earlier tokens changed")
 
 # %% [markdown]
-# In training this leaks a little about the future. In use it makes an answer depend on the other sentences in the
-# batch. A mixture that drops nothing, such as our `mixture`, has neither problem.
+# In training this leaks a little information about the future. In use it makes an answer depend on the other sentences
+# in the batch. A mixture that drops nothing, such as your `mixture`, has neither problem.
 #
-# **Balance without a loss.** The balance loss pulls against the task. DeepSeek-V3 instead adds a bias to each expert's
-# score *for the choice only*, not for the weights, and moves it up or down by a fixed small amount after each step,
-# depending on whether the expert had too few or too many tokens ([Wang et al. 2024](https://arxiv.org/abs/2408.15664)).
+# **Balance without a loss.** The gradient of the balance loss competes with that of the task. DeepSeek-V3 mainly uses
+# another method: it adds a bias to each expert's score *for the choice only*, not for the weights, and moves it up or
+# down by a fixed small amount after each step, depending on whether the expert had too few or too many tokens
+# ([Wang et al. 2024](https://arxiv.org/abs/2408.15664)).
 #
 # ## What does not reproduce at this size
 #
@@ -388,7 +394,8 @@ for factor in (1.0, 4.0):
 #   we show the rounding alone.
 # * **A gain on text.** The papers' gains at equal cost come from long runs on much text. Our mixture wins clearly on
 #   clusters, where the gain is built into the task, and in 300 steps of prose it does not.
-# * Nothing here is distributed. Experts on many machines exchange tokens over a network, and this cost is missing.
+# * **Communication.** Nothing here is distributed. Experts on several machines exchange tokens over a network, and this
+#   cost is missing.
 #
 # ## Common misconceptions
 #

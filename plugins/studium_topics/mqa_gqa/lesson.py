@@ -3,9 +3,9 @@
 #
 # In November 2019 Noam Shazeer, one of the eight authors of the transformer, published a short paper: *Fast Transformer
 # Decoding: One Write-Head is All You Need*. In its code, keys and values lose the index of the head: all query heads
-# share the same ones. The model gets a little worse, and writes many times faster.
+# share the same ones. The model becomes a little worse, and generates text many times faster.
 #
-# Why should fewer keys make writing faster, when the number of queries stays? Below, each circle is a query head and
+# Why should fewer keys make generation faster, when the number of queries stays? Below, each circle is a query head and
 # each square a head of keys and values; the bars say how far each head's result is from that of ordinary attention.
 # **Move $G$ from 8 down to 1**: which heads are merged, and what happens to the results?
 
@@ -27,9 +27,9 @@ HeadWiring.drawn(8, 24, 8, groups=8)
 # 96 of coding, 2 of running.
 #
 # **Before sharing**, every query head had keys and values of its own, and a decoder read all of them for each new
-# token. [Multi-query attention](https://arxiv.org/abs/1911.02150) read one head's, at some loss of quality.
-# [Grouped-query attention](https://arxiv.org/abs/2305.13245) found the middle way in 2023, and how an existing model
-# gets there with 5 % of its training; Llama, Mistral and Qwen use it today.
+# token. [Multi-query attention](https://arxiv.org/abs/1911.02150) reads those of one head, at some loss of quality.
+# [Grouped-query attention](https://arxiv.org/abs/2305.13245) of 2023 is between the two, and its authors showed how to
+# convert an existing model with 5 % of its training; Llama, Mistral and Qwen use it today.
 #
 # | symbol | meaning |
 # |---|---|
@@ -53,9 +53,10 @@ from studium_widgets import Chart, Diagram, MemoryMeter, Roofline
 # %% [markdown]
 # ## What a decoder waits for
 #
-# A decoder that writes keeps the keys and values of all tokens so far, its KV cache; otherwise it would have to compute
-# them again for each new token. So one step of attention is: one new query a head, multiplied with $T$ keys, and a
-# weighted sum of $T$ values. Every number of the cache is read from memory, multiplied **once**, and thrown away.
+# While it generates text, a decoder keeps the keys and values of all tokens so far, its KV cache; otherwise it would
+# have to compute them again for each new token. In one step of attention, each head multiplies one new query with $T$
+# keys and makes a weighted sum of $T$ values. Every number of the cache is read from memory and multiplied only
+# **once**.
 
 # %% tags=["diagram"]
 Diagram.from_package("studium_topics.mqa_gqa", "flow.svg")
@@ -83,8 +84,8 @@ for groups in (64, 8, 1):
 lesson.found("intensity of decoding", intensity(16, 8192, 64, 64, 128, 2))
 
 # %% [markdown]
-# Multi-head attention does one operation a byte. The processor could do 150, and is idle for more than 99 % of the
-# time. Note that the batch is *not* in the formula. A layer's weights are read once for all texts of a batch, so that a
+# Multi-head attention does one operation a byte. The processor could do 150, so it is idle for more than 99 % of the
+# time. The batch is *not* in the formula. A layer's weights are read once for all texts of a batch, so that a
 # larger batch makes better use of them. But each text has a cache of its own, and with long texts and large batches the
 # caches are most of what is read.
 #
@@ -134,8 +135,8 @@ HeadWiring.drawn(8, 24, 8, groups=2)
 # <details><summary>Answer</summary>
 #
 # The order is a convention between weights and code. A checkpoint that was trained with neighbours gives nonsense in
-# code that says $h \bmod G$, and the other way round. Since checkpoints are shared, everybody keeps to the same
-# convention. Weights of the other kind can be moved: that is a later exercise.
+# code that says $h \bmod G$, and the other way round. Since checkpoints are shared, most code keeps to the same
+# convention. Weights of the other kind can be reordered: that is a later exercise.
 # </details>
 #
 # ## Without a copy
@@ -143,9 +144,9 @@ HeadWiring.drawn(8, 24, 8, groups=2)
 # Repeated keys are as large as those of multi-head attention. A decoder that repeats the cache in every step saves
 # memory *between* the steps and none within, and reads as much as before.
 #
-# So do not bring the keys to the queries. Bring the queries to the keys: the $H / G$ queries of a group are the rows of
-# one matrix, and its product with the group's keys is **one** matrix product. This is also why the intensity rises,
-# because a product of a vector with a matrix becomes one of two matrices.
+# So do not give each query head a copy of the keys. Collect the queries instead: the $H / G$ queries of a group are the
+# rows of one matrix, and its product with the group's keys is **one** matrix product. This is also why the intensity
+# rises: the product of a vector with a matrix becomes a product of two matrices.
 #
 # There is a trap on the way: a product that broadcasts the keys over the queries of a group gives the right result. But
 # before it multiplies, `@` *expands* the batch axes and makes them contiguous, and that is the copy. The hidden test
@@ -194,8 +195,8 @@ for name, way in ways.items():
 # <details><summary>Answer</summary>
 #
 # Hardly. Every query head still multiplies with $T$ keys and $T$ values. Only the projections $W_K$ and $W_V$ get
-# smaller, by $2 D^2 (1 - G/H)$ weights of a layer's $12 D^2$ or so. That is why reading a prompt, which waits for
-# arithmetic, gets only a little faster, whereas writing, which waits for memory, gets much faster.
+# smaller, by $2 D^2 (1 - G/H)$ weights of a layer's $12 D^2$ or so. That is why reading a prompt, which is limited by
+# arithmetic, gets only a little faster, whereas decoding, which is limited by memory, gets much faster.
 # </details>
 #
 # ## Weights of the other order
@@ -256,7 +257,7 @@ from studium_topics.mqa_gqa.exercises import pool_heads
 from studium_topics.mqa_gqa.exercises import convert_checkpoint
 
 # %% [markdown]
-# Now put the parts together: convert a model, train it on, and keep an account of what that cost.
+# Now put the parts together: convert a model, train it on, and record what the conversion cost.
 
 # %% exercise="uptrain"
 from studium_topics.mqa_gqa.exercises import uptrain
@@ -324,11 +325,11 @@ print(f"converted to G = H, logits differ by {exact.identity:.0e}")
 #
 # ## What it costs: measured
 #
-# Now the other side. Four character models of two layers learn Python's help pages, with the same steps,
-# data and seed: eight query heads with $G = 8$, 2 and 1; and one that spends the cache of $G = 1$ in the obvious way,
-# on **one head in all**. After that the first one's heads are merged into two, in three ways, and trained on: by the
-# mean, which is your `convert_checkpoint`; by keeping the first head of each group; and, to see what a bad start would
-# give, by noise.
+# Now the loss of quality. Four character models of two layers learn Python's help pages, with the same steps, data and
+# seed: three have eight query heads, with $G = 8$, 2 and 1. The fourth has a cache as small as that of $G = 1$, but in
+# the obvious way, with **one head in all**. After that the heads of the first model are merged into two, in three ways,
+# and trained on: by the mean, which is your `convert_checkpoint`; by keeping the first head of each group; and, to see
+# what a bad start would give, by noise.
 #
 # *Predict: by how many nats a character is $G = 1$ worse than $G = 8$?* (Expect losses of about 2 nats; a table of
 # pairs of characters has 2.6.) The cell takes about a minute on two cores.
@@ -380,8 +381,8 @@ Chart(
 # | MQA | 0.24 | 46.6 |
 # | MHA, but T5-Large | 0.37 | 46.0 |
 #
-# Compare the last line with our single head. **To save memory by sharing is better than by being small**: that finding
-# carries over.
+# Compare the last line, a smaller model that shares nothing, with our single head. **Sharing heads costs less quality
+# than a smaller model does**: that finding holds here as well.
 #
 # Here are the heads of the multi-head model that the experiment has just trained, at the end of a line of text. Merge
 # them yourself: which heads suffer most? Does *first* or *mean* do less harm, and can you see why the paper uptrains?
@@ -394,8 +395,8 @@ HeadWiring.of(measured.model.cpu(), line, layer=1, groups=4)
 # ## What does not reproduce at this size
 #
 # * **Mean before first before random.** In the paper that order holds after uptraining. Here only "before random" does.
-#   In our toy the first head is better at first, perhaps because a few heads do most of the work in it, and the mean of
-#   four sharp heads is blunt; we have not tested that.
+#   In our small model the first head is better at first, perhaps because a few heads matter most and the mean of four
+#   sharp patterns is none of them; we have not tested that.
 # * **5 % of the steps.** Fifteen steps are too few to repair a model that was trained for 300. For a large model, 5 %
 #   are thousands of steps. We show 20 % as well.
 # * **MQA is worse than GQA.** Here the difference is smaller than that between seeds. The paper's other reason for

@@ -1,10 +1,10 @@
 # %% [markdown]
 # # Performer: attention from random features
 #
-# Attention over n tokens computes n × n weights exp(q · k). Suppose that each weight were the product of a short list
-# of numbers made from q and another one made from k. Then the table would never be needed, and the time would grow as
-# n. There are such lists, if the numbers may be random: two formulas give products that are **right on average, for
-# every q and k**.
+# Attention over n tokens computes n × n weights exp(q · k). Suppose that each weight were the dot product of a short
+# list of numbers made from q and another one made from k. Then the n × n table would never be needed, and the time
+# would grow as n. There are such lists, if the numbers may be random: two formulas give products that are **right on
+# average, for every q and k**.
 #
 # Later you will train a small decoder with each of them. With one it learns. With the other, on the same random
 # vectors, it ends far behind a decoder whose attention is a plain average of everything before. How can two estimates
@@ -27,10 +27,10 @@ RandomSpotlight.example()
 # You need causal attention from [decoder-only](decoder-only.ipynb); the meter of the largest tensor is that of
 # [flash-attention](flash-attention.ipynb). Time: 17 minutes of reading, 116 of coding, 3 of running.
 #
-# **Before 2020**, models for long texts restricted attention to windows, sparse patterns, hash buckets or a low rank.
-# [Katharopoulos et al.](https://arxiv.org/abs/2006.16236) made it linear by giving up the softmax for another function
-# of q and k. The [Performer](https://arxiv.org/abs/2009.14794) kept the softmax as the goal and estimates it, without
-# assuming that it is sparse or of low rank.
+# **Before the Performer**, models for long texts restricted attention to windows, sparse patterns, hash buckets or a
+# low rank. [Katharopoulos et al.](https://arxiv.org/abs/2006.16236) made it linear by replacing the softmax with
+# another function of q and k. The [Performer](https://arxiv.org/abs/2009.14794) keeps the softmax as the goal and
+# estimates it, without assuming that attention is sparse or of low rank.
 #
 # | symbol | meaning | shape |
 # |---|---|---|
@@ -83,16 +83,16 @@ from studium_topics.performer.exercises import linear_attention
 # \frac{e^{-|w - u|^2/2}}{(2\pi)^{d/2}}\, dw = e^{|u|^2/2},$$
 #
 # because the last integral is that of a normal density around u, which is 1. Now set $u = q + k$. The left side is then
-# a product of something that knows only q and something that knows only k:
+# a product of one factor that depends on q alone and another one that depends on k alone:
 #
 # $$\mathbb E\, \bigl[e^{w \cdot q}\, e^{w \cdot k}\bigr] = e^{|q + k|^2/2} = e^{|q|^2/2}\; e^{q \cdot k}\;
 # e^{|k|^2/2} .$$
 #
-# That is almost $e^{q \cdot k}$. An estimate is <dfn>unbiased</dfn> if its mean over all random draws is the exact
-# value. Two factors are too many; put them where they belong, and average over m vectors. The
-# <dfn>positive random features</dfn> of a vector are exponentials, so no weight can be negative.
+# That is $e^{q \cdot k}$ times two factors, one that depends on q alone and one that depends on k alone. Correct the
+# features for them, and average over m vectors. An estimate is <dfn>unbiased</dfn> if its mean over all random draws is
+# the exact value. The <dfn>positive random features</dfn> of a vector are exponentials, so no weight can be negative.
 #
-# Return logarithms. The features themselves can be too small for float32, as we shall see.
+# The exercise asks for logarithms, because the features themselves can be too small for float32, as we shall see.
 
 # %% exercise="log_features"
 from studium_topics.performer.exercises import log_features
@@ -100,8 +100,8 @@ from studium_topics.performer.exercises import log_features
 # %% [markdown]
 # ## The other formula
 #
-# An older way uses waves. The mean of $\cos(w \cdot u)$ is the real part of the formula above for the imaginary vector
-# $iu$, that is $e^{-|u|^2/2}$. With $u = q - k$,
+# An older way uses cosines. The mean of $\cos(w \cdot u)$ is the real part of the formula above for the imaginary
+# vector $iu$, that is $e^{-|u|^2/2}$. With $u = q - k$,
 #
 # $$e^{q \cdot k} = e^{|q|^2/2}\; e^{-|q - k|^2/2}\; e^{|k|^2/2} = e^{|q|^2/2}\; \mathbb E \cos(w \cdot (q - k))\;
 # e^{|k|^2/2},$$
@@ -115,13 +115,14 @@ from studium_topics.performer.exercises import log_features
 from studium_topics.performer.exercises import variance
 
 # %% [markdown] tags=["experiment"]
-# Divided by the value that is estimated, your two results depend on one length each (the paper's lemma 2):
+# Divided by the square of the value that is estimated, your two results depend on one length each (the paper's lemma
+# 2):
 #
 # $$\frac{\text{variance}}{e^{2 q \cdot k}}: \qquad \frac{e^{|q + k|^2} - 1}{m} \;\text{ for positive features,} \qquad
 # \frac{\cosh|q - k|^2 - 1}{m} \;\text{ for sine-cosine features.}$$
 #
-# They are mirror images. Where k points the same way as q, $|q - k|$ is small and sine-cosine features are good. Where
-# k points away from q, $|q + k|$ is small and positive features are good; for $k = -q$ they have no error at all.
+# So the two kinds fail in opposite places. Where k is close to q, $|q - k|$ is small and sine-cosine features are good.
+# Where k is close to $-q$, $|q + k|$ is small and positive features are good; for $k = -q$ they have no error at all.
 #
 # **Think about it.** Most keys get little weight from a query. Which features are good for *those*, and what happens to
 # the sum of a row with the others?
@@ -138,8 +139,8 @@ from studium_topics.performer.exercises import variance
 # %% [markdown]
 # ## Orthogonal vectors
 #
-# Independent vectors leave gaps: two of them may point almost the same way. Make each d of them orthogonal, and they
-# cover the directions more evenly, while **each vector by itself is as normal as before**, so that the estimate stays
+# Independent vectors cover the directions unevenly: two of them may point almost the same way. Vectors that are
+# orthogonal in groups of d cover them more evenly. If **each vector by itself is still normal**, the estimate stays
 # unbiased. That takes care in two places: the lengths, and the signs that a QR decomposition chooses.
 
 # %% exercise="orthogonal_gaussian"
@@ -171,16 +172,17 @@ print(f"mean error with the signs that QR returns: {found.unsigned:.1f} standard
 # The variances are those that you derived, and the error falls as $m^{-1/2}$. For these pairs, of length about 1, the
 # *sine-cosine* features have the smaller error. So positive features are not better in general.
 #
-# Orthogonality saves 6 to 25 % of the mean square error here (five seeds; lengths of about 1, m = d = 16). For
+# Orthogonality saves 6 to 26 % of the mean square error here (five seeds; lengths of about 1, m = d = 16). For
 # comparison: twice the vectors save half. And the signs matter: with Q as QR returns it, the mean of the estimate is
 # wrong by 5 to 8 standard errors.
 #
 # ## Features that vanish
 #
 # The logarithm of a positive feature contains $-|x|^2/2$. For a vector of length 15 that is −112.5, and float32 has no
-# $e^{-112.5}$: most features become 0, the products of the others do too, and attention is 0/0. Softmax has the same
-# problem and subtracts a row's maximum. Here the factors are inside the features, and not every factor is allowed. The
-# code in the next exercise subtracts maxima, runs without a warning, and computes wrong attention.
+# $e^{-112.5}$: most features become 0, the products of the others do too, and attention is 0/0. An implementation of
+# softmax avoids the same problem by subtracting the maximum of each row of scores. Here there are no rows of scores:
+# the features themselves have to be rescaled, and not every factor leaves the result as it is. The code in the next
+# exercise subtracts maxima, runs without a warning, and computes wrong attention.
 
 # %% exercise="stabilise"
 from studium_topics.performer.exercises import stabilise
@@ -200,16 +202,17 @@ for at, size in enumerate(grown.sizes):
 figures.sizes(grown)
 
 # %% [markdown] tags=["experiment"]
-# Values have variance 1 here, so an error of 1 is as large as the values. At size 1, that of queries and keys with
-# normal numbers, sine-cosine features with 64 vectors are 10 to 35 times worse than positive ones (five seeds), and a
-# tenth of their rows has a negative sum. Below size 0.5 they are *better*, by about a factor of two.
+# Values have variance 1 here, so an error of 1 is as large as the values. At size 1, where the numbers in queries and
+# keys are standard normal before the scaling, sine-cosine features with 64 vectors are 10 to 36 times worse than
+# positive ones (five seeds), and a tenth of their rows has a negative sum. At size 0.5 and below they are *better*, at
+# 0.5 by about a factor of two.
 #
-# The dotted line is the sober part. It is the error of not attending at all: every query gets the plain mean of the
-# values. At size 1, 64 positive features have **more error than that**, by a factor of 1.4 to 1.5, and 1024 about as
-# much. (Queries that resemble one key fare better: in the widget, 32 positive features are well ahead of equal
-# weights.) What positive features promise is that nothing explodes. To be *accurate*, m has to be well above
-# $e^{|q + k|^2}$, which is an exponential of the squared length and not a matter of patience: in the formula, lengths
-# that double need the fourth power of the features.
+# The dotted line shows the error of not attending at all: every query gets the plain mean of the values. At size 1, 64
+# positive features have **more error than that**, by a factor of 1.3 to 1.5, and 1024 about as much. (Queries that
+# resemble one key fare better: in the widget, 32 positive features are well ahead of equal weights.) What positive
+# features guarantee is that nothing explodes. To be *accurate*, m has to be well above $e^{|q + k|^2}$, which is
+# exponential in the squared length. If all lengths double, the formula asks for the fourth power of the number of
+# features.
 
 # %% [markdown]
 # **In practice**, exact attention is `F.scaled_dot_product_attention`. Yours has to come near to it as m grows:
@@ -226,7 +229,8 @@ for count in (16, 256, 4096, 65536):
     print(f"{count:6} features: largest difference from torch's scaled_dot_product_attention {apart:.4f}")
 
 # %% [markdown]
-# One more digit needs a hundred times the features: this is a limit, not a way to compute softmax attention.
+# One more digit needs a hundred times the features. So softmax attention is a limit of yours, but not one that a
+# computer gets near in practice.
 #
 # ## Causal, in chunks
 #
@@ -236,10 +240,10 @@ for count in (16, 256, 4096, 65536):
 # $$S_i = \sum_{j \le i} \varphi(k_j)\, v_j^\top = S_{i-1} + \varphi(k_i)\, v_i^\top, \qquad z_i = z_{i-1} +
 # \varphi(k_i), \qquad o_i = \frac{\varphi(q_i) \cdot S_i}{\varphi(q_i) \cdot z_i} .$$
 #
-# This is a recurrent network whose state is one matrix, whatever the length of the text: there is no KV cache that
-# grows. Token by token it is slow, and all $S_i$ at once are n · m · d numbers. <dfn>Chunks</dfn> of the text are the
-# way between: within a chunk a small masked table, and between chunks one state that is carried on. The result is the
-# same for every size of a chunk.
+# This is a recurrent network whose state has one size, m × (d + 1) numbers, whatever the length of the text: there is
+# no KV cache that grows. Computing it token by token is slow, and all $S_i$ at once are n · m · d numbers. The
+# compromise is to cut the text into <dfn>chunks</dfn>, pieces of consecutive tokens: within a chunk, compute a small
+# masked table; from one chunk to the next, carry the state. The result is the same for every size of a chunk.
 
 # %% exercise="causal_attention"
 from studium_topics.performer.exercises import causal_attention
@@ -296,7 +300,8 @@ figures.learning(result)
 # %% [markdown] tags=["experiment"]
 # Over three seeds (laptop), the loss is 1.76 to 1.79 with softmax, 2.23 to 2.25 with the average, 2.08 to 2.10 with
 # positive features and 2.62 to 2.71 with sine-cosine features. So 64 positive features reach about a third of softmax's
-# gain, and sine-cosine features, twice as many of them, lose nearly as much again.
+# gain, and sine-cosine features, although there are twice as many, end nearly as far above the average as softmax ends
+# below it.
 #
 # The answer to the opening question again, now in a trained model: only the features differ between the last two
 # rows, and both estimate each weight without bias.
@@ -315,11 +320,12 @@ for name, length in result.lengths.items():
     print(f"mean of |q + k|² in the decoder trained with {name}: {length:.1f}")
 
 # %% [markdown] tags=["experiment"]
-# It is not. With 64 vectors the loss is 2.59 to 2.73 (three seeds), worse than that of the decoder that cannot choose,
-# and 1024 vectors help little. The last lines say why: pairs have a mean $|q + k|^2$ of about 29 there (seed 0), which
-# asks for more than $e^{29}$ vectors. In the decoder that was *trained* with features it is no smaller, so its 64
+# It is not. With 64 vectors the loss is 2.59 to 2.73 (three seeds), worse than that of the decoder that averages, and
+# 1024 vectors help little. The last lines say why: pairs have a mean $|q + k|^2$ of about 29 there (seed 0, laptop),
+# which asks for more than $e^{29}$ vectors. In the decoder that was *trained* with features it is no smaller, so its 64
 # vectors cannot estimate most of its weights either. But that decoder has learned to use only what survives the noise:
-# read with exact softmax, its loss hardly changes (2.095 against 2.098, seed 1). The other one relies on exact weights.
+# read with exact softmax, its loss hardly changes (2.095 against 2.098, seed 1, laptop). The decoder that was trained
+# with softmax relies on exact weights.
 #
 # After a sixth of the steps with features the loss is 2.13 to 2.17: better than the average, and not where training
 # with features from the start ends.
@@ -342,7 +348,8 @@ for name, length in result.lengths.items():
 #   features have.
 # * *"More features repair everything."* The error falls as $m^{-1/2}$ and grows as $e^{|q + k|^2/2}$.
 # * *"Orthogonality makes the estimate exact."* It saves a fraction of the variance.
-# * *"Linear attention is faster."* It is where n is well above m, and not at a few hundred tokens.
+# * *"Linear attention is faster."* It multiplies less only where n is well above m, which is not so at a few hundred
+#   tokens.
 # * *"The estimated attention is sparse, or of low rank by assumption."* Every key has a weight. The table has rank m at
 #   most, because it is a product of thin matrices, but softmax attention need not have.
 #

@@ -21,7 +21,7 @@ def learning(result: Shifted) -> go.Figure:
 
 def lengths(result: Stretched) -> go.Figure:
     """The accuracy on texts of each length by way of stretching, and after a little more training at the longest."""
-    made = figure(x="Length of the text, repeated after a sixth to a half of it", y="Accuracy", height=400)
+    made = figure(x="Length of the text, tokens", y="Accuracy", height=400)
     for (way, found), colour, dash in zip(result.accuracy.items(), COLOURS, DASHES, strict=False):
         x = [str(length) for length in result.lengths]
         made.add_scatter(x=x, y=list(found), name=way, mode="lines+markers", line={"color": colour, "dash": dash})

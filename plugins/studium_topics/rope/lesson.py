@@ -3,8 +3,8 @@
 #
 # In 2021 Su Jianlin and his colleagues published a paper whose first result was 27.5 BLEU on English to German
 # translation, where the transformer of 2017 had 27.3, without error bars. Today its method is in most large language
-# models that you can download, among them Llama, Mistral and Qwen. What convinced people was not a fifth of a BLEU
-# point. It was an argument, three lines long, about what a position should *do*.
+# models that you can download, among them Llama, Mistral and Qwen. A fifth of a BLEU point is not the reason. The
+# reason is an argument, three lines long, about what a position should *do*.
 #
 # Each dial below is a pair of coordinates of an attention head, with one hand for the query and one for the key. The
 # score is the mean of the cosines between the hands. **First move the query alone: the curve is traced. Now switch
@@ -59,9 +59,9 @@ from studium_topics.rope.model import VOCABULARY, Decoder, Sizes
 # are: permute the tokens, and every pair keeps its score.
 #
 # A <dfn>position table</dfn> has one learned vector for each position, which is added to the embedding of the token
-# there: 1024 of them in GPT-2. Two things are odd about it. Row 1025 does not exist. And in nearly everything that
-# matters in language, "the word before this one", "the noun that this verb belongs to", no absolute position occurs.
-# The <dfn>offset</dfn> of a query and a key is how many positions the key is behind the query.
+# there. GPT-2 has 1024 of them. This has two weaknesses. There is no row for a later position. And most relations in
+# language, "the word before this one", "the noun that this verb belongs to", depend on distances and not on absolute
+# positions. The <dfn>offset</dfn> of a query and a key is how many positions the key is behind the query.
 #
 # So write down the requirement. A query $q$ at position $m$ and a key $k$ at position $n$ are changed to $f(q, m)$ and
 # $f(k, n)$, such that for some function $g$
@@ -76,9 +76,9 @@ from studium_topics.rope.model import VOCABULARY, Decoder, Sizes
 #   = \operatorname{Re}\big( q \bar k \; e^{i (m - n) \theta} \big).$$
 #
 # A <dfn>rotary positional embedding</dfn> (RoPE) rotates each pair of coordinates of queries and keys by an angle
-# proportional to the position, so that scores depend on offsets alone. The conjugate turns two angles into a
-# difference: $m$ and $n$ are gone, and $m - n$ is left. Nothing had to be learned, and it holds at position one million
-# as well.
+# proportional to the position, so that scores depend on offsets alone. The conjugate turns the two angles into a
+# difference, so that only $m - n$ is left of $m$ and $n$. Nothing has to be learned, and it holds at position one
+# million as well.
 #
 # ## Many frequencies
 #
@@ -104,11 +104,11 @@ from studium_topics.rope.exercises import inv_freq
 # A pair $(x, y)$ rotated by $\varphi$ is $(x \cos\varphi - y \sin\varphi,\; y \cos\varphi + x \sin\varphi)$. Which
 # coordinates are a pair? The paper takes neighbours, (0, 1), (2, 3), …, and so does Meta's Llama. Most libraries take
 # **halves**, $(i, i + d/2)$, because two slices are quicker than a shuffle. And in which direction should they rotate?
-# [nanochat](https://github.com/karpathy/nanochat) rotates backwards. **A model that is trained does not care**: queries
-# and keys are made by weights that are learned, and these learn to use whichever pairs there are.
+# [nanochat](https://github.com/karpathy/nanochat) rotates backwards. **A model can be trained equally well with each of
+# these conventions**, because queries and keys are made by learned weights, which adapt to the pairs that there are.
 #
-# So your function is judged by its scores, and you may choose. What does matter is to choose *once*: halves with the
-# angles of neighbours is the classic mistake, and it raises no error.
+# So your function is judged by its scores, and you may choose. But use one convention throughout: to combine halves
+# with the angles of neighbours is the classic mistake, and it raises no error.
 
 # %% exercise="apply_rope"
 from studium_topics.rope.exercises import apply_rope
@@ -118,9 +118,9 @@ from studium_topics.rope.exercises import apply_rope
 #
 # <details><summary>Answer</summary>
 #
-# A rotation works because two rotated vectors meet in a dot product, where the positions become a difference. Values
-# are only added up: if they were rotated, the sum would carry absolute positions into the model. For the same reason
-# nothing is rotated at the embedding: between there and the scores are a norm and a projection, which do not respect
+# A rotation works because two rotated vectors are multiplied in a dot product, where the positions become a difference.
+# Values are only added up: if they were rotated, the sum would carry absolute positions into the model. Embeddings are
+# not rotated either, because the norm and the projection between them and the scores mix the coordinates of different
 # pairs.
 # </details>
 #
@@ -187,8 +187,8 @@ figures.decaying(decayed)
 
 # %% [markdown] tags=["experiment"]
 # The bound falls slowly, by a factor of 7 over a thousand positions. The score *oscillates*: further away is not always
-# less. And the weights choose the vectors. A head that prefers an offset of exactly 7 only needs a $q$ that is a $k$
-# rotated by seven positions, which is a linear map. "Decays with distance" is a tendency, not a law.
+# less. And the vectors depend on learned weights. A head can prefer an offset of exactly 7 with a $q$ that is a $k$
+# rotated back by seven positions, which is a linear map. "Decays with distance" is a tendency, not a law.
 #
 # ## Two layouts, one model
 #
@@ -204,18 +204,18 @@ from studium_topics.rope.exercises import to_half
 #
 # <details><summary>Answer</summary>
 #
-# No. Values are not rotated, so their order never met any pairs. Reorder $W_v$ alone and $W_o$ reads its inputs in the
-# wrong order: the model writes nonsense, with perfect attention patterns.
+# No. Values are not rotated, so their order has nothing to do with pairs. If $W_v$ alone were reordered, $W_o$ would
+# read its inputs in the wrong order: the output would be wrong, although all attention weights are right.
 # </details>
 #
 # ## Positions in a cache
 #
-# A model that writes computes one token at a time, and keeps the keys of all earlier ones
-# ([kv-caching](kv-caching.ipynb) tells why). **They are kept rotated.** So a new token has to continue counting where
-# the cache ends. If it starts at 0 again, its offset to the first word is 0.
+# A model that generates text computes one token at a time, and keeps the keys of all earlier ones
+# ([kv-caching](kv-caching.ipynb) explains why). **They are kept rotated.** So the position of a new token has to
+# continue where the cache ends. If it starts at 0 again, its offset to the first word is 0.
 #
 # A batch makes it harder. <dfn>Padding</dfn> is what fills up the shorter texts of a batch, at the left or at the
-# right. The rule is simple: padding takes no position. But consider which scores a wrong position changes.
+# right. The rule is that padding takes no position. But consider which scores a wrong position changes.
 #
 # *Two rows, one with three columns of padding at its left. Number the columns 0, 1, 2, …, padding included. Which
 # scores change?* None: all tokens of that row move by three, and offsets stay. With a table it would be a bug, here it
@@ -453,17 +453,17 @@ figures.offsets(curves)
 
 # %% [markdown] tags=["experiment"]
 # As trained, the head prefers offset 1, and within 48 positions no other score comes near, because training pushed
-# those scores down. **Beyond position 48 nothing constrained them.** At 58 the rotations happen to agree again, and the
-# score is as high: in a longer text the head looks at the wrong token. (These are the numbers of seed 0 with pairs of
-# halves. With other pairs the peak is elsewhere.)
+# those scores down. **Beyond an offset of 47 nothing constrained them.** At 58 the rotations happen to agree again, and
+# the score is as high: in a longer text the head looks at the wrong token. (These are the numbers of seed 0 with pairs
+# of halves. With other pairs the peak is elsewhere.)
 #
 # Interpolated by 4, the curve is the trained one, stretched four times. There is no new peak, but the one at 1 is now
 # at 4 and four times as wide, so that the head can no longer point at *the* previous token. Scaling by parts keeps the
 # sharp peak at 1, because fast pairs make it, and no later score reaches it.
 #
-# The paper on interpolation does not claim otherwise. Its claim is about **fine-tuning**: within 1000 steps Llama got
-# used to it. And Llama's heads have 64 pairs, many of which are slower than any of ours needs to be. Let us give ours
-# 40 steps on texts of 192 tokens:
+# The paper on interpolation does not claim otherwise. Its claim is about **fine-tuning**: within 1000 steps Llama
+# adapted to it. And Llama's heads have 64 pairs, many of which are slower than any of ours needs to be. Let us train
+# our model for 40 steps on texts of 192 tokens:
 
 # %% tags=["experiment"]
 print("accuracy at 192 tokens   as it was   after 40 more steps")

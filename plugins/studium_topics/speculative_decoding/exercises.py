@@ -16,7 +16,7 @@ from studium_topics.speculative_decoding.readers import TableReader, random_rows
     importance=3,
     kind="derive",
     hints=(
-        "With what probability is the drafted token x, and kept as well?",
+        "With what probability is the token x drafted and then kept?",
         "Sum over x the product of two probabilities: that x is drafted, and that x is then kept. The product is "
         "simpler than its factors.",
         "p and q are (..., V); the sum over the last axis leaves (...).",
@@ -709,8 +709,8 @@ def speculate(target, draft, prompt, new, gamma, stop, chance):
     * prompt: a list of tokens; it stays as it is.
 
     Return `new` tokens, or fewer if one is `stop`, which is then the last; and for each pass how many of gamma drafted
-    tokens verify kept, used or not. The target reads the text once, in one pass a turn. After it both caches hold only
-    text, as much as they can without reading more, and not its last token.
+    tokens verify kept, used or not. The target reads each token of the text once, in one pass a turn. After a turn both
+    caches hold all that they have read of the text, except its last token, and nothing else.
     """
     ### BEGIN SOLUTION
     text, kept, end = list(prompt), [], len(prompt) + new

@@ -1,10 +1,11 @@
 # %% [markdown]
 # # Speculative decoding
 #
-# To choose one token, a model of 70 billion parameters, 2 bytes each, fetches 140 GB of weights from memory. To *check*
-# five tokens that are suggested to it, it fetches the same 140 GB, once, and takes nearly the same time. A small model
-# could suggest them, but a small model is a worse writer. **Can a large model write with the guesses of a small one,
-# several tokens in each pass, so that the text is still distributed exactly as if it had written alone?**
+# To generate one token, a model of 70 billion parameters, 2 bytes each, fetches 140 GB of weights from memory. To
+# *check* five tokens that are suggested to it, it fetches the same 140 GB, once, and takes nearly the same time. A
+# small model could suggest them, but its text is worse. **Can a large model use the guesses of a small one and add
+# several tokens in each pass, so that the text is still distributed exactly as if the large model had generated it
+# alone?**
 #
 # Below, a small model, the *draft*, proposes words, and a large one, the *target*, judges each by a bar and a random
 # needle. Press *Play*. Then pull the agreement down to 0, so that the draft is nearly always wrong, and watch the last
@@ -27,9 +28,9 @@ figures.opening()
 # **You need** a cache that can forget: the topic [kv-caching](kv-caching.ipynb). **Time:** 20 minutes of reading, 90 of
 # coding, 1 of running, without the part called Further.
 #
-# **History.** A decoder writes one token in each pass, and a pass is limited by memory, not by arithmetic. In 2018
-# [Stern et al.](https://arxiv.org/abs/1811.03115) let extra heads of a model predict several tokens and let the model
-# check them, which leaves greedy decoding unchanged, but not sampling. In 2022 and 2023
+# **History.** A decoder adds one token in each pass, and the time of a pass is spent on memory, not on arithmetic. In
+# 2018 [Stern et al.](https://arxiv.org/abs/1811.03115) let extra heads of a model predict several tokens and let the
+# model check them, which leaves greedy decoding unchanged, but not sampling. In 2022 and 2023
 # [Leviathan et al.](https://arxiv.org/abs/2211.17192) and [Chen et al.](https://arxiv.org/abs/2302.01318) independently
 # found the rule that leaves *sampling* unchanged as well, for any small model.
 #
@@ -56,7 +57,7 @@ from studium_topics.speculative_decoding.readers import CachedLM
 from studium_widgets import Diagram
 
 # %% [markdown]
-# ## Two lanes
+# ## Draft and check
 #
 # <dfn>Speculative decoding</dfn> lets a small model, the <dfn>draft</dfn>, propose $\gamma$ tokens one after another,
 # and lets the large model, the <dfn>target</dfn>, judge all of them in one pass. Thanks to the causal mask, a pass over
@@ -69,14 +70,15 @@ Diagram.from_package("studium_topics.speculative_decoding", "flow.svg")
 # %% [markdown]
 # ## Keep or replace
 #
-# Look at one position. The draft has drawn $x$ from $q$. If the draft proposes $x$ less often than the target would,
+# Look at one position. The draft has drawn $x$ from $q$. If the draft proposes $x$ no more often than the target would,
 # the token is always kept. If it proposes $x$ too often, the token is kept only sometimes:
 #
 # $$\Pr(\text{keep } x) = \min\left(1, \frac{p(x)}{q(x)}\right) .$$
 #
 # This is the rule of Leviathan et al. (section 2.3). The height of a bar in the widget is this probability, and the
-# needle is a random number from 0 to 1. How often does the needle land inside the bar, over all drafted tokens? The
-# <dfn>acceptance rate</dfn> $\alpha$, the probability that a drafted token is kept, decides the speed.
+# needle is a random number from 0 to 1: the token is kept if the needle lands inside the bar. How often does that
+# happen, over all tokens that may be drafted? The <dfn>acceptance rate</dfn> $\alpha$ is the probability that a drafted
+# token is kept, and the speed depends on it.
 
 # %% exercise="acceptance"
 from studium_topics.speculative_decoding.exercises import acceptance
@@ -119,8 +121,8 @@ from studium_topics.speculative_decoding.exercises import residual
 #
 # <details><summary>Answer</summary>
 #
-# A drafted token is kept if it is the target's likeliest, with probability 1, and otherwise replaced by that. So greedy
-# decoding needs no rule of its own.
+# A drafted token is kept, with probability 1, if it is the target's likeliest token, and otherwise replaced by that
+# token. So greedy decoding needs no rule of its own.
 # </details>
 #
 # Now judge a whole draft. All random decisions go through an object `chance`; the reason follows after the exercise.
@@ -154,8 +156,8 @@ for name, off in exact.items():
 lesson.found("wrong replacement", exact["replaced from the target"], within=0.3)
 
 # %% [markdown] tags=["experiment"]
-# What is left with nothing wrong is rounding, at $10^{-16}$. A wrong replacement raises no error and writes fluent
-# text, because most tokens are kept ones; only the distribution shows it.
+# With nothing wrong, only rounding is left, about $10^{-16}$. A wrong replacement raises no error and the text reads
+# well, because most tokens are kept ones; only the distribution shows the mistake.
 #
 # Exact does not mean *the same text*. Plain and speculative decoding use random numbers in different ways, so that
 # equal seeds give different texts. The distributions are equal, as those of two fair dice are.
@@ -178,11 +180,11 @@ lesson.found("wrong replacement", exact["replaced from the target"], within=0.3)
 from studium_topics.speculative_decoding.exercises import propose
 
 # %% [markdown]
-# Now the whole loop. After a pass, the target has read the text and all $\gamma$ drafted tokens; the draft has read
-# all of them but the last. Kept tokens may stay in the caches. Everything after them was computed for a text that no
-# longer exists. The last token of the text, a replacement or the additional one, has been read by *neither*, because it
-# was drawn after the pass. <dfn>Rolling back</dfn> a cache means cutting it to the part of the text that it has really
-# read, so that the next pass continues from there.
+# Now the whole loop. After a pass, the target has read the text and all $\gamma$ drafted tokens; the draft has read all
+# of them but the last. Kept tokens may stay in the caches. Everything after them was computed for a text that no longer
+# exists. The last token of the text, a replacement or the additional one, has been read by *neither* model, because it
+# was drawn after the pass. <dfn>Rolling back</dfn> a cache means removing the tokens that are not part of the text, so
+# that the next pass continues from the rest.
 
 # %% exercise="speculate"
 from studium_topics.speculative_decoding.exercises import speculate
@@ -271,17 +273,17 @@ lesson.found("spoilt text", broken["the draft forgets nothing"].differing, withi
 
 # %% [markdown] tags=["experiment"]
 # Look at the columns separately. A target that forgets nothing judges tokens as if they followed a text that was never
-# written, and the *text* is spoilt. A draft that forgets nothing only guesses worse: whatever it proposes, the target
+# written, and the *text* is wrong. A draft that forgets nothing only guesses worse: whatever it proposes, the target
 # decides, so not one token differs, and only *speed* is lost. A test of the output cannot find such bugs on the draft's
-# side; **a count of passes can**, if the loss of speed is large enough. The hole costs next to nothing
-# here, because this draft looks mostly at the last few characters. (Laptop profile, seeds 0 and 1: the target's fault
-# changes 42 and 82 % of the tokens; the draft's reduces the tokens of a pass from 2.78 to 2.41 and from 1.87 to 1.61;
-# with holes it is 2.74 and 1.89.)
+# side; **a count of passes can**, if the loss of speed is large enough. The hole costs almost nothing here, because
+# this draft depends mostly on the last few characters. (Laptop profile, seeds 0 and 1: the target's fault changes 42
+# and 82 % of the tokens; the draft's reduces the tokens of a pass from 2.78 to 2.41 and from 1.87 to 1.61; with holes
+# it is 2.74 and 1.89.)
 
 # %% [markdown]
 # ## What a pass yields
 #
-# The second question is how much is gained. Suppose that every drafted token is kept with the same probability
+# How much is gained? Suppose that every drafted token is kept with the same probability
 # $\alpha$, whatever came before. A pass keeps tokens up to the first rejection, and then adds one more. How many tokens
 # is that on average? Derive it; there is a closed form.
 
@@ -360,8 +362,8 @@ for alpha in (0.3, 0.6, 0.8, 0.9):
 #
 # It is wrong when arithmetic limits the pass, and not the bytes that it fetches. An H100 SXM does some 300
 # multiplications in 16-bit precision in the time in which it fetches one weight of two bytes (see *kv-caching*), so a
-# few tokens more are free for *one* text. A server that decodes hundreds of texts at once has used that room already:
-# there a rejected token has cost real time, and speculative decoding can be slower than plain decoding.
+# few tokens more are free for *one* text. A server that decodes hundreds of texts at once uses this arithmetic for the
+# other texts: there each rejected token costs time, and speculative decoding can be slower than plain decoding.
 # </details>
 
 # %% [markdown]
@@ -408,8 +410,8 @@ for count, share in enumerate(several.kept, 1):
 # * *"$\alpha$ is how often the likeliest tokens agree."* That holds for greedy decoding alone. In sampling it is one
 #   minus the total variation distance.
 # * *"A bad draft makes bad text."* It makes slow text.
-# * *"It does less arithmetic."* It does more: rejected tokens are computed for nothing. What it saves is fetching the
-#   weights from memory, once for every token that a pass adds beyond the first.
+# * *"It does less arithmetic."* It does more, because rejected tokens are computed in vain. It fetches the weights from
+#   memory less often: once for all the tokens that a pass adds.
 #
 # ## You can now
 #

@@ -23,7 +23,7 @@ def diagonal(found: Products) -> go.Figure:
 
 def differences(found: Table) -> go.Figure:
     """Return the paired differences from ReLU, one dot for each seed, and their mean with its 95 % interval."""
-    made = figure(x="Difference from ReLU, nats a character (negative is better)", height=320)
+    made = figure(x="Loss less ReLU's, nats a character", height=320)
     kinds = [kind for kind in KINDS if kind != "relu"]
     for kind in kinds:
         apart = [ours - base for ours, base in zip(found.losses[kind], found.losses["relu"], strict=True)]

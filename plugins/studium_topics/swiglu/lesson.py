@@ -2,9 +2,9 @@
 # # SwiGLU: the gated feed-forward
 #
 # In February 2020 Noam Shazeer published five pages in which he changed one line of the transformer: the feed-forward
-# layer got a second projection that multiplies the first. All the variants that he tried had a lower loss than the
-# original. His conclusion offers no explanation for it: "we attribute their success, as all else, to divine
-# benevolence". Most large open models, Llama among them, have the layer today.
+# layer got a second projection that multiplies the first. All the gated variants that he tried had a lower loss than
+# the original. His conclusion offers no explanation: "we attribute their success, as all else, to divine benevolence".
+# Most large open models, Llama among them, have such a layer today.
 #
 # What can a product do that a sum cannot? Below is one hidden unit with two inputs: its gate, its value and their
 # product, as images over the plane. Orange is positive, blue negative. **Drag the ring**, and turn the two directions
@@ -58,15 +58,16 @@ from studium_widgets import Diagram
 # %% [markdown]
 # ## A layer with a gate
 #
-# The ungated layer computes $y = \varphi(x W_u^\top)\, W_d^\top$. Each of its hidden units looks at the input along one
-# direction. A gated layer lets *two* linear functions of the input meet:
+# The ungated layer computes $y = \varphi(x W_u^\top)\, W_d^\top$. Each of its hidden units depends on one linear
+# function of the input. In a gated layer, each unit multiplies *two* linear functions of the input:
 #
 # $$ y = \bigl(\varphi(x W_g^\top) \circ x W_u^\top\bigr)\, W_d^\top , $$
 #
 # where $\circ$ multiplies entry by entry (equations 5 and 6 of the paper). The <dfn>gate</dfn> of a hidden unit is the
-# activated factor $\varphi(w_g \cdot x)$; it decides how much of the unit's <dfn>value</dfn> $w_u \cdot x$, the linear
-# factor, goes on. <dfn>SwiGLU</dfn> is the gated layer whose activation is SiLU, $z\,\sigma(z)$, which is also called
-# Swish. So SwiGLU is a layer with three matrices, not an activation function.
+# activated factor $\varphi(w_g \cdot x)$, where $w_g$ and $w_u$ are the unit's rows of $W_g$ and $W_u$; it decides how
+# much of the unit's <dfn>value</dfn> $w_u \cdot x$, the linear factor, goes on. <dfn>SwiGLU</dfn> is the gated layer
+# whose activation is SiLU, $z\,\sigma(z)$, which is also called Swish. So SwiGLU is a layer with three matrices, not an
+# activation function.
 
 # %% tags=["diagram"]
 Diagram.from_package("studium_topics.swiglu", "flow.svg")
@@ -98,23 +99,24 @@ else:
             print(f"{type(llama).__name__} against your {kind:7} largest difference {apart:.0e}")
 
 # %% [markdown]
-# Two traps on the way to other libraries. `F.glu` knows the logistic function alone, and takes the *second* half of its
-# input for the gate. T5's `gated-gelu` uses the tanh approximation of GELU. A checkpoint works only with the code that
-# its weights were trained in.
+# Other libraries have two traps. `F.glu` has the logistic function alone, and takes the *second* half of its input for
+# the gate. T5's `gated-gelu` uses the tanh approximation of GELU. A checkpoint works only with the formula that its
+# weights were trained with.
 #
-# **Think about it.** In the widget, choose *GLU* and turn both directions to the same angle. Which old acquaintance is
-# the product?
+# **Think about it.** In the widget, choose *GLU* and turn both directions to the same angle. Which activation function
+# that you know is the product?
 #
 # <details><summary>Answer</summary>
 #
-# $\sigma(w \cdot x)\,(w \cdot x)$ is SiLU. An ungated SiLU unit is a GLU unit whose gate and value look the same way:
-# it gates itself. A gated layer frees the two directions from each other. That is all that the third matrix does.
+# $\sigma(w \cdot x)\,(w \cdot x)$ is SiLU. An ungated SiLU unit is a GLU unit whose gate and value have the same
+# direction: it gates itself. In a gated layer the two directions are independent, and that is all that the third matrix
+# adds.
 # </details>
 #
 # ## What a ReLU layer must miss
 #
 # Many things that a network computes are products: one feature counts only if another one is there. Take the simplest,
-# $x_1 x_2$ for $x_1, x_2 \in [-2, 2]$, and a layer of $h$ ReLU units with biases. How near can it come?
+# $x_1 x_2$ for $x_1, x_2 \in [-2, 2]$, and a layer of $h$ ReLU units with biases. How small can its error be?
 #
 # Look at the diagonal, where both inputs are $t$ and the target is $t^2$. A ReLU unit is linear on either side of one
 # point of this line, so the layer is linear on at most $h + 1$ pieces. The longest piece has at least the length
@@ -127,10 +129,11 @@ else:
 #
 # $$ \max |e| \;\ge\; \frac{\ell^2}{8} \;\ge\; \frac{2}{(h+1)^2} . $$
 #
-# Whatever the weights are and however long you train: 14 ReLU units are wrong by at least 0.009 somewhere, and to halve
-# the error takes 1.4 times as many units. A ReLU unit is a crease, and creases only *approximate* a saddle.
+# Whatever the weights are and however long you train, 14 ReLU units are wrong by at least 0.009 somewhere, and to halve
+# this bound takes 1.4 times as many units. The layer has a crease where a unit switches on, and is linear between its
+# creases, so it can only *approximate* a saddle.
 #
-# A bilinear unit multiplies exactly. But SwiGLU's gate is curved, and in the widget one unit was far off. Yet there are
+# A bilinear unit multiplies exactly. SwiGLU's gate is curved, and in the widget one unit was far off. Yet there are
 # weights with which a SwiGLU layer multiplies without any error. Find them:
 
 # %% exercise="multiplier"
@@ -188,8 +191,8 @@ figures.diagonal(fitted)
 # SwiGLU. Bilinear finds the exact product. ReGLU, GEGLU and SwiGLU do not, although your weights show that they could:
 # Adam spreads the product over eight units and stops near it. Which of the three is nearest changes from seed to seed.
 #
-# Note what this comparison is: we chose a target that suits a gate. For $|x_1|$, which is two creases, a ReLU layer
-# would win. Whether *language* is made of products, only language can tell; that comes at the end.
+# Note that we chose a target that suits a gate. For $|x_1|$, which is the sum of two ReLU units, a ReLU layer would
+# win. Whether gates help with *language* has to be tested on language; that comes at the end.
 #
 # ## What a gate costs: the two-thirds rule
 #
@@ -243,11 +246,11 @@ for name, hidden, multiple in (("Llama 7B", 4 * 4096, 256), ("Llama 13B", 4 * 51
 
 # %% [markdown]
 # Each parameter of these layers is multiplied once with each token, so that **equal parameters are equal operations**:
-# two thirds satisfies both at once. The last line of the first table is what a careless comparison would do: half as
-# large again. Memory while training is *not* equal. Without further measures, a SiLU layer keeps the array before and
-# the array after its activation, $2F$ numbers for a token. SwiGLU keeps gate, activated gate, value and product, which
-# is $4F' = \tfrac{8}{3} F$. Fused kernels compute two of them again and come down to $2F' = \tfrac{4}{3}F$ and the
-# product. (ReLU is content with $F$, because its output says where it was open.)
+# two thirds satisfies both at once. The last row of the first table is a careless comparison: at the same hidden width,
+# the gated layer is half as large again. Memory while training is *not* equal. Without further measures, a SiLU layer
+# keeps the array before and the array after its activation, $2F$ numbers for a token. SwiGLU keeps gate, activated
+# gate, value and product, which is $4F' = \tfrac{8}{3} F$. A fused kernel that recomputes the activated gate in the
+# backward pass keeps $3F' = 2F$. (ReLU needs only $F$, because its output shows where it was open.)
 #
 # ## Through the gate, backwards
 #
@@ -257,7 +260,8 @@ for name, hidden, multiple in (("Llama 7B", 4 * 4096, 256), ("Llama 13B", 4 * 51
 # $$ \frac{\partial L}{\partial u} = \delta \circ \varphi(g), \qquad
 # \frac{\partial L}{\partial g} = \delta \circ u \circ \varphi'(g) . $$
 #
-# SiLU is itself a product, and what remains is yours:
+# SiLU is itself a product; its derivative, and the way from $g$ and $u$ back to the weights and to $x$, are yours to
+# find:
 
 # %% exercise="swiglu_backward"
 from studium_topics.swiglu.exercises import swiglu_backward
@@ -285,8 +289,8 @@ for zeros in ((), ("gate",), ("up",), ("down",), ("gate", "up"), ("up", "down"))
 #
 # ## A gate that is dead
 #
-# The same happens to single units, in the midst of training. If the ReLU gate of a unit is closed for every input, its
-# output is zero *and* its slope is. A hidden unit is <dfn>dead</dfn> on a set of inputs if no loss gives any of its
+# The same happens to single units during training. If the ReLU gate of a unit is closed for every input, both its
+# output and its slope are zero. A hidden unit is <dfn>dead</dfn> on a set of inputs if no loss gives any of its
 # weights a gradient. Not every unit that adds nothing is dead, as the table above shows. Write the test that tells
 # them apart:
 
@@ -295,8 +299,8 @@ from studium_topics.swiglu.exercises import dead_units
 
 # %% [markdown] tags=["experiment"]
 # Train classifiers of handwritten digits with one gated layer of 64 units, at three learning rates, and count the dead
-# with your function. Pixels are from 0 to 1, so that a gate with negative weights is closed for all images. *At the
-# highest rate, which fraction of ReLU's gates is dead?*
+# units with your function. Pixels are from 0 to 1, so that a gate with negative weights is closed for all images. *At
+# the highest rate, which fraction of the ReGLU units is dead?*
 
 # %% tags=["experiment"]
 lesson.predict("dead gates", ..., "Which fraction of ReGLU's units is dead at the highest of the three rates?")
@@ -310,39 +314,39 @@ for rate in RATES:
 lesson.found("dead gates", gates.dead["reglu", RATES[-1]], within=0.1)
 
 # %% [markdown] tags=["experiment"]
-# Over five seeds, 14 to 36 % of ReLU's gates are dead at the usual rate of 0.01, and 84 to 88 % at 0.1. No gate of
-# SiLU is. Look at GELU's column: at 0.1 about a third of its units are dead, although $z\,\Phi(z)$ has a slope almost
-# everywhere. Why? $\Phi(z)$ is computed as half of 1 plus an error function, and in float32 this sum is exactly 0 below
-# about $z = -5.5$, and the slope below $-6.2$. SiLU and its slope reach 0 only below $z = -88$. "GELU has no dead
-# units" is true on paper and not in the machine.
+# Over five seeds (laptop), 14 to 36 % of the ReGLU units are dead at the usual rate of 0.01, and 84 to 88 % at 0.1. No
+# SwiGLU unit is. Look at the column of GEGLU: at 0.1, 30 to 41 % of its units are dead, although $z\,\Phi(z)$ has a
+# slope almost everywhere. Why? $\Phi(z)$ is computed as half of 1 plus an error function. In float32 this sum is
+# exactly 0 below about $z = -5.5$, and the slope is 0 below about $-6.2$. SiLU and its slope reach 0 only below $z =
+# -88$. "GELU has no dead units" is true in exact arithmetic, but not in float32.
 #
 # Now look at the right column of each pair, the share of unseen digits that are recognised. Layers with dead units are
-# *not* clearly worse: ten living units are enough for this task. A dead unit is paid for and not used. It wastes
-# parameters, memory and time, and a loss curve does not show it.
+# *not* clearly worse, because about ten living units are enough for this task. Dead units still cost parameters, memory
+# and time, and a loss curve does not show them.
 #
 # ## Is it better?
 #
 # Here is the paper's Table 1, all of it: log-perplexity on held-out text of a T5 model, after 65 536 and after 524 288
-# steps, at equal parameters and operations. Repeated runs of the first column had standard deviations of 0.003 to
-# 0.010.
+# steps, at equal parameters and operations. Repeated runs of the first row had standard deviations of 0.003 to 0.010.
 #
 # | | ReLU | GELU | Swish | GLU | Bilinear | GEGLU | SwiGLU | ReGLU |
 # |---|---|---|---|---|---|---|---|---|
 # | 65 536 | 1.997 | 1.983 | 1.994 | 1.982 | 1.960 | 1.942 | 1.944 | 1.953 |
 # | 524 288 | 1.677 | 1.679 | 1.683 | 1.663 | 1.648 | 1.633 | 1.636 | 1.645 |
 #
-# Compare rows in which one thing changes. ReLU and ReGLU, GELU and GEGLU, Swish and SwiGLU differ in the *gate*: it
-# wins 0.04 to 0.05 in the first line, ten times the spread of the runs. Among the ungated the *activation* decides
-# 0.014 at most, and the smooth ones end *behind* ReLU. Bilinear has no activation at all and beats everything without
-# a gate. GEGLU and SwiGLU are 0.002 apart, less than the spread. The table says "gate", and it does not say "Swish".
+# Compare columns in which one thing changes. ReLU and ReGLU, GELU and GEGLU, Swish and SwiGLU differ in the *gate*: it
+# lowers the loss by 0.04 to 0.05 in the first row, at least four times the standard deviation of the runs. Among the
+# ungated layers the *activation* changes the loss by 0.014 at most, and in the second row the smooth ones end *behind*
+# ReLU. Bilinear has no activation at all and beats everything without a gate. GEGLU and SwiGLU are 0.002 apart in the
+# first row, less than the spread. So the table supports the gate, and not Swish in particular.
 #
-# Would a smaller experiment see that? Two runs of the *same* layer with different seeds differ by some hundredths of a
-# nat here, as much as what we are looking for. But part of what a seed does, it does to all layers: its batches are
-# easy or hard for all of them. So compare *pairs* of runs with the same seed and batches. If $d_1, \dots, d_n$ are
-# their differences, with mean $\bar d$ and sample variance $s^2$, then $\bar d$ has the standard error $s / \sqrt n$,
-# and for normal differences $(\bar d - \mu)\sqrt n / s$ follows Student's distribution with $n - 1$ degrees of freedom.
-# A <dfn>confidence interval</dfn> of 95 % is a range computed from the data that contains the true mean $\mu$ in 95 %
-# of repetitions.
+# Can a smaller experiment show that? Two runs of the *same* layer with different seeds differ by some hundredths of a
+# nat here, as much as the effect that we are looking for. But part of the effect of a seed is common to all layers: its
+# batches are easy or hard for all of them. So compare *pairs* of runs with the same seed and batches. If $d_1, \dots,
+# d_n$ are their differences, with mean $\bar d$ and sample variance $s^2$, then $\bar d$ has the standard error $s /
+# \sqrt n$, and for normal differences $(\bar d - \mu)\sqrt n / s$ follows Student's distribution with $n - 1$ degrees
+# of freedom. A <dfn>confidence interval</dfn> of 95 % is a range computed from the data that contains the true mean
+# $\mu$ in 95 % of repetitions.
 
 # %% exercise="paired_interval"
 from studium_topics.swiglu.exercises import paired_interval
@@ -399,25 +403,25 @@ for kind in ("relu", "silu"):
 # * **The gate**, SwiGLU against SiLU: in all six pairs that we looked at (laptop), the
 #   gate won, by 0.06 to 0.10 nats. Three seeds are enough to see that.
 # * **The activation**, SiLU against ReLU: in all six pairs SiLU ended *behind*, by 0.02 to 0.06
-#   nats, although it is smooth. The paper's second line says the same of its ungated rows.
+#   nats, although it is smooth. In the second row of the paper's table, the ungated layers have the same order.
 # * **Both at once**, SwiGLU against ReLU: SwiGLU was ahead in all six pairs, by 0.004 to 0.060,
 #   but from three seeds you will often get an interval that contains 0. Then no winner is declared, whatever you
 #   expected. Nor do our six pairs decide it: this setting was chosen among about seven after looking at results, and in
 #   others SwiGLU was level with ReLU or behind (see below).
 #
 # Pairing helps less here than one might hope: in four of the pairs, SwiGLU's differences from ReLU spread by 0.021, and
-# those of unrelated runs would spread by 0.025. The layers start from other weights and soon go ways of their own. What
-# helps is more seeds, and the last cell estimates how many.
+# those of unrelated runs would spread by 0.025. The layers start from other weights, so that their runs soon diverge.
+# More seeds help, and the last cell estimates how many.
 #
-# That the gate does the work is the paper's finding in miniature. The table also shows how
-# such findings are lost. With a single run of each layer, the seed decides what you see.
+# That the gate makes the difference is the paper's finding in miniature. With a single run of each layer, the seed
+# would have decided what you see.
 #
 # ## What does not reproduce at this size
 #
 # * **The lead over ReLU depends on the setting.** With 120 steps in place of 300, SwiGLU ended 0.029 *behind* ReLU
 #   (95 % interval -0.010 to +0.068, five seeds), with width 32 by 0.021, and with 400 or 600 steps the sign varied. The
-#   product of two small random numbers is smaller still, so a gated layer may need longer to get going; we have not
-#   tested that.
+#   product of two small random numbers is smaller still, so a gated layer may start more slowly; we have not tested
+#   that.
 # * **The size of the gap.** The paper's 0.04 to 0.05 are nats for a token of a large T5, ours are nats for a character
 #   of a model with two layers. Only signs can be compared.
 # * **The order of the gated kinds.** The paper's GEGLU and SwiGLU are 0.002 apart. To see that here would take hundreds

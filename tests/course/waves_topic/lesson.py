@@ -62,5 +62,12 @@ from waves_topic.exercises import height
 #
 # Once more under the same name.
 
+# %%
+figure(
+    *(go.Scatter(y=[1, 3, 2], name=f"the height of the water at noon in harbour {name}") for name in "ab"),
+    x="day",
+    title="The water of two harbours,<br>whose names are longer than a narrow page is wide",
+)
+
 # %% tags=["experiment"]
 lesson.mine(height)(2.0, -1.0)

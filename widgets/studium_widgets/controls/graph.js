@@ -3,7 +3,7 @@ import { cellCursor } from "./cell_cursor.js";
 
 const GAP = 7; // px between nodes
 const WIDTH = 14; // of a node
-const [NAME, NOTED] = [76, 98]; // px for names at the left, and for names with notes at the right
+const [NAME, NOTED] = [76, 114]; // px for names at the left, and for names with notes at the right
 
 /**
  * Flows from the nodes at the left to those at the right. Up and down go from one right node to the next.
