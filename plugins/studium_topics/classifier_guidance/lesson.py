@@ -336,13 +336,13 @@ from studium_topics.classifier_guidance.exercises import class_report
 # Class 0 of the ring, 2000 samples, 200 steps, your sampler. The judge uses no probabilities: it finds the nearest
 # cluster. Because the clusters overlap, it puts only 94 of 100 *real* points of class 0 into their class.
 #
-# *Which share of your samples will it find in class 0 at scale 1? And which share with the factor $\sqrt{\beta_t}$?*
+# *What share of your samples will it find in class 0 at scale 1? And what share with the factor $\sqrt{\beta_t}$?*
 
 # %% tags=["experiment"]
-lesson.predict("accuracy at s = 1", ..., "Which share of the samples guided with s = 1 is in class 0, for the judge?")
+lesson.predict("accuracy at s = 1", ..., "What share of the samples guided with s = 1 does the judge find in class 0?")
 
 # %% tags=["experiment"]
-lesson.predict("accuracy with √β", ..., "And which share, if √β takes the place of √(1 − ᾱ)?")
+lesson.predict("accuracy with √β", ..., "And what share, if √β takes the place of √(1 − ᾱ)?")
 
 # %% tags=["experiment"]
 result = exact_guidance(
@@ -423,7 +423,7 @@ for name, cloud in rows.items():
 # *With scale 1 the exact guide leads 99 of 100 digits to their class. What share will the noise-trained network reach?*
 
 # %% tags=["experiment"]
-lesson.predict("a learned guide at s = 1", ..., "Which share of its digits will the judge recognise, at s = 1?")
+lesson.predict("a learned guide at s = 1", ..., "What share of its digits will the judge recognise at s = 1?")
 
 # %% tags=["experiment"]
 blocks = (noisy_classifier_loss, class_gradient, guided_sample, class_report)
