@@ -47,7 +47,7 @@ Diagram.from_package("studium_topics.text_to_image", "timeline.svg")
 # | GAN | 1 | a critic takes the place of a likelihood | recurrent network; later BERT, CLIP |
 # | autoregressive | 1024 (DALL-E) | image and text are one sequence of tokens | the same transformer |
 # | masked tokens | tens | many tokens are decoded at once | T5-XXL (Muse) |
-# | diffusion in pixels | 2 for each step | guidance trades variety for fidelity | own; CLIP (DALL-E 2); T5-XXL (Imagen) |
+# | diffusion in pixels | 2 for each step | guidance trades variety for fidelity | own; CLIP (DALL-E 2); T5 (Imagen) |
 # | latent diffusion | 2 for each step, on a small code | an autoencoder takes over fine detail | CLIP ViT-L/14 (SD 1) |
 # | transformer and flow | 2 for each step, fewer steps | straight paths, no U-Net | two CLIPs and T5-XXL (SD 3) |
 #
