@@ -15,6 +15,7 @@ def overlaps(result: Followed) -> Figure:
     bars = Bar(x=found, y=names, orientation="h", marker_color=COLOURS[0], name="IoU")
     made = figure(bars, x="mean IoU with the drawing", height=300, hovermode="y unified")
     base = result.designs["no control"].iou
-    made.add_vline(x=base, line={"dash": "dash", "color": COLOURS[1]}, annotation_text="base alone")
+    above = {"text": "base alone", "y": 1, "yanchor": "bottom"}
+    made.add_vline(x=base, line={"dash": "dash", "color": COLOURS[1]}, annotation=above)
     made.update_yaxes(autorange="reversed", showgrid=False)
     return made.update_xaxes(range=[0, 1], showgrid=True)
