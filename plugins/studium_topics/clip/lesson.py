@@ -104,16 +104,15 @@ from studium_topics.clip.exercises import clip_logits
 # $$L = \frac{1}{2N} \sum_i \Big( -\ln \frac{e^{\ell_{ii}}}{\sum_j e^{\ell_{ij}}}
 # - \ln \frac{e^{\ell_{ii}}}{\sum_j e^{\ell_{ji}}} \Big).$$
 #
-# One warning: $e^{100}$ does not fit into a float32. If you compute $e^{\ell}$ as it is, the loss is infinite or nan as
-# soon as the scale has grown.
+# One warning: $e^{100}$ does not fit into a float32, so a loss that computes $e^{\ell}$ as it is becomes infinite or
+# nan once the scale has grown.
 
 # %% exercise="clip_loss"
 from studium_topics.clip.exercises import clip_loss
 
 # %% [markdown]
-# A model that knows nothing has loss $\ln N$, so a loss says nothing without the size of its batch: 0.9 is poor at
-# $N = 8$, where $\ln N = 2.1$, and remarkable at CLIP's own $N = 32\,768$, where $\ln N = 10.4$. **Compare a loss with
-# $\ln N$, never with that of another batch size.**
+# A model that knows nothing has loss $\ln N$: 0.9 is poor at $N = 8$, where $\ln N = 2.1$, and remarkable at CLIP's own
+# $N = 32\,768$, where it is 10.4. **Compare a loss with $\ln N$, never with that of another batch size.**
 
 # %% [markdown]
 # **In practice** this is `CLIPModel` in `transformers`. A tiny one with random weights has its own logits and loss;
@@ -236,9 +235,8 @@ from studium_topics.clip.exercises import zero_shot_weights
 # %% [markdown]
 # ## Train it, and let it name
 #
-# Here is the data of this lesson: one shape on an image of 16 × 16 pixels. Five forms, six colours, two sizes. The
-# position, the colour and shade of the ground and the noise are drawn anew for each image, and no caption mentions
-# them.
+# Each image of this lesson has 16 × 16 pixels and one shape, of five forms, six colours and two sizes. The position,
+# the ground and the noise are drawn anew for each image, and no caption mentions them.
 
 # %%
 kinds = shapes.SEEN[::6]
@@ -301,8 +299,8 @@ for seed in range(3):
 
 # %% [markdown]
 # The gap is there before the first step, because a random network with ReLUs maps all its inputs into a narrow cone,
-# and two random networks have two different cones. Would the model be better if the two regions met? Write a function
-# that moves them towards each other; after training you will measure what it does.
+# and two random networks have two cones. Would the model be better if they met? Write what moves them towards each
+# other; you will measure it after training.
 
 # %% exercise="shift_gap"
 from studium_topics.clip.exercises import shift_gap
