@@ -389,7 +389,7 @@ Chart(
 # | from (−5, −5) | .77–.80 | the start is forgotten |
 # | 20 steps a level | .72–.74 | too little time at each level |
 # | evenly spaced | .76–.78 | no worse, in the plane |
-# | same step | .60–.63 | at $\sigma = 20$ a step of 0.1 hardly moves |
+# | same step | .60–.63 | at $\sigma = 20$ a step of 0.1 hardly moves the walkers |
 # | first level at 2 | .53–.55 | at $\sigma = 2$ the barrier is 4.9 nats |
 # | no ladder | .49–.50 | |
 #
