@@ -129,7 +129,7 @@ generator = torch.Generator().manual_seed(1)
 start = scattered(1280, generator)
 noise = torch.randn(1000, 1280, 2, dtype=torch.float64, generator=generator)
 walked = lesson.mine(langevin)(lambda x: score(x, torch.ones(len(x), dtype=torch.float64)), start, 0.1, noise)
-figures.clouds({"start": start, "after 1000 exact steps": walked})
+figures.clouds({"start": start, "1000 exact steps": walked})
 
 # %% [markdown] tags=["experiment"]
 # Each mode has the right shape, and nearly every walker is in the mode on whose side it started.
