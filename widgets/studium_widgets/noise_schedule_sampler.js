@@ -4,7 +4,7 @@ import { epsAt, signalAt } from "./noise_schedule_maths.js";
 /** Each mistake: its name, what the menu calls it, and what it does. */
 export const BUGS = [
   ["none", "None: correct code", "The denoiser is exact, so what is still wrong comes from the number of steps alone."],
-  ["noise-at-0", "Noise added at t = 0", "The last step should give its mean. No picture shows this one; V / s² does, where η > 0."],
+  ["noise-at-0", "Noise added at t = 0", "The last step should give its mean. No plot of samples shows this one; V / s² does, where η > 0."],
   ["sigma-squared", "σ² used for σ", "σ is below 1, so its square is too little noise: the modes come out tight."],
   ["sqrt-one-minus-alpha", "√(1 − α) for √(1 − ᾱ)", "Each step takes away too much of ε*, by the factor √((1 − ᾱ) / (1 − α))."],
   ["off-by-one", "Network told t − 1", "It takes each xₜ for less noisy than it is. Looks right; V / s² moves."],

@@ -20,7 +20,7 @@ const GROUNDS = [["density", "Density"], ["class", "p(class | x)"], ["none", "No
 const ARROWS = [["none", "None"], ["score", "Score"], ["change", "Score: what a weight changes"]];
 
 const INVITES = {
-  none: "play the steps and read the shares in the picture: do the particles find both modes in the right proportion?",
+  none: "play the steps and read the shares in the plot: do the particles find both modes in the right proportion?",
   classifier: "raise the scale: the pull to the class grows, and the particles keep away from its borders. The ground is the classifier's certainty.",
   "classifier-free": "raise the scale: the particles obey the label more, and leave the ground, the density that they should have.",
 };

@@ -147,7 +147,7 @@ from studium_topics.cfg.exercises import cfg_sample
 # %% [markdown] tags=["experiment"]
 # ## Digits on demand
 #
-# Here is a training, whole: 899 handwritten digits of 8 × 8 pixels, a U-Net with 79,000 parameters, and *your*
+# Here is a whole training run: 899 handwritten digits of 8 × 8 pixels, a U-Net with 79,000 parameters, and *your*
 # `drop_labels`. Compared with the lesson on DDPM only the label is new: the network gets one, and 15 % of the time it
 # is null.
 

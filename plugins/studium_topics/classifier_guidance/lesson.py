@@ -334,15 +334,15 @@ from studium_topics.classifier_guidance.exercises import class_report
 # ## The experiment: everything exact
 #
 # Class 0 of the ring, 2000 samples, 200 steps, your sampler. The judge uses no probabilities: it finds the nearest
-# cluster. Because the clusters overlap, it puts only 94 of 100 *real* points of class 0 into their class.
+# cluster. Because the clusters overlap, it puts only 94 out of 100 *real* points of class 0 into their class.
 #
-# *Which share of your samples will it find in class 0 at scale 1? And which share with the factor $\sqrt{\beta_t}$?*
+# *What share of your samples will it find in class 0 at scale 1? And what share with the factor $\sqrt{\beta_t}$?*
 
 # %% tags=["experiment"]
-lesson.predict("accuracy at s = 1", ..., "Which share of the samples guided with s = 1 is in class 0, for the judge?")
+lesson.predict("accuracy at s = 1", ..., "What share of the samples guided with s = 1 does the judge find in class 0?")
 
 # %% tags=["experiment"]
-lesson.predict("accuracy with √β", ..., "And which share, if √β takes the place of √(1 − ᾱ)?")
+lesson.predict("accuracy with √β", ..., "And what share, if √β takes the place of √(1 − ᾱ)?")
 
 # %% tags=["experiment"]
 result = exact_guidance(
@@ -420,10 +420,11 @@ for name, cloud in rows.items():
 # levels, and the same network trained by the same function for as many steps on clean digits ($\bar\alpha = 1$). The
 # judge is a support-vector machine that was trained on other digits.
 #
-# *With scale 1 the exact guide leads 99 of 100 digits to their class. What share will the noise-trained network reach?*
+# *With scale 1 the exact guide leads 99 out of 100 digits to their class. What share will the noise-trained network
+# reach?*
 
 # %% tags=["experiment"]
-lesson.predict("a learned guide at s = 1", ..., "Which share of its digits will the judge recognise, at s = 1?")
+lesson.predict("a learned guide at s = 1", ..., "What share of its digits will the judge recognise at s = 1?")
 
 # %% tags=["experiment"]
 blocks = (noisy_classifier_loss, class_gradient, guided_sample, class_report)
@@ -455,15 +456,15 @@ for t, slope in learned.slopes.items():
     print(f"{t:4} {slope.accuracy:16.2f} {slope.exact:7.2f} {slope.share:30.2f}")
 
 # %% [markdown] tags=["experiment"]
-# At $t = 10$ the network is right 99 times of 100; by its accuracy it is an excellent classifier. Yet along the exact
-# gradient towards the next digit, its own has only a fortieth of the length (seed 0, laptop). The loss asks for the
-# right *values* on the data and not for the right *slope* between them, and a smooth network is too flat there. A
-# larger scale makes up for it. Longer training does so only slowly: with four times as many steps the accuracy at
-# $s = 1$ rose from 0.66 to 0.78 (one seed).
+# At $t = 10$ the network is right 99 times out of 100; by its accuracy it is an excellent classifier. Yet along the
+# exact gradient towards the next digit, its own has only a fortieth of the length (seed 0, laptop). The loss asks for
+# the right *values* on the data and not for the right *slope* between them, and a smooth network is too flat there. A
+# larger scale makes up for it. Longer training does so only slowly: with four times as many steps the accuracy at $s =
+# 1$ rose from 0.66 to 0.78 (one seed).
 #
 # **Who may judge.** Compare the columns in the last row, $s = 10$ with the guide trained on clean digits. It approves
-# of 99 of 100 of its own digits; the judge recognises 88. From scale to scale the guide becomes more certain, and the
-# judge agrees only in part. Choosing $s$ by the guide's own approval would end at $s = 10$ with the problem hidden.
+# of 99 out of 100 of its own digits; the judge recognises 88. From scale to scale the guide becomes more certain, and
+# the judge agrees only in part. Choosing $s$ by the guide's own approval would end at $s = 10$ with the problem hidden.
 #
 # ## Further
 #

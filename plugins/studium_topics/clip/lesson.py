@@ -11,7 +11,7 @@
 # everything is computed while you type.
 #
 # 1. *Change "ring" to "disc" in caption 1. Which images does it compete for now?*
-# 2. *Set τ to 1, then to 0.01. In which of the two could you say how sure the model is?*
+# 2. *Set τ to 1, then to 0.01. Does a probability tell you at either of them how sure the model is?*
 # 3. *Take the softmax over the images in place of the captions. Find a pair for which the two disagree.*
 # 4. *Write "ring red small a". Write "a small blue ring, not a red disc".* What does this text tower not read?
 
@@ -72,19 +72,19 @@ Diagram.from_package("studium_topics.clip", "flow.svg")
 #
 # because a vector can be long for reasons that have nothing to do with what it means.
 #
-# A cosine is between −1 and 1, and a softmax of such numbers is nearly flat. So they are multiplied by a scale before:
-# $\ell_{ij} = s \cos(x_i, y_j)$ is the logit of image $i$ with text $j$. The <dfn>temperature</dfn> of a softmax is the
-# number $\tau$ that its inputs are divided by, here $\tau = 1/s$: the lower it is, the more of the probability goes to
-# the largest. CLIP learns it. More precisely it learns $\ln s$, from $\ln(1/0.07)$ on: a step of the optimiser then
-# multiplies the scale instead of adding to it, and no step makes it negative. And $s$ may not exceed 100, "which we
-# found necessary to prevent training instability" (section 2.5).
+# A cosine is between −1 and 1, and a softmax of such numbers is nearly flat. The cosines are therefore multiplied by a
+# scale first: $\ell_{ij} = s \cos(x_i, y_j)$ is the logit of image $i$ with text $j$. The <dfn>temperature</dfn> of a
+# softmax is the number $\tau$ that its inputs are divided by, here $\tau = 1/s$: the lower it is, the more of the
+# probability goes to the largest input. CLIP learns the scale. More precisely, it learns $\ln s$, starting from
+# $\ln(1/0.07)$, so that a step of the optimiser multiplies the scale instead of adding to it and cannot make it
+# negative. The scale may not exceed 100, "which we found necessary to prevent training instability" (section 2.5).
 
 # %% exercise="clip_logits"
 from studium_topics.clip.exercises import clip_logits
 
 # %% [markdown]
 # Back to the board at the top. The softmax over a row asks "which of these captions suits this image?", the one over a
-# column "which of these images suits this caption?". The logits are the same, the answers are not. And both depend on
+# column "which of these images suits this caption?". The logits are the same, the answers are not. Both also depend on
 # what *else* is on the board: a probability of 0.9 means "rather than the other seven". If all captions are wrong, the
 # row still sums to 1.
 #
@@ -96,23 +96,23 @@ from studium_topics.clip.exercises import clip_logits
 #
 # ## The loss
 #
-# A batch is $N$ pairs. So each row is a classification with $N$ classes, whose right answer is on the diagonal. So is
-# each column. <dfn>InfoNCE</dfn> ([van den Oord et al. 2018](https://arxiv.org/abs/1807.03748)) is the loss of finding
-# what belongs to $x$ among $N$ candidates: the cross-entropy of a softmax over similarities, in which the other members
-# of the batch are the wrong answers. CLIP takes the mean of both directions:
+# A batch is $N$ pairs. So each row of logits, and likewise each column, is a classification with $N$ classes, whose
+# right answer is on the diagonal. <dfn>InfoNCE</dfn> ([van den Oord et al. 2018](https://arxiv.org/abs/1807.03748)) is
+# the loss of finding what belongs to $x$ among $N$ candidates: the cross-entropy of a softmax over similarities, in
+# which the other members of the batch are the wrong answers. CLIP takes the mean of both directions:
 #
 # $$L = \frac{1}{2N} \sum_i \Big( -\ln \frac{e^{\ell_{ii}}}{\sum_j e^{\ell_{ij}}}
 # - \ln \frac{e^{\ell_{ii}}}{\sum_j e^{\ell_{ji}}} \Big).$$
 #
-# One warning: $e^{100}$ does not fit into a float32. If you compute $e^{\ell}$ as it is, the loss is infinite or nan as
-# soon as the scale has grown.
+# One warning: $e^{100}$ does not fit into a float32, so a loss that computes $e^{\ell}$ as it is becomes infinite or
+# nan once the scale has grown.
 
 # %% exercise="clip_loss"
 from studium_topics.clip.exercises import clip_loss
 
 # %% [markdown]
-# A model that knows nothing has loss $\ln N$. So a loss says nothing without its batch: 0.9 at $N = 8$ is poor, and at
-# $N = 32\,768$, CLIP's own, it is remarkable. **Compare with $\ln N$, never across batch sizes.**
+# A model that knows nothing has loss $\ln N$: 0.9 is poor at $N = 8$, where $\ln N = 2.1$, and remarkable at CLIP's own
+# $N = 32\,768$, where it is 10.4. **Compare a loss with $\ln N$, never with that of another batch size.**
 
 # %% [markdown]
 # **In practice** this is `CLIPModel` in `transformers`. A tiny one with random weights has its own logits and loss;
@@ -191,8 +191,8 @@ lesson.found("floor without a temperature", lowest.lowest[1.0, 48])
 
 # %% [markdown] tags=["experiment"]
 # In the first column, without a temperature, even *perfect* features cannot single out the right answer: the loss is
-# 2.89 of 3.87, and at $N = 32\,768$ it is 9.40 of 10.40. So its gradient also pushes on pairs that are right already.
-# At a scale of 14 the problem is gone.
+# 2.89 of 3.87, and at $N = 32\,768$ it is 9.40 of 10.40. The gradient therefore also pushes on pairs that are right
+# already. At a scale of 14 the floor is 0.02 even there.
 #
 # Captions that occur $m$ times add $\ln m$ to the floor, **with either loss**, and on random features the two losses
 # are equal but for rounding.
@@ -235,9 +235,8 @@ from studium_topics.clip.exercises import zero_shot_weights
 # %% [markdown]
 # ## Train it, and let it name
 #
-# Here is the data of this lesson: one shape on an image of 16 × 16 pixels. Five forms, six colours, two sizes. The
-# position, the colour and shade of the ground and the noise are drawn anew for each image, and no caption mentions
-# them.
+# Each image of this lesson has 16 × 16 pixels and one shape, of five forms, six colours and two sizes. The position,
+# the ground and the noise are drawn anew for each image, and no caption mentions them.
 
 # %%
 kinds = shapes.SEEN[::6]
@@ -279,7 +278,7 @@ ImageGrid(images, captions=[names[i] for i in best], columns=4, low=0, high=1, l
 # ## Retrieval
 #
 # The other use is a search engine: a sentence comes in, an image goes out. <dfn>Recall at k</dfn> is the share of
-# queries whose own item is among the $k$ most similar ones. It is easily computed, and easily wrong: if a model
+# queries whose own item is among the $k$ most similar ones. It is easy to compute and easy to get wrong: if a model
 # collapses and gives *every* pair the same cosine, `argmax` picks the first, `topk` picks any, and a careless `>` says
 # that all are found.
 
@@ -289,8 +288,8 @@ from studium_topics.clip.exercises import recall_at_k
 # %% [markdown]
 # ## Two regions of one space
 #
-# Both towers end in the same space. Do they fill it alike? The <dfn>modality gap</dfn> of a model is the distance
-# between the mean of its images' unit vectors and that of its texts'. In CLIP, and in every model like it that
+# Both towers end in the same space. Do they use the same part of it? The <dfn>modality gap</dfn> of a model is the
+# distance between the mean of its images' unit vectors and that of its texts'. In CLIP, and in every model like it that
 # [Liang et al. 2022](https://arxiv.org/abs/2203.02053) examined, images lie in one narrow cone and texts in another,
 # and the two do not overlap. Here are our towers before any training:
 
@@ -299,9 +298,9 @@ for seed in range(3):
     print(f"seed {seed}: distance of the means {gap(drawn(seed), seed):.2f}, of 2 at most")
 
 # %% [markdown]
-# The gap is there before the first step. A random network with ReLUs maps all inputs into a narrow cone, and two random
-# networks into two. Would the model be better if the two regions met? Write what moves them towards each other, and
-# measure it after training.
+# The gap is there before the first step, because a random network with ReLUs maps all its inputs into a narrow cone,
+# and two random networks have two cones. Would the model be better if they met? Write what moves them towards each
+# other; you will measure it after training.
 
 # %% exercise="shift_gap"
 from studium_topics.clip.exercises import shift_gap
@@ -446,8 +445,8 @@ Chart(
 #
 # ## Common misconceptions
 #
-# * *"The cosine is a confidence."* It is no probability of anything: right pairs of CLIP have cosines near .3. And the
-#   softmax is a probability among the given candidates only, even if all of them are wrong.
+# * *"The cosine is a confidence."* It is not a probability: right pairs of CLIP have cosines near .3. And the softmax
+#   is a probability among the given candidates only, even if all of them are wrong.
 # * *"A lower loss is a better model."* Batches of 8 ended with about the loss of batches of 48, and named less. Compare
 #   with $\ln N$, and then with a test.
 # * *"The temperature is a detail."* At 1 it costs half of the accuracy or more, at 0.01 an eighth to a third.

@@ -1094,11 +1094,11 @@ def controlled_sample(base, control, hint, y, scales, rows, abar, generator):
     """Return the states of sampling, from noise to images that follow a drawing.
 
     Start from `torch.randn((B, 3, S, S), generator=generator)`. From each row of `rows` go to the next one, and from
-    the last one to -1, with `step_between(eps, x, t, before, abar, z)`; eps comes from `controlled_eps`, and z is fresh
-    normal noise like x, drawn from generator in every step.
+    the last one to -1, with `step_between(eps, x, t, before, abar, z)`; eps comes from `controlled_eps`. In every step,
+    draw z as `torch.randn(x.shape, generator=generator)`.
 
     * hint: (B, 1, S, S); y: (B,)
-    * rows: falling rows of abar, a list
+    * rows: the rows of abar to visit, a falling list of ints
     * scales: the control's scale at each of `rows`, a list
     * abar: (T,)
     * returns: (len(rows) + 1, B, 3, S, S), noise first, without gradients

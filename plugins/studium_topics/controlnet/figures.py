@@ -11,8 +11,11 @@ from studium_topics.controlnet.experiment import Followed
 def overlaps(result: Followed) -> Figure:
     """Draw the mean IoU of each design, and that of the base alone as a line."""
     names = [name for name in result.designs if name != "no control"]
-    bars = Bar(x=names, y=[result.designs[name].iou for name in names], marker_color=COLOURS[0], name="IoU")
-    made = figure(bars, y="mean IoU with the drawing", height=340)
+    found = [result.designs[name].iou for name in names]
+    bars = Bar(x=found, y=names, orientation="h", marker_color=COLOURS[0], name="IoU")
+    made = figure(bars, x="mean IoU with the drawing", height=300, hovermode="y unified")
     base = result.designs["no control"].iou
-    made.add_hline(y=base, line={"dash": "dash", "color": COLOURS[1]}, annotation_text="base alone")
-    return made.update_yaxes(range=[0, 1])
+    above = {"text": "base alone", "y": 1, "yanchor": "bottom"}
+    made.add_vline(x=base, line={"dash": "dash", "color": COLOURS[1]}, annotation=above)
+    made.update_yaxes(autorange="reversed", showgrid=False)
+    return made.update_xaxes(range=[0, 1], showgrid=True)

@@ -38,7 +38,7 @@ TwoKeys()
 #
 # | symbol | code | meaning |
 # |---|---|---|
-# | $x_t$, $t$, $y$ | `x`, `t`, `y` | noisy image, its level, its caption's label |
+# | $x_t$, $t$, $y$ | `x`, `t`, `y` | noisy image, its noise level, its caption's label |
 # | $\bar\alpha_t$, $\epsilon$ | `abar[t]`, `eps` | share of signal, noise in $x_t$ |
 # | $c$ | `hint` | the drawing: 1 where ink is wanted, else 0 |
 # | $W$, $b$ | | weight and bias of a 1 × 1 convolution |
@@ -100,9 +100,13 @@ from studium_topics.controlnet.exercises import zero_module
 #
 # $$y_c = F(x; \Theta) + \mathcal Z\big(F(x + \mathcal Z(c; \Theta_{z1});\ \Theta_c);\ \Theta_{z2}\big),$$
 #
-# where $\mathcal Z$ is a zero convolution, $y_c$ is the block's output under control, and $\Theta_c$ begins as a copy
-# of $\Theta$. The copy starts with good features, because it was part of a model that draws. In code, four parts are
-# held by a container that is given:
+# where $\mathcal Z$ is a zero convolution and $\Theta_c$ begins as a copy of $\Theta$. Only in this formula, $x$ stands
+# for the features that enter the block, $y_c$ for its output under control, and $c$ for features of the hint. The copy
+# starts with good features, because it was part of a model that draws.
+#
+# In this lesson the block is the whole encoder. The base's parts bear the names of the figure, and `print(base)` lists
+# them: `base.enter`, three blocks in `base.down`, `base.middle`, three in `base.up`, and `base.leave`. The four parts
+# of a control are held by a container that is given:
 #
 # ```python
 # class Control(nn.Module):
@@ -119,8 +123,8 @@ from studium_topics.controlnet.exercises import make_control
 # %% [markdown]
 # The U-Net's forward pass comes in three pieces: `told = embed(t, y)` embeds level and label; `encode(x, told, extra)`
 # returns the skips and the middle, and adds `extra` to its first features; `decode(skips, middle, told)` predicts the
-# noise. The control's residuals are added between the last two. The decoder is frozen, but gradients have to pass
-# *through* it to reach the control.
+# noise. The control's features, after their zero convolutions, are called residuals, and are added between the last two
+# pieces. The decoder is frozen, but gradients have to pass *through* it to reach the control.
 
 # %% exercise="controlled_eps"
 from studium_topics.controlnet.exercises import controlled_eps
@@ -194,6 +198,12 @@ lesson.found("look wakes", first, within=0)
 # %% exercise="train_control"
 from studium_topics.controlnet.exercises import train_control
 
+# %% [markdown]
+# The sampler is DDPM's, in fewer steps. It visits some of the noise levels, which are rows of the table `abar`, from
+# the noisiest to the cleanest. The step from one to the next is given: `step_between(eps, x, t, before, abar, z)` takes
+# x from the row `t` to the row `before` with the predicted noise `eps` and fresh noise `z`, and `before = -1` stands
+# for the clean image.
+
 # %% exercise="controlled_sample"
 from studium_topics.controlnet.exercises import controlled_sample
 
@@ -211,7 +221,7 @@ hints = torch.stack([kinds_drawn[1][kinds_drawn[2] == label][i // 4] for i, labe
 film = lesson.mine(controlled_sample)(base, control, hints, labels, [1.0] * 20, falling(20), abar, generator)
 free = lesson.mine(controlled_sample)(base, control, hints, labels, [0.0] * 20, falling(20), abar, generator)
 ImageGrid(
-    film[::4], steps=[f"after {k} of 20 rows" for k in range(0, 21, 4)], columns=8, label="noise follows a drawing"
+    film[::4], steps=[f"after {k} of 20 steps" for k in range(0, 21, 4)], columns=8, label="noise follows a drawing"
 )
 
 # %% tags=["experiment"]
@@ -351,23 +361,24 @@ else:
 #
 # ### When is the place decided?
 #
-# Your sampler takes a scale for each row. The next cell keeps the control on for the first quarter, half or three
-# quarters of the rows only, and leaves the rest to the base.
+# Your sampler takes a scale for each step. The next cell keeps the control on for the first quarter, half or three
+# quarters of the steps only, and leaves the rest to the base.
 
 # %% tags=["experiment"]
 for share in SHARES:
-    print(f"control on for the first {share:4.0%} of the rows: IoU {result.early[share]:.2f}")
+    print(f"control on for the first {share:4.0%} of the steps: IoU {result.early[share]:.2f}")
 
 # %% [markdown] tags=["experiment"]
-# With this seed it is .30, .36, .53, .68 and .75: half of the rows bring half of the gain. In this model there is no
-# single row at which the place is decided; in the rows without control, the base moves the shape away again.
+# With this seed (laptop profile) it is .30, .36, .53, .68 and .75: half of the steps bring half of the gain. In this
+# model there is no single step at which the place is decided; in the steps without control, the base moves the shape
+# away again.
 #
 # ### Control and guidance
 #
 # With classifier-free guidance there are two predictions in each step, and the control can be added to both or to the
-# captioned one alone. If it is added to both and there is no caption, both are equal and guidance does nothing; if it
-# is added to one, guidance amplifies it. Section 3.4 of the paper adds it to the captioned one, with smaller scales at
-# higher resolutions.
+# captioned one alone. If it is added to both and the caption is empty, the two predictions are equal and guidance does
+# nothing. If it is added to the captioned one alone, guidance amplifies it. Section 3.4 of the paper does the latter,
+# with a smaller scale for features of higher resolution.
 #
 # ## What does not reproduce at this size
 #
@@ -382,7 +393,7 @@ for share in SHARES:
 #
 # * *"Zero weights get zero gradients."* They do not; zero *inputs* do. A layer before zero weights gets none.
 # * *"ControlNet fine-tunes the model."* Not one weight of the base moves. Remove the control, and the base is back.
-# * *"The loss shows whether it follows."* The loss fell by a tenth while the IoU more than doubled.
+# * *"The loss shows whether it follows."* In the experiment the loss fell by a tenth while the IoU more than doubled.
 # * *"Any encoder will do for the hint."* Not one that ends in a pool.
 #
 # ## You can now

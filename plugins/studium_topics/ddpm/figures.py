@@ -36,17 +36,17 @@ def _panels(panels: dict[str, list[Scatter]], reach: float, height: int = 320) -
     for column in range(1, len(panels) + 1):
         anchor = f"x{column if column > 1 else ''}"
         made.update_yaxes(range=[-reach, reach], scaleanchor=anchor, showticklabels=False, col=column)
-    made.update_layout(template=template(), height=height, showlegend=False, margin={"l": 16, "b": 16, "t": 40})
+    made.update_layout(template=template(), height=height, showlegend=False, margin={"l": 16, "b": 16, "t": 56})
     made.update_annotations(font_size=13)
     return made
 
 
 def roll_samples(result: RollResult) -> Figure:
-    """Show fresh data beside the samples of each variant."""
+    """Show fresh data beside the samples of each variant, each with its energy distance to more fresh data."""
     names = {"eps": "predicts ε", "x0": "predicts x₀", "no time": "ε, not told t"}
-    panels = {f"data, {result.floor:.4f}": [_points(result.data, "data", 0)]}
+    panels = {f"data<br>{result.floor:.4f}": [_points(result.data, "data", 0)]}
     for variant, run in result.runs.items():
-        panels[f"{names[variant]}, {run.distance:.4f}"] = [_points(run.samples, variant, 1)]
+        panels[f"{names[variant]}<br>{run.distance:.4f}"] = [_points(run.samples, variant, 1)]
     return _panels(panels, 2.2)
 
 
@@ -72,7 +72,7 @@ def variance_paths(result: VarianceResult) -> Figure:
     for kind, path in result.paths.items():
         for column, spread in list(enumerate(SPREADS))[:3]:
             line = {"color": COLOURS[column], "dash": "solid" if kind == "beta" else "dash"}
-            label = f"{names[kind]}, data variance {spread:g}"
+            label = f"{names[kind]}, s² = {spread:g}"
             x = torch.arange(steps - 1, -1, -1).numpy()
             traces.append(Scatter(x=x, y=path[:, column].numpy(), mode="lines", name=label, line=line))
     made = figure(*traces, x="row t, from noise to data", y="variance / true variance", height=380)
@@ -85,7 +85,7 @@ def memory(result: MemoryResult) -> Figure:
     panels = {}
     for count, points in result.points.items():
         samples = _points(result.samples[count], "samples", 1, 4)
-        panels[f"{count} training points (crosses)"] = [
+        panels[f"{count} points (crosses)"] = [
             samples,
             _points(points, "training points", 0, 7, "x-thin-open"),
         ]

@@ -173,8 +173,8 @@ from studium_topics.ddpm.exercises import posterior
 #
 # Nobody tells us $x_0$ when we sample. DDPM takes Gaussians $p_\theta(x_{k-1}\mid x_k) = \mathcal N(\mu_\theta(x_k, k),
 # \sigma_k^2 I)$ with fixed $\sigma_k^2$ and asks which $\mu_\theta$ makes the data most likely. The likelihood itself
-# is an integral over all paths, so one maximises a lower bound of it, the <dfn>ELBO</dfn> (evidence lower bound), which
-# splits into one term for each level:
+# is an integral over all paths, so DDPM maximises a lower bound of it, the <dfn>ELBO</dfn> (evidence lower bound),
+# which splits into one term for each level:
 #
 # $$-\log p_\theta(x_0) \le \underbrace{\mathrm{KL}\big(q(x_T|x_0)\,\Vert\,p(x_T)\big)}_{\text{no parameters}}
 # + \sum_{k=2}^{T} \mathbb E_q
@@ -342,7 +342,7 @@ from studium_topics.ddpm.exercises import final_variance
 # $\tilde\beta$ and $T = 200$?*
 
 # %% tags=["experiment"]
-lesson.predict("V / s²", ..., "Which V / s² does the posterior's variance leave of narrow data, s² = 0.01, at T = 200?")
+lesson.predict("V / s²", ..., "What V / s² does the posterior's variance give for narrow data, s² = 0.01, at T = 200?")
 
 # %% tags=["experiment"]
 bench = gaussian_variances(lesson.mine(make_betas), lesson.mine(posterior), lesson.mine(p_step), profile=lesson.profile)
@@ -568,7 +568,7 @@ figures.spread_by_steps(fewer)
 #
 # ## You can now
 #
-# * jump from clean data to any level of noise, and say which share is signal;
+# * jump from clean data to any level of noise, and say what share of the variance is signal;
 # * derive the noise-prediction loss from the ELBO;
 # * train a diffusion model and sample from it with loops of your own;
 # * compute the exact variance of a sampler, and find slips that neither samples nor distances show;
@@ -576,8 +576,9 @@ figures.spread_by_steps(fewer)
 #
 # ## Open tasks
 #
-# * *Ten minutes.* Put "noise left out" into the first widget ("Put in a mistake"): the clusters shrink, and V / s²
-#   falls far below 1.
+# * *Ten minutes.* Choose "Noise left out" under "Put in a mistake", first in the widget with the eight clusters, then
+#   in the film at the top. The clusters should shrink, with V / s² far below 1, and the images should lose their
+#   contrast.
 # * *An hour.* Weight the loss of each row as the bound does (the sampler's own variance, row 0 left out) and train the
 #   digits again. The loss of the cleanest rows should fall and that of the middle rise; do the shapes get worse?
 # * *A day.* Keep a moving average of the parameters (decay 0.999) and sample from it, and train with a constant rate.

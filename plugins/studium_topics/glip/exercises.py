@@ -1313,7 +1313,7 @@ def _(found, truths, least=0.5):
         "Which of your functions serve training alone, which decoding alone, and which both?",
         "For each image of a batch, build the prompt of its own list of names. A region with an owner has that name's "
         "row of the map as its targets, and any other region has zeros. Decode with one prompt for all images.",
-        "targets has the shape of the logits (B, R, M), where M is the length of the longest caption; the map of a "
+        "targets has the shape of the logits (B, N, M), where M is the length of the longest caption; the map of a "
         "shorter one fills the first columns. Boxes are compared only where the owner is not −1.",
         "`targets[row, there, : positive.shape[1]] = positive[batch.owner[row, there]].to(targets.dtype)`, with "
         "`there` the regions of that image that have an owner.",
@@ -1326,11 +1326,11 @@ def ground(model, batches, lr, images, names):
     error of the boxes of regions with an owner. A caption lists an image's names, separated by ". ".
     Then find the names, as one caption: boxes that score at least 0.3, after `nms` with overlap 0.5.
 
-    * `model.look(images)`: returns regions (B, R, d) and boxes (B, R, 4)
+    * `model.look(images)`: returns regions (B, N, d) and boxes (B, N, 4)
     * `model.read(captions)`: returns words (B, M, d) and mask (B, M)
     * `model.log_scale`, `model.bias`: parameters
-    * batches: each has `images`, `names` (a list for each image), `boxes` (B, R, 4) and `owner`
-    * `owner` (B, R): the place in its image's list of the name that a region belongs to, or −1
+    * batches: each has `images`, `names` (a list for each image), `boxes` (B, N, 4) and `owner`
+    * `owner` (B, N): the place in its image's list of the name that a region belongs to, or −1
     * returns: for each image and each name (boxes, scores), best first, without a gradient
     * and returns: the loss of each batch before its step, as floats
     """

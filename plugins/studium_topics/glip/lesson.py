@@ -10,7 +10,7 @@
 # the sum of the words of what it shows. **Write into the caption**, and step through it word by word.
 #
 # 1. *Which boxes does "red" alone find, and which does "ring"? Which of them remain for "red ring"?*
-# 2. *Write "ring red". Write "red disc. blue ring". What does this reader not notice?*
+# 2. *Write "ring red". Write "red disc. blue ring". What does this detector not notice about a caption?*
 # 3. *Under More, allow overlaps up to 1. Where do all these boxes come from?*
 # 4. *Ask for a "white cross", which is in none of the images. Lower the score until something is found.*
 
@@ -84,10 +84,10 @@ from studium_topics.glip.exercises import build_prompt
 #
 # $$S = s\, O P^\top + b .$$
 #
-# (equation 3 of the paper, which leaves scale and bias to the code). With fixed vectors $P$ this *is* a linear
-# classifier, as your test will show: row $j$ of the layer is $s\,p_j$. The bias $b$ starts at −3, so that all
-# probabilities start near $\sigma(-3) = 0.05$, because most regions show nothing that the caption names. Captions
-# differ in length, and shorter ones are padded.
+# This is equation 3 of the paper, which leaves scale and bias to the code. With fixed vectors $P$ it *is* a linear
+# classifier, as one test of the next exercise checks: row $j$ of the layer is $s\,p_j$. The bias $b$ starts at −3, so
+# that all probabilities start near $\sigma(-3) = 0.05$, because most regions show nothing that the caption names.
+# Captions differ in length, and shorter ones are padded.
 
 # %% exercise="align_logits"
 from studium_topics.glip.exercises import align_logits
@@ -152,8 +152,8 @@ from studium_topics.glip.exercises import token_focal
 from studium_topics.glip.exercises import phrase_scores
 
 # %% [markdown] tags=["experiment"]
-# Look at your scores. The regions and words are those of the board above, and each copy of the image is as bright as
-# the region's score for one phrase:
+# Look at your scores. The regions and words are those of the board above. Each copy of the image belongs to one phrase,
+# and each of its regions is as bright as its score for that phrase:
 
 # %% tags=["experiment"]
 board = CaptionLights.drawn()
@@ -171,14 +171,14 @@ ImageGrid(figures.lit_regions(image, scores), captions=names, columns=5, label="
 # "red ring" is brightest where both words apply, and half as bright where only one does. **Nobody had to define a class
 # "red ring".** This is the central idea: words decide what is found, and words combine.
 #
-# **Think about it.** This reader gives "red" the same vector in "red ring" and in "red disc". What do the targets $T$
-# then ask for, if a caption lists both names?
+# **Think about it.** The detector made by hand gives "red" the same vector in "red ring" and in "red disc". What do the
+# targets $T$ then ask for, if a caption lists both names?
 #
 # <details><summary>Answer</summary>
 #
 # They ask for the impossible: the region of the red ring has a 1 under the first "red" and a 0 under the second, but
-# the two columns of logits are equal. The best compromise of a cross-entropy is one half. So a reader has to look at a
-# word's neighbours. GLIP uses BERT; our small detector uses one convolution over three tokens.
+# the two columns of logits are equal. The best compromise of a cross-entropy is one half. So the part that reads the
+# caption has to look at a word's neighbours. GLIP uses BERT; our small detector uses one convolution over three tokens.
 # </details>
 
 # %% [markdown]
@@ -316,7 +316,7 @@ curves
 # shape, the boxes are right, and only a test with other shapes in the image shows that the names mean nothing.
 # </details>
 #
-# A test can make the same mistake without any shuffling. If each test image had one shape only, a detector that ignores
+# A test can hide the same fault without any shuffling. If each test image had one shape only, a detector that ignores
 # the caption would score as well as one that reads it. That is why each of our test images has three shapes that are
 # *nearly* right.
 #
@@ -341,7 +341,7 @@ print(
 #
 # ## Ask it yourself
 #
-# This is the first detector, with new images. Its reader runs in the page.
+# This is the first detector, with new images. The part that reads captions runs in the page.
 #
 # 1. *Step through "red ring. blue ring". Is the "ring" of the one name bright at the other? Compare with the board at
 #    the top.*
@@ -375,10 +375,10 @@ CaptionLights.of(captions.model, seed=5)
 #
 # ## Common misconceptions
 #
-# * *"GLIP is a detector with 91 classes and a sentence vector as one more input."* Such a
-#   network has no product of regions and words, so it can find nothing that is not among its classes.
+# * *"GLIP is a detector with 91 classes and a sentence vector as one more input."* Such a network has no product of
+#   regions and words, so it can find nothing that is not among its classes.
 # * *"A score is a cosine."* It is a dot product with a bias: the length of a region's vector says how sure it is.
-# * *"What it was not trained on gets the class unknown."* No such class exists. All words may have a low probability.
+# * *"What it was not trained on gets the class 'unknown'."* No such class exists. All words may have a low probability.
 # * *"Zero-shot on COCO means that it never saw such things."* It saw no *image* of COCO. Objects365, its detection
 #   data, has most of COCO's classes.
 # * *"Good boxes show that it understood the caption."* Shuffled captions give the same boxes.
@@ -393,8 +393,8 @@ CaptionLights.of(captions.model, seed=5)
 #
 # ## Open tasks
 #
-# * **Ten minutes.** Call `ground` with captions of which each is another image's, as in the experiment. You should see
-#   boxes on all shapes for each name as soon as you lower the score from 0.3 to 0.1.
+# * **Ten minutes.** Call `ground` on batches in which each image has the list of names of another one, as in the
+#   experiment. You should see boxes on all shapes for each name as soon as you lower the score from 0.3 to 0.1.
 # * **An hour.** Remove the weights of the neighbours: set `detector.mix.weight[:, :, 0]` and `[:, :, 2]` to zero after
 #   each step, and train. You should see scores near one half where two names of a caption share a word.
 # * **A day.** Add relations: captions such as "left disc. right disc" for images with two discs of one colour. You

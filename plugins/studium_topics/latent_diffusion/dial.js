@@ -23,21 +23,21 @@ export default widget((ui) => {
     slider(ui, "weight", { label: "KL weight", values: WEIGHTS, format: three }),
     select(ui, "reduction", { label: "Put in a mistake", options: [["sum", "None: the loss adds up sums"], ["mean", "Means in place of sums"]] }),
   );
-  ui.invite("lower the KL weight until the digits come back. Then put in the mistake: one word in the loss, and every digit is the mean.");
+  ui.invite("lower the KL weight until the digits come back. Then put in the mistake, one word in the loss, and count the latents that stay in use.");
   demonstrate(ui, "latents", () => LATENTS.filter((latents) => latents <= ui.get("latents")));
-  const tiles = facts(["Numbers that a digit is kept in", "Lost on the way"]);
+  const tiles = facts(["Latents in use", "Variance lost"]);
   const axes = { x: { label: "direction of the data", range: [0, DRAWN + 1] }, y: { label: "variance", log: true } };
   const chart = lineChart(ui, { label: "Variance of each direction: arrows read it", ...axes, height: 250 });
   const map = heatMap(ui, { label: "Digits above, what comes back below", size: 900 });
-  const note = h("p", { class: "st-note" }, "Above: eight digits. Below: what comes back from the few numbers that are kept.");
+  const note = h("p", { class: "st-note" }, "Above: eight digits. Below: what comes back from the latents in use.");
   const table = dataTable(ui, { caption: "Directions of the data" });
   const pictures = h("div", {}, map.element, note);
   ui.add(pictures, h("div", { class: "st-ld-dial" }, chart.element, tiles.element), table.element);
   return () => {
     const now = look(ui);
     tiles.draw([
-      [String(now.active), `of ${now.latents} latents are in use, for ${now.size} pixels`],
-      [percent(now.lost), now.active ? "of the variance, with the code's noise" : "of the variance: every digit becomes the mean"],
+      [String(now.active), `of ${now.latents}, for ${now.size} pixels`],
+      [percent(now.lost), now.active ? "with unused directions and the latents' noise" : "every digit becomes the mean"],
     ]);
     chart.draw(curves(now));
     map.draw(board(now));

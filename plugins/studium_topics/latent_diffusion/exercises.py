@@ -361,12 +361,12 @@ first_stage_loss.equivalent('error = F.mse_loss(x, reconstruction, reduction="su
     points=5,
     minutes=20,
     hints=(
-        "One direction of the data has variance λ. A latent of it carries a mean of variance m and noise of variance "
-        "s. How large are the best decoder's error and the divergence?",
-        "The error is λ s / (m + s) and the divergence (m + s - 1 - ln s) / 2 on average. Scaling a code up or down "
-        "leaves the error alone: which m + s makes the divergence smallest?",
-        "With m + s = 1 the loss is a function of s alone, from 0 to 1. Where is its minimum, and when is that at "
-        "s = 1? The variances λ are those of the principal directions.",
+        "One direction of the data has variance λ. Its latent has a mean of variance m and noise of variance σ². How "
+        "large are the best decoder's error and the divergence, on average over the images?",
+        "The error is λ σ² / (m + σ²) and the divergence (m + σ² - 1 - ln σ²) / 2. Scaling a code up or down leaves "
+        "the error alone: which m + σ² makes the divergence smallest?",
+        "With m + σ² = 1 the loss is a function of σ² alone, from 0 to 1. Where is its minimum, and when is that at "
+        "σ² = 1? The variances λ are those of the principal directions.",
         "`torch.linalg.eigvalsh` of the covariance (D, D), and a comparison with one number made of a and b.",
     ),
     level="core",

@@ -61,13 +61,14 @@ Diagram.from_package("studium_topics.latent_diffusion", "flow.svg")
 # | formula | code | meaning |
 # |---|---|---|
 # | $x$, $\hat x$ | `x`, `reconstruction` | image, and what the decoder makes of its code |
-# | $\mu$, $\log s$ | `mean`, `logvar` | the encoder's Gaussian for each latent: mean, log variance |
+# | $\mu$, $\log \sigma^2$ | `mean`, `logvar` | the encoder's Gaussian for each latent: mean, log variance |
 # | $z$ | `z` | latents, $c \times S/f \times S/f$ for images of side $S$ |
 # | $f$ | `factor` | side of the image over side of the latents |
 # | $a$, $b$ | `a`, `b` | weights of the squared error and of the KL term |
 # | $\lambda_i$ | | variances of the data along its principal directions |
 # | $t$, $\bar\alpha_t$ | `t`, `abar[t]` | level of noise, and the share of signal there |
-# | $s$ in guidance | `s` | guidance scale; 1 is conditional |
+# | $v$ | | what the U-Net predicts, a mixture of $\epsilon$ and $z_0$ |
+# | $s$ | `s` | guidance scale; 1 is conditional |
 #
 # ## Stage one: a code with a price
 #
@@ -84,11 +85,12 @@ from studium_topics.latent_diffusion.exercises import reparameterise
 # Without a price for information, training would shrink the encoder's noise to nothing, because noise only adds error.
 # The price is the divergence from a standard normal, for one latent
 #
-# $$\mathrm{KL}\big(\mathcal N(\mu, s)\,\|\,\mathcal N(0, 1)\big)
-# = \mathbb E\Big[\tfrac12 z^2 - \tfrac{(z - \mu)^2}{2s} - \tfrac12\log s\Big]
-# = \tfrac12\big(\mu^2 + s - 1 - \log s\big),$$
+# $$\mathrm{KL}\big(\mathcal N(\mu, \sigma^2)\,\|\,\mathcal N(0, 1)\big)
+# = \mathbb E\Big[\tfrac12 z^2 - \tfrac{(z - \mu)^2}{2\sigma^2} - \tfrac12\log \sigma^2\Big]
+# = \tfrac12\big(\mu^2 + \sigma^2 - 1 - \log \sigma^2\big).$$
 #
-# because $\mathbb E\,z^2 = \mu^2 + s$ and $\mathbb E (z - \mu)^2 = s$.
+# The expectation is over $z \sim \mathcal N(\mu, \sigma^2)$, of the difference of the two log densities, and
+# $\mathbb E\,z^2 = \mu^2 + \sigma^2$ and $\mathbb E (z - \mu)^2 = \sigma^2$.
 
 # %% exercise="kl"
 from studium_topics.latent_diffusion.exercises import kl
@@ -96,14 +98,15 @@ from studium_topics.latent_diffusion.exercises import kl
 # %% [markdown]
 # <details><summary>Derivation: why error plus KL is a bound on the likelihood</summary>
 #
-# Let the decoder be Gaussian, $p(x \mid z) = \mathcal N(\hat x(z), \sigma^2 I)$, and let $q(z \mid x)$ be the encoder's
+# Let the decoder be Gaussian, $p(x \mid z) = \mathcal N(\hat x(z), \tau^2 I)$, and let $q(z \mid x)$ be the encoder's
 # Gaussian. By Jensen's inequality
 #
 # $$-\log p(x) = -\log \mathbb E_{q}\frac{p(x \mid z)\,p(z)}{q(z \mid x)}
-# \le \mathbb E_{q}\Big[\frac{\lVert x - \hat x(z)\rVert^2}{2\sigma^2}\Big] + \mathrm{KL}(q\,\|\,p) + \text{const}.$$
+# \le \mathbb E_{q}\Big[\frac{\lVert x - \hat x(z)\rVert^2}{2\tau^2}\Big] + \mathrm{KL}(q\,\|\,p) + \text{const}.$$
 #
-# Both terms are *sums over one image*: log-densities of independent numbers add up. With the weights $a$ and $b$ of
-# this lesson, $\sigma^2 = b / (2a)$: a choice of weights is a claim about how much noise a pixel has.
+# Both terms are *sums over one image*: log densities of independent numbers add up. Multiplied by a weight $b$, the
+# bound is the loss of this lesson with $a = b / (2\tau^2)$, so $\tau^2 = b / (2a)$: a choice of the weights $a$ of the
+# error and $b$ of the KL term is a claim about how much noise a pixel has.
 # </details>
 #
 # The paper keeps the KL term, but with a weight of about $10^{-6}$ (section 3.1 and the published configurations), on
@@ -135,7 +138,7 @@ for _ in range(steps):
     torch.nn.utils.clip_grad_norm_(first.parameters(), 50.0)
     optimizer.step()
     schedule.step()
-print(f"squared error of the last batch: {float((first.decode(mean) - x).square().mean()):.4f} per number")
+print(f"squared error of the last batch: {(first.decode(mean) - x).square().mean().item():.4f} per number")
 
 # %% tags=["experiment"]
 shown = data.images[5:30:3]
@@ -143,10 +146,12 @@ with torch.no_grad():
     code = first.encode(shown)[0]
     back = first.decode(code)
 channels = (code / code.abs().amax()).transpose(0, 1).reshape(-1, 1, 4, 4)
-ImageGrid(torch.cat([shown, back]), columns=len(shown), label="above: images; below: from 64 numbers each")
+captions = ["image"] * len(shown) + ["decoded"] * len(shown)
+ImageGrid(torch.cat([shown, back]), columns=len(shown), captions=captions, label="images, and each from 64 numbers")
 
 # %% tags=["experiment"]
-ImageGrid(channels, columns=len(shown), label="the four channels of their latents, 4 × 4 numbers each")
+captions = [f"channel {channel}" for channel in range(1, 5) for _ in shown]
+ImageGrid(channels, columns=len(shown), captions=captions, label="the latents of the same images, 4 × 4 numbers each")
 
 # %% [markdown] tags=["experiment"]
 # Colour, form and place come back; grain and sharp edges do not. The latents are still a small image: neighbours in the
@@ -155,11 +160,11 @@ ImageGrid(channels, columns=len(shown), label="the four channels of their latent
 # ## Which latents survive?
 #
 # Back to the line in the dial. In a linear VAE the encoder's mean is a linear function of the centred image, and the
-# variances $s_i$ are free numbers. At the optimum each latent can be taken to code one principal direction
+# variances $\sigma_i^2$ are free numbers. At the optimum each latent can be taken to code one principal direction
 # ([Lucas et al. 2019](https://arxiv.org/abs/1911.02469) prove it), so the loss splits into one problem for each
-# direction. A direction with variance $\lambda$ gets a code whose signal has variance $m$ and whose noise has variance
-# $s$. The best linear guess of the direction from such a code leaves the error $\lambda\,s/(m + s)$, as in any
-# regression.
+# direction. A direction with variance $\lambda$ gets a latent whose mean varies over the images with variance $m$ and
+# whose noise has variance $\sigma^2$. The best linear guess of the direction from such a latent leaves the error
+# $\lambda\,\sigma^2/(m + \sigma^2)$, as in any regression.
 #
 # An <dfn>active</dfn> latent is a latent whose divergence from the standard normal is not 0.
 
@@ -168,8 +173,9 @@ from studium_topics.latent_diffusion.exercises import active_dims
 
 # %% [markdown] tags=["experiment"]
 # Now test the prediction: linear VAEs are *trained*, with your loss and sampled noise, and their active latents are
-# counted. "Means" is the loss in which both terms are means. For 64 pixels and $d$ latents it is 1/64 of a loss of sums
-# with the KL weight $64/d$. *How many of 16 latents survive with means?*
+# counted. "Sums" is your loss with the weight $10^{-6}$; "means" is the loss in which both terms are means, with the
+# weight 1. For 64 pixels and $d$ latents the latter is 1/64 of a loss of sums with the KL weight $64/d$. *How many of
+# 16 latents survive with means?*
 
 # %% tags=["experiment"]
 lesson.predict("active of 16", ..., "With means and d = 16, how many latents are active? The dial can tell you.")
@@ -185,13 +191,23 @@ if lesson.profile.name == "smoke":
     print("(60 training steps, to see that it runs: the figures of STUDIUM_PROFILE=laptop mean something)")
 lesson.found("active of 16", counted.cases["means, d = 16"].found)
 pair = [counted.cases[name].images for name in ("sums, d = 8", "means, d = 8")]
-ImageGrid(torch.cat([pair[0], pair[1][8:]]), columns=8, label="digits; from 8 latents, sums; from 8 latents, means")
+captions = [name for name in ("digit", "sums", "means") for _ in range(8)]
+ImageGrid(torch.cat([pair[0], pair[1][8:]]), columns=8, captions=captions, label="digits, and each from 8 latents")
 
 # %% [markdown] tags=["experiment"]
-# Predicted and found agree in every row. With tiny weights the error is within 16 % of PCA's. With means the price is
-# too high, and of eight latents none is active. A VAE shows <dfn>posterior collapse</dfn> where the encoder's output is
-# the standard normal, whatever the image. Lucas et al. showed that in a linear VAE this is no failure of the optimiser
-# but the optimum of the loss.
+# At the laptop profile, predicted and found agree in every row. With tiny weights the error is within 16 % of PCA's.
+# With means the price is too high, and of eight latents none is active. A VAE shows <dfn>posterior collapse</dfn> where
+# the encoder's output is the standard normal, whatever the image. Lucas et al. showed that in a linear VAE this is no
+# failure of the optimiser but the optimum of the loss.
+#
+# <details><summary>Derivation: the height of the line</summary>
+#
+# Scaling the code leaves the error alone, and the divergence is smallest where $m + \sigma^2 = 1$. Then the loss of one
+# direction is $a\,\lambda\,\sigma^2 - \tfrac b2 \log \sigma^2$ with $0 < \sigma^2 \le 1$. Its derivative is 0 at
+# $\sigma^2 = b / (2 a \lambda)$. If $\lambda > b / (2a)$, this is below 1, and the latent carries a signal. If not, the
+# loss falls up to $\sigma^2 = 1$, where $m = 0$ and the divergence is 0. So the line is at $b / (2a)$, which is the
+# noise $\tau^2$ of a pixel in the bound above: what varies less than that noise is not worth a latent.
+# </details>
 #
 # ## Stage two: what the diffusion needs to know
 #
@@ -225,11 +241,11 @@ from studium_topics.latent_diffusion.exercises import cross_attend
 #
 # A U-Net with 92,000 parameters reads captions with *your* `cross_attend`, in three places. Each caption begins with a
 # start word. For guidance, 10 % of the captions are cut to the start word alone, which is the empty caption. The
-# network predicts $v = \sqrt{\bar\alpha_t}\,\epsilon - \sqrt{1 - \bar\alpha_t}\,z_0$
-# ([Salimans and Ho 2022](https://arxiv.org/abs/2202.00512)), as the larger Stable Diffusion 2 does. After 600 steps the
-# judge of the last section recognised 100 % of the images drawn with $v$, and 51 % with $\epsilon$ (one run each).
-# `noise_in` turns $v$ into $\epsilon = \sqrt{\bar\alpha_t}\,v + \sqrt{1 - \bar\alpha_t}\,z_t$: insert the definitions
-# of $v$ and of $z_t = \sqrt{\bar\alpha_t}\,z_0 + \sqrt{1 - \bar\alpha_t}\,\epsilon$, and $z_0$ cancels.
+# network predicts $v = \sqrt{\bar\alpha_t}\,\epsilon - \sqrt{1 - \bar\alpha_t}\,z_0$ ([Salimans and Ho
+# 2022](https://arxiv.org/abs/2202.00512)), as the larger Stable Diffusion 2 does. After 600 steps the judge of the
+# section "How much is too much?" recognised 100 % of the images drawn with $v$, and 51 % with $\epsilon$ (one run
+# each). `noise_in` turns $v$ into $\epsilon = \sqrt{\bar\alpha_t}\,v + \sqrt{1 - \bar\alpha_t}\,z_t$: insert the
+# definitions of $v$ and of $z_t = \sqrt{\bar\alpha_t}\,z_0 + \sqrt{1 - \bar\alpha_t}\,\epsilon$, and $z_0$ cancels.
 
 # %% tags=["experiment"]
 abar = cosine_abar()
@@ -313,8 +329,8 @@ else:
         eps = torch.randn(code.mean.shape, generator=torch.Generator().manual_seed(0))
         drawn = code.sample(torch.Generator().manual_seed(0))
         ours = lesson.mine(reparameterise)(code.mean, code.logvar, eps)
-        print(f"AutoencoderKL, a draw: {float((ours - drawn).abs().max()):.0e}", end=", ")
-        print(f"its KL: {float((lesson.mine(kl)(code.mean, code.logvar) / code.kl() - 1).abs().max()):.0e}")
+        apart = float((lesson.mine(kl)(code.mean, code.logvar) / code.kl() - 1).abs().max())
+        print(f"AutoencoderKL, a draw: {float((ours - drawn).abs().max()):.0e}, its KL: {apart:.0e}")
         part = theirs.down_blocks[0].attentions[0].transformer_blocks[0].attn2
         weights = [layer.weight for layer in (part.to_q, part.to_k, part.to_v, part.to_out[0])]
         h, context = torch.randn(3, 8, 4, 5), torch.randn(3, 6, 12)
@@ -332,9 +348,9 @@ else:
 # %% [markdown] tags=["experiment"]
 # ## How much is too much?
 #
-# A U-Net does the same work at each place, so a factor $f$ makes a step $f^2$ times cheaper. The paper trained
-# factors from 1 (pixels) to 32 for equal numbers of steps: 1 and 2 learned slowly, 32 stopped improving early, and 4 to
-# 16 did best. After two million steps the FID of pixels was 38 worse than that of $f = 8$ (section 4.1).
+# A U-Net does the same work at each place, so a factor $f$ makes a step $f^2$ times cheaper. The paper trained models
+# at factors from 1 (pixels) to 32 for equal numbers of steps: 1 and 2 learned slowly, 32 stopped improving early, and 4
+# to 16 did best. After two million steps the FID of pixels was 38 worse than that of $f = 8$ (section 4.1).
 #
 # Here every factor gets the same number of *operations*: one architecture of U-Net, whose training step PyTorch counts,
 # and as many steps as the budget allows. The training of the autoencoder comes on top, once. A judge finds the shape
@@ -392,7 +408,7 @@ ImageGrid(
 #
 # * *"The KL term makes latents standard normal."* Not at $10^{-6}$: Stable Diffusion's have a standard deviation near
 #   5.5, so they have to be scaled.
-# * *"More latents, better images."* Latents below the line are dead, however many there are.
+# * *"More latents, better images."* A direction below the line gets no latent, however many there are.
 # * *"The text enters as one vector."* Each place reads the words separately.
 # * *"Stable Diffusion is a VAE."* The VAE only translates between images and latents; the diffusion decides what is
 #   drawn.

@@ -499,7 +499,7 @@ def _(first, last, levels):
 
 
 @sigma_ladder.misconception(
-    "Your ladder goes up; annealing starts at the largest σ, because there all of the density is one hill, and comes "
+    "Your ladder goes up; annealing starts at the largest σ, because there the density has a single mode, and comes "
     "down to the smallest.",
     name="upwards",
 )

@@ -129,7 +129,7 @@ generator = torch.Generator().manual_seed(1)
 start = scattered(1280, generator)
 noise = torch.randn(1000, 1280, 2, dtype=torch.float64, generator=generator)
 walked = lesson.mine(langevin)(lambda x: score(x, torch.ones(len(x), dtype=torch.float64)), start, 0.1, noise)
-figures.clouds({"start": start, "after 1000 exact steps": walked})
+figures.clouds({"start": start, "1000 exact steps": walked})
 
 # %% [markdown] tags=["experiment"]
 # Each mode has the right shape, and nearly every walker is in the mode on whose side it started.
@@ -389,7 +389,7 @@ Chart(
 # | from (−5, −5) | .77–.80 | the start is forgotten |
 # | 20 steps a level | .72–.74 | too little time at each level |
 # | evenly spaced | .76–.78 | no worse, in the plane |
-# | same step | .60–.63 | at $\sigma = 20$ a step of 0.1 hardly moves |
+# | same step | .60–.63 | at $\sigma = 20$ a step of 0.1 hardly moves the walkers |
 # | first level at 2 | .53–.55 | at $\sigma = 2$ the barrier is 4.9 nats |
 # | no ladder | .49–.50 | |
 #

@@ -47,7 +47,7 @@ Diagram.from_package("studium_topics.text_to_image", "timeline.svg")
 # | GAN | 1 | a critic takes the place of a likelihood | recurrent network; later BERT, CLIP |
 # | autoregressive | 1024 (DALL-E) | image and text are one sequence of tokens | the same transformer |
 # | masked tokens | tens | many tokens are decoded at once | T5-XXL (Muse) |
-# | diffusion in pixels | 2 for each step | guidance trades variety for fidelity | own; CLIP; T5-XXL (Imagen) |
+# | diffusion in pixels | 2 for each step | guidance trades variety for fidelity | own; CLIP (DALL-E 2); T5 (Imagen) |
 # | latent diffusion | 2 for each step, on a small code | an autoencoder takes over fine detail | CLIP ViT-L/14 (SD 1) |
 # | transformer and flow | 2 for each step, fewer steps | straight paths, no U-Net | two CLIPs and T5-XXL (SD 3) |
 #
@@ -62,8 +62,8 @@ timeline.scatter()
 # %% [markdown]
 # The line joins two kinds of models: those that were trained on COCO, where FID is measured, and those that never saw
 # it. The GAN LAFITE (8.12) has a lower FID than DALL-E 2 (10.39), but it was trained on images from the test's own
-# distribution. The dates are a choice, too: GLIDE and LDM are preprints of December 2021 that appeared at conferences
-# in 2022.
+# distribution. How to date a model is a choice, too: GLIDE and LDM are preprints of December 2021 that appeared at
+# conferences in 2022.
 #
 # ## One pipeline
 
@@ -71,9 +71,9 @@ timeline.scatter()
 Diagram.from_package("studium_topics.text_to_image", "flow.svg")
 
 # %% [markdown]
-# Our world is the drawn shapes of [clip](clip.ipynb): 16 × 16 pixels, six colours, five forms, two sizes; 40 % of the
+# Our data are the drawn shapes of [clip](clip.ipynb): 16 × 16 pixels, six colours, five forms, two sizes; 40 % of the
 # images show two small shapes. Captions sometimes leave out a word, as people do. The autoencoder is linear: it keeps
-# the five principal components of each patch of 2 × 2 pixels, so that 768 numbers become 320.
+# the five principal components of each patch of 2 × 2 pixels with 3 colours, so that 768 numbers become 320.
 
 # %%
 import itertools
@@ -132,8 +132,8 @@ ImageGrid(decoded, columns=5, label="images after encoder and decoder")
 #
 # The network sees $z_t$, $t$ and the prompt, and is trained to predict $\epsilon - x_0$ with the squared error. Many
 # lines pass through one point, so the best prediction there is their mean velocity,
-# $v(z, t) = \mathbb E[\epsilon - x_0 \mid z_t = z]$. Following this mean from noise at $t = 1$ to $t = 0$ gives
-# images:
+# $v(z, t) = \mathbb E[\epsilon - x_0 \mid z_t = z]$. Points that start as noise at $t = 1$ and follow this mean down to
+# $t = 0$ end as images, distributed like the data:
 #
 # <details><summary>Derivation: why the mean velocity is enough</summary>
 #
@@ -390,18 +390,19 @@ for name, found in trade.items():
 # | 8 | .33 | 1.71 | 1845 | .15 | .32 |
 # | real | 1.00 | 2.27 | 17 | .91 | .93 |
 #
-# The measures disagree: the distance chooses no guidance, the CLIP score chooses 4, and precision, recall and the
-# judge choose 2. With seed 1 the distance and the CLIP score choose the same scales again, but precision chooses 1, and
-# recall and the judge choose 4. Two teams that tune by different measures therefore ship different models. Strong
-# guidance drives colours beyond those of any real image, so precision falls most. The last row shows how far this
-# short training is from real images: at best two images of five are right. The model at the top of this page had 1600
-# steps instead of 700, and 20,000 images instead of 8000; it is right in 82 % (60 images, scale 3, 12 steps).
+# The measures disagree: the distance chooses no guidance, the CLIP score chooses 4 (ahead of 2 by less than the last
+# digit), and precision, recall and the judge choose 2. With seed 1 the distance and the CLIP score choose the same
+# scales again, but precision chooses 1, and recall and the judge choose 4. Two teams that tune by different measures
+# therefore ship different models. Strong guidance drives colours beyond those of any real image, so precision falls
+# most. The last row shows how far this short training is from real images: at best two images of five are right. The
+# model at the top of this page had 1600 steps instead of 700, and 20,000 images instead of 8000; it is right in 82 %
+# (60 images, scale 3, 12 steps).
 #
 # ### Ask a person
 #
 # Papers therefore end with <dfn>human preference</dfn>: people see two images of one prompt, without names, and
 # choose. Be the judge. In each column below, one image was drawn at the scale 1 and one at 4, in random order. Note
-# the columns in which you prefer the upper one, write them into the next cell, and run it.
+# the numbers of the columns in which you prefer the upper one, write them into the next cell, and run it.
 
 # %% tags=["experiment"]
 asked = captions_of_kinds()[::5]
@@ -409,7 +410,9 @@ upper = torch.rand(12, generator=torch.Generator().manual_seed(5)) < 0.5  # wher
 plain, strong = (made.draw(draw, "flow")(asked, [11], evenly(12), scale)[:, 0] for scale in (1.0, 4.0))
 swap = upper.view(12, 1, 1, 1)
 rows = torch.cat([torch.where(swap, strong, plain), torch.where(swap, plain, strong)])
-ImageGrid(rows, columns=12, captions=[name.removeprefix("a ") for name in asked] * 2, label="which do you prefer?")
+shapes = [name.removeprefix("a ") for name in asked]
+captions = [f"{column} {row}: {shapes[column]}" for row in ("upper", "lower") for column in range(12)]
+ImageGrid(rows, columns=12, captions=captions, label="which of the two do you prefer in each column?")
 
 # %% tags=["experiment"]
 preferred = []  # the columns, from 0 to 11, in which you prefer the upper image
