@@ -54,7 +54,7 @@ class HeadWiring(Widget):
 
     @classmethod
     def drawn(cls, heads: int, tokens: int, size: int, **options: Any) -> Self:
-        """Random queries, keys and values: heads are alike, neighbours in fours more, in pairs most; options as above."""
+        """Random queries, keys and values: heads are alike, neighbours in fours more, pairs most; options as above."""
         random = np.random.default_rng(0)
         key, value = sum(
             part * random.normal(size=(2, -(-heads // alike), tokens, size)).repeat(alike, 1)[:, :heads]
