@@ -91,7 +91,7 @@ def test_a_widget_moves(visit):
     page = visit("waves")
     page.locator(".widget iframe").scroll_into_view_if_needed()
     widget = page.frame_locator(".widget iframe")
-    slider = widget.get_by_role("slider", name="t", exact=True)
+    slider = widget.get_by_role("slider", name="Noise level t")
     told = int(slider.get_attribute("aria-valuetext"))
     slider.press("ArrowRight")
     widget.locator(f"input[aria-label=t][aria-valuetext='{told + 1}']").wait_for()

@@ -576,8 +576,8 @@ figures.spread_by_steps(fewer)
 #
 # ## Open tasks
 #
-# * *Ten minutes.* Put "noise left out" into the first widget ("Put in a mistake"): the clusters shrink, and V / s²
-#   falls far below 1.
+# * *Ten minutes.* Put "noise left out" into the first widget ("Put in a mistake"): the clusters shrink, and V / s²,
+#   under *More curves*, falls far below 1.
 # * *An hour.* Weight the loss of each row as the bound does (the sampler's own variance, row 0 left out) and train the
 #   digits again. The loss of the cleanest rows should fall and that of the middle rise; do the shapes get worse?
 # * *A day.* Keep a moving average of the parameters (decay 0.999) and sample from it, and train with a constant rate.
