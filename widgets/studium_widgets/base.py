@@ -45,10 +45,11 @@ The view:
       };
     });
 
-`ui` is described in controls/widget.js, and all that a view can be made of in docs/controls. What belongs in sight, below
-*More* and into a `fold`, and what the `kind` of a line or bar says: "One idea first" in docs/widgets.md. Give
-`{ signal: ui.signal }` to every listener that you add yourself, and stop timers on its "abort" event. Put `suppress`
-(controls/element.js) on every element that can have the focus, for otherwise JupyterLab swallows the arrow keys.
+`ui` is described in controls/widget.js, and all that a view can be made of in docs/controls. "One idea first" in
+docs/widgets.md says what belongs in sight, below *More* and into a `fold`, and what the `kind` of a line or bar means.
+Give `{ signal: ui.signal }` to every listener that you add yourself, and stop timers on its "abort" event. Put
+`suppress` (controls/element.js) on every element that can have the focus, for otherwise JupyterLab swallows the arrow
+keys.
 """
 
 from __future__ import annotations
