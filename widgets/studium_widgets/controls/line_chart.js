@@ -9,7 +9,7 @@ import { extent, short } from "./ticks.js";
 
 /**
  * Lines over a common x axis, with a reading under the pointer or the arrow keys.
- * `x`, `y`: {label, range?, log?}, read again at each `draw`. `height` in px. `moved(index | null)` as the reading moves.
+ * `x`, `y`: {label, range?, log?}, read again at each `draw`; `x.names`: texts at 1, 2, 3 … in place of numbers. `height` in px. `moved(index | null)` as the reading moves.
  * `draw({x?, series: [{name, y, dots?, share?, kind?, at?}], marks?: [{x, label}], bands?: [{from, to, label}], layer?, named?})`: x
  * defaults to 0, 1, 2 …; all arrays have one length. `dots` draws markers instead of a line, `share` (0 to 1) only the left
  * part; `kind` is what a line's colour says, as in `bars`; a band is a shaded stretch of x; `layer(context, axes)` draws on top; `named` are more entries of the legend.
