@@ -59,7 +59,6 @@ function drawAll(ui, view, fit) {
   context.font = `12px ${ui.theme.font}`;
   content.bands.forEach((band) => drawBand(context, band, place, ui.theme));
   drawAxes(context, place, ui.theme);
-  content.bands.forEach((band) => nameBand(context, band, place, ui.theme));
   content.marks.forEach((mark) => drawMark(context, mark, place, ui.theme));
   context.save();
   context.beginPath();
@@ -69,6 +68,7 @@ function drawAll(ui, view, fit) {
   content.series.forEach((line, i) => drawSeries(context, content.x, line, i, place, ui.theme));
   content.layer?.(context, place);
   context.restore();
+  content.bands.forEach((band) => nameBand(context, band, place, ui.theme));
   content.marks.forEach((mark) => nameMark(context, mark, place, ui.theme));
   const plain = content.series.every(({ dots, share }) => !dots && share === undefined) && !content.named.length;
   if (content.series.every(({ at }) => at !== undefined)) view.named = nameAt(context, content, place, ui.theme);
