@@ -23,7 +23,7 @@ export default widget((ui) => {
     select(ui, "order", { label: "Put in a mistake", options: ORDERS }),
   );
   ui.more(choice(ui, "merge", { label: "A shared head is", options: WAYS }));
-  ui.invite("halve G again and again. Neighbours that are alike share their keys and values at little cost: the cache shrinks faster than the results get worse.");
+  ui.invite("halve G again and again. The cache shrinks with it, and neighbours that are alike share their keys and values at little cost; those that differ pay for it.");
   demonstrate(ui, "groups", () => [...divisors(heads)].reverse());
   const wires = wiring(ui, () => ui.redraw());
   const table = dataTable(ui, { caption: "Query heads" });
