@@ -102,10 +102,10 @@ def test_a_widget_moves(visit):
     page = visit("waves")
     page.locator(".widget iframe").scroll_into_view_if_needed()
     widget = page.frame_locator(".widget iframe")
-    slider = widget.get_by_role("slider", name="t", exact=True)
-    told = int(slider.get_attribute("aria-valuetext"))
+    slider = widget.get_by_role("slider", name="Noise level t")
+    told = int(slider.input_value())
     slider.press("ArrowRight")
-    widget.locator(f"input[aria-label=t][aria-valuetext='{told + 1}']").wait_for()
+    widget.locator(f"input[aria-label='Noise level t'][aria-valuetext^='{told + 1} of ']").wait_for()
 
 
 def test_a_widget_is_as_high_as_it_needs_and_takes_the_theme(visit):

@@ -259,5 +259,5 @@ def test_an_axis_name_lies_on_no_number(mount, chart):
     texts = page.evaluate("window.texts")
     assert [text["text"] for text in texts if text["turned"]] == ["Largest of all tensors"]
     numbers = [text for text in texts if not text["turned"]]
-    assert "100000" in [text["text"] for text in numbers]
+    assert "100,000" in [text["text"] for text in numbers]
     assert min(text["left"] for text in numbers) >= 16  # the name ends 14 px from the left

@@ -176,7 +176,7 @@ def test_points_lie_on_the_roof_and_a_drag_finds_the_batch(call_js):
 def test_the_meter_answers_to_its_controls(mount):
     page = mount(MemoryMeter.example(), width=320)
     said = page.locator(".st-summary")
-    assert said.inner_text().startswith("Llama 3 8B, inference, 16 × 8 192 tokens: 33.2 GB")
+    assert said.inner_text().startswith("Llama 3 8B, inference, 16 × 8,192 tokens: 33.2 GB")
     page.get_by_label("Key and value heads").select_option("1")
     page.wait_for_function("document.querySelector('.st-summary').textContent.includes('17.7 GB')")
     assert page.state()["kv_heads"] == 1
@@ -231,7 +231,7 @@ PLACE = """(() => {
     else starts.push({ x, y, n: 1, sx: x, sy: y });
   }
   const centres = starts.map(({ n, sx, sy }) => [sx / n, sy / n]);
-  return centres[1]; // from the left: attention while decoding, then decoding a token
+  return centres[0]; // from the left: decoding a token, then reading the prompt
 })()"""
 
 

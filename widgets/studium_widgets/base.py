@@ -40,14 +40,16 @@ The view:
       const chart = lineChart(ui, { label: "Singular values", x: { label: "index" }, y: { label: "size" } });
       ui.add(chart.element);
       return () => {                                              // once a frame in which state, size or theme changed
-        chart.draw({ series: [{ name: "kept", y: spectrum(ui.array("matrix"), ui.get("rank")) }] });
+        chart.draw({ series: [{ name: "kept", y: spectrum(ui.array("matrix"), ui.get("rank")), kind: "right" }] });
         ui.say(`Rank ${ui.get("rank")} is kept.`);
       };
     });
 
-`ui` is described in controls/widget.js, and all that a view can be made of in docs/controls. Give
-`{ signal: ui.signal }` to every listener that you add yourself, and stop timers on its "abort" event. Put `suppress`
-(controls/element.js) on every element that can have the focus, for otherwise JupyterLab swallows the arrow keys.
+`ui` is described in controls/widget.js, and all that a view can be made of in docs/controls. "One idea first" in
+docs/widgets.md says what belongs in sight, below *More* and into a `fold`, and what the `kind` of a line or bar means.
+Give `{ signal: ui.signal }` to every listener that you add yourself, and stop timers on its "abort" event. Put
+`suppress` (controls/element.js) on every element that can have the focus, for otherwise JupyterLab swallows the arrow
+keys.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 // A router: tokens flow to experts, buckets run over, and a loss tries to keep the flows even.
 import { dataTable } from "./controls/data_table.js";
 import { demonstrate } from "./controls/demonstration.js";
-import { h } from "./controls/element.js";
+import { h, put } from "./controls/element.js";
 import { facts } from "./controls/facts.js";
 import { fold } from "./controls/fold.js";
 import { flowGraph } from "./controls/graph.js";
@@ -23,19 +23,21 @@ export default widget((ui) => {
     slider(ui, "balance", { label: "Balancing steps", min: 0, max: 40 }),
   );
   ui.more(...further(ui));
-  ui.invite("raise the bias for expert 0: more tokens ask for it than it has places, and the striped ones are dropped. Then balance.");
+  ui.invite("raise the bias for expert 0. Its room runs over while others stand half empty, and the orange tokens are dropped. Then take balancing steps.");
   demonstrate(ui, "favour", () => Array.from({ length: 4 * ui.get("favour") + 1 }, (_, i) => i / 4));
   const flows = flowGraph(ui, { label: "Tokens to experts: arrows go from expert to expert", moved: () => ui.redraw() });
-  const tiles = facts(["Dropped", "Auxiliary loss", "Evenness"]);
-  const rest = facts(["Importance CV²", "z-loss"]);
+  const tiles = facts(["Dropped", "Left empty", "Auxiliary loss"]);
+  const rest = facts(["Evenness", "Importance CV²", "z-loss"]);
+  const note = h("p", { class: "st-note" });
   const [x, y] = [{ label: "expert" }, { label: "share" }];
   const chart = lineChart(ui, { label: "Load and mean probability of each expert", x, y, height: 200 });
   const table = dataTable(ui, { caption: "Experts" });
   const balance = fold(ui, "What the losses see: load and probability of each expert", [chart.element, rest.element]);
-  ui.add(h("div", { class: "st-flows" }, flows.element), tiles.element, balance, table.element);
+  ui.add(h("div", { class: "st-flows" }, flows.element), note, tiles.element, balance, table.element);
   return () => {
     const now = look();
     flows.draw(graphOf(ui, now));
+    put(note, "textContent", `A frame at the right is the room of an expert: ${now.limit} places. What finds none is orange and striped.`);
     const readings = tilesOf(now);
     tiles.draw(readings.slice(0, 3));
     rest.draw(readings.slice(3));
@@ -108,15 +110,17 @@ function graphOf(ui, { tokens, experts, k, limit, chosen, kept, load }) {
     const size = sizes.subarray(i * experts, (i + 1) * experts).reduce((sum, count) => sum + count, 0);
     return { name: clusters.length ? `cluster ${name}` : "tokens", size, colour: i };
   });
-  const right = Array.from(load, (size, e) => ({ name: `${e}`, size, limit, note: size > limit ? `${size - limit} dropped` : "" }));
+  const right = Array.from(load, (size, e) => ({ name: `expert ${e}`, size, limit, note: size > limit ? `${size - limit} dropped` : "" }));
   return { left, right, links: links.filter(({ size }) => size) };
 }
 
-function tilesOf({ dropped, tokens, k, auxiliary, even, importance, z }) {
+function tilesOf({ dropped, tokens, experts, limit, load, k, auxiliary, even, importance, z }) {
+  const empty = load.reduce((sum, count) => sum + Math.max(0, limit - count), 0);
   return [
-    [percent(dropped / (tokens * k)), `${dropped} of ${tokens * k} choices`],
-    [auxiliary.toFixed(3), `${k} if load or P were even`],
-    [even.toFixed(3), "entropy of the load / log E"],
+    [percent(dropped / (tokens * k)), `${dropped} of ${tokens * k} choices find no place`],
+    [percent(empty / (experts * limit)), `${empty} of ${experts * limit} places`],
+    [auxiliary.toFixed(2), `${k} where all experts are asked alike`],
+    [even.toFixed(3), "entropy of the load / log E; even: 1"],
     [squaredVariation(importance).toFixed(3), "of the gates' sums; even: 0"],
     [z.toFixed(2), "mean of (log Σ eˣ)²"],
   ];

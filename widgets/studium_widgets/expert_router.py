@@ -57,7 +57,7 @@ class ExpertRouter(Widget):
 
     @classmethod
     def example(cls) -> Self:
-        return cls.drawn(top_k=2)
+        return cls.drawn(top_k=2, favour=1.5)
 
     @classmethod
     def largest(cls) -> Self:

@@ -10,12 +10,13 @@ import { slider } from "./controls/slider.js";
 import { stackedBar } from "./controls/stacked_bar.js";
 import { toggle } from "./controls/toggle.js";
 import { widget } from "./controls/widget.js";
+import { extent } from "./controls/ticks.js";
 import { batchSlider, cacheList, cardList, CONTEXTS, contextSlider, headList, modelList, weightList } from "./memory_meter_controls.js";
 import { largestBatch, memory, PARTS, shape, total } from "./memory_meter_maths.js";
 import { duration, gigabytes, heading, three } from "./memory_meter_words.js";
 import { BYTES, CARDS, decode, parameters, seconds } from "./transformer_costs.js";
 
-const MOST_CARDS = 16; // drawn
+const MOST_CARDS = 16; // marked one by one
 const RANKS = [1, 2, 4, 8, 16, 32, 64, 128, 256];
 const WINDOWS = [[-1, "As published"], [0, "None: all tokens"], [1024, "1,024"], [4096, "4,096"], [16384, "16,384"]];
 const OPTIMISERS = [["sgd", "SGD"], ["momentum", "SGD, momentum"], ["adam", "Adam"], ["adam-8bit", "Adam, 8 bits"]];
@@ -23,7 +24,7 @@ const OPTIMISERS = [["sgd", "SGD"], ["momentum", "SGD, momentum"], ["adam", "Ada
 export default widget((ui) => {
   const tasks = choice(ui, "task", { label: "Memory to", options: [["inference", "Run"], ["training", "Train"]] });
   ui.controls(contextSlider(ui), batchSlider(ui));
-  ui.invite("lengthen the context: the weights stay as they are, and the cache grows until it is the larger part.");
+  ui.invite("lengthen the context. The weights stay as they are, and the cache of keys and values grows with every token, until the card is full.");
   const settings = {
     inference: h("div", { class: "st-controls" }, headList(ui), select(ui, "window", { label: "Sliding window", options: WINDOWS }), weightList(ui), cacheList(ui)),
     training: h(
@@ -40,20 +41,22 @@ export default widget((ui) => {
   ui.more(tasks, modelList(ui), cardList(ui), settings.inference, settings.training);
   demonstrate(ui, "context", () => CONTEXTS.filter((context) => context <= ui.get("context")));
   const bar = stackedBar("Memory", PARTS);
-  const needed = cardsOf();
-  const tiles = { inference: facts(["In all", "Cards", "Largest batch", "A token, at best"]), training: facts(["In all", "Cards", "Largest batch", "For each parameter"]) };
-  const chart = lineChart(ui, { label: "Memory over the context", x: { label: "context, tokens", log: true }, y: { label: "GB", log: true }, height: 280 });
+  const tiles = { inference: facts(["In all", "Largest batch", "A token, at best"]), training: facts(["In all", "Largest batch", "For each parameter"]) };
+  const y = { label: "GB", log: true };
+  const chart = lineChart(ui, { label: "Memory over the context", x: { label: "context, tokens", log: true }, y, height: 280 });
   const source = h("p", { class: "st-effect" });
   const table = dataTable(ui, { caption: "Memory by parts, in bytes" });
-  ui.add(h("div", { class: "st-memory" }, bar.element, needed.element, tiles.inference.element, tiles.training.element, chart.element, source), table.element);
+  ui.add(h("div", { class: "st-memory" }, bar.element, tiles.inference.element, tiles.training.element, chart.element, source), table.element);
   return () => {
     const now = read(ui);
     for (const task of ["inference", "training"]) settings[task].hidden = tiles[task].element.hidden = task !== now.options.task;
-    const most = Math.max(now.sum, now.card.memory) * 1.12;
-    bar.draw(now.parts.map((value) => [value, gigabytes(value)]), most, [{ at: now.card.memory, text: now.card.name }]);
-    needed.draw(now);
+    const cards = Math.ceil(now.sum / now.card.memory);
+    bar.draw(now.parts.map((value) => [value, gigabytes(value)]), cards * now.card.memory, marksOf(now, cards));
     tiles[now.options.task].draw(readings(now));
-    chart.draw(curves(now));
+    const lines = curves(now);
+    const [low, high] = extent(lines.series.map((line) => line.y));
+    y.range = [low, 2.5 * high]; // room for the words above
+    chart.draw(lines);
     put(source, "textContent", sourceOf(now));
     table.draw(() => rowsOf(now));
     ui.say(sentence(now));
@@ -72,25 +75,18 @@ function read(ui) {
   return { model, options, parts, sum: total(parts), card: CARDS[ui.get("card")] };
 }
 
-// The cards that are needed, each filled as far as it is; many are told by their number.
-function cardsOf() {
-  const [boxes, words] = [h("span", { class: "st-cards-row" }), h("span", { class: "st-label" })];
-  const element = h("div", { class: "st-cards", "aria-hidden": "true" }, boxes, words);
-  const draw = ({ sum, card }) => {
-    const count = Math.ceil(sum / card.memory);
-    const filled = (at) => Math.round(100 * Math.min(1, sum / card.memory - at));
-    boxes.replaceChildren(...Array.from({ length: Math.min(MOST_CARDS, count) }, (_, at) => h("span", { class: "st-card" }, h("i", { style: `height: ${filled(at)}%` }))));
-    put(words, "textContent", `${count > MOST_CARDS ? `… ${three(count)}` : count} × ${card.name}`);
-  };
-  return { element, draw };
+// A stroke where each card is full, and at the last what they are.
+function marksOf({ card, sum }, cards) {
+  const each = Array.from({ length: cards > MOST_CARDS ? 0 : cards - 1 }, (_, i) => ({ at: (i + 1) * card.memory, text: "" }));
+  const text = cards === 1 ? `${card.name}, ${Math.round((100 * sum) / card.memory)} % full` : `${three(cards)} × ${card.name}`;
+  return [...each, { at: cards * card.memory, text }];
 }
 
 function readings({ model, options, parts, sum, card }) {
   const cards = Math.ceil(sum / card.memory);
   const batch = largestBatch(model, options, card.memory);
   const first = [
-    [gigabytes(sum), `${three(parameters(model) / 1e9)} billion parameters`],
-    [cards === 1 ? "fits on 1" : `needs ${three(cards)}`, card.name],
+    [gigabytes(sum), cards === 1 ? `fits on one ${card.name}` : `needs ${three(cards)} of ${card.name}`],
     [three(batch), batch ? `sequences of ${three(options.context)} tokens on one card` : "not one sequence fits on one card"],
   ];
   if (options.task === "training") return [...first, [`${three((sum - parts[4] - parts[5]) / parameters(model))} bytes`, "activations and logits left out"]];
@@ -106,11 +102,11 @@ function curves({ model, options, card }) {
     ? [["checkpointing", size(model, { checkpointing: true })], ["everything kept", size(model, { checkpointing: false, flash: false })]]
     : [["one KV head (MQA)", size(other(1))], [`${model.heads} KV heads (MHA)`, size(other(model.heads))]];
   const lines = [["in all", size(model), "chosen"], ...compared.map((line) => [...line, "context"]), [card.name, CONTEXTS.map(() => card.memory / 1e9), "wrong"]];
-  return { x: CONTEXTS, series: lines.map(([name, y, kind]) => ({ name, y, kind })), marks: [{ x: options.context, label: three(options.context) }] };
+  return { x: CONTEXTS, series: lines.map(([name, y, kind]) => ({ name, y, kind, at: CONTEXTS.length - 1 })), marks: [{ x: options.context, label: `${three(options.context)} tokens` }] };
 }
 
 function sourceOf({ model, options }) {
-  const shapes = `${model.layers} layers of width ${three(model.width)}, ${model.heads} query heads, ${heading(model)} for keys and values. ${model.source}.`;
+  const shapes = `${three(parameters(model) / 1e9)} billion parameters: ${model.layers} layers of width ${three(model.width)}, ${model.heads} query heads, ${heading(model)} for keys and values. ${model.source}.`;
   if (options.task === "inference") return `${shapes} Buffers of the runtime come on top.`;
   const kept = model.gated ? "activations counted array by array for this block" : "activations by Korthikanti et al. 2022, arXiv:2205.05198";
   return `${shapes} ${kept[0].toUpperCase()}${kept.slice(1)}, in 16 bits; logits in fp32.`;

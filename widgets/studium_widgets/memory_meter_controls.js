@@ -16,5 +16,5 @@ export const cardList = (ui) => select(ui, "card", { label: "Card", options: nam
 export const headList = (ui) => select(ui, "kv_heads", { label: "Key and value heads", options: HEADS });
 export const weightList = (ui) => select(ui, "weight_dtype", { label: "Weights", options: DTYPES });
 export const cacheList = (ui) => select(ui, "cache_dtype", { label: "KV cache", options: DTYPES });
-export const batchSlider = (ui) => slider(ui, "batch", { label: "Batch", values: BATCHES });
+export const batchSlider = (ui) => slider(ui, "batch", { label: "Batch", values: BATCHES, format: three });
 export const contextSlider = (ui) => slider(ui, "context", { label: "Context, tokens", values: CONTEXTS, format: three });

@@ -4,12 +4,13 @@ import { dataTable } from "./controls/data_table.js";
 import { demonstrate } from "./controls/demonstration.js";
 import { h } from "./controls/element.js";
 import { facts } from "./controls/facts.js";
+import { fold } from "./controls/fold.js";
 import { legend } from "./controls/legend.js";
 import { player } from "./controls/player.js";
 import { select } from "./controls/select.js";
 import { slider } from "./controls/slider.js";
 import { widget } from "./controls/widget.js";
-import { curves, NAMES, reading } from "./noise_schedule_curves.js";
+import { curves, LOSS, NAMES, reading, SIGNAL } from "./noise_schedule_curves.js";
 import { length, model, PARTICLES } from "./noise_schedule_model.js";
 import { planes } from "./noise_schedule_planes.js";
 import { BUGS } from "./noise_schedule_sampler.js";
@@ -21,27 +22,32 @@ const TRUE_ON_MODE = 1 - Math.exp(-4.5); // of a Gaussian in the plane, within t
 
 export default widget((ui) => {
   const { read, advance } = model(ui);
-  const lengths = slider(ui, "steps", { label: "Steps T", values: LENGTHS });
+  const lengths = slider(ui, "steps", { label: "Steps T", values: LENGTHS, format: (T) => T.toLocaleString("en") });
   const kinds = Object.entries(NAMES).filter(([kind]) => kind !== "yours" || ui.get("abar"));
   const clock = timeline(ui);
   const { mistake, effect, rest } = sampler(ui);
   ui.controls(clock.element, select(ui, "schedule", { label: "Schedule", options: kinds }), mistake);
   ui.more(lengths, ...rest);
-  ui.invite("play t down to the data: noise falls into the modes. Then put in a mistake and see where the particles end.");
+  ui.invite("play t down to the data. Out of pure noise, the dots gather on the modes, where the data lie. Then put in a mistake and see where they end.");
   demonstrate(ui, "t", clock.all, 4000);
   const plane = planes(ui);
-  const facts = readouts();
-  const charts = curves(ui, { moved: (t) => ui.set("t", t) });
+  const results = readouts();
+  const moved = (t) => ui.set("t", t);
+  const [signal, others] = [SIGNAL, LOSS].map((panels) => curves(ui, { panels, moved }));
+  const theory = facts(["Variance in theory"]);
   const key = legend(ui);
   const table = dataTable(ui, { caption: "The schedule at some t" });
-  ui.add(h("div", { class: "st-noise" }, plane.element, effect, facts.element), h("div", {}, key.element, charts.element), table.element);
+  const further = fold(ui, "More curves: noise, signal to noise, and loss", [key.element, h("div", {}, others.element), theory.element]);
+  ui.add(h("div", { class: "st-noise" }, plane.element, effect, results.element), h("div", {}, signal.element), further, table.element);
   return () => {
     const now = read();
     const arrived = advance(BUDGET);
     clock.draw();
     plane.draw(now);
-    facts.draw(now);
-    charts.draw(now);
+    results.draw(now);
+    signal.draw(now);
+    if (further.open) others.draw(now);
+    theory.draw([inTheory(now)]);
     lengths.querySelector("input").disabled = now.kind === "yours";
     const names = Object.values(NAMES).slice(0, now.lines.yours || now.loss.yours ? 4 : 3);
     key.draw(names);
@@ -73,21 +79,21 @@ function timeline(ui) {
   const ends = () => [length(ui) - 1, -1];
   const inside = () => ui.set("t", Math.min(ui.get("t"), length(ui) - 1));
   for (const name of ["steps", "schedule"]) ui.on(name, inside);
-  return player(ui, "t", { label: "t", ends, format: (t) => (t < 0 ? "−1: data" : String(t)) });
+  return player(ui, "t", { label: "Noise level t", ends, format: (t) => (t < 0 ? "−1: data" : `${t} of ${length(ui) - 1}`) });
 }
 
 function readouts() {
-  const tiles = facts(["Samples on a mode", "Spread of a mode", "Variance in theory"]);
-  const draw = ({ crowd, variance, steps }) => {
-    const found = crowd.quality;
-    const wrong = steps.wrong !== steps.right;
-    tiles.draw([
-      [found ? percent(found.onMode) : "…", `of the data ${percent(TRUE_ON_MODE)}`],
-      [found ? off(found.ratio) : "…", found ? `× ${number(found.ratio)} of the data's` : ""],
-      [off(variance.wrong), `of a mode, by the formula: V / s² = ${number(variance.wrong)}${wrong ? `; without the mistake ${number(variance.right)}` : ""}`],
-    ]);
-  };
+  const tiles = facts(["Samples on a mode", "Spread around it"]);
+  const draw = ({ crowd: { quality } }) => tiles.draw([
+    [quality ? percent(quality.onMode) : "…", `of the data ${percent(TRUE_ON_MODE)}`],
+    [quality ? off(quality.ratio) : "…", quality ? `× ${number(quality.ratio)} of the data's` : ""],
+  ]);
   return { element: tiles.element, draw };
+}
+
+function inTheory({ variance, steps }) {
+  const without = steps.wrong === steps.right ? "" : `; without the mistake ${number(variance.right)}`;
+  return [off(variance.wrong), `of a mode, by the formula: V / s² = ${number(variance.wrong)}${without}`];
 }
 
 const percent = (share) => (Number.isFinite(share) ? `${(100 * share).toFixed(1)}\u00a0%` : "–");

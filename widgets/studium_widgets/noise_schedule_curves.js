@@ -1,4 +1,4 @@
-// Four small charts over t with one marker: ᾱ, β, the signal-to-noise ratio and the share of the loss.
+// Charts over t with one marker: ᾱ, and β, the signal-to-noise ratio and the share of the loss.
 import { canvas, fit } from "./controls/canvas.js";
 import { keys } from "./controls/keys.js";
 import { DASHES } from "./controls/legend.js";
@@ -7,16 +7,17 @@ export const NAMES = { linear: "linear", "scaled-linear": "linear × 1000 / T", 
 const HEIGHT = 160;
 const STEPS = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, PageDown: -10, PageUp: 10, Home: -Infinity, End: Infinity };
 const MARGIN = { left: 36, right: 10, top: 42, bottom: 24 };
-const PANELS = [
-  { title: "Signal ᾱ", part: "abar", range: [0, 1], ticks: [[0, "0"], [0.5, "½"], [1, "1"]] },
-  { title: "Noise added β", part: "beta", log: true, range: [1e-5, 1], ticks: [[1e-4, "10⁻⁴"], [1e-2, "10⁻²"], [1, "1"]] },
-  { title: "SNR ᾱ / (1 − ᾱ)", part: "snr", log: true, range: [1e-5, 1e5], ticks: [[1e-4, "10⁻⁴"], [1, "1"], [1e4, "10⁴"]] },
+/** The panels of the one curve that says it all, and of those that follow from it. */
+export const SIGNAL = [{ title: "Share of the signal that is left, ᾱ", part: "abar", named: true, range: [0, 1], ticks: [[0, "0"], [0.5, "½"], [1, "1"]] }];
+export const LOSS = [
+  { title: "Noise added, β", part: "beta", log: true, range: [1e-5, 1], ticks: [[1e-4, "10⁻⁴"], [1e-2, "10⁻²"], [1, "1"]] },
+  { title: "Signal to noise, ᾱ / (1 − ᾱ)", part: "snr", log: true, range: [1e-5, 1e5], ticks: [[1e-4, "10⁻⁴"], [1, "1"], [1e4, "10⁴"]] },
   { title: "Loss at t, × its mean", log: true, range: [1e-3, 1e3], ticks: [[1e-2, "10⁻²"], [1, "1"], [100, "10²"]] },
 ];
 
 /** `draw(now)` with what `model` reads; a pointer on a chart, or a key, calls `moved(t)`. Gives {element, draw}. */
-export function curves(ui, { moved }) {
-  const { element } = canvas("Signal, noise, signal-to-noise ratio and share of the loss over t: arrows move t");
+export function curves(ui, { panels, moved }) {
+  const { element } = canvas(`${panels.map(({ title }) => title.split(",")[0]).join("; ")} over t: arrows move t`);
   element.classList.add("st-noise-curves");
   const still = document.createElement("canvas");
   let [key, boxes, latest] = [[], [], null];
@@ -27,13 +28,13 @@ export function curves(ui, { moved }) {
     const parts = [now.lines, now.loss, now.kind, times.length, times[0], width, ...Object.values(ui.theme), window.devicePixelRatio];
     if (parts.some((part, i) => part !== key[i])) {
       key = parts;
-      boxes = layout(width);
+      boxes = layout(width, panels.length);
       const context = fit(still, width, boxes.height);
-      boxes.forEach((box, i) => paint(context, box, PANELS[i], now, ui.theme));
+      boxes.forEach((box, i) => paint(context, box, panels[i], now, ui.theme));
     }
     const context = fit(element, width, boxes.height);
     context.drawImage(still, 0, 0, width, boxes.height);
-    boxes.forEach((box, i) => mark(context, box, PANELS[i], now, ui.theme));
+    boxes.forEach((box, i) => mark(context, box, panels[i], now, ui.theme));
   };
   const go = (t) => moved(Math.max(0, Math.min(latest.T - 1, Math.round(t))));
   const at = (x, y) => {
@@ -54,14 +55,14 @@ function draggable(ui, element, at) {
   listen("pointermove", (event) => event.buttons && at(event.offsetX, event.offsetY));
 }
 
-function layout(width) {
-  const columns = width > 620 ? 4 : 2;
+function layout(width, count) {
+  const columns = Math.min(count, width > 620 ? 3 : 2);
   const each = width / columns;
-  const boxes = PANELS.map((_, i) => {
+  const boxes = Array.from({ length: count }, (_, i) => {
     const [x, y] = [(i % columns) * each, Math.floor(i / columns) * HEIGHT];
     return { x, y, width: each, left: x + MARGIN.left, right: x + each - MARGIN.right, top: y + MARGIN.top, bottom: y + HEIGHT - MARGIN.bottom };
   });
-  return Object.assign(boxes, { height: (PANELS.length / columns) * HEIGHT });
+  return Object.assign(boxes, { height: Math.ceil(count / columns) * HEIGHT });
 }
 
 const across = ({ left, right }, share) => left + share * (right - left);
@@ -82,6 +83,7 @@ function paint(context, box, panel, now, theme) {
   for (const line of lines) trace(context, box, panel, line);
   context.restore();
   rug(context, box, now, theme);
+  if (panel.named) names(context, box, panel, lines, theme);
   if (!panel.part) key(context, box, lines.filter((line) => line.name), theme);
 }
 
@@ -101,6 +103,23 @@ function key(context, box, lines, theme) {
     right -= context.measureText(name).width + 4;
     stroke(context, dash, [right - 12, box.y + 27], [right, box.y + 27]);
     right -= 18;
+  }
+}
+
+// Each line's name where half of the signal is left, the chosen one's first, and none upon another.
+function names(context, box, panel, lines, theme) {
+  const taken = [];
+  Object.assign(context, { textAlign: "left", textBaseline: "middle", strokeStyle: theme.surface, lineWidth: 4, lineJoin: "round" });
+  for (const { name, y, width } of [lines.at(-1), ...lines.slice(0, -1)]) {
+    const at = y.findIndex((value) => value < 0.5);
+    const from = Math.max(at < 0 ? y.length - 1 : at, 0);
+    context.font = `${width > 2 ? "600 " : ""}12px ${theme.font}`;
+    const wide = context.measureText(name).width;
+    const left = Math.min(box.right - wide, across(box, from / (y.length - 1)) + 10);
+    if (taken.some(([a, b]) => left < b + 10 && left + wide > a - 10)) continue;
+    taken.push([left, left + wide]);
+    context.fillStyle = width > 2 ? theme.text : theme.muted;
+    for (const write of ["strokeText", "fillText"]) context[write](name, left, up(box, panel, y[from]) - 9);
   }
 }
 
@@ -134,7 +153,7 @@ function axes(context, box, panel, { T }, theme) {
 function series(panel, now, theme) {
   if (!panel.part) return lossSeries(now, theme);
   const kinds = Object.keys(now.lines);
-  const line = (kind) => ({ ...look(kind, theme), y: now.lines[kind][panel.part], width: kind === now.kind ? 3 : 1.5, alpha: kind === now.kind ? 1 : 0.75 });
+  const line = (kind) => ({ ...look(kind, theme), name: NAMES[kind], y: now.lines[kind][panel.part], width: kind === now.kind ? 3 : 1.5, alpha: kind === now.kind ? 1 : 0.75 });
   return [...kinds.filter((kind) => kind !== now.kind), now.kind].map(line);
 }
 

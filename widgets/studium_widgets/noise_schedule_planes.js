@@ -12,7 +12,7 @@ const POINTS = 100; // of a path, at most
 
 /** `draw(now)` with what `model` reads. Gives {element}. */
 export function planes(ui) {
-  const [forward, backward] = ["Forward, into the noise: data with noise added", "Backward, out of it: the sampler's particles and 30 of their paths"].map(plane);
+  const [forward, backward] = ["Noise added: the data at the level t", "Noise taken away: the sampler's particles, and 30 of their paths"].map(plane);
   const element = h("div", { class: "st-noise-planes" }, forward.element, backward.element);
   const shade = shading();
   const points = new Float64Array(2 * PARTICLES);
@@ -24,7 +24,7 @@ export function planes(ui) {
     paintForward(fit(forward.canvas, size, size), frame, image, points);
     paintBackward(fit(backward.canvas, size, size), frame, image, now);
     const n = now.steps.wrong.times.length;
-    put(forward.note, "textContent", now.t < 0 ? "the data x₀" : `xₜ at t = ${now.t}`);
+    put(forward.note, "textContent", now.t < 0 ? "the data x₀" : `at t = ${now.t}`);
     put(backward.note, "textContent", now.done === n ? `all ${n} steps` : `step ${now.done} of ${n}`);
   };
   return { element, draw };
@@ -82,13 +82,13 @@ function paintBackward(context, frame, image, { mix, crowd, done, steps, eta }) 
   context.globalAlpha = 1;
   const count = Math.min(MARKED, ready);
   const recent = Math.max(0, done - Math.max(3, Math.round(stride / 16)));
-  if (recent) paths(context, frame, crowd, [0, recent], count, 0.65 - 0.43 * eta);
+  if (recent && eta < 1) paths(context, frame, crowd, [0, recent], count, 0.65 * (1 - eta));
   if (done) paths(context, frame, crowd, [recent, done], count, 0.9);
   if (steps.wrong.clip < Infinity) outline(context, frame, mix.box);
   heads(context, frame, crowd, done, count);
 }
 
-// The older part of a random path is faint, for 30 of them in full would hide the picture.
+// The older part of a path is the fainter the more random it is, for 30 tangles would hide the picture.
 function paths(context, { size, scale, theme }, { ways, stride }, [first, last], count, alpha) {
   const every = Math.max(1, Math.ceil((last - first) / POINTS));
   context.beginPath();

@@ -15,7 +15,7 @@ const VALUES = { batch: BATCHES, context: CONTEXTS };
 export default widget((ui) => {
   ui.controls(batchSlider(ui), contextSlider(ui));
   ui.more(modelList(ui), cardList(ui), headList(ui), weightList(ui), cacheList(ui));
-  ui.invite("raise the batch: decoding climbs the slope, where memory is the limit, towards the roof, where arithmetic is.");
+  ui.invite("raise the batch. Each byte of the weights then serves more texts, and decoding climbs towards the roof, until the caches hold it back, which no two texts share.");
   demonstrate(ui, "batch", () => BATCHES.filter((batch) => batch <= ui.get("batch")));
   const read = (more = {}) => {
     const card = CARDS[ui.get("card")];
@@ -33,7 +33,7 @@ export default widget((ui) => {
   };
   const chart = rooflineChart(ui, { label: "Roofline: left and right change the batch, up and down the context", dragged, stepped });
   const list = h("ul", { class: "st-roof-points" });
-  const hint = h("p", { class: "st-effect" }, "Drag point 1 to change the batch and point 2 to change the context. Round points are what the card allows at best; square ones were measured. Dotted roofs are other cards.");
+  const hint = h("p", { class: "st-effect" }, "Drag point 1 to change the batch, and point 2 to change the context. Round points are the best that the card allows; square ones were measured.");
   const table = dataTable(ui, { caption: "Work, traffic and the roof" });
   ui.add(chart.element, hint, fold(ui, "The points in numbers", [list]), table.element);
   return () => {
@@ -41,7 +41,7 @@ export default widget((ui) => {
     if (ui.array("measured")?.data.some((number) => !(number > 0))) throw new Error("measured numbers above 0 are needed");
     const measured = ui.array("measured") ? measuredPoints(ui.array("measured").data, ui.get("names"), card) : [];
     const all = [...read(), ...measured];
-    chart.draw({ card, points: all, ghosts: Object.values(CARDS).filter((other) => other !== card) });
+    chart.draw({ card, points: all });
     list.replaceChildren(...all.map((point, i) => row(point, i, card)));
     table.draw(() => rowsOf(all));
     ui.say(sentence(all[0], all[1], card));

@@ -11,7 +11,7 @@ import { slider } from "./controls/slider.js";
 import { short } from "./controls/ticks.js";
 import { toggle } from "./controls/toggle.js";
 import { widget } from "./controls/widget.js";
-import { faces } from "./rotary_dial_faces.js";
+import { beyond, faces } from "./rotary_dial_faces.js";
 import { curve, frequencies, score, unseen } from "./rotary_dial_maths.js";
 
 const [NEAR, FURTHEST] = [2, 8]; // contexts that the positions reach to; rotary_dial.py has the second too
@@ -34,24 +34,30 @@ export default widget((ui) => {
   const { mistake, together, rest } = controls(ui);
   ui.controls(positions[0].element, together, mistake);
   ui.more(positions[1].element, ...rest);
-  ui.invite("let the query move on: the first dials turn fast, the last ones hardly at all. Then move both: all hands turn, and the score stays.");
+  ui.invite("let the query move on: the first hands race, the last ones hardly turn. Then switch on “Move both”: all hands turn, but no blue angle changes, and the score stays.");
   if (!ui.get("together")) demonstrate(ui, "query_position", positions[0].all);
   const dials = faces(ui, { moved: () => ui.redraw() });
   const key = legend(ui);
-  const [x, y] = [{ label: "offset, query − key" }, { label: "score" }];
+  const [x, y] = [{ label: "offset: tokens from key to query" }, { label: "score" }];
   const chart = lineChart(ui, { label: "Score over the offset: arrows read it", x, y, height: 230 });
   const table = dataTable(ui, { caption: "Pairs of dimensions" });
   ui.add(key.element, h("div", { class: "st-dials" }, dials.element), chart.element, table.element);
   return () => {
     const now = look();
     positions.forEach((part) => part.draw?.());
-    key.draw([{ name: "query", stroke: ui.theme.accent }, { name: "key", stroke: ui.theme.muted }, { name: "angles seen in training (grey)", stroke: ui.theme.line, dash: [] }]);
+    key.draw(keyOf(now, ui.theme));
     dials.draw(now);
-    chart.draw(chartOf(now, y));
+    chart.draw(chartOf(now, y, ui.theme));
     table.draw(() => rowsOf(now));
     ui.say(sentence(now, dials.chosen()));
   };
 });
+
+function keyOf(now, theme) {
+  const hands = [{ name: "query", stroke: theme.accent, dash: [] }, { name: "key", stroke: theme.muted, dash: [4, 3] }];
+  const angle = { name: "the angle between them", stroke: theme.accent, mark: "◔" };
+  return [...hands, angle, ...(beyond(now) ? [{ name: "angles seen in training", stroke: theme.muted, mark: "◔" }] : [])];
+}
 
 // The two positions; while they move together, a change of one is made to the other too.
 function follow(ui) {
@@ -106,7 +112,7 @@ function source(ui) {
 }
 
 // Offsets from 0 to the longest that is asked for, the one in force among them.
-function chartOf(now, y) {
+function chartOf(now, y, theme) {
   const reach = Math.min(now.m, FURTHEST * now.context);
   const end = Math.max(2 * now.context, Math.abs(now.m - now.n), 1);
   const offsets = Float64Array.from({ length: POINTS }, (_, i) => (i * end) / (POINTS - 1));
@@ -117,7 +123,17 @@ function chartOf(now, y) {
   const top = Math.max(1e-6, ...scores.map(Math.abs));
   y.range = [Math.min(-0.6 * top, 1.05 * Math.min(...scores)), 1.05 * top];
   const at = Math.abs(now.m - now.n);
-  return { x: offsets, series, marks: [{ x: at, label: `offset ${at}` }], bands: [{ from: now.context, to: end, label: "unseen in training" }] };
+  const marks = [{ x: at, label: `offset ${at}: score ${now.score.toFixed(2)}` }];
+  return { x: offsets, series, marks, bands: [{ from: now.context, to: end, label: "not in training" }], layer: (context, axes) => standing(context, axes, at, now.score, theme) };
+}
+
+// Where the score stands on its curve.
+function standing(context, { x, y }, offset, score, theme) {
+  Object.assign(context, { fillStyle: theme.accent, strokeStyle: theme.surface, lineWidth: 2 });
+  context.beginPath();
+  context.arc(x.place(offset), y.place(score), 6, 0, 2 * Math.PI);
+  context.fill();
+  context.stroke();
 }
 
 const turns = (speed) => short(Number(((2 * Math.PI) / speed).toPrecision(4)));

@@ -49,6 +49,10 @@ class RotaryDial(Widget):
     key = Array("float32", ("dimensions",), optional=True)
 
     @classmethod
+    def example(cls) -> Self:
+        return cls(dimensions=16, context=48, query_position=20, key_position=8)
+
+    @classmethod
     def largest(cls) -> Self:
         return cls(dimensions=128, context=2048, query_position=3000, method="yarn")
 

@@ -1,6 +1,7 @@
-// The dials: a hand for the query, one for the key, and the angles that training has shown.
+// The dials: a hand for the query, one for the key, the angle between them, and the angles that training has shown.
 import { canvas } from "./controls/canvas.js";
 import { cellCursor } from "./controls/cell_cursor.js";
+import { short } from "./controls/ticks.js";
 import { pairOf, unseen } from "./rotary_dial_maths.js";
 
 const TURN = 2 * Math.PI;
@@ -23,9 +24,11 @@ export function faces(ui, { moved }) {
     const context = fit(size * columns, height * rows);
     const centres = Array.from({ length: count }, (_, i) => [(i % columns) * size + size / 2, Math.floor(i / columns) * height + size / 2]);
     discs(context, centres, size / 2 - 5, now, ui.theme);
-    hands(context, centres, size / 2 - 5, now, ui.theme);
+    const angles = anglesOf(now, count);
+    wedges(context, centres, size / 2 - 5, angles, ui.theme);
+    hands(context, centres, size / 2 - 5, angles, ui.theme);
     if (view.chosen() >= 0) rings(context, [centres[view.chosen()]], size / 2 - 2, ui.theme.text, 2);
-    if (size >= 36) centres.forEach((centre, i) => label(context, centre, size, i ? (i === centres.length - 1 ? `${i}, slow` : String(i)) : "0, fast", ui.theme));
+    if (size >= 36) names(context, centres, size, now, ui.theme);
   };
   return view;
 }
@@ -38,25 +41,32 @@ function grid(width, count) {
   return { size, height: size + (size >= 36 ? 13 : 0), columns, rows, count };
 }
 
-// All dials at once, with the sector of the offsets' angles that training has shown, from twelve o'clock on: a whole turn
-// for the fast pairs. A dial whose angle was never seen has a dotted rim.
+// All dials at once. Where positions leave the context, a grey sector from twelve o'clock on holds the offsets' angles that
+// training has shown, a whole turn for the fast pairs, and a dial whose angle was never seen has a dotted rim.
 function discs(context, centres, radius, now, theme) {
   const { speeds, trained, context: length, m, n } = now;
   const offset = now.mistake === "sign" ? m + n : now.mistake === "key still" ? m : m - n;
   circles(context, centres, radius);
   context.fillStyle = theme.raised;
   context.fill();
-  context.beginPath();
-  centres.forEach(([x, y], i) => {
-    context.moveTo(x, y);
-    context.arc(x, y, radius, -Math.PI / 2, -Math.PI / 2 + Math.min(TURN, trained[i] * length));
-    context.closePath();
-  });
-  context.fillStyle = theme.line;
-  context.fill();
+  if (beyond(now)) sectors(context, centres, radius, () => -Math.PI / 2, (i) => Math.min(TURN, trained[i] * length), theme.line);
   const strange = centres.map((_, i) => unseen(speeds[i], offset, trained[i], length));
   rings(context, centres.filter((_, i) => !strange[i]), radius, theme.muted, 1);
   rings(context, centres.filter((_, i) => strange[i]), radius, theme.text, 2.5, [2, 2]);
+}
+
+/** Whether it matters what training has shown: an offset is longer than that, or the context is stretched. */
+export const beyond = ({ context, m, n, method }) => method !== "none" || Math.abs(m - n) >= context;
+
+function sectors(context, centres, radius, from, wide, fill) {
+  context.beginPath();
+  centres.forEach(([x, y], i) => {
+    context.moveTo(x, y);
+    context.arc(x, y, radius, from(i), from(i) + wide(i), wide(i) < 0);
+    context.closePath();
+  });
+  context.fillStyle = fill;
+  context.fill();
 }
 
 function circles(context, centres, radius) {
@@ -76,19 +86,34 @@ function rings(context, centres, radius, stroke, width, dash = []) {
   context.setLineDash([]);
 }
 
-// The key's hands, dashed, and the query's upon them.
-function hands(context, centres, radius, { query, key, speeds, layout, mistake, m, n }, theme) {
+// Where the hands of each pair point: radians, clockwise from twelve o'clock, as on a clock.
+function anglesOf({ query, key, speeds, layout, mistake, m, n }, count) {
   const start = (vector, i) => {
     const [a, b] = pairOf(i, vector.length, layout);
     return Math.atan2(vector[b], vector[a]) - Math.PI / 4;
   };
   const turned = mistake === "key still" ? 0 : mistake === "sign" ? -n : n;
-  const dash = radius > 16 ? [4, 3] : [3, 2];
-  pointers(context, centres, radius * 0.72, (i) => start(key, i) + turned * speeds[i], theme.muted, dash);
-  pointers(context, centres, radius * 0.92, (i) => start(query, i) + m * speeds[i], theme.accent, []);
+  return Array.from({ length: count }, (_, i) => ({ query: start(query, i) + m * speeds[i], key: start(key, i) + turned * speeds[i] }));
 }
 
-// Angles run clockwise from twelve o'clock, as on a clock.
+// The angle from the key's hand to the query's, the shorter way round: all that the score hears of the positions.
+function wedges(context, centres, radius, angles, theme) {
+  const between = (i) => {
+    const turn = (((angles[i].query - angles[i].key) % TURN) + TURN) % TURN;
+    return turn > Math.PI ? turn - TURN : turn;
+  };
+  context.globalAlpha = 0.28;
+  sectors(context, centres, radius * 0.72, (i) => angles[i].key - Math.PI / 2, between, theme.accent);
+  context.globalAlpha = 1;
+}
+
+// The key's hands, dashed, and the query's upon them.
+function hands(context, centres, radius, angles, theme) {
+  const dash = radius > 16 ? [4, 3] : [3, 2];
+  pointers(context, centres, radius * 0.72, (i) => angles[i].key, theme.muted, dash);
+  pointers(context, centres, radius * 0.92, (i) => angles[i].query, theme.accent, []);
+}
+
 function pointers(context, centres, length, angleOf, stroke, dash) {
   context.beginPath();
   centres.forEach(([x, y], i) => {
@@ -102,10 +127,13 @@ function pointers(context, centres, length, angleOf, stroke, dash) {
   context.setLineDash([]);
 }
 
-function label(context, [x, y], size, name, theme) {
-  context.fillStyle = theme.muted;
-  context.font = `11px ${theme.font}`;
-  context.textAlign = "center";
-  context.textBaseline = "top";
-  context.fillText(name, x, y + size / 2 - 2);
+// How many tokens a turn takes where there is room for words, and the pair's number where there is not.
+function names(context, centres, size, { speeds }, theme) {
+  Object.assign(context, { fillStyle: theme.muted, font: `11px ${theme.font}`, textAlign: "center", textBaseline: "top" });
+  const words = centres.map((_, i) => short(Math.round(TURN / speeds[i])));
+  const unit = [" tokens a turn", " a turn"].find((text) => context.measureText(words[0] + text).width <= size);
+  words[0] += unit ?? "";
+  const numbers = centres.map((_, i) => (i ? (i === centres.length - 1 ? `${i}, slow` : String(i)) : "0, fast"));
+  const shown = size >= 80 ? words : numbers;
+  centres.forEach(([x, y], i) => context.fillText(shown[i], x, y + size / 2 - 2));
 }

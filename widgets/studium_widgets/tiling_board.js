@@ -131,21 +131,25 @@ function label(context, text, x, y, style) {
   context.fillText(text, x, y);
 }
 
-// What has become of the tiles, on the tiles: the last one, the first one, and those to come.
+// What has become of the tiles, on the tiles: the last one, the first one, and those to come; no word lies on another.
 function words(context, { list, step, size, rows, columns, causal }, { left, top, cell, inner }, theme) {
-  const said = [];
-  if (step) said.push(["on the chip", list[step - 1]]);
-  if (step > 1 && list[0] + "" !== list[step - 1] + "") said.push(["thrown away", list[0]]);
+  const middle = ([i, j]) => [span(j, columns, size), span(i, rows, size)].map(([from, to]) => ((from + to) / 2) * cell);
   const last = list.findLast(([, j]) => j === 0);
-  if (list.indexOf(last) >= step) said.push(["to come", last]);
+  const said = [
+    step && ["on the chip", ...middle(list[step - 1])],
+    causal && ["hidden by the mask", 0.68 * inner, 0.3 * inner],
+    step > 1 && list[0] + "" !== list[step - 1] + "" && ["thrown away", ...middle(list[0])],
+    list.indexOf(last) >= step && ["to come", ...middle(last)],
+  ];
   Object.assign(context, { textAlign: "center", textBaseline: "middle", fillStyle: theme.text, strokeStyle: theme.surface, lineWidth: 4, lineJoin: "round" });
-  const write = (text, x, y) => (context.strokeText(text, x, y), context.fillText(text, x, y));
-  for (const [text, [i, j]] of said) {
-    const [[r0, r1], [c0, c1]] = [span(i, rows, size), span(j, columns, size)];
+  const taken = [];
+  for (const [text, x, y] of said.filter(Boolean)) {
     const half = context.measureText(text).width / 2 + 2;
-    write(text, Math.max(left + half, Math.min(left + inner - half, left + ((c0 + c1) / 2) * cell)), top + ((r0 + r1) / 2) * cell);
+    const at = Math.max(half, Math.min(inner - half, x));
+    if (taken.some((other) => Math.abs(other.y - y) < 15 && Math.abs(other.at - at) < other.half + half)) continue;
+    taken.push({ at, y, half });
+    for (const write of ["strokeText", "fillText"]) context[write](text, left + at, top + y);
   }
-  if (causal) write("hidden by the mask", left + 0.68 * inner, top + 0.3 * inner);
 }
 
 // O at the right: how much of each row has been seen; a wrong row is warm and crossed.

@@ -33,7 +33,7 @@ export default widget((ui) => {
   demonstrate(ui, "sets", () => SETS.filter((count) => count <= layersNow()).reverse());
   const bills = ["BERT", "yours"].map((name) => billOf(name));
   const flops = bars(ui, { label: "Operations for a sentence of 128 tokens", format: giga });
-  const numbers = facts(["parameters", "times fewer than BERT", "times BERT's operations"]);
+  const numbers = facts(["Parameters", "Times fewer than BERT", "Times BERT's operations"]);
   const stack = stackOf();
   const table = dataTable(ui, { caption: "Parameters by part" });
   ui.add(stack.element, ...bills.map(({ element }) => element), titled(`Operations for a sentence of ${TOKENS} tokens`, flops.element), numbers.element, table.element);

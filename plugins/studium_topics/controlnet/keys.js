@@ -33,7 +33,7 @@ export default widget((ui) => {
     const covered = follow.draw();
     const rows = small.draw();
     table.draw(() => tableOf(rows));
-    ui.say(sentence(ui, covered, rows[ui.get("taken")]));
+    ui.say(sentence(ui, covered, zeros.open ? rows[ui.get("taken")] : null));
   };
 });
 
@@ -124,8 +124,10 @@ function tableOf(rows) {
 }
 
 function sentence(ui, covered, now) {
+  const images = `At scale ${ui.get("scale").toFixed(1)} the images cover the drawing with an overlap of ${percent(covered)}.`;
+  if (!now) return images;
   const awake = PARTS.filter(([name]) => now[name] > 0).map(([, shown]) => shown);
   const who = awake.length ? `a gradient reaches ${awake.join(", ")}` : "no gradient reaches any weight";
   const taken = ui.get("taken");
-  return `At scale ${ui.get("scale").toFixed(1)} the images cover the drawing with an overlap of ${percent(covered)}. After ${taken} ${taken === 1 ? "step" : "steps"} of the small control ${who}; its loss is ${now.loss.toFixed(4)}.`;
+  return `${images} After ${taken} ${taken === 1 ? "step" : "steps"} of the small control ${who}; its loss is ${now.loss.toFixed(4)}.`;
 }

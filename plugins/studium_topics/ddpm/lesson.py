@@ -577,8 +577,8 @@ figures.spread_by_steps(fewer)
 # ## Open tasks
 #
 # * *Ten minutes.* Choose "Noise left out" under "Put in a mistake", first in the widget with the eight clusters, then
-#   in the film at the top. The clusters should shrink, with V / s² far below 1, and the images should lose their
-#   contrast.
+#   in the film at the top. The clusters should shrink, with V / s², under *More curves*, far below 1, and the images
+#   should lose their contrast.
 # * *An hour.* Weight the loss of each row as the bound does (the sampler's own variance, row 0 left out) and train the
 #   digits again. The loss of the cleanest rows should fall and that of the middle rise; do the shapes get worse?
 # * *A day.* Keep a moving average of the parameters (decay 0.999) and sample from it, and train with a constant rate.

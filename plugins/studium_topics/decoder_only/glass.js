@@ -31,7 +31,7 @@ export default widget((ui) => {
   demonstrate(ui, "place", () => [...Array(ui.get("period")).keys()].map((at) => at + ui.get("place") - ui.get("period") + 1).filter((at) => at >= 0), 4000);
   const line = textLines(ui);
   const grid = glassHeads(ui, layers, heads);
-  const numbers = facts(["letters copied in the second half", "what this head gives to the letter that followed", "the model's next letter"]);
+  const numbers = facts(["Letters copied in the second half", "This head's weight on the letter that followed", "The model's next letter"]);
   const map = heatMap(ui, {
     label: "The chosen head: arrows move, Enter looks at that query",
     size: 620,

@@ -91,7 +91,7 @@ function linesOf() {
   const at = (column) => 40 + column * 40;
   const box = (column, y, name, kind) => [svg("rect", { x: at(column) - 16, y: y - 16, width: 32, height: 32, rx: 6, class: kind }), svg("text", { x: at(column), y }, name)];
   const draw = (slots, written) => {
-    const parts = [svg("text", { x: 2, y: 10, class: "st-name" }, "source, as the memory holds it"), svg("text", { x: 2, y: 182, class: "st-name" }, "answer")];
+    const parts = [svg("text", { x: 2, y: 10, class: "st-name" }, "source"), svg("text", { x: 2, y: 182, class: "st-name" }, "answer")];
     written.forEach(({ looks }, row) => {
       const newest = row === written.length - 1;
       looks.forEach((weight, slot) => {

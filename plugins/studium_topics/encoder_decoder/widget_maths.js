@@ -12,7 +12,7 @@ const FARTHEST = 128;
 
 /** What can be wrong with the memory, by name: what it is called, and what it does. */
 export const FAULTS = {
-  nothing: ["nothing", "The decoder reads the memory of this source."],
+  nothing: ["None: correct code", "The decoder reads the memory of this source."],
   other: ["memory of another source", "The decoder reads the memory of another source, and answers that one."],
   closed: ["memory closed", "Keys and values of the memory are zero: nothing tells the decoder what the source was."],
 };

@@ -37,7 +37,7 @@ export default widget((ui) => {
     sheets.forEach((sheet, i) => sheet.draw(given(ui), worded(ui, now.pens[i].written.slice(0, now.shown[i])), { writes: now.running && now.shown[i] < now.wanted, room: now.wanted }));
     const spent = now.pens.map((pen, i) => sum(pen.costs.slice(0, now.shown[i])) / 1e6);
     const plan = planned(now, now.wanted);
-    work.draw(LANES.map(({ name }, i) => ({ name, value: spent[i], accent: i === 0 })), sum(plan[0]));
+    work.draw(LANES.map(({ name }, i) => ({ name, value: spent[i], kind: i === 0 ? "wrong" : "chosen" })), sum(plan[0]));
     tiles.draw(numbers(now));
     chart.draw(curves(now, plan));
     table.draw(() => rowsOf(now));

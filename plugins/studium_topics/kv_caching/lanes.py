@@ -63,7 +63,7 @@ class TwoLanes(Widget):
     def example(cls) -> Self:
         characters = "abcdefghijklmnopqrstuvwxyz .,\n"
         model = base_model(len(characters), 3, width=16, layers=2, heads=2, hidden=32)
-        return cls.of(model, characters, "the cat sat on t", written=9)
+        return cls.of(model, characters, "the cat sat on t", written=24)
 
     @property
     def alt(self) -> str:

@@ -9,8 +9,9 @@
 # descent teach a router to choose? And if it can, why did the first sparse routers, without further measures, send
 # almost every token to the same few experts?
 #
-# Below, 128 tokens flow to eight experts, two for each token. An expert has a limited number of places, and a striped
-# flow is dropped. **Raise the bias for expert 0** and watch what happens to its tokens. Then take **balancing steps**.
+# Below, 128 tokens flow to eight experts, two for each token. An expert has a limited number of places, and what
+# is orange is dropped. **Raise the bias for expert 0** and watch what happens to its tokens. Then take **balancing
+# steps**.
 
 # %% tags=["widget"]
 from studium_widgets import ExpertRouter

@@ -6,13 +6,13 @@
 # share the same ones. The model becomes a little worse, and generates text many times faster.
 #
 # Why should fewer keys make generation faster, when the number of queries stays? Below, each circle is a query head and
-# each square a head of keys and values; the bars say how far each head's result is from that of ordinary attention.
+# each square a head of keys and values; the columns say how far each head's result is from that of ordinary attention.
 # **Move $G$ from 8 down to 1**: which heads are merged, and what happens to the results?
 
 # %% tags=["widget"]
 from studium_topics.mqa_gqa.wiring import HeadWiring
 
-HeadWiring.drawn(8, 24, 8, groups=8)
+HeadWiring.drawn(8, 24, 8, groups=4)
 
 # %% [markdown]
 # In this lesson you will
@@ -122,7 +122,7 @@ from studium_topics.mqa_gqa.exercises import repeat_kv
 # other. **At which values of $G$ would a test have noticed?**
 
 # %% tags=["widget"]
-HeadWiring.drawn(8, 24, 8, groups=2)
+HeadWiring.drawn(8, 24, 8, groups=4)
 
 # %% [markdown]
 # At $G = 1$ and at $G = H$ both orders are the same, and these are the two cases that people test: "it equals MHA where

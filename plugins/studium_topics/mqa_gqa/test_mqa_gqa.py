@@ -284,6 +284,6 @@ def test_the_mistake_shows_between_the_ends_and_not_at_them(mount):
     page = mount(HeadWiring.drawn(8, 12, 4, groups=8))
     page.get_by_label("Put in a mistake").select_option("tiled")
     page.get_by_text("both orders are the same here").wait_for()
-    page.get_by_label("Shared heads G").press("ArrowLeft")
+    page.get_by_label("Heads of keys and values, G").press("ArrowLeft")
     page.get_by_text("6 wires go astray").wait_for()
     assert (page.state()["groups"], page.state()["order"]) == (4, "tiled")

@@ -46,7 +46,7 @@ class HeadWiring(Widget):
 
     @classmethod
     def example(cls) -> Self:
-        return cls.drawn(8, 24, 8, groups=2)
+        return cls.drawn(8, 24, 8, groups=4)
 
     @classmethod
     def largest(cls) -> Self:
@@ -54,10 +54,12 @@ class HeadWiring(Widget):
 
     @classmethod
     def drawn(cls, heads: int, tokens: int, size: int, **options: Any) -> Self:
-        """Random queries, keys and values, in which heads 2i and 2i + 1 are much alike; options as above."""
+        """Random queries, keys and values: heads are alike, neighbours in fours more, pairs most; options as above."""
         random = np.random.default_rng(0)
-        pairs = random.normal(size=(2, (heads + 1) // 2, tokens, size)).repeat(2, 1)[:, :heads]
-        key, value = pairs + 0.3 * random.normal(size=pairs.shape)
+        key, value = sum(
+            part * random.normal(size=(2, -(-heads // alike), tokens, size)).repeat(alike, 1)[:, :heads]
+            for alike, part in ((heads, 1.0), (4, 0.6), (2, 0.35), (1, 0.15))
+        )
         return cls(**{"query": random.normal(size=(heads, size)), "key": key, "value": value} | options)
 
     @property

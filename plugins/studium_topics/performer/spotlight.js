@@ -34,9 +34,9 @@ export default widget((ui) => {
   if (words.length && !(words.length === count && words.length === ui.array("k").shape[0])) throw new Error("a word is needed for each query and each key");
   const maps = ["Softmax attention", "Estimate of this draw"].map((title) => titled(ui, title));
   const named = (query) => (words.length ? `“${words[query]}”` : `query ${query + 1}`);
-  const chart = lineChart(ui, { label: "Weights of one query, with error bars", x: { label: "key", range: [0.4, ui.array("k").shape[0] + 0.6] }, y: { label: "weight", range: RANGE }, height: 270 });
+  const chart = lineChart(ui, { label: "Weights of one query, with error bars", x: { label: "key", names: words.length ? words : undefined, range: [0.4, ui.array("k").shape[0] + 0.6] }, y: { label: "weight", range: RANGE }, height: 270 });
   const heading = h("h4");
-  const numbers = facts(["attention in the wrong place", "rows with a negative sum", "error of a single exp(q·k)"]);
+  const numbers = facts(["Attention in the wrong place", "Rows with a negative sum", "Error of a single exp(q·k)"]);
   const table = dataTable(ui, { caption: "Weights of the query: exact, in this draw, and the middle 80 % of 24 draws" });
   const right = h("div", { class: "st-spot-part" }, heading, chart.element);
   ui.add(h("div", { class: "st-spot" }, ...maps.map(({ element }) => element), right), numbers.element, table.element);
@@ -48,7 +48,7 @@ export default widget((ui) => {
     const titles = [`Exact: the softmax${words.length ? ", mostly the word before" : ""}`, `Estimate from ${ui.get("vectors")} random vectors: ${off} misplaced`];
     [now.exact, now.now.rows].forEach((rows, i) => maps[i].draw(rows, query, titles[i], words));
     put(heading, "textContent", `Where ${named(query)} looks. Bars: the middle 80 % of ${DRAWS} draws`);
-    chart.draw(lines(now, query, spread, ui.theme, words));
+    chart.draw(lines(now, query, spread, ui.theme));
     numbers.draw(tiles(now, query, ui));
     table.draw(() => tableOf(now, query, spread));
     ui.say(sentence(now, query, spread, words));
@@ -85,10 +85,8 @@ function titled(ui, title) {
   return { element: h("div", { class: "st-spot-part" }, heading, map.element), draw };
 }
 
-function lines({ exact, now }, query, spread, theme, words) {
+function lines({ exact, now }, query, spread, theme) {
   const layer = (context, { x, y }) => {
-    Object.assign(context, { fillStyle: theme.muted, textAlign: "center", textBaseline: "bottom" });
-    words.forEach((word, key) => context.fillText(word, x.place(key + 1), y.ends[0] - 2));
     context.strokeStyle = theme.accent;
     context.lineWidth = 2;
     spread.forEach((ends, key) => whisker(context, x.place(key + 1), ends.map((end) => y.place(clipped(end)))));

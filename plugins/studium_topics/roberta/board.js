@@ -36,7 +36,7 @@ export default widget((ui) => {
   demonstrate(ui, "epoch", epoch.all);
   const board = rowList();
   const key = legend(ui);
-  const numbers = facts(["words asked for so far", "never asked for", "expected of such masks"]);
+  const numbers = facts(["Words asked for so far", "Never asked for", "Expected of such masks"]);
   const raster = heatMap(ui, { label: "Words that each epoch asks for", size: 440, square: false });
   const chart = lineChart(ui, { label: "Held-out loss", x: { label: "epoch" }, y: { label: "nats a token" }, height: 230 });
   const nouns = bars(ui, { label: "Loss of a hidden noun", format: (nats) => `${nats.toFixed(2)} nats` });

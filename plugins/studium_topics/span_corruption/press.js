@@ -31,7 +31,7 @@ export default widget((ui) => {
   ui.invite("lengthen the spans at the same rate: as many words are hidden, and the decoder has less to write.");
   demonstrate(ui, "rate", () => Array.from({ length: ui.get("rate") - 4 }, (_, i) => 5 + i));
   const tapes = { text: tape("Text"), inputs: tape("Inputs: the encoder reads"), targets: tape("Targets: the decoder writes") };
-  const numbers = facts(["hidden words", "spans", "tokens a step"]);
+  const numbers = facts(["Hidden words", "Spans", "Tokens a step"]);
   const cost = bars(ui, { label: "Tokens", format: String });
   const table = dataTable(ui, { caption: "Spans" });
   ui.add(text, ...Object.values(tapes).map(({ element }) => element), numbers.element, cost.element, table.element);

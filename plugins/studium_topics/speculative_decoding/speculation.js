@@ -49,7 +49,7 @@ export default widget((ui) => {
   const key = h("p", { class: "st-spec-key" }, h("span", { class: "st-spec-kept" }, "kept from the draft"), " ", h("span", { class: "st-spec-replacement" }, "replaced by the target"), " ", h("span", { class: "st-spec-bonus" }, "one more, the target's own"));
   const lanes = h("div", { class: "st-spec-lanes" });
   const note = h("p", { class: "st-spec-note" });
-  const numbers = facts(["words a pass of the target adds", "passes of the target saved", "distance from the target's distribution"]);
+  const numbers = facts(["Words a pass of the target adds", "Passes of the target saved", "Distance from the target's distribution"]);
   const up = { label: "speed-up" };
   const chart = lineChart(ui, { label: "Speed-up over the number of drafted words", x: { label: "drafted words in a pass" }, y: up, height: 200 });
   const table = dataTable(ui, { caption: "The newest pass, one row a word" });
@@ -102,8 +102,8 @@ function columns({ drafted, last }, words) {
     const below = one.fate === "rejected" ? [`${SIGNS.rejected} → `, h("b", {}, words[last.token])] : [`${SIGNS[one.fate]} `, one.fate === "kept" ? words[one.token] : "…"];
     return column(one.fate, words[one.token], meter(one), below, one.fate === "rejected" ? "replaced" : SAID[one.fate]);
   });
-  const more = last.kind === "bonus" ? column("bonus", "", h("div", { class: "st-spec-free" }, "all kept: the target adds a word"), [`${SIGNS.bonus} `, h("b", {}, words[last.token])], SAID.bonus) : column("unseen", "", h("div", { class: "st-spec-free" }), ["–"], "");
-  const head = h("div", { class: "st-spec-column st-spec-head" }, h("span", {}, "draft proposes"), h("span", {}, "kept if the needle falls in the bar"), h("span", {}, "target says"));
+  const more = last.kind === "bonus" ? column("bonus", "", h("div", { class: "st-spec-free" }, "all kept: the target adds a word"), [`${SIGNS.bonus} `, h("b", {}, words[last.token])], SAID.bonus) : column("unseen", "", h("div", { class: "st-spec-free" }), [], "");
+  const head = h("div", { class: "st-spec-column st-spec-head" }, h("span", {}, "draft"), h("span", {}, "kept if the needle falls in the bar"), h("span", {}, "target"));
   return [head, ...each, more];
 }
 

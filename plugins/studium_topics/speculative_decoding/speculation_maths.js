@@ -4,7 +4,7 @@ import { uniforms } from "studium_widgets/random.js";
 
 /** What can be done wrong, by name: what it is called, and what it does. */
 export const MISTAKES = {
-  none: ["nothing", "Agreement and length change the speed alone. The distance from the target stays 0."],
+  none: ["None: correct code", "Agreement and length change the speed alone. The distance from the target stays 0."],
   "replaced-from-target": ["replacement from the target", "Words that the draft likes too much come out too often: they may be kept, and may come back as the replacement."],
   "kept-always": ["every draft kept", "Now the draft writes, and the target adds one word a pass."],
   "ratio-upside-down": ["kept with q / p", "Just the words that the draft likes too much are always kept."],

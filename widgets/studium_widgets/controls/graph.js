@@ -3,12 +3,13 @@ import { cellCursor } from "./cell_cursor.js";
 
 const GAP = 7; // px between nodes
 const WIDTH = 14; // of a node
+const ORANGE = 1; // of the series: here it is what did not fit
 const [NAME, NOTED] = [76, 114]; // px for names at the left, and for names with notes at the right
 
 /**
  * Flows from the nodes at the left to those at the right. Up and down go from one right node to the next.
  * `draw({left: [{name, size, colour}], right: [{name, size, limit, note}], links: [{from, to, size, over}]})`: sizes are in
- * one unit. Of a link, `over` did not fit: it ends beyond the bucket of `limit` as stripes. `moved(index | null)`.
+ * one unit. Of a link, `over` did not fit: it is orange, and ends beyond the bucket of `limit` as stripes. `moved(index | null)`.
  */
 export function flowGraph(ui, { label, height = 400, moved = () => {} }) {
   const { element, fit } = canvas(label);
@@ -53,10 +54,11 @@ function layout({ left, right }, width, height) {
 function drawAll(ui, view, fit) {
   const { content, box } = view;
   const context = fit(box.width, box.height);
-  const colours = content.left.map(({ colour }) => ui.theme.series[colour % ui.theme.series.length]);
+  const hues = [...ui.theme.series.filter((_, i) => i !== ORANGE), ui.theme.muted];
+  const colours = content.left.map(({ colour }) => hues[colour % hues.length]);
   for (const place of [...box.left, ...box.right]) Object.assign(place, { filled: 0, spilt: 0 });
   buckets(context, content, box, ui.theme);
-  content.links.forEach((link) => band(context, link, content, box, colours[link.from], view.chosen()));
+  content.links.forEach((link) => band(context, link, content, box, { kept: colours[link.from], lost: ui.theme.warm }, view.chosen()));
   names(context, content, box, colours, view.chosen(), ui.theme);
 }
 
@@ -68,12 +70,12 @@ function buckets(context, { right }, { right: places, unit, x2 }, theme) {
 }
 
 // What fits goes on from the top of the bucket, what does not from its limit on.
-function band(context, { from, to, size, over }, { right }, box, colour, chosen) {
+function band(context, { from, to, size, over }, { right }, box, { kept, lost }, chosen) {
   const [start, end] = [box.left[from], box.right[to]];
   const faint = chosen >= 0 && chosen !== to;
-  context.fillStyle = context.strokeStyle = colour;
   for (const [amount, spilt] of [[size - over, false], [over, true]]) {
     if (!amount) continue;
+    context.fillStyle = context.strokeStyle = spilt ? lost : kept;
     const [y1, thick] = [start.top + start.filled * box.unit, amount * box.unit];
     const y2 = end.top + (spilt ? right[to].limit + end.spilt : end.filled) * box.unit;
     if (thick > 2) {
@@ -130,12 +132,22 @@ function names(context, { left, right }, box, colours, chosen, theme) {
     context.strokeStyle = e === chosen ? theme.text : theme.muted;
     context.lineWidth = e === chosen ? 2.5 : 1;
     context.strokeRect(box.x2 + 0.5, place.top + 0.5, WIDTH - 1, Math.max(1, limit * box.unit - 1));
-    if (place.room >= 9 || e === chosen) write(context, note ? `${name}: ${note}` : name, box.x2 + WIDTH + 6, place, { active: e === chosen, most: NOTED }, theme);
+    if (place.room >= 9 || e === chosen) tell(context, { name, note }, box.x2 + WIDTH + 6, place, e === chosen, theme);
   });
 }
 
-function write(context, text, x, { top, room }, { active, most }, theme) {
+// A note stands below its name where there is room for two lines.
+function tell(context, { name, note }, x, { top, room }, active, theme) {
+  const line = (text, at, ink) => write(context, text, x, { top: at, room: 0 }, { active: active || ink, most: NOTED, ink }, theme);
+  const middle = top + room / 2;
+  if (!note) return line(name, middle);
+  if (room < 28) return line(`${name}: ${note}`, middle, theme.warm);
+  line(name, middle - 8);
+  line(note, middle + 8, theme.warm);
+}
+
+function write(context, text, x, { top, room }, { active, most, ink }, theme) {
   context.font = `${active ? "600 " : ""}12px ${theme.font}`;
-  context.fillStyle = active ? theme.text : theme.muted;
+  context.fillStyle = ink ?? (active ? theme.text : theme.muted);
   context.fillText(shorten(context, text, most - 8), x, top + room / 2);
 }

@@ -9,7 +9,7 @@ import { extent, short } from "./ticks.js";
 
 /**
  * Lines over a common x axis, with a reading under the pointer or the arrow keys.
- * `x`, `y`: {label, range?, log?}, read again at each `draw`. `height` in px. `moved(index | null)` as the reading moves.
+ * `x`, `y`: {label, range?, log?}, read again at each `draw`; `x.names`: texts at 1, 2, 3 … in place of numbers. `height` in px. `moved(index | null)` as the reading moves.
  * `draw({x?, series: [{name, y, dots?, share?, kind?, at?}], marks?: [{x, label}], bands?: [{from, to, label}], layer?, named?})`: x
  * defaults to 0, 1, 2 …; all arrays have one length. `dots` draws markers instead of a line, `share` (0 to 1) only the left
  * part; `kind` is what a line's colour says, as in `bars`; a band is a shaded stretch of x; `layer(context, axes)` draws on top; `named` are more entries of the legend.
@@ -59,7 +59,6 @@ function drawAll(ui, view, fit) {
   context.font = `12px ${ui.theme.font}`;
   content.bands.forEach((band) => drawBand(context, band, place, ui.theme));
   drawAxes(context, place, ui.theme);
-  content.bands.forEach((band) => nameBand(context, band, place, ui.theme));
   content.marks.forEach((mark) => drawMark(context, mark, place, ui.theme));
   context.save();
   context.beginPath();
@@ -69,6 +68,7 @@ function drawAll(ui, view, fit) {
   content.series.forEach((line, i) => drawSeries(context, content.x, line, i, place, ui.theme));
   content.layer?.(context, place);
   context.restore();
+  content.bands.forEach((band) => nameBand(context, band, place, ui.theme));
   content.marks.forEach((mark) => nameMark(context, mark, place, ui.theme));
   const plain = content.series.every(({ dots, share }) => !dots && share === undefined) && !content.named.length;
   if (content.series.every(({ at }) => at !== undefined)) view.named = nameAt(context, content, place, ui.theme);

@@ -21,9 +21,10 @@ export function nameLines(context, { series, x }, axes, theme, kept) {
   return true;
 }
 
-/** Writes the name of each line left of its point `at`, one below the other where the points are near; gives true. */
+/** Writes the name of each line left of its point `at`, off the line, one below the other where points are near; gives true. */
 export function nameAt(context, { series, x }, axes, theme) {
-  const found = series.map(({ name, y, at }) => ({ name, left: axes.x.place(x[at]), top: axes.y.place(y[at]) })).sort((a, b) => a.top - b.top);
+  const off = (y, at) => (at && axes.y.place(y[at - 1]) < axes.y.place(y[at]) ? LETTERS : -LETTERS) * 0.7; // a falling line's name stands below it
+  const found = series.map(({ name, y, at }) => ({ name, left: axes.x.place(x[at]), top: axes.y.place(y[at]) + off(y, at) })).sort((a, b) => a.top - b.top);
   found.forEach((line, i) => (line.top = Math.max(line.top, i ? found[i - 1].top + LETTERS + 2 : LETTERS)));
   Object.assign(context, { strokeStyle: theme.surface, lineWidth: 4, lineJoin: "round", fillStyle: theme.text, textAlign: "right", textBaseline: "middle" });
   for (const draw of ["strokeText", "fillText"]) for (const { name, left, top } of found) context[draw](name, left - 8, top);
