@@ -70,7 +70,7 @@ def prepare() -> InteractiveShell:
     config.InteractiveShell.colors = "nocolor"
     config.InteractiveShell.xmode = "Plain"
     shell = InteractiveShell.instance(config=config, history_length=0)
-    shell.compile.flags = 0  # as of a file: IPython's own call many faults "incomplete input" and no more# else "incomplete input" is all that is said of many faults
+    shell.compile.flags = 0  # as of a file: IPython's own call many faults "incomplete input" and no more
     return shell
 
 

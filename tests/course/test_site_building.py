@@ -355,7 +355,7 @@ def test_a_site_of_the_opener_alone_counts_no_lessons_and_claims_no_solution(
     assert studium("html", "first", "--out", str(out))[0] == 0
     assert 'class="sum"' not in (out / "index.html").read_text("utf-8")
     first = (out / "first.html").read_text("utf-8")
-    assert "they wait for it to be written, in the notebook" in first
+    assert "were computed with the profile" in first
     assert "the course's own solution ran" not in first
 
 
