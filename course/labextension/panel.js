@@ -30,6 +30,7 @@ export function buildPanel(desk) {
       pages[i].hidden = i !== at;
     });
     if (focus) tabs[at].head.focus();
+    if (pages[at].getBoundingClientRect().top < bar.getBoundingClientRect().bottom) pages[at].scrollIntoView({ block: "start" });
     tabs[at].view.shown?.();
   };
   tabs.forEach((tab, at) => {
