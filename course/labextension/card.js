@@ -2,6 +2,7 @@
 import { button, h, prose } from "./element.js";
 import { goToEnding } from "./ending.js";
 import { helpButtons, redraw, turns } from "./help.js";
+import { isChecked } from "./states.js";
 
 const VERDICT = "application/vnd.studium.verdict+json";
 const RANK = 0; // before the card's form without buttons, which has 50
@@ -55,10 +56,12 @@ const cardClass = (desk, Panel, Widget) =>
       const place = this.#about && placeOf(desk, this.node, this.#about);
       if (!place) return;
       const { panel, topic, exercise } = place;
+      const { path } = panel.context;
       const has = hasCell(panel, exercise.experiment);
-      const old = this.#isOld(place);
-      this.toggleClass("studium-old", old);
-      redraw(this.#next, [panel.context.path, topic, has, old], () => this.#next.replaceChildren(...(old ? this.#again(place) : this.#actions(place))));
+      const [old, checked] = [this.#isOld(place), isChecked(desk, path, exercise)];
+      this.toggleClass("studium-old", old || checked);
+      const content = () => (checked ? [checking(exercise)] : old ? this.#again(place) : this.#actions(place));
+      redraw(this.#next, [path, topic, has, old, checked], () => this.#next.replaceChildren(...content()));
     }
 
     // Whether the answer is no longer the one that was checked.
@@ -115,6 +118,9 @@ const cardClass = (desk, Panel, Widget) =>
       this.addWidget(renderer);
     }
   };
+
+/** What a card says, and what stands in its place, until the result of a check is there. */
+export const checking = ({ id }) => h("p", { class: "studium-note", role: "status" }, "Checking ", h("code", {}, id), " …");
 
 /** Where a card stands: {panel, topic, exercise}; null where it is in no notebook, or its exercise is not known. */
 function placeOf(desk, node, about) {

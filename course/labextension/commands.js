@@ -19,8 +19,14 @@ export function addCommands(app, desk, show, openCover, { palette, launcher, ico
   launcher?.add({ command: "studium:resume", category: "Studium", rank: 1 });
 }
 
-/** Opens the lesson that the server says comes next, at its exercise. */
+/** Whether there is an opener that is not done, and no exercise of any lesson was begun. */
+export function isFresh({ opener, totals }) {
+  return Boolean(opener) && opener.status !== "done" && totals.untouched === totals.exercises;
+}
+
+/** Opens the opener for whoever begins, else the lesson that the server says comes next, at its exercise. */
 export function resume(desk) {
+  if (desk.syllabus && isFresh(desk.syllabus)) return desk.open(desk.syllabus.opener);
   const next = desk.syllabus?.resume;
   const topic = desk.topics.find((one) => one.slug === next?.slug) ?? desk.topics[0];
   return topic ? desk.open(topic, next?.cell) : desk.say("There is no lesson here yet.");

@@ -1,5 +1,5 @@
 // The cover: a tab that a course opens with. A widget that moves, one button, and all lessons with the learner's state.
-import { resume } from "./commands.js";
+import { isFresh, resume } from "./commands.js";
 import { button, h, minutes } from "./element.js";
 import { graphView } from "./graph.js";
 import { done, lessonImage } from "./images.js";
@@ -46,7 +46,7 @@ export function coverTab(desk, Widget, icon, show) {
 function coverView(desk, Widget) {
   const line = h("p", { class: "studium-note", role: "status" }, "Reading the lessons …");
   const first = () => isFresh(desk.syllabus);
-  const begin = button("Begin", () => (first() ? desk.open(desk.syllabus.opener) : resume(desk)), { kind: "studium-primary studium-begin", disabled: true });
+  const begin = button("Begin", () => resume(desk), { kind: "studium-primary studium-begin", disabled: true });
   const figure = h("figure", { class: "studium-cover-widget" });
   const tracks = h("div", { class: "studium-cover-tracks" });
   const draw = () => {
@@ -71,11 +71,6 @@ function coverView(desk, Widget) {
     tracks,
     h("section", { class: "studium-cover-map" }, h("h2", { tabindex: -1 }, "The map: what builds on what"), graphView(desk)),
   );
-}
-
-/** Whether there is an opener that is not done, and no exercise of any lesson was begun. */
-function isFresh({ opener, totals }) {
-  return Boolean(opener) && opener.status !== "done" && totals.untouched === totals.exercises;
 }
 
 // As an output of a notebook, so that it lives without a kernel and follows the theme.

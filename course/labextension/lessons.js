@@ -16,7 +16,7 @@ export function lessonsView(desk) {
   const list = h("div", { class: "studium-list" });
   const found = h("div", { class: "studium-found", role: "status" });
   const filter = h("select", { "aria-label": "Which lessons", class: "studium-select" }, FILTERS.map(([value, text]) => h("option", { value }, text)));
-  const search = h("input", { type: "search", class: "studium-search", placeholder: "Search the lessons", "aria-label": "Search the lessons" });
+  const search = h("input", { type: "search", class: "studium-search", placeholder: "Search", "aria-label": "Search the lessons" });
   const topics = new Map(); // slug → view, kept so that what is open stays open
   const draw = () => {
     const tracks = desk.syllabus.tracks.map((track) => ({ ...track, topics: track.topics.filter(KEEPS[filter.value]) }));

@@ -1,4 +1,5 @@
 // What an open lesson is marked with: a badge on each exercise, which tells its state and checks it, and the lesson's end.
+import { checking } from "./card.js";
 import { h } from "./element.js";
 import { markEnding } from "./ending.js";
 import { STATES, stateOf } from "./states.js";
@@ -31,7 +32,17 @@ function markAll(desk, widget) {
     if (!exercise || !desk.settings.get("badges")) old?.remove();
     else mark(desk, widget, cell, exercise, old);
   }
+  topic?.exercises.forEach((exercise) => standIn(desk, widget, exercise));
   markEnding(desk, widget, topic);
+}
+
+// Where no card is below an exercise yet, something stands in for it while the exercise is checked.
+function standIn(desk, { content, context }, exercise) {
+  const cell = content.widgets.find(({ model }) => model.id === exercise.check_cell);
+  const old = cell?.node.querySelector(":scope > .studium-checking");
+  const wanted = cell && desk.isUnderWay(context.path, exercise.id) && !cell.node.querySelector(".jp-OutputArea .studium-verdict-card");
+  if (!wanted) old?.remove();
+  else if (!old) cell.node.append(h("div", { class: "studium-verdict-card studium-checking" }, checking(exercise)));
 }
 
 function mark(desk, widget, cell, exercise, old) {

@@ -5,7 +5,7 @@ import { glossaryView } from "./glossary.js";
 import { lessonsView } from "./lessons.js";
 import { mapView } from "./map.js";
 import { progressView } from "./progress.js";
-import { resume } from "./commands.js";
+import { isFresh, resume } from "./commands.js";
 import { reviewView } from "./review.js";
 
 const TABS = [
@@ -30,6 +30,7 @@ export function buildPanel(desk) {
       pages[i].hidden = i !== at;
     });
     if (focus) tabs[at].head.focus();
+    if (pages[at].getBoundingClientRect().top < bar.getBoundingClientRect().bottom) pages[at].scrollIntoView({ block: "start" });
     tabs[at].view.shown?.();
   };
   tabs.forEach((tab, at) => {
@@ -53,6 +54,15 @@ export function buildPanel(desk) {
   return h("div", { class: "studium-panel", role: "region", "aria-label": "Studium" }, head(desk), bar, ...pages);
 }
 
+// Where its button leads, in words.
+function whereTo({ syllabus, topics }) {
+  if (isFresh(syllabus)) return syllabus.opener.title;
+  const next = syllabus.resume;
+  if (!next) return "Everything is done";
+  const { title } = topics.find(({ slug }) => slug === next.slug) ?? {};
+  return next.exercise ? `${title}, exercise ${next.exercise}` : title;
+}
+
 function head(desk) {
   const bar = h("progress", { class: "studium-bar", max: 1, value: 0, "aria-label": "Exercises that are right" });
   const line = h("p", { class: "studium-line", role: "status" }, "Reading the lessons …");
@@ -68,9 +78,8 @@ function head(desk) {
     parts.push(`${minutes(totals.minutes_left)} left`);
     if (due) parts.push(`${due} to review`);
     line.textContent = parts.join(" · ");
-    go.disabled = !next;
-    const title = desk.topics.find(({ slug }) => slug === next?.slug)?.title;
-    go.title = next ? `${title}${next.exercise ? `, exercise ${next.exercise}` : ""}` : "Everything is done";
+    go.disabled = !next && !isFresh(desk.syllabus);
+    go.title = whereTo(desk);
     problems.replaceChildren(...found.map((problem) => h("p", { class: "studium-note" }, problem)));
   });
   return h("div", { class: "studium-head" }, h("h2", {}, "Studium"), go, bar, line, problems);

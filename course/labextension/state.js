@@ -15,6 +15,7 @@ export class Desk {
   #heard = new EventTarget();
   #reload = 0;
   #asked = new Set(); // the checks that were asked for here, until their results are told
+  #starting = new Set(); // "path exercise" of each check whose request is on its way
 
   constructor(api, app, tracker, { Notification, NotebookActions }) {
     Object.assign(this, { api, app, tracker, Notification, NotebookActions });
@@ -99,10 +100,12 @@ export class Desk {
   // A job only moves on: the answer to the request for it may come after the events that tell how it ended.
   #note(job) {
     const key = `${job.path} ${job.exercise ?? ""}`;
+    this.#starting.delete(key);
     const known = this.jobs.get(key);
-    if (known?.id === job.id && stage(job) < stage(known)) return this.#report(known);
-    this.jobs.set(key, job);
+    const later = known?.id === job.id && stage(job) < stage(known) ? known : job;
+    this.jobs.set(key, later);
     this.tell("jobs");
+    if (later === known) return this.#report(known);
     this.#report(job);
     if (job.state === "failed" || job.state === "refused") this.say(job.message);
   }
@@ -111,6 +114,13 @@ export class Desk {
   jobOf(path, exercise) {
     const found = [this.jobs.get(`${path} ${exercise}`), this.jobs.get(`${path} `)];
     return found.find((job) => job && stage(job) < OVER) ?? null;
+  }
+
+  /** Whether a check of this exercise alone, or without one of the whole notebook at `path`, is on its way, waits or runs. */
+  isUnderWay(path, exercise = "") {
+    const key = `${path} ${exercise}`;
+    const job = this.jobs.get(key);
+    return this.#starting.has(key) || Boolean(job && stage(job) < OVER);
   }
 
   /** Opens a lesson, written first where it is not there yet, at a cell. */
@@ -139,9 +149,15 @@ export class Desk {
   async check(exercise = null) {
     const widget = this.tracker.currentWidget;
     if (!widget) return this.say("Open a lesson first: what is checked is the notebook on the screen.");
-    const notebook = widget.context.model.toJSON();
-    const job = await this.tried(this.api.post("checks", { path: this.path, notebook, ...(exercise ? { exercise } : {}) }));
-    if (!job) return;
+    const { path, model } = widget.context;
+    const key = `${path} ${exercise ?? ""}`;
+    this.#starting.add(key);
+    this.tell("jobs");
+    const job = await this.tried(this.api.post("checks", { path, notebook: model.toJSON(), ...(exercise ? { exercise } : {}) }));
+    if (!job) {
+      this.#starting.delete(key);
+      return this.tell("jobs");
+    }
     this.#asked.add(job.id);
     this.#note(job);
   }

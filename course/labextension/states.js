@@ -12,7 +12,10 @@ export const STATES = {
 export const SIGNS = { new: "○", begun: "◔", done: "●" };
 export const WORDS = { new: "not begun", begun: "begun", done: "done" };
 
-/** The state to show of an exercise in the notebook at `path`: "checking" while a check waits or runs. */
+/** Whether an exercise of the notebook at `path` is being checked, by itself or with all others. */
+export const isChecked = (desk, path, { id }) => desk.isUnderWay(path, id) || desk.isUnderWay(path);
+
+/** The state to show of an exercise in the notebook at `path`: "checking" from the click until the result is there. */
 export function stateOf(desk, path, exercise) {
-  return desk.jobOf(path, exercise.id) ? "checking" : exercise.status;
+  return isChecked(desk, path, exercise) ? "checking" : exercise.status;
 }

@@ -19,7 +19,6 @@ from studium.checking import ExerciseResult, TestRun, examine, failed, first_dif
 from studium.comparison import saved_difference
 from studium.desk.places import VARIABLE
 from studium.exercises import Exercise
-from studium.syntax import parse
 from studium.topic import Topic
 
 
@@ -70,7 +69,9 @@ def prepare() -> InteractiveShell:
     config.HistoryManager.enabled = False  # it has a thread and a file
     config.InteractiveShell.colors = "nocolor"
     config.InteractiveShell.xmode = "Plain"
-    return InteractiveShell.instance(config=config, history_length=0)
+    shell = InteractiveShell.instance(config=config, history_length=0)
+    shell.compile.flags = 0  # as of a file: IPython's own call many faults "incomplete input" and no more
+    return shell
 
 
 def prepare_topic(topic: Topic) -> dict[str, Exercise]:
@@ -121,17 +122,13 @@ def _run_cell(shell: InteractiveShell, cell: CodeCell) -> str:
     error = outcome.error_before_exec or outcome.error_in_exec
     if error is None:
         return ""
-    return f"the cell does not run: {type(error).__name__}: {_told(error, shell, cell.source)}"
+    return f"the cell does not run: {type(error).__name__}: {_told(error)}"
 
 
-def _told(error: BaseException, shell: InteractiveShell, source: str) -> str:
-    """Return what an error says; what a syntax error says in Python's own words, as IPython has fewer, and its line."""
+def _told(error: BaseException) -> str:
+    """Return what an error says, with the line of a syntax error."""
     if not isinstance(error, SyntaxError):
         return str(error)
-    try:
-        parse(shell.transform_cell(source))
-    except SyntaxError as plain:
-        error = plain
     return f"{error.msg} (line {error.lineno} of the cell)" if error.lineno else error.msg
 
 

@@ -13,6 +13,7 @@ import pytest
 from studium.catalogue import load_catalogue
 from studium.desk.places import data_folder
 from studium.errors import StudiumError
+from studium.notebooks import SAVED_WIDGET
 from studium.site.building import Options, Site
 from studium.site.prose import Prose, parse, plain_text
 from studium.site.running import failures, run_notebook
@@ -355,7 +356,7 @@ def test_a_site_of_the_opener_alone_counts_no_lessons_and_claims_no_solution(
     assert studium("html", "first", "--out", str(out))[0] == 0
     assert 'class="sum"' not in (out / "index.html").read_text("utf-8")
     first = (out / "first.html").read_text("utf-8")
-    assert "they wait for it to be written, in the notebook" in first
+    assert "were computed with the profile" in first
     assert "the course's own solution ran" not in first
 
 
@@ -363,6 +364,30 @@ def test_a_site_without_an_opener_begins_with_its_first_lesson(quick, studium, t
     quick()
     assert studium("html", "quick", "--no-run", "--out", str(tmp_path / "out"))[0] == 0
     assert 'href="quick.html">Begin: quick</a>' in (tmp_path / "out" / "index.html").read_text("utf-8")
+
+
+def test_the_start_page_has_the_first_diagram_of_a_lesson_as_its_image(quick, monkeypatch, tmp_path):
+    svg = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"><rect class="box"/></svg>'
+
+    def draw(notebook, *_):
+        for cell in notebook.cells:
+            if "diagram" in cell.metadata.get("tags", ()):
+                drawn = {SAVED_WIDGET: {"widget": "w", "state": {"svg": svg}}, "text/plain": "A box."}
+                cell.outputs = [nbformat.v4.new_output("display_data", drawn)]
+
+    monkeypatch.setattr("studium.site.building.run_notebook", draw)
+    quick('6 * 7\n\n# %% tags=["diagram"]\n"a box"')
+    build(tmp_path / "out", "quick")
+    start = (tmp_path / "out" / "index.html").read_text("utf-8")
+    assert f'<div class="image" aria-hidden="true">{svg}</div>' in start
+
+
+def test_the_time_of_a_long_course_is_told_in_whole_hours(quick, studium, site, tmp_path):
+    quick()
+    package = site.folder / "quick_topic" / "__init__.py"
+    package.write_text(package.read_text().replace('summary="S."', 'summary="S.", minutes=3281'))
+    assert studium("html", "quick", "--no-run", "--out", str(tmp_path / "out"))[0] == 0
+    assert "<span>about 55 h</span>" in (tmp_path / "out" / "index.html").read_text("utf-8")
 
 
 def test_html_as_json_has_the_promised_keys(quick, studium, tmp_path):

@@ -141,5 +141,12 @@ def test_the_film_plays_up_to_its_step_and_another_seed_gives_other_images(mount
     said.wait_for()
 
 
+@pytest.mark.browser
+def test_where_motion_is_unwelcome_the_noise_says_that_its_steps_are_being_made(mount):
+    page = mount(DenoisingFilm.trained(sampling_steps=100, step=100), still=True)
+    page.get_by_text("6 images: noise, until 100 steps are made.").first.wait_for()
+    page.get_by_text("6 images after 100 of 100 steps").first.wait_for()
+
+
 def pixels(page):
     return page.locator(".st-denoising canvas").first.evaluate("canvas => canvas.toDataURL()")

@@ -11,7 +11,7 @@ from studium.desk.labels import Label, keep_labels
 from studium.desk.store import Store
 
 from . import little_topics
-from .conftest import save, start_all
+from .conftest import save, start_all, wait_until
 
 axe = pytest.importorskip("axe_core_python.sync_playwright")
 
@@ -190,6 +190,7 @@ def test_a_check_is_over_on_the_screen_though_the_answer_to_its_request_comes_af
     page.route("**/api/checks*", lambda route: late.append((route, route.fetch())))
     button(page, "Check mean").click()
     exercise(page, "mean").locator(".studium-mistake").wait_for()
+    wait_until(page, lambda: late)
     with page.expect_response("**/api/checks*"):
         route, response = late.pop()
         route.fulfill(response=response)

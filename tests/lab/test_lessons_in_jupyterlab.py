@@ -26,7 +26,9 @@ def test_the_cover_opens_first_with_a_widget_that_moves_and_each_lesson_and_begi
     assert page.get_by_role("menuitem", name="Nbgrader").count() == 0
     assert page.locator(".jp-MarkdownViewer").count() == 0
     assert page.locator(".studium-panel").is_visible()
-    cover.locator(".studium-begin").click()  # "Begin", or "Go on" where other tests have begun
+    begin, resume = cover.locator(".studium-begin"), page.locator(".studium-head .studium-primary")
+    assert ("4 minutes" in begin.inner_text()) == (resume.get_attribute("title") == "Four minutes")
+    begin.click()  # "Begin", or "Go on" where other tests have begun
     page.locator(".jp-Notebook").get_by_role("heading", level=1).first.wait_for()
 
 

@@ -92,6 +92,32 @@ def test_the_lesson_that_is_open_is_in_view_below_the_tabs(page, lab):
     )
 
 
+def test_a_tab_shows_its_beginning_though_the_panel_was_scrolled_far_down(page, lab):
+    open_lesson(page, lab, "lab/tree", "text-to-image")
+    page.wait_for_function("document.querySelector('.studium-desk').scrollTop > 600")
+    for name in ("Map", "Progress"):
+        page.get_by_role("tab", name=name).click()
+        top = page.get_by_role("tabpanel", name=name).bounding_box()["y"]
+        tabs = page.locator(".studium-tabs").bounding_box()
+        assert tabs["y"] + tabs["height"] <= top < tabs["y"] + tabs["height"] + 20
+
+
+def test_on_a_phone_the_panels_tabs_stand_beside_each_other(page, lab):
+    page.set_viewport_size({"width": 400, "height": 900})
+    open_lesson(page, lab, "lab/tree", "first-steps")
+    assert page.locator(".studium-tabs").bounding_box()["height"] < 44
+
+
+def test_a_folded_line_of_code_ends_at_the_edge_of_a_narrow_page(page, lab):
+    page.set_viewport_size({"width": 400, "height": 900})
+    page.goto(lab.url("lab/tree/four-minutes.ipynb"))
+    folded = page.locator(".jp-InputPlaceholder", has_text="DenoisingFilm")
+    folded.wait_for()
+    cell = page.locator(".jp-Cell", has=folded).bounding_box()
+    box = folded.locator(".jp-Placeholder-content").bounding_box()
+    assert box["x"] + box["width"] <= cell["x"] + cell["width"] + 1
+
+
 def test_what_is_found_stands_clear_of_the_search_field(page, lab):
     open_lesson(page, lab, "lab/tree", "first-steps")
     search = page.get_by_role("searchbox", name="Search the lessons")

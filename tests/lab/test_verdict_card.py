@@ -55,7 +55,7 @@ def test_the_opener_is_done_by_its_buttons_and_its_experiment_changes_with_the_l
     wait_until(page, lambda: first_row(page) != wrong)
     card.get_by_role("button", name="The end of the lesson").click()
     ending = page.locator(".studium-ending")
-    ending.get_by_text("run an experiment with your own code, and see it change.").wait_for()
+    assert page.locator(".jp-NotebookPanel").get_by_text("You can now", exact=True).count() == 1
     ending.get_by_text("1 mistake overcome").click()
     ending.get_by_text("You started at the told guess").wait_for()
     assert violations(page, ".studium-ending") == []
@@ -103,6 +103,37 @@ def test_what_does_not_run_is_said_first_and_no_experiment_is_offered_and_what_i
     badge.get_by_text("Not begun").wait_for()
     assert "SyntaxError" not in badge.get_attribute("title")
     lab.ask("POST", "reset", {"path": "four-minutes.ipynb", "exercise": "guide"})
+
+
+def test_from_the_click_to_the_result_it_is_said_below_the_cell_that_the_answer_is_checked(lab, page):
+    lab.ask("POST", "reset", {"path": "second-steps.ipynb", "exercise": "mean"})
+    held: list[Any] = []
+    page.route("**/studium/api/checks*", lambda route: held.append(route))
+
+    def request() -> Any:
+        wait_until(page, lambda: held)
+        return held.pop()
+
+    page.goto(lab.url("lab/tree/second-steps.ipynb"))
+    answer(page, RIGHT)
+    badge, card = cell(page).locator(".studium-badge"), page.locator(".studium-verdict-card")
+    told = card.filter(has_text="Checking mean …")
+    badge.click()
+    told.wait_for()
+    badge.get_by_text("Checking").wait_for()
+    request().continue_()
+    card.locator(".studium-verdict-sentence", has_text="mean knows the mean of three numbers.").wait_for()
+    assert (card.count(), told.count()) == (1, 0)
+    answer(page, WRONG)
+    badge.click()
+    told.wait_for()
+    assert card.get_by_role("button").count() == 0
+    request().abort()
+    card.get_by_role("button", name="Check again").click()
+    told.wait_for()
+    request().continue_()
+    card.locator(".studium-verdict-sentence", has_text="You gave the sum; the mean is").wait_for()
+    assert (card.count(), told.count()) == (1, 0)
 
 
 def test_a_card_says_that_its_answer_has_changed_also_after_the_notebook_is_opened_again(lab, page):

@@ -248,17 +248,33 @@ def test_a_value_beyond_the_colours_is_told_at_their_end_and_the_ring_in_a_corne
     bar = page.locator(".st-colour-bar").inner_text()
     assert "≤ −1" in bar
     assert "≥" not in bar
-    assert page.evaluate(RING) == []
+    assert cut_rings(page) == []
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("size", [1, 2, 3, 400])
+def test_the_ring_around_a_value_of_a_vector_is_whole(mount, size):
+    page = mount(TensorDifference.between(np.ones(size), np.zeros(size)), width=720)
+    assert cut_rings(page) == []
+
+
+def cut_rings(page) -> list[list[float]]:
+    """Return centre and radius of each ring that goes beyond its picture, as all are drawn once more."""
+    rings = page.evaluate(RING)
+    assert rings["drawn"]
+    return rings["cut"]
 
 
 RING = """() => {
   const cut = [];
+  let drawn = 0;
   const { arc } = CanvasRenderingContext2D.prototype;
   CanvasRenderingContext2D.prototype.arc = function (x, y, radius, ...rest) {
     const [width, height] = [this.canvas.clientWidth, this.canvas.clientHeight];
+    drawn += radius > 6;
     if (radius > 6 && (x - radius < 0 || y - radius < 0 || x + radius > width || y + radius > height)) cut.push([x, y, radius]);
     arc.call(this, x, y, radius, ...rest);
   };
-  document.querySelectorAll("canvas")[0].focus();
-  return new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(cut))));
+  document.querySelector("canvas").dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowRight" })); // draws them again
+  return new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done({ drawn, cut }))));
 }"""  # noqa: E501

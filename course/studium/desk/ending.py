@@ -42,9 +42,15 @@ def ending_of(description: Description, title: str, journal: Journal, syllabus: 
 
 
 def abilities(description: Description) -> list[str]:
-    """Return the items of the lesson's section "You can now", each in one line; none where there is no such section."""
+    """Return the items of the lesson's section "You can now", each in one line.
+
+    None where there is no such section, and where it is the last: then it stands right above the end already.
+    """
     cells = [cell.source for cell in description.lesson().cells if cell.cell_type == "markdown"]
-    section = section_below("\n\n".join(cells), ABILITIES) or ""
+    text = "\n\n".join(cells)
+    section = section_below(text, ABILITIES)
+    if section is None or text.endswith(section):
+        return []
     return [" ".join(item.split()) for item in _ITEM.findall(section)]
 
 

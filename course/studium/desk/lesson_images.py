@@ -2,19 +2,21 @@
 
 from collections.abc import Mapping
 
+from nbformat import NotebookNode
+
 from studium.desk.description import Description
 from studium.notebooks import SAVED_WIDGET
 
 
 def lesson_images(described: Mapping[str, Description]) -> dict[str, str]:
     """Return the SVG text of each lesson's first diagram by slug; a lesson without one is left out."""
-    return {slug: svg for slug, description in described.items() if (svg := _first_diagram(description))}
+    sound = {slug: one.lesson() for slug, one in described.items() if not one.problem}
+    return {slug: svg for slug, lesson in sound.items() if (svg := first_diagram(lesson))}
 
 
-def _first_diagram(description: Description) -> str:
-    if description.problem:
-        return ""
-    for cell in description.lesson().cells:
+def first_diagram(notebook: NotebookNode) -> str:
+    """Return the SVG text of a lesson's first diagram that was drawn, "" where none was."""
+    for cell in notebook.cells:
         if "diagram" not in cell.metadata.get("tags", ()):
             continue
         for output in cell.get("outputs", ()):

@@ -6,6 +6,7 @@ from itertools import groupby
 
 from nbformat import NotebookNode
 
+from studium.desk.lesson_images import first_diagram
 from studium.editions import exercise_of, is_optional, role
 from studium.site.code import code_block
 from studium.site.outputs import has_plot, show_outputs
@@ -65,7 +66,11 @@ class Passage:
 
 @dataclass
 class LessonPage:
-    """The content of a lesson's page. ``problems`` names cells that failed and formulas that are not understood."""
+    """The content of a lesson's page.
+
+    ``problems`` names cells that failed and formulas that are not understood; ``image`` is SVG text, "" where there is
+    none.
+    """
 
     title: str
     blocks: list[Block] = field(default_factory=list)
@@ -73,6 +78,7 @@ class LessonPage:
     passages: list[Passage] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     has_plots: bool = False
+    image: str = ""
 
     @property
     def first_widget(self) -> list[str]:
@@ -108,6 +114,7 @@ class _Reader:
         for name, group in groupby(notebook.cells, key=exercise_of):
             cells = list(group)
             self.page.blocks += [self._exercise(name, cells)] if name else self._plain(cells)
+        self.page.image = first_diagram(notebook)
         self.page.has_plots = any(has_plot(cell) for cell in notebook.cells)
         self.page.problems = [*failures(notebook), *self.prose.problems]
         return self.page

@@ -123,6 +123,6 @@ def _environment() -> Environment:
 
 
 def _duration(minutes: int) -> str:
-    """Return a time as people say it: "45 min", "1 h 40 min"."""
-    hours, rest = divmod(minutes, 60)
+    """Return a time as people say it: "45 min", "1 h 40 min", and from ten hours on "55 h"."""
+    hours, rest = divmod(minutes, 60) if minutes < 600 else (round(minutes / 60), 0)
     return " ".join(filter(None, (f"{hours} h" if hours else "", f"{rest} min" if rest else "")))

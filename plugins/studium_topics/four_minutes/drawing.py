@@ -8,6 +8,7 @@ import torch
 from studium_widgets import ImageGrid
 from torch import Tensor
 
+from studium_topics.four_minutes import exercises
 from studium_topics.kits import shapes_unet
 
 Guide = Callable[[Tensor, Tensor, float], Tensor]
@@ -19,15 +20,22 @@ COLUMNS, STEPS, SEED = 6, 25, 9
 def drawings(guide: Guide, request: str = "a large red ring") -> ImageGrid:
     """Return what the network draws with `guide`: a row of images for each of SCALES, as a film of its steps.
 
-    Where `guide` does not run, the images stay the noise that they began as, and the label says so.
+    Where `guide` does not run, the course's own line draws, and the label says so. An edition without solutions has no
+    such line, and the images stay the noise that they began as.
     """
-    try:
-        states, label = film(guide, request), f"{request}, drawn with your line"
-    except Exception:  # the line is the learner's, and may not be written yet
-        states, label = [_noise().repeat(len(SCALES), 1, 1, 1)], "noise, because guide does not run yet"
+    states, label = _drawn(guide, request)
     captions = [f"scale {scale:g}" for scale in SCALES for _ in range(COLUMNS)]
     steps = [f"step {step}" for step in range(0, STEPS + 1, 5)][: len(states)]
     return ImageGrid(torch.stack(states), captions=captions, steps=steps, columns=COLUMNS, label=label)
+
+
+def _drawn(guide: Guide, request: str) -> tuple[list[Tensor], str]:
+    try:
+        return film(guide, request), f"{request}, drawn with your line"
+    except Exception:  # the line is the learner's, and may not be written yet
+        if exercises.guide.public:
+            return [_noise().repeat(len(SCALES), 1, 1, 1)], "noise, because guide does not run yet"
+        return film(exercises.guide, request), f"{request}, drawn with the course's own line; yours does not run yet"
 
 
 @torch.no_grad()

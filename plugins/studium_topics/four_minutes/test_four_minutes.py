@@ -45,12 +45,20 @@ def test_a_line_the_wrong_way_round_draws_cyan_shapes_at_scale_4():
     assert (rows(exercises.guide, cyanness)[-1] < 0.5).all()
 
 
-def test_a_line_that_is_not_written_leaves_the_noise_and_says_so():
-    def guide(told, untold, scale):
-        raise NotImplementedError
+def not_written(told, untold, scale):
+    raise NotImplementedError
 
-    shown = drawings(guide)
-    assert "guide does not run yet" in shown.label
+
+def test_where_the_line_is_not_written_the_courses_own_draws_and_the_label_says_so():
+    shown = drawings(not_written)
+    assert shown.label == "a large red ring, drawn with the course's own line; yours does not run yet"
+    assert (shown.images == drawings(exercises.guide).images).all()
+
+
+def test_an_edition_without_solutions_shows_the_noise_and_says_so(monkeypatch):
+    monkeypatch.setattr(exercises.guide, "public", True)
+    shown = drawings(not_written)
+    assert shown.label == "noise, because guide does not run yet"
     assert len(shown.steps) == 1
 
 

@@ -45,7 +45,7 @@ export default widget((ui) => {
     grid.draw(made.states[at], channels);
     put(note, "textContent", MISTAKES.find(([name]) => name === ui.get("mistake"))[2]);
     table.draw(() => rowsOf(made));
-    ui.say(sentence(ui, made, at));
+    ui.say(sentence(ui, made, at, arrived ? 0 : wanted));
     if (!arrived) ui.redraw();
   };
 });
@@ -93,9 +93,11 @@ function work(made, wanted) {
   return made.made() >= wanted;
 }
 
-function sentence(ui, made, at) {
+// In words; `awaited`: how many steps are being made while no motion is wanted.
+function sentence(ui, made, at, awaited) {
   const kind = ui.get("names")[ui.get("kind")];
   const what = `${ui.get("images")} images${kind ? ` of ${kind}` : ""}`;
+  if (awaited && at === 0) return `${what}: noise, until ${awaited} steps are made.`;
   const { deviation } = spread(made.states[at]);
   if (at === 0) return `${what}: pure noise, before the first of ${made.steps} steps.`;
   return `${what} after ${at} of ${made.steps} steps (t = ${made.times[at - 1]} is done): the spread of their pixels is ${deviation.toFixed(2)}.`;

@@ -138,9 +138,9 @@ function dots(context, { dots: shown, columns }, { left, top, cell, rowHeight },
   }
 }
 
-// A ring around a cell, large enough to be seen around a small one, and moved inwards where it would be cut off.
+// A ring around a cell, large enough to be seen around a small one; smaller, and moved inwards, where it would be cut off.
 function flag(context, { left, top, width, height, cell, rowHeight }, [row, column], theme) {
-  const radius = Math.max(7, 0.62 * Math.max(cell, rowHeight));
+  const radius = Math.max(1, Math.min(Math.max(7, 0.62 * Math.max(cell, rowHeight)), Math.min(width, height) / 2 - 3));
   const inside = (at, size) => Math.max(radius + 3, Math.min(size - radius - 3, at));
   const [x, y] = [inside(left + (column + 0.5) * cell, width), inside(top + (row + 0.5) * rowHeight, height)];
   for (const [stroke, width] of [[theme.surface, 5], [theme.text, 2]]) {

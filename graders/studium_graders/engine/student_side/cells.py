@@ -59,6 +59,7 @@ class Cells:
         self.kept = self.passing = False
         self.outputs: list[dict[str, Any]] = []
         self.printed = Printed(self._most)
+        shell.compile.flags = 0  # as of a file: IPython's own call many faults "incomplete input" and no more
         shell.display_pub.publish = self._display
         shell.displayhook.write_output_prompt = lambda: None
         shell.displayhook.quiet = self._is_silenced

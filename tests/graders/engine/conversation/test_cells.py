@@ -93,7 +93,15 @@ def test_lone_surrogates_in_what_a_cell_says_become_question_marks(make_student)
 
 @pytest.mark.parametrize("source", ["def f(:\n    pass", "x = (\n", "return 3\n# no", "x = 1\n\0"])
 def test_what_is_no_python_says_so(make_student, source):
-    assert make_student().run(source).error.partition(":")[0] in ("SyntaxError", "_IncompleteInputError", "ValueError")
+    assert make_student().run(source).error.partition(":")[0] in ("SyntaxError", "ValueError")
+
+
+def test_a_cell_that_ends_too_early_is_told_what_is_missing_also_in_its_output(make_student):
+    run = make_student().run("def f(x):\n    return (x\n")
+    assert run.error.startswith("SyntaxError: '(' was never closed")
+    (shown,) = run.outputs
+    assert "'(' was never closed" in shown["evalue"]
+    assert "incomplete input" not in "".join(shown["traceback"])
 
 
 def test_a_transformer_of_the_students_own_is_heeded(make_student):
