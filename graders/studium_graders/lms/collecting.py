@@ -23,12 +23,17 @@ from studium_graders.opening import open_course
 
 @dataclass(frozen=True)
 class Collected:
-    """Whose submission was taken over, whose was there and kept, who is unknown, and what is no submission."""
+    """Whose submission was taken over, whose was there and kept, who is unknown, and what is no submission.
+
+    ``missing`` are students of the course of whom nothing is in the archive, ``late`` those whom Canvas calls late.
+    """
 
     taken: list[str]
     kept: list[str]
     unknown: list[str]
     others: list[str]
+    missing: list[str]
+    late: list[str]
 
 
 def collect(
@@ -64,7 +69,9 @@ def collect(
         taken = [student for student in mine if student not in kept]
         if taken and not dry_run:
             _unpack(content, {targets[student]: mine[student] for student in taken}, notebooks, Path(coursedir.root))
-    return Collected(sorted(taken), sorted(kept), sorted(unknown.values()), others)
+    missing = sorted({person.id for person in people} - mine.keys())
+    late = sorted(student for student in taken if any(entry.is_late for entry in newest(mine[student])))
+    return Collected(sorted(taken), sorted(kept), sorted(unknown.values()), others, missing, late)
 
 
 def _notebooks(coursedir: CourseDirectory, name: str) -> list[str]:
