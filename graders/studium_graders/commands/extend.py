@@ -12,7 +12,7 @@ def extend(
     student: Annotated[str, typer.Argument(help="The student's id.")],
     name: Annotated[str, typer.Argument(help="The assignment's name.")],
     until: Annotated[
-        str, typer.Option(help="A date and a time, such as 2026-12-15T12:00; the time zone is the course's if none is named.")
+        str, typer.Option(help="Date and time, such as 2026-12-15T12:00, in the course's time zone if none is named.")
     ],
     reason: Annotated[str, typer.Option(help="Why; it stands in course.toml.")] = "",
     course: Annotated[Path, typer.Option(help="The course folder.")] = Path(),
