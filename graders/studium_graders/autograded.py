@@ -51,13 +51,13 @@ def write_folder(folder: Path, files: Mapping[str, bytes], mode: int) -> None:
             write_whole(path, content, mode)
 
 
-def shows_nothing_new(folder: Path, files: Mapping[str, bytes], material: Material) -> bool:
-    """Return whether a person who has marked what is in ``folder`` sees nothing new in the notebooks among ``files``.
+def seen_notebooks(folder: Path, files: Mapping[str, bytes], material: Material) -> frozenset[str]:
+    """Return the notebooks among ``files`` in which a person who has marked what is in ``folder`` sees nothing new.
 
     Addresses of objects, which differ from run to run, are nothing new, nor are texts that nobody marks.
     """
     books = ((book, f"{book.name}.ipynb") for book in material.notebooks)
-    return all(_has_seen(folder / path, files[path], book) for book, path in books if path in files)
+    return frozenset(book.name for book, path in books if path in files and _has_seen(folder / path, files[path], book))
 
 
 def _has_seen(path: Path, content: bytes, book: NotebookMaterial) -> bool:

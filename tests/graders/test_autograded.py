@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("nbgrader")
 
 from studium.catalogue import load_catalogue
-from studium_graders.autograded import autograded_files, shows_nothing_new, write_folder
+from studium_graders.autograded import autograded_files, seen_notebooks, write_folder
 from studium_graders.engine.material.assignment import (
     CanonicalNotebook,
     CanonicalSubmission,
@@ -101,7 +101,7 @@ def test_addresses_and_texts_that_nobody_marks_are_nothing_new_to_a_person_who_h
     cells = (Cell("rules", "text", "Due on Friday."), Cell("answer", "answer", ""))
     material = Material("ps1", (NotebookMaterial("p", cells, b""),))
     write_folder(tmp_path, notebook_that_shows(), 0o644)
-    assert shows_nothing_new(tmp_path, notebook_that_shows(**change), material) == is_nothing_new
+    assert (seen_notebooks(tmp_path, notebook_that_shows(**change), material) == {"p"}) == is_nothing_new
 
 
 @pytest.mark.parametrize("there", [b"no notebook", b"[]", b"{}", b'{"cells": [{"cell_type": "code"}]}', None])
@@ -109,4 +109,11 @@ def test_what_cannot_be_compared_is_new(there: bytes | None, tmp_path: Path) -> 
     material = Material("ps1", (NotebookMaterial("p", (), b""),))
     if there is not None:
         (tmp_path / "p.ipynb").write_bytes(there)
-    assert not shows_nothing_new(tmp_path, notebook_that_shows(), material)
+    assert not seen_notebooks(tmp_path, notebook_that_shows(), material)
+
+
+def test_a_change_in_one_notebook_leaves_another_as_it_was_seen(tmp_path: Path) -> None:
+    material = Material("ps1", tuple(NotebookMaterial(name, (), b"") for name in ("p", "q")))
+    files = {f"{name}.ipynb": notebook_that_shows()["p.ipynb"] for name in ("p", "q")}
+    write_folder(tmp_path, files, 0o644)
+    assert seen_notebooks(tmp_path, files | notebook_that_shows(source="other"), material) == {"q"}
