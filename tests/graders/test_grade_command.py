@@ -145,7 +145,7 @@ def test_a_due_date_that_was_changed_in_course_toml_counts_at_once(grade: Studiu
     assert [row["late_penalty"] > 0 for row in rows] == [False, True]
     text = (course / "course.toml").read_text("utf-8")
     (course / "course.toml").write_text(text.replace("2026-03-01T23:59:00", "2026-03-10T23:59:00"), "utf-8")
-    assert "bob  counting/late penalty: " in grade("--yes")[1]
+    assert "counting/late penalty\n  bob: " in grade("--yes")[1]
     assert [row["late_penalty"] for row in json.loads(grade("--json")[1])["submissions"]] == [0, 0]
 
 
