@@ -71,12 +71,14 @@ function card(desk, view, kept, load) {
 
 function tools(desk, view, folder, show, load) {
   const label = (text) => ({ label: `${text}: ${view.name}` });
-  if (!folder) return h("div", { class: "studium-tools" }, button("Fetch", () => fetchIt(desk, view, load), { ...label("Fetch"), kind: "studium-primary" }));
+  const isStaff = desk.classroom.overview.courses.some((one) => one.course === view.course && one.role !== "student");
+  const board = isStaff ? button("Open the board", () => openBoard(desk, view, show), label("Open the board")) : "";
+  if (!folder) return h("div", { class: "studium-tools" }, button("Fetch", () => fetchIt(desk, view, load), { ...label("Fetch"), kind: "studium-primary" }), board);
   const here = desk.path?.startsWith(`${folder}/`);
   const open = view.notebooks.map((book) => button(view.notebooks.length > 1 ? `Open ${book}` : "Open", () => desk.open({ path: `${folder}/${book}.ipynb` }), label(`Open ${book}`)));
   const check = here && view.checks_left ? button("Check on the server", () => checkIt(desk, show), label("Check on the server")) : "";
   const submit = view.open ? button("Submit", () => submitIt(desk, view, folder, show, load), { ...label("Submit"), kind: "studium-primary" }) : "";
-  return h("div", { class: "studium-tools" }, open, check, submit);
+  return h("div", { class: "studium-tools" }, open, check, submit, board);
 }
 
 async function fetchIt(desk, { course, name }, load) {
@@ -85,6 +87,15 @@ async function fetchIt(desk, { course, name }, load) {
   await load();
   const first = done.written.find((path) => path.endsWith(".ipynb"));
   if (first) desk.open({ path: `${done.folder}/${first}` });
+}
+
+async function openBoard(desk, { course, name }, show) {
+  const tab = window.open("about:blank"); // now: a browser blocks a tab that opens later than the click
+  const made = await desk.tried(desk.api.post("classroom/board", { course, assignment: name }));
+  if (!made) return tab?.close();
+  if (!tab) return show(h("p", {}, h("a", { href: made.link, target: "_blank", rel: "noopener noreferrer" }, `Open the board of ${name}`), " (your browser blocked the new tab)"));
+  tab.opener = null;
+  tab.location.replace(made.link);
 }
 
 async function submitIt(desk, view, folder, show, load) {

@@ -101,6 +101,10 @@ def slug_in(notebook: NotebookNode, path: Path) -> str:
     for cell in notebook.cells:
         if found := _OPENING.search(cell.source):
             return found[1]
+    if "nbgrader" in (kept := {key for cell in notebook.cells for key in cell.metadata}) and "studium" not in kept:
+        raise NotebookError(
+            f"{path} is a notebook of your instructor's own, without a topic: run its cells from the top to check it"
+        )
     raise NotebookError(
         f'{path} does not say its topic: no cell opens it with open_lesson("…"); restore its first cell'
     )

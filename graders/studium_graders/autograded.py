@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import stat
 from collections.abc import Collection, Mapping
 from pathlib import Path, PurePosixPath
@@ -9,12 +10,14 @@ from typing import Any
 
 import msgspec
 
-from studium_graders.engine.material.assignment import CanonicalSubmission, Material
+from studium_graders.engine.material.assignment import CanonicalSubmission, Material, NotebookMaterial
 from studium_graders.engine.material.results import CellRun, NotebookResult, SubmissionResult, TestResult
 from studium_graders.inert_markdown import inert
 from studium_graders.mistakes import Sentences
 from studium_graders.outputs import error_output, safe_outputs, value_output
 from studium_graders.results_store import write_whole
+
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")  # as Python writes it: <Model object at 0x7f…>
 
 
 def autograded_files(
@@ -48,9 +51,34 @@ def write_folder(folder: Path, files: Mapping[str, bytes], mode: int) -> None:
             write_whole(path, content, mode)
 
 
-def holds(folder: Path, files: Mapping[str, bytes]) -> bool:
-    """Return whether ``folder`` holds these files already."""
-    return all(_has(folder / path, content) for path, content in files.items())
+def seen_notebooks(folder: Path, files: Mapping[str, bytes], material: Material) -> frozenset[str]:
+    """Return the notebooks among ``files`` in which a person who has marked what is in ``folder`` sees nothing new.
+
+    Addresses of objects, which differ from run to run, are nothing new, nor are texts that nobody marks.
+    """
+    books = ((book, f"{book.name}.ipynb") for book in material.notebooks)
+    return frozenset(book.name for book, path in books if path in files and _has_seen(folder / path, files[path], book))
+
+
+def _has_seen(path: Path, content: bytes, book: NotebookMaterial) -> bool:
+    unmarked = {cell.id for cell in book.cells} - {cell.id for cell in book.judged().cells}
+    try:
+        return _shown(path.read_bytes(), unmarked) == _shown(content, unmarked)
+    except (OSError, ValueError, LookupError, TypeError):  # what another program wrote there
+        return False
+
+
+def _shown(notebook: bytes, unmarked: Collection[str]) -> list[tuple[str, ...]]:
+    """Return the id, the type, the source and the rest that is shown of each cell."""
+    return [
+        (cell["id"], cell["cell_type"], cell["source"], *(_plain(cell.get(key)) for key in ("outputs", "attachments")))
+        for cell in json.loads(notebook)["cells"]
+        if cell["id"] not in unmarked
+    ]
+
+
+def _plain(shown: Any) -> str:
+    return _ADDRESS.sub("", json.dumps(shown, sort_keys=True))
 
 
 def _clear(folder: Path, wanted: Collection[Path]) -> None:

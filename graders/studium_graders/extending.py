@@ -5,18 +5,36 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from studium.errors import CourseError
+from nbgrader.api import Student
+from sqlalchemy import select
+from studium.errors import CourseError, UsageError, suggestion
 
 from studium_graders.course_file import FILE, read_course
+from studium_graders.gradebook_reading import reading_if_there
+from studium_graders.opening import open_course
 from studium_graders.results_store import write_whole
 
 
 @dataclass(frozen=True)
 class Extended:
-    """The due date of everybody, and that of the student, both with their time zones."""
+    """The due date of everybody, and that of the student, both with their time zones.
+
+    ``unknown`` says who could be meant where the gradebook has students and not this one, else it is "".
+    """
 
     due: datetime
     until: datetime
+    unknown: str = ""
+
+
+def until_of(text: str) -> datetime:
+    """Return a date with its time. Raise UsageError for what is none: a day alone leaves open when it ends."""
+    try:
+        if len(text) > len("2026-12-15"):
+            return datetime.fromisoformat(text)
+    except ValueError:
+        pass
+    raise UsageError(f"an extension ends at a date and a time, such as 2026-12-15T12:00: got {text!r}")
 
 
 def extend(root: Path, student: str, assignment: str, until: datetime, reason: str) -> Extended:
@@ -34,4 +52,10 @@ def extend(root: Path, student: str, assignment: str, until: datetime, reason: s
     lines += [f"until = {until.isoformat(timespec='seconds')}"]
     lines += [f"reason = {json.dumps(reason)}"] if reason else []
     write_whole(path, (before.rstrip("\n") + "\n" + "\n".join(lines) + "\n").encode(), 0o666)
-    return Extended(due, later)
+    return Extended(due, later, _unknown(root, student))
+
+
+def _unknown(root: Path, student: str) -> str:
+    with reading_if_there(open_course(root).db_url, "student") as session:
+        known = list(session.scalars(select(Student.id).order_by(Student.id))) if session else []
+    return suggestion(student, known) if known and student not in known else ""

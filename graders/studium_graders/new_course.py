@@ -34,7 +34,7 @@ policy = "none"          # or "zero", "per-day", "per-hour"
 # The limits of a submission while it is graded. An assignment may change some: limits = {{ call_seconds = 60 }}
 # [limits]
 # call_seconds = 30        # one cell, or one call of a student's function
-# submission_seconds = 300 # a whole notebook
+# submission_seconds = 300 # a whole submission, all its notebooks
 # memory_mb = 3072
 # processes = 64           # and threads, together
 # disk_mb = 256

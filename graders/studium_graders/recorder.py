@@ -97,15 +97,18 @@ class Recorder:
     def __exit__(self, *error: object) -> None:
         self._gradebook.close()
 
-    def plan(self, graded: Sequence[Graded], is_known: Callable[[Graded], bool] = lambda graded: False) -> list[Plan]:
+    def plan(
+        self, graded: Sequence[Graded], seen: Callable[[Graded], frozenset[str]] = lambda graded: frozenset()
+    ) -> list[Plan]:
         """Say what recording these submissions would write. Changes nothing.
 
-        ``is_known`` tells of one whether the person who marks it would see nothing new: what was reviewed stays so.
+        ``seen`` names the notebooks of one in which the person who marks it sees nothing new: what was reviewed there
+        stays so.
         """
         with gradebook_errors(self._url):
             recorded = self._read([item.submission.student for item in graded])
             self._gradebook.db.rollback()
-        return [_Planner(self, item, recorded, is_known).plan() for item in graded]
+        return [_Planner(self, item, recorded, seen).plan() for item in graded]
 
     def write(self, plans: Iterable[Plan]) -> None:
         """Write what was planned, all of it or nothing."""
@@ -201,19 +204,23 @@ class _Planner:
     """Works out what one submission changes in the gradebook."""
 
     def __init__(
-        self, recorder: Recorder, graded: Graded, recorded: _Recorded, is_known: Callable[[Graded], bool]
+        self,
+        recorder: Recorder,
+        graded: Graded,
+        recorded: _Recorded,
+        seen: Callable[[Graded], frozenset[str]],
     ) -> None:
         self.recorder, self.recorded, self.graded = recorder, recorded, graded
-        self._is_known = is_known
+        self._seen = seen
         self.student = graded.submission.student
         self.made = Plan(self.student, {}, {}, [])
         self.books = {book.name: book for book in graded.submission.notebooks}
         self.results = {book.name: book for book in graded.result.notebooks}
 
     @cached_property
-    def is_known(self) -> bool:
-        """Whether the person who marks the submission has seen it as it is."""
-        return self._is_known(self.graded)
+    def seen(self) -> frozenset[str]:
+        """The notebooks that the person who marks the submission has seen as they are."""
+        return self._seen(self.graded)
 
     def plan(self) -> Plan:
         """Plan the student, the submission, and each notebook that the gradebook knows."""
@@ -290,7 +297,7 @@ class _Planner:
             auto = _auto_score(name, result)
             needs = manual is not None or auto is None or result.verdict == "unreadable"
             if needs and row and row.auto_score == auto and not row.needs_manual_grade:
-                needs = not self.is_known
+                needs = cells.name not in self.seen
         if row is not None and not self._may_change(MarkChange(self.student, cells.name, name, row.auto_score, auto)):
             auto, needs = row.auto_score, row.needs_manual_grade
         if row is None:

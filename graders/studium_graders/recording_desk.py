@@ -8,7 +8,7 @@ from nbgrader.converters import Autograde
 from nbgrader.coursedir import CourseDirectory
 from studium.errors import CourseError
 
-from studium_graders.autograded import autograded_files, holds, write_folder
+from studium_graders.autograded import autograded_files, seen_notebooks, write_folder
 from studium_graders.engine.material.assignment import Material
 from studium_graders.grade_report import ClassResult, submission_row
 from studium_graders.gradebook_errors import GradebookError
@@ -35,11 +35,9 @@ class AutogradedFolder:
         write_folder(self.folder(graded.submission.student), files, self._mode)
         self._sharing.share(self.folder(graded.submission.student))
 
-    def is_current(self, graded: Graded) -> bool:
-        """Return whether the notebooks in the folder are what would be written: nobody has anything new to see."""
-        files = self._files(graded)
-        notebooks = {path: content for path, content in files.items() if path.endswith(".ipynb")}
-        return holds(self.folder(graded.submission.student), notebooks)
+    def seen(self, graded: Graded) -> frozenset[str]:
+        """Return the notebooks in which a person who has marked what is in the folder has nothing new to see."""
+        return seen_notebooks(self.folder(graded.submission.student), self._files(graded), self._material)
 
     def _files(self, graded: Graded) -> dict[str, bytes]:
         return autograded_files(graded.submission, graded.result, self._material, self._sentences)
@@ -113,7 +111,7 @@ class RecordingDesk:
         self._report.submissions.sort(key=lambda row: row.student)
 
     def _plan(self, batch: Sequence[Graded]) -> list[Plan]:
-        return self._recorder.plan(batch, self._autograded.is_current)
+        return self._recorder.plan(batch, self._autograded.seen)
 
     def _flush(self) -> None:
         batch, self._batch = self._batch, []

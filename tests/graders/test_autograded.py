@@ -9,8 +9,14 @@ import pytest
 pytest.importorskip("nbgrader")
 
 from studium.catalogue import load_catalogue
-from studium_graders.autograded import autograded_files, write_folder
-from studium_graders.engine.material.assignment import CanonicalNotebook, CanonicalSubmission, Material
+from studium_graders.autograded import autograded_files, seen_notebooks, write_folder
+from studium_graders.engine.material.assignment import (
+    CanonicalNotebook,
+    CanonicalSubmission,
+    Cell,
+    Material,
+    NotebookMaterial,
+)
 from studium_graders.engine.material.results import CellRun, NotebookResult, Outcome, SubmissionResult
 from studium_graders.engine.material.results import TestResult as Result
 from studium_graders.mistakes import Sentences
@@ -69,3 +75,45 @@ def test_a_picture_that_a_visible_test_made_stands_below_it(outcome: Outcome, hi
     files = autograded_files(submission, graded, Material("ps1", ()), Sentences(load_catalogue()))
     (written,) = json.loads(files["p.ipynb"])["cells"]
     assert [output["output_type"] for output in written["outputs"]] == kinds
+
+
+def notebook_that_shows(**shown: object) -> dict[str, bytes]:
+    rules = {"id": "rules", "cell_type": "markdown", "metadata": {}, "source": shown.get("rules", "Due on Monday.")}
+    answer = {"id": "answer", "cell_type": "code", "metadata": {}, "source": shown.get("source", "model")}
+    printed = {"output_type": "stream", "name": "stdout", "text": shown.get("text", "<Model at 0x7f01> 1")}
+    return {"p.ipynb": json.dumps({"cells": [rules, answer | {"outputs": [printed]}]}).encode()}
+
+
+@pytest.mark.parametrize(
+    ("change", "is_nothing_new"),
+    [
+        ({}, True),
+        ({"rules": "Due on Friday."}, True),
+        ({"text": "<Model at 0x7fffaa> 1"}, True),
+        ({"text": "<Model at 0x7f01> 2"}, False),
+        ({"text": "0x7f02"}, False),
+        ({"source": "other"}, False),
+    ],
+)
+def test_addresses_and_texts_that_nobody_marks_are_nothing_new_to_a_person_who_has_marked_the_rest(
+    change: dict[str, str], is_nothing_new: bool, tmp_path: Path
+) -> None:
+    cells = (Cell("rules", "text", "Due on Friday."), Cell("answer", "answer", ""))
+    material = Material("ps1", (NotebookMaterial("p", cells, b""),))
+    write_folder(tmp_path, notebook_that_shows(), 0o644)
+    assert (seen_notebooks(tmp_path, notebook_that_shows(**change), material) == {"p"}) == is_nothing_new
+
+
+@pytest.mark.parametrize("there", [b"no notebook", b"[]", b"{}", b'{"cells": [{"cell_type": "code"}]}', None])
+def test_what_cannot_be_compared_is_new(there: bytes | None, tmp_path: Path) -> None:
+    material = Material("ps1", (NotebookMaterial("p", (), b""),))
+    if there is not None:
+        (tmp_path / "p.ipynb").write_bytes(there)
+    assert not seen_notebooks(tmp_path, notebook_that_shows(), material)
+
+
+def test_a_change_in_one_notebook_leaves_another_as_it_was_seen(tmp_path: Path) -> None:
+    material = Material("ps1", tuple(NotebookMaterial(name, (), b"") for name in ("p", "q")))
+    files = {f"{name}.ipynb": notebook_that_shows()["p.ipynb"] for name in ("p", "q")}
+    write_folder(tmp_path, files, 0o644)
+    assert seen_notebooks(tmp_path, files | notebook_that_shows(source="other"), material) == {"q"}

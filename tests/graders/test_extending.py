@@ -68,6 +68,14 @@ def test_a_shorter_extension_leaves_the_days_after_it_and_the_last_one_holds(cou
     assert 0 < penalties()["ada"] < whole
 
 
+def test_a_student_whom_the_gradebook_does_not_know_is_pointed_out(course, studium, penalties):
+    assert "does not know" not in extend(studium, course, "adda", "ps1", "--until", "2026-03-10T12:00")[1]
+    penalties()
+    code, out, _ = extend(studium, course, "adda", "ps1", "--until", "2026-03-10 12:00")
+    assert (code, "the gradebook does not know this student yet: did you mean 'ada'?" in out) == (0, True)
+    assert "does not know" not in extend(studium, course, "ada", "ps1", "--until", "2026-03-10T12:00+01:00")[1]
+
+
 def test_an_extension_that_is_given_in_formgrader_stays(course, studium, penalties):
     from datetime import timedelta
 
@@ -82,7 +90,8 @@ def test_an_extension_that_is_given_in_formgrader_stays(course, studium, penalti
     [
         (("ada", "ps9", "--until", "2026-03-10T12:00"), "unknown assignment 'ps9'"),
         (("ada", "ps1", "--until", "2026-01-10T12:00"), "an extension ends after 2026-"),
-        (("ada", "ps1", "--until", "tomorrow"), "does not match the formats"),
+        (("ada", "ps1", "--until", "tomorrow"), "a date and a time, such as 2026-12-15T12:00: got 'tomorrow'"),
+        (("ada", "ps1", "--until", "2026-03-10"), "a date and a time, such as 2026-12-15T12:00: got '2026-03-10'"),
     ],
 )
 def test_what_cannot_be_is_told_and_the_file_stays_as_it_is(course, studium, arguments, sentence):

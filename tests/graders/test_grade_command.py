@@ -1,6 +1,7 @@
 """``studium grade`` on the command line: what it prints, its JSON, its exit codes, and its questions."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -23,7 +24,10 @@ from studium_graders.commands.grade import Quiet
 from studium_graders.course_file import read_course
 from studium_graders.engine.material.limits import Limits, LimitsChange
 from studium_graders.engine.material.results import NotebookResult, SubmissionResult
-from studium_graders.grade_report import SubmissionRow, submission_row
+from studium_graders.engine.processes.endings import TEST_WITHOUT_END
+from studium_graders.engine.supervision.vacuous_answers import VacuousTest
+from studium_graders.grade_report import ClassResult, SubmissionRow, submission_row
+from studium_graders.grade_report import TestRow as Row
 from studium_graders.mark_changes import LATE, MarkChange
 from studium_graders.mistakes import Sentences
 
@@ -141,7 +145,7 @@ def test_a_due_date_that_was_changed_in_course_toml_counts_at_once(grade: Studiu
     assert [row["late_penalty"] > 0 for row in rows] == [False, True]
     text = (course / "course.toml").read_text("utf-8")
     (course / "course.toml").write_text(text.replace("2026-03-01T23:59:00", "2026-03-10T23:59:00"), "utf-8")
-    assert "bob  counting/late penalty: " in grade("--yes")[1]
+    assert "counting/late penalty\n  bob: " in grade("--yes")[1]
     assert [row["late_penalty"] for row in json.loads(grade("--json")[1])["submissions"]] == [0, 0]
 
 
@@ -239,8 +243,8 @@ def test_marks_that_were_not_recorded_are_said_to_be_what_would_change(
     grade()
     shutil.rmtree(course / "submitted" / "bob")
     submit(course, "bob", {"counting": {}}, "2026-03-09 20:00:00 UTC")
-    assert "marks would change:\nbob " in grade("--dry-run")[1]
-    assert "marks changed:\nbob " in grade()[1]
+    assert re.search("marks would change:\ncounting.*\n  bob: ", grade("--dry-run")[1])
+    assert re.search("marks changed:\ncounting.*\n  bob: ", grade()[1])
 
 
 def test_marks_that_changed_are_told_apart_from_those_that_could_not_be_recorded(
@@ -254,7 +258,7 @@ def test_marks_that_changed_are_told_apart_from_those_that_could_not_be_recorded
     (course / "autograded" / "bob").touch()
     code, out, _ = grade()
     changed, would_change = out.partition("marks changed:")[2].split("marks would change:")
-    assert (code, "[bold]ada  " in changed, "bob  " in would_change) == (1, True, True)
+    assert (code, "  [bold]ada: " in changed, "  bob: " in would_change) == (1, True, True)
     assert "bob" not in changed
     assert "ada" not in would_change
 
@@ -494,7 +498,7 @@ def test_torch_is_not_imported_early_for_a_class_that_is_graded(
 def test_changes_are_listed_and_cut_where_there_are_many() -> None:
     changes = [MarkChange("ada", "lora", f"cell-{number}", 1.0, None) for number in range(60)]
     lines = table.change_lines(changes, changed=True)
-    assert lines[:2] == ["60 marks changed:", "ada  lora/cell-0: 1 → by hand"]
+    assert lines[:3] == ["60 marks changed:", "lora/cell-0", "  ada: 1 → by hand"]
     assert lines[-1] == "and 20 more"
     assert table.change_lines(changes[:1], changed=False)[0] == "1 mark would change:"
 
@@ -504,10 +508,33 @@ def test_many_marks_of_a_students_notebook_that_change_are_one_line() -> None:
     changes += [MarkChange("ada", "lora", LATE, 0.0, 2.0), MarkChange("bob", "lora", "cell-0", 1.0, 0.0)]
     assert table.change_lines(changes, changed=True) == [
         "14 marks changed:",
-        "ada  lora: 0 → 18 in 12 cells",
-        "ada  lora/late penalty: 0 → 2",
-        "bob  lora/cell-0: 1 → 0",
+        "lora",
+        "  ada: 0 → 18 in 12 cells",
+        "lora/late penalty",
+        "  ada: 0 → 2",
+        "lora/cell-0",
+        "  bob: 1 → 0",
     ]
+
+
+def test_an_id_that_is_as_long_as_ids_may_be_stands_whole_in_80_columns(capsys: pytest.CaptureFixture[str]) -> None:
+    longest = "x" * 64
+    changes = [MarkChange(student, "flash-attention", longest, 0.0, 1.0) for student in ("ada", "bob")]
+    table.show_vacuous([VacuousTest(longest, ["NaN", "the right answer in half precision"])])
+    lines = [*table.change_lines(changes, changed=False), *capsys.readouterr().out.splitlines()]
+    assert [line for line in lines if longest in line] == [f"flash-attention/{longest}", f"  {longest}"]
+    assert max(map(len, lines)) <= 80
+
+
+def test_a_test_that_was_stopped_in_its_own_code_is_named_once_with_its_students(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    stopped = f"stopped after 30 s: {TEST_WITHOUT_END}"
+    tests = [Row("total", "goes on", 0.0, 1.0, "failed", stopped, "", "", "split")]
+    rows = [SubmissionRow(student, 0.0, 1.0, "time limit", 35.0, tests) for student in ("ada", "bob")]
+    table.print_result(ClassResult("ps1", "L2", 2, rows), dry_run=True)
+    out = capsys.readouterr().out
+    assert "  does this test end by itself? total/goes on was stopped for ada, bob\n" in out
 
 
 def test_why_a_submission_ended_stands_before_its_seconds() -> None:

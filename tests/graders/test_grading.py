@@ -366,6 +366,22 @@ def test_what_a_person_has_reviewed_waits_again_once_the_student_hands_in_someth
     assert waiting() == {True}
 
 
+def test_a_due_date_that_moves_runs_nothing_again_and_what_was_marked_by_hand_stays_so(
+    course: Path, grade: Callable, by_hand: Catalogue
+) -> None:
+    assert grade().judged
+    with Gradebook(f"sqlite:///{course / 'gradebook.db'}") as book:
+        for mark in book.find_submission_notebook("counting", "ps1", "bob").grades:
+            mark.manual_score, mark.needs_manual_grade = 1.0, False
+        book.db.commit()
+    settings = course / "course.toml"
+    settings.write_text(settings.read_text("utf-8").replace("due = 2026-03-01", "due = 2026-03-09"), "utf-8")
+    build_assignment(course, "ps1", by_hand)
+    assert "2026-03-09" in (course / "release" / "ps1" / "counting.ipynb").read_text("utf-8")
+    result = grade()
+    assert (result.judged, result.waiting) == (0, {})
+
+
 def test_a_student_who_is_named_twice_is_graded_once(course: Path, grade: Callable) -> None:
     assert [row.student for row in grade(students=("bob", "ada", "bob")).submissions] == ["ada", "bob"]
 

@@ -124,3 +124,8 @@ def test_grading_takes_off_only_what_the_budget_does_not_cover(graded, studium):
         ("bob", 3, 2, 0),
     ]
     assert "2026-03-04 21:00 CET" in studium("late-days", "--course", str(graded), "--student", "bob")[1]
+
+
+def test_a_class_in_which_nobody_was_late_is_told_so(make_course: Callable, studium: Callable):
+    root = make_course(rest='[late]\npolicy = "per-day"\npenalty_percent = 10\nlate_days = 1\n')
+    assert studium("late-days", "--course", str(root))[1] == "1 late day for the term\nno submission was late\n"

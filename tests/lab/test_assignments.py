@@ -46,7 +46,7 @@ EVIL = "<img src=x onerror=alert(1)>"
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """A course server whose course hands out one notebook, and its member ada."""
+    """A course server whose course hands out one notebook: the student ada, the instructor grace, the TA tom."""
     root = tmp_path_factory.mktemp("genai")
     (root / "course.toml").write_text(COURSE)
     (root / "release" / "ps1").mkdir(parents=True)
@@ -55,20 +55,31 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     nbformat.write(new_notebook(cells=[cell], metadata=kernel), root / "release" / "ps1" / "means.ipynb")
     classroom = Classroom([root], root / "data")
     with serving(classroom) as url:
-        found = Served(classroom, url, {"ada": join(classroom, "genai", "ada", Place(Role.STUDENT))})
+        places = {"ada": Place(Role.STUDENT), "grace": Place(Role.INSTRUCTOR), "tom": Place(Role.TA, "A")}
+        found = Served(classroom, url, {name: join(classroom, "genai", name, place) for name, place in places.items()})
         yield found
         found.close()
 
 
 @pytest.fixture(scope="module")
-def jupyter(served: Served, tmp_path_factory: pytest.TempPathFactory, all_described: Path) -> Iterator[str]:
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The home of whoever sits before the JupyterLab."""
+    return tmp_path_factory.mktemp("home")
+
+
+def joined_as(name: str, served: Served, home: Path) -> None:
+    """Let the user of the JupyterLab be this member of the course."""
+    joined = [{"url": served.url, "token": served.tokens[name], "course": "genai"}]
+    (home / "data" / "classroom.json").write_text(json.dumps(joined))
+
+
+@pytest.fixture(scope="module")
+def jupyter(served: Served, home: Path, all_described: Path) -> Iterator[str]:
     """The address of a JupyterLab whose user has joined the course."""
-    home = tmp_path_factory.mktemp("student")
     for name in ("data", "work"):
         (home / name).mkdir()
     (home / "data" / "topics").symlink_to(all_described)
-    joined = [{"url": served.url, "token": served.tokens["ada"], "course": "genai"}]
-    (home / "data" / "classroom.json").write_text(json.dumps(joined))
+    joined_as("ada", served, home)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         address = f"http://127.0.0.1:{probe.getsockname()[1]}"
@@ -153,3 +164,43 @@ def test_a_student_fetches_checks_submits_and_reads_mark_and_feedback_in_the_pan
     assert feedback.title() != "ran"
     found = axe.Axe().run(page, context=".studium-panel")["violations"]
     assert [f"{item['id']}: {item['nodes'][0]['html']}" for item in found] == []
+
+
+@pytest.mark.parametrize("name", ["grace", "tom"])
+def test_staff_open_the_board_in_a_new_tab_and_may_do_so_again(served, home, jupyter, new_page, name):
+    joined_as(name, served, home)
+    page = new_page()
+    card = open_tab(page, jupyter)
+    for _ in range(2):
+        with page.expect_popup() as opened:
+            card.get_by_role("button", name="Open the board: ps1").click()
+        opened.value.get_by_role("heading", name="ps1").wait_for()
+        assert opened.value.url == f"{served.url}/board/genai/ps1"
+        opened.value.close()
+    found = axe.Axe().run(page, context=".studium-panel")["violations"]
+    assert [f"{item['id']}: {item['nodes'][0]['html']}" for item in found] == []
+
+
+def test_a_tab_that_the_browser_blocks_leaves_a_link_to_the_board(served, home, jupyter, new_page):
+    joined_as("grace", served, home)
+    page = new_page()
+    card = open_tab(page, jupyter)
+    page.evaluate("window.open = () => null")
+    card.get_by_role("button", name="Open the board: ps1").click()
+    link = card.get_by_role("link", name="Open the board of ps1").get_attribute("href")
+    assert link.startswith(f"{served.url}/board/genai/ps1#")
+
+
+def test_a_student_has_no_button_for_the_board_and_gets_no_link(served, home, jupyter, new_page):
+    joined_as("ada", served, home)
+    page = new_page()
+    card = open_tab(page, jupyter)
+    card.get_by_role("button").first.wait_for()
+    assert card.get_by_role("button", name="Open the board").count() == 0
+    answer = page.request.post(
+        f"{jupyter}/studium/api/classroom/board?token={TOKEN}",
+        data={"course": "genai", "assignment": "ps1"},
+        headers={"Authorization": f"token {TOKEN}"},
+    )
+    assert answer.status == 400
+    assert answer.json() == {"message": "the role ta in genai is needed, and yours is student"}

@@ -30,6 +30,12 @@ def fetch(course: str, assignment: str, target: Path) -> dict[str, Any]:
     return {"folder": f"{course}/{assignment}", "written": done.written, "kept": done.kept}
 
 
+def board(course: str, assignment: str) -> dict[str, str]:
+    """Return a link that opens the board of an assignment once. Raise ClassroomError for a student."""
+    with connection_of(course).client() as client:
+        return {"link": client.board(course, assignment)}
+
+
 def feedback(course: str, assignment: str, attempt: int, notebook: str) -> bytes:
     """Return a page of feedback. Raise ClassroomError where there is none."""
     with connection_of(course).client() as client:

@@ -99,6 +99,22 @@ class ServerCheckHandler(DeskHandler):
         await self.reply(ask)
 
 
+class BoardHandler(DeskHandler):
+    """Links of boards, for staff."""
+
+    @authenticated
+    async def post(self) -> None:
+        """Send a link that opens the board of an assignment once, within minutes."""
+        wanted = self.body(Assignment)
+
+        def link() -> Any:
+            from studium.classroom.panel import board
+
+            return board(wanted.course, wanted.assignment)
+
+        await self.reply(link, 201)
+
+
 class FeedbackHandler(DeskHandler):
     """Pages of feedback."""
 

@@ -42,6 +42,7 @@ HANDLERS: dict[str, type[DeskHandler]] = {
     "classroom/fetch": classroom.FetchHandler,
     "classroom/submit": classroom.SubmitHandler,
     "classroom/check": classroom.ServerCheckHandler,
+    "classroom/board": classroom.BoardHandler,
     "classroom/feedback/([^/]+)/([^/]+)/([1-9][0-9]{0,5})/([^/]+)": classroom.FeedbackHandler,
 }
 

@@ -34,11 +34,14 @@ def collect(
     ((system, archive),) = archives
     with settings_errors(course):
         done = collect_from(course, name, archive, system, roster, replace=replace, dry_run=dry_run)
-    typer.echo(f"{len(done.taken)} submissions {'would be collected' if dry_run else 'collected'}")
+    what = f"{len(done.taken)} submission{'' if len(done.taken) == 1 else 's'}"
+    typer.echo(f"{what} {'would be collected' if dry_run else 'collected'}")
     for title, names in (
         ("there already and kept (--replace takes the new ones)", done.kept),
         ("not of this course", done.unknown),
         ("no submissions", done.others),
+        ("nothing from", done.missing),
+        ("late in Canvas, and not here without a timestamp.txt", done.late),
     ):
         if names:
             typer.echo(f"{title}: {', '.join(names[:20])}{f' and {len(names) - 20} more' if len(names) > 20 else ''}")

@@ -1,7 +1,7 @@
 """What ``studium grade`` prints of a class: a table, what to look at, which marks changed, and a summary."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import typer
@@ -72,15 +72,30 @@ def _to_look_at(result: "ClassResult") -> Iterator[str]:
         yield f"{verdict}: {_names(students)}"
     if result.waiting:
         yield f"waiting for your marks: {_counted(sum(result.waiting.values()), 'answer')} of {_names(result.waiting)}"
+    yield from _tests_without_end(result)
     if untimed := [row.student for row in result.submissions if NO_TIME in row.notes]:
         yield f"{NO_TIME}, so it counts as never late: {_names(untimed)}"
     if untimed := [row.student for row in result.submissions if row.untimed and NO_TIME not in row.notes]:
-        yield f"no timestamp.txt, so it counts as never late: {_names(untimed)}"
+        everybody = 1 < len(untimed) == len(result.submissions)
+        yield f"no timestamp.txt, so it counts as never late: {'everybody' if everybody else _names(untimed)}"
     repaired = {row.student: [note for note in row.notes if note != NO_TIME] for row in result.submissions}
     told = [f"{student}: {'; '.join(notes)}" for student, notes in repaired.items() if notes]
     yield from told[:_MOST_NAMES]
     if len(told) > _MOST_NAMES:
         yield f"notes on {len(told) - _MOST_NAMES} more students (--json has them)"
+
+
+def _tests_without_end(result: "ClassResult") -> Iterator[str]:
+    """Return a line for each test that was stopped in its own code: it may be the test that has an endless loop."""
+    from studium_graders.engine.processes.endings import TEST_WITHOUT_END
+
+    stopped: defaultdict[str, list[str]] = defaultdict(list)
+    for row in result.submissions:
+        for test in row.tests:
+            if TEST_WITHOUT_END in test.message:
+                stopped[f"{test.exercise}/{test.name}"].append(row.student)
+    for name, students in stopped.items():
+        yield f"does this test end by itself? {name} was stopped for {_names(students)}"
 
 
 def _names(students: "Sequence[str] | dict[str, int]") -> str:
@@ -90,7 +105,7 @@ def _names(students: "Sequence[str] | dict[str, int]") -> str:
 
 
 def change_lines(changes: "Sequence[MarkChange]", *, changed: bool) -> list[str]:
-    """Return a line for each mark that changed, or would, and how many more there are.
+    """Return the marks that changed, or would, below their cells, and how many more there are.
 
     Several marks of a student's notebook are one line, with their sums; ``--json`` and ``--report`` have each.
     """
@@ -103,20 +118,30 @@ def change_lines(changes: "Sequence[MarkChange]", *, changed: bool) -> list[str]
     more = len(lines) - _MOST_CHANGES
     return [
         f"{_counted(len(changes), 'mark')} {'changed' if changed else 'would change'}:",
-        *lines[:_MOST_CHANGES],
+        *_grouped(lines[:_MOST_CHANGES]),
         *([f"and {more} more"] if more > 0 else []),
     ]
 
 
-def _lines_of(changes: "Sequence[MarkChange]", *, alone: bool) -> list[str]:
+def _lines_of(changes: "Sequence[MarkChange]", *, alone: bool) -> list[tuple[str, str]]:
+    """Return the notebook or cell, and what became of the mark there."""
     if alone or len(changes) == 1:
-        return [_line(one, f"/{one.cell}", one.before, one.after) for one in changes]
+        return [(f"{one.notebook}/{one.cell}", _line(one, one.before, one.after)) for one in changes]
     before, after = (sum(getattr(one, when) for one in changes) for when in ("before", "after"))
-    return [_line(changes[0], "", before, after) + f" in {len(changes)} cells"]
+    return [(changes[0].notebook, f"{_line(changes[0], before, after)} in {len(changes)} cells")]
 
 
-def _line(change: "MarkChange", cell: str, before: float | None, after: float | None) -> str:
-    return f"{plain(change.student)}  {change.notebook}{cell}: {_mark(before)} → {_mark(after)}"
+def _line(change: "MarkChange", before: float | None, after: float | None) -> str:
+    return f"{plain(change.student)}: {_mark(before)} → {_mark(after)}"
+
+
+def _grouped(lines: Iterable[tuple[str, str]]) -> Iterator[str]:
+    """Return each head once, with its texts below it: an id of a cell is long, and has a line of its own."""
+    groups: defaultdict[str, list[str]] = defaultdict(list)
+    for head, text in lines:
+        groups[head].append(f"  {text}")
+    for head, texts in groups.items():
+        yield from (head, *texts)
 
 
 def _counted(number: int, what: str) -> str:
@@ -128,9 +153,9 @@ def _mark(points: float | None) -> str:
 
 
 def show_vacuous(tests: "Sequence[VacuousTest]", *, asked: bool = False) -> None:
-    """Print the table of tests that vacuous answers pass; where nobody has asked, only if there are some."""
+    """Print the tests below the vacuous answers that pass them; where nobody has asked, only if there are some."""
     if tests:
         typer.echo("tests that a vacuous answer passes, too; no marks are taken for that:")
-        print_table(("test", "what passes it"), [(test.test, ", ".join(test.answers)) for test in tests])
+        typer.echo("\n".join(_grouped((", ".join(test.answers), test.test) for test in tests)))
     elif asked:
         typer.echo("no test is passed by a vacuous answer")

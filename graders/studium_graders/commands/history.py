@@ -22,8 +22,9 @@ def history(
 ) -> None:
     """Show every submission that was graded: attempt, time, content, and its points each time they were recorded.
 
-    The history is kept in history.db beside the gradebook. What a student replaced before it was graded is not in it.
-    With --json, the times of recording are shown, too.
+    These are the points of the tests, without marks by hand and late penalties. The history is kept in history.db
+    beside the gradebook. What a student replaced before it was graded is not in it. With --json, the times of recording
+    are shown, too.
     """
     require_grade_extra("nbgrader")
     from studium.cli.output import print_json

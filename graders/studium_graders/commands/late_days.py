@@ -43,7 +43,8 @@ def late_days(
 def _print(spent: "Sequence[Spent]", budget: int) -> None:
     from studium.cli.output import print_table
 
-    typer.echo(f"{budget} late days for the term" if budget else "the course has no late days: late_days is 0")
+    days = f"{budget} late day{'' if budget == 1 else 's'} for the term"
+    typer.echo(days if budget else "the course has no late days: late_days is 0")
     rows = [
         (
             one.student,
@@ -56,3 +57,5 @@ def _print(spent: "Sequence[Spent]", budget: int) -> None:
     ]
     if rows:
         print_table(("student", "assignment", "due", "received", "days late", "spent", "left"), rows)
+    else:
+        typer.echo("no submission was late")

@@ -12,7 +12,7 @@ MOST_OF_ENTRY = 128 << 20  # bytes, as of a notebook that is graded
 MOST = 8 << 30  # bytes of all entries together
 
 # Canvas: "How do I download all student submissions for an assignment?", community.canvaslms.com
-_CANVAS = re.compile(r"(?P<name>[^_]*)_(?:LATE_)?(?P<key>\d+)_\d+_(?P<file>.+)")
+_CANVAS = re.compile(r"(?P<name>[^_]*)_(?P<late>LATE_)?(?P<key>\d+)_\d+_(?P<file>.+)")
 # Moodle: folders of assign_submission_file, which end in "_" before 4.1, or files where folders are off
 # (docs.moodle.org, Assignment_settings; mod/assign/feedback/file/importziplib.php)
 _MOODLE = re.compile(r"(?P<name>.*)_(?P<key>\d+)_assignsubmission_file(?:_?/(?:.*/)?|_)(?P<file>[^/]+)")
@@ -24,7 +24,8 @@ _VERSION = re.compile(r"(?:-(\d+)| ?\((\d+)\))?\.ipynb$", re.IGNORECASE)
 class Entry:
     """One file of one student: the system's number for the student, and the name under which it was handed in.
 
-    ``version`` counts what Canvas or a browser appended to the name of a notebook, 0 for none.
+    ``version`` counts what Canvas or a browser appended to the name of a notebook, 0 for none. ``is_late`` where the
+    system's name says so: Canvas's does, Moodle's does not.
     """
 
     info: zipfile.ZipInfo
@@ -32,6 +33,7 @@ class Entry:
     key: str
     file: str
     version: int
+    is_late: bool
 
 
 def entries_of(archive: zipfile.ZipFile, system: str, notebooks: Collection[str]) -> tuple[list[Entry], list[str]]:
@@ -46,7 +48,8 @@ def entries_of(archive: zipfile.ZipFile, system: str, notebooks: Collection[str]
     for info in infos:
         found = PATTERNS[system].fullmatch(info.filename)
         if found and (file := _safe(found["file"])):
-            entries.append(Entry(info, found["name"], found["key"], *_plain(file, notebooks)))
+            is_late = bool(found.groupdict().get("late"))
+            entries.append(Entry(info, found["name"], found["key"], *_plain(file, notebooks), is_late))
         else:
             others.append(info.filename)
     return entries, others

@@ -23,12 +23,17 @@ from studium_graders.opening import open_course
 
 @dataclass(frozen=True)
 class Collected:
-    """Whose submission was taken over, whose was there and kept, who is unknown, and what is no submission."""
+    """Whose submission was taken over, whose was there and kept, who is unknown, and what is no submission.
+
+    ``missing`` are students of the course of whom nothing is in the archive, ``late`` those whom Canvas calls late.
+    """
 
     taken: list[str]
     kept: list[str]
     unknown: list[str]
     others: list[str]
+    missing: list[str]
+    late: list[str]
 
 
 def collect(
@@ -50,13 +55,9 @@ def collect(
                 f"{archive} has no file that is named as {system.title()} names submissions; "
                 "use the archive as it was downloaded"
             )
-        mine: defaultdict[str, list[Entry]] = defaultdict(list)
-        unknown = {}
-        for entry in entries:
-            if student := numbers.get(entry.key):
-                mine[student].append(entry)
-            else:
-                unknown[entry.key] = f"{entry.person} ({entry.key})"
+        mine, unknown = _by_student(entries, numbers)
+        if not mine:
+            raise _nobody(archive, unknown[0], roster)
         targets = {
             student: Path(coursedir.format_path(coursedir.submitted_directory, student, name)) for student in mine
         }
@@ -64,7 +65,26 @@ def collect(
         taken = [student for student in mine if student not in kept]
         if taken and not dry_run:
             _unpack(content, {targets[student]: mine[student] for student in taken}, notebooks, Path(coursedir.root))
-    return Collected(sorted(taken), sorted(kept), sorted(unknown.values()), others)
+    missing = sorted({person.id for person in people} - mine.keys())
+    late = sorted(student for student in taken if any(entry.is_late for entry in newest(mine[student])))
+    return Collected(sorted(taken), sorted(kept), unknown, others, missing, late)
+
+
+def _by_student(entries: list[Entry], numbers: Mapping[str, str]) -> tuple[dict[str, list[Entry]], list[str]]:
+    """Return the entries of each student, and who is none."""
+    mine: defaultdict[str, list[Entry]] = defaultdict(list)
+    unknown = {}
+    for entry in entries:
+        if student := numbers.get(entry.key):
+            mine[student].append(entry)
+        else:
+            unknown[entry.key] = f"{entry.person} ({entry.key})"
+    return mine, sorted(unknown.values())
+
+
+def _nobody(archive: Path, who: str, roster: Path | None) -> CourseError:
+    what = "a --roster of this course" if roster else "--roster, the system's export of grades"
+    return CourseError(f"{archive} needs files of students of the course: {who} is none; name {what}")
 
 
 def _notebooks(coursedir: CourseDirectory, name: str) -> list[str]:

@@ -71,6 +71,7 @@ def test_any_other_error_is_no_limit():
 def test_a_test_that_hangs_in_the_judge_is_stopped_and_costs_itself(grade):
     result = grade(fourth="def fourth():\n    return 1")
     assert (points(result), result.verdict) == ([1, 1, 1, 0], "time limit")
+    assert result.tests[3].message == "stopped after 6 s: the test did not come to its end with this answer"
 
 
 def test_a_test_that_ends_the_judge_each_time_costs_itself_and_the_instructor_is_told(grade):

@@ -126,6 +126,19 @@ def test_the_digest_is_the_same_each_time_and_another_for_another_test(ps1_cours
     assert load_material(ps1_course, "ps1").digest != before
 
 
+def test_the_digest_is_the_same_for_another_text_that_nobody_marks(ps1_course: Path) -> None:
+    before = load_material(ps1_course, "ps1")
+    for step in ("source", "release"):
+        path = ps1_course / step / "ps1" / "problem1.ipynb"
+        notebook = nbformat.read(path, as_version=4)
+        notebook.cells[0].source += "\n\nHand in by Friday."
+        notebook.cells.append(new_markdown_cell("Ask in the forum about `torch.compile`."))
+        nbformat.write(notebook, path)
+    after = load_material(ps1_course, "ps1")
+    assert after.notebooks != before.notebooks
+    assert after.digest == before.digest
+
+
 def test_the_gradebook_wins_over_a_source_that_was_edited_after_the_release(ps1_course: Path) -> None:
     path = ps1_course / "source" / "ps1" / "problem1.ipynb"
     path.write_text(path.read_text().replace("assert squares(1) == [1]", "assert squares(1) == [7]"))

@@ -73,6 +73,22 @@ def test_canvas_names_the_student_by_number_and_the_last_version_counts(course, 
     assert "2 submissions collected" in out
     assert "not of this course: zz (99)" in out
     assert "no submissions: readme.txt" in out
+    assert "late in Canvas, and not here without a timestamp.txt: bob" in out
+    assert "nothing from" not in out
+
+
+def test_an_archive_with_nobody_of_the_course_says_which_roster_is_needed(course, collect):
+    code, _, err = collect("canvas", {"aa_71_1_lora.ipynb": "x"}, roster=False)
+    assert (code, "aa (71) is none; name --roster, the system's export of grades" in err) == (1, True)
+    code, _, err = collect("canvas", {"zz_99_1_lora.ipynb": "x"})
+    assert (code, "zz (99) is none; name a --roster of this course" in err) == (1, True)
+    assert submitted(course) == {}
+
+
+def test_students_of_whom_nothing_is_in_the_archive_are_named(collect):
+    _, out, _ = collect("canvas", {"aa_71_1_lora.ipynb": "x"})
+    assert "nothing from: bob" in out
+    assert "late in Canvas" not in out
 
 
 @pytest.mark.parametrize("between", ["/", "_/", "_", "_/sub/folder/", "/sub/"])
@@ -91,7 +107,7 @@ def test_without_a_roster_a_students_id_is_the_number(course, collect):
 
 
 def test_what_is_there_is_kept_unless_it_is_to_be_replaced_and_a_dry_run_writes_nothing(course, collect):
-    assert "1 submissions would be collected" in collect("canvas", {"aa_71_1_lora.ipynb": "1"}, "--dry-run")[1]
+    assert "1 submission would be collected" in collect("canvas", {"aa_71_1_lora.ipynb": "1"}, "--dry-run")[1]
     assert submitted(course) == {}
     collect("canvas", {"aa_71_1_lora.ipynb": "1"})
     _, out, _ = collect("canvas", {"aa_71_1_lora.ipynb": "2", "bb_72_1_lora.ipynb": "b"})

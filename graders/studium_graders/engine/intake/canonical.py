@@ -177,7 +177,7 @@ def _notes(
             yield f"{called} was there {claimed[item.cell.grade_id]} times"
         if given.kind != item.cell_type and item.cell.kind != "given":
             yield f"{called} had become a {given.kind} cell"
-        if item.cell.locked and plain(given.source) != plain(item.released):
+        if item.cell.locked and item.cell.kind != "text" and plain(given.source) != plain(item.released):
             yield f"{called} had been changed and was put back"
 
 

@@ -168,7 +168,8 @@ class TestJudge:
             points, run = 0.0, CellRun(error=HARNESS_CHANGED)
         message = "" if points else said_of(run.error)
         if test.cell.hidden:
-            run, message = CellRun(error="a hidden test failed" if run.error else ""), run.error
+            run = CellRun(error="a hidden test failed" if run.error else "")
+            message = run.error
         result = result_of(
             self.prepared.material,
             test.cell,

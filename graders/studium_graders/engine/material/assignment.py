@@ -52,6 +52,11 @@ class NotebookMaterial(msgspec.Struct, frozen=True):
         cells = (msgspec.structs.replace(c, source=c.released, hidden=False) if c.hidden else c for c in self.cells)
         return msgspec.structs.replace(self, cells=tuple(cells))
 
+    def judged(self) -> "NotebookMaterial":
+        """Return what decides about marks: all cells but texts that nobody marks, without the layout."""
+        cells = tuple(cell for cell in self.cells if cell.kind != "text" or cell.graded)
+        return msgspec.structs.replace(self, cells=cells, template=b"")
+
 
 PermissionKind = Literal[
     "object",  # an object of the student's own may come from the path
@@ -115,8 +120,9 @@ class Material(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def digest(self) -> str:
-        """Names this material: a result is valid for the digest it was made with."""
-        graded = msgspec.structs.replace(self, changed=())
+        """Names what decides about marks here: a result is valid for the digest it was made with."""
+        notebooks = tuple(book.judged() for book in self.notebooks)
+        graded = msgspec.structs.replace(self, notebooks=notebooks, changed=())
         return hashlib.sha256(msgspec.msgpack.encode(graded, order="deterministic")).hexdigest()
 
 

@@ -9,6 +9,8 @@ from studium_graders.engine.material.limits import Limits
 from studium_graders.engine.material.results import Verdict
 from studium_graders.engine.processes.exit_codes import ENGINE_FAILED, TOO_MUCH_OUTPUT
 
+TEST_WITHOUT_END = "the test did not come to its end with this answer"
+
 
 class Ending(NamedTuple):
     """An early end. ``cause`` "student": the current step is to blame. "unclear": it may have been killed from outside,
@@ -23,6 +25,11 @@ class Ending(NamedTuple):
 def too_long(seconds: float) -> Ending:
     """A cell or a call did not come to its end."""
     return Ending("time limit", f"stopped after {seconds:g} s: is there an endless loop?")
+
+
+def test_too_long(seconds: float) -> Ending:
+    """A test did not come to its end, though each call of the student's code may have."""
+    return Ending("time limit", f"stopped after {seconds:g} s: {TEST_WITHOUT_END}")
 
 
 def out_of_time(seconds: float) -> Ending:

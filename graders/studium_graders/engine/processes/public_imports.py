@@ -34,13 +34,13 @@ def public_imports(material: Material) -> tuple[str, ...]:
 
 def compiler_of(material: Material) -> list[str]:
     """Name a part of torch's compiler where a word in a cell says that it will be used, else nothing."""
-    cells = (cell for book in material.notebooks for cell in book.cells)
+    cells = (cell for book in material.notebooks for cell in book.judged().cells)
     return [_COMPILER] if any(_COMPILING.search(f"{cell.source}\n{cell.reference}") for cell in cells) else []
 
 
 def starts_compilers(material: Material) -> bool:
     """Return whether a word in a cell says that a C compiler and the like will be started."""
-    cells = (cell for book in material.notebooks for cell in book.cells)
+    cells = (cell for book in material.notebooks for cell in book.judged().cells)
     words = any(_STARTING.search(f"{cell.source}\n{cell.reference}") for cell in cells)
     return words or bool(compiler_of(material))
 

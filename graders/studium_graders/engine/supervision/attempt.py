@@ -151,7 +151,7 @@ class Attempt:
         usage = student.usage(self.limits.memory_mb)
         heard.before = heard.before or usage
         if time.monotonic() - heard.since > self.limits.call_seconds + _GRACE:
-            return endings.too_long(self.limits.call_seconds)
+            return endings.test_too_long(self.limits.call_seconds)
         if usage.computed > self.limits.cpu_seconds:
             return endings.too_much_computing(self.limits)
         if usage.tasks > self.limits.processes:

@@ -27,7 +27,7 @@ def topic_files(folder: Path, material: Material) -> TopicFiles:
     An installed topic that it does not name, or whose exercises have no public edition, is hidden and that is all. So
     is a copy that Python does not import, for another one comes before it on its path: a student's code can read it.
     """
-    cells = [cell for book in material.notebooks for cell in book.cells]
+    cells = [cell for book in material.notebooks for cell in book.judged().cells]
     text = "\n".join(f"{cell.topic}\n{cell.source}\n{cell.reference}" for cell in cells)
     installed = {Path(str(files(topic.package))): topic for topic in load_catalogue().topics}
     topics = [*installed, *(copy for place, topic in installed.items() for copy in _copies(place, topic.package))]

@@ -178,6 +178,15 @@ def test_a_test_in_one_process_says_nothing_of_an_assertion_of_a_hidden_one(shel
         assert "12345" not in repr(grade(student, notebook, submission(notebook, WRONG)).results)
 
 
+@pytest.mark.parametrize("test", ["assert double(12345) == 24690", "assert False, double(12345)", "{}[12345]"])
+def test_a_hidden_test_in_one_process_says_that_it_failed_and_nothing_of_its_data(shell, test):
+    notebook = material(given("pass"), answer(DOUBLE), checked(f"import gc; gc.collect()\n{test}", hidden=True))
+    with forked(shell) as student:
+        result = grade(student, notebook, submission(notebook, WRONG))
+    assert (result.only.mode, result.only.message) == ("one process", "a hidden test failed")
+    assert "12345" not in repr(result.results)
+
+
 SECRET = "assert double(12345) == 24690"
 
 
