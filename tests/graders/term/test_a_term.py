@@ -178,8 +178,9 @@ def test_the_regrade_changes_one_mark_of_each_student_of_whom_the_test_asked_too
     (before,) = (out for command, out in shown.items() if "--dry-run" in command)
     (after,) = (out for command, out in shown.items() if "--changes gains" in command)
     for out, what in ((before, "would change"), (after, "changed")):
-        lines = out.partition(f"{number} marks {what}:\n")[2].splitlines()[:number]
-        assert [line.split()[0] for line in lines] == sorted(term.term.not_clipped)
+        cell, *lines = out.partition(f"{number} marks {what}:\n")[2].splitlines()[: number + 1]
+        assert cell.startswith("ddpm/ddpm-make_betas-")
+        assert [line.partition(":")[0].strip() for line in lines] == sorted(term.term.not_clipped)
         assert all(line.endswith(": 0 → 1") for line in lines)
     diff = (term.folder / "diff.html").read_text("utf-8")
     assert "the assignment was built anew" in diff
