@@ -41,7 +41,7 @@ def harms(result: Faults) -> go.Figure:
         x=[result.harm(name) for name in names], y=names, orientation="h", marker_color=COLOURS[0],
         text=[f"{result.harm(name):+.2f}" for name in names], textposition="inside",
     )  # fmt: skip
-    return figure(bars, x="Loss above that without a cache (nats a character)", y="", height=280)
+    return figure(bars, x="Added loss, nats a character", y="", height=280)
 
 
 def occupancy(result: Paging) -> go.Figure:
@@ -51,4 +51,4 @@ def occupancy(result: Paging) -> go.Figure:
         x=[100 * share for share in ways.values()], y=list(ways), orientation="h", marker_color=COLOURS[0],
         text=[f"{share:.0%}" for share in ways.values()], textposition="inside",
     )  # fmt: skip
-    return figure(bars, x="Reserved slots that hold a token (%)", y="", height=220)
+    return figure(bars, x="Slots that hold a token, %", y="", height=220)
