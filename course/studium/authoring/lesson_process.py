@@ -1,4 +1,4 @@
-"""The child of ``lesson_run``: runs a lesson's cells, and writes down the notebook and then each cell, a line each."""
+"""The child of ``lesson_run``: runs a lesson's cells, and writes down the notebook and then its events, a line each."""
 
 import os
 import sys
@@ -50,7 +50,7 @@ def waited(process: int | str = "self") -> float:
 
 
 def run(slug: str, path: Path) -> None:
-    """Run both editions of the lesson; a cell's first event is replaced by its second."""
+    """Run both editions of the lesson. Each cell has two events, at its beginning and at its end."""
     catalogue = load_catalogue()
     topic = catalogue[slug]
     notebook = compile_lesson(topic, catalogue.manager)
@@ -66,12 +66,8 @@ def run(slug: str, path: Path) -> None:
 def _run_cells(edition: str, cells: list[Any], shell: InteractiveShell, file: Any) -> None:
     for cell in cells:
         if cell.cell_type == "code":
-            place = file.tell()
             file.write(msgspec.json.encode(Event(edition, cell.id)) + b"\n")
-            event = _run_cell(edition, cell, shell)
-            os.truncate(file.fileno(), place)
-            file.seek(place)
-            file.write(msgspec.json.encode(event) + b"\n")
+            file.write(msgspec.json.encode(_run_cell(edition, cell, shell)) + b"\n")
 
 
 def _run_cell(edition: str, cell: Any, shell: InteractiveShell) -> Event:

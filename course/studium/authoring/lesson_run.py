@@ -103,7 +103,8 @@ def _read(path: Path, ended: str) -> LessonRun:
     if not lines:
         return LessonRun("", [], ended)
     events = [msgspec.json.decode(line, type=Event) for line in lines[1:]]
-    return LessonRun(msgspec.json.decode(lines[0], type=str), events, ended)
+    last = {(event.edition, event.cell): event for event in events}  # its end, where the cell has come to it
+    return LessonRun(msgspec.json.decode(lines[0], type=str), list(last.values()), ended)
 
 
 def lesson(subject: Subject) -> Finding:
