@@ -681,6 +681,7 @@ for _line in ("+ 1", "- 2", "- 0"):
         f"return mask.cumsum(-1)[:, -new:] {_line}", "a row's positions all move by the same number: offsets stay"
     )
 decode_positions.equivalent("return mask.cumsum(-1)[:, -new:]", "the first token is at 1, and offsets stay")
+decode_positions.equivalent("positions = mask.int().cumsum(-1) + 1", "the first token is at 2, and offsets stay")
 
 
 @decode_positions.test("continues where the cache ends, and skips padding", points=1)
