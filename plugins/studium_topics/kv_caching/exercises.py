@@ -582,6 +582,7 @@ def generate(step, prompt, new, chunk):
 
 
 generate.equivalent("found.append(logits[:, 0].argmax(-1))", "one token was fed, so its first position is its last")
+generate.equivalent("text, fed, cache = prompt, 0, None", "nothing is written into the prompt")
 
 
 @generate.test("continues a count", points=1)
@@ -1492,6 +1493,9 @@ def decode_flops(layers, width, kv_width, hidden, vocabulary, tokens, cached):
     ### END SOLUTION
 
 
+decode_flops.equivalent("triangle = tokens * (tokens + 1) / 2", "a float of the same value")
+
+
 @decode_flops.test("counts two tokens of a model that is small enough to count by hand", points=1)
 def _(decode_flops):
     weights = 2 * 3 * 3 + 2 * 3 * 3 + 2 * 4 * 3 + 5 * 3
@@ -1648,6 +1652,7 @@ paged_gather.equivalent(
     "return [pool[pages].flatten(0, 1)[:length] for pages, length in zip(table, lengths.tolist(), strict=False)]",
     "the table has a row for each length",
 )
+paged_gather.equivalent("slots, empty = pool.shape[1], pool[1, :0]", "an empty slice of any page is the same")
 
 
 @paged_gather.test("follows the table from page to page", points=1)
