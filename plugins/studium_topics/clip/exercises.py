@@ -44,6 +44,15 @@ def clip_logits(images, texts, log_scale):
     ### END SOLUTION
 
 
+clip_logits.equivalent(
+    "cosines = F.cosine_similarity(texts.unsqueeze(0), images.unsqueeze(1), dim=2)", "the cosine is symmetric"
+)
+clip_logits.equivalent(
+    "return cosines * torch.where(log_scale <= math.log(100), log_scale, math.log(100)).exp()",
+    "at the limit both are the limit",
+)
+
+
 @clip_logits.test("multiplies the cosine of each pair by exp(log_scale)", points=1)
 def _(clip_logits):
     images, texts = torch.tensor([[3.0, 0.0], [0.0, 0.5]]), torch.tensor([[2.0, 0.0], [0.6, 0.8], [0.0, 7.0]])
@@ -679,6 +688,12 @@ def name_images(model, batches, lr, images, names, templates):
         probabilities = logits.softmax(-1)
     return probabilities, losses
     ### END SOLUTION
+
+
+name_images.equivalent(
+    "logits = clip_logits(model.text(captions), model.image(pixels), model.log_scale)",
+    "the loss is the same for the transpose of its logits",
+)
 
 
 @name_images.test("lowers the loss, and gives each name a probability", points=1)

@@ -1006,6 +1006,12 @@ def lm_loss(logits, ids, ignore=-100):
     ### END SOLUTION
 
 
+lm_loss.equivalent(
+    "return F.cross_entropy(logits[:, :-1].float().mT, ids[:, 1:], ignore_index=ignore)",
+    "the statement leaves the precision of the loss open",
+)
+
+
 @lm_loss.test("is near zero when every next token is known", points=1)
 def _(lm_loss):
     ids = torch.tensor([[2, 0, 1, 2], [1, 1, 0, 2]])
@@ -1431,6 +1437,9 @@ def generate(model, ids, new, generator, context, temperature=1.0, top_k=None, t
 
 
 generate.equivalent("drawn = torch.multinomial(kept.softmax(0), 1, generator=generator)", "the logits have one axis")
+generate.equivalent(
+    "point = torch.rand((), generator=generator, dtype=torch.float32)", "a uniform number of single precision does, too"
+)
 
 
 @generate.test("continues a text whose next token is certain", points=1)
