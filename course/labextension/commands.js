@@ -24,7 +24,7 @@ export function isFresh({ opener, totals }) {
   return Boolean(opener) && opener.status !== "done" && totals.untouched === totals.exercises;
 }
 
-/** Opens the opener for whoever begins, else the lesson that the server says comes next, at its exercise. */
+/** Opens the opener where nothing was begun, else the lesson that the server says comes next, at its exercise. */
 export function resume(desk) {
   if (desk.syllabus && isFresh(desk.syllabus)) return desk.open(desk.syllabus.opener);
   const next = desk.syllabus?.resume;

@@ -52,7 +52,7 @@ def write_folder(folder: Path, files: Mapping[str, bytes], mode: int) -> None:
 
 
 def seen_notebooks(folder: Path, files: Mapping[str, bytes], material: Material) -> frozenset[str]:
-    """Return the notebooks among ``files`` in which a person who has marked what is in ``folder`` sees nothing new.
+    """Return the notebooks among ``files`` that look as those in ``folder`` did to the person who marked them.
 
     Addresses of objects, which differ from run to run, are nothing new, nor are texts that nobody marks.
     """

@@ -36,7 +36,7 @@ class AutogradedFolder:
         self._sharing.share(self.folder(graded.submission.student))
 
     def seen(self, graded: Graded) -> frozenset[str]:
-        """Return the notebooks in which a person who has marked what is in the folder has nothing new to see."""
+        """Return the notebooks that look as they did to the person who marked what is in the folder."""
         return seen_notebooks(self.folder(graded.submission.student), self._files(graded), self._material)
 
     def _files(self, graded: Graded) -> dict[str, bytes]:

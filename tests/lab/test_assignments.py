@@ -63,7 +63,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The home of whoever sits before the JupyterLab."""
+    """The home of the person who uses this JupyterLab."""
     return tmp_path_factory.mktemp("home")
 
 

@@ -1481,7 +1481,7 @@ def decode_flops(layers, width, kv_width, hidden, vocabulary, tokens, cached):
     Matrices of each layer: q, o (D, D); k, v (kv_width, D); up (F, D); down (D, F), with width D and hidden F.
     After the layers: the head (V, D), applied to every token that is read.
 
-    Return an int.
+    Return an int, or a float that is equal to it.
     """
     ### BEGIN SOLUTION
     weights = layers * 2 * width * (width + kv_width + hidden) + vocabulary * width
