@@ -1473,15 +1473,13 @@ def _(layers, width, heads, kv_heads, tokens, batch, bytes_each):
     ),
 )
 def decode_flops(layers, width, kv_width, hidden, vocabulary, tokens, cached):
-    """Return the number of operations of writing a text token by token, in `tokens` passes, counted as above.
+    """Return the number of operations, an int or an equal float, of writing a text in `tokens` passes.
 
     Pass n = 1, …, tokens reads all n tokens of the text so far. If `cached`, it reads the newest alone, whose query
     looks at n keys.
 
     Matrices of each layer: q, o (D, D); k, v (kv_width, D); up (F, D); down (D, F), with width D and hidden F.
     After the layers: the head (V, D), applied to every token that is read.
-
-    Return an int, or a float that is equal to it.
     """
     ### BEGIN SOLUTION
     weights = layers * 2 * width * (width + kv_width + hidden) + vocabulary * width
