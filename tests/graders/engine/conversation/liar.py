@@ -13,6 +13,7 @@ from .permitting import permissions
 SECTIONS = ("graph", "modules", "mirrors", "classes", "state", "text", "rebound", "wanted")
 STATE = [False, False, False, True]  # nothing was drawn, and gradients are recorded
 QUICK = Limits(call_seconds=0.3, message_mb=8)
+HANGING = 30  # seconds: who waits so long has no limit; on a busy machine what is limited takes a few
 
 
 def frame(message, buffers=()):
