@@ -3,10 +3,9 @@ import { isFresh, resume } from "./commands.js";
 import { button, h, minutes } from "./element.js";
 import { graphView } from "./graph.js";
 import { done, lessonImage } from "./images.js";
+import { WIDE } from "./state.js";
 import { SIGNS } from "./states.js";
 
-/** Whether there is room for a panel beside a page: on a phone, it would leave nothing of the page. */
-export const WIDE = matchMedia("(min-width: 600px)");
 const SAVED = "application/vnd.studium.widget+json";
 
 /** The tab: {open(), takePlaceOf(path)}; the latter opens it in place of the file at `path`, when that is opened first. */
@@ -37,6 +36,7 @@ export function coverTab(desk, Widget, icon, show) {
   };
   const openMap = () => {
     open();
+    desk.makeRoom();
     const heading = tab.node.querySelector(".studium-cover-map h2");
     requestAnimationFrame(() => (heading.scrollIntoView({ block: "start" }), heading.focus({ preventScroll: true })));
   };

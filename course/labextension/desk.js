@@ -2,7 +2,7 @@
 import { Api } from "./api.js";
 import { addCards } from "./card.js";
 import { addCommands } from "./commands.js";
-import { coverTab, WIDE } from "./cover.js";
+import { coverTab } from "./cover.js";
 import { h } from "./element.js";
 import { watchIdle } from "./idle.js";
 import { markNotebooks } from "./marks.js";
@@ -81,7 +81,7 @@ async function start(app, tracker, { palette, launcher, statusBar, registry, ren
 }
 
 async function begin(desk, show, cover) {
-  if (!WIDE.matches) desk.app.shell.collapseLeft?.(); // JupyterLab opens its list of files
+  desk.makeRoom(); // JupyterLab opens its list of files
   cover.takePlaceOf("START.md");
   await desk.load();
   if (desk.shared) {

@@ -3,7 +3,7 @@ import { done } from "./images.js";
 import { h } from "./element.js";
 import { nodeOf } from "./map.js";
 
-const [WIDTH, HEIGHT, GAP_X, GAP_Y] = [138, 50, 20, 10];
+const [WIDTH, HEIGHT, GAP_X, GAP_Y] = [138, 58, 20, 8];
 const SVG = "http://www.w3.org/2000/svg";
 
 /** The column of each topic: one more than the largest of those that it needs and that are there. Map slug → number. */

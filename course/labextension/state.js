@@ -6,6 +6,9 @@ import { showVerdicts } from "./verdict.js";
 const STAGES = ["queued", "running"];
 const OVER = STAGES.length;
 
+/** Whether there is room for a panel beside a page: on a phone, it would leave nothing of the page. */
+export const WIDE = matchMedia("(min-width: 600px)");
+
 const stage = (job) => (STAGES.includes(job.state) ? STAGES.indexOf(job.state) : OVER);
 
 export class Desk {
@@ -132,8 +135,14 @@ export class Desk {
       await this.load();
     }
     const widget = await this.app.commands.execute("docmanager:open", { path });
+    this.makeRoom();
     if (widget?.context) await widget.context.ready;
     if (cell) this.#goTo(widget, cell);
+  }
+
+  /** Closes the side panel where it would leave nothing of the page that was opened. */
+  makeRoom() {
+    if (!WIDE.matches) this.app.shell.collapseLeft?.();
   }
 
   #goTo(widget, id) {

@@ -108,6 +108,22 @@ def test_on_a_phone_the_panels_tabs_stand_beside_each_other(page, lab):
     assert page.locator(".studium-tabs").bounding_box()["height"] < 44
 
 
+def test_on_a_phone_the_panel_gives_way_to_the_large_map(page, lab):
+    page.set_viewport_size({"width": 400, "height": 900})
+    open_lesson(page, lab, "lab/tree", "first-steps")
+    page.get_by_role("tab", name="Map").click()
+    button(page, "Open the large map").click()
+    page.locator("#studium-desk").wait_for(state="hidden")
+    assert page.locator(".studium-cover").bounding_box()["width"] > 300
+
+
+def test_a_toolbar_without_room_does_not_lie_over_the_lesson(page, lab):
+    page.set_viewport_size({"width": 720, "height": 900})
+    page.goto(lab.url("lab/tree/four-minutes.ipynb"))
+    page.locator(".jp-NotebookPanel canvas").first.wait_for()
+    assert page.locator(".jp-NotebookPanel-toolbar").evaluate("(bar) => bar.scrollHeight <= bar.clientHeight")
+
+
 def test_a_folded_line_of_code_ends_at_the_edge_of_a_narrow_page(page, lab):
     page.set_viewport_size({"width": 400, "height": 900})
     page.goto(lab.url("lab/tree/four-minutes.ipynb"))
