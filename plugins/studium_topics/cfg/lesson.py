@@ -2,8 +2,20 @@
 # # Classifier-free guidance
 #
 # Nearly every image generator has a slider called "guidance scale". Turn it down, and the image has little to do with
-# your words; turn it up, and the colours begin to glow. The formula behind it fits into one line, and its derivation
-# says what it samples: the data, tilted towards the label by a power of a classifier.
+# your words; turn it up, and the colours begin to glow. Below, a small network draws in this page what you ask it for.
+# *Move the scale to 1, then to 6, with the same seed. What happens to the colours, to the ground, and to the variety of
+# the six images?*
+
+# %% tags=["widget"]
+from studium_topics.kits.film import DenoisingFilm
+from studium_topics.kits.shapes_unet import KINDS
+
+DenoisingFilm.trained(kind=KINDS.index("a large blue ring"), scale=2.0, sampling_steps=25, step=25)
+
+# %% [markdown]
+# At 6 every ring is whole and the blue glows, but the grounds, which were all different, have become dark or blue too.
+# The formula behind the slider fits into one line, and its derivation says what it samples: the data, tilted towards
+# the label by a power of a classifier.
 #
 # **That is not what it samples.** It does not even sample the same thing with DDPM as with DDIM. Why, then, do people
 # use it? In this lesson you will
@@ -32,8 +44,6 @@ from studium_topics.cfg.network import NULL
 from studium_topics.cfg.sampling import cosine_abar
 from studium_topics.kits.diffusion import BATCH, LEARNING_RATE, STEPS, digit_unet
 from studium_topics.kits.digits import split
-from studium_topics.kits.film import DenoisingFilm
-from studium_topics.kits.shapes_unet import KINDS
 from studium_widgets import Chart, Diagram, ImageGrid, ParticleField
 
 # %% [markdown]
@@ -51,17 +61,7 @@ ParticleField.three_answers(scale=1.0, steps=200)
 
 # %% [markdown]
 # Watch "Distance to exact". The clouds do not only contract: DDIM's leaves the clusters and goes *outwards*, to where
-# there are no data at all. Later you will compute by how much.
-#
-# On images it looks like this. A small network draws in this page what you ask it for. *Move the scale to 1, then to 6,
-# with the same seed. What happens to the colours, to the ground, and to the variety of the six images?*
-
-# %% tags=["widget"]
-DenoisingFilm.trained(kind=KINDS.index("a large blue ring"), scale=2.0, sampling_steps=25, step=25)
-
-# %% [markdown]
-# At 6 every ring is whole and the blue glows, but the grounds, which were all different, have become dark or blue too.
-# Now to how guidance is built.
+# there are no data at all. Later you will compute by how much. Now to how guidance is built.
 
 # %% tags=["diagram"]
 Diagram.from_package("studium_topics.cfg", "flow.svg")

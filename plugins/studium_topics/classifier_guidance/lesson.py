@@ -11,6 +11,23 @@
 # it, and the samples that should come out. Then one thing at a time is made inexact, and you will see which of them
 # asks for a scale of 10.
 #
+# The data below are eight clusters on a ring, in four classes of two neighbours each. The background shows
+# $p(\text{class 0} \mid x_t)$ at the present noise level, and the cloud moves from noise to data. At the probe two
+# forces act: the diffusion model pulls towards data of any class, the classifier towards class 0.
+#
+# Drag the probe. Then move *Step* from 0 to the end and look at the background. *At which step does the classifier
+# begin to distinguish the classes?* Then raise the scale from 0 to 10 and watch the cloud.
+
+# %% tags=["widget"]
+from studium_widgets import ParticleField
+
+ParticleField.tug_of_war(steps=100, step=60, particles=800)
+
+# %% [markdown]
+# While there is much noise, the background is nearly flat: any class can still come out of $x_t$, and the classifier
+# hardly pulls. The class is decided late. With a large scale the samples do not only reach class 0; they also keep away
+# from its borders and gather where the classifier is most certain.
+#
 # In this lesson you will
 #
 # 1. train a classifier on noisy digits, and draw digits of any class with its gradient;
@@ -40,26 +57,10 @@ from studium_topics.classifier_guidance.sampling import Ddpm
 from studium_topics.kits.diffusion import linear_betas
 from studium_topics.kits.digits import judge, split
 from studium_topics.kits.mixture import ring
-from studium_widgets import Chart, Diagram, ImageGrid, ParticleField
+from studium_widgets import Chart, Diagram, ImageGrid
 
 # %% [markdown]
-# ## Tug of war
-#
-# The data here are eight clusters on a ring, in four classes of two neighbours each. The clusters overlap, so that some
-# points could be of either class. The background shows $p(\text{class 0} \mid x_t)$ at the present noise level, and the
-# cloud moves from noise to data. At the probe two forces act: the score pulls towards data of any class, the classifier
-# towards class 0.
-#
-# Drag the probe. Then move *Step* from 0 to the end and look at the background. *At which step does the classifier
-# begin to distinguish the classes?* Then raise the scale from 0 to 10 and watch the cloud.
-
-# %% tags=["widget"]
-ParticleField.tug_of_war(steps=100, step=60, particles=800)
-
-# %% [markdown]
-# While there is much noise, the background is nearly flat: any class can still come out of $x_t$, and the classifier
-# hardly pulls. The class is decided late. With a large scale the samples do not only reach class 0; they also keep away
-# from its borders and gather where the classifier is most certain.
+# ## Two networks, one gradient
 #
 # This is the whole method. Two networks look at the same noisy batch, and one gradient is added:
 

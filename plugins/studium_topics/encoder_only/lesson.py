@@ -10,6 +10,17 @@
 # A model that reads both sides has the opposite problem: its input contains the answer. How can it learn to predict a
 # word that it can see?
 #
+# <dfn>Attention</dfn> is the step in which each word takes a weighted average over the words that it looks at. Below,
+# each row is a word that looks (the *query*), each column a word that is looked at (the *key*), and each row of weights
+# sums to 1. We set these weights by hand. (`[CLS]` is a special token with which every text of BERT begins.) Hide the
+# determiner, then the verb, and compare the bars with and without a causal mask, which forbids every look to the right.
+
+# %% tags=["widget"]
+from studium_topics.encoder_only import figures
+
+figures.opening()
+
+# %% [markdown]
 # Until 2018 a language model read from left to right ([GPT](https://openai.com/index/language-unsupervised/)), or two
 # models read in opposite directions and only their results were joined ([ELMo](https://arxiv.org/abs/1802.05365)).
 # Neither could use both sides of a word inside one layer, although tasks such as finding the answer to a question in a
@@ -28,13 +39,11 @@
 # one or two while models train.
 
 # %%
-import torch
-
 from studium_topics.encoder_only import experiment
 from studium_topics.encoder_only.library import bert_model
 from studium_topics.encoder_only.model import Encoder
 from studium_topics.kits import grammar
-from studium_widgets import AttentionHeatmap, Diagram, figure
+from studium_widgets import Diagram, figure
 from studium_widgets.plots import COLOURS
 
 # %% [markdown]
@@ -50,29 +59,6 @@ from studium_widgets.plots import COLOURS
 # So the grammatical number of a clause is **one bit**, written three times. The verb can read it on its left, from the
 # noun. The determiner comes first and can read it only on its right.
 #
-# <dfn>Attention</dfn> is the step in which each word takes a weighted average over the words that it looks at. Below,
-# each row is a word that looks (the *query*), each column a word that is looked at (the *key*), and each row of weights
-# sums to 1. We set these weights by hand. (`[CLS]` is a special token with which every text of BERT begins.) Hide the
-# determiner, then the verb, and compare the bars with and without a causal mask, which forbids every look to the right.
-
-# %% tags=["widget"]
-sentence = ["[CLS]", "these", "small", "dogs", "sleep", "."]
-scores = torch.zeros(1, 1, 6, 6)
-scores[0, 0, 1, 3] = scores[0, 0, 4, 3] = 3.5  # determiner and verb look at the noun
-scores[0, 0, 2, 3] = 2.0  # so does the adjective, a little
-scores[0, 0, 3, 4] = 1.5  # the noun looks at the verb
-words = ["this", "these", "sleep", "sleeps"]
-AttentionHeatmap(
-    tokens=sentence,
-    scores=scores,
-    masked=1,
-    predictions=[
-        {"position": 1, "words": words[:2], "bidirectional": [0.0, 1.0], "causal": [0.5, 0.5]},
-        {"position": 4, "words": words[2:], "bidirectional": [1.0, 0.0], "causal": [1.0, 0.0]},
-    ],
-)
-
-# %% [markdown]
 # | symbol | meaning |
 # |---|---|
 # | $B, T, D$ | sentences in a batch, tokens in a sentence, width of a token's vector |

@@ -9,6 +9,17 @@
 # **Half of them end in each mode.** The shape of both modes is right and their weights are wrong, although there is
 # no error in the gradient, in the code or in the theorem. What went wrong, and how can *more* noise repair it?
 #
+# In the first panel below, the walkers come down a ladder of noise levels. In the second they follow the gradient of
+# the last level alone. Press Play, and read off how many end in mode 2, whose weight is 0.8. Then drag "Weight of
+# mode 1" from 0.2 to 0.8. *In which panel do the walkers notice?* Arrows are orange where a change of the weights
+# changes them. *Where are they orange at step 0, and where at the end?*
+
+# %% tags=["widget"]
+from studium_widgets import ParticleField
+
+ParticleField.mountain_pass()
+
+# %% [markdown]
 # In this lesson you will
 #
 # 1. write the exact score of a mixture of Gaussians, and walkers that follow it;
@@ -44,22 +55,11 @@ from studium_topics.ncsn.experiment import (
     two_modes,
 )
 from studium_topics.ncsn.networks import DigitScores
-from studium_widgets import Chart, Diagram, ImageGrid, ParticleField
+from studium_widgets import Chart, Diagram, ImageGrid
 
 # %% [markdown]
-# ## Two samplers, one density
+# ## From noise to an image
 #
-# In the first panel the walkers come down a ladder of noise levels. In the second they follow the gradient of the last
-# level alone. Gradients are exact in both.
-#
-# Press Play, and read off how many walkers end in mode 2, whose weight is 0.8. Then drag "Weight of mode 1" from 0.2
-# to 0.8. *In which panel do the walkers notice?* Arrows are orange where a change of the weights changes them. *Where
-# are they orange at step 0, and where at the end?*
-
-# %% tags=["widget"]
-ParticleField.mountain_pass()
-
-# %% [markdown]
 # The figure shows all that you will build: above, how a network learns gradients from clean images; below, how walkers
 # follow them from noise to an image.
 
