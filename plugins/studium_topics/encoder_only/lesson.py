@@ -39,11 +39,13 @@ figures.opening()
 # one or two while models train.
 
 # %%
+import torch
+
 from studium_topics.encoder_only import experiment
 from studium_topics.encoder_only.library import bert_model
 from studium_topics.encoder_only.model import Encoder
 from studium_topics.kits import grammar
-from studium_widgets import Diagram, figure
+from studium_widgets import AttentionHeatmap, Diagram, figure
 from studium_widgets.plots import COLOURS
 
 # %% [markdown]
@@ -133,7 +135,7 @@ w_q = 2**0.5 * torch.tensor([[3.5, 2.0, 0.0, 3.5, 0.0], [0.0, 0.0, 1.5, 0.0, 0.0
 w_k = torch.tensor([[0.0, 0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 0.0, 1.0, 0.0]])  # is a noun; is a verb
 w_v = torch.tensor([[0.0, 0.0, 0.0, 0.0, 1.0]])  # hands over: plural
 query, key, value = features @ w_q.T, features @ w_k.T, features @ w_v.T
-print("same scores as in the widget:", torch.allclose(query @ key.T / 2**0.5, scores[0, 0]))
+print("same scores as in the widget:", torch.allclose(query @ key.T / 2**0.5, figures.set_by_hand()))
 everyone = torch.ones(6, 6, dtype=torch.bool)
 for name, mask in (("both sides", everyone), ("left to right", everyone.tril())):
     plural = lesson.mine(attention)(query, key, value, mask)[1, 0]
