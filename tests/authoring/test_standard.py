@@ -45,6 +45,14 @@ def test_a_form_that_is_there_is_not_asked_for(rule, advice):
     assert f"[standard.md#{rule}]" not in advice(lesson_forms.lesson_forms, damage)
 
 
+@pytest.mark.parametrize(("words", "told"), [(300, True), (100, False)])
+def test_a_widget_is_asked_for_on_the_first_screen(words, told, advice):
+    title = "# %% [markdown]\n# # "
+    opening = "# %% [markdown]\n# " + "word " * words + '\n\n# %% tags=["widget"]\n1\n\n' + title
+    damage = Damage("", "lesson forms", "lesson.py", opening, title)
+    assert ("#a-widget-first" in advice(lesson_forms.lesson_forms, damage)) is told
+
+
 def test_a_diagram_is_asked_for_before_the_first_exercise(advice):
     assert "before its first exercise: none" in advice(lesson_forms.lesson_forms, UNDRAWN)
 

@@ -18,6 +18,7 @@ from studium.sources import solved
 from studium.syntax import parse
 
 MOST_WORDS = 3300  # "about 3,000"
+WORDS_BEFORE_A_WIDGET = 280  # "about 250": a screen of prose
 TASKS = 3
 _WORDS = re.compile(r"^```.*?^```|\$\$.*?\$\$|<svg.*?</svg>", re.MULTILINE | re.DOTALL)
 _ITEM = re.compile(r"^(?:[*+-]|\d+[.)]) ", re.MULTILINE)
@@ -25,13 +26,27 @@ _LOOPS = (ast.For, ast.While)
 
 
 def lesson_forms(subject: Subject) -> Finding:
-    """Look for the loop, the diagram, the bridge, the terms, the guesses and the end that every lesson has."""
+    """Look for the widget, the loop, the diagram, the bridge, the terms, the guesses and the end of a lesson."""
     cells = read_lesson(subject.topic).cells
     advice = [f"{said} [standard.md#{rule}]" for rule, look in _RULES.items() for said in look(subject, cells)]
     return Finding([], "the lesson has the forms of the standard", advice=advice)
 
 
 Cells = list[NotebookNode]
+
+
+def _widget(subject: Subject, cells: Cells) -> Iterator[str]:
+    before = list(itertools.takewhile(lambda cell: "widget" not in _tags(cell), cells))
+    if len(before) < len(cells) and (words := _words(before)) > WORDS_BEFORE_A_WIDGET:
+        yield (
+            f"the first widget comes after at most about 250 words: here after {words}; show it below the opening "
+            "question, and say what the lesson does, needs and takes after it"
+        )
+
+
+def _words(cells: Cells) -> int:
+    """Return how many words the prose of cells has, without formulas, code and diagrams."""
+    return sum(len(_WORDS.sub(" ", cell.source).split()) for cell in cells if cell.cell_type == "markdown")
 
 
 def _loop(subject: Subject, cells: Cells) -> Iterator[str]:
@@ -102,9 +117,7 @@ def _terms(subject: Subject, cells: Cells) -> Iterator[str]:
 
 
 def _length(subject: Subject, cells: Cells) -> Iterator[str]:
-    prose = [cell for cell in cells if cell.cell_type == "markdown" and not is_optional(cell)]
-    words = sum(len(_WORDS.sub(" ", cell.source).split()) for cell in prose)
-    if words > MOST_WORDS:
+    if (words := _words([cell for cell in cells if not is_optional(cell)])) > MOST_WORDS:
         yield f"a lesson has at most about 3,000 words, for two ideas: this has {words}; cut, or move some to Further"
 
 
@@ -139,6 +152,7 @@ def _tags(cell: NotebookNode) -> list[str]:
 
 
 _RULES: dict[str, Callable[[Subject, Cells], Iterator[str]]] = {
+    "a-widget-first": _widget,
     "a-loop-seen-whole": _loop,
     "a-diagram": _diagram,
     "a-bridge": _bridge,
