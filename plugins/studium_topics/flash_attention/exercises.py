@@ -1008,7 +1008,7 @@ def merge_partials(o, lse):
 
 
 merge_partials.equivalent(
-    "share = torch.exp(lse - total.masked_fill(total == -math.inf, 1.0))  # (S, R)",
+    "share = torch.exp(lse - total.masked_fill(total == -math.inf, 1.0))  # (W, R)",
     "exp(-inf) is 0, whatever finite number is subtracted",
 )
 
