@@ -73,7 +73,7 @@ def _layout() -> dict[str, Any]:
         "margin": {"l": 60, "r": 16, "t": 36, "b": 52},
         "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "bgcolor": "rgba(0,0,0,0)"},
         "xaxis": {**axis, "showgrid": False, "showline": True, "automargin": True},
-        "yaxis": {**axis, "automargin": True},
+        "yaxis": {**axis, "automargin": True, "title": {**axis["title"], "standoff": 8}},  # else on wide numbers
         "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": MIDDLE, "activecolor": MIDDLE},
         "hovermode": "x unified",
         "hoverlabel": {"bgcolor": "#ffffff", "font": {"color": "#1d232b"}},
