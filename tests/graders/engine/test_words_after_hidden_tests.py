@@ -142,6 +142,7 @@ def test_the_attempt_for_words_counts_against_the_time_of_the_notebook(grade, at
     result = grade(limits=limits, first=SLOW.format(2) + SPY, second="def second(x):\n    return 0")
     assert (outcomes(result), result.verdict, len(attempts)) == (["passed", "failed"], "graded", 2)
     assert result.tests[1].message == "this test failed: the result is not what is expected"
+    assert result.seconds < 6
 
 
 def test_a_limit_that_was_met_after_a_hidden_test_is_still_named(grade):
