@@ -1,15 +1,15 @@
 # %% [markdown]
 # # KV caching
 #
-# Ask a chat model for a thousand words. For the first word it reads your question. For the second it reads your
-# question and the first word. For the thousandth it reads your question and the 999 words that it has just written,
-# each of which it has read before, with the same weights and *with the same result*. **How much of this work is needed,
-# and what does it cost to avoid the rest?**
+# Suppose you ask a chat model for a thousand words. To write the first word, it reads your question. To write the
+# second, it reads your question and the first word. By the time it gets to the thousandth, it is reading your question
+# and the 999 words it has just written. It has read all of those before, using the same weights and *getting the same
+# result*. **How much of this work do we actually need, and what does it cost to avoid the rest?**
 #
-# The small model below writes the same text in two ways. A row is one pass, a column one token. Step through it: the
-# left lane computes all tokens again in each pass, whereas the right lane computes a single new one. Compare the two
-# bars of work, and then the bar of memory. Then choose a mistake for the cache, and look for the first character that
-# differs.
+# The small model below writes the same text in two ways. Each row is a pass and each column is a token. Step through it
+# and watch the two lanes: the left one computes every token again in each pass, while the right one only computes the
+# new token. Compare the two bars of work, and then look at the bar of memory. When you are ready, choose a mistake for
+# the cache and look for the first character that changes.
 
 # %% tags=["widget"]
 from studium_topics.kv_caching import figures
@@ -19,20 +19,21 @@ figures.opening()
 # %% [markdown]
 # **You will be able to**
 #
-# 1. write a cache, its mask, and attention that uses both, with **identical logits however a text is cut**;
-# 2. write the decoding loop, and count what it saves **to the last operation**;
-# 3. recognise four mistakes that raise no error, by what they do to a trained model;
-# 4. hold a conversation in which each token is read once, also after an edit;
-# 5. compute the memory of a cache, and say why decoding is limited by bandwidth.
+# 1. write a cache, its mask, and an attention layer that uses both, and get **identical logits however the text is
+#    cut**;
+# 2. write the decoding loop and count what the cache saves, **to the last operation**;
+# 3. recognise four mistakes that raise no error by what they do to a trained model;
+# 4. hold a conversation in which each token is read only once, even after an edit;
+# 5. compute how much memory a cache needs, and explain why decoding is limited by bandwidth.
 #
-# **You need** causal attention and rotary positions: the topic *decoder-only*. **Time:** 20 minutes of reading, 90 of
-# coding, 1 of running, without the part called Further.
+# **You need** causal attention and rotary positions, both of which are in the topic *decoder-only*. **Time:** 20
+# minutes of reading, 90 of coding, 1 of running, without the section called Further.
 #
-# **How it came about.** The first transformers were trained on whole texts, and their decoders were run in the same
-# way, so that writing a text of $T$ tokens took work that grew with $T^2$. Keeping the keys and values of the past
-# removed that work, and in 2019 [Shazeer](https://arxiv.org/abs/1911.02150) showed that it left decoding limited by
-# memory traffic instead. [Pope et al.](https://arxiv.org/abs/2211.05102) worked out what this means on many chips, and
-# [vLLM](https://arxiv.org/abs/2309.06180) how to share the memory among many users.
+# **How it came about.** The first transformers were trained on whole texts, and people ran their decoders the same way.
+# Writing a text of $T$ tokens therefore took an amount of work that grew with $T^2$. If you keep the keys and values of
+# the past, you can skip that work. In 2019 [Shazeer](https://arxiv.org/abs/1911.02150) showed what limits decoding once
+# you do: memory traffic. [Pope et al.](https://arxiv.org/abs/2211.05102) worked out what this means for a model that
+# runs on many chips, and [vLLM](https://arxiv.org/abs/2309.06180) showed how to share the memory among many users.
 #
 # | symbol | meaning |
 # |---|---|
@@ -61,67 +62,69 @@ from studium_widgets import AttentionHeatmap, Diagram, MemoryMeter, Roofline
 # %% [markdown]
 # ## What never changes
 #
-# In a decoder, position $p$ attends to positions $0 \dots p$ and to no others. So its key $k_p$ and its value $v_p$
-# depend, in every layer, on the tokens $0 \dots p$ alone: in the first layer they are made from token $p$, and each
-# further layer reads positions $0 \dots p$ of the layer before it. Whatever tokens follow, **these keys and values do
-# not change**. This is exact. It follows from the causal mask and does not depend on training.
+# In a decoder, position $p$ attends to positions $0 \dots p$ and to no others. This means that its key $k_p$ and its
+# value $v_p$ depend only on tokens $0 \dots p$, and this is true in every layer. The first layer computes them from
+# token $p$, and every later layer computes them from positions $0 \dots p$ of the layer below. Whatever tokens come
+# next, **these keys and values will not change**. This is exact: it follows from the causal mask, whatever the weights
+# are.
 #
-# To choose the next token, only the output at the newest position is needed (Vaswani et al. 2017, equation 1, for one
+# To choose the next token, we only need the output at the newest position (Vaswani et al. 2017, equation 1, for one
 # query):
 #
 # $$\operatorname{out}_p = \sum_{s \le p} \frac{\exp(q_p \cdot k_s / \sqrt d)}{\sum_{r \le p} \exp(q_p \cdot k_r /
 # \sqrt d)}\, v_s .$$
 #
-# This takes one query, the newest, and *all* keys and values. A <dfn>KV cache</dfn> keeps the keys and values of all
-# earlier tokens, for each layer, so that only those of the newest token are computed.
+# The sum uses one query, the newest, but *all* the keys and values. A <dfn>KV cache</dfn> stores the keys and values of
+# all earlier tokens in each layer, so we only have to compute those of the newest token.
 
 # %% tags=["diagram"]
 Diagram.from_package("studium_topics.kv_caching", "flow.svg")
 
 # %% [markdown]
-# **Think about it.** Why are queries not cached? And could BERT have a cache?
+# **Think about it.** Why don't we cache the queries too? And could BERT have a cache?
 #
 # <details><summary>Answer</summary>
 #
-# A query is used by its own token, once, in the pass that reads it; no later token needs it. BERT cannot have a cache:
-# there position 3 attends to position 7, so a new token changes *every* key in every layer but the first. The cache is
-# a consequence of the causal mask.
+# A token uses its query once, in the pass that reads the token, and later tokens never need it. BERT cannot have a
+# cache, because there position 3 attends to position 7. A new token would change *every* key, in every layer except the
+# first. It is the causal mask that makes a cache possible.
 # </details>
 #
 # ## A place to write
 #
-# The obvious cache is `torch.cat([keys, new])`. It copies everything at every token, so the quadratic work is back as
-# memory traffic. A <dfn>static cache</dfn> reserves its room once and is written in place. Its shape never changes,
-# which is also what lets a compiler turn the whole step into one CUDA graph.
+# The obvious way to build a cache is `torch.cat([keys, new])`. But this copies the whole cache for every token, so the
+# quadratic work comes back as memory traffic. A <dfn>static cache</dfn> allocates all its memory once, and we write
+# into it in place. Its shape never changes, and that also lets a compiler turn the whole step into a single CUDA graph.
 #
-# There is a trap at its end. A slice beyond a tensor is silently shorter, and with eight places `cache[:, :, 8:9] =
-# new` assigns one token *to nothing*, without an error.
+# There is a trap at the end of it. If a slice goes past the end of a tensor, PyTorch just makes the slice shorter. With
+# eight places, `cache[:, :, 8:9] = new` assigns a token *to nothing* and raises no error.
 
 # %% exercise="write_cache"
 from studium_topics.kv_caching.exercises import write_cache
 
 # %% [markdown]
-# Removing the newest tokens costs nothing: count fewer of them, and let the next ones overwrite the rest. You will use
-# that.
+# Removing the newest tokens costs nothing: we just lower the count, and the next tokens will overwrite them. You will
+# use this later on.
 #
 # ## The mask trap
 #
-# A long prompt is read in <dfn>chunks</dfn>, a limited number of tokens in each pass, so that no pass needs too much
-# memory. Say that 5 tokens are in the cache and a chunk of 3 comes. The scores are a rectangle of 3 queries and 8 keys.
-# Below is what one head of a small trained model sees of a text of 8 words, under the mask for the whole text ("her"
-# looks back at the mouse). Which rows of the mask does the chunk need?
+# We usually read a long prompt in <dfn>chunks</dfn>, with a limited number of tokens in each pass, to keep the memory
+# of a pass small. Let's say that there are 5 tokens in the cache and we are about to read a chunk of 3. The scores then
+# form a rectangle of 3 queries and 8 keys. Below you can see what one head of a small trained model makes of a text of
+# 8 words under the mask for the whole text ("her" looks back at the mouse). Which rows of the mask does the chunk need?
 
 # %% tags=["widget"]
 words, scores = tales_lm.word_scores("Ada the mouse lost her red key and")
 AttentionHeatmap(tokens=words, scores=scores, mask="causal", layer=1, head=0)
 
 # %% [markdown]
-# PyTorch's `is_causal=True` does not give these rows: its triangle starts at the *top left* corner of the rectangle.
-# For squares that is the same. For one query and eight keys it means that the newest token sees the *oldest* one alone.
-# (Users [have reported this](https://github.com/pytorch/pytorch/issues/144858); it is the documented behaviour.) The
-# [reference cache of ExecuTorch](https://github.com/pytorch/executorch/pull/21749) had this bug for prompts in chunks.
-# A forgotten mask goes unnoticed, too, because with one new token no mask is the right mask, so the tests pass until a
-# prompt is read in chunks.
+# You might expect to get these rows by using PyTorch's `is_causal=True`, but its triangle starts at the *top left*
+# corner of the rectangle. For a square this makes no difference. With one query and eight keys, however, the newest
+# token can see only the *oldest* one. (Users [have reported this](https://github.com/pytorch/pytorch/issues/144858),
+# and it is the documented behaviour.) The [reference cache of
+# ExecuTorch](https://github.com/pytorch/executorch/pull/21749) had this bug when it read a prompt in chunks. You also
+# won't notice if you forget the mask. A single new token needs no mask, so your tests will pass until you read a prompt
+# in chunks.
 
 # %% exercise="cached_mask"
 from studium_topics.kv_caching.exercises import cached_mask
@@ -134,8 +137,9 @@ for name, visible in (("is_causal=True", torch.ones(3, 8, dtype=torch.bool).tril
 # %% [markdown]
 # ## Attention with a cache
 #
-# Now write attention with both. Take care of the **positions**. A rotary key is rotated by its own position once, when
-# it is written. The newest token is alone in its tensor, in row 0, and yet its position may be 412.
+# Now let's write an attention layer that uses both. Watch the **positions**. A rotary key is rotated once, by its own
+# position, when we write it to the cache. The newest token is in row 0 of its tensor, because it is the only token
+# there, but its position might be 412.
 
 # %% exercise="cached_attention"
 from studium_topics.kv_caching.exercises import cached_attention
@@ -143,16 +147,17 @@ from studium_topics.kv_caching.exercises import cached_attention
 # %% [markdown]
 # ## The loop
 #
-# <dfn>Prefill</dfn> is the phase that reads the prompt, many tokens in each pass. <dfn>Decoding</dfn> is the phase that
-# then feeds each new token alone, to choose the next. The last new token is never fed, because no token is to follow
-# it.
+# There are two phases. During <dfn>prefill</dfn> we read the prompt, many tokens in each pass. During
+# <dfn>decoding</dfn> we then feed the new tokens one at a time, and each of them lets us choose the next. We never feed
+# the last new token, because we don't need a token after it.
 
 # %% exercise="generate"
 from studium_topics.kv_caching.exercises import generate
 
 # %% [markdown] tags=["experiment"]
-# In practice the cache is `DynamicCache` or `StaticCache` of the library transformers. The next cell runs *your* loop
-# on the library's Llama with both, and compares what your attention leaves in its cache with what `DynamicCache` holds.
+# In practice you would use `DynamicCache` or `StaticCache` from the transformers library. The next cell runs *your*
+# loop on the library's Llama with both of them. It also compares what your attention layer leaves in its cache with the
+# contents of `DynamicCache`.
 
 # %% tags=["experiment", "bridge"]
 try:
@@ -191,17 +196,19 @@ else:
 # %% [markdown]
 # ## What it saves
 #
-# A model of 181,000 parameters writes a tale in both lanes below. Both get the same time, a few milliseconds in turn,
-# and each counts its multiplications. **Let them race**, then double the number of characters: the gap more than
-# doubles, because the lane without a cache reads a longer text for each further character.
+# In both lanes below, a model with 181,000 parameters is writing a tale. The lanes take turns of a few milliseconds, so
+# both get the same time, and each one counts its multiplications. **Let them race**, and then double the number of
+# characters. You will see that the gap more than doubles, because the lane without a cache has to read a longer text
+# for each new character.
 
 # %% tags=["widget"]
 CacheRace.trained(written=160, seed=4)
 
 # %% [markdown]
-# Count the work of writing $T$ tokens. A multiplication with its addition counts 2, and nothing but matrix products
-# counts. In the matrices a token costs $2W$. In attention each pair of a query and a key, masked or not, takes one
-# product of $D$ numbers for its score, over all heads together, and another one for its value: $4D$ in each layer.
+# Let's count the work it takes to write $T$ tokens. We count only matrix products, and a multiplication with its
+# addition counts as 2. In the matrices, a token costs $2W$. In attention, each pair of a query and a key, masked or
+# not, takes one product of $D$ numbers for the score, over all heads together, and another one for the value. That
+# makes $4D$ per layer.
 
 # %% exercise="decode_flops"
 from studium_topics.kv_caching.exercises import decode_flops
@@ -222,24 +229,26 @@ print(f"your formula is off by {same.surprise} operations")
 lesson.found("ratio of work", same.ratio)
 
 # %% [markdown] tags=["experiment"]
-# Without a cache, pass $n$ reads $n$ tokens, and $1 + 2 + \dots + T = T(T+1)/2$. With a cache each pass reads one: $T$.
-# So the ratio in the matrices is exactly $(T+1)/2$. In attention it is $\sum n^2 / \sum n = (2T+1)/3$. PyTorch's own
-# counter has counted the products of *your* functions; because nothing was timed, the figures are the same on every
-# machine. (If you wrote your projections with `einsum`, the counter books some of them under attention.)
+# Without a cache, pass $n$ reads $n$ tokens, and $1 + 2 + \dots + T = T(T+1)/2$. With a cache, each pass reads one
+# token, which makes $T$ in all. The ratio in the matrices is therefore exactly $(T+1)/2$. In attention it is $\sum n^2
+# / \sum n = (2T+1)/3$. PyTorch's own counter counted the products in *your* functions. We did not time anything, so you
+# should get the same figures on every machine. (If you wrote your projections using `einsum`, the counter will list
+# some of them under attention.)
 
 # %%
 count = lesson.mine(decode_flops)
 figures.growth(count, (32, 4096, 4096, 16512, 32000))  # Llama 2 7B; two matrices of 16512 are its three of 11008
 
 # %% [markdown]
-# On these axes both are straight lines, the upper one twice as steep: quadratic against linear, for the shape of Llama
-# 2 7B. Beyond some 25 000 tokens both bend upwards, because attention then outweighs the matrices. The cache saves the
-# *projections* of the past; the newest query still has to look at all of it.
+# On these axes both are straight lines, and the upper one is twice as steep: quadratic growth against linear growth,
+# for a model with the shape of Llama 2 7B. Beyond about 25 000 tokens both lines bend upwards, because by then
+# attention costs more than the matrices. The cache saves us the *projections* of the past, but the newest query still
+# has to look at all of it.
 
 # %% [markdown] tags=["experiment"]
 # ## Break it
 #
-# Here is the whole training of a small model on Python's help pages. It knows nothing about caches.
+# This cell trains a small model on Python's help pages, from start to finish. The model knows nothing about caches.
 
 # %% tags=["experiment"]
 plan = reading(lesson.profile)
@@ -259,14 +268,14 @@ for _ in range(plan.steps):
 print(f"loss of the last batch: {loss.item():.2f} nats a character")
 
 # %% [markdown] tags=["experiment"]
-# Now read held-out text through *your* cache, in chunks of 8, and then with one thing wrong at a time:
+# Now we will read some held-out text through *your* cache, in chunks of 8, and then break one thing at a time:
 #
 # * **positions start again**: each chunk claims to begin at position 0;
 # * **mask at the top left**: `is_causal=True`, in a chunk;
-# * **no mask in a chunk**: a token sees those that come after it;
-# * **the last text left in**: the cache was not emptied.
+# * **no mask in a chunk**: a token can see the tokens that come after it;
+# * **the last text left in**: we did not empty the cache.
 #
-# None of them raises an error. Which one hurts the least?
+# You won't get an error from any of these. Which one do you think does the least harm?
 
 # %% tags=["experiment"]
 lesson.predict("least harm", ..., "By how many nats a character does the most harmless of the four raise the loss?")
@@ -280,36 +289,36 @@ lesson.found("least harm", min(broken.harm(name) for name in broken.losses if na
 figures.harms(broken)
 
 # %% [markdown] tags=["experiment"]
-# With a correct cache the loss is the same to four digits. (Laptop profile, seeds 0 to 4, in nats: positions that start
-# again cost 0.95 to 1.16, the mask at the top left 1.22 to 1.30, a text left in 0.82 to 0.97, and no mask in a chunk,
-# the least, from 0.49 to 0.66.)
+# With a correct cache, the loss is the same to four digits. (On the laptop profile, over seeds 0 to 4 and in nats:
+# positions that start again cost 0.95 to 1.16, the mask at the top left 1.22 to 1.30, and a text that was left in 0.82
+# to 0.97. Leaving out the mask in a chunk does the least harm, from 0.49 to 0.66.)
 #
-# Look at the *text* written without a mask, though. The model may well write the same as without a mistake, because
-# decoding feeds one token at a time and only the prompt was read wrongly. That is how this mistake survives: **text
-# that looks fine is no test; compare logits.** And why does seeing *more* make the model worse? In training no position
-# ever saw later tokens, so the model has not learned to use them.
+# But look at the *text* that the model wrote without a mask. It may well be identical to the text without a mistake,
+# because decoding feeds one token at a time and only the prompt was read incorrectly. This is how the mistake survives:
+# **a text that looks fine is not a test, so compare the logits.** And why does seeing *more* make the model worse?
+# During training, no position ever saw the tokens after it, so the model has not learned how to use them.
 #
-# Here is your model in the widget of the beginning.
+# Let's put your model into the widget we started with.
 
 # %% tags=["experiment", "widget"]
 TwoLanes.of(model, text.character_vocabulary().characters, "The statement is not ", new=32, written=14)
 
 # %% [markdown]
-# **Think about it.** Does a cache speed up training? And reading the prompt?
+# **Think about it.** Would a cache speed up training? And would it speed up reading the prompt?
 #
 # <details><summary>Answer</summary>
 #
-# No. In training all positions of a text are known and computed side by side, so nothing is computed twice. The same
-# holds for the first reading of a prompt: prefill fills the cache and does not profit from it. Only if the *same*
-# beginning comes again can its keys and values be reused. That is the next exercise.
+# It would not. In training we know all the positions of a text and compute them in parallel, so we never compute
+# anything twice. The same is true the first time we read a prompt: prefill fills the cache but does not benefit from
+# it. We can reuse the keys and values only when the *same* beginning comes up again, and that is the next exercise.
 # </details>
 #
 # ## A conversation
 #
-# A chat program sends the whole conversation with each turn. Most of it is in the cache already, unless the user has
-# edited an earlier message. Then the keys and values of all tokens after the edit depend on the old message and are
-# wrong, while those before it are still right. <dfn>Prefix caching</dfn> reuses the keys and values of the beginning
-# that two texts share, so that only what follows has to be read.
+# A chat program sends the whole conversation every time you say something. Most of it is already in the cache, unless
+# you have edited an earlier message. In that case the keys and values of all tokens after the edit depend on the old
+# message, so they are wrong, while the ones before the edit are still right. With <dfn>prefix caching</dfn> we reuse
+# the keys and values for the part that two texts have in common at the beginning, and read only what follows.
 
 # %% exercise="chat"
 from studium_topics.kv_caching.exercises import chat
@@ -322,14 +331,14 @@ for turn, tokens, fed, again in zip(talk.turns, talk.tokens, talk.fed, talk.agai
 print(f"\ntokens of the answers that differ: {talk.differing}; tokens read although the cache held them: {talk.wasted}")
 
 # %% [markdown] tags=["experiment"]
-# With a memory a turn costs its own length; without one it costs the length of the conversation. After an edit
-# everything that follows it has to be read again. That is why the part that never changes, the instructions, is put at
-# the very beginning.
+# With a memory, a turn costs as much as its own length. Without one, it costs as much as the whole conversation so far.
+# After an edit, we have to read everything that follows it again. This is why the instructions, which never change, go
+# at the very beginning.
 
 # %% [markdown]
 # ## What a cache costs
 #
-# A cache saves arithmetic and takes memory. How much?
+# A cache saves arithmetic, but it takes memory. How much?
 
 # %% exercise="kv_bytes"
 from studium_topics.kv_caching.exercises import kv_bytes
@@ -356,25 +365,25 @@ for name, (layers, width, heads, kv_heads) in known.items():
 lesson.found("GB of a cache", cost(96, 12288, 96, 96, 2048, 1, 2) / 1e9)
 
 # %% [markdown]
-# A *single token* of GPT-3 takes 4.5 MiB, as much as some 790,000 words of five letters with the spaces between them.
-# Some 36 texts of full length weigh as much as the model, 350 GB. Llama 3 70B takes a fourteenth of that for a token,
-# with 40 % of the parameters, because it has eight heads of keys and values for 64 of queries. (The topic *mqa-gqa* is
-# about that.)
+# In GPT-3, a *single token* takes 4.5 MiB, as much as about 790,000 five-letter words with the spaces between them.
+# About 36 texts of full length weigh as much as the model itself, 350 GB. For Llama 3 70B a token takes a fourteenth of
+# that, even though the model has 40 % of the parameters, because it has eight heads of keys and values for 64 heads of
+# queries. (You can read more about this in the topic *mqa-gqa*.)
 #
-# Set the batch to 64. Then choose another number of KV heads, and another type for the cache.
+# Set the batch to 64. Then try another number of KV heads, and a different data type for the cache.
 
 # %% tags=["widget"]
 MemoryMeter(model="gpt-3-175b", batch=16, context=2048, card="h100")
 
 # %% [markdown]
-# To decode one token for one text, every weight is fetched from memory and used for one multiplication; so is every key
-# and every value. An H100 SXM does some 300 multiplications with their additions in the time in which it fetches two
-# bytes (989 TFLOP/s in bfloat16, 3.35 TB/s), so decoding leaves it idle: it is limited by <dfn>bandwidth</dfn>, the
-# number of bytes that arrive in a second.
+# To decode one token of one text, we have to fetch every weight from memory and use it for one multiplication. The same
+# goes for every key and every value. In the time it takes an H100 SXM to fetch two bytes, it could do about 300
+# multiplications with their additions (989 TFLOP/s in bfloat16, 3.35 TB/s). Decoding leaves the chip idle, in other
+# words: it is limited by <dfn>bandwidth</dfn>, the number of bytes that arrive per second.
 #
-# A larger batch helps with the weights, which are fetched once for all texts. It does not help with the cache, because
-# each text has its own keys. Drag the batch to the right: decoding climbs towards the ridge. Then drag the context:
-# attention over the cache stays at the left, whatever the batch.
+# A larger batch helps with the weights, because we fetch them once for all the texts. It does not help with the cache,
+# because each text has its own keys. Drag the batch to the right and you will see decoding climb towards the ridge.
+# Then drag the context: attention over the cache stays on the left, no matter how large the batch is.
 
 # %% tags=["widget"]
 Roofline(card="h100", model="llama-2-7b", batch=16, context=2048)
@@ -382,13 +391,13 @@ Roofline(card="h100", model="llama-2-7b", batch=16, context=2048)
 # %% [markdown]
 # ## Further
 #
-# Two more parts of a real server. They are optional, and not counted in the minutes above.
+# Here are two more parts of a real server. They are optional, and we did not count them in the minutes above.
 #
 # ### Many prompts at once
 #
-# Prompts are decoded in batches, but they are not equally long. Shorter ones are filled up with <dfn>pads</dfn> on the
-# left, tokens without meaning, so that every row ends with its newest token. The pads have to be hidden. The first
-# version of such a mask often looks like the one below.
+# We decode prompts in batches, but they are not all the same length. To make them fit, we add <dfn>pads</dfn> to the
+# left of the shorter ones. These are tokens without meaning, and they make sure that every row ends with its newest
+# token. The model must not see the pads. The first version of a mask for this often looks like the one below.
 
 # %% exercise="ragged_mask"
 from studium_topics.kv_caching.exercises import ragged_mask
@@ -401,25 +410,27 @@ print(f"tokens that differ from those of each prompt alone:   {together.differin
 print(f"the same if the pads are not hidden:                  {together.unmasked:.0%}")
 
 # %% [markdown] tags=["experiment"]
-# Identical, token by token. With visible pads about half of the tokens or more differ (49 to 76 %, seeds 0 to 4).
+# Identical, token by token. If we let the model see the pads, about half of the tokens or more will differ (49 to 76 %,
+# seeds 0 to 4).
 #
-# **Think about it.** A prompt with 5 pads has its first real token in column 5, and this token was rotated for position
-# 5 instead of position 0. Why is the result the same? Would it be so in GPT-2?
+# **Think about it.** A prompt with 5 pads has its first real token in column 5, so this token was rotated for position
+# 5 instead of position 0. Why do we get the same result? And would we get it with GPT-2?
 #
 # <details><summary>Answer</summary>
 #
-# Rotary scores depend on *differences* of positions, so a shift of the whole row changes nothing. GPT-2 adds a learned
-# vector for each absolute position. There the positions of a row have to be counted from its first real token
-# (`position_ids` in transformers).
+# Rotary scores depend on *differences* between positions, so you can shift a whole row without changing anything. GPT-2
+# adds a learned vector for each absolute position. There you would have to count the positions of a row from its first
+# real token (`position_ids` in transformers).
 # </details>
 
 # %% [markdown]
 # ### Pages
 #
-# How much room should be reserved for a text whose length is not known beforehand? In the systems that the authors of
-# vLLM measured in 2023, **20.4 to 38.2 %** of the reserved cache held a token. The authors kept the cache in
-# <dfn>pages</dfn> instead, pieces of, say, 16 tokens. When a text needs room it gets any free page, and a *page table*
-# records which one. At most one page of each text is not full, and texts with the same beginning can share its pages.
+# How much room should we reserve for a text if we don't know how long it will be? In the systems that the authors of
+# vLLM measured in 2023, only **20.4 to 38.2 %** of the reserved cache held a token. Their solution is to divide the
+# cache into <dfn>pages</dfn> of, say, 16 tokens. A text that needs more room can get any free page, and a *page table*
+# records which one it was. At most one page of each text is not full, and texts that begin in the same way can share
+# pages.
 
 # %% exercise="paged_gather"
 from studium_topics.kv_caching.exercises import paged_gather
@@ -438,50 +449,52 @@ lesson.found("share in pages", kept.paged)
 figures.occupancy(kept)
 
 # %% [markdown] tags=["experiment"]
-# About a quarter against more than 98 %: four times as many texts fit on the same card. (The lengths are drawn from an
-# exponential distribution, and the first figure is a property of that choice. The second is not: half a page is lost
-# for each text, on average.) Figure 2 of the paper has 20.4 % for a server that keeps room for the longest text, called
-# Orca (Max) there, and 96.3 % for pages.
+# That is about a quarter compared with more than 98 %, so four times as many texts fit on the same card. (We draw the
+# lengths from an exponential distribution, and the first figure depends on this choice. The second does not: on
+# average, a text loses half a page.) Figure 2 of the paper gives 20.4 % for a server that reserves room for the longest
+# text, which the paper calls Orca (Max), and 96.3 % for pages.
 
 # %% [markdown]
 # ## What does not reproduce at this size
 #
-# * **Speed.** Here a cache saves operations. What a user of a large model notices is bandwidth, which a small model on
-#   a CPU does not show.
-# * **vLLM's throughput**, two to four times that of its predecessors. We counted slots; the rest depends on a
+# * **Speed.** Here the cache saves operations. If you use a large model, what you will notice is bandwidth, and a small
+#   model on a CPU cannot show you that.
+# * **vLLM's throughput**, which is two to four times that of its predecessors. We counted slots; the rest depends on a
 #   scheduler.
-# * **How much a fault costs.** The figures are for this model and chunks of eight. In a large model with a long prompt
-#   the same mistake can be small enough to be taken for bad luck.
+# * **How much a mistake costs.** Our figures are for this model and for chunks of eight. In a large model with a long
+#   prompt, the same mistake might be so small that you take it for bad luck.
 #
 # ## Common misconceptions
 #
-# * *"The cache is an approximation."* Keys and values of the past are the same numbers. What differs is rounding.
-# * *"It speeds up training, or reading the prompt."* Only decoding, and beginnings that come again.
-# * *"With a cache, a token costs the same however long the text."* The projections do. Attention still grows with it.
-# * *"A larger batch is free."* For the weights it is; each text brings a cache of its own.
-# * *"`is_causal=True` is the causal mask."* Only where there are as many queries as keys.
+# * *"The cache is an approximation."* The keys and values of the past are the same numbers. Only rounding can differ.
+# * *"It speeds up training, or reading the prompt."* It speeds up decoding, and beginnings that come up again.
+# * *"With a cache, a token costs the same however long the text is."* This is true of the projections, but attention
+#   still grows with the text.
+# * *"A larger batch is free."* It is for the weights, but each text brings its own cache.
+# * *"`is_causal=True` is the causal mask."* Only if you have as many queries as keys.
 #
 # ## You can now
 #
-# * decode with a cache and get the tokens that decoding without one gives, in any chunks;
+# * decode with a cache and get the same tokens as without one, however you cut the text into chunks;
 # * count the work of decoding exactly: $(T+1)/2$ times less in the matrices;
-# * name the four silent mistakes of caches, and test for them with logits;
-# * hold a conversation that reads each token once, and say what an edit costs;
+# * name the four silent mistakes that people make with caches, and test for them using logits;
+# * hold a conversation that reads each token once, and tell what an edit will cost;
 # * compute the size of a cache from the shape of a model.
 #
 # ## Open tasks
 #
-# * **Ten minutes.** Divide the work of Llama 2 7B without a cache by that with one, for texts of 100 to 100,000 tokens,
-#   and divide the ratio by $T$. You should see it move from 1/2 towards 2/3. Why?
-# * **An hour.** In a copy of your attention, store keys and values in 8, 4 and 2 bits, with one scale for each vector,
-#   and read held-out text with the model above, one token at a time. You should see that 8 bits cost less than 0.001
-#   nats a character, 4 bits about 0.01 and 2 bits about half a nat.
-# * **A day.** Write continuous batching: a loop with room for four texts, which gives a place to the next prompt as
-#   soon as a text has ended. You should see the same tokens as one text at a time, in fewer passes.
+# * **Ten minutes.** For texts of 100 to 100,000 tokens, divide the work that Llama 2 7B does without a cache by the
+#   work it does with one, and then divide this ratio by $T$. You should see it move from 1/2 towards 2/3. Why?
+# * **An hour.** In a copy of your attention, store the keys and values in 8, 4 and 2 bits, using one scale for each
+#   vector. Then read held-out text with the model above, one token at a time. You should see that 8 bits cost less than
+#   0.001 nats per character, 4 bits about 0.01, and 2 bits about half a nat.
+# * **A day.** Write continuous batching: a loop that has room for four texts and gives a place to the next prompt as
+#   soon as a text ends. You should see the same tokens as when you decode one text at a time, in fewer passes.
 #
 # ## Further reading
 #
-# * [Shazeer 2019](https://arxiv.org/abs/1911.02150): nine pages with the arithmetic of decoding. Then *mqa-gqa*.
-# * [Pope et al. 2022](https://arxiv.org/abs/2211.05102): the same on many chips; read its section 2.
-# * [Kwon et al. 2023](https://arxiv.org/abs/2309.06180): PagedAttention. Figure 3 shows where memory was lost.
-# * The topic *speculative-decoding* takes tokens back from a cache, and needs what `write_cache` allows.
+# * [Shazeer 2019](https://arxiv.org/abs/1911.02150): nine pages with the arithmetic of decoding. The topic *mqa-gqa*
+#   takes it from there.
+# * [Pope et al. 2022](https://arxiv.org/abs/2211.05102): the same on many chips. Read section 2.
+# * [Kwon et al. 2023](https://arxiv.org/abs/2309.06180): PagedAttention. Figure 3 shows where the memory was lost.
+# * The topic *speculative-decoding* removes tokens from a cache again, so it builds on your `write_cache`.
