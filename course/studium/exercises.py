@@ -1,18 +1,18 @@
 """Exercises: a solution, its tests, hints, misconceptions and other correct answers, as ordinary Python.
 
 ```python
-@exercise(points=3, minutes=8, hints=("What is the shape of B @ A?",), level="warm-up", importance=3)
-def merge(weight, a, b, alpha):
-    \"\"\"Fold the adapter into the frozen weight.\"\"\"
+@exercise(points=3, minutes=8, hints=("What does a pair of equal values count?",), level="warm-up", importance=3)
+def inversions(values):
+    \"\"\"Count the pairs that stand in the wrong order.\"\"\"
     ### BEGIN SOLUTION
-    return weight + alpha / a.shape[0] * (b @ a)
+    return sum(left > right for left, right in itertools.combinations(values, 2))
     ### END SOLUTION
 
-@merge.test("keeps the shape of weight", points=1)
-def _(merge): ...
+@inversions.test("is zero for sorted values", points=1)
+def _(inversions): ...
 
-@merge.hidden("scales with alpha / r", points=2)
-def _(merge, rng): ...
+@inversions.hidden("counts every pair of a reversed list", points=2)
+def _(inversions, rng): ...
 ```
 
 A test takes the learner's function under the exercise's own name and, where it wants random data, ``rng``: a seeded

@@ -8,6 +8,7 @@ from studium_graders.engine.supervision.vacuous_answers import VacuousTest
 from studium_graders.history import Basis
 from studium_graders.mark_changes import MarkChange, Plan
 from studium_graders.mistakes import Sentences
+from studium_graders.report.same_answers import SameAnswers
 
 
 class TestRow(msgspec.Struct, frozen=True):
@@ -58,7 +59,7 @@ class ClassResult(msgspec.Struct):
 
     ``judged`` is how many submissions were run: what several students handed in alike is run once. ``vacuous`` are the
     tests that vacuous answers pass, where their author has not been told yet. ``waiting`` counts the answers that a
-    person has to mark, by student.
+    person has to mark, by student. ``same`` are groups of the same answers among the submissions of this run.
     """
 
     assignment: str
@@ -70,6 +71,7 @@ class ClassResult(msgspec.Struct):
     vacuous: list[VacuousTest] = []
     basis: Basis = Basis()
     waiting: dict[str, int] = {}
+    same: SameAnswers = SameAnswers()
 
     def changes_of(self, *, recorded: bool) -> list[MarkChange]:
         """Return the marks that became others, or those that would: somebody said no, or they could not be recorded."""

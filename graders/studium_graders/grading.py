@@ -38,6 +38,7 @@ from studium_graders.mistakes import Sentences
 from studium_graders.opening import open_course
 from studium_graders.recorder import Graded, Recorder
 from studium_graders.recording_desk import DISK_FULL, AutogradedFolder, RecordingDesk
+from studium_graders.report.same_answers import Written, released_text, same_answers, written
 from studium_graders.results_store import ResultsStore, environment_hash, result_key
 from studium_graders.sharing import Sharing, sharing_of
 from studium_graders.submissions import Submitted, find_submissions
@@ -180,6 +181,7 @@ class _Run:
                 desk.take(graded, reused=reused)
             desk.finish(self.watcher.agree)
         report.waiting = waiting_marks(self.coursedir.db_url, self.assignment)
+        report.same = same_answers(line.written, released_text(self.material))
         return report
 
     def _keep(self, graded: Sequence[Graded], report: ClassResult) -> None:
@@ -242,6 +244,7 @@ class _Line:
             () if local else work.code_of(run.packages),
         )
         self.waiting: dict[Future[bytes], tuple[str, list[CanonicalSubmission]]] = {}  # equal ones together
+        self.written: dict[str, Written] = {}
         self.under_way: dict[str, Future[bytes]] = {}
         self.kept: dict[str, str] = {}  # of what several students may hand in: key to one whose result is kept
         key = f"{run.material.digest} {run.environment} {level}"
@@ -310,7 +313,7 @@ class _Line:
     def _read(self, submitted: Submitted) -> CanonicalSubmission | None:
         """Read a submission; None, after noting why, where this machine does not let it be read."""
         try:
-            return read_submission(self.run.material, submitted.folder, submitted.student)
+            submission = read_submission(self.run.material, submitted.folder, submitted.student)
         except OSError as error:
             folder, name = str(submitted.folder), str(error.filename or "")
             what = folder if name in ("", folder) else f"{name} in {folder}"
@@ -319,6 +322,8 @@ class _Line:
             )
             self.run.watcher.done(submitted.student, reused=False)
             return None
+        self.written[submitted.student] = written(self.run.material, submission)
+        return submission
 
     def _look(self, submission: CanonicalSubmission) -> tuple[str, SubmissionResult | None]:
         """Return a submission's key, and the result that is kept of it."""

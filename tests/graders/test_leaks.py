@@ -1,8 +1,14 @@
 """What students get holds no solution, no hidden test and no misconception: every topic, both ways out."""
 
+import ast
+import html
+import json
+import re
 import subprocess
 import sys
 import zipfile
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,7 +17,9 @@ import pytest
 
 pytest.importorskip("nbgrader")
 
+from studium.authoring.secrecy import Answer, answers_of, solutions_in
 from studium.catalogue import Catalogue, load_catalogue
+from studium.sources import solved
 from studium_graders import handouts
 from studium_graders.assigning import build_assignment
 from studium_graders.public_exercises import public_source
@@ -57,17 +65,91 @@ def test_a_release_notebook_leaks_nothing(slug: str, everything: Catalogue, make
     assert leaks(release, everything[slug]) == []
 
 
-def test_our_own_student_wheel_leaks_nothing(everything: Catalogue, tmp_path: Path) -> None:
-    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+@pytest.fixture(scope="module")
+def answers(everything: Catalogue) -> list[Answer]:
+    """What must be kept of every exercise of every topic."""
+    return [answer for topic in everything.topics for answer in answers_of(topic)]
+
+
+@pytest.fixture(scope="module")
+def student_wheel(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The files of our own student wheel, as text."""
+    folder = tmp_path_factory.mktemp("wheel")
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
     subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
-    wheel = write_student_wheel(next(tmp_path.glob("*.whl")), tmp_path / "out")
+    wheel = write_student_wheel(next(folder.glob("*.whl")), folder / "out")
     with zipfile.ZipFile(wheel) as archive:
-        files = {name: archive.read(name).decode("utf-8", "ignore") for name in archive.namelist()}
+        return {name: archive.read(name).decode("utf-8", "ignore") for name in archive.namelist()}
+
+
+@pytest.mark.xdist_group("student-wheel")
+def test_our_own_student_wheel_leaks_nothing(everything: Catalogue, student_wheel: dict[str, str]) -> None:
+    files = student_wheel
     assert not [name for name in files if "studium_graders" in name or name.endswith(("/reference.py", "RECORD.jws"))]
     for topic in everything.topics:
         folder = topic.package.replace(".", "/")
         text = "\n".join(content for name, content in files.items() if name.startswith(f"{folder}/"))
         assert leaks(text, topic) == []
+
+
+@pytest.mark.xdist_group("student-wheel")
+def test_no_file_of_the_student_wheel_gives_away_a_solution_of_any_topic(
+    answers: list[Answer], student_wheel: dict[str, str]
+) -> None:
+    assert len(answers) > 200
+    told = [leak for name, text in student_wheel.items() for leak in solutions_in(answers, name, text)]
+    assert told == []
+
+
+def _notebook(code: str) -> str:
+    return json.dumps({"cells": [{"cell_type": "code", "source": code.splitlines(keepends=True)}]})
+
+
+def _renamed(code: str) -> str:
+    tree = ast.parse(code)
+    names = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
+    own = {node.id for node in names if isinstance(node.ctx, ast.Store)}
+    for node in names:
+        node.id += "_2" if node.id in own else ""
+    return ast.unparse(tree)
+
+
+DISGUISES: dict[str, Callable[[str], str]] = {
+    "module.py": lambda code: code,
+    "docstring.py": lambda code: f'"""An example.\n\n{code}\n"""\n',
+    "comment.py": lambda code: "\n".join(f"# {line}" for line in code.splitlines()),
+    "string.py": lambda code: f"EXAMPLE = {code!r}\n",
+    "reformatted.py": lambda code: ast.unparse(ast.parse(code)).replace("(", "(\n    ").replace(")", ",\n)"),
+    "renamed.py": _renamed,
+    "page.html": lambda code: f"<pre>{html.escape(code)}</pre>",
+    "figure.svg": lambda code: f"<svg><title>{html.escape(code)}</title></svg>",
+    "view.js": lambda code: f"const example = {json.dumps(code)};",
+    "cards.json": lambda code: json.dumps({"answer": code}),
+    "lesson.ipynb": _notebook,
+    "studium-1.0.dist-info/METADATA": lambda code: f"Name: studium\n\n```python\n{code}```\n",
+}
+
+
+@pytest.mark.parametrize(("slug", "name"), [("lora", "merge"), ("ddpm", "ddim_step"), ("decoder-only", "llama_block")])
+@pytest.mark.parametrize("place", DISGUISES)
+def test_a_solution_is_found_in_any_kind_of_file(
+    place: str, slug: str, name: str, everything: Catalogue, answers: list[Answer]
+) -> None:
+    exercise = everything[slug].exercise(name)
+    (said,) = solutions_in(
+        [one for one in answers if one.exercise is exercise], place, DISGUISES[place](solved(exercise))
+    )
+    assert said.startswith(f"{place} must not give away ")
+    assert f"of {name}: it holds " in said
+
+
+def test_a_line_that_many_solutions_have_and_a_short_solution_give_nothing_away(answers: list[Answer]) -> None:
+    usual = "losses.append(loss.item())\nmodel = copy.deepcopy(base)\nparameters = list(model.parameters())\n"
+    assert list(solutions_in(answers, "training.py", usual)) == []
+    (merge,) = [one for one in answers if one.exercise.id == "merge"]
+    nothing = {what: dict[str, str]() for what in merge.lines}
+    short = replace(merge, bare="returnx@w.T", whole=re.compile("x@w"), lines=nothing, steps=())
+    assert list(solutions_in([short], "layers.py", "return x @ w.T")) == []
 
 
 def test_two_cells_of_a_release_with_one_id_are_told(counting: Catalogue, monkeypatch: pytest.MonkeyPatch) -> None:

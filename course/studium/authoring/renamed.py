@@ -3,28 +3,29 @@
 import ast
 import contextlib
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 from studium.exercises import Exercise
 from studium.sources import solved, stub
 
 _SMALLEST = 16  # nodes of the syntax tree; less, such as a softmax of a quotient, is anybody's
+_Kind = tuple[type[ast.AST], int]  # of a node, and how many nodes it has
+_Place = tuple[Sequence[ast.AST], Sequence[_Kind], int]  # nodes in a row, their kinds, and where one of them stands
 
 
-def holds_renamed(wanted: Sequence[ast.AST], text: str) -> bool:
+def holds_renamed(wanted: tuple[ast.AST, ...], text: str) -> bool:
     """Return whether a text is Python that does what ``wanted`` does, step by step, whatever its names are."""
-    if sum(1 for node in wanted for _ in ast.walk(node)) < _SMALLEST:
+    kinds = _kinds_of(wanted)
+    if sum(size for _, size in kinds) < _SMALLEST:
         return False
-    with contextlib.suppress(SyntaxError, ValueError):
-        shape = _shape(wanted)
-        return any(_shape(found) == shape for found in _like(wanted, ast.parse(text)))
-    return False
+    return any(_shape(found) == _shape(wanted) for found in _like(kinds, text))
 
 
-def own_part(exercise: Exercise) -> Sequence[ast.AST]:
+def own_part(exercise: Exercise) -> tuple[ast.AST, ...]:
     """Return the statements that are in the solution and not in the stub; of a single `return`, what it returns."""
     known = {ast.dump(node) for node in _body(stub(exercise))}
     own = [node for node in _body(solved(exercise)) if ast.dump(node) not in known]
-    return [own[0].value] if len(own) == 1 and isinstance(own[0], ast.Return) and own[0].value else own
+    return (own[0].value,) if len(own) == 1 and isinstance(own[0], ast.Return) and own[0].value else tuple(own)
 
 
 def _body(text: str) -> list[ast.stmt]:
@@ -33,18 +34,46 @@ def _body(text: str) -> list[ast.stmt]:
     return function.body
 
 
-def _like(wanted: Sequence[ast.AST], tree: ast.AST) -> Iterator[Sequence[ast.AST]]:
-    """Return what may be the same: expressions of its kind, or as many statements in a row."""
+def _like(kinds: Sequence[_Kind], text: str) -> Iterator[Sequence[ast.AST]]:
+    """Return what may be the same: expressions, or statements in a row, of these kinds."""
+    for row, known, start in _places(text).get(kinds[0], ()):
+        if known[start : start + len(kinds)] == kinds:
+            yield row[start : start + len(kinds)]
+
+
+@lru_cache(maxsize=4)  # each text is searched for one solution after another
+def _places(text: str) -> dict[_Kind, list[_Place]]:
+    """Return where nodes of each kind stand: an expression by itself, a statement in the row of its block."""
+    places: dict[_Kind, list[_Place]] = {}
+    with contextlib.suppress(SyntaxError, ValueError):
+        tree = ast.parse(text)
+        kinds = _kinds(tree)
+        for row in _rows(tree):
+            known = [kinds[node] for node in row]
+            for start, kind in enumerate(known):
+                places.setdefault(kind, []).append((row, known, start))
+    return places
+
+
+def _rows(tree: ast.AST) -> Iterator[Sequence[ast.AST]]:
     for node in ast.walk(tree):
-        if isinstance(wanted[0], ast.expr):
-            if type(node) is type(wanted[0]):
-                yield [node]
-            continue
-        body = getattr(node, "body", None)
-        if isinstance(body, list):
-            kinds = [type(statement) for statement in wanted]
-            windows = (body[start : start + len(wanted)] for start in range(len(body) - len(wanted) + 1))
-            yield from (window for window in windows if [type(statement) for statement in window] == kinds)
+        if isinstance(node, ast.expr):
+            yield [node]
+        for name in ("body", "orelse", "finalbody"):
+            if isinstance(block := getattr(node, name, None), list):
+                yield block
+
+
+@lru_cache(maxsize=1024)
+def _kinds_of(nodes: tuple[ast.AST, ...]) -> list[_Kind]:
+    return [_kinds(node)[node] for node in nodes]
+
+
+def _kinds(tree: ast.AST) -> dict[ast.AST, _Kind]:
+    kinds: dict[ast.AST, _Kind] = {}
+    for node in reversed(list(ast.walk(tree))):  # children before their parents
+        kinds[node] = type(node), 1 + sum(kinds[child][1] for child in ast.iter_child_nodes(node))
+    return kinds
 
 
 def _shape(nodes: Sequence[ast.AST]) -> str:

@@ -3,6 +3,7 @@
 import ast
 import contextlib
 import itertools
+import json
 import re
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,6 +11,7 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from typing import Any
 
+from studium.authoring.bare import bare, squeezed, without_comments
 from studium.authoring.findings import Finding
 from studium.authoring.renamed import holds_renamed, own_part
 from studium.authoring.subject import Subject
@@ -23,6 +25,7 @@ _NOT_HANDED_OUT = ("exercises.py", "reference.py", "test_*.py", "conftest.py", "
 _LONGEST = 50_000  # characters
 _LARGEST = 2**20  # bytes; a bigger file holds data
 _SNIPPET = re.compile(r"^```\w*\n(.*?)^```|`([^`\n]+)`", re.MULTILINE | re.DOTALL)
+_LINE, _SENTENCE = "a line of the solution", "a misconception"
 _GAP = ".{0,60}?"  # what may stand between two lines of a solution that is told in a text
 
 
@@ -30,53 +33,89 @@ _GAP = ".{0,60}?"  # what may stand between two lines of a solution that is told
 class Answer:
     """What nobody must learn of an exercise: its solution as a whole, and telling lines by what they are.
 
-    ``steps`` are its statements; ``lines``: of each kind, the bare line and the line as it is read.
+    ``bare`` is the text of what the learner writes; ``steps`` are its statements; ``lines``: of each kind, the bare
+    line and the line as it is read.
     """
 
     exercise: Exercise
+    bare: str
     whole: re.Pattern[str]
-    steps: Sequence[ast.AST]
+    steps: tuple[ast.AST, ...]
     lines: dict[str, dict[str, str]]
 
-    def leak_in(self, place: str, text: str, bare: str) -> str:
-        """Say what a text gives away, or ""."""
-        name = self.exercise.id
-        if self.whole.search(bare) or holds_renamed(self.steps, text):
-            return f"{place} must not give away the solution of {name}: it holds the whole of it; take it out"
+    def leak_in(self, place: str, text: str, plain: str) -> str:
+        """Say what a text gives away, or ""; ``plain`` is the bare text."""
+        if self.whole.search(plain) or holds_renamed(self.steps, text):
+            return self._whole_in(place)
         for what, lines in self.lines.items():
-            if leak := min((line for key, line in lines.items() if key in bare), default=""):
-                return f"{place} must not give away {what} of {name}: it holds {leak!r}; take it out"
+            if leak := min((line for key, line in lines.items() if key in plain), default=""):
+                return self._line_in(place, what, leak)
         return ""
+
+    def solution_in(self, place: str, text: str, plain: str) -> str:
+        """Say whether a text that is not about this topic gives the solution or a misconception away, or "".
+
+        It gives the solution away if it holds the whole of it, under any names, or more than half of its telling
+        lines: a single one, such as ``losses.append(loss.item())``, stands in everybody's code. A solution with fewer
+        than SHORTEST bare characters is anybody's.
+        """
+        if len(self.bare) >= SHORTEST and (self.whole.search(plain) or holds_renamed(self.steps, text)):
+            return self._whole_in(place)
+        own = self.lines[_LINE]
+        found = [line for key, line in own.items() if key in plain]
+        if 2 * len(found) > len(own):
+            return self._line_in(place, f"{len(found)} of the {len(own)} telling lines of the solution", min(found))
+        if said := [line for key, line in self.lines[_SENTENCE].items() if key in plain]:
+            return self._line_in(place, _SENTENCE, said[0])
+        return ""
+
+    def _whole_in(self, place: str) -> str:
+        name = self.exercise.id
+        return f"{place} must not give away the solution of {name}: it holds the whole of it; take it out"
+
+    def _line_in(self, place: str, what: str, line: str) -> str:
+        return f"{place} must not give away {what} of {self.exercise.id}: it holds {line!r}; take it out"
 
 
 def answers_of(topic: Topic) -> list[Answer]:
     """Return what must be kept of each exercise. A line of a solution that the author shows on purpose is not."""
     prose = [cell.source for cell in read_lesson(topic).cells if cell.cell_type == "markdown"]
-    shown = _bare("\n".join([*prose, *(hint for exercise in topic.exercises.values() for hint in exercise.hints)]))
+    shown = bare("\n".join([*prose, *(hint for exercise in topic.exercises.values() for hint in exercise.hints)]))
     return [_answer(exercise, shown) for exercise in topic.exercises.values()]
 
 
 def _answer(exercise: Exercise, shown: str) -> Answer:
-    solution, given = marked(exercise), stub(exercise)
+    solution, given = without_comments(marked(exercise)), without_comments(stub(exercise))
     visible = "\n".join(definition(test.function) for test in exercise.tests if not test.hidden)
     hidden = "\n".join(definition(test.function) for test in exercise.tests if test.hidden)
-    own = {bare: line for bare, line in _telling(solution).items() if bare not in shown}
+    own = {key: line for key, line in _telling(solution).items() if key not in shown}
+    written = _written(solution, given)
     return Answer(
         exercise,
-        _whole(solution, given),
+        bare("\n".join(written)),
+        _whole(written),
         own_part(exercise),
         {
-            "a line of the solution": _without(own, _telling(given)),
+            _LINE: _without(own, _telling(given)),
             "a line of a hidden test": _without(_telling(hidden), _telling(visible) | _telling(solution)),
-            "a misconception": {_bare(item.message): item.message for item in exercise.misconceptions},
+            _SENTENCE: {bare(item.message): item.message for item in exercise.misconceptions},
         },
     )
 
 
 def leaks_in(answers: Iterable[Answer], place: str, text: str) -> Iterator[str]:
     """Say what a text gives away of each exercise."""
-    bare = _bare(text)
-    yield from filter(None, (answer.leak_in(place, text, bare) for answer in answers))
+    plain = bare(text)
+    yield from filter(None, (answer.leak_in(place, text, plain) for answer in answers))
+
+
+def solutions_in(answers: Iterable[Answer], place: str, text: str) -> Iterator[str]:
+    """Say which solutions and misconceptions of any topic a file gives away, whatever the file is about."""
+    if place.endswith((".json", ".ipynb")):
+        with contextlib.suppress(ValueError):
+            text = "\n".join([text, *texts_in(json.loads(text))])
+    plain = bare(text)
+    yield from filter(None, (answer.solution_in(place, text, plain) for answer in answers))
 
 
 def secrecy(subject: Subject) -> Finding:
@@ -91,9 +130,10 @@ def told(subject: Subject, answers: list[Answer]) -> Iterator[str]:
     for place, text in _places(subject):
         yield from leaks_in(answers, place, text)
     for exercise in subject.exercises:  # these stand in the author's file, and are read out to whoever fails a test
-        kind = "a line of the solution"
         for place, text in _messages(exercise):
-            yield from leaks_in([replace(answer, lines={kind: answer.lines[kind]}) for answer in answers], place, text)
+            yield from leaks_in(
+                [replace(answer, lines={_LINE: answer.lines[_LINE]}) for answer in answers], place, text
+            )
         for misconception in exercise.misconceptions:  # who has gone that far may be shown a line, as in a hint
             place = f"the message {misconception.message!r}"
             yield from leaks_in([replace(answer, lines={}) for answer in answers], place, misconception.message)
@@ -143,33 +183,28 @@ def texts_in(value: Any) -> Iterator[str]:
         yield from itertools.chain.from_iterable(map(texts_in, value))
 
 
-def _whole(solution: str, given: str) -> re.Pattern[str]:
-    """Match all lines between the markers, in their order; of a single `return`, what it returns."""
+def _written(solution: str, given: str) -> list[str]:
+    """Return the lines between the markers."""
     known = [line.strip() for line in given.splitlines()]
-    own = (line.strip() for line in solution.splitlines() if line.strip() not in known)
-    lines = [line for line in own if not line.startswith("###")]
-    text = _squeezed("\n".join(lines))
+    lines = (line.strip() for line in solution.splitlines())
+    return [line for line in lines if line and line not in known]
+
+
+def _whole(lines: Sequence[str]) -> re.Pattern[str]:
+    """Match all lines in their order; of a single `return`, what it returns."""
+    text = squeezed("\n".join(lines))
     if text.count("return ") == 1 and text.startswith("return ") and len(text) > SHORTEST:
-        return re.compile(re.escape(_bare(text.removeprefix("return "))))
+        return re.compile(re.escape(bare(text.removeprefix("return "))))
     gap = _GAP if len(text) > SHORTEST else ""
-    return re.compile(gap.join(re.escape(_bare(line)) for line in lines))
+    return re.compile(gap.join(re.escape(bare(line)) for line in lines))
 
 
 def _telling(text: str) -> dict[str, str]:
     """Return the lines that say something, bare and as they are."""
-    lines = (_squeezed(line) for line in text.splitlines())
+    lines = (squeezed(line) for line in text.splitlines())
     telling = (line for line in lines if len(line) >= SHORTEST and not line.startswith(("def ", "#", "for ", '"""')))
-    return {_bare(line): line for line in telling}
+    return {bare(line): line for line in telling}
 
 
 def _without(lines: dict[str, str], known: dict[str, str]) -> dict[str, str]:
-    return {bare: line for bare, line in lines.items() if bare not in known}
-
-
-def _squeezed(text: str) -> str:
-    return re.sub(r"\s+", " ", text).strip()
-
-
-def _bare(text: str) -> str:
-    """Return a text without what changes as it is moved about: spaces, marks of comments and of strings, semicolons."""
-    return re.sub(r"[\s;#`'\"\\]+", "", text)
+    return {key: line for key, line in lines.items() if key not in known}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 from studium.cli.output import plain, print_table
 
+from studium_graders.commands.same_lines import show_same
 from studium_graders.mark_changes import LATE
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ def print_result(result: "ClassResult", *, dry_run: bool, everyone: bool = False
         reasons = "; ".join(f"{', '.join(names)} ({why})" for why, names in shared.items())
         typer.echo(f"{_counted(number, 'test')} ran in one process with the answer: {reasons}")
     show_vacuous(result.vacuous)
+    show_same(result.same, more_in=f"studium report {result.assignment} and --json have them")
     number = sum(row.recorded for row in rows)
     what = "nothing was recorded: a dry run" if dry_run else f"{number} recorded"
     typer.echo(

@@ -7,6 +7,7 @@ import typer
 from studium.catalogue import Catalogue
 
 from studium_graders.commands.extra import require_grade_extra, settings_errors
+from studium_graders.commands.same_lines import show_same
 
 
 def report(
@@ -26,8 +27,9 @@ def report(
     """Write a page about an assignment: its tests, the mistakes that were made, and answers that are alike.
 
     The page shows which tests do not discriminate, how often each mistake was made, groups of wrong answers without a
-    name as code for the topic's author, and pairs of students whose answers are more alike than chance makes them. It
-    is one file that needs no network. It shows no hidden test's code, but students' answers: keep it to yourself.
+    name as code for the topic's author, students whose answers are the same or whose comments name somebody else, and
+    pairs whose answers are more alike than chance makes them. It is one file that needs no network. It shows no hidden
+    test's code, but students' answers: keep it to yourself.
     """
     require_grade_extra("nbgrader", "scipy")
     from studium.cli.output import print_json
@@ -52,4 +54,5 @@ def report(
     write_text(report_page(made, data), out)
     for note in made.notes:
         typer.echo(f"studium: {note}", err=True)
+    show_same(made.same, more_in=f"{out} and --json have them")
     typer.echo(f"{out} is ready: {len(made.tests)} tests, {made.students} students, {len(made.similarity.pairs)} pairs")

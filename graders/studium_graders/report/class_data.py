@@ -5,6 +5,7 @@ import msgspec
 from studium_graders.engine.material.results import TestResult
 from studium_graders.outcomes import ExerciseOutcome, outcome_of
 from studium_graders.report.misconception_code import without_remarks
+from studium_graders.report.same_answers import SameAnswers
 
 
 class Item(msgspec.Struct, frozen=True):
@@ -62,7 +63,7 @@ class ClassData(msgspec.Struct, frozen=True):
     """A class. ``answers`` has, by student, the answer to each exercise (in the order of ``exercises``).
 
     An answer is None where the notebook was not handed in or could not be read. ``notes`` are sentences for the
-    instructor about what is not in it.
+    instructor about what is not in it. ``same`` is about all answer cells, also those that a person marks.
     """
 
     assignment: str
@@ -70,6 +71,7 @@ class ClassData(msgspec.Struct, frozen=True):
     answers: dict[str, tuple[Answer | None, ...]]
     title: str = ""
     notes: tuple[str, ...] = ()
+    same: SameAnswers = SameAnswers()
 
     @property
     def students(self) -> list[str]:
@@ -86,12 +88,12 @@ def anonymous(data: ClassData) -> ClassData:
 
     Comments and docstrings, in which students write their names, are taken out of the answers.
     """
-    rows = [tuple(answer and _bare(answer) for answer in row) for row in data.answers.values()]
-    rows.sort(key=lambda row: [answer.source if answer else "" for answer in row])
+    rows = [(tuple(answer and _bare(answer) for answer in row), student) for student, row in data.answers.items()]
+    rows.sort(key=lambda row: [answer.source if answer else "" for answer in row[0]])
     digits = len(str(len(rows)))
-    return msgspec.structs.replace(
-        data, answers={f"student {number:0{digits}}": row for number, row in enumerate(rows, 1)}
-    )
+    numbers = {student: f"student {number:0{digits}}" for number, (_, student) in enumerate(rows, 1)}
+    answers = {numbers[student]: row for row, student in rows}
+    return msgspec.structs.replace(data, answers=answers, same=data.same.anonymous(numbers))
 
 
 def _bare(answer: Answer) -> Answer:

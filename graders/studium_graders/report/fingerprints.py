@@ -44,7 +44,7 @@ def _winnowed(sequence: list[str]) -> Iterator[int]:
 
 
 def _statements(tree: ast.Module) -> Iterator[list[str]]:
-    own = _own_names(tree)
+    own = own_names(tree)
     for node in ast.walk(tree):
         if isinstance(node, ast.stmt) and not _is_remark(node):
             yield list(_kinds(node, own))
@@ -55,7 +55,7 @@ def _is_remark(node: ast.stmt) -> bool:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
 
 
-def _own_names(tree: ast.Module) -> set[str]:
+def own_names(tree: ast.Module) -> set[str]:
     """Name what the code makes itself: these names are the author's to choose."""
     names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load)}
     names |= {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}

@@ -16,6 +16,7 @@ from studium_graders.report.items import (
     scores_of,
 )
 from studium_graders.report.mistakes import ExerciseMistakes, count_mistakes
+from studium_graders.report.same_answers import SameAnswers
 from studium_graders.report.similarity import Similarity, similar_pairs
 
 Sentence = Callable[[str], str]
@@ -57,6 +58,7 @@ class Report(msgspec.Struct, frozen=True):
     similarity: Similarity
     sentences: dict[str, str]
     notes: tuple[str, ...] = ()
+    same: SameAnswers = SameAnswers()
 
 
 def make_report(data: ClassData, sentence: Sentence, earlier: Sequence[ClassData] = ()) -> Report:
@@ -76,6 +78,7 @@ def make_report(data: ClassData, sentence: Sentence, earlier: Sequence[ClassData
         similar_pairs(data, earlier),
         {mistake: sentence(mistake) or mistake for mistake in sorted(named)},
         data.notes,
+        data.same,
     )
 
 

@@ -38,6 +38,12 @@ def without_remarks(source: str) -> str:
     return f"{ast.unparse(_Bare().visit(tree))}\n" if tree else "# Python cannot read this answer\n"
 
 
+def without_bare_constants(tree: ast.Module) -> ast.Module:
+    """Take docstrings and other constants that stand by themselves out of code."""
+    bare: ast.Module = _Bare().visit(tree)
+    return bare
+
+
 def _with_imports(function: ast.FunctionDef, imports: list[str]) -> str:
     """Put imports of the cell into the function: the topic's module may lack them."""
     function.body = [*(ast.parse(line).body[0] for line in imports), *function.body]

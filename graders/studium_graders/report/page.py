@@ -48,6 +48,7 @@ def report_page(report: Report, data: ClassData) -> str:
         whole={row.name: row for row in report.exercises},
         items_map=shown(items) if tests else "",
         class_map=shown(whole) if tests and report.students else "",
+        telling=sum(not group.expected for group in report.same.groups),
         words=WORDS,
         signs=_SIGNS,
         good=GOOD,

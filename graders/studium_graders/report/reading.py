@@ -19,6 +19,7 @@ from studium_graders.engine.material.results import NotebookResult, SubmissionRe
 from studium_graders.engine.material.template import material_of
 from studium_graders.opening import open_course
 from studium_graders.report.class_data import Answer, ClassData, Exercise, Item
+from studium_graders.report.same_answers import released_text, same_answers, written
 from studium_graders.results_store import ResultsStore, newest
 from studium_graders.sharing import sharing_of
 from studium_graders.submissions import Submitted, find_submissions
@@ -42,15 +43,17 @@ def read_class(root: Path, assignment: str, catalogue: Catalogue) -> ClassData:
     if not current:
         raise CourseError(f"there are no results of {assignment} yet; run: studium grade {assignment}")
     exercises = tuple(exercises_of(material, catalogue))
+    handed_in = {one.student: read_submission(material, one.folder, one.student) for one in current}
     answers = {
-        one.student: answers_of(
-            exercises, read_submission(material, one.folder, one.student), results[one.student][0], material
-        )
-        for one in current
+        student: answers_of(exercises, submission, results[student][0], material)
+        for student, submission in handed_in.items()
     }
+    same = same_answers(
+        {student: written(material, one) for student, one in handed_in.items()}, released_text(material)
+    )
     course = read_course(root) if (root / FILE).is_file() else None
     title = (course.title or course.id) if course else coursedir.course_id
-    return ClassData(assignment, exercises, answers, title, tuple(_notes(submissions, graded, current)))
+    return ClassData(assignment, exercises, answers, title, tuple(_notes(submissions, graded, current)), same)
 
 
 def _notes(

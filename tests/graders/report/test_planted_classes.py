@@ -24,6 +24,7 @@ from studium_graders.report.making import Report, make_report
 from studium_graders.report.mining import merged
 from studium_graders.report.mistakes import count_mistakes
 from studium_graders.report.page import report_page
+from studium_graders.report.same_answers import Mention, SameAnswers, SameGroup
 from studium_graders.report.similarity import own_fingerprints, similar_pairs
 
 from . import simulated_class as simulated
@@ -155,7 +156,12 @@ def test_what_the_course_gave_out_and_right_answers_are_nobodys_own():
 
 def planted() -> tuple[Report, ClassData]:
     data = simulated.planted_copies(simulated.planted_mistake(flawed(), MISTAKEN)[0])[0]
-    data = anonymous(data)
+    ends = (
+        SameGroup(tuple(data.students[:9]), "identical", 5, 12, False),
+        SameGroup(("s0010", "s0011"), "identical", 1, 1, True),
+    )
+    same = SameAnswers(ends, (Mention("s0010", "s0011", "rope/rope-to_half", "# s0011"),))
+    data = anonymous(msgspec.structs.replace(data, same=same))
     return make_report(data, lambda mistake: f"the sentence of `{mistake}`"), data
 
 

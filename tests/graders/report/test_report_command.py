@@ -12,6 +12,7 @@ import pytest
 
 pytest.importorskip("nbgrader")
 
+import msgspec
 import nbformat
 from studium.catalogue import Catalogue
 from studium.sources import solved
@@ -82,6 +83,32 @@ def test_no_id_is_shown_where_the_report_is_anonymous(course, studium, tmp_path)
     assert studium("report", "ps1", "--course", str(course), "--anonymous", "--out", out)[0] == 0
     assert "pupil" not in studium("report", "ps1", "--course", str(course), "--anonymous", "--json")[1]
     assert "pupil" not in Path(out).read_text("utf-8")
+
+
+def test_a_copied_file_is_listed_by_grade_and_report_with_the_comment_that_names_its_owner(
+    course, by_hand, submit, studium, tmp_path
+):
+    own = WRONG.format(name="pupil3", number=3)
+    cells = {"total": f"{own}# pupil3\n", "distance": solved(by_hand["counting"].exercise("distance"))}
+    submit(course, "copycat", {"counting": cells}, "2026-03-01 20:00:00 UTC")
+    graded = grade_class(course, "ps1", GradeOptions(executor="by-hand"), by_hand, Quiet()).same
+    assert [(group.kind, group.students) for group in graded.groups] == [
+        ("identical", ("pupil10", "pupil11", "pupil8", "pupil9")),
+        ("near-identical", ("copycat", "pupil3")),
+    ]
+    assert [(one.student, one.names) for one in graded.mentions] == [("copycat", "pupil3")] * 2
+    made = json.loads(studium("report", "ps1", "--course", str(course), "--json")[1])
+    assert made["same"] == json.loads(msgspec.json.encode(graded))
+    out = str(tmp_path / "report.html")
+    said = studium("report", "ps1", "--course", str(course), "--out", out)[1]
+    assert "  copycat names pupil3 in a comment in counting/" in said
+    page = Path(out).read_text("utf-8")
+    assert '<th scope="row">copycat, pupil3</th><td>near-identical</td>' in page
+    assert "pupil10, pupil11, pupil8, pupil9" in page
+    hidden = studium("report", "ps1", "--course", str(course), "--anonymous", "--json")[1]
+    assert [len(group["students"]) for group in json.loads(hidden)["same"]["groups"]] == [4, 2]
+    assert "pupil" not in hidden
+    assert "copycat" not in hidden
 
 
 def test_what_has_changed_since_it_was_graded_is_left_out_and_said(course, studium, submit):
