@@ -672,6 +672,24 @@ def test_the_timestamp_is_kept_where_it_is_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "name", ["timestamp.txt/x.txt", "timestamp.txt/ps.ipynb", "TimeStamp.TXT", "submission_SECRET.txt"]
+)
+def test_a_name_that_only_the_course_writes_is_left_out_as_a_file_and_as_a_folder(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text("2001-01-01 00:00:00 UTC")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "timestamp.txt").write_text("mine")
+    found = read_all(tmp_path)
+    assert (found.timestamp, found.notebooks, found.files) == ("", {}, {"data/timestamp.txt": b"mine"})
+    assert found.notes == [f"{name!r} was left out: only the course writes a file or a folder of that name"]
+
+
+def test_what_nbgrader_writes_beside_a_notebook_is_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "submission_secret.txt").write_text("s")
+    assert (read_all(tmp_path).files, read_all(tmp_path).notes) == ({}, [])
+
+
+@pytest.mark.parametrize(
     "when", ["9999-12-31 23:59:59", "9999-12-31 23:59:59 -1200", "0001-01-01 00:00:00", "0001-01-01 00:00:00 +1400"]
 )
 def test_a_time_that_clocks_elsewhere_could_not_show_is_no_time(when: str, tmp_path: Path) -> None:
