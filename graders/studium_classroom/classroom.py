@@ -14,7 +14,7 @@ from studium.classroom.archive import ArchiveError
 from studium.classroom.messages import AssignmentView, Attempt, CheckAnswer, CheckRequest, Receipt, State
 from studium_graders.course_file import Assignment
 from studium_graders.engine.intake.submitted_notebook import UnreadableError, read_cells
-from studium_graders.private_files import FOLDER, private_file
+from studium_graders.private_files import private_file, private_folder
 
 from studium_classroom.audit import Audit
 from studium_classroom.blobs import Blobs
@@ -50,8 +50,7 @@ class Classroom:
     def __init__(self, roots: Iterable[Path], data: Path, url: str = "", terms: Terms | None = None) -> None:
         self.terms = terms or Terms()
         self.courses = Courses(roots)
-        data.mkdir(parents=True, exist_ok=True, mode=FOLDER)
-        self.data = data.resolve()
+        self.data = private_folder(data).resolve()
         self.database = Database(url or f"sqlite:///{private_file(self.data / 'classroom.db')}")
         self.members, self.audit = Members(self.database), Audit(self.database)
         self.blobs = Blobs(data / "blobs")

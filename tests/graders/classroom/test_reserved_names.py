@@ -43,7 +43,7 @@ def files(course: Path, student: str) -> set[str]:
 
 def test_a_hand_in_whose_only_notebook_is_in_such_a_folder_is_refused(served, answered):
     (content,) = answered().values()
-    with pytest.raises(ClassroomError, match="needs a notebook, such as counting.ipynb: got none"):
+    with pytest.raises(ClassroomError, match=r"needs a notebook, such as counting\.ipynb: got none"):
         served.client("ada").submit(C, A, pack({"timestamp.txt/counting.ipynb": content}))
     assert served.classroom.submissions.attempts(C) == {}
 
