@@ -48,8 +48,6 @@ def collect(
 
 
 def _print(done: "Collected", *, dry_run: bool) -> None:
-    from studium.cli.output import plain
-
     what = f"{len(done.taken)} submission{'' if len(done.taken) == 1 else 's'}"
     typer.echo(f"{what} {'would be collected' if dry_run else 'collected'}")
     for title, names in (
@@ -62,9 +60,16 @@ def _print(done: "Collected", *, dry_run: bool) -> None:
     ):
         if names:
             shown = f"{', '.join(names[:20])}{f' and {len(names) - 20} more' if len(names) > 20 else ''}"
-            typer.echo(plain(f"{title}: {shown}"))
+            _say(f"{title}: {shown}")
     if done.unclear:
         typer.echo(f"collected for nobody, since the name does not say for certain whose it is: {len(done.unclear)}")
         typer.echo("look into each of these files, and put it into its student's folder yourself:")
     for entry in done.unclear:
-        typer.echo(plain(f"  {entry.name} (perhaps of {' or of '.join(entry.students)})"))
+        _say(f"  {entry.name} (perhaps of {' or of '.join(entry.students)})")
+
+
+def _say(line: str) -> None:
+    """Print a line with names that students chose: it stays one line and steers no terminal."""
+    from studium.cli.output import plain
+
+    typer.echo(plain(line).replace("\n", "\\n"))

@@ -22,7 +22,8 @@ MOST = 8 << 30  # bytes of all entries together
 # have an underscore there, which students choose where they may change their names (lib/content_zipper.rb)
 _CANVAS = re.compile(r"(?P<name>[^_]*)_(?P<late>LATE_)?(?P<key>\d+)_\d+_(?P<file>.+)")
 # Moodle: folders of assign_submission_file, which end in "_" before 4.1, or files where folders are off
-# (docs.moodle.org, Assignment_settings; mod/assign/feedback/file/importziplib.php). A name has blanks for underscores
+# (docs.moodle.org, Assignment_settings; mod/assign/feedback/file/importziplib.php). In a person's name Moodle puts
+# blanks in the place of underscores (mod/assign/classes/downloader.php)
 _MOODLE = re.compile(r"(?P<name>[^_]*)_(?P<key>\d+)_assignsubmission_file(?:_?/(?:.*/)?|_)(?P<file>[^/]+)")
 PATTERNS = {"canvas": _CANVAS, "moodle": _MOODLE}
 _NUMBERS = {

@@ -155,5 +155,13 @@ def test_a_student_hands_no_file_in_whose_name_only_the_course_writes(course, co
 
 
 def test_a_name_in_an_archive_steers_no_terminal(collect):
-    _, out, _ = collect("canvas", {"a_71_900_lora.ipynb": "", "\x1b[2J_72_900_\x1b[2J.ipynb": "", "\x1b[2Jx": ""})
+    odd = (
+        "\x1b[2J_72_900_x.ipynb",
+        "z_72_900_\x1b[2J.ipynb",
+        "\x1b[2Jx",
+        "z_98_900_x_72_1_\x1b.ipynb",
+        "\nnothing from: bob",
+    )
+    _, out, _ = collect("canvas", {"a_71_900_lora.ipynb": "", **dict.fromkeys(odd, "")})
     assert "\x1b" not in out
+    assert "\nnothing from" not in out
