@@ -78,8 +78,8 @@ def write_notebook(notebook: NotebookNode, path: Path) -> None:
     write_text(nbformat.writes(notebook) + "\n", path)
 
 
-def write_text(text: str, path: Path) -> None:
-    """Write a text file all at once: into a file beside it, then over it."""
+def write_text(text: str, path: Path, mode: int = 0o644) -> None:
+    """Write a text file all at once: into a file beside it, then over it. ``mode`` counts whatever the umask."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
@@ -87,7 +87,7 @@ def write_text(text: str, path: Path) -> None:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        Path(name).chmod(0o644)
+        Path(name).chmod(mode)
         Path(name).replace(path)
     except BaseException:
         Path(name).unlink(missing_ok=True)

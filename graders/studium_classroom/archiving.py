@@ -13,6 +13,7 @@ import msgspec
 from sqlalchemy import FromClause, select
 from sqlalchemy.orm import Session
 from studium.errors import UsageError
+from studium_graders.private_files import private_file
 
 from studium_classroom.classroom import Classroom
 from studium_classroom.database import Database
@@ -49,13 +50,14 @@ class Manifest(msgspec.Struct, frozen=True):
 def archive_course(classroom: Classroom, course: str, target: Path) -> Manifest:
     """Write a course to the file ``target``, whole or not at all. Raise UsageError where there is a file already.
 
-    The server may be running. A gradebook on a database server is not in the course's folder, and not in the archive.
+    Only its owner can read the file. The server may be running. A gradebook on a database server is not in the
+    course's folder, and not in the archive.
     """
     root, manifest = classroom.courses[course].root, Manifest(course, datetime.now(UTC))
     if target.exists() or target.resolve().is_relative_to(root):
         raise UsageError(f"an archive is a new file outside the course's folder: got {target}; name another one")
     with tempfile.TemporaryDirectory(dir=target.absolute().parent, prefix=".archive-") as made:
-        staged = Path(made, "archive.zip")
+        staged = private_file(Path(made, "archive.zip"))
         with zipfile.ZipFile(staged, "w", zipfile.ZIP_DEFLATED, strict_timestamps=False) as written:
             rows = _rows(classroom.database, course)
             written.writestr(MANIFEST, msgspec.json.encode(manifest))

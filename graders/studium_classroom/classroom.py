@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
-from studium.classroom.archive import ArchiveError, unpack
+from studium.classroom.archive import ArchiveError
 from studium.classroom.messages import AssignmentView, Attempt, CheckAnswer, CheckRequest, Receipt, State
 from studium_graders.course_file import Assignment
 from studium_graders.engine.intake.submitted_notebook import UnreadableError, read_cells
+from studium_graders.private_files import private_file, private_folder
 
 from studium_classroom.audit import Audit
 from studium_classroom.blobs import Blobs
@@ -24,6 +25,7 @@ from studium_classroom.courses import CourseFolder, Courses, Deadline, utc_now
 from studium_classroom.database import Database
 from studium_classroom.findings import Findings
 from studium_classroom.grading_line import GradingLine, Terms
+from studium_classroom.handed_in import handed_in_files
 from studium_classroom.jobs.forms import CheckJob
 from studium_classroom.jobs.worker import Worker
 from studium_classroom.live import Live
@@ -48,9 +50,8 @@ class Classroom:
     def __init__(self, roots: Iterable[Path], data: Path, url: str = "", terms: Terms | None = None) -> None:
         self.terms = terms or Terms()
         self.courses = Courses(roots)
-        data.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self.data = data.resolve()
-        self.database = Database(url or f"sqlite:///{self.data / 'classroom.db'}")
+        self.data = private_folder(data).resolve()
+        self.database = Database(url or f"sqlite:///{private_file(self.data / 'classroom.db')}")
         self.members, self.audit = Members(self.database), Audit(self.database)
         self.blobs = Blobs(data / "blobs")
         self.seal = Seal(data / "secret")
@@ -130,7 +131,7 @@ class Classroom:
         deadline = course.deadline(assignment, person.name)
         if deadline.is_closed(now):
             raise RefusedError(f"{name} has been closed since {deadline.closes:%Y-%m-%d %H:%M %Z}; ask your instructor")
-        files, wanted = unpack(archive), course.handout(name).notebooks
+        files, wanted = handed_in_files(archive), course.handout(name).notebooks
         notebooks = {path: data for path, data in files.items() if path.casefold().endswith(".ipynb")}
         if not notebooks:
             raise ArchiveError(f"a submission of {name} needs a notebook, such as {wanted[0]}.ipynb: got none")

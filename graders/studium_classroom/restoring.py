@@ -14,6 +14,7 @@ import msgspec
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 from studium.errors import UsageError
+from studium_graders.private_files import private_file, private_folder
 
 from studium_classroom.archiving import BLOBS, FILES, FORMAT, KINDS, MANIFEST, ROWS, Manifest, table_name
 from studium_classroom.classroom import Classroom
@@ -33,19 +34,19 @@ class Archive:
             )
 
     def write_folder(self, target: Path) -> None:
-        """Write the course's folder, all at once. Raise UsageError where there are files already."""
+        """Write the course's folder at once, for its owner alone. Raise UsageError where there are files already."""
         if target.exists() and (not target.is_dir() or any(target.iterdir())):
             raise UsageError(f"a course is read into a new folder: {target} is there already; name another --into")
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.absolute().parent, prefix=".restored-") as made:
             staged = Path(made, "course").resolve()
-            staged.mkdir()
+            private_folder(staged)
             for entry, path in self._inside(FILES):
                 place = (staged / path).resolve()
                 if not place.is_relative_to(staged):
                     raise UsageError(f"an archive has the files of one folder: {path[:80]!a} leads out of it")
-                place.parent.mkdir(parents=True, exist_ok=True)
-                with self._opened.open(entry) as source, place.open("wb") as written:
+                private_folder(place.parent)
+                with self._opened.open(entry) as source, private_file(place).open("wb") as written:
                     shutil.copyfileobj(source, written)
             if target.exists():
                 target.rmdir()

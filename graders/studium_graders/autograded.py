@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from studium_graders.engine.intake.reserved_names import TIMESTAMP
 from studium_graders.engine.material.assignment import CanonicalSubmission, Material, NotebookMaterial
 from studium_graders.engine.material.results import CellRun, NotebookResult, SubmissionResult, TestResult
 from studium_graders.inert_markdown import inert
@@ -26,7 +27,7 @@ def autograded_files(
     """Return what belongs into the folder: relative path to content."""
     files = material.files | submission.files  # intake left out what a student may not replace
     if submission.timestamp:
-        files["timestamp.txt"] = f"{submission.timestamp}\n".encode()
+        files[TIMESTAMP] = f"{submission.timestamp}\n".encode()
     results = {book.name: book for book in result.notebooks}
     texts = {book.name: {cell.id: cell.source for cell in book.cells} for book in material.notebooks}
     for book in submission.notebooks:

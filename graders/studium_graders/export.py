@@ -46,7 +46,7 @@ def write_csv(gradebook: str, path: Path, assignments: Collection[str] = ()) -> 
         if path.exists() and not path.is_file():  # a pipe or a device takes the text as it comes
             path.write_bytes(content)
         else:
-            write_whole(path, content, 0o666)
+            write_whole(path, content)
     except OSError as error:
         error.filename = str(path)  # what was asked for
         raise

@@ -16,6 +16,7 @@ from studium.errors import CourseError
 from studium_graders.engine.material.assignment import Material
 from studium_graders.engine.material.results import SubmissionResult, TestResult
 from studium_graders.gradebook_errors import WAIT_SECONDS
+from studium_graders.private_files import private_file
 
 FILE = "history.db"
 MIGRATIONS = (
@@ -192,7 +193,7 @@ def open_history(root: Path) -> Iterator[History]:
     """Return the history of the course in ``root``, made where it is not there."""
     path = root / FILE
     if not path.exists():
-        path.touch(0o600)
+        private_file(path)
     with closing(sqlite3.connect(path, timeout=WAIT_SECONDS)) as database:
         yield History(path, database)
 

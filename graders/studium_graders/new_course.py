@@ -9,6 +9,7 @@ from studium.catalogue import Catalogue
 from studium.errors import CourseError, StudiumError
 
 from studium_graders.course_file import is_usable_name
+from studium_graders.private_files import private_folder
 
 _COURSE = """\
 # The course: what it hands out, when, and what a late answer costs. After a change run: studium assign NAME
@@ -65,7 +66,7 @@ def make_course(name: str, root: Path, catalogue: Catalogue) -> Path:
     root.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=root.parent, prefix=f".{root.name}.") as made:
         staged = Path(made) / "course"
-        staged.mkdir(mode=0o700)  # answers, marks and students' work will be in it
+        private_folder(staged)
         (staged / "course.toml").write_text(course_text(name, catalogue), "utf-8")
         (staged / "nbgrader_config.py").write_text(_NBGRADER, "utf-8")
         staged.rename(root)

@@ -7,11 +7,11 @@ from pathlib import Path
 from studium.notebooks import write_text
 
 from studium_graders.engine.intake.chosen_files import choose_notebooks
+from studium_graders.engine.intake.reserved_names import SECRET, TIMESTAMP
 from studium_graders.engine.intake.submitted_files import read_folder
 from studium_graders.engine.intake.timestamps import read_timestamp
 from studium_graders.engine.material.assignment import Material
 
-_NAMES = ("timestamp.txt", "submission_secret.txt")
 _BIGGEST = 10_000  # bytes
 
 
@@ -21,9 +21,8 @@ def copy_for_release(folders: tuple[Path, ...], target: Path) -> None:
     Without one of them it would release nobody's pages. So a submission that did not come through the exchange gets a
     secret that nobody knows, under which its page is released to nobody.
     """
-    missing = {"timestamp.txt": "no time", "submission_secret.txt": secrets.token_hex(32)}
-    for name in _NAMES:
-        text = next(filter(None, (_read(folder / name) for folder in (*folders, target))), missing[name])
+    for name, missing in ((TIMESTAMP, "no time"), (SECRET, secrets.token_hex(32))):
+        text = next(filter(None, (_read(folder / name) for folder in (*folders, target))), missing)
         if text and text != _read(target / name):
             write_text(text, target / name)
 
@@ -43,7 +42,7 @@ def renamed_notebooks(material: Material, submitted: Path) -> dict[str, str]:
 
 def read_time(folder: Path) -> datetime | None:
     """Return when a submission was handed in: UTC without a zone, None where no time can be read."""
-    return read_timestamp(_read(folder / _NAMES[0]))
+    return read_timestamp(_read(folder / TIMESTAMP))
 
 
 def _read(path: Path) -> str:

@@ -16,6 +16,7 @@ import studium
 from studium_graders.engine.material.assignment import CanonicalSubmission, Material
 from studium_graders.engine.material.results import SubmissionResult
 from studium_graders.exercise_files import exercise_files
+from studium_graders.private_files import FILE
 from studium_graders.sharing import ALONE, Sharing
 
 _PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
@@ -90,7 +91,7 @@ def newest(path: Path) -> float:
     return max((item.lstat().st_mtime for item in (path, *below) if os.path.lexists(item)), default=0.0)
 
 
-def write_whole(path: Path, content: bytes, mode: int = 0o600) -> None:
+def write_whole(path: Path, content: bytes, mode: int = FILE) -> None:
     """Write a file so that at every moment either the old or the new content is there. Raise OSError and clean up."""
     staged = path.with_name(f".{os.getpid()}-{hashlib.sha256(path.name.encode()).hexdigest()[:16]}.part")
     try:

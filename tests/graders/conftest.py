@@ -163,6 +163,19 @@ def by_hand(counting: Catalogue, tmp_path_factory: pytest.TempPathFactory) -> It
         yield load_catalogue()
 
 
+@pytest.fixture
+def modes() -> Iterator[Callable[[Path], set[tuple[str, str]]]]:
+    """modes(path) → the kinds and modes of what is at and below a path. The umask takes nothing away meanwhile."""
+
+    def found(path: Path) -> set[tuple[str, str]]:
+        places = [path, *path.rglob("*")] if path.is_dir() else [path]
+        return {("folder" if one.is_dir() else "file", oct(one.stat().st_mode & 0o777)) for one in places}
+
+    before = os.umask(0)
+    yield found
+    os.umask(before)
+
+
 @pytest.fixture(scope="session")
 def gradebook_rows() -> Callable[[Path], dict[str, list[tuple]]]:
     """gradebook_rows(course) → what a gradebook says about submissions, without ids that are made at random."""

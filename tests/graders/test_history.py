@@ -191,6 +191,11 @@ def test_the_page_shows_each_change_with_both_marks_and_the_reason(course, grade
     assert "the hidden sum of 1 and -4" not in page
 
 
+def test_nobody_but_its_owner_reads_the_page(course, grade, changes, tmp_path, modes):
+    grade("--dry-run", "--report", str(tmp_path / "diff.html"))
+    assert modes(tmp_path / "diff.html") == {("file", "0o600")}
+
+
 def test_only_gains_are_recorded_where_only_gains_are_asked_for(course, grade, changes, gradebook_rows):
     before = marks(gradebook_rows, course)
     assert grade("--changes", "gains", "--yes")[0] == 0

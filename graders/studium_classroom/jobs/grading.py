@@ -9,7 +9,7 @@ from pathlib import Path
 
 from nbgrader.coursedir import CourseDirectory
 from studium.catalogue import Catalogue
-from studium.classroom.archive import unpack
+from studium_graders.engine.intake.reserved_names import TIMESTAMP
 from studium_graders.feedback import write_feedback
 from studium_graders.feedback.marks import SubmissionMarks, read_marks
 from studium_graders.folder_swap import swap_folders
@@ -20,6 +20,7 @@ from studium_graders.opening import open_course
 from studium_graders.outcomes import outcome_of
 
 from studium_classroom.findings import exercise_key
+from studium_classroom.handed_in import handed_in_files
 from studium_classroom.jobs.forms import GradeDone, GradeJob, HandedIn
 from studium_classroom.submissions import Graded, GradedOutcome
 
@@ -86,8 +87,8 @@ def lay_out(directory: CourseDirectory, assignment: str, submissions: Iterable[H
 
 
 def _files(one: HandedIn) -> Iterator[tuple[str, bytes]]:
-    yield from unpack(Path(one.archive).read_bytes()).items()
-    yield "timestamp.txt", f"{one.received.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f} UTC".encode()
+    yield from handed_in_files(Path(one.archive).read_bytes()).items()
+    yield TIMESTAMP, f"{one.received.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f} UTC".encode()
 
 
 def _graded(marks: SubmissionMarks, row: SubmissionRow, pages: dict[str, bytes]) -> Graded:

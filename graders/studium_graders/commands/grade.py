@@ -114,10 +114,11 @@ def grade(
 def _write_report(path: Path, result: "ClassResult", attempts: "Sequence[Attempt]", *, dry_run: bool) -> None:
     from studium.notebooks import write_text
 
+    from studium_graders.private_files import FILE as PRIVATE
     from studium_graders.regrading import regrades
     from studium_graders.report.regrade_page import regrade_page
 
-    write_text(regrade_page(result, regrades(result, attempts), dry_run=dry_run), path)
+    write_text(regrade_page(result, regrades(result, attempts), dry_run=dry_run), path, PRIVATE)
     typer.echo(f"{path} is ready", err=True)
 
 

@@ -36,6 +36,7 @@ def report(
     from studium.notebooks import write_text
 
     from studium_graders.mistakes import Sentences
+    from studium_graders.private_files import FILE as PRIVATE
     from studium_graders.report.class_data import anonymous as without_names
     from studium_graders.report.making import make_report
     from studium_graders.report.page import report_page
@@ -51,7 +52,7 @@ def report(
     if as_json:
         print_json(made)
         return
-    write_text(report_page(made, data), out)
+    write_text(report_page(made, data), out, PRIVATE)
     for note in made.notes:
         typer.echo(f"studium: {note}", err=True)
     show_same(made.same, more_in=f"{out} and --json have them")

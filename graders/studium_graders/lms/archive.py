@@ -1,4 +1,9 @@
-"""What a system's archive of submissions holds: whose file each entry is, by the names that the system gives."""
+"""What a system's archive of submissions holds: whose file each entry is, by the names that the system gives.
+
+The system writes who the student is and the student only chooses what comes behind it, so the number that comes first
+says whose an entry is. But a name may be such that another number in it could be the student's as well. Which one is
+meant cannot be told, and an entry that may be of two students is nobody's.
+"""
 
 import re
 import zipfile
@@ -8,15 +13,23 @@ from pathlib import Path, PurePosixPath
 
 from studium.errors import CourseError
 
+from studium_graders.engine.intake.reserved_names import is_reserved
+
 MOST_OF_ENTRY = 128 << 20  # bytes, as of a notebook that is graded
 MOST = 8 << 30  # bytes of all entries together
 
-# Canvas: "How do I download all student submissions for an assignment?", community.canvaslms.com
+# Canvas: "How do I download all student submissions for an assignment?", community.canvaslms.com. A person's name may
+# have an underscore there, which students choose where they may change their names (lib/content_zipper.rb)
 _CANVAS = re.compile(r"(?P<name>[^_]*)_(?P<late>LATE_)?(?P<key>\d+)_\d+_(?P<file>.+)")
 # Moodle: folders of assign_submission_file, which end in "_" before 4.1, or files where folders are off
-# (docs.moodle.org, Assignment_settings; mod/assign/feedback/file/importziplib.php)
-_MOODLE = re.compile(r"(?P<name>.*)_(?P<key>\d+)_assignsubmission_file(?:_?/(?:.*/)?|_)(?P<file>[^/]+)")
+# (docs.moodle.org, Assignment_settings; mod/assign/feedback/file/importziplib.php). In a person's name Moodle puts
+# blanks in the place of underscores (mod/assign/classes/downloader.php)
+_MOODLE = re.compile(r"(?P<name>[^_]*)_(?P<key>\d+)_assignsubmission_file(?:_?/(?:.*/)?|_)(?P<file>[^/]+)")
 PATTERNS = {"canvas": _CANVAS, "moodle": _MOODLE}
+_NUMBERS = {
+    "canvas": re.compile(r"_(?=(?:LATE_)?(\d+)_\d+_)"),
+    "moodle": re.compile(r"_(?=(\d+)_assignsubmission_file)"),
+}
 _VERSION = re.compile(r"(?:-(\d+)| ?\((\d+)\))?\.ipynb$", re.IGNORECASE)
 
 
@@ -25,7 +38,8 @@ class Entry:
     """One file of one student: the system's number for the student, and the name under which it was handed in.
 
     ``version`` counts what Canvas or a browser appended to the name of a notebook, 0 for none. ``is_late`` where the
-    system's name says so: Canvas's does, Moodle's does not.
+    system's name says so: Canvas's does, Moodle's does not. ``also``: other numbers in the name that would be the
+    student's if the person's name were longer.
     """
 
     info: zipfile.ZipInfo
@@ -34,25 +48,56 @@ class Entry:
     file: str
     version: int
     is_late: bool
+    also: frozenset[str]
 
 
-def entries_of(archive: zipfile.ZipFile, system: str, notebooks: Collection[str]) -> tuple[list[Entry], list[str]]:
-    """Return the students' files, and the names of entries that are nobody's.
+@dataclass(frozen=True)
+class Entries:
+    """All entries of an archive: students' files, and by their names those that are none.
 
-    ``notebooks``: the names of the assignment's notebooks. Raise CourseError where the whole archive is too large.
+    ``reserved``: only the course writes files of these names. ``unread``: the system does not name students' files so.
+    ``unusable``: the student's own part is no name for a file.
+    """
+
+    files: list[Entry]
+    reserved: list[str]
+    unread: list[str]
+    unusable: list[str]
+
+
+def entries_of(archive: zipfile.ZipFile, system: str, notebooks: Collection[str]) -> Entries:
+    """Return what is in an archive. Raise CourseError where the whole of it is too large.
+
+    ``notebooks``: the names of the assignment's notebooks.
     """
     infos = [info for info in archive.infolist() if not info.is_dir()]
     if sum(info.file_size for info in infos) > MOST:
         raise CourseError(f"an archive unpacks to at most {MOST >> 30} GiB, {archive.filename} to more; split it")
-    entries, others = [], []
+    entries = Entries([], [], [], [])
     for info in infos:
         found = PATTERNS[system].fullmatch(info.filename)
-        if found and (file := _safe(found["file"])):
-            is_late = bool(found.groupdict().get("late"))
-            entries.append(Entry(info, found["name"], found["key"], *_plain(file, notebooks), is_late))
+        if not found:
+            entries.unread.append(info.filename)
+        elif not (file := _safe(found["file"])):
+            entries.unusable.append(info.filename)
+        elif is_reserved(file):
+            entries.reserved.append(info.filename)
         else:
-            others.append(info.filename)
-    return entries, others
+            is_late, also = bool(found.groupdict().get("late")), _others_in(found, system)
+            plain = _plain(file, notebooks)
+            entries.files.append(Entry(info, found["name"], found["key"], *plain, is_late, also))
+    return entries
+
+
+def numbers_in(name: str, system: str) -> frozenset[str]:
+    """Return each number that stands in a name where the system writes the student's."""
+    return frozenset(_NUMBERS[system].findall(name))
+
+
+def _others_in(found: re.Match[str], system: str) -> frozenset[str]:
+    """Return the numbers but the first. A person's name has no slash, so what is in the student's folder has none."""
+    written = found.string[found.start("key") - 1 :].partition("/")[0]
+    return numbers_in(written, system) - {found["key"]}
 
 
 def read_entry(archive: zipfile.ZipFile, entry: Entry) -> bytes:

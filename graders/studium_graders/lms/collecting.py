@@ -2,7 +2,6 @@
 
 import tempfile
 import zipfile
-from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from studium_graders.gradebook_reading import reading_if_there
 from studium_graders.lms.archive import Entry, entries_of, newest, opened, read_entry
 from studium_graders.lms.filling import FORMS
 from studium_graders.lms.matching import Person, match, numbers_of
+from studium_graders.lms.owners import Unclear, owners_of
 from studium_graders.lms.sheet import read_sheet
 from studium_graders.opening import open_course
 
@@ -25,11 +25,15 @@ from studium_graders.opening import open_course
 class Collected:
     """Whose submission was taken over, whose was there and kept, who is unknown, and what is no submission.
 
-    ``missing`` are students of the course of whom nothing is in the archive, ``late`` those whom Canvas calls late.
+    ``unclear`` are entries that may be of several students: each is nobody's. ``reserved`` have names that only the
+    course writes. Neither were written. ``missing`` are students of the course of whom nothing is in the archive,
+    ``late`` those whom Canvas calls late.
     """
 
     taken: list[str]
     kept: list[str]
+    unclear: list[Unclear]
+    reserved: list[str]
     unknown: list[str]
     others: list[str]
     missing: list[str]
@@ -49,15 +53,16 @@ def collect(
     people = _people(coursedir)
     numbers = _numbers(roster, system, people) if roster else {person.id: person.id for person in people}
     with opened(archive) as content:
-        entries, others = entries_of(content, system, notebooks)
-        if not entries:
+        entries = entries_of(content, system, notebooks)
+        found = owners_of(entries, system, numbers)
+        if not entries.files and not found.unclear:
             raise CourseError(
                 f"{archive} has no file that is named as {system.title()} names submissions; "
                 "use the archive as it was downloaded"
             )
-        mine, unknown = _by_student(entries, numbers)
-        if not mine:
-            raise _nobody(archive, unknown[0], roster)
+        mine = found.mine
+        if not mine and found.unknown:
+            raise _nobody(archive, found.unknown[0], roster)
         targets = {
             student: Path(coursedir.format_path(coursedir.submitted_directory, student, name)) for student in mine
         }
@@ -67,19 +72,8 @@ def collect(
             _unpack(content, {targets[student]: mine[student] for student in taken}, notebooks, Path(coursedir.root))
     missing = sorted({person.id for person in people} - mine.keys())
     late = sorted(student for student in taken if any(entry.is_late for entry in newest(mine[student])))
-    return Collected(sorted(taken), sorted(kept), unknown, others, missing, late)
-
-
-def _by_student(entries: list[Entry], numbers: Mapping[str, str]) -> tuple[dict[str, list[Entry]], list[str]]:
-    """Return the entries of each student, and who is none."""
-    mine: defaultdict[str, list[Entry]] = defaultdict(list)
-    unknown = {}
-    for entry in entries:
-        if student := numbers.get(entry.key):
-            mine[student].append(entry)
-        else:
-            unknown[entry.key] = f"{entry.person} ({entry.key})"
-    return mine, sorted(unknown.values())
+    nobodys = (found.unclear, entries.reserved, found.unknown, found.others)
+    return Collected(sorted(taken), sorted(kept), *nobodys, missing, late)
 
 
 def _nobody(archive: Path, who: str, roster: Path | None) -> CourseError:
@@ -105,10 +99,15 @@ def _people(coursedir: CourseDirectory) -> list[Person]:
 
 
 def _numbers(roster: Path, system: str, people: list[Person]) -> Mapping[str, str]:
-    """Return the student of each of the system's numbers: of Canvas's column ID, or of Moodle's first column."""
+    """Return the student of each of the system's numbers, "" for somebody who is not of the course.
+
+    Canvas has them in the column ID, Moodle in the first column.
+    """
     sheet = read_sheet(roster)
     matched = match(sheet, people, FORMS[system].identifying, 1)
-    return {number: student for student, number in numbers_of(sheet, matched.rows).items()}
+    everybody = numbers_of(sheet, {str(row): row for row in range(1, len(sheet.rows))})
+    students = {number: student for student, number in numbers_of(sheet, matched.rows).items()}
+    return dict.fromkeys(everybody.values(), "") | students
 
 
 def _unpack(content: zipfile.ZipFile, wanted: Mapping[Path, list[Entry]], notebooks: list[str], root: Path) -> None:

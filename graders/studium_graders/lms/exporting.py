@@ -33,7 +33,7 @@ def write_sheet(
     with feedback_zip(filled, marks, options) as pages:
         _report(filled, options)
         if not options.dry_run:
-            write_whole(path, filled.sheet.content(), 0o666)
+            write_whole(path, filled.sheet.content())
     if pages:
         options.say(f"{options.feedback} has {pages} feedback pages of {len(filled.rows)} students")
     return path

@@ -17,6 +17,7 @@ from studium.exporting import ExportOptions
 from studium_graders.lms.filling import Filled, Mark
 from studium_graders.lms.matching import numbers_of
 from studium_graders.lms.sheet import Sheet
+from studium_graders.private_files import private_file
 
 _NAMES = ("full name", "vollständiger name", "nom complet", "nombre completo")
 
@@ -37,7 +38,7 @@ def feedback_zip(filled: Filled, marks: list[Mark], options: ExportOptions) -> I
     pages = list(_pages(assignment, filled, numbers, options.course))
     staged = target.with_name(f".{os.getpid()}-{target.name}")
     try:
-        with zipfile.ZipFile(staged, "w", zipfile.ZIP_DEFLATED) as archive:
+        with zipfile.ZipFile(private_file(staged), "w", zipfile.ZIP_DEFLATED) as archive:
             for path, name in pages:
                 archive.write(path, name)
         yield len(pages)

@@ -1,5 +1,6 @@
 """A course archived and read again: by another server, with all that was handed in and no token."""
 
+import os
 import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
@@ -66,6 +67,18 @@ def _json(receipt) -> dict:
     import msgspec
 
     return msgspec.json.decode(msgspec.json.encode(receipt))
+
+
+@pytest.mark.parametrize("umask", [0, 0o022])
+def test_nobody_but_its_owner_reads_an_archive_or_what_is_made_of_it(served, course, tmp_path, modes, umask):
+    os.umask(umask)
+    archive_course(served.classroom, C, tmp_path / "course.zip")
+    assert modes(tmp_path / "course.zip") == {("file", "0o600")}
+    restore(str(tmp_path / "course.zip"), "--into", str(tmp_path / "again"))
+    again = tmp_path / "again"
+    assert (again / "source" / "ps1" / "counting.ipynb").is_file()
+    assert (again / ".studium" / "classroom" / "classroom.db").is_file()
+    assert modes(again) == {("folder", "0o700"), ("file", "0o600")}
 
 
 def test_an_archive_has_no_token_no_invitation_and_nothing_of_other_courses(served, archived, course, tmp_path):

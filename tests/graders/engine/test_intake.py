@@ -18,6 +18,7 @@ pytest.importorskip("nbgrader")
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from studium_graders.engine.intake.submissions import read_submission
+from studium_graders.engine.intake.submitted_files import SubmittedFiles, read_folder
 from studium_graders.engine.intake.submitted_notebook import MOST_SOURCE, UnreadableError, read_cells
 from studium_graders.engine.material.assignment import (
     CanonicalNotebook,
@@ -669,6 +670,24 @@ def test_the_timestamp_is_kept_where_it_is_one(tmp_path: Path) -> None:
     (tmp_path / "timestamp.txt").write_text("99999999999999999999 tomorrow")
     found = read_all(tmp_path)
     assert (found.timestamp, found.notes) == ("", ("timestamp.txt holds no time",))
+
+
+@pytest.mark.parametrize(
+    "name", ["timestamp.txt/x.txt", "timestamp.txt/ps.ipynb", "TimeStamp.TXT", "submission_SECRET.txt"]
+)
+def test_a_name_that_only_the_course_writes_is_left_out_as_a_file_and_as_a_folder(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text("2001-01-01 00:00:00 UTC")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "timestamp.txt").write_text("mine")
+    found = read_folder(tmp_path, 1)
+    assert (found.timestamp, found.notebooks, found.files) == ("", {}, {"data/timestamp.txt": b"mine"})
+    assert found.notes == [f"{name!r} was left out: only the course writes a file or a folder of that name"]
+
+
+def test_what_nbgrader_writes_beside_a_notebook_is_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "submission_secret.txt").write_text("s")
+    assert read_folder(tmp_path, 1) == SubmittedFiles()
 
 
 @pytest.mark.parametrize(

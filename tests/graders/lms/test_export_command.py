@@ -42,6 +42,12 @@ def test_a_copy_is_filled_in_and_both_sides_hear_of_whom_the_other_does_not_know
     assert "rows without a student of the course: B (row 4)" in out
 
 
+def test_nobody_but_its_owner_reads_a_table_of_marks(course, studium, modes):
+    export(studium, course)
+    studium("export", "--course", str(course), "--out", str(course / "marks.csv"))
+    assert modes(course / "canvas-filled.csv") == modes(course / "marks.csv") == {("file", "0o600")}
+
+
 def test_a_dry_run_prints_old_and_new_and_writes_nothing(course, studium):
     code, out, _ = export(studium, course, "--dry-run")
     assert code == 0

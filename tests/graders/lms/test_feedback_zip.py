@@ -85,6 +85,11 @@ def test_each_page_goes_to_its_participant_and_the_marks_are_written_with_it(cou
     assert rows[3] == WORKSHEET.splitlines()[3]
 
 
+def test_nobody_but_its_owner_reads_the_archive(course: Path, export: Callable, modes: Callable) -> None:
+    export()
+    assert modes(course / "feedback.zip") == {("file", "0o600")}
+
+
 def test_a_dry_run_writes_neither(course: Path, export: Callable) -> None:
     assert export("--dry-run")[0] == 0
     assert written(course) == set()

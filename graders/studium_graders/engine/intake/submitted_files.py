@@ -9,6 +9,7 @@ from typing import NoReturn
 
 import msgspec
 
+from studium_graders.engine.intake.reserved_names import SECRET, TIMESTAMP, is_reserved
 from studium_graders.engine.intake.submitted_notebook import MOST_BYTES
 
 MOST_FILES = 1000
@@ -16,7 +17,6 @@ MOST_DEPTH = 8
 _NOTEBOOKS_MB = 256
 _MOST_NOTES = 20
 _PASSED_OVER = (".ipynb_checkpoints", "__pycache__", ".git", "__MACOSX")
-_OF_NBGRADER = ("timestamp.txt", "submission_secret.txt")
 _NOTEBOOK = (".ipynb", ".ipynb.json", ".ipynb.txt")
 _NO_FILE = (errno.ENOENT, errno.ELOOP, errno.ENXIO)  # gone, a link by now, or what nobody reads
 
@@ -48,11 +48,14 @@ def read_folder(folder: Path, most_mb: int) -> SubmittedFiles:
             leave_out(found.notes, path, "it is too large")
             continue
         left[is_notebook] -= len(content)
-        if is_notebook:
-            found.notebooks[path] = content
-        elif path == "timestamp.txt":
+        if path == TIMESTAMP:
             found.timestamp = content[:200].decode("utf-8", "replace").strip()
-        elif path not in _OF_NBGRADER:
+        elif is_reserved(path):
+            if path != SECRET:
+                leave_out(found.notes, path, "only the course writes a file or a folder of that name")
+        elif is_notebook:
+            found.notebooks[path] = content
+        else:
             found.files[path] = content
     return found
 
