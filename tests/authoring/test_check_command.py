@@ -34,7 +34,7 @@ def test_json_has_the_topic_its_checks_and_its_mutants(studium, copy_sample):
     assert (report["topic"], report["passed"]) == ("echo", True)
     assert [check["name"] for check in report["checks"]] == ["imports", "solutions"]
     assert set(report["checks"][0]) == {"name", "passed", "detail", "advice"}
-    assert report["mutants"] == {"killed": 0, "total": 0, "survivors": []}
+    assert report["mutants"] == {"killed": 0, "total": 0, "survivors": [], "worth": []}
 
 
 def test_a_failing_check_is_an_exit_code_of_one_and_a_sentence(studium, copy_sample):
