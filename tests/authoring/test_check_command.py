@@ -59,6 +59,11 @@ def test_survivors_stand_at_the_end_as_diffs(capsys):
     )
 
 
+def test_all_lines_of_a_check_that_passes_are_shown(capsys):
+    topic._print(CheckResult("promises", True, "that no test notices: 1 of 9\nmerge: no_grad"))
+    assert capsys.readouterr().out == "✓ promises: that no test notices: 1 of 9\n            merge: no_grad\n"
+
+
 @pytest.mark.heavy
 def test_a_survivor_is_shown_with_its_line(studium, copy_sample):
     damage = next(damage for damage in DAMAGES if damage.name == "a case that no test looks at")
