@@ -29,7 +29,7 @@ def weaker(found: Iterable[Worth]) -> Iterator[str]:
         if worth.weaker_than
     ]
     if lines:
-        yield "hidden tests that fail no wrong answer alone; make each stricter, or write the misconception it is for:"
+        yield "hidden tests that fail no wrong answer alone, as another fails the same [standard.md#hidden-tests]:"
     yield from lines
 
 
