@@ -197,9 +197,10 @@ def exercise(
 ) -> Callable[[AnyFunction], Exercise]:
     """Turn a solution into an Exercise worth ``points`` that takes about ``minutes``.
 
-    ``level`` is "warm-up" (1 to 3 lines), "core" (5 to 12), "integrative" (15 to 40, made from the earlier parts) or
-    "stretch". ``importance`` is 1 (good to know), 2 (the lesson uses it) or 3 (the lesson's heart). ``kind`` is
-    "write", "find the bug", "derive" or "measure". Raise ExerciseError for any other value, and for a class.
+    ``level`` is "warm-up" (a few decisions: operations, calls, indexings, branches), "core" (7 or more), "integrative"
+    (18 or more, made from the earlier parts) or "stretch". ``importance`` is 1 (good to know), 2 (the lesson uses it)
+    or 3 (the lesson's heart). ``kind`` is "write", "find the bug", "derive" or "measure". Raise ExerciseError for any
+    other value, and for a class.
     """
     if isinstance(hints, str):
         raise ExerciseError("hints must be a tuple of sentences: got one string; add a comma after it")

@@ -370,3 +370,19 @@ DAMAGES = [
     ),
     Damage("a misspelt comment", "spelling", "lesson.py", "\n# %%\nn = 1  # teh first\n"),
 ]
+
+_HIDDEN = """
+
+@response.hidden("NAME", points=0)
+def _(response, rng):
+    BODY
+"""
+_BY_HAND = "response(2, 0.5, 7), [1.0, 0.0, 0.5, 0.0, 0.25, 0.0, 0.125]"
+# Hidden tests that another one makes superfluous: no check fails, and `mutants` says so.
+WEAK_TESTS = {
+    name: Damage(name, "mutants", "exercises.py", _HIDDEN.replace("NAME", name).replace("BODY", body))
+    for name, body in (
+        ("looks at the sign only", "assert min(response(3, 0.5, 9)) >= 0"),
+        ("accepts what is half as large", f"assert_close({_BY_HAND}, rtol=0.5, atol=0.1)"),
+    )
+}

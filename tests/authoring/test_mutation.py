@@ -124,9 +124,9 @@ def trial(*, also: bool = True, survived: bool = True, equivalent: str = "") -> 
 
 
 def mutants_finding(*trials, equivalents=()):
-    answer = SimpleNamespace(id="f", equivalents=dict.fromkeys(equivalents, "why"), alternatives=[])
-    topic = SimpleNamespace(has=lambda name: False)
-    return mutants(SimpleNamespace(trials=list(trials), exercises=[answer], topic=topic, folder=Path()))
+    answer = SimpleNamespace(id="f", equivalents=dict.fromkeys(equivalents, "why"), alternatives=[], tests=[])
+    found = {"trials": list(trials), "versions": {"f": {}}, "exercises": [answer]}
+    return mutants(SimpleNamespace(**found, topic=SimpleNamespace(has=lambda name: False), folder=Path()))
 
 
 def test_a_changed_other_answer_that_no_test_notices_is_advice_and_no_problem():

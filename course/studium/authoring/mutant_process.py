@@ -31,9 +31,10 @@ _MEMORY = 4 * 2**30  # bytes that a mutant may take beyond what it starts with
 class Trial(msgspec.Struct):
     """A wrong answer and the tests that fail it.
 
-    ``change`` is a mutant's diff, at ``line`` of exercises.py; both are empty for a misconception. ``also`` marks one
-    of another correct answer. ``denied`` holds the tests that looked at a result and found it wrong, ``survived`` is
-    True where all tests passed.
+    ``change`` is a mutant's diff, at ``line`` of exercises.py; a misconception has a ``name`` instead. ``also`` marks
+    one of another correct answer. ``failed`` holds the tests that did not pass, ``denied`` those of them that looked
+    at a result and found it wrong; both are empty for an answer that was ended. ``survived`` is True where all tests
+    passed.
     """
 
     exercise: str
@@ -43,6 +44,8 @@ class Trial(msgspec.Struct):
     survived: bool = False
     denied: list[str] = []
     equivalent: str = ""
+    failed: list[str] = []
+    name: str = ""
 
     @property
     def changed_line(self) -> str:
@@ -56,10 +59,11 @@ def changed_line(change: str) -> str:
 
 
 class Outcome(msgspec.Struct):
-    """What a forked process tells: whether all tests passed, and which found a result wrong."""
+    """What a forked process tells: whether all tests passed, which found a result wrong, and which did not pass."""
 
     survived: bool
-    denied: list[str]
+    denied: list[str] = []
+    failed: list[str] = []
 
 
 def try_topic(topic: Topic, exercises: list[Exercise], *, whole: bool) -> list[Trial]:
@@ -77,7 +81,8 @@ def _tasks(topic: Topic, exercise: Exercise, source: str, whole: bool) -> Iterat
     _judge(topic, exercise, exercise.solution)  # warms up what the forked processes share
     limit = 5 + 20 * (time.perf_counter() - start)
     for misconception in exercise.misconceptions:
-        yield Trial(exercise.id), limit, _judging(topic, exercise, partial(_given, misconception.function))
+        trial = Trial(exercise.id, name=misconception.name)
+        yield trial, limit, _judging(topic, exercise, partial(_given, misconception.function))
     others = other_mutants(exercise, source)
     if not whole:
         others = others[:: max(1, len(others) // SAMPLE)][:SAMPLE]
@@ -100,7 +105,7 @@ def _judging(topic: Topic, exercise: Exercise, make: Callable[[], AnyFunction]) 
         try:
             function = make()
         except Exception:  # a change in a default value, say, may fail at once
-            return Outcome(False, [])
+            return Outcome(False)
         return _judge(topic, exercise, function)
 
     return judge
@@ -119,7 +124,8 @@ def _defined(exercise: Exercise, name: str, text: str) -> AnyFunction:
 
 def _judge(topic: Topic, exercise: Exercise, function: AnyFunction) -> Outcome:
     runs = [run_test(test, function, seed_of(topic.slug, exercise, test)) for test in exercise.tests]
-    return Outcome(all(run.passed for run in runs), [run.test.name for run in runs if _found_wrong(run)])
+    failed = [run.test.name for run in runs if not run.passed]
+    return Outcome(not failed, [run.test.name for run in runs if _found_wrong(run)], failed)
 
 
 def _found_wrong(run: TestRun) -> bool:
@@ -139,10 +145,10 @@ def _run(tasks: list[Task]) -> Iterator[Trial]:
         late = [c for c, (_, _, deadline) in running.items() if c not in ready and time.monotonic() >= deadline]
         for connection in [*(c for c in running if c in ready), *late]:
             process, trial, _ = running.pop(connection)
-            outcome = _outcome(connection) if connection not in late else Outcome(False, [])
+            outcome = _outcome(connection) if connection not in late else Outcome(False)
             process.kill()
             process.join()
-            yield msgspec.structs.replace(trial, survived=outcome.survived, denied=outcome.denied)
+            yield msgspec.structs.replace(trial, **msgspec.structs.asdict(outcome))
 
 
 def _fork(judge: Callable[[], Outcome]) -> tuple[Connection, ForkProcess]:
@@ -176,7 +182,7 @@ def _outcome(connection: Connection) -> Outcome:
     try:
         return msgspec.json.decode(connection.recv_bytes(), type=Outcome)
     except (EOFError, OSError):
-        return Outcome(False, [])
+        return Outcome(False)
 
 
 def main(slug: str, path: str, whole: str, *names: str) -> None:

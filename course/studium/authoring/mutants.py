@@ -13,6 +13,7 @@ import msgspec
 from studium.authoring.findings import Finding, Mutants, Survivor
 from studium.authoring.mutant_process import Trial, changed_line, other_mutants
 from studium.authoring.subject import Subject
+from studium.authoring.worth import weaker, worth_of
 from studium.errors import TopicError
 
 ENOUGH = 0.95
@@ -35,19 +36,19 @@ def try_answers(slug: str, exercises: Sequence[str] = (), *, whole: bool = False
 
 
 def mutants(subject: Subject) -> Finding:
-    """Count the mutants that fail a test; show those that do not."""
+    """Count the mutants that fail a test, show those that do not, and list hidden tests that are weaker than others."""
     everything = [trial for trial in subject.trials if trial.change]
     found = [trial for trial in everything if not trial.also]
     counted = [trial for trial in found if not trial.equivalent]
     survivors = [Survivor(t.exercise, t.line, t.change) for t in counted if t.survived]
-    counts = Mutants(len(counted) - len(survivors), len(counted), survivors)
+    counts = Mutants(len(counted) - len(survivors), len(counted), survivors, worth_of(subject))
     problems = [*_weak(counted), *_stray_marks(subject, everything)]
     marked = f", {len(found) - len(counted)} are marked as equivalent" if len(found) > len(counted) else ""
     summary = f"{counts.killed} of {counts.total} mutants fail a test{marked}"
     others = [trial for trial in everything if trial.also and not trial.equivalent]
     if others:
         summary += f"; {sum(not t.survived for t in others)} of {len(others)} of other correct answers"
-    return Finding(problems, summary, counts, advice=list(_unnoticed(others)))
+    return Finding(problems, "\n".join([summary, *weaker(counts.worth)]), counts, advice=list(_unnoticed(others)))
 
 
 def _unnoticed(others: list[Trial]) -> Iterator[str]:

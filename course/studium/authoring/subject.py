@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from studium.authoring.lesson_run import LessonRun
     from studium.authoring.mutant_process import Trial
+    from studium.authoring.promises import Tried
 
 
 @dataclass
@@ -86,6 +87,14 @@ class Subject:
 
         with self._lock:
             return try_answers(self.topic.slug, self.chosen, whole=self.publish or self.profile.name != "smoke")
+
+    @cached_property
+    def versions(self) -> "dict[str, dict[str, Tried]]":
+        """What the tests of each exercise said to the versions of its solution that break a promise."""
+        from studium.authoring.promises import try_versions
+
+        with self._lock:
+            return {exercise.id: try_versions(self.topic, exercise) for exercise in self.exercises}
 
 
 @contextmanager
