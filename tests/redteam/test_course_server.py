@@ -1,7 +1,6 @@
 """Attacks on the course server with its real processes: what one student sends harms no other, and tells no test."""
 
 import json
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 

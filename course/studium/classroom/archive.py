@@ -58,8 +58,8 @@ def _regular(folder: Path) -> Iterator[Path]:
 def unpack(archive: bytes) -> dict[str, bytes]:
     """Return the files of an archive by relative path. Anybody may have made it.
 
-    Raise ArchiveError, one sentence, for what is no archive, is damaged or too large, or has a name that leads out. What
-    is refused is refused at the least cost: by the number of entries, then by names and sizes, then by the contents.
+    Raise ArchiveError, one sentence, for what is no archive, is damaged or too large, or has a name that leads out. The
+    number of entries is looked at first, then names and sizes, and the contents last.
     """
     try:
         if entries_of(archive, MOST_ENTRIES) > MOST_ENTRIES:

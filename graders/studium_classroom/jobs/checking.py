@@ -1,6 +1,6 @@
 """Checking one notebook against all tests of an assignment, with engines that stay warm."""
 
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -203,10 +203,17 @@ def _read(book: NotebookMaterial, document: str) -> CanonicalNotebook:
 
 
 def _untouched(book: NotebookMaterial, notebook: CanonicalNotebook) -> set[str]:
-    """Return the exercises whose answers are as they were handed out."""
-    answers = [cell for cell in book.cells if cell.kind == "answer"]
-    changed = {_exercise_of(cell, book) for cell in answers if cell.id not in notebook.untouched}
-    return {_exercise_of(cell, book) for cell in answers} - changed
+    """Return the exercises whose answers, which are the cells above their tests, are as they were handed out."""
+    answers: defaultdict[str, set[str]] = defaultdict(set)
+    above: set[str] = set()
+    tested = False
+    for cell in book.cells:
+        if cell.kind == "answer":
+            above, tested = ({cell.id} if tested else above | {cell.id}), False
+        elif cell.kind == "test":
+            answers[_exercise_of(cell, book)] |= above
+            tested = True
+    return {name for name, own in answers.items() if own <= notebook.untouched}
 
 
 def _by_exercise(cells: Sequence[Cell], found: Mapping[str, TestResult]) -> list[tuple[str, list[TestResult]]]:
