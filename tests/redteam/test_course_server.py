@@ -1,7 +1,9 @@
 """Attacks on the course server with its real processes: what one student sends harms no other, and tells no test."""
 
+import asyncio
 import json
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -10,7 +12,9 @@ import pytest
 pytest.importorskip("nbgrader")
 
 from studium.catalogue import load_catalogue
+from studium.classroom.archive import pack
 from studium.classroom.messages import CheckAnswer, CheckedExercise
+from studium_classroom.classroom import Classroom as CourseServer
 from studium_classroom.jobs.checking import Checker
 from studium_classroom.jobs.forms import CheckJob
 from studium_graders.engine.sandbox import Level, probe
@@ -85,7 +89,7 @@ def test_a_right_answer_passes_all_tests_and_hidden_ones_are_counted(ask: Ask) -
     assert (found.hidden_passed, found.hidden_total) == (2, 2)
 
 
-@pytest.mark.parametrize("source", [TELLING, FORGETTING])
+@pytest.mark.parametrize("source", [TELLING, FORGETTING], ids=["telling", "forgetting"])
 def test_what_a_visible_test_says_after_a_hidden_one_is_what_it_says_without_it(ask: Ask, source: str) -> None:
     found = only(ask(twice=source))
     assert [(test.passed, test.message) for test in found.tests] == [(True, "")]
@@ -102,3 +106,28 @@ def test_no_answer_says_how_long_the_tests_took(ask: Ask) -> None:
     slow = only(ask(half="def half(x):\n    time.sleep(0.5 if x == 815 else 0)\n    return x / 2"))
     assert msgspec.to_builtins(slow) == msgspec.to_builtins(only(ask()))
     assert [name for name in CheckAnswer.__struct_fields__ if "second" in name or "time" in name] == []
+
+
+def test_one_that_cannot_even_be_laid_out_keeps_nobody_from_a_mark_and_is_given_up_by_name(
+    room: Classroom, tmp_path: Path
+) -> None:
+    server, right = CourseServer([room.root], tmp_path / "data"), _document(room, room.exercises).encode()
+    for name, files in {"mallory": {"timestamp.txt/x.txt": b""}, "bob": {}}.items():  # as if the door had let it in
+        content = pack({f"{NAME}.ipynb": right, **files})
+        server.submissions.take("redteam", NAME, name, content, datetime.now(UTC), late=False)
+
+    async def until_done() -> None:
+        await server.start()
+        while server.submissions.waiting():
+            await asyncio.sleep(0.1)
+        await server.close()
+
+    try:
+        asyncio.run(until_done())
+        rows = {user: row for (_, user), (row,) in server.submissions.attempts("redteam").items()}
+        assert (rows["bob"].state, rows["bob"].score) == ("graded", room.max_score)
+        assert (rows["mallory"].state, rows["mallory"].tries) == ("not graded", 3)
+        assert rows["mallory"].sentence
+        assert str(room.root) not in rows["mallory"].sentence
+    finally:
+        server.database.close()

@@ -283,9 +283,10 @@ def test_a_giant_body_of_unknown_length_is_not_kept_and_refused(served):
     assert "64 KB at most" in _raw(served.url, head + 3 * chunk + "0\r\n\r\n")
 
 
-@pytest.mark.parametrize(
-    "length", ["5,6", "5, 5", "-5", "+5", "0x5", "5_0", "five", "\u0665", "9" * 19, "9" * 5000, ""]
-)
+LENGTHS = ["5,6", "5, 5", "-5", "+5", "0x5", "5_0", "five", "\u0665", "9" * 19, "9" * 5000, ""]
+
+
+@pytest.mark.parametrize("length", LENGTHS, ids=lambda length: ascii(length[:20]))
 def test_a_length_that_is_no_number_is_refused_in_a_sentence_and_leaves_no_traceback(served, caplog, length):
     head = (
         f"POST /api/courses/{C}/receipts HTTP/1.1\r\nHost: x\r\nAuthorization: token {served.tokens['ada']}\r\n"
