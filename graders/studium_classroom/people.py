@@ -38,10 +38,7 @@ class OwnTokens:
 
 
 class HubTokens:
-    """Tokens of a JupyterHub. Its groups, and this server's rosters, say who is what in which course.
-
-    An invitation would outlast the group that somebody is taken out of, so nobody joins by one.
-    """
+    """Tokens of a JupyterHub. Its groups, and this server's rosters, say who is what in which course."""
 
     invites = False
 

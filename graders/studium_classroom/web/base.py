@@ -200,6 +200,11 @@ class ClassroomHandler(RequestHandler):
             raise HTTPError(403, f"the role {role.label} in {course} is needed, and yours is {place.role.label}")
         raise HTTPError(403, f"you are no member of a course {course[:60]!a} here; ask its instructor to invite you")
 
+    def require_invitations(self) -> None:
+        """Refuse an invitation on a hub: it would outlast the group that somebody is taken out of."""
+        if not self.authentication.invites:
+            raise HTTPError(403, "a JupyterHub names who is in a course here; ask its operator for a group")
+
     def note(self, course: str, action: str, subject: str = "", *, refused: bool = False) -> None:
         """Add a line to the audit log."""
         self.classroom.audit.note(course, self.person.name, action, subject, refused=refused)

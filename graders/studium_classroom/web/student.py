@@ -29,8 +29,7 @@ class JoinHandler(ClassroomHandler):
     @allowed(None)
     async def post(self) -> None:
         """Change an invitation into a token of one member of one course; it works once, and not on a hub."""
-        if not self.authentication.invites:
-            raise HTTPError(403, "a JupyterHub names who is in a course here; ask its instructor for your group")
+        self.require_invitations()
         invitation = self.body(Invitation).invitation
         with self.guessing(invitation):
             await self.reply(lambda: self.classroom.members.join(invitation), 201)

@@ -241,6 +241,8 @@ def test_on_a_hub_whose_groups_say_who_is_who_nobody_joins_by_an_invitation(serv
     monkeypatch.setattr(OwnTokens, "invites", False)
     body = msgspec.json.encode({"invitation": secret})
     refused(served.ask("", "POST", "join", content=body), 403, "a JupyterHub names who is in a course here")
+    body = msgspec.json.encode({"user": "ada", "role": "ta"})
+    refused(served.ask("grace", "POST", f"courses/{C}/members", content=body), 403, "a JupyterHub names who")
     assert served.classroom.members.places("ada") == {C: Place(Role.STUDENT, "a")}
 
 
