@@ -112,7 +112,7 @@ def test_one_that_cannot_even_be_laid_out_keeps_nobody_from_a_mark_and_is_given_
     room: Classroom, tmp_path: Path
 ) -> None:
     server, right = CourseServer([room.root], tmp_path / "data"), _document(room, room.exercises).encode()
-    for name, files in {"mallory": {"timestamp.txt/x.txt": b""}, "bob": {}}.items():  # as if the door had let it in
+    for name, files in {"mallory": {"../x.txt": b""}, "bob": {}}.items():  # as if the door had let it in
         content = pack({f"{NAME}.ipynb": right, **files})
         server.submissions.take("redteam", NAME, name, content, datetime.now(UTC), late=False)
 
