@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import zipfile
+from importlib.resources import files
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,7 +15,7 @@ pytest.importorskip("nbgrader")
 from studium.catalogue import Catalogue, load_catalogue
 from studium_graders import handouts
 from studium_graders.assigning import build_assignment
-from studium_graders.public_exercises import public_source
+from studium_graders.public_edition import exercise_sources, public_edition
 from studium_graders.student_wheel import write_student_wheel
 
 from tests.leaks import leaks, lesson_lines, solution_lines
@@ -31,9 +32,9 @@ def everything(counting: Catalogue) -> Catalogue:
 @pytest.mark.parametrize("slug", [*SLUGS, "counting"])
 def test_the_public_exercises_leak_nothing(slug: str, everything: Catalogue) -> None:
     topic = everything[slug]
-    source = Path(str(topic.module("exercises").__file__)).read_text("utf-8")
-    assert leaks(source, topic) != []
-    assert leaks(public_source(source, f"{slug}/exercises.py"), topic) == []
+    sources = exercise_sources(Path(str(files(topic.package))))
+    assert leaks("\n".join(sources.values()), topic) != []
+    assert leaks("\n".join(public_edition(sources, slug).values()), topic) == []
 
 
 @pytest.mark.parametrize("slug", [*SLUGS, "counting"])
@@ -62,11 +63,11 @@ def test_our_own_student_wheel_leaks_nothing(everything: Catalogue, tmp_path: Pa
     subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
     wheel = write_student_wheel(next(tmp_path.glob("*.whl")), tmp_path / "out")
     with zipfile.ZipFile(wheel) as archive:
-        files = {name: archive.read(name).decode("utf-8", "ignore") for name in archive.namelist()}
-    assert not [name for name in files if "studium_graders" in name or name.endswith(("/reference.py", "RECORD.jws"))]
+        texts = {name: archive.read(name).decode("utf-8", "ignore") for name in archive.namelist()}
+    assert not [name for name in texts if "studium_graders" in name or name.endswith(("/reference.py", "RECORD.jws"))]
     for topic in everything.topics:
         folder = topic.package.replace(".", "/")
-        text = "\n".join(content for name, content in files.items() if name.startswith(f"{folder}/"))
+        text = "\n".join(content for name, content in texts.items() if name.startswith(f"{folder}/"))
         assert leaks(text, topic) == []
 
 
