@@ -33,7 +33,7 @@ class Watcher:
 
     def changed(self, files: set[Path]) -> None:
         """Check again what hangs on these files, and what a round that is still running has not finished."""
-        names = {file.relative_to(self.folder).as_posix() for file in files}
+        names = {file.resolve().relative_to(self.folder.resolve()).as_posix() for file in files}
         only, exercises = touched_checks(names), self._changed_exercises(names)
         if not only:
             return
