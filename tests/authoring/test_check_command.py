@@ -69,7 +69,7 @@ def test_a_survivor_is_shown_with_its_line(studium, copy_sample):
     damage = next(damage for damage in DAMAGES if damage.name == "a case that no test looks at")
     code, out, _ = studium("topic", "check", str(copy_sample(damage)), "--only", "mutants")
     assert code == 1
-    assert "no test notices this change of response, exercises.py line 92:\n-    if length > 1000 and gain < 0:" in out
+    assert "no test notices this change of response, exercises.py line 89:\n-    if length > 1000 and gain < 0:" in out
 
 
 @pytest.mark.parametrize(

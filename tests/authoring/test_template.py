@@ -172,6 +172,19 @@ def test_an_update_brings_what_is_new_and_keeps_what_the_author_wrote(
     assert yaml.safe_load((folder / template.ANSWERS).read_text())["_commit"] == "99.0.0"
 
 
+def test_an_update_leaves_a_topic_that_has_its_exercises_in_one_file_as_it_is(copied, two_versions):
+    package = copied / "studium_topic_soft_choice"
+    single = (package / "exercises" / "soften.py").read_text("utf-8")
+    shutil.rmtree(package / "exercises")
+    (package / "exercises.py").write_text(single, "utf-8")
+    committed(copied)
+    two_versions()
+    template.update_topic(copied)
+    assert (package / "glossary.md").is_file()
+    assert not (package / "exercises").exists()
+    assert (package / "exercises.py").read_text("utf-8") == single
+
+
 def test_an_update_wants_a_topic_of_the_template_that_is_committed(copied, tmp_path):
     with pytest.raises(TopicError, match="copier-answers"):
         template.update_topic(tmp_path)

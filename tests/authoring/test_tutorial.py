@@ -28,7 +28,7 @@ class Reader:
 
     def follow(self, page: str) -> None:
         for block in _BLOCK.finditer(page):
-            if named := re.findall(r"`(studium_topic_\w+/\w+\.py)`", block["before"]):
+            if named := re.findall(r"`(studium_topic_\w+/[\w/]+\.py)`", block["before"]):
                 self.file = self.folder / named[-1]
             if block["kind"] == "console":
                 for command, shown in commands_of(block["text"]):
@@ -37,14 +37,14 @@ class Reader:
                 self.write(block["text"], block["before"].strip().splitlines()[-1])
 
     def write(self, code: str, said: str) -> None:
-        text = self.file.read_text("utf-8")
+        text = self.file.read_text("utf-8") if self.file.exists() else ""
         if said.endswith("replace"):
             assert text.count(code) == 1, code
             self.old = code
         elif said == "by":
             self.file.write_text(text.replace(self.old, code), "utf-8")
         else:
-            self.file.write_text(f"{text.rstrip()}\n\n\n{code}", "utf-8")
+            self.file.write_text(f"{text.rstrip()}\n\n\n{code}".lstrip(), "utf-8")
 
     def run(self, command: str, shown: list[str]) -> None:
         words = shlex.split(command)

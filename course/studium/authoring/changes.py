@@ -56,9 +56,21 @@ _TOUCHED: tuple[tuple[str, tuple[str, ...]], ...] = (
 def touched_checks(files: Iterable[str]) -> set[str]:
     """Return the names of the checks that hang on these files of the topic's folder."""
     found: set[str] = set()
-    for name in files:
+    for file in files:
+        name = "exercises.py" if is_of_exercises(file) else file.rpartition("/")[2]
         found.update(next((checks for pattern, checks in _TOUCHED if fnmatch(name, pattern)), ()))
     return found
+
+
+def is_of_exercises(file: str) -> bool:
+    """Return whether a file of the topic's folder, given by its path in there, holds exercises."""
+    return file == "exercises.py" or fnmatch(file, "exercises/*.py")
+
+
+def exercises_in(files: Iterable[str]) -> set[str]:
+    """Return the exercises whose own files are among these; none where they may be any, as several share a file."""
+    names = [file.removeprefix("exercises/").removesuffix(".py") for file in files if is_of_exercises(file)]
+    return set() if any(name.startswith("_") or "/" in name for name in names) else set(names)
 
 
 def changed_exercises(before: str, after: str) -> set[str] | None:

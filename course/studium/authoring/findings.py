@@ -23,11 +23,12 @@ class CheckResult(msgspec.Struct, frozen=True):
 
 
 class Survivor(msgspec.Struct, frozen=True):
-    """A changed solution that passes all tests: the line in ``exercises.py``, and the change as a diff."""
+    """A changed solution that passes all tests: the line in the exercise's ``file``, and the change as a diff."""
 
     exercise: str
     line: int
     change: str
+    file: str = "exercises.py"
 
 
 class Worth(msgspec.Struct, frozen=True):

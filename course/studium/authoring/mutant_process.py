@@ -31,7 +31,7 @@ _MEMORY = 4 * 2**30  # bytes that a mutant may take beyond what it starts with
 class Trial(msgspec.Struct):
     """A wrong answer and the tests that fail it.
 
-    ``change`` is a mutant's diff, at ``line`` of exercises.py; a misconception has a ``name`` instead. ``also`` marks
+    ``change`` is a mutant's diff, at ``line`` of ``file``; a misconception has a ``name`` instead. ``also`` marks
     one of another correct answer. ``failed`` holds the tests that did not pass, ``denied`` those of them that looked
     at a result and found it wrong; both are empty for an answer that was ended. ``survived`` is True where all tests
     passed.
@@ -46,6 +46,7 @@ class Trial(msgspec.Struct):
     equivalent: str = ""
     failed: list[str] = []
     name: str = ""
+    file: str = "exercises.py"
 
     @property
     def changed_line(self) -> str:
@@ -68,33 +69,33 @@ class Outcome(msgspec.Struct):
 
 def try_topic(topic: Topic, exercises: list[Exercise], *, whole: bool) -> list[Trial]:
     """Try every wrong answer, two at a time; of other correct answers' mutants a sample, or the ``whole``."""
-    source = Path(str(topic.module("exercises").__file__)).read_text("utf-8")
-    tasks = [task for exercise in exercises for task in _tasks(topic, exercise, source, whole)]
+    tasks = [task for exercise in exercises for task in _tasks(topic, exercise, whole)]
     return list(_run(tasks))
 
 
 Task = tuple[Trial, float, Callable[[], Outcome]]
 
 
-def _tasks(topic: Topic, exercise: Exercise, source: str, whole: bool) -> Iterator[Task]:
+def _tasks(topic: Topic, exercise: Exercise, whole: bool) -> Iterator[Task]:
     start = time.perf_counter()
     _judge(topic, exercise, exercise.solution)  # warms up what the forked processes share
     limit = 5 + 20 * (time.perf_counter() - start)
     for misconception in exercise.misconceptions:
         trial = Trial(exercise.id, name=misconception.name)
         yield trial, limit, _judging(topic, exercise, partial(_given, misconception.function))
-    others = other_mutants(exercise, source)
+    source, others = exercise.file.read_text("utf-8"), other_mutants(exercise)
     if not whole:
         others = others[:: max(1, len(others) // SAMPLE)][:SAMPLE]
     mutants = [(False, exercise.id, mutant) for mutant in mutants_of(source, exercise.id)]
     for also, name, mutant in (*mutants, *((True, name, mutant) for name, mutant in others)):
-        trial = Trial(exercise.id, mutant.line, mutant.change, also)
+        trial = Trial(exercise.id, mutant.line, mutant.change, also, file=exercise.file_name)
         trial.equivalent = exercise.equivalents.get(trial.changed_line, "")
         yield trial, limit, _judging(topic, exercise, partial(_defined, exercise, name, mutant.source))
 
 
-def other_mutants(exercise: Exercise, source: str) -> list[tuple[str, Mutant]]:
-    """Return the mutants of the other correct answers that ``source`` defines, each with its function's name."""
+def other_mutants(exercise: Exercise) -> list[tuple[str, Mutant]]:
+    """Return the mutants of the other correct answers that the exercise's file has, each with its function's name."""
+    source = exercise.file.read_text("utf-8")
     codes = [function.__code__ for function in exercise.alternatives if hasattr(function, "__code__")]
     own = [code for code in codes if code.co_filename == exercise.solution.__code__.co_filename]
     return [(code.co_name, mutant) for code in own for mutant in mutants_of(source, code.co_name, code.co_firstlineno)]

@@ -40,7 +40,7 @@ def mutants(subject: Subject) -> Finding:
     everything = [trial for trial in subject.trials if trial.change]
     found = [trial for trial in everything if not trial.also]
     counted = [trial for trial in found if not trial.equivalent]
-    survivors = [Survivor(t.exercise, t.line, t.change) for t in counted if t.survived]
+    survivors = [Survivor(t.exercise, t.line, t.change, t.file) for t in counted if t.survived]
     counts = Mutants(len(counted) - len(survivors), len(counted), survivors, worth_of(subject))
     problems = [*_weak(counted), *_stray_marks(subject, everything)]
     marked = f", {len(found) - len(counted)} are marked as equivalent" if len(found) > len(counted) else ""
@@ -56,7 +56,7 @@ def _unnoticed(others: list[Trial]) -> Iterator[str]:
         if trial.survived:
             after = trial.changed_line.replace("\n", " ⏎ ")
             yield (
-                f"no test of {trial.exercise} notices this change of another correct answer, exercises.py line "
+                f"no test of {trial.exercise} notices this change of another correct answer, {trial.file} line "
                 f"{trial.line}: `{after}`; write one, or mark it with {trial.exercise}.equivalent "
                 "[standard.md#other-answers-changed]"
             )
@@ -74,9 +74,8 @@ def _weak(counted: list[Trial]) -> Iterator[str]:
 
 
 def _stray_marks(subject: Subject, found: list[Trial]) -> Iterator[str]:
-    source = (subject.folder / "exercises.py").read_text("utf-8") if subject.topic.has("exercises") else ""
     for exercise in subject.exercises:
-        untried = {changed_line(mutant.change) for _, mutant in other_mutants(exercise, source)}
+        untried = {changed_line(mutant.change) for _, mutant in other_mutants(exercise)}
         survived = {t.changed_line: t.survived for t in found if t.exercise == exercise.id}
         for line in exercise.equivalents:
             if line not in survived and line in untried:

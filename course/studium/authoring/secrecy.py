@@ -160,10 +160,16 @@ def _places(subject: Subject) -> Iterator[tuple[str, str]]:
     for exercise in subject.exercises:
         yield f"the hints of {exercise.id}", "\n".join(exercise.hints)
     for path in sorted(subject.folder.rglob("*")):
-        handed_out = path.is_file() and not any(fnmatch(path.name, pattern) for pattern in _NOT_HANDED_OUT)
-        if handed_out and path.stat().st_size <= _LARGEST:
+        name = path.relative_to(subject.folder).as_posix()
+        if path.is_file() and _is_handed_out(name) and path.stat().st_size <= _LARGEST:
             with contextlib.suppress(UnicodeDecodeError):
-                yield path.relative_to(subject.folder).as_posix(), path.read_text("utf-8")
+                yield name, path.read_text("utf-8")
+
+
+def _is_handed_out(name: str) -> bool:
+    """Return whether learners get a file of the topic as it is."""
+    last = name.rpartition("/")[2]
+    return not name.startswith("exercises/") and not any(fnmatch(last, pattern) for pattern in _NOT_HANDED_OUT)
 
 
 def _messages(exercise: Exercise) -> Iterator[tuple[str, str]]:

@@ -90,7 +90,7 @@ def watch(
     watcher = Watcher(target, folder, profile, lambda told: _show(told, watcher, preview, shown))
     try:
         for changes in saves(folder, raise_interrupt=False):
-            watcher.changed({Path(name).name for _, name in changes})
+            watcher.changed({Path(name) for _, name in changes})
     finally:
         watcher.close()
         preview.close()
@@ -216,4 +216,6 @@ def _print_worth(report: "Report") -> None:
 
 
 def _titled(survivor: "Survivor") -> str:
-    return f"no test notices this change of {survivor.exercise}, exercises.py line {survivor.line}:\n{survivor.change}"
+    return (
+        f"no test notices this change of {survivor.exercise}, {survivor.file} line {survivor.line}:\n{survivor.change}"
+    )
