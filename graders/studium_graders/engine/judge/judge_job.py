@@ -65,5 +65,11 @@ class Fault(msgspec.Struct, frozen=True, tag="fault"):
     trace: str
 
 
-Message = Started | Ran | Judged | Finished | Gone | Recorded | Fault
+class AtMost(msgspec.Struct, frozen=True, tag="at most"):
+    """Asks for the student's process to allocate at most so many MB more; None: as much as at first. It waits for True."""
+
+    megabytes: float | None
+
+
+Message = Started | Ran | Judged | Finished | Gone | Recorded | Fault | AtMost
 Messages = list[Message]  # sent before a step begins and at the end: what the step before brought comes with it

@@ -1,0 +1,64 @@
+"""Which tests of a topic cannot run apart from the answer: each runs once, with the solution, as it will be graded."""
+
+from collections.abc import Iterator
+
+from nbformat import NotebookNode
+from studium.catalogue import load_catalogue
+from studium.editions import exercise_of, role
+from studium.sources import solved
+from studium.topic import Topic
+
+from studium_graders import warm
+from studium_graders.engine.judge_side.recording import CHANGES, WATCHES
+from studium_graders.engine.material.assignment import Cell, Material, NotebookMaterial
+from studium_graders.engine.material.limits import Limits
+from studium_graders.engine.processes.zygote import Zygote
+from studium_graders.engine.sandbox import probe
+from studium_graders.engine.supervision.engine import Engine
+from studium_graders.plan import NotebookPlan
+from studium_graders.source_notebook import source_notebook
+
+_LIMITS = Limits(call_seconds=60, submission_seconds=1200, cpu_seconds=1200)
+_ADVICE = {
+    CHANGES: "clone it first",
+    WATCHES: "limit the answer's memory with studium.at_most_mb instead",
+}
+
+
+def together(topic: Topic, ancestor: Zygote = warm.ancestor) -> Iterator[str]:
+    """Say which tests of a topic must run in one process with the answer, why, and what to do; nothing as a rule."""
+    if not topic.exercises:
+        return
+    with Engine(_material(topic), probe().level, trust=True, ancestor=ancestor) as engine:
+        for test, why in engine.together():
+            advice = _ADVICE.get(why, "let it only call the answer and compare what comes back")
+            yield f"{test.exercise}/{test.name} must run apart from the answer, and does not: {why}; {advice}"
+
+
+def _material(topic: Topic) -> Material:
+    plan = NotebookPlan(topic, topic.exercises, whole=False, experiments=False)
+    notebook = source_notebook(plan, load_catalogue().manager)
+    cells = tuple(_cell(topic, cell) for cell in notebook.cells)
+    return Material(topic.slug, (NotebookMaterial(topic.slug, cells, b"{}"),), limits=_LIMITS)
+
+
+def _cell(topic: Topic, cell: NotebookNode) -> Cell:
+    marks, own = cell.metadata.get("nbgrader", {}), cell.metadata.get("studium", {})
+    if cell.cell_type != "code":
+        return Cell(cell.id, "text", cell.source)
+    if marks.get("solution"):
+        return Cell(cell.id, "answer", cell.source, cell.id, reference=solved(topic.exercises[exercise_of(cell)]))
+    if role(cell) != "test":
+        return Cell(cell.id, "given", cell.source)
+    return Cell(
+        cell.id,
+        "test",
+        cell.source,
+        cell.id,
+        marks["points"],
+        graded=True,
+        locked=True,
+        topic=topic.slug,
+        exercise=own["exercise"],
+        test=own["test"],
+    )
