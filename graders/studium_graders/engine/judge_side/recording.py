@@ -69,7 +69,12 @@ class Crossings:
         self._crossing += objects
 
     def note_extended(self, cls: type) -> None:
-        """Note that data of a class of a course's cross, whose own methods their copies do not have."""
+        """Note that data of a class of a course's cross, whose own methods their copies do not have.
+
+        A module's are asked for here.
+        """
+        if issubclass(cls, torch.nn.Module):
+            return
         lineage = [base for base in cls.__mro__ if not is_library(base.__module__)]
         data = next((base for base in cls.__mro__ if base not in lineage), object)
         own = {name for base in lineage for name, value in vars(base).items() if isinstance(value, FunctionType)}
