@@ -501,7 +501,7 @@ def _(flash_forward, rng):
     for causal in (False, True):
         q, k, v = (torch.randn(6144, width, generator=rng) for width in (8, 8, 4))
         with at_most_mb(32, "no scores, probabilities or mask larger than a tile may exist"):  # a mask has 36 MB
-            flash_forward(q, k, v, 768, 768, causal)
+            flash_forward(q, k, v, 384, 384, causal)
 
 
 @flash_forward.hidden("does not read what the mask hides as a whole tile", points=1)
@@ -782,7 +782,7 @@ def _(flash_backward, rng):
         lse = torch.full((6144,), 5.0)
         why = "no scores, probabilities, gradients of them or mask larger than a tile may exist"
         with at_most_mb(32, why):  # a mask has 36 MB
-            flash_backward(q, k, v, o, lse, do, 768, 768, causal)
+            flash_backward(q, k, v, o, lse, do, 384, 384, causal)
 
 
 @flash_backward.hidden("does not read what the mask hides as a whole tile", points=1)

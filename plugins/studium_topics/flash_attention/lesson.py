@@ -153,7 +153,7 @@ from studium_topics.flash_attention.exercises import causal_tiles
 # One more number is kept for each row, $\mathrm{lse} = m + \ln \ell = \ln \sum_j e^{s_j}$. The backward pass will
 # need it.
 #
-# One of the tests **limits your memory**: with 6,144 tokens, your function may take 32 MB more than it has, and a single
+# One of the tests **limits your memory**: with 6,144 tokens, your function may take 32 MB more than it has, and one
 # N × N mask is 36 MB. So a solution that looks tiled but makes the whole mask does not pass.
 
 # %% exercise="flash_forward"
