@@ -19,7 +19,16 @@ from studium.memory_limit import limit_elsewhere
 
 from studium_graders.engine.judge.events import Finished, Judged, Ran
 from studium_graders.engine.judge.guard import install, settle
-from studium_graders.engine.judge.judge_job import AtMost, Fault, Gone, JudgeJob, JudgeSetup, Message, Messages, Recorded
+from studium_graders.engine.judge.judge_job import (
+    AtMost,
+    Fault,
+    Gone,
+    JudgeJob,
+    JudgeSetup,
+    Message,
+    Messages,
+    Recorded,
+)
 from studium_graders.engine.judge.notebook import run_notebook
 from studium_graders.engine.judge.prepare import Prepared as PreparedNotebook
 from studium_graders.engine.judge.prepare import prepare as prepare_notebook
