@@ -27,7 +27,8 @@ _ADVICE = {
 # for which an answer asks isinstance. These tests run in one process.
 WAITING = frozenset(
     {
-        "llm-evaluation-metrics.evaluate/values ranking by log-probability per token and writing by pass@k, task by task",
+        "llm-evaluation-metrics.evaluate/values ranking by log-probability per token and writing by pass@k, "
+        "task by task",
         "llm-tasks.finetune/learns to say which of two words came, and leaves the base as it was",
         "llm-tasks.finetune/trains on packed rows as on each conversation alone, and counts exact matches",
     }

@@ -66,7 +66,7 @@ class Fault(msgspec.Struct, frozen=True, tag="fault"):
 
 
 class AtMost(msgspec.Struct, frozen=True, tag="at most"):
-    """Asks for the student's process to allocate at most so many MB more; None: as much as at first. It waits for True."""
+    """The student's process may allocate at most so many MB more, None: as much as before. The judge waits for True."""
 
     megabytes: float | None
 

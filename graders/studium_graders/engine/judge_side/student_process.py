@@ -100,7 +100,7 @@ class StudentProcess:
 
     @contextmanager
     def watching(self) -> Iterator[Callable[[], str]]:
-        """Watch a test; what this yields returns why it needs one process, "" where it does not or nothing is recorded."""
+        """Watch a test; what this yields returns why it needs one process; "" if it does not, or if none records."""
         crossings = self.side.crossings
         if crossings is not None:
             crossings.begin()
