@@ -115,7 +115,8 @@ DAMAGES = [
         "a test of which torch warns once in a process",
         "test cells",
         "exercises.py",
-        f"    import torch\n    import warnings\n    with warnings.catch_warnings(record=True):\n"
+        f"    import torch\n    from warnings import catch_warnings\n    catch = catch_warnings\n"
+        f"    with catch(record=True):\n"
         f"        float(torch.ones(1, requires_grad=True))\n    float(torch.ones(1, requires_grad=True))\n{_CLICK}",
         _CLICK,
     ),
@@ -174,6 +175,13 @@ DAMAGES = [
         "handouts",
         "exercises.py",
         f"    delay, gain, length = 2, 0.5, 7\n    assert_close(response(delay, gain, length), {_SOLUTION})\n{_CLICK}",
+        _CLICK,
+    ),
+    Damage(
+        "a test that changes a value that the answer has returned",
+        "tests run apart",
+        "exercises.py",
+        f"    heard = response(2, 0.5, 7)\n    heard.append(0.0)\n{_CLICK}",
         _CLICK,
     ),
     Damage("a cell that does not run", "lesson", "lesson.py", "\n# %%\nviews.no_such_thing\n"),

@@ -21,7 +21,7 @@ from studium.authoring.watching import Watcher
 from tests.authoring.conftest import PACKAGE, SAMPLE, SMOKE
 
 SOURCE = (SAMPLE / PACKAGE / "exercises.py").read_text("utf-8")
-PLUGGED = {"widgets", "handouts"}
+PLUGGED = {"widgets", "handouts", "tests run apart"}
 
 
 def test_every_check_hangs_on_some_file_and_every_name_is_one_of_a_check():

@@ -14,6 +14,7 @@ _ANSWERS = (
     "stubs",
     "misconceptions",
     "test cells",
+    "tests run apart",
     "reference",
     "mutants",
     "tests can fail",

@@ -153,8 +153,8 @@ from studium_topics.flash_attention.exercises import causal_tiles
 # One more number is kept for each row, $\mathrm{lse} = m + \ln \ell = \ln \sum_j e^{s_j}$. The backward pass will
 # need it.
 #
-# The test has a **meter**: a `TorchDispatchMode`, through which PyTorch sends every operation. It sees the largest
-# tensor that is made in any function. A solution that looks tiled but makes one N × N mask does not pass.
+# One of the tests **limits your memory**: with 6,144 tokens, your function may take 32 MB more than it has, and one
+# N × N mask is 36 MB. So a solution that looks tiled but makes the whole mask does not pass.
 
 # %% exercise="flash_forward"
 from studium_topics.flash_attention.exercises import flash_forward
