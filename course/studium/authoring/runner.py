@@ -8,6 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from studium.authoring import (
     answers,
     building,
+    control,
     imports,
     ladder,
     lesson_forms,
@@ -67,6 +68,7 @@ OWN_CHECKS = (
     TopicCheck("cell ids", building.cell_ids, _BUILDS, apart=True),
     TopicCheck("own tests", reference_answers.own_tests, ("imports", "solutions", "reference"), apart=True),
     TopicCheck("claims", reference_answers.claims, ("imports", "solutions", "reference"), apart=True),
+    TopicCheck("control", control.control, ("imports", "solutions", "reference"), apart=True),
 )
 
 BEFORE_PUBLISHING = (
