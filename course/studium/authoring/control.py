@@ -17,7 +17,7 @@ def control(subject: Subject) -> Finding:
     slug = subject.topic.slug
     found = child("studium.authoring.control_process", [slug], list[Controlled], f"the experiments of {slug}")
     both = [(one, claims) for one, (_, claims) in zip(found, experiments(subject.topic), strict=True)]
-    problems = [said for one, claims in both for said in (*_constant(one, claims), *_unmoved(one, claims))]
+    problems = [said for one, claims in both for said in list(_constant(one, claims)) or _unmoved(one, claims)]
     if found and not any(one.blocks for one in found):
         problems.append(
             "the experiments must run the learner's building blocks: none takes an exercise of this topic as an "

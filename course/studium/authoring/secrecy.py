@@ -12,6 +12,7 @@ from typing import Any
 
 from studium.authoring.findings import Finding
 from studium.authoring.renamed import holds_renamed, own_part
+from studium.authoring.shown_code import SNIPPET, Shown
 from studium.authoring.subject import Subject
 from studium.editions import read_lesson
 from studium.exercises import Exercise
@@ -21,8 +22,8 @@ from studium.topic import Topic
 SHORTEST = 24  # characters; shorter lines, such as "return x @ w.T", are anybody's
 _NOT_HANDED_OUT = ("exercises.py", "reference.py", "test_*.py", "conftest.py", "*.pyc")
 _LONGEST = 50_000  # characters
+_QUOTED = 60  # characters of code in a message
 _LARGEST = 2**20  # bytes; a bigger file holds data
-_SNIPPET = re.compile(r"^```\w*\n(.*?)^```|`([^`\n]+)`", re.MULTILINE | re.DOTALL)
 _GAP = ".{0,60}?"  # what may stand between two lines of a solution that is told in a text
 
 
@@ -88,8 +89,8 @@ def secrecy(subject: Subject) -> Finding:
 
 def told(subject: Subject, answers: list[Answer]) -> Iterator[str]:
     """Say what the texts give away that learners read: cells, hints, files, names and messages of tests."""
-    for place, text in _places(subject):
-        yield from leaks_in(answers, place, text)
+    leaks = [leak for answer in answers for leak in _in_places(subject, answer)]
+    yield from leaks or _right_answers(subject.shown)
     for exercise in subject.exercises:  # these stand in the author's file, and are read out to whoever fails a test
         kind = "a line of the solution"
         for place, text in _messages(exercise):
@@ -97,6 +98,28 @@ def told(subject: Subject, answers: list[Answer]) -> Iterator[str]:
         for misconception in exercise.misconceptions:  # who has gone that far may be shown a line, as in a hint
             place = f"the message {misconception.message!r}"
             yield from leaks_in([replace(answer, lines={}) for answer in answers], place, misconception.message)
+
+
+def _in_places(subject: Subject, answer: Answer) -> Iterator[str]:
+    """Look for an answer in what learners get, except in code that fails the tests: a wrong answer shown on purpose."""
+    wrong = [one.text for one in subject.shown if one.exercise == answer.exercise.id and one.whole and not one.right]
+    for place, text in _places(subject):
+        bare = _bare(text)
+        for one in wrong:
+            text, bare = text.replace(one, ""), bare.replace(_bare(one), "")
+        if leak := answer.leak_in(place, text, bare):
+            yield leak
+
+
+def _right_answers(shown: Iterable[Shown]) -> Iterator[str]:
+    for one in shown:
+        if one.right:
+            line = _squeezed(one.text)
+            yield (
+                f"{one.place} must not give away the solution of {one.exercise}: "
+                f"`{line if len(line) <= _QUOTED else line[:_QUOTED] + '…'}` earns full marks; take it out "
+                "[standard.md#shown-code]"
+            )
 
 
 def _shown_by_cells(subject: Subject, answers: list[Answer]) -> Iterator[str]:
@@ -110,7 +133,7 @@ def _places(subject: Subject) -> Iterator[tuple[str, str]]:
     """Return the name and the text of all that learners get: cells and what hangs on them, hints, files."""
     for cell in subject.lesson.cells:
         if cell.cell_type == "markdown":
-            for found in _SNIPPET.finditer(cell.source):
+            for found in SNIPPET.finditer(cell.source):
                 yield f"the text of {subject.place(str(cell.id))}", textwrap.dedent(found[1] or found[2])
     for kind, name in (("code", "code"), ("markdown", "text")):
         cells = [cell.source for cell in subject.lesson.cells if cell.cell_type == kind]

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from studium.authoring.lesson_run import LessonRun
     from studium.authoring.mutant_process import Trial
+    from studium.authoring.shown_code import Shown
 
 
 @dataclass
@@ -86,6 +87,17 @@ class Subject:
 
         with self._lock:
             return try_answers(self.topic.slug, self.chosen, whole=self.publish or self.profile.name != "smoke")
+
+    @cached_property
+    def shown(self) -> "list[Shown]":
+        """The code that learners are shown and that could be an answer, with what the tests said to it."""
+        from studium.authoring.forked import child
+        from studium.authoring.shown_code import Shown
+
+        slug = self.topic.slug
+        with self._lock:
+            what = f"the code that the lesson of {slug} shows"
+            return child("studium.authoring.shown_process", [slug, *self.chosen], list[Shown], what)
 
 
 @contextmanager
