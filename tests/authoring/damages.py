@@ -381,8 +381,9 @@ DAMAGES = [
         "an experiment with a loop of its own",
         "control",
         "experiment.py",
-        "    heard = [0.0] * length\n    for n in range(0, length, delay):\n        heard[n] = "
-        "heard[n - delay] * gain if n else 1.0\n    return Views(sound, convolve(heard, sound), convolve(heard, sound))",
+        "    heard = [0.0] * length\n    for n in range(0, length, delay):\n"
+        "        heard[n] = heard[n - delay] * gain if n else 1.0\n    stepped = convolve(heard, sound)\n"
+        "    return Views(sound, stepped, stepped)",
         "    return Views(sound, echo(list(sound), delay, gain), convolve(response(delay, gain, length), sound))",
     ),
     Damage(
