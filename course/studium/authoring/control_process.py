@@ -1,4 +1,4 @@
-"""The child of ``control``: runs each experiment at smoke as it is, and again with building blocks that do nothing."""
+"""The child of ``control``: runs each experiment at smoke with building blocks that do nothing."""
 
 import functools
 import io
@@ -19,7 +19,7 @@ from studium.profiles import Profile
 from studium.topic import Topic
 
 LIMIT = 120  # seconds for one run
-AS_IT_IS, ALL = "", "all"
+ALL = ""
 
 
 class Run(msgspec.Struct):
@@ -32,8 +32,8 @@ class Run(msgspec.Struct):
 class Controlled(msgspec.Struct):
     """An experiment, the exercises that it takes, what its claims make of a mere object, and its runs.
 
-    A run is None if it failed or took too long. ``runs`` has it as it is, with all blocks idle and, if every claim
-    holds then, with each block idle in turn.
+    A run is None if it failed or took too long. ``runs`` has the one with all blocks idle under ALL and, if every claim
+    holds then, those with one idle block under the name of that.
     """
 
     experiment: str
@@ -43,10 +43,10 @@ class Controlled(msgspec.Struct):
 
 
 def control(topic: Topic) -> list[Controlled]:
-    """Run all experiments of a topic that take exercises, as they are and with their blocks idle."""
+    """Run all experiments of a topic that take exercises, with these idle."""
     everything = [(experiment, claims) for experiment, claims in experiments(topic)]
     found = [_controlled(topic, experiment, claims) for experiment, claims in everything]
-    _run(topic, found, [(number, which) for number, one in enumerate(found) if one.blocks for which in (AS_IT_IS, ALL)])
+    _run(topic, found, [(number, ALL) for number, one in enumerate(found) if one.blocks])
     unmoved = [number for number, one in enumerate(found) if len(one.blocks) > 1 and _holds(everything[number][1], one)]
     _run(topic, found, [(number, block) for number in unmoved for block in found[number].blocks])
     return found
@@ -76,7 +76,7 @@ def _run(topic: Topic, found: list[Controlled], wanted: list[tuple[int, str]]) -
 
 
 def _job(topic: Topic, number: int, which: str) -> Run:
-    """Run one experiment with all its blocks idle, one of them, or none."""
+    """Run one experiment with all its blocks idle, or one of them."""
     sys.stdout = sys.stderr = io.StringIO()  # until the process ends
     experiment, claims = list(experiments(topic))[number]
     names = [name for name in building_blocks(topic, experiment) if name in topic.exercises]

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from studium.authoring.lesson_run import LessonRun
     from studium.authoring.mutant_process import Trial
     from studium.authoring.shown_code import Shown
+    from studium.measuring import ClaimResult
 
 
 @dataclass
@@ -87,6 +88,14 @@ class Subject:
 
         with self._lock:
             return try_answers(self.topic.slug, self.chosen, whole=self.publish or self.profile.name != "smoke")
+
+    @cached_property
+    def measured(self) -> "list[ClaimResult]":
+        """What the claims measure at this profile, with the reference's building blocks."""
+        from studium.authoring.reference_answers import measure_claims
+
+        with self._lock:
+            return measure_claims(self)
 
     @cached_property
     def shown(self) -> "list[Shown]":
