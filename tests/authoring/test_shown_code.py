@@ -29,6 +29,11 @@ def test_wrong_code_that_contains_the_solution_may_be_shown(block, copy_sample):
     assert leaks(copy_sample(Damage("", "secrecy", "lesson.py", f"\n# %% [markdown]\n{text}\n"))) == []
 
 
+def test_a_solution_that_does_not_run_alone_is_still_a_leak(copy_sample):
+    cell = f"\n# %%\ndef response(delay, gain, length):\n    return {_SOLUTION}[from_here:]\n"
+    assert leaks(copy_sample(Damage("", "secrecy", "lesson.py", cell)))
+
+
 def test_a_function_that_calls_the_learners_own_gives_nothing_away(copy_sample):
     cell = "\n# %%\ndef click(delay, gain, length):\n    return response(delay, gain, length)\n"
     assert leaks(copy_sample(Damage("", "secrecy", "lesson.py", cell))) == []

@@ -12,7 +12,7 @@ from typing import Any
 
 from studium.authoring.findings import Finding
 from studium.authoring.renamed import holds_renamed, own_part
-from studium.authoring.shown_code import SNIPPET, Shown
+from studium.authoring.shown_code import RIGHT, SNIPPET, WRONG, Shown
 from studium.authoring.subject import Subject
 from studium.editions import read_lesson
 from studium.exercises import Exercise
@@ -102,7 +102,8 @@ def told(subject: Subject, answers: list[Answer]) -> Iterator[str]:
 
 def _in_places(subject: Subject, answer: Answer) -> Iterator[str]:
     """Look for an answer in what learners get, except in code that fails the tests: a wrong answer shown on purpose."""
-    wrong = [one.text for one in subject.shown if one.exercise == answer.exercise.id and one.whole and not one.right]
+    own = (one for one in subject.shown if one.exercise == answer.exercise.id)
+    wrong = [one.text for one in own if one.whole and one.verdict == WRONG]
     for place, text in _places(subject):
         bare = _bare(text)
         for one in wrong:
@@ -113,7 +114,7 @@ def _in_places(subject: Subject, answer: Answer) -> Iterator[str]:
 
 def _right_answers(shown: Iterable[Shown]) -> Iterator[str]:
     for one in shown:
-        if one.right:
+        if one.verdict == RIGHT:
             line = _squeezed(one.text)
             yield (
                 f"{one.place} must not give away the solution of {one.exercise}: "

@@ -15,6 +15,7 @@ from studium.syntax import parse
 
 SNIPPET = re.compile(r"^[ \t]*```\w*\n(.*?)^[ \t]*```|`([^`\n]+)`", re.MULTILINE | re.DOTALL)
 _NOT_THE_AUTHORS = ("exercise", "check", "setup", "test")  # roles of cells
+RIGHT, WRONG = "right", "wrong"
 _ANYBODYS = (ast.Name, ast.Constant, ast.Attribute)
 
 
@@ -22,7 +23,8 @@ class Shown(msgspec.Struct, frozen=True):
     """Code at ``place`` that could answer an exercise; ``answer`` is the same as the exercise's function.
 
     ``whole`` marks a block or a function with the exercise's own parameters: what somebody would hand in as it is.
-    ``right`` is set once the answer has earned full marks.
+    ``verdict`` is RIGHT if it earns full marks, WRONG if a test fails it, and "" if it could not be run: such code is
+    neither.
     """
 
     exercise: str
@@ -30,7 +32,7 @@ class Shown(msgspec.Struct, frozen=True):
     text: str
     answer: str
     whole: bool = False
-    right: bool = False
+    verdict: str = ""
 
 
 def shown_code(subject: Subject) -> Iterator[Shown]:
@@ -47,11 +49,16 @@ def shown_code(subject: Subject) -> Iterator[Shown]:
 
 
 def definitions(subject: Subject) -> Iterator[str]:
-    """Return the imports and the definitions of the lesson's own cells: what a function there may need."""
+    """Return imports, definitions and constants of the lesson's own cells: what a function there may need."""
     for cell in subject.lesson.cells:
         if cell.cell_type == "code" and role(cell) not in _NOT_THE_AUTHORS:
-            kinds = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef)
-            yield from (ast.unparse(node) for node in _parsed(cell.source).body if isinstance(node, kinds))
+            yield from (ast.unparse(node) for node in _parsed(cell.source).body if _defines(node))
+
+
+def _defines(node: ast.stmt) -> bool:
+    if isinstance(node, ast.Assign):
+        return not any(isinstance(part, ast.Call) for part in ast.walk(node.value))
+    return isinstance(node, ast.Import | ast.ImportFrom | ast.FunctionDef | ast.ClassDef)
 
 
 def _snippets(exercises: Iterable[Exercise], place: str, text: str) -> Iterator[Shown]:

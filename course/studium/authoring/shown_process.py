@@ -11,7 +11,7 @@ import msgspec
 
 from studium.authoring.answers import solved_names
 from studium.authoring.forked import one_thread, run_forked
-from studium.authoring.shown_code import Shown, definitions, shown_code
+from studium.authoring.shown_code import RIGHT, WRONG, Shown, definitions, shown_code
 from studium.authoring.subject import Subject
 from studium.catalogue import load_catalogue
 from studium.checking import run_test
@@ -28,11 +28,11 @@ def try_shown(subject: Subject) -> list[Shown]:
         with contextlib.suppress(Exception):  # what it needs may be made by the cell that it stands in
             exec(text, names)  # noqa: S102 - the author's own text
     found = list(dict.fromkeys(shown_code(subject)))
-    tasks = [(shown, LIMIT, functools.partial(_earns_full_marks, subject, shown, names)) for shown in found]
-    return [msgspec.structs.replace(shown, right=bool(right)) for shown, right in run_forked(tasks, bool)]
+    tasks = [(shown, LIMIT, functools.partial(_verdict, subject, shown, names)) for shown in found]
+    return [msgspec.structs.replace(shown, verdict=verdict or "") for shown, verdict in run_forked(tasks, str)]
 
 
-def _earns_full_marks(subject: Subject, shown: Shown, names: dict[str, Any]) -> bool:
+def _verdict(subject: Subject, shown: Shown, names: dict[str, Any]) -> str:
     """Try one answer. The exercise itself is not written: code that calls it gives nothing away."""
     sys.stdout = sys.stderr = io.StringIO()  # until the process ends
     topic, exercise = subject.topic, subject.topic.exercise(shown.exercise)
@@ -40,13 +40,15 @@ def _earns_full_marks(subject: Subject, shown: Shown, names: dict[str, Any]) -> 
         exec(stub(exercise), names)  # noqa: S102 - the author's own text
         exec(shown.answer, names)  # noqa: S102
     except Exception:
-        return False
+        return ""
     function = names[exercise.id]
-    return all(run_test(test, function, seed_of(topic.slug, exercise, test)).passed for test in exercise.tests)
+    errors = (run_test(test, function, seed_of(topic.slug, exercise, test)).error for test in exercise.tests)
+    failed = next(filter(None, errors), None)
+    return "" if isinstance(failed, NameError) else WRONG if failed else RIGHT
 
 
 def main(path: str, slug: str, *names: str) -> None:
-    """Write what was tried, and what of it is right, to the file ``path``."""
+    """Write what was tried, and what came of it, to the file ``path``."""
     catalogue = load_catalogue()
     subject = Subject(catalogue[slug], catalogue, Profile("smoke"), chosen=names)
     subject.topic.exercises  # noqa: B018 - imports torch, as a rule
