@@ -18,7 +18,7 @@ FAR = Damage(
     "control",
     "experiment.py",
     'holds_from="smoke",\n    ),\n    Claim("it is loud", "2110.13985", two_views, lambda views: abs(views.stepped[0] '
-    "/ views.sound[0]), at_least=-1.0),",
+    '/ views.sound[0]), at_least=-1.0, holds_from="smoke"),',
     'holds_from="smoke",\n    ),',
 )
 

@@ -104,13 +104,12 @@ def sample(
     model: Callable[[Tensor, Tensor], Tensor], shape: tuple[int, ...], betas: Tensor, generator: torch.Generator
 ) -> Tensor:
     """Return the film (T + 1, n, *) of the DDPM sampler with the posterior's variance: Ho et al. 2020, algorithm 2."""
-    film = torch.empty(len(betas) + 1, *shape)
-    film[0] = torch.randn(shape, generator=generator)
-    for frame, t in enumerate(range(len(betas) - 1, -1, -1)):
-        eps = model(film[frame], torch.full(shape[:1], t))
-        variance = posterior(film[frame], film[frame], t, betas)[1]
-        film[frame + 1] = p_step(eps, film[frame], t, torch.randn(shape, generator=generator), betas, variance)
-    return film
+    film = [torch.randn(shape, generator=generator)]
+    for t in range(len(betas) - 1, -1, -1):
+        eps = model(film[-1], torch.full(shape[:1], t))
+        variance = posterior(film[-1], film[-1], t, betas)[1]
+        film.append(p_step(eps, film[-1], t, torch.randn(shape, generator=generator), betas, variance))
+    return torch.stack(film)  # in the network's dtype, if that is the wider one
 
 
 def final_variance(step: Callable[..., Tensor], s2: float, betas: Tensor) -> float:
