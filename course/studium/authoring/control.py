@@ -9,7 +9,7 @@ from studium.authoring.subject import Subject
 from studium.claims import Claim, experiments
 from studium.errors import TopicError
 
-_CLEARLY = 0.25  # of the larger of two numbers: by so much more than chance they differ
+_CLEARLY = 0.7  # of the larger of two numbers: a bound may be generous, but not hold where so much is lost
 _WHY = "[standard.md#claims-that-can-fail]"
 
 
