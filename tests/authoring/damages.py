@@ -390,7 +390,7 @@ DAMAGES = [
         "experiments that take no exercise",
         "control",
         "experiment.py",
-        "def two_views(*, profile: Profile, seed: int = 0) -> Views:\n"
+        "def two_views(one: object = None, other: object = None, *, profile: Profile, seed: int = 0) -> Views:\n"
         "    def echo(x, delay, gain):\n        return convolve(response(delay, gain, len(x)), x)\n\n"
         "    def response(delay, gain, length):\n        return [0.0 if n % delay else gain ** (n / delay) for n in "
         "range(length)]\n",
