@@ -45,6 +45,11 @@ def without_solution(text: str) -> str:
     return stubbed.rstrip() + "\n" if regions else ""
 
 
+def answered(exercise: Exercise, body: str) -> str:
+    """Return the function of an exercise with ``body`` in the place of its solution."""
+    return _REGION.sub(lambda match: textwrap.indent(body.rstrip() + "\n", match["indent"]), marked(exercise))
+
+
 def solved(exercise: Exercise) -> str:
     """Return the solution without markers."""
     return _MARKER.sub("", marked(exercise)).rstrip() + "\n"

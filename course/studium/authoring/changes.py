@@ -21,6 +21,7 @@ _ANSWERS = (
     "repeatability",
     "tolerances",
     "promises",
+    "copies",
 )
 # The first pattern that fits a file's name says what hangs on it.
 _TOUCHED: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -29,8 +30,8 @@ _TOUCHED: tuple[tuple[str, tuple[str, ...]], ...] = (
         (*_TEXT, "imports", "papers", "links", "alternative texts", "headings", "cell ids", "lesson forms", "ladder"),
     ),
     ("exercises.py", ("imports", "names", "exercise parts", *_ANSWERS, *_TEXT, "own tests", *_FORMS)),
-    ("reference.py", ("imports", "reference", "own tests", "claims")),
-    ("experiment.py", ("imports", "metadata", "secrecy", "claims", "lesson", "offline")),
+    ("reference.py", ("imports", "reference", "copies", "own tests", "claims", "control")),
+    ("experiment.py", ("imports", "metadata", "secrecy", "claims", "control", "lesson", "offline")),
     (
         "__init__.py",
         (
@@ -50,7 +51,7 @@ _TOUCHED: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("*.js", ("widgets", "secrecy")),
     ("*.css", ("widgets",)),
     ("*.svg", ("lesson",)),
-    ("*.py", ("imports", "secrecy", "own tests", "lesson", "offline", "claims", "widgets")),
+    ("*.py", ("imports", "secrecy", "own tests", "lesson", "offline", "claims", "control", "widgets")),
 )
 
 

@@ -3,19 +3,16 @@
 It is a process of its own because it forks: it has one thread and has never touched a GPU.
 """
 
-import multiprocessing
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
-from multiprocessing.connection import Connection, wait
-from multiprocessing.context import ForkProcess
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from studium.authoring.forked import one_thread, run_forked
 from studium.authoring.mutation import Mutant, mutants_of
 from studium.catalogue import load_catalogue
 from studium.checking import TestRun, run_test
@@ -23,9 +20,7 @@ from studium.exercises import AnyFunction, Exercise
 from studium.sources import seed_of
 from studium.topic import Topic
 
-WORKERS = 2
 SAMPLE = 3  # mutants of an exercise's other correct answers, where not the whole of them is asked for
-_MEMORY = 4 * 2**30  # bytes that a mutant may take beyond what it starts with
 
 
 class Trial(msgspec.Struct):
@@ -70,7 +65,12 @@ class Outcome(msgspec.Struct):
 def try_topic(topic: Topic, exercises: list[Exercise], *, whole: bool) -> list[Trial]:
     """Try every wrong answer, two at a time; of other correct answers' mutants a sample, or the ``whole``."""
     tasks = [task for exercise in exercises for task in _tasks(topic, exercise, whole)]
-    return list(_run(tasks))
+    return [_told(trial, outcome) for trial, outcome in run_forked(tasks, Outcome)]
+
+
+def _told(trial: Trial, outcome: Outcome | None) -> Trial:
+    """Complete a trial; a process that ended without a word, or was ended for its time, has failed a test."""
+    return msgspec.structs.replace(trial, **msgspec.structs.asdict(outcome or Outcome(False)))
 
 
 Task = tuple[Trial, float, Callable[[], Outcome]]
@@ -133,65 +133,11 @@ def _found_wrong(run: TestRun) -> bool:
     return isinstance(run.error, AssertionError) and not any(call.observed.raised for call in run.calls)
 
 
-def _run(tasks: list[Task]) -> Iterator[Trial]:
-    """Fork a process for each task, at most two at once; end those that take too long."""
-    running: dict[Connection, tuple[ForkProcess, Trial, float]] = {}
-    while tasks or running:
-        while tasks and len(running) < WORKERS:
-            trial, limit, judge = tasks.pop(0)
-            connection, process = _fork(judge)
-            running[connection] = process, trial, time.monotonic() + limit
-        soonest = min(deadline for _, _, deadline in running.values())
-        ready = wait(list(running), timeout=max(0.0, soonest - time.monotonic()))
-        late = [c for c, (_, _, deadline) in running.items() if c not in ready and time.monotonic() >= deadline]
-        for connection in [*(c for c in running if c in ready), *late]:
-            process, trial, _ = running.pop(connection)
-            outcome = _outcome(connection) if connection not in late else Outcome(False)
-            process.kill()
-            process.join()
-            yield msgspec.structs.replace(trial, **msgspec.structs.asdict(outcome))
-
-
-def _fork(judge: Callable[[], Outcome]) -> tuple[Connection, ForkProcess]:
-    context = multiprocessing.get_context("fork")
-    ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_tell, args=(judge, theirs))
-    process.start()
-    theirs.close()
-    return ours, process
-
-
-def _tell(judge: Callable[[], Outcome], connection: Connection) -> None:
-    _limit_memory()
-    connection.send_bytes(msgspec.json.encode(judge()))
-    os._exit(0)  # what a mutant has started ends with it
-
-
-def _limit_memory() -> None:
-    import resource
-
-    used = (
-        int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
-        if sys.platform == "linux"
-        else 0
-    )
-    resource.setrlimit(resource.RLIMIT_AS, (used + _MEMORY, used + _MEMORY))
-
-
-def _outcome(connection: Connection) -> Outcome:
-    """Read what a process told; one that ended without a word has failed."""
-    try:
-        return msgspec.json.decode(connection.recv_bytes(), type=Outcome)
-    except (EOFError, OSError):
-        return Outcome(False)
-
-
-def main(slug: str, path: str, whole: str, *names: str) -> None:
+def main(path: str, slug: str, whole: str, *names: str) -> None:
     """Try the wrong answers of a topic and write what came of them to the file ``path``."""
     topic = load_catalogue()[slug]
     exercises = [topic.exercise(name) for name in names or topic.exercises]
-    if torch := sys.modules.get("torch"):
-        torch.set_num_threads(1)
+    one_thread()
     Path(path).write_bytes(msgspec.json.encode(try_topic(topic, exercises, whole=whole == "whole")))
 
 

@@ -1,20 +1,13 @@
 """Mutation testing: at least 95 % of the mutants of each solution fail a test, or the tests are not good enough."""
 
 import math
-import os
-import subprocess
-import sys
-import tempfile
 from collections.abc import Iterator, Sequence
-from pathlib import Path
-
-import msgspec
 
 from studium.authoring.findings import Finding, Mutants, Survivor
+from studium.authoring.forked import child
 from studium.authoring.mutant_process import Trial, changed_line, other_mutants
 from studium.authoring.subject import Subject
 from studium.authoring.worth import weaker, worth_of
-from studium.errors import TopicError
 
 ENOUGH = 0.95
 
@@ -24,15 +17,8 @@ def try_answers(slug: str, exercises: Sequence[str] = (), *, whole: bool = False
 
     Of the mutants of other correct answers a sample is tried, or the ``whole``.
     """
-    with tempfile.TemporaryDirectory(prefix="studium-") as scratch:
-        path, size = Path(scratch) / "trials.json", "whole" if whole else "sample"
-        command = [sys.executable, "-m", "studium.authoring.mutant_process", slug, str(path), size, *exercises]
-        environment = os.environ | {"OMP_NUM_THREADS": "1"}  # a process that forks must not have threads
-        done = subprocess.run(command, env=environment, cwd=scratch, capture_output=True, text=True, check=False)
-        if done.returncode:
-            last = done.stderr.strip().splitlines()[-1:] or ["it was ended from outside"]
-            raise TopicError(f"the mutants of {slug} could not be run: {last[0]}")
-        return msgspec.json.decode(path.read_bytes(), type=list[Trial])
+    size = "whole" if whole else "sample"
+    return child("studium.authoring.mutant_process", [slug, size, *exercises], list[Trial], f"the mutants of {slug}")
 
 
 def mutants(subject: Subject) -> Finding:
