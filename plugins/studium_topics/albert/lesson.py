@@ -26,7 +26,7 @@ ParameterBill(model="base", embedding=128, sets=1)
 # models train.
 #
 # **Before ALBERT**, the recipe was: a larger BERT is a better BERT. But when we train, we need to store a gradient and
-# two of Adam's moments for every parameter, and to send all gradients between machines. So memory and communication set
+# Adam's two moments for every parameter, and to send all gradients between machines. So memory and communication set
 # the limit. [ALBERT](https://arxiv.org/abs/1909.11942) (Lan et al. 2019) uses each parameter many times instead, as the
 # [Universal Transformer](https://arxiv.org/abs/1807.03819) (Dehghani et al. 2018) had done. It also replaces BERT's
 # next sentence prediction by a question about order.
@@ -348,7 +348,7 @@ from studium_topics.albert.exercises import train_order
 # %% [markdown] tags=["experiment"]
 # ### One task, two kinds of negatives
 #
-# We train two encoders, both made of one layer that we use four times. They have the same initial weights, the same
+# We train two encoders, both made of one layer that we use four times. Both use the same initial weights, the same
 # stories and your loop. They differ in just one thing: to make a negative, we either swap the two sentences, or take
 # the second from another story. Afterwards we ask them **both** questions, on new stories.
 

@@ -116,9 +116,9 @@ from studium_topics.encoder_decoder.exercises import cross_attention
 # <dfn>relative bias</dfn> is a number for each head and distance that is added to the attention scores.
 #
 # How many numbers do we need for this? A text might have thousands of tokens, but it hardly matters whether a word is
-# 500 or 510 tokens away, while 1 or 2 makes a difference. So T5 puts distances into buckets. Near distances get
-# separate buckets. Those far away share buckets, and each of these ends a constant *factor* farther away than the
-# previous bucket.
+# 500 or 510 tokens away, while it does for 1 or 2. So T5 puts distances into buckets. Near distances get separate
+# buckets. Those far away share buckets, and each of these ends a constant *factor* farther away than the previous
+# bucket.
 
 # %% exercise="relative_bucket"
 from studium_topics.encoder_decoder.exercises import relative_bucket
@@ -217,8 +217,8 @@ print(f"an encoder-decoder against a decoder-only model: {parameters:.2f} × the
 # it.
 #
 # In a decoder-only model we shift the logits against the text. Here we shift the decoder's *input*: we put a start
-# token in front, and the decoder never reads the last token. T5 uses the padding token as the start. You will find a
-# version in the exercise that people have written many times, because it looks right, and its loss is excellent.
+# token in front, and the decoder never reads the last token. T5 uses the padding token as the start. The exercise has a
+# version that people have written many times, because it looks right, and its loss is excellent.
 
 # %% exercise="teacher_forced_loss"
 from studium_topics.encoder_decoder.exercises import teacher_forced_loss

@@ -184,7 +184,7 @@ from studium_topics.encoder_only.exercises import bert_embed
 # ## One layer
 #
 # A layer has two parts. In attention the words exchange information; then a perceptron works on each word separately.
-# In <dfn>multi-head attention</dfn>, $H$ heads look at the same time. Each uses a different $d = D/H$ columns of query,
+# In <dfn>multi-head attention</dfn>, $H$ heads look at the same time. Each uses $d = D/H$ different columns of query,
 # key and value, so one head can look for the noun while another looks at the neighbour. $W_O$ mixes their results.
 #
 # Each part has a residual connection around it: we add the input of the part to its result. BERT is
@@ -261,7 +261,7 @@ print(f"largest change of a real word's logits without any mask:  {moved.unmaske
 #
 # What should we put in place of a chosen word? For training, we could always use `[MASK]`. But a text in use has no
 # `[MASK]`, and a model that has learned "only `[MASK]` needs thought" need not represent other words well. So BERT
-# replaces 80 % of the chosen words by `[MASK]` and 10 % by a random word, leaves 10 % as they are. The model must
+# replaces 80 % of the chosen words by `[MASK]` and 10 % by a random word, and leaves 10 % as they are. The model must
 # predict all of them. By convention, the label of a position that was not chosen is -100.
 
 # %% exercise="corrupt"

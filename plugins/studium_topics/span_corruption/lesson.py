@@ -400,7 +400,7 @@ lesson.found("words", result.words["spans"], within=0.2)
 # ## Common misconceptions
 #
 # * *"A sentinel is another name for `[MASK]`."* A mask represents one token and never appears in an output. There are
-#   many sentinels, each represents a span of unknown length, and the decoder writes them too.
+#   many sentinels. Each represents a span of unknown length, and the decoder writes it too.
 # * *"The decoder writes the whole text."* It writes what is missing. Writing all of it is BART's objective ([Lewis et
 #   al. 2019](https://arxiv.org/abs/1910.13461)).
 # * *"Span lengths follow a geometric or Poisson distribution."* SpanBERT uses a geometric one and BART a Poisson one.
