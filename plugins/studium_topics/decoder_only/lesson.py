@@ -366,8 +366,8 @@ from studium_topics.decoder_only.exercises import induction_score
 # In the next cell we use your `rmsnorm` and your `causal_attention` to build and train four models, without
 # feed-forward networks. Their loss is your `lm_loss`, but it counts only the second half. One model has a single layer.
 # The other three differ from it in just one thing each: the number of layers, which is two; the width, to give one
-# layer as many parameters as the two; or the period, which is always 16. A random guess is right in 1 of 32 cases, or 3
-# %. The cell takes about half a minute.
+# layer as many parameters as the two; or the period, which is always 16. A random guess is right in 1 of 32 cases,
+# which is 3 %. The cell takes about half a minute.
 
 # %% tags=["experiment"]
 lesson.predict("one layer", ..., "What percentage of the second half does the model with one layer predict correctly?")
@@ -393,8 +393,8 @@ lesson.found("one layer", 100 * found.one.accuracy, within=0.25)
 # %% [markdown] tags=["experiment"]
 # **One layer does not learn it, not even a wide one.** It gets to 18 to 19 % by giving more probability to tokens that
 # have already occurred in this text. Two layers copy almost perfectly, and they get there in a *phase change*: for a
-# while nothing happens, and then the loss drops within a few dozen steps. (Laptop profile, seeds 0 to 5: two layers 99
-# %, one layer 18.1 to 18.9 %, one wide layer 18.7 to 19.3 %.)
+# while nothing happens, then the loss drops within a few dozen steps. (Laptop profile, seeds 0 to 5: two layers 99 %,
+# one layer 18.1 to 18.9 %, one wide layer 18.7 to 19.3 %.)
 #
 # You saw the reason in the first widget. To find "the token after the last 17", a head has to look for a place by the
 # token *before* it. But we compute a key from the stream at its own position, so we first need to bring the previous
