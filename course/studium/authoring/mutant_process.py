@@ -95,9 +95,9 @@ def _tasks(topic: Topic, exercise: Exercise, whole: bool) -> Iterator[Task]:
 
 def other_mutants(exercise: Exercise) -> list[tuple[str, Mutant]]:
     """Return the mutants of the other correct answers that the exercise's file has, each with its function's name."""
-    source = exercise.file.read_text("utf-8")
     codes = [function.__code__ for function in exercise.alternatives if hasattr(function, "__code__")]
     own = [code for code in codes if code.co_filename == exercise.solution.__code__.co_filename]
+    source = exercise.file.read_text("utf-8") if own else ""
     return [(code.co_name, mutant) for code in own for mutant in mutants_of(source, code.co_name, code.co_firstlineno)]
 
 
