@@ -1,0 +1,221 @@
+import torch
+from studium import assert_close, exercise
+
+
+@exercise(
+    points=5,
+    minutes=18,
+    importance=3,
+    hints=(
+        "Both systems answered the same items. When you draw an item for one of them, what belongs to the other?",
+        "Draw as many items as there are, with replacement, and compute both scores on the drawn items. Repeat.",
+        "One draw gives N row numbers for both a and b; each score comes from K sums. You end with `draws` leads.",
+        "`torch.randint(n, (n,), generator=generator)` draws rows; `torch.quantile` with 0.025 and 0.975 ends it.",
+    ),
+)
+def paired_interval(a, b, score, draws, generator):
+    """Return how far b leads a, and the paired bootstrap's 95 % interval of the lead.
+
+    * a, b: (N, K) tensors with what was counted in each of N items, for two systems; row i
+      of both belongs to item i
+    * score: a function of a list of K numbers, the sums of the columns over the items; it
+      returns the score of those items
+    * draws: how many times the items are drawn again
+    * generator: a torch.Generator, the only source of random numbers
+    * returns: three numbers: the score of b minus that of a; the 2.5 % and the 97.5 %
+      quantile of this difference over the draws
+    """
+    ### BEGIN SOLUTION
+    leads = []
+    for _ in range(draws):
+        rows = torch.randint(len(a), (len(a),), generator=generator)
+        leads.append(score(b[rows].sum(0).tolist()) - score(a[rows].sum(0).tolist()))
+    low, high = torch.tensor(leads, dtype=torch.float64).quantile(torch.tensor([0.025, 0.975], dtype=torch.float64))
+    return score(b.sum(0).tolist()) - score(a.sum(0).tolist()), float(low), float(high)
+    ### END SOLUTION
+
+
+@paired_interval.test("finds the lead and a narrow interval where both systems fail at the same items", points=1)
+def _(paired_interval, rng):
+    size = torch.randint(5, 30, (80,), generator=rng).double()
+    a = torch.stack([size * torch.rand(80, generator=rng, dtype=torch.float64), size], 1)
+    b = a.clone()
+    b[:, 0] += size * (0.02 + 0.03 * torch.randn(80, generator=rng, dtype=torch.float64))
+
+    def ratio(sums):
+        return sums[0] / sums[1]
+
+    lead, low, high = (float(x) for x in paired_interval(a, b, ratio, 800, rng))
+    assert_close(lead, float(b[:, 0].sum() / size.sum() - a[:, 0].sum() / size.sum()), rtol=1e-6, message="the lead")
+    picked = torch.multinomial(torch.ones(4000, 80), 80, replacement=True, generator=rng)
+    weights = torch.zeros(4000, 80, dtype=torch.float64).scatter_add_(1, picked, torch.ones(4000, 80).double())
+    leads = (weights @ (b - a)[:, 0]) / (weights @ size)
+    spread = float(leads.std())
+    for name, found, share in (("low", low, 0.025), ("high", high, 0.975)):
+        assert_close(found, float(leads.quantile(share)), rtol=0.0, atol=0.45 * spread, message=f"the {name} end")
+
+
+@paired_interval.hidden("draws items, scores the sums, and takes the outer 5 % off", points=2)
+def _(paired_interval, rng):
+    def ratio(sums):
+        return sums[0] / sums[1]
+
+    def mixed(sums):
+        return 10 * (sums[0] / sums[2]) ** 0.5 * (sums[1] / sums[2]) ** 0.5
+
+    offsets = []
+    for items, columns, score, noise in ((60, 2, ratio, 0.1), (75, 3, mixed, 0.05), (45, 3, mixed, 0.2)):
+        size = torch.randint(2, 40, (items, 1), generator=rng).double()
+        shares = torch.rand(items, columns - 1, generator=rng, dtype=torch.float64)
+        other = (shares + noise * torch.rand(items, columns - 1, generator=rng, dtype=torch.float64)).clamp(max=1)
+        a, b = (torch.cat([size * part, size], 1) for part in (shares, other))
+        kept = a.clone(), b.clone()
+        lead, low, high = (float(x) for x in paired_interval(a, b, score, 1500, rng))
+        assert torch.equal(a, kept[0]), "a must stay as it is"
+        assert torch.equal(b, kept[1]), "b must stay as it is"
+        what = f"with {items} items and {columns} columns"
+        expected = score(kept[1].sum(0).tolist()) - score(kept[0].sum(0).tolist())
+        assert_close(lead, expected, rtol=1e-6, message=f"the lead {what}")
+        picked = torch.multinomial(torch.ones(8000, items), items, replacement=True, generator=rng)
+        weights = torch.zeros(8000, items, dtype=torch.float64).scatter_add_(
+            1, picked, torch.ones(picked.shape).double()
+        )
+        leads = score((weights @ kept[1]).unbind(1)) - score((weights @ kept[0]).unbind(1))
+        spread = float(leads.std())
+        for name, found, share in (("low", low, 0.025), ("high", high, 0.975)):
+            where = f"the {name} end of the interval {what}"
+            assert_close(found, float(leads.quantile(share)), rtol=0.0, atol=0.45 * spread, message=where)
+            offsets.append((found - float(leads.quantile(share))) / spread)
+    for name, each in (("low", offsets[::2]), ("high", offsets[1::2])):
+        mean = sum(each) / len(each)
+        assert abs(mean) < 0.2, f"on average, the {name} end is {mean:+.2f} standard errors from where it should be"
+
+
+@paired_interval.hidden("gives no width to two equal systems, and a width to any others", points=1)
+def _(paired_interval, rng):
+    a = torch.stack([torch.rand(30, generator=rng, dtype=torch.float64), torch.ones(30, dtype=torch.float64)], 1)
+    found = [float(x) for x in paired_interval(a, a.clone(), lambda sums: 100 * sums[0] / sums[1], 100, rng)]
+    assert_close(found, [0.0, 0.0, 0.0], atol=1e-6, message="a system against itself")
+    b = a.clone()
+    b[:7, 0] += 0.5
+    lead, low, high = (float(x) for x in paired_interval(a, b, lambda sums: sums[0], 400, rng))
+    assert_close(lead, 3.5, atol=1e-6, message="where the score is the first sum, 7 of 30 items with 0.5 more")
+    assert low < lead < high, f"the interval [{low:.3f}, {high:.3f}] must contain the lead {lead:.3f}"
+
+
+@paired_interval.hidden("takes its random numbers from the generator, and as many draws as asked for", points=1)
+def _(paired_interval, rng):
+    a = torch.stack([torch.rand(25, generator=rng, dtype=torch.float64), torch.ones(25, dtype=torch.float64)], 1)
+    b = torch.stack([torch.rand(25, generator=rng, dtype=torch.float64), torch.ones(25, dtype=torch.float64)], 1)
+
+    def run(generator, draws=50):
+        return [float(x) for x in paired_interval(a, b, lambda sums: sums[0] / sums[1], draws, generator)]
+
+    generator = torch.Generator().manual_seed(5)
+    first, second = run(generator), run(generator)
+    torch.randn(3)  # an answer that draws from torch's global generator now gives other ends
+    assert_close(run(torch.Generator().manual_seed(5)), first, message="the same seed must give the same interval")
+    assert first[1:] != second[1:], "a second call with the same generator must draw anew"
+    once = run(torch.Generator().manual_seed(6), 1)
+    assert_close(once[1], once[2], atol=1e-9, message="with one draw, both ends are the lead of that draw")
+
+
+@paired_interval.misconception(
+    "You drew other items for b than for a; then the difficulty of the items does not cancel, and the interval is far "
+    "too wide.",
+    name="unpaired",
+)
+def _(a, b, score, draws, generator):
+    leads = []
+    for _ in range(draws):
+        rows, others = (torch.randint(len(a), (len(a),), generator=generator) for _ in range(2))
+        leads.append(score(b[others].sum(0).tolist()) - score(a[rows].sum(0).tolist()))
+    low, high = torch.tensor(leads, dtype=torch.float64).quantile(torch.tensor([0.025, 0.975], dtype=torch.float64))
+    return score(b.sum(0).tolist()) - score(a.sum(0).tolist()), float(low), float(high)
+
+
+@paired_interval.misconception(
+    "You scored each item and averaged; the score of a corpus is computed from the sums.", name="mean-of-scores"
+)
+def _(a, b, score, draws, generator):
+    each = [score(y.tolist()) - score(x.tolist()) for x, y in zip(a, b, strict=True)]
+    each = torch.tensor(each, dtype=torch.float64)
+    picked = torch.randint(len(a), (draws, len(a)), generator=generator)
+    low, high = each[picked].mean(1).quantile(torch.tensor([0.025, 0.975], dtype=torch.float64))
+    return float(each.mean()), float(low), float(high)
+
+
+paired_interval.mistake(
+    "without-replacement",
+    "You drew without replacement; then every draw holds the same items, and the interval has no width.",
+    replace="torch.randint(len(a), (len(a),), generator=generator)",
+    by="torch.randperm(len(a), generator=generator)",
+)
+
+paired_interval.mistake(
+    "draws-as-size",
+    "You drew `draws` items each time; a benchmark of more items than yours has a narrower interval than yours.",
+    replace="(len(a),)",
+    by="(draws,)",
+)
+
+paired_interval.mistake(
+    "lead-of-a",
+    "You subtracted b from a; the lead of b is positive where b is better.",
+    edits=[
+        (
+            "score(b[rows].sum(0).tolist()) - score(a[rows].sum(0).tolist())",
+            "score(a[rows].sum(0).tolist()) - score(b[rows].sum(0).tolist())",
+        ),
+        ("score(b.sum(0).tolist()) - score(a.sum(0).tolist())", "score(a.sum(0).tolist()) - score(b.sum(0).tolist())"),
+    ],
+)
+
+
+@paired_interval.misconception(
+    "You returned the smallest and the largest of the draws; they move outwards with every further draw.",
+    name="extremes",
+)
+def _(a, b, score, draws, generator):
+    leads = []
+    for _ in range(draws):
+        rows = torch.randint(len(a), (len(a),), generator=generator)
+        leads.append(score(b[rows].sum(0).tolist()) - score(a[rows].sum(0).tolist()))
+    return score(b.sum(0).tolist()) - score(a.sum(0).tolist()), min(leads), max(leads)
+
+
+@paired_interval.also_correct
+def _(a, b, score, draws, generator):
+    joint, half = torch.cat([a, b], 1), a.shape[1]
+
+    def lead(sums):
+        return score(sums[half:]) - score(sums[:half])
+
+    leads = sorted(
+        lead(joint[torch.randint(len(a), (len(a),), generator=generator)].sum(0).tolist()) for _ in range(draws)
+    )
+    cut = round(0.025 * (draws - 1))
+    return lead(joint.sum(0).tolist()), leads[cut], leads[draws - 1 - cut]
+
+
+@paired_interval.also_correct
+def _(a, b, score, draws, generator):
+    import numpy as np
+
+    drawn = torch.multinomial(torch.ones(draws, len(a)), len(a), replacement=True, generator=generator).numpy()
+    weights = np.stack([np.bincount(row, minlength=len(a)) for row in drawn]).astype(float)
+    left, right = weights @ a.double().numpy(), weights @ b.double().numpy()
+    leads = np.array([score(list(y)) - score(list(x)) for x, y in zip(left, right, strict=True)])
+    low, high = np.percentile(leads, [2.5, 97.5])
+    return np.array([score(b.sum(0).tolist()) - score(a.sum(0).tolist()), low, high])
+
+
+paired_interval.equivalent(
+    "return score(b.sum(0).tolist()) - score(a.sum(0).tolist()), (low), float(high)",
+    "a tensor of one number is a number",
+)
+
+paired_interval.equivalent(
+    "return score(b.sum(0).tolist()) - score(a.sum(0).tolist()), float(low), (high)",
+    "a tensor of one number is a number",
+)

@@ -1,0 +1,116 @@
+import math
+
+from studium import exercise
+
+
+@exercise(
+    points=3,
+    minutes=8,
+    level="warm-up",
+    importance=3,
+    kind="derive",
+    hints=(
+        "Write both parameter counts down and set them equal. Which of the sizes cancels?",
+        "The exact width is a fraction of `hidden`, and in general no whole number. Round it in the direction that the "
+        "statement asks for, to the next multiple.",
+        "Let m be the multiple and k whole: you look for the smallest k for which 3 D k m is at least 2 D F.",
+        "`-(-a // b)` is a / b rounded up, in whole numbers.",
+    ),
+)
+def matched_width(hidden, multiple_of=1):
+    """Return the width F' at which a gated layer is as large as an ungated one of hidden width F.
+
+    F' is the smallest multiple of `multiple_of` for which the gated layer has at least as many
+    parameters. Both layers have the same D and no biases.
+
+    * hidden: F, a whole number, 1 or more
+    * multiple_of: a whole number, 1 or more (fast kernels like multiples of 64 or 256)
+    * returns: F', a whole number
+    """
+    ### BEGIN SOLUTION
+    return -(-2 * hidden // (3 * multiple_of)) * multiple_of
+    ### END SOLUTION
+
+
+@matched_width.test("finds the width of a gated layer beside one of 3072", points=1)
+def _(matched_width):
+    found = matched_width(3072)
+    assert isinstance(found, int), f"a width is a whole number, got {type(found).__name__}"
+    assert found == 2048, f"3 · 2048 · D = 2 · 3072 · D parameters, got {found}"
+
+
+@matched_width.hidden("rounds up to the multiple, and never below the parameters of the ungated layer", points=2)
+def _(matched_width):
+    even = matched_width(768, 64)
+    assert even == 512, f"for hidden=768, multiple_of=64 the width is 512, got {even}"
+    llama = matched_width(16384, 256)
+    assert llama == 11008, f"Llama 7B has D = 4096, 4 D = 16384, multiples of 256 and a width of 11008, got {llama}"
+    for hidden, multiple in ((1000, 7), (257, 64), (96, 32), (97, 32), (10, 1), (11, 1), (12, 5), (3, 2), (1, 1)):
+        found = matched_width(hidden, multiple)
+        expected = next(f for f in range(multiple, 4 * hidden + multiple, multiple) if 3 * f >= 2 * hidden)
+        assert found == expected, f"for hidden={hidden}, multiple_of={multiple} the width is {expected}, got {found}"
+
+
+matched_width.mistake(
+    "eight-thirds-of-hidden",
+    "You multiplied by 8/3; that is the rule for a multiple of the model's width D. The argument is the ungated "
+    "hidden width, usually 4 D already, so the factor is 2/3.",
+    replace="-2",
+    by="-8",
+)
+
+matched_width.mistake(
+    "three-halves",
+    "You made the layer wider: three matrices in place of two, at equal size, leave room for fewer units.",
+    replace="-2 * hidden // (3 * multiple_of)",
+    by="-3 * hidden // (2 * multiple_of)",
+)
+
+matched_width.mistake(
+    "halved",
+    "You halved the width. Only the way in is doubled by the gate; the way out has one matrix as before.",
+    replace="-2 * hidden // (3 * multiple_of)",
+    by="-hidden // (2 * multiple_of)",
+)
+
+matched_width.mistake(
+    "rounded-down",
+    "You rounded down; the gated layer is to have at least as many parameters.",
+    replace="-(-2 * hidden // (3 * multiple_of))",
+    by="2 * hidden // (3 * multiple_of)",
+)
+
+matched_width.mistake(
+    "rounded-to-nearest",
+    "You rounded to the nearest multiple, which is sometimes below; the gated layer is to have at least as many "
+    "parameters.",
+    replace="-(-2 * hidden // (3 * multiple_of))",
+    by="round(2 * hidden / (3 * multiple_of))",
+)
+
+matched_width.mistake(
+    "left-out-the-multiple",
+    "You left `multiple_of` out; the width has to be a multiple of it.",
+    replace="-(-2 * hidden // (3 * multiple_of)) * multiple_of",
+    by="-(-2 * hidden // 3)",
+)
+
+matched_width.mistake(
+    "one-multiple-too-far",
+    "You went one multiple further than needed where the width fits already.",
+    replace="-(-2 * hidden // (3 * multiple_of))",
+    by="(2 * hidden // (3 * multiple_of) + 1)",
+)
+
+
+@matched_width.also_correct
+def _(hidden, multiple_of=1):
+    return multiple_of * math.ceil(2 * hidden / (3 * multiple_of))
+
+
+@matched_width.also_correct
+def _(hidden, multiple_of=1):
+    found = multiple_of
+    while 3 * found < 2 * hidden:
+        found += multiple_of
+    return found
