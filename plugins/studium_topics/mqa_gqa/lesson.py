@@ -152,7 +152,7 @@ HeadWiring.drawn(8, 24, 8, groups=4)
 #
 # There is a trap on the way. You might use a product that broadcasts the keys over the queries of a group, and you
 # would get the right result. But before `@` multiplies, it *expands* the batch axes and makes them contiguous, and this
-# is the copy. The hidden test watches every tensor that you make.
+# is the copy. The hidden test will notice this.
 
 # %% exercise="gqa"
 from studium_topics.mqa_gqa.exercises import gqa
