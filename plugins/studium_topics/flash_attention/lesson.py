@@ -174,7 +174,7 @@ q, k, v = drawn(256, seed=0)
 mine, _ = lesson.mine(flash_forward)(q, k, v, 64, 64, True)
 with sdpa_kernel(SDPBackend.FLASH_ATTENTION):
     theirs = F.scaled_dot_product_attention(q[None, None], k[None, None], v[None, None], is_causal=True)[0, 0]
-print(f"largest difference to torch.nn.functional.scaled_dot_product_attention: {(mine - theirs).abs().max():.1e}")
+print(f"largest difference from torch.nn.functional.scaled_dot_product_attention: {(mine - theirs).abs().max():.1e}")
 
 # %% [markdown]
 # **Think about it.** [Rabe and Staats](https://arxiv.org/abs/2112.05682) had published attention in little memory half
@@ -225,7 +225,7 @@ print("tokens    largest error   largest tensor   standard attention's")
 for length, error, tiled, standard in zip(exact.lengths, exact.forward, exact.tiled, exact.standard, strict=True):
     print(f"{length:6}    {error:13.1e}   {tiled:14,}   {standard:20,}")
 print(f"\ngradients: the largest error is {exact.gradients:.1e}")
-print(f"arithmetic, forward and backward: {exact.work:.4f} times that of standard attention")
+print(f"arithmetic, forward and backward: {exact.work:.4f} times as much as in standard attention")
 lesson.found("times smaller", exact.standard[-1] / exact.tiled[-1])
 
 # %% tags=["experiment"]

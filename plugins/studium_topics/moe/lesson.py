@@ -129,7 +129,7 @@ else:
             x.flatten(0, 1), chosen, weights, block.experts.gate_up_proj, block.experts.down_proj
         )
         apart = (mine.view_as(x) - block(x)).abs().max()
-    print(f"largest difference to {type(block).__name__}: {apart:.1e} of {mine.abs().max():.1f}")
+    print(f"largest difference from {type(block).__name__}: {apart:.1e} of {mine.abs().max():.1f}")
 
 # %% [markdown]
 # ## How a choice learns
@@ -208,11 +208,10 @@ from studium_topics.moe.exercises import switch_layer
 # ## Limited room
 #
 # On a GPU, we compute all experts in one batched product, and for this each expert needs a buffer of the same length.
-# The
-# <dfn>capacity</dfn> $C$ of an expert is the number of seats in its buffer. If all loads were even, each expert would get
-# $Nk/E$ choices. With a capacity *factor* of 1.25, we give it a quarter more room. If a choice finds no seat, it is
-# <dfn>dropped</dfn>: it contributes nothing, and in a transformer the residual connection carries the token on. As in
-# GShard, we give seats to first choices before second choices.
+# The <dfn>capacity</dfn> $C$ of an expert is the number of seats in its buffer. If all loads were even, each expert
+# would get $Nk/E$ choices. With a capacity *factor* of 1.25, we give it a quarter more room. If a choice finds no seat,
+# it is <dfn>dropped</dfn>: it contributes nothing, and in a transformer the residual connection carries the token on.
+# As in GShard, we give seats to first choices before second choices.
 
 # %% exercise="seats"
 from studium_topics.moe.exercises import seats
@@ -327,7 +326,7 @@ compared = three_layers(
     profile=lesson.profile,
     seed=0,
 )
-print("                     parameters   FLOPs a token   error")
+print("                     parameters   FLOPs / token   error")
 for run in compared.runs:
     print(f"{run.name:19}  {run.parameters:10,}   {run.flops:13,.0f}   {run.error:.3f}")
 figures.costs(compared)
@@ -353,8 +352,8 @@ figures.costs(compared)
 # %% tags=["experiment"]
 models = language_models(lesson.mine(moe_layer), lesson.mine(dense_twins), profile=lesson.profile, seed=0)
 for model in (models.mixture, models.equal_cost, models.equal_size):
-    print(f"{model.name:18}  {model.parameters:8,} parameters   {model.loss:.3f} nats a character on held-out text")
-print("\nthe characters that an expert gets more often than others do, first choices in the first layer")
+    print(f"{model.name:18}  {model.parameters:8,} parameters   {model.loss:.3f} nats per character on held-out text")
+print("\nthe characters that each expert gets more often than others do (first choices in the first layer)")
 for expert, characters in enumerate(experiment.favourites(models.mixture.model, lesson.profile)):
     print(f"expert {expert}: {characters}")
 

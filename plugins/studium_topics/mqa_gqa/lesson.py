@@ -70,7 +70,7 @@ Diagram.from_package("studium_topics.mqa_gqa", "flow.svg")
 # *Guess before you compute: how many operations per byte does multi-head attention do during decoding?*
 
 # %% tags=["experiment"]
-lesson.predict("intensity of decoding", ..., "How many operations a byte does multi-head attention do while decoding?")
+lesson.predict("intensity of decoding", ..., "How many operations per byte does multi-head attention do while decoding?")
 
 # %% exercise="decode_intensity"
 from studium_topics.mqa_gqa.exercises import decode_intensity
@@ -79,7 +79,7 @@ from studium_topics.mqa_gqa.exercises import decode_intensity
 intensity = lesson.mine(decode_intensity)
 print("64 query heads, 8192 tokens, bfloat16")
 for groups in (64, 8, 1):
-    print(f"{groups:3} shared heads: {intensity(16, 8192, 64, groups, 128, 2):6.2f} operations a byte")
+    print(f"{groups:3} shared heads: {intensity(16, 8192, 64, groups, 128, 2):6.2f} operations per byte")
 
 # %% tags=["experiment"]
 lesson.found("intensity of decoding", intensity(16, 8192, 64, 64, 128, 2))
@@ -313,10 +313,10 @@ exact = savings(
 print(" " * 40 + "".join(f"    G = {row.groups}" for row in exact.rows))
 for what, name in (
     ("cache, share of the multi-head one", "share"),
-    ("differs from attention on copies", "copied"),
-    ("token by token differs from all at once", "decoded"),
-    ("largest tensor of a step, of copied keys", "made"),
-    ("the order of repeat: error of logits", "tiled"),
+    ("difference from attention on copies", "copied"),
+    ("token by token against all at once", "decoded"),
+    ("largest tensor of a step / copied keys", "made"),
+    ("the order of repeat: error in the logits", "tiled"),
     ("… and with its query heads moved", "reordered"),
 ):
     print(f"{what:40}" + "".join(f"{getattr(row, name):9.3g}" for row in exact.rows))
@@ -337,12 +337,12 @@ print(f"converted to G = H, logits differ by {exact.identity:.0e}")
 # nats; a table of character pairs has 2.6.) The cell takes about a minute on two cores.
 
 # %% tags=["experiment"]
-lesson.predict("cost of one shared head", ..., "By how many nats a character is one shared head worse than eight?")
+lesson.predict("cost of one shared head", ..., "By how many nats per character is one shared head worse than eight?")
 
 # %% tags=["experiment"]
 measured = cost(lesson.mine(gqa), lesson.mine(convert_checkpoint), profile=lesson.profile, seed=0)
 base = measured.scratch[8]
-print(f"8 query heads, 8 shared: {base:.3f} nats a character")
+print(f"8 query heads, 8 shared: {base:.3f} nats per character")
 for groups in (2, 1):
     print(f"8 query heads, {groups} shared: {measured.scratch[groups]:.3f}, {measured.scratch[groups] - base:+.3f}")
 print(f"1 query head with its own: {measured.lonely:.3f}, {measured.lonely - base:+.3f}")
@@ -354,7 +354,7 @@ Chart(
     y=[measured.converted[way] for way in WAYS] + [[measured.scratch[2]] * len(UPTRAINED)],
     names=["mean", "first head", "noise", "G = 2 from the start"],
     x_label="uptraining, % of the steps",
-    y_label="loss, nats a character",
+    y_label="loss, nats per character",
     predict="mean",
 )
 

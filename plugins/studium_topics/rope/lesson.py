@@ -253,7 +253,7 @@ together = torch.cat(outputs, 1)
 for row, real in enumerate(mask):
     alone, _ = lesson.mine(attend)(texts[row : row + 1, real], *weights, 4, mask[row : row + 1, real])
     apart = (together[row, real] - alone[0]).abs().max()
-    print(f"row {row}, {int(real.sum()):2} tokens: differs from the text alone by {apart:.1e}")
+    print(f"row {row}, {int(real.sum()):2} tokens: differs from a batch of one by {apart:.1e}")
 
 # %% [markdown] tags=["experiment"]
 # ## What is exact

@@ -222,7 +222,7 @@ width_of, cost_of = lesson.mine(matched_width), lesson.mine(ffn_cost)
 
 
 def kept_numbers(layer, x):
-    """Return how many numbers autograd keeps in one forward pass, weights and input aside."""
+    """Return how many numbers autograd stores in one forward pass, weights and input aside."""
     own = {part.data_ptr() for part in (*layer.parameters(), x)}
     kept = {}
 
@@ -235,7 +235,7 @@ def kept_numbers(layer, x):
     return sum(count for pointer, count in kept.items() if pointer not in own), out
 
 
-print("kind      F      parameters   operations of 100 tokens   counted by PyTorch   kept a token")
+print("kind      F      parameters   operations of 100 tokens   counted by PyTorch   kept / token")
 for kind, hidden in (("relu", 768), ("silu", 768), ("swiglu", width_of(768)), ("swiglu", 768)):
     layer = FeedForward(kind, 192, hidden, 192, gated=lesson.mine(gated), generator=torch.Generator().manual_seed(0))
     x = torch.ones(100, 192)
@@ -372,7 +372,7 @@ from studium_topics.swiglu.exercises import compare
 # and ReLU, in nats per character? Mind the sign.*
 
 # %% tags=["experiment"]
-lesson.predict("SwiGLU against ReLU", ..., "What is SwiGLU's mean paired difference from ReLU, in nats a character?")
+lesson.predict("SwiGLU against ReLU", ..., "What is SwiGLU's mean paired difference from ReLU, in nats per character?")
 
 # %% tags=["experiment"]
 measured = table(
