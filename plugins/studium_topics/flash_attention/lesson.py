@@ -22,7 +22,7 @@ Roofline.example()
 # 1. **write** a softmax that never gets to see its complete row, but is exact all the same;
 # 2. **build** attention from it in tiles, while a meter watches the largest tensor that you make;
 # 3. **write** a backward pass that computes the probabilities again instead of keeping them;
-# 4. **derive** how many numbers cross between slow and fast memory, and let us count them;
+# 4. **derive** how many numbers cross between slow and fast memory, and check this using a meter that counts them;
 # 5. **merge** the results of several workers that share the keys, as servers do for long texts.
 #
 # You need causal attention, from [decoder-only](decoder-only.ipynb). Time: 18 minutes of reading, 100 of coding, 2 of

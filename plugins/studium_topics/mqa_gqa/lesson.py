@@ -70,7 +70,7 @@ Diagram.from_package("studium_topics.mqa_gqa", "flow.svg")
 # *Guess before you compute: how many operations per byte does multi-head attention do during decoding?*
 
 # %% tags=["experiment"]
-lesson.predict("intensity of decoding", ..., "How many operations per byte does multi-head attention do while decoding?")
+lesson.predict("intensity of decoding", ..., "How many operations per byte does multi-head attention do in decoding?")
 
 # %% exercise="decode_intensity"
 from studium_topics.mqa_gqa.exercises import decode_intensity
