@@ -2,9 +2,9 @@
 # # Rotary positional embedding
 #
 # In 2021 Su Jianlin and his colleagues published a paper whose first result was 27.5 BLEU for translating English to
-# German. The transformer of 2017 had 27.3, and there were no error bars. Today you can find this method in most of the
-# large language models that you can download, such as Llama, Mistral and Qwen. A fifth of a BLEU point is not the
-# reason. The reason is an argument, three lines long, about what a position should *do*.
+# German. The transformer of 2017 had 27.3, and there were no error bars. Today most large language models that you can
+# download use this method, such as Llama, Mistral and Qwen. A fifth of a BLEU point is not the reason. The reason is an
+# argument, three lines long, about what a position should *do*.
 #
 # Each dial below is a pair of coordinates in an attention head, with one hand for the query and one for the key. The
 # score is the mean of the cosines between the hands. **First move just the query and watch it trace the curve. Then
@@ -28,7 +28,7 @@ RotaryDial(dimensions=16, context=48, query_position=20, key_position=8)
 #    will repair them by slowing some pairs down.
 #
 # You need a decoder, from [decoder-only](decoder-only.ipynb). Time: 21 minutes of reading, 76 of coding, 3 of running;
-# the optional part takes another half an hour.
+# the optional part takes another half hour.
 #
 # **Before RoPE**, a transformer added a vector for the position to the embedding of each token. This was either a fixed
 # sinusoid (2017) or a row of a learned table (GPT-2). A table ends at its last row, and the model has to learn that 17
@@ -198,7 +198,7 @@ figures.decaying(decayed)
 #
 # Meta's Llama checkpoints were trained with neighbours, but the code that most people run uses halves. We don't have to
 # train anything again. The rows of $W_q$ and $W_k$ make the coordinates of queries and keys, and we can reorder rows.
-# You can find this function in conversion scripts. Here you will derive which row goes where.
+# Conversion scripts have a function for this, and here you will derive which row goes where.
 
 # %% exercise="to_half"
 from studium_topics.rope.exercises import to_half
