@@ -242,9 +242,9 @@ figures.memory(exact)
 #
 # While a model writes, there is just *one* query. A head then has a single block of queries with a single row, so most
 # of the card's 108 multiprocessors don't have any work. <dfn>Flash-decoding</dfn> splits the keys of one query among
-# workers. Each worker attends to its part and returns $o$ and lse. Because the operation is associative, this is enough
-# to put the parts together. You can use the same formula to join machines in ring attention, or the cached prefix and
-# the new text in a server.
+# workers, which attend to their parts and return $o$ and lse. Because the operation is associative, this is enough to
+# put the parts together. You can use the same formula to join machines in ring attention, or the cached prefix and the
+# new text in a server.
 
 # %% exercise="merge_partials"
 from studium_topics.flash_attention.exercises import merge_partials

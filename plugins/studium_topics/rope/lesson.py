@@ -59,11 +59,11 @@ from studium_topics.rope.model import VOCABULARY, Decoder, Sizes
 # The score of a query with a key is a dot product. It depends on *what* the two tokens are, but not on *where* they
 # are: if you permute the tokens, every pair keeps its score.
 #
-# One solution is a <dfn>position table</dfn>, which has a learned vector for each position. We add this vector to the
-# embedding of the token at that position. GPT-2 has 1024 of them. This solution has two weaknesses. First, there is no
-# row for a later position. Second, most relations in language, such as "the word before this one" or "the noun that
-# this verb belongs to", depend on distances and not on absolute positions. The <dfn>offset</dfn> of a query and a key
-# is how many positions the key is behind the query.
+# A <dfn>position table</dfn> has a learned vector for each position, which we add to the embedding of the token there.
+# GPT-2 has 1024 of them. This solution has two weaknesses. First, there is no row for a later position. Second, most
+# relations in language, such as "the word before this one" or "the noun that this verb belongs to", depend on distances
+# and not on absolute positions. The <dfn>offset</dfn> of a query and a key is how many positions the key is behind the
+# query.
 #
 # So let's write down what we want. We change a query $q$ at position $m$ and a key $k$ at position $n$ to $f(q, m)$ and
 # $f(k, n)$, and for some function $g$ we should have
@@ -396,9 +396,8 @@ RotaryDial(dimensions=16, context=48, query_position=90, key_position=10, method
 # * <dfn>Position interpolation</dfn> stretches a context by slowing *all* pairs down by the factor $s$, as if position
 #   $m$ were $m / s$ ([Chen et al. 2023](https://arxiv.org/abs/2306.15595)). Every angle is now one that training has
 #   shown. But neighbours, which were 1 apart in training, are now $1/s$ apart.
-# * <dfn>NTK-aware scaling</dfn> stretches a context by using a larger base. We choose it such that the fastest pair
-#   stays as it is and the slowest slows down by exactly $s$ (this was first proposed in a post on Reddit). Derive the
-#   frequencies.
+# * <dfn>NTK-aware scaling</dfn> stretches a context using a larger base, such that the fastest pair stays as it is and
+#   the slowest slows down by exactly $s$ (this was first proposed in a post on Reddit). Derive the frequencies.
 
 # %% exercise="stretched"
 from studium_topics.rope.exercises import stretched

@@ -63,10 +63,10 @@ from studium_widgets import Diagram
 #
 # $$ y = \bigl(\varphi(x W_g^\top) \circ x W_u^\top\bigr)\, W_d^\top , $$
 #
-# where $\circ$ multiplies entry by entry (equations 5 and 6 of the paper). Let's write $w_g$ and $w_u$ for a unit's
-# rows of $W_g$ and $W_u$. The <dfn>gate</dfn> of a hidden unit is the activated factor $\varphi(w_g \cdot x)$. It
-# decides how much of the unit's <dfn>value</dfn> $w_u \cdot x$, the linear factor, to let through. <dfn>SwiGLU</dfn> is
-# the gated layer whose activation is SiLU, $z\,\sigma(z)$, which is also called Swish. So SwiGLU is a layer with three
+# where $\circ$ multiplies entry by entry (equations 5 and 6 of the paper). The <dfn>gate</dfn> of a hidden unit is the
+# activated factor $\varphi(w_g \cdot x)$, where $w_g$ and $w_u$ are the unit's rows of $W_g$ and $W_u$, and it decides
+# how much of the unit's <dfn>value</dfn> $w_u \cdot x$, the linear factor, to let through. <dfn>SwiGLU</dfn> is the
+# gated layer whose activation is SiLU, $z\,\sigma(z)$, which is also called Swish. So SwiGLU is a layer with three
 # matrices, not an activation function.
 
 # %% tags=["diagram"]
